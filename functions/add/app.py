@@ -1,0 +1,6 @@
+"""Adds a picture to a library."""
+
+from lookalike import bootstrap
+from lookalike.wire import baidu
+
+handler = bootstrap.handler("add", baidu.routes("add"))

@@ -1,0 +1,6 @@
+"""Takes pictures out of a library; they are purged days later."""
+
+from lookalike import bootstrap
+from lookalike.wire import baidu
+
+handler = bootstrap.handler("delete", baidu.routes("delete"))

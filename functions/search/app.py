@@ -1,0 +1,6 @@
+"""Finds pictures like the one given."""
+
+from lookalike import bootstrap
+from lookalike.wire import baidu
+
+handler = bootstrap.handler("search", baidu.routes("search"))

@@ -1,0 +1,6 @@
+"""Answers every path that nothing else does, in the form its caller can read."""
+
+from lookalike import bootstrap
+from lookalike.wire import baidu
+
+handler = bootstrap.handler("unknown", baidu.routes("unknown"))

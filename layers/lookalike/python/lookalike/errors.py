@@ -1,0 +1,187 @@
+"""Everything that can be wrong, said once, without a word of any vendor.
+
+A dialect turns these into its vendor's codes, in one table of its own (``wire/<dialect>.py``).
+
+::
+
+    LookalikeError
+    ├── InvalidArgument                a value out of its range, or that cannot be read
+    │   ├── MissingArgument            nothing was given where something must be
+    │   ├── ArgumentTooLong            text longer than allowed
+    │   └── TooManyItems               a list longer than allowed
+    ├── PictureError
+    │   ├── EmptyPicture               the picture was given, with no bytes in it
+    │   ├── BadEncoding                the text is not base64
+    │   ├── NotAPicture                no picture, a truncated one, or a format that is not allowed
+    │   └── PictureSizeError           too many bytes, pixels or frames; a side too short or too long
+    ├── UrlError
+    │   ├── UrlLengthError             empty or too long
+    │   ├── UrlIllegal                 not http(s), unparsable, or it leads to an address that is not public
+    │   ├── UrlUnreachable             no such host, refused, broken off
+    │   │   └── UrlTimeout             took too long
+    │   └── UrlAnswerError             the server answered with an error, or with more than a picture may weigh
+    ├── StateError
+    │   ├── PictureExists              the library already holds this picture
+    │   ├── PictureNotFound            the library holds no such picture
+    │   ├── SignAmbiguous              two live pictures share the sign; the picture itself tells them apart
+    │   ├── LibraryExists
+    │   └── LibraryNotFound
+    ├── AccessError
+    │   ├── TokenInvalid               missing, garbled, unknown or revoked
+    │   ├── TokenExpired               ours, and past its life
+    │   ├── SignatureInvalid           the request's signature does not verify
+    │   └── ApplicationDisabled
+    ├── UnknownOperation               no such path
+    ├── RevisionConflict               somebody else wrote this row first; read again and retry
+    ├── Unavailable                    a store does not answer; worth trying again
+    ├── ModelError                     the model file cannot be used; said once, at start
+    └── SettingsError                  settings that cannot be used, all of them named at once
+"""
+
+
+class LookalikeError(Exception):
+    """Base of all errors this service raises on purpose. ``retryable``: the same call may work later."""
+
+    retryable = False
+
+
+class InvalidArgument(LookalikeError):
+    """A value out of its range, or one that cannot be read.
+
+    Parameters
+    ----------
+    name : the argument's name as the caller knows it.
+    reason : what is wrong with it, in a few words.
+    """
+
+    def __init__(self, name: str, reason: str = "invalid") -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+class MissingArgument(InvalidArgument):
+    """Nothing was given where something must be."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, "missing")
+
+
+class ArgumentTooLong(InvalidArgument):
+    """Text longer than allowed."""
+
+
+class TooManyItems(InvalidArgument):
+    """A list longer than allowed."""
+
+
+class PictureError(LookalikeError):
+    """The bytes given as a picture cannot be used."""
+
+
+class EmptyPicture(PictureError):
+    """The picture was given, with no bytes in it."""
+
+
+class BadEncoding(PictureError):
+    """The text given for a picture is not base64."""
+
+
+class NotAPicture(PictureError):
+    """No picture, a truncated one, or a format that is not allowed."""
+
+
+class PictureSizeError(PictureError):
+    """Too many bytes, pixels or frames; a side too short or too long."""
+
+
+class UrlError(LookalikeError):
+    """The picture behind a caller's URL cannot be had."""
+
+
+class UrlLengthError(UrlError):
+    """The URL is empty or too long."""
+
+
+class UrlIllegal(UrlError):
+    """Not http(s), unparsable, or it leads to an address that is not public."""
+
+
+class UrlUnreachable(UrlError):
+    """No such host, refused, or broken off."""
+
+
+class UrlTimeout(UrlUnreachable):
+    """The download took too long."""
+
+
+class UrlAnswerError(UrlError):
+    """The server answered with an error, or with more than a picture may weigh."""
+
+
+class StateError(LookalikeError):
+    """The request is sound, the library's state forbids it."""
+
+
+class PictureExists(StateError):
+    """The library already holds this picture."""
+
+
+class PictureNotFound(StateError):
+    """The library holds no such picture."""
+
+
+class SignAmbiguous(StateError):
+    """Two live pictures share the sign; the picture itself tells them apart."""
+
+
+class LibraryExists(StateError):
+    """The tenant already has a library of that name."""
+
+
+class LibraryNotFound(StateError):
+    """The tenant has no library of that name."""
+
+
+class AccessError(LookalikeError):
+    """The caller has not shown who they are, or may not do this."""
+
+
+class TokenInvalid(AccessError):
+    """The access token is missing, garbled, unknown or revoked."""
+
+
+class TokenExpired(AccessError):
+    """The access token is ours, and past its life."""
+
+
+class SignatureInvalid(AccessError):
+    """The request's signature does not verify."""
+
+
+class ApplicationDisabled(AccessError):
+    """The application exists and is switched off."""
+
+
+class UnknownOperation(LookalikeError):
+    """No such path."""
+
+
+class RevisionConflict(LookalikeError):
+    """Somebody else wrote this row first; read again and retry."""
+
+    retryable = True
+
+
+class Unavailable(LookalikeError):
+    """A store does not answer; the same call may work later."""
+
+    retryable = True
+
+
+class ModelError(LookalikeError):
+    """The model file cannot be used. Raised at start, with one line that says why."""
+
+
+class SettingsError(LookalikeError):
+    """Settings that cannot be used; the message names all of them."""

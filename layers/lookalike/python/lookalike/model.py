@@ -1,0 +1,223 @@
+"""The words of this service, as frozen data: applications, libraries, pictures, queries, matches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Length of every vector, whatever the model.
+DIMENSION = 256
+
+#: How :func:`sign_of` derives a sign from a digest. A row keeps the version its sign was made with.
+SIGN_VERSION = 1
+
+Pixels = NDArray[np.uint8]
+"""One decoded picture, shape (height, width, 3), RGB, upright."""
+
+Vector = NDArray[np.float16]
+"""One picture's vector, shape (DIMENSION,), L2-normalised before it was rounded."""
+
+
+class Kind(StrEnum):
+    """How likeness is judged."""
+
+    SAME = "same"  #: identical or partly identical, proved
+    SIMILAR = "similar"  #: content, colour, layout
+    PRODUCT = "product"  #: the same thing, photographed elsewhere
+
+
+class Identity(StrEnum):
+    """What makes a picture in a library itself."""
+
+    PICTURE = "picture"  #: its own digest, so a duplicate is refused
+    OWN = "own"  #: the caller's id
+
+
+class State(StrEnum):
+    """Where a picture stands in its life."""
+
+    LIVE = "live"
+    DELETED = "deleted"  #: hidden, may be added again, waits for purge
+    PURGING = "purging"  #: claimed by a purge; a new add still wins over it
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A caller. ``app_id`` is decimal digits; ``created`` is Unix milliseconds."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    app_id: str
+    tenant: str
+    name: str
+    active: bool = True
+    created: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A named set of pictures. ``uid`` is new each time a library is made; ``created`` is Unix milliseconds."""
+
+    tenant: str
+    name: str
+    uid: str
+    kind: Kind
+    identity: Identity
+    created: int
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Where a picture's row lives: library uid and picture id."""
+
+    library: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """One catalog row: everything known of a picture but its bytes.
+
+    ``revision`` only ever grows (:func:`next_revision`); ``added`` is the revision of the add that made the
+    row's original and local map. ``tags`` are opaque here; a dialect gives them their meaning. ``desc`` is
+    JSON text or empty. ``deleted_at`` is Unix milliseconds, set while the state is not live.
+    ``model`` names the model that made ``vector``; vectors of different models are never compared.
+    """
+
+    key: Key
+    kind: Kind
+    revision: int
+    added: int
+    state: State
+    digest: str
+    file_digest: str
+    model: str
+    vector: Vector
+    brief: str = ""
+    label: str = ""
+    desc: str = ""
+    tags: tuple[str, ...] = ()
+    sign_version: int = SIGN_VERSION
+    deleted_at: int | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether the picture is seen by searches, lists and duplicate checks."""
+        return self.state is State.LIVE
+
+    @property
+    def object_key(self) -> str:
+        """Where this add's original and local map are kept.
+
+        Two adds of one picture may race within one millisecond; the file's digest keeps their bytes apart.
+        """
+        return f"{self.key.library}/{self.key.id}/{self.added}-{self.file_digest[:16]}"
+
+    def but(self, **changes: object) -> Picture:
+        """The same row with some fields changed."""
+        return replace(self, **changes)  # type: ignore[arg-type]  # dataclasses.replace checks the names itself
+
+
+def next_revision(previous: int | None, now: int) -> int:
+    """The revision after ``previous`` (None: no row) at Unix milliseconds ``now``.
+
+    It never restarts, neither when a picture is added again nor after a purge, as long as the clock does not
+    run backwards by more than a row's whole life.
+    """
+    return now if previous is None else max(previous + 1, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """How a caller names a library, and what it becomes if an add has to make it."""
+
+    tenant: str
+    name: str
+    kind: Kind
+    identity: Identity = Identity.PICTURE
+
+
+def sign_of(digest: str) -> str:
+    """cont_sign of a digest: its first 64 bits as two unsigned 32-bit decimals, ``a,b``."""
+    return f"{int(digest[:8], 16)},{int(digest[8:16], 16)}"
+
+
+def digest_prefix(sign: str) -> str | None:
+    """The 16 hex digits a sign stands for; None if the text is no sign (then no picture has it)."""
+    parts = sign.strip().split(",")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) <= 10 for part in parts):
+        return None
+    first, second = (int(part) for part in parts)
+    return f"{first:08x}{second:08x}" if max(first, second) < 2**32 else None
+
+
+@dataclass(frozen=True, slots=True)
+class TagFilter:
+    """Keeps pictures that carry all of ``tags``, or, with ``any_of``, at least one of them."""
+
+    tags: frozenset[str]
+    any_of: bool = False
+
+    def keeps(self, tags: tuple[str, ...]) -> bool:
+        """Whether a picture with these tags passes."""
+        return bool(self.tags & set(tags)) if self.any_of else self.tags <= set(tags)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """What the vector index is asked.
+
+    ``vectors`` is float32 of shape (V, DIMENSION), one L2-normalised row per view of the query. A picture's
+    cosine is its largest over the views. Only live pictures of ``libraries`` (uids), of that ``model`` and
+    passing ``tags`` are answered, the ``k`` best.
+    """
+
+    kind: Kind
+    libraries: tuple[str, ...]
+    model: str
+    vectors: NDArray[np.float32]
+    k: int
+    tags: TagFilter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One picture the vector index answers with: all that an answer shows of it, and its best cosine."""
+
+    key: Key
+    revision: int
+    added: int
+    digest: str
+    cosine: float
+    brief: str = ""
+    label: str = ""
+    desc: str = ""
+    tags: tuple[str, ...] = ()
+
+
+class Reason(StrEnum):
+    """Why a picture is in an answer."""
+
+    EXACT = "exact"  #: the same digest
+    VECTOR = "vector"  #: its vector is near
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A picture found. ``score`` is in (0, 1], and 1 only for the identical picture."""
+
+    candidate: Candidate
+    score: float
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """What one pass makes of one picture: a vector per kind and the local map (bytes, empty if the model has none)."""
+
+    vectors: Mapping[Kind, Vector]
+    local_map: bytes = b""

@@ -1,0 +1,159 @@
+"""What the use cases need of the world, as small protocols. Every store has two adapters and one contract suite.
+
+A revision-checked write is the one primitive of change: ``put(picture, previous)`` takes effect only when the
+stored revision is still ``previous``. Everything else (duplicate refusal, soft deletion, purge) is built on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lookalike.model import Application, Candidate, Embedding, Key, Kind, Library, Picture, Pixels, Query
+from lookalike.settings import Settings
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def __call__(self) -> int:
+        """Unix milliseconds."""
+
+
+class Applications(Protocol):
+    """Who may call."""
+
+    def application(self, access_key: str) -> Application | None:
+        """The application with that access key."""
+
+    def application_by_id(self, app_id: str) -> Application | None:
+        """The application with that app id."""
+
+    def applications(self) -> Sequence[Application]:
+        """All of them, by creation time."""
+
+    def save_application(self, application: Application) -> None:
+        """Create it, or replace the one with the same access key. Durable on return."""
+
+
+class Catalog(Protocol):
+    """The truth: libraries and picture rows. Every write is durable when the call returns.
+
+    Every method may raise :class:`~lookalike.errors.Unavailable`.
+    """
+
+    def library(self, tenant: str, name: str) -> Library | None:
+        """The tenant's library of that name."""
+
+    def create_library(self, library: Library) -> None:
+        """Make it. Raises LibraryExists if the tenant has one of that name; two racing calls make one."""
+
+    def picture(self, key: Key) -> Picture | None:
+        """The row, in whatever state."""
+
+    def pictures_by_prefix(self, library: str, prefix: str, limit: int) -> Sequence[Picture]:
+        """Rows of a library whose id starts with ``prefix``, in whatever state, by id, ``limit`` at most."""
+
+    def put(self, picture: Picture, previous: int | None) -> None:
+        """Write the row if its stored revision is ``previous`` (None: there is no row).
+
+        Raises RevisionConflict otherwise, and then nothing has changed.
+        """
+
+    def remove(self, key: Key, revision: int) -> None:
+        """Take the row away for good if its stored revision is ``revision``; RevisionConflict otherwise."""
+
+    def waiting_for_purge(self, before: int, limit: int) -> Sequence[Picture]:
+        """Rows not live whose ``deleted_at`` is before that Unix millisecond, oldest first, ``limit`` at most."""
+
+    def scan(self, kind: Kind) -> Iterator[Sequence[Picture]]:
+        """Every row of a kind in whatever state, in batches, to fill an index from."""
+
+
+class VectorIndex(Protocol):
+    """What finds neighbours. Derived from the catalog; may be lost and filled again.
+
+    Writes are versioned: one that carries an older or the same revision than the index holds changes nothing
+    and is a success, so replays and disorder converge.
+    """
+
+    def write(self, pictures: Sequence[Picture], *, wait: bool = True) -> None:
+        """Bring the index to these rows. With ``wait``, later searches see them. A row not live is hidden.
+
+        Raises Unavailable.
+        """
+
+    def remove(self, pictures: Sequence[Picture], *, wait: bool = False) -> None:
+        """Take rows out for good, each if the index holds nothing newer than its revision. Raises Unavailable."""
+
+    def search(self, query: Query) -> Sequence[Candidate]:
+        """The k best, by cosine from high to low, equal cosines by library and id. Raises Unavailable."""
+
+    def count(self, library: str) -> int:
+        """How many live pictures a library (uid) has, as far as the index knows."""
+
+
+class PictureStore(Protocol):
+    """Originals: bytes under keys ``<library uid>/<picture id>/<revision>``. Durable on return."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep ``data`` under ``key``, replacing what was there."""
+
+    def get(self, key: str) -> bytes | None:
+        """What is kept there."""
+
+    def remove(self, keys: Sequence[str]) -> None:
+        """Forget them; unknown keys do not matter."""
+
+
+class MapStore(Protocol):
+    """Local maps, under the same keys as the originals. Durable on return."""
+
+    def put_map(self, key: str, data: bytes) -> None:
+        """Keep a map."""
+
+    def maps(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        """Those of the maps that are there."""
+
+    def remove_maps(self, keys: Sequence[str]) -> None:
+        """Forget them; unknown keys do not matter."""
+
+
+class Embedder(Protocol):
+    """Turns pixels into vectors. Safe to call from several threads."""
+
+    @property
+    def model(self) -> str:
+        """Names the model; vectors of different names are never compared."""
+
+    def embed(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
+        """One embedding per picture, in one batch. Deterministic; finite unit vectors for any pixels."""
+
+    def score(self, kind: Kind, cosine: float) -> float:
+        """The calibrated score in (0, 1) of a cosine; strictly increasing."""
+
+    def threshold(self, kind: Kind) -> float:
+        """The cosine from which a picture of this kind counts as found; for ``same``, at precision 0.99."""
+
+
+class Fetcher(Protocol):
+    """Downloads what a caller's URL points at, and never touches an address that is not public."""
+
+    def __call__(self, url: str, max_bytes: int) -> bytes:
+        """The body. Raises a UrlError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """One of each: all that a use case works with. Made by :func:`lookalike.bootstrap.build`."""
+
+    settings: Settings
+    applications: Applications
+    catalog: Catalog
+    index: VectorIndex
+    originals: PictureStore
+    maps: MapStore
+    embedder: Embedder
+    fetch: Fetcher
+    clock: Clock

@@ -1,0 +1,36 @@
+"""Which pictures of a library a caller means: by the picture itself, or by signs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lookalike.errors import SignAmbiguous
+from lookalike.model import Key, Library, Picture, digest_prefix
+from lookalike.ports import Ports
+from lookalike.service.source import Source, load
+
+#: Enough rows of one sign to see that two of them are live: a sign has 64 bits, so more is no accident.
+_SAME_SIGN = 10
+
+
+def chosen(ports: Ports, library: Library, which: Source | Sequence[str]) -> list[Key]:
+    """Keys of the live pictures meant, each once, in the order given; what is not there is left out.
+
+    ``which`` is the picture itself or a list of signs. Raises SignAmbiguous if two live pictures share a sign.
+    """
+    if isinstance(which, Source):
+        found = ports.catalog.picture(Key(library.uid, load(ports, which).picture.digest))
+        return [found.key] if found is not None and found.live else []
+    rows = (_by_sign(ports, library, sign) for sign in dict.fromkeys(which))
+    return list(dict.fromkeys(row.key for row in rows if row is not None))
+
+
+def _by_sign(ports: Ports, library: Library, sign: str) -> Picture | None:
+    prefix = digest_prefix(sign)
+    if prefix is None:
+        return None
+    rows = ports.catalog.pictures_by_prefix(library.uid, prefix, _SAME_SIGN)
+    live = [row for row in rows if row.live]
+    if len(live) > 1:
+        raise SignAmbiguous(sign)
+    return live[0] if live else None

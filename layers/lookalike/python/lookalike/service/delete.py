@@ -1,0 +1,62 @@
+"""Taking pictures out of a library: hidden at once, purged days later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from lookalike.errors import PictureNotFound
+from lookalike.model import Key, Picture, Shelf, State, next_revision
+from lookalike.ports import Ports
+from lookalike.service.choice import chosen
+from lookalike.service.rows import change, show
+from lookalike.service.source import Source
+
+#: Rows of one call that are written side by side: a store makes one flush serve them all.
+_SIDE_BY_SIDE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Take this picture, or the pictures of these signs, out of that shelf."""
+
+    shelf: Shelf
+    which: Source | tuple[str, ...]
+
+
+def delete(ports: Ports, command: Delete) -> int:
+    """Hide the pictures; the number hidden. Those of a list that are not there do not matter.
+
+    Raises PictureNotFound if none of them is there, SignAmbiguous before anything has changed, and a UrlError
+    or a PictureError if the picture given cannot be had.
+    """
+    library = ports.catalog.library(command.shelf.tenant, command.shelf.name)
+    keys = [] if library is None else chosen(ports, library, command.which)
+    hidden = _hide_all(ports, keys)
+    if not hidden:
+        raise PictureNotFound("none of them is in the library")
+    show(ports, hidden)
+    return len(hidden)
+
+
+def _hide_all(ports: Ports, keys: Sequence[Key]) -> list[Picture]:
+    if len(keys) == 1:
+        rows = [_hide(ports, keys[0])]
+    else:
+        with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+            rows = list(pool.map(lambda key: _hide(ports, key), keys))
+    return [row for row in rows if row is not None]
+
+
+def _hide(ports: Ports, key: Key) -> Picture | None:
+    def hidden(current: Picture | None) -> Picture:
+        if current is None or not current.live:
+            raise PictureNotFound(key.id)
+        now = ports.clock()
+        return current.but(revision=next_revision(current.revision, now), state=State.DELETED, deleted_at=now)
+
+    try:
+        return change(ports, key, hidden)
+    except PictureNotFound:
+        return None

@@ -1,0 +1,68 @@
+"""Taking away for good what was deleted long enough ago."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from lookalike.errors import PictureNotFound, RevisionConflict
+from lookalike.model import Picture, State, next_revision
+from lookalike.ports import Ports
+from lookalike.service.rows import change
+
+#: Rows of one step: S3 deletes up to 1000 objects a call, and a step should stay short beside a time limit.
+_BATCH = 200
+_SIDE_BY_SIDE = 16
+_DAY = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What a purge has done. ``done`` is false if it stopped for time; the next one goes on where it was."""
+
+    pictures: int
+    done: bool
+
+
+def purge(ports: Ports, time_left: Callable[[], bool]) -> Purged:
+    """Purge batch by batch while ``time_left()``; safe to break off and to repeat at any point."""
+    cutoff = ports.clock() - int(ports.settings.purge_after_days * _DAY)
+    pictures = 0
+    while time_left():
+        rows = ports.catalog.waiting_for_purge(cutoff, _BATCH)
+        if not rows:
+            return Purged(pictures, done=True)
+        pictures += _purge_batch(ports, rows, cutoff)
+    return Purged(pictures, done=False)
+
+
+def _purge_batch(ports: Ports, rows: Sequence[Picture], cutoff: int) -> int:
+    """Claim, then the index, then objects and maps, then the rows: a crash in between leaves only claimed rows."""
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        claimed = [row for row in pool.map(lambda row: _claim(ports, row, cutoff), rows) if row is not None]
+        ports.index.remove(claimed)
+        keys = [row.object_key for row in claimed]
+        ports.originals.remove(keys)
+        ports.maps.remove_maps(keys)
+        return sum(pool.map(lambda row: _remove(ports, row), claimed))
+
+
+def _claim(ports: Ports, row: Picture, cutoff: int) -> Picture | None:
+    def claimed(current: Picture | None) -> Picture:
+        if current is None or current.live or current.deleted_at is None or current.deleted_at >= cutoff:
+            raise PictureNotFound(row.key.id)
+        return current.but(state=State.PURGING, revision=next_revision(current.revision, ports.clock()))
+
+    try:
+        return change(ports, row.key, claimed)
+    except PictureNotFound:
+        return None
+
+
+def _remove(ports: Ports, row: Picture) -> bool:
+    try:
+        ports.catalog.remove(row.key, row.revision)
+    except RevisionConflict:
+        return False  # added again in the meantime: the row lives on with objects of its own
+    return True

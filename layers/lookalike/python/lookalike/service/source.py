@@ -1,0 +1,31 @@
+"""Where a caller's picture comes from, and how it becomes pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lookalike.picture.decode import Bounds, Decoded, decode
+from lookalike.ports import Ports
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A picture as a caller gives it: its file, or a URL where the file is. ``bounds`` says what it may be."""
+
+    bounds: Bounds
+    data: bytes | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Loaded:
+    """The file and what it decodes to."""
+
+    data: bytes
+    picture: Decoded
+
+
+def load(ports: Ports, source: Source) -> Loaded:
+    """Download the picture if need be, and decode it. Raises a UrlError or a PictureError."""
+    data = source.data if source.data is not None else ports.fetch(source.url or "", source.bounds.max_bytes)
+    return Loaded(data, decode(data, source.bounds))

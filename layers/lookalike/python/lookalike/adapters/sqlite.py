@@ -1,0 +1,329 @@
+"""Applications, the catalog and the local maps of one machine, in SQLite."""
+
+# ruff: noqa: S608  # statements are put together from constants; every value is bound
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lookalike.adapters.database import Database
+from lookalike.errors import LibraryExists, RevisionConflict
+from lookalike.model import Application, Identity, Key, Kind, Library, Picture, State
+
+_MIGRATIONS = (
+    """
+    CREATE TABLE applications (
+        access_key TEXT PRIMARY KEY,
+        secret_key TEXT NOT NULL,
+        app_id TEXT NOT NULL UNIQUE,
+        tenant TEXT NOT NULL,
+        name TEXT NOT NULL,
+        active INTEGER NOT NULL,
+        created INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE libraries (
+        tenant TEXT NOT NULL,
+        name TEXT NOT NULL,
+        uid TEXT NOT NULL UNIQUE,
+        kind TEXT NOT NULL,
+        identity TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        PRIMARY KEY (tenant, name)
+    ) STRICT;
+    CREATE TABLE pictures (
+        library TEXT NOT NULL,
+        id TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        revision INTEGER NOT NULL,
+        added INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        file_digest TEXT NOT NULL,
+        model TEXT NOT NULL,
+        vector BLOB NOT NULL,
+        brief TEXT NOT NULL,
+        label TEXT NOT NULL,
+        desc TEXT NOT NULL,
+        tags TEXT NOT NULL,
+        sign_version INTEGER NOT NULL,
+        deleted_at INTEGER,
+        UNIQUE (library, id)
+    ) STRICT;
+    CREATE INDEX pictures_of_kind ON pictures (kind);
+    CREATE INDEX pictures_not_live ON pictures (deleted_at) WHERE state <> 'live';
+    CREATE TABLE maps (key TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT
+    """,
+)
+
+_COLUMNS = (
+    "library, id, kind, revision, added, state, digest, file_digest, model, vector, "
+    "brief, label, desc, tags, sign_version, deleted_at"
+)
+_VALUES = ", ".join("?" * (_COLUMNS.count(",") + 1))
+
+#: Vectors in a row: IEEE 754 half precision, little-endian, whatever the machine.
+_FLOAT16 = np.dtype("<f2")
+
+_KINDS = {str(kind): kind for kind in Kind}  # plain look-ups: an enum's own is slower, and scans make many
+_STATES = {str(state): state for state in State}
+
+#: Rows of one step of a scan: long enough to make the step's own cost nothing, short enough to stream.
+_BATCH = 4096
+
+
+class SqliteCatalog:
+    """Everything but originals and vectors' index, in one SQLite file: the ports Applications, Catalog and MapStore.
+
+    Several processes may have the file open, and each sees at once what another has written. Maps have a table of
+    their own in the same file, so that one flush serves the map of one add and the row of another.
+
+    Parameters
+    ----------
+    path : the file, made if missing. Raises SettingsError if it cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path, _MIGRATIONS)
+
+    def close(self) -> None:
+        """Finish. Calls after this raise Unavailable."""
+        self._database.close()
+
+    def application(self, access_key: str) -> Application | None:
+        """The application with that access key."""
+        return self._application("access_key = ?", access_key)
+
+    def application_by_id(self, app_id: str) -> Application | None:
+        """The application with that app id."""
+        return self._application("app_id = ?", app_id)
+
+    def applications(self) -> Sequence[Application]:
+        """All of them, by creation time."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT * FROM applications ORDER BY created, app_id").fetchall()
+        return [_application(row) for row in rows]
+
+    def save_application(self, application: Application) -> None:
+        """Create it, or replace the one with the same access key. Durable on return.
+
+        Raises RevisionConflict if another application has that app id.
+        """
+        row = (
+            application.access_key,
+            application.secret_key,
+            application.app_id,
+            application.tenant,
+            application.name,
+            application.active,
+            application.created,
+        )
+
+        def save(connection: sqlite3.Connection) -> None:
+            holder = connection.execute(
+                "SELECT access_key FROM applications WHERE app_id = ?", (application.app_id,)
+            ).fetchone()
+            if holder not in (None, (application.access_key,)):
+                raise RevisionConflict(f"app id {application.app_id} is another application's")
+            connection.execute("INSERT OR REPLACE INTO applications VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+        self._database.write(save)
+
+    def remove_application(self, access_key: str) -> None:
+        """Take it away; an unknown key does not matter. Durable on return."""
+        self._database.write(
+            lambda connection: connection.execute("DELETE FROM applications WHERE access_key = ?", (access_key,))
+        )
+
+    def library(self, tenant: str, name: str) -> Library | None:
+        """The tenant's library of that name."""
+        return next(iter(self._libraries("tenant = ? AND name = ?", tenant, name)), None)
+
+    def libraries(self, tenant: str) -> Sequence[Library]:
+        """All libraries of a tenant, by name."""
+        return self._libraries("tenant = ?", tenant)
+
+    def create_library(self, library: Library) -> None:
+        """Make it. Raises LibraryExists if the tenant has one of that name; two racing calls make one."""
+        row = (library.tenant, library.name, library.uid, library.kind, library.identity, library.created)
+
+        def create(connection: sqlite3.Connection) -> None:
+            done = connection.execute(
+                "INSERT INTO libraries (tenant, name, uid, kind, identity, created) VALUES (?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (tenant, name) DO NOTHING",
+                row,
+            )
+            if done.rowcount == 0:
+                raise LibraryExists(library.name)
+
+        self._database.write(create)
+
+    def picture(self, key: Key) -> Picture | None:
+        """The row, in whatever state."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                f"SELECT {_COLUMNS} FROM pictures WHERE library = ? AND id = ?", (key.library, key.id)
+            ).fetchone()
+        return None if row is None else _picture(row)
+
+    def pictures_by_prefix(self, library: str, prefix: str, limit: int) -> Sequence[Picture]:
+        """Rows of a library whose id starts with ``prefix``, in whatever state, by id, ``limit`` at most."""
+        end = _after(prefix)
+        below, bounds = ("", ()) if end is None else (" AND id < ?", (end,))
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM pictures WHERE library = ? AND id >= ?{below} ORDER BY id LIMIT ?",
+                (library, prefix, *bounds, limit),
+            ).fetchall()
+        return [_picture(row) for row in rows]
+
+    def put(self, picture: Picture, previous: int | None) -> None:
+        """Write the row if its stored revision is ``previous`` (None: there is no row).
+
+        Raises RevisionConflict otherwise, and then nothing has changed.
+        """
+        key, values = picture.key, _row(picture)
+        if previous is None:
+            statement = f"INSERT INTO pictures ({_COLUMNS}) VALUES ({_VALUES}) ON CONFLICT (library, id) DO NOTHING"
+            self._change(statement, values, key)
+        else:
+            statement = f"UPDATE pictures SET ({_COLUMNS}) = ({_VALUES}) WHERE library = ? AND id = ? AND revision = ?"
+            self._change(statement, (*values, key.library, key.id, previous), key)
+
+    def remove(self, key: Key, revision: int) -> None:
+        """Take the row away for good if its stored revision is ``revision``; RevisionConflict otherwise."""
+        self._change(
+            "DELETE FROM pictures WHERE library = ? AND id = ? AND revision = ?", (key.library, key.id, revision), key
+        )
+
+    def waiting_for_purge(self, before: int, limit: int) -> Sequence[Picture]:
+        """Rows not live whose ``deleted_at`` is before that Unix millisecond, oldest first, ``limit`` at most."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM pictures WHERE state <> 'live' AND deleted_at < ? "
+                "ORDER BY deleted_at, rowid LIMIT ?",
+                (before, limit),
+            ).fetchall()
+        return [_picture(row) for row in rows]
+
+    def scan(self, kind: Kind) -> Iterator[Sequence[Picture]]:
+        """Every row of a kind in whatever state, in batches, to fill an index from.
+
+        Each batch is a read of its own, so that a slow reader holds nothing back. A row written while the scan
+        runs comes with either its old or its new revision.
+        """
+        last = 0
+        while True:
+            with self._database.reading() as connection:
+                rows = connection.execute(
+                    f"SELECT {_COLUMNS}, rowid FROM pictures WHERE kind = ? AND rowid > ? ORDER BY rowid LIMIT ?",
+                    (kind, last, _BATCH),
+                ).fetchall()
+            if not rows:
+                return
+            last = rows[-1][-1]
+            yield [_picture(row) for row in rows]
+
+    def put_map(self, key: str, data: bytes) -> None:
+        """Keep a map."""
+        self._database.write(
+            lambda connection: connection.execute("INSERT OR REPLACE INTO maps (key, data) VALUES (?, ?)", (key, data))
+        )
+
+    def maps(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        """Those of the maps that are there."""
+        found: dict[str, bytes] = {}
+        with self._database.reading() as connection:
+            for key in keys:
+                found |= connection.execute("SELECT key, data FROM maps WHERE key = ?", (key,)).fetchall()
+        return found
+
+    def remove_maps(self, keys: Sequence[str]) -> None:
+        """Forget them; unknown keys do not matter."""
+        self._database.write(
+            lambda connection: connection.executemany("DELETE FROM maps WHERE key = ?", [(key,) for key in keys])
+        )
+
+    def _application(self, condition: str, value: str) -> Application | None:
+        with self._database.reading() as connection:
+            row = connection.execute(f"SELECT * FROM applications WHERE {condition}", (value,)).fetchone()
+        return None if row is None else _application(row)
+
+    def _libraries(self, condition: str, *values: str) -> Sequence[Library]:
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT tenant, name, uid, kind, identity, created FROM libraries WHERE {condition} ORDER BY name",
+                values,
+            ).fetchall()
+        return [Library(row[0], row[1], row[2], Kind(row[3]), Identity(row[4]), row[5]) for row in rows]
+
+    def _change(self, statement: str, values: Sequence[object], key: Key) -> None:
+        def change(connection: sqlite3.Connection) -> None:
+            if connection.execute(statement, values).rowcount == 0:
+                raise RevisionConflict(f"{key.library}/{key.id}")
+
+        self._database.write(change)
+
+
+def _application(row: Sequence[str]) -> Application:
+    access_key, secret_key, app_id, tenant, name, active, created = row
+    return Application(access_key, secret_key, app_id, tenant, name, bool(active), int(created))
+
+
+def _row(picture: Picture) -> tuple[object, ...]:
+    return (
+        picture.key.library,
+        picture.key.id,
+        picture.kind,
+        picture.revision,
+        picture.added,
+        picture.state,
+        picture.digest,
+        picture.file_digest,
+        picture.model,
+        picture.vector.astype(_FLOAT16, copy=False).tobytes(),
+        picture.brief,
+        picture.label,
+        picture.desc,
+        json.dumps(picture.tags) if picture.tags else "",
+        picture.sign_version,
+        picture.deleted_at,
+    )
+
+
+def _picture(row: Sequence[Any]) -> Picture:
+    return Picture(
+        key=Key(row[0], row[1]),
+        kind=_KINDS[row[2]],
+        revision=row[3],
+        added=row[4],
+        state=_STATES[row[5]],
+        digest=row[6],
+        file_digest=row[7],
+        model=row[8],
+        vector=np.frombuffer(row[9], _FLOAT16),
+        brief=row[10],
+        label=row[11],
+        desc=row[12],
+        tags=tuple(json.loads(row[13])) if row[13] else (),
+        sign_version=row[14],
+        deleted_at=row[15],
+    )
+
+
+def _after(prefix: str) -> str | None:
+    """The least text greater than every text that starts with ``prefix``; None if there is none.
+
+    SQLite compares text as UTF-8 bytes, whose order is that of the code points; surrogates are none.
+    """
+    for end in range(len(prefix), 0, -1):
+        point = ord(prefix[end - 1]) + 1
+        if point <= sys.maxunicode:
+            return prefix[: end - 1] + chr(0xE000 if point == 0xD800 else point)
+    return None

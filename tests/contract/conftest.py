@@ -1,0 +1,88 @@
+"""The adapters every contract suite runs over: a store joins by one more entry in its list."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from lookalike.adapters.folder import FolderStore
+from lookalike.adapters.sqlite import SqliteCatalog
+from lookalike.ports import Applications, Catalog, MapStore, PictureStore
+
+
+@contextmanager
+def sqlite(folder: Path) -> Iterator[SqliteCatalog]:
+    catalog = SqliteCatalog(folder / "catalog.db")
+    yield catalog
+    catalog.close()
+
+
+@contextmanager
+def folder_store(folder: Path) -> Iterator[FolderStore]:
+    yield FolderStore(folder / "originals")
+
+
+CATALOGS = {"sqlite": sqlite}
+APPLICATIONS = {"sqlite": sqlite}
+MAP_STORES = {"sqlite": sqlite}
+PICTURE_STORES = {"folder": folder_store}
+
+
+@pytest.fixture(params=CATALOGS)
+def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
+    with CATALOGS[request.param](tmp_path) as store:
+        yield store
+
+
+@pytest.fixture(params=APPLICATIONS)
+def applications(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Applications]:
+    with APPLICATIONS[request.param](tmp_path) as store:
+        yield store
+
+
+@pytest.fixture(params=MAP_STORES)
+def maps(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MapStore]:
+    with MAP_STORES[request.param](tmp_path) as store:
+        yield store
+
+
+@pytest.fixture(params=PICTURE_STORES)
+def originals(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PictureStore]:
+    with PICTURE_STORES[request.param](tmp_path) as store:
+        yield store
+
+
+@pytest.fixture
+def uid() -> str:
+    """A library nobody else uses."""
+    return uuid4().hex
+
+
+@pytest.fixture
+def together() -> Callable[[list[Callable[[], object]]], list[object]]:
+    """Runs calls at the same time, a thread each; answers what each returned, or the exception it raised."""
+
+    def run(calls: list[Callable[[], object]]) -> list[object]:
+        start = threading.Barrier(len(calls))
+        outcomes: list[object] = [None] * len(calls)
+
+        def call(position: int) -> None:
+            start.wait()
+            try:
+                outcomes[position] = calls[position]()
+            except Exception as error:
+                outcomes[position] = error
+
+        threads = [threading.Thread(target=call, args=(position,)) for position in range(len(calls))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return outcomes
+
+    return run

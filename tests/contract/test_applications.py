@@ -1,0 +1,71 @@
+"""What every store of applications must do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lookalike.errors import RevisionConflict
+from lookalike.ports import Applications
+from tests.contract.rows import application
+
+
+def test_unknown_application_is_none(applications: Applications) -> None:
+    assert applications.application("nobody") is None
+    assert applications.application_by_id("123") is None
+    assert list(applications.applications()) == []
+
+
+def test_saved_application_is_found_by_both_names(applications: Applications) -> None:
+    saved = application("shop", name="小店 🛍", active=False, created=1_700_000_000_123)
+    applications.save_application(saved)
+    applications.save_application(application("other"))
+    assert applications.application(saved.access_key) == saved
+    assert applications.application_by_id(saved.app_id) == saved
+
+
+def test_names_are_told_apart_by_case(applications: Applications) -> None:
+    applications.save_application(application("shop", access_key="AbC"))
+    assert applications.application("abc") is None
+    assert applications.application("AbC ") is None
+
+
+def test_saving_again_replaces(applications: Applications) -> None:
+    before = application("shop")
+    after = replace(before, active=False, app_id="42", secret_key="new")
+    applications.save_application(before)
+    applications.save_application(after)
+    assert applications.application(before.access_key) == after
+    assert applications.application_by_id("42") == after
+    assert applications.application_by_id(before.app_id) is None
+    assert list(applications.applications()) == [after]
+
+
+def test_app_id_is_never_shared(applications: Applications) -> None:
+    first, second = application("first", app_id="7"), application("second", app_id="7")
+    applications.save_application(first)
+    with pytest.raises(RevisionConflict):
+        applications.save_application(second)
+    assert applications.application_by_id("7") == first
+    assert applications.application(second.access_key) is None
+
+
+def test_all_applications_come_by_creation_time(applications: Applications) -> None:
+    made = [application(f"a{created}", created=created) for created in (3, 1, 2)]
+    for one in made:
+        applications.save_application(one)
+    assert [one.created for one in applications.applications()] == [1, 2, 3]
+
+
+def test_removed_application_is_gone_and_its_app_id_free(applications: Applications) -> None:
+    one, other = application("one", app_id="7"), application("other")
+    applications.save_application(one)
+    applications.save_application(other)
+    applications.remove_application(one.access_key)
+    applications.remove_application("nobody")
+    assert applications.application(one.access_key) is None
+    assert applications.application_by_id("7") is None
+    assert list(applications.applications()) == [other]
+    applications.save_application(application("heir", app_id="7"))
+    assert applications.application_by_id("7") is not None

@@ -1,0 +1,317 @@
+"""What every catalog must do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from lookalike.errors import LibraryExists, RevisionConflict
+from lookalike.model import Identity, Key, Kind, Library, Picture, State
+from lookalike.ports import Catalog
+from tests.contract.rows import contents, deleted, library, random_vectors, row
+
+Together = Callable[[list[Callable[[], object]]], list[object]]
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+def test_unknown_things_are_none(catalog: Catalog, uid: str) -> None:
+    assert catalog.library("tenant", "library") is None
+    assert list(catalog.libraries("tenant")) == []
+    assert catalog.picture(Key(uid, "a")) is None
+    assert list(catalog.pictures_by_prefix(uid, "", 10)) == []
+    assert [batch for batch in catalog.scan(Kind.SAME) if batch] == []
+
+
+class TestLibraries:
+    def test_made_library_is_found_by_its_tenant_alone(self, catalog: Catalog) -> None:
+        made = Library("tenant", "猫 same_hq", "uid-1", Kind.SAME, Identity.OWN, created=1_700_000_000_123)
+        catalog.create_library(made)
+        assert catalog.library("tenant", "猫 same_hq") == made
+        assert catalog.library("Tenant", "猫 same_hq") is None
+        assert catalog.library("tenant", "猫 Same_hq") is None
+        assert catalog.library("other", "猫 same_hq") is None
+
+    def test_second_library_of_a_name_is_refused(self, catalog: Catalog) -> None:
+        first = library("tenant", "same_hq", "uid-1")
+        catalog.create_library(first)
+        with pytest.raises(LibraryExists):
+            catalog.create_library(library("tenant", "same_hq", "uid-2", Kind.PRODUCT))
+        assert catalog.library("tenant", "same_hq") == first
+        catalog.create_library(library("other", "same_hq", "uid-3"))
+        assert catalog.library("tenant", "same_hq") == first
+
+    def test_racing_calls_make_one(self, catalog: Catalog, together: Together) -> None:
+        wanted = [library("tenant", "same_hq", f"uid-{number}") for number in range(8)]
+        outcomes = together([lambda one=one: catalog.create_library(one) for one in wanted])  # type: ignore[misc]
+        assert sorted(type(outcome).__name__ for outcome in outcomes) == ["LibraryExists"] * 7 + ["NoneType"]
+        assert catalog.library("tenant", "same_hq") == wanted[outcomes.index(None)]
+
+    def test_all_libraries_of_a_tenant_come_by_name(self, catalog: Catalog) -> None:
+        for number, name in enumerate(["b", "猫", "a", "B", "ä", "🐈"]):
+            catalog.create_library(library("tenant", name, f"uid-{number}"))
+        catalog.create_library(library("other", "c", "uid-of-other"))
+        assert [one.name for one in catalog.libraries("tenant")] == ["B", "a", "b", "ä", "猫", "🐈"]
+
+
+class TestRows:
+    def test_every_field_comes_back(self, catalog: Catalog, uid: str) -> None:
+        written = Picture(
+            key=Key(uid, "own id/..%_\x00'\"猫"),
+            kind=Kind.PRODUCT,
+            revision=1_700_000_000_123,
+            added=1_699_999_999_999,
+            state=State.PURGING,
+            digest="0" * 63 + "f",
+            file_digest="f" * 64,
+            model="mobile-2",
+            vector=random_vectors(1, seed=1)[0],
+            brief='{"name": "Ü", "n": 1}',
+            label="x\ny",
+            desc='{"a": [1, 2]}',
+            tags=("100", "a,b", "猫", ""),
+            sign_version=3,
+            deleted_at=1_700_000_000_000,
+        )
+        catalog.put(written, None)
+        assert contents(catalog.picture(written.key)) == contents(written)
+
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(brief=TEXTS, label=TEXTS, desc=TEXTS, tags=st.lists(TEXTS, max_size=4).map(tuple))
+    def test_any_text_comes_back(
+        self, catalog: Catalog, brief: str, label: str, desc: str, tags: tuple[str, ...]
+    ) -> None:
+        written = row(uuid4().hex, "a", brief=brief, label=label, desc=desc, tags=tags)
+        catalog.put(written, None)
+        assert contents(catalog.picture(written.key)) == contents(written)
+
+    def test_first_put_needs_absence(self, catalog: Catalog, uid: str) -> None:
+        first = row(uid, "a", 5)
+        catalog.put(first, None)
+        with pytest.raises(RevisionConflict):
+            catalog.put(row(uid, "a", 6, brief="second"), None)
+        assert contents(catalog.picture(first.key)) == contents(first)
+
+    @pytest.mark.parametrize("previous", [4, 6, 0])
+    def test_put_over_another_revision_changes_nothing(self, catalog: Catalog, uid: str, previous: int) -> None:
+        first = row(uid, "a", 5)
+        catalog.put(first, None)
+        with pytest.raises(RevisionConflict):
+            catalog.put(row(uid, "a", 7, brief="second"), previous)
+        assert contents(catalog.picture(first.key)) == contents(first)
+
+    def test_put_over_a_missing_row_changes_nothing(self, catalog: Catalog, uid: str) -> None:
+        with pytest.raises(RevisionConflict):
+            catalog.put(row(uid, "a", 7), 5)
+        assert catalog.picture(Key(uid, "a")) is None
+
+    def test_put_over_the_right_revision_replaces_all(self, catalog: Catalog, uid: str) -> None:
+        catalog.put(deleted(row(uid, "a", 5, brief="one", tags=("1",)), 6, at=9), None)
+        again = row(uid, "a", 7, vector=random_vectors(1, seed=2)[0], label="two", model="model-2")
+        catalog.put(again, 6)
+        assert contents(catalog.picture(again.key)) == contents(again)
+
+    def test_same_id_in_two_libraries_is_two_rows(self, catalog: Catalog, uid: str) -> None:
+        catalog.put(row(uid, "a", 1), None)
+        catalog.put(row(f"{uid}-2", "a", 2), None)
+        catalog.remove(Key(uid, "a"), 1)
+        assert catalog.picture(Key(uid, "a")) is None
+        assert catalog.picture(Key(f"{uid}-2", "a")) is not None
+
+    @pytest.mark.parametrize("revision", [4, 6])
+    def test_remove_of_another_revision_changes_nothing(self, catalog: Catalog, uid: str, revision: int) -> None:
+        catalog.put(row(uid, "a", 5), None)
+        with pytest.raises(RevisionConflict):
+            catalog.remove(Key(uid, "a"), revision)
+        assert catalog.picture(Key(uid, "a")) is not None
+
+    def test_removed_row_is_gone_and_may_come_back(self, catalog: Catalog, uid: str) -> None:
+        catalog.put(row(uid, "a", 5), None)
+        catalog.remove(Key(uid, "a"), 5)
+        assert catalog.picture(Key(uid, "a")) is None
+        with pytest.raises(RevisionConflict):
+            catalog.remove(Key(uid, "a"), 5)
+        catalog.put(row(uid, "a", 6), None)
+        assert catalog.picture(Key(uid, "a")) is not None
+
+    @pytest.mark.parametrize("previous", [None, 1], ids=["first put", "change"])
+    def test_one_of_many_racing_puts_wins(
+        self, catalog: Catalog, uid: str, together: Together, previous: int | None
+    ) -> None:
+        if previous is not None:
+            catalog.put(row(uid, "a", previous), None)
+        racing = [row(uid, "a", 2, brief=str(number)) for number in range(8)]
+        outcomes = together([lambda one=one: catalog.put(one, previous) for one in racing])  # type: ignore[misc]
+        assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NoneType"] + ["RevisionConflict"] * 7
+        assert contents(catalog.picture(Key(uid, "a"))) == contents(racing[outcomes.index(None)])
+
+    def test_racing_changes_are_never_lost(self, catalog: Catalog, uid: str, together: Together) -> None:
+        """Eight threads count up one row ten times each, by reading and writing until nobody interferes."""
+        catalog.put(row(uid, "a", 1), None)
+
+        def count() -> None:
+            for _ in range(10):
+                while True:
+                    current = catalog.picture(Key(uid, "a"))
+                    assert current is not None
+                    try:
+                        catalog.put(current.but(revision=current.revision + 1), current.revision)
+                        break
+                    except RevisionConflict:
+                        continue
+
+        assert together([count] * 8) == [None] * 8
+        final = catalog.picture(Key(uid, "a"))
+        assert final is not None
+        assert final.revision == 81
+
+
+class TestPrefix:
+    def test_ids_come_in_order_within_the_limit(self, catalog: Catalog, uid: str) -> None:
+        for name in ("b1", "a2", "a10", "a1", "a", "c", "A1"):
+            catalog.put(row(uid, name), None)
+        catalog.put(row(f"{uid}x", "a0"), None)
+        found = [one.key.id for one in catalog.pictures_by_prefix(uid, "a", 10)]
+        assert found == ["a", "a1", "a10", "a2"]
+        assert [one.key.id for one in catalog.pictures_by_prefix(uid, "a", 2)] == ["a", "a1"]
+        assert list(catalog.pictures_by_prefix(uid, "a11", 2)) == []
+
+    def test_rows_in_every_state_are_answered(self, catalog: Catalog, uid: str) -> None:
+        for number, state in enumerate(State):
+            catalog.put(row(uid, f"a{number}", state=state, deleted_at=None if state is State.LIVE else 1), None)
+        assert {one.state for one in catalog.pictures_by_prefix(uid, "a", 10)} == set(State)
+
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(data=st.data())
+    def test_prefix_is_plain_text(self, catalog: Catalog, data: st.DataObject) -> None:
+        letters = st.sampled_from("a%_'*\x7f\ud7ff\ue000\uffff\U0010ffff")
+        names = data.draw(st.lists(st.text(letters, min_size=1, max_size=4), min_size=1, max_size=8, unique=True))
+        prefix = data.draw(st.text(letters, max_size=2))
+        uid = uuid4().hex
+        for name in names:
+            catalog.put(row(uid, name), None)
+        found = [one.key.id for one in catalog.pictures_by_prefix(uid, prefix, 100)]
+        assert found == sorted(name for name in names if name.startswith(prefix))
+
+
+class TestPurge:
+    def test_rows_deleted_before_a_time_come_oldest_first(self, catalog: Catalog, uid: str) -> None:
+        for name, at in (("a", 30), ("b", 10), ("c", 20), ("d", 40)):
+            catalog.put(deleted(row(uid, name, 1), 2, at), None)
+        catalog.put(row(uid, "purging", state=State.PURGING, deleted_at=25), None)
+        catalog.put(row(uid, "live"), None)
+        assert [one.key.id for one in catalog.waiting_for_purge(40, 10)] == ["b", "c", "purging", "a"]
+        assert [one.key.id for one in catalog.waiting_for_purge(40, 2)] == ["b", "c"]
+        assert list(catalog.waiting_for_purge(10, 2)) == []
+
+    def test_added_again_or_removed_rows_no_longer_wait(self, catalog: Catalog, uid: str) -> None:
+        catalog.put(deleted(row(uid, "a", 1), 2, at=10), None)
+        catalog.put(deleted(row(uid, "b", 1), 2, at=11), None)
+        catalog.put(row(uid, "a", 3), 2)
+        catalog.remove(Key(uid, "b"), 2)
+        assert list(catalog.waiting_for_purge(100, 10)) == []
+
+
+class TestScan:
+    def test_every_row_of_the_kind_comes_once(self, catalog: Catalog, uid: str) -> None:
+        written = {
+            Key(f"{uid}{number % 3}", f"p{number}"): row(
+                f"{uid}{number % 3}",
+                f"p{number}",
+                kind=(Kind.SAME, Kind.PRODUCT)[number % 2],
+                state=(State.LIVE, State.DELETED)[number % 5 == 0],
+                deleted_at=7 if number % 5 == 0 else None,
+                tags=(str(number),),
+            )
+            for number in range(100)
+        }
+        for one in written.values():
+            catalog.put(one, None)
+        for kind in Kind:
+            found = [one for batch in catalog.scan(kind) for one in batch]
+            expected = {key: contents(one) for key, one in written.items() if one.kind is kind}
+            assert {one.key: contents(one) for one in found} == expected
+            assert len(found) == len(expected)
+
+    def test_writes_go_on_beside_a_scan(self, catalog: Catalog, uid: str) -> None:
+        for number in range(20):
+            catalog.put(row(uid, f"p{number}", 1), None)
+        found: dict[str, int] = {}
+        for batch in catalog.scan(Kind.SIMILAR):
+            found |= {one.key.id: one.revision for one in batch}
+            catalog.put(row(uid, "p7", 2), 1) if len(found) == len(batch) else None
+        assert found.keys() >= {f"p{number}" for number in range(20)}
+        assert found["p7"] in (1, 2)
+
+
+class CatalogMachine(RuleBasedStateMachine):
+    """Puts and removals at current and stale revisions, against a dict."""
+
+    catalog: Catalog
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.uid = uuid4().hex
+        self.rows: dict[str, Picture] = {}
+        self.revision = 0
+
+    def attempt(self, allowed: bool, call: Callable[[], Any]) -> bool:
+        if allowed:
+            call()
+        else:
+            with pytest.raises(RevisionConflict):
+                call()
+        return allowed
+
+    @rule(
+        name=st.sampled_from("abc"),
+        lag=st.sampled_from([None, 0, 0, 0, 1]),
+        state=st.sampled_from(State),
+        brief=TEXTS,
+    )
+    def put(self, name: str, lag: int | None, state: State, brief: str) -> None:
+        self.revision += 1
+        current = self.rows.get(name)
+        previous = None if lag is None else (current.revision if current else self.revision) - lag
+        at = None if state is State.LIVE else self.revision
+        picture = row(self.uid, name, self.revision, state=state, brief=brief, deleted_at=at)
+        allowed = previous == (current.revision if current else None)
+        if self.attempt(allowed, lambda: self.catalog.put(picture, previous)):
+            self.rows[name] = picture
+
+    @precondition(lambda self: self.rows)
+    @rule(data=st.data(), lag=st.sampled_from([0, 0, 1]))
+    def remove(self, data: st.DataObject, lag: int) -> None:
+        name = data.draw(st.sampled_from(sorted(self.rows)))
+        revision = self.rows[name].revision - lag
+        if self.attempt(lag == 0, lambda: self.catalog.remove(Key(self.uid, name), revision)):
+            del self.rows[name]
+
+    @invariant()
+    def rows_agree(self) -> None:
+        found = {one.key.id: contents(one) for one in self.catalog.pictures_by_prefix(self.uid, "", 100)}
+        assert found == {name: contents(one) for name, one in self.rows.items()}
+        for name in "abc":
+            assert contents(self.catalog.picture(Key(self.uid, name))) == contents(self.rows.get(name))
+
+    @invariant()
+    def what_waits_for_purge_agrees(self) -> None:
+        waiting = [
+            one for one in self.catalog.waiting_for_purge(self.revision + 1, 10_000) if one.key.library == self.uid
+        ]
+        dead = sorted((one for one in self.rows.values() if not one.live), key=lambda one: one.deleted_at or 0)
+        assert [one.key.id for one in waiting] == [one.key.id for one in dead]
+
+
+def test_catalog_behaves_like_a_dict(catalog: Catalog) -> None:
+    class Machine(CatalogMachine):
+        pass
+
+    Machine.catalog = catalog
+    run_state_machine_as_test(Machine, settings=settings(max_examples=30, stateful_step_count=25, deadline=None))

@@ -1,0 +1,80 @@
+"""What every store of originals must do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lookalike.ports import PictureStore
+
+Together = Callable[[list[Callable[[], object]]], list[object]]
+
+
+def test_unknown_key_is_none(originals: PictureStore) -> None:
+    assert originals.get("library/a/1") is None
+
+
+@pytest.mark.parametrize("data", [b"", b"x", bytes(range(256)) * 4096 * 3], ids=["empty", "small", "3 MiB"])
+def test_what_is_put_is_got(originals: PictureStore, data: bytes) -> None:
+    originals.put("library/a/1", data)
+    assert originals.get("library/a/1") == data
+
+
+def test_putting_again_replaces(originals: PictureStore) -> None:
+    originals.put("library/a/1", b"a longer one before")
+    originals.put("library/a/1", b"after")
+    assert originals.get("library/a/1") == b"after"
+
+
+def test_removed_originals_are_gone_and_others_stay(originals: PictureStore) -> None:
+    keys = [f"library/{number}/1" for number in range(5)]
+    for key in keys:
+        originals.put(key, key.encode())
+    originals.remove([])
+    originals.remove([keys[0], keys[3], "library/unknown/1", keys[3]])
+    assert [originals.get(key) is not None for key in keys] == [False, True, True, False, True]
+    originals.put(keys[0], b"back")
+    assert originals.get(keys[0]) == b"back"
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    names=st.lists(
+        st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60), min_size=2, max_size=6, unique=True
+    )
+)
+def test_ids_may_hold_any_character(originals: PictureStore, names: list[str]) -> None:
+    keys = [f"library/{name}/1" for name in names]
+    for key in keys:
+        originals.put(key, key.encode())
+    assert [originals.get(key) for key in keys] == [key.encode() for key in keys]
+    originals.remove(keys)
+    assert [originals.get(key) for key in keys] == [None] * len(keys)
+
+
+@pytest.mark.parametrize("name", ["..", ".", "../../../../outside", "/etc/x", "a/../b", "猫" * 170, "CON", "x" * 512])
+def test_awkward_ids(originals: PictureStore, name: str) -> None:
+    originals.put(f"library/{name}/1", b"one")
+    originals.put(f"library/{name}/2", b"two")
+    assert originals.get(f"library/{name}/1") == b"one"
+    assert originals.get(f"library/{name}/2") == b"two"
+
+
+def test_many_threads_at_once(originals: PictureStore, together: Together) -> None:
+    def work(thread: int) -> Callable[[], object]:
+        def run() -> None:
+            for number in range(10):
+                key = f"library/{thread}-{number}/1"
+                originals.put(key, key.encode() * 100)
+                assert originals.get(key) == key.encode() * 100
+                if number % 2:
+                    originals.remove([key])
+
+        return run
+
+    assert together([work(thread) for thread in range(8)]) == [None] * 8
+    kept = [originals.get(f"library/{thread}-{number}/1") for thread in range(8) for number in range(10)]
+    assert [data is not None for data in kept] == [number % 2 == 0 for _ in range(8) for number in range(10)]

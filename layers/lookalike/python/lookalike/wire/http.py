@@ -1,20 +1,21 @@
 """HTTP as API Gateway hands it over: payload-2.0 events in, answers out, and the routing between.
 
 Routing is our own, of a dozen lines: Powertools' resolver keeps the current event on its class, which threads
-overwrite, and handlers run in threads on one machine.
+overwrite, and handlers run in threads on one machine. For the same reason nothing of a request is kept on a
+module or on the logger; what a log line says is handed to it.
 """
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote
 
+from lookalike.errors import InvalidArgument
 from lookalike.observability import count, logger
 from lookalike.ports import Ports
 
@@ -27,7 +28,8 @@ class Request:
     """One HTTP request.
 
     ``path`` is decoded and has no stage; ``raw_path`` is as requested, stage included, as signatures see it.
-    ``headers`` have lower-case names. ``arguments`` are what the route's ``{name}`` parts matched.
+    ``headers`` have lower-case names. ``body`` is None if the event's base64 is broken. ``arguments`` are what
+    the route's ``{name}`` parts matched.
     """
 
     id: str
@@ -35,14 +37,14 @@ class Request:
     path: str
     raw_path: str
     raw_query: str
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
     source_ip: str
     arguments: Mapping[str, str]
 
     @classmethod
     def of(cls, event: Event) -> Request:
-        """Read a payload-2.0 event. Raises ValueError if the event's base64 is broken."""
+        """Read a payload-2.0 event."""
         context = event.get("requestContext") or {}
         http = context.get("http") or {}
         raw_path = str(event.get("rawPath") or http.get("path") or "/")
@@ -60,40 +62,37 @@ class Request:
             arguments={},
         )
 
-    def matched(self, arguments: Mapping[str, str]) -> Request:
-        """The same request, with what its route's pattern matched."""
-        return Request(
-            self.id,
-            self.method,
-            self.path,
-            self.raw_path,
-            self.raw_query,
-            self.headers,
-            self.body,
-            self.source_ip,
-            arguments,
-        )
+    def content(self) -> bytes:
+        """The body. Raises InvalidArgument if it cannot be read."""
+        if self.body is None:
+            raise InvalidArgument("body", "the event's base64 is broken")
+        return self.body
 
 
-def _body(event: Event) -> bytes:
-    body = event.get("body") or ""
-    if event.get("isBase64Encoded"):
-        try:
-            return base64.b64decode(body, validate=True)
-        except binascii.Error as error:
-            raise ValueError("the event's body is not base64") from error
-    return str(body).encode("utf-8", "surrogatepass")
+def _body(event: Event) -> bytes | None:
+    body = str(event.get("body") or "")
+    if not event.get("isBase64Encoded"):
+        return body.encode("utf-8", "surrogatepass")
+    try:
+        return binascii.a2b_base64(body, strict_mode=True)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back. ``outcome`` is for metrics and logs: ``ok``, or the name of what went wrong."""
+    """What goes back.
+
+    ``outcome`` is for metrics and logs: ``ok``, or the name of what went wrong. ``facts`` stand in the
+    request's log line: who called and what for, nothing secret.
+    """
 
     body: bytes
     status: int = 200
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
     outcome: str = "ok"
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def event(self) -> EventAnswer:
         """The answer in payload-2.0 form. All our answers are text."""
@@ -115,13 +114,17 @@ class Route:
     method: str
     path: str
     endpoint: Endpoint
+    pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pattern", re.compile(_pattern(self.path), re.DOTALL))
 
     def match(self, request: Request) -> Request | None:
         """The request with its path's arguments, if this route is meant."""
-        found = re.fullmatch(_pattern(self.path), request.path)
-        if found is None or self.method not in ("*", request.method):
+        if self.method not in ("*", request.method):
             return None
-        return request.matched(found.groupdict())
+        found = self.pattern.fullmatch(request.path)
+        return None if found is None else replace(request, arguments=found.groupdict())
 
 
 def _pattern(path: str) -> str:
@@ -146,12 +149,13 @@ def answer(ports: Ports, operation: str, routes: Sequence[Route], event: Event) 
     logger.info(
         "answered",
         extra={
+            **reply.facts,
             "operation": operation,
             "outcome": reply.outcome,
             "status": reply.status,
             "milliseconds": round(milliseconds, 1),
             "request_id": request.id,
-            "request_bytes": len(request.body),
+            "request_bytes": len(request.body or b""),
         },
     )
     count(
@@ -167,4 +171,8 @@ def _first_match(ports: Ports, routes: Sequence[Route], request: Request) -> Ans
         matched = route.match(request)
         if matched is not None:
             return route.endpoint(ports, matched)
-    return Answer(b'{"message":"Not Found"}', status=404, outcome="UnknownOperation")
+    return NOT_FOUND
+
+
+#: For paths that belong to no dialect.
+NOT_FOUND = Answer(b'{"message":"Not Found"}', status=404, outcome="UnknownOperation")

@@ -1,0 +1,418 @@
+"""The Baidu dialect: the token endpoint and the four calls of ``same_hq``, ``similar`` and ``product``.
+
+Every answer is HTTP 200 but the token endpoint's, because two of the vendor's SDKs drop the body of any other; it
+is pure ASCII, because one of the vendor's samples reads it in the system's code page.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lookalike import errors
+from lookalike.errors import (
+    ArgumentTooLong,
+    EmptyPicture,
+    InvalidArgument,
+    MissingArgument,
+    TokenInvalid,
+    TooManyItems,
+    UnknownOperation,
+    UrlLengthError,
+)
+from lookalike.model import Application, Kind, Match, Shelf, TagFilter, sign_of
+from lookalike.observability import logger
+from lookalike.picture.decode import Bounds
+from lookalike.ports import Ports
+from lookalike.service.add import Add, add
+from lookalike.service.delete import Delete, delete
+from lookalike.service.search import Search, search
+from lookalike.service.source import Source
+from lookalike.service.update import Update, update
+from lookalike.wire import bce, forms, pictures, tokens
+from lookalike.wire.forms import Form
+from lookalike.wire.http import Answer, Endpoint, Request, Route
+
+#: The libraries by the name they have in paths.
+LIBRARIES: Mapping[str, Kind] = {"same_hq": Kind.SAME, "similar": Kind.SIMILAR, "product": Kind.PRODUCT}
+
+#: What goes wrong, in the vendor's codes and words. An error that is not here is answered as the class it derives from.
+ERRORS: Mapping[type[BaseException], tuple[int, str]] = {
+    errors.Unavailable: (2, "Service temporarily unavailable"),
+    errors.RevisionConflict: (2, "Service temporarily unavailable"),
+    errors.UnknownOperation: (3, "Unsupported openapi method"),
+    errors.ApplicationDisabled: (6, "No permission to access data"),
+    errors.SignatureInvalid: (14, "IAM Certification failed"),
+    errors.TokenInvalid: (110, "Access token invalid or no longer valid"),
+    errors.TokenExpired: (111, "Access token expired"),
+    errors.LibraryNotFound: (216017, "not initialized"),
+    errors.InvalidArgument: (216100, "invalid param"),
+    errors.SignAmbiguous: (216100, "invalid param"),
+    errors.MissingArgument: (216101, "not enough param"),
+    errors.ArgumentTooLong: (216103, "param too long"),
+    errors.EmptyPicture: (216200, "empty image"),
+    errors.NotAPicture: (216201, "image format error"),
+    errors.PictureSizeError: (216202, "image size error"),
+    errors.BadEncoding: (216203, "image size error"),
+    errors.PictureNotFound: (216680, "item not exist"),
+    errors.PictureExists: (216681, "item exist"),
+    errors.TooManyItems: (282006, "batch task  limit reached"),
+    errors.UrlIllegal: (282111, "url format illegal"),
+    errors.UrlUnreachable: (282112, "url download timeout"),
+    errors.UrlAnswerError: (282113, "url response invalid"),
+    errors.UrlLengthError: (282114, "url size error"),
+    Exception: (282000, "internal error"),
+}
+
+#: From this code on an error is about what was asked, and carries a log_id; below it, about who asks and whether
+#: the platform can answer.
+_BUSINESS = 216000
+
+#: Codes that are our own failure: their traceback is logged.
+_OUR_FAILURE = (2, 282000)
+
+#: Longest base64 of a picture, and so its file, in bytes.
+_MAX_BASE64 = 4 * 1024 * 1024
+_MAX_SIDE = 4096
+_FORMATS = frozenset({"JPEG", "PNG", "BMP", "GIF"})
+
+_MAX_URL_BYTES = 1024
+_MAX_BRIEF_BYTES = 256
+_MAX_TAGS = 2
+_MAX_TAG = 65535
+_MAX_SIGNS = 1000
+_MAX_RESULTS = 1000
+_DEFAULT_RESULTS = 300
+
+#: JavaScript's numbers are exact below this.
+_LOG_IDS = 2**53
+
+Said = Mapping[str, Any]
+Work = Callable[[Ports, Request, Application], Said]
+Call = Callable[[Ports, Shelf, Form], Said]
+
+
+def routes(operation: str) -> Sequence[Route]:
+    """What the function ``operation`` (token, add, search, update, delete, unknown) answers."""
+    return (*_OWN[operation], *_ELSEWHERE)
+
+
+# -- Calls on a library ------------------------------------------------------------------------------------------------
+
+
+def _add(ports: Ports, shelf: Shelf, form: Form) -> Said:
+    source = _source(ports, form)
+    if source is None:
+        raise _nothing_given(form)
+    brief = _brief(form)
+    if not brief and shelf.kind is not Kind.PRODUCT and ports.settings.brief_required:
+        raise MissingArgument("brief")
+    picture = add(ports, Add(shelf, source, brief=brief, tags=_tags(shelf, form)))
+    return {"cont_sign": sign_of(picture.digest)}
+
+
+def _search(ports: Ports, shelf: Shelf, form: Form) -> Said:
+    source = _source(ports, form)
+    if source is None:
+        raise _nothing_given(form)
+    command = Search(
+        shelf,
+        source,
+        start=_integer(form, "pn", least=0, default=0),
+        count=min(_integer(form, "rn", least=1, default=_DEFAULT_RESULTS), _MAX_RESULTS),
+        tags=_tag_filter(shelf, form),
+    )
+    page = search(ports, command)
+    return {
+        "result_num": len(page.matches),
+        "result": [_result(match) for match in page.matches],
+        "has_more": page.more,
+    }
+
+
+def _update(ports: Ports, shelf: Shelf, form: Form) -> Said:
+    which = _source(ports, form) or _one_sign(form)
+    tags = _tags(shelf, form)
+    update(
+        ports,
+        Update(shelf, which, brief=_brief(form) or None, tags=tags or None, keep=_unmentioned(shelf, tags)),
+    )
+    return {}
+
+
+def _delete(ports: Ports, shelf: Shelf, form: Form) -> Said:
+    delete(ports, Delete(shelf, _source(ports, form) or _signs(form)))
+    return {}
+
+
+def _result(match: Match) -> Said:
+    return {
+        "score": match.score,
+        "brief": match.candidate.brief,
+        "cont_sign": sign_of(match.candidate.digest),
+    }
+
+
+# -- Their parameters --------------------------------------------------------------------------------------------------
+
+
+def _source(ports: Ports, form: Form) -> Source | None:
+    """The picture itself, or else its URL; None if neither is given."""
+    bounds = Bounds(
+        max_bytes=_MAX_BASE64 // 4 * 3,
+        min_side=ports.settings.min_side,
+        max_side=_MAX_SIDE,
+        max_pixels=_MAX_SIDE * _MAX_SIDE,
+        formats=_FORMATS,
+    )
+    if form.data("image"):
+        return Source(bounds, data=pictures.from_base64(form.data("image"), _MAX_BASE64))
+    url = form.text("url").strip()
+    if len(url.encode()) > _MAX_URL_BYTES:
+        raise UrlLengthError(f"more than {_MAX_URL_BYTES} bytes")
+    return Source(bounds, url=url) if url else None
+
+
+def _nothing_given(form: Form) -> Exception:
+    """What is wrong where a picture must be named and is not: a field sent empty, or none sent at all."""
+    if "image" in form:
+        return EmptyPicture("image is empty")
+    if "url" in form:
+        return UrlLengthError("url is empty")
+    return MissingArgument("image")
+
+
+def _signs(form: Form) -> tuple[str, ...]:
+    signs = tuple(sign for sign in (part.strip() for part in form.text("cont_sign").split(";")) if sign)
+    if not signs:
+        raise _nothing_given(form)
+    if len(signs) > _MAX_SIGNS:
+        raise TooManyItems("cont_sign", f"more than {_MAX_SIGNS}")
+    return signs
+
+
+def _one_sign(form: Form) -> str:
+    signs = _signs(form)
+    if len(signs) > 1:
+        raise InvalidArgument("cont_sign", "more than one")
+    return signs[0]
+
+
+def _brief(form: Form) -> str:
+    brief = form.text("brief")
+    if len(brief.encode()) > _MAX_BRIEF_BYTES:
+        raise ArgumentTooLong("brief", f"more than {_MAX_BRIEF_BYTES} bytes")
+    return brief
+
+
+def _tags(shelf: Shelf, form: Form) -> tuple[str, ...]:
+    """Tags in the form they are kept in: numbers as decimals; a product's class ids with their place before them."""
+    if shelf.kind is Kind.PRODUCT:
+        classes = {place: _tag_number(f"class_id{place}", form.text(f"class_id{place}")) for place in (1, 2)}
+        return tuple(f"{place}:{number}" for place, number in classes.items() if number is not None)
+    numbers = [_tag_number("tags", part) for part in form.text("tags").split(",")]
+    given = [number for number in numbers if number is not None]
+    if len(given) > _MAX_TAGS:
+        raise InvalidArgument("tags", f"more than {_MAX_TAGS}")
+    return tuple(dict.fromkeys(str(number) for number in given))
+
+
+def _tag_number(name: str, text: str) -> int | None:
+    number = _number(name, text)
+    if number is not None and not 1 <= number <= _MAX_TAG:
+        raise InvalidArgument(name, f"not within 1 and {_MAX_TAG}")
+    return number
+
+
+def _unmentioned(shelf: Shelf, tags: tuple[str, ...]) -> tuple[str, ...]:
+    """Class ids are two fields, each optional in an update: the one that is not sent stays as it is."""
+    if shelf.kind is not Kind.PRODUCT:
+        return ()
+    return tuple(place for place in ("1:", "2:") if not any(tag.startswith(place) for tag in tags))
+
+
+def _tag_filter(shelf: Shelf, form: Form) -> TagFilter | None:
+    tags = frozenset(_tags(shelf, form))
+    logic = _integer(form, "tag_logic", least=0, most=1, default=0)
+    return TagFilter(tags, any_of=logic == 1) if tags else None
+
+
+def _integer(form: Form, name: str, *, least: int, most: int | None = None, default: int) -> int:
+    number = _number(name, form.text(name))
+    if number is None:
+        return default
+    if number < least or (most is not None and number > most):
+        raise InvalidArgument(name, "out of range")
+    return number
+
+
+def _number(name: str, text: str) -> int | None:
+    """The number a field's text says; None if it is blank. Raises InvalidArgument if it is no integer."""
+    text = text.strip()
+    if not text:
+        return None
+    if not re.fullmatch(r"-?[0-9]{1,18}", text):
+        raise InvalidArgument(name, "no integer")
+    return int(text)
+
+
+# -- Who calls, and what goes back -------------------------------------------------------------------------------------
+
+
+def _in_library(call: Call) -> Work:
+    def work(ports: Ports, request: Request, application: Application) -> Said:
+        name = request.arguments["library"]
+        if name not in LIBRARIES:
+            raise UnknownOperation(request.path)
+        return call(ports, Shelf(application.tenant, name, LIBRARIES[name]), _form(request))
+
+    return work
+
+
+def _no_such_operation(_ports: Ports, request: Request, _application: Application) -> Said:
+    raise UnknownOperation(request.path)
+
+
+def _endpoint(work: Work) -> Endpoint:
+    """Authenticate, work, and render what comes of it."""
+
+    def endpoint(ports: Ports, request: Request) -> Answer:
+        facts: dict[str, Any] = {"log_id": secrets.randbelow(_LOG_IDS), "library": request.arguments.get("library")}
+        try:
+            application = _authenticated(ports, request)
+            facts["app_id"] = application.app_id
+            said = work(ports, request, application)
+        except Exception as error:  # whatever it is, the caller gets an answer in the vendor's form
+            return _refusal(error, request, facts)
+        return _json({"log_id": facts["log_id"], **said}, facts=facts)
+
+    return endpoint
+
+
+def _authenticated(ports: Ports, request: Request) -> Application:
+    now = ports.clock() // 1000
+    if bce.is_meant(request):
+        return bce.verify(ports.applications, request, ports.settings.public_hosts, now)
+    return tokens.verify(ports.applications, _access_token(request), now)
+
+
+def _access_token(request: Request) -> str:
+    """From the query, or else from the body. Raises TokenInvalid if the body cannot be read.
+
+    The Node SDK appends its query twice, so the token ends where the second one begins.
+    """
+    try:
+        token = _query(request).text("access_token") or _form(request).text("access_token")
+    except InvalidArgument as reason:
+        raise TokenInvalid("cannot be read") from reason
+    return token.partition("?")[0]
+
+
+def _query(request: Request) -> Form:
+    return forms.urlencoded(request.raw_query.encode("utf-8", "surrogatepass"))
+
+
+def _form(request: Request) -> Form:
+    return forms.read(request.headers.get("content-type", ""), request.content())
+
+
+def _refusal(error: Exception, request: Request, facts: Mapping[str, Any]) -> Answer:
+    code, message = next(ERRORS[kind] for kind in type(error).__mro__ if kind in ERRORS)
+    if code in _OUR_FAILURE:
+        logger.error("failed", exc_info=error, extra={**facts, "request_id": request.id})
+    said = {"error_code": code, "error_msg": message}
+    if code >= _BUSINESS:
+        said["log_id"] = facts["log_id"]
+    return _json(said, outcome=type(error).__name__, facts=facts)
+
+
+def _json(said: Said, **more: Any) -> Answer:
+    return Answer(json.dumps(said, separators=(",", ":")).encode(), **more)
+
+
+# -- Tokens ------------------------------------------------------------------------------------------------------------
+
+
+def _token(ports: Ports, request: Request) -> Answer:
+    try:
+        return _grant(ports, request)
+    except InvalidArgument:
+        return _oauth_refusal(400, "invalid_request", "The request cannot be read")
+    except Exception as error:  # with status 500 the Java SDK asks again; with 200 it would go on without a token
+        logger.error("failed", exc_info=error, extra={"request_id": request.id})
+        return _oauth_refusal(500, "server_error", "Service temporarily unavailable")
+
+
+def _grant(ports: Ports, request: Request) -> Answer:
+    if request.method not in ("GET", "POST"):
+        return _oauth_refusal(400, "invalid_request", "Only GET and POST are answered")
+    query, form = _query(request), _form(request)
+    given = {name: query.text(name) or form.text(name) for name in ("grant_type", "client_id", "client_secret")}
+    if given["grant_type"] not in ("", "client_credentials"):
+        return _oauth_refusal(400, "unsupported_grant_type", "The authorization grant type is not supported")
+    for name, value in given.items():
+        if not value:
+            return _oauth_refusal(400, "invalid_request", f"Missing required parameter: {name}")
+    application = ports.applications.application(given["client_id"])
+    if application is None:
+        return _oauth_refusal(401, "invalid_client", "unknown client id")
+    known = hmac.compare_digest(application.secret_key.encode(), given["client_secret"].encode())
+    if not known or not application.active:
+        return _oauth_refusal(401, "invalid_client", "Client authentication failed")
+    return _granted(application, ports.clock() // 1000)
+
+
+def _granted(application: Application, now: int) -> Answer:
+    """The SDKs read the access token, its life and the scope; the rest is there because the vendor sends it."""
+    said = {
+        "refresh_token": f"25.{secrets.token_hex(16)}.315360000.{now + 315360000}.000000-{application.app_id}",
+        "expires_in": tokens.LIFE,
+        "session_key": secrets.token_urlsafe(48),
+        "access_token": tokens.mint(application, now),
+        "scope": "public brain_all_scope",  # without this word the SDKs turn to signing for good
+        "session_secret": secrets.token_hex(16),
+    }
+    return _json(said, headers=(("cache-control", "no-store"),), facts={"app_id": application.app_id})
+
+
+def _no_such_grant(_ports: Ports, _request: Request) -> Answer:
+    return _oauth_refusal(400, "invalid_request", "No such path or method")
+
+
+def _oauth_refusal(status: int, error: str, description: str) -> Answer:
+    return _json({"error": error, "error_description": description}, status=status, outcome=error)
+
+
+# -- Paths -------------------------------------------------------------------------------------------------------------
+
+#: Where the vendor has its libraries; every library is found in each place, because clients mix them up.
+_PLACES = (
+    "/rest/2.0/realtime_search",
+    "/rest/2.0/image-classify/v1/realtime_search",
+    "/rest/2.0/imagesearch/v1/realtime_search",
+)
+
+
+def _calls(operation: str, call: Call) -> tuple[Route, ...]:
+    endpoint = _endpoint(_in_library(call))
+    return tuple(Route("POST", f"{place}/{{library}}/{operation}", endpoint) for place in _PLACES)
+
+
+_OWN: Mapping[str, tuple[Route, ...]] = {
+    "token": (Route("*", "/oauth/2.0/token", _token),),
+    "add": _calls("add", _add),
+    "search": _calls("search", _search),
+    "update": _calls("update", _update),
+    "delete": _calls("delete", _delete),
+    "unknown": (),
+}
+
+_ELSEWHERE = (
+    Route("*", "/rest/{rest+}", _endpoint(_no_such_operation)),
+    Route("*", "/rpc/{rest+}", _endpoint(_no_such_operation)),
+    Route("*", "/oauth/{rest+}", _no_such_grant),
+)

@@ -1,0 +1,165 @@
+"""Bodies as they really arrive: multipart, JSON, or a form whatever its type says, in UTF-8 or GB18030.
+
+Every way ends in a :class:`Form`: fields by name, the first of a name, values as bytes. A picture of 4 MiB is
+one of these values and never becomes text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from lookalike.errors import InvalidArgument
+
+#: More fields than any client sends.
+MAX_FIELDS = 100
+
+#: More than any client writes above a part of a multipart body, in bytes.
+_MAX_PART_HEAD = 4096
+
+#: All that base64 needs escaped in a form, as clients write it; decoding only these is twice as fast.
+_BASE64_ESCAPES = ((b"%2B", b"+"), (b"%2F", b"/"), (b"%3D", b"="))
+
+_BLANK = b" \t\r\n\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Fields by name. An empty value counts as absent everywhere but in ``in``."""
+
+    values: Mapping[str, bytes]
+
+    def __contains__(self, name: str) -> bool:
+        """Whether the field was sent at all, be it empty."""
+        return name in self.values
+
+    def data(self, name: str) -> bytes:
+        """The value as it was sent; empty if absent."""
+        return self.values.get(name, b"")
+
+    def text(self, name: str) -> str:
+        """The value as text; empty if absent. Raises InvalidArgument if it is none, or holds a NUL."""
+        text = text_of(name, self.data(name))
+        if "\0" in text:
+            raise InvalidArgument(name, "holds a NUL")
+        return text
+
+
+def text_of(name: str, data: bytes) -> str:
+    """UTF-8, or else GB18030, as hand-written clients on Chinese Windows send it. Raises InvalidArgument."""
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise InvalidArgument(name, "neither UTF-8 nor GB18030")
+
+
+def read(content_type: str, body: bytes) -> Form:
+    """The fields of a body.
+
+    Multipart if the type says so and names a boundary; JSON if the type says so and an object begins; a form
+    otherwise. Raises InvalidArgument if it cannot be read or has more than MAX_FIELDS fields.
+    """
+    boundary = _boundary(content_type)
+    if boundary is not None:
+        return _first_of_each(_multipart(boundary, body))
+    if "json" in content_type.lower() and body.lstrip(_BLANK).startswith(b"{"):
+        return _first_of_each(_json(body))
+    return urlencoded(body)
+
+
+def urlencoded(data: bytes) -> Form:
+    """The fields of a form body, or of a query. A key without ``=`` is a field with an empty value."""
+    pieces = data.split(b"&", MAX_FIELDS)
+    if len(pieces) > MAX_FIELDS:
+        raise InvalidArgument("body", f"more than {MAX_FIELDS} fields")
+    pairs = (piece.partition(b"=") for piece in pieces if piece)
+    return _first_of_each((_name(_unescape(name)), _unescape(value)) for name, _, value in pairs)
+
+
+def _unescape(value: bytes) -> bytes:
+    plain = value.replace(b"+", b" ")
+    if b"%" not in plain:
+        return plain
+    fast = plain
+    for escape, character in _BASE64_ESCAPES:
+        fast = fast.replace(escape, character)
+    return fast if b"%" not in fast else unquote_to_bytes(plain)
+
+
+def _name(data: bytes) -> str:
+    return data.decode("utf-8", "replace").strip()
+
+
+def _first_of_each(pairs: Iterable[tuple[str, bytes]]) -> Form:
+    values: dict[str, bytes] = {}
+    for name, value in pairs:
+        values.setdefault(name, value)
+    return Form(values)
+
+
+def _boundary(content_type: str) -> bytes | None:
+    """The boundary of a multipart type (RFC 2046 section 5.1.1)."""
+    if not content_type.strip().lower().startswith("multipart/"):
+        return None
+    found = re.search(r';\s*boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))', content_type, re.IGNORECASE)
+    return (found[1] or found[2]).encode("utf-8", "replace") if found else None
+
+
+def _multipart(boundary: bytes, body: bytes) -> Iterator[tuple[str, bytes]]:
+    # A delimiter begins a line, so the body's first one needs a line's end before it.
+    parts = (b"\r\n" + body).split(b"\r\n--" + boundary, MAX_FIELDS + 2)
+    for number, part in enumerate(parts[1:]):
+        if part.startswith(b"--"):
+            return
+        if number == MAX_FIELDS:
+            raise InvalidArgument("body", f"more than {MAX_FIELDS} fields")
+        rest = part.lstrip(b" \t")
+        end = rest.find(b"\r\n\r\n", 0, _MAX_PART_HEAD)
+        if end < 0 or not rest.startswith(b"\r\n"):
+            raise InvalidArgument("body", "a part of it cannot be read")
+        yield _part_name(rest[:end]), rest[end + 4 :]
+    raise InvalidArgument("body", "it breaks off")
+
+
+def _part_name(head: bytes) -> str:
+    found = re.search(
+        rb'^content-disposition:[^\r\n]*?[;\s]name=(?:"([^"\r\n]*)"|([^\s;"]+))', head, re.IGNORECASE | re.MULTILINE
+    )
+    if found is None:
+        raise InvalidArgument("body", "a part of it has no name")
+    return _name(found[1] if found[1] is not None else found[2])
+
+
+def _json(body: bytes) -> Iterator[tuple[str, bytes]]:
+    """The object's strings, numbers as they were written and booleans; null counts as absent."""
+    text = text_of("body", body.strip(_BLANK))
+    try:
+        pairs = json.loads(text, object_pairs_hook=_Pairs, parse_int=str, parse_float=str, parse_constant=str)
+    except (ValueError, RecursionError) as reason:
+        raise InvalidArgument("body", "not JSON") from reason
+    if len(pairs) > MAX_FIELDS:
+        raise InvalidArgument("body", f"more than {MAX_FIELDS} fields")
+    for name, value in pairs:
+        if value is not None:
+            yield name, _json_value(name, value)
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object as it was written, repeated names and all."""
+
+
+def _json_value(name: str, value: object) -> bytes:
+    if isinstance(value, bool):
+        return b"true" if value else b"false"
+    if not isinstance(value, str):
+        raise InvalidArgument(name, "neither text nor a number")
+    try:
+        return value.encode()
+    except UnicodeEncodeError as reason:
+        raise InvalidArgument(name, "half a surrogate pair") from reason

@@ -1,0 +1,48 @@
+"""Pictures as text: base64 as it is found in the wild, made clean and then checked strictly."""
+
+from __future__ import annotations
+
+import binascii
+from urllib.parse import unquote_to_bytes
+
+from lookalike.errors import BadEncoding, EmptyPicture, PictureSizeError
+
+#: How long a ``data:`` head may be, in bytes.
+_MAX_HEAD = 256
+
+
+def from_base64(text: bytes, max_length: int) -> bytes:
+    """The bytes that ``text`` stands for.
+
+    Mended first: a second layer of percent-encoding, a ``data:…;base64,`` head, line breaks, ``+`` that a form
+    turned into a space, and the padding. ``max_length`` bounds what is left of the text, in bytes.
+
+    Raises EmptyPicture if nothing is left, PictureSizeError if too much is, BadEncoding if that is not base64.
+    """
+    clean = _mended(text)
+    if not clean:
+        raise EmptyPicture("no base64")
+    if len(clean) > max_length:
+        raise PictureSizeError(f"{len(clean)} bytes of base64, more than {max_length}")
+    try:
+        return binascii.a2b_base64(clean, strict_mode=True)
+    except binascii.Error as reason:
+        raise BadEncoding(str(reason)) from reason
+
+
+def _mended(text: bytes) -> bytes:
+    if b"%" in text:
+        text = unquote_to_bytes(text)
+    # Blanks at the ends stay: they may be pluses, too.
+    text = _without_head(text).translate(None, b"\r\n\t").replace(b" ", b"+").rstrip(b"=")
+    return text + b"=" * (-len(text) % 4)
+
+
+def _without_head(text: bytes) -> bytes:
+    start = text[:_MAX_HEAD].lstrip()
+    if start[:5].lower() != b"data:":
+        return text
+    head, comma, _ = start.partition(b",")
+    if not comma or not head.lower().endswith(b";base64"):
+        raise BadEncoding("a data: head that says nothing of base64")
+    return text[text.index(b",") + 1 :]

@@ -1,0 +1,250 @@
+"""Every port in memory: honest about its contract, small, and fast enough for thousands of calls."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from PIL import Image
+
+from lookalike.errors import LibraryExists, RevisionConflict, UrlUnreachable
+from lookalike.model import (
+    DIMENSION,
+    Application,
+    Candidate,
+    Embedding,
+    Key,
+    Kind,
+    Library,
+    Picture,
+    Pixels,
+    Query,
+)
+from lookalike.ports import Ports
+from lookalike.settings import Settings
+
+
+class MemoryApplications:
+    """Applications by access key."""
+
+    def __init__(self, *applications: Application) -> None:
+        self.rows = {application.access_key: application for application in applications}
+
+    def application(self, access_key: str) -> Application | None:
+        return self.rows.get(access_key)
+
+    def application_by_id(self, app_id: str) -> Application | None:
+        return next((row for row in self.rows.values() if row.app_id == app_id), None)
+
+    def applications(self) -> Sequence[Application]:
+        return sorted(self.rows.values(), key=lambda row: row.created)
+
+    def save_application(self, application: Application) -> None:
+        self.rows[application.access_key] = application
+
+    def remove_application(self, access_key: str) -> None:
+        self.rows.pop(access_key, None)
+
+
+class MemoryCatalog:
+    """Libraries and rows in dictionaries; a lock makes every write one step."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.shelves: dict[tuple[str, str], Library] = {}
+        self.rows: dict[Key, Picture] = {}
+
+    def library(self, tenant: str, name: str) -> Library | None:
+        return self.shelves.get((tenant, name))
+
+    def libraries(self, tenant: str) -> Sequence[Library]:
+        with self.lock:
+            return sorted((one for one in self.shelves.values() if one.tenant == tenant), key=lambda one: one.name)
+
+    def create_library(self, library: Library) -> None:
+        with self.lock:
+            if (library.tenant, library.name) in self.shelves:
+                raise LibraryExists(library.name)
+            self.shelves[library.tenant, library.name] = library
+
+    def picture(self, key: Key) -> Picture | None:
+        return self.rows.get(key)
+
+    def pictures_by_prefix(self, library: str, prefix: str, limit: int) -> Sequence[Picture]:
+        with self.lock:
+            found = [row for key, row in self.rows.items() if key.library == library and key.id.startswith(prefix)]
+        return sorted(found, key=lambda row: row.key.id)[:limit]
+
+    def put(self, picture: Picture, previous: int | None) -> None:
+        with self.lock:
+            self._check(picture.key, previous)
+            self.rows[picture.key] = picture
+
+    def remove(self, key: Key, revision: int) -> None:
+        with self.lock:
+            self._check(key, revision)
+            del self.rows[key]
+
+    def _check(self, key: Key, revision: int | None) -> None:
+        stored = self.rows.get(key)
+        if (None if stored is None else stored.revision) != revision:
+            raise RevisionConflict(key.id)
+
+    def waiting_for_purge(self, before: int, limit: int) -> Sequence[Picture]:
+        with self.lock:
+            waiting = [(row.deleted_at, row) for row in self.rows.values() if row.deleted_at is not None]
+        return [row for at, row in sorted(waiting, key=lambda pair: pair[0]) if at < before][:limit]
+
+    def scan(self, kind: Kind) -> Iterator[Sequence[Picture]]:
+        with self.lock:
+            rows = [row for row in self.rows.values() if row.kind is kind]
+        yield rows
+
+
+class MemoryIndex:
+    """Compares the query with every row; keeps hidden and removed rows' revisions, as versioned writes need."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.rows: dict[Key, Picture] = {}
+        self.removed: dict[Key, int] = {}
+
+    def write(self, pictures: Sequence[Picture], *, wait: bool = True) -> None:
+        with self.lock:
+            for picture in pictures:
+                if picture.revision > self._revision(picture.key):
+                    self.rows[picture.key] = picture
+                    self.removed.pop(picture.key, None)
+
+    def remove(self, pictures: Sequence[Picture], *, wait: bool = False) -> None:
+        with self.lock:
+            for picture in pictures:
+                if picture.revision >= self._revision(picture.key):
+                    self.rows.pop(picture.key, None)
+                    self.removed[picture.key] = picture.revision
+
+    def _revision(self, key: Key) -> int:
+        row = self.rows.get(key)
+        return self.removed.get(key, -1) if row is None else row.revision
+
+    def search(self, query: Query) -> Sequence[Candidate]:
+        with self.lock:
+            rows = [row for row in self.rows.values() if self._asked_for(row, query)]
+        cosines = [float(np.max(query.vectors @ row.vector.astype(np.float32))) for row in rows]
+        ranked = sorted(zip(cosines, rows, strict=True), key=lambda one: (-one[0], one[1].key.library, one[1].key.id))
+        return [self._candidate(row, cosine) for cosine, row in ranked[: query.k]]
+
+    @staticmethod
+    def _asked_for(row: Picture, query: Query) -> bool:
+        return (
+            row.live
+            and row.kind is query.kind
+            and row.key.library in query.libraries
+            and row.model == query.model
+            and (query.tags is None or query.tags.keeps(row.tags))
+        )
+
+    @staticmethod
+    def _candidate(row: Picture, cosine: float) -> Candidate:
+        return Candidate(row.key, row.revision, row.added, row.digest, cosine, row.brief, row.label, row.desc, row.tags)
+
+    def count(self, library: str) -> int:
+        with self.lock:
+            return sum(row.live and row.key.library == library for row in self.rows.values())
+
+
+class MemoryOriginals:
+    """Files in a dictionary."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def put(self, key: str, data: bytes) -> None:
+        self.files[key] = data
+
+    def get(self, key: str) -> bytes | None:
+        return self.files.get(key)
+
+    def remove(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.files.pop(key, None)
+
+
+class MemoryMaps:
+    """Local maps in a dictionary."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def put_map(self, key: str, data: bytes) -> None:
+        self.files[key] = data
+
+    def maps(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        return {key: self.files[key] for key in keys if key in self.files}
+
+    def remove_maps(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.files.pop(key, None)
+
+
+class TinyEmbedder:
+    """A thumbnail of 16×16 RGB, projected to DIMENSION by a fixed random matrix: alike pictures, near vectors."""
+
+    model = "tiny"
+    _projection = np.random.default_rng(0).standard_normal((16 * 16 * 3 + 1, DIMENSION)).astype(np.float32)
+
+    def embed(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
+        return [self._embedding(pixels) for pixels in pictures]
+
+    def _embedding(self, pixels: Pixels) -> Embedding:
+        thumbnail = np.asarray(Image.fromarray(pixels).resize((16, 16), Image.Resampling.BOX), np.float32)
+        # The constant keeps a grey picture from being the zero vector.
+        features = np.append(thumbnail.ravel() / 127.5 - 1, np.float32(0.1))
+        vector = features @ self._projection
+        unit = (vector / np.linalg.norm(vector)).astype(np.float16)
+        return Embedding(dict.fromkeys(Kind, unit), local_map=unit.tobytes())
+
+    def score(self, kind: Kind, cosine: float) -> float:
+        return 1 / (1 + float(np.exp(-4 * cosine)))
+
+    def threshold(self, kind: Kind) -> float:
+        return 0.9 if kind is Kind.SAME else -1.0
+
+
+class MemoryWeb:
+    """Pictures by URL; a value that is an exception is raised."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, bytes | Exception] = {}
+
+    def __call__(self, url: str, max_bytes: int) -> bytes:
+        answer = self.answers.get(url, UrlUnreachable(url))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class SetClock:
+    """A clock that stands where it is set, in Unix milliseconds."""
+
+    def __init__(self, now: int) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+
+def memory_ports(*applications: Application, now: int = 1_767_323_045_000, settings: Settings | None = None) -> Ports:
+    """One of each, empty but for the applications; the clock stands at 2026-01-02T03:04:05Z unless set."""
+    return Ports(
+        settings=settings or Settings(),
+        applications=MemoryApplications(*applications),
+        catalog=MemoryCatalog(),
+        index=MemoryIndex(),
+        originals=MemoryOriginals(),
+        maps=MemoryMaps(),
+        embedder=TinyEmbedder(),
+        fetch=MemoryWeb(),
+        clock=SetClock(now),
+    )

@@ -1,0 +1,23 @@
+"""The views of a query: a search looks for each of them, and the best one counts."""
+
+from __future__ import annotations
+
+from lookalike.model import Kind, Pixels
+
+#: How much of each side a corner view shows, in percent.
+CORNER = 60
+
+
+def views(kind: Kind, pixels: Pixels) -> list[Pixels]:
+    """What of the query is embedded: all of it and, for ``same``, also its four corners.
+
+    A screenshot, or a photograph of a picture on something else, shows what is searched for in one part of it;
+    with the corners, a tenth more of such queries find their picture. Every view has at least one pixel.
+    """
+    if kind is not Kind.SAME:
+        return [pixels]
+    height, width = (-(-side * CORNER // 100) for side in pixels.shape[:2])
+    top, left = slice(0, height), slice(0, width)
+    bottom, right = slice(-height, None), slice(-width, None)
+    corners = [(top, left), (top, right), (bottom, left), (bottom, right)]
+    return [pixels, *(pixels[rows, columns] for rows, columns in corners)]

@@ -1,0 +1,270 @@
+"""Fits the heads, the calibration and the codebooks from a folder of pictures: closed forms, minutes on a CPU.
+
+    python layers/model/fit.py --pictures DIR --weights build/weights --name lite0-224-1
+
+Any pictures do, a thousand or more; they need no labels. Four fifths of them are learnt from, with changed copies
+(attacks.py); on the rest the calibration is measured. Written to this folder: heads.npz, codebooks.npz, model.onnx,
+and in card.json what the fit knows: name, digests, calibration, how it was fitted. What people write in the card
+(sources, licences, measured quality) is left as it is. Give a new name whenever a vector would change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"  # faiss then adds up in the same order every time; read when it is imported
+
+import export
+import faiss
+import network
+import numpy as np
+import onnxruntime
+import pth
+from attacks import attack
+from heads import LOOKS_AT, Head, Heads, Projection, principal, whitening
+from numpy.typing import NDArray
+from PIL import Image
+
+from lookalike.embedding.card import CARD, CODEBOOK_SHAPE, CODEBOOKS
+from lookalike.embedding.square import square
+from lookalike.embedding.views import views
+from lookalike.model import DIMENSION, Kind
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+
+#: Changed copies made of every picture.
+COPIES = 3
+
+#: Numbers in a cell of the local map, and how many cells of a picture its projection is fitted on.
+CELL, CELLS_PER_PICTURE = 32, 30
+
+#: `same` counts as found from the cosine where so many of the pictures answered are right, as if the library held
+#: so many: the more strangers, the more of them look alike.
+PRECISION, NOMINAL_LIBRARY = 0.99, 10_000
+
+#: `similar` and `product` have no such cosine: their answer is a ranking, cut by the caller.
+EVERYTHING = -1.0
+
+#: The scores that a light copy (the tenth of them that is least alike) and a stranger (the hundredth most alike) get.
+LIGHT_COPY_SCORE, STRANGER_SCORE = 0.98, 0.1
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Files in a settled order, and changed copies of them that depend on the seed alone."""
+
+    paths: tuple[Path, ...]
+    seed: int
+
+    def original(self, number: int) -> Image.Image:
+        """A picture as it is."""
+        return Image.open(self.paths[number]).convert("RGB")
+
+    def copy(self, number: int, which: int) -> Image.Image:
+        """A changed copy of a picture."""
+        random = Random(f"{self.seed} {number} {which}")
+        return attack(self.original(number), self.original(random.randrange(len(self.paths))), random)
+
+    def light_copy(self, number: int) -> Image.Image:
+        """What a website makes of a picture: smaller, and saved again."""
+        picture = self.original(number)
+        picture.thumbnail((400, 400))
+        return picture
+
+
+class Model:
+    """A graph under onnxruntime, answering for many pictures."""
+
+    def __init__(self, model: bytes) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def describe(self, stage: str, draw: Sequence[Callable[[], Image.Image]], kind: Kind | None = None) -> Arrays:
+        """Every output for every picture drawn, shape (pictures, …); with ``kind``, (pictures, views, …)."""
+
+        def one(drawn: Callable[[], Image.Image]) -> list[NDArray[Any]]:
+            pixels = np.asarray(drawn())
+            batch = [square(view, network.SIDE) for view in (views(kind, pixels) if kind else [pixels])]
+            answers: list[NDArray[Any]] = self._session.run(self._outputs, {"pictures": np.stack(batch)})
+            return answers if kind else [answer[0] for answer in answers]
+
+        rows = []
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for row in pool.map(one, draw):
+                rows.append(row)
+                if len(rows) % 50 == 0 or len(rows) == len(draw):
+                    print(f"\r{stage}: {len(rows)} of {len(draw)}", end="", file=sys.stderr, flush=True)
+        print(file=sys.stderr)
+        return {name: np.stack([row[i] for row in rows]) for i, name in enumerate(self._outputs)}
+
+
+def fit_heads(weights: pth.Weights, pictures: Pictures, learn: Sequence[int]) -> Heads:
+    """The heads, from the pictures of these numbers and changed copies of them."""
+    model = Model(network.Network(weights).descriptors().cells().model().SerializeToString())
+    originals = model.describe("pictures", [partial(pictures.original, i) for i in learn])
+    pairs = [(i, which) for i in learn for which in range(COPIES)]
+    copies = model.describe("changed copies", [partial(pictures.copy, *pair) for pair in pairs])
+    kinds = {}
+    for kind, descriptors in LOOKS_AT.items():
+        print(f"head of {kind}", file=sys.stderr)
+        library, changed = (np.concatenate([of[name] for name in descriptors], axis=1) for of in (originals, copies))
+        if kind == Kind.SAME:
+            projection = whitening(library, changed, np.repeat(library, COPIES, axis=0), DIMENSION)
+        else:
+            projection = principal(library, DIMENSION, power=0.25)
+        kinds[kind] = Head(descriptors, projection)
+    return Heads(kinds, _fit_map(originals["cells"], pictures.seed))
+
+
+def _fit_map(cells: NDArray[np.float32], seed: int) -> Projection:
+    """The projection of the local map's cells; ``cells`` has shape (pictures, channels, side, side)."""
+    rows = cells.reshape(*cells.shape[:2], -1).transpose(0, 2, 1)
+    chosen = np.random.default_rng(seed).integers(rows.shape[1], size=(len(rows), CELLS_PER_PICTURE))
+    sample = np.take_along_axis(rows, chosen[..., None], axis=1).reshape(-1, rows.shape[2])
+    return principal(sample, CELL, power=0.35)
+
+
+def calibrate(model: Model, pictures: Pictures, learn: Sequence[int], rest: Sequence[int]) -> dict[str, Any]:
+    """How each kind's cosines are to be read, measured with pictures that no head was fitted on.
+
+    The library is what was learnt from and every other one of the rest; queries are changed copies of all of the
+    rest, so that half of them have nothing to find.
+    """
+    inside = [*learn, *rest[::2]]
+    library = model.describe("library", [partial(pictures.original, i) for i in inside])
+    pairs = [(i, which) for i in rest for which in range(COPIES)]
+    queries = model.describe("queries", [partial(pictures.copy, *pair) for pair in pairs], Kind.SAME)
+    light = model.describe("light copies", [partial(pictures.light_copy, i) for i in inside])
+    truth = np.array([i for i, _ in pairs])[:, None] == np.array(inside)[None, :]
+    calibration: dict[str, Any] = {
+        kind: _anchored(library[kind], light[kind]) | {"threshold": EVERYTHING} for kind in Kind
+    }
+    cosines = (queries[Kind.SAME] @ library[Kind.SAME].T).max(axis=1)
+    calibration[Kind.SAME] = _logistic(cosines, truth) | {"threshold": _threshold(cosines, truth)}
+    return calibration
+
+
+def _anchored(library: NDArray[np.float32], light: NDArray[np.float32]) -> dict[str, float]:
+    """The logistic curve through two points: what light copies and what strangers reach."""
+    high = float(np.quantile((library * light).sum(axis=1), 0.1))
+    strangers = library @ library.T
+    low = float(np.quantile(strangers[np.triu_indices(len(library), 1)], 0.99))
+    top, bottom = (float(np.log(score / (1 - score))) for score in (LIGHT_COPY_SCORE, STRANGER_SCORE))
+    slope = (top - bottom) / (high - low)
+    return {"slope": round(slope, 3), "offset": round(slope * low - bottom, 3)}
+
+
+def _logistic(cosines: NDArray[np.float32], truth: NDArray[np.bool_]) -> dict[str, float]:
+    """The curve that says how likely the first answer is right at its cosine: logistic regression by Newton's method."""
+    first = cosines.argmax(axis=1)[:, None]
+    x = np.take_along_axis(cosines, first, axis=1)[:, 0].astype(np.float64)
+    y = np.take_along_axis(truth, first, axis=1)[:, 0].astype(np.float64)
+    inputs, weights = np.stack([x, -np.ones_like(x)], axis=1), np.zeros(2)
+    for _ in range(30):
+        p = 1 / (1 + np.exp(-inputs @ weights))
+        weights += np.linalg.solve((inputs * (p * (1 - p))[:, None]).T @ inputs, inputs.T @ (y - p))
+    return {"slope": round(float(weights[0]), 3), "offset": round(float(weights[1]), 3)}
+
+
+def _threshold(cosines: NDArray[np.float32], truth: NDArray[np.bool_]) -> float:
+    """The lowest cosine from which on PRECISION of the pictures answered are right, in a library of NOMINAL_LIBRARY."""
+    order = np.argsort(-cosines, axis=None)
+    right = np.cumsum(truth.ravel()[order])
+    wrong = (np.arange(1, len(order) + 1) - right) * (NOMINAL_LIBRARY / cosines.shape[1])
+    enough = np.flatnonzero(right >= PRECISION * (right + wrong))
+    return round(float(cosines.ravel()[order[enough[-1]]]), 3)
+
+
+def train_codebook(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Centroids of a 4-bit product quantiser, float32 of shape CODEBOOK_SHAPE."""
+    parts, centroids, _ = CODEBOOK_SHAPE
+    quantiser = faiss.ProductQuantizer(DIMENSION, parts, centroids.bit_length() - 1)
+    quantiser.train(np.ascontiguousarray(vectors, np.float32))
+    codebook: NDArray[np.float32] = faiss.vector_to_array(quantiser.centroids).reshape(CODEBOOK_SHAPE)
+    return codebook
+
+
+def sha256(path: Path) -> str:
+    """A file's SHA-256, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_card(path: Path, changes: dict[str, Any]) -> None:
+    """Replace these entries of a card and leave the others as they are."""
+    card = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(card | changes, indent=2, ensure_ascii=False) + "\n")
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Fit heads, calibration and codebooks from a folder of pictures.")
+    parser.add_argument("--pictures", type=Path, required=True, help="folder of pictures, searched through and through")
+    parser.add_argument("--weights", type=Path, required=True, help="folder the weights package was installed in")
+    parser.add_argument("--name", required=True, help="what to call the model; new whenever a vector changes")
+    parser.add_argument("--output", type=Path, default=export.FOLDER, help="folder to write to")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    paths = sorted(path for path in arguments.pictures.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if len(paths) < 1_000:
+        print(f"fit: {arguments.pictures} has {len(paths)} pictures; a thousand are the least", file=sys.stderr)
+        return 1
+    Random(arguments.seed).shuffle(paths)
+    pictures = Pictures(tuple(paths), arguments.seed)
+    learn, rest = range(len(paths) * 4 // 5), range(len(paths) * 4 // 5, len(paths))
+
+    weights = pth.read(export.find_weights(arguments.weights))
+    heads = fit_heads(weights, pictures, learn)
+    graph = network.Network(weights).heads(heads).model().SerializeToString(deterministic=True)
+    model = Model(graph)
+    calibration = calibrate(model, pictures, learn, rest)
+    training = model.describe("codebooks", [partial(pictures.copy, i, which) for i in learn for which in range(COPIES)])
+    codebooks = {str(kind): train_codebook(training[kind]) for kind in Kind}
+
+    folder = arguments.output
+    heads.save(folder / export.HEADS.name)
+    np.savez(folder / CODEBOOKS, allow_pickle=False, **codebooks)
+    (folder / "model.onnx").write_bytes(graph)
+    outputs = {str(kind): {"type": "float32", "shape": ["N", DIMENSION], "norm": 1} for kind in Kind}
+    cells = {"type": "int8", "shape": ["N", 14, 14, CELL]}
+    fitted = {"seed": arguments.seed, "learnt_from": len(learn), "copies_of_each": COPIES, "calibrated_on": len(rest)}
+    files = ("model.onnx", export.HEADS.name, CODEBOOKS)
+    write_card(
+        folder / CARD,
+        {
+            "name": arguments.name,
+            "dimension": DIMENSION,
+            "input": {
+                "name": "pictures",
+                "type": "uint8",
+                "shape": ["N", network.SIDE, network.SIDE, 3],
+                "side": network.SIDE,
+                "channels": "RGB",
+                "resize": "squashed to a square, bicubic",
+            },
+            "outputs": outputs | {"map": cells},
+            "looks_at": LOOKS_AT,
+            "calibration": calibration,
+            "fit": fitted,
+            "files": {name: sha256(folder / name) for name in files},
+        },
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""The heads on top of the trunk: what they look at, and the matrices that make 256 numbers of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: What a head may look at: average (``gap``) or generalised-mean (``gem``) pooling of the last activation
+#: (``head``) or of the expansion in the block of that number.
+DESCRIPTORS = ("gap_head", "gem_head", "gem_15", "gem_13", "gem_11", "gem_8", "gem_5")
+
+#: What each kind of search looks at.
+LOOKS_AT = {
+    "same": ("gem_head", "gem_15", "gem_13", "gem_11", "gem_8", "gem_5"),
+    "similar": ("gap_head", "gem_head"),
+    "product": ("gap_head", "gem_head", "gem_5"),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Projection:
+    """``unit(matrix · (x − mean))``; ``mean`` is float32 (inputs,), ``matrix`` float16 (outputs, inputs)."""
+
+    mean: NDArray[np.float32]
+    matrix: NDArray[np.float16]
+
+    def of(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """The projection of rows: float32 (rows, outputs), L2-normalised."""
+        y = (x - self.mean) @ self.matrix.T.astype(np.float32)
+        unit: NDArray[np.float32] = y / np.linalg.norm(y, axis=1, keepdims=True)
+        return unit
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """A projection of several descriptors put one behind another."""
+
+    descriptors: tuple[str, ...]
+    projection: Projection
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heads:
+    """A head per kind and the projection of the local map's cells."""
+
+    kinds: Mapping[str, Head]
+    map: Projection
+
+    def save(self, path: Path) -> None:
+        """Write ``<kind>_mean`` and ``<kind>_matrix`` for every kind and ``map``."""
+        projections = {kind: head.projection for kind, head in self.kinds.items()} | {"map": self.map}
+        arrays: dict[str, NDArray[Any]] = {f"{name}_mean": projection.mean for name, projection in projections.items()}
+        arrays |= {f"{name}_matrix": projection.matrix for name, projection in projections.items()}
+        np.savez(path, allow_pickle=False, **arrays)
+
+
+def load(path: Path) -> Heads:
+    """The heads that :meth:`Heads.save` wrote. Raises OSError or ValueError if there are none."""
+    with np.load(path, allow_pickle=False) as arrays:
+        projections = {
+            name: Projection(arrays[f"{name}_mean"], arrays[f"{name}_matrix"]) for name in (*LOOKS_AT, "map")
+        }
+    kinds = {kind: Head(descriptors, projections[kind]) for kind, descriptors in LOOKS_AT.items()}
+    return Heads(kinds, projections["map"])
+
+
+def whitening(library: NDArray[Any], copies: NDArray[Any], originals: NDArray[Any], outputs: int) -> Projection:
+    """Look past what attacks change: shrink the directions in which a copy strays from its original.
+
+    Rows of ``copies`` and ``originals`` belong together. The covariance of their differences, seven parts, with
+    three parts of its mean variance in every direction, is undone; then the ``outputs`` directions in which the
+    library's rows differ most are kept. After Mikolajczyk and Matas, "Improving descriptors for fast tree matching
+    by optimal linear projection", ICCV 2007.
+    """
+    mean = library.mean(axis=0, dtype=np.float64)
+    strayed = copies.astype(np.float64) - originals
+    noise = strayed.T @ strayed / len(strayed)
+    noise = 0.7 * noise + 0.3 * np.trace(noise) / len(noise) * np.eye(len(noise))
+    values, vectors = np.linalg.eigh(noise)
+    undo = (vectors / np.sqrt(values)) @ vectors.T
+    _, kept = _largest((library - mean) @ undo, outputs)
+    return _projection(mean, kept.T @ undo)
+
+
+def principal(library: NDArray[Any], outputs: int, power: float) -> Projection:
+    """Principal components, each divided by its variance to the ``power``: 0.5 whitens, 0.25 does half of that."""
+    mean = library.mean(axis=0, dtype=np.float64)
+    values, vectors = _largest(library - mean, outputs)
+    return _projection(mean, (vectors * values**-power).T)
+
+
+def _largest(centred: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The ``count`` largest variances, and the directions they lie in as columns, each with its sign settled."""
+    values, vectors = np.linalg.eigh(centred.T @ centred / len(centred))
+    values, vectors = values[: -count - 1 : -1], vectors[:, : -count - 1 : -1]
+    signs = np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(count)])
+    return values, vectors * signs
+
+
+def _projection(mean: NDArray[np.float64], matrix: NDArray[np.float64]) -> Projection:
+    """The scale does not matter, as the result is normalised; this one suits float16."""
+    return Projection(mean.astype(np.float32), (matrix / np.abs(matrix).max()).astype(np.float16))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from lookalike.clock import unix_milliseconds
-from lookalike.embedding.onnx import OnnxEmbedder
+from lookalike.embedding.embedder import OnnxEmbedder
+from lookalike.embedding.location import find_model
 from lookalike.errors import SettingsError
 from lookalike.model import Kind
 from lookalike.observability import count, logger
 from lookalike.picture.fetch import SafeFetcher
-from lookalike.ports import Ports
+from lookalike.ports import Applications, Ports
 from lookalike.service.purge import purge
 from lookalike.settings import Settings
 from lookalike.wire import http
@@ -30,7 +31,9 @@ def build(settings: Settings | None = None, **overrides: Any) -> Ports:
     """
     settings = settings or Settings.from_environment()
     logger.setLevel(settings.log_level)
-    embedder = overrides.pop("embedder", None) or OnnxEmbedder.load(settings.model, threads=settings.model_threads)
+    embedder = overrides.pop("embedder", None) or OnnxEmbedder(
+        find_model(settings.model), threads=settings.model_threads
+    )
     chosen: dict[str, Any] = {
         "settings": settings,
         "embedder": embedder,
@@ -48,13 +51,16 @@ def _one_machine(settings: Settings, embedder: OnnxEmbedder) -> dict[str, Any]:
     """SQLite, FAISS filled from it, and a folder of originals."""
     if settings.data is None:
         raise SettingsError("LOOKALIKE_DATA is not set: name the folder that holds everything")
-    # These live outside the deployed layer's dependencies, so they are imported only where they are used.
+    # Only one machine has these stores' libraries, so they are imported only here.
+    from lookalike.adapters.data import DataFolder  # noqa: PLC0415
     from lookalike.adapters.faiss import FaissIndex  # noqa: PLC0415
     from lookalike.adapters.folder import FolderStore  # noqa: PLC0415
     from lookalike.adapters.sqlite import SqliteCatalog  # noqa: PLC0415
 
-    catalog = SqliteCatalog(settings.data)
-    index = FaissIndex({kind: embedder.codebook(kind) for kind in Kind}, model=embedder.model)
+    folder = DataFolder(settings.data)
+    folder.lock()
+    catalog = SqliteCatalog(folder.catalog)
+    index = FaissIndex({kind: embedder.codebook(kind) for kind in Kind})
     for kind in Kind:
         index.fill(catalog.scan(kind))
     return {
@@ -62,8 +68,29 @@ def _one_machine(settings: Settings, embedder: OnnxEmbedder) -> dict[str, Any]:
         "catalog": catalog,
         "maps": catalog,
         "index": index,
-        "originals": FolderStore(Path(settings.data) / "originals"),
+        "originals": FolderStore(folder.originals),
     }
+
+
+@contextmanager
+def applications(data: Path) -> Iterator[Applications]:
+    """The applications of a data folder, without the rest of the service; also while a server runs on it."""
+    from lookalike.adapters.data import DataFolder  # noqa: PLC0415
+    from lookalike.adapters.sqlite import SqliteCatalog  # noqa: PLC0415
+
+    with closing(SqliteCatalog(DataFolder(data).catalog)) as catalog:
+        yield catalog
+
+
+def close(ports: Ports) -> None:
+    """Close the stores that have something to close."""
+    stores = {
+        id(store): store for store in (ports.index, ports.originals, ports.maps, ports.catalog, ports.applications)
+    }
+    for store in stores.values():
+        closing = getattr(store, "close", None)
+        if closing is not None:
+            closing()
 
 
 class _Shared:

@@ -36,6 +36,9 @@ class Applications(Protocol):
     def save_application(self, application: Application) -> None:
         """Create it, or replace the one with the same access key. Durable on return."""
 
+    def remove_application(self, access_key: str) -> None:
+        """Take it away; an unknown key does not matter. Durable on return."""
+
 
 class Catalog(Protocol):
     """The truth: libraries and picture rows. Every write is durable when the call returns.
@@ -45,6 +48,9 @@ class Catalog(Protocol):
 
     def library(self, tenant: str, name: str) -> Library | None:
         """The tenant's library of that name."""
+
+    def libraries(self, tenant: str) -> Sequence[Library]:
+        """All libraries of a tenant, by name."""
 
     def create_library(self, library: Library) -> None:
         """Make it. Raises LibraryExists if the tenant has one of that name; two racing calls make one."""

@@ -35,9 +35,7 @@ def rank(
     Every score is at least one float32 step below the one before it, because clients key maps by score, some
     of them in float32; ties stand by library and picture id. ``score`` maps a cosine to (0, 1).
     """
-    wanted = [
-        candidate for candidate in candidates if candidate.digest == digest or candidate.cosine >= threshold
-    ]
+    wanted = [candidate for candidate in candidates if candidate.digest == digest or candidate.cosine >= threshold]
     ranked = sorted(wanted, key=lambda one: (one.digest != digest, -one.cosine, one.key.library, one.key.id))
     matches: list[Match] = []
     last = np.float32(np.inf)

@@ -1,0 +1,1 @@
+"""The service on one machine: the deployed handlers behind a small HTTP server that plays API Gateway."""

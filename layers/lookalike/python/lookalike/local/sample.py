@@ -1,0 +1,140 @@
+"""What a newcomer sees first: the keys, a small library of pictures, one search that works, a line to paste.
+
+Everything goes over HTTP, as any client's calls do.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from PIL import Image, UnidentifiedImageError
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from lookalike.model import Application
+
+#: Where each library's calls go; brief is needed by the first two.
+LIBRARIES: Mapping[str, str] = {
+    "same_hq": "/rest/2.0/realtime_search/same_hq",
+    "similar": "/rest/2.0/image-classify/v1/realtime_search/similar",
+    "product": "/rest/2.0/image-classify/v1/realtime_search/product",
+}
+
+#: Longest side of a sample picture, and how many are taken: enough to see something, ready in seconds.
+_SIDE, _MOST = 640, 40
+
+_console = Console(stderr=True, highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A Baidu client of a few lines: a token, then posted forms."""
+
+    url: str
+    token: str
+
+    @classmethod
+    def of(cls, application: Application, url: str) -> Client:
+        """Fetch a token with the application's keys."""
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": application.access_key,
+            "client_secret": application.secret_key,
+        }
+        return cls(url, _post(f"{url}/oauth/2.0/token", form)["access_token"])
+
+    def call(self, library: str, operation: str, **form: object) -> dict[str, Any]:
+        """Call one operation of one library."""
+        return _post(f"{self.url}{LIBRARIES[library]}/{operation}?{urlencode({'access_token': self.token})}", form)
+
+
+def introduce(application: Application, url: str) -> None:
+    """Print the address and the keys."""
+    _console.print(f"\n  Address     {url}")
+    _console.print(f"  App id      {application.app_id}")
+    _console.print(f"  API key     {application.access_key}")
+    _console.print(f"  Secret key  {application.secret_key}\n", soft_wrap=True)
+
+
+def show(application: Application, url: str, folder: Path) -> None:
+    """Load the folder's pictures if the service holds none yet, search for a cut and recompressed copy of one."""
+    client = Client.of(application, url)
+    if not _holds_pictures(url):
+        _load(client, folder)
+    path, picture = next(_pictures(folder), (None, None))
+    if path is None or picture is None:
+        _console.print(f"  No pictures in {folder}.")
+        return
+    found = client.call("same_hq", "search", image=_cut_copy(picture), rn=3)
+    table = Table(title=f"A cut, recompressed copy of {path.name}, searched in same_hq", title_justify="left")
+    table.add_column("brief")
+    table.add_column("score", justify="right")
+    table.add_column("cont_sign")
+    for match in found.get("result", []):
+        table.add_row(match["brief"], f"{match['score']:.4f}", match["cont_sign"])
+    _console.print(table)
+    _console.print("  Try it yourself:\n")
+    line = (
+        f"base64 < {path} | tr -d '\\n' | curl -s --data-urlencode image@- "
+        f"'{url}{LIBRARIES['similar']}/search?access_token={client.token}&rn=3'"
+    )
+    _console.print(line, soft_wrap=True)
+
+
+def _load(client: Client, folder: Path) -> None:
+    for path, picture in track(list(_pictures(folder)), "Loading the sample pictures", console=_console):
+        image = _encoded(picture, quality=92)
+        for library in LIBRARIES:
+            client.call(library, "add", image=image, brief=json.dumps({"name": path.stem}))
+
+
+def _pictures(folder: Path) -> Iterator[tuple[Path, Image.Image]]:
+    """Photographs of a folder and those below it, made small."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    taken = 0
+    for path in paths:
+        try:
+            picture = Image.open(path).convert("RGB")
+        except (UnidentifiedImageError, OSError):
+            continue
+        if min(picture.size) < _SIDE // 4:  # icons and test patterns
+            continue
+        picture.thumbnail((_SIDE, _SIDE))
+        yield path, picture
+        taken += 1
+        if taken == _MOST:
+            return
+
+
+def _cut_copy(picture: Image.Image) -> str:
+    width, height = picture.size
+    return _encoded(picture.crop((width // 8, height // 8, width * 7 // 8, height * 7 // 8)), quality=60)
+
+
+def _encoded(picture: Image.Image, quality: int) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=quality)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _holds_pictures(url: str) -> bool:
+    with urllib.request.urlopen(f"{url}/status") as answer:  # noqa: S310 - our own address
+        return any(json.load(answer).get("pictures", {}).values())
+
+
+def _post(url: str, form: Mapping[str, object]) -> dict[str, Any]:
+    request = urllib.request.Request(url, urlencode(form).encode())  # noqa: S310 - our own address
+    with urllib.request.urlopen(request) as answer:  # noqa: S310
+        reply: dict[str, Any] = json.load(answer)
+    if "error_code" in reply:
+        raise RuntimeError(f"{url.partition('?')[0]} answered {reply}")
+    return reply

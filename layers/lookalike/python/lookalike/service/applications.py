@@ -1,0 +1,55 @@
+"""Who may call: making applications, and taking their keys away."""
+
+from __future__ import annotations
+
+import secrets
+import string
+
+from lookalike.errors import InvalidArgument
+from lookalike.model import Application
+from lookalike.ports import Applications, Clock
+
+_LETTERS = string.ascii_letters + string.digits
+
+
+def create_application(applications: Applications, clock: Clock, name: str, tenant: str | None = None) -> Application:
+    """A new application with fresh keys; of a new tenant unless told which.
+
+    Keys have the shape clients know: access key 24, secret key 32 letters and digits, app id 9 digits.
+    Raises InvalidArgument if an application of that name is there already.
+    """
+    if any(application.name == name for application in applications.applications()):
+        raise InvalidArgument("name", f"there is an application named {name} already")
+    application = Application(
+        access_key=_word(24),
+        secret_key=_word(32),
+        app_id=_free_app_id(applications),
+        tenant=tenant or f"t{secrets.token_hex(6)}",
+        name=name,
+        created=clock(),
+    )
+    applications.save_application(application)
+    return application
+
+
+def revoke_application(applications: Applications, name: str) -> Application:
+    """Take an application's keys away for good; its tokens die with them, its tenant's libraries stay.
+
+    ``name`` is its name or its access key. Raises InvalidArgument if there is none.
+    """
+    for application in applications.applications():
+        if name in (application.name, application.access_key):
+            applications.remove_application(application.access_key)
+            return application
+    raise InvalidArgument("name", f"there is no application named {name}")
+
+
+def _word(length: int) -> str:
+    return "".join(secrets.choice(_LETTERS) for _ in range(length))
+
+
+def _free_app_id(applications: Applications) -> str:
+    while True:
+        app_id = str(100_000_000 + secrets.randbelow(900_000_000))
+        if applications.application_by_id(app_id) is None:
+            return app_id

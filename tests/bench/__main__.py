@@ -1,0 +1,39 @@
+"""``make bench``: how fast the service is, beside the least that the same work can take on this machine.
+
+    python -m tests.bench [--json FILE] [--quick]
+
+Everything is measured in this one run, so the ratios hold whatever else the machine is doing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+import lookalike
+from tests.bench import pipeline, stores
+from tests.bench.report import Report
+
+
+def main() -> None:
+    """Run all benchmarks, print their tables, write their figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, default=Path("build/bench.json"), help="where the figures go")
+    parser.add_argument("--quick", action="store_true", help="small sizes: shows that it works, not how fast it is")
+    chosen = parser.parse_args()
+    report = Report()
+    pipeline.measure(report, quick=chosen.quick)
+    stores.measure(report, quick=chosen.quick)
+    report.print(Console())
+    chosen.json.parent.mkdir(parents=True, exist_ok=True)
+    about = {"version": lookalike.__version__, "python": sys.version.split()[0], "machine": platform.machine()}
+    chosen.json.write_text(json.dumps({**about, "figures": report.figures()}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""The command an operator types: start, status, stop, errors; the gateway's own limits."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+import lookalike
+from tests import photographs
+from tests.live import LiveServer, cli
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    running = LiveServer(tmp_path_factory.mktemp("serve") / "data")
+    yield running
+    assert running.stop() == 0
+
+
+def serve(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``lookalike serve`` where it is expected to end by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "lookalike", "serve", "--port", "0", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, **environment},
+    )
+
+
+def test_the_first_start_makes_an_application_and_prints_its_keys(server: LiveServer) -> None:
+    (application,) = [
+        one for one in json.loads(cli("keys", "list", "--data", str(server.data), "--json")) if one["name"] == "default"
+    ]
+    log = server.log.read_text()
+    assert all(application[name] in log for name in ("app_id", "access_key", "secret_key"))
+
+
+def test_the_keys_that_were_printed_work(server: LiveServer) -> None:
+    (line,) = [line for line in server.log.read_text().splitlines() if "API key" in line]
+    (secret,) = [line for line in server.log.read_text().splitlines() if "Secret key" in line]
+    query = {
+        "grant_type": "client_credentials",
+        "client_id": line.split()[-1],
+        "client_secret": secret.split()[-1],
+    }
+    assert "access_token" in httpx.get(f"{server.url}/oauth/2.0/token", params=query).json()
+
+
+def test_status_tells_what_runs_and_to_loopback_how_much(server: LiveServer) -> None:
+    status = httpx.get(f"{server.url}/status").json()
+    assert status["status"] == "ready"
+    assert status["version"] == lookalike.__version__
+    assert status["model"]
+    keys = server.keys("counted")
+    picture = photographs.jpeg(photographs.photograph("coffee.png"))
+    answer = server.call(
+        server.token(keys),
+        "/rest/2.0/realtime_search/same_hq/add",
+        image=base64.b64encode(picture).decode(),
+        brief="b",
+    )
+    assert "cont_sign" in answer
+    assert httpx.get(f"{server.url}/status").json()["pictures"][f"{keys.tenant}/same_hq"] == 1
+
+
+def test_bodies_beyond_the_gateways_limits_get_the_gateways_answer(server: LiveServer) -> None:
+    path = f"{server.url}/rest/2.0/realtime_search/same_hq/add"
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    for size in (10 * 1024 * 1024 + 1, 5 * 1024 * 1024):  # over 10 MB; over 6 MB once it is base64 in an event
+        answer = httpx.post(path, content=b"image=" + b"A" * size, headers=form, timeout=60)
+        assert (answer.status_code, answer.json()) == (413, {"message": "Request Entity Too Large"})
+    # As text the same five megabytes fit, and reach the handler.
+    answer = httpx.post(path, content=b"{" + b" " * 5 * 1024 * 1024, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["error_code"]) == (200, 110)
+    assert httpx.get(path, headers={"x-long": "x" * 10_240}).status_code == 431
+
+
+def test_a_second_server_on_the_same_folder_is_refused(server: LiveServer) -> None:
+    done = serve("--data", str(server.data))
+    assert done.returncode == 1
+    assert "in use by another server" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_said_in_one_line(server: LiveServer, tmp_path: Path) -> None:
+    port = server.url.rpartition(":")[2]
+    done = serve("--data", str(tmp_path / "other"), "--port", port)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [f"lookalike: cannot listen on 127.0.0.1:{port}: Address already in use"]
+
+
+def test_wrong_settings_are_all_named_at_once(tmp_path: Path) -> None:
+    done = serve("--data", str(tmp_path / "data"), LOOKALIKE_MIN_SIDE="x", LOOKALIKE_PURGE_AFTER_DAYS="-1")
+    assert done.returncode == 1
+    assert "LOOKALIKE_MIN_SIDE=x" in done.stderr
+    assert "LOOKALIKE_PURGE_AFTER_DAYS=-1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_model_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
+    done = serve("--data", str(tmp_path / "data"), LOOKALIKE_MODEL=str(tmp_path / "none.onnx"))
+    assert done.returncode == 1
+    assert "none.onnx" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_sample_library_shows_a_search_that_works(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for name in ("chelsea.png", "coffee.png", "rocket.jpg"):
+        photographs.photograph(name).save(folder / f"{Path(name).stem}.jpg", quality=92)
+    for _ in range(2):  # the second start finds the library as the first has left it
+        server = LiveServer(tmp_path / "data", "--sample", str(folder))
+        assert server.process.stdout is not None
+        assert server.stop_after("Try it yourself") == 0
+        log = server.log.read_text()
+        assert "chelsea" in log
+        assert log.count("Loading the sample pictures") <= 4
+        curl = next(line for line in reversed(log.splitlines()) if line.startswith("base64 < "))
+        server = LiveServer(tmp_path / "data")
+        done = subprocess.run(
+            curl.replace(curl.split("'http://")[1].split("/")[0], server.url.removeprefix("http://")),
+            shell=True,  # the very line that a newcomer pastes
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert json.loads(done.stdout)["result"][0]["score"] > 0.9
+        assert server.stop() == 0
+
+
+def test_a_slow_client_holds_nobody_up(server: LiveServer) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as slow:
+        slow.sendall(b"POST /oauth/2.0/token HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
+        assert httpx.get(f"{server.url}/status", timeout=10).status_code == 200

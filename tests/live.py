@@ -1,0 +1,90 @@
+"""A real server for tests: ``lookalike serve`` in a process of its own, on a free port, with its own data folder."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+READY = "lookalike is ready on "
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What a client is configured with."""
+
+    app_id: str
+    access_key: str
+    secret_key: str
+    tenant: str
+
+
+class LiveServer:
+    """A running server. Its log goes to ``server.log`` in the data folder's parent."""
+
+    def __init__(self, data: Path, *options: str) -> None:
+        self.data = data
+        self.log = data.parent / f"{data.name}.log"
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "lookalike", "serve", "--data", str(data), "--port", "0", *options],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line.startswith(READY), f"{line!r}; {self.log.read_text()}"
+        self.url = line.removeprefix(READY).strip()
+
+    def keys(self, name: str, tenant: str | None = None) -> Keys:
+        """Make an application, as an operator would while the server runs."""
+        made = json.loads(cli("keys", "create", "--data", str(self.data), "--name", name, "--json", *_tenant(tenant)))
+        return Keys(made["app_id"], made["access_key"], made["secret_key"], made["tenant"])
+
+    def token(self, keys: Keys) -> str:
+        """An access token, as a hand-written client fetches it."""
+        form = {"grant_type": "client_credentials", "client_id": keys.access_key, "client_secret": keys.secret_key}
+        return str(httpx.post(f"{self.url}/oauth/2.0/token", data=form).json()["access_token"])
+
+    def call(self, token: str, path: str, **form: Any) -> dict[str, Any]:
+        """Post a form to a Baidu endpoint; HTTP 200 always, as the vendor has it."""
+        answer = httpx.post(f"{self.url}{path}", params={"access_token": token}, data=form, timeout=60)
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def kill(self) -> None:
+        """SIGKILL, as a power cut would."""
+        self.process.kill()
+        self.process.communicate()
+
+    def stop_after(self, words: str) -> int:
+        """Wait until the log says this, then stop."""
+        while words not in self.log.read_text():
+            assert self.process.poll() is None, self.log.read_text()
+            time.sleep(0.05)
+        return self.stop()
+
+    def stop(self) -> int:
+        """SIGTERM; the exit status."""
+        self.process.terminate()
+        self.process.communicate(timeout=60)
+        return self.process.returncode
+
+
+def cli(*arguments: str) -> str:
+    """Run the command; its standard output."""
+    done = subprocess.run([sys.executable, "-m", "lookalike", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _tenant(tenant: str | None) -> list[str]:
+    return [] if tenant is None else ["--tenant", tenant]

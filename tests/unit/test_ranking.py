@@ -1,0 +1,97 @@
+"""One ranked list, strictly descending scores, and pages that are cuts of it."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lookalike.model import Candidate, Key, Match, Reason
+from lookalike.service.ranking import WINDOW, page, rank
+
+EXACT = "e" * 64
+
+
+def sigmoid(cosine: float) -> float:
+    return 1 / (1 + math.exp(-(18 * cosine - 10)))
+
+
+def candidate(number: int, cosine: float, digest: str = "") -> Candidate:
+    return Candidate(Key("lib", f"{number:04}"), revision=1, added=1, digest=digest or f"{number:064x}", cosine=cosine)
+
+
+def ranked(candidates: Sequence[Candidate], threshold: float = -1.0) -> list[Match]:
+    return rank(candidates, EXACT, sigmoid, threshold)
+
+
+# Few distinct cosines, so that ties are the rule.
+candidates = st.lists(
+    st.tuples(st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.5, 0.999999, 1.0]), st.booleans()), max_size=40
+).map(lambda rows: [candidate(number, cosine, EXACT if exact else "") for number, (cosine, exact) in enumerate(rows)])
+
+
+@given(candidates)
+def test_scores_fall_by_a_float32_step_at_least_and_stay_in_range(rows: list[Candidate]) -> None:
+    scores = [match.score for match in ranked(rows)]
+    assert all(0 < score <= 1 for score in scores)
+    assert all(np.float32(after) < np.float32(before) for before, after in pairwise(scores))
+
+
+@given(candidates)
+def test_only_the_first_can_score_one_and_only_if_it_is_identical(rows: list[Candidate]) -> None:
+    matches = ranked(rows)
+    assert [match.score == 1 for match in matches[1:]] == [False] * len(matches[1:])
+    if matches:
+        assert (matches[0].score == 1) == (matches[0].reason is Reason.EXACT)
+
+
+@given(candidates)
+def test_identical_pictures_come_first_then_by_cosine_then_by_id(rows: list[Candidate]) -> None:
+    order = [(m.reason is not Reason.EXACT, -m.candidate.cosine, m.candidate.key.id) for m in ranked(rows)]
+    assert order == sorted(order)
+
+
+@given(candidates, st.randoms(use_true_random=False))
+def test_the_order_of_candidates_does_not_matter(rows: list[Candidate], random: object) -> None:
+    shuffled = list(rows)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert ranked(shuffled) == ranked(rows)
+
+
+@given(candidates, st.sampled_from([-1.0, 0.0, 0.3, 0.999999]))
+def test_below_the_threshold_only_the_identical_picture_is_found(rows: list[Candidate], threshold: float) -> None:
+    found = ranked(rows, threshold)
+    assert {match.candidate.key for match in found} == {
+        row.key for row in rows if row.digest == EXACT or row.cosine >= threshold
+    }
+
+
+def test_scores_stay_positive_and_distinct_over_a_whole_window_of_ties() -> None:
+    scores = [match.score for match in ranked([candidate(number, -1.0) for number in range(WINDOW + 5)])]
+    assert len(scores) == WINDOW
+    assert min(scores) > 0
+    assert len({float(np.float32(score)) for score in scores}) == WINDOW
+
+
+@given(st.integers(0, 1200), st.integers(0, 1100), st.integers(1, 1000))
+def test_a_page_is_a_cut_of_the_list(length: int, start: int, count: int) -> None:
+    matches = ranked([candidate(number, 0.5) for number in range(length)])
+    cut = page(matches, start, count)
+    assert list(cut.matches) == matches[start : min(start + count, WINDOW)]
+    assert cut.more == (min(length, WINDOW) > start + count)
+
+
+@given(st.integers(0, 400), st.integers(1, 90))
+def test_pages_follow_each_other_without_a_gap_and_end(length: int, count: int) -> None:
+    matches = ranked([candidate(number, 0.5) for number in range(length)])
+    seen: list[Match] = []
+    start = 0
+    more = True
+    while more:
+        cut = page(matches, start, count)
+        seen += cut.matches
+        start += count
+        more = cut.more
+    assert seen == matches

@@ -1,0 +1,52 @@
+"""What one machine plays of the template."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lookalike.errors import SettingsError
+from lookalike.local import template
+
+
+@pytest.fixture(scope="module")
+def here() -> template.Template:
+    return template.read()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "function"),
+    [
+        ("GET", "/oauth/2.0/token", "token"),
+        ("POST", "/oauth/2.0/token", "token"),
+        ("POST", "/rest/2.0/realtime_search/same_hq/add", "add"),
+        ("POST", "/rest/2.0/image-classify/v1/realtime_search/similar/search", "search"),
+        ("POST", "/rest/2.0/imagesearch/v1/realtime_search/picturebook/update", "update"),
+        ("POST", "/rest/2.0/image-classify/v1/realtime_search/product/delete", "delete"),
+        ("GET", "/rest/2.0/realtime_search/same_hq/add", "unknown"),
+        ("POST", "/rest/2.0/realtime_search/same_hq/more/add", "unknown"),
+        ("PATCH", "/", "unknown"),
+        ("GET", "/a\nb", "unknown"),
+    ],
+)
+def test_requests_go_to_the_function_that_the_gateway_would_call(
+    here: template.Template, method: str, path: str, function: str
+) -> None:
+    assert here.function_for(method, path) == function
+
+
+def test_the_schedules_are_played(here: template.Template) -> None:
+    (schedule,) = here.schedules
+    assert schedule.function == "purge"
+    assert schedule.every >= 60_000
+
+
+def test_every_function_can_be_loaded(here: template.Template) -> None:
+    for function in {route.function for route in here.routes} | {one.function for one in here.schedules}:
+        assert callable(template.load(function))
+
+
+def test_a_missing_template_is_said_plainly(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"template\.yaml is missing"):
+        template.read(tmp_path / "template.yaml")

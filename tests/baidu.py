@@ -83,7 +83,7 @@ class Caller:
     """One application's program."""
 
     application: Application
-    now: int = 1_767_323_045
+    now: int = 1_767_323_045  # 2026-01-02T03:04:05Z
 
     @property
     def token(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -235,16 +236,17 @@ class SetClock:
         return self.now
 
 
-def memory_ports(*applications: Application, now: int = 1_767_323_045_000, settings: Settings | None = None) -> Ports:
-    """One of each, empty but for the applications; the clock stands at 2026-01-02T03:04:05Z unless set."""
-    return Ports(
-        settings=settings or Settings(),
-        applications=MemoryApplications(*applications),
-        catalog=MemoryCatalog(),
-        index=MemoryIndex(),
-        originals=MemoryOriginals(),
-        maps=MemoryMaps(),
-        embedder=TinyEmbedder(),
-        fetch=MemoryWeb(),
-        clock=SetClock(now),
-    )
+def memory_ports(*applications: Application, **overrides: Any) -> Ports:
+    """One of each, empty but for the applications; ``overrides`` replace ports by name."""
+    chosen: dict[str, Any] = {
+        "settings": Settings(),
+        "applications": MemoryApplications(*applications),
+        "catalog": MemoryCatalog(),
+        "index": MemoryIndex(),
+        "originals": MemoryOriginals(),
+        "maps": MemoryMaps(),
+        "embedder": TinyEmbedder(),
+        "fetch": MemoryWeb(),
+        "clock": SetClock(1_767_323_045_000),  # 2026-01-02T03:04:05Z
+    }
+    return Ports(**chosen | overrides)

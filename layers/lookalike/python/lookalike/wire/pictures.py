@@ -10,6 +10,8 @@ from lookalike.errors import BadEncoding, EmptyPicture, PictureSizeError
 #: How long a ``data:`` head may be, in bytes.
 _MAX_HEAD = 256
 
+_BREAKS = b"\r\n\t"
+
 
 def from_base64(text: bytes, max_length: int) -> bytes:
     """The bytes that ``text`` stands for.
@@ -31,10 +33,11 @@ def from_base64(text: bytes, max_length: int) -> bytes:
 
 
 def _mended(text: bytes) -> bytes:
+    text = text.translate(None, _BREAKS)
     if b"%" in text:
-        text = unquote_to_bytes(text)
+        text = unquote_to_bytes(text).translate(None, _BREAKS)
     # Blanks at the ends stay: they may be pluses, too.
-    text = _without_head(text).translate(None, b"\r\n\t").replace(b" ", b"+").rstrip(b"=")
+    text = _without_head(text).replace(b" ", b"+").rstrip(b"=")
     return text + b"=" * (-len(text) % 4)
 
 

@@ -1,0 +1,106 @@
+"""Events in, answers out, and the routing between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lookalike.errors import InvalidArgument
+from lookalike.ports import Ports
+from lookalike.wire import http
+from lookalike.wire.http import Answer, Request, Route
+from tests.baidu import event
+from tests.fakes import memory_ports
+
+
+def test_reads_an_event() -> None:
+    sent = event("post", "/rest/caf%C3%A9", query="a=b%20c", headers={"X-Name": "value"}, body=b"\xff\x00")
+    request = Request.of(sent)
+    assert request.id == "request-1"
+    assert request.method == "POST"
+    assert (request.path, request.raw_path) == ("/rest/café", "/rest/caf%C3%A9")
+    assert request.raw_query == "a=b%20c"
+    assert request.headers == {"host": "example.com", "x-name": "value"}
+    assert request.content() == b"\xff\x00"
+    assert request.source_ip == "203.0.113.9"
+
+
+def test_the_path_has_no_stage_and_the_raw_path_keeps_it() -> None:
+    request = Request.of(event("GET", "/rest/x", stage="prod"))
+    assert (request.path, request.raw_path) == ("/rest/x", "/prod/rest/x")
+    assert Request.of({**event("GET", "/rest/x", stage="prod"), "rawPath": "/products"}).path == "/products"
+
+
+def test_a_body_that_came_as_text() -> None:
+    assert Request.of({**event("POST", "/"), "body": "小度", "isBase64Encoded": False}).content() == "小度".encode()
+
+
+@pytest.mark.parametrize("body", ["!", "YQ", "YQ==YQ==", "é", "Y Q="])
+def test_broken_base64_is_the_callers_bad_argument(body: str) -> None:
+    request = Request.of({**event("POST", "/"), "body": body})
+    assert request.body is None
+    with pytest.raises(InvalidArgument):
+        request.content()
+
+
+@pytest.mark.parametrize(
+    "bare", [{}, {"requestContext": None, "headers": None, "body": None}, {"requestContext": {"http": None}}]
+)
+def test_an_event_that_lacks_everything_is_a_get_of_the_root(bare: dict[str, Any]) -> None:
+    request = Request.of(bare)
+    assert (request.method, request.path, request.body) == ("GET", "/", b"")
+
+
+def test_neither_headers_nor_body_show_in_a_requests_repr() -> None:
+    shown = repr(Request.of(event("POST", "/", headers={"authorization": "secret-header"}, body=b"secret-body")))
+    assert "secret" not in shown
+
+
+def named(name: str) -> http.Endpoint:
+    return lambda _ports, request: Answer(f"{name} {dict(request.arguments)}".encode())
+
+
+ROUTES = (
+    Route("POST", "/a/{one}/b", named("first")),
+    Route("*", "/a/{rest+}", named("second")),
+    Route("GET", "/a.b", named("third")),
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "answered"),
+    [
+        ("POST", "/a/x/b", "first {'one': 'x'}"),
+        ("GET", "/a/x/b", "second {'rest': 'x/b'}"),
+        ("POST", "/a/x/y/b", "second {'rest': 'x/y/b'}"),
+        ("DELETE", "/a/%0Ab", "second {'rest': '\\nb'}"),
+        ("GET", "/a.b", "third {}"),
+        ("GET", "/aXb", '{"message":"Not Found"}'),
+        ("POST", "/a.b", '{"message":"Not Found"}'),
+        ("GET", "/", '{"message":"Not Found"}'),
+    ],
+)
+def test_the_first_route_that_matches_answers(method: str, path: str, answered: str) -> None:
+    reply = http.answer(memory_ports(), "test", ROUTES, event(method, path))
+    assert reply["body"] == answered
+    assert reply["statusCode"] == (404 if "Not Found" in answered else 200)
+
+
+def test_one_log_line_a_request(log_lines: Callable[[], list[dict[str, Any]]]) -> None:
+    def endpoint(_ports: Ports, _request: Request) -> Answer:
+        return Answer(b"", outcome="PictureExists", facts={"app_id": "1"})
+
+    http.answer(memory_ports(), "add", [Route("*", "/{any+}", endpoint)], event("GET", "/x", body=b"12345"))
+    (line,) = log_lines()
+    assert line.pop("milliseconds") >= 0
+    said = {name: line[name] for name in ("operation", "outcome", "status", "request_id", "request_bytes", "app_id")}
+    assert said == {
+        "operation": "add",
+        "outcome": "PictureExists",
+        "status": 200,
+        "request_id": "request-1",
+        "request_bytes": 5,
+        "app_id": "1",
+    }

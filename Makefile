@@ -129,8 +129,7 @@ build/weights/.installed: layers/model/requirements.txt | $(UV)
 	@$(INSTALL) --no-deps --require-hashes --target build/weights -r layers/model/requirements.txt
 	@touch $@
 
-# fit.py makes the heads, not the model.
-MODEL_SOURCES := layers/model/heads.npz $(filter-out %/fit.py,$(wildcard layers/model/*.py))
+MODEL_SOURCES := $(addprefix layers/model/,card.json export.py heads.npz heads.py network.py pth.py)
 
 layers/model/model.onnx: $(MODEL_SOURCES) build/weights/.installed | .venv/.run
 	@echo "Making $@"

@@ -22,6 +22,7 @@ WANTED = (
     "RuntimeLayer/python/onnxruntime",
     "ModelLayer/model/model.onnx",
     "ModelLayer/model/card.json",
+    "ModelLayer/model/codebooks.npz",
 )
 UNWANTED = ("LookalikeLayer/python/lookalike/cli", "LookalikeLayer/python/lookalike/local", "RuntimeLayer/python/boto3")
 

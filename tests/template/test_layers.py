@@ -1,0 +1,111 @@
+"""How the layers are built, and what the locks say."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.template import built
+from tests.template.conftest import ROOT
+
+LOCKS = sorted([*ROOT.glob("requirements*.txt"), *ROOT.glob("layers/*/requirements.txt")])
+
+
+def make(layer: str, target: str, into: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a layer's Makefile as SAM does: from a copy of its folder, with the file where it really stands."""
+    return subprocess.run(
+        ["make", "--makefile", ROOT / "layers" / layer / "Makefile", target],
+        cwd=folder,
+        env={**os.environ, "ARTIFACTS_DIR": str(into)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_code_layer_leaves_out_what_only_one_machine_needs(tmp_path: Path) -> None:
+    run = make("lookalike", "build-LookalikeLayer", tmp_path, ROOT / "layers/lookalike")
+    assert run.returncode == 0, run.stderr
+    python = tmp_path / "python"
+    assert [path.name for path in python.iterdir() if path.name != "__pycache__"] == ["lookalike"]
+    source = ROOT / "layers/lookalike/python"
+    expected = {path.relative_to(source) for path in (source / "lookalike").rglob("*.py")}
+    expected = {path for path in expected if path.parts[1] not in ("cli", "local")}
+    assert {path.relative_to(python) for path in python.rglob("*.py")} == expected
+    assert (python / "lookalike/py.typed").exists()
+
+
+def test_the_model_layer_says_what_is_missing(tmp_path: Path) -> None:
+    run = make("model", "build-ModelLayer", tmp_path / "out", tmp_path)
+    assert run.returncode != 0
+    assert "layers/model/model.onnx is missing: run 'make model' first" in run.stderr
+
+
+def test_the_model_layer_holds_what_the_service_reads(tmp_path: Path) -> None:
+    folder, into = tmp_path / "model", tmp_path / "out"
+    folder.mkdir()
+    for name in ("model.onnx", "card.json", "codebooks.npz", "heads.npz", "export.py"):
+        (folder / name).write_text(name)
+    run = make("model", "build-ModelLayer", into, folder)
+    assert run.returncode == 0, run.stderr
+    assert {str(path.relative_to(into)) for path in into.rglob("*.*")} == {
+        "model/model.onnx",
+        "model/card.json",
+        "model/codebooks.npz",
+    }
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=[str(lock.relative_to(ROOT)) for lock in LOCKS])
+def test_a_lock_pins_everything_by_hash_and_names_no_host(lock: Path) -> None:
+    text = lock.read_text()
+    lines = "\n".join(line for line in text.replace("\\\n", " ").splitlines() if not line.lstrip().startswith("#"))
+    entries = [line for line in lines.splitlines() if line.strip()]
+    assert entries
+    assert not [entry for entry in entries if "==" not in entry or "--hash=sha256:" not in entry]
+    assert not re.search(r"https?://|--(index|extra-index|find-links)", lines)
+
+
+def pins(path: str) -> dict[str, str]:
+    """Versions by package, of the packages that are the same on every Python."""
+    found = re.findall(r"^([\w.-]+)==([^\s;]+)( ;)?", (ROOT / path).read_text(), re.MULTILINE)
+    return {name: version for name, version, marker in found if not marker}
+
+
+def test_lambda_runs_the_versions_that_one_machine_runs() -> None:
+    local, deployed = pins("requirements.txt"), pins("layers/runtime/requirements.txt")
+    common = local.keys() & deployed.keys()
+    assert {"onnxruntime", "pillow", "aws-lambda-powertools"} <= common
+    assert {name: deployed[name] for name in common} == {name: local[name] for name in common}
+
+
+def test_the_runtime_layer_asks_for_what_the_project_needs() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = (ROOT / "layers/runtime/requirements.in").read_text().splitlines()
+    assert [line for line in lines if line and not line.startswith("#")] == project["dependencies"]
+
+
+def library(path: Path, head: bytes) -> None:
+    """A shared library, as far as its first bytes go."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\x7fELF" + bytes(14) + head)
+
+
+def test_a_build_is_refused_that_is_too_big_or_for_another_processor(tmp_path: Path) -> None:
+    for wanted in built.WANTED:
+        (tmp_path / wanted).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / wanted).touch()
+    library(tmp_path / "RuntimeLayer/python/numpy/core.so", b"\xb7\x00")
+    assert list(built.complaints(tmp_path, "arm64")) == []
+    (tmp_path / "LookalikeLayer/python/lookalike/cli").mkdir()
+    with (tmp_path / "ModelLayer/model/model.onnx").open("wb") as model:
+        model.truncate(built.LIMIT)
+    (tmp_path / built.WANTED[0]).unlink()
+    library(tmp_path / "RuntimeLayer/python/numpy/more.so.1", b"\x3e\x00")
+    complaints = "\n".join(built.complaints(tmp_path, "arm64"))
+    for expected in ("too big: 150.0 of 150 MiB", "not arm64", "bootstrap.py is missing", "cli does not belong there"):
+        assert expected in complaints

@@ -48,6 +48,9 @@ run: setup ## Serve on this machine, with sample pictures (DATA=data HOST=127.0.
 test: setup .venv/.dev .venv-sam/.installed ## Run the tests (TESTS=tests/unit for some of them)
 	$(BIN)/python -m pytest $(TESTS)
 
+.PHONY: node
+node: tests/wire/node/node_modules/.package-lock.json ## Install the vendor's Node SDK, so that its tests are not skipped
+
 .PHONY: check
 check: .venv/.dev .venv-sam/.installed ## Run the linters, the type checker and the template's validators
 	$(BIN)/ruff check .
@@ -87,7 +90,7 @@ lock: $(UV) ## Write the lock files again (UPGRADE=--upgrade for newer versions)
 .PHONY: clean
 clean: ## Take away everything that was made; your data stays
 	rm -rf .venv .venv-sam .aws-sam build layers/model/model.onnx layers/lookalike/python/*.egg-info \
-		.pytest_cache .mypy_cache .ruff_cache .hypothesis
+		tests/wire/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find functions layers tests -name __pycache__ -exec rm -rf {} +
 
 # ── How it is made ───────────────────────────────────────────────────────────────────────────────
@@ -122,6 +125,11 @@ $(UV): requirements-build.txt
 	@echo "Installing the SAM command line"
 	@$(UV) venv -q --clear --python $(BIN)/python .venv-sam
 	@$(UV) pip install -q --python .venv-sam/bin/python --require-hashes -r requirements-sam.txt
+	@touch $@
+
+tests/wire/node/node_modules/.package-lock.json: tests/wire/node/package-lock.json
+	@echo "Installing the vendor's Node SDK"
+	@cd tests/wire/node && npm ci --silent --no-audit --no-fund --ignore-scripts
 	@touch $@
 
 build/weights/.installed: layers/model/requirements.txt | $(UV)

@@ -29,7 +29,15 @@ UNWANTED = ("LookalikeLayer/python/lookalike/cli", "LookalikeLayer/python/lookal
 #: Bytes 18 and 19 of an ELF file name its processor: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
 PROCESSORS = {b"\x3e\x00": "x86_64", b"\xb7\x00": "arm64"}
 
-FUNCTIONS = Path(__file__).parents[2] / "functions"
+APPS = sorted((Path(__file__).parents[2] / "functions").glob("*/app.py"))
+
+#: Reads the model and looks at one grey picture.
+EMBED = """
+import numpy as np
+from pathlib import Path
+from lookalike.embedding.embedder import OnnxEmbedder
+OnnxEmbedder(Path({model!r})).embed([np.full((300, 400, 3), 128, np.uint8)])
+"""
 
 
 def sizes(build: Path) -> dict[str, int]:
@@ -46,14 +54,17 @@ def processors(build: Path) -> set[str]:
     return {PROCESSORS.get(library[18:20], "unknown") for library in libraries}
 
 
-def broken_imports(build: Path) -> Iterator[str]:
-    """Functions that cannot be imported from what is deployed and the standard library alone."""
-    layers = [str(build / layer / "python") for layer in ("LookalikeLayer", "RuntimeLayer")]
-    for app in sorted(FUNCTIONS.glob("*/app.py")):
-        load = f"import sys; sys.path += {[str(app.parent), *layers]!r}; import app; app.handler"
+def failures(build: Path) -> Iterator[str]:
+    """What does not start with nothing but what is deployed and the standard library: functions, and the model."""
+    programs = {f"functions/{app.parent.name}": (app.parent, "import app; app.handler") for app in APPS}
+    model = build / "ModelLayer/model/model.onnx"
+    programs["the model"] = (build, EMBED.format(model=str(model)))
+    for name, (folder, program) in programs.items():
+        path = [str(each) for each in (folder, build / "LookalikeLayer/python", build / "RuntimeLayer/python")]
+        load = f"import sys; sys.path += {path!r}; {program}"
         run = subprocess.run([sys.executable, "-ISB", "-c", load], capture_output=True, text=True, check=False)
         if run.returncode:
-            yield f"functions/{app.parent.name} does not start: {run.stderr.strip().splitlines()[-1]}"
+            yield f"{name} does not start: {run.stderr.strip().splitlines()[-1]}"
 
 
 def complaints(build: Path, architecture: str) -> Iterator[str]:
@@ -66,7 +77,7 @@ def complaints(build: Path, architecture: str) -> Iterator[str]:
     yield from (f"{path} is missing" for path in WANTED if not (build / path).exists())
     yield from (f"{path} does not belong there" for path in UNWANTED if (build / path).exists())
     if runs_here(architecture):
-        yield from broken_imports(build)
+        yield from failures(build)
 
 
 def runs_here(architecture: str) -> bool:

@@ -10,9 +10,10 @@ from uuid import uuid4
 
 import pytest
 
+from lookalike.adapters.faiss import FaissIndex
 from lookalike.adapters.folder import FolderStore
 from lookalike.adapters.sqlite import SqliteCatalog
-from lookalike.ports import Applications, Catalog, MapStore, PictureStore
+from lookalike.ports import Applications, Catalog, MapStore, PictureStore, VectorIndex
 
 
 @contextmanager
@@ -27,9 +28,25 @@ def folder_store(folder: Path) -> Iterator[FolderStore]:
     yield FolderStore(folder / "originals")
 
 
+@contextmanager
+def faiss(_folder: Path) -> Iterator[FaissIndex]:
+    index = FaissIndex()
+    yield index
+    index.close()
+
+
+@contextmanager
+def faiss_sealing_early(_folder: Path) -> Iterator[FaissIndex]:
+    """Seals and merges all the time, where a small test would otherwise see tails only."""
+    index = FaissIndex(tail_rows=3)
+    yield index
+    index.close()
+
+
 CATALOGS = {"sqlite": sqlite}
 APPLICATIONS = {"sqlite": sqlite}
 MAP_STORES = {"sqlite": sqlite}
+VECTOR_INDICES = {"faiss": faiss, "faiss sealing early": faiss_sealing_early}
 PICTURE_STORES = {"folder": folder_store}
 
 
@@ -48,6 +65,12 @@ def applications(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[App
 @pytest.fixture(params=MAP_STORES)
 def maps(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MapStore]:
     with MAP_STORES[request.param](tmp_path) as store:
+        yield store
+
+
+@pytest.fixture(params=VECTOR_INDICES)
+def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VectorIndex]:
+    with VECTOR_INDICES[request.param](tmp_path) as store:
         yield store
 
 

@@ -1,0 +1,206 @@
+"""The vector index of one machine: in memory, filled from the catalog at start."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.adapters.collection import SEGMENT_ROWS, Collection
+from lookalike.adapters.exact import Rows, cosines
+from lookalike.adapters.part import Depth, Mask, Near, Part, Space
+from lookalike.adapters.record import unpack
+from lookalike.adapters.segment import Codebook
+from lookalike.model import Candidate, Kind, Picture, Query
+from lookalike.observability import logger
+
+#: Rows of a library's tail before it is sealed. Every search looks at all of them, which takes 0.1 ms for so many.
+TAIL_ROWS = 512
+
+#: Cosines as FAISS computes them and as :func:`cosines` does differ by rounding, less than this.
+_ROUNDING = 1e-6
+
+#: After a fill, a library of that many rows is sealed at once: sealed rows take less memory.
+_WORTH_SEALING = 32
+
+
+class FaissIndex:
+    """Finds neighbours by FAISS, exactly in small libraries and with recall of 0.999 and more in large ones.
+
+    The port VectorIndex. A write is seen by every search that begins after it returned, whether it was told to wait
+    or not. The cosines answered are exact for the float16 vectors, and the same whichever way they were found.
+
+    Parameters
+    ----------
+    codebooks : per kind, the product quantiser trained on the model's vectors, float32 of shape
+        (DIMENSION / 2, 16, 2). Kinds without one are scanned exactly.
+    model : the model whose vectors the codebooks were trained on; those of others are scanned exactly. None: all.
+    tail_rows : rows a library's tail may have before it is sealed.
+    """
+
+    def __init__(
+        self,
+        codebooks: Mapping[Kind, Codebook] | None = None,
+        model: str | None = None,
+        tail_rows: int = TAIL_ROWS,
+    ) -> None:
+        self._codebooks = dict(codebooks or {})
+        self._model = model
+        self._tail_rows = tail_rows
+        self._collections: dict[str, Collection] = {}
+        self._lock = threading.Lock()
+        self._janitor = ThreadPoolExecutor(1, thread_name_prefix="index-janitor")
+        self._untidy: deque[Future[None]] = deque()
+        self._closed = False
+
+    def close(self) -> None:
+        """Stop tidying. Searches and writes still work."""
+        self._closed = True
+        self._janitor.shutdown(wait=True, cancel_futures=True)
+
+    def fill(self, batches: Iterable[Sequence[Picture]]) -> None:
+        """Write what a catalog's scan yields, faster and more compactly than by :meth:`write`."""
+        for batch in batches:
+            for collection, pictures in self._by_collection(batch):
+                collection.write(pictures, SEGMENT_ROWS)
+            self.settle(pending=1)
+        for collection in list(self._collections.values()):
+            collection.seal(_WORTH_SEALING)
+        self.settle()
+
+    def settle(self, pending: int = 0) -> None:
+        """Wait until all but that many collections that need tidying have been tidied."""
+        while len(self._untidy) > pending:
+            self._untidy.popleft().result()
+
+    def write(self, pictures: Sequence[Picture], *, wait: bool = True) -> None:
+        """Bring the index to these rows. A row not live is hidden; an older or equal revision changes nothing."""
+        for collection, some in self._by_collection(pictures):
+            collection.write(some, self._tail_rows)
+
+    def remove(self, pictures: Sequence[Picture], *, wait: bool = False) -> None:
+        """Take rows out for good, each if the index holds nothing newer than its revision."""
+        for collection, some in self._by_collection(pictures):
+            collection.remove(some)
+
+    def count(self, library: str) -> int:
+        """How many live pictures a library (uid) has."""
+        collection = self._collections.get(library)
+        return 0 if collection is None else collection.live
+
+    def search(self, query: Query) -> Sequence[Candidate]:
+        """The k best, by cosine from high to low, equal cosines by library and id."""
+        views = np.ascontiguousarray(query.vectors, np.float32)
+        haystacks = list(self._haystacks(query))
+        depth = Depth.of(query.k)
+        found = _nearest(haystacks, views, depth)
+        while not found.settles(query.k):
+            depth = depth.deeper()
+            found = _nearest(haystacks, views, depth)
+        return found.best(query.k)
+
+    def _haystacks(self, query: Query) -> Iterator[_Haystack]:
+        for library in dict.fromkeys(query.libraries):
+            collection = self._collections.get(library)
+            for part, live in collection.snapshot((query.model, query.kind)) if collection else ():
+                allowed = live if query.tags is None else live & part.passing(query.tags, len(live))
+                yield _Haystack(library, part, allowed)
+
+    def _by_collection(self, pictures: Sequence[Picture]) -> Iterator[tuple[Collection, Sequence[Picture]]]:
+        for library, some in groupby(pictures, key=lambda picture: picture.key.library):
+            yield self._collection(library), list(some)
+
+    def _collection(self, library: str) -> Collection:
+        with self._lock:
+            collection = self._collections.get(library)
+            if collection is None:
+                collection = self._collections[library] = Collection(self._codebook, self._tidy_later)
+            return collection
+
+    def _codebook(self, space: Space) -> Codebook | None:
+        model, kind = space
+        return self._codebooks.get(kind) if self._model in (None, model) else None
+
+    def _tidy_later(self, collection: Collection) -> None:
+        if self._closed:
+            return
+        while self._untidy and self._untidy[0].done():
+            self._untidy.popleft()
+        future = self._janitor.submit(collection.tidy)
+        future.add_done_callback(_report)
+        self._untidy.append(future)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Haystack:
+    """A part as it was when the search began. ``allowed`` says which rows may be found."""
+
+    library: str
+    part: Part
+    allowed: Mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """Candidates of all haystacks with their exact cosines. No row left out has a cosine above ``floor``."""
+
+    haystacks: Sequence[_Haystack]
+    which: Rows
+    rows: Rows
+    cosines: NDArray[np.float32]
+    floor: float
+
+    def settles(self, k: int) -> bool:
+        """Whether nothing left out ties with the k best."""
+        return len(self.cosines) <= k or self._least(k) > self.floor + _ROUNDING
+
+    def best(self, k: int) -> list[Candidate]:
+        """The k best."""
+        least = self._least(k) if len(self.cosines) > k else -np.inf
+        candidates = []
+        for place in np.flatnonzero(self.cosines >= least).tolist():
+            haystack = self.haystacks[self.which[place]]
+            record = haystack.part.record(int(self.rows[place]))
+            candidates.append(unpack(record, haystack.library, float(self.cosines[place])))
+        return sorted(candidates, key=lambda one: (-one.cosine, one.key.library, one.key.id))[:k]
+
+    def _least(self, k: int) -> float:
+        return float(np.partition(self.cosines, -k)[-k])
+
+
+def _nearest(haystacks: Sequence[_Haystack], views: NDArray[np.float32], depth: Depth) -> _Found:
+    nears = _best_estimated([haystack.part.near(views, haystack.allowed, depth) for haystack in haystacks], depth.rough)
+    found = [cosines(haystack.part.vectors, near.rows, views) for haystack, near in zip(haystacks, nears, strict=True)]
+    # Estimated rows of all parts were cut together, and so the least of them all speaks for what was left out.
+    estimated = [found[i] for i, near in enumerate(nears) if near.scores is not None and len(near.rows)]
+    floors = [np.min(found[i]) for i, near in enumerate(nears) if near.scores is None and near.cut]
+    if any(near.cut for near in nears if near.scores is not None):
+        floors.append(np.min(np.concatenate(estimated)))
+    return _Found(
+        haystacks=haystacks,
+        which=np.repeat(np.arange(len(nears)), [len(near.rows) for near in nears]),
+        rows=np.concatenate([near.rows for near in nears]) if nears else np.empty(0, np.int64),
+        cosines=np.concatenate(found) if found else np.empty(0, np.float32),
+        floor=float(max(floors, default=-np.inf)),
+    )
+
+
+def _best_estimated(nears: Sequence[Near], limit: int) -> Sequence[Near]:
+    """The same with only the ``limit`` best of all rows that were estimated."""
+    scores = [near.scores for near in nears if near.scores is not None]
+    if sum(map(len, scores)) <= limit:
+        return nears
+    least = np.partition(np.concatenate(scores), -limit)[-limit]
+    return [near.above(least) for near in nears]
+
+
+def _report(tidying: Future[None]) -> None:
+    error = None if tidying.cancelled() else tidying.exception()
+    if error is not None:
+        logger.error("the index could not be tidied", exc_info=error)

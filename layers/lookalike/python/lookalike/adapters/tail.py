@@ -1,0 +1,89 @@
+"""The part of a library's index that grows."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.adapters import exact
+from lookalike.adapters.exact import Halves, Rows
+from lookalike.adapters.part import GONE, Depth, Mask, Near, Space
+from lookalike.adapters.record import pack
+from lookalike.model import Picture, TagFilter
+
+G = TypeVar("G", bound=np.generic)
+
+_FIRST_ROOM = 16
+
+
+class Tail:
+    """The latest rows of one library and space, in the order they came. Searched exactly, row by row.
+
+    Appending never touches a row that is there, so searches of the first ``count`` rows go on beside it.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self.gone = 0
+        self.vectors: Halves = exact.empty(_FIRST_ROOM)
+        self.hashes: NDArray[np.int64] = np.zeros(_FIRST_ROOM, np.int64)
+        self.revisions: NDArray[np.int64] = np.zeros(_FIRST_ROOM, np.int64)
+        self.live: Mask = np.zeros(_FIRST_ROOM, np.bool_)
+        self._records: list[bytes] = []
+        self._tags: list[tuple[str, ...]] = []
+        self._rows: dict[str, int] = {}
+
+    @property
+    def count(self) -> int:
+        """Rows, those that are gone included. Arrays may be longer."""
+        return len(self._records)
+
+    def append(self, picture: Picture) -> None:
+        """One more row."""
+        row = self.count
+        if row == len(self.vectors):
+            self._make_room()
+        self.vectors[row] = picture.vector
+        self.hashes[row] = hash(picture.key.id)
+        self.revisions[row] = picture.revision
+        self.live[row] = picture.live
+        self._rows[picture.key.id] = row
+        self._tags.append(picture.tags)
+        self._records.append(pack(picture))
+
+    def find(self, id_: str) -> int | None:
+        """The row that counts for a picture id."""
+        row = self._rows.get(id_)
+        return None if row is None or self.revisions[row] == GONE else row
+
+    def record(self, row: int) -> bytes:
+        """A row's packed picture."""
+        return self._records[row]
+
+    def tagged(self) -> tuple[NDArray[np.int64], Rows]:
+        """Hash and row of every tag of every row, two arrays of one length."""
+        pairs = [(hash(tag), row) for row, tags in enumerate(self._tags) for tag in dict.fromkeys(tags)]
+        columns = np.array(pairs, np.int64).reshape(-1, 2)
+        return columns[:, 0], columns[:, 1]
+
+    def passing(self, tags: TagFilter, count: int) -> Mask:
+        """Which of the first ``count`` rows pass a filter."""
+        return np.fromiter((tags.keeps(have) for have in self._tags[:count]), np.bool_, count)
+
+    def near(self, views: NDArray[np.float32], allowed: Mask, depth: Depth) -> Near:
+        """All that is allowed: a tail is short."""
+        return Near(np.flatnonzero(allowed))
+
+    def _make_room(self) -> None:
+        self.vectors = _doubled(self.vectors)
+        self.hashes = _doubled(self.hashes)
+        self.revisions = _doubled(self.revisions)
+        self.live = _doubled(self.live)
+
+
+def _doubled(old: NDArray[G]) -> NDArray[G]:
+    new = np.zeros((2 * len(old), *old.shape[1:]), old.dtype)
+    new[: len(old)] = old
+    return new

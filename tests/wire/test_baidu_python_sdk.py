@@ -104,6 +104,7 @@ def test_tags_narrow_a_search(sdk: Any) -> None:
     assert names(tags="9") == set()
 
 
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")  # the SDK signs with it
 def test_a_wrong_secret_is_told_as_the_vendor_tells_it(server: LiveServer) -> None:
     keys = server.keys("wrong-secret")
     wrong = client(server, Keys(keys.app_id, keys.access_key, "x" * 32, keys.tenant))

@@ -60,7 +60,7 @@ def _one_machine(settings: Settings, embedder: OnnxEmbedder) -> dict[str, Any]:
     folder = DataFolder(settings.data)
     folder.lock()
     catalog = SqliteCatalog(folder.catalog)
-    index = FaissIndex({kind: embedder.codebook(kind) for kind in Kind})
+    index = FaissIndex({kind: embedder.codebook(kind) for kind in Kind}, embedder.model)
     for kind in Kind:
         index.fill(catalog.scan(kind))
     return {

@@ -35,9 +35,16 @@ def serve(
         if new or pictures is not None:
             sample.introduce(application, address.url)
         if pictures is not None:
-            sample.show(application, address.url, pictures)
+            _show_sample(application, address, pictures)
 
     raise typer.Exit(run(Settings.from_environment(data=data), host, port, when_ready))
+
+
+def _show_sample(application: Application, address: Address, pictures: Path) -> None:
+    try:
+        sample.show(application, address.url, pictures)
+    except (sample.SampleError, OSError) as error:
+        typer.echo(f"lookalike: the sample pictures could not be shown: {error}", err=True)
 
 
 def _first_application(ports: Ports) -> tuple[Application, bool]:

@@ -32,7 +32,14 @@ LIBRARIES: Mapping[str, str] = {
 #: Longest side of a sample picture, and how many are taken: enough to see something, ready in seconds.
 _SIDE, _MOST = 640, 40
 
+#: What the service answers for a picture it holds: packages of pictures hold some twice.
+_ALREADY_THERE = 216681
+
 _console = Console(stderr=True, highlight=False)
+
+
+class SampleError(Exception):
+    """The sample could not be loaded; the service runs all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,10 @@ def introduce(application: Application, url: str) -> None:
 
 
 def show(application: Application, url: str, folder: Path) -> None:
-    """Load the folder's pictures if the service holds none yet, search for a cut and recompressed copy of one."""
+    """Load the folder's pictures if the service holds none yet, search for a cut and recompressed copy of one.
+
+    Raises SampleError.
+    """
     client = Client.of(application, url)
     if not _holds_pictures(url):
         _load(client, folder)
@@ -75,7 +85,8 @@ def show(application: Application, url: str, folder: Path) -> None:
         _console.print(f"  No pictures in {folder}.")
         return
     found = client.call("same_hq", "search", image=_cut_copy(picture), rn=3)
-    table = Table(title=f"A cut, recompressed copy of {path.name}, searched in same_hq", title_justify="left")
+    _console.print(f"  A cut, recompressed copy of {path.name}, searched in same_hq:")
+    table = Table()
     table.add_column("brief")
     table.add_column("score", justify="right")
     table.add_column("cont_sign")
@@ -84,8 +95,8 @@ def show(application: Application, url: str, folder: Path) -> None:
     _console.print(table)
     _console.print("  Try it yourself:\n")
     line = (
-        f"base64 < {path} | tr -d '\\n' | curl -s --data-urlencode image@- "
-        f"'{url}{LIBRARIES['similar']}/search?access_token={client.token}&rn=3'"
+        f"base64 < {path} | tr -d '\\n' | curl -s -d rn=3 --data-urlencode image@- "
+        f"'{url}{LIBRARIES['similar']}/search?access_token={client.token}'"
     )
     _console.print(line, soft_wrap=True)
 
@@ -94,7 +105,9 @@ def _load(client: Client, folder: Path) -> None:
     for path, picture in track(list(_pictures(folder)), "Loading the sample pictures", console=_console):
         image = _encoded(picture, quality=92)
         for library in LIBRARIES:
-            client.call(library, "add", image=image, brief=json.dumps({"name": path.stem}))
+            reply = client.call(library, "add", image=image, brief=json.dumps({"name": path.stem}))
+            if reply.get("error_code") not in (None, _ALREADY_THERE):
+                raise SampleError(f"{path} was refused: {reply}")
 
 
 def _pictures(folder: Path) -> Iterator[tuple[Path, Image.Image]]:
@@ -135,6 +148,4 @@ def _post(url: str, form: Mapping[str, object]) -> dict[str, Any]:
     request = urllib.request.Request(url, urlencode(form).encode())  # noqa: S310 - our own address
     with urllib.request.urlopen(request) as answer:  # noqa: S310
         reply: dict[str, Any] = json.load(answer)
-    if "error_code" in reply:
-        raise RuntimeError(f"{url.partition('?')[0]} answered {reply}")
     return reply

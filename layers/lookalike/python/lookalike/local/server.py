@@ -169,7 +169,7 @@ def serve(settings: Settings, host: str, port: int, when_ready: Callable[[Servic
     try:
         listening = socket.create_server((host, port), family=_family(host), backlog=1024)
     except OSError as error:
-        return _failed(f"cannot listen on {host}:{port}: {error.strerror}")
+        return _failed(f"cannot listen on {host}:{port}: {str(error.strerror).partition(' (')[0]}")
     # uvicorn raises the signal that stopped it once more when it is done; without these the process would end there.
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, lambda *_: None)

@@ -38,7 +38,7 @@ class TestForms:
     @given(st.binary(max_size=100))
     @example(b"%2B%2f%3d%25 +%2B")
     @example(b"%2%2BB%252B")
-    def test_escapes_of_base64_are_decoded_like_all_others(self, value: bytes) -> None:
+    def test_any_bytes_percent_encoded(self, value: bytes) -> None:
         assert urlencoded(b"v=" + quote_plus(value).encode()).data("v") == value
 
     @pytest.mark.parametrize(

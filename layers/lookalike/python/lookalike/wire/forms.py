@@ -11,18 +11,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from lookalike.errors import InvalidArgument
+from lookalike.wire import percent
 
 #: More fields than any client sends.
 MAX_FIELDS = 100
 
 #: More than any client writes above a part of a multipart body, in bytes.
 _MAX_PART_HEAD = 4096
-
-#: All that base64 needs escaped in a form, as clients write it; decoding only these is twice as fast.
-_BASE64_ESCAPES = ((b"%2B", b"+"), (b"%2F", b"/"), (b"%3D", b"="))
 
 _BLANK = b" \t\r\n\xef\xbb\xbf"
 
@@ -83,13 +80,7 @@ def urlencoded(data: bytes) -> Form:
 
 
 def _unescape(value: bytes) -> bytes:
-    plain = value.replace(b"+", b" ")
-    if b"%" not in plain:
-        return plain
-    fast = plain
-    for escape, character in _BASE64_ESCAPES:
-        fast = fast.replace(escape, character)
-    return fast if b"%" not in fast else unquote_to_bytes(plain)
+    return percent.decoded(value.replace(b"+", b" "))
 
 
 def _name(data: bytes) -> str:

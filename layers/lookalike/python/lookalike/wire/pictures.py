@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import binascii
-from urllib.parse import unquote_to_bytes
 
 from lookalike.errors import BadEncoding, EmptyPicture, PictureSizeError
+from lookalike.wire import percent
 
 #: How long a ``data:`` head may be, in bytes.
 _MAX_HEAD = 256
@@ -35,7 +35,7 @@ def from_base64(text: bytes, max_length: int) -> bytes:
 def _mended(text: bytes) -> bytes:
     text = text.translate(None, _BREAKS)
     if b"%" in text:
-        text = unquote_to_bytes(text).translate(None, _BREAKS)
+        text = percent.decoded(text).translate(None, _BREAKS)
     # Blanks at the ends stay: they may be pluses, too.
     text = _without_head(text).replace(b" ", b"+").rstrip(b"=")
     return text + b"=" * (-len(text) % 4)

@@ -64,7 +64,10 @@ class Settings:
     )
     min_side: int = _setting("LOOKALIKE_MIN_SIDE", 15, _at_least(1, int), "shortest side of a picture, in pixels")
     brief_required: bool = _setting(
-        "LOOKALIKE_BRIEF_REQUIRED", True, _flag, "whether add to same_hq and similar needs a brief, as the vendor has it"
+        "LOOKALIKE_BRIEF_REQUIRED",
+        True,
+        _flag,
+        "whether add to same_hq and similar needs a brief, as the vendor has it",
     )
     purge_after_days: float = _setting(
         "LOOKALIKE_PURGE_AFTER_DAYS", 7.0, _at_least(0, float), "days a deleted picture is kept before it is purged"

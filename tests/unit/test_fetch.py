@@ -278,6 +278,13 @@ def test_redirects_are_followed(server: Server, status: int) -> None:
     assert fetcher()(server.url("/"), len(BODY)) == BODY
 
 
+def test_a_redirect_goes_back_byte_for_byte(server: Server) -> None:
+    """Servers send names of files in the charset of their disk; here GBK."""
+    server.answers["/"] = b"HTTP/1.1 302 Found\r\nLocation: /" + "图".encode("gbk") + b"%20.jpg\r\n\r\n"
+    server.answers["/%CD%BC%20.jpg"] = sized(BODY)
+    assert fetcher()(server.url("/"), len(BODY)) == BODY
+
+
 def test_three_redirects_are_followed_and_no_fourth(server: Server) -> None:
     server.answers |= {f"/{n}": redirect(f"/{n + 1}") for n in range(4)} | {"/4": sized(BODY)}
     assert fetcher()(server.url("/1"), len(BODY)) == BODY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import socket
 import ssl
 import threading
@@ -232,11 +233,11 @@ def _request(url: Url) -> bytes:
 
 
 def _location(response: HTTPResponse) -> str:
-    """Where a redirect leads, its bytes read as UTF-8, which is what servers mean."""
+    """Where a redirect leads; bytes that are not ASCII, in whatever charset, go back to the server as they came."""
     location = response.getheader("Location")
     if not location:
         raise UrlAnswerError(f"status {response.status} without a Location")
-    return location.encode("latin-1").decode(errors="replace")
+    return re.sub(r"[^\x00-\x7f]", lambda byte: f"%{ord(byte[0]):02X}", location)
 
 
 def _body(response: HTTPResponse, max_bytes: int) -> bytes:

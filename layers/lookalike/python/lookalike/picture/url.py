@@ -15,7 +15,7 @@ _PORTS = {"http": 80, "https": 443}
 # characters and no half of a surrogate pair anywhere; a fragment is not sent.
 _URL = re.compile(
     r"(?P<scheme>https?)://"
-    r"(?:\[(?P<literal>[0-9a-f:.]+)\]|(?P<host>[^\x00-\x20\x7f\ud800-\udfff\\%/?#@:\[\]]+))"
+    r"(?:\[(?P<literal>[0-9a-f:.]+)\]|(?P<host>[^\x00-\x20\x7f\\%/?#@:\[\]]+))"
     r"(?::(?P<port>[0-9]{0,5}))?"
     r"(?P<path>[/?][^#\x00-\x1f\x7f\ud800-\udfff]*)?"
     r"(?:#[^\x00-\x1f\x7f]*)?",

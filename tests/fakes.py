@@ -27,25 +27,33 @@ from lookalike.settings import Settings
 
 
 class MemoryApplications:
-    """Applications by access key."""
+    """Applications by access key; no two share an app id."""
 
     def __init__(self, *applications: Application) -> None:
+        self.lock = threading.Lock()
         self.rows = {application.access_key: application for application in applications}
 
     def application(self, access_key: str) -> Application | None:
         return self.rows.get(access_key)
 
     def application_by_id(self, app_id: str) -> Application | None:
-        return next((row for row in self.rows.values() if row.app_id == app_id), None)
+        with self.lock:
+            return next((row for row in self.rows.values() if row.app_id == app_id), None)
 
     def applications(self) -> Sequence[Application]:
-        return sorted(self.rows.values(), key=lambda row: row.created)
+        with self.lock:
+            return sorted(self.rows.values(), key=lambda row: row.created)
 
     def save_application(self, application: Application) -> None:
-        self.rows[application.access_key] = application
+        with self.lock:
+            others = (row for key, row in self.rows.items() if key != application.access_key)
+            if any(row.app_id == application.app_id for row in others):
+                raise RevisionConflict(application.app_id)
+            self.rows[application.access_key] = application
 
     def remove_application(self, access_key: str) -> None:
-        self.rows.pop(access_key, None)
+        with self.lock:
+            self.rows.pop(access_key, None)
 
 
 class MemoryCatalog:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import product
 from urllib.parse import quote, unquote
 
@@ -27,6 +28,8 @@ _SKEW = 900
 
 #: The Java SDK writes 13:00 as 01:00, and 00:00 as 12:00.
 _TWELVE_HOURS = 43_200
+
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 #: Signed when a signature names no headers, with every ``x-bce-`` header, as far as they are there.
 _DEFAULT_HEADERS = ("host", "content-length", "content-type", "content-md5")
@@ -53,15 +56,21 @@ class Authorization:
 
     def check_time(self, now: int) -> None:
         """Raise SignatureInvalid unless the signature holds at Unix seconds ``now``."""
-        try:
-            signed = int(datetime.strptime(self.timestamp, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp())
-        except ValueError as reason:
-            raise SignatureInvalid("its time cannot be read") from reason
+        signed = _unix_seconds(self.timestamp)
         if not (self.seconds.isascii() and self.seconds.isdigit() and len(self.seconds) <= 9):
             raise SignatureInvalid("its life cannot be read")
         earliest, latest = now - int(self.seconds) - _SKEW, now + _SKEW
         if not any(earliest <= signed + shift <= latest for shift in (0, _TWELVE_HOURS, -_TWELVE_HOURS)):
             raise SignatureInvalid("its time is over, or not yet come")
+
+
+def _unix_seconds(stamp: str) -> int:
+    try:
+        if _TIME.fullmatch(stamp):
+            return int(datetime.fromisoformat(stamp).timestamp())
+    except ValueError as reason:
+        raise SignatureInvalid("there is no such time") from reason
+    raise SignatureInvalid("its time cannot be read")
 
 
 def is_meant(request: Request) -> bool:

@@ -8,6 +8,7 @@ import json
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -291,7 +292,7 @@ def _row(picture: Picture) -> tuple[object, ...]:
         picture.brief,
         picture.label,
         picture.desc,
-        json.dumps(picture.tags) if picture.tags else "",
+        json.dumps(picture.tags),
         picture.sign_version,
         picture.deleted_at,
     )
@@ -311,10 +312,15 @@ def _picture(row: Sequence[Any]) -> Picture:
         brief=row[10],
         label=row[11],
         desc=row[12],
-        tags=tuple(json.loads(row[13])) if row[13] else (),
+        tags=_tags(row[13]),
         sign_version=row[14],
         deleted_at=row[15],
     )
+
+
+@lru_cache(4096)  # few lists of tags are many rows', and then they share one tuple
+def _tags(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
 
 
 def _after(prefix: str) -> str | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import importlib.metadata
 import json
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -68,9 +68,7 @@ def handled(operation: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Route, ...
         return lambda _event, _context: None
 
     monkeypatch.setattr(bootstrap, "handler", handler)
-    monkeypatch.delitem(sys.modules, f"functions.{operation}.app", raising=False)
-    importlib.import_module(f"functions.{operation}.app")
-    monkeypatch.delitem(sys.modules, f"functions.{operation}.app")
+    runpy.run_path(str(ROOT / f"functions/{operation}/app.py"))
     ((name, routes),) = seen
     assert name == operation
     return tuple(routes)

@@ -1,0 +1,275 @@
+"""SQLite: group commit, failures of a disk, other processes, schemas, modes."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from lookalike.adapters import database as database_module
+from lookalike.adapters import sqlite
+from lookalike.adapters.database import Database
+from lookalike.adapters.sqlite import SqliteCatalog
+from lookalike.errors import RevisionConflict, SettingsError, Unavailable
+from lookalike.model import Key, Kind
+from tests.contract.rows import application, contents, deleted, library, row
+
+SCHEMA = ("CREATE TABLE numbers (number INTEGER PRIMARY KEY, data BLOB) STRICT",)
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Iterator[SqliteCatalog]:
+    store = SqliteCatalog(tmp_path / "catalog.db")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def numbers(tmp_path: Path) -> Iterator[Database]:
+    database = Database(tmp_path / "numbers.db", SCHEMA)
+    yield database
+    database.close()
+
+
+def insert(number: int, data: bytes = b"") -> Callable[[sqlite3.Connection], int]:
+    def work(connection: sqlite3.Connection) -> int:
+        connection.execute("INSERT INTO numbers VALUES (?, ?)", (number, data))
+        return number
+
+    return work
+
+
+def kept(database: Database) -> list[int]:
+    with database.reading() as connection:
+        return [number for (number,) in connection.execute("SELECT number FROM numbers ORDER BY number")]
+
+
+def in_one_batch(database: Database, *works: Callable[[sqlite3.Connection], object]) -> list[Future[object]]:
+    """Run works so that they surely share a batch: they gather while another transaction is held open."""
+    held, go = threading.Event(), threading.Event()
+
+    def hold(_connection: sqlite3.Connection) -> None:
+        held.set()
+        go.wait(10)
+
+    with ThreadPoolExecutor(len(works) + 1) as pool:
+        pool.submit(database.write, hold)
+        held.wait(10)
+        futures = []
+        for number, work in enumerate(works):
+            futures.append(pool.submit(database.write, work))
+            while len(database._group._waiting) <= number:
+                threading.Event().wait(0.001)
+        go.set()
+    return futures
+
+
+class TestGroupCommit:
+    def test_waiting_writes_share_one_commit(self, numbers: Database) -> None:
+        statements: list[str] = []
+        numbers._writer.set_trace_callback(statements.append)
+        futures = in_one_batch(numbers, *(insert(number) for number in range(20)))
+        assert [future.result() for future in futures] == list(range(20))
+        assert statements.count("COMMIT") == 2  # the one that was held, and one for all twenty
+        assert kept(numbers) == list(range(20))
+
+    def test_refused_write_leaves_its_neighbours_alone(self, numbers: Database) -> None:
+        def refuse(connection: sqlite3.Connection) -> None:
+            insert(99)(connection)
+            raise RevisionConflict("mine")
+
+        first, refused, last = in_one_batch(numbers, insert(1), refuse, insert(2))
+        assert (first.result(), last.result()) == (1, 2)
+        with pytest.raises(RevisionConflict, match="mine"):
+            refused.result()
+        assert kept(numbers) == [1, 2]
+
+    def test_write_the_disk_has_no_room_for_leaves_its_neighbours_alone(self, numbers: Database) -> None:
+        pages = numbers._writer.execute("PRAGMA page_count").fetchone()[0]
+        numbers._writer.execute(f"PRAGMA max_page_count = {pages + 3}")
+        first, too_big, last = in_one_batch(numbers, insert(1), insert(2, bytes(1 << 20)), insert(3))
+        assert (first.result(), last.result()) == (1, 3)
+        with pytest.raises(Unavailable, match="full"):
+            too_big.result()
+        assert kept(numbers) == [1, 3]
+
+    def test_mistake_stays_a_mistake(self, numbers: Database) -> None:
+        numbers.write(insert(1))
+        with pytest.raises(sqlite3.IntegrityError):
+            numbers.write(insert(1))
+        with pytest.raises(ZeroDivisionError):
+            numbers.write(lambda _connection: 1 // 0)
+        assert numbers.write(insert(2)) == 2
+
+    def test_every_commit_is_flushed(self, numbers: Database) -> None:
+        full = 2  # of PRAGMA synchronous
+        assert numbers._writer.execute("PRAGMA synchronous").fetchone() == (full,)
+        assert numbers._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+class TestReads:
+    def test_read_waits_for_no_write_and_sees_none_half_done(self, numbers: Database) -> None:
+        seen: list[list[int]] = []
+
+        def write(connection: sqlite3.Connection) -> None:
+            insert(1)(connection)
+            reader = threading.Thread(target=lambda: seen.append(kept(numbers)))
+            reader.start()
+            reader.join(10)
+
+        numbers.write(write)
+        assert seen == [[]]
+        assert kept(numbers) == [1]
+
+    def test_connections_are_used_again(self, numbers: Database) -> None:
+        with numbers.reading() as first, numbers.reading() as second:
+            assert first is not second
+        for _ in range(10):
+            kept(numbers)
+        assert len(numbers._idle) == 2
+
+    def test_purge_and_prefix_queries_walk_an_index(self, catalog: SqliteCatalog) -> None:
+        statements: list[str] = []
+        with catalog._database.reading() as connection:
+            connection.set_trace_callback(statements.append)
+        catalog.waiting_for_purge(5, 10)
+        catalog.pictures_by_prefix("library", "ab", 10)
+        catalog.picture(Key("library", "a"))
+        list(catalog.scan(Kind.SAME))
+        with catalog._database.reading() as connection:
+            plans = [str(connection.execute(f"EXPLAIN QUERY PLAN {one}").fetchall()) for one in list(statements)]
+        assert len(plans) == 4
+        assert "pictures_not_live (deleted_at<?)" in plans[0]
+        assert "(library=? AND id>? AND id<?)" in plans[1]
+        assert "(library=? AND id=?)" in plans[2]
+        assert "pictures_of_kind (kind=? AND rowid>?)" in plans[3]
+        assert not any("TEMP B-TREE" in plan for plan in plans[1:])
+
+    def test_scan_goes_through_many_batches(self, catalog: SqliteCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sqlite, "_BATCH", 7)
+        for number in range(23):
+            catalog.put(row("library", f"p{number}", kind=Kind.SAME if number % 5 else Kind.SIMILAR), None)
+        batches = [[one.key.id for one in batch] for batch in catalog.scan(Kind.SAME)]
+        assert [len(batch) for batch in batches] == [7, 7, 4]
+        assert [one for batch in batches for one in batch] == [f"p{number}" for number in range(23) if number % 5]
+
+
+class TestLife:
+    def test_everything_is_there_when_opened_again(self, tmp_path: Path) -> None:
+        path = tmp_path / "catalog.db"
+        before = SqliteCatalog(path)
+        one, other = row("uid", "a", 5, brief="猫", tags=("1",)), deleted(row("uid", "b", 1), 2, at=3)
+        before.save_application(application("shop"))
+        before.create_library(library("tenant", "same_hq", "uid"))
+        before.put(one, None)
+        before.put(other, None)
+        before.put_map("uid/a/5", b"map")
+        before.close()
+        after = SqliteCatalog(path)
+        assert after.application("access-shop") == application("shop")
+        assert after.library("tenant", "same_hq") == library("tenant", "same_hq", "uid")
+        assert contents(after.picture(one.key)) == contents(one)
+        assert [found.key for found in after.waiting_for_purge(4, 10)] == [other.key]
+        assert after.maps(["uid/a/5"]) == {"uid/a/5": b"map"}
+        after.close()
+
+    def test_files_are_the_owners_alone(self, catalog: SqliteCatalog, tmp_path: Path) -> None:
+        catalog.save_application(application("shop"))
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+        assert modes == {"catalog.db": 0o600, "catalog.db-wal": 0o600, "catalog.db-shm": 0o600}
+
+    def test_closed_catalog_is_unavailable(self, tmp_path: Path) -> None:
+        catalog = SqliteCatalog(tmp_path / "catalog.db")
+        catalog.close()
+        catalog.close()
+        with pytest.raises(Unavailable, match="closed"):
+            catalog.application("a")
+        with pytest.raises(Unavailable, match="closed"):
+            catalog.save_application(application("shop"))
+
+    def test_many_may_open_a_new_file_at_once(self, tmp_path: Path) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            for catalog in pool.map(lambda _: SqliteCatalog(tmp_path / "catalog.db"), range(8)):
+                catalog.close()
+
+
+class TestOtherProcesses:
+    def test_application_made_by_another_process_is_seen_at_once(self, catalog: SqliteCatalog) -> None:
+        code = (
+            "import sys; from pathlib import Path; from lookalike.adapters.sqlite import SqliteCatalog; "
+            "from tests.contract.rows import application; "
+            "SqliteCatalog(Path(sys.argv[1])).save_application(application('shop'))"
+        )
+        assert catalog.application("access-shop") is None
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code, str(catalog._database.path)],
+            check=True,
+            cwd=Path(__file__).parents[2],
+        )
+        assert catalog.application("access-shop") == application("shop")
+
+    def test_write_waits_for_another_process_but_not_for_ever(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(database_module, "_BUSY_SECONDS", 0.2)
+        numbers = Database(tmp_path / "numbers.db", SCHEMA)
+        other = sqlite3.connect(numbers.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable, match="locked"):
+            numbers.write(insert(1))
+        assert kept(numbers) == []
+        release = threading.Timer(0.05, lambda: None)
+        release.start()
+        other.execute("COMMIT")
+        assert numbers.write(insert(1)) == 1
+        release.join()
+        other.close()
+        numbers.close()
+
+
+class TestSchema:
+    def test_next_version_brings_an_old_file_up_to_date(self, tmp_path: Path) -> None:
+        path = tmp_path / "numbers.db"
+        old = Database(path, SCHEMA)
+        old.write(insert(7))
+        old.close()
+        new = Database(path, (*SCHEMA, "ALTER TABLE numbers ADD COLUMN name TEXT; UPDATE numbers SET name = 'seven'"))
+        with new.reading() as connection:
+            assert connection.execute("SELECT number, name FROM numbers").fetchall() == [(7, "seven")]
+            assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        new.close()
+
+    def test_failing_migration_changes_nothing(self, tmp_path: Path) -> None:
+        path = tmp_path / "numbers.db"
+        Database(path, SCHEMA).close()
+        with pytest.raises(SettingsError, match="cannot be used"):
+            Database(path, (*SCHEMA, "ALTER TABLE numbers ADD COLUMN name TEXT; ALTER TABLE nothing ADD COLUMN x"))
+        same = Database(path, SCHEMA)
+        same.write(insert(1))
+        same.close()
+
+    def test_file_of_a_newer_version_is_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "catalog.db"
+        SqliteCatalog(path).close()
+        connection = sqlite3.connect(path)
+        connection.execute("PRAGMA user_version = 99")
+        connection.close()
+        with pytest.raises(SettingsError, match=r"newer lookalike \(schema 99"):
+            SqliteCatalog(path)
+
+    def test_file_that_is_no_database_is_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "catalog.db"
+        path.write_bytes(b"no database, but long enough to be looked at" * 100)
+        with pytest.raises(SettingsError, match="not a database"):
+            SqliteCatalog(path)
+
+    def test_missing_folder_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(SettingsError, match="missing"):
+            SqliteCatalog(tmp_path / "missing/catalog.db")

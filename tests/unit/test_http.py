@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from lookalike.errors import InvalidArgument
 from lookalike.ports import Ports
+from lookalike.settings import Settings
 from lookalike.wire import http
 from lookalike.wire.http import Answer, Request, Route
 from tests.baidu import event
@@ -86,6 +88,15 @@ def test_the_first_route_that_matches_answers(method: str, path: str, answered: 
     reply = http.answer(memory_ports(), "test", ROUTES, event(method, path))
     assert reply["body"] == answered
     assert reply["statusCode"] == (404 if "Not Found" in answered else 200)
+
+
+def test_one_metrics_line_a_request_if_metrics_are_on(capsys: pytest.CaptureFixture[str]) -> None:
+    for on in (True, False):
+        http.answer(memory_ports(settings=Settings(metrics=on)), "add", ROUTES, event("GET", "/nowhere"))
+    (line,) = capsys.readouterr().out.splitlines()
+    written = json.loads(line)
+    assert (written["operation"], written["outcome"], written["Requests"]) == ("add", "UnknownOperation", [1.0])
+    assert written["Latency"][0] >= 0
 
 
 def test_one_log_line_a_request(log_lines: Callable[[], list[dict[str, Any]]]) -> None:

@@ -303,7 +303,8 @@ def test_no_secret_is_logged(alice: Caller, log_lines: Callable[[], list[dict[st
     search("access_token=", access_token=token)
     search("", {"authorization": "bce-auth-v1/alice-access/2026-01-02T03:04:05Z/1800/host/0123456789abcdef"})
     handle("unknown", event("POST", f"/rest/access_token={token}"))
+    handle("add", event("POST", f"/rest/2.0/realtime_search/{token}/add"))
     written = json.dumps(log_lines())
-    assert written.count('"answered"') == 5
+    assert written.count('"answered"') == 6
     for secret in (token, "alice-secret", "bce-auth", "0123456789abcdef", form(image=picture(1)).decode()[6:60]):
         assert secret not in written

@@ -281,7 +281,9 @@ def _endpoint(work: Work) -> Endpoint:
     """Authenticate, work, and render what comes of it."""
 
     def endpoint(ports: Ports, request: Request) -> Answer:
-        facts: dict[str, Any] = {"log_id": secrets.randbelow(_LOG_IDS), "library": request.arguments.get("library")}
+        facts: dict[str, Any] = {"log_id": secrets.randbelow(_LOG_IDS)}
+        if request.arguments.get("library") in LIBRARIES:  # any other text may be anything, even a token
+            facts["library"] = request.arguments["library"]
         try:
             application = _authenticated(ports, request)
             facts["app_id"] = application.app_id

@@ -74,18 +74,18 @@ format: .venv/.dev ## Put every file into the project's format
 	$(BIN)/ruff check --fix-only --select I .
 	$(BIN)/ruff format .
 
-LOCK = $(UV) pip compile -q --generate-hashes $(UPGRADE)
-LOCK_ALL = $(LOCK) --universal --python-version 3.11
+LOCK = $(UV) pip compile -q $(UPGRADE)
+LOCK_ALL = $(LOCK) --universal --python-version 3.11 --generate-hashes
 
 .PHONY: lock
 lock: $(UV) ## Write the lock files again (UPGRADE=--upgrade for newer versions)
 	$(LOCK_ALL) --group build -o requirements-build.txt
 	$(LOCK_ALL) --group sam -o requirements-sam.txt
-	$(LOCK_ALL) --group pictures --no-deps -o requirements-pictures.txt
+	$(LOCK_ALL) --no-deps --group pictures -o requirements-pictures.txt
 	$(LOCK_ALL) --extra local --extra model pyproject.toml -o requirements.txt
 	$(LOCK_ALL) --all-extras pyproject.toml -c requirements.txt -o requirements-dev.txt
-	$(LOCK) --python-version 3.13 --python-platform x86_64-manylinux_2_28 -c requirements.txt \
-		layers/runtime/requirements.in -o layers/runtime/requirements.txt
+	$(LOCK) --python-version 3.13 --python-platform x86_64-manylinux_2_28 --generate-hashes \
+		-c requirements.txt layers/runtime/requirements.in -o layers/runtime/requirements.txt
 
 .PHONY: clean
 clean: ## Take away everything that was made; your data stays

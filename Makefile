@@ -40,16 +40,21 @@ model: layers/model/model.onnx ## Make the model from its published weights
 
 .PHONY: run
 run: setup ## Serve on this machine, with sample pictures (DATA=data HOST=127.0.0.1 PORT=8000)
-	$(BIN)/lookalike serve --data "$(DATA)" --host "$(HOST)" --port "$(PORT)" --sample .venv/pictures
+	LOOKALIKE_LOG_LEVEL=$${LOOKALIKE_LOG_LEVEL:-WARNING} $(BIN)/lookalike serve --data "$(DATA)" --host "$(HOST)" --port "$(PORT)" --sample .venv/pictures
 
 # ── What developers need ─────────────────────────────────────────────────────────────────────────
 
 .PHONY: test
-test: setup .venv/.dev .venv-sam/.installed ## Run the tests (TESTS=tests/unit for some of them)
+test: setup .venv/.dev .venv-sam/.installed clients ## Run the tests (TESTS=tests/unit for some of them)
 	$(BIN)/python -m pytest $(TESTS)
 
-.PHONY: node
-node: tests/wire/node/node_modules/.package-lock.json ## Install the vendor's Node SDK, so that its tests are not skipped
+# Node and Java join where they are; where one is not, its tests are skipped and say so.
+.PHONY: clients
+clients: ## Install the vendor's Node and Java SDKs, which tests run where Node and Java are present
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory tests/wire/node/node_modules/.package-lock.json; \
+		else echo "npm is missing: the Node SDK's tests will be skipped"; fi
+	@if command -v mvn >/dev/null; then $(MAKE) --no-print-directory tests/wire/java/jars/.installed; \
+		else echo "mvn is missing: the Java SDK's tests will be skipped"; fi
 
 .PHONY: check
 check: .venv/.dev .venv-sam/.installed ## Run the linters, the type checker and the template's validators
@@ -90,7 +95,7 @@ lock: $(UV) ## Write the lock files again (UPGRADE=--upgrade for newer versions)
 .PHONY: clean
 clean: ## Take away everything that was made; your data stays
 	rm -rf .venv .venv-sam .aws-sam build layers/model/model.onnx layers/lookalike/python/*.egg-info \
-		tests/wire/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+		tests/wire/node/node_modules tests/wire/java/jars .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find functions layers tests -name __pycache__ -exec rm -rf {} +
 
 # ── How it is made ───────────────────────────────────────────────────────────────────────────────
@@ -130,6 +135,11 @@ $(UV): requirements-build.txt
 tests/wire/node/node_modules/.package-lock.json: tests/wire/node/package-lock.json
 	@echo "Installing the vendor's Node SDK"
 	@cd tests/wire/node && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+tests/wire/java/jars/.installed: tests/wire/java/pom.xml
+	@echo "Installing the vendor's Java SDK"
+	@cd tests/wire/java && mvn -q -B dependency:copy-dependencies -DoutputDirectory=jars
 	@touch $@
 
 build/weights/.installed: layers/model/requirements.txt | $(UV)

@@ -76,7 +76,10 @@ class Settings:
         "LOOKALIKE_WAIT_FOR_INDEX", True, _flag, "whether a write answers only when searches already see it"
     )
     public_hosts: tuple[str, ...] = _setting(
-        "LOOKALIKE_PUBLIC_HOSTS", (), _words, "further host names clients sign their requests for, comma separated"
+        "LOOKALIKE_PUBLIC_HOSTS",
+        (),
+        _words,
+        "further host names, with or without a base path, that clients sign their requests for, comma separated",
     )
     fetch_seconds: float = _setting(
         "LOOKALIKE_FETCH_SECONDS", 8.0, _at_least(0.1, float), "the whole time a picture's URL may take to download"

@@ -35,6 +35,10 @@ THREADS = 16
 #: A body too large is read on to here before it is refused: most clients read no answer before they have sent all.
 _DRAIN = 4 * gateway.MAX_BODY
 
+#: Seconds a client may take to send its request, and connections held at once: more are answered 503.
+_SENDING, _CONNECTIONS = 60, 512
+
+_TOO_SLOW = gateway.refusal(408, "Request Timeout")
 _STARTING = gateway.refusal(503, "Service Unavailable")
 
 
@@ -77,7 +81,11 @@ class Service:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI call. Only HTTP: there is no lifespan to take part in, and no websocket."""
-        received = await _received(scope, receive)
+        try:
+            async with asyncio.timeout(_SENDING):
+                received = await _received(scope, receive)
+        except TimeoutError:
+            received = _TOO_SLOW
         if isinstance(received, gateway.Response):
             response = received
         else:
@@ -183,6 +191,7 @@ def serve(settings: Settings, host: str, port: int, when_ready: Callable[[Servic
             log_config=None,
             server_header=False,
             timeout_graceful_shutdown=30,
+            limit_concurrency=_CONNECTIONS,
         )
     )
     failures: list[str] = []

@@ -74,6 +74,13 @@ def test_status_tells_what_runs_and_to_loopback_how_much(server: LiveServer) -> 
     assert httpx.get(f"{server.url}/status").json()["pictures"][f"{keys.tenant}/same_hq"] == 1
 
 
+@pytest.mark.parametrize("caller", ["203.0.113.5", "127.0.0.1, 203.0.113.5", "unknown"])
+def test_status_counts_nothing_for_callers_from_elsewhere(server: LiveServer, caller: str) -> None:
+    status = httpx.get(f"{server.url}/status", headers={"X-Forwarded-For": caller}).json()
+    assert status["status"] == "ready"
+    assert "pictures" not in status
+
+
 def test_bodies_beyond_the_gateways_limits_get_the_gateways_answer(server: LiveServer) -> None:
     path = f"{server.url}/rest/2.0/realtime_search/same_hq/add"
     form = {"content-type": "application/x-www-form-urlencoded"}

@@ -112,7 +112,7 @@ class Service:
 
     def _status(self, ports: Ports, received: gateway.Received) -> gateway.Response:
         status: dict[str, Any] = {"status": "ready", "version": lookalike.__version__, "model": ports.embedder.model}
-        if ipaddress.ip_address(received.client).is_loopback:
+        if _is_loopback(received.client):
             status["pictures"] = {
                 f"{library.tenant}/{library.name}": ports.index.count(library.uid)
                 for tenant in sorted({application.tenant for application in ports.applications.applications()})
@@ -120,6 +120,14 @@ class Service:
             }
         body = json.dumps(status).encode()
         return gateway.Response(200, (("content-type", "application/json"),), body)
+
+
+def _is_loopback(client: str) -> bool:
+    """Whether the caller sits on this machine; behind a proxy here, uvicorn tells the address the proxy names."""
+    try:
+        return ipaddress.ip_address(client).is_loopback
+    except ValueError:
+        return False
 
 
 async def _received(scope: Scope, receive: Receive) -> gateway.Received | gateway.Response:

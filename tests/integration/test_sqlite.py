@@ -185,6 +185,16 @@ class TestLife:
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
         assert modes == {"catalog.db": 0o600, "catalog.db-wal": 0o600, "catalog.db-shm": 0o600}
 
+    def test_opening_a_file_again_leaves_its_locks_alone(self, tmp_path: Path) -> None:
+        """Else the last connection of another process would take the log away from under the first."""
+        catalog, again = SqliteCatalog(tmp_path / "catalog.db"), SqliteCatalog(tmp_path / "catalog.db")
+        catalog.save_application(application("shop"))
+        code = "import sqlite3, sys; list(sqlite3.connect(sys.argv[1]).execute('SELECT * FROM applications'))"
+        subprocess.run([sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "catalog.db")], check=True)
+        assert (tmp_path / "catalog.db-wal").exists()
+        again.close()
+        catalog.close()
+
     def test_closed_catalog_is_unavailable(self, tmp_path: Path) -> None:
         catalog = SqliteCatalog(tmp_path / "catalog.db")
         catalog.close()

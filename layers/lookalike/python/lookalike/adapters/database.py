@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -44,8 +44,7 @@ class Database:
         self._transacting = threading.Lock()
         self._group: GroupCommit[Work] = GroupCommit(self._commit)
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            path.chmod(0o600)
+            _make(path)
             self._writer = self._connect()
         except (OSError, sqlite3.Error) as error:
             raise SettingsError(f"{path}: cannot be opened ({error})") from error
@@ -167,3 +166,14 @@ class Database:
         """Unavailable for what goes wrong on a disk; a mistake in our SQL stays what it is."""
         mistakes = (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.NotSupportedError)
         return error if isinstance(error, mistakes) else Unavailable(f"{self.path}: {error}")
+
+
+def _make(path: Path) -> None:
+    """Make the file with mode 0600, or give it that mode.
+
+    A file that is there is never opened but by SQLite: closing it would take away the locks that other connections
+    of this process hold on it (POSIX has it so), and then nobody knows any more that the file is in use.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    path.chmod(0o600)

@@ -63,7 +63,8 @@ class FaissIndex:
 
     def close(self) -> None:
         """Stop tidying. Searches and writes still work."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
         self._janitor.shutdown(wait=True, cancel_futures=True)
 
     def fill(self, batches: Iterable[Sequence[Picture]]) -> None:
@@ -79,8 +80,8 @@ class FaissIndex:
 
     def settle(self, pending: int = 0) -> None:
         """Wait until all but that many collections that need tidying have been tidied."""
-        while len(self._untidy) > pending:
-            self._untidy.popleft().result()
+        while (oldest := self._oldest_beyond(pending)) is not None:
+            oldest.result()
 
     def write(self, pictures: Sequence[Picture], *, wait: bool = True) -> None:
         """Bring the index to these rows. A row not live is hidden; an older or equal revision changes nothing."""
@@ -131,13 +132,15 @@ class FaissIndex:
         return self._codebooks.get(kind) if self._model in (None, model) else None
 
     def _tidy_later(self, collection: Collection) -> None:
-        if self._closed:
-            return
-        while self._untidy and self._untidy[0].done():
-            self._untidy.popleft()
-        future = self._janitor.submit(collection.tidy)
-        future.add_done_callback(_report)
-        self._untidy.append(future)
+        with self._lock:
+            while self._untidy and self._untidy[0].done():
+                self._untidy.popleft()
+            if not self._closed:
+                self._untidy.append(self._janitor.submit(_tidy, collection))
+
+    def _oldest_beyond(self, pending: int) -> Future[None] | None:
+        with self._lock:
+            return self._untidy.popleft() if len(self._untidy) > pending else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,7 +212,9 @@ def _hand_back_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _report(tidying: Future[None]) -> None:
-    error = None if tidying.cancelled() else tidying.exception()
-    if error is not None:
-        logger.error("the index could not be tidied", exc_info=error)
+def _tidy(collection: Collection) -> None:
+    try:
+        collection.tidy()
+    except Exception:
+        logger.exception("the index could not be tidied; it works on, more slowly, and tries again at the next write")
+        raise

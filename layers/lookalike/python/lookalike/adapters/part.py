@@ -25,7 +25,7 @@ class Depth:
     """How many rows a part is asked for, so that the ``k`` best are surely among them.
 
     ``exact`` is for scans that know each row's cosine: a few more than k show whether ties were cut off.
-    ``rough`` is for scans that estimate it: 4 k + 600 was measured on photographs' vectors to hold at least
+    ``rough`` is for scans that estimate it: 4 k + 1000 was measured on photographs' vectors to hold at least
     99.9 % of the 100 to 1000 nearest.
     """
 
@@ -35,7 +35,7 @@ class Depth:
     @classmethod
     def of(cls, k: int) -> Depth:
         """For the ``k`` best."""
-        return cls(exact=k + 16, rough=4 * k + 600)
+        return cls(exact=k + 16, rough=4 * k + 1000)
 
     def deeper(self) -> Depth:
         """Four times as deep."""

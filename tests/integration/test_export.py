@@ -1,0 +1,123 @@
+"""The exporter, on the real weights: it still recognises what is in a photograph, and it makes the committed model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import export
+import heads
+import network
+import numpy as np
+import onnxruntime
+import pth
+import pytest
+
+from lookalike.embedding.square import square
+from tests.photographs import ROOT, photograph
+
+WEIGHTS = ROOT / "build/weights"
+SCRIPT = ROOT / "layers/model/export.py"
+
+
+def session(model: bytes) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+
+
+@pytest.fixture(scope="module")
+def classifier() -> onnxruntime.InferenceSession:
+    return session(export.build(WEIGHTS, classes=True))
+
+
+def pictures(*names: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    return np.stack([square(np.asarray(photograph(name)), network.SIDE) for name in names])
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "at_least"),
+    [
+        ("chelsea.png", {281, 282, 285}, 0.9),  # tabby, tiger cat, Egyptian cat
+        ("coffee.png", {967, 968}, 0.8),  # espresso, cup
+    ],
+)
+def test_photographs_are_recognised(
+    classifier: onnxruntime.InferenceSession, name: str, classes: set[int], at_least: float
+) -> None:
+    """Wrong strides, padding or normalisation cost this certainty, while shapes and finite numbers stay."""
+    (logits,) = classifier.run(["classes"], {"pictures": pictures(name)})[0]
+    likely = np.exp(logits - logits.max())
+    likely /= likely.sum()
+    assert int(likely.argmax()) in classes
+    assert likely[sorted(classes)].sum() > at_least
+
+
+def test_the_weights_are_all_there() -> None:
+    weights = pth.read(export.find_weights(WEIGHTS))
+    assert len(weights) == 296
+    assert sum(array.size for array in weights.values()) == 4_694_073
+
+
+def test_the_model_is_made_to_the_byte_as_its_card_says() -> None:
+    model, again = export.build(WEIGHTS), export.build(WEIGHTS)
+    promised = json.loads(export.CARD.read_text())["files"]
+    assert hashlib.sha256(model).hexdigest() == promised["model.onnx"]
+    assert hashlib.sha256(export.HEADS.read_bytes()).hexdigest() == promised["heads.npz"]
+    assert model == again
+    assert model == (ROOT / "layers/model/model.onnx").read_bytes()
+
+
+def test_the_graph_computes_what_the_heads_file_says() -> None:
+    weights = pth.read(export.find_weights(WEIGHTS))
+    committed = heads.load(export.HEADS)
+    taken = session(network.Network(weights).descriptors().cells().model().SerializeToString())
+    names = [output.name for output in taken.get_outputs()]
+    seen = pictures("chelsea.png", "china.jpg", "coins.png")
+    looked_at = dict(zip(names, taken.run(names, {"pictures": seen}), strict=True))
+    model = session(export.build(WEIGHTS))
+    for kind, head in committed.kinds.items():
+        expected = head.projection.of(np.concatenate([looked_at[name] for name in head.descriptors], axis=1))
+        assert np.allclose(model.run([kind], {"pictures": seen})[0], expected, atol=2e-5)
+    cells = looked_at["cells"].transpose(0, 2, 3, 1)
+    expected = committed.map.of(cells.reshape(-1, cells.shape[3])).reshape(3, 14, 14, 32) * 127
+    (made,) = model.run(["map"], {"pictures": seen})
+    assert made.dtype == np.int8
+    assert np.abs(made - expected).max() < 0.51
+
+
+def test_padding_puts_the_odd_pixel_at_the_bottom_and_right() -> None:
+    """TensorFlow's SAME at even sides: 3×3 filters get 0 and 1 pixels, 5×5 filters 1 and 2."""
+    model = network.Network(pth.read(export.find_weights(WEIGHTS))).classes().model()
+    pads = {
+        tuple(attribute.ints) for node in model.graph.node for attribute in node.attribute if attribute.name == "pads"
+    }
+    assert {(0, 0, 1, 1), (1, 1, 2, 2)} <= pads
+
+
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_the_script_writes_the_classifier(tmp_path: Path) -> None:
+    done = run("--weights", WEIGHTS, "--output", tmp_path / "deeper/classes.onnx", "--classes")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "deeper/classes.onnx").read_bytes() == export.build(WEIGHTS, classes=True)
+    assert [path.name for path in (tmp_path / "deeper").iterdir()] == ["classes.onnx"]
+
+
+def test_the_script_says_what_is_missing(tmp_path: Path) -> None:
+    done = run("--weights", tmp_path, "--output", tmp_path / "model.onnx")
+    assert done.returncode == 1
+    assert done.stderr == f"export: {tmp_path}: 0 .pth files where one is wanted; see requirements.txt here\n"
+
+
+def test_a_model_that_differs_from_the_card_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = json.loads(export.CARD.read_text())
+    other["files"]["model.onnx"] = "0" * 64
+    (tmp_path / "card.json").write_text(json.dumps(other))
+    monkeypatch.setattr(export, "CARD", tmp_path / "card.json")
+    monkeypatch.setattr(sys, "argv", ["export.py", "--weights", str(WEIGHTS), "--output", str(tmp_path / "model.onnx")])
+    assert export.main() == 1
+    assert not (tmp_path / "model.onnx").exists()

@@ -6,8 +6,6 @@ is pure ASCII, because one of the vendor's samples reads it in the system's code
 
 from __future__ import annotations
 
-import hmac
-import json
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -33,9 +31,9 @@ from lookalike.service.delete import Delete, delete
 from lookalike.service.search import Search, search
 from lookalike.service.source import Source
 from lookalike.service.update import Update, update
-from lookalike.wire import bce, forms, pictures, tokens
+from lookalike.wire import bce, forms, oauth, pictures, tokens
 from lookalike.wire.forms import Form
-from lookalike.wire.http import Answer, Endpoint, Request, Route
+from lookalike.wire.http import Answer, Endpoint, Request, Route, ascii_json
 
 #: The libraries by the name they have in paths.
 LIBRARIES: Mapping[str, Kind] = {"same_hq": Kind.SAME, "similar": Kind.SIMILAR, "product": Kind.PRODUCT}
@@ -268,7 +266,7 @@ def _in_library(call: Call) -> Work:
         name = request.arguments["library"]
         if name not in LIBRARIES:
             raise UnknownOperation(request.path)
-        return call(ports, Shelf(application.tenant, name, LIBRARIES[name]), _form(request))
+        return call(ports, Shelf(application.tenant, name, LIBRARIES[name]), forms.body(request))
 
     return work
 
@@ -290,7 +288,7 @@ def _endpoint(work: Work) -> Endpoint:
             said = work(ports, request, application)
         except Exception as error:  # whatever it is, the caller gets an answer in the vendor's form
             return _refusal(error, request, facts)
-        return _json({"log_id": facts["log_id"], **said}, facts=facts)
+        return ascii_json({"log_id": facts["log_id"], **said}, facts=facts)
 
     return endpoint
 
@@ -308,18 +306,10 @@ def _access_token(request: Request) -> str:
     The Node SDK appends its query twice, so the token ends where the second one begins.
     """
     try:
-        token = _query(request).text("access_token") or _form(request).text("access_token")
+        token = forms.query(request).text("access_token") or forms.body(request).text("access_token")
     except InvalidArgument as reason:
         raise TokenInvalid("cannot be read") from reason
     return token.partition("?")[0]
-
-
-def _query(request: Request) -> Form:
-    return forms.urlencoded(request.raw_query.encode("utf-8", "surrogatepass"))
-
-
-def _form(request: Request) -> Form:
-    return forms.read(request.headers.get("content-type", ""), request.content())
 
 
 def _refusal(error: Exception, request: Request, facts: Mapping[str, Any]) -> Answer:
@@ -329,64 +319,7 @@ def _refusal(error: Exception, request: Request, facts: Mapping[str, Any]) -> An
     said = {"error_code": code, "error_msg": message}
     if code >= _BUSINESS:
         said["log_id"] = facts["log_id"]
-    return _json(said, outcome=type(error).__name__, facts=facts)
-
-
-def _json(said: Said, **more: Any) -> Answer:
-    return Answer(json.dumps(said, separators=(",", ":")).encode(), **more)
-
-
-# -- Tokens ------------------------------------------------------------------------------------------------------------
-
-
-def _token(ports: Ports, request: Request) -> Answer:
-    try:
-        return _grant(ports, request)
-    except InvalidArgument:
-        return _oauth_refusal(400, "invalid_request", "The request cannot be read")
-    except Exception as error:  # with status 500 the Java SDK asks again; with 200 it would go on without a token
-        logger.error("failed", exc_info=error, extra={"request_id": request.id})
-        return _oauth_refusal(500, "server_error", "Service temporarily unavailable")
-
-
-def _grant(ports: Ports, request: Request) -> Answer:
-    if request.method not in ("GET", "POST"):
-        return _oauth_refusal(400, "invalid_request", "Only GET and POST are answered")
-    query, form = _query(request), _form(request)
-    given = {name: query.text(name) or form.text(name) for name in ("grant_type", "client_id", "client_secret")}
-    if given["grant_type"] not in ("", "client_credentials"):
-        return _oauth_refusal(400, "unsupported_grant_type", "The authorization grant type is not supported")
-    for name, value in given.items():
-        if not value:
-            return _oauth_refusal(400, "invalid_request", f"Missing required parameter: {name}")
-    application = ports.applications.application(given["client_id"])
-    if application is None:
-        return _oauth_refusal(401, "invalid_client", "unknown client id")
-    known = hmac.compare_digest(application.secret_key.encode(), given["client_secret"].encode())
-    if not known or not application.active:
-        return _oauth_refusal(401, "invalid_client", "Client authentication failed")
-    return _granted(application, ports.clock() // 1000)
-
-
-def _granted(application: Application, now: int) -> Answer:
-    """The SDKs read the access token, its life and the scope; the rest is there because the vendor sends it."""
-    said = {
-        "refresh_token": f"25.{secrets.token_hex(16)}.315360000.{now + 315360000}.000000-{application.app_id}",
-        "expires_in": tokens.LIFE,
-        "session_key": secrets.token_urlsafe(48),
-        "access_token": tokens.mint(application, now),
-        "scope": "public brain_all_scope",  # without this word the SDKs turn to signing for good
-        "session_secret": secrets.token_hex(16),
-    }
-    return _json(said, headers=(("cache-control", "no-store"),), facts={"app_id": application.app_id})
-
-
-def _no_such_grant(_ports: Ports, _request: Request) -> Answer:
-    return _oauth_refusal(400, "invalid_request", "No such path or method")
-
-
-def _oauth_refusal(status: int, error: str, description: str) -> Answer:
-    return _json({"error": error, "error_description": description}, status=status, outcome=error)
+    return ascii_json(said, outcome=type(error).__name__, facts=facts)
 
 
 # -- Paths -------------------------------------------------------------------------------------------------------------
@@ -405,7 +338,7 @@ def _calls(operation: str, call: Call) -> tuple[Route, ...]:
 
 
 _OWN: Mapping[str, tuple[Route, ...]] = {
-    "token": (Route("*", "/oauth/2.0/token", _token),),
+    "token": (Route("*", "/oauth/2.0/token", oauth.token),),
     "add": _calls("add", _add),
     "search": _calls("search", _search),
     "update": _calls("update", _update),
@@ -416,5 +349,5 @@ _OWN: Mapping[str, tuple[Route, ...]] = {
 _ELSEWHERE = (
     Route("*", "/rest/{rest+}", _endpoint(_no_such_operation)),
     Route("*", "/rpc/{rest+}", _endpoint(_no_such_operation)),
-    Route("*", "/oauth/{rest+}", _no_such_grant),
+    Route("*", "/oauth/{rest+}", oauth.elsewhere),
 )

@@ -14,6 +14,7 @@ from typing import Any
 
 from lookalike.errors import InvalidArgument
 from lookalike.wire import percent
+from lookalike.wire.http import Request
 
 #: More fields than any client sends.
 MAX_FIELDS = 100
@@ -54,6 +55,16 @@ def text_of(name: str, data: bytes) -> str:
         except UnicodeDecodeError:
             continue
     raise InvalidArgument(name, "neither UTF-8 nor GB18030")
+
+
+def query(request: Request) -> Form:
+    """The fields of the request's query. Raises InvalidArgument."""
+    return urlencoded(request.raw_query.encode("utf-8", "surrogatepass"))
+
+
+def body(request: Request) -> Form:
+    """The fields of the request's body. Raises InvalidArgument."""
+    return read(request.headers.get("content-type", ""), request.content())
 
 
 def read(content_type: str, body: bytes) -> Form:

@@ -8,6 +8,7 @@ module or on the logger; what a log line says is handed to it.
 from __future__ import annotations
 
 import binascii
+import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -102,6 +103,11 @@ class Answer:
             "body": self.body.decode(),
             "isBase64Encoded": False,
         }
+
+
+def ascii_json(said: Mapping[str, Any], **more: Any) -> Answer:
+    """An answer in JSON of ASCII alone, which survives whatever charset its reader assumes."""
+    return Answer(json.dumps(said, separators=(",", ":")).encode("ascii"), **more)
 
 
 Endpoint = Callable[[Ports, Request], Answer]

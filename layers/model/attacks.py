@@ -147,7 +147,7 @@ def screenshot(picture: Picture, _: Picture, random: Random) -> Picture:
     shot.paste(picture, (side, above))
     line = max(3, below // 14)
     for y in range(above + height + 2 * line, shot.height - line, 2 * line):
-        draw.rectangle((side + 6, y, side + random.uniform(0.3, 0.95) * width, y + line), fill=ink)
+        draw.rectangle((side, y, side + random.uniform(0.3, 0.95) * width, y + line), fill=ink)
     return shot
 
 

@@ -49,9 +49,12 @@ COPIES = 3
 #: Numbers in a cell of the local map, and how many cells of a picture its projection is fitted on.
 CELL, CELLS_PER_PICTURE = 32, 30
 
-#: `same` counts as found from the cosine where so many of the pictures answered are right, as if the library held
-#: so many: the more strangers, the more of them look alike.
-PRECISION, NOMINAL_LIBRARY = 0.99, 10_000
+#: `same` counts as found from the cosine on where so many of the first answers are right.
+PRECISION = 0.99
+
+#: Pictures of the folder that are so alike before anything was done to them may be two photographs of one thing;
+#: nobody labelled them, so they count neither as right nor as wrong.
+DOUBTFUL = 0.65
 
 #: `similar` and `product` have no such cosine: their answer is a ranking, cut by the caller.
 EVERYTHING = -1.0
@@ -73,10 +76,10 @@ class Pictures:
         """A picture as it is."""
         return Image.open(self.paths[number]).convert("RGB")
 
-    def copy(self, number: int, which: int) -> Image.Image:
-        """A changed copy of a picture."""
+    def copy(self, number: int, which: int, backgrounds: Sequence[int]) -> Image.Image:
+        """A changed copy of a picture; one of ``backgrounds`` may show behind it."""
         random = Random(f"{self.seed} {number} {which}")
-        return attack(self.original(number), self.original(random.randrange(len(self.paths))), random)
+        return attack(self.original(number), self.original(random.choice(backgrounds)), random)
 
     def light_copy(self, number: int) -> Image.Image:
         """What a website makes of a picture: smaller, and saved again."""
@@ -118,7 +121,7 @@ def fit_heads(weights: pth.Weights, pictures: Pictures, learn: Sequence[int]) ->
     model = Model(network.Network(weights).descriptors().cells().model().SerializeToString())
     originals = model.describe("pictures", [partial(pictures.original, i) for i in learn])
     pairs = [(i, which) for i in learn for which in range(COPIES)]
-    copies = model.describe("changed copies", [partial(pictures.copy, *pair) for pair in pairs])
+    copies = model.describe("changed copies", [partial(pictures.copy, *pair, learn) for pair in pairs])
     kinds = {}
     for kind, descriptors in LOOKS_AT.items():
         print(f"head of {kind}", file=sys.stderr)
@@ -142,20 +145,24 @@ def _fit_map(cells: NDArray[np.float32], seed: int) -> Projection:
 def calibrate(model: Model, pictures: Pictures, learn: Sequence[int], rest: Sequence[int]) -> dict[str, Any]:
     """How each kind's cosines are to be read, measured with pictures that no head was fitted on.
 
-    The library is what was learnt from and every other one of the rest; queries are changed copies of all of the
-    rest, so that half of them have nothing to find.
+    Every fifth of the rest is kept out of the library; queries are changed copies of all of the rest, so that one in
+    five has nothing to find. What shows behind a copy is not in the library either.
     """
-    inside = [*learn, *rest[::2]]
+    outside = rest[::5]
+    inside = [*learn, *(i for i in rest if i not in outside)]
     library = model.describe("library", [partial(pictures.original, i) for i in inside])
-    pairs = [(i, which) for i in rest for which in range(COPIES)]
-    queries = model.describe("queries", [partial(pictures.copy, *pair) for pair in pairs], Kind.SAME)
     light = model.describe("light copies", [partial(pictures.light_copy, i) for i in inside])
-    truth = np.array([i for i, _ in pairs])[:, None] == np.array(inside)[None, :]
     calibration: dict[str, Any] = {
         kind: _anchored(library[kind], light[kind]) | {"threshold": EVERYTHING} for kind in Kind
     }
-    cosines = (queries[Kind.SAME] @ library[Kind.SAME].T).max(axis=1)
-    calibration[Kind.SAME] = _logistic(cosines, truth) | {"threshold": _threshold(cosines, truth)}
+    originals = model.describe("originals", [partial(pictures.original, i) for i in rest])[Kind.SAME]
+    pairs = [(i, which) for i in rest for which in range(COPIES)]
+    copies = [partial(pictures.copy, *pair, outside) for pair in pairs]
+    queries = model.describe("queries", copies, Kind.SAME)[Kind.SAME]
+    truth = np.array([i for i, _ in pairs])[:, None] == np.array(inside)[None, :]
+    doubtful = np.repeat(originals @ library[Kind.SAME].T >= DOUBTFUL, COPIES, axis=0) & ~truth
+    cosines = np.where(doubtful, -1, (queries @ library[Kind.SAME].T).max(axis=1))
+    calibration[Kind.SAME] = _first_answers(cosines, truth)
     return calibration
 
 
@@ -169,25 +176,24 @@ def _anchored(library: NDArray[np.float32], light: NDArray[np.float32]) -> dict[
     return {"slope": round(slope, 3), "offset": round(slope * low - bottom, 3)}
 
 
-def _logistic(cosines: NDArray[np.float32], truth: NDArray[np.bool_]) -> dict[str, float]:
-    """The curve that says how likely the first answer is right at its cosine: logistic regression by Newton's method."""
+def _first_answers(cosines: NDArray[np.float32], truth: NDArray[np.bool_]) -> dict[str, float]:
+    """How likely the first answer is right at its cosine, and the cosine from which on PRECISION of them are."""
     first = cosines.argmax(axis=1)[:, None]
     x = np.take_along_axis(cosines, first, axis=1)[:, 0].astype(np.float64)
-    y = np.take_along_axis(truth, first, axis=1)[:, 0].astype(np.float64)
+    right = np.take_along_axis(truth, first, axis=1)[:, 0]
+    order = np.argsort(-x)
+    precision = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    threshold = x[order[np.flatnonzero(precision >= PRECISION)[-1]]]
+    return _logistic(x, right) | {"threshold": round(float(threshold), 3)}
+
+
+def _logistic(x: NDArray[np.float64], y: NDArray[np.bool_]) -> dict[str, float]:
+    """Logistic regression by Newton's method."""
     inputs, weights = np.stack([x, -np.ones_like(x)], axis=1), np.zeros(2)
     for _ in range(30):
         p = 1 / (1 + np.exp(-inputs @ weights))
         weights += np.linalg.solve((inputs * (p * (1 - p))[:, None]).T @ inputs, inputs.T @ (y - p))
     return {"slope": round(float(weights[0]), 3), "offset": round(float(weights[1]), 3)}
-
-
-def _threshold(cosines: NDArray[np.float32], truth: NDArray[np.bool_]) -> float:
-    """The lowest cosine from which on PRECISION of the pictures answered are right, in a library of NOMINAL_LIBRARY."""
-    order = np.argsort(-cosines, axis=None)
-    right = np.cumsum(truth.ravel()[order])
-    wrong = (np.arange(1, len(order) + 1) - right) * (NOMINAL_LIBRARY / cosines.shape[1])
-    enough = np.flatnonzero(right >= PRECISION * (right + wrong))
-    return round(float(cosines.ravel()[order[enough[-1]]]), 3)
 
 
 def train_codebook(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -232,7 +238,8 @@ def main() -> int:
     graph = network.Network(weights).heads(heads).model().SerializeToString(deterministic=True)
     model = Model(graph)
     calibration = calibrate(model, pictures, learn, rest)
-    training = model.describe("codebooks", [partial(pictures.copy, i, which) for i in learn for which in range(COPIES)])
+    copies = [partial(pictures.copy, i, which, learn) for i in learn for which in range(COPIES)]
+    training = model.describe("codebooks", copies)
     codebooks = {str(kind): train_codebook(training[kind]) for kind in Kind}
 
     folder = arguments.output

@@ -72,26 +72,26 @@ def load(path: Path) -> Heads:
 def whitening(library: NDArray[Any], copies: NDArray[Any], originals: NDArray[Any], outputs: int) -> Projection:
     """Look past what attacks change: shrink the directions in which a copy strays from its original.
 
-    Rows of ``copies`` and ``originals`` belong together. The covariance of their differences, seven parts, with
-    three parts of its mean variance in every direction, is undone; then the ``outputs`` directions in which the
-    library's rows differ most are kept. After Mikolajczyk and Matas, "Improving descriptors for fast tree matching
+    Rows of ``copies`` and ``originals`` belong together. The covariance of their differences, nine parts, with one
+    part of its mean variance in every direction, is undone; then the ``outputs`` directions in which the library's
+    rows differ most are kept, evened out by half (:func:`principal` with power 0.25). After Mikolajczyk and Matas, "Improving descriptors for fast tree matching
     by optimal linear projection", ICCV 2007.
     """
     mean = library.mean(axis=0, dtype=np.float64)
     strayed = copies.astype(np.float64) - originals
     noise = strayed.T @ strayed / len(strayed)
-    noise = 0.7 * noise + 0.3 * np.trace(noise) / len(noise) * np.eye(len(noise))
+    noise = 0.9 * noise + 0.1 * np.trace(noise) / len(noise) * np.eye(len(noise))
     values, vectors = np.linalg.eigh(noise)
     undo = (vectors / np.sqrt(values)) @ vectors.T
-    _, kept = _largest((library - mean) @ undo, outputs)
-    return _projection(mean, kept.T @ undo)
+    variances, kept = _largest((library - mean) @ undo, outputs)
+    return _projection(mean, (kept * variances**-0.25).T @ undo)
 
 
 def principal(library: NDArray[Any], outputs: int, power: float) -> Projection:
     """Principal components, each divided by its variance to the ``power``: 0.5 whitens, 0.25 does half of that."""
     mean = library.mean(axis=0, dtype=np.float64)
-    values, vectors = _largest(library - mean, outputs)
-    return _projection(mean, (vectors * values**-power).T)
+    variances, kept = _largest(library - mean, outputs)
+    return _projection(mean, (kept * variances**-power).T)
 
 
 def _largest(centred: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

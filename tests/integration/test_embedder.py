@@ -45,7 +45,7 @@ def cosine(a: Embedding, b: Embedding, kind: Kind) -> float:
     return float(a.vectors[kind].astype(np.float32) @ b.vectors[kind].astype(np.float32))
 
 
-def test_a_batch_gives_the_bits_of_its_pictures_one_by_one(embedder: OnnxEmbedder, photographs: list[Pixels]) -> None:
+def test_several_at_once_are_the_same_as_one_by_one(embedder: OnnxEmbedder, photographs: list[Pixels]) -> None:
     together = numbers(embedder.embed(photographs))
     assert together == [numbers(embedder.embed([pixels]))[0] for pixels in photographs]
     assert len(set(together)) == len(photographs)

@@ -87,6 +87,15 @@ def test_the_graph_computes_what_the_heads_file_says() -> None:
     assert np.abs(made - expected).max() < 0.51
 
 
+def test_a_picture_is_seen_the_same_in_any_batch() -> None:
+    model = session(export.build(WEIGHTS))
+    seen = pictures("chelsea.png", "china.jpg", "coins.png")
+    together = model.run(None, {"pictures": seen})
+    for i in range(3):
+        alone = model.run(None, {"pictures": seen[i : i + 1]})
+        assert all(np.array_equal(one[0], several[i]) for one, several in zip(alone, together, strict=True))
+
+
 def test_padding_puts_the_odd_pixel_at_the_bottom_and_right() -> None:
     """TensorFlow's SAME at even sides: 3×3 filters get 0 and 1 pixels, 5×5 filters 1 and 2."""
     model = network.Network(pth.read(export.find_weights(WEIGHTS))).classes().model()

@@ -1,0 +1,88 @@
+"""The calibration and the codebooks, on made-up cosines and vectors whose answer is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import fit
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from lookalike.embedding.card import CODEBOOK_SHAPE, Calibration
+
+
+def unit(rows: NDArray[np.float64]) -> NDArray[np.float32]:
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_light_copies_and_strangers_get_the_scores_they_are_promised() -> None:
+    random = np.random.default_rng(1)
+    library = unit(random.normal(size=(400, 16)) + 0.3)
+    light = unit(library + random.normal(size=library.shape) * 0.05)
+    read = Calibration(**fit._anchored(library, light), threshold=fit.EVERYTHING)
+    copies = [read.score(float(cosine)) for cosine in (library * light).sum(axis=1)]
+    strangers = [read.score(float(cosine)) for cosine in (library @ library.T)[np.triu_indices(400, 1)]]
+    assert np.mean(np.array(copies) >= fit.LIGHT_COPY_SCORE) == pytest.approx(0.9, abs=0.01)
+    assert np.mean(np.array(strangers) <= fit.STRANGER_SCORE) == pytest.approx(0.99, abs=0.002)
+
+
+def test_logistic_regression_finds_the_curve_that_answers_were_drawn_from() -> None:
+    random = np.random.default_rng(2)
+    x = random.uniform(0, 1, 20_000)
+    y = random.uniform(size=20_000) < 1 / (1 + np.exp(9 - 15 * x))
+    found = fit._logistic(x, y)
+    assert found["slope"] == pytest.approx(15, rel=0.05)
+    assert found["offset"] == pytest.approx(9, rel=0.05)
+
+
+def test_the_threshold_lets_one_wrong_first_answer_in_a_hundred_through() -> None:
+    """250 first answers, their cosines falling from 0.99 on; of the best 200 two are wrong, of the others most."""
+    cosines = np.zeros((250, 2), np.float32)
+    cosines[:, 0] = 0.99 - np.arange(250) / 1000
+    truth = np.zeros((250, 2), bool)
+    truth[:200, 0] = True
+    truth[[120, 180], 0] = False
+    truth[240:, 0] = True
+    assert fit._first_answers(cosines, truth)["threshold"] == pytest.approx(0.99 - 0.199, abs=1e-3)
+
+
+def test_a_codebook_comes_close_to_its_vectors_and_is_the_same_again() -> None:
+    vectors = unit(np.random.default_rng(3).normal(size=(2_000, 256)))
+    codebook = fit.train_codebook(vectors)
+    assert (codebook.shape, codebook.dtype.name) == (CODEBOOK_SHAPE, "float32")
+    parts = vectors.reshape(-1, 128, 1, 2)
+    error = ((parts - codebook) ** 2).sum(axis=3).min(axis=2).sum(axis=1).mean()
+    assert error < 0.2  # of a squared length of 1
+    assert np.array_equal(codebook, fit.train_codebook(vectors))
+
+
+def test_copies_depend_on_the_seed_alone(tmp_path: Path) -> None:
+    noise = np.random.default_rng(4)
+    for i in range(3):
+        Image.fromarray(noise.integers(0, 256, (40, 60, 3), np.uint8)).save(tmp_path / f"{i}.png")
+    paths = tuple(sorted(tmp_path.iterdir()))
+
+    def copies(seed: int) -> list[bytes]:
+        return [fit.Pictures(paths, seed).copy(i, which, [2]).tobytes() for i in range(2) for which in range(4)]
+
+    assert copies(1) == copies(1)
+    assert copies(1) != copies(2)
+
+
+def test_what_people_wrote_in_a_card_stays(tmp_path: Path) -> None:
+    card = tmp_path / "card.json"
+    card.write_text('{"name": "old", "licence": "Apache-2.0"}')
+    fit.write_card(card, {"name": "new", "dimension": 256})
+    assert json.loads(card.read_text()) == {"name": "new", "licence": "Apache-2.0", "dimension": 256}
+
+
+def test_too_few_pictures_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--pictures", str(tmp_path), "--weights", str(tmp_path), "--name", "none", "--output", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["fit.py", *arguments])
+    assert fit.main() == 1
+    assert capsys.readouterr().err == f"fit: {tmp_path} has 0 pictures; a thousand are the least\n"

@@ -1,0 +1,118 @@
+"""Every command line of the README is run: by a test here, by another that is named, or by .ci/run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.live import READY
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+
+#: Who runs a line that starts like this.
+RUN_BY = {
+    "make run": "test_make_run_serves_the_sample",
+    "make help": "test_make_help_names_every_target_of_the_readme",
+    "make test": ".ci/run",
+    "make check": ".ci/run",
+    "make build": ".ci/run",
+    "make bench": "test_make_bench_prints_its_tables",
+    ".venv/bin/lookalike serve": "tests/e2e/test_serve.py",
+    ".venv/bin/lookalike keys": "test_keys_as_the_readme_types_them",
+    "base64 <": "tests/e2e/test_serve.py and tests/wire/test_readme.py",
+    "TOKEN=$(curl": "tests/wire/test_readme.py",
+    "sed ": "tests/wire/test_readme.py",
+    "curl ": "tests/wire/test_readme.py",
+}
+
+
+def lines() -> Iterator[str]:
+    """The command lines in fenced ``sh`` blocks."""
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL):
+        yield from (line.partition("   #")[0].strip() for line in block.splitlines() if line.strip())
+
+
+@pytest.mark.parametrize("line", sorted(set(lines())))
+def test_somebody_runs_it(line: str) -> None:
+    runners = [runner for start, runner in RUN_BY.items() if line.startswith(start)]
+    assert runners, f"no test runs `{line}`"
+    for runner in runners:
+        known = runner in globals() or all((ROOT / part).exists() for part in runner.split(" and "))
+        assert known, runner
+
+
+def test_ci_runs_what_is_left_to_it() -> None:
+    script = (ROOT / ".ci/run").read_text()
+    for start, runner in RUN_BY.items():
+        if runner == ".ci/run":
+            assert re.search(rf"^{start}\b", script, re.MULTILINE), start
+
+
+def test_make_help_names_every_target_of_the_readme() -> None:
+    printed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for line in lines():
+        if line.startswith("make "):
+            assert re.search(rf"^\s+make {line.split()[1]}\b", printed, re.MULTILINE), line
+
+
+def test_make_run_serves_the_sample(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with log.open("w") as errors:
+        running = subprocess.Popen(
+            ["make", "run", "PORT=0", f"DATA={tmp_path / 'data'}"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+        )
+    assert running.stdout is not None
+    try:
+        address = next(line for line in running.stdout if line.startswith(READY)).removeprefix(READY).strip()
+        assert httpx.get(f"{address}/status").json()["status"] == "ready"
+        while "Try it yourself" not in log.read_text():
+            assert running.poll() is None, log.read_text()
+        assert "astronaut" in log.read_text()
+        assert "Traceback" not in log.read_text()
+    finally:
+        os.killpg(running.pid, signal.SIGTERM)
+        running.communicate(timeout=60)
+
+
+def test_keys_as_the_readme_types_them(tmp_path: Path) -> None:
+    typed = [line for line in lines() if line.startswith(".venv/bin/lookalike keys")]
+    assert len(typed) >= 4
+    for line in typed:
+        words = shlex.split(line)
+        words[0] = str(ROOT / words[0])
+        if "--data" in words:
+            words[words.index("--data") + 1] = str(tmp_path / "data")
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (line, done.stderr)
+    left = [str(ROOT / ".venv/bin/lookalike"), "keys", "list", "--json", "--data", str(tmp_path / "data")]
+    printed = subprocess.run(left, capture_output=True, text=True, check=True).stdout
+    assert [application["name"] for application in json.loads(printed)] == ["shop"]
+
+
+def test_make_bench_prints_its_tables(tmp_path: Path) -> None:
+    figures = tmp_path / "bench.json"
+    done = subprocess.run(
+        [ROOT / ".venv/bin/python", "-m", "tests.bench", "--quick", "--json", figures],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "durable adds a second" in done.stdout
+    assert all(row["value"] > 0 for row in json.loads(figures.read_text())["figures"])

@@ -134,7 +134,7 @@ class Embedder(Protocol):
         """Names the model; vectors of different names are never compared."""
 
     def embed(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
-        """One embedding per picture, in one batch. Deterministic; finite unit vectors for any pixels."""
+        """One embedding per picture. Deterministic; finite unit vectors for any pixels."""
 
     def score(self, kind: Kind, cosine: float) -> float:
         """The calibrated score in (0, 1) of a cosine; strictly increasing."""

@@ -16,6 +16,7 @@ from lookalike.adapters import collection as collection_module
 from lookalike.adapters import exact, sealing
 from lookalike.adapters.collection import Collection
 from lookalike.adapters.faiss import FaissIndex
+from lookalike.adapters.part import Depth
 from lookalike.adapters.segment import Segment
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.location import find_model
@@ -135,6 +136,31 @@ class TestRecall:
         index.fill([rows(pictures[:-200], lambda number: ("far",) if far[number] else ())])
         found = ask(index, axis, tags=TagFilter(frozenset(["far"])))
         assert recall(found, nearest(wide, axis, 100, far)) == 1
+        index.close()
+
+    def test_library_so_dense_that_estimates_cannot_tell(
+        self, pictures: Halves, codebook: Codebook, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """30,000 blends of 20 pictures: what is asked for at first is not enough, and the search goes deeper."""
+        chance = np.random.default_rng(3)
+        first, second = chance.integers(0, 20, (2, 30_000))
+        share = chance.uniform(0.5, 1, (30_000, 1)).astype(np.float32)
+        few = pictures[:20].astype(np.float32)
+        blends = few[first] * share + few[second] * (1 - share)
+        dense = (blends / np.linalg.norm(blends, axis=1, keepdims=True)).astype(np.float16)
+        index = FaissIndex({Kind.SIMILAR: codebook})
+        index.fill([rows(dense)])
+        deepened: list[Depth] = []
+        deeper = Depth.deeper
+
+        def noted(depth: Depth) -> Depth:
+            deepened.append(depth)
+            return deeper(depth)
+
+        monkeypatch.setattr(Depth, "deeper", noted)
+        found = [recall(ask(index, view), nearest(dense.astype(np.float64), view, 100)) for view in dense[:40]]
+        assert deepened
+        assert np.mean(found) >= 0.999
         index.close()
 
     def test_several_segments_and_a_tail(

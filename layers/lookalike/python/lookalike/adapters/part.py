@@ -22,11 +22,11 @@ GONE = -1
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How many rows a part is asked for, so that the ``k`` best are surely among them.
+    """How many rows are asked for, so that the ``k`` best are among them.
 
     ``exact`` is for scans that know each row's cosine: a few more than k show whether ties were cut off.
-    ``rough`` is for scans that estimate it: 4 k + 1000 was measured on photographs' vectors to hold at least
-    99.9 % of the 100 to 1000 nearest.
+    ``rough`` is for scans that estimate it. 6 k + 1000 was measured to be enough for nearly every query, among
+    15,500 photographs' vectors and among 500,000 blends of them; where it is not, the search sees it and goes deeper.
     """
 
     exact: int
@@ -35,30 +35,35 @@ class Depth:
     @classmethod
     def of(cls, k: int) -> Depth:
         """For the ``k`` best."""
-        return cls(exact=k + 16, rough=4 * k + 1000)
+        return cls(exact=k + 16, rough=6 * k + 1000)
+
+    def share(self, rows: int, total: int) -> Depth:
+        """For a part with so many of all rows: half as many again as if the best were spread evenly."""
+        return Depth(self.exact, min(self.rough, 100 + 3 * self.rough * rows // (2 * max(total, 1))))
 
     def deeper(self) -> Depth:
-        """Four times as deep."""
-        return Depth(4 * self.exact, 4 * self.rough)
+        """Three times as deep."""
+        return Depth(3 * self.exact, 3 * self.rough)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Near:
-    """Rows of a part that may be among the nearest, and all that are unless ``cut``.
+    """Rows of a part that may be among the nearest.
 
-    ``scores`` estimates their cosines for comparison between parts of one space; None: the scan knew them.
+    ``estimates`` are of their cosines; None: the scan knew them. ``bound`` says that no allowed row left out has
+    a cosine, or where they are estimated an estimate, above it; -inf: none was left out.
     """
 
     rows: Rows
-    scores: NDArray[np.float32] | None = None
-    cut: bool = False
+    estimates: NDArray[np.float32] | None = None
+    bound: float = -np.inf
 
-    def above(self, least: np.float32) -> Near:
+    def above(self, least: float) -> Near:
         """Only the rows whose estimate is at least that."""
-        if self.scores is None:
+        if self.estimates is None:
             return self
-        kept = self.scores >= least
-        return Near(self.rows[kept], self.scores[kept], self.cut or not kept.all())
+        kept = self.estimates >= least
+        return Near(self.rows[kept], self.estimates[kept], max(self.bound, least))
 
 
 class Part(Protocol):

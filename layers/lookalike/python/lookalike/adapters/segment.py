@@ -81,7 +81,7 @@ class Segment:
 
     def record(self, row: int) -> bytes:
         """A row's packed picture."""
-        return self.records[self.ends[row] : self.ends[row + 1]]
+        return self.records[self.ends.item(row) : self.ends.item(row + 1)]
 
     def tagged(self) -> tuple[NDArray[np.int64], Rows]:
         """Hash and row of every tag of every row, two arrays of one length."""
@@ -103,35 +103,33 @@ class Segment:
         wanted = int(np.count_nonzero(allowed))
         if self.scan is None or wanted <= max(_FEW, depth.exact):
             return Near(np.flatnonzero(allowed))
-        # Measured, per row and view: 2.8 ns to scan codes and 100 ns to sort out each fetched, of which the mask
-        # keeps a part; 2.4 ns to consult a bitmap and 50 ns to scan exactly. Equal at wanted² = 2 · depth · count.
-        if self.codes is not None and wanted * wanted > 2 * depth.rough * self.count:
-            near = self._by_codes(views, allowed, wanted, depth.rough)
-            if near is not None:
-                return near
-        return self._by_scan(views, allowed, wanted, depth.exact)
+        # Codes take the longer the more must be fetched for enough of them to be allowed, the exact scan the longer
+        # the more are allowed. Measured, they are equal about where wanted² = 8 · depth · count.
+        if self.codes is not None and wanted * wanted > 8 * depth.rough * self.count:
+            return self._by_codes(views, allowed, int(depth.rough * self._spare(wanted)))
+        return self._by_scan(views, allowed, min(depth.exact, wanted))
 
-    def _by_codes(self, views: NDArray[np.float32], allowed: Mask, wanted: int, depth: int) -> Near | None:
-        """The ``depth`` best by code; None where too few of the best are allowed, as happens when tags go with looks."""
-        spare = 1 if wanted == self.count else _SPARE * self.count / wanted
-        fetched = min(self.count, int(depth * spare))
-        scores = np.full(self.count, -np.inf, np.float32)
-        for found, rows in zip(*self.codes.search(views, fetched), strict=True):
-            kept = allowed[rows]
-            if np.count_nonzero(kept) < min(depth, wanted) and fetched < self.count:
-                return None
-            scores[rows[kept]] = np.maximum(scores[rows[kept]], found[kept])
-        rows = np.flatnonzero(scores > -np.inf)
-        return Near(rows, scores[rows], cut=len(rows) < wanted)
+    def _spare(self, wanted: int) -> float:
+        return 1 if wanted == self.count else _SPARE * self.count / wanted
 
-    def _by_scan(self, views: NDArray[np.float32], allowed: Mask, wanted: int, depth: int) -> Near:
+    def _by_codes(self, views: NDArray[np.float32], allowed: Mask, depth: int) -> Near:
+        """The allowed among the ``depth`` best by code."""
+        found, rows = self.codes.search(views, min(depth, self.count))
+        best = np.full(self.count, -np.inf, np.float32)
+        for some, estimates in zip(rows, found, strict=True):
+            best[some] = np.maximum(best[some], estimates)
+        kept = np.flatnonzero(best > -np.inf)
+        kept = kept[allowed[kept]]
+        return Near(kept, best[kept], bound=float(found[:, -1].max()) if depth < self.count else -np.inf)
+
+    def _by_scan(self, views: NDArray[np.float32], allowed: Mask, depth: int) -> Near:
+        """The ``depth`` best of the allowed."""
         some = None
-        if wanted < self.count:
+        if not allowed.all():
             bitmap = np.packbits(allowed, bitorder="little")
             some = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))  # type: ignore[call-arg, arg-type]
-        _, rows = self.scan.search(views, min(depth, wanted), params=some)
-        rows = np.unique(rows)
-        return Near(rows, cut=len(rows) < wanted)
+        found, rows = self.scan.search(views, depth, params=some)
+        return Near(np.unique(rows), bound=float(found[:, -1].max()))
 
 
 def scannable(rows: int) -> tuple[Any, Halves]:

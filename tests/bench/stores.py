@@ -1,0 +1,253 @@
+"""The one-machine stores: durable puts beside the raw disk, searches beside exact scans, memory, filling.
+
+python -m tests.bench.stores [--json FILE] [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import itertools
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from lookalike.adapters.faiss import FaissIndex
+from lookalike.adapters.folder import FolderStore
+from lookalike.adapters.sqlite import SqliteCatalog
+from lookalike.embedding.embedder import OnnxEmbedder
+from lookalike.embedding.location import find_model
+from lookalike.model import DIMENSION, Candidate, Key, Kind, Picture, Query, State, TagFilter
+from tests import photographs
+from tests.bench.report import Report, median_ms
+
+import faiss  # isort: skip  # after the index, which loads it for one thread
+
+Halves = NDArray[np.float16]
+
+LIBRARY = "f" * 32
+MODEL = "bench"
+
+#: Sizes in bytes: a picture of 640×480 as JPEG, its local map, its row; a vector and its 4-bit code.
+ORIGINAL, MAP, ROW = 100_000, 6_000, 1_000
+VECTOR, CODE = 512, 64
+
+#: From this size on an index is expected to beat an exact scan, and its memory can be told from the noise.
+LARGE = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is searched for: by how many views, and among every which row."""
+
+    name: str
+    views: int = 1
+    every: int = 1
+
+
+CASES = (Case("one view"), Case("five views", views=5), Case("tag of 20 %", every=5), Case("tag of 1 %", every=100))
+
+
+def measure(report: Report, *, quick: bool) -> None:
+    """Disk, then memory."""
+    Path("build").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir="build") as folder:
+        puts(report, Path(folder), 50 if quick else 500)
+    seeds = Seeds(50 if quick else 1500)
+    for size in (2_000, 20_000) if quick else (10_000, 100_000, 500_000):
+        searches(report, size, seeds, 5 if quick else 30)
+
+
+def puts(report: Report, folder: Path, count: int) -> None:
+    """Durable writes of 1 and 8 threads, beside one thread that writes and flushes as many bytes and does no more."""
+    catalog, originals = SqliteCatalog(folder / "catalog.db"), FolderStore(folder / "originals")
+    numbers = itertools.count()
+    vector, original, local_map = np.ones(DIMENSION, np.float16), os.urandom(ORIGINAL), os.urandom(MAP)
+    work: dict[str, tuple[Callable[[], object], int]] = {
+        "rows": (lambda: catalog.put(picture(next(numbers), vector), None), ROW),
+        "local maps": (lambda: catalog.put_map(f"map/{next(numbers)}", local_map), MAP),
+        "originals": (lambda: originals.put(f"original/{next(numbers)}", original), ORIGINAL),
+    }
+    for threads in (1, 8):
+        for name, (put, size) in work.items():
+            floor = rate(appending(folder, size), count, 1)
+            report.add(f"Durable puts, {threads} at once", name, rate(put, count, threads), "/s", floor=floor)
+    catalog.close()
+
+
+def searches(report: Report, size: int, seeds: Seeds, times: int) -> None:
+    """Filling an index of that size, its memory and recall, and searches beside FAISS's exact scan of the same."""
+    vectors, queries = seeds.blends(size), seeds.queries(times)
+    index, plain = FaissIndex({Kind.SIMILAR: seeds.codebook}), flat(vectors)
+    group = f"{size:,} pictures, one thread"
+    before, began = resident(), time.perf_counter()
+    index.fill(batches(vectors))
+    report.add(group, "fill, rows given", time.perf_counter() - began, "s")
+    if size >= LARGE:
+        report.add(group, "memory a row", (resident() - before) / size, "bytes", floor=VECTOR + CODE, aim="≤ 1.5 ×")
+    report.add(group, "recall, k 100", recall(index, plain, queries), "", aim="≥ 0.999")
+    for k in (100, 1000):
+        for case in CASES:
+            compare(report, group, index, plain, queries, k, case)
+    report.add(group, "reading that many bytes of codes once", median_ms(np.ones(size * CODE // 8).sum, times), "ms")
+    index.close()
+
+
+def compare(
+    report: Report, group: str, index: FaissIndex, plain: Any, queries: NDArray[np.float32], k: int, case: Case
+) -> None:
+    """The index, which answers whole candidates, beside FAISS's exact scan, which answers numbers."""
+    tags = None if case.every == 1 else TagFilter(frozenset([str(case.every)]))
+    some = None if case.every == 1 else only(plain.ntotal, case.every)
+    took = median_ms(each(queries, lambda query: ask(index, query[: case.views], k, tags)), len(queries))
+    exact = median_ms(each(queries, lambda query: plain.search(query[: case.views], k, params=some)), len(queries))
+    aim = "≤ 1 ×" if plain.ntotal >= LARGE and case.every == 1 else ""
+    report.add(group, f"search, k {k}, {case.name}", took, "ms", floor=exact, aim=aim)
+
+
+class Seeds:
+    """Vectors of photographs' cuts, and as many blends of two of them as are wanted: as dense as real libraries."""
+
+    def __init__(self, count: int) -> None:
+        chance = np.random.default_rng(1)
+        embedder = OnnxEmbedder(find_model(None))
+        sources = [np.asarray(photographs.photograph(name)) for name in photographs.NAMES]
+        cuts = []
+        for number in range(count):
+            source = sources[number % len(sources)]
+            height, width = (int(side * chance.uniform(0.25, 1)) for side in source.shape[:2])
+            top = chance.integers(0, source.shape[0] - height + 1)
+            left = chance.integers(0, source.shape[1] - width + 1)
+            cuts.append(np.ascontiguousarray(source[top : top + height, left : left + width]))
+        vectors = [embedder.embed([cut])[0].vectors[Kind.SIMILAR] for cut in cuts]
+        self.codebook = embedder.codebook(Kind.SIMILAR)
+        self._vectors = np.stack(vectors).astype(np.float32)
+        self._chance = chance
+
+    def blends(self, count: int) -> Halves:
+        """That many unit vectors, others each time."""
+        made = np.empty((count, DIMENSION), np.float16)
+        for start in range(0, count, 10_000):
+            block = made[start : start + 10_000]
+            first, second = self._chance.integers(0, len(self._vectors), (2, len(block)))
+            share = self._chance.uniform(0.5, 1, (len(block), 1)).astype(np.float32)
+            blend = self._vectors[first] * share + self._vectors[second] * (1 - share)
+            block[:] = blend / np.linalg.norm(blend, axis=1, keepdims=True)
+        return made
+
+    def queries(self, count: int) -> NDArray[np.float32]:
+        """Five views each of that many queries, as near each other as views of one picture are."""
+        middle, apart = self.blends(count).astype(np.float32)[:, None], self.blends(5 * count).astype(np.float32)
+        views: NDArray[np.float32] = middle + 0.4 * apart.reshape(count, 5, DIMENSION)
+        views /= np.linalg.norm(views, axis=2, keepdims=True)
+        return views
+
+
+def batches(vectors: Halves) -> Iterator[list[Picture]]:
+    """Rows as a catalog's scan gives them; tag n is every n-th picture's."""
+    for start in range(0, len(vectors), 4096):
+        yield [picture(number, vectors[number]) for number in range(start, min(start + 4096, len(vectors)))]
+
+
+def picture(number: int, vector: NDArray[np.float16]) -> Picture:
+    """A live row with a short brief."""
+    digest = hashlib.sha256(str(number).encode()).hexdigest()
+    return Picture(
+        key=Key(LIBRARY, digest),
+        kind=Kind.SIMILAR,
+        revision=1_767_323_045_000 + number,
+        added=1_767_323_045_000 + number,
+        state=State.LIVE,
+        digest=digest,
+        file_digest=digest,
+        model=MODEL,
+        vector=vector,
+        brief=f'{{"id": {number}}}',
+        tags=tuple(str(every) for every in (5, 100) if number % every == 0),
+    )
+
+
+def flat(vectors: Halves) -> Any:
+    """FAISS's exact scan over float16 vectors."""
+    plain = faiss.IndexScalarQuantizer(DIMENSION, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+    plain.add_sa_codes(vectors.view(np.uint8))
+    return plain
+
+
+def only(size: int, every: int) -> Any:
+    """Parameters of an exact scan of every n-th row."""
+    bitmap = np.packbits(np.arange(size) % every == 0, bitorder="little")
+    return faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))  # type: ignore[call-arg, arg-type]
+
+
+def ask(index: FaissIndex, views: NDArray[np.float32], k: int, tags: TagFilter | None = None) -> Sequence[Candidate]:
+    """One search."""
+    return index.search(Query(Kind.SIMILAR, (LIBRARY,), MODEL, views, k, tags))
+
+
+def recall(index: FaissIndex, plain: Any, queries: NDArray[np.float32]) -> float:
+    """Share of the 100 nearest by exact scan that the index answers."""
+    shares = []
+    for query in queries[:, :1]:
+        revisions = {candidate.revision - 1_767_323_045_000 for candidate in ask(index, query, 100)}
+        shares.append(len(revisions & set(plain.search(query, 100)[1][0].tolist())) / 100)
+    return float(np.mean(shares))
+
+
+def appending(folder: Path, size: int) -> Callable[[], object]:
+    """Append so many bytes to a file and wait for the disk."""
+    data = os.urandom(size)
+    file = (folder / "probe").open("wb", buffering=0)
+
+    def append() -> None:
+        file.write(data)
+        os.fsync(file.fileno())
+
+    return append
+
+
+def rate(work: Callable[[], object], count: int, threads: int) -> float:
+    """How many a second, all threads together."""
+    with ThreadPoolExecutor(threads) as pool:
+        began = time.perf_counter()
+        for done in [pool.submit(work) for _ in range(count)]:
+            done.result()
+        return count / (time.perf_counter() - began)
+
+
+def each(over: NDArray[Any], work: Callable[[Any], object]) -> Callable[[], object]:
+    """A call without arguments that works on the next of ``over`` each time, round and round."""
+    turns = itertools.cycle(over)
+    return lambda: work(next(turns))
+
+
+def resident() -> int:
+    """Bytes of memory this process has."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def main() -> None:
+    """Measure the stores alone."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="where the figures go")
+    parser.add_argument("--quick", action="store_true", help="small sizes: shows that it works, not how fast it is")
+    chosen = parser.parse_args()
+    report = Report()
+    measure(report, quick=chosen.quick)
+    report.print(Console())
+    if chosen.json:
+        chosen.json.write_text(json.dumps(report.figures(), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -141,11 +141,11 @@ class TestRecall:
     def test_library_so_dense_that_estimates_cannot_tell(
         self, pictures: Halves, codebook: Codebook, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """30,000 blends of 20 pictures: what is asked for at first is not enough, and the search goes deeper."""
+        """40,000 blends of 6 pictures: what is asked for at first is not enough, and the search goes deeper."""
         chance = np.random.default_rng(3)
-        first, second = chance.integers(0, 20, (2, 30_000))
-        share = chance.uniform(0.5, 1, (30_000, 1)).astype(np.float32)
-        few = pictures[:20].astype(np.float32)
+        first, second = chance.integers(0, 6, (2, 40_000))
+        share = chance.uniform(0.5, 1, (40_000, 1)).astype(np.float32)
+        few = pictures[:6].astype(np.float32)
         blends = few[first] * share + few[second] * (1 - share)
         dense = (blends / np.linalg.norm(blends, axis=1, keepdims=True)).astype(np.float16)
         index = FaissIndex({Kind.SIMILAR: codebook})
@@ -158,7 +158,8 @@ class TestRecall:
             return deeper(depth)
 
         monkeypatch.setattr(Depth, "deeper", noted)
-        found = [recall(ask(index, view), nearest(dense.astype(np.float64), view, 100)) for view in dense[:40]]
+        wide = dense.astype(np.float64)
+        found = [recall(ask(index, view), nearest(wide, view, 100)) for view in pictures[:6]]
         assert deepened
         assert np.mean(found) >= 0.999
         index.close()

@@ -29,8 +29,8 @@ TAIL_ROWS = 512
 _ROUNDING = 1e-6
 
 #: An estimate is taken to be wrong by no more than the mean and so many standard deviations of those that can be
-#: checked. Measured on photographs' vectors, up to 500,000 of them: whatever was missed was missed below 3.
-_DEVIATIONS = 3.0
+#: checked. With 3, among 500,000 blends of photographs' vectors, recall at 100 was 0.998; with 3.5 it is 0.9999.
+_DEVIATIONS = 3.5
 
 #: After a fill, a library of that many rows is sealed at once: sealed rows take less memory.
 _WORTH_SEALING = 32

@@ -13,8 +13,9 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +91,13 @@ def searches(report: Report, size: int, seeds: Seeds, times: int) -> None:
     vectors, queries = seeds.blends(size), seeds.queries(times)
     index, plain = FaissIndex({Kind.SIMILAR: seeds.codebook}), flat(vectors)
     group = f"{size:,} pictures, one thread"
-    before, began = resident(), time.perf_counter()
+    began = time.perf_counter()
     index.fill(batches(vectors))
     report.add(group, "fill, rows given", time.perf_counter() - began, "s")
     if size >= LARGE:
-        report.add(group, "memory a row", (resident() - before) / size, "bytes", floor=VECTOR + CODE, aim="≤ 1.5 ×")
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+            growth = fresh.submit(memory_of_an_index, seeds, size).result()
+        report.add(group, "memory a row", growth / size, "bytes", floor=VECTOR + CODE, aim="≤ 1.5 ×")
     report.add(group, "recall, k 100", recall(index, plain, queries), "", aim="≥ 0.999")
     for k in (100, 1000):
         for case in CASES:
@@ -111,7 +114,7 @@ def compare(
     some = None if case.every == 1 else only(plain.ntotal, case.every)
     took = median_ms(each(queries, lambda query: ask(index, query[: case.views], k, tags)), len(queries))
     exact = median_ms(each(queries, lambda query: plain.search(query[: case.views], k, params=some)), len(queries))
-    aim = "≤ 1 ×" if plain.ntotal >= LARGE and case.every == 1 else ""
+    aim = "≤ 1 ×" if plain.ntotal >= LARGE and case.every == 1 and k == 100 else ""
     report.add(group, f"search, k {k}, {case.name}", took, "ms", floor=exact, aim=aim)
 
 
@@ -202,6 +205,17 @@ def recall(index: FaissIndex, plain: Any, queries: NDArray[np.float32]) -> float
         revisions = {candidate.revision - 1_767_323_045_000 for candidate in ask(index, query, 100)}
         shares.append(len(revisions & set(plain.search(query, 100)[1][0].tolist())) / 100)
     return float(np.mean(shares))
+
+
+def memory_of_an_index(seeds: Seeds, size: int) -> int:
+    """Bytes by which a process grows while it fills an index. Run in a fresh process: one that has measured before
+    fills what it has freed."""
+    vectors, index = seeds.blends(size), FaissIndex({Kind.SIMILAR: seeds.codebook})
+    before = resident()
+    index.fill(batches(vectors))
+    growth = resident() - before
+    index.close()
+    return growth
 
 
 def appending(folder: Path, size: int) -> Callable[[], object]:

@@ -69,6 +69,9 @@ _COLUMNS = (
 )
 _VALUES = ", ".join("?" * (_COLUMNS.count(",") + 1))
 
+#: Makes a picture's row of :func:`row_of`, where there is none.
+INSERT = f"INSERT INTO pictures ({_COLUMNS}) VALUES ({_VALUES}) ON CONFLICT (library, id) DO NOTHING"
+
 #: Vectors in a row: IEEE 754 half precision, little-endian, whatever the machine.
 _FLOAT16 = np.dtype("<f2")
 
@@ -189,10 +192,9 @@ class SqliteCatalog:
 
         Raises RevisionConflict otherwise, and then nothing has changed.
         """
-        key, values = picture.key, _row(picture)
+        key, values = picture.key, row_of(picture)
         if previous is None:
-            statement = f"INSERT INTO pictures ({_COLUMNS}) VALUES ({_VALUES}) ON CONFLICT (library, id) DO NOTHING"
-            self._change(statement, values, key)
+            self._change(INSERT, values, key)
         else:
             statement = f"UPDATE pictures SET ({_COLUMNS}) = ({_VALUES}) WHERE library = ? AND id = ? AND revision = ?"
             self._change(statement, (*values, key.library, key.id, previous), key)
@@ -277,7 +279,8 @@ def _application(row: Sequence[str]) -> Application:
     return Application(access_key, secret_key, app_id, tenant, name, bool(active), int(created))
 
 
-def _row(picture: Picture) -> tuple[object, ...]:
+def row_of(picture: Picture) -> tuple[object, ...]:
+    """A picture's columns, in their order."""
     return (
         picture.key.library,
         picture.key.id,

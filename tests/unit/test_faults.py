@@ -110,6 +110,47 @@ def test_an_add_that_a_store_refuses_is_not_acknowledged_and_not_seen(broken: di
     assert search(ports, Search(SHELF, source())).matches == ()
 
 
+class ForgetfulOriginals(MemoryOriginals):
+    """Cannot remove anything."""
+
+    def remove(self, keys: Sequence[str]) -> None:
+        raise Unavailable("no answer")
+
+
+def test_an_add_over_a_deleted_picture_is_seen_though_the_old_original_cannot_be_removed() -> None:
+    ports = memory_ports(originals=ForgetfulOriginals())
+    add(ports, Add(SHELF, source(), brief="old"))
+    delete(ports, Delete(SHELF, source()))
+    add(ports, Add(SHELF, source(), brief="new"))
+    assert ports.index.count(_uid(ports)) == 1
+    assert search(ports, Search(SHELF, source())).matches[0].candidate.brief == "new"
+
+
+class StubbornCatalog(MemoryCatalog):
+    """Refuses to delete one picture."""
+
+    refused: Key | None = None
+
+    def put(self, picture: Picture, previous: int | None) -> None:
+        if picture.key == self.refused and not picture.live:
+            raise Unavailable("no answer")
+        super().put(picture, previous)
+
+
+def test_a_list_of_which_one_cannot_be_deleted_leaves_no_ghosts_of_the_others() -> None:
+    catalog = StubbornCatalog()
+    ports = memory_ports(catalog=catalog)
+    added = [add(ports, Add(SHELF, source(number))) for number in range(4)]
+    catalog.refused = added[2].key
+    signs = tuple(sign_of(picture.digest) for picture in added)
+    with pytest.raises(Unavailable):
+        delete(ports, Delete(SHELF, signs))
+    assert ports.index.count(_uid(ports)) == 1
+    catalog.refused = None
+    assert delete(ports, Delete(SHELF, signs)) == 1
+    assert ports.index.count(_uid(ports)) == 0
+
+
 class FailingIndex(MemoryIndex):
     """Refuses while ``down``."""
 

@@ -50,6 +50,24 @@ def test_all_problems_are_named_at_once() -> None:
     assert all(name in str(caught.value) for name in wrong)
 
 
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("LOOKALIKE_FETCH_SECONDS", "inf"),
+        ("LOOKALIKE_FETCH_SECONDS", "nan"),
+        ("LOOKALIKE_FETCH_SECONDS", "0"),
+        ("LOOKALIKE_PURGE_AFTER_DAYS", "1e300"),
+        ("LOOKALIKE_PURGE_AFTER_DAYS", "-1"),
+        ("LOOKALIKE_MIN_SIDE", "5000"),
+        ("LOOKALIKE_MIN_SIDE", "x"),
+        ("LOOKALIKE_MODEL_THREADS", "1.5"),
+    ],
+)
+def test_numbers_that_could_only_fail_later_are_refused_in_plain_words(variable: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=rf"{variable}={text}: must be a (whole )?number from .* to .*"):
+        Settings.from_environment({variable: text})
+
+
 @pytest.mark.parametrize("setting", fields(Settings), ids=lambda setting: setting.name)
 def test_every_setting_is_in_the_readme(setting: object) -> None:
     assert f"`{setting.metadata['variable']}`" in README  # type: ignore[attr-defined]

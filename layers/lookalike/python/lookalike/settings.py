@@ -21,11 +21,15 @@ def _flag(text: str) -> bool:
     return values[text.lower()]
 
 
-def _at_least(least: float, read: Callable[[str], Any]) -> Callable[[str], Any]:
+def _number(least: float, most: float, read: type[int] | type[float]) -> Callable[[str], Any]:
     def checked(text: str) -> Any:
-        value = read(text)
-        if not value >= least:
-            raise ValueError(f"must be {least} or more")
+        wanted = f"must be a {'whole ' if read is int else ''}number from {least} to {most}"
+        try:
+            value = read(text)
+        except ValueError:
+            raise ValueError(wanted) from None
+        if not least <= value <= most:  # nor is not-a-number
+            raise ValueError(wanted)
         return value
 
     return checked
@@ -36,7 +40,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _networks(text: str) -> tuple[Network, ...]:
-    return tuple(ip_network(word) for word in _words(text))
+    return tuple(ip_network(word) for word in _words(text))  # its own error names the word and what is wrong
 
 
 def _level(text: str) -> str:
@@ -60,9 +64,9 @@ class Settings:
         "LOOKALIKE_MODEL", None, str, "an ONNX file with its card beside it; default: the model that comes along"
     )
     model_threads: int = _setting(
-        "LOOKALIKE_MODEL_THREADS", 1, _at_least(1, int), "threads one pass through the model may use"
+        "LOOKALIKE_MODEL_THREADS", 1, _number(1, 64, int), "threads one pass through the model may use"
     )
-    min_side: int = _setting("LOOKALIKE_MIN_SIDE", 15, _at_least(1, int), "shortest side of a picture, in pixels")
+    min_side: int = _setting("LOOKALIKE_MIN_SIDE", 15, _number(1, 1024, int), "shortest side of a picture, in pixels")
     brief_required: bool = _setting(
         "LOOKALIKE_BRIEF_REQUIRED",
         True,
@@ -70,7 +74,10 @@ class Settings:
         "whether add to same_hq and similar needs a brief, as the vendor has it",
     )
     purge_after_days: float = _setting(
-        "LOOKALIKE_PURGE_AFTER_DAYS", 7.0, _at_least(0, float), "days a deleted picture is kept before it is purged"
+        "LOOKALIKE_PURGE_AFTER_DAYS",
+        7.0,
+        _number(0, 36_500, float),
+        "days a deleted picture is kept before it is purged",
     )
     wait_for_index: bool = _setting(
         "LOOKALIKE_WAIT_FOR_INDEX", True, _flag, "whether a write answers only when searches already see it"
@@ -82,10 +89,10 @@ class Settings:
         "further host names, with or without a base path, that clients sign their requests for, comma separated",
     )
     fetch_seconds: float = _setting(
-        "LOOKALIKE_FETCH_SECONDS", 8.0, _at_least(0.1, float), "the whole time a picture's URL may take to download"
+        "LOOKALIKE_FETCH_SECONDS", 8.0, _number(0.1, 25, float), "the whole time a picture's URL may take to download"
     )
     fetch_redirects: int = _setting(
-        "LOOKALIKE_FETCH_REDIRECTS", 3, _at_least(0, int), "redirects followed while downloading"
+        "LOOKALIKE_FETCH_REDIRECTS", 3, _number(0, 20, int), "redirects followed while downloading"
     )
     fetch_allow: tuple[Network, ...] = _setting(
         "LOOKALIKE_FETCH_ALLOW",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lookalike.errors import PictureExists, RevisionConflict, Unavailable
 from lookalike.model import Embedding, Key, Kind, Library, Picture, Shelf, State, next_revision
+from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.service.libraries import open_library
 from lookalike.service.rows import ATTEMPTS, show
@@ -44,9 +45,9 @@ def add(ports: Ports, command: Add) -> Picture:
         except RevisionConflict:
             _forget_lost(ports, picture)
             continue
+        show(ports, [picture])
         if current is not None:
             _forget(ports, current)
-        show(ports, [picture])
         return picture
     raise Unavailable(f"{key.library}/{key.id} changes too fast")
 
@@ -85,8 +86,12 @@ def _keep(ports: Ports, picture: Picture, data: bytes, embedding: Embedding) -> 
 
 
 def _forget(ports: Ports, picture: Picture) -> None:
-    ports.originals.remove([picture.object_key])
-    ports.maps.remove_maps([picture.object_key])
+    """Remove what no row points at any more, best effort: it is never shown, it only takes up space."""
+    try:
+        ports.originals.remove([picture.object_key])
+        ports.maps.remove_maps([picture.object_key])
+    except Unavailable:
+        logger.exception("an original could not be removed", extra={"object_key": picture.object_key})
 
 
 def _forget_lost(ports: Ports, picture: Picture) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from lookalike.errors import PictureNotFound
+from lookalike.errors import PictureNotFound, Unavailable
 from lookalike.model import Key, Picture, Shelf, State, next_revision
 from lookalike.ports import Ports
 from lookalike.service.choice import chosen
@@ -28,28 +28,33 @@ class Delete:
 def delete(ports: Ports, command: Delete) -> int:
     """Hide the pictures; the number hidden. Those of a list that are not there do not matter.
 
-    Raises PictureNotFound if none of them is there, SignAmbiguous before anything has changed, and a UrlError
-    or a PictureError if the picture given cannot be had.
+    Raises PictureNotFound if none of them is there, SignAmbiguous before anything has changed, a UrlError or a
+    PictureError if the picture given cannot be had, and Unavailable if some could not be hidden; those that could
+    are, and the call can be made again.
     """
     library = ports.catalog.library(command.shelf.tenant, command.shelf.name)
     keys = [] if library is None else chosen(ports, library, command.which)
-    hidden = _hide_all(ports, keys)
+    outcomes = _hide_all(ports, keys)
+    hidden = [outcome for outcome in outcomes if isinstance(outcome, Picture)]
+    if hidden:  # also when others failed: what is deleted in the catalog must not stay in the index
+        show(ports, hidden)
+    for outcome in outcomes:
+        if isinstance(outcome, Unavailable):
+            raise outcome
     if not hidden:
         raise PictureNotFound("none of them is in the library")
-    show(ports, hidden)
     return len(hidden)
 
 
-def _hide_all(ports: Ports, keys: Sequence[Key]) -> list[Picture]:
-    if len(keys) == 1:
-        rows = [_hide(ports, keys[0])]
-    else:
-        with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-            rows = list(pool.map(lambda key: _hide(ports, key), keys))
-    return [row for row in rows if row is not None]
+def _hide_all(ports: Ports, keys: Sequence[Key]) -> list[Picture | Unavailable | None]:
+    """Of each key its hidden row, what kept it from being hidden, or None if it is not there any more."""
+    if len(keys) <= 1:
+        return [_hide(ports, key) for key in keys]
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        return list(pool.map(lambda key: _hide(ports, key), keys))
 
 
-def _hide(ports: Ports, key: Key) -> Picture | None:
+def _hide(ports: Ports, key: Key) -> Picture | Unavailable | None:
     def hidden(current: Picture | None) -> Picture:
         if current is None or not current.live:
             raise PictureNotFound(key.id)
@@ -60,3 +65,5 @@ def _hide(ports: Ports, key: Key) -> Picture | None:
         return change(ports, key, hidden)
     except PictureNotFound:
         return None
+    except Unavailable as error:
+        return error

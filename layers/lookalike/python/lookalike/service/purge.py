@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from lookalike.errors import PictureNotFound, RevisionConflict
-from lookalike.model import Picture, State, next_revision
+from lookalike.model import Picture, State
 from lookalike.ports import Ports
 from lookalike.service.rows import change
 
@@ -15,6 +15,10 @@ from lookalike.service.rows import change
 _BATCH = 200
 _SIDE_BY_SIDE = 16
 _DAY = 86_400_000
+
+#: What was deleted less than this many milliseconds ago is never purged. A claim's revision is the next one, not the
+#: time, so it stays behind the clock, and behind the revision of an add that comes once the row is gone.
+_JUST_NOW = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class Purged:
 
 def purge(ports: Ports, time_left: Callable[[], bool]) -> Purged:
     """Purge batch by batch while ``time_left()``; safe to break off and to repeat at any point."""
-    cutoff = ports.clock() - int(ports.settings.purge_after_days * _DAY)
+    cutoff = ports.clock() - max(int(ports.settings.purge_after_days * _DAY), _JUST_NOW)
     pictures = 0
     while time_left():
         rows = ports.catalog.waiting_for_purge(cutoff, _BATCH)
@@ -52,7 +56,7 @@ def _claim(ports: Ports, row: Picture, cutoff: int) -> Picture | None:
     def claimed(current: Picture | None) -> Picture:
         if current is None or current.live or current.deleted_at is None or current.deleted_at >= cutoff:
             raise PictureNotFound(row.key.id)
-        return current.but(state=State.PURGING, revision=next_revision(current.revision, ports.clock()))
+        return current.but(state=State.PURGING, revision=current.revision + 1)
 
     try:
         return change(ports, row.key, claimed)

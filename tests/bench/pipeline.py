@@ -111,7 +111,7 @@ def service() -> Iterator[Ports]:
         ports = bootstrap.build(Settings(data=Path(folder) / "data", log_level="ERROR"))
         with bootstrap.serving(ports):
             yield ports
-        bootstrap.close(ports)
+        ports.close()
 
 
 @dataclass(frozen=True, slots=True)

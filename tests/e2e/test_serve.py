@@ -6,9 +6,11 @@ import base64
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import httpx
@@ -147,8 +149,57 @@ def test_the_sample_library_shows_a_search_that_works(tmp_path: Path) -> None:
         assert server.stop() == 0
 
 
-def test_a_slow_client_holds_nobody_up(server: LiveServer) -> None:
+def test_slow_and_silent_clients_hold_nobody_up(server: LiveServer) -> None:
     host, port = server.url.removeprefix("http://").split(":")
+    head = b"POST /oauth/2.0/token HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc"
+    with ExitStack() as clients:
+        for number in range(600):
+            client = clients.enter_context(socket.create_connection((host, int(port))))
+            client.sendall(head if number % 10 == 0 else b"POST / HT")
+        assert httpx.get(f"{server.url}/status", timeout=10).status_code == 200
+        assert httpx.post(f"{server.url}/oauth/2.0/token", timeout=10).status_code == 400
+
+
+def test_a_stop_beside_an_upload_that_never_ends_is_a_clean_one(tmp_path: Path) -> None:
+    running = LiveServer(tmp_path / "data")
+    host, port = running.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as slow:
         slow.sendall(b"POST /oauth/2.0/token HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
-        assert httpx.get(f"{server.url}/status", timeout=10).status_code == 200
+        assert httpx.get(f"{running.url}/status").status_code == 200
+        assert running.stop() == 0
+        assert slow.recv(100).startswith(b"HTTP/1.1 503")
+    assert "Traceback" not in running.log.read_text()
+
+
+def test_whatever_goes_wrong_at_the_start_ends_the_process(tmp_path: Path) -> None:
+    LiveServer(tmp_path / "data").stop()
+    with closing(sqlite3.connect(tmp_path / "data" / "catalog.db")) as catalog, catalog:
+        catalog.execute(
+            "INSERT INTO pictures (library, id, kind, revision, added, state, digest, file_digest, model, vector, brief, "
+            "label, desc, tags, sign_version) VALUES ('l', 'i', 'same', 1, 1, 'odd', '', '', '', x'', '', '', '', '', 1)"
+        )
+    done = serve("--data", str(tmp_path / "data"))
+    assert done.returncode == 1
+    assert "lookalike: cannot start" in done.stderr
+
+
+def test_a_requests_target_may_be_a_whole_address(server: LiveServer) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as proxy:
+        proxy.sendall(f"GET {server.url}/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        assert proxy.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_keys_of_a_folder_that_is_not_there_are_not_made_up(tmp_path: Path) -> None:
+    for command in (["list"], ["revoke", "--name", "x"]):
+        done = run_keys(*command, "--data", str(tmp_path / "mistyped"))
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"lookalike: no data folder at {tmp_path / 'mistyped'}\n"
+    assert not (tmp_path / "mistyped").exists()
+
+
+def run_keys(*options: str) -> subprocess.CompletedProcess[str]:
+    """Run ``lookalike keys`` where it is expected to fail."""
+    return subprocess.run(
+        [sys.executable, "-m", "lookalike", "keys", *options], capture_output=True, text=True, check=False
+    )

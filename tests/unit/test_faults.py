@@ -225,6 +225,17 @@ def test_a_picture_added_again_in_the_middle_of_its_purge_lives() -> None:
     assert search(ports, Search(SHELF, source())).matches[0].candidate.brief == "new"
 
 
+def test_a_picture_added_in_the_millisecond_of_its_purge_is_seen() -> None:
+    clock = SetClock(1_000 * DAY)
+    ports = memory_ports(clock=clock)
+    add(ports, Add(SHELF, source()))
+    delete(ports, Delete(SHELF, source()))
+    clock.now += 8 * DAY
+    assert purge(ports, lambda: True).pictures == 1
+    add(ports, Add(SHELF, source()))
+    assert ports.index.count(_uid(ports)) == 1
+
+
 def test_a_picture_deleted_lately_is_not_purged() -> None:
     clock = SetClock(1_000 * DAY)
     ports = memory_ports(clock=clock)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from lookalike.errors import SettingsError
 from lookalike.model import Kind
 from lookalike.observability import count, logger
 from lookalike.picture.fetch import SafeFetcher
-from lookalike.ports import Applications, Ports
+from lookalike.ports import Applications, Embedder, Ports
 from lookalike.service.purge import purge
 from lookalike.settings import Settings
 from lookalike.wire import http
@@ -27,28 +27,28 @@ _SPARE = 30_000
 def build(settings: Settings | None = None, **overrides: Any) -> Ports:
     """One of each port, by the settings (default: the environment's); ``overrides`` replace ports by name.
 
-    Raises SettingsError or ModelError, whose message is one line for the operator.
+    What was opened is closed by the ports' ``close``, or at once if not all of it can be. Raises SettingsError or
+    ModelError, whose message is one line for the operator.
     """
     settings = settings or Settings.from_environment()
     logger.setLevel(settings.log_level)
-    embedder = overrides.pop("embedder", None) or OnnxEmbedder(
-        find_model(settings.model), threads=settings.model_threads
-    )
-    chosen: dict[str, Any] = {
-        "settings": settings,
-        "embedder": embedder,
-        "fetch": SafeFetcher(
-            seconds=settings.fetch_seconds, redirects=settings.fetch_redirects, allow=settings.fetch_allow
-        ),
-        "clock": unix_milliseconds,
-    }
-    if not {"applications", "catalog", "index", "originals", "maps"} <= set(overrides):
-        chosen |= _one_machine(settings, embedder)
-    return Ports(**chosen | overrides)
+    with ExitStack() as opened:
+        embedder = overrides.get("embedder") or OnnxEmbedder(find_model(settings.model), threads=settings.model_threads)
+        chosen: dict[str, Any] = {
+            "settings": settings,
+            "embedder": embedder,
+            "fetch": SafeFetcher(
+                seconds=settings.fetch_seconds, redirects=settings.fetch_redirects, allow=settings.fetch_allow
+            ),
+            "clock": unix_milliseconds,
+        }
+        if not {"applications", "catalog", "index", "originals", "maps"} <= set(overrides):
+            chosen |= _one_machine(settings, embedder, opened)
+        return Ports(**chosen | overrides, close=opened.pop_all().close)
 
 
-def _one_machine(settings: Settings, embedder: OnnxEmbedder) -> dict[str, Any]:
-    """SQLite, FAISS filled from it, and a folder of originals."""
+def _one_machine(settings: Settings, embedder: Embedder, opened: ExitStack) -> dict[str, Any]:
+    """SQLite, FAISS filled from it, and a folder of originals; each closed with ``opened``."""
     if settings.data is None:
         raise SettingsError("LOOKALIKE_DATA is not set: name the folder that holds everything")
     # Only one machine has these stores' libraries, so they are imported only here.
@@ -59,8 +59,10 @@ def _one_machine(settings: Settings, embedder: OnnxEmbedder) -> dict[str, Any]:
 
     folder = DataFolder(settings.data)
     folder.lock()
-    catalog = SqliteCatalog(folder.catalog)
-    index = FaissIndex({kind: embedder.codebook(kind) for kind in Kind}, embedder.model)
+    opened.callback(folder.unlock)
+    catalog = opened.enter_context(closing(SqliteCatalog(folder.catalog)))
+    codebooks = {kind: codebook for kind in Kind if (codebook := embedder.codebook(kind)) is not None}
+    index = opened.enter_context(closing(FaissIndex(codebooks, embedder.model)))
     for kind in Kind:
         index.fill(catalog.scan(kind))
     return {
@@ -73,24 +75,17 @@ def _one_machine(settings: Settings, embedder: OnnxEmbedder) -> dict[str, Any]:
 
 
 @contextmanager
-def applications(data: Path) -> Iterator[Applications]:
-    """The applications of a data folder, without the rest of the service; also while a server runs on it."""
+def applications(data: Path, *, make: bool = False) -> Iterator[Applications]:
+    """The applications of a data folder, without the rest of the service; also while a server runs on it.
+
+    Raises SettingsError if there is no such folder and ``make`` does not say to make it.
+    """
     from lookalike.adapters.data import DataFolder  # noqa: PLC0415
     from lookalike.adapters.sqlite import SqliteCatalog  # noqa: PLC0415
 
-    with closing(SqliteCatalog(DataFolder(data).catalog)) as catalog:
+    folder = DataFolder(data) if make else DataFolder.existing(data)
+    with closing(SqliteCatalog(folder.catalog)) as catalog:
         yield catalog
-
-
-def close(ports: Ports) -> None:
-    """Close the stores that have something to close."""
-    stores = {
-        id(store): store for store in (ports.index, ports.originals, ports.maps, ports.catalog, ports.applications)
-    }
-    for store in stores.values():
-        closing = getattr(store, "close", None)
-        if closing is not None:
-            closing()
 
 
 class _Shared:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from lookalike import bootstrap
@@ -31,7 +32,7 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Make an application and print its keys."""
-    with bootstrap.applications(data) as applications:
+    with bootstrap.applications(data, make=True) as applications:
         made = create_application(applications, unix_milliseconds, name, tenant)
     if as_json:
         typer.echo(json.dumps(asdict(made)))
@@ -71,5 +72,5 @@ def revoke(
 def _table(applications: Sequence[Application]) -> Table:
     table = Table("Name", "App id", "API key (access key)", "Tenant")
     for application in applications:
-        table.add_row(application.name, application.app_id, application.access_key, application.tenant)
+        table.add_row(escape(application.name), application.app_id, application.access_key, application.tenant)
     return table

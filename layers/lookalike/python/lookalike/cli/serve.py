@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from lookalike.local import sample
-from lookalike.local.server import Address, Service
+from lookalike.local.server import Address
 from lookalike.local.server import serve as run
+from lookalike.local.service import Service
 from lookalike.model import Application
 from lookalike.ports import Ports
 from lookalike.service.applications import create_application
@@ -27,17 +28,26 @@ def serve(
         typer.Option("--sample", help="Load this folder of pictures into an empty service, and show a search."),
     ] = None,
 ) -> None:
-    """Serve on one machine. The first start makes an application and prints its keys."""
+    """Serve on one machine. The first start makes an application, if there is none, and prints its keys."""
 
     def when_ready(service: Service, address: Address) -> None:
-        application, new = _first_application(service.ports)
+        application = _application_to_show(service.ports, sampled=pictures is not None)
         typer.echo(f"lookalike is ready on {address.url}")
-        if new or pictures is not None:
+        if application is not None:
             sample.introduce(application, address.url)
-        if pictures is not None:
+        if application is not None and pictures is not None:
             _show_sample(application, address, pictures)
 
     raise typer.Exit(run(Settings.from_environment(data=data), host, port, when_ready))
+
+
+def _application_to_show(ports: Ports, *, sampled: bool) -> Application | None:
+    """The sample's own application, or one for the first program; made now if need be. None: nothing to show."""
+    known = ports.applications.applications()
+    if sampled:
+        found = next((application for application in known if application.name == "sample"), None)
+        return found or create_application(ports.applications, ports.clock, "sample")
+    return None if known else create_application(ports.applications, ports.clock, "default")
 
 
 def _show_sample(application: Application, address: Address, pictures: Path) -> None:
@@ -45,11 +55,3 @@ def _show_sample(application: Application, address: Address, pictures: Path) -> 
         sample.show(application, address.url, pictures)
     except (sample.SampleError, OSError) as error:
         typer.echo(f"lookalike: the sample pictures could not be shown: {error}", err=True)
-
-
-def _first_application(ports: Ports) -> tuple[Application, bool]:
-    """The oldest application, made now if there is none; and whether it was."""
-    known = ports.applications.applications()
-    if known:
-        return known[0], False
-    return create_application(ports.applications, ports.clock, "default"), True

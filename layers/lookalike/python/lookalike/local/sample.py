@@ -78,7 +78,7 @@ def show(application: Application, url: str, folder: Path) -> None:
     Raises SampleError.
     """
     client = Client.of(application, url)
-    if not _holds_pictures(url):
+    if not _holds_pictures(url, application.tenant):
         _load(client, folder)
     path, picture = next(_pictures(folder), (None, None))
     if path is None or picture is None:
@@ -92,7 +92,7 @@ def show(application: Application, url: str, folder: Path) -> None:
     table.add_column("cont_sign")
     for match in found.get("result", []):
         table.add_row(match["brief"], f"{match['score']:.4f}", match["cont_sign"])
-    _console.print(table)
+    _console.print(table if table.row_count else "  Nothing was found.")
     _console.print("  Try it yourself:\n")
     line = (
         f"base64 < {path} | tr -d '\\n' | curl -s -d rn=3 --data-urlencode image@- "
@@ -139,9 +139,10 @@ def _encoded(picture: Image.Image, quality: int) -> str:
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _holds_pictures(url: str) -> bool:
+def _holds_pictures(url: str, tenant: str) -> bool:
     with urllib.request.urlopen(f"{url}/status") as answer:  # noqa: S310 - our own address
-        return any(json.load(answer).get("pictures", {}).values())
+        counts: dict[str, int] = json.load(answer).get("pictures", {})
+    return any(count for library, count in counts.items() if library.startswith(f"{tenant}/"))
 
 
 def _post(url: str, form: Mapping[str, object]) -> dict[str, Any]:

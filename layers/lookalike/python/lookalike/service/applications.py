@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import string
 
@@ -16,10 +17,15 @@ def create_application(applications: Applications, clock: Clock, name: str, tena
     """A new application with fresh keys; of a new tenant unless told which.
 
     Keys have the shape clients know: access key 24, secret key 32 letters and digits, app id 9 digits.
-    Raises InvalidArgument if an application of that name is there already.
+    ``name`` is 1 to 64 printable characters, ``tenant`` 1 to 64 letters, digits, ``_`` and ``-``. Raises
+    InvalidArgument if one is not, or if an application of that name is there already.
     """
+    if not (1 <= len(name) <= 64 and name.isprintable() and name == name.strip()):
+        raise InvalidArgument("name", "must be 1 to 64 printable characters")
+    if tenant is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", tenant):
+        raise InvalidArgument("tenant", "must be 1 to 64 letters, digits, _ and -")
     if any(application.name == name for application in applications.applications()):
-        raise InvalidArgument("name", f"there is an application named {name} already")
+        raise InvalidArgument("name", f"{name} is taken by another application")
     application = Application(
         access_key=_word(24),
         secret_key=_word(32),
@@ -41,7 +47,7 @@ def revoke_application(applications: Applications, name: str) -> Application:
         if name in (application.name, application.access_key):
             applications.remove_application(application.access_key)
             return application
-    raise InvalidArgument("name", f"there is no application named {name}")
+    raise InvalidArgument("name", f"no application is called {name}")
 
 
 def _word(length: int) -> str:

@@ -1,0 +1,60 @@
+"""Making applications and taking their keys away."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from lookalike.errors import InvalidArgument
+from lookalike.service.applications import create_application, revoke_application
+from tests.fakes import MemoryApplications, SetClock
+
+
+def test_keys_have_the_shape_clients_know() -> None:
+    made = create_application(MemoryApplications(), SetClock(7), "shop")
+    assert re.fullmatch(r"[A-Za-z0-9]{24}", made.access_key)
+    assert re.fullmatch(r"[A-Za-z0-9]{32}", made.secret_key)
+    assert re.fullmatch(r"[1-9][0-9]{8}", made.app_id)
+    assert made.created == 7
+    assert made.active
+    assert made.secret_key not in repr(made)
+
+
+def test_every_application_has_a_tenant_of_its_own_unless_told_which() -> None:
+    applications = MemoryApplications()
+    first, second = (create_application(applications, SetClock(0), name) for name in ("a", "b"))
+    third = create_application(applications, SetClock(0), "c", first.tenant)
+    assert first.tenant != second.tenant
+    assert third.tenant == first.tenant
+
+
+@pytest.mark.parametrize("name", ["", " ", " shop", "a\nb", "x" * 65, "\x1b[31m"])
+def test_names_that_cannot_be_typed_again_are_refused(name: str) -> None:
+    applications = MemoryApplications()
+    with pytest.raises(InvalidArgument):
+        create_application(applications, SetClock(0), name)
+    assert applications.applications() == []
+
+
+@pytest.mark.parametrize("tenant", ["", "../x/ y", "a b", "x" * 65])
+def test_a_tenant_is_a_plain_word(tenant: str) -> None:
+    with pytest.raises(InvalidArgument):
+        create_application(MemoryApplications(), SetClock(0), "shop", tenant)
+
+
+def test_a_name_is_taken_once() -> None:
+    applications = MemoryApplications()
+    create_application(applications, SetClock(0), "shop")
+    with pytest.raises(InvalidArgument):
+        create_application(applications, SetClock(0), "shop")
+
+
+@pytest.mark.parametrize("by", ["name", "access_key"])
+def test_revoked_by_name_or_by_access_key(by: str) -> None:
+    applications = MemoryApplications()
+    made = create_application(applications, SetClock(0), "shop")
+    assert revoke_application(applications, getattr(made, by)) == made
+    assert applications.applications() == []
+    with pytest.raises(InvalidArgument):
+        revoke_application(applications, getattr(made, by))

@@ -19,7 +19,6 @@ from lookalike.local.service import Service
 from lookalike.observability import logger
 from lookalike.settings import Settings
 
-
 #: Seconds that requests being answered have left when the server is told to stop.
 _STOPPING = 15
 

@@ -71,7 +71,7 @@ build: model .venv-sam/.installed ## Build what is deployed (ARCH=arm64 for Grav
 	@$(BIN)/python tests/template/built.py .aws-sam/build $(ARCH)
 
 .PHONY: bench
-bench: setup .venv/.dev ## Measure speed and print it as JSON
+bench: setup .venv/.dev ## Measure speed beside its floor: tables here, JSON in build/bench.json
 	$(BIN)/python -m tests.bench
 
 .PHONY: format

@@ -39,7 +39,7 @@ def create(
         return
     for label, value in (
         ("App id", made.app_id),
-        ("API key (access key)", made.access_key),
+        ("API key", made.access_key),
         ("Secret key", made.secret_key),
         ("Tenant", made.tenant),
     ):
@@ -70,7 +70,7 @@ def revoke(
 
 
 def _table(applications: Sequence[Application]) -> Table:
-    table = Table("Name", "App id", "API key (access key)", "Tenant")
+    table = Table("Name", "App id", "API key", "Tenant")
     for application in applications:
         table.add_row(escape(application.name), application.app_id, application.access_key, application.tenant)
     return table

@@ -27,7 +27,7 @@ from lookalike.settings import Settings
 
 
 class MemoryApplications:
-    """Applications by access key; no two share an app id."""
+    """Applications by access key; no two share an app id or a name."""
 
     def __init__(self, *applications: Application) -> None:
         self.lock = threading.Lock()
@@ -47,7 +47,7 @@ class MemoryApplications:
     def save_application(self, application: Application) -> None:
         with self.lock:
             others = (row for key, row in self.rows.items() if key != application.access_key)
-            if any(row.app_id == application.app_id for row in others):
+            if any(application.app_id == row.app_id or application.name == row.name for row in others):
                 raise RevisionConflict(application.app_id)
             self.rows[application.access_key] = application
 
@@ -112,30 +112,27 @@ class MemoryCatalog:
 
 
 class MemoryIndex:
-    """Compares the query with every row; keeps hidden and removed rows' revisions, as versioned writes need."""
+    """Compares the query with every row; keeps hidden rows, as versioned writes need, and nothing of removed ones."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.rows: dict[Key, Picture] = {}
-        self.removed: dict[Key, int] = {}
 
     def write(self, pictures: Sequence[Picture], *, wait: bool = True) -> None:
         with self.lock:
             for picture in pictures:
                 if picture.revision > self._revision(picture.key):
                     self.rows[picture.key] = picture
-                    self.removed.pop(picture.key, None)
 
     def remove(self, pictures: Sequence[Picture], *, wait: bool = False) -> None:
         with self.lock:
             for picture in pictures:
                 if picture.revision >= self._revision(picture.key):
                     self.rows.pop(picture.key, None)
-                    self.removed[picture.key] = picture.revision
 
     def _revision(self, key: Key) -> int:
         row = self.rows.get(key)
-        return self.removed.get(key, -1) if row is None else row.revision
+        return -1 if row is None else row.revision
 
     def search(self, query: Query) -> Sequence[Candidate]:
         with self.lock:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 import pytest
@@ -14,6 +15,10 @@ from lookalike.adapters.faiss import FaissIndex
 from lookalike.adapters.folder import FolderStore
 from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.ports import Applications, Catalog, MapStore, PictureStore, VectorIndex
+from tests.fakes import MemoryApplications, MemoryCatalog, MemoryIndex, MemoryMaps, MemoryOriginals
+
+T = TypeVar("T")
+Opening = Callable[[Path], AbstractContextManager[T]]
 
 
 @contextmanager
@@ -43,11 +48,20 @@ def faiss_sealing_early(_folder: Path) -> Iterator[FaissIndex]:
     index.close()
 
 
-CATALOGS = {"sqlite": sqlite}
-APPLICATIONS = {"sqlite": sqlite}
-MAP_STORES = {"sqlite": sqlite}
-VECTOR_INDICES = {"faiss": faiss, "faiss sealing early": faiss_sealing_early}
-PICTURE_STORES = {"folder": folder_store}
+def memory(fake: Callable[[], T]) -> Opening[T]:
+    """The fakes that other tests trust, held to the same contracts."""
+    return lambda _folder: nullcontext(fake())
+
+
+CATALOGS: dict[str, Opening[Catalog]] = {"sqlite": sqlite, "memory": memory(MemoryCatalog)}
+APPLICATIONS: dict[str, Opening[Applications]] = {"sqlite": sqlite, "memory": memory(MemoryApplications)}
+MAP_STORES: dict[str, Opening[MapStore]] = {"sqlite": sqlite, "memory": memory(MemoryMaps)}
+VECTOR_INDICES: dict[str, Opening[VectorIndex]] = {
+    "faiss": faiss,
+    "faiss sealing early": faiss_sealing_early,
+    "memory": memory(MemoryIndex),
+}
+PICTURE_STORES: dict[str, Opening[PictureStore]] = {"folder": folder_store, "memory": memory(MemoryOriginals)}
 
 
 @pytest.fixture(params=CATALOGS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -49,6 +51,37 @@ def test_app_id_is_never_shared(applications: Applications) -> None:
         applications.save_application(second)
     assert applications.application_by_id("7") == first
     assert applications.application(second.access_key) is None
+
+
+def test_name_is_never_shared(applications: Applications) -> None:
+    first, second = application("shop", access_key="first", app_id="7"), application("shop", access_key="second")
+    applications.save_application(first)
+    with pytest.raises(RevisionConflict):
+        applications.save_application(second)
+    assert list(applications.applications()) == [first]
+    applications.save_application(replace(second, name="Shop"))
+
+
+def test_application_never_takes_what_another_holds(applications: Applications) -> None:
+    first, second = application("first"), application("second")
+    applications.save_application(first)
+    applications.save_application(second)
+    for taking in (replace(second, name="first"), replace(second, app_id=first.app_id)):
+        with pytest.raises(RevisionConflict):
+            applications.save_application(taking)
+    assert {one.access_key: one for one in applications.applications()} == {
+        one.access_key: one for one in (first, second)
+    }
+
+
+def test_of_racing_namesakes_one_is_saved(
+    applications: Applications, together: Callable[[list[Callable[[], object]]], list[object]]
+) -> None:
+    made = [application("shop", access_key=f"key-{number}", app_id=str(number)) for number in range(8)]
+    outcomes = together([partial(applications.save_application, one) for one in made])
+    assert [type(outcome) for outcome in outcomes if outcome is not None] == [RevisionConflict] * 7
+    (saved,) = applications.applications()
+    assert outcomes[made.index(saved)] is None
 
 
 def test_all_applications_come_by_creation_time(applications: Applications) -> None:

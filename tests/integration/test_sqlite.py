@@ -21,7 +21,7 @@ from lookalike.errors import RevisionConflict, SettingsError, Unavailable
 from lookalike.model import Key, Kind
 from tests.contract.rows import application, contents, deleted, library, row
 
-SCHEMA = ("CREATE TABLE numbers (number INTEGER PRIMARY KEY, data BLOB) STRICT",)
+SCHEMA = (("CREATE TABLE numbers (number INTEGER PRIMARY KEY, data BLOB) STRICT",),)
 
 
 @pytest.fixture
@@ -250,17 +250,33 @@ class TestSchema:
         old = Database(path, SCHEMA)
         old.write(insert(7))
         old.close()
-        new = Database(path, (*SCHEMA, "ALTER TABLE numbers ADD COLUMN name TEXT; UPDATE numbers SET name = 'seven'"))
+        new = Database(
+            path, (*SCHEMA, ("ALTER TABLE numbers ADD COLUMN name TEXT", "UPDATE numbers SET name = 'seven'"))
+        )
         with new.reading() as connection:
             assert connection.execute("SELECT number, name FROM numbers").fetchall() == [(7, "seven")]
             assert connection.execute("PRAGMA user_version").fetchone() == (2,)
         new.close()
 
+    def test_migration_may_hold_semicolons(self, tmp_path: Path) -> None:
+        trigger = """
+            CREATE TRIGGER kept AFTER INSERT ON numbers BEGIN
+                UPDATE numbers SET data = CAST('a;b' AS BLOB) WHERE number = new.number;
+                DELETE FROM numbers WHERE number < new.number;
+            END
+        """
+        numbers = Database(tmp_path / "numbers.db", (*SCHEMA, (trigger,)))
+        numbers.write(insert(1))
+        numbers.write(insert(2))
+        with numbers.reading() as connection:
+            assert connection.execute("SELECT number, data FROM numbers").fetchall() == [(2, b"a;b")]
+        numbers.close()
+
     def test_failing_migration_changes_nothing(self, tmp_path: Path) -> None:
         path = tmp_path / "numbers.db"
         Database(path, SCHEMA).close()
         with pytest.raises(SettingsError, match="cannot be used"):
-            Database(path, (*SCHEMA, "ALTER TABLE numbers ADD COLUMN name TEXT; ALTER TABLE nothing ADD COLUMN x"))
+            Database(path, (*SCHEMA, ("ALTER TABLE numbers ADD COLUMN name TEXT", "ALTER TABLE nothing ADD COLUMN x")))
         same = Database(path, SCHEMA)
         same.write(insert(1))
         same.close()

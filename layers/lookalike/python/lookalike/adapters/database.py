@@ -31,13 +31,13 @@ class Database:
     Parameters
     ----------
     path : the file; made with mode 0600, like the files SQLite puts beside it.
-    migrations : SQL scripts. The file's ``PRAGMA user_version`` says how many of them it has been through; the
-        others are applied now. A script never changes once released; new ones are appended.
+    migrations : the SQL statements of each. The file's ``PRAGMA user_version`` says how many migrations it has been
+        through; the others are applied now. A migration never changes once released; new ones are appended.
 
     Raises SettingsError if the file is no database, cannot be opened, or was written by a newer version.
     """
 
-    def __init__(self, path: Path, migrations: Sequence[str]) -> None:
+    def __init__(self, path: Path, migrations: Sequence[Sequence[str]]) -> None:
         self.path = path
         self._idle: deque[sqlite3.Connection] = deque()
         self._closed = False
@@ -101,7 +101,7 @@ class Database:
             raise
         return connection
 
-    def _migrate(self, migrations: Sequence[str]) -> None:
+    def _migrate(self, migrations: Sequence[Sequence[str]]) -> None:
         self._writer.execute("PRAGMA journal_mode = WAL")
         self._writer.execute("BEGIN IMMEDIATE")
         try:
@@ -110,8 +110,8 @@ class Database:
                 raise SettingsError(
                     f"{self.path}: written by a newer lookalike (schema {version}; this one knows {len(migrations)})"
                 )
-            for script in migrations[version:]:
-                for statement in script.split(";"):
+            for statements in migrations[version:]:
+                for statement in statements:
                     self._writer.execute(statement)
             self._writer.execute(f"PRAGMA user_version = {len(migrations)}")
             self._writer.execute("COMMIT")

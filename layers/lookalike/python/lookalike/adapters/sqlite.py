@@ -19,49 +19,58 @@ from lookalike.errors import LibraryExists, RevisionConflict
 from lookalike.model import Application, Identity, Key, Kind, Library, Picture, State
 
 _MIGRATIONS = (
-    """
-    CREATE TABLE applications (
-        access_key TEXT PRIMARY KEY,
-        secret_key TEXT NOT NULL,
-        app_id TEXT NOT NULL UNIQUE,
-        tenant TEXT NOT NULL,
-        name TEXT NOT NULL,
-        active INTEGER NOT NULL,
-        created INTEGER NOT NULL
-    ) STRICT;
-    CREATE TABLE libraries (
-        tenant TEXT NOT NULL,
-        name TEXT NOT NULL,
-        uid TEXT NOT NULL UNIQUE,
-        kind TEXT NOT NULL,
-        identity TEXT NOT NULL,
-        created INTEGER NOT NULL,
-        PRIMARY KEY (tenant, name)
-    ) STRICT;
-    CREATE TABLE pictures (
-        library TEXT NOT NULL,
-        id TEXT NOT NULL,
-        kind TEXT NOT NULL,
-        revision INTEGER NOT NULL,
-        added INTEGER NOT NULL,
-        state TEXT NOT NULL,
-        digest TEXT NOT NULL,
-        file_digest TEXT NOT NULL,
-        model TEXT NOT NULL,
-        vector BLOB NOT NULL,
-        brief TEXT NOT NULL,
-        label TEXT NOT NULL,
-        desc TEXT NOT NULL,
-        tags TEXT NOT NULL,
-        sign_version INTEGER NOT NULL,
-        deleted_at INTEGER,
-        UNIQUE (library, id)
-    ) STRICT;
-    CREATE INDEX pictures_of_kind ON pictures (kind);
-    CREATE INDEX pictures_not_live ON pictures (deleted_at) WHERE state <> 'live';
-    CREATE TABLE maps (key TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT
-    """,
+    (
+        """
+        CREATE TABLE applications (
+            access_key TEXT PRIMARY KEY,
+            secret_key TEXT NOT NULL,
+            app_id TEXT NOT NULL UNIQUE,
+            tenant TEXT NOT NULL,
+            name TEXT NOT NULL UNIQUE,
+            active INTEGER NOT NULL,
+            created INTEGER NOT NULL
+        ) STRICT
+        """,
+        """
+        CREATE TABLE libraries (
+            tenant TEXT NOT NULL,
+            name TEXT NOT NULL,
+            uid TEXT NOT NULL UNIQUE,
+            kind TEXT NOT NULL,
+            identity TEXT NOT NULL,
+            created INTEGER NOT NULL,
+            PRIMARY KEY (tenant, name)
+        ) STRICT
+        """,
+        """
+        CREATE TABLE pictures (
+            library TEXT NOT NULL,
+            id TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            revision INTEGER NOT NULL,
+            added INTEGER NOT NULL,
+            state TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            file_digest TEXT NOT NULL,
+            model TEXT NOT NULL,
+            vector BLOB NOT NULL,
+            brief TEXT NOT NULL,
+            label TEXT NOT NULL,
+            desc TEXT NOT NULL,
+            tags TEXT NOT NULL,
+            sign_version INTEGER NOT NULL,
+            deleted_at INTEGER,
+            UNIQUE (library, id)
+        ) STRICT
+        """,
+        "CREATE INDEX pictures_of_kind ON pictures (kind)",
+        "CREATE INDEX pictures_not_live ON pictures (deleted_at) WHERE state <> 'live'",
+        "CREATE TABLE maps (key TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT",
+    ),
 )
+
+_APPLICATION = "access_key, secret_key, app_id, tenant, name, active, created"
+_APPLICATION_VALUES = ", ".join("?" * (_APPLICATION.count(",") + 1))
 
 _COLUMNS = (
     "library, id, kind, revision, added, state, digest, file_digest, model, vector, "
@@ -111,13 +120,13 @@ class SqliteCatalog:
     def applications(self) -> Sequence[Application]:
         """All of them, by creation time."""
         with self._database.reading() as connection:
-            rows = connection.execute("SELECT * FROM applications ORDER BY created, app_id").fetchall()
+            rows = connection.execute(f"SELECT {_APPLICATION} FROM applications ORDER BY created, app_id").fetchall()
         return [_application(row) for row in rows]
 
     def save_application(self, application: Application) -> None:
         """Create it, or replace the one with the same access key. Durable on return.
 
-        Raises RevisionConflict if another application has that app id.
+        Raises RevisionConflict if another application has that app id or that name, and then nothing has changed.
         """
         row = (
             application.access_key,
@@ -130,12 +139,15 @@ class SqliteCatalog:
         )
 
         def save(connection: sqlite3.Connection) -> None:
-            holder = connection.execute(
-                "SELECT access_key FROM applications WHERE app_id = ?", (application.app_id,)
+            taken = connection.execute(
+                "SELECT 1 FROM applications WHERE access_key <> ? AND (app_id = ? OR name = ?)",
+                (application.access_key, application.app_id, application.name),
             ).fetchone()
-            if holder not in (None, (application.access_key,)):
-                raise RevisionConflict(f"app id {application.app_id} is another application's")
-            connection.execute("INSERT OR REPLACE INTO applications VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            if taken is not None:
+                raise RevisionConflict(f"app id {application.app_id} or name {application.name}: another application's")
+            connection.execute(
+                f"INSERT OR REPLACE INTO applications ({_APPLICATION}) VALUES ({_APPLICATION_VALUES})", row
+            )
 
         self._database.write(save)
 
@@ -255,7 +267,7 @@ class SqliteCatalog:
 
     def _application(self, condition: str, value: str) -> Application | None:
         with self._database.reading() as connection:
-            row = connection.execute(f"SELECT * FROM applications WHERE {condition}", (value,)).fetchone()
+            row = connection.execute(f"SELECT {_APPLICATION} FROM applications WHERE {condition}", (value,)).fetchone()
         return None if row is None else _application(row)
 
     def _libraries(self, condition: str, *values: str) -> Sequence[Library]:

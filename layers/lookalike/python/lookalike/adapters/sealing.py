@@ -16,7 +16,7 @@ _BLOCK = 8192
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Source:
+class Taken:
     """The rows of a part that go into a new segment, and their places there."""
 
     part: Part
@@ -29,7 +29,7 @@ class Sealing:
     """A segment in the making. Nothing of its sources is locked; :meth:`finish` catches up with their changes."""
 
     segment: Segment
-    sources: Sequence[Source] = field(default=())
+    sources: Sequence[Taken] = field(default=())
 
     def finish(self) -> Segment:
         """The segment with its sources' revisions and states as they are now. Call under the collection's lock."""
@@ -50,7 +50,7 @@ def seal(parts: Sequence[Part], codebook: Codebook | None) -> Sealing | None:
     places = np.empty(len(order), np.int64)
     places[order] = np.arange(len(order))
     bounds = np.cumsum([len(rows) for rows in kept])[:-1]
-    sources = [Source(*one) for one in zip(parts, kept, np.split(places, bounds), strict=True)]
+    sources = [Taken(*one) for one in zip(parts, kept, np.split(places, bounds), strict=True)]
     scan, vectors = scannable(len(order))
     _copy_vectors(sources, vectors)
     records, ends = _records(sources, order)
@@ -71,7 +71,7 @@ def seal(parts: Sequence[Part], codebook: Codebook | None) -> Sealing | None:
     return Sealing(segment, sources)
 
 
-def _copy_vectors(sources: Sequence[Source], vectors: Halves) -> None:
+def _copy_vectors(sources: Sequence[Taken], vectors: Halves) -> None:
     """Block by block, so that no third copy of them is ever needed."""
     for source in sources:
         for start in range(0, len(source.rows), _BLOCK):
@@ -79,7 +79,7 @@ def _copy_vectors(sources: Sequence[Source], vectors: Halves) -> None:
             vectors[source.places[block]] = source.part.vectors[source.rows[block]]
 
 
-def _records(sources: Sequence[Source], order: Rows) -> tuple[bytes, NDArray[np.int64]]:
+def _records(sources: Sequence[Taken], order: Rows) -> tuple[bytes, NDArray[np.int64]]:
     records = [source.part.record(row) for source in sources for row in source.rows.tolist()]
     ordered = [records[place] for place in order.tolist()]
     ends = np.zeros(len(ordered) + 1, np.int64)
@@ -87,7 +87,7 @@ def _records(sources: Sequence[Source], order: Rows) -> tuple[bytes, NDArray[np.
     return b"".join(ordered), ends
 
 
-def _tags(sources: Sequence[Source]) -> tuple[NDArray[np.int64], Rows]:
+def _tags(sources: Sequence[Taken]) -> tuple[NDArray[np.int64], Rows]:
     """All tags' hashes in order, and the row in the new segment each belongs to."""
     hashes, rows = [], []
     for source in sources:

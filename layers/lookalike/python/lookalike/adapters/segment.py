@@ -107,7 +107,7 @@ class Segment:
         # the more are allowed. Measured, they are equal about where wanted² = 8 · depth · count.
         if self.codes is not None and wanted * wanted > 8 * depth.rough * self.count:
             return self._by_codes(views, allowed, int(depth.rough * self._spare(wanted)))
-        return self._by_scan(views, allowed, min(depth.exact, wanted))
+        return self._by_scan(views, allowed, depth.exact)
 
     def _spare(self, wanted: int) -> float:
         return 1 if wanted == self.count else _SPARE * self.count / wanted

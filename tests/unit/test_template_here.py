@@ -50,3 +50,23 @@ def test_every_function_can_be_loaded(here: template.Template) -> None:
 def test_a_missing_template_is_said_plainly(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"template\.yaml is missing"):
         template.read(tmp_path / "template.yaml")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "function"),
+    [
+        ("GET", "/files/a", "file"),
+        ("GET", "/files/a/b\nc", "files"),
+        ("GET", "/files/", "files"),
+        ("GET", "/filesXa", None),
+        ("POST", "/files/a", None),
+    ],
+)
+def test_a_greedy_part_is_the_rest_of_the_path(tmp_path: Path, method: str, path: str, function: str | None) -> None:
+    described = "\n".join(
+        f"  {name}: {{Type: 'AWS::Serverless::Function', Properties: {{CodeUri: functions/{name}, "
+        f"Events: {{Http: {{Type: HttpApi, Properties: {{Method: GET, Path: '{shape}'}}}}}}}}}}"
+        for name, shape in (("files", "/files/{rest+}"), ("file", "/files/{id}"))
+    )
+    (tmp_path / "template.yaml").write_text(f"Resources:\n{described}\n")
+    assert template.read(tmp_path / "template.yaml").function_for(method, path) == function

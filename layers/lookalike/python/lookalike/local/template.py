@@ -14,6 +14,7 @@ import yaml
 
 from lookalike.bootstrap import Handler
 from lookalike.errors import SettingsError
+from lookalike.wire import http
 
 #: The checkout: ``template.yaml``, ``functions/`` and ``layers/`` lie there.
 ROOT = Path(__file__).resolve().parents[5]
@@ -49,7 +50,10 @@ class Template:
     schedules: tuple[Schedule, ...]
 
     def function_for(self, method: str, path: str) -> str | None:
-        """The function that the gateway would call. An exact path wins over one with parameters, as there."""
+        """The function that the gateway would call.
+
+        As there, an exact path wins over one with parameters, and that over one that takes the rest.
+        """
         for route in self.routes:
             if route.method in ("*", method) and route.pattern.fullmatch(path):
                 return route.function
@@ -68,7 +72,7 @@ def read(path: Path = ROOT / "template.yaml") -> Template:
         for function, kind, properties in events
         if kind == "HttpApi"
     ]
-    routes.sort(key=lambda route: (route[0] in _CATCH_ALL, "{" in route[0]))
+    routes.sort(key=lambda route: (route[0] in _CATCH_ALL, "+}" in route[0], "{" in route[0]))
     return Template(
         routes=tuple(
             HttpRoute("*" if method.upper() in ("ANY", "*") else method.upper(), _pattern(shape), function)
@@ -104,9 +108,7 @@ def _events(template: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str
 def _pattern(shape: str) -> re.Pattern[str]:
     if shape in _CATCH_ALL:
         return re.compile(".*", re.DOTALL)
-    return re.compile(
-        "".join("[^/]+" if part.startswith("{") else re.escape(part) for part in re.split(r"(\{\w+\})", shape))
-    )
+    return http.pattern(shape)
 
 
 def _value(given: Any, parameters: Mapping[str, Any]) -> Any:

@@ -123,7 +123,7 @@ class Route:
     pattern: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pattern", re.compile(_pattern(self.path), re.DOTALL))
+        object.__setattr__(self, "pattern", pattern(self.path))
 
     def match(self, request: Request) -> Request | None:
         """The request with its path's arguments, if this route is meant."""
@@ -133,14 +133,19 @@ class Route:
         return None if found is None else replace(request, arguments=found.groupdict())
 
 
-def _pattern(path: str) -> str:
+def pattern(path: str) -> re.Pattern[str]:
+    """What the paths of a route match in full, ``path`` being in the template's own form.
+
+    ``{name}`` stands for one segment, ``{name+}`` for the rest of the path, slashes and all; each is a group.
+    """
     parts = re.split(r"(\{\w+\+?\})", path)
-    return "".join(
+    shape = "".join(
         (f"(?P<{part[1:-2]}>.*)" if part.endswith("+}") else f"(?P<{part[1:-1]}>[^/]+)")
         if part.startswith("{")
         else re.escape(part)
         for part in parts
     )
+    return re.compile(shape, re.DOTALL)
 
 
 def answer(ports: Ports, operation: str, routes: Sequence[Route], event: Event) -> EventAnswer:

@@ -1,7 +1,8 @@
-"""Every command line of the README is run: by a test here, by another that is named, or by .ci/run."""
+"""Every command line of the README is run: by a test here, with its block by another that is named, or by .ci/run."""
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -27,28 +28,39 @@ RUN_BY = {
     "make check": ".ci/run",
     "make build": ".ci/run",
     "make bench": "test_make_bench_prints_its_tables",
-    ".venv/bin/lookalike serve": "tests/e2e/test_serve.py",
+    ".venv/bin/lookalike serve": "test_serve_as_the_readme_types_it",
     ".venv/bin/lookalike keys": "test_keys_as_the_readme_types_them",
-    "base64 <": "tests/e2e/test_serve.py and tests/wire/test_readme.py",
-    "TOKEN=$(curl": "tests/wire/test_readme.py",
-    "sed ": "tests/wire/test_readme.py",
-    "curl ": "tests/wire/test_readme.py",
 }
+
+#: Who runs the whole of the block that has these words in it.
+BLOCK_RUN_BY = {"TOKEN=": "tests/wire/test_readme.py"}
+
+
+def blocks() -> list[str]:
+    """What stands in fenced ``sh`` blocks."""
+    return re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 
 
 def lines() -> Iterator[str]:
-    """The command lines in fenced ``sh`` blocks."""
-    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL):
-        yield from (line.partition("   #")[0].strip() for line in block.splitlines() if line.strip())
+    """The command lines in blocks that are not run as a whole."""
+    for block in blocks():
+        if not any(words in block for words in BLOCK_RUN_BY):
+            yield from (line.partition("   #")[0].strip() for line in block.splitlines() if line.strip())
 
 
 @pytest.mark.parametrize("line", sorted(set(lines())))
 def test_somebody_runs_it(line: str) -> None:
-    runners = [runner for start, runner in RUN_BY.items() if line.startswith(start)]
+    runners = {start: runner for start, runner in RUN_BY.items() if line.startswith(start)}
     assert runners, f"no test runs `{line}`"
-    for runner in runners:
-        known = runner in globals() or all((ROOT / part).exists() for part in runner.split(" and "))
-        assert known, runner
+    for start, runner in runners.items():
+        source = inspect.getsource(globals()[runner]) if runner in globals() else (ROOT / runner).read_text()
+        assert re.search(r"\W+".join(map(re.escape, start.split())), source), f"{runner} does not run `{start}`"
+
+
+@pytest.mark.parametrize("words", BLOCK_RUN_BY)
+def test_somebody_runs_the_block(words: str) -> None:
+    assert sum(words in block for block in blocks()) == 1
+    assert f'block("sh", "{words}")' in (ROOT / BLOCK_RUN_BY[words]).read_text()
 
 
 def test_ci_runs_what_is_left_to_it() -> None:
@@ -89,6 +101,27 @@ def test_make_run_serves_the_sample(tmp_path: Path) -> None:
         running.communicate(timeout=60)
 
 
+def test_serve_as_the_readme_types_it(tmp_path: Path) -> None:
+    typed = [line for line in lines() if line.startswith(".venv/bin/lookalike serve")]
+    assert typed
+    for number, line in enumerate(typed):
+        words = shlex.split(line)
+        words[0] = str(ROOT / words[0])
+        for option, value in (("--data", str(tmp_path / f"data{number}")), ("--port", "0")):
+            words[words.index(option) + 1] = value
+        with (tmp_path / "log").open("w") as errors:
+            running = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=errors, text=True)
+        assert running.stdout is not None
+        try:
+            ready = running.stdout.readline()
+            assert ready.startswith(READY), (line, (tmp_path / "log").read_text())
+            assert httpx.get(f"{ready.removeprefix(READY).strip()}/status").json()["status"] == "ready"
+        finally:
+            running.terminate()
+            running.communicate(timeout=60)
+        assert running.returncode == 0, (line, (tmp_path / "log").read_text())
+
+
 def test_keys_as_the_readme_types_them(tmp_path: Path) -> None:
     typed = [line for line in lines() if line.startswith(".venv/bin/lookalike keys")]
     assert len(typed) >= 4
@@ -105,6 +138,8 @@ def test_keys_as_the_readme_types_them(tmp_path: Path) -> None:
 
 
 def test_make_bench_prints_its_tables(tmp_path: Path) -> None:
+    recipe = subprocess.run(["make", "bench", "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert ".venv/bin/python -m tests.bench" in recipe.splitlines()
     figures = tmp_path / "bench.json"
     done = subprocess.run(
         [ROOT / ".venv/bin/python", "-m", "tests.bench", "--quick", "--json", figures],

@@ -1,4 +1,4 @@
-"""What the use cases need of the world, as small protocols. Every store has two adapters and one contract suite.
+"""What the use cases need of the world, as small protocols. Every store adapter passes one contract suite.
 
 A revision-checked write is the one primitive of change: ``put(picture, previous)`` takes effect only when the
 stored revision is still ``previous``. Everything else (duplicate refusal, soft deletion, purge) is built on it.
@@ -6,9 +6,12 @@ stored revision is still ``previous``. Everything else (duplicate refusal, soft 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lookalike.model import Application, Candidate, Embedding, Key, Kind, Library, Picture, Pixels, Query
 from lookalike.settings import Settings
@@ -34,7 +37,10 @@ class Applications(Protocol):
         """All of them, by creation time."""
 
     def save_application(self, application: Application) -> None:
-        """Create it, or replace the one with the same access key. Durable on return."""
+        """Create it, or replace the one with the same access key. Durable on return.
+
+        Raises RevisionConflict if another application has that app id or that name, and then nothing has changed.
+        """
 
     def remove_application(self, access_key: str) -> None:
         """Take it away; an unknown key does not matter. Durable on return."""
@@ -101,7 +107,10 @@ class VectorIndex(Protocol):
 
 
 class PictureStore(Protocol):
-    """Originals: bytes under keys ``<library uid>/<picture id>/<revision>``. Durable on return."""
+    """Originals: bytes under each picture's ``object_key``. Durable on return.
+
+    A key is ``<library uid>/<picture id>/<revision of the add>-<first 16 hex digits of the file's digest>``.
+    """
 
     def put(self, key: str, data: bytes) -> None:
         """Keep ``data`` under ``key``, replacing what was there."""
@@ -142,6 +151,9 @@ class Embedder(Protocol):
     def threshold(self, kind: Kind) -> float:
         """The cosine from which a picture of this kind counts as found; for ``same``, at precision 0.99."""
 
+    def codebook(self, kind: Kind) -> NDArray[np.float32] | None:
+        """A product quantiser trained on vectors of this kind, shape (DIMENSION / 2, 16, 2); None if there is none."""
+
 
 class Fetcher(Protocol):
     """Downloads what a caller's URL points at, and never touches an address that is not public."""
@@ -152,7 +164,10 @@ class Fetcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """One of each: all that a use case works with. Made by :func:`lookalike.bootstrap.build`."""
+    """One of each: all that a use case works with. Made by :func:`lookalike.bootstrap.build`.
+
+    ``close`` closes what was opened for them.
+    """
 
     settings: Settings
     applications: Applications
@@ -163,3 +178,4 @@ class Ports:
     embedder: Embedder
     fetch: Fetcher
     clock: Clock
+    close: Callable[[], None] = lambda: None

@@ -13,7 +13,7 @@ A dialect turns these into its vendor's codes, in one table of its own (``wire/<
     │   ├── EmptyPicture               the picture was given, with no bytes in it
     │   ├── BadEncoding                the text is not base64
     │   ├── NotAPicture                no picture, a truncated one, or a format that is not allowed
-    │   └── PictureSizeError           too many bytes, pixels or frames; a side too short or too long
+    │   └── PictureSizeError           too many bytes or pixels; a side too short or too long
     ├── UrlError
     │   ├── UrlLengthError             empty or too long
     │   ├── UrlIllegal                 not http(s), unparsable, or it leads to an address that is not public
@@ -92,7 +92,7 @@ class NotAPicture(PictureError):
 
 
 class PictureSizeError(PictureError):
-    """Too many bytes, pixels or frames; a side too short or too long."""
+    """Too many bytes or pixels; a side too short or too long."""
 
 
 class UrlError(LookalikeError):

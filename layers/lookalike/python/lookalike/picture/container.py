@@ -1,8 +1,10 @@
 """What a picture file says of itself, and the part of it that is decoded.
 
 A picture's header is read here, before any decoder sees a byte: which format it is (by content, never by a
-name), its size, its EXIF block. What pixels do not depend on is cut out: texts, colour profiles, thumbnails,
-comments, later frames of an animation. So they can neither eat memory nor make a decoder stumble or warn.
+name), its size, its EXIF block. Of JPEG and PNG, what pixels do not depend on is cut out: texts, colour profiles,
+thumbnails, comments, further pictures; of GIF, what stands before the first image. So it can neither eat memory nor
+make a decoder stumble or warn. What is left in (later frames of a GIF, anything in BMP and WebP) costs no more than
+the file weighs: it is never decoded.
 
 A broken file raises :class:`~lookalike.errors.NotAPicture`, or, where reading it ran past its end,
 IndexError or struct.error; :mod:`~lookalike.picture.decode` makes one of the three.
@@ -33,7 +35,7 @@ class Container:
     """An opened picture file.
 
     ``width`` and ``height`` are the header's, in pixels, before orientation. ``essence`` is a file of the same
-    format that decodes to the same first frame and holds nothing else. ``exif`` is a TIFF structure or empty.
+    format that decodes to the same first frame, without what the decoder might stumble over. ``exif`` is a TIFF structure or empty.
     """
 
     format: str

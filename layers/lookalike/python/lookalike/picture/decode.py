@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image
 
 from lookalike.errors import EmptyPicture, NotAPicture, PictureSizeError
 from lookalike.model import Pixels
+from lookalike.picture.budget import blank
 from lookalike.picture.container import open_container
 from lookalike.picture.orientation import upright
 
@@ -23,6 +25,9 @@ from lookalike.picture.orientation import upright
 _BROKEN = (IndexError, KeyError, OSError, SyntaxError, ValueError, struct.error)
 
 _WHITE = (255, 255, 255)
+
+#: Rows that are turned to RGB at a time, so that no second copy of the whole picture is made.
+_BAND = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +61,12 @@ class Decoded:
     format: str
 
 
-def decode(data: bytes, bounds: Bounds) -> Decoded:
+def decode(data: bytes, bounds: Bounds, room: Callable[[int, int], Pixels] = blank) -> Decoded:
     """Decode the first frame of a picture file.
 
     The format is judged by content. Bytes and size are judged before anything is decoded. Turned as EXIF asks,
     alpha laid on white, CMYK and grey turned to RGB; of 16-bit samples the high byte is kept.
+    ``room`` makes the array of a height and a width that the pixels are written to; nothing large is in memory before.
 
     Raises EmptyPicture, NotAPicture (no picture, not an allowed format, truncated, corrupt) or PictureSizeError.
     """
@@ -71,10 +77,10 @@ def decode(data: bytes, bounds: Bounds) -> Decoded:
     try:
         container = open_container(data, bounds.formats)
         bounds.check(container.width, container.height)
-        image = upright(_rgb(container.image()), container.exif)
+        pixels = room(container.height, container.width)
+        pixels = _write(upright(container.image(), container.exif), pixels)
     except _BROKEN as reason:
         raise NotAPicture(f"broken: {reason}") from reason
-    pixels = np.asarray(image)
     return Decoded(pixels, digest_of(pixels), hashlib.sha256(data).hexdigest(), container.format)
 
 
@@ -87,13 +93,24 @@ def digest_of(pixels: Pixels) -> str:
     return digest.hexdigest()
 
 
+def _write(image: Image.Image, pixels: Pixels) -> Pixels:
+    """The picture in RGB, read-only, written to the memory of ``pixels``."""
+    image.load()
+    width, height = image.size
+    pixels = pixels.reshape(height, width, 3)  # upright, a picture may be as wide as it was high
+    for top in range(0, height, _BAND):
+        bottom = min(top + _BAND, height)
+        pixels[top:bottom] = np.asarray(_rgb(image.crop((0, top, width, bottom))))
+    pixels.setflags(write=False)
+    return pixels
+
+
 def _rgb(image: Image.Image) -> Image.Image:
     """The picture in mode RGB, what is transparent laid on white."""
-    image.load()
     if image.mode == "I;16":
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode in ("LA", "RGBA") or "transparency" in image.info:
-        picture = image.convert("RGBA")
+        picture = image if image.mode == "RGBA" else image.convert("RGBA")
         opaque = Image.new("RGB", picture.size, _WHITE)
         opaque.paste(picture, mask=picture)
         return opaque

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lookalike.picture.budget import PixelBudget
 from lookalike.picture.decode import Bounds, Decoded, decode
 from lookalike.ports import Ports
+
+#: Pixels in memory at once, of all requests together: two pictures of the largest size. One takes up to 12 bytes a
+#: pixel while it is decoded (a progressive JPEG's coefficients), 7 until it is embedded.
+_BUDGET = PixelBudget(2 * 4096 * 4096)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,9 @@ class Loaded:
 
 
 def load(ports: Ports, source: Source) -> Loaded:
-    """Download the picture if need be, and decode it. Raises a UrlError or a PictureError."""
+    """Download the picture if need be, and decode it. Raises a UrlError or a PictureError.
+
+    Waits while others hold too many pixels, so let go of what it returns before you load the next.
+    """
     data = source.data if source.data is not None else ports.fetch(source.url or "", source.bounds.max_bytes)
-    return Loaded(data, decode(data, source.bounds))
+    return Loaded(data, decode(data, source.bounds, _BUDGET.blank))

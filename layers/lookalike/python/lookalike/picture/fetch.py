@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from queue import Empty, SimpleQueue
 
 from lookalike import __version__
-from lookalike.errors import UrlAnswerError, UrlIllegal, UrlLengthError, UrlTimeout, UrlUnreachable
+from lookalike.errors import UrlAnswerError, UrlIllegal, UrlTimeout, UrlUnreachable
 from lookalike.picture.address import Address, Network, is_public
 from lookalike.picture.url import Url, parse
 
@@ -93,7 +93,6 @@ class SafeFetcher:
     ----------
     seconds : time for everything together: look-ups, connecting, TLS, headers, body, all hops.
     redirects : how many are followed.
-    max_url_bytes : the longest URL a caller may give.
     allow : networks that may be fetched from although they are not public.
     resolve : looks up names.
     tls : verifies servers; the system's trust store if not given.
@@ -104,27 +103,23 @@ class SafeFetcher:
         *,
         seconds: float = 8.0,
         redirects: int = 3,
-        max_url_bytes: int = 1024,
         allow: tuple[Network, ...] = (),
         resolve: Resolver = resolve,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._seconds = seconds
         self._redirects = redirects
-        self._max_url_bytes = max_url_bytes
         self._allow = allow
         self._resolve = resolve
         self._given_tls = tls
         self._lookups = threading.BoundedSemaphore(_MAX_LOOKUPS)
 
     def __call__(self, url: str, max_bytes: int) -> bytes:
-        """Download at most ``max_bytes``.
+        """Download at most ``max_bytes``. How long a URL may be is its caller's rule.
 
-        Raises UrlLengthError, UrlIllegal, UrlTimeout, UrlUnreachable, or UrlAnswerError for any status but 200,
+        Raises UrlIllegal, UrlTimeout, UrlUnreachable, or UrlAnswerError for any status but 200,
         an encoded or too long body, and what is not HTTP.
         """
-        if not 1 <= len(url.encode(errors="surrogatepass")) <= self._max_url_bytes:
-            raise UrlLengthError(f"a URL has 1 to {self._max_url_bytes} bytes")
         deadline = _Deadline(self._seconds)
         place = parse(url)
         try:

@@ -5,7 +5,8 @@
 Any pictures do, a thousand or more; they need no labels. Four fifths of them are learnt from, with changed copies
 (attacks.py); on the rest the calibration is measured. Written to this folder: heads.npz, codebooks.npz, model.onnx,
 and in card.json what the fit knows: name, digests, calibration, how it was fitted. What people write in the card
-(sources, licences, measured quality) is left as it is. Give a new name whenever a vector would change.
+(sources, licences, measured quality) is left as it is, but quality goes with the name it was measured under. Give a
+new name whenever a vector would change.
 """
 
 from __future__ import annotations
@@ -210,9 +211,28 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def sha256_of_all(paths: Sequence[Path]) -> str:
+    """SHA-256 of the files' SHA-256s in hexadecimal, sorted, joined by line feeds: their names do not count."""
+    return hashlib.sha256("\n".join(sorted(sha256(path) for path in paths)).encode()).hexdigest()
+
+
+def how_fitted(pictures: Pictures, learn: Sequence[int], rest: Sequence[int]) -> dict[str, Any]:
+    """What the same fit would need again, for the card."""
+    return {
+        "seed": pictures.seed,
+        "learnt_from": len(learn),
+        "copies_of_each": COPIES,
+        "calibrated_on": len(rest),
+        "pictures_sha256": sha256_of_all(pictures.paths),
+        "pictures_sha256_is": "SHA-256 of the pictures' SHA-256s in hexadecimal, sorted, joined by line feeds",
+    }
+
+
 def write_card(path: Path, changes: dict[str, Any]) -> None:
-    """Replace these entries of a card and leave the others as they are."""
+    """Replace these entries of a card and leave the others as they are; quality was measured for the old name only."""
     card = json.loads(path.read_text()) if path.exists() else {}
+    if card.get("name") != changes["name"]:
+        card.pop("quality", None)
     path.write_text(json.dumps(card | changes, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -248,7 +268,6 @@ def main() -> int:
     (folder / "model.onnx").write_bytes(graph)
     outputs = {str(kind): {"type": "float32", "shape": ["N", DIMENSION], "norm": 1} for kind in Kind}
     cells = {"type": "int8", "shape": ["N", 14, 14, CELL]}
-    fitted = {"seed": arguments.seed, "learnt_from": len(learn), "copies_of_each": COPIES, "calibrated_on": len(rest)}
     files = ("model.onnx", export.HEADS.name, CODEBOOKS)
     write_card(
         folder / CARD,
@@ -266,7 +285,7 @@ def main() -> int:
             "outputs": outputs | {"map": cells},
             "looks_at": LOOKS_AT,
             "calibration": calibration,
-            "fit": fitted,
+            "fit": how_fitted(pictures, learn, rest),
             "files": {name: sha256(folder / name) for name in files},
         },
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -77,6 +78,29 @@ def test_what_people_wrote_in_a_card_stays(tmp_path: Path) -> None:
     card.write_text('{"name": "old", "licence": "Apache-2.0"}')
     fit.write_card(card, {"name": "new", "dimension": 256})
     assert json.loads(card.read_text()) == {"name": "new", "licence": "Apache-2.0", "dimension": 256}
+
+
+def test_quality_stays_with_the_name_it_was_measured_under(tmp_path: Path) -> None:
+    card = tmp_path / "card.json"
+    before = {"name": "one", "licence": "Apache-2.0", "quality": {"same": 96.5}}
+    card.write_text(json.dumps(before))
+    fit.write_card(card, {"name": "one", "dimension": 256})
+    assert json.loads(card.read_text()) == before | {"dimension": 256}
+    fit.write_card(card, {"name": "two"})
+    assert json.loads(card.read_text()) == {"name": "two", "licence": "Apache-2.0", "dimension": 256}
+
+
+def test_the_card_tells_which_pictures_were_fitted_on(tmp_path: Path) -> None:
+    contents = [b"one", b"two", b"three"]
+    for i, content in enumerate(contents):
+        (tmp_path / f"{i}.png").write_bytes(content)
+    paths = tuple(tmp_path.iterdir())
+    digests = "\n".join(sorted(hashlib.sha256(content).hexdigest() for content in contents))
+    expected = hashlib.sha256(digests.encode()).hexdigest()
+    for order in (paths, paths[::-1]):
+        card = fit.how_fitted(fit.Pictures(order, 7), range(2), range(2, 3))
+        assert card["pictures_sha256"] == expected
+        assert (card["seed"], card["learnt_from"], card["calibrated_on"]) == (7, 2, 1)
 
 
 def test_too_few_pictures_are_refused(

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lookalike import bootstrap
 from lookalike.errors import NotAPicture
 from lookalike.model import Embedding, Pixels
 from lookalike.picture import budget as budget_module
 from lookalike.picture.budget import PixelBudget
 from lookalike.picture.decode import Bounds, decode
-from lookalike.ports import Ports
+from lookalike.ports import Embedder, Ports
 from lookalike.service import source
 from tests.baidu import Caller, picture
-from tests.fakes import TinyEmbedder
 from tests.unit.pictures.files import PNG_SIGNATURE, chunk, png, png_header
 
 BOUNDS = Bounds(max_bytes=4 << 20, min_side=15, max_side=4096, max_pixels=4096 * 4096, formats=frozenset({"PNG"}))
@@ -159,20 +156,21 @@ def test_room_comes_back_after_an_error_while_decoding() -> None:
     assert taken == [(20, 20)] * 4
 
 
-class Crowd(TinyEmbedder):
-    """An embedder that sees how many are embedding at once."""
+class Crowd:
+    """Sees how many are embedding at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, embedder: Embedder) -> None:
+        self.embed = embedder.embed
         self.lock, self.now, self.most = threading.Lock(), 0, 0
 
-    def embed(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
+    def __call__(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
         with self.lock:
             self.now += 1
             self.most = max(self.most, self.now)
         time.sleep(0.02)
         with self.lock:
             self.now -= 1
-        return super().embed(pictures)
+        return self.embed(pictures)
 
 
 def test_a_picture_counts_until_it_is_embedded_and_no_call_keeps_its_room(
@@ -180,7 +178,8 @@ def test_a_picture_counts_until_it_is_embedded_and_no_call_keeps_its_room(
 ) -> None:
     """Calls of every kind, good and refused, side by side, where there is room for one picture."""
     monkeypatch.setattr(source, "_BUDGET", PixelBudget(32 * 24))
-    crowd = Crowd()
+    crowd = Crowd(memory.embedder)
+    monkeypatch.setattr(memory.embedder, "embed", crowd)
 
     def calls(seed: int) -> list[int | None]:
         file, fields = picture(seed), {"brief": "b"}
@@ -194,7 +193,7 @@ def test_a_picture_counts_until_it_is_embedded_and_no_call_keeps_its_room(
         ]
         return [answer.get("error_code") for answer in answers]
 
-    with without_collector(), bootstrap.serving(replace(memory, embedder=crowd)), ThreadPoolExecutor(8) as pool:
+    with without_collector(), ThreadPoolExecutor(8) as pool:
         outcomes = list(pool.map(calls, range(8), timeout=SOON))
     assert outcomes == [[None, 216681, None, None, None, outcomes[0][5]]] * 8
     assert outcomes[0][5] is not None

@@ -25,7 +25,7 @@ class DataFolder:
         self._lock: int | None = None
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            names = {entry.name for entry in path.iterdir()}
+            names = {entry.name for entry in path.iterdir()} - {"lost+found"}  # a disk of its own has that
             if names and not names & {_CATALOG, _LOCK}:
                 raise SettingsError(
                     f"data folder {path}: holds other files and no {_CATALOG}; name a folder of its own"

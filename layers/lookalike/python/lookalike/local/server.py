@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import resource
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import uvicorn
@@ -18,6 +20,9 @@ from lookalike.local.connection import Connection
 from lookalike.local.service import Service
 from lookalike.observability import logger
 from lookalike.settings import Settings
+
+#: From malloc.h.
+_M_MMAP_THRESHOLD = -3
 
 #: Seconds that requests being answered have left when the server is told to stop.
 _STOPPING = 15
@@ -49,6 +54,7 @@ def serve(settings: Settings, host: str, port: int, when_ready: Callable[[Servic
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, lambda *_: None)
     _allow_many_connections()
+    _give_memory_back()
     copy_config_to_registered_loggers(logger, log_level="WARNING", include={"uvicorn.error"})
     service = Service(settings)
     server = uvicorn.Server(
@@ -89,6 +95,13 @@ def _allow_many_connections() -> None:
     """As many open files as this process may have: connections are files, and the usual limit is low."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def _give_memory_back() -> None:
+    """Keep glibc from holding on to large blocks: it raises this threshold as they are freed, up to 32 MB."""
+    if sys.platform == "linux":
+        with suppress(AttributeError):  # other C libraries have no mallopt
+            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -72,6 +72,7 @@ def ports(tmp_path: Path) -> Iterator[Ports]:
     with bootstrap.serving(built):
         yield built
     built.close()
+    catalog.close()
 
 
 def test_hostile_requests_get_the_vendors_errors_and_change_nothing(ports: Ports, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import re
 import secrets
 import string
 
-from lookalike.errors import InvalidArgument
+from lookalike.errors import InvalidArgument, RevisionConflict
 from lookalike.model import Application
 from lookalike.ports import Applications, Clock
 
@@ -34,7 +34,10 @@ def create_application(applications: Applications, clock: Clock, name: str, tena
         name=name,
         created=clock(),
     )
-    applications.save_application(application)
+    try:
+        applications.save_application(application)
+    except RevisionConflict:  # somebody made one of that name just now
+        raise InvalidArgument("name", f"{name} is taken by another application") from None
     return application
 
 

@@ -31,6 +31,9 @@ PER_FAMILY, QUICK_PER_FAMILY = 50, 8
 #: Other seeds draw other copies; the stored figures are of this one.
 SEED = 2026
 
+#: Of the tables where no terminal says how wide it is.
+WIDTH = 140
+
 #: The photographs that packages ship go by this name: their files differ with the compressor that wrote them.
 PACKAGED = "packaged photographs"
 
@@ -48,7 +51,8 @@ def run(pictures: PictureSet, anchors: Path | None = None, *, per_family: int, s
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line: 0, or 1 if --gate finds that figures have fallen, or if there is nothing to measure with."""
     chosen = _parser().parse_args(arguments)
-    console, model = Console(), find_model(Settings.from_environment().model)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    model = find_model(Settings.from_environment().model)
     with tempfile.TemporaryDirectory() as folder:
         try:
             source = chosen.pictures or sets.packaged(Path(folder))

@@ -16,8 +16,9 @@ from tests.quality.measure import SERVICE, Figures
 
 EXPECTED = Path(__file__).with_name("expected.json")
 
-#: How far below a stored figure a run may be, in percent points: about two of a quick run's queries.
-TOLERANCE = 2.0
+#: How far below a stored figure a run may be, in percent points: one of a quick run's queries without a match, or four
+#: of the others.
+TOLERANCE = 3.5
 
 
 def gated(figures: Figures) -> dict[str, float]:

@@ -40,12 +40,15 @@ def _same(task: Figures) -> Iterator[Table]:
         table.add_row(f"  first answers by {reason}: right, wrong", f"{counts['right']}, {counts['wrong']}")
     yield table
 
-    columns = [f"{method} {figure}" for method in task["methods"] for figure in ("R@1", "µAP")]
-    table = _table("same: by family", "family", *columns)
+    others = [method for method in task["methods"] if method != SERVICE]
+    table = _table("same: by family", "family", "R@1", "R@10", "µAP", *(f"{method} R@1" for method in others))
     for family in FAMILIES:
-        cells = [task["methods"][method][family] for method in task["methods"]]
-        shown = [percent(cell[key]) for cell in cells for key in ("recall_at_1", "micro_average_precision")]
-        table.add_row(family, *shown)
+        ours = task["methods"][SERVICE][family].values()
+        table.add_row(
+            family,
+            *map(percent, ours),
+            *(percent(task["methods"][method][family]["recall_at_1"]) for method in others),
+        )
     yield table
     yield _reliability("same", task)
 
@@ -72,5 +75,5 @@ def _table(title: str, first: str, *others: str) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column(first)
     for column in others:
-        table.add_column(column.replace(f"{SERVICE} ", ""), justify="right")
+        table.add_column(column, justify="right")
     return table

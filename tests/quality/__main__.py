@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         try:
             source = chosen.pictures or sets.packaged(Path(folder))
-            pictures = sets.read(source, sets.learnt_by(model), quick=chosen.quick)
+            pictures = sets.read(source, sets.learnt_by(model), quick=chosen.quick, crowd=chosen.crowd)
         except sets.SetError as error:
             print(f"quality: {error}", file=sys.stderr)
             return 1
@@ -106,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, default=Path("build/quality.json"), help="where the figures go")
     parser.add_argument("--page", type=Path, default=Path("build/quality.html"), help="where the page goes")
     parser.add_argument("--anchors", type=Path, help="folder of ONNX networks to compare with")
+    parser.add_argument("--crowd", type=Path, help="folder of further pictures that fill the library of same")
     parser.add_argument("--per-family", type=int, help=f"copies of each family; default {PER_FAMILY}")
     parser.add_argument("--seed", type=int, default=SEED, help="other seeds draw other copies")
     parser.add_argument("--gate", action="store_true", help="fail if figures fall below those stored")

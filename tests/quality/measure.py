@@ -97,7 +97,8 @@ def same(
 ) -> None:
     """The `same` task: the whole ranking beside the baselines', then what a caller gets to see of it."""
     shelf = Shelf("yardstick", "same", Kind.SAME)
-    files, sought = [photo.path.read_bytes() for photo in copies.library], [query.file for query in asked]
+    files = [photo.path.read_bytes() for photo in (*copies.library, *copies.crowd)]
+    sought = [query.file for query in asked]
     service.fill(shelf, files)
     whole = service.ask(shelf, sought, COPIES_PLACES, uncut=True)
     seen = service.ask(shelf, sought, COPIES_PLACES)

@@ -52,10 +52,14 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """The `same` task: queries are changed copies of the library's pictures and of ``outside``, which is not in it."""
+    """The `same` task: queries are changed copies of the library's pictures and of ``outside``, which is not in it.
+
+    ``crowd`` is in the library, too, and never searched for.
+    """
 
     library: tuple[Photo, ...]
     outside: tuple[Photo, ...]
+    crowd: tuple[Photo, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +82,18 @@ class PictureSet:
 
     def fingerprint(self) -> str:
         """16 hex digits that stand for the very pictures and labels of all tasks, wherever the folder lies."""
-        every = [*self.copies.library, *self.copies.outside]
+        every = [*self.copies.library, *self.copies.outside, *self.copies.crowd]
         every += [photo for task in self.labelled for photo in (*task.library, *task.queries)]
         lines = sorted({f"{photo.label} {photo.role} {digest(photo.path)}" for photo in every})
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def read(folder: Path, learnt: frozenset[str] = frozenset(), *, quick: bool = False) -> PictureSet:
+def read(
+    folder: Path, learnt: frozenset[str] = frozenset(), *, quick: bool = False, crowd: Path | None = None
+) -> PictureSet:
     """The tasks of a folder. ``learnt``: digests, as of :func:`digest`, of the pictures a model was fitted on.
+
+    ``crowd``: a folder of further pictures for the library of `same`.
 
     Raises SetError.
     """
@@ -100,6 +108,8 @@ def read(folder: Path, learnt: frozenset[str] = frozenset(), *, quick: bool = Fa
     if quick:
         copies = Copies(_some(copies.library, QUICK), _some(copies.outside, QUICK // 5))
         labelled = [_quick(task) for task in labelled]
+    if crowd is not None:
+        copies = replace(copies, crowd=tuple(_walk(crowd)))
     if len(copies.library) < 2 or not copies.outside:
         raise SetError(f"{folder}: {len(copies.library) + len(copies.outside)} pictures to measure with are too few")
     return PictureSet(copies, tuple(task for task in labelled if _enough(task)), left_out)
@@ -143,8 +153,14 @@ def _tasks(folder: Path) -> dict[str, list[Photo]]:
     for table in TABLES:
         if (folder / table).is_file():
             return _from_table(folder / table)
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    return {"": [Photo(path, "" if path.parent == folder else path.relative_to(folder).parts[0]) for path in paths]}
+    return {"": list(_walk(folder))}
+
+
+def _walk(folder: Path) -> Iterator[Photo]:
+    """Every picture below a folder; its label is the sub-folder's name."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in SUFFIXES:
+            yield Photo(path, "" if path.parent == folder else path.relative_to(folder).parts[0])
 
 
 def _from_table(table: Path) -> dict[str, list[Photo]]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.photographs import ROOT
 from tests.quality import __main__ as yardstick
 from tests.quality import gate
 
@@ -26,6 +28,14 @@ def test_searches_find_as_much_as_they_did(tmp_path: Path, capsys: pytest.Captur
     html = page.read_text()
     assert "data:image/jpeg;base64," in html
     assert not re.search(r"(src|href)='?\"?http", html)  # the page needs nothing else
+
+
+def test_make_quality_takes_pictures_and_options() -> None:
+    command = ["make", "-n", "-o", "setup", "quality", "PICTURES=my photos", "OPTIONS=--quick --gate"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert '-m tests.quality --pictures "my photos" --quick --gate' in printed
+    plain = subprocess.run([*command[:4], "quality"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "--pictures" not in plain
 
 
 FIGURES = {

@@ -92,6 +92,16 @@ def test_of_a_same_task_only_the_very_pictures_are_left_out(tmp_path: Path) -> N
     assert [photo.path.name for photo in read.copies.library] == ["1.png", "2.png", "4.png", "5.png"]
 
 
+def test_a_crowd_joins_the_library_alone(tmp_path: Path) -> None:
+    for number in range(12):
+        write(tmp_path / ("crowd" if number > 8 else "pictures") / f"{number}.png", number)
+    read = sets.read(tmp_path / "pictures", crowd=tmp_path / "crowd")
+    assert {photo.path.name for photo in read.copies.crowd} == {"9.png", "10.png", "11.png"}
+    assert not set(read.copies.crowd) & {*read.copies.library, *read.copies.outside}
+    asked = measure.queries(read.copies, 99, 1)
+    assert max(query.match for query in asked) == len(read.copies.library) - 1
+
+
 def test_the_fingerprint_is_of_the_pictures_not_of_the_place(tmp_path: Path) -> None:
     for place in ("here", "there"):
         for number in range(8):

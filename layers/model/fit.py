@@ -250,7 +250,7 @@ def write_card(path: Path, changes: dict[str, Any]) -> None:
 def begin_card(folder: Path) -> None:
     """The card of a model that is still to be made: of the one that comes along, what holds for every model."""
     ours = json.loads(export.CARD.read_text())
-    begun = {name: ours[name] for name in ("licence", "notice")}
+    begun = {name: ours[name] for name in ("licence", "notice", "proof") if name in ours}
     begun["sources"] = [source for source in ours["sources"] if source["what"] == "weights"]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CARD).write_text(json.dumps(begun, ensure_ascii=False))

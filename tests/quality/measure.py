@@ -33,7 +33,7 @@ LABELLED_PLACES, WINDOW = 100, 1000
 TIMED = 15
 
 #: Worst cases kept of every family and task.
-WORST = 4
+WORST = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,10 @@ build: model .venv-sam/.installed ## Build what is deployed (ARCH=arm64 for Grav
 bench: setup .venv/.dev ## Measure speed beside its floor: tables here, JSON in build/bench.json
 	$(BIN)/python -m tests.bench
 
+.PHONY: quality
+quality: setup .venv/.dev ## Measure what searches find (PICTURES=DIR for your own, OPTIONS=--quick)
+	$(BIN)/python -m tests.quality $(if $(PICTURES),--pictures "$(PICTURES)") $(OPTIONS)
+
 .PHONY: format
 format: .venv/.dev ## Put every file into the project's format
 	$(BIN)/ruff check --fix-only --select I .

@@ -27,6 +27,35 @@ NAMES = (
     "rocket.jpg",
 )
 
+#: Photographs of things, whose parts show different things.
+SCENES = (
+    "astronaut.png",
+    "camera.png",
+    "chelsea.png",
+    "china.jpg",
+    "clock_motion.png",
+    "coffee.png",
+    "coins.png",
+    "color.png",
+    "flower.jpg",
+    "horse.png",
+    "motorcycle_left.png",
+    "page.png",
+    "rocket.jpg",
+)
+
+#: Textures, and what a telescope or a microscope saw: every part looks like the next.
+TEXTURES = (
+    "brick.png",
+    "cell.png",
+    "grass.png",
+    "gravel.png",
+    "hubble_deep_field.jpg",
+    "ihc.png",
+    "moon.png",
+    "retina.jpg",
+)
+
 
 def path(name: str) -> Path:
     """Where a photograph lies."""

@@ -3,10 +3,15 @@
     python layers/model/fit.py --pictures DIR --weights build/weights --name lite0-224-1
 
 Any pictures do, a thousand or more; they need no labels. Four fifths of them are learnt from, with changed copies
-(attacks.py); on the rest the calibration is measured. Written to this folder: heads.npz, codebooks.npz, model.onnx,
-and in card.json what the fit knows: name, digests, calibration, how it was fitted. What people write in the card
-(sources, licences, measured quality) is left as it is, but quality goes with the name it was measured under. Give a
-new name whenever a vector would change.
+(attacks.py); on the rest the calibration is measured. What people know of the pictures helps: pairs of the same picture
+teach `same` what else to look past, labels teach `product` and `similar` what may differ within a class. First answers
+of the right class were measured to rise from 56 to 65 % among clothes that were not fitted on, and from 64 to 74 % among
+groceries whose library was; of classes that had no labels, from 80 to 84 %, while mAP@R falls by 3 points.
+
+Written to this folder: heads.npz, codebooks.npz, model.onnx, learnt.txt (which pictures were used, so that nobody
+judges the model by them), and in card.json what the fit knows: name, digests, calibration, how it was fitted. What
+people write in the card (sources, licences, measured quality) is left as it is, but quality goes with the name it was
+measured under. Give a new name whenever a vector would change. `lookalike model fit` does the same for your pictures.
 """
 
 from __future__ import annotations
@@ -16,9 +21,9 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -37,6 +42,7 @@ from heads import LOOKS_AT, Head, Heads, Projection, principal, whitening
 from numpy.typing import NDArray
 from PIL import Image
 
+from lookalike.embedding import calibration
 from lookalike.embedding.card import CARD, CODEBOOK_SHAPE, CODEBOOKS
 from lookalike.embedding.square import square
 from lookalike.embedding.views import views
@@ -44,14 +50,17 @@ from lookalike.model import DIMENSION, Kind
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 
+#: The fewest pictures that a head of 256 numbers can be fitted on, four fifths of them; a thousand and more are better.
+LEAST = 400
+
 #: Changed copies made of every picture.
 COPIES = 3
 
+#: Which pictures were used, by the first 16 hex digits of each file's SHA-256, a line each.
+LEARNT = "learnt.txt"
+
 #: Numbers in a cell of the local map, and how many cells of a picture its projection is fitted on.
 CELL, CELLS_PER_PICTURE = 32, 30
-
-#: `same` counts as found from the cosine on where so many of the first answers are right.
-PRECISION = 0.99
 
 #: Pictures of the folder that are so alike before anything was done to them may be two photographs of one thing;
 #: nobody labelled them, so they count neither as right nor as wrong.
@@ -66,12 +75,25 @@ LIGHT_COPY_SCORE, STRANGER_SCORE = 0.98, 0.1
 Arrays = dict[str, NDArray[Any]]
 
 
+class FitError(Exception):
+    """The pictures do not do; one line says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What people know of the pictures: pairs that are the same one, and what they show."""
+
+    pairs: Sequence[tuple[Path, Path]] = ()
+    labels: Mapping[Path, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Pictures:
     """Files in a settled order, and changed copies of them that depend on the seed alone."""
 
     paths: tuple[Path, ...]
     seed: int
+    copies: int = COPIES
 
     def original(self, number: int) -> Image.Image:
         """A picture as it is."""
@@ -117,22 +139,40 @@ class Model:
         return {name: np.stack([row[i] for row in rows]) for i, name in enumerate(self._outputs)}
 
 
-def fit_heads(weights: pth.Weights, pictures: Pictures, learn: Sequence[int]) -> Heads:
-    """The heads, from the pictures of these numbers and changed copies of them."""
+def fit_heads(weights: pth.Weights, pictures: Pictures, learn: Sequence[int], known: Known) -> Heads:
+    """The heads, from the pictures of these numbers, changed copies of them, and what is known of them."""
     model = Model(network.Network(weights).descriptors().cells().model().SerializeToString())
     originals = model.describe("pictures", [partial(pictures.original, i) for i in learn])
-    pairs = [(i, which) for i in learn for which in range(COPIES)]
+    pairs = [(i, which) for i in learn for which in range(pictures.copies)]
     copies = model.describe("changed copies", [partial(pictures.copy, *pair, learn) for pair in pairs])
+    place = {pictures.paths[i]: row for row, i in enumerate(learn)}
+    twins = np.array([(place[a], place[b]) for a, b in known.pairs if {a, b} <= place.keys()], np.int64).reshape(-1, 2)
+    labels = np.array([known.labels.get(pictures.paths[i], "") for i in learn])
+    if known.labels and not labels.any():
+        raise FitError("none of the labels is of a picture in the folder")
     kinds = {}
     for kind, descriptors in LOOKS_AT.items():
         print(f"head of {kind}", file=sys.stderr)
         library, changed = (np.concatenate([of[name] for name in descriptors], axis=1) for of in (originals, copies))
         if kind == Kind.SAME:
-            projection = whitening(library, changed, np.repeat(library, COPIES, axis=0), DIMENSION)
+            strayed = np.concatenate([changed, library[twins[:, 0]]])
+            home = np.concatenate([np.repeat(library, pictures.copies, axis=0), library[twins[:, 1]]])
+            projection = whitening(library, strayed, home, DIMENSION)
+        elif known.labels:
+            projection = whitening(library, *_within_classes(library, labels), DIMENSION)
         else:
             projection = principal(library, DIMENSION, power=0.25)
         kinds[kind] = Head(descriptors, projection)
     return Heads(kinds, _fit_map(originals["cells"], pictures.seed))
+
+
+def _within_classes(
+    library: NDArray[np.float32], labels: NDArray[np.str_]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Every labelled row, and beside it the mean of the rows that share its label."""
+    known = labels != ""
+    means = {label: library[labels == label].mean(axis=0) for label in set(labels[known].tolist())}
+    return library[known], np.stack([means[label] for label in labels[known].tolist()])
 
 
 def _fit_map(cells: NDArray[np.float32], seed: int) -> Projection:
@@ -143,7 +183,7 @@ def _fit_map(cells: NDArray[np.float32], seed: int) -> Projection:
     return principal(sample, CELL, power=0.35)
 
 
-def calibrate(model: Model, pictures: Pictures, learn: Sequence[int], rest: Sequence[int]) -> dict[str, Any]:
+def measure_calibration(model: Model, pictures: Pictures, learn: Sequence[int], rest: Sequence[int]) -> dict[str, Any]:
     """How each kind's cosines are to be read, measured with pictures that no head was fitted on.
 
     Every fifth of the rest is kept out of the library; queries are changed copies of all of the rest, so that one in
@@ -153,18 +193,16 @@ def calibrate(model: Model, pictures: Pictures, learn: Sequence[int], rest: Sequ
     inside = [*learn, *(i for i in rest if i not in outside)]
     library = model.describe("library", [partial(pictures.original, i) for i in inside])
     light = model.describe("light copies", [partial(pictures.light_copy, i) for i in inside])
-    calibration: dict[str, Any] = {
-        kind: _anchored(library[kind], light[kind]) | {"threshold": EVERYTHING} for kind in Kind
-    }
+    read: dict[str, Any] = {kind: _anchored(library[kind], light[kind]) | {"threshold": EVERYTHING} for kind in Kind}
     originals = model.describe("originals", [partial(pictures.original, i) for i in rest])[Kind.SAME]
-    pairs = [(i, which) for i in rest for which in range(COPIES)]
+    pairs = [(i, which) for i in rest for which in range(pictures.copies)]
     copies = [partial(pictures.copy, *pair, outside) for pair in pairs]
     queries = model.describe("queries", copies, Kind.SAME)[Kind.SAME]
     truth = np.array([i for i, _ in pairs])[:, None] == np.array(inside)[None, :]
-    doubtful = np.repeat(originals @ library[Kind.SAME].T >= DOUBTFUL, COPIES, axis=0) & ~truth
+    doubtful = np.repeat(originals @ library[Kind.SAME].T >= DOUBTFUL, pictures.copies, axis=0) & ~truth
     cosines = np.where(doubtful, -1, (queries @ library[Kind.SAME].T).max(axis=1))
-    calibration[Kind.SAME] = _first_answers(cosines, truth)
-    return calibration
+    read[Kind.SAME] = _first_answers(cosines, truth)
+    return read
 
 
 def _anchored(library: NDArray[np.float32], light: NDArray[np.float32]) -> dict[str, float]:
@@ -182,19 +220,11 @@ def _first_answers(cosines: NDArray[np.float32], truth: NDArray[np.bool_]) -> di
     first = cosines.argmax(axis=1)[:, None]
     x = np.take_along_axis(cosines, first, axis=1)[:, 0].astype(np.float64)
     right = np.take_along_axis(truth, first, axis=1)[:, 0]
-    order = np.argsort(-x)
-    precision = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    threshold = x[order[np.flatnonzero(precision >= PRECISION)[-1]]]
-    return _logistic(x, right) | {"threshold": round(float(threshold), 3)}
-
-
-def _logistic(x: NDArray[np.float64], y: NDArray[np.bool_]) -> dict[str, float]:
-    """Logistic regression by Newton's method."""
-    inputs, weights = np.stack([x, -np.ones_like(x)], axis=1), np.zeros(2)
-    for _ in range(30):
-        p = 1 / (1 + np.exp(-inputs @ weights))
-        weights += np.linalg.solve((inputs * (p * (1 - p))[:, None]).T @ inputs, inputs.T @ (y - p))
-    return {"slope": round(float(weights[0]), 3), "offset": round(float(weights[1]), 3)}
+    found = calibration.threshold(x, right)
+    if found is None:
+        raise FitError(f"no cosine is high enough for {calibration.PRECISION:.0%} right first answers: add pictures")
+    slope, offset = calibration.logistic(x, right.astype(np.float64))
+    return {"slope": round(slope, 3), "offset": round(offset, 3), "threshold": round(found, 3)}
 
 
 def train_codebook(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -221,7 +251,7 @@ def how_fitted(pictures: Pictures, learn: Sequence[int], rest: Sequence[int]) ->
     return {
         "seed": pictures.seed,
         "learnt_from": len(learn),
-        "copies_of_each": COPIES,
+        "copies_of_each": pictures.copies,
         "calibrated_on": len(rest),
         "pictures_sha256": sha256_of_all(pictures.paths),
         "pictures_sha256_is": "SHA-256 of the pictures' SHA-256s in hexadecimal, sorted, joined by line feeds",
@@ -236,6 +266,77 @@ def write_card(path: Path, changes: dict[str, Any]) -> None:
     path.write_text(json.dumps(card | changes, indent=2, ensure_ascii=False) + "\n")
 
 
+def begin_card(folder: Path) -> None:
+    """The card of a model that is still to be made: of the one that comes along, what holds for every model."""
+    ours = json.loads(export.CARD.read_text())
+    begun = {name: ours[name] for name in ("licence", "notice", "proof") if name in ours}
+    begun["sources"] = [source for source in ours["sources"] if source["what"] == "weights"]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CARD).write_text(json.dumps(begun, ensure_ascii=False))
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """The picture files below a folder. Raises FitError if they are too few."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if len(paths) < LEAST:
+        raise FitError(f"{folder} has {len(paths)} pictures; {LEAST} are the least, some thousands are better")
+    return paths
+
+
+def fit(
+    paths: Sequence[Path], weights: pth.Weights, output: Path, known: Known, *, name: str, seed: int, copies: int
+) -> str:
+    """Fit everything and write it to a folder; the model's name. An empty ``name`` is made from the model's digest.
+
+    Raises FitError if the pictures do not do.
+    """
+    mixed = list(paths)
+    Random(seed).shuffle(mixed)
+    pictures = Pictures(tuple(mixed), seed, copies)
+    learn, rest = range(len(mixed) * 4 // 5), range(len(mixed) * 4 // 5, len(mixed))
+
+    heads = fit_heads(weights, pictures, learn, known)
+    graph = network.Network(weights).heads(heads).model().SerializeToString(deterministic=True)
+    model = Model(graph)
+    read = measure_calibration(model, pictures, learn, rest)
+    drawn = [partial(pictures.copy, i, which, learn) for i in learn for which in range(copies)]
+    training = model.describe("codebooks", drawn)
+    codebooks = {str(kind): train_codebook(training[kind]) for kind in Kind}
+
+    output.mkdir(parents=True, exist_ok=True)
+    heads.save(output / export.HEADS.name)
+    np.savez(output / CODEBOOKS, allow_pickle=False, **codebooks)
+    (output / "model.onnx").write_bytes(graph)
+    (output / LEARNT).write_text("".join(f"{digest[:16]}\n" for digest in sorted(map(sha256, mixed))))
+    fitted = how_fitted(pictures, learn, rest) | {"pairs": len(known.pairs), "labelled": len(known.labels)}
+    name = name or f"lite0-224-{hashlib.sha256(graph).hexdigest()[:8]}"
+    write_card(output / CARD, describe(name, read, fitted, output))
+    return name
+
+
+def describe(name: str, read: Mapping[str, Any], fitted: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """What a card says of the model files in a folder."""
+    outputs = {str(kind): {"type": "float32", "shape": ["N", DIMENSION], "norm": 1} for kind in Kind}
+    cells = {"type": "int8", "shape": ["N", 14, 14, CELL]}
+    return {
+        "name": name,
+        "dimension": DIMENSION,
+        "input": {
+            "name": "pictures",
+            "type": "uint8",
+            "shape": ["N", network.SIDE, network.SIDE, 3],
+            "side": network.SIDE,
+            "channels": "RGB",
+            "resize": "squashed to a square, bicubic",
+        },
+        "outputs": outputs | {"map": cells},
+        "looks_at": LOOKS_AT,
+        "calibration": read,
+        "fit": fitted,
+        "files": {file: sha256(folder / file) for file in ("model.onnx", export.HEADS.name, CODEBOOKS)},
+    }
+
+
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Fit heads, calibration and codebooks from a folder of pictures.")
@@ -245,50 +346,12 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=export.FOLDER, help="folder to write to")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    paths = sorted(path for path in arguments.pictures.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if len(paths) < 1_000:
-        print(f"fit: {arguments.pictures} has {len(paths)} pictures; a thousand are the least", file=sys.stderr)
+    try:
+        paths, weights = find_pictures(arguments.pictures), pth.read(export.find_weights(arguments.weights))
+        fit(paths, weights, arguments.output, Known(), name=arguments.name, seed=arguments.seed, copies=COPIES)
+    except (FitError, pth.WeightsError) as error:
+        print(f"fit: {error}", file=sys.stderr)
         return 1
-    Random(arguments.seed).shuffle(paths)
-    pictures = Pictures(tuple(paths), arguments.seed)
-    learn, rest = range(len(paths) * 4 // 5), range(len(paths) * 4 // 5, len(paths))
-
-    weights = pth.read(export.find_weights(arguments.weights))
-    heads = fit_heads(weights, pictures, learn)
-    graph = network.Network(weights).heads(heads).model().SerializeToString(deterministic=True)
-    model = Model(graph)
-    calibration = calibrate(model, pictures, learn, rest)
-    copies = [partial(pictures.copy, i, which, learn) for i in learn for which in range(COPIES)]
-    training = model.describe("codebooks", copies)
-    codebooks = {str(kind): train_codebook(training[kind]) for kind in Kind}
-
-    folder = arguments.output
-    heads.save(folder / export.HEADS.name)
-    np.savez(folder / CODEBOOKS, allow_pickle=False, **codebooks)
-    (folder / "model.onnx").write_bytes(graph)
-    outputs = {str(kind): {"type": "float32", "shape": ["N", DIMENSION], "norm": 1} for kind in Kind}
-    cells = {"type": "int8", "shape": ["N", 14, 14, CELL]}
-    files = ("model.onnx", export.HEADS.name, CODEBOOKS)
-    write_card(
-        folder / CARD,
-        {
-            "name": arguments.name,
-            "dimension": DIMENSION,
-            "input": {
-                "name": "pictures",
-                "type": "uint8",
-                "shape": ["N", network.SIDE, network.SIDE, 3],
-                "side": network.SIDE,
-                "channels": "RGB",
-                "resize": "squashed to a square, bicubic",
-            },
-            "outputs": outputs | {"map": cells},
-            "looks_at": LOOKS_AT,
-            "calibration": calibration,
-            "fit": how_fitted(pictures, learn, rest),
-            "files": {name: sha256(folder / name) for name in files},
-        },
-    )
     return 0
 
 

@@ -28,6 +28,9 @@ RUN_BY = {
     "make check": ".ci/run",
     "make build": ".ci/run",
     "make bench": "test_make_bench_prints_its_tables",
+    "make quality": "tests/quality/test_quality.py",
+    ".venv/bin/lookalike calibrate": "tests/integration/test_own_model.py",
+    ".venv/bin/lookalike model fit": "tests/integration/test_own_model.py",
     ".venv/bin/lookalike serve": "test_serve_as_the_readme_types_it",
     ".venv/bin/lookalike keys": "test_keys_as_the_readme_types_them",
 }

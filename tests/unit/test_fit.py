@@ -30,15 +30,6 @@ def test_light_copies_and_strangers_get_the_scores_they_are_promised() -> None:
     assert np.mean(np.array(strangers) <= fit.STRANGER_SCORE) == pytest.approx(0.99, abs=0.002)
 
 
-def test_logistic_regression_finds_the_curve_that_answers_were_drawn_from() -> None:
-    random = np.random.default_rng(2)
-    x = random.uniform(0, 1, 20_000)
-    y = random.uniform(size=20_000) < 1 / (1 + np.exp(9 - 15 * x))
-    found = fit._logistic(x, y)
-    assert found["slope"] == pytest.approx(15, rel=0.05)
-    assert found["offset"] == pytest.approx(9, rel=0.05)
-
-
 def test_the_threshold_lets_one_wrong_first_answer_in_a_hundred_through() -> None:
     """250 first answers, their cosines falling from 0.99 on; of the best 200 two are wrong, of the others most."""
     cosines = np.zeros((250, 2), np.float32)
@@ -109,4 +100,11 @@ def test_too_few_pictures_are_refused(
     arguments = ["--pictures", str(tmp_path), "--weights", str(tmp_path), "--name", "none", "--output", str(tmp_path)]
     monkeypatch.setattr("sys.argv", ["fit.py", *arguments])
     assert fit.main() == 1
-    assert capsys.readouterr().err == f"fit: {tmp_path} has 0 pictures; a thousand are the least\n"
+    assert capsys.readouterr().err == f"fit: {tmp_path} has 0 pictures; 400 are the least, some thousands are better\n"
+
+
+def test_labels_say_what_differs_within_a_class() -> None:
+    rows = np.array([[1, 0], [3, 0], [9, 9], [5, 5]], np.float32)
+    within, means = fit._within_classes(rows, np.array(["a", "a", "", "b"]))
+    assert within.tolist() == [[1, 0], [3, 0], [5, 5]]
+    assert means.tolist() == [[2, 0], [2, 0], [5, 5]]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import lookalike
-from lookalike.cli import keys, serve
+from lookalike.cli import calibrate, keys, model, serve
 from lookalike.errors import LookalikeError
 
 app = typer.Typer(
@@ -18,7 +18,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("serve")(serve.serve)
+app.command("calibrate")(calibrate.calibrate)
 app.add_typer(keys.app, name="keys")
+app.add_typer(model.app, name="model")
 
 
 def _version(asked: bool) -> None:

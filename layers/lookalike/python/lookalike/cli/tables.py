@@ -1,0 +1,66 @@
+"""What people know of their pictures, as CSV files. Paths in them are relative to the file they stand in."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lookalike.errors import InvalidArgument
+
+_ANSWERS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two picture files, and whether they are the same picture, alike, or the same product: what a kind asks."""
+
+    query: Path
+    picture: Path
+    right: bool
+
+
+def read_pairs(table: Path) -> list[Pair]:
+    """Rows of a query, a picture, and 0 or 1; a first row that names the columns is passed over.
+
+    Raises InvalidArgument, with the line, for a row that is none, or a file that is not there.
+    """
+    pairs = []
+    for line, row in _rows(table, "--pairs"):
+        if len(row) != 3:
+            raise InvalidArgument("--pairs", f"{table}, line {line}: {len(row)} columns, not query,picture,0 or 1")
+        answer = _ANSWERS.get(row[2].strip().lower())
+        if answer is None and line > 1:
+            raise InvalidArgument("--pairs", f"{table}, line {line}: {row[2]!r} is neither 0 nor 1")
+        if answer is not None:
+            query, picture = (_file(table, line, "--pairs", cell) for cell in row[:2])
+            pairs.append(Pair(query, picture, answer))
+    return pairs
+
+
+def read_labels(table: Path) -> dict[Path, str]:
+    """Rows of a picture and its label; a first row ``path,label`` is passed over. Raises InvalidArgument likewise."""
+    labels = {}
+    for line, row in _rows(table, "--labels"):
+        if len(row) < 2:
+            raise InvalidArgument("--labels", f"{table}, line {line}: {len(row)} columns, not path,label")
+        if line > 1 or row[0].strip().lower() != "path":
+            labels[_file(table, line, "--labels", row[0])] = row[1].strip()
+    return labels
+
+
+def _rows(table: Path, option: str) -> Iterator[tuple[int, Sequence[str]]]:
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.reader(file)
+            yield from ((rows.line_num, row) for row in rows if row)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidArgument(option, f"{table}: it cannot be read: {error}") from error
+
+
+def _file(table: Path, line: int, option: str, name: str) -> Path:
+    path = (table.parent / name.strip()).resolve()
+    if not path.is_file():
+        raise InvalidArgument(option, f"{table}, line {line}: there is no file {path}")
+    return path

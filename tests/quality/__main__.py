@@ -1,0 +1,118 @@
+"""``make quality``: what searches find, in figures and pictures, beside simpler methods.
+
+    python -m tests.quality [--pictures DIR] [--quick] [--json FILE] [--page FILE] [--anchors DIR]
+
+Without --pictures: parts of the photographs that packages ship. A folder is read as tests/quality/sets.py says.
+LOOKALIKE_MODEL names the model that is measured, if it is not the one that comes along.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+import lookalike
+from lookalike.embedding.location import find_model
+from lookalike.settings import Settings
+from tests.quality import gate, measure, page, report, sets
+from tests.quality.measure import Findings
+from tests.quality.methods import baselines, service
+from tests.quality.sets import PictureSet
+
+#: Changed copies of each family.
+PER_FAMILY, QUICK_PER_FAMILY = 50, 8
+
+#: Other seeds draw other copies; the stored figures are of this one.
+SEED = 2026
+
+#: Of the tables where no terminal says how wide it is.
+WIDTH = 140
+
+#: The photographs that packages ship go by this name: their files differ with the compressor that wrote them.
+PACKAGED = "packaged photographs"
+
+
+def run(pictures: PictureSet, anchors: Path | None = None, *, per_family: int, seed: int = SEED) -> Findings:
+    """Measure every task of a picture set."""
+    findings, others = Findings(), baselines(anchors)
+    with service() as running:
+        measure.same(findings, running, others, pictures.copies, measure.queries(pictures.copies, per_family, seed))
+        for task in pictures.labelled:
+            measure.labelled(findings, running, others, task)
+    return findings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line: 0, or 1 if --gate finds that figures have fallen, or if there is nothing to measure with."""
+    chosen = _parser().parse_args(arguments)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    model = find_model(Settings.from_environment().model)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            source = chosen.pictures or sets.packaged(Path(folder))
+            pictures = sets.read(source, sets.learnt_by(model), quick=chosen.quick, crowd=chosen.crowd)
+        except sets.SetError as error:
+            print(f"quality: {error}", file=sys.stderr)
+            return 1
+        per_family = chosen.per_family or (QUICK_PER_FAMILY if chosen.quick else PER_FAMILY)
+        findings = run(pictures, chosen.anchors, per_family=per_family, seed=chosen.seed)
+        name = pictures.fingerprint() if chosen.pictures else PACKAGED
+    name += ", quick" if chosen.quick else ""
+    about = f"{chosen.pictures.resolve().name if chosen.pictures else PACKAGED}, model {_name(model)}"
+    if pictures.left_out:
+        about += f"; {pictures.left_out} pictures left out: the model was fitted on them, or on others of their class"
+    report.show(console, findings.figures)
+    console.print(about)
+    content = {"version": lookalike.__version__, "about": about, "seed": chosen.seed, "tasks": findings.figures}
+    _write(chosen.json, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    _write(chosen.page, page.render(findings, about))
+    console.print(f"Figures: {chosen.json}   Worst misses and false alarms: {chosen.page}")
+    if chosen.store:
+        gate.store(findings.figures, name, about)
+    return _gate(console, findings, name) if chosen.gate else 0
+
+
+def _gate(console: Console, findings: Findings, name: str) -> int:
+    try:
+        fallen = gate.shortfalls(findings.figures, name)
+    except KeyError:
+        console.print(f"No figures are stored for these pictures ({name}): --store keeps these")
+        return 0
+    for line in fallen:
+        console.print(f"quality has fallen: {line}", style="red", soft_wrap=True)
+    return 1 if fallen else 0
+
+
+def _name(model: Path) -> str:
+    name: str = json.loads((model.parent / "card.json").read_text())["name"]
+    return name
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.quality", description=__doc__)
+    parser.add_argument("--pictures", type=Path, help="folder of pictures; default: those that packages ship")
+    parser.add_argument("--quick", action="store_true", help="a small part of them, in about a minute")
+    parser.add_argument("--json", type=Path, default=Path("build/quality.json"), help="where the figures go")
+    parser.add_argument("--page", type=Path, default=Path("build/quality.html"), help="where the page goes")
+    parser.add_argument("--anchors", type=Path, help="folder of ONNX networks to compare with")
+    parser.add_argument("--crowd", type=Path, help="folder of further pictures that fill the library of same")
+    parser.add_argument("--per-family", type=int, help=f"copies of each family; default {PER_FAMILY}")
+    parser.add_argument("--seed", type=int, default=SEED, help="other seeds draw other copies")
+    parser.add_argument("--gate", action="store_true", help="fail if figures fall below those stored")
+    parser.add_argument("--store", action="store_true", help="store these figures as those to reach")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,236 @@
+"""Folders of pictures as tasks: what is in a library, what is searched for, and what would be right.
+
+A folder is read as the first of these that fits:
+
+- ``MANIFEST.csv`` or ``labels.csv`` in it, with the columns ``path`` and ``label`` and, if wanted, ``task`` (its name
+  starts with ``same``, ``similar`` or ``product``) and ``role`` (``library``, ``query``, ``both``; in ``same`` also
+  ``distractor``: never added, so that nothing can be found for it);
+- a sub-folder per class;
+- pictures without labels: then only `same` is measured.
+
+Pictures that the model was fitted on are left out, and so is every class that has one of them.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from random import Random
+
+import numpy as np
+
+from lookalike.model import Kind
+from tests import photographs
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
+TABLES = ("MANIFEST.csv", "labels.csv")
+
+#: Of pictures without a role, one in so many is kept out of `same`'s library.
+OUTSIDE = 6
+
+#: A quick run takes at most so many pictures of a task, and so many of one class.
+QUICK, QUICK_CLASS = 200, 25
+
+
+class SetError(Exception):
+    """The folder cannot be measured with; one line says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A picture file. ``role`` is library, query, both or distractor."""
+
+    path: Path
+    label: str = ""
+    role: str = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """The `same` task: queries are changed copies of the library's pictures and of ``outside``, which is not in it.
+
+    ``crowd`` is in the library, too, and never searched for.
+    """
+
+    library: tuple[Photo, ...]
+    outside: tuple[Photo, ...]
+    crowd: tuple[Photo, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A task judged by labels. Without ``queries`` every library picture is searched for, and is no answer itself."""
+
+    name: str
+    kind: Kind
+    library: tuple[Photo, ...]
+    queries: tuple[Photo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSet:
+    """All tasks of a folder. ``left_out``: pictures the model was fitted on, and those of their classes."""
+
+    copies: Copies
+    labelled: tuple[Labelled, ...]
+    left_out: int = 0
+
+    def fingerprint(self) -> str:
+        """16 hex digits that stand for the very pictures and labels of all tasks, wherever the folder lies."""
+        every = [*self.copies.library, *self.copies.outside, *self.copies.crowd]
+        every += [photo for task in self.labelled for photo in (*task.library, *task.queries)]
+        lines = sorted({f"{photo.label} {photo.role} {digest(photo.path)}" for photo in every})
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def read(
+    folder: Path, learnt: frozenset[str] = frozenset(), *, quick: bool = False, crowd: Path | None = None
+) -> PictureSet:
+    """The tasks of a folder. ``learnt``: digests, as of :func:`digest`, of the pictures a model was fitted on.
+
+    ``crowd``: a folder of further pictures for the library of `same`.
+
+    Raises SetError.
+    """
+    tasks = _tasks(folder)
+    read_ = sum(map(len, tasks.values()))
+    tasks = {name: _not_learnt(name, photos, learnt) for name, photos in tasks.items()}
+    left_out = read_ - sum(map(len, tasks.values()))
+    copies = _copies(
+        [photo for name in tasks if name.startswith("same") for photo in tasks[name]] or _each_once(tasks.values())
+    )
+    labelled = [task for name, photos in tasks.items() for task in _labelled(name, photos)]
+    if quick:
+        copies = Copies(_some(copies.library, QUICK), _some(copies.outside, QUICK // 5))
+        labelled = [_quick(task) for task in labelled]
+    if crowd is not None:
+        copies = replace(copies, crowd=tuple(_walk(crowd)))
+    if len(copies.library) < 2 or not copies.outside:
+        raise SetError(f"{folder}: {len(copies.library) + len(copies.outside)} pictures to measure with are too few")
+    return PictureSet(copies, tuple(task for task in labelled if _enough(task)), left_out)
+
+
+def learnt_by(model: Path) -> frozenset[str]:
+    """What a model file was fitted on, from the list beside it; nothing if there is none."""
+    path = model.parent / "learnt.txt"
+    return frozenset(path.read_text().split()) if path.exists() else frozenset()
+
+
+@cache
+def digest(path: Path) -> str:
+    """The first 16 hex digits of a file's SHA-256."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def packaged(folder: Path) -> Path:
+    """Write the parts of the photographs that packages ship, a sub-folder per photograph; the folder.
+
+    Parts do not overlap, so each is a picture of its own; those of one photograph are alike, as pictures of one class.
+    Of a texture there is one part.
+    """
+    for name in (*photographs.SCENES, *photographs.TEXTURES):
+        picture = photographs.photograph(name, 1200)
+        columns, rows = max(2, picture.width // 150), max(2, picture.height // 130)
+        width, height = picture.width // columns, picture.height // rows
+        (folder / Path(name).stem).mkdir(parents=True, exist_ok=True)
+        for place in [columns + 1] if name in photographs.TEXTURES else range(columns * rows):
+            left, top = place % columns * width, place // columns * height
+            part = picture.crop((left, top, left + width, top + height))
+            if np.asarray(part.convert("L")).std() > 12:  # parts that are all sky are the same everywhere
+                part.save(folder / Path(name).stem / f"{place:02}.png")
+    return folder
+
+
+def _tasks(folder: Path) -> dict[str, list[Photo]]:
+    """Pictures by task; the name is empty where none was given."""
+    if not folder.is_dir():
+        raise SetError(f"{folder}: there is no such folder")
+    for table in TABLES:
+        if (folder / table).is_file():
+            return _from_table(folder / table)
+    return {"": list(_walk(folder))}
+
+
+def _walk(folder: Path) -> Iterator[Photo]:
+    """Every picture below a folder; its label is the sub-folder's name."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in SUFFIXES:
+            yield Photo(path, "" if path.parent == folder else path.relative_to(folder).parts[0])
+
+
+def _from_table(table: Path) -> dict[str, list[Photo]]:
+    tasks: dict[str, list[Photo]] = defaultdict(list)
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file)
+        if not {"path", "label"} <= set(rows.fieldnames or ()):
+            raise SetError(f"{table}: it needs the columns path and label")
+        for row in rows:
+            path = table.parent / row["path"]
+            if not path.is_file():
+                raise SetError(f"{table}: line {rows.line_num}: no file {path}")
+            tasks[row.get("task") or ""].append(Photo(path, row["label"], row.get("role") or "both"))
+    for name in tasks:
+        if name and not name.startswith(tuple(Kind)):
+            raise SetError(f"{table}: the task {name} does not start with same, similar or product")
+    return dict(tasks)
+
+
+def _not_learnt(name: str, photos: Sequence[Photo], learnt: frozenset[str]) -> list[Photo]:
+    known = {photo for photo in photos if digest(photo.path) in learnt} if learnt else set()
+    labels = set() if name.startswith("same") else {photo.label for photo in known if photo.label}
+    return [photo for photo in photos if photo not in known and photo.label not in labels]
+
+
+def _each_once(tasks: Iterable[Sequence[Photo]]) -> list[Photo]:
+    photos = {photo.path: replace(photo, role="both") for task in tasks for photo in task}
+    return list(photos.values())
+
+
+def _copies(photos: Sequence[Photo]) -> Copies:
+    outside = [photo for photo in photos if photo.role == "distractor"]
+    if not outside:
+        mixed = Random("outside").sample(photos, len(photos))
+        outside = mixed[: len(mixed) // OUTSIDE]
+    left_out = set(outside)
+    return Copies(tuple(photo for photo in photos if photo not in left_out), tuple(outside))
+
+
+def _labelled(name: str, photos: Sequence[Photo]) -> Iterator[Labelled]:
+    """The task under its name; both kinds' where its name does not say which."""
+    photos = [photo for photo in photos if photo.label]
+    library = tuple(photo for photo in photos if photo.role in ("library", "both"))
+    queries = tuple(photo for photo in photos if photo.role == "query")
+    for kind in (Kind.PRODUCT, Kind.SIMILAR):
+        if name.startswith(kind) or not name:
+            yield Labelled(name or str(kind), kind, library, queries)
+
+
+def _quick(task: Labelled) -> Labelled:
+    """Whole classes, cut to QUICK_CLASS pictures, until there are QUICK pictures."""
+    classes: dict[str, list[Photo]] = defaultdict(list)
+    for photo in (*task.library, *task.queries):
+        classes[photo.label].append(photo)
+    order = sorted(classes)
+    Random(task.name).shuffle(order)
+    kept: list[Photo] = []
+    for label in order:
+        if len(kept) < QUICK:
+            kept += _some(classes[label], QUICK_CLASS)
+    return _of(task, kept.__contains__)
+
+
+def _of(task: Labelled, keep: Callable[[Photo], bool]) -> Labelled:
+    return replace(task, library=tuple(filter(keep, task.library)), queries=tuple(filter(keep, task.queries)))
+
+
+def _enough(task: Labelled) -> bool:
+    return len({photo.label for photo in task.library}) > 1
+
+
+def _some(photos: Sequence[Photo], most: int) -> tuple[Photo, ...]:
+    return tuple(photos if len(photos) <= most else Random("some").sample(photos, most))

@@ -1,0 +1,69 @@
+"""The gate: what searches find among the photographs that packages ship must not fall below the stored figures."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.photographs import ROOT
+from tests.quality import __main__ as yardstick
+from tests.quality import gate
+
+
+@pytest.mark.slow
+def test_searches_find_as_much_as_they_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    figures, page = tmp_path / "figures.json", tmp_path / "page.html"
+    status = yardstick.main(["--quick", "--gate", "--json", str(figures), "--page", str(page)])
+    printed = capsys.readouterr().out
+    assert status == 0, printed
+    assert "No figures are stored" not in printed
+    tasks = json.loads(figures.read_text())["tasks"]
+    assert set(tasks) == {"same", "product", "similar"}
+    for task in tasks.values():
+        assert set(task["methods"]) == {"lookalike", "pHash", "HSV histogram"}
+    html = page.read_text()
+    assert "data:image/jpeg;base64," in html
+    assert not re.search(r"(src|href)='?\"?http", html)  # the page needs nothing else
+
+
+def test_make_quality_takes_pictures_and_options() -> None:
+    command = ["make", "-n", "-o", "setup", "quality", "PICTURES=my photos", "OPTIONS=--quick --gate"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert '-m tests.quality --pictures "my photos" --quick --gate' in printed
+    plain = subprocess.run([*command[:4], "quality"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "--pictures" not in plain
+
+
+FIGURES = {
+    "same": {
+        "methods": {"lookalike": {"all": {"recall_at_1": 0.9, "micro_average_precision": 0.8}}},
+        "answers": {"recall": 0.7, "precision_of_first": 1.0, "no_answer_when_nothing_matches": 0.99},
+    },
+    "similar": {
+        "methods": {
+            "lookalike": {
+                "recall_at_1": 0.9,
+                "mean_average_precision_at_r": 0.5,
+                "mean_average_precision_at_100": 0.6,
+            }
+        }
+    },
+}
+
+
+def test_a_figure_that_falls_below_its_tolerance_is_named(tmp_path: Path) -> None:
+    expected = tmp_path / "expected.json"
+    gate.store(FIGURES, "these", "a test", expected)
+    assert gate.shortfalls(FIGURES, "these", expected) == []
+    fallen = json.loads(json.dumps(FIGURES))
+    fallen["same"]["answers"]["recall"] -= (gate.TOLERANCE + 0.2) / 100
+    fallen["similar"]["methods"]["lookalike"]["recall_at_1"] -= (gate.TOLERANCE - 0.2) / 100
+    assert [line.split(":")[0] for line in gate.shortfalls(fallen, "these", expected)] == ["same answers recall"]
+    del fallen["similar"]  # a task that is no longer measured has fallen, too
+    assert len(gate.shortfalls(fallen, "these", expected)) == 4
+    with pytest.raises(KeyError):
+        gate.shortfalls(FIGURES, "those", expected)

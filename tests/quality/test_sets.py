@@ -1,0 +1,194 @@
+"""Folders of pictures, read as tasks; and the copies drawn of them."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lookalike.model import Kind, Reason
+from tests.photographs import photograph
+from tests.quality import __main__ as yardstick
+from tests.quality import families, measure, sets
+from tests.quality.methods import Answer, ColourHistogram, PerceptualHash
+from tests.quality.sets import SetError
+
+
+def write(path: Path, number: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(number).integers(0, 256, (24, 32, 3), np.uint8)
+    Image.fromarray(noise).save(path)
+    return path
+
+
+def table(path: Path, *rows: dict[str, str]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_sub_folders_are_classes_of_both_labelled_kinds(tmp_path: Path) -> None:
+    for number in range(12):
+        write(tmp_path / "ab"[number % 2] / f"{number}.png", number)
+    read = sets.read(tmp_path)
+    assert [(task.name, task.kind, len(task.library), task.queries) for task in read.labelled] == [
+        ("product", Kind.PRODUCT, 12, ()),
+        ("similar", Kind.SIMILAR, 12, ()),
+    ]
+    assert {photo.label for photo in read.labelled[0].library} == {"a", "b"}
+    assert (len(read.copies.library), len(read.copies.outside)) == (10, 2)
+    assert not set(read.copies.library) & set(read.copies.outside)
+
+
+def test_pictures_without_labels_have_the_same_task_alone(tmp_path: Path) -> None:
+    for number in range(7):
+        write(tmp_path / f"{number}.png", number)
+    assert sets.read(tmp_path).labelled == ()
+
+
+def test_a_table_says_task_and_role(tmp_path: Path) -> None:
+    rows = []
+    for number in range(8):
+        write(tmp_path / f"{number}.png", number)
+        task, role = [("product_x", "library"), ("product_x", "query"), ("same", "library"), ("same", "distractor")][
+            number % 4
+        ]
+        rows.append({"path": f"{number}.png", "task": task, "role": role, "label": f"label {number // 4}", "more": "x"})
+    table(tmp_path / "MANIFEST.csv", *rows)
+    read = sets.read(tmp_path)
+    (product,) = read.labelled
+    assert (product.name, product.kind) == ("product_x", Kind.PRODUCT)
+    assert [photo.path.name for photo in product.library] == ["0.png", "4.png"]
+    assert [photo.path.name for photo in product.queries] == ["1.png", "5.png"]
+    assert [photo.path.name for photo in read.copies.library] == ["2.png", "6.png"]
+    assert [photo.path.name for photo in read.copies.outside] == ["3.png", "7.png"]
+
+
+def test_what_the_model_was_fitted_on_is_left_out_with_its_class(tmp_path: Path) -> None:
+    for number in range(30):
+        write(tmp_path / "abc"[number % 3] / f"{number:02}.png", number)
+    learnt = frozenset({sets.digest(tmp_path / "a" / "00.png")})
+    read = sets.read(tmp_path, learnt)
+    every = [*read.copies.library, *read.copies.outside, *read.labelled[0].library]
+    assert {photo.label for photo in every} == {"b", "c"}
+    assert read.left_out == 10
+    assert sets.read(tmp_path).fingerprint() != read.fingerprint()
+
+
+def test_of_a_same_task_only_the_very_pictures_are_left_out(tmp_path: Path) -> None:
+    rows = []
+    for number in range(6):
+        write(tmp_path / f"{number}.png", number)
+        rows.append(
+            {"path": f"{number}.png", "task": "same", "label": "", "role": "library" if number else "distractor"}
+        )
+    table(tmp_path / "labels.csv", *rows)
+    read = sets.read(tmp_path, frozenset({sets.digest(tmp_path / "3.png")}))
+    assert [photo.path.name for photo in read.copies.library] == ["1.png", "2.png", "4.png", "5.png"]
+
+
+def test_a_crowd_joins_the_library_alone(tmp_path: Path) -> None:
+    for number in range(12):
+        write(tmp_path / ("crowd" if number > 8 else "pictures") / f"{number}.png", number)
+    read = sets.read(tmp_path / "pictures", crowd=tmp_path / "crowd")
+    assert {photo.path.name for photo in read.copies.crowd} == {"9.png", "10.png", "11.png"}
+    assert not set(read.copies.crowd) & {*read.copies.library, *read.copies.outside}
+    asked = measure.queries(read.copies, 99, 1)
+    assert max(query.match for query in asked) == len(read.copies.library) - 1
+
+
+def test_the_fingerprint_is_of_the_pictures_not_of_the_place(tmp_path: Path) -> None:
+    for place in ("here", "there"):
+        for number in range(8):
+            write(tmp_path / place / "ab"[number % 2] / f"{number}.png", number)
+    assert sets.read(tmp_path / "here").fingerprint() == sets.read(tmp_path / "there").fingerprint()
+    write(tmp_path / "there" / "a" / "more.png", 99)
+    assert sets.read(tmp_path / "here").fingerprint() != sets.read(tmp_path / "there").fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([{"path": "none.png", "label": "a"}], "no file"),
+        ([{"file": "0.png", "label": "a"}], "needs the columns path and label"),
+        ([{"path": "0.png", "label": "a", "task": "other"}], "does not start with"),
+    ],
+)
+def test_a_table_that_is_wrong_is_refused_with_its_reason(
+    tmp_path: Path, rows: list[dict[str, str]], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "0.png", 0)
+    table(tmp_path / "labels.csv", *rows)
+    with pytest.raises(SetError, match=says):
+        sets.read(tmp_path)
+    assert yardstick.main(["--pictures", str(tmp_path)]) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_a_folder_with_too_little_or_none_at_all_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SetError, match="too few"):
+        sets.read(tmp_path)
+    with pytest.raises(SetError, match="no such folder"):
+        sets.read(tmp_path / "none")
+
+
+def test_parts_of_a_photograph_are_all_different(tmp_path: Path) -> None:
+    paths = sorted(sets.packaged(tmp_path).rglob("*.png"))
+    assert len(paths) > 90
+    assert len({sets.digest(path) for path in paths}) == len(paths)
+
+
+@pytest.mark.parametrize("family", families.FAMILIES)
+def test_a_family_draws_another_picture_and_the_same_one_again(family: str) -> None:
+    picture, other = photograph("chelsea.png", 200), photograph("china.jpg", 200)
+    before = picture.tobytes()
+    for seed in range(6):
+        first, second = (families.draw(family, picture, other, Random(seed)) for _ in range(2))
+        assert first.mode == "RGB"
+        assert 8 <= min(first.size) <= max(first.size) <= families.LONGEST
+        assert (first.size, first.tobytes()) == (second.size, second.tobytes())
+        assert (first.size, first.tobytes()) != (picture.size, before)
+    assert picture.tobytes() == before
+
+
+@pytest.mark.parametrize("family", families.FAMILIES)
+@pytest.mark.parametrize("size", [(15, 600), (900, 16), (8, 8)])
+def test_a_family_takes_pictures_of_any_shape(family: str, size: tuple[int, int]) -> None:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8))
+    for seed in range(4):
+        assert min(families.draw(family, picture, photograph("coffee.png", 100), Random(seed)).size) >= 1
+
+
+def test_queries_are_the_same_for_a_seed_and_a_fifth_match_nothing(tmp_path: Path) -> None:
+    copies = sets.read(sets.packaged(tmp_path)).copies
+    first, again, others = (measure.queries(copies, 2, seed) for seed in (1, 1, 2))
+    assert first == again
+    assert first != others
+    assert sum(query.match < 0 for query in first) * 5 == len(first)
+
+
+def test_answers_are_worth_what_callers_get() -> None:
+    def answer(index: int) -> Answer:
+        return Answer(index, 0.9, Reason.VECTOR)
+
+    seen = [[answer(0)], [answer(5), answer(1)], [], [answer(2)], []]
+    worth = measure.answers_worth(seen, np.array([0, 1, 2, -1, -1]))
+    assert worth["recall"] == pytest.approx(1 / 3)
+    assert worth["precision_of_first"] == pytest.approx(1 / 3)
+    assert worth["precision_of_all"] == pytest.approx(2 / 4)
+    assert worth["no_answer_when_nothing_matches"] == 0.5
+    assert worth["first_by_reason"] == {"vector": {"right": 1, "wrong": 2}}
+
+
+def test_the_simple_methods_know_a_picture_again() -> None:
+    names = ("coffee.png", "astronaut.png", "chelsea.png", "rocket.jpg")
+    for method in (PerceptualHash(), ColourHistogram()):
+        vectors = np.stack([method.vector(photograph(name, 400)) for name in names])
+        smaller = np.stack([method.vector(photograph(name, 200)) for name in names])
+        assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
+        assert (smaller @ vectors.T).argmax(axis=1).tolist() == [0, 1, 2, 3]

@@ -59,5 +59,8 @@ def log_lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     handler.setFormatter(logger.registered_formatter)
     under = logging.getLogger(logger.service)
     under.addHandler(handler)
+    level = under.level
+    under.setLevel(logging.INFO)  # another test may have built a service that says less
     yield lambda: [json.loads(line) for line in written.getvalue().splitlines()]
     under.removeHandler(handler)
+    under.setLevel(level)

@@ -31,6 +31,7 @@ def test_searches_find_as_much_as_they_did(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_make_quality_takes_pictures_and_options() -> None:
+    """`make quality` runs what the tests above run."""
     command = ["make", "-n", "-o", "setup", "quality", "PICTURES=my photos", "OPTIONS=--quick --gate"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert '-m tests.quality --pictures "my photos" --quick --gate' in printed

@@ -10,7 +10,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lookalike.model import Application, Candidate, Embedding, Key, Kind, Library, Picture, Pixels, Query
+from lookalike.model import (
+    Application,
+    Box,
+    Candidate,
+    Embedding,
+    Key,
+    Kind,
+    Library,
+    Picture,
+    Pixels,
+    Proof,
+    Query,
+)
 from lookalike.settings import Settings
 
 
@@ -143,6 +155,24 @@ class Embedder(Protocol):
         """The cosine from which a picture of this kind counts as found; for ``same``, at precision 0.99."""
 
 
+class Comparison(Protocol):
+    """A query, ready to be compared with pictures."""
+
+    def prove(self, pictures: Sequence[tuple[float, bytes]]) -> Sequence[Proof | None]:
+        """For each picture, given its cosine and its local map, the proof that it shows the same as the query; None
+        where there is none.
+
+        Deterministic; each depends on its own picture alone. Bytes that are no local map prove nothing.
+        """
+
+
+class Verifier(Protocol):
+    """Proves by local maps of one model that pictures show the same. Safe to call from several threads."""
+
+    def compare(self, views: Sequence[tuple[Box, bytes]]) -> Comparison:
+        """Get ready to compare the query whose ``views`` these are: what part of it each shows, and its local map."""
+
+
 class Fetcher(Protocol):
     """Downloads what a caller's URL points at, and never touches an address that is not public."""
 
@@ -161,5 +191,6 @@ class Ports:
     originals: PictureStore
     maps: MapStore
     embedder: Embedder
+    verifier: Verifier
     fetch: Fetcher
     clock: Clock

@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.errors import LibraryExists, RevisionConflict, UrlUnreachable
 from lookalike.model import (
     DIMENSION,
+    WHOLE,
     Application,
+    Box,
     Candidate,
     Embedding,
     Key,
@@ -20,6 +23,7 @@ from lookalike.model import (
     Library,
     Picture,
     Pixels,
+    Proof,
     Query,
 )
 from lookalike.ports import Ports
@@ -153,7 +157,8 @@ class MemoryIndex:
 
     @staticmethod
     def _candidate(row: Picture, cosine: float) -> Candidate:
-        return Candidate(row.key, row.revision, row.added, row.digest, cosine, row.brief, row.label, row.desc, row.tags)
+        texts = (row.brief, row.label, row.desc)
+        return Candidate(row.key, row.revision, row.added, row.digest, row.object_key, cosine, *texts, row.tags)
 
     def count(self, library: str) -> int:
         with self.lock:
@@ -218,6 +223,29 @@ class TinyEmbedder:
         return 0.9 if kind is Kind.SAME else -1.0
 
 
+class TinyComparison:
+    """Proves pictures whose map, TinyEmbedder's vector, is nearly that of one of the views."""
+
+    def __init__(self, views: Sequence[tuple[Box, bytes]]) -> None:
+        self.views = [np.frombuffer(data, np.float16).astype(np.float32) for _, data in views if data]
+
+    def prove(self, pictures: Sequence[tuple[float, bytes]]) -> Sequence[Proof | None]:
+        return [self._prove(np.frombuffer(data, np.float16).astype(np.float32)) for _, data in pictures]
+
+    def _prove(self, picture: NDArray[np.float32]) -> Proof | None:
+        agreement = max((float(view @ picture) for view in self.views), default=0.0)
+        if agreement < 0.97:
+            return None
+        return Proof(min(agreement, 0.999), 100, agreement, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), WHOLE)
+
+
+class TinyVerifier:
+    """Goes with TinyEmbedder."""
+
+    def compare(self, views: Sequence[tuple[Box, bytes]]) -> TinyComparison:
+        return TinyComparison(views)
+
+
 class MemoryWeb:
     """Pictures by URL; a value that is an exception is raised."""
 
@@ -251,6 +279,7 @@ def memory_ports(*applications: Application, **overrides: Any) -> Ports:
         "originals": MemoryOriginals(),
         "maps": MemoryMaps(),
         "embedder": TinyEmbedder(),
+        "verifier": TinyVerifier(),
         "fetch": MemoryWeb(),
         "clock": SetClock(1_767_323_045_000),  # 2026-01-02T03:04:05Z
     }

@@ -54,7 +54,7 @@ class TestSearch:
         (found,) = ask(index, uid)
         assert found.cosine == pytest.approx(1, abs=NEARLY)
         assert found == Candidate(
-            one.key, 7, 5, one.digest, found.cosine, brief=one.brief, label="l", desc=one.desc, tags=("2", "1")
+            one.key, 7, 5, one.digest, one.object_key, found.cosine, one.brief, "l", one.desc, ("2", "1")
         )
 
     def test_nearest_come_first_and_no_more_than_k(self, index: VectorIndex, uid: str) -> None:

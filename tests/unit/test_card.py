@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,19 @@ from hypothesis import strategies as st
 
 from lookalike.embedding import card
 from lookalike.embedding.card import CARD, CODEBOOK_SHAPE, CODEBOOKS, Calibration
+from lookalike.embedding.evidence import Evidence
 from lookalike.errors import ModelError
 from lookalike.model import Kind
+
+PROOF = {
+    "cosine": 6,
+    "matches": -3,
+    "inliers": 3,
+    "correlation": 7,
+    "blocks": 1,
+    "offset": 8,
+    "least": 0.9,
+}
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -34,6 +46,7 @@ def folder(tmp_path: Path) -> Path:
         "input": {"side": 64},
         "outputs": {"map": {}},
         "calibration": {kind: {"slope": 10, "offset": 5 + i, "threshold": 0.5} for i, kind in enumerate(Kind)},
+        "proof": PROOF,
         "files": {name: sha256(tmp_path / name) for name in ("model.onnx", CODEBOOKS)},
     }
     (tmp_path / CARD).write_text(json.dumps(content))
@@ -66,12 +79,15 @@ def test_what_belongs_together_is_loaded(folder: Path) -> None:
     assert (loaded.name, loaded.side, loaded.local_map) == ("made-up-1", 64, True)
     assert [loaded.calibration[kind].offset for kind in Kind] == [5, 6, 7]
     assert [loaded.codebooks[kind].flat[0] for kind in Kind] == [0, 1, 2]
+    assert asdict(loaded.proof) == PROOF
     assert {(book.shape, book.dtype.name) for book in loaded.codebooks.values()} == {(CODEBOOK_SHAPE, "float32")}
 
 
 def test_a_model_may_do_without_a_map(folder: Path) -> None:
-    edit(folder, lambda content: content["outputs"].clear())
-    assert not card.load(folder / "model.onnx").local_map
+    edit(folder, lambda content: (content["outputs"].clear(), content.pop("proof")))
+    loaded = card.load(folder / "model.onnx")
+    assert not loaded.local_map
+    assert loaded.proof.probability(Evidence(1.0, 196, 196, 49, 1.0)) < loaded.proof.least
 
 
 @pytest.mark.parametrize("name", ["model.onnx", CARD, CODEBOOKS])
@@ -95,7 +111,7 @@ def test_a_garbled_card_is_refused(folder: Path, text: str) -> None:
     assert refusal(folder).startswith(f"{folder / CARD}: not a model's card")
 
 
-@pytest.mark.parametrize("key", ["name", "dimension", "input", "outputs", "calibration", "files"])
+@pytest.mark.parametrize("key", ["name", "dimension", "input", "outputs", "calibration", "proof", "files"])
 def test_a_card_that_leaves_something_out_is_refused(folder: Path, key: str) -> None:
     edit(folder, lambda content: content.pop(key))
     assert refusal(folder) == f"{folder / CARD}: not a model's card: KeyError('{key}')"
@@ -110,6 +126,12 @@ def test_another_dimension_is_refused(folder: Path) -> None:
 def test_a_score_that_does_not_grow_is_refused(folder: Path, slope: float) -> None:
     edit(folder, lambda content: content["calibration"]["similar"].update(slope=slope))
     assert "a score that does not grow" in refusal(folder)
+
+
+@pytest.mark.parametrize("change", [{"least": 0}, {"least": 1}, {"offset": float("inf")}, {"inliers": "many"}])
+def test_a_calibration_of_proofs_that_means_nothing_is_refused(folder: Path, change: dict[str, Any]) -> None:
+    edit(folder, lambda content: content["proof"].update(change))
+    assert refusal(folder).startswith(f"{folder / CARD}: not a model's card: ValueError")
 
 
 @pytest.mark.parametrize("codebooks", [{}, {kind: np.zeros((64, 16, 4), np.float32) for kind in Kind}])

@@ -19,7 +19,8 @@ def sigmoid(cosine: float) -> float:
 
 
 def candidate(number: int, cosine: float, digest: str = "") -> Candidate:
-    return Candidate(Key("lib", f"{number:04}"), revision=1, added=1, digest=digest or f"{number:064x}", cosine=cosine)
+    key = Key("lib", f"{number:04}")
+    return Candidate(key, 1, 1, digest or f"{number:064x}", object_key=f"lib/{number:04}/1", cosine=cosine)
 
 
 def ranked(candidates: Sequence[Candidate], threshold: float = -1.0) -> list[Match]:

@@ -11,6 +11,7 @@ from typing import Any
 from lookalike.clock import unix_milliseconds
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.location import find_model
+from lookalike.embedding.verifier import LocalMapVerifier
 from lookalike.errors import SettingsError
 from lookalike.model import Kind
 from lookalike.observability import count, logger
@@ -37,6 +38,7 @@ def build(settings: Settings | None = None, **overrides: Any) -> Ports:
         chosen: dict[str, Any] = {
             "settings": settings,
             "embedder": embedder,
+            "verifier": overrides.get("verifier") or LocalMapVerifier(embedder.proof),
             "fetch": SafeFetcher(
                 seconds=settings.fetch_seconds, redirects=settings.fetch_redirects, allow=settings.fetch_allow
             ),

@@ -115,11 +115,16 @@ class Picture:
 
         Two adds of one picture may race within one millisecond; the file's digest keeps their bytes apart.
         """
-        return f"{self.key.library}/{self.key.id}/{self.added}-{self.file_digest[:16]}"
+        return object_key(self.key, self.added, self.file_digest)
 
     def but(self, **changes: object) -> Picture:
         """The same row with some fields changed."""
         return replace(self, **changes)  # type: ignore[arg-type]  # dataclasses.replace checks the names itself
+
+
+def object_key(key: Key, added: int, file_digest: str) -> str:
+    """:attr:`Picture.object_key` from its parts; of ``file_digest`` the first 16 digits count."""
+    return f"{key.library}/{key.id}/{added}-{file_digest[:16]}"
 
 
 def next_revision(previous: int | None, now: int) -> int:
@@ -186,12 +191,16 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One picture the vector index answers with: all that an answer shows of it, and its best cosine."""
+    """One picture the vector index answers with: all that an answer shows of it, and its best cosine.
+
+    ``object_key`` is the picture's: where its original and local map are kept.
+    """
 
     key: Key
     revision: int
     added: int
     digest: str
+    object_key: str
     cosine: float
     brief: str = ""
     label: str = ""
@@ -203,16 +212,49 @@ class Reason(StrEnum):
     """Why a picture is in an answer."""
 
     EXACT = "exact"  #: the same digest
+    PROVED = "proved"  #: parts of both lie on each other and look the same
     VECTOR = "vector"  #: its vector is near
 
 
 @dataclass(frozen=True, slots=True)
+class Box:
+    """A part of a picture, as fractions of its width and height from the upper left corner."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+#: All of a picture.
+WHOLE = Box(0.0, 0.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Where the query lies in a picture, and how sure that is.
+
+    ``probability`` is that both show the same. ``inliers`` counts the cells of the picture's local map that lie
+    where the transform says; ``agreement`` is the correlation of what both show there, 1 at most. ``transform`` is
+    (a, b, c, d, e, f): the query's point (x, y) is at (a·x + b·y + c, d·x + e·y + f) in the picture, all as
+    fractions of width and height. ``region`` is the part of the picture that was found in the query.
+    """
+
+    probability: float
+    inliers: int
+    agreement: float
+    transform: tuple[float, float, float, float, float, float]
+    region: Box
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
-    """A picture found. ``score`` is in (0, 1], and 1 only for the identical picture."""
+    """A picture found. ``score`` is in (0, 1], and 1 only for the identical picture. A proved one has its proof."""
 
     candidate: Candidate
     score: float
     reason: Reason
+    proof: Proof | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,7 +13,19 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.model import Application, Candidate, Embedding, Key, Kind, Library, Picture, Pixels, Query
+from lookalike.model import (
+    Application,
+    Box,
+    Candidate,
+    Embedding,
+    Key,
+    Kind,
+    Library,
+    Picture,
+    Pixels,
+    Proof,
+    Query,
+)
 from lookalike.settings import Settings
 
 
@@ -155,6 +167,24 @@ class Embedder(Protocol):
         """A product quantiser trained on vectors of this kind, shape (DIMENSION / 2, 16, 2); None if there is none."""
 
 
+class Comparison(Protocol):
+    """A query, ready to be compared with pictures."""
+
+    def prove(self, pictures: Sequence[tuple[float, bytes]]) -> Sequence[Proof | None]:
+        """For each picture, given its cosine and its local map, the proof that it shows the same as the query; None
+        where there is none.
+
+        Deterministic; each depends on its own picture alone. Bytes that are no local map prove nothing.
+        """
+
+
+class Verifier(Protocol):
+    """Proves by local maps of one model that pictures show the same. Safe to call from several threads."""
+
+    def compare(self, views: Sequence[tuple[Box, bytes]]) -> Comparison:
+        """Get ready to compare the query whose ``views`` these are: what part of it each shows, and its local map."""
+
+
 class Fetcher(Protocol):
     """Downloads what a caller's URL points at, and never touches an address that is not public."""
 
@@ -176,6 +206,7 @@ class Ports:
     originals: PictureStore
     maps: MapStore
     embedder: Embedder
+    verifier: Verifier
     fetch: Fetcher
     clock: Clock
     close: Callable[[], None] = lambda: None

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.embedding.evidence import NO_PROOF, ProofCalibration
 from lookalike.errors import ModelError
 from lookalike.model import DIMENSION, Kind
 
@@ -44,13 +45,14 @@ class Card:
     """What is known of a model.
 
     ``side`` is the side of the square input, in pixels. ``local_map`` says whether the graph makes local maps.
-    ``codebooks`` holds a float32 array of shape CODEBOOK_SHAPE per kind.
+    ``proof`` says how what a verifier sees of two maps is to be read. ``codebooks`` holds a float32 array of shape CODEBOOK_SHAPE per kind.
     """
 
     name: str
     side: int
     local_map: bool
     calibration: Mapping[Kind, Calibration]
+    proof: ProofCalibration
     codebooks: Mapping[Kind, NDArray[np.float32]]
 
 
@@ -68,11 +70,13 @@ def load(model: Path) -> Card:
         dimension = int(content["dimension"])
         if dimension != DIMENSION:
             raise ModelError(f"{folder / CARD}: its vectors have {dimension} numbers, this service's have {DIMENSION}")
+        has_map = "map" in content["outputs"]
         return Card(
             name=str(content["name"]),
             side=int(content["input"]["side"]),
-            local_map="map" in content["outputs"],
+            local_map=has_map,
             calibration={kind: _calibration(content["calibration"][kind]) for kind in Kind},
+            proof=ProofCalibration.of(content["proof"]) if has_map else NO_PROOF,
             codebooks=_codebooks(folder / CODEBOOKS),
         )
     except (ValueError, KeyError, TypeError) as error:

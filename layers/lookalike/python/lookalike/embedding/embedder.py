@@ -10,6 +10,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from lookalike.embedding import card
+from lookalike.embedding.evidence import ProofCalibration
+from lookalike.embedding.localmap import CELLS, LocalMap, thumbnail
 from lookalike.embedding.square import square
 from lookalike.errors import ModelError
 from lookalike.model import DIMENSION, Embedding, Kind, Pixels
@@ -44,6 +46,8 @@ class OnnxEmbedder:
         for kind in Kind:
             if answered[kind][-1] != DIMENSION:
                 raise ModelError(f"{model}: its output {kind} has {answered[kind][-1]} numbers, not {DIMENSION}")
+        if self._card.local_map and tuple(answered[MAP][1:]) != CELLS:
+            raise ModelError(f"{model}: its output {MAP} has the shape {answered[MAP]}, not (N, *{CELLS})")
 
     @property
     def model(self) -> str:
@@ -58,11 +62,14 @@ class OnnxEmbedder:
         return [self._embed(pixels) for pixels in pictures]
 
     def _embed(self, pixels: Pixels) -> Embedding:
-        batch = square(pixels, self._card.side)[None]
-        answers = dict(zip(self._outputs, self._session.run(self._outputs, {INPUT: batch}), strict=True))
+        squared = square(pixels, self._card.side)
+        answers = dict(zip(self._outputs, self._session.run(self._outputs, {INPUT: squared[None]}), strict=True))
         # Rounded here, once, so that every store keeps the same numbers.
         vectors = {kind: answers[kind][0].astype(np.float16) for kind in Kind}
-        return Embedding(vectors, answers[MAP].tobytes() if self._card.local_map else b"")
+        if not self._card.local_map:
+            return Embedding(vectors)
+        height, width = pixels.shape[:2]
+        return Embedding(vectors, LocalMap(width, height, answers[MAP][0], thumbnail(squared)).pack())
 
     def score(self, kind: Kind, cosine: float) -> float:
         """The calibrated score of a cosine, in (0, 1)."""
@@ -71,6 +78,11 @@ class OnnxEmbedder:
     def threshold(self, kind: Kind) -> float:
         """The cosine from which a picture counts as found."""
         return self._card.calibration[kind].threshold
+
+    @property
+    def proof(self) -> ProofCalibration:
+        """How what a verifier sees of two local maps is to be read."""
+        return self._card.proof
 
     def codebook(self, kind: Kind) -> NDArray[np.float32]:
         """The product quantiser's centroids for vectors of this kind, float32 (128, 16, 2)."""

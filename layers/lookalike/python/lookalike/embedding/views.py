@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from lookalike.model import Kind, Pixels
+from lookalike.model import WHOLE, Box, Kind, Pixels
 
 #: How much of each side a corner view shows, in percent.
 CORNER = 60
+
+_CORNERS = tuple(
+    Box(left, top, left + CORNER / 100, top + CORNER / 100)
+    for top in (0.0, 1 - CORNER / 100)
+    for left in (0.0, 1 - CORNER / 100)
+)
+
+
+def boxes(kind: Kind) -> tuple[Box, ...]:
+    """What part of the query each of its views shows, to a pixel."""
+    return (WHOLE, *_CORNERS) if kind is Kind.SAME else (WHOLE,)
 
 
 def views(kind: Kind, pixels: Pixels) -> list[Pixels]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from lookalike.embedding.views import views
-from lookalike.model import Candidate, Key, Library, Query, Shelf, TagFilter
+from lookalike.embedding.views import boxes, views
+from lookalike.model import Candidate, Embedding, Key, Kind, Library, Proof, Query, Shelf, TagFilter
 from lookalike.picture.decode import Decoded
 from lookalike.ports import Ports
-from lookalike.service.ranking import WINDOW, Page, page, rank
+from lookalike.service.proof import prove
+from lookalike.service.ranking import NO_PROOFS, WINDOW, Page, page, rank
 from lookalike.service.source import Source, load
 
-#: How deep the index is asked. Few depths, so that neighbouring pages are cut from the very same list.
+#: How deep the index is asked. Few depths, so that neighbouring pages are cut from the very same list; and never so
+#: shallow that which candidates are proved would depend on the page.
 _DEPTHS = (100, 300, WINDOW)
+_DEPTHS_SAME = (300, WINDOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,9 @@ def search(ports: Ports, command: Search) -> Page:
     library = ports.catalog.library(command.shelf.tenant, command.shelf.name)
     if library is None or command.start >= WINDOW:
         return Page((), more=False)
-    found = {candidate.key: candidate for candidate in _near(ports, command, library, picture)}
+    embeddings = ports.embedder.embed(views(library.kind, picture.pixels))
+    near = _near(ports, command, library, embeddings)
+    found = {candidate.key: candidate for candidate in near}
     exact = _identical(ports, command, library, picture)
     if exact is not None:
         found[exact.key] = exact
@@ -46,28 +52,36 @@ def search(ports: Ports, command: Search) -> Page:
         picture.digest,
         lambda cosine: ports.embedder.score(library.kind, cosine),
         ports.embedder.threshold(library.kind),
+        _proofs(ports, library, embeddings, [one for one in near if one.digest != picture.digest]),
     )
     return page(ranked, command.start, command.count)
 
 
-def _near(ports: Ports, command: Search, library: Library, picture: Decoded) -> list[Candidate]:
-    embeddings = ports.embedder.embed(views(library.kind, picture.pixels))
+def _near(ports: Ports, command: Search, library: Library, embeddings: Sequence[Embedding]) -> Sequence[Candidate]:
     # One more than the page's end says whether anything remains; another makes up for the identical picture,
     # which the catalog may add in front.
     end = min(command.start + command.count, WINDOW)
-    depth = next(depth for depth in _DEPTHS if depth >= end)
-    return list(
-        ports.index.search(
-            Query(
-                kind=library.kind,
-                libraries=(library.uid,),
-                model=ports.embedder.model,
-                vectors=np.stack([embedding.vectors[library.kind] for embedding in embeddings]).astype(np.float32),
-                k=depth + 2,
-                tags=command.tags,
-            )
+    depths = _DEPTHS_SAME if library.kind is Kind.SAME else _DEPTHS
+    return ports.index.search(
+        Query(
+            kind=library.kind,
+            libraries=(library.uid,),
+            model=ports.embedder.model,
+            vectors=np.stack([embedding.vectors[library.kind] for embedding in embeddings]).astype(np.float32),
+            k=next(depth for depth in depths if depth >= end) + 2,
+            tags=command.tags,
         )
     )
+
+
+def _proofs(
+    ports: Ports, library: Library, embeddings: Sequence[Embedding], candidates: Sequence[Candidate]
+) -> Mapping[Key, Proof]:
+    if library.kind is not Kind.SAME:
+        return NO_PROOFS
+    maps = [embedding.local_map for embedding in embeddings]
+    comparison = ports.verifier.compare(list(zip(boxes(library.kind), maps, strict=True)))
+    return prove(comparison, ports.maps, candidates)
 
 
 def _identical(ports: Ports, command: Search, library: Library, picture: Decoded) -> Candidate | None:
@@ -80,6 +94,7 @@ def _identical(ports: Ports, command: Search, library: Library, picture: Decoded
         revision=row.revision,
         added=row.added,
         digest=row.digest,
+        object_key=row.object_key,
         cosine=1.0,
         brief=row.brief,
         label=row.label,

@@ -1,0 +1,117 @@
+"""Whether two pictures look the same where one is said to lie on the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from lookalike.embedding.localmap import THUMBNAIL
+from lookalike.embedding.similarity import Points, Transform
+
+#: Pixels a side of the blocks that are compared, and how far each may be off, in pixels.
+BLOCK, SLACK = 8, 2
+
+#: A block is compared if its grey values deviate by more than this, and if so much of it is in the other picture.
+_LEAST_DEVIATION, _LEAST_SHARE = 4.0, 0.7
+
+#: Added to variances, so that noise in flat places correlates with nothing.
+_NOISE = 4.0
+
+_BLOCKS = THUMBNAIL // BLOCK
+
+#: Where the pixels' centres are, with ``SLACK`` more of them on every side, as a share of a side.
+_CENTRES = (np.arange(-SLACK, THUMBNAIL + SLACK, dtype=np.float32) + 0.5) / THUMBNAIL
+
+_Image = NDArray[np.float32]
+
+
+def _shrink(short: int) -> _Image:
+    """The matrix that averages a thumbnail's pixels into ``short``, each by its share."""
+    edges = np.arange(short + 1) * (THUMBNAIL / short)
+    pixel = np.arange(THUMBNAIL)
+    shares = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
+    averages: _Image = (np.maximum(shares, 0) * (short / THUMBNAIL)).astype(np.float32)
+    return averages
+
+
+_SHRINKS = tuple(_shrink(side) for side in (THUMBNAIL * 5 // 7, THUMBNAIL // 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """``blocks`` could be compared; ``correlation`` is their mean correlation, in −1..1 (0 if there are none)."""
+
+    blocks: int
+    correlation: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pyramid:
+    """A thumbnail at its own size, at 5/7 and at half of it. ``stretch`` is its local map's."""
+
+    levels: tuple[_Image, ...]
+    stretch: float
+
+    @staticmethod
+    def of(thumbnail: NDArray[np.uint8], stretch: float) -> Pyramid:
+        """The pyramid of a thumbnail."""
+        whole: _Image = thumbnail.astype(np.float32)
+        smaller: list[_Image] = [np.asarray(shrink @ whole @ shrink.T, np.float32) for shrink in _SHRINKS]
+        return Pyramid((whole, *smaller), stretch)
+
+    def level(self, magnified: float) -> _Image:
+        """The level whose pixels, ``magnified`` so much, are nearest to a thumbnail's."""
+        return min(self.levels, key=lambda level: abs(np.log(len(level) / (THUMBNAIL * magnified))))
+
+
+def agreement(query: Pyramid, picture: _Image, stretch: float, transform: Transform) -> Agreement:
+    """How well the query, moved by ``transform``, looks like the picture's thumbnail, float32 of one pixel a cell.
+
+    Light and contrast may differ from block to block. All blocks together may be off by ``SLACK`` pixels, as the
+    transform comes from cells much larger.
+    """
+    moved, shown = _moved(query, stretch, transform)
+    inside = _per_block(shown[SLACK:-SLACK, SLACK:-SLACK].astype(np.float32)) >= _LEAST_SHARE
+    mean, variance = _moments(picture)
+    compared = inside & (variance > _LEAST_DEVIATION**2)
+    blocks = int(np.count_nonzero(compared))
+    if not blocks:
+        return Agreement(0, 0.0)
+    shifted = sliding_window_view(moved, (THUMBNAIL, THUMBNAIL)).reshape(-1, THUMBNAIL, THUMBNAIL)
+    means, variances = _moments(shifted)
+    covariances = _per_block(shifted * picture) - means * mean
+    correlations = covariances / np.sqrt((variances + _NOISE) * (variance + _NOISE))
+    together = np.max(np.sum(correlations * compared, axis=(1, 2)))
+    return Agreement(blocks, float(together) / blocks)
+
+
+def _moved(query: Pyramid, stretch: float, transform: Transform) -> tuple[_Image, NDArray[np.bool_]]:
+    """The query as the picture's thumbnail would show it, with ``SLACK`` around it, and where there is any of it."""
+    grid = (_CENTRES * stretch)[None, :] + 1j * (_CENTRES / stretch)[:, None]
+    points: Points = transform.inverse(grid.astype(np.complex64))
+    level = query.level(abs(transform.scale))
+    side = len(level)
+    x, y = points.real / query.stretch * side - 0.5, points.imag * query.stretch * side - 0.5
+    shown = (x >= -0.5) & (y >= -0.5) & (x <= side - 0.5) & (y <= side - 0.5)
+    left, top = (np.clip(of, 0, side - 2).astype(np.intp) for of in (x, y))
+    right, down = np.clip(x - left, 0, 1), np.clip(y - top, 0, 1)
+    pixels, at = level.ravel(), top * side + left
+    above = pixels[at] * (1 - right) + pixels[at + 1] * right
+    below = pixels[at + side] * (1 - right) + pixels[at + side + 1] * right
+    moved: _Image = above * (1 - down) + below * down
+    return moved, shown
+
+
+def _moments(pixels: _Image) -> tuple[_Image, _Image]:
+    mean = _per_block(pixels)
+    return mean, np.maximum(_per_block(pixels * pixels) - mean * mean, 0)
+
+
+def _per_block(pixels: _Image) -> _Image:
+    """The mean of each block: shape (…, THUMBNAIL, THUMBNAIL) to (…, blocks, blocks)."""
+    rows = pixels.reshape(*pixels.shape[:-2], _BLOCKS, BLOCK, THUMBNAIL).sum(axis=-2)
+    sums: _Image = rows.reshape(*rows.shape[:-1], _BLOCKS, BLOCK).sum(axis=-1)
+    return sums / np.float32(BLOCK * BLOCK)

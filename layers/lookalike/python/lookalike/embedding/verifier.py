@@ -1,0 +1,208 @@
+"""Proves that pictures show the same: cells of their local maps that are alike lie alike, and look alike.
+
+Cells that are each other's nearest, taken together, vote for the similarity transform that moves most of them onto
+each other (RANSAC: Fischler and Bolles, "Random sample consensus", 1981). What the network sees in a cell is much
+the same in two heaps of apples, and there the thumbnails decide: laid on each other as the transform says, they must
+correlate block by block.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.embedding.agreement import Pyramid, agreement
+from lookalike.embedding.evidence import Evidence, ProofCalibration
+from lookalike.embedding.localmap import DEPTH, SIDE, THUMBNAIL, LocalMap, unpack
+from lookalike.embedding.similarity import Points, Transform, align, pad
+from lookalike.model import Box, Proof
+
+#: What a cell's 32 numbers are multiplied by before they are rounded: the model's card calls it the map's scale.
+MAP_SCALE = 127.0
+
+#: Cells whose cosine is not above this are not each other's neighbours.
+_LEAST_COSINE = 0.5
+
+#: A cell of the query is flat, and proves nothing, if the greys of its 4 × 4 thumbnail pixels deviate by no more.
+_FLAT = 3.0
+
+#: Cells are on each other if they are no further apart than a cell; guesses are made from cells further apart.
+_NEAR, _APART = 1 / SIDE, 1.5 / SIDE
+
+#: Fewer cells on each other are not looked at any closer; and they must spread over so many cells in each direction.
+LEAST_INLIERS, _LEAST_SPREAD = 8, 0.7
+
+#: Of a query's views, so many with the most cells on a picture's are looked at closer.
+_CLOSER = 2
+
+_CENTRES = (np.arange(SIDE, dtype=np.float32) + 0.5) / SIDE
+
+
+class LocalMapVerifier:
+    """:class:`lookalike.ports.Verifier` over the local maps of one model.
+
+    Parameters
+    ----------
+    calibration : how likely evidence makes it that two pictures show the same, and from where on that is proof.
+    """
+
+    def __init__(self, calibration: ProofCalibration) -> None:
+        self._calibration = calibration
+
+    def compare(self, views: Sequence[tuple[Box, bytes]]) -> LocalMapComparison:
+        """Get ready to compare the query whose ``views`` these are: what part of it each shows, and its local map.
+
+        Views whose bytes are no local map, and flat ones, are left out.
+        """
+        unpacked = ((box, unpack(data)) for box, data in views)
+        ready = [_View.of(box, local_map) for box, local_map in unpacked if local_map is not None]
+        return LocalMapComparison([view for view in ready if len(view.places) >= LEAST_INLIERS], self._calibration)
+
+
+class LocalMapComparison:
+    """:class:`lookalike.ports.Comparison` by local maps."""
+
+    def __init__(self, views: Sequence[_View], calibration: ProofCalibration) -> None:
+        self._views = views
+        self._calibration = calibration
+        if views:
+            self._cells = np.concatenate([view.cells for view in views])
+            self._begins = np.cumsum([0, *(len(view.cells) for view in views)])
+
+    def prove(self, pictures: Sequence[tuple[float, bytes]]) -> list[Proof | None]:
+        """For each picture's cosine and local map the proof that it shows the same as the query, or None."""
+        return [self._prove(cosine, unpack(data)) for cosine, data in pictures]
+
+    def _prove(self, cosine: float, picture: LocalMap | None) -> Proof | None:
+        overlay = None if picture is None else self.overlay(picture)
+        if overlay is None or picture is None:
+            return None
+        probability = self._calibration.probability(overlay.evidence(cosine))
+        if probability < self._calibration.least:
+            return None
+        return Proof(
+            probability=probability,
+            inliers=len(overlay.cells),
+            agreement=overlay.correlation,
+            transform=overlay.view.affine(overlay.transform, picture.stretch),
+            region=_region(overlay.cells),
+        )
+
+    def overlay(self, picture: LocalMap) -> Overlay | None:
+        """The best way to lay the query on the picture, if any is worth a closer look."""
+        if not self._views:
+            return None
+        overlays = sorted(self._overlays(picture), key=lambda one: -len(one.cells))[:_CLOSER]
+        thumbnail = picture.thumbnail.astype(np.float32)
+        looked_at = [overlay.look(thumbnail, picture.stretch) for overlay in overlays]
+        return max(looked_at, key=lambda one: self._calibration.logit(one.evidence(0)), default=None)
+
+    def _overlays(self, picture: LocalMap) -> list[Overlay]:
+        """Per view the transform that lays most of its cells on the picture's, if they are enough."""
+        near = [(view, *found) for view, found in zip(self._views, self._neighbours(picture), strict=True)]
+        near = [(view, cells, others) for view, cells, others in near if len(cells) >= LEAST_INLIERS]
+        if not near:
+            return []
+        places = _places(picture.stretch)
+        here = pad([view.places[cells] for view, cells, _ in near])
+        there = pad([places[others] for _, _, others in near])
+        counts = np.array([len(cells) for _, cells, _ in near])
+        overlays = []
+        for row, transform in enumerate(align(here, there, counts, _NEAR, _APART)):
+            if transform is None:
+                continue
+            view, _, others = near[row]
+            fits = np.abs(transform.of(here[row]) - there[row])[: counts[row]] <= _NEAR
+            cells = np.unique(others[fits])
+            if len(cells) >= LEAST_INLIERS and _spread(places[cells]) >= _LEAST_SPREAD / SIDE:
+                overlays.append(Overlay(view, transform, cells, int(counts[row])))
+        return overlays
+
+    def _neighbours(self, picture: LocalMap) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Per view its cells, and the picture's, that are each other's nearest."""
+        cosines = self._cells @ _unit_cells(picture).T
+        nearest = cosines.argmax(axis=1)
+        best = np.take_along_axis(cosines, nearest[:, None], axis=1)[:, 0]
+        found = []
+        for begin, end in zip(self._begins[:-1], self._begins[1:], strict=True):
+            mine, other = best[begin:end], nearest[begin:end]
+            theirs = cosines[begin:end].max(axis=0)
+            mutual = np.flatnonzero((mine > _LEAST_COSINE) & (mine >= theirs[other]))
+            found.append((mutual, other[mutual]))
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overlay:
+    """A view laid on a picture. ``cells`` are the picture's that have their partner on them, of ``matches``."""
+
+    view: _View
+    transform: Transform
+    cells: NDArray[np.intp]
+    matches: int
+    blocks: int = 0
+    correlation: float = 0.0
+
+    def evidence(self, cosine: float) -> Evidence:
+        """What speaks for it, beside the cosine of the vectors."""
+        return Evidence(cosine, self.matches, len(self.cells), self.blocks, self.correlation)
+
+    def look(self, thumbnail: NDArray[np.float32], stretch: float) -> Overlay:
+        """The same after a look at the thumbnails."""
+        seen = agreement(self.view.pyramid, thumbnail, stretch, self.transform)
+        return replace(self, blocks=seen.blocks, correlation=seen.correlation)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _View:
+    """A view of the query: its cells that are not flat, float32 (n, DEPTH), and where they are."""
+
+    box: Box
+    stretch: float
+    cells: NDArray[np.float32]
+    places: Points
+    pyramid: Pyramid
+
+    @staticmethod
+    def of(box: Box, local_map: LocalMap) -> _View:
+        """A view from its local map."""
+        a_cell = THUMBNAIL // SIDE
+        greys = local_map.thumbnail.reshape(SIDE, a_cell, SIDE, a_cell).astype(np.float32)
+        textured = np.flatnonzero(greys.std(axis=(1, 3)).ravel() > _FLAT)
+        stretch = local_map.stretch
+        pyramid = Pyramid.of(local_map.thumbnail, stretch)
+        return _View(box, stretch, _unit_cells(local_map)[textured], _places(stretch)[textured], pyramid)
+
+    def affine(self, transform: Transform, stretch: float) -> tuple[float, float, float, float, float, float]:
+        """The transform from fractions of the whole query to fractions of a picture."""
+        corners = np.array([0, 1, 1j])
+        x = (corners.real - self.box.left) / (self.box.right - self.box.left)
+        y = (corners.imag - self.box.top) / (self.box.bottom - self.box.top)
+        moved = transform.of((x * self.stretch + 1j * y / self.stretch).astype(np.complex64))
+        (c, a, b), (f, d, e) = (moved.real / stretch).tolist(), (moved.imag * stretch).tolist()
+        return a - c, b - c, c, d - f, e - f, f
+
+
+def _unit_cells(local_map: LocalMap) -> NDArray[np.float32]:
+    return local_map.cells.reshape(-1, DEPTH) * np.float32(1 / MAP_SCALE)
+
+
+def _places(stretch: float) -> Points:
+    """Where the cells' centres are when the proportions are right again."""
+    return (_CENTRES[None, :] * stretch + 1j * (_CENTRES[:, None] / stretch)).ravel().astype(np.complex64)
+
+
+def _spread(points: Points) -> float:
+    """The standard deviation of points in the direction in which they spread least."""
+    return math.sqrt(max(float(np.linalg.eigvalsh(np.cov(points.real, points.imag))[0]), 0.0))
+
+
+def _region(cells: NDArray[np.intp]) -> Box:
+    """The smallest box around cells."""
+    rows, columns = np.divmod(cells, SIDE)
+    left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+    return Box(float(left / SIDE), float(top / SIDE), float(right / SIDE), float(bottom / SIDE))

@@ -21,15 +21,8 @@ from lookalike.embedding.evidence import Evidence
 from lookalike.errors import ModelError
 from lookalike.model import Kind
 
-PROOF = {
-    "cosine": 6,
-    "matches": -3,
-    "inliers": 3,
-    "correlation": 7,
-    "blocks": 1,
-    "offset": 8,
-    "least": 0.9,
-}
+WEIGHTS = {"cosine": 6, "correlation": 2, "matches": -3, "inliers": 3, "offset": 8}
+PROOF = {"whole": WEIGHTS | {"matches": 0, "inliers": 0}, "part": WEIGHTS, "least": 0.9}
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -87,7 +80,9 @@ def test_a_model_may_do_without_a_map(folder: Path) -> None:
     edit(folder, lambda content: (content["outputs"].clear(), content.pop("proof")))
     loaded = card.load(folder / "model.onnx")
     assert not loaded.local_map
-    assert loaded.proof.probability(Evidence(1.0, 196, 196, 49, 1.0)) < loaded.proof.least
+    everything = Evidence(1.0, 49, 1.0, 196, 196)
+    assert loaded.proof.whole.probability(everything) < loaded.proof.least
+    assert loaded.proof.part.probability(everything) < loaded.proof.least
 
 
 @pytest.mark.parametrize("name", ["model.onnx", CARD, CODEBOOKS])
@@ -128,7 +123,15 @@ def test_a_score_that_does_not_grow_is_refused(folder: Path, slope: float) -> No
     assert "a score that does not grow" in refusal(folder)
 
 
-@pytest.mark.parametrize("change", [{"least": 0}, {"least": 1}, {"offset": float("inf")}, {"inliers": "many"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"least": 0},
+        {"least": 1},
+        {"part": WEIGHTS | {"offset": float("inf")}},
+        {"whole": WEIGHTS | {"inliers": "many"}},
+    ],
+)
 def test_a_calibration_of_proofs_that_means_nothing_is_refused(folder: Path, change: dict[str, Any]) -> None:
     edit(folder, lambda content: content["proof"].update(change))
     assert refusal(folder).startswith(f"{folder / CARD}: not a model's card: ValueError")

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.model import Candidate, Key, Match, Reason
-from lookalike.service.ranking import WINDOW, page, rank
+from lookalike.model import WHOLE, Candidate, Key, Match, Proof, Reason
+from lookalike.service.ranking import PROVED, WINDOW, page, rank
 
 EXACT = "e" * 64
 
@@ -23,8 +23,14 @@ def candidate(number: int, cosine: float, digest: str = "") -> Candidate:
     return Candidate(key, 1, 1, digest or f"{number:064x}", object_key=f"lib/{number:04}/1", cosine=cosine)
 
 
-def ranked(candidates: Sequence[Candidate], threshold: float = -1.0) -> list[Match]:
-    return rank(candidates, EXACT, sigmoid, threshold)
+def ranked(
+    candidates: Sequence[Candidate], threshold: float = -1.0, proofs: dict[Key, Proof] | None = None
+) -> list[Match]:
+    return rank(candidates, EXACT, sigmoid, threshold, proofs)
+
+
+def proof(probability: float) -> Proof:
+    return Proof(probability, 20, 0.9, (1, 0, 0, 0, 1, 0), WHOLE)
 
 
 # Few distinct cosines, so that ties are the rule.
@@ -67,6 +73,36 @@ def test_below_the_threshold_only_the_identical_picture_is_found(rows: list[Cand
     assert {match.candidate.key for match in found} == {
         row.key for row in rows if row.digest == EXACT or row.cosine >= threshold
     }
+
+
+@st.composite
+def proved_candidates(draw: st.DrawFn) -> tuple[list[Candidate], dict[Key, Proof]]:
+    """Candidates, some of them proved, few distinct probabilities."""
+    rows = draw(candidates)
+    chances = draw(st.lists(st.sampled_from([None, 0.8, 0.95, 1.0]), min_size=len(rows), max_size=len(rows)))
+    return rows, {row.key: proof(chance) for row, chance in zip(rows, chances, strict=True) if chance is not None}
+
+
+@given(proved_candidates(), st.sampled_from([-1.0, 0.3, 0.999999]))
+def test_given_proofs_the_identical_come_first_then_the_proved_and_nothing_else(
+    given_: tuple[list[Candidate], dict[Key, Proof]], threshold: float
+) -> None:
+    rows, proofs = given_
+    matches = ranked(rows, threshold, proofs)
+    identical = {row.key for row in rows if row.digest == EXACT}
+    assert [match.candidate.key in identical for match in matches] == sorted(
+        (match.candidate.key in identical for match in matches), reverse=True
+    )
+    assert {match.candidate.key for match in matches} == identical | set(proofs)
+    proved = [match for match in matches if match.reason is Reason.PROVED]
+    assert {match.candidate.key for match in proved} == set(proofs) - identical
+    assert [match.proof for match in proved] == [proofs[match.candidate.key] for match in proved]
+    order = [(-proofs[m.candidate.key].probability, -m.candidate.cosine, m.candidate.key.id) for m in proved]
+    assert order == sorted(order)
+    assert all(match.score > PROVED for match in proved)
+    scores = [np.float32(match.score) for match in matches]
+    assert all(after < before for before, after in pairwise(scores))
+    assert all(match.score < 1 and match.proof is None for match in matches[1:] if match.reason is Reason.EXACT)
 
 
 def test_scores_stay_positive_and_distinct_over_a_whole_window_of_ties() -> None:

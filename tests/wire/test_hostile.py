@@ -25,7 +25,7 @@ from lookalike.ports import Ports
 from lookalike.settings import Settings
 from lookalike.wire import tokens
 from tests import photographs
-from tests.fakes import MemoryIndex, TinyEmbedder
+from tests.fakes import MemoryIndex, TinyEmbedder, TinyVerifier
 
 REQUESTS = 10_000
 
@@ -68,6 +68,7 @@ def ports(tmp_path: Path) -> Iterator[Ports]:
         index=MemoryIndex(),
         originals=FolderStore(tmp_path / "originals"),
         embedder=TinyEmbedder(),
+        verifier=TinyVerifier(),
     )
     with bootstrap.serving(built):
         yield built

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +16,14 @@ from lookalike.embedding.similarity import Points, Transform
 BLOCK, SLACK = 8, 2
 
 #: A block is compared if its grey values deviate by more than this, and if so much of it is in the other picture.
-_LEAST_DEVIATION, _LEAST_SHARE = 4.0, 0.7
+LEAST_DEVIATION, _LEAST_SHARE = 4.0, 0.7
 
 #: Added to variances, so that noise in flat places correlates with nothing.
-_NOISE = 4.0
+NOISE = 4.0
+DETAIL_NOISE = 1.0
 
-_BLOCKS = THUMBNAIL // BLOCK
+#: Takes the mean of every ``BLOCK`` pixels of a column.
+_MEANS = np.kron(np.eye(THUMBNAIL // BLOCK), np.full((1, BLOCK), 1 / BLOCK)).astype(np.float32)
 
 #: Where the pixels' centres are, with ``SLACK`` more of them on every side, as a share of a side.
 _CENTRES = (np.arange(-SLACK, THUMBNAIL + SLACK, dtype=np.float32) + 0.5) / THUMBNAIL
@@ -42,10 +45,15 @@ _SHRINKS = tuple(_shrink(side) for side in (THUMBNAIL * 5 // 7, THUMBNAIL // 2))
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """``blocks`` could be compared; ``correlation`` is their mean correlation, in −1..1 (0 if there are none)."""
+    """``blocks`` could be compared; ``correlation`` is their mean correlation, in −1..1 (0 if there are none).
+
+    ``detail`` is the correlation of what is left when each block loses the means of its rows and of its columns. Lines
+    of text, edges of frames and gradients are much the same everywhere; they correlate, and leave no detail.
+    """
 
     blocks: int
     correlation: float
+    detail: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,16 +84,17 @@ def agreement(query: Pyramid, picture: _Image, stretch: float, transform: Transf
     moved, shown = _moved(query, stretch, transform)
     inside = _per_block(shown[SLACK:-SLACK, SLACK:-SLACK].astype(np.float32)) >= _LEAST_SHARE
     mean, variance = _moments(picture)
-    compared = inside & (variance > _LEAST_DEVIATION**2)
+    compared = inside & (variance > LEAST_DEVIATION**2)
     blocks = int(np.count_nonzero(compared))
     if not blocks:
-        return Agreement(0, 0.0)
-    shifted = sliding_window_view(moved, (THUMBNAIL, THUMBNAIL)).reshape(-1, THUMBNAIL, THUMBNAIL)
+        return Agreement(0, 0.0, 0.0)
+    shifted: _Image = sliding_window_view(moved, (THUMBNAIL, THUMBNAIL)).reshape(-1, THUMBNAIL, THUMBNAIL)
     means, variances = _moments(shifted)
     covariances = _per_block(shifted * picture) - means * mean
-    correlations = covariances / np.sqrt((variances + _NOISE) * (variance + _NOISE))
-    together = np.max(np.sum(correlations * compared, axis=(1, 2)))
-    return Agreement(blocks, float(together) / blocks)
+    correlations = covariances / np.sqrt((variances + NOISE) * (variance + NOISE))
+    together = np.sum(correlations * compared, axis=(1, 2))
+    best = int(np.argmax(together))
+    return Agreement(blocks, float(together[best]) / blocks, detail_of(shifted[best], picture, compared))
 
 
 def _moved(query: Pyramid, stretch: float, transform: Transform) -> tuple[_Image, NDArray[np.bool_]]:
@@ -105,6 +114,22 @@ def _moved(query: Pyramid, stretch: float, transform: Transform) -> tuple[_Image
     return moved, shown
 
 
+def detail_of(one: _Image, other: _Image, compared: NDArray[np.bool_]) -> float:
+    """The correlation of two pictures' details over all blocks that are compared."""
+    ours, theirs = _details(one), _details(other)
+    products = (_per_block(pixels)[compared].mean() for pixels in (ours * theirs, ours * ours, theirs * theirs))
+    covariance, variance, another = map(float, products)
+    return covariance / math.sqrt((variance + DETAIL_NOISE) * (another + DETAIL_NOISE))
+
+
+def _details(pixels: _Image) -> _Image:
+    """Each block without the means of its rows and of its columns."""
+    blocks = pixels.reshape(len(_MEANS), BLOCK, len(_MEANS), BLOCK)
+    blocks = blocks - blocks.mean(axis=1, keepdims=True)
+    blocks -= blocks.mean(axis=3, keepdims=True)
+    return blocks.reshape(pixels.shape)
+
+
 def _moments(pixels: _Image) -> tuple[_Image, _Image]:
     mean = _per_block(pixels)
     return mean, np.maximum(_per_block(pixels * pixels) - mean * mean, 0)
@@ -112,6 +137,5 @@ def _moments(pixels: _Image) -> tuple[_Image, _Image]:
 
 def _per_block(pixels: _Image) -> _Image:
     """The mean of each block: shape (…, THUMBNAIL, THUMBNAIL) to (…, blocks, blocks)."""
-    rows = pixels.reshape(*pixels.shape[:-2], _BLOCKS, BLOCK, THUMBNAIL).sum(axis=-2)
-    sums: _Image = rows.reshape(*rows.shape[:-1], _BLOCKS, BLOCK).sum(axis=-1)
-    return sums / np.float32(BLOCK * BLOCK)
+    means = _MEANS @ pixels @ _MEANS.T
+    return np.asarray(means, np.float32)

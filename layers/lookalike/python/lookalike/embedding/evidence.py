@@ -7,57 +7,80 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields
 from typing import Any
 
+#: Correlations count as no higher, so that their z is finite.
+_MOST_CORRELATED = 0.999
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of a query and a picture.
+    """What is known of a query that is laid on a picture.
 
     ``cosine`` is their vectors'. Of ``matches`` pairs of cells that are each other's nearest, ``inliers`` lie on each
     other; of the thumbnails, ``blocks`` do, and ``correlation`` is their mean correlation.
     """
 
     cosine: float
-    matches: int
-    inliers: int
     blocks: int
     correlation: float
+    matches: int = 0
+    inliers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A logistic regression on evidence.
+
+    Correlations enter as Fisher's z times the root of the number of blocks ("On the 'probable error' of a coefficient
+    of correlation deduced from a small sample", 1921): a correlation counts the more, the more blocks it comes from.
+    """
+
+    cosine: float
+    correlation: float
+    matches: float
+    inliers: float
+    offset: float
+
+    def probability(self, evidence: Evidence) -> float:
+        """How likely it is that both show the same."""
+        correlation = min(max(evidence.correlation, -_MOST_CORRELATED), _MOST_CORRELATED)
+        logit = (
+            self.cosine * evidence.cosine
+            + self.correlation * math.atanh(correlation) * math.sqrt(evidence.blocks)
+            + self.matches * math.log1p(evidence.matches)
+            + self.inliers * math.log1p(evidence.inliers)
+            - self.offset
+        )
+        return 1 / (1 + math.exp(-logit))
 
 
 @dataclass(frozen=True, slots=True)
 class ProofCalibration:
-    """A logistic regression on evidence, and the probability from which on it counts as proof."""
+    """How evidence is read: of the whole query covering a whole picture, and of a part found by its cells.
 
-    cosine: float
-    matches: float
-    inliers: float
-    correlation: float
-    blocks: float
-    offset: float
+    A probability of ``least`` counts as proof.
+    """
+
+    whole: Weights
+    part: Weights
     least: float
 
     @staticmethod
     def of(values: Mapping[str, Any]) -> ProofCalibration:
         """From a model's card. Raises KeyError, TypeError or ValueError if something is missing or no number."""
-        calibration = ProofCalibration(**{field.name: float(values[field.name]) for field in fields(ProofCalibration)})
-        if not (0 < calibration.least < 1 and all(map(math.isfinite, astuple(calibration)))):
-            raise ValueError("a calibration of proofs that proves everything or nothing")
+        calibration = ProofCalibration(_weights(values["whole"]), _weights(values["part"]), float(values["least"]))
+        if not 0 < calibration.least < 1:
+            raise ValueError("a calibration that proves everything or nothing")
         return calibration
 
-    def logit(self, evidence: Evidence) -> float:
-        """The logarithm of the odds that both show the same."""
-        return (
-            self.cosine * evidence.cosine
-            + self.matches * math.log1p(evidence.matches)
-            + self.inliers * math.log1p(evidence.inliers)
-            + self.correlation * evidence.correlation
-            + self.blocks * evidence.correlation * math.sqrt(evidence.blocks)
-            - self.offset
-        )
 
-    def probability(self, evidence: Evidence) -> float:
-        """How likely it is that both show the same."""
-        return 1 / (1 + math.exp(-self.logit(evidence)))
+def _weights(values: Mapping[str, Any]) -> Weights:
+    weights = Weights(**{field.name: float(values[field.name]) for field in fields(Weights)})
+    if not all(map(math.isfinite, astuple(weights))):
+        raise ValueError("a weight that is not finite")
+    return weights
 
+
+_NOTHING = Weights(cosine=0, correlation=0, matches=0, inliers=0, offset=0)
 
 #: Without local maps nothing is ever proved.
-NO_PROOF = ProofCalibration(cosine=0, matches=0, inliers=0, correlation=0, blocks=0, offset=0, least=1)
+NO_PROOF = ProofCalibration(_NOTHING, _NOTHING, least=1)

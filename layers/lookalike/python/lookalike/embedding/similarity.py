@@ -63,13 +63,13 @@ def align(here: Points, there: Points, counts: NDArray[np.intp], near: float, ap
     second = (_SECOND * np.maximum(counts[:, None] - 1, 0)).astype(np.intp)
     second += second >= first
     second = np.minimum(second, counts[:, None] - 1)
-    z1, z2, w1, w2 = (np.take_along_axis(of, at, 1) for of in (here, there) for at in (first, second))
+    rows = np.arange(len(here))
+    z1, z2, w1, w2 = (of[rows[:, None], at] for of in (here, there) for at in (first, second))
     guesses = [_guess(z1, z2, w1, w2, apart), _guess(z1.conj(), z2.conj(), w1, w2, apart)]
     fits = np.concatenate(
         [_fitting(scale, shift, mirrored, here, there, near) for mirrored, (scale, shift) in enumerate(guesses)], axis=1
     )
     best = fits.argmax(axis=1)
-    rows = range(len(here))
     scale, shift = (np.concatenate([guess[i] for guess in guesses], axis=1)[rows, best] for i in (0, 1))
     mirrored = best >= GUESSES
     scale, shift = _refine(scale, shift, np.where(mirrored[:, None], here.conj(), here), there, near)
@@ -89,7 +89,9 @@ def _guess(z1: Points, z2: Points, w1: Points, w2: Points, apart: float) -> tupl
     return np.where(possible, scale, 0), np.where(possible, w1 - scale * z1, np.complex64(-_NOWHERE))
 
 
-def _fitting(scale: Points, shift: Points, mirrored: int, here: Points, there: Points, near: float) -> NDArray[np.intp]:
+def _fitting(
+    scale: Points, shift: Points, mirrored: int, here: Points, there: Points, near: float
+) -> NDArray[np.float32]:
     """How many points each transform (rows, guesses) fits. Distances come from two matrix products a row."""
     y = -here.imag if mirrored else here.imag
     points = np.stack([here.real, y, np.ones_like(y), there.real, there.imag], axis=1)
@@ -99,8 +101,9 @@ def _fitting(scale: Points, shift: Points, mirrored: int, here: Points, there: P
     along *= along
     across *= across
     along += across
-    fitting: NDArray[np.intp] = np.count_nonzero(along <= near * near, axis=2)
-    return fitting
+    # A product with ones counts faster than counting does.
+    fits: NDArray[np.float32] = (along <= near * near).astype(np.float32) @ np.ones(along.shape[2], np.float32)
+    return fits
 
 
 def _refine(scale: Points, shift: Points, here: Points, there: Points, near: float) -> tuple[Points, Points]:

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.embedding.agreement import Pyramid, agreement
+from lookalike.embedding.agreement import Agreement, Pyramid, agreement
+from lookalike.embedding.congruence import Affine, Congruence, Orientations
 from lookalike.embedding.evidence import Evidence, ProofCalibration
 from lookalike.embedding.localmap import DEPTH, SIDE, THUMBNAIL, LocalMap, unpack
 from lookalike.embedding.similarity import Points, Transform, align, pad
-from lookalike.model import Box, Proof
+from lookalike.model import WHOLE, Box, Proof
 
 #: What a cell's 32 numbers are multiplied by before they are rounded: the model's card calls it the map's scale.
 MAP_SCALE = 127.0
@@ -34,7 +35,19 @@ _FLAT = 3.0
 _NEAR, _APART = 1 / SIDE, 1.5 / SIDE
 
 #: Fewer cells on each other are not looked at any closer; and they must spread over so many cells in each direction.
-LEAST_INLIERS, _LEAST_SPREAD = 8, 0.7
+LEAST_INLIERS, _LEAST_SPREAD = 10, 0.7
+
+#: Fewer blocks of the thumbnails that can be compared prove nothing: on a blank page one small thing is like another.
+LEAST_BLOCKS = 8
+
+#: Details that correlate less prove nothing: pages of different text reach 0.21, one in a hundred copies is below 0.35.
+LEAST_DETAIL = 0.3
+
+#: Whole pictures that correlate less prove nothing; copies reach 0.87 and more.
+LEAST_CONGRUENCE = 0.85
+
+#: A whole picture on a whole picture that is so likely to be the same needs no further look.
+_SURE = 0.99
 
 #: Of a query's views, so many with the most cells on a picture's are looked at closer.
 _CLOSER = 2
@@ -56,53 +69,74 @@ class LocalMapVerifier:
     def compare(self, views: Sequence[tuple[Box, bytes]]) -> LocalMapComparison:
         """Get ready to compare the query whose ``views`` these are: what part of it each shows, and its local map.
 
-        Views whose bytes are no local map, and flat ones, are left out.
+        Views whose bytes are no local map are left out.
         """
         unpacked = ((box, unpack(data)) for box, data in views)
         ready = [_View.of(box, local_map) for box, local_map in unpacked if local_map is not None]
-        return LocalMapComparison([view for view in ready if len(view.places) >= LEAST_INLIERS], self._calibration)
+        return LocalMapComparison(ready, self._calibration)
 
 
 class LocalMapComparison:
     """:class:`lookalike.ports.Comparison` by local maps."""
 
     def __init__(self, views: Sequence[_View], calibration: ProofCalibration) -> None:
-        self._views = views
+        self._views = [view for view in views if len(view.places) >= LEAST_INLIERS]
+        self._wholes = [view.orientations() for view in views if view.box == WHOLE]
         self._calibration = calibration
-        if views:
-            self._cells = np.concatenate([view.cells for view in views])
-            self._begins = np.cumsum([0, *(len(view.cells) for view in views)])
+        if self._views:
+            self._cells = np.concatenate([view.cells for view in self._views])
+            self._begins = np.cumsum([0, *(len(view.cells) for view in self._views)])
 
     def prove(self, pictures: Sequence[tuple[float, bytes]]) -> list[Proof | None]:
         """For each picture's cosine and local map the proof that it shows the same as the query, or None."""
         return [self._prove(cosine, unpack(data)) for cosine, data in pictures]
 
     def _prove(self, cosine: float, picture: LocalMap | None) -> Proof | None:
-        overlay = None if picture is None else self.overlay(picture)
-        if overlay is None or picture is None:
+        if picture is None:
             return None
-        probability = self._calibration.probability(overlay.evidence(cosine))
-        if probability < self._calibration.least:
+        found = self.whole(cosine, picture)
+        if found is None or found.probability < _SURE:
+            part = self.part(cosine, picture)
+            if found is None or (part is not None and part.probability > found.probability):
+                found = part
+        return found if found is not None and found.probability >= self._calibration.least else None
+
+    def whole(self, cosine: float, picture: LocalMap) -> Proof | None:
+        """The whole query laid on the whole picture, if there is enough to be seen there."""
+        thumbnail = picture.thumbnail.astype(np.float32)
+        found = max((whole.on(thumbnail) for whole in self._wholes), key=_correlation, default=None)
+        if found is None:
             return None
+        seen = found.agreement
+        if not _enough(seen) or seen.correlation < LEAST_CONGRUENCE:
+            return None
+        probability = self._calibration.whole.probability(Evidence(cosine, seen.blocks, seen.correlation))
+        return Proof(probability, 0, seen.correlation, found.transform, WHOLE)
+
+    def part(self, cosine: float, picture: LocalMap) -> Proof | None:
+        """The best way to lay a view of the query on the picture, if any is worth a closer look."""
+        overlays = sorted(self._overlays(picture), key=lambda one: -len(one.cells))[:_CLOSER]
+        thumbnail = picture.thumbnail.astype(np.float32)
+        proofs = [self._closer(cosine, overlay, thumbnail, picture.stretch) for overlay in overlays]
+        return max((one for one in proofs if one is not None), key=lambda one: one.probability, default=None)
+
+    def _closer(self, cosine: float, overlay: Overlay, thumbnail: NDArray[np.float32], stretch: float) -> Proof | None:
+        seen = agreement(overlay.view.pyramid, thumbnail, stretch, overlay.transform)
+        if not _enough(seen):
+            return None
+        evidence = Evidence(cosine, seen.blocks, seen.correlation, overlay.matches, len(overlay.cells))
         return Proof(
-            probability=probability,
+            probability=self._calibration.part.probability(evidence),
             inliers=len(overlay.cells),
-            agreement=overlay.correlation,
-            transform=overlay.view.affine(overlay.transform, picture.stretch),
+            agreement=seen.correlation,
+            transform=overlay.view.affine(overlay.transform, stretch),
             region=_region(overlay.cells),
         )
 
-    def overlay(self, picture: LocalMap) -> Overlay | None:
-        """The best way to lay the query on the picture, if any is worth a closer look."""
-        if not self._views:
-            return None
-        overlays = sorted(self._overlays(picture), key=lambda one: -len(one.cells))[:_CLOSER]
-        thumbnail = picture.thumbnail.astype(np.float32)
-        looked_at = [overlay.look(thumbnail, picture.stretch) for overlay in overlays]
-        return max(looked_at, key=lambda one: self._calibration.logit(one.evidence(0)), default=None)
-
     def _overlays(self, picture: LocalMap) -> list[Overlay]:
         """Per view the transform that lays most of its cells on the picture's, if they are enough."""
+        if not self._views:
+            return []
         near = [(view, *found) for view, found in zip(self._views, self._neighbours(picture), strict=True)]
         near = [(view, cells, others) for view, cells, others in near if len(cells) >= LEAST_INLIERS]
         if not near:
@@ -126,7 +160,7 @@ class LocalMapComparison:
         """Per view its cells, and the picture's, that are each other's nearest."""
         cosines = self._cells @ _unit_cells(picture).T
         nearest = cosines.argmax(axis=1)
-        best = np.take_along_axis(cosines, nearest[:, None], axis=1)[:, 0]
+        best = cosines[np.arange(len(cosines)), nearest]
         found = []
         for begin, end in zip(self._begins[:-1], self._begins[1:], strict=True):
             mine, other = best[begin:end], nearest[begin:end]
@@ -144,17 +178,6 @@ class Overlay:
     transform: Transform
     cells: NDArray[np.intp]
     matches: int
-    blocks: int = 0
-    correlation: float = 0.0
-
-    def evidence(self, cosine: float) -> Evidence:
-        """What speaks for it, beside the cosine of the vectors."""
-        return Evidence(cosine, self.matches, len(self.cells), self.blocks, self.correlation)
-
-    def look(self, thumbnail: NDArray[np.float32], stretch: float) -> Overlay:
-        """The same after a look at the thumbnails."""
-        seen = agreement(self.view.pyramid, thumbnail, stretch, self.transform)
-        return replace(self, blocks=seen.blocks, correlation=seen.correlation)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,6 +188,7 @@ class _View:
     stretch: float
     cells: NDArray[np.float32]
     places: Points
+    thumbnail: NDArray[np.uint8]
     pyramid: Pyramid
 
     @staticmethod
@@ -175,9 +199,14 @@ class _View:
         textured = np.flatnonzero(greys.std(axis=(1, 3)).ravel() > _FLAT)
         stretch = local_map.stretch
         pyramid = Pyramid.of(local_map.thumbnail, stretch)
-        return _View(box, stretch, _unit_cells(local_map)[textured], _places(stretch)[textured], pyramid)
+        cells, places = _unit_cells(local_map)[textured], _places(stretch)[textured]
+        return _View(box, stretch, cells, places, local_map.thumbnail, pyramid)
 
-    def affine(self, transform: Transform, stretch: float) -> tuple[float, float, float, float, float, float]:
+    def orientations(self) -> Orientations:
+        """Its thumbnail in all eight orientations."""
+        return Orientations(self.thumbnail)
+
+    def affine(self, transform: Transform, stretch: float) -> Affine:
         """The transform from fractions of the whole query to fractions of a picture."""
         corners = np.array([0, 1, 1j])
         x = (corners.real - self.box.left) / (self.box.right - self.box.left)
@@ -185,6 +214,14 @@ class _View:
         moved = transform.of((x * self.stretch + 1j * y / self.stretch).astype(np.complex64))
         (c, a, b), (f, d, e) = (moved.real / stretch).tolist(), (moved.imag * stretch).tolist()
         return a - c, b - c, c, d - f, e - f, f
+
+
+def _enough(seen: Agreement) -> bool:
+    return seen.blocks >= LEAST_BLOCKS and seen.detail >= LEAST_DETAIL
+
+
+def _correlation(found: Congruence) -> float:
+    return found.agreement.correlation
 
 
 def _unit_cells(local_map: LocalMap) -> NDArray[np.float32]:

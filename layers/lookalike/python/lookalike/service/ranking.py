@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 import numpy as np
 
@@ -16,10 +15,8 @@ WINDOW = 1000
 #: The best score a picture can have that is not the identical one: the float32 just below 1.
 _BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 
-#: Where in the list the pictures found for a reason stand.
-_ORDER = {Reason.EXACT: 0, Reason.PROVED: 1, Reason.VECTOR: 2}
-
-NO_PROOFS: Mapping[Key, Proof] = MappingProxyType({})
+#: What is proved scores more than this: of a hundred pictures proved, 99 show the same.
+PROVED = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +32,30 @@ def rank(
     digest: str,
     score: Callable[[float], float],
     threshold: float,
-    proofs: Mapping[Key, Proof] = NO_PROOFS,
+    proofs: Mapping[Key, Proof] | None = None,
 ) -> list[Match]:
-    """The identical picture first, with score 1, then those proved, by probability, which is their score, then all
-    others of at least ``threshold``, by cosine.
+    """The identical picture first, with score 1; then all others of at least ``threshold``, by cosine, or, given
+    proofs, those that are proved, by probability.
+
+    No cosine is proof: blank corners of pictures, or pages of different text, are as alike as copies.
 
     Every score is at least one float32 step below the one before it, because clients key maps by score, some
     of them in float32; ties stand by library and picture id. ``score`` maps a cosine to (0, 1).
     """
-    found = (_found(candidate, digest, score, proofs.get(candidate.key)) for candidate in candidates)
-    wanted = [match for match in found if match.reason is not Reason.VECTOR or match.candidate.cosine >= threshold]
+
+    def found(candidate: Candidate) -> Match | None:
+        if candidate.digest == digest:
+            return Match(candidate, 1.0, Reason.EXACT)
+        if proofs is None:
+            near = candidate.cosine >= threshold
+            return Match(candidate, score(candidate.cosine), Reason.VECTOR) if near else None
+        proof = proofs.get(candidate.key)
+        return None if proof is None else _proved(candidate, proof)
+
+    ranked = sorted((match for match in map(found, candidates) if match is not None), key=_place)
     matches: list[Match] = []
     last = np.float32(np.inf)
-    for match in sorted(wanted, key=_place)[:WINDOW]:
+    for match in ranked[:WINDOW]:
         last = min(np.float32(match.score), np.nextafter(last, np.float32(0)))
         if match.reason is not Reason.EXACT:
             last = min(last, _BELOW_ONE)
@@ -55,19 +63,15 @@ def rank(
     return matches
 
 
-def _found(candidate: Candidate, digest: str, score: Callable[[float], float], proof: Proof | None) -> Match:
-    if candidate.digest == digest:
-        return Match(candidate, 1.0, Reason.EXACT)
-    if proof is not None:
-        return Match(candidate, proof.probability, Reason.PROVED, proof)
-    return Match(candidate, score(candidate.cosine), Reason.VECTOR)
+def _proved(candidate: Candidate, proof: Proof) -> Match:
+    return Match(candidate, PROVED + (1 - PROVED) * proof.probability, Reason.PROVED, proof)
 
 
-def _place(match: Match) -> tuple[int, float, float, str, str]:
+def _place(match: Match) -> tuple[bool, float, float, str, str]:
     """What the list is sorted by."""
     candidate, proof = match.candidate, match.proof
     sure = 0.0 if proof is None else proof.probability
-    return _ORDER[match.reason], -sure, -candidate.cosine, candidate.key.library, candidate.key.id
+    return match.reason is not Reason.EXACT, -sure, -candidate.cosine, candidate.key.library, candidate.key.id
 
 
 def page(ranked: Sequence[Match], start: int, count: int) -> Page:

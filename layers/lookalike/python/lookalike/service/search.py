@@ -12,7 +12,7 @@ from lookalike.model import Candidate, Embedding, Key, Kind, Library, Proof, Que
 from lookalike.picture.decode import Decoded
 from lookalike.ports import Ports
 from lookalike.service.proof import prove
-from lookalike.service.ranking import NO_PROOFS, WINDOW, Page, page, rank
+from lookalike.service.ranking import WINDOW, Page, page, rank
 from lookalike.service.source import Source, load
 
 #: How deep the index is asked. Few depths, so that neighbouring pages are cut from the very same list; and never so
@@ -76,10 +76,11 @@ def _near(ports: Ports, command: Search, library: Library, embeddings: Sequence[
 
 def _proofs(
     ports: Ports, library: Library, embeddings: Sequence[Embedding], candidates: Sequence[Candidate]
-) -> Mapping[Key, Proof]:
-    if library.kind is not Kind.SAME:
-        return NO_PROOFS
+) -> Mapping[Key, Proof] | None:
+    """None if there could be none: the kind is another, or the model makes no local maps."""
     maps = [embedding.local_map for embedding in embeddings]
+    if library.kind is not Kind.SAME or not all(maps):
+        return None
     comparison = ports.verifier.compare(list(zip(boxes(library.kind), maps, strict=True)))
     return prove(comparison, ports.maps, candidates)
 

@@ -1,0 +1,73 @@
+"""Whether two whole pictures look the same, upright, turned by quarters, or mirrored.
+
+The commonest copies (saved again, scaled, recoloured, turned, mirrored) cover their originals exactly. One matrix
+product sees that, where cells of a turned picture no longer look alike to the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.embedding.agreement import BLOCK, LEAST_DEVIATION, NOISE, Agreement, detail_of
+from lookalike.embedding.localmap import THUMBNAIL
+
+_BLOCKS = THUMBNAIL // BLOCK
+
+Affine = tuple[float, float, float, float, float, float]
+"""(a, b, c, d, e, f): (x, y), as fractions of width and height, is moved to (a·x + b·y + c, d·x + e·y + f)."""
+
+_Thumbnail = NDArray[np.uint8]
+
+#: The eight ways to lay a square on a square: what they make of an image, and where they move its points.
+_ORIENTATIONS: tuple[tuple[Callable[[_Thumbnail], _Thumbnail], Affine], ...] = (
+    (lambda image: image, (1, 0, 0, 0, 1, 0)),
+    (lambda image: image[:, ::-1], (-1, 0, 1, 0, 1, 0)),
+    (lambda image: image[::-1], (1, 0, 0, 0, -1, 1)),
+    (lambda image: image[::-1, ::-1], (-1, 0, 1, 0, -1, 1)),
+    (lambda image: image.T, (0, 1, 0, 1, 0, 0)),
+    (lambda image: image.T[:, ::-1], (0, -1, 1, 1, 0, 0)),
+    (lambda image: image.T[::-1], (0, 1, 0, -1, 0, 1)),
+    (lambda image: image.T[::-1, ::-1], (0, -1, 1, -1, 0, 1)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Congruence:
+    """How well a whole picture covers another, laid on it by ``transform``."""
+
+    agreement: Agreement
+    transform: Affine
+
+
+class Orientations:
+    """A picture's thumbnail in all eight orientations, ready to be compared."""
+
+    def __init__(self, thumbnail: _Thumbnail) -> None:
+        turned = np.stack([turn(thumbnail) for turn, _ in _ORIENTATIONS]).astype(np.float32)
+        self._correlated = np.stack([_correlated_blocks(pixels)[0].ravel() for pixels in turned])
+        self._turned = turned
+
+    def on(self, thumbnail: NDArray[np.float32]) -> Congruence:
+        """The orientation that covers the other thumbnail best. Only blocks that are not flat there are compared."""
+        blocks, compared = _correlated_blocks(thumbnail)
+        count = int(np.count_nonzero(compared))
+        if not count:
+            return Congruence(Agreement(0, 0.0, 0.0), _ORIENTATIONS[0][1])
+        correlations = self._correlated @ (blocks * compared[:, None]).ravel()
+        best = int(np.argmax(correlations))
+        seen = detail_of(self._turned[best], thumbnail, compared.reshape(_BLOCKS, _BLOCKS))
+        return Congruence(Agreement(count, float(correlations[best]) / count, seen), _ORIENTATIONS[best][1])
+
+
+def _correlated_blocks(thumbnail: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Blocks as rows whose products are correlations, shape (blocks, pixels), and which of them are not flat."""
+    blocks = thumbnail.reshape(_BLOCKS, BLOCK, _BLOCKS, BLOCK).swapaxes(1, 2)
+    rows = blocks.reshape(_BLOCKS * _BLOCKS, BLOCK * BLOCK)
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    variances = np.mean(rows * rows, axis=1)
+    unit = rows / np.sqrt((variances + NOISE) * rows.shape[1])[:, None]
+    return np.asarray(unit, np.float32), variances > LEAST_DEVIATION**2

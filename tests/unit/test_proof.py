@@ -1,0 +1,62 @@
+"""Candidates are proved batch by batch, as long as a batch proves one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lookalike.model import WHOLE, Candidate, Key, Proof
+from lookalike.service.proof import BATCH, MOST, prove
+from tests.fakes import MemoryMaps
+
+PROOF = Proof(0.99, 30, 0.9, (1, 0, 0, 0, 1, 0), WHOLE)
+
+
+def candidate(number: int) -> Candidate:
+    key = Key("lib", f"{number:04}")
+    return Candidate(key, 1, 1, f"{number:064x}", f"lib/{number:04}/1-x", cosine=1 - number / 1000)
+
+
+class CountingMaps(MemoryMaps):
+    """Says what was asked for."""
+
+    def __init__(self, present: Sequence[int]) -> None:
+        super().__init__()
+        self.asked: list[list[str]] = []
+        for number in present:
+            self.put_map(candidate(number).object_key, str(number).encode())
+
+    def maps(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        self.asked.append(list(keys))
+        return super().maps(keys)
+
+
+class Knowing:
+    """Proves the pictures of these numbers."""
+
+    def __init__(self, same: set[int]) -> None:
+        self.same = same
+
+    def prove(self, pictures: Sequence[tuple[float, bytes]]) -> Sequence[Proof | None]:
+        assert all(cosine == 1 - int(data) / 1000 for cosine, data in pictures)
+        return [PROOF if int(data) in self.same else None for _, data in pictures]
+
+
+@given(count=st.integers(0, 260), same=st.sets(st.integers(0, 260)), missing=st.sets(st.integers(0, 260)))
+def test_as_many_batches_are_looked_at_as_prove_one_and_one_more(count: int, same: set[int], missing: set[int]) -> None:
+    maps = CountingMaps([number for number in range(count) if number not in missing])
+    proofs = prove(Knowing(same), maps, [candidate(number) for number in range(count)])
+
+    expected: set[int] = set()
+    batches = 0
+    for begin in range(0, min(count, MOST), BATCH):
+        batches += 1
+        proved = {number for number in range(begin, min(begin + BATCH, count)) if number in same - missing}
+        expected |= proved
+        if not proved:
+            break
+    assert set(proofs) == {candidate(number).key for number in expected}
+    assert len(maps.asked) == batches
+    assert all(0 < len(keys) <= BATCH for keys in maps.asked)

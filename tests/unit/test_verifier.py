@@ -1,0 +1,187 @@
+"""Local maps of one made-up scene, seen in many ways, prove each other; other scenes, and flat ones, prove nothing."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from lookalike.embedding.evidence import NO_PROOF, ProofCalibration, Weights
+from lookalike.embedding.localmap import CELLS, DEPTH, SIDE, THUMBNAIL, LocalMap
+from lookalike.embedding.verifier import LocalMapVerifier
+from lookalike.model import WHOLE, Box, Proof
+
+CALIBRATION = ProofCalibration(
+    whole=Weights(cosine=7.5, correlation=1.3, matches=0, inliers=0, offset=8.5),
+    part=Weights(cosine=8.1, correlation=2.0, matches=-3.5, inliers=1.7, offset=3.4),
+    least=0.8,
+)
+VERIFIER = LocalMapVerifier(CALIBRATION)
+COSINE = 0.6
+
+Affine = tuple[float, float, float, float, float, float]
+IDENTITY: Affine = (1, 0, 0, 0, 1, 0)
+
+
+class Scene:
+    """A plane without end: what the network sees, and grey, at every point."""
+
+    def __init__(self, seed: int) -> None:
+        chance = np.random.default_rng(seed)
+        self.waves = chance.normal(0, 14, (2, DEPTH))
+        self.phases = chance.uniform(0, 2 * np.pi, DEPTH)
+        self.greys = chance.normal(0, 40, (2, 60))
+        self.grey_phases = chance.uniform(0, 2 * np.pi, 60)
+
+    def seen(self, affine: Affine, width: int = 400, height: int = 400) -> LocalMap:
+        """The picture whose point (x, y), as fractions of its sides, is where ``affine`` puts it in the scene."""
+        cells = np.cos(self._at(SIDE, affine) @ self.waves + self.phases)
+        cells /= np.linalg.norm(cells, axis=2, keepdims=True)
+        grey = np.cos(self._at(THUMBNAIL, affine) @ self.greys + self.grey_phases).sum(axis=2)
+        return LocalMap(
+            width, height, np.rint(cells * 127).astype(np.int8), (128 + 12 * grey).clip(0, 255).astype(np.uint8)
+        )
+
+    @staticmethod
+    def _at(side: int, affine: Affine) -> NDArray[np.float64]:
+        a, b, c, d, e, f = affine
+        y, x = (np.mgrid[:side, :side] + 0.5) / side
+        return np.stack([a * x + b * y + c, d * x + e * y + f], axis=2)
+
+
+def proved(query: LocalMap, picture: LocalMap, box: Box = WHOLE) -> Proof | None:
+    return VERIFIER.compare([(box, query.pack())]).prove([(COSINE, picture.pack())])[0]
+
+
+def turned(degrees: float) -> Affine:
+    """About the middle."""
+    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return c, -s, (1 - c + s) / 2, s, c, (1 - s - c) / 2
+
+
+WAYS: dict[str, Affine] = {
+    "identical": IDENTITY,
+    "crop": (0.7, 0, 0.2, 0, 0.7, 0.1),
+    "half of each side": (0.5, 0, 0.25, 0, 0.5, 0.25),
+    "surrounded": (1.6, 0, -0.3, 0, 1.6, -0.2),
+    "shifted": (1, 0, 0.3, 0, 1, -0.2),
+    "mirrored": (-1, 0, 1, 0, 1, 0),
+    "mirrored crop": (-0.8, 0, 0.9, 0, 0.8, 0.1),
+    "upside down": (1, 0, 0, 0, -1, 1),
+    "turned by 10 degrees": turned(10),
+    "turned by 25 degrees": turned(25),
+    "turned by 90 degrees": turned(90),
+    "turned by 180 degrees": turned(180),
+    "transposed": (0, 1, 0, 1, 0, 0),
+    "transversed": (0, -1, 1, -1, 0, 1),
+    "turned by 270 degrees": turned(270),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_transform_is_recovered(way: str) -> None:
+    scene = Scene(1)
+    proof = proved(scene.seen(WAYS[way]), scene.seen(IDENTITY))
+    assert proof is not None
+    assert proof.probability >= CALIBRATION.least
+    assert proof.agreement > 0.6
+    assert proof.transform == pytest.approx(WAYS[way], abs=0.07)
+
+
+@pytest.mark.parametrize("sides", [(600, 400), (400, 600), (300, 150)])
+def test_proportions_are_kept_in_mind(sides: tuple[int, int]) -> None:
+    """A square cut out of a picture that is not square: squashed, the two differ by more than a similarity."""
+    width, height = sides
+    side = 0.8 * min(sides)
+    part: Affine = (side / width, 0, 0.1, 0, side / height, 0.1)
+    scene = Scene(2)
+    proof = proved(scene.seen(part, 240, 240), scene.seen(IDENTITY, width, height))
+    assert proof is not None
+    assert proof.transform == pytest.approx(part, abs=0.05)
+
+
+def test_the_region_is_the_part_that_was_found() -> None:
+    scene = Scene(3)
+    proof = proved(scene.seen((0.5, 0, 0.5, 0, 0.5, 0.5)), scene.seen(IDENTITY))
+    assert proof is not None
+    region = proof.region
+    assert (region.left, region.top, region.right, region.bottom) == pytest.approx((0.5, 0.5, 1, 1), abs=0.11)
+
+
+def test_a_view_stands_for_the_part_of_the_query_that_it_shows() -> None:
+    scene = Scene(4)
+    corner = scene.seen((0.6, 0, 0.4, 0, 0.6, 0.4))
+    proof = proved(corner, scene.seen(IDENTITY), Box(0.4, 0.4, 1, 1))
+    assert proof is not None
+    assert proof.transform == pytest.approx(IDENTITY, abs=0.05)
+
+
+@settings(max_examples=40)
+@given(st.integers(10, 10_000), st.integers(10, 10_000))
+def test_scenes_that_differ_prove_nothing(one: int, another: int) -> None:
+    proof = proved(Scene(one).seen(IDENTITY), Scene(another).seen(IDENTITY))
+    assert (proof is not None) == (one == another)
+
+
+def plain(cell: int, grey: NDArray[np.uint8]) -> LocalMap:
+    return LocalMap(400, 400, np.full(CELLS, cell, np.int8), grey)
+
+
+def greys(of: str) -> NDArray[np.uint8]:
+    y, x = np.mgrid[:THUMBNAIL, :THUMBNAIL]
+    ramps = {"flat": 0 * x + 90, "lines": 255 * (y // 3 % 2), "bars": 255 * (x // 3 % 2), "gradient": 4 * x}
+    ramps["dot"] = np.where((abs(x - 28) < 3) & (abs(y - 28) < 3), 0, 255)
+    return np.asarray(ramps[of], np.uint8)
+
+
+@pytest.mark.parametrize("of", ["flat", "lines", "bars", "gradient", "dot"])
+def test_where_there_is_little_to_be_seen_not_even_the_same_is_proved(of: str) -> None:
+    picture = plain(20, greys(of))
+    assert proved(picture, picture) is None
+    scene = Scene(5).seen(IDENTITY)
+    bare = LocalMap(400, 400, scene.cells, greys(of))
+    assert proved(bare, bare) is None
+    assert proved(scene, bare) is None
+    assert proved(bare, scene) is None
+
+
+def test_like_cells_alone_prove_nothing_if_the_pictures_differ_there() -> None:
+    scene, other = Scene(6).seen(IDENTITY), Scene(7).seen(IDENTITY)
+    disguised = LocalMap(400, 400, scene.cells, other.thumbnail)
+    assert proved(scene, disguised) is None
+
+
+def test_a_strip_of_cells_is_not_enough() -> None:
+    scene, other = Scene(8).seen(IDENTITY), Scene(9).seen(IDENTITY)
+    cells, grey = other.cells.copy(), other.thumbnail.copy()
+    cells[6], grey[24:28] = scene.cells[6], scene.thumbnail[24:28]
+    assert proved(scene, LocalMap(400, 400, cells, grey)) is None
+
+
+def test_bytes_that_are_no_map_prove_nothing() -> None:
+    scene = Scene(1).seen(IDENTITY).pack()
+    strange = [b"", b"x", scene[:-1], scene + b"x"]
+    assert VERIFIER.compare([(WHOLE, scene)]).prove([(COSINE, data) for data in strange]) == [None] * 4
+    for views in ([], [(WHOLE, b"")], [(WHOLE, b"x"), (WHOLE, scene[1:])]):
+        assert VERIFIER.compare(views).prove([(COSINE, scene)]) == [None]
+    assert VERIFIER.compare([(WHOLE, scene)]).prove([]) == []
+
+
+def test_without_a_calibration_nothing_is_proved() -> None:
+    scene = Scene(1).seen(IDENTITY).pack()
+    assert LocalMapVerifier(NO_PROOF).compare([(WHOLE, scene)]).prove([(1.0, scene)]) == [None]
+
+
+def test_each_picture_is_judged_alone_and_the_same_every_time() -> None:
+    scene = Scene(1)
+    query = [(WHOLE, scene.seen(WAYS["crop"]).pack()), (Box(0, 0, 0.6, 0.6), scene.seen(WAYS["shifted"]).pack())]
+    maps = [Scene(seed).seen(affine).pack() for seed in (1, 2) for affine in WAYS.values()]
+    pictures = [(COSINE, data) for data in maps]
+    together = VERIFIER.compare(query).prove(pictures)
+    assert together == VERIFIER.compare(query).prove(pictures)
+    assert together == [VERIFIER.compare(query).prove([picture])[0] for picture in pictures]
+    assert sum(proof is not None for proof in together) >= 10

@@ -91,7 +91,8 @@ def show(application: Application, url: str, folder: Path) -> None:
     table.add_column("score", justify="right")
     table.add_column("cont_sign")
     for match in found.get("result", []):
-        table.add_row(match["brief"], f"{match['score']:.4f}", match["cont_sign"])
+        score = int(match["score"] * 10_000) / 10_000  # cut, not rounded: 1 is the identical picture's alone
+        table.add_row(match["brief"], f"{score:.4f}", match["cont_sign"])
     _console.print(table if table.row_count else "  Nothing was found.")
     _console.print("  Try it yourself:\n")
     line = (

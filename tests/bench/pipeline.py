@@ -213,8 +213,8 @@ def searches(report: Report, ports: Ports, caller: Caller, parts: Parts, picture
         search = each([caller.searching(kind, file) for file in pictures], run)
         took = median_ms_each({"search": search, "decode": each(pictures, parts.decode), **floor}, len(pictures))
         searching, proof = took.pop("search"), took.get("proof")
-        name += "" if proof is None else f", of which {proof:.0f} ms are proof"
-        report.add("One thread, handler", name, searching, "ms", floor=sum(took.values()), aim="≤ 1.3 ×")
+        what = name if proof is None else f"{name}, of which {proof:.0f} ms are proof"
+        report.add("One thread, handler", what, searching, "ms", floor=sum(took.values()), aim="≤ 1.3 ×")
 
 
 def pixels_of(pictures: Sequence[bytes]) -> list[Pixels]:

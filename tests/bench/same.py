@@ -167,13 +167,13 @@ def queries(ports: Ports, count: int) -> Searches:
     names = itertools.cycle(NAMES)
     kept: dict[int, list[bytes]] = {0: [], 1: []}
     tried = Counter[int]()
-    for column in kept:
-        while len(kept[column]) < count:
+    for column, files in kept.items():
+        while len(files) < count:
             name = next(names)
             file = changed(name, column, chance.choice([other for other in NAMES if other != name]), chance)
             tried[column] += 1
             if ask(ports, file) == ([brief(NAMES.index(name))] if column == 0 else []):
-                kept[column].append(file)
+                files.append(file)
     return Searches(kept[0], kept[1], proved=count / tried[0], mistaken=1 - count / tried[1])
 
 

@@ -55,12 +55,12 @@ class Stored:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Searches:
-    """Files to search for, by what there is to be found; and how many, of all that were tried, were not as expected."""
+    """Files to search for, by what there is to be found; and what share of all that were tried answered so."""
 
     there: Sequence[bytes]
     absent: Sequence[bytes]
     proved: float
-    mistaken: float
+    told_apart: float
 
 
 def measure(report: Report, *, quick: bool, full: bool) -> None:
@@ -174,7 +174,7 @@ def queries(ports: Ports, count: int) -> Searches:
             tried[column] += 1
             if ask(ports, file) == ([brief(NAMES.index(name))] if column == 0 else []):
                 files.append(file)
-    return Searches(kept[0], kept[1], proved=count / tried[0], mistaken=1 - count / tried[1])
+    return Searches(kept[0], kept[1], proved=count / tried[0], told_apart=count / tried[1])
 
 
 def changed(name: str, column: int, behind: str, chance: random.Random) -> bytes:
@@ -209,7 +209,7 @@ def searches(report: Report, ports: Ports, made: Searches, what: str) -> None:
         report.add(group, f"search, {name}", searching, "ms", floor=least, aim="≤ 120 ms, ≤ 1.3 ×")
         report.add(group, f"of it proof, {name}", proof, "ms")
     report.add(group, "changed copies that were proved at once", 100 * made.proved, "%")
-    report.add(group, "others that were taken for one", 100 * made.mistaken, "%")
+    report.add(group, "others that were told from all", 100 * made.told_apart, "%")
 
 
 def parts(report: Report, ports: Ports, made: Searches) -> None:

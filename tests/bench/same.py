@@ -178,8 +178,8 @@ def queries(ports: Ports, count: int) -> Searches:
 
 
 def changed(name: str, column: int, behind: str, chance: random.Random) -> bytes:
-    """A changed copy of an upper quarter, of 640 pixels on the longer side."""
-    copy = attacks.attack(quarter(name, column, 0), photographs.photograph(behind), chance)
+    """A changed copy of an upper quarter, of 640 pixels on the longer side. What may show behind it is not there."""
+    copy = attacks.attack(quarter(name, column, 0), quarter(behind, 1, 0), chance)
     scale = 640 / max(copy.size)
     return photographs.jpeg(copy.resize((max(15, round(copy.width * scale)), max(15, round(copy.height * scale)))))
 

@@ -362,7 +362,8 @@ def fit(
     np.savez(output / CODEBOOKS, allow_pickle=False, **codebooks)
     (output / "model.onnx").write_bytes(graph)
     (output / LEARNT).write_text("".join(f"{digest[:16]}\n" for digest in sorted(map(sha256, mixed))))
-    fitted = how_fitted(pictures, learn, rest) | {"pairs": len(known.pairs), "labelled": len(known.labels)}
+    told = {"pairs": len(known.pairs), "labelled": len(known.labels), "judged": len(known.judged)}
+    fitted = how_fitted(pictures, learn, rest) | told
     name = name or f"{size.name}-{hashlib.sha256(graph).hexdigest()[:8]}"
     write_card(output / CARD, describe(name, size, read, fitted, output))
     return name

@@ -71,6 +71,15 @@ class Library:
 
 
 @dataclass(frozen=True, slots=True)
+class RemovedLibrary:
+    """What a removed library leaves to be swept: rows under ``uid``. ``removed`` is Unix milliseconds."""
+
+    uid: str
+    kind: Kind
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """Where a picture's row lives: library uid and picture id."""
 
@@ -134,6 +143,29 @@ def next_revision(previous: int | None, now: int) -> int:
     run backwards by more than a row's whole life.
     """
     return now if previous is None else max(previous + 1, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What an uploaded object has become.
+
+    ``source`` names the object, ``bucket/key``. ``sequencer`` orders its events: hexadecimal digits, compared as text
+    after padding with zeros on the right (Amazon S3, "Event message structure"). ``picture`` is what it made, added at
+    revision ``added``; None if it made nothing.
+    """
+
+    source: str
+    sequencer: str
+    picture: Key | None = None
+    added: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """The names of a kind's indices: searches go to ``read``, writes to all of ``write``, which ``read`` is one of."""
+
+    read: str
+    write: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ lock: $(UV) ## Write the lock files again (UPGRADE=--upgrade for newer versions)
 	$(LOCK_ALL) --group build -o requirements-build.txt
 	$(LOCK_ALL) --group sam -o requirements-sam.txt
 	$(LOCK_ALL) --no-deps --group pictures -o requirements-pictures.txt
-	$(LOCK_ALL) --extra local --extra model pyproject.toml -o requirements.txt
+	$(LOCK_ALL) --extra local --extra aws --extra model pyproject.toml -o requirements.txt
 	$(LOCK_ALL) --all-extras pyproject.toml -c requirements.txt -o requirements-dev.txt
 	$(LOCK) --python-version 3.13 --python-platform x86_64-manylinux_2_28 --generate-hashes \
 		-c requirements.txt layers/runtime/requirements.in -o layers/runtime/requirements.txt

@@ -274,6 +274,7 @@ class Ports:
     index: VectorIndex
     originals: PictureStore
     maps: MapStore
+    uploads: Uploads
     embedder: Embedder
     verifier: Verifier
     fetch: Fetcher

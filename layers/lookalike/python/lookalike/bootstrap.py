@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 #: A job stops this long before its function's time is up, in milliseconds.
 _SPARE = 30_000
 
+#: The ports that keep something.
+_STORES = {"applications", "catalog", "index", "originals", "maps", "uploads"}
+
 
 def build(settings: Settings | None = None, **overrides: Any) -> Ports:
     """One of each port, by the settings (default: the environment's); ``overrides`` replace ports by name.
@@ -46,7 +49,7 @@ def build(settings: Settings | None = None, **overrides: Any) -> Ports:
             ),
             "clock": unix_milliseconds,
         }
-        if not {"applications", "catalog", "index", "originals", "maps"} <= set(overrides):
+        if not _STORES <= set(overrides):
             stores = _account if settings.on_aws else _one_machine
             chosen |= stores(settings, embedder, opened)
         return Ports(**chosen | overrides, close=opened.pop_all().close)
@@ -111,6 +114,7 @@ def _one_machine(settings: Settings, embedder: Embedder, opened: ExitStack) -> d
         "applications": catalog,
         "catalog": catalog,
         "maps": catalog,
+        "uploads": catalog,
         "index": index,
         "originals": FolderStore(folder.originals),
     }

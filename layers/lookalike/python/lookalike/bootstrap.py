@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from lookalike.clock import unix_milliseconds
@@ -20,6 +19,7 @@ from lookalike.settings import Settings
 from lookalike.wire import http
 
 if TYPE_CHECKING:
+    from lookalike.adapters.account import Account
     from lookalike.embedding.embedder import OnnxEmbedder
 
 #: A job stops this long before its function's time is up, in milliseconds.
@@ -49,7 +49,7 @@ def build(settings: Settings | None = None, **overrides: Any) -> Ports:
             ),
             "clock": unix_milliseconds,
         }
-        if not _STORES <= set(overrides):
+        if not set(overrides) >= _STORES:
             stores = _account if settings.on_aws else _one_machine
             chosen |= stores(settings, embedder, opened)
         return Ports(**chosen | overrides, close=opened.pop_all().close)
@@ -120,16 +120,35 @@ def _one_machine(settings: Settings, embedder: Embedder, opened: ExitStack) -> d
     }
 
 
-@contextmanager
-def applications(data: Path, *, make: bool = False) -> Iterator[Applications]:
-    """The applications of a data folder, without the rest of the service; also while a server runs on it.
+def _account(settings: Settings, _embedder: Embedder, _opened: ExitStack) -> dict[str, Any]:
+    """DynamoDB, OpenSearch and S3, each when it is first used."""
 
-    Raises SettingsError if there is no such folder and ``make`` does not say to make it.
+    def store(name: str) -> Any:
+        return _later(lambda: getattr(account, name))
+
+    account = _later(lambda: _stores_of(settings))
+    return {name: store(name) for name in _STORES}
+
+
+def _stores_of(settings: Settings) -> Account:
+    from lookalike.adapters.account import Account  # noqa: PLC0415 - only AWS has these stores' libraries
+
+    return Account(settings)
+
+
+@contextmanager
+def applications(settings: Settings, *, make: bool = False) -> Iterator[Applications]:
+    """The applications alone, without the rest of the service; also while a server runs.
+
+    Raises SettingsError if there is no such data folder and ``make`` does not say to make it.
     """
+    if settings.data is None:
+        yield _stores_of(settings).applications
+        return
     from lookalike.adapters.data import DataFolder  # noqa: PLC0415
     from lookalike.adapters.sqlite import SqliteCatalog  # noqa: PLC0415
 
-    folder = DataFolder(data) if make else DataFolder.existing(data)
+    folder = DataFolder(settings.data) if make else DataFolder.existing(settings.data)
     with closing(SqliteCatalog(folder.catalog)) as catalog:
         yield catalog
 

@@ -67,9 +67,7 @@ def answer(ports: Ports, event: Event, read: Read) -> Answer:
     found = changes(event, read)
     done = index(ports, [change.written for change in found if isinstance(change.written, Picture)])
     again = [
-        change.position
-        for change in found
-        if isinstance(change.written, Picture) and change.written.key in done.again
+        change.position for change in found if isinstance(change.written, Picture) and change.written.key in done.again
     ]
     again += _bury_before(ports, found, done, min(again, default=None))
     facts = {"Rows": len(found), "Again": len(done.again), "Refused": len(done.refused)}

@@ -56,7 +56,9 @@ def _message(record: Any) -> Message:
     identifier = record.get("messageId") if isinstance(record, Mapping) else None
     body = record.get("body") if isinstance(record, Mapping) else None
     if not isinstance(identifier, str) or not isinstance(body, str):
-        return Message(identifier if isinstance(identifier, str) else "", (Garbled(_text(record), "no message of SQS"),))
+        return Message(
+            identifier if isinstance(identifier, str) else "", (Garbled(_text(record), "no message of SQS"),)
+        )
     return Message(identifier, tuple(_items(body)))
 
 
@@ -113,13 +115,17 @@ def answer(ports: Ports, event: Event, time_left: Callable[[], bool]) -> Answer:
     """
     # Nobody waits for what is ingested to be seen.
     patient = replace(ports, settings=replace(ports.settings, wait_for_index=False))
-    again = []
-    for number, message in enumerate(messages(event)):
-        if number and not time_left():
-            again.append(message.id)
-        elif not all([_is_settled(patient, item) for item in message.items]):
-            again.append(message.id)
-    return failures(again)
+    return failures(
+        message.id
+        for number, message in enumerate(messages(event))
+        if (number > 0 and not time_left()) or not _is_done(patient, message)
+    )
+
+
+def _is_done(ports: Ports, message: Message) -> bool:
+    """Whether all that the message holds is settled; each is tried, whatever becomes of the others."""
+    settled = [_is_settled(ports, item) for item in message.items]
+    return all(settled)
 
 
 def _is_settled(ports: Ports, item: Put | Garbled) -> bool:

@@ -13,8 +13,10 @@ import pytest
 
 from lookalike.adapters.faiss import FaissIndex
 from lookalike.adapters.folder import FolderStore
+from lookalike.adapters.s3 import CONFIG, S3Store
 from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.ports import Applications, Catalog, Generations, MapStore, PictureStore, Uploads, VectorIndex
+from tests.emulated import aws
 from tests.fakes import (
     MemoryApplications,
     MemoryCatalog,
@@ -39,6 +41,14 @@ def sqlite(folder: Path) -> Iterator[SqliteCatalog]:
 @contextmanager
 def folder_store(folder: Path) -> Iterator[FolderStore]:
     yield FolderStore(folder / "originals")
+
+
+@contextmanager
+def s3_store(_folder: Path) -> Iterator[S3Store]:
+    with aws() as make:
+        client = make("s3", config=CONFIG)
+        client.create_bucket(Bucket="originals")
+        yield S3Store(client, "originals")
 
 
 @contextmanager
@@ -71,7 +81,11 @@ VECTOR_INDICES: dict[str, Opening[VectorIndex]] = {
     "faiss sealing early": faiss_sealing_early,
     "memory": memory(MemoryIndex),
 }
-PICTURE_STORES: dict[str, Opening[PictureStore]] = {"folder": folder_store, "memory": memory(MemoryOriginals)}
+PICTURE_STORES: dict[str, Opening[PictureStore]] = {
+    "folder": folder_store,
+    "s3": s3_store,
+    "memory": memory(MemoryOriginals),
+}
 
 
 @pytest.fixture(params=CATALOGS)

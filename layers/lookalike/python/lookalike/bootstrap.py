@@ -16,6 +16,8 @@ from lookalike.picture.fetch import SafeFetcher
 from lookalike.ports import Applications, Embedder, Ports, Verifier
 from lookalike.service.purge import purge
 from lookalike.settings import Settings
+from lookalike.triggers import stream, uploads
+from lookalike.triggers.batch import Answer, Event
 from lookalike.wire import http
 
 if TYPE_CHECKING:
@@ -25,8 +27,11 @@ if TYPE_CHECKING:
 #: A job stops this long before its function's time is up, in milliseconds.
 _SPARE = 30_000
 
+#: What one upload takes at most, in milliseconds: a large picture, on a slow day of the stores.
+_ONE_PICTURE = 15_000
+
 #: The ports that keep something.
-_STORES = {"applications", "catalog", "index", "originals", "maps", "uploads"}
+_STORES = {"applications", "catalog", "index", "originals", "maps", "uploads", "objects", "dead_letters"}
 
 
 def build(settings: Settings | None = None, **overrides: Any) -> Ports:
@@ -100,7 +105,9 @@ def _one_machine(settings: Settings, embedder: Embedder, opened: ExitStack) -> d
     from lookalike.adapters.data import DataFolder  # noqa: PLC0415
     from lookalike.adapters.faiss import FaissIndex  # noqa: PLC0415
     from lookalike.adapters.folder import FolderStore  # noqa: PLC0415
+    from lookalike.adapters.letters import FileDeadLetters  # noqa: PLC0415
     from lookalike.adapters.sqlite import SqliteCatalog  # noqa: PLC0415
+    from lookalike.adapters.watched import WatchedFolder  # noqa: PLC0415
 
     folder = DataFolder(settings.data)
     folder.lock()
@@ -117,6 +124,8 @@ def _one_machine(settings: Settings, embedder: Embedder, opened: ExitStack) -> d
         "uploads": catalog,
         "index": index,
         "originals": FolderStore(folder.originals),
+        "objects": WatchedFolder(settings.watch),
+        "dead_letters": FileDeadLetters(folder.dead_letters, unix_milliseconds),
     }
 
 
@@ -188,6 +197,26 @@ def handler(operation: str, routes: Sequence[http.Route]) -> Handler:
 
     def handle(event: http.Event, _context: Any) -> http.EventAnswer:
         return http.answer(_shared(), operation, routes, event)
+
+    return handle
+
+
+def ingester() -> Handler:
+    """The handler of uploads: as many as there is time for, and the others come again."""
+
+    def handle(event: Event, context: Any) -> Answer:
+        return uploads.answer(_shared(), event, lambda: context.get_remaining_time_in_millis() > _ONE_PICTURE)
+
+    return handle
+
+
+def indexer() -> Handler:
+    """The handler of the table's stream."""
+
+    def handle(event: Event, _context: Any) -> Answer:
+        from lookalike.adapters.items import picture_of  # noqa: PLC0415 - only AWS has a stream
+
+        return stream.answer(_shared(), event, picture_of)
 
     return handle
 

@@ -275,6 +275,8 @@ class Ports:
     originals: PictureStore
     maps: MapStore
     uploads: Uploads
+    objects: UploadStore
+    dead_letters: DeadLetters
     embedder: Embedder
     verifier: Verifier
     fetch: Fetcher

@@ -95,6 +95,15 @@ class Settings:
         _number(0, 36_500, float),
         "days a deleted picture is kept before it is purged",
     )
+    keep_uploads: bool = _setting(
+        "LOOKALIKE_KEEP_UPLOADS", True, _flag, "whether an upload stays where it is once its picture is added"
+    )
+    watch: Path | None = _setting(
+        "LOOKALIKE_WATCH", None, Path, "folder of <app id>/<library>/… whose pictures are added by themselves"
+    )
+    dead_letters: str | None = _setting(
+        "LOOKALIKE_DEAD_LETTERS", None, str, "URL of the SQS queue for messages that never succeed, on AWS"
+    )
     wait_for_index: bool = _setting(
         "LOOKALIKE_WAIT_FOR_INDEX", True, _flag, "whether a write answers only when searches already see it"
     )

@@ -80,7 +80,9 @@ class S3Store:
             refused += [error.get("Code", "?") for error in answer.get("Errors", [])]
         refused = [code for code in refused if code not in _GONE]
         if refused:
-            raise Unavailable(f"S3 did not remove {len(refused)} of {len(names)} objects: {', '.join(sorted({*refused}))}")
+            raise Unavailable(
+                f"S3 did not remove {len(refused)} of {len(names)} objects: {', '.join(sorted({*refused}))}"
+            )
 
 
 class S3Uploads:

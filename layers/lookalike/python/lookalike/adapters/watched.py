@@ -18,6 +18,9 @@ BUCKET, PREFIX = "watch", "uploads/"
 #: Beside ``a.jpg``, what is said of it is in ``a.jpg.json``.
 _SIDECAR = ".json"
 
+#: Bytes of it that are read: far more than a picture's row takes.
+_LONGEST_WORDS = 64 * 1024
+
 
 class WatchedFolder:
     """Files of ``<app id>/<library>/…`` as objects: the port UploadStore.
@@ -53,7 +56,7 @@ class WatchedFolder:
     def head(self, _bucket: str, key: str) -> UploadedObject | None:
         """The file as it is now, without its bytes. Its words are in ``<file>.json``, an object.
 
-        Raises Unavailable; InvalidArgument if that is no such JSON.
+        Raises InvalidArgument if that is no such JSON.
         """
         path = self._path(key)
         found = None if path is None else _look(path)
@@ -68,7 +71,7 @@ class WatchedFolder:
             return None
         try:
             with path.open("rb") as file:
-                data = file.read()
+                data = file.read() if _etag(os.fstat(file.fileno())) == etag else b""
                 found = os.fstat(file.fileno())
         except FileNotFoundError:
             return None
@@ -99,13 +102,11 @@ class WatchedFolder:
 
 
 def _look(path: Path) -> os.stat_result | None:
-    """The file's status; None if there is no plain file. Raises Unavailable."""
+    """The file's status; None if there is no plain file that can be looked at."""
     try:
         found = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:  # gone, a name too long, a link in a circle
         return None
-    except OSError as error:
-        raise Unavailable(f"{path}: {error.strerror}") from error
     return found if stat.S_ISREG(found.st_mode) else None
 
 
@@ -114,10 +115,11 @@ def _etag(found: os.stat_result) -> str:
 
 
 def _words(path: Path) -> Mapping[str, str]:
-    try:
-        said = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    if _look(path) is None:
         return {}
+    try:
+        with path.open("rb") as file:
+            said = json.loads(file.read(_LONGEST_WORDS))
     except (OSError, RecursionError, ValueError) as reason:
         raise InvalidArgument(path.name, "cannot be read as JSON") from reason
     if not isinstance(said, dict):

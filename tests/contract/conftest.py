@@ -14,8 +14,16 @@ import pytest
 from lookalike.adapters.faiss import FaissIndex
 from lookalike.adapters.folder import FolderStore
 from lookalike.adapters.sqlite import SqliteCatalog
-from lookalike.ports import Applications, Catalog, MapStore, PictureStore, VectorIndex
-from tests.fakes import MemoryApplications, MemoryCatalog, MemoryIndex, MemoryMaps, MemoryOriginals
+from lookalike.ports import Applications, Catalog, Generations, MapStore, PictureStore, Uploads, VectorIndex
+from tests.fakes import (
+    MemoryApplications,
+    MemoryCatalog,
+    MemoryGenerations,
+    MemoryIndex,
+    MemoryMaps,
+    MemoryOriginals,
+    MemoryUploads,
+)
 
 T = TypeVar("T")
 Opening = Callable[[Path], AbstractContextManager[T]]
@@ -56,6 +64,8 @@ def memory(fake: Callable[[], T]) -> Opening[T]:
 CATALOGS: dict[str, Opening[Catalog]] = {"sqlite": sqlite, "memory": memory(MemoryCatalog)}
 APPLICATIONS: dict[str, Opening[Applications]] = {"sqlite": sqlite, "memory": memory(MemoryApplications)}
 MAP_STORES: dict[str, Opening[MapStore]] = {"sqlite": sqlite, "memory": memory(MemoryMaps)}
+UPLOADS: dict[str, Opening[Uploads]] = {"sqlite": sqlite, "memory": memory(MemoryUploads)}
+GENERATIONS: dict[str, Opening[Generations]] = {"memory": memory(MemoryGenerations)}
 VECTOR_INDICES: dict[str, Opening[VectorIndex]] = {
     "faiss": faiss,
     "faiss sealing early": faiss_sealing_early,
@@ -79,6 +89,18 @@ def applications(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[App
 @pytest.fixture(params=MAP_STORES)
 def maps(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MapStore]:
     with MAP_STORES[request.param](tmp_path) as store:
+        yield store
+
+
+@pytest.fixture(params=UPLOADS)
+def uploads(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Uploads]:
+    with UPLOADS[request.param](tmp_path) as store:
+        yield store
+
+
+@pytest.fixture(params=GENERATIONS)
+def generations(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Generations]:
+    with GENERATIONS[request.param](tmp_path) as store:
         yield store
 
 

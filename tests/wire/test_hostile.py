@@ -65,6 +65,7 @@ def ports(tmp_path: Path) -> Iterator[Ports]:
         applications=catalog,
         catalog=catalog,
         maps=catalog,
+        uploads=catalog,
         index=MemoryIndex(),
         originals=FolderStore(tmp_path / "originals"),
         embedder=TinyEmbedder(),

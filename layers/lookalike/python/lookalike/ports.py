@@ -252,6 +252,7 @@ class Ports:
     index: VectorIndex
     originals: PictureStore
     maps: MapStore
+    uploads: Uploads
     embedder: Embedder
     verifier: Verifier
     fetch: Fetcher

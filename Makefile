@@ -27,8 +27,8 @@ export SAM_CLI_TELEMETRY := 0
 .PHONY: help
 help: ## Say what there is
 	@echo "lookalike: reverse image search that its users own"; echo
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r target about; do \
-		printf '  make %-8s %s\n' "$$target" "$$about"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r target about; do \
+		printf '  make %-10s %s\n' "$$target" "$$about"; done
 
 # ── What users need ──────────────────────────────────────────────────────────────────────────────
 
@@ -45,7 +45,7 @@ run: setup ## Serve on this machine, with sample pictures (DATA=data HOST=127.0.
 # ── What developers need ─────────────────────────────────────────────────────────────────────────
 
 .PHONY: test
-test: setup .venv/.dev .venv-sam/.installed clients ## Run the tests (TESTS=tests/unit for some of them)
+test: setup .venv/.dev .venv-sam/.installed clients servers ## Run the tests (TESTS=tests/unit for some of them)
 	$(BIN)/python -m pytest $(TESTS)
 
 # Node and Java join where they are; where one is not, its tests are skipped and say so.
@@ -55,6 +55,15 @@ clients: ## Install the vendor's Node and Java SDKs, which tests run where Node 
 		else echo "npm is missing: the Node SDK's tests will be skipped"; fi
 	@if command -v mvn >/dev/null; then $(MAKE) --no-print-directory tests/wire/java/jars/.installed; \
 		else echo "mvn is missing: the Java SDK's tests will be skipped"; fi
+
+.PHONY: servers
+servers: ## Install the servers that tests run where Java and Maven are present
+	@if command -v mvn >/dev/null && command -v javac >/dev/null; then $(MAKE) --no-print-directory build/opensearch/.installed; \
+		else echo "mvn or javac is missing: tests with a real OpenSearch will be skipped"; fi
+
+.PHONY: opensearch
+opensearch: .venv/.dev servers ## Run an OpenSearch with k-NN on 127.0.0.1:9200, data in build/opensearch/data
+	@$(BIN)/python -m tests.servers.opensearch.server
 
 .PHONY: check
 check: .venv/.dev .venv-sam/.installed ## Run the linters, the type checker and the template's validators
@@ -144,6 +153,17 @@ tests/wire/node/node_modules/.package-lock.json: tests/wire/node/package-lock.js
 tests/wire/java/jars/.installed: tests/wire/java/pom.xml
 	@echo "Installing the vendor's Java SDK"
 	@cd tests/wire/java && mvn -q -B dependency:copy-dependencies -DoutputDirectory=jars
+	@touch $@
+
+OPENSEARCH := tests/servers/opensearch
+
+# Maven Central gives the k-NN plugin as a zip without a checksum of its own; ours is in knn.sha256.
+build/opensearch/.installed: $(addprefix $(OPENSEARCH)/,pom.xml knn.sha256 SearchNode.java)
+	@echo "Installing OpenSearch"
+	@rm -rf build/opensearch/jars build/opensearch/classes
+	@mvn -q -B -f $(OPENSEARCH)/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/build/opensearch/jars
+	@cd build/opensearch/jars && sha256sum --quiet --check $(CURDIR)/$(OPENSEARCH)/knn.sha256 && jar xf *.zip
+	@javac -cp 'build/opensearch/jars/*' -d build/opensearch/classes $(OPENSEARCH)/SearchNode.java
 	@touch $@
 
 build/weights/.installed: layers/model/requirements.txt | $(UV)

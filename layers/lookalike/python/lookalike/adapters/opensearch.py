@@ -78,6 +78,12 @@ def _signer(region: str) -> Urllib3AWSV4SignerAuth:
     return Urllib3AWSV4SignerAuth(credentials, region, "es")
 
 
+def data_nodes(client: OpenSearch) -> int:
+    """How many nodes there are for shards and their copies. Raises Unavailable."""
+    with _Unavailable():
+        return int(client.cluster.health()["number_of_data_nodes"])
+
+
 def create_index(
     client: OpenSearch, name: str, *, shards: int = 1, replicas: int = 1, refresh_interval: str = "500ms"
 ) -> None:

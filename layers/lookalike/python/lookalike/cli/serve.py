@@ -23,6 +23,15 @@ def serve(
     ] = Path("data"),
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.", min=0, max=65535)] = 8000,
+    watch: Annotated[
+        Path | None,
+        typer.Option(
+            help="Add what is put into this folder by itself: <app id>/<library>/…",
+            envvar="LOOKALIKE_WATCH",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
     pictures: Annotated[
         Path | None,
         typer.Option("--sample", help="Load this folder of pictures into an empty service, and show a search."),
@@ -38,7 +47,7 @@ def serve(
         if application is not None and pictures is not None:
             _show_sample(application, address, pictures)
 
-    raise typer.Exit(run(Settings.from_environment(data=data), host, port, when_ready))
+    raise typer.Exit(run(Settings.from_environment(data=data, watch=watch), host, port, when_ready))
 
 
 def _application_to_show(ports: Ports, *, sampled: bool) -> Application | None:

@@ -124,7 +124,9 @@ def test_without_a_brief_its_name_is_shown(world: World, name: str, brief: str) 
     assert world.briefs() == [brief]
 
 
-@pytest.mark.parametrize(("name", "kind"), [("same_hq", Kind.SAME), ("similar", Kind.SIMILAR), ("product", Kind.PRODUCT)])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("same_hq", Kind.SAME), ("similar", Kind.SIMILAR), ("product", Kind.PRODUCT)]
+)
 def test_the_vendors_libraries_are_made_by_their_first_upload(world: World, name: str, kind: Kind) -> None:
     ingest(world.ports, world.put("1", file(1), f"uploads/10000001/{name}/a.png"))
     library = world.catalog.library("tenant", name)

@@ -158,7 +158,7 @@ def test_an_upload_that_cannot_be_removed_is_added_all_the_same() -> None:
     def refuse(*_: object) -> None:
         raise Unavailable("no answer")
 
-    world.objects.remove = refuse  # type: ignore[method-assign]
+    world.objects.remove = refuse  # type: ignore[method-assign, assignment]
     assert ingest(world.ports, world.put("1", file(1))) is Outcome.ADDED
 
 
@@ -379,7 +379,7 @@ def test_what_is_no_picture_is_refused(world: World, data: bytes) -> None:
 # -- Crashes and races -------------------------------------------------------------------------------------------------
 
 
-class Crash(Exception):
+class Crash(Exception):  # noqa: N818 - it stands for no error
     """The process ends here."""
 
 

@@ -29,7 +29,7 @@ from lookalike.adapters.table import Table, create_table
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-#: What ``make dynamodb`` has fetched.
+#: What ``make servers`` has fetched.
 JARS = Path(__file__).parents[3] / "build" / "dynamodb" / "jars"
 
 _RELAY = Path(__file__).with_name("relay.py")
@@ -45,7 +45,7 @@ def missing() -> str | None:
     if platform.machine() != "x86_64":
         return f"it has no library for {platform.machine()}"
     if not (JARS / ".installed").exists():
-        return f"{JARS} is not there: `make dynamodb` makes it where Maven is present"
+        return f"{JARS} is not there: `make servers` makes it where Maven is present"
     if _namespace() is None:
         return "this machine lets nobody make a network namespace"
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -38,6 +39,15 @@ def serve(
     stack: Stack = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.", min=0, max=65535)] = 8000,
+    watch: Annotated[
+        Path | None,
+        typer.Option(
+            help="Add what is put into this folder by itself: <app id>/<library>/…",
+            envvar="LOOKALIKE_WATCH",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
     pictures: Annotated[
         Path | None,
         typer.Option("--sample", help="Load this folder of pictures into an empty service, and show a search."),
@@ -53,14 +63,15 @@ def serve(
         if application is not None and pictures is not None:
             _show_sample(application, address, pictures)
 
-    raise typer.Exit(run(_settings(backend, data, stack), host, port, when_ready))
+    raise typer.Exit(run(_settings(backend, data, stack, watch), host, port, when_ready))
 
 
-def _settings(backend: Backend, data: Path | None, stack: str | None) -> Settings:
+def _settings(backend: Backend, data: Path | None, stack: str | None, watch: Path | None) -> Settings:
     if backend is Backend.LOCAL and stack is None:
-        return here(data)
-    if data is not None:
-        raise InvalidArgument("--data", "the stores of AWS need no folder")
+        return replace(here(data), watch=watch)
+    for option, folder in (("--data", data), ("--watch", watch)):
+        if folder is not None:
+            raise InvalidArgument(option, "the stores of AWS have buckets, no folders")
     return on_aws(stack)
 
 

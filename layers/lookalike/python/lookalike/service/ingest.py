@@ -86,7 +86,7 @@ def ingest(ports: Ports, event: Ingest) -> Outcome:
     Unavailable or RevisionConflict if the event has to come again.
     """
     known = ports.uploads.upload(event.source)
-    if known is not None and _is_done(ports, known, event):
+    if _is_done(ports, known, event):
         return Outcome.DONE_BEFORE
     try:
         return _take(ports, event, known)
@@ -98,8 +98,14 @@ def ingest(ports: Ports, event: Ingest) -> Outcome:
         raise
 
 
-def _is_done(ports: Ports, known: Upload, event: Ingest) -> bool:
+def is_done(ports: Ports, event: Ingest) -> bool:
     """Whether this event, or a later one, has been done."""
+    return _is_done(ports, ports.uploads.upload(event.source), event)
+
+
+def _is_done(ports: Ports, known: Upload | None, event: Ingest) -> bool:
+    if known is None:
+        return False
     if _order(known.sequencer, event.sequencer) != 0:
         return _order(known.sequencer, event.sequencer) > 0
     if known.picture is None or known.added is None:
@@ -187,6 +193,9 @@ def _existing(ports: Ports, shelf: Shelf, digest: str) -> Picture:
 def _settle(ports: Ports, event: Ingest, known: Upload | None, command: Add, row: Picture) -> None:
     """The picture is there already. If this object has made it, it says what its newer words are."""
     if known is not None and (known.picture, known.added) == (row.key, row.added):
+        latest = ports.uploads.upload(event.source)
+        if latest is None or latest.sequencer != known.sequencer:  # a later event may have said newer words
+            raise RevisionConflict(event.source)
         _say(ports, row, command)
         _remember(ports, replace(known, sequencer=event.sequencer), known)
         return

@@ -20,7 +20,6 @@ from uuid import uuid4
 
 import boto3
 from botocore.config import Config
-from moto.server import ThreadedMotoServer
 
 from lookalike.adapters import kms, table
 from lookalike.adapters.kms import KmsSealer
@@ -64,6 +63,8 @@ def _namespace() -> list[str] | None:
 @cache
 def moto() -> str:
     """The address of a moto server."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415  # every test run reads this module, few start moto
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     atexit.register(server.stop)

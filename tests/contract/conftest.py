@@ -13,6 +13,7 @@ import pytest
 
 from lookalike.adapters.faiss import FaissIndex
 from lookalike.adapters.folder import FolderStore
+from lookalike.adapters.opensearch import OpenSearchIndex
 from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.ports import Applications, Catalog, Generations, MapStore, PictureStore, Uploads, VectorIndex
 from tests.fakes import (
@@ -24,6 +25,7 @@ from tests.fakes import (
     MemoryOriginals,
     MemoryUploads,
 )
+from tests.servers.opensearch.server import shared_index
 
 T = TypeVar("T")
 Opening = Callable[[Path], AbstractContextManager[T]]
@@ -56,6 +58,11 @@ def faiss_sealing_early(_folder: Path) -> Iterator[FaissIndex]:
     index.close()
 
 
+@contextmanager
+def opensearch(_folder: Path) -> Iterator[OpenSearchIndex]:
+    yield shared_index()
+
+
 def memory(fake: Callable[[], T]) -> Opening[T]:
     """The fakes that other tests trust, held to the same contracts."""
     return lambda _folder: nullcontext(fake())
@@ -69,6 +76,7 @@ GENERATIONS: dict[str, Opening[Generations]] = {"memory": memory(MemoryGeneratio
 VECTOR_INDICES: dict[str, Opening[VectorIndex]] = {
     "faiss": faiss,
     "faiss sealing early": faiss_sealing_early,
+    "opensearch": opensearch,
     "memory": memory(MemoryIndex),
 }
 PICTURE_STORES: dict[str, Opening[PictureStore]] = {"folder": folder_store, "memory": memory(MemoryOriginals)}

@@ -1,5 +1,5 @@
 # What people and CI type. `make` alone says what there is.
-# Everything made lies in .venv, .venv-sam, build, .aws-sam and layers/model/model.onnx; `make clean` takes it away.
+# Everything made lies in .venv and its sisters, build, .aws-sam and layers/model/model.onnx; `make clean` takes it away.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -17,6 +17,10 @@ ARCH  := x86_64
 PYTHON ?= $(shell for python in $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.13.*/bin/python3.13 python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && { echo "$$python"; break; }; done)
 
+# Lambda's Python, where there is one.
+PYTHON313 = $(shell for python in $(PYTHON) $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.13.*/bin/python3.13 python3.13; do \
+	"$$python" -c 'import ensurepip, sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && { echo "$$python"; break; }; done)
+
 BIN := .venv/bin
 UV  := $(BIN)/uv
 SAM := .venv-sam/bin/sam
@@ -27,8 +31,8 @@ export SAM_CLI_TELEMETRY := 0
 .PHONY: help
 help: ## Say what there is
 	@echo "lookalike: reverse image search that its users own"; echo
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r target about; do \
-		printf '  make %-8s %s\n' "$$target" "$$about"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r target about; do \
+		printf '  make %-10s %s\n' "$$target" "$$about"; done
 
 # ── What users need ──────────────────────────────────────────────────────────────────────────────
 
@@ -45,7 +49,7 @@ run: setup ## Serve on this machine, with sample pictures (DATA=data HOST=127.0.
 # ── What developers need ─────────────────────────────────────────────────────────────────────────
 
 .PHONY: test
-test: setup .venv/.dev .venv-sam/.installed clients dynamodb ## Run the tests (TESTS=tests/unit for some of them)
+test: setup .venv/.dev .venv-sam/.installed ministack clients servers dynamodb ## Run the tests (TESTS=tests/unit for some of them)
 	$(BIN)/python -m pytest $(TESTS)
 
 # Node and Java join where they are; where one is not, its tests are skipped and say so.
@@ -56,13 +60,28 @@ clients: ## Install the vendor's Node and Java SDKs, which tests run where Node 
 	@if command -v mvn >/dev/null; then $(MAKE) --no-print-directory tests/wire/java/jars/.installed; \
 		else echo "mvn is missing: the Java SDK's tests will be skipped"; fi
 
+.PHONY: ministack
+ministack: ## Install an AWS account for tests, where Python 3.13 is present
+	@if test -n "$(PYTHON313)"; then $(MAKE) --no-print-directory .venv-ministack/.installed; \
+		else echo "Python 3.13 is missing: the deployed stack's tests will be skipped"; fi
+
+.PHONY: servers
+servers: ## Install the servers that tests run where Java and Maven are present
+	@if command -v mvn >/dev/null && command -v javac >/dev/null; then $(MAKE) --no-print-directory build/opensearch/.installed; \
+		else echo "mvn or javac is missing: tests with a real OpenSearch will be skipped"; fi
+
+.PHONY: opensearch
+opensearch: .venv/.dev servers ## Run an OpenSearch with k-NN on 127.0.0.1:9200, data in build/opensearch/data
+	@$(BIN)/python -m tests.servers.opensearch.server
+
 .PHONY: check
-check: .venv/.dev .venv-sam/.installed ## Run the linters, the type checker and the template's validators
+check: .venv/.dev .venv-sam/.installed .venv-checkov/.installed ## Run the linters, the type checker and the template's validators
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml
 	$(SAM) validate --lint
+	.venv-checkov/bin/checkov --config-file checkov.yaml
 
 .PHONY: dynamodb
 dynamodb: ## Install Amazon's DynamoDB for tests, which else run on an imitation
@@ -95,6 +114,8 @@ LOCK_ALL = $(LOCK) --universal --python-version 3.11 --generate-hashes
 lock: $(UV) ## Write the lock files again (UPGRADE=--upgrade for newer versions)
 	$(LOCK_ALL) --group build -o requirements-build.txt
 	$(LOCK_ALL) --group sam -o requirements-sam.txt
+	$(LOCK_ALL) --group checkov -o requirements-checkov.txt
+	$(LOCK) --python-version 3.13 --universal --generate-hashes --group ministack -o requirements-ministack.txt
 	$(LOCK_ALL) --no-deps --group pictures -o requirements-pictures.txt
 	$(LOCK_ALL) --extra local --extra aws --extra model pyproject.toml -o requirements.txt
 	$(LOCK_ALL) --all-extras pyproject.toml -c requirements.txt -o requirements-dev.txt
@@ -103,7 +124,7 @@ lock: $(UV) ## Write the lock files again (UPGRADE=--upgrade for newer versions)
 
 .PHONY: clean
 clean: ## Take away everything that was made; your data stays
-	rm -rf .venv .venv-sam .aws-sam build layers/model/model.onnx layers/lookalike/python/*.egg-info \
+	rm -rf .venv .venv-sam .venv-checkov .venv-ministack .aws-sam build layers/model/model.onnx layers/lookalike/python/*.egg-info \
 		tests/wire/node/node_modules tests/wire/java/jars .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find functions layers tests -name __pycache__ -exec rm -rf {} +
 
@@ -135,10 +156,17 @@ $(UV): requirements-build.txt
 	@$(INSTALL) --no-deps --require-hashes --target .venv/pictures -r requirements-pictures.txt
 	@touch $@
 
-.venv-sam/.installed: requirements-sam.txt | $(UV)
-	@echo "Installing the SAM command line"
-	@$(UV) venv -q --clear --python $(BIN)/python .venv-sam
-	@$(UV) pip install -q --python .venv-sam/bin/python --require-hashes -r requirements-sam.txt
+.venv-sam/.installed .venv-checkov/.installed: .venv-%/.installed: requirements-%.txt | $(UV)
+	@echo "Installing $*"
+	@$(UV) venv -q --clear --python $(BIN)/python .venv-$*
+	@$(UV) pip install -q --python .venv-$*/bin/python --require-hashes -r $<
+	@touch $@
+
+# It runs functions with its own Python, so it has to be Lambda's.
+.venv-ministack/.installed: requirements-ministack.txt | $(UV)
+	@echo "Installing ministack"
+	@$(UV) venv -q --clear --python "$(PYTHON313)" .venv-ministack
+	@$(UV) pip install -q --python .venv-ministack/bin/python --require-hashes -r $<
 	@touch $@
 
 tests/wire/node/node_modules/.package-lock.json: tests/wire/node/package-lock.json
@@ -154,6 +182,17 @@ tests/wire/java/jars/.installed: tests/wire/java/pom.xml
 build/dynamodb/jars/.installed: tests/servers/dynamodb/pom.xml
 	@echo "Installing DynamoDB Local"
 	@mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(@D)
+	@touch $@
+
+OPENSEARCH := tests/servers/opensearch
+
+# Maven Central gives the k-NN plugin as a zip without a checksum of its own; ours is in knn.sha256.
+build/opensearch/.installed: $(addprefix $(OPENSEARCH)/,pom.xml knn.sha256 SearchNode.java)
+	@echo "Installing OpenSearch"
+	@rm -rf build/opensearch/jars build/opensearch/classes
+	@mvn -q -B -f $(OPENSEARCH)/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/build/opensearch/jars
+	@cd build/opensearch/jars && sha256sum --quiet --check $(CURDIR)/$(OPENSEARCH)/knn.sha256 && jar xf *.zip
+	@javac -cp 'build/opensearch/jars/*' -d build/opensearch/classes $(OPENSEARCH)/SearchNode.java
 	@touch $@
 
 build/weights/.installed: layers/model/requirements.txt | $(UV)

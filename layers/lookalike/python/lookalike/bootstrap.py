@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from lookalike.adapters.watched import WatchedFolder
 from lookalike.clock import unix_milliseconds
 from lookalike.embedding.location import find_model
 from lookalike.errors import SettingsError
@@ -22,6 +22,7 @@ from lookalike.triggers.batch import Answer, Event
 from lookalike.wire import http
 
 if TYPE_CHECKING:
+    from lookalike.adapters.account import Account
     from lookalike.embedding.embedder import OnnxEmbedder
 
 #: A job stops this long before its function's time is up, in milliseconds.
@@ -54,9 +55,11 @@ def build(settings: Settings | None = None, **overrides: Any) -> Ports:
             ),
             "clock": unix_milliseconds,
         }
-        if not _STORES <= set(overrides):
+        if not set(overrides) >= _STORES:
             stores = _account if settings.on_aws else _one_machine
             chosen |= stores(settings, embedder, opened)
+        if settings.watch is not None:
+            chosen["objects"] = WatchedFolder(settings.watch)
         return Ports(**chosen | overrides, close=opened.pop_all().close)
 
 
@@ -107,7 +110,6 @@ def _one_machine(settings: Settings, embedder: Embedder, opened: ExitStack) -> d
     from lookalike.adapters.folder import FolderStore  # noqa: PLC0415
     from lookalike.adapters.letters import FileDeadLetters  # noqa: PLC0415
     from lookalike.adapters.sqlite import SqliteCatalog  # noqa: PLC0415
-    from lookalike.adapters.watched import WatchedFolder  # noqa: PLC0415
 
     folder = DataFolder(settings.data)
     folder.lock()
@@ -124,21 +126,40 @@ def _one_machine(settings: Settings, embedder: Embedder, opened: ExitStack) -> d
         "uploads": catalog,
         "index": index,
         "originals": FolderStore(folder.originals),
-        "objects": WatchedFolder(settings.watch),
+        "objects": WatchedFolder(None),
         "dead_letters": FileDeadLetters(folder.dead_letters, unix_milliseconds),
     }
 
 
-@contextmanager
-def applications(data: Path, *, make: bool = False) -> Iterator[Applications]:
-    """The applications of a data folder, without the rest of the service; also while a server runs on it.
+def _account(settings: Settings, _embedder: Embedder, _opened: ExitStack) -> dict[str, Any]:
+    """DynamoDB, OpenSearch and S3, each when it is first used."""
 
-    Raises SettingsError if there is no such folder and ``make`` does not say to make it.
+    def store(name: str) -> Any:
+        return _later(lambda: getattr(account, name))
+
+    account = _later(lambda: _stores_of(settings))
+    return {name: store(name) for name in _STORES}
+
+
+def _stores_of(settings: Settings) -> Account:
+    from lookalike.adapters.account import Account  # noqa: PLC0415 - only AWS has these stores' libraries
+
+    return Account(settings)
+
+
+@contextmanager
+def applications(settings: Settings, *, make: bool = False) -> Iterator[Applications]:
+    """The applications alone, without the rest of the service; also while a server runs.
+
+    Raises SettingsError if there is no such data folder and ``make`` does not say to make it.
     """
+    if settings.data is None:
+        yield _stores_of(settings).applications
+        return
     from lookalike.adapters.data import DataFolder  # noqa: PLC0415
     from lookalike.adapters.sqlite import SqliteCatalog  # noqa: PLC0415
 
-    folder = DataFolder(data) if make else DataFolder.existing(data)
+    folder = DataFolder(settings.data) if make else DataFolder.existing(settings.data)
     with closing(SqliteCatalog(folder.catalog)) as catalog:
         yield catalog
 
@@ -195,7 +216,7 @@ def indexer() -> Handler:
     """The handler of the table's stream."""
 
     def handle(event: Event, _context: Any) -> Answer:
-        from lookalike.adapters.items import picture_of  # noqa: PLC0415 - only AWS has a stream
+        from lookalike.adapters.items import picture_of  # noqa: PLC0415 - only AWS has a stream, and what reads it
 
         return stream.answer(_shared(), event, picture_of)
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lookalike.cli.where import Data, Stack, here, on_aws
+from lookalike.errors import InvalidArgument
 from lookalike.local import sample
 from lookalike.local.server import Address
 from lookalike.local.server import serve as run
@@ -17,10 +21,22 @@ from lookalike.service.applications import create_application
 from lookalike.settings import Settings
 
 
+class Backend(StrEnum):
+    """Whose stores the server uses."""
+
+    LOCAL = "local"
+    AWS = "aws"
+
+
 def serve(
-    data: Annotated[
-        Path, typer.Option(help="The folder that holds everything; made if it is not there.", envvar="LOOKALIKE_DATA")
-    ] = Path("data"),
+    data: Data = None,
+    backend: Annotated[
+        Backend,
+        typer.Option(
+            help="Whose stores: this machine's, or those of AWS that the LOOKALIKE_ variables or --stack name."
+        ),
+    ] = Backend.LOCAL,
+    stack: Stack = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.", min=0, max=65535)] = 8000,
     watch: Annotated[
@@ -37,7 +53,7 @@ def serve(
         typer.Option("--sample", help="Load this folder of pictures into an empty service, and show a search."),
     ] = None,
 ) -> None:
-    """Serve on one machine. The first start makes an application, if there is none, and prints its keys."""
+    """Serve from this machine. The first start makes an application, if there is none, and prints its keys."""
 
     def when_ready(service: Service, address: Address) -> None:
         application = _application_to_show(service.ports, sampled=pictures is not None)
@@ -47,7 +63,15 @@ def serve(
         if application is not None and pictures is not None:
             _show_sample(application, address, pictures)
 
-    raise typer.Exit(run(Settings.from_environment(data=data, watch=watch), host, port, when_ready))
+    raise typer.Exit(run(replace(_settings(backend, data, stack), watch=watch), host, port, when_ready))
+
+
+def _settings(backend: Backend, data: Path | None, stack: str | None) -> Settings:
+    if backend is Backend.LOCAL and stack is None:
+        return here(data)
+    if data is not None:
+        raise InvalidArgument("--data", "the stores of AWS need no folder")
+    return on_aws(stack)
 
 
 def _application_to_show(ports: Ports, *, sampled: bool) -> Application | None:

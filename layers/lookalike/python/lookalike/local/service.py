@@ -64,6 +64,7 @@ class Service:
         """Load the model and the index; from here on requests are answered. Raises SettingsError or ModelError."""
         ports = bootstrap.build(self._settings)
         self._opened.callback(ports.close)
+        _ = ports.embedder.model  # on AWS it would be loaded by the first request, and refused no sooner
         self._opened.enter_context(bootstrap.serving(ports))
         self._ports = ports
 

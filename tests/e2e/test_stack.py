@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import pytest
 from aip import AipImageSearch
 
-from lookalike.adapters.table import TABLE
 from tests import photographs
 from tests.live import Keys
 from tests.servers import account

@@ -129,6 +129,13 @@ def test_test_events_deletions_and_folders_are_nothing(world: World, body: Any) 
     assert world.reasons() == []
 
 
+def test_without_a_sequencer_the_time_orders_events() -> None:
+    times = ["2026-11-21T10:00:00.001Z", "2026-11-21T10:00:00.002Z", "2026-11-21T11:00:01.000Z"]
+    records = [put(sequencer="") | {"eventTime": moment} for moment in times]
+    sequencers = [command.sequencer for command in commands(sqs(s3(*records)))]
+    assert sequencers == sorted(set(sequencers))
+
+
 def test_names_of_events_may_have_their_prefix() -> None:
     assert len(commands(sqs(s3(put() | {"eventName": "s3:ObjectCreated:CompleteMultipartUpload"})))) == 1
 
@@ -162,6 +169,8 @@ GARBLED_BODIES = [
     json.dumps(s3(put(sequencer=""))),
     json.dumps(s3(put(sequencer="xyz"))),
     json.dumps(s3(put(sequencer="1" * 65))),
+    json.dumps(s3(put(sequencer="") | {"eventTime": "0001-01-01T00:00:00+23:59"})),
+    json.dumps(s3(put(sequencer="") | {"eventTime": "now"})),
     json.dumps(s3(put(eTag=7))),
     json.dumps(s3({"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": 7}, "object": put()["s3"]["object"]}})),
     json.dumps(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from lookalike.adapters.watched import WatchedFolder
 from lookalike.clock import unix_milliseconds
 from lookalike.embedding.location import find_model
 from lookalike.errors import SettingsError
@@ -57,6 +58,8 @@ def build(settings: Settings | None = None, **overrides: Any) -> Ports:
         if not set(overrides) >= _STORES:
             stores = _account if settings.on_aws else _one_machine
             chosen |= stores(settings, embedder, opened)
+        if settings.watch is not None:
+            chosen["objects"] = WatchedFolder(settings.watch)
         return Ports(**chosen | overrides, close=opened.pop_all().close)
 
 
@@ -107,7 +110,6 @@ def _one_machine(settings: Settings, embedder: Embedder, opened: ExitStack) -> d
     from lookalike.adapters.folder import FolderStore  # noqa: PLC0415
     from lookalike.adapters.letters import FileDeadLetters  # noqa: PLC0415
     from lookalike.adapters.sqlite import SqliteCatalog  # noqa: PLC0415
-    from lookalike.adapters.watched import WatchedFolder  # noqa: PLC0415
 
     folder = DataFolder(settings.data)
     folder.lock()
@@ -124,7 +126,7 @@ def _one_machine(settings: Settings, embedder: Embedder, opened: ExitStack) -> d
         "uploads": catalog,
         "index": index,
         "originals": FolderStore(folder.originals),
-        "objects": WatchedFolder(settings.watch),
+        "objects": WatchedFolder(None),
         "dead_letters": FileDeadLetters(folder.dead_letters, unix_milliseconds),
     }
 
@@ -214,7 +216,7 @@ def indexer() -> Handler:
     """The handler of the table's stream."""
 
     def handle(event: Event, _context: Any) -> Answer:
-        from lookalike.adapters.items import picture_of  # noqa: PLC0415 - only AWS has a stream
+        from lookalike.adapters.items import picture_of  # noqa: PLC0415 - only AWS has a stream, and what reads it
 
         return stream.answer(_shared(), event, picture_of)
 

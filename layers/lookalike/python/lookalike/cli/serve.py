@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lookalike.cli.where import Data, Stack, here, on_aws
-from lookalike.errors import InvalidArgument
+from lookalike.errors import InvalidArgument, SettingsError
 from lookalike.local import sample
 from lookalike.local.server import Address
 from lookalike.local.server import serve as run
@@ -41,12 +41,7 @@ def serve(
     port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.", min=0, max=65535)] = 8000,
     watch: Annotated[
         Path | None,
-        typer.Option(
-            help="Add what is put into this folder by itself: <app id>/<library>/…",
-            envvar="LOOKALIKE_WATCH",
-            exists=True,
-            file_okay=False,
-        ),
+        typer.Option(help="Add what is put into this folder by itself: <app id>/<library>/…", envvar="LOOKALIKE_WATCH"),
     ] = None,
     pictures: Annotated[
         Path | None,
@@ -63,6 +58,8 @@ def serve(
         if application is not None and pictures is not None:
             _show_sample(application, address, pictures)
 
+    if watch is not None and not watch.is_dir():
+        raise SettingsError(f"{watch}: there is no such folder to watch")
     raise typer.Exit(run(_settings(backend, data, stack, watch), host, port, when_ready))
 
 

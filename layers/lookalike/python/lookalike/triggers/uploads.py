@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -78,7 +79,7 @@ def _items(body: str) -> Iterator[Put | Garbled]:
         alone = _text({"Records": [record]})
         try:
             command = _command(record)
-        except (AttributeError, KeyError, TypeError, ValueError) as reason:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as reason:
             yield Garbled(alone, f"no record of S3: {reason!r}")
             continue
         if command is not None:
@@ -86,12 +87,12 @@ def _items(body: str) -> Iterator[Put | Garbled]:
 
 
 def _command(record: Any) -> Ingest | None:
-    """None if the record asks for nothing. Raises AttributeError, KeyError, TypeError or ValueError if it is none."""
+    """None if the record asks for nothing. Raises what Python does if it is none."""
     if not record["eventName"].removeprefix("s3:").startswith("ObjectCreated:"):
         return None
     bucket, put = record["s3"]["bucket"]["name"], record["s3"]["object"]
     key = unquote_plus(put["key"], errors="strict")
-    etag, sequencer = put.get("eTag"), put["sequencer"]
+    etag, sequencer = put.get("eTag"), put.get("sequencer") or _moment(record["eventTime"])
     if key.endswith("/") and not put.get("size"):  # what consoles make for a folder
         return None
     if not bucket or not isinstance(bucket, str) or not isinstance(etag, str | None):
@@ -101,6 +102,11 @@ def _command(record: Any) -> Ingest | None:
     if not 0 < len(sequencer) <= _MAX_SEQUENCER or not set(sequencer) <= _HEXADECIMAL:
         raise ValueError("the sequencer is not hexadecimal")
     return Ingest(bucket, key, sequencer, None if etag is None else etag.strip('"') or None)
+
+
+def _moment(event_time: str) -> str:
+    """A sequencer for events of S3's emulators, some of which send none: the millisecond, as hexadecimal digits."""
+    return f"{int(datetime.fromisoformat(event_time).timestamp() * 1000):016x}"
 
 
 def _text(given: Any) -> str:

@@ -94,7 +94,7 @@ def _signer(region: str) -> Urllib3AWSV4SignerAuth:
 
 def data_nodes(client: OpenSearch) -> int:
     """How many nodes there are for shards and their copies. Raises Unavailable."""
-    with _Unavailable():
+    with _server():
         return int(client.cluster.health()["number_of_data_nodes"])
 
 

@@ -17,6 +17,9 @@ from tests.servers import account
 from tests.servers.opensearch import server as opensearch
 
 
+pytestmark = pytest.mark.timeout(900)  # a build and a deployment are in the first test's time
+
+
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[account.Stack]:
     if (reason := account.missing()) is not None:

@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,9 +34,6 @@ from tests.bench.stores import LIBRARY, MODEL, batches, picture
 from tests.clusters import clustered
 from tests.fakes import MemoryGenerations
 from tests.servers.opensearch.server import OpenSearchServer, missing
-
-#: Queries of each kind.
-TIMES = 50
 
 #: Rows of one bulk write.
 BATCH = 500
@@ -115,29 +112,27 @@ class Bench:
             time.sleep(1)
 
 
-def measure(report: Report, sizes: Sequence[int]) -> None:
-    """Fill a library of each size, and search it as it was written and merged."""
-    Path("build").mkdir(exist_ok=True)
+def measure(report: Report, url: str, sizes: Sequence[int], times: int) -> None:
+    """Fill a library of each size on that server, and search it as it was written and merged, so often per case."""
     took: dict[tuple[str, str, int], float] = {}
-    with tempfile.TemporaryDirectory(dir="build") as folder, server(Path(folder)) as running:
-        for size in sizes:
-            bench = fill(report, running, size)
-            settle(bench)
-            states: list[tuple[str, Callable[[], None]]] = [("as written", lambda: None), ("merged", bench.merge)]
-            for state, prepare in states:
-                prepare()
-                group = f"{size:,} pictures, {state} (segments: {bench.segments()})"
-                for case in CASES:
-                    took[state, case.name, size] = compare(report, group, bench, case)
+    for size in sizes:
+        bench = fill(report, url, size)
+        settle(bench)
+        states: list[tuple[str, Callable[[], None]]] = [("as written", lambda: None), ("merged", bench.merge)]
+        for state, prepare in states:
+            prepare()
+            group = f"{size:,} pictures, {state} (segments: {bench.segments()})"
+            for case in CASES:
+                took[state, case.name, size] = compare(report, group, bench, case, times)
     small, large = sizes[0], sizes[-1]
     for state, name in dict.fromkeys((state, name) for state, name, _ in took):
         growth = took[state, name, large] / took[state, name, small]
         report.add(f"Growth from {small:,} to {large:,} pictures, {state}", name, growth, "×")
 
 
-def fill(report: Report, running: OpenSearchServer, size: int) -> Bench:
+def fill(report: Report, url: str, size: int) -> Bench:
     """A library of that many pictures, written by two threads."""
-    client, generations, name = connect(running.url, seconds=120), MemoryGenerations(), f"bench-{size}"
+    client, generations, name = connect(url, seconds=120), MemoryGenerations(), f"bench-{size}"
     create_index(client, name, replicas=0)
     generations.save_generation(Kind.SIMILAR, Generation(name, (name,)), None)
     index, vectors = OpenSearchIndex(client, generations), clustered(size, seed=1)
@@ -163,9 +158,9 @@ def settle(bench: Bench) -> None:
         time.sleep(0.5)
 
 
-def compare(report: Report, group: str, bench: Bench, case: Case) -> float:
+def compare(report: Report, group: str, bench: Bench, case: Case, times: int) -> float:
     """Recall of a case, its latency beside the exact scan's; answers the median in milliseconds."""
-    views = clustered(TIMES * case.views, seed=2).astype(np.float32).reshape(TIMES, case.views, -1)
+    views = clustered(times * case.views, seed=2).astype(np.float32).reshape(times, case.views, -1)
     shares = [recall(bench.search(case, one), bench.nearest(case, one)) for one in views]
     report.add(group, f"{case.name}: recall", statistics.mean(shares), "", aim="≥ 0.98" if case.k == 100 else "")
     # Turn by turn, so that whatever else the machine does meets both.
@@ -188,16 +183,6 @@ def ms(work: Callable[[], object]) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-@contextmanager
-def server(folder: Path) -> Iterator[OpenSearchServer]:
-    """A server for this run."""
-    running = OpenSearchServer(folder)
-    try:
-        yield running
-    finally:
-        running.stop()
-
-
 def main() -> None:
     """Run the benchmark, print its tables, write its figures."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -208,8 +193,11 @@ def main() -> None:
     chosen = parser.parse_args()
     if (reason := missing()) is not None:
         parser.exit(1, f"{reason}\n")
+    sizes = (1_000, 6_000) if chosen.quick else (100_000, 1_000_000) if chosen.million else (10_000, 100_000)
     report = Report()
-    measure(report, (1_000, 6_000) if chosen.quick else (100_000, 1_000_000) if chosen.million else (10_000, 100_000))
+    Path("build").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir="build") as folder, closing(OpenSearchServer(Path(folder))) as server:
+        measure(report, server.url, sizes, 5 if chosen.quick else 50)
     report.print(Console())
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
     about = {"cores": os.cpu_count(), "load": os.getloadavg()[0]}

@@ -173,7 +173,8 @@ class OpenSearchIndex:
     """Finds neighbours by OpenSearch: exactly in small libraries, by graphs in large ones.
 
     The port VectorIndex. A row that is not live stays as a document without a vector, which keeps its revision.
-    Cosines are float32; the vectors are normalised again by the server.
+    Cosines are float32; the server normalises vectors again. A picture that its best view's graph search missed, which
+    can happen in large libraries alone, may be answered with the cosine of another view.
 
     Parameters
     ----------
@@ -395,7 +396,8 @@ def _search(query: Query, libraries: tuple[str, ...], k: int) -> Json:
     """The k best of every view, and of those the best by their best view.
 
     What is among the best k by its best view is among the k nearest to that view, so nothing is lost by asking each
-    view for k only, and what a view does not find would not have ranked higher by it.
+    view for k only. One search per view, in one request too (``_msearch``), finds the same and takes the server twice
+    as long.
     """
     wanted = [*_live(libraries), {"term": {"model": query.model}}, *_tagged(query)]
     near = [_near(view, k, wanted) for view in query.vectors.astype(np.float32)]

@@ -101,6 +101,10 @@ build: model .venv-sam/.installed ## Build what is deployed (ARCH=arm64 for Grav
 bench: setup .venv/.dev ## Measure speed beside its floor: tables here, JSON in build/bench.json
 	$(BIN)/python -m tests.bench
 
+.PHONY: bench-aws
+bench-aws: .venv/.dev servers ## Measure searches in a real OpenSearch (OPTIONS=--million for a million pictures)
+	$(BIN)/python -m tests.bench.aws $(OPTIONS)
+
 .PHONY: quality
 quality: setup .venv/.dev ## Measure what searches find (PICTURES=DIR for your own, OPTIONS=--quick)
 	$(BIN)/python -m tests.quality $(if $(PICTURES),--pictures "$(PICTURES)") $(OPTIONS)

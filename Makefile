@@ -49,7 +49,7 @@ run: setup ## Serve on this machine, with sample pictures (DATA=data HOST=127.0.
 # ── What developers need ─────────────────────────────────────────────────────────────────────────
 
 .PHONY: test
-test: setup .venv/.dev .venv-sam/.installed ministack clients servers dynamodb ## Run the tests (TESTS=tests/unit for some of them)
+test: setup .venv/.dev .venv-sam/.installed clients servers ## Run the tests (TESTS=tests/unit for some of them)
 	$(BIN)/python -m pytest $(TESTS)
 
 # Node and Java join where they are; where one is not, its tests are skipped and say so.
@@ -60,15 +60,13 @@ clients: ## Install the vendor's Node and Java SDKs, which tests run where Node 
 	@if command -v mvn >/dev/null; then $(MAKE) --no-print-directory tests/wire/java/jars/.installed; \
 		else echo "mvn is missing: the Java SDK's tests will be skipped"; fi
 
-.PHONY: ministack
-ministack: ## Install an AWS account for tests, where Python 3.13 is present
-	@if test -n "$(PYTHON313)"; then $(MAKE) --no-print-directory .venv-ministack/.installed; \
-		else echo "Python 3.13 is missing: the deployed stack's tests will be skipped"; fi
-
 .PHONY: servers
-servers: ## Install the servers that tests run where Java and Maven are present
-	@if command -v mvn >/dev/null && command -v javac >/dev/null; then $(MAKE) --no-print-directory build/opensearch/.installed; \
-		else echo "mvn or javac is missing: tests with a real OpenSearch will be skipped"; fi
+servers: ## Install what tests run against, where Java, Maven and Python 3.13 are present
+	@if command -v mvn >/dev/null && command -v javac >/dev/null; then \
+		$(MAKE) --no-print-directory build/opensearch/.installed build/dynamodb/jars/.installed; \
+		else echo "mvn or javac is missing: tests with a real OpenSearch will be skipped, those with DynamoDB run on an imitation"; fi
+	@if test -n "$(PYTHON313)"; then $(MAKE) --no-print-directory .venv-ministack/.installed; \
+		else echo "Python 3.13 is missing: tests of the deployed stack will be skipped"; fi
 
 .PHONY: opensearch
 opensearch: .venv/.dev servers ## Run an OpenSearch with k-NN on 127.0.0.1:9200, data in build/opensearch/data
@@ -82,11 +80,6 @@ check: .venv/.dev .venv-sam/.installed .venv-checkov/.installed ## Run the linte
 	$(BIN)/cfn-lint template.yaml
 	$(SAM) validate --lint
 	.venv-checkov/bin/checkov --config-file checkov.yaml
-
-.PHONY: dynamodb
-dynamodb: ## Install Amazon's DynamoDB for tests, which else run on an imitation
-	@if command -v mvn >/dev/null; then $(MAKE) --no-print-directory build/dynamodb/jars/.installed; \
-		else echo "mvn is missing: DynamoDB's tests will run on moto"; fi
 
 .PHONY: build
 build: model .venv-sam/.installed ## Build what is deployed (ARCH=arm64 for Graviton)
@@ -179,11 +172,6 @@ tests/wire/java/jars/.installed: tests/wire/java/pom.xml
 	@cd tests/wire/java && mvn -q -B dependency:copy-dependencies -DoutputDirectory=jars
 	@touch $@
 
-build/dynamodb/jars/.installed: tests/servers/dynamodb/pom.xml
-	@echo "Installing DynamoDB Local"
-	@mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(@D)
-	@touch $@
-
 OPENSEARCH := tests/servers/opensearch
 
 # Maven Central gives the k-NN plugin as a zip without a checksum of its own; ours is in knn.sha256.
@@ -193,6 +181,11 @@ build/opensearch/.installed: $(addprefix $(OPENSEARCH)/,pom.xml knn.sha256 Searc
 	@mvn -q -B -f $(OPENSEARCH)/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/build/opensearch/jars
 	@cd build/opensearch/jars && sha256sum --quiet --check $(CURDIR)/$(OPENSEARCH)/knn.sha256 && jar xf *.zip
 	@javac -cp 'build/opensearch/jars/*' -d build/opensearch/classes $(OPENSEARCH)/SearchNode.java
+	@touch $@
+
+build/dynamodb/jars/.installed: tests/servers/dynamodb/pom.xml
+	@echo "Installing DynamoDB Local"
+	@mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(@D)
 	@touch $@
 
 build/weights/.installed: layers/model/requirements.txt | $(UV)

@@ -15,6 +15,7 @@ from lookalike.adapters.dynamodb import DynamoCatalog, DynamoGenerations, Dynamo
 from lookalike.adapters.dynamodb_applications import DynamoApplications
 from lookalike.adapters.faiss import FaissIndex
 from lookalike.adapters.folder import FolderStore
+from lookalike.adapters.opensearch import OpenSearchIndex
 from lookalike.adapters.s3 import CONFIG, S3Store
 from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.adapters.table import Table
@@ -30,6 +31,7 @@ from tests.fakes import (
     MemoryUploads,
 )
 from tests.servers.dynamodb import server
+from tests.servers.opensearch.server import shared_index
 
 T = TypeVar("T")
 Opening = Callable[[Path], AbstractContextManager[T]]
@@ -75,6 +77,11 @@ def faiss_sealing_early(_folder: Path) -> Iterator[FaissIndex]:
     index.close()
 
 
+@contextmanager
+def opensearch(_folder: Path) -> Iterator[OpenSearchIndex]:
+    yield shared_index()
+
+
 def memory(fake: Callable[[], T]) -> Opening[T]:
     """The fakes that other tests trust, held to the same contracts."""
     return lambda _folder: nullcontext(fake())
@@ -110,6 +117,7 @@ GENERATIONS: dict[str, Opening[Generations]] = {
 VECTOR_INDICES: dict[str, Opening[VectorIndex]] = {
     "faiss": faiss,
     "faiss sealing early": faiss_sealing_early,
+    "opensearch": opensearch,
     "memory": memory(MemoryIndex),
 }
 PICTURE_STORES: dict[str, Opening[PictureStore]] = {

@@ -20,6 +20,10 @@ from pathlib import Path
 
 import pytest
 
+from lookalike.adapters.opensearch import OpenSearchIndex, connect, create_index
+from lookalike.model import Generation, Kind
+from tests.fakes import MemoryGenerations
+
 BUILD = Path(__file__).parents[3] / "build" / "opensearch"
 
 #: Compiling less thoroughly halves the start; only long measurements gain from the rest.
@@ -100,6 +104,21 @@ def shared() -> str:
     atexit.register(folder.cleanup)
     atexit.register(server.stop)  # what was registered last comes first
     return server.url
+
+
+@functools.cache
+def shared_index() -> OpenSearchIndex:
+    """An index on that server, for tests that keep to libraries of their own."""
+    return fresh_index("shared")
+
+
+def fresh_index(name: str, refresh_interval: str = "10ms") -> OpenSearchIndex:
+    """An index on that server that is empty if no index of that name has been there. Its writes are seen at once."""
+    client, generations = connect(shared(), connections=20), MemoryGenerations()
+    for kind in Kind:
+        create_index(client, f"{name}-{kind}", replicas=0, refresh_interval=refresh_interval)
+        generations.save_generation(kind, Generation(f"{name}-{kind}", (f"{name}-{kind}",)), None)
+    return OpenSearchIndex(client, generations)
 
 
 def main() -> int:

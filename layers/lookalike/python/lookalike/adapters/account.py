@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import BotoCoreError
-from lookalike.adapters.dynamodb import DynamoCatalog, DynamoGenerations, DynamoMaps, DynamoUploads
-from lookalike.adapters.dynamodb_applications import DynamoApplications
 
 from lookalike.adapters import kms, s3, table
+from lookalike.adapters.dynamodb import DynamoCatalog, DynamoGenerations, DynamoMaps, DynamoUploads
+from lookalike.adapters.dynamodb_applications import DynamoApplications
 from lookalike.adapters.sqs import SqsDeadLetters
 from lookalike.errors import SettingsError
 from lookalike.settings import Settings
 
 if TYPE_CHECKING:
     from botocore.config import Config
-    from lookalike.adapters.opensearch import OpenSearchIndex
     from opensearchpy import OpenSearch
+
+    from lookalike.adapters.opensearch import OpenSearchIndex
 
 
 class Account:

@@ -60,14 +60,15 @@ def serve(
 
     if watch is not None and not watch.is_dir():
         raise SettingsError(f"{watch}: there is no such folder to watch")
-    raise typer.Exit(run(replace(_settings(backend, data, stack), watch=watch), host, port, when_ready))
+    raise typer.Exit(run(_settings(backend, data, stack, watch), host, port, when_ready))
 
 
-def _settings(backend: Backend, data: Path | None, stack: str | None) -> Settings:
+def _settings(backend: Backend, data: Path | None, stack: str | None, watch: Path | None) -> Settings:
     if backend is Backend.LOCAL and stack is None:
-        return here(data)
-    if data is not None:
-        raise InvalidArgument("--data", "the stores of AWS need no folder")
+        return replace(here(data), watch=watch)
+    for option, folder in (("--data", data), ("--watch", watch)):
+        if folder is not None:
+            raise InvalidArgument(option, "the stores of AWS have buckets, no folders")
     return on_aws(stack)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -37,7 +37,8 @@ def where(data: Path | None, stack: str | None) -> Settings:
     if data is not None and stack is not None:
         raise InvalidArgument("--stack", "it goes without --data: the stores are in one place or in the other")
     if stack is not None:
-        return Settings.from_environment(data=None, **_stores_of(stack))
+        stores: dict[str, Any] = _stores_of(stack)
+        return Settings.from_environment(data=None, **stores)
     if data is None and (settings := Settings.from_environment()).on_aws:
         return settings
     return here(data)

@@ -30,7 +30,9 @@ SAM = ROOT / ".venv-sam/bin/sam"
 REGION = "eu-west-1"
 
 #: What the stack is made of. All else is left unopened.
-SERVICES = "s3,sqs,dynamodb,dynamodbstreams,lambda,iam,sts,cloudformation,apigateway,scheduler,events,logs,kms,monitoring"
+SERVICES = (
+    "s3,sqs,dynamodb,dynamodbstreams,lambda,iam,sts,cloudformation,apigateway,scheduler,events,logs,kms,monitoring"
+)
 
 
 def missing() -> str | None:
@@ -185,9 +187,7 @@ class Stack:
                     arns[function] = made["IntegrationId"]
                 verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
                 key = path if path == "$default" else f"{verb} {path}"
-                api.create_route(
-                    ApiId=self.resources["Api"], RouteKey=key, Target=f"integrations/{arns[function]}"
-                )
+                api.create_route(ApiId=self.resources["Api"], RouteKey=key, Target=f"integrations/{arns[function]}")
 
     def function(self, name: str) -> dict[str, Any]:
         """A function's configuration, by its name in the template."""

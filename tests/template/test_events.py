@@ -25,6 +25,7 @@ from lookalike.adapters.items import picture_item, picture_of
 from lookalike.local import template as template_of_one_machine
 from lookalike.model import Picture
 from lookalike.ports import Ports
+from lookalike.service.ingest import LAYOUT
 from lookalike.triggers.stream import changes
 from lookalike.triggers.uploads import Put, messages
 from tests.fakes import MemoryDeadLetters
@@ -166,6 +167,16 @@ def test_handlers_take_them(path: Path, memory: Ports) -> None:
     assert answered == {"batchItemFailures": []}
     assert isinstance(memory.dead_letters, MemoryDeadLetters)
     assert memory.dead_letters.letters == []
+
+
+def test_the_permission_in_the_readme_is_for_keys_that_are_read() -> None:
+    (policy,) = re.findall(r"```json\n(.*?UPLOAD-BUCKET.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (statement,) = json.loads(policy)["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "s3:PutObject")
+    key = statement["Resource"].removeprefix("arn:aws:s3:::UPLOAD-BUCKET/").replace("*", "red.jpg")
+    place = LAYOUT.fullmatch(key)
+    assert place is not None
+    assert place.groups() == ("287990385", "similar", "red.jpg")
 
 
 class Plenty:

@@ -148,6 +148,14 @@ def test_a_row_that_our_own_code_fails_on_stops_nobody() -> None:
     assert {key.id for key in index.rows} == {"a", "d"}
 
 
+def test_an_index_that_every_row_breaks_is_not_the_rows_fault() -> None:
+    letters = MemoryDeadLetters()
+    for names in ("ab", "a"):
+        table = Table(*(row("l", name) for name in names))
+        assert run(table, Refusing(broken="ab"), letters) == {"batchItemFailures": [{"itemIdentifier": sequence(0)}]}
+    assert letters.letters == []
+
+
 class Full(MemoryDeadLetters):
     """Takes no letters."""
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lookalike import bootstrap
-from lookalike.errors import Unavailable
+from lookalike.errors import ModelError, SettingsError, Unavailable
 from lookalike.model import Application, DeadLetter, Picture
 from lookalike.ports import Ports
 from lookalike.service.ingest import Ingest
@@ -324,7 +324,10 @@ class Failing(MemoryCatalog):
         super().put(picture, previous)
 
 
-@pytest.mark.parametrize("error", [Unavailable("no answer"), RuntimeError("a fault of ours")])
+@pytest.mark.parametrize(
+    "error",
+    [Unavailable("no answer"), RuntimeError("a fault of ours"), ModelError("cannot be used"), SettingsError("not set")],
+)
 def test_what_may_succeed_later_comes_again_and_the_rest_is_done(error: Exception) -> None:
     catalog = Failing()
     world = World(catalog=catalog)

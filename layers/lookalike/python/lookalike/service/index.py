@@ -48,14 +48,18 @@ def _write(ports: Ports, rows: Sequence[Picture]) -> Indexed:
 
 
 def _one_by_one(ports: Ports, rows: Sequence[Picture]) -> Indexed:
+    """Write each row alone. Those that break our code while others do not are at fault; if all do, it is none of them."""
     again: set[Key] = set()
     refused: dict[Key, str] = {}
+    broken: dict[Key, str] = {}
     for row in rows:
         try:
             done = _write(ports, [row])
         except Exception as error:  # whatever it is, the rows behind this one must not wait for it
-            refused[row.key] = repr(error)
+            broken[row.key] = repr(error)
         else:
             again |= done.again
             refused |= done.refused
-    return Indexed(frozenset(again), refused)
+    if len(broken) == len(rows):
+        return Indexed(again=frozenset(broken))
+    return Indexed(frozenset(again), refused | broken)

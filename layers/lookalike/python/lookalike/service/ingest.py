@@ -40,7 +40,7 @@ from lookalike.service.rows import change, show
 from lookalike.service.source import Source
 
 #: Where uploads lie: ``uploads/<app id>/<library>/<name>``, the name with as many slashes as it likes.
-_LAYOUT = re.compile(r"uploads/([0-9]{1,20})/([^/]+)/(.+)", re.DOTALL)
+LAYOUT = re.compile(r"uploads/([0-9]{1,20})/([^/]+)/(.+)", re.DOTALL)
 
 #: Largest file. Nothing has to fit into a request here, so this is more than a dialect takes: a PNG of the most pixels
 #: that are decoded, unless it is mere noise.
@@ -122,7 +122,7 @@ def _order(one: str, other: str) -> int:
 
 
 def _take(ports: Ports, event: Ingest, known: Upload | None) -> Outcome:
-    layout = _LAYOUT.fullmatch(event.key)
+    layout = LAYOUT.fullmatch(event.key)
     if layout is None:
         raise InvalidArgument("key", "is not uploads/<app id>/<library>/<name>")
     app_id, library, name = layout.groups()

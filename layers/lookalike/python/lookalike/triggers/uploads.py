@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import AccessError, InvalidArgument, LookalikeError, PictureError, StateError
 from lookalike.model import DeadLetter
 from lookalike.observability import count, logger
 from lookalike.ports import Ports
@@ -25,6 +25,9 @@ _OPERATION = "ingest"
 
 #: Longest key, in bytes of UTF-8, and longest sequencer that is believed.
 _MAX_KEY, _MAX_SEQUENCER = 1024, 64
+
+#: What is wrong with an upload and not with the service: no use in trying again.
+_FOR_EVER = (AccessError, InvalidArgument, PictureError, StateError)
 
 _HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
 
@@ -164,8 +167,6 @@ def _settle(ports: Ports, item: Put | Garbled) -> tuple[str, bool]:
 def _ingested(ports: Ports, put: Put) -> str:
     try:
         return ingest(ports, put.command)
-    except LookalikeError as error:
-        if error.retryable:
-            raise
+    except _FOR_EVER as error:
         bury(ports, DeadLetter(_OPERATION, f"{type(error).__name__}: {error}", put.body))
         return type(error).__name__

@@ -16,7 +16,6 @@ from tests.live import Keys
 from tests.servers import account
 from tests.servers.opensearch import server as opensearch
 
-
 pytestmark = pytest.mark.timeout(900)  # a build and a deployment are in the first test's time
 
 
@@ -61,6 +60,12 @@ def test_a_picture_lives_its_whole_life(stack: account.Stack) -> None:
     assert sdk.sameHqSearch(coffee)["result"][0]["brief"] == "changed"
     assert "error_code" not in sdk.sameHqDeleteBySign(sign)
     assert sign not in [one["cont_sign"] for one in sdk.sameHqSearch(coffee)["result"]]
+
+
+def test_setting_up_again_changes_nothing(stack: account.Stack) -> None:
+    before = stack.account.cli("keys", "list", "--stack", stack.name, "--json")
+    assert "There are applications" in stack.account.cli("setup", "--stack", stack.name)
+    assert stack.account.cli("keys", "list", "--stack", stack.name, "--json") == before
 
 
 def test_an_upload_is_found_by_itself_and_what_is_no_picture_ends_with_a_reason(stack: account.Stack) -> None:

@@ -131,7 +131,7 @@ class Account:
 class Stack:
     """The stack of this checkout, built and deployed as the README says, and set up."""
 
-    name = "lookalike"
+    name = "lookalike-dev"
 
     def __init__(self, account: Account, opensearch: str, **parameters: str) -> None:
         self.account = account
@@ -140,21 +140,8 @@ class Stack:
             "OpenSearchArn": "arn:aws:es:eu-west-1:000000000000:domain/beside",
             **parameters,
         }
-        account.run("make", "build")
-        account.run(
-            SAM,
-            "deploy",
-            "--stack-name",
-            self.name,
-            "--resolve-s3",
-            "--capabilities",
-            "CAPABILITY_IAM",
-            "--no-confirm-changeset",
-            "--no-progressbar",
-            "--parameter-overrides",
-            *(f'{name}="{value}"' for name, value in parameters.items()),
-        )
-        account.cli("setup", "--stack", self.name, "--refresh", "50ms")
+        overrides = " ".join(f"""'{name}="{value}"'""" for name, value in parameters.items())
+        account.run("make", "deploy", "ENV=dev", f"OPTIONS=--no-progressbar --parameter-overrides {overrides}")
         self.resources: dict[str, str] = {
             one["LogicalResourceId"]: one["PhysicalResourceId"]
             for one in account.client("cloudformation").describe_stack_resources(StackName=self.name)["StackResources"]
@@ -202,7 +189,7 @@ class Stack:
 
     def delete(self) -> None:
         """Take the stack away as the README says."""
-        self.account.run(SAM, "delete", "--stack-name", self.name, "--no-prompts")
+        self.account.run(".venv-sam/bin/sam", "delete", "--stack-name", self.name, "--no-prompts")
 
 
 @contextmanager

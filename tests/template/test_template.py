@@ -300,7 +300,10 @@ def test_no_policy_is_about_everything(template: Template) -> None:
         resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
         for resource in resources:  # a star may stand for objects of a bucket or indices of a domain, which are named
             said = json.dumps(resource)
-            assert "*" not in said or re.search(r"\b(Table|Originals|Uploads|Domain)\b", said.partition("*")[0]), (role, said)
+            assert "*" not in said or re.search(r"\b(Table|Originals|Uploads|Domain)\b", said.partition("*")[0]), (
+                role,
+                said,
+            )
     for resource in template.of_type("AWS::IAM::Role").values():
         for arn in resource["Properties"].get("ManagedPolicyArns", []):
             ours = isinstance(arn, dict) and arn.get("Ref") in template.of_type("AWS::IAM::ManagedPolicy")

@@ -21,7 +21,7 @@ from tests.fakes import MemoryGenerations
 Answer = tuple[int, Any]
 
 EMPTY: Answer = (200, {"hits": {"hits": []}})
-SMALL: Answer = (200, {"count": 1})
+SMALL: Answer = (200, {"count": 1, "_shards": {"failed": 0}})
 BUSY: Answer = (503, {"error": {"type": "cluster_manager_not_discovered_exception"}, "status": 503})
 
 
@@ -121,6 +121,11 @@ class TestSearch:
         server.answers = [SMALL, EMPTY]
         ask(index)
         assert "allow_partial_search_results=false" in server.requests[1]
+
+    def test_part_of_a_count_is_none(self, index: OpenSearchIndex, server: Told) -> None:
+        server.answers = [(200, {"count": 1, "_shards": {"failed": 1}})]
+        with pytest.raises(Unavailable, match="1 shards"):
+            index.count("uid")
 
     def test_nobody_there(self, generations: MemoryGenerations) -> None:
         with Told() as closed:

@@ -249,6 +249,8 @@ class OpenSearchIndex:
         body = {"query": {"bool": {"filter": _live(libraries)}}}
         with _server():
             answer = self._client.count(index=names, body=body, params={**_routing(libraries), **limits})
+        if answer["_shards"]["failed"]:
+            raise Unavailable(f"OpenSearch: {answer['_shards']['failed']} shards of {names} do not answer")
         return int(answer["count"])
 
     def _written(self, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, str]]:

@@ -12,6 +12,7 @@ HOST  := 127.0.0.1
 PORT  := 8000
 TESTS := tests
 ARCH  := x86_64
+ENV   := dev
 
 # The newest Python that really starts: a pyenv shim can be on the path and still fail.
 PYTHON ?= $(shell for python in $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.13.*/bin/python3.13 python3.13 python3.12 python3.11 python3; do \
@@ -46,6 +47,11 @@ model: layers/model/model.onnx ## Make the model from its published weights
 run: setup ## Serve on this machine, with sample pictures (DATA=data HOST=127.0.0.1 PORT=8000)
 	LOOKALIKE_LOG_LEVEL=$${LOOKALIKE_LOG_LEVEL:-WARNING} $(BIN)/lookalike serve --data "$(DATA)" --host "$(HOST)" --port "$(PORT)" --sample .venv/pictures
 
+.PHONY: deploy
+deploy: build ## Deploy into your AWS account and set it up (ENV=dev or prod, as samconfig.toml has it)
+	$(SAM) deploy --config-env "$(ENV)"
+	$(BIN)/lookalike setup --stack "lookalike-$(ENV)"
+
 # ── What developers need ─────────────────────────────────────────────────────────────────────────
 
 .PHONY: test
@@ -72,6 +78,10 @@ servers: ## Install what tests run against, where Java, Maven and Python 3.13 ar
 opensearch: .venv/.dev servers ## Run an OpenSearch with k-NN on 127.0.0.1:9200, data in build/opensearch/data
 	@$(BIN)/python -m tests.servers.opensearch.server
 
+.PHONY: run-aws
+run-aws: setup .venv/.dev servers ## Serve from this machine on OpenSearch, and on DynamoDB, S3 and KMS as moto plays them (PORT=8000)
+	LOOKALIKE_LOG_LEVEL=$${LOOKALIKE_LOG_LEVEL:-WARNING} $(BIN)/python -m tests.servers.aws --host "$(HOST)" --port "$(PORT)" --sample .venv/pictures
+
 .PHONY: check
 check: .venv/.dev .venv-sam/.installed .venv-checkov/.installed ## Run the linters, the type checker and the template's validators
 	$(BIN)/ruff check .
@@ -90,6 +100,10 @@ build: model .venv-sam/.installed ## Build what is deployed (ARCH=arm64 for Grav
 .PHONY: bench
 bench: setup .venv/.dev ## Measure speed beside its floor: tables here, JSON in build/bench.json
 	$(BIN)/python -m tests.bench
+
+.PHONY: bench-aws
+bench-aws: .venv/.dev servers ## Measure searches in a real OpenSearch (OPTIONS=--million for a million pictures)
+	$(BIN)/python -m tests.bench.aws $(OPTIONS)
 
 .PHONY: quality
 quality: setup .venv/.dev ## Measure what searches find (PICTURES=DIR for your own, OPTIONS=--quick)

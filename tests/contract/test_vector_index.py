@@ -481,7 +481,8 @@ class IndexMachine(RuleBasedStateMachine):
 def test_the_machine_can_tell_every_order() -> None:
     """Else two indices that both keep to what cosines may be wrong by could answer differently."""
     views, vectors = np.stack(VIEWS_OF_THEM).astype(np.float64), np.stack(VECTORS).astype(np.float64)
-    assert np.diff(np.sort((views @ vectors.T).ravel())).min() > 2 * NEARLY
+    between = np.sort((views @ vectors.T).ravel())
+    assert float(np.min(np.diff(between))) > 2 * NEARLY
 
 
 def test_index_behaves_like_a_brute_force_search(index: VectorIndex) -> None:

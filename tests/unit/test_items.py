@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lookalike.adapters import items
 from lookalike.adapters.items import picture_item, picture_of
-from lookalike.adapters.table import SHARDS, Item, key_of, map_key, object_key_of, shard_of, shards_of
+from lookalike.adapters.table import SHARDS, Item, ItemKey, key_of, map_key, object_key_of, shard_of, shards_of
 from lookalike.model import DIMENSION, Identity, Key, Kind, Library, Picture, RemovedLibrary, State, Upload
 from tests.contract.rows import contents, digest_of, random_vectors, row
 
@@ -117,3 +117,19 @@ def test_sign_names_one_shard_and_digests_use_all() -> None:
 def test_maps_key_comes_back(library: str, rest: str) -> None:
     key = f"{library}/{rest}"
     assert object_key_of(key_of(map_key(key).values)) == key
+
+
+@pytest.mark.parametrize(
+    ("key", "possible"),
+    [
+        (ItemKey("p", "s"), True),
+        (ItemKey("猫" * 682, "猫" * 341), True),
+        (ItemKey("猫" * 683, "s"), False),
+        (ItemKey("p", "猫" * 342), False),
+        (ItemKey("p", ""), False),
+        (ItemKey("", "s"), False),
+        (ItemKey("\ud800", "s"), False),
+    ],
+)
+def test_keys_are_bounded_in_bytes(key: ItemKey, possible: bool) -> None:
+    assert key.possible == possible

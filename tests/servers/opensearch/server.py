@@ -84,11 +84,12 @@ class OpenSearchServer:
                 raise RuntimeError(f"OpenSearch did not start: {self.log.read_text()}")
             time.sleep(0.1)
 
-    def stop(self) -> int:
-        """Stop it cleanly; the exit status."""
+    def close(self) -> None:
+        """Stop it cleanly."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        return self.process.wait(timeout=60)
+        status = self.process.wait(timeout=60)
+        assert status == 0, self.log.read_text()
 
 
 @functools.cache
@@ -102,7 +103,7 @@ def shared() -> str:
     folder = tempfile.TemporaryDirectory(prefix="opensearch-")
     server = OpenSearchServer(Path(folder.name), 0, QUICK_START)
     atexit.register(folder.cleanup)
-    atexit.register(server.stop)  # what was registered last comes first
+    atexit.register(server.close)  # what was registered last comes first
     return server.url
 
 
@@ -134,8 +135,9 @@ def main() -> int:
     print(f"OpenSearch is ready on {server.url}; Ctrl-C stops it", flush=True)
     try:
         return server.process.wait()
-    except KeyboardInterrupt:  # which Java has got too
-        return server.stop()
+    except KeyboardInterrupt:  # which Java gets too
+        server.process.wait()
+        return 0
 
 
 if __name__ == "__main__":

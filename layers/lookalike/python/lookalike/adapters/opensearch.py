@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +31,10 @@ Json = dict[str, Any]
 #: Neighbours a graph is asked for, at least.
 _LEAST_K = 100
 
-#: How many of the nearest a walk through a graph keeps in sight, at least: a narrow one misses pictures that lie right
-#: at the query. Among 58,000 clustered vectors recall at 100 was 0.980 with 100, 0.996 with 200, and 0.999 with 300,
-#: which took half as much time again.
-_BEAM = 300
+#: How many of the nearest a walk through a graph keeps in sight: so many times k, and so many at least. A narrow walk
+#: misses pictures that lie right at the query. Among 58,000 clustered vectors in one segment recall at 100 was 0.952
+#: with 100 in sight, 0.989 with 200, and 0.994 with 300, which took no longer than the half of it that is not the walk.
+_BEAM, _LEAST_BEAM = 2, 300
 
 #: Neighbours a graph may be asked for, at most (k-NN, ``K_MAX``).
 _MOST_K = 10_000
@@ -56,31 +57,46 @@ _HOLDS_NO_LESS = 409
 #: Statuses that speak of the server or of the index, not of the document: it may be taken later.
 _NOT_THE_DOCUMENT = frozenset({401, 403, 404, 408, 429})
 
+#: How a removal is answered if there is no such index: see :func:`_writable`.
+_NO_SUCH_ALIAS = "invalid_index_name_exception"
+
 #: Libraries whose shards are named in a request's address, which has room for so many. More are looked for on all shards.
 _ROUTES = 50
 
 _NO_INDEX = "there is no index of that kind: run `lookalike setup`"
 
-_DOMAIN = re.compile(r"\.([a-z0-9-]+)\.es\.amazonaws\.com(\.cn)?(:\d+)?/?$")
+#: Where the name of an Amazon domain says its region.
+_DOMAIN = re.compile(r"\.([a-z0-9-]+)\.es\.amazonaws\.com(\.cn)?$|\.aos\.([a-z0-9-]+)\.on\.aws$")
 
 
-def connect(endpoint: str, *, seconds: float = 10.0, connections: int = 10) -> OpenSearch:
-    """A client of the server at that URL. Requests to an Amazon domain are signed with the process's credentials.
+def connect(endpoint: str, *, region: str | None = None, seconds: float = 10.0, connections: int = 10) -> OpenSearch:
+    """A client of the server at that URL.
 
     A request that fails to connect, or is answered 429, 502, 503 or 504, is sent again, twice at most: all that
     :class:`OpenSearchIndex` sends may be repeated. One that takes longer than ``seconds`` is given up.
 
     Raises SettingsError if requests must be signed and there are no credentials.
+
+    Parameters
+    ----------
+    region : sign requests for that region, with the process's credentials. By default they are if the endpoint's name
+        is one that Amazon gave it; a domain's custom name needs it.
+    connections : kept open at most.
     """
-    domain = _DOMAIN.search(endpoint)
+    region = region or _region(endpoint)
     return OpenSearch(
         [endpoint],
-        http_auth=None if domain is None else _signer(domain[1]),
+        http_auth=None if region is None else _signer(region),
         pool_maxsize=connections,
         timeout=seconds,
         max_retries=2,
         retry_on_status=(429, 502, 503, 504),
     )
+
+
+def _region(endpoint: str) -> str | None:
+    domain = _DOMAIN.search(urlsplit(endpoint).hostname or "")
+    return None if domain is None else domain[1] or domain[3]
 
 
 def _signer(region: str) -> Urllib3AWSV4SignerAuth:
@@ -94,7 +110,7 @@ def _signer(region: str) -> Urllib3AWSV4SignerAuth:
 
 def data_nodes(client: OpenSearch) -> int:
     """How many nodes there are for shards and their copies. Raises Unavailable."""
-    with _Unavailable():
+    with _server():
         return int(client.cluster.health()["number_of_data_nodes"])
 
 
@@ -163,7 +179,8 @@ class OpenSearchIndex:
     """Finds neighbours by OpenSearch: exactly in small libraries, by graphs in large ones.
 
     The port VectorIndex. A row that is not live stays as a document without a vector, which keeps its revision.
-    Cosines are float32; the vectors are normalised again by the server.
+    Cosines are float32; the server normalises vectors again. A picture that its best view's graph search missed, which
+    can happen in large libraries alone, may be answered with the cosine of another view.
 
     Parameters
     ----------
@@ -275,7 +292,7 @@ class OpenSearchIndex:
             )
         items = (item for outcome in answer["items"] for item in outcome.values())
         return [
-            _Failure(line.key, item["status"], _reason(item["error"]))
+            _Failure(line.key, _may_be_taken_later(item), _reason(item["error"]))
             for line, item in zip(chunk, items, strict=True)
             # Removing what is not there is answered 404, without an error.
             if "error" in item and item["status"] != _HOLDS_NO_LESS
@@ -293,16 +310,16 @@ def _server() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """What became of one operation of a bulk request."""
+    """One operation of a bulk request that was not done. ``again``: it may be later; else it is refused for good."""
 
     key: Key
-    status: int
+    again: bool
     reason: str
 
-    @property
-    def again(self) -> bool:
-        """Whether it may be taken later; else the document is refused for good."""
-        return self.status >= 500 or self.status in _NOT_THE_DOCUMENT
+
+def _may_be_taken_later(item: Mapping[str, Any]) -> bool:
+    status, kind = item["status"], item["error"]["type"]
+    return status >= 500 or status in _NOT_THE_DOCUMENT or kind == _NO_SUCH_ALIAS
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,7 +402,8 @@ def _search(query: Query, libraries: tuple[str, ...], k: int) -> Json:
     """The k best of every view, and of those the best by their best view.
 
     What is among the best k by its best view is among the k nearest to that view, so nothing is lost by asking each
-    view for k only, and what a view does not find would not have ranked higher by it.
+    view for k only. One search per view, in one request too (``_msearch``), finds the same and takes the server twice
+    as long.
     """
     wanted = [*_live(libraries), {"term": {"model": query.model}}, *_tagged(query)]
     near = [_near(view, k, wanted) for view in query.vectors.astype(np.float32)]
@@ -406,7 +424,7 @@ def _near(view: NDArray[np.float32], k: int, wanted: Sequence[Json]) -> Json:
                 "vector": view.tolist(),
                 "k": k,
                 "filter": {"bool": {"filter": list(wanted)}},
-                "method_parameters": {"ef_search": max(k, _BEAM)},
+                "method_parameters": {"ef_search": min(max(_BEAM * k, _LEAST_BEAM), _MOST_K)},
             }
         }
     }

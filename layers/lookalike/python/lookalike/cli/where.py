@@ -24,7 +24,7 @@ Stack = Annotated[
 ]
 
 #: Outputs of the template that name the stores, by setting.
-_OUTPUTS: Mapping[str, str] = {"table": "Table", "bucket": "Originals", "opensearch": "OpenSearch", "key": "Key"}
+OUTPUTS: Mapping[str, str] = {"table": "Table", "bucket": "Originals", "opensearch": "OpenSearch", "key": "Key"}
 
 _FOLDER = Path("data")
 
@@ -81,6 +81,6 @@ def _stores_of(stack: str) -> dict[str, str]:
     except (BotoCoreError, ClientError) as error:
         raise SettingsError(f"the stack {stack} cannot be read: {error}") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
-    if missing := [name for name in _OUTPUTS.values() if name not in outputs]:
+    if missing := [name for name in OUTPUTS.values() if name not in outputs]:
         raise SettingsError(f"the stack {stack} has no output {', '.join(missing)}: is it a lookalike, and deployed?")
-    return {setting: outputs[name] for setting, name in _OUTPUTS.items()}
+    return {setting: outputs[name] for setting, name in OUTPUTS.items()}

@@ -292,7 +292,13 @@ class OpenSearchIndex:
                     "filter_path": "items.*.status,items.*.error",
                 },
             )
-        items = (item for outcome in answer["items"] for item in outcome.values())
+        items = [item for outcome in answer["items"] for item in outcome.values()]
+        overtaken = {line.name for line, item in zip(chunk, items, strict=True) if item["status"] == _HOLDS_NO_LESS}
+        if wait and overtaken:
+            # Another writer was first, a replay of the stream for example, and may not have waited: a refused write
+            # does not wait for what it has found.
+            with _server():
+                self._client.indices.refresh(index=",".join(sorted(overtaken)))
         return [
             _Failure(line.key, _may_be_taken_later(item), _reason(item["error"]))
             for line, item in zip(chunk, items, strict=True)
@@ -326,20 +332,21 @@ def _may_be_taken_later(item: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One operation of a bulk request, on the document of ``key``. ``text`` is one line of JSON or two."""
+    """One operation of a bulk request, on the document of ``key`` in ``name``. ``text`` is one line of JSON or two."""
 
     key: Key
+    name: str
     text: bytes
 
     @classmethod
     def index(cls, picture: Picture, name: str) -> _Line:
         action = _action(picture, name, "external")
-        return cls(picture.key, _lines({"index": action}, _document(picture)))
+        return cls(picture.key, name, _lines({"index": action}, _document(picture)))
 
     @classmethod
     def delete(cls, picture: Picture, name: str) -> _Line:
         # A removal may carry the very revision that the index holds.
-        return cls(picture.key, _lines({"delete": _action(picture, name, "external_gte")}))
+        return cls(picture.key, name, _lines({"delete": _action(picture, name, "external_gte")}))
 
 
 def _action(picture: Picture, name: str, version_type: str) -> Json:

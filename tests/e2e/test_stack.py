@@ -63,9 +63,9 @@ def test_a_picture_lives_its_whole_life(stack: account.Stack) -> None:
 
 
 def test_setting_up_again_changes_nothing(stack: account.Stack) -> None:
-    before = stack.account.cli("keys", "list", "--stack", stack.name, "--json")
-    assert "There are applications" in stack.account.cli("setup", "--stack", stack.name)
-    assert stack.account.cli("keys", "list", "--stack", stack.name, "--json") == before
+    before = stack.account.run(".venv/bin/lookalike", "keys", "list", "--stack", stack.name, "--json")
+    assert "There are applications" in stack.account.run(".venv/bin/lookalike", "setup", "--stack", stack.name)
+    assert stack.account.run(".venv/bin/lookalike", "keys", "list", "--stack", stack.name, "--json") == before
 
 
 def test_an_upload_is_found_by_itself_and_what_is_no_picture_ends_with_a_reason(stack: account.Stack) -> None:

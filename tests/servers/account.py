@@ -12,7 +12,6 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -114,10 +113,6 @@ class Account:
         assert done.returncode == 0, f"{command}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
         return done.stdout
 
-    def cli(self, *arguments: str) -> str:
-        """Run ``lookalike``; its standard output."""
-        return self.run(sys.executable, "-m", "lookalike", *arguments)
-
     def stop(self) -> None:
         """End it, and the functions' processes with it."""
         self.process.terminate()
@@ -184,7 +179,9 @@ class Stack:
 
     def keys(self, name: str) -> Keys:
         """Make an application, as an operator would."""
-        made = json.loads(self.account.cli("keys", "create", "--stack", self.name, "--name", name, "--json"))
+        made = json.loads(
+            self.account.run(".venv/bin/lookalike", "keys", "create", "--stack", self.name, "--name", name, "--json")
+        )
         return Keys(made["app_id"], made["access_key"], made["secret_key"], made["tenant"])
 
     def delete(self) -> None:

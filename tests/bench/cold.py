@@ -35,10 +35,7 @@ spent.append(time.process_time())
 from lookalike import bootstrap
 ports = bootstrap._shared()
 for port in (ports.applications, ports.catalog, ports.maps, ports.index):
-    try:
-        port.opened
-    except AttributeError:
-        pass  # opened all the same
+    getattr(port, "anything", None)  # its first use opens it
 spent.append(time.process_time())
 _ = ports.embedder.model, ports.verifier.compare
 spent.append(time.process_time())

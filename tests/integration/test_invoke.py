@@ -19,9 +19,9 @@ ROOT = Path(__file__).resolve().parents[2]
 ]
 
 
-def run(*command: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LOOKALIKE_")}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
 def invoke(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -43,6 +43,13 @@ def test_functions_of_every_trigger_run(tmp_path: Path, function: str, event: st
     done = invoke(function, f"events/{event}.json", "--data", str(tmp_path / "data"))
     assert done.returncode == 0, done.stderr
     json.loads(done.stdout)
+
+
+def test_a_folder_is_meant_from_where_the_command_is_typed(tmp_path: Path) -> None:
+    event = ROOT / "events/purge.json"
+    done = run(sys.executable, "-m", "lookalike", "invoke", "purge", str(event), "--data", "here", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "here").is_dir()
 
 
 def test_a_function_that_fails_is_an_error_that_says_why(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from lookalike.adapters.opensearch import OpenSearchIndex
 
+#: To OpenSearch: as many as requests are worked on at once, by a server; a function opens one.
+_CONNECTIONS = 32
+
 
 class Account:
     """Each store is opened by its first use. Safe to use from several threads.
@@ -98,7 +101,7 @@ class Account:
         from lookalike.adapters.opensearch import connect  # noqa: PLC0415
 
         with self._lock:
-            return connect(self._endpoint)
+            return connect(self._endpoint, connections=_CONNECTIONS)
 
     @cached_property
     def _table(self) -> table.Table:

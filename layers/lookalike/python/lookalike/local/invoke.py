@@ -68,7 +68,6 @@ def _runtime(folder: Path, address: str, environment: Mapping[str, str]) -> Iter
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "awslambdaric", "app.handler"],
-        cwd=folder,
         env={**os.environ, **environment, **given},
         stdout=sys.stderr,
     )

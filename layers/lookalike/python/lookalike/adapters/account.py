@@ -101,7 +101,9 @@ class Account:
         from lookalike.adapters.opensearch import connect  # noqa: PLC0415
 
         with self._lock:
-            return connect(self._endpoint, connections=_CONNECTIONS)
+            # A domain under a name of its own is signed for as well; plain HTTP is never a domain.
+            region = self._session.region_name if self._endpoint.startswith("https://") else None
+            return connect(self._endpoint, region=region, connections=_CONNECTIONS)
 
     @cached_property
     def _table(self) -> table.Table:

@@ -79,11 +79,11 @@ def connect(endpoint: str, *, region: str | None = None, seconds: float = 10.0, 
 
     Parameters
     ----------
-    region : sign requests for that region, with the process's credentials. By default they are if the endpoint's name
-        is one that Amazon gave it; a domain's custom name needs it.
+    region : sign requests for that region, with the process's credentials, if the endpoint's name is not one that
+        Amazon gave it, which tells its own.
     connections : kept open at most.
     """
-    region = region or _region(endpoint)
+    region = _region(endpoint) or region
     return OpenSearch(
         [endpoint],
         http_auth=None if region is None else _signer(region),

@@ -96,7 +96,7 @@ def recall(found: Sequence[Candidate], expected: Sequence[str]) -> float:
 def as_near(found: Sequence[Candidate], cosines: NDArray[np.float64], k: int) -> float:
     """Recall where cosines are alike to float32's rounding: what is as near as the k-th best is right."""
     kth = np.sort(cosines)[-k]
-    return sum(cosines[int(one.key.id[1:])] >= kth - 1e-6 for one in found) / k
+    return sum(bool(cosines[int(one.key.id[1:])] >= kth - 1e-6) for one in found) / k
 
 
 def segments(index: FaissIndex) -> list[Segment]:

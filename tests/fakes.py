@@ -26,7 +26,7 @@ from lookalike.model import (
     Proof,
     Query,
 )
-from lookalike.ports import Ports
+from lookalike.ports import Look, Ports
 from lookalike.settings import Settings
 
 
@@ -242,7 +242,7 @@ class TinyComparison:
 class TinyVerifier:
     """Goes with TinyEmbedder."""
 
-    def compare(self, views: Sequence[tuple[Box, bytes]]) -> TinyComparison:
+    def compare(self, views: Sequence[tuple[Box, bytes]], look: Look) -> TinyComparison:
         return TinyComparison(views)
 
 

@@ -16,8 +16,9 @@ from lookalike.embedding.verifier import LocalMapVerifier
 from lookalike.model import WHOLE, Box, Proof
 
 CALIBRATION = ProofCalibration(
-    whole=Weights(cosine=7.5, correlation=1.3, matches=0, inliers=0, offset=8.5),
-    part=Weights(cosine=8.1, correlation=2.0, matches=-3.5, inliers=1.7, offset=3.4),
+    whole=Weights(cosine=7.5, correlation=1.3, matches=0, inliers=0, likeness=0, offset=8.5),
+    part=Weights(cosine=8.1, correlation=2.0, matches=-3.5, inliers=1.7, likeness=0, offset=3.4),
+    again=Weights(cosine=5, correlation=1.0, matches=-3.5, inliers=3, likeness=8, offset=6),
     least=0.8,
 )
 VERIFIER = LocalMapVerifier(CALIBRATION)
@@ -53,8 +54,13 @@ class Scene:
         return np.stack([a * x + b * y + c, d * x + e * y + f], axis=2)
 
 
+def blind(*_: object) -> bytes:
+    """Where nothing is to be seen at a second look."""
+    return b""
+
+
 def proved(query: LocalMap, picture: LocalMap, box: Box = WHOLE) -> Proof | None:
-    return VERIFIER.compare([(box, query.pack())]).prove([(COSINE, picture.pack())])[0]
+    return VERIFIER.compare([(box, query.pack())], blind).prove([(COSINE, picture.pack())])[0]
 
 
 def turned(degrees: float) -> Affine:
@@ -165,15 +171,15 @@ def test_a_strip_of_cells_is_not_enough() -> None:
 def test_bytes_that_are_no_map_prove_nothing() -> None:
     scene = Scene(1).seen(IDENTITY).pack()
     strange = [b"", b"x", scene[:-1], scene + b"x"]
-    assert VERIFIER.compare([(WHOLE, scene)]).prove([(COSINE, data) for data in strange]) == [None] * 4
+    assert VERIFIER.compare([(WHOLE, scene)], blind).prove([(COSINE, data) for data in strange]) == [None] * 4
     for views in ([], [(WHOLE, b"")], [(WHOLE, b"x"), (WHOLE, scene[1:])]):
-        assert VERIFIER.compare(views).prove([(COSINE, scene)]) == [None]
-    assert VERIFIER.compare([(WHOLE, scene)]).prove([]) == []
+        assert VERIFIER.compare(views, blind).prove([(COSINE, scene)]) == [None]
+    assert VERIFIER.compare([(WHOLE, scene)], blind).prove([]) == []
 
 
 def test_without_a_calibration_nothing_is_proved() -> None:
     scene = Scene(1).seen(IDENTITY).pack()
-    assert LocalMapVerifier(NO_PROOF).compare([(WHOLE, scene)]).prove([(1.0, scene)]) == [None]
+    assert LocalMapVerifier(NO_PROOF).compare([(WHOLE, scene)], blind).prove([(1.0, scene)]) == [None]
 
 
 def test_each_picture_is_judged_alone_and_the_same_every_time() -> None:
@@ -181,7 +187,7 @@ def test_each_picture_is_judged_alone_and_the_same_every_time() -> None:
     query = [(WHOLE, scene.seen(WAYS["crop"]).pack()), (Box(0, 0, 0.6, 0.6), scene.seen(WAYS["shifted"]).pack())]
     maps = [Scene(seed).seen(affine).pack() for seed in (1, 2) for affine in WAYS.values()]
     pictures = [(COSINE, data) for data in maps]
-    together = VERIFIER.compare(query).prove(pictures)
-    assert together == VERIFIER.compare(query).prove(pictures)
-    assert together == [VERIFIER.compare(query).prove([picture])[0] for picture in pictures]
+    together = VERIFIER.compare(query, blind).prove(pictures)
+    assert together == VERIFIER.compare(query, blind).prove(pictures)
+    assert together == [VERIFIER.compare(query, blind).prove([picture])[0] for picture in pictures]
     assert sum(proof is not None for proof in together) >= 10

@@ -174,15 +174,23 @@ class Comparison(Protocol):
         """For each picture, given its cosine and its local map, the proof that it shows the same as the query; None
         where there is none.
 
-        Deterministic; each depends on its own picture alone. Bytes that are no local map prove nothing.
+        Deterministic. Bytes that are no local map prove nothing.
         """
+
+
+Look = Callable[[tuple[float, float, float, float, float, float], Box, float], bytes]
+"""Looks at the query again, straightened: given the transform that moves its points to a picture's, the part of the
+picture that it covers, and the picture's width by its height, the local map of what it shows of that part."""
 
 
 class Verifier(Protocol):
     """Proves by local maps of one model that pictures show the same. Safe to call from several threads."""
 
-    def compare(self, views: Sequence[tuple[Box, bytes]]) -> Comparison:
-        """Get ready to compare the query whose ``views`` these are: what part of it each shows, and its local map."""
+    def compare(self, views: Sequence[tuple[Box, bytes]], look: Look) -> Comparison:
+        """Get ready to compare the query whose ``views`` these are: what part of it each shows, and its local map.
+
+        ``look`` is asked where the views leave doubt.
+        """
 
 
 class Fetcher(Protocol):

@@ -1,13 +1,14 @@
 """Fits how the verifier reads its evidence: the card's "proof", from a folder of pictures.
 
-    python layers/model/proofs.py --pictures DIR [--model layers/model/model.onnx]
+    python layers/model/proofs.py --pictures DIR [--apart DIR] [--model layers/model/model.onnx]
 
 Changed copies (attacks.py) are made of pictures that no head was fitted on; those that learnt.txt names fill the
 library. Every copy is compared with its nearest pictures, as a search does, and three logistic regressions learn when
 both show the same: of whole pictures, of parts, and of parts looked at again. The threshold is left as it is.
 
 Two photographs of one scene prove each other, and should, though no folder says which ones they are. So a pair whose
-unchanged original already looks like the other picture is left out. Takes ten minutes for a thousand copies.
+unchanged original already looks like the other picture is left out. What lies in --apart, and what shows the same in
+other files, is neither copied nor in the library: the model may be judged by it. Two minutes on two idle cores.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TypeVar
 
 import export
 import numpy as np
@@ -40,8 +41,11 @@ from lookalike.embedding.verifier import LEAST_BLOCKS, LocalMapComparison, Local
 from lookalike.embedding.views import boxes, views
 from lookalike.model import Box, Embedding, Kind, Pixels
 
-#: Copies made at most, and of how many a hundred the original is kept out of the library.
-COPIES, OUTSIDE = 800, 20
+#: Copies made if nobody says how many, and of how many a hundred the original is kept out of the library.
+COPIES, OUTSIDE = 360, 20
+
+#: Pictures that are so alike are one picture.
+ONE_PICTURE = 0.92
 
 #: How many of its nearest pictures a copy is compared with.
 NEAREST = 25
@@ -57,6 +61,9 @@ LEAST_CORRELATION = 0.25
 
 #: What large weights cost.
 RIDGE = 0.3
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 Look = str
 WHOLE, PART, AGAIN = "whole", "part", "again"
@@ -161,11 +168,13 @@ def of_one_scene(cosine: float, looks: Mapping[Look, Evidence]) -> bool:
 class Collection:
     """A library of pictures, and what is seen when changed copies of some are compared with it."""
 
-    def __init__(self, embedder: OnnxEmbedder, paths: Sequence[Path], learnt: frozenset[str], seed: int) -> None:
+    def __init__(
+        self, embedder: OnnxEmbedder, paths: Sequence[Path], learnt: frozenset[str], seed: int, copies: int = COPIES
+    ) -> None:
         self._embedder, self._paths, self._seed = embedder, paths, seed
         fresh = [number for number, path in enumerate(paths) if _digest(path)[:16] not in learnt]
         Random(seed).shuffle(fresh)
-        self.copied = fresh[:COPIES]
+        self.copied = fresh[:copies]
         self._outside = self.copied[: len(self.copied) * OUTSIDE // 100]
         outside = set(self._outside)
         self._inside = [number for number in range(len(paths)) if number not in outside]
@@ -226,11 +235,28 @@ def fit(pieces: Sequence[Seen], look: Look) -> Weights:
     return Weights(**{name: fitted.get(name, 0.0) for name in Weights.__dataclass_fields__})
 
 
+def apart_from(embedder: OnnxEmbedder, paths: Sequence[Path], judged: Sequence[Path]) -> list[Path]:
+    """The pictures that are none of those that something is judged by."""
+    if not judged:
+        return list(paths)
+
+    def vector(path: Path) -> NDArray[np.float16]:
+        return embedder.embed([np.asarray(Image.open(path).convert("RGB"))])[0].vectors[Kind.SAME]
+
+    ours, theirs = (np.stack(_side_by_side(vector, of)).astype(np.float32) for of in (paths, judged))
+    return [path for path, alike in zip(paths, (ours @ theirs.T).max(axis=1), strict=True) if alike < ONE_PICTURE]
+
+
+def find(folders: Sequence[Path]) -> list[Path]:
+    """The pictures in these folders, through and through."""
+    return sorted(path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+
+
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _side_by_side(work: Any, over: Sequence[int]) -> list[Any]:
+def _side_by_side(work: Callable[[T], R], over: Sequence[T]) -> list[R]:
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(work, over))
 
@@ -239,14 +265,17 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Fit the proof's probabilities from a folder of pictures.")
     parser.add_argument("--pictures", type=Path, required=True, nargs="+", help="folders of pictures")
+    parser.add_argument("--apart", type=Path, nargs="+", default=[], help="folders of pictures to judge by, not to use")
+    parser.add_argument("--copies", type=int, default=COPIES)
     parser.add_argument(
         "--model", type=Path, default=export.FOLDER / "model.onnx", help="the model; its card is changed"
     )
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    paths = sorted(path for folder in arguments.pictures for path in folder.rglob("*") if path.suffix in SUFFIXES)
+    embedder = OnnxEmbedder(arguments.model)
+    paths = apart_from(embedder, find(arguments.pictures), find(arguments.apart))
     learnt = frozenset((arguments.model.parent / "learnt.txt").read_text().split())
-    collection = Collection(OnnxEmbedder(arguments.model), paths, learnt, arguments.seed)
+    collection = Collection(embedder, paths, learnt, arguments.seed, arguments.copies)
     pieces = collection.evidence()
     card = arguments.model.parent / CARD
     content = json.loads(card.read_text())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from lookalike.embedding.evidence import NO_PROOF, ProofCalibration, Weights
 from lookalike.embedding.localmap import CELLS, DEPTH, SIDE, THUMBNAIL, LocalMap
-from lookalike.embedding.verifier import LocalMapVerifier
+from lookalike.embedding.verifier import DOUBTS, LOOKS, LocalMapVerifier
 from lookalike.model import WHOLE, Box, Proof
 
 CALIBRATION = ProofCalibration(
@@ -126,7 +127,7 @@ def test_a_view_stands_for_the_part_of_the_query_that_it_shows() -> None:
     assert proof.transform == pytest.approx(IDENTITY, abs=0.05)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(10, 10_000), st.integers(10, 10_000))
 def test_scenes_that_differ_prove_nothing(one: int, another: int) -> None:
     proof = proved(Scene(one).seen(IDENTITY), Scene(another).seen(IDENTITY))
@@ -191,3 +192,54 @@ def test_each_picture_is_judged_alone_and_the_same_every_time() -> None:
     assert together == VERIFIER.compare(query, blind).prove(pictures)
     assert together == [VERIFIER.compare(query, blind).prove([picture])[0] for picture in pictures]
     assert sum(proof is not None for proof in together) >= 10
+
+
+#: Never sure at the first look.
+UNDECIDED = replace(CALIBRATION, part=Weights(cosine=0, correlation=0, matches=0, inliers=0, likeness=0, offset=1))
+
+
+class Looking:
+    """Shows what a straightened query would show, and counts how often it is asked to."""
+
+    def __init__(self, scene: Scene, affine: Affine) -> None:
+        self.scene, self.affine, self.asked = scene, affine, 0
+
+    def __call__(self, transform: Affine, part: Box, proportion: float) -> bytes:
+        self.asked += 1
+        rows = [np.array([*of, 0, 0, 1]).reshape(3, 3) for of in (self.affine, transform)]
+        sides = np.array([[part.right - part.left, 0, part.left], [0, part.bottom - part.top, part.top], [0, 0, 1]])
+        a, b, c, d, e, f = (rows[0] @ np.linalg.inv(rows[1]) @ sides)[:2].ravel().tolist()
+        return self.scene.seen((a, b, c, d, e, f), round(400 * proportion), 400).pack()
+
+
+@pytest.mark.parametrize("way", ["crop", "half of each side", "surrounded", "shifted", "turned by 25 degrees"])
+def test_what_leaves_doubt_is_looked_at_again_and_lies_where_it_did(way: str) -> None:
+    scene = Scene(1)
+    look = Looking(scene, WAYS[way])
+    query, picture = scene.seen(WAYS[way]).pack(), scene.seen(IDENTITY).pack()
+    (proof,) = LocalMapVerifier(UNDECIDED).compare([(WHOLE, query)], look).prove([(COSINE, picture)])
+    assert proof is not None
+    assert look.asked == 1
+    assert proof.transform == pytest.approx(WAYS[way], abs=0.08)
+    assert LocalMapVerifier(UNDECIDED).compare([(WHOLE, query)], blind).prove([(COSINE, picture)]) == [None]
+
+
+def test_a_second_look_at_something_else_proves_nothing() -> None:
+    scene = Scene(1)
+    look = Looking(Scene(2), WAYS["crop"])
+    query, picture = scene.seen(WAYS["crop"]).pack(), scene.seen(IDENTITY).pack()
+    assert LocalMapVerifier(UNDECIDED).compare([(WHOLE, query)], look).prove([(COSINE, picture)]) == [None]
+
+
+def test_few_are_looked_at_again_and_none_where_one_is_sure() -> None:
+    scene = Scene(1)
+    query, cropped = scene.seen(IDENTITY).pack(), [scene.seen((0.7, 0, i / 40, 0, 0.7, 0.1)).pack() for i in range(9)]
+    pictures = [(COSINE, data) for data in cropped]
+    undecided = replace(UNDECIDED, again=UNDECIDED.part)
+    look = Looking(scene, IDENTITY)
+    assert LocalMapVerifier(undecided).compare([(WHOLE, query)], look).prove(pictures) == [None] * 9
+    assert look.asked == DOUBTS * LOOKS
+    look = Looking(scene, IDENTITY)
+    proofs = LocalMapVerifier(undecided).compare([(WHOLE, query)], look).prove([*pictures, (COSINE, query)])
+    assert [proof is not None for proof in proofs] == [False] * 9 + [True]
+    assert look.asked == 0

@@ -54,9 +54,9 @@ _SURE = 0.99
 #: Of a query's views, so many with the most cells on a picture's are looked at closer.
 _CLOSER = 2
 
-#: As probable pictures are neither dismissed nor taken for granted: for so many of them, the most probable ones, the
-#: query is looked at again, one pass of the model each. Where one is sure, the others need no such effort.
-DOUBTFUL, LOOKS = 0.02, 4
+#: What is as probable, and yet no proof, is looked at again, one pass of the model each: of a batch so many pictures,
+#: the most probable ones, and each so many times. Where one is sure, the others need no such effort.
+DOUBTFUL, DOUBTS, LOOKS = 0.02, 4, 2
 
 _CENTRES = (np.arange(SIDE, dtype=np.float32) + 0.5) / SIDE
 
@@ -98,12 +98,24 @@ class LocalMapComparison:
         """For each picture's cosine and local map the proof that it shows the same as the query, or None."""
         found = [self._first_look(cosine, unpack(data)) for cosine, data in pictures]
         if not any(one is not None and one.proves and one.proof.probability >= _SURE for one in found):
-            for number, doubtful in _doubtful(found):
-                found[number] = self.again(doubtful)
+            doubtful = [(number, one) for number, one in enumerate(found) if one is not None and self._doubts(one)]
+            for number, one in sorted(doubtful, key=lambda pair: -pair[1].proof.probability)[:DOUBTS]:
+                found[number] = self._look_closely(one)
         return [one.proof if one is not None and self._proves(one) else None for one in found]
 
     def _proves(self, found: Found) -> bool:
         return found.proves and found.proof.probability >= self._calibration.least
+
+    def _doubts(self, found: Found) -> bool:
+        return found.proof.probability >= DOUBTFUL and not self._proves(found)
+
+    def _look_closely(self, found: Found) -> Found | None:
+        """Again and again, each time straightened by what was found the last time."""
+        latest: Found | None = found
+        for _ in range(LOOKS):
+            if latest is not None and self._doubts(latest):
+                latest = self.again(latest)
+        return latest
 
     def _first_look(self, cosine: float, picture: LocalMap | None) -> Found | None:
         if picture is None:
@@ -260,16 +272,6 @@ class _View:
         moved = transform.of((x * self.stretch + 1j * y / self.stretch).astype(np.complex64))
         (c, a, b), (f, d, e) = (moved.real / stretch).tolist(), (moved.imag * stretch).tolist()
         return a - c, b - c, c, d - f, e - f, f
-
-
-def _doubtful(found: Sequence[Found | None]) -> list[tuple[int, Found]]:
-    """Those to look at again, the most probable ones first, and their numbers."""
-    doubtful = [
-        (number, one)
-        for number, one in enumerate(found)
-        if one is not None and DOUBTFUL <= one.proof.probability < _SURE
-    ]
-    return sorted(doubtful, key=lambda one: -one[1].proof.probability)[:LOOKS]
 
 
 def _likeness(straightened: LocalMap, picture: LocalMap, part: Box) -> float:

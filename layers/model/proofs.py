@@ -32,14 +32,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.embedding.card import CARD
-from lookalike.embedding.congruence import Affine, Orientations
+from lookalike.embedding.congruence import Orientations
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.evidence import Evidence, Weights, measures
 from lookalike.embedding.localmap import LocalMap, unpack
-from lookalike.embedding.straighten import straighten
 from lookalike.embedding.verifier import LEAST_BLOCKS, LocalMapComparison, LocalMapVerifier
 from lookalike.embedding.views import boxes, views
-from lookalike.model import Box, Embedding, Kind, Pixels
+from lookalike.model import Embedding, Kind, Pixels
+from lookalike.service.proof import looking
 
 #: Copies made if nobody says how many, and of how many a hundred the original is kept out of the library.
 COPIES, OUTSIDE = 360, 20
@@ -103,13 +103,8 @@ class Query:
 
     def comparison(self, embedder: OnnxEmbedder) -> LocalMapComparison:
         """Ready to be compared."""
-
-        def look(transform: Affine, part: Box, proportion: float) -> bytes:
-            return embedder.embed([straighten(self.pixels, transform, part, proportion)])[0].local_map
-
-        maps = [one.local_map for one in self.embeddings]
-        verifier = LocalMapVerifier(embedder.proof)
-        return verifier.compare(list(zip(boxes(Kind.SAME), maps, strict=True)), look)
+        shown = zip(boxes(Kind.SAME), [one.local_map for one in self.embeddings], strict=True)
+        return LocalMapVerifier(embedder.proof).compare(list(shown), looking(embedder, self.pixels))
 
 
 @dataclass(frozen=True, slots=True)

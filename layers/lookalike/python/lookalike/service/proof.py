@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lookalike.model import Candidate, Key, Proof
-from lookalike.ports import Comparison, MapStore
+from lookalike.embedding.congruence import Affine
+from lookalike.embedding.straighten import straighten
+from lookalike.model import Box, Candidate, Key, Pixels, Proof
+from lookalike.ports import Comparison, Embedder, Look, MapStore
 
 #: So many candidates' maps come in one call, and so many candidates are proved at most.
 BATCH, MOST = 25, 200
@@ -20,6 +22,15 @@ def prove(comparison: Comparison, maps: MapStore, candidates: Sequence[Candidate
             break
         proofs |= found
     return proofs
+
+
+def looking(embedder: Embedder, query: Pixels) -> Look:
+    """Looks at the query again, straightened, with that embedder."""
+
+    def look(transform: Affine, part: Box, proportion: float) -> bytes:
+        return embedder.embed([straighten(query, transform, part, proportion)])[0].local_map
+
+    return look
 
 
 def _prove_batch(comparison: Comparison, maps: MapStore, batch: Sequence[Candidate]) -> dict[Key, Proof]:

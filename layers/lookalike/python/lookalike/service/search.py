@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lookalike.embedding.congruence import Affine
-from lookalike.embedding.straighten import straighten
 from lookalike.embedding.views import boxes, views
-from lookalike.model import Box, Candidate, Embedding, Key, Kind, Library, Pixels, Proof, Query, Shelf, TagFilter
+from lookalike.model import Candidate, Embedding, Key, Kind, Library, Pixels, Proof, Query, Shelf, TagFilter
 from lookalike.picture.decode import Decoded
 from lookalike.ports import Ports
-from lookalike.service.proof import prove
+from lookalike.service.proof import looking, prove
 from lookalike.service.ranking import WINDOW, Page, page, rank
 from lookalike.service.source import Source, load
 
@@ -83,11 +81,8 @@ def _proofs(
     maps = [embedding.local_map for embedding in embeddings]
     if library.kind is not Kind.SAME or not all(maps):
         return None
-
-    def look(transform: Affine, part: Box, proportion: float) -> bytes:
-        return ports.embedder.embed([straighten(pixels, transform, part, proportion)])[0].local_map
-
-    comparison = ports.verifier.compare(list(zip(boxes(library.kind), maps, strict=True)), look)
+    shown = list(zip(boxes(library.kind), maps, strict=True))
+    comparison = ports.verifier.compare(shown, looking(ports.embedder, pixels))
     return prove(comparison, ports.maps, candidates)
 
 

@@ -26,7 +26,7 @@ from lookalike.model import (
     Proof,
     Query,
 )
-from lookalike.ports import Look, Ports
+from lookalike.ports import Look, Originals, Ports
 from lookalike.settings import Settings
 
 
@@ -229,7 +229,9 @@ class TinyComparison:
     def __init__(self, views: Sequence[tuple[Box, bytes]]) -> None:
         self.views = [np.frombuffer(data, np.float16).astype(np.float32) for _, data in views if data]
 
-    def prove(self, pictures: Sequence[tuple[float, bytes]]) -> Sequence[Proof | None]:
+    def prove(
+        self, pictures: Sequence[tuple[float, bytes]], originals: Originals | None = None
+    ) -> Sequence[Proof | None]:
         return [self._prove(np.frombuffer(data, np.float16).astype(np.float32)) for _, data in pictures]
 
     def _prove(self, picture: NDArray[np.float32]) -> Proof | None:
@@ -242,7 +244,7 @@ class TinyComparison:
 class TinyVerifier:
     """Goes with TinyEmbedder."""
 
-    def compare(self, views: Sequence[tuple[Box, bytes]], look: Look) -> TinyComparison:
+    def compare(self, pixels: Pixels, views: Sequence[tuple[Box, bytes]], look: Look) -> TinyComparison:
         return TinyComparison(views)
 
 

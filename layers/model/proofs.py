@@ -3,12 +3,12 @@
     python layers/model/proofs.py --pictures DIR [--apart DIR] [--model layers/model/model.onnx]
 
 Changed copies (attacks.py) are made of pictures that no head was fitted on; those that learnt.txt names fill the
-library. Every copy is compared with its nearest pictures, as a search does, and three logistic regressions learn when
-both show the same: of whole pictures, of parts, and of parts looked at again. The threshold is left as it is.
+library. Every copy is compared with its nearest pictures, as a search does, and four logistic regressions learn when
+both show the same: of whole pictures, of parts, of parts looked at again, and of corners. The threshold is left as it is.
 
 Two photographs of one scene prove each other, and should, though no folder says which ones they are. So a pair whose
 unchanged original already looks like the other picture is left out. What lies in --apart, and what shows the same in
-other files, is neither copied nor in the library: the model may be judged by it. Two minutes on two idle cores.
+other files, is neither copied nor in the library: the model may be judged by it. Five minutes on two idle cores.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -33,8 +34,9 @@ from PIL import Image
 
 from lookalike.embedding.card import CARD
 from lookalike.embedding.congruence import Orientations
+from lookalike.embedding.corners import Corners, scaled
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.evidence import Evidence, Weights, measures
+from lookalike.embedding.evidence import Evidence, ProofCalibration, Weights, measures
 from lookalike.embedding.localmap import LocalMap, unpack
 from lookalike.embedding.verifier import LEAST_BLOCKS, LocalMapComparison, LocalMapVerifier
 from lookalike.embedding.views import boxes, views
@@ -42,13 +44,16 @@ from lookalike.model import Embedding, Kind, Pixels
 from lookalike.service.proof import looking
 
 #: Copies made if nobody says how many, and of how many a hundred the original is kept out of the library.
-COPIES, OUTSIDE = 360, 20
+COPIES, OUTSIDE = 760, 20
 
 #: Pictures that are so alike are one picture.
 ONE_PICTURE = 0.92
 
 #: How many of its nearest pictures a copy is compared with.
 NEAREST = 25
+
+#: How many of the nearest are compared by their corners; and others, if they are probable enough.
+NEAREST_BY_CORNERS = 3
 
 #: Less probable overlays are not looked at again.
 LEAST_PROBABLE = 0.01
@@ -59,18 +64,25 @@ SCENE_COSINE, SCENE_CORRELATION, SCENE_INLIERS, SCENE_LIKENESS = 0.65, 0.6, 20, 
 #: Whole pictures that correlate less are nothing to learn from.
 LEAST_CORRELATION = 0.25
 
-#: What large weights cost.
-RIDGE = 0.3
+#: What large weights cost. Corners are asked but seldom, and of what little there is much must be learnt.
+RIDGE: Mapping[str, float] = {"whole": 0.3, "part": 0.3, "again": 0.3, "corners": 0.03}
+
+#: Of fewer pairs, the same or not, a look learns nothing.
+LEAST_SEEN = 10
+
+#: What is as sure without corners needs none.
+SURE = 0.85
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 Look = str
-WHOLE, PART, AGAIN = "whole", "part", "again"
+WHOLE, PART, AGAIN, CORNERS = "whole", "part", "again", "corners"
 USES: Mapping[Look, tuple[str, ...]] = {
     WHOLE: ("cosine", "correlation"),
     PART: ("cosine", "correlation", "matches", "inliers"),
     AGAIN: ("cosine", "correlation", "matches", "inliers", "likeness"),
+    CORNERS: ("correlation", "corners"),
 }
 
 
@@ -104,7 +116,7 @@ class Query:
     def comparison(self, embedder: OnnxEmbedder) -> LocalMapComparison:
         """Ready to be compared."""
         shown = zip(boxes(Kind.SAME), [one.local_map for one in self.embeddings], strict=True)
-        return LocalMapVerifier(embedder.proof).compare(list(shown), looking(embedder, self.pixels))
+        return LocalMapVerifier(embedder.proof).compare(self.pixels, list(shown), looking(embedder, self.pixels))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,36 +129,56 @@ class Seen:
 
 
 def seen(
-    query: Query, embedder: OnnxEmbedder, candidates: Sequence[tuple[float, LocalMap]]
+    query: Query, embedder: OnnxEmbedder, candidates: Sequence[tuple[float, LocalMap, Callable[[], Corners] | None]]
 ) -> list[dict[Look, Evidence]]:
-    """What each look says of each candidate, given its cosine and its local map."""
+    """What each look says of each candidate, given its cosine, its local map and, if wanted, its corners.
+
+    The candidates come by cosine.
+    """
     comparison = query.comparison(embedder)
     orientations = Orientations(query.local_map.thumbnail)
-    return [_looks(comparison, orientations, *candidate) for candidate in candidates]
+    found = []
+    for place, (cosine, picture, corners) in enumerate(candidates):
+        looks, probable = _looks(comparison, orientations, cosine, picture)
+        if corners is not None and (place < NEAREST_BY_CORNERS or probable):
+            laid = comparison.corners(cosine, picture, corners())
+            looks |= {} if laid is None else {CORNERS: laid.evidence}
+        found.append(looks)
+    return found
 
 
 def _looks(
     comparison: LocalMapComparison, orientations: Orientations, cosine: float, picture: LocalMap
-) -> dict[Look, Evidence]:
+) -> tuple[dict[Look, Evidence], bool]:
+    """What the maps say, and whether it is probable at all."""
     looks = {}
     covered = orientations.on(picture.thumbnail.astype(np.float32)).agreement
     if covered.blocks >= LEAST_BLOCKS:
         looks[WHOLE] = Evidence(cosine, covered.blocks, covered.correlation)
     part = comparison.part(cosine, picture)
     if part is None:
-        return looks
+        return looks, False
     if part.proves:
         looks[PART] = part.evidence
-    if part.proof.probability >= LEAST_PROBABLE:
+    probable = part.proof.probability >= LEAST_PROBABLE
+    if probable:
         again = comparison.again(part)
         if again is not None and again.proves:
             looks[AGAIN] = again.evidence
-    return looks
+    return looks, probable
 
 
 def _striking(looks: Mapping[Look, Evidence]) -> bool:
     """Whether there is anything to be explained, were the two not the same."""
-    return PART in looks or AGAIN in looks or (WHOLE in looks and looks[WHOLE].correlation > LEAST_CORRELATION)
+    return bool(looks.keys() & {PART, AGAIN, CORNERS}) or (
+        WHOLE in looks and looks[WHOLE].correlation > LEAST_CORRELATION
+    )
+
+
+def _proved(looks: Mapping[Look, Evidence], proof: ProofCalibration) -> bool:
+    """Whether a search would not ask for corners any more, as the card so far has it."""
+    read = {WHOLE: proof.whole, PART: proof.part, AGAIN: proof.again}
+    return any(read[look].probability(evidence) >= SURE for look, evidence in looks.items() if look in read)
 
 
 def of_one_scene(cosine: float, looks: Mapping[Look, Evidence]) -> bool:
@@ -194,12 +226,15 @@ class Collection:
         cosines = copy.cosines(self._library)
         nearest = np.argsort(-cosines, kind="stable")[:NEAREST]
         collected = list(self._looks(copy, cosines, nearest))
+        if any(_proved(looks, self._embedder.proof) for looks in collected):
+            for looks in collected:
+                looks.pop(CORNERS, None)
         strangers = [
             at for at, looks in zip(nearest, collected, strict=True) if _striking(looks) and self._inside[at] != number
         ]
         original = Query.of(self._embedder, self._original(number))
         alike = original.cosines(self._library)
-        originals = dict(zip(strangers, self._looks(original, alike, strangers), strict=True))
+        originals = dict(zip(strangers, self._looks(original, alike, strangers, corners=False), strict=True))
         return [
             Seen(look, evidence, self._inside[at] == number)
             for at, looks in zip(nearest, collected, strict=True)
@@ -208,23 +243,38 @@ class Collection:
         ]
 
     def _looks(
-        self, query: Query, cosines: NDArray[np.float32], numbers: Sequence[int] | NDArray[np.intp]
+        self,
+        query: Query,
+        cosines: NDArray[np.float32],
+        numbers: Sequence[int] | NDArray[np.intp],
+        *,
+        corners: bool = True,
     ) -> Iterator[dict[Look, Evidence]]:
-        maps = [(float(cosines[at]), unpack(self._maps[at])) for at in numbers]
-        yield from seen(query, self._embedder, [(cosine, one) for cosine, one in maps if one is not None])
+        maps = [(at, unpack(self._maps[at])) for at in numbers]
+        of = [(partial(self._corners, at) if corners else None) for at in numbers]
+        candidates = [
+            (float(cosines[at]), one, found) for (at, one), found in zip(maps, of, strict=True) if one is not None
+        ]
+        yield from seen(query, self._embedder, candidates)
+
+    def _corners(self, at: int) -> Corners:
+        """Of a picture in the library, as a search sees it."""
+        return Corners.of(scaled(np.asarray(self._original(self._inside[at]))))
 
 
 def fit(pieces: Sequence[Seen], look: Look) -> Weights:
     """The logistic regression of one look."""
-    mine = [one for one in pieces if one.look == look and one.evidence.correlation > LEAST_CORRELATION]
+    mine = [
+        one for one in pieces if one.look == look and (look == CORNERS or one.evidence.correlation > LEAST_CORRELATION)
+    ]
     columns = USES[look]
     x = np.array([[*(measures(one.evidence)[name] for name in columns), -1.0] for one in mine])
     y = np.array([one.same for one in mine], np.float64)
     weights = np.zeros(x.shape[1])
     for _ in range(60):  # Newton's method
         p = 1 / (1 + np.exp(-(x @ weights).clip(-30, 30)))
-        slope = x.T @ (p - y) + RIDGE * weights
-        curve = (x * (p * (1 - p))[:, None]).T @ x + RIDGE * np.eye(len(weights))
+        slope = x.T @ (p - y) + RIDGE[look] * weights
+        curve = (x * (p * (1 - p))[:, None]).T @ x + RIDGE[look] * np.eye(len(weights))
         weights -= np.linalg.solve(curve, slope)
     fitted = dict(zip((*columns, "offset"), weights.round(3).tolist(), strict=True))
     return Weights(**{name: fitted.get(name, 0.0) for name in Weights.__dataclass_fields__})
@@ -256,7 +306,7 @@ def _side_by_side(work: Callable[[T], R], over: Sequence[T]) -> list[R]:
         return list(pool.map(work, over))
 
 
-def main() -> int:
+def main(given: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Fit the proof's probabilities from a folder of pictures.")
     parser.add_argument("--pictures", type=Path, required=True, nargs="+", help="folders of pictures")
@@ -266,7 +316,7 @@ def main() -> int:
         "--model", type=Path, default=export.FOLDER / "model.onnx", help="the model; its card is changed"
     )
     parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     embedder = OnnxEmbedder(arguments.model)
     paths = apart_from(embedder, find(arguments.pictures), find(arguments.apart))
     learnt = frozenset((arguments.model.parent / "learnt.txt").read_text().split())
@@ -274,7 +324,8 @@ def main() -> int:
     pieces = collection.evidence()
     card = arguments.model.parent / CARD
     content = json.loads(card.read_text())
-    content["proof"] |= {look: _entries(fit(pieces, look)) for look in USES}
+    taught = [look for look in USES if _enough(pieces, look)]
+    content["proof"] |= {look: _entries(fit(pieces, look)) for look in taught}
     content["proof"]["remark"] = (
         f"Fitted by proofs.py on {len(collection.copied)} changed copies of pictures that no head was fitted on, "
         f"{OUTSIDE} % of them with nothing to find, each with its {NEAREST} nearest; pairs that show one scene left out."
@@ -282,8 +333,16 @@ def main() -> int:
     card.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     for look in USES:
         mine = [one for one in pieces if one.look == look]
-        print(look, f"{len(mine)} seen, {sum(one.same for one in mine)} the same:", json.dumps(content["proof"][look]))
+        learnt_of = f"{len(mine)} seen, {sum(one.same for one in mine)} the same"
+        print(
+            look, f"{learnt_of}:", json.dumps(content["proof"][look]) if look in taught else "too few, left as it was"
+        )
     return 0
+
+
+def _enough(pieces: Sequence[Seen], look: Look) -> bool:
+    same = [one.same for one in pieces if one.look == look]
+    return min(sum(same), len(same) - sum(same)) >= LEAST_SEEN
 
 
 def _entries(weights: Weights) -> dict[str, float]:

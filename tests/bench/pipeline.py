@@ -228,6 +228,7 @@ class Nearest:
 
     views: Sequence[tuple[Box, bytes]]
     look: Look
+    pixels: Pixels
     candidates: Sequence[Candidate]
 
 
@@ -239,7 +240,10 @@ def nearest(ports: Ports, library: str, file: bytes, k: int) -> Nearest:
     near = ports.index.search(Query(Kind.SAME, (library,), ports.embedder.model, vectors, k))
     shown = zip(boxes(Kind.SAME), [embedding.local_map for embedding in embeddings], strict=True)
     return Nearest(
-        list(shown), looking(ports.embedder, picture.pixels), [one for one in near if one.digest != picture.digest]
+        list(shown),
+        looking(ports.embedder, picture.pixels),
+        picture.pixels,
+        [one for one in near if one.digest != picture.digest],
     )
 
 
@@ -248,7 +252,7 @@ def proving(ports: Ports, library: str, file: bytes) -> Call:
     near = nearest(ports, library, file, 302)
 
     def call() -> None:
-        prove(ports.verifier.compare(near.views, near.look), ports.maps, near.candidates)
+        prove(ports.verifier.compare(near.pixels, near.views, near.look), ports.maps, ports.originals, near.candidates)
 
     return call
 

@@ -122,7 +122,16 @@ def test_a_changed_copy_is_proved_to_be_its_original_and_nothing_else(ports: Por
 @pytest.mark.parametrize("name", ABSENT)
 @pytest.mark.parametrize(
     "change",
-    ["half of the area", "screenshot", "mirrored", "poor JPEG", "border", "print on a table", "turned by 25 degrees"],
+    [
+        "half of the area",
+        "screenshot",
+        "mirrored",
+        "poor JPEG",
+        "grey",
+        "border",
+        "print on a table",
+        "turned by 25 degrees",
+    ],
 )
 def test_a_photograph_that_is_not_in_the_library_finds_nothing(ports: Ports, name: str, change: str) -> None:
     assert found(ports, png(CHANGES[change](photograph(name)))) == ()

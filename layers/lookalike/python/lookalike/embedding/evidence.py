@@ -17,7 +17,7 @@ class Evidence:
 
     ``cosine`` is their vectors'. Of ``matches`` pairs of cells that are each other's nearest, ``inliers`` lie on each
     other; of the thumbnails, ``blocks`` do, and ``correlation`` is their mean correlation. ``likeness`` is the mean
-    cosine of cells that lie on each other once the query has been straightened.
+    cosine of cells that lie on each other once the query has been straightened. ``corners`` lie on each other.
     """
 
     cosine: float
@@ -26,6 +26,7 @@ class Evidence:
     matches: int = 0
     inliers: int = 0
     likeness: float = 0.0
+    corners: int = 0
 
 
 def measures(evidence: Evidence) -> dict[str, float]:
@@ -41,6 +42,7 @@ def measures(evidence: Evidence) -> dict[str, float]:
         "matches": math.log1p(evidence.matches),
         "inliers": math.log1p(evidence.inliers),
         "likeness": evidence.likeness,
+        "corners": math.log1p(evidence.corners),
     }
 
 
@@ -53,6 +55,7 @@ class Weights:
     matches: float
     inliers: float
     likeness: float
+    corners: float
     offset: float
 
     def probability(self, evidence: Evidence) -> float:
@@ -63,8 +66,8 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class ProofCalibration:
-    """How evidence is read: of the whole query covering a whole picture, of a part found by its cells, and of the
-    query looked at again after it was straightened.
+    """How evidence is read: of the whole query covering a whole picture, of a part found by its cells, of the
+    query looked at again after it was straightened, and of a part found by its corners.
 
     A probability of ``least`` counts as proof.
     """
@@ -72,13 +75,18 @@ class ProofCalibration:
     whole: Weights
     part: Weights
     again: Weights
+    corners: Weights
     least: float
 
     @staticmethod
     def of(values: Mapping[str, Any]) -> ProofCalibration:
         """From a model's card. Raises KeyError, TypeError or ValueError if something is missing or no number."""
         calibration = ProofCalibration(
-            _weights(values["whole"]), _weights(values["part"]), _weights(values["again"]), float(values["least"])
+            _weights(values["whole"]),
+            _weights(values["part"]),
+            _weights(values["again"]),
+            _weights(values["corners"]),
+            float(values["least"]),
         )
         if not 0 < calibration.least < 1:
             raise ValueError("a calibration that proves everything or nothing")
@@ -92,7 +100,7 @@ def _weights(values: Mapping[str, Any]) -> Weights:
     return weights
 
 
-_NOTHING = Weights(cosine=0, correlation=0, matches=0, inliers=0, likeness=0, offset=0)
+_NOTHING = Weights(cosine=0, correlation=0, matches=0, inliers=0, likeness=0, corners=0, offset=0)
 
 #: Without local maps nothing is ever proved.
-NO_PROOF = ProofCalibration(_NOTHING, _NOTHING, _NOTHING, least=1)
+NO_PROOF = ProofCalibration(_NOTHING, _NOTHING, _NOTHING, _NOTHING, least=1)

@@ -82,8 +82,8 @@ def _proofs(
     if library.kind is not Kind.SAME or not all(maps):
         return None
     shown = list(zip(boxes(library.kind), maps, strict=True))
-    comparison = ports.verifier.compare(shown, looking(ports.embedder, pixels))
-    return prove(comparison, ports.maps, candidates)
+    comparison = ports.verifier.compare(pixels, shown, looking(ports.embedder, pixels))
+    return prove(comparison, ports.maps, ports.originals, candidates)
 
 
 def _identical(ports: Ports, command: Search, library: Library, picture: Decoded) -> Candidate | None:

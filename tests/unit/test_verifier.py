@@ -22,7 +22,7 @@ CALIBRATION = ProofCalibration(
     whole=Weights(cosine=7.5, correlation=1.3, matches=0, inliers=0, likeness=0, corners=0, offset=8.5),
     part=Weights(cosine=8.1, correlation=2.0, matches=-3.5, inliers=1.7, likeness=0, corners=0, offset=3.4),
     again=Weights(cosine=5, correlation=1.0, matches=-3.5, inliers=3, likeness=8, corners=0, offset=6),
-    corners=Weights(cosine=5, correlation=1.0, matches=0, inliers=0, likeness=8, corners=2, offset=16),
+    corners=Weights(cosine=0, correlation=6, matches=0, inliers=0, likeness=0, corners=2, offset=12),
     least=0.8,
 )
 VERIFIER = LocalMapVerifier(CALIBRATION)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookalike.embedding.views import boxes, views
-from lookalike.model import Candidate, Embedding, Key, Kind, Library, Proof, Query, Shelf, TagFilter
+from lookalike.model import Candidate, Embedding, Key, Kind, Library, Pixels, Proof, Query, Shelf, TagFilter
 from lookalike.picture.decode import Decoded
 from lookalike.ports import Ports
-from lookalike.service.proof import prove
+from lookalike.service.proof import looking, prove
 from lookalike.service.ranking import WINDOW, Page, page, rank
 from lookalike.service.source import Source, load
 
@@ -52,7 +52,7 @@ def search(ports: Ports, command: Search) -> Page:
         picture.digest,
         lambda cosine: ports.embedder.score(library.kind, cosine),
         ports.embedder.threshold(library.kind),
-        _proofs(ports, library, embeddings, [one for one in near if one.digest != picture.digest]),
+        _proofs(ports, library, picture.pixels, embeddings, [one for one in near if one.digest != picture.digest]),
     )
     return page(ranked, command.start, command.count)
 
@@ -75,14 +75,15 @@ def _near(ports: Ports, command: Search, library: Library, embeddings: Sequence[
 
 
 def _proofs(
-    ports: Ports, library: Library, embeddings: Sequence[Embedding], candidates: Sequence[Candidate]
+    ports: Ports, library: Library, pixels: Pixels, embeddings: Sequence[Embedding], candidates: Sequence[Candidate]
 ) -> Mapping[Key, Proof] | None:
     """None if there could be none: the kind is another, or the model makes no local maps."""
     maps = [embedding.local_map for embedding in embeddings]
     if library.kind is not Kind.SAME or not all(maps):
         return None
-    comparison = ports.verifier.compare(list(zip(boxes(library.kind), maps, strict=True)))
-    return prove(comparison, ports.maps, candidates)
+    shown = list(zip(boxes(library.kind), maps, strict=True))
+    comparison = ports.verifier.compare(pixels, shown, looking(ports.embedder, pixels))
+    return prove(comparison, ports.maps, ports.originals, candidates)
 
 
 def _identical(ports: Ports, command: Search, library: Library, picture: Decoded) -> Candidate | None:

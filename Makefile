@@ -14,11 +14,13 @@ TESTS := tests
 ARCH  := x86_64
 SIZE  := small
 
-# The small model is EfficientNet-Lite0 at 224 pixels, the large one EfficientNet-Lite2 at 260.
+# The small model is EfficientNet-Lite0 at 224 pixels, the large one EfficientNet-Lite2 at 260. Each lies in a folder of
+# its own, so either can be used at any time, and neither has to be made again for it.
 MODEL_FOLDER_small := layers/model
 MODEL_FOLDER_large := layers/model/large
 MODEL_FOLDER := $(MODEL_FOLDER_$(SIZE))
 $(if $(MODEL_FOLDER),,$(error SIZE is small or large, not $(SIZE)))
+WITH_MODEL = LOOKALIKE_MODEL="$${LOOKALIKE_MODEL:-$(CURDIR)/$(MODEL_FOLDER)/model.onnx}"
 
 # The newest Python that really starts: a pyenv shim can be on the path and still fail.
 PYTHON ?= $(shell for python in $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.13.*/bin/python3.13 python3.13 python3.12 python3.11 python3; do \
@@ -47,14 +49,17 @@ model: $(MODEL_FOLDER)/model.onnx ## Make the model from its published weights (
 
 .PHONY: run
 run: setup ## Serve on this machine, with sample pictures (DATA=data HOST=127.0.0.1 PORT=8000 SIZE=small)
-	LOOKALIKE_LOG_LEVEL=$${LOOKALIKE_LOG_LEVEL:-WARNING} LOOKALIKE_MODEL=$${LOOKALIKE_MODEL:-$(CURDIR)/$(MODEL_FOLDER)/model.onnx} \
+	LOOKALIKE_LOG_LEVEL=$${LOOKALIKE_LOG_LEVEL:-WARNING} $(WITH_MODEL) \
 		$(BIN)/lookalike serve --data "$(DATA)" --host "$(HOST)" --port "$(PORT)" --sample .venv/pictures
 
 # ── What developers need ─────────────────────────────────────────────────────────────────────────
 
 .PHONY: test
-test: setup .venv/.dev .venv-sam/.installed clients ## Run the tests (TESTS=tests/unit for some of them)
+test: setup both-models .venv/.dev .venv-sam/.installed clients ## Run the tests (TESTS=tests/unit for some of them)
 	$(BIN)/python -m pytest $(TESTS)
+
+.PHONY: both-models
+both-models: layers/model/model.onnx layers/model/large/model.onnx
 
 # Node and Java join where they are; where one is not, its tests are skipped and say so.
 .PHONY: clients
@@ -73,18 +78,18 @@ check: .venv/.dev .venv-sam/.installed ## Run the linters, the type checker and 
 	$(SAM) validate --lint
 
 .PHONY: build
-build: model .venv-sam/.installed ## Build what is deployed (ARCH=arm64 for Graviton)
+build: model .venv-sam/.installed ## Build what is deployed (ARCH=arm64 for Graviton, SIZE=large for the large model)
 	@find functions -name __pycache__ -exec rm -rf {} +
 	LOOKALIKE_MODEL_SIZE=$(SIZE) $(SAM) build --parameter-overrides Architecture=$(ARCH)
 	@$(BIN)/python tests/template/built.py .aws-sam/build $(ARCH)
 
 .PHONY: bench
-bench: setup .venv/.dev ## Measure speed beside its floor: tables here, JSON in build/bench.json
-	$(BIN)/python -m tests.bench
+bench: setup .venv/.dev ## Measure speed beside its floor: tables here, JSON in build/bench.json (SIZE=large)
+	$(WITH_MODEL) $(BIN)/python -m tests.bench
 
 .PHONY: quality
-quality: setup .venv/.dev ## Measure what searches find (PICTURES=DIR for your own, OPTIONS=--quick)
-	$(BIN)/python -m tests.quality $(if $(PICTURES),--pictures "$(PICTURES)") $(OPTIONS)
+quality: setup .venv/.dev ## Measure what searches find (PICTURES=DIR for your own, OPTIONS=--quick SIZE=large)
+	$(WITH_MODEL) $(BIN)/python -m tests.quality $(if $(PICTURES),--pictures "$(PICTURES)") $(OPTIONS)
 
 .PHONY: format
 format: .venv/.dev ## Put every file into the project's format

@@ -7,15 +7,16 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # Give others on the command line: make run PORT=8080
-DATA  := data
+SIZE  := small
+DATA  := $(if $(filter large,$(SIZE)),data-large,data)
 HOST  := 127.0.0.1
 PORT  := 8000
 TESTS := tests
 ARCH  := x86_64
-SIZE  := small
 
 # The small model is EfficientNet-Lite0 at 224 pixels, the large one EfficientNet-Lite2 at 260. Each lies in a folder of
-# its own, so either can be used at any time, and neither has to be made again for it.
+# its own, so either can be used at any time, and neither has to be made again for it. Neither finds what was added with
+# the other, so each has a folder of data, too.
 MODEL_FOLDER_small := layers/model
 MODEL_FOLDER_large := layers/model/large
 MODEL_FOLDER := $(MODEL_FOLDER_$(SIZE))

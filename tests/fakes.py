@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,14 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.errors import LibraryExists, RevisionConflict, UrlUnreachable
+from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict, UrlUnreachable
 from lookalike.model import (
     DIMENSION,
     WHOLE,
     Application,
     Box,
     Candidate,
+    DeadLetter,
     Embedding,
+    Generation,
     Key,
     Kind,
     Library,
@@ -25,6 +28,9 @@ from lookalike.model import (
     Pixels,
     Proof,
     Query,
+    RemovedLibrary,
+    Upload,
+    UploadedObject,
 )
 from lookalike.ports import Ports
 from lookalike.settings import Settings
@@ -67,6 +73,7 @@ class MemoryCatalog:
         self.lock = threading.Lock()
         self.shelves: dict[tuple[str, str], Library] = {}
         self.rows: dict[Key, Picture] = {}
+        self.removed: dict[str, RemovedLibrary] = {}
 
     def library(self, tenant: str, name: str) -> Library | None:
         return self.shelves.get((tenant, name))
@@ -81,8 +88,29 @@ class MemoryCatalog:
                 raise LibraryExists(library.name)
             self.shelves[library.tenant, library.name] = library
 
+    def remove_library(self, library: Library, now: int) -> None:
+        with self.lock:
+            stored = self.shelves.get((library.tenant, library.name))
+            if stored is None or stored.uid != library.uid:
+                raise LibraryNotFound(library.name)
+            del self.shelves[library.tenant, library.name]
+            self.removed[library.uid] = RemovedLibrary(library.uid, library.kind, now)
+
+    def removed_libraries(self, before: int, limit: int) -> Sequence[RemovedLibrary]:
+        with self.lock:
+            waiting = [one for one in self.removed.values() if one.removed < before]
+        return sorted(waiting, key=lambda one: one.removed)[:limit]
+
+    def forget_library(self, uid: str) -> None:
+        with self.lock:
+            self.removed.pop(uid, None)
+
     def picture(self, key: Key) -> Picture | None:
         return self.rows.get(key)
+
+    def pictures(self, library: str, after: str | None, limit: int) -> Sequence[Picture]:
+        rows = self.pictures_by_prefix(library, "", len(self.rows))
+        return [row for row in rows if after is None or row.key.id > after][:limit]
 
     def pictures_by_prefix(self, library: str, prefix: str, limit: int) -> Sequence[Picture]:
         with self.lock:
@@ -199,6 +227,83 @@ class MemoryMaps:
             self.files.pop(key, None)
 
 
+class MemoryUploads:
+    """What objects have become, by source."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.rows: dict[str, Upload] = {}
+
+    def upload(self, source: str) -> Upload | None:
+        return self.rows.get(source)
+
+    def save_upload(self, upload: Upload, previous: str | None) -> None:
+        with self.lock:
+            stored = self.rows.get(upload.source)
+            if (None if stored is None else stored.sequencer) != previous:
+                raise RevisionConflict(upload.source)
+            self.rows[upload.source] = upload
+
+
+class MemoryObjects:
+    """Uploaded objects by bucket and key, each with its words. ``put`` answers what S3 would call its ETag."""
+
+    def __init__(self) -> None:
+        self.files: dict[tuple[str, str], tuple[bytes, Mapping[str, str]]] = {}
+        self.sizes: dict[tuple[str, str], int] = {}
+        self.read_keys: list[str] = []
+
+    def put(self, bucket: str, key: str, data: bytes, **words: str) -> str:
+        self.files[bucket, key] = data, words
+        return self._etag(data)
+
+    @staticmethod
+    def _etag(data: bytes) -> str:
+        return hashlib.sha256(data).hexdigest()[:32]
+
+    def head(self, bucket: str, key: str) -> UploadedObject | None:
+        if (bucket, key) not in self.files:
+            return None
+        data, words = self.files[bucket, key]
+        return UploadedObject(self._etag(data), self.sizes.get((bucket, key), len(data)), words)
+
+    def read(self, bucket: str, key: str, etag: str) -> bytes | None:
+        self.read_keys.append(key)
+        data, _ = self.files.get((bucket, key), (None, {}))
+        return None if data is None or self._etag(data) != etag else data
+
+    def remove(self, bucket: str, key: str, etag: str) -> None:
+        if (found := self.head(bucket, key)) is not None and found.etag == etag:
+            del self.files[bucket, key]
+
+
+class MemoryDeadLetters:
+    """Letters in a list."""
+
+    def __init__(self) -> None:
+        self.letters: list[DeadLetter] = []
+
+    def send(self, letter: DeadLetter) -> None:
+        self.letters.append(letter)
+
+
+class MemoryGenerations:
+    """Names of indices, by kind."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.rows: dict[Kind, Generation] = {}
+
+    def generation(self, kind: Kind) -> Generation | None:
+        return self.rows.get(kind)
+
+    def save_generation(self, kind: Kind, generation: Generation, previous: Generation | None) -> None:
+        with self.lock:
+            if self.rows.get(kind) != previous:
+                raise RevisionConflict(kind)
+            self.rows[kind] = generation
+
+
 class TinyEmbedder:
     """A thumbnail of 16×16 RGB, projected to DIMENSION by a fixed random matrix: alike pictures, near vectors."""
 
@@ -278,6 +383,9 @@ def memory_ports(*applications: Application, **overrides: Any) -> Ports:
         "index": MemoryIndex(),
         "originals": MemoryOriginals(),
         "maps": MemoryMaps(),
+        "uploads": MemoryUploads(),
+        "objects": MemoryObjects(),
+        "dead_letters": MemoryDeadLetters(),
         "embedder": TinyEmbedder(),
         "verifier": TinyVerifier(),
         "fetch": MemoryWeb(),

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from lookalike.errors import LibraryExists, RevisionConflict
-from lookalike.model import Identity, Key, Kind, Library, Picture, State
+from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict
+from lookalike.model import Identity, Key, Kind, Library, Picture, RemovedLibrary, State
 from lookalike.ports import Catalog
 from tests.contract.rows import contents, deleted, library, random_vectors, row
 
@@ -25,8 +25,18 @@ def test_unknown_things_are_none(catalog: Catalog, uid: str) -> None:
     assert catalog.library("tenant", "library") is None
     assert list(catalog.libraries("tenant")) == []
     assert catalog.picture(Key(uid, "a")) is None
+    assert list(catalog.pictures(uid, None, 10)) == []
+    assert list(catalog.pictures(uid, "a", 10)) == []
     assert list(catalog.pictures_by_prefix(uid, "", 10)) == []
+    assert list(catalog.removed_libraries(1 << 60, 10)) == []
+    catalog.forget_library(uid)
     assert [batch for batch in catalog.scan(Kind.SAME) if batch] == []
+
+
+@pytest.mark.parametrize("name", ["", "#", "x" * 5000, "猫\x00"])
+def test_whatever_is_asked_for_unknown_is_none(catalog: Catalog, uid: str, name: str) -> None:
+    assert catalog.library("tenant", name) is None
+    assert catalog.picture(Key(uid, name)) is None
 
 
 class TestLibraries:
@@ -58,6 +68,62 @@ class TestLibraries:
             catalog.create_library(library("tenant", name, f"uid-{number}"))
         catalog.create_library(library("other", "c", "uid-of-other"))
         assert [one.name for one in catalog.libraries("tenant")] == ["B", "a", "b", "ä", "猫", "🐈"]
+
+
+class TestRemovedLibraries:
+    def test_removed_library_is_gone_and_its_name_free(self, catalog: Catalog) -> None:
+        first, other = library("tenant", "cats", "uid-1", Kind.SAME), library("tenant", "dogs", "uid-2")
+        catalog.create_library(first)
+        catalog.create_library(other)
+        catalog.remove_library(first, now=1_700_000_000_123)
+        assert catalog.library("tenant", "cats") is None
+        assert list(catalog.libraries("tenant")) == [other]
+        assert list(catalog.removed_libraries(1 << 60, 10)) == [RemovedLibrary("uid-1", Kind.SAME, 1_700_000_000_123)]
+        again = library("tenant", "cats", "uid-3", Kind.PRODUCT)
+        catalog.create_library(again)
+        assert catalog.library("tenant", "cats") == again
+
+    def test_its_rows_stay_for_the_sweep(self, catalog: Catalog, uid: str) -> None:
+        removed = library("tenant", "cats", uid)
+        catalog.create_library(removed)
+        catalog.put(row(uid, "a"), None)
+        catalog.remove_library(removed, now=1)
+        assert [one.key.id for one in catalog.pictures(uid, None, 10)] == ["a"]
+
+    def test_unknown_library_is_not_removed(self, catalog: Catalog) -> None:
+        with pytest.raises(LibraryNotFound):
+            catalog.remove_library(library("tenant", "cats", "uid-1"), now=1)
+        assert list(catalog.removed_libraries(1 << 60, 10)) == []
+
+    def test_namesake_with_another_uid_stays(self, catalog: Catalog) -> None:
+        first, second = library("tenant", "cats", "uid-1"), library("tenant", "cats", "uid-2")
+        catalog.create_library(first)
+        catalog.remove_library(first, now=1)
+        catalog.create_library(second)
+        with pytest.raises(LibraryNotFound):
+            catalog.remove_library(first, now=2)
+        assert catalog.library("tenant", "cats") == second
+        assert list(catalog.removed_libraries(1 << 60, 10)) == [RemovedLibrary("uid-1", Kind.SIMILAR, 1)]
+
+    def test_of_racing_removals_one_succeeds(self, catalog: Catalog, together: Together) -> None:
+        removed = library("tenant", "cats", "uid-1")
+        catalog.create_library(removed)
+        outcomes = together([lambda now=now: catalog.remove_library(removed, now) for now in range(8)])  # type: ignore[misc]
+        assert sorted(type(outcome).__name__ for outcome in outcomes) == ["LibraryNotFound"] * 7 + ["NoneType"]
+        assert list(catalog.removed_libraries(1 << 60, 10)) == [
+            RemovedLibrary("uid-1", Kind.SIMILAR, outcomes.index(None))
+        ]
+
+    def test_oldest_come_first_until_forgotten(self, catalog: Catalog) -> None:
+        for number, removed in enumerate((30, 10, 20, 40)):
+            one = library(f"tenant-{number}", "cats", f"uid-{removed}")
+            catalog.create_library(one)
+            catalog.remove_library(one, removed)
+        assert [one.removed for one in catalog.removed_libraries(40, 10)] == [10, 20, 30]
+        assert [one.removed for one in catalog.removed_libraries(40, 2)] == [10, 20]
+        catalog.forget_library("uid-10")
+        catalog.forget_library("uid-10")
+        assert [one.removed for one in catalog.removed_libraries(41, 10)] == [20, 30, 40]
 
 
 class TestRows:
@@ -170,6 +236,54 @@ class TestRows:
         final = catalog.picture(Key(uid, "a"))
         assert final is not None
         assert final.revision == 81
+
+
+class TestPages:
+    def test_rows_in_every_state_are_answered(self, catalog: Catalog, uid: str) -> None:
+        for number, state in enumerate(State):
+            catalog.put(row(uid, f"a{number}", state=state, deleted_at=None if state is State.LIVE else 1), None)
+        catalog.put(row(f"{uid}x", "b"), None)
+        assert {one.state for one in catalog.pictures(uid, None, 10)} == set(State)
+
+    def test_rows_come_whole(self, catalog: Catalog, uid: str) -> None:
+        written = row(uid, "猫", brief="b", desc="{}", tags=("1", "2"), vector=random_vectors(1, seed=4)[0])
+        catalog.put(written, None)
+        assert [contents(one) for one in catalog.pictures(uid, None, 10)] == [contents(written)]
+
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(data=st.data())
+    def test_walk_meets_every_lasting_row_once_whatever_happens_beside_it(
+        self, catalog: Catalog, data: st.DataObject
+    ) -> None:
+        uid, names = uuid4().hex, st.text("az%\x00\x7f猫\U0010ffff", min_size=1, max_size=3)
+        there = data.draw(st.sets(names, max_size=20), label="there")
+        for name in there:
+            catalog.put(row(uid, name), None)
+        lasting, ever, met, after = set(there), set(there), list[str](), None
+        while page := catalog.pictures(uid, after, data.draw(st.integers(1, 7), label="limit")):
+            met += [one.key.id for one in page]
+            after = met[-1]
+            for name in data.draw(st.lists(names | st.just(after), max_size=3), label="changed"):
+                if name in there:
+                    catalog.remove(Key(uid, name), 1)
+                    lasting.discard(name)
+                else:
+                    catalog.put(row(uid, name), None)
+                there ^= {name}
+                ever.add(name)
+            assert len(met) < 400, "there are only 399 such names: the walk goes in circles"
+        assert [name for name in met if name in lasting] == list(dict.fromkeys(name for name in met if name in lasting))
+        assert set(met) <= ever
+        assert lasting <= set(met)
+
+    def test_pages_are_cut_at_the_limit(self, catalog: Catalog, uid: str) -> None:
+        for number in range(25):
+            catalog.put(row(uid, f"p{number}"), None)
+        sizes, after = [], None
+        while page := catalog.pictures(uid, after, 10):
+            sizes.append(len(page))
+            after = page[-1].key.id
+        assert sizes == [10, 10, 5]
 
 
 class TestPrefix:
@@ -309,9 +423,11 @@ class CatalogMachine(RuleBasedStateMachine):
         assert [one.key.id for one in waiting] == [one.key.id for one in dead]
 
 
-def test_catalog_behaves_like_a_dict(catalog: Catalog) -> None:
+def test_catalog_behaves_like_a_dict(catalog: Catalog, machine_runs: int) -> None:
     class Machine(CatalogMachine):
         pass
 
     Machine.catalog = catalog
-    run_state_machine_as_test(Machine, settings=settings(max_examples=30, stateful_step_count=25, deadline=None))
+    run_state_machine_as_test(
+        Machine, settings=settings(max_examples=machine_runs, stateful_step_count=25, deadline=None)
+    )

@@ -35,6 +35,12 @@ def test_only_known_maps_are_answered(maps: MapStore) -> None:
     assert maps.maps(some) == {key: kept[key] for key in some}
 
 
+def test_whatever_is_asked_for_unknown_is_missing(maps: MapStore) -> None:
+    names = ["", "library/", "/", "library", f"library/{'x' * 5000}"]
+    maps.remove_maps(names)
+    assert maps.maps(names) == {}
+
+
 def test_putting_again_replaces(maps: MapStore) -> None:
     maps.put_map("library/a/1", b"before")
     maps.put_map("library/a/1", b"after")

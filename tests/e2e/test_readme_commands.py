@@ -9,6 +9,7 @@ import re
 import shlex
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import httpx
 import pytest
 
 from tests.live import READY
+from tests.servers.opensearch import server as opensearch
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -33,6 +35,12 @@ RUN_BY = {
     ".venv/bin/lookalike model fit": "tests/integration/test_own_model.py",
     ".venv/bin/lookalike serve": "test_serve_as_the_readme_types_it",
     ".venv/bin/lookalike keys": "test_keys_as_the_readme_types_them",
+    "make deploy": "tests/servers/account.py",
+    ".venv/bin/lookalike keys create --stack": "tests/servers/account.py",
+    ".venv/bin/lookalike keys list --stack": "tests/e2e/test_stack.py",
+    ".venv-sam/bin/sam delete": "tests/servers/account.py",
+    "make run-aws": "test_make_run_aws_serves_the_sample",
+    ".venv/bin/lookalike invoke": "tests/integration/test_invoke.py",
 }
 
 #: Who runs the whole of the block that has these words in it.
@@ -78,19 +86,23 @@ def test_make_help_names_every_target_of_the_readme() -> None:
     printed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for line in lines():
         if line.startswith("make "):
-            assert re.search(rf"^\s+make {line.split()[1]}\b", printed, re.MULTILINE), line
+            assert re.search(rf"^\s+make {line.split()[1]}\s", printed, re.MULTILINE), line
 
 
 def test_make_run_serves_the_sample(tmp_path: Path) -> None:
-    log = tmp_path / "log"
+    _serves_the_sample(["make", "run", "PORT=0", f"DATA={tmp_path / 'data'}"], tmp_path / "log")
+
+
+def test_make_run_aws_serves_the_sample(tmp_path: Path) -> None:
+    if (reason := opensearch.missing()) is not None:
+        pytest.skip(f"no OpenSearch: {reason}")
+    _serves_the_sample(["make", "run-aws", "PORT=0"], tmp_path / "log")
+
+
+def _serves_the_sample(command: list[str], log: Path) -> None:
     with log.open("w") as errors:
         running = subprocess.Popen(
-            ["make", "run", "PORT=0", f"DATA={tmp_path / 'data'}"],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            start_new_session=True,
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
         )
     assert running.stdout is not None
     try:
@@ -98,10 +110,11 @@ def test_make_run_serves_the_sample(tmp_path: Path) -> None:
         assert httpx.get(f"{address}/status").json()["status"] == "ready"
         while "Try it yourself" not in log.read_text():
             assert running.poll() is None, log.read_text()
+            time.sleep(0.1)
         assert "astronaut" in log.read_text()
         assert "Traceback" not in log.read_text()
     finally:
-        os.killpg(running.pid, signal.SIGTERM)
+        os.killpg(running.pid, signal.SIGINT)
         running.communicate(timeout=60)
 
 
@@ -111,8 +124,11 @@ def test_serve_as_the_readme_types_it(tmp_path: Path) -> None:
     for number, line in enumerate(typed):
         words = shlex.split(line)
         words[0] = str(ROOT / words[0])
-        for option, value in (("--data", str(tmp_path / f"data{number}")), ("--port", "0")):
-            words[words.index(option) + 1] = value
+        (tmp_path / "pictures").mkdir(exist_ok=True)
+        ours = {"--data": tmp_path / f"data{number}", "--port": 0, "--watch": tmp_path / "pictures"}
+        for option in set(words) & ours.keys():
+            words[words.index(option) + 1] = str(ours[option])
+        assert {"--data", "--port"} <= set(words)  # else the test would write here, and listen where others do
         with (tmp_path / "log").open("w") as errors:
             running = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=errors, text=True)
         assert running.stdout is not None
@@ -127,7 +143,8 @@ def test_serve_as_the_readme_types_it(tmp_path: Path) -> None:
 
 
 def test_keys_as_the_readme_types_them(tmp_path: Path) -> None:
-    typed = [line for line in lines() if line.startswith(".venv/bin/lookalike keys")]
+    keys = [line for line in lines() if line.startswith(".venv/bin/lookalike keys")]
+    typed = [line for line in keys if "--stack" not in line]
     assert len(typed) >= 4
     for line in typed:
         words = shlex.split(line)

@@ -258,6 +258,19 @@ class TestSchema:
             assert connection.execute("PRAGMA user_version").fetchone() == (2,)
         new.close()
 
+    def test_catalog_of_the_first_version_goes_on(self, tmp_path: Path) -> None:
+        path = tmp_path / "catalog.db"
+        first = Database(path, sqlite._MIGRATIONS[:1])
+        first.write(
+            lambda connection: connection.execute("INSERT INTO libraries VALUES ('t', 'n', 'u', 'same', 'own', 1)")
+        )
+        first.close()
+        catalog = SqliteCatalog(path)
+        (kept,) = catalog.libraries("t")
+        catalog.remove_library(kept, now=2)
+        assert [one.uid for one in catalog.removed_libraries(3, 10)] == ["u"]
+        catalog.close()
+
     def test_migration_may_hold_semicolons(self, tmp_path: Path) -> None:
         trigger = """
             CREATE TRIGGER kept AFTER INSERT ON numbers BEGIN

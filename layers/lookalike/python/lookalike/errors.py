@@ -30,13 +30,23 @@ A dialect turns these into its vendor's codes, in one table of its own (``wire/<
     │   ├── TokenInvalid               missing, garbled, unknown or revoked
     │   ├── TokenExpired               ours, and past its life
     │   ├── SignatureInvalid           the request's signature does not verify
+    │   ├── ApplicationNotFound        no application has that app id
     │   └── ApplicationDisabled
     ├── UnknownOperation               no such path
     ├── RevisionConflict               somebody else wrote this row first; read again and retry
     ├── Unavailable                    a store does not answer; worth trying again
+    │   └── IndexWriteError            the index did not take some rows; it says which, and why
     ├── ModelError                     the model file cannot be used; said once, at start
     └── SettingsError                  settings that cannot be used, all of them named at once
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lookalike.model import Key
 
 
 class LookalikeError(Exception):
@@ -159,6 +169,10 @@ class SignatureInvalid(AccessError):
     """The request's signature does not verify."""
 
 
+class ApplicationNotFound(AccessError):
+    """No application has that app id."""
+
+
 class ApplicationDisabled(AccessError):
     """The application exists and is switched off."""
 
@@ -177,6 +191,21 @@ class Unavailable(LookalikeError):
     """A store does not answer; the same call may work later."""
 
     retryable = True
+
+
+class IndexWriteError(Unavailable):
+    """The vector index did not take some rows; all others of the same call are written.
+
+    Parameters
+    ----------
+    again : rows that may be taken later.
+    refused : rows that never will be, with the index's reason.
+    """
+
+    def __init__(self, again: frozenset[Key], refused: Mapping[Key, str]) -> None:
+        super().__init__(f"{len(again)} rows not written, {len(refused)} refused: {', '.join(refused.values())[:300]}")
+        self.again = again
+        self.refused = refused
 
 
 class ModelError(LookalikeError):

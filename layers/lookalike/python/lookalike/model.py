@@ -71,6 +71,15 @@ class Library:
 
 
 @dataclass(frozen=True, slots=True)
+class RemovedLibrary:
+    """What a removed library leaves to be swept: rows under ``uid``. ``removed`` is Unix milliseconds."""
+
+    uid: str
+    kind: Kind
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """Where a picture's row lives: library uid and picture id."""
 
@@ -134,6 +143,52 @@ def next_revision(previous: int | None, now: int) -> int:
     run backwards by more than a row's whole life.
     """
     return now if previous is None else max(previous + 1, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What an uploaded object has become.
+
+    ``source`` names the object, ``bucket/key``. ``sequencer`` orders its events: hexadecimal digits, compared as text
+    after padding with zeros on the right (Amazon S3, "Event message structure"). ``picture`` is what it made, added at
+    revision ``added``; None if it made nothing. ``foretold``: what it is about to make, and may have made since.
+    """
+
+    source: str
+    sequencer: str
+    picture: Key | None = None
+    added: int | None = None
+    foretold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedObject:
+    """An object in the upload bucket, as it is now.
+
+    ``etag`` is another one each time its bytes change. ``size`` is in bytes. ``words`` are what its uploader says of
+    it: brief, tags, label, desc, as text.
+    """
+
+    etag: str
+    size: int
+    words: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that will never succeed. ``body`` can be sent again as it is, once ``reason`` holds no more."""
+
+    operation: str
+    reason: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """The names of a kind's indices: searches go to ``read``, writes to all of ``write``, which ``read`` is one of."""
+
+    read: str
+    write: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ from lookalike.model import (
     Application,
     Box,
     Candidate,
+    DeadLetter,
     Embedding,
+    Generation,
     Key,
     Kind,
     Library,
@@ -25,6 +27,9 @@ from lookalike.model import (
     Pixels,
     Proof,
     Query,
+    RemovedLibrary,
+    Upload,
+    UploadedObject,
 )
 from lookalike.settings import Settings
 
@@ -73,8 +78,29 @@ class Catalog(Protocol):
     def create_library(self, library: Library) -> None:
         """Make it. Raises LibraryExists if the tenant has one of that name; two racing calls make one."""
 
+    def remove_library(self, library: Library, now: int) -> None:
+        """Take it away at once, however much it holds: its name is free, and its rows wait for a sweep.
+
+        ``now`` is Unix milliseconds. Raises LibraryNotFound if the tenant's library of that name has another uid, or
+        there is none.
+        """
+
+    def removed_libraries(self, before: int, limit: int) -> Sequence[RemovedLibrary]:
+        """Libraries removed before that Unix millisecond and not forgotten, oldest first, ``limit`` at most."""
+
+    def forget_library(self, uid: str) -> None:
+        """Nothing is left of a removed library: it no longer waits to be swept. An unknown uid does not matter."""
+
     def picture(self, key: Key) -> Picture | None:
         """The row, in whatever state."""
+
+    def pictures(self, library: str, after: str | None, limit: int) -> Sequence[Picture]:
+        """Rows of a library (uid) in whatever state, in the store's own fixed order, ``limit`` at most.
+
+        ``after`` is the id of the last row of the page before (None: from the start); it need not be there any more.
+        A walk that goes on until a page is empty meets every row that is there all the while exactly once, whatever
+        is added and removed beside it.
+        """
 
     def pictures_by_prefix(self, library: str, prefix: str, limit: int) -> Sequence[Picture]:
         """Rows of a library whose id starts with ``prefix``, in whatever state, by id, ``limit`` at most."""
@@ -105,7 +131,7 @@ class VectorIndex(Protocol):
     def write(self, pictures: Sequence[Picture], *, wait: bool = True) -> None:
         """Bring the index to these rows. With ``wait``, later searches see them. A row not live is hidden.
 
-        Raises Unavailable.
+        Raises Unavailable; IndexWriteError, an Unavailable too, if it knows which rows failed: the others are written.
         """
 
     def remove(self, pictures: Sequence[Picture], *, wait: bool = False) -> None:
@@ -145,6 +171,49 @@ class MapStore(Protocol):
 
     def remove_maps(self, keys: Sequence[str]) -> None:
         """Forget them; unknown keys do not matter."""
+
+
+class Uploads(Protocol):
+    """What uploaded objects have become. Durable on return."""
+
+    def upload(self, source: str) -> Upload | None:
+        """What is known of that object."""
+
+    def save_upload(self, upload: Upload, previous: str | None) -> None:
+        """Remember it if the stored sequencer of its source is ``previous`` (None: nothing is known of it).
+
+        Raises RevisionConflict otherwise, and then nothing has changed.
+        """
+
+
+class UploadStore(Protocol):
+    """Where uploaded objects lie. Every method may raise Unavailable."""
+
+    def head(self, bucket: str, key: str) -> UploadedObject | None:
+        """The object as it is now, without its bytes. Raises InvalidArgument if what is said of it cannot be read."""
+
+    def read(self, bucket: str, key: str, etag: str) -> bytes | None:
+        """Its bytes; None if it is gone, or is not that one any more."""
+
+    def remove(self, bucket: str, key: str, etag: str) -> None:
+        """Take it away if it is still that one."""
+
+
+class DeadLetters(Protocol):
+    """Where messages end that will never succeed. Durable on return."""
+
+    def send(self, letter: DeadLetter) -> None:
+        """Keep it for the operator. Raises Unavailable."""
+
+
+class Generations(Protocol):
+    """Which indices of a kind are read and written. Durable on return."""
+
+    def generation(self, kind: Kind) -> Generation | None:
+        """What holds for that kind; None if no index was ever made."""
+
+    def save_generation(self, kind: Kind, generation: Generation, previous: Generation | None) -> None:
+        """Change it if it is still ``previous``. Raises RevisionConflict otherwise, and then nothing has changed."""
 
 
 class Embedder(Protocol):
@@ -205,6 +274,9 @@ class Ports:
     index: VectorIndex
     originals: PictureStore
     maps: MapStore
+    uploads: Uploads
+    objects: UploadStore
+    dead_letters: DeadLetters
     embedder: Embedder
     verifier: Verifier
     fetch: Fetcher

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from lookalike.adapters.database import Database
-from lookalike.errors import LibraryExists, RevisionConflict
-from lookalike.model import Application, Identity, Key, Kind, Library, Picture, State
+from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict
+from lookalike.model import Application, Identity, Key, Kind, Library, Picture, RemovedLibrary, State, Upload
 
 _MIGRATIONS = (
     (
@@ -67,6 +67,19 @@ _MIGRATIONS = (
         "CREATE INDEX pictures_not_live ON pictures (deleted_at) WHERE state <> 'live'",
         "CREATE TABLE maps (key TEXT PRIMARY KEY, data BLOB NOT NULL) STRICT",
     ),
+    (
+        "CREATE TABLE removed_libraries (uid TEXT PRIMARY KEY, kind TEXT NOT NULL, removed INTEGER NOT NULL) STRICT",
+        """
+        CREATE TABLE uploads (
+            source TEXT PRIMARY KEY,
+            sequencer TEXT NOT NULL,
+            library TEXT,
+            id TEXT,
+            added INTEGER,
+            foretold INTEGER NOT NULL
+        ) STRICT
+        """,
+    ),
 )
 
 _APPLICATION = "access_key, secret_key, app_id, tenant, name, active, created"
@@ -92,7 +105,9 @@ _BATCH = 4096
 
 
 class SqliteCatalog:
-    """Everything but originals and vectors' index, in one SQLite file: the ports Applications, Catalog and MapStore.
+    """Everything but originals and vectors' index, in one SQLite file.
+
+    It is the ports Applications, Catalog, MapStore and Uploads.
 
     Several processes may have the file open, and each sees at once what another has written. Maps have a table of
     their own in the same file, so that one flush serves the map of one add and the row of another.
@@ -180,6 +195,41 @@ class SqliteCatalog:
 
         self._database.write(create)
 
+    def remove_library(self, library: Library, now: int) -> None:
+        """Take it away at once, however much it holds: its name is free, and its rows wait for a sweep.
+
+        ``now`` is Unix milliseconds. Raises LibraryNotFound if the tenant's library of that name has another uid, or
+        there is none.
+        """
+
+        def remove(connection: sqlite3.Connection) -> None:
+            done = connection.execute(
+                "DELETE FROM libraries WHERE tenant = ? AND name = ? AND uid = ?",
+                (library.tenant, library.name, library.uid),
+            )
+            if done.rowcount == 0:
+                raise LibraryNotFound(library.name)
+            connection.execute(
+                "INSERT INTO removed_libraries (uid, kind, removed) VALUES (?, ?, ?)", (library.uid, library.kind, now)
+            )
+
+        self._database.write(remove)
+
+    def removed_libraries(self, before: int, limit: int) -> Sequence[RemovedLibrary]:
+        """Libraries removed before that Unix millisecond and not forgotten, oldest first, ``limit`` at most."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT uid, kind, removed FROM removed_libraries WHERE removed < ? ORDER BY removed, uid LIMIT ?",
+                (before, limit),
+            ).fetchall()
+        return [RemovedLibrary(uid, _KINDS[kind], removed) for uid, kind, removed in rows]
+
+    def forget_library(self, uid: str) -> None:
+        """Nothing is left of a removed library: it no longer waits to be swept. An unknown uid does not matter."""
+        self._database.write(
+            lambda connection: connection.execute("DELETE FROM removed_libraries WHERE uid = ?", (uid,))
+        )
+
     def picture(self, key: Key) -> Picture | None:
         """The row, in whatever state."""
         with self._database.reading() as connection:
@@ -187,6 +237,16 @@ class SqliteCatalog:
                 f"SELECT {_COLUMNS} FROM pictures WHERE library = ? AND id = ?", (key.library, key.id)
             ).fetchone()
         return None if row is None else _picture(row)
+
+    def pictures(self, library: str, after: str | None, limit: int) -> Sequence[Picture]:
+        """Rows of a library (uid) in whatever state, by id, ``limit`` at most, from behind ``after`` on."""
+        behind, bounds = ("", ()) if after is None else (" AND id > ?", (after,))
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM pictures WHERE library = ?{behind} ORDER BY id LIMIT ?",
+                (library, *bounds, limit),
+            ).fetchall()
+        return [_picture(row) for row in rows]
 
     def pictures_by_prefix(self, library: str, prefix: str, limit: int) -> Sequence[Picture]:
         """Rows of a library whose id starts with ``prefix``, in whatever state, by id, ``limit`` at most."""
@@ -264,6 +324,42 @@ class SqliteCatalog:
         self._database.write(
             lambda connection: connection.executemany("DELETE FROM maps WHERE key = ?", [(key,) for key in keys])
         )
+
+    def upload(self, source: str) -> Upload | None:
+        """What is known of that object."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT source, sequencer, library, id, added, foretold FROM uploads WHERE source = ?", (source,)
+            ).fetchone()
+        if row is None:
+            return None
+        return Upload(row[0], row[1], None if row[2] is None else Key(row[2], row[3]), row[4], bool(row[5]))
+
+    def save_upload(self, upload: Upload, previous: str | None) -> None:
+        """Remember it if the stored sequencer of its source is ``previous`` (None: nothing is known of it).
+
+        Raises RevisionConflict otherwise, and then nothing has changed.
+        """
+        library, picture = (None, None) if upload.picture is None else (upload.picture.library, upload.picture.id)
+        known = (upload.sequencer, library, picture, upload.added, upload.foretold, upload.source)
+
+        def save(connection: sqlite3.Connection) -> None:
+            if previous is None:
+                done = connection.execute(
+                    "INSERT INTO uploads (sequencer, library, id, added, foretold, source) VALUES (?, ?, ?, ?, ?, ?) "
+                    "ON CONFLICT (source) DO NOTHING",
+                    known,
+                )
+            else:
+                done = connection.execute(
+                    "UPDATE uploads SET (sequencer, library, id, added, foretold) = (?, ?, ?, ?, ?) "
+                    "WHERE source = ? AND sequencer = ?",
+                    (*known, previous),
+                )
+            if done.rowcount == 0:
+                raise RevisionConflict(upload.source)
+
+        self._database.write(save)
 
     def _application(self, condition: str, value: str) -> Application | None:
         with self._database.reading() as connection:

@@ -55,7 +55,9 @@ def fit(
         typer.Option(help="CSV of picture files and labels; they teach product and similar what may differ."),
     ] = None,
     name: Annotated[str, typer.Option(help="What to call the model; default: after its digest.")] = "",
-    size: Annotated[Size, typer.Option(help="The network below the heads; large is more exact and slower.")] = Size.SMALL,
+    size: Annotated[
+        Size, typer.Option(help="The network below the heads; large is more exact and slower.")
+    ] = Size.SMALL,
     copies: Annotated[int, typer.Option(help="Changed copies to learn from, of each picture.", min=1, max=100)] = 3,
     seed: Annotated[int, typer.Option(help="Another seed draws other copies.")] = 1,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from lookalike.errors import PictureExists, RevisionConflict, Unavailable
@@ -25,8 +26,10 @@ class Add:
     tags: tuple[str, ...] = ()
 
 
-def add(ports: Ports, command: Add) -> Picture:
+def add(ports: Ports, command: Add, foretell: Callable[[Picture], None] = lambda _: None) -> Picture:
     """Keep the picture; when this returns it is safe, and searches see it.
+
+    ``foretell`` is told of each row that is about to be tried, before anything of it is kept.
 
     Raises PictureExists if the library holds it already, and a UrlError or a PictureError if it cannot be had.
     """
@@ -39,6 +42,7 @@ def add(ports: Ports, command: Add) -> Picture:
         current = ports.catalog.picture(key)
         _refuse_duplicate(current)
         picture = _row(ports, command, library, loaded, embedding, current)
+        foretell(picture)
         _keep(ports, picture, loaded.data, embedding)
         try:
             ports.catalog.put(picture, None if current is None else current.revision)

@@ -113,8 +113,8 @@ build: model .venv-sam/.installed ## Build what is deployed (ARCH=arm64 for Grav
 	@$(BIN)/python tests/template/built.py .aws-sam/build $(ARCH)
 
 .PHONY: bench
-bench: setup .venv/.dev ## Measure speed beside its floor: tables here, JSON in build/bench.json (SIZE=large)
-	$(WITH_MODEL) $(BIN)/python -m tests.bench
+bench: setup .venv/.dev ## Measure speed beside its floor: tables here, JSON in build/bench.json
+	$(BIN)/python -m tests.bench
 
 .PHONY: bench-aws
 bench-aws: .venv/.dev servers ## Measure searches in a real OpenSearch (OPTIONS=--million for a million pictures)

@@ -36,8 +36,9 @@ def test_a_part_is_proved(ports: Ports, name: str) -> None:
     (match,) = search(ports, Search(SHELF, Source(BOUNDS, data=query))).matches
     assert (match.candidate.brief, match.reason) == (name, Reason.PROVED)
     assert match.proof is not None
-    region = match.proof.region
-    assert 0.4 < (region.right - region.left) * (region.bottom - region.top) < 0.9
+    a, b, c, d, e, f = match.proof.transform
+    assert (a, b, d, e) == pytest.approx((0.8, 0, 0, 0.8), abs=0.1)
+    assert ((a + b) / 2 + c, (d + e) / 2 + f) == pytest.approx((0.5, 0.5), abs=0.05)
 
 
 @pytest.mark.parametrize("name", ["coffee.png", "motorcycle_left.png"])

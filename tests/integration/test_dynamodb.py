@@ -241,8 +241,8 @@ class LateIndex(Table):
 
     stale: list[dict[str, Any]]
 
-    def waiting(self, partition: str, before: int, most: int) -> Iterator[dict[str, Any]]:
-        real = list(super().waiting(partition, before, most))
+    def waiting(self, partition: str, before: int, most: int, since: int = 0) -> Iterator[dict[str, Any]]:
+        real = list(super().waiting(partition, before, most, since))
         stale = [entry for entry in self.stale if entry["purge"]["S"] == partition]
         return iter(sorted(real + stale, key=lambda entry: int(entry["deleted_at"]["N"])))
 

@@ -283,15 +283,24 @@ class OpenSearchIndex:
             raise IndexWriteError(again, {one.key: one.reason for one in failures if one.key not in again})
 
     def _send(self, chunk: Sequence[_Line], *, wait: bool) -> list[_Failure]:
-        with _server():
-            answer = self._client.bulk(
-                body=b"".join(line.text for line in chunk),
-                params={
-                    "refresh": "wait_for" if wait else "false",
-                    "require_alias": "true",
-                    "filter_path": "items.*.status,items.*.error",
-                },
-            )
+        try:
+            with _server():
+                answer = self._client.bulk(
+                    body=b"".join(line.text for line in chunk),
+                    params={
+                        "refresh": "wait_for" if wait else "false",
+                        "require_alias": "true",
+                        "filter_path": "items.*.status,items.*.error",
+                    },
+                )
+        except Unavailable as error:
+            if (reason := _malformed(error.__cause__)) is None:
+                raise
+            # One operation that the server cannot read, and it reads none: halves find out which.
+            if len(chunk) == 1:
+                return [_Failure(chunk[0].key, again=False, reason=reason)]
+            middle = len(chunk) // 2
+            return self._send(chunk[:middle], wait=wait) + self._send(chunk[middle:], wait=wait)
         items = [item for outcome in answer["items"] for item in outcome.values()]
         overtaken = {line.name for line, item in zip(chunk, items, strict=True) if item["status"] == _HOLDS_NO_LESS}
         if wait and overtaken:
@@ -314,6 +323,12 @@ def _server() -> Iterator[None]:
         yield
     except OpenSearchException as error:
         raise Unavailable(f"OpenSearch: {str(error)[:500]}") from error
+
+
+def _malformed(error: BaseException | None) -> str | None:
+    """Why the server could not read a request; None if it is something else that was wrong."""
+    found = error.info.get("error") if isinstance(error, RequestError) and isinstance(error.info, Mapping) else None
+    return _reason(found) if isinstance(found, Mapping) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,10 @@ EXACT = 5_000
 _BULK = 5_000_000
 
 #: Seconds for which a generation's names, and whether a library is small, are taken to hold.
-_GENERATION_SECONDS, _SIZE_SECONDS = 30, 60
+GENERATION_SECONDS, _SIZE_SECONDS = 30, 60
+
+#: How long a write may stay unseen, if nobody says otherwise, in OpenSearch's notation.
+REFRESH_INTERVAL = "500ms"
 
 #: Libraries whose size is remembered at once.
 _SIZES = 1000
@@ -115,9 +118,9 @@ def data_nodes(client: OpenSearch) -> int:
 
 
 def create_index(
-    client: OpenSearch, name: str, *, shards: int = 1, replicas: int = 1, refresh_interval: str = "500ms"
-) -> None:
-    """Make an empty index of that name. Does nothing if it is there already.
+    client: OpenSearch, name: str, *, shards: int = 1, replicas: int = 1, refresh_interval: str = REFRESH_INTERVAL
+) -> bool:
+    """Make an empty index of that name; whether it was not there yet.
 
     ``refresh_interval`` is how long a write may stay unseen, in OpenSearch's notation. Raises Unavailable.
     """
@@ -135,6 +138,40 @@ def create_index(
         except RequestError as error:
             if error.error != "resource_already_exists_exception":
                 raise
+            return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How an index is laid out."""
+
+    shards: int
+    replicas: int
+    refresh_interval: str
+
+
+def shape_of(client: OpenSearch, name: str) -> Shape | None:
+    """How the index of that name is laid out; None if there is none. Raises Unavailable."""
+    with _server():
+        found = client.indices.get_settings(index=name, params={"ignore_unavailable": "true"})
+    if name not in found:
+        return None
+    index = found[name]["settings"]["index"]
+    return Shape(int(index["number_of_shards"]), int(index["number_of_replicas"]), str(index["refresh_interval"]))
+
+
+def reshape(client: OpenSearch, name: str, *, replicas: int, refresh_interval: str) -> None:
+    """Change what can be changed of an index in use. Raises Unavailable."""
+    index = {"number_of_replicas": replicas, "refresh_interval": refresh_interval}
+    with _server():
+        client.indices.put_settings(index=name, body={"index": index})
+
+
+def delete_index(client: OpenSearch, name: str) -> None:
+    """Take an index away, and all it holds; an unknown name does not matter. Raises Unavailable."""
+    with _server():
+        client.indices.delete(index=name, params={"ignore_unavailable": "true"})
 
 
 def _writable(name: str) -> str:
@@ -270,7 +307,7 @@ class OpenSearchIndex:
             return known[1]
         generation = self._generations.generation(kind)
         if generation is not None:  # one that is only about to be made is asked for again
-            self._known[kind] = self._clock() + _GENERATION_SECONDS, generation
+            self._known[kind] = self._clock() + GENERATION_SECONDS, generation
         return generation
 
     def _bulk(self, lines: Iterable[_Line], *, wait: bool) -> None:

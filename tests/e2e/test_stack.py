@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from aip import AipImageSearch
 
 from lookalike.adapters.dynamodb import DynamoCatalog
 from lookalike.adapters.table import Table
+from lookalike.model import Kind
 from tests import photographs
 from tests.live import Keys
 from tests.servers import account
@@ -64,7 +66,9 @@ def test_a_picture_lives_its_whole_life(stack: account.Stack) -> None:
 
 def test_setting_up_again_changes_nothing(stack: account.Stack) -> None:
     before = stack.account.run(".venv/bin/lookalike", "keys", "list", "--stack", stack.name, "--json")
-    assert "There are applications" in stack.account.run(".venv/bin/lookalike", "setup", "--stack", stack.name)
+    said = stack.account.run(".venv/bin/lookalike", "setup", "--stack", stack.name, "--fill")
+    assert "There are applications" in said
+    assert len(re.findall(r"^Filled \w+: +[0-9,]+ rows, 0 refused$", said, re.MULTILINE)) == len(Kind)
     assert stack.account.run(".venv/bin/lookalike", "keys", "list", "--stack", stack.name, "--json") == before
 
 

@@ -132,10 +132,10 @@ class MemoryCatalog:
         if (None if stored is None else stored.revision) != revision:
             raise RevisionConflict(key.id)
 
-    def waiting_for_purge(self, before: int, limit: int) -> Sequence[Picture]:
+    def waiting_for_purge(self, before: int, limit: int, since: int = 0) -> Sequence[Picture]:
         with self.lock:
             waiting = [(row.deleted_at, row) for row in self.rows.values() if row.deleted_at is not None]
-        return [row for at, row in sorted(waiting, key=lambda pair: pair[0]) if at < before][:limit]
+        return [row for at, row in sorted(waiting, key=lambda pair: pair[0]) if since <= at < before][:limit]
 
     def scan(self, kind: Kind) -> Iterator[Sequence[Picture]]:
         with self.lock:

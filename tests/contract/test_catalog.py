@@ -323,6 +323,9 @@ class TestPurge:
         assert [one.key.id for one in catalog.waiting_for_purge(40, 10)] == ["b", "c", "purging", "a"]
         assert [one.key.id for one in catalog.waiting_for_purge(40, 2)] == ["b", "c"]
         assert list(catalog.waiting_for_purge(10, 2)) == []
+        assert [one.key.id for one in catalog.waiting_for_purge(40, 10, 20)] == ["c", "purging", "a"]
+        assert [one.key.id for one in catalog.waiting_for_purge(30, 1, 21)] == ["purging"]
+        assert list(catalog.waiting_for_purge(30, 10, 30)) == []
 
     def test_added_again_or_removed_rows_no_longer_wait(self, catalog: Catalog, uid: str) -> None:
         catalog.put(deleted(row(uid, "a", 1), 2, at=10), None)

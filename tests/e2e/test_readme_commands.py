@@ -38,6 +38,7 @@ RUN_BY = {
     "make deploy": "tests/servers/account.py",
     ".venv/bin/lookalike keys create --stack": "tests/servers/account.py",
     ".venv/bin/lookalike keys list --stack": "tests/e2e/test_stack.py",
+    ".venv/bin/lookalike setup --stack": "tests/e2e/test_stack.py",
     ".venv-sam/bin/sam delete": "tests/servers/account.py",
     "make run-aws": "test_make_run_aws_serves_the_sample",
     ".venv/bin/lookalike invoke": "tests/integration/test_invoke.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,6 +12,7 @@ from aip import AipImageSearch
 
 from lookalike.adapters.dynamodb import DynamoCatalog
 from lookalike.adapters.table import Table
+from lookalike.model import Kind
 from tests import photographs
 from tests.live import Keys
 from tests.servers import account
@@ -66,6 +68,11 @@ def test_setting_up_again_changes_nothing(stack: account.Stack) -> None:
     before = stack.account.run(".venv/bin/lookalike", "keys", "list", "--stack", stack.name, "--json")
     assert "There are applications" in stack.account.run(".venv/bin/lookalike", "setup", "--stack", stack.name)
     assert stack.account.run(".venv/bin/lookalike", "keys", "list", "--stack", stack.name, "--json") == before
+
+
+def test_its_indices_can_be_filled_again(stack: account.Stack) -> None:
+    said = stack.account.run(".venv/bin/lookalike", "setup", "--stack", stack.name, "--fill")
+    assert len(re.findall(r"^Filled \w+: +[0-9,]+ rows, 0 refused$", said, re.MULTILINE)) == len(Kind)
 
 
 def test_an_upload_is_found_by_itself_and_what_is_no_picture_ends_with_a_reason(stack: account.Stack) -> None:

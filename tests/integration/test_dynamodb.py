@@ -241,8 +241,8 @@ class LateIndex(Table):
 
     stale: list[dict[str, Any]]
 
-    def waiting(self, partition: str, before: int, most: int) -> Iterator[dict[str, Any]]:
-        real = list(super().waiting(partition, before, most))
+    def waiting(self, partition: str, before: int, most: int, since: int = 0) -> Iterator[dict[str, Any]]:
+        real = list(super().waiting(partition, before, most, since))
         stale = [entry for entry in self.stale if entry["purge"]["S"] == partition]
         return iter(sorted(real + stale, key=lambda entry: int(entry["deleted_at"]["N"])))
 
@@ -279,7 +279,8 @@ class TestLateIndex:
 class TestApplications:
     def test_revoked_one_lives_half_a_minute_elsewhere(self) -> None:
         table, clock = server.new_table(), SetClock(1_767_323_045_000)
-        here, there = (DynamoApplications(table, server.sealer(), clock) for _ in range(2))
+        sealer = server.sealer()
+        here, there = (DynamoApplications(table, sealer, clock) for _ in range(2))
         shop = application("shop")
         here.save_application(shop)
         assert there.application(shop.access_key) == there.application_by_id(shop.app_id) == shop
@@ -292,7 +293,8 @@ class TestApplications:
 
     def test_clock_set_back_forgets(self) -> None:
         table, clock = server.new_table(), SetClock(1_767_323_045_000)
-        here, there = (DynamoApplications(table, server.sealer(), clock) for _ in range(2))
+        sealer = server.sealer()
+        here, there = (DynamoApplications(table, sealer, clock) for _ in range(2))
         shop = application("shop")
         here.save_application(shop)
         assert there.application(shop.access_key) == shop
@@ -302,7 +304,8 @@ class TestApplications:
 
     def test_absence_is_never_remembered(self) -> None:
         table = server.new_table()
-        here, there = (DynamoApplications(table, server.sealer()) for _ in range(2))
+        sealer = server.sealer()
+        here, there = (DynamoApplications(table, sealer) for _ in range(2))
         shop = application("shop")
         assert there.application(shop.access_key) is None
         here.save_application(shop)

@@ -110,6 +110,22 @@ class TestRefusals:
         assert ids(ask(index)) == ["after", "before"]
         assert any(reason in str(line.get("first")) for line in log_lines())
 
+    @pytest.mark.parametrize("revision", [-5, int("9" * 30)])
+    def test_what_cannot_even_be_read_is_refused_and_the_rest_is_written(
+        self, index: OpenSearchIndex, revision: int
+    ) -> None:
+        rows = [row("uid", f"p{number}") for number in range(7)]
+        rows[4] = rows[4].but(revision=revision)
+        with pytest.raises(IndexWriteError) as failed:
+            index.write(rows)
+        assert failed.value.again == frozenset()
+        assert list(failed.value.refused) == [Key("uid", "p4")]
+        assert failed.value.refused[Key("uid", "p4")]
+        assert ids(ask(index)) == ["p0", "p1", "p2", "p3", "p5", "p6"]
+        with pytest.raises(IndexWriteError) as failed:
+            index.remove(rows)
+        assert list(failed.value.refused) == [Key("uid", "p4")]
+
     def test_its_deletion_is_taken_all_the_same(self, index: OpenSearchIndex) -> None:
         bad = row("uid", "bad", vector=np.zeros(256, np.float16))
         index.write([deleted(bad, 2)])

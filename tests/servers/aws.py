@@ -73,7 +73,7 @@ def main(options: Sequence[str]) -> int:
         search = opensearch.OpenSearchServer(Path(folder), 0, opensearch.QUICK_START)
         try:
             with account(search.url) as environment:
-                command = [sys.executable, "-m", "lookalike", "serve", "--backend", "aws", *options]
+                command = [sys.executable, "-m", "lookalike", "serve", "--backend", "aws", "--purge", *options]
                 with subprocess.Popen(command, env=environment) as serving:
                     try:
                         return serving.wait()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike.errors import LookalikeError, PictureExists, PictureNotFound, Unavailable
+from lookalike.errors import IndexWriteError, LookalikeError, PictureExists, PictureNotFound, Unavailable
 from lookalike.model import Embedding, Key, Kind, Picture, Pixels, Shelf, State, sign_of
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
@@ -21,6 +21,7 @@ from lookalike.service.purge import purge
 from lookalike.service.search import Search, search
 from lookalike.service.source import Source
 from lookalike.service.update import Update, update
+from tests.contract.rows import deleted, row
 from tests.fakes import MemoryCatalog, MemoryIndex, MemoryMaps, MemoryOriginals, SetClock, TinyEmbedder, memory_ports
 
 BOUNDS = Bounds(max_bytes=1 << 20, min_side=1, max_side=64, max_pixels=4096, formats=frozenset({"PNG"}))
@@ -195,6 +196,47 @@ def test_a_purge_that_the_index_stops_goes_on_when_it_is_back() -> None:
     assert purge(ports, lambda: True).pictures == 1
     assert not catalog.rows
     assert not originals.files
+
+
+class Clinging(MemoryIndex):
+    """Does not let some rows go, as an index that is missing does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clings: Callable[[Picture], bool] = lambda _: False
+        self.asked: list[Key] = []
+
+    def remove(self, pictures: Sequence[Picture], *, wait: bool = False) -> None:
+        self.asked += [row.key for row in pictures]
+        held = [row.key for row in pictures if self.clings(row)]
+        super().remove([row for row in pictures if row.key not in held])
+        if held:
+            raise IndexWriteError(frozenset(held[1:]), {held[0]: "never"})
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_the_index_clings_to_holds_up_no_row_behind_it(*, at_once: bool) -> None:
+    index, clock, catalog, originals = Clinging(), SetClock(1_000 * DAY), MemoryCatalog(), MemoryOriginals()
+    ports = memory_ports(index=index, clock=clock, catalog=catalog, originals=originals)
+    for number in range(450):  # more than two batches of them come first
+        gone = deleted(row("uid", f"{number:03}", kind=Kind.PRODUCT if number < 420 else Kind.SAME), 2, at=1)
+        gone = gone.but(deleted_at=1 if at_once else 1 + number // 7)
+        catalog.put(gone, None)
+        originals.put(gone.object_key, b"")
+    index.clings = lambda one: one.kind is Kind.PRODUCT
+    done = purge(ports, lambda: True)
+    assert (done.pictures, done.stuck, done.done) == (30, 420, False)
+    assert len(index.asked) == 450, "a row that is stuck is tried once in a run"
+    assert {one.state for one in catalog.rows.values()} == {State.PURGING}
+    assert len(catalog.rows) == len(originals.files) == 420
+    index.clings = lambda one: one.key.id == "007"
+    done = purge(ports, lambda: True)
+    assert (done.pictures, done.stuck, done.done) == (419, 1, False)
+    assert len(catalog.rows) == len(originals.files) == 1
+    index.clings = lambda _: False
+    done = purge(ports, lambda: True)
+    assert (done.pictures, done.stuck, done.done) == (1, 0, True)
+    assert not catalog.rows
 
 
 class Interrupting(MemoryOriginals):

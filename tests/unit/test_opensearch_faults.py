@@ -179,7 +179,7 @@ class TestWrite:
         server.answers = [(429, {}), BUSY, items("index", 409), SHOWN]
         index.write([row("uid", "a")])
 
-    @pytest.mark.parametrize("answers", [[BUSY] * 3, [(413, b"")], [0.8], [(200, b"{")]])
+    @pytest.mark.parametrize("answers", [[BUSY] * 3, [(413, b"")], [0.8], [(200, b"{")], [(400, b"no")]])
     def test_a_failure_of_the_whole_call_blames_no_row(
         self, index: OpenSearchIndex, server: Told, answers: list[Answer | float]
     ) -> None:

@@ -84,6 +84,14 @@ def test_an_s3_that_does_not_answer_is_unavailable(client: Any) -> None:
         S3Store(client, "b").get("l/a/1")
 
 
+@pytest.mark.parametrize(("code", "what"), [("404", "there is no bucket b"), ("403", "403")])
+def test_an_object_whose_bucket_is_not_there_is_not_gone(client: Any, stub: Stubber, code: str, what: str) -> None:
+    stub.add_client_error("head_object", "404", http_status_code=404)
+    stub.add_client_error("head_bucket", code, http_status_code=int(code))
+    with pytest.raises(Unavailable, match=what):
+        S3Uploads(client).head("b", "k")
+
+
 class BrokenOff(io.BytesIO):
     """A connection that ends in the middle of a body."""
 

@@ -165,6 +165,11 @@ GARBLED_BODIES = [
     '{"Records": [{"eventName": "ObjectCreated:Put"}]}',
     '{"Records": [{"eventName": "ObjectCreated:Put", "s3": null}]}',
     json.dumps(s3(put(key="a\0b"))),
+    json.dumps(s3(put(key=""))),
+    *(
+        json.dumps(s3(put() | {"s3": put()["s3"] | {"bucket": {"name": name}}}))
+        for name in ("", "A b/c", "ab", "a" * 256, "a..b", ".abc", "abc\n", "arn:aws:s3:::uploads", "http://uploads")
+    ),
     json.dumps(s3(put(key="é" * 513))),
     json.dumps(s3(put(sequencer=""))),
     json.dumps(s3(put(sequencer="xyz"))),
@@ -177,7 +182,7 @@ GARBLED_BODIES = [
         s3(
             {
                 "eventName": "ObjectCreated:Put",
-                "s3": {"bucket": {"name": "b"}, "object": {"key": "%FF", "sequencer": "1"}},
+                "s3": {"bucket": {"name": "bucket"}, "object": {"key": "%FF", "sequencer": "1"}},
             }
         )
     ),
@@ -185,15 +190,25 @@ GARBLED_BODIES = [
         s3(
             {
                 "eventName": "ObjectCreated:Put",
-                "s3": {"bucket": {"name": "b"}, "object": {"key": "\ud800", "sequencer": "1"}},
+                "s3": {"bucket": {"name": "bucket"}, "object": {"key": "\ud800", "sequencer": "1"}},
             }
         )
     ),
     json.dumps(
-        s3({"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "b"}, "object": {"key": 7, "sequencer": "1"}}})
+        s3(
+            {
+                "eventName": "ObjectCreated:Put",
+                "s3": {"bucket": {"name": "bucket"}, "object": {"key": 7, "sequencer": "1"}},
+            }
+        )
     ),
     json.dumps(
-        s3({"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "b"}, "object": {"key": "a", "sequencer": 7}}})
+        s3(
+            {
+                "eventName": "ObjectCreated:Put",
+                "s3": {"bucket": {"name": "bucket"}, "object": {"key": "a", "sequencer": 7}},
+            }
+        )
     ),
 ]
 

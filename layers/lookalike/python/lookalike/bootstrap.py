@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from lookalike.adapters.watched import WatchedFolder
@@ -244,8 +245,8 @@ def purger() -> Handler:
     def handle(_event: http.Event, context: Any) -> dict[str, Any]:
         ports = _shared()
         done = purge(ports, lambda: context.get_remaining_time_in_millis() > _SPARE)
-        logger.info("purged", extra={"operation": "purge", "pictures": done.pictures, "done": done.done})
-        count(ports.settings, {"operation": "purge"}, {"Purged": done.pictures})
-        return {"pictures": done.pictures, "done": done.done}
+        logger.info("purged", extra={"operation": "purge", **asdict(done)})
+        count(ports.settings, {"operation": "purge"}, {"Purged": done.pictures, "Stuck": done.stuck})
+        return asdict(done)
 
     return handle

@@ -115,8 +115,11 @@ class Catalog(Protocol):
     def remove(self, key: Key, revision: int) -> None:
         """Take the row away for good if its stored revision is ``revision``; RevisionConflict otherwise."""
 
-    def waiting_for_purge(self, before: int, limit: int) -> Sequence[Picture]:
-        """Rows not live whose ``deleted_at`` is before that Unix millisecond, oldest first, ``limit`` at most."""
+    def waiting_for_purge(self, before: int, limit: int, since: int = 0) -> Sequence[Picture]:
+        """Rows not live whose ``deleted_at`` is from ``since`` on and before ``before``, both Unix milliseconds.
+
+        Oldest first, ``limit`` at most.
+        """
 
     def scan(self, kind: Kind) -> Iterator[Sequence[Picture]]:
         """Every row of a kind in whatever state, in batches, to fill an index from."""

@@ -147,19 +147,20 @@ class DynamoCatalog:
         except ConditionError:
             raise RevisionConflict(f"{key.library}/{key.id}") from None
 
-    def waiting_for_purge(self, before: int, limit: int) -> Sequence[Picture]:
-        """Rows not live whose ``deleted_at`` is before that Unix millisecond, oldest first, ``limit`` at most.
+    def waiting_for_purge(self, before: int, limit: int, since: int = 0) -> Sequence[Picture]:
+        """Rows not live whose ``deleted_at`` is from ``since`` on and before ``before``, oldest first, ``limit`` at most.
 
+        Both are Unix milliseconds.
         The index says where such rows may be; each is read from the table, so that none is live. One deleted a moment
         ago may still be missing.
         """
         found: dict[Key, Picture] = {}
         entries = heapq.merge(
-            *(self._table.waiting(waiting_partition(shard), before, limit) for shard in SHARDS), key=_since
+            *(self._table.waiting(waiting_partition(shard), before, limit, since) for shard in SHARDS), key=_since
         )
         while keys := [key_of(entry) for entry in islice(entries, limit - len(found))]:
             rows = [(row.deleted_at, row) for row in _pictures(self._table.get_all(keys)) if not row.live]
-            waiting = [(at, row) for at, row in rows if at is not None and at < before]
+            waiting = [(at, row) for at, row in rows if at is not None and since <= at < before]
             found |= {row.key: row for _, row in sorted(waiting, key=lambda one: one[0])}
         return list(found.values())
 

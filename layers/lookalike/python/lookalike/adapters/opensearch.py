@@ -46,7 +46,10 @@ EXACT = 5_000
 _BULK = 5_000_000
 
 #: Seconds for which a generation's names, and whether a library is small, are taken to hold.
-_GENERATION_SECONDS, _SIZE_SECONDS = 30, 60
+GENERATION_SECONDS, _SIZE_SECONDS = 30, 60
+
+#: How long a write may stay unseen, if nobody says otherwise, in OpenSearch's notation.
+REFRESH_INTERVAL = "500ms"
 
 #: Libraries whose size is remembered at once.
 _SIZES = 1000
@@ -115,9 +118,9 @@ def data_nodes(client: OpenSearch) -> int:
 
 
 def create_index(
-    client: OpenSearch, name: str, *, shards: int = 1, replicas: int = 1, refresh_interval: str = "500ms"
-) -> None:
-    """Make an empty index of that name. Does nothing if it is there already.
+    client: OpenSearch, name: str, *, shards: int = 1, replicas: int = 1, refresh_interval: str = REFRESH_INTERVAL
+) -> bool:
+    """Make an empty index of that name; whether it was not there yet.
 
     ``refresh_interval`` is how long a write may stay unseen, in OpenSearch's notation. Raises Unavailable.
     """
@@ -135,6 +138,40 @@ def create_index(
         except RequestError as error:
             if error.error != "resource_already_exists_exception":
                 raise
+            return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How an index is laid out."""
+
+    shards: int
+    replicas: int
+    refresh_interval: str
+
+
+def shape_of(client: OpenSearch, name: str) -> Shape | None:
+    """How the index of that name is laid out; None if there is none. Raises Unavailable."""
+    with _server():
+        found = client.indices.get_settings(index=name, params={"ignore_unavailable": "true"})
+    if name not in found:
+        return None
+    index = found[name]["settings"]["index"]
+    return Shape(int(index["number_of_shards"]), int(index["number_of_replicas"]), str(index["refresh_interval"]))
+
+
+def reshape(client: OpenSearch, name: str, *, replicas: int, refresh_interval: str) -> None:
+    """Change what can be changed of an index in use. Raises Unavailable."""
+    index = {"number_of_replicas": replicas, "refresh_interval": refresh_interval}
+    with _server():
+        client.indices.put_settings(index=name, body={"index": index})
+
+
+def delete_index(client: OpenSearch, name: str) -> None:
+    """Take an index away, and all it holds; an unknown name does not matter. Raises Unavailable."""
+    with _server():
+        client.indices.delete(index=name, params={"ignore_unavailable": "true"})
 
 
 def _writable(name: str) -> str:
@@ -270,7 +307,7 @@ class OpenSearchIndex:
             return known[1]
         generation = self._generations.generation(kind)
         if generation is not None:  # one that is only about to be made is asked for again
-            self._known[kind] = self._clock() + _GENERATION_SECONDS, generation
+            self._known[kind] = self._clock() + GENERATION_SECONDS, generation
         return generation
 
     def _bulk(self, lines: Iterable[_Line], *, wait: bool) -> None:
@@ -283,15 +320,24 @@ class OpenSearchIndex:
             raise IndexWriteError(again, {one.key: one.reason for one in failures if one.key not in again})
 
     def _send(self, chunk: Sequence[_Line], *, wait: bool) -> list[_Failure]:
-        with _server():
-            answer = self._client.bulk(
-                body=b"".join(line.text for line in chunk),
-                params={
-                    "refresh": "wait_for" if wait else "false",
-                    "require_alias": "true",
-                    "filter_path": "items.*.status,items.*.error",
-                },
-            )
+        try:
+            with _server():
+                answer = self._client.bulk(
+                    body=b"".join(line.text for line in chunk),
+                    params={
+                        "refresh": "wait_for" if wait else "false",
+                        "require_alias": "true",
+                        "filter_path": "items.*.status,items.*.error",
+                    },
+                )
+        except Unavailable as error:
+            if (reason := _malformed(error.__cause__)) is None:
+                raise
+            # One operation that the server cannot read, and it reads none: halves find out which.
+            if len(chunk) == 1:
+                return [_Failure(chunk[0].key, again=False, reason=reason)]
+            middle = len(chunk) // 2
+            return self._send(chunk[:middle], wait=wait) + self._send(chunk[middle:], wait=wait)
         items = [item for outcome in answer["items"] for item in outcome.values()]
         overtaken = {line.name for line, item in zip(chunk, items, strict=True) if item["status"] == _HOLDS_NO_LESS}
         if wait and overtaken:
@@ -314,6 +360,12 @@ def _server() -> Iterator[None]:
         yield
     except OpenSearchException as error:
         raise Unavailable(f"OpenSearch: {str(error)[:500]}") from error
+
+
+def _malformed(error: BaseException | None) -> str | None:
+    """Why the server could not read a request; None if it is something else that was wrong."""
+    found = error.info.get("error") if isinstance(error, RequestError) and isinstance(error.info, Mapping) else None
+    return _reason(found) if isinstance(found, Mapping) else None
 
 
 @dataclass(frozen=True, slots=True)

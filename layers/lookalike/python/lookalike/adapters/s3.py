@@ -101,16 +101,27 @@ class S3Uploads:
     def head(self, bucket: str, key: str) -> UploadedObject | None:
         """The object as it is now, without its bytes. Its words are its metadata (``x-amz-meta-…``).
 
-        Raises Unavailable; InvalidArgument if a word of its metadata cannot be read.
+        Raises Unavailable, also if there is no such bucket; InvalidArgument if a word of its metadata cannot be
+        read.
         """
         with _unavailable():
             try:
                 answer = self._client.head_object(Bucket=bucket, Key=key)
             except ClientError as error:
-                if _code(error) in _GONE:
-                    return None
-                raise
+                if _code(error) not in _GONE:
+                    raise
+                self._require(bucket)
+                return None
         return UploadedObject(answer["ETag"].strip('"'), answer["ContentLength"], words(answer.get("Metadata", {})))
+
+    def _require(self, bucket: str) -> None:
+        """Raise Unavailable if there is no such bucket, which the answer to a HEAD for an object does not tell."""
+        try:
+            self._client.head_bucket(Bucket=bucket)
+        except ClientError as error:
+            if _code(error) in _GONE:
+                raise Unavailable(f"S3: there is no bucket {bucket}") from error
+            raise
 
     def read(self, bucket: str, key: str, etag: str) -> bytes | None:
         """Its bytes; None if it is gone, or is not that one any more. Raises Unavailable."""

@@ -277,13 +277,16 @@ class SqliteCatalog:
             "DELETE FROM pictures WHERE library = ? AND id = ? AND revision = ?", (key.library, key.id, revision), key
         )
 
-    def waiting_for_purge(self, before: int, limit: int) -> Sequence[Picture]:
-        """Rows not live whose ``deleted_at`` is before that Unix millisecond, oldest first, ``limit`` at most."""
+    def waiting_for_purge(self, before: int, limit: int, since: int = 0) -> Sequence[Picture]:
+        """Rows not live whose ``deleted_at`` is from ``since`` on and before ``before``, both Unix milliseconds.
+
+        Oldest first, ``limit`` at most.
+        """
         with self._database.reading() as connection:
             rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM pictures WHERE state <> 'live' AND deleted_at < ? "
+                f"SELECT {_COLUMNS} FROM pictures WHERE state <> 'live' AND deleted_at >= ? AND deleted_at < ? "
                 "ORDER BY deleted_at, rowid LIMIT ?",
-                (before, limit),
+                (since, before, limit),
             ).fetchall()
         return [_picture(row) for row in rows]
 

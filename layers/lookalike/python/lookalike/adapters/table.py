@@ -345,16 +345,22 @@ class Table:
         asked = {"KeyConditionExpression": condition, "ExpressionAttributeValues": values, "ConsistentRead": True}
         return chain.from_iterable(self._pages(self._client.query, asked | ({} if most is None else {"Limit": most})))
 
-    def waiting(self, partition: str, before: int, most: int) -> Iterator[Item]:
-        """Keys of what waits to be purged since before that Unix millisecond, oldest first.
+    def waiting(self, partition: str, before: int, most: int, since: int = 0) -> Iterator[Item]:
+        """Keys of what waits to be purged from ``since`` on and before ``before``, both Unix milliseconds, oldest first.
 
         They are read page by page as they are asked for, ``most`` at most. An index follows its table: an entry may
         be there of an item that no longer waits, and one may still be missing.
         """
+        if before <= since:  # nothing lies between, and DynamoDB refuses to look there
+            return iter(())
         asked = {
             "IndexName": WAITING,
-            "KeyConditionExpression": "purge = :purge AND deleted_at < :before",
-            "ExpressionAttributeValues": {":purge": {"S": partition}, ":before": {"N": str(before)}},
+            "KeyConditionExpression": "purge = :purge AND deleted_at BETWEEN :first AND :last",
+            "ExpressionAttributeValues": {
+                ":purge": {"S": partition},
+                ":first": {"N": str(since)},
+                ":last": {"N": str(before - 1)},
+            },
             "Limit": most,
         }
         return chain.from_iterable(self._pages(self._client.query, asked))

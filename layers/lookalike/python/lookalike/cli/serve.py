@@ -43,6 +43,13 @@ def serve(
         Path | None,
         typer.Option(help="Add what is put into this folder by itself: <app id>/<library>/…", envvar="LOOKALIKE_WATCH"),
     ] = None,
+    purge: Annotated[
+        bool | None,
+        typer.Option(
+            help="Purge from here what was deleted long enough ago; default: this machine's stores, not those of AWS, "
+            "whose stack has a schedule of its own."
+        ),
+    ] = None,
     pictures: Annotated[
         Path | None,
         typer.Option("--sample", help="Load this folder of pictures into an empty service, and show a search."),
@@ -57,10 +64,14 @@ def serve(
             sample.introduce(application, address.url)
         if application is not None and pictures is not None:
             _show_sample(application, address, pictures)
+        # A stack's schedule knows how long the stack keeps what was deleted; this process may have been told otherwise.
+        if purge or (purge is None and not settings.on_aws):
+            service.start_schedules()
 
     if watch is not None and not watch.is_dir():
         raise SettingsError(f"{watch}: there is no such folder to watch")
-    raise typer.Exit(run(_settings(backend, data, stack, watch), host, port, when_ready))
+    settings = _settings(backend, data, stack, watch)
+    raise typer.Exit(run(settings, host, port, when_ready))
 
 
 def _settings(backend: Backend, data: Path | None, stack: str | None, watch: Path | None) -> Settings:

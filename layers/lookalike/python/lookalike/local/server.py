@@ -74,7 +74,6 @@ def serve(settings: Settings, host: str, port: int, when_ready: Callable[[Servic
         try:
             service.open()
             when_ready(service, Address(*listening.getsockname()[:2]))
-            service.start_schedules()
             service.start_watching()
         except LookalikeError as error:
             failures.append(str(error))

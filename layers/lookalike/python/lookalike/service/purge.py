@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from lookalike.errors import PictureNotFound, RevisionConflict
-from lookalike.model import Picture, State
+from lookalike.errors import IndexWriteError, PictureNotFound, RevisionConflict
+from lookalike.model import Key, Picture, State
+from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.service.rows import change
 
@@ -23,33 +24,62 @@ _JUST_NOW = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """What a purge has done. ``done`` is false if it stopped for time; the next one goes on where it was."""
+    """What a purge has done. ``stuck`` rows it could not take out of the index.
+
+    ``done`` is false if it stopped for time or left rows behind; the next one goes on, with what was stuck first.
+    """
 
     pictures: int
+    stuck: int
     done: bool
 
 
 def purge(ports: Ports, time_left: Callable[[], bool]) -> Purged:
-    """Purge batch by batch while ``time_left()``; safe to break off and to repeat at any point."""
+    """Purge batch by batch while ``time_left()``; safe to break off and to repeat at any point.
+
+    Rows that the index does not let go stay claimed, and those behind them are purged. Raises Unavailable if a store
+    does not answer at all.
+    """
     cutoff = ports.clock() - max(int(ports.settings.purge_after_days * _DAY), _JUST_NOW)
-    pictures = 0
+    pictures = stuck = since = 0
+    passed: set[Key] = set()  # rows deleted at ``since`` that are stuck: they would come again
     while time_left():
-        rows = ports.catalog.waiting_for_purge(cutoff, _BATCH)
+        waiting = ports.catalog.waiting_for_purge(cutoff, _BATCH + len(passed), since)
+        rows = [row for row in waiting if row.key not in passed]
         if not rows:
-            return Purged(pictures, done=True)
-        pictures += _purge_batch(ports, rows, cutoff)
-    return Purged(pictures, done=False)
+            return Purged(pictures, stuck, done=not stuck)
+        purged, kept = _purge_batch(ports, rows, cutoff)
+        pictures += purged
+        stuck += len(kept)
+        latest = rows[-1].deleted_at or 0
+        passed = {row.key for row in kept if row.deleted_at == latest} | (passed if latest == since else set())
+        since = latest
+    return Purged(pictures, stuck, done=False)
 
 
-def _purge_batch(ports: Ports, rows: Sequence[Picture], cutoff: int) -> int:
-    """Claim, then the index, then objects and maps, then the rows: a crash in between leaves only claimed rows."""
+def _purge_batch(ports: Ports, rows: Sequence[Picture], cutoff: int) -> tuple[int, Sequence[Picture]]:
+    """How many rows are gone, and those that are stuck.
+
+    Claim, then the index, then objects and maps, then the rows: a crash in between leaves only claimed rows.
+    """
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
         claimed = [row for row in pool.map(lambda row: _claim(ports, row, cutoff), rows) if row is not None]
-        ports.index.remove(claimed)
-        keys = [row.object_key for row in claimed]
+        held = _held(ports, claimed)
+        free = [row for row in claimed if row.key not in held]
+        keys = [row.object_key for row in free]
         ports.originals.remove(keys)
         ports.maps.remove_maps(keys)
-        return sum(pool.map(lambda row: _remove(ports, row), claimed))
+        return sum(pool.map(lambda row: _remove(ports, row), free)), [row for row in claimed if row.key in held]
+
+
+def _held(ports: Ports, rows: Sequence[Picture]) -> frozenset[Key]:
+    """Take rows out of the index; those that it did not let go."""
+    try:
+        ports.index.remove(rows)
+    except IndexWriteError as error:
+        logger.warning("the index keeps rows", exc_info=error, extra={"operation": "purge"})
+        return error.again | error.refused.keys()
+    return frozenset()
 
 
 def _claim(ports: Ports, row: Picture, cutoff: int) -> Picture | None:

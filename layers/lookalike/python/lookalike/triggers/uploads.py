@@ -7,6 +7,7 @@ their sequencer which is the later (Amazon S3 user guide, "Event message structu
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,9 @@ _OPERATION = "ingest"
 
 #: Longest key, in bytes of UTF-8, and longest sequencer that is believed.
 _MAX_KEY, _MAX_SEQUENCER = 1024, 64
+
+#: What a bucket may be called: as one is now, or as the oldest were (Amazon S3 user guide, "Bucket naming rules").
+_BUCKET = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 
 #: What is wrong with an upload and not with the service: no use in trying again.
 _FOR_EVER = (AccessError, InvalidArgument, PictureError, StateError)
@@ -98,10 +102,12 @@ def _command(record: Any) -> Ingest | None:
     etag, sequencer = put.get("eTag"), put.get("sequencer") or _moment(record["eventTime"])
     if key.endswith("/") and not put.get("size"):  # what consoles make for a folder
         return None
-    if not bucket or not isinstance(bucket, str) or not isinstance(etag, str | None):
+    if not isinstance(bucket, str) or not isinstance(etag, str | None):
         raise TypeError("bucket or eTag is no text")
-    if "\0" in key or len(key.encode()) > _MAX_KEY:
-        raise ValueError(f"the key holds a NUL or has more than {_MAX_KEY} bytes")
+    if _BUCKET.fullmatch(bucket) is None:
+        raise ValueError(f"no bucket can be called {bucket[:255]!r}")
+    if "\0" in key or not 0 < len(key.encode()) <= _MAX_KEY:
+        raise ValueError(f"the key holds a NUL, or is empty, or has more than {_MAX_KEY} bytes")
     if not 0 < len(sequencer) <= _MAX_SEQUENCER or not set(sequencer) <= _HEXADECIMAL:
         raise ValueError("the sequencer is not hexadecimal")
     return Ingest(bucket, key, sequencer, None if etag is None else etag.strip('"') or None)

@@ -1,0 +1,184 @@
+"""``lookalike setup`` on moto's table and a real OpenSearch: indices made, lost, filled, reshaped, rebuilt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+import boto3
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from lookalike.adapters.account import Account
+from lookalike.adapters.opensearch import OpenSearchIndex, Shape, shape_of
+from lookalike.adapters.table import create_table
+from lookalike.cli import indices
+from lookalike.cli.main import app
+from lookalike.cli.where import on_aws
+from lookalike.model import Generation, Kind, Query
+from tests.contract.rows import MODEL, deleted, row, unit
+from tests.servers import aws
+from tests.servers.opensearch.server import shared
+
+Setup = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def services() -> Iterator[dict[str, str]]:
+    with aws.emulated() as variables:
+        yield variables
+
+
+@pytest.fixture
+def account(services: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    """An account with an empty table, named by the environment; its indices are gone after the test."""
+    url = shared()
+    for name, value in services.items():
+        monkeypatch.setenv(name, value)
+    table = f"table-{uuid4().hex}"
+    create_table(boto3.client("dynamodb"), table)
+    key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
+    for name, value in {"TABLE": table, "BUCKET": "bucket", "KEY": key, "OPENSEARCH": url, "DATA": ""}.items():
+        monkeypatch.setenv(f"LOOKALIKE_{name}", value)
+    monkeypatch.setattr(indices, "SETTLING", 0)
+    made = Account(on_aws(None))
+    yield made
+    made.opensearch.indices.delete(index=f"lookalike-{table}-*")
+
+
+def setup(*options: str) -> Result:
+    return CliRunner().invoke(app, ["setup", *options])
+
+
+def names(account: Account, kind: Kind = Kind.SIMILAR) -> Generation:
+    generation = account.generations.generation(kind)
+    assert generation is not None
+    return generation
+
+
+def shape(account: Account, kind: Kind = Kind.SIMILAR) -> Shape:
+    found = shape_of(account.opensearch, names(account, kind).read)
+    assert found is not None
+    return found
+
+
+def found(account: Account, kind: Kind = Kind.SIMILAR) -> list[str]:
+    """What a function that starts now finds."""
+    account.opensearch.indices.refresh(index=names(account, kind).read)
+    query = Query(kind, ("uid",), MODEL, unit(1).astype(np.float32)[None], 1000)
+    return sorted(one.key.id for one in OpenSearchIndex(account.opensearch, account.generations).search(query))
+
+
+def test_an_index_that_was_lost_is_said_to_be_empty_and_can_be_filled(account: Account) -> None:
+    first = setup()
+    assert first.exit_code == 0
+    assert "Secret key" in first.stdout
+    assert not first.stderr, "an empty table has nothing to fill indices with"
+    for number in range(3):
+        account.catalog.put(row("uid", f"p{number}"), None)
+    account.catalog.put(deleted(row("uid", "gone"), 2), None)
+    account.catalog.put(row("uid", "same", kind=Kind.SAME), None)
+    account.opensearch.indices.delete(index=names(account).read)
+
+    again = setup()
+    assert again.exit_code == 0
+    assert f"{names(account).read} is new and empty" in again.stderr
+    assert f"{names(account, Kind.SAME).read} is new" not in again.stderr
+    assert found(account) == []
+
+    filled = setup("--fill")
+    assert filled.exit_code == 0, filled.stderr
+    assert "4 rows, 0 refused" in filled.stdout
+    assert found(account) == ["p0", "p1", "p2"]
+    assert found(account, Kind.SAME) == ["same"]
+    assert setup("--fill").exit_code == 0
+
+
+def test_rows_that_are_refused_are_said(account: Account) -> None:
+    setup()
+    account.catalog.put(row("uid", "good"), None)
+    account.catalog.put(row("uid", "bad", vector=np.zeros(256, np.float16)), None)
+    filled = setup("--fill")
+    assert filled.exit_code == 1
+    assert "1 rows, 1 refused" in filled.stdout
+    assert "uid/bad: " in filled.stderr
+    assert "zero vector" in filled.stderr
+    assert found(account) == ["good"]
+
+
+def test_copies_and_refresh_are_changed_in_place(account: Account) -> None:
+    setup("--replicas", "0")
+    assert shape(account) == Shape(1, 0, "500ms")
+    done = setup("--replicas", "1", "--refresh", "50ms")
+    assert shape(account) == Shape(1, 1, "50ms")
+    assert "1 copies of each shard (there were 0)" in done.stdout
+    assert "copies" not in setup().stdout
+    assert shape(account) == Shape(1, 1, "50ms"), "what somebody has asked for stays"
+
+
+def test_copies_are_made_once_there_is_a_node_for_them(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    setup()
+    assert shape(account).replicas == 0
+    monkeypatch.setattr("lookalike.adapters.opensearch.data_nodes", lambda _: 2)
+    assert "1 copies of each shard (there were 0)" in setup().stdout
+    assert shape(account).replicas == 1
+
+
+def test_other_shards_take_new_indices_which_take_the_place_of_the_old(account: Account) -> None:
+    setup()
+    for number in range(3):
+        account.catalog.put(row("uid", f"p{number}"), None)
+    before = names(account)
+    refused = setup("--shards", "2")
+    assert refused.exit_code != 0
+    assert "has 1, for good; add --rebuild" in str(refused.exception)
+    assert shape(account).shards == 1
+
+    done = setup("--shards", "2", "--rebuild")
+    assert done.exit_code == 0, done.output
+    for kind in Kind:
+        after = names(account, kind)
+        assert after == Generation(after.read, (after.read,))
+        assert shape(account, kind) == Shape(2, 0, "500ms")
+    assert names(account) != before
+    assert shape_of(account.opensearch, before.read) is None
+    assert found(account) == ["p0", "p1", "p2"]
+    assert "copies" not in setup("--shards", "2").output
+
+
+def broken_off(monkeypatch: pytest.MonkeyPatch, after: int, *options: str) -> None:
+    """Run setup, and end it after it has waited that often."""
+    waits = iter(range(after))
+
+    def wait(_seconds: float) -> None:
+        if next(waits, None) is None:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lookalike.cli.indices.time.sleep", wait)
+        assert setup(*options).exit_code != 0
+
+
+@pytest.mark.parametrize("waits", [0, 1, 2])
+def test_a_rebuild_that_was_broken_off_loses_nothing_and_can_be_repeated(
+    account: Account, monkeypatch: pytest.MonkeyPatch, waits: int
+) -> None:
+    account.catalog.put(row("uid", "p"), None)
+    setup("--fill")
+    before = names(account)
+    broken_off(monkeypatch, waits, "--rebuild", "--shards", "2")
+    assert names(account).read in names(account).write
+    assert found(account) == ["p"]
+    done = setup("--rebuild", "--shards", "2")
+    assert done.exit_code == 0, done.output
+    assert names(account).write == (names(account).read,) != before.write
+    assert shape(account).shards == 2
+    assert found(account) == ["p"]
+
+
+def test_a_rebuild_begun_with_other_shards_says_so(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    setup()
+    broken_off(monkeypatch, 0, "--rebuild", "--shards", "2")
+    other = setup("--rebuild", "--shards", "3")
+    assert "of a rebuild that was broken off, has 2" in str(other.exception)

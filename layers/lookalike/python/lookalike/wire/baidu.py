@@ -71,7 +71,7 @@ ERRORS: Mapping[type[BaseException], tuple[int, str]] = {
 #: the platform can answer.
 _BUSINESS = 216000
 
-#: Codes that are our own failure: their traceback is logged.
+#: Codes that are our own failure: their traceback is logged, and an alarm counts them.
 _OUR_FAILURE = (2, 282000)
 
 #: Longest base64 of a picture, and so its file, in bytes.
@@ -315,12 +315,13 @@ def _access_token(request: Request) -> str:
 
 def _refusal(error: Exception, request: Request, facts: Mapping[str, Any]) -> Answer:
     code, message = next(ERRORS[kind] for kind in type(error).__mro__ if kind in ERRORS)
-    if code in _OUR_FAILURE:
+    ours = code in _OUR_FAILURE
+    if ours:
         logger.error("failed", exc_info=error, extra={**facts, "request_id": request.id})
     said = {"error_code": code, "error_msg": message}
     if code >= _BUSINESS:
         said["log_id"] = facts["log_id"]
-    return ascii_json(said, outcome=type(error).__name__, facts=facts)
+    return ascii_json(said, outcome=type(error).__name__, failed=ours, facts=facts)
 
 
 # -- Paths -------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -196,7 +197,14 @@ def test_what_holds_state_stays(template: Template) -> None:
     kept = {name: resource for kind in stateful for name, resource in template.of_type(kind).items()}
     assert set(kept) == {"Table", "Originals", "OriginalsPolicy", "Uploads", "UploadsPolicy", "Key", "Domain"}
     for resource in kept.values():
-        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
+def test_deploying_what_has_not_changed_is_no_failure() -> None:
+    """SAM's command fails there otherwise, and `make deploy` would not get as far as the setup."""
+    environments = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    deployments = [environments[name]["deploy"]["parameters"] for name in ("default", "dev", "prod")]
+    assert [one["fail_on_empty_changeset"] for one in deployments] == [False] * 3
 
 
 def test_buckets_are_private_and_speak_tls_alone(template: Template) -> None:

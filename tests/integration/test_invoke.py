@@ -87,7 +87,10 @@ class Broken(BaseHTTPRequestHandler):
 def test_a_runtime_that_is_gone_is_no_news(
     handler: type[BaseHTTPRequestHandler], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Server(("127.0.0.1", 0), handler) as server, socket.create_connection(("127.0.0.1", server.server_port)) as client:
+    with (
+        Server(("127.0.0.1", 0), handler) as server,
+        socket.create_connection(("127.0.0.1", server.server_port)) as client,
+    ):
         client.sendall(b"GET / HTTP/1.0\r\n\r\n")
         server.daemon_threads = False  # so that closing waits for it
         server.handle_request()

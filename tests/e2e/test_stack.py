@@ -1,4 +1,8 @@
-"""The stack, built and deployed into an account on this machine, with a real OpenSearch beside it."""
+"""The stack, built and deployed into an account on this machine, with a real OpenSearch beside it.
+
+The account runs functions with a Python of its own, which has to be Lambda's 3.13. Where there is none, all of this is
+skipped, and nothing else tests a deployment: CI says so in its last lines.
+"""
 
 from __future__ import annotations
 

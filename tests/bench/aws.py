@@ -1,4 +1,4 @@
-"""``make bench-aws``: searches in a real OpenSearch, beside its own exact scan of the same library.
+"""``make bench-aws``: searches in a real OpenSearch, beside its own exact scan of the same library; and whole adds.
 
     python -m tests.bench.aws [--json FILE] [--million | --quick]
 
@@ -9,6 +9,7 @@ One server, one library, one connection; both figures of a ratio are taken in th
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import statistics
@@ -25,18 +26,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from opensearchpy import OpenSearch
+from PIL import Image
 from rich.console import Console
 
-from lookalike.adapters.opensearch import OpenSearchIndex, connect, create_index
+from lookalike import bootstrap
+from lookalike.adapters.dynamodb import DynamoCatalog, DynamoMaps
+from lookalike.adapters.opensearch import OpenSearchIndex, _search, connect, create_index
+from lookalike.adapters.s3 import CONFIG, S3Store
+from lookalike.embedding.embedder import OnnxEmbedder
+from lookalike.embedding.location import find_model
 from lookalike.model import Generation, Kind, Query, TagFilter
+from tests import photographs
+from tests.baidu import Caller
 from tests.bench.report import Report
 from tests.bench.stores import LIBRARY, MODEL, batches, picture
 from tests.clusters import clustered
-from tests.fakes import MemoryGenerations
+from tests.conftest import ALICE
+from tests.emulated import aws
+from tests.fakes import MemoryGenerations, memory_ports
+from tests.servers.dynamodb.server import new_table
 from tests.servers.opensearch.server import OpenSearchServer, missing
 
 #: Rows of one bulk write.
 BATCH = 500
+
+#: What of an answer is sent, as for the service.
+_SHOWN = "hits.hits._source,hits.hits.sort"
+
+#: Callers that add at once.
+CALLERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +111,24 @@ class Bench:
         ]
         body = {"size": case.k, "query": {"dis_max": {"queries": scored}}, "track_total_hits": False}
         self.client.search(index=self.name, body=body, params={"routing": LIBRARY, "filter_path": "hits.hits._source"})
+
+    def bodies(self, case: Case, views: NDArray[np.float32]) -> tuple[dict[str, Any], bytes]:
+        """All views in one search, as the service asks; and a search for each, as ``_msearch`` takes them."""
+        k = max(case.k, 100)
+        several = [views, *views[:, np.newaxis]]
+        together, *alone = (
+            _search(Query(Kind.SIMILAR, (LIBRARY,), MODEL, one, case.k), (LIBRARY,), k) for one in several
+        )
+        lines = [line for body in alone for line in ({"index": self.name, "routing": LIBRARY}, body)]
+        return together, b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+    def together(self, body: dict[str, Any]) -> None:
+        """One search."""
+        self.client.search(index=self.name, body=body, params={"routing": LIBRARY, "filter_path": _SHOWN})
+
+    def one_by_one(self, lines: bytes) -> None:
+        """A search for each view, in one request."""
+        self.client.msearch(body=lines, params={"filter_path": f"responses.{_SHOWN}"})
 
     def nearest(self, case: Case, views: NDArray[np.float32]) -> set[int]:
         """What an exact search finds."""
@@ -168,7 +204,62 @@ def compare(report: Report, group: str, bench: Bench, case: Case, times: int) ->
     found, scanned = sorted(pair[0] for pair in pairs), sorted(pair[1] for pair in pairs)
     for name, place in (("p50", len(found) // 2), ("p95", int(len(found) * 0.95))):
         report.add(group, f"{case.name}: {name}", found[place], "ms", floor=scanned[place])
+    if case.views > 1:
+        compare_requests(report, group, bench, case, views)
     return found[len(found) // 2]
+
+
+def compare_requests(report: Report, group: str, bench: Bench, case: Case, views: NDArray[np.float32]) -> None:
+    """The median of one search by all views, beside a search for each in one ``_msearch``."""
+    bodies = [bench.bodies(case, one) for one in views]
+    pairs = [(ms(partial(bench.together, one)), ms(partial(bench.one_by_one, each))) for one, each in bodies]
+    together, alone = (statistics.median(times) for times in zip(*pairs, strict=True))
+    report.add(group, f"{case.name}: p50 by dis_max beside _msearch", together, "ms", floor=alone)
+
+
+def measure_adds(report: Report, url: str, adds: int) -> None:
+    """Adds through the whole handler: DynamoDB Local (or moto), moto's S3, and that OpenSearch, refreshed as deployed."""
+    client, generations, table = connect(url, connections=CALLERS), MemoryGenerations(), new_table()
+    create_index(client, "adds", replicas=0)
+    generations.save_generation(Kind.SAME, Generation("adds", ("adds",)), None)
+    embedder = OnnxEmbedder(find_model(None))
+    files = [photographs.jpeg(photographs.cropped(photographs.photograph(n), share)) for n, share in cuts(2 * adds)]
+    with aws() as make:
+        s3 = make("s3", config=CONFIG)
+        s3.create_bucket(Bucket="originals")
+        ports = memory_ports(
+            ALICE,
+            catalog=DynamoCatalog(table),
+            maps=DynamoMaps(table),
+            originals=S3Store(s3, "originals"),
+            index=OpenSearchIndex(client, generations),
+            embedder=embedder,
+        )
+        caller = Caller(ALICE)
+        with bootstrap.serving(ports), ThreadPoolExecutor(CALLERS) as pool:
+            caller.add("same_hq", files[0])
+            alone = [ms(partial(caller.add, "same_hq", file)) for file in files[1:adds]]
+            began = time.perf_counter()
+            for done in [pool.submit(caller.add, "same_hq", file) for file in files[adds:]]:
+                done.result()
+            rate = adds / (time.perf_counter() - began)
+    pixels = [decode(file) for file in files[:adds]]
+    floor = statistics.median(ms(partial(embedder.embed, [one])) for one in pixels)
+    group = "Adds through the whole handler, same_hq"
+    report.add(group, "one at a time, p50 (floor: the model)", statistics.median(alone), "ms", floor=floor)
+    report.add(group, f"{CALLERS} callers at once", rate, "adds/s")
+
+
+def cuts(number: int) -> Iterator[tuple[str, float]]:
+    """Photographs by name, and the share of each that is kept: every pair another picture."""
+    for count in range(number):
+        yield photographs.NAMES[count % len(photographs.NAMES)], 0.95 - 0.01 * (count // len(photographs.NAMES))
+
+
+def decode(file: bytes) -> NDArray[np.uint8]:
+    """A picture's pixels."""
+    with Image.open(io.BytesIO(file)) as picture:
+        return np.asarray(picture.convert("RGB"))
 
 
 def recall(found: set[int], nearest: set[int]) -> float:
@@ -198,6 +289,7 @@ def main() -> None:
     Path("build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir="build") as folder, closing(OpenSearchServer(Path(folder))) as server:
         measure(report, server.url, sizes, 5 if chosen.quick else 50)
+        measure_adds(report, server.url, 10 if chosen.quick else 100)
     report.print(Console())
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
     about = {"cores": os.cpu_count(), "load": os.getloadavg()[0]}

@@ -99,6 +99,23 @@ def test_a_queue_that_is_not_there_is_unavailable() -> None:
         )
 
 
+def test_a_file_holds_every_letter_once(tmp_path: Path) -> None:
+    path = tmp_path / "letters"
+    letters = [DeadLetter("ingest", reason, body) for reason in ("a", "b\ud800") for body in ("1", "2")]
+    for _ in range(2):  # as after a restart
+        store = FileDeadLetters(path, lambda: 7)
+        for letter in letters * 2:
+            store.send(letter)
+    assert len(path.read_text().splitlines()) == len(letters)
+    path.write_text('no JSON\n[]\n{"operation": []}\n' + "[" * 9999 + "\n")  # what comes to an operator's mind
+    store.send(letters[0])
+    assert len(path.read_text().splitlines()) == 5
+    path.unlink()
+    for _ in range(2):
+        store.send(letters[0])
+    assert len(path.read_text().splitlines()) == 1
+
+
 def test_a_folder_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="No such file"):
         FileDeadLetters(tmp_path / "none/letters", lambda: 7).send(DeadLetter("ingest", "reason", "body"))

@@ -9,6 +9,7 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,36 @@ def test_make_run_aws_serves_the_sample(tmp_path: Path) -> None:
     if (reason := opensearch.missing()) is not None:
         pytest.skip(f"no OpenSearch: {reason}")
     _serves_the_sample(["make", "run-aws", "PORT=0"], tmp_path / "log")
+
+
+def test_run_aws_ends_all_that_it_has_started(tmp_path: Path) -> None:
+    if (reason := opensearch.missing()) is not None:
+        pytest.skip(f"no OpenSearch: {reason}")
+    command = [sys.executable, "-m", "tests.servers.aws", "--port", "0"]
+    with (tmp_path / "log").open("w") as errors:
+        running = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+        )
+    assert running.stdout is not None
+    next(line for line in running.stdout if line.startswith(READY))
+    assert len(_session(running.pid)) >= 3, "itself, OpenSearch and the server"
+    running.terminate()  # it alone, as supervisors do
+    running.communicate(timeout=60)
+    assert running.returncode == 128 + signal.SIGTERM
+    assert _session(running.pid) == []
+
+
+def _session(leader: int) -> list[str]:
+    """The processes of a session, by what proc(5) says of each."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            said = stat.read_text()
+        except (FileNotFoundError, ProcessLookupError):  # it has ended
+            continue
+        if said.rpartition(")")[2].split()[3] == str(leader):
+            found.append(said)
+    return found
 
 
 def _serves_the_sample(command: list[str], log: Path) -> None:

@@ -1,4 +1,7 @@
-"""Both sets of stores give the same answers: SQLite with FAISS, and a catalog with OpenSearch."""
+"""Both sets of stores give the same answers: SQLite with FAISS, and DynamoDB with OpenSearch.
+
+Where libraries are large and only the index differs, a catalog in memory stands for DynamoDB.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from lookalike.adapters.dynamodb import DynamoCatalog, DynamoMaps
 from lookalike.adapters.faiss import FaissIndex
 from lookalike.adapters.opensearch import EXACT
 from lookalike.adapters.sqlite import SqliteCatalog
+from lookalike.adapters.table import Table
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.location import find_model
 from lookalike.embedding.verifier import LocalMapVerifier
@@ -29,6 +34,7 @@ from tests import photographs
 from tests.clusters import clustered
 from tests.contract.rows import MODEL, deleted, digest_of, library, row
 from tests.fakes import MemoryMaps, TinyEmbedder, memory_ports
+from tests.servers.dynamodb import server as dynamodb
 from tests.servers.opensearch.server import fresh_index
 
 #: Scores of both differ by no more than this.
@@ -62,17 +68,22 @@ class DirectionEmbedder(TinyEmbedder):
 
 
 class Stacks:
-    """The same pictures in both sets of stores."""
+    """The same pictures in both sets of stores. ``table``: of DynamoDB, for the rows and maps of AWS."""
 
-    def __init__(self, folder: Path, embedder: TinyEmbedder | OnnxEmbedder, **others: object) -> None:
+    def __init__(
+        self, folder: Path, embedder: TinyEmbedder | OnnxEmbedder, table: Table | None = None, **others: object
+    ) -> None:
         catalog = SqliteCatalog(folder / "catalog.db")
         codebooks = {
             kind: found for kind in Kind if (found := OnnxEmbedder(find_model(None)).codebook(kind)) is not None
         }
-        index, maps = FaissIndex(codebooks), MemoryMaps()
+        index = FaissIndex(codebooks)
+        rows: dict[str, object] = {"maps": MemoryMaps()}
+        if table is not None:
+            rows = {"catalog": DynamoCatalog(table), "maps": DynamoMaps(table)}
         given = {"embedder": embedder, **others}
         self.local = memory_ports(catalog=catalog, index=index, maps=catalog, **given)
-        self.aws = memory_ports(index=fresh_index(f"congruence-{next(_NUMBERS)}", "100ms"), maps=maps, **given)
+        self.aws = memory_ports(index=fresh_index(f"congruence-{next(_NUMBERS)}", "100ms"), **rows, **given)
         self.opened: tuple[FaissIndex, SqliteCatalog] = (index, catalog)
 
     @property
@@ -133,10 +144,21 @@ PAGES = [(0, 1), (0, 10), (0, 300), (7, 95), (100, 1), (295, 10), (300, 300), (9
 FILTERS = [None, TagFilter(frozenset("2")), TagFilter(frozenset("35"), any_of=True), TagFilter(frozenset("23"))]
 
 
-@pytest.mark.parametrize("kind", [Kind.SIMILAR, Kind.SAME])
+@pytest.mark.parametrize("kind", Kind)
 @pytest.mark.parametrize("size", [0, 1, 60, 103, 750, 2000])
 def test_answers_are_the_same(stacks: Stacks, size: int, kind: Kind) -> None:
     """Random libraries with twins, deleted and tagged pictures; random queries, filters and pages."""
+    answer_the_same(stacks, size, kind)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_answers_are_the_same_from_dynamodb(tmp_path: Path, kind: Kind) -> None:
+    with closing(Stacks(tmp_path, DirectionEmbedder(), dynamodb.new_table())) as stacks:
+        answer_the_same(stacks, 120, kind)
+
+
+def answer_the_same(stacks: Stacks, size: int, kind: Kind) -> None:
+    """Asserts it of a library of so many pictures."""
     chance = np.random.default_rng(size)
     shelf = library("tenant", f"{kind}-{size}", f"{digest_of(f'{kind}{size}')[:32]}", kind)
     for ports in stacks.both:
@@ -169,13 +191,14 @@ def test_answers_are_the_same(stacks: Stacks, size: int, kind: Kind) -> None:
 def test_photographs_are_found_the_same(tmp_path: Path) -> None:
     """Through the model and all use cases: added, searched by parts of them, proved."""
     embedder = OnnxEmbedder(find_model(None))
-    with closing(Stacks(tmp_path, embedder, verifier=LocalMapVerifier(embedder.proof))) as stacks:
-        for kind, ports in itertools.product((Kind.SAME, Kind.SIMILAR), stacks.both):
+    verifier = LocalMapVerifier(embedder.proof)
+    with closing(Stacks(tmp_path, embedder, dynamodb.new_table(), verifier=verifier)) as stacks:
+        for kind, ports in itertools.product(Kind, stacks.both):
             ports.catalog.create_library(library("tenant", kind, digest_of(kind)[:32], kind))
             for name in photographs.NAMES:
                 add(ports, Add(Shelf("tenant", kind, kind), png(photographs.photograph(name, 300)), brief=name))
         reasons = set()
-        for kind, name in itertools.product((Kind.SAME, Kind.SIMILAR), photographs.NAMES[:6]):
+        for kind, name in itertools.product(Kind, photographs.NAMES[:6]):
             whole = photographs.photograph(name, 300)
             part = whole.crop((0, 0, whole.width * 3 // 4, whole.height * 4 // 5))
             for asked in (whole, part):

@@ -1,21 +1,27 @@
-"""What the README says one call costs on AWS is what it costs: counted by DynamoDB itself, and by S3's calls."""
+"""What the README says one call costs on AWS is what it costs: counted by DynamoDB itself, and by the others' calls."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from lookalike import bootstrap
-from lookalike.adapters.dynamodb import DynamoCatalog, DynamoMaps
+from lookalike.adapters.dynamodb import DynamoCatalog, DynamoGenerations, DynamoMaps
+from lookalike.adapters.dynamodb_applications import DynamoApplications
+from lookalike.adapters.kms import KmsSealer
+from lookalike.adapters.opensearch import OpenSearchIndex, connect, create_index
 from lookalike.adapters.s3 import CONFIG, S3Store
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.location import find_model
 from lookalike.embedding.verifier import LocalMapVerifier
-from lookalike.model import Candidate, Picture, Query
+from lookalike.model import Generation, Kind
 from lookalike.ports import Ports
 from lookalike.service.purge import purge
 from lookalike.settings import Settings
@@ -23,89 +29,91 @@ from tests import photographs
 from tests.baidu import Caller, picture
 from tests.conftest import ALICE
 from tests.emulated import aws
-from tests.fakes import MemoryIndex, SetClock, memory_ports
+from tests.fakes import SetClock, memory_ports
 from tests.servers.dynamodb import server
 from tests.servers.dynamodb.units import counted
+from tests.servers.opensearch import server as opensearch
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 
 
-class CountedIndex(MemoryIndex):
-    """An index that counts its calls; each is one request to OpenSearch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls = 0
-
-    def write(self, pictures: Sequence[Picture], *, wait: bool = True) -> None:
-        self.calls += 1
-        super().write(pictures, wait=wait)
-
-    def remove(self, pictures: Sequence[Picture], *, wait: bool = False) -> None:
-        self.calls += 1
-        super().remove(pictures, wait=wait)
-
-    def search(self, query: Query) -> Sequence[Candidate]:
-        self.calls += 1
-        return super().search(query)
-
-
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Ports over stores that count."""
+    """Ports over stores that count. ``calls`` are those of S3 and KMS by name, and requests to OpenSearch."""
 
-    ports: Ports
-    index: CountedIndex
-    s3: Counter[str]
+    fresh: Callable[[], Ports]
+    calls: Counter[str]
+    clock: SetClock
 
-    def cost(self, call: Callable[[], object]) -> tuple[float, float, int, int]:
-        """Read units, write units, objects put, requests to the index."""
-        self.s3.clear()
-        self.index.calls = 0
-        with counted(server.client()) as units:
-            call()
-        return units.read, units.written, self.s3["PutObject"], self.index.calls
+    def cost(self, call: Callable[[Ports], object]) -> tuple[float, ...]:
+        """Read units, write units, objects put, requests to the index, keys used.
+
+        As a function's first call takes them: with nothing remembered of applications, indices and libraries' sizes.
+        """
+        ports = self.fresh()
+        self.calls.clear()
+        with counted(server.client()) as units, bootstrap.serving(ports):
+            call(ports)
+        return units.read, units.written, *(self.calls[name] for name in ("PutObject", "index", "Decrypt"))
 
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
-    table, index, calls = server.new_table(), CountedIndex(), Counter[str]()
-    embedder = OnnxEmbedder(find_model(None))
-    with aws() as make:
-        client = make("s3", config=CONFIG)
-        client.create_bucket(Bucket="originals")
-        client.meta.events.register("after-call.s3.*", lambda model, **_: calls.update([model.name]))
-        ports = memory_ports(
-            ALICE,
-            settings=Settings(purge_after_days=0),
-            catalog=DynamoCatalog(table),
-            maps=DynamoMaps(table),
-            originals=S3Store(client, "originals"),
-            index=index,
-            embedder=embedder,
-            verifier=LocalMapVerifier(embedder.proof),
-        )
-        with bootstrap.serving(ports):
-            yield Bench(ports, index, calls)
+    table, calls, clock = server.new_table(), Counter[str](), SetClock(1_767_323_045_000)
+    embedder, search = OnnxEmbedder(find_model(None)), connect(opensearch.shared())
+    name = f"costs-{uuid4().hex}"
+    for kind in Kind:
+        create_index(search, f"{name}-{kind}", replicas=0, refresh_interval="10ms")
+        DynamoGenerations(table).save_generation(kind, Generation(f"{name}-{kind}", (f"{name}-{kind}",)), None)
+    perform = search.transport.perform_request
+
+    def counting(*arguments: Any, **options: Any) -> Any:
+        calls["index"] += 1
+        return perform(*arguments, **options)
+
+    search.transport.perform_request = counting  # type: ignore[method-assign]
+    with aws() as make, closing(search):
+        s3, kms = make("s3", config=CONFIG), make("kms")
+        s3.create_bucket(Bucket="originals")
+        for client in (s3, kms):
+            client.meta.events.register("after-call.*.*", lambda model, **_: calls.update([model.name]))
+        sealer = KmsSealer(kms, kms.create_key()["KeyMetadata"]["Arn"])
+        DynamoApplications(table, sealer).save_application(ALICE)
+
+        def fresh() -> Ports:
+            return memory_ports(
+                settings=Settings(purge_after_days=0),
+                applications=DynamoApplications(table, sealer),
+                catalog=DynamoCatalog(table),
+                maps=DynamoMaps(table),
+                originals=S3Store(s3, "originals"),
+                index=OpenSearchIndex(search, DynamoGenerations(table)),
+                embedder=embedder,
+                verifier=LocalMapVerifier(embedder.proof),
+                clock=clock,
+            )
+
+        yield Bench(fresh, calls, clock)
 
 
 def measured(bench: Bench, library: str) -> dict[str, tuple[float, ...]]:
     """The cost of each operation on a library that holds some pictures already."""
-    caller, clock = Caller(ALICE), bench.ports.clock
-    assert isinstance(clock, SetClock)
-    for seed in range(60):
-        caller.add(library, picture(seed))
+    caller = Caller(ALICE)
+    with bootstrap.serving(bench.fresh()):
+        for seed in range(60):
+            caller.add(library, picture(seed))
     file = photographs.jpeg(photographs.photograph("coffee.png", 512))
     costs: dict[str, tuple[float, ...]] = {}
-    costs["add"] = bench.cost(lambda: caller.add(library, file, brief="x" * 256))
-    (sign,) = {one["cont_sign"] for one in caller.call(library, "search", image=file)["result"][:1]}
+    costs["add"] = bench.cost(lambda _: caller.add(library, file, brief="x" * 256))
+    with bootstrap.serving(bench.fresh()):
+        (sign,) = {one["cont_sign"] for one in caller.call(library, "search", image=file)["result"][:1]}
     copy = photographs.jpeg(photographs.photograph("coffee.png", 400), quality=60)
-    costs["search"] = bench.cost(lambda: caller.call(library, "search", image=copy))
-    costs["update"] = bench.cost(lambda: caller.call(library, "update", cont_sign=sign, brief="y" * 256))
-    costs["delete"] = bench.cost(lambda: caller.call(library, "delete", cont_sign=sign))
-    clock.now += 10_000
-    costs["purge"] = bench.cost(lambda: purge(bench.ports, lambda: True))
+    costs["search"] = bench.cost(lambda _: caller.call(library, "search", image=copy))
+    costs["update"] = bench.cost(lambda _: caller.call(library, "update", cont_sign=sign, brief="y" * 256))
+    costs["delete"] = bench.cost(lambda _: caller.call(library, "delete", cont_sign=sign))
+    bench.clock.now += 10_000
+    costs["purge"] = bench.cost(lambda ports: purge(ports, lambda: True))
     return costs
 
 
@@ -116,7 +124,7 @@ def table(header: str) -> list[list[str]]:
 
 
 def calls() -> dict[str, tuple[float, ...]]:
-    """What the README says a call takes: read units, write units, objects put, requests to the index."""
+    """What the README says a call takes: read units, write units, objects put, requests to the index, keys used."""
     return {row[0]: tuple(float(cell) for cell in row[1:]) for row in table("call | table read units")}
 
 
@@ -131,17 +139,24 @@ def month(pictures: int, nodes: int, instance: str, disk: int) -> tuple[float, f
     """Dollars for the domain, for storage and for calls, by the README's formula and prices."""
     price = {row[0]: float(row[1]) for row in table("unit | price")}
     often = {"add": 1 / 10, "search": 1 / 2, "update": 1 / 100, "delete": 1 / 100, "purge": 1 / 100}
-    seconds = {"add": 0.2, "search": 0.4}
+    seconds = {"add": 0.5, "search": 0.4}
+
+    def runs(took: float) -> float:
+        """A million runs of a function."""
+        spent = took * 1e6 * price["a function's second at 1769 MB"]
+        return price["a million function runs"] + spent + 1e6 * 2e-6 * price["a GB of logs"]
+
     spent = 0.0
-    for operation, (reads, writes, puts, _) in calls().items():
+    for operation, (reads, writes, puts, _, keys) in calls().items():
         millions = pictures * often[operation] / 1e6
         spent += millions * (
             reads * price["a million table read units"]
             + writes * price["a million table write units"]
             + puts * price["a million S3 puts"]
+            + keys * price["a million uses of the key"]
             + price["a million HTTP requests"]
-            + price["a million function runs"]
-            + seconds.get(operation, 0.1) * 1e6 * price["a function's second at 1769 MB"]
+            + runs(seconds.get(operation, 0.1))
+            + (runs(0.1) if operation in ("add", "update", "delete") else 0)
         )
     stored = pictures * (
         11e-6 * price["a GB in the table for a month, with recovery"] + 200e-6 * price["a GB of originals for a month"]
@@ -158,10 +173,12 @@ def test_months_cost_what_the_formula_says(row: list[str]) -> None:
         round(domain),
         round(stored),
         round(spent),
-        round(domain + stored + spent + 2.5),
+        round(domain + stored + spent + 8.8),
     ]
 
 
-def test_the_fixed_part_is_a_key_and_the_alarms() -> None:
+def test_the_fixed_part_is_a_key_the_alarms_and_the_metrics() -> None:
+    price = {row[0]: float(row[1]) for row in table("unit | price")}
     alarms = (ROOT / "template.yaml").read_text().count("Type: AWS::CloudWatch::Alarm")
-    assert 1 + alarms * 0.1 == pytest.approx(2.5)
+    fixed = alarms * price["an alarm for a month"] + 20 * price["a custom metric for a month"]
+    assert price["the key for a month"] + fixed == pytest.approx(8.8)

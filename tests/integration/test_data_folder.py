@@ -131,3 +131,13 @@ def test_lock_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
         server.kill()
     folder.lock()
     folder.unlock()
+
+
+def test_making_keys_says_that_it_has_made_the_folder(tmp_path: Path) -> None:
+    """A typo in the folder's name must not pass for success."""
+    command = [sys.executable, "-m", "lookalike", "keys", "create", "--data", str(tmp_path / "typo"), "--name"]
+    first, second = (
+        subprocess.run([*command, name], capture_output=True, text=True, check=True).stderr for name in ("one", "two")
+    )
+    assert str(tmp_path / "typo") in first
+    assert second == ""

@@ -136,7 +136,8 @@ class Stack:
             **parameters,
         }
         overrides = " ".join(f"""'{name}="{value}"'""" for name, value in parameters.items())
-        account.run("make", "deploy", "ENV=dev", f"OPTIONS=--no-progressbar --parameter-overrides {overrides}")
+        self._deploy = ("make", "deploy", "ENV=dev", f"OPTIONS=--no-progressbar --parameter-overrides {overrides}")
+        self.deploy()
         self.resources: dict[str, str] = {
             one["LogicalResourceId"]: one["PhysicalResourceId"]
             for one in account.client("cloudformation").describe_stack_resources(StackName=self.name)["StackResources"]
@@ -145,6 +146,10 @@ class Stack:
         self.outputs = {one["OutputKey"]: one["OutputValue"] for one in described["Outputs"]}
         self._make_routes()
         self.url = f"{account.url}/_aws/execute-api/{self.resources['Api']}/$default"
+
+    def deploy(self) -> str:
+        """Build and deploy this checkout, and set it up; what the commands print."""
+        return self.account.run(*self._deploy)
 
     def _make_routes(self) -> None:
         """ministack does not read an API's OpenAPI document, so its routes are made here, from that document."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -65,10 +66,11 @@ def account(search: str) -> Iterator[dict[str, str]]:
 
 
 def main(options: Sequence[str]) -> int:
-    """Run ``lookalike serve --backend aws`` with these further options until Ctrl-C."""
+    """Run ``lookalike serve --backend aws`` with these further options until Ctrl-C or SIGTERM, which end all of it."""
     if (reason := opensearch.missing()) is not None:
         print(f"no OpenSearch: {reason}", file=sys.stderr)
         return 1
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # as shells report it
     with tempfile.TemporaryDirectory(prefix="lookalike-") as folder:
         search = opensearch.OpenSearchServer(Path(folder), 0, opensearch.QUICK_START)
         try:
@@ -79,6 +81,9 @@ def main(options: Sequence[str]) -> int:
                         return serving.wait()
                     except KeyboardInterrupt:  # which the server has got too
                         return serving.wait()
+                    except SystemExit:  # which nobody but us has been told
+                        serving.terminate()
+                        raise
         finally:
             search.process.terminate()  # what it holds is thrown away; and Ctrl-C has reached it, too
             search.process.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from lookalike.adapters.table import TABLE, pictures_partition
 from lookalike.cli.where import OUTPUTS
+from lookalike.observability import fail
 from lookalike.settings import AWS_STORES, Settings
 from tests.template.conftest import ROOT, Template
 
@@ -195,7 +197,14 @@ def test_what_holds_state_stays(template: Template) -> None:
     kept = {name: resource for kind in stateful for name, resource in template.of_type(kind).items()}
     assert set(kept) == {"Table", "Originals", "OriginalsPolicy", "Uploads", "UploadsPolicy", "Key", "Domain"}
     for resource in kept.values():
-        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+
+
+def test_deploying_what_has_not_changed_is_no_failure() -> None:
+    """SAM's command fails there otherwise, and `make deploy` would not get as far as the setup."""
+    environments = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    deployments = [environments[name]["deploy"]["parameters"] for name in ("default", "dev", "prod")]
+    assert [one["fail_on_empty_changeset"] for one in deployments] == [False] * 3
 
 
 def test_buckets_are_private_and_speak_tls_alone(template: Template) -> None:
@@ -250,6 +259,34 @@ def test_everything_that_can_go_wrong_unseen_has_an_alarm(template: Template) ->
         assert alarm["Properties"]["AlarmDescription"]
         assert alarm["Properties"]["TreatMissingData"] == "notBreaching"
         assert alarm["Properties"]["AlarmActions"]["Fn::If"][0] == "AlarmsAreSent"
+
+
+#: The metrics that alarms watch without a resource of AWS behind them: what :func:`lookalike.observability.fail` writes.
+FAILURES = {"request": "RequestFailures", "ingest": "IngestRetries", "index": "IndexRetries"}
+
+
+@pytest.mark.parametrize(("trigger", "name"), FAILURES.items())
+def test_failures_that_lambda_does_not_see_have_an_alarm(
+    template: Template, trigger: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail(Settings(metrics=True, stack="lookalike-dev"), trigger)
+    written = json.loads(capsys.readouterr().out)
+    (described,) = written["_aws"]["CloudWatchMetrics"]
+    alarm = template.of_type("AWS::CloudWatch::Alarm")[name]["Properties"]
+    watched = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
+    assert watched.pop("stack") == {"Ref": "AWS::StackName"}
+    assert watched == {"trigger": written["trigger"]}
+    assert [sorted(one) for one in described["Dimensions"]] == [["stack", "trigger"]]  # no more, and no less
+    assert alarm["Namespace"] == described["Namespace"]
+    assert [alarm["MetricName"]] == [one["Name"] for one in described["Metrics"]]
+    assert (alarm["Statistic"], alarm["Threshold"], alarm["ComparisonOperator"]) == ("Sum", 0, "GreaterThanThreshold")
+
+
+def test_the_dashboard_shows_this_stack_alone(template: Template) -> None:
+    (dashboard,) = template.of_type("AWS::CloudWatch::Dashboard").values()
+    searches = re.findall(r"SEARCH\('\{lookalike,.*?\)", dashboard["Properties"]["DashboardBody"]["Fn::Sub"])
+    assert searches
+    assert all("{lookalike,operation,outcome,stack} " in one and "${AWS::StackName}" in one for one in searches)
 
 
 def test_the_dashboard_can_be_read(template: Template) -> None:
@@ -334,6 +371,7 @@ DEPLOYED = {
     "LOOKALIKE_BUCKET": "bucket",
     "LOOKALIKE_OPENSEARCH": "https://search.example",
     "LOOKALIKE_KEY": "key",
+    "LOOKALIKE_STACK": "lookalike-dev",
 }
 
 

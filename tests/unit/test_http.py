@@ -99,6 +99,19 @@ def test_one_metrics_line_a_request_if_metrics_are_on(capsys: pytest.CaptureFixt
     assert written["Latency"][0] >= 0
 
 
+@pytest.mark.parametrize("failed", [True, False])
+def test_what_is_our_failure_is_counted_as_one(capsys: pytest.CaptureFixture[str], failed: bool) -> None:
+    def endpoint(_ports: Ports, _request: Request) -> Answer:
+        return Answer(b"", outcome="Unavailable", failed=failed)
+
+    ports = memory_ports(settings=Settings(metrics=True, stack="one"))
+    http.answer(ports, "add", [Route("*", "/{any+}", endpoint)], event("GET", "/x"))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {line["stack"] for line in lines} == {"one"}
+    failures = [(line["trigger"], line["Failures"]) for line in lines if "Failures" in line]
+    assert failures == ([("request", [1.0])] if failed else [])
+
+
 def test_one_log_line_a_request(log_lines: Callable[[], list[dict[str, Any]]]) -> None:
     def endpoint(_ports: Ports, _request: Request) -> Answer:
         return Answer(b"", outcome="PictureExists", facts={"app_id": "1"})

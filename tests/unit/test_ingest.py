@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from PIL import Image
 
+from lookalike import bootstrap
 from lookalike.errors import (
     ApplicationDisabled,
     ApplicationNotFound,
@@ -35,6 +37,7 @@ from lookalike.service.ingest import MAX_BYTES, Ingest, Outcome, ingest, is_done
 from lookalike.service.purge import purge
 from lookalike.service.source import Source
 from lookalike.settings import Settings
+from tests.baidu import Caller
 from tests.fakes import MemoryCatalog, MemoryObjects, MemoryUploads, SetClock, memory_ports
 
 ALICE = Application("access", "secret", "10000001", "tenant", "alice")
@@ -362,12 +365,50 @@ def test_hostile_names_are_just_names(world: World, name: str) -> None:
         {"desc": "[" * 4000},
         {"tags": ",".join(map(str, range(11)))},
         {"tags": "x" * 257},
+        {"tags": "x"},
+        {"tags": "0"},
+        {"tags": "65536"},
+        {"tags": "1:5"},
+        {"tags": "1,2,3"},
     ],
 )
 def test_words_that_cannot_be_kept_are_refused_by_name(world: World, words: dict[str, str]) -> None:
     with pytest.raises(InvalidArgument, match=next(iter(words))):
         ingest(world.ports, world.put("1", file(1), **words))
     assert world.catalog.rows == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("1:5,2:7", ("1:5", "2:7")),
+        (" 2:007 ", ("2:7",)),
+        ("2:7,2:7", ("2:7",)),
+        *[(said, None) for said in ("5", "3:5", "1:", "1:x", "1:65536", "1:5,1:6")],
+    ],
+)
+def test_a_products_tags_are_a_number_in_each_of_two_places(
+    world: World, said: str, kept: tuple[str, ...] | None
+) -> None:
+    event = world.put("1", file(1), "uploads/10000001/product/a.png", tags=said)
+    with nullcontext() if kept is not None else pytest.raises(InvalidArgument, match="tags"):
+        ingest(world.ports, event)
+    assert [row.tags for row in world.catalog.rows.values()] == ([] if kept is None else [kept])
+
+
+@pytest.mark.parametrize(
+    "tags", ["", "1", "7,9", "007", "1,2,3", "x", "0", "65535", "65536", "-1", "1.5", "1,,2", " 1 , 2 ", "٣"]
+)
+def test_an_uploads_tags_are_taken_and_refused_as_a_clients_are(tags: str) -> None:
+    world = World()
+    caller = Caller(ALICE)
+    with bootstrap.serving(memory_ports(ALICE, catalog=(catalog := MemoryCatalog()))):
+        refused = "error_code" in caller.call("similar", "add", image=file(1), brief="b", tags=tags)
+    try:
+        ingest(world.ports, world.put("1", file(1), "uploads/10000001/similar/a.png", tags=tags))
+    except InvalidArgument:
+        assert refused
+    assert [row.tags for row in world.catalog.rows.values()] == [row.tags for row in catalog.rows.values()]
 
 
 def test_an_object_of_200_mb_is_never_downloaded(world: World) -> None:

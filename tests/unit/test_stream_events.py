@@ -251,3 +251,4 @@ def test_rows_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (counted,) = [line for line in lines if "Rows" in line]
     assert (counted["operation"], counted["Rows"], counted["Again"], counted["Refused"]) == ("index", [3], [1], [1])
+    assert [(line["trigger"], line["Failures"]) for line in lines if "Failures" in line] == [("index", [1])]

@@ -389,6 +389,14 @@ def test_events_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     outcomes = [line["outcome"] for line in lines if "Events" in line]
     assert outcomes == ["added", "Garbled"]
     assert [line["DeadLetters"] for line in lines if "DeadLetters" in line] == [[1.0]]
+    assert not [line for line in lines if "Failures" in line], "a dead letter is settled"
+
+
+def test_what_comes_again_is_counted_as_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World(settings=Settings(metrics=True), dead_letters=Full())
+    world.answer(sqs("garbled"))
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["trigger"], line["Failures"]) for line in lines if "Failures" in line] == [("ingest", [1])]
 
 
 class Waiting(MemoryCatalog):

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from lookalike import bootstrap
+from lookalike.adapters.letters import FileDeadLetters
 from lookalike.adapters.watched import WatchedFolder
 from lookalike.errors import Unavailable
 from lookalike.local.watcher import Watcher, event_of
@@ -205,6 +206,29 @@ def test_what_cannot_be_added_is_said_once(world: World, name: str, reason: str)
         wait_for(lambda: world.briefs() == ["b.png"])
     (letter,) = world.letters.letters
     assert letter.reason.startswith(reason)
+
+
+@pytest.mark.parametrize("name", ["10000001/none/a.png", os.fsdecode(b"10000001/similar/\xff.png")])
+def test_what_cannot_be_added_is_said_once_over_restarts(tmp_path: Path, name: str) -> None:
+    """It is tried again, for its library may be there now; what comes of it is in the file already."""
+    letters = tmp_path / "dead-letters.jsonl"
+    (tmp_path / "watched").mkdir()
+    catalog = MemoryCatalog()
+    for number in range(3):
+        world = World(tmp_path / "watched", catalog=catalog, dead_letters=FileDeadLetters(letters, lambda: 7))
+        world.put(name, file(1)) if number == 0 else None
+        with world.watching():
+            wait_for(lambda: len(world.events) == 1)  # noqa: B023 - it is waited for here
+    assert len(letters.read_text().splitlines()) == 1
+
+
+def test_junk_over_a_file_leaves_its_picture(world: World) -> None:
+    path = world.put("10000001/similar/a.png", file(1))
+    with world.watching():
+        wait_for(lambda: world.briefs() == ["a.png"])
+        world.put("new", b"junk").rename(path)
+        wait_for(lambda: bool(world.letters.letters))
+    assert world.briefs() == ["a.png"]
 
 
 def test_files_of_200_mb_are_not_read(world: World) -> None:

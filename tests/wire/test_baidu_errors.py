@@ -272,6 +272,23 @@ def test_an_index_that_is_down(alice: Caller, monkeypatch: pytest.MonkeyPatch) -
     assert "error_code" not in alice.call("similar", "delete", cont_sign=sign)
 
 
+@pytest.mark.usefixtures("stocked")
+def test_only_a_failure_of_ours_is_counted_as_one(
+    memory: Ports, alice: Caller, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counting = replace(memory, settings=replace(memory.settings, metrics=True))
+
+    def fail(*_: object, **__: object) -> None:
+        raise errors.Unavailable("index")
+
+    monkeypatch.setattr(MemoryIndex, "search", fail)
+    with bootstrap.serving(counting):
+        assert alice.call("similar", "search", image=HERE)["error_code"] == 2
+        assert alice.call("similar", "search", image=b"no picture")["error_code"] == 216201
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["trigger"] for line in lines if "Failures" in line] == ["request"]
+
+
 class TestSettings:
     def test_brief_not_required(self, memory: Ports, alice: Caller) -> None:
         with bootstrap.serving(replace(memory, settings=Settings(brief_required=False))):

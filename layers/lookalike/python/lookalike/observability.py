@@ -25,9 +25,20 @@ def count(settings: Settings, dimensions: Mapping[str, str], figures: Mapping[st
     if not settings.metrics:
         return
     metrics = EphemeralMetrics(namespace=NAMESPACE)
+    if settings.stack is not None:  # two stacks of one account are two things to watch
+        metrics.add_dimension("stack", settings.stack)
     for name, value in dimensions.items():
         metrics.add_dimension(name, value)
     for name, figure in figures.items():
         unit = MetricUnit.Milliseconds if name == "Latency" else MetricUnit.Count
         metrics.add_metric(name, unit, figure)
     metrics.flush_metrics()
+
+
+def fail(settings: Settings, trigger: str, failures: int = 1) -> None:
+    """Count what went wrong on our side, whoever asked: ``trigger`` is request, ingest or index.
+
+    An alarm watches a metric by its exact dimensions, so this one has no others. Nothing if there were no failures.
+    """
+    if failures:
+        count(settings, {"trigger": trigger}, {"Failures": failures})

@@ -127,6 +127,9 @@ class Settings:
     )
     log_level: str = _setting("LOOKALIKE_LOG_LEVEL", "INFO", _level, "least severe log line that is written")
     metrics: bool = _setting("LOOKALIKE_METRICS", False, _flag, "whether metrics are written to stdout, for CloudWatch")
+    stack: str | None = _setting(
+        "LOOKALIKE_STACK", None, str, "name that metrics carry, so that stacks can be told apart"
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ, **given: Any) -> Settings:

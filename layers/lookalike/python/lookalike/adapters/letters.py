@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from lookalike.errors import Unavailable
@@ -13,7 +14,9 @@ from lookalike.ports import Clock
 
 
 class FileDeadLetters:
-    """A line of JSON for each: the port DeadLetters.
+    """A line of JSON for each: the port DeadLetters. What the file holds already is not repeated.
+
+    The file is the operator's, who may cut it or take it away at any time.
 
     Parameters
     ----------
@@ -25,6 +28,8 @@ class FileDeadLetters:
         self._path = path
         self._clock = clock
         self._lock = threading.Lock()
+        self._known: set[DeadLetter] = set()
+        self._size = 0  # of the file that they are in
 
     def send(self, letter: DeadLetter) -> None:
         """Keep it for the operator. Raises Unavailable."""
@@ -32,11 +37,31 @@ class FileDeadLetters:
         line = json.dumps(told).encode() + b"\n"
         try:
             with self._lock:
+                self._learn()
+                if letter in self._known:
+                    return
                 file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 try:
                     os.write(file, line)
                     os.fsync(file)
+                    self._size = os.fstat(file).st_size
+                    self._known.add(letter)
                 finally:
                     os.close(file)
         except OSError as error:
             raise Unavailable(f"{self._path}: {error.strerror}") from error
+
+    def _learn(self) -> None:
+        """Read what the file holds, unless it is as it was left. Raises OSError."""
+        size = self._path.stat().st_size if self._path.exists() else 0
+        if size != self._size:
+            self._size, self._known = size, set(_letters(self._path) if size else ())
+
+
+def _letters(path: Path) -> Iterator[DeadLetter]:
+    for line in path.read_bytes().splitlines():
+        try:
+            told = json.loads(line)
+            yield DeadLetter(str(told["operation"]), str(told["reason"]), str(told["body"]))
+        except (KeyError, RecursionError, TypeError, ValueError):  # a line of somebody else's
+            continue

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lookalike.adapters.data import DataFolder
 from lookalike.cli.where import Data, Stack, environment, where
 from lookalike.errors import InvalidArgument
 from lookalike.local.invoke import invoke as run
@@ -18,11 +19,14 @@ def invoke(
     data: Data = None,
     stack: Stack = None,
 ) -> None:
-    """Run a function as Lambda would, and print its answer. Its log goes to stderr."""
+    """Run a function as Lambda would, and print its answer. Its log goes to stderr. The stores must be there."""
     try:
         given = event.read_bytes()
     except OSError as error:
         raise InvalidArgument("event", f"{event}: {error.strerror}") from error
-    outcome = run(function, given, environment(where(data, stack)))
+    settings = where(data, stack)
+    if settings.data is not None:
+        DataFolder.existing(settings.data)
+    outcome = run(function, given, environment(settings))
     typer.echo(outcome.text)
     raise typer.Exit(outcome.failed)

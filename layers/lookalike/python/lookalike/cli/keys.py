@@ -32,7 +32,11 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Make an application and print its keys."""
-    with bootstrap.applications(where(data, stack), make=True) as applications:
+    settings = where(data, stack)
+    missing = settings.data is not None and not settings.data.exists()
+    with bootstrap.applications(settings, make=True) as applications:
+        if missing:
+            typer.echo(f"made the data folder {settings.data}, which was not there", err=True)
         made = create_application(applications, unix_milliseconds, name, tenant)
     if as_json:
         typer.echo(json.dumps(asdict(made)))

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from lookalike.errors import InvalidArgument
@@ -88,8 +89,7 @@ class _RuntimeApi:
         self._answered = threading.Event()
         self._outcome = Outcome("", failed=True)
         self._handed_out = False
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = Server(("127.0.0.1", 0), _handler(self))
 
     def __enter__(self) -> _RuntimeApi:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -123,6 +123,17 @@ class _RuntimeApi:
             elif time.time() > self.deadline:
                 self.answer(json.dumps({"errorMessage": "Task timed out"}), failed=True)
         return self._outcome
+
+
+class Server(ThreadingHTTPServer):
+    """Keeps quiet about a runtime that is gone: it is ended while it asks for an event that will not come."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Tell of what went wrong, unless it is that."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def _handler(api: _RuntimeApi) -> type[BaseHTTPRequestHandler]:

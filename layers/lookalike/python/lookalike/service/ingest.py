@@ -37,6 +37,7 @@ from lookalike.service.delete import hide
 from lookalike.service.libraries import MADE_BY_ADD
 from lookalike.service.rows import change, show
 from lookalike.service.source import Source
+from lookalike.service.tags import tags_of
 
 #: Where uploads lie: ``uploads/<app id>/<library>/<name>``, the name with as many slashes as it likes.
 LAYOUT = re.compile(r"uploads/([0-9]{1,20})/([^/]+)/(.+)", re.DOTALL)
@@ -271,7 +272,7 @@ def _command(shelf: Shelf, source: Source, found: UploadedObject, name: str) -> 
         brief=brief or name.encode()[-_MAX_BRIEF:].decode(errors="ignore"),
         label=_text(found.words, "label", _MAX_LABEL),
         desc=_desc(found.words),
-        tags=_tags(found.words),
+        tags=_tags(shelf, found.words),
     )
 
 
@@ -298,9 +299,9 @@ def _desc(words: Mapping[str, str]) -> str:
     return desc
 
 
-def _tags(words: Mapping[str, str]) -> tuple[str, ...]:
+def _tags(shelf: Shelf, words: Mapping[str, str]) -> tuple[str, ...]:
     parts = (part.strip() for part in _text(words, "tags", _MAX_TAGS_TEXT).split(","))
     tags = tuple(dict.fromkeys(tag for tag in parts if tag))
     if len(tags) > _MAX_TAGS:
         raise TooManyItems("tags", f"more than {_MAX_TAGS}")
-    return tags
+    return tags_of(shelf.kind, tags) if shelf.name in MADE_BY_ADD else tags

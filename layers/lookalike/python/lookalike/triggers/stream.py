@@ -9,7 +9,7 @@ from typing import Any
 
 from lookalike.errors import Unavailable
 from lookalike.model import DeadLetter, Picture
-from lookalike.observability import count, logger
+from lookalike.observability import count, fail, logger
 from lookalike.ports import Ports
 from lookalike.service.index import Indexed, index
 from lookalike.triggers.batch import Answer, Event, Garbled, bury, failures
@@ -73,6 +73,7 @@ def answer(ports: Ports, event: Event, read: Read) -> Answer:
     facts = {"Rows": len(found), "Again": len(done.again), "Refused": len(done.refused)}
     logger.info("indexed", extra={"operation": _OPERATION, **facts})
     count(ports.settings, {"operation": _OPERATION}, facts)
+    fail(ports.settings, _OPERATION, len(again))
     return failures([str(min(again))] if again else [])
 
 

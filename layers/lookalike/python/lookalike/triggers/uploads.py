@@ -17,7 +17,7 @@ from urllib.parse import unquote_plus
 
 from lookalike.errors import AccessError, InvalidArgument, LookalikeError, PictureError, StateError
 from lookalike.model import DeadLetter
-from lookalike.observability import count, logger
+from lookalike.observability import count, fail, logger
 from lookalike.ports import Ports
 from lookalike.service.ingest import Ingest, ingest
 from lookalike.triggers.batch import Answer, Event, Garbled, bury, failures
@@ -152,6 +152,7 @@ def _is_settled(ports: Ports, item: Put | Garbled) -> bool:
     facts = {"operation": _OPERATION, "outcome": outcome, "source": source, "milliseconds": round(milliseconds, 1)}
     logger.info("ingested" if settled else "comes again", extra=facts)
     count(ports.settings, {"operation": _OPERATION, "outcome": outcome}, {"Events": 1, "Latency": milliseconds})
+    fail(ports.settings, _OPERATION, not settled)
     return settled
 
 

@@ -26,6 +26,7 @@ from lookalike.model import Application, Kind, Match, Shelf, TagFilter, sign_of
 from lookalike.observability import logger
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
+from lookalike.service import tags
 from lookalike.service.add import Add, add
 from lookalike.service.delete import Delete, delete
 from lookalike.service.libraries import MADE_BY_ADD
@@ -71,7 +72,7 @@ ERRORS: Mapping[type[BaseException], tuple[int, str]] = {
 #: the platform can answer.
 _BUSINESS = 216000
 
-#: Codes that are our own failure: their traceback is logged.
+#: Codes that are our own failure: their traceback is logged, and an alarm counts them.
 _OUR_FAILURE = (2, 282000)
 
 #: Longest base64 of a picture, and so its file, in bytes.
@@ -81,8 +82,6 @@ _FORMATS = frozenset({"JPEG", "PNG", "BMP", "GIF"})
 
 _MAX_URL_BYTES = 1024
 _MAX_BRIEF_BYTES = 256
-_MAX_TAGS = 2
-_MAX_TAG = 65535
 _MAX_SIGNS = 1000
 _MAX_RESULTS = 1000
 _DEFAULT_RESULTS = 300
@@ -135,10 +134,10 @@ def _search(ports: Ports, shelf: Shelf, form: Form) -> Said:
 
 def _update(ports: Ports, shelf: Shelf, form: Form) -> Said:
     which = _source(ports, form) or _one_sign(form)
-    tags = _tags(shelf, form)
+    given = _tags(shelf, form)
     update(
         ports,
-        Update(shelf, which, brief=_brief(form) or None, tags=tags or None, keep=_unmentioned(shelf, tags)),
+        Update(shelf, which, brief=_brief(form) or None, tags=given or None, keep=_unmentioned(shelf, given)),
     )
     return {}
 
@@ -211,33 +210,26 @@ def _brief(form: Form) -> str:
 def _tags(shelf: Shelf, form: Form) -> tuple[str, ...]:
     """Tags in the form they are kept in: numbers as decimals; a product's class ids with their place before them."""
     if shelf.kind is Kind.PRODUCT:
-        classes = {place: _tag_number(f"class_id{place}", form.text(f"class_id{place}")) for place in (1, 2)}
+        classes = {place: tags.number(f"class_id{place}", form.text(f"class_id{place}")) for place in (1, 2)}
         return tuple(f"{place}:{number}" for place, number in classes.items() if number is not None)
-    numbers = [_tag_number("tags", part) for part in form.text("tags").split(",")]
+    numbers = [tags.number("tags", part) for part in form.text("tags").split(",")]
     given = [number for number in numbers if number is not None]
-    if len(given) > _MAX_TAGS:
-        raise InvalidArgument("tags", f"more than {_MAX_TAGS}")
+    if len(given) > tags.MOST:
+        raise InvalidArgument("tags", f"more than {tags.MOST}")
     return tuple(dict.fromkeys(str(number) for number in given))
 
 
-def _tag_number(name: str, text: str) -> int | None:
-    number = _number(name, text)
-    if number is not None and not 1 <= number <= _MAX_TAG:
-        raise InvalidArgument(name, f"not within 1 and {_MAX_TAG}")
-    return number
-
-
-def _unmentioned(shelf: Shelf, tags: tuple[str, ...]) -> tuple[str, ...]:
+def _unmentioned(shelf: Shelf, given: tuple[str, ...]) -> tuple[str, ...]:
     """Class ids are two fields, each optional in an update: the one that is not sent stays as it is."""
     if shelf.kind is not Kind.PRODUCT:
         return ()
-    return tuple(place for place in ("1:", "2:") if not any(tag.startswith(place) for tag in tags))
+    return tuple(place for place in ("1:", "2:") if not any(tag.startswith(place) for tag in given))
 
 
 def _tag_filter(shelf: Shelf, form: Form) -> TagFilter | None:
-    tags = frozenset(_tags(shelf, form))
+    wanted = frozenset(_tags(shelf, form))
     logic = _integer(form, "tag_logic", least=0, most=1, default=0)
-    return TagFilter(tags, any_of=logic == 1) if tags else None
+    return TagFilter(wanted, any_of=logic == 1) if wanted else None
 
 
 def _integer(form: Form, name: str, *, least: int, most: int | None = None, default: int) -> int:
@@ -315,12 +307,13 @@ def _access_token(request: Request) -> str:
 
 def _refusal(error: Exception, request: Request, facts: Mapping[str, Any]) -> Answer:
     code, message = next(ERRORS[kind] for kind in type(error).__mro__ if kind in ERRORS)
-    if code in _OUR_FAILURE:
+    ours = code in _OUR_FAILURE
+    if ours:
         logger.error("failed", exc_info=error, extra={**facts, "request_id": request.id})
     said = {"error_code": code, "error_msg": message}
     if code >= _BUSINESS:
         said["log_id"] = facts["log_id"]
-    return ascii_json(said, outcome=type(error).__name__, facts=facts)
+    return ascii_json(said, outcome=type(error).__name__, failed=ours, facts=facts)
 
 
 # -- Paths -------------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from lookalike.errors import InvalidArgument
-from lookalike.observability import count, logger
+from lookalike.observability import count, fail, logger
 from lookalike.ports import Ports
 
 Event = Mapping[str, Any]
@@ -84,8 +84,8 @@ def _body(event: Event) -> bytes | None:
 class Answer:
     """What goes back.
 
-    ``outcome`` is for metrics and logs: ``ok``, or the name of what went wrong. ``facts`` stand in the
-    request's log line: who called and what for, nothing secret.
+    ``outcome`` is for metrics and logs: ``ok``, or the name of what went wrong; ``failed`` says that it went wrong on
+    our side. ``facts`` stand in the request's log line: who called and what for, nothing secret.
     """
 
     body: bytes
@@ -93,6 +93,7 @@ class Answer:
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
     outcome: str = "ok"
+    failed: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def event(self) -> EventAnswer:
@@ -174,6 +175,7 @@ def answer(ports: Ports, operation: str, routes: Sequence[Route], event: Event) 
         {"operation": operation, "outcome": reply.outcome},
         {"Requests": 1, "Latency": milliseconds},
     )
+    fail(ports.settings, "request", reply.failed)
     return reply.event()
 
 

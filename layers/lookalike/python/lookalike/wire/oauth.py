@@ -65,4 +65,5 @@ def elsewhere(_ports: Ports, _request: Request) -> Answer:
 
 
 def _refusal(status: int, error: str, description: str) -> Answer:
-    return ascii_json({"error": error, "error_description": description}, status=status, outcome=error)
+    said = {"error": error, "error_description": description}
+    return ascii_json(said, status=status, outcome=error, failed=status >= 500)

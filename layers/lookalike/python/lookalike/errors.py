@@ -30,6 +30,7 @@ A dialect turns these into its vendor's codes, in one table of its own (``wire/<
     │   ├── TokenInvalid               missing, garbled, unknown or revoked
     │   ├── TokenExpired               ours, and past its life
     │   ├── SignatureInvalid           the request's signature does not verify
+    │   ├── ApplicationUnknown         nobody has these keys
     │   └── ApplicationDisabled
     ├── UnknownOperation               no such path
     ├── RevisionConflict               somebody else wrote this row first; read again and retry
@@ -166,6 +167,10 @@ class TokenExpired(AccessError):
 
 class SignatureInvalid(AccessError):
     """The request's signature does not verify."""
+
+
+class ApplicationUnknown(AccessError):
+    """No application has the id that was given."""
 
 
 class ApplicationDisabled(AccessError):

@@ -6,7 +6,6 @@ is pure ASCII, because one of the vendor's samples reads it in the system's code
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -32,7 +31,7 @@ from lookalike.service.search import Search, search
 from lookalike.service.source import Source
 from lookalike.service.update import Update, update
 from lookalike.wire import bce, forms, oauth, pictures, tokens
-from lookalike.wire.forms import Form
+from lookalike.wire.forms import Form, number_of
 from lookalike.wire.http import Answer, Endpoint, Request, Route, ascii_json
 
 #: The libraries by the name they have in paths.
@@ -120,8 +119,8 @@ def _search(ports: Ports, shelf: Shelf, form: Form) -> Said:
     command = Search(
         shelf,
         source,
-        start=_integer(form, "pn", least=0, default=0),
-        count=min(_integer(form, "rn", least=1, default=_DEFAULT_RESULTS), _MAX_RESULTS),
+        start=form.integer("pn", least=0, default=0),
+        count=min(form.integer("rn", least=1, default=_DEFAULT_RESULTS), _MAX_RESULTS),
         tags=_tag_filter(shelf, form),
     )
     page = search(ports, command)
@@ -220,7 +219,7 @@ def _tags(shelf: Shelf, form: Form) -> tuple[str, ...]:
 
 
 def _tag_number(name: str, text: str) -> int | None:
-    number = _number(name, text)
+    number = number_of(name, text)
     if number is not None and not 1 <= number <= _MAX_TAG:
         raise InvalidArgument(name, f"not within 1 and {_MAX_TAG}")
     return number
@@ -235,27 +234,8 @@ def _unmentioned(shelf: Shelf, tags: tuple[str, ...]) -> tuple[str, ...]:
 
 def _tag_filter(shelf: Shelf, form: Form) -> TagFilter | None:
     tags = frozenset(_tags(shelf, form))
-    logic = _integer(form, "tag_logic", least=0, most=1, default=0)
+    logic = form.integer("tag_logic", least=0, most=1, default=0)
     return TagFilter(tags, any_of=logic == 1) if tags else None
-
-
-def _integer(form: Form, name: str, *, least: int, most: int | None = None, default: int) -> int:
-    number = _number(name, form.text(name))
-    if number is None:
-        return default
-    if number < least or (most is not None and number > most):
-        raise InvalidArgument(name, "out of range")
-    return number
-
-
-def _number(name: str, text: str) -> int | None:
-    """The number a field's text says; None if it is blank. Raises InvalidArgument if it is no integer."""
-    text = text.strip()
-    if not text:
-        return None
-    if not re.fullmatch(r"-?[0-9]{1,18}", text):
-        raise InvalidArgument(name, "no integer")
-    return int(text)
 
 
 # -- Who calls, and what goes back -------------------------------------------------------------------------------------

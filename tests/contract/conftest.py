@@ -14,10 +14,11 @@ import pytest
 from lookalike.adapters.faiss import FaissIndex
 from lookalike.adapters.folder import FolderStore
 from lookalike.adapters.sqlite import SqliteCatalog
-from lookalike.ports import Applications, Catalog, Generations, MapStore, PictureStore, Uploads, VectorIndex
+from lookalike.ports import Applications, Catalog, Counters, Generations, MapStore, PictureStore, Uploads, VectorIndex
 from tests.fakes import (
     MemoryApplications,
     MemoryCatalog,
+    MemoryCounters,
     MemoryGenerations,
     MemoryIndex,
     MemoryMaps,
@@ -65,6 +66,7 @@ CATALOGS: dict[str, Opening[Catalog]] = {"sqlite": sqlite, "memory": memory(Memo
 APPLICATIONS: dict[str, Opening[Applications]] = {"sqlite": sqlite, "memory": memory(MemoryApplications)}
 MAP_STORES: dict[str, Opening[MapStore]] = {"sqlite": sqlite, "memory": memory(MemoryMaps)}
 UPLOADS: dict[str, Opening[Uploads]] = {"sqlite": sqlite, "memory": memory(MemoryUploads)}
+COUNTERS: dict[str, Opening[Counters]] = {"sqlite": sqlite, "memory": memory(MemoryCounters)}
 GENERATIONS: dict[str, Opening[Generations]] = {"memory": memory(MemoryGenerations)}
 VECTOR_INDICES: dict[str, Opening[VectorIndex]] = {
     "faiss": faiss,
@@ -95,6 +97,12 @@ def maps(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MapStore]:
 @pytest.fixture(params=UPLOADS)
 def uploads(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Uploads]:
     with UPLOADS[request.param](tmp_path) as store:
+        yield store
+
+
+@pytest.fixture(params=COUNTERS)
+def counters(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Counters]:
+    with COUNTERS[request.param](tmp_path) as store:
         yield store
 
 

@@ -44,7 +44,7 @@ def build(settings: Settings | None = None, **overrides: Any) -> Ports:
             ),
             "clock": unix_milliseconds,
         }
-        if not {"applications", "catalog", "index", "originals", "maps", "uploads"} <= set(overrides):
+        if not {"applications", "catalog", "index", "originals", "maps", "uploads", "counters"} <= set(overrides):
             chosen |= _one_machine(settings, embedder, opened)
         return Ports(**chosen | overrides, close=opened.pop_all().close)
 
@@ -72,6 +72,7 @@ def _one_machine(settings: Settings, embedder: Embedder, opened: ExitStack) -> d
         "catalog": catalog,
         "maps": catalog,
         "uploads": catalog,
+        "counters": catalog,
         "index": index,
         "originals": FolderStore(folder.originals),
     }

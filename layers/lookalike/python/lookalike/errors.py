@@ -31,7 +31,13 @@ A dialect turns these into its vendor's codes, in one table of its own (``wire/<
     │   ├── TokenExpired               ours, and past its life
     │   ├── SignatureInvalid           the request's signature does not verify
     │   ├── ApplicationUnknown         nobody has these keys
-    │   └── ApplicationDisabled
+    │   ├── ApplicationDisabled
+    │   └── AddressRefused             the application may not be used from there
+    ├── LimitReached                   more calls than an operator allows; none of it was done
+    │   ├── RateReached                an application's calls a second
+    │   ├── DailyQuotaReached          its calls a day
+    │   ├── TotalQuotaReached          its calls in all
+    │   └── ServiceRateReached         everybody's calls a second
     ├── UnknownOperation               no such path
     ├── RevisionConflict               somebody else wrote this row first; read again and retry
     ├── Unavailable                    a store does not answer; worth trying again
@@ -175,6 +181,34 @@ class ApplicationUnknown(AccessError):
 
 class ApplicationDisabled(AccessError):
     """The application exists and is switched off."""
+
+
+class AddressRefused(AccessError):
+    """The application may not be used from the caller's address."""
+
+
+class LimitReached(LookalikeError):
+    """More calls than an operator allows. None of what was asked has been done."""
+
+
+class RateReached(LimitReached):
+    """Too many calls of one application within a second."""
+
+    retryable = True
+
+
+class DailyQuotaReached(LimitReached):
+    """Too many calls of one application within a day."""
+
+
+class TotalQuotaReached(LimitReached):
+    """Too many calls of one application since it was made."""
+
+
+class ServiceRateReached(LimitReached):
+    """Too many calls of all applications within a second."""
+
+    retryable = True
 
 
 class UnknownOperation(LookalikeError):

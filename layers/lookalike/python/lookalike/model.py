@@ -46,6 +46,20 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """What an operator allows an application. None and an empty tuple set no limit.
+
+    ``per_second``, ``per_day`` (UTC) and ``in_total`` are calls. ``networks`` are where it may call from, in CIDR
+    notation.
+    """
+
+    per_second: int | None = None
+    per_day: int | None = None
+    in_total: int | None = None
+    networks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """A caller. ``app_id`` is decimal digits; ``created`` is Unix milliseconds."""
 
@@ -56,6 +70,7 @@ class Application:
     name: str
     active: bool = True
     created: int = 0
+    policy: Policy = Policy()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ stored revision is still ``previous``. Everything else (duplicate refusal, soft 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.leases import Leases
 from lookalike.model import (
     Application,
     Box,
@@ -184,6 +185,26 @@ class Uploads(Protocol):
         """
 
 
+class Counters(Protocol):
+    """Counts that never pass a limit, whoever counts at the same time. Durable on return.
+
+    Every method may raise :class:`~lookalike.errors.Unavailable`.
+    """
+
+    def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
+        """Raise the count of that name by ``wanted`` or, where it would pass ``limit``, by what is left; by how much.
+
+        An unknown name stands at 0. It may give less than is left, never more. From ``expires`` on, Unix
+        milliseconds, the count may be forgotten; None: never.
+        """
+
+    def counted(self, name: str) -> int:
+        """Where the count of that name stands."""
+
+    def forget_counts(self, now: int) -> None:
+        """Forget those that have expired at Unix milliseconds ``now``, if the store does not do so by itself."""
+
+
 class Generations(Protocol):
     """Which indices of a kind are read and written. Durable on return."""
 
@@ -243,7 +264,7 @@ class Fetcher(Protocol):
 class Ports:
     """One of each: all that a use case works with. Made by :func:`lookalike.bootstrap.build`.
 
-    ``close`` closes what was opened for them.
+    ``close`` closes what was opened for them. ``leases`` are permits that this process holds.
     """
 
     settings: Settings
@@ -253,8 +274,10 @@ class Ports:
     originals: PictureStore
     maps: MapStore
     uploads: Uploads
+    counters: Counters
     embedder: Embedder
     verifier: Verifier
     fetch: Fetcher
     clock: Clock
     close: Callable[[], None] = lambda: None
+    leases: Leases = field(default_factory=Leases)

@@ -100,6 +100,12 @@ class Settings:
         _networks,
         "networks that pictures may be downloaded from although they are not public, comma separated",
     )
+    per_second: int | None = _setting(
+        "LOOKALIKE_PER_SECOND", None, _number(1, 1_000_000, int), "calls a second that all applications have together"
+    )
+    count_usage: bool = _setting(
+        "LOOKALIKE_COUNT_USAGE", False, _flag, "whether every application's calls are counted, day by day"
+    )
     log_level: str = _setting("LOOKALIKE_LOG_LEVEL", "INFO", _level, "least severe log line that is written")
     metrics: bool = _setting("LOOKALIKE_METRICS", False, _flag, "whether metrics are written to stdout, for CloudWatch")
 

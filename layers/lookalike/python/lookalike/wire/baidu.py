@@ -26,6 +26,7 @@ from lookalike.observability import logger
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
+from lookalike.service.admission import admit
 from lookalike.service.delete import Delete, delete
 from lookalike.service.search import Search, search
 from lookalike.service.source import Source
@@ -42,8 +43,13 @@ ERRORS: Mapping[type[BaseException], tuple[int, str]] = {
     errors.Unavailable: (2, "Service temporarily unavailable"),
     errors.RevisionConflict: (2, "Service temporarily unavailable"),
     errors.UnknownOperation: (3, "Unsupported openapi method"),
+    errors.ServiceRateReached: (4, "Open api request limit reached"),
     errors.ApplicationDisabled: (6, "No permission to access data"),
+    errors.AddressRefused: (6, "No permission to access data"),
     errors.SignatureInvalid: (14, "IAM Certification failed"),
+    errors.DailyQuotaReached: (17, "Open api daily request limit reached"),
+    errors.RateReached: (18, "Open api qps request limit reached"),
+    errors.TotalQuotaReached: (19, "Open api total request limit reached"),
     errors.TokenInvalid: (110, "Access token invalid or no longer valid"),
     errors.TokenExpired: (111, "Access token expired"),
     errors.LibraryNotFound: (216017, "not initialized"),
@@ -265,6 +271,7 @@ def _endpoint(work: Work) -> Endpoint:
         try:
             application = _authenticated(ports, request)
             facts["app_id"] = application.app_id
+            admit(ports, application, request.source_ip)
             said = work(ports, request, application)
         except Exception as error:  # whatever it is, the caller gets an answer in the vendor's form
             return _refusal(error, request, facts)

@@ -17,7 +17,6 @@ from typing import Any
 
 from lookalike import errors
 from lookalike.errors import (
-    ApplicationDisabled,
     ApplicationUnknown,
     ArgumentTooLong,
     InvalidArgument,
@@ -32,6 +31,7 @@ from lookalike.observability import logger
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
+from lookalike.service.admission import admit
 from lookalike.service.delete import Delete, delete
 from lookalike.service.search import Search, search
 from lookalike.service.source import Source
@@ -63,6 +63,10 @@ ERRORS: Mapping[type[BaseException], tuple[int, str]] = {
     errors.RevisionConflict: (500, "系统维护,请稍候再试"),
     errors.ApplicationUnknown: (601, "接口未开通"),
     errors.ApplicationDisabled: (602, "账号停用"),
+    errors.LimitReached: (606, "调用超限,请稍候再试"),
+    errors.AddressRefused: (607, "ip不在白名单"),
+    errors.RateReached: (609, "请求过于频繁,请稍候再试"),
+    errors.ServiceRateReached: (609, "请求过于频繁,请稍候再试"),
     Exception: (999, "其他错误"),
 }
 
@@ -187,6 +191,7 @@ def _endpoint(call: Call) -> Endpoint:
             form = forms.query_and_body(request)
             application = _authenticated(ports, form)
             facts["app_id"] = application.app_id
+            admit(ports, application, request.source_ip)
             said = call(ports, Shelf(application.tenant, LIBRARY, Kind.SIMILAR), form)
         except Exception as error:  # whatever it is, the caller gets an answer in the vendor's form
             return _refusal(error, request, facts)
@@ -199,7 +204,7 @@ def _endpoint(call: Call) -> Endpoint:
 def _authenticated(ports: Ports, form: Form) -> Application:
     """Whose call this is. ``sign`` is SHA-256 of app id, secret and timestamp as sent, in hexadecimal.
 
-    Raises MissingArgument, InvalidArgument, ApplicationUnknown, SignatureInvalid or ApplicationDisabled.
+    Raises MissingArgument, InvalidArgument, ApplicationUnknown or SignatureInvalid.
     """
     given = {name: form.text(name).strip() for name in ("appId", "timestamp", "sign")}
     for name, value in given.items():
@@ -216,8 +221,6 @@ def _authenticated(ports: Ports, form: Form) -> Application:
         raise SignatureInvalid("not made with the application's secret")
     if abs(ports.clock() - int(given["timestamp"])) > _CLOCKS_DIFFER:
         raise InvalidArgument("timestamp", "too old, or of the future")
-    if not application.active:
-        raise ApplicationDisabled(application.app_id)
     return application
 
 

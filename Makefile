@@ -45,7 +45,7 @@ run: setup ## Serve on this machine, with sample pictures (DATA=data HOST=127.0.
 # ── What developers need ─────────────────────────────────────────────────────────────────────────
 
 .PHONY: test
-test: setup .venv/.dev .venv-sam/.installed clients ## Run the tests (TESTS=tests/unit for some of them)
+test: setup .venv/.dev .venv-sam/.installed clients dynamodb ## Run the tests (TESTS=tests/unit for some of them)
 	$(BIN)/python -m pytest $(TESTS)
 
 # Node and Java join where they are; where one is not, its tests are skipped and say so.
@@ -63,6 +63,11 @@ check: .venv/.dev .venv-sam/.installed ## Run the linters, the type checker and 
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml
 	$(SAM) validate --lint
+
+.PHONY: dynamodb
+dynamodb: ## Install Amazon's DynamoDB for tests, which else run on an imitation
+	@if command -v mvn >/dev/null; then $(MAKE) --no-print-directory build/dynamodb/jars/.installed; \
+		else echo "mvn is missing: DynamoDB's tests will run on moto"; fi
 
 .PHONY: build
 build: model .venv-sam/.installed ## Build what is deployed (ARCH=arm64 for Graviton)
@@ -144,6 +149,11 @@ tests/wire/node/node_modules/.package-lock.json: tests/wire/node/package-lock.js
 tests/wire/java/jars/.installed: tests/wire/java/pom.xml
 	@echo "Installing the vendor's Java SDK"
 	@cd tests/wire/java && mvn -q -B dependency:copy-dependencies -DoutputDirectory=jars
+	@touch $@
+
+build/dynamodb/jars/.installed: tests/servers/dynamodb/pom.xml
+	@echo "Installing DynamoDB Local"
+	@mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(@D)
 	@touch $@
 
 build/weights/.installed: layers/model/requirements.txt | $(UV)

@@ -11,9 +11,12 @@ from uuid import uuid4
 
 import pytest
 
+from lookalike.adapters.dynamodb import DynamoCatalog, DynamoCounters, DynamoGenerations, DynamoMaps, DynamoUploads
+from lookalike.adapters.dynamodb_applications import DynamoApplications
 from lookalike.adapters.faiss import FaissIndex
 from lookalike.adapters.folder import FolderStore
 from lookalike.adapters.sqlite import SqliteCatalog
+from lookalike.adapters.table import Table
 from lookalike.ports import Applications, Catalog, Counters, Generations, MapStore, PictureStore, Uploads, VectorIndex
 from tests.fakes import (
     MemoryApplications,
@@ -25,6 +28,7 @@ from tests.fakes import (
     MemoryOriginals,
     MemoryUploads,
 )
+from tests.servers.dynamodb import server
 
 T = TypeVar("T")
 Opening = Callable[[Path], AbstractContextManager[T]]
@@ -35,6 +39,11 @@ def sqlite(folder: Path) -> Iterator[SqliteCatalog]:
     catalog = SqliteCatalog(folder / "catalog.db")
     yield catalog
     catalog.close()
+
+
+def dynamodb(store: Callable[[Table], T]) -> Opening[T]:
+    """A store on a new table, at Amazon's own engine where it can run, else at moto."""
+    return lambda _folder: nullcontext(store(server.new_table()))
 
 
 @contextmanager
@@ -62,12 +71,38 @@ def memory(fake: Callable[[], T]) -> Opening[T]:
     return lambda _folder: nullcontext(fake())
 
 
-CATALOGS: dict[str, Opening[Catalog]] = {"sqlite": sqlite, "memory": memory(MemoryCatalog)}
-APPLICATIONS: dict[str, Opening[Applications]] = {"sqlite": sqlite, "memory": memory(MemoryApplications)}
-MAP_STORES: dict[str, Opening[MapStore]] = {"sqlite": sqlite, "memory": memory(MemoryMaps)}
-UPLOADS: dict[str, Opening[Uploads]] = {"sqlite": sqlite, "memory": memory(MemoryUploads)}
-COUNTERS: dict[str, Opening[Counters]] = {"sqlite": sqlite, "memory": memory(MemoryCounters)}
-GENERATIONS: dict[str, Opening[Generations]] = {"memory": memory(MemoryGenerations)}
+#: Its name in the tests' says which of the two it is.
+DYNAMODB = "moto" if server.missing() else "dynamodb"
+
+CATALOGS: dict[str, Opening[Catalog]] = {
+    "sqlite": sqlite,
+    "memory": memory(MemoryCatalog),
+    DYNAMODB: dynamodb(DynamoCatalog),
+}
+APPLICATIONS: dict[str, Opening[Applications]] = {
+    "sqlite": sqlite,
+    "memory": memory(MemoryApplications),
+    DYNAMODB: dynamodb(lambda table: DynamoApplications(table, server.sealer())),
+}
+MAP_STORES: dict[str, Opening[MapStore]] = {
+    "sqlite": sqlite,
+    "memory": memory(MemoryMaps),
+    DYNAMODB: dynamodb(DynamoMaps),
+}
+UPLOADS: dict[str, Opening[Uploads]] = {
+    "sqlite": sqlite,
+    "memory": memory(MemoryUploads),
+    DYNAMODB: dynamodb(DynamoUploads),
+}
+COUNTERS: dict[str, Opening[Counters]] = {
+    "sqlite": sqlite,
+    "memory": memory(MemoryCounters),
+    DYNAMODB: dynamodb(DynamoCounters),
+}
+GENERATIONS: dict[str, Opening[Generations]] = {
+    "memory": memory(MemoryGenerations),
+    DYNAMODB: dynamodb(DynamoGenerations),
+}
 VECTOR_INDICES: dict[str, Opening[VectorIndex]] = {
     "faiss": faiss,
     "faiss sealing early": faiss_sealing_early,
@@ -122,6 +157,12 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VectorInde
 def originals(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PictureStore]:
     with PICTURE_STORES[request.param](tmp_path) as store:
         yield store
+
+
+@pytest.fixture
+def machine_runs(request: pytest.FixtureRequest) -> int:
+    """How often a test of states is run: each has some hundred calls, which a network makes slow."""
+    return 5 if DYNAMODB in request.node.callspec.params.values() else 30
 
 
 @pytest.fixture

@@ -417,9 +417,11 @@ class CatalogMachine(RuleBasedStateMachine):
         assert [one.key.id for one in waiting] == [one.key.id for one in dead]
 
 
-def test_catalog_behaves_like_a_dict(catalog: Catalog) -> None:
+def test_catalog_behaves_like_a_dict(catalog: Catalog, machine_runs: int) -> None:
     class Machine(CatalogMachine):
         pass
 
     Machine.catalog = catalog
-    run_state_machine_as_test(Machine, settings=settings(max_examples=30, stateful_step_count=25, deadline=None))
+    run_state_machine_as_test(
+        Machine, settings=settings(max_examples=machine_runs, stateful_step_count=25, deadline=None)
+    )

@@ -1,6 +1,6 @@
 """Finds pictures like the one given."""
 
 from lookalike import bootstrap
-from lookalike.wire import baidu
+from lookalike.wire import baidu, qiniu
 
-handler = bootstrap.handler("search", baidu.routes("search"))
+handler = bootstrap.handler("search", (*baidu.routes("search"), *qiniu.routes("search")))

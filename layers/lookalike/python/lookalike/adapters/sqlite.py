@@ -79,9 +79,10 @@ _MIGRATIONS = (
         ) STRICT
         """,
     ),
+    ("ALTER TABLE applications ADD COLUMN kind TEXT NOT NULL DEFAULT 'similar'",),
 )
 
-_APPLICATION = "access_key, secret_key, app_id, tenant, name, active, created"
+_APPLICATION = "access_key, secret_key, app_id, tenant, name, active, created, kind"
 _APPLICATION_VALUES = ", ".join("?" * (_APPLICATION.count(",") + 1))
 
 _COLUMNS = (
@@ -150,6 +151,7 @@ class SqliteCatalog:
             application.name,
             application.active,
             application.created,
+            application.kind,
         )
 
         def save(connection: sqlite3.Connection) -> None:
@@ -381,8 +383,8 @@ class SqliteCatalog:
 
 
 def _application(row: Sequence[str]) -> Application:
-    access_key, secret_key, app_id, tenant, name, active, created = row
-    return Application(access_key, secret_key, app_id, tenant, name, bool(active), int(created))
+    access_key, secret_key, app_id, tenant, name, active, created, kind = row
+    return Application(access_key, secret_key, app_id, tenant, name, bool(active), int(created), _KINDS[kind])
 
 
 def row_of(picture: Picture) -> tuple[object, ...]:

@@ -7,14 +7,16 @@ import secrets
 import string
 
 from lookalike.errors import InvalidArgument, RevisionConflict
-from lookalike.model import Application
+from lookalike.model import Application, Kind
 from lookalike.ports import Applications, Clock
 
 _LETTERS = string.ascii_letters + string.digits
 
 
-def create_application(applications: Applications, clock: Clock, name: str, tenant: str | None = None) -> Application:
-    """A new application with fresh keys; of a new tenant unless told which.
+def create_application(
+    applications: Applications, clock: Clock, name: str, tenant: str | None = None, kind: Kind = Kind.SIMILAR
+) -> Application:
+    """A new application with fresh keys; of a new tenant unless told which. ``kind`` is that of its new libraries.
 
     Keys have the shape clients know: access key 24, secret key 32 letters and digits, app id 9 digits.
     ``name`` is 1 to 64 printable characters, ``tenant`` 1 to 64 letters, digits, ``_`` and ``-``. Raises
@@ -33,6 +35,7 @@ def create_application(applications: Applications, clock: Clock, name: str, tena
         tenant=tenant or f"t{secrets.token_hex(6)}",
         name=name,
         created=clock(),
+        kind=kind,
     )
     try:
         applications.save_application(application)

@@ -73,7 +73,8 @@ def _descending(ranked: Iterable[Match]) -> list[Match]:
         last = min(np.float32(match.score), np.nextafter(last, np.float32(0)))
         if match.reason is not Reason.EXACT:
             last = min(last, _BELOW_ONE)
-        matches.append(replace(match, score=float(last)))
+        settled = float(last)
+        matches.append(match if match.score == settled else replace(match, score=settled))
     return matches
 
 

@@ -74,6 +74,10 @@ class GroupCaller:
 
     def call(self, method: str, target: str, body: Any = None) -> Answered:
         """A signed request; ``body`` is JSON unless it is bytes."""
+        return Answered.of(self.raw(method, target, body))
+
+    def raw(self, method: str, target: str, body: Any = None) -> dict[str, Any]:
+        """The same, and what the handler hands back to the gateway."""
         data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         path, _, query = target.partition("?")
         kind = f"\nContent-Type: {JSON}" if method == "POST" else ""
@@ -85,7 +89,7 @@ class GroupCaller:
             headers["accept-encoding"] = "gzip, deflate"
         function = ROUTES.function_for(method, path)
         assert function is not None
-        return Answered.of(handle(function, event(method, path, query=query, headers=headers, body=data)))
+        return handle(function, event(method, path, query=query, headers=headers, body=data))
 
     def post(self, target: str, body: Any = None) -> Answered:
         """POST under the groups' path."""

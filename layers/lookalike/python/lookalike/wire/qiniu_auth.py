@@ -30,9 +30,6 @@ _FORM = "application/x-www-form-urlencoded"
 #: Types whose body every client signs. With any other type some do, and some do not.
 _SIGNED_TYPES = ("application/json", _FORM)
 
-#: The type whose body no client signs.
-_UNSIGNED_TYPE = "application/octet-stream"
-
 _PREFIX = "x-qiniu-"
 _DATE = "x-qiniu-date"
 _TIME = re.compile(r"[0-9]{8}T[0-9]{6}Z")
@@ -142,17 +139,19 @@ def _without_stage(request: Request) -> str:
 
 
 def _contents(request: Request) -> list[tuple[str, bytes]]:
-    """The line about the content and the signed part of the body, in each way some client has it."""
+    """The line about the content and the signed part of the body, in each way some client has it.
+
+    The Node SDK signs another type than it sends, a form's or JSON's. The type is nothing to us, so it may, as long as
+    it signs the body.
+    """
     body = request.body or b""
     given = request.headers.get("content-type", "").strip()
+    contents = [(f"\nContent-Type: {kind}", body) for kind in dict.fromkeys((given, *_SIGNED_TYPES)) if kind]
     if not given:
-        return [("", b""), (f"\nContent-Type: {_FORM}", body)]
-    line = f"\nContent-Type: {given}"
-    if given == _UNSIGNED_TYPE:
-        return [(line, b"")]
-    if given in _SIGNED_TYPES:
-        return [(line, body)]
-    return [(line, body), (line, b"")]
+        contents.append(("", b""))
+    elif given not in _SIGNED_TYPES:
+        contents.append((f"\nContent-Type: {given}", b""))
+    return contents
 
 
 def _sign(secret: str, said: bytes) -> bytes:

@@ -122,13 +122,13 @@ def test_ids_of_whatever_characters_are_pictures_of_their_own(tmp_path: Path) ->
     ports = memory_ports(catalog=catalog, originals=FolderStore(tmp_path / "originals"))
     library = create_library(ports, SHELF)
     for number, name in enumerate(HOSTILE):
-        add(ports, Add(SHELF, source(number), id=name), library)
+        add(ports, Add(SHELF, source(number), id=name), library=library)
     for number, name in enumerate(HOSTILE):
         found = picture_in(ports, library, name)
         assert (found.key.id, name_of(library, found)) == (name, name)
         assert ports.originals.get(found.object_key) == source(number).data
         with pytest.raises(PictureExists):
-            add(ports, Add(SHELF, source(99), id=name), library)
+            add(ports, Add(SHELF, source(99), id=name), library=library)
     listing = list_pictures(ports, library, None, 1000)
     assert sorted(one.key.id for one in listing.pictures) == sorted(HOSTILE)
     catalog.close()
@@ -154,7 +154,7 @@ def test_a_digest_stands_in_the_object_key_as_it_is() -> None:
 
 
 def test_an_id_of_our_own_where_none_is_given(ports: Ports, library: Library) -> None:
-    made = {add(ports, Add(SHELF, source(0)), library).key.id for _ in range(20)}
+    made = {add(ports, Add(SHELF, source(0)), library=library).key.id for _ in range(20)}
     assert len(made) == 20
     assert all(is_name(name) and len(name) >= 16 for name in made)
 
@@ -164,7 +164,7 @@ def test_an_id_of_our_own_where_none_is_given(ports: Ports, library: Library) ->
 )
 def test_ids_that_cannot_be(ports: Ports, library: Library, id_: str, error: type[Exception]) -> None:
     with pytest.raises(error):
-        add(ports, Add(SHELF, source(0), id=id_), library)
+        add(ports, Add(SHELF, source(0), id=id_), library=library)
     assert list_pictures(ports, library, None, 10).pictures == ()
 
 
@@ -174,17 +174,17 @@ def test_a_picture_that_is_its_own_id_takes_no_other(ports: Ports) -> None:
 
 
 def test_an_id_that_is_taken_saves_the_download(library: Library, ports: Ports) -> None:
-    add(ports, Add(SHELF, source(0), id="a"), library)
+    add(ports, Add(SHELF, source(0), id="a"), library=library)
     with pytest.raises(PictureExists):  # and not that the address leads nowhere
-        add(ports, Add(SHELF, Source(BOUNDS, url="http://nowhere/"), id="a"), library)
+        add(ports, Add(SHELF, Source(BOUNDS, url="http://nowhere/"), id="a"), library=library)
 
 
 def test_an_id_can_be_had_again_once_its_picture_is_deleted(ports: Ports, library: Library) -> None:
-    first = add(ports, Add(SHELF, source(0), id="a"), library)
+    first = add(ports, Add(SHELF, source(0), id="a"), library=library)
     delete(ports, Delete(SHELF, ("a",)))
     with pytest.raises(PictureNotFound):
         picture_in(ports, library, "a")
-    second = add(ports, Add(SHELF, source(1), id="a", label="second"), library)
+    second = add(ports, Add(SHELF, source(1), id="a", label="second"), library=library)
     assert second.revision > first.revision
     assert picture_in(ports, library, "a").label == "second"
     assert list(ports.originals.files) == [second.object_key]  # type: ignore[attr-defined]
@@ -265,7 +265,7 @@ def test_ten_thousand_pictures_are_gone_in_a_moment(tmp_path: Path) -> None:
     remove_group(ports, "tenant", "group")
     again = create_library(ports, SHELF)
     assert list_pictures(ports, again, None, 1000).pictures == ()
-    assert add(ports, Add(SHELF, source(0), id="p00000"), again).live
+    assert add(ports, Add(SHELF, source(0), id="p00000"), library=again).live
     # A moment is all it takes, for no row has been touched.
     assert sum(len(some) for some in catalog.scan(Kind.SIMILAR)) == 10_001
     ports.clock.now += 16 * MINUTE  # type: ignore[attr-defined]
@@ -305,7 +305,7 @@ def test_rows_that_come_late_are_swept_too() -> None:
     ports = memory_ports(catalog=catalog, clock=clock)
     library = create_library(ports, SHELF)
     remove_group(ports, "tenant", "group")
-    add(ports, Add(SHELF, source(0), id="late"), library)  # a call that had found the library before
+    add(ports, Add(SHELF, source(0), id="late"), library=library)  # a call that had found the library before
     deleted = row(library.uid, "deleted", kind=library.kind).but(state=State.DELETED, deleted_at=clock.now)
     catalog.put(deleted, None)
     clock.now += 16 * MINUTE
@@ -334,7 +334,7 @@ class Pages(RuleBasedStateMachine):
             if self.walking:
                 self.stayed.discard(name)
         else:
-            add(self.ports, Add(SHELF, source(0), id=name), self.library)
+            add(self.ports, Add(SHELF, source(0), id=name), library=self.library)
             self.live.add(name)
 
     @rule()
@@ -508,7 +508,7 @@ def test_groups_of_several_kinds_are_one_list() -> None:
     libraries = tuple(create_library(ports, shelf) for shelf in shelves)
     for shelf, library in zip(shelves, libraries, strict=True):
         for number in range(4):
-            add(ports, Add(shelf, source(number)), library)
+            add(ports, Add(shelf, source(number)), library=library)
     found = search_groups(ports, SearchGroups(libraries, source(2), 100))
     assert_is_ranked(found)
     assert [match.reason for match in found[:3]] == [Reason.EXACT] * 3

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lookalike import jsontext
 from lookalike.errors import InvalidArgument
-from lookalike.wire import jsontext
 
 texts = st.text(st.characters())  # half surrogate pairs and all
 numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lookalike.errors import ArgumentTooLong, InvalidArgument, OutOfTime, PictureExists, RevisionConflict, Unavailable
+from lookalike.errors import ArgumentTooLong, InvalidArgument, PictureExists, RevisionConflict, Unavailable
 from lookalike.model import Embedding, Identity, Key, Kind, Library, Picture, Shelf, State, next_revision
 from lookalike.observability import logger
 from lookalike.ports import Ports
@@ -35,14 +35,18 @@ class Add:
 
 
 def add(
-    ports: Ports, command: Add, library: Library | None = None, in_time: Callable[[], bool] = lambda: True
+    ports: Ports,
+    command: Add,
+    foretell: Callable[[Picture], None] = lambda _: None,
+    library: Library | None = None,
 ) -> Picture:
     """Keep the picture; when this returns it is safe, and searches see it.
 
-    ``library`` is that of the shelf if it has been looked up; it is made otherwise, if there is none. ``in_time`` is
-    asked last of all before anything is kept. Raises PictureExists if the library holds the picture already, or
-    another by that id; InvalidArgument for an id that cannot be; a UrlError or a PictureError if the picture cannot
-    be had; OutOfTime if it is not in time.
+    ``foretell`` is told of each row that is about to be tried, before anything of it is kept; what it raises ends the
+    add. ``library`` is that of the shelf, if it has been looked up; otherwise it is made if there is none.
+
+    Raises PictureExists if the library holds it already, or another by that id; InvalidArgument for an id that cannot
+    be; and a UrlError or a PictureError if the picture cannot be had.
     """
     if library is not None and library.identity is Identity.OWN and command.id is not None:
         _refuse_duplicate(ports.catalog.picture(_key(library, command, "")))  # saves the download
@@ -55,9 +59,8 @@ def add(
     for _ in range(ATTEMPTS):
         current = ports.catalog.picture(key)
         _refuse_duplicate(current)
-        if not in_time():
-            raise OutOfTime(key.id)
         picture = _row(ports, command, key, library.kind, loaded, embedding, current)
+        foretell(picture)
         _keep(ports, picture, loaded.data, embedding)
         try:
             ports.catalog.put(picture, None if current is None else current.revision)

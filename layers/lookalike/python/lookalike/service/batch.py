@@ -37,13 +37,13 @@ def add_all(ports: Ports, library: Library, commands: Sequence[Add], seconds: fl
     outcomes: list[Outcome] = [OutOfTime("its turn never came")] * min(room, len(commands))
     outcomes += [LibraryFull(library.name)] * (len(commands) - len(outcomes))
 
-    def in_time() -> bool:
-        return time.monotonic() < deadline
+    def check_time(_picture: Picture | None = None) -> None:
+        if time.monotonic() >= deadline:
+            raise OutOfTime("its turn came too late")
 
     def work(turns: Sequence[int]) -> None:
         for turn in turns:
-            outcome = _outcome(ports, library, commands[turn], in_time)
-            outcomes[turn] = outcome
+            outcomes[turn] = _outcome(ports, library, commands[turn], check_time)
 
     pool = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="batch")
     works = [pool.submit(work, turns) for turns in _turns(commands[:room])]
@@ -61,11 +61,10 @@ def _turns(commands: Sequence[Add]) -> list[list[int]]:
     return list(together.values())
 
 
-def _outcome(ports: Ports, library: Library, command: Add, in_time: Callable[[], bool]) -> Outcome:
+def _outcome(ports: Ports, library: Library, command: Add, check_time: Callable[[Picture | None], None]) -> Outcome:
     with _FILES:
-        if not in_time():
-            return OutOfTime("its turn came too late")
         try:
-            return add(ports, command, library, in_time)
+            check_time(None)
+            return add(ports, command, check_time, library)
         except Exception as error:  # whatever it is, it is not its neighbours' failure
             return error

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 
 from lookalike.errors import LibraryExists, LibraryNotFound, Unavailable
-from lookalike.model import Library, Shelf
+from lookalike.model import Kind, Library, Shelf
 from lookalike.ports import Ports
+
+#: Libraries that every tenant has from the first picture on, by name. All others are made on purpose.
+MADE_BY_ADD: Mapping[str, Kind] = {"same_hq": Kind.SAME, "similar": Kind.SIMILAR, "product": Kind.PRODUCT}
 
 
 def find_library(ports: Ports, tenant: str, name: str) -> Library:

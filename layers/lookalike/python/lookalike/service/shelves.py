@@ -7,15 +7,11 @@ from collections.abc import Mapping
 
 from lookalike.errors import InvalidArgument
 from lookalike.model import Application, Identity, Kind, Shelf
+from lookalike.service.libraries import MADE_BY_ADD
 
 #: Libraries whose name says what they are, with their kind (None: the application's own). Pictures in them are their
 #: own ids.
-RESERVED: Mapping[str, Kind | None] = {
-    "same_hq": Kind.SAME,
-    "similar": Kind.SIMILAR,
-    "product": Kind.PRODUCT,
-    "jumdata": None,
-}
+RESERVED: Mapping[str, Kind | None] = {**MADE_BY_ADD, "jumdata": None}
 
 
 #: Names are case-sensitive, and need no escaping in a path or a query: signatures are made over those.

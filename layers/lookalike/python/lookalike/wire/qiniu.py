@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from lookalike import errors
+from lookalike import errors, jsontext
 from lookalike.errors import (
     ArgumentTooLong,
     InvalidArgument,
@@ -25,6 +25,7 @@ from lookalike.errors import (
     UnknownOperation,
     UrlLengthError,
 )
+from lookalike.jsontext import Number, Value, quoted
 from lookalike.model import Application, Candidate, Library, Match, Picture, Shelf
 from lookalike.observability import count, logger
 from lookalike.picture.decode import Bounds
@@ -37,9 +38,8 @@ from lookalike.service.libraries import create_library, find_library
 from lookalike.service.search import MOST, SearchGroups, search_groups
 from lookalike.service.shelves import is_name, shelf_of
 from lookalike.service.source import Source
-from lookalike.wire import forms, jsontext, pictures, qiniu_auth
+from lookalike.wire import forms, pictures, qiniu_auth
 from lookalike.wire.http import Answer, Endpoint, Request, Route, ascii_json
-from lookalike.wire.jsontext import Number, Value, quoted
 
 
 class NothingGiven(InvalidArgument):

@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 
 from lookalike.errors import RevisionConflict
+from lookalike.model import Kind
 from lookalike.ports import Applications
 from tests.contract.rows import application
 
@@ -20,7 +21,7 @@ def test_unknown_application_is_none(applications: Applications) -> None:
 
 
 def test_saved_application_is_found_by_both_names(applications: Applications) -> None:
-    saved = application("shop", name="小店 🛍", active=False, created=1_700_000_000_123)
+    saved = application("shop", name="小店 🛍", active=False, created=1_700_000_000_123, kind=Kind.PRODUCT)
     applications.save_application(saved)
     applications.save_application(application("other"))
     assert applications.application(saved.access_key) == saved

@@ -19,7 +19,7 @@ from qiniu import http
 from qiniu.auth import QiniuMacRequestsAuth
 
 from tests import photographs
-from tests.live import Keys, LiveServer
+from tests.live import Keys, LiveServer, cli
 from tests.qiniu import JSON, sign
 
 HERE = Path(__file__).parent
@@ -166,6 +166,17 @@ def test_programs_of_one_tenant_share_their_groups(server: LiveServer) -> None:
     body = {"data": {"uri": uri("chelsea.png")}, "params": {"groups": ["shared", "similar"]}}
     (match,) = second("POST", "/v1/image/groups/search", body)[1]["result"]
     assert (match["id"], match["group"], match["desc"]) == (added["cont_sign"], "similar", "cat")
+
+
+def test_a_group_of_the_kind_that_the_operator_chose(server: LiveServer) -> None:
+    options = ("--data", str(server.data), "--name", "qiniu-same", "--kind", "same", "--json")
+    made = json.loads(cli("keys", "create", *options))
+    call = by_hand(server, Keys(made["app_id"], made["access_key"], made["secret_key"], made["tenant"]))
+    elements = [{"uri": uri(name), "attribute": {"id": name}} for name in ("coffee.png", "chelsea.png")]
+    call("POST", f"{GROUP}/same/new", {"data": elements})
+    search = {"data": {"uri": uri("coffee.png", quality=40)}, "params": {"limit": -1}}
+    (match,) = call("POST", f"{GROUP}/same/search", search)[1]["result"]
+    assert match["id"] == "coffee.png"
 
 
 def test_the_node_sdk(server: LiveServer, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from lookalike.errors import InvalidArgument
+from lookalike.model import Kind, Policy
 from lookalike.service.applications import create_application, revoke_application
 from tests.fakes import MemoryApplications, SetClock
 
@@ -27,6 +28,13 @@ def test_every_application_has_a_tenant_of_its_own_unless_told_which() -> None:
     third = create_application(applications, SetClock(0), "c", first.tenant)
     assert first.tenant != second.tenant
     assert third.tenant == first.tenant
+
+
+def test_the_groups_of_an_application_are_of_the_kind_it_is_told() -> None:
+    applications = MemoryApplications()
+    made = [create_application(applications, SetClock(0), kind, policy=Policy(kind)) for kind in Kind]
+    assert [one.policy.kind for one in made] == list(Kind)
+    assert create_application(applications, SetClock(0), "shop").policy.kind is Kind.SIMILAR
 
 
 @pytest.mark.parametrize("name", ["", " ", " shop", "a\nb", "x" * 65, "\x1b[31m"])

@@ -65,6 +65,16 @@ def test_python(server: LiveServer, folder: Path) -> None:
     assert "'score': 1" in run([sys.executable, "-c", program], folder)
 
 
+def test_python_with_groups(server: LiveServer, folder: Path) -> None:
+    keys = server.keys("readme-qiniu")
+    program = block("python", "QiniuMacAuth").replace(PRINTED_ADDRESS, server.url)
+    for name, value in {"API_KEY": keys.access_key, "SECRET_KEY": keys.secret_key}.items():
+        program = program.replace(name, f'"{value}"')
+    printed = run([sys.executable, "-c", program], folder)
+    assert "'score': 1.0" in printed
+    assert "'desc': {'price': 9.9}" in printed
+
+
 def test_node(server: LiveServer, folder: Path) -> None:
     if shutil.which("node") is None or not (HERE / "node/node_modules").is_dir():
         pytest.skip("needs node and `make clients`")

@@ -79,6 +79,18 @@ class Settings:
         _number(0, 36_500, float),
         "days a deleted picture is kept before it is purged",
     )
+    group_pictures: int = _setting(
+        "LOOKALIKE_GROUP_PICTURES", 500_000, _number(1, 10**9, int), "pictures a group may hold"
+    )
+    group_threshold: float = _setting(
+        "LOOKALIKE_GROUP_THRESHOLD",
+        0.0,
+        _number(0, 1, float),
+        "least score that a search in groups answers, even if its caller asks for less",
+    )
+    batch_pictures: int = _setting(
+        "LOOKALIKE_BATCH_PICTURES", 100, _number(1, 1000, int), "pictures that one call may add to a group"
+    )
     wait_for_index: bool = _setting(
         "LOOKALIKE_WAIT_FOR_INDEX", True, _flag, "whether a write answers only when searches already see it"
     )

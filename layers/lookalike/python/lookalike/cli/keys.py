@@ -15,7 +15,7 @@ from rich.table import Table
 
 from lookalike import bootstrap
 from lookalike.clock import unix_milliseconds
-from lookalike.model import Application
+from lookalike.model import Application, Kind, Policy
 from lookalike.service.applications import create_application, revoke_application
 
 app = typer.Typer(help="Make, list and revoke the keys that programs call with.", no_args_is_help=True)
@@ -29,11 +29,12 @@ def create(
     name: Annotated[str, typer.Option(help="What to call the application.")],
     data: Data = Path("data"),
     tenant: Annotated[str | None, typer.Option(help="Share this tenant's libraries; default: a new tenant.")] = None,
+    kind: Annotated[Kind, typer.Option(help="How likeness is judged in the groups it makes.")] = Kind.SIMILAR,
     as_json: Json = False,
 ) -> None:
     """Make an application and print its keys."""
     with bootstrap.applications(data, make=True) as applications:
-        made = create_application(applications, unix_milliseconds, name, tenant)
+        made = create_application(applications, unix_milliseconds, name, tenant, Policy(kind))
     if as_json:
         typer.echo(json.dumps(asdict(made)))
         return
@@ -42,6 +43,7 @@ def create(
         ("API key", made.access_key),
         ("Secret key", made.secret_key),
         ("Tenant", made.tenant),
+        ("Kind of new groups", made.policy.kind),
     ):
         typer.echo(f"{label + ':':<22}{value}")
 

@@ -7,13 +7,15 @@ import secrets
 import string
 
 from lookalike.errors import InvalidArgument, RevisionConflict
-from lookalike.model import Application
+from lookalike.model import NO_POLICY, Application, Policy
 from lookalike.ports import Applications, Clock
 
 _LETTERS = string.ascii_letters + string.digits
 
 
-def create_application(applications: Applications, clock: Clock, name: str, tenant: str | None = None) -> Application:
+def create_application(
+    applications: Applications, clock: Clock, name: str, tenant: str | None = None, policy: Policy = NO_POLICY
+) -> Application:
     """A new application with fresh keys; of a new tenant unless told which.
 
     Keys have the shape clients know: access key 24, secret key 32 letters and digits, app id 9 digits.
@@ -33,6 +35,7 @@ def create_application(applications: Applications, clock: Clock, name: str, tena
         tenant=tenant or f"t{secrets.token_hex(6)}",
         name=name,
         created=clock(),
+        policy=policy,
     )
     try:
         applications.save_application(application)

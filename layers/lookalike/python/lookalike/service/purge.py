@@ -1,4 +1,4 @@
-"""Taking away for good what was deleted long enough ago."""
+"""Taking away for good what was deleted long enough ago, and what removed libraries have left."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ _DAY = 86_400_000
 #: time, so it stays behind the clock, and behind the revision of an add that comes once the row is gone.
 _JUST_NOW = 1_000
 
+#: What a library has left is swept so many milliseconds after its removal at the earliest: calls that had found the
+#: library before, and replays of what they wrote, are over by then.
+_SWEPT_AFTER = 15 * 60 * 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Purged:
@@ -36,20 +40,47 @@ def purge(ports: Ports, time_left: Callable[[], bool]) -> Purged:
     while time_left():
         rows = ports.catalog.waiting_for_purge(cutoff, _BATCH)
         if not rows:
-            return Purged(pictures, done=True)
+            return _sweep(ports, pictures, time_left)
         pictures += _purge_batch(ports, rows, cutoff)
     return Purged(pictures, done=False)
+
+
+def _sweep(ports: Ports, pictures: int, time_left: Callable[[], bool]) -> Purged:
+    """Sweep up after removed libraries, one after the other; ``pictures`` have been purged before."""
+    cutoff = ports.clock() - _SWEPT_AFTER
+    while time_left():
+        libraries = ports.catalog.removed_libraries(cutoff, 1)
+        if not libraries:
+            return Purged(pictures, done=True)
+        uid = libraries[0].uid
+        rows = ports.catalog.pictures(uid, None, _BATCH)
+        if rows:
+            pictures += _sweep_batch(ports, rows)
+        else:
+            ports.catalog.forget_library(uid)
+    return Purged(pictures, done=False)
+
+
+def _sweep_batch(ports: Ports, rows: Sequence[Picture]) -> int:
+    """Like :func:`_purge_batch`, without a claim: nobody adds to a library that is not there."""
+    _remove_all_but_rows(ports, rows)
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        return sum(pool.map(lambda row: _remove(ports, row), rows))
 
 
 def _purge_batch(ports: Ports, rows: Sequence[Picture], cutoff: int) -> int:
     """Claim, then the index, then objects and maps, then the rows: a crash in between leaves only claimed rows."""
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
         claimed = [row for row in pool.map(lambda row: _claim(ports, row, cutoff), rows) if row is not None]
-        ports.index.remove(claimed)
-        keys = [row.object_key for row in claimed]
-        ports.originals.remove(keys)
-        ports.maps.remove_maps(keys)
+        _remove_all_but_rows(ports, claimed)
         return sum(pool.map(lambda row: _remove(ports, row), claimed))
+
+
+def _remove_all_but_rows(ports: Ports, rows: Sequence[Picture]) -> None:
+    ports.index.remove(rows)
+    keys = [row.object_key for row in rows]
+    ports.originals.remove(keys)
+    ports.maps.remove_maps(keys)
 
 
 def _claim(ports: Ports, row: Picture, cutoff: int) -> Picture | None:

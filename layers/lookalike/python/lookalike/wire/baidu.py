@@ -28,6 +28,7 @@ from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.admission import admit
 from lookalike.service.delete import Delete, delete
+from lookalike.service.libraries import MADE_BY_ADD
 from lookalike.service.search import Search, search
 from lookalike.service.source import Source
 from lookalike.service.update import Update, update
@@ -36,7 +37,7 @@ from lookalike.wire.forms import Form, number_of
 from lookalike.wire.http import Answer, Endpoint, Request, Route, ascii_json
 
 #: The libraries by the name they have in paths.
-LIBRARIES: Mapping[str, Kind] = {"same_hq": Kind.SAME, "similar": Kind.SIMILAR, "product": Kind.PRODUCT}
+LIBRARIES = MADE_BY_ADD
 
 #: What goes wrong, in the vendor's codes and words. An error that is not here is answered as the class it derives from.
 ERRORS: Mapping[type[BaseException], tuple[int, str]] = {

@@ -26,7 +26,7 @@ from lookalike.errors import (
     UnknownOperation,
     UrlLengthError,
 )
-from lookalike.model import Application, Kind, Match, Shelf, sign_of
+from lookalike.model import Application, Match, Shelf, sign_of
 from lookalike.observability import logger
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
@@ -34,6 +34,7 @@ from lookalike.service.add import Add, add
 from lookalike.service.admission import admit
 from lookalike.service.delete import Delete, delete
 from lookalike.service.search import Search, search
+from lookalike.service.shelves import shelf_of
 from lookalike.service.source import Source
 from lookalike.wire import forms, pictures
 from lookalike.wire.forms import Form
@@ -192,7 +193,7 @@ def _endpoint(call: Call) -> Endpoint:
             application = _authenticated(ports, form)
             facts["app_id"] = application.app_id
             admit(ports, application, request.source_ip)
-            said = call(ports, Shelf(application.tenant, LIBRARY, Kind.SIMILAR), form)
+            said = call(ports, shelf_of(application, LIBRARY), form)
         except Exception as error:  # whatever it is, the caller gets an answer in the vendor's form
             return _refusal(error, request, facts)
         body = {"code": 200, "msg": "成功", "taskNo": facts["task"], "charge": True, "data": said}

@@ -16,9 +16,16 @@ from lookalike.observability import logger
 from lookalike.ports import Ports
 from tests.baidu import Caller
 from tests.fakes import MemoryWeb, SetClock, memory_ports
+from tests.servers.dynamodb import server
 
 ALICE = Application("alice-access", "alice-secret", "10000001", "tenant-alice", "alice")
 BOB = Application("bob-access", "bob-secret", "10000002", "tenant-bob", "bob")
+
+
+def pytest_report_header() -> str:
+    """Says what stands in for DynamoDB."""
+    missing = server.missing()
+    return f"DynamoDB: moto, because {missing}" if missing else "DynamoDB: DynamoDB Local"
 
 
 @pytest.fixture

@@ -11,10 +11,16 @@ from uuid import uuid4
 
 import pytest
 
+from lookalike.adapters.dynamodb import DynamoCatalog, DynamoGenerations, DynamoMaps, DynamoUploads
+from lookalike.adapters.dynamodb_applications import DynamoApplications
 from lookalike.adapters.faiss import FaissIndex
 from lookalike.adapters.folder import FolderStore
+from lookalike.adapters.opensearch import OpenSearchIndex
+from lookalike.adapters.s3 import CONFIG, S3Store
 from lookalike.adapters.sqlite import SqliteCatalog
+from lookalike.adapters.table import Table
 from lookalike.ports import Applications, Catalog, Generations, MapStore, PictureStore, Uploads, VectorIndex
+from tests.emulated import aws
 from tests.fakes import (
     MemoryApplications,
     MemoryCatalog,
@@ -24,6 +30,8 @@ from tests.fakes import (
     MemoryOriginals,
     MemoryUploads,
 )
+from tests.servers.dynamodb import server
+from tests.servers.opensearch.server import shared_index
 
 T = TypeVar("T")
 Opening = Callable[[Path], AbstractContextManager[T]]
@@ -36,9 +44,22 @@ def sqlite(folder: Path) -> Iterator[SqliteCatalog]:
     catalog.close()
 
 
+def dynamodb(store: Callable[[Table], T]) -> Opening[T]:
+    """A store on a new table, at Amazon's own engine where it can run, else at moto."""
+    return lambda _folder: nullcontext(store(server.new_table()))
+
+
 @contextmanager
 def folder_store(folder: Path) -> Iterator[FolderStore]:
     yield FolderStore(folder / "originals")
+
+
+@contextmanager
+def s3_store(_folder: Path) -> Iterator[S3Store]:
+    with aws() as make:
+        client = make("s3", config=CONFIG)
+        client.create_bucket(Bucket="originals")
+        yield S3Store(client, "originals")
 
 
 @contextmanager
@@ -56,22 +77,54 @@ def faiss_sealing_early(_folder: Path) -> Iterator[FaissIndex]:
     index.close()
 
 
+@contextmanager
+def opensearch(_folder: Path) -> Iterator[OpenSearchIndex]:
+    yield shared_index()
+
+
 def memory(fake: Callable[[], T]) -> Opening[T]:
     """The fakes that other tests trust, held to the same contracts."""
     return lambda _folder: nullcontext(fake())
 
 
-CATALOGS: dict[str, Opening[Catalog]] = {"sqlite": sqlite, "memory": memory(MemoryCatalog)}
-APPLICATIONS: dict[str, Opening[Applications]] = {"sqlite": sqlite, "memory": memory(MemoryApplications)}
-MAP_STORES: dict[str, Opening[MapStore]] = {"sqlite": sqlite, "memory": memory(MemoryMaps)}
-UPLOADS: dict[str, Opening[Uploads]] = {"sqlite": sqlite, "memory": memory(MemoryUploads)}
-GENERATIONS: dict[str, Opening[Generations]] = {"memory": memory(MemoryGenerations)}
+#: Its name in the tests' says which of the two it is.
+DYNAMODB = "moto" if server.missing() else "dynamodb"
+
+CATALOGS: dict[str, Opening[Catalog]] = {
+    "sqlite": sqlite,
+    "memory": memory(MemoryCatalog),
+    DYNAMODB: dynamodb(DynamoCatalog),
+}
+APPLICATIONS: dict[str, Opening[Applications]] = {
+    "sqlite": sqlite,
+    "memory": memory(MemoryApplications),
+    DYNAMODB: dynamodb(lambda table: DynamoApplications(table, server.sealer())),
+}
+MAP_STORES: dict[str, Opening[MapStore]] = {
+    "sqlite": sqlite,
+    "memory": memory(MemoryMaps),
+    DYNAMODB: dynamodb(DynamoMaps),
+}
+UPLOADS: dict[str, Opening[Uploads]] = {
+    "sqlite": sqlite,
+    "memory": memory(MemoryUploads),
+    DYNAMODB: dynamodb(DynamoUploads),
+}
+GENERATIONS: dict[str, Opening[Generations]] = {
+    "memory": memory(MemoryGenerations),
+    DYNAMODB: dynamodb(DynamoGenerations),
+}
 VECTOR_INDICES: dict[str, Opening[VectorIndex]] = {
     "faiss": faiss,
     "faiss sealing early": faiss_sealing_early,
+    "opensearch": opensearch,
     "memory": memory(MemoryIndex),
 }
-PICTURE_STORES: dict[str, Opening[PictureStore]] = {"folder": folder_store, "memory": memory(MemoryOriginals)}
+PICTURE_STORES: dict[str, Opening[PictureStore]] = {
+    "folder": folder_store,
+    "s3": s3_store,
+    "memory": memory(MemoryOriginals),
+}
 
 
 @pytest.fixture(params=CATALOGS)
@@ -114,6 +167,12 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VectorInde
 def originals(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PictureStore]:
     with PICTURE_STORES[request.param](tmp_path) as store:
         yield store
+
+
+@pytest.fixture
+def machine_runs(request: pytest.FixtureRequest) -> int:
+    """How often a test of states is run: each has some hundred calls, which a network makes slow."""
+    return 5 if DYNAMODB in request.node.callspec.params.values() else 30
 
 
 @pytest.fixture

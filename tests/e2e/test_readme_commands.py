@@ -111,8 +111,11 @@ def test_serve_as_the_readme_types_it(tmp_path: Path) -> None:
     for number, line in enumerate(typed):
         words = shlex.split(line)
         words[0] = str(ROOT / words[0])
-        for option, value in (("--data", str(tmp_path / f"data{number}")), ("--port", "0")):
-            words[words.index(option) + 1] = value
+        (tmp_path / "pictures").mkdir(exist_ok=True)
+        ours = {"--data": tmp_path / f"data{number}", "--port": 0, "--watch": tmp_path / "pictures"}
+        for option in set(words) & ours.keys():
+            words[words.index(option) + 1] = str(ours[option])
+        assert {"--data", "--port"} <= set(words)  # else the test would write here, and listen where others do
         with (tmp_path / "log").open("w") as errors:
             running = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=errors, text=True)
         assert running.stdout is not None

@@ -32,6 +32,7 @@ A dialect turns these into its vendor's codes, in one table of its own (``wire/<
     │   ├── TokenInvalid               missing, garbled, unknown or revoked
     │   ├── TokenExpired               ours, and past its life
     │   ├── SignatureInvalid           the request's signature does not verify
+    │   ├── ApplicationNotFound        no application has that app id
     │   └── ApplicationDisabled
     ├── UnknownOperation               no such path
     ├── RevisionConflict               somebody else wrote this row first; read again and retry
@@ -177,6 +178,10 @@ class TokenExpired(AccessError):
 
 class SignatureInvalid(AccessError):
     """The request's signature does not verify."""
+
+
+class ApplicationNotFound(AccessError):
+    """No application has that app id."""
 
 
 class ApplicationDisabled(AccessError):

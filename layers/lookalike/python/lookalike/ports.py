@@ -17,6 +17,7 @@ from lookalike.model import (
     Application,
     Box,
     Candidate,
+    DeadLetter,
     Embedding,
     Generation,
     Key,
@@ -28,6 +29,7 @@ from lookalike.model import (
     Query,
     RemovedLibrary,
     Upload,
+    UploadedObject,
 )
 from lookalike.settings import Settings
 
@@ -184,6 +186,26 @@ class Uploads(Protocol):
         """
 
 
+class UploadStore(Protocol):
+    """Where uploaded objects lie. Every method may raise Unavailable."""
+
+    def head(self, bucket: str, key: str) -> UploadedObject | None:
+        """The object as it is now, without its bytes. Raises InvalidArgument if what is said of it cannot be read."""
+
+    def read(self, bucket: str, key: str, etag: str) -> bytes | None:
+        """Its bytes; None if it is gone, or is not that one any more."""
+
+    def remove(self, bucket: str, key: str, etag: str) -> None:
+        """Take it away if it is still that one."""
+
+
+class DeadLetters(Protocol):
+    """Where messages end that will never succeed. Durable on return."""
+
+    def send(self, letter: DeadLetter) -> None:
+        """Keep it for the operator. Raises Unavailable."""
+
+
 class Generations(Protocol):
     """Which indices of a kind are read and written. Durable on return."""
 
@@ -253,6 +275,8 @@ class Ports:
     originals: PictureStore
     maps: MapStore
     uploads: Uploads
+    objects: UploadStore
+    dead_letters: DeadLetters
     embedder: Embedder
     verifier: Verifier
     fetch: Fetcher

@@ -1,0 +1,257 @@
+"""The catalog, local maps, uploads and index generations of an AWS account, in one DynamoDB table."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+
+from lookalike.adapters.items import (
+    REMOVED_LIBRARIES,
+    generation_attributes,
+    generation_item,
+    generation_of,
+    library_item,
+    library_of,
+    number,
+    picture_item,
+    picture_of,
+    removed_item,
+    removed_of,
+    text,
+    upload_item,
+    upload_of,
+    waiting_partition,
+)
+from lookalike.adapters.table import (
+    ABSENT,
+    SHARDS,
+    Condition,
+    ConditionError,
+    Item,
+    Table,
+    generation_key,
+    key_of,
+    library_key,
+    map_key,
+    object_key_of,
+    picture_key,
+    pictures_partition,
+    removed_key,
+    shard_of,
+    shards_of,
+    upload_key,
+    where,
+)
+from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict
+from lookalike.model import Generation, Key, Kind, Library, Picture, RemovedLibrary, Upload
+
+
+class DynamoCatalog:
+    """Libraries and picture rows: the port Catalog. Every read is strongly consistent.
+
+    The rows of a library lie in 16 shards, so that no library is more than any partition takes.
+    """
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def library(self, tenant: str, name: str) -> Library | None:
+        """The tenant's library of that name."""
+        item = self._table.get(library_key(tenant, name))
+        return None if item is None else library_of(item)
+
+    def libraries(self, tenant: str) -> Sequence[Library]:
+        """All libraries of a tenant, by name."""
+        return [library_of(item) for item in self._table.query(library_key(tenant, "").pk)]
+
+    def create_library(self, library: Library) -> None:
+        """Make it. Raises LibraryExists if the tenant has one of that name; two racing calls make one."""
+        try:
+            self._table.put(library_item(library), ABSENT)
+        except ConditionError:
+            raise LibraryExists(library.name) from None
+
+    def remove_library(self, library: Library, now: int) -> None:
+        """Take it away at once, however much it holds: its name is free, and its rows wait for a sweep.
+
+        ``now`` is Unix milliseconds. Raises LibraryNotFound if the tenant's library of that name has another uid, or
+        there is none.
+        """
+        removed = RemovedLibrary(library.uid, library.kind, now)
+        try:
+            self._table.change(
+                self._table.deleting(library_key(library.tenant, library.name), where({"uid": text(library.uid)})),
+                self._table.putting(removed_item(removed), ABSENT),
+            )
+        except ConditionError:
+            raise LibraryNotFound(library.name) from None
+
+    def removed_libraries(self, before: int, limit: int) -> Sequence[RemovedLibrary]:
+        """Libraries removed before that Unix millisecond and not forgotten, oldest first, ``limit`` at most."""
+        found: list[RemovedLibrary] = []
+        entries = self._table.waiting(REMOVED_LIBRARIES, before, limit)
+        while keys := [key_of(entry) for entry in islice(entries, limit - len(found))]:
+            removed = [removed_of(item) for item in self._table.get_all(keys)]
+            found += sorted(removed, key=lambda one: one.removed)
+        return found
+
+    def forget_library(self, uid: str) -> None:
+        """Nothing is left of a removed library: it no longer waits to be swept. An unknown uid does not matter."""
+        self._table.delete(removed_key(uid))
+
+    def picture(self, key: Key) -> Picture | None:
+        """The row, in whatever state."""
+        item = self._table.get(picture_key(key.library, key.id))
+        return None if item is None else picture_of(item)
+
+    def pictures(self, library: str, after: str | None, limit: int) -> Sequence[Picture]:
+        """Rows of a library (uid) in whatever state, shard by shard and by id in each, ``limit`` at most.
+
+        ``after`` is the id of the last row of the page before (None: from the start); it need not be there any more.
+        """
+        found: list[Picture] = []
+        first = SHARDS[0] if after is None else shard_of(after)
+        for shard in SHARDS[SHARDS.index(first) :]:
+            missing = limit - len(found)
+            if not missing:
+                break
+            behind = after if shard == first else None
+            items = self._table.query(pictures_partition(library, shard), behind=behind, most=missing)
+            found += _pictures(islice(items, missing))
+        return found
+
+    def pictures_by_prefix(self, library: str, prefix: str, limit: int) -> Sequence[Picture]:
+        """Rows of a library whose id starts with ``prefix``, in whatever state, by id, ``limit`` at most.
+
+        A sign's 16 hex digits name the shard; for other prefixes all of them are read.
+        """
+        partitions = [pictures_partition(library, shard) for shard in shards_of(prefix)]
+        items = [self._table.query(partition, prefix=prefix, most=limit) for partition in partitions]
+        return _pictures(islice(heapq.merge(*items, key=lambda item: str(item["sk"]["S"])), limit))
+
+    def put(self, picture: Picture, previous: int | None) -> None:
+        """Write the row if its stored revision is ``previous`` (None: there is no row).
+
+        Raises RevisionConflict otherwise, and then nothing has changed.
+        """
+        try:
+            self._table.put(picture_item(picture), ABSENT if previous is None else _at(previous))
+        except ConditionError:
+            raise RevisionConflict(f"{picture.key.library}/{picture.key.id}") from None
+
+    def remove(self, key: Key, revision: int) -> None:
+        """Take the row away for good if its stored revision is ``revision``; RevisionConflict otherwise."""
+        try:
+            self._table.delete(picture_key(key.library, key.id), _at(revision))
+        except ConditionError:
+            raise RevisionConflict(f"{key.library}/{key.id}") from None
+
+    def waiting_for_purge(self, before: int, limit: int) -> Sequence[Picture]:
+        """Rows not live whose ``deleted_at`` is before that Unix millisecond, oldest first, ``limit`` at most.
+
+        The index says where such rows may be; each is read from the table, so that none is live. One deleted a moment
+        ago may still be missing.
+        """
+        found: dict[Key, Picture] = {}
+        entries = heapq.merge(
+            *(self._table.waiting(waiting_partition(shard), before, limit) for shard in SHARDS), key=_since
+        )
+        while keys := [key_of(entry) for entry in islice(entries, limit - len(found))]:
+            rows = [(row.deleted_at, row) for row in _pictures(self._table.get_all(keys)) if not row.live]
+            waiting = [(at, row) for at, row in rows if at is not None and at < before]
+            found |= {row.key: row for _, row in sorted(waiting, key=lambda one: one[0])}
+        return list(found.values())
+
+    def scan(self, kind: Kind) -> Iterator[Sequence[Picture]]:
+        """Every row of a kind in whatever state, in batches, to fill an index from.
+
+        It reads the whole table. A row written while the scan runs comes with its old or its new revision, or, if it
+        is new, perhaps not at all.
+        """
+        for items in self._table.scan("P#", {"kind": text(kind)}):
+            if items:
+                yield _pictures(items)
+
+
+class DynamoMaps:
+    """Local maps, an item each: the port MapStore. A key's map never changes but for the same bytes again."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def put_map(self, key: str, data: bytes) -> None:
+        """Keep a map."""
+        self._table.put({**map_key(key).values, "map": {"B": data}})
+
+    def maps(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        """Those of the maps that are there.
+
+        A read that may be a moment late costs half; only what it does not find is asked for again, strongly.
+        """
+        found = self._read(keys, consistent=False)
+        missing = [key for key in keys if key not in found]
+        return found | self._read(missing, consistent=True)
+
+    def remove_maps(self, keys: Sequence[str]) -> None:
+        """Forget them; unknown keys do not matter."""
+        self._table.delete_all([map_key(key) for key in keys])
+
+    def _read(self, keys: Sequence[str], *, consistent: bool) -> dict[str, bytes]:
+        items = self._table.get_all([map_key(key) for key in keys], consistent=consistent)
+        return {object_key_of(key_of(item)): bytes(item["map"]["B"]) for item in items}
+
+
+class DynamoUploads:
+    """What uploaded objects have become: the port Uploads."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def upload(self, source: str) -> Upload | None:
+        """What is known of that object."""
+        item = self._table.get(upload_key(source))
+        return None if item is None else upload_of(item)
+
+    def save_upload(self, upload: Upload, previous: str | None) -> None:
+        """Remember it if the stored sequencer of its source is ``previous`` (None: nothing is known of it).
+
+        Raises RevisionConflict otherwise, and then nothing has changed.
+        """
+        condition = ABSENT if previous is None else where({"sequencer": text(previous)})
+        try:
+            self._table.put(upload_item(upload), condition)
+        except ConditionError:
+            raise RevisionConflict(upload.source) from None
+
+
+class DynamoGenerations:
+    """Which indices of a kind are live: the port Generations."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def generation(self, kind: Kind) -> Generation | None:
+        """What holds for that kind; None if no index was ever made."""
+        item = self._table.get(generation_key(kind))
+        return None if item is None else generation_of(item)
+
+    def save_generation(self, kind: Kind, generation: Generation, previous: Generation | None) -> None:
+        """Change it if it is still ``previous``. Raises RevisionConflict otherwise, and then nothing has changed."""
+        condition = ABSENT if previous is None else where(generation_attributes(previous))
+        try:
+            self._table.put(generation_item(kind, generation), condition)
+        except ConditionError:
+            raise RevisionConflict(kind) from None
+
+
+def _at(revision: int) -> Condition:
+    return where({"revision": number(revision)})
+
+
+def _since(entry: Item) -> int:
+    return int(entry["deleted_at"]["N"])
+
+
+def _pictures(items: Iterable[Item]) -> list[Picture]:
+    return [row for item in items if (row := picture_of(item)) is not None]

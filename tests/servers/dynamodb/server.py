@@ -1,0 +1,134 @@
+"""DynamoDB on 127.0.0.1 for tests: Amazon's own engine where it can run, else moto's imitation. KMS is moto's.
+
+DynamoDB Local listens on every address and cannot be told otherwise, so it runs in a network namespace of its own,
+and a relay hands it what arrives at 127.0.0.1. What is started here ends with this process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import boto3
+from botocore.config import Config
+
+from lookalike.adapters import kms, table
+from lookalike.adapters.kms import KmsSealer
+from lookalike.adapters.table import Table, create_table
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+#: What ``make servers`` has fetched.
+JARS = Path(__file__).parents[3] / "build" / "dynamodb" / "jars"
+
+_RELAY = Path(__file__).with_name("relay.py")
+_NAMESPACES = (["unshare", "--net"], ["unshare", "--map-root-user", "--net"])
+_PORT = "8000"  # inside the namespace, where it is free
+
+
+@cache
+def missing() -> str | None:
+    """Why Amazon's engine cannot run here; None if it can."""
+    if shutil.which("java") is None:
+        return "java is missing"
+    if platform.machine() != "x86_64":
+        return f"it has no library for {platform.machine()}"
+    if not (JARS / ".installed").exists():
+        return f"{JARS} is not there: `make servers` makes it where Maven is present"
+    if _namespace() is None:
+        return "this machine lets nobody make a network namespace"
+    return None
+
+
+@cache
+def _namespace() -> list[str] | None:
+    """What runs a command in a new network namespace, by what this user may do."""
+    for command in _NAMESPACES:
+        with suppress(OSError):
+            if subprocess.run([*command, "true"], check=False, capture_output=True).returncode == 0:
+                return command
+    return None
+
+
+@cache
+def moto() -> str:
+    """The address of a moto server."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415  # every test run reads this module, few start moto
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    atexit.register(server.stop)
+    _host, port = server.get_host_and_port()
+    return f"http://127.0.0.1:{port}"
+
+
+@cache
+def dynamodb() -> str:
+    """The address of DynamoDB Local, or of moto where it cannot run."""
+    namespace = _namespace()
+    if missing() is not None or namespace is None:
+        return moto()
+    listening = socket.create_server(("127.0.0.1", 0), backlog=128)
+    with (JARS / "server.log").open("wb") as log, listening:
+        process = subprocess.Popen(
+            [
+                *namespace,
+                sys.executable,
+                str(_RELAY),
+                str(listening.fileno()),
+                _PORT,
+                "java",
+                "-Xmx256m",
+                "-XX:TieredStopAtLevel=1",  # a test run is too short for thorough compiling to pay
+                f"-Dsqlite4java.library.path={JARS}",
+                "-cp",
+                f"{JARS}/*",
+                "software.amazon.dynamodb.services.local.main.ServerRunner",
+                *("-port", _PORT, "-inMemory", "-sharedDb", "-disableTelemetry"),
+            ],
+            pass_fds=[listening.fileno()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
+        port = listening.getsockname()[1]
+    atexit.register(process.communicate)  # closes its standard input, and waits
+    assert process.stdout is not None
+    if process.stdout.readline() != b"ready\n":
+        raise RuntimeError((JARS / "server.log").read_text())
+    return f"http://127.0.0.1:{port}"
+
+
+_ACCOUNT: Any = {"region_name": "eu-west-1", "aws_access_key_id": "test", "aws_secret_access_key": "test"}
+
+
+@cache
+def client() -> DynamoDBClient:
+    """A client of :func:`dynamodb`. A busy test machine may be slow, and that is no fault."""
+    config = table.CONFIG.merge(Config(read_timeout=60))
+    made: DynamoDBClient = boto3.client("dynamodb", endpoint_url=dynamodb(), config=config, **_ACCOUNT)
+    return made
+
+
+def new_table() -> Table:
+    """An empty table."""
+    name = f"lookalike-{uuid4().hex}"
+    create_table(client(), name)
+    return Table(client(), name)
+
+
+@cache
+def sealer() -> KmsSealer:
+    """A sealer with a key of its own, in moto's KMS."""
+    made = boto3.client("kms", endpoint_url=moto(), config=kms.CONFIG, **_ACCOUNT)
+    return KmsSealer(made, made.create_key()["KeyMetadata"]["Arn"])

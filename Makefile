@@ -1,5 +1,5 @@
 # What people and CI type. `make` alone says what there is.
-# Everything made lies in .venv, .venv-sam, build, .aws-sam and layers/model/model.onnx; `make clean` takes it away.
+# Everything made lies in .venv and its sisters, build, .aws-sam and layers/model/model.onnx; `make clean` takes it away.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -12,10 +12,15 @@ HOST  := 127.0.0.1
 PORT  := 8000
 TESTS := tests
 ARCH  := x86_64
+ENV   := dev
 
 # The newest Python that really starts: a pyenv shim can be on the path and still fail.
 PYTHON ?= $(shell for python in $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.13.*/bin/python3.13 python3.13 python3.12 python3.11 python3; do \
 	"$$python" -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && { echo "$$python"; break; }; done)
+
+# Lambda's Python, where there is one.
+PYTHON313 = $(shell for python in $(PYTHON) $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.13.*/bin/python3.13 python3.13; do \
+	"$$python" -c 'import ensurepip, sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && { echo "$$python"; break; }; done)
 
 BIN := .venv/bin
 UV  := $(BIN)/uv
@@ -27,8 +32,8 @@ export SAM_CLI_TELEMETRY := 0
 .PHONY: help
 help: ## Say what there is
 	@echo "lookalike: reverse image search that its users own"; echo
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | while IFS=$$'\t' read -r target about; do \
-		printf '  make %-8s %s\n' "$$target" "$$about"; done
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | while IFS=$$'\t' read -r target about; do \
+		printf '  make %-10s %s\n' "$$target" "$$about"; done
 
 # ── What users need ──────────────────────────────────────────────────────────────────────────────
 
@@ -42,10 +47,15 @@ model: layers/model/model.onnx ## Make the model from its published weights
 run: setup ## Serve on this machine, with sample pictures (DATA=data HOST=127.0.0.1 PORT=8000)
 	LOOKALIKE_LOG_LEVEL=$${LOOKALIKE_LOG_LEVEL:-WARNING} $(BIN)/lookalike serve --data "$(DATA)" --host "$(HOST)" --port "$(PORT)" --sample .venv/pictures
 
+.PHONY: deploy
+deploy: build ## Deploy into your AWS account and set it up (ENV=dev or prod, as samconfig.toml has it)
+	$(SAM) deploy --config-env "$(ENV)"
+	$(BIN)/lookalike setup --stack "lookalike-$(ENV)"
+
 # ── What developers need ─────────────────────────────────────────────────────────────────────────
 
 .PHONY: test
-test: setup .venv/.dev .venv-sam/.installed clients dynamodb ## Run the tests (TESTS=tests/unit for some of them)
+test: setup .venv/.dev .venv-sam/.installed clients servers ## Run the tests (TESTS=tests/unit for some of them)
 	$(BIN)/python -m pytest $(TESTS)
 
 # Node and Java join where they are; where one is not, its tests are skipped and say so.
@@ -56,18 +66,30 @@ clients: ## Install the vendor's Node and Java SDKs, which tests run where Node 
 	@if command -v mvn >/dev/null; then $(MAKE) --no-print-directory tests/wire/java/jars/.installed; \
 		else echo "mvn is missing: the Java SDK's tests will be skipped"; fi
 
+.PHONY: servers
+servers: ## Install what tests run against, where Java, Maven and Python 3.13 are present
+	@if command -v mvn >/dev/null && command -v javac >/dev/null; then \
+		$(MAKE) --no-print-directory build/opensearch/.installed build/dynamodb/jars/.installed; \
+		else echo "mvn or javac is missing: tests with a real OpenSearch will be skipped, those with DynamoDB run on an imitation"; fi
+	@if test -n "$(PYTHON313)"; then $(MAKE) --no-print-directory .venv-ministack/.installed; \
+		else echo "Python 3.13 is missing: tests of the deployed stack will be skipped"; fi
+
+.PHONY: opensearch
+opensearch: .venv/.dev servers ## Run an OpenSearch with k-NN on 127.0.0.1:9200, data in build/opensearch/data
+	@$(BIN)/python -m tests.servers.opensearch.server
+
+.PHONY: run-aws
+run-aws: setup .venv/.dev servers ## Serve from this machine on OpenSearch, and on DynamoDB, S3 and KMS as moto plays them (PORT=8000)
+	LOOKALIKE_LOG_LEVEL=$${LOOKALIKE_LOG_LEVEL:-WARNING} $(BIN)/python -m tests.servers.aws --host "$(HOST)" --port "$(PORT)" --sample .venv/pictures
+
 .PHONY: check
-check: .venv/.dev .venv-sam/.installed ## Run the linters, the type checker and the template's validators
+check: .venv/.dev .venv-sam/.installed .venv-checkov/.installed ## Run the linters, the type checker and the template's validators
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml
 	$(SAM) validate --lint
-
-.PHONY: dynamodb
-dynamodb: ## Install Amazon's DynamoDB for tests, which else run on an imitation
-	@if command -v mvn >/dev/null; then $(MAKE) --no-print-directory build/dynamodb/jars/.installed; \
-		else echo "mvn is missing: DynamoDB's tests will run on moto"; fi
+	.venv-checkov/bin/checkov --config-file checkov.yaml
 
 .PHONY: build
 build: model .venv-sam/.installed ## Build what is deployed (ARCH=arm64 for Graviton)
@@ -78,6 +100,10 @@ build: model .venv-sam/.installed ## Build what is deployed (ARCH=arm64 for Grav
 .PHONY: bench
 bench: setup .venv/.dev ## Measure speed beside its floor: tables here, JSON in build/bench.json
 	$(BIN)/python -m tests.bench
+
+.PHONY: bench-aws
+bench-aws: .venv/.dev servers ## Measure searches in a real OpenSearch (OPTIONS=--million for a million pictures)
+	$(BIN)/python -m tests.bench.aws $(OPTIONS)
 
 .PHONY: quality
 quality: setup .venv/.dev ## Measure what searches find (PICTURES=DIR for your own, OPTIONS=--quick)
@@ -95,6 +121,8 @@ LOCK_ALL = $(LOCK) --universal --python-version 3.11 --generate-hashes
 lock: $(UV) ## Write the lock files again (UPGRADE=--upgrade for newer versions)
 	$(LOCK_ALL) --group build -o requirements-build.txt
 	$(LOCK_ALL) --group sam -o requirements-sam.txt
+	$(LOCK_ALL) --group checkov -o requirements-checkov.txt
+	$(LOCK) --python-version 3.13 --universal --generate-hashes --group ministack -o requirements-ministack.txt
 	$(LOCK_ALL) --no-deps --group pictures -o requirements-pictures.txt
 	$(LOCK_ALL) --extra local --extra aws --extra model pyproject.toml -o requirements.txt
 	$(LOCK_ALL) --all-extras pyproject.toml -c requirements.txt -o requirements-dev.txt
@@ -103,7 +131,7 @@ lock: $(UV) ## Write the lock files again (UPGRADE=--upgrade for newer versions)
 
 .PHONY: clean
 clean: ## Take away everything that was made; your data stays
-	rm -rf .venv .venv-sam .aws-sam build layers/model/model.onnx layers/lookalike/python/*.egg-info \
+	rm -rf .venv .venv-sam .venv-checkov .venv-ministack .aws-sam build layers/model/model.onnx layers/lookalike/python/*.egg-info \
 		tests/wire/node/node_modules tests/wire/java/jars .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find functions layers tests -name __pycache__ -exec rm -rf {} +
 
@@ -135,10 +163,17 @@ $(UV): requirements-build.txt
 	@$(INSTALL) --no-deps --require-hashes --target .venv/pictures -r requirements-pictures.txt
 	@touch $@
 
-.venv-sam/.installed: requirements-sam.txt | $(UV)
-	@echo "Installing the SAM command line"
-	@$(UV) venv -q --clear --python $(BIN)/python .venv-sam
-	@$(UV) pip install -q --python .venv-sam/bin/python --require-hashes -r requirements-sam.txt
+.venv-sam/.installed .venv-checkov/.installed: .venv-%/.installed: requirements-%.txt | $(UV)
+	@echo "Installing $*"
+	@$(UV) venv -q --clear --python $(BIN)/python .venv-$*
+	@$(UV) pip install -q --python .venv-$*/bin/python --require-hashes -r $<
+	@touch $@
+
+# It runs functions with its own Python, so it has to be Lambda's.
+.venv-ministack/.installed: requirements-ministack.txt | $(UV)
+	@echo "Installing ministack"
+	@$(UV) venv -q --clear --python "$(PYTHON313)" .venv-ministack
+	@$(UV) pip install -q --python .venv-ministack/bin/python --require-hashes -r $<
 	@touch $@
 
 tests/wire/node/node_modules/.package-lock.json: tests/wire/node/package-lock.json
@@ -149,6 +184,17 @@ tests/wire/node/node_modules/.package-lock.json: tests/wire/node/package-lock.js
 tests/wire/java/jars/.installed: tests/wire/java/pom.xml
 	@echo "Installing the vendor's Java SDK"
 	@cd tests/wire/java && mvn -q -B dependency:copy-dependencies -DoutputDirectory=jars
+	@touch $@
+
+OPENSEARCH := tests/servers/opensearch
+
+# Maven Central gives the k-NN plugin as a zip without a checksum of its own; ours is in knn.sha256.
+build/opensearch/.installed: $(addprefix $(OPENSEARCH)/,pom.xml knn.sha256 SearchNode.java)
+	@echo "Installing OpenSearch"
+	@rm -rf build/opensearch/jars build/opensearch/classes
+	@mvn -q -B -f $(OPENSEARCH)/pom.xml dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/build/opensearch/jars
+	@cd build/opensearch/jars && sha256sum --quiet --check $(CURDIR)/$(OPENSEARCH)/knn.sha256 && jar xf *.zip
+	@javac -cp 'build/opensearch/jars/*' -d build/opensearch/classes $(OPENSEARCH)/SearchNode.java
 	@touch $@
 
 build/dynamodb/jars/.installed: tests/servers/dynamodb/pom.xml

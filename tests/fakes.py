@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from lookalike.model import (
     Application,
     Box,
     Candidate,
+    DeadLetter,
     Embedding,
     Generation,
     Key,
@@ -28,6 +30,7 @@ from lookalike.model import (
     Query,
     RemovedLibrary,
     Upload,
+    UploadedObject,
 )
 from lookalike.ports import Ports
 from lookalike.settings import Settings
@@ -242,6 +245,48 @@ class MemoryUploads:
             self.rows[upload.source] = upload
 
 
+class MemoryObjects:
+    """Uploaded objects by bucket and key, each with its words. ``put`` answers what S3 would call its ETag."""
+
+    def __init__(self) -> None:
+        self.files: dict[tuple[str, str], tuple[bytes, Mapping[str, str]]] = {}
+        self.sizes: dict[tuple[str, str], int] = {}
+        self.read_keys: list[str] = []
+
+    def put(self, bucket: str, key: str, data: bytes, **words: str) -> str:
+        self.files[bucket, key] = data, words
+        return self._etag(data)
+
+    @staticmethod
+    def _etag(data: bytes) -> str:
+        return hashlib.sha256(data).hexdigest()[:32]
+
+    def head(self, bucket: str, key: str) -> UploadedObject | None:
+        if (bucket, key) not in self.files:
+            return None
+        data, words = self.files[bucket, key]
+        return UploadedObject(self._etag(data), self.sizes.get((bucket, key), len(data)), words)
+
+    def read(self, bucket: str, key: str, etag: str) -> bytes | None:
+        self.read_keys.append(key)
+        data, _ = self.files.get((bucket, key), (None, {}))
+        return None if data is None or self._etag(data) != etag else data
+
+    def remove(self, bucket: str, key: str, etag: str) -> None:
+        if (found := self.head(bucket, key)) is not None and found.etag == etag:
+            del self.files[bucket, key]
+
+
+class MemoryDeadLetters:
+    """Letters in a list."""
+
+    def __init__(self) -> None:
+        self.letters: list[DeadLetter] = []
+
+    def send(self, letter: DeadLetter) -> None:
+        self.letters.append(letter)
+
+
 class MemoryGenerations:
     """Names of indices, by kind."""
 
@@ -370,6 +415,8 @@ def memory_ports(*applications: Application, **overrides: Any) -> Ports:
         "maps": MemoryMaps(),
         "uploads": MemoryUploads(),
         "counters": MemoryCounters(),
+        "objects": MemoryObjects(),
+        "dead_letters": MemoryDeadLetters(),
         "embedder": TinyEmbedder(),
         "verifier": TinyVerifier(),
         "fetch": MemoryWeb(),

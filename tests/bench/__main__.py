@@ -1,6 +1,6 @@
 """``make bench``: how fast the service is, beside the least that the same work can take on this machine.
 
-    python -m tests.bench [--json FILE] [--quick]
+    python -m tests.bench [--json FILE] [--quick] [--full]
 
 Everything is measured in this one run, so the ratios hold whatever else the machine is doing.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 import lookalike
-from tests.bench import pipeline, stores
+from tests.bench import model, pipeline, same, stores
 from tests.bench.report import Report
 
 
@@ -25,9 +25,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"), help="where the figures go")
     parser.add_argument("--quick", action="store_true", help="small sizes: shows that it works, not how fast it is")
+    parser.add_argument("--full", action="store_true", help="embed every picture of the library that is searched in")
     chosen = parser.parse_args()
     report = Report()
     pipeline.measure(report, quick=chosen.quick)
+    model.measure(report, quick=chosen.quick)
+    same.measure(report, quick=chosen.quick, full=chosen.full)
     stores.measure(report, quick=chosen.quick)
     report.print(Console())
     chosen.json.parent.mkdir(parents=True, exist_ok=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.table import Table
+
+K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,17 @@ def median_ms(work: Callable[[], object], times: int) -> float:
     """Median milliseconds of ``work``, after one run that does not count."""
     work()
     return statistics.median(_ms(work) for _ in range(times))
+
+
+def median_ms_each(works: Mapping[K, Callable[[], object]], times: int) -> dict[K, float]:
+    """The same of several, in turns, so that whatever else the machine does meanwhile befalls all of them."""
+    for work in works.values():
+        work()
+    taken: dict[K, list[float]] = {name: [] for name in works}
+    for _ in range(times):
+        for name, work in works.items():
+            taken[name].append(_ms(work))
+    return {name: statistics.median(some) for name, some in taken.items()}
 
 
 def _ms(work: Callable[[], object]) -> float:

@@ -15,9 +15,12 @@ from lookalike.adapters.dynamodb import DynamoCatalog, DynamoCounters, DynamoGen
 from lookalike.adapters.dynamodb_applications import DynamoApplications
 from lookalike.adapters.faiss import FaissIndex
 from lookalike.adapters.folder import FolderStore
+from lookalike.adapters.opensearch import OpenSearchIndex
+from lookalike.adapters.s3 import CONFIG, S3Store
 from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.adapters.table import Table
 from lookalike.ports import Applications, Catalog, Counters, Generations, MapStore, PictureStore, Uploads, VectorIndex
+from tests.emulated import aws
 from tests.fakes import (
     MemoryApplications,
     MemoryCatalog,
@@ -29,6 +32,7 @@ from tests.fakes import (
     MemoryUploads,
 )
 from tests.servers.dynamodb import server
+from tests.servers.opensearch.server import shared_index
 
 T = TypeVar("T")
 Opening = Callable[[Path], AbstractContextManager[T]]
@@ -52,6 +56,14 @@ def folder_store(folder: Path) -> Iterator[FolderStore]:
 
 
 @contextmanager
+def s3_store(_folder: Path) -> Iterator[S3Store]:
+    with aws() as make:
+        client = make("s3", config=CONFIG)
+        client.create_bucket(Bucket="originals")
+        yield S3Store(client, "originals")
+
+
+@contextmanager
 def faiss(_folder: Path) -> Iterator[FaissIndex]:
     index = FaissIndex()
     yield index
@@ -64,6 +76,11 @@ def faiss_sealing_early(_folder: Path) -> Iterator[FaissIndex]:
     index = FaissIndex(tail_rows=3)
     yield index
     index.close()
+
+
+@contextmanager
+def opensearch(_folder: Path) -> Iterator[OpenSearchIndex]:
+    yield shared_index()
 
 
 def memory(fake: Callable[[], T]) -> Opening[T]:
@@ -106,9 +123,14 @@ GENERATIONS: dict[str, Opening[Generations]] = {
 VECTOR_INDICES: dict[str, Opening[VectorIndex]] = {
     "faiss": faiss,
     "faiss sealing early": faiss_sealing_early,
+    "opensearch": opensearch,
     "memory": memory(MemoryIndex),
 }
-PICTURE_STORES: dict[str, Opening[PictureStore]] = {"folder": folder_store, "memory": memory(MemoryOriginals)}
+PICTURE_STORES: dict[str, Opening[PictureStore]] = {
+    "folder": folder_store,
+    "s3": s3_store,
+    "memory": memory(MemoryOriginals),
+}
 
 
 @pytest.fixture(params=CATALOGS)

@@ -20,6 +20,14 @@ def test_unknown_application_is_none(applications: Applications) -> None:
     assert list(applications.applications()) == []
 
 
+@pytest.mark.parametrize("name", ["", " ", "#", "x" * 5000, "猫\x00"])
+def test_whatever_is_asked_for_unknown_is_none(applications: Applications, name: str) -> None:
+    applications.save_application(application("shop"))
+    assert applications.application(name) is None
+    assert applications.application_by_id(name) is None
+    applications.remove_application(name)
+
+
 def test_saved_application_is_found_by_both_names(applications: Applications) -> None:
     policy = Policy(
         Kind.PRODUCT, per_second=7, per_day=10**9, in_total=10**12, networks=("203.0.113.0/28", "2001:db8::/32")

@@ -33,6 +33,12 @@ def test_unknown_things_are_none(catalog: Catalog, uid: str) -> None:
     assert [batch for batch in catalog.scan(Kind.SAME) if batch] == []
 
 
+@pytest.mark.parametrize("name", ["", "#", "x" * 5000, "猫\x00"])
+def test_whatever_is_asked_for_unknown_is_none(catalog: Catalog, uid: str, name: str) -> None:
+    assert catalog.library("tenant", name) is None
+    assert catalog.picture(Key(uid, name)) is None
+
+
 class TestLibraries:
     def test_made_library_is_found_by_its_tenant_alone(self, catalog: Catalog) -> None:
         made = Library("tenant", "猫 same_hq", "uid-1", Kind.SAME, Identity.OWN, created=1_700_000_000_123)

@@ -33,6 +33,7 @@ RUN_BY = {
     ".venv/bin/lookalike model fit": "tests/integration/test_own_model.py",
     ".venv/bin/lookalike serve": "test_serve_as_the_readme_types_it",
     ".venv/bin/lookalike keys": "test_keys_as_the_readme_types_them",
+    ".venv/bin/lookalike usage": "test_keys_as_the_readme_types_them",
 }
 
 #: Who runs the whole of the block that has these words in it.
@@ -111,8 +112,11 @@ def test_serve_as_the_readme_types_it(tmp_path: Path) -> None:
     for number, line in enumerate(typed):
         words = shlex.split(line)
         words[0] = str(ROOT / words[0])
-        for option, value in (("--data", str(tmp_path / f"data{number}")), ("--port", "0")):
-            words[words.index(option) + 1] = value
+        (tmp_path / "pictures").mkdir(exist_ok=True)
+        ours = {"--data": tmp_path / f"data{number}", "--port": 0, "--watch": tmp_path / "pictures"}
+        for option in set(words) & ours.keys():
+            words[words.index(option) + 1] = str(ours[option])
+        assert {"--data", "--port"} <= set(words)  # else the test would write here, and listen where others do
         with (tmp_path / "log").open("w") as errors:
             running = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=errors, text=True)
         assert running.stdout is not None
@@ -127,8 +131,8 @@ def test_serve_as_the_readme_types_it(tmp_path: Path) -> None:
 
 
 def test_keys_as_the_readme_types_them(tmp_path: Path) -> None:
-    typed = [line for line in lines() if line.startswith(".venv/bin/lookalike keys")]
-    assert len(typed) >= 4
+    typed = [line for line in lines() if line.startswith((".venv/bin/lookalike keys", ".venv/bin/lookalike usage"))]
+    assert len(typed) >= 6
     for line in typed:
         words = shlex.split(line)
         words[0] = str(ROOT / words[0])

@@ -24,7 +24,12 @@ WANTED = (
     "ModelLayer/model/card.json",
     "ModelLayer/model/codebooks.npz",
 )
-UNWANTED = ("LookalikeLayer/python/lookalike/cli", "LookalikeLayer/python/lookalike/local", "RuntimeLayer/python/boto3")
+UNWANTED = (
+    "LookalikeLayer/python/lookalike/cli",
+    "LookalikeLayer/python/lookalike/local",
+    "RuntimeLayer/python/boto3",
+    "RuntimeLayer/python/botocore",
+)
 
 #: Bytes 18 and 19 of an ELF file name its processor: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
 PROCESSORS = {b"\x3e\x00": "x86_64", b"\xb7\x00": "arm64"}

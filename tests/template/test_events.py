@@ -1,8 +1,9 @@
-"""The sample events: shapes that API Gateway and EventBridge really send, one for every trigger."""
+"""The sample events: shapes that API Gateway, EventBridge, S3, SQS and DynamoDB really send, for every trigger."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
 import re
@@ -12,9 +13,22 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from aws_lambda_powertools.utilities.parser.models import APIGatewayProxyEventV2Model
+from aws_lambda_powertools.utilities.parser.models import (
+    APIGatewayProxyEventV2Model,
+    DynamoDBStreamModel,
+    S3SqsEventNotificationModel,
+    SqsModel,
+)
 from PIL import Image
 
+from lookalike.adapters.items import picture_item, picture_of
+from lookalike.local import template as template_of_one_machine
+from lookalike.model import Picture
+from lookalike.ports import Ports
+from lookalike.service.ingest import LAYOUT
+from lookalike.triggers.stream import changes
+from lookalike.triggers.uploads import Put, messages
+from tests.fakes import MemoryDeadLetters
 from tests.template.conftest import ROOT, Template
 
 EVENTS = sorted((ROOT / "events").glob("*.json"))
@@ -89,3 +103,84 @@ def test_the_schedule_sends_what_its_event_shows(template: Template) -> None:
     (schedule,) = template.of_type("AWS::Scheduler::Schedule").values()
     sent = json.loads(schedule["Properties"]["Target"]["Input"])
     assert read(ROOT / "events/purge.json").keys() == sent.keys()
+
+
+UPLOADS = [path for path in EVENTS if operation(path) == "ingest"]
+STREAM = [path for path in EVENTS if operation(path) == "index"]
+
+
+@pytest.mark.parametrize("path", UPLOADS, ids=[path.stem for path in UPLOADS])
+def test_an_upload_is_an_event_of_s3_in_one_of_sqs(path: Path) -> None:
+    event = read(path)
+    SqsModel.model_validate(event)
+    (message,) = event["Records"]
+    assert hashlib.md5(message["body"].encode()).hexdigest() == message["md5OfBody"]  # noqa: S324 - as SQS has it
+    if "Records" in json.loads(message["body"]):
+        S3SqsEventNotificationModel.model_validate(event)
+
+
+def test_uploads_are_read_as_they_are_meant() -> None:
+    (put,) = messages(read(ROOT / "events/ingest-put.json"))[0].items
+    assert isinstance(put, Put)
+    assert put.command.key == "uploads/10001/similar/red shoes/été.png"
+    assert put.command.sequencer == "0055AED6DCD90281E5"
+    assert [message.items for message in messages(read(ROOT / "events/ingest-test.json"))] == [()]
+
+
+@pytest.mark.parametrize("path", STREAM, ids=[path.stem for path in STREAM])
+def test_a_change_of_the_table_is_an_event_of_its_stream(path: Path, template: Template) -> None:
+    event = read(path)
+    DynamoDBStreamModel.model_validate(event)
+    (table,) = template.of_type("AWS::DynamoDB::Table").values()
+    for record in event["Records"]:
+        stream = record["dynamodb"]
+        assert stream["StreamViewType"] == table["Properties"]["StreamSpecification"]["StreamViewType"]
+        for image in (stream.get("NewImage"), stream.get("OldImage")):
+            assert image is None or _without_text(picture_item(_row(image))) == _without_text(image)
+
+
+def _row(image: Mapping[str, Any]) -> Picture:
+    row = picture_of(image)
+    assert row is not None
+    return row
+
+
+def _without_text(image: Mapping[str, Any]) -> dict[str, Any]:
+    """The image with binary values as bytes, not as the base64 that Lambda hands over."""
+    return {
+        name: {"B": base64.b64decode(value["B"])} if isinstance(value.get("B"), str) else value
+        for name, value in image.items()
+    }
+
+
+@pytest.mark.parametrize(("name", "revisions"), [("insert", 1), ("modify", 2), ("remove", 0)])
+def test_changes_are_read_as_they_are_meant(name: str, revisions: int) -> None:
+    found = changes(read(ROOT / f"events/index-{name}.json"), picture_of)
+    rows = [change.written for change in found if isinstance(change.written, Picture)]
+    assert len(found) == len(rows) == revisions
+    assert [row.revision for row in rows] == sorted(row.revision for row in rows)
+
+
+@pytest.mark.parametrize("path", [*UPLOADS, *STREAM], ids=[path.stem for path in [*UPLOADS, *STREAM]])
+def test_handlers_take_them(path: Path, memory: Ports) -> None:
+    answered = template_of_one_machine.load(operation(path))(read(path), Plenty())
+    assert answered == {"batchItemFailures": []}
+    assert isinstance(memory.dead_letters, MemoryDeadLetters)
+    assert memory.dead_letters.letters == []
+
+
+def test_the_permission_in_the_readme_is_for_keys_that_are_read() -> None:
+    (policy,) = re.findall(r"```json\n(.*?UPLOAD-BUCKET.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (statement,) = json.loads(policy)["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "s3:PutObject")
+    key = statement["Resource"].removeprefix("arn:aws:s3:::UPLOAD-BUCKET/").replace("*", "red.jpg")
+    place = LAYOUT.fullmatch(key)
+    assert place is not None
+    assert place.groups() == ("287990385", "similar", "red.jpg")
+
+
+class Plenty:
+    """A context with time left."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000

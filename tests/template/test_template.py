@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from lookalike.settings import Settings
+from lookalike.adapters.table import TABLE, pictures_partition
+from lookalike.cli.where import OUTPUTS
+from lookalike.settings import AWS_STORES, Settings
 from tests.template.conftest import ROOT, Template
 
 LAYERS = ("layers/lookalike", "layers/runtime/${Architecture}", "layers/model")
@@ -63,14 +67,18 @@ def test_what_triggers_a_function_calls_its_live_alias(template: Template) -> No
         json.dumps(schedule["Properties"]["Target"]["Arn"])
         for schedule in template.of_type("AWS::Scheduler::Schedule").values()
     ]
+    targets += [
+        json.dumps(mapping["Properties"]["FunctionName"])
+        for mapping in template.of_type("AWS::Lambda::EventSourceMapping").values()
+    ]
     assert len(targets) == sum(len(function["Events"]) for function in template.functions().values())
     assert all("Aliaslive" in target for target in targets)
 
 
 def test_functions_give_up_before_the_gateway_does(template: Template) -> None:
     for operation, routes in template.routes().items():
-        timeout = template.functions()[operation]["Timeout"]["Ref"]
         if routes:
+            timeout = template.functions()[operation]["Timeout"]["Ref"]
             assert template.source["Parameters"][timeout]["MaxValue"] < GATEWAY_SECONDS
 
 
@@ -88,17 +96,24 @@ def test_functions_that_read_pictures_have_a_whole_processor(template: Template)
         "update",
         "delete",
         "groups",
+        "ingest",
     }
     assert min(memory.values()) >= 512
 
 
 def test_what_nobody_waits_for_leaves_dead_letters(template: Template) -> None:
     background = {name for name, routes in template.routes().items() if not routes}
-    assert background == {"purge"}
+    assert background == {"purge", "ingest", "index"}
     queues = template.of_type("AWS::SQS::Queue")
-    for operation in background:
-        dead = template.functions()[operation]["DeadLetterQueue"]["TargetArn"]["Fn::GetAtt"]
-        assert queues[dead[0]]["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
+    mappings = template.of_type("AWS::Lambda::EventSourceMapping")
+    dead = [
+        template.functions()["purge"]["DeadLetterQueue"]["TargetArn"],
+        queues["UploadQueue"]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"],
+        mappings["IndexFunctionStream"]["Properties"]["DestinationConfig"]["OnFailure"]["Destination"],
+    ]
+    for arn in dead:
+        assert queues[arn["Fn::GetAtt"][0]]["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
+    assert len({arn["Fn::GetAtt"][0] for arn in dead}) == len(background)
     for schedule in template.of_type("AWS::Scheduler::Schedule").values():
         assert schedule["Properties"]["Target"]["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0] in queues
         assert schedule["Properties"]["Target"]["RetryPolicy"]["MaximumRetryAttempts"] > 0
@@ -106,18 +121,157 @@ def test_what_nobody_waits_for_leaves_dead_letters(template: Template) -> None:
         json.loads(schedule["Properties"]["Target"]["Input"])
 
 
+def test_what_a_function_buries_goes_where_the_trigger_buries_it(template: Template) -> None:
+    functions, queues = template.functions(), template.of_type("AWS::SQS::Queue")
+    buried = {
+        name: function["Environment"]["Variables"].get("LOOKALIKE_DEAD_LETTERS") for name, function in functions.items()
+    }
+    assert {name: where["Ref"] for name, where in buried.items() if where} == {
+        "ingest": queues["UploadQueue"]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0],
+        "index": "IndexDeadLetters",
+    }
+
+
+def test_uploads_come_back_until_they_are_given_up(template: Template) -> None:
+    (mapping,) = (
+        one["Properties"]
+        for name, one in template.of_type("AWS::Lambda::EventSourceMapping").items()
+        if "Ingest" in name
+    )
+    queue = template.of_type("AWS::SQS::Queue")[mapping["EventSourceArn"]["Fn::GetAtt"][0]]["Properties"]
+    assert queue["VisibilityTimeout"] >= 6 * template.functions()["ingest"]["Timeout"]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == 5
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2
+    bucket = template.of_type("AWS::S3::Bucket")["Uploads"]
+    assert bucket["DependsOn"] == "UploadQueuePolicy"
+    (notification,) = bucket["Properties"]["NotificationConfiguration"]["QueueConfigurations"]
+    assert notification["Event"] == "s3:ObjectCreated:*", "what is deleted is none of our business"
+    assert notification["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": "uploads/"}]
+
+
+def test_the_queue_takes_from_our_bucket_alone(template: Template) -> None:
+    (policy,) = template.of_type("AWS::SQS::QueuePolicy").values()
+    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "s3.amazonaws.com"}
+    assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    text, values = statement["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"]
+    separator, (prefix, suffix) = template.of_type("AWS::S3::Bucket")["Uploads"]["Properties"]["BucketName"]["Fn::Join"]
+    assert text.rpartition(":::")[2] == f"{prefix}{separator}${{Suffix}}"
+    assert values == {"Suffix": suffix}
+
+
+def test_the_stream_is_read_until_it_is_done(template: Template) -> None:
+    (mapping,) = (
+        one["Properties"]
+        for name, one in template.of_type("AWS::Lambda::EventSourceMapping").items()
+        if "Index" in name
+    )
+    assert mapping["EventSourceArn"] == {"Fn::GetAtt": ["Table", "StreamArn"]}
+    assert mapping["StartingPosition"] == "TRIM_HORIZON"
+    assert mapping["BisectBatchOnFunctionError"] is True
+    assert mapping["MaximumRetryAttempts"] == -1
+    assert "MaximumRecordAgeInSeconds" not in mapping
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    (pattern,) = (json.loads(one["Pattern"]) for one in mapping["FilterCriteria"]["Filters"])
+    assert pattern["dynamodb"]["Keys"]["pk"]["S"] == [{"prefix": pictures_partition("", "")[:2]}]
+    assert set(pattern["eventName"]) == {"INSERT", "MODIFY"}
+
+
+def test_the_table_is_the_one_the_service_was_tested_with(template: Template) -> None:
+    table = dict(template.of_type("AWS::DynamoDB::Table")["Table"]["Properties"])
+    assert table.pop("PointInTimeRecoverySpecification") == {"PointInTimeRecoveryEnabled": True}
+    table["StreamSpecification"] = {"StreamEnabled": True, **table["StreamSpecification"]}
+    assert table == TABLE
+
+
+def test_what_holds_state_stays(template: Template) -> None:
+    stateful = (
+        "AWS::DynamoDB::Table",
+        "AWS::S3::Bucket",
+        "AWS::S3::BucketPolicy",
+        "AWS::KMS::Key",
+        "AWS::OpenSearchService::Domain",
+    )
+    kept = {name: resource for kind in stateful for name, resource in template.of_type(kind).items()}
+    assert set(kept) == {"Table", "Originals", "OriginalsPolicy", "Uploads", "UploadsPolicy", "Key", "Domain"}
+    for resource in kept.values():
+        assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_buckets_are_private_and_speak_tls_alone(template: Template) -> None:
+    policies = template.of_type("AWS::S3::BucketPolicy")
+    for name, bucket in template.of_type("AWS::S3::Bucket").items():
+        assert set(bucket["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
+        assert bucket["Properties"]["LifecycleConfiguration"]["Rules"]
+        assert bucket["Properties"]["BucketEncryption"]
+        (denied,) = policies[f"{name}Policy"]["Properties"]["PolicyDocument"]["Statement"]
+        assert (denied["Effect"], denied["Principal"], denied["Action"]) == ("Deny", "*", "s3:*")
+        assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        assert denied["Resource"] == [{"Fn::GetAtt": [name, "Arn"]}, {"Fn::Sub": f"${{{name}.Arn}}/*"}]
+
+
+def test_the_domain_is_made_only_if_there_is_none(template: Template) -> None:
+    domain = template.of_type("AWS::OpenSearchService::Domain")["Domain"]
+    assert domain["Condition"] == "NewDomain"
+    made = domain["Properties"]
+    assert made["DomainEndpointOptions"]["EnforceHTTPS"] is True
+    assert made["EncryptionAtRestOptions"] == made["NodeToNodeEncryptionOptions"] == {"Enabled": True}
+    (statement,) = made["AccessPolicies"]["Statement"]
+    assert statement["Principal"] == {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}}
+    for name, resource in template.translated["Resources"].items():
+        if name != "Domain" and resource.get("Condition") != "NewDomain":
+            for mention in re.findall(r'\{"Fn::If": \["NewDomain", .*?"OpenSearch', json.dumps(resource)):
+                assert "Domain" in mention
+            bare = re.sub(r'\{"Fn::If": \["NewDomain", .*?"OpenSearch', "", json.dumps(resource))
+            assert '"Domain"' not in bare, f"{name} needs a domain that may not be there"
+            assert "${Domain" not in bare, f"{name} needs a domain that may not be there"
+
+
+def test_everything_that_can_go_wrong_unseen_has_an_alarm(template: Template) -> None:
+    alarms = template.of_type("AWS::CloudWatch::Alarm")
+    watched = {
+        (alarm["Properties"]["MetricName"], json.dumps(alarm["Properties"]["Dimensions"][0]["Value"]))
+        for alarm in alarms.values()
+    }
+    for function in ("Ingest", "Index", "Purge"):  # what fails for HTTP clients is the gateway's 5xx
+        for metric in ("Errors", "Throttles"):
+            assert (metric, f'{{"Ref": "{function}Function"}}') in watched
+    for queue in template.of_type("AWS::SQS::Queue"):
+        metric = "ApproximateNumberOfMessagesVisible" if "DeadLetters" in queue else "ApproximateAgeOfOldestMessage"
+        assert (metric, f'{{"Fn::GetAtt": ["{queue}", "QueueName"]}}') in watched
+    assert ("5xx", '{"Ref": "Api"}') in watched
+    assert ("IteratorAge", '{"Ref": "IndexFunction"}') in watched
+    assert {metric for metric, target in watched if "Domain" in target} == {
+        "ClusterStatus.red",
+        "FreeStorageSpace",
+        "JVMMemoryPressure",
+    }
+    for alarm in alarms.values():
+        assert alarm["Properties"]["AlarmDescription"]
+        assert alarm["Properties"]["TreatMissingData"] == "notBreaching"
+        assert alarm["Properties"]["AlarmActions"]["Fn::If"][0] == "AlarmsAreSent"
+
+
+def test_the_dashboard_can_be_read(template: Template) -> None:
+    (dashboard,) = template.of_type("AWS::CloudWatch::Dashboard").values()
+    widgets = json.loads(dashboard["Properties"]["DashboardBody"]["Fn::Sub"])["widgets"]
+    assert all(widget["properties"]["title"] and widget["properties"]["metrics"] for widget in widgets)
+
+
 def test_two_stacks_fit_into_one_account(template: Template) -> None:
+    keys = ("Name", "QueueName", "FunctionName", "RoleName", "LogGroupName", "BucketName", "TableName", "DashboardName")
     named = {
         name: value
         for name, resource in template.translated["Resources"].items()
         for key, value in resource.get("Properties", {}).items()
-        if key in ("Name", "QueueName", "FunctionName", "RoleName", "LogGroupName", "BucketName", "TableName")
-        and resource["Type"] not in ("AWS::Lambda::Alias", "AWS::Lambda::Permission", "AWS::Lambda::Version")
+        if key in keys
+        and not resource["Type"].startswith("AWS::Lambda::")
         and resource["Type"] != "AWS::ApiGatewayV2::Api"
     }
-    assert "PurgeFunctionSchedule" in named
+    assert {"PurgeFunctionSchedule", "Uploads", "Dashboard"} <= set(named)
     for name, value in named.items():
-        assert "${AWS::StackName}" in json.dumps(value), name
+        assert "AWS::StackName" in json.dumps(value) or "AWS::StackId" in json.dumps(value), name
 
 
 def test_every_layer_publishes_its_versions(template: Template) -> None:
@@ -142,26 +296,65 @@ def test_no_policy_is_about_everything(template: Template) -> None:
     statements = list(_statements(template))
     assert statements
     for role, statement in statements:
-        assert "*" not in json.dumps(statement["Resource"]), role
         actions = statement["Action"]
         assert "*" not in json.dumps(actions), role
+        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        for resource in resources:  # a star may stand for objects of a bucket or indices of a domain, which are named
+            said = json.dumps(resource)
+            assert "*" not in said or re.search(r"\b(Table|Originals|Uploads|Domain)\b", said.partition("*")[0]), (
+                role,
+                said,
+            )
     for resource in template.of_type("AWS::IAM::Role").values():
-        assert set(resource["Properties"].get("ManagedPolicyArns", [])) <= {BASIC_POLICY}
+        for arn in resource["Properties"].get("ManagedPolicyArns", []):
+            ours = isinstance(arn, dict) and arn.get("Ref") in template.of_type("AWS::IAM::ManagedPolicy")
+            assert ours or BASIC_POLICY.removeprefix("arn:aws") in json.dumps(arn), arn
+
+
+def test_every_permission_to_be_had_is_given_to_somebody(template: Template) -> None:
+    given = json.dumps(template.of_type("AWS::IAM::Role"))
+    for name in template.of_type("AWS::IAM::ManagedPolicy"):
+        assert f'{{"Ref": "{name}"}}' in given
 
 
 def _statements(template: Template) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every statement of every role, with the role's name."""
+    """Every statement of every role, and of every policy for them, with its name."""
     for name, role in template.of_type("AWS::IAM::Role").items():
         for policy in role["Properties"].get("Policies", []):
-            for statement in policy["PolicyDocument"]["Statement"]:
-                yield name, statement
+            written = policy["PolicyDocument"]["Statement"]
+            for statement in written if isinstance(written, list) else [written]:
+                yield name, statement["Fn::If"][1] if "Fn::If" in statement else statement
+    for name, policy in template.of_type("AWS::IAM::ManagedPolicy").items():
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+            yield name, statement
+
+
+#: What of a function's environment is only known once it is deployed.
+DEPLOYED = {
+    "LOOKALIKE_TABLE": "table",
+    "LOOKALIKE_BUCKET": "bucket",
+    "LOOKALIKE_OPENSEARCH": "https://search.example",
+    "LOOKALIKE_KEY": "key",
+}
 
 
 def test_the_environment_is_what_the_settings_read(template: Template) -> None:
+    shared = template.source["Globals"]["Function"]["Environment"]["Variables"]
+    assert set(DEPLOYED) < set(shared)
     for function in template.functions().values():
-        variables = function["Environment"]["Variables"]
-        environment = {name: str(template.value(given)) for name, given in variables.items()}
-        assert Settings.from_environment(environment) == Settings(metrics=True)
+        variables = {**shared, **function["Environment"]["Variables"]}
+        queue = variables.pop("LOOKALIKE_DEAD_LETTERS", None)
+        assert queue is None or queue["Ref"] in template.of_type("AWS::SQS::Queue")
+        environment = {name: str(template.value(given)) for name, given in variables.items() if name not in DEPLOYED}
+        read = Settings.from_environment({**environment, **DEPLOYED})
+        waits = function["Environment"]["Variables"].get("LOOKALIKE_WAIT_FOR_INDEX", "true") == "true"
+        assert read == replace(Settings.from_environment(DEPLOYED), metrics=True, wait_for_index=waits)
+
+
+def test_commands_find_the_stores_by_the_stacks_outputs(template: Template) -> None:
+    outputs, variables = template.source["Outputs"], template.source["Globals"]["Function"]["Environment"]["Variables"]
+    for setting in AWS_STORES:
+        assert outputs[OUTPUTS[setting]]["Value"] == variables[f"LOOKALIKE_{setting.upper()}"]
 
 
 def test_parameters_say_what_they_are_for_and_are_used(template: Template, text: str) -> None:

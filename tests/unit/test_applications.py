@@ -58,6 +58,30 @@ def test_a_name_is_taken_once() -> None:
         create_application(applications, SetClock(0), "shop")
 
 
+@pytest.mark.parametrize(
+    "policy",
+    [
+        Policy(per_second=0),
+        Policy(per_day=-1),
+        Policy(in_total=0),
+        Policy(networks=("203.0.113.9/24",)),
+        Policy(networks=("everywhere",)),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(policy: Policy) -> None:
+    applications = MemoryApplications()
+    with pytest.raises(InvalidArgument):
+        create_application(applications, SetClock(0), "shop", policy=policy)
+    assert applications.applications() == []
+
+
+def test_networks_are_kept_in_their_usual_form() -> None:
+    made = create_application(
+        MemoryApplications(), SetClock(0), "shop", policy=Policy(networks=("203.0.113.9", "2001:DB8:0::/32"))
+    )
+    assert made.policy.networks == ("203.0.113.9/32", "2001:db8::/32")
+
+
 @pytest.mark.parametrize("by", ["name", "access_key"])
 def test_revoked_by_name_or_by_access_key(by: str) -> None:
     applications = MemoryApplications()

@@ -68,6 +68,40 @@ def test_numbers_that_could_only_fail_later_are_refused_in_plain_words(variable:
         Settings.from_environment({variable: text})
 
 
+AWS = {
+    "LOOKALIKE_TABLE": "table",
+    "LOOKALIKE_BUCKET": "bucket",
+    "LOOKALIKE_OPENSEARCH": "https://search.example",
+    "LOOKALIKE_KEY": "key",
+}
+
+
+def test_the_stores_are_those_of_aws_if_all_of_them_are_named() -> None:
+    assert Settings.from_environment(AWS).on_aws
+    assert not Settings.from_environment({"LOOKALIKE_DATA": "/a"}).on_aws
+    assert not Settings.from_environment({}).on_aws
+
+
+@pytest.mark.parametrize("missing", AWS)
+def test_half_a_set_of_stores_is_refused_with_what_is_missing(missing: str) -> None:
+    given = {name: value for name, value in AWS.items() if name != missing}
+    with pytest.raises(SettingsError, match=f"{', '.join(given)} without {missing}"):
+        Settings.from_environment(given)
+
+
+def test_two_sets_of_stores_are_refused() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment(AWS, data=Path("/a"))
+    assert all(name in str(caught.value) for name in ("LOOKALIKE_DATA", *AWS))
+    assert Settings.from_environment({**AWS, "LOOKALIKE_DATA": "/a"}, data=None).on_aws
+
+
+@pytest.mark.parametrize("text", ["search.example", "ftp://search.example", "https://", "https://search.example/path"])
+def test_an_address_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="LOOKALIKE_OPENSEARCH"):
+        Settings.from_environment({**AWS, "LOOKALIKE_OPENSEARCH": text})
+
+
 @pytest.mark.parametrize("setting", fields(Settings), ids=lambda setting: setting.name)
 def test_every_setting_is_in_the_readme(setting: object) -> None:
     assert f"`{setting.metadata['variable']}`" in README  # type: ignore[attr-defined]

@@ -25,7 +25,7 @@ from lookalike.ports import Ports
 from lookalike.settings import Settings
 from lookalike.wire import tokens
 from tests import photographs
-from tests.fakes import MemoryIndex, TinyEmbedder, TinyVerifier
+from tests.fakes import MemoryDeadLetters, MemoryIndex, MemoryObjects, TinyEmbedder, TinyVerifier
 
 REQUESTS = 10_000
 
@@ -66,6 +66,8 @@ def ports(tmp_path: Path) -> Iterator[Ports]:
         catalog=catalog,
         maps=catalog,
         uploads=catalog,
+        objects=MemoryObjects(),
+        dead_letters=MemoryDeadLetters(),
         index=MemoryIndex(),
         originals=FolderStore(tmp_path / "originals"),
         embedder=TinyEmbedder(),

@@ -20,7 +20,6 @@ from uuid import uuid4
 
 import boto3
 from botocore.config import Config
-from moto.server import ThreadedMotoServer
 
 from lookalike.adapters import kms, table
 from lookalike.adapters.kms import KmsSealer
@@ -29,7 +28,7 @@ from lookalike.adapters.table import Table, create_table
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-#: What ``make dynamodb`` has fetched.
+#: What ``make servers`` has fetched.
 JARS = Path(__file__).parents[3] / "build" / "dynamodb" / "jars"
 
 _RELAY = Path(__file__).with_name("relay.py")
@@ -45,7 +44,7 @@ def missing() -> str | None:
     if platform.machine() != "x86_64":
         return f"it has no library for {platform.machine()}"
     if not (JARS / ".installed").exists():
-        return f"{JARS} is not there: `make dynamodb` makes it where Maven is present"
+        return f"{JARS} is not there: `make servers` makes it where Maven is present"
     if _namespace() is None:
         return "this machine lets nobody make a network namespace"
     return None
@@ -64,6 +63,8 @@ def _namespace() -> list[str] | None:
 @cache
 def moto() -> str:
     """The address of a moto server."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415  # every test run reads this module, few start moto
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     atexit.register(server.stop)

@@ -32,7 +32,7 @@ A dialect turns these into its vendor's codes, in one table of its own (``wire/<
     │   ├── TokenInvalid               missing, garbled, unknown or revoked
     │   ├── TokenExpired               ours, and past its life
     │   ├── SignatureInvalid           the request's signature does not verify
-    │   ├── ApplicationUnknown         nobody has these keys
+    │   ├── ApplicationNotFound        no application has that app id
     │   ├── ApplicationDisabled
     │   └── AddressRefused             the application may not be used from there
     ├── LimitReached                   more calls than an operator allows; none of it was done
@@ -186,8 +186,8 @@ class SignatureInvalid(AccessError):
     """The request's signature does not verify."""
 
 
-class ApplicationUnknown(AccessError):
-    """No application has the id that was given."""
+class ApplicationNotFound(AccessError):
+    """No application has that app id."""
 
 
 class ApplicationDisabled(AccessError):

@@ -191,6 +191,28 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadedObject:
+    """An object in the upload bucket, as it is now.
+
+    ``etag`` is another one each time its bytes change. ``size`` is in bytes. ``words`` are what its uploader says of
+    it: brief, tags, label, desc, as text.
+    """
+
+    etag: str
+    size: int
+    words: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that will never succeed. ``body`` can be sent again as it is, once ``reason`` holds no more."""
+
+    operation: str
+    reason: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """The names of a kind's indices: searches go to ``read``, writes to all of ``write``, which ``read`` is one of."""
 

@@ -18,6 +18,7 @@ from lookalike.model import (
     Application,
     Box,
     Candidate,
+    DeadLetter,
     Embedding,
     Generation,
     Key,
@@ -29,6 +30,7 @@ from lookalike.model import (
     Query,
     RemovedLibrary,
     Upload,
+    UploadedObject,
 )
 from lookalike.settings import Settings
 
@@ -205,6 +207,26 @@ class Counters(Protocol):
         """Forget those that have expired at Unix milliseconds ``now``, if the store does not do so by itself."""
 
 
+class UploadStore(Protocol):
+    """Where uploaded objects lie. Every method may raise Unavailable."""
+
+    def head(self, bucket: str, key: str) -> UploadedObject | None:
+        """The object as it is now, without its bytes. Raises InvalidArgument if what is said of it cannot be read."""
+
+    def read(self, bucket: str, key: str, etag: str) -> bytes | None:
+        """Its bytes; None if it is gone, or is not that one any more."""
+
+    def remove(self, bucket: str, key: str, etag: str) -> None:
+        """Take it away if it is still that one."""
+
+
+class DeadLetters(Protocol):
+    """Where messages end that will never succeed. Durable on return."""
+
+    def send(self, letter: DeadLetter) -> None:
+        """Keep it for the operator. Raises Unavailable."""
+
+
 class Generations(Protocol):
     """Which indices of a kind are read and written. Durable on return."""
 
@@ -275,6 +297,8 @@ class Ports:
     maps: MapStore
     uploads: Uploads
     counters: Counters
+    objects: UploadStore
+    dead_letters: DeadLetters
     embedder: Embedder
     verifier: Verifier
     fetch: Fetcher

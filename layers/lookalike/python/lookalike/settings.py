@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from lookalike.errors import SettingsError
 
@@ -43,6 +44,13 @@ def _networks(text: str) -> tuple[Network, ...]:
     return tuple(ip_network(word) for word in _words(text))  # its own error names the word and what is wrong
 
 
+def _endpoint(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise ValueError("must be https:// or http:// and a host, with nothing after it")
+    return text.rstrip("/")
+
+
 def _level(text: str) -> str:
     if text.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
         raise ValueError("must be DEBUG, INFO, WARNING, ERROR or CRITICAL")
@@ -59,6 +67,14 @@ class Settings:
 
     data: Path | None = _setting(
         "LOOKALIKE_DATA", None, Path, "folder that holds everything when the service runs on one machine"
+    )
+    table: str | None = _setting("LOOKALIKE_TABLE", None, str, "DynamoDB table of the catalog, on AWS")
+    bucket: str | None = _setting("LOOKALIKE_BUCKET", None, str, "S3 bucket of the originals, on AWS")
+    opensearch: str | None = _setting(
+        "LOOKALIKE_OPENSEARCH", None, _endpoint, "address of the OpenSearch domain, on AWS: https://…"
+    )
+    key: str | None = _setting(
+        "LOOKALIKE_KEY", None, str, "KMS key that applications' secrets are sealed with, on AWS: its id or ARN"
     )
     model: str | None = _setting(
         "LOOKALIKE_MODEL", None, str, "an ONNX file with its card beside it; default: the model that comes along"
@@ -90,6 +106,15 @@ class Settings:
     )
     batch_pictures: int = _setting(
         "LOOKALIKE_BATCH_PICTURES", 100, _number(1, 1000, int), "pictures that one call may add to a group"
+    )
+    keep_uploads: bool = _setting(
+        "LOOKALIKE_KEEP_UPLOADS", True, _flag, "whether an upload stays where it is once its picture is added"
+    )
+    watch: Path | None = _setting(
+        "LOOKALIKE_WATCH", None, Path, "folder of <app id>/<library>/… whose pictures are added by themselves"
+    )
+    dead_letters: str | None = _setting(
+        "LOOKALIKE_DEAD_LETTERS", None, str, "URL of the SQS queue for messages that never succeed, on AWS"
     )
     wait_for_index: bool = _setting(
         "LOOKALIKE_WAIT_FOR_INDEX", True, _flag, "whether a write answers only when searches already see it"
@@ -123,7 +148,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ, **given: Any) -> Settings:
-        """Read the environment; ``given`` wins over it. An empty variable counts as absent.
+        """Read the environment; ``given`` wins over it, also with None. An empty variable counts as absent.
 
         Raises SettingsError, whose message names everything that is wrong.
         """
@@ -141,6 +166,28 @@ class Settings:
         problems += [
             f"{name}: no such setting" for name in environment if name.startswith("LOOKALIKE_") and name not in known
         ]
+        problems += _stores(values)
         if problems:
             raise SettingsError("; ".join(problems))
         return cls(**values)
+
+    @property
+    def on_aws(self) -> bool:
+        """Whether the stores are those of an AWS account; else they are this machine's."""
+        return self.table is not None
+
+
+#: Settings that say where the stores of an AWS account are; they go together.
+AWS_STORES = ("table", "bucket", "opensearch", "key")
+
+
+def _stores(values: Mapping[str, Any]) -> list[str]:
+    """What keeps these values from naming one set of stores: this machine's, an account's, or none yet."""
+    variables = {setting.name: setting.metadata["variable"] for setting in fields(Settings)}
+    given = [variables[name] for name in AWS_STORES if values.get(name) is not None]
+    missing = [variables[name] for name in AWS_STORES if values.get(name) is None]
+    if given and values.get("data") is not None:
+        return [f"{variables['data']} and {', '.join(given)} are set: keep the stores of one machine or those of AWS"]
+    if given and missing:
+        return [f"{', '.join(given)} without {', '.join(missing)}: the stores of AWS go together"]
+    return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 import numpy as np
 
@@ -48,13 +49,12 @@ class Collection:
 
         A tail of ``tail_rows`` rows is full.
         """
-        hashes = np.array([hash(picture.key.id) for picture in pictures], np.int64)
         with self._lock:
-            sealed = np.zeros(len(pictures), np.bool_)
-            for segment in self._segments:
-                sealed |= segment.holding(hashes)
-            for picture, maybe in zip(pictures, sealed.tolist(), strict=True):
-                self._write(picture, self._find(picture.key.id, sealed=maybe), tail_rows)
+            held = self._held([picture.key.id for picture in pictures])
+            self._append([picture for picture, known in zip(pictures, held, strict=True) if not known], tail_rows)
+            for picture, known in zip(pictures, held, strict=True):
+                if known:
+                    self._write(picture, tail_rows)
             self._look_around()
 
     def remove(self, pictures: Sequence[Picture]) -> None:
@@ -94,7 +94,20 @@ class Collection:
         finally:
             self._told = False
 
-    def _write(self, picture: Picture, place: tuple[Part, int] | None, tail_rows: int) -> None:
+    def _held(self, ids: Sequence[str]) -> list[bool]:
+        """Which of these ids may have a row already, or have one once those before them have."""
+        if len(set(ids)) < len(ids):
+            return [True] * len(ids)
+        held = np.zeros(len(ids), np.bool_)
+        for tail in (*self._tails.values(), *self._full):
+            held |= tail.holding(ids)
+        hashes = np.array([hash(id_) for id_ in ids], np.int64)
+        for segment in self._segments:
+            held |= segment.holding(hashes)
+        return held.tolist()
+
+    def _write(self, picture: Picture, tail_rows: int) -> None:
+        place = self._find(picture.key.id)
         if place is not None:
             part, row = place
             if part.revisions[row] >= picture.revision:
@@ -104,26 +117,29 @@ class Collection:
                 hide(part, row, picture.revision)
                 return
             retire(part, row)
-        self._append(picture, tail_rows)
+        self._append([picture], tail_rows)
 
-    def _append(self, picture: Picture, tail_rows: int) -> None:
-        space = (picture.model, picture.kind)
-        tail = self._tails.get(space)
-        if tail is None:
-            tail = self._tails[space] = Tail(space)
-        tail.append(picture)
-        self.live += picture.live
-        if tail.count >= tail_rows:
-            self._full.append(self._tails.pop(space))
+    def _append(self, pictures: Sequence[Picture], tail_rows: int) -> None:
+        """New rows, as many at a time as fill a tail: a start writes hundreds of thousands."""
+        for space, group in groupby(pictures, key=lambda picture: (picture.model, picture.kind)):
+            waiting = list(group)
+            self.live += sum(picture.live for picture in waiting)
+            while waiting:
+                tail = self._tails.get(space)
+                if tail is None:
+                    tail = self._tails[space] = Tail(space)
+                room = max(tail_rows - tail.count, 1)
+                tail.extend(waiting[:room])
+                waiting = waiting[room:]
+                if tail.count >= tail_rows:
+                    self._full.append(self._tails.pop(space))
 
     def _take_away(self, part: Part, row: int) -> None:
         self.live -= bool(part.live[row])
 
-    def _find(self, id_: str, *, sealed: bool = True) -> tuple[Part, int] | None:
-        """Where the row that counts is. ``sealed`` is false if no segment has it."""
-        parts: list[Part] = [*self._tails.values(), *self._full]
-        if sealed:
-            parts += self._segments
+    def _find(self, id_: str) -> tuple[Part, int] | None:
+        """Where the row that counts is."""
+        parts: list[Part] = [*self._tails.values(), *self._full, *self._segments]
         for part in parts:
             row = part.find(id_)
             if row is not None:

@@ -55,6 +55,11 @@ class DataFolder:
         """The folder of the pictures as they were given."""
         return self.path / "originals"
 
+    @property
+    def dead_letters(self) -> Path:
+        """The file of messages that never will succeed."""
+        return self.path / "dead-letters.jsonl"
+
     def lock(self) -> None:
         """Keep every other server off this folder until :meth:`unlock` or this process's end, however it ends.
 

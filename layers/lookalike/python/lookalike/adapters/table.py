@@ -82,6 +82,9 @@ SHARDS = "0123456789abcdef"
 #: Most keys of a BatchGetItem, most writes of a BatchWriteItem (Amazon DynamoDB API reference).
 _MOST_READ, _MOST_WRITTEN = 100, 25
 
+#: Bytes of a partition key and of a sort key (Amazon DynamoDB developer guide, "Quotas").
+_LONGEST_PK, _LONGEST_SK = 2048, 1024
+
 #: How often what was left undone is asked for again, and the pauses in between, in seconds: random up to a bound that
 #: doubles (AWS architecture blog, "Exponential Backoff And Jitter"); a second and a half in all at most.
 _ROUNDS, _PAUSE = 6, 0.05
@@ -110,6 +113,14 @@ class ItemKey(NamedTuple):
     def values(self) -> Item:
         """The key as attributes."""
         return {"pk": {"S": self.pk}, "sk": {"S": self.sk}}
+
+    @property
+    def possible(self) -> bool:
+        """Whether an item may have this key. What callers ask for may be empty, too long, or no text at all."""
+        try:
+            return 1 <= len(self.pk.encode()) <= _LONGEST_PK and 1 <= len(self.sk.encode()) <= _LONGEST_SK
+        except UnicodeEncodeError:
+            return False
 
 
 class ConditionError(Exception):
@@ -237,6 +248,8 @@ class Table:
 
     def get(self, key: ItemKey) -> Item | None:
         """The item as it is now."""
+        if not key.possible:
+            return None
         with _unavailable():
             answer = self._client.get_item(TableName=self._name, Key=key.values, ConsistentRead=True)
         return answer.get("Item")
@@ -244,7 +257,7 @@ class Table:
     def get_all(self, keys: Sequence[ItemKey], *, consistent: bool = True) -> list[Item]:
         """Those of the items that are there, in no order; with ``consistent`` as they are now."""
         found: list[Item] = []
-        wanted = [key.values for key in dict.fromkeys(keys)]
+        wanted = [key.values for key in dict.fromkeys(keys) if key.possible]
         for begin in range(0, len(wanted), _MOST_READ):
             asked: Any = {self._name: {"Keys": wanted[begin : begin + _MOST_READ], "ConsistentRead": consistent}}
             for _ in _rounds(f"{self._name}: keys"):
@@ -319,7 +332,7 @@ class Table:
 
     def delete_all(self, keys: Sequence[ItemKey]) -> None:
         """Take items away; unknown keys do not matter."""
-        unwanted = [{"DeleteRequest": {"Key": key.values}} for key in dict.fromkeys(keys)]
+        unwanted = [{"DeleteRequest": {"Key": key.values}} for key in dict.fromkeys(keys) if key.possible]
         for begin in range(0, len(unwanted), _MOST_WRITTEN):
             asked: Any = {self._name: unwanted[begin : begin + _MOST_WRITTEN]}
             for _ in _rounds(f"{self._name}: deletions"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -40,18 +41,23 @@ class Tail:
         """Rows, those that are gone included. Arrays may be longer."""
         return len(self._records)
 
-    def append(self, picture: Picture) -> None:
-        """One more row."""
-        row = self.count
-        if row == len(self.vectors):
+    def extend(self, pictures: Sequence[Picture]) -> None:
+        """More rows, in one go: their ids differ, and no row that counts has one of them."""
+        first, end = self.count, self.count + len(pictures)
+        while end > len(self.vectors):
             self._make_room()
-        self.vectors[row] = picture.vector
-        self.hashes[row] = hash(picture.key.id)
-        self.revisions[row] = picture.revision
-        self.live[row] = picture.live
-        self._rows[picture.key.id] = row
-        self._tags.append(picture.tags)
-        self._records.append(pack(picture))
+        ids = [picture.key.id for picture in pictures]
+        np.concatenate([picture.vector for picture in pictures], out=self.vectors[first:end].reshape(-1))
+        self.hashes[first:end] = [hash(id_) for id_ in ids]
+        self.revisions[first:end] = [picture.revision for picture in pictures]
+        self.live[first:end] = [picture.live for picture in pictures]
+        self._rows.update(zip(ids, range(first, end), strict=True))
+        self._tags.extend(picture.tags for picture in pictures)
+        self._records.extend(map(pack, pictures))
+
+    def holding(self, ids: Sequence[str]) -> Mask:
+        """Which of these ids are, or were, some row's."""
+        return np.fromiter(map(self._rows.__contains__, ids), np.bool_, len(ids))
 
     def find(self, id_: str) -> int | None:
         """The row that counts for a picture id."""

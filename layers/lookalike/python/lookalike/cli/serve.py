@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lookalike.cli.where import Data, Stack, here, on_aws
+from lookalike.errors import InvalidArgument, SettingsError
 from lookalike.local import sample
 from lookalike.local.server import Address
 from lookalike.local.server import serve as run
@@ -17,18 +21,34 @@ from lookalike.service.applications import create_application
 from lookalike.settings import Settings
 
 
+class Backend(StrEnum):
+    """Whose stores the server uses."""
+
+    LOCAL = "local"
+    AWS = "aws"
+
+
 def serve(
-    data: Annotated[
-        Path, typer.Option(help="The folder that holds everything; made if it is not there.", envvar="LOOKALIKE_DATA")
-    ] = Path("data"),
+    data: Data = None,
+    backend: Annotated[
+        Backend,
+        typer.Option(
+            help="Whose stores: this machine's, or those of AWS that the LOOKALIKE_ variables or --stack name."
+        ),
+    ] = Backend.LOCAL,
+    stack: Stack = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.", min=0, max=65535)] = 8000,
+    watch: Annotated[
+        Path | None,
+        typer.Option(help="Add what is put into this folder by itself: <app id>/<library>/…", envvar="LOOKALIKE_WATCH"),
+    ] = None,
     pictures: Annotated[
         Path | None,
         typer.Option("--sample", help="Load this folder of pictures into an empty service, and show a search."),
     ] = None,
 ) -> None:
-    """Serve on one machine. The first start makes an application, if there is none, and prints its keys."""
+    """Serve from this machine. The first start makes an application, if there is none, and prints its keys."""
 
     def when_ready(service: Service, address: Address) -> None:
         application = _application_to_show(service.ports, sampled=pictures is not None)
@@ -38,7 +58,18 @@ def serve(
         if application is not None and pictures is not None:
             _show_sample(application, address, pictures)
 
-    raise typer.Exit(run(Settings.from_environment(data=data), host, port, when_ready))
+    if watch is not None and not watch.is_dir():
+        raise SettingsError(f"{watch}: there is no such folder to watch")
+    raise typer.Exit(run(_settings(backend, data, stack, watch), host, port, when_ready))
+
+
+def _settings(backend: Backend, data: Path | None, stack: str | None, watch: Path | None) -> Settings:
+    if backend is Backend.LOCAL and stack is None:
+        return replace(here(data), watch=watch)
+    for option, folder in (("--data", data), ("--watch", watch)):
+        if folder is not None:
+            raise InvalidArgument(option, "the stores of AWS have buckets, no folders")
+    return on_aws(stack)
 
 
 def _application_to_show(ports: Ports, *, sampled: bool) -> Application | None:

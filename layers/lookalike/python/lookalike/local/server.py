@@ -75,6 +75,7 @@ def serve(settings: Settings, host: str, port: int, when_ready: Callable[[Servic
             service.open()
             when_ready(service, Address(*listening.getsockname()[:2]))
             service.start_schedules()
+            service.start_watching()
         except LookalikeError as error:
             failures.append(str(error))
             server.should_exit = True

@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 
 import lookalike
 from lookalike import bootstrap
+from lookalike.adapters.watched import WatchedFolder
 from lookalike.local import gateway, template
 from lookalike.local.schedule import Clockwork
+from lookalike.local.watcher import Watcher
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.settings import Settings
@@ -62,6 +64,7 @@ class Service:
         """Load the model and the index; from here on requests are answered. Raises SettingsError or ModelError."""
         ports = bootstrap.build(self._settings)
         self._opened.callback(ports.close)
+        _ = ports.embedder.model  # on AWS it would be loaded by the first request, and refused no sooner
         self._opened.enter_context(bootstrap.serving(ports))
         self._ports = ports
 
@@ -71,8 +74,17 @@ class Service:
         self._opened.callback(clockwork.stop)
         clockwork.start()
 
+    def start_watching(self) -> None:
+        """Send what is put into the watched folder, if there is one, to ``ingest`` until :meth:`close`."""
+        if self._settings.watch is None:
+            return
+        folder = WatchedFolder(self._settings.watch)
+        watcher = Watcher(folder, template.load("ingest"), self.ports)
+        self._opened.callback(watcher.stop)
+        watcher.start()
+
     def close(self) -> None:
-        """Finish what is being answered, then stop the schedules and close the stores."""
+        """Finish what is being answered, then stop the schedules and the watcher, and close the stores."""
         self._pool.shutdown()
         self._opened.close()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import secrets
 import string
+from dataclasses import replace
+from ipaddress import ip_network
 
 from lookalike.errors import InvalidArgument, RevisionConflict
 from lookalike.model import NO_POLICY, Application, Policy
@@ -35,7 +37,7 @@ def create_application(
         tenant=tenant or f"t{secrets.token_hex(6)}",
         name=name,
         created=clock(),
-        policy=policy,
+        policy=check_policy(policy),
     )
     try:
         applications.save_application(application)
@@ -44,16 +46,34 @@ def create_application(
     return application
 
 
+def check_policy(policy: Policy) -> Policy:
+    """The same policy, its networks in their usual form. Raises InvalidArgument."""
+    for name in ("per_second", "per_day", "in_total"):
+        limit = getattr(policy, name)
+        if limit is not None and limit < 1:
+            raise InvalidArgument(name, "must be 1 or more")
+    try:
+        return replace(policy, networks=tuple(str(ip_network(network)) for network in policy.networks))
+    except ValueError as error:  # it says which and why
+        raise InvalidArgument("networks", str(error)) from error
+
+
+def find_application(applications: Applications, name: str) -> Application:
+    """The application of that name, or of that access key. Raises InvalidArgument if there is none."""
+    for application in applications.applications():
+        if name in (application.name, application.access_key):
+            return application
+    raise InvalidArgument("name", f"no application is called {name}")
+
+
 def revoke_application(applications: Applications, name: str) -> Application:
     """Take an application's keys away for good; its tokens die with them, its tenant's libraries stay.
 
     ``name`` is its name or its access key. Raises InvalidArgument if there is none.
     """
-    for application in applications.applications():
-        if name in (application.name, application.access_key):
-            applications.remove_application(application.access_key)
-            return application
-    raise InvalidArgument("name", f"no application is called {name}")
+    application = find_application(applications, name)
+    applications.remove_application(application.access_key)
+    return application
 
 
 def _word(length: int) -> str:

@@ -54,9 +54,14 @@ def _hide_all(ports: Ports, keys: Sequence[Key]) -> list[Picture | Unavailable |
         return list(pool.map(lambda key: _hide(ports, key), keys))
 
 
-def _hide(ports: Ports, key: Key) -> Picture | Unavailable | None:
+def hide(ports: Ports, key: Key, added: int | None = None) -> Picture | None:
+    """The hidden row; None if there was nothing to hide. The index is not told.
+
+    ``added`` hides it only if the add of that revision made it: what somebody else has added again stays.
+    """
+
     def hidden(current: Picture | None) -> Picture:
-        if current is None or not current.live:
+        if current is None or not current.live or added not in (None, current.added):
             raise PictureNotFound(key.id)
         now = ports.clock()
         return current.but(revision=next_revision(current.revision, now), state=State.DELETED, deleted_at=now)
@@ -65,5 +70,10 @@ def _hide(ports: Ports, key: Key) -> Picture | Unavailable | None:
         return change(ports, key, hidden)
     except PictureNotFound:
         return None
+
+
+def _hide(ports: Ports, key: Key) -> Picture | Unavailable | None:
+    try:
+        return hide(ports, key)
     except Unavailable as error:
         return error

@@ -17,7 +17,7 @@ from typing import Any
 
 from lookalike import errors
 from lookalike.errors import (
-    ApplicationUnknown,
+    ApplicationNotFound,
     ArgumentTooLong,
     InvalidArgument,
     MissingArgument,
@@ -62,7 +62,7 @@ ERRORS: Mapping[type[BaseException], tuple[int, str]] = {
     errors.UnknownOperation: (404, "接口地址不正确"),
     errors.Unavailable: (500, "系统维护,请稍候再试"),
     errors.RevisionConflict: (500, "系统维护,请稍候再试"),
-    errors.ApplicationUnknown: (601, "接口未开通"),
+    errors.ApplicationNotFound: (601, "接口未开通"),
     errors.ApplicationDisabled: (602, "账号停用"),
     errors.LimitReached: (606, "调用超限,请稍候再试"),
     errors.AddressRefused: (607, "ip不在白名单"),
@@ -205,7 +205,7 @@ def _endpoint(call: Call) -> Endpoint:
 def _authenticated(ports: Ports, form: Form) -> Application:
     """Whose call this is. ``sign`` is SHA-256 of app id, secret and timestamp as sent, in hexadecimal.
 
-    Raises MissingArgument, InvalidArgument, ApplicationUnknown or SignatureInvalid.
+    Raises MissingArgument, InvalidArgument, ApplicationNotFound or SignatureInvalid.
     """
     given = {name: form.text(name).strip() for name in ("appId", "timestamp", "sign")}
     for name, value in given.items():
@@ -215,7 +215,7 @@ def _authenticated(ports: Ports, form: Form) -> Application:
         raise InvalidArgument("timestamp", "no milliseconds")
     application = ports.applications.application_by_id(given["appId"])
     if application is None:
-        raise ApplicationUnknown("no such app id")
+        raise ApplicationNotFound("no such app id")
     said = f"{given['appId']}{application.secret_key}{given['timestamp']}"
     expected = hashlib.sha256(said.encode()).hexdigest()
     if not hmac.compare_digest(expected.encode(), given["sign"].lower().encode()):

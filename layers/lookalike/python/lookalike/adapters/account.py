@@ -1,0 +1,121 @@
+"""The stores of an AWS account, made from the settings that name them."""
+
+from __future__ import annotations
+
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import BotoCoreError
+
+from lookalike.adapters import kms, s3, table
+from lookalike.adapters.dynamodb import DynamoCatalog, DynamoCounters, DynamoGenerations, DynamoMaps, DynamoUploads
+from lookalike.adapters.dynamodb_applications import DynamoApplications
+from lookalike.adapters.sqs import SqsDeadLetters
+from lookalike.errors import SettingsError
+from lookalike.settings import Settings
+
+if TYPE_CHECKING:
+    from botocore.config import Config
+    from opensearchpy import OpenSearch
+
+    from lookalike.adapters.opensearch import OpenSearchIndex
+
+
+class Account:
+    """Each store is opened by its first use. Safe to use from several threads.
+
+    Where clients connect to is the SDK's matter: its region, credentials and ``AWS_ENDPOINT_URL`` variables. Every
+    property raises SettingsError if the SDK cannot make its client.
+
+    Parameters
+    ----------
+    settings : must be those of stores on AWS.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        if not (settings.table and settings.bucket and settings.opensearch and settings.key):
+            raise SettingsError("the stores of AWS are not named")
+        self._settings = settings
+        self._table_name, self._bucket = settings.table, settings.bucket
+        self._endpoint, self._key = settings.opensearch, settings.key
+        self._session = boto3.Session()
+        self._lock = threading.RLock()  # neither sessions nor cached properties are made for several threads
+
+    @property
+    def applications(self) -> DynamoApplications:
+        """Who may call."""
+        return DynamoApplications(self._table, kms.KmsSealer(self._client("kms", kms.CONFIG), self._key))
+
+    @property
+    def catalog(self) -> DynamoCatalog:
+        """The truth."""
+        return DynamoCatalog(self._table)
+
+    @property
+    def maps(self) -> DynamoMaps:
+        """Local maps."""
+        return DynamoMaps(self._table)
+
+    @property
+    def uploads(self) -> DynamoUploads:
+        """What uploads have become."""
+        return DynamoUploads(self._table)
+
+    @property
+    def counters(self) -> DynamoCounters:
+        """Counts of calls."""
+        return DynamoCounters(self._table)
+
+    @property
+    def generations(self) -> DynamoGenerations:
+        """Which indices are live."""
+        return DynamoGenerations(self._table)
+
+    @property
+    def originals(self) -> s3.S3Store:
+        """Pictures as they were given."""
+        return s3.S3Store(self._s3, self._bucket)
+
+    @property
+    def objects(self) -> s3.S3Uploads:
+        """What was uploaded."""
+        return s3.S3Uploads(self._s3)
+
+    @property
+    def dead_letters(self) -> SqsDeadLetters:
+        """Where messages end that will never succeed."""
+        if not self._settings.dead_letters:
+            raise SettingsError("LOOKALIKE_DEAD_LETTERS is not set: name the queue of what cannot be done")
+        return SqsDeadLetters(self._client("sqs"), self._settings.dead_letters)
+
+    @property
+    def index(self) -> OpenSearchIndex:
+        """What finds neighbours."""
+        from lookalike.adapters.opensearch import OpenSearchIndex  # noqa: PLC0415 - slow to import, and few need it
+
+        return OpenSearchIndex(self.opensearch, self.generations)
+
+    @cached_property
+    def opensearch(self) -> OpenSearch:
+        """The client of the domain."""
+        from lookalike.adapters.opensearch import connect  # noqa: PLC0415
+
+        with self._lock:
+            return connect(self._endpoint)
+
+    @cached_property
+    def _table(self) -> table.Table:
+        return table.Table(self._client("dynamodb", table.CONFIG), self._table_name)
+
+    @cached_property
+    def _s3(self) -> Any:
+        return self._client("s3", s3.CONFIG)
+
+    def _client(self, service: Any, config: Config | None = None) -> Any:
+        try:
+            with self._lock:
+                return self._session.client(service, config=config)
+        except BotoCoreError as error:
+            raise SettingsError(f"AWS: {error}") from error

@@ -1,0 +1,55 @@
+"""Dead letters in an SQS queue."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lookalike.errors import Unavailable
+from lookalike.model import DeadLetter
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+#: What a message may not hold (Amazon SQS API reference, SendMessage).
+_UNSAYABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+#: Characters of a reason: enough to read, and far from the size a message may have.
+_LONGEST_REASON = 1000
+
+
+class SqsDeadLetters:
+    """The port DeadLetters: the message as it came, with the attributes ``operation`` and ``reason``.
+
+    So a queue's redrive hands it back to where it came from.
+
+    Parameters
+    ----------
+    client : safe to use from several threads.
+    url : the queue's.
+    """
+
+    def __init__(self, client: SQSClient, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def send(self, letter: DeadLetter) -> None:
+        """Keep it for the operator. Raises Unavailable."""
+        try:
+            self._client.send_message(
+                QueueUrl=self._url,
+                MessageBody=_sayable(letter.body),
+                MessageAttributes={
+                    "operation": {"DataType": "String", "StringValue": letter.operation},
+                    "reason": {"DataType": "String", "StringValue": _sayable(letter.reason)[:_LONGEST_REASON]},
+                },
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise Unavailable(f"SQS: {error}") from error
+
+
+def _sayable(text: str) -> str:
+    """SQS takes neither an empty text nor what XML cannot say."""
+    return _UNSAYABLE.sub("\ufffd", text) or "-"

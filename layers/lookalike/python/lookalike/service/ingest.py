@@ -1,0 +1,285 @@
+"""Making pictures of uploaded objects.
+
+What an object has become is remembered (:class:`~lookalike.model.Upload`), and that memory is changed by conditional
+writes alone. It says which event came last, so a doubled or an older one does nothing; and which picture the object
+has made, so another object in its place takes that picture away, and nobody else's. An add is foretold in it before
+the row is written: a crash at any point leaves either a foretold row that is there, and is done, or one that is not,
+and is added when the event comes again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from lookalike.errors import (
+    ApplicationDisabled,
+    ApplicationNotFound,
+    ArgumentTooLong,
+    InvalidArgument,
+    LibraryNotFound,
+    PictureError,
+    PictureExists,
+    PictureNotFound,
+    PictureSizeError,
+    RevisionConflict,
+    TooManyItems,
+    Unavailable,
+)
+from lookalike.model import Key, Picture, Shelf, Upload, UploadedObject, next_revision
+from lookalike.observability import logger
+from lookalike.picture.decode import Bounds
+from lookalike.ports import Ports
+from lookalike.service.add import Add, add
+from lookalike.service.delete import hide
+from lookalike.service.libraries import MADE_BY_ADD
+from lookalike.service.rows import change, show
+from lookalike.service.source import Source
+
+#: Where uploads lie: ``uploads/<app id>/<library>/<name>``, the name with as many slashes as it likes.
+LAYOUT = re.compile(r"uploads/([0-9]{1,20})/([^/]+)/(.+)", re.DOTALL)
+
+#: Largest file. Nothing has to fit into a request here, so this is more than a dialect takes: a PNG of the most pixels
+#: that are decoded, unless it is mere noise.
+MAX_BYTES = 32 * 1024 * 1024
+_MAX_SIDE = 4096
+_FORMATS = frozenset({"JPEG", "PNG", "BMP", "GIF", "WEBP"})
+
+#: Longest words, in bytes of UTF-8: brief as Baidu has it, desc as Qiniu has it; tags before they are split.
+_MAX_BRIEF, _MAX_LABEL, _MAX_DESC, _MAX_TAGS_TEXT = 256, 256, 4096, 256
+_MAX_TAGS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """An object was put. ``sequencer`` orders the events of one key; ``etag`` is the object's, if the event says it."""
+
+    bucket: str
+    key: str
+    sequencer: str
+    etag: str | None = None
+
+    @property
+    def source(self) -> str:
+        """The object's name, by which what it becomes is remembered."""
+        return f"{self.bucket}/{self.key}"
+
+
+class Outcome(StrEnum):
+    """What became of an event."""
+
+    ADDED = "added"
+    SAME = "same"  #: the library holds this picture already
+    DONE_BEFORE = "done before"  #: a doubled event, or an older one than what was done
+    CHANGED_SINCE = "changed since"  #: another object is there now, whose own event will come
+    GONE = "gone"
+
+
+def ingest(ports: Ports, event: Ingest) -> Outcome:
+    """Add the picture that the object is; safe to repeat, to double and to put out of order.
+
+    Raises InvalidArgument or a PictureError if the object never can be a picture, which is remembered;
+    ApplicationNotFound, ApplicationDisabled or LibraryNotFound if there is no place for it, which may change; and
+    Unavailable or RevisionConflict if the event has to come again.
+    """
+    known = ports.uploads.upload(event.source)
+    if _is_done(ports, known, event):
+        return Outcome.DONE_BEFORE
+    try:
+        return _take(ports, event, known)
+    except (InvalidArgument, PictureError):
+        refused = Upload(event.source, event.sequencer)
+        if known is not None:  # what the object before has made stays, and is known to be its
+            refused = replace(known, sequencer=event.sequencer)
+        _remember(ports, refused, known)
+        raise
+
+
+def is_done(ports: Ports, event: Ingest) -> bool:
+    """Whether this event, or a later one, has been done."""
+    return _is_done(ports, ports.uploads.upload(event.source), event)
+
+
+def _is_done(ports: Ports, known: Upload | None, event: Ingest) -> bool:
+    if known is None:
+        return False
+    if _order(known.sequencer, event.sequencer) != 0:
+        return _order(known.sequencer, event.sequencer) > 0
+    if known.picture is None or known.added is None:
+        return True
+    row = ports.catalog.picture(known.picture)
+    return row is not None and row.added >= known.added
+
+
+def _order(one: str, other: str) -> int:
+    """Negative, zero or positive as the one sequencer is before, the same as or after the other."""
+    length = max(len(one), len(other))
+    first, second = one.lower().ljust(length, "0"), other.lower().ljust(length, "0")
+    return (first > second) - (first < second)
+
+
+def _take(ports: Ports, event: Ingest, known: Upload | None) -> Outcome:
+    layout = LAYOUT.fullmatch(event.key)
+    if layout is None:
+        raise InvalidArgument("key", "is not uploads/<app id>/<library>/<name>")
+    app_id, library, name = layout.groups()
+    found = ports.objects.head(event.bucket, event.key)
+    if found is None:
+        return Outcome.GONE
+    if event.etag not in (None, found.etag):
+        return Outcome.CHANGED_SINCE
+    if found.size > MAX_BYTES:
+        raise PictureSizeError(f"{found.size} bytes, more than {MAX_BYTES}")
+    shelf = _shelf(ports, app_id, library)
+    data = ports.objects.read(event.bucket, event.key, found.etag)
+    if data is None:
+        return Outcome.CHANGED_SINCE
+    bounds = Bounds(MAX_BYTES, ports.settings.min_side, _MAX_SIDE, _MAX_SIDE * _MAX_SIDE, _FORMATS)
+    outcome = _add(ports, event, known, _command(shelf, Source(bounds, data=data), found, name))
+    _clear_away(ports, event, found.etag)
+    return outcome
+
+
+def _shelf(ports: Ports, app_id: str, name: str) -> Shelf:
+    """Where the object belongs."""
+    application = ports.applications.application_by_id(app_id)
+    if application is None:
+        raise ApplicationNotFound(f"no application has the app id {app_id}")
+    if not application.active:
+        raise ApplicationDisabled(f"the application of app id {app_id} is switched off")
+    if name in MADE_BY_ADD:
+        return Shelf(application.tenant, name, MADE_BY_ADD[name])
+    library = ports.catalog.library(application.tenant, name)
+    if library is None:
+        raise LibraryNotFound(f"no library is called {name}")
+    return Shelf(application.tenant, name, library.kind, library.identity)
+
+
+def _add(ports: Ports, event: Ingest, known: Upload | None, command: Add) -> Outcome:
+    """Add it, and take away what the object before has made."""
+
+    def foretell(picture: Picture) -> None:
+        nonlocal known
+        if known is not None and known.picture != picture.key:
+            _withdraw(ports, known.picture, known.added)
+        foretold = Upload(event.source, event.sequencer, picture.key, picture.added)
+        _remember(ports, foretold, known)
+        known = foretold
+
+    try:
+        picture = add(ports, command, foretell)
+    except PictureExists as exists:
+        _settle(ports, event, known, command, _existing(ports, command.shelf, str(exists)))
+        return Outcome.SAME
+    latest = ports.uploads.upload(event.source)
+    if latest is not None and latest.picture != picture.key:  # a later event has gone past this one
+        _withdraw(ports, picture.key, picture.added)
+        return Outcome.CHANGED_SINCE
+    return Outcome.ADDED
+
+
+def _existing(ports: Ports, shelf: Shelf, digest: str) -> Picture:
+    """The row that kept the picture from being added."""
+    library = ports.catalog.library(shelf.tenant, shelf.name)
+    row = None if library is None else ports.catalog.picture(Key(library.uid, digest))
+    if row is None:
+        raise RevisionConflict(digest)
+    return row
+
+
+def _settle(ports: Ports, event: Ingest, known: Upload | None, command: Add, row: Picture) -> None:
+    """The picture is there already. If this object has made it, it says what its newer words are."""
+    if known is not None and (known.picture, known.added) == (row.key, row.added):
+        latest = ports.uploads.upload(event.source)
+        if latest is None or latest.sequencer != known.sequencer:  # a later event may have said newer words
+            raise RevisionConflict(event.source)
+        _say(ports, row, command)
+        _remember(ports, replace(known, sequencer=event.sequencer), known)
+        return
+    if known is not None:
+        _withdraw(ports, known.picture, known.added)
+    _remember(ports, Upload(event.source, event.sequencer), known)
+
+
+def _say(ports: Ports, row: Picture, command: Add) -> None:
+    words = {"brief": command.brief, "label": command.label, "desc": command.desc, "tags": command.tags}
+    if all(getattr(row, name) == value for name, value in words.items()):
+        return
+
+    def said(current: Picture | None) -> Picture:
+        if current is None or not current.live or current.added != row.added:
+            raise PictureNotFound(row.key.id)
+        return current.but(revision=next_revision(current.revision, ports.clock()), **words)
+
+    try:
+        show(ports, [change(ports, row.key, said)])
+    except PictureNotFound as gone:  # deleted just now: the event comes again, and adds it
+        raise RevisionConflict(row.key.id) from gone
+
+
+def _withdraw(ports: Ports, key: Key | None, added: int | None) -> None:
+    """Take away what an object has made, if it still is what that object has made."""
+    hidden = None if key is None else hide(ports, key, added)
+    if hidden is not None:
+        show(ports, [hidden])
+
+
+def _remember(ports: Ports, upload: Upload, known: Upload | None) -> None:
+    ports.uploads.save_upload(upload, None if known is None else known.sequencer)
+
+
+def _clear_away(ports: Ports, event: Ingest, etag: str) -> None:
+    """Remove the upload if the settings say so; best effort, for its picture is safe, and it only takes up space."""
+    if ports.settings.keep_uploads:
+        return
+    try:
+        ports.objects.remove(event.bucket, event.key, etag)
+    except Unavailable:
+        logger.exception("an upload could not be removed", extra={"source": event.source})
+
+
+def _command(shelf: Shelf, source: Source, found: UploadedObject, name: str) -> Add:
+    """The add that the object asks for. Without a brief, its name is what answers show."""
+    brief = _text(found.words, "brief", _MAX_BRIEF)
+    return Add(
+        shelf,
+        source,
+        brief=brief or name.encode()[-_MAX_BRIEF:].decode(errors="ignore"),
+        label=_text(found.words, "label", _MAX_LABEL),
+        desc=_desc(found.words),
+        tags=_tags(found.words),
+    )
+
+
+def _text(words: Mapping[str, str], name: str, most: int) -> str:
+    text = words.get(name, "")
+    try:
+        length = len(text.encode())
+    except UnicodeEncodeError as reason:
+        raise InvalidArgument(name, "half a surrogate pair") from reason
+    if length > most:
+        raise ArgumentTooLong(name, f"more than {most} bytes")
+    if "\0" in text:
+        raise InvalidArgument(name, "holds a NUL")
+    return text
+
+
+def _desc(words: Mapping[str, str]) -> str:
+    desc = _text(words, "desc", _MAX_DESC)
+    try:
+        if desc:
+            json.loads(desc)
+    except (RecursionError, ValueError) as reason:
+        raise InvalidArgument("desc", "no JSON") from reason
+    return desc
+
+
+def _tags(words: Mapping[str, str]) -> tuple[str, ...]:
+    parts = (part.strip() for part in _text(words, "tags", _MAX_TAGS_TEXT).split(","))
+    tags = tuple(dict.fromkeys(tag for tag in parts if tag))
+    if len(tags) > _MAX_TAGS:
+        raise TooManyItems("tags", f"more than {_MAX_TAGS}")
+    return tags

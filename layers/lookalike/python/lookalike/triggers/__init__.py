@@ -1,0 +1,1 @@
+"""Events that are not HTTP: what they hold, what is done with it, and what is answered to who sent them."""

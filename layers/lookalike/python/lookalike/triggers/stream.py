@@ -1,0 +1,98 @@
+"""The catalog's stream: records of DynamoDB, in the order that each picture's row was written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lookalike.errors import Unavailable
+from lookalike.model import DeadLetter, Picture
+from lookalike.observability import count, logger
+from lookalike.ports import Ports
+from lookalike.service.index import Indexed, index
+from lookalike.triggers.batch import Answer, Event, Garbled, bury, failures
+
+_OPERATION = "index"
+
+#: What reads a row from a stream's image of an item: None if it is another item than a picture's.
+Read = Callable[[Mapping[str, Any]], Picture | None]
+
+#: What a dead letter keeps of a record: where its row is. The row itself is in the table, and newer there.
+_KEPT = ("Keys", "SequenceNumber")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One record of the stream: the row that was written, or what keeps it from being read.
+
+    ``position`` is its sequence number, -1 if it has none; ``body`` says where the row is.
+    """
+
+    position: int
+    written: Picture | Garbled
+    body: str
+
+
+def changes(event: Event, read: Read) -> Sequence[Change]:
+    """The rows of pictures in an event of a stream, whatever is wrong with it. What was removed is nothing."""
+    records = event.get("Records") if isinstance(event, Mapping) else None
+    if not isinstance(records, list):
+        body = json.dumps(event, default=repr)
+        return [Change(-1, Garbled(body, "no event of a stream"), body)]
+    found = (_change(record, read) for record in records)
+    return [change for change in found if change is not None]
+
+
+def _change(record: Any, read: Read) -> Change | None:
+    position, body = -1, json.dumps(record, default=repr)
+    try:
+        stream = record["dynamodb"]
+        body = json.dumps({name: stream.get(name) for name in _KEPT}, default=repr)
+        position = int(stream["SequenceNumber"])
+        if record["eventName"] == "REMOVE":
+            return None
+        row = read(stream["NewImage"])
+    except Exception as reason:  # an image may be wrong in any way
+        return Change(position, Garbled(body, f"no record of a stream: {reason!r}"), body)
+    return None if row is None else Change(position, row, body)
+
+
+def answer(ports: Ports, event: Event, read: Read) -> Answer:
+    """Bring the index to what the event's rows say; the first record that has to come again, with all behind it.
+
+    What the index never will take ends in the dead letters, with its reason, unless it comes again anyway.
+    """
+    found = changes(event, read)
+    done = index(ports, [change.written for change in found if isinstance(change.written, Picture)])
+    again = [
+        change.position for change in found if isinstance(change.written, Picture) and change.written.key in done.again
+    ]
+    again += _bury_before(ports, found, done, min(again, default=None))
+    facts = {"Rows": len(found), "Again": len(done.again), "Refused": len(done.refused)}
+    logger.info("indexed", extra={"operation": _OPERATION, **facts})
+    count(ports.settings, {"operation": _OPERATION}, facts)
+    return failures([str(min(again))] if again else [])
+
+
+def _bury_before(ports: Ports, found: Sequence[Change], done: Indexed, end: int | None) -> list[int]:
+    """Bury what is dead, up to the record that comes again; the positions that could not be buried."""
+    kept = []
+    for change in found:
+        reason = _reason(change, done)
+        if reason is None or (end is not None and change.position >= end):
+            continue
+        try:
+            bury(ports, DeadLetter(_OPERATION, reason, change.body))
+        except Unavailable:
+            logger.exception("dead letter not kept", extra={"operation": _OPERATION})
+            kept.append(change.position)
+    return kept
+
+
+def _reason(change: Change, done: Indexed) -> str | None:
+    """Why the record is dead; None if it is not."""
+    if isinstance(change.written, Garbled):
+        return change.written.reason
+    return done.refused.get(change.written.key)

@@ -1,0 +1,105 @@
+"""The model alone: threads, pictures in a pass, its file, and what keeping its weights as float16 costs and saves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.embedding.card import CARD, CODEBOOKS
+from lookalike.embedding.embedder import INPUT, OnnxEmbedder
+from lookalike.embedding.location import find_model
+from lookalike.embedding.square import square
+from lookalike.model import Kind, Pixels
+from tests import photographs
+from tests.bench.report import Report, median_ms_each
+
+sys.path.append(str(photographs.ROOT / "layers/model"))  # its scripts import each other by name
+
+import export  # isort: skip
+import network  # isort: skip
+
+MODEL = find_model(None)
+SIDE = network.SIDE
+THREADS, IN_A_PASS = (1, 2), (1, 5, 8)
+
+MIB = 1 << 20
+
+
+def measure(report: Report, *, quick: bool) -> None:
+    """Passes, then weights."""
+    pixels = [np.asarray(photographs.photograph(name)) for name in photographs.NAMES]
+    passes(report, pixels, 5 if quick else 40)
+    weights(report, pixels, 3 if quick else 15)
+
+
+def passes(report: Report, pixels: Sequence[Pixels], times: int) -> None:
+    """Milliseconds a picture. One picture in a pass of one thread is what the service does."""
+    squares = np.stack([square(one, SIDE) for one in pixels])
+    sessions = {threads: OnnxEmbedder(MODEL, threads)._session for threads in THREADS}
+    runs: dict[tuple[int, int], Callable[[], object]] = {
+        (threads, count): partial(session.run, None, {INPUT: squares[:count]})
+        for threads, session in sessions.items()
+        for count in IN_A_PASS
+    }
+    took = {how: ms / how[1] for how, ms in median_ms_each(runs, times).items()}
+    for (threads, count), ms in took.items():
+        name = f"{count} in a pass, {threads} thread{'s' if threads > 1 else ''}"
+        report.add("The model, a picture", name, ms, "ms", floor=took[1, 1])
+
+
+def weights(report: Report, pixels: Sequence[Pixels], times: int) -> None:
+    """The model as it is, beside one whose weights are kept as float32, as they were published."""
+    group = "The model's weights as float16, beside float32"
+    with tempfile.TemporaryDirectory() as folder:
+        files = {"half": MODEL, "whole": placed(Path(folder), as_float32())}
+        loading = median_ms_each({name: partial(OnnxEmbedder, file) for name, file in files.items()}, times)
+        half, whole = (OnnxEmbedder(file) for file in files.values())
+        one = pixels[0]
+        took = median_ms_each({"half": lambda: half.embed([one]), "whole": lambda: whole.embed([one])}, 4 * times)
+        report.add(group, "file", MODEL.stat().st_size / MIB, "MiB", floor=files["whole"].stat().st_size / MIB)
+    report.add(group, "load, digest checked", loading["half"], "ms", floor=loading["whole"])
+    report.add(group, "embed a picture", took["half"], "ms", floor=took["whole"])
+    for kind in Kind:
+        apart = 1 - agreement(half, whole, pixels, kind)
+        report.add(group, f"1 − least cosine of both, {kind}", apart, "", aim="≤ 0.001")
+
+
+def as_float32() -> bytes:
+    """The model from the same weights and heads, none of them rounded to float16 but those that were fitted so."""
+    graph = network._Graph
+    half = graph.half
+
+    def constant(self: network._Graph, array: NDArray[np.floating]) -> str:
+        return self.constant(array.astype(np.float32))
+
+    graph.half = constant  # type: ignore[method-assign]
+    try:
+        return export.build(photographs.ROOT / "build/weights")
+    finally:
+        graph.half = half  # type: ignore[method-assign]
+
+
+def placed(folder: Path, model: bytes) -> Path:
+    """The model in a folder with a card that knows it."""
+    shutil.copy(MODEL.parent / CODEBOOKS, folder)
+    card = json.loads((MODEL.parent / CARD).read_text())
+    card["files"]["model.onnx"] = hashlib.sha256(model).hexdigest()
+    (folder / CARD).write_text(json.dumps(card))
+    (folder / "model.onnx").write_bytes(model)
+    return folder / "model.onnx"
+
+
+def agreement(half: OnnxEmbedder, whole: OnnxEmbedder, pixels: Sequence[Pixels], kind: Kind) -> float:
+    """The least cosine of what the two make of a picture."""
+    both = [[made.vectors[kind].astype(np.float64) for made in one.embed(pixels)] for one in (half, whole)]
+    cosines = [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in zip(*both, strict=True)]
+    return float(min(cosines))

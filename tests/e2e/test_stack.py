@@ -1,0 +1,133 @@
+"""The stack, built and deployed into an account on this machine, with a real OpenSearch beside it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from aip import AipImageSearch
+
+from lookalike.adapters.dynamodb import DynamoCatalog
+from lookalike.adapters.table import Table
+from tests import photographs
+from tests.live import Keys
+from tests.servers import account
+from tests.servers.opensearch import server as opensearch
+
+pytestmark = pytest.mark.timeout(900)  # a build and a deployment are in the first test's time
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[account.Stack]:
+    if (reason := account.missing()) is not None:
+        pytest.skip(f"no deployed stack: {reason}")
+    url = opensearch.shared()
+    with account.running(tmp_path_factory.mktemp("account")) as here:
+        yield account.Stack(here, url, PurgeAfterDays="0", PurgeSchedule="rate(1 minute)")
+
+
+def client(stack: account.Stack, keys: Keys) -> Any:
+    """The vendor's SDK; nothing but its addresses is changed."""
+    made = AipImageSearch(keys.app_id, keys.access_key, keys.secret_key)
+    for kind in (AipImageSearch, *AipImageSearch.__mro__[1:-1]):
+        for name, value in vars(kind).items():
+            if isinstance(value, str) and value.startswith("https://aip.baidubce.com"):
+                setattr(made, name, value.replace("https://aip.baidubce.com", stack.url))
+    return made
+
+
+def soon(found: Callable[[], Any], seconds: float) -> Any:
+    """What ``found`` answers once it answers something."""
+    end = time.monotonic() + seconds
+    while not (answer := found()):
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.25)
+    return answer
+
+
+def test_a_picture_lives_its_whole_life(stack: account.Stack) -> None:
+    sdk = client(stack, stack.keys("shop"))
+    coffee, cat = (photographs.jpeg(photographs.photograph(name)) for name in ("coffee.png", "chelsea.png"))
+    sign = sdk.sameHqAdd(coffee, '{"name": "coffee"}')["cont_sign"]
+    assert sdk.sameHqAdd(coffee, "again")["error_code"] == 216681
+    sdk.sameHqAdd(cat, '{"name": "cat"}')
+    assert sdk.sameHqSearch(coffee)["result"][0] == {"score": 1, "brief": '{"name": "coffee"}', "cont_sign": sign}
+    copy = photographs.jpeg(photographs.cropped(photographs.photograph("coffee.png"), 0.9), quality=40)
+    assert sdk.sameHqSearch(copy)["result"][0]["cont_sign"] == sign
+    assert "error_code" not in sdk.sameHqUpdateContSign(sign, {"brief": "changed"})
+    assert sdk.sameHqSearch(coffee)["result"][0]["brief"] == "changed"
+    assert "error_code" not in sdk.sameHqDeleteBySign(sign)
+    assert sign not in [one["cont_sign"] for one in sdk.sameHqSearch(coffee)["result"]]
+
+
+def test_an_upload_is_found_by_itself_and_what_is_no_picture_ends_with_a_reason(stack: account.Stack) -> None:
+    keys = stack.keys("uploader")
+    s3, sqs = stack.account.client("s3"), stack.account.client("sqs")
+    rocket = photographs.jpeg(photographs.photograph("rocket.jpg"))
+    for name, body in (("a rocket+é.jpg", rocket), ("notes.txt", b"no picture")):
+        s3.put_object(Bucket=stack.outputs["Uploads"], Key=f"uploads/{keys.app_id}/similar/{name}", Body=body)
+    found = soon(lambda: client(stack, keys).similarSearch(rocket)["result"], 30)
+    assert [(one["score"], one["brief"]) for one in found] == [(1, "a rocket+é.jpg")]
+
+    def letters() -> list[Any]:
+        asked = {"QueueUrl": stack.outputs["UploadDeadLetters"], "MessageAttributeNames": ["All"]}
+        received: list[Any] = sqs.receive_message(**asked).get("Messages", [])
+        return received
+
+    (letter,) = soon(letters, 30)
+    assert "notes.txt" in letter["Body"]
+    assert letter["MessageAttributes"]["reason"]["StringValue"]
+
+
+def test_what_only_reached_the_table_is_replayed_from_its_stream(stack: account.Stack) -> None:
+    keys = stack.keys("replayed")
+    sdk = client(stack, keys)
+    retina = photographs.jpeg(photographs.photograph("retina.jpg"))
+    sdk.productAdd(retina, "said at first")
+    catalog = DynamoCatalog(Table(stack.account.client("dynamodb"), stack.outputs["Table"]))
+    library = catalog.library(keys.tenant, "product")
+    assert library is not None
+    (row,) = catalog.pictures(library.uid, None, 10)
+    catalog.put(row.but(brief="said later", revision=row.revision + 1), row.revision)  # and the index hears nothing
+    # The identical picture's brief comes from the table, so a copy is asked for.
+    copy = photographs.jpeg(photographs.photograph("retina.jpg"), quality=30)
+    soon(lambda: sdk.productSearch(copy)["result"][0]["brief"] == "said later", 30)
+
+
+def test_the_schedule_purges_what_was_deleted(stack: account.Stack) -> None:
+    keys = stack.keys("purged")
+    sdk, s3 = client(stack, keys), stack.account.client("s3")
+    catalog = DynamoCatalog(Table(stack.account.client("dynamodb"), stack.outputs["Table"]))
+    coins = photographs.jpeg(photographs.photograph("coins.png"))
+    sdk.similarAdd(coins, "coins")
+    library = catalog.library(keys.tenant, "similar")
+    assert library is not None
+
+    def kept() -> tuple[int, int]:
+        objects = s3.list_objects_v2(Bucket=stack.outputs["Originals"], Prefix=library.uid)["KeyCount"]
+        return objects, len(catalog.pictures(library.uid, None, 10))
+
+    assert kept() == (1, 1)
+    assert "error_code" not in sdk.similarDeleteByImage(coins)
+    soon(lambda: kept() == (0, 0), 90)
+
+
+def test_nothing_failed_unseen(stack: account.Stack) -> None:
+    sqs = stack.account.client("sqs")
+    for queue in ("IndexDeadLetters", "PurgeDeadLetters"):
+        assert not sqs.receive_message(QueueUrl=stack.outputs[queue]).get("Messages"), queue
+    logs = stack.account.client("logs")
+    for group in (name for kind, name in stack.resources.items() if kind.endswith("Logs") and kind != "ApiLogs"):
+        events = logs.filter_log_events(logGroupName=group)["events"]
+        assert not [event["message"] for event in events if "Traceback" in event["message"]], group
+
+
+def test_what_holds_state_outlives_the_stack(stack: account.Stack) -> None:
+    """The last test: it takes the stack away."""
+    stack.delete()
+    names = {bucket["Name"] for bucket in stack.account.client("s3").list_buckets()["Buckets"]}
+    assert {stack.outputs["Uploads"], stack.outputs["Originals"]} <= names
+    assert stack.outputs["Table"] in stack.account.client("dynamodb").list_tables()["TableNames"]
+    assert not stack.account.client("lambda").list_functions()["Functions"]

@@ -1,0 +1,293 @@
+"""The index on OpenSearch beyond its contract: what is refused, generations, sizes, requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from opensearchpy import OpenSearch
+
+from lookalike.adapters import opensearch as adapter
+from lookalike.adapters.opensearch import OpenSearchIndex, connect, create_index
+from lookalike.errors import IndexWriteError, Unavailable
+from lookalike.model import Candidate, Generation, Key, Kind, Query, TagFilter, Vector
+from tests.contract.rows import MODEL, deleted, random_vectors, row, unit
+from tests.fakes import MemoryGenerations
+from tests.servers.opensearch.server import shared
+
+
+class Watched(MemoryGenerations):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    def generation(self, kind: Kind) -> Generation | None:
+        self.asked += 1
+        return super().generation(kind)
+
+    def become(self, read: str, *others: str) -> None:
+        """Those of similar pictures."""
+        self.rows[Kind.SIMILAR] = Generation(read, (read, *others))
+
+
+class Stopwatch:
+    """Seconds, by hand."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[OpenSearch]:
+    made = connect(shared())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def made(client: OpenSearch) -> Iterator[Callable[[], str]]:
+    """Makes indices, which are gone after the test."""
+    names: list[str] = []
+
+    def make() -> str:
+        names.append(f"index-{uuid4().hex}")
+        create_index(client, names[-1], replicas=0, refresh_interval="10ms")
+        return names[-1]
+
+    yield make
+    client.indices.delete(index=",".join(names), params={"ignore_unavailable": "true"})
+
+
+@pytest.fixture
+def generations(made: Callable[[], str]) -> Watched:
+    watched = Watched()
+    watched.become(made())
+    return watched
+
+
+@pytest.fixture
+def clock() -> Stopwatch:
+    return Stopwatch()
+
+
+@pytest.fixture
+def index(client: OpenSearch, generations: Watched, clock: Stopwatch) -> OpenSearchIndex:
+    return OpenSearchIndex(client, generations, clock)
+
+
+def ask(index: OpenSearchIndex, *libraries: str, k: int = 10, tags: TagFilter | None = None) -> list[Candidate]:
+    vectors = unit(1).astype(np.float32)[None]
+    return list(index.search(Query(Kind.SIMILAR, libraries or ("uid",), MODEL, vectors, k, tags)))
+
+
+def ids(found: list[Candidate]) -> list[str]:
+    return [one.key.id for one in found]
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("vector", "reason"),
+        [
+            (np.zeros(256, np.float16), "zero vector"),
+            (np.full(256, np.nan, np.float16), "NaN"),
+            (np.full(256, -np.inf, np.float16), "Infinity"),
+            (unit(1)[:8], "dimension mismatch"),
+        ],
+    )
+    def test_what_no_index_can_hold_is_refused_for_good_and_the_rest_is_written(
+        self, index: OpenSearchIndex, vector: Vector, reason: str, log_lines: Callable[[], list[dict[str, Any]]]
+    ) -> None:
+        with pytest.raises(IndexWriteError) as failed:
+            index.write([row("uid", "before"), row("uid", "bad", vector=vector), row("uid", "after")])
+        assert failed.value.again == frozenset()
+        assert list(failed.value.refused) == [Key("uid", "bad")]
+        assert reason in failed.value.refused[Key("uid", "bad")]
+        assert ids(ask(index)) == ["after", "before"]
+        assert any(reason in str(line.get("first")) for line in log_lines())
+
+    def test_its_deletion_is_taken_all_the_same(self, index: OpenSearchIndex) -> None:
+        bad = row("uid", "bad", vector=np.zeros(256, np.float16))
+        index.write([deleted(bad, 2)])
+        index.remove([bad.but(revision=3)])
+
+    def test_a_field_that_is_not_mapped_is_an_error(
+        self, index: OpenSearchIndex, client: OpenSearch, made: Any
+    ) -> None:
+        name = made()
+        answer = client.bulk(
+            body=[{"index": {"_index": f"{name}.WRITE", "routing": "uid"}}, {"library": "uid", "surprise": 1}]
+        )
+        assert answer["items"][0]["index"]["error"]["type"] == "strict_dynamic_mapping_exception"
+
+
+class TestGenerations:
+    def test_none_is_said_with_what_to_do_and_seen_once_it_is_there(
+        self, client: OpenSearch, made: Callable[[], str]
+    ) -> None:
+        generations = Watched()
+        index = OpenSearchIndex(client, generations)
+        for call in (lambda: index.write([row("uid", "a")]), lambda: ask(index), lambda: index.count("uid")):
+            with pytest.raises(Unavailable, match="lookalike setup"):
+                call()
+        generations.become(made())
+        index.write([row("uid", "a")])
+        assert ids(ask(index)) == ["a"]
+        assert index.count("uid") == 1
+
+    def test_all_are_written_and_removed_from_and_one_is_read(
+        self, index: OpenSearchIndex, generations: Watched, made: Callable[[], str], clock: Stopwatch
+    ) -> None:
+        old, new = generations.rows[Kind.SIMILAR].read, made()
+        index.write([row("uid", "before")])
+        generations.become(old, new)
+        clock.now += 31
+        index.write([row("uid", "during"), row("uid", "passing")])
+        index.remove([row("uid", "passing")], wait=True)
+        assert ids(ask(index)) == ["before", "during"]
+        generations.become(new)
+        clock.now += 29
+        assert ids(ask(index)) == ["before", "during"]
+        clock.now += 2
+        assert ids(ask(index)) == ["during"]
+        assert index.count("uid") == 1
+
+    def test_they_are_asked_for_twice_a_minute_at_most(
+        self, index: OpenSearchIndex, generations: Watched, clock: Stopwatch
+    ) -> None:
+        for second in range(60):
+            clock.now = float(second)
+            ask(index)
+        assert generations.asked == 2
+
+    def test_one_that_is_gone_is_not_made_anew_by_a_write(
+        self, index: OpenSearchIndex, generations: Watched, client: OpenSearch
+    ) -> None:
+        gone = f"gone-{uuid4().hex}"
+        generations.become(generations.rows[Kind.SIMILAR].read, gone)
+        for write in (index.write, index.remove):
+            with pytest.raises(IndexWriteError) as failed:
+                write([row("uid", "a")])
+            assert failed.value.again == {Key("uid", "a")}
+            assert failed.value.refused == {}
+        assert client.indices.get(index=f"{gone}*") == {}
+        generations.become(gone)
+        with pytest.raises(Unavailable, match="index_not_found"):
+            ask(OpenSearchIndex(client, generations))
+
+    def test_making_one_again_leaves_it_as_it_is(
+        self, index: OpenSearchIndex, generations: Watched, client: OpenSearch
+    ) -> None:
+        index.write([row("uid", "a")])
+        create_index(client, generations.rows[Kind.SIMILAR].read, shards=3)
+        assert ids(ask(index)) == ["a"]
+
+    def test_one_with_an_impossible_name_is_an_error(self, client: OpenSearch) -> None:
+        with pytest.raises(Unavailable, match="invalid_index_name"):
+            create_index(client, "Upper")
+
+
+class TestDocuments:
+    def test_texts_and_ids_as_long_as_callers_may_make_them(self, index: OpenSearchIndex) -> None:
+        one = row("uid", "猫" * 170, brief="b" * 60_000, label="l" * 5000, desc='{"x": "' + "ü" * 40_000 + '"}')
+        index.write([one])
+        (found,) = ask(index)
+        assert (found.key, found.brief, found.label, found.desc) == (one.key, one.brief, one.label, one.desc)
+
+    def test_what_is_deleted_leaves_the_graph(
+        self, index: OpenSearchIndex, generations: Watched, client: OpenSearch
+    ) -> None:
+        def with_vector() -> int:
+            body = {"query": {"exists": {"field": "vector"}}}
+            return int(client.count(index=generations.rows[Kind.SIMILAR].read, body=body)["count"])
+
+        one = row("uid", "a", 1)
+        index.write([one, row("uid", "b", 1)])
+        assert with_vector() == 2
+        index.write([deleted(one, 2)])
+        assert with_vector() == 1
+
+    def test_vectors_are_not_in_the_source(
+        self, index: OpenSearchIndex, generations: Watched, client: OpenSearch
+    ) -> None:
+        index.write([row("uid", "a")])
+        (hit,) = client.search(index=generations.rows[Kind.SIMILAR].read)["hits"]["hits"]
+        assert "vector" not in hit["_source"]
+        assert hit["_routing"] == "uid"
+
+
+class Overheard:
+    """Bodies of a client's requests."""
+
+    def __init__(self, client: OpenSearch, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.bodies: list[Any] = []
+        call = getattr(client, name)
+
+        def overhear(**given: Any) -> Any:
+            self.bodies.append(given["body"])
+            return call(**given)
+
+        monkeypatch.setattr(client, name, overhear)
+
+
+class TestRequests:
+    def test_no_bulk_is_larger_than_the_server_takes(
+        self, index: OpenSearchIndex, client: OpenSearch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bulks = Overheard(client, "bulk", monkeypatch)
+        monkeypatch.setattr(adapter, "_BULK", 20_000)
+        vectors = random_vectors(30, seed=1)
+        rows = [row("uid", f"p{n:02}", vector=vector, brief="b" * (500 * n)) for n, vector in enumerate(vectors)]
+        index.write([*rows, row("uid", "larger", brief="b" * 30_000)])
+        assert index.count("uid") == 31
+        assert 6 < len(bulks.bodies) < 31
+        assert max(map(len, bulks.bodies[:-1])) <= 20_000 < len(bulks.bodies[-1])
+
+    def test_nothing_is_sent_for_nothing(
+        self, index: OpenSearchIndex, client: OpenSearch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bulks = Overheard(client, "bulk", monkeypatch)
+        index.write([])
+        index.remove([])
+        assert bulks.bodies == []
+
+    def test_small_libraries_are_searched_exactly_and_large_ones_by_graphs(
+        self, index: OpenSearchIndex, client: OpenSearch, clock: Stopwatch, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Which it is is looked up once a minute."""
+        searches, counts = Overheard(client, "search", monkeypatch), Overheard(client, "count", monkeypatch)
+        monkeypatch.setattr(adapter, "EXACT", 3)
+
+        def asked(k: int) -> tuple[int, int]:
+            ask(index, k=k)
+            near = searches.bodies[-1]["query"]["knn"]["vector"]
+            return near["k"], near["method_parameters"]["ef_search"]
+
+        index.write([row("uid", f"p{number}") for number in range(3)])
+        assert asked(7) == (10_000, 10_000)
+        index.write([row("uid", "p3")])
+        clock.now = 59
+        assert asked(7) == (10_000, 10_000)
+        clock.now = 61
+        assert asked(7) == (100, 300)
+        assert asked(302) == (302, 604)
+        assert asked(1002) == (1002, 2004)
+        assert asked(10_002) == (10_000, 10_000)
+        assert len(counts.bodies) == 2
+
+    def test_more_libraries_than_an_address_has_room_for(self, index: OpenSearchIndex) -> None:
+        names = [uuid4().hex for _ in range(300)]
+        index.write([row(name, "a") for name in names])
+        assert {one.key.library for one in ask(index, *names, k=1000)} == set(names)
+
+    def test_sizes_that_are_remembered_do_not_pile_up(
+        self, index: OpenSearchIndex, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(adapter, "_SIZES", 3)
+        for number in range(10):
+            assert ask(index, f"library-{number}") == []
+        assert len(index._sizes) <= 3

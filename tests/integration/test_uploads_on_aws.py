@@ -1,0 +1,129 @@
+"""An object put into a bucket: the emulated S3's own event, by way of SQS, to the handler, and dead letters back."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lookalike import bootstrap
+from lookalike.adapters.s3 import CONFIG, S3Uploads
+from lookalike.adapters.sqs import SqsDeadLetters
+from lookalike.model import Application
+from lookalike.ports import Ports
+from lookalike.settings import Settings
+from tests.emulated import aws
+from tests.fakes import MemoryCatalog, memory_ports
+
+ALICE = Application("access", "secret", "10000001", "tenant", "alice")
+BUCKET = "uploads-here"
+
+
+class Plenty:
+    """A context with time left."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A bucket whose events go to a queue, and a queue of dead letters."""
+
+    s3: Any
+    sqs: Any
+    queue: str
+    dead: str
+    catalog: MemoryCatalog
+    ports: Ports
+
+    def put(self, key: str, data: bytes, **words: str) -> None:
+        metadata = {name: quote(word) for name, word in words.items()}
+        self.s3.put_object(Bucket=BUCKET, Key=key, Body=data, Metadata=metadata)
+
+    def deliver(self) -> None:
+        """What waits in the queue goes to the handler, as Lambda polls it; what need not come again is deleted."""
+        while found := self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages"):
+            records = [{"messageId": message["MessageId"], "body": message["Body"]} for message in found]
+            assert bootstrap.ingester()({"Records": records}, Plenty()) == {"batchItemFailures": []}
+            for message in found:
+                self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
+
+    def briefs(self) -> list[str]:
+        return sorted(row.brief for row in self.catalog.rows.values() if row.live)
+
+
+@pytest.fixture(params=[True, False], ids=["uploads are kept", "uploads go"])
+def account(request: pytest.FixtureRequest) -> Iterator[Account]:
+    with aws() as make:
+        s3, sqs = make("s3", config=CONFIG), make("sqs")
+        queue, dead = (sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("uploads", "dead"))
+        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        s3.create_bucket(Bucket=BUCKET)
+        events = {"QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]}]}
+        s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration=events)
+        catalog = MemoryCatalog()
+        ports = memory_ports(
+            ALICE,
+            catalog=catalog,
+            objects=S3Uploads(s3),
+            dead_letters=SqsDeadLetters(sqs, dead),
+            settings=Settings(keep_uploads=request.param),
+        )
+        with bootstrap.serving(ports):
+            yield Account(s3, sqs, queue, dead, catalog, ports)
+
+
+def file(number: int) -> bytes:
+    """A picture for each number."""
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(number).integers(0, 256, (16, 16, 3), np.uint8)
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("name", ["a.png", "in/g 1/é+.png", "%00%2F.png", "猫 & ?#.png"])
+def test_a_picture_put_into_the_bucket_is_added(account: Account, name: str) -> None:
+    account.put(f"uploads/10000001/similar/{name}", file(1), brief="书 1")
+    account.deliver()
+    assert account.briefs() == ["书 1"]
+    assert account.s3.list_objects_v2(Bucket=BUCKET)["KeyCount"] == account.ports.settings.keep_uploads
+
+
+def test_an_object_put_twice_is_its_last_picture(account: Account) -> None:
+    for number in range(3):
+        account.put("uploads/10000001/similar/a.png", file(number), brief=str(number))
+    account.deliver()
+    assert account.briefs() == ["2"]
+    account.put("uploads/10000001/similar/a.png", file(7), brief="7")
+    account.deliver()
+    assert account.briefs() == ["7"]
+
+
+def test_what_is_no_picture_is_in_the_dead_letters_with_its_reason_and_can_be_sent_again(account: Account) -> None:
+    account.put("uploads/20000001/similar/a.png", file(1), brief="late")
+    account.put("uploads/10000001/similar/b.png", b"no picture")
+    account.deliver()
+    found = account.sqs.receive_message(QueueUrl=account.dead, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+    letters = {
+        json.loads(message["Body"])["Records"][0]["s3"]["object"]["key"]: (
+            message["MessageAttributes"]["reason"]["StringValue"],
+            message["Body"],
+        )
+        for message in found["Messages"]
+    }
+    reasons = sorted(reason for reason, _ in letters.values())
+    assert reasons[0] == "ApplicationNotFound: no application has the app id 20000001"
+    assert reasons[1].startswith("NotAPicture: ")
+    account.ports.applications.save_application(Application("other", "secret", "20000001", "tenant-2", "later"))
+    for _, body in letters.values():
+        account.sqs.send_message(QueueUrl=account.queue, MessageBody=body)
+    account.deliver()
+    assert account.briefs() == ["late"]

@@ -1,0 +1,144 @@
+"""A real OpenSearch with k-NN on 127.0.0.1, for tests and for trying things out.
+
+    python -m tests.servers.opensearch.server [--data DIR] [--port PORT]
+
+It needs Java, and what ``make servers`` puts into build/opensearch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import functools
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from lookalike.adapters.opensearch import OpenSearchIndex, connect, create_index
+from lookalike.model import Generation, Kind
+from tests.fakes import MemoryGenerations
+
+BUILD = Path(__file__).parents[3] / "build" / "opensearch"
+
+#: Compiling less thoroughly halves the start; only long measurements gain from the rest.
+QUICK_START = "-XX:TieredStopAtLevel=1"
+
+#: Memory for Java's objects. Vectors are read through the file system's cache, which is outside.
+HEAP = "512m"
+
+
+def missing() -> str | None:
+    """Why no server can be started here, if that is so."""
+    if shutil.which("java") is None:
+        return "java is missing"
+    if not (BUILD / ".installed").exists():
+        return f"{BUILD} is not there: `make servers` makes it where Java and Maven are present"
+    return None
+
+
+class OpenSearchServer:
+    """A running server with its data in ``folder``, where it also writes ``server.log``.
+
+    It ends with this process, however that ends. ``port`` 0: any free one.
+    """
+
+    def __init__(self, folder: Path, port: int = 0, *options: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.log = folder / "server.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [
+                    "java",
+                    f"-Xms{HEAP}",
+                    f"-Xmx{HEAP}",
+                    *options,
+                    "-Dlog4j2.disable.jmx=true",
+                    "-Dorg.apache.logging.log4j.level=WARN",
+                    "-cp",
+                    f"{BUILD}/classes:{BUILD}/jars/*",
+                    "SearchNode",
+                    str(folder),
+                    str(port),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.url = self._said()
+        with urllib.request.urlopen(f"{self.url}/_cluster/health?wait_for_status=green&timeout=60s", timeout=70):
+            pass
+
+    def _said(self) -> str:
+        """Its URL, once it says it."""
+        while True:
+            url = next((line for line in self.log.read_text().splitlines() if line.startswith("http://")), None)
+            if url is not None:
+                return url
+            if self.process.poll() is not None:
+                raise RuntimeError(f"OpenSearch did not start: {self.log.read_text()}")
+            time.sleep(0.1)
+
+    def close(self) -> None:
+        """Stop it cleanly."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        status = self.process.wait(timeout=60)
+        assert status == 0, self.log.read_text()
+
+
+@functools.cache
+def shared() -> str:
+    """URL of the server that all tests of a run share, started when it is first asked for.
+
+    The test that asks is skipped where there can be none.
+    """
+    if (reason := missing()) is not None:
+        pytest.skip(f"no OpenSearch: {reason}")
+    folder = tempfile.TemporaryDirectory(prefix="opensearch-")
+    server = OpenSearchServer(Path(folder.name), 0, QUICK_START)
+    atexit.register(folder.cleanup)
+    atexit.register(server.close)  # what was registered last comes first
+    return server.url
+
+
+@functools.cache
+def shared_index() -> OpenSearchIndex:
+    """An index on that server, for tests that keep to libraries of their own."""
+    return fresh_index("shared")
+
+
+def fresh_index(name: str, refresh_interval: str = "10ms") -> OpenSearchIndex:
+    """An index on that server that is empty if no index of that name has been there. Its writes are seen at once."""
+    client, generations = connect(shared(), connections=20), MemoryGenerations()
+    for kind in Kind:
+        create_index(client, f"{name}-{kind}", replicas=0, refresh_interval=refresh_interval)
+        generations.save_generation(kind, Generation(f"{name}-{kind}", (f"{name}-{kind}",)), None)
+    return OpenSearchIndex(client, generations)
+
+
+def main() -> int:
+    """Run a server until Ctrl-C."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=BUILD / "data", help="folder for its data")
+    parser.add_argument("--port", type=int, default=9200, help="port on 127.0.0.1; 0 for any free one")
+    chosen = parser.parse_args()
+    if (reason := missing()) is not None:
+        print(reason, file=sys.stderr)
+        return 1
+    server = OpenSearchServer(chosen.data, chosen.port)
+    print(f"OpenSearch is ready on {server.url}; Ctrl-C stops it", flush=True)
+    try:
+        return server.process.wait()
+    except KeyboardInterrupt:  # which Java gets too
+        server.process.wait()
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

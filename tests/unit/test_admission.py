@@ -24,6 +24,7 @@ from lookalike.leases import Leases
 from lookalike.model import Application, Policy
 from lookalike.ports import Ports
 from lookalike.service.admission import admit, day_count
+from lookalike.service.purge import purge
 from lookalike.settings import Settings
 from tests.fakes import MemoryCounters, SetClock, memory_ports
 
@@ -157,6 +158,16 @@ def test_a_total_is_for_good() -> None:
     assert admitted(ports, allowed(in_total=3), 2) == 1
     with pytest.raises(TotalQuotaReached):
         admit(ports, allowed(in_total=3), HERE)
+
+
+def test_purge_forgets_counts_of_long_ago() -> None:
+    clock = SetClock(NOW)
+    counters = MemoryCounters()
+    ports = memory_ports(counters=counters, clock=clock)
+    admitted(ports, allowed(per_second=9, per_day=9, in_total=9), 1)
+    clock.now += 3_600_000
+    purge(ports, lambda: True)
+    assert {name.partition("/")[0] for name in counters.counts} == {"day", "total"}
 
 
 def test_the_whole_service_has_a_rate() -> None:

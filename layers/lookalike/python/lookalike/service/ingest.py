@@ -9,12 +9,12 @@ and is added when the event comes again.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from lookalike import jsontext
 from lookalike.errors import (
     ApplicationDisabled,
     ApplicationNotFound,
@@ -270,11 +270,9 @@ def _text(words: Mapping[str, str], name: str, most: int) -> str:
 def _desc(words: Mapping[str, str]) -> str:
     desc = _text(words, "desc", _MAX_DESC)
     try:
-        if desc:
-            json.loads(desc)
-    except (RecursionError, ValueError) as reason:
-        raise InvalidArgument("desc", "no JSON") from reason
-    return desc
+        return jsontext.compact(jsontext.read(desc.encode())) if desc else ""
+    except InvalidArgument as reason:
+        raise InvalidArgument("desc", reason.reason) from reason
 
 
 def _tags(words: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Taking away for good what was deleted long enough ago, and what removed libraries have left."""
+"""Taking away for good what was deleted long enough ago, what removed libraries have left, and old counts."""
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ def _sweep(ports: Ports, pictures: int, time_left: Callable[[], bool]) -> Purged
     while time_left():
         libraries = ports.catalog.removed_libraries(cutoff, 1)
         if not libraries:
+            ports.counters.forget_counts(ports.clock())
             return Purged(pictures, done=True)
         uid = libraries[0].uid
         rows = ports.catalog.pictures(uid, None, _BATCH)

@@ -49,7 +49,7 @@ run: setup ## Serve on this machine, with sample pictures (DATA=data HOST=127.0.
 
 .PHONY: deploy
 deploy: build ## Deploy into your AWS account and set it up (ENV=dev or prod, as samconfig.toml has it)
-	$(SAM) deploy --config-env "$(ENV)"
+	$(SAM) deploy --config-env "$(ENV)" $(OPTIONS)
 	$(BIN)/lookalike setup --stack "lookalike-$(ENV)"
 
 # ── What developers need ─────────────────────────────────────────────────────────────────────────

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -19,7 +20,11 @@ def test_unknown_object_is_none(uploads: Uploads) -> None:
     assert uploads.upload(SOURCE) is None
 
 
-@pytest.mark.parametrize("upload", [FIRST, Upload(SOURCE, "00")], ids=["made a picture", "made nothing"])
+@pytest.mark.parametrize(
+    "upload",
+    [FIRST, replace(FIRST, foretold=True), Upload(SOURCE, "00")],
+    ids=["made a picture", "is about to make one", "made nothing"],
+)
 def test_every_field_comes_back(uploads: Uploads, upload: Upload) -> None:
     uploads.save_upload(upload, None)
     assert uploads.upload(SOURCE) == upload
@@ -46,6 +51,12 @@ def test_over_another_sequencer_nothing_changes(uploads: Uploads, previous: str 
     uploads.save_upload(FIRST, None)
     with pytest.raises(RevisionConflict):
         uploads.save_upload(Upload(SOURCE, "0055AED6DCD90281E7"), previous)
+    assert uploads.upload(SOURCE) == FIRST
+
+
+def test_over_the_same_sequencer_all_is_replaced_too(uploads: Uploads) -> None:
+    uploads.save_upload(replace(FIRST, foretold=True), None)
+    uploads.save_upload(FIRST, FIRST.sequencer)
     assert uploads.upload(SOURCE) == FIRST
 
 

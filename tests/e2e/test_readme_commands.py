@@ -9,6 +9,7 @@ import re
 import shlex
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import httpx
 import pytest
 
 from tests.live import READY
+from tests.servers.opensearch import server as opensearch
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -34,6 +36,12 @@ RUN_BY = {
     ".venv/bin/lookalike serve": "test_serve_as_the_readme_types_it",
     ".venv/bin/lookalike keys": "test_keys_as_the_readme_types_them",
     ".venv/bin/lookalike usage": "test_keys_as_the_readme_types_them",
+    "make deploy": "tests/servers/account.py",
+    ".venv/bin/lookalike keys create --stack": "tests/servers/account.py",
+    ".venv/bin/lookalike keys list --stack": "tests/e2e/test_stack.py",
+    ".venv-sam/bin/sam delete": "tests/servers/account.py",
+    "make run-aws": "test_make_run_aws_serves_the_sample",
+    ".venv/bin/lookalike invoke": "tests/integration/test_invoke.py",
 }
 
 #: Who runs the whole of the block that has these words in it.
@@ -79,19 +87,23 @@ def test_make_help_names_every_target_of_the_readme() -> None:
     printed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for line in lines():
         if line.startswith("make "):
-            assert re.search(rf"^\s+make {line.split()[1]}\b", printed, re.MULTILINE), line
+            assert re.search(rf"^\s+make {line.split()[1]}\s", printed, re.MULTILINE), line
 
 
 def test_make_run_serves_the_sample(tmp_path: Path) -> None:
-    log = tmp_path / "log"
+    _serves_the_sample(["make", "run", "PORT=0", f"DATA={tmp_path / 'data'}"], tmp_path / "log")
+
+
+def test_make_run_aws_serves_the_sample(tmp_path: Path) -> None:
+    if (reason := opensearch.missing()) is not None:
+        pytest.skip(f"no OpenSearch: {reason}")
+    _serves_the_sample(["make", "run-aws", "PORT=0"], tmp_path / "log")
+
+
+def _serves_the_sample(command: list[str], log: Path) -> None:
     with log.open("w") as errors:
         running = subprocess.Popen(
-            ["make", "run", "PORT=0", f"DATA={tmp_path / 'data'}"],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            start_new_session=True,
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
         )
     assert running.stdout is not None
     try:
@@ -99,10 +111,11 @@ def test_make_run_serves_the_sample(tmp_path: Path) -> None:
         assert httpx.get(f"{address}/status").json()["status"] == "ready"
         while "Try it yourself" not in log.read_text():
             assert running.poll() is None, log.read_text()
+            time.sleep(0.1)
         assert "astronaut" in log.read_text()
         assert "Traceback" not in log.read_text()
     finally:
-        os.killpg(running.pid, signal.SIGTERM)
+        os.killpg(running.pid, signal.SIGINT)
         running.communicate(timeout=60)
 
 
@@ -131,7 +144,8 @@ def test_serve_as_the_readme_types_it(tmp_path: Path) -> None:
 
 
 def test_keys_as_the_readme_types_them(tmp_path: Path) -> None:
-    typed = [line for line in lines() if line.startswith((".venv/bin/lookalike keys", ".venv/bin/lookalike usage"))]
+    keys = [line for line in lines() if line.startswith((".venv/bin/lookalike keys", ".venv/bin/lookalike usage"))]
+    typed = [line for line in keys if "--stack" not in line]
     assert len(typed) >= 6
     for line in typed:
         words = shlex.split(line)

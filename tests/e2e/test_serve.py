@@ -117,6 +117,31 @@ def test_wrong_settings_are_all_named_at_once(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--backend", "aws"], "which stores? Name a stack with --stack, or set LOOKALIKE_TABLE"),
+        (["--backend", "aws", "--data", "data"], "--data: the stores of AWS have buckets, no folders"),
+        (["--stack", "mine", "--watch", "."], "--watch: the stores of AWS have buckets, no folders"),
+    ],
+)
+def test_stores_of_aws_are_named_and_go_without_folders(options: list[str], said: str) -> None:
+    done = serve(*options)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_stores_of_aws_that_do_not_answer_are_said_in_one_line() -> None:
+    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "LOOKALIKE_OPENSEARCH": "http://127.0.0.1:1"}
+    named = {"LOOKALIKE_TABLE": "table", "LOOKALIKE_BUCKET": "bucket", "LOOKALIKE_KEY": "key"}
+    account = {"AWS_DEFAULT_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    done = serve("--backend", "aws", **nowhere, **named, **account)
+    assert done.returncode == 1
+    assert "Could not connect to the endpoint URL" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
 def test_a_model_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
     done = serve("--data", str(tmp_path / "data"), LOOKALIKE_MODEL=str(tmp_path / "none.onnx"))
     assert done.returncode == 1

@@ -62,6 +62,12 @@ def test_a_picture_lives_its_whole_life(stack: account.Stack) -> None:
     assert sign not in [one["cont_sign"] for one in sdk.sameHqSearch(coffee)["result"]]
 
 
+def test_setting_up_again_changes_nothing(stack: account.Stack) -> None:
+    before = stack.account.run(".venv/bin/lookalike", "keys", "list", "--stack", stack.name, "--json")
+    assert "There are applications" in stack.account.run(".venv/bin/lookalike", "setup", "--stack", stack.name)
+    assert stack.account.run(".venv/bin/lookalike", "keys", "list", "--stack", stack.name, "--json") == before
+
+
 def test_an_upload_is_found_by_itself_and_what_is_no_picture_ends_with_a_reason(stack: account.Stack) -> None:
     keys = stack.keys("uploader")
     s3, sqs = stack.account.client("s3"), stack.account.client("sqs")

@@ -209,7 +209,7 @@ def recall_of() -> Callable[[int], float]:
         return len(found & set(nearest.tolist())) / 100
 
     def recall(views: int) -> float:
-        queries = clustered(40 * views, seed=3).astype(np.float32).reshape(40, views, -1)
+        queries = clustered(25 * views, seed=3).astype(np.float32).reshape(25, views, -1)
         return float(np.mean([ask(one) for one in queries]))
 
     return recall

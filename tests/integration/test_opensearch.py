@@ -125,6 +125,17 @@ class TestRefusals:
         assert answer["items"][0]["index"]["error"]["type"] == "strict_dynamic_mapping_exception"
 
 
+def test_a_write_that_another_has_overtaken_is_seen_all_the_same(
+    index: OpenSearchIndex, client: OpenSearch, generations: Watched
+) -> None:
+    settings = {"index": {"refresh_interval": "1h"}}
+    client.indices.put_settings(index=generations.rows[Kind.SIMILAR].read, body=settings)
+    index.write([row("uid", "picture")], wait=False)  # as the stream's replay does
+    assert ids(ask(index)) == []
+    index.write([row("uid", "picture")])
+    assert ids(ask(index)) == ["picture"]
+
+
 class TestGenerations:
     def test_none_is_said_with_what_to_do_and_seen_once_it_is_there(
         self, client: OpenSearch, made: Callable[[], str]

@@ -12,7 +12,6 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -114,10 +113,6 @@ class Account:
         assert done.returncode == 0, f"{command}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
         return done.stdout
 
-    def cli(self, *arguments: str) -> str:
-        """Run ``lookalike``; its standard output."""
-        return self.run(sys.executable, "-m", "lookalike", *arguments)
-
     def stop(self) -> None:
         """End it, and the functions' processes with it."""
         self.process.terminate()
@@ -131,7 +126,7 @@ class Account:
 class Stack:
     """The stack of this checkout, built and deployed as the README says, and set up."""
 
-    name = "lookalike"
+    name = "lookalike-dev"
 
     def __init__(self, account: Account, opensearch: str, **parameters: str) -> None:
         self.account = account
@@ -140,21 +135,8 @@ class Stack:
             "OpenSearchArn": "arn:aws:es:eu-west-1:000000000000:domain/beside",
             **parameters,
         }
-        account.run("make", "build")
-        account.run(
-            SAM,
-            "deploy",
-            "--stack-name",
-            self.name,
-            "--resolve-s3",
-            "--capabilities",
-            "CAPABILITY_IAM",
-            "--no-confirm-changeset",
-            "--no-progressbar",
-            "--parameter-overrides",
-            *(f'{name}="{value}"' for name, value in parameters.items()),
-        )
-        account.cli("setup", "--stack", self.name, "--refresh", "50ms")
+        overrides = " ".join(f"""'{name}="{value}"'""" for name, value in parameters.items())
+        account.run("make", "deploy", "ENV=dev", f"OPTIONS=--no-progressbar --parameter-overrides {overrides}")
         self.resources: dict[str, str] = {
             one["LogicalResourceId"]: one["PhysicalResourceId"]
             for one in account.client("cloudformation").describe_stack_resources(StackName=self.name)["StackResources"]
@@ -197,12 +179,14 @@ class Stack:
 
     def keys(self, name: str) -> Keys:
         """Make an application, as an operator would."""
-        made = json.loads(self.account.cli("keys", "create", "--stack", self.name, "--name", name, "--json"))
+        made = json.loads(
+            self.account.run(".venv/bin/lookalike", "keys", "create", "--stack", self.name, "--name", name, "--json")
+        )
         return Keys(made["app_id"], made["access_key"], made["secret_key"], made["tenant"])
 
     def delete(self) -> None:
         """Take the stack away as the README says."""
-        self.account.run(SAM, "delete", "--stack-name", self.name, "--no-prompts")
+        self.account.run(".venv-sam/bin/sam", "delete", "--stack-name", self.name, "--no-prompts")
 
 
 @contextmanager

@@ -80,7 +80,8 @@ def main(options: Sequence[str]) -> int:
                     except KeyboardInterrupt:  # which the server has got too
                         return serving.wait()
         finally:
-            search.stop()
+            search.process.terminate()  # what it holds is thrown away; and Ctrl-C has reached it, too
+            search.process.wait()
 
 
 if __name__ == "__main__":

@@ -193,6 +193,16 @@ def _sign(row: Picture) -> str:
     return sign_of(row.digest)
 
 
+def test_what_was_deleted_and_purged_does_not_come_back_with_a_doubled_event(world: World) -> None:
+    event = world.put("1", file(1))
+    ingest(world.ports, event)
+    delete(world.ports, Delete(Shelf("tenant", "same_hq", Kind.SAME), (_sign(world.live()[0]),)))
+    world.clock.now += 8 * DAY
+    assert purge(world.ports, lambda: True).pictures == 1
+    assert ingest(world.ports, event) is Outcome.DONE_BEFORE
+    assert world.catalog.rows == {}
+
+
 @pytest.mark.parametrize(
     ("earlier", "later"),
     [
@@ -492,6 +502,29 @@ def test_a_later_event_of_the_same_picture_does_not_lose_it() -> None:
         world.clock.now += 1
         ingest(world.ports, world.put("3", file(3), brief="three"))
         assert world.briefs() == ["three"], moment
+
+
+def test_back_to_the_first_picture_while_the_second_is_added_keeps_the_first() -> None:
+    catalog = Meanwhile()
+    world = World(catalog=catalog)
+    ingest(world.ports, world.put("1", file(1), brief="one"))
+    second = world.put("2", file(2), brief="two")
+    embedder = world.ports.embedder
+
+    class Slow:
+        """While it embeds, the object becomes what it was."""
+
+        model = embedder.model
+
+        def embed(self, pictures: Any) -> Any:
+            made = embedder.embed(pictures)
+            ingest(replace(world.ports, embedder=embedder), world.put("3", file(1), brief="again"))
+            return made
+
+    with pytest.raises(RevisionConflict):
+        ingest(replace(world.ports, embedder=Slow()), second)  # type: ignore[arg-type]
+    until_settled(world, second)
+    assert world.briefs() == ["again"]
 
 
 def test_an_event_doubled_at_the_same_time_is_done_once() -> None:

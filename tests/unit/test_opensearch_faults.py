@@ -21,7 +21,8 @@ from tests.fakes import MemoryGenerations
 Answer = tuple[int, Any]
 
 EMPTY: Answer = (200, {"hits": {"hits": []}})
-SMALL: Answer = (200, {"count": 1})
+SMALL: Answer = (200, {"count": 1, "_shards": {"failed": 0}})
+SHOWN: Answer = (200, {"_shards": {"failed": 0}})
 BUSY: Answer = (503, {"error": {"type": "cluster_manager_not_discovered_exception"}, "status": 503})
 
 
@@ -39,7 +40,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Told
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
+        self.rfile.read(int(self.headers["content-length"] or 0))
         self.server.requests.append(self.path)
         answer = self.server.answers.pop(0)
         if isinstance(answer, float):
@@ -122,6 +123,11 @@ class TestSearch:
         ask(index)
         assert "allow_partial_search_results=false" in server.requests[1]
 
+    def test_part_of_a_count_is_none(self, index: OpenSearchIndex, server: Told) -> None:
+        server.answers = [(200, {"count": 1, "_shards": {"failed": 1}})]
+        with pytest.raises(Unavailable, match="1 shards"):
+            index.count("uid")
+
     def test_nobody_there(self, generations: MemoryGenerations) -> None:
         with Told() as closed:
             url = closed.url
@@ -143,16 +149,17 @@ def items(operation: str, *statuses: int) -> Answer:
 class TestWrite:
     def test_each_row_is_judged_by_itself(self, index: OpenSearchIndex, server: Told) -> None:
         statuses = (200, 201, 400, 401, 403, 404, 408, 409, 413, 429, 500, 503)
-        server.answers = [items("index", *statuses)]
+        server.answers = [items("index", *statuses), SHOWN]
         with pytest.raises(IndexWriteError) as failed:
             index.write([row("uid", str(status)) for status in statuses])
         assert {key.id for key in failed.value.again} == {"401", "403", "404", "408", "429", "500", "503"}
         assert {key.id for key in failed.value.refused} == {"400", "413"}
         assert failed.value.refused[Key("uid", "400")] == "type-400: r; why: deep"
-        assert len(server.requests) == 1
+        assert len(server.requests) == 2
+        assert server.requests[1].startswith("/old.WRITE/_refresh"), "what is held already may not be seen yet"
 
     def test_what_is_held_already_or_gone_already_is_done(self, index: OpenSearchIndex, server: Told) -> None:
-        server.answers = [items("index", 409, 201), items("delete", 404, 409, 200)]
+        server.answers = [items("index", 409, 201), SHOWN, items("delete", 404, 409, 200)]
         index.write([row("uid", "a"), row("uid", "b")])
         index.remove([row("uid", "a"), row("uid", "b"), row("uid", "c")])
 
@@ -169,7 +176,7 @@ class TestWrite:
     def test_a_busy_server_is_asked_again_because_writes_may_be_repeated(
         self, index: OpenSearchIndex, server: Told
     ) -> None:
-        server.answers = [(429, {}), BUSY, items("index", 409)]
+        server.answers = [(429, {}), BUSY, items("index", 409), SHOWN]
         index.write([row("uid", "a")])
 
     @pytest.mark.parametrize("answers", [[BUSY] * 3, [(413, b"")], [0.8], [(200, b"{")]])

@@ -181,13 +181,14 @@ class Upload:
 
     ``source`` names the object, ``bucket/key``. ``sequencer`` orders its events: hexadecimal digits, compared as text
     after padding with zeros on the right (Amazon S3, "Event message structure"). ``picture`` is what it made, added at
-    revision ``added``; None if it made nothing.
+    revision ``added``; None if it made nothing. ``foretold``: what it is about to make, and may have made since.
     """
 
     source: str
     sequencer: str
     picture: Key | None = None
     added: int | None = None
+    foretold: bool = False
 
 
 @dataclass(frozen=True, slots=True)

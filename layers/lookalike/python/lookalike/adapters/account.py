@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from lookalike.adapters.opensearch import OpenSearchIndex
 
+#: To OpenSearch: as many as requests are worked on at once, by a server; a function opens one.
+_CONNECTIONS = 32
+
 
 class Account:
     """Each store is opened by its first use. Safe to use from several threads.
@@ -103,7 +106,9 @@ class Account:
         from lookalike.adapters.opensearch import connect  # noqa: PLC0415
 
         with self._lock:
-            return connect(self._endpoint)
+            # A domain under a name of its own is signed for as well; plain HTTP is never a domain.
+            region = self._session.region_name if self._endpoint.startswith("https://") else None
+            return connect(self._endpoint, region=region, connections=_CONNECTIONS)
 
     @cached_property
     def _table(self) -> table.Table:

@@ -187,6 +187,8 @@ def upload_item(upload: Upload) -> Item:
         item |= {"library": text(upload.picture.library), "id": text(upload.picture.id)}
     if upload.added is not None:
         item["added"] = number(upload.added)
+    if upload.foretold:
+        item["foretold"] = {"BOOL": True}
     return item
 
 
@@ -197,6 +199,7 @@ def upload_of(item: Mapping[str, Mapping[str, Any]]) -> Upload:
         sequencer=item["sequencer"]["S"],
         picture=Key(item["library"]["S"], item["id"]["S"]) if "library" in item else None,
         added=int(item["added"]["N"]) if "added" in item else None,
+        foretold="foretold" in item,
     )
 
 

@@ -79,11 +79,11 @@ def connect(endpoint: str, *, region: str | None = None, seconds: float = 10.0, 
 
     Parameters
     ----------
-    region : sign requests for that region, with the process's credentials. By default they are if the endpoint's name
-        is one that Amazon gave it; a domain's custom name needs it.
+    region : sign requests for that region, with the process's credentials, if the endpoint's name is not one that
+        Amazon gave it, which tells its own.
     connections : kept open at most.
     """
-    region = region or _region(endpoint)
+    region = _region(endpoint) or region
     return OpenSearch(
         [endpoint],
         http_auth=None if region is None else _signer(region),
@@ -249,6 +249,8 @@ class OpenSearchIndex:
         body = {"query": {"bool": {"filter": _live(libraries)}}}
         with _server():
             answer = self._client.count(index=names, body=body, params={**_routing(libraries), **limits})
+        if answer["_shards"]["failed"]:
+            raise Unavailable(f"OpenSearch: {answer['_shards']['failed']} shards of {names} do not answer")
         return int(answer["count"])
 
     def _written(self, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, str]]:
@@ -290,7 +292,13 @@ class OpenSearchIndex:
                     "filter_path": "items.*.status,items.*.error",
                 },
             )
-        items = (item for outcome in answer["items"] for item in outcome.values())
+        items = [item for outcome in answer["items"] for item in outcome.values()]
+        overtaken = {line.name for line, item in zip(chunk, items, strict=True) if item["status"] == _HOLDS_NO_LESS}
+        if wait and overtaken:
+            # Another writer was first, a replay of the stream for example, and may not have waited: a refused write
+            # does not wait for what it has found.
+            with _server():
+                self._client.indices.refresh(index=",".join(sorted(overtaken)))
         return [
             _Failure(line.key, _may_be_taken_later(item), _reason(item["error"]))
             for line, item in zip(chunk, items, strict=True)
@@ -324,20 +332,21 @@ def _may_be_taken_later(item: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One operation of a bulk request, on the document of ``key``. ``text`` is one line of JSON or two."""
+    """One operation of a bulk request, on the document of ``key`` in ``name``. ``text`` is one line of JSON or two."""
 
     key: Key
+    name: str
     text: bytes
 
     @classmethod
     def index(cls, picture: Picture, name: str) -> _Line:
         action = _action(picture, name, "external")
-        return cls(picture.key, _lines({"index": action}, _document(picture)))
+        return cls(picture.key, name, _lines({"index": action}, _document(picture)))
 
     @classmethod
     def delete(cls, picture: Picture, name: str) -> _Line:
         # A removal may carry the very revision that the index holds.
-        return cls(picture.key, _lines({"delete": _action(picture, name, "external_gte")}))
+        return cls(picture.key, name, _lines({"delete": _action(picture, name, "external_gte")}))
 
 
 def _action(picture: Picture, name: str, version_type: str) -> Json:

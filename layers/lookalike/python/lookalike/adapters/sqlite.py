@@ -76,7 +76,8 @@ _MIGRATIONS = (
             sequencer TEXT NOT NULL,
             library TEXT,
             id TEXT,
-            added INTEGER
+            added INTEGER,
+            foretold INTEGER NOT NULL
         ) STRICT
         """,
     ),
@@ -335,11 +336,11 @@ class SqliteCatalog:
         """What is known of that object."""
         with self._database.reading() as connection:
             row = connection.execute(
-                "SELECT source, sequencer, library, id, added FROM uploads WHERE source = ?", (source,)
+                "SELECT source, sequencer, library, id, added, foretold FROM uploads WHERE source = ?", (source,)
             ).fetchone()
         if row is None:
             return None
-        return Upload(row[0], row[1], None if row[2] is None else Key(row[2], row[3]), row[4])
+        return Upload(row[0], row[1], None if row[2] is None else Key(row[2], row[3]), row[4], bool(row[5]))
 
     def save_upload(self, upload: Upload, previous: str | None) -> None:
         """Remember it if the stored sequencer of its source is ``previous`` (None: nothing is known of it).
@@ -347,18 +348,19 @@ class SqliteCatalog:
         Raises RevisionConflict otherwise, and then nothing has changed.
         """
         library, picture = (None, None) if upload.picture is None else (upload.picture.library, upload.picture.id)
-        known = (upload.sequencer, library, picture, upload.added, upload.source)
+        known = (upload.sequencer, library, picture, upload.added, upload.foretold, upload.source)
 
         def save(connection: sqlite3.Connection) -> None:
             if previous is None:
                 done = connection.execute(
-                    "INSERT INTO uploads (sequencer, library, id, added, source) VALUES (?, ?, ?, ?, ?) "
+                    "INSERT INTO uploads (sequencer, library, id, added, foretold, source) VALUES (?, ?, ?, ?, ?, ?) "
                     "ON CONFLICT (source) DO NOTHING",
                     known,
                 )
             else:
                 done = connection.execute(
-                    "UPDATE uploads SET (sequencer, library, id, added) = (?, ?, ?, ?) WHERE source = ? AND sequencer = ?",
+                    "UPDATE uploads SET (sequencer, library, id, added, foretold) = (?, ?, ?, ?, ?) "
+                    "WHERE source = ? AND sequencer = ?",
                     (*known, previous),
                 )
             if done.rowcount == 0:

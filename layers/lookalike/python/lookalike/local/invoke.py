@@ -64,11 +64,10 @@ def _runtime(folder: Path, address: str, environment: Mapping[str, str]) -> Iter
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
         "LAMBDA_TASK_ROOT": str(folder),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")])),
     }
-    # Isolated from the folder it starts in: functions/token would shadow the standard library's module.
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "awslambdaric", "app.handler"],
-        cwd=folder,
+        [sys.executable, "-m", "awslambdaric", "app.handler"],
         env={**os.environ, **environment, **given},
         stdout=sys.stderr,
     )

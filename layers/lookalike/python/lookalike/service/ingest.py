@@ -3,8 +3,7 @@
 What an object has become is remembered (:class:`~lookalike.model.Upload`), and that memory is changed by conditional
 writes alone. It says which event came last, so a doubled or an older one does nothing; and which picture the object
 has made, so another object in its place takes that picture away, and nobody else's. An add is foretold in it before
-the row is written: a crash at any point leaves either a foretold row that is there, and is done, or one that is not,
-and is added when the event comes again.
+the row is written: after a crash at any point the row shows, when the event comes again, whether it has been added.
 """
 
 from __future__ import annotations
@@ -86,32 +85,38 @@ def ingest(ports: Ports, event: Ingest) -> Outcome:
     Unavailable or RevisionConflict if the event has to come again.
     """
     known = ports.uploads.upload(event.source)
-    if _is_done(ports, known, event):
+    if known is not None and (_is_past(known, event) or _has_landed(ports, known, event)):
         return Outcome.DONE_BEFORE
     try:
         return _take(ports, event, known)
     except (InvalidArgument, PictureError):
         refused = Upload(event.source, event.sequencer)
         if known is not None:  # what the object before has made stays, and is known to be its
-            refused = replace(known, sequencer=event.sequencer)
+            refused = replace(known, sequencer=event.sequencer, foretold=False)
         _remember(ports, refused, known)
         raise
 
 
 def is_done(ports: Ports, event: Ingest) -> bool:
-    """Whether this event, or a later one, has been done."""
-    return _is_done(ports, ports.uploads.upload(event.source), event)
+    """Whether this event, or a later one, is known to be done."""
+    known = ports.uploads.upload(event.source)
+    return known is not None and _is_past(known, event)
 
 
-def _is_done(ports: Ports, known: Upload | None, event: Ingest) -> bool:
-    if known is None:
+def _is_past(known: Upload, event: Ingest) -> bool:
+    order = _order(known.sequencer, event.sequencer)
+    return order > 0 or (order == 0 and not known.foretold)
+
+
+def _has_landed(ports: Ports, known: Upload, event: Ingest) -> bool:
+    """Whether what was foretold of this very event has happened after all; if so, that is remembered."""
+    if _order(known.sequencer, event.sequencer) != 0 or known.picture is None or known.added is None:
         return False
-    if _order(known.sequencer, event.sequencer) != 0:
-        return _order(known.sequencer, event.sequencer) > 0
-    if known.picture is None or known.added is None:
-        return True
     row = ports.catalog.picture(known.picture)
-    return row is not None and row.added >= known.added
+    if row is None or row.added < known.added:
+        return False
+    _remember(ports, replace(known, foretold=False), known)
+    return True
 
 
 def _order(one: str, other: str) -> int:
@@ -139,7 +144,8 @@ def _take(ports: Ports, event: Ingest, known: Upload | None) -> Outcome:
         return Outcome.CHANGED_SINCE
     bounds = Bounds(MAX_BYTES, ports.settings.min_side, _MAX_SIDE, _MAX_SIDE * _MAX_SIDE, _FORMATS)
     outcome = _add(ports, event, known, _command(shelf, Source(bounds, data=data), found, name))
-    _clear_away(ports, event, found.etag)
+    if outcome in (Outcome.ADDED, Outcome.SAME):
+        _clear_away(ports, event, found.etag)
     return outcome
 
 
@@ -164,8 +170,9 @@ def _add(ports: Ports, event: Ingest, known: Upload | None, command: Add) -> Out
     def foretell(picture: Picture) -> None:
         nonlocal known
         if known is not None and known.picture != picture.key:
+            _still_latest(ports, event, known)
             _withdraw(ports, known.picture, known.added)
-        foretold = Upload(event.source, event.sequencer, picture.key, picture.added)
+        foretold = Upload(event.source, event.sequencer, picture.key, picture.added, foretold=True)
         _remember(ports, foretold, known)
         known = foretold
 
@@ -174,9 +181,17 @@ def _add(ports: Ports, event: Ingest, known: Upload | None, command: Add) -> Out
     except PictureExists as exists:
         _settle(ports, event, known, command, _existing(ports, command.shelf, str(exists)))
         return Outcome.SAME
-    latest = ports.uploads.upload(event.source)
-    if latest is not None and latest.picture != picture.key:  # a later event has gone past this one
-        _withdraw(ports, picture.key, picture.added)
+    return _fulfil(ports, Upload(event.source, event.sequencer, picture.key, picture.added))
+
+
+def _fulfil(ports: Ports, made: Upload) -> Outcome:
+    """What was foretold has been done; unless a later event has gone past it, which wins."""
+    try:
+        _remember(ports, made, made)
+    except RevisionConflict:
+        latest = ports.uploads.upload(made.source)
+        if latest is None or latest.picture != made.picture:
+            _withdraw(ports, made.picture, made.added)
         return Outcome.CHANGED_SINCE
     return Outcome.ADDED
 
@@ -192,16 +207,22 @@ def _existing(ports: Ports, shelf: Shelf, digest: str) -> Picture:
 
 def _settle(ports: Ports, event: Ingest, known: Upload | None, command: Add, row: Picture) -> None:
     """The picture is there already. If this object has made it, it says what its newer words are."""
-    if known is not None and (known.picture, known.added) == (row.key, row.added):
-        latest = ports.uploads.upload(event.source)
-        if latest is None or latest.sequencer != known.sequencer:  # a later event may have said newer words
-            raise RevisionConflict(event.source)
+    latest = _still_latest(ports, event, known)
+    settled = Upload(event.source, event.sequencer)
+    if latest is not None and (latest.picture, latest.added) == (row.key, row.added):
         _say(ports, row, command)
-        _remember(ports, replace(known, sequencer=event.sequencer), known)
-        return
-    if known is not None:
-        _withdraw(ports, known.picture, known.added)
-    _remember(ports, Upload(event.source, event.sequencer), known)
+        settled = replace(latest, sequencer=event.sequencer, foretold=False)
+    elif latest is not None:
+        _withdraw(ports, latest.picture, latest.added)
+    _remember(ports, settled, latest)
+
+
+def _still_latest(ports: Ports, event: Ingest, known: Upload | None) -> Upload | None:
+    """What is known now, before anything is changed by it. Raises RevisionConflict if another event has come between."""
+    latest = ports.uploads.upload(event.source)
+    if (latest and latest.sequencer) != (known and known.sequencer):
+        raise RevisionConflict(event.source)
+    return latest
 
 
 def _say(ports: Ports, row: Picture, command: Add) -> None:

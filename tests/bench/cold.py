@@ -1,0 +1,99 @@
+"""A cold start: a fresh process, a read-only copy of the built layers, and the first search.
+
+In Lambda /opt cannot be written, so what bytecode the layers lack is compiled at every start. It takes ``make build``,
+and Lambda's Python; boto3, which Lambda brings with bytecode, is this environment's, compiled beforehand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+from tests.bench.report import Report
+from tests.template.built import runs_here
+
+BUILD = Path(__file__).resolve().parents[2] / ".aws-sam/build"
+ARCHITECTURE = "x86_64"
+
+#: What Lambda's Python brings.
+BROUGHT = ("boto3", "botocore", "s3transfer")
+
+#: CPU milliseconds, children of this process included, as Lambda would bill one processor.
+PROGRAM = """
+import json, os, sys, time
+given = json.load(sys.stdin)
+sys.path[:0] = given["path"]
+spent = [time.process_time()]
+import app
+spent.append(time.process_time())
+from lookalike import bootstrap
+ports = bootstrap._shared()
+for port in (ports.applications, ports.catalog, ports.maps, ports.index):
+    getattr(port, "anything", None)  # its first use opens it
+spent.append(time.process_time())
+_ = ports.embedder.model, ports.verifier.compare
+spent.append(time.process_time())
+import numpy as np
+from lookalike.embedding.views import views
+from lookalike.model import Kind
+pixels = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+ports.embedder.embed(views(Kind.SAME, pixels))
+spent.append(time.process_time())
+json.dump([1000 * (after - before) for before, after in zip(spent, spent[1:])], sys.stdout)
+"""
+STEPS = ("imports of the handler", "stores: boto3, OpenSearch's client", "model and verifier", "first five passes")
+
+ENVIRONMENT = {
+    "LOOKALIKE_TABLE": "table",
+    "LOOKALIKE_BUCKET": "bucket",
+    "LOOKALIKE_OPENSEARCH": "https://search-x.eu-west-1.es.amazonaws.com",
+    "LOOKALIKE_KEY": "key",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+}
+
+
+def measure(report: Report, *, quick: bool) -> None:
+    """The least of some starts, step by step; nothing where there is no build or another Python."""
+    if not (BUILD / "RuntimeLayer").is_dir() or not runs_here(ARCHITECTURE):
+        print(f"No cold start: it takes `make build`, and Python 3.13 on Linux, {ARCHITECTURE}.", file=sys.stderr)
+        return
+    with tempfile.TemporaryDirectory(prefix="opt-") as folder:
+        opt = Path(folder)
+        for layer in ("LookalikeLayer", "RuntimeLayer", "ModelLayer"):
+            shutil.copytree(BUILD / layer, opt, dirs_exist_ok=True)
+        brought = opt / "brought"
+        for name in BROUGHT:
+            shutil.copytree(Path(sysconfig.get_path("purelib")) / name, brought / name)
+        subprocess.run([sys.executable, "-m", "compileall", "-q", brought], check=True)
+        subprocess.run(["chmod", "-R", "a-w", folder], check=True)
+        try:
+            starts = [_start(opt, brought) for _ in range(1 if quick else 5)]
+        finally:
+            subprocess.run(["chmod", "-R", "u+w", folder], check=True)
+    best = min(starts, key=sum)
+    for name, milliseconds in zip(STEPS, best, strict=True):
+        report.add("cold start", f"CPU for {name}", milliseconds, "ms")
+    report.add("cold start", "CPU until ready for a search", sum(best[:3]), "ms", aim="< 700 ms")
+
+
+def _start(opt: Path, brought: Path) -> list[float]:
+    functions = BUILD.parents[1] / "functions/search"
+    given = {"path": [str(functions), str(opt / "python"), str(brought)]}
+    done = subprocess.run(
+        [sys.executable, "-ISB", "-c", PROGRAM],
+        input=json.dumps(given),
+        env={"PATH": os.environ["PATH"], **ENVIRONMENT, "LOOKALIKE_MODEL": str(opt / "model/model.onnx")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    spent: list[float] = json.loads(done.stdout)
+    return spent

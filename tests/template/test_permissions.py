@@ -1,0 +1,243 @@
+"""Every function may do what it does, and nothing of its stores that it never does: calls beside policies."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+
+from functions.ingest.app import handler as ingest
+from functions.purge.app import handler as purge
+from lookalike import bootstrap
+from lookalike.adapters.dynamodb import DynamoCatalog, DynamoGenerations, DynamoMaps, DynamoUploads
+from lookalike.adapters.dynamodb_applications import DynamoApplications
+from lookalike.adapters.kms import KmsSealer
+from lookalike.adapters.s3 import S3Store, S3Uploads
+from lookalike.adapters.sqs import SqsDeadLetters
+from lookalike.adapters.table import Table, create_table
+from lookalike.model import Kind
+from lookalike.settings import Settings
+from tests.baidu import Caller, event, form, handle, picture
+from tests.conftest import ALICE
+from tests.emulated import aws
+from tests.fakes import SetClock, memory_ports
+from tests.template.conftest import Template
+
+#: IAM's name of an API call, where it is another.
+ACTIONS = {"s3:HeadObject": "s3:GetObject", "s3:DeleteObjects": "s3:DeleteObject"}
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """An action on something of the template, and of the table on keys of these shapes only."""
+
+    action: str
+    target: str
+    keys: tuple[str, ...] = ("*",)
+
+
+@dataclass(frozen=True, slots=True)
+class Did:
+    """An action on something of the template, and of the table on this partition key."""
+
+    action: str
+    target: str
+    key: str = ""
+
+
+def given(template: Template, operation: str) -> list[Allowed]:
+    """What the function's role allows."""
+    name = operation.capitalize()
+    roles = template.of_type("AWS::IAM::Role")
+    role = roles.get(f"{name}FunctionRole") or roles[f"{name}Role"]
+    policies = [policy["PolicyDocument"] for policy in role["Properties"].get("Policies", [])]
+    ours = template.of_type("AWS::IAM::ManagedPolicy")
+    arns = role["Properties"]["ManagedPolicyArns"]
+    policies += [ours[arn["Ref"]]["Properties"]["PolicyDocument"] for arn in arns if "Ref" in arn]
+    return [one for policy in policies for one in _allowed(policy)]
+
+
+def _allowed(policy: Mapping[str, Any]) -> Iterator[Allowed]:
+    statements = policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
+    for written in statements:
+        statement = written["Fn::If"][1] if "Fn::If" in written else written
+        keys = statement.get("Condition", {}).get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", ["*"])
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        for action in actions:
+            yield Allowed(action, _target(statement["Resource"]), tuple(keys))
+
+
+def _target(resource: Any) -> str:
+    said = json.dumps(resource)
+    return next((name for name in ("waiting", "stream", "Table", "Originals", "Uploads", "Key") if name in said), said)
+
+
+class Watch:
+    """Notes what clients do."""
+
+    def __init__(self) -> None:
+        self.done: set[Did] = set()
+
+    def client(self, made: Any, service: str) -> Any:
+        made.meta.events.register(
+            f"provide-client-params.{service}.*", lambda params, model, **_: self.note(service, params, model.name)
+        )
+        return made
+
+    def note(self, service: str, params: Mapping[str, Any], operation: str) -> None:
+        action = ACTIONS.get(f"{service}:{operation}", f"{service}:{operation}")
+        if service == "dynamodb":
+            target = params.get("IndexName") or "Table"
+            self.done |= {Did(action, target, key if target == "Table" else "") for key in _keys(params)}
+        else:
+            self.done.add(
+                Did(action, {"kms": "Key", "sqs": "queue"}.get(service) or str(params["Bucket"]).capitalize())
+            )
+
+    def of(self, call: Callable[[], object]) -> set[Did]:
+        """What is done in a call."""
+        self.done.clear()
+        call()
+        return set(self.done)
+
+
+def _keys(params: Mapping[str, Any]) -> Iterator[str]:
+    """The partition keys that a call is about."""
+    if "RequestItems" in params:
+        for asked in params["RequestItems"].values():
+            keys = asked["Keys"] if isinstance(asked, dict) else [one["DeleteRequest"]["Key"] for one in asked]
+            yield from (key["pk"]["S"] for key in keys)
+    elif "ExpressionAttributeValues" in params and "KeyConditionExpression" in params:
+        values = params["ExpressionAttributeValues"]
+        yield (values.get(":pk") or values[":purge"])["S"]
+    elif "Key" in params or "Item" in params:
+        yield (params.get("Key") or params["Item"])["pk"]["S"]
+
+
+@pytest.fixture(scope="module")
+def done() -> dict[str, set[Did]]:
+    """What every function does to the stores, in lives of pictures that come by all roads."""
+    watch, clock = Watch(), SetClock(1_767_323_045_000)
+    done: dict[str, set[Did]] = {}
+    with aws() as make:
+        dynamodb, s3, kms, sqs = (watch.client(make(name), name) for name in ("dynamodb", "s3", "kms", "sqs"))
+        create_table(dynamodb, "table")
+        for bucket in ("originals", "uploads"):
+            s3.create_bucket(Bucket=bucket)
+        key = kms.create_key()["KeyMetadata"]["KeyId"]
+        queue = sqs.create_queue(QueueName="dead")["QueueUrl"]
+        table = Table(dynamodb, "table")
+        ports = memory_ports(
+            settings=Settings(purge_after_days=0, keep_uploads=False),
+            applications=DynamoApplications(table, KmsSealer(kms, key), clock),
+            catalog=DynamoCatalog(table),
+            maps=DynamoMaps(table),
+            uploads=DynamoUploads(table),
+            originals=S3Store(s3, "originals"),
+            objects=S3Uploads(s3),
+            dead_letters=SqsDeadLetters(sqs, queue),
+            clock=clock,
+        )
+        ports.applications.save_application(ALICE)
+        with bootstrap.serving(ports):
+
+            def does(operation: str, call: Callable[..., object], *given: Any, **named: Any) -> None:
+                clock.now += 60_000  # what was read of applications is stale
+                done[operation] = done.get(operation, set()) | watch.of(lambda: call(*given, **named))
+
+            caller = Caller(ALICE)
+            for library in ("same_hq", "similar"):
+                for seed in range(3):
+                    does("add", caller.add, library, picture(seed))
+                does("search", caller.call, library, "search", image=picture(1))
+                does("search", caller.call, library, "search", image=picture(1, size=(64, 48)))
+                does("update", caller.call, library, "update", image=picture(1), brief="other")
+                sign = caller.call(library, "search", image=picture(2))["result"][0]["cont_sign"]
+                does("delete", caller.call, library, "delete", cont_sign=sign)
+                does("delete", caller.call, library, "delete", image=picture(1))
+                does("add", caller.add, library, picture(2))
+            form_ = form(grant_type="client_credentials", client_id=ALICE.access_key, client_secret=ALICE.secret_key)
+            headers = {"content-type": "application/x-www-form-urlencoded"}
+            does("token", handle, "token", event("POST", "/oauth/2.0/token", headers=headers, body=form_))
+            path, query = "/rest/2.0/realtime_search/same_hq/none", f"access_token={caller.token}"
+            does("unknown", handle, "unknown", event("POST", path, query=query))
+            context = SimpleNamespace(get_remaining_time_in_millis=lambda: 200_000)
+            for number, body in enumerate((picture(7), picture(8), b"no picture")):
+                name = f"uploads/{ALICE.app_id}/same_hq/a picture"
+                etag = s3.put_object(Bucket="uploads", Key=name, Body=body)["ETag"].strip('"')
+                stored = {
+                    "key": quote_plus(name, safe="/"),
+                    "sequencer": f"{number:04x}",
+                    "eTag": etag,
+                    "size": len(body),
+                }
+                record = {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "uploads"}, "object": stored}}
+                sent = {"Records": [{"messageId": "1", "body": json.dumps({"Records": [record]})}]}
+                does("ingest", ingest, sent, context)
+            (removed,) = (one for one in ports.catalog.libraries(ALICE.tenant) if one.name == "similar")
+            ports.catalog.remove_library(removed, clock.now)
+            clock.now += 3_600_000
+            does("purge", purge, {}, context)
+        # The index asks which of its generations is live, and OpenSearch is no part of this.
+        for operation in ("add", "search", "update", "delete", "ingest", "index", "purge"):
+            does(operation, DynamoGenerations(table).generation, Kind.SAME)
+        does("index", ports.dead_letters.send, _letter())
+    return done
+
+
+def _letter() -> Any:
+    return SimpleNamespace(operation="index", reason="reason", body="body")
+
+
+FUNCTIONS = ("token", "add", "search", "update", "delete", "unknown", "ingest", "index", "purge")
+
+
+def test_these_are_all_functions(template: Template) -> None:
+    assert set(FUNCTIONS) == set(template.functions())
+
+
+@pytest.mark.parametrize("operation", FUNCTIONS)
+def test_a_function_may_do_what_it_does(template: Template, done: dict[str, set[Did]], operation: str) -> None:
+    allowed = given(template, operation)
+    refused = {
+        did
+        for did in done[operation]
+        if not any(
+            did.action == one.action
+            and (did.target == one.target or (did.target == "queue" and "DeadLetters" in one.target))
+            and any(fnmatch.fnmatchcase(did.key, key) for key in one.keys)
+            for one in allowed
+        )
+    }
+    assert not refused
+
+
+def test_secrets_are_read_by_those_alone_that_authenticate(template: Template) -> None:
+    for operation in FUNCTIONS:
+        reads = {
+            one.action
+            for one in given(template, operation)
+            if one.target == "Table" and any(fnmatch.fnmatchcase("APP#key", key) for key in one.keys)
+        }
+        assert reads == (set() if operation in ("index", "purge") else {"dynamodb:GetItem"})
+
+
+def test_nobody_is_allowed_what_nobody_does(template: Template, done: dict[str, set[Did]]) -> None:
+    stores = ("dynamodb:", "s3:", "kms:")
+    actions = {did.action for one in done.values() for did in one}
+    spared = {
+        "s3:ListBucket",
+        "dynamodb:DescribeStream",
+        "dynamodb:GetRecords",
+        "dynamodb:GetShardIterator",
+        "dynamodb:ListStreams",
+    }
+    for operation in FUNCTIONS:
+        unused = {one.action for one in given(template, operation) if one.action.startswith(stores)} - spared - actions
+        assert not unused, operation

@@ -1,9 +1,10 @@
 """Writes model.onnx from the pinned weights and the committed heads.
 
     python layers/model/export.py --weights build/weights --output layers/model/model.onnx
+    python layers/model/export.py --weights build/weights-large --heads layers/model/large \
+        --output layers/model/large/model.onnx
 
-The bytes are the same on every machine. They are compared with the SHA-256 in card.json, which lies in this folder
-with everything else the script reads.
+The bytes are the same on every machine. They are compared with the SHA-256 in card.json, which lies beside heads.npz.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import network
 import pth
 
 FOLDER = Path(__file__).resolve().parent
-HEADS, CARD = FOLDER / "heads.npz", FOLDER / "card.json"
+HEADS, CARD = "heads.npz", "card.json"
 
 
 def find_weights(folder: Path) -> Path:
@@ -30,10 +31,10 @@ def find_weights(folder: Path) -> Path:
     return found[0]
 
 
-def build(weights: Path, *, classes: bool = False) -> bytes:
-    """The model's bytes; with ``classes``, the network's 1,000 classes instead of the heads."""
+def build(weights: Path, folder: Path = FOLDER, *, classes: bool = False) -> bytes:
+    """The model's bytes, its heads from ``folder``; with ``classes``, the network's 1,000 classes instead of heads."""
     net = network.Network(pth.read(find_weights(weights)))
-    net = net.classes() if classes else net.heads(heads.load(HEADS))
+    net = net.classes() if classes else net.heads(heads.load(folder / HEADS))
     model: bytes = net.model().SerializeToString(deterministic=True)
     return model
 
@@ -42,18 +43,20 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description="Write model.onnx from the pinned weights and the committed heads.")
     parser.add_argument("--weights", type=Path, required=True, help="folder the weights package was installed in")
+    parser.add_argument("--heads", type=Path, default=FOLDER, help="folder of heads.npz and card.json")
     parser.add_argument("--output", type=Path, required=True, help="the ONNX file to write")
     parser.add_argument("--classes", action="store_true", help="answer ImageNet's classes, to check the conversion")
     arguments = parser.parse_args()
     try:
-        model = build(arguments.weights, classes=arguments.classes)
+        model = build(arguments.weights, arguments.heads, classes=arguments.classes)
     except (pth.WeightsError, OSError, KeyError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 1
     digest = hashlib.sha256(model).hexdigest()
-    promised = json.loads(CARD.read_text())["files"]["model.onnx"]
+    card = arguments.heads / CARD
+    promised = json.loads(card.read_text())["files"]["model.onnx"]
     if not arguments.classes and digest != promised:
-        print(f"export: the model's SHA-256 is {digest}, {CARD} says {promised}: nothing written", file=sys.stderr)
+        print(f"export: the model's SHA-256 is {digest}, {card} says {promised}: nothing written", file=sys.stderr)
         return 1
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     unfinished = arguments.output.with_name(f"{arguments.output.name}.part")

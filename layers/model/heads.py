@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: What a head may look at: average (``gap``) or generalised-mean (``gem``) pooling of the last activation
-#: (``head``) or of the expansion in the block of that number.
-DESCRIPTORS = ("gap_head", "gem_head", "gem_15", "gem_13", "gem_11", "gem_8", "gem_5")
 
-#: What each kind of search looks at.
-LOOKS_AT = {
-    "same": ("gem_head", "gem_15", "gem_13", "gem_11", "gem_8", "gem_5"),
-    "similar": ("gap_head", "gem_head"),
-    "product": ("gap_head", "gem_head", "gem_5"),
-}
+def looks_at(taps: Sequence[int]) -> dict[str, tuple[str, ...]]:
+    """What each kind of search looks at, ``same`` among them at these blocks: names of descriptors.
+
+    They are average (``gap``) or generalised-mean (``gem``) pooling of the last activation (``head``) or of the
+    expansion in the block of that number; ``centre`` and ``gemcentre`` are the same two with the middle of the picture
+    counting most; ``colour`` is a histogram of colours. What a picture is of lies in its middle: looking there gains
+    more than any other layer, except for copies, whose middle may be elsewhere.
+    """
+    return {
+        "same": ("gem_head", *(f"gem_{tap}" for tap in taps)),
+        "similar": ("centre_head", "gemcentre_head"),
+        "product": ("centre_head", "gemcentre_head", "colour"),
+    }
+
+
+def descriptors(taps: Sequence[int]) -> tuple[str, ...]:
+    """Every descriptor that any kind looks at, once."""
+    return tuple(dict.fromkeys(name for names in looks_at(taps).values() for name in names))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,20 +61,20 @@ class Heads:
     map: Projection
 
     def save(self, path: Path) -> None:
-        """Write ``<kind>_mean`` and ``<kind>_matrix`` for every kind and ``map``."""
+        """Write ``<kind>_mean`` and ``<kind>_matrix`` for every kind and ``map``, and what each kind ``_looks_at``."""
         projections = {kind: head.projection for kind, head in self.kinds.items()} | {"map": self.map}
         arrays: dict[str, NDArray[Any]] = {f"{name}_mean": projection.mean for name, projection in projections.items()}
         arrays |= {f"{name}_matrix": projection.matrix for name, projection in projections.items()}
+        arrays |= {f"{kind}_looks_at": np.array(head.descriptors) for kind, head in self.kinds.items()}
         np.savez(path, allow_pickle=False, **arrays)
 
 
 def load(path: Path) -> Heads:
     """The heads that :meth:`Heads.save` wrote. Raises OSError or ValueError if there are none."""
     with np.load(path, allow_pickle=False) as arrays:
-        projections = {
-            name: Projection(arrays[f"{name}_mean"], arrays[f"{name}_matrix"]) for name in (*LOOKS_AT, "map")
-        }
-    kinds = {kind: Head(descriptors, projections[kind]) for kind, descriptors in LOOKS_AT.items()}
+        seen = {kind: tuple(arrays[f"{kind}_looks_at"].tolist()) for kind in looks_at(())}
+        projections = {name: Projection(arrays[f"{name}_mean"], arrays[f"{name}_matrix"]) for name in (*seen, "map")}
+    kinds = {kind: Head(names, projections[kind]) for kind, names in seen.items()}
     return Heads(kinds, projections["map"])
 
 

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 as an ONNX graph: the trunk, its descriptors, and the heads on top of them.
+"""EfficientNet-Lite as an ONNX graph: the trunk, its descriptors, and the heads on top of them.
 
 Architecture and preprocessing: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite.
 All folding is element-wise float64, rounded once to float16, so the same weights and heads make the same bytes
@@ -12,13 +12,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-from heads import DESCRIPTORS, Heads, Projection
+from heads import Heads, Projection, descriptors
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from pth import Weights
-
-#: Side of the square the network sees, in pixels.
-SIDE = 224
+from pth import Weights, WeightsError
 
 #: Batch normalisation's epsilon in EfficientNet.
 EPSILON = 1e-3
@@ -26,8 +23,15 @@ EPSILON = 1e-3
 #: The exponent of generalised-mean pooling, Radenović et al., https://arxiv.org/abs/1711.02512.
 GEM_POWER = 3.0
 
-#: The block whose output is the local map: 14×14 cells of 80 numbers.
-MAP_BLOCK = 7
+#: Cells a side of the local map, whatever the network.
+MAP_SIDE = 14
+
+#: Standard deviation of the weights around the middle of a picture, in halves of its side.
+CENTRE = 0.5
+
+#: The histogram of colours: a palette of so many levels of red, green and blue; how far a colour spreads over it, of
+#: 255; the side of the squares whose mean colour counts, in pixels; and its length beside other descriptors.
+LEVELS, SPREAD, SQUARE, COLOUR_LENGTH = 4, 0.12, 8, 0.5
 
 #: A unit vector's largest number, as int8.
 MAP_SCALE = 127.0
@@ -47,15 +51,61 @@ class Stage:
     repeats: int
 
 
-STAGES = (
-    Stage(3, 1, 1, 16, 1),
-    Stage(3, 2, 6, 24, 2),
-    Stage(5, 2, 6, 40, 2),
-    Stage(3, 2, 6, 80, 3),
-    Stage(5, 1, 6, 112, 3),
-    Stage(5, 2, 6, 192, 4),
-    Stage(3, 1, 6, 320, 1),
+@dataclass(frozen=True, slots=True)
+class Size:
+    """One of the networks.
+
+    ``side``: of the square it sees, in pixels. ``map_block``: whose output is the local map. ``taps``: the blocks whose
+    expansions `same` looks at.
+    """
+
+    name: str
+    side: int
+    map_block: int
+    taps: tuple[int, ...]
+    stages: tuple[Stage, ...]
+
+
+LITE0 = Size(
+    name="lite0-224",
+    side=224,
+    map_block=7,
+    taps=(15, 13, 11, 8, 5),
+    stages=(
+        Stage(3, 1, 1, 16, 1),
+        Stage(3, 2, 6, 24, 2),
+        Stage(5, 2, 6, 40, 2),
+        Stage(3, 2, 6, 80, 3),
+        Stage(5, 1, 6, 112, 3),
+        Stage(5, 2, 6, 192, 4),
+        Stage(3, 1, 6, 320, 1),
+    ),
 )
+
+LITE2 = Size(
+    name="lite2-260",
+    side=260,
+    map_block=10,
+    taps=(20, 18, 15, 11, 7),
+    stages=(
+        Stage(3, 1, 1, 16, 1),
+        Stage(3, 2, 6, 24, 3),
+        Stage(5, 2, 6, 48, 3),
+        Stage(3, 2, 6, 88, 4),
+        Stage(5, 1, 6, 120, 4),
+        Stage(5, 2, 6, 208, 5),
+        Stage(3, 1, 6, 352, 1),
+    ),
+)
+
+
+def size_of(weights: Weights) -> Size:
+    """The network that weights are for. Raises WeightsError if it is none of those known here."""
+    for size in (LITE0, LITE2):
+        last = weights.get(f"_blocks.{sum(stage.repeats for stage in size.stages) - 1}._project_conv.weight")
+        if last is not None and len(last) == size.stages[-1].channels:
+            return size
+    raise WeightsError(f"weights of neither {LITE0.name} nor {LITE2.name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +149,21 @@ class _Graph:
         norm = self.op("ReduceL2", x, axes=[1], keepdims=1)
         return self.op("Div", x, self.op("Max", norm, self.number(1e-12)))
 
-    def gem(self, x: str) -> str:
-        """Generalised mean over the picture, of values that are not negative."""
+    def gem(self, x: str, centre: str | None = None) -> str:
+        """Generalised mean over the picture, of values that are not negative; ``centre`` weighs its places."""
         power = self.op("Mul", self.op("Mul", x, x), x)
-        mean = self.op("GlobalAveragePool", power)
-        return self.op("Pow", mean, self.number(1 / GEM_POWER))
+        return self.op("Pow", self.mean(power, centre), self.number(1 / GEM_POWER))
+
+    def mean(self, x: str, centre: str | None = None) -> str:
+        """Mean over the picture; ``centre`` weighs its places."""
+        return self.op("GlobalAveragePool", x if centre is None else self.op("Mul", x, centre))
+
+    def centre(self, side: int) -> str:
+        """Weights of ``side`` × ``side`` places, with a mean of 1, that fall from the middle as a Gaussian."""
+        away = np.linspace(-1, 1, side)
+        bell = np.exp(-(away**2) / (2 * CENTRE**2))
+        weights = np.outer(bell, bell)
+        return self.constant((weights / weights.mean()).astype(np.float32)[None, None])
 
     def project(self, x: str, projection: Projection) -> str:
         """``unit(matrix · (x − mean))`` in every cell. As a convolution its result does not depend on the batch."""
@@ -113,14 +173,17 @@ class _Graph:
 
 
 class Network:
-    """The trunk of EfficientNet-Lite0, built once; then whatever outputs are asked for.
+    """The trunk of an EfficientNet-Lite, built once; then whatever outputs are asked for.
 
-    Its input is ``pictures``: uint8 RGB of shape (N, 224, 224, 3). Raises KeyError if a weight is missing.
+    Its input is ``pictures``: uint8 RGB of shape (N, side, side, 3). Raises WeightsError if the weights are of no
+    network known here, KeyError if one is missing.
     """
 
     def __init__(self, weights: Weights) -> None:
+        self._size = size_of(weights)
         self._weights = weights
         self._graph = _Graph()
+        self._pixels = ""
         self._outputs: list[onnx.ValueInfoProto] = []
         self._expansions: dict[int, Activation] = {}
         self._blocks: list[Activation] = []
@@ -136,13 +199,13 @@ class Network:
         return self
 
     def descriptors(self) -> Network:
-        """Add every one of DESCRIPTORS: float32 (N, channels), L2-normalised."""
-        for name in DESCRIPTORS:
+        """Add all that heads look at: float32 (N, channels), L2-normalised; ``colour`` is COLOUR_LENGTH long."""
+        for name in descriptors(self._size.taps):
             self._output(name, self._graph.op("Flatten", self._descriptor(name), axis=1), TensorProto.FLOAT, None)
         return self
 
     def cells(self) -> Network:
-        """Add ``cells``: float32 (N, 80, 14, 14), what the local map is made of, L2-normalised per cell."""
+        """Add ``cells``: float32 (N, channels, 14, 14), what the local map is made of, L2-normalised per cell."""
         self._output("cells", self._cells(), TensorProto.FLOAT, None, None, None)
         return self
 
@@ -155,14 +218,15 @@ class Network:
             self._output(kind, vector, TensorProto.FLOAT, len(head.projection.matrix))
         cells = graph.op("Mul", graph.project(self._cells(), heads.map), graph.number(MAP_SCALE))
         whole = graph.op("Cast", graph.op("Round", cells), to=TensorProto.INT8)
-        side = self._blocks[MAP_BLOCK].side
-        shape = (side, side, len(heads.map.matrix))
+        shape = (MAP_SIDE, MAP_SIDE, len(heads.map.matrix))
         self._output("map", graph.op("Transpose", whole, perm=[0, 2, 3, 1]), TensorProto.INT8, *shape)
         return self
 
     def model(self) -> onnx.ModelProto:
         """The finished, checked model."""
-        pictures = helper.make_tensor_value_info("pictures", TensorProto.UINT8, ["N", SIDE, SIDE, 3])
+        pictures = helper.make_tensor_value_info(
+            "pictures", TensorProto.UINT8, ["N", self._size.side, self._size.side, 3]
+        )
         graph = self._graph
         body = helper.make_graph(graph.nodes, "lookalike", [pictures], self._outputs, graph.constants)
         opset = helper.make_opsetid("", OPSET)
@@ -177,10 +241,11 @@ class Network:
     def _trunk(self) -> Activation:
         graph = self._graph
         pixels = graph.op("Cast", "pictures", to=TensorProto.FLOAT)
-        centred = graph.op("Sub", graph.op("Transpose", pixels, perm=[0, 3, 1, 2]), graph.number(127))
-        x = Activation(graph.op("Mul", centred, graph.number(1 / 128)), 3, SIDE)
+        self._pixels = graph.op("Transpose", pixels, perm=[0, 3, 1, 2])
+        centred = graph.op("Sub", self._pixels, graph.number(127))
+        x = Activation(graph.op("Mul", centred, graph.number(1 / 128)), 3, self._size.side)
         x = self._convolve(x, "_conv_stem", "_bn0", stride=2)
-        for stage in STAGES:
+        for stage in self._size.stages:
             for repeat in range(stage.repeats):
                 x = self._block(x, stage, stage.stride if repeat == 0 else 1)
         return self._convolve(x, "_conv_head", "_bn1")
@@ -227,14 +292,45 @@ class Network:
         return kernel * gain[:, None, None, None], shift - mean * gain
 
     def _descriptor(self, name: str) -> str:
-        """A descriptor by its name in DESCRIPTORS, N × channels × 1 × 1, L2-normalised."""
+        """A descriptor by its name, N × channels × 1 × 1."""
         if name not in self._descriptors:
-            pooling, _, place = name.partition("_")
-            source = self._head if place == "head" else self._expansions[int(place)]
-            graph = self._graph
-            pooled = graph.gem(source.name) if pooling == "gem" else graph.op("GlobalAveragePool", source.name)
-            self._descriptors[name] = graph.unit(pooled)
+            self._descriptors[name] = self._colour() if name == "colour" else self._pooled(name)
         return self._descriptors[name]
 
+    def _pooled(self, name: str) -> str:
+        pooling, _, place = name.partition("_")
+        graph, source = self._graph, self._head if place == "head" else self._expansions[int(place)]
+        centre = graph.centre(source.side) if pooling.endswith("centre") else None
+        pool = graph.gem if pooling.startswith("gem") else graph.mean
+        return graph.unit(pool(source.name, centre))
+
+    def _colour(self) -> str:
+        """How much of each colour of a palette is to be seen, every pixel spread over those near it; square roots."""
+        graph = self._graph
+        squares = graph.op("AveragePool", self._pixels, kernel_shape=[SQUARE] * 2, strides=[SQUARE] * 2)
+        levels = (np.arange(LEVELS) + 0.5) / LEVELS
+        palette = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
+        # a Gaussian around each colour, without the factor that softmax takes away again
+        toward = graph.constant((palette / (SPREAD**2 * 255)).astype(np.float32)[:, :, None, None])
+        at = graph.constant((-(palette**2).sum(axis=1) / (2 * SPREAD**2)).astype(np.float32))
+        shares = graph.op("Softmax", graph.op("Conv", squares, toward, at), axis=1)
+        histogram = graph.mean(shares, graph.centre(self._size.side // SQUARE))
+        return graph.op("Mul", graph.unit(graph.op("Sqrt", histogram)), graph.number(COLOUR_LENGTH))
+
     def _cells(self) -> str:
-        return self._graph.unit(self._blocks[MAP_BLOCK].name)
+        """The local map's block as MAP_SIDE × MAP_SIDE cells, each the mean of the area it covers."""
+        block, graph = self._blocks[self._size.map_block], self._graph
+        if block.side == MAP_SIDE:
+            return graph.unit(block.name)
+        shares = _shares(block.side, MAP_SIDE).astype(np.float32)
+        columns = graph.op("MatMul", block.name, graph.constant(shares.T))
+        return graph.unit(graph.op("MatMul", graph.constant(shares), columns))
+
+
+def _shares(cells: int, fewer: int) -> NDArray[np.float64]:
+    """How much each of ``cells`` in a row counts in each of ``fewer`` that cover the same length: (fewer, cells)."""
+    ends = np.arange(fewer + 1) * cells / fewer
+    begin, end = np.arange(cells), np.arange(1, cells + 1)
+    overlap = np.minimum(ends[1:, None], end) - np.maximum(ends[:-1, None], begin)
+    share: NDArray[np.float64] = np.clip(overlap, 0, None) * fewer / cells
+    return share

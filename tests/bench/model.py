@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.embedding import card
 from lookalike.embedding.card import CARD, CODEBOOKS
 from lookalike.embedding.embedder import INPUT, OnnxEmbedder
 from lookalike.embedding.location import find_model
@@ -28,7 +29,7 @@ import export  # isort: skip
 import network  # isort: skip
 
 MODEL = find_model(None)
-SIDE = network.SIDE
+SIDE = card.load(MODEL).side
 THREADS, IN_A_PASS = (1, 2), (1, 5, 8)
 
 MIB = 1 << 20
@@ -91,9 +92,9 @@ def as_float32() -> bytes:
 def placed(folder: Path, model: bytes) -> Path:
     """The model in a folder with a card that knows it."""
     shutil.copy(MODEL.parent / CODEBOOKS, folder)
-    card = json.loads((MODEL.parent / CARD).read_text())
-    card["files"]["model.onnx"] = hashlib.sha256(model).hexdigest()
-    (folder / CARD).write_text(json.dumps(card))
+    content = json.loads((MODEL.parent / CARD).read_text())
+    content["files"]["model.onnx"] = hashlib.sha256(model).hexdigest()
+    (folder / CARD).write_text(json.dumps(content))
     (folder / "model.onnx").write_bytes(model)
     return folder / "model.onnx"
 

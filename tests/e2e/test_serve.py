@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import httpx
 import pytest
 
 import lookalike
+from lookalike.embedding.card import CARD, CODEBOOKS
+from lookalike.embedding.location import find_model
 from tests import photographs
 from tests.live import LiveServer, cli
 
@@ -142,11 +145,48 @@ def test_stores_of_aws_that_do_not_answer_are_said_in_one_line() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_model_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
-    done = serve("--data", str(tmp_path / "data"), LOOKALIKE_MODEL=str(tmp_path / "none.onnx"))
+def cut_short(folder: Path) -> None:
+    path = folder / "model.onnx"
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def with_other_weights(folder: Path) -> None:
+    path = folder / "model.onnx"
+    model = bytearray(path.read_bytes())
+    model[len(model) // 2] ^= 1
+    path.write_bytes(model)
+
+
+def with_longer_vectors(folder: Path) -> None:
+    card = json.loads((folder / CARD).read_text())
+    (folder / CARD).write_text(json.dumps(card | {"dimension": 512}))
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (lambda folder: (folder / "model.onnx").unlink(), "no file is there"),
+        (cut_short, "truncated, or another model's"),
+        (with_other_weights, "truncated, or another model's"),
+        (with_longer_vectors, "its vectors have 512 numbers, this service's have 256"),
+        (lambda folder: (folder / CARD).unlink(), "No such file or directory; run `make model`"),
+        (lambda folder: (folder / CARD).write_text("{"), "not a model's card"),
+        (lambda folder: (folder / CODEBOOKS).unlink(), "No such file or directory; run `make model`"),
+    ],
+)
+def test_a_model_of_no_use_is_refused_at_start_with_one_line(
+    tmp_path: Path, harm: Callable[[Path], object], reason: str
+) -> None:
+    model = find_model(None)
+    for name in ("model.onnx", CARD, CODEBOOKS):
+        shutil.copy(model.parent / name, tmp_path)
+    harm(tmp_path)
+    done = serve("--data", str(tmp_path / "data"), LOOKALIKE_MODEL=str(tmp_path / "model.onnx"))
     assert done.returncode == 1
-    assert "none.onnx" in done.stderr
-    assert "Traceback" not in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("lookalike: ")
+    assert str(tmp_path) in line
+    assert reason in line
 
 
 def test_the_sample_library_shows_a_search_that_works(tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import export
 import heads
@@ -33,7 +35,7 @@ def classifier() -> onnxruntime.InferenceSession:
 
 
 def pictures(*names: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    return np.stack([square(np.asarray(photograph(name)), network.SIDE) for name in names])
+    return np.stack([square(np.asarray(photograph(name)), network.LITE0.side) for name in names])
 
 
 @pytest.mark.parametrize(
@@ -62,16 +64,16 @@ def test_the_weights_are_all_there() -> None:
 
 def test_the_model_is_made_to_the_byte_as_its_card_says() -> None:
     model, again = export.build(WEIGHTS), export.build(WEIGHTS)
-    promised = json.loads(export.CARD.read_text())["files"]
+    promised = json.loads((export.FOLDER / export.CARD).read_text())["files"]
     assert hashlib.sha256(model).hexdigest() == promised["model.onnx"]
-    assert hashlib.sha256(export.HEADS.read_bytes()).hexdigest() == promised["heads.npz"]
+    assert hashlib.sha256((export.FOLDER / export.HEADS).read_bytes()).hexdigest() == promised["heads.npz"]
     assert model == again
     assert model == (ROOT / "layers/model/model.onnx").read_bytes()
 
 
 def test_the_graph_computes_what_the_heads_file_says() -> None:
     weights = pth.read(export.find_weights(WEIGHTS))
-    committed = heads.load(export.HEADS)
+    committed = heads.load(export.FOLDER / export.HEADS)
     taken = session(network.Network(weights).descriptors().cells().model().SerializeToString())
     names = [output.name for output in taken.get_outputs()]
     seen = pictures("chelsea.png", "china.jpg", "coins.png")
@@ -85,6 +87,41 @@ def test_the_graph_computes_what_the_heads_file_says() -> None:
     (made,) = model.run(["map"], {"pictures": seen})
     assert made.dtype == np.int8
     assert np.abs(made - expected).max() < 0.51
+
+
+def descriptors(*seen: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> dict[str, np.ndarray[Any, Any]]:
+    model = network.Network(pth.read(export.find_weights(WEIGHTS))).descriptors().model()
+    taken = session(model.SerializeToString())
+    names = [output.name for output in taken.get_outputs()]
+    return dict(zip(names, taken.run(names, {"pictures": np.stack(seen)}), strict=True))
+
+
+def test_every_descriptor_has_its_length() -> None:
+    for name, rows in descriptors(*pictures("chelsea.png", "coins.png")).items():
+        length = network.COLOUR_LENGTH if name == "colour" else 1
+        assert np.allclose(np.linalg.norm(rows, axis=1), length, atol=1e-5), name
+
+
+def test_the_middle_counts_most() -> None:
+    """Another border changes what the whole is like more than what the middle is like."""
+    (cat,) = pictures("chelsea.png")
+    framed = np.zeros_like(cat)
+    framed[40:-40, 40:-40] = cat[40:-40, 40:-40]
+    seen = descriptors(cat, framed)
+    alike = {name: float(a @ b) for name, (a, b) in seen.items()}
+    assert alike["gemcentre_head"] > alike["gem_head"]
+    away = np.zeros_like(cat)
+    away[:, :112] = cat[:, :112]
+    colours = descriptors(cat, framed, away)["colour"]
+    assert colours[0] @ colours[1] > colours[0] @ colours[2]
+
+
+def test_colours_near_each_other_are_alike_and_others_are_not() -> None:
+    flat = [np.full((224, 224, 3), colour, np.uint8) for colour in ((200, 30, 30), (215, 40, 30), (30, 30, 200))]
+    colours = descriptors(*flat)["colour"] / network.COLOUR_LENGTH
+    assert colours.shape == (3, network.LEVELS**3)
+    assert colours[0] @ colours[1] > 0.9
+    assert colours[0] @ colours[2] < 0.1
 
 
 def test_a_picture_is_seen_the_same_in_any_batch() -> None:
@@ -123,10 +160,14 @@ def test_the_script_says_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_a_model_that_differs_from_the_card_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = json.loads(export.CARD.read_text())
+    other = json.loads((export.FOLDER / export.CARD).read_text())
     other["files"]["model.onnx"] = "0" * 64
     (tmp_path / "card.json").write_text(json.dumps(other))
-    monkeypatch.setattr(export, "CARD", tmp_path / "card.json")
-    monkeypatch.setattr(sys, "argv", ["export.py", "--weights", str(WEIGHTS), "--output", str(tmp_path / "model.onnx")])
+    shutil.copy(export.FOLDER / export.HEADS, tmp_path)
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        ["export.py", "--weights", str(WEIGHTS), "--heads", str(tmp_path), "--output", str(tmp_path / "model.onnx")],
+    )
     assert export.main() == 1
     assert not (tmp_path / "model.onnx").exists()

@@ -154,7 +154,7 @@ def test_a_model_of_ones_own_finds_copies_and_is_known_not_to_be_judged_by_its_p
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # One descriptor each: what all of them together take is a minute of eigenvalues, whatever the number of pictures.
-    monkeypatch.setattr(fit, "LOOKS_AT", {str(kind): ("gem_head",) for kind in Kind})
+    monkeypatch.setattr(fit, "looks_at", lambda _: {str(kind): ("gem_head",) for kind in Kind})
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for number in range(400):

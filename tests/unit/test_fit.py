@@ -30,6 +30,38 @@ def test_light_copies_and_strangers_get_the_scores_they_are_promised() -> None:
     assert np.mean(np.array(strangers) <= fit.STRANGER_SCORE) == pytest.approx(0.99, abs=0.002)
 
 
+def test_scores_are_how_often_the_first_answer_has_the_label_of_its_query() -> None:
+    """Half the classes are tight, half are loose; in every round one in five is not in the library."""
+    random = np.random.default_rng(6)
+    centres = unit(random.normal(size=(40, 24)))
+    number = np.repeat(np.arange(40), 12)
+    spread = np.where(number % 2, 0.08, 0.35)[:, None]
+    vectors = unit(centres[number] + random.normal(size=(480, 24)) * spread)
+    labels, asked = np.array([f"class {one}" for one in number]), np.arange(480) % 3 == 0
+    read = Calibration(**fit._judged(vectors, labels, asked), threshold=fit.EVERYTHING)
+    queries = np.flatnonzero(asked)
+    cosines = vectors[queries] @ vectors.T
+    cosines[np.arange(len(queries)), queries] = -1
+    claimed, right = [], []
+    order = np.argsort(np.argsort([f"class {one}" for one in range(40)]))  # classes are numbered by their names
+    for first in range(fit.ROUNDS):
+        there = np.where(order[number] % fit.ROUNDS == first, -1, cosines)
+        claimed += [read.score(float(cosine)) for cosine in there.max(axis=1)]
+        right += (number[there.argmax(axis=1)] == number[queries]).tolist()
+    assert np.mean(claimed) == pytest.approx(np.mean(right), abs=0.01)
+    confident = np.array(claimed) > 0.9
+    assert np.array(right)[confident].mean() > 0.9
+
+
+def test_what_has_no_label_says_nothing_about_scores() -> None:
+    vectors = unit(np.random.default_rng(7).normal(size=(300, 8)))
+    labels = np.array([f"class {i % 10}" for i in range(300)])
+    asked = np.arange(300) < 200
+    more = np.concatenate([vectors, unit(np.random.default_rng(8).normal(size=(50, 8)))])
+    unlabelled = np.concatenate([labels, np.full(50, "")])
+    assert fit._judged(more, unlabelled, np.arange(350) < 200) == fit._judged(vectors, labels, asked)
+
+
 def test_the_threshold_lets_one_wrong_first_answer_in_a_hundred_through() -> None:
     """250 first answers, their cosines falling from 0.99 on; of the best 200 two are wrong, of the others most."""
     cosines = np.zeros((250, 2), np.float32)

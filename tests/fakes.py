@@ -32,7 +32,7 @@ from lookalike.model import (
     Upload,
     UploadedObject,
 )
-from lookalike.ports import Ports
+from lookalike.ports import Look, Originals, Ports
 from lookalike.settings import Settings
 
 
@@ -334,8 +334,13 @@ class TinyComparison:
     def __init__(self, views: Sequence[tuple[Box, bytes]]) -> None:
         self.views = [np.frombuffer(data, np.float16).astype(np.float32) for _, data in views if data]
 
-    def prove(self, pictures: Sequence[tuple[float, bytes]]) -> Sequence[Proof | None]:
-        return [self._prove(np.frombuffer(data, np.float16).astype(np.float32)) for _, data in pictures]
+    def prove(
+        self, pictures: Sequence[tuple[float, bytes]], originals: Originals | None = None
+    ) -> Sequence[Proof | None]:
+        found = [self._prove(np.frombuffer(data, np.float16).astype(np.float32)) for _, data in pictures]
+        if originals is not None and pictures and not any(found):
+            originals([0])  # which say no more
+        return found
 
     def _prove(self, picture: NDArray[np.float32]) -> Proof | None:
         agreement = max((float(view @ picture) for view in self.views), default=0.0)
@@ -347,7 +352,7 @@ class TinyComparison:
 class TinyVerifier:
     """Goes with TinyEmbedder."""
 
-    def compare(self, views: Sequence[tuple[Box, bytes]]) -> TinyComparison:
+    def compare(self, pixels: Pixels, views: Sequence[tuple[Box, bytes]], look: Look) -> TinyComparison:
         return TinyComparison(views)
 
 

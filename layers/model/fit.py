@@ -321,7 +321,7 @@ def write_card(path: Path, changes: dict[str, Any]) -> None:
     path.write_text(json.dumps(card | changes, indent=2, ensure_ascii=False) + "\n")
 
 
-def begin_card(folder: Path, ours_in: Path = export.FOLDER) -> None:
+def begin_card(folder: Path, ours_in: Path) -> None:
     """The card of a model that is still to be made: of the one that comes along, what holds for every model."""
     ours = json.loads((ours_in / CARD).read_text())
     begun = {name: ours[name] for name in ("licence", "notice", "proof") if name in ours}

@@ -30,9 +30,9 @@ from lookalike.local import gateway
 from lookalike.local.gateway import Received
 from lookalike.model import Box, Candidate, Kind, Pixels, Query
 from lookalike.picture.decode import Bounds, decode
-from lookalike.ports import Ports
+from lookalike.ports import Look, Ports
 from lookalike.service.applications import create_application
-from lookalike.service.proof import prove
+from lookalike.service.proof import looking, prove
 from lookalike.settings import Settings
 from tests import photographs
 from tests.bench.report import Report, median_ms_each
@@ -224,9 +224,11 @@ def pixels_of(pictures: Sequence[bytes]) -> list[Pixels]:
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """What a search in kind ``same`` has before it proves: the query's views, and candidates."""
+    """What a search in kind ``same`` has before it proves: the query's views, how to look again, and candidates."""
 
     views: Sequence[tuple[Box, bytes]]
+    look: Look
+    pixels: Pixels
     candidates: Sequence[Candidate]
 
 
@@ -237,7 +239,12 @@ def nearest(ports: Ports, library: str, file: bytes, k: int) -> Nearest:
     vectors = np.stack([embedding.vectors[Kind.SAME] for embedding in embeddings]).astype(np.float32)
     near = ports.index.search(Query(Kind.SAME, (library,), ports.embedder.model, vectors, k))
     shown = zip(boxes(Kind.SAME), [embedding.local_map for embedding in embeddings], strict=True)
-    return Nearest(list(shown), [one for one in near if one.digest != picture.digest])
+    return Nearest(
+        list(shown),
+        looking(ports.embedder, picture.pixels),
+        picture.pixels,
+        [one for one in near if one.digest != picture.digest],
+    )
 
 
 def proving(ports: Ports, library: str, file: bytes) -> Call:
@@ -245,7 +252,7 @@ def proving(ports: Ports, library: str, file: bytes) -> Call:
     near = nearest(ports, library, file, 302)
 
     def call() -> None:
-        prove(ports.verifier.compare(near.views), ports.maps, near.candidates)
+        prove(ports.verifier.compare(near.pixels, near.views, near.look), ports.maps, ports.originals, near.candidates)
 
     return call
 

@@ -217,7 +217,7 @@ def parts(report: Report, ports: Ports, made: Searches) -> None:
     group = f"Verification, one thread (a batch is {BATCH} candidates)"
     there, absent = ([nearest(ports, LIBRARY, file, BATCH) for file in files] for files in (made.there, made.absent))
     times = 2 * len(there)
-    ready = median_ms(each(there, lambda near: ports.verifier.compare(near.views)), times)
+    ready = median_ms(each(there, lambda near: ports.verifier.compare(near.pixels, near.views, near.look)), times)
     report.add(group, "getting five views ready", ready, "ms")
     keys = [[candidate.object_key for candidate in near.candidates] for near in there]
     report.add(group, "reading a batch's maps", median_ms(each(keys, ports.maps.maps), times), "ms")
@@ -228,7 +228,7 @@ def parts(report: Report, ports: Ports, made: Searches) -> None:
 
 def proving_batch(ports: Ports, near: Nearest) -> Call:
     """A call that proves candidates whose maps have been read."""
-    comparison = ports.verifier.compare(near.views)
+    comparison = ports.verifier.compare(near.pixels, near.views, near.look)
     maps = ports.maps.maps([candidate.object_key for candidate in near.candidates])
     pictures = [(candidate.cosine, maps[candidate.object_key]) for candidate in near.candidates]
 

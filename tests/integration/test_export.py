@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,60 +26,87 @@ WEIGHTS = ROOT / "build/weights"
 SCRIPT = ROOT / "layers/model/export.py"
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One of the models that are made here: of which weights, in which folder, for which network."""
+
+    weights: Path
+    folder: Path
+    network: network.Size
+
+
+SMALL = Made(WEIGHTS, export.FOLDER, network.LITE0)
+LARGE = Made(ROOT / "build/weights-large", export.FOLDER / "large", network.LITE2)
+BOTH = pytest.mark.parametrize("size", [SMALL, LARGE], ids=["small", "large"])
+
+
 def session(model: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
 
 
-@pytest.fixture(scope="module")
-def classifier() -> onnxruntime.InferenceSession:
-    return session(export.build(WEIGHTS, classes=True))
+def pictures(*names: str, side: int = network.LITE0.side) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    return np.stack([square(np.asarray(photograph(name)), side) for name in names])
 
 
-def pictures(*names: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    return np.stack([square(np.asarray(photograph(name)), network.LITE0.side) for name in names])
+CATS = {281, 282, 285}  # tabby, tiger cat, Egyptian cat
+CUPS = {967, 968}  # espresso, cup
 
 
 @pytest.mark.parametrize(
-    ("name", "classes", "at_least"),
+    ("size", "name", "classes", "at_least"),
     [
-        ("chelsea.png", {281, 282, 285}, 0.9),  # tabby, tiger cat, Egyptian cat
-        ("coffee.png", {967, 968}, 0.8),  # espresso, cup
+        (SMALL, "chelsea.png", CATS, 0.9),
+        (SMALL, "coffee.png", CUPS, 0.8),
+        (LARGE, "chelsea.png", CATS, 0.83),
+        (LARGE, "coffee.png", CUPS, 0.85),
     ],
+    ids=["small-cat", "small-cup", "large-cat", "large-cup"],
 )
-def test_photographs_are_recognised(
-    classifier: onnxruntime.InferenceSession, name: str, classes: set[int], at_least: float
-) -> None:
+def test_photographs_are_recognised(size: Made, name: str, classes: set[int], at_least: float) -> None:
     """Wrong strides, padding or normalisation cost this certainty, while shapes and finite numbers stay."""
-    (logits,) = classifier.run(["classes"], {"pictures": pictures(name)})[0]
+    classifier = session(export.build(size.weights, classes=True))
+    (logits,) = classifier.run(["classes"], {"pictures": pictures(name, side=size.network.side)})[0]
     likely = np.exp(logits - logits.max())
     likely /= likely.sum()
     assert int(likely.argmax()) in classes
     assert likely[sorted(classes)].sum() > at_least
 
 
-def test_the_weights_are_all_there() -> None:
-    weights = pth.read(export.find_weights(WEIGHTS))
-    assert len(weights) == 296
-    assert sum(array.size for array in weights.values()) == 4_694_073
+@pytest.mark.parametrize(("size", "entries", "numbers"), [(SMALL, 296, 4_694_073), (LARGE, 386, 6_150_232)])
+def test_the_weights_are_all_there(size: Made, entries: int, numbers: int) -> None:
+    weights = pth.read(export.find_weights(size.weights))
+    assert len(weights) == entries
+    assert sum(array.size for array in weights.values()) == numbers
+    assert network.size_of(weights) == size.network
 
 
-def test_the_model_is_made_to_the_byte_as_its_card_says() -> None:
-    model, again = export.build(WEIGHTS), export.build(WEIGHTS)
-    promised = json.loads((export.FOLDER / export.CARD).read_text())["files"]
+@BOTH
+def test_the_model_is_made_to_the_byte_as_its_card_says(size: Made) -> None:
+    model, again = (export.build(size.weights, size.folder) for _ in range(2))
+    promised = json.loads((size.folder / export.CARD).read_text())["files"]
     assert hashlib.sha256(model).hexdigest() == promised["model.onnx"]
-    assert hashlib.sha256((export.FOLDER / export.HEADS).read_bytes()).hexdigest() == promised["heads.npz"]
+    assert hashlib.sha256((size.folder / export.HEADS).read_bytes()).hexdigest() == promised["heads.npz"]
     assert model == again
-    assert model == (ROOT / "layers/model/model.onnx").read_bytes()
+    assert model == (size.folder / "model.onnx").read_bytes()
 
 
-def test_the_graph_computes_what_the_heads_file_says() -> None:
-    weights = pth.read(export.find_weights(WEIGHTS))
-    committed = heads.load(export.FOLDER / export.HEADS)
+def test_neither_model_takes_the_other_s_vectors_for_its_own() -> None:
+    names = [json.loads((size.folder / export.CARD).read_text())["name"] for size in (SMALL, LARGE)]
+    assert [name[: len(size.network.name)] for name, size in zip(names, (SMALL, LARGE), strict=True)] == [
+        network.LITE0.name,
+        network.LITE2.name,
+    ]
+
+
+@BOTH
+def test_the_graph_computes_what_the_heads_file_says(size: Made) -> None:
+    weights = pth.read(export.find_weights(size.weights))
+    committed = heads.load(size.folder / export.HEADS)
     taken = session(network.Network(weights).descriptors().cells().model().SerializeToString())
     names = [output.name for output in taken.get_outputs()]
-    seen = pictures("chelsea.png", "china.jpg", "coins.png")
+    seen = pictures("chelsea.png", "china.jpg", "coins.png", side=size.network.side)
     looked_at = dict(zip(names, taken.run(names, {"pictures": seen}), strict=True))
-    model = session(export.build(WEIGHTS))
+    model = session(export.build(size.weights, size.folder))
     for kind, head in committed.kinds.items():
         expected = head.projection.of(np.concatenate([looked_at[name] for name in head.descriptors], axis=1))
         assert np.allclose(model.run([kind], {"pictures": seen})[0], expected, atol=2e-5)
@@ -133,13 +161,16 @@ def test_a_picture_is_seen_the_same_in_any_batch() -> None:
         assert all(np.array_equal(one[0], several[i]) for one, several in zip(alone, together, strict=True))
 
 
-def test_padding_puts_the_odd_pixel_at_the_bottom_and_right() -> None:
+@pytest.mark.parametrize(
+    ("size", "uneven"), [(SMALL, {(0, 0, 1, 1), (1, 1, 2, 2)}), (LARGE, {(0, 0, 1, 1)})], ids=["small", "large"]
+)
+def test_padding_puts_the_odd_pixel_at_the_bottom_and_right(size: Made, uneven: set[tuple[int, ...]]) -> None:
     """TensorFlow's SAME at even sides: 3×3 filters get 0 and 1 pixels, 5×5 filters 1 and 2."""
-    model = network.Network(pth.read(export.find_weights(WEIGHTS))).classes().model()
+    model = network.Network(pth.read(export.find_weights(size.weights))).classes().model()
     pads = {
         tuple(attribute.ints) for node in model.graph.node for attribute in node.attribute if attribute.name == "pads"
     }
-    assert {(0, 0, 1, 1), (1, 1, 2, 2)} <= pads
+    assert {pad for pad in pads if pad[:2] != pad[2:]} == uneven
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -145,8 +145,9 @@ def test_the_model_that_comes_along_is_never_written_to(tmp_path: Path, pairs: l
     table = write(tmp_path / "pairs.csv", *pairs)
     done = lookalike("calibrate", "--pairs", table, "--kind", "same", "--output", MODEL.parent)
     assert (done.returncode, "name another one" in done.stderr) == (1, True)
-    done = lookalike("model", "fit", "--pictures", tmp_path, "--output", MODEL.parent)
-    assert (done.returncode, "name another one" in done.stderr) == (1, True)
+    for folder in (MODEL.parent, MODEL.parent / "large"):
+        done = lookalike("model", "fit", "--pictures", tmp_path, "--output", folder)
+        assert (done.returncode, "name another one" in done.stderr) == (1, True)
 
 
 @pytest.mark.slow

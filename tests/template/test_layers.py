@@ -13,15 +13,15 @@ import pytest
 from tests.template import built
 from tests.template.conftest import ROOT
 
-LOCKS = sorted([*ROOT.glob("requirements*.txt"), *ROOT.glob("layers/*/requirements.txt")])
+LOCKS = sorted([*ROOT.glob("requirements*.txt"), *ROOT.glob("layers/**/requirements.txt")])
 
 
-def make(layer: str, target: str, into: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+def make(layer: str, target: str, into: Path, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a layer's Makefile as SAM does: from a copy of its folder, with the file where it really stands."""
     return subprocess.run(
         ["make", "--makefile", ROOT / "layers" / layer / "Makefile", target],
         cwd=folder,
-        env={**os.environ, "ARTIFACTS_DIR": str(into)},
+        env={**os.environ, "ARTIFACTS_DIR": str(into), **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -58,6 +58,23 @@ def test_the_model_layer_holds_what_the_service_reads(tmp_path: Path) -> None:
         "model/card.json",
         "model/codebooks.npz",
     }
+
+
+def test_the_model_layer_holds_the_large_model_where_that_was_asked_for(tmp_path: Path) -> None:
+    folder, into = tmp_path / "model", tmp_path / "out"
+    (folder / "large").mkdir(parents=True)
+    for name in ("model.onnx", "card.json", "codebooks.npz"):
+        (folder / name).write_text("small")
+    run = make("model", "build-ModelLayer", into, folder, LOOKALIKE_MODEL_SIZE="large")
+    assert run.returncode != 0
+    assert "layers/model/large/model.onnx is missing: run 'make model SIZE=large' first" in run.stderr
+    for name in ("model.onnx", "card.json", "codebooks.npz", "learnt.txt"):
+        (folder / "large" / name).write_text("large")
+    run = make("model", "build-ModelLayer", into, folder, LOOKALIKE_MODEL_SIZE="large")
+    assert run.returncode == 0, run.stderr
+    assert {path.name: path.read_text() for path in into.rglob("*.*")} == dict.fromkeys(
+        ("model.onnx", "card.json", "codebooks.npz"), "large"
+    )
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=[str(lock.relative_to(ROOT)) for lock in LOCKS])

@@ -180,6 +180,7 @@ def done() -> dict[str, set[Did]]:
                     does("add", caller.add, library, picture(seed))
                 does("search", caller.call, library, "search", image=picture(1))
                 does("search", caller.call, library, "search", image=picture(1, size=(64, 48)))
+                does("search", caller.call, library, "search", image=picture(9))
                 does("update", caller.call, library, "update", image=picture(1), brief="other")
                 sign = caller.call(library, "search", image=picture(2))["result"][0]["cont_sign"]
                 does("delete", caller.call, library, "delete", cont_sign=sign)

@@ -21,8 +21,14 @@ from lookalike.embedding.evidence import Evidence
 from lookalike.errors import ModelError
 from lookalike.model import Kind
 
-WEIGHTS = {"cosine": 6, "correlation": 2, "matches": -3, "inliers": 3, "offset": 8}
-PROOF = {"whole": WEIGHTS | {"matches": 0, "inliers": 0}, "part": WEIGHTS, "least": 0.9}
+WEIGHTS = {"cosine": 6, "correlation": 2, "matches": -3, "inliers": 3, "likeness": 4, "corners": 2, "offset": 8}
+PROOF = {
+    "whole": WEIGHTS | {"matches": 0, "inliers": 0},
+    "part": WEIGHTS,
+    "again": WEIGHTS,
+    "corners": WEIGHTS,
+    "least": 0.9,
+}
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -129,6 +135,7 @@ def test_a_score_that_does_not_grow_is_refused(folder: Path, slope: float) -> No
         {"least": 0},
         {"least": 1},
         {"part": WEIGHTS | {"offset": float("inf")}},
+        {"again": WEIGHTS | {"likeness": float("nan")}},
         {"whole": WEIGHTS | {"inliers": "many"}},
     ],
 )

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lookalike.embedding.corners import SIDE
 from lookalike.model import WHOLE, Candidate, Key, Proof
+from lookalike.ports import Originals
 from lookalike.service.proof import BATCH, MOST, prove
-from tests.fakes import MemoryMaps
+from tests.fakes import MemoryMaps, MemoryOriginals
+from tests.photographs import jpeg, photograph
 
 PROOF = Proof(0.99, 30, 0.9, (1, 0, 0, 0, 1, 0), WHOLE)
 
@@ -39,7 +43,9 @@ class Knowing:
     def __init__(self, same: set[int]) -> None:
         self.same = same
 
-    def prove(self, pictures: Sequence[tuple[float, bytes]]) -> Sequence[Proof | None]:
+    def prove(
+        self, pictures: Sequence[tuple[float, bytes]], originals: Originals | None = None
+    ) -> Sequence[Proof | None]:
         assert all(cosine == 1 - int(data) / 1000 for cosine, data in pictures)
         return [PROOF if int(data) in self.same else None for _, data in pictures]
 
@@ -47,7 +53,7 @@ class Knowing:
 @given(count=st.integers(0, 260), same=st.sets(st.integers(0, 260)), missing=st.sets(st.integers(0, 260)))
 def test_as_many_batches_are_looked_at_as_prove_one_and_one_more(count: int, same: set[int], missing: set[int]) -> None:
     maps = CountingMaps([number for number in range(count) if number not in missing])
-    proofs = prove(Knowing(same), maps, [candidate(number) for number in range(count)])
+    proofs = prove(Knowing(same), maps, MemoryOriginals(), [candidate(number) for number in range(count)])
 
     expected: set[int] = set()
     batches = 0
@@ -60,3 +66,38 @@ def test_as_many_batches_are_looked_at_as_prove_one_and_one_more(count: int, sam
     assert set(proofs) == {candidate(number).key for number in expected}
     assert len(maps.asked) == batches
     assert all(0 < len(keys) <= BATCH for keys in maps.asked)
+
+
+class Asking(Knowing):
+    """Asks for the originals of some pictures, and proves nothing by them."""
+
+    def __init__(self, same: set[int], wanted: Sequence[int]) -> None:
+        super().__init__(same)
+        self.wanted, self.given = wanted, list[Sequence[object]]()
+
+    def prove(
+        self, pictures: Sequence[tuple[float, bytes]], originals: Originals | None = None
+    ) -> Sequence[Proof | None]:
+        if originals is not None:
+            self.given.append(originals(self.wanted))
+        return super().prove(pictures)
+
+
+def test_originals_of_the_first_batch_are_seen_small_and_grey() -> None:
+    store = MemoryOriginals()
+    store.put(candidate(1).object_key, jpeg(photograph("chelsea.png", 1200)))
+    store.put(candidate(2).object_key, b"no picture")
+    asking = Asking({0, BATCH}, [2, 1, 3])
+    prove(asking, CountingMaps(range(60)), store, [candidate(number) for number in range(60)])
+    ((broken, seen, absent),) = asking.given
+    assert broken is None
+    assert absent is None
+    assert isinstance(seen, np.ndarray)
+    assert seen.ndim == 2
+    assert SIDE <= max(seen.shape) < 2 * SIDE
+
+
+def test_no_originals_are_asked_for_at_all() -> None:
+    asking = Asking(set(), [])
+    prove(asking, CountingMaps([0]), MemoryOriginals(), [candidate(0)])
+    assert asking.given == [[]]

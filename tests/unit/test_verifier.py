@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
 from lookalike.embedding.evidence import NO_PROOF, ProofCalibration, Weights
 from lookalike.embedding.localmap import CELLS, DEPTH, SIDE, THUMBNAIL, LocalMap
-from lookalike.embedding.verifier import LocalMapVerifier
+from lookalike.embedding.verifier import DOUBTS, LOOKS, LocalMapVerifier
 from lookalike.model import WHOLE, Box, Proof
 
 CALIBRATION = ProofCalibration(
-    whole=Weights(cosine=7.5, correlation=1.3, matches=0, inliers=0, offset=8.5),
-    part=Weights(cosine=8.1, correlation=2.0, matches=-3.5, inliers=1.7, offset=3.4),
+    whole=Weights(cosine=7.5, correlation=1.3, matches=0, inliers=0, likeness=0, corners=0, offset=8.5),
+    part=Weights(cosine=8.1, correlation=2.0, matches=-3.5, inliers=1.7, likeness=0, corners=0, offset=3.4),
+    again=Weights(cosine=5, correlation=1.0, matches=-3.5, inliers=3, likeness=8, corners=0, offset=6),
+    corners=Weights(cosine=0, correlation=6, matches=0, inliers=0, likeness=0, corners=2, offset=12),
     least=0.8,
 )
 VERIFIER = LocalMapVerifier(CALIBRATION)
@@ -53,8 +58,17 @@ class Scene:
         return np.stack([a * x + b * y + c, d * x + e * y + f], axis=2)
 
 
+#: A query without a corner.
+PIXELS = np.zeros((300, 400, 3), np.uint8)
+
+
+def blind(*_: object) -> bytes:
+    """Where nothing is to be seen at a second look."""
+    return b""
+
+
 def proved(query: LocalMap, picture: LocalMap, box: Box = WHOLE) -> Proof | None:
-    return VERIFIER.compare([(box, query.pack())]).prove([(COSINE, picture.pack())])[0]
+    return VERIFIER.compare(PIXELS, [(box, query.pack())], blind).prove([(COSINE, picture.pack())])[0]
 
 
 def turned(degrees: float) -> Affine:
@@ -120,7 +134,7 @@ def test_a_view_stands_for_the_part_of_the_query_that_it_shows() -> None:
     assert proof.transform == pytest.approx(IDENTITY, abs=0.05)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(10, 10_000), st.integers(10, 10_000))
 def test_scenes_that_differ_prove_nothing(one: int, another: int) -> None:
     proof = proved(Scene(one).seen(IDENTITY), Scene(another).seen(IDENTITY))
@@ -165,15 +179,15 @@ def test_a_strip_of_cells_is_not_enough() -> None:
 def test_bytes_that_are_no_map_prove_nothing() -> None:
     scene = Scene(1).seen(IDENTITY).pack()
     strange = [b"", b"x", scene[:-1], scene + b"x"]
-    assert VERIFIER.compare([(WHOLE, scene)]).prove([(COSINE, data) for data in strange]) == [None] * 4
+    assert VERIFIER.compare(PIXELS, [(WHOLE, scene)], blind).prove([(COSINE, data) for data in strange]) == [None] * 4
     for views in ([], [(WHOLE, b"")], [(WHOLE, b"x"), (WHOLE, scene[1:])]):
-        assert VERIFIER.compare(views).prove([(COSINE, scene)]) == [None]
-    assert VERIFIER.compare([(WHOLE, scene)]).prove([]) == []
+        assert VERIFIER.compare(PIXELS, views, blind).prove([(COSINE, scene)]) == [None]
+    assert VERIFIER.compare(PIXELS, [(WHOLE, scene)], blind).prove([]) == []
 
 
 def test_without_a_calibration_nothing_is_proved() -> None:
     scene = Scene(1).seen(IDENTITY).pack()
-    assert LocalMapVerifier(NO_PROOF).compare([(WHOLE, scene)]).prove([(1.0, scene)]) == [None]
+    assert LocalMapVerifier(NO_PROOF).compare(PIXELS, [(WHOLE, scene)], blind).prove([(1.0, scene)]) == [None]
 
 
 def test_each_picture_is_judged_alone_and_the_same_every_time() -> None:
@@ -181,7 +195,116 @@ def test_each_picture_is_judged_alone_and_the_same_every_time() -> None:
     query = [(WHOLE, scene.seen(WAYS["crop"]).pack()), (Box(0, 0, 0.6, 0.6), scene.seen(WAYS["shifted"]).pack())]
     maps = [Scene(seed).seen(affine).pack() for seed in (1, 2) for affine in WAYS.values()]
     pictures = [(COSINE, data) for data in maps]
-    together = VERIFIER.compare(query).prove(pictures)
-    assert together == VERIFIER.compare(query).prove(pictures)
-    assert together == [VERIFIER.compare(query).prove([picture])[0] for picture in pictures]
+    together = VERIFIER.compare(PIXELS, query, blind).prove(pictures)
+    assert together == VERIFIER.compare(PIXELS, query, blind).prove(pictures)
+    assert together == [VERIFIER.compare(PIXELS, query, blind).prove([picture])[0] for picture in pictures]
     assert sum(proof is not None for proof in together) >= 10
+
+
+#: Never sure at the first look.
+UNDECIDED = replace(
+    CALIBRATION, part=Weights(cosine=0, correlation=0, matches=0, inliers=0, likeness=0, corners=0, offset=1)
+)
+
+
+class Looking:
+    """Shows what a straightened query would show, and counts how often it is asked to."""
+
+    def __init__(self, scene: Scene, affine: Affine) -> None:
+        self.scene, self.affine, self.asked = scene, affine, 0
+
+    def __call__(self, transform: Affine, part: Box, proportion: float) -> bytes:
+        self.asked += 1
+        rows = [np.array([*of, 0, 0, 1]).reshape(3, 3) for of in (self.affine, transform)]
+        sides = np.array([[part.right - part.left, 0, part.left], [0, part.bottom - part.top, part.top], [0, 0, 1]])
+        a, b, c, d, e, f = (rows[0] @ np.linalg.inv(rows[1]) @ sides)[:2].ravel().tolist()
+        return self.scene.seen((a, b, c, d, e, f), round(400 * proportion), 400).pack()
+
+
+@pytest.mark.parametrize("way", ["crop", "half of each side", "surrounded", "shifted", "turned by 25 degrees"])
+def test_what_leaves_doubt_is_looked_at_again_and_lies_where_it_did(way: str) -> None:
+    scene = Scene(1)
+    look = Looking(scene, WAYS[way])
+    query, picture = scene.seen(WAYS[way]).pack(), scene.seen(IDENTITY).pack()
+    (proof,) = LocalMapVerifier(UNDECIDED).compare(PIXELS, [(WHOLE, query)], look).prove([(COSINE, picture)])
+    assert proof is not None
+    assert look.asked == 1
+    assert proof.transform == pytest.approx(WAYS[way], abs=0.07)
+    assert LocalMapVerifier(UNDECIDED).compare(PIXELS, [(WHOLE, query)], blind).prove([(COSINE, picture)]) == [None]
+
+
+def test_a_second_look_at_something_else_proves_nothing() -> None:
+    scene = Scene(1)
+    look = Looking(Scene(2), WAYS["crop"])
+    query, picture = scene.seen(WAYS["crop"]).pack(), scene.seen(IDENTITY).pack()
+    assert LocalMapVerifier(UNDECIDED).compare(PIXELS, [(WHOLE, query)], look).prove([(COSINE, picture)]) == [None]
+
+
+def test_few_are_looked_at_again_and_none_where_one_is_sure() -> None:
+    scene = Scene(1)
+    query, cropped = scene.seen(IDENTITY).pack(), [scene.seen((0.7, 0, i / 40, 0, 0.7, 0.1)).pack() for i in range(9)]
+    pictures = [(COSINE, data) for data in cropped]
+    undecided = replace(UNDECIDED, again=UNDECIDED.part)
+    look = Looking(scene, IDENTITY)
+    assert LocalMapVerifier(undecided).compare(PIXELS, [(WHOLE, query)], look).prove(pictures) == [None] * 9
+    assert look.asked == DOUBTS * LOOKS
+    look = Looking(scene, IDENTITY)
+    proofs = LocalMapVerifier(undecided).compare(PIXELS, [(WHOLE, query)], look).prove([*pictures, (COSINE, query)])
+    assert [proof is not None for proof in proofs] == [False] * 9 + [True]
+    assert look.asked == 0
+
+
+def marked(seed: int) -> NDArray[np.uint8]:
+    """Pixels full of corners, no two like another."""
+    blocks = np.random.default_rng(seed).integers(0, 256, (24, 32), np.uint8)
+    return np.asarray(Image.fromarray(blocks).resize((400, 300), Image.Resampling.BICUBIC))
+
+
+class Originals:
+    """Hands out originals, and keeps in mind which were asked for."""
+
+    def __init__(self, *greys: NDArray[np.uint8] | None) -> None:
+        self.greys, self.asked = greys, list[list[int]]()
+
+    def __call__(self, numbers: Sequence[int]) -> list[NDArray[np.uint8] | None]:
+        self.asked.append([*numbers])
+        return [self.greys[number] for number in numbers]
+
+
+def by_corners(pixels: NDArray[np.uint8], originals: Originals, look: Looking) -> list[Proof | None]:
+    """A query whose cells say nothing, against the same picture twice."""
+    picture = (COSINE, Scene(1).seen(IDENTITY).pack())
+    coloured = np.repeat(pixels[..., None], 3, axis=2)
+    return VERIFIER.compare(coloured, [(WHOLE, b"")], look).prove([picture, (COSINE - 0.1, picture[1])], originals)
+
+
+def test_corners_of_the_original_prove_what_cells_do_not() -> None:
+    originals = Originals(marked(1), None)
+    proof, other = by_corners(marked(1)[:, ::-1], originals, Looking(Scene(1), (-1, 0, 1, 0, 1, 0)))
+    assert originals.asked == [[0]]
+    assert other is None
+    assert proof is not None
+    assert proof.inliers >= 50
+    assert proof.transform == pytest.approx((-1, 0, 1, 0, 1, 0), abs=0.02)
+
+
+@pytest.mark.parametrize("original", [None, marked(2), np.zeros((300, 400), np.uint8)], ids=["none", "other", "flat"])
+def test_an_original_that_is_missing_or_shows_something_else_proves_nothing(original: NDArray[np.uint8] | None) -> None:
+    look = Looking(Scene(1), IDENTITY)
+    assert by_corners(marked(1), Originals(original), look) == [None, None]
+    assert look.asked == 0
+
+
+def test_corners_on_each_other_do_not_prove_what_looks_different() -> None:
+    look = Looking(Scene(2), IDENTITY)
+    assert by_corners(marked(1), Originals(marked(1)), look) == [None, None]
+    assert look.asked == 1
+
+
+def test_originals_are_not_asked_for_where_something_is_proved() -> None:
+    scene = Scene(1)
+    pictures = [(COSINE, Scene(seed).seen(IDENTITY).pack()) for seed in (1, 2)]
+    originals = Originals(None, None)
+    proofs = VERIFIER.compare(PIXELS, [(WHOLE, scene.seen(IDENTITY).pack())], blind).prove(pictures, originals)
+    assert [proof is not None for proof in proofs] == [True, False]
+    assert originals.asked == []

@@ -41,6 +41,7 @@ def ports(tmp_path: Path) -> Iterator[Ports]:
         catalog=catalog,
         maps=catalog,
         uploads=catalog,
+        counters=catalog,
         index=MemoryIndex(),
         originals=FolderStore(tmp_path / "originals"),
         embedder=TinyEmbedder(),

@@ -127,8 +127,7 @@ def new_table() -> Table:
     return Table(client(), name)
 
 
-@cache
 def sealer() -> KmsSealer:
-    """A sealer with a key of its own, in moto's KMS."""
+    """A sealer with a key of its own, in moto's KMS, which other tests' emulations empty."""
     made = boto3.client("kms", endpoint_url=moto(), config=kms.CONFIG, **_ACCOUNT)
     return KmsSealer(made, made.create_key()["KeyMetadata"]["Arn"])

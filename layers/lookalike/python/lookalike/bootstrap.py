@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -12,7 +13,7 @@ from lookalike.adapters.watched import WatchedFolder
 from lookalike.clock import unix_milliseconds
 from lookalike.embedding.location import find_model
 from lookalike.errors import SettingsError
-from lookalike.model import Kind
+from lookalike.model import Kind, Picture
 from lookalike.observability import count, logger
 from lookalike.picture.fetch import SafeFetcher
 from lookalike.ports import Applications, Counters, Embedder, Ports, Verifier
@@ -119,8 +120,15 @@ def _one_machine(settings: Settings, embedder: Embedder, opened: ExitStack) -> d
     catalog = opened.enter_context(closing(SqliteCatalog(folder.catalog)))
     codebooks = {kind: codebook for kind in Kind if (codebook := embedder.codebook(kind)) is not None}
     index = opened.enter_context(closing(FaissIndex(codebooks, embedder.model)))
+    strange: Counter[str] = Counter()
     for kind in Kind:
-        index.fill(catalog.scan(kind))
+        index.fill(_counting(catalog.scan(kind), strange))
+    strange.pop(embedder.model, None)
+    for model, pictures in sorted(strange.items()):
+        logger.warning(
+            f"{pictures} pictures in {settings.data} were added with the model {model}: {embedder.model} does not find "
+            "them; give it a folder of its own, and add them again"
+        )
     return {
         "applications": catalog,
         "catalog": catalog,
@@ -132,6 +140,13 @@ def _one_machine(settings: Settings, embedder: Embedder, opened: ExitStack) -> d
         "objects": WatchedFolder(None),
         "dead_letters": FileDeadLetters(folder.dead_letters, unix_milliseconds),
     }
+
+
+def _counting(batches: Iterable[Sequence[Picture]], models: Counter[str]) -> Iterator[Sequence[Picture]]:
+    """The same batches; ``models`` counts the live pictures of each model as they pass."""
+    for batch in batches:
+        models.update(picture.model for picture in batch if picture.live)
+        yield batch
 
 
 def _account(settings: Settings, _embedder: Embedder, _opened: ExitStack) -> dict[str, Any]:

@@ -23,6 +23,9 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 Pixels = NDArray[np.uint8]
 """One decoded picture, shape (height, width, 3), RGB, upright."""
 
+Grey = NDArray[np.uint8]
+"""A picture's grey values, shape (height, width), upright."""
+
 Vector = NDArray[np.float16]
 """One picture's vector, shape (DIMENSION,), L2-normalised before it was rounded."""
 
@@ -319,8 +322,8 @@ WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 class Proof:
     """Where the query lies in a picture, and how sure that is.
 
-    ``probability`` is that both show the same. ``inliers`` counts the cells of the picture's local map that lie
-    where the transform says; ``agreement`` is the correlation of what both show there, 1 at most. ``transform`` is
+    ``probability`` is that both show the same. ``inliers`` counts the cells of the picture's local map, or
+    its corners, that lie where the transform says; ``agreement`` is the correlation of what both show there, 1 at most. ``transform`` is
     (a, b, c, d, e, f): the query's point (x, y) is at (a·x + b·y + c, d·x + e·y + f) in the picture, all as
     fractions of width and height. ``region`` is the part of the picture that was found in the query.
     """

@@ -21,6 +21,7 @@ from lookalike.model import (
     DeadLetter,
     Embedding,
     Generation,
+    Grey,
     Key,
     Kind,
     Library,
@@ -257,22 +258,38 @@ class Embedder(Protocol):
         """A product quantiser trained on vectors of this kind, shape (DIMENSION / 2, 16, 2); None if there is none."""
 
 
+Originals = Callable[[Sequence[int]], Sequence[Grey | None]]
+"""The originals of a few pictures, small and grey, by their places among those that are compared; None for one that
+cannot be had."""
+
+
 class Comparison(Protocol):
     """A query, ready to be compared with pictures."""
 
-    def prove(self, pictures: Sequence[tuple[float, bytes]]) -> Sequence[Proof | None]:
+    def prove(
+        self, pictures: Sequence[tuple[float, bytes]], originals: Originals | None = None
+    ) -> Sequence[Proof | None]:
         """For each picture, given its cosine and its local map, the proof that it shows the same as the query; None
         where there is none.
 
-        Deterministic; each depends on its own picture alone. Bytes that are no local map prove nothing.
+        Where local maps prove nothing, ``originals`` is asked for the few that may be worth it, once at most.
+        Deterministic. Bytes that are no local map prove nothing.
         """
+
+
+Look = Callable[[tuple[float, float, float, float, float, float], Box, float], bytes]
+"""Looks at the query again, straightened: given the transform that moves its points to a picture's, the part of the
+picture that it covers, and the picture's width by its height, the local map of what it shows of that part."""
 
 
 class Verifier(Protocol):
     """Proves by local maps of one model that pictures show the same. Safe to call from several threads."""
 
-    def compare(self, views: Sequence[tuple[Box, bytes]]) -> Comparison:
-        """Get ready to compare the query whose ``views`` these are: what part of it each shows, and its local map."""
+    def compare(self, pixels: Pixels, views: Sequence[tuple[Box, bytes]], look: Look) -> Comparison:
+        """Get ready to compare a query and its ``views``: what part of it each shows, and its local map.
+
+        ``look`` is asked where the views leave doubt.
+        """
 
 
 class Fetcher(Protocol):

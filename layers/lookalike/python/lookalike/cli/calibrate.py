@@ -24,7 +24,7 @@ from lookalike.embedding.location import find_model
 from lookalike.embedding.views import views
 from lookalike.errors import InvalidArgument, PictureError
 from lookalike.model import Kind, Pixels
-from lookalike.picture.decode import Bounds, decode
+from lookalike.picture.decode import FORMATS, Bounds, decode
 from lookalike.settings import Settings
 
 #: The fewest pairs of each sort, right and wrong, that a curve of two numbers is fitted to; and the fewest of both
@@ -37,7 +37,7 @@ _BOUNDS = Bounds(
     min_side=1,
     max_side=30_000,
     max_pixels=200_000_000,
-    formats=frozenset({"JPEG", "PNG", "BMP", "GIF", "WEBP"}),
+    formats=FORMATS,
 )
 
 _console = Console(stderr=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from enum import StrEnum
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -17,7 +18,24 @@ app = typer.Typer(help="Make models that know your own pictures.", no_args_is_he
 
 #: Where a checkout keeps what makes models, and where `make model` puts the weights.
 _SCRIPTS = Path(__file__).resolve().parents[4] / "model"
-_WEIGHTS = _SCRIPTS.parents[1] / "build" / "weights"
+_BUILT = _SCRIPTS.parents[1] / "build"
+
+
+class Size(StrEnum):
+    """The networks there are, as `make model SIZE=` names them."""
+
+    SMALL = "small"
+    LARGE = "large"
+
+    @property
+    def folder(self) -> Path:
+        """Where the model lies that comes along in this size."""
+        return _SCRIPTS / "large" if self is Size.LARGE else _SCRIPTS
+
+    @property
+    def weights(self) -> Path:
+        """Where `make model` puts what it is made of."""
+        return _BUILT / ("weights-large" if self is Size.LARGE else "weights")
 
 
 @app.callback()
@@ -37,6 +55,9 @@ def fit(
         typer.Option(help="CSV of picture files and labels; they teach product and similar what may differ."),
     ] = None,
     name: Annotated[str, typer.Option(help="What to call the model; default: after its digest.")] = "",
+    size: Annotated[
+        Size, typer.Option(help="The network below the heads; large is more exact and slower.")
+    ] = Size.SMALL,
     copies: Annotated[int, typer.Option(help="Changed copies to learn from, of each picture.", min=1, max=100)] = 3,
     seed: Annotated[int, typer.Option(help="Another seed draws other copies.")] = 1,
 ) -> None:
@@ -45,7 +66,7 @@ def fit(
     Its vectors are not those of other models: pictures have to be added again.
     """
     script = _script()
-    if output.resolve() == _SCRIPTS.resolve():
+    if output.resolve() in {one.folder.resolve() for one in Size}:
         raise InvalidArgument("--output", f"{output} is the folder of the model that comes along; name another one")
     known = script.Known(
         pairs=[(pair.query, pair.picture) for pair in read_pairs(pairs) if pair.right] if pairs else (),
@@ -53,13 +74,13 @@ def fit(
     )
     try:
         paths = script.find_pictures(pictures.resolve())
-        weights = script.pth.read(script.export.find_weights(_WEIGHTS))
-        script.begin_card(output)
+        weights = script.pth.read(script.export.find_weights(size.weights))
+        script.begin_card(output, size.folder)
         made = script.fit(paths, weights, output, known, name=name, seed=seed, copies=copies)
     except script.FitError as error:
         raise InvalidArgument("--pictures", str(error)) from error
     except script.pth.WeightsError as error:
-        raise ModelError(f"{error}; run `make model`") from error
+        raise ModelError(f"{error}; run `make model SIZE={size}`") from error
     typer.echo(f"Made {made}. Use it with LOOKALIKE_MODEL={output / 'model.onnx'}")
 
 

@@ -16,7 +16,8 @@ class Evidence:
     """What is known of a query that is laid on a picture.
 
     ``cosine`` is their vectors'. Of ``matches`` pairs of cells that are each other's nearest, ``inliers`` lie on each
-    other; of the thumbnails, ``blocks`` do, and ``correlation`` is their mean correlation.
+    other; of the thumbnails, ``blocks`` do, and ``correlation`` is their mean correlation. ``likeness`` is the mean
+    cosine of cells that lie on each other once the query has been straightened. ``corners`` lie on each other.
     """
 
     cosine: float
@@ -24,50 +25,69 @@ class Evidence:
     correlation: float
     matches: int = 0
     inliers: int = 0
+    likeness: float = 0.0
+    corners: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """A logistic regression on evidence.
+def measures(evidence: Evidence) -> dict[str, float]:
+    """What a logistic regression weighs, by the names of its weights.
 
     Correlations enter as Fisher's z times the root of the number of blocks ("On the 'probable error' of a coefficient
     of correlation deduced from a small sample", 1921): a correlation counts the more, the more blocks it comes from.
     """
+    correlation = min(max(evidence.correlation, -_MOST_CORRELATED), _MOST_CORRELATED)
+    return {
+        "cosine": evidence.cosine,
+        "correlation": math.atanh(correlation) * math.sqrt(evidence.blocks),
+        "matches": math.log1p(evidence.matches),
+        "inliers": math.log1p(evidence.inliers),
+        "likeness": evidence.likeness,
+        "corners": math.log1p(evidence.corners),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A logistic regression on the :func:`measures` of evidence."""
 
     cosine: float
     correlation: float
     matches: float
     inliers: float
+    likeness: float
+    corners: float
     offset: float
 
     def probability(self, evidence: Evidence) -> float:
         """How likely it is that both show the same."""
-        correlation = min(max(evidence.correlation, -_MOST_CORRELATED), _MOST_CORRELATED)
-        logit = (
-            self.cosine * evidence.cosine
-            + self.correlation * math.atanh(correlation) * math.sqrt(evidence.blocks)
-            + self.matches * math.log1p(evidence.matches)
-            + self.inliers * math.log1p(evidence.inliers)
-            - self.offset
-        )
+        logit = sum(getattr(self, name) * value for name, value in measures(evidence).items()) - self.offset
         return 1 / (1 + math.exp(-logit))
 
 
 @dataclass(frozen=True, slots=True)
 class ProofCalibration:
-    """How evidence is read: of the whole query covering a whole picture, and of a part found by its cells.
+    """How evidence is read: of the whole query covering a whole picture, of a part found by its cells, of the
+    query looked at again after it was straightened, and of a part found by its corners.
 
     A probability of ``least`` counts as proof.
     """
 
     whole: Weights
     part: Weights
+    again: Weights
+    corners: Weights
     least: float
 
     @staticmethod
     def of(values: Mapping[str, Any]) -> ProofCalibration:
         """From a model's card. Raises KeyError, TypeError or ValueError if something is missing or no number."""
-        calibration = ProofCalibration(_weights(values["whole"]), _weights(values["part"]), float(values["least"]))
+        calibration = ProofCalibration(
+            _weights(values["whole"]),
+            _weights(values["part"]),
+            _weights(values["again"]),
+            _weights(values["corners"]),
+            float(values["least"]),
+        )
         if not 0 < calibration.least < 1:
             raise ValueError("a calibration that proves everything or nothing")
         return calibration
@@ -80,7 +100,7 @@ def _weights(values: Mapping[str, Any]) -> Weights:
     return weights
 
 
-_NOTHING = Weights(cosine=0, correlation=0, matches=0, inliers=0, offset=0)
+_NOTHING = Weights(cosine=0, correlation=0, matches=0, inliers=0, likeness=0, corners=0, offset=0)
 
 #: Without local maps nothing is ever proved.
-NO_PROOF = ProofCalibration(_NOTHING, _NOTHING, least=1)
+NO_PROOF = ProofCalibration(_NOTHING, _NOTHING, _NOTHING, _NOTHING, least=1)

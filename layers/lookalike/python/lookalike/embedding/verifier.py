@@ -3,24 +3,29 @@
 Cells that are each other's nearest, taken together, vote for the similarity transform that moves most of them onto
 each other (RANSAC: Fischler and Bolles, "Random sample consensus", 1981). What the network sees in a cell is much
 the same in two heaps of apples, and there the thumbnails decide: laid on each other as the transform says, they must
-correlate block by block.
+correlate block by block. Where that leaves doubt, the query is straightened as the transform says, and looked at again;
+and where that proves nothing, corners of the originals are asked: they see what cells are too large for.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.embedding.agreement import Agreement, Pyramid, agreement
 from lookalike.embedding.congruence import Affine, Congruence, Orientations
+from lookalike.embedding.corners import Alignment, Corners, lay, scaled
 from lookalike.embedding.evidence import Evidence, ProofCalibration
 from lookalike.embedding.localmap import DEPTH, SIDE, THUMBNAIL, LocalMap, unpack
 from lookalike.embedding.similarity import Points, Transform, align, pad
-from lookalike.model import WHOLE, Box, Proof
+from lookalike.embedding.straighten import covered, follow, into
+from lookalike.model import WHOLE, Box, Pixels, Proof
+from lookalike.ports import Look, Originals
 
 #: What a cell's 32 numbers are multiplied by before they are rounded: the model's card calls it the map's scale.
 MAP_SCALE = 127.0
@@ -52,6 +57,16 @@ _SURE = 0.99
 #: Of a query's views, so many with the most cells on a picture's are looked at closer.
 _CLOSER = 2
 
+#: What is as probable, and yet no proof, is looked at again, one pass of the model each: of a batch so many pictures,
+#: the most probable ones, and each so many times. Where one is sure, the others need no such effort.
+DOUBTFUL, DOUBTS, LOOKS = 0.02, 4, 2
+
+#: Of a batch so many originals are looked at for corners: the nearest picture's, and the most probable ones'.
+ORIGINALS = 4
+
+#: Fewer corners on each other are chance: it brings up to 12, one picture in thousands.
+LEAST_CORNERS = 9
+
 _CENTRES = (np.arange(SIDE, dtype=np.float32) + 0.5) / SIDE
 
 
@@ -66,42 +81,70 @@ class LocalMapVerifier:
     def __init__(self, calibration: ProofCalibration) -> None:
         self._calibration = calibration
 
-    def compare(self, views: Sequence[tuple[Box, bytes]]) -> LocalMapComparison:
-        """Get ready to compare the query whose ``views`` these are: what part of it each shows, and its local map.
+    def compare(self, pixels: Pixels, views: Sequence[tuple[Box, bytes]], look: Look) -> LocalMapComparison:
+        """Get ready to compare a query and its ``views``: what part of it each shows, and its local map.
 
-        Views whose bytes are no local map are left out.
+        Views whose bytes are no local map are left out. ``look`` makes the local map of the query straightened.
         """
         unpacked = ((box, unpack(data)) for box, data in views)
         ready = [_View.of(box, local_map) for box, local_map in unpacked if local_map is not None]
-        return LocalMapComparison(ready, self._calibration)
+        return LocalMapComparison(pixels, ready, look, self._calibration)
 
 
 class LocalMapComparison:
     """:class:`lookalike.ports.Comparison` by local maps."""
 
-    def __init__(self, views: Sequence[_View], calibration: ProofCalibration) -> None:
+    def __init__(self, pixels: Pixels, views: Sequence[_View], look: Look, calibration: ProofCalibration) -> None:
+        self._pixels = pixels
         self._views = [view for view in views if len(view.places) >= LEAST_INLIERS]
         self._wholes = [view.orientations() for view in views if view.box == WHOLE]
+        self._look = look
         self._calibration = calibration
         if self._views:
             self._cells = np.concatenate([view.cells for view in self._views])
             self._begins = np.cumsum([0, *(len(view.cells) for view in self._views)])
 
-    def prove(self, pictures: Sequence[tuple[float, bytes]]) -> list[Proof | None]:
+    def prove(self, pictures: Sequence[tuple[float, bytes]], originals: Originals | None = None) -> list[Proof | None]:
         """For each picture's cosine and local map the proof that it shows the same as the query, or None."""
-        return [self._prove(cosine, unpack(data)) for cosine, data in pictures]
+        mapped = [(cosine, unpack(data)) for cosine, data in pictures]
+        found = [self._first_look(cosine, picture) for cosine, picture in mapped]
+        if not any(one is not None and one.proves and one.proof.probability >= _SURE for one in found):
+            doubtful = [(number, one) for number, one in enumerate(found) if one is not None and self._doubts(one)]
+            for number, one in sorted(doubtful, key=lambda pair: -pair[1].proof.probability)[:DOUBTS]:
+                found[number] = self._look_closely(one)
+        if originals is not None and not any(one is not None and self._proves(one) for one in found):
+            promising = _promising(mapped, found)
+            for number, original in zip(promising, originals(promising), strict=True):
+                cosine, picture = mapped[number]
+                if picture is not None and original is not None:
+                    found[number] = self.corners(cosine, picture, Corners.of(scaled(original)))
+        return [one.proof if one is not None and self._proves(one) else None for one in found]
 
-    def _prove(self, cosine: float, picture: LocalMap | None) -> Proof | None:
+    def _proves(self, found: Found) -> bool:
+        return found.proves and found.proof.probability >= self._calibration.least
+
+    def _doubts(self, found: Found) -> bool:
+        return found.proof.probability >= DOUBTFUL and not self._proves(found)
+
+    def _look_closely(self, found: Found) -> Found | None:
+        """Again and again, each time straightened by what was found the last time."""
+        latest: Found | None = found
+        for _ in range(LOOKS):
+            if latest is not None and self._doubts(latest):
+                latest = self.again(latest)
+        return latest
+
+    def _first_look(self, cosine: float, picture: LocalMap | None) -> Found | None:
         if picture is None:
             return None
         found = self.whole(cosine, picture)
-        if found is None or found.probability < _SURE:
+        if found is None or found.proof.probability < _SURE:
             part = self.part(cosine, picture)
-            if found is None or (part is not None and part.probability > found.probability):
+            if found is None or (part is not None and part.proof.probability > found.proof.probability):
                 found = part
-        return found if found is not None and found.probability >= self._calibration.least else None
+        return found
 
-    def whole(self, cosine: float, picture: LocalMap) -> Proof | None:
+    def whole(self, cosine: float, picture: LocalMap) -> Found | None:
         """The whole query laid on the whole picture, if there is enough to be seen there."""
         thumbnail = picture.thumbnail.astype(np.float32)
         found = max((whole.on(thumbnail) for whole in self._wholes), key=_correlation, default=None)
@@ -110,28 +153,79 @@ class LocalMapComparison:
         seen = found.agreement
         if not _enough(seen) or seen.correlation < LEAST_CONGRUENCE:
             return None
-        probability = self._calibration.whole.probability(Evidence(cosine, seen.blocks, seen.correlation))
-        return Proof(probability, 0, seen.correlation, found.transform, WHOLE)
+        evidence = Evidence(cosine, seen.blocks, seen.correlation)
+        probability = self._calibration.whole.probability(evidence)
+        proof = Proof(probability, 0, seen.correlation, found.transform, WHOLE)
+        return Found(picture, proof, evidence, proves=True)
 
-    def part(self, cosine: float, picture: LocalMap) -> Proof | None:
+    def part(self, cosine: float, picture: LocalMap) -> Found | None:
         """The best way to lay a view of the query on the picture, if any is worth a closer look."""
         overlays = sorted(self._overlays(picture), key=lambda one: -len(one.cells))[:_CLOSER]
-        thumbnail = picture.thumbnail.astype(np.float32)
-        proofs = [self._closer(cosine, overlay, thumbnail, picture.stretch) for overlay in overlays]
-        return max((one for one in proofs if one is not None), key=lambda one: one.probability, default=None)
+        closer = [self._closer(cosine, overlay, picture) for overlay in overlays]
+        return max(closer, key=lambda one: (one.proves, one.proof.probability), default=None)
 
-    def _closer(self, cosine: float, overlay: Overlay, thumbnail: NDArray[np.float32], stretch: float) -> Proof | None:
-        seen = agreement(overlay.view.pyramid, thumbnail, stretch, overlay.transform)
-        if not _enough(seen):
+    def again(self, found: Found) -> Found | None:
+        """The query straightened as was found, and laid on the picture once more."""
+        picture, first = found.picture, found.proof.transform
+        part = covered(first)
+        if part is None:
             return None
+        straightened = unpack(self._look(first, part, picture.width / max(picture.height, 1)))
+        if straightened is None:
+            return None
+        view = _View.of(WHOLE, straightened)
+        closer = LocalMapComparison(self._pixels, [view], self._look, self._calibration).part(
+            found.evidence.cosine, picture
+        )
+        if closer is None:
+            return None
+        evidence = replace(closer.evidence, likeness=_likeness(straightened, picture, part))
+        proof = replace(
+            closer.proof,
+            probability=self._calibration.again.probability(evidence),
+            transform=follow(follow(first, into(part)), closer.proof.transform),
+        )
+        return Found(picture, proof, evidence, closer.proves)
+
+    def corners(self, cosine: float, picture: LocalMap, corners: Corners) -> Found | None:
+        """The query laid on the picture by their corners, and looked at as it lies there."""
+        laid = lay(self._corners, corners)
+        part = None if laid is None or laid.corners < LEAST_CORNERS else covered(laid.transform)
+        if laid is None or part is None:
+            return None
+        straightened = unpack(self._look(laid.transform, part, picture.width / max(picture.height, 1)))
+        return None if straightened is None else self._by_corners(cosine, picture, laid, part, straightened)
+
+    @cached_property
+    def _corners(self) -> Corners:
+        return Corners.of(scaled(self._pixels))
+
+    def _by_corners(
+        self, cosine: float, picture: LocalMap, laid: Alignment, part: Box, straightened: LocalMap
+    ) -> Found:
+        stretch = picture.stretch
+        scale = (part.right - part.left) * stretch / straightened.stretch
+        there = Transform(scale, complex(part.left * stretch, part.top / stretch), mirrored=False)
+        pyramid = Pyramid.of(straightened.thumbnail, straightened.stretch)
+        seen = agreement(pyramid, picture.thumbnail.astype(np.float32), stretch, there)
+        # Corners lay pictures on each other to the pixel: then all blocks agree or none does, and they count as one.
+        evidence = Evidence(cosine, min(seen.blocks, 1), seen.correlation, corners=laid.corners)
+        probability = self._calibration.corners.probability(evidence)
+        proof = Proof(probability, laid.corners, seen.correlation, laid.transform, laid.region)
+        return Found(picture, proof, evidence, proves=True)
+
+    def _closer(self, cosine: float, overlay: Overlay, picture: LocalMap) -> Found:
+        thumbnail, stretch = picture.thumbnail.astype(np.float32), picture.stretch
+        seen = agreement(overlay.view.pyramid, thumbnail, stretch, overlay.transform)
         evidence = Evidence(cosine, seen.blocks, seen.correlation, overlay.matches, len(overlay.cells))
-        return Proof(
+        proof = Proof(
             probability=self._calibration.part.probability(evidence),
             inliers=len(overlay.cells),
             agreement=seen.correlation,
             transform=overlay.view.affine(overlay.transform, stretch),
             region=_region(overlay.cells),
         )
+        return Found(picture, proof, evidence, proves=_enough(seen))
 
     def _overlays(self, picture: LocalMap) -> list[Overlay]:
         """Per view the transform that lays most of its cells on the picture's, if they are enough."""
@@ -168,6 +262,16 @@ class LocalMapComparison:
             mutual = np.flatnonzero((mine > _LEAST_COSINE) & (mine >= theirs[other]))
             found.append((mutual, other[mutual]))
         return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """Where a query may lie on a picture, and what speaks for it. Without ``proves`` it is too little to prove it."""
+
+    picture: LocalMap
+    proof: Proof
+    evidence: Evidence
+    proves: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,6 +318,22 @@ class _View:
         moved = transform.of((x * self.stretch + 1j * y / self.stretch).astype(np.complex64))
         (c, a, b), (f, d, e) = (moved.real / stretch).tolist(), (moved.imag * stretch).tolist()
         return a - c, b - c, c, d - f, e - f, f
+
+
+def _promising(mapped: Sequence[tuple[float, LocalMap | None]], found: Sequence[Found | None]) -> list[int]:
+    """Which pictures' corners may tell more: the nearest one's, and those that are probable all the same."""
+    doubtful = [(number, one.proof.probability) for number, one in enumerate(found) if one is not None]
+    probable = [number for number, probability in sorted(doubtful, key=lambda of: -of[1]) if probability >= DOUBTFUL]
+    nearest = max(range(len(mapped)), key=lambda number: mapped[number][0], default=None)
+    return list(dict.fromkeys(number for number in (nearest, *probable) if number is not None))[:ORIGINALS]
+
+
+def _likeness(straightened: LocalMap, picture: LocalMap, part: Box) -> float:
+    """The mean cosine of what the network sees in the straightened query and at the same place in the picture."""
+    columns = ((part.left + _CENTRES * (part.right - part.left)) * SIDE).astype(np.intp)
+    rows = ((part.top + _CENTRES * (part.bottom - part.top)) * SIDE).astype(np.intp)
+    there = picture.cells[np.ix_(rows, columns)].astype(np.float32)
+    return float((straightened.cells * there).sum(axis=2).mean()) / MAP_SCALE**2
 
 
 def _enough(seen: Agreement) -> bool:

@@ -21,8 +21,11 @@ from lookalike.picture.budget import blank
 from lookalike.picture.container import open_container
 from lookalike.picture.orientation import upright
 
-# Everything that our reading of headers and Pillow's decoders were seen to raise on millions of broken files.
-_BROKEN = (IndexError, KeyError, OSError, SyntaxError, ValueError, struct.error)
+#: Everything that our reading of headers and Pillow's decoders were seen to raise on millions of broken files.
+BROKEN = (IndexError, KeyError, OSError, SyntaxError, ValueError, struct.error)
+
+#: All formats that are decoded.
+FORMATS = frozenset({"JPEG", "PNG", "BMP", "GIF", "WEBP"})
 
 _WHITE = (255, 255, 255)
 
@@ -79,7 +82,7 @@ def decode(data: bytes, bounds: Bounds, room: Callable[[int, int], Pixels] = bla
         bounds.check(container.width, container.height)
         pixels = room(container.height, container.width)
         pixels = _write(upright(container.image(), container.exif), pixels)
-    except _BROKEN as reason:
+    except BROKEN as reason:
         raise NotAPicture(f"broken: {reason}") from reason
     return Decoded(pixels, digest_of(pixels), hashlib.sha256(data).hexdigest(), container.format)
 
@@ -100,12 +103,12 @@ def _write(image: Image.Image, pixels: Pixels) -> Pixels:
     pixels = pixels.reshape(height, width, 3)  # upright, a picture may be as wide as it was high
     for top in range(0, height, _BAND):
         bottom = min(top + _BAND, height)
-        pixels[top:bottom] = np.asarray(_rgb(image.crop((0, top, width, bottom))))
+        pixels[top:bottom] = np.asarray(rgb(image.crop((0, top, width, bottom))))
     pixels.setflags(write=False)
     return pixels
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def rgb(image: Image.Image) -> Image.Image:
     """The picture in mode RGB, what is transparent laid on white."""
     if image.mode == "I;16":
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")

@@ -3,27 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
-from lookalike.model import Candidate, Key, Proof
-from lookalike.ports import Comparison, MapStore
+from lookalike.embedding import corners
+from lookalike.embedding.congruence import Affine
+from lookalike.embedding.straighten import straighten
+from lookalike.model import Box, Candidate, Grey, Key, Pixels, Proof
+from lookalike.picture.budget import PixelBudget
+from lookalike.picture.glance import glance
+from lookalike.ports import Comparison, Embedder, Look, MapStore, Originals, PictureStore
 
 #: So many candidates' maps come in one call, and so many candidates are proved at most.
 BATCH, MOST = 25, 200
 
+#: Pixels of originals that may be in memory at once, of all searches together. A budget of its own, for a search that
+#: asks for it already holds its query's pixels.
+_BUDGET = PixelBudget(4096 * 4096)
 
-def prove(comparison: Comparison, maps: MapStore, candidates: Sequence[Candidate]) -> dict[Key, Proof]:
-    """The proofs of candidates, which come by cosine: batch after batch, as long as a batch still proves one."""
+
+def prove(
+    comparison: Comparison, maps: MapStore, originals: PictureStore, candidates: Sequence[Candidate]
+) -> dict[Key, Proof]:
+    """The proofs of candidates, which come by cosine: batch after batch, as long as a batch still proves one.
+
+    Where the first one proves none, the originals of a few are looked at.
+    """
     proofs: dict[Key, Proof] = {}
     for begin in range(0, min(len(candidates), MOST), BATCH):
-        found = _prove_batch(comparison, maps, candidates[begin : min(begin + BATCH, MOST)])
+        batch = candidates[begin : min(begin + BATCH, MOST)]
+        found = _prove_batch(comparison, maps, originals if begin == 0 else None, batch)
         if not found:
             break
         proofs |= found
     return proofs
 
 
-def _prove_batch(comparison: Comparison, maps: MapStore, batch: Sequence[Candidate]) -> dict[Key, Proof]:
+def looking(embedder: Embedder, query: Pixels) -> Look:
+    """Looks at the query again, straightened, with that embedder."""
+
+    def look(transform: Affine, part: Box, proportion: float) -> bytes:
+        return embedder.embed([straighten(query, transform, part, proportion)])[0].local_map
+
+    return look
+
+
+def _prove_batch(
+    comparison: Comparison, maps: MapStore, originals: PictureStore | None, batch: Sequence[Candidate]
+) -> dict[Key, Proof]:
     stored = maps.maps([candidate.object_key for candidate in batch])
     mapped = [candidate for candidate in batch if candidate.object_key in stored]
-    proofs = comparison.prove([(candidate.cosine, stored[candidate.object_key]) for candidate in mapped])
+    pictures = [(candidate.cosine, stored[candidate.object_key]) for candidate in mapped]
+    proofs = comparison.prove(pictures, None if originals is None else _glancing(originals, mapped))
     return {candidate.key: proof for candidate, proof in zip(mapped, proofs, strict=True) if proof is not None}
+
+
+def _glancing(originals: PictureStore, candidates: Sequence[Candidate]) -> Originals:
+    def one(number: int) -> Grey | None:
+        data = originals.get(candidates[number].object_key)
+        return None if data is None else glance(data, corners.SIDE, _BUDGET.blank)
+
+    def glances(numbers: Sequence[int]) -> Sequence[Grey | None]:
+        with ThreadPoolExecutor(max(1, len(numbers))) as pool:  # all are on their way at once
+            return list(pool.map(one, numbers))
+
+    return glances

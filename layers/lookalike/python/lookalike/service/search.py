@@ -8,10 +8,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookalike.embedding.views import boxes, views
-from lookalike.model import Candidate, Embedding, Identity, Key, Kind, Library, Match, Proof, Query, Shelf, TagFilter
+from lookalike.model import (
+    Candidate,
+    Embedding,
+    Identity,
+    Key,
+    Kind,
+    Library,
+    Match,
+    Pixels,
+    Proof,
+    Query,
+    Shelf,
+    TagFilter,
+)
 from lookalike.picture.decode import Decoded
 from lookalike.ports import Ports
-from lookalike.service.proof import prove
+from lookalike.service.proof import looking, prove
 from lookalike.service.ranking import WINDOW, Page, merged, page, rank
 from lookalike.service.source import Source, load
 
@@ -110,20 +123,21 @@ def _ranked(
         picture.digest,
         lambda cosine: ports.embedder.score(kind, cosine),
         ports.embedder.threshold(kind),
-        _proofs(ports, kind, embeddings, [one for one in near if one.digest != picture.digest]),
+        _proofs(ports, kind, picture.pixels, embeddings, [one for one in near if one.digest != picture.digest]),
         window,
     )
 
 
 def _proofs(
-    ports: Ports, kind: Kind, embeddings: Sequence[Embedding], candidates: Sequence[Candidate]
+    ports: Ports, kind: Kind, pixels: Pixels, embeddings: Sequence[Embedding], candidates: Sequence[Candidate]
 ) -> Mapping[Key, Proof] | None:
     """None if there could be none: the kind is another, or the model makes no local maps."""
     maps = [embedding.local_map for embedding in embeddings]
     if kind is not Kind.SAME or not all(maps):
         return None
-    comparison = ports.verifier.compare(list(zip(boxes(kind), maps, strict=True)))
-    return prove(comparison, ports.maps, candidates)
+    shown = list(zip(boxes(kind), maps, strict=True))
+    comparison = ports.verifier.compare(pixels, shown, looking(ports.embedder, pixels))
+    return prove(comparison, ports.maps, ports.originals, candidates)
 
 
 def _identical(ports: Ports, library: Library, picture: Decoded, tags: TagFilter | None) -> Candidate | None:

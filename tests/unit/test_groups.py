@@ -138,6 +138,7 @@ def test_ids_of_whatever_characters_are_pictures_of_their_own(tmp_path: Path) ->
 ids = st.sampled_from(HOSTILE) | st.text(min_size=1, max_size=40)
 
 
+@settings(deadline=None)  # no timed tests
 @given(ids, ids)
 def test_object_keys_are_plain_and_differ_where_ids_do(one: str, other: str) -> None:
     first, second = (object_key(Key("uid", id_), 1, "f" * 64) for id_ in (one, other))

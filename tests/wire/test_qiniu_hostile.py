@@ -19,7 +19,7 @@ from lookalike.model import Application, Kind
 from lookalike.ports import Ports
 from lookalike.settings import Settings
 from tests import photographs
-from tests.fakes import MemoryIndex, TinyEmbedder, TinyVerifier
+from tests.fakes import MemoryDeadLetters, MemoryIndex, MemoryObjects, TinyEmbedder, TinyVerifier
 from tests.qiniu import JSON, Answered, one, sign, uri
 
 REQUESTS = 4_000
@@ -42,6 +42,8 @@ def ports(tmp_path: Path) -> Iterator[Ports]:
         maps=catalog,
         uploads=catalog,
         counters=catalog,
+        objects=MemoryObjects(),
+        dead_letters=MemoryDeadLetters(),
         index=MemoryIndex(),
         originals=FolderStore(tmp_path / "originals"),
         embedder=TinyEmbedder(),

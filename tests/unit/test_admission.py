@@ -6,7 +6,7 @@ import threading
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lookalike.adapters.policy import policy_of, policy_text
@@ -107,6 +107,7 @@ def test_an_exhausted_second_is_not_asked_again() -> None:
     assert counters.calls == 2
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.lists(st.integers(0, 2), max_size=120))
 def test_processes_together_never_admit_more_than_the_limit(limit: int, calls: list[int]) -> None:
     first = memory_ports()
@@ -176,6 +177,47 @@ def test_the_whole_service_has_a_rate() -> None:
     assert admitted(ports, SHOP, 3) + admitted(ports, other, 3) == 4
     with pytest.raises(ServiceRateReached):
         admit(ports, SHOP, HERE)
+
+
+@pytest.mark.parametrize("policy", [{"per_second": 2}, {"per_day": 2}, {"in_total": 2}])
+def test_an_application_over_a_limit_of_its_own_takes_nothing_from_the_others(policy: dict[str, int]) -> None:
+    ports = memory_ports(settings=Settings(per_second=12))
+    greedy = replace(allowed(**policy), access_key="other", app_id="10000002")
+    assert admitted(ports, greedy, 50) == 2
+    assert admitted(ports, SHOP, 20) == 10
+    assert admitted(another_process(ports), SHOP, 20) == 0
+
+
+def test_a_permit_of_another_second_is_not_given_back() -> None:
+    leases, counters = Leases(), MemoryCounters()
+    assert leases.take(counters, "a", 1, NOW)
+    leases.give_back("b", NOW)
+    leases.give_back("a", NOW + 1000)
+    assert not leases.take(counters, "a", 1, NOW)
+    leases.give_back("a", NOW)
+    assert leases.take(counters, "a", 1, NOW)
+    assert not leases.take(counters, "a", 1, NOW)
+
+
+@pytest.mark.parametrize(
+    ("policy", "refusal"),
+    [({"per_day": 10, "in_total": 3}, TotalQuotaReached), ({"per_day": 3, "in_total": 10}, DailyQuotaReached)],
+)
+def test_a_call_that_is_refused_counts_nowhere(policy: dict[str, int], refusal: type[LimitReached]) -> None:
+    ports = memory_ports(settings=Settings(count_usage=True, per_second=100))
+    assert admitted(ports, allowed(**policy), 8) == 3
+    with pytest.raises(refusal):
+        admit(ports, allowed(**policy), HERE)
+    assert ports.counters.counted(day_count(SHOP.app_id, NOW)) == 3
+    assert ports.counters.counted(f"total/{SHOP.app_id}") == 3
+
+
+def test_a_call_over_the_services_rate_takes_nothing_of_the_day() -> None:
+    ports = memory_ports(settings=Settings(per_second=4))
+    limited = allowed(per_day=100, in_total=100)
+    assert admitted(ports, limited, 50) == 4
+    assert ports.counters.counted(day_count(SHOP.app_id, NOW)) == 4
+    assert ports.counters.counted(f"total/{SHOP.app_id}") == 4
 
 
 def test_calls_are_counted_if_an_operator_wants_it() -> None:

@@ -50,6 +50,13 @@ class Leases:
             self._leases[who] = _Lease(second, others + max(given - 1, 0), last=given < wanted)
         return given > 0
 
+    def give_back(self, who: str, now: int) -> None:
+        """A permit taken at Unix milliseconds ``now`` was not used; once its second is over that is of no use."""
+        with self._lock:
+            lease = self._leases.get(who)
+            if lease is not None and lease.second == now // _SECOND:
+                self._leases[who] = _Lease(lease.second, lease.left + 1, lease.last)
+
     def _permit(self, who: str, second: int) -> bool | None:
         """Whether there is one; None if the count has to be asked."""
         with self._lock:

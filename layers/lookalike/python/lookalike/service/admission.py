@@ -9,6 +9,7 @@ from lookalike.errors import (
     AddressRefused,
     ApplicationDisabled,
     DailyQuotaReached,
+    LimitReached,
     RateReached,
     ServiceRateReached,
     TotalQuotaReached,
@@ -37,19 +38,34 @@ def admit(ports: Ports, application: Application, address: str) -> None:
     if policy.networks and not _within(address, policy.networks):
         raise AddressRefused(address)
     now = ports.clock()
-    if ports.settings.per_second is not None and not ports.leases.take(
-        ports.counters, _ALL, ports.settings.per_second, now
-    ):
-        raise ServiceRateReached(f"more than {ports.settings.per_second} calls a second")
+    # The application's own limits come first, and what they refuse takes nothing of what all have together.
     if policy.per_second is not None and not ports.leases.take(
         ports.counters, application.app_id, policy.per_second, now
     ):
         raise RateReached(f"more than {policy.per_second} calls a second")
+    if ports.settings.per_second is not None and not ports.leases.take(
+        ports.counters, _ALL, ports.settings.per_second, now
+    ):
+        raise ServiceRateReached(f"more than {ports.settings.per_second} calls a second")
+    try:
+        _count(ports, application, now)
+    except LimitReached:
+        ports.leases.give_back(_ALL, now)
+        raise
+
+
+def _count(ports: Ports, application: Application, now: int) -> None:
+    """Count a call in the application's day and total. Raises DailyQuotaReached or TotalQuotaReached."""
+    policy, total = application.policy, _total_count(application.app_id)
+    # A day's count cannot be taken back, so a total that is used up is seen before; only calls that race for the very
+    # last of it may count in the day and be refused.
+    if policy.in_total is not None and ports.counters.counted(total) >= policy.in_total:
+        raise TotalQuotaReached(f"more than {policy.in_total} calls")
     if policy.per_day is not None or ports.settings.count_usage:
         name, expires = day_count(application.app_id, now), now + DAYS_KEPT * _DAY
         if not ports.counters.take(name, 1, policy.per_day, expires):
             raise DailyQuotaReached(f"more than {policy.per_day} calls a day")
-    if policy.in_total is not None and not ports.counters.take(_total_count(application.app_id), 1, policy.in_total):
+    if policy.in_total is not None and not ports.counters.take(total, 1, policy.in_total):
         raise TotalQuotaReached(f"more than {policy.in_total} calls")
 
 

@@ -107,17 +107,47 @@ json_values = st.recursive(
 
 
 @settings(deadline=None, max_examples=80)
-@given(json_values)
-def test_a_desc_of_any_type_comes_back_as_it_was(desc: Any) -> None:
+@given(json_values, json_values.filter(lambda value: len(json.dumps(value)) < 500))
+def test_label_and_desc_of_any_type_come_back_as_they_were(desc: Any, label: Any) -> None:
     with bootstrap.serving(memory_ports(ALICE)):
         shop = GroupCaller(ALICE)
-        shop.new("g", one(PICTURES[0], id="1", desc=desc))
+        shop.new("g", one(PICTURES[0], id="1", desc=desc, label=label))
         shown = [
-            shop.post("/g/image", {"id": "1"}).body["desc"],
-            shop.get("/g").body["result"][0]["value"]["desc"],
-            shop.search(["g"], PICTURES[0]).body["result"][0]["desc"],
+            shop.post("/g/image", {"id": "1"}).body,
+            shop.get("/g").body["result"][0]["value"],
+            shop.search(["g"], PICTURES[0]).body["result"][0],
         ]
-        assert [(type(one), one) for one in shown] == [(type(desc), desc)] * 3
+        assert [(type(one["desc"]), one["desc"]) for one in shown] == [(type(desc), desc)] * 3
+        assert [(type(one["label"]), one["label"]) for one in shown] == [(type(label), label)] * 3
+
+
+@pytest.mark.parametrize(
+    "label", ["5", "9.90", "1e400", "true", "null", '["a"]', '{"a":1}', r'"\ud800"', r'"\u0000"', r'"\u00005"', '"书"']
+)
+def test_a_label_comes_back_to_the_letter(shop: GroupCaller, label: str) -> None:
+    body = f'{{"data":[{{"uri":"{uri(PICTURES[0])}","attribute":{{"id":"1","label":{label}}}}}]}}'
+    assert shop.post("/g/new", body.encode()).body["errors"] == [None]
+    answer = shop.raw("POST", "/v1/image/group/g/image", {"id": "1"})["body"]
+    assert answer == f'{{"label":{label},"desc":""}}'
+
+
+@pytest.mark.parametrize("label", ["\0", "\0{", "\0NaN", '\0"', '\0","score":9,"a":"'])
+def test_a_label_that_came_another_way_is_text(shop: GroupCaller, memory: Ports, label: str) -> None:
+    shop.new("g", one(PICTURES[0], id="1"))
+    (library,) = memory.catalog.libraries("tenant-alice")
+    (picture,) = memory.catalog.pictures(library.uid, None, 1)
+    memory.catalog.put(picture.but(label=label, revision=picture.revision + 1), picture.revision)
+    assert shop.post("/g/image", {"id": "1"}).body == {"label": label, "desc": ""}
+
+
+@pytest.mark.parametrize("longest", ["书" * 170 + "ab", ["书" * 169 + "a"], "\0" * 85])
+def test_the_longest_label(shop: GroupCaller, longest: Any) -> None:
+    longer = longest + "c" * 3 if isinstance(longest, str) else [longest[0] + "c"]
+    answer = shop.post(
+        "/g/new", {"data": [one(PICTURES[0], id="1", label=longest), one(PICTURES[0], id="2", label=longer)]}
+    )
+    assert answer.body == {"images": ["1", ""], "errors": [None, {"code": 406, "message": "label too long"}]}
+    assert shop.post("/g/image", {"id": "1"}).body["label"] == longest
 
 
 @pytest.mark.parametrize("number", ["1.10", "1e400", "-0", "123456789012345678901234567890", "0.1000000000000000055"])
@@ -131,7 +161,7 @@ def test_numbers_in_a_desc_keep_their_digits(shop: GroupCaller, memory: Ports, n
 @pytest.mark.parametrize("desc", [None, "", {}, [], 0, False])
 def test_a_desc_of_nothing_much(shop: GroupCaller, desc: Any) -> None:
     shop.new("g", one(PICTURES[0], id="1", desc=desc))
-    assert shop.post("/g/image", {"id": "1"}).body["desc"] == ("" if desc is None else desc)
+    assert shop.post("/g/image", {"id": "1"}).body["desc"] == desc
 
 
 def test_the_longest_desc(shop: GroupCaller) -> None:

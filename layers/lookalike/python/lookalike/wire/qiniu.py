@@ -39,7 +39,7 @@ from lookalike.service.libraries import create_library, find_library
 from lookalike.service.search import MOST, SearchGroups, search_groups
 from lookalike.service.shelves import is_name, shelf_of
 from lookalike.service.source import Source
-from lookalike.wire import forms, pictures, qiniu_auth
+from lookalike.wire import forms, labels, pictures, qiniu_auth
 from lookalike.wire.http import Answer, Endpoint, Request, Route, ascii_json
 
 
@@ -223,7 +223,7 @@ def _listed(library: Library, picture: Picture) -> str:
 
 def _words(picture: Picture | Candidate) -> str:
     """What is said of a picture. One that another vendor's client added has a brief instead of a desc."""
-    return f'"label":{quoted(picture.label)},"desc":{picture.desc or quoted(picture.brief)}'
+    return f'"label":{labels.shown(picture.label)},"desc":{picture.desc or quoted(picture.brief)}'
 
 
 # -- Search ------------------------------------------------------------------------------------------------------------
@@ -348,10 +348,14 @@ def _command(shelf: Shelf, element: Value) -> Add | Exception:
     try:
         said = _object("data", element)
         attribute = _object("attribute", said.get("attribute"))
-        id_, label = (_text(name, attribute.get(name), default="") for name in ("id", "label"))
-        desc = "" if attribute.get("desc") is None else jsontext.compact(attribute["desc"])
-        for name, text, most in (("label", label, _MAX_LABEL_BYTES), ("desc", desc, _MAX_DESC_BYTES)):
-            if len(text.encode()) > most:
+        id_ = _text("id", attribute.get("id"), default="")
+        label = labels.kept(attribute.get("label", ""))
+        desc = jsontext.compact(attribute["desc"]) if "desc" in attribute else ""
+        for name, size, most in (
+            ("label", labels.size(label), _MAX_LABEL_BYTES),
+            ("desc", len(desc.encode()), _MAX_DESC_BYTES),
+        ):
+            if size > most:
                 raise ArgumentTooLong(name, f"more than {most} bytes")
         source = _source(_text("uri", said.get("uri"), default=""), InvalidArgument("uri", "missing"))
         return Add(shelf, source, label=label, desc=desc, id=id_ or None)

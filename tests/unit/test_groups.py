@@ -486,6 +486,28 @@ def test_a_group_takes_no_more_than_it_may_hold() -> None:
     assert all(isinstance(one, Picture) for one in add_all(ports, similar, commands, 60))
 
 
+def test_in_a_full_group_each_picture_gets_the_error_it_deserves() -> None:
+    web = MemoryWeb()
+    ports = memory_ports(settings=Settings(group_pictures=2), fetch=web)
+    library = create_library(ports, SHELF)
+    nowhere = Source(BOUNDS, url="http://nowhere/")
+    add(ports, Add(SHELF, source(0), id="taken"), library=library)
+    commands = [
+        Add(SHELF, nowhere, id="a"),
+        Add(SHELF, source(1), id="taken"),
+        Add(SHELF, nowhere, id="b"),
+        Add(SHELF, source(1), id="b"),
+        Add(SHELF, source(2), id="c"),
+        Add(SHELF, source(3), id="b"),
+        Add(SHELF, nowhere),
+    ]
+    outcomes = [type(outcome) for outcome in add_all(ports, library, commands, 60)]
+    kinds = [UrlUnreachable, PictureExists, UrlUnreachable, Picture, LibraryFull, PictureExists, UrlUnreachable]
+    assert outcomes == kinds
+    assert [one.key.id for one in list_pictures(ports, library, None, 10).pictures] == ["b", "taken"]
+    assert ports.index.count(library.uid) == 2
+
+
 def test_an_unforeseen_failure_is_one_pictures_alone() -> None:
     class Broken(MemoryWeb):
         def __call__(self, url: str, max_bytes: int) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from lookalike.errors import LibraryFull, OutOfTime
@@ -28,43 +28,60 @@ def add_all(ports: Ports, library: Library, commands: Sequence[Add], seconds: fl
     """Of each command the picture kept, or what kept it from being kept; answers within ``seconds`` and a little.
 
     Commands with the same id are done in their order; the first that succeeds has it. Where pictures have callers' ids
-    the library takes no more than the settings allow, as far as the index knows how many there are.
+    the library takes no more than the settings allow, as far as the index knows how many there are: the first that can
+    be added, in their order. What finds no room and has another fault is told of that.
     """
     deadline = time.monotonic() + seconds
     room = len(commands)
     if library.identity is Identity.OWN:
         room = max(ports.settings.group_pictures - ports.index.count(library.uid), 0)
-    outcomes: list[Outcome] = [OutOfTime("its turn never came")] * min(room, len(commands))
-    outcomes += [LibraryFull(library.name)] * (len(commands) - len(outcomes))
+    outcomes: list[Outcome] = [OutOfTime("its turn never came")] * len(commands)
 
     def check_time(_picture: Picture | None = None) -> None:
         if time.monotonic() >= deadline:
             raise OutOfTime("its turn came too late")
 
-    def work(turns: Sequence[int]) -> None:
+    def refuse(_picture: Picture) -> None:
+        raise LibraryFull(library.name)
+
+    def work(turns: Sequence[int], foretell: Callable[[Picture], None]) -> None:
         for turn in turns:
-            outcomes[turn] = _outcome(ports, library, commands[turn], check_time)
+            outcomes[turn] = _outcome(ports, library, commands[turn], check_time, foretell)
 
     pool = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="batch")
-    works = [pool.submit(work, turns) for turns in _turns(commands[:room])]
-    wait(works, seconds + _GRACE)
+    begun, late = 0, False
+    while begun < len(commands) and not late:
+        # As many as there is room for; of the room that those leave who fail, the next make use.
+        turns = range(begun, min(begun + room, len(commands)) if room else len(commands))
+        foretell = check_time if room else refuse
+        works = [pool.submit(work, some, foretell) for some in _turns(commands, turns)]
+        late = bool(wait(works, deadline - time.monotonic() + _GRACE).not_done)
+        begun = turns.stop
+        room -= sum(isinstance(outcomes[turn], Picture) for turn in turns)
     answered = list(outcomes)  # what still runs may only find that it is too late
     pool.shutdown(wait=False, cancel_futures=True)
     return answered
 
 
-def _turns(commands: Sequence[Add]) -> list[list[int]]:
+def _turns(commands: Sequence[Add], among: Iterable[int]) -> list[list[int]]:
     """Positions of commands; those that want the same id stand together, in their order."""
     together: dict[object, list[int]] = {}
-    for turn, command in enumerate(commands):
-        together.setdefault(turn if command.id is None else command.id, []).append(turn)
+    for turn in among:
+        id_ = commands[turn].id
+        together.setdefault(turn if id_ is None else id_, []).append(turn)
     return list(together.values())
 
 
-def _outcome(ports: Ports, library: Library, command: Add, check_time: Callable[[Picture | None], None]) -> Outcome:
+def _outcome(
+    ports: Ports,
+    library: Library,
+    command: Add,
+    check_time: Callable[[], None],
+    foretell: Callable[[Picture], None],
+) -> Outcome:
     with _FILES:
         try:
-            check_time(None)
-            return add(ports, command, check_time, library)
+            check_time()
+            return add(ports, command, foretell, library)
         except Exception as error:  # whatever it is, it is not its neighbours' failure
             return error

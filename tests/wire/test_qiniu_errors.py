@@ -17,10 +17,10 @@ from lookalike.model import Picture
 from lookalike.ports import Ports
 from lookalike.settings import Settings
 from lookalike.wire import qiniu
-from tests.baidu import FORM, event, handle, picture
+from tests.baidu import FORM, HOST, event, handle, picture
 from tests.conftest import ALICE
 from tests.fakes import MemoryApplications, MemoryCatalog, MemoryIndex, MemoryWeb, memory_ports
-from tests.qiniu import Answered, GroupCaller, one, uri
+from tests.qiniu import Answered, GroupCaller, one, sign, uri
 
 PICTURE = picture(1, size=(40, 32))
 BAD_ARGUMENTS = (400, 4000100, "bad arguments")
@@ -288,6 +288,29 @@ def test_a_body_that_is_wrong(shop: GroupCaller, target: str, name: str) -> None
         assert answer.error in (BAD_ARGUMENTS, (406, 406, "no enough arguments provided"))
     else:
         assert answer.error == BAD_ARGUMENTS
+
+
+@pytest.mark.usefixtures("full")
+@pytest.mark.parametrize("body", [b'{"id": "\xff"}', b"\xff\xfe{\x00", b'{"id": "\xed\xa0\x80"}'])
+def test_a_body_that_is_not_utf_8_is_malformed_though_the_gateway_hands_it_over_as_text(body: bytes) -> None:
+    assert as_text(body).error == BAD_ARGUMENTS
+
+
+@pytest.mark.usefixtures("memory")
+def test_what_stands_for_broken_text_may_be_sent(shop: GroupCaller) -> None:
+    shop.new("full", one(PICTURE, id="1"), one(PICTURE, id="\ufffd"))
+    assert as_text('{"id": "\ufffd"}'.encode()).status == 200
+    assert as_text(b'{"id": "1"}').status == 200
+    assert as_text(b'{"id": "1"}', secret="guessed").error == (401, 401, "bad token")
+
+
+def as_text(body: bytes, secret: str = ALICE.secret_key) -> Answered:
+    """Ask for a picture, the signature being that of the body as sent, and the event's body text."""
+    path = "/v1/image/group/full/image"
+    said = f"POST {path}\nHost: {HOST}\nContent-Type: application/json\n\n".encode() + body
+    authorization = f"Qiniu {ALICE.access_key}:{sign(secret, said)}"
+    sent = event("POST", path, headers={"content-type": "application/json", "authorization": authorization})
+    return Answered.of(handle("groups", {**sent, "body": body.decode("utf-8", "replace"), "isBase64Encoded": False}))
 
 
 @pytest.mark.usefixtures("memory")

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from itertools import product
 from urllib.parse import unquote
 
-from lookalike.errors import SignatureInvalid
+from lookalike.errors import InvalidArgument, SignatureInvalid
 from lookalike.model import Application
 from lookalike.ports import Applications
 from lookalike.wire.http import Request
@@ -29,6 +29,9 @@ _FORM = "application/x-www-form-urlencoded"
 
 #: Types whose body every client signs. With any other type some do, and some do not.
 _SIGNED_TYPES = ("application/json", _FORM)
+
+#: Stands in a body for what is not UTF-8: of JSON, the gateway hands over text alone.
+_REPLACED = "\ufffd".encode()
 
 _PREFIX = "x-qiniu-"
 _DATE = "x-qiniu-date"
@@ -57,7 +60,7 @@ def verify(applications: Applications, request: Request, public: Iterable[str], 
     """Who signed the request, at Unix seconds ``now``.
 
     ``public`` are further places requests may be signed for: host names, each with a base path if it has one.
-    Raises SignatureInvalid.
+    Raises SignatureInvalid; InvalidArgument if the body did not arrive as it was signed, for it was no text.
     """
     claim = Authorization.of(request.headers.get("authorization", ""))
     _check_date(request.headers.get(_DATE), now)
@@ -69,6 +72,8 @@ def verify(applications: Applications, request: Request, public: Iterable[str], 
     # stops at the one it was made of, for each candidate has the whole body in it.
     claimed = claim.signature.encode("utf-8", "replace")
     if not any(hmac.compare_digest(_sign(application.secret_key, candidate), claimed) for candidate in said):
+        if _REPLACED in (request.body or b""):  # the true signature of what was sent would fail, too
+            raise InvalidArgument("body", "not UTF-8")
         raise SignatureInvalid("made of something else, or with another secret")
     return application
 

@@ -251,6 +251,15 @@ def test_how_many_are_found(shop: GroupCaller) -> None:
     assert scores[-1] > 0
 
 
+def test_all_that_are_identical_reach_the_threshold_of_one(shop: GroupCaller) -> None:
+    shop.new("g", *(one(PICTURES[0], id=f"{number}") for number in range(5)), one(PICTURES[1], id="other"))
+    found = shop.search(["g"], PICTURES[0], limit=-1, threshold=1).body["result"]
+    assert sorted(one["id"] for one in found) == ["0", "1", "2", "3", "4"]
+    scores = [one["score"] for one in found]
+    assert scores[0] == 1
+    assert sorted(set(scores), reverse=True) == scores
+
+
 def test_a_threshold(shop: GroupCaller) -> None:
     shop.new("g", *(one(PICTURES[number], id=f"{number}") for number in range(5)))
     all_of_them = shop.search(["g"], PICTURES[2], limit=-1).body["result"]

@@ -19,6 +19,7 @@ from lookalike.model import (
     Pixels,
     Proof,
     Query,
+    Reason,
     Shelf,
     TagFilter,
 )
@@ -51,7 +52,10 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class SearchGroups:
-    """Find pictures like this one in all these libraries: the ``count`` best, of a score of ``threshold`` at least."""
+    """Find pictures like this one in all these libraries: the ``count`` best, of a score of ``threshold`` at least.
+
+    Of several that are identical only the first can have the score 1, so none of them falls below any threshold.
+    """
 
     libraries: tuple[Library, ...]
     source: Source
@@ -86,7 +90,7 @@ def search_groups(ports: Ports, command: SearchGroups) -> list[Match]:
     count = min(command.count, MOST)
     depth = min(max(count, _DEPTHS_SAME[0]) + 2, MOST)
     lists = [_ranked(ports, some, picture, depth, count, None) for some in _by_kind(command.libraries)]
-    return [match for match in merged(lists, count) if match.score >= command.threshold]
+    return [match for match in merged(lists, count) if match.reason is Reason.EXACT or match.score >= command.threshold]
 
 
 def _by_kind(libraries: Sequence[Library]) -> Iterator[Sequence[Library]]:

@@ -399,6 +399,8 @@ def test_a_disabled_application_is_refused() -> None:
         ("POST", "/v1/image/group/a%2Fb/add"),
         ("GET", "/v1/face/group"),
         ("GET", "/v1/"),
+        ("GET", "/v1"),
+        ("POST", "/v1"),
     ],
 )
 @pytest.mark.usefixtures("memory")

@@ -99,7 +99,7 @@ Call = Callable[[Ports, Shelf, Form], Said]
 
 def routes(operation: str) -> Sequence[Route]:
     """What the function ``operation`` (add, search, delete, unknown) answers."""
-    return (*_OWN.get(operation, ()), Route("*", "/image/{rest+}", _elsewhere))
+    return (*_OWN.get(operation, ()), Route("*", "/image", _elsewhere), Route("*", "/image/{rest+}", _elsewhere))
 
 
 # -- Calls -------------------------------------------------------------------------------------------------------------

@@ -494,4 +494,4 @@ _OWN: Mapping[str, tuple[Route, ...]] = {
     "unknown": (),
 }
 
-_ELSEWHERE = (Route("*", "/v1/{rest+}", _elsewhere),)
+_ELSEWHERE = (Route("*", "/v1", _elsewhere), Route("*", "/v1/{rest+}", _elsewhere))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -26,19 +27,23 @@ def show(
     """Say how many calls each application has made.
 
     Counted are the calls of applications with a limit a day, and of all of them where LOOKALIKE_COUNT_USAGE is set.
+    Where none are, a dash stands for them.
     """
     settings = where(data, stack)
     with bootstrap.applications(settings) as applications, bootstrap.counters(settings) as counters:
-        found = usage(applications, counters, unix_milliseconds(), days)
+        found = usage(applications, counters, unix_milliseconds(), days, settings.count_usage)
     if as_json:
-        typer.echo(json.dumps([{"name": one.name, "app_id": one.app_id, "calls": dict(one.calls)} for one in found]))
+        typer.echo(json.dumps([asdict(one) for one in found]))
         return
     Console().print(_table(found))
 
 
 def _table(found: list[Usage]) -> Table:
-    days = list(found[0].calls) if found else []
-    table = Table("Day (UTC)", *(escape(one.name) for one in found))
-    for day in days:
-        table.add_row(day, *(f"{one.calls[day]:,}" for one in found))
+    """A row for each day of an application that has calls; of one that has none, a row that says so."""
+    table = Table("Application", "App id", "Day (UTC)")
+    table.add_column("Calls", justify="right")
+    for one in found:
+        days = [(day, f"{calls:,}") for day, calls in one.calls.items() if calls]
+        for day, calls in days or [("-", "0" if one.counted else "-")]:
+            table.add_row(escape(one.name), one.app_id, day, calls)
     return table

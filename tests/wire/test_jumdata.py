@@ -238,7 +238,8 @@ def test_a_body_that_cannot_be_read_is_a_bad_argument(client: Client, operation:
 @pytest.mark.parametrize("function", ["add", "search", "delete", "unknown"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_an_unknown_path_is_said_to_be_wrong(memory: Ports, function: str, method: str) -> None:
-    for path in ("/image/similarity/v2/nothing", "/image/similarity/v1/input", "/image/", "/image"):
+    paths = ["/image/similarity/v2/nothing", "/image/similarity/v1/input", "/image/"]
+    for path in paths + ["/image"] * (function == "unknown"):
         answer = handle(function, event(method, path))
         assert answer["statusCode"] == 200
         said = json.loads(answer["body"])

@@ -99,7 +99,7 @@ Call = Callable[[Ports, Shelf, Form], Said]
 
 def routes(operation: str) -> Sequence[Route]:
     """What the function ``operation`` (add, search, delete, unknown) answers."""
-    return (*_OWN.get(operation, ()), Route("*", "/image", _elsewhere), Route("*", "/image/{rest+}", _elsewhere))
+    return (*_OWN.get(operation, ()), Route("*", "/image/{rest+}", _elsewhere))
 
 
 # -- Calls -------------------------------------------------------------------------------------------------------------
@@ -244,4 +244,5 @@ _OWN: Mapping[str, tuple[Route, ...]] = {
     "add": (Route("POST", "/image/similarity/v2/input", _endpoint(_input)),),
     "search": (Route("POST", "/image/similarity/v2/search", _endpoint(_search)),),
     "delete": (Route("POST", "/image/similarity/v2/delete", _endpoint(_delete)),),
+    "unknown": (Route("*", "/image", _elsewhere),),
 }

@@ -491,7 +491,7 @@ _OWN: Mapping[str, tuple[Route, ...]] = {
         Route("POST", "/v1/image/groups/search", _endpoint(_search)),
         Route("POST", f"{_GROUP}/search", _endpoint(_search_one)),
     ),
-    "unknown": (),
+    "unknown": (Route("*", "/v1", _elsewhere),),
 }
 
-_ELSEWHERE = (Route("*", "/v1", _elsewhere), Route("*", "/v1/{rest+}", _elsewhere))
+_ELSEWHERE = (Route("*", "/v1/{rest+}", _elsewhere),)

@@ -356,6 +356,36 @@ class TinyVerifier:
         return TinyComparison(views)
 
 
+class MemoryCounters:
+    """Counts by name."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.counts: dict[str, tuple[int, int | None]] = {}
+        self.calls = 0
+
+    def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
+        with self.lock:
+            self.calls += 1
+            count, _ = self.counts.get(name, (0, None))
+            given = wanted if limit is None else max(0, min(wanted, limit - count))
+            if given:
+                self.counts[name] = (count + given, expires)
+            return given
+
+    def counted(self, name: str) -> int:
+        self.calls += 1
+        return self.counts.get(name, (0, None))[0]
+
+    def forget_counts(self, now: int) -> None:
+        with self.lock:
+            self.counts = {
+                name: (count, expires)
+                for name, (count, expires) in self.counts.items()
+                if expires is None or expires > now
+            }
+
+
 class MemoryWeb:
     """Pictures by URL; a value that is an exception is raised."""
 
@@ -389,6 +419,7 @@ def memory_ports(*applications: Application, **overrides: Any) -> Ports:
         "originals": MemoryOriginals(),
         "maps": MemoryMaps(),
         "uploads": MemoryUploads(),
+        "counters": MemoryCounters(),
         "objects": MemoryObjects(),
         "dead_letters": MemoryDeadLetters(),
         "embedder": TinyEmbedder(),

@@ -1,6 +1,6 @@
 """Adds a picture to a library."""
 
 from lookalike import bootstrap
-from lookalike.wire import baidu
+from lookalike.wire import baidu, jumdata, qiniu
 
-handler = bootstrap.handler("add", baidu.routes("add"))
+handler = bootstrap.handler("add", (*baidu.routes("add"), *jumdata.routes("add"), *qiniu.routes("add")))

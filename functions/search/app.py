@@ -1,6 +1,6 @@
 """Finds pictures like the one given."""
 
 from lookalike import bootstrap
-from lookalike.wire import baidu
+from lookalike.wire import baidu, jumdata, qiniu
 
-handler = bootstrap.handler("search", baidu.routes("search"))
+handler = bootstrap.handler("search", (*baidu.routes("search"), *jumdata.routes("search"), *qiniu.routes("search")))

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from lookalike.adapters.dynamodb import DynamoCatalog, DynamoGenerations, DynamoMaps, DynamoUploads
+from lookalike.adapters.dynamodb import DynamoCatalog, DynamoCounters, DynamoGenerations, DynamoMaps, DynamoUploads
 from lookalike.adapters.dynamodb_applications import DynamoApplications
 from lookalike.adapters.faiss import FaissIndex
 from lookalike.adapters.folder import FolderStore
@@ -19,11 +19,12 @@ from lookalike.adapters.opensearch import OpenSearchIndex
 from lookalike.adapters.s3 import CONFIG, S3Store
 from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.adapters.table import Table
-from lookalike.ports import Applications, Catalog, Generations, MapStore, PictureStore, Uploads, VectorIndex
+from lookalike.ports import Applications, Catalog, Counters, Generations, MapStore, PictureStore, Uploads, VectorIndex
 from tests.emulated import aws
 from tests.fakes import (
     MemoryApplications,
     MemoryCatalog,
+    MemoryCounters,
     MemoryGenerations,
     MemoryIndex,
     MemoryMaps,
@@ -110,6 +111,11 @@ UPLOADS: dict[str, Opening[Uploads]] = {
     "memory": memory(MemoryUploads),
     DYNAMODB: dynamodb(DynamoUploads),
 }
+COUNTERS: dict[str, Opening[Counters]] = {
+    "sqlite": sqlite,
+    "memory": memory(MemoryCounters),
+    DYNAMODB: dynamodb(DynamoCounters),
+}
 GENERATIONS: dict[str, Opening[Generations]] = {
     "memory": memory(MemoryGenerations),
     DYNAMODB: dynamodb(DynamoGenerations),
@@ -148,6 +154,12 @@ def maps(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MapStore]:
 @pytest.fixture(params=UPLOADS)
 def uploads(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Uploads]:
     with UPLOADS[request.param](tmp_path) as store:
+        yield store
+
+
+@pytest.fixture(params=COUNTERS)
+def counters(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Counters]:
+    with COUNTERS[request.param](tmp_path) as store:
         yield store
 
 

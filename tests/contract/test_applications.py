@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 
 from lookalike.errors import RevisionConflict
+from lookalike.model import Kind, Policy
 from lookalike.ports import Applications
 from tests.contract.rows import application
 
@@ -28,7 +29,10 @@ def test_whatever_is_asked_for_unknown_is_none(applications: Applications, name:
 
 
 def test_saved_application_is_found_by_both_names(applications: Applications) -> None:
-    saved = application("shop", name="小店 🛍", active=False, created=1_700_000_000_123)
+    policy = Policy(
+        Kind.PRODUCT, per_second=7, per_day=10**9, in_total=10**12, networks=("203.0.113.0/28", "2001:db8::/32")
+    )
+    saved = application("shop", name="小店 🛍", active=False, created=1_700_000_000_123, policy=policy)
     applications.save_application(saved)
     applications.save_application(application("other"))
     assert applications.application(saved.access_key) == saved

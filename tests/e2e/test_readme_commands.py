@@ -36,6 +36,7 @@ RUN_BY = {
     ".venv/bin/lookalike model fit": "tests/integration/test_own_model.py",
     ".venv/bin/lookalike serve": "test_serve_as_the_readme_types_it",
     ".venv/bin/lookalike keys": "test_keys_as_the_readme_types_them",
+    ".venv/bin/lookalike usage": "test_keys_as_the_readme_types_them",
     "make deploy": "tests/servers/account.py",
     ".venv/bin/lookalike keys create --stack": "tests/servers/account.py",
     ".venv/bin/lookalike keys list --stack": "tests/e2e/test_stack.py",
@@ -175,9 +176,9 @@ def test_serve_as_the_readme_types_it(tmp_path: Path) -> None:
 
 
 def test_keys_as_the_readme_types_them(tmp_path: Path) -> None:
-    keys = [line for line in lines() if line.startswith(".venv/bin/lookalike keys")]
+    keys = [line for line in lines() if line.startswith((".venv/bin/lookalike keys", ".venv/bin/lookalike usage"))]
     typed = [line for line in keys if "--stack" not in line]
-    assert len(typed) >= 4
+    assert len(typed) >= 6
     for line in typed:
         words = shlex.split(line)
         words[0] = str(ROOT / words[0])

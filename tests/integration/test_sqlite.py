@@ -18,7 +18,7 @@ from lookalike.adapters import sqlite
 from lookalike.adapters.database import Database
 from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.errors import RevisionConflict, SettingsError, Unavailable
-from lookalike.model import Key, Kind
+from lookalike.model import Application, Key, Kind
 from tests.contract.rows import application, contents, deleted, library, row
 
 SCHEMA = (("CREATE TABLE numbers (number INTEGER PRIMARY KEY, data BLOB) STRICT",),)
@@ -264,8 +264,12 @@ class TestSchema:
         first.write(
             lambda connection: connection.execute("INSERT INTO libraries VALUES ('t', 'n', 'u', 'same', 'own', 1)")
         )
+        first.write(
+            lambda connection: connection.execute("INSERT INTO applications VALUES ('ak', 'sk', '1', 't', 'n', 1, 1)")
+        )
         first.close()
         catalog = SqliteCatalog(path)
+        assert catalog.applications() == [Application("ak", "sk", "1", "t", "n", created=1)]
         (kept,) = catalog.libraries("t")
         catalog.remove_library(kept, now=2)
         assert [one.uid for one in catalog.removed_libraries(3, 10)] == ["u"]

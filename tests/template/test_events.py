@@ -23,12 +23,14 @@ from PIL import Image
 
 from lookalike.adapters.items import picture_item, picture_of
 from lookalike.local import template as template_of_one_machine
-from lookalike.model import Picture
+from lookalike.model import Application, Picture
 from lookalike.ports import Ports
 from lookalike.service.ingest import LAYOUT
 from lookalike.triggers.stream import changes
 from lookalike.triggers.uploads import Put, messages
-from tests.fakes import MemoryDeadLetters
+from lookalike.wire import qiniu_auth
+from lookalike.wire.http import Request
+from tests.fakes import MemoryApplications, MemoryDeadLetters
 from tests.template.conftest import ROOT, Template
 
 EVENTS = sorted((ROOT / "events").glob("*.json"))
@@ -83,6 +85,23 @@ def test_a_request_has_the_route_that_the_template_gives_it(path: Path, template
     if event["routeKey"] != "$default":
         filled = event["routeKey"].format_map(event.get("pathParameters", {}))
         assert filled == f"{event['requestContext']['http']['method']} {event['rawPath']}"
+
+
+GROUPS = [path for path in HTTP if read(path)["rawPath"].startswith("/v1/image/group")]
+
+
+def test_every_call_on_groups_has_an_event(template: Template) -> None:
+    calls = {f"{method} {shape}" for routes in template.routes().values() for method, shape in routes}
+    shown = [read(path)["routeKey"] for path in GROUPS]
+    assert sorted(shown) == sorted(call for call in calls if "/v1/image/group" in call)
+
+
+@pytest.mark.parametrize("path", GROUPS, ids=[path.stem for path in GROUPS])
+def test_a_call_on_groups_is_signed(path: Path) -> None:
+    event = read(path)
+    caller = Application("ACCESSKEY", "SECRETKEY", "1", "tenant", "signer")
+    now = event["requestContext"]["timeEpoch"] // 1000
+    assert qiniu_auth.verify(MemoryApplications(caller), Request.of(event), (), now) == caller
 
 
 @pytest.mark.parametrize("name", ["add-form", "add-multipart", "search", "update"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote_plus
@@ -15,18 +15,26 @@ import pytest
 from functions.ingest.app import handler as ingest
 from functions.purge.app import handler as purge
 from lookalike import bootstrap
-from lookalike.adapters.dynamodb import DynamoCatalog, DynamoGenerations, DynamoMaps, DynamoUploads
+from lookalike.adapters.dynamodb import (
+    DynamoCatalog,
+    DynamoCounters,
+    DynamoGenerations,
+    DynamoMaps,
+    DynamoUploads,
+)
 from lookalike.adapters.dynamodb_applications import DynamoApplications
 from lookalike.adapters.kms import KmsSealer
 from lookalike.adapters.s3 import S3Store, S3Uploads
 from lookalike.adapters.sqs import SqsDeadLetters
 from lookalike.adapters.table import Table, create_table
-from lookalike.model import Kind
+from lookalike.model import Kind, Policy
 from lookalike.settings import Settings
 from tests.baidu import Caller, event, form, handle, picture
 from tests.conftest import ALICE
 from tests.emulated import aws
 from tests.fakes import SetClock, memory_ports
+from tests.jumdata import Client
+from tests.qiniu import GroupCaller, one
 from tests.template.conftest import Template
 
 #: IAM's name of an API call, where it is another.
@@ -120,6 +128,19 @@ def _keys(params: Mapping[str, Any]) -> Iterator[str]:
         yield (params.get("Key") or params["Item"])["pk"]["S"]
 
 
+def lives_of_groups(does: Callable[..., None]) -> None:
+    """All that can be done with groups."""
+    groups, seen = GroupCaller(ALICE), picture(1, size=(40, 40))
+    does("groups", groups.post, "/shop/new", {"data": [one(seen, id="1")]})
+    for call in ("", "/shop", "/shop/info"):
+        does("groups", groups.get, call)
+    does("groups", groups.post, "/shop/image", {"id": "1"})
+    does("add", groups.add, "shop", one(picture(2, size=(40, 40)), id="2"))
+    does("search", groups.found, ["shop", "same_hq"], seen)
+    does("delete", groups.post, "/shop/delete", {"images": ["1"]})
+    does("groups", groups.post, "/shop/remove")
+
+
 @pytest.fixture(scope="module")
 def done() -> dict[str, set[Did]]:
     """What every function does to the stores, in lives of pictures that come by all roads."""
@@ -139,12 +160,14 @@ def done() -> dict[str, set[Did]]:
             catalog=DynamoCatalog(table),
             maps=DynamoMaps(table),
             uploads=DynamoUploads(table),
+            counters=DynamoCounters(table),
             originals=S3Store(s3, "originals"),
             objects=S3Uploads(s3),
             dead_letters=SqsDeadLetters(sqs, queue),
             clock=clock,
         )
-        ports.applications.save_application(ALICE)
+        limited = replace(ALICE, policy=Policy(per_second=100, per_day=1000, in_total=1000))
+        ports.applications.save_application(limited)
         with bootstrap.serving(ports):
 
             def does(operation: str, call: Callable[..., object], *given: Any, **named: Any) -> None:
@@ -163,6 +186,10 @@ def done() -> dict[str, set[Did]]:
                 does("delete", caller.call, library, "delete", cont_sign=sign)
                 does("delete", caller.call, library, "delete", image=picture(1))
                 does("add", caller.add, library, picture(2))
+            lives_of_groups(does)
+            jumdata = Client(ALICE, clock.now)
+            does("add", jumdata.input, picture(1))
+            does("search", jumdata.found, picture(1))
             form_ = form(grant_type="client_credentials", client_id=ALICE.access_key, client_secret=ALICE.secret_key)
             headers = {"content-type": "application/x-www-form-urlencoded"}
             does("token", handle, "token", event("POST", "/oauth/2.0/token", headers=headers, body=form_))
@@ -186,7 +213,7 @@ def done() -> dict[str, set[Did]]:
             clock.now += 3_600_000
             does("purge", purge, {}, context)
         # The index asks which of its generations is live, and OpenSearch is no part of this.
-        for operation in ("add", "search", "update", "delete", "ingest", "index", "purge"):
+        for operation in ("add", "search", "update", "delete", "groups", "ingest", "index", "purge"):
             does(operation, DynamoGenerations(table).generation, Kind.SAME)
         does("index", ports.dead_letters.send, _letter())
     return done
@@ -196,7 +223,7 @@ def _letter() -> Any:
     return SimpleNamespace(operation="index", reason="reason", body="body")
 
 
-FUNCTIONS = ("token", "add", "search", "update", "delete", "unknown", "ingest", "index", "purge")
+FUNCTIONS = ("token", "add", "search", "update", "delete", "groups", "unknown", "ingest", "index", "purge")
 
 
 def test_these_are_all_functions(template: Template) -> None:

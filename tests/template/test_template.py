@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lookalike.adapters.table import TABLE, pictures_partition
+from lookalike.adapters.table import EXPIRES, TABLE, pictures_partition
 from lookalike.cli.where import OUTPUTS
 from lookalike.observability import fail
 from lookalike.settings import AWS_STORES, Settings
@@ -97,6 +97,7 @@ def test_functions_that_read_pictures_have_a_whole_processor(template: Template)
         "search",
         "update",
         "delete",
+        "groups",
         "ingest",
     }
     assert min(memory.values()) >= 512
@@ -182,6 +183,7 @@ def test_the_stream_is_read_until_it_is_done(template: Template) -> None:
 def test_the_table_is_the_one_the_service_was_tested_with(template: Template) -> None:
     table = dict(template.of_type("AWS::DynamoDB::Table")["Table"]["Properties"])
     assert table.pop("PointInTimeRecoverySpecification") == {"PointInTimeRecoveryEnabled": True}
+    assert table.pop("TimeToLiveSpecification") == {"AttributeName": EXPIRES, "Enabled": True}
     table["StreamSpecification"] = {"StreamEnabled": True, **table["StreamSpecification"]}
     assert table == TABLE
 

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from lookalike.errors import InvalidArgument
+from lookalike.model import Kind, Policy
 from lookalike.service.applications import create_application, revoke_application
 from tests.fakes import MemoryApplications, SetClock
 
@@ -29,6 +30,13 @@ def test_every_application_has_a_tenant_of_its_own_unless_told_which() -> None:
     assert third.tenant == first.tenant
 
 
+def test_the_groups_of_an_application_are_of_the_kind_it_is_told() -> None:
+    applications = MemoryApplications()
+    made = [create_application(applications, SetClock(0), kind, policy=Policy(kind)) for kind in Kind]
+    assert [one.policy.kind for one in made] == list(Kind)
+    assert create_application(applications, SetClock(0), "shop").policy.kind is Kind.SIMILAR
+
+
 @pytest.mark.parametrize("name", ["", " ", " shop", "a\nb", "x" * 65, "\x1b[31m"])
 def test_names_that_cannot_be_typed_again_are_refused(name: str) -> None:
     applications = MemoryApplications()
@@ -48,6 +56,30 @@ def test_a_name_is_taken_once() -> None:
     create_application(applications, SetClock(0), "shop")
     with pytest.raises(InvalidArgument):
         create_application(applications, SetClock(0), "shop")
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        Policy(per_second=0),
+        Policy(per_day=-1),
+        Policy(in_total=0),
+        Policy(networks=("203.0.113.9/24",)),
+        Policy(networks=("everywhere",)),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_refused(policy: Policy) -> None:
+    applications = MemoryApplications()
+    with pytest.raises(InvalidArgument):
+        create_application(applications, SetClock(0), "shop", policy=policy)
+    assert applications.applications() == []
+
+
+def test_networks_are_kept_in_their_usual_form() -> None:
+    made = create_application(
+        MemoryApplications(), SetClock(0), "shop", policy=Policy(networks=("203.0.113.9", "2001:DB8:0::/32"))
+    )
+    assert made.policy.networks == ("203.0.113.9/32", "2001:db8::/32")
 
 
 @pytest.mark.parametrize("by", ["name", "access_key"])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.errors import ApplicationDisabled, TokenExpired, TokenInvalid
+from lookalike.errors import TokenExpired, TokenInvalid
 from lookalike.model import Application
 from lookalike.wire.tokens import GRACE, LIFE, mint, verify
 from tests.fakes import MemoryApplications
@@ -81,14 +81,6 @@ def test_lives_its_life_and_the_grace() -> None:
     assert verify(APPLICATIONS, TOKEN, NOW + LIFE + GRACE) is APPLICATION
     with pytest.raises(TokenExpired):
         verify(APPLICATIONS, TOKEN, NOW + LIFE + GRACE + 1)
-
-
-def test_of_a_disabled_application() -> None:
-    disabled = MemoryApplications(replace(APPLICATION, active=False))
-    with pytest.raises(ApplicationDisabled):
-        verify(disabled, TOKEN, NOW)
-    with pytest.raises(TokenInvalid):
-        verify(disabled, TOKEN.replace("24.", "25."), NOW)
 
 
 def test_two_tokens_of_one_second_differ() -> None:

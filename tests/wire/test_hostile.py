@@ -66,6 +66,7 @@ def ports(tmp_path: Path) -> Iterator[Ports]:
         catalog=catalog,
         maps=catalog,
         uploads=catalog,
+        counters=catalog,
         objects=MemoryObjects(),
         dead_letters=MemoryDeadLetters(),
         index=MemoryIndex(),

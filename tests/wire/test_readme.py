@@ -48,16 +48,31 @@ def run(command: list[str], folder: Path, **environment: str) -> str:
 
 def with_keys(program: str, server: LiveServer, keys: Keys) -> str:
     """The program with the reader's own address and keys in it."""
-    values = {"APP_ID": keys.app_id, "API_KEY": keys.access_key, "SECRET_KEY": keys.secret_key}
-    for name, value in values.items():
-        assert name in program
+    assert "SECRET_KEY" in program
+    for name, value in {"APP_ID": keys.app_id, "API_KEY": keys.access_key, "SECRET_KEY": keys.secret_key}.items():
         program = program.replace(name, f'"{value}"')
     return program.replace(PRINTED_ADDRESS, server.url)
+
+
+def test_jumdata(server: LiveServer, folder: Path) -> None:
+    program = with_keys(block("python", "/image/similarity/v2/"), server, server.keys("readme-jumdata"))
+    said = run([sys.executable, "-c", program], folder)
+    assert "'brief': 'mine', 'score': 1" in said
 
 
 def test_python(server: LiveServer, folder: Path) -> None:
     program = with_keys(block("python", "AipImageSearch"), server, server.keys("readme-python"))
     assert "'score': 1" in run([sys.executable, "-c", program], folder)
+
+
+def test_python_with_groups(server: LiveServer, folder: Path) -> None:
+    keys = server.keys("readme-qiniu")
+    program = block("python", "QiniuMacAuth").replace(PRINTED_ADDRESS, server.url)
+    for name, value in {"API_KEY": keys.access_key, "SECRET_KEY": keys.secret_key}.items():
+        program = program.replace(name, f'"{value}"')
+    printed = run([sys.executable, "-c", program], folder)
+    assert "'score': 1.0" in printed
+    assert "'desc': {'price': 9.9}" in printed
 
 
 def test_node(server: LiveServer, folder: Path) -> None:

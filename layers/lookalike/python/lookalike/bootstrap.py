@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from lookalike.adapters.watched import WatchedFolder
@@ -16,7 +17,7 @@ from lookalike.errors import SettingsError
 from lookalike.model import Kind, Picture
 from lookalike.observability import count, logger
 from lookalike.picture.fetch import SafeFetcher
-from lookalike.ports import Applications, Embedder, Ports, Verifier
+from lookalike.ports import Applications, Counters, Embedder, Ports, Verifier
 from lookalike.service.purge import purge
 from lookalike.settings import Settings
 from lookalike.triggers import stream, uploads
@@ -25,6 +26,7 @@ from lookalike.wire import http
 
 if TYPE_CHECKING:
     from lookalike.adapters.account import Account
+    from lookalike.adapters.sqlite import SqliteCatalog
     from lookalike.embedding.embedder import OnnxEmbedder
 
 #: A job stops this long before its function's time is up, in milliseconds.
@@ -34,7 +36,7 @@ _SPARE = 30_000
 _ONE_PICTURE = 15_000
 
 #: The ports that keep something.
-_STORES = {"applications", "catalog", "index", "originals", "maps", "uploads", "objects", "dead_letters"}
+_STORES = {"applications", "catalog", "index", "originals", "maps", "uploads", "counters", "objects", "dead_letters"}
 
 
 def build(settings: Settings | None = None, **overrides: Any) -> Ports:
@@ -133,6 +135,7 @@ def _one_machine(settings: Settings, embedder: Embedder, opened: ExitStack) -> d
         "catalog": catalog,
         "maps": catalog,
         "uploads": catalog,
+        "counters": catalog,
         "index": index,
         "originals": FolderStore(folder.originals),
         "objects": WatchedFolder(None),
@@ -172,10 +175,26 @@ def applications(settings: Settings, *, make: bool = False) -> Iterator[Applicat
     if settings.data is None:
         yield _stores_of(settings).applications
         return
+    with _catalog(settings.data, make=make) as catalog:
+        yield catalog
+
+
+@contextmanager
+def counters(settings: Settings) -> Iterator[Counters]:
+    """The counts alone, likewise."""
+    if settings.data is None:
+        yield _stores_of(settings).counters
+        return
+    with _catalog(settings.data) as catalog:
+        yield catalog
+
+
+@contextmanager
+def _catalog(data: Path, *, make: bool = False) -> Iterator[SqliteCatalog]:
     from lookalike.adapters.data import DataFolder  # noqa: PLC0415
     from lookalike.adapters.sqlite import SqliteCatalog  # noqa: PLC0415
 
-    folder = DataFolder(settings.data) if make else DataFolder.existing(settings.data)
+    folder = DataFolder(data) if make else DataFolder.existing(data)
     with closing(SqliteCatalog(folder.catalog)) as catalog:
         yield catalog
 

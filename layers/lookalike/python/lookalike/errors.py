@@ -20,22 +20,31 @@ A dialect turns these into its vendor's codes, in one table of its own (``wire/<
     │   ├── UrlUnreachable             no such host, refused, broken off
     │   │   └── UrlTimeout             took too long
     │   └── UrlAnswerError             the server answered with an error, or with more than a picture may weigh
+    │       └── UrlAnswerTooLong       with more than a picture may weigh
     ├── StateError
     │   ├── PictureExists              the library already holds this picture
     │   ├── PictureNotFound            the library holds no such picture
     │   ├── SignAmbiguous              two live pictures share the sign; the picture itself tells them apart
     │   ├── LibraryExists
-    │   └── LibraryNotFound
+    │   ├── LibraryNotFound
+    │   └── LibraryFull                no more pictures may be added
     ├── AccessError
     │   ├── TokenInvalid               missing, garbled, unknown or revoked
     │   ├── TokenExpired               ours, and past its life
     │   ├── SignatureInvalid           the request's signature does not verify
     │   ├── ApplicationNotFound        no application has that app id
-    │   └── ApplicationDisabled
+    │   ├── ApplicationDisabled
+    │   └── AddressRefused             the application may not be used from there
+    ├── LimitReached                   more calls than an operator allows; none of it was done
+    │   ├── RateReached                an application's calls a second
+    │   ├── DailyQuotaReached          its calls a day
+    │   ├── TotalQuotaReached          its calls in all
+    │   └── ServiceRateReached         everybody's calls a second
     ├── UnknownOperation               no such path
     ├── RevisionConflict               somebody else wrote this row first; read again and retry
     ├── Unavailable                    a store does not answer; worth trying again
     │   └── IndexWriteError            the index did not take some rows; it says which, and why
+    ├── OutOfTime                      the call's time was up before this was its turn; nothing of it is kept
     ├── ModelError                     the model file cannot be used; said once, at start
     └── SettingsError                  settings that cannot be used, all of them named at once
 """
@@ -129,6 +138,10 @@ class UrlAnswerError(UrlError):
     """The server answered with an error, or with more than a picture may weigh."""
 
 
+class UrlAnswerTooLong(UrlAnswerError):
+    """The server answered with more than a picture may weigh."""
+
+
 class StateError(LookalikeError):
     """The request is sound, the library's state forbids it."""
 
@@ -153,6 +166,10 @@ class LibraryNotFound(StateError):
     """The tenant has no library of that name."""
 
 
+class LibraryFull(StateError):
+    """No more pictures may be added to the library."""
+
+
 class AccessError(LookalikeError):
     """The caller has not shown who they are, or may not do this."""
 
@@ -175,6 +192,34 @@ class ApplicationNotFound(AccessError):
 
 class ApplicationDisabled(AccessError):
     """The application exists and is switched off."""
+
+
+class AddressRefused(AccessError):
+    """The application may not be used from the caller's address."""
+
+
+class LimitReached(LookalikeError):
+    """More calls than an operator allows. None of what was asked has been done."""
+
+
+class RateReached(LimitReached):
+    """Too many calls of one application within a second."""
+
+    retryable = True
+
+
+class DailyQuotaReached(LimitReached):
+    """Too many calls of one application within a day."""
+
+
+class TotalQuotaReached(LimitReached):
+    """Too many calls of one application since it was made."""
+
+
+class ServiceRateReached(LimitReached):
+    """Too many calls of all applications within a second."""
+
+    retryable = True
 
 
 class UnknownOperation(LookalikeError):
@@ -206,6 +251,12 @@ class IndexWriteError(Unavailable):
         super().__init__(f"{len(again)} rows not written, {len(refused)} refused: {', '.join(refused.values())[:300]}")
         self.again = again
         self.refused = refused
+
+
+class OutOfTime(LookalikeError):
+    """The call's time was up before this was its turn; nothing of it is kept."""
+
+    retryable = True
 
 
 class ModelError(LookalikeError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -14,6 +16,9 @@ DIMENSION = 256
 
 #: How :func:`sign_of` derives a sign from a digest. A row keeps the version its sign was made with.
 SIGN_VERSION = 1
+
+#: Picture ids that stand in an object's key as they are.
+_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 Pixels = NDArray[np.uint8]
 """One decoded picture, shape (height, width, 3), RGB, upright."""
@@ -49,6 +54,25 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """How an operator wants an application treated. None and an empty tuple set no limit.
+
+    ``kind`` is that of the libraries it makes where nothing else says one. ``per_second``, ``per_day`` (UTC) and ``in_total`` are calls. ``networks`` are where it may call from, in CIDR
+    notation.
+    """
+
+    kind: Kind = Kind.SIMILAR
+    per_second: int | None = None
+    per_day: int | None = None
+    in_total: int | None = None
+    networks: tuple[str, ...] = ()
+
+
+#: As every application is treated at first.
+NO_POLICY = Policy()
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """A caller. ``app_id`` is decimal digits; ``created`` is Unix milliseconds."""
 
@@ -59,6 +83,7 @@ class Application:
     name: str
     active: bool = True
     created: int = 0
+    policy: Policy = NO_POLICY
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +160,13 @@ class Picture:
 
 
 def object_key(key: Key, added: int, file_digest: str) -> str:
-    """:attr:`Picture.object_key` from its parts; of ``file_digest`` the first 16 digits count."""
-    return f"{key.library}/{key.id}/{added}-{file_digest[:16]}"
+    """:attr:`Picture.object_key` from its parts; of ``file_digest`` the first 16 digits count.
+
+    A caller's id may hold anything, so one that is not plain is hashed: a key is always ASCII, has three parts, and
+    is no longer than a store takes. A digest is plain.
+    """
+    name = key.id if _PLAIN.fullmatch(key.id) else f"~{hashlib.sha256(key.id.encode()).hexdigest()}"
+    return f"{key.library}/{name}/{added}-{file_digest[:16]}"
 
 
 def next_revision(previous: int | None, now: int) -> int:

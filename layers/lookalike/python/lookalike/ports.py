@@ -7,12 +7,13 @@ stored revision is still ``previous``. Everything else (duplicate refusal, soft 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.leases import Leases
 from lookalike.model import (
     Application,
     Box,
@@ -190,6 +191,26 @@ class Uploads(Protocol):
         """
 
 
+class Counters(Protocol):
+    """Counts that never pass a limit, whoever counts at the same time. Durable on return.
+
+    Every method may raise :class:`~lookalike.errors.Unavailable`.
+    """
+
+    def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
+        """Raise the count of that name by ``wanted`` or, where it would pass ``limit``, by what is left; by how much.
+
+        An unknown name stands at 0. It may give less than is left, never more. From ``expires`` on, Unix
+        milliseconds, the count may be forgotten; None: never.
+        """
+
+    def counted(self, name: str) -> int:
+        """Where the count of that name stands."""
+
+    def forget_counts(self, now: int) -> None:
+        """Forget those that have expired at Unix milliseconds ``now``, if the store does not do so by itself."""
+
+
 class UploadStore(Protocol):
     """Where uploaded objects lie. Every method may raise Unavailable."""
 
@@ -285,7 +306,7 @@ class Fetcher(Protocol):
 class Ports:
     """One of each: all that a use case works with. Made by :func:`lookalike.bootstrap.build`.
 
-    ``close`` closes what was opened for them.
+    ``close`` closes what was opened for them. ``leases`` are permits that this process holds.
     """
 
     settings: Settings
@@ -295,6 +316,7 @@ class Ports:
     originals: PictureStore
     maps: MapStore
     uploads: Uploads
+    counters: Counters
     objects: UploadStore
     dead_letters: DeadLetters
     embedder: Embedder
@@ -302,3 +324,4 @@ class Ports:
     fetch: Fetcher
     clock: Clock
     close: Callable[[], None] = lambda: None
+    leases: Leases = field(default_factory=Leases)

@@ -95,6 +95,18 @@ class Settings:
         _number(0, 36_500, float),
         "days a deleted picture is kept before it is purged",
     )
+    group_pictures: int = _setting(
+        "LOOKALIKE_GROUP_PICTURES", 500_000, _number(1, 10**9, int), "pictures a group may hold"
+    )
+    group_threshold: float = _setting(
+        "LOOKALIKE_GROUP_THRESHOLD",
+        0.0,
+        _number(0, 1, float),
+        "least score that a search in groups answers, even if its caller asks for less",
+    )
+    batch_pictures: int = _setting(
+        "LOOKALIKE_BATCH_PICTURES", 100, _number(1, 1000, int), "pictures that one call may add to a group"
+    )
     keep_uploads: bool = _setting(
         "LOOKALIKE_KEEP_UPLOADS", True, _flag, "whether an upload stays where it is once its picture is added"
     )
@@ -124,6 +136,12 @@ class Settings:
         (),
         _networks,
         "networks that pictures may be downloaded from although they are not public, comma separated",
+    )
+    per_second: int | None = _setting(
+        "LOOKALIKE_PER_SECOND", None, _number(1, 1_000_000, int), "calls a second that all applications have together"
+    )
+    count_usage: bool = _setting(
+        "LOOKALIKE_COUNT_USAGE", False, _flag, "whether every application's calls are counted, day by day"
     )
     log_level: str = _setting("LOOKALIKE_LOG_LEVEL", "INFO", _level, "least severe log line that is written")
     metrics: bool = _setting("LOOKALIKE_METRICS", False, _flag, "whether metrics are written to stdout, for CloudWatch")

@@ -10,7 +10,7 @@ import boto3
 from botocore.exceptions import BotoCoreError
 
 from lookalike.adapters import kms, s3, table
-from lookalike.adapters.dynamodb import DynamoCatalog, DynamoGenerations, DynamoMaps, DynamoUploads
+from lookalike.adapters.dynamodb import DynamoCatalog, DynamoCounters, DynamoGenerations, DynamoMaps, DynamoUploads
 from lookalike.adapters.dynamodb_applications import DynamoApplications
 from lookalike.adapters.sqs import SqsDeadLetters
 from lookalike.errors import SettingsError
@@ -65,6 +65,11 @@ class Account:
     def uploads(self) -> DynamoUploads:
         """What uploads have become."""
         return DynamoUploads(self._table)
+
+    @property
+    def counters(self) -> DynamoCounters:
+        """Counts of calls."""
+        return DynamoCounters(self._table)
 
     @property
     def generations(self) -> DynamoGenerations:

@@ -25,11 +25,13 @@ from lookalike.adapters.items import (
 )
 from lookalike.adapters.table import (
     ABSENT,
+    EXPIRES,
     SHARDS,
     Condition,
     ConditionError,
     Item,
     Table,
+    count_key,
     generation_key,
     key_of,
     library_key,
@@ -224,6 +226,32 @@ class DynamoUploads:
             self._table.put(upload_item(upload), condition)
         except ConditionError:
             raise RevisionConflict(upload.source) from None
+
+
+class DynamoCounters:
+    """Counts, an item each: the port Counters. What has expired, DynamoDB takes away itself."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
+        """Raise the count by ``wanted`` or, where it would pass ``limit``, by what is left; by how much."""
+        others = {} if expires is None else {EXPIRES: number(-(-expires // 1000))}
+        wanted = wanted if limit is None else min(wanted, limit)
+        while wanted > 0:
+            count = self._table.add(count_key(name), "count", wanted, limit, others)
+            if count is None:
+                return wanted
+            wanted = 0 if limit is None else min(wanted, limit - count)
+        return 0
+
+    def counted(self, name: str) -> int:
+        """Where the count of that name stands."""
+        item = self._table.get(count_key(name))
+        return 0 if item is None else int(item["count"]["N"])
+
+    def forget_counts(self, now: int) -> None:
+        """Nothing to do: the table's time to live does it."""
 
 
 class DynamoGenerations:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from lookalike.adapters.policy import policy_of, policy_text
 from lookalike.adapters.table import (
     Item,
     application_key,
@@ -226,6 +227,7 @@ def application_item(application: Application, sealed: bytes) -> Item:
         "name": text(application.name),
         "active": {"BOOL": application.active},
         "created": number(application.created),
+        "policy": text(policy_text(application.policy)),
     }
 
 
@@ -239,6 +241,7 @@ def application_of(item: Mapping[str, Mapping[str, Any]], secret: str) -> Applic
         name=item["name"]["S"],
         active=item["active"]["BOOL"],
         created=int(item["created"]["N"]),
+        policy=policy_of(item["policy"]["S"]),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from lookalike.adapters.database import Database
+from lookalike.adapters.policy import policy_of, policy_text
 from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict
 from lookalike.model import Application, Identity, Key, Kind, Library, Picture, RemovedLibrary, State, Upload
 
@@ -80,9 +81,14 @@ _MIGRATIONS = (
         ) STRICT
         """,
     ),
+    (
+        "ALTER TABLE applications ADD COLUMN policy TEXT NOT NULL DEFAULT '{}'",
+        "CREATE TABLE counts (name TEXT PRIMARY KEY, count INTEGER NOT NULL, expires INTEGER) STRICT",
+        "CREATE INDEX counts_expiring ON counts (expires) WHERE expires IS NOT NULL",
+    ),
 )
 
-_APPLICATION = "access_key, secret_key, app_id, tenant, name, active, created"
+_APPLICATION = "access_key, secret_key, app_id, tenant, name, active, created, policy"
 _APPLICATION_VALUES = ", ".join("?" * (_APPLICATION.count(",") + 1))
 
 _COLUMNS = (
@@ -107,7 +113,7 @@ _BATCH = 4096
 class SqliteCatalog:
     """Everything but originals and vectors' index, in one SQLite file.
 
-    It is the ports Applications, Catalog, MapStore and Uploads.
+    It is the ports Applications, Catalog, MapStore, Uploads and Counters.
 
     Several processes may have the file open, and each sees at once what another has written. Maps have a table of
     their own in the same file, so that one flush serves the map of one add and the row of another.
@@ -151,6 +157,7 @@ class SqliteCatalog:
             application.name,
             application.active,
             application.created,
+            policy_text(application.policy),
         )
 
         def save(connection: sqlite3.Connection) -> None:
@@ -364,6 +371,34 @@ class SqliteCatalog:
 
         self._database.write(save)
 
+    def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
+        """Raise the count by ``wanted`` or, where it would pass ``limit``, by what is left; by how much."""
+        given = 0
+
+        def take(connection: sqlite3.Connection) -> None:
+            nonlocal given
+            row = connection.execute("SELECT count FROM counts WHERE name = ?", (name,)).fetchone()
+            count = 0 if row is None else row[0]
+            given = wanted if limit is None else max(0, min(wanted, limit - count))
+            if given:
+                connection.execute(
+                    "INSERT OR REPLACE INTO counts (name, count, expires) VALUES (?, ?, ?)",
+                    (name, count + given, expires),
+                )
+
+        self._database.write(take)
+        return given
+
+    def counted(self, name: str) -> int:
+        """Where the count of that name stands."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT count FROM counts WHERE name = ?", (name,)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def forget_counts(self, now: int) -> None:
+        """Forget those that have expired."""
+        self._database.write(lambda connection: connection.execute("DELETE FROM counts WHERE expires <= ?", (now,)))
+
     def _application(self, condition: str, value: str) -> Application | None:
         with self._database.reading() as connection:
             row = connection.execute(f"SELECT {_APPLICATION} FROM applications WHERE {condition}", (value,)).fetchone()
@@ -386,8 +421,8 @@ class SqliteCatalog:
 
 
 def _application(row: Sequence[str]) -> Application:
-    access_key, secret_key, app_id, tenant, name, active, created = row
-    return Application(access_key, secret_key, app_id, tenant, name, bool(active), int(created))
+    access_key, secret_key, app_id, tenant, name, active, created, policy = row
+    return Application(access_key, secret_key, app_id, tenant, name, bool(active), int(created), policy_of(policy))
 
 
 def row_of(picture: Picture) -> tuple[object, ...]:

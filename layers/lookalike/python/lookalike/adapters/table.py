@@ -72,6 +72,9 @@ Condition = Mapping[str, Any]
 #: There is no such item.
 ABSENT: Condition = {"ConditionExpression": "attribute_not_exists(pk)"}
 
+#: The attribute that says when an item may be forgotten, in Unix seconds; the table's time to live.
+EXPIRES = "expires"
+
 #: Partitions of a library. A partition takes 1,000 writes a second (Amazon DynamoDB developer guide, "Best practices
 #: for designing and using partition keys"), and an import into one library may bring more.
 SHARDS = "0123456789abcdef"
@@ -189,6 +192,11 @@ def generation_key(kind: str) -> ItemKey:
     return ItemKey(f"GENERATION#{kind}", "GENERATION")
 
 
+def count_key(name: str) -> ItemKey:
+    """A count."""
+    return ItemKey(f"N#{name}", "N")
+
+
 def shard_of(picture: str) -> str:
     """A picture's shard. Of an id that begins with a sign's 16 hex digits they alone tell it."""
     return picture[15] if _SIGNED.match(picture) else _hashed(picture)
@@ -222,6 +230,7 @@ def create_table(client: DynamoDBClient, name: str) -> None:
     """Make the table where no stack makes it, and wait until it is there."""
     client.create_table(TableName=name, **TABLE)
     client.get_waiter("table_exists").wait(TableName=name)
+    client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": EXPIRES})
 
 
 class Table:
@@ -280,6 +289,35 @@ class Table:
             stored: Item = refusal.response.get("Item", {})  # type: ignore[assignment]  # the stubs know no such key
             if stored.get("written") != item["written"]:
                 raise ConditionError from None
+
+    def add(self, key: ItemKey, name: str, amount: int, most: int | None, others: Item) -> int | None:
+        """Raise the number ``name`` of an item, made where there is none, and set its ``others``.
+
+        If that would make more than ``most`` of it, nothing changes, and what it is now comes back; else None. A call
+        whose answer got lost on the way is sent again by the SDK, and then counts twice.
+        """
+        names = {"#count": name} | {f"#{other}": other for other in others}
+        values = {":amount": {"N": str(amount)}, ":none": {"N": "0"}} | {f":{other}": others[other] for other in others}
+        sets = ["#count = if_not_exists(#count, :none) + :amount", *(f"#{other} = :{other}" for other in others)]
+        condition: Condition = {}
+        if most is not None:
+            values[":room"] = {"N": str(most - amount)}
+            condition = {"ConditionExpression": "attribute_not_exists(#count) OR #count <= :room"}
+        try:
+            with _unavailable():
+                self._client.update_item(
+                    TableName=self._name,
+                    Key=key.values,
+                    UpdateExpression=f"SET {', '.join(sets)}",
+                    ExpressionAttributeNames=names,
+                    ExpressionAttributeValues=values,
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                    **condition,
+                )
+        except self._client.exceptions.ConditionalCheckFailedException as refusal:
+            stored: Item = refusal.response.get("Item", {})  # type: ignore[assignment]  # the stubs know no such key
+            return int(stored[name]["N"])
+        return None
 
     def delete(self, key: ItemKey, condition: Condition | None = None) -> None:
         """Take an item away. Raises ConditionError if the stored one is not what ``condition`` says.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Annotated
+from dataclasses import asdict, replace
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,11 +15,26 @@ from rich.table import Table
 from lookalike import bootstrap
 from lookalike.cli.where import Data, Stack, where
 from lookalike.clock import unix_milliseconds
-from lookalike.model import Application
-from lookalike.service.applications import create_application, revoke_application
+from lookalike.model import NO_POLICY, Application, Kind, Policy
+from lookalike.service.applications import (
+    check_policy,
+    create_application,
+    find_application,
+    revoke_application,
+)
 
-app = typer.Typer(help="Make, list and revoke the keys that programs call with.", no_args_is_help=True)
+app = typer.Typer(help="Make, change, list and revoke the keys that programs call with.", no_args_is_help=True)
 
+Kinds = Annotated[
+    Kind | None, typer.Option("--kind", help="How likeness is judged in the groups it makes from now on.")
+]
+Rate = Annotated[int | None, typer.Option("--per-second", min=0, help="Calls a second; 0: any number.")]
+Daily = Annotated[int | None, typer.Option("--per-day", min=0, help="Calls a day (UTC); 0: any number.")]
+Total = Annotated[int | None, typer.Option("--in-total", min=0, help="Calls in all; 0: any number.")]
+Networks = Annotated[
+    list[str] | None,
+    typer.Option("--from", help="A network it may call from, like 203.0.113.0/24; several times, or: any."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, secret keys included.")]
 
 
@@ -29,15 +44,21 @@ def create(
     data: Data = None,
     stack: Stack = None,
     tenant: Annotated[str | None, typer.Option(help="Share this tenant's libraries; default: a new tenant.")] = None,
+    kind: Kinds = None,
+    per_second: Rate = None,
+    per_day: Daily = None,
+    in_total: Total = None,
+    networks: Networks = None,
     as_json: Json = False,
 ) -> None:
     """Make an application and print its keys."""
+    policy = _changed(NO_POLICY, kind, per_second, per_day, in_total, networks)
     settings = where(data, stack)
     missing = settings.data is not None and not settings.data.exists()
     with bootstrap.applications(settings, make=True) as applications:
         if missing:
             typer.echo(f"made the data folder {settings.data}, which was not there", err=True)
-        made = create_application(applications, unix_milliseconds, name, tenant)
+        made = create_application(applications, unix_milliseconds, name, tenant, policy)
     if as_json:
         typer.echo(json.dumps(asdict(made)))
         return
@@ -53,6 +74,31 @@ def list_(data: Data = None, stack: Stack = None, as_json: Json = False) -> None
         typer.echo(json.dumps([asdict(application) for application in found]))
         return
     Console().print(_table(found))
+
+
+@app.command()
+def change(
+    name: Annotated[str, typer.Option(help="The application's name, or its access key.")],
+    data: Data = None,
+    stack: Stack = None,
+    kind: Kinds = None,
+    per_second: Rate = None,
+    per_day: Daily = None,
+    in_total: Total = None,
+    networks: Networks = None,
+    active: Annotated[bool | None, typer.Option("--enable/--disable", help="Whether it may call at all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Change what an application may do. What is not named stays as it is. On AWS it takes up to 30 seconds."""
+    with bootstrap.applications(where(data, stack)) as applications:
+        found = find_application(applications, name)
+        policy = check_policy(_changed(found.policy, kind, per_second, per_day, in_total, networks))
+        changed = replace(found, policy=policy, active=found.active if active is None else active)
+        applications.save_application(changed)
+    if as_json:
+        typer.echo(json.dumps(asdict(changed)))
+        return
+    Console().print(_table([changed]))
 
 
 @app.command()
@@ -79,8 +125,47 @@ def show(application: Application) -> None:
         typer.echo(f"{label + ':':<22}{value}")
 
 
+def _changed(
+    policy: Policy,
+    kind: Kind | None,
+    per_second: int | None,
+    per_day: int | None,
+    in_total: int | None,
+    networks: Sequence[str] | None,
+) -> Policy:
+    """The policy with what was given: 0 and ``any`` lift a limit, None leaves it."""
+    limits = {"per_second": per_second, "per_day": per_day, "in_total": in_total}
+    changes: dict[str, Any] = {name: limit or None for name, limit in limits.items() if limit is not None}
+    if kind is not None:
+        changes["kind"] = kind
+    if networks:
+        changes["networks"] = () if networks == ["any"] else tuple(networks)
+    return replace(policy, **changes)
+
+
 def _table(applications: Sequence[Application]) -> Table:
-    table = Table("Name", "App id", "API key", "Tenant")
+    table = Table("Name", "App id", "API key", "Tenant", "New groups", "Limits")
     for application in applications:
-        table.add_row(escape(application.name), application.app_id, application.access_key, application.tenant)
+        table.add_row(
+            escape(application.name),
+            application.app_id,
+            application.access_key,
+            application.tenant,
+            application.policy.kind,
+            _limits(application),
+        )
     return table
+
+
+def _limits(application: Application) -> str:
+    """What keeps it from calling, in words."""
+    policy = application.policy
+    limits = [
+        (policy.per_second, "a second"),
+        (policy.per_day, "a day"),
+        (policy.in_total, "in all"),
+    ]
+    words = ["" if application.active else "disabled", *(f"{limit} {unit}" for limit, unit in limits if limit)]
+    if policy.networks:
+        words.append(f"from {' '.join(policy.networks)}")
+    return ", ".join(word for word in words if word)

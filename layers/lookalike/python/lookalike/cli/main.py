@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import lookalike
-from lookalike.cli import calibrate, invoke, keys, model, serve, setup
+from lookalike.cli import calibrate, invoke, keys, model, serve, setup, usage
 from lookalike.errors import LookalikeError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("setup")(setup.setup)
 app.command("invoke")(invoke.invoke)
+app.command("usage")(usage.show)
 app.command("calibrate")(calibrate.calibrate)
 app.add_typer(keys.app, name="keys")
 app.add_typer(model.app, name="model")

@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from queue import Empty, SimpleQueue
 
 from lookalike import __version__
-from lookalike.errors import UrlAnswerError, UrlIllegal, UrlTimeout, UrlUnreachable
+from lookalike.errors import UrlAnswerError, UrlAnswerTooLong, UrlIllegal, UrlTimeout, UrlUnreachable
 from lookalike.picture.address import Address, Network, is_public
 from lookalike.picture.url import Url, parse
 
@@ -243,10 +243,10 @@ def _body(response: HTTPResponse, max_bytes: int) -> bytes:
     if tuple(coding.strip().lower() for coding in codings) != ("identity", "chunked"):
         raise UrlAnswerError("the body is encoded, though it was asked for as it is")
     if response.length is not None and response.length > max_bytes:
-        raise UrlAnswerError(f"{response.length} bytes, more than {max_bytes}")
+        raise UrlAnswerTooLong(f"{response.length} bytes, more than {max_bytes}")
     body = response.read(max_bytes + 1)
     if len(body) > max_bytes:
-        raise UrlAnswerError(f"more than {max_bytes} bytes")
+        raise UrlAnswerTooLong(f"more than {max_bytes} bytes")
     if response.length:
         raise IncompleteRead(body, response.length)
     return body

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lookalike.errors import PictureExists, RevisionConflict, Unavailable
-from lookalike.model import Embedding, Key, Kind, Library, Picture, Shelf, State, next_revision
+from lookalike.errors import ArgumentTooLong, InvalidArgument, PictureExists, RevisionConflict, Unavailable
+from lookalike.model import Embedding, Identity, Key, Kind, Library, Picture, Shelf, State, next_revision
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.service.libraries import open_library
 from lookalike.service.rows import ATTEMPTS, show
 from lookalike.service.source import Loaded, Source, load
 
+#: Longest id a caller may give, in bytes of UTF-8.
+MAX_ID_BYTES = 512
+
 
 @dataclass(frozen=True, slots=True)
 class Add:
-    """Keep this picture on that shelf. ``desc`` is JSON text or empty."""
+    """Keep this picture on that shelf. ``desc`` is JSON text or empty.
+
+    ``id`` is the caller's own, on a shelf where pictures have those; None: a random one.
+    """
 
     shelf: Shelf
     source: Source
@@ -24,24 +31,35 @@ class Add:
     label: str = ""
     desc: str = ""
     tags: tuple[str, ...] = ()
+    id: str | None = None
 
 
-def add(ports: Ports, command: Add, foretell: Callable[[Picture], None] = lambda _: None) -> Picture:
+def add(
+    ports: Ports,
+    command: Add,
+    foretell: Callable[[Picture], None] = lambda _: None,
+    library: Library | None = None,
+) -> Picture:
     """Keep the picture; when this returns it is safe, and searches see it.
 
-    ``foretell`` is told of each row that is about to be tried, before anything of it is kept.
+    ``foretell`` is told of each row that is about to be tried, before anything of it is kept; what it raises ends the
+    add. ``library`` is that of the shelf, if it has been looked up; otherwise it is made if there is none.
 
-    Raises PictureExists if the library holds it already, and a UrlError or a PictureError if it cannot be had.
+    Raises PictureExists if the library holds it already, or another by that id; InvalidArgument for an id that cannot
+    be; and a UrlError or a PictureError if the picture cannot be had.
     """
+    if library is not None and library.identity is Identity.OWN and command.id is not None:
+        _refuse_duplicate(ports.catalog.picture(_key(library, command, "")))  # saves the download
     loaded = load(ports, command.source)
-    library = open_library(ports, command.shelf)
-    key = Key(library.uid, loaded.picture.digest)
+    if library is None:
+        library = open_library(ports, command.shelf)
+    key = _key(library, command, loaded.picture.digest)
     _refuse_duplicate(ports.catalog.picture(key))
     embedding = ports.embedder.embed([loaded.picture.pixels])[0]
     for _ in range(ATTEMPTS):
         current = ports.catalog.picture(key)
         _refuse_duplicate(current)
-        picture = _row(ports, command, library, loaded, embedding, current)
+        picture = _row(ports, command, key, library.kind, loaded, embedding, current)
         foretell(picture)
         _keep(ports, picture, loaded.data, embedding)
         try:
@@ -56,25 +74,44 @@ def add(ports: Ports, command: Add, foretell: Callable[[Picture], None] = lambda
     raise Unavailable(f"{key.library}/{key.id} changes too fast")
 
 
+def _key(library: Library, command: Add, digest: str) -> Key:
+    """Where the picture's row belongs. Raises InvalidArgument for an id that cannot be."""
+    if library.identity is Identity.PICTURE:
+        if command.id is not None:
+            raise InvalidArgument("id", "a picture is its own id here")
+        return Key(library.uid, digest)
+    if command.id is None:
+        return Key(library.uid, secrets.token_urlsafe(12))
+    try:
+        length = len(command.id.encode())
+    except UnicodeEncodeError as reason:
+        raise InvalidArgument("id", "half a surrogate pair") from reason
+    if not length:
+        raise InvalidArgument("id", "empty")
+    if length > MAX_ID_BYTES:
+        raise ArgumentTooLong("id", f"more than {MAX_ID_BYTES} bytes")
+    return Key(library.uid, command.id)
+
+
 def _refuse_duplicate(current: Picture | None) -> None:
     if current is not None and current.live:
         raise PictureExists(current.digest)
 
 
 def _row(
-    ports: Ports, command: Add, library: Library, loaded: Loaded, embedding: Embedding, current: Picture | None
+    ports: Ports, command: Add, key: Key, kind: Kind, loaded: Loaded, embedding: Embedding, current: Picture | None
 ) -> Picture:
     revision = next_revision(None if current is None else current.revision, ports.clock())
     return Picture(
-        key=Key(library.uid, loaded.picture.digest),
-        kind=library.kind,
+        key=key,
+        kind=kind,
         revision=revision,
         added=revision,
         state=State.LIVE,
         digest=loaded.picture.digest,
         file_digest=loaded.picture.file_digest,
         model=ports.embedder.model,
-        vector=embedding.vectors[library.kind],
+        vector=embedding.vectors[kind],
         brief=command.brief,
         label=command.label,
         desc=command.desc,

@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 import secrets
 import string
+from dataclasses import replace
+from ipaddress import ip_network
 
 from lookalike.errors import InvalidArgument, RevisionConflict
-from lookalike.model import Application
+from lookalike.model import NO_POLICY, Application, Policy
 from lookalike.ports import Applications, Clock
 
 _LETTERS = string.ascii_letters + string.digits
 
 
-def create_application(applications: Applications, clock: Clock, name: str, tenant: str | None = None) -> Application:
+def create_application(
+    applications: Applications, clock: Clock, name: str, tenant: str | None = None, policy: Policy = NO_POLICY
+) -> Application:
     """A new application with fresh keys; of a new tenant unless told which.
 
     Keys have the shape clients know: access key 24, secret key 32 letters and digits, app id 9 digits.
@@ -33,6 +37,7 @@ def create_application(applications: Applications, clock: Clock, name: str, tena
         tenant=tenant or f"t{secrets.token_hex(6)}",
         name=name,
         created=clock(),
+        policy=check_policy(policy),
     )
     try:
         applications.save_application(application)
@@ -41,16 +46,34 @@ def create_application(applications: Applications, clock: Clock, name: str, tena
     return application
 
 
+def check_policy(policy: Policy) -> Policy:
+    """The same policy, its networks in their usual form. Raises InvalidArgument."""
+    for name in ("per_second", "per_day", "in_total"):
+        limit = getattr(policy, name)
+        if limit is not None and limit < 1:
+            raise InvalidArgument(name, "must be 1 or more")
+    try:
+        return replace(policy, networks=tuple(str(ip_network(network)) for network in policy.networks))
+    except ValueError as error:  # it says which and why
+        raise InvalidArgument("networks", str(error)) from error
+
+
+def find_application(applications: Applications, name: str) -> Application:
+    """The application of that name, or of that access key. Raises InvalidArgument if there is none."""
+    for application in applications.applications():
+        if name in (application.name, application.access_key):
+            return application
+    raise InvalidArgument("name", f"no application is called {name}")
+
+
 def revoke_application(applications: Applications, name: str) -> Application:
     """Take an application's keys away for good; its tokens die with them, its tenant's libraries stay.
 
     ``name`` is its name or its access key. Raises InvalidArgument if there is none.
     """
-    for application in applications.applications():
-        if name in (application.name, application.access_key):
-            applications.remove_application(application.access_key)
-            return application
-    raise InvalidArgument("name", f"no application is called {name}")
+    application = find_application(applications, name)
+    applications.remove_application(application.access_key)
+    return application
 
 
 def _word(length: int) -> str:

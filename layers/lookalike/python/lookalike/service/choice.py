@@ -1,11 +1,11 @@
-"""Which pictures of a library a caller means: by the picture itself, or by signs."""
+"""Which pictures of a library a caller means: by the picture itself, by signs, or by the ids it gave them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lookalike.errors import SignAmbiguous
-from lookalike.model import Key, Library, Picture, digest_prefix
+from lookalike.errors import InvalidArgument, SignAmbiguous
+from lookalike.model import Identity, Key, Library, Picture, digest_prefix
 from lookalike.ports import Ports
 from lookalike.service.source import Source, load
 
@@ -16,13 +16,23 @@ _SAME_SIGN = 10
 def chosen(ports: Ports, library: Library, which: Source | Sequence[str]) -> list[Key]:
     """Keys of the live pictures meant, each once, in the order given; what is not there is left out.
 
-    ``which`` is the picture itself or a list of signs. Raises SignAmbiguous if two live pictures share a sign.
+    ``which`` is a list of signs or the picture itself; a list of ids where pictures have callers' ids, for there the
+    picture itself says nothing. Raises SignAmbiguous if two live pictures share a sign, InvalidArgument for a picture
+    that should have been an id.
     """
     if isinstance(which, Source):
+        if library.identity is Identity.OWN:
+            raise InvalidArgument("picture", "say its id")
         found = ports.catalog.picture(Key(library.uid, load(ports, which).picture.digest))
         return [found.key] if found is not None and found.live else []
-    rows = (_by_sign(ports, library, sign) for sign in dict.fromkeys(which))
+    by_name = _by_id if library.identity is Identity.OWN else _by_sign
+    rows = (by_name(ports, library, name) for name in dict.fromkeys(which))
     return list(dict.fromkeys(row.key for row in rows if row is not None))
+
+
+def _by_id(ports: Ports, library: Library, id_: str) -> Picture | None:
+    row = ports.catalog.picture(Key(library.uid, id_))
+    return row if row is not None and row.live else None
 
 
 def _by_sign(ports: Ports, library: Library, sign: str) -> Picture | None:

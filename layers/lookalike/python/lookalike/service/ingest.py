@@ -8,12 +8,12 @@ the row is written: after a crash at any point the row shows, when the event com
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from lookalike import jsontext
 from lookalike.errors import (
     ApplicationDisabled,
     ApplicationNotFound,
@@ -292,11 +292,9 @@ def _text(words: Mapping[str, str], name: str, most: int) -> str:
 def _desc(words: Mapping[str, str]) -> str:
     desc = _text(words, "desc", _MAX_DESC)
     try:
-        if desc:
-            json.loads(desc)
-    except (RecursionError, ValueError) as reason:
-        raise InvalidArgument("desc", "no JSON") from reason
-    return desc
+        return jsontext.compact(jsontext.read(desc.encode())) if desc else ""
+    except InvalidArgument as reason:
+        raise InvalidArgument("desc", reason.reason) from reason
 
 
 def _tags(shelf: Shelf, words: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Taking away for good what was deleted long enough ago."""
+"""Taking away for good what was deleted long enough ago, what removed libraries have left, and old counts."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ _DAY = 86_400_000
 #: What was deleted less than this many milliseconds ago is never purged. A claim's revision is the next one, not the
 #: time, so it stays behind the clock, and behind the revision of an add that comes once the row is gone.
 _JUST_NOW = 1_000
+
+#: What a library has left is swept so many milliseconds after its removal at the earliest: calls that had found the
+#: library before, and replays of what they wrote, are over by then.
+_SWEPT_AFTER = 15 * 60 * 1_000
+
+#: So many of them are swept in one run.
+_LIBRARIES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,7 @@ def purge(ports: Ports, time_left: Callable[[], bool]) -> Purged:
         waiting = ports.catalog.waiting_for_purge(cutoff, _BATCH + len(passed), since)
         rows = [row for row in waiting if row.key not in passed]
         if not rows:
-            return Purged(pictures, stuck, done=not stuck)
+            return _sweep(ports, pictures, stuck, time_left)
         purged, kept = _purge_batch(ports, rows, cutoff)
         pictures += purged
         stuck += len(kept)
@@ -57,19 +64,40 @@ def purge(ports: Ports, time_left: Callable[[], bool]) -> Purged:
     return Purged(pictures, stuck, done=False)
 
 
-def _purge_batch(ports: Ports, rows: Sequence[Picture], cutoff: int) -> tuple[int, Sequence[Picture]]:
-    """How many rows are gone, and those that are stuck.
+def _sweep(ports: Ports, pictures: int, stuck: int, time_left: Callable[[], bool]) -> Purged:
+    """Sweep up after removed libraries; ``pictures`` have been purged before, and ``stuck`` could not be."""
+    libraries = ports.catalog.removed_libraries(ports.clock() - _SWEPT_AFTER, _LIBRARIES)
+    for library in libraries:
+        after: str | None = None
+        while rows := ports.catalog.pictures(library.uid, after, _BATCH):
+            if not time_left():
+                return Purged(pictures, stuck, done=False)
+            gone, kept = _take_away(ports, rows)  # no claim is needed: nobody adds to a library that is not there
+            pictures += gone
+            stuck += len(kept)
+            after = rows[-1].key.id
+        if not ports.catalog.pictures(library.uid, None, 1):
+            ports.catalog.forget_library(library.uid)
+    ports.counters.forget_counts(ports.clock())
+    return Purged(pictures, stuck, done=not stuck and len(libraries) < _LIBRARIES)
 
-    Claim, then the index, then objects and maps, then the rows: a crash in between leaves only claimed rows.
-    """
+
+def _purge_batch(ports: Ports, rows: Sequence[Picture], cutoff: int) -> tuple[int, Sequence[Picture]]:
+    """How many rows are gone, and those that are stuck. A crash in between leaves only claimed rows."""
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
         claimed = [row for row in pool.map(lambda row: _claim(ports, row, cutoff), rows) if row is not None]
-        held = _held(ports, claimed)
-        free = [row for row in claimed if row.key not in held]
-        keys = [row.object_key for row in free]
-        ports.originals.remove(keys)
-        ports.maps.remove_maps(keys)
-        return sum(pool.map(lambda row: _remove(ports, row), free)), [row for row in claimed if row.key in held]
+    return _take_away(ports, claimed)
+
+
+def _take_away(ports: Ports, rows: Sequence[Picture]) -> tuple[int, Sequence[Picture]]:
+    """Out of the index, then objects and maps, then the rows: how many are gone, and those that the index keeps."""
+    held = _held(ports, rows)
+    free = [row for row in rows if row.key not in held]
+    keys = [row.object_key for row in free]
+    ports.originals.remove(keys)
+    ports.maps.remove_maps(keys)
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        return sum(pool.map(lambda row: _remove(ports, row), free)), [row for row in rows if row.key in held]
 
 
 def _held(ports: Ports, rows: Sequence[Picture]) -> frozenset[Key]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from lookalike.model import Candidate, Key, Match, Proof, Reason
 
-#: Positions of a ranked list that can be reached at all (all three vendors stop at 1000 or page beyond it otherwise).
+#: Positions of a ranked list that can be reached by pages.
 WINDOW = 1000
 
 #: The best score a picture can have that is not the identical one: the float32 just below 1.
@@ -33,14 +33,14 @@ def rank(
     score: Callable[[float], float],
     threshold: float,
     proofs: Mapping[Key, Proof] | None = None,
+    window: int = WINDOW,
 ) -> list[Match]:
     """The identical picture first, with score 1; then all others of at least ``threshold``, by cosine, or, given
-    proofs, those that are proved, by probability.
+    proofs, those that are proved, by probability: the first ``window`` of them.
 
     No cosine is proof: blank corners of pictures, or pages of different text, are as alike as copies.
 
-    Every score is at least one float32 step below the one before it, because clients key maps by score, some
-    of them in float32; ties stand by library and picture id. ``score`` maps a cosine to (0, 1).
+    Ties stand by library and picture id. ``score`` maps a cosine to (0, 1). See :func:`_descending` for the scores.
     """
 
     def found(candidate: Candidate) -> Match | None:
@@ -52,14 +52,29 @@ def rank(
         proof = proofs.get(candidate.key)
         return None if proof is None else _proved(candidate, proof)
 
-    ranked = sorted((match for match in map(found, candidates) if match is not None), key=_place)
+    return _descending(sorted((match for match in map(found, candidates) if match is not None), key=_place)[:window])
+
+
+def merged(lists: Iterable[Sequence[Match]], window: int) -> list[Match]:
+    """Ranked lists as one, by score; the first ``window`` of it."""
+
+    def place(match: Match) -> tuple[bool, float, str, str]:
+        return match.reason is not Reason.EXACT, -match.score, match.candidate.key.library, match.candidate.key.id
+
+    return _descending(sorted((match for matches in lists for match in matches), key=place)[:window])
+
+
+def _descending(ranked: Iterable[Match]) -> list[Match]:
+    """The same with every score at least one float32 step below the one before it, because clients key maps by score,
+    some of them in float32; only the identical picture has 1, and only the first of them."""
     matches: list[Match] = []
     last = np.float32(np.inf)
-    for match in ranked[:WINDOW]:
+    for match in ranked:
         last = min(np.float32(match.score), np.nextafter(last, np.float32(0)))
         if match.reason is not Reason.EXACT:
             last = min(last, _BELOW_ONE)
-        matches.append(replace(match, score=float(last)))
+        settled = float(last)
+        matches.append(match if match.score == settled else replace(match, score=settled))
     return matches
 
 

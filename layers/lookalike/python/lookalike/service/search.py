@@ -1,24 +1,42 @@
-"""Finding pictures in a library."""
+"""Finding pictures in a library, or in several."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lookalike.embedding.views import boxes, views
-from lookalike.model import Candidate, Embedding, Key, Kind, Library, Pixels, Proof, Query, Shelf, TagFilter
+from lookalike.model import (
+    Candidate,
+    Embedding,
+    Identity,
+    Key,
+    Kind,
+    Library,
+    Match,
+    Pixels,
+    Proof,
+    Query,
+    Reason,
+    Shelf,
+    TagFilter,
+)
 from lookalike.picture.decode import Decoded
 from lookalike.ports import Ports
 from lookalike.service.proof import looking, prove
-from lookalike.service.ranking import WINDOW, Page, page, rank
+from lookalike.service.ranking import WINDOW, Page, merged, page, rank
 from lookalike.service.source import Source, load
 
 #: How deep the index is asked. Few depths, so that neighbouring pages are cut from the very same list; and never so
 #: shallow that which candidates are proved would depend on the page.
 _DEPTHS = (100, 300, WINDOW)
 _DEPTHS_SAME = (300, WINDOW)
+
+#: Most pictures that a search in groups finds. OpenSearch answers no more to one query (its
+#: ``index.max_result_window``).
+MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +50,19 @@ class Search:
     tags: TagFilter | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SearchGroups:
+    """Find pictures like this one in all these libraries: the ``count`` best, of a score of ``threshold`` at least.
+
+    Of several that are identical only the first can have the score 1, so none of them falls below any threshold.
+    """
+
+    libraries: tuple[Library, ...]
+    source: Source
+    count: int = 1
+    threshold: float = 0.0
+
+
 def search(ports: Ports, command: Search) -> Page:
     """The page asked for; empty where the library does not exist.
 
@@ -41,55 +72,82 @@ def search(ports: Ports, command: Search) -> Page:
     library = ports.catalog.library(command.shelf.tenant, command.shelf.name)
     if library is None or command.start >= WINDOW:
         return Page((), more=False)
-    embeddings = ports.embedder.embed(views(library.kind, picture.pixels))
-    near = _near(ports, command, library, embeddings)
-    found = {candidate.key: candidate for candidate in near}
-    exact = _identical(ports, command, library, picture)
-    if exact is not None:
-        found[exact.key] = exact
-    ranked = rank(
-        found.values(),
-        picture.digest,
-        lambda cosine: ports.embedder.score(library.kind, cosine),
-        ports.embedder.threshold(library.kind),
-        _proofs(ports, library, picture.pixels, embeddings, [one for one in near if one.digest != picture.digest]),
-    )
-    return page(ranked, command.start, command.count)
-
-
-def _near(ports: Ports, command: Search, library: Library, embeddings: Sequence[Embedding]) -> Sequence[Candidate]:
     # One more than the page's end says whether anything remains; another makes up for the identical picture,
     # which the catalog may add in front.
     end = min(command.start + command.count, WINDOW)
     depths = _DEPTHS_SAME if library.kind is Kind.SAME else _DEPTHS
-    return ports.index.search(
+    depth = next(depth for depth in depths if depth >= end) + 2
+    return page(_ranked(ports, [library], picture, depth, WINDOW, command.tags), command.start, command.count)
+
+
+def search_groups(ports: Ports, command: SearchGroups) -> list[Match]:
+    """What is found, best first. Libraries may be of different kinds: each kind has its own query, and all scores mean
+    the same.
+
+    Raises a UrlError or a PictureError if the picture cannot be had.
+    """
+    picture = load(ports, command.source).picture
+    count = min(command.count, MOST)
+    depth = min(max(count, _DEPTHS_SAME[0]) + 2, MOST)
+    lists = [_ranked(ports, some, picture, depth, count, None) for some in _by_kind(command.libraries)]
+    return [match for match in merged(lists, count) if match.reason is Reason.EXACT or match.score >= command.threshold]
+
+
+def _by_kind(libraries: Sequence[Library]) -> Iterator[Sequence[Library]]:
+    for kind in Kind:
+        some = [library for library in libraries if library.kind is kind]
+        if some:
+            yield some
+
+
+def _ranked(
+    ports: Ports, libraries: Sequence[Library], picture: Decoded, depth: int, window: int, tags: TagFilter | None
+) -> list[Match]:
+    """The first ``window`` places of the list of matches in libraries of one kind; the index is asked for ``depth``."""
+    kind = libraries[0].kind
+    embeddings = ports.embedder.embed(views(kind, picture.pixels))
+    near = ports.index.search(
         Query(
-            kind=library.kind,
-            libraries=(library.uid,),
+            kind=kind,
+            libraries=tuple(library.uid for library in libraries),
             model=ports.embedder.model,
-            vectors=np.stack([embedding.vectors[library.kind] for embedding in embeddings]).astype(np.float32),
-            k=next(depth for depth in depths if depth >= end) + 2,
-            tags=command.tags,
+            vectors=np.stack([embedding.vectors[kind] for embedding in embeddings]).astype(np.float32),
+            k=depth,
+            tags=tags,
         )
+    )
+    found = {candidate.key: candidate for candidate in near}
+    for library in libraries:
+        if library.identity is Identity.PICTURE:
+            exact = _identical(ports, library, picture, tags)
+            if exact is not None:
+                found[exact.key] = exact
+    return rank(
+        found.values(),
+        picture.digest,
+        lambda cosine: ports.embedder.score(kind, cosine),
+        ports.embedder.threshold(kind),
+        _proofs(ports, kind, picture.pixels, embeddings, [one for one in near if one.digest != picture.digest]),
+        window,
     )
 
 
 def _proofs(
-    ports: Ports, library: Library, pixels: Pixels, embeddings: Sequence[Embedding], candidates: Sequence[Candidate]
+    ports: Ports, kind: Kind, pixels: Pixels, embeddings: Sequence[Embedding], candidates: Sequence[Candidate]
 ) -> Mapping[Key, Proof] | None:
     """None if there could be none: the kind is another, or the model makes no local maps."""
     maps = [embedding.local_map for embedding in embeddings]
-    if library.kind is not Kind.SAME or not all(maps):
+    if kind is not Kind.SAME or not all(maps):
         return None
-    shown = list(zip(boxes(library.kind), maps, strict=True))
+    shown = list(zip(boxes(kind), maps, strict=True))
     comparison = ports.verifier.compare(pixels, shown, looking(ports.embedder, pixels))
     return prove(comparison, ports.maps, ports.originals, candidates)
 
 
-def _identical(ports: Ports, command: Search, library: Library, picture: Decoded) -> Candidate | None:
+def _identical(ports: Ports, library: Library, picture: Decoded, tags: TagFilter | None) -> Candidate | None:
     """The identical picture straight from the catalog, so that no approximation ever misses it."""
     row = ports.catalog.picture(Key(library.uid, picture.digest))
-    if row is None or not row.live or (command.tags is not None and not command.tags.keeps(row.tags)):
+    if row is None or not row.live or (tags is not None and not tags.keeps(row.tags)):
         return None
     return Candidate(
         key=row.key,

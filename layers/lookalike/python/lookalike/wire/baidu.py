@@ -6,7 +6,6 @@ is pure ASCII, because one of the vendor's samples reads it in the system's code
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -28,6 +27,7 @@ from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service import tags
 from lookalike.service.add import Add, add
+from lookalike.service.admission import admit
 from lookalike.service.delete import Delete, delete
 from lookalike.service.libraries import MADE_BY_ADD
 from lookalike.service.search import Search, search
@@ -45,8 +45,13 @@ ERRORS: Mapping[type[BaseException], tuple[int, str]] = {
     errors.Unavailable: (2, "Service temporarily unavailable"),
     errors.RevisionConflict: (2, "Service temporarily unavailable"),
     errors.UnknownOperation: (3, "Unsupported openapi method"),
+    errors.ServiceRateReached: (4, "Open api request limit reached"),
     errors.ApplicationDisabled: (6, "No permission to access data"),
+    errors.AddressRefused: (6, "No permission to access data"),
     errors.SignatureInvalid: (14, "IAM Certification failed"),
+    errors.DailyQuotaReached: (17, "Open api daily request limit reached"),
+    errors.RateReached: (18, "Open api qps request limit reached"),
+    errors.TotalQuotaReached: (19, "Open api total request limit reached"),
     errors.TokenInvalid: (110, "Access token invalid or no longer valid"),
     errors.TokenExpired: (111, "Access token expired"),
     errors.LibraryNotFound: (216017, "not initialized"),
@@ -120,8 +125,8 @@ def _search(ports: Ports, shelf: Shelf, form: Form) -> Said:
     command = Search(
         shelf,
         source,
-        start=_integer(form, "pn", least=0, default=0),
-        count=min(_integer(form, "rn", least=1, default=_DEFAULT_RESULTS), _MAX_RESULTS),
+        start=form.integer("pn", least=0, default=0),
+        count=min(form.integer("rn", least=1, default=_DEFAULT_RESULTS), _MAX_RESULTS),
         tags=_tag_filter(shelf, form),
     )
     page = search(ports, command)
@@ -228,27 +233,8 @@ def _unmentioned(shelf: Shelf, given: tuple[str, ...]) -> tuple[str, ...]:
 
 def _tag_filter(shelf: Shelf, form: Form) -> TagFilter | None:
     wanted = frozenset(_tags(shelf, form))
-    logic = _integer(form, "tag_logic", least=0, most=1, default=0)
+    logic = form.integer("tag_logic", least=0, most=1, default=0)
     return TagFilter(wanted, any_of=logic == 1) if wanted else None
-
-
-def _integer(form: Form, name: str, *, least: int, most: int | None = None, default: int) -> int:
-    number = _number(name, form.text(name))
-    if number is None:
-        return default
-    if number < least or (most is not None and number > most):
-        raise InvalidArgument(name, "out of range")
-    return number
-
-
-def _number(name: str, text: str) -> int | None:
-    """The number a field's text says; None if it is blank. Raises InvalidArgument if it is no integer."""
-    text = text.strip()
-    if not text:
-        return None
-    if not re.fullmatch(r"-?[0-9]{1,18}", text):
-        raise InvalidArgument(name, "no integer")
-    return int(text)
 
 
 # -- Who calls, and what goes back -------------------------------------------------------------------------------------
@@ -278,6 +264,7 @@ def _endpoint(work: Work) -> Endpoint:
         try:
             application = _authenticated(ports, request)
             facts["app_id"] = application.app_id
+            admit(ports, application, request.source_ip)
             said = work(ports, request, application)
         except Exception as error:  # whatever it is, the caller gets an answer in the vendor's form
             return _refusal(error, request, facts)

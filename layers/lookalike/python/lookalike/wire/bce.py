@@ -18,7 +18,7 @@ from datetime import datetime
 from itertools import product
 from urllib.parse import quote, unquote
 
-from lookalike.errors import ApplicationDisabled, SignatureInvalid
+from lookalike.errors import SignatureInvalid
 from lookalike.model import Application
 from lookalike.ports import Applications
 from lookalike.wire.http import Request
@@ -82,7 +82,7 @@ def verify(applications: Applications, request: Request, public: Iterable[str], 
     """Who signed the request, at Unix seconds ``now``.
 
     ``public`` are further places requests may be signed for: host names, each with a base path if it has one.
-    Raises SignatureInvalid, or ApplicationDisabled if the signature is good and the application switched off.
+    Raises SignatureInvalid.
     """
     claim = Authorization.of(request.headers.get("authorization", ""))
     claim.check_time(now)
@@ -97,8 +97,6 @@ def verify(applications: Applications, request: Request, public: Iterable[str], 
     ]
     if not any(matches):
         raise SignatureInvalid("made of something else, or with another secret")
-    if not application.active:
-        raise ApplicationDisabled(application.app_id)
     return application
 
 

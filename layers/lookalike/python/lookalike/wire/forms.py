@@ -46,6 +46,25 @@ class Form:
             raise InvalidArgument(name, "holds a NUL")
         return text
 
+    def integer(self, name: str, *, least: int, most: int | None = None, default: int) -> int:
+        """The number a field says; ``default`` if it is blank. Raises InvalidArgument if it is none, or out of range."""
+        number = number_of(name, self.text(name))
+        if number is None:
+            return default
+        if number < least or (most is not None and number > most):
+            raise InvalidArgument(name, "out of range")
+        return number
+
+
+def number_of(name: str, text: str) -> int | None:
+    """The number that text says; None if it is blank. Raises InvalidArgument if it is no integer."""
+    text = text.strip()
+    if not text:
+        return None
+    if not re.fullmatch(r"-?[0-9]{1,18}", text):
+        raise InvalidArgument(name, "no integer")
+    return int(text)
+
 
 def text_of(name: str, data: bytes) -> str:
     """UTF-8, or else GB18030, as hand-written clients on Chinese Windows send it. Raises InvalidArgument."""
@@ -65,6 +84,11 @@ def query(request: Request) -> Form:
 def body(request: Request) -> Form:
     """The fields of the request's body. Raises InvalidArgument."""
     return read(request.headers.get("content-type", ""), request.content())
+
+
+def query_and_body(request: Request) -> Form:
+    """The fields of both; of a name in both, the body's. Raises InvalidArgument."""
+    return Form({**query(request).values, **body(request).values})
 
 
 def read(content_type: str, body: bytes) -> Form:
@@ -107,7 +131,8 @@ def _first_of_each(pairs: Iterable[tuple[str, bytes]]) -> Form:
 
 def _boundary(content_type: str) -> bytes | None:
     """The boundary of a multipart type (RFC 2046 section 5.1.1)."""
-    if not content_type.strip().lower().startswith("multipart/"):
+    # One vendor's document names a type that does not exist, and clients believe it.
+    if not content_type.strip().lower().startswith(("multipart/", "application/form-data")):
         return None
     found = re.search(r';\s*boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))', content_type, re.IGNORECASE)
     return (found[1] or found[2]).encode("utf-8", "replace") if found else None

@@ -7,7 +7,9 @@ module or on the logger; what a log line says is handed to it.
 
 from __future__ import annotations
 
+import base64
 import binascii
+import gzip
 import json
 import re
 import time
@@ -19,6 +21,9 @@ from urllib.parse import unquote
 from lookalike.errors import InvalidArgument
 from lookalike.observability import count, fail, logger
 from lookalike.ports import Ports
+
+#: Of compression, from 1 (fast) to 9 (small). JSON of millions of bytes takes a tenth of a second with this one.
+_LEVEL = 4
 
 Event = Mapping[str, Any]
 EventAnswer = dict[str, Any]
@@ -63,6 +68,16 @@ class Request:
             arguments={},
         )
 
+    @property
+    def takes_gzip(self) -> bool:
+        """Whether the caller accepts an answer in gzip (RFC 9110 section 12.5.3)."""
+        weights: dict[str, str] = {}
+        for part in self.headers.get("accept-encoding", "").lower().split(","):
+            coding, _, weight = part.partition(";")
+            weights[coding.strip()] = weight.replace(" ", "")
+        weight = weights.get("gzip", weights.get("*", "q=0"))
+        return not re.fullmatch(r"q=0(\.0*)?", weight)
+
     def content(self) -> bytes:
         """The body. Raises InvalidArgument if it cannot be read."""
         if self.body is None:
@@ -82,7 +97,7 @@ def _body(event: Event) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back.
+    """What goes back: text, or, if ``binary``, any bytes.
 
     ``outcome`` is for metrics and logs: ``ok``, or the name of what went wrong; ``failed`` says that it went wrong on
     our side. ``facts`` stand in the request's log line: who called and what for, nothing secret.
@@ -95,15 +110,21 @@ class Answer:
     outcome: str = "ok"
     failed: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
+    binary: bool = False
 
     def event(self) -> EventAnswer:
-        """The answer in payload-2.0 form. All our answers are text."""
+        """The answer in payload-2.0 form."""
         return {
             "statusCode": self.status,
             "headers": {"content-type": self.content_type, **dict(self.headers)},
-            "body": self.body.decode(),
-            "isBase64Encoded": False,
+            "body": base64.b64encode(self.body).decode("ascii") if self.binary else self.body.decode(),
+            "isBase64Encoded": self.binary,
         }
+
+    def gzipped(self) -> Answer:
+        """The same in gzip."""
+        headers = (*self.headers, ("content-encoding", "gzip"))
+        return replace(self, body=gzip.compress(self.body, _LEVEL, mtime=0), headers=headers, binary=True)
 
 
 def ascii_json(said: Mapping[str, Any], **more: Any) -> Answer:

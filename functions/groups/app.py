@@ -1,0 +1,6 @@
+"""Makes, removes and lists groups of pictures, and says what is in them."""
+
+from lookalike import bootstrap
+from lookalike.wire import qiniu
+
+handler = bootstrap.handler("groups", qiniu.routes("groups"))

@@ -1,0 +1,38 @@
+"""How many calls applications have made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from lookalike.ports import Applications, Counters
+from lookalike.service.admission import day_count
+
+_DAY = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """An application's counted calls by day, ``YYYY-MM-DD`` in UTC, the oldest first.
+
+    ``counted``: whether its calls are counted now, as far as is known here.
+    """
+
+    name: str
+    app_id: str
+    calls: Mapping[str, int]
+    counted: bool = True
+
+
+def usage(applications: Applications, counters: Counters, now: int, days: int, everybody: bool) -> list[Usage]:
+    """The calls of every application on the last ``days`` days up to that of Unix milliseconds ``now``.
+
+    ``everybody``: all are counted, not only those with a limit a day.
+    """
+    found = []
+    for application in applications.applications():
+        names = [day_count(application.app_id, now - ago * _DAY) for ago in reversed(range(days))]
+        calls = {name.rpartition("/")[2]: counters.counted(name) for name in names}
+        counted = everybody or application.policy.per_day is not None
+        found.append(Usage(application.name, application.app_id, calls, counted))
+    return found

@@ -1,0 +1,87 @@
+"""Limits of use, in every vendor's own codes. What is refused has not been done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from lookalike import bootstrap
+from lookalike.model import Application, Policy
+from lookalike.settings import Settings
+from tests.baidu import Caller, picture
+from tests.conftest import ALICE
+from tests.fakes import memory_ports
+from tests.jumdata import Client
+from tests.qiniu import GroupCaller, one
+
+Code = Callable[[Application, int], int | None]
+
+
+def baidu(application: Application, seed: int) -> int | None:
+    """The code that adding a picture is answered with; None if it is added."""
+    answer = Caller(application).call("similar", "add", image=picture(seed), brief="b")
+    return answer.get("error_code")
+
+
+def qiniu(application: Application, seed: int) -> int | None:
+    """The status of making a group of one picture."""
+    answer = GroupCaller(application).post(f"/g{seed}/new", {"data": [one(picture(seed, size=(40, 40)))]})
+    return None if answer.status == 200 else answer.status
+
+
+def jumdata(application: Application, seed: int) -> int | None:
+    answer = Client(application).call("input", base64=picture(seed))
+    return None if answer["code"] == 200 else int(answer["code"])
+
+
+def code(dialect: Code, of_baidu: int, of_jumdata: int, of_qiniu: int) -> int:
+    """That dialect's one of the codes."""
+    return {baidu: of_baidu, jumdata: of_jumdata, qiniu: of_qiniu}[dialect]  # type: ignore[index]  # all three are Codes
+
+
+ROWS = [
+    ("a rate", Policy(per_second=2), (18, 609, 429)),
+    ("a day", Policy(per_day=2), (17, 606, 429)),
+    ("a total", Policy(in_total=2), (19, 606, 429)),
+    ("networks", Policy(networks=("192.0.2.0/24",)), (6, 607, 401)),
+]
+DIALECTS = pytest.mark.parametrize("dialect", [baidu, jumdata, qiniu])
+
+
+@DIALECTS
+@pytest.mark.parametrize(("policy", "codes"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
+def test_what_is_over_a_limit_gets_the_vendors_code_and_is_not_done(
+    dialect: Code, policy: Policy, codes: tuple[int, int, int]
+) -> None:
+    limited = replace(ALICE, policy=policy)
+    ports = memory_ports(limited)
+    with bootstrap.serving(ports):
+        answers = [dialect(limited, seed) for seed in range(4)]
+    admitted = 0 if policy.networks else 2
+    assert answers == [None] * admitted + [code(dialect, *codes)] * (4 - admitted)
+    libraries = ports.catalog.libraries(limited.tenant)
+    assert sum(ports.index.count(library.uid) for library in libraries) == admitted
+
+
+@DIALECTS
+def test_the_whole_services_rate(dialect: Code) -> None:
+    with bootstrap.serving(memory_ports(ALICE, settings=Settings(per_second=1))):
+        assert [dialect(ALICE, seed) for seed in range(2)] == [None, code(dialect, 4, 609, 429)]
+
+
+@DIALECTS
+def test_a_disabled_application(dialect: Code) -> None:
+    disabled = replace(ALICE, active=False)
+    with bootstrap.serving(memory_ports(disabled)):
+        assert dialect(disabled, 1) == code(dialect, 6, 602, 401)
+
+
+@DIALECTS
+def test_a_caller_that_cannot_prove_who_it_is_counts_for_nobody(dialect: Code) -> None:
+    limited = replace(ALICE, policy=Policy(per_day=1))
+    with bootstrap.serving(memory_ports(limited)):
+        stranger = replace(limited, secret_key="guessed")
+        assert dialect(stranger, 1) == code(dialect, 110, 400, 401)
+        assert dialect(limited, 1) is None

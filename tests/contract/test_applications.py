@@ -74,6 +74,15 @@ def test_name_is_never_shared(applications: Applications) -> None:
     applications.save_application(replace(second, name="Shop"))
 
 
+def test_a_name_that_was_given_up_is_free(applications: Applications) -> None:
+    first = application("first")
+    applications.save_application(first)
+    applications.save_application(replace(first, name="renamed"))
+    assert [one.name for one in applications.applications()] == ["renamed"]
+    applications.save_application(application("first", access_key="another", app_id="77"))
+    assert sorted(one.name for one in applications.applications()) == ["first", "renamed"]
+
+
 def test_application_never_takes_what_another_holds(applications: Applications) -> None:
     first, second = application("first"), application("second")
     applications.save_application(first)

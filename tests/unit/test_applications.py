@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from lookalike.errors import InvalidArgument
 from lookalike.model import Kind, Policy
-from lookalike.service.applications import create_application, revoke_application
+from lookalike.service.applications import create_application, revoke_application, save_application
 from tests.fakes import MemoryApplications, SetClock
 
 
@@ -80,6 +81,18 @@ def test_networks_are_kept_in_their_usual_form() -> None:
         MemoryApplications(), SetClock(0), "shop", policy=Policy(networks=("203.0.113.9", "2001:DB8:0::/32"))
     )
     assert made.policy.networks == ("203.0.113.9/32", "2001:db8::/32")
+
+
+def test_an_application_is_renamed_unless_the_name_is_anothers() -> None:
+    applications = MemoryApplications()
+    shop, other = (create_application(applications, SetClock(0), name) for name in ("shop", "other"))
+    for name in ("other", "", "a\nb"):
+        with pytest.raises(InvalidArgument):
+            save_application(applications, replace(shop, name=name))
+    assert {one.name for one in applications.applications()} == {"shop", "other"}
+    assert save_application(applications, replace(shop, name="store")).name == "store"
+    assert {one.name for one in applications.applications()} == {"store", "other"}
+    assert create_application(applications, SetClock(0), "shop").access_key not in (shop.access_key, other.access_key)
 
 
 @pytest.mark.parametrize("by", ["name", "access_key"])

@@ -17,10 +17,10 @@ from lookalike.cli.where import Data, Stack, where
 from lookalike.clock import unix_milliseconds
 from lookalike.model import NO_POLICY, Application, Kind, Policy
 from lookalike.service.applications import (
-    check_policy,
     create_application,
     find_application,
     revoke_application,
+    save_application,
 )
 
 app = typer.Typer(help="Make, change, list and revoke the keys that programs call with.", no_args_is_help=True)
@@ -81,6 +81,7 @@ def change(
     name: Annotated[str, typer.Option(help="The application's name, or its access key.")],
     data: Data = None,
     stack: Stack = None,
+    rename: Annotated[str | None, typer.Option(help="What to call it from now on.")] = None,
     kind: Kinds = None,
     per_second: Rate = None,
     per_day: Daily = None,
@@ -92,9 +93,13 @@ def change(
     """Change what an application may do. What is not named stays as it is. On AWS it takes up to 30 seconds."""
     with bootstrap.applications(where(data, stack)) as applications:
         found = find_application(applications, name)
-        policy = check_policy(_changed(found.policy, kind, per_second, per_day, in_total, networks))
-        changed = replace(found, policy=policy, active=found.active if active is None else active)
-        applications.save_application(changed)
+        changed = replace(
+            found,
+            name=found.name if rename is None else rename,
+            policy=_changed(found.policy, kind, per_second, per_day, in_total, networks),
+            active=found.active if active is None else active,
+        )
+        changed = save_application(applications, changed)
     if as_json:
         typer.echo(json.dumps(asdict(changed)))
         return

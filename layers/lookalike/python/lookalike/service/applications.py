@@ -24,12 +24,8 @@ def create_application(
     ``name`` is 1 to 64 printable characters, ``tenant`` 1 to 64 letters, digits, ``_`` and ``-``. Raises
     InvalidArgument if one is not, or if an application of that name is there already.
     """
-    if not (1 <= len(name) <= 64 and name.isprintable() and name == name.strip()):
-        raise InvalidArgument("name", "must be 1 to 64 printable characters")
     if tenant is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", tenant):
         raise InvalidArgument("tenant", "must be 1 to 64 letters, digits, _ and -")
-    if any(application.name == name for application in applications.applications()):
-        raise InvalidArgument("name", f"{name} is taken by another application")
     application = Application(
         access_key=_word(24),
         secret_key=_word(32),
@@ -37,17 +33,29 @@ def create_application(
         tenant=tenant or f"t{secrets.token_hex(6)}",
         name=name,
         created=clock(),
-        policy=check_policy(policy),
+        policy=policy,
     )
+    return save_application(applications, application)
+
+
+def save_application(applications: Applications, application: Application) -> Application:
+    """Keep a new or changed application, as it is returned: its networks in their usual form.
+
+    Raises InvalidArgument if its name is not 1 to 64 printable characters or is another application's, if a limit is
+    below 1, or if a network is none.
+    """
+    name = application.name
+    if not (1 <= len(name) <= 64 and name.isprintable() and name == name.strip()):
+        raise InvalidArgument("name", "must be 1 to 64 printable characters")
+    checked = replace(application, policy=_checked(application.policy))
     try:
-        applications.save_application(application)
-    except RevisionConflict:  # somebody made one of that name just now
+        applications.save_application(checked)
+    except RevisionConflict:
         raise InvalidArgument("name", f"{name} is taken by another application") from None
-    return application
+    return checked
 
 
-def check_policy(policy: Policy) -> Policy:
-    """The same policy, its networks in their usual form. Raises InvalidArgument."""
+def _checked(policy: Policy) -> Policy:
     for name in ("per_second", "per_day", "in_total"):
         limit = getattr(policy, name)
         if limit is not None and limit < 1:

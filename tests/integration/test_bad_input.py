@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.search import Search, search
 from lookalike.service.source import Source
+from tests import photographs
 from tests.fakes import memory_ports
 
 #: Wider than any dialect's: a picture of one pixel is one.
@@ -97,6 +99,28 @@ def transparent(chance: np.random.Generator) -> dict[str, Array]:
     return made
 
 
+def round_things() -> dict[str, Array]:
+    """Little more than one outline, and a photograph that is round: any of them can be laid on any other.
+
+    A small disc on white is not among them: it is the other one on white, scaled and in another colour.
+    """
+    shapes: dict[str, tuple[Any, Any, int, tuple[int, int]]] = {
+        "disc, white on black": ("black", "white", 100, (150, 150)),
+        "disc, red on blue": ((30, 30, 60), (220, 40, 40), 120, (140, 160)),
+    }
+    made: dict[str, Array] = {}
+    for name, (ground, colour, radius, (x, y)) in shapes.items():
+        image = Image.new("RGB", (300, 300), ground)
+        ImageDraw.Draw(image).ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+        made[name] = np.asarray(image)
+    ring = Image.new("RGB", (300, 300), "white")
+    ImageDraw.Draw(ring).ellipse((30, 30, 270, 270), outline="red", width=25)
+    made["ring"] = np.asarray(ring)
+    eye = photographs.photograph("retina.jpg").convert("RGB")
+    eye.thumbnail((400, 400))
+    return made | {"an eye": np.asarray(eye)}
+
+
 def png(pixels: Array) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
@@ -105,7 +129,15 @@ def png(pixels: Array) -> bytes:
 
 def files() -> dict[str, bytes]:
     chance = np.random.default_rng(3)
-    made = flat() | tiny(chance) | slim(chance) | noise(chance) | nearly_black(chance) | transparent(chance)
+    made = (
+        flat()
+        | tiny(chance)
+        | slim(chance)
+        | noise(chance)
+        | nearly_black(chance)
+        | transparent(chance)
+        | round_things()
+    )
     return {name: png(pixels) for name, pixels in made.items()}
 
 

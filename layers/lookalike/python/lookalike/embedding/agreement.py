@@ -22,6 +22,10 @@ LEAST_DEVIATION, _LEAST_SHARE = 4.0, 0.7
 NOISE = 4.0
 DETAIL_NOISE = 1.0
 
+#: A block whose structure runs in one direction more than this is an outline, and outlines are much the same
+#: everywhere: a disc lies on any other disc.
+_OUTLINE = 0.85
+
 #: Takes the mean of every ``BLOCK`` pixels of a column.
 _MEANS = np.kron(np.eye(THUMBNAIL // BLOCK), np.full((1, BLOCK), 1 / BLOCK)).astype(np.float32)
 
@@ -49,11 +53,15 @@ class Agreement:
 
     ``detail`` is the correlation of what is left when each block loses the means of its rows and of its columns. Lines
     of text, edges of frames and gradients are much the same everywhere; they correlate, and leave no detail.
+    ``telling`` blocks are more than an outline in one of the pictures, and ``told`` is their mean correlation: discs
+    lie on each other, and what they show inside does not agree.
     """
 
     blocks: int
     correlation: float
     detail: float
+    telling: int = 0
+    told: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +102,13 @@ def agreement(query: Pyramid, picture: _Image, stretch: float, transform: Transf
     correlations = covariances / np.sqrt((variances + NOISE) * (variance + NOISE))
     together = np.sum(correlations * compared, axis=(1, 2))
     best = int(np.argmax(together))
-    return Agreement(blocks, float(together[best]) / blocks, detail_of(shifted[best], picture, compared))
+    seen = inside & ((variance > LEAST_DEVIATION**2) | (variances[best] > LEAST_DEVIATION**2))
+    return Agreement(
+        blocks,
+        float(together[best]) / blocks,
+        detail_of(shifted[best], picture, compared),
+        *told_by(shifted[best], picture, seen, correlations[best]),
+    )
 
 
 def _moved(query: Pyramid, stretch: float, transform: Transform) -> tuple[_Image, NDArray[np.bool_]]:
@@ -120,6 +134,24 @@ def detail_of(one: _Image, other: _Image, compared: NDArray[np.bool_]) -> float:
     products = (_per_block(pixels)[compared].mean() for pixels in (ours * theirs, ours * ours, theirs * theirs))
     covariance, variance, another = map(float, products)
     return covariance / math.sqrt((variance + DETAIL_NOISE) * (another + DETAIL_NOISE))
+
+
+def told_by(one: _Image, other: _Image, seen: NDArray[np.bool_], correlations: _Image) -> tuple[int, float]:
+    """How many of the blocks ``seen`` are more than an outline in one of two pictures, and their mean correlation."""
+    telling = seen & (np.minimum(_directedness(one), _directedness(other)) < _OUTLINE)
+    count = int(np.count_nonzero(telling))
+    return count, float(correlations[telling].mean()) if count else 0.0
+
+
+def _directedness(pixels: _Image) -> _Image:
+    """How much each block's structure runs in one direction, 0 to 1: the coherence of its structure tensor.
+
+    Bigün and Granlund, "Optimal orientation detection of linear symmetry", 1987.
+    """
+    down, right = np.gradient(pixels)
+    xx, yy, xy = (_per_block(np.asarray(product, np.float32)) for product in (right * right, down * down, right * down))
+    spread: _Image = np.sqrt((xx - yy) ** 2 + 4 * xy**2) / (xx + yy + DETAIL_NOISE)
+    return spread
 
 
 def _details(pixels: _Image) -> _Image:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.embedding.agreement import BLOCK, LEAST_DEVIATION, NOISE, Agreement, detail_of
+from lookalike.embedding.agreement import BLOCK, LEAST_DEVIATION, NOISE, Agreement, detail_of, told_by
 from lookalike.embedding.localmap import THUMBNAIL
 
 _BLOCKS = THUMBNAIL // BLOCK
+_SQUARE = (_BLOCKS, _BLOCKS)
 
 Affine = tuple[float, float, float, float, float, float]
 """(a, b, c, d, e, f): (x, y), as fractions of width and height, is moved to (a·x + b·y + c, d·x + e·y + f)."""
@@ -48,7 +49,9 @@ class Orientations:
 
     def __init__(self, thumbnail: _Thumbnail) -> None:
         turned = np.stack([turn(thumbnail) for turn, _ in _ORIENTATIONS]).astype(np.float32)
-        self._correlated = np.stack([_correlated_blocks(pixels)[0].ravel() for pixels in turned])
+        blocks = [_correlated_blocks(pixels) for pixels in turned]
+        self._correlated = np.stack([rows.ravel() for rows, _ in blocks])
+        self._shown = [shown for _, shown in blocks]
         self._turned = turned
 
     def on(self, thumbnail: NDArray[np.float32]) -> Congruence:
@@ -59,8 +62,11 @@ class Orientations:
             return Congruence(Agreement(0, 0.0, 0.0), _ORIENTATIONS[0][1])
         correlations = self._correlated @ (blocks * compared[:, None]).ravel()
         best = int(np.argmax(correlations))
-        seen = detail_of(self._turned[best], thumbnail, compared.reshape(_BLOCKS, _BLOCKS))
-        return Congruence(Agreement(count, float(correlations[best]) / count, seen), _ORIENTATIONS[best][1])
+        turned = self._turned[best]
+        detail = detail_of(turned, thumbnail, compared.reshape(_SQUARE))
+        by_block = (self._correlated[best].reshape(blocks.shape) * blocks).sum(axis=1).reshape(_SQUARE)
+        told = told_by(turned, thumbnail, (compared | self._shown[best]).reshape(_SQUARE), by_block)
+        return Congruence(Agreement(count, float(correlations[best]) / count, detail, *told), _ORIENTATIONS[best][1])
 
 
 def _correlated_blocks(thumbnail: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

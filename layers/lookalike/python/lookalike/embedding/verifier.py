@@ -48,6 +48,11 @@ LEAST_BLOCKS = 8
 #: Details that correlate less prove nothing: pages of different text reach 0.21, one in a hundred copies is below 0.35.
 LEAST_DETAIL = 0.3
 
+#: Fewer blocks that are more than an outline prove nothing, nor do those that agree less: what lies within two discs
+#: that lie on each other reaches 0.4, one in five hundred copies is below 0.45. Copies have 5 such blocks at least, small
+#: discs 4.
+LEAST_TELLING, LEAST_TOLD = 5, 0.45
+
 #: Whole pictures that correlate less prove nothing; copies reach 0.87 and more.
 LEAST_CONGRUENCE = 0.85
 
@@ -212,7 +217,8 @@ class LocalMapComparison:
         evidence = Evidence(cosine, min(seen.blocks, 1), seen.correlation, corners=laid.corners)
         probability = self._calibration.corners.probability(evidence)
         proof = Proof(probability, laid.corners, seen.correlation, laid.transform, laid.region)
-        return Found(picture, proof, evidence, proves=True)
+        tells = seen.telling >= LEAST_TELLING and seen.told >= LEAST_TOLD
+        return Found(picture, proof, evidence, proves=tells)
 
     def _closer(self, cosine: float, overlay: Overlay, picture: LocalMap) -> Found:
         thumbnail, stretch = picture.thumbnail.astype(np.float32), picture.stretch
@@ -337,7 +343,12 @@ def _likeness(straightened: LocalMap, picture: LocalMap, part: Box) -> float:
 
 
 def _enough(seen: Agreement) -> bool:
-    return seen.blocks >= LEAST_BLOCKS and seen.detail >= LEAST_DETAIL
+    return (
+        seen.blocks >= LEAST_BLOCKS
+        and seen.detail >= LEAST_DETAIL
+        and seen.telling >= LEAST_TELLING
+        and seen.told >= LEAST_TOLD
+    )
 
 
 def _correlation(found: Congruence) -> float:

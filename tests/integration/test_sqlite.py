@@ -146,7 +146,7 @@ class TestReads:
         with catalog._database.reading() as connection:
             plans = [str(connection.execute(f"EXPLAIN QUERY PLAN {one}").fetchall()) for one in list(statements)]
         assert len(plans) == 4
-        assert "pictures_not_live (deleted_at<?)" in plans[0]
+        assert "pictures_not_live (deleted_at>? AND deleted_at<?)" in plans[0]
         assert "(library=? AND id>? AND id<?)" in plans[1]
         assert "(library=? AND id=?)" in plans[2]
         assert "pictures_of_kind (kind=? AND rowid>?)" in plans[3]

@@ -74,7 +74,7 @@ ERRORS: Mapping[type[BaseException], tuple[int, str]] = {
 #: Answered with nothing but code and message, as the vendor's sample has it.
 _BARE = 400
 
-#: Codes that are our own failure: their traceback is logged.
+#: Codes that are our own failure: their traceback is logged, and an alarm counts them.
 _OUR_FAILURE = (500, 999)
 
 #: Sides of a picture and the length of its base64: the vendor's other picture services document these.
@@ -227,12 +227,13 @@ def _authenticated(ports: Ports, form: Form) -> Application:
 
 def _refusal(error: Exception, request: Request, facts: Mapping[str, Any]) -> Answer:
     code, message = next(ERRORS[kind] for kind in type(error).__mro__ if kind in ERRORS)
-    if code in _OUR_FAILURE:
+    ours = code in _OUR_FAILURE
+    if ours:
         logger.error("failed", exc_info=error, extra={**facts, "request_id": request.id})
     said: dict[str, Any] = {"code": code, "msg": message.format(name=getattr(error, "name", ""))}
     if code != _BARE:
         said |= {"taskNo": facts["task"], "charge": False}
-    return ascii_json(said, outcome=type(error).__name__, facts=facts)
+    return ascii_json(said, outcome=type(error).__name__, failed=ours, facts=facts)
 
 
 def _elsewhere(_ports: Ports, request: Request) -> Answer:

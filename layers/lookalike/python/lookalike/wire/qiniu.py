@@ -13,6 +13,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from lookalike import errors, jsontext
@@ -27,7 +28,7 @@ from lookalike.errors import (
 )
 from lookalike.jsontext import Number, Value, quoted
 from lookalike.model import Application, Candidate, Library, Match, Picture, Shelf
-from lookalike.observability import count, logger
+from lookalike.observability import count, fail, logger
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add
@@ -102,7 +103,7 @@ ERRORS: Mapping[type[BaseException], tuple[int, str]] = {
     Exception: (5000900, "internal error"),
 }
 
-#: The code that is our own failure: its traceback is logged.
+#: The code that is our own failure: its traceback is logged, and an alarm counts it.
 _OUR_FAILURE = 5000900
 
 #: What a picture may be: by URL, 10 MB. What comes in a request's body is bounded before by what a request may be.
@@ -181,6 +182,7 @@ def _added(ports: Ports, library: Library, shelf: Shelf, elements: Sequence[Valu
             failures.append("null")
         else:
             code, message = _said(outcome, {"library": library.name})
+            fail(ports.settings, "request", int(code == _OUR_FAILURE))  # the call as a whole does not fail
             images.append('""')
             failures.append(json.dumps({"code": code, "message": message}))
     return f'{{"images":[{",".join(images)}],"errors":[{",".join(failures)}]}}'
@@ -426,7 +428,7 @@ def _authenticated(ports: Ports, request: Request) -> Application:
 def _answer(answer: Answer, request: Request) -> Answer:
     """With the headers that every answer has, in gzip if the caller takes it."""
     headers = (("X-Reqid", answer.facts["reqid"]), ("Vary", "Accept-Encoding"))
-    answer = Answer(answer.body, answer.status, headers=headers, outcome=answer.outcome, facts=answer.facts)
+    answer = replace(answer, headers=headers)
     return answer.gzipped() if request.takes_gzip else answer
 
 
@@ -436,7 +438,8 @@ def _refusal(error: Exception, request: Request, facts: Mapping[str, Any]) -> An
     status = code if code < 1000 else code // 10_000
     if status == 401:
         said["error_code"] = "BadToken"
-    return _answer(ascii_json(said, status=status, outcome=type(error).__name__, facts=facts), request)
+    ours = code == _OUR_FAILURE
+    return _answer(ascii_json(said, status=status, outcome=type(error).__name__, failed=ours, facts=facts), request)
 
 
 def _said(error: Exception, facts: Mapping[str, Any]) -> tuple[int, str]:

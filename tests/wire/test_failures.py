@@ -1,0 +1,72 @@
+"""What goes wrong on our side is counted where an alarm looks, whatever the vendor's form hides it in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from lookalike import bootstrap
+from lookalike.errors import Unavailable
+from lookalike.model import Candidate, Query
+from lookalike.settings import Settings
+from tests.baidu import Caller, picture
+from tests.conftest import ALICE
+from tests.fakes import MemoryIndex, MemoryOriginals, memory_ports
+from tests.jumdata import Client
+from tests.qiniu import GroupCaller, one
+
+SEEN = picture(1, size=(40, 40))
+
+
+class NoIndex(MemoryIndex):
+    def search(self, query: Query) -> list[Candidate]:
+        raise Unavailable("down")
+
+
+class NoOriginals(MemoryOriginals):
+    def put(self, key: str, data: bytes) -> None:
+        raise Unavailable("down")
+
+
+def baidu() -> None:
+    caller = Caller(ALICE)
+    caller.add("similar", SEEN)
+    assert caller.call("similar", "search", image=SEEN)["error_code"] == 2
+
+
+def jumdata() -> None:
+    client = Client(ALICE)
+    client.input(SEEN)
+    assert client.call("search", base64=SEEN)["code"] == 500
+
+
+def qiniu() -> None:
+    groups = GroupCaller(ALICE)
+    groups.new("shop", one(SEEN, id="1"))
+    assert groups.search(["shop"], SEEN).status == 500
+
+
+def counted(printed: str) -> float:
+    lines = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
+    return sum(sum(line["Failures"]) for line in lines if "Failures" in line)
+
+
+@pytest.mark.parametrize("call", [baidu, jumdata, qiniu])
+def test_a_store_that_is_down_is_counted(capsys: pytest.CaptureFixture[str], call: Callable[[], None]) -> None:
+    with bootstrap.serving(memory_ports(ALICE, index=NoIndex(), settings=Settings(metrics=True))):
+        call()
+    assert counted(capsys.readouterr().out) == 1
+
+
+def test_each_picture_that_could_not_be_kept_is_counted_though_the_call_succeeds(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ports = memory_ports(ALICE, settings=Settings(metrics=True))
+    with bootstrap.serving(replace(ports, originals=NoOriginals())):
+        elements = [one(SEEN, id="1"), one("http://", id="2"), one(SEEN, id="3")]
+        answer = GroupCaller(ALICE).post("/shop/new", {"data": elements})
+    assert (answer.status, [error["code"] // 10_000 for error in answer.body["errors"]]) == (200, [500, 400, 500])
+    assert counted(capsys.readouterr().out) == 2

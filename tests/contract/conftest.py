@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
@@ -133,52 +133,25 @@ PICTURE_STORES: dict[str, Opening[PictureStore]] = {
 }
 
 
-@pytest.fixture(params=CATALOGS)
-def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
-    with CATALOGS[request.param](tmp_path) as store:
-        yield store
+def each(stores: dict[str, Opening[T]]) -> Any:
+    """A fixture that is every one of the stores in turn."""
+
+    @pytest.fixture(params=stores)
+    def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[T]:
+        with stores[request.param](tmp_path) as opened:
+            yield opened
+
+    return store
 
 
-@pytest.fixture(params=APPLICATIONS)
-def applications(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Applications]:
-    with APPLICATIONS[request.param](tmp_path) as store:
-        yield store
-
-
-@pytest.fixture(params=MAP_STORES)
-def maps(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MapStore]:
-    with MAP_STORES[request.param](tmp_path) as store:
-        yield store
-
-
-@pytest.fixture(params=UPLOADS)
-def uploads(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Uploads]:
-    with UPLOADS[request.param](tmp_path) as store:
-        yield store
-
-
-@pytest.fixture(params=COUNTERS)
-def counters(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Counters]:
-    with COUNTERS[request.param](tmp_path) as store:
-        yield store
-
-
-@pytest.fixture(params=GENERATIONS)
-def generations(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Generations]:
-    with GENERATIONS[request.param](tmp_path) as store:
-        yield store
-
-
-@pytest.fixture(params=VECTOR_INDICES)
-def index(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VectorIndex]:
-    with VECTOR_INDICES[request.param](tmp_path) as store:
-        yield store
-
-
-@pytest.fixture(params=PICTURE_STORES)
-def originals(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PictureStore]:
-    with PICTURE_STORES[request.param](tmp_path) as store:
-        yield store
+catalog = each(CATALOGS)
+applications = each(APPLICATIONS)
+maps = each(MAP_STORES)
+uploads = each(UPLOADS)
+counters = each(COUNTERS)
+generations = each(GENERATIONS)
+index = each(VECTOR_INDICES)
+originals = each(PICTURE_STORES)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -108,7 +109,7 @@ class TestRemovedLibraries:
     def test_of_racing_removals_one_succeeds(self, catalog: Catalog, together: Together) -> None:
         removed = library("tenant", "cats", "uid-1")
         catalog.create_library(removed)
-        outcomes = together([lambda now=now: catalog.remove_library(removed, now) for now in range(8)])  # type: ignore[misc]
+        outcomes = together([partial(catalog.remove_library, removed, now) for now in range(8)])
         assert sorted(type(outcome).__name__ for outcome in outcomes) == ["LibraryNotFound"] * 7 + ["NoneType"]
         assert list(catalog.removed_libraries(1 << 60, 10)) == [
             RemovedLibrary("uid-1", Kind.SIMILAR, outcomes.index(None))

@@ -1,10 +1,20 @@
-"""A live server that the SDK tests of this folder share."""
+"""What tests of this folder share: a live server for the SDKs, and stores of truth for hostile callers."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from lookalike import bootstrap
+from lookalike.adapters.folder import FolderStore
+from lookalike.adapters.sqlite import SqliteCatalog
+from lookalike.model import Application
+from lookalike.ports import Ports
+from lookalike.settings import Settings
+from tests.fakes import MemoryDeadLetters, MemoryIndex, MemoryObjects, TinyEmbedder, TinyVerifier
 from tests.live import LiveServer
+
+CALLER = Application("ak", "sk", "123456789", "tenant", "hostile")
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +23,28 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     yield running
     assert running.stop() == 0
     assert "Traceback" not in running.log.read_text()
+
+
+@pytest.fixture
+def ports(tmp_path: Path) -> Iterator[Ports]:
+    """Real stores of truth, so that whatever hostile text arrives meets a real database. CALLER may call."""
+    catalog = SqliteCatalog(tmp_path / "catalog.db")
+    catalog.save_application(CALLER)
+    built = bootstrap.build(
+        Settings(log_level="CRITICAL", fetch_seconds=0.1),
+        applications=catalog,
+        catalog=catalog,
+        maps=catalog,
+        uploads=catalog,
+        counters=catalog,
+        objects=MemoryObjects(),
+        dead_letters=MemoryDeadLetters(),
+        index=MemoryIndex(),
+        originals=FolderStore(tmp_path / "originals"),
+        embedder=TinyEmbedder(),
+        verifier=TinyVerifier(),
+    )
+    with bootstrap.serving(built):
+        yield built
+    built.close()
+    catalog.close()

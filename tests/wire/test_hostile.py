@@ -8,24 +8,19 @@ import json
 import random
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_from_bytes
 
-import pytest
 from PIL import Image
 
-from lookalike import bootstrap
-from lookalike.adapters.folder import FolderStore
-from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.local import gateway, template
-from lookalike.model import Application, Kind
+from lookalike.model import Kind
 from lookalike.ports import Ports
-from lookalike.settings import Settings
 from lookalike.wire import tokens
 from tests import photographs
-from tests.fakes import MemoryDeadLetters, MemoryIndex, MemoryObjects, TinyEmbedder, TinyVerifier
+from tests.wire.conftest import CALLER
 
 REQUESTS = 10_000
 
@@ -50,34 +45,7 @@ EXPECTED = {
 }
 EXPECTED |= {282111, 282112, 282113, 282114}
 
-CALLER = Application("ak", "sk", "123456789", "tenant", "hostile")
-
 Chance = random.Random
-
-
-@pytest.fixture
-def ports(tmp_path: Path) -> Iterator[Ports]:
-    """Real stores of truth, so that whatever hostile text arrives meets a real database."""
-    catalog = SqliteCatalog(tmp_path / "catalog.db")
-    catalog.save_application(CALLER)
-    built = bootstrap.build(
-        Settings(log_level="CRITICAL"),
-        applications=catalog,
-        catalog=catalog,
-        maps=catalog,
-        uploads=catalog,
-        counters=catalog,
-        objects=MemoryObjects(),
-        dead_letters=MemoryDeadLetters(),
-        index=MemoryIndex(),
-        originals=FolderStore(tmp_path / "originals"),
-        embedder=TinyEmbedder(),
-        verifier=TinyVerifier(),
-    )
-    with bootstrap.serving(built):
-        yield built
-    built.close()
-    catalog.close()
 
 
 def test_hostile_requests_get_the_vendors_errors_and_change_nothing(ports: Ports, tmp_path: Path) -> None:

@@ -5,54 +5,21 @@ from __future__ import annotations
 import base64
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from lookalike import bootstrap
-from lookalike.adapters.folder import FolderStore
-from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.local import gateway, template
-from lookalike.model import Application, Kind
+from lookalike.model import Kind
 from lookalike.ports import Ports
-from lookalike.settings import Settings
 from tests import photographs
-from tests.fakes import MemoryDeadLetters, MemoryIndex, MemoryObjects, TinyEmbedder, TinyVerifier
 from tests.qiniu import JSON, Answered, one, sign, uri
 
 REQUESTS = 4_000
 
-CALLER = Application("ak", "sk", "123456789", "tenant", "hostile")
 GROUP = "/v1/image/group"
 
 Chance = random.Random
-
-
-@pytest.fixture
-def ports(tmp_path: Path) -> Iterator[Ports]:
-    """Real stores of truth, so that whatever hostile text arrives meets a real database."""
-    catalog = SqliteCatalog(tmp_path / "catalog.db")
-    catalog.save_application(CALLER)
-    built = bootstrap.build(
-        Settings(log_level="CRITICAL", fetch_seconds=0.1),
-        applications=catalog,
-        catalog=catalog,
-        maps=catalog,
-        uploads=catalog,
-        counters=catalog,
-        objects=MemoryObjects(),
-        dead_letters=MemoryDeadLetters(),
-        index=MemoryIndex(),
-        originals=FolderStore(tmp_path / "originals"),
-        embedder=TinyEmbedder(),
-        verifier=TinyVerifier(),
-    )
-    with bootstrap.serving(built):
-        yield built
-    built.close()
-    catalog.close()
 
 
 def call(routes: template.Template, method: str, path: str, query: str, body: bytes) -> Answered | None:

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -205,9 +206,26 @@ class TestLife:
             catalog.save_application(application("shop"))
 
     def test_many_may_open_a_new_file_at_once(self, tmp_path: Path) -> None:
+        def open_and_close(path: Path) -> None:
+            SqliteCatalog(path).close()
+
         with ThreadPoolExecutor(8) as pool:
-            for catalog in pool.map(lambda _: SqliteCatalog(tmp_path / "catalog.db"), range(8)):
-                catalog.close()
+            list(pool.map(open_and_close, [tmp_path / "catalog.db"] * 8))
+
+    def test_a_file_that_another_holds_while_it_is_made_is_waited_for(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """SQLite itself does not wait where a file becomes a WAL one."""
+        path = tmp_path / "catalog.db"
+        with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            threading.Timer(0.2, other.execute, ["COMMIT"]).start()
+            SqliteCatalog(path).close()
+        monkeypatch.setattr(database_module, "_BUSY_SECONDS", 0.1)
+        with closing(sqlite3.connect(tmp_path / "held.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(SettingsError, match="locked"):
+                SqliteCatalog(tmp_path / "held.db")
 
 
 class TestOtherProcesses:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -102,7 +103,7 @@ class Database:
         return connection
 
     def _migrate(self, migrations: Sequence[Sequence[str]]) -> None:
-        self._writer.execute("PRAGMA journal_mode = WAL")
+        self._switch_to_wal()
         self._writer.execute("BEGIN IMMEDIATE")
         try:
             version = self._writer.execute("PRAGMA user_version").fetchone()[0]
@@ -118,6 +119,20 @@ class Database:
         finally:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
+
+    def _switch_to_wal(self) -> None:
+        """Put a new file into WAL mode. Several may open it at once, and for this one statement SQLite does not wait
+        (two that read and want to write would wait for each other for ever): it says locked, and is asked again."""
+        patience = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                self._writer.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     def _commit(self, batch: Sequence[Work]) -> Sequence[object]:
         with self._transacting:

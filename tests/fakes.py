@@ -16,7 +16,6 @@ from lookalike.model import (
     DIMENSION,
     WHOLE,
     Application,
-    Box,
     Candidate,
     DeadLetter,
     Embedding,
@@ -31,6 +30,7 @@ from lookalike.model import (
     RemovedLibrary,
     Upload,
     UploadedObject,
+    View,
 )
 from lookalike.ports import Look, Originals, Ports
 from lookalike.settings import Settings
@@ -331,8 +331,9 @@ class TinyEmbedder:
 class TinyComparison:
     """Proves pictures whose map, TinyEmbedder's vector, is nearly that of one of the views."""
 
-    def __init__(self, views: Sequence[tuple[Box, bytes]]) -> None:
-        self.views = [np.frombuffer(data, np.float16).astype(np.float32) for _, data in views if data]
+    def __init__(self, views: Sequence[View]) -> None:
+        maps = [view.local_map for view in views if view.local_map]
+        self.views = [np.frombuffer(data, np.float16).astype(np.float32) for data in maps]
 
     def prove(
         self, pictures: Sequence[tuple[float, bytes]], originals: Originals | None = None
@@ -352,7 +353,7 @@ class TinyComparison:
 class TinyVerifier:
     """Goes with TinyEmbedder."""
 
-    def compare(self, pixels: Pixels, views: Sequence[tuple[Box, bytes]], look: Look) -> TinyComparison:
+    def compare(self, pixels: Pixels, views: Sequence[View], look: Look) -> TinyComparison:
         return TinyComparison(views)
 
 

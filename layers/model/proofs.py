@@ -39,7 +39,7 @@ from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.evidence import Evidence, ProofCalibration, Weights, measures
 from lookalike.embedding.localmap import LocalMap, unpack
 from lookalike.embedding.verifier import LEAST_BLOCKS, LocalMapComparison, LocalMapVerifier
-from lookalike.embedding.views import boxes, views
+from lookalike.embedding.views import shown, views
 from lookalike.model import Embedding, Kind, Pixels
 from lookalike.service.proof import looking
 
@@ -115,8 +115,8 @@ class Query:
 
     def comparison(self, embedder: OnnxEmbedder) -> LocalMapComparison:
         """Ready to be compared."""
-        shown = zip(boxes(Kind.SAME), [one.local_map for one in self.embeddings], strict=True)
-        return LocalMapVerifier(embedder.proof).compare(self.pixels, list(shown), looking(embedder, self.pixels))
+        looks = shown(self.embeddings)
+        return LocalMapVerifier(embedder.proof).compare(self.pixels, looks, looking(embedder, self.pixels))
 
 
 @dataclass(frozen=True, slots=True)

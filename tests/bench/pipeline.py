@@ -25,10 +25,10 @@ from functions.add.app import handler as add
 from functions.search.app import handler as search
 from functions.token.app import handler as token
 from lookalike import bootstrap
-from lookalike.embedding.views import boxes, views
+from lookalike.embedding.views import shown, views
 from lookalike.local import gateway
 from lookalike.local.gateway import Received
-from lookalike.model import Box, Candidate, Kind, Pixels, Query
+from lookalike.model import Candidate, Kind, Pixels, Query, View
 from lookalike.picture.decode import Bounds, decode
 from lookalike.ports import Look, Ports
 from lookalike.service.applications import create_application
@@ -226,7 +226,7 @@ def pixels_of(pictures: Sequence[bytes]) -> list[Pixels]:
 class Nearest:
     """What a search in kind ``same`` has before it proves: the query's views, how to look again, and candidates."""
 
-    views: Sequence[tuple[Box, bytes]]
+    views: Sequence[View]
     look: Look
     pixels: Pixels
     candidates: Sequence[Candidate]
@@ -238,9 +238,8 @@ def nearest(ports: Ports, library: str, file: bytes, k: int) -> Nearest:
     embeddings = ports.embedder.embed(views(Kind.SAME, picture.pixels))
     vectors = np.stack([embedding.vectors[Kind.SAME] for embedding in embeddings]).astype(np.float32)
     near = ports.index.search(Query(Kind.SAME, (library,), ports.embedder.model, vectors, k))
-    shown = zip(boxes(Kind.SAME), [embedding.local_map for embedding in embeddings], strict=True)
     return Nearest(
-        list(shown),
+        shown(embeddings),
         looking(ports.embedder, picture.pixels),
         picture.pixels,
         [one for one in near if one.digest != picture.digest],

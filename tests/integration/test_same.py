@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.location import find_model
@@ -75,6 +75,16 @@ def print_on_a_table(picture: Image.Image) -> Image.Image:
     table.paste(paper, ((720 - paper.width) // 2, (640 - paper.height) // 2), paper)
     light = np.linspace(0.7, 1.1, table.width)[None, :, None]
     return Image.fromarray((np.asarray(table) * light).clip(0, 255).astype(np.uint8))
+
+
+def on_a_cup(picture: Image.Image) -> Image.Image:
+    """A blurred photograph of a small print that lies askew on one of a cup."""
+    scene = photograph("coffee.png").convert("RGB").resize((800, 600))
+    paper = picture.convert("RGBA")
+    paper.thumbnail((260, 260))
+    paper = paper.rotate(25, Image.Resampling.BICUBIC, expand=True)
+    scene.paste(paper, ((scene.width - paper.width) // 2, (scene.height - paper.height) // 2), paper)
+    return scene.filter(ImageFilter.GaussianBlur(1.5))
 
 
 CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
@@ -150,6 +160,15 @@ def test_the_proof_says_where_the_picture_lies(ports: Ports) -> None:
     assert match.proof.transform == pytest.approx((0.75, 0, 0.25, 0, 0.75, 0), abs=0.06)
     assert match.proof.region.left >= 0.2
     assert match.proof.region.bottom <= 0.8
+
+
+@pytest.mark.parametrize("name", PRESENT)
+def test_a_picture_within_a_picture_is_found_by_its_frame(ports: Ports, name: str) -> None:
+    (match,) = found(ports, png(on_a_cup(photograph(name))))
+    assert match.candidate.brief == name
+    assert match.proof is not None
+    a, b, c, d, e, f = match.proof.transform
+    assert (a / 2 + b / 2 + c, d / 2 + e / 2 + f) == pytest.approx((0.5, 0.5), abs=0.03)  # both lie in the middle
 
 
 def hostile() -> dict[str, bytes]:

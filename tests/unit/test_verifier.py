@@ -15,8 +15,9 @@ from PIL import Image
 
 from lookalike.embedding.evidence import NO_PROOF, ProofCalibration, Weights
 from lookalike.embedding.localmap import CELLS, DEPTH, SIDE, THUMBNAIL, LocalMap
+from lookalike.embedding.straighten import into
 from lookalike.embedding.verifier import DOUBTS, LOOKS, LocalMapVerifier
-from lookalike.model import WHOLE, Box, Proof
+from lookalike.model import IDENTITY, Affine, Box, Proof, View
 
 CALIBRATION = ProofCalibration(
     whole=Weights(cosine=7.5, correlation=1.3, matches=0, inliers=0, likeness=0, corners=0, offset=8.5),
@@ -27,9 +28,6 @@ CALIBRATION = ProofCalibration(
 )
 VERIFIER = LocalMapVerifier(CALIBRATION)
 COSINE = 0.6
-
-Affine = tuple[float, float, float, float, float, float]
-IDENTITY: Affine = (1, 0, 0, 0, 1, 0)
 
 
 class Scene:
@@ -67,8 +65,13 @@ def blind(*_: object) -> bytes:
     return b""
 
 
-def proved(query: LocalMap, picture: LocalMap, box: Box = WHOLE) -> Proof | None:
-    return VERIFIER.compare(PIXELS, [(box, query.pack())], blind).prove([(COSINE, picture.pack())])[0]
+def whole(local_map: bytes) -> View:
+    return View(IDENTITY, local_map, full=True)
+
+
+def proved(query: LocalMap, picture: LocalMap, part: Box | None = None) -> Proof | None:
+    view = whole(query.pack()) if part is None else View(into(part), query.pack(), full=False)
+    return VERIFIER.compare(PIXELS, [view], blind).prove([(COSINE, picture.pack())])[0]
 
 
 def turned(degrees: float) -> Affine:
@@ -179,20 +182,23 @@ def test_a_strip_of_cells_is_not_enough() -> None:
 def test_bytes_that_are_no_map_prove_nothing() -> None:
     scene = Scene(1).seen(IDENTITY).pack()
     strange = [b"", b"x", scene[:-1], scene + b"x"]
-    assert VERIFIER.compare(PIXELS, [(WHOLE, scene)], blind).prove([(COSINE, data) for data in strange]) == [None] * 4
-    for views in ([], [(WHOLE, b"")], [(WHOLE, b"x"), (WHOLE, scene[1:])]):
+    assert VERIFIER.compare(PIXELS, [whole(scene)], blind).prove([(COSINE, data) for data in strange]) == [None] * 4
+    for views in ([], [whole(b"")], [whole(b"x"), whole(scene[1:])]):
         assert VERIFIER.compare(PIXELS, views, blind).prove([(COSINE, scene)]) == [None]
-    assert VERIFIER.compare(PIXELS, [(WHOLE, scene)], blind).prove([]) == []
+    assert VERIFIER.compare(PIXELS, [whole(scene)], blind).prove([]) == []
 
 
 def test_without_a_calibration_nothing_is_proved() -> None:
     scene = Scene(1).seen(IDENTITY).pack()
-    assert LocalMapVerifier(NO_PROOF).compare(PIXELS, [(WHOLE, scene)], blind).prove([(1.0, scene)]) == [None]
+    assert LocalMapVerifier(NO_PROOF).compare(PIXELS, [whole(scene)], blind).prove([(1.0, scene)]) == [None]
 
 
 def test_each_picture_is_judged_alone_and_the_same_every_time() -> None:
     scene = Scene(1)
-    query = [(WHOLE, scene.seen(WAYS["crop"]).pack()), (Box(0, 0, 0.6, 0.6), scene.seen(WAYS["shifted"]).pack())]
+    query = [
+        whole(scene.seen(WAYS["crop"]).pack()),
+        View(into(Box(0, 0, 0.6, 0.6)), scene.seen(WAYS["shifted"]).pack(), full=False),
+    ]
     maps = [Scene(seed).seen(affine).pack() for seed in (1, 2) for affine in WAYS.values()]
     pictures = [(COSINE, data) for data in maps]
     together = VERIFIER.compare(PIXELS, query, blind).prove(pictures)
@@ -226,18 +232,18 @@ def test_what_leaves_doubt_is_looked_at_again_and_lies_where_it_did(way: str) ->
     scene = Scene(1)
     look = Looking(scene, WAYS[way])
     query, picture = scene.seen(WAYS[way]).pack(), scene.seen(IDENTITY).pack()
-    (proof,) = LocalMapVerifier(UNDECIDED).compare(PIXELS, [(WHOLE, query)], look).prove([(COSINE, picture)])
+    (proof,) = LocalMapVerifier(UNDECIDED).compare(PIXELS, [whole(query)], look).prove([(COSINE, picture)])
     assert proof is not None
     assert look.asked == 1
     assert proof.transform == pytest.approx(WAYS[way], abs=0.07)
-    assert LocalMapVerifier(UNDECIDED).compare(PIXELS, [(WHOLE, query)], blind).prove([(COSINE, picture)]) == [None]
+    assert LocalMapVerifier(UNDECIDED).compare(PIXELS, [whole(query)], blind).prove([(COSINE, picture)]) == [None]
 
 
 def test_a_second_look_at_something_else_proves_nothing() -> None:
     scene = Scene(1)
     look = Looking(Scene(2), WAYS["crop"])
     query, picture = scene.seen(WAYS["crop"]).pack(), scene.seen(IDENTITY).pack()
-    assert LocalMapVerifier(UNDECIDED).compare(PIXELS, [(WHOLE, query)], look).prove([(COSINE, picture)]) == [None]
+    assert LocalMapVerifier(UNDECIDED).compare(PIXELS, [whole(query)], look).prove([(COSINE, picture)]) == [None]
 
 
 def test_few_are_looked_at_again_and_none_where_one_is_sure() -> None:
@@ -246,10 +252,10 @@ def test_few_are_looked_at_again_and_none_where_one_is_sure() -> None:
     pictures = [(COSINE, data) for data in cropped]
     undecided = replace(UNDECIDED, again=UNDECIDED.part)
     look = Looking(scene, IDENTITY)
-    assert LocalMapVerifier(undecided).compare(PIXELS, [(WHOLE, query)], look).prove(pictures) == [None] * 9
+    assert LocalMapVerifier(undecided).compare(PIXELS, [whole(query)], look).prove(pictures) == [None] * 9
     assert look.asked == DOUBTS * LOOKS
     look = Looking(scene, IDENTITY)
-    proofs = LocalMapVerifier(undecided).compare(PIXELS, [(WHOLE, query)], look).prove([*pictures, (COSINE, query)])
+    proofs = LocalMapVerifier(undecided).compare(PIXELS, [whole(query)], look).prove([*pictures, (COSINE, query)])
     assert [proof is not None for proof in proofs] == [False] * 9 + [True]
     assert look.asked == 0
 
@@ -275,7 +281,7 @@ def by_corners(pixels: NDArray[np.uint8], originals: Originals, look: Looking) -
     """A query whose cells say nothing, against the same picture twice."""
     picture = (COSINE, Scene(1).seen(IDENTITY).pack())
     coloured = np.repeat(pixels[..., None], 3, axis=2)
-    return VERIFIER.compare(coloured, [(WHOLE, b"")], look).prove([picture, (COSINE - 0.1, picture[1])], originals)
+    return VERIFIER.compare(coloured, [whole(b"")], look).prove([picture, (COSINE - 0.1, picture[1])], originals)
 
 
 def test_corners_of_the_original_prove_what_cells_do_not() -> None:
@@ -305,6 +311,6 @@ def test_originals_are_not_asked_for_where_something_is_proved() -> None:
     scene = Scene(1)
     pictures = [(COSINE, Scene(seed).seen(IDENTITY).pack()) for seed in (1, 2)]
     originals = Originals(None, None)
-    proofs = VERIFIER.compare(PIXELS, [(WHOLE, scene.seen(IDENTITY).pack())], blind).prove(pictures, originals)
+    proofs = VERIFIER.compare(PIXELS, [whole(scene.seen(IDENTITY).pack())], blind).prove(pictures, originals)
     assert [proof is not None for proof in proofs] == [True, False]
     assert originals.asked == []

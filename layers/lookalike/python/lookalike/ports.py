@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lookalike.leases import Leases
 from lookalike.model import (
+    Affine,
     Application,
     Box,
     Candidate,
@@ -32,6 +33,7 @@ from lookalike.model import (
     RemovedLibrary,
     Upload,
     UploadedObject,
+    View,
 )
 from lookalike.settings import Settings
 
@@ -280,7 +282,7 @@ class Comparison(Protocol):
         """
 
 
-Look = Callable[[tuple[float, float, float, float, float, float], Box, float], bytes]
+Look = Callable[[Affine, Box, float], bytes]
 """Looks at the query again, straightened: given the transform that moves its points to a picture's, the part of the
 picture that it covers, and the picture's width by its height, the local map of what it shows of that part."""
 
@@ -288,8 +290,8 @@ picture that it covers, and the picture's width by its height, the local map of 
 class Verifier(Protocol):
     """Proves by local maps of one model that pictures show the same. Safe to call from several threads."""
 
-    def compare(self, pixels: Pixels, views: Sequence[tuple[Box, bytes]], look: Look) -> Comparison:
-        """Get ready to compare a query and its ``views``: what part of it each shows, and its local map.
+    def compare(self, pixels: Pixels, views: Sequence[View], look: Look) -> Comparison:
+        """Get ready to compare a query in its ``views``.
 
         ``look`` is asked where the views leave doubt.
         """

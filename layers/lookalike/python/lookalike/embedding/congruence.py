@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 
 from lookalike.embedding.agreement import BLOCK, LEAST_DEVIATION, NOISE, Agreement, detail_of, told_by
 from lookalike.embedding.localmap import THUMBNAIL
+from lookalike.model import Affine
 
 _BLOCKS = THUMBNAIL // BLOCK
 _SQUARE = (_BLOCKS, _BLOCKS)
-
-Affine = tuple[float, float, float, float, float, float]
-"""(a, b, c, d, e, f): (x, y), as fractions of width and height, is moved to (a·x + b·y + c, d·x + e·y + f)."""
 
 _Thumbnail = NDArray[np.uint8]
 

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.embedding.congruence import Affine
-from lookalike.model import Box, Pixels
+from lookalike.model import Affine, Box, Pixels
 
 #: Where it is looked whether a picture is covered: so many points a side.
 _POINTS = 29

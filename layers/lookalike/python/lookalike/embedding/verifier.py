@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.embedding.agreement import Agreement, Pyramid, agreement
-from lookalike.embedding.congruence import Affine, Congruence, Orientations
+from lookalike.embedding.congruence import Congruence, Orientations
 from lookalike.embedding.corners import Alignment, Corners, lay, scaled
 from lookalike.embedding.evidence import Evidence, ProofCalibration
 from lookalike.embedding.localmap import DEPTH, SIDE, THUMBNAIL, LocalMap, unpack
 from lookalike.embedding.similarity import Points, Transform, align, pad
 from lookalike.embedding.straighten import covered, follow, into
-from lookalike.model import WHOLE, Box, Pixels, Proof
+from lookalike.model import IDENTITY, WHOLE, Affine, Box, Pixels, Proof, View
 from lookalike.ports import Look, Originals
 
 #: What a cell's 32 numbers are multiplied by before they are rounded: the model's card calls it the map's scale.
@@ -86,13 +86,13 @@ class LocalMapVerifier:
     def __init__(self, calibration: ProofCalibration) -> None:
         self._calibration = calibration
 
-    def compare(self, pixels: Pixels, views: Sequence[tuple[Box, bytes]], look: Look) -> LocalMapComparison:
-        """Get ready to compare a query and its ``views``: what part of it each shows, and its local map.
+    def compare(self, pixels: Pixels, views: Sequence[View], look: Look) -> LocalMapComparison:
+        """Get ready to compare a query in its ``views``.
 
         Views whose bytes are no local map are left out. ``look`` makes the local map of the query straightened.
         """
-        unpacked = ((box, unpack(data)) for box, data in views)
-        ready = [_View.of(box, local_map) for box, local_map in unpacked if local_map is not None]
+        unpacked = ((view, unpack(view.local_map)) for view in views)
+        ready = [_View.of(view.into, view.full, local_map) for view, local_map in unpacked if local_map is not None]
         return LocalMapComparison(pixels, ready, look, self._calibration)
 
 
@@ -102,7 +102,7 @@ class LocalMapComparison:
     def __init__(self, pixels: Pixels, views: Sequence[_View], look: Look, calibration: ProofCalibration) -> None:
         self._pixels = pixels
         self._views = [view for view in views if len(view.places) >= LEAST_INLIERS]
-        self._wholes = [view.orientations() for view in views if view.box == WHOLE]
+        self._full = [view for view in views if view.full]
         self._look = look
         self._calibration = calibration
         if self._views:
@@ -152,7 +152,8 @@ class LocalMapComparison:
     def whole(self, cosine: float, picture: LocalMap) -> Found | None:
         """The whole query laid on the whole picture, if there is enough to be seen there."""
         thumbnail = picture.thumbnail.astype(np.float32)
-        found = max((whole.on(thumbnail) for whole in self._wholes), key=_correlation, default=None)
+        laid = ((whole.on(thumbnail), into) for whole, into in self._wholes)
+        found, into_view = max(laid, key=_correlation, default=(None, IDENTITY))
         if found is None:
             return None
         seen = found.agreement
@@ -160,8 +161,12 @@ class LocalMapComparison:
             return None
         evidence = Evidence(cosine, seen.blocks, seen.correlation)
         probability = self._calibration.whole.probability(evidence)
-        proof = Proof(probability, 0, seen.correlation, found.transform, WHOLE)
+        proof = Proof(probability, 0, seen.correlation, follow(into_view, found.transform), WHOLE)
         return Found(picture, proof, evidence, proves=True)
+
+    @cached_property
+    def _wholes(self) -> list[tuple[Orientations, Affine]]:
+        return [(Orientations(view.thumbnail), view.into) for view in self._full]
 
     def part(self, cosine: float, picture: LocalMap) -> Found | None:
         """The best way to lay a view of the query on the picture, if any is worth a closer look."""
@@ -178,7 +183,7 @@ class LocalMapComparison:
         straightened = unpack(self._look(first, part, picture.width / max(picture.height, 1)))
         if straightened is None:
             return None
-        view = _View.of(WHOLE, straightened)
+        view = _View.of(IDENTITY, True, straightened)
         closer = LocalMapComparison(self._pixels, [view], self._look, self._calibration).part(
             found.evidence.cosine, picture
         )
@@ -294,7 +299,8 @@ class Overlay:
 class _View:
     """A view of the query: its cells that are not flat, float32 (n, DEPTH), and where they are."""
 
-    box: Box
+    into: Affine
+    full: bool
     stretch: float
     cells: NDArray[np.float32]
     places: Points
@@ -302,28 +308,22 @@ class _View:
     pyramid: Pyramid
 
     @staticmethod
-    def of(box: Box, local_map: LocalMap) -> _View:
-        """A view from its local map."""
+    def of(into: Affine, full: bool, local_map: LocalMap) -> _View:
+        """A view from its local map; the rest is as :class:`lookalike.model.View` has it."""
         a_cell = THUMBNAIL // SIDE
         greys = local_map.thumbnail.reshape(SIDE, a_cell, SIDE, a_cell).astype(np.float32)
         textured = np.flatnonzero(greys.std(axis=(1, 3)).ravel() > _FLAT)
         stretch = local_map.stretch
         pyramid = Pyramid.of(local_map.thumbnail, stretch)
         cells, places = _unit_cells(local_map)[textured], _places(stretch)[textured]
-        return _View(box, stretch, cells, places, local_map.thumbnail, pyramid)
-
-    def orientations(self) -> Orientations:
-        """Its thumbnail in all eight orientations."""
-        return Orientations(self.thumbnail)
+        return _View(into, full, stretch, cells, places, local_map.thumbnail, pyramid)
 
     def affine(self, transform: Transform, stretch: float) -> Affine:
         """The transform from fractions of the whole query to fractions of a picture."""
-        corners = np.array([0, 1, 1j])
-        x = (corners.real - self.box.left) / (self.box.right - self.box.left)
-        y = (corners.imag - self.box.top) / (self.box.bottom - self.box.top)
-        moved = transform.of((x * self.stretch + 1j * y / self.stretch).astype(np.complex64))
+        corners = np.array([0, self.stretch, 1j / self.stretch], np.complex64)
+        moved = transform.of(corners)
         (c, a, b), (f, d, e) = (moved.real / stretch).tolist(), (moved.imag * stretch).tolist()
-        return a - c, b - c, c, d - f, e - f, f
+        return follow(self.into, (a - c, b - c, c, d - f, e - f, f))
 
 
 def _promising(mapped: Sequence[tuple[float, LocalMap | None]], found: Sequence[Found | None]) -> list[int]:
@@ -351,8 +351,8 @@ def _enough(seen: Agreement) -> bool:
     )
 
 
-def _correlation(found: Congruence) -> float:
-    return found.agreement.correlation
+def _correlation(laid: tuple[Congruence, Affine]) -> float:
+    return laid[0].agreement.correlation
 
 
 def _unit_cells(local_map: LocalMap) -> NDArray[np.float32]:

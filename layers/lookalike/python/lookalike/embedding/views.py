@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from lookalike.model import WHOLE, Box, Kind, Pixels
+from collections.abc import Sequence
+
+from lookalike.embedding.straighten import into
+from lookalike.model import WHOLE, Box, Embedding, Kind, Pixels, View
 
 #: How much of each side a corner view shows, in percent.
 CORNER = 60
@@ -12,11 +15,6 @@ _CORNERS = tuple(
     for top in (0.0, 1 - CORNER / 100)
     for left in (0.0, 1 - CORNER / 100)
 )
-
-
-def boxes(kind: Kind) -> tuple[Box, ...]:
-    """What part of the query each of its views shows, to a pixel."""
-    return (WHOLE, *_CORNERS) if kind is Kind.SAME else (WHOLE,)
 
 
 def views(kind: Kind, pixels: Pixels) -> list[Pixels]:
@@ -33,3 +31,9 @@ def views(kind: Kind, pixels: Pixels) -> list[Pixels]:
     bottom, right = slice(-height, None), slice(-width, None)
     corners = [(top, left), (top, right), (bottom, left), (bottom, right)]
     return [pixels, *(pixels[rows, columns] for rows, columns in corners)]
+
+
+def shown(embeddings: Sequence[Embedding]) -> list[View]:
+    """What the :func:`views` for ``same`` show of the query, to a pixel, given what was made of each."""
+    boxes = (WHOLE, *_CORNERS)
+    return [View(into(box), of.local_map, full=box == WHOLE) for box, of in zip(boxes, embeddings, strict=True)]

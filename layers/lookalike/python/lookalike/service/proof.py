@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from lookalike.embedding import corners
-from lookalike.embedding.congruence import Affine
 from lookalike.embedding.straighten import straighten
-from lookalike.model import Box, Candidate, Grey, Key, Pixels, Proof
+from lookalike.model import Affine, Box, Candidate, Grey, Key, Pixels, Proof
 from lookalike.picture.budget import PixelBudget
 from lookalike.picture.glance import glance
 from lookalike.ports import Comparison, Embedder, Look, MapStore, Originals, PictureStore
@@ -22,11 +21,11 @@ _BUDGET = PixelBudget(4096 * 4096)
 
 
 def prove(
-    comparison: Comparison, maps: MapStore, originals: PictureStore, candidates: Sequence[Candidate]
+    comparison: Comparison, maps: MapStore, originals: PictureStore | None, candidates: Sequence[Candidate]
 ) -> dict[Key, Proof]:
     """The proofs of candidates, which come by cosine: batch after batch, as long as a batch still proves one.
 
-    Where the first one proves none, the originals of a few are looked at.
+    Where the first one proves none, the ``originals`` of a few are looked at, if they are given.
     """
     proofs: dict[Key, Proof] = {}
     for begin in range(0, min(len(candidates), MOST), BATCH):

@@ -85,7 +85,7 @@ def _proved(candidate: Candidate, proof: Proof) -> Match:
 def _place(match: Match) -> tuple[bool, float, float, str, str]:
     """What the list is sorted by."""
     candidate, proof = match.candidate, match.proof
-    sure = 0.0 if proof is None else proof.probability
+    sure = 0.0 if proof is None else round(proof.probability, 2)
     return match.reason is not Reason.EXACT, -sure, -candidate.cosine, candidate.key.library, candidate.key.id
 
 

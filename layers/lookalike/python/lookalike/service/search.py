@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lookalike.embedding.views import boxes, views
+from lookalike.embedding.frames import frames
+from lookalike.embedding.views import shown, views
 from lookalike.model import (
     Candidate,
     Embedding,
@@ -22,9 +23,10 @@ from lookalike.model import (
     Reason,
     Shelf,
     TagFilter,
+    View,
 )
 from lookalike.picture.decode import Decoded
-from lookalike.ports import Ports
+from lookalike.ports import PictureStore, Ports
 from lookalike.service.proof import looking, prove
 from lookalike.service.ranking import WINDOW, Page, merged, page, rank
 from lookalike.service.source import Source, load
@@ -106,7 +108,53 @@ def _ranked(
     """The first ``window`` places of the list of matches in libraries of one kind; the index is asked for ``depth``."""
     kind = libraries[0].kind
     embeddings = ports.embedder.embed(views(kind, picture.pixels))
-    near = ports.index.search(
+    near = _near(ports, libraries, embeddings, depth, tags)
+    found = {candidate.key: candidate for candidate in near}
+    for library in libraries:
+        if library.identity is Identity.PICTURE:
+            exact = _identical(ports, library, picture, tags)
+            if exact is not None:
+                found[exact.key] = exact
+    proofs = None
+    if kind is Kind.SAME and all(embedding.local_map for embedding in embeddings):
+        others = [one for one in near if one.digest != picture.digest]
+        proofs = _proofs(ports, picture.pixels, shown(embeddings), others, ports.originals)
+        if not proofs and not any(one.digest == picture.digest for one in found.values()):
+            framed, proofs = _framed(ports, libraries, picture.pixels, depth, tags)
+            found |= {candidate.key: candidate for candidate in framed}
+    return rank(
+        found.values(),
+        picture.digest,
+        lambda cosine: ports.embedder.score(kind, cosine),
+        ports.embedder.threshold(kind),
+        proofs,
+        window,
+    )
+
+
+def _framed(
+    ports: Ports, libraries: Sequence[Library], pixels: Pixels, depth: int, tags: TagFilter | None
+) -> tuple[Sequence[Candidate], Mapping[Key, Proof]]:
+    """What is near to the pictures within a picture, and the proofs that it is the same."""
+    within = frames(pixels)
+    if not within:
+        return [], {}
+    embeddings = ports.embedder.embed([frame.cut(pixels) for frame in within])
+    near = _near(ports, libraries, embeddings, depth, tags)
+    looks = [View(frame.into, of.local_map, full=True) for frame, of in zip(within, embeddings, strict=True)]
+    return near, _proofs(ports, pixels, looks, near)
+
+
+def _near(
+    ports: Ports,
+    libraries: Sequence[Library],
+    embeddings: Sequence[Embedding],
+    depth: int,
+    tags: TagFilter | None,
+) -> Sequence[Candidate]:
+    """The ``depth`` pictures that are nearest to any of these, in libraries of one kind."""
+    kind = libraries[0].kind
+    return ports.index.search(
         Query(
             kind=kind,
             libraries=tuple(library.uid for library in libraries),
@@ -116,32 +164,17 @@ def _ranked(
             tags=tags,
         )
     )
-    found = {candidate.key: candidate for candidate in near}
-    for library in libraries:
-        if library.identity is Identity.PICTURE:
-            exact = _identical(ports, library, picture, tags)
-            if exact is not None:
-                found[exact.key] = exact
-    return rank(
-        found.values(),
-        picture.digest,
-        lambda cosine: ports.embedder.score(kind, cosine),
-        ports.embedder.threshold(kind),
-        _proofs(ports, kind, picture.pixels, embeddings, [one for one in near if one.digest != picture.digest]),
-        window,
-    )
 
 
 def _proofs(
-    ports: Ports, kind: Kind, pixels: Pixels, embeddings: Sequence[Embedding], candidates: Sequence[Candidate]
-) -> Mapping[Key, Proof] | None:
-    """None if there could be none: the kind is another, or the model makes no local maps."""
-    maps = [embedding.local_map for embedding in embeddings]
-    if kind is not Kind.SAME or not all(maps):
-        return None
-    shown = list(zip(boxes(kind), maps, strict=True))
-    comparison = ports.verifier.compare(pixels, shown, looking(ports.embedder, pixels))
-    return prove(comparison, ports.maps, ports.originals, candidates)
+    ports: Ports,
+    pixels: Pixels,
+    looks: Sequence[View],
+    candidates: Sequence[Candidate],
+    originals: PictureStore | None = None,
+) -> Mapping[Key, Proof]:
+    comparison = ports.verifier.compare(pixels, looks, looking(ports.embedder, pixels))
+    return prove(comparison, ports.maps, originals, candidates)
 
 
 def _identical(ports: Ports, library: Library, picture: Decoded, tags: TagFilter | None) -> Candidate | None:

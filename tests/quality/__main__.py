@@ -12,17 +12,19 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 import lookalike
+from lookalike.cli.pictures import unusable
 from lookalike.embedding.location import find_model
+from lookalike.errors import LookalikeError
 from lookalike.settings import Settings
 from tests.quality import gate, measure, page, report, sets
 from tests.quality.measure import Findings
-from tests.quality.methods import baselines, service
+from tests.quality.methods import Remembered, baselines, service
 from tests.quality.sets import PictureSet
 
 #: Changed copies of each family.
@@ -38,9 +40,9 @@ WIDTH = 140
 PACKAGED = "packaged photographs"
 
 
-def run(pictures: PictureSet, anchors: Path | None = None, *, per_family: int, seed: int = SEED) -> Findings:
+def run(pictures: PictureSet, others: Sequence[Remembered], *, per_family: int, seed: int = SEED) -> Findings:
     """Measure every task of a picture set."""
-    findings, others = Findings(), baselines(anchors)
+    findings = Findings()
     with service() as running:
         measure.same(findings, running, others, pictures.copies, measure.queries(pictures.copies, per_family, seed))
         for task in pictures.labelled:
@@ -53,29 +55,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     model = find_model(Settings.from_environment().model)
+    for path in (chosen.json, chosen.page):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            source = chosen.pictures or sets.packaged(Path(folder))
-            pictures = sets.read(source, sets.learnt_by(model), quick=chosen.quick, crowd=chosen.crowd)
+            source, others = chosen.pictures or sets.packaged(Path(folder)), baselines(chosen.anchors)
+            pictures = sets.read(source, sets.learnt_by(model), others, quick=chosen.quick, crowd=chosen.crowd)
         except sets.SetError as error:
             print(f"quality: {error}", file=sys.stderr)
             return 1
         per_family = chosen.per_family or (QUICK_PER_FAMILY if chosen.quick else PER_FAMILY)
-        findings = run(pictures, chosen.anchors, per_family=per_family, seed=chosen.seed)
+        findings = run(pictures, others, per_family=per_family, seed=chosen.seed)
         name = pictures.fingerprint() if chosen.pictures else PACKAGED
     name += ", quick" if chosen.quick else ""
     about = f"{chosen.pictures.resolve().name if chosen.pictures else PACKAGED}, model {_name(model)}"
-    if pictures.left_out:
-        about += f"; {pictures.left_out} pictures left out: the model was fitted on them, or on others of their class"
+    about = "; ".join([about, *_left_out(pictures, source)])
     report.show(console, findings.figures)
-    console.print(about)
+    console.print(about, highlight=False, markup=False, soft_wrap=True)
     content = {"version": lookalike.__version__, "about": about, "seed": chosen.seed, "tasks": findings.figures}
-    _write(chosen.json, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    _write(chosen.page, page.render(findings, about))
-    console.print(f"Figures: {chosen.json}   Worst misses and false alarms: {chosen.page}")
+    chosen.json.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    chosen.page.write_text(page.render(findings, about), encoding="utf-8")
+    places = f"Figures: {chosen.json}   Worst misses and false alarms: {chosen.page}"
+    console.print(places, highlight=False, markup=False, soft_wrap=True)
     if chosen.store:
         gate.store(findings.figures, name, about)
     return _gate(console, findings, name) if chosen.gate else 0
+
+
+def _left_out(pictures: PictureSet, folder: Path) -> Iterator[str]:
+    """What of the folder is not measured with, and why."""
+    if pictures.left_out:
+        yield f"{pictures.left_out} pictures left out: the model was fitted on them, or on others of their class"
+    if pictures.twice:
+        yield f"{pictures.twice} left out: each the very picture of another file"
+    if pictures.refused:
+        yield unusable(pictures.refused, folder)
 
 
 def _gate(console: Console, findings: Findings, name: str) -> int:
@@ -94,11 +108,6 @@ def _name(model: Path) -> str:
     return name
 
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.quality", description=__doc__)
     parser.add_argument("--pictures", type=Path, help="folder of pictures; default: those that packages ship")
@@ -114,5 +123,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def command() -> int:
+    """As :func:`main`; what is wrong is said in one line, and so is Ctrl-C."""
+    try:
+        return main()
+    except (LookalikeError, OSError) as error:
+        print(f"quality: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("quality: interrupted", file=sys.stderr)
+        return 130
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command())

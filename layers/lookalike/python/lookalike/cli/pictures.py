@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lookalike.errors import PictureError, PictureSizeError
+from lookalike.errors import NotAPicture, PictureError, PictureSizeError
 from lookalike.picture.decode import FORMATS, Bounds, Decoded, decode
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
@@ -46,6 +46,8 @@ def read(path: Path) -> Decoded:
         return decode(path.read_bytes(), BOUNDS)
     except PictureSizeError as error:
         raise PictureError(f"{error}: too small or too large") from error
+    except NotAPicture as error:
+        raise PictureError("broken, or cut short" if error.__cause__ else str(error)) from error
     except OSError as error:
         raise PictureError(error.strerror or str(error)) from error
 

@@ -284,6 +284,7 @@ def train_codebook(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Centroids of a 4-bit product quantiser, float32 of shape CODEBOOK_SHAPE."""
     parts, centroids, _ = CODEBOOK_SHAPE
     quantiser = faiss.ProductQuantizer(DIMENSION, parts, centroids.bit_length() - 1)
+    quantiser.cp.min_points_per_centroid = 1  # fewer are warned of 384 times, and do
     quantiser.train(np.ascontiguousarray(vectors, np.float32))
     codebook: NDArray[np.float32] = faiss.vector_to_array(quantiser.centroids).reshape(CODEBOOK_SHAPE)
     return codebook

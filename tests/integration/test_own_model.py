@@ -290,7 +290,7 @@ def test_a_folder_that_is_used_is_refused_before_anything_is_fitted(
     for output, says in (
         (model, f"--output: {model} holds a model already, which the pictures added with it need; name another folder"),
         (other, f"--output: {other} is not empty; name another folder"),
-        (file, f"--output: {file / '.part'}: Not a directory"),
+        (file, f"--output: {file}: Not a directory"),
     ):
         done = fitted(monkeypatch, output, raised(AssertionError()))
         assert isinstance(done.exception, InvalidArgument)
@@ -304,7 +304,8 @@ def test_ctrl_c_is_one_line(tmp_path: Path, parts: list[Path]) -> None:
     pictures.mkdir()
     for number in range(4000):
         (pictures / f"{number}.png").symlink_to(parts[number % len(parts)])
-    command = [ROOT / ".venv/bin/lookalike", "model", "fit", "--pictures", pictures, "--output", output]
+    command: list[str | Path] = [ROOT / ".venv/bin/lookalike", "model", "fit"]
+    command += ["--pictures", pictures, "--output", output]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stderr is not None
     assert process.stderr.readline() == "looking at the pictures: 4000\n"

@@ -12,13 +12,12 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 import lookalike
-from lookalike.cli.pictures import unusable
 from lookalike.embedding.location import find_model
 from lookalike.errors import LookalikeError
 from lookalike.settings import Settings
@@ -69,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = pictures.fingerprint() if chosen.pictures else PACKAGED
     name += ", quick" if chosen.quick else ""
     about = f"{chosen.pictures.resolve().name if chosen.pictures else PACKAGED}, model {_name(model)}"
-    about = "; ".join([about, *_left_out(pictures, source)])
+    about = "; ".join([about, *pictures.left_out(source)])
     report.show(console, findings.figures)
     console.print(about, highlight=False, markup=False, soft_wrap=True)
     content = {"version": lookalike.__version__, "about": about, "seed": chosen.seed, "tasks": findings.figures}
@@ -80,16 +79,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.store:
         gate.store(findings.figures, name, about)
     return _gate(console, findings, name) if chosen.gate else 0
-
-
-def _left_out(pictures: PictureSet, folder: Path) -> Iterator[str]:
-    """What of the folder is not measured with, and why."""
-    if pictures.left_out:
-        yield f"{pictures.left_out} pictures left out: the model was fitted on them, or on others of their class"
-    if pictures.twice:
-        yield f"{pictures.twice} left out: each the very picture of another file"
-    if pictures.refused:
-        yield unusable(pictures.refused, folder)
 
 
 def _gate(console: Console, findings: Findings, name: str) -> int:
@@ -108,15 +97,27 @@ def _name(model: Path) -> str:
     return name
 
 
+def _folder(name: str) -> Path:
+    if not Path(name).is_dir():
+        raise argparse.ArgumentTypeError(f"{name}: there is no such folder")
+    return Path(name)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.quality", description=__doc__)
     parser.add_argument("--pictures", type=Path, help="folder of pictures; default: those that packages ship")
     parser.add_argument("--quick", action="store_true", help="a small part of them, in about a minute")
     parser.add_argument("--json", type=Path, default=Path("build/quality.json"), help="where the figures go")
     parser.add_argument("--page", type=Path, default=Path("build/quality.html"), help="where the page goes")
-    parser.add_argument("--anchors", type=Path, help="folder of ONNX networks to compare with")
-    parser.add_argument("--crowd", type=Path, help="folder of further pictures that fill the library of same")
-    parser.add_argument("--per-family", type=int, help=f"copies of each family; default {PER_FAMILY}")
+    parser.add_argument("--anchors", type=_folder, help="folder of ONNX networks to compare with")
+    parser.add_argument("--crowd", type=_folder, help="folder of further pictures that fill the library of same")
+    parser.add_argument("--per-family", type=_count, help=f"copies of each family; default {PER_FAMILY}")
     parser.add_argument("--seed", type=int, default=SEED, help="other seeds draw other copies")
     parser.add_argument("--gate", action="store_true", help="fail if figures fall below those stored")
     parser.add_argument("--store", action="store_true", help="store these figures as those to reach")
@@ -127,8 +128,11 @@ def command() -> int:
     """As :func:`main`; what is wrong is said in one line, and so is Ctrl-C."""
     try:
         return main()
-    except (LookalikeError, OSError) as error:
+    except LookalikeError as error:
         print(f"quality: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"quality: {error.filename}: {error.strerror}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("quality: interrupted", file=sys.stderr)

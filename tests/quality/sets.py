@@ -30,6 +30,7 @@ from lookalike.model import Kind
 from tests import photographs
 from tests.quality.methods import Looked, Remembered, look
 
+ROLES = ("library", "query", "both", "distractor")
 TABLES = ("MANIFEST.csv", "labels.csv")
 
 #: Of pictures without a role, one in so many is kept out of `same`'s library.
@@ -78,15 +79,24 @@ class Labelled:
 class PictureSet:
     """All tasks of a folder.
 
-    ``left_out``: pictures the model was fitted on, and those of their classes. ``refused``: files that cannot be used,
-    and why. ``twice``: how many files are left out because another one of the same task is the very same picture.
+    ``learnt``: how many are left out because the model was fitted on them, or on others of their class. ``refused``:
+    files that cannot be used, and why. ``twice``: how many files are left out because another one of the same task is the very same picture.
     """
 
     copies: Copies
     labelled: tuple[Labelled, ...]
-    left_out: int = 0
+    learnt: int = 0
     refused: Mapping[Path, str] = field(default_factory=dict)
     twice: int = 0
+
+    def left_out(self, folder: Path) -> Iterator[str]:
+        """What of the folder is not measured with, and why."""
+        if self.learnt:
+            yield f"{self.learnt} pictures left out: the model was fitted on them, or on others of their class"
+        if self.twice:
+            yield f"{self.twice} left out: each the very picture of another file"
+        if self.refused:
+            yield unusable(self.refused, folder)
 
     def photos(self) -> list[Photo]:
         """Those of all tasks."""
@@ -116,7 +126,7 @@ def read(
     tasks = _tasks(folder)
     read_ = sum(map(len, tasks.values()))
     tasks = {name: _not_learnt(name, photos, learnt) for name, photos in tasks.items()}
-    left_out = read_ - sum(map(len, tasks.values()))
+    known = read_ - sum(map(len, tasks.values()))
     copies = _copies(
         [photo for name in tasks if name.startswith("same") for photo in tasks[name]] or _each_once(tasks.values())
     )
@@ -126,12 +136,12 @@ def read(
         labelled = [_quick(task) for task in labelled]
     if crowd is not None:
         copies = replace(copies, crowd=tuple(_photos(crowd)))
-    chosen = PictureSet(copies, tuple(labelled), left_out)
+    chosen = PictureSet(copies, tuple(labelled), known)
     pictures = _usable(chosen, look(list(dict.fromkeys(photo.path for photo in chosen.photos())), others))
     left = len(pictures.copies.library) + len(pictures.copies.outside)
     if len(pictures.copies.library) < 2 or not pictures.copies.outside:
-        why = f"; {unusable(pictures.refused, folder)}" if pictures.refused else ""
-        raise SetError(f"{folder}: {left} pictures to measure with are too few{why}")
+        few = f"{folder}: {left} pictures to measure with are too few"
+        raise SetError("; ".join([few, *pictures.left_out(folder)]))
     return pictures
 
 
@@ -184,19 +194,29 @@ def _photos(folder: Path) -> Iterator[Photo]:
 
 def _from_table(table: Path) -> dict[str, list[Photo]]:
     tasks: dict[str, list[Photo]] = defaultdict(list)
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if not {"path", "label"} <= set(rows.fieldnames or ()):
-            raise SetError(f"{table}: it needs the columns path and label")
-        for row in rows:
-            path = table.parent / row["path"]
-            if not path.is_file():
-                raise SetError(f"{table}: line {rows.line_num}: no file {path}")
-            tasks[row.get("task") or ""].append(Photo(path, row["label"], row.get("role") or "both"))
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            if not {"path", "label"} <= set(rows.fieldnames or ()):
+                raise SetError(f"{table}: its first line must name the columns path and label")
+            for row in rows:
+                tasks[row.get("task") or ""].append(_photo(table, rows.line_num, row))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SetError(f"{table}: it cannot be read as CSV in UTF-8: {error}") from error
     for name in tasks:
         if name and not name.startswith(tuple(Kind)):
             raise SetError(f"{table}: the task {name} does not start with same, similar or product")
     return dict(tasks)
+
+
+def _photo(table: Path, line: int, row: Mapping[str, str | None]) -> Photo:
+    """A row's."""
+    path, role = table.parent / (row["path"] or ""), row.get("role") or "both"
+    if not path.is_file():
+        raise SetError(f"{table}: line {line}: no file {path}")
+    if role not in ROLES:
+        raise SetError(f"{table}: line {line}: the role {role} is none of {', '.join(ROLES)}")
+    return Photo(path, row["label"] or "", role)
 
 
 def _not_learnt(name: str, photos: Sequence[Photo], learnt: frozenset[str]) -> list[Photo]:

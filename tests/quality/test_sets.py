@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lookalike.errors import ModelError
 from lookalike.model import Kind, Reason
 from tests.photographs import photograph
 from tests.quality import __main__ as yardstick
@@ -77,7 +78,7 @@ def test_what_the_model_was_fitted_on_is_left_out_with_its_class(tmp_path: Path)
     read = sets.read(tmp_path, learnt)
     every = [*read.copies.library, *read.copies.outside, *read.labelled[0].library]
     assert {photo.label for photo in every} == {"b", "c"}
-    assert read.left_out == 10
+    assert read.learnt == 10
     assert sets.read(tmp_path).fingerprint() != read.fingerprint()
 
 
@@ -116,7 +117,8 @@ def test_the_fingerprint_is_of_the_pictures_not_of_the_place(tmp_path: Path) -> 
     ("rows", "says"),
     [
         ([{"path": "none.png", "label": "a"}], "no file"),
-        ([{"file": "0.png", "label": "a"}], "needs the columns path and label"),
+        ([{"file": "0.png", "label": "a"}], "first line must name the columns path and label"),
+        ([{"path": "0.png", "label": "a", "role": "lib"}], "line 2: the role lib is none of library, query, both"),
         ([{"path": "0.png", "label": "a", "task": "other"}], "does not start with"),
     ],
 )
@@ -129,6 +131,60 @@ def test_a_table_that_is_wrong_is_refused_with_its_reason(
         sets.read(tmp_path)
     assert yardstick.main(["--pictures", str(tmp_path)]) == 1
     assert says in capsys.readouterr().err
+
+
+def test_a_table_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "0.png", 0)
+    (tmp_path / "labels.csv").write_bytes("path,label\n0.png,白色的猫\n".encode("gbk"))
+    with pytest.raises(SetError, match="cannot be read as CSV in UTF-8"):
+        sets.read(tmp_path)
+
+
+def test_a_row_without_a_label_is_a_picture_of_no_class(tmp_path: Path) -> None:
+    for number in range(8):
+        write(tmp_path / f"{number}.png", number)
+    (tmp_path / "labels.csv").write_text("path,label\n" + "".join(f"{number}.png\n" for number in range(8)))
+    read = sets.read(tmp_path)
+    assert (read.labelled, {photo.label for photo in read.photos()}) == ((), {""})
+
+
+def test_what_was_learnt_from_is_why_too_little_is_left(tmp_path: Path) -> None:
+    for number in range(12):
+        write(tmp_path / "a" / f"{number}.png", number)
+    with pytest.raises(SetError, match="0 pictures to measure with are too few; 12 pictures left out: the model was"):
+        sets.read(tmp_path, frozenset({sets.digest(tmp_path / "a" / "3.png")}))
+
+
+@pytest.mark.parametrize("arguments", [("--crowd", "none"), ("--anchors", "none"), ("--per-family", "0")])
+def test_options_that_cannot_be_are_refused(arguments: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        yardstick.main(arguments)
+    assert (
+        capsys.readouterr().err.splitlines()[-1].startswith(f"python -m tests.quality: error: argument {arguments[0]}")
+    )
+
+
+@pytest.mark.parametrize(
+    ("raised", "said", "status"),
+    [
+        (KeyboardInterrupt(), "quality: interrupted\n", 130),
+        (ModelError("no such model"), "quality: no such model\n", 1),
+        (PermissionError(13, "Permission denied", "figures.json"), "quality: figures.json: Permission denied\n", 1),
+    ],
+)
+def test_what_goes_wrong_is_one_line(
+    raised: BaseException,
+    said: str,
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def main() -> int:
+        raise raised
+
+    monkeypatch.setattr(yardstick, "main", main)
+    assert yardstick.command() == status
+    assert capsys.readouterr() == ("", said)
 
 
 def test_a_folder_with_too_little_or_none_at_all_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import export
 import fit
 import numpy as np
 import pytest
@@ -83,6 +84,11 @@ def test_a_codebook_comes_close_to_its_vectors_and_is_the_same_again() -> None:
     assert np.array_equal(codebook, fit.train_codebook(vectors))
 
 
+def test_a_codebook_of_few_vectors_is_made_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
+    fit.train_codebook(unit(np.random.default_rng(3).normal(size=(320, 256))))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_copies_depend_on_the_seed_alone(tmp_path: Path) -> None:
     noise = np.random.default_rng(4)
     for i in range(3):
@@ -125,7 +131,7 @@ def test_a_card_is_begun_with_what_holds_for_every_model(tmp_path: Path) -> None
     assert [file.name for file in (tmp_path / "mine").iterdir()] == ["card.json"]
 
 
-@pytest.mark.parametrize("folder", [fit.export.FOLDER, fit.export.FOLDER / "large"])
+@pytest.mark.parametrize("folder", [export.FOLDER, export.FOLDER / "large"])
 def test_cards_name_the_sources_and_licences_of_all_that_was_learnt_from(folder: Path) -> None:
     card = json.loads((folder / "card.json").read_text())
     learnt = [source for source in card["sources"] if source["what"] == fit.HEADS_LEARNT_FROM]

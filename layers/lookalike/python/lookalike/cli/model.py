@@ -110,7 +110,7 @@ def _whole(output: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)  # of one that was killed
         part.mkdir(parents=True)
     except OSError as error:
-        raise InvalidArgument("--output", f"{error.filename}: {error.strerror}") from error
+        raise InvalidArgument("--output", f"{output}: {error.strerror}") from error
     try:
         yield part
         for file in sorted(part.iterdir(), key=lambda file: file.name == CARD):

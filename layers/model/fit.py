@@ -376,8 +376,13 @@ class Made:
         write_card(folder / CARD, describe(self.name, self.size, self.read, self.fitted, folder), begun)
 
 
+def completed(name: str, graph: bytes) -> str:
+    """A name that ends in ``-``, with the first 8 hex digits of the graph's SHA-256 behind; any other as it is."""
+    return f"{name}{hashlib.sha256(graph).hexdigest()[:8]}" if name.endswith("-") else name
+
+
 def fit(paths: Sequence[Path], weights: pth.Weights, known: Known, *, name: str, seed: int, copies: int) -> Made:
-    """Fit everything. An empty ``name`` is made from the model's digest.
+    """Fit everything. A ``name`` that is empty or ends in ``-`` is completed: no two models may have the same.
 
     Raises FitError if the pictures do not do.
     """
@@ -391,7 +396,7 @@ def fit(paths: Sequence[Path], weights: pth.Weights, known: Known, *, name: str,
     graph = network.Network(weights).heads(heads).model().SerializeToString(deterministic=True)
     told = {"pairs": len(known.pairs), "labelled": len(known.labels), "judged": len(known.judged)}
     return Made(
-        name=name or f"{size.name}-{hashlib.sha256(graph).hexdigest()[:8]}",
+        name=completed(name or f"{size.name}-", graph),
         size=size,
         graph=graph,
         heads=heads,

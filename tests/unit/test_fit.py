@@ -163,6 +163,11 @@ def test_files_that_are_no_pictures_are_named_and_not_fitted_on(
         fit.find_pictures(tmp_path / "none")
 
 
+def test_two_models_never_have_one_name() -> None:
+    assert fit.completed("shop-", b"one") != fit.completed("shop-", b"two")
+    assert fit.completed("lite0-224-2", b"one") == "lite0-224-2"  # who makes what is shipped says when it changes
+
+
 def test_a_turned_photograph_is_learnt_from_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

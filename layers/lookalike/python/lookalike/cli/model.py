@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -61,7 +62,9 @@ def fit(
         Path | None,
         typer.Option(help="CSV of picture files and labels; they teach product and similar what may differ."),
     ] = None,
-    name: Annotated[str, typer.Option(help="What to call the model; default: after its digest.")] = "",
+    name: Annotated[
+        str, typer.Option(help="What to call the model; its digest follows. Default: as its network.")
+    ] = "",
     size: Annotated[
         Size, typer.Option(help="The network below the heads; large is more exact and slower.")
     ] = Size.SMALL,
@@ -84,7 +87,7 @@ def fit(
         with _whole(output) as folder:
             paths = script.find_pictures(pictures.resolve())
             weights = script.pth.read(script.export.find_weights(size.weights))
-            made = script.fit(paths, weights, known, name=name, seed=seed, copies=copies)
+            made = script.fit(paths, weights, known, name=name and f"{name}-", seed=seed, copies=copies)
             made.write(folder, script.begun_card(size.folder))
     except script.FitError as error:
         raise InvalidArgument("--pictures", str(error)) from error
@@ -95,7 +98,7 @@ def fit(
         raise typer.Exit(130) from None
     except OSError as error:
         raise ModelError(f"{error.filename or output}: {error.strerror or error}") from error
-    typer.echo(f"Made {made.name}. Use it with LOOKALIKE_MODEL={output / 'model.onnx'}")
+    typer.echo(f"Made {made.name}. Use it with LOOKALIKE_MODEL={shlex.quote(str(output / 'model.onnx'))}")
 
 
 @contextmanager

@@ -348,7 +348,9 @@ def find_pictures(folder: Path) -> list[Path]:
         side_by_side("looking at the pictures", look, paths)
     if refused:
         print(files.unusable(refused, folder), file=sys.stderr)
-    found = [path for path in paths if path not in refused]
+    found = list(
+        dict.fromkeys(path.resolve() for path in paths if path not in refused)
+    )  # as labels and pairs name them
     if len(found) < LEAST:
         raise FitError(f"{folder} has {len(found)} pictures; {LEAST} are the least, some thousands are better")
     return found

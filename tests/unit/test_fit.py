@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from lookalike.cli.tables import read_labels
 from lookalike.embedding.card import CODEBOOK_SHAPE, Calibration
 
 
@@ -161,6 +162,18 @@ def test_files_that_are_no_pictures_are_named_and_not_fitted_on(
         fit.find_pictures(tmp_path)
     with pytest.raises(fit.FitError, match="there is no such folder"):
         fit.find_pictures(tmp_path / "none")
+
+
+def test_links_are_the_pictures_that_labels_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "links").mkdir()
+    for i in range(2):
+        Image.new("RGB", (9, 9)).save(tmp_path / f"{i}.png")
+        (tmp_path / "links" / f"{i}.png").symlink_to(tmp_path / f"{i}.png")
+    (tmp_path / "links" / "again.png").symlink_to(tmp_path / "0.png")
+    monkeypatch.setattr(fit, "LEAST", 2)
+    table = tmp_path / "labels.csv"
+    table.write_text("path,label\nlinks/0.png,a\n1.png,b\n")
+    assert fit.find_pictures(tmp_path / "links") == list(read_labels(table))
 
 
 def test_two_models_never_have_one_name() -> None:

@@ -10,7 +10,7 @@ of the right class were measured to rise from 56 to 65 % among clothes that were
 groceries whose library was; of classes that had no labels, from 80 to 84 %, while mAP@R falls by 3 points.
 
 Written to this folder: heads.npz, codebooks.npz, model.onnx, learnt.txt (which pictures were used, so that nobody
-judges the model by them), and in card.json what the fit knows: name, digests, calibration, how it was fitted. What
+judges the model by them), and last, in card.json, what the fit knows: name, digests, calibration, how it was fitted. What
 people write in the card (sources, licences, measured quality) is left as it is, but quality goes with the name it was
 measured under. Give a new name whenever a vector would change. `lookalike model fit` does the same for your pictures.
 """
@@ -23,7 +23,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -43,15 +42,17 @@ from heads import Head, Heads, Projection, looks_at, principal, whitening
 from numpy.typing import NDArray
 from PIL import Image
 
+from lookalike.cli import pictures as files
+from lookalike.cli.progress import side_by_side
 from lookalike.cli.tables import read_labels
 from lookalike.embedding import calibration
 from lookalike.embedding.card import CARD, CODEBOOK_SHAPE, CODEBOOKS
 from lookalike.embedding.square import square
 from lookalike.embedding.views import views
-from lookalike.errors import InvalidArgument
+from lookalike.errors import InvalidArgument, PictureError
 from lookalike.model import DIMENSION, Kind
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+SUFFIXES = files.SUFFIXES
 
 #: The fewest pictures that a head of 256 numbers can be fitted on, four fifths of them; a thousand and more are better.
 LEAST = 400
@@ -61,6 +62,9 @@ COPIES = 3
 
 #: Which pictures were used, by the first 16 hex digits of each file's SHA-256, a line each.
 LEARNT = "learnt.txt"
+
+#: What a card calls the sources of the pictures that its heads and its scores were fitted on.
+HEADS_LEARNT_FROM = "pictures the heads and the scores were fitted on"
 
 #: Numbers in a cell of the local map, and how many cells of a picture its projection is fitted on.
 CELL, CELLS_PER_PICTURE = 32, 30
@@ -113,7 +117,7 @@ class Pictures:
 
     def original(self, number: int) -> Image.Image:
         """A picture as it is."""
-        return Image.open(self.paths[number]).convert("RGB")
+        return files.image(self.paths[number].read_bytes())
 
     def copy(self, number: int, which: int, backgrounds: Sequence[int]) -> Image.Image:
         """A changed copy of a picture; one of ``backgrounds`` may show behind it."""
@@ -146,13 +150,7 @@ class Model:
             answers: list[NDArray[Any]] = self._session.run(self._outputs, {"pictures": np.stack(batch)})
             return answers if kind else [answer[0] for answer in answers]
 
-        rows = []
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for row in pool.map(one, draw):
-                rows.append(row)
-                if len(rows) % 50 == 0 or len(rows) == len(draw):
-                    print(f"\r{stage}: {len(rows)} of {len(draw)}", end="", file=sys.stderr, flush=True)
-        print(file=sys.stderr)
+        rows = side_by_side(stage, one, draw)
         return {name: np.stack([row[i] for row in rows]) for i, name in enumerate(self._outputs)}
 
 
@@ -286,6 +284,7 @@ def train_codebook(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Centroids of a 4-bit product quantiser, float32 of shape CODEBOOK_SHAPE."""
     parts, centroids, _ = CODEBOOK_SHAPE
     quantiser = faiss.ProductQuantizer(DIMENSION, parts, centroids.bit_length() - 1)
+    quantiser.cp.min_points_per_centroid = 1  # fewer are warned of 384 times, and do
     quantiser.train(np.ascontiguousarray(vectors, np.float32))
     codebook: NDArray[np.float32] = faiss.vector_to_array(quantiser.centroids).reshape(CODEBOOK_SHAPE)
     return codebook
@@ -313,35 +312,79 @@ def how_fitted(pictures: Pictures, learn: Sequence[int], rest: Sequence[int]) ->
     }
 
 
-def write_card(path: Path, changes: dict[str, Any]) -> None:
-    """Replace these entries of a card and leave the others as they are; quality was measured for the old name only."""
-    card = json.loads(path.read_text()) if path.exists() else {}
-    if card.get("name") != changes["name"]:
-        card.pop("quality", None)
-    path.write_text(json.dumps(card | changes, indent=2, ensure_ascii=False) + "\n")
+def write_card(path: Path, changes: Mapping[str, Any], begun: Mapping[str, Any] | None = None) -> None:
+    """Replace these entries of a card, ``begun`` or the one that is there, and leave the others as they are.
+
+    Quality was measured for the old name only. The card is there whole or not at all.
+    """
+    before = begun if begun is not None else json.loads(path.read_text()) if path.exists() else {}
+    card = {name: entry for name, entry in before.items() if name != "quality" or before.get("name") == changes["name"]}
+    unfinished = path.with_name(f"{path.name}.part")
+    unfinished.write_text(json.dumps(card | dict(changes), indent=2, ensure_ascii=False) + "\n")
+    unfinished.replace(path)
 
 
-def begin_card(folder: Path, ours_in: Path) -> None:
+def begun_card(ours_in: Path) -> dict[str, Any]:
     """The card of a model that is still to be made: of the one that comes along, what holds for every model."""
     ours = json.loads((ours_in / CARD).read_text())
     begun = {name: ours[name] for name in ("licence", "notice", "proof") if name in ours}
-    begun["sources"] = [source for source in ours["sources"] if source["what"] == "weights"]
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / CARD).write_text(json.dumps(begun, ensure_ascii=False))
+    return begun | {"sources": [source for source in ours["sources"] if source["what"] != HEADS_LEARNT_FROM]}
 
 
 def find_pictures(folder: Path) -> list[Path]:
-    """The picture files below a folder. Raises FitError if they are too few."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if len(paths) < LEAST:
-        raise FitError(f"{folder} has {len(paths)} pictures; {LEAST} are the least, some thousands are better")
-    return paths
+    """The pictures below a folder; files that cannot be used are named on stderr. Raises FitError if too few are left."""
+    if not folder.is_dir():
+        raise FitError(f"{folder}: there is no such folder")
+    refused: dict[Path, str] = {}
+
+    def look(path: Path) -> None:
+        try:
+            files.read(path)
+        except PictureError as error:
+            refused[path] = str(error)
+
+    paths = list(files.walk(folder))
+    if len(paths) >= LEAST:
+        side_by_side("looking at the pictures", look, paths)
+    if refused:
+        print(files.unusable(refused, folder), file=sys.stderr)
+    found = list(
+        dict.fromkeys(path.resolve() for path in paths if path not in refused)
+    )  # as labels and pairs name them
+    if len(found) < LEAST:
+        raise FitError(f"{folder} has {len(found)} pictures; {LEAST} are the least, some thousands are better")
+    return found
 
 
-def fit(
-    paths: Sequence[Path], weights: pth.Weights, output: Path, known: Known, *, name: str, seed: int, copies: int
-) -> str:
-    """Fit everything and write it to a folder; the model's name. An empty ``name`` is made from the model's digest.
+@dataclass(frozen=True, slots=True, eq=False)
+class Made:
+    """A fitted model. ``learnt`` are SHA-256s of the pictures; ``read`` and ``fitted`` are entries of the card."""
+
+    name: str
+    size: network.Size
+    graph: bytes
+    heads: Heads
+    codebooks: Mapping[str, NDArray[np.float32]]
+    learnt: Sequence[str]
+    read: Mapping[str, Any]
+    fitted: Mapping[str, Any]
+
+    def write(self, folder: Path, begun: Mapping[str, Any] | None = None) -> None:
+        """Write everything to a folder, the card last; it goes on from ``begun``, or from the one that is there."""
+        self.heads.save(folder / export.HEADS)
+        np.savez(folder / CODEBOOKS, allow_pickle=False, **self.codebooks)
+        (folder / "model.onnx").write_bytes(self.graph)
+        (folder / LEARNT).write_text("".join(f"{digest[:16]}\n" for digest in sorted(self.learnt)))
+        write_card(folder / CARD, describe(self.name, self.size, self.read, self.fitted, folder), begun)
+
+
+def completed(name: str, graph: bytes) -> str:
+    """A name that ends in ``-``, with the first 8 hex digits of the graph's SHA-256 behind; any other as it is."""
+    return f"{name}{hashlib.sha256(graph).hexdigest()[:8]}" if name.endswith("-") else name
+
+
+def fit(paths: Sequence[Path], weights: pth.Weights, known: Known, *, name: str, seed: int, copies: int) -> Made:
+    """Fit everything. A ``name`` that is empty or ends in ``-`` is completed: no two models may have the same.
 
     Raises FitError if the pictures do not do.
     """
@@ -353,20 +396,17 @@ def fit(
     size = network.size_of(weights)
     heads, vectors = fit_heads(weights, pictures, learn, known)
     graph = network.Network(weights).heads(heads).model().SerializeToString(deterministic=True)
-    model = Model(graph)
-    read = measure_calibration(model, pictures, learn, rest, known)
-    codebooks = {kind: train_codebook(vectors[kind]) for kind in vectors}
-
-    output.mkdir(parents=True, exist_ok=True)
-    heads.save(output / export.HEADS)
-    np.savez(output / CODEBOOKS, allow_pickle=False, **codebooks)
-    (output / "model.onnx").write_bytes(graph)
-    (output / LEARNT).write_text("".join(f"{digest[:16]}\n" for digest in sorted(map(sha256, mixed))))
     told = {"pairs": len(known.pairs), "labelled": len(known.labels), "judged": len(known.judged)}
-    fitted = how_fitted(pictures, learn, rest) | told
-    name = name or f"{size.name}-{hashlib.sha256(graph).hexdigest()[:8]}"
-    write_card(output / CARD, describe(name, size, read, fitted, output))
-    return name
+    return Made(
+        name=completed(name or f"{size.name}-", graph),
+        size=size,
+        graph=graph,
+        heads=heads,
+        codebooks={kind: train_codebook(vectors[kind]) for kind in vectors},
+        learnt=[sha256(path) for path in mixed],
+        read=measure_calibration(Model(graph), pictures, learn, rest, known),
+        fitted=how_fitted(pictures, learn, rest) | told,
+    )
 
 
 def describe(
@@ -407,7 +447,9 @@ def main() -> int:
     try:
         paths, weights = find_pictures(arguments.pictures.resolve()), pth.read(export.find_weights(arguments.weights))
         known = Known(judged=read_labels(arguments.judged) if arguments.judged else {})
-        fit(paths, weights, arguments.output, known, name=arguments.name, seed=arguments.seed, copies=COPIES)
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        made = fit(paths, weights, known, name=arguments.name, seed=arguments.seed, copies=COPIES)
+        made.write(arguments.output)
     except (FitError, InvalidArgument, pth.WeightsError) as error:
         print(f"fit: {error}", file=sys.stderr)
         return 1

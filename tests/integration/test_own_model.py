@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -167,15 +168,17 @@ def test_a_model_of_ones_own_finds_copies_and_is_known_not_to_be_judged_by_its_p
     labels = write(tmp_path / "labels.csv", ("path", "label"), *((path, path.stem[4:]) for path in files))
     pairs = write(tmp_path / "pairs.csv", *((files[i], files[i + 1], i % 2) for i in range(10)))
     output = tmp_path / "mine"
-    arguments = ["--pictures", pictures, "--labels", labels, "--pairs", pairs, "--output", output, "--copies", 1]
+    arguments = ["--pictures", pictures, "--labels", labels, "--pairs", pairs, "--output", output]
+    arguments += ["--copies", 1, "--name", "mine"]
     done = CliRunner().invoke(app, ["model", "fit", *map(str, arguments)], catch_exceptions=False)
     assert done.exit_code == 0, done.stderr
     embedder = OnnxEmbedder(output / "model.onnx")
     assert embedder.model != OnnxEmbedder(MODEL).model
     assert embedder.model in done.stdout
+    assert re.fullmatch("mine-[0-9a-f]{8}", embedder.model)  # another fit of that name has other vectors
     card = json.loads((output / CARD).read_text())
     assert (card["fit"]["labelled"], card["fit"]["pairs"], card["fit"]["learnt_from"]) == (400, 5, 320)
-    assert {source["what"] for source in card["sources"]} == {"weights"}
+    assert {source["what"] for source in card["sources"]} == {"weights", "pictures the proof was fitted on"}
     assert "quality" not in card
     assert sets.learnt_by(output / "model.onnx") == {sets.digest(path) for path in files}
     with np.load(output / CODEBOOKS) as codebooks:

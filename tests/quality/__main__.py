@@ -19,10 +19,11 @@ from rich.console import Console
 
 import lookalike
 from lookalike.embedding.location import find_model
+from lookalike.errors import LookalikeError
 from lookalike.settings import Settings
 from tests.quality import gate, measure, page, report, sets
 from tests.quality.measure import Findings
-from tests.quality.methods import baselines, service
+from tests.quality.methods import Remembered, baselines, service
 from tests.quality.sets import PictureSet
 
 #: Changed copies of each family.
@@ -38,9 +39,9 @@ WIDTH = 140
 PACKAGED = "packaged photographs"
 
 
-def run(pictures: PictureSet, anchors: Path | None = None, *, per_family: int, seed: int = SEED) -> Findings:
+def run(pictures: PictureSet, others: Sequence[Remembered], *, per_family: int, seed: int = SEED) -> Findings:
     """Measure every task of a picture set."""
-    findings, others = Findings(), baselines(anchors)
+    findings = Findings()
     with service() as running:
         measure.same(findings, running, others, pictures.copies, measure.queries(pictures.copies, per_family, seed))
         for task in pictures.labelled:
@@ -53,26 +54,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     model = find_model(Settings.from_environment().model)
+    for path in (chosen.json, chosen.page):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            source = chosen.pictures or sets.packaged(Path(folder))
-            pictures = sets.read(source, sets.learnt_by(model), quick=chosen.quick, crowd=chosen.crowd)
+            source, others = chosen.pictures or sets.packaged(Path(folder)), baselines(chosen.anchors)
+            pictures = sets.read(source, sets.learnt_by(model), others, quick=chosen.quick, crowd=chosen.crowd)
         except sets.SetError as error:
             print(f"quality: {error}", file=sys.stderr)
             return 1
         per_family = chosen.per_family or (QUICK_PER_FAMILY if chosen.quick else PER_FAMILY)
-        findings = run(pictures, chosen.anchors, per_family=per_family, seed=chosen.seed)
+        findings = run(pictures, others, per_family=per_family, seed=chosen.seed)
         name = pictures.fingerprint() if chosen.pictures else PACKAGED
     name += ", quick" if chosen.quick else ""
     about = f"{chosen.pictures.resolve().name if chosen.pictures else PACKAGED}, model {_name(model)}"
-    if pictures.left_out:
-        about += f"; {pictures.left_out} pictures left out: the model was fitted on them, or on others of their class"
+    about = "; ".join([about, *pictures.left_out(source)])
     report.show(console, findings.figures)
-    console.print(about)
+    console.print(about, highlight=False, markup=False, soft_wrap=True)
     content = {"version": lookalike.__version__, "about": about, "seed": chosen.seed, "tasks": findings.figures}
-    _write(chosen.json, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    _write(chosen.page, page.render(findings, about))
-    console.print(f"Figures: {chosen.json}   Worst misses and false alarms: {chosen.page}")
+    chosen.json.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    chosen.page.write_text(page.render(findings, about), encoding="utf-8")
+    places = f"Figures: {chosen.json}   Worst misses and false alarms: {chosen.page}"
+    console.print(places, highlight=False, markup=False, soft_wrap=True)
     if chosen.store:
         gate.store(findings.figures, name, about)
     return _gate(console, findings, name) if chosen.gate else 0
@@ -94,9 +97,16 @@ def _name(model: Path) -> str:
     return name
 
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+def _folder(name: str) -> Path:
+    if not Path(name).is_dir():
+        raise argparse.ArgumentTypeError(f"{name}: there is no such folder")
+    return Path(name)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,14 +115,29 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="a small part of them, in about a minute")
     parser.add_argument("--json", type=Path, default=Path("build/quality.json"), help="where the figures go")
     parser.add_argument("--page", type=Path, default=Path("build/quality.html"), help="where the page goes")
-    parser.add_argument("--anchors", type=Path, help="folder of ONNX networks to compare with")
-    parser.add_argument("--crowd", type=Path, help="folder of further pictures that fill the library of same")
-    parser.add_argument("--per-family", type=int, help=f"copies of each family; default {PER_FAMILY}")
+    parser.add_argument("--anchors", type=_folder, help="folder of ONNX networks to compare with")
+    parser.add_argument("--crowd", type=_folder, help="folder of further pictures that fill the library of same")
+    parser.add_argument("--per-family", type=_count, help=f"copies of each family; default {PER_FAMILY}")
     parser.add_argument("--seed", type=int, default=SEED, help="other seeds draw other copies")
     parser.add_argument("--gate", action="store_true", help="fail if figures fall below those stored")
     parser.add_argument("--store", action="store_true", help="store these figures as those to reach")
     return parser
 
 
+def command() -> int:
+    """As :func:`main`; what is wrong is said in one line, and so is Ctrl-C."""
+    try:
+        return main()
+    except LookalikeError as error:
+        print(f"quality: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"quality: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("quality: interrupted", file=sys.stderr)
+        return 130
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command())

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.cli.pictures import image
+from lookalike.cli.progress import side_by_side
 from lookalike.model import Kind, Reason, Shelf
 from tests.quality import metrics
 from tests.quality.families import FAMILIES, draw
-from tests.quality.methods import Answer, Remembered, Service, picture_of, side_by_side
+from tests.quality.methods import Answer, Files, OnDisk, Remembered, Service
 from tests.quality.metrics import Ranking, Real, Truth, Whole
 from tests.quality.sets import Copies, Labelled
 
@@ -80,7 +82,7 @@ def queries(copies: Copies, per_family: int, seed: int) -> list[Query]:
         random = Random(f"yardstick {seed} {planned}")
         photo = (copies.library if inside else copies.outside)[number]
         other = random.choice([other for other in copies.outside if other != photo] or copies.outside)
-        pictures = picture_of(photo.path.read_bytes()), picture_of(other.path.read_bytes())
+        pictures = image(photo.path.read_bytes()), image(other.path.read_bytes())
         file = io.BytesIO()
         draw(family, *pictures, random).save(file, "JPEG", quality=90)
         return Query(file.getvalue(), family, number if inside else -1)
@@ -97,7 +99,7 @@ def same(
 ) -> None:
     """The `same` task: the whole ranking beside the baselines', then what a caller gets to see of it."""
     shelf = Shelf("yardstick", "same", Kind.SAME)
-    files = [photo.path.read_bytes() for photo in (*copies.library, *copies.crowd)]
+    files = OnDisk([photo.path for photo in (*copies.library, *copies.crowd)])
     sought = [query.file for query in asked]
     service.fill(shelf, files)
     whole = service.ask(shelf, sought, COPIES_PLACES, uncut=True)
@@ -112,7 +114,7 @@ def same(
         "library": len(files),
         "queries": int((match >= 0).sum()),
         "queries_without_match": int((match < 0).sum()),
-        "milliseconds": service.milliseconds(shelf, sought[:: max(1, len(sought) // TIMED)]),
+        "milliseconds": service.milliseconds(shelf, sought, TIMED),
         "methods": {name: _by_family(one, asked, match) for name, one in rankings.items()},
         "answers": answers_worth(seen, match),
         "reliability": [asdict(one) for one in bins],
@@ -177,7 +179,7 @@ def _misses(
     asked: Sequence[Query],
     seen: Sequence[Sequence[Answer]],
     whole: Sequence[Sequence[Answer]],
-    files: Sequence[bytes],
+    files: Files,
 ) -> list[Case]:
     """Queries whose picture did not come first, the lowest scores first."""
     cases: list[tuple[float, Case]] = []
@@ -195,7 +197,7 @@ def _misses(
 
 
 def _alarms(
-    numbers: Sequence[int], asked: Sequence[Query], seen: Sequence[Sequence[Answer]], files: Sequence[bytes]
+    numbers: Sequence[int], asked: Sequence[Query], seen: Sequence[Sequence[Answer]], files: Files
 ) -> list[Case]:
     """Queries whose first answer is another picture, the highest scores first."""
     cases: list[tuple[float, Case]] = []
@@ -219,7 +221,7 @@ def labelled(findings: Findings, service: Service, baselines: Sequence[Remembere
     relevant, asked = counts[counts > 0], [one for one, count in zip(every, counts, strict=True) if count]
     photos, own = [photo for photo, _ in asked], [own for _, own in asked]
     places = min(WINDOW - 1, max(LABELLED_PLACES, int(relevant.max())))
-    files, sought = [photo.path.read_bytes() for photo in task.library], [photo.path.read_bytes() for photo in photos]
+    files, sought = OnDisk([photo.path for photo in task.library]), OnDisk([photo.path for photo in photos])
 
     shelf = Shelf("yardstick", task.name, task.kind)
     service.fill(shelf, files)
@@ -238,7 +240,7 @@ def labelled(findings: Findings, service: Service, baselines: Sequence[Remembere
         "library": len(files),
         "queries": len(photos),
         "classes": len(set(names.tolist())),
-        "milliseconds": service.milliseconds(shelf, sought[:: max(1, len(sought) // TIMED)]),
+        "milliseconds": service.milliseconds(shelf, sought, TIMED),
         "methods": {name: _by_labels(right, relevant) for name, right in rights.items()},
         "reliability": [asdict(one) for one in bins],
         "calibration_error": metrics.calibration_error(bins),
@@ -261,8 +263,8 @@ def _wrong_firsts(
     wanted: NDArray[np.str_],
     ranking: Ranking,
     right: Truth,
-    sought: Sequence[bytes],
-    files: Sequence[bytes],
+    sought: Files,
+    files: Files,
 ) -> list[Case]:
     """Queries whose first answer has another label: the highest scores, and those whose first right one is last."""
     wrong = np.flatnonzero((ranking.found[:, 0] >= 0) & ~right[:, 0])

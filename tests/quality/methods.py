@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
-from rich.console import Console
-from rich.progress import track
+from PIL import Image
 
 from lookalike import bootstrap
+from lookalike.cli.pictures import MADE, image, read
+from lookalike.cli.progress import side_by_side
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.location import find_model
-from lookalike.errors import PictureExists
+from lookalike.errors import PictureError, PictureExists
 from lookalike.model import Embedding, Kind, Match, Pixels, Reason, Shelf
-from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.search import Search, search
@@ -34,25 +30,36 @@ from lookalike.service.source import Source
 from lookalike.settings import Settings
 from tests.quality.metrics import Ranking, Real
 
-#: Whatever a folder holds: these are the user's own pictures, not strangers'.
-BOUNDS = Bounds(
-    max_bytes=100 << 20,
-    min_side=8,
-    max_side=30_000,
-    max_pixels=200_000_000,
-    formats=frozenset({"JPEG", "PNG", "BMP", "GIF", "WEBP"}),
-)
 
-Progress = Console(stderr=True)
-T = TypeVar("T")
-R = TypeVar("R")
+class Files(Protocol):
+    """The bytes of files, by number: a list of them, or files that are read when they are asked for."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __getitem__(self, number: int, /) -> bytes:
+        """One of them."""
 
 
-def side_by_side(about: str, work: Callable[[T], R], over: Sequence[T]) -> list[R]:
-    """``work`` on each, on as many threads as there are cores, with a progress bar."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = track(pool.map(work, over), about, total=len(over), console=Progress, transient=True)
-        return list(results)
+@dataclass(frozen=True, slots=True)
+class OnDisk:
+    """Files that are read when they are asked for, however many gigabytes they are together."""
+
+    paths: Sequence[Path]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, number: int, /) -> bytes:
+        return self.paths[number].read_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What decoding some files has shown: pictures' digests, and why the other files cannot be used."""
+
+    digests: Mapping[Path, str]
+    refused: Mapping[Path, str]
 
 
 class CachingEmbedder(OnnxEmbedder):
@@ -100,35 +107,35 @@ class Service:
     uncut: Ports
     model: Path
 
-    def fill(self, shelf: Shelf, files: Sequence[bytes]) -> None:
+    def fill(self, shelf: Shelf, files: Files) -> None:
         """Add the files, their numbers as briefs. One that the shelf has already is left out."""
 
-        def put(numbered: tuple[int, bytes]) -> None:
-            number, file = numbered
+        def put(number: int) -> None:
             try:
-                add(self.ports, Add(shelf, Source(BOUNDS, file), brief=str(number)))
+                add(self.ports, Add(shelf, Source(MADE, files[number]), brief=str(number)))
             except PictureExists:
                 return
 
-        side_by_side(f"{shelf.name}: add", put, list(enumerate(files)))
+        side_by_side(f"{shelf.name}: add", put, range(len(files)))
 
-    def ask(self, shelf: Shelf, files: Sequence[bytes], count: int, *, uncut: bool = False) -> list[list[Answer]]:
+    def ask(self, shelf: Shelf, files: Files, count: int, *, uncut: bool = False) -> list[list[Answer]]:
         """The first page of each search, ``count`` matches long; with ``uncut``, as far as its candidates go."""
         ports = self.uncut if uncut else self.ports
 
-        def one(file: bytes) -> list[Answer]:
-            page = search(ports, Search(shelf, Source(BOUNDS, file), count=count))
+        def one(number: int) -> list[Answer]:
+            page = search(ports, Search(shelf, Source(MADE, files[number]), count=count))
             return [Answer.of(match) for match in page.matches]
 
-        return side_by_side(f"{shelf.name}: search", one, files)
+        return side_by_side(f"{shelf.name}: {'rank' if uncut else 'search'}", one, range(len(files)))
 
-    def milliseconds(self, shelf: Shelf, files: Sequence[bytes]) -> float:
-        """Median time of a search by itself, with nothing remembered."""
+    def milliseconds(self, shelf: Shelf, files: Files, searches: int) -> float:
+        """Median time of a search by itself, with nothing remembered; of about so many, spread over the files."""
         ports = replace(self.ports, embedder=OnnxEmbedder(self.model))
         times = []
-        for file in files:
+        for number in range(0, len(files), max(1, len(files) // searches)):
+            file = files[number]
             began = time.perf_counter()
-            search(ports, Search(shelf, Source(BOUNDS, file), count=10))
+            search(ports, Search(shelf, Source(MADE, file), count=10))
             times.append(1000 * (time.perf_counter() - began))
         return float(np.median(times))
 
@@ -217,9 +224,13 @@ class Remembered:
     def __init__(self, method: Vectors) -> None:
         self.name = method.name
         self._method = method
-        self._memory: dict[bytes, NDArray[np.float32]] = {}
+        self._memory: dict[str, NDArray[np.float32]] = {}
 
-    def rank(self, queries: Sequence[bytes], library: Sequence[bytes], places: int, own: Sequence[int]) -> Ranking:
+    def remember(self, digest: str, picture: Image.Image) -> None:
+        """Make the vector of a file with that SHA-256, which has just been decoded."""
+        self._memory[digest] = self._method.vector(picture)
+
+    def rank(self, queries: Files, library: Files, places: int, own: Sequence[int]) -> Ranking:
         """The first places of every query; ``own`` is the number of the query in the library, -1 if it is not there."""
         similarity: Real = (self._vectors(queries) @ self._vectors(library).T).astype(np.float64)
         for row, index in enumerate(own):
@@ -227,17 +238,30 @@ class Remembered:
                 similarity[row, index] = -np.inf
         return Ranking.by_similarity(similarity, places)
 
-    def _vectors(self, files: Sequence[bytes]) -> NDArray[np.float32]:
-        keys = [hashlib.sha256(file).digest() for file in files]
-        new = {key: file for key, file in zip(keys, files, strict=True) if key not in self._memory}
-        vectors = side_by_side(self.name, lambda file: self._method.vector(picture_of(file)), list(new.values()))
-        self._memory |= zip(new, vectors, strict=True)
+    def _vectors(self, files: Files) -> NDArray[np.float32]:
+        keys = [hashlib.sha256(files[number]).hexdigest() for number in range(len(files))]
+        new = {key: number for number, key in enumerate(keys) if key not in self._memory}
+        side_by_side(self.name, lambda key: self.remember(key, image(files[new[key]])), list(new))
         return np.stack([self._memory[key] for key in keys])
 
 
-def picture_of(file: bytes) -> Image.Image:
-    """A file's picture, upright, RGB."""
-    return ImageOps.exif_transpose(Image.open(io.BytesIO(file))).convert("RGB")
+def look(paths: Sequence[Path], others: Sequence[Remembered]) -> Looked:
+    """Decode every file once; the other methods make their vectors of it while it is decoded."""
+
+    def one(path: Path) -> tuple[str, str]:
+        try:
+            decoded = read(path)
+            for method in others:
+                method.remember(decoded.file_digest, Image.fromarray(np.asarray(decoded.pixels)))
+        except PictureError as error:
+            return "", str(error)
+        return decoded.digest, ""
+
+    looked = dict(zip(paths, side_by_side("looking at the pictures", one, paths), strict=True))
+    return Looked(
+        {path: digest for path, (digest, _) in looked.items() if digest},
+        {path: why for path, (_, why) in looked.items() if why},
+    )
 
 
 def baselines(anchors: Path | None) -> list[Remembered]:

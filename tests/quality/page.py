@@ -9,9 +9,9 @@ from html import escape
 
 from PIL import Image
 
+from lookalike.cli.pictures import image
 from tests.quality.families import FAMILIES
 from tests.quality.measure import SERVICE, Case, Figures, Findings
-from tests.quality.methods import picture_of
 from tests.quality.report import percent
 
 #: Longer side of a thumbnail, in pixels; twice what is shown, for dense screens.
@@ -153,7 +153,7 @@ def _case(case: Case) -> str:
 def _picture(file: bytes | None) -> str:
     if file is None:
         return "<em>nothing</em>"
-    picture = picture_of(file)
+    picture = image(file)
     picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     small = io.BytesIO()
     picture.save(small, "JPEG", quality=75)

@@ -8,26 +8,29 @@ A folder is read as the first of these that fits:
 - a sub-folder per class;
 - pictures without labels: then only `same` is measured.
 
-Pictures that the model was fitted on are left out, and so is every class that has one of them.
+Pictures that the model was fitted on are left out, and so is every class that has one of them. Of what is chosen then,
+files that cannot be decoded are left out, and files whose very picture is in the library already.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from random import Random
 
 import numpy as np
 
+from lookalike.cli.pictures import unusable, walk
 from lookalike.model import Kind
 from tests import photographs
+from tests.quality.methods import Looked, Remembered, look
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"}
+ROLES = ("library", "query", "both", "distractor")
 TABLES = ("MANIFEST.csv", "labels.csv")
 
 #: Of pictures without a role, one in so many is kept out of `same`'s library.
@@ -74,33 +77,56 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class PictureSet:
-    """All tasks of a folder. ``left_out``: pictures the model was fitted on, and those of their classes."""
+    """All tasks of a folder.
+
+    ``learnt``: how many are left out because the model was fitted on them, or on others of their class. ``refused``:
+    files that cannot be used, and why. ``twice``: how many files are left out because another one of the same task is the very same picture.
+    """
 
     copies: Copies
     labelled: tuple[Labelled, ...]
-    left_out: int = 0
+    learnt: int = 0
+    refused: Mapping[Path, str] = field(default_factory=dict)
+    twice: int = 0
+
+    def left_out(self, folder: Path) -> Iterator[str]:
+        """What of the folder is not measured with, and why."""
+        if self.learnt:
+            yield f"{self.learnt} pictures left out: the model was fitted on them, or on others of their class"
+        if self.twice:
+            yield f"{self.twice} left out: each the very picture of another file"
+        if self.refused:
+            yield unusable(self.refused, folder)
+
+    def photos(self) -> list[Photo]:
+        """Those of all tasks."""
+        every = [*self.copies.library, *self.copies.outside, *self.copies.crowd]
+        return every + [photo for task in self.labelled for photo in (*task.library, *task.queries)]
 
     def fingerprint(self) -> str:
         """16 hex digits that stand for the very pictures and labels of all tasks, wherever the folder lies."""
-        every = [*self.copies.library, *self.copies.outside, *self.copies.crowd]
-        every += [photo for task in self.labelled for photo in (*task.library, *task.queries)]
-        lines = sorted({f"{photo.label} {photo.role} {digest(photo.path)}" for photo in every})
+        lines = sorted({f"{photo.label} {photo.role} {digest(photo.path)}" for photo in self.photos()})
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def read(
-    folder: Path, learnt: frozenset[str] = frozenset(), *, quick: bool = False, crowd: Path | None = None
+    folder: Path,
+    learnt: frozenset[str] = frozenset(),
+    others: Sequence[Remembered] = (),
+    *,
+    quick: bool = False,
+    crowd: Path | None = None,
 ) -> PictureSet:
     """The tasks of a folder. ``learnt``: digests, as of :func:`digest`, of the pictures a model was fitted on.
 
-    ``crowd``: a folder of further pictures for the library of `same`.
+    ``others``: methods that look at every picture, too. ``crowd``: a folder of further pictures for the library of `same`.
 
     Raises SetError.
     """
     tasks = _tasks(folder)
     read_ = sum(map(len, tasks.values()))
     tasks = {name: _not_learnt(name, photos, learnt) for name, photos in tasks.items()}
-    left_out = read_ - sum(map(len, tasks.values()))
+    known = read_ - sum(map(len, tasks.values()))
     copies = _copies(
         [photo for name in tasks if name.startswith("same") for photo in tasks[name]] or _each_once(tasks.values())
     )
@@ -109,10 +135,14 @@ def read(
         copies = Copies(_some(copies.library, QUICK), _some(copies.outside, QUICK // 5))
         labelled = [_quick(task) for task in labelled]
     if crowd is not None:
-        copies = replace(copies, crowd=tuple(_walk(crowd)))
-    if len(copies.library) < 2 or not copies.outside:
-        raise SetError(f"{folder}: {len(copies.library) + len(copies.outside)} pictures to measure with are too few")
-    return PictureSet(copies, tuple(task for task in labelled if _enough(task)), left_out)
+        copies = replace(copies, crowd=tuple(_photos(crowd)))
+    chosen = PictureSet(copies, tuple(labelled), known)
+    pictures = _usable(chosen, look(list(dict.fromkeys(photo.path for photo in chosen.photos())), others))
+    left = len(pictures.copies.library) + len(pictures.copies.outside)
+    if len(pictures.copies.library) < 2 or not pictures.copies.outside:
+        few = f"{folder}: {left} pictures to measure with are too few"
+        raise SetError("; ".join([few, *pictures.left_out(folder)]))
+    return pictures
 
 
 def learnt_by(model: Path) -> frozenset[str]:
@@ -153,37 +183,93 @@ def _tasks(folder: Path) -> dict[str, list[Photo]]:
     for table in TABLES:
         if (folder / table).is_file():
             return _from_table(folder / table)
-    return {"": list(_walk(folder))}
+    return {"": list(_photos(folder))}
 
 
-def _walk(folder: Path) -> Iterator[Photo]:
+def _photos(folder: Path) -> Iterator[Photo]:
     """Every picture below a folder; its label is the sub-folder's name."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES:
-            yield Photo(path, "" if path.parent == folder else path.relative_to(folder).parts[0])
+    for path in walk(folder):
+        yield Photo(path, "" if path.parent == folder else path.relative_to(folder).parts[0])
 
 
 def _from_table(table: Path) -> dict[str, list[Photo]]:
     tasks: dict[str, list[Photo]] = defaultdict(list)
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if not {"path", "label"} <= set(rows.fieldnames or ()):
-            raise SetError(f"{table}: it needs the columns path and label")
-        for row in rows:
-            path = table.parent / row["path"]
-            if not path.is_file():
-                raise SetError(f"{table}: line {rows.line_num}: no file {path}")
-            tasks[row.get("task") or ""].append(Photo(path, row["label"], row.get("role") or "both"))
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            if not {"path", "label"} <= set(rows.fieldnames or ()):
+                raise SetError(f"{table}: its first line must name the columns path and label")
+            for row in rows:
+                tasks[row.get("task") or ""].append(_photo(table, rows.line_num, row))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SetError(f"{table}: it cannot be read as CSV in UTF-8: {error}") from error
     for name in tasks:
         if name and not name.startswith(tuple(Kind)):
             raise SetError(f"{table}: the task {name} does not start with same, similar or product")
     return dict(tasks)
 
 
+def _photo(table: Path, line: int, row: Mapping[str, str | None]) -> Photo:
+    """A row's."""
+    path, role = table.parent / (row["path"] or ""), row.get("role") or "both"
+    if not path.is_file():
+        raise SetError(f"{table}: line {line}: no file {path}")
+    if role not in ROLES:
+        raise SetError(f"{table}: line {line}: the role {role} is none of {', '.join(ROLES)}")
+    return Photo(path, row["label"] or "", role)
+
+
 def _not_learnt(name: str, photos: Sequence[Photo], learnt: frozenset[str]) -> list[Photo]:
-    known = {photo for photo in photos if digest(photo.path) in learnt} if learnt else set()
+    known = {photo for photo in photos if _is_known(photo.path, learnt)} if learnt else set()
     labels = set() if name.startswith("same") else {photo.label for photo in known if photo.label}
     return [photo for photo in photos if photo not in known and photo.label not in labels]
+
+
+def _is_known(path: Path, learnt: frozenset[str]) -> bool:
+    try:
+        return path.is_file() and digest(path) in learnt
+    except OSError:  # what cannot be read was not learnt from
+        return False
+
+
+def _usable(chosen: PictureSet, looked: Looked) -> PictureSet:
+    """What is left without the files that cannot be used, and with every picture once in a library."""
+    copies = chosen.copies
+    first = _firsts(looked, (*copies.library, *copies.outside))
+    more = _firsts(looked, copies.crowd)
+    kept = Copies(
+        _among(first.values(), copies.library),
+        _among(first.values(), copies.outside),
+        _among((path for digest, path in more.items() if digest not in first), copies.crowd),
+    )
+    labelled = tuple(
+        replace(
+            task,
+            library=_among(_firsts(looked, task.library).values(), task.library),
+            queries=_among(looked.digests, task.queries),
+        )
+        for task in chosen.labelled
+    )
+    every = PictureSet(kept, labelled)
+    return replace(
+        chosen,
+        copies=kept,
+        labelled=tuple(task for task in labelled if _enough(task)),
+        refused=looked.refused,
+        twice=len(looked.digests.keys() - {photo.path for photo in every.photos()}),
+    )
+
+
+def _firsts(looked: Looked, photos: Iterable[Photo]) -> dict[str, Path]:
+    """The first file of every picture, by the picture's digest."""
+    paths = sorted((photo.path for photo in photos if photo.path in looked.digests), reverse=True)
+    return {looked.digests[path]: path for path in paths}
+
+
+def _among(paths: Iterable[Path], photos: Iterable[Photo]) -> tuple[Photo, ...]:
+    """The photos that are of these files."""
+    wanted = set(paths)
+    return tuple(photo for photo in photos if photo.path in wanted)
 
 
 def _each_once(tasks: Iterable[Sequence[Photo]]) -> list[Photo]:
@@ -229,7 +315,10 @@ def _of(task: Labelled, keep: Callable[[Photo], bool]) -> Labelled:
 
 
 def _enough(task: Labelled) -> bool:
-    return len({photo.label for photo in task.library}) > 1
+    """Whether there are classes to tell apart, and something to be found."""
+    sizes = Counter(photo.label for photo in task.library)
+    there = any(sizes[photo.label] for photo in task.queries) if task.queries else max(sizes.values(), default=0) > 1
+    return len(sizes) > 1 and there
 
 
 def _some(photos: Sequence[Photo], most: int) -> tuple[Photo, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from random import Random
 
@@ -10,11 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lookalike.errors import ModelError
 from lookalike.model import Kind, Reason
 from tests.photographs import photograph
 from tests.quality import __main__ as yardstick
-from tests.quality import families, measure, sets
-from tests.quality.methods import Answer, ColourHistogram, PerceptualHash
+from tests.quality import families, measure, methods, sets
+from tests.quality.methods import Answer, ColourHistogram, OnDisk, PerceptualHash, Remembered
 from tests.quality.sets import SetError
 
 
@@ -76,7 +78,7 @@ def test_what_the_model_was_fitted_on_is_left_out_with_its_class(tmp_path: Path)
     read = sets.read(tmp_path, learnt)
     every = [*read.copies.library, *read.copies.outside, *read.labelled[0].library]
     assert {photo.label for photo in every} == {"b", "c"}
-    assert read.left_out == 10
+    assert read.learnt == 10
     assert sets.read(tmp_path).fingerprint() != read.fingerprint()
 
 
@@ -115,7 +117,8 @@ def test_the_fingerprint_is_of_the_pictures_not_of_the_place(tmp_path: Path) -> 
     ("rows", "says"),
     [
         ([{"path": "none.png", "label": "a"}], "no file"),
-        ([{"file": "0.png", "label": "a"}], "needs the columns path and label"),
+        ([{"file": "0.png", "label": "a"}], "first line must name the columns path and label"),
+        ([{"path": "0.png", "label": "a", "role": "lib"}], "line 2: the role lib is none of library, query, both"),
         ([{"path": "0.png", "label": "a", "task": "other"}], "does not start with"),
     ],
 )
@@ -130,11 +133,147 @@ def test_a_table_that_is_wrong_is_refused_with_its_reason(
     assert says in capsys.readouterr().err
 
 
+def test_a_table_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "0.png", 0)
+    (tmp_path / "labels.csv").write_bytes("path,label\n0.png,白色的猫\n".encode("gbk"))
+    with pytest.raises(SetError, match="cannot be read as CSV in UTF-8"):
+        sets.read(tmp_path)
+
+
+def test_a_row_without_a_label_is_a_picture_of_no_class(tmp_path: Path) -> None:
+    for number in range(8):
+        write(tmp_path / f"{number}.png", number)
+    (tmp_path / "labels.csv").write_text("path,label\n" + "".join(f"{number}.png\n" for number in range(8)))
+    read = sets.read(tmp_path)
+    assert (read.labelled, {photo.label for photo in read.photos()}) == ((), {""})
+
+
+def test_what_was_learnt_from_is_why_too_little_is_left(tmp_path: Path) -> None:
+    for number in range(12):
+        write(tmp_path / "a" / f"{number}.png", number)
+    with pytest.raises(SetError, match="0 pictures to measure with are too few; 12 pictures left out: the model was"):
+        sets.read(tmp_path, frozenset({sets.digest(tmp_path / "a" / "3.png")}))
+
+
+@pytest.mark.parametrize("arguments", [("--crowd", "none"), ("--anchors", "none"), ("--per-family", "0")])
+def test_options_that_cannot_be_are_refused(arguments: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        yardstick.main(arguments)
+    assert (
+        capsys.readouterr().err.splitlines()[-1].startswith(f"python -m tests.quality: error: argument {arguments[0]}")
+    )
+
+
+@pytest.mark.parametrize(
+    ("raised", "said", "status"),
+    [
+        (KeyboardInterrupt(), "quality: interrupted\n", 130),
+        (ModelError("no such model"), "quality: no such model\n", 1),
+        (PermissionError(13, "Permission denied", "figures.json"), "quality: figures.json: Permission denied\n", 1),
+    ],
+)
+def test_what_goes_wrong_is_one_line(
+    raised: BaseException,
+    said: str,
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def main() -> int:
+        raise raised
+
+    monkeypatch.setattr(yardstick, "main", main)
+    assert yardstick.command() == status
+    assert capsys.readouterr() == ("", said)
+
+
 def test_a_folder_with_too_little_or_none_at_all_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SetError, match="too few"):
         sets.read(tmp_path)
     with pytest.raises(SetError, match="no such folder"):
         sets.read(tmp_path / "none")
+
+
+def test_files_that_are_no_pictures_are_left_out_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(13):
+        write(tmp_path / "ab"[number % 2] / f"{number:02}.png", number)
+    (tmp_path / "a" / "04.png").write_bytes((tmp_path / "a" / "04.png").read_bytes()[:500])
+    (tmp_path / "b" / "text.jpg").write_text("no picture")
+    (tmp_path / "b" / "loop.jpg").symlink_to("loop.jpg")
+    read = sets.read(tmp_path, frozenset({"0123456789abcdef"}))  # looked for in every file that there is
+    assert {path.name for path in read.refused} == {"04.png", "text.jpg", "loop.jpg"}
+    used = {photo.path.name for photo in read.photos()}
+    assert len(used) == 12
+    assert not used & {path.name for path in read.refused}
+    assert read.fingerprint()
+
+    arguments = ["--pictures", str(tmp_path), "--json", str(tmp_path / "f.json"), "--page", str(tmp_path / "p.html")]
+    monkeypatch.setattr(yardstick, "run", lambda *_, **__: measure.Findings())
+    assert yardstick.main(arguments) == 0
+    about = json.loads((tmp_path / "f.json").read_text())["about"]
+    assert about.endswith(
+        "; 3 files left out that cannot be used as pictures: a/04.png (broken, or cut short), b/loop.jpg (leads "
+        "nowhere), b/text.jpg (not one of BMP, GIF, JPEG, PNG, WEBP)"
+    )
+    assert about in capsys.readouterr().out.splitlines()
+
+
+def test_where_no_picture_is_left_one_line_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(8):
+        (tmp_path / f"{number}.jpg").touch()
+    arguments = ["--pictures", str(tmp_path), "--json", str(tmp_path / "f.json"), "--page", str(tmp_path / "p.html")]
+    assert yardstick.main(arguments) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith(f"quality: {tmp_path}: 0 pictures to measure with are too few; 8 files left out that")
+
+
+def test_of_two_files_with_the_very_same_picture_one_is_measured_with(tmp_path: Path) -> None:
+    for number in range(12):
+        write(tmp_path / "pictures" / "ab"[number % 2] / f"{number:02}.png", number)
+    for number in range(4):  # another file, the same pixels
+        Image.open(tmp_path / "pictures" / "ab"[number % 2] / f"{number:02}.png").save(
+            tmp_path / "pictures" / "a" / f"again {number}.bmp"
+        )
+    write(tmp_path / "crowd" / "known.png", 5)
+    write(tmp_path / "crowd" / "new.png", 99)
+    read = sets.read(tmp_path / "pictures", crowd=tmp_path / "crowd")
+    assert read.twice == 5
+    assert [photo.path.name for photo in read.copies.crowd] == ["new.png"]
+    measured = [*read.copies.library, *read.copies.outside]
+    assert len(measured) == 12
+    assert {photo.path for photo in measured} == {photo.path for photo in read.labelled[0].library}
+
+
+def test_labels_by_which_nothing_can_be_found_are_no_task(tmp_path: Path) -> None:
+    for number in range(12):
+        write(tmp_path / f"class {number}" / "one.png", number)
+    read = sets.read(tmp_path)
+    assert read.labelled == ()
+    assert len(read.copies.library) == 10
+
+
+def test_a_picture_is_looked_at_once_by_all_methods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(12):
+        write(tmp_path / f"{number}.png", number)
+    others = [Remembered(PerceptualHash()), Remembered(ColourHistogram())]
+    read = sets.read(tmp_path, others=others)
+    monkeypatch.setattr(methods, "image", pytest.fail)  # what decodes a file that no method remembers
+    files = OnDisk([photo.path for photo in read.copies.library])
+    for method in others:
+        found = method.rank(files, files, 1, [-1] * len(files)).found
+        assert found[:, 0].tolist() == list(range(len(files)))
+
+
+@pytest.mark.slow
+def test_the_smallest_pictures_are_measured_with(tmp_path: Path) -> None:
+    """Their copies are smaller still."""
+    for number in range(6):
+        noise = np.random.default_rng(number).integers(0, 256, (8, 8 + 40 * (number % 2), 3), np.uint8)
+        Image.fromarray(noise).save(tmp_path / f"{number}.png")
+    findings = yardstick.run(sets.read(tmp_path), [], per_family=1)
+    assert findings.figures["same"]["library"] == 5
 
 
 def test_parts_of_a_photograph_are_all_different(tmp_path: Path) -> None:

@@ -6,12 +6,14 @@ import hashlib
 import json
 from pathlib import Path
 
+import export
 import fit
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from lookalike.cli.tables import read_labels
 from lookalike.embedding.card import CODEBOOK_SHAPE, Calibration
 
 
@@ -83,6 +85,11 @@ def test_a_codebook_comes_close_to_its_vectors_and_is_the_same_again() -> None:
     assert np.array_equal(codebook, fit.train_codebook(vectors))
 
 
+def test_a_codebook_of_few_vectors_is_made_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
+    fit.train_codebook(unit(np.random.default_rng(3).normal(size=(320, 256))))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_copies_depend_on_the_seed_alone(tmp_path: Path) -> None:
     noise = np.random.default_rng(4)
     for i in range(3):
@@ -111,6 +118,74 @@ def test_quality_stays_with_the_name_it_was_measured_under(tmp_path: Path) -> No
     assert json.loads(card.read_text()) == before | {"dimension": 256}
     fit.write_card(card, {"name": "two"})
     assert json.loads(card.read_text()) == {"name": "two", "licence": "Apache-2.0", "dimension": 256}
+
+
+def test_a_card_is_begun_with_what_holds_for_every_model(tmp_path: Path) -> None:
+    sources = [{"what": what} for what in ("weights", fit.HEADS_LEARNT_FROM, "pictures the proof was fitted on")]
+    ours = {"name": "ours", "quality": {"same": 96.5}, "licence": "Apache-2.0", "proof": {}, "sources": sources}
+    (tmp_path / "card.json").write_text(json.dumps(ours))
+    begun = fit.begun_card(tmp_path)
+    assert begun == {"licence": "Apache-2.0", "proof": {}, "sources": [sources[0], sources[2]]}
+    (tmp_path / "mine").mkdir()
+    fit.write_card(tmp_path / "mine" / "card.json", {"name": "mine"}, begun)
+    assert json.loads((tmp_path / "mine" / "card.json").read_text()) == begun | {"name": "mine"}
+    assert [file.name for file in (tmp_path / "mine").iterdir()] == ["card.json"]
+
+
+@pytest.mark.parametrize("folder", [export.FOLDER, export.FOLDER / "large"])
+def test_cards_name_the_sources_and_licences_of_all_that_was_learnt_from(folder: Path) -> None:
+    card = json.loads((folder / "card.json").read_text())
+    learnt = [source for source in card["sources"] if source["what"] == fit.HEADS_LEARNT_FROM]
+    assert sum(source["pictures"] for source in learnt) == len((folder / fit.LEARNT).read_text().split())
+    assert sum(source["pictures"] for source in learnt) == card["fit"]["learnt_from"] + card["fit"]["calibrated_on"]
+    proof = [source for source in card["sources"] if source["what"] == "pictures the proof was fitted on"]
+    assert proof
+    for source in card["sources"]:
+        assert source["licence"] in {"Apache-2.0", "MIT", "CC0-1.0", "CC-BY-4.0"}
+        assert source.get("url") or source["what"] == "weights" or "drawn by a script" in source["name"]
+
+
+def test_files_that_are_no_pictures_are_named_and_not_fitted_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(5)
+    for i in range(5):
+        Image.fromarray(noise.integers(0, 256, (9, 9, 3), np.uint8)).save(tmp_path / f"{i}.png")
+    (tmp_path / "4.png").write_bytes((tmp_path / "4.png").read_bytes()[:-30])
+    (tmp_path / "5.png").touch()
+    monkeypatch.setattr(fit, "LEAST", 4)
+    assert [path.name for path in fit.find_pictures(tmp_path)] == ["0.png", "1.png", "2.png", "3.png"]
+    line = "2 files left out that cannot be used as pictures: 4.png (broken, or cut short), 5.png (no bytes)"
+    assert capsys.readouterr().err.splitlines()[-1] == line
+    monkeypatch.setattr(fit, "LEAST", 5)
+    with pytest.raises(fit.FitError, match="has 4 pictures; 5 are the least"):
+        fit.find_pictures(tmp_path)
+    with pytest.raises(fit.FitError, match="there is no such folder"):
+        fit.find_pictures(tmp_path / "none")
+
+
+def test_links_are_the_pictures_that_labels_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "links").mkdir()
+    for i in range(2):
+        Image.new("RGB", (9, 9)).save(tmp_path / f"{i}.png")
+        (tmp_path / "links" / f"{i}.png").symlink_to(tmp_path / f"{i}.png")
+    (tmp_path / "links" / "again.png").symlink_to(tmp_path / "0.png")
+    monkeypatch.setattr(fit, "LEAST", 2)
+    table = tmp_path / "labels.csv"
+    table.write_text("path,label\nlinks/0.png,a\n1.png,b\n")
+    assert fit.find_pictures(tmp_path / "links") == list(read_labels(table))
+
+
+def test_two_models_never_have_one_name() -> None:
+    assert fit.completed("shop-", b"one") != fit.completed("shop-", b"two")
+    assert fit.completed("lite0-224-2", b"one") == "lite0-224-2"  # who makes what is shipped says when it changes
+
+
+def test_a_turned_photograph_is_learnt_from_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (30, 20), "red").save(tmp_path / "turned.jpg", exif=exif)
+    assert fit.Pictures((tmp_path / "turned.jpg",), 1).original(0).size == (20, 30)
 
 
 def test_the_card_tells_which_pictures_were_fitted_on(tmp_path: Path) -> None:

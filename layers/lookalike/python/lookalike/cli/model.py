@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import shlex
+import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +16,7 @@ from typing import Annotated
 import typer
 
 from lookalike.cli.tables import read_labels, read_pairs
+from lookalike.embedding.card import CARD
 from lookalike.errors import InvalidArgument, ModelError
 
 app = typer.Typer(help="Make models that know your own pictures.", no_args_is_help=True)
@@ -19,6 +24,9 @@ app = typer.Typer(help="Make models that know your own pictures.", no_args_is_he
 #: Where a checkout keeps what makes models, and where `make model` puts the weights.
 _SCRIPTS = Path(__file__).resolve().parents[4] / "model"
 _BUILT = _SCRIPTS.parents[1] / "build"
+
+#: Where a model is written before it is whole.
+_PART = ".part"
 
 
 class Size(StrEnum):
@@ -54,7 +62,9 @@ def fit(
         Path | None,
         typer.Option(help="CSV of picture files and labels; they teach product and similar what may differ."),
     ] = None,
-    name: Annotated[str, typer.Option(help="What to call the model; default: after its digest.")] = "",
+    name: Annotated[
+        str, typer.Option(help="What to call the model; its digest follows. Default: as its network.")
+    ] = "",
     size: Annotated[
         Size, typer.Option(help="The network below the heads; large is more exact and slower.")
     ] = Size.SMALL,
@@ -63,7 +73,8 @@ def fit(
 ) -> None:
     """Fit the model's heads to your own pictures: a few minutes a thousand on a CPU, in a checkout.
 
-    Its vectors are not those of other models: pictures have to be added again.
+    Its vectors are not those of other models: pictures have to be added again. The folder is new or empty: a model that
+    pictures were added with is not to be had again once it is gone.
     """
     script = _script()
     if output.resolve() in {one.folder.resolve() for one in Size}:
@@ -73,15 +84,54 @@ def fit(
         labels=read_labels(labels) if labels else {},
     )
     try:
-        paths = script.find_pictures(pictures.resolve())
-        weights = script.pth.read(script.export.find_weights(size.weights))
-        script.begin_card(output, size.folder)
-        made = script.fit(paths, weights, output, known, name=name, seed=seed, copies=copies)
+        with _whole(output) as folder:
+            paths = script.find_pictures(pictures.resolve())
+            weights = script.pth.read(script.export.find_weights(size.weights))
+            made = script.fit(paths, weights, known, name=name and f"{name}-", seed=seed, copies=copies)
+            made.write(folder, script.begun_card(size.folder))
     except script.FitError as error:
         raise InvalidArgument("--pictures", str(error)) from error
     except script.pth.WeightsError as error:
         raise ModelError(f"{error}; run `make model SIZE={size}`") from error
-    typer.echo(f"Made {made}. Use it with LOOKALIKE_MODEL={output / 'model.onnx'}")
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted: nothing was written to {output}", err=True)
+        raise typer.Exit(130) from None
+    except OSError as error:
+        raise ModelError(f"{error.filename or output}: {error.strerror or error}") from error
+    typer.echo(f"Made {made.name}. Use it with LOOKALIKE_MODEL={shlex.quote(str(output / 'model.onnx'))}")
+
+
+@contextmanager
+def _whole(output: Path) -> Iterator[Path]:
+    """A folder whose files are moved to ``output`` at the end, the card last; if anything fails, nothing is left.
+
+    Raises InvalidArgument at once for an ``output`` that is not new or empty, or cannot be written to.
+    """
+    _refuse_used(output)
+    part, new = output / _PART, not output.exists()
+    try:
+        shutil.rmtree(part, ignore_errors=True)  # of one that was killed
+        part.mkdir(parents=True)
+    except OSError as error:
+        raise InvalidArgument("--output", f"{output}: {error.strerror}") from error
+    try:
+        yield part
+        for file in sorted(part.iterdir(), key=lambda file: file.name == CARD):
+            file.rename(output / file.name)
+        new = False
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        if new:
+            with suppress(OSError):
+                output.rmdir()
+
+
+def _refuse_used(output: Path) -> None:
+    if (output / CARD).exists():
+        reason = f"{output} holds a model already, which the pictures added with it need; name another folder"
+        raise InvalidArgument("--output", reason)
+    if output.is_dir() and any(file.name != _PART for file in output.iterdir()):
+        raise InvalidArgument("--output", f"{output} is not empty; name another folder")
 
 
 def _script() -> ModuleType:

@@ -29,9 +29,9 @@ def laid(picture: Image.Image, scene: Image.Image, corners: Corners) -> Pixels:
     """The picture as it lies in the scene."""
     rows, wanted = [], []
     for (x, y), (u, v) in zip(corners, [(0, 0), (1, 0), (1, 1), (0, 1)], strict=True):
-        u, v = u * picture.width, v * picture.height
-        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
-        wanted += [u, v]
+        rows += [[x, y, 1, 0, 0, 0, -u * picture.width * x, -u * picture.width * y]]
+        rows += [[0, 0, 0, x, y, 1, -v * picture.height * x, -v * picture.height * y]]
+        wanted += [u * picture.width, v * picture.height]
     coefficients = np.linalg.solve(np.array(rows), np.array(wanted)).tolist()
     moved = picture.transform(scene.size, Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BICUBIC)
     mask = Image.new("L", scene.size)

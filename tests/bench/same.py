@@ -25,6 +25,7 @@ from rich.console import Console
 from lookalike.adapters import sqlite
 from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.embedding.embedder import OnnxEmbedder
+from lookalike.embedding.frames import frames
 from lookalike.embedding.views import views
 from lookalike.model import Identity, Key, Kind, Library, Picture, Reason, Shelf, State
 from lookalike.picture.decode import decode
@@ -191,7 +192,7 @@ def ask(ports: Ports, file: bytes) -> list[str]:
 
 
 def searches(report: Report, ports: Ports, made: Searches, what: str) -> None:
-    """The use case, beside its parts: decode, five views, proof."""
+    """The use case, beside its parts: decode, five views, proof, and frames where that proves nothing."""
     group = f"Verified search in same, one thread, use case ({what})"
     for name, files in (("one is proved", made.there), ("there is none", made.absent)):
         pixels = pixels_of(files)
@@ -204,10 +205,17 @@ def searches(report: Report, ports: Ports, made: Searches, what: str) -> None:
             },
             2 * len(files),
         )
+        if files is made.absent:
+            took["frames"] = median_ms(each(pixels, frames), 2 * len(files))
+            report.add(group, f"of it frames, {name}", took["frames"], "ms")
         searching, proof = took.pop("search"), took["proof"]
         least = sum(took.values())
         report.add(group, f"search, {name}", searching, "ms", floor=least, aim="≤ 120 ms, ≤ 1.3 ×")
         report.add(group, f"of it proof, {name}", proof, "ms")
+    framed = [bool(frames(one)) for one in pixels_of(made.absent)]
+    report.add(
+        group, "pictures not there that have frames, which are searched for", 100 * sum(framed) / len(framed), "%"
+    )
     report.add(group, "changed copies that were proved at once", 100 * made.proved, "%")
     report.add(group, "others that were told from all", 100 * made.told_apart, "%")
 

@@ -36,6 +36,9 @@ _PARALLEL, _UPRIGHT = math.radians(14), math.radians(68)
 #: Opposite sides are so far from each other, as a share of the shorter side; of a frame's area, the least and the most.
 _LEAST_APART, _LEAST_AREA, _MOST_AREA = 0.15, 0.04, 0.88
 
+#: Of windows and tiles, which have thousands, so many quadrilaterals of the strongest lines are looked at.
+_QUADRILATERALS = 2000
+
 #: Points of a side where edges are looked for. What the picture's own border says of a side is worth so much.
 _POINTS, _BORDER = 24, 0.55
 
@@ -151,10 +154,12 @@ class _Edges:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Lines:
-    """Lines x·cos(angle) + y·sin(angle) = distance, x and y from the middle; the last four are the picture's borders."""
+    """Lines x·cos(angle) + y·sin(angle) = distance, x and y from the middle, and how many edges voted for each; the last
+    four are the picture's borders."""
 
     angles: _Real
     distances: _Real
+    votes: _Real
 
     @classmethod
     def of(cls, edges: _Edges) -> _Lines:
@@ -167,6 +172,7 @@ class _Lines:
         return cls(
             np.concatenate([directions * (np.pi / _DIRECTIONS), [0, 0, np.pi / 2, np.pi / 2]]),
             np.concatenate([(columns - votes.shape[1] // 2) * _STEP, [-right, right, -bottom, bottom]]),
+            np.concatenate([votes.ravel()[strongest], np.zeros(4)]),
         )
 
     def quadrilaterals(self, edges: _Edges) -> list[_Real]:
@@ -179,8 +185,9 @@ class _Lines:
         sides, corners = sides[inside], corners[inside]
         area = _areas(corners) / size.prod()
         shortest = np.hypot(*(corners - np.roll(corners, -1, axis=1)).transpose(2, 0, 1)).min(axis=1)
-        fits = (area > _LEAST_AREA) & (area < _MOST_AREA) & (shortest > _LEAST_APART * size.min())
-        sides, corners, area = sides[fits], corners[fits], area[fits]
+        fits = np.flatnonzero((area > _LEAST_AREA) & (area < _MOST_AREA) & (shortest > _LEAST_APART * size.min()))
+        strongest = fits[np.argsort(-self.votes[sides[fits]].sum(axis=1), kind="stable")[:_QUADRILATERALS]]
+        sides, corners, area = sides[strongest], corners[strongest], area[strongest]
         support = self._support(edges, sides, corners)
         score = (support.min(axis=1) + support.mean(axis=1)) / 2 + 0.1 * np.sqrt(area)
         chosen: list[_Real] = []

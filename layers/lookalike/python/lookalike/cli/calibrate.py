@@ -105,8 +105,9 @@ def least_proof(probabilities: NDArray[np.float64], right: NDArray[np.bool_], be
     seen = probabilities > 0
     reached = calibration.threshold(probabilities[seen], right[seen])
     floor = LEAST_PROOF if _doubtful(probabilities, right) >= LEAST_DOUBTFUL else before
-    least = max(floor, _down(reached or 0))
-    if reached is None or right[probabilities >= least].mean() < calibration.PRECISION:
+    least = min(max(floor, _down(reached or 0)), 1 - 10.0**-_DIGITS)
+    proved = right[probabilities >= least]
+    if reached is None or (len(proved) and proved.mean() < calibration.PRECISION):
         reason = f"however sure the proof, fewer than {calibration.PRECISION:.0%} of the pairs are right: look at the wrong ones"
         raise InvalidArgument("--pairs", reason)
     return least
@@ -172,4 +173,4 @@ def _down(threshold: float) -> float:
 
 
 def _share(flags: NDArray[np.bool_]) -> str:
-    return f"{100 * flags.mean():.1f} %"
+    return f"{100 * flags.mean():.1f} %" if len(flags) else "none"

@@ -32,6 +32,8 @@ from attacks import attack
 from fit import SUFFIXES
 from numpy.typing import NDArray
 from PIL import Image
+from rich.console import Console
+from rich.progress import track
 
 from lookalike.embedding.card import CARD
 from lookalike.embedding.congruence import Orientations
@@ -45,7 +47,7 @@ from lookalike.model import Embedding, Kind, Pixels
 from lookalike.service.proof import looking
 
 #: Copies made if nobody says how many, and of how many a hundred the original is kept out of the library.
-COPIES, OUTSIDE = 1400, 20
+COPIES, OUTSIDE = 760, 20
 
 #: Pictures that are so alike are one picture.
 ONE_PICTURE = 0.92
@@ -70,6 +72,8 @@ RIDGE: Mapping[str, float] = {"whole": 0.3, "part": 0.3, "again": 0.3, "corners"
 
 #: Of fewer pairs, the same or not, a look learns nothing.
 LEAST_SEEN = 10
+
+_console = Console(stderr=True)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -205,7 +209,7 @@ class Collection:
         self._outside = self.copied[: len(self.copied) * OUTSIDE // 100]
         outside = set(self._outside)
         self._inside = [number for number in range(len(paths)) if number not in outside]
-        embedded = _side_by_side(self._embed, self._inside)
+        embedded = _side_by_side("Embedding the library", self._embed, self._inside)
         self._library = np.stack([one.vectors[Kind.SAME] for one in embedded]).astype(np.float32)
         self._maps = [one.local_map for one in embedded]
 
@@ -217,7 +221,7 @@ class Collection:
 
     def evidence(self) -> list[list[Compared]]:
         """Of every copy beside its nearest pictures, but for those that show one scene with it."""
-        return _side_by_side(self._of_copy, self.copied)
+        return _side_by_side("Comparing copies", self._of_copy, self.copied)
 
     def _of_copy(self, number: int) -> list[Compared]:
         random = Random(f"proofs {self._seed} {number}")
@@ -324,7 +328,7 @@ def apart_from(embedder: OnnxEmbedder, paths: Sequence[Path], judged: Sequence[P
     def vector(path: Path) -> NDArray[np.float16]:
         return embedder.embed([np.asarray(Image.open(path).convert("RGB"))])[0].vectors[Kind.SAME]
 
-    ours, theirs = (np.stack(_side_by_side(vector, of)).astype(np.float32) for of in (paths, judged))
+    ours, theirs = (np.stack(_side_by_side("Setting apart", vector, of)).astype(np.float32) for of in (paths, judged))
     return [path for path, alike in zip(paths, (ours @ theirs.T).max(axis=1), strict=True) if alike < ONE_PICTURE]
 
 
@@ -337,9 +341,9 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _side_by_side(work: Callable[[T], R], over: Sequence[T]) -> list[R]:
+def _side_by_side(doing: str, work: Callable[[T], R], over: Sequence[T]) -> list[R]:
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(work, over))
+        return list(track(pool.map(work, over), doing, len(over), console=_console, transient=True))
 
 
 def main(given: Sequence[str] | None = None) -> int:

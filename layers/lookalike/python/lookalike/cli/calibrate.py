@@ -102,12 +102,13 @@ def least_proof(probabilities: NDArray[np.float64], right: NDArray[np.bool_], be
     if probabilities[right].mean() <= probabilities[~right].mean():
         reason = "the right pairs are no more provable than the wrong ones: are 0 and 1 swapped?"
         raise InvalidArgument("--pairs", reason)
-    seen = probabilities > 0
-    reached = calibration.threshold(probabilities[seen], right[seen])
     floor = LEAST_PROOF if _doubtful(probabilities, right) >= LEAST_DOUBTFUL else before
-    least = min(max(floor, _down(reached or 0)), 1 - 10.0**-_DIGITS)
-    proved = right[probabilities >= least]
-    if reached is None or (len(proved) and proved.mean() < calibration.PRECISION):
+    proved = probabilities >= floor
+    if not proved.any() or right[proved].mean() >= calibration.PRECISION:
+        return floor
+    reached = calibration.threshold(probabilities[proved], right[proved])
+    least = min(_down(reached or 1), 1 - 10.0**-_DIGITS)
+    if reached is None or right[probabilities >= least].mean() < calibration.PRECISION:
         reason = f"however sure the proof, fewer than {calibration.PRECISION:.0%} of the pairs are right: look at the wrong ones"
         raise InvalidArgument("--pairs", reason)
     return least

@@ -366,9 +366,9 @@ def main(given: Sequence[str] | None = None) -> int:
     pieces, taught = learn(collection.evidence(), embedder.proof)
     content["proof"] |= {look: asdict(weights) for look, weights in taught.items()}
     content["proof"]["remark"] = (
-        f"Fitted by proofs.py on {len(collection.copied)} changed copies of pictures that no head was fitted on, "
-        f"{OUTSIDE} % of them with nothing to find, each with its {NEAREST} nearest; corners where the other looks prove "
-        "nothing. Pairs that show one scene left out."
+        f"Fitted by proofs.py on {len(collection.copied)} changed copies of pictures that no head was fitted on"
+        f"{' and that nothing is judged by' if arguments.apart else ''}, {OUTSIDE} % of them with nothing to find, each "
+        f"with its {NEAREST} nearest; corners where the other looks prove nothing. Pairs that show one scene left out."
     )
     card.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     for look in USES:

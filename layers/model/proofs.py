@@ -4,11 +4,12 @@
 
 Changed copies (attacks.py) are made of pictures that no head was fitted on; those that learnt.txt names fill the
 library. Every copy is compared with its nearest pictures, as a search does, and four logistic regressions learn when
-both show the same: of whole pictures, of parts, of parts looked at again, and of corners. The threshold is left as it is.
+both show the same: of whole pictures, of parts, of parts looked at again, and, last, of corners, where these three leave
+it open. The threshold is left as it is.
 
 Two photographs of one scene prove each other, and should, though no folder says which ones they are. So a pair whose
 unchanged original already looks like the other picture is left out. What lies in --apart, and what shows the same in
-other files, is neither copied nor in the library: the model may be judged by it. Five minutes on two idle cores.
+other files, is neither copied nor in the library: the model may be judged by it. Ten minutes on two idle cores.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -31,6 +32,8 @@ from attacks import attack
 from fit import SUFFIXES
 from numpy.typing import NDArray
 from PIL import Image
+from rich.console import Console
+from rich.progress import track
 
 from lookalike.embedding.card import CARD
 from lookalike.embedding.congruence import Orientations
@@ -38,7 +41,7 @@ from lookalike.embedding.corners import Corners, scaled
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.evidence import Evidence, ProofCalibration, Weights, measures
 from lookalike.embedding.localmap import LocalMap, unpack
-from lookalike.embedding.verifier import LEAST_BLOCKS, LocalMapComparison, LocalMapVerifier
+from lookalike.embedding.verifier import LEAST_BLOCKS, LEAST_CONGRUENCE, LocalMapComparison, LocalMapVerifier
 from lookalike.embedding.views import shown, views
 from lookalike.model import Embedding, Kind, Pixels
 from lookalike.service.proof import looking
@@ -70,8 +73,7 @@ RIDGE: Mapping[str, float] = {"whole": 0.3, "part": 0.3, "again": 0.3, "corners"
 #: Of fewer pairs, the same or not, a look learns nothing.
 LEAST_SEEN = 10
 
-#: What is as sure without corners needs none.
-SURE = 0.85
+_console = Console(stderr=True)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -128,6 +130,14 @@ class Seen:
     same: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A copy beside a picture: what each look says, and whether both do show the same."""
+
+    looks: Mapping[Look, Evidence]
+    same: bool
+
+
 def seen(
     query: Query, embedder: OnnxEmbedder, candidates: Sequence[tuple[float, LocalMap, Callable[[], Corners] | None]]
 ) -> list[dict[Look, Evidence]]:
@@ -175,12 +185,6 @@ def _striking(looks: Mapping[Look, Evidence]) -> bool:
     )
 
 
-def _proved(looks: Mapping[Look, Evidence], proof: ProofCalibration) -> bool:
-    """Whether a search would not ask for corners any more, as the card so far has it."""
-    read = {WHOLE: proof.whole, PART: proof.part, AGAIN: proof.again}
-    return any(read[look].probability(evidence) >= SURE for look, evidence in looks.items() if look in read)
-
-
 def of_one_scene(cosine: float, looks: Mapping[Look, Evidence]) -> bool:
     """Whether an unchanged picture looks so much like another that nobody can call them different."""
     whole, part, again = (looks.get(name) for name in (WHOLE, PART, AGAIN))
@@ -205,7 +209,7 @@ class Collection:
         self._outside = self.copied[: len(self.copied) * OUTSIDE // 100]
         outside = set(self._outside)
         self._inside = [number for number in range(len(paths)) if number not in outside]
-        embedded = _side_by_side(self._embed, self._inside)
+        embedded = _side_by_side("Embedding the library", self._embed, self._inside)
         self._library = np.stack([one.vectors[Kind.SAME] for one in embedded]).astype(np.float32)
         self._maps = [one.local_map for one in embedded]
 
@@ -215,20 +219,17 @@ class Collection:
     def _embed(self, number: int) -> Embedding:
         return self._embedder.embed([np.asarray(self._original(number))])[0]
 
-    def evidence(self) -> list[Seen]:
-        """Of all copies."""
-        return [one for many in _side_by_side(self._of_copy, self.copied) for one in many]
+    def evidence(self) -> list[list[Compared]]:
+        """Of every copy beside its nearest pictures, but for those that show one scene with it."""
+        return _side_by_side("Comparing copies", self._of_copy, self.copied)
 
-    def _of_copy(self, number: int) -> list[Seen]:
+    def _of_copy(self, number: int) -> list[Compared]:
         random = Random(f"proofs {self._seed} {number}")
         behind = self._original(random.choice([other for other in self._outside if other != number]))
         copy = Query.of(self._embedder, attack(self._original(number), behind, random))
         cosines = copy.cosines(self._library)
         nearest = np.argsort(-cosines, kind="stable")[:NEAREST]
         collected = list(self._looks(copy, cosines, nearest))
-        if any(_proved(looks, self._embedder.proof) for looks in collected):
-            for looks in collected:
-                looks.pop(CORNERS, None)
         strangers = [
             at for at, looks in zip(nearest, collected, strict=True) if _striking(looks) and self._inside[at] != number
         ]
@@ -236,10 +237,9 @@ class Collection:
         alike = original.cosines(self._library)
         originals = dict(zip(strangers, self._looks(original, alike, strangers, corners=False), strict=True))
         return [
-            Seen(look, evidence, self._inside[at] == number)
+            Compared(looks, self._inside[at] == number)
             for at, looks in zip(nearest, collected, strict=True)
             if at not in originals or not of_one_scene(float(alike[at]), originals[at])
-            for look, evidence in looks.items()
         ]
 
     def _looks(
@@ -260,6 +260,46 @@ class Collection:
     def _corners(self, at: int) -> Corners:
         """Of a picture in the library, as a search sees it."""
         return Corners.of(scaled(np.asarray(self._original(self._inside[at]))))
+
+
+def learn(copies: Sequence[Sequence[Compared]], before: ProofCalibration) -> tuple[list[Seen], dict[Look, Weights]]:
+    """What there is to learn from, and the regressions of all looks that have enough of it."""
+    pieces = _all(WHOLE, copies) + _all(PART, copies) + _all(AGAIN, copies)
+    taught = {look: fit(pieces, look) for look in (WHOLE, PART, AGAIN) if _enough(pieces, look)}
+    without = replace(
+        before,
+        whole=taught.get(WHOLE, before.whole),
+        part=taught.get(PART, before.part),
+        again=taught.get(AGAIN, before.again),
+    )
+    pieces += _all(CORNERS, [left_open(copy, without) for copy in copies])
+    return pieces, taught | ({CORNERS: fit(pieces, CORNERS)} if _enough(pieces, CORNERS) else {})
+
+
+def left_open(copy: Sequence[Compared], proof: ProofCalibration) -> list[Compared]:
+    """Where a search asks for corners: nowhere if a picture is proved without them.
+
+    A copy's own picture is proved most of the time. Then the others are looked at as if it were not in the library, as
+    most pictures are not that people search for.
+    """
+    proved = [_proved(one.looks, proof) for one in copy]
+    if any(sure and not one.same for one, sure in zip(copy, proved, strict=True)):
+        return []
+    return [one for one, sure in zip(copy, proved, strict=True) if not sure]
+
+
+def _proved(looks: Mapping[Look, Evidence], proof: ProofCalibration) -> bool:
+    """Whether that is proof without corners."""
+    read = {WHOLE: proof.whole, PART: proof.part, AGAIN: proof.again}
+    return any(
+        read[look].probability(evidence) >= proof.least
+        for look, evidence in looks.items()
+        if look in read and (look != WHOLE or evidence.correlation >= LEAST_CONGRUENCE)
+    )
+
+
+def _all(look: Look, copies: Sequence[Sequence[Compared]]) -> list[Seen]:
+    return [Seen(look, one.looks[look], one.same) for copy in copies for one in copy if look in one.looks]
 
 
 def fit(pieces: Sequence[Seen], look: Look) -> Weights:
@@ -288,7 +328,7 @@ def apart_from(embedder: OnnxEmbedder, paths: Sequence[Path], judged: Sequence[P
     def vector(path: Path) -> NDArray[np.float16]:
         return embedder.embed([np.asarray(Image.open(path).convert("RGB"))])[0].vectors[Kind.SAME]
 
-    ours, theirs = (np.stack(_side_by_side(vector, of)).astype(np.float32) for of in (paths, judged))
+    ours, theirs = (np.stack(_side_by_side("Setting apart", vector, of)).astype(np.float32) for of in (paths, judged))
     return [path for path, alike in zip(paths, (ours @ theirs.T).max(axis=1), strict=True) if alike < ONE_PICTURE]
 
 
@@ -301,9 +341,9 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _side_by_side(work: Callable[[T], R], over: Sequence[T]) -> list[R]:
+def _side_by_side(doing: str, work: Callable[[T], R], over: Sequence[T]) -> list[R]:
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(work, over))
+        return list(track(pool.map(work, over), doing, len(over), console=_console, transient=True))
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -321,14 +361,14 @@ def main(given: Sequence[str] | None = None) -> int:
     paths = apart_from(embedder, find(arguments.pictures), find(arguments.apart))
     learnt = frozenset((arguments.model.parent / "learnt.txt").read_text().split())
     collection = Collection(embedder, paths, learnt, arguments.seed, arguments.copies)
-    pieces = collection.evidence()
     card = arguments.model.parent / CARD
     content = json.loads(card.read_text())
-    taught = [look for look in USES if _enough(pieces, look)]
-    content["proof"] |= {look: _entries(fit(pieces, look)) for look in taught}
+    pieces, taught = learn(collection.evidence(), embedder.proof)
+    content["proof"] |= {look: asdict(weights) for look, weights in taught.items()}
     content["proof"]["remark"] = (
-        f"Fitted by proofs.py on {len(collection.copied)} changed copies of pictures that no head was fitted on, "
-        f"{OUTSIDE} % of them with nothing to find, each with its {NEAREST} nearest; pairs that show one scene left out."
+        f"Fitted by proofs.py on {len(collection.copied)} changed copies of pictures that no head was fitted on"
+        f"{' and that nothing is judged by' if arguments.apart else ''}, {OUTSIDE} % of them with nothing to find, each "
+        f"with its {NEAREST} nearest; corners where the other looks prove nothing. Pairs that show one scene left out."
     )
     card.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     for look in USES:
@@ -343,10 +383,6 @@ def main(given: Sequence[str] | None = None) -> int:
 def _enough(pieces: Sequence[Seen], look: Look) -> bool:
     same = [one.same for one in pieces if one.look == look]
     return min(sum(same), len(same) - sum(same)) >= LEAST_SEEN
-
-
-def _entries(weights: Weights) -> dict[str, float]:
-    return {name: getattr(weights, name) for name in Weights.__dataclass_fields__}
 
 
 if __name__ == "__main__":

@@ -16,18 +16,28 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from lookalike.cli.calibrate import cosines
+from lookalike.cli import calibrate
 from lookalike.cli.main import app
+from lookalike.cli.sight import Sight
 from lookalike.cli.tables import Pair
 from lookalike.embedding.card import CARD, CODEBOOKS
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.location import find_model
-from lookalike.model import Kind
+from lookalike.embedding.verifier import LocalMapVerifier
+from lookalike.model import Kind, Match, Shelf
+from lookalike.picture.decode import Bounds
+from lookalike.service.add import Add, add
+from lookalike.service.search import Search, search
+from lookalike.service.source import Source
+from tests.fakes import memory_ports
 from tests.photographs import ROOT, SCENES, photograph
 from tests.quality import sets
 from tests.quality.families import draw
 
 MODEL = find_model(None)
+BOUNDS = Bounds(
+    max_bytes=8 << 20, min_side=1, max_side=5000, max_pixels=5000 * 5000, formats=frozenset({"JPEG", "PNG"})
+)
 COPIES = ("crop", "jpeg", "border", "colour", "sticker")
 
 
@@ -99,11 +109,70 @@ def test_calibrating_leaves_the_vectors_and_the_other_kinds_alone(calibrated: On
 
 
 def test_from_the_threshold_on_pairs_are_right(calibrated: OnnxEmbedder, pairs: list[tuple[Path, Path, int]]) -> None:
-    x = cosines(calibrated, Kind.SAME, [Pair(query, picture, bool(right)) for query, picture, right in pairs])
+    x = Sight(calibrated, Kind.SAME).cosines(Pair(query, picture, bool(right)) for query, picture, right in pairs)
     right = np.array([right for _, _, right in pairs], bool)
     found = x >= calibrated.threshold(Kind.SAME)
     assert right[found].mean() >= 0.99
     assert found[right].mean() > 0.5
+
+
+def test_wrong_pairs_that_nothing_speaks_for_leave_proof_as_it_was(calibrated: OnnxEmbedder) -> None:
+    assert calibrated.proof == OnnxEmbedder(MODEL).proof
+
+
+@pytest.fixture(scope="module")
+def prints(parts: list[Path]) -> list[Path]:
+    """Photographs of prints of the parts, three each."""
+    paths = []
+    for number, path in enumerate(parts):
+        for turn in range(3):
+            paths.append(path.with_name(f"{path.stem}-printed{turn}.jpg"))
+            draw("printed", opened(path), opened(parts[number - 3]), Random(f"{path.stem} {turn}")).save(paths[-1])
+    return paths
+
+
+def test_searches_find_what_the_pairs_call_right_and_no_more_what_they_call_wrong(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    parts: list[Path],
+    pairs: list[tuple[Path, Path, int]],
+    prints: list[Path],
+) -> None:
+    """To these users a photograph of a print is another picture, and the clearest of them they have never seen."""
+    monkeypatch.setattr(calibrate, "LEAST_SAME", 60)
+    right = [pair for pair in pairs if pair[2]][::2]
+    before = OnnxEmbedder(MODEL)
+    photographed = [Pair(one, parts[number // 3], right=False) for number, one in enumerate(prints)]
+    clear = Sight(before, Kind.SAME).probabilities(photographed, before.proof) > 0.99
+    wrong = [(pair.query, pair.picture, 0) for pair, seen in zip(photographed, clear, strict=True) if not seen]
+    twice = [(parts[0], parts[0], 1)]
+    table, output = write(tmp_path / "pairs.csv", *right, *wrong, *twice), tmp_path / "mine"
+    arguments = ["calibrate", "--pairs", table, "--kind", "same", "--output", output]
+    done = CliRunner().invoke(app, [*map(str, arguments)], catch_exceptions=False)
+    assert done.exit_code == 0, done.stderr
+    assert "1 of identical pictures are left out" in done.stdout
+    after = OnnxEmbedder(output / "model.onnx")
+    assert after.proof.least > before.proof.least
+
+    sample = [*right[::10], *wrong[::3]]
+    probable = Sight(before, Kind.SAME).probabilities(
+        [Pair(query, picture, bool(same)) for query, picture, same in sample], before.proof
+    )
+    calls_right = np.array([one[2] for one in sample], bool)
+    for embedder in (before, after):
+        found = np.array([bool(answers(embedder, query, picture)) for query, picture, _ in sample])
+        assert np.array_equal(found, probable >= embedder.proof.least)
+    assert calls_right[found].all()
+    assert (probable >= before.proof.least)[~calls_right].any()
+    assert len(answers(after, parts[0], parts[0])) == 1
+
+
+def answers(embedder: OnnxEmbedder, query: Path, picture: Path) -> tuple[Match, ...]:
+    """What a search finds in a library of one picture."""
+    ports = memory_ports(embedder=embedder, verifier=LocalMapVerifier(embedder.proof))
+    shelf = Shelf("tenant", "same_hq", Kind.SAME)
+    add(ports, Add(shelf, Source(BOUNDS, data=picture.read_bytes())))
+    return search(ports, Search(shelf, Source(BOUNDS, data=query.read_bytes()))).matches
 
 
 def test_similar_gets_a_curve_and_no_threshold(tmp_path: Path, parts: list[Path]) -> None:

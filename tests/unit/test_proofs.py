@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import proofs
 import pytest
-from proofs import AGAIN, PART, WHOLE, Seen
+from proofs import AGAIN, CORNERS, PART, WHOLE, Compared, Seen
 
-from lookalike.embedding.evidence import Evidence
+from lookalike.embedding.evidence import NO_PROOF, Evidence, ProofCalibration, Weights
 
 SURE = Evidence(cosine=0.8, blocks=40, correlation=0.8, matches=90, inliers=85, likeness=0.8)
 STRANGE = Evidence(cosine=0.4, blocks=30, correlation=0.35, matches=50, inliers=12, likeness=0.2)
@@ -45,6 +46,49 @@ def test_evidence_of_other_looks_does_not_count() -> None:
     pieces += [Seen(PART, scattered(STRANGE, seed), False) for seed in range(50)]
     noise = [Seen(AGAIN, scattered(STRANGE, seed), True) for seed in range(500)]
     assert proofs.fit(pieces + noise, PART) == proofs.fit(pieces, PART)
+
+
+#: Proves what is SURE, by its cosine, and leaves what is STRANGE open.
+BY_COSINE = Weights(cosine=20, correlation=0, matches=0, inliers=0, likeness=0, corners=0, offset=12)
+PROOF = ProofCalibration(BY_COSINE, BY_COSINE, BY_COSINE, NO_PROOF.corners, least=0.85)
+UNTAUGHT = replace(NO_PROOF, least=0.85)
+LAID = Evidence(cosine=0.4, blocks=1, correlation=0.9, corners=60)
+UNLIKE = Evidence(cosine=0.4, blocks=1, correlation=0.1, corners=10)
+
+OPEN = Compared({PART: STRANGE, CORNERS: LAID}, same=True)
+STRANGER = Compared({PART: STRANGE, CORNERS: UNLIKE}, same=False)
+
+
+@pytest.mark.parametrize(
+    ("copy", "left"),
+    [
+        ([OPEN, STRANGER], [OPEN, STRANGER]),
+        ([Compared({PART: SURE, CORNERS: LAID}, same=True), STRANGER], [STRANGER]),
+        ([Compared({AGAIN: SURE}, same=False), OPEN, STRANGER], []),
+        ([STRANGER], [STRANGER]),
+        # A whole picture that correlates less than a search asks for is no proof, however near.
+        ([Compared({WHOLE: SURE}, same=False), STRANGER], [Compared({WHOLE: SURE}, same=False), STRANGER]),
+    ],
+)
+def test_corners_are_learnt_from_where_searches_ask_for_them(copy: list[Compared], left: list[Compared]) -> None:
+    assert proofs.left_open(copy, PROOF) == left
+
+
+def test_all_looks_are_learnt_and_corners_by_what_the_others_have_just_learnt() -> None:
+    """At first nothing is proof; the copies whose parts are then proved have nothing to say of corners."""
+    proved = [
+        [
+            Compared({PART: scattered(SURE, seed), CORNERS: UNLIKE}, same=True),
+            Compared({PART: scattered(STRANGE, seed)}, same=False),
+        ]
+        for seed in range(60)
+    ]
+    pieces, taught = proofs.learn([*proved, *([[OPEN, STRANGER]] * 20)], UNTAUGHT)
+    assert set(taught) == {PART, CORNERS}
+    corners = [piece for piece in pieces if piece.look == CORNERS]
+    assert {(piece.evidence, piece.same) for piece in corners} == {(LAID, True), (UNLIKE, False)}
+    assert taught[CORNERS].probability(LAID) > 0.9
+    assert taught[CORNERS].probability(UNLIKE) < 0.1
 
 
 @pytest.mark.parametrize(

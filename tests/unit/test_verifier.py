@@ -307,6 +307,24 @@ def test_corners_on_each_other_do_not_prove_what_looks_different() -> None:
     assert look.asked == 1
 
 
+@pytest.mark.parametrize("least", [0.3, 0.8, 0.999])
+def test_the_best_proof_is_the_least_that_a_search_finds_the_picture_with(least: float) -> None:
+    """Whatever look it comes from: part of the query, a second look, or corners."""
+    demanding = LocalMapVerifier(replace(UNDECIDED, least=least))
+    scene = Scene(1)
+    picture = (COSINE, scene.seen(IDENTITY).pack())
+    coloured = np.repeat(marked(1)[..., None], 3, axis=2)
+    for way in ("crop", "shifted", "turned by 25 degrees"):
+        views = [whole(b"" if way == "shifted" else scene.seen(WAYS[way]).pack())]
+        for look in (Looking(scene, WAYS[way]), blind):
+            for original in (marked(1), None):
+                comparison = demanding.compare(coloured, views, look)
+                best = comparison.best(*picture, original)
+                (proof,) = comparison.prove([picture], Originals(original))
+                assert (proof is not None) == (best is not None and best.probability >= least)
+    assert demanding.compare(PIXELS, [whole(picture[1])], blind).best(COSINE, b"no map", None) is None
+
+
 def test_originals_are_not_asked_for_where_something_is_proved() -> None:
     scene = Scene(1)
     pictures = [(COSINE, Scene(seed).seen(IDENTITY).pack()) for seed in (1, 2)]

@@ -1,4 +1,4 @@
-"""``lookalike calibrate``: scores and threshold that suit your own pictures."""
+"""``lookalike calibrate``: scores, and what counts as found, that suit your own pictures."""
 
 from __future__ import annotations
 
@@ -6,41 +6,35 @@ import json
 import math
 import shutil
 from collections.abc import Sequence
-from functools import cache
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 
+from lookalike.cli.sight import Sight
 from lookalike.cli.tables import Pair, read_pairs
 from lookalike.embedding import calibration
 from lookalike.embedding.card import CARD, CODEBOOKS
-from lookalike.embedding.embedder import OnnxEmbedder
+from lookalike.embedding.embedder import MAP, OnnxEmbedder
 from lookalike.embedding.location import find_model
-from lookalike.embedding.views import views
-from lookalike.errors import InvalidArgument, PictureError
-from lookalike.model import Kind, Pixels
-from lookalike.picture.decode import FORMATS, Bounds, decode
+from lookalike.embedding.verifier import DOUBTFUL
+from lookalike.errors import InvalidArgument
+from lookalike.model import Kind
 from lookalike.settings import Settings
 
 #: The fewest pairs of each sort, right and wrong, that a curve of two numbers is fitted to; and the fewest of both
 #: together that say something about a precision of 0.99.
 LEAST, LEAST_SAME = 30, 200
 
-#: These are the user's own files, not strangers'.
-_BOUNDS = Bounds(
-    max_bytes=100 << 20,
-    min_side=1,
-    max_side=30_000,
-    max_pixels=200_000_000,
-    formats=FORMATS,
-)
+#: Less proof than before is enough only where at least so many wrong pairs are doubtful: wrong pairs that nothing speaks
+#: for do not tell how much is too little. And what is as likely wrong as right is never enough.
+LEAST_DOUBTFUL, LEAST_PROOF = 10, 0.5
 
-_console = Console(stderr=True)
+#: Thresholds are rounded down to so many digits, so that the pair at the threshold stays found.
+_DIGITS = 6
 
 
 def calibrate(
@@ -53,47 +47,89 @@ def calibrate(
         Path | None, typer.Option(help="The model to calibrate; default: the one the service uses.")
     ] = None,
 ) -> None:
-    """Fit a kind's scores, and for same its threshold, to pairs that you have judged.
+    """Fit a kind's scores, and for same what counts as found, to pairs that you have judged.
 
-    Nothing that is stored has to be added again: only the reading of the vectors changes, not the vectors.
+    Nothing that is stored has to be added again: only how vectors and maps are read changes, not what they are.
     """
     source = find_model(str(model) if model else Settings.from_environment().model)
     if output.resolve() == source.parent.resolve():
         raise InvalidArgument("--output", f"{output} is the folder of the model itself; name another one")
     judged = read_pairs(pairs)
-    right = np.array([pair.right for pair in judged], bool)
-    _enough(kind, right)
-    x = cosines(OnnxEmbedder(source), kind, judged)
+    _enough(kind, judged)
+    embedder = OnnxEmbedder(source)
+    sight = Sight(embedder, kind)
+    told = sight.differing(judged) if kind is Kind.SAME else judged
+    _enough(kind, told)
+    right = np.array([pair.right for pair in told], bool)
     card = json.loads((source.parent / CARD).read_text())
-    before = card["calibration"][kind]
-    after = fitted(kind, x, right, before)
-    card["calibration"][kind] = after
-    card.setdefault("calibrated", {})[kind] = {"pairs": len(judged), "right": int(right.sum())}
+    lines = [f"{kind}: {len(told)} pairs, {int(right.sum())} of them right"]
+    if len(told) < len(judged):
+        lines.append(f"  {len(judged) - len(told)} of identical pictures are left out: those are found as they are")
+    if kind is Kind.SAME and MAP in card["outputs"]:
+        lines += _prove(card, sight.probabilities(told, embedder.proof), right)
+        with suppress(InvalidArgument):  # nothing is found by vectors alone, so these pairs need not part them
+            _read(card, kind, sight.cosines(told), right)
+    else:
+        lines += _read(card, kind, sight.cosines(told), right)
+    card.setdefault("calibrated", {})[kind] = {"pairs": len(told), "right": int(right.sum())}
     write(source, output, card)
-    typer.echo(f"{kind}: {len(judged)} pairs, {int(right.sum())} of them right")
-    for name in ("slope", "offset", "threshold"):
-        typer.echo(f"  {name:<10}{before[name]:>8} → {after[name]}")
+    typer.echo("\n".join([*lines, f"Use it with LOOKALIKE_MODEL={output / 'model.onnx'}"]))
+
+
+def _prove(card: dict[str, Any], probabilities: NDArray[np.float64], right: NDArray[np.bool_]) -> list[str]:
+    """Change what counts as proof in a card, and say what that does."""
+    before = card["proof"]["least"]
+    after = card["proof"]["least"] = least_proof(probabilities, right, before)
+    found_before, found_after = probabilities >= before, probabilities >= after
+    lines = [
+        f"  proof.least                {before:>8} → {after}",
+        f"  of what is found is right  {_share(right[found_before]):>8} → {_share(right[found_after])}",
+        f"  of what is right is found  {_share(found_before[right]):>8} → {_share(found_after[right])}",
+    ]
+    doubtful = _doubtful(probabilities, right)
+    if doubtful < LEAST_DOUBTFUL:
+        lines.append(
+            f"  Of the wrong pairs {doubtful} are doubtful, {LEAST_DOUBTFUL} at the least tell whether less proof would do."
+        )
+    return lines
+
+
+def least_proof(probabilities: NDArray[np.float64], right: NDArray[np.bool_], before: float) -> float:
+    """How probable a proof must be so that, of the pairs proved, PRECISION are right, given how probable each one's is.
+
+    Raises InvalidArgument if the pairs cannot be told apart.
+    """
+    if probabilities[right].mean() <= probabilities[~right].mean():
+        reason = "the right pairs are no more provable than the wrong ones: are 0 and 1 swapped?"
+        raise InvalidArgument("--pairs", reason)
+    floor = LEAST_PROOF if _doubtful(probabilities, right) >= LEAST_DOUBTFUL else before
+    proved = probabilities >= floor
+    if not proved.any() or right[proved].mean() >= calibration.PRECISION:
+        return floor
+    reached = calibration.threshold(probabilities[proved], right[proved])
+    least = min(_down(reached or 1), 1 - 10.0**-_DIGITS)
+    if reached is None or right[probabilities >= least].mean() < calibration.PRECISION:
+        reason = f"however sure the proof, fewer than {calibration.PRECISION:.0%} of the pairs are right: look at the wrong ones"
+        raise InvalidArgument("--pairs", reason)
+    return least
+
+
+def _doubtful(probabilities: NDArray[np.float64], right: NDArray[np.bool_]) -> int:
+    """How many wrong pairs a search would look at twice."""
+    return int(np.count_nonzero(probabilities[~right] >= DOUBTFUL))
+
+
+def _read(card: dict[str, Any], kind: Kind, x: NDArray[np.float64], right: NDArray[np.bool_]) -> list[str]:
+    """Change how a card reads the cosines of a kind, and say what that does."""
+    before = card["calibration"][kind]
+    after = card["calibration"][kind] = fitted(kind, x, right, before)
+    lines = [f"  {name:<10}{before[name]:>8} → {after[name]}" for name in ("slope", "offset", "threshold")]
     if kind is Kind.SAME:
         found = x >= after["threshold"]
-        typer.echo(f"  From the threshold on: {_share(right[found])} right, {_share(found[right])} of the right ones.")
-    typer.echo(f"Use it with LOOKALIKE_MODEL={output / 'model.onnx'}")
-
-
-def cosines(embedder: OnnxEmbedder, kind: Kind, pairs: Sequence[Pair]) -> NDArray[np.float64]:
-    """The cosine of every pair as a search sees it: the largest over the views of its query."""
-
-    @cache
-    def embedded(path: Path, whole: bool) -> NDArray[np.float32]:
-        pixels = _pixels(path)
-        shown = [pixels] if whole else views(kind, pixels)
-        return np.stack([one.vectors[kind] for one in embedder.embed(shown)]).astype(np.float32)
-
-    return np.array(
-        [
-            float((embedded(pair.query, False) @ embedded(pair.picture, True)[0]).max())
-            for pair in track(pairs, "Embedding the pairs", console=_console, transient=True)
-        ]
-    )
+        lines.append(
+            f"  From the threshold on: {_share(right[found])} right, {_share(found[right])} of the right ones."
+        )
+    return lines
 
 
 def fitted(kind: Kind, x: NDArray[np.float64], right: NDArray[np.bool_], before: dict[str, float]) -> dict[str, float]:
@@ -110,7 +146,7 @@ def fitted(kind: Kind, x: NDArray[np.float64], right: NDArray[np.bool_], before:
         if found is None:
             reason = f"at no cosine are {calibration.PRECISION:.0%} of the pairs right: the most alike of them is wrong"
             raise InvalidArgument("--pairs", reason)
-        threshold = math.floor(found * 1e6) / 1e6  # down, so that the pair at the threshold stays found
+        threshold = _down(found)
     return {"slope": round(slope, 3), "offset": round(offset, 3), "threshold": threshold}
 
 
@@ -122,21 +158,20 @@ def write(source: Path, output: Path, card: dict[str, Any]) -> None:
     (output / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
 
 
-def _enough(kind: Kind, right: NDArray[np.bool_]) -> None:
-    positive, negative = int(right.sum()), int((~right).sum())
+def _enough(kind: Kind, pairs: Sequence[Pair]) -> None:
+    positive = sum(pair.right for pair in pairs)
+    negative = len(pairs) - positive
     if min(positive, negative) < LEAST:
         raise InvalidArgument("--pairs", f"{positive} right and {negative} wrong ones; {LEAST} of each are the least")
-    if kind is Kind.SAME and len(right) < LEAST_SAME:
-        reason = f"{len(right)} pairs; a precision of {calibration.PRECISION:.0%} takes {LEAST_SAME} at the least"
+    if kind is Kind.SAME and len(pairs) < LEAST_SAME:
+        reason = f"{len(pairs)} pairs; a precision of {calibration.PRECISION:.0%} takes {LEAST_SAME} at the least"
         raise InvalidArgument("--pairs", reason)
 
 
-def _pixels(path: Path) -> Pixels:
-    try:
-        return decode(path.read_bytes(), _BOUNDS).pixels
-    except (PictureError, OSError) as error:
-        raise InvalidArgument("--pairs", f"{path}: {error}") from error
+def _down(threshold: float) -> float:
+    shift: float = 10.0**_DIGITS
+    return math.floor(threshold * shift) / shift
 
 
 def _share(flags: NDArray[np.bool_]) -> str:
-    return f"{100 * flags.mean():.1f} %"
+    return f"{100 * flags.mean():.1f} %" if len(flags) else "none"

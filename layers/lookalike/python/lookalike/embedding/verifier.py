@@ -24,7 +24,7 @@ from lookalike.embedding.evidence import Evidence, ProofCalibration
 from lookalike.embedding.localmap import DEPTH, SIDE, THUMBNAIL, LocalMap, unpack
 from lookalike.embedding.similarity import Points, Transform, align, pad
 from lookalike.embedding.straighten import covered, follow, into
-from lookalike.model import IDENTITY, WHOLE, Affine, Box, Pixels, Proof, View
+from lookalike.model import IDENTITY, WHOLE, Affine, Box, Grey, Pixels, Proof, View
 from lookalike.ports import Look, Originals
 
 #: What a cell's 32 numbers are multiplied by before they are rounded: the model's card calls it the map's scale.
@@ -124,6 +124,22 @@ class LocalMapComparison:
                 if picture is not None and original is not None:
                     found[number] = self.corners(cosine, picture, Corners.of(scaled(original)))
         return [one.proof if one is not None and self._proves(one) else None for one in found]
+
+    def best(self, cosine: float, local_map: bytes, original: Grey | None) -> Proof | None:
+        """The most probable proof that one picture, were it alone, shows the same, and be it less than ``least``.
+
+        No look is spared, so a search finds the picture wherever ``least`` is no more.
+        """
+        picture = unpack(local_map)
+        if picture is None:
+            return None
+        looks = [self._first_look(cosine, picture)]
+        while len(looks) <= LOOKS and looks[-1] is not None and looks[-1].proof.probability >= DOUBTFUL:
+            looks.append(self.again(looks[-1]))
+        if original is not None:
+            looks.append(self.corners(cosine, picture, Corners.of(scaled(original))))
+        proofs = [one.proof for one in looks if one is not None and one.proves]
+        return max(proofs, key=lambda proof: proof.probability, default=None)
 
     def _proves(self, found: Found) -> bool:
         return found.proves and found.proof.probability >= self._calibration.least

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lookalike.embedding.frames import Frame
 from lookalike.embedding.straighten import into
 from lookalike.model import WHOLE, Box, Embedding, Kind, Pixels, View
 
@@ -37,3 +38,8 @@ def shown(embeddings: Sequence[Embedding]) -> list[View]:
     """What the :func:`views` for ``same`` show of the query, to a pixel, given what was made of each."""
     boxes = (WHOLE, *_CORNERS)
     return [View(into(box), of.local_map, full=box == WHOLE) for box, of in zip(boxes, embeddings, strict=True)]
+
+
+def framed_by(frames: Sequence[Frame], embeddings: Sequence[Embedding]) -> list[View]:
+    """What frames in the query show of it, given what was made of each."""
+    return [View(frame.into, of.local_map, full=True) for frame, of in zip(frames, embeddings, strict=True)]

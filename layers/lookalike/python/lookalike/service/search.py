@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookalike.embedding.frames import frames
-from lookalike.embedding.views import shown, views
+from lookalike.embedding.views import framed_by, shown, views
 from lookalike.model import (
     Candidate,
     Embedding,
@@ -141,8 +141,7 @@ def _framed(
         return [], {}
     embeddings = ports.embedder.embed([frame.cut(pixels) for frame in within])
     near = _near(ports, libraries, embeddings, depth, tags)
-    looks = [View(frame.into, of.local_map, full=True) for frame, of in zip(within, embeddings, strict=True)]
-    return near, _proofs(ports, pixels, looks, near)
+    return near, _proofs(ports, pixels, framed_by(within, embeddings), near)
 
 
 def _near(

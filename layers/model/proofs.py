@@ -9,7 +9,7 @@ it open. The threshold is left as it is.
 
 Two photographs of one scene prove each other, and should, though no folder says which ones they are. So a pair whose
 unchanged original already looks like the other picture is left out. What lies in --apart, and what shows the same in
-other files, is neither copied nor in the library: the model may be judged by it. Ten minutes on two idle cores.
+other files, is neither copied nor in the library: the model may be judged by it. Five minutes on two idle cores.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -122,10 +121,10 @@ def test_wrong_pairs_that_nothing_speaks_for_leave_proof_as_it_was(calibrated: O
 
 @pytest.fixture(scope="module")
 def prints(parts: list[Path]) -> list[Path]:
-    """Photographs of prints of the parts, three each."""
+    """Photographs of prints of the parts, two each."""
     paths = []
     for number, path in enumerate(parts):
-        for turn in range(3):
+        for turn in range(2):
             paths.append(path.with_name(f"{path.stem}-printed{turn}.jpg"))
             draw("printed", opened(path), opened(parts[number - 3]), Random(f"{path.stem} {turn}")).save(paths[-1])
     return paths
@@ -138,13 +137,14 @@ def test_searches_find_what_the_pairs_call_right_and_no_more_what_they_call_wron
     pairs: list[tuple[Path, Path, int]],
     prints: list[Path],
 ) -> None:
-    """To these users a photograph of a print is another picture, and the clearest of them they have never seen."""
+    """To these users a photograph of a print is another picture."""
     monkeypatch.setattr(calibrate, "LEAST_SAME", 60)
+    monkeypatch.setattr(calibrate, "LEAST", 15)
     right = [pair for pair in pairs if pair[2]][::2]
     before = OnnxEmbedder(MODEL)
-    photographed = [Pair(one, parts[number // 3], right=False) for number, one in enumerate(prints)]
-    clear = Sight(before, Kind.SAME).probabilities(photographed, before.proof) > 0.99
-    wrong = [(pair.query, pair.picture, 0) for pair, seen in zip(photographed, clear, strict=True) if not seen]
+    shown = [(one, parts[number // 2], 0) for number, one in enumerate(prints)]
+    sure = Sight(before, Kind.SAME).probabilities([Pair(*one[:2], right=False) for one in shown], before.proof) >= 0.99
+    wrong = [pair for pair, beyond_doubt in zip(shown, sure, strict=True) if not beyond_doubt]
     twice = [(parts[0], parts[0], 1)]
     table, output = write(tmp_path / "pairs.csv", *right, *wrong, *twice), tmp_path / "mine"
     arguments = ["calibrate", "--pairs", table, "--kind", "same", "--output", output]
@@ -237,17 +237,15 @@ def test_a_model_of_ones_own_finds_copies_and_is_known_not_to_be_judged_by_its_p
     labels = write(tmp_path / "labels.csv", ("path", "label"), *((path, path.stem[4:]) for path in files))
     pairs = write(tmp_path / "pairs.csv", *((files[i], files[i + 1], i % 2) for i in range(10)))
     output = tmp_path / "mine"
-    arguments = ["--pictures", pictures, "--labels", labels, "--pairs", pairs, "--output", output]
-    arguments += ["--copies", 1, "--name", "mine"]
+    arguments = ["--pictures", pictures, "--labels", labels, "--pairs", pairs, "--output", output, "--copies", 1]
     done = CliRunner().invoke(app, ["model", "fit", *map(str, arguments)], catch_exceptions=False)
     assert done.exit_code == 0, done.stderr
     embedder = OnnxEmbedder(output / "model.onnx")
     assert embedder.model != OnnxEmbedder(MODEL).model
     assert embedder.model in done.stdout
-    assert re.fullmatch("mine-[0-9a-f]{8}", embedder.model)  # another fit of that name has other vectors
     card = json.loads((output / CARD).read_text())
     assert (card["fit"]["labelled"], card["fit"]["pairs"], card["fit"]["learnt_from"]) == (400, 5, 320)
-    assert {source["what"] for source in card["sources"]} == {"weights", "pictures the proof was fitted on"}
+    assert {source["what"] for source in card["sources"]} == {"weights"}
     assert "quality" not in card
     assert sets.learnt_by(output / "model.onnx") == {sets.digest(path) for path in files}
     with np.load(output / CODEBOOKS) as codebooks:

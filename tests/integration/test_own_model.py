@@ -245,7 +245,7 @@ def test_a_model_of_ones_own_finds_copies_and_is_known_not_to_be_judged_by_its_p
     assert embedder.model in done.stdout
     card = json.loads((output / CARD).read_text())
     assert (card["fit"]["labelled"], card["fit"]["pairs"], card["fit"]["learnt_from"]) == (400, 5, 320)
-    assert {source["what"] for source in card["sources"]} == {"weights"}
+    assert {source["what"] for source in card["sources"]} == {"weights", "pictures the proof was fitted on"}
     assert "quality" not in card
     assert sets.learnt_by(output / "model.onnx") == {sets.digest(path) for path in files}
     with np.load(output / CODEBOOKS) as codebooks:

@@ -20,7 +20,7 @@ from lookalike.embedding.frames import frames
 from lookalike.embedding.verifier import LocalMapVerifier
 from lookalike.embedding.views import framed_by, shown, views
 from lookalike.errors import InvalidArgument, PictureError
-from lookalike.model import Embedding, Kind, Proof
+from lookalike.model import Embedding, Kind
 from lookalike.picture.decode import Decoded, decode
 from lookalike.picture.glance import glance
 from lookalike.service.proof import looking
@@ -73,14 +73,12 @@ class Sight:
         compare = partial(LocalMapVerifier(proof).compare, pixels, look=looking(self._embedder, pixels))
         (picture,) = self._picture(pair.picture).views
         original = glance(pair.picture.read_bytes(), corners.SIDE)
-        best = compare(shown(seen)).best(self._cosine(seen, pair), picture.local_map, original)
-        if best is None or best.probability < proof.least:
-            within = frames(pixels)
+        proofs = [compare(shown(seen)).best(self._cosine(seen, pair), picture.local_map, original)]
+        within = frames(pixels)
+        if within:
             seen = self._embedder.embed([frame.cut(pixels) for frame in within])
-            if within:
-                framed = compare(framed_by(within, seen)).best(self._cosine(seen, pair), picture.local_map, None)
-                best = max((one for one in (best, framed) if one is not None), key=_probable, default=None)
-        return 0.0 if best is None else best.probability
+            proofs.append(compare(framed_by(within, seen)).best(self._cosine(seen, pair), picture.local_map, None))
+        return max((one.probability for one in proofs if one is not None), default=0.0)
 
     def _embed_query(self, path: Path) -> _Embedded:
         picture = _decoded(path)
@@ -89,10 +87,6 @@ class Sight:
     def _embed_picture(self, path: Path) -> _Embedded:
         picture = _decoded(path)
         return _Embedded(picture.digest, self._embedder.embed([picture.pixels]))
-
-
-def _probable(proof: Proof) -> float:
-    return proof.probability
 
 
 def _tracked(pairs: Iterable[Pair], doing: str) -> Iterable[Pair]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
+import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,13 +14,6 @@ from lookalike.adapters.exact import Halves, Rows, widened
 from lookalike.adapters.part import GONE, Depth, Mask, Near, Space
 from lookalike.adapters.record import id_of
 from lookalike.model import DIMENSION, TagFilter
-
-# FAISS reads this when it is loaded. With more threads than one a single query gets slower, not faster (work is
-# shared out by query, never within one), and requests run on threads of their own already. There is no later
-# chance: faiss.omp_set_num_threads() speaks for the calling thread alone.
-os.environ["OMP_NUM_THREADS"] = "1"
-
-import faiss
 
 Codebook = NDArray[np.float32]
 """A 4-bit product quantiser: 16 centroids for each pair of a vector's numbers, shape (DIMENSION / 2, 16, 2)."""

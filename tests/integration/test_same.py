@@ -234,3 +234,18 @@ def test_pages_are_cut_from_one_list_whatever_is_asked_for() -> None:
     for count in (7, 25, 60):
         pages = [match for start in range(0, 70, count) for match in found(ports, query, start, count)]
         assert pages == list(everything)
+
+
+def ball(light: float) -> Image.Image:
+    """A grey ball in the dark, lit from the front."""
+    y, x = np.mgrid[0:400, 0:400] - 199.5
+    height = np.sqrt(np.clip(1 - (x * x + y * y) / 200**2, 0, None)) ** light
+    return Image.fromarray((height * 255).astype(np.uint8)).convert("RGB")
+
+
+@pytest.mark.parametrize("light", [0.7, 1, 1.5])
+def test_round_things_that_are_lit_alike_are_not_the_same(ports: Ports, light: float) -> None:
+    """A circle of all colours is, in grey, lit like a ball."""
+    made = memory_ports(embedder=ports.embedder, verifier=ports.verifier)
+    add(made, Add(SHELF, Source(BOUNDS, data=png(photograph("color.png")))))
+    assert found(made, png(ball(light))) == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,10 @@ _OUTLINE = 0.85
 #: Takes the mean of every ``BLOCK`` pixels of a column.
 _MEANS = np.kron(np.eye(THUMBNAIL // BLOCK), np.full((1, BLOCK), 1 / BLOCK)).astype(np.float32)
 
+#: The product of both coordinates in every block, counted from its middle; the mean of its square is 1.
+_ramp = np.arange(BLOCK) - (BLOCK - 1) / 2
+_SADDLES = np.tile(np.outer(_ramp, _ramp) / np.mean(_ramp**2), (len(_MEANS), len(_MEANS))).astype(np.float32)
+
 #: Where the pixels' centres are, with ``SLACK`` more of them on every side, as a share of a side.
 _CENTRES = (np.arange(-SLACK, THUMBNAIL + SLACK, dtype=np.float32) + 0.5) / THUMBNAIL
 
@@ -54,7 +59,8 @@ class Agreement:
     ``detail`` is the correlation of what is left when each block loses the means of its rows and of its columns. Lines
     of text, edges of frames and gradients are much the same everywhere; they correlate, and leave no detail.
     ``telling`` blocks are more than an outline in one of the pictures, and ``told`` is their mean correlation: discs
-    lie on each other, and what they show inside does not agree.
+    lie on each other, and what they show inside does not agree. ``fine`` is the correlation of their details without
+    shading: balls are lit alike, and what is on them differs.
     """
 
     blocks: int
@@ -62,6 +68,7 @@ class Agreement:
     detail: float
     telling: int = 0
     told: float = 0.0
+    fine: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,8 +113,7 @@ def agreement(query: Pyramid, picture: _Image, stretch: float, transform: Transf
     return Agreement(
         blocks,
         float(together[best]) / blocks,
-        detail_of(shifted[best], picture, compared),
-        *told_by(shifted[best], picture, seen, correlations[best]),
+        *told_by(shifted[best], picture, compared, seen, correlations[best]),
     )
 
 
@@ -128,19 +134,31 @@ def _moved(query: Pyramid, stretch: float, transform: Transform) -> tuple[_Image
     return moved, shown
 
 
-def detail_of(one: _Image, other: _Image, compared: NDArray[np.bool_]) -> float:
-    """The correlation of two pictures' details over all blocks that are compared."""
+def told_by(
+    one: _Image, other: _Image, compared: NDArray[np.bool_], seen: NDArray[np.bool_], correlations: _Image
+) -> tuple[float, int, float, float]:
+    """What an :class:`Agreement` says after its blocks' ``correlations``: detail, telling, told and fine.
+
+    ``detail`` is of the blocks ``compared``; what tells is looked for among those ``seen``.
+    """
     ours, theirs = _details(one), _details(other)
-    products = (_per_block(pixels)[compared].mean() for pixels in (ours * theirs, ours * ours, theirs * theirs))
-    covariance, variance, another = map(float, products)
-    return covariance / math.sqrt((variance + DETAIL_NOISE) * (another + DETAIL_NOISE))
-
-
-def told_by(one: _Image, other: _Image, seen: NDArray[np.bool_], correlations: _Image) -> tuple[int, float]:
-    """How many of the blocks ``seen`` are more than an outline in one of two pictures, and their mean correlation."""
+    products = [_per_block(product) for product in (ours * theirs, ours * ours, theirs * theirs)]
     telling = seen & (np.minimum(_directedness(one), _directedness(other)) < _OUTLINE)
     count = int(np.count_nonzero(telling))
-    return count, float(correlations[telling].mean()) if count else 0.0
+    detail = _correlation([product[compared] for product in products])
+    if not count:
+        return detail, 0, 0.0, 0.0
+    # What is left of a smooth curve in a block without its rows' and columns' means is the product of both coordinates.
+    our, their = _per_block(ours * _SADDLES), _per_block(theirs * _SADDLES)
+    curved = (our * their, our * our, their * their)
+    fine = [(product - part)[telling] for product, part in zip(products, curved, strict=True)]
+    return detail, count, float(correlations[telling].mean()), _correlation(fine)
+
+
+def _correlation(products: Sequence[_Image]) -> float:
+    """From the blocks' covariances and both variances."""
+    covariance, variance, another = (float(product.mean()) for product in products)
+    return covariance / math.sqrt((max(variance, 0) + DETAIL_NOISE) * (max(another, 0) + DETAIL_NOISE))
 
 
 def _directedness(pixels: _Image) -> _Image:

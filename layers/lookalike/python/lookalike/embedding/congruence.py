@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.embedding.agreement import BLOCK, LEAST_DEVIATION, NOISE, Agreement, detail_of, told_by
+from lookalike.embedding.agreement import BLOCK, LEAST_DEVIATION, NOISE, Agreement, told_by
 from lookalike.embedding.localmap import THUMBNAIL
 from lookalike.model import Affine
 
@@ -61,10 +61,10 @@ class Orientations:
         correlations = self._correlated @ (blocks * compared[:, None]).ravel()
         best = int(np.argmax(correlations))
         turned = self._turned[best]
-        detail = detail_of(turned, thumbnail, compared.reshape(_SQUARE))
         by_block = (self._correlated[best].reshape(blocks.shape) * blocks).sum(axis=1).reshape(_SQUARE)
-        told = told_by(turned, thumbnail, (compared | self._shown[best]).reshape(_SQUARE), by_block)
-        return Congruence(Agreement(count, float(correlations[best]) / count, detail, *told), _ORIENTATIONS[best][1])
+        seen = compared | self._shown[best]
+        told = told_by(turned, thumbnail, compared.reshape(_SQUARE), seen.reshape(_SQUARE), by_block)
+        return Congruence(Agreement(count, float(correlations[best]) / count, *told), _ORIENTATIONS[best][1])
 
 
 def _correlated_blocks(thumbnail: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

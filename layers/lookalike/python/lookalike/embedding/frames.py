@@ -24,11 +24,17 @@ MOST = 2
 #: Pixels of the longer side of what edges are looked for in, and the least grey values a pixel of an edge.
 _SIDE, _LEAST_EDGE = 256, 8.0
 
-#: Directions of lines, and of edges where a side's support is counted; pixels from line to line.
-_DIRECTIONS, _SECTORS, _STEP = 90, 12, 1.5
+#: Directions that lines can have, and pixels from one line to the next.
+_DIRECTIONS, _STEP = 90, 1.5
 
-#: The strongest lines are used; a line has at least so many edges, and is the strongest of its neighbourhood.
-_LINES, _LEAST_VOTES, _AROUND = 32, 8.0, (4, 5)
+#: So many lines are used, the strongest; fewer edges make none.
+_LINES, _LEAST_VOTES = 32, 8.0
+
+#: A line is the strongest of those that differ by no more directions and no more steps.
+_AROUND = (4, 5)
+
+#: Directions of edges, where it is counted how much of a side is one.
+_SECTORS = 12
 
 #: Opposite sides are no more askew than this, and neighbours no less, in radians.
 _PARALLEL, _UPRIGHT = math.radians(14), math.radians(68)
@@ -79,7 +85,7 @@ class Frame:
     @property
     def into(self) -> Affine:
         """Moves points of the picture, as fractions, to where they are in the frame, as fractions of its sides: the
-        affine transform that comes nearest to the perspective."""
+        affine transform that comes nearest to the perspective, a few hundredths off for a print seen askew."""
         points = np.column_stack([self.corners, np.ones(4)])
         found, *_ = np.linalg.lstsq(points, np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float64), rcond=None)
         a, b, c, d, e, f = found.T.ravel().tolist()
@@ -217,6 +223,7 @@ class _Lines:
         return found
 
     def _is_border(self, lines: _Whole) -> NDArray[np.bool_]:
+        """Which lines are borders of the picture itself."""
         return lines >= len(self.angles) - 4
 
     def _crossings(self, one: _Whole, other: _Whole) -> _Real:
@@ -274,6 +281,7 @@ def _columns(width: int, height: int) -> int:
 
 
 def _sector(angles: _Real) -> _Whole:
+    """Which of the edges' directions are nearest to angles of 0 to π."""
     sector: _Whole = np.rint(angles * (_SECTORS / np.pi)).astype(np.intp) % _SECTORS
     return sector
 
@@ -287,6 +295,7 @@ def _convex(corners: _Real) -> NDArray[np.bool_]:
 
 
 def _areas(corners: _Real) -> _Real:
+    """Of many quadrilaterals, in square pixels (the shoelace formula)."""
     x, y = corners[..., 0], corners[..., 1]
     areas: _Real = np.abs((x * np.roll(y, -1, axis=1) - np.roll(x, -1, axis=1) * y).sum(axis=1)) / 2
     return areas

@@ -109,17 +109,12 @@ def _ranked(
     kind = libraries[0].kind
     embeddings = ports.embedder.embed(views(kind, picture.pixels))
     near = _near(ports, libraries, embeddings, depth, tags)
-    found = {candidate.key: candidate for candidate in near}
-    for library in libraries:
-        if library.identity is Identity.PICTURE:
-            exact = _identical(ports, library, picture, tags)
-            if exact is not None:
-                found[exact.key] = exact
+    found = {candidate.key: candidate for candidate in (*near, *_identical(ports, libraries, picture, tags))}
+    others = [candidate for candidate in found.values() if candidate.digest != picture.digest]
     proofs = None
     if kind is Kind.SAME and all(embedding.local_map for embedding in embeddings):
-        others = [one for one in near if one.digest != picture.digest]
         proofs = _proofs(ports, picture.pixels, shown(embeddings), others, ports.originals)
-        if not proofs and not any(one.digest == picture.digest for one in found.values()):
+        if not proofs and len(others) == len(found):
             framed, proofs = _framed(ports, libraries, picture.pixels, depth, tags)
             found |= {candidate.key: candidate for candidate in framed}
     return rank(
@@ -135,7 +130,10 @@ def _ranked(
 def _framed(
     ports: Ports, libraries: Sequence[Library], pixels: Pixels, depth: int, tags: TagFilter | None
 ) -> tuple[Sequence[Candidate], Mapping[Key, Proof]]:
-    """What is near to the pictures within a picture, and the proofs that it is the same."""
+    """What is near to the pictures within a picture, and the proofs that it is the same.
+
+    Only asked where the whole picture is neither there nor proved: most pictures hold no other.
+    """
     within = frames(pixels)
     if not within:
         return [], {}
@@ -172,24 +170,27 @@ def _proofs(
     candidates: Sequence[Candidate],
     originals: PictureStore | None = None,
 ) -> Mapping[Key, Proof]:
+    """Which of the candidates, which come by cosine, are proved in one of these looks at the query."""
     comparison = ports.verifier.compare(pixels, looks, looking(ports.embedder, pixels))
     return prove(comparison, ports.maps, originals, candidates)
 
 
-def _identical(ports: Ports, library: Library, picture: Decoded, tags: TagFilter | None) -> Candidate | None:
-    """The identical picture straight from the catalog, so that no approximation ever misses it."""
-    row = ports.catalog.picture(Key(library.uid, picture.digest))
-    if row is None or not row.live or (tags is not None and not tags.keeps(row.tags)):
-        return None
-    return Candidate(
-        key=row.key,
-        revision=row.revision,
-        added=row.added,
-        digest=row.digest,
-        object_key=row.object_key,
-        cosine=1.0,
-        brief=row.brief,
-        label=row.label,
-        desc=row.desc,
-        tags=row.tags,
-    )
+def _identical(
+    ports: Ports, libraries: Sequence[Library], picture: Decoded, tags: TagFilter | None
+) -> Iterator[Candidate]:
+    """The identical pictures straight from the catalog, so that no approximation ever misses them."""
+    for library in libraries:
+        row = ports.catalog.picture(Key(library.uid, picture.digest)) if library.identity is Identity.PICTURE else None
+        if row is not None and row.live and (tags is None or tags.keeps(row.tags)):
+            yield Candidate(
+                key=row.key,
+                revision=row.revision,
+                added=row.added,
+                digest=row.digest,
+                object_key=row.object_key,
+                cosine=1.0,
+                brief=row.brief,
+                label=row.label,
+                desc=row.desc,
+                tags=row.tags,
+            )

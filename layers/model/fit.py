@@ -161,15 +161,15 @@ def fit_heads(
 
     Beside them what they make of the copies, by kind: what codebooks can be trained on.
     """
+    labels = np.array([known.labels.get(pictures.paths[i], "") for i in learn])
+    if known.labels and not labels.any():
+        raise FitError("none of the labels is of a picture in the folder")
     model = Model(network.Network(weights).descriptors().cells().model().SerializeToString())
     originals = model.describe("pictures", [partial(pictures.original, i) for i in learn])
     pairs = [(i, which) for i in learn for which in range(pictures.copies)]
     copies = model.describe("changed copies", [partial(pictures.copy, *pair, learn) for pair in pairs])
     place = {pictures.paths[i]: row for row, i in enumerate(learn)}
     twins = np.array([(place[a], place[b]) for a, b in known.pairs if {a, b} <= place.keys()], np.int64).reshape(-1, 2)
-    labels = np.array([known.labels.get(pictures.paths[i], "") for i in learn])
-    if known.labels and not labels.any():
-        raise FitError("none of the labels is of a picture in the folder")
     kinds, vectors = {}, {}
     for kind, descriptors in looks_at(network.size_of(weights).taps).items():
         print(f"head of {kind}", file=sys.stderr)

@@ -77,6 +77,10 @@ def pairs(parts: list[Path]) -> list[tuple[Path, Path, int]]:
     return pairs
 
 
+def judged(rows: list[tuple[Path, Path, int]]) -> list[Pair]:
+    return [Pair(query, picture, bool(right), line) for line, (query, picture, right) in enumerate(rows, 1)]
+
+
 def write(table: Path, *rows: tuple[object, ...]) -> Path:
     table.write_text("".join(",".join(map(str, row)) + "\n" for row in rows))
     return table
@@ -108,7 +112,7 @@ def test_calibrating_leaves_the_vectors_and_the_other_kinds_alone(calibrated: On
 
 
 def test_from_the_threshold_on_pairs_are_right(calibrated: OnnxEmbedder, pairs: list[tuple[Path, Path, int]]) -> None:
-    x = Sight(calibrated, Kind.SAME).cosines(Pair(query, picture, bool(right)) for query, picture, right in pairs)
+    x = Sight(calibrated, Kind.SAME).cosines(judged(pairs))
     right = np.array([right for _, _, right in pairs], bool)
     found = x >= calibrated.threshold(Kind.SAME)
     assert right[found].mean() >= 0.99
@@ -143,7 +147,7 @@ def test_searches_find_what_the_pairs_call_right_and_no_more_what_they_call_wron
     right = [pair for pair in pairs if pair[2]][::2]
     before = OnnxEmbedder(MODEL)
     shown = [(one, parts[number // 2], 0) for number, one in enumerate(prints)]
-    sure = Sight(before, Kind.SAME).probabilities([Pair(*one[:2], right=False) for one in shown], before.proof) >= 0.99
+    sure = Sight(before, Kind.SAME).probabilities(judged(shown), before.proof) >= 0.99
     wrong = [pair for pair, beyond_doubt in zip(shown, sure, strict=True) if not beyond_doubt]
     twice = [(parts[0], parts[0], 1)]
     table, output = write(tmp_path / "pairs.csv", *right, *wrong, *twice), tmp_path / "mine"
@@ -155,9 +159,7 @@ def test_searches_find_what_the_pairs_call_right_and_no_more_what_they_call_wron
     assert after.proof.least > before.proof.least
 
     sample = [*right[::10], *wrong[::3]]
-    probable = Sight(before, Kind.SAME).probabilities(
-        [Pair(query, picture, bool(same)) for query, picture, same in sample], before.proof
-    )
+    probable = Sight(before, Kind.SAME).probabilities(judged(sample), before.proof)
     calls_right = np.array([one[2] for one in sample], bool)
     for embedder in (before, after):
         found = np.array([bool(answers(embedder, query, picture)) for query, picture, _ in sample])
@@ -196,7 +198,7 @@ def test_similar_gets_a_curve_and_no_threshold(tmp_path: Path, parts: list[Path]
         (lambda rows: [(a, b, "maybe") for a, b, _ in rows], "line 2: 'maybe' is neither 0 nor 1"),
         (lambda rows: [("none.png", *rows[0][1:])], "line 1: there is no file"),
         (lambda rows: [row[:2] for row in rows], "line 1: 2 columns"),
-        (lambda rows: [(__file__, *row[1:]) for row in rows], "test_own_model.py: "),
+        (lambda rows: [(__file__, *row[1:]) for row in rows], f"line 1: {__file__}: not one of"),
     ],
 )
 def test_pairs_that_do_not_do_are_refused_in_one_line(

@@ -31,6 +31,10 @@ COPIES_PLACES = 50
 #: Answers asked for where labels decide, if no class is larger; and the most that any search reaches.
 LABELLED_PLACES, WINDOW = 100, 1000
 
+#: Fewer first answers say nothing about scores: of 200, the share that is right may be off by 3.5 points (its standard
+#: error at a half), which is as much as the scores of the models that come along are off by.
+LEAST_JUDGED = 200
+
 #: Searches that are timed one by one.
 TIMED = 15
 

@@ -12,7 +12,7 @@ from PIL import Image
 from lookalike.cli.pictures import image
 from tests.quality.families import FAMILIES
 from tests.quality.measure import SERVICE, Case, Figures, Findings
-from tests.quality.report import percent
+from tests.quality.report import ASSUMED, percent, worth_of_scores
 
 #: Longer side of a thumbnail, in pixels; twice what is shown, for dense screens.
 SIDE = 240
@@ -92,7 +92,7 @@ def _labelled(name: str, figures: Figures, cases: Sequence[Case]) -> Iterator[st
     yield f"<h2>{escape(name)}</h2>"
     yield f"<p>{figures['queries']} queries, {figures['library']} pictures of {figures['classes']} classes.</p>"
     yield _methods(figures, lambda worth: worth, ("R@1", "R@5", "mAP@R", "mAP@100", "P@10"))
-    yield _reliability(figures)
+    yield _reliability(figures) + f"<p>{ASSUMED}</p>"
     for title, alarm in (("Wrong first answers, the highest scores", True), ("Right answers that came last", False)):
         chosen = [case for case in cases if case.alarm is alarm]
         if chosen:
@@ -126,7 +126,7 @@ def _reliability(figures: Figures) -> str:
         (f"{one['low']:.2f} – {one['high']:.2f}", str(one["count"]), percent(one["claimed"]), percent(one["true"]))
         for one in figures["reliability"]
     ]
-    says = f"Scores of first answers, beside how many were right: off by {percent(figures['calibration_error'])} on average"
+    says = f"Scores of first answers, beside how many were right: {worth_of_scores(figures)}"
     return f"<h3>{says}</h3>" + _table(("score", "answers", "claimed", "true"), rows)
 
 

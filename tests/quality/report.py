@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tests.quality.families import FAMILIES
-from tests.quality.measure import SERVICE, Figures
+from tests.quality.measure import LEAST_JUDGED, SERVICE, Figures
 
 
 def percent(share: float) -> str:
@@ -16,11 +17,26 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
+#: Beside scores where every search has something to find, which is not what they were fitted to.
+ASSUMED = (
+    "Here every search has something to find. Scores of the models that come along allow for one in five that has "
+    "nothing, so here they tend to claim less than comes true."
+)
+
+
+def worth_of_scores(task: Figures) -> str:
+    """How far scores are from what came true, if there are enough first answers to say so."""
+    count = sum(one["count"] for one in task["reliability"])
+    if count < LEAST_JUDGED:
+        return f"{count} are too few to judge scores by, {LEAST_JUDGED} at the least"
+    return f"off by {percent(task['calibration_error'])} points on average"
+
+
 def show(console: Console, figures: Figures) -> None:
-    """All tables."""
+    """All tables, and what has to be known to read them."""
     for name, task in figures.items():
-        for table in _same(task) if name == "same" else _labelled(name, task):
-            console.print(table)
+        for part in _same(task) if name == "same" else _labelled(name, task):
+            console.print(part)
 
 
 def _same(task: Figures) -> Iterator[Table]:
@@ -53,17 +69,18 @@ def _same(task: Figures) -> Iterator[Table]:
     yield _reliability("same", task)
 
 
-def _labelled(name: str, task: Figures) -> Iterator[Table]:
+def _labelled(name: str, task: Figures) -> Iterator[Table | Text]:
     title = f"{name}: {task['library']} pictures, {task['queries']} queries, {task['classes']} classes"
     table = _table(title, "method", "R@1", "R@5", "mAP@R", "mAP@100", "P@10")
     for method, worth in task["methods"].items():
         table.add_row(method, *map(percent, worth.values()))
     yield table
     yield _reliability(name, task)
+    yield Text(ASSUMED, style="italic")
 
 
 def _reliability(name: str, task: Figures) -> Table:
-    title = f"{name}: scores of first answers (off by {percent(task['calibration_error'])} on average)"
+    title = f"{name}: scores of first answers ({worth_of_scores(task)})"
     table = _table(title, "score", "answers", "claimed", "true")
     for one in task["reliability"]:
         span = f"{one['low']:.2f} to {one['high']:.2f}"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from tests.photographs import ROOT
 from tests.quality import __main__ as yardstick
-from tests.quality import gate
+from tests.quality import gate, page, report
+from tests.quality.measure import LEAST_JUDGED, Findings
 
 
 @pytest.mark.slow
@@ -68,3 +71,30 @@ def test_a_figure_that_falls_below_its_tolerance_is_named(tmp_path: Path) -> Non
     assert len(gate.shortfalls(fallen, "these", expected)) == 4
     with pytest.raises(KeyError):
         gate.shortfalls(FIGURES, "those", expected)
+
+
+@pytest.mark.parametrize(
+    ("answers", "says"),
+    [
+        (LEAST_JUDGED - 1, "199 are too few to judge scores by, 200 at the least"),
+        (LEAST_JUDGED, "off by 58.9 points on average"),
+    ],
+)
+def test_few_answers_do_not_judge_scores(answers: int, says: str) -> None:
+    task = {
+        "library": 300,
+        "queries": answers,
+        "classes": 3,
+        "methods": {},
+        "reliability": [
+            {"low": 0.1, "high": 0.2, "count": 9, "claimed": 0.1, "true": 0.2},
+            {"low": 0.3, "high": 0.4, "count": answers - 9, "claimed": 0.3, "true": 0.9},
+        ],
+        "calibration_error": 0.589,
+    }
+    console = Console(width=yardstick.WIDTH, record=True, file=io.StringIO())
+    report.show(console, {"product": task})
+    for shown in (console.export_text(), page.render(Findings({"product": task}), "a test")):
+        assert says in " ".join(shown.split())
+        assert ("58.9" in shown) is (answers == LEAST_JUDGED)
+        assert "one in five" in shown

@@ -176,6 +176,12 @@ def test_links_are_the_pictures_that_labels_name(tmp_path: Path, monkeypatch: py
     assert fit.find_pictures(tmp_path / "links") == list(read_labels(table))
 
 
+def test_labels_of_other_pictures_are_refused_before_anything_is_described() -> None:
+    pictures, known = fit.Pictures((Path("here.png"),), 1), fit.Known(labels={Path("elsewhere.png"): "a"})
+    with pytest.raises(fit.FitError, match="none of the labels is of a picture in the folder"):
+        fit.fit_heads({}, pictures, range(1), known)
+
+
 def test_two_models_never_have_one_name() -> None:
     assert fit.completed("shop-", b"one") != fit.completed("shop-", b"two")
     assert fit.completed("lite0-224-2", b"one") == "lite0-224-2"  # who makes what is shipped says when it changes

@@ -14,7 +14,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from lookalike.cli.sight import Sight
+from lookalike.cli.sight import Sight, look, once
 from lookalike.cli.tables import Pair, read_pairs
 from lookalike.embedding import calibration
 from lookalike.embedding.card import CARD, CODEBOOKS
@@ -54,23 +54,19 @@ def calibrate(
     source = find_model(str(model) if model else Settings.from_environment().model)
     if output.resolve() == source.parent.resolve():
         raise InvalidArgument("--output", f"{output} is the folder of the model itself; name another one")
-    judged = read_pairs(pairs)
-    _enough(kind, judged)
+    told, left_out = _evidence(kind, pairs)
     embedder = OnnxEmbedder(source)
     sight = Sight(embedder, kind)
-    told = sight.differing(judged) if kind is Kind.SAME else judged
-    _enough(kind, told)
+    cosines = sight.cosines(told)
     right = np.array([pair.right for pair in told], bool)
     card = json.loads((source.parent / CARD).read_text())
-    lines = [f"{kind}: {len(told)} pairs, {int(right.sum())} of them right"]
-    if len(told) < len(judged):
-        lines.append(f"  {len(judged) - len(told)} of identical pictures are left out: those are found as they are")
+    lines = [f"{kind}: {len(told)} pairs, {int(right.sum())} of them right", *(f"  {line}" for line in left_out)]
     if kind is Kind.SAME and MAP in card["outputs"]:
         lines += _prove(card, sight.probabilities(told, embedder.proof), right)
         with suppress(InvalidArgument):  # nothing is found by vectors alone, so these pairs need not part them
-            _read(card, kind, sight.cosines(told), right)
+            _read(card, kind, cosines, right)
     else:
-        lines += _read(card, kind, sight.cosines(told), right)
+        lines += _read(card, kind, cosines, right)
     card.setdefault("calibrated", {})[kind] = {"pairs": len(told), "right": int(right.sum())}
     write(source, output, card)
     typer.echo("\n".join([*lines, f"Use it with LOOKALIKE_MODEL={output / 'model.onnx'}"]))
@@ -158,14 +154,35 @@ def write(source: Path, output: Path, card: dict[str, Any]) -> None:
     (output / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
 
 
-def _enough(kind: Kind, pairs: Sequence[Pair]) -> None:
+def _evidence(kind: Kind, table: Path) -> tuple[list[Pair], list[str]]:
+    """The pairs of a table that tell something, each once, and a line for each reason why others are left out.
+
+    Raises InvalidArgument for a table that cannot be used, before anything is embedded.
+    """
+    judged = read_pairs(table)
+    digests = look(judged, table)
+    told, left_out = once(judged, digests, table), []
+    if len(told) < len(judged):
+        left_out.append(f"{len(judged) - len(told)} that repeat others are left out: the same two pictures count once")
+    if kind is Kind.SAME:
+        differing = [pair for pair in told if digests[pair.query] != digests[pair.picture]]
+        if len(differing) < len(told):
+            identical = len(told) - len(differing)
+            left_out.append(f"{identical} of identical pictures are left out: those are found as they are")
+        told = differing
+    _enough(kind, told, left_out)
+    return told, left_out
+
+
+def _enough(kind: Kind, pairs: Sequence[Pair], left_out: Sequence[str]) -> None:
     positive = sum(pair.right for pair in pairs)
     negative = len(pairs) - positive
     if min(positive, negative) < LEAST:
-        raise InvalidArgument("--pairs", f"{positive} right and {negative} wrong ones; {LEAST} of each are the least")
+        reason = f"{positive} right and {negative} wrong ones; {LEAST} of each are the least"
+        raise InvalidArgument("--pairs", "; ".join([reason, *left_out]))
     if kind is Kind.SAME and len(pairs) < LEAST_SAME:
         reason = f"{len(pairs)} pairs; a precision of {calibration.PRECISION:.0%} takes {LEAST_SAME} at the least"
-        raise InvalidArgument("--pairs", reason)
+        raise InvalidArgument("--pairs", "; ".join([reason, *left_out]))
 
 
 def _down(threshold: float) -> float:

@@ -80,7 +80,7 @@ def fit(
     if output.resolve() in {one.folder.resolve() for one in Size}:
         raise InvalidArgument("--output", f"{output} is the folder of the model that comes along; name another one")
     known = script.Known(
-        pairs=[(pair.query, pair.picture) for pair in read_pairs(pairs) if pair.right] if pairs else (),
+        pairs=_right(pairs) if pairs else (),
         labels=read_labels(labels) if labels else {},
     )
     try:
@@ -99,6 +99,13 @@ def fit(
     except OSError as error:
         raise ModelError(f"{error.filename or output}: {error.strerror or error}") from error
     typer.echo(f"Made {made.name}. Use it with LOOKALIKE_MODEL={shlex.quote(str(output / 'model.onnx'))}")
+
+
+def _right(table: Path) -> list[tuple[Path, Path]]:
+    right = [(pair.query, pair.picture) for pair in read_pairs(table) if pair.right]
+    if not right:
+        raise InvalidArgument("--pairs", f"{table}: there is no pair with a 1 in it, and the others teach nothing")
+    return right
 
 
 @contextmanager

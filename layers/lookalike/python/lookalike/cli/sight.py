@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.cli.pictures import MADE
-from lookalike.cli.progress import track
+from lookalike.cli.pictures import read
+from lookalike.cli.progress import side_by_side, track
 from lookalike.cli.tables import Pair
 from lookalike.embedding import corners
 from lookalike.embedding.embedder import OnnxEmbedder
@@ -21,40 +20,65 @@ from lookalike.embedding.verifier import LocalMapVerifier
 from lookalike.embedding.views import framed_by, shown, views
 from lookalike.errors import InvalidArgument, PictureError
 from lookalike.model import Embedding, Kind
-from lookalike.picture.decode import Decoded, decode
 from lookalike.picture.glance import glance
 from lookalike.service.proof import looking
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Embedded:
-    """A picture: its digest, and the embeddings of its views."""
+def look(pairs: Iterable[Pair], table: Path) -> dict[Path, str]:
+    """The digest of every picture of these pairs: by it a search knows that two files have the same pixels.
 
-    digest: str
-    views: Sequence[Embedding]
+    Raises InvalidArgument if files cannot be used as pictures, with the line of the first in ``table``.
+    """
+    lines: dict[Path, int] = {}
+    for pair in pairs:
+        for path in (pair.query, pair.picture):
+            lines.setdefault(path, pair.line)
+    refused: dict[Path, str] = {}
+
+    def digest(path: Path) -> str:
+        try:
+            return read(path).digest
+        except PictureError as error:
+            refused[path] = str(error)
+            return ""
+
+    digests = dict(zip(lines, side_by_side("Looking at the pictures", digest, list(lines)), strict=True))
+    if refused:
+        first = next(path for path in lines if path in refused)
+        more = f"; and {len(refused) - 1} more" if len(refused) > 1 else ""
+        raise InvalidArgument("--pairs", f"{table}, line {lines[first]}: {first}: {refused[first]}{more}")
+    return digests
+
+
+def once(pairs: Iterable[Pair], digests: Mapping[Path, str], table: Path) -> list[Pair]:
+    """The pairs without those that were judged before: files with the same pixels are the same evidence.
+
+    Raises InvalidArgument, with the lines in ``table``, for a pair that is called right here and wrong there.
+    """
+    seen: dict[tuple[str, str], Pair] = {}
+    for pair in pairs:
+        before = seen.setdefault((digests[pair.query], digests[pair.picture]), pair)
+        if before.right != pair.right:
+            reason = f"{pair.right:d}, and {before.right:d} for the same two pictures in line {before.line}"
+            raise InvalidArgument("--pairs", f"{table}, line {pair.line}: {reason}")
+    return list(seen.values())
 
 
 class Sight:
     """What searches of one kind see. Every file is embedded once.
 
-    All methods raise InvalidArgument for a file that is no picture.
+    All methods raise PictureError for a file that cannot be used.
     """
 
     def __init__(self, embedder: OnnxEmbedder, kind: Kind) -> None:
         self._embedder, self._kind = embedder, kind
         self._query, self._picture = cache(self._embed_query), cache(self._embed_picture)
 
-    def differing(self, pairs: Iterable[Pair]) -> list[Pair]:
-        """Those that are not one picture twice: a search knows that by its pixels, and asks neither vector nor proof."""
-        return [
-            pair
-            for pair in _tracked(pairs, "Embedding the pairs")
-            if self._query(pair.query).digest != self._picture(pair.picture).digest
-        ]
-
     def cosines(self, pairs: Iterable[Pair]) -> NDArray[np.float64]:
         """Of every pair the largest over the views of its query."""
-        return np.array([self._cosine(self._query(pair.query).views, pair) for pair in pairs])
+        return np.array(
+            [self._cosine(self._query(pair.query), pair) for pair in _tracked(pairs, "Embedding the pairs")]
+        )
 
     def probabilities(self, pairs: Iterable[Pair], proof: ProofCalibration) -> NDArray[np.float64]:
         """Of every pair how probable its best proof is, were it alone in a library; 0 where nothing proves it.
@@ -64,14 +88,14 @@ class Sight:
         return np.array([self._probability(pair, proof) for pair in _tracked(pairs, "Comparing the pairs")])
 
     def _cosine(self, looks: Sequence[Embedding], pair: Pair) -> float:
-        (picture,) = self._picture(pair.picture).views
+        picture = self._picture(pair.picture)
         vectors = np.stack([one.vectors[self._kind] for one in looks]).astype(np.float32)
         return float(np.max(vectors @ picture.vectors[self._kind].astype(np.float32)))
 
     def _probability(self, pair: Pair, proof: ProofCalibration) -> float:
-        pixels, seen = _decoded(pair.query).pixels, self._query(pair.query).views
+        pixels, seen = read(pair.query).pixels, self._query(pair.query)
         compare = partial(LocalMapVerifier(proof).compare, pixels, look=looking(self._embedder, pixels))
-        (picture,) = self._picture(pair.picture).views
+        picture = self._picture(pair.picture)
         original = glance(pair.picture.read_bytes(), corners.SIDE)
         proofs = [compare(shown(seen)).best(self._cosine(seen, pair), picture.local_map, original)]
         within = frames(pixels)
@@ -80,22 +104,14 @@ class Sight:
             proofs.append(compare(framed_by(within, seen)).best(self._cosine(seen, pair), picture.local_map, None))
         return max((one.probability for one in proofs if one is not None), default=0.0)
 
-    def _embed_query(self, path: Path) -> _Embedded:
-        picture = _decoded(path)
-        return _Embedded(picture.digest, self._embedder.embed(views(self._kind, picture.pixels)))
+    def _embed_query(self, path: Path) -> Sequence[Embedding]:
+        return self._embedder.embed(views(self._kind, read(path).pixels))
 
-    def _embed_picture(self, path: Path) -> _Embedded:
-        picture = _decoded(path)
-        return _Embedded(picture.digest, self._embedder.embed([picture.pixels]))
+    def _embed_picture(self, path: Path) -> Embedding:
+        (picture,) = self._embedder.embed([read(path).pixels])
+        return picture
 
 
 def _tracked(pairs: Iterable[Pair], doing: str) -> Iterable[Pair]:
     every = list(pairs)
     return track(every, doing, len(every))
-
-
-def _decoded(path: Path) -> Decoded:
-    try:
-        return decode(path.read_bytes(), MADE)
-    except (PictureError, OSError) as error:
-        raise InvalidArgument("--pairs", f"{path}: {error}") from error

@@ -14,11 +14,15 @@ _ANSWERS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "n
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two picture files, and whether they are the same picture, alike, or the same product: what a kind asks."""
+    """Two picture files, and whether they are the same picture, alike, or the same product: what a kind asks.
+
+    ``line``: of the table they stand in, from 1.
+    """
 
     query: Path
     picture: Path
     right: bool
+    line: int
 
 
 def read_pairs(table: Path) -> list[Pair]:
@@ -35,18 +39,24 @@ def read_pairs(table: Path) -> list[Pair]:
             raise InvalidArgument("--pairs", f"{table}, line {line}: {row[2]!r} is neither 0 nor 1")
         if answer is not None:
             query, picture = (_file(table, line, "--pairs", cell) for cell in row[:2])
-            pairs.append(Pair(query, picture, answer))
+            pairs.append(Pair(query, picture, answer, line))
     return pairs
 
 
 def read_labels(table: Path) -> dict[Path, str]:
-    """Rows of a picture and its label; a first row ``path,label`` is passed over. Raises InvalidArgument likewise."""
+    """Rows of a picture and its label; a first row ``path,label`` is passed over, and so is an empty label.
+
+    Raises InvalidArgument as :func:`read_pairs` does, and for a table without any label.
+    """
     labels = {}
     for line, row in _rows(table, "--labels"):
         if len(row) < 2:
             raise InvalidArgument("--labels", f"{table}, line {line}: {len(row)} columns, not path,label")
-        if line > 1 or row[0].strip().lower() != "path":
-            labels[_file(table, line, "--labels", row[0])] = row[1].strip()
+        label = row[1].strip()
+        if label and (line > 1 or row[0].strip().lower() != "path"):
+            labels[_file(table, line, "--labels", row[0])] = label
+    if not labels:
+        raise InvalidArgument("--labels", f"{table}: there is no label in it")
     return labels
 
 

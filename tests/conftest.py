@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 
 from lookalike import bootstrap
@@ -20,6 +21,10 @@ from tests.servers.dynamodb import server
 
 ALICE = Application("alice-access", "alice-secret", "10000001", "tenant-alice", "alice")
 BOB = Application("bob-access", "bob-secret", "10000002", "tenant-bob", "bob")
+
+# How long an example takes says how busy the machine is, and nothing else.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_report_header() -> str:

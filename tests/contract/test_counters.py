@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lookalike.ports import Counters
 
 #: Steps of a test that one store serves whole: what a step counts, another does not see.
-SHARED = settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SHARED = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def test_an_unknown_count_stands_at_zero(counters: Counters, uid: str) -> None:

@@ -490,7 +490,7 @@ def test_index_behaves_like_a_brute_force_search(index: VectorIndex) -> None:
         pass
 
     Machine.index = index
-    run_state_machine_as_test(Machine, settings=settings(max_examples=60, stateful_step_count=30, deadline=None))
+    run_state_machine_as_test(Machine, settings=settings(max_examples=60, stateful_step_count=30))
 
 
 def test_searches_beside_writes_see_every_picture_once(index: VectorIndex, uid: str, together: Together) -> None:

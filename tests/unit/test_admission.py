@@ -6,7 +6,7 @@ import threading
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lookalike.adapters.policy import policy_of, policy_text
@@ -107,7 +107,6 @@ def test_an_exhausted_second_is_not_asked_again() -> None:
     assert counters.calls == 2
 
 
-@settings(deadline=None)
 @given(st.integers(1, 60), st.lists(st.integers(0, 2), max_size=120))
 def test_processes_together_never_admit_more_than_the_limit(limit: int, calls: list[int]) -> None:
     first = memory_ports()

@@ -114,7 +114,7 @@ def test_room_that_a_cycle_keeps_is_found_in_the_end(monkeypatch: pytest.MonkeyP
 
 
 @given(st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), min_size=1, max_size=40))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_threads_never_hold_more_than_there_is(sizes: list[tuple[int, int]]) -> None:
     budget, lock, held, most = PixelBudget(100), threading.Lock(), 0, 0
 

@@ -472,7 +472,7 @@ def test_a_truncated_picture_is_refused_or_complete(name: str) -> None:
 
 
 @given(st.data())
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 def test_broken_files_raise_nothing_but_our_errors(data: st.DataObject) -> None:
     file = bytearray(samples()[data.draw(st.sampled_from(sorted(samples())))])
     # Headers matter most, so half of the damage is done there.

@@ -89,7 +89,7 @@ def test_a_flat_picture_has_none(size: tuple[int, int]) -> None:
     assert frames(np.full((*size, 3), 90, np.uint8)) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     blocks=arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))),
     height=st.integers(1, 500),

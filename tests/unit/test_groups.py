@@ -138,7 +138,6 @@ def test_ids_of_whatever_characters_are_pictures_of_their_own(tmp_path: Path) ->
 ids = st.sampled_from(HOSTILE) | st.text(min_size=1, max_size=40)
 
 
-@settings(deadline=None)  # no timed tests
 @given(ids, ids)
 def test_object_keys_are_plain_and_differ_where_ids_do(one: str, other: str) -> None:
     first, second = (object_key(Key("uid", id_), 1, "f" * 64) for id_ in (one, other))
@@ -368,7 +367,7 @@ class Pages(RuleBasedStateMachine):
             assert len(self.met) == len(set(self.met))
 
 
-Pages.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Pages.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 test_pages = Pages.TestCase
 
 
@@ -450,7 +449,7 @@ class Wanted:
 wanted = st.builds(Wanted, st.integers(0, 3), st.none() | st.sampled_from(["a", "b", "..", "书"]), st.booleans())
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(wanted, max_size=12), st.lists(wanted, max_size=6))
 def test_every_element_of_a_mixed_batch_has_its_own_outcome(first: list[Wanted], second: list[Wanted]) -> None:
     ports = memory_ports()

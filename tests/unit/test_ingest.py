@@ -664,5 +664,5 @@ class UploadLife(RuleBasedStateMachine):
         assert len(self.world.live()) <= 2 * len(self.shown)
 
 
-UploadLife.TestCase.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
+UploadLife.TestCase.settings = settings(max_examples=80, stateful_step_count=30)
 test_upload_life = UploadLife.TestCase

@@ -147,5 +147,5 @@ class LibraryLife(RuleBasedStateMachine):
         assert set(self.maps.files) == keys
 
 
-LibraryLife.TestCase.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+LibraryLife.TestCase.settings = settings(max_examples=150, stateful_step_count=50)
 test_library_life = LibraryLife.TestCase

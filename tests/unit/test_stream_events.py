@@ -214,7 +214,7 @@ def test_a_dead_letter_holds_no_more_of_a_row_than_where_it_is() -> None:
     assert "secret" not in change.body
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 5)), max_size=12),
     st.sets(st.sampled_from("abcd")),

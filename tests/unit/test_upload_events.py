@@ -252,7 +252,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_whatever_is_wrong_in_an_event_it_is_read(data: st.DataObject) -> None:
     event = json.loads(json.dumps(sqs(s3(put(eTag="ab")))))

@@ -137,7 +137,7 @@ def test_a_view_stands_for_the_part_of_the_query_that_it_shows() -> None:
     assert proof.transform == pytest.approx(IDENTITY, abs=0.05)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(10, 10_000), st.integers(10, 10_000))
 def test_scenes_that_differ_prove_nothing(one: int, another: int) -> None:
     proof = proved(Scene(one).seen(IDENTITY), Scene(another).seen(IDENTITY))

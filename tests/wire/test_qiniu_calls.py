@@ -106,7 +106,7 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(json_values, json_values.filter(lambda value: len(json.dumps(value)) < 500))
 def test_label_and_desc_of_any_type_come_back_as_they_were(desc: Any, label: Any) -> None:
     with bootstrap.serving(memory_ports(ALICE)):

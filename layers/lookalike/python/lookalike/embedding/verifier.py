@@ -170,9 +170,9 @@ class LocalMapComparison:
         return found
 
     def whole(self, cosine: float, picture: LocalMap) -> Found | None:
-        """The whole query laid on the whole picture, if there is enough to be seen there."""
+        """A view that shows a picture from edge to edge, laid on the whole picture, if there is enough to be seen there."""
         thumbnail = picture.thumbnail.astype(np.float32)
-        laid = ((whole.on(thumbnail), into) for whole, into in self._wholes)
+        laid = ((orientations.on(thumbnail), into_view) for orientations, into_view in self._wholes)
         found, into_view = max(laid, key=_correlation, default=(None, IDENTITY))
         if found is None:
             return None
@@ -242,8 +242,7 @@ class LocalMapComparison:
         evidence = Evidence(cosine, min(seen.blocks, 1), seen.correlation, corners=laid.corners)
         probability = self._calibration.corners.probability(evidence)
         proof = Proof(probability, laid.corners, seen.correlation, laid.transform, laid.region)
-        tells = seen.telling >= LEAST_TELLING and seen.told >= LEAST_TOLD and seen.fine >= LEAST_FINE
-        return Found(picture, proof, evidence, proves=tells)
+        return Found(picture, proof, evidence, proves=_tells(seen))
 
     def _closer(self, cosine: float, overlay: Overlay, picture: LocalMap) -> Found:
         thumbnail, stretch = picture.thumbnail.astype(np.float32), picture.stretch
@@ -363,13 +362,12 @@ def _likeness(straightened: LocalMap, picture: LocalMap, part: Box) -> float:
 
 
 def _enough(seen: Agreement) -> bool:
-    return (
-        seen.blocks >= LEAST_BLOCKS
-        and seen.detail >= LEAST_DETAIL
-        and seen.telling >= LEAST_TELLING
-        and seen.told >= LEAST_TOLD
-        and seen.fine >= LEAST_FINE
-    )
+    return seen.blocks >= LEAST_BLOCKS and seen.detail >= LEAST_DETAIL and _tells(seen)
+
+
+def _tells(seen: Agreement) -> bool:
+    """Whether more agrees than outlines and shading."""
+    return seen.telling >= LEAST_TELLING and seen.told >= LEAST_TOLD and seen.fine >= LEAST_FINE
 
 
 def _correlation(laid: tuple[Congruence, Affine]) -> float:

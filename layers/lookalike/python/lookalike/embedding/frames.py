@@ -132,7 +132,7 @@ class _Edges:
 
     def votes(self) -> _Real:
         """How many edges lie on each line: a row for each direction, a column for each distance from the middle."""
-        middle = _columns(self.width, self.height) // 2
+        middle = math.ceil(math.hypot(self.width, self.height) / 2 / _STEP) + 1
         votes = np.zeros((_DIRECTIONS, 2 * middle + 1))
         direction = self.angles * (_DIRECTIONS / np.pi)
         for nearby in (-1, 0, 1, 2):
@@ -273,11 +273,6 @@ def _greatest_around(votes: _Real) -> _Real:
     rows = sliding_window_view(around, 2 * distances + 1, axis=1).max(axis=2)
     greatest: _Real = sliding_window_view(rows, 2 * directions + 1, axis=0).max(axis=2)
     return greatest
-
-
-def _columns(width: int, height: int) -> int:
-    """How many distances from the middle a line can have, to either side, with one to spare."""
-    return 2 * math.ceil(math.hypot(width, height) / 2 / _STEP) + 3
 
 
 def _sector(angles: _Real) -> _Whole:

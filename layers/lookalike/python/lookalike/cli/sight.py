@@ -74,18 +74,18 @@ class Sight:
         self._embedder, self._kind = embedder, kind
         self._query, self._picture = cache(self._embed_query), cache(self._embed_picture)
 
-    def cosines(self, pairs: Iterable[Pair]) -> NDArray[np.float64]:
+    def cosines(self, pairs: Sequence[Pair]) -> NDArray[np.float64]:
         """Of every pair the largest over the views of its query."""
         return np.array(
-            [self._cosine(self._query(pair.query), pair) for pair in _tracked(pairs, "Embedding the pairs")]
+            [self._cosine(self._query(pair.query), pair) for pair in track(pairs, "Embedding the pairs", len(pairs))]
         )
 
-    def probabilities(self, pairs: Iterable[Pair], proof: ProofCalibration) -> NDArray[np.float64]:
+    def probabilities(self, pairs: Sequence[Pair], proof: ProofCalibration) -> NDArray[np.float64]:
         """Of every pair how probable its best proof is, were it alone in a library; 0 where nothing proves it.
 
         A search finds the picture if that is ``proof.least`` or more.
         """
-        return np.array([self._probability(pair, proof) for pair in _tracked(pairs, "Comparing the pairs")])
+        return np.array([self._probability(pair, proof) for pair in track(pairs, "Comparing the pairs", len(pairs))])
 
     def _cosine(self, looks: Sequence[Embedding], pair: Pair) -> float:
         picture = self._picture(pair.picture)
@@ -110,8 +110,3 @@ class Sight:
     def _embed_picture(self, path: Path) -> Embedding:
         (picture,) = self._embedder.embed([read(path).pixels])
         return picture
-
-
-def _tracked(pairs: Iterable[Pair], doing: str) -> Iterable[Pair]:
-    every = list(pairs)
-    return track(every, doing, len(every))

@@ -36,7 +36,7 @@ def rank(
     window: int = WINDOW,
 ) -> list[Match]:
     """The identical picture first, with score 1; then all others of at least ``threshold``, by cosine, or, given
-    proofs, those that are proved, by probability: the first ``window`` of them.
+    proofs, those that are proved, by probability to two digits and then by cosine: the first ``window`` of them.
 
     No cosine is proof: blank corners of pictures, or pages of different text, are as alike as copies.
 
@@ -85,6 +85,7 @@ def _proved(candidate: Candidate, proof: Proof) -> Match:
 def _place(match: Match) -> tuple[bool, float, float, str, str]:
     """What the list is sorted by."""
     candidate, proof = match.candidate, match.proof
+    # Those that are proved about as surely show one scene, and which of them is the copy, the cosine tells better.
     sure = 0.0 if proof is None else round(proof.probability, 2)
     return match.reason is not Reason.EXACT, -sure, -candidate.cosine, candidate.key.library, candidate.key.id
 

@@ -105,6 +105,14 @@ def test_given_proofs_the_identical_come_first_then_the_proved_and_nothing_else(
     assert all(match.score < 1 and match.proof is None for match in matches[1:] if match.reason is Reason.EXACT)
 
 
+def test_of_those_proved_about_as_surely_the_nearest_comes_first() -> None:
+    surer, nearer, unsure = (candidate(number, cosine) for number, cosine in enumerate((0.6, 0.8, 0.9)))
+    proofs = {surer.key: proof(0.9999), nearer.key: proof(0.9971), unsure.key: proof(0.98)}
+    matches = ranked([surer, nearer, unsure], proofs=proofs)
+    assert [match.candidate for match in matches] == [nearer, surer, unsure]
+    assert all(after.score < before.score for before, after in pairwise(matches))
+
+
 def test_scores_stay_positive_and_distinct_over_a_whole_window_of_ties() -> None:
     scores = [match.score for match in ranked([candidate(number, -1.0) for number in range(WINDOW + 5)])]
     assert len(scores) == WINDOW

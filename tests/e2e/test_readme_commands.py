@@ -37,6 +37,7 @@ RUN_BY = {
     ".venv/bin/lookalike serve": "test_serve_as_the_readme_types_it",
     ".venv/bin/lookalike keys": "test_keys_as_the_readme_types_them",
     ".venv/bin/lookalike usage": "test_keys_as_the_readme_types_them",
+    ".venv/bin/lookalike token": "tests/integration/test_invoke.py",
     "make deploy": "tests/servers/account.py",
     ".venv/bin/lookalike keys create --stack": "tests/servers/account.py",
     ".venv/bin/lookalike keys list --stack": "tests/e2e/test_stack.py",

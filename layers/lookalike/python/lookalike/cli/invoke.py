@@ -9,10 +9,13 @@ import typer
 
 from lookalike.adapters.data import DataFolder
 from lookalike.cli.where import Data, Stack, environment, where
-from lookalike.errors import InvalidArgument
+from lookalike.errors import InvalidArgument, SettingsError
 from lookalike.local.invoke import invoke as run
 
+app = typer.Typer()
 
+
+@app.command()
 def invoke(
     function: Annotated[str, typer.Argument(help="The function: a folder of functions/.")],
     event: Annotated[Path, typer.Argument(help="A JSON file, such as those of events/.")],
@@ -26,7 +29,16 @@ def invoke(
         raise InvalidArgument("event", f"{event}: {error.strerror}") from error
     settings = where(data, stack)
     if settings.data is not None:
-        DataFolder.existing(settings.data)
+        _require_idle(DataFolder.existing(settings.data))
     outcome = run(function, given, environment(settings))
     typer.echo(outcome.text)
     raise typer.Exit(outcome.failed)
+
+
+def _require_idle(folder: DataFolder) -> None:
+    """Raise SettingsError if a server has the folder, which the function could not open then."""
+    try:
+        folder.lock()
+    except SettingsError as error:
+        raise SettingsError(f"{error}; stop it first, or send it the request over HTTP") from error
+    folder.unlock()

@@ -146,6 +146,7 @@ def _serves_the_sample(command: list[str], log: Path) -> None:
             assert running.poll() is None, log.read_text()
             time.sleep(0.1)
         assert "astronaut" in log.read_text()
+        assert log.read_text().count("API key") == 1, "one set of keys"
         assert "Traceback" not in log.read_text()
     finally:
         os.killpg(running.pid, signal.SIGINT)

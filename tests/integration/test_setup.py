@@ -97,6 +97,14 @@ def test_an_index_that_was_lost_is_said_to_be_empty_and_can_be_filled(account: A
     assert setup("--fill").exit_code == 0
 
 
+def test_keys_are_left_to_others_where_that_is_asked_for(account: Account) -> None:
+    assert setup("--no-keys").exit_code == 0
+    assert account.applications.applications() == []
+    setup()
+    setup("--no-keys")
+    assert len(account.applications.applications()) == 1
+
+
 def test_rows_that_are_refused_are_said(account: Account) -> None:
     setup()
     account.catalog.put(row("uid", "good"), None)

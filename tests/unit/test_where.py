@@ -127,7 +127,7 @@ def test_packages_that_are_missing_are_named_with_the_command_that_installs_them
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("lookalike.cli.extras.find_spec", lambda name: None if name == "boto3" else name)
-    with pytest.raises(SettingsError, match=r"^boto3: not installed; `make setup WITH=aws` does it$"):
+    with pytest.raises(SettingsError, match=r"^boto3 not installed: run `make setup WITH=aws`$"):
         where(None, "mine")
 
 

@@ -7,12 +7,15 @@ from importlib.util import find_spec
 
 from lookalike.errors import SettingsError
 
-#: What stands in pyproject.toml for each extra, as it is imported.
-PACKAGES: Mapping[str, tuple[str, ...]] = {"aws": ("boto3", "opensearchpy"), "model": ("onnx",)}
+#: What pyproject.toml names for each of them, and the name that it is imported by.
+PACKAGES: Mapping[str, Mapping[str, str]] = {
+    "aws": {"boto3": "boto3", "opensearch-py": "opensearchpy"},
+    "model": {"onnx": "onnx"},
+}
 
 
 def require(extra: str) -> None:
     """Raise SettingsError, which says how to install them, if an extra's packages are missing."""
-    missing = [name for name in PACKAGES[extra] if find_spec(name) is None]
+    missing = [name for name, module in PACKAGES[extra].items() if find_spec(module) is None]
     if missing:
-        raise SettingsError(f"{' and '.join(missing)}: not installed; `make setup WITH={extra}` does it")
+        raise SettingsError(f"{' and '.join(missing)} not installed: run `make setup WITH={extra}`")

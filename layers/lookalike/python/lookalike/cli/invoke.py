@@ -8,9 +8,13 @@ from typing import Annotated
 import typer
 
 from lookalike.adapters.data import DataFolder
+from lookalike.cli.extras import require
 from lookalike.cli.where import Data, Stack, environment, where
 from lookalike.errors import InvalidArgument, SettingsError
 from lookalike.local.invoke import invoke as run
+
+#: The function of the table's stream, whose events are in the words of AWS's packages.
+_STREAM = "index"
 
 app = typer.Typer()
 
@@ -28,6 +32,8 @@ def invoke(
     except OSError as error:
         raise InvalidArgument("event", f"{event}: {error.strerror}") from error
     settings = where(data, stack)
+    if function == _STREAM:
+        require("aws")
     if settings.data is not None:
         _require_idle(DataFolder.existing(settings.data))
     outcome = run(function, given, environment(settings))

@@ -151,6 +151,6 @@ def _script() -> ModuleType:
     try:
         return importlib.import_module("fit")
     except ImportError as error:
-        raise ModelError(f"{error}: models are fitted with the packages of `make setup`") from error
+        raise ModelError(f"{error}: models are fitted with the packages of `make setup WITH=model`") from error
     finally:
         sys.path.remove(str(_SCRIPTS))

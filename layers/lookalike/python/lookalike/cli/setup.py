@@ -38,14 +38,18 @@ def setup(
         bool,
         typer.Option("--rebuild", help="Make new indices beside those in use, fill them, and change over to them."),
     ] = False,
+    keys: Annotated[
+        bool, typer.Option("--keys/--no-keys", help="Whether to make an application where there is none.")
+    ] = True,
 ) -> None:
     """Make the indices and the first application, if they are not there, and print the application's keys.
 
-    Keys are printed to a terminal only. Indices that are there are brought to --replicas and --refresh; other --shards take --rebuild.
+    Keys are printed on a terminal; elsewhere, the command that prints them. Indices that are there are brought to
+    --replicas and --refresh; other --shards take --rebuild.
     """
-    from lookalike.adapters.account import Account  # noqa: PLC0415 - slow to import, and no other command needs it
-
     settings = on_aws(stack)
+    from lookalike.adapters.account import Account  # noqa: PLC0415 - not everybody has its packages
+
     account = Account(settings)
     indices = Indices(settings, account, Wanted(shards, replicas, refresh))
     if not rebuild:
@@ -54,7 +58,7 @@ def setup(
     refused = indices.rebuild() if rebuild else indices.fill() if fill else 0
     if account.applications.applications():
         typer.echo(f"There are applications; `{command_line('keys', 'list', stack=stack)}` shows them.")
-    else:
+    elif keys:
         _introduce(create_application(account.applications, unix_milliseconds, "default"), stack)
     raise typer.Exit(1 if refused else 0)
 

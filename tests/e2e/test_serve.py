@@ -80,6 +80,23 @@ def test_the_first_start_prints_the_keys_to_a_terminal_once(tmp_path: Path) -> N
     assert secret in typed(printed(second, "Keys").split("`")[1])
 
 
+def test_a_token_dies_with_the_secret_it_was_made_with(server: LiveServer) -> None:
+    keys = server.keys("rotated")
+    by_http, by_command = server.token(keys), typed_token(server, "rotated")
+    search = "/rest/2.0/realtime_search/same_hq/search"
+    for token in (by_http, by_command):
+        assert server.call(token, search, image="x").get("error_code") != 110
+    rotated = json.loads(cli("keys", "rotate", "--data", str(server.data), "--name", "rotated", "--json"))
+    for token in (by_http, by_command):
+        assert server.call(token, search, image="x")["error_code"] == 110
+    assert not works(server.url, keys.access_key, keys.secret_key)
+    assert works(server.url, keys.access_key, rotated["secret_key"])
+
+
+def typed_token(server: LiveServer, name: str) -> str:
+    return cli("token", "--data", str(server.data), "--name", name).strip()
+
+
 def on_a_terminal(data: Path) -> str:
     """What a server prints to a terminal until it says how to get at its keys."""
     ours, terminal = os.openpty()
@@ -154,6 +171,14 @@ def test_a_port_that_is_taken_is_said_in_one_line(server: LiveServer, tmp_path: 
     done = serve("--data", str(tmp_path / "other"), "--port", port)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [f"lookalike: cannot listen on 127.0.0.1:{port}: Address already in use"]
+
+
+@pytest.mark.parametrize(("host", "said"), [("", "--host: nothing is named"), ("ä..x", "--host: 'ä..x' is no host")])
+def test_a_host_that_is_none_is_refused(tmp_path: Path, host: str, said: str) -> None:
+    done = serve("--data", str(tmp_path / "data"), "--host", host)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"lookalike: {said}")
 
 
 def test_wrong_settings_are_all_named_at_once(tmp_path: Path) -> None:

@@ -121,11 +121,19 @@ def test_a_folder_is_meant_from_where_the_command_is_typed(data: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_function_that_fails_is_an_error_that_says_why(data: Path) -> None:
-    (data / "catalog.db").write_text("no database")
-    done = invoke("purge", "events/purge.json", "--data", str(data))
+def test_a_function_that_fails_is_an_error_that_says_why(tmp_path: Path, data: Path) -> None:
+    event = tmp_path / "event.json"
+    event.write_text("[]")
+    done = invoke("search", str(event), "--data", str(data))
     assert done.returncode == 1
     assert json.loads(done.stdout)["errorMessage"]
+
+
+def test_stores_that_cannot_be_opened_are_said_in_one_line(data: Path) -> None:
+    (data / "catalog.db").write_text("no database")
+    done = invoke("purge", "events/purge.json", "--data", str(data))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"lookalike: {data / 'catalog.db'}: cannot be opened (file is not a database)\n"
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,9 @@ def outputs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
     for setting in ("DATA", "TABLE", "BUCKET", "OPENSEARCH", "KEY"):
         monkeypatch.delenv(f"LOOKALIKE_{setting}", raising=False)
     given = dict(OUTPUTS)
-    monkeypatch.setattr(boto3.Session, "client", lambda _, service: {"cloudformation": CloudFormation(given)}[service])
+    monkeypatch.setattr(
+        boto3.Session, "client", lambda _, service, config: {"cloudformation": CloudFormation(given)}[service]
+    )
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -113,6 +115,14 @@ def test_an_account_that_the_environment_does_not_name_is_asked_for(
     with pytest.raises(SettingsError) as raised:
         where(None, "mine")
     assert str(raised.value).startswith(said)
+
+
+def test_an_endpoint_that_is_no_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    for name, value in {**ACCOUNT, "AWS_ENDPOINT_URL": "nonsense"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=r"^AWS: Invalid endpoint: nonsense$"):
+        where(None, "mine")
 
 
 def test_a_file_is_no_data_folder(tmp_path: Path) -> None:

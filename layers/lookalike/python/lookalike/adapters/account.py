@@ -6,12 +6,10 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError
-
 from lookalike.adapters import kms, s3, table
 from lookalike.adapters.dynamodb import DynamoCatalog, DynamoCounters, DynamoGenerations, DynamoMaps, DynamoUploads
 from lookalike.adapters.dynamodb_applications import DynamoApplications
-from lookalike.adapters.session import open_session
+from lookalike.adapters.session import open_client, open_session
 from lookalike.adapters.sqs import SqsDeadLetters
 from lookalike.errors import SettingsError
 from lookalike.settings import Settings
@@ -119,8 +117,5 @@ class Account:
         return self._client("s3", s3.CONFIG)
 
     def _client(self, service: Any, config: Config | None = None) -> Any:
-        try:
-            with self._lock:
-                return self._session.client(service, config=config)
-        except BotoCoreError as error:
-            raise SettingsError(f"AWS: {error}") from error
+        with self._lock:
+            return open_client(self._session, service, config)

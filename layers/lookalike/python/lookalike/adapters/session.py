@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import BotoCoreError
 
 from lookalike.errors import SettingsError
+
+if TYPE_CHECKING:
+    from botocore.config import Config
 
 
 def open_session() -> boto3.Session:
@@ -24,3 +28,11 @@ def open_session() -> boto3.Session:
     except BotoCoreError as error:
         raise SettingsError(f"AWS: {error}; set AWS_PROFILE, or run `aws configure`") from error
     return session
+
+
+def open_client(session: boto3.Session, service: Any, config: Config | None = None) -> Any:
+    """A service's client. Raises SettingsError if the SDK's variables do not describe one."""
+    try:
+        return session.client(service, config=config)
+    except (BotoCoreError, ValueError) as error:  # the latter for addresses
+        raise SettingsError(f"AWS: {error}") from error

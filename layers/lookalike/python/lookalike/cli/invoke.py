@@ -7,11 +7,14 @@ from typing import Annotated
 
 import typer
 
+from lookalike import bootstrap
 from lookalike.adapters.data import DataFolder
 from lookalike.cli.extras import require
 from lookalike.cli.where import Data, Stack, environment, where
+from lookalike.embedding.location import find_model
 from lookalike.errors import InvalidArgument, SettingsError
 from lookalike.local.invoke import invoke as run
+from lookalike.settings import Settings
 
 #: The function of the table's stream, whose events are in the words of AWS's packages.
 _STREAM = "index"
@@ -35,16 +38,19 @@ def invoke(
     if function == _STREAM:
         require("aws")
     if settings.data is not None:
-        _require_idle(DataFolder.existing(settings.data))
+        _require_usable(settings, settings.data)
     outcome = run(function, given, environment(settings))
     typer.echo(outcome.text)
     raise typer.Exit(outcome.failed)
 
 
-def _require_idle(folder: DataFolder) -> None:
-    """Raise SettingsError if a server has the folder, which the function could not open then."""
+def _require_usable(settings: Settings, data: Path) -> None:
+    """Raise SettingsError or ModelError for what the function could not open, and would say in many lines."""
+    folder = DataFolder.existing(data)
     try:
         folder.lock()
     except SettingsError as error:
         raise SettingsError(f"{error}; stop it first, or send it the request over HTTP") from error
     folder.unlock()
+    with bootstrap.applications(settings):
+        find_model(settings.model)

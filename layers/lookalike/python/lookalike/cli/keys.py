@@ -145,13 +145,15 @@ def rotate(
 
     The old secret, and every token made with it, stops working at once; on AWS, within 30 seconds.
     """
-    with bootstrap.applications(where(data, stack)) as applications:
+    settings = where(data, stack)
+    with bootstrap.applications(settings) as applications:
         rotated = new_secret(applications, name)
     if as_json:
         typer.echo(json.dumps(asdict(rotated)))
         return
     print_keys(rotated)
-    note("the old secret key and its access tokens are refused from now on; on AWS, within 30 seconds")
+    when = "in 30 seconds at the latest" if settings.on_aws else "from now on"
+    note(f"the old secret key and its access tokens are refused {when}")
 
 
 @app.command()

@@ -83,10 +83,23 @@ def serve(
         if purge or (purge is None and not settings.on_aws):
             service.start_schedules()
 
+    _check_host(host)
     if watch is not None and not watch.is_dir():
         raise SettingsError(f"{watch}: there is no such folder to watch")
     settings = _settings(backend, data, stack, watch)
     raise typer.Exit(run(settings, host, port, when_ready))
+
+
+def _check_host(host: str) -> None:
+    """Raise InvalidArgument for what no address can be looked up of; nothing at all would mean every address."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise InvalidArgument("--host", f"{host!r} is no host name") from None
+    if not host.strip():
+        raise InvalidArgument(
+            "--host", "nothing is named; 127.0.0.1 is this machine alone, 0.0.0.0 every address of it"
+        )
 
 
 def _settings(backend: Backend, data: Path | None, stack: str | None, watch: Path | None) -> Settings:

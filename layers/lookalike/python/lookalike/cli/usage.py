@@ -21,7 +21,7 @@ from lookalike.service.usage import usage as usage_of
 #: Why there is a dash, and what to do about it.
 _UNCOUNTED = (
     "a dash stands for calls that are not counted: those of an application without a limit a day (`keys change "
-    "--per-day`), unless LOOKALIKE_COUNT_USAGE=true is set where the service runs, and here"
+    "--per-day`), unless LOOKALIKE_COUNT_USAGE=true (CountUsage of a stack) is set where the service runs, and here"
 )
 
 app = typer.Typer()

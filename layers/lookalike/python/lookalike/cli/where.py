@@ -95,11 +95,11 @@ def _stores_of(stack: str) -> dict[str, str]:
     require("aws")
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - most commands do without
 
-    from lookalike.adapters.session import open_session  # noqa: PLC0415
+    from lookalike.adapters.session import open_client, open_session  # noqa: PLC0415
 
     session = open_session()
     try:
-        (found,) = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+        (found,) = open_client(session, "cloudformation").describe_stacks(StackName=stack)["Stacks"]
     except (BotoCoreError, ClientError) as error:
         raise SettingsError(f"the stack {stack} cannot be read in {session.region_name}: {error}") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}

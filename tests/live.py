@@ -65,11 +65,16 @@ class LiveServer:
         self.process.kill()
         self.process.communicate()
 
+    def said(self, words: str) -> str:
+        """The log, as soon as these words are in it."""
+        while words not in (log := self.log.read_text()):
+            assert self.process.poll() is None, log
+            time.sleep(0.05)
+        return log
+
     def stop_after(self, words: str) -> int:
         """Wait until the log says this, then stop."""
-        while words not in self.log.read_text():
-            assert self.process.poll() is None, self.log.read_text()
-            time.sleep(0.05)
+        self.said(words)
         return self.stop()
 
     def stop(self) -> int:

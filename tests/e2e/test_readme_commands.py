@@ -37,6 +37,7 @@ RUN_BY = {
     ".venv/bin/lookalike serve": "test_serve_as_the_readme_types_it",
     ".venv/bin/lookalike keys": "test_keys_as_the_readme_types_them",
     ".venv/bin/lookalike usage": "test_keys_as_the_readme_types_them",
+    ".venv/bin/lookalike token": "tests/integration/test_invoke.py",
     "make deploy": "tests/servers/account.py",
     ".venv/bin/lookalike keys create --stack": "tests/servers/account.py",
     ".venv/bin/lookalike keys list --stack": "tests/e2e/test_stack.py",
@@ -145,6 +146,7 @@ def _serves_the_sample(command: list[str], log: Path) -> None:
             assert running.poll() is None, log.read_text()
             time.sleep(0.1)
         assert "astronaut" in log.read_text()
+        assert log.read_text().count("API key") == 1, "one set of keys"
         assert "Traceback" not in log.read_text()
     finally:
         os.killpg(running.pid, signal.SIGINT)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import httpx
@@ -43,23 +44,83 @@ def serve(*options: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_the_first_start_makes_an_application_and_prints_its_keys(server: LiveServer) -> None:
-    (application,) = [
-        one for one in json.loads(cli("keys", "list", "--data", str(server.data), "--json")) if one["name"] == "default"
-    ]
-    log = server.log.read_text()
-    assert all(application[name] in log for name in ("app_id", "access_key", "secret_key"))
+def printed(output: str, label: str) -> str:
+    """What is printed behind that label."""
+    (line,) = [line for line in output.splitlines() if label in line]
+    return line.partition(label)[2].strip(": ")
 
 
-def test_the_keys_that_were_printed_work(server: LiveServer) -> None:
-    (line,) = [line for line in server.log.read_text().splitlines() if "API key" in line]
-    (secret,) = [line for line in server.log.read_text().splitlines() if "Secret key" in line]
-    query = {
-        "grant_type": "client_credentials",
-        "client_id": line.split()[-1],
-        "client_secret": secret.split()[-1],
-    }
-    assert "access_token" in httpx.get(f"{server.url}/oauth/2.0/token", params=query).json()
+def works(url: str, access_key: str, secret_key: str) -> bool:
+    """Whether the service hands out a token for these keys."""
+    query = {"grant_type": "client_credentials", "client_id": access_key, "client_secret": secret_key}
+    return "access_token" in httpx.get(f"{url}/oauth/2.0/token", params=query).json()
+
+
+def typed(command: str) -> str:
+    """Run a command that was printed to be pasted; its standard output."""
+    return subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_first_start_writes_no_secret_into_a_log_and_says_which_command_prints_it(server: LiveServer) -> None:
+    log = server.said("prints it")
+    shown = typed(printed(log, "Secret key").split("`")[1])
+    assert printed(shown, "App id") == printed(log, "App id")
+    assert printed(shown, "API key") == printed(log, "API key")
+    secret = printed(shown, "Secret key")
+    assert secret not in log
+    assert works(server.url, printed(log, "API key"), secret)
+
+
+def test_the_first_start_prints_the_keys_to_a_terminal_once(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    first, second = on_a_terminal(data), on_a_terminal(data)
+    secret = printed(first, "Secret key")
+    assert re.fullmatch(r"[A-Za-z0-9]{32}", secret)
+    assert secret not in second
+    assert secret in typed(printed(second, "Keys").split("`")[1])
+
+
+def test_a_token_dies_with_the_secret_it_was_made_with(server: LiveServer) -> None:
+    keys = server.keys("rotated")
+    by_http, by_command = server.token(keys), typed_token(server, "rotated")
+    search = "/rest/2.0/realtime_search/same_hq/search"
+    for token in (by_http, by_command):
+        assert server.call(token, search, image="x").get("error_code") != 110
+    rotated = json.loads(cli("keys", "rotate", "--data", str(server.data), "--name", "rotated", "--json"))
+    for token in (by_http, by_command):
+        assert server.call(token, search, image="x")["error_code"] == 110
+    assert not works(server.url, keys.access_key, keys.secret_key)
+    assert works(server.url, keys.access_key, rotated["secret_key"])
+
+
+def typed_token(server: LiveServer, name: str) -> str:
+    return cli("token", "--data", str(server.data), "--name", name).strip()
+
+
+def on_a_terminal(data: Path) -> str:
+    """What a server prints to a terminal until it says how to get at its keys."""
+    ours, terminal = os.openpty()
+    command = [sys.executable, "-m", "lookalike", "serve", "--data", str(data), "--port", "0"]
+    running = subprocess.Popen(command, stdout=terminal, stderr=terminal, env={**os.environ, "NO_COLOR": "1"})
+    os.close(terminal)
+    said = ""
+    while not re.search(r"(Secret key|Keys:).*\n", said):
+        said += os.read(ours, 4096).decode().replace("\r", "")
+    running.terminate()
+    with suppress(OSError):  # a terminal that nobody writes to any more
+        while more := os.read(ours, 4096):
+            said += more.decode().replace("\r", "")
+    os.close(ours)
+    assert running.wait(timeout=60) == 0
+    return said
+
+
+def test_a_later_start_says_which_command_shows_keys(server: LiveServer, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        cli("keys", "create", "--data", str(tmp_path / "data"), "--name", name)
+    running = LiveServer(tmp_path / "data")
+    assert running.stop_after("Keys: ") == 0
+    assert typed(printed(running.log.read_text(), "Keys").split("`")[1]).count("\n") == 3
 
 
 def test_status_tells_what_runs_and_to_loopback_how_much(server: LiveServer) -> None:
@@ -110,6 +171,14 @@ def test_a_port_that_is_taken_is_said_in_one_line(server: LiveServer, tmp_path: 
     done = serve("--data", str(tmp_path / "other"), "--port", port)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [f"lookalike: cannot listen on 127.0.0.1:{port}: Address already in use"]
+
+
+@pytest.mark.parametrize(("host", "said"), [("", "--host: nothing is named"), ("ä..x", "--host: 'ä..x' is no host")])
+def test_a_host_that_is_none_is_refused(tmp_path: Path, host: str, said: str) -> None:
+    done = serve("--data", str(tmp_path / "data"), "--host", host)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"lookalike: {said}")
 
 
 def test_wrong_settings_are_all_named_at_once(tmp_path: Path) -> None:
@@ -202,9 +271,12 @@ def test_the_sample_library_shows_a_search_that_works(tmp_path: Path) -> None:
         assert "chelsea" in log
         assert log.count("Loading the sample pictures") <= 4
         curl = next(line for line in reversed(log.splitlines()) if line.startswith("base64 < "))
+        assert "searched in same_hq" in log
+        assert "/same_hq/search" in curl
+        assert not re.search(r"24\.[0-9a-f]{32}", log), "a log has no token in it"
         server = LiveServer(tmp_path / "data")
         done = subprocess.run(
-            curl.replace(curl.split("'http://")[1].split("/")[0], server.url.removeprefix("http://")),
+            curl.replace(curl.split('"http://')[1].split("/")[0], server.url.removeprefix("http://")),
             shell=True,  # the very line that a newcomer pastes
             capture_output=True,
             text=True,

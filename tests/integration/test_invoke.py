@@ -9,15 +9,13 @@ import shlex
 import socket
 import subprocess
 import sys
-import time
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
+from lookalike.adapters.data import DataFolder
 from lookalike.local.invoke import Server
-from lookalike.model import Application
-from lookalike.wire.tokens import mint
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -54,8 +52,7 @@ def test_it_answers_as_the_readme_types_it(data: Path) -> None:
 
 def test_an_event_with_a_token_of_ours_is_answered(tmp_path: Path, data: Path) -> None:
     (command,) = re.findall(r"`(sed .*events/search.json)`", README)
-    listed = run(sys.executable, "-m", "lookalike", "keys", "list", "--data", str(data), "--json")
-    token = mint(Application(**json.loads(listed.stdout)[0]), int(time.time()))
+    token = run(sys.executable, "-m", "lookalike", "token", "--name", "one", "--data", str(data)).stdout.strip()
     event = tmp_path / "search.json"
     event.write_text(run("sh", "-c", f"TOKEN={token}; {command}").stdout)
     done = invoke("search", str(event), "--data", str(data))
@@ -67,6 +64,19 @@ def test_no_stores_are_made(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert "no data folder" in done.stderr
     assert not (tmp_path / "typo").exists()
+
+
+def test_a_folder_that_a_server_has_is_left_to_it(data: Path) -> None:
+    folder = DataFolder(data)
+    folder.lock()
+    try:
+        done = invoke("purge", "events/purge.json", "--data", str(data))
+    finally:
+        folder.unlock()
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert f"in use by another server (process {os.getpid()}); stop it first" in line
+    assert invoke("purge", "events/purge.json", "--data", str(data)).returncode == 0
 
 
 class Leaver(BaseHTTPRequestHandler):
@@ -111,11 +121,19 @@ def test_a_folder_is_meant_from_where_the_command_is_typed(data: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_function_that_fails_is_an_error_that_says_why(data: Path) -> None:
-    (data / "catalog.db").write_text("no database")
-    done = invoke("purge", "events/purge.json", "--data", str(data))
+def test_a_function_that_fails_is_an_error_that_says_why(tmp_path: Path, data: Path) -> None:
+    event = tmp_path / "event.json"
+    event.write_text("[]")
+    done = invoke("search", str(event), "--data", str(data))
     assert done.returncode == 1
     assert json.loads(done.stdout)["errorMessage"]
+
+
+def test_stores_that_cannot_be_opened_are_said_in_one_line(data: Path) -> None:
+    (data / "catalog.db").write_text("no database")
+    done = invoke("purge", "events/purge.json", "--data", str(data))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"lookalike: {data / 'catalog.db'}: cannot be opened (file is not a database)\n"
 
 
 @pytest.mark.parametrize(

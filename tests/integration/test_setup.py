@@ -73,7 +73,9 @@ def found(account: Account, kind: Kind = Kind.SIMILAR) -> list[str]:
 def test_an_index_that_was_lost_is_said_to_be_empty_and_can_be_filled(account: Account) -> None:
     first = setup()
     assert first.exit_code == 0
-    assert "Secret key" in first.stdout
+    (made,) = account.applications.applications()
+    assert "keys show --name default` prints its keys" in first.stdout
+    assert made.secret_key not in first.stdout, "which is no terminal here"
     assert not first.stderr, "an empty table has nothing to fill indices with"
     for number in range(3):
         account.catalog.put(row("uid", f"p{number}"), None)
@@ -93,6 +95,14 @@ def test_an_index_that_was_lost_is_said_to_be_empty_and_can_be_filled(account: A
     assert found(account) == ["p0", "p1", "p2"]
     assert found(account, Kind.SAME) == ["same"]
     assert setup("--fill").exit_code == 0
+
+
+def test_keys_are_left_to_others_where_that_is_asked_for(account: Account) -> None:
+    assert setup("--no-keys").exit_code == 0
+    assert account.applications.applications() == []
+    setup()
+    setup("--no-keys")
+    assert len(account.applications.applications()) == 1
 
 
 def test_rows_that_are_refused_are_said(account: Account) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -57,12 +58,12 @@ def stores(services: dict[str, str]) -> dict[str, str]:
 
 @contextmanager
 def account(search: str) -> Iterator[dict[str, str]]:
-    """The environment of a process that works on empty stores, with its indices made at that OpenSearch."""
+    """The variables of a process that works on empty stores, with its indices made at that OpenSearch."""
     with emulated() as services:
-        environment = {**os.environ, **services, **stores(services), "LOOKALIKE_OPENSEARCH": search}
-        command = [sys.executable, "-m", "lookalike", "setup", "--refresh", "50ms"]
-        subprocess.run(command, env=environment, stdout=sys.stderr, check=True)
-        yield environment
+        named = {**services, **stores(services), "LOOKALIKE_OPENSEARCH": search}
+        command = [sys.executable, "-m", "lookalike", "setup", "--refresh", "50ms", "--no-keys"]
+        subprocess.run(command, env={**os.environ, **named}, stdout=subprocess.DEVNULL, check=True)
+        yield named
 
 
 def main(options: Sequence[str]) -> int:
@@ -74,7 +75,13 @@ def main(options: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="lookalike-") as folder:
         search = opensearch.OpenSearchServer(Path(folder), 0, opensearch.QUICK_START)
         try:
-            with account(search.url) as environment:
+            with account(search.url) as named:
+                print(
+                    "Paste this into the shell in which you type `lookalike` commands on these stores, such as the one below:\n\n  export",
+                    shlex.join(_assigned(named)),
+                    file=sys.stderr,
+                )
+                environment = {**os.environ, **named}
                 command = [sys.executable, "-m", "lookalike", "serve", "--backend", "aws", "--purge", *options]
                 with subprocess.Popen(command, env=environment) as serving:
                     try:
@@ -87,6 +94,10 @@ def main(options: Sequence[str]) -> int:
         finally:
             search.process.terminate()  # what it holds is thrown away; and Ctrl-C has reached it, too
             search.process.wait()
+
+
+def _assigned(variables: dict[str, str]) -> list[str]:
+    return [f"{name}={value}" for name, value in variables.items()]
 
 
 if __name__ == "__main__":

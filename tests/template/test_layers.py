@@ -94,10 +94,30 @@ def pins(path: str) -> dict[str, str]:
 
 
 def test_lambda_runs_the_versions_that_one_machine_runs() -> None:
-    local, deployed = pins("requirements.txt"), pins("layers/runtime/requirements.txt")
+    local, deployed = pins("requirements-aws.txt"), pins("layers/runtime/requirements.txt")
     common = local.keys() & deployed.keys()
-    assert {"onnxruntime", "pillow", "aws-lambda-powertools"} <= common
+    assert {"onnxruntime", "pillow", "aws-lambda-powertools", "boto3", "opensearch-py"} <= common
     assert {name: deployed[name] for name in common} == {name: local[name] for name in common}
+
+
+def test_one_machine_installs_nothing_that_only_others_need() -> None:
+    local = pins("requirements.txt").keys()
+    assert {"onnxruntime", "faiss-cpu", "uvicorn"} <= local
+    assert not local & {"boto3", "botocore", "opensearch-py", "onnx", "moto", "pytest"}
+
+
+@pytest.mark.parametrize("extra", ["aws", "model", "emulator", "dev"])
+def test_what_is_installed_beside_the_service_changes_none_of_its_versions(extra: str) -> None:
+    local, more = pins("requirements.txt"), pins(f"requirements-{extra}.txt")
+    common = local.keys() & more.keys()
+    assert "protobuf" in common
+    assert {name: more[name] for name in common} == {name: local[name] for name in common}
+
+
+def test_tests_have_what_every_command_needs() -> None:
+    dev = pins("requirements-dev.txt")
+    for extra in ("aws", "model", "emulator"):
+        assert pins(f"requirements-{extra}.txt").items() <= dev.items()
 
 
 def test_the_runtime_layer_asks_for_what_the_project_needs() -> None:

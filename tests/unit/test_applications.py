@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from lookalike.errors import InvalidArgument
+from lookalike.errors import InvalidArgument, TokenInvalid
 from lookalike.model import Kind, Policy
-from lookalike.service.applications import create_application, revoke_application, save_application
+from lookalike.service.applications import create_application, new_secret, revoke_application, save_application
+from lookalike.wire.tokens import mint, verify
 from tests.fakes import MemoryApplications, SetClock
 
 
@@ -93,6 +94,23 @@ def test_an_application_is_renamed_unless_the_name_is_anothers() -> None:
     assert save_application(applications, replace(shop, name="store")).name == "store"
     assert {one.name for one in applications.applications()} == {"store", "other"}
     assert create_application(applications, SetClock(0), "shop").access_key not in (shop.access_key, other.access_key)
+
+
+@pytest.mark.parametrize("by", ["name", "access_key"])
+def test_a_new_secret_takes_the_old_ones_place_and_nothing_else_changes(by: str) -> None:
+    applications = MemoryApplications()
+    made = create_application(applications, SetClock(7), "shop", policy=Policy(per_day=5))
+    token, now = mint(made, 1_767_323_045), 1_767_323_045
+    assert verify(applications, token, now) == made
+    rotated = new_secret(applications, getattr(made, by))
+    assert re.fullmatch(r"[A-Za-z0-9]{32}", rotated.secret_key)
+    assert rotated.secret_key != made.secret_key
+    assert replace(rotated, secret_key=made.secret_key) == made
+    assert applications.applications() == [rotated]
+    with pytest.raises(TokenInvalid):
+        verify(applications, token, now)
+    with pytest.raises(InvalidArgument):
+        new_secret(applications, "nobody")
 
 
 @pytest.mark.parametrize("by", ["name", "access_key"])

@@ -65,16 +65,25 @@ def data(tmp_path: Path) -> Path:
 def test_many_applications_are_readable_where_a_line_has_eighty_characters(data: Path) -> None:
     done = CliRunner().invoke(app, ["usage", "--data", str(data)], env={"COLUMNS": "80"})
     assert done.exit_code == 0, done.output
-    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in done.output.splitlines() if "│" in line]
-    assert all(len(line) <= 80 for line in done.output.splitlines())
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in done.stdout.splitlines() if "│" in line]
+    assert all(len(line) <= 80 for line in done.stdout.splitlines())
     assert rows.count(["[shop] 0", "10000000", "-", "-"]) == 1
     assert rows.count(["[shop] 3", "10000003", "-", "0"]) == 1
     assert [row[3] for row in rows if row[0] == "[shop] 17"] == ["1,017", "1,017"]
     assert len(rows) == 15 + 2 * 5
 
 
+def test_a_dash_is_explained(data: Path) -> None:
+    said = CliRunner().invoke(app, ["usage", "--data", str(data)]).stderr
+    assert "a dash stands for calls that are not counted" in said
+    assert "LOOKALIKE_COUNT_USAGE=true" in said
+    counted = CliRunner().invoke(app, ["usage", "--data", str(data)], env={"LOOKALIKE_COUNT_USAGE": "true"})
+    assert (counted.exit_code, counted.stderr) == (0, "")
+
+
 def test_programs_read_json(data: Path) -> None:
     done = CliRunner().invoke(app, ["usage", "--data", str(data), "--days", "3", "--json"])
-    found = json.loads(done.output)
+    found = json.loads(done.stdout)
+    assert not done.stderr
     assert [one["counted"] for one in found] == [False, True] * 10
     assert [calls for calls in found[5]["calls"].values() if calls] == [1005, 1005]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,12 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from lookalike.cli.where import environment, on_aws, where
+from lookalike.cli.where import command_line, environment, on_aws, where
 from lookalike.errors import InvalidArgument, SettingsError
 from lookalike.settings import Settings
 
 OUTPUTS = {"Table": "table", "Originals": "bucket", "OpenSearch": "https://search.example", "Key": "key", "ApiUrl": "x"}
+ACCOUNT = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
 class CloudFormation:
@@ -30,12 +33,21 @@ class CloudFormation:
 
 
 @pytest.fixture(autouse=True)
-def outputs(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """What the stack says; and no setting in the environment."""
+def outputs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
+    """What the stack says; in the environment, an account and no setting."""
     for setting in ("DATA", "TABLE", "BUCKET", "OPENSEARCH", "KEY"):
         monkeypatch.delenv(f"LOOKALIKE_{setting}", raising=False)
     given = dict(OUTPUTS)
-    monkeypatch.setattr(boto3, "client", lambda service: {"cloudformation": CloudFormation(given)}[service])
+    monkeypatch.setattr(
+        boto3.Session, "client", lambda _, service, config: {"cloudformation": CloudFormation(given)}[service]
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ACCOUNT.items():
+        monkeypatch.setenv(name, value)
     return given
 
 
@@ -74,7 +86,7 @@ def test_both_at_once_are_refused() -> None:
 
 
 def test_a_stack_that_is_none_of_ours_is_said(outputs: dict[str, str]) -> None:
-    with pytest.raises(SettingsError, match=r"the stack other cannot be read: .* does not exist"):
+    with pytest.raises(SettingsError, match=r"the stack other cannot be read in eu-west-1: .* does not exist"):
         where(None, "other")
     del outputs["Table"]
     with pytest.raises(SettingsError, match="the stack mine has no output Table"):
@@ -84,3 +96,58 @@ def test_a_stack_that_is_none_of_ours_is_said(outputs: dict[str, str]) -> None:
 def test_stores_that_nobody_names_are_asked_for() -> None:
     with pytest.raises(SettingsError, match=r"--stack, or set LOOKALIKE_TABLE, LOOKALIKE_BUCKET"):
         on_aws(None)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("AWS_REGION", "", "AWS: which region? Set AWS_REGION, or AWS_PROFILE to a profile that names one"),
+        ("AWS_ACCESS_KEY_ID", "", "AWS: there are no credentials; set AWS_PROFILE, or run `aws configure`"),
+        ("AWS_PROFILE", "none", "AWS: The config profile (none) could not be found; set AWS_PROFILE, or run"),
+    ],
+)
+def test_an_account_that_the_environment_does_not_name_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    if variable == "AWS_ACCESS_KEY_ID":
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as raised:
+        where(None, "mine")
+    assert str(raised.value).startswith(said)
+
+
+def test_an_endpoint_that_is_no_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    for name, value in {**ACCOUNT, "AWS_ENDPOINT_URL": "nonsense"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=r"^AWS: Invalid endpoint: nonsense$"):
+        where(None, "mine")
+
+
+def test_a_file_is_no_data_folder(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for data in (file, file / "below"):
+        with pytest.raises(SettingsError, match=f"data folder {data}: {file} is a file"):
+            where(data, None)
+
+
+def test_packages_that_are_missing_are_named_with_the_command_that_installs_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lookalike.cli.extras.find_spec", lambda name: None if name == "boto3" else name)
+    with pytest.raises(SettingsError, match=r"^boto3 not installed: run `make setup WITH=aws`$"):
+        where(None, "mine")
+
+
+@pytest.mark.parametrize(
+    ("program", "started"), [(".venv/bin/lookalike", ".venv/bin/lookalike"), ("x.py", f"{sys.executable} -m lookalike")]
+)
+def test_a_command_to_paste_is_started_as_this_one_and_means_the_same_stores(
+    monkeypatch: pytest.MonkeyPatch, program: str, started: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", [program])
+    assert command_line("keys", "list") == f"{started} keys list"
+    assert command_line("keys", "list", data=Path("a b")) == f"{started} keys list --data 'a b'"
+    assert shlex.split(command_line("keys", "list", stack="mine"))[-2:] == ["--stack", "mine"]

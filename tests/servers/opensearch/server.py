@@ -18,8 +18,6 @@ import time
 import urllib.request
 from pathlib import Path
 
-import pytest
-
 from lookalike.adapters.opensearch import OpenSearchIndex, connect, create_index
 from lookalike.model import Generation, Kind
 from tests.fakes import MemoryGenerations
@@ -99,6 +97,8 @@ def shared() -> str:
     The test that asks is skipped where there can be none.
     """
     if (reason := missing()) is not None:
+        import pytest  # noqa: PLC0415 - `make run-aws` does without
+
         pytest.skip(f"no OpenSearch: {reason}")
     folder = tempfile.TemporaryDirectory(prefix="opensearch-")
     server = OpenSearchServer(Path(folder.name), 0, QUICK_START)

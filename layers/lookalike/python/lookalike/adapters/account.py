@@ -6,12 +6,10 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.exceptions import BotoCoreError
-
 from lookalike.adapters import kms, s3, table
 from lookalike.adapters.dynamodb import DynamoCatalog, DynamoCounters, DynamoGenerations, DynamoMaps, DynamoUploads
 from lookalike.adapters.dynamodb_applications import DynamoApplications
+from lookalike.adapters.session import open_client, open_session
 from lookalike.adapters.sqs import SqsDeadLetters
 from lookalike.errors import SettingsError
 from lookalike.settings import Settings
@@ -29,8 +27,8 @@ _CONNECTIONS = 32
 class Account:
     """Each store is opened by its first use. Safe to use from several threads.
 
-    Where clients connect to is the SDK's matter: its region, credentials and ``AWS_ENDPOINT_URL`` variables. Every
-    property raises SettingsError if the SDK cannot make its client.
+    Where clients connect to is the SDK's matter: its region, credentials and ``AWS_ENDPOINT_URL`` variables. Raises
+    SettingsError if they say too little, and so does every property whose client the SDK cannot make.
 
     Parameters
     ----------
@@ -43,7 +41,7 @@ class Account:
         self._settings = settings
         self._table_name, self._bucket = settings.table, settings.bucket
         self._endpoint, self._key = settings.opensearch, settings.key
-        self._session = boto3.Session()
+        self._session = open_session()
         self._lock = threading.RLock()  # neither sessions nor cached properties are made for several threads
 
     @property
@@ -119,8 +117,5 @@ class Account:
         return self._client("s3", s3.CONFIG)
 
     def _client(self, service: Any, config: Config | None = None) -> Any:
-        try:
-            with self._lock:
-                return self._session.client(service, config=config)
-        except BotoCoreError as error:
-            raise SettingsError(f"AWS: {error}") from error
+        with self._lock:
+            return open_client(self._session, service, config)

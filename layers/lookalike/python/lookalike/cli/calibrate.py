@@ -25,6 +25,8 @@ from lookalike.errors import InvalidArgument
 from lookalike.model import Kind
 from lookalike.settings import Settings
 
+app = typer.Typer()
+
 #: The fewest pairs of each sort, right and wrong, that a curve of two numbers is fitted to; and the fewest of both
 #: together that say something about a precision of 0.99.
 LEAST, LEAST_SAME = 30, 200
@@ -37,6 +39,7 @@ LEAST_DOUBTFUL, LEAST_PROOF = 10, 0.5
 _DIGITS = 6
 
 
+@app.command()
 def calibrate(
     pairs: Annotated[
         Path, typer.Option(help="CSV of two picture files and 0 or 1: query, picture, are they the same?")

@@ -7,12 +7,22 @@ from typing import Annotated
 
 import typer
 
+from lookalike import bootstrap
 from lookalike.adapters.data import DataFolder
+from lookalike.cli.extras import require
 from lookalike.cli.where import Data, Stack, environment, where
-from lookalike.errors import InvalidArgument
+from lookalike.embedding.location import find_model
+from lookalike.errors import InvalidArgument, SettingsError
 from lookalike.local.invoke import invoke as run
+from lookalike.settings import Settings
+
+#: The function of the table's stream, whose events are in the words of AWS's packages.
+_STREAM = "index"
+
+app = typer.Typer()
 
 
+@app.command()
 def invoke(
     function: Annotated[str, typer.Argument(help="The function: a folder of functions/.")],
     event: Annotated[Path, typer.Argument(help="A JSON file, such as those of events/.")],
@@ -25,8 +35,22 @@ def invoke(
     except OSError as error:
         raise InvalidArgument("event", f"{event}: {error.strerror}") from error
     settings = where(data, stack)
+    if function == _STREAM:
+        require("aws")
     if settings.data is not None:
-        DataFolder.existing(settings.data)
+        _require_usable(settings, settings.data)
     outcome = run(function, given, environment(settings))
     typer.echo(outcome.text)
     raise typer.Exit(outcome.failed)
+
+
+def _require_usable(settings: Settings, data: Path) -> None:
+    """Raise SettingsError or ModelError for what the function could not open, and would say in many lines."""
+    folder = DataFolder.existing(data)
+    try:
+        folder.lock()
+    except SettingsError as error:
+        raise SettingsError(f"{error}; stop it first, or send it the request over HTTP") from error
+    folder.unlock()
+    with bootstrap.applications(settings):
+        find_model(settings.model)

@@ -8,22 +8,23 @@ from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from lookalike import bootstrap
-from lookalike.cli.where import Data, Stack, where
+from lookalike.cli.screen import note, print_keys, print_table
+from lookalike.cli.where import Data, Stack, command_line, where
 from lookalike.clock import unix_milliseconds
 from lookalike.model import NO_POLICY, Application, Kind, Policy
 from lookalike.service.applications import (
     create_application,
     find_application,
+    new_secret,
     revoke_application,
     save_application,
 )
 
-app = typer.Typer(help="Make, change, list and revoke the keys that programs call with.", no_args_is_help=True)
+app = typer.Typer(help="Make, show, change, list and revoke the keys that programs call with.", no_args_is_help=True)
 
 Kinds = Annotated[
     Kind | None, typer.Option("--kind", help="How likeness is judged in the groups it makes from now on.")
@@ -43,7 +44,10 @@ def create(
     name: Annotated[str, typer.Option(help="What to call the application.")],
     data: Data = None,
     stack: Stack = None,
-    tenant: Annotated[str | None, typer.Option(help="Share this tenant's libraries; default: a new tenant.")] = None,
+    tenant: Annotated[
+        str | None,
+        typer.Option(help="Share this tenant's libraries; default: a new tenant, who sees no other's pictures."),
+    ] = None,
     kind: Kinds = None,
     per_second: Rate = None,
     per_day: Daily = None,
@@ -57,23 +61,47 @@ def create(
     missing = settings.data is not None and not settings.data.exists()
     with bootstrap.applications(settings, make=True) as applications:
         if missing:
-            typer.echo(f"made the data folder {settings.data}, which was not there", err=True)
+            note(f"made the data folder {settings.data}, which was not there")
         made = create_application(applications, unix_milliseconds, name, tenant, policy)
+        others = [one for one in applications.applications() if one.tenant != made.tenant]
     if as_json:
         typer.echo(json.dumps(asdict(made)))
+    else:
+        print_keys(made)
+    if tenant is None and others:
+        note(
+            f"{made.name} has a tenant of its own, and does not see the pictures of other applications. To share theirs, "
+            f"make it with --tenant and their tenant, which `{command_line('keys', 'list', data=data, stack=stack)}` shows"
+        )
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Option(help="The application's name, or its access key.")],
+    data: Data = None,
+    stack: Stack = None,
+    as_json: Json = False,
+) -> None:
+    """Print an application's keys, the secret one included."""
+    with bootstrap.applications(where(data, stack)) as applications:
+        found = find_application(applications, name)
+    if as_json:
+        typer.echo(json.dumps(asdict(found)))
         return
-    show(made)
+    print_keys(found)
 
 
 @app.command("list")
 def list_(data: Data = None, stack: Stack = None, as_json: Json = False) -> None:
-    """List the applications; secret keys only with --json."""
+    """List the applications. Secret keys are shown by `keys show`, and with --json."""
     with bootstrap.applications(where(data, stack)) as applications:
         found = applications.applications()
     if as_json:
         typer.echo(json.dumps([asdict(application) for application in found]))
         return
-    Console().print(_table(found))
+    print_table(_table(found))
+    if not found:
+        note("there are no applications; `lookalike keys create` makes one")
 
 
 @app.command()
@@ -103,7 +131,29 @@ def change(
     if as_json:
         typer.echo(json.dumps(asdict(changed)))
         return
-    Console().print(_table([changed]))
+    print_table(_table([changed]))
+
+
+@app.command()
+def rotate(
+    name: Annotated[str, typer.Option(help="The application's name, or its access key.")],
+    data: Data = None,
+    stack: Stack = None,
+    as_json: Json = False,
+) -> None:
+    """Give an application a new secret key and print its keys. App id, API key, tenant and pictures stay.
+
+    The old secret, and every token made with it, stops working at once; on AWS, within 30 seconds.
+    """
+    settings = where(data, stack)
+    with bootstrap.applications(settings) as applications:
+        rotated = new_secret(applications, name)
+    if as_json:
+        typer.echo(json.dumps(asdict(rotated)))
+        return
+    print_keys(rotated)
+    when = "in 30 seconds at the latest" if settings.on_aws else "from now on"
+    note(f"the old secret key and its access tokens are refused {when}")
 
 
 @app.command()
@@ -117,17 +167,6 @@ def revoke(
     with bootstrap.applications(where(data, stack)) as applications:
         gone = revoke_application(applications, name)
     typer.echo(json.dumps(asdict(gone)) if as_json else f"{gone.name} ({gone.access_key}) is revoked")
-
-
-def show(application: Application) -> None:
-    """Print an application's keys."""
-    for label, value in (
-        ("App id", application.app_id),
-        ("API key", application.access_key),
-        ("Secret key", application.secret_key),
-        ("Tenant", application.tenant),
-    ):
-        typer.echo(f"{label + ':':<22}{value}")
 
 
 def _changed(
@@ -149,7 +188,10 @@ def _changed(
 
 
 def _table(applications: Sequence[Application]) -> Table:
-    table = Table("Name", "App id", "API key", "Tenant", "New groups", "Limits")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in ("Name", "App id", "API key", "Tenant", "Groups"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("Limits", overflow="fold", min_width=12)
     for application in applications:
         table.add_row(
             escape(application.name),

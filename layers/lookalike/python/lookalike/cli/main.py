@@ -1,29 +1,59 @@
-"""What ``lookalike`` can do, one command a module."""
+"""What ``lookalike`` can do. Each command is a module of its own, imported when it is run."""
 
 from __future__ import annotations
 
+import importlib
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 import lookalike
-from lookalike.cli import calibrate, invoke, keys, model, serve, setup, usage
 from lookalike.errors import LookalikeError
 
+if TYPE_CHECKING:
+    from typer._click import Command, Context
+
+#: The commands, and what the list of them says of each. A command's module holds its Typer application, ``app``.
+COMMANDS = {
+    "serve": "Serve from this machine.",
+    "setup": "Make a deployed stack's indices and first keys.",
+    "keys": "Make, show, change, list and revoke the keys that programs call with.",
+    "token": "Print an access token for curl and invoke.",
+    "usage": "Say how many calls each application has made.",
+    "invoke": "Run a function as Lambda would, and print its answer.",
+    "calibrate": "Fit a kind's scores to pairs that you have judged.",
+    "model": "Make models that know your own pictures.",
+}
+
+
+class LazyGroup(TyperGroup):
+    """A group that imports a command when it is run: `--version` and `--help` import none of them."""
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
+        """Put the real command in its stand-in's place before the group looks it up."""
+        if args and args[0] in COMMANDS:
+            module = importlib.import_module(f"lookalike.cli.{args[0]}")
+            self.commands[args[0]] = typer.main.get_command(module.app)
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
+    cls=LazyGroup,
     help="Reverse image search that its users own.",
     no_args_is_help=True,
     add_completion=False,
-    pretty_exceptions_enable=False,
+    pretty_exceptions_enable=False,  # pretty ones print local variables, and some of those are secret keys
 )
-app.command("serve")(serve.serve)
-app.command("setup")(setup.setup)
-app.command("invoke")(invoke.invoke)
-app.command("usage")(usage.show)
-app.command("calibrate")(calibrate.calibrate)
-app.add_typer(keys.app, name="keys")
-app.add_typer(model.app, name="model")
+
+
+def _stand_in() -> None:
+    """Stands for a command in the list of them."""
+
+
+for _name, _about in COMMANDS.items():
+    app.command(_name, help=_about)(_stand_in)
 
 
 def _version(asked: bool) -> None:
@@ -44,5 +74,11 @@ def main() -> None:
     try:
         app()
     except LookalikeError as error:
-        typer.echo(f"lookalike: {error}", err=True)
-        sys.exit(1)
+        _fail(str(error))
+    except OSError as error:  # a file or folder that an option names
+        _fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
+
+
+def _fail(reason: str) -> NoReturn:
+    typer.echo(f"lookalike: {' '.join(reason.split())}", err=True)
+    sys.exit(1)

@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from lookalike.cli.extras import require
 from lookalike.cli.tables import read_labels, read_pairs
 from lookalike.embedding.card import CARD
 from lookalike.errors import InvalidArgument, ModelError
@@ -76,6 +77,7 @@ def fit(
     Its vectors are not those of other models: pictures have to be added again. The folder is new or empty: a model that
     pictures were added with is not to be had again once it is gone.
     """
+    require("model")
     script = _script()
     if output.resolve() in {one.folder.resolve() for one in Size}:
         raise InvalidArgument("--output", f"{output} is the folder of the model that comes along; name another one")
@@ -149,6 +151,6 @@ def _script() -> ModuleType:
     try:
         return importlib.import_module("fit")
     except ImportError as error:
-        raise ModelError(f"{error}: models are fitted with the packages of `make setup`") from error
+        raise ModelError(f"{error}: models are fitted with the packages of `make setup WITH=model`") from error
     finally:
         sys.path.remove(str(_SCRIPTS))

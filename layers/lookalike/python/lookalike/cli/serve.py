@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from lookalike.cli.where import Data, Stack, here, on_aws
+from lookalike.cli.where import Data, Stack, command_line, here, on_aws
 from lookalike.errors import InvalidArgument, SettingsError
 from lookalike.local import sample
 from lookalike.local.server import Address
@@ -28,6 +29,10 @@ class Backend(StrEnum):
     AWS = "aws"
 
 
+app = typer.Typer()
+
+
+@app.command()
 def serve(
     data: Data = None,
     backend: Annotated[
@@ -55,23 +60,46 @@ def serve(
         typer.Option("--sample", help="Load this folder of pictures into an empty service, and show a search."),
     ] = None,
 ) -> None:
-    """Serve from this machine. The first start makes an application, if there is none, and prints its keys."""
+    """Serve from this machine. The first start makes an application, if there is none.
+
+    Its keys are printed if that is on a terminal; later, or elsewhere, `lookalike keys show` prints them.
+    """
+
+    def command(*words: str) -> str:
+        return command_line(*words, data=data, stack=stack)
 
     def when_ready(service: Service, address: Address) -> None:
-        application = _application_to_show(service.ports, sampled=pictures is not None)
+        known = service.ports.applications.applications()
+        application, made = _application_to_show(service.ports, known, sampled=pictures is not None)
         typer.echo(f"lookalike is ready on {address.url}")
-        if application is not None:
-            sample.introduce(application, address.url)
+        if application is None:
+            sample.say_who_shows_keys(known, command)
+        else:
+            sample.introduce(application, address.url, command, made=made)
         if application is not None and pictures is not None:
-            _show_sample(application, address, pictures)
+            empty = not service.ports.catalog.libraries(application.tenant)
+            _show_sample(sample.Sample(application, address.url, pictures, command), empty=empty)
         # A stack's schedule knows how long the stack keeps what was deleted; this process may have been told otherwise.
         if purge or (purge is None and not settings.on_aws):
             service.start_schedules()
 
+    _check_host(host)
     if watch is not None and not watch.is_dir():
         raise SettingsError(f"{watch}: there is no such folder to watch")
     settings = _settings(backend, data, stack, watch)
     raise typer.Exit(run(settings, host, port, when_ready))
+
+
+def _check_host(host: str) -> None:
+    """Raise InvalidArgument for what no address can be looked up of; nothing at all would mean every address."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise InvalidArgument("--host", f"{host!r} is no host name") from None
+    if not host.strip():
+        raise InvalidArgument(
+            "--host", "nothing is named; 127.0.0.1 is this machine alone, 0.0.0.0 every address of it"
+        )
 
 
 def _settings(backend: Backend, data: Path | None, stack: str | None, watch: Path | None) -> Settings:
@@ -83,17 +111,19 @@ def _settings(backend: Backend, data: Path | None, stack: str | None, watch: Pat
     return on_aws(stack)
 
 
-def _application_to_show(ports: Ports, *, sampled: bool) -> Application | None:
-    """The sample's own application, or one for the first program; made now if need be. None: nothing to show."""
-    known = ports.applications.applications()
-    if sampled:
-        found = next((application for application in known if application.name == "sample"), None)
-        return found or create_application(ports.applications, ports.clock, "sample")
-    return None if known else create_application(ports.applications, ports.clock, "default")
+def _application_to_show(
+    ports: Ports, known: Sequence[Application], *, sampled: bool
+) -> tuple[Application | None, bool]:
+    """The sample's own application, or one for the first program, if there is none; and whether it was made now."""
+    if sampled and (found := next((one for one in known if one.name == "sample"), None)):
+        return found, False
+    if sampled or not known:
+        return create_application(ports.applications, ports.clock, "sample" if sampled else "default"), True
+    return None, False
 
 
-def _show_sample(application: Application, address: Address, pictures: Path) -> None:
+def _show_sample(shown: sample.Sample, *, empty: bool) -> None:
     try:
-        sample.show(application, address.url, pictures)
+        shown.show(load=empty)
     except (sample.SampleError, OSError) as error:
         typer.echo(f"lookalike: the sample pictures could not be shown: {error}", err=True)

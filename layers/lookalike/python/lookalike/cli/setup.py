@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from lookalike.cli.indices import Indices, Wanted
-from lookalike.cli.keys import show
-from lookalike.cli.where import Stack, on_aws
+from lookalike.cli.screen import print_keys
+from lookalike.cli.where import Stack, command_line, on_aws
 from lookalike.clock import unix_milliseconds
+from lookalike.model import Application
 from lookalike.service.applications import create_application
 
+app = typer.Typer()
 
+
+@app.command()
 def setup(
     stack: Stack = None,
     shards: Annotated[
@@ -33,14 +38,18 @@ def setup(
         bool,
         typer.Option("--rebuild", help="Make new indices beside those in use, fill them, and change over to them."),
     ] = False,
+    keys: Annotated[
+        bool, typer.Option("--keys/--no-keys", help="Whether to make an application where there is none.")
+    ] = True,
 ) -> None:
     """Make the indices and the first application, if they are not there, and print the application's keys.
 
-    Indices that are there are brought to --replicas and --refresh; other --shards take --rebuild.
+    Keys are printed on a terminal; elsewhere, the command that prints them. Indices that are there are brought to
+    --replicas and --refresh; other --shards take --rebuild.
     """
-    from lookalike.adapters.account import Account  # noqa: PLC0415 - slow to import, and no other command needs it
-
     settings = on_aws(stack)
+    from lookalike.adapters.account import Account  # noqa: PLC0415 - not everybody has its packages
+
     account = Account(settings)
     indices = Indices(settings, account, Wanted(shards, replicas, refresh))
     if not rebuild:
@@ -48,7 +57,16 @@ def setup(
     indices.make(filled=fill or rebuild)
     refused = indices.rebuild() if rebuild else indices.fill() if fill else 0
     if account.applications.applications():
-        typer.echo("There are applications; `lookalike keys list` shows them.")
-    else:
-        show(create_application(account.applications, unix_milliseconds, "default"))
+        typer.echo(f"There are applications; `{command_line('keys', 'list', stack=stack)}` shows them.")
+    elif keys:
+        _introduce(create_application(account.applications, unix_milliseconds, "default"), stack)
     raise typer.Exit(1 if refused else 0)
+
+
+def _introduce(application: Application, stack: str | None) -> None:
+    """Print a new application's keys where a person reads them, and else the command that does."""
+    if sys.stdout.isatty():
+        print_keys(application)
+        return
+    shows = command_line("keys", "show", "--name", application.name, stack=stack)
+    typer.echo(f"Made the application {application.name}; `{shows}` prints its keys.")

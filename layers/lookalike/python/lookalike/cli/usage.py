@@ -7,18 +7,28 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from lookalike import bootstrap
+from lookalike.cli.screen import note, print_table
 from lookalike.cli.where import Data, Stack, where
 from lookalike.clock import unix_milliseconds
 from lookalike.service.admission import DAYS_KEPT
-from lookalike.service.usage import Usage, usage
+from lookalike.service.usage import Usage
+from lookalike.service.usage import usage as usage_of
+
+#: Why there is a dash, and what to do about it.
+_UNCOUNTED = (
+    "a dash stands for calls that are not counted: those of an application without a limit a day (`keys change "
+    "--per-day`), unless LOOKALIKE_COUNT_USAGE=true (CountUsage of a stack) is set where the service runs, and here"
+)
+
+app = typer.Typer()
 
 
-def show(
+@app.command()
+def usage(
     data: Data = None,
     stack: Stack = None,
     days: Annotated[int, typer.Option(min=1, max=DAYS_KEPT, help="So many days (UTC), today the last of them.")] = 7,
@@ -31,17 +41,24 @@ def show(
     """
     settings = where(data, stack)
     with bootstrap.applications(settings) as applications, bootstrap.counters(settings) as counters:
-        found = usage(applications, counters, unix_milliseconds(), days, settings.count_usage)
+        found = usage_of(applications, counters, unix_milliseconds(), days, settings.count_usage)
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in found]))
         return
-    Console().print(_table(found))
+    print_table(_table(found))
+    if not found:
+        note("there are no applications; `lookalike keys create` makes one")
+    elif not all(one.counted for one in found):
+        note(_UNCOUNTED)
 
 
 def _table(found: list[Usage]) -> Table:
     """A row for each day of an application that has calls; of one that has none, a row that says so."""
-    table = Table("Application", "App id", "Day (UTC)")
-    table.add_column("Calls", justify="right")
+    table = Table()
+    table.add_column("Application", overflow="fold")
+    table.add_column("App id", no_wrap=True)
+    table.add_column("Day (UTC)", no_wrap=True)
+    table.add_column("Calls", justify="right", no_wrap=True)
     for one in found:
         days = [(day, f"{calls:,}") for day, calls in one.calls.items() if calls]
         for day, calls in days or [("-", "0" if one.counted else "-")]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lookalike.cli.extras import require
 from lookalike.errors import InvalidArgument, SettingsError
 from lookalike.settings import AWS_STORES, Settings
 
@@ -40,14 +43,21 @@ def where(data: Path | None, stack: str | None) -> Settings:
         stores: dict[str, Any] = _stores_of(stack)
         return Settings.from_environment(data=None, **stores)
     if data is None and (settings := Settings.from_environment()).on_aws:
+        require("aws")
         return settings
     return here(data)
 
 
 def here(data: Path | None) -> Settings:
-    """The settings with the stores of one machine. Raises SettingsError if the environment names others as well."""
+    """The settings with the stores of one machine.
+
+    Raises SettingsError if the environment names others as well, or if a file is where the folder should be.
+    """
     if data is None:
         data = Settings.from_environment().data or _FOLDER
+    for path in (data, *data.parents):
+        if path.is_file():
+            raise SettingsError(f"data folder {data}: {path} is a file; name the folder that holds everything")
     return Settings.from_environment(data=data)
 
 
@@ -60,6 +70,7 @@ def on_aws(stack: str | None) -> Settings:
     if not settings.on_aws:
         variables = [setting.metadata["variable"] for setting in fields(Settings) if setting.name in AWS_STORES]
         raise SettingsError(f"which stores? Name a stack with --stack, or set {', '.join(variables)}")
+    require("aws")
     return settings
 
 
@@ -72,14 +83,25 @@ def environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _stores_of(stack: str) -> dict[str, str]:
-    import boto3  # noqa: PLC0415 - slow to import, and most commands do without
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+def command_line(*words: str, data: Path | None = None, stack: str | None = None) -> str:
+    """A command to paste into a shell, started as this one was, on the stores that this one was given."""
+    program = Path(sys.argv[0])
+    started = [sys.argv[0]] if program.name == "lookalike" else [sys.executable, "-m", "lookalike"]
+    stores = ["--data", str(data)] if data is not None else ["--stack", stack] if stack is not None else []
+    return shlex.join([*started, *words, *stores])
 
+
+def _stores_of(stack: str) -> dict[str, str]:
+    require("aws")
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - most commands do without
+
+    from lookalike.adapters.session import open_client, open_session  # noqa: PLC0415
+
+    session = open_session()
     try:
-        (found,) = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+        (found,) = open_client(session, "cloudformation").describe_stacks(StackName=stack)["Stacks"]
     except (BotoCoreError, ClientError) as error:
-        raise SettingsError(f"the stack {stack} cannot be read: {error}") from error
+        raise SettingsError(f"the stack {stack} cannot be read in {session.region_name}: {error}") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
     if missing := [name for name in OUTPUTS.values() if name not in outputs]:
         raise SettingsError(f"the stack {stack} has no output {', '.join(missing)}: is it a lookalike, and deployed?")

@@ -8,8 +8,10 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shlex
+import sys
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,9 @@ LIBRARIES: Mapping[str, str] = {
     "product": "/rest/2.0/image-classify/v1/realtime_search/product",
 }
 
+#: The library of the search that is shown, and of the one to paste.
+_SEARCHED = "same_hq"
+
 #: Longest side of a sample picture, and how many are taken: enough to see something, ready in seconds.
 _SIDE, _MOST = 640, 40
 
@@ -36,6 +41,10 @@ _SIDE, _MOST = 640, 40
 _ALREADY_THERE = 216681
 
 _console = Console(stderr=True, highlight=False)
+
+
+#: Makes a `lookalike` command to paste, of its words.
+Command = Callable[..., str]
 
 
 class SampleError(Exception):
@@ -64,42 +73,74 @@ class Client:
         return _post(f"{self.url}{LIBRARIES[library]}/{operation}?{urlencode({'access_token': self.token})}", form)
 
 
-def introduce(application: Application, url: str) -> None:
-    """Print the address and the keys."""
-    _console.print(f"\n  Address     {url}")
-    _console.print(f"  App id      {application.app_id}")
-    _console.print(f"  API key     {application.access_key}")
-    _console.print(f"  Secret key  {application.secret_key}\n", soft_wrap=True)
+def introduce(application: Application, url: str, command: Command, *, made: bool) -> None:
+    """Print the address and the keys: the secret one once, when it is made, and never into a file or a journal."""
+    shows = f"`{command('keys', 'show', '--name', application.name)}` prints it"
+    secret = application.secret_key if made and sys.stderr.isatty() else shows
+    _print(f"\n  Address     {url}")
+    _print(f"  App id      {application.app_id}")
+    _print(f"  API key     {application.access_key}")
+    _print(f"  Secret key  {secret}\n")
 
 
-def show(application: Application, url: str, folder: Path) -> None:
-    """Load the folder's pictures if the service holds none yet, search for a cut and recompressed copy of one.
+def say_who_shows_keys(applications: Sequence[Application], command: Command) -> None:
+    """Print the commands that show the keys of applications that were made before."""
+    if len(applications) == 1:
+        _print(f"  Keys: `{command('keys', 'show', '--name', applications[0].name)}` prints them")
+    else:
+        _print(
+            f"  Keys: `{command('keys', 'list')}` lists applications, `keys show --name NAME` prints the keys of one"
+        )
 
-    Raises SampleError.
-    """
-    client = Client.of(application, url)
-    if not _holds_pictures(url, application.tenant):
-        _load(client, folder)
-    path, picture = next(_pictures(folder), (None, None))
-    if path is None or picture is None:
-        _console.print(f"  No pictures in {folder}.")
-        return
-    found = client.call("same_hq", "search", image=_cut_copy(picture), rn=3)
-    _console.print(f"  A cut, recompressed copy of {path.name}, searched in same_hq:")
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A folder of pictures, and the application of a running service that they are for."""
+
+    application: Application
+    url: str
+    folder: Path
+    command: Command
+
+    def show(self, *, load: bool) -> None:
+        """Load the pictures if they are to be, and search for a cut and recompressed copy of one. Raises SampleError."""
+        client = Client.of(self.application, self.url)
+        if load:
+            _load(client, self.folder)
+        path, picture = next(_pictures(self.folder), (None, None))
+        if path is None or picture is None:
+            _print(f"  No pictures in {self.folder}.")
+            return
+        found = client.call(_SEARCHED, "search", image=_cut_copy(picture), rn=3)
+        _print(f"  A cut, recompressed copy of {path.name}, searched in {_SEARCHED}:")
+        table = _table(found.get("result", []))
+        _console.print(table if table.row_count else "  Nothing was found.")
+        _print("  Try it yourself:\n")
+        _print(self._line(path))
+
+    def _line(self, path: Path) -> str:
+        """A search for a shell. It fetches its token when it is run, so none is left in a log or on a screen."""
+        return (
+            f"base64 < {shlex.quote(str(path))} | tr -d '\\n' | curl -s -d rn=3 --data-urlencode image@- "
+            f'"{self.url}{LIBRARIES[_SEARCHED]}/search?access_token='
+            f'$({self.command("token", "--name", self.application.name)})"'
+        )
+
+
+def _table(found: Sequence[Mapping[str, Any]]) -> Table:
     table = Table()
     table.add_column("brief")
     table.add_column("score", justify="right")
     table.add_column("cont_sign")
-    for match in found.get("result", []):
+    for match in found:
         score = int(match["score"] * 10_000) / 10_000  # cut, not rounded: 1 is the identical picture's alone
         table.add_row(match["brief"], f"{score:.4f}", match["cont_sign"])
-    _console.print(table if table.row_count else "  Nothing was found.")
-    _console.print("  Try it yourself:\n")
-    line = (
-        f"base64 < {path} | tr -d '\\n' | curl -s -d rn=3 --data-urlencode image@- "
-        f"'{url}{LIBRARIES['similar']}/search?access_token={client.token}'"
-    )
-    _console.print(line, soft_wrap=True)
+    return table
+
+
+def _print(line: str) -> None:
+    """Print a line as it is, however narrow the terminal: parts of it are copied."""
+    _console.print(line, soft_wrap=True, markup=False)
 
 
 def _load(client: Client, folder: Path) -> None:
@@ -138,12 +179,6 @@ def _encoded(picture: Image.Image, quality: int) -> str:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=quality)
     return base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def _holds_pictures(url: str, tenant: str) -> bool:
-    with urllib.request.urlopen(f"{url}/status") as answer:  # noqa: S310 - our own address
-        counts: dict[str, int] = json.load(answer).get("pictures", {})
-    return any(count for library, count in counts.items() if library.startswith(f"{tenant}/"))
 
 
 def _post(url: str, form: Mapping[str, object]) -> dict[str, Any]:

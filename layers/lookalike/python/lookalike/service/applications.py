@@ -1,4 +1,4 @@
-"""Who may call: making applications, and taking their keys away."""
+"""Who may call: making applications, changing their secrets, and taking their keys away."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from lookalike.ports import Applications, Clock
 
 _LETTERS = string.ascii_letters + string.digits
 
+#: Letters of an access key, and of a secret key.
+_ACCESS, _SECRET = 24, 32
+
 
 def create_application(
     applications: Applications, clock: Clock, name: str, tenant: str | None = None, policy: Policy = NO_POLICY
@@ -27,8 +30,8 @@ def create_application(
     if tenant is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", tenant):
         raise InvalidArgument("tenant", "must be 1 to 64 letters, digits, _ and -")
     application = Application(
-        access_key=_word(24),
-        secret_key=_word(32),
+        access_key=_word(_ACCESS),
+        secret_key=_word(_SECRET),
         app_id=_free_app_id(applications),
         tenant=tenant or f"t{secrets.token_hex(6)}",
         name=name,
@@ -72,6 +75,15 @@ def find_application(applications: Applications, name: str) -> Application:
         if name in (application.name, application.access_key):
             return application
     raise InvalidArgument("name", f"no application is called {name}")
+
+
+def new_secret(applications: Applications, name: str) -> Application:
+    """The application with a fresh secret key in the old one's place; all else of it stays.
+
+    Signatures and tokens are made with the secret, so those made with the old one are refused from now on. ``name`` is
+    its name or its access key. Raises InvalidArgument if there is none.
+    """
+    return save_application(applications, replace(find_application(applications, name), secret_key=_word(_SECRET)))
 
 
 def revoke_application(applications: Applications, name: str) -> Application:

@@ -1,0 +1,32 @@
+"""``lookalike token``: an access token without a call of the token endpoint. Works while the server runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lookalike import bootstrap
+from lookalike.cli.where import Data, Stack, where
+from lookalike.clock import unix_milliseconds
+from lookalike.errors import InvalidArgument
+from lookalike.service.applications import find_application
+from lookalike.wire.tokens import mint
+
+app = typer.Typer()
+
+
+@app.command()
+def token(
+    name: Annotated[str, typer.Option(help="The application's name, or its access key.")],
+    data: Data = None,
+    stack: Stack = None,
+) -> None:
+    """Print an access token of an application, for curl and invoke. It is good for 30 days, or until its secret goes."""
+    with bootstrap.applications(where(data, stack)) as applications:
+        application = find_application(applications, name)
+    if not application.active:
+        raise InvalidArgument(
+            "--name", f"{application.name} is disabled, and its tokens are refused; --enable it first"
+        )
+    typer.echo(mint(application, unix_milliseconds() // 1000))

@@ -101,7 +101,7 @@ class DynamoApplications:
                 continue
             self._forget()
             return
-        raise Unavailable(f"{key.pk} changes too fast")
+        raise Unavailable(f"DynamoDB: {key.pk} changes too fast")
 
     def remove_application(self, access_key: str) -> None:
         """Take it away; an unknown key does not matter. Durable on return."""
@@ -121,7 +121,7 @@ class DynamoApplications:
                 continue  # somebody saved it meanwhile, or took it away
             self._forget()
             return
-        raise Unavailable(f"{key.pk} changes too fast")
+        raise Unavailable(f"DynamoDB: {key.pk} changes too fast")
 
     def _stored(self, access_key: str) -> Application | None:
         row = self._table.get(application_key(access_key))

@@ -66,7 +66,7 @@ _NO_SUCH_ALIAS = "invalid_index_name_exception"
 #: Libraries whose shards are named in a request's address, which has room for so many. More are looked for on all shards.
 _ROUTES = 50
 
-_NO_INDEX = "there is no index of that kind: run `lookalike setup`"
+_NO_INDEX = "OpenSearch: there is no index of that kind: run `lookalike setup`"
 
 #: Where the name of an Amazon domain says its region.
 _DOMAIN = re.compile(r"\.([a-z0-9-]+)\.es\.amazonaws\.com(\.cn)?$|\.aos\.([a-z0-9-]+)\.on\.aws$")

@@ -43,13 +43,15 @@ def verify(applications: Applications, token: str, now: int) -> Application:
     """
     shape = _SHAPE.fullmatch(token)
     if shape is None:
-        raise TokenInvalid("not in a token's form")
+        raise TokenInvalid("not in the form of this service's tokens" if token else "missing")
     application = applications.application_by_id(shape["app_id"])
     if application is None:
-        raise TokenInvalid("no such application")
+        raise TokenInvalid(
+            "no application has its app id; tokens of the vendor, and of applications revoked, are unknown here"
+        )
     expected = _mac(application, shape["expiry"], shape["nonce"])
     if not hmac.compare_digest(expected, shape["mac"]):
-        raise TokenInvalid("not made with the application's secret")
+        raise TokenInvalid("not made with its application's secret key")
     if now > int(shape["expiry"]) + GRACE:
         raise TokenExpired(application.app_id)
     return application

@@ -27,7 +27,7 @@ from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service import tags
 from lookalike.service.add import Add, add
-from lookalike.service.admission import admit
+from lookalike.service.admission import Callers, admit, check_rate
 from lookalike.service.delete import Delete, delete
 from lookalike.service.libraries import MADE_BY_ADD
 from lookalike.service.search import Search, search
@@ -262,6 +262,7 @@ def _endpoint(work: Work) -> Endpoint:
         if request.arguments.get("library") in LIBRARIES:  # any other text may be anything, even a token
             facts["library"] = request.arguments["library"]
         try:
+            check_rate(ports)
             application = _authenticated(ports, request)
             facts["app_id"] = application.app_id
             admit(ports, application, request.source_ip)
@@ -276,8 +277,8 @@ def _endpoint(work: Work) -> Endpoint:
 def _authenticated(ports: Ports, request: Request) -> Application:
     now = ports.clock() // 1000
     if bce.is_meant(request):
-        return bce.verify(ports.applications, request, ports.settings.public_hosts, now)
-    return tokens.verify(ports.applications, _access_token(request), now)
+        return bce.verify(Callers(ports), request, ports.settings.public_hosts, now)
+    return tokens.verify(Callers(ports), _access_token(request), now)
 
 
 def _access_token(request: Request) -> str:

@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote
 
 from lookalike.errors import SignatureInvalid
 from lookalike.model import Application
-from lookalike.ports import Applications
+from lookalike.ports import ApplicationLookup
 from lookalike.wire import signing
 from lookalike.wire.http import Request
 
@@ -99,7 +99,7 @@ def is_meant(request: Request) -> bool:
     return request.headers.get("authorization", "").strip().startswith("bce-auth-")
 
 
-def verify(applications: Applications, request: Request, public: Sequence[str], now: int) -> Application:
+def verify(applications: ApplicationLookup, request: Request, public: Sequence[str], now: int) -> Application:
     """Who signed the request, at Unix seconds ``now``.
 
     ``public`` are further places requests may be signed for: host names, each with a base path if it has one.

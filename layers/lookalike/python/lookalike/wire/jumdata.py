@@ -31,7 +31,7 @@ from lookalike.observability import logger, why
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
-from lookalike.service.admission import admit
+from lookalike.service.admission import Callers, admit, check_rate
 from lookalike.service.delete import Delete, delete
 from lookalike.service.search import Search, search
 from lookalike.service.shelves import shelf_of
@@ -189,6 +189,7 @@ def _endpoint(call: Call) -> Endpoint:
     def endpoint(ports: Ports, request: Request) -> Answer:
         facts: dict[str, Any] = {"task": f"{secrets.randbelow(_TASK_NUMBERS):024d}", "library": LIBRARY}
         try:
+            check_rate(ports)
             form = forms.query_and_body(request)
             application = _authenticated(ports, form)
             facts["app_id"] = application.app_id
@@ -213,7 +214,7 @@ def _authenticated(ports: Ports, form: Form) -> Application:
             raise MissingArgument(name)
     if not re.fullmatch(r"[0-9]{1,15}", given["timestamp"]):
         raise InvalidArgument("timestamp", "must be Unix milliseconds")
-    application = ports.applications.application_by_id(given["appId"])
+    application = Callers(ports).application_by_id(given["appId"])
     if application is None:
         raise ApplicationNotFound("no application has it", field="appId", remedy=signing.UNKNOWN_KEY)
     said = f"{given['appId']}{application.secret_key}{given['timestamp']}"

@@ -5,18 +5,21 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 
 from lookalike.errors import (
     AccessError,
     ApplicationDisabled,
     ApplicationNotFound,
     InvalidArgument,
+    LimitReached,
     MissingArgument,
     UnknownOperation,
 )
 from lookalike.model import Application
 from lookalike.observability import logger, why
 from lookalike.ports import Ports
+from lookalike.service.admission import Callers
 from lookalike.wire import forms, signing, tokens
 from lookalike.wire.http import Answer, Request, ascii_json
 
@@ -42,9 +45,11 @@ def token(ports: Ports, request: Request) -> Answer:
         return refused.answer
     except InvalidArgument as error:
         return _refusal(400, "invalid_request", "The request cannot be read", error)
+    except LimitReached as error:
+        return _busy(error)
     except Exception as error:  # with status 500 the Java SDK asks again; with 200 it would go on without a token
         logger.error("failed", exc_info=error, extra={"request_id": request.id})
-        return _refusal(500, "server_error", "Service temporarily unavailable", error)
+        return replace(_busy(error), failed=True)
 
 
 def _fields(request: Request) -> Mapping[str, str]:
@@ -64,7 +69,7 @@ def _fields(request: Request) -> Mapping[str, str]:
 
 def _application(ports: Ports, given: Mapping[str, str]) -> Application:
     """Whose keys these are. Raises _RefusedError."""
-    found = ports.applications.application(given["client_id"])
+    found = Callers(ports).application(given["client_id"])
     if found is None:
         unknown = ApplicationNotFound("no application has this API key", field="client_id", remedy=signing.UNKNOWN_KEY)
         raise _RefusedError(401, "invalid_client", "unknown client id", unknown)
@@ -96,9 +101,13 @@ def elsewhere(_ports: Ports, request: Request) -> Answer:
     return _refusal(400, "invalid_request", "No such path or method", UnknownOperation(request.path))
 
 
+def _busy(error: Exception) -> Answer:
+    return _refusal(500, "server_error", "Service temporarily unavailable", error)
+
+
 def _refusal(
     status: int, error: str, description: str, cause: Exception, application: Application | None = None
 ) -> Answer:
     said = {"error": error, "error_description": description}
     facts = {} if application is None else {"app_id": application.app_id}
-    return ascii_json(said, status=status, outcome=error, failed=status >= 500, facts={**facts, **why(cause)})
+    return ascii_json(said, status=status, outcome=error, facts={**facts, **why(cause)})

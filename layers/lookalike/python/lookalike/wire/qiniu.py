@@ -33,7 +33,7 @@ from lookalike.observability import count, fail, logger, why
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add
-from lookalike.service.admission import admit
+from lookalike.service.admission import Callers, admit, check_rate
 from lookalike.service.batch import Outcome, add_all
 from lookalike.service.delete import Delete, delete
 from lookalike.service.groups import group_names, list_pictures, name_of, picture_in, remove_group
@@ -439,6 +439,7 @@ def _endpoint(work: Work) -> Endpoint:
     def endpoint(ports: Ports, request: Request) -> Answer:
         facts: dict[str, Any] = {"reqid": secrets.token_urlsafe(12)}
         try:
+            check_rate(ports)
             application = _authenticated(ports, request)
             facts["app_id"] = application.app_id
             admit(ports, application, request.source_ip)
@@ -452,7 +453,7 @@ def _endpoint(work: Work) -> Endpoint:
 
 def _authenticated(ports: Ports, request: Request) -> Application:
     now = ports.clock() // 1000
-    return qiniu_auth.verify(ports.applications, request, ports.settings.public_hosts, now)
+    return qiniu_auth.verify(Callers(ports), request, ports.settings.public_hosts, now)
 
 
 def _answer(answer: Answer, request: Request) -> Answer:

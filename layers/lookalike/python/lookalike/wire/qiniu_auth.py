@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from lookalike.errors import InvalidArgument, SignatureInvalid
 from lookalike.model import Application
-from lookalike.ports import Applications
+from lookalike.ports import ApplicationLookup
 from lookalike.wire import signing
 from lookalike.wire.http import Request
 
@@ -57,7 +57,7 @@ class Authorization:
         return cls(scheme, access_key, signature)
 
 
-def verify(applications: Applications, request: Request, public: Sequence[str], now: int) -> Application:
+def verify(applications: ApplicationLookup, request: Request, public: Sequence[str], now: int) -> Application:
     """Who signed the request, at Unix seconds ``now``.
 
     ``public`` are further places requests may be signed for: host names, each with a base path if it has one.

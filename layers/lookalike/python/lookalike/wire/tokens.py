@@ -14,7 +14,7 @@ import secrets
 
 from lookalike.errors import TokenExpired, TokenInvalid
 from lookalike.model import Application
-from lookalike.ports import Applications
+from lookalike.ports import ApplicationLookup
 
 #: How long a token lives, in seconds: the vendor's 30 days. Clients renew up to one day before.
 LIFE = 2_592_000
@@ -35,7 +35,7 @@ def mint(application: Application, now: int) -> str:
     return f"24.{mac}.{LIFE}.{expiry}.{nonce}-{application.app_id}"
 
 
-def verify(applications: Applications, token: str, now: int) -> Application:
+def verify(applications: ApplicationLookup, token: str, now: int) -> Application:
     """Whose token this is, at Unix seconds ``now``.
 
     Raises TokenInvalid if it is none of ours or its application or secret is gone, TokenExpired past its life and

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -173,12 +174,27 @@ def test_months_cost_what_the_formula_says(row: list[str]) -> None:
         round(domain),
         round(stored),
         round(spent),
-        round(domain + stored + spent + 8.8),
+        round(domain + stored + spent + 9.3),
     ]
 
 
 def test_the_fixed_part_is_a_key_the_alarms_and_the_metrics() -> None:
     price = {row[0]: float(row[1]) for row in table("unit | price")}
-    alarms = (ROOT / "template.yaml").read_text().count("Type: AWS::CloudWatch::Alarm")
+    template = (ROOT / "template.yaml").read_text()
+    alarms = template.count("Type: AWS::CloudWatch::Alarm") - template.count("Condition: SpendingIsWatched")
     fixed = alarms * price["an alarm for a month"] + 20 * price["a custom metric for a month"]
-    assert price["the key for a month"] + fixed == pytest.approx(8.8)
+    assert price["the key for a month"] + fixed == pytest.approx(9.3)
+
+
+def test_the_alarm_on_spending_counts_by_the_readmes_prices() -> None:
+    """Its expression, with a million of each thing and an hour of a whole processor's work."""
+    price = {row[0]: float(row[1]) for row in table("unit | price")}
+    (expression,) = re.findall(r'Expression: !Sub "(.*)"', (ROOT / "template.yaml").read_text())
+    factors = [float(number) for number in re.findall(r"\* (0\.[0-9]+)", expression)]
+    a_million = [
+        price["a million HTTP requests"] + price["a million function runs"],
+        price["a million table read units"],
+        price["a million table write units"],
+    ]
+    assert factors[:3] == pytest.approx([dollars / 1e6 for dollars in a_million])
+    assert factors[3] * 1000 * 1769 == pytest.approx(price["a function's second at 1769 MB"], rel=0.01)

@@ -22,9 +22,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from lookalike.adapters.dynamodb import DynamoCatalog, DynamoMaps, DynamoUploads
-from lookalike.adapters.dynamodb_applications import FRESH, DynamoApplications
+from lookalike.adapters.dynamodb_applications import FRESH, MAX_UNKNOWN, UNKNOWN, DynamoApplications
 from lookalike.adapters.items import picture_item, picture_of
-from lookalike.adapters.table import TABLE, Table, application_key, key_of
+from lookalike.adapters.table import TABLE, ItemKey, Table, application_key, key_of
 from lookalike.errors import RevisionConflict, Unavailable
 from lookalike.model import Key, Kind, Upload
 from tests.contract.rows import application, contents, deleted, digest_of, library, row
@@ -302,14 +302,40 @@ class TestApplications:
         clock.now -= 3_600_000
         assert there.application(shop.access_key) == replace(shop, active=False)
 
-    def test_absence_is_never_remembered(self) -> None:
-        table = server.new_table()
+    def test_absence_is_remembered_for_some_seconds(self) -> None:
+        table, clock = server.new_table(), SetClock(1_767_323_045_000)
         sealer = server.sealer()
-        here, there = (DynamoApplications(table, sealer) for _ in range(2))
+        here, there = (DynamoApplications(table, sealer, clock) for _ in range(2))
         shop = application("shop")
-        assert there.application(shop.access_key) is None
+        assert there.application(shop.access_key) is there.application_by_id(shop.app_id) is None
         here.save_application(shop)
-        assert there.application(shop.access_key) == shop
+        assert here.application(shop.access_key) == shop
+        clock.now += UNKNOWN - 1
+        assert there.application(shop.access_key) is there.application_by_id(shop.app_id) is None
+        clock.now += 1
+        assert there.application(shop.access_key) == there.application_by_id(shop.app_id) == shop
+
+    def test_a_new_key_that_nobody_asked_for_works_at_once(self) -> None:
+        table, sealer = server.new_table(), server.sealer()
+        here, there = (DynamoApplications(table, sealer) for _ in range(2))
+        assert there.application("other") is None
+        here.save_application(application("shop"))
+        assert there.application(application("shop").access_key) == application("shop")
+
+    def test_a_flood_of_unknown_keys_reads_the_table_once_and_fills_no_memory(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        applications = DynamoApplications(server.new_table(), server.sealer(), SetClock(1_767_323_045_000))
+        asked: list[ItemKey] = []
+        monkeypatch.setattr(Table, "get", lambda _table, key: asked.append(key))
+        for _ in range(100):
+            assert applications.application("nobody") is applications.application_by_id("99") is None
+        assert len(asked) == 2
+        for number in range(2 * MAX_UNKNOWN):
+            applications.application(f"stranger {number}")
+        applications.application("x" * 100_000)
+        assert len(applications._unknown) == MAX_UNKNOWN
+        assert max(len(key.pk) for key in applications._unknown) < 100
 
     def test_secret_is_nowhere_in_the_table(self) -> None:
         table = server.new_table()

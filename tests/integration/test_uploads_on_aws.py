@@ -120,7 +120,7 @@ def test_what_is_no_picture_is_in_the_dead_letters_with_its_reason_and_can_be_se
         for message in found["Messages"]
     }
     reasons = sorted(reason for reason, _ in letters.values())
-    assert reasons[0] == "ApplicationNotFound: no application has the app id 20000001"
+    assert reasons[0] == "ApplicationNotFound: application: no application has the app id 20000001"
     assert reasons[1].startswith("NotAPicture: ")
     account.ports.applications.save_application(Application("other", "secret", "20000001", "tenant-2", "later"))
     for _, body in letters.values():

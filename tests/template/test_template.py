@@ -144,7 +144,8 @@ def test_uploads_come_back_until_they_are_given_up(template: Template) -> None:
     assert queue["VisibilityTimeout"] >= 6 * template.functions()["ingest"]["Timeout"]
     assert queue["RedrivePolicy"]["maxReceiveCount"] == 5
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2
+    condition, kept, otherwise = mapping["ScalingConfig"]["MaximumConcurrency"]["Fn::If"]
+    assert (condition, kept, otherwise) == ("IngestRunsAreKept", {"Ref": "IngestConcurrency"}, 10)
     bucket = template.of_type("AWS::S3::Bucket")["Uploads"]
     assert bucket["DependsOn"] == "UploadQueuePolicy"
     (notification,) = bucket["Properties"]["NotificationConfiguration"]["QueueConfigurations"]
@@ -182,6 +183,7 @@ def test_the_stream_is_read_until_it_is_done(template: Template) -> None:
 
 def test_the_table_is_the_one_the_service_was_tested_with(template: Template) -> None:
     table = dict(template.of_type("AWS::DynamoDB::Table")["Table"]["Properties"])
+    assert table.pop("DeletionProtectionEnabled") is True
     assert table.pop("PointInTimeRecoverySpecification") == {"PointInTimeRecoveryEnabled": True}
     assert table.pop("TimeToLiveSpecification") == {"AttributeName": EXPIRES, "Enabled": True}
     table["StreamSpecification"] = {"StreamEnabled": True, **table["StreamSpecification"]}
@@ -242,7 +244,8 @@ def test_everything_that_can_go_wrong_unseen_has_an_alarm(template: Template) ->
     alarms = template.of_type("AWS::CloudWatch::Alarm")
     watched = {
         (alarm["Properties"]["MetricName"], json.dumps(alarm["Properties"]["Dimensions"][0]["Value"]))
-        for alarm in alarms.values()
+        for name, alarm in alarms.items()
+        if name != "Spending"  # which adds up what costs something
     }
     for function in ("Ingest", "Index", "Purge"):  # what fails for HTTP clients is the gateway's 5xx
         for metric in ("Errors", "Throttles"):
@@ -252,8 +255,15 @@ def test_everything_that_can_go_wrong_unseen_has_an_alarm(template: Template) ->
         assert (metric, f'{{"Fn::GetAtt": ["{queue}", "QueueName"]}}') in watched
     assert ("5xx", '{"Ref": "Api"}') in watched
     assert ("IteratorAge", '{"Ref": "IndexFunction"}') in watched
+    for metric in ("ReadThrottleEvents", "WriteThrottleEvents"):
+        assert (metric, '{"Ref": "Table"}') in watched
+    (waiting,) = template.of_type("AWS::DynamoDB::Table")["Table"]["Properties"]["GlobalSecondaryIndexes"]
+    (index,) = alarms["WaitingThrottled"]["Properties"]["Dimensions"][1:]
+    assert index == {"Name": "GlobalSecondaryIndexName", "Value": waiting["IndexName"]}
     assert {metric for metric, target in watched if "Domain" in target} == {
+        "ClusterIndexWritesBlocked",
         "ClusterStatus.red",
+        "ClusterStatus.yellow",
         "FreeStorageSpace",
         "JVMMemoryPressure",
     }
@@ -261,6 +271,53 @@ def test_everything_that_can_go_wrong_unseen_has_an_alarm(template: Template) ->
         assert alarm["Properties"]["AlarmDescription"]
         assert alarm["Properties"]["TreatMissingData"] == "notBreaching"
         assert alarm["Properties"]["AlarmActions"]["Fn::If"][0] == "AlarmsAreSent"
+
+
+def test_the_gateway_lets_so_many_requests_pass_and_no_more(template: Template) -> None:
+    (stage,) = template.of_type("AWS::ApiGatewayV2::Stage").values()
+    assert stage["Properties"]["DefaultRouteSettings"] == {
+        "ThrottlingRateLimit": {"Ref": "RequestRate"},
+        "ThrottlingBurstLimit": {"Ref": "RequestBurst"},
+    }
+    assert "RouteSettings" not in stage["Properties"], "a route of its own would have a rate of its own"
+    assert 1 <= template.source["Parameters"]["RequestRate"]["Default"] <= 1000
+    assert 1 <= template.source["Parameters"]["RequestBurst"]["Default"] <= 1000
+
+
+def test_what_is_kept_for_a_function_is_asked_for(template: Template) -> None:
+    """A new account has 10 runs at a time and may keep none of them, so a deployment that says nothing keeps none."""
+    kept = {
+        name: function["ReservedConcurrentExecutions"]
+        for name, function in template.functions().items()
+        if "ReservedConcurrentExecutions" in function
+    }
+    nothing = {"Ref": "AWS::NoValue"}
+    assert kept == {
+        "index": {"Fn::If": ["IndexRunsAreKept", {"Ref": "IndexConcurrency"}, nothing]},
+        "ingest": {"Fn::If": ["IngestRunsAreKept", {"Ref": "IngestConcurrency"}, nothing]},
+    }
+    for function, parameter in (("Index", "IndexConcurrency"), ("Ingest", "IngestConcurrency")):
+        assert template.source["Parameters"][parameter]["Default"] == ""
+        condition = template.source["Conditions"][f"{function}RunsAreKept"]
+        assert condition == {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, ""]}]}
+
+
+def test_spending_is_watched_if_an_operator_says_how_much(template: Template) -> None:
+    alarm = template.of_type("AWS::CloudWatch::Alarm")["Spending"]
+    assert alarm["Condition"] == "SpendingIsWatched"
+    assert template.source["Parameters"]["SpendingLimit"]["Default"] == ""
+    assert alarm["Properties"]["Threshold"] == {"Ref": "SpendingLimit"}
+    (sum_,), metrics = (
+        [one for one in alarm["Properties"]["Metrics"] if ("Expression" in one) == is_sum] for is_sum in (True, False)
+    )
+    named = set(re.findall(r"[a-z]+", re.sub(r"\$\{\w+\}", "", sum_["Expression"]["Fn::Sub"])))
+    assert named == {one["Id"] for one in metrics}
+    assert all(one["ReturnData"] is False for one in metrics)
+    assert {(one["MetricStat"]["Stat"], one["MetricStat"]["Period"]) for one in metrics} == {("Sum", 3600)}
+    working = {one["Id"] for one in metrics if one["MetricStat"]["Metric"]["Namespace"] == "AWS/Lambda"}
+    memory = {name: function["MemorySize"] for name, function in template.functions().items()}
+    assert working == {name for name, size in memory.items() if size == {"Ref": "PictureMemory"}}
+    assert len(alarm["Properties"]["Metrics"]) <= 10, "CloudWatch's own limit"
 
 
 #: The metrics that alarms watch without a resource of AWS behind them: what :func:`lookalike.observability.fail` writes.
@@ -347,6 +404,17 @@ def test_no_policy_is_about_everything(template: Template) -> None:
         for arn in resource["Properties"].get("ManagedPolicyArns", []):
             ours = isinstance(arn, dict) and arn.get("Ref") in template.of_type("AWS::IAM::ManagedPolicy")
             assert ours or BASIC_POLICY.removeprefix("arn:aws") in json.dumps(arn), arn
+
+
+def test_functions_reach_our_indices_alone(template: Template) -> None:
+    """A path without an index could be about any; what a body says no policy sees."""
+    paths = [
+        resource["Fn::Join"][1][1]
+        for _, statement in _statements(template)
+        if "es:ESHttpPost" in statement["Action"]
+        for resource in statement["Resource"]
+    ]
+    assert sorted(paths) == [f"/lookalike-*/{call}" for call in ("_bulk", "_count", "_refresh", "_search")]
 
 
 def test_every_permission_to_be_had_is_given_to_somebody(template: Template) -> None:

@@ -23,10 +23,10 @@ from lookalike.errors import (
 from lookalike.leases import Leases
 from lookalike.model import Application, Policy
 from lookalike.ports import Ports
-from lookalike.service.admission import admit, day_count
+from lookalike.service.admission import Callers, admit, check_rate, day_count
 from lookalike.service.purge import purge
 from lookalike.settings import Settings
-from tests.fakes import MemoryCounters, SetClock, memory_ports
+from tests.fakes import MemoryApplications, MemoryCounters, SetClock, memory_ports
 
 HERE = "203.0.113.9"
 NOW = 1_767_323_045_000  # 2026-01-02T03:04:05Z
@@ -230,6 +230,83 @@ def test_a_call_over_the_rate_takes_nothing_of_the_day() -> None:
     limited = allowed(per_second=2, per_day=100)
     admitted(ports, limited, 50)
     assert ports.counters.counted(day_count(SHOP.app_id, NOW)) == 2
+
+
+def test_a_call_that_would_be_refused_anyway_is_refused_before_anything_is_read() -> None:
+    counters = MemoryCounters()
+    ports = memory_ports(settings=Settings(per_second=4), counters=counters, clock=(clock := SetClock(NOW)))
+    check_rate(ports)
+    assert counters.calls == 0
+    assert admitted(ports, SHOP, 5) == 4
+    asked = counters.calls
+    with pytest.raises(ServiceRateReached):
+        check_rate(ports)
+    assert counters.calls == asked
+    clock.now += 1000
+    check_rate(ports)
+
+
+def test_what_is_only_looked_at_takes_no_call_from_anybody() -> None:
+    ports = memory_ports(settings=Settings(per_second=4))
+    for _ in range(100):
+        check_rate(ports)
+    assert admitted(ports, SHOP, 10) == 4
+
+
+class Counting(MemoryApplications):
+    """Counts what is looked up."""
+
+    looked_up = 0
+
+    def application(self, access_key: str) -> Application | None:
+        self.looked_up += 1
+        return super().application(access_key)
+
+    def application_by_id(self, app_id: str) -> Application | None:
+        self.looked_up += 1
+        return super().application_by_id(app_id)
+
+
+def looked_up(ports: Ports, key: str) -> bool:
+    """Whether the key was looked up, and not refused unseen."""
+    try:
+        Callers(ports).application(key)
+    except ServiceRateReached:
+        return False
+    return True
+
+
+def test_strangers_are_looked_up_so_often_and_keep_no_customer_out() -> None:
+    applications = Counting(SHOP, replace(SHOP, access_key="new", app_id="10000002", name="new"))
+    clock = SetClock(NOW)
+    ports = memory_ports(applications=applications, settings=Settings(per_second=4), clock=clock)
+    assert looked_up(ports, "access")
+    clock.now += 1000
+    assert [looked_up(ports, f"stranger {number}") for number in range(100)] == [True] * 4 + [False] * 96
+    assert applications.looked_up == 5
+    assert Callers(ports).application("access") == SHOP
+    assert not looked_up(ports, "new")
+    assert admitted(ports, SHOP, 10) == 4, "what strangers use up is theirs alone"
+    clock.now += 1000
+    assert looked_up(ports, "new")
+
+
+def test_a_known_key_is_a_stranger_again_after_a_while() -> None:
+    clock = SetClock(NOW)
+    ports = memory_ports(SHOP, settings=Settings(per_second=1), clock=clock)
+    assert Callers(ports).application_by_id(SHOP.app_id) == SHOP
+    clock.now += 59_000
+    assert not (looked_up(ports, "stranger") and looked_up(ports, "stranger"))
+    assert Callers(ports).application_by_id(SHOP.app_id) == SHOP
+    clock.now += 60_000
+    assert looked_up(ports, "stranger")
+    with pytest.raises(ServiceRateReached):
+        Callers(ports).application_by_id(SHOP.app_id)
+
+
+def test_without_a_rate_everybody_is_looked_up() -> None:
+    ports = memory_ports(SHOP)
+    assert all(looked_up(ports, f"stranger {number}") for number in range(1000))
 
 
 def test_limits_that_cannot_be_checked_are_not_passed() -> None:

@@ -143,10 +143,27 @@ class Signer:
         return f"{start}/{';'.join(self.signed)}/{signature}"
 
 
-def stamped(stamp: str, seconds: str = "1800") -> Request:
+def stamped(stamp: str, seconds: str = "1800", *, java: bool = False) -> Request:
+    """A request signed at that time; ``java`` signs all the headers there are, and names none of them."""
     headers = {"host": "example.com", "x-bce-date": stamp}
-    authorization = Signer(seconds=seconds, stamp=stamp).header(PATH, {}, headers)
-    return request("", authorization, headers)
+    signed = ("host", "x-bce-date", "content-length") if java else ("host", "x-bce-date")
+    authorization = Signer(seconds=seconds, stamp=stamp, signed=signed).header(
+        PATH, {}, {**headers, "content-length": "0"}
+    )
+    if java:
+        authorization = authorization.replace(";".join(signed), "")
+    return request("", authorization, {**headers, **({"content-length": "0"} if java else {})})
+
+
+def holds(asked: Request, now: int) -> bool:
+    try:
+        return signer(asked, now) is APPLICATION
+    except SignatureInvalid:
+        return False
+
+
+def instant(hour: int, day: int = 2) -> datetime:
+    return datetime(2026, 1, day, hour, 4, 5, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("path", [PATH, "/prod" + PATH])
@@ -178,8 +195,39 @@ def test_a_query_in_any_order_and_a_token_in_it() -> None:
 @pytest.mark.parametrize("hour", range(24))
 def test_the_twelve_hour_clock(hour: int) -> None:
     """The Java SDK writes the hour as 01 to 12, without saying which half of the day it is."""
-    now = datetime(2026, 1, 2, hour, 4, 5, tzinfo=UTC)
-    assert signer(stamped(now.strftime("%Y-%m-%dT%I:%M:%SZ")), int(now.timestamp())) is APPLICATION
+    now = instant(hour)
+    assert holds(stamped(now.strftime("%Y-%m-%dT%I:%M:%SZ"), java=True), int(now.timestamp()))
+
+
+@pytest.mark.parametrize("hour", range(24))
+def test_a_twelve_hour_clock_means_two_times_of_its_own_day(hour: int) -> None:
+    asked = stamped(instant(hour).strftime("%Y-%m-%dT%I:%M:%SZ"), java=True)
+    good = [
+        (day, other) for day in (1, 2, 3) for other in range(24) if holds(asked, int(instant(other, day).timestamp()))
+    ]
+    assert good == [(2, hour % 12), (2, hour % 12 + 12)]
+
+
+@pytest.mark.parametrize(
+    ("hour", "java"), [*((hour, False) for hour in range(24)), *((hour, True) for hour in (0, *range(13, 24)))]
+)
+def test_any_other_clock_means_one_time(hour: int, java: bool) -> None:
+    """Of the SDKs that name the headers they sign, and of hours that a clock of twelve has not."""
+    asked = stamped(instant(hour).strftime("%Y-%m-%dT%H:%M:%SZ"), java=java)
+    good = [
+        (day, other) for day in (1, 2, 3) for other in range(24) if holds(asked, int(instant(other, day).timestamp()))
+    ]
+    assert good == [(2, hour)]
+
+
+@pytest.mark.parametrize("java", [True, False])
+@pytest.mark.parametrize(
+    ("seconds", "life"), [("0", 0), ("1200", 1200), ("1800", 1800), ("1801", 1800), ("86400", 1800)]
+)
+def test_no_signature_holds_longer_than_an_sdk_needs(seconds: str, life: int, java: bool) -> None:
+    asked = stamped(STAMP, seconds, java=java)
+    assert holds(asked, NOW + life + 900)
+    assert not holds(asked, NOW + life + 901)
 
 
 @pytest.mark.parametrize("late", [-900, 0, 1800, 1800 + 900])

@@ -40,20 +40,20 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("length", range(len(FILE) - 3, len(FILE) + 1))
 def test_damage_is_mended(damage: str, length: int) -> None:
     file = FILE[:length]
-    assert from_base64(DAMAGES[damage](base64.b64encode(file)), LIMIT) == file
+    assert from_base64("image", DAMAGES[damage](base64.b64encode(file)), LIMIT) == file
 
 
 @given(st.binary(min_size=1, max_size=200), st.sampled_from(sorted(DAMAGES)), st.sampled_from(sorted(DAMAGES)))
 def test_damage_of_any_bytes_is_mended(file: bytes, first: str, second: str) -> None:
     assume("data" not in first)
     assume("percent" not in first or "percent" not in second)
-    assert from_base64(DAMAGES[second](DAMAGES[first](base64.b64encode(file))), LIMIT) == file
+    assert from_base64("image", DAMAGES[second](DAMAGES[first](base64.b64encode(file))), LIMIT) == file
 
 
 @given(st.binary(max_size=60))
 def test_anything_else_is_said_to_be_bad(text: bytes) -> None:
     try:
-        file = from_base64(text, LIMIT)
+        file = from_base64("image", text, LIMIT)
     except PictureError:
         return
     assert file
@@ -65,17 +65,17 @@ def test_anything_else_is_said_to_be_bad(text: bytes) -> None:
 )
 def test_what_is_not_base64(text: bytes) -> None:
     with pytest.raises(BadEncoding):
-        from_base64(text, LIMIT)
+        from_base64("image", text, LIMIT)
 
 
 @pytest.mark.parametrize("text", [b"", b"\r\n", b"data:image/png;base64,", b"data:;base64,\n", b"=="])
 def test_nothing_in_it(text: bytes) -> None:
     with pytest.raises(EmptyPicture):
-        from_base64(text, LIMIT)
+        from_base64("image", text, LIMIT)
 
 
 def test_the_limit_is_of_clean_base64() -> None:
     text = b"A" * 64
-    assert len(from_base64(b"data:image/png;base64," + text + b"\r\n", 64)) == 48
+    assert len(from_base64("image", b"data:image/png;base64," + text + b"\r\n", 64)) == 48
     with pytest.raises(PictureSizeError):
-        from_base64(text + b"AAAA", 64)
+        from_base64("image", text + b"AAAA", 64)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 import qiniu
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -81,12 +82,29 @@ def test_vectors(asked: Request) -> None:
 @pytest.mark.parametrize("target", ["/v1/image/group/g", "/v1/image/group/g?marker=abc&limit=2"])
 def test_whatever_the_python_sdk_signs(method: str, target: str, content_type: str | None, dated: bool) -> None:
     headers = {} if content_type is None else {"content-type": content_type}
+    body = b"" if content_type is None else BODY  # with a body, the SDK sends a type
     dates = {"X-Qiniu-Date": STAMP, "X-Qiniu-Meta-a": "b"} if dated else {}
     auth = qiniu.QiniuMacAuth("testak", "testsk")
     token = auth.token_of_request(
-        method, HOST, f"http://{HOST}{target}", auth.qiniu_headers(dates), content_type, BODY.decode()
+        method, HOST, f"http://{HOST}{target}", auth.qiniu_headers(dates), content_type, body.decode()
     )
-    assert accepts(request(f"Qiniu {token}", method, target, {**headers, **dates}, BODY))
+    assert accepts(request(f"Qiniu {token}", method, target, {**headers, **dates}, body))
+
+
+def test_the_python_sdk_sends_a_type_with_every_body() -> None:
+    auth = qiniu.auth.QiniuMacRequestsAuth(
+        qiniu.QiniuMacAuth("testak", "testsk", disable_qiniu_timestamp_signature=True)
+    )
+    sent = requests.Request("POST", f"http://{HOST}{SEARCH}", data=BODY, auth=auth).prepare()
+    assert sent.headers["Content-Type"] == FORM
+
+
+@pytest.mark.parametrize("body", [BODY, b" "])
+@pytest.mark.parametrize("target", [SEARCH, "/v1/image/group/g/remove"])
+def test_a_signature_without_type_and_body_covers_no_body(target: str, body: bytes) -> None:
+    signature = by_hand("POST", target)
+    assert accepts(request(signature, "POST", target))
+    assert not accepts(request(signature, "POST", target, body=body))
 
 
 # -- What other clients do differently ----------------------------------------------------------------------------------

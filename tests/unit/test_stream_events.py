@@ -108,6 +108,22 @@ def test_what_was_removed_and_what_is_no_picture_is_nothing() -> None:
     assert (index.calls, letters.letters) == ([], [])
 
 
+@pytest.mark.parametrize("number", ["000000000000000000000001", "49" * 20, "0"])
+def test_a_record_is_named_as_it_came(number: str) -> None:
+    """Sequence numbers are text: Lambda takes a name that it has not given for none, and the whole batch comes again."""
+    event = {"Records": [record(0)]}
+    event["Records"][0]["dynamodb"]["SequenceNumber"] = number
+    ports = memory_ports(index=Down())
+    answered = answer(ports, event, Table(row("l", "a")).read)
+    assert answered == {"batchItemFailures": [{"itemIdentifier": number}]}
+
+
+def test_a_record_without_a_name_that_cannot_be_buried_brings_the_whole_batch_again() -> None:
+    event = {"Records": [{"eventName": "MODIFY", "dynamodb": {}}, record(0)]}
+    answered = answer(memory_ports(dead_letters=Full()), event, Table(row("l", "a")).read)
+    assert answered == {"batchItemFailures": [{"itemIdentifier": ""}]}
+
+
 def test_an_index_that_does_not_answer_gets_everything_again() -> None:
     assert run(Table(row("l", "a"), row("l", "b")), Down()) == {"batchItemFailures": [{"itemIdentifier": sequence(0)}]}
 
@@ -180,6 +196,9 @@ def test_what_cannot_be_buried_comes_again() -> None:
         {"eventName": "MODIFY", "dynamodb": None},
         {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "x", "NewImage": {"row": {"N": "0"}}}},
         {"eventName": "MODIFY", "dynamodb": {"NewImage": {"row": {"N": "0"}}}},
+        {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": 1, "NewImage": {"row": {"N": "0"}}}},
+        {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "", "NewImage": {"row": {"N": "0"}}}},
+        {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "-1", "NewImage": {"row": {"N": "0"}}}},
         {"dynamodb": {"SequenceNumber": "1", "NewImage": {"row": {"N": "0"}}}},
         {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "1"}},
         {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "1", "NewImage": {"row": {"N": "x"}}}},

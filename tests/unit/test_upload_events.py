@@ -285,8 +285,12 @@ def _spoilt(data: st.DataObject, value: Any) -> Any:
         (KEY, b"no picture", "NotAPicture: "),
         (KEY, b"", "EmptyPicture: "),
         ("somewhere/a.png", file(1), "InvalidArgument: key: is not uploads/<app id>/<library>/<name>"),
-        ("uploads/20000001/same_hq/a.png", file(1), "ApplicationNotFound: no application has the app id 20000001"),
-        ("uploads/10000001/none/a.png", file(1), "LibraryNotFound: no library is called none"),
+        (
+            "uploads/20000001/same_hq/a.png",
+            file(1),
+            "ApplicationNotFound: application: no application has the app id 20000001",
+        ),
+        ("uploads/10000001/none/a.png", file(1), "LibraryNotFound: group: the tenant has none called none"),
     ],
 )
 def test_what_never_will_succeed_is_a_dead_letter_that_can_be_sent_again(
@@ -318,7 +322,7 @@ def test_200_mb_are_refused_unread(world: World) -> None:
     world.objects.put(BUCKET, KEY, file(1))
     world.objects.sizes[BUCKET, KEY] = 200 * 1024 * 1024
     assert world.answer(sqs(s3(put()))) == NOTHING
-    assert world.reasons() == ["PictureSizeError: 209715200 bytes, more than 33554432"]
+    assert world.reasons() == ["PictureSizeError: picture: 209715200 bytes, more than 33554432"]
     assert world.objects.read_keys == []
 
 

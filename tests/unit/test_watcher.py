@@ -236,7 +236,7 @@ def test_files_of_200_mb_are_not_read(world: World) -> None:
     os.truncate(path, 200 * 1024 * 1024)
     with world.watching():
         wait_for(lambda: bool(world.letters.letters))
-    assert world.letters.letters[0].reason.startswith("PictureSizeError: 209715200 bytes")
+    assert world.letters.letters[0].reason.startswith("PictureSizeError: picture: 209715200 bytes")
 
 
 def test_files_go_once_they_are_added_if_the_settings_say_so(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ import pytest
 from lookalike import bootstrap
 from lookalike.model import Application, Policy
 from lookalike.settings import Settings
-from tests.baidu import Caller, picture
+from lookalike.wire import forms, qiniu_auth
+from tests.baidu import Caller, event, handle, picture
 from tests.conftest import ALICE
-from tests.fakes import memory_ports
+from tests.fakes import MemoryApplications, memory_ports
 from tests.jumdata import Client
 from tests.qiniu import GroupCaller, one
 
@@ -85,3 +86,46 @@ def test_a_caller_that_cannot_prove_who_it_is_counts_for_nobody(dialect: Code) -
         stranger = replace(limited, secret_key="guessed")
         assert dialect(stranger, 1) == code(dialect, 110, 400, 401)
         assert dialect(limited, 1) is None
+
+
+def stranger(number: int) -> Application:
+    """Somebody whose keys are nobody's."""
+    return Application(f"stranger-{number}", "guessed", str(20_000_000 + number), "nobody", "nobody")
+
+
+@DIALECTS
+def test_strangers_keep_one_another_out_and_no_customer(dialect: Code) -> None:
+    with bootstrap.serving(memory_ports(ALICE, settings=Settings(per_second=3))):
+        assert dialect(ALICE, 1) is None
+        unknown, busy = code(dialect, 110, 601, 401), code(dialect, 4, 609, 429)
+        assert [dialect(stranger(number), 2) for number in range(20)] == [unknown] * 2 + [busy] * 18
+        assert [dialect(ALICE, seed) for seed in (2, 3, 4)] == [None, None, busy]
+
+
+@DIALECTS
+def test_what_the_services_rate_refuses_is_not_even_read(dialect: Code, monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = memory_ports(ALICE, settings=Settings(per_second=1))
+    busy = code(dialect, 4, 609, 429)
+    with bootstrap.serving(ports):
+        assert [dialect(ALICE, seed) for seed in (1, 2)] == [None, busy]
+
+        def fail(*_: object) -> None:
+            raise AssertionError("read for nothing")
+
+        monkeypatch.setattr(forms, "read", fail)
+        monkeypatch.setattr(qiniu_auth, "verify", fail)
+        monkeypatch.setattr(MemoryApplications, "application", fail)
+        monkeypatch.setattr(MemoryApplications, "application_by_id", fail)
+        assert dialect(ALICE, 3) == busy
+
+
+def test_the_token_endpoint_looks_strangers_up_at_the_services_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    def status(application: Application) -> int:
+        query = f"grant_type=client_credentials&client_id={application.access_key}&client_secret=alice-secret"
+        return int(handle("token", event("GET", "/oauth/2.0/token", query=query))["statusCode"])
+
+    with bootstrap.serving(memory_ports(ALICE, settings=Settings(per_second=2, metrics=True))):
+        assert status(ALICE) == 200
+        assert [status(stranger(number)) for number in range(3)] == [401, 500, 500]
+        assert status(ALICE) == 200
+    assert "Failures" not in capsys.readouterr().out, "no failure of ours"

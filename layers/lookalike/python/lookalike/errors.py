@@ -16,7 +16,8 @@ A dialect turns these into its vendor's codes, in one table of its own (``wire/<
     │   └── PictureSizeError           too many bytes or pixels; a side too short or too long
     ├── UrlError
     │   ├── UrlLengthError             empty or too long
-    │   ├── UrlIllegal                 not http(s), unparsable, or it leads to an address that is not public
+    │   ├── UrlIllegal                 not http(s), or unparsable
+    │   │   └── UrlNotPublic           it leads to an address that is not public
     │   ├── UrlUnreachable             no such host, refused, broken off
     │   │   └── UrlTimeout             took too long
     │   └── UrlAnswerError             the server answered with an error, or with more than a picture may weigh
@@ -59,9 +60,31 @@ if TYPE_CHECKING:
 
 
 class LookalikeError(Exception):
-    """Base of all errors this service raises on purpose. ``retryable``: the same call may work later."""
+    """Base of all errors this service raises on purpose.
+
+    ``retryable``: the same call may work later. The other three are for whoever runs the service, in its log:
+    ``field`` names the argument or the part of the request, ``problem`` says what is wrong with it (``{0}`` is the
+    error's message), ``remedy`` what can be done, if anything can. ``field`` and ``remedy`` may be given to a single
+    error. None of them holds a value that a caller keeps secret.
+    """
 
     retryable = False
+    field = ""
+    problem = "{0}"
+    remedy = ""
+
+    def __init__(self, *said: object, field: str | None = None, remedy: str | None = None) -> None:
+        super().__init__(*said)
+        if field is not None:
+            self.field = field
+        if remedy is not None:
+            self.remedy = remedy
+
+    @property
+    def explanation(self) -> str:
+        """Field, problem and limit, for the operator's log."""
+        problem = self.problem.format(self)
+        return f"{self.field}: {problem}" if self.field else problem
 
 
 class InvalidArgument(LookalikeError):
@@ -73,8 +96,10 @@ class InvalidArgument(LookalikeError):
     reason : what is wrong with it, in a few words.
     """
 
-    def __init__(self, name: str, reason: str = "invalid") -> None:
-        super().__init__(f"{name}: {reason}")
+    problem = "{0.reason}"
+
+    def __init__(self, name: str, reason: str = "invalid", *, remedy: str | None = None) -> None:
+        super().__init__(f"{name}: {reason}", field=name, remedy=remedy)
         self.name = name
         self.reason = reason
 
@@ -82,8 +107,8 @@ class InvalidArgument(LookalikeError):
 class MissingArgument(InvalidArgument):
     """Nothing was given where something must be."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name, "missing")
+    def __init__(self, name: str, *, remedy: str | None = None) -> None:
+        super().__init__(name, "missing", remedy=remedy)
 
 
 class ArgumentTooLong(InvalidArgument):
@@ -96,6 +121,8 @@ class TooManyItems(InvalidArgument):
 
 class PictureError(LookalikeError):
     """The bytes given as a picture cannot be used."""
+
+    field = "picture"
 
 
 class EmptyPicture(PictureError):
@@ -117,13 +144,21 @@ class PictureSizeError(PictureError):
 class UrlError(LookalikeError):
     """The picture behind a caller's URL cannot be had."""
 
+    field = "url"
+
 
 class UrlLengthError(UrlError):
     """The URL is empty or too long."""
 
 
 class UrlIllegal(UrlError):
-    """Not http(s), unparsable, or it leads to an address that is not public."""
+    """Not http(s), or unparsable."""
+
+
+class UrlNotPublic(UrlIllegal):
+    """The URL leads to an address that is not public."""
+
+    remedy = "LOOKALIKE_FETCH_ALLOW names networks that may be downloaded from although they are not public"
 
 
 class UrlUnreachable(UrlError):
@@ -149,41 +184,73 @@ class StateError(LookalikeError):
 class PictureExists(StateError):
     """The library already holds this picture."""
 
+    field = "picture"
+    problem = "the library already holds {0}"
+
 
 class PictureNotFound(StateError):
     """The library holds no such picture."""
+
+    field = "picture"
+    problem = "not in the library: {0}"
 
 
 class SignAmbiguous(StateError):
     """Two live pictures share the sign; the picture itself tells them apart."""
 
+    field = "picture"
+    problem = "two live pictures share the sign {0}"
+    remedy = "name the picture by its file"
+
 
 class LibraryExists(StateError):
     """The tenant already has a library of that name."""
+
+    field = "group"
+    problem = "{0} exists already"
 
 
 class LibraryNotFound(StateError):
     """The tenant has no library of that name."""
 
+    field = "group"
+    problem = "the tenant has none called {0}"
+    remedy = "make it first, with a key of the same tenant"
+
 
 class LibraryFull(StateError):
     """No more pictures may be added to the library."""
+
+    field = "group"
+    problem = "{0} is full"
+    remedy = "LOOKALIKE_GROUP_PICTURES says how many pictures a group may hold"
 
 
 class AccessError(LookalikeError):
     """The caller has not shown who they are, or may not do this."""
 
+    field = "application"
+
 
 class TokenInvalid(AccessError):
     """The access token is missing, garbled, unknown or revoked."""
+
+    field = "access_token"
+    remedy = "the client has to fetch a token from /oauth/2.0/token of this service"
 
 
 class TokenExpired(AccessError):
     """The access token is ours, and past its life."""
 
+    field = "access_token"
+    problem = "past its life of 30 days; application {0}"
+    remedy = "the client has to fetch a token from /oauth/2.0/token of this service"
+
 
 class SignatureInvalid(AccessError):
     """The request's signature does not verify."""
+
+    field = "authorization"
 
 
 class ApplicationNotFound(AccessError):
@@ -193,9 +260,16 @@ class ApplicationNotFound(AccessError):
 class ApplicationDisabled(AccessError):
     """The application exists and is switched off."""
 
+    problem = "switched off"
+    remedy = "lookalike keys change --enable"
+
 
 class AddressRefused(AccessError):
     """The application may not be used from the caller's address."""
+
+    field = "address"
+    problem = "the application may not be used from {0}"
+    remedy = "lookalike keys change --from"
 
 
 class LimitReached(LookalikeError):
@@ -205,36 +279,52 @@ class LimitReached(LookalikeError):
 class RateReached(LimitReached):
     """Too many calls of one application within a second."""
 
+    field = "per_second"
+    remedy = "lookalike keys change --per-second"
     retryable = True
 
 
 class DailyQuotaReached(LimitReached):
     """Too many calls of one application within a day."""
 
+    field = "per_day"
+    remedy = "lookalike keys change --per-day"
+
 
 class TotalQuotaReached(LimitReached):
     """Too many calls of one application since it was made."""
+
+    field = "in_total"
+    remedy = "lookalike keys change --in-total"
 
 
 class ServiceRateReached(LimitReached):
     """Too many calls of all applications within a second."""
 
+    field = "LOOKALIKE_PER_SECOND"
+    remedy = "raise LOOKALIKE_PER_SECOND"
     retryable = True
 
 
 class UnknownOperation(LookalikeError):
     """No such path."""
 
+    field = "path"
+    problem = "no such operation, or not with this method"
+
 
 class RevisionConflict(LookalikeError):
     """Somebody else wrote this row first; read again and retry."""
 
+    field = "store"
+    problem = "{0} is being written by others"
     retryable = True
 
 
 class Unavailable(LookalikeError):
     """A store does not answer; the same call may work later."""
 
+    field = "store"
     retryable = True
 
 
@@ -256,6 +346,7 @@ class IndexWriteError(Unavailable):
 class OutOfTime(LookalikeError):
     """The call's time was up before this was its turn; nothing of it is kept."""
 
+    field = "time"
     retryable = True
 
 

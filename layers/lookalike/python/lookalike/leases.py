@@ -50,6 +50,12 @@ class Leases:
             self._leases[who] = _Lease(second, others + max(given - 1, 0), last=given < wanted)
         return given > 0
 
+    def used_up(self, who: str, now: int) -> bool:
+        """Whether this process knows that the second of ``now`` has no permit left. No count is asked."""
+        with self._lock:
+            lease = self._leases.get(who)
+            return lease is not None and lease.second == now // _SECOND and lease.last and not lease.left
+
     def give_back(self, who: str, now: int) -> None:
         """A permit taken at Unix milliseconds ``now`` was not used; once its second is over that is of no use."""
         with self._lock:

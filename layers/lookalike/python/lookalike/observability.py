@@ -5,16 +5,26 @@ Pictures, vectors, tokens, secrets and Authorization headers are never handed to
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from lookalike.errors import LookalikeError
 from lookalike.settings import Settings
 
 #: Where CloudWatch shows the metrics.
 NAMESPACE = "lookalike"
+
+#: Longest reason or remedy in a log line, in characters.
+_MAX_REASON = 300
+
+#: Access tokens, and what stands behind the scheme of an Authorization header, wherever a caller may have put them.
+_SECRETS = re.compile(
+    r"\b2[45]\.[0-9A-Za-z]{8,}\.[0-9A-Za-z._-]*|(?<=Qiniu )(?!<)\S+|(?<=QBox )(?!<)\S+|(?<=bce-auth-v1/)(?!<)\S+"
+)
 
 #: Structured lines on stderr: stdout is for metrics in Lambda, and for the one ready line on one machine.
 logger = Logger(service=NAMESPACE, stream=sys.stderr, level="INFO")
@@ -33,6 +43,26 @@ def count(settings: Settings, dimensions: Mapping[str, str], figures: Mapping[st
         unit = MetricUnit.Milliseconds if name == "Latency" else MetricUnit.Count
         metrics.add_metric(name, unit, figure)
     metrics.flush_metrics()
+
+
+def why(error: BaseException) -> dict[str, str]:
+    """The fields ``reason`` and ``remedy`` of a log line about that error, each where there is one.
+
+    They are single lines of printable characters, of bounded length, without tokens and signatures. What is none of
+    our own errors may have anything in its message, so only its class is named; its traceback is logged elsewhere.
+    """
+    if isinstance(error, LookalikeError):
+        said = {"reason": error.explanation or type(error).__name__, "remedy": error.remedy}
+    else:
+        said = {"reason": f"internal error: {type(error).__name__}", "remedy": "its traceback is in the line before"}
+    return {name: printable(text) for name, text in said.items() if text}
+
+
+def printable(text: str) -> str:
+    """Text that came from anywhere, as one harmless line: cut, unprintable characters escaped, secrets blotted out."""
+    text = _SECRETS.sub("…", text[: 4 * _MAX_REASON])
+    text = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return text if len(text) <= _MAX_REASON else f"{text[: _MAX_REASON - 1]}…"
 
 
 def fail(settings: Settings, trigger: str, failures: int = 1) -> None:

@@ -36,6 +36,7 @@ from lookalike.model import (
     View,
 )
 from lookalike.settings import Settings
+from lookalike.strangers import Strangers
 
 
 class Clock(Protocol):
@@ -45,14 +46,18 @@ class Clock(Protocol):
         """Unix milliseconds."""
 
 
-class Applications(Protocol):
-    """Who may call."""
+class ApplicationLookup(Protocol):
+    """Applications by what a caller says of itself."""
 
     def application(self, access_key: str) -> Application | None:
         """The application with that access key."""
 
     def application_by_id(self, app_id: str) -> Application | None:
         """The application with that app id."""
+
+
+class Applications(ApplicationLookup, Protocol):
+    """Who may call."""
 
     def applications(self) -> Sequence[Application]:
         """All of them, by creation time."""
@@ -308,7 +313,8 @@ class Fetcher(Protocol):
 class Ports:
     """One of each: all that a use case works with. Made by :func:`lookalike.bootstrap.build`.
 
-    ``close`` closes what was opened for them. ``leases`` are permits that this process holds.
+    ``close`` closes what was opened for them. ``leases`` are permits that this process holds, ``strangers`` what it
+    knows of who calls.
     """
 
     settings: Settings
@@ -327,3 +333,4 @@ class Ports:
     clock: Clock
     close: Callable[[], None] = lambda: None
     leases: Leases = field(default_factory=Leases)
+    strangers: Strangers = field(default_factory=Strangers)

@@ -27,6 +27,13 @@ from lookalike.ports import Clock
 #: How long an application read once is taken for what it is, in milliseconds: a revoked one lives on so long at most.
 FRESH = 30_000
 
+#: How long a key that nobody has is not looked up again, in milliseconds: a new one works at once where nobody asked for
+#: it before, and so much later at the latest.
+UNKNOWN = 5_000
+
+#: Keys that nobody has, of which so many are remembered.
+MAX_UNKNOWN = 1_000
+
 #: How often a save that lost a race is tried again.
 _ATTEMPTS = 5
 
@@ -46,7 +53,8 @@ class DynamoApplications:
 
     An application is three items: its row, and one each that says whose its app id and its name are, which no two
     applications share. They change together. What was read is kept for :data:`FRESH` milliseconds, so what another
-    process changes shows here that much later at most.
+    process changes shows here that much later at most. That there is no such application is kept for :data:`UNKNOWN`
+    milliseconds, so a caller who repeats a wrong key costs the table next to nothing.
 
     Parameters
     ----------
@@ -61,6 +69,7 @@ class DynamoApplications:
         self._clock = clock
         self._lock = Lock()
         self._read: dict[ItemKey, tuple[int, Application]] = {}
+        self._unknown: dict[ItemKey, int] = {}
 
     def application(self, access_key: str) -> Application | None:
         """The application with that access key."""
@@ -101,7 +110,7 @@ class DynamoApplications:
                 continue
             self._forget()
             return
-        raise Unavailable(f"{key.pk} changes too fast")
+        raise Unavailable(f"DynamoDB: {key.pk} changes too fast")
 
     def remove_application(self, access_key: str) -> None:
         """Take it away; an unknown key does not matter. Durable on return."""
@@ -121,7 +130,7 @@ class DynamoApplications:
                 continue  # somebody saved it meanwhile, or took it away
             self._forget()
             return
-        raise Unavailable(f"{key.pk} changes too fast")
+        raise Unavailable(f"DynamoDB: {key.pk} changes too fast")
 
     def _stored(self, access_key: str) -> Application | None:
         row = self._table.get(application_key(access_key))
@@ -136,21 +145,30 @@ class DynamoApplications:
         return application_of(row, self._sealer.open(row["secret"]["B"], access_key_of(row)))
 
     def _fresh(self, key: ItemKey, read: Callable[[], Application | None]) -> Application | None:
-        """What was read of late, or is read now. That there is no such application is never remembered."""
+        """What was read of late, or is read now."""
         now = self._clock()
         with self._lock:
             when, known = self._read.get(key, (now, None))
+            asked = self._unknown.get(key)
         if known is not None and 0 <= now - when < FRESH:
             return known
+        if asked is not None and 0 <= now - asked < UNKNOWN:
+            return None
         found = read()
-        if found is not None:
-            with self._lock:
+        with self._lock:
+            self._unknown.pop(key, None)
+            if found is not None:
                 self._read[key] = (now, found)
+            elif key.possible:
+                if len(self._unknown) >= MAX_UNKNOWN:
+                    del self._unknown[next(iter(self._unknown))]  # the one asked for longest ago
+                self._unknown[key] = now
         return found
 
     def _forget(self) -> None:
         with self._lock:
             self._read.clear()
+            self._unknown.clear()
 
 
 def _pointers(row: Mapping[str, Any] | None) -> list[ItemKey]:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ _NO_SUCH_ALIAS = "invalid_index_name_exception"
 #: Libraries whose shards are named in a request's address, which has room for so many. More are looked for on all shards.
 _ROUTES = 50
 
-_NO_INDEX = "there is no index of that kind: run `lookalike setup`"
+_NO_INDEX = "OpenSearch: there is no index of that kind: run `lookalike setup`"
 
 #: Where the name of an Amazon domain says its region.
 _DOMAIN = re.compile(r"\.([a-z0-9-]+)\.es\.amazonaws\.com(\.cn)?$|\.aos\.([a-z0-9-]+)\.on\.aws$")
@@ -320,9 +321,11 @@ class OpenSearchIndex:
             raise IndexWriteError(again, {one.key: one.reason for one in failures if one.key not in again})
 
     def _send(self, chunk: Sequence[_Line], *, wait: bool) -> list[_Failure]:
+        """Do these operations, all on one index, in one request."""
         try:
             with _server():
                 answer = self._client.bulk(
+                    index=chunk[0].name,  # in the path, where policies see it
                     body=b"".join(line.text for line in chunk),
                     params={
                         "refresh": "wait_for" if wait else "false",
@@ -339,12 +342,11 @@ class OpenSearchIndex:
             middle = len(chunk) // 2
             return self._send(chunk[:middle], wait=wait) + self._send(chunk[middle:], wait=wait)
         items = [item for outcome in answer["items"] for item in outcome.values()]
-        overtaken = {line.name for line, item in zip(chunk, items, strict=True) if item["status"] == _HOLDS_NO_LESS}
-        if wait and overtaken:
+        if wait and any(item["status"] == _HOLDS_NO_LESS for item in items):
             # Another writer was first, a replay of the stream for example, and may not have waited: a refused write
             # does not wait for what it has found.
             with _server():
-                self._client.indices.refresh(index=",".join(sorted(overtaken)))
+                self._client.indices.refresh(index=chunk[0].name)
         return [
             _Failure(line.key, _may_be_taken_later(item), _reason(item["error"]))
             for line, item in zip(chunk, items, strict=True)
@@ -392,18 +394,16 @@ class _Line:
 
     @classmethod
     def index(cls, picture: Picture, name: str) -> _Line:
-        action = _action(picture, name, "external")
-        return cls(picture.key, name, _lines({"index": action}, _document(picture)))
+        return cls(picture.key, name, _lines({"index": _action(picture, "external")}, _document(picture)))
 
     @classmethod
     def delete(cls, picture: Picture, name: str) -> _Line:
         # A removal may carry the very revision that the index holds.
-        return cls(picture.key, name, _lines({"delete": _action(picture, name, "external_gte")}))
+        return cls(picture.key, name, _lines({"delete": _action(picture, "external_gte")}))
 
 
-def _action(picture: Picture, name: str, version_type: str) -> Json:
+def _action(picture: Picture, version_type: str) -> Json:
     return {
-        "_index": name,
         "_id": _id(picture.key),
         "routing": picture.key.library,
         "version": picture.revision,
@@ -439,17 +439,16 @@ def _lines(*objects: Json) -> bytes:
 
 
 def _chunks(lines: Iterable[_Line]) -> Iterator[list[_Line]]:
-    """The lines in order, as many together as one request takes."""
-    chunk: list[_Line] = []
-    size = 0
+    """The lines of each index in order, as many together as one request takes."""
+    chunks: dict[str, list[_Line]] = defaultdict(list)
+    sizes: Counter[str] = Counter()
     for line in lines:
-        if chunk and size + len(line.text) > _BULK:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(line)
-        size += len(line.text)
-    if chunk:
-        yield chunk
+        if chunks[line.name] and sizes[line.name] + len(line.text) > _BULK:
+            yield chunks.pop(line.name)
+            del sizes[line.name]
+        chunks[line.name].append(line)
+        sizes[line.name] += len(line.text)
+    yield from chunks.values()
 
 
 def _reason(error: Mapping[str, Any]) -> str:

@@ -45,7 +45,7 @@ def read(path: Path) -> Decoded:
             raise PictureError("no file" if path.exists() else "leads nowhere")
         return decode(path.read_bytes(), BOUNDS)
     except PictureSizeError as error:
-        raise PictureError(f"{error}: too small or too large") from error
+        raise PictureError(f"too small or too large: {error}") from error
     except NotAPicture as error:
         raise PictureError("broken, or cut short" if error.__cause__ else str(error)) from error
     except OSError as error:

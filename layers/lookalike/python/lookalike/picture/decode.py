@@ -47,7 +47,10 @@ class Bounds:
         """Raise PictureSizeError if a picture may not have this size."""
         shorter, longer = sorted((width, height))
         if shorter < self.min_side or longer > self.max_side or width * height > self.max_pixels:
-            raise PictureSizeError(f"{width}×{height} pixels")
+            raise PictureSizeError(
+                f"{width}×{height} pixels; sides may have {self.min_side} to {self.max_side}, "
+                f"and all of it {self.max_pixels}"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

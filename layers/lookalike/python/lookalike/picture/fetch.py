@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from queue import Empty, SimpleQueue
 
 from lookalike import __version__
-from lookalike.errors import UrlAnswerError, UrlAnswerTooLong, UrlIllegal, UrlTimeout, UrlUnreachable
+from lookalike.errors import UrlAnswerError, UrlAnswerTooLong, UrlNotPublic, UrlTimeout, UrlUnreachable
 from lookalike.picture.address import Address, Network, is_public
 from lookalike.picture.url import Url, parse
 
@@ -129,10 +129,12 @@ class SafeFetcher:
                     return answer
                 place = answer
         except TimeoutError as reason:
-            raise UrlTimeout(f"{place.host}: no answer within {self._seconds:g} s") from reason
+            raise UrlTimeout(
+                f"{place.host}: no answer within {self._seconds:g} s", remedy="LOOKALIKE_FETCH_SECONDS allows more"
+            ) from reason
         except (OSError, IncompleteRead) as reason:
             raise UrlUnreachable(f"{place.host}: {reason}") from reason
-        raise UrlAnswerError(f"more than {self._redirects} redirects")
+        raise UrlAnswerError(f"more than {self._redirects} redirects", remedy="LOOKALIKE_FETCH_REDIRECTS allows more")
 
     def _get(self, url: Url, max_bytes: int, deadline: _Deadline) -> bytes | Url:
         """The body, or where the server sends us."""
@@ -182,7 +184,8 @@ class SafeFetcher:
         addresses = [url.address] if url.address else [ip_address(text) for text in self._look_up(url.host, deadline)]
         for address in addresses:
             if not (is_public(address) or any(address in network for network in self._allow)):
-                raise UrlIllegal(f"{url.host} is not public")
+                where = url.host if url.address else f"{url.host}, at {address},"
+                raise UrlNotPublic(f"{where} is not public")
         if not addresses:
             raise UrlUnreachable(f"{url.host}: no address")
         return addresses
@@ -238,7 +241,7 @@ def _location(response: HTTPResponse) -> str:
 def _body(response: HTTPResponse, max_bytes: int) -> bytes:
     """The whole body, and nothing but the body of a good answer."""
     if response.status != 200:
-        raise UrlAnswerError(f"status {response.status}")
+        raise UrlAnswerError(f"the server answered with status {response.status}")
     codings = response.getheader("Content-Encoding", "identity"), response.getheader("Transfer-Encoding", "chunked")
     if tuple(coding.strip().lower() for coding in codings) != ("identity", "chunked"):
         raise UrlAnswerError("the body is encoded, though it was asked for as it is")

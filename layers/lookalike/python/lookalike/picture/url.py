@@ -65,7 +65,7 @@ class Url:
         try:
             return parse(urljoin(f"{self.scheme}://{self.authority}{self.target}", location))
         except ValueError as reason:
-            raise UrlIllegal("redirected to what is no URL") from reason
+            raise UrlIllegal("its redirect leads to what is no URL") from reason
 
 
 def parse(text: str) -> Url:
@@ -76,15 +76,15 @@ def parse(text: str) -> Url:
     """
     parts = _URL.fullmatch(text)
     if parts is None:
-        raise UrlIllegal("not a plain http or https URL")
+        raise UrlIllegal("must be a plain http:// or https:// URL, without credentials and control characters")
     scheme = parts["scheme"].lower()
     port = int(parts["port"] or _PORTS[scheme])
     if port not in _PORTS.values() and not 1024 <= port <= 65535:
-        raise UrlIllegal(f"port {port}")
+        raise UrlIllegal(f"port {port}; ports may be 80, 443 and those from 1024 to 65535")
     try:
         host = str(IPv6Address(parts["literal"])) if parts["literal"] else _name(parts["host"])
     except ValueError as reason:
-        raise UrlIllegal("not the name of a host") from reason
+        raise UrlIllegal("its host is neither a name nor an address in its usual notation") from reason
     path = parts["path"] or "/"
     return Url(scheme, host, port, quote(path if path.startswith("/") else f"/{path}", safe=_SAFE))
 

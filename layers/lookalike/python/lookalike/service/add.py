@@ -71,14 +71,14 @@ def add(
         if current is not None:
             _forget(ports, current)
         return picture
-    raise Unavailable(f"{key.library}/{key.id} changes too fast")
+    raise Unavailable(f"catalog: {key.library}/{key.id} changes too fast")
 
 
 def _key(library: Library, command: Add, digest: str) -> Key:
     """Where the picture's row belongs. Raises InvalidArgument for an id that cannot be."""
     if library.identity is Identity.PICTURE:
         if command.id is not None:
-            raise InvalidArgument("id", "a picture is its own id here")
+            raise InvalidArgument("id", "must be left out: a picture is its own id here")
         return Key(library.uid, digest)
     if command.id is None:
         return Key(library.uid, secrets.token_urlsafe(12))

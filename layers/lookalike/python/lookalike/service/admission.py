@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv6Address, ip_address, ip_network
 
@@ -26,6 +28,52 @@ DAYS_KEPT = 400
 _ALL = "*"
 
 
+def check_rate(ports: Ports) -> None:
+    """Refuse a call before anything of it is read, if it is known that the whole service has no call left this second.
+
+    Nothing is counted, so that callers who turn out to be nobody take nothing from those who are somebody; the call
+    is counted when it is admitted. Raises ServiceRateReached.
+    """
+    if ports.settings.per_second is not None and ports.leases.used_up(_ALL, ports.clock()):
+        raise _service_rate(ports.settings.per_second)
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """The applications as callers are looked up who have not shown yet who they are.
+
+    If the whole service has a rate, keys that this process has not met of late are looked up as often and no more:
+    strangers have a rate of their own, by which they keep one another out and nobody else. Both methods raise
+    ServiceRateReached.
+    """
+
+    ports: Ports
+
+    def application(self, access_key: str) -> Application | None:
+        """The application with that access key."""
+        return self._found(f"key {access_key}", access_key, self.ports.applications.application)
+
+    def application_by_id(self, app_id: str) -> Application | None:
+        """The application with that app id."""
+        return self._found(f"id {app_id}", app_id, self.ports.applications.application_by_id)
+
+    def _found(self, name: str, given: str, look_up: Callable[[str], Application | None]) -> Application | None:
+        limit = self.ports.settings.per_second
+        if limit is None:
+            return look_up(given)
+        now = self.ports.clock()
+        if not self.ports.strangers.may_ask(name, limit, now):
+            raise _service_rate(limit)
+        found = look_up(given)
+        if found is not None:
+            self.ports.strangers.meet(name, now)
+        return found
+
+
+def _service_rate(limit: int) -> ServiceRateReached:
+    return ServiceRateReached(f"more than {limit} calls a second")
+
+
 def admit(ports: Ports, application: Application, address: str) -> None:
     """Let a call of that application from that IP address pass, and count it.
 
@@ -46,7 +94,7 @@ def admit(ports: Ports, application: Application, address: str) -> None:
     if ports.settings.per_second is not None and not ports.leases.take(
         ports.counters, _ALL, ports.settings.per_second, now
     ):
-        raise ServiceRateReached(f"more than {ports.settings.per_second} calls a second")
+        raise _service_rate(ports.settings.per_second)
     try:
         _count(ports, application, now)
     except LimitReached:

@@ -42,7 +42,7 @@ def delete(ports: Ports, command: Delete) -> int:
         if isinstance(outcome, Unavailable):
             raise outcome
     if not hidden:
-        raise PictureNotFound("none of them is in the library")
+        raise PictureNotFound("none of those named")
     return len(hidden)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from lookalike.errors import IndexWriteError, LookalikeError
 from lookalike.model import Key, Picture
-from lookalike.observability import logger
+from lookalike.observability import logger, why
 from lookalike.ports import Ports
 
 
@@ -42,7 +42,8 @@ def _write(ports: Ports, rows: Sequence[Picture]) -> Indexed:
     except LookalikeError as error:
         if not error.retryable:
             raise
-        logger.warning("index not reached", exc_info=error, extra={"operation": "index", "pictures": len(rows)})
+        facts = {"operation": "index", "pictures": len(rows), **why(error)}
+        logger.warning("index not reached", exc_info=error, extra=facts)
         return Indexed(again=frozenset(row.key for row in rows))
     return Indexed()
 

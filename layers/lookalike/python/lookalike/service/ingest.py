@@ -161,7 +161,7 @@ def _shelf(ports: Ports, app_id: str, name: str) -> Shelf:
         return Shelf(application.tenant, name, MADE_BY_ADD[name])
     library = ports.catalog.library(application.tenant, name)
     if library is None:
-        raise LibraryNotFound(f"no library is called {name}")
+        raise LibraryNotFound(name)
     return Shelf(application.tenant, name, library.kind, library.identity)
 
 
@@ -285,7 +285,7 @@ def _text(words: Mapping[str, str], name: str, most: int) -> str:
     if length > most:
         raise ArgumentTooLong(name, f"more than {most} bytes")
     if "\0" in text:
-        raise InvalidArgument(name, "holds a NUL")
+        raise InvalidArgument(name, "must not hold a NUL character")
     return text
 
 

@@ -45,5 +45,5 @@ def open_library(ports: Ports, shelf: Shelf) -> Library:
     except LibraryExists:
         winner = ports.catalog.library(shelf.tenant, shelf.name)
         if winner is None:
-            raise Unavailable(f"library {shelf.name} was made and removed at once") from None
+            raise Unavailable(f"catalog: library {shelf.name} was made and removed at once") from None
         return winner

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lookalike.errors import IndexWriteError, PictureNotFound, RevisionConflict
 from lookalike.model import Key, Picture, State
-from lookalike.observability import logger
+from lookalike.observability import logger, why
 from lookalike.ports import Ports
 from lookalike.service.rows import change
 
@@ -105,7 +105,7 @@ def _held(ports: Ports, rows: Sequence[Picture]) -> frozenset[Key]:
     try:
         ports.index.remove(rows)
     except IndexWriteError as error:
-        logger.warning("the index keeps rows", exc_info=error, extra={"operation": "purge"})
+        logger.warning("the index keeps rows", exc_info=error, extra={"operation": "purge", **why(error)})
         return error.again | error.refused.keys()
     return frozenset()
 

@@ -26,7 +26,7 @@ def change(ports: Ports, key: Key, step: Callable[[Picture | None], Picture]) ->
         except RevisionConflict:
             continue
         return changed
-    raise Unavailable(f"{key.library}/{key.id} changes too fast")
+    raise Unavailable(f"catalog: {key.library}/{key.id} changes too fast")
 
 
 def show(ports: Ports, pictures: Sequence[Picture]) -> None:

@@ -26,6 +26,6 @@ def is_name(name: str) -> bool:
 def shelf_of(application: Application, name: str) -> Shelf:
     """The shelf of that name: a reserved one, or a group whose pictures have callers' ids. Raises InvalidArgument."""
     if not is_name(name):
-        raise InvalidArgument("group", "1 to 128 letters, digits, dots, underscores and hyphens")
+        raise InvalidArgument("group", "must be 1 to 128 letters, digits, dots, underscores and hyphens")
     identity = Identity.PICTURE if name in RESERVED else Identity.OWN
     return Shelf(application.tenant, name, RESERVED.get(name) or application.policy.kind, identity)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from lookalike.errors import PictureError, UrlError
 from lookalike.picture.budget import PixelBudget
 from lookalike.picture.decode import Bounds, Decoded, decode
 from lookalike.ports import Ports
@@ -15,11 +16,15 @@ _BUDGET = PixelBudget(2 * 4096 * 4096)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A picture as a caller gives it: its file, or a URL where the file is. ``bounds`` says what it may be."""
+    """A picture as a caller gives it: its file, or a URL where the file is.
+
+    ``bounds`` says what it may be, ``name`` what the caller calls it.
+    """
 
     bounds: Bounds
-    data: bytes | None = None
-    url: str | None = None
+    data: bytes | None = field(default=None, repr=False)
+    url: str | None = field(default=None, repr=False)
+    name: str = "picture"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,5 +40,9 @@ def load(ports: Ports, source: Source) -> Loaded:
 
     Waits while others hold too many pixels, so let go of what it returns before you load the next.
     """
-    data = source.data if source.data is not None else ports.fetch(source.url or "", source.bounds.max_bytes)
-    return Loaded(data, decode(data, source.bounds, _BUDGET.blank))
+    try:
+        data = source.data if source.data is not None else ports.fetch(source.url or "", source.bounds.max_bytes)
+        return Loaded(data, decode(data, source.bounds, _BUDGET.blank))
+    except (PictureError, UrlError) as error:
+        error.field = source.name
+        raise

@@ -14,16 +14,16 @@ from lookalike.model import Kind
 #: The most numbers a picture carries, and the greatest.
 MOST, GREATEST = 2, 65535
 
+_NUMBER = f"must be whole numbers from 1 to {GREATEST}"
+
 
 def number(name: str, text: str) -> int | None:
     """The tag that a field's text says; None if it is blank. Raises InvalidArgument if it is none."""
     text = text.strip()
     if not text:
         return None
-    if not re.fullmatch(r"-?[0-9]{1,18}", text):
-        raise InvalidArgument(name, "no integer")
-    if not 1 <= int(text) <= GREATEST:
-        raise InvalidArgument(name, f"not within 1 and {GREATEST}")
+    if not re.fullmatch(r"-?[0-9]{1,18}", text) or not 1 <= int(text) <= GREATEST:
+        raise InvalidArgument(name, _NUMBER)
     return int(text)
 
 
@@ -31,16 +31,16 @@ def tags_of(kind: Kind, parts: tuple[str, ...]) -> tuple[str, ...]:
     """The tags that these words say, in a library of that kind. Raises InvalidArgument."""
     said = tuple(dict.fromkeys(_placed(part) if kind is Kind.PRODUCT else _plain(part) for part in parts))
     if len(said) > MOST:
-        raise InvalidArgument("tags", f"more than {MOST}")
+        raise InvalidArgument("tags", f"more than {MOST} of them")
     if kind is Kind.PRODUCT and len({tag.partition(":")[0] for tag in said}) < len(said):
-        raise InvalidArgument("tags", "two numbers for one place")
+        raise InvalidArgument("tags", "two numbers for one place, 1: or 2:")
     return said
 
 
 def _plain(part: str) -> str:
     found = number("tags", part)
     if found is None:
-        raise InvalidArgument("tags", "no integer")
+        raise InvalidArgument("tags", _NUMBER)
     return str(found)
 
 

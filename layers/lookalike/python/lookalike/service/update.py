@@ -36,7 +36,7 @@ def update(ports: Ports, command: Update) -> None:
     which = command.which if isinstance(command.which, Source) else [command.which]
     keys = [] if library is None else chosen(ports, library, which)
     if not keys:
-        raise PictureNotFound(str(command.which))
+        raise PictureNotFound(command.which if isinstance(command.which, str) else "the picture given")
     if command.brief is None and command.tags is None:
         return
 

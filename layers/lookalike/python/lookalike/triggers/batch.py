@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lookalike.model import DeadLetter
-from lookalike.observability import count, logger
+from lookalike.observability import count, logger, printable
 from lookalike.ports import Ports
 
 Event = Mapping[str, Any]
@@ -33,6 +33,7 @@ def failures(identifiers: Iterable[str]) -> Answer:
 
 def bury(ports: Ports, letter: DeadLetter) -> None:
     """A message that never will succeed: into the log, the metrics and the dead letters. Raises Unavailable."""
-    logger.error("dead letter", extra={"operation": letter.operation, "reason": letter.reason, "body": letter.body})
+    reason = printable(letter.reason)
+    logger.error("dead letter", extra={"operation": letter.operation, "reason": reason, "body": letter.body})
     count(ports.settings, {"operation": letter.operation}, {"DeadLetters": 1})
     ports.dead_letters.send(letter)

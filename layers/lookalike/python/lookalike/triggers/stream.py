@@ -27,10 +27,11 @@ _KEPT = ("Keys", "SequenceNumber")
 class Change:
     """One record of the stream: the row that was written, or what keeps it from being read.
 
-    ``position`` is its sequence number, -1 if it has none; ``body`` says where the row is.
+    ``number`` is its sequence number as it came, by which Lambda knows the record, empty if it has none, which stands
+    for the whole batch; ``body`` says where the row is.
     """
 
-    position: int
+    number: str
     written: Picture | Garbled
     body: str
 
@@ -40,55 +41,66 @@ def changes(event: Event, read: Read) -> Sequence[Change]:
     records = event.get("Records") if isinstance(event, Mapping) else None
     if not isinstance(records, list):
         body = json.dumps(event, default=repr)
-        return [Change(-1, Garbled(body, "no event of a stream"), body)]
+        return [Change("", Garbled(body, "no event of a stream"), body)]
     found = (_change(record, read) for record in records)
     return [change for change in found if change is not None]
 
 
 def _change(record: Any, read: Read) -> Change | None:
-    position, body = -1, json.dumps(record, default=repr)
+    number, body = "", json.dumps(record, default=repr)
     try:
         stream = record["dynamodb"]
         body = json.dumps({name: stream.get(name) for name in _KEPT}, default=repr)
-        position = int(stream["SequenceNumber"])
+        number = _sequence_number(stream["SequenceNumber"])
         if record["eventName"] == "REMOVE":
             return None
         row = read(stream["NewImage"])
     except Exception as reason:  # an image may be wrong in any way
-        return Change(position, Garbled(body, f"no record of a stream: {reason!r}"), body)
-    return None if row is None else Change(position, row, body)
+        return Change(number, Garbled(body, f"no record of a stream: {reason!r}"), body)
+    return None if row is None else Change(number, row, body)
+
+
+def _sequence_number(given: Any) -> str:
+    """The text of digits that it is. Raises ValueError if it is something else."""
+    if not isinstance(given, str) or not (given.isascii() and given.isdigit()):
+        raise ValueError(f"no sequence number: {given!r}")
+    return given
 
 
 def answer(ports: Ports, event: Event, read: Read) -> Answer:
     """Bring the index to what the event's rows say; the first record that has to come again, with all behind it.
+
+    The records of an event are in the order of the stream.
 
     What the index never will take ends in the dead letters, with its reason, unless it comes again anyway.
     """
     found = changes(event, read)
     done = index(ports, [change.written for change in found if isinstance(change.written, Picture)])
     again = [
-        change.position for change in found if isinstance(change.written, Picture) and change.written.key in done.again
+        place
+        for place, change in enumerate(found)
+        if isinstance(change.written, Picture) and change.written.key in done.again
     ]
-    again += _bury_before(ports, found, done, min(again, default=None))
+    again += _bury_before(ports, found, done, min(again, default=len(found)))
     facts = {"Rows": len(found), "Again": len(done.again), "Refused": len(done.refused)}
     logger.info("indexed", extra={"operation": _OPERATION, **facts})
     count(ports.settings, {"operation": _OPERATION}, facts)
     fail(ports.settings, _OPERATION, len(again))
-    return failures([str(min(again))] if again else [])
+    return failures([found[min(again)].number] if again else [])
 
 
-def _bury_before(ports: Ports, found: Sequence[Change], done: Indexed, end: int | None) -> list[int]:
-    """Bury what is dead, up to the record that comes again; the positions that could not be buried."""
+def _bury_before(ports: Ports, found: Sequence[Change], done: Indexed, end: int) -> list[int]:
+    """Bury what is dead, before the place of the record that comes again; the places of what could not be buried."""
     kept = []
-    for change in found:
+    for place, change in enumerate(found[:end]):
         reason = _reason(change, done)
-        if reason is None or (end is not None and change.position >= end):
+        if reason is None:
             continue
         try:
             bury(ports, DeadLetter(_OPERATION, reason, change.body))
         except Unavailable:
             logger.exception("dead letter not kept", extra={"operation": _OPERATION})
-            kept.append(change.position)
+            kept.append(place)
     return kept
 
 

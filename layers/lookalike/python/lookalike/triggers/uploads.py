@@ -17,7 +17,7 @@ from urllib.parse import unquote_plus
 
 from lookalike.errors import AccessError, InvalidArgument, LookalikeError, PictureError, StateError
 from lookalike.model import DeadLetter
-from lookalike.observability import count, fail, logger
+from lookalike.observability import count, fail, logger, printable, why
 from lookalike.ports import Ports
 from lookalike.service.ingest import Ingest, ingest
 from lookalike.triggers.batch import Answer, Event, Garbled, bury, failures
@@ -146,34 +146,34 @@ def _is_done(ports: Ports, message: Message) -> bool:
 def _is_settled(ports: Ports, item: Put | Garbled) -> bool:
     """Whether this is done with, in whatever way; otherwise it has to come again."""
     began = time.perf_counter()
-    outcome, settled = _settle(ports, item)
+    outcome, settled, told = _settle(ports, item)
     milliseconds = (time.perf_counter() - began) * 1000
     source = item.command.source if isinstance(item, Put) else ""
     facts = {"operation": _OPERATION, "outcome": outcome, "source": source, "milliseconds": round(milliseconds, 1)}
-    logger.info("ingested" if settled else "comes again", extra=facts)
+    logger.info("ingested" if settled else "comes again", extra={**facts, **told})
     count(ports.settings, {"operation": _OPERATION, "outcome": outcome}, {"Events": 1, "Latency": milliseconds})
     fail(ports.settings, _OPERATION, not settled)
     return settled
 
 
-def _settle(ports: Ports, item: Put | Garbled) -> tuple[str, bool]:
-    """(outcome, whether it is done with) of one item."""
+def _settle(ports: Ports, item: Put | Garbled) -> tuple[str, bool, Mapping[str, str]]:
+    """(outcome, whether it is done with, why it was refused) of one item."""
     try:
         if isinstance(item, Garbled):
             bury(ports, DeadLetter(_OPERATION, item.reason, item.body))
-            return "Garbled", True
-        return _ingested(ports, item), True
+            return "Garbled", True, {"reason": printable(item.reason)}
+        return _ingested(ports, item)
     except LookalikeError as error:
         logger.warning("not ingested", exc_info=error, extra={"operation": _OPERATION})
-        return type(error).__name__, False
+        return type(error).__name__, False, why(error)
     except Exception as error:  # a fault of ours: it comes again, and in the end the queue gives it up
         logger.exception("failed", extra={"operation": _OPERATION})
-        return type(error).__name__, False
+        return type(error).__name__, False, why(error)
 
 
-def _ingested(ports: Ports, put: Put) -> str:
+def _ingested(ports: Ports, put: Put) -> tuple[str, bool, Mapping[str, str]]:
     try:
-        return ingest(ports, put.command)
+        return ingest(ports, put.command), True, {}
     except _FOR_EVER as error:
-        bury(ports, DeadLetter(_OPERATION, f"{type(error).__name__}: {error}", put.body))
-        return type(error).__name__
+        bury(ports, DeadLetter(_OPERATION, f"{type(error).__name__}: {error.explanation}", put.body))
+        return type(error).__name__, True, why(error)

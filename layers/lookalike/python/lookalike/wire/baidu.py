@@ -22,12 +22,12 @@ from lookalike.errors import (
     UrlLengthError,
 )
 from lookalike.model import Application, Kind, Match, Shelf, TagFilter, sign_of
-from lookalike.observability import logger
+from lookalike.observability import logger, why
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service import tags
 from lookalike.service.add import Add, add
-from lookalike.service.admission import admit
+from lookalike.service.admission import Callers, admit, check_rate
 from lookalike.service.delete import Delete, delete
 from lookalike.service.libraries import MADE_BY_ADD
 from lookalike.service.search import Search, search
@@ -113,7 +113,7 @@ def _add(ports: Ports, shelf: Shelf, form: Form) -> Said:
         raise _nothing_given(form)
     brief = _brief(form)
     if not brief and shelf.kind is not Kind.PRODUCT and ports.settings.brief_required:
-        raise MissingArgument("brief")
+        raise MissingArgument("brief", remedy="LOOKALIKE_BRIEF_REQUIRED=false makes it optional")
     picture = add(ports, Add(shelf, source, brief=brief, tags=_tags(shelf, form)))
     return {"cont_sign": sign_of(picture.digest)}
 
@@ -173,19 +173,19 @@ def _source(ports: Ports, form: Form) -> Source | None:
         formats=_FORMATS,
     )
     if form.data("image"):
-        return Source(bounds, data=pictures.from_base64(form.data("image"), _MAX_BASE64))
+        return Source(bounds, data=pictures.from_base64("image", form.data("image"), _MAX_BASE64), name="image")
     url = form.text("url").strip()
     if len(url.encode()) > _MAX_URL_BYTES:
         raise UrlLengthError(f"more than {_MAX_URL_BYTES} bytes")
-    return Source(bounds, url=url) if url else None
+    return Source(bounds, url=url, name="url") if url else None
 
 
 def _nothing_given(form: Form) -> Exception:
     """What is wrong where a picture must be named and is not: a field sent empty, or none sent at all."""
     if "image" in form:
-        return EmptyPicture("image is empty")
+        return EmptyPicture("empty", field="image")
     if "url" in form:
-        return UrlLengthError("url is empty")
+        return UrlLengthError("empty")
     return MissingArgument("image")
 
 
@@ -194,14 +194,14 @@ def _signs(form: Form) -> tuple[str, ...]:
     if not signs:
         raise _nothing_given(form)
     if len(signs) > _MAX_SIGNS:
-        raise TooManyItems("cont_sign", f"more than {_MAX_SIGNS}")
+        raise TooManyItems("cont_sign", f"more than {_MAX_SIGNS} of them")
     return signs
 
 
 def _one_sign(form: Form) -> str:
     signs = _signs(form)
     if len(signs) > 1:
-        raise InvalidArgument("cont_sign", "more than one")
+        raise InvalidArgument("cont_sign", "more than one, where one picture is meant")
     return signs[0]
 
 
@@ -220,7 +220,7 @@ def _tags(shelf: Shelf, form: Form) -> tuple[str, ...]:
     numbers = [tags.number("tags", part) for part in form.text("tags").split(",")]
     given = [number for number in numbers if number is not None]
     if len(given) > tags.MOST:
-        raise InvalidArgument("tags", f"more than {tags.MOST}")
+        raise InvalidArgument("tags", f"more than {tags.MOST} of them")
     return tuple(dict.fromkeys(str(number) for number in given))
 
 
@@ -262,6 +262,7 @@ def _endpoint(work: Work) -> Endpoint:
         if request.arguments.get("library") in LIBRARIES:  # any other text may be anything, even a token
             facts["library"] = request.arguments["library"]
         try:
+            check_rate(ports)
             application = _authenticated(ports, request)
             facts["app_id"] = application.app_id
             admit(ports, application, request.source_ip)
@@ -276,8 +277,8 @@ def _endpoint(work: Work) -> Endpoint:
 def _authenticated(ports: Ports, request: Request) -> Application:
     now = ports.clock() // 1000
     if bce.is_meant(request):
-        return bce.verify(ports.applications, request, ports.settings.public_hosts, now)
-    return tokens.verify(ports.applications, _access_token(request), now)
+        return bce.verify(Callers(ports), request, ports.settings.public_hosts, now)
+    return tokens.verify(Callers(ports), _access_token(request), now)
 
 
 def _access_token(request: Request) -> str:
@@ -288,7 +289,7 @@ def _access_token(request: Request) -> str:
     try:
         token = forms.query(request).text("access_token") or forms.body(request).text("access_token")
     except InvalidArgument as reason:
-        raise TokenInvalid("cannot be read") from reason
+        raise TokenInvalid(f"cannot be read: {reason.explanation}") from reason
     return token.partition("?")[0]
 
 
@@ -300,7 +301,7 @@ def _refusal(error: Exception, request: Request, facts: Mapping[str, Any]) -> An
     said = {"error_code": code, "error_msg": message}
     if code >= _BUSINESS:
         said["log_id"] = facts["log_id"]
-    return ascii_json(said, outcome=type(error).__name__, failed=ours, facts=facts)
+    return ascii_json(said, outcome=type(error).__name__, failed=ours, facts={**facts, **why(error)})
 
 
 # -- Paths -------------------------------------------------------------------------------------------------------------

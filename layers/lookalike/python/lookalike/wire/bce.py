@@ -2,9 +2,9 @@
 
 ``Authorization: bce-auth-v1/{access key}/{timestamp}/{seconds it holds}/{signed headers}/{signature}``, described
 at https://cloud.baidu.com/doc/Reference/AuthenticationMechanism.html. The SDKs differ in what they sign: some sign
-the host without its port, some name no headers and mean a default set, one writes its clock in twelve hours. So a
-signature is tried against every host and path that the request may have been signed for. The body is not
-signed.
+the host without its port, one (Java) names no headers, which means a default set, and writes its clock in twelve
+hours. So a signature is tried against every host and path that the request may have been signed for. The body is
+not signed, so a signature holds no longer than the SDKs need.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
@@ -20,14 +20,21 @@ from urllib.parse import quote, unquote
 
 from lookalike.errors import SignatureInvalid
 from lookalike.model import Application
-from lookalike.ports import Applications
+from lookalike.ports import ApplicationLookup
+from lookalike.wire import signing
 from lookalike.wire.http import Request
 
 #: How far a caller's clock may be off, in seconds.
 _SKEW = 900
 
-#: The Java SDK writes 13:00 as 01:00, and 00:00 as 12:00.
+#: How long a signature holds at most, in seconds. The SDKs ask for 1800 (Python, PHP, Node, Java, Go) or 1200 (.NET);
+#: what asks for more is good for as long as theirs.
+_MAX_LIFE = 1800
+
+#: Half a day, in seconds.
 _TWELVE_HOURS = 43_200
+
+_FORM = "bce-auth-v1/<access key>/<timestamp>/<seconds>/<signed headers>/<signature>"
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
@@ -50,18 +57,32 @@ class Authorization:
         """Read the header. Raises SignatureInvalid if it is not in its form."""
         parts = header.strip().split("/")
         if len(parts) != 6 or parts[0] != "bce-auth-v1":
-            raise SignatureInvalid("not in the header's form")
+            raise SignatureInvalid(f"not in the form {_FORM}")
         names = tuple(name.strip().lower() for name in parts[4].split(";") if name.strip())
         return cls(parts[1], parts[2], parts[3], names, parts[5].lower())
 
     def check_time(self, now: int) -> None:
         """Raise SignatureInvalid unless the signature holds at Unix seconds ``now``."""
-        signed = _unix_seconds(self.timestamp)
         if not (self.seconds.isascii() and self.seconds.isdigit() and len(self.seconds) <= 9):
-            raise SignatureInvalid("its life cannot be read")
-        earliest, latest = now - int(self.seconds) - _SKEW, now + _SKEW
-        if not any(earliest <= signed + shift <= latest for shift in (0, _TWELVE_HOURS, -_TWELVE_HOURS)):
-            raise SignatureInvalid("its time is over, or not yet come")
+            raise SignatureInvalid("the seconds it holds for are no number")
+        life = min(int(self.seconds), _MAX_LIFE)
+        times = self._times()
+        if not any(now - life - _SKEW <= signed <= now + _SKEW for signed in times):
+            nearest = min(times, key=lambda signed: abs(signed - now))
+            raise SignatureInvalid(
+                f"{signing.clock_error(nearest, now)}; it holds for {life} s, and clocks may differ by {_SKEW} s",
+                remedy=signing.CLOCK,
+            )
+
+    def _times(self) -> tuple[int, ...]:
+        """Unix seconds that the timestamp may mean: one, or two if it is the Java SDK's, which alone names no headers.
+
+        That SDK writes 13:00 as 01:00 and 00:00 as 12:00, so its hours are 01 to 12, in either half of the day.
+        """
+        written, hour = _unix_seconds(self.timestamp), self.timestamp[11:13]
+        if self.headers or not "01" <= hour <= "12":
+            return (written,)
+        return (written, written - _TWELVE_HOURS if hour == "12" else written + _TWELVE_HOURS)
 
 
 def _unix_seconds(stamp: str) -> int:
@@ -69,8 +90,8 @@ def _unix_seconds(stamp: str) -> int:
         if _TIME.fullmatch(stamp):
             return int(datetime.fromisoformat(stamp).timestamp())
     except ValueError as reason:
-        raise SignatureInvalid("there is no such time") from reason
-    raise SignatureInvalid("its time cannot be read")
+        raise SignatureInvalid("its timestamp is no time") from reason
+    raise SignatureInvalid("its timestamp is not in the form 2006-01-02T15:04:05Z")
 
 
 def is_meant(request: Request) -> bool:
@@ -78,7 +99,7 @@ def is_meant(request: Request) -> bool:
     return request.headers.get("authorization", "").strip().startswith("bce-auth-")
 
 
-def verify(applications: Applications, request: Request, public: Iterable[str], now: int) -> Application:
+def verify(applications: ApplicationLookup, request: Request, public: Sequence[str], now: int) -> Application:
     """Who signed the request, at Unix seconds ``now``.
 
     ``public`` are further places requests may be signed for: host names, each with a base path if it has one.
@@ -86,9 +107,11 @@ def verify(applications: Applications, request: Request, public: Iterable[str], 
     """
     claim = Authorization.of(request.headers.get("authorization", ""))
     claim.check_time(now)
+    if claim.headers and "host" not in claim.headers:
+        raise SignatureInvalid("its signed headers leave host out")
     application = applications.application(claim.access_key)
     if application is None:
-        raise SignatureInvalid("no such access key")
+        raise SignatureInvalid("no application has its access key", remedy=signing.UNKNOWN_KEY)
     key = _signing_key(application, claim)
     # Every candidate is compared, whichever matches: the time taken says nothing.
     matches = [
@@ -96,7 +119,7 @@ def verify(applications: Applications, request: Request, public: Iterable[str], 
         for canonical in canonical_requests(request, claim, public)
     ]
     if not any(matches):
-        raise SignatureInvalid("made of something else, or with another secret")
+        raise signing.mismatch(request, public)
     return application
 
 
@@ -145,8 +168,7 @@ def _signed_headers(request: Request, claim: Authorization, host: str) -> Iterat
     given = dict(request.headers) | {"host": host}
     given.setdefault("content-length", str(len(request.body or b"")))
     if claim.headers:
-        if "host" in claim.headers:
-            yield _canonical_headers(given, claim.headers)
+        yield _canonical_headers(given, claim.headers)
         return
     names = [name for name in given if name in _DEFAULT_HEADERS or name.startswith("x-bce-")]
     yield _canonical_headers(given, names)

@@ -43,27 +43,19 @@ class Form:
         """The value as text; empty if absent. Raises InvalidArgument if it is none, or holds a NUL."""
         text = text_of(name, self.data(name))
         if "\0" in text:
-            raise InvalidArgument(name, "holds a NUL")
+            raise InvalidArgument(name, "must not hold a NUL character")
         return text
 
     def integer(self, name: str, *, least: int, most: int | None = None, default: int) -> int:
         """The number a field says; ``default`` if it is blank. Raises InvalidArgument if it is none, or out of range."""
-        number = number_of(name, self.text(name))
-        if number is None:
+        text = self.text(name).strip()
+        if not text:
             return default
-        if number < least or (most is not None and number > most):
-            raise InvalidArgument(name, "out of range")
+        number = int(text) if re.fullmatch(r"-?[0-9]{1,18}", text) else None
+        if number is None or number < least or (most is not None and number > most):
+            limits = f"{least} or more" if most is None else f"from {least} to {most}"
+            raise InvalidArgument(name, f"must be a whole number, {limits}")
         return number
-
-
-def number_of(name: str, text: str) -> int | None:
-    """The number that text says; None if it is blank. Raises InvalidArgument if it is no integer."""
-    text = text.strip()
-    if not text:
-        return None
-    if not re.fullmatch(r"-?[0-9]{1,18}", text):
-        raise InvalidArgument(name, "no integer")
-    return int(text)
 
 
 def text_of(name: str, data: bytes) -> str:
@@ -149,9 +141,9 @@ def _multipart(boundary: bytes, body: bytes) -> Iterator[tuple[str, bytes]]:
         rest = part.lstrip(b" \t")
         end = rest.find(b"\r\n\r\n", 0, _MAX_PART_HEAD)
         if end < 0 or not rest.startswith(b"\r\n"):
-            raise InvalidArgument("body", "a part of it cannot be read")
+            raise InvalidArgument("body", "a part of the multipart form cannot be read")
         yield _part_name(rest[:end]), rest[end + 4 :]
-    raise InvalidArgument("body", "it breaks off")
+    raise InvalidArgument("body", "the multipart form breaks off")
 
 
 def _part_name(head: bytes) -> str:
@@ -159,7 +151,7 @@ def _part_name(head: bytes) -> str:
         rb'^content-disposition:[^\r\n]*?[;\s]name=(?:"([^"\r\n]*)"|([^\s;"]+))', head, re.IGNORECASE | re.MULTILINE
     )
     if found is None:
-        raise InvalidArgument("body", "a part of it has no name")
+        raise InvalidArgument("body", "a part of the multipart form has no name")
     return _name(found[1] if found[1] is not None else found[2])
 
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote
 
-from lookalike.errors import InvalidArgument
-from lookalike.observability import count, fail, logger
+from lookalike.errors import InvalidArgument, UnknownOperation
+from lookalike.observability import count, fail, logger, why
 from lookalike.ports import Ports
 
 #: Of compression, from 1 (fast) to 9 (small). JSON of millions of bytes takes a tenth of a second with this one.
@@ -81,7 +81,7 @@ class Request:
     def content(self) -> bytes:
         """The body. Raises InvalidArgument if it cannot be read."""
         if self.body is None:
-            raise InvalidArgument("body", "the event's base64 is broken")
+            raise InvalidArgument("body", "its base64 is broken")
         return self.body
 
 
@@ -100,7 +100,7 @@ class Answer:
     """What goes back: text, or, if ``binary``, any bytes.
 
     ``outcome`` is for metrics and logs: ``ok``, or the name of what went wrong; ``failed`` says that it went wrong on
-    our side. ``facts`` stand in the request's log line: who called and what for, nothing secret.
+    our side. ``facts`` stand in the request's log line: who called, what for, and why it was refused; nothing secret.
     """
 
     body: bytes
@@ -209,4 +209,4 @@ def _first_match(ports: Ports, routes: Sequence[Route], request: Request) -> Ans
 
 
 #: For paths that belong to no dialect.
-NOT_FOUND = Answer(b'{"message":"Not Found"}', status=404, outcome="UnknownOperation")
+NOT_FOUND = Answer(b'{"message":"Not Found"}', status=404, outcome="UnknownOperation", facts=why(UnknownOperation("/")))

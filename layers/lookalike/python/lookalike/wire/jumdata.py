@@ -27,16 +27,16 @@ from lookalike.errors import (
     UrlLengthError,
 )
 from lookalike.model import Application, Match, Shelf, sign_of
-from lookalike.observability import logger
+from lookalike.observability import logger, why
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
-from lookalike.service.admission import admit
+from lookalike.service.admission import Callers, admit, check_rate
 from lookalike.service.delete import Delete, delete
 from lookalike.service.search import Search, search
 from lookalike.service.shelves import shelf_of
 from lookalike.service.source import Source
-from lookalike.wire import forms, pictures
+from lookalike.wire import forms, pictures, signing
 from lookalike.wire.forms import Form
 from lookalike.wire.http import Answer, Endpoint, Request, Route, ascii_json
 
@@ -136,7 +136,7 @@ def _delete(ports: Ports, shelf: Shelf, form: Form) -> Said:
     if not given:
         raise MissingArgument("contSign")
     if len(given) > _MAX_SIGNS:
-        raise TooManyItems("contSign", f"more than {_MAX_SIGNS}")
+        raise TooManyItems("contSign", f"more than {_MAX_SIGNS} of them")
     delete(ports, Delete(shelf, tuple(_read(sign) for sign in given)))
     return {}
 
@@ -162,8 +162,8 @@ def _source(ports: Ports, form: Form) -> Source:
     if len(url.encode()) > _MAX_URL_BYTES:
         raise UrlLengthError(f"more than {_MAX_URL_BYTES} bytes")
     if url:
-        return Source(bounds, url=url)
-    return Source(bounds, data=pictures.from_base64(form.data("base64"), _MAX_BASE64))
+        return Source(bounds, url=url, name="url")
+    return Source(bounds, data=pictures.from_base64("base64", form.data("base64"), _MAX_BASE64), name="base64")
 
 
 def _written(digest: str) -> str:
@@ -189,6 +189,7 @@ def _endpoint(call: Call) -> Endpoint:
     def endpoint(ports: Ports, request: Request) -> Answer:
         facts: dict[str, Any] = {"task": f"{secrets.randbelow(_TASK_NUMBERS):024d}", "library": LIBRARY}
         try:
+            check_rate(ports)
             form = forms.query_and_body(request)
             application = _authenticated(ports, form)
             facts["app_id"] = application.app_id
@@ -212,16 +213,19 @@ def _authenticated(ports: Ports, form: Form) -> Application:
         if not value:
             raise MissingArgument(name)
     if not re.fullmatch(r"[0-9]{1,15}", given["timestamp"]):
-        raise InvalidArgument("timestamp", "no milliseconds")
-    application = ports.applications.application_by_id(given["appId"])
+        raise InvalidArgument("timestamp", "must be Unix milliseconds")
+    application = Callers(ports).application_by_id(given["appId"])
     if application is None:
-        raise ApplicationNotFound("no such app id")
+        raise ApplicationNotFound("no application has it", field="appId", remedy=signing.UNKNOWN_KEY)
     said = f"{given['appId']}{application.secret_key}{given['timestamp']}"
     expected = hashlib.sha256(said.encode()).hexdigest()
     if not hmac.compare_digest(expected.encode(), given["sign"].lower().encode()):
-        raise SignatureInvalid("not made with the application's secret")
+        raise SignatureInvalid("not made of appId, the application's secret key and timestamp", field="sign")
     if abs(ports.clock() - int(given["timestamp"])) > _CLOCKS_DIFFER:
-        raise InvalidArgument("timestamp", "too old, or of the future")
+        off = signing.clock_error(int(given["timestamp"]) // 1000, ports.clock() // 1000)
+        raise InvalidArgument(
+            "timestamp", f"{off}; {_CLOCKS_DIFFER // 60_000} minutes are allowed", remedy=signing.CLOCK
+        )
     return application
 
 
@@ -233,7 +237,7 @@ def _refusal(error: Exception, request: Request, facts: Mapping[str, Any]) -> An
     said: dict[str, Any] = {"code": code, "msg": message.format(name=getattr(error, "name", ""))}
     if code != _BARE:
         said |= {"taskNo": facts["task"], "charge": False}
-    return ascii_json(said, outcome=type(error).__name__, failed=ours, facts=facts)
+    return ascii_json(said, outcome=type(error).__name__, failed=ours, facts={**facts, **why(error)})
 
 
 def _elsewhere(_ports: Ports, request: Request) -> Answer:

@@ -4,13 +4,34 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Mapping
+from dataclasses import replace
 
-from lookalike.errors import InvalidArgument
+from lookalike.errors import (
+    AccessError,
+    ApplicationDisabled,
+    ApplicationNotFound,
+    InvalidArgument,
+    LimitReached,
+    MissingArgument,
+    UnknownOperation,
+)
 from lookalike.model import Application
-from lookalike.observability import logger
+from lookalike.observability import logger, why
 from lookalike.ports import Ports
-from lookalike.wire import forms, tokens
+from lookalike.service.admission import Callers
+from lookalike.wire import forms, signing, tokens
 from lookalike.wire.http import Answer, Request, ascii_json
+
+
+class _RefusedError(Exception):
+    """A token is refused; ``answer`` says so in the vendor's form."""
+
+    def __init__(
+        self, status: int, error: str, description: str, cause: Exception, application: Application | None = None
+    ) -> None:
+        super().__init__(description)
+        self.answer = _refusal(status, error, description, cause, application)
 
 
 def token(ports: Ports, request: Request) -> Answer:
@@ -19,31 +40,47 @@ def token(ports: Ports, request: Request) -> Answer:
     The vendor's statuses: 401 for keys that are wrong, 400 for a request that is.
     """
     try:
-        return _grant(ports, request)
-    except InvalidArgument:
-        return _refusal(400, "invalid_request", "The request cannot be read")
+        return _granted(_application(ports, _fields(request)), ports.clock() // 1000)
+    except _RefusedError as refused:
+        return refused.answer
+    except InvalidArgument as error:
+        return _refusal(400, "invalid_request", "The request cannot be read", error)
+    except LimitReached as error:
+        return _busy(error)
     except Exception as error:  # with status 500 the Java SDK asks again; with 200 it would go on without a token
         logger.error("failed", exc_info=error, extra={"request_id": request.id})
-        return _refusal(500, "server_error", "Service temporarily unavailable")
+        return replace(_busy(error), failed=True)
 
 
-def _grant(ports: Ports, request: Request) -> Answer:
+def _fields(request: Request) -> Mapping[str, str]:
+    """The three fields, all there. Raises _RefusedError, or InvalidArgument if they cannot be read."""
     if request.method not in ("GET", "POST"):
-        return _refusal(400, "invalid_request", "Only GET and POST are answered")
+        raise _RefusedError(400, "invalid_request", "Only GET and POST are answered", UnknownOperation(request.path))
     query, form = forms.query(request), forms.body(request)
     given = {name: query.text(name) or form.text(name) for name in ("grant_type", "client_id", "client_secret")}
     if given["grant_type"] not in ("", "client_credentials"):
-        return _refusal(400, "unsupported_grant_type", "The authorization grant type is not supported")
+        cause = InvalidArgument("grant_type", "must be client_credentials")
+        raise _RefusedError(400, "unsupported_grant_type", "The authorization grant type is not supported", cause)
     for name, value in given.items():
         if not value:
-            return _refusal(400, "invalid_request", f"Missing required parameter: {name}")
-    application = ports.applications.application(given["client_id"])
-    if application is None:
-        return _refusal(401, "invalid_client", "unknown client id")
-    known = hmac.compare_digest(application.secret_key.encode(), given["client_secret"].encode())
-    if not known or not application.active:
-        return _refusal(401, "invalid_client", "Client authentication failed")
-    return _granted(application, ports.clock() // 1000)
+            raise _RefusedError(400, "invalid_request", f"Missing required parameter: {name}", MissingArgument(name))
+    return given
+
+
+def _application(ports: Ports, given: Mapping[str, str]) -> Application:
+    """Whose keys these are. Raises _RefusedError."""
+    found = Callers(ports).application(given["client_id"])
+    if found is None:
+        unknown = ApplicationNotFound("no application has this API key", field="client_id", remedy=signing.UNKNOWN_KEY)
+        raise _RefusedError(401, "invalid_client", "unknown client id", unknown)
+    wrong: AccessError | None = None
+    if not hmac.compare_digest(found.secret_key.encode(), given["client_secret"].encode()):
+        wrong = AccessError("not the application's secret key", field="client_secret")
+    elif not found.active:
+        wrong = ApplicationDisabled(found.app_id)
+    if wrong is not None:
+        raise _RefusedError(401, "invalid_client", "Client authentication failed", wrong, found)
+    return found
 
 
 def _granted(application: Application, now: int) -> Answer:
@@ -59,11 +96,18 @@ def _granted(application: Application, now: int) -> Answer:
     return ascii_json(said, headers=(("cache-control", "no-store"),), facts={"app_id": application.app_id})
 
 
-def elsewhere(_ports: Ports, _request: Request) -> Answer:
+def elsewhere(_ports: Ports, request: Request) -> Answer:
     """Answer any other path beside the token endpoint."""
-    return _refusal(400, "invalid_request", "No such path or method")
+    return _refusal(400, "invalid_request", "No such path or method", UnknownOperation(request.path))
 
 
-def _refusal(status: int, error: str, description: str) -> Answer:
+def _busy(error: Exception) -> Answer:
+    return _refusal(500, "server_error", "Service temporarily unavailable", error)
+
+
+def _refusal(
+    status: int, error: str, description: str, cause: Exception, application: Application | None = None
+) -> Answer:
     said = {"error": error, "error_description": description}
-    return ascii_json(said, status=status, outcome=error, failed=status >= 500)
+    facts = {} if application is None else {"app_id": application.app_id}
+    return ascii_json(said, status=status, outcome=error, facts={**facts, **why(cause)})

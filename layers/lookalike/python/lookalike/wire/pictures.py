@@ -13,39 +13,39 @@ _MAX_HEAD = 256
 _BREAKS = b"\r\n\t"
 
 
-def from_base64(text: bytes, max_length: int) -> bytes:
-    """The bytes that ``text`` stands for.
+def from_base64(name: str, text: bytes, max_length: int) -> bytes:
+    """The bytes that ``text``, of the field ``name``, stands for.
 
     Mended first: a second layer of percent-encoding, a ``data:…;base64,`` head, line breaks, ``+`` that a form
     turned into a space, and the padding. ``max_length`` bounds what is left of the text, in bytes.
 
     Raises EmptyPicture if nothing is left, PictureSizeError if too much is, BadEncoding if that is not base64.
     """
-    clean = _mended(text)
+    clean = _mended(name, text)
     if not clean:
-        raise EmptyPicture("no base64")
+        raise EmptyPicture("empty", field=name)
     if len(clean) > max_length:
-        raise PictureSizeError(f"{len(clean)} bytes of base64, more than {max_length}")
+        raise PictureSizeError(f"{len(clean)} bytes of base64, more than {max_length}", field=name)
     try:
         return binascii.a2b_base64(clean, strict_mode=True)
     except binascii.Error as reason:
-        raise BadEncoding(str(reason)) from reason
+        raise BadEncoding(f"not base64: {reason}", field=name) from reason
 
 
-def _mended(text: bytes) -> bytes:
+def _mended(name: str, text: bytes) -> bytes:
     text = text.translate(None, _BREAKS)
     if b"%" in text:
         text = percent.decoded(text).translate(None, _BREAKS)
     # Blanks at the ends stay: they may be pluses, too.
-    text = _without_head(text).replace(b" ", b"+").rstrip(b"=")
+    text = _without_head(name, text).replace(b" ", b"+").rstrip(b"=")
     return text + b"=" * (-len(text) % 4)
 
 
-def _without_head(text: bytes) -> bytes:
+def _without_head(name: str, text: bytes) -> bytes:
     start = text[:_MAX_HEAD].lstrip()
     if start[:5].lower() != b"data:":
         return text
     head, comma, _ = start.partition(b",")
     if not comma or not head.lower().endswith(b";base64"):
-        raise BadEncoding("a data: head that says nothing of base64")
+        raise BadEncoding("a data: head that says nothing of base64", field=name)
     return text[text.index(b",") + 1 :]

@@ -13,7 +13,8 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from lookalike import errors, jsontext
@@ -28,11 +29,11 @@ from lookalike.errors import (
 )
 from lookalike.jsontext import Number, Value, quoted
 from lookalike.model import Application, Candidate, Library, Match, Picture, Shelf
-from lookalike.observability import count, fail, logger
+from lookalike.observability import count, fail, logger, why
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add
-from lookalike.service.admission import admit
+from lookalike.service.admission import Callers, admit, check_rate
 from lookalike.service.batch import Outcome, add_all
 from lookalike.service.delete import Delete, delete
 from lookalike.service.groups import group_names, list_pictures, name_of, picture_in, remove_group
@@ -127,6 +128,9 @@ _MAX_LISTED = 1000
 #: Pictures not added after so many seconds are answered as not fetched in time; the gateway waits for 30.
 _ADDING_SECONDS = 25.0
 
+#: Reasons for which pictures of one call were refused, in one line of the log.
+_MAX_REASONS = 20
+
 #: Bytes of results in one answer, as the event carries them: Lambda takes 6 MB of answer, envelope and all.
 _ROOM = 5_500_000
 
@@ -144,7 +148,7 @@ def routes(operation: str) -> Sequence[Route]:
 def _new(ports: Ports, request: Request, application: Application) -> str:
     shelf = shelf_of(application, request.arguments["group"])
     elements = _elements(ports, request)
-    return _added(ports, create_library(ports, shelf), shelf, elements)
+    return _added(ports, request, create_library(ports, shelf), shelf, elements)
 
 
 def _remove(ports: Ports, request: Request, application: Application) -> str:
@@ -168,32 +172,52 @@ def _info(ports: Ports, request: Request, application: Application) -> str:
 def _add(ports: Ports, request: Request, application: Application) -> str:
     elements = _elements(ports, request)
     library = _group(ports, request, application)
-    return _added(ports, library, shelf_of(application, library.name), elements)
+    return _added(ports, request, library, shelf_of(application, library.name), elements)
 
 
-def _added(ports: Ports, library: Library, shelf: Shelf, elements: Sequence[Value]) -> str:
+def _added(ports: Ports, request: Request, library: Library, shelf: Shelf, elements: Sequence[Value]) -> str:
     commands = [_command(shelf, element) for element in elements]
     outcomes = iter(add_all(ports, library, [one for one in commands if isinstance(one, Add)], _ADDING_SECONDS))
+    facts = {"library": library.name, "request_id": request.id}
     images, failures = [], []
-    for command in commands:
+    refused: dict[str, _Refused] = {}
+    for number, command in enumerate(commands):
         outcome: Outcome = next(outcomes) if isinstance(command, Add) else command
         if isinstance(outcome, Picture):
             images.append(quoted(name_of(library, outcome)))
             failures.append("null")
         else:
-            code, message = _said(outcome, {"library": library.name})
+            code, message = _said(outcome, facts)
+            refused.setdefault(str(why(outcome)), _Refused(outcome, number)).pictures += 1
             fail(ports.settings, "request", int(code == _OUR_FAILURE))  # the call as a whole does not fail
             images.append('""')
             failures.append(json.dumps({"code": code, "message": message}))
+    if refused:
+        told = [one.facts() for one in islice(refused.values(), _MAX_REASONS)]
+        logger.info("pictures refused", extra={**facts, "refused": told})
     return f'{{"images":[{",".join(images)}],"errors":[{",".join(failures)}]}}'
+
+
+@dataclass(slots=True)
+class _Refused:
+    """Pictures of one call that were refused for the same reason; ``first`` is the first one's place in the list."""
+
+    error: Exception
+    first: int
+    pictures: int = 0
+
+    def facts(self) -> Mapping[str, Any]:
+        """What the log says of them."""
+        outcome = type(self.error).__name__
+        return {"outcome": outcome, **why(self.error), "pictures": self.pictures, "first": self.first}
 
 
 def _delete(ports: Ports, request: Request, application: Application) -> str:
     named = _body(request).get("images")
     if not isinstance(named, list):
-        raise InvalidArgument("images", "no list")
+        raise InvalidArgument("images", "must be a list of ids")
     if len(named) > _MAX_DELETED:
-        raise TooManyItems("images", f"more than {_MAX_DELETED}")
+        raise TooManyItems("images", f"more than {_MAX_DELETED} of them")
     names = tuple(_text("images", one) for one in named)
     library = _group(ports, request, application)
     with suppress(PictureNotFound):  # this vendor does not mind
@@ -205,7 +229,7 @@ def _pictures(ports: Ports, request: Request, application: Application) -> str:
     query = forms.query(request)
     limit = query.text("limit") or str(_MAX_LISTED)
     if not re.fullmatch(r"[0-9]{1,4}", limit) or not 1 <= int(limit) <= _MAX_LISTED:
-        raise InvalidArgument("limit", f"not within 1 and {_MAX_LISTED}")
+        raise InvalidArgument("limit", f"must be a whole number, from 1 to {_MAX_LISTED}")
     library = _group(ports, request, application)
     listing = list_pictures(ports, library, _read_marker(library, query.text("marker")), int(limit))
     shown, cut = _fitting(ports, "groups", (_listed(library, picture) for picture in listing.pictures))
@@ -243,7 +267,9 @@ def _found(ports: Ports, request: Request, application: Application, group: str 
     """Search in that one group, as the vendor's older call does; None: in those that the body names."""
     body = _body(request)
     params = _object("params", body.get("params"))
-    source = _source(_text("uri", _object("data", body.get("data")).get("uri"), default=""), NothingGiven("uri"))
+    source = _source(
+        _text("uri", _object("data", body.get("data")).get("uri"), default=""), NothingGiven("uri", "missing")
+    )
     limit, threshold = _limit(params.get("limit")), _threshold(params.get("threshold"))
     names = _group_names(params.get("groups")) if group is None else [group]
     libraries = {library.uid: library for library in (_library(ports, application, name) for name in names)}
@@ -267,12 +293,12 @@ def _limit(value: Value) -> int:
     if value is None:
         return 1
     if not isinstance(value, Number) or not re.fullmatch(r"-?[0-9]+", value.text):
-        raise InvalidArgument("limit", "no whole number")
+        raise InvalidArgument("limit", "must be a whole number")
     if value.text.startswith("-"):
         return MOST if value.text.strip("-0") else 1
     digits = value.text.lstrip("0")
     if len(digits) > len(str(MOST)) or int(digits or "0") > MOST:
-        raise WrongLimit("limit")
+        raise WrongLimit("limit", f"more than {MOST}")
     return max(int(digits or "0"), 1)
 
 
@@ -280,21 +306,21 @@ def _threshold(value: Value) -> float:
     if value is None:
         return 0.0
     if not isinstance(value, Number):
-        raise InvalidArgument("threshold", "no number")
+        raise InvalidArgument("threshold", "must be a number, from 0 to 1")
     threshold = float(value.text)
     if not 0 <= threshold <= 1:
-        raise WrongThreshold("threshold")
+        raise WrongThreshold("threshold", "must be a number, from 0 to 1")
     return threshold
 
 
 def _group_names(value: Value) -> list[str]:
     if value is None or value == []:
-        raise NoGroups("groups")
+        raise NoGroups("groups", "empty")
     if not isinstance(value, list):
-        raise InvalidArgument("groups", "no list")
+        raise InvalidArgument("groups", "must be a list of names")
     names = list(dict.fromkeys(_text("groups", one) for one in value))
     if len(names) > _MAX_GROUPS:
-        raise TooManyGroups("groups")
+        raise TooManyGroups("groups", f"more than {_MAX_GROUPS} of them")
     return names
 
 
@@ -322,7 +348,7 @@ def _object(name: str, value: Value) -> Mapping[str, Value]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise InvalidArgument(name, "no object")
+        raise InvalidArgument(name, "must be an object")
     return value
 
 
@@ -331,7 +357,7 @@ def _text(name: str, value: Value, default: str | None = None) -> str:
     if value is None and default is not None:
         return default
     if not isinstance(value, str) or not jsontext.is_text(value):
-        raise InvalidArgument(name, "no text")
+        raise InvalidArgument(name, "must be text")
     return value
 
 
@@ -339,9 +365,13 @@ def _elements(ports: Ports, request: Request) -> list[Value]:
     """What stands for pictures to be added. Raises InvalidArgument."""
     data = _body(request).get("data")
     if not isinstance(data, list):
-        raise InvalidArgument("data", "no list")
+        raise InvalidArgument("data", "must be a list of pictures")
     if len(data) > ports.settings.batch_pictures:
-        raise TooManyItems("data", f"more than {ports.settings.batch_pictures}")
+        raise TooManyItems(
+            "data",
+            f"more than {ports.settings.batch_pictures} pictures",
+            remedy="LOOKALIKE_BATCH_PICTURES says how many one call may add",
+        )
     return data
 
 
@@ -372,12 +402,12 @@ def _source(uri: str, missing: Exception) -> Source:
     if not uri:
         raise missing
     if scheme == "data":
-        return Source(_BOUNDS, data=pictures.from_base64(uri.encode(), _MAX_BASE64))
+        return Source(_BOUNDS, data=pictures.from_base64("uri", uri.encode(), _MAX_BASE64), name="uri")
     if scheme not in ("http", "https"):
-        raise UnknownScheme("uri")
+        raise UnknownScheme("uri", "must begin with http:, https: or data:")
     if len(uri.encode()) > _MAX_URI_BYTES:
-        raise UrlLengthError(f"more than {_MAX_URI_BYTES} bytes")
-    return Source(_BOUNDS, url=uri)
+        raise UrlLengthError(f"more than {_MAX_URI_BYTES} bytes", field="uri")
+    return Source(_BOUNDS, url=uri, name="uri")
 
 
 def _marker(library: Library, after: str) -> str:
@@ -393,10 +423,10 @@ def _read_marker(library: Library, marker: str) -> str | None:
         plain = marker.translate(str.maketrans("-_", "+/"))
         said = binascii.a2b_base64(plain + "=" * (-len(plain) % 4), strict_mode=True).decode()
     except ValueError as reason:
-        raise InvalidArgument("marker", "none of ours") from reason
+        raise InvalidArgument("marker", "not one that a list has answered") from reason
     uid, _, after = said.partition("/")
     if uid != library.uid or not after:
-        raise InvalidArgument("marker", "of another group")
+        raise InvalidArgument("marker", "one of another group, or of one that was made anew")
     return after
 
 
@@ -409,6 +439,7 @@ def _endpoint(work: Work) -> Endpoint:
     def endpoint(ports: Ports, request: Request) -> Answer:
         facts: dict[str, Any] = {"reqid": secrets.token_urlsafe(12)}
         try:
+            check_rate(ports)
             application = _authenticated(ports, request)
             facts["app_id"] = application.app_id
             admit(ports, application, request.source_ip)
@@ -422,7 +453,7 @@ def _endpoint(work: Work) -> Endpoint:
 
 def _authenticated(ports: Ports, request: Request) -> Application:
     now = ports.clock() // 1000
-    return qiniu_auth.verify(ports.applications, request, ports.settings.public_hosts, now)
+    return qiniu_auth.verify(Callers(ports), request, ports.settings.public_hosts, now)
 
 
 def _answer(answer: Answer, request: Request) -> Answer:
@@ -439,6 +470,7 @@ def _refusal(error: Exception, request: Request, facts: Mapping[str, Any]) -> An
     if status == 401:
         said["error_code"] = "BadToken"
     ours = code == _OUR_FAILURE
+    facts = {**facts, **why(error)}
     return _answer(ascii_json(said, status=status, outcome=type(error).__name__, failed=ours, facts=facts), request)
 
 

@@ -11,7 +11,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import product
@@ -19,7 +19,8 @@ from urllib.parse import unquote
 
 from lookalike.errors import InvalidArgument, SignatureInvalid
 from lookalike.model import Application
-from lookalike.ports import Applications
+from lookalike.ports import ApplicationLookup
+from lookalike.wire import signing
 from lookalike.wire.http import Request
 
 #: How far a caller's clock may be off, in seconds.
@@ -52,11 +53,11 @@ class Authorization:
         scheme, _, token = header.strip().partition(" ")
         access_key, colon, signature = token.strip().partition(":")
         if scheme not in ("Qiniu", "QBox") or not (access_key and colon and signature):
-            raise SignatureInvalid("not in the header's form")
+            raise SignatureInvalid("missing, or not in the form Qiniu <access key>:<sign>")
         return cls(scheme, access_key, signature)
 
 
-def verify(applications: Applications, request: Request, public: Iterable[str], now: int) -> Application:
+def verify(applications: ApplicationLookup, request: Request, public: Sequence[str], now: int) -> Application:
     """Who signed the request, at Unix seconds ``now``.
 
     ``public`` are further places requests may be signed for: host names, each with a base path if it has one.
@@ -66,15 +67,15 @@ def verify(applications: Applications, request: Request, public: Iterable[str], 
     _check_date(request.headers.get(_DATE), now)
     application = applications.application(claim.access_key)
     if application is None:
-        raise SignatureInvalid("no such access key")
+        raise SignatureInvalid("no application has its access key", remedy=signing.UNKNOWN_KEY)
     said = qbox_requests(request, public) if claim.scheme == "QBox" else signed_requests(request, public)
     # What is refused has been compared with every candidate, so the time taken tells a forger nothing; what is good
     # stops at the one it was made of, for each candidate has the whole body in it.
     claimed = claim.signature.encode("utf-8", "replace")
     if not any(hmac.compare_digest(_sign(application.secret_key, candidate), claimed) for candidate in said):
         if _REPLACED in (request.body or b""):  # the true signature of what was sent would fail, too
-            raise InvalidArgument("body", "not UTF-8")
-        raise SignatureInvalid("made of something else, or with another secret")
+            raise InvalidArgument("body", "must be UTF-8")
+        raise signing.mismatch(request, public)
     return application
 
 
@@ -103,8 +104,10 @@ def _check_date(stamp: str | None, now: int) -> None:
     """Raise SignatureInvalid if the request has a date, and it is not about now."""
     if stamp is None:
         return
-    if abs(_unix_seconds(stamp) - now) > _SKEW:
-        raise SignatureInvalid("its time is over, or not yet come")
+    signed = _unix_seconds(stamp)
+    if abs(signed - now) > _SKEW:
+        error = f"X-Qiniu-Date: {signing.clock_error(signed, now)}; clocks may differ by {_SKEW} s"
+        raise SignatureInvalid(error, remedy=signing.CLOCK)
 
 
 def _unix_seconds(stamp: str) -> int:
@@ -112,8 +115,8 @@ def _unix_seconds(stamp: str) -> int:
         if _TIME.fullmatch(stamp):
             return int(datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp())
     except ValueError as reason:
-        raise SignatureInvalid("there is no such time") from reason
-    raise SignatureInvalid("its time cannot be read")
+        raise SignatureInvalid("X-Qiniu-Date is no time") from reason
+    raise SignatureInvalid("X-Qiniu-Date is not in the form 20060102T150405Z")
 
 
 def _places(request: Request, public: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -145,14 +148,16 @@ def _contents(request: Request) -> list[tuple[str, bytes]]:
     """The line about the content and the signed part of the body, in each way some client has it.
 
     The Node SDK signs another type than it sends, a form's or JSON's. The type is nothing to us, so it may, as long as
-    it signs the body.
+    it signs the body. Bodies that are not signed are those of the types for which some SDK signs none: of
+    application/octet-stream (all of them) and of what is neither JSON's nor a form's (Go). Where no type is sent,
+    today's SDKs sign a form's type and the body, so a signature without type and body covers no body but an empty one.
     """
     body = request.body or b""
     given = request.headers.get("content-type", "").strip()
     contents = [(f"\nContent-Type: {kind}", body) for kind in dict.fromkeys((given, *_SIGNED_TYPES)) if kind]
-    if not given:
+    if not given and not body:
         contents.append(("", b""))
-    elif given not in _SIGNED_TYPES:
+    elif given and given not in _SIGNED_TYPES:
         contents.append((f"\nContent-Type: {given}", b""))
     return contents
 

@@ -14,7 +14,7 @@ import secrets
 
 from lookalike.errors import TokenExpired, TokenInvalid
 from lookalike.model import Application
-from lookalike.ports import Applications
+from lookalike.ports import ApplicationLookup
 
 #: How long a token lives, in seconds: the vendor's 30 days. Clients renew up to one day before.
 LIFE = 2_592_000
@@ -35,7 +35,7 @@ def mint(application: Application, now: int) -> str:
     return f"24.{mac}.{LIFE}.{expiry}.{nonce}-{application.app_id}"
 
 
-def verify(applications: Applications, token: str, now: int) -> Application:
+def verify(applications: ApplicationLookup, token: str, now: int) -> Application:
     """Whose token this is, at Unix seconds ``now``.
 
     Raises TokenInvalid if it is none of ours or its application or secret is gone, TokenExpired past its life and
@@ -43,13 +43,15 @@ def verify(applications: Applications, token: str, now: int) -> Application:
     """
     shape = _SHAPE.fullmatch(token)
     if shape is None:
-        raise TokenInvalid("not in a token's form")
+        raise TokenInvalid("not in the form of this service's tokens" if token else "missing")
     application = applications.application_by_id(shape["app_id"])
     if application is None:
-        raise TokenInvalid("no such application")
+        raise TokenInvalid(
+            "no application has its app id; tokens of the vendor, and of applications revoked, are unknown here"
+        )
     expected = _mac(application, shape["expiry"], shape["nonce"])
     if not hmac.compare_digest(expected, shape["mac"]):
-        raise TokenInvalid("not made with the application's secret")
+        raise TokenInvalid("not made with its application's secret key")
     if now > int(shape["expiry"]) + GRACE:
         raise TokenExpired(application.app_id)
     return application

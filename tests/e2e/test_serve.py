@@ -259,6 +259,28 @@ def test_a_requests_target_may_be_a_whole_address(server: LiveServer) -> None:
         assert proxy.recv(100).startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("//rest/2.0/realtime_search/same_hq/search", 200, '"error_code":110'),
+        ("//rest/2.0/nowhere", 200, '"error_code":110'),
+        ("//oauth/2.0/token", 400, "Missing required parameter"),
+        ("//image/similarity/v2/search", 200, '"code":400'),
+        ("//image/nowhere", 200, '"code":404'),
+        ("//v1/image/groups/search", 401, "bad token"),
+        ("//v1/image/nowhere/at/all", 404, "not found"),
+    ],
+)
+def test_an_address_with_a_slash_at_its_end_is_answered_as_one_without(
+    server: LiveServer, path: str, status: int, said: str
+) -> None:
+    answer = httpx.post(f"{server.url}{path}", content=b"rn=1")
+    assert (answer.status_code, said in answer.text) == (status, True), answer.text
+    once = httpx.post(f"{server.url}{path[1:]}", content=b"rn=1")
+    assert once.status_code == status
+    assert once.text[:20] == answer.text[:20]
+
+
 def test_keys_of_a_folder_that_is_not_there_are_not_made_up(tmp_path: Path) -> None:
     for command in (["list"], ["revoke", "--name", "x"]):
         done = run_keys(*command, "--data", str(tmp_path / "mistyped"))

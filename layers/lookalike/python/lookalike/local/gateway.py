@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ def event_of(received: Received) -> dict[str, Any]:
         "requestContext": {
             "accountId": "anonymous",
             "apiId": "local",
-            "domainName": host.rpartition(":")[0] or host,
+            "domainName": re.sub(r":[0-9]*$", "", host),
             "domainPrefix": host.partition(".")[0],
             "http": {
                 "method": received.method,

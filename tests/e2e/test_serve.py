@@ -259,6 +259,24 @@ def test_a_requests_target_may_be_a_whole_address(server: LiveServer) -> None:
         assert proxy.recv(100).startswith(b"HTTP/1.1 200")
 
 
+def test_neither_a_host_nor_a_forwarded_address_is_believed_of_just_anybody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOKALIKE_HOSTS", "Search.example, 127.0.0.1")
+    monkeypatch.setenv("LOOKALIKE_PROXIES", "none")
+    running = LiveServer(tmp_path / "data")
+    keys = running.keys("office")
+    cli("keys", "change", "--data", str(running.data), "--name", "office", "--from", "203.0.113.0/24")
+    path = "/rest/2.0/realtime_search/same_hq/search"
+    inside = {"X-Forwarded-For": "203.0.113.5"}
+    answer = httpx.post(running.url + path, params={"access_token": running.token(keys)}, headers=inside)
+    assert answer.json()["error_code"] == 6
+    for host, status in (("search.example:80", 200), ("search.example.evil", 403), ("evil.example", 403), ("", 403)):
+        assert httpx.post(running.url + path, headers={"Host": host}).status_code == status
+        assert httpx.get(f"{running.url}/status", headers={"Host": host}).status_code == 200
+    assert running.stop() == 0
+
+
 @pytest.mark.parametrize(
     ("path", "status", "said"),
     [

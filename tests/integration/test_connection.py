@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -310,6 +311,29 @@ def test_a_head_that_takes_too_long_is_told_so(running: Running, monkeypatch: py
         assert rest(slow) == b""
         silent.sendall(GET)  # a connection that has said nothing is kept as long as any idle one
         assert answer(silent)[0] == 200
+
+
+def test_where_there_are_too_many_the_longest_idle_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = Running()
+    monkeypatch.setattr(connection, "MAX_CONNECTIONS", 12)
+    with ExitStack() as open_:
+        idle = [open_.enter_context(running.connect()) for _ in range(10)]
+        working, last = open_.enter_context(running.connect()), open_.enter_context(running.connect())
+        working.sendall(POST + b"Content-Length: 4\r\n\r\nwo")
+        for client in (idle[0], last):
+            client.sendall(GET)
+            assert answer(client)[0] == 200
+        for _ in range(3):
+            client = open_.enter_context(running.connect())
+            client.sendall(GET)
+            assert answer(client)[0] == 200
+        assert rest(idle[1]) == b""
+        for client in (idle[0], last):
+            client.sendall(GET)
+            assert answer(client)[0] == 200
+        working.sendall(b"rk")
+        assert answer(working)[0] == 200
+    running.stop()
 
 
 def test_a_stop_closes_idle_connections_and_refuses_what_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:

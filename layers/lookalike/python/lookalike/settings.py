@@ -40,6 +40,10 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word for word in (part.strip() for part in text.split(",")) if word)
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in _words(text))
+
+
 def _networks(text: str) -> tuple[Network, ...]:
     return tuple(ip_network(word) for word in _words(text))  # its own error names the word and what is wrong
 
@@ -128,6 +132,12 @@ class Settings:
         (),
         _words,
         "further host names, with or without a base path, that clients sign their requests for, comma separated",
+    )
+    hosts: tuple[str, ...] = _setting(
+        "LOOKALIKE_HOSTS",
+        (),
+        _names,
+        "host names that requests may be sent to on one machine, comma separated; without it any",
     )
     proxies: tuple[Network, ...] = _setting(
         "LOOKALIKE_PROXIES",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http
 import ipaddress
+import resource
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -43,6 +44,9 @@ _LINGER = 2
 #: waits from one that left. Longer for one that had said that this request is its last.
 _PRESUMED_GONE, _LAST_PRESUMED_GONE = 0.5, 5
 
+#: Connections held at once, at most; of the files that this process may have open, so large a share.
+MAX_CONNECTIONS, _SHARE = 10_000, 0.75
+
 _REFUSALS = {
     400: gateway.refusal(400, "Bad Request"),
     431: gateway.HEADERS_TOO_LARGE,
@@ -68,6 +72,7 @@ class Connection(H11Protocol):
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._refused = False
         self._gone = False
+        self.heard = 0.0
 
     # -- What asyncio calls --------------------------------------------------------------------------------------------
 
@@ -80,11 +85,15 @@ class Connection(H11Protocol):
         if self.client is not None:
             self.client = (_plain(self.client[0]), self.client[1])
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self.heard = self.loop.time()
+        if len(self.connections) > most_connections():
+            self._make_room()
 
     def data_received(self, data: bytes) -> None:
         """The client has sent something."""
         if self._refused:
             return
+        self.heard = self.loop.time()
         super().data_received(data)
         if self._in_head():
             self._after("head", HEADERS, self._refuse, _TOO_SLOW)
@@ -178,6 +187,17 @@ class Connection(H11Protocol):
         self.cycle.default_headers = [*self.cycle.default_headers, CLOSE_HEADER]
         self.cycle.keep_alive = False
 
+    def _make_room(self) -> None:
+        """Close some of the connections without a whole head, those that were not heard of for longest."""
+        idle = [one for one in self.connections if isinstance(one, Connection) and one is not self and one.is_idle]
+        for one in sorted(idle, key=lambda one: one.heard)[: len(idle) // 8 + 1]:
+            one.transport.close()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being received or answered, but perhaps a head."""
+        return self.cycle is None or self.cycle.response_complete
+
     def _presume_gone(self) -> None:
         self._gone = True
         self.cycle.message_event.set()
@@ -201,6 +221,11 @@ class Connection(H11Protocol):
         timer = self._timers.pop(name, None)
         if timer is not None:
             timer.cancel()
+
+
+def most_connections() -> int:
+    """How many connections this process may hold."""
+    return min(MAX_CONNECTIONS, int(resource.getrlimit(resource.RLIMIT_NOFILE)[0] * _SHARE))
 
 
 def _written(response: gateway.Response) -> bytes:

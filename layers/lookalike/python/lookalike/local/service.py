@@ -95,6 +95,8 @@ class Service:
         is_status = received.path == "/status"
         if self._ports is None or (self._held >= _HELD and not is_status):
             return _UNAVAILABLE
+        if self._settings.hosts and received.host not in self._settings.hosts and not is_status:
+            return gateway.FORBIDDEN  # as the gateway has it for names that are not its own
         # Beside the pool, so that who watches the service gets an answer however busy it is.
         pool = None if is_status else self._pool
         self._held += 1

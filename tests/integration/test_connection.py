@@ -26,7 +26,7 @@ Message = MutableMapping[str, Any]
 
 @dataclass
 class Echo:
-    """Answers what it was told; at ``/wait`` once the client is gone, if it is."""
+    """Answers what it was told: at ``/wait`` once the client is gone, at ``/early`` before it has said all."""
 
     gone: threading.Event = field(default_factory=threading.Event)
 
@@ -40,7 +40,7 @@ class Echo:
                 self.gone.set()
                 return
             body += message["body"]
-            more = message["more_body"]
+            more = message["more_body"] and scope["path"] != "/early"
         if scope["path"] == "/wait":
             assert (await receive())["type"] == "http.disconnect"
             self.gone.set()
@@ -301,6 +301,17 @@ def test_a_refusal_is_read_by_a_client_that_goes_on_sending(running: Running) ->
         for _ in range(20):
             client.sendall(b"x" * 100_000)
         assert answer(client)[0] == 400
+
+
+def test_an_answer_before_the_request_is_whole_is_the_last_and_is_read(running: Running) -> None:
+    with running.connect() as client:
+        client.sendall(POST.replace(b"/ ", b"/early ", 1) + b"Content-Length: 5000000\r\n\r\nfirst")
+        time.sleep(0.1)
+        for _ in range(20):
+            client.sendall(b"x" * 100_000)
+        status, headers, body = answer(client)
+        assert (status, headers["connection"], json.loads(body)["body"]) == (200, "close", "first")
+        assert rest(client) == b""
 
 
 def test_a_head_that_takes_too_long_is_told_so(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from lookalike.local import gateway
 from lookalike.local.framing import StrictConnection
 
 if TYPE_CHECKING:
-    from uvicorn._types import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, Scope
+    from uvicorn._types import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, ASGISendEvent, Scope
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
@@ -145,9 +145,10 @@ class Connection(H11Protocol):
     async def _call(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """Call the service. Its ``receive`` also answers ``http.disconnect`` once the client is presumed gone.
 
-        ``send`` works even then: the client may read it.
+        ``send`` works even then: the client may read it. What is answered before the request is whole is a refusal.
         """
-        whole = False
+        whole, status = False, 0
+        headers: tuple[tuple[str, str], ...] = ()
 
         async def received() -> ASGIReceiveEvent:
             nonlocal whole
@@ -159,7 +160,17 @@ class Connection(H11Protocol):
             whole = message["type"] == "http.request" and not message["more_body"]
             return message
 
-        await self._service(scope, received, send)
+        async def sent(message: ASGISendEvent) -> None:
+            nonlocal status, headers
+            if whole:
+                await send(message)
+            elif message["type"] == "http.response.start":
+                status = message["status"]
+                headers = tuple((name.decode(), value.decode()) for name, value in message["headers"])
+            elif message["type"] == "http.response.body":
+                self._refuse(gateway.Response(status, headers, message["body"]))
+
+        await self._service(scope, received, sent)
 
     # -- How it ends ---------------------------------------------------------------------------------------------------
 
@@ -231,8 +242,8 @@ def most_connections() -> int:
 def _written(response: gateway.Response) -> bytes:
     """A last answer as it goes over the wire."""
     lines = [f"HTTP/1.1 {response.status} {http.HTTPStatus(response.status).phrase}"]
-    headers = (*response.headers, ("content-length", str(len(response.body))), ("connection", "close"))
-    lines += [f"{name}: {value}" for name, value in headers]
+    headers = dict(response.headers) | {"content-length": str(len(response.body)), "connection": "close"}
+    lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + response.body
 
 

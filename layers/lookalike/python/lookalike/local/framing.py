@@ -10,7 +10,6 @@ import re
 from urllib.parse import urlsplit
 
 import h11
-from h11._connection import NEED_DATA, PAUSED
 from h11._receivebuffer import ReceiveBuffer
 
 #: A line feed without its carriage return (section 2.2).
@@ -31,7 +30,7 @@ class StrictConnection(h11.Connection):
         super().__init__(h11.SERVER)
         self._receive_buffer = _StrictLines()  # h11 offers no other way to see line ends; a test sees that it works
 
-    def next_event(self) -> h11.Event | type[NEED_DATA] | type[PAUSED]:
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """The next event; a request only if its framing can be read in one way."""
         event = super().next_event()
         if isinstance(event, h11.Request):

@@ -34,13 +34,6 @@ _DRAIN = 4 * gateway.MAX_BODY
 TOO_SLOW = gateway.refusal(408, "Request Timeout")
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """What is answered to a request that is not whole. The connection is of no use any more."""
-
-    response: gateway.Response
-
-
 @dataclass(eq=False, slots=True)
 class _Unfinished:
     """A request that is being received."""
@@ -61,7 +54,7 @@ class Receiving:
     #: Those of each address in the order they were last heard of.
     _senders: dict[str, dict[_Unfinished, None]] = field(default_factory=dict)
 
-    async def whole(self, scope: Scope, receive: Receive) -> gateway.Received | gateway.Response | Refused | None:
+    async def whole(self, scope: Scope, receive: Receive) -> gateway.Received | gateway.Response | None:
         """The whole request; or the gateway's refusal of it; None if its client has gone before it was whole."""
         headers = _headers(scope)
         too_large = sum(len(name) + len(value) for name, value in headers) > gateway.MAX_HEADERS
@@ -71,7 +64,7 @@ class Receiving:
                 with self._unfinished(client, deadline) as unfinished:
                     body = await self._body(receive, unfinished)
         except TimeoutError:
-            return Refused(TOO_SLOW)
+            return TOO_SLOW
         if not isinstance(body, bytes):
             return body
         if too_large:
@@ -86,7 +79,7 @@ class Receiving:
             arrived=gateway.now(),
         )
 
-    async def _body(self, receive: Receive, unfinished: _Unfinished) -> bytes | gateway.Response | Refused | None:
+    async def _body(self, receive: Receive, unfinished: _Unfinished) -> bytes | gateway.Response | None:
         """The whole body; or what is answered because it is too large; None if the client has gone."""
         body, passed, more = bytearray(), 0, True
         while more:
@@ -96,7 +89,7 @@ class Receiving:
             piece, more = message.get("body", b""), bool(message.get("more_body"))
             passed += len(piece)
             if passed > _DRAIN:
-                return Refused(gateway.TOO_LARGE)
+                return gateway.TOO_LARGE
             if passed <= gateway.MAX_BODY:
                 body += piece
             else:

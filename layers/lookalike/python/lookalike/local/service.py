@@ -14,7 +14,7 @@ import lookalike
 from lookalike import bootstrap
 from lookalike.adapters.watched import WatchedFolder
 from lookalike.local import gateway, template
-from lookalike.local.receiving import Receive, Receiving, Refused, Scope
+from lookalike.local.receiving import Receive, Receiving, Scope
 from lookalike.local.schedule import Clockwork
 from lookalike.local.watcher import Watcher
 from lookalike.observability import logger
@@ -141,11 +141,8 @@ def _is_loopback(client: str) -> bool:
         return False
 
 
-async def _send(send: Send, response: gateway.Response | Refused) -> None:
-    closing = [(b"connection", b"close")] if isinstance(response, Refused) else []
-    if isinstance(response, Refused):
-        response = response.response
+async def _send(send: Send, response: gateway.Response) -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
     length = (b"content-length", str(len(response.body)).encode())
-    await send({"type": "http.response.start", "status": response.status, "headers": [*headers, length, *closing]})
+    await send({"type": "http.response.start", "status": response.status, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": response.body})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
@@ -213,6 +214,12 @@ class TestJson:
 
     def test_json_of_another_type_is_a_form(self) -> None:
         assert read(FORM, b'{"brief": "x"}').text("brief") == ""
+
+
+def test_the_fields_of_a_body_in_gzip() -> None:
+    packed = base64.b64encode(gzip.compress(b"brief=a+b&rn=1")).decode()
+    sent = {"headers": {"content-type": FORM, "content-encoding": "gzip"}, "body": packed, "isBase64Encoded": True}
+    assert body(Request.of(sent)).values == {"brief": b"a b", "rn": b"1"}
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain"])

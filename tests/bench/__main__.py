@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 import lookalike
-from tests.bench import cold, model, pipeline, same, stores
+from tests.bench import cold, connection, model, pipeline, same, stores
 from tests.bench.report import Report
 
 
@@ -29,6 +29,7 @@ def main() -> None:
     chosen = parser.parse_args()
     report = Report()
     pipeline.measure(report, quick=chosen.quick)
+    connection.measure(report, quick=chosen.quick)
     model.measure(report, quick=chosen.quick)
     same.measure(report, quick=chosen.quick, full=chosen.full)
     stores.measure(report, quick=chosen.quick)

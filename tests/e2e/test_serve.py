@@ -287,14 +287,18 @@ def test_the_sample_library_shows_a_search_that_works(tmp_path: Path) -> None:
 
 
 def test_slow_and_silent_clients_hold_nobody_up(server: LiveServer) -> None:
+    """More of them than requests are held at once, all from the address that good calls come from."""
     host, port = server.url.removeprefix("http://").split(":")
-    head = b"POST /oauth/2.0/token HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc"
+    head = b"POST /oauth/2.0/token HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
     with ExitStack() as clients:
-        for number in range(600):
+        for number in range(700):
             client = clients.enter_context(socket.create_connection((host, int(port))))
-            client.sendall(head if number % 10 == 0 else b"POST / HT")
-        assert httpx.get(f"{server.url}/status", timeout=10).status_code == 200
-        assert httpx.post(f"{server.url}/oauth/2.0/token", timeout=10).status_code == 400
+            client.sendall(b"POST / HT" if number % 10 == 0 else head + b"a")
+        for _ in range(20):
+            assert httpx.get(f"{server.url}/status", timeout=10).status_code == 200
+            answer = httpx.post(f"{server.url}/oauth/2.0/token", content=b"a" * 100_000, timeout=10)
+            assert answer.status_code == 400
+            assert answer.json()["error"] == "invalid_request"
 
 
 def test_a_stop_beside_an_upload_that_never_ends_is_a_clean_one(tmp_path: Path) -> None:
@@ -325,6 +329,46 @@ def test_a_requests_target_may_be_a_whole_address(server: LiveServer) -> None:
     with socket.create_connection((host, int(port))) as proxy:
         proxy.sendall(f"GET {server.url}/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         assert proxy.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_neither_a_host_nor_a_forwarded_address_is_believed_of_just_anybody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOKALIKE_HOSTS", "Search.example, 127.0.0.1")
+    monkeypatch.setenv("LOOKALIKE_PROXIES", "none")
+    running = LiveServer(tmp_path / "data")
+    keys = running.keys("office")
+    cli("keys", "change", "--data", str(running.data), "--name", "office", "--from", "203.0.113.0/24")
+    path = "/rest/2.0/realtime_search/same_hq/search"
+    inside = {"X-Forwarded-For": "203.0.113.5"}
+    answer = httpx.post(running.url + path, params={"access_token": running.token(keys)}, headers=inside)
+    assert answer.json()["error_code"] == 6
+    for host, status in (("search.example:80", 200), ("search.example.evil", 403), ("evil.example", 403), ("", 403)):
+        assert httpx.post(running.url + path, headers={"Host": host}).status_code == status
+        assert httpx.get(f"{running.url}/status", headers={"Host": host}).status_code == 200
+    assert running.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("//rest/2.0/realtime_search/same_hq/search", 200, '"error_code":110'),
+        ("//rest/2.0/nowhere", 200, '"error_code":110'),
+        ("//oauth/2.0/token", 400, "Missing required parameter"),
+        ("//image/similarity/v2/search", 200, '"code":400'),
+        ("//image/nowhere", 200, '"code":404'),
+        ("//v1/image/groups/search", 401, "bad token"),
+        ("//v1/image/nowhere/at/all", 404, "not found"),
+    ],
+)
+def test_an_address_with_a_slash_at_its_end_is_answered_as_one_without(
+    server: LiveServer, path: str, status: int, said: str
+) -> None:
+    answer = httpx.post(f"{server.url}{path}", content=b"rn=1")
+    assert (answer.status_code, said in answer.text) == (status, True), answer.text
+    once = httpx.post(f"{server.url}{path[1:]}", content=b"rn=1")
+    assert once.status_code == status
+    assert once.text[:20] == answer.text[:20]
 
 
 def test_keys_of_a_folder_that_is_not_there_are_not_made_up(tmp_path: Path) -> None:

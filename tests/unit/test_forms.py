@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
+from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
@@ -11,7 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lookalike.errors import InvalidArgument
-from lookalike.wire.forms import MAX_FIELDS, Form, read, urlencoded
+from lookalike.wire.forms import MAX_FIELDS, Form, body, read, urlencoded
+from lookalike.wire.http import Request
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data; boundary=----b7"
@@ -26,6 +29,13 @@ def multipart(*parts: tuple[str, bytes], boundary: str = "----b7") -> bytes:
         for name, value in parts
     )
     return lines + b"--%s--\r\n" % boundary.encode()
+
+
+def cesu(text: str) -> bytes:
+    """UTF-8 with a surrogate at a time, as Java and old databases write it."""
+    units = text.encode("utf-16-be")
+    pairs = (units[at : at + 2] for at in range(0, len(units), 2))
+    return b"".join(pair.decode("utf-16-be", "surrogatepass").encode("utf-8", "surrogatepass") for pair in pairs)
 
 
 class TestForms:
@@ -76,6 +86,32 @@ class TestForms:
             with pytest.raises(InvalidArgument):
                 form.text(name)
 
+    @pytest.mark.parametrize("content_type", [FORM, "", "text/plain"])
+    def test_behind_a_byte_order_mark(self, content_type: str) -> None:
+        assert read(content_type, b"\xef\xbb\xbfimage=QUJD&brief=x").data("image") == b"QUJD"
+        assert urlencoded(b"brief=%EF%BB%BFx").text("brief") == "\ufeffx"
+
+    @given(st.text(st.characters(min_codepoint=0x10000), min_size=1, max_size=5), TEXTS)
+    def test_emoji_that_come_a_surrogate_at_a_time(self, emoji: str, around: str) -> None:
+        value = cesu(around) + cesu(emoji) + cesu(around)
+        assert urlencoded(b"brief=" + quote(value).encode()).text("brief") == around + emoji + around
+        assert read(MULTIPART, multipart(("brief", value))).text("brief") == around + emoji + around
+        body = b'{"brief": "' + cesu(emoji) + b'\\ud83d\\ude00"}'
+        assert read("application/json", body).text("brief") == emoji + "\N{GRINNING FACE}"
+
+    @pytest.mark.parametrize(
+        "half", [b"\xed\xa0\xbd", b"\xed\xb8\x80", b"\xed\xb8\x80\xed\xa0\xbd", b"\xed\xa0\xbd" * 2]
+    )
+    def test_half_a_surrogate_pair_is_no_text(self, half: bytes) -> None:
+        for form in (
+            urlencoded(b"brief=a" + quote(half).encode()),
+            read(MULTIPART, multipart(("brief", b"a" + half))),
+        ):
+            with pytest.raises(InvalidArgument):
+                form.text("brief")
+        with pytest.raises(InvalidArgument):
+            read("application/json", b'{"brief": "a' + half + b'"}')
+
     @given(st.binary(max_size=40))
     def test_text_can_always_be_stored(self, value: bytes) -> None:
         try:
@@ -109,6 +145,9 @@ class TestMultipart:
             b'\r\n------b7\r\nContent-Disposition: form-data;name="brief"\r\n\r\n\r\n------b7--\r\nan epilogue'
         )
         assert read(MULTIPART, body).values == {"image": b"line\r\n--other\r\n\r\n", "brief": b""}
+
+    def test_behind_a_byte_order_mark(self) -> None:
+        assert read(MULTIPART, b"\xef\xbb\xbf" + multipart(("brief", b"x"), ("tags", b"1"))).text("brief") == "x"
 
     def test_gb18030_and_repeated_fields(self) -> None:
         form = read(MULTIPART, multipart(("brief", "小度".encode("gb18030")), ("brief", b"second")))
@@ -175,6 +214,26 @@ class TestJson:
 
     def test_json_of_another_type_is_a_form(self) -> None:
         assert read(FORM, b'{"brief": "x"}').text("brief") == ""
+
+
+def test_the_fields_of_a_body_in_gzip() -> None:
+    packed = base64.b64encode(gzip.compress(b"brief=a+b&rn=1")).decode()
+    sent = {"headers": {"content-type": FORM, "content-encoding": "gzip"}, "body": packed, "isBase64Encoded": True}
+    assert body(Request.of(sent)).values == {"brief": b"a b", "rn": b"1"}
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
+def test_what_the_gateway_replaced_because_it_was_no_utf8_is_no_field(content_type: str) -> None:
+    """The gateway hands text types over as text, and puts U+FFFD in the place of what is none."""
+    sent: dict[str, Any] = {
+        "headers": {"content-type": content_type},
+        "body": "brief=\ufffd\ufffd&x=1",
+        "isBase64Encoded": False,
+    }
+    with pytest.raises(InvalidArgument):
+        body(Request.of(sent))
+    whole = {**sent, "body": base64.b64encode(sent["body"].encode()).decode(), "isBase64Encoded": True}
+    assert body(Request.of(whole)).text("brief") == "\ufffd\ufffd"
 
 
 def test_a_picture_of_four_mebibytes_in_every_form() -> None:

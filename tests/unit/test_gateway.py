@@ -45,6 +45,16 @@ def test_header_names_are_lower_case_and_repeats_are_joined() -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "name"),
+    [("x", "x"), ("X.example:8000", "x.example"), ("[::1]", "[::1]"), ("[::1]:8000", "[::1]"), ("x:", "x"), ("", "")],
+)
+def test_the_host_is_named_without_its_port(host: str, name: str) -> None:
+    request = received(headers=(("host", host),))
+    assert (request.host, event_of(request)["requestContext"]["domainName"].lower()) == (name, name)
+    assert received(headers=()).host == ""
+
+
+@pytest.mark.parametrize(
     ("content_type", "as_text"),
     [
         ("application/json", True),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +35,62 @@ def test_the_path_has_no_stage_and_the_raw_path_keeps_it() -> None:
     request = Request.of(event("GET", "/rest/x", stage="prod"))
     assert (request.path, request.raw_path) == ("/rest/x", "/prod/rest/x")
     assert Request.of({**event("GET", "/rest/x", stage="prod"), "rawPath": "/products"}).path == "/products"
+
+
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        ("//rest/x", "/rest/x"),
+        ("///rest//x/", "/rest//x/"),
+        ("//", "/"),
+        ("/%2Frest", "//rest"),
+        ("/prod//rest/x", "/rest/x"),
+    ],
+)
+def test_the_path_begins_with_one_slash_and_the_raw_path_as_it_was_sent(raw: str, path: str) -> None:
+    stage = "prod" if raw.startswith("/prod") else "$default"
+    request = Request.of({"rawPath": raw, "requestContext": {"stage": stage}})
+    assert (request.path, request.raw_path) == (path, raw)
+
+
+def packed(content: bytes) -> bytes:
+    return gzip.compress(content, mtime=0)
+
+
+def sent(body: bytes, coding: str) -> Request:
+    return Request.of(event("POST", "/", headers={"Content-Encoding": coding}, body=body))
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZip", "x-gzip", "identity, gzip"])
+def test_a_body_in_gzip_is_read_and_kept_as_signatures_see_it(coding: str) -> None:
+    request = sent(packed(b"rn=1"), coding)
+    assert (request.content(), request.body) == (b"rn=1", packed(b"rn=1"))
+
+
+@pytest.mark.parametrize("coding", ["gzip", "UTF-8", "", "identity", "deflate", "aws-chunked"])
+def test_a_plain_body_is_taken_whatever_its_encoding_is_called(coding: str) -> None:
+    assert sent(b"rn=1", coding).content() == b"rn=1"
+
+
+@pytest.mark.parametrize(
+    ("body", "coding"),
+    [
+        (packed(b"rn=1")[:-1], "gzip"),
+        (packed(b"rn=1") + b"x", "gzip"),
+        (packed(b"rn=1")[:10] + b"xxxxxxxxxxxx", "gzip"),
+        (packed(bytes(10 * 1024 * 1024 + 1)), "gzip"),
+        (zlib.compress(b"rn=1"), "deflate"),
+        (b"\x8b\x02\x80rn=1\x03", "br"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+    ],
+)
+def test_a_compressed_body_that_cannot_be_read_or_is_too_large(body: bytes, coding: str) -> None:
+    with pytest.raises(InvalidArgument):
+        sent(body, coding).content()
+
+
+def test_what_a_body_in_gzip_may_hold_is_as_much_as_a_plain_one() -> None:
+    assert len(sent(packed(bytes(10 * 1024 * 1024)), "gzip").content()) == 10 * 1024 * 1024
 
 
 def test_a_body_that_came_as_text() -> None:

@@ -151,6 +151,8 @@ VARIATIONS: dict[str, Request] = {
     "a stage before a path with escapes": request(
         by_hand("GET", "/v1/image/group/a%20b"), "GET", "/v1/image/group/a%20b", stage="prod"
     ),
+    "two slashes, both signed": request(by_hand("GET", f"/{GROUP}"), "GET", f"/{GROUP}"),
+    "two slashes, both signed, behind a stage": request(by_hand("GET", f"/{GROUP}"), "GET", f"/{GROUP}", stage="prod"),
     "several headers of the vendor's": request(
         by_hand("GET", GROUP, "X-Qiniu-A: 1", f"X-Qiniu-Date: {STAMP}", "X-Qiniu-Zz-Top: 2"),
         "GET",
@@ -184,6 +186,11 @@ def test_a_public_name_with_a_base_path() -> None:
     asked = request(by_hand("GET", f"/search{GROUP}", host="images.example.org"), "GET", GROUP)
     assert not accepts(asked)
     assert accepts(asked, public=("images.example.org/search",))
+
+
+def test_two_slashes_are_no_stage() -> None:
+    rest = GROUP.removeprefix("/v1")
+    assert not accepts(request(by_hand("GET", rest), "GET", f"/{GROUP}"))
 
 
 # -- What is refused -----------------------------------------------------------------------------------------------------

@@ -68,6 +68,16 @@ def test_numbers_that_could_only_fail_later_are_refused_in_plain_words(variable:
         Settings.from_environment({variable: text})
 
 
+def test_which_proxies_are_believed() -> None:
+    assert [str(one) for one in Settings().proxies] == ["127.0.0.1/32", "::1/128"]
+    assert Settings.from_environment({"LOOKALIKE_PROXIES": "none"}).proxies == ()
+    told = Settings.from_environment({"LOOKALIKE_PROXIES": "10.0.0.0/8, 2001:db8::1"})
+    assert [str(one) for one in told.proxies] == ["10.0.0.0/8", "2001:db8::1/128"]
+    for wrong in ("*", "proxy", "10.0.0.1/8"):
+        with pytest.raises(SettingsError, match="LOOKALIKE_PROXIES"):
+            Settings.from_environment({"LOOKALIKE_PROXIES": wrong})
+
+
 AWS = {
     "LOOKALIKE_TABLE": "table",
     "LOOKALIKE_BUCKET": "bucket",

@@ -27,6 +27,8 @@ def here() -> template.Template:
         ("GET", "/rest/2.0/realtime_search/same_hq/add", "unknown"),
         ("POST", "/rest/2.0/realtime_search/same_hq/more/add", "unknown"),
         ("PATCH", "/", "unknown"),
+        ("POST", "//rest/2.0/realtime_search/same_hq/add", "add"),
+        ("POST", "//rest/2.0/nowhere", "unknown"),
         ("GET", "/a\nb", "unknown"),
     ],
 )

@@ -248,7 +248,8 @@ class TestSignatureOnCalls:
 class TestUnknownPaths:
     @pytest.mark.usefixtures("memory")
     @pytest.mark.parametrize(
-        "path", ["/rest/2.0/face/v3/detect", "/rpc/2.0/feedback/v1/report", "/rest/", "/rpc/%ff/%0A"]
+        "path",
+        ["/rest/2.0/face/v3/detect", "/rpc/2.0/feedback/v1/report", "/rest/", "/rpc/%ff/%0A", "//rest/2.0/face"],
     )
     @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "OPTIONS"])
     def test_first_who_then_what(self, alice: Caller, method: str, path: str) -> None:
@@ -280,7 +281,7 @@ class TestUnknownPaths:
             assert said(handle(function, event("POST", f"{PATHS[library]}/list", query=query)))["error_code"] == 3
 
     @pytest.mark.usefixtures("memory")
-    @pytest.mark.parametrize("path", ["/", "/favicon.ico", "/restless", "/oauth", "//rest/2.0"])
+    @pytest.mark.parametrize("path", ["/", "/favicon.ico", "/restless", "/oauth", "/%2Frest/2.0"])
     def test_paths_of_nobody(self, path: str) -> None:
         for function in (*OPERATIONS, "token", "unknown"):
             answer = handle(function, event("GET", path))

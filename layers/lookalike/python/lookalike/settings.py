@@ -40,8 +40,16 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word for word in (part.strip() for part in text.split(",")) if word)
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in _words(text))
+
+
 def _networks(text: str) -> tuple[Network, ...]:
     return tuple(ip_network(word) for word in _words(text))  # its own error names the word and what is wrong
+
+
+def _proxies(text: str) -> tuple[Network, ...]:
+    return () if text.lower() == "none" else _networks(text)
 
 
 def _endpoint(text: str) -> str:
@@ -124,6 +132,18 @@ class Settings:
         (),
         _words,
         "further host names, with or without a base path, that clients sign their requests for, comma separated",
+    )
+    hosts: tuple[str, ...] = _setting(
+        "LOOKALIKE_HOSTS",
+        (),
+        _names,
+        "host names that requests may be sent to on one machine, comma separated; without it any",
+    )
+    proxies: tuple[Network, ...] = _setting(
+        "LOOKALIKE_PROXIES",
+        (ip_network("127.0.0.1"), ip_network("::1")),
+        _proxies,
+        "addresses and networks of the proxies whose X-Forwarded-For is believed, comma separated; none: no proxy's",
     )
     fetch_seconds: float = _setting(
         "LOOKALIKE_FETCH_SECONDS", 8.0, _number(0.1, 25, float), "the whole time a picture's URL may take to download"

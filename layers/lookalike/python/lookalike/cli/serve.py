@@ -42,7 +42,9 @@ def serve(
         ),
     ] = Backend.LOCAL,
     stack: Stack = None,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="The address or name to listen on; :: is every address, IPv4 and IPv6.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.", min=0, max=65535)] = 8000,
     watch: Annotated[
         Path | None,

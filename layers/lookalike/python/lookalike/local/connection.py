@@ -1,48 +1,256 @@
-"""One client's connection, closed when the client does not say what it wants."""
+"""One client's connection: read strictly, kept while idle, and never closed without an answer that is due."""
 
 from __future__ import annotations
 
 import asyncio
+import http
+import ipaddress
+import resource
+import socket
+import sys
+from typing import TYPE_CHECKING
 
 import h11
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-#: Seconds a client may take from connecting, or from its first byte, to the end of its request's headers.
+from lookalike.local import gateway
+from lookalike.local.framing import StrictConnection
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable, ASGISendEvent, Scope
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
+
+#: Seconds that a connection without a request is kept: proxies keep theirs for 60, programs in Go for 90.
+IDLE = 95
+
+#: What clients are told about that, in seconds: less, so that it is they who close, and no request meets our closing.
+_PROMISED = 90
+
+#: Sent with every answer. The first is for HTTP/1.0 and Java, which believe the second only beside it.
+KEEP_ALIVE = [("connection", "keep-alive"), ("keep-alive", f"timeout={_PROMISED}")]
+
+#: Seconds that a client may take from its request's first byte to the end of the headers.
 HEADERS = 20
+
+#: Seconds that what is left of a body may take once the server is told to stop.
+_LAST_BODIES = 5
+
+#: Seconds for which a client that is refused is still listened to: an answer is lost where unread bytes meet a close.
+_LINGER = 2
+
+#: Seconds after which a client that has closed its half of the connection is presumed gone: TCP cannot tell one that
+#: waits from one that left. Longer for one that had said that this request is its last.
+_PRESUMED_GONE, _LAST_PRESUMED_GONE = 0.5, 5
+
+#: Connections held at once, at most; of the files that this process may have open, so large a share.
+MAX_CONNECTIONS, _SHARE = 10_000, 0.75
+
+_REFUSALS = {
+    400: gateway.refusal(400, "Bad Request"),
+    431: gateway.HEADERS_TOO_LARGE,
+    501: gateway.refusal(501, "Not Implemented"),
+}
+_TOO_SLOW = gateway.refusal(408, "Request Timeout")
+_STOPPING = gateway.refusal(503, "Service Unavailable")
 
 
 class Connection(H11Protocol):
-    """uvicorn's, which waits for a request's headers for ever; idle connections would use up all there are."""
+    """uvicorn's, with HTTP read strictly, bounds on a client's time, and an answer for half-closed connections."""
 
-    _deadline: asyncio.TimerHandle | None = None
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, object],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.conn = StrictConnection()
+        self._service, self.app = self.app, self._call
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._refused = False
+        self._gone = False
+        self.heard = 0.0
+
+    # -- What asyncio calls --------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """The client has connected."""
         super().connection_made(transport)
-        self._watch()
+        # asyncio does so only if the listening socket names its protocol. Without it an answer's second packet waits
+        # for the client's delayed acknowledgement of the first, 40 ms.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.client is not None:
+            self.client = (_plain(self.client[0]), self.client[1])
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+        self.heard = self.loop.time()
+        if len(self.connections) > most_connections():
+            self._make_room()
 
     def data_received(self, data: bytes) -> None:
         """The client has sent something."""
+        if self._refused:
+            return
+        self.heard = self.loop.time()
         super().data_received(data)
-        self._watch()
+        if self._in_head():
+            self._after("head", HEADERS, self._refuse, _TOO_SLOW)
+        else:
+            self._cancel("head")
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn says nothing, and so asyncio closes
+        """The client has closed its half: it may have gone, or wait for its answer. True: the other half is kept."""
+        if self._refused or self.transport.is_closing():
+            return False
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete and not cycle.more_body:
+            self._close_after_answer()
+            last = CLOSE_HEADER in self.headers or cycle.scope["http_version"] == "1.0"
+            self._after("gone", _LAST_PRESUMED_GONE if last else _PRESUMED_GONE, self._presume_gone)
+            return True
+        if self._in_head() or self.conn.their_state is h11.SEND_BODY:
+            self._refuse(_REFUSALS[400])  # RFC 9112 section 8
+            return True
+        return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has gone."""
-        self._unwatch()
+        """The client has gone, or was closed."""
+        for name in list(self._timers):
+            self._cancel(name)
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
-    def _watch(self) -> None:
-        if self.conn.their_state is not h11.IDLE:
-            self._unwatch()
-        elif self._deadline is None:
-            self._deadline = self.loop.call_later(HEADERS, self._expire)
+    # -- What uvicorn calls --------------------------------------------------------------------------------------------
 
-    def _unwatch(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, in the gateway's form."""
+        status = getattr(sys.exception(), "error_status_hint", 400)
+        self._refuse(_REFUSALS.get(status, _REFUSALS[400]))
 
-    def _expire(self) -> None:
-        self._deadline = None
-        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+    def shutdown(self) -> None:
+        """Close now if nothing is being answered, else after the answer."""
+        if self._refused:
             self.transport.close()
+            return
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            self._close_after_answer()
+            if cycle.more_body:
+                self._after("stop", _LAST_BODIES, self._stop_receiving)
+            return
+        super().shutdown()
+
+    async def _call(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """Call the service. Its ``receive`` also answers ``http.disconnect`` once the client is presumed gone.
+
+        ``send`` works even then: the client may read it. What is answered before the request is whole is a refusal.
+        """
+        whole, status = False, 0
+        headers: tuple[tuple[str, str], ...] = ()
+
+        async def received() -> ASGIReceiveEvent:
+            nonlocal whole
+            if whole and self._gone:
+                return {"type": "http.disconnect"}
+            message = await receive()
+            if whole:
+                return {"type": "http.disconnect"}
+            whole = message["type"] == "http.request" and not message["more_body"]
+            return message
+
+        async def sent(message: ASGISendEvent) -> None:
+            nonlocal status, headers
+            if whole:
+                await send(message)
+            elif message["type"] == "http.response.start":
+                status = message["status"]
+                headers = tuple((name.decode(), value.decode()) for name, value in message["headers"])
+            elif message["type"] == "http.response.body":
+                self._refuse(gateway.Response(status, headers, message["body"]))
+
+        await self._service(scope, received, sent)
+
+    # -- How it ends ---------------------------------------------------------------------------------------------------
+
+    def _refuse(self, response: gateway.Response) -> None:
+        """Answer in the service's stead, and close once the client has read it."""
+        if self._refused or self.transport.is_closing():
+            return
+        cycle = self.cycle
+        if cycle is not None and cycle.response_started and self.conn.our_state is not h11.IDLE:
+            self.transport.close()  # it has its answer, or a part of it
+            return
+        self._refused = True
+        self._unset_keepalive_if_required()
+        self._cancel("head")
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        self.transport.write(_written(response))
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._after("linger", _LINGER, self.transport.close)
+
+    def _close_after_answer(self) -> None:
+        """Close once the request is answered, and say so in the answer."""
+        self.cycle.default_headers = [*self.cycle.default_headers, CLOSE_HEADER]
+        self.cycle.keep_alive = False
+
+    def _make_room(self) -> None:
+        """Close some of the connections without a whole head, those that were not heard of for longest."""
+        idle = [one for one in self.connections if isinstance(one, Connection) and one is not self and one.is_idle]
+        for one in sorted(idle, key=lambda one: one.heard)[: len(idle) // 8 + 1]:
+            one.transport.close()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being received or answered, but perhaps a head."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _presume_gone(self) -> None:
+        self._gone = True
+        self.cycle.message_event.set()
+
+    def _stop_receiving(self) -> None:
+        if self.cycle.more_body:
+            self._refuse(_STOPPING)
+
+    # -- Timers --------------------------------------------------------------------------------------------------------
+
+    def _in_head(self) -> bool:
+        """Whether a request has begun whose headers are not complete."""
+        return self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
+
+    def _after(self, name: str, seconds: float, work: object, *arguments: object) -> None:
+        """Do that after so many seconds, unless it is already going to be done."""
+        if name not in self._timers:
+            self._timers[name] = self.loop.call_later(seconds, work, *arguments)  # type: ignore[arg-type]
+
+    def _cancel(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
+
+
+def most_connections() -> int:
+    """How many connections this process may hold."""
+    return min(MAX_CONNECTIONS, int(resource.getrlimit(resource.RLIMIT_NOFILE)[0] * _SHARE))
+
+
+def _written(response: gateway.Response) -> bytes:
+    """A last answer as it goes over the wire."""
+    lines = [f"HTTP/1.1 {response.status} {http.HTTPStatus(response.status).phrase}"]
+    headers = dict(response.headers) | {"content-length": str(len(response.body)), "connection": "close"}
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + response.body
+
+
+def _plain(address: str) -> str:
+    """The IPv4 address that an IPv6 socket says of an IPv4 client (``::ffff:192.0.2.1``), so that it has one name."""
+    try:
+        mapped = ipaddress.IPv6Address(address).ipv4_mapped
+    except ValueError:
+        return address
+    return address if mapped is None else str(mapped)

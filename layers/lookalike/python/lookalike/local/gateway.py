@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -40,6 +41,11 @@ class Received:
     client: str
     arrived: datetime
 
+    @property
+    def host(self) -> str:
+        """The name that the request was sent to, in lower case; empty if it says none."""
+        return host_name(next((value for name, value in self.headers if name == "host"), "")).strip().lower()
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -57,6 +63,7 @@ def refusal(status: int, message: str) -> Response:
 
 TOO_LARGE = refusal(413, "Request Entity Too Large")
 HEADERS_TOO_LARGE = refusal(431, "Request Header Fields Too Large")
+FORBIDDEN = refusal(403, "Forbidden")
 FAILED = refusal(500, "Internal Server Error")
 
 
@@ -74,7 +81,7 @@ def event_of(received: Received) -> dict[str, Any]:
         "requestContext": {
             "accountId": "anonymous",
             "apiId": "local",
-            "domainName": host.rpartition(":")[0] or host,
+            "domainName": host_name(host),
             "domainPrefix": host.partition(".")[0],
             "http": {
                 "method": received.method,
@@ -119,6 +126,11 @@ def response_of(answer: Any) -> Response:
     headers = tuple((str(name).lower(), str(value)) for name, value in (answer.get("headers") or {}).items())
     cookies = tuple(("set-cookie", str(cookie)) for cookie in answer.get("cookies") or ())
     return Response(answer["statusCode"], headers + cookies, body)
+
+
+def host_name(host: str) -> str:
+    """The name in a Host header, without its port."""
+    return re.sub(r":[0-9]*$", "", host)
 
 
 def now() -> datetime:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import resource
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 import uvicorn
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 
 from lookalike.errors import LookalikeError
-from lookalike.local.connection import Connection
+from lookalike.local.connection import IDLE, KEEP_ALIVE, Connection
 from lookalike.local.service import Service
 from lookalike.observability import logger
 from lookalike.settings import Settings
@@ -24,8 +25,14 @@ from lookalike.settings import Settings
 #: From malloc.h.
 _M_MMAP_THRESHOLD = -3
 
-#: Seconds that requests being answered have left when the server is told to stop.
-_STOPPING = 15
+#: Seconds that requests being answered have left when the server is told to stop: the longest take 25.
+_STOPPING = 30
+
+#: Connections that wait to be accepted.
+_BACKLOG = 1024
+
+#: A name may have addresses that this machine does not: of the IP version that it was set up without.
+_NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,7 @@ def serve(settings: Settings, host: str, port: int, when_ready: Callable[[Servic
     Port 0 takes a free one. ``when_ready`` is called once, in a thread of its own, when requests are answered.
     """
     try:
-        listening = socket.create_server((host, port), family=_family(host), backlog=1024)
+        listening = listen(host, port)
     except OSError as error:
         return _failed(f"cannot listen on {host}:{port}: {str(error.strerror).partition(' (')[0]}")
     # uvicorn raises the signal that stopped it once more when it is done; without these the process would end there.
@@ -57,23 +64,13 @@ def serve(settings: Settings, host: str, port: int, when_ready: Callable[[Servic
     _give_memory_back()
     copy_config_to_registered_loggers(logger, log_level="WARNING", include={"uvicorn.error"})
     service = Service(settings)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            service,
-            http=Connection,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=_STOPPING,
-        )
-    )
+    server = uvicorn.Server(configured(service, settings))
     failures: list[str] = []
 
     def open_service() -> None:
         try:
             service.open()
-            when_ready(service, Address(*listening.getsockname()[:2]))
+            when_ready(service, Address(*listening[0].getsockname()[:2]))
             service.start_watching()
         except LookalikeError as error:
             failures.append(str(error))
@@ -85,10 +82,53 @@ def serve(settings: Settings, host: str, port: int, when_ready: Callable[[Servic
 
     opening = threading.Thread(target=open_service, name="opening", daemon=True)
     opening.start()
-    server.run(sockets=[listening])
+    server.run(sockets=listening)
     opening.join()
     service.close()
     return _failed(failures[0]) if failures else 0
+
+
+def configured(service: Callable[..., Awaitable[None]], settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves."""
+    return uvicorn.Config(
+        service,
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        server_header=False,
+        headers=KEEP_ALIVE,
+        timeout_keep_alive=IDLE,
+        timeout_graceful_shutdown=_STOPPING,
+        forwarded_allow_ips=[str(network) for network in settings.proxies],
+    )
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Listen on all addresses that the host has; ``::`` is all of this machine's, IPv4 and IPv6. Raises OSError.
+
+    Port 0 takes a free one, the same for all.
+    """
+    if host == "::" and socket.has_dualstack_ipv6():
+        return [socket.create_server((host, port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True)]
+    listening: list[socket.socket] = []
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    missing: OSError | None = None
+    with ExitStack() as opened:
+        for family, _, _, _, address in dict.fromkeys(found):
+            place = (address[0], listening[0].getsockname()[1], *address[2:]) if listening else address
+            try:
+                listening.append(socket.create_server(place, family=family, backlog=_BACKLOG))
+            except OSError as error:
+                if error.errno not in _NOT_HERE:
+                    raise
+                missing = error
+            else:
+                opened.callback(listening[-1].close)
+        if not listening:
+            raise missing or OSError(errno.EADDRNOTAVAIL, "no such address")
+        opened.pop_all()
+    return listening
 
 
 def _allow_many_connections() -> None:
@@ -102,10 +142,6 @@ def _give_memory_back() -> None:
     if sys.platform == "linux":
         with suppress(AttributeError):  # other C libraries have no mallopt
             ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def _failed(why: str) -> int:

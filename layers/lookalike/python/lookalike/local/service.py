@@ -9,35 +9,26 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
-from urllib.parse import urlsplit
 
 import lookalike
 from lookalike import bootstrap
 from lookalike.adapters.watched import WatchedFolder
 from lookalike.local import gateway, template
+from lookalike.local.receiving import Receive, Receiving, Scope
 from lookalike.local.schedule import Clockwork
 from lookalike.local.watcher import Watcher
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.settings import Settings
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 #: Requests worked on at once. A few would keep every core busy; the others wait for a flush, or for a slow download.
 THREADS = 32
 
-#: Requests held at once, those that wait for a thread included; more are answered 503.
+#: Whole requests held at once, those that wait for a thread included; more are answered 503.
 _HELD = 512
 
-#: Seconds a client may take to send its request's body.
-_SENDING = 60
-
-#: A body too large is read on to here before it is refused: most clients read no answer before they have sent all.
-_DRAIN = 4 * gateway.MAX_BODY
-
-_TOO_SLOW = gateway.refusal(408, "Request Timeout")
 _UNAVAILABLE = gateway.refusal(503, "Service Unavailable")
 
 
@@ -51,6 +42,7 @@ class Service:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
         self._opened = ExitStack()
         self._ports: Ports | None = None
+        self._receiving = Receiving()
         self._held = 0
 
     @property
@@ -90,28 +82,28 @@ class Service:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI call. Only HTTP: there is no lifespan to take part in, and no websocket."""
-        self._held += 1
         try:
-            response = await self._respond(scope, receive)
+            received = await self._receiving.whole(scope, receive)
+            if received is None:
+                return
+            response = await self._respond(received) if isinstance(received, gateway.Received) else received
         except asyncio.CancelledError:  # the server stops, and has waited for this client long enough
             response = _UNAVAILABLE
-        finally:
-            self._held -= 1
         await _send(send, response)
 
-    async def _respond(self, scope: Scope, receive: Receive) -> gateway.Response:
-        if self._ports is None or self._held > _HELD:
+    async def _respond(self, received: gateway.Received) -> gateway.Response:
+        is_status = received.path == "/status"
+        if self._ports is None or (self._held >= _HELD and not is_status):
             return _UNAVAILABLE
-        try:
-            async with asyncio.timeout(_SENDING):
-                received = await _received(scope, receive)
-        except TimeoutError:
-            return _TOO_SLOW
-        if isinstance(received, gateway.Response):
-            return received
+        if self._settings.hosts and received.host not in self._settings.hosts and not is_status:
+            return gateway.FORBIDDEN  # as the gateway has it for names that are not its own
         # Beside the pool, so that who watches the service gets an answer however busy it is.
-        pool = None if received.path == "/status" else self._pool
-        return await asyncio.get_running_loop().run_in_executor(pool, self._answer, self._ports, received)
+        pool = None if is_status else self._pool
+        self._held += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(pool, self._answer, self._ports, received)
+        finally:
+            self._held -= 1
 
     def _answer(self, ports: Ports, received: gateway.Received) -> gateway.Response:
         if received.path == "/status" and received.method in ("GET", "HEAD"):
@@ -147,38 +139,6 @@ def _is_loopback(client: str) -> bool:
         return ipaddress.ip_address(client).is_loopback
     except ValueError:
         return False
-
-
-async def _received(scope: Scope, receive: Receive) -> gateway.Received | gateway.Response:
-    """The whole request, or the gateway's refusal of it."""
-    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
-    if sum(len(name) + len(value) for name, value in headers) > gateway.MAX_HEADERS:
-        return gateway.HEADERS_TOO_LARGE
-    body = bytearray()
-    more, passed = True, 0
-    while more and passed <= _DRAIN:
-        message = await receive()
-        more = bool(message.get("more_body"))
-        passed += len(message.get("body", b""))
-        if passed <= gateway.MAX_BODY:
-            body += message.get("body", b"")
-    if passed > gateway.MAX_BODY:
-        return gateway.TOO_LARGE
-    client: tuple[str, int] = scope.get("client") or ("127.0.0.1", 0)
-    return gateway.Received(
-        method=scope["method"],
-        path=_path(scope["raw_path"].decode("latin-1")),
-        query=scope["query_string"].decode("latin-1"),
-        headers=headers,
-        body=bytes(body),
-        client=client[0],
-        arrived=gateway.now(),
-    )
-
-
-def _path(target: str) -> str:
-    """The path of a request's target, which proxies may send as a whole address."""
-    return target if target.startswith("/") else urlsplit(target).path or "/"
 
 
 async def _send(send: Send, response: gateway.Response) -> None:

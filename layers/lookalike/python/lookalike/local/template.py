@@ -52,8 +52,10 @@ class Template:
     def function_for(self, method: str, path: str) -> str | None:
         """The function that the gateway would call.
 
-        As there, an exact path wins over one with parameters, and that over one that takes the rest.
+        As there, an exact path wins over one with parameters, and that over one that takes the rest. Unlike there,
+        a path that begins with two slashes is that with one: there it goes to the catch-all.
         """
+        path = http.with_one_slash(path)
         for route in self.routes:
             if route.method in ("*", method) and route.pattern.fullmatch(path):
                 return route.function

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,16 @@ MAX_FIELDS = 100
 #: More than any client writes above a part of a multipart body, in bytes.
 _MAX_PART_HEAD = 4096
 
-_BLANK = b" \t\r\n\xef\xbb\xbf"
+#: A byte order mark, as .NET writes it before any text.
+_MARK = b"\xef\xbb\xbf"
+
+#: A surrogate as CESU-8 has it, which is not UTF-8.
+_SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
+
+#: Stands where the gateway handed over text that was not UTF-8.
+_REPLACED = "\ufffd".encode()
+
+_BLANK = b" \t\r\n" + _MARK
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +69,28 @@ class Form:
 
 
 def text_of(name: str, data: bytes) -> str:
-    """UTF-8, or else GB18030, as hand-written clients on Chinese Windows send it. Raises InvalidArgument."""
-    for encoding in ("utf-8", "gb18030"):
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise InvalidArgument(name, "neither UTF-8 nor GB18030")
+    """The text in UTF-8 or CESU-8, or else in GB18030. Raises InvalidArgument.
+
+    CESU-8 is UTF-8 with a surrogate at a time, as Java and old databases write emoji; GB18030 is what hand-written
+    clients on Chinese Windows send.
+    """
+    with suppress(UnicodeDecodeError):
+        return data.decode()
+    if _SURROGATE.search(data):
+        with suppress(UnicodeDecodeError):
+            return _joined(name, data.decode("utf-8", "surrogatepass"))
+    try:
+        return data.decode("gb18030")
+    except UnicodeDecodeError as reason:
+        raise InvalidArgument(name, "neither UTF-8 nor GB18030") from reason
+
+
+def _joined(name: str, text: str) -> str:
+    """The text with its surrogates joined in pairs. Raises InvalidArgument if one is left."""
+    try:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    except UnicodeDecodeError as reason:
+        raise InvalidArgument(name, "half a surrogate pair") from reason
 
 
 def query(request: Request) -> Form:
@@ -75,7 +100,10 @@ def query(request: Request) -> Form:
 
 def body(request: Request) -> Form:
     """The fields of the request's body. Raises InvalidArgument."""
-    return read(request.headers.get("content-type", ""), request.content())
+    content = request.content()
+    if request.as_text and _REPLACED in content:
+        raise InvalidArgument("body", "not UTF-8")
+    return read(request.headers.get("content-type", ""), content)
 
 
 def query_and_body(request: Request) -> Form:
@@ -87,8 +115,10 @@ def read(content_type: str, body: bytes) -> Form:
     """The fields of a body.
 
     Multipart if the type says so and names a boundary; JSON if the type says so and an object begins; a form
-    otherwise. Raises InvalidArgument if it cannot be read or has more than MAX_FIELDS fields.
+    otherwise. A byte order mark before it is passed over. Raises InvalidArgument if the body cannot be read or has more
+    than MAX_FIELDS fields.
     """
+    body = body.removeprefix(_MARK)
     boundary = _boundary(content_type)
     if boundary is not None:
         return _first_of_each(_multipart(boundary, body))

@@ -13,6 +13,7 @@ import gzip
 import json
 import re
 import time
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,6 +26,14 @@ from lookalike.ports import Ports
 #: Of compression, from 1 (fast) to 9 (small). JSON of millions of bytes takes a tenth of a second with this one.
 _LEVEL = 4
 
+#: Names of the one Content-Encoding that requests may have, how its streams begin, and the most bytes in one.
+_GZIP = {"gzip", "x-gzip"}
+_GZIP_MAGIC = b"\x1f\x8b"
+_MAX_CONTENT = 10 * 1024 * 1024
+
+#: Names of those that they may not have.
+_UNREADABLE = {"br", "compress", "deflate", "zstd"}
+
 Event = Mapping[str, Any]
 EventAnswer = dict[str, Any]
 
@@ -33,9 +42,10 @@ EventAnswer = dict[str, Any]
 class Request:
     """One HTTP request.
 
-    ``path`` is decoded and has no stage; ``raw_path`` is as requested, stage included, as signatures see it.
-    ``headers`` have lower-case names. ``body`` is None if the event's base64 is broken. ``arguments`` are what
-    the route's ``{name}`` parts matched.
+    ``path`` is decoded, has no stage and begins with one slash; ``raw_path`` is as requested, stage included, as
+    signatures see it. ``headers`` have lower-case names. ``body`` is as it was sent, or None if the event's base64 is
+    broken; ``as_text`` says that the gateway handed it over as text. ``arguments`` are what the route's ``{name}`` parts
+    matched.
     """
 
     id: str
@@ -47,6 +57,7 @@ class Request:
     body: bytes | None = field(repr=False)
     source_ip: str
     arguments: Mapping[str, str]
+    as_text: bool = False
 
     @classmethod
     def of(cls, event: Event) -> Request:
@@ -59,13 +70,14 @@ class Request:
         return cls(
             id=str(context.get("requestId") or ""),
             method=str(http.get("method") or "GET").upper(),
-            path=unquote(path),
+            path=unquote(with_one_slash(path)),
             raw_path=raw_path,
             raw_query=str(event.get("rawQueryString") or ""),
             headers={str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()},
             body=_body(event),
             source_ip=str(http.get("sourceIp") or ""),
             arguments={},
+            as_text=not event.get("isBase64Encoded"),
         )
 
     @property
@@ -79,9 +91,15 @@ class Request:
         return not re.fullmatch(r"q=0(\.0*)?", weight)
 
     def content(self) -> bytes:
-        """The body. Raises InvalidArgument if it cannot be read."""
+        """The body, decompressed if it came in gzip. Raises InvalidArgument if it cannot be read."""
         if self.body is None:
             raise InvalidArgument("body", "its base64 is broken")
+        codings = {coding.strip() for coding in self.headers.get("content-encoding", "").lower().split(",")}
+        if codings & _GZIP and self.body.startswith(_GZIP_MAGIC):
+            return _decompressed(self.body)
+        # Some clients write a name there that says nothing of the body, so what is plain text is taken as it is.
+        if codings & _UNREADABLE and not self.body.isascii():
+            raise InvalidArgument("body", "Content-Encoding may only be gzip")
         return self.body
 
 
@@ -93,6 +111,25 @@ def _body(event: Event) -> bytes | None:
         return binascii.a2b_base64(body, strict_mode=True)
     except ValueError:
         return None
+
+
+def _decompressed(body: bytes) -> bytes:
+    """What a gzip stream holds. Raises InvalidArgument if it is broken or holds more than a request may."""
+    stream = zlib.decompressobj(wbits=31)
+    try:
+        content = stream.decompress(body, _MAX_CONTENT + 1)
+    except zlib.error as reason:
+        raise InvalidArgument("body", "broken gzip") from reason
+    if len(content) > _MAX_CONTENT:
+        raise InvalidArgument("body", f"more than {_MAX_CONTENT} bytes, decompressed")
+    if not stream.eof or stream.unused_data:
+        raise InvalidArgument("body", "broken gzip")
+    return content
+
+
+def with_one_slash(path: str) -> str:
+    """The path with one slash before it: a client whose address ends in a slash sends ``//rest/…``."""
+    return f"/{path.lstrip('/')}" if path.startswith("//") else path
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from lookalike.errors import InvalidArgument, SignatureInvalid
 from lookalike.model import Application
 from lookalike.ports import ApplicationLookup
 from lookalike.wire import signing
-from lookalike.wire.http import Request
+from lookalike.wire.http import Request, with_one_slash
 
 #: How far a caller's clock may be off, in seconds.
 _SKEW = 900
@@ -139,7 +139,7 @@ def _places(request: Request, public: Iterable[str]) -> Iterator[tuple[str, str]
 
 def _without_stage(request: Request) -> str:
     """The path as requested, less the stage if the gateway put one before it."""
-    if unquote(request.raw_path) == request.path:
+    if unquote(with_one_slash(request.raw_path)) == request.path:
         return request.raw_path
     return "/" + request.raw_path.lstrip("/").partition("/")[2]
 

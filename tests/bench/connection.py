@@ -1,0 +1,62 @@
+"""Calls over HTTP on a connection that is kept: what a client waits, and what of it the service worked."""
+
+from __future__ import annotations
+
+import base64
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+
+from lookalike.model import Kind
+from tests.bench.pipeline import PATHS, files
+from tests.bench.report import Report
+from tests.live import LiveServer
+
+
+def measure(report: Report, *, quick: bool) -> None:
+    """Adds and searches, one after the other, by one client of a server in a process of its own."""
+    pictures = files(10 if quick else 60)
+    Path("build").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir="build", ignore_cleanup_errors=True) as folder:
+        server = LiveServer(Path(folder) / "data")
+        try:
+            token = server.token(server.keys("bench"))
+            with httpx.Client(base_url=server.url, params={"access_token": token}, timeout=60) as client:
+                for operation in ("add", "search"):
+                    path = f"{PATHS[Kind.SIMILAR]}/{operation}"
+                    waits = [_wait(client, path, file) for file in pictures]
+                    _report(report, operation, waits, _worked(server, operation))
+        finally:
+            server.stop()
+
+
+def _wait(client: httpx.Client, path: str, file: bytes) -> float:
+    """Milliseconds until a call is answered. Raises RuntimeError if it is refused: refusals are quick, and worth nothing."""
+    form = {"image": base64.b64encode(file).decode(), "brief": "b", "rn": "10"}
+    began = time.perf_counter()
+    answer = client.post(path, data=form).json()
+    waited = (time.perf_counter() - began) * 1000
+    if "error_code" in answer:
+        raise RuntimeError(f"{path} was refused: {answer}")
+    return waited
+
+
+def _worked(server: LiveServer, operation: str) -> list[float]:
+    """Milliseconds that the service itself says each call took."""
+    lines = (json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{"))
+    return [line["milliseconds"] for line in lines if line.get("operation") == operation]
+
+
+def _report(report: Report, operation: str, waits: list[float], worked: list[float]) -> None:
+    """The first call of each is left out: it opens the connection, and the library."""
+    group = "HTTP, one client on a kept connection (640×480 JPEG)"
+    wait, work = statistics.median(waits[1:]), statistics.median(worked[1:])
+    between = statistics.median(one - other for one, other in zip(waits[1:], worked[1:], strict=True))
+    report.add(
+        group, f"{operation} in similar: the client's wait, beside the service's own time", wait, "ms", floor=work
+    )
+    report.add(group, f"{operation} in similar: the difference", between, "ms", aim="≤ 10 ms")

@@ -8,6 +8,8 @@ from dataclasses import replace
 import pytest
 
 from lookalike import bootstrap
+from lookalike.call import Call
+from lookalike.errors import Busy
 from lookalike.model import Application, Policy
 from lookalike.settings import Settings
 from tests.baidu import Caller, picture
@@ -48,6 +50,24 @@ ROWS = [
     ("networks", Policy(networks=("192.0.2.0/24",)), (6, 607, 401)),
 ]
 DIALECTS = pytest.mark.parametrize("dialect", [baidu, jumdata, qiniu])
+
+
+class Refused(Call):
+    """A call that has waited too long."""
+
+    def check(self) -> None:
+        raise Busy("too long")
+
+
+@DIALECTS
+def test_what_waited_too_long_gets_the_vendors_code_and_is_not_done(
+    dialect: Code, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with bootstrap.serving(memory_ports(ALICE)):
+        with monkeypatch.context() as patched:
+            patched.setattr(bootstrap, "_call", lambda *_: Refused())
+            assert dialect(ALICE, 0) == code(dialect, 18, 609, 429)
+        assert dialect(ALICE, 0) is None  # so it was not done before
 
 
 @DIALECTS

@@ -45,6 +45,8 @@ A dialect turns these into its vendor's codes, in one table of its own (``wire/<
     ├── Unavailable                    a store does not answer; worth trying again
     │   └── IndexWriteError            the index did not take some rows; it says which, and why
     ├── OutOfTime                      the call's time was up before this was its turn; nothing of it is kept
+    ├── Busy                           the call waited too long for its turn; none of it was done
+    │   └── Abandoned                  its caller has gone, so nobody waits for what it would find
     ├── ModelError                     the model file cannot be used; said once, at start
     └── SettingsError                  settings that cannot be used, all of them named at once
 """
@@ -257,6 +259,16 @@ class OutOfTime(LookalikeError):
     """The call's time was up before this was its turn; nothing of it is kept."""
 
     retryable = True
+
+
+class Busy(LookalikeError):
+    """The call waited too long for its turn. None of what was asked has been done."""
+
+    retryable = True
+
+
+class Abandoned(Busy):
+    """The caller of a search has gone before it was done. Nobody reads the answer; it is logged and counted."""
 
 
 class ModelError(LookalikeError):

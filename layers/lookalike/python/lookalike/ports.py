@@ -13,6 +13,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.call import Call, Job, processors
+from lookalike.fairness import FairShare
 from lookalike.leases import Leases
 from lookalike.model import (
     Affine,
@@ -308,7 +310,8 @@ class Fetcher(Protocol):
 class Ports:
     """One of each: all that a use case works with. Made by :func:`lookalike.bootstrap.build`.
 
-    ``close`` closes what was opened for them. ``leases`` are permits that this process holds.
+    ``close`` closes what was opened for them. ``leases`` are permits that this process holds, ``processors`` permits to
+    compute in it. ``call`` is the call that is worked on: each has a copy of the ports of its own.
     """
 
     settings: Settings
@@ -327,3 +330,9 @@ class Ports:
     clock: Clock
     close: Callable[[], None] = lambda: None
     leases: Leases = field(default_factory=Leases)
+    processors: FairShare = field(default_factory=processors)
+    call: Call = field(default_factory=Call)
+
+    def job(self, tenant: str) -> Job:
+        """The call's work on behalf of a tenant."""
+        return Job(tenant, self.call, self.processors)

@@ -8,13 +8,16 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import lookalike
 from lookalike import bootstrap
 from lookalike.adapters.watched import WatchedFolder
+from lookalike.errors import Busy
 from lookalike.local import gateway, template
+from lookalike.local.queue import QueuedCall, RequestQueue
 from lookalike.local.schedule import Clockwork
 from lookalike.local.watcher import Watcher
 from lookalike.observability import logger
@@ -49,6 +52,7 @@ class Service:
         self._template = template.read()
         self._handlers = {route.function: template.load(route.function) for route in self._template.routes}
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
+        self._queue = RequestQueue(THREADS, settings.wait_seconds)
         self._opened = ExitStack()
         self._ports: Ports | None = None
         self._held = 0
@@ -109,24 +113,44 @@ class Service:
             return _TOO_SLOW
         if isinstance(received, gateway.Response):
             return received
-        # Beside the pool, so that who watches the service gets an answer however busy it is.
-        pool = None if received.path == "/status" else self._pool
-        return await asyncio.get_running_loop().run_in_executor(pool, self._answer, self._ports, received)
-
-    def _answer(self, ports: Ports, received: gateway.Received) -> gateway.Response:
         if received.path == "/status" and received.method in ("GET", "HEAD"):
-            return _status(ports, received)
+            # Beside the pool, so that who watches the service gets an answer however busy it is.
+            return await asyncio.get_running_loop().run_in_executor(None, _status, self._ports, received)
         function = self._template.function_for(received.method, received.path)
         if function is None:
             return gateway.refusal(404, "Not Found")
+        return await self._in_turn(function, received, receive)
+
+    async def _in_turn(self, function: str, received: gateway.Received, receive: Receive) -> gateway.Response:
+        """Work on a whole request when its turn comes, as long as it is of use."""
+        call = self._queue.call(received, is_search=function == "search")
+        watching = asyncio.create_task(_watch(receive, call))
+        run = asyncio.get_running_loop().run_in_executor
+        try:
+            async with self._queue.turn(call):
+                return await run(self._pool, self._answer, function, received, call)
+        except Busy:
+            call.refuse()  # the handler says so in its vendor's form, and logs it, without a look at the body
+            return await run(None, self._answer, function, replace(received, body=b""), call)
+        finally:
+            watching.cancel()
+
+    def _answer(self, function: str, received: gateway.Received, call: QueuedCall) -> gateway.Response:
         event = gateway.event_of(received)
         if gateway.event_size(event) > gateway.MAX_EVENT:
             return gateway.TOO_LARGE
         try:
-            return gateway.response_of(self._handlers[function](event, None))
+            return gateway.response_of(self._handlers[function](event, call))
         except Exception:  # as the gateway does when a function raises
             logger.exception("handler failed", extra={"operation": function})
             return gateway.FAILED
+
+
+async def _watch(receive: Receive, call: QueuedCall) -> None:
+    """Tell the call when its client is gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    call.leave()
 
 
 def _status(ports: Ports, received: gateway.Received) -> gateway.Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 
-from lookalike.errors import InvalidArgument
+from lookalike.errors import Busy, InvalidArgument
 from lookalike.model import Application
 from lookalike.observability import logger
 from lookalike.ports import Ports
@@ -19,7 +19,10 @@ def token(ports: Ports, request: Request) -> Answer:
     The vendor's statuses: 401 for keys that are wrong, 400 for a request that is.
     """
     try:
+        ports.call.check()
         return _grant(ports, request)
+    except Busy:
+        return _refusal(500, "server_error", "Service temporarily unavailable")
     except InvalidArgument:
         return _refusal(400, "invalid_request", "The request cannot be read")
     except Exception as error:  # with status 500 the Java SDK asks again; with 200 it would go on without a token

@@ -84,6 +84,13 @@ class Client:
             raise RuntimeError(f"{path} was refused: {answer}")
 
     def _post(self, path: str, form: Mapping[str, object]) -> dict[str, object]:
+        try:
+            return self._answer(path, form)
+        except ConnectionError:  # closed as idle, while others were waited for
+            self._connection.close()
+            return self._answer(path, form)
+
+    def _answer(self, path: str, form: Mapping[str, object]) -> dict[str, object]:
         self._connection.request("POST", path, urlencode(form), FORM)
         answer: dict[str, object] = json.loads(self._connection.getresponse().read())
         return answer

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lookalike.errors import Abandoned, Busy
+from lookalike.fairness import FairShare
 from lookalike.local import gateway
 from lookalike.local.gateway import Received
 from lookalike.local.queue import QueuedCall, RequestQueue
@@ -94,6 +95,19 @@ def test_a_tenants_addresses_have_one_queue_together_and_a_forger_is_not_in_it()
                 await flood.enter_async_context(queue.turn(call))
             assert not await enters(queue, queue.call(request("1", "192.0.2.1"), is_search=False))
             assert await enters(queue, queue.call(request("1", "192.0.2.66"), is_search=False))
+
+    run(work())
+
+
+def test_what_is_not_proved_computes_in_the_name_of_its_queue_until_it_is() -> None:
+    async def work() -> None:
+        queue, processors = RequestQueue(4, SOON), FairShare(2, most=1)
+        call = queue.call(request(), is_search=False)
+        with call.reading(processors):
+            ticket = processors.ask(call.key, 1, lambda: None)
+            assert not ticket.granted
+            call.belongs_to("tenant")
+            assert ticket.granted
 
     run(work())
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from lookalike.call import Call
 from lookalike.errors import Abandoned, Busy
-from lookalike.fairness import FairShare
+from lookalike.fairness import FairShare, Turn
 from lookalike.local.gateway import Received
 from lookalike.wire.claims import claimed
 
@@ -33,12 +33,14 @@ class QueuedCall(Call):
 
     def __init__(self, claim: tuple[str, str], *, is_search: bool, seconds: float) -> None:
         self.claim = claim
+        self.key = ""
         self.tenant: str | None = None
         self.when_gone: Callable[[], None] = lambda: None
         self._is_search = is_search
         self._end = time.monotonic() + seconds
         self._gone = False
         self._refused = False
+        self._reading: Turn | None = None
 
     @property
     def seconds_left(self) -> float:
@@ -68,8 +70,17 @@ class QueuedCall(Call):
             raise Busy("waited too long")
 
     def belongs_to(self, tenant: str) -> None:
-        """Learn whose call it is."""
+        """Learn whose call it is. What it takes from here on is asked for in the tenant's name."""
         self.tenant = tenant
+        if self._reading is not None:
+            self._reading.end()
+
+    @contextmanager
+    def reading(self, processors: FairShare) -> Iterator[None]:
+        """A context that computes in the name of the queue the call was in, until it is proved whose call it is."""
+        self._reading = processors.turn(self.key, check=self.check)
+        with self._reading:
+            yield
 
 
 class RequestQueue:
@@ -93,7 +104,9 @@ class RequestQueue:
         """What a request is known as while it waits and while it is worked on."""
         headers = {name: value for name, value in received.headers if name == "authorization"}
         claim = claimed(received.query, headers, received.body), _network(received.client)
-        return QueuedCall(claim, is_search=is_search, seconds=self._seconds)
+        call = QueuedCall(claim, is_search=is_search, seconds=self._seconds)
+        call.key = self._tenants.get(claim) or f"someone at {claim[1]}"
+        return call
 
     @asynccontextmanager
     async def turn(self, call: QueuedCall) -> AsyncIterator[None]:
@@ -105,7 +118,7 @@ class RequestQueue:
                 decided.set_result(None)
 
         call.when_gone = decide
-        ticket = self._share.ask(self._key(call), 1, decide)
+        ticket = self._share.ask(call.key, 1, decide)
         try:
             if not decided.done():
                 await asyncio.wait([decided], timeout=call.seconds_left)
@@ -117,10 +130,6 @@ class RequestQueue:
         finally:
             self._share.end(ticket)
             self._remember(call)
-
-    def _key(self, call: QueuedCall) -> str:
-        tenant = self._tenants.get(call.claim)
-        return f"address {call.claim[1]}" if tenant is None else f"tenant {tenant}"
 
     def _remember(self, call: QueuedCall) -> None:
         if call.tenant is not None and call.claim[0]:

@@ -119,21 +119,27 @@ class Service:
         function = self._template.function_for(received.method, received.path)
         if function is None:
             return gateway.refusal(404, "Not Found")
-        return await self._in_turn(function, received, receive)
+        return await self._in_turn(self._ports, function, received, receive)
 
-    async def _in_turn(self, function: str, received: gateway.Received, receive: Receive) -> gateway.Response:
+    async def _in_turn(
+        self, ports: Ports, function: str, received: gateway.Received, receive: Receive
+    ) -> gateway.Response:
         """Work on a whole request when its turn comes, as long as it is of use."""
         call = self._queue.call(received, is_search=function == "search")
         watching = asyncio.create_task(_watch(receive, call))
         run = asyncio.get_running_loop().run_in_executor
         try:
             async with self._queue.turn(call):
-                return await run(self._pool, self._answer, function, received, call)
+                return await run(self._pool, self._work, ports, function, received, call)
         except Busy:
             call.refuse()  # the handler says so in its vendor's form, and logs it, without a look at the body
             return await run(None, self._answer, function, replace(received, body=b""), call)
         finally:
             watching.cancel()
+
+    def _work(self, ports: Ports, function: str, received: gateway.Received, call: QueuedCall) -> gateway.Response:
+        with call.reading(ports.processors):
+            return self._answer(function, received, call)
 
     def _answer(self, function: str, received: gateway.Received, call: QueuedCall) -> gateway.Response:
         event = gateway.event_of(received)

@@ -10,11 +10,11 @@ from lookalike.picture.budget import PixelBudget
 from lookalike.picture.decode import Bounds, Decoded, decode
 from lookalike.ports import Ports
 
-#: Pixels in memory at once, of all requests together: two pictures of the largest size. One takes up to 12 bytes a
+#: Pixels in memory at once, of all requests together: two and a half pictures of the largest size. One takes up to 12 bytes a
 #: pixel while it is decoded (a progressive JPEG's coefficients), 7 until it is embedded.
-#: One tenant has three quarters of it: a picture of the largest size that any dialect takes, or two of 12 megapixels.
-#: Beside that there is room for 16 to 50 pictures as web pages have them, which never wait for large ones.
-_BUDGET = PixelBudget(2 * 4096 * 4096, most=4096 * 4096 * 3 // 2, reserve=16 << 20, small=1 << 20)
+#: One tenant has so much; others always find room for half a picture of that size, and for 16 to 50 pictures as web
+#: pages have them, which never wait for large ones.
+_BUDGET = PixelBudget(5 * 2048 * 4096, most=2 * 4096 * 4096, reserve=16 << 20, small=1 << 20)
 
 #: Downloads at once, of all requests together. Each may take seconds, and hold 10 MB.
 _DOWNLOADS = FairShare(48, most=24)

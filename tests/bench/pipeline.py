@@ -251,7 +251,8 @@ def proving(ports: Ports, library: str, file: bytes) -> Call:
     near = nearest(ports, library, file, 302)
 
     def call() -> None:
-        prove(ports.verifier.compare(near.pixels, near.views, near.look), ports.maps, ports.originals, near.candidates)
+        comparison = ports.verifier.compare(near.pixels, near.views, near.look)
+        prove(comparison, ports.maps, ports.originals, near.candidates, ports.job("bench"))
 
     return call
 

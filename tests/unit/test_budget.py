@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lookalike.errors import NotAPicture
+from lookalike.errors import Busy, NotAPicture
 from lookalike.model import Embedding, Pixels
 from lookalike.picture import budget as budget_module
 from lookalike.picture.budget import PixelBudget
@@ -100,6 +100,40 @@ def test_small_ones_do_not_overtake_a_large_one() -> None:
                 assert waits(small)
                 del large
                 small.result(SOON)
+
+
+def test_small_pictures_have_room_of_their_own() -> None:
+    budget = PixelBudget(100, reserve=40, small=10)
+    large = budget.blank(10, 10, "a")
+    small = [budget.blank(2, 5, "a") for _ in range(3)]
+    with in_another_thread(budget, 10, 10) as second:
+        assert waits(second)
+        small.append(budget.blank(2, 5, "b"))  # what the one tenant may not have of it is there for another
+        del large
+        second.result(SOON)
+
+
+def test_a_tenant_leaves_room_for_others() -> None:
+    with without_collector(), ThreadPoolExecutor(1) as pool:
+        budget = PixelBudget(100, most=75)
+        first = budget.blank(5, 10, "a")
+        second = pool.submit(budget.blank, 5, 6, "a")
+        assert waits(second)
+        assert budget.blank(5, 10, "b").shape == (5, 10, 3)
+        del first
+        second.result(SOON)
+
+
+def test_who_waits_for_room_may_give_up() -> None:
+    def check() -> None:
+        raise Busy("enough")
+
+    budget = PixelBudget(100)
+    held = budget.blank(10, 10)
+    with pytest.raises(Busy):
+        budget.blank(1, 1, "b", check)
+    del held
+    budget.blank(10, 10)
 
 
 def test_room_that_a_cycle_keeps_is_found_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from lookalike.errors import IndexWriteError, LookalikeError, PictureExists, PictureNotFound, Unavailable
+from lookalike.fairness import FairShare
 from lookalike.model import Embedding, Key, Kind, Picture, Pixels, Shelf, State, sign_of
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
@@ -68,7 +69,9 @@ def together(calls: Sequence[Callable[[], object]]) -> list[object]:
 def test_of_racing_adds_of_one_picture_one_wins_and_its_file_is_kept() -> None:
     # Within one millisecond, and as different files of the same pixels: the hardest race there is.
     originals, catalog, maps = MemoryOriginals(), MemoryCatalog(), MemoryMaps()
-    ports = memory_ports(originals=originals, catalog=catalog, maps=maps, embedder=TogetherEmbedder(8))
+    ports = memory_ports(
+        originals=originals, catalog=catalog, maps=maps, embedder=TogetherEmbedder(8), processors=FairShare(8)
+    )
     sources = [source(compress_level=level) for level in range(8)]
     outcomes = together([partial(add, ports, Add(SHELF, one, brief="b")) for one in sources])
     (winner,) = [outcome for outcome in outcomes if isinstance(outcome, Picture)]
@@ -80,7 +83,7 @@ def test_of_racing_adds_of_one_picture_one_wins_and_its_file_is_kept() -> None:
 
 def test_racing_first_adds_of_different_pictures_make_one_library() -> None:
     catalog = MemoryCatalog()
-    ports = memory_ports(catalog=catalog, embedder=TogetherEmbedder(8))
+    ports = memory_ports(catalog=catalog, embedder=TogetherEmbedder(8), processors=FairShare(8))
     outcomes = together([partial(add, ports, Add(SHELF, source(number))) for number in range(8)])
     assert len({outcome.key.library for outcome in outcomes if isinstance(outcome, Picture)}) == 1
     assert len(catalog.rows) == 8

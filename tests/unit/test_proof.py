@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lookalike.call import Call, Job, processors
 from lookalike.embedding.corners import SIDE
 from lookalike.model import WHOLE, Candidate, Key, Proof
 from lookalike.ports import Originals
@@ -15,6 +16,7 @@ from lookalike.service.proof import BATCH, MOST, prove
 from tests.fakes import MemoryMaps, MemoryOriginals
 from tests.photographs import jpeg, photograph
 
+JOB = Job("tenant", Call(), processors())
 PROOF = Proof(0.99, 30, 0.9, (1, 0, 0, 0, 1, 0), WHOLE)
 
 
@@ -53,7 +55,7 @@ class Knowing:
 @given(count=st.integers(0, 260), same=st.sets(st.integers(0, 260)), missing=st.sets(st.integers(0, 260)))
 def test_as_many_batches_are_looked_at_as_prove_one_and_one_more(count: int, same: set[int], missing: set[int]) -> None:
     maps = CountingMaps([number for number in range(count) if number not in missing])
-    proofs = prove(Knowing(same), maps, MemoryOriginals(), [candidate(number) for number in range(count)])
+    proofs = prove(Knowing(same), maps, MemoryOriginals(), [candidate(number) for number in range(count)], JOB)
 
     expected: set[int] = set()
     batches = 0
@@ -88,7 +90,7 @@ def test_originals_of_the_first_batch_are_seen_small_and_grey() -> None:
     store.put(candidate(1).object_key, jpeg(photograph("chelsea.png", 1200)))
     store.put(candidate(2).object_key, b"no picture")
     asking = Asking({0, BATCH}, [2, 1, 3])
-    prove(asking, CountingMaps(range(60)), store, [candidate(number) for number in range(60)])
+    prove(asking, CountingMaps(range(60)), store, [candidate(number) for number in range(60)], JOB)
     ((broken, seen, absent),) = asking.given
     assert broken is None
     assert absent is None
@@ -99,5 +101,5 @@ def test_originals_of_the_first_batch_are_seen_small_and_grey() -> None:
 
 def test_no_originals_are_asked_for_at_all() -> None:
     asking = Asking(set(), [])
-    prove(asking, CountingMaps([0]), MemoryOriginals(), [candidate(0)])
+    prove(asking, CountingMaps([0]), MemoryOriginals(), [candidate(0)], JOB)
     assert asking.given == [[]]

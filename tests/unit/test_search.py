@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from lookalike.call import Call
 from lookalike.embedding.frames import Frame
+from lookalike.errors import Abandoned
+from lookalike.local.queue import QueuedCall
 from lookalike.model import Embedding, Kind, Pixels, Reason, Shelf
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
@@ -106,3 +110,37 @@ def test_other_kinds_look_at_the_whole_picture(ports: Ports, embedder: CountingE
     embedder.asked.clear()
     search(ports, Search(shelf(kind), png(side_by_side(scene(8), scene(9)))))
     assert embedder.asked == [1]
+
+
+class Leaving(Call):
+    """A call whose client is gone at the question of that number whether it is still there."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.asked = at, 0
+
+    def check(self) -> None:
+        self.asked += 1
+        if self.asked == self.at:
+            raise Abandoned("gone")
+
+
+def test_a_search_stops_between_any_two_stages_once_nobody_waits(ports: Ports) -> None:
+    for seed in (1, 2):
+        add(ports, Add(shelf(Kind.SAME), png(scene(seed))))
+    query = Search(shelf(Kind.SAME), png(side_by_side(scene(3), scene(4))))
+    patient = Leaving(0)
+    search(replace(ports, call=patient), query)
+    # Before there is room and a turn to decode, a turn to embed, the index, a turn to prove; then for what is within it
+    # a turn to find and embed that, the index, a turn to prove.
+    assert patient.asked >= 8
+    for at in range(1, patient.asked + 1):
+        with pytest.raises(Abandoned):
+            search(replace(ports, call=Leaving(at)), query)
+    assert search(ports, query).matches == search(ports, query).matches  # all that was held has been given back
+
+
+def test_an_add_is_done_though_nobody_waits(ports: Ports) -> None:
+    call = QueuedCall(("", ""), is_search=False, seconds=0)
+    call.leave()
+    add(replace(ports, call=call), Add(shelf(Kind.SAME), png(scene(1))))
+    assert search(ports, Search(shelf(Kind.SAME), png(scene(1)))).matches

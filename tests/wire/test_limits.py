@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from lookalike import bootstrap
+from lookalike.call import Call
+from lookalike.errors import Busy
 from lookalike.model import Application, Policy
 from lookalike.settings import Settings
 from lookalike.wire import forms, qiniu_auth
-from tests.baidu import Caller, event, handle, picture
+from tests.baidu import FORM, PATHS, Caller, event, form, handle, picture, said
 from tests.conftest import ALICE
 from tests.fakes import MemoryApplications, memory_ports
 from tests.jumdata import Client
@@ -49,6 +53,39 @@ ROWS = [
     ("networks", Policy(networks=("192.0.2.0/24",)), (6, 607, 401)),
 ]
 DIALECTS = pytest.mark.parametrize("dialect", [baidu, jumdata, qiniu])
+
+
+class Refused(Call):
+    """A call that has waited too long."""
+
+    def check(self) -> None:
+        raise Busy("too long")
+
+
+@DIALECTS
+def test_what_waited_too_long_gets_the_vendors_code_and_is_not_done(
+    dialect: Code, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with bootstrap.serving(memory_ports(ALICE)):
+        with monkeypatch.context() as patched:
+            patched.setattr(bootstrap, "_call", lambda *_: Refused())
+            assert dialect(ALICE, 0) == code(dialect, 18, 609, 429)
+        assert dialect(ALICE, 0) is None  # so it was not done before
+
+
+@pytest.mark.parametrize(("milliseconds", "codes"), [(60_000, (None, None)), (500, (18, None))])
+def test_in_lambda_a_search_gives_up_while_it_can_still_say_so_and_an_add_does_not(
+    milliseconds: int, codes: tuple[int | None, int | None]
+) -> None:
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: milliseconds)
+    query, body = f"access_token={Caller(ALICE).token}", form(image=picture(0), brief="b")
+    with bootstrap.serving(memory_ports(ALICE)):
+        for operation, expected in zip(("search", "add"), codes, strict=True):
+            sent = event(
+                "POST", f"{PATHS['similar']}/{operation}", query=query, headers={"content-type": FORM}, body=body
+            )
+            handler = importlib.import_module(f"functions.{operation}.app").handler
+            assert said(handler(sent, context)).get("error_code") == expected
 
 
 @DIALECTS

@@ -6,11 +6,12 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from lookalike.adapters.watched import WatchedFolder
+from lookalike.call import Call, TimedCall
 from lookalike.clock import unix_milliseconds
 from lookalike.embedding.location import find_model
 from lookalike.errors import SettingsError
@@ -232,10 +233,17 @@ Handler = Callable[[http.Event, Any], Any]
 def handler(operation: str, routes: Sequence[http.Route]) -> Handler:
     """A function's handler for HTTP requests."""
 
-    def handle(event: http.Event, _context: Any) -> http.EventAnswer:
-        return http.answer(_shared(), operation, routes, event)
+    def handle(event: http.Event, context: Any) -> http.EventAnswer:
+        return http.answer(replace(_shared(), call=_call(operation, context)), operation, routes, event)
 
     return handle
+
+
+def _call(operation: str, context: Any) -> Call:
+    """The call as one machine's server knows it, or as Lambda's context tells of it: a search has so much time."""
+    if isinstance(context, Call):
+        return context
+    return Call() if operation != "search" or context is None else TimedCall(context.get_remaining_time_in_millis)
 
 
 def ingester() -> Handler:

@@ -46,6 +46,8 @@ A dialect turns these into its vendor's codes, in one table of its own (``wire/<
     ├── Unavailable                    a store does not answer; worth trying again
     │   └── IndexWriteError            the index did not take some rows; it says which, and why
     ├── OutOfTime                      the call's time was up before this was its turn; nothing of it is kept
+    ├── Busy                           the call waited too long for its turn; none of it was done
+    │   └── Abandoned                  its caller has gone, so nobody waits for what it would find
     ├── ModelError                     the model file cannot be used; said once, at start
     └── SettingsError                  settings that cannot be used, all of them named at once
 """
@@ -348,6 +350,20 @@ class OutOfTime(LookalikeError):
 
     field = "time"
     retryable = True
+
+
+class Busy(LookalikeError):
+    """The call waited too long for its turn. None of what was asked has been done."""
+
+    retryable = True
+    field = "time"
+    remedy = "more processors; or let calls wait longer: LOOKALIKE_WAIT_SECONDS"
+
+
+class Abandoned(Busy):
+    """The caller of a search has gone before it was done. Nobody reads the answer; it is logged and counted."""
+
+    remedy = ""
 
 
 class ModelError(LookalikeError):

@@ -13,6 +13,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.call import Call, Job, processors
+from lookalike.fairness import FairShare
 from lookalike.leases import Leases
 from lookalike.model import (
     Affine,
@@ -314,7 +316,8 @@ class Ports:
     """One of each: all that a use case works with. Made by :func:`lookalike.bootstrap.build`.
 
     ``close`` closes what was opened for them. ``leases`` are permits that this process holds, ``strangers`` what it
-    knows of who calls.
+    knows of who calls, ``processors`` permits to compute in it. ``call`` is the call that is worked on: each has a copy
+    of the ports of its own.
     """
 
     settings: Settings
@@ -334,3 +337,9 @@ class Ports:
     close: Callable[[], None] = lambda: None
     leases: Leases = field(default_factory=Leases)
     strangers: Strangers = field(default_factory=Strangers)
+    processors: FairShare = field(default_factory=processors)
+    call: Call = field(default_factory=Call)
+
+    def job(self, tenant: str) -> Job:
+        """The call's work on behalf of a tenant."""
+        return Job(tenant, self.call, self.processors)

@@ -163,6 +163,12 @@ class Settings:
     count_usage: bool = _setting(
         "LOOKALIKE_COUNT_USAGE", False, _flag, "whether every application's calls are counted, day by day"
     )
+    wait_seconds: float = _setting(
+        "LOOKALIKE_WAIT_SECONDS",
+        30.0,
+        _number(1, 600, float),
+        "how long a request may wait for its turn on one machine, and a search for its answer, before it is refused",
+    )
     log_level: str = _setting("LOOKALIKE_LOG_LEVEL", "INFO", _level, "least severe log line that is written")
     metrics: bool = _setting("LOOKALIKE_METRICS", False, _flag, "whether metrics are written to stdout, for CloudWatch")
     stack: str | None = _setting(

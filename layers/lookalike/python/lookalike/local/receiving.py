@@ -7,7 +7,6 @@ and files, and of both one sender, or one network, may hold so much.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lookalike.local import gateway
+from lookalike.local.sender import sender_of
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -102,7 +102,7 @@ class Receiving:
     @contextmanager
     def _unfinished(self, client: str, deadline: asyncio.Timeout) -> Iterator[_Unfinished]:
         """Count a request as unfinished meanwhile."""
-        one = _Unfinished(_network(client), deadline, asyncio.get_running_loop().time())
+        one = _Unfinished(sender_of(client), deadline, asyncio.get_running_loop().time())
         mine = self._senders.setdefault(one.sender, {})
         mine[one] = None
         if len(mine) > self.max_each:
@@ -140,15 +140,6 @@ class Receiving:
             one.held = 0
             if not mine:
                 del self._senders[one.sender]
-
-
-def _network(client: str) -> str:
-    """What counts as one sender: an IPv4 address, or the 64 bits of an IPv6 address that one site has."""
-    try:
-        address = ipaddress.IPv6Address(client)
-    except ValueError:
-        return client
-    return str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
 
 
 def _headers(scope: Scope) -> tuple[tuple[str, str], ...]:

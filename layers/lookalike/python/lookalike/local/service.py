@@ -8,12 +8,15 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import lookalike
 from lookalike import bootstrap
 from lookalike.adapters.watched import WatchedFolder
+from lookalike.errors import Busy
 from lookalike.local import gateway, template
+from lookalike.local.queue import QueuedCall, RequestQueue
 from lookalike.local.receiving import Receive, Receiving, Scope
 from lookalike.local.schedule import Clockwork
 from lookalike.local.watcher import Watcher
@@ -26,9 +29,6 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 #: Requests worked on at once. A few would keep every core busy; the others wait for a flush, or for a slow download.
 THREADS = 32
 
-#: Whole requests held at once, those that wait for a thread included; more are answered 503.
-_HELD = 512
-
 _UNAVAILABLE = gateway.refusal(503, "Service Unavailable")
 
 
@@ -40,10 +40,10 @@ class Service:
         self._template = template.read()
         self._handlers = {route.function: template.load(route.function) for route in self._template.routes}
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
+        self._queue = RequestQueue(THREADS, settings.wait_seconds)
         self._opened = ExitStack()
         self._ports: Ports | None = None
         self._receiving = Receiving()
-        self._held = 0
 
     @property
     def ports(self) -> Ports:
@@ -86,39 +86,60 @@ class Service:
             received = await self._receiving.whole(scope, receive)
             if received is None:
                 return
-            response = await self._respond(received) if isinstance(received, gateway.Received) else received
+            response = received if isinstance(received, gateway.Response) else await self._respond(received, receive)
         except asyncio.CancelledError:  # the server stops, and has waited for this client long enough
             response = _UNAVAILABLE
         await _send(send, response)
 
-    async def _respond(self, received: gateway.Received) -> gateway.Response:
-        is_status = received.path == "/status"
-        if self._ports is None or (self._held >= _HELD and not is_status):
+    async def _respond(self, received: gateway.Received, receive: Receive) -> gateway.Response:
+        if self._ports is None:
             return _UNAVAILABLE
-        if self._settings.hosts and received.host not in self._settings.hosts and not is_status:
+        if self._settings.hosts and received.host not in self._settings.hosts and received.path != "/status":
             return gateway.FORBIDDEN  # as the gateway has it for names that are not its own
-        # Beside the pool, so that who watches the service gets an answer however busy it is.
-        pool = None if is_status else self._pool
-        self._held += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(pool, self._answer, self._ports, received)
-        finally:
-            self._held -= 1
-
-    def _answer(self, ports: Ports, received: gateway.Received) -> gateway.Response:
         if received.path == "/status" and received.method in ("GET", "HEAD"):
-            return _status(ports, received)
+            # Beside the pool, so that who watches the service gets an answer however busy it is.
+            return await asyncio.get_running_loop().run_in_executor(None, _status, self._ports, received)
         function = self._template.function_for(received.method, received.path)
         if function is None:
             return gateway.refusal(404, "Not Found")
+        return await self._in_turn(self._ports, function, received, receive)
+
+    async def _in_turn(
+        self, ports: Ports, function: str, received: gateway.Received, receive: Receive
+    ) -> gateway.Response:
+        """Work on a whole request when its turn comes, as long as it is of use."""
+        call = self._queue.call(received, is_search=function == "search")
+        watching = asyncio.create_task(_watch(receive, call))
+        run = asyncio.get_running_loop().run_in_executor
+        try:
+            async with self._queue.turn(call):
+                return await run(self._pool, self._work, ports, function, received, call)
+        except Busy:
+            call.refuse()  # the handler says so in its vendor's form, and logs it, without a look at the body
+            return await run(None, self._answer, function, replace(received, body=b""), call)
+        finally:
+            watching.cancel()
+
+    def _work(self, ports: Ports, function: str, received: gateway.Received, call: QueuedCall) -> gateway.Response:
+        with call.reading(ports.processors):
+            return self._answer(function, received, call)
+
+    def _answer(self, function: str, received: gateway.Received, call: QueuedCall) -> gateway.Response:
         event = gateway.event_of(received)
         if gateway.event_size(event) > gateway.MAX_EVENT:
             return gateway.TOO_LARGE
         try:
-            return gateway.response_of(self._handlers[function](event, None))
+            return gateway.response_of(self._handlers[function](event, call))
         except Exception:  # as the gateway does when a function raises
             logger.exception("handler failed", extra={"operation": function})
             return gateway.FAILED
+
+
+async def _watch(receive: Receive, call: QueuedCall) -> None:
+    """Tell the call when its client is gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    call.leave()
 
 
 def _status(ports: Ports, received: gateway.Received) -> gateway.Response:

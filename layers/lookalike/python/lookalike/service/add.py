@@ -50,12 +50,13 @@ def add(
     """
     if library is not None and library.identity is Identity.OWN and command.id is not None:
         _refuse_duplicate(ports.catalog.picture(_key(library, command, "")))  # saves the download
-    loaded = load(ports, command.source)
+    loaded = load(ports, command.source, command.shelf.tenant)
     if library is None:
         library = open_library(ports, command.shelf)
     key = _key(library, command, loaded.picture.digest)
     _refuse_duplicate(ports.catalog.picture(key))
-    embedding = ports.embedder.embed([loaded.picture.pixels])[0]
+    with ports.job(command.shelf.tenant).turn():
+        embedding = ports.embedder.embed([loaded.picture.pixels])[0]
     for _ in range(ATTEMPTS):
         current = ports.catalog.picture(key)
         _refuse_duplicate(current)

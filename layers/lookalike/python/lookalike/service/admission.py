@@ -75,11 +75,12 @@ def _service_rate(limit: int) -> ServiceRateReached:
 
 
 def admit(ports: Ports, application: Application, address: str) -> None:
-    """Let a call of that application from that IP address pass, and count it.
+    """Let a call that is proved to be that application's, from that IP address, pass, and count it.
 
     Raises ApplicationDisabled, AddressRefused or a LimitReached, and Unavailable if a limit is set and cannot be
     checked.
     """
+    ports.call.belongs_to(application.tenant)
     if not application.active:
         raise ApplicationDisabled(application.app_id)
     policy = application.policy

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from lookalike.errors import LibraryFull, OutOfTime
+from lookalike.fairness import FairShare
 from lookalike.model import Identity, Library, Picture
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
@@ -16,7 +16,7 @@ from lookalike.service.add import Add, add
 _SIDE_BY_SIDE = 8
 
 #: Pictures of all calls that may be in memory as files: each has up to the 10 MB that a dialect allows.
-_FILES = threading.BoundedSemaphore(32)
+_FILES = FairShare(32, most=24)
 
 #: What has begun to be kept when the time is up gets so many seconds to be done, for it is kept in any case.
 _GRACE = 2.0
@@ -79,9 +79,9 @@ def _outcome(
     check_time: Callable[[], None],
     foretell: Callable[[Picture], None],
 ) -> Outcome:
-    with _FILES:
-        try:
+    try:
+        with _FILES.turn(library.tenant, check=check_time):
             check_time()
             return add(ports, command, foretell, library)
-        except Exception as error:  # whatever it is, it is not its neighbours' failure
-            return error
+    except Exception as error:  # whatever it is, it is not its neighbours' failure
+        return error

@@ -23,7 +23,7 @@ def chosen(ports: Ports, library: Library, which: Source | Sequence[str]) -> lis
     if isinstance(which, Source):
         if library.identity is Identity.OWN:
             raise InvalidArgument("picture", "must be named by its id here")
-        found = ports.catalog.picture(Key(library.uid, load(ports, which).picture.digest))
+        found = ports.catalog.picture(Key(library.uid, load(ports, which, library.tenant).picture.digest))
         return [found.key] if found is not None and found.live else []
     by_name = _by_id if library.identity is Identity.OWN else _by_sign
     rows = (by_name(ports, library, name) for name in dict.fromkeys(which))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from lookalike.call import Job
 from lookalike.embedding import corners
 from lookalike.embedding.straighten import straighten
+from lookalike.fairness import Turn
 from lookalike.model import Affine, Box, Candidate, Grey, Key, Pixels, Proof
 from lookalike.picture.budget import PixelBudget
 from lookalike.picture.glance import glance
@@ -16,21 +18,22 @@ from lookalike.ports import Comparison, Embedder, Look, MapStore, Originals, Pic
 BATCH, MOST = 25, 200
 
 #: Pixels of originals that may be in memory at once, of all searches together. A budget of its own, for a search that
-#: asks for it already holds its query's pixels.
-_BUDGET = PixelBudget(4096 * 4096)
+#: asks for it already holds its query's pixels. One tenant has three quarters of it.
+_BUDGET = PixelBudget(4096 * 4096, most=4096 * 4096 * 3 // 4, reserve=4 << 20, small=1 << 20)
 
 
 def prove(
-    comparison: Comparison, maps: MapStore, originals: PictureStore | None, candidates: Sequence[Candidate]
+    comparison: Comparison, maps: MapStore, originals: PictureStore | None, candidates: Sequence[Candidate], job: Job
 ) -> dict[Key, Proof]:
     """The proofs of candidates, which come by cosine: batch after batch, as long as a batch still proves one.
 
-    Where the first one proves none, the ``originals`` of a few are looked at, if they are given.
+    Where the first one proves none, the ``originals`` of a few are looked at, if they are given. Raises Busy or
+    Abandoned, between two batches, if nobody waits for the answer any more.
     """
     proofs: dict[Key, Proof] = {}
     for begin in range(0, min(len(candidates), MOST), BATCH):
         batch = candidates[begin : min(begin + BATCH, MOST)]
-        found = _prove_batch(comparison, maps, originals if begin == 0 else None, batch)
+        found = _prove_batch(comparison, maps, originals if begin == 0 else None, batch, job)
         if not found:
             break
         proofs |= found
@@ -47,22 +50,28 @@ def looking(embedder: Embedder, query: Pixels) -> Look:
 
 
 def _prove_batch(
-    comparison: Comparison, maps: MapStore, originals: PictureStore | None, batch: Sequence[Candidate]
+    comparison: Comparison, maps: MapStore, originals: PictureStore | None, batch: Sequence[Candidate], job: Job
 ) -> dict[Key, Proof]:
     stored = maps.maps([candidate.object_key for candidate in batch])
     mapped = [candidate for candidate in batch if candidate.object_key in stored]
     pictures = [(candidate.cosine, stored[candidate.object_key]) for candidate in mapped]
-    proofs = comparison.prove(pictures, None if originals is None else _glancing(originals, mapped))
+    with job.turn() as turn:
+        proofs = comparison.prove(pictures, None if originals is None else _glancing(originals, mapped, job, turn))
     return {candidate.key: proof for candidate, proof in zip(mapped, proofs, strict=True) if proof is not None}
 
 
-def _glancing(originals: PictureStore, candidates: Sequence[Candidate]) -> Originals:
+def _glancing(originals: PictureStore, candidates: Sequence[Candidate], job: Job, turn: Turn) -> Originals:
+    """Reads originals for a comparison that has that turn: meanwhile it computes nothing itself."""
+
     def one(number: int) -> Grey | None:
         data = originals.get(candidates[number].object_key)
-        return None if data is None else glance(data, corners.SIDE, _BUDGET.blank)
+        if data is None:
+            return None
+        with _BUDGET.decoding(job) as room:
+            return glance(data, corners.SIDE, room)
 
     def glances(numbers: Sequence[int]) -> Sequence[Grey | None]:
-        with ThreadPoolExecutor(max(1, len(numbers))) as pool:  # all are on their way at once
+        with turn.paused(), ThreadPoolExecutor(max(1, len(numbers))) as pool:  # all are on their way at once
             return list(pool.map(one, numbers))
 
     return glances

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lookalike.call import Job
 from lookalike.embedding.frames import frames
 from lookalike.embedding.views import framed_by, shown, views
 from lookalike.model import (
@@ -68,9 +69,9 @@ class SearchGroups:
 def search(ports: Ports, command: Search) -> Page:
     """The page asked for; empty where the library does not exist.
 
-    Raises a UrlError or a PictureError if the picture cannot be had.
+    Raises a UrlError or a PictureError if the picture cannot be had, and Busy or Abandoned if nobody waits any more.
     """
-    picture = load(ports, command.source).picture
+    picture = load(ports, command.source, command.shelf.tenant).picture
     library = ports.catalog.library(command.shelf.tenant, command.shelf.name)
     if library is None or command.start >= WINDOW:
         return Page((), more=False)
@@ -83,12 +84,14 @@ def search(ports: Ports, command: Search) -> Page:
 
 
 def search_groups(ports: Ports, command: SearchGroups) -> list[Match]:
-    """What is found, best first. Libraries may be of different kinds: each kind has its own query, and all scores mean
-    the same.
+    """What is found, best first. Libraries, all of one tenant, may be of different kinds: each kind has its own query,
+    and all scores mean the same.
 
-    Raises a UrlError or a PictureError if the picture cannot be had.
+    Raises a UrlError or a PictureError if the picture cannot be had, and Busy or Abandoned if nobody waits any more.
     """
-    picture = load(ports, command.source).picture
+    if not command.libraries:
+        return []
+    picture = load(ports, command.source, command.libraries[0].tenant).picture
     count = min(command.count, MOST)
     depth = min(max(count, _DEPTHS_SAME[0]) + 2, MOST)
     lists = [_ranked(ports, some, picture, depth, count, None) for some in _by_kind(command.libraries)]
@@ -107,15 +110,17 @@ def _ranked(
 ) -> list[Match]:
     """The first ``window`` places of the list of matches in libraries of one kind; the index is asked for ``depth``."""
     kind = libraries[0].kind
-    embeddings = ports.embedder.embed(views(kind, picture.pixels))
+    job = ports.job(libraries[0].tenant)
+    with job.turn():
+        embeddings = ports.embedder.embed(views(kind, picture.pixels))
     near = _near(ports, libraries, embeddings, depth, tags)
     found = {candidate.key: candidate for candidate in (*near, *_identical(ports, libraries, picture, tags))}
     others = [candidate for candidate in found.values() if candidate.digest != picture.digest]
     proofs = None
     if kind is Kind.SAME and all(embedding.local_map for embedding in embeddings):
-        proofs = _proofs(ports, picture.pixels, shown(embeddings), others, ports.originals)
+        proofs = _proofs(ports, job, picture.pixels, shown(embeddings), others, ports.originals)
         if not proofs and len(others) == len(found):
-            framed, proofs = _framed(ports, libraries, picture.pixels, depth, tags)
+            framed, proofs = _framed(ports, job, libraries, picture.pixels, depth, tags)
             found |= {candidate.key: candidate for candidate in framed}
     return rank(
         found.values(),
@@ -128,18 +133,19 @@ def _ranked(
 
 
 def _framed(
-    ports: Ports, libraries: Sequence[Library], pixels: Pixels, depth: int, tags: TagFilter | None
+    ports: Ports, job: Job, libraries: Sequence[Library], pixels: Pixels, depth: int, tags: TagFilter | None
 ) -> tuple[Sequence[Candidate], Mapping[Key, Proof]]:
     """What is near to the pictures within a picture, and the proofs that it is the same.
 
     Only asked where the whole picture is neither there nor proved: most pictures hold no other.
     """
-    within = frames(pixels)
-    if not within:
-        return [], {}
-    embeddings = ports.embedder.embed([frame.cut(pixels) for frame in within])
+    with job.turn():
+        within = frames(pixels)
+        if not within:
+            return [], {}
+        embeddings = ports.embedder.embed([frame.cut(pixels) for frame in within])
     near = _near(ports, libraries, embeddings, depth, tags)
-    return near, _proofs(ports, pixels, framed_by(within, embeddings), near)
+    return near, _proofs(ports, job, pixels, framed_by(within, embeddings), near)
 
 
 def _near(
@@ -150,6 +156,7 @@ def _near(
     tags: TagFilter | None,
 ) -> Sequence[Candidate]:
     """The ``depth`` pictures that are nearest to any of these, in libraries of one kind."""
+    ports.call.check()
     kind = libraries[0].kind
     return ports.index.search(
         Query(
@@ -165,6 +172,7 @@ def _near(
 
 def _proofs(
     ports: Ports,
+    job: Job,
     pixels: Pixels,
     looks: Sequence[View],
     candidates: Sequence[Candidate],
@@ -172,7 +180,7 @@ def _proofs(
 ) -> Mapping[Key, Proof]:
     """Which of the candidates, which come by cosine, are proved in one of these looks at the query."""
     comparison = ports.verifier.compare(pixels, looks, looking(ports.embedder, pixels))
-    return prove(comparison, ports.maps, originals, candidates)
+    return prove(comparison, ports.maps, originals, candidates, job)
 
 
 def _identical(

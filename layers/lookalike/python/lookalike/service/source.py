@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lookalike.call import Job
 from lookalike.errors import PictureError, UrlError
+from lookalike.fairness import FairShare
 from lookalike.picture.budget import PixelBudget
 from lookalike.picture.decode import Bounds, Decoded, decode
 from lookalike.ports import Ports
 
-#: Pixels in memory at once, of all requests together: two pictures of the largest size. One takes up to 12 bytes a
+#: Pixels in memory at once, of all requests together: two and a half pictures of the largest size. One takes up to 12 bytes a
 #: pixel while it is decoded (a progressive JPEG's coefficients), 7 until it is embedded.
-_BUDGET = PixelBudget(2 * 4096 * 4096)
+#: One tenant has so much; others always find room for half a picture of that size, and for 16 to 50 pictures as web
+#: pages have them, which never wait for large ones.
+_BUDGET = PixelBudget(5 * 2048 * 4096, most=2 * 4096 * 4096, reserve=16 << 20, small=1 << 20)
+
+#: Downloads at once, of all requests together. Each may take seconds, and hold 10 MB.
+_DOWNLOADS = FairShare(48, most=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +42,22 @@ class Loaded:
     picture: Decoded
 
 
-def load(ports: Ports, source: Source) -> Loaded:
-    """Download the picture if need be, and decode it. Raises a UrlError or a PictureError.
+def load(ports: Ports, source: Source, tenant: str) -> Loaded:
+    """Download the picture if need be, and decode it, for a tenant. Raises a UrlError or a PictureError.
 
-    Waits while others hold too many pixels, so let go of what it returns before you load the next.
+    Waits while the tenant, or all together, hold too many pixels, so let go of what it returns before you load the
+    next. Raises Busy or Abandoned if nobody waits for the answer any more.
     """
+    job = ports.job(tenant)
     try:
-        data = source.data if source.data is not None else ports.fetch(source.url or "", source.bounds.max_bytes)
-        return Loaded(data, decode(data, source.bounds, _BUDGET.blank))
+        data = _download(ports, source, job) if source.data is None else source.data
+        with _BUDGET.decoding(job) as room:
+            return Loaded(data, decode(data, source.bounds, room))
     except (PictureError, UrlError) as error:
         error.field = source.name
         raise
+
+
+def _download(ports: Ports, source: Source, job: Job) -> bytes:
+    with _DOWNLOADS.turn(job.tenant, check=job.call.check):
+        return ports.fetch(source.url or "", source.bounds.max_bytes)

@@ -51,6 +51,7 @@ ERRORS: Mapping[type[BaseException], tuple[int, str]] = {
     errors.SignatureInvalid: (14, "IAM Certification failed"),
     errors.DailyQuotaReached: (17, "Open api daily request limit reached"),
     errors.RateReached: (18, "Open api qps request limit reached"),
+    errors.Busy: (18, "Open api qps request limit reached"),
     errors.TotalQuotaReached: (19, "Open api total request limit reached"),
     errors.TokenInvalid: (110, "Access token invalid or no longer valid"),
     errors.TokenExpired: (111, "Access token expired"),
@@ -262,6 +263,7 @@ def _endpoint(work: Work) -> Endpoint:
         if request.arguments.get("library") in LIBRARIES:  # any other text may be anything, even a token
             facts["library"] = request.arguments["library"]
         try:
+            ports.call.check()
             check_rate(ports)
             application = _authenticated(ports, request)
             facts["app_id"] = application.app_id

@@ -68,6 +68,7 @@ ERRORS: Mapping[type[BaseException], tuple[int, str]] = {
     errors.AddressRefused: (607, "ip不在白名单"),
     errors.RateReached: (609, "请求过于频繁,请稍候再试"),
     errors.ServiceRateReached: (609, "请求过于频繁,请稍候再试"),
+    errors.Busy: (609, "请求过于频繁,请稍候再试"),
     Exception: (999, "其他错误"),
 }
 
@@ -189,6 +190,7 @@ def _endpoint(call: Call) -> Endpoint:
     def endpoint(ports: Ports, request: Request) -> Answer:
         facts: dict[str, Any] = {"task": f"{secrets.randbelow(_TASK_NUMBERS):024d}", "library": LIBRARY}
         try:
+            ports.call.check()
             check_rate(ports)
             form = forms.query_and_body(request)
             application = _authenticated(ports, form)

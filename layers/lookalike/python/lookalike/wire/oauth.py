@@ -11,6 +11,7 @@ from lookalike.errors import (
     AccessError,
     ApplicationDisabled,
     ApplicationNotFound,
+    Busy,
     InvalidArgument,
     LimitReached,
     MissingArgument,
@@ -40,12 +41,13 @@ def token(ports: Ports, request: Request) -> Answer:
     The vendor's statuses: 401 for keys that are wrong, 400 for a request that is.
     """
     try:
+        ports.call.check()
         return _granted(_application(ports, _fields(request)), ports.clock() // 1000)
     except _RefusedError as refused:
         return refused.answer
     except InvalidArgument as error:
         return _refusal(400, "invalid_request", "The request cannot be read", error)
-    except LimitReached as error:
+    except (Busy, LimitReached) as error:
         return _busy(error)
     except Exception as error:  # with status 500 the Java SDK asks again; with 200 it would go on without a token
         logger.error("failed", exc_info=error, extra={"request_id": request.id})

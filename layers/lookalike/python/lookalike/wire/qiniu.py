@@ -83,6 +83,7 @@ ERRORS: Mapping[type[BaseException], tuple[int, str]] = {
     errors.AccessError: (401, "bad token"),
     errors.UnknownOperation: (404, "not found"),
     errors.LimitReached: (429, "too many requests"),
+    errors.Busy: (429, "too many requests"),
     NothingGiven: (406, "no enough arguments provided"),
     WrongLimit: (406, f"invalid limit, maximal allowed limit is {MOST}"),
     WrongThreshold: (406, "invalid threshold"),
@@ -439,6 +440,7 @@ def _endpoint(work: Work) -> Endpoint:
     def endpoint(ports: Ports, request: Request) -> Answer:
         facts: dict[str, Any] = {"reqid": secrets.token_urlsafe(12)}
         try:
+            ports.call.check()
             check_rate(ports)
             application = _authenticated(ports, request)
             facts["app_id"] = application.app_id

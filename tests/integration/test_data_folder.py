@@ -30,7 +30,7 @@ def test_access_of_others_is_taken_away(tmp_path: Path, held: tuple[str, ...]) -
     data = tmp_path / "data"
     data.mkdir()
     for name in held:
-        (data / name).touch()
+        (data / name).write_text("something")
     data.chmod(0o755)
     DataFolder(data)
     assert mode(data) == 0o700

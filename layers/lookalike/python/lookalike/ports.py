@@ -308,7 +308,8 @@ class Fetcher(Protocol):
 class Ports:
     """One of each: all that a use case works with. Made by :func:`lookalike.bootstrap.build`.
 
-    ``close`` closes what was opened for them. ``leases`` are permits that this process holds.
+    ``close`` closes what was opened for them. ``leases`` are permits that this process holds. ``problems`` says what is
+    wrong with the stores, one line each, nothing secret.
     """
 
     settings: Settings
@@ -327,3 +328,4 @@ class Ports:
     clock: Clock
     close: Callable[[], None] = lambda: None
     leases: Leases = field(default_factory=Leases)
+    problems: Callable[[], Sequence[str]] = lambda: ()

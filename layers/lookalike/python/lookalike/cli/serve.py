@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from lookalike.adapters.data import DataFolder
 from lookalike.cli.where import Data, Stack, here, on_aws
 from lookalike.errors import InvalidArgument, SettingsError
 from lookalike.local import sample
@@ -50,6 +51,9 @@ def serve(
             "whose stack has a schedule of its own."
         ),
     ] = None,
+    existing: Annotated[
+        bool, typer.Option("--existing", help="Refuse a folder without data: its disk may not be mounted yet.")
+    ] = False,
     pictures: Annotated[
         Path | None,
         typer.Option("--sample", help="Load this folder of pictures into an empty service, and show a search."),
@@ -60,6 +64,10 @@ def serve(
     def when_ready(service: Service, address: Address) -> None:
         application = _application_to_show(service.ports, sampled=pictures is not None)
         typer.echo(f"lookalike is ready on {address.url}")
+        if made is not None:
+            typer.echo(f"made the data folder {made}, which was not there or empty", err=True)
+        for problem in service.ports.problems():
+            typer.echo(f"lookalike: {problem}", err=True)
         if application is not None:
             sample.introduce(application, address.url)
         if application is not None and pictures is not None:
@@ -71,6 +79,9 @@ def serve(
     if watch is not None and not watch.is_dir():
         raise SettingsError(f"{watch}: there is no such folder to watch")
     settings = _settings(backend, data, stack, watch)
+    made = None if settings.data is None or DataFolder.is_there(settings.data) else settings.data
+    if existing and settings.data is not None:
+        DataFolder.existing(settings.data)
     raise typer.Exit(run(settings, host, port, when_ready))
 
 

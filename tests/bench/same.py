@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
-from lookalike.adapters import sqlite
+from lookalike.adapters import picture_row
 from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.frames import frames
@@ -131,7 +131,7 @@ def fill(file: Path, model: str, stored: Sequence[Stored]) -> None:
         catalog.create_library(Library(SHELF.tenant, SHELF.name, LIBRARY, SHELF.kind, Identity.PICTURE, created=1))
     rows = [row(number, model, one) for number, one in enumerate(stored)]
     with closing(sqlite3.connect(file)) as connection, connection:
-        connection.executemany(sqlite.INSERT, [sqlite.row_of(one) for one in rows])
+        connection.executemany(picture_row.INSERT, [picture_row.row_of(one) for one in rows])
         maps = [(one.object_key, kept.local_map) for one, kept in zip(rows, stored, strict=True)]
         connection.executemany("INSERT INTO maps (key, data) VALUES (?, ?)", maps)
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from lookalike.adapters import sqlite
+from lookalike.adapters import picture_row
 from lookalike.adapters.faiss import FaissIndex
 from lookalike.adapters.folder import FolderStore
 from lookalike.adapters.sqlite import SqliteCatalog
@@ -97,7 +97,7 @@ def start(report: Report, file: Path, size: int, seeds: Seeds) -> None:
     SqliteCatalog(file).close()
     with closing(sqlite3.connect(file)) as connection, connection:  # in one transaction: how it got there is no matter
         for batch in batches(seeds.blends(size)):
-            connection.executemany(sqlite.INSERT, [sqlite.row_of(row) for row in batch])
+            connection.executemany(picture_row.INSERT, [picture_row.row_of(row) for row in batch])
     with closing(sqlite3.connect(file)) as connection:
         began = time.perf_counter()
         for _ in connection.execute("SELECT * FROM pictures"):

@@ -315,13 +315,35 @@ def test_a_stop_beside_an_upload_that_never_ends_is_a_clean_one(tmp_path: Path) 
 def test_whatever_goes_wrong_at_the_start_ends_the_process(tmp_path: Path) -> None:
     LiveServer(tmp_path / "data").stop()
     with closing(sqlite3.connect(tmp_path / "data" / "catalog.db")) as catalog, catalog:
+        catalog.execute("DROP TABLE pictures")
+    done = serve("--data", str(tmp_path / "data"))
+    assert done.returncode == 1
+    assert "lookalike: " in done.stderr
+
+
+def test_a_damaged_row_is_named_at_the_start_and_keeps_nobody_from_working(tmp_path: Path) -> None:
+    first = LiveServer(tmp_path / "data")
+    keys = first.keys("shop")
+    first.stop()
+    with closing(sqlite3.connect(tmp_path / "data" / "catalog.db")) as catalog, catalog:
         catalog.execute(
             "INSERT INTO pictures (library, id, kind, revision, added, state, digest, file_digest, model, vector, brief, "
             "label, desc, tags, sign_version) VALUES ('l', 'i', 'same', 1, 1, 'odd', '', '', '', x'', '', '', '', '', 1)"
         )
-    done = serve("--data", str(tmp_path / "data"))
-    assert done.returncode == 1
-    assert "lookalike: cannot start" in done.stderr
+    again = LiveServer(tmp_path / "data")
+    assert again.token(keys)
+    assert again.stop_after("lookalike: damaged pictures are left out (1): l/i (unknown state)") == 0
+
+
+def test_a_folder_without_data_is_made_with_a_word_unless_only_an_existing_one_will_do(tmp_path: Path) -> None:
+    done = serve("--data", str(tmp_path / "data"), "--existing")
+    assert (done.returncode, done.stderr) == (1, f"lookalike: no data folder at {tmp_path / 'data'}\n")
+    assert not (tmp_path / "data").exists()
+    made = f"made the data folder {tmp_path / 'data'}, which was not there or empty"
+    assert LiveServer(tmp_path / "data").stop_after(made) == 0
+    again = LiveServer(tmp_path / "data", "--existing")
+    assert again.stop() == 0
+    assert again.log.read_text().count("made the data folder") == 1
 
 
 def test_a_requests_target_may_be_a_whole_address(server: LiveServer) -> None:

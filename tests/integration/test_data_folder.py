@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from lookalike import bootstrap
 from lookalike.adapters.data import DataFolder
 from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.errors import SettingsError
+from lookalike.model import Kind
+from lookalike.ports import Ports
+from lookalike.settings import Settings
+from tests.contract.rows import application, row
+from tests.fakes import TinyEmbedder, TinyVerifier
 
 
 def mode(path: Path) -> int:
@@ -30,7 +38,7 @@ def test_access_of_others_is_taken_away(tmp_path: Path, held: tuple[str, ...]) -
     data = tmp_path / "data"
     data.mkdir()
     for name in held:
-        (data / name).touch()
+        (data / name).write_text("something")
     data.chmod(0o755)
     DataFolder(data)
     assert mode(data) == 0o700
@@ -62,6 +70,200 @@ def test_existing_makes_nothing(tmp_path: Path, path: str) -> None:
         DataFolder.existing(tmp_path / path)
     assert {entry.name for entry in tmp_path.rglob("*")} == {"empty", "file"}
     assert mode(tmp_path / "empty") == 0o755
+
+
+def service(data: Path) -> Ports:
+    return bootstrap.build(Settings(data=data), embedder=Embedder(), verifier=TinyVerifier())
+
+
+class Embedder(TinyEmbedder):
+    def codebook(self, kind: Kind) -> None:
+        """None, so vectors are scanned exactly."""
+
+
+def with_a_picture(data: Path) -> None:
+    """As a service that holds a picture leaves its folder."""
+    with closing(service(data)) as ports:
+        ports.catalog.put(picture := row("library", "a"), None)
+        ports.originals.put(picture.object_key, b"original")
+
+
+def with_keys(data: Path) -> None:
+    """As ``keys create`` leaves it."""
+    with bootstrap.applications(Settings(data=data), make=True) as applications:
+        applications.save_application(application("shop"))
+
+
+def everything(data: Path) -> dict[Path, tuple[int, bytes]]:
+    """All files and folders, with their modes and contents."""
+    found = {path: path.read_bytes() if path.is_file() else b"" for path in [data, *data.rglob("*")]}
+    return {path: (mode(path), content) for path, content in found.items()}
+
+
+def lose(data: Path) -> None:
+    (data / "catalog.db").unlink()
+
+
+def empty(data: Path) -> None:
+    (data / "catalog.db").write_bytes(b"")
+
+
+def restore_all_but_the_catalog(data: Path) -> None:
+    for name in ("catalog.db", "server.lock"):
+        (data / name).unlink(missing_ok=True)
+
+
+def restore_the_log_alone(data: Path) -> None:
+    shutil.rmtree(data)
+    data.mkdir(mode=0o700)
+    (data / "catalog.db-wal").write_bytes(b"log" * 100)
+
+
+def empty_beside_its_log(data: Path) -> None:
+    restore_the_log_alone(data)
+    empty(data)
+
+
+LOSSES = (lose, empty, restore_all_but_the_catalog, restore_the_log_alone, empty_beside_its_log)
+
+
+def serve(data: Path) -> object:
+    return service(data)
+
+
+def make_keys(data: Path) -> object:
+    with_keys(data)
+    return None
+
+
+def list_keys(data: Path) -> object:
+    with bootstrap.applications(Settings(data=data)) as applications:
+        return applications.applications()
+
+
+@pytest.mark.parametrize("used", [with_a_picture, with_keys])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("opened", [serve, make_keys, list_keys])
+def test_a_folder_that_has_lost_its_catalog_is_refused_and_left_as_it_is(
+    tmp_path: Path, used: Callable[[Path], None], loss: Callable[[Path], None], opened: Callable[[Path], object]
+) -> None:
+    data = tmp_path / "data"
+    used(data)
+    loss(data)
+    before = everything(data)
+    with pytest.raises(SettingsError, match=r"catalog\.db is (missing|empty), and .* there: .* Restore catalog\.db"):
+        opened(data)
+    assert everything(data) == before
+
+
+@pytest.mark.parametrize("opened", [serve, make_keys])
+def test_a_catalog_without_the_log_that_holds_all_of_it_is_refused(
+    tmp_path: Path, opened: Callable[[Path], object]
+) -> None:
+    """Whoever copies a folder in use and leaves the log out has a file of one page."""
+    with closing(service(tmp_path / "running")) as ports:
+        ports.applications.save_application(application("shop"))
+        shutil.copytree(tmp_path / "running", tmp_path / "data")
+    (tmp_path / "data/catalog.db-wal").unlink()
+    (tmp_path / "data/catalog.db-shm").unlink()
+    before = everything(tmp_path / "data")
+    with pytest.raises(SettingsError, match=r"catalog\.db: holds nothing, although the folder has been in use"):
+        opened(tmp_path / "data")
+    after = everything(tmp_path / "data")
+    after.pop(tmp_path / "data/server.lock")
+    before.pop(tmp_path / "data/server.lock")
+    assert after == before
+
+
+def remove(originals: Path) -> None:
+    shutil.rmtree(originals)
+
+
+def mount_nothing(originals: Path) -> None:
+    shutil.rmtree(originals)
+    (originals / "lost+found").mkdir(parents=True)
+
+
+@pytest.mark.parametrize("loss", [remove, mount_nothing])
+def test_a_catalog_whose_originals_are_lost_is_refused_and_left_as_it_is(
+    tmp_path: Path, loss: Callable[[Path], None]
+) -> None:
+    data = tmp_path / "data"
+    with_a_picture(data)
+    loss(data / "originals")
+    list_keys(data)  # it needs none
+    before = everything(data)
+    with pytest.raises(SettingsError, match=r"catalog\.db holds pictures, and originals is missing or empty"):
+        serve(data)
+    before.pop(data / "server.lock")
+    after = everything(data)
+    after.pop(data / "server.lock")
+    assert after == before
+
+
+def test_a_catalog_of_keys_alone_needs_no_originals(tmp_path: Path) -> None:
+    """As the version before left it."""
+    with_keys(tmp_path / "data")
+    shutil.rmtree(tmp_path / "data/originals")
+    with closing(service(tmp_path / "data")) as ports:
+        assert ports.applications.applications() == [application("shop")]
+
+
+#: Runs until its so-many-th step of making a data folder: what reaches the disk, and what SQLite does.
+KILLED = """
+import os, sqlite3, sys
+from pathlib import Path
+from lookalike import bootstrap
+from lookalike.settings import Settings
+steps, data = int(sys.argv[1]), sys.argv[2]
+
+def trace(event, arguments):
+    global steps
+    if event in ("open", "os.mkdir", "os.chmod", "sqlite3.connect") and data in str(arguments[0]):
+        count()
+
+def count(_statement=None):
+    global steps
+    steps -= 1
+    if steps < 0:
+        os.kill(os.getpid(), 9)
+
+class Traced(sqlite3.Connection):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.set_trace_callback(count)
+
+connect = sqlite3.connect
+sqlite3.connect = lambda *arguments, **options: connect(*arguments, **options, factory=Traced)
+from tests.fakes import TinyVerifier
+from tests.integration.test_data_folder import Embedder
+sys.addaudithook(trace)
+bootstrap.build(Settings(data=Path(data)), embedder=Embedder(), verifier=TinyVerifier()).close()
+"""
+
+
+@pytest.mark.parametrize("steps", [*range(0, 40, 3), 60, 200, 10_000])
+def test_a_first_start_killed_at_any_step_leaves_a_folder_that_opens(tmp_path: Path, steps: int) -> None:
+    data = tmp_path / "data"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", KILLED, str(steps), str(data)],
+        check=False,
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == (0 if steps == 10_000 else -9), done.stderr
+    with closing(service(data)) as ports:
+        ports.applications.save_application(application("shop"))
+    assert list_keys(data) == [application("shop")]
+
+
+@pytest.mark.parametrize("left", [(), ("server.lock",), ("server.lock", "catalog.db"), ("lost+found",)])
+def test_a_folder_in_which_nothing_has_been_made_yet_is_a_new_one(tmp_path: Path, left: tuple[str, ...]) -> None:
+    for name in left:
+        (tmp_path / name).touch()
+    with closing(service(tmp_path)) as ports:
+        assert ports.applications.applications() == []
 
 
 def test_file_in_its_place_is_refused(tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ def test_pictures_of_another_model_are_not_found_and_the_start_says_so(
         added(ports, "chelsea.png", "coffee.png", "rocket.jpg")
         delete(ports, Delete(SHELF, Source(BOUNDS, data=png(photograph("rocket.jpg", 100)))))
         assert found(ports, "chelsea.png") == {"chelsea.png", "coffee.png"}
+        assert ports.index.count(ports.catalog.libraries("tenant")[0].uid) == 2
     assert log_lines() == []
     with closing(service(data, OtherEmbedder())) as ports:
         (line,) = log_lines()
@@ -62,8 +63,12 @@ def test_pictures_of_another_model_are_not_found_and_the_start_says_so(
             f"2 pictures in {data} were added with the model tiny: other does not find them; give it a folder of its "
             "own, and add them again"
         )
+        (library,) = ports.catalog.libraries("tenant")
         assert found(ports, "chelsea.png") == set()
+        assert ports.index.count(library.uid) == 0
         added(ports, "camera.png")
         assert found(ports, "chelsea.png") == {"camera.png"}
+        assert ports.index.count(library.uid) == 1
     with closing(service(data, Embedder())) as ports:
         assert found(ports, "chelsea.png") == {"chelsea.png", "coffee.png"}
+        assert ports.index.count(ports.catalog.libraries("tenant")[0].uid) == 2

@@ -47,6 +47,11 @@ def insert(number: int, data: bytes = b"") -> Callable[[sqlite3.Connection], int
     return work
 
 
+def writer(database: Database) -> sqlite3.Connection:
+    assert database._writer is not None
+    return database._writer
+
+
 def kept(database: Database) -> list[int]:
     with database.reading() as connection:
         return [number for (number,) in connection.execute("SELECT number FROM numbers ORDER BY number")]
@@ -75,7 +80,7 @@ def in_one_batch(database: Database, *works: Callable[[sqlite3.Connection], obje
 class TestGroupCommit:
     def test_waiting_writes_share_one_commit(self, numbers: Database) -> None:
         statements: list[str] = []
-        numbers._writer.set_trace_callback(statements.append)
+        writer(numbers).set_trace_callback(statements.append)
         futures = in_one_batch(numbers, *(insert(number) for number in range(20)))
         assert [future.result() for future in futures] == list(range(20))
         assert statements.count("COMMIT") == 2  # the one that was held, and one for all twenty
@@ -93,8 +98,8 @@ class TestGroupCommit:
         assert kept(numbers) == [1, 2]
 
     def test_write_the_disk_has_no_room_for_leaves_its_neighbours_alone(self, numbers: Database) -> None:
-        pages = numbers._writer.execute("PRAGMA page_count").fetchone()[0]
-        numbers._writer.execute(f"PRAGMA max_page_count = {pages + 3}")
+        pages = writer(numbers).execute("PRAGMA page_count").fetchone()[0]
+        writer(numbers).execute(f"PRAGMA max_page_count = {pages + 3}")
         first, too_big, last = in_one_batch(numbers, insert(1), insert(2, bytes(1 << 20)), insert(3))
         assert (first.result(), last.result()) == (1, 3)
         with pytest.raises(Unavailable, match="full"):
@@ -111,8 +116,8 @@ class TestGroupCommit:
 
     def test_every_commit_is_flushed(self, numbers: Database) -> None:
         full = 2  # of PRAGMA synchronous
-        assert numbers._writer.execute("PRAGMA synchronous").fetchone() == (full,)
-        assert numbers._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert writer(numbers).execute("PRAGMA synchronous").fetchone() == (full,)
+        assert writer(numbers).execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 class TestReads:

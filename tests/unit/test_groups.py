@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from PIL import Image
 
 from lookalike.adapters.folder import FolderStore
-from lookalike.adapters.sqlite import INSERT, SqliteCatalog, row_of
+from lookalike.adapters.picture_row import INSERT, row_of
+from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.errors import (
     ArgumentTooLong,
     InvalidArgument,

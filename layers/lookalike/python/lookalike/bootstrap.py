@@ -119,12 +119,18 @@ def _one_machine(settings: Settings, embedder: Embedder, opened: ExitStack) -> d
     folder = DataFolder(settings.data)
     folder.lock()
     opened.callback(folder.unlock)
-    catalog = opened.enter_context(closing(SqliteCatalog(folder.catalog)))
+    catalog = opened.enter_context(closing(SqliteCatalog(folder.catalog, existing=folder.used)))
+    if catalog.holds_pictures():
+        folder.require_originals()
+    else:
+        folder.mark_as_used()
+    originals = FolderStore(folder.originals)
     codebooks = {kind: codebook for kind in Kind if (codebook := embedder.codebook(kind)) is not None}
     index = opened.enter_context(closing(FaissIndex(codebooks, embedder.model)))
     strange: Counter[str] = Counter()
     for kind in Kind:
         index.fill(_counting(catalog.scan(kind), strange))
+    catalog.report_unknown_kinds()
     strange.pop(embedder.model, None)
     for model, pictures in sorted(strange.items()):
         logger.warning(
@@ -138,9 +144,10 @@ def _one_machine(settings: Settings, embedder: Embedder, opened: ExitStack) -> d
         "uploads": catalog,
         "counters": catalog,
         "index": index,
-        "originals": FolderStore(folder.originals),
+        "originals": originals,
         "objects": WatchedFolder(None),
         "dead_letters": FileDeadLetters(folder.dead_letters, unix_milliseconds),
+        "problems": lambda: [*catalog.problems(), *originals.problems()],
     }
 
 
@@ -196,7 +203,9 @@ def _catalog(data: Path, *, make: bool = False) -> Iterator[SqliteCatalog]:
     from lookalike.adapters.sqlite import SqliteCatalog  # noqa: PLC0415
 
     folder = DataFolder(data) if make else DataFolder.existing(data)
-    with closing(SqliteCatalog(folder.catalog)) as catalog:
+    with closing(SqliteCatalog(folder.catalog, existing=folder.used)) as catalog:
+        if not catalog.holds_pictures():
+            folder.mark_as_used()
         yield catalog
 
 

@@ -51,6 +51,7 @@ class State(StrEnum):
     LIVE = "live"
     DELETED = "deleted"  #: hidden, may be added again, waits for purge
     PURGING = "purging"  #: claimed by a purge; a new add still wins over it
+    DAMAGED = "damaged"  #: a store's row whose contents are lost: it may be deleted, or added again, and no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,11 @@ class Picture:
     def live(self) -> bool:
         """Whether the picture is seen by searches, lists and duplicate checks."""
         return self.state is State.LIVE
+
+    @property
+    def deletable(self) -> bool:
+        """Whether a deletion finds the picture: a damaged one too, of which nothing else can be seen."""
+        return self.state in (State.LIVE, State.DAMAGED)
 
     @property
     def object_key(self) -> str:

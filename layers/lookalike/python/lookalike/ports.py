@@ -317,7 +317,7 @@ class Ports:
 
     ``close`` closes what was opened for them. ``leases`` are permits that this process holds, ``strangers`` what it
     knows of who calls, ``processors`` permits to compute in it. ``call`` is the call that is worked on: each has a copy
-    of the ports of its own.
+    of the ports of its own. ``problems`` says what is wrong with the stores, one line each, nothing secret.
     """
 
     settings: Settings
@@ -339,6 +339,7 @@ class Ports:
     strangers: Strangers = field(default_factory=Strangers)
     processors: FairShare = field(default_factory=processors)
     call: Call = field(default_factory=Call)
+    problems: Callable[[], Sequence[str]] = lambda: ()
 
     def job(self, tenant: str) -> Job:
         """The call's work on behalf of a tenant."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
@@ -42,7 +43,7 @@ class Collection:
         self._segments: list[Segment] = []
         self._full: list[Tail] = []
         self._tails: dict[Space, Tail] = {}
-        self.live = 0
+        self._live: Counter[Space] = Counter()
 
     def write(self, pictures: Sequence[Picture], tail_rows: int) -> None:
         """Bring the collection to these rows, each if it is newer than what is held.
@@ -66,6 +67,11 @@ class Collection:
                     self._take_away(*place)
                     retire(*place)
             self._look_around()
+
+    def live(self, model: str | None) -> int:
+        """How many live rows there are of a model's vectors; None: of all models'."""
+        with self._lock:
+            return sum(rows for (of, _), rows in self._live.items() if model in (None, of))
 
     def snapshot(self, space: Space) -> list[tuple[Part, Mask]]:
         """The parts of a space, and which of their rows are live at this moment."""
@@ -123,7 +129,7 @@ class Collection:
         """New rows, as many at a time as fill a tail: a start writes hundreds of thousands."""
         for space, group in groupby(pictures, key=lambda picture: (picture.model, picture.kind)):
             waiting = list(group)
-            self.live += sum(picture.live for picture in waiting)
+            self._live[space] += sum(picture.live for picture in waiting)
             while waiting:
                 tail = self._tails.get(space)
                 if tail is None:
@@ -135,7 +141,7 @@ class Collection:
                     self._full.append(self._tails.pop(space))
 
     def _take_away(self, part: Part, row: int) -> None:
-        self.live -= bool(part.live[row])
+        self._live[part.space] -= bool(part.live[row])
 
     def _find(self, id_: str) -> tuple[Part, int] | None:
         """Where the row that counts is."""

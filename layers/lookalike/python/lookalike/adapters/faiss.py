@@ -46,7 +46,8 @@ class FaissIndex:
     ----------
     codebooks : per kind, the product quantiser trained on the model's vectors, float32 of shape
         (DIMENSION / 2, 16, 2). Kinds without one are scanned exactly.
-    model : the model whose vectors the codebooks were trained on; those of others are scanned exactly. None: all.
+    model : the model whose vectors the codebooks were trained on; those of others are scanned exactly, and are not
+        counted. None: all.
     tail_rows : rows a library's tail may have before it is sealed.
     """
 
@@ -98,9 +99,9 @@ class FaissIndex:
             collection.remove(some)
 
     def count(self, library: str) -> int:
-        """How many live pictures a library (uid) has."""
+        """How many pictures of a library (uid) searches can find: live ones, of the index's model if it has one."""
         collection = self._collections.get(library)
-        return 0 if collection is None else collection.live
+        return 0 if collection is None else collection.live(self._model)
 
     def search(self, query: Query) -> Sequence[Candidate]:
         """The k best, by cosine from high to low, equal cosines by library and id."""

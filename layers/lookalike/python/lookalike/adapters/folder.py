@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
+from lookalike.adapters.disk import NO_WRITES, READ_ONLY, is_read_only
 from lookalike.errors import SettingsError, Unavailable
+
+#: A disk that took no write is tried again no sooner than so many seconds later, with so many bytes.
+_RETRY_SECONDS, _BLOCK = 1.0, 4096
 
 
 class FolderStore:
@@ -25,33 +29,36 @@ class FolderStore:
     Parameters
     ----------
     root : the folder, made with mode 0700 if missing; files have mode 0600. Clears away what a crash left half
-        written, so only one process at a time may put. Raises SettingsError if the folder cannot be used.
+        written, so only one process at a time may put. Raises SettingsError if the folder cannot be used; one that
+        is there can be read on a disk that takes no writes.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._incoming = root / "incoming"
+        self._prepared = False
+        self._refusal: str | None = None  # why the disk took no write, last
+        self._retry_at = 0.0
+        there = root.is_dir()
         try:
-            root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            shutil.rmtree(self._incoming, ignore_errors=True)
-            for name in ("incoming", *(f"{shard:02x}" for shard in range(256))):
-                (root / name).mkdir(mode=0o700, exist_ok=True)
-            _flush(root)
+            self._prepare()
+            self._refusal = READ_ONLY if is_read_only(root) else None
         except OSError as error:
-            raise SettingsError(f"{root}: cannot keep pictures here ({error.strerror})") from error
+            if not there or error.errno not in NO_WRITES:
+                raise SettingsError(f"{root}: cannot keep pictures here ({error.strerror})") from error
+            self._refusal = error.strerror
+
+    def problems(self) -> list[str]:
+        """What is wrong with the folder, a line each. A disk that took no write is asked again."""
+        if self._refusal is not None and time.monotonic() >= self._retry_at:
+            self._retry_at = time.monotonic() + _RETRY_SECONDS
+            with suppress(Unavailable):
+                self._write(None, bytes(_BLOCK))
+        return [] if self._refusal is None else [f"{self._root.name} take no writes ({self._refusal})"]
 
     def put(self, key: str, data: bytes) -> None:
         """Keep ``data`` under ``key``, replacing what was there. Raises Unavailable."""
-        path = self._path(key)
-        temporary = self._incoming / uuid4().hex
-        try:
-            _write(temporary, data)
-            temporary.replace(path)
-            _flush(path.parent)
-        except OSError as error:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise self._unavailable(error) from error
+        self._write(self._path(key), data)
 
     def get(self, key: str) -> bytes | None:
         """What is kept there. Raises Unavailable."""
@@ -72,6 +79,37 @@ class FolderStore:
                 _flush(folder)
         except OSError as error:
             raise self._unavailable(error) from error
+
+    def _prepare(self) -> None:
+        """Make what is missing of the folder, and remove what a crash left half written. Raises OSError."""
+        self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in ("incoming", *(f"{shard:02x}" for shard in range(256))):
+            (self._root / name).mkdir(mode=0o700, exist_ok=True)
+        for left in self._incoming.iterdir():
+            with suppress(OSError):  # it only takes up space
+                left.unlink()
+        _flush(self._root)
+        self._prepared = True
+
+    def _write(self, path: Path | None, data: bytes) -> None:
+        """Write a file durably and move it to ``path``; None: away with it, it was a trial. Raises Unavailable."""
+        temporary = self._incoming / uuid4().hex
+        try:
+            if not self._prepared:
+                self._prepare()
+            _write(temporary, data)
+            if path is None:
+                temporary.unlink()
+            else:
+                temporary.replace(path)
+                _flush(path.parent)
+        except OSError as error:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            if error.errno in NO_WRITES:
+                self._refusal = error.strerror
+            raise self._unavailable(error) from error
+        self._refusal = None
 
     def _path(self, key: str) -> Path:
         name = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

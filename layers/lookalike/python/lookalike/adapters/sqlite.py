@@ -4,20 +4,33 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-import numpy as np
-
-from lookalike.adapters.database import Database
+from lookalike.adapters.database import Database, is_damage
+from lookalike.adapters.picture_row import (
+    COLUMNS,
+    INSERT,
+    VALUES,
+    Row,
+    name_of,
+    pictures_of,
+    printable,
+    row_of,
+    salvaged,
+)
 from lookalike.adapters.policy import policy_of, policy_text
-from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict
-from lookalike.model import Application, Identity, Key, Kind, Library, Picture, RemovedLibrary, State, Upload
+from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict, Unavailable
+from lookalike.model import Application, Identity, Key, Kind, Library, Picture, RemovedLibrary, Upload
+from lookalike.observability import logger
+
+T = TypeVar("T")
 
 _MIGRATIONS = (
     (
@@ -86,28 +99,19 @@ _MIGRATIONS = (
         "CREATE TABLE counts (name TEXT PRIMARY KEY, count INTEGER NOT NULL, expires INTEGER) STRICT",
         "CREATE INDEX counts_expiring ON counts (expires) WHERE expires IS NOT NULL",
     ),
+    ("ALTER TABLE pictures ADD COLUMN checksum INTEGER",),
 )
 
 _APPLICATION = "access_key, secret_key, app_id, tenant, name, active, created, policy"
 _APPLICATION_VALUES = ", ".join("?" * (_APPLICATION.count(",") + 1))
 
-_COLUMNS = (
-    "library, id, kind, revision, added, state, digest, file_digest, model, vector, "
-    "brief, label, desc, tags, sign_version, deleted_at"
-)
-_VALUES = ", ".join("?" * (_COLUMNS.count(",") + 1))
-
-#: Makes a picture's row of :func:`row_of`, where there is none.
-INSERT = f"INSERT INTO pictures ({_COLUMNS}) VALUES ({_VALUES}) ON CONFLICT (library, id) DO NOTHING"
-
-#: Vectors in a row: IEEE 754 half precision, little-endian, whatever the machine.
-_FLOAT16 = np.dtype("<f2")
-
-_KINDS = {str(kind): kind for kind in Kind}  # plain look-ups: an enum's own is slower, and scans make many
-_STATES = {str(state): state for state in State}
+_KINDS = {str(kind): kind for kind in Kind}
 
 #: Rows of one step of a scan: long enough to make the step's own cost nothing, short enough to stream.
 _BATCH = 4096
+
+#: Damaged rows that are logged one by one, and those named where all problems are shown.
+_LOGGED, _NAMED = 100, 3
 
 
 class SqliteCatalog:
@@ -121,14 +125,33 @@ class SqliteCatalog:
     Parameters
     ----------
     path : the file, made if missing. Raises SettingsError if it cannot be used.
+    existing : refuse a file that holds nothing, instead of making a catalog in it.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._database = Database(path, _MIGRATIONS)
+    def __init__(self, path: Path, *, existing: bool = False) -> None:
+        self._database = Database(path, _MIGRATIONS, existing=existing)
+        self._damaged: dict[tuple[str, str], str] = {}  # what is wrong, by table and name of the row
+        self._uncounted: Counter[str] = Counter()  # what was taken while the disk took no writes
+        self._uncounting = threading.Lock()
 
     def close(self) -> None:
         """Finish. Calls after this raise Unavailable."""
         self._database.close()
+
+    def problems(self) -> list[str]:
+        """What is wrong with the file and its rows, as far as has been seen, a line for each kind of thing."""
+        lines = self._database.problems()
+        for table in ("applications", "libraries", "pictures"):
+            damaged = [f"{name} ({reason})" for (where, name), reason in list(self._damaged.items()) if where == table]
+            if damaged:
+                more = "" if len(damaged) <= _NAMED else f" and {len(damaged) - _NAMED} more"
+                lines.append(f"damaged {table} are left out ({len(damaged)}): {', '.join(damaged[:_NAMED])}{more}")
+        return lines
+
+    def holds_pictures(self) -> bool:
+        """Whether there are live pictures."""
+        with self._database.reading() as connection:
+            return connection.execute("SELECT 1 FROM pictures WHERE state = 'live' LIMIT 1").fetchone() is not None
 
     def application(self, access_key: str) -> Application | None:
         """The application with that access key."""
@@ -140,9 +163,7 @@ class SqliteCatalog:
 
     def applications(self) -> Sequence[Application]:
         """All of them, by creation time."""
-        with self._database.reading() as connection:
-            rows = connection.execute(f"SELECT {_APPLICATION} FROM applications ORDER BY created, app_id").fetchall()
-        return [_application(row) for row in rows]
+        return self._applications("1 ORDER BY created, app_id")
 
     def save_application(self, application: Application) -> None:
         """Create it, or replace the one with the same access key. Durable on return.
@@ -172,6 +193,7 @@ class SqliteCatalog:
             )
 
         self._database.write(save)
+        self._damaged.pop(("applications", application.name), None)
 
     def remove_application(self, access_key: str) -> None:
         """Take it away; an unknown key does not matter. Durable on return."""
@@ -229,7 +251,7 @@ class SqliteCatalog:
                 "SELECT uid, kind, removed FROM removed_libraries WHERE removed < ? ORDER BY removed, uid LIMIT ?",
                 (before, limit),
             ).fetchall()
-        return [RemovedLibrary(uid, _KINDS[kind], removed) for uid, kind, removed in rows]
+        return [RemovedLibrary(uid, _KINDS.get(kind, Kind.SIMILAR), removed) for uid, kind, removed in rows]
 
     def forget_library(self, uid: str) -> None:
         """Nothing is left of a removed library: it no longer waits to be swept. An unknown uid does not matter."""
@@ -239,32 +261,18 @@ class SqliteCatalog:
 
     def picture(self, key: Key) -> Picture | None:
         """The row, in whatever state."""
-        with self._database.reading() as connection:
-            row = connection.execute(
-                f"SELECT {_COLUMNS} FROM pictures WHERE library = ? AND id = ?", (key.library, key.id)
-            ).fetchone()
-        return None if row is None else _picture(row)
+        return next(iter(self._pictures("library = ? AND id = ?", key.library, key.id)), None)
 
     def pictures(self, library: str, after: str | None, limit: int) -> Sequence[Picture]:
         """Rows of a library (uid) in whatever state, by id, ``limit`` at most, from behind ``after`` on."""
         behind, bounds = ("", ()) if after is None else (" AND id > ?", (after,))
-        with self._database.reading() as connection:
-            rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM pictures WHERE library = ?{behind} ORDER BY id LIMIT ?",
-                (library, *bounds, limit),
-            ).fetchall()
-        return [_picture(row) for row in rows]
+        return self._pictures(f"library = ?{behind} ORDER BY id LIMIT ?", library, *bounds, limit)
 
     def pictures_by_prefix(self, library: str, prefix: str, limit: int) -> Sequence[Picture]:
         """Rows of a library whose id starts with ``prefix``, in whatever state, by id, ``limit`` at most."""
         end = _after(prefix)
         below, bounds = ("", ()) if end is None else (" AND id < ?", (end,))
-        with self._database.reading() as connection:
-            rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM pictures WHERE library = ? AND id >= ?{below} ORDER BY id LIMIT ?",
-                (library, prefix, *bounds, limit),
-            ).fetchall()
-        return [_picture(row) for row in rows]
+        return self._pictures(f"library = ? AND id >= ?{below} ORDER BY id LIMIT ?", library, prefix, *bounds, limit)
 
     def put(self, picture: Picture, previous: int | None) -> None:
         """Write the row if its stored revision is ``previous`` (None: there is no row).
@@ -275,7 +283,7 @@ class SqliteCatalog:
         if previous is None:
             self._change(INSERT, values, key)
         else:
-            statement = f"UPDATE pictures SET ({_COLUMNS}) = ({_VALUES}) WHERE library = ? AND id = ? AND revision = ?"
+            statement = f"UPDATE pictures SET ({COLUMNS}) = ({VALUES}) WHERE library = ? AND id = ? AND revision = ?"
             self._change(statement, (*values, key.library, key.id, previous), key)
 
     def remove(self, key: Key, revision: int) -> None:
@@ -289,31 +297,61 @@ class SqliteCatalog:
 
         Oldest first, ``limit`` at most.
         """
-        with self._database.reading() as connection:
-            rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM pictures WHERE state <> 'live' AND deleted_at >= ? AND deleted_at < ? "
-                "ORDER BY deleted_at, rowid LIMIT ?",
-                (since, before, limit),
-            ).fetchall()
-        return [_picture(row) for row in rows]
+        return self._pictures(
+            "state <> 'live' AND deleted_at >= ? AND deleted_at < ? ORDER BY deleted_at, rowid LIMIT ?",
+            since,
+            before,
+            limit,
+        )
 
     def scan(self, kind: Kind) -> Iterator[Sequence[Picture]]:
-        """Every row of a kind in whatever state, in batches, to fill an index from.
+        """Every sound row of a kind in whatever state, in batches, to fill an index from.
 
         Each batch is a read of its own, so that a slow reader holds nothing back. A row written while the scan
-        runs comes with either its old or its new revision.
+        runs comes with either its old or its new revision. Damaged rows are left out, and reported.
         """
         last = 0
         while True:
-            with self._database.reading() as connection:
-                rows = connection.execute(
-                    f"SELECT {_COLUMNS}, rowid FROM pictures WHERE kind = ? AND rowid > ? ORDER BY rowid LIMIT ?",
+            try:
+                rows = self._rows(
+                    f"SELECT {COLUMNS}, rowid FROM pictures WHERE kind = ? AND rowid > ? ORDER BY rowid LIMIT ?",
                     (kind, last, _BATCH),
-                ).fetchall()
+                )
+            except Unavailable as error:
+                if not is_damage(error.__cause__):
+                    raise
+                rows = list(self._rows_one_by_one(kind, last))
             if not rows:
                 return
             last = rows[-1][-1]
-            yield [_picture(row) for row in rows]
+            yield pictures_of([row for row in rows if len(row) > 1], self._leave_out)
+
+    def report_unknown_kinds(self) -> None:
+        """Report the rows that no scan of a kind comes by."""
+        for row in self._rows(f"SELECT library, id FROM pictures WHERE {_none_of('kind', sorted(_KINDS))}", ()):
+            self._report("pictures", name_of(row), "unknown kind")
+
+    def _rows_one_by_one(self, kind: Kind, last: int) -> Iterator[Row]:
+        """A batch some of whose rows lie on a page that cannot be read; of those their number alone."""
+        numbers = self._rows(
+            "SELECT rowid FROM pictures WHERE kind = ? AND rowid > ? ORDER BY rowid LIMIT ?", (kind, last, _BATCH)
+        )
+        for number in numbers:
+            try:
+                yield from self._rows(f"SELECT {COLUMNS}, rowid FROM pictures WHERE rowid = ?", number)
+            except Unavailable as error:
+                if not is_damage(error.__cause__):
+                    raise
+                self._report("pictures", self._name_of_number(number[0]), "unreadable page")
+                yield number
+
+    def _name_of_number(self, number: int) -> str:
+        """Library and id of a row that cannot be read, which stand in an index as well."""
+        try:
+            rows = self._rows("SELECT library, id FROM pictures WHERE +rowid = ?", (number,))
+        except Unavailable:
+            rows = []
+        return name_of(rows[0]) if rows else f"row {number}"
 
     def put_map(self, key: str, data: bytes) -> None:
         """Keep a map."""
@@ -373,44 +411,82 @@ class SqliteCatalog:
 
     def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
         """Raise the count by ``wanted`` or, where it would pass ``limit``, by what is left; by how much."""
-        given = 0
+        given, waiting = 0, self._uncounted.pop(name, 0)
 
         def take(connection: sqlite3.Connection) -> None:
             nonlocal given
             row = connection.execute("SELECT count FROM counts WHERE name = ?", (name,)).fetchone()
-            count = 0 if row is None else row[0]
-            given = wanted if limit is None else max(0, min(wanted, limit - count))
-            if given:
+            count = waiting + (0 if row is None else row[0])
+            given = _within(limit, count, wanted)
+            if given or waiting:
                 connection.execute(
                     "INSERT OR REPLACE INTO counts (name, count, expires) VALUES (?, ?, ?)",
                     (name, count + given, expires),
                 )
 
-        self._database.write(take)
+        try:
+            self._database.write(take)
+        except Unavailable:  # counted here until the disk takes it: a full one must not keep searches from being served
+            with self._uncounting:
+                self._uncounted[name] += waiting
+                given = _within(limit, self.counted(name), wanted)
+                self._uncounted[name] += given
         return given
 
     def counted(self, name: str) -> int:
         """Where the count of that name stands."""
-        with self._database.reading() as connection:
-            row = connection.execute("SELECT count FROM counts WHERE name = ?", (name,)).fetchone()
-        return 0 if row is None else int(row[0])
+        rows = self._rows("SELECT count FROM counts WHERE name = ?", (name,))
+        return self._uncounted[name] + (int(rows[0][0]) if rows else 0)
 
     def forget_counts(self, now: int) -> None:
         """Forget those that have expired."""
         self._database.write(lambda connection: connection.execute("DELETE FROM counts WHERE expires <= ?", (now,)))
 
     def _application(self, condition: str, value: str) -> Application | None:
-        with self._database.reading() as connection:
-            row = connection.execute(f"SELECT {_APPLICATION} FROM applications WHERE {condition}", (value,)).fetchone()
-        return None if row is None else _application(row)
+        return next(iter(self._applications(condition, value)), None)
+
+    def _applications(self, condition: str, *values: str) -> list[Application]:
+        """One that cannot be read is left out: whose limits are lost may not call."""
+        rows = self._rows(f"SELECT {_APPLICATION} FROM applications WHERE {condition}", values)
+        return self._readable("applications", 4, _application, rows)
 
     def _libraries(self, condition: str, *values: str) -> Sequence[Library]:
+        columns = "tenant, name, uid, kind, identity, created"
+        rows = self._rows(f"SELECT {columns} FROM libraries WHERE {condition} ORDER BY name", values)
+        return self._readable("libraries", 1, _library, rows)
+
+    def _readable(self, table: str, name: int, made: Callable[[Row], T], rows: Sequence[Row]) -> list[T]:
+        """What is made of the rows that can be read; the others are reported by the column that names them."""
+        found = []
+        for row in rows:
+            try:
+                found.append(made(row))
+            except (KeyError, TypeError, ValueError):
+                self._report(table, printable(str(row[name])), "unreadable")
+        return found
+
+    def _report(self, table: str, name: str, reason: str) -> None:
+        """Remember a damaged row, and log it the first time."""
+        if self._damaged.get((table, name)) != reason:
+            self._damaged[table, name] = reason
+            if len(self._damaged) <= _LOGGED:
+                logger.error(f"a row of {table} is damaged and left out: {name} ({reason})")
+
+    def _rows(self, statement: str, values: Sequence[object]) -> list[Row]:
         with self._database.reading() as connection:
-            rows = connection.execute(
-                f"SELECT tenant, name, uid, kind, identity, created FROM libraries WHERE {condition} ORDER BY name",
-                values,
-            ).fetchall()
-        return [Library(row[0], row[1], row[2], Kind(row[3]), Identity(row[4]), row[5]) for row in rows]
+            return _fetch(connection, statement, values)
+
+    def _pictures(self, condition: str, *values: object) -> list[Picture]:
+        """Rows of pictures, with what stands for the damaged ones among them."""
+
+        def stand_in(row: Row, reason: str) -> Picture | None:
+            self._report("pictures", name_of(row), reason)
+            return salvaged(row)
+
+        return pictures_of(self._rows(f"SELECT {COLUMNS} FROM pictures WHERE {condition}", values), stand_in)
+
+    def _leave_out(self, row: Row, reason: str) -> None:
+        self._report("pictures", name_of(row), reason)
 
     def _change(self, statement: str, values: Sequence[object], key: Key) -> None:
         def change(connection: sqlite3.Connection) -> None:
@@ -418,58 +494,42 @@ class SqliteCatalog:
                 raise RevisionConflict(f"{key.library}/{key.id}")
 
         self._database.write(change)
+        if self._damaged:
+            self._damaged.pop(("pictures", name_of((key.library, key.id))), None)
 
 
-def _application(row: Sequence[str]) -> Application:
+def _application(row: Row) -> Application:
     access_key, secret_key, app_id, tenant, name, active, created, policy = row
     return Application(access_key, secret_key, app_id, tenant, name, bool(active), int(created), policy_of(policy))
 
 
-def row_of(picture: Picture) -> tuple[object, ...]:
-    """A picture's columns, in their order."""
-    return (
-        picture.key.library,
-        picture.key.id,
-        picture.kind,
-        picture.revision,
-        picture.added,
-        picture.state,
-        picture.digest,
-        picture.file_digest,
-        picture.model,
-        picture.vector.astype(_FLOAT16, copy=False).tobytes(),
-        picture.brief,
-        picture.label,
-        picture.desc,
-        json.dumps(picture.tags),
-        picture.sign_version,
-        picture.deleted_at,
-    )
+def _library(row: Row) -> Library:
+    return Library(row[0], row[1], row[2], Kind(row[3]), Identity(row[4]), row[5])
 
 
-def _picture(row: Sequence[Any]) -> Picture:
-    return Picture(
-        key=Key(row[0], row[1]),
-        kind=_KINDS[row[2]],
-        revision=row[3],
-        added=row[4],
-        state=_STATES[row[5]],
-        digest=row[6],
-        file_digest=row[7],
-        model=row[8],
-        vector=np.frombuffer(row[9], _FLOAT16),
-        brief=row[10],
-        label=row[11],
-        desc=row[12],
-        tags=_tags(row[13]),
-        sign_version=row[14],
-        deleted_at=row[15],
-    )
+def _fetch(connection: sqlite3.Connection, statement: str, values: Sequence[object] = ()) -> list[Row]:
+    """All rows. Text that is not UTF-8 keeps the bytes that are wrong as surrogates, which no other text has."""
+    try:
+        return connection.execute(statement, values).fetchall()
+    except sqlite3.OperationalError as error:
+        if hasattr(error, "sqlite_errorcode"):  # SQLite's own; that it could not decode a text says Python's module
+            raise
+    connection.text_factory = lambda data: data.decode(errors="surrogateescape")
+    try:
+        return connection.execute(statement, values).fetchall()
+    finally:
+        connection.text_factory = str
 
 
-@lru_cache(4096)  # few lists of tags are many rows', and then they share one tuple
-def _tags(text: str) -> tuple[str, ...]:
-    return tuple(json.loads(text))
+def _within(limit: int | None, count: int, wanted: int) -> int:
+    """How much of what is wanted a count may rise."""
+    return wanted if limit is None else max(0, min(wanted, limit - count))
+
+
+def _none_of(column: str, names: Sequence[str]) -> str:
+    """A condition that no row meets whose ``column`` is one of these names (in order); an index can answer it."""
+    between = [f"({column} > '{one}' AND {column} < '{next_}')" for one, next_ in pairwise(names)]
+    return " OR ".join([f"{column} < '{names[0]}'", *between, f"{column} > '{names[-1]}'"])
 
 
 def _after(prefix: str) -> str | None:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from lookalike.adapters.data import DataFolder
 from lookalike.cli.where import Data, Stack, command_line, here, on_aws
 from lookalike.errors import InvalidArgument, SettingsError
 from lookalike.local import sample
@@ -57,6 +58,9 @@ def serve(
             "whose stack has a schedule of its own."
         ),
     ] = None,
+    existing: Annotated[
+        bool, typer.Option("--existing", help="Refuse a folder without data: its disk may not be mounted yet.")
+    ] = False,
     pictures: Annotated[
         Path | None,
         typer.Option("--sample", help="Load this folder of pictures into an empty service, and show a search."),
@@ -74,6 +78,10 @@ def serve(
         known = service.ports.applications.applications()
         application, made = _application_to_show(service.ports, known, sampled=pictures is not None)
         typer.echo(f"lookalike is ready on {address.url}")
+        if made_folder is not None:
+            typer.echo(f"made the data folder {made_folder}, which was not there or empty", err=True)
+        for problem in service.ports.problems():
+            typer.echo(f"lookalike: {problem}", err=True)
         if application is None:
             sample.say_who_shows_keys(known, command)
         else:
@@ -89,6 +97,9 @@ def serve(
     if watch is not None and not watch.is_dir():
         raise SettingsError(f"{watch}: there is no such folder to watch")
     settings = _settings(backend, data, stack, watch)
+    made_folder = None if settings.data is None or DataFolder.is_there(settings.data) else settings.data
+    if existing and settings.data is not None:
+        DataFolder.existing(settings.data)
     raise typer.Exit(run(settings, host, port, when_ready))
 
 

@@ -24,7 +24,7 @@ def chosen(ports: Ports, library: Library, which: Source | Sequence[str]) -> lis
         if library.identity is Identity.OWN:
             raise InvalidArgument("picture", "must be named by its id here")
         found = ports.catalog.picture(Key(library.uid, load(ports, which, library.tenant).picture.digest))
-        return [found.key] if found is not None and found.live else []
+        return [found.key] if found is not None and found.deletable else []
     by_name = _by_id if library.identity is Identity.OWN else _by_sign
     rows = (by_name(ports, library, name) for name in dict.fromkeys(which))
     return list(dict.fromkeys(row.key for row in rows if row is not None))
@@ -32,7 +32,7 @@ def chosen(ports: Ports, library: Library, which: Source | Sequence[str]) -> lis
 
 def _by_id(ports: Ports, library: Library, id_: str) -> Picture | None:
     row = ports.catalog.picture(Key(library.uid, id_))
-    return row if row is not None and row.live else None
+    return row if row is not None and row.deletable else None
 
 
 def _by_sign(ports: Ports, library: Library, sign: str) -> Picture | None:
@@ -40,7 +40,7 @@ def _by_sign(ports: Ports, library: Library, sign: str) -> Picture | None:
     if prefix is None:
         return None
     rows = ports.catalog.pictures_by_prefix(library.uid, prefix, _SAME_SIGN)
-    live = [row for row in rows if row.live]
-    if len(live) > 1:
+    there = [row for row in rows if row.deletable]
+    if len(there) > 1:
         raise SignAmbiguous(sign)
-    return live[0] if live else None
+    return there[0] if there else None

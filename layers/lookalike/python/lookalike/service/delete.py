@@ -61,7 +61,7 @@ def hide(ports: Ports, key: Key, added: int | None = None) -> Picture | None:
     """
 
     def hidden(current: Picture | None) -> Picture:
-        if current is None or not current.live or added not in (None, current.added):
+        if current is None or not current.deletable or added not in (None, current.added):
             raise PictureNotFound(key.id)
         now = ports.clock()
         return current.but(revision=next_revision(current.revision, now), state=State.DELETED, deleted_at=now)

@@ -1,0 +1,294 @@
+"""Rows that have been damaged: left out and named, while everything else starts and works."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lookalike import bootstrap
+from lookalike.adapters.picture_row import COLUMNS
+from lookalike.adapters.sqlite import SqliteCatalog
+from lookalike.errors import PictureNotFound, Unavailable
+from lookalike.model import DIMENSION, Key, Kind, Picture, Shelf, State, sign_of
+from lookalike.picture.decode import Bounds
+from lookalike.ports import Ports
+from lookalike.service.add import Add, add
+from lookalike.service.applications import create_application
+from lookalike.service.delete import Delete, delete
+from lookalike.service.groups import list_pictures, picture_in, remove_group
+from lookalike.service.purge import purge
+from lookalike.service.search import Search, search
+from lookalike.service.source import Source
+from lookalike.service.update import Update, update
+from lookalike.settings import Settings
+from tests.contract.rows import contents, random_vectors, row
+from tests.fakes import SetClock, TinyEmbedder, TinyVerifier
+from tests.photographs import photograph, png
+
+BOUNDS = Bounds(max_bytes=8 << 20, min_side=1, max_side=5000, max_pixels=1 << 24, formats=frozenset({"JPEG", "PNG"}))
+SHELF = Shelf("tenant", "similar", Kind.SIMILAR)
+DAY = 86_400_000
+
+
+class Embedder(TinyEmbedder):
+    def codebook(self, kind: Kind) -> None:
+        """None, so vectors are scanned exactly."""
+
+
+def source(name: str) -> Source:
+    return Source(BOUNDS, data=png(photograph(name, 100)))
+
+
+def service(data: Path, **overrides: Any) -> Ports:
+    return bootstrap.build(Settings(data=data), embedder=Embedder(), verifier=TinyVerifier(), **overrides)
+
+
+def found(ports: Ports, name: str) -> set[str]:
+    return {match.candidate.brief for match in search(ports, Search(SHELF, source(name))).matches}
+
+
+def halves(value: float) -> bytes:
+    return np.full(DIMENSION, value, np.float16).tobytes()
+
+
+def execute(catalog: Path, statement: str, *values: object) -> None:
+    with closing(sqlite3.connect(catalog)) as connection, connection:
+        assert connection.execute(statement, values).rowcount == 1
+
+
+#: What a row may have become, and what is said of it. ``old``: also where the row is older than checksums.
+DAMAGES: dict[str, tuple[str, object, str, bool]] = {
+    "unknown state": ("state", "odd", "unknown state", True),
+    "short vector": ("vector", b"\1\2\3", "a vector of another length", True),
+    "no vector": ("vector", b"", "a vector of another length", True),
+    "nan": ("vector", halves(np.nan), "a vector that is not finite", True),
+    "infinite": ("vector", halves(-np.inf), "a vector that is not finite", True),
+    "random vector": ("vector", random_vectors(1, 7).tobytes(), "wrong checksum", False),
+    "tags no json": ("tags", "1, 2", "tags that are not a list of texts", True),
+    "tags no list": ("tags", '{"a": 1}', "tags that are not a list of texts", True),
+    "tags no texts": ("tags", "[[1]]", "tags that are not a list of texts", True),
+    "deep tags": ("tags", "[" * 100_000, "tags that are not a list of texts", True),
+    "text not utf-8": ("brief", b"\x1b[31m\xff\xfe", "text that is not UTF-8", True),
+    "another text": ("brief", "chelsfa.png", "wrong checksum", False),
+    "no digest": ("file_digest", "0123\x1b", "no digest", True),
+    "another model": ("model", "tinz", "wrong checksum", False),
+    "another revision": ("revision", 7, "wrong checksum", False),
+    "another time": ("added", 7, "wrong checksum", False),
+}
+
+
+def damage(data: Path, key: Key, what: str, *, old: bool = False) -> None:
+    column, value, _, _ = DAMAGES[what]
+    cast = "CAST(? AS TEXT)" if what == "text not utf-8" else "?"
+    checksum = ", checksum = NULL" if old else ""
+    execute(
+        data / "catalog.db",
+        f"UPDATE pictures SET {column} = {cast}{checksum} WHERE library = ? AND id = ?",  # noqa: S608
+        value,
+        key.library,
+        key.id,
+    )
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Callable[..., tuple[Path, Picture]]:
+    """Makes a service of two pictures, and damages one of them."""
+
+    def make(what: str, *, old: bool = False) -> tuple[Path, Picture]:
+        data = tmp_path / "data"
+        with closing(service(data)) as ports:
+            one = add(ports, Add(SHELF, source("chelsea.png"), brief="chelsea.png"))
+            add(ports, Add(SHELF, source("coffee.png"), brief="coffee.png"))
+        damage(data, one.key, what, old=old)
+        return data, one
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("what", "old"), [*((what, False) for what in DAMAGES), *((what, True) for what in DAMAGES if DAMAGES[what][3])]
+)
+def test_a_damaged_row_is_left_out_and_named(
+    damaged: Callable[..., tuple[Path, Picture]], log_lines: Callable[[], list[dict[str, Any]]], what: str, old: bool
+) -> None:
+    reason = DAMAGES[what][2]
+    data, one = damaged(what, old=old)
+    name = f"{one.key.library}/{one.key.id}"
+    with closing(service(data)) as ports:
+        assert found(ports, "coffee.png") == {"coffee.png"}
+        assert found(ports, "chelsea.png") == {"coffee.png"}, "not by its digest either"
+        assert ports.index.count(one.key.library) == 1
+        (problem,) = ports.problems()
+        assert problem == f"damaged pictures are left out (1): {name} ({reason})"
+        (line,) = [line for line in log_lines() if line["level"] == "ERROR"]
+        assert (name in line["message"], reason in line["message"], line["message"].isprintable()) == (True,) * 3
+
+
+@pytest.mark.parametrize("what", DAMAGES)
+class TestCalls:
+    def test_it_is_not_listed_nor_shown_nor_changed(
+        self, damaged: Callable[..., tuple[Path, Picture]], what: str
+    ) -> None:
+        data, one = damaged(what)
+        with closing(service(data)) as ports:
+            (library,) = ports.catalog.libraries("tenant")
+            assert [row.brief for row in list_pictures(ports, library, None, 10).pictures] == ["coffee.png"]
+            with pytest.raises(PictureNotFound):
+                picture_in(ports, library, sign_of(one.digest))
+            for which in (source("chelsea.png"), sign_of(one.digest)):
+                with pytest.raises(PictureNotFound):
+                    update(ports, Update(SHELF, which, brief="new"))
+
+    def test_adding_it_again_mends_it(self, damaged: Callable[..., tuple[Path, Picture]], what: str) -> None:
+        data, one = damaged(what)
+        with closing(service(data)) as ports:
+            assert add(ports, Add(SHELF, source("chelsea.png"), brief="again")).key == one.key
+            assert found(ports, "chelsea.png") == {"again", "coffee.png"}
+            assert ports.problems() == []
+        with closing(service(data)) as ports:
+            assert found(ports, "chelsea.png") == {"again", "coffee.png"}
+            assert ports.problems() == []
+
+    @pytest.mark.parametrize("by", ["sign", "picture"])
+    def test_deleting_it_takes_it_away_for_good(
+        self, damaged: Callable[..., tuple[Path, Picture]], what: str, by: str
+    ) -> None:
+        data, one = damaged(what)
+        clock = SetClock(one.revision + 1)
+        with closing(service(data, clock=clock)) as ports:
+            assert delete(ports, Delete(SHELF, (sign_of(one.digest),) if by == "sign" else source("chelsea.png"))) == 1
+            assert ports.problems() == []
+            clock.now += 8 * DAY
+            assert purge(ports, lambda: True).pictures == 1
+            assert ports.catalog.picture(one.key) is None
+
+    def test_it_goes_with_its_library(self, damaged: Callable[..., tuple[Path, Picture]], what: str) -> None:
+        data, one = damaged(what)
+        clock = SetClock(one.revision + 1)
+        with closing(service(data, clock=clock)) as ports:
+            remove_group(ports, "tenant", "similar")
+            clock.now += DAY
+            purge(ports, lambda: True)
+            assert ports.catalog.pictures(one.key.library, None, 10) == []
+            assert ports.catalog.removed_libraries(clock.now, 10) == []
+            assert ports.problems() == []
+
+
+def test_a_damaged_row_of_a_deleted_picture_is_purged(damaged: Callable[..., tuple[Path, Picture]]) -> None:
+    data, one = damaged("another text")
+    clock = SetClock(one.revision + 1)
+    with closing(service(data, clock=clock)) as ports:
+        delete(ports, Delete(SHELF, (sign_of(one.digest),)))
+    damage(data, one.key, "nan")
+    clock.now += 8 * DAY
+    with closing(service(data, clock=clock)) as ports:
+        assert purge(ports, lambda: True).pictures == 1
+        assert ports.problems() == []
+
+
+def test_a_row_of_an_unknown_kind_is_named_though_nobody_looks_for_it(tmp_path: Path) -> None:
+    with closing(service(tmp_path / "data")) as ports:
+        one = add(ports, Add(SHELF, source("chelsea.png")))
+    execute(tmp_path / "data/catalog.db", "UPDATE pictures SET kind = 'sjmilar'")
+    with closing(service(tmp_path / "data")) as ports:
+        assert ports.problems() == [f"damaged pictures are left out (1): {one.key.library}/{one.key.id} (unknown kind)"]
+
+
+def test_of_many_damaged_rows_the_first_are_named_and_all_counted(
+    tmp_path: Path, log_lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    with closing(SqliteCatalog(tmp_path / "catalog.db")) as catalog:
+        for number in range(150):
+            catalog.put(row("library", f"{number:03}"), None)
+        with closing(sqlite3.connect(tmp_path / "catalog.db")) as connection, connection:
+            connection.execute("UPDATE pictures SET vector = x'00'")
+        assert [one for batch in catalog.scan(Kind.SIMILAR) for one in batch] == []
+        (problem,) = catalog.problems()
+        assert problem.startswith("damaged pictures are left out (150): library/000 (a vector of another length), ")
+        assert problem.endswith(" and 147 more")
+        assert len(log_lines()) == 100
+
+
+def test_rows_written_before_checksums_are_as_good_as_ever_and_get_one_when_they_are_written(tmp_path: Path) -> None:
+    with closing(SqliteCatalog(tmp_path / "catalog.db")) as catalog:
+        one = row("library", "a", brief="猫", tags=("1",), vector=random_vectors(1, 3)[0])
+        catalog.put(one, None)
+        execute(tmp_path / "catalog.db", "UPDATE pictures SET checksum = NULL")
+        assert contents(catalog.picture(one.key)) == contents(one)
+        assert [contents(found) for batch in catalog.scan(Kind.SIMILAR) for found in batch] == [contents(one)]
+        catalog.put(one.but(revision=2), 1)
+    with closing(sqlite3.connect(tmp_path / "catalog.db")) as connection:
+        assert connection.execute("SELECT checksum IS NOT NULL FROM pictures").fetchall() == [(1,)]
+
+
+def test_every_column_is_under_the_checksum(tmp_path: Path) -> None:
+    with closing(SqliteCatalog(tmp_path / "catalog.db")) as catalog:
+        for column in COLUMNS.split(", ")[:-1]:
+            one = row("library", f"row-{column}", brief="a", label="b", desc="{}", deleted_at=5)
+            catalog.put(one, None)
+            others = {"kind": "same", "state": "deleted", "tags": '["1"]', "vector": random_vectors(1, 5).tobytes()}
+            integers = ("revision", "added", "sign_version", "deleted_at")
+            other = others.get(column, 3 if column in integers else "f" * 64)
+            execute(tmp_path / "catalog.db", f"UPDATE pictures SET {column} = ? WHERE id = ?", other, one.key.id)  # noqa: S608
+            library = "f" * 64 if column == "library" else "library"
+            changed = catalog.picture(Key(library, "f" * 64 if column == "id" else one.key.id))
+            assert changed is not None
+            assert changed.state is State.DAMAGED, column
+
+
+def test_a_page_that_cannot_be_read_takes_only_its_own_rows_away(
+    tmp_path: Path, log_lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    path = tmp_path / "catalog.db"
+    with closing(SqliteCatalog(path)) as catalog:
+        for number in range(200):
+            catalog.put(row("library", f"{number:03}"), None)
+    with closing(sqlite3.connect(path)) as connection:
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+    content = path.read_bytes()
+    page = content.index(row("library", "100").file_digest.encode()) // size
+    path.write_bytes(content[: page * size] + b"\xff" * 100 + content[page * size + 100 :])
+    with closing(SqliteCatalog(path)) as catalog:
+        ids = [one.key.id for batch in catalog.scan(Kind.SIMILAR) for one in batch]
+        lost = [f"{number:03}" for number in range(200) if f"{number:03}" not in ids]
+        assert 1 <= len(lost) <= 6
+        assert "100" in lost
+        damage, named = catalog.problems()
+        assert damage == "catalog.db is damaged (database disk image is malformed); restore it from a backup"
+        assert f"damaged pictures are left out ({len(lost)}): library/{lost[0]} (unreadable page)" in named
+        with pytest.raises(Unavailable, match="malformed"):
+            catalog.picture(Key("library", "100"))
+        assert catalog.picture(Key("library", ids[0])) is not None
+        catalog.put(row("library", "new"), None)
+        assert all(line["message"].isprintable() for line in log_lines())
+
+
+def test_an_application_whose_limits_are_lost_may_not_call_and_the_others_may(tmp_path: Path) -> None:
+    with closing(service(tmp_path / "data")) as ports:
+        shop, other = (create_application(ports.applications, ports.clock, name) for name in ("shop", "other"))
+    execute(tmp_path / "data/catalog.db", "UPDATE applications SET policy = '{' WHERE name = 'shop'")
+    with closing(service(tmp_path / "data")) as ports:
+        assert ports.applications.applications() == [other]
+        assert ports.applications.application(shop.access_key) is None
+        assert ports.applications.application_by_id(shop.app_id) is None
+        assert ports.problems() == ["damaged applications are left out (1): shop (unreadable)"]
+
+
+def test_a_library_that_cannot_be_read_is_left_out_and_the_others_work(tmp_path: Path) -> None:
+    other = Shelf("tenant", "product", Kind.PRODUCT)
+    with closing(service(tmp_path / "data")) as ports:
+        add(ports, Add(SHELF, source("chelsea.png"), brief="chelsea.png"))
+        add(ports, Add(other, source("chelsea.png"), brief="chelsea.png"))
+    execute(tmp_path / "data/catalog.db", "UPDATE libraries SET identity = 'odd' WHERE name = 'product'")
+    with closing(service(tmp_path / "data")) as ports:
+        assert [library.name for library in ports.catalog.libraries("tenant")] == ["similar"]
+        assert ports.problems() == ["damaged libraries are left out (1): product (unreadable)"]
+        assert found(ports, "chelsea.png") == {"chelsea.png"}
+        with pytest.raises(Unavailable):
+            add(ports, Add(other, source("coffee.png")))

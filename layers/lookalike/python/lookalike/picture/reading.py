@@ -1,0 +1,146 @@
+"""How a decoded picture is to be read as RGB, so that it shows what the file shows.
+
+Transparency is laid on white, the first frame counts, and of 16-bit samples the high byte: that is the ordinary
+reading, and identity rests on it. But it turns some files into one flat sheet although they show something, and two
+such files would be the same picture. Those are read another way, the first of these that shows anything:
+
+1. on a dark ground, for white ink on a transparent one;
+2. the frames behind the first, each laid on the sheet that those before it show, then on a dark ground;
+3. without alpha, where alpha says that nothing is there;
+4. by the low bytes of 16-bit samples.
+
+A picture that shows nothing in any of these ways keeps its ordinary reading. So does every picture that the ordinary
+reading does not leave blank: what is known of it does not change.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+from PIL import Image
+
+from lookalike.errors import NotAPicture
+from lookalike.picture.animation import later_frames
+from lookalike.picture.container import Container
+from lookalike.picture.orientation import upright
+
+#: Everything that our reading of headers and Pillow's decoders were seen to raise on millions of broken files.
+BROKEN = (IndexError, KeyError, OSError, SyntaxError, ValueError, struct.error)
+
+Colour = tuple[int, int, int]
+
+_WHITE: Colour = (255, 255, 255)
+
+# No picture that is opaque has just this ground, so white ink on it is not taken for a white drawing on black.
+_DARK: Colour = (21, 23, 26)
+
+# Later frames are looked at of animations of so many pixels (WebP needs up to 32 bytes a pixel for it, as much memory
+# as twice as many pixels of a still); so many frames at most; and of them all together so many pixels, as two stills of
+# the largest size have.
+_MAX_CANVAS = 8 << 20
+_MAX_FRAMES = 256
+_MAX_FRAME_PIXELS = 32 << 20
+
+#: Rows that are turned to RGB at a time, so that no second copy of the whole picture is made.
+_BAND = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A decoded picture, and the ``ground`` that what is transparent is laid on; None: alpha is ignored."""
+
+    image: Image.Image
+    ground: Colour | None = _WHITE
+
+    def upright(self, exif: bytes) -> Reading:
+        """The picture turned as its EXIF block asks."""
+        return replace(self, image=upright(self.image, exif))
+
+    def rgb(self) -> Image.Image:
+        """The whole picture in mode RGB."""
+        return _rgb(self.image, self.ground)
+
+    def bands(self) -> Iterator[Image.Image]:
+        """The picture in mode RGB, from top to bottom, a band of rows at a time."""
+        width, height = self.image.size
+        for top in range(0, height, _BAND):
+            yield _rgb(self.image.crop((0, top, width, min(top + _BAND, height))), self.ground)
+
+    def sheet(self) -> Colour | None:
+        """The one colour that all pixels have; None if they differ."""
+        colour: Colour | None = None
+        for band in self.bands():
+            (red, red_to), (green, green_to), (blue, blue_to) = band.getextrema()
+            if (red, green, blue) != (red_to, green_to, blue_to) or colour not in (None, (red, green, blue)):
+                return None
+            colour = (red, green, blue)
+        return colour
+
+
+def reading(container: Container, image: Image.Image) -> Reading:
+    """How the container's ``image``, which it has opened, is to be read.
+
+    Raises what its decoder raises. A later frame that is broken ends the animation.
+    """
+    ordinary = Reading(image)
+    if container.format == "JPEG":  # has no alpha, no frames, and 8 bits
+        return ordinary
+    sheet = ordinary.sheet()
+    if sheet is None:
+        return ordinary
+    other = next((one for one in _others(container, image, sheet) if one.sheet() is None), None)
+    return ordinary if other is None else other
+
+
+def _others(container: Container, image: Image.Image, sheet: Colour) -> Iterator[Reading]:
+    """Other readings of a picture whose ordinary one is a flat ``sheet``."""
+    if _has_alpha(image):
+        yield Reading(image, _DARK)
+    with suppress(*BROKEN, NotAPicture):
+        yield from _of_frames(container, sheet, transparent=_has_alpha(image))
+    if _has_alpha(image):
+        yield Reading(image, None)
+    low = container.low_bytes()
+    if low is not None:
+        yield Reading(low)
+
+
+def _of_frames(container: Container, sheet: Colour, *, transparent: bool) -> Iterator[Reading]:
+    """Readings of the later frames; the next is asked for only where one is flat."""
+    size = (container.width, container.height)
+    pixels = max(1, container.width * container.height)
+    count = min(_MAX_FRAMES, _MAX_FRAME_PIXELS // pixels) if pixels <= _MAX_CANVAS else 0
+    for frame in islice(later_frames(container), count):
+        if frame.left + frame.still.width > size[0] or frame.top + frame.still.height > size[1]:
+            raise NotAPicture("a frame larger than its picture")
+        image = frame.still.image()
+        for ground in (sheet, _DARK) if transparent or _has_alpha(image) else (sheet,):
+            canvas = Image.new("RGB", size, ground)
+            canvas.paste(_rgb(image, ground), (frame.left, frame.top))
+            yield Reading(canvas)
+            if ground is sheet:
+                following = Reading(canvas).sheet() or sheet
+        sheet = following
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    return image.mode in ("LA", "RGBA") or "transparency" in image.info
+
+
+def _rgb(image: Image.Image, ground: Colour | None) -> Image.Image:
+    """The picture in mode RGB."""
+    if image.mode == "I;16":
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if _has_alpha(image):
+        picture = image if image.mode == "RGBA" else image.convert("RGBA")
+        if ground is None:
+            return picture.convert("RGB")
+        opaque = Image.new("RGB", picture.size, ground)
+        opaque.paste(picture, mask=picture)
+        return opaque
+    return image.convert("RGB") if image.mode != "RGB" else image

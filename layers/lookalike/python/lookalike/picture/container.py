@@ -103,6 +103,11 @@ def open_container(data: bytes, formats: frozenset[str]) -> Container:
     raise NotAPicture(f"not one of {', '.join(sorted(formats))}")
 
 
+def is_signed(data: bytes) -> bool:
+    """Return whether the data begin as a picture file of a format that is decoded does."""
+    return any(signature.match(data) for _, signature, _ in _READERS)
+
+
 # JPEG: ITU-T T.81, annex B
 
 _EOI, _SOS, _DRI, _APP0, _APP1, _APP14 = 0xD9, 0xDA, 0xDD, 0xE0, 0xE1, 0xEE

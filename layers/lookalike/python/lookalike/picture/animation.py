@@ -9,7 +9,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
+from lookalike.errors import NotAPicture
 from lookalike.picture.container import (
     Container,
     gif_image,
@@ -36,9 +38,14 @@ class Frame:
 def later_frames(container: Container) -> Iterator[Frame]:
     """The frames behind the first, in order; of a PNG, those that the still picture is not one of.
 
-    Raises NotAPicture, IndexError or struct.error where the file is broken.
+    Raises NotAPicture, IndexError or struct.error where the file is broken, NotAPicture for a frame that is not within
+    the picture.
     """
-    return _READERS.get(container.format, _none)(container.file)
+    for frame in _READERS.get(container.format, _none)(container.file):
+        right, bottom = frame.left + frame.still.width, frame.top + frame.still.height
+        if right > container.width or bottom > container.height:
+            raise NotAPicture(f"{container.format}: a frame is not within the picture")
+        yield frame
 
 
 def _none(_: bytes) -> Iterator[Frame]:
@@ -74,38 +81,31 @@ def _apng_frame(shared: dict[bytes, bytes], control: bytes, pixels: bytes) -> Fr
 
 def _gif(file: bytes) -> Iterator[Frame]:
     """Images of a GIF behind the first, each on a screen of its own size."""
-    palette_at = 13
-    position = screen_end = gif_screen_end(file)
-    first = True
-    while position < len(file) and file[position : position + 1] != b";":
+    version, flags_and_palette = file[:6], file[10 : gif_screen_end(file)]
+    _, position = gif_image(file, gif_screen_end(file))
+    position = gif_image_end(file, position)
+    while True:  # until the trailer, or the end of the file
         control, position = gif_image(file, position)
         end = gif_image_end(file, position)
-        if not first:
-            left, top, sides = struct.unpack_from("<HH4s", file, position + 1)
-            screen = file[:6] + sides + file[10:palette_at] + file[palette_at:screen_end]
-            image = file[position : position + 1] + bytes(4) + file[position + 5 : end]
-            yield Frame(gif_still(screen + control + image + b";"), left, top)
-        first, position = False, end
+        left, top, sides = struct.unpack_from("<HH4s", file, position + 1)
+        image = file[position : position + 1] + bytes(4) + file[position + 5 : end]
+        yield Frame(gif_still(version + sides + flags_and_palette + control + image + b";"), left, top)
+        position = end
 
 
 def _webp(file: bytes) -> Iterator[Frame]:
     """Frames of an animated WebP behind the first (RFC 9649, 2.7.1.1)."""
-    first = True
-    for kind, content, whole in riff_chunks(file, 12):
-        if kind != b"ANMF" or not whole:
-            continue
-        if not first:
-            x, y, sides = content[:3], content[3:6], content[6:12]
-            yield Frame(_webp_frame(sides, content[16:]), *(2 * int.from_bytes(one, "little") for one in (x, y)))
-        first = False
+    frames = (content for kind, content, whole in riff_chunks(file, 12) if kind == b"ANMF" and whole)
+    for content in islice(frames, 1, None):
+        left, top = (2 * int.from_bytes(half, "little") for half in (content[:3], content[3:6]))
+        yield Frame(_webp_frame(content[6:12], content[16:]), left, top)
 
 
 def _webp_frame(sides: bytes, chunks: bytes) -> Container:
-    parts = [(kind, content) for kind, content, whole in riff_chunks(chunks, 0) if whole]
-    alpha = [(kind, content) for kind, content in parts if kind == b"ALPH"]
-    image = [(kind, content) for kind, content in parts if kind in (b"VP8 ", b"VP8L")]
-    extended = [(b"VP8X", bytes((_ALPHA_FLAG, 0, 0, 0)) + sides)] if alpha else []
-    return webp_still(riff_file([*extended, *alpha[:1], *image[:1]]))
+    parts = {kind: content for kind, content, whole in riff_chunks(chunks, 0) if whole}
+    extended = {b"VP8X": bytes((_ALPHA_FLAG, 0, 0, 0)) + sides} if b"ALPH" in parts else {}
+    image = {kind: parts[kind] for kind in (b"ALPH", b"VP8 ", b"VP8L") if kind in parts}
+    return webp_still(riff_file((extended | image).items()))
 
 
 _ALPHA_FLAG = 0x10

@@ -116,10 +116,11 @@ _TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDD})  # DHT, DAC, DQT, DRI
 _CODES_PER_BLOCK = {0xC0: 2, 0xC1: 2, 0xC2: 1}  # baseline, extended sequential, progressive; all with Huffman codes
 _SEQUENTIAL = frozenset({0xC0, 0xC1})
 # What may stand in the place of a missing EOI: coded data that begins with each of the eight combinations of three bits
-# and goes on as if at random, then EOI. If pixels depend on which, the file lacks more than EOI. (Of 30,000 small files
-# that lacked up to 60 bytes more, four fillings let one pass, eight none.)
+# and goes on as if at random for as long as the largest unit (10 blocks of 64 codes with their bits) can need, then EOI.
+# If pixels depend on which, the file lacks more than EOI.
+_UNIT_BYTES = 2080
 _FILLINGS = tuple(
-    bytes((first,)) + hashlib.sha512(bytes((first,))).digest().replace(b"\xff", b"\xff\0") + b"\xff\xd9"
+    bytes((first,)) + hashlib.shake_256(bytes((first,))).digest(_UNIT_BYTES).replace(b"\xff", b"\xff\0") + b"\xff\xd9"
     for first in range(0x0F, 0x100, 0x20)
 )
 # So often a larger picture would take too long to decode.
@@ -194,9 +195,9 @@ def _min_data_bytes(frame: _Segment) -> int:
     """
     if frame.marker not in _CODES_PER_BLOCK:
         return 0
-    _, height, width = struct.unpack_from(">BHH", frame.parameters)
+    height, width = struct.unpack_from(">HH", frame.parameters, 1)
     across, down = _largest_factors(frame)
-    blocks = sum(
+    blocks: int = sum(
         -(-width * horizontal // (8 * across)) * -(-height * vertical // (8 * down))
         for horizontal, vertical in _factors(frame)
     )
@@ -240,14 +241,14 @@ def _may_lack_only_its_end(segments: Sequence[_Segment], frame: _Segment, coded:
     scans = [segment for segment in segments if segment.marker == _SOS]
     if len(scans) > 1 or scans[0].parameters[0] != frame.parameters[5]:
         return False
-    restarts = [segment.parameters for segment in segments if segment.marker == _DRI]
-    interval = struct.unpack_from(">H", restarts[-1])[0] if restarts else 0
-    if not interval:
-        return True
-    _, height, width, _ = struct.unpack_from(">BHHB", frame.parameters)
+    interval = 0
+    for segment in segments:
+        if segment.marker == _DRI:
+            (interval,) = struct.unpack_from(">H", segment.parameters)
+    height, width = struct.unpack_from(">HH", frame.parameters, 1)
     across, down = _largest_factors(frame) if frame.parameters[5] > 1 else (1, 1)
-    units = -(-width // (8 * across)) * -(-height // (8 * down))
-    return len(_RESTART.findall(coded)) == (units - 1) // interval
+    units: int = -(-width // (8 * across)) * -(-height // (8 * down))
+    return not interval or len(_RESTART.findall(coded)) == (units - 1) // interval
 
 
 # PNG: W3C Recommendation, third edition, 5.3 and 11
@@ -411,39 +412,37 @@ def riff_file(chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 def webp_still(data: bytes) -> Container:
     """The file, of which its decoder reads one frame and nothing of the rest."""
-    kind = data[12:16]
+    essence, exif, kind = _mended_webp(data), b"", data[12:16]
     if kind == b"VP8X":
         (sides,) = struct.unpack_from("<Q", data[24:30] + b"\0\0")
-        return Container("WEBP", (sides & 0xFFFFFF) + 1, (sides >> 24) + 1, _mended_webp(data), _webp_exif(data))
-    if kind == b"VP8L":
+        width, height = (sides & 0xFFFFFF) + 1, (sides >> 24) + 1
+        exif = _webp_exif(essence)
+    elif kind == b"VP8L":
         (sides,) = struct.unpack_from("<I", data, 21)
-        return Container("WEBP", (sides & 0x3FFF) + 1, (sides >> 14 & 0x3FFF) + 1, _mended_webp(data))
-    width, height = struct.unpack_from("<HH", data, 26)
-    return Container("WEBP", width & 0x3FFF, height & 0x3FFF, _mended_webp(data))
+        width, height = (sides & 0x3FFF) + 1, (sides >> 14 & 0x3FFF) + 1
+    else:
+        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
+    lost = kind == b"VP8X" and essence is not data and data[20] & _EXIF_FLAG and not exif
+    return Container("WEBP", width, height, essence, exif, fault="its EXIF block is missing" if lost else "")
 
 
 def _mended_webp(data: bytes) -> bytes:
-    """The file; where it is not as long as it says, its whole chunks in a file that is.
-
-    Raises NotAPicture where it may lack pixels, or says that it has an EXIF block and lacks that.
-    """
+    """The file; where it is not as long as it says, though all of its image is there, its whole chunks in a file that is."""
     (length,) = struct.unpack_from("<I", data, 4)
-    if _webp_image_end(data) <= length + 8 <= len(data):
+    image_end = _webp_image_end(data)
+    if image_end is None or image_end <= length + 8 <= len(data):
         return data
-    kept = [(kind, content) for kind, content, whole in riff_chunks(data, 12) if whole]
-    if kept[0][0] == b"VP8X" and kept[0][1][0] & _EXIF_FLAG and all(kind != b"EXIF" for kind, _ in kept):
-        raise NotAPicture("WEBP: cut short before its EXIF block")
-    return riff_file(kept)
+    return riff_file((kind, content) for kind, content, whole in riff_chunks(data, 12) if whole)
 
 
-def _webp_image_end(data: bytes) -> int:
-    """Where the image, or the first of an animation, ends. Raises NotAPicture unless all of it is there."""
+def _webp_image_end(data: bytes) -> int | None:
+    """Where the image, or the first of an animation, ends; None if not all of it is there."""
     end = 12
     for kind, content, whole in riff_chunks(data, end):
         end += 8 + len(content) + len(content) % 2
-        if kind in _WEBP_IMAGES and whole:
-            return end
-    raise NotAPicture("WEBP: no image, or cut short")
+        if kind in _WEBP_IMAGES:
+            return end if whole else None
+    return None
 
 
 def _webp_exif(data: bytes) -> bytes:

@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.errors import NotAPicture
-from lookalike.picture.animation import later_frames
+from lookalike.picture.animation import Frame, later_frames
 from lookalike.picture.container import Container
 from lookalike.picture.orientation import upright
 
@@ -39,12 +39,12 @@ _WHITE: Colour = (255, 255, 255)
 # No picture that is opaque has just this ground, so white ink on it is not taken for a white drawing on black.
 _DARK: Colour = (21, 23, 26)
 
-# Later frames are looked at of animations of so many pixels (WebP needs up to 32 bytes a pixel for it, as much memory
-# as twice as many pixels of a still); so many frames at most; and of them all together so many pixels, as two stills of
-# the largest size have.
-_MAX_CANVAS = 8 << 20
+# Later frames are looked at of animations of up to so many pixels (WebP takes 32 bytes a pixel for that, so no more
+# memory than the largest still). At most so many frames, and so many pixels of all of them together: as one more still
+# of the largest size has.
+_MAX_CANVAS = 2048 * 2048
 _MAX_FRAMES = 256
-_MAX_FRAME_PIXELS = 32 << 20
+_MAX_FRAME_PIXELS = 4096 * 4096
 
 #: Rows that are turned to RGB at a time, so that no second copy of the whole picture is made.
 _BAND = 64
@@ -73,13 +73,14 @@ class Reading:
 
     def sheet(self) -> Colour | None:
         """The one colour that all pixels have; None if they differ."""
-        colour: Colour | None = None
+        colour = b""
         for band in self.bands():
-            (red, red_to), (green, green_to), (blue, blue_to) = band.getextrema()
-            if (red, green, blue) != (red_to, green_to, blue_to) or colour not in (None, (red, green, blue)):
+            data = band.tobytes()
+            colour = colour or data[:3]
+            if data != colour * (len(data) // 3):
                 return None
-            colour = (red, green, blue)
-        return colour
+        red, green, blue = colour
+        return red, green, blue
 
 
 def reading(container: Container, image: Image.Image) -> Reading:
@@ -111,21 +112,23 @@ def _others(container: Container, image: Image.Image, sheet: Colour) -> Iterator
 
 
 def _of_frames(container: Container, sheet: Colour, *, transparent: bool) -> Iterator[Reading]:
-    """Readings of the later frames; the next is asked for only where one is flat."""
-    size = (container.width, container.height)
+    """Readings of the later frames. The next is asked for only if this one is flat."""
     pixels = max(1, container.width * container.height)
     count = min(_MAX_FRAMES, _MAX_FRAME_PIXELS // pixels) if pixels <= _MAX_CANVAS else 0
     for frame in islice(later_frames(container), count):
-        if frame.left + frame.still.width > size[0] or frame.top + frame.still.height > size[1]:
-            raise NotAPicture("a frame larger than its picture")
         image = frame.still.image()
-        for ground in (sheet, _DARK) if transparent or _has_alpha(image) else (sheet,):
-            canvas = Image.new("RGB", size, ground)
-            canvas.paste(_rgb(image, ground), (frame.left, frame.top))
-            yield Reading(canvas)
-            if ground is sheet:
-                following = Reading(canvas).sheet() or sheet
-        sheet = following
+        laid = _laid(container, frame, image, sheet)
+        yield Reading(laid)
+        if transparent or _has_alpha(image):
+            yield Reading(_laid(container, frame, image, _DARK))
+        sheet = Reading(laid.crop((0, 0, 1, 1))).sheet() or sheet
+
+
+def _laid(container: Container, frame: Frame, image: Image.Image, ground: Colour) -> Image.Image:
+    """The frame's image on a canvas of one colour."""
+    canvas = Image.new("RGB", (container.width, container.height), ground)
+    canvas.paste(_rgb(image, ground), (frame.left, frame.top))
+    return canvas
 
 
 def _has_alpha(image: Image.Image) -> bool:

@@ -1,6 +1,8 @@
 """Picture files that ordinary decoding turns into one flat sheet although they show something.
 
 Each maker takes a number: other numbers make files that look different, and are blank in the same way.
+
+Some are golden pictures: run it from the repository's root only to add one, ``python -m tests.unit.pictures.blank``.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from tests.unit.pictures.draw import scene
+from tests.unit.pictures.draw import FOLDER, scene
 from tests.unit.pictures.files import PNG_SIGNATURE, chunk, encode, gif_split, png, png_header
 
 SIZE = WIDTH, HEIGHT = 80, 60
@@ -151,3 +153,24 @@ OTHERS: dict[str, Callable[[int], bytes]] = {
     "16 bits, grey.png": lambda seed: wide(low(seed)[..., 0], 0),
     "16 bits, grey, opaque.png": lambda seed: wide(opaque(low(seed)[..., 0]), 4),
 }
+
+#: Golden pictures by the names of their files.
+GOLDEN: dict[str, Callable[[], bytes]] = {
+    "ink.png": lambda: INKS["RGBA.png"](1),
+    "ink.gif": lambda: INKS["palette.gif"](1),
+    "later.gif": lambda: OTHERS["after nothing.gif"](1),
+    "later.png": lambda: DRAWN["after black.png"](1),
+    "later.webp": lambda: OTHERS["after nothing, lossy.webp"](1),
+    "low.png": lambda: DRAWN["16 bits.png"](1),
+    "hidden.png": lambda: DRAWN["hidden.png"](1),
+}
+
+
+def main() -> None:
+    """Write the golden ones beside this file."""
+    for name, make in GOLDEN.items():
+        (FOLDER / name).write_bytes(make())
+
+
+if __name__ == "__main__":
+    main()

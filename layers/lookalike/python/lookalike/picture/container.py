@@ -326,7 +326,8 @@ def _with_8_bits(essence: bytes, colour: int) -> bytes:
 
 # GIF: CompuServe, Graphics Interchange Format 89a
 
-_EXTENSION, _IMAGE, _TRAILER, _GRAPHIC_CONTROL = 0x21, 0x2C, 0x3B, 0xF9
+GIF_TRAILER = 0x3B
+_EXTENSION, _IMAGE, _GRAPHIC_CONTROL = 0x21, 0x2C, 0xF9
 
 
 def _table_length(flags: int) -> int:
@@ -350,7 +351,7 @@ def gif_image(data: bytes, position: int) -> tuple[bytes, int]:
     """The graphic control of the next image, if it has one, and where the image begins."""
     control = b""
     while data[position] != _IMAGE:
-        if data[position] == _TRAILER:
+        if data[position] == GIF_TRAILER:
             raise NotAPicture("GIF: no image in it")
         if data[position] != _EXTENSION:
             raise NotAPicture("GIF: neither image nor extension")

@@ -17,14 +17,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
 from PIL import Image
 
-from lookalike.errors import NotAPicture
 from lookalike.picture.animation import Frame, later_frames
 from lookalike.picture.container import Container
 from lookalike.picture.orientation import upright
@@ -86,7 +84,7 @@ class Reading:
 def reading(container: Container, image: Image.Image) -> Reading:
     """How the container's ``image``, which it has opened, is to be read.
 
-    Raises what its decoder raises. A later frame that is broken ends the animation.
+    Raises what decoders raise, and NotAPicture for an animation that shows nothing before it is broken or cut short.
     """
     ordinary = Reading(image)
     if container.format == "JPEG":  # has no alpha, no frames, and 8 bits
@@ -102,8 +100,7 @@ def _others(container: Container, image: Image.Image, sheet: Colour) -> Iterator
     """Other readings of a picture whose ordinary one is a flat ``sheet``."""
     if _has_alpha(image):
         yield Reading(image, _DARK)
-    with suppress(*BROKEN, NotAPicture):
-        yield from _of_frames(container, sheet, transparent=_has_alpha(image))
+    yield from _of_frames(container, sheet, transparent=_has_alpha(image))
     if _has_alpha(image):
         yield Reading(image, None)
     low = container.low_bytes()

@@ -111,7 +111,7 @@ def _webp(file: bytes) -> Iterator[Frame]:
 
 
 def _webp_frame(sides: bytes, chunks: bytes) -> Container:
-    parts = {kind: content for kind, content, _ in riff_chunks(chunks, 0)}
+    parts = {kind: content for kind, content, whole in riff_chunks(chunks, 0) if whole}
     extended = {b"VP8X": bytes((_ALPHA_FLAG, 0, 0, 0)) + sides} if b"ALPH" in parts else {}
     image = {kind: parts[kind] for kind in (b"ALPH", b"VP8 ", b"VP8L") if kind in parts}
     return webp_still(riff_file((extended | image).items()))

@@ -62,21 +62,24 @@ class Container:
 
     def image(self) -> ImageFile:
         """The picture, to be decoded by Pillow's decoder for this format and no other."""
-        first, *others = self.fillings or (b"",)
-        if others:
-            digest = self._digest(first)
-            if any(self._digest(filling) != digest for filling in others):
-                raise NotAPicture(f"{self.format}: cut short")
+        image = self._open(self.essence)
+        if not self.fillings or _loads(image):
+            return image
+        coded = self.essence.removesuffix(b"\xff")  # of EOI the first byte may be there
+        first, *others = (coded + filling for filling in self.fillings)
+        digest = self._digest(first)
+        if any(self._digest(other) != digest for other in others):
+            raise NotAPicture(f"{self.format}: cut short")
         return self._open(first)
 
-    def _digest(self, filling: bytes) -> bytes:
-        return hashlib.sha256(self._open(filling).tobytes()).digest()
-
-    def _open(self, filling: bytes) -> ImageFile:
-        image = _DECODERS[self.format](BytesIO(self.essence + filling))
+    def _open(self, essence: bytes) -> ImageFile:
+        image = _DECODERS[self.format](BytesIO(essence))
         if image.size != (self.width, self.height):
             raise NotAPicture(f"{self.format}: contradicts itself about its size")
         return image
+
+    def _digest(self, essence: bytes) -> bytes:
+        return hashlib.sha256(self._open(essence).tobytes()).digest()
 
     def low_bytes(self) -> Image.Image | None:
         """The picture that the low bytes of 16-bit samples make, without alpha; None if samples have no low byte."""
@@ -101,6 +104,15 @@ def open_container(data: bytes, formats: frozenset[str]) -> Container:
         if name in formats and signature.match(data):
             return replace(reader(data), file=data)
     raise NotAPicture(f"not one of {', '.join(sorted(formats))}")
+
+
+def _loads(image: ImageFile) -> bool:
+    """Return whether the image can be decoded; if so, it is from now on."""
+    try:
+        image.load()
+    except OSError:
+        return False
+    return True
 
 
 def is_signed(data: bytes) -> bool:
@@ -226,7 +238,7 @@ def _jpeg(data: bytes) -> Container:
     fillings: tuple[bytes, ...] = ()
     open_ended = segments[-1].start == segments[-1].end and width * height <= _MAX_OPEN_PIXELS
     if open_ended and _may_lack_only_its_end(segments, frames[0], coded):
-        coded, fillings = coded.removesuffix(b"\xff"), _FILLINGS  # of EOI the first byte may be there
+        fillings = _FILLINGS
     essence = [data[:2], *essence, coded]
     return Container("JPEG", width, height, b"".join(essence), b"".join(exif[:1]), fault=fault, fillings=fillings)
 

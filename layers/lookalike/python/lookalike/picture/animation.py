@@ -36,7 +36,7 @@ class Frame:
 
 
 def later_frames(container: Container) -> Iterator[Frame]:
-    """The frames behind the first, in order; of a PNG, those that the still picture is not one of.
+    """Yield the frames behind the first, in order; of a PNG, those that the still picture is not one of.
 
     Raises NotAPicture, IndexError or struct.error where the file is broken or ends before the animation does, and
     NotAPicture for a frame that is not within the picture.
@@ -49,7 +49,7 @@ def later_frames(container: Container) -> Iterator[Frame]:
 
 
 def _none(_: bytes) -> Iterator[Frame]:
-    """The later frames of a format that has none."""
+    """Return the later frames of a format that has none."""
     return iter(())
 
 
@@ -57,7 +57,7 @@ _ANIMATED = frozenset({b"IHDR", b"PLTE", b"tRNS", b"acTL", b"fcTL", b"fdAT", b"I
 
 
 def _apng(file: bytes) -> Iterator[Frame]:
-    """Frames of an animated PNG (W3C Recommendation, third edition, 11.3.6)."""
+    """Yield the frames of an animated PNG (W3C Recommendation, third edition, 11.3.6)."""
     shared: dict[bytes, bytes] = {}
     control, pixels = b"", list[bytes]()
     begun = set[bytes]()  # the controls of frames of which there are pixels
@@ -86,7 +86,7 @@ def _apng_frame(shared: dict[bytes, bytes], control: bytes, pixels: bytes) -> Fr
 
 
 def _gif(file: bytes) -> Iterator[Frame]:
-    """Images of a GIF behind the first, each on a screen of its own size."""
+    """Yield the images of a GIF behind the first, each on a screen of its own size."""
     version, flags_and_palette = file[:6], file[10 : gif_screen_end(file)]
     _, position = gif_image(file, gif_screen_end(file))
     position = gif_image_end(file, position)
@@ -100,7 +100,7 @@ def _gif(file: bytes) -> Iterator[Frame]:
 
 
 def _webp(file: bytes) -> Iterator[Frame]:
-    """Frames of an animated WebP behind the first (RFC 9649, 2.7.1.1)."""
+    """Yield the frames of an animated WebP behind the first (RFC 9649, 2.7.1.1)."""
     (length,) = struct.unpack_from("<I", file, 4)
     frames = [content for kind, content, _ in riff_chunks(file, 12) if kind == b"ANMF"]
     for content in frames[1:]:

@@ -40,10 +40,10 @@ class Container:
     """An opened picture file.
 
     ``width`` and ``height`` are the header's, in pixels, before orientation. ``essence`` is a file of the same
-    format that decodes to the same first frame, without what the decoder might stumble over. ``exif`` is a TIFF structure or empty.
-    ``file`` is the file as it came, with the later frames of an animation. ``fault`` says why a picture of this size
-    should not be decoded, or is empty. ``fillings`` are other ways to end ``essence`` where it
-    has no end of its own: all make the same picture if no coded data is missing.
+    format that decodes to the same first frame, without what the decoder might stumble over. ``exif`` is a TIFF
+    structure or empty. ``file`` is the file as it came, with the later frames of an animation. ``fault`` says why the
+    picture should not be decoded, or is empty. ``fillings`` are given where ``essence`` lacks its end: ways to end it,
+    all of which decode to the same pixels if no coded data is missing.
     """
 
     format: str
@@ -82,7 +82,7 @@ class Container:
         return hashlib.sha256(self._open(essence).tobytes()).digest()
 
     def low_bytes(self) -> Image.Image | None:
-        """The picture that the low bytes of 16-bit samples make, without alpha; None if samples have no low byte."""
+        """Return the picture that the low bytes of 16-bit samples make, without alpha; None if they have 8 bits."""
         if self.format != "PNG" or self.essence[_DEPTH_AT] != 16:
             return None
         if channel := _LOW_CHANNELS.get(self.essence[_COLOUR_AT]):
@@ -276,7 +276,7 @@ _SCALES = {1: 1, 2: 85, 4: 17, 8: 1}  # from a grey sample of so many bits to on
 
 
 def png_chunks(data: bytes, kinds: frozenset[bytes] = _STILL) -> Iterator[tuple[bytes, bytes]]:
-    """Type and content of the chunks of these ``kinds`` before IEND or the end of the file, each as its CRC says.
+    """Yield type and content of the chunks of these ``kinds`` before IEND or the end of the file, each as its CRC says.
 
     Of IDAT chunks the last may be cut short: the decoder sees whether all pixels are in what is there.
     """
@@ -321,7 +321,7 @@ def _png(data: bytes) -> Container:
 
 
 def png_still(header: bytes, palette: bytes, key: bytes, pixels: bytes, exif: bytes = b"") -> Container:
-    """The picture of these chunks' contents: IHDR, PLTE, tRNS, all of IDAT, eXIf. Empty: there is no such chunk."""
+    """Return the picture of these chunks' contents: IHDR, PLTE, tRNS, all of IDAT, eXIf. Empty: there is no such chunk."""
     width, height, depth, colour = struct.unpack_from(">IIBB", header)
     key = b"" if depth == 16 else _colour_key(key, depth, colour)
     essence = [(b"IHDR", header), (b"PLTE", palette), (b"tRNS", key), (b"IDAT", pixels)]
@@ -330,7 +330,7 @@ def png_still(header: bytes, palette: bytes, key: bytes, pixels: bytes, exif: by
 
 
 def _with_8_bits(essence: bytes, colour: int) -> bytes:
-    """A PNG file of twice as many 8-bit samples a pixel, each half of a 16-bit one: to its filters bytes are bytes."""
+    """Return a PNG file that has two 8-bit samples for each 16-bit one: PNG's filters work on bytes, whatever they mean."""
     header = essence[len(_SIGNATURE) + 8 : len(_SIGNATURE) + 21]
     header = header[:8] + bytes((8, colour)) + header[10:]
     return _SIGNATURE + _chunk(b"IHDR", header) + essence[len(_SIGNATURE) + 25 :]
@@ -348,19 +348,19 @@ def _table_length(flags: int) -> int:
 
 
 def _past_blocks(data: bytes, position: int) -> int:
-    """Where a chain of data blocks that begins at ``position`` has ended."""
+    """Return where the chain of data blocks that begins at ``position`` ends."""
     while data[position]:
         position += data[position] + 1
     return position + 1
 
 
 def gif_screen_end(data: bytes) -> int:
-    """Where the screen and its palette end."""
+    """Return where the screen and its palette end."""
     return 13 + _table_length(data[10])
 
 
 def gif_image(data: bytes, position: int) -> tuple[bytes, int]:
-    """The graphic control of the next image, if it has one, and where the image begins."""
+    """Return the graphic control of the next image, empty if it has none, and where the image begins."""
     control = b""
     while data[position] != _IMAGE:
         if data[position] == GIF_TRAILER:
@@ -374,7 +374,7 @@ def gif_image(data: bytes, position: int) -> tuple[bytes, int]:
 
 
 def gif_image_end(data: bytes, position: int) -> int:
-    """Where the image that begins at ``position`` ends."""
+    """Return where the image that begins at ``position`` ends."""
     return _past_blocks(data, position + 11 + _table_length(data[position + 9]))
 
 
@@ -407,7 +407,7 @@ _EXIF_FLAG = 0x08
 
 
 def riff_chunks(data: bytes, position: int) -> Iterator[tuple[bytes, bytes, bool]]:
-    """Type and content of the chunks from ``position`` on, and whether they are whole: the last may be cut short."""
+    """Yield type and content of the chunks from ``position`` on, and whether they are whole: the last may be cut."""
     while position + 8 <= len(data):
         kind, length = struct.unpack_from("<4sI", data, position)
         content = data[position + 8 : position + 8 + length]
@@ -416,7 +416,7 @@ def riff_chunks(data: bytes, position: int) -> Iterator[tuple[bytes, bytes, bool
 
 
 def riff_file(chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """A WebP file of these chunks."""
+    """Return a WebP file of these chunks."""
     body = b"".join(
         kind + struct.pack("<I", len(content)) + content + bytes(len(content) % 2) for kind, content in chunks
     )
@@ -440,7 +440,7 @@ def webp_still(data: bytes) -> Container:
 
 
 def _mended_webp(data: bytes) -> bytes:
-    """The file; where it is not as long as it says, though all of its image is there, its whole chunks in a file that is."""
+    """Return the file; where it is not as long as it says but all of its image is there, a new file of its whole chunks."""
     (length,) = struct.unpack_from("<I", data, 4)
     image_end = _webp_image_end(data)
     if image_end is None or image_end <= length + 8 <= len(data):
@@ -449,7 +449,7 @@ def _mended_webp(data: bytes) -> bytes:
 
 
 def _webp_image_end(data: bytes) -> int | None:
-    """Where the image, or the first of an animation, ends; None if not all of it is there."""
+    """Return where the image, or the first of an animation, ends; None if not all of it is there."""
     end = 12
     for kind, content, whole in riff_chunks(data, end):
         end += 8 + len(content) + len(content) % 2

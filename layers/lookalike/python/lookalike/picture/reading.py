@@ -1,8 +1,8 @@
-"""How a decoded picture is to be read as RGB, so that it shows what the file shows.
+"""Turns decoded pictures into RGB such that they show what their files show.
 
 Transparency is laid on white, the first frame counts, and of 16-bit samples the high byte: that is the ordinary
 reading, and identity rests on it. But it turns some files into one flat sheet although they show something, and two
-such files would be the same picture. Those are read another way, the first of these that shows anything:
+such files would be the same picture. These are read in another way, the first of the following that shows anything:
 
 1. on a dark ground, for white ink on a transparent one;
 2. the frames behind the first, each laid on the sheet that those before it show, then on a dark ground;
@@ -10,7 +10,7 @@ such files would be the same picture. Those are read another way, the first of t
 4. by the low bytes of 16-bit samples.
 
 A picture that shows nothing in any of these ways keeps its ordinary reading. So does every picture that the ordinary
-reading does not leave blank: what is known of it does not change.
+reading does not leave blank, even where it hides a part of it: digests that libraries hold must not change.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Reading:
             yield _rgb(self.image.crop((0, top, width, min(top + _BAND, height))), self.ground)
 
     def sheet(self) -> Colour | None:
-        """The one colour that all pixels have; None if they differ."""
+        """Return the one colour that all pixels have; None if they differ."""
         colour = b""
         for band in self.bands():
             data = band.tobytes()
@@ -82,7 +82,7 @@ class Reading:
 
 
 def reading(container: Container, image: Image.Image) -> Reading:
-    """How the container's ``image``, which it has opened, is to be read.
+    """Return the reading of a container's ``image`` that shows something, or its ordinary one if none does.
 
     Raises what decoders raise, and NotAPicture for an animation that shows nothing before it is broken or cut short.
     """
@@ -97,7 +97,7 @@ def reading(container: Container, image: Image.Image) -> Reading:
 
 
 def _others(container: Container, image: Image.Image, sheet: Colour) -> Iterator[Reading]:
-    """Other readings of a picture whose ordinary one is a flat ``sheet``."""
+    """Yield the other readings of a picture whose ordinary one is a flat ``sheet``."""
     if _has_alpha(image):
         yield Reading(image, _DARK)
     yield from _of_frames(container, sheet, transparent=_has_alpha(image))
@@ -109,7 +109,7 @@ def _others(container: Container, image: Image.Image, sheet: Colour) -> Iterator
 
 
 def _of_frames(container: Container, sheet: Colour, *, transparent: bool) -> Iterator[Reading]:
-    """Readings of the later frames. The next is asked for only if this one is flat."""
+    """Yield the readings of later frames. The caller asks for the next one only if all before it are flat."""
     pixels = max(1, container.width * container.height)
     count = min(_MAX_FRAMES, _MAX_FRAME_PIXELS // pixels) if pixels <= _MAX_CANVAS else 0
     for frame in islice(later_frames(container), count):
@@ -122,7 +122,7 @@ def _of_frames(container: Container, sheet: Colour, *, transparent: bool) -> Ite
 
 
 def _laid(container: Container, frame: Frame, image: Image.Image, ground: Colour) -> Image.Image:
-    """The frame's image on a canvas of one colour."""
+    """Return the frame's image on a canvas of one colour."""
     canvas = Image.new("RGB", (container.width, container.height), ground)
     canvas.paste(_rgb(image, ground), (frame.left, frame.top))
     return canvas
@@ -133,7 +133,7 @@ def _has_alpha(image: Image.Image) -> bool:
 
 
 def _rgb(image: Image.Image, ground: Colour | None) -> Image.Image:
-    """The picture in mode RGB."""
+    """Return the picture in mode RGB."""
     if image.mode == "I;16":
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if _has_alpha(image):

@@ -26,11 +26,14 @@ from PIL import Image
 from lookalike.errors import EmptyPicture, NotAPicture, PictureError, PictureSizeError
 from lookalike.picture.container import open_container
 from lookalike.picture.decode import Bounds, decode, digest_of
+from tests.unit.pictures import blank
+from tests.unit.pictures.blank import apng, gif_of_frames
 from tests.unit.pictures.draw import FOLDER, scene
 from tests.unit.pictures.files import (
     ORIENTATIONS,
     PNG_SIGNATURE,
     chunk,
+    cuts,
     encode,
     exif,
     gif_split,
@@ -43,6 +46,7 @@ from tests.unit.pictures.files import (
 
 FORMATS = frozenset({"JPEG", "PNG", "BMP", "GIF", "WEBP"})
 BOUNDS = Bounds(max_bytes=4 << 20, min_side=15, max_side=4096, max_pixels=4096 * 4096, formats=FORMATS)
+WHITE, DARK = (255, 255, 255), (21, 23, 26)
 TINY = replace(BOUNDS, min_side=1)
 
 # What the files in pictures/ decode to, for ever. One that changes here gives every picture of its kind, in every
@@ -58,6 +62,14 @@ GOLDEN = {
     "rgb.png": "a7d0a52071fb17b1eea11bf22e2e9385f05b6bf741e51956b652827764a61221",
     "rgba.png": "38bdf2120ae7fda6af724046441fb9a294f4f89c7f7df7a3791f957a9b7da689",
     "ycck.jpg": "511d4d0ed818cd25969a3cb5a6321885ef5e399c09a2aa811afd275df637dc98",
+    # Of these an ordinary decoder shows nothing.
+    "hidden.png": "ea2b2c02376f300bb5ce0bf2249de80e3fd1acb08583ad12057219e7796be977",
+    "ink.gif": "9a6a53e0e7443b636a049eedca0f9dfac35b0e9a565a3cc679c18b9c45b4687c",
+    "ink.png": "9a6a53e0e7443b636a049eedca0f9dfac35b0e9a565a3cc679c18b9c45b4687c",
+    "later.gif": "8c20f5d9b62c56b329c57b227ff0ce1680c3e97cf7047ec4fa81f4a4800a523e",
+    "later.png": "ea2b2c02376f300bb5ce0bf2249de80e3fd1acb08583ad12057219e7796be977",
+    "later.webp": "b19a51d0dd9e15a52f617aeb99aed2295063c368cccb6f4454082aedcae5bfa4",
+    "low.png": "ea2b2c02376f300bb5ce0bf2249de80e3fd1acb08583ad12057219e7796be977",
 }
 
 
@@ -208,7 +220,7 @@ def test_what_is_not_pixels_does_not_count() -> None:
         assert decode(file, BOUNDS).file_digest != plain[form].file_digest
 
 
-@pytest.mark.parametrize("name", [name for name in GOLDEN if name != "rgba.png"])
+@pytest.mark.parametrize("name", sorted(GOLDEN.keys() - blank.GOLDEN.keys() - {"rgba.png"}))
 def test_what_is_cut_out_of_a_file_changes_no_pixel(name: str) -> None:
     data = (FOLDER / name).read_bytes()
     with Image.open(io.BytesIO(data)) as image:
@@ -273,8 +285,9 @@ def test_a_colour_key_is_on_the_scale_of_its_samples(depth: int) -> None:
     bits = np.unpackbits(samples.astype(np.uint8)[:, None], axis=1)[:, -depth:]
     key = levels - 2  # black at depth 1
     file = png([np.packbits(bits.reshape(-1)).tobytes()] * 16, 16, depth, 0, chunk(b"tRNS", struct.pack(">H", key)))
-    expected = np.where(samples == key, 255, samples * 255 // (levels - 1))
-    np.testing.assert_array_equal(decode(file, BOUNDS).pixels, expected[None, :, None].repeat(16, 0).repeat(3, 2))
+    ground = DARK if depth == 1 else WHITE  # of one bit, what is not transparent is white
+    expected = np.where((samples == key)[:, None], ground, (samples * 255 // (levels - 1))[:, None])
+    np.testing.assert_array_equal(decode(file, BOUNDS).pixels, expected[None].repeat(16, 0))
 
 
 def test_a_colour_key_of_three_samples() -> None:
@@ -467,8 +480,87 @@ def test_a_truncated_picture_is_refused_or_complete(name: str) -> None:
             decoded = decode(file[:length], BOUNDS)
         except NotAPicture:
             continue
-        assert length >= len(file) - 4
+        assert length >= len(file) - 24  # of a PNG: the end of the coded rows, two checksums, IEND
         assert decoded.digest == whole.digest
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_a_golden_picture_that_is_cut_is_refused_or_itself(name: str) -> None:
+    file = (FOLDER / name).read_bytes()
+    for length in cuts(file):
+        with suppress(NotAPicture):
+            assert decode(file[:length], BOUNDS).digest == GOLDEN[name]
+
+
+def with_text(file: bytes) -> bytes:
+    """A PNG with a text behind its rows."""
+    return file[:-12] + chunk(b"tEXt", b"k\0" + b"text " * 9) + file[-12:]
+
+
+def riff_length(file: bytes, length: int) -> bytes:
+    """A WebP that says another length."""
+    return file[:4] + struct.pack("<I", length) + file[8:]
+
+
+#: What lacks only what stands behind the last pixel: the whole file, and how much of its end may be gone.
+ENDS: dict[str, tuple[Callable[[], bytes], range]] = {
+    "JPEG": (lambda: samples()["baseline.jpg"], range(1, 3)),
+    "JPEG, grey": (lambda: samples()["grey.jpg"], range(1, 3)),
+    "JPEG, CMYK": (lambda: samples()["cmyk.jpg"], range(1, 3)),
+    "JPEG with restarts": (lambda: samples()["restarts.jpg"], range(1, 3)),
+    "PNG": (lambda: samples()["rgb.png"], range(1, 17)),
+    "PNG of a palette": (lambda: samples()["palette.png"], range(1, 17)),
+    "PNG with a text": (lambda: with_text(samples()["rgba.png"]), range(1, 12 + 12 + 47 + 4)),
+    "GIF": (lambda: samples()["palette.gif"], range(1, 3)),
+    "WebP with a text": (lambda: encode(scene(), "WEBP", xmp=b"<x/>" * 9), range(1, 36 + 9)),
+    "animated WebP": (
+        lambda: encode(scene(40, 40), "WEBP", save_all=True, append_images=[scene(40, 40).rotate(90)]),
+        range(1, 200, 9),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_what_lacks_only_its_end_is_whole(name: str) -> None:
+    make, lost = ENDS[name]
+    file = make()
+    whole = decode(file, BOUNDS)
+    for count in lost:
+        assert decode(file[:-count], BOUNDS).digest == whole.digest, count
+
+
+def test_a_file_may_be_wrong_about_its_length() -> None:
+    webp, bmp = encode(scene(), "WEBP"), encode(scene(), "BMP")
+    for length in (0, 1, 30, len(webp) - 9, len(webp), len(webp) + 100, 2**31, 2**32 - 1):
+        assert decode(riff_length(webp, length), BOUNDS).digest == decode(webp, BOUNDS).digest
+        assert decode(bmp[:2] + struct.pack("<I", length) + bmp[6:], BOUNDS).digest == decode(bmp, BOUNDS).digest
+
+
+def test_a_jpeg_without_an_end_is_refused_unless_nothing_else_can_be_missing() -> None:
+    picture = Image.fromarray(noise(160, 120))
+    sequential, progressive = encode(picture, "JPEG"), encode(picture, "JPEG", progressive=True)
+    assert decode(sequential[:-2], BOUNDS).digest == decode(sequential, BOUNDS).digest
+    with pytest.raises(NotAPicture):
+        decode(progressive[:-2], BOUNDS)
+    restarts = encode(picture, "JPEG", restart_marker_blocks=10)
+    last = [restarts.rindex(bytes((0xFF, marker))) for marker in range(0xD0, 0xD8) if bytes((0xFF, marker)) in restarts]
+    for cut in (max(last), max(last) + 2):
+        with pytest.raises(NotAPicture):
+            decode(restarts[:cut], BOUNDS)
+
+
+def test_what_is_lost_with_the_end_is_not_guessed() -> None:
+    """An EXIF block behind the pixels says which way up they are."""
+    stored = noise()
+    png_file = encode(stored, "PNG")
+    turned = png_file[:-12] + chunk(b"eXIf", exif(6)) + png_file[-12:]
+    assert decode(turned, BOUNDS).pixels.shape == (23, 17, 3)
+    assert decode(turned[:-12], BOUNDS).pixels.shape == (23, 17, 3)
+    webp = encode(stored, "WEBP", lossless=True, exif=exif(6))
+    for file, end in ((turned, 12), (webp, 0)):
+        for count in range(end + 1, end + 40):
+            with pytest.raises(NotAPicture):
+                decode(file[:-count], BOUNDS)
 
 
 @given(st.data())
@@ -501,9 +593,16 @@ def test_a_signature_alone_makes_no_picture(signature: bytes, rest: bytes) -> No
 Hostile = Callable[[], bytes]
 
 
-def _many_scans(count: int) -> bytes:
-    file = encode(Image.new("RGB", (2000, 2000)), "JPEG", progressive=True)
+def _many_scans(count: int, side: int = 2000) -> bytes:
+    """A progressive JPEG with so many scans behind its ten."""
+    file = encode(Image.new("RGB", (side, side)), "JPEG", progressive=True)
     return file[:-2] + last_scan(file) * count + b"\xff\xd9"
+
+
+def _without_data(side: int) -> bytes:
+    """A JPEG that says that it is so large, in 700 bytes."""
+    file = encode(Image.new("RGB", (side, side)), "JPEG")
+    return file[: file.index(b"\xff\xda") + 80] + b"\xff\xd9"
 
 
 def _gif(comment: bytes) -> bytes:
@@ -549,6 +648,18 @@ BOMBS: dict[str, tuple[Hostile, str]] = {
         "PictureSizeError",
     ),
     "JPEG of a thousand scans": (lambda: _many_scans(1000), "NotAPicture"),
+    "JPEG of 63 scans of the largest size": (lambda: _many_scans(53, 4096), "NotAPicture"),
+    "JPEG of 63 scans, too large": (lambda: _many_scans(53, 4112), "PictureSizeError"),
+    "JPEG of the largest size without data": (lambda: _without_data(4096), "NotAPicture"),
+    "JPEG too large and without data": (lambda: _without_data(4112), "PictureSizeError"),
+    "JPEG without an end": (lambda: encode(Image.new("L", (2880, 2880)), "JPEG")[:-2], "decoded"),
+    "GIF of 300 empty frames": (lambda: gif_of_frames(300, 512), "decoded"),
+    "GIF whose second frame is 65535 by 65535": (
+        lambda: gif_of_frames(1, 64)[:-1] + b"," + struct.pack("<HHHH", 0, 0, 65535, 65535) + b"\0\2\2\x4c\1\0;",
+        "NotAPicture",
+    ),
+    "APNG whose frame is 2³¹ by 2³¹": (lambda: apng((2**31 - 1, 2**31 - 1, 0, 0, b"x")), "NotAPicture"),
+    "APNG with half a gigabyte behind a frame's rows": (lambda: apng((64, 64, 0, 0, bytes(512 << 20))), "decoded"),
     "JPEG of a million segments": (
         lambda: b"\xff\xd8" + b"\xff\xfe\0\2" * 1_000_000 + encode(scene(), "JPEG")[2:],
         "NotAPicture",
@@ -626,5 +737,26 @@ def test_bombs_cost_no_memory_to_speak_of(tmp_path: Path) -> None:
 
 
 def test_a_progressive_jpeg_may_have_as_many_scans_as_encoders_make() -> None:
-    file = _many_scans(40)
-    assert decode(file, BOUNDS).pixels.shape == (2000, 2000, 3)
+    assert decode(_many_scans(40), BOUNDS).pixels.shape == (2000, 2000, 3)
+    assert decode(_many_scans(10, 4096), BOUNDS).pixels.shape == (4096, 4096, 3)
+    with pytest.raises(NotAPicture):
+        decode(_many_scans(11, 4096), BOUNDS)
+    own = replace(BOUNDS, max_side=30_000, max_pixels=200_000_000)
+    assert decode(encode(Image.new("L", (4200, 4200)), "JPEG", progressive=True), own).format == "JPEG"
+
+
+@given(
+    st.integers(1, 300),
+    st.integers(1, 300),
+    st.sampled_from(["4:4:4", "4:2:2", "4:2:0"]),
+    st.sampled_from(["L", "RGB", "CMYK"]),
+    st.booleans(),
+    st.sampled_from([0, 128, 255]),
+)
+@settings(max_examples=150, deadline=None)
+def test_no_jpeg_is_too_small_for_a_flat_sheet(
+    width: int, height: int, subsampling: str, mode: str, progressive: bool, value: int
+) -> None:
+    sheet = Image.new("RGB", (width, height), (value, value, value)).convert(mode)
+    file = encode(sheet, "JPEG", subsampling=subsampling, progressive=progressive, optimize=True, quality=1)
+    assert decode(file, TINY).pixels.shape == (height, width, 3)

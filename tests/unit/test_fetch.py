@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import ssl
 import threading
 import time
+import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from ipaddress import ip_network
@@ -13,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.errors import UrlAnswerError, UrlError, UrlIllegal, UrlTimeout, UrlUnreachable
+from lookalike.errors import UrlAnswerError, UrlAnswerTooLong, UrlError, UrlIllegal, UrlTimeout, UrlUnreachable
 from lookalike.picture.fetch import _MAX_LOOKUPS, SafeFetcher
 from lookalike.ports import Fetcher
 
@@ -376,12 +379,86 @@ def test_a_server_that_never_stops_is_stopped(server: Server, answer: Answer) ->
 
 @pytest.mark.parametrize(
     "header",
-    ["Content-Encoding: gzip", "Content-Encoding: br", "Transfer-Encoding: gzip", "Transfer-Encoding: gzip, chunked"],
+    [
+        "Content-Encoding: gzip",
+        "Content-Encoding: X-GZip",
+        "Content-Encoding: deflate",
+        "Content-Encoding: br",
+        "Content-Encoding: aws-chunked, zstd",
+        "Transfer-Encoding: gzip",
+        "Transfer-Encoding: gzip, chunked",
+    ],
 )
 def test_an_encoded_body_is_an_error(server: Server, header: str) -> None:
     server.answers["/"] = ok(BODY, header)
     with pytest.raises(UrlAnswerError):
         fetcher()(server.url("/"), len(BODY))
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["", " ", "identity", "aws-chunked", "base64", "UTF-8", "utf-8, binary", "binary", "none", "image/png", "8bit"],
+)
+def test_a_coding_that_means_nothing_changes_nothing(server: Server, label: str) -> None:
+    server.answers["/"] = sized(BODY, f"Content-Encoding: {label}")
+    assert fetcher()(server.url("/"), len(BODY)) == BODY
+
+
+@pytest.mark.parametrize("label", ["gzip", "deflate", "br", "zstd", "compress"])
+def test_a_picture_is_a_picture_whatever_it_is_said_to_be_packed_in(server: Server, label: str) -> None:
+    for name in ("420.jpg", "rgb.png", "palette.gif", "lossy.webp"):
+        picture = (Path(__file__).parent / "pictures" / name).read_bytes()
+        server.answers["/"] = sized(picture, f"Content-Encoding: {label}")
+        assert fetcher()(server.url("/"), len(picture)) == picture
+
+
+def raw_deflate(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    ("label", "pack"),
+    [
+        ("gzip", gzip.compress),
+        ("x-gzip", gzip.compress),
+        ("GZIP, aws-chunked", gzip.compress),
+        ("", gzip.compress),
+        ("binary", gzip.compress),
+        ("deflate", zlib.compress),
+        ("deflate", raw_deflate),
+    ],
+)
+def test_what_was_packed_unasked_is_unpacked(server: Server, label: str, pack: Callable[[bytes], bytes]) -> None:
+    server.answers["/"] = sized(pack(BODY), f"Content-Encoding: {label}")
+    assert fetcher()(server.url("/"), len(BODY)) == BODY
+
+
+@pytest.mark.parametrize(("label", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_what_is_too_long_or_broken_when_unpacked_is_an_error(
+    server: Server, label: str, pack: Callable[[bytes], bytes]
+) -> None:
+    packed = pack(bytes(64 << 20))
+    for body, limit, error in (
+        (packed, 1 << 20, UrlAnswerTooLong),
+        (pack(BODY), len(BODY) - 1, UrlAnswerTooLong),
+        (pack(BODY)[:-1], len(BODY), UrlAnswerError),
+        (pack(BODY)[:-1] + b"?", len(BODY), UrlAnswerError),
+        (pack(BODY)[:12], len(BODY), UrlAnswerError),
+    ):
+        server.answers["/"] = sized(body, f"Content-Encoding: {label}")
+        tracemalloc.start()
+        with pytest.raises(error):
+            fetcher()(server.url("/"), limit)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("transfer", ["identity", "", "Chunked"])
+def test_a_transfer_coding_that_means_nothing_changes_nothing(server: Server, transfer: str) -> None:
+    body = chunked(BODY) if transfer == "Chunked" else BODY
+    server.answers["/"] = ok(body, f"Transfer-Encoding: {transfer}")
+    assert fetcher()(server.url("/"), len(BODY)) == BODY
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """From the bytes of a picture file to upright RGB pixels and the digest that identifies them.
 
 Identity rests on this module: the same file must give the same pixels wherever it is decoded. So Pillow's
-version is pinned, and golden digests are a test. Only the first frame counts, so an animation costs no more
-than a still. Colour profiles are ignored: samples are taken as sRGB.
+version is pinned, and golden digests are a test. Only the first frame counts, unless it is empty, so an animation
+costs no more than a still. Colour profiles are ignored: samples are taken as sRGB.
 """
 
 from __future__ import annotations
@@ -13,24 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from lookalike.errors import EmptyPicture, NotAPicture, PictureSizeError
 from lookalike.model import Pixels
 from lookalike.picture.budget import blank
 from lookalike.picture.container import open_container
-from lookalike.picture.orientation import upright
-
-#: Everything that our reading of headers and Pillow's decoders were seen to raise on millions of broken files.
-BROKEN = (IndexError, KeyError, OSError, SyntaxError, ValueError, struct.error)
+from lookalike.picture.reading import BROKEN, Reading, reading
 
 #: All formats that are decoded.
 FORMATS = frozenset({"JPEG", "PNG", "BMP", "GIF", "WEBP"})
-
-_WHITE = (255, 255, 255)
-
-#: Rows that are turned to RGB at a time, so that no second copy of the whole picture is made.
-_BAND = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +62,8 @@ def decode(data: bytes, bounds: Bounds, room: Callable[[int, int], Pixels] = bla
     """Decode the first frame of a picture file.
 
     The format is judged by content. Bytes and size are judged before anything is decoded. Turned as EXIF asks,
-    alpha laid on white, CMYK and grey turned to RGB; of 16-bit samples the high byte is kept.
+    alpha laid on white, CMYK and grey turned to RGB; of 16-bit samples the high byte is kept. Where that leaves one
+    flat sheet of a file that shows something, :func:`~lookalike.picture.reading.reading` says what is decoded instead.
     ``room`` makes the array of a height and a width that the pixels are written to; nothing large is in memory before.
 
     Raises EmptyPicture, NotAPicture (no picture, not an allowed format, truncated, corrupt) or PictureSizeError.
@@ -83,8 +75,9 @@ def decode(data: bytes, bounds: Bounds, room: Callable[[int, int], Pixels] = bla
     try:
         container = open_container(data, bounds.formats)
         bounds.check(container.width, container.height)
+        container.check()
         pixels = room(container.height, container.width)
-        pixels = _write(upright(container.image(), container.exif), pixels)
+        pixels = _write(reading(container, container.image()).upright(container.exif), pixels)
     except BROKEN as reason:
         raise NotAPicture(f"broken: {reason}") from reason
     return Decoded(pixels, digest_of(pixels), hashlib.sha256(data).hexdigest(), container.format)
@@ -99,25 +92,13 @@ def digest_of(pixels: Pixels) -> str:
     return digest.hexdigest()
 
 
-def _write(image: Image.Image, pixels: Pixels) -> Pixels:
+def _write(read: Reading, pixels: Pixels) -> Pixels:
     """The picture in RGB, read-only, written to the memory of ``pixels``."""
-    image.load()
-    width, height = image.size
+    width, height = read.image.size
     pixels = pixels.reshape(height, width, 3)  # upright, a picture may be as wide as it was high
-    for top in range(0, height, _BAND):
-        bottom = min(top + _BAND, height)
-        pixels[top:bottom] = np.asarray(rgb(image.crop((0, top, width, bottom))))
+    top = 0
+    for band in read.bands():
+        pixels[top : top + band.height] = np.asarray(band)
+        top += band.height
     pixels.setflags(write=False)
     return pixels
-
-
-def rgb(image: Image.Image) -> Image.Image:
-    """The picture in mode RGB, what is transparent laid on white."""
-    if image.mode == "I;16":
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("LA", "RGBA") or "transparency" in image.info:
-        picture = image if image.mode == "RGBA" else image.convert("RGBA")
-        opaque = Image.new("RGB", picture.size, _WHITE)
-        opaque.paste(picture, mask=picture)
-        return opaque
-    return image.convert("RGB") if image.mode != "RGB" else image

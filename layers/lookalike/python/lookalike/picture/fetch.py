@@ -8,7 +8,9 @@ import socket
 import ssl
 import threading
 import time
+import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from http.client import HTTPException, HTTPResponse, IncompleteRead
 from ipaddress import ip_address
@@ -17,6 +19,7 @@ from queue import Empty, SimpleQueue
 from lookalike import __version__
 from lookalike.errors import UrlAnswerError, UrlAnswerTooLong, UrlNotPublic, UrlTimeout, UrlUnreachable
 from lookalike.picture.address import Address, Network, is_public
+from lookalike.picture.container import is_signed
 from lookalike.picture.url import Url, parse
 
 Resolver = Callable[[str], Sequence[str]]
@@ -27,6 +30,14 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_HEADER_BYTES = 64 * 1024
 # Look-ups that hang cannot be stopped, so no more than these are waited for at a time.
 _MAX_LOOKUPS = 32
+
+# Codings that change bytes (IANA, HTTP Content Coding Registry). All else that servers call a coding ("", "aws-chunked",
+# "base64", "UTF-8", "binary") says nothing about the body that arrives.
+_CODINGS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "dcb", "dcz", "compress", "x-compress", "exi"})
+_GZIP_MAGIC = b"\x1f\x8b"
+_GZIP, _ZLIB, _RAW_DEFLATE = 31, 15, -15  # zlib's ``wbits``
+# What does not change how the body is read: its chunks are put together before.
+_TRANSFERS = frozenset({"", "identity", "chunked"})
 
 
 def resolve(host: str) -> Sequence[str]:
@@ -117,8 +128,10 @@ class SafeFetcher:
     def __call__(self, url: str, max_bytes: int) -> bytes:
         """Download at most ``max_bytes``. How long a URL may be is its caller's rule.
 
-        Raises UrlIllegal, UrlTimeout, UrlUnreachable, or UrlAnswerError for any status but 200,
-        an encoded or too long body, and what is not HTTP.
+        A body that arrives in gzip or deflate although it was asked for as it is is unpacked, within ``max_bytes``.
+
+        Raises UrlIllegal, UrlTimeout, UrlUnreachable, or UrlAnswerError for any status but 200, a body that is too
+        long or in another coding, and what is not HTTP.
         """
         deadline = _Deadline(self._seconds)
         place = parse(url)
@@ -242,9 +255,8 @@ def _body(response: HTTPResponse, max_bytes: int) -> bytes:
     """The whole body, and nothing but the body of a good answer."""
     if response.status != 200:
         raise UrlAnswerError(f"the server answered with status {response.status}")
-    codings = response.getheader("Content-Encoding", "identity"), response.getheader("Transfer-Encoding", "chunked")
-    if tuple(coding.strip().lower() for coding in codings) != ("identity", "chunked"):
-        raise UrlAnswerError("the body is encoded, though it was asked for as it is")
+    if response.getheader("Transfer-Encoding", "").strip().lower() not in _TRANSFERS:
+        raise UrlAnswerError("the body is encoded for its transfer")
     if response.length is not None and response.length > max_bytes:
         raise UrlAnswerTooLong(f"{response.length} bytes, more than {max_bytes}")
     body = response.read(max_bytes + 1)
@@ -252,4 +264,36 @@ def _body(response: HTTPResponse, max_bytes: int) -> bytes:
         raise UrlAnswerTooLong(f"more than {max_bytes} bytes")
     if response.length:
         raise IncompleteRead(body, response.length)
-    return body
+    return _unpacked(body, response.getheader("Content-Encoding", ""), max_bytes)
+
+
+def _unpacked(body: bytes, label: str, max_bytes: int) -> bytes:
+    """Return the body without the coding it is in. Its bytes decide, not what the server calls it: the label is asked
+    only where they say neither that it is a picture nor that it is gzip.
+    """
+    if is_signed(body):
+        return body
+    codings = {coding.strip().lower() for coding in label.split(",")}
+    if body.startswith(_GZIP_MAGIC):
+        kinds = [_GZIP]
+    elif "deflate" in codings:
+        kinds = [_ZLIB, _RAW_DEFLATE]  # what the name means, and what some servers send
+    elif codings & _CODINGS:
+        raise UrlAnswerError("the body is encoded, though it was asked for as it is")
+    else:
+        return body
+    for kind in kinds:
+        with suppress(zlib.error):
+            return _inflated(body, kind, max_bytes)
+    raise UrlAnswerError("the body is not in the coding that it is said to be in")
+
+
+def _inflated(body: bytes, kind: int, max_bytes: int) -> bytes:
+    """Return what was deflated. Raises UrlAnswerTooLong, or zlib.error if it is no such data or cut short."""
+    stream = zlib.decompressobj(kind)
+    data = stream.decompress(body, max_bytes + 1)
+    if len(data) > max_bytes:
+        raise UrlAnswerTooLong(f"more than {max_bytes} bytes when unpacked")
+    if not stream.eof:
+        raise zlib.error("cut short")
+    return data

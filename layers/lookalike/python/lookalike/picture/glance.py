@@ -10,8 +10,9 @@ from lookalike.errors import PictureError
 from lookalike.model import Grey, Pixels
 from lookalike.picture.budget import blank
 from lookalike.picture.container import open_container
-from lookalike.picture.decode import BROKEN, FORMATS, rgb
+from lookalike.picture.decode import FORMATS
 from lookalike.picture.orientation import upright
+from lookalike.picture.reading import BROKEN, reading
 
 
 def glance(data: bytes, side: int, room: Callable[[int, int], Pixels] = blank) -> Grey | None:
@@ -25,7 +26,7 @@ def glance(data: bytes, side: int, room: Callable[[int, int], Pixels] = blank) -
         held = room(container.height, container.width)
         image = container.image()
         image.draft("L", (side, side))
-        whole = rgb(image).convert("L")
+        whole = reading(container, image).rgb().convert("L")
         whole.thumbnail((2 * side - 1, 2 * side - 1))
         grey = np.asarray(upright(whole, container.exif))
         del held

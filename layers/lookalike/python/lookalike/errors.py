@@ -35,18 +35,18 @@ A dialect turns these into its vendor's codes, in one table of its own (``wire/<
     │   ├── ApplicationNotFound        no application has that app id
     │   ├── ApplicationDisabled
     │   └── AddressRefused             the application may not be used from there
-    ├── LimitReached                   more calls than an operator allows; none of it was done
+    ├── LimitReached                   more calls than an operator allows, or than can be done; none of it was done
     │   ├── RateReached                an application's calls a second
     │   ├── DailyQuotaReached          its calls a day
     │   ├── TotalQuotaReached          its calls in all
-    │   └── ServiceRateReached         everybody's calls a second
+    │   ├── ServiceRateReached         everybody's calls a second
+    │   └── Busy                       more than the service can do in time: the call waited too long for its turn
+    │       └── Abandoned              its caller has gone, so nobody waits for what it would find
     ├── UnknownOperation               no such path
     ├── RevisionConflict               somebody else wrote this row first; read again and retry
     ├── Unavailable                    a store does not answer; worth trying again
     │   └── IndexWriteError            the index did not take some rows; it says which, and why
     ├── OutOfTime                      the call's time was up before this was its turn; nothing of it is kept
-    ├── Busy                           the call waited too long for its turn; none of it was done
-    │   └── Abandoned                  its caller has gone, so nobody waits for what it would find
     ├── ModelError                     the model file cannot be used; said once, at start
     └── SettingsError                  settings that cannot be used, all of them named at once
 """
@@ -201,7 +201,7 @@ class AddressRefused(AccessError):
 
 
 class LimitReached(LookalikeError):
-    """More calls than an operator allows. None of what was asked has been done."""
+    """More calls than an operator allows, or than the service can do. None of what was asked has been done."""
 
 
 class RateReached(LimitReached):
@@ -222,6 +222,16 @@ class ServiceRateReached(LimitReached):
     """Too many calls of all applications within a second."""
 
     retryable = True
+
+
+class Busy(LimitReached):
+    """More calls than the service can do in time: this one waited too long for its turn."""
+
+    retryable = True
+
+
+class Abandoned(Busy):
+    """The caller of a search has gone before it was done. Nobody reads the answer; it is logged and counted."""
 
 
 class UnknownOperation(LookalikeError):
@@ -259,16 +269,6 @@ class OutOfTime(LookalikeError):
     """The call's time was up before this was its turn; nothing of it is kept."""
 
     retryable = True
-
-
-class Busy(LookalikeError):
-    """The call waited too long for its turn. None of what was asked has been done."""
-
-    retryable = True
-
-
-class Abandoned(Busy):
-    """The caller of a search has gone before it was done. Nobody reads the answer; it is logged and counted."""
 
 
 class ModelError(LookalikeError):

@@ -36,18 +36,18 @@ A dialect turns these into its vendor's codes, in one table of its own (``wire/<
     │   ├── ApplicationNotFound        no application has that app id
     │   ├── ApplicationDisabled
     │   └── AddressRefused             the application may not be used from there
-    ├── LimitReached                   more calls than an operator allows; none of it was done
+    ├── LimitReached                   more calls than an operator allows, or than can be done; none of it was done
     │   ├── RateReached                an application's calls a second
     │   ├── DailyQuotaReached          its calls a day
     │   ├── TotalQuotaReached          its calls in all
-    │   └── ServiceRateReached         everybody's calls a second
+    │   ├── ServiceRateReached         everybody's calls a second
+    │   └── Busy                       more than the service can do in time: the call waited too long for its turn
+    │       └── Abandoned              its caller has gone, so nobody waits for what it would find
     ├── UnknownOperation               no such path
     ├── RevisionConflict               somebody else wrote this row first; read again and retry
     ├── Unavailable                    a store does not answer; worth trying again
     │   └── IndexWriteError            the index did not take some rows; it says which, and why
     ├── OutOfTime                      the call's time was up before this was its turn; nothing of it is kept
-    ├── Busy                           the call waited too long for its turn; none of it was done
-    │   └── Abandoned                  its caller has gone, so nobody waits for what it would find
     ├── ModelError                     the model file cannot be used; said once, at start
     └── SettingsError                  settings that cannot be used, all of them named at once
 """
@@ -275,7 +275,7 @@ class AddressRefused(AccessError):
 
 
 class LimitReached(LookalikeError):
-    """More calls than an operator allows. None of what was asked has been done."""
+    """More calls than an operator allows, or than the service can do. None of what was asked has been done."""
 
 
 class RateReached(LimitReached):
@@ -306,6 +306,20 @@ class ServiceRateReached(LimitReached):
     field = "LOOKALIKE_PER_SECOND"
     remedy = "raise LOOKALIKE_PER_SECOND"
     retryable = True
+
+
+class Busy(LimitReached):
+    """More calls than the service can do in time: this one waited too long for its turn."""
+
+    field = "time"
+    remedy = "more processors; or let calls wait longer: LOOKALIKE_WAIT_SECONDS"
+    retryable = True
+
+
+class Abandoned(Busy):
+    """The caller of a search has gone before it was done. Nobody reads the answer; it is logged and counted."""
+
+    remedy = ""
 
 
 class UnknownOperation(LookalikeError):
@@ -350,20 +364,6 @@ class OutOfTime(LookalikeError):
 
     field = "time"
     retryable = True
-
-
-class Busy(LookalikeError):
-    """The call waited too long for its turn. None of what was asked has been done."""
-
-    retryable = True
-    field = "time"
-    remedy = "more processors; or let calls wait longer: LOOKALIKE_WAIT_SECONDS"
-
-
-class Abandoned(Busy):
-    """The caller of a search has gone before it was done. Nobody reads the answer; it is logged and counted."""
-
-    remedy = ""
 
 
 class ModelError(LookalikeError):

@@ -63,8 +63,10 @@ def _prove_batch(
 def _glancing(originals: PictureStore, candidates: Sequence[Candidate], job: Job, turn: Turn) -> Originals:
     """Reads originals for a comparison that has that turn: meanwhile it computes nothing itself."""
 
-    def one(number: int) -> Grey | None:
-        data = originals.get(candidates[number].object_key)
+    def read(number: int) -> bytes | None:
+        return originals.get(candidates[number].object_key)
+
+    def seen(data: bytes | None) -> Grey | None:
         if data is None:
             return None
         with _BUDGET.decoding(job) as room:
@@ -72,6 +74,6 @@ def _glancing(originals: PictureStore, candidates: Sequence[Candidate], job: Job
 
     def glances(numbers: Sequence[int]) -> Sequence[Grey | None]:
         with turn.paused(), ThreadPoolExecutor(max(1, len(numbers))) as pool:  # all are on their way at once
-            return list(pool.map(one, numbers))
+            return list(pool.map(seen, list(pool.map(read, numbers))))
 
     return glances

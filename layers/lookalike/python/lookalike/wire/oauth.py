@@ -11,7 +11,6 @@ from lookalike.errors import (
     AccessError,
     ApplicationDisabled,
     ApplicationNotFound,
-    Busy,
     InvalidArgument,
     LimitReached,
     MissingArgument,
@@ -47,7 +46,7 @@ def token(ports: Ports, request: Request) -> Answer:
         return refused.answer
     except InvalidArgument as error:
         return _refusal(400, "invalid_request", "The request cannot be read", error)
-    except (Busy, LimitReached) as error:
+    except LimitReached as error:
         return _busy(error)
     except Exception as error:  # with status 500 the Java SDK asks again; with 200 it would go on without a token
         logger.error("failed", exc_info=error, extra={"request_id": request.id})

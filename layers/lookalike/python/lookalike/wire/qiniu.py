@@ -83,7 +83,6 @@ ERRORS: Mapping[type[BaseException], tuple[int, str]] = {
     errors.AccessError: (401, "bad token"),
     errors.UnknownOperation: (404, "not found"),
     errors.LimitReached: (429, "too many requests"),
-    errors.Busy: (429, "too many requests"),
     NothingGiven: (406, "no enough arguments provided"),
     WrongLimit: (406, f"invalid limit, maximal allowed limit is {MOST}"),
     WrongThreshold: (406, "invalid threshold"),

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from lookalike.embedding import corners
 from lookalike.embedding.straighten import straighten
+from lookalike.errors import Unavailable
 from lookalike.model import Affine, Box, Candidate, Grey, Key, Pixels, Proof
+from lookalike.observability import logger
 from lookalike.picture.budget import PixelBudget
 from lookalike.picture.glance import glance
 from lookalike.ports import Comparison, Embedder, Look, MapStore, Originals, PictureStore
 
 #: So many candidates' maps come in one call, and so many candidates are proved at most.
 BATCH, MOST = 25, 200
+
+#: Seconds that a search waits for originals, which may prove a little more: what has not come by then is done without.
+_ORIGINALS_SECONDS = 2.0
 
 #: Pixels of originals that may be in memory at once, of all searches together. A budget of its own, for a search that
 #: asks for it already holds its query's pixels.
@@ -58,11 +63,20 @@ def _prove_batch(
 
 def _glancing(originals: PictureStore, candidates: Sequence[Candidate]) -> Originals:
     def one(number: int) -> Grey | None:
-        data = originals.get(candidates[number].object_key)
+        try:
+            data = originals.get(candidates[number].object_key)
+        except Unavailable:
+            logger.warning("an original was not looked at", exc_info=True, extra={"operation": "search"})
+            return None
         return None if data is None else glance(data, corners.SIDE, _BUDGET.blank)
 
     def glances(numbers: Sequence[int]) -> Sequence[Grey | None]:
-        with ThreadPoolExecutor(max(1, len(numbers))) as pool:  # all are on their way at once
-            return list(pool.map(one, numbers))
+        pool = ThreadPoolExecutor(max(1, len(numbers)), thread_name_prefix="originals")  # all are on their way at once
+        coming = [pool.submit(one, number) for number in numbers]
+        late = wait(coming, _ORIGINALS_SECONDS).not_done
+        pool.shutdown(wait=False)
+        if late:
+            logger.warning(f"{len(late)} originals have not come in time", extra={"operation": "search"})
+        return [None if future in late else future.result() for future in coming]
 
     return glances

@@ -98,6 +98,12 @@ class Catalog(Protocol):
     def picture(self, key: Key) -> Picture | None:
         """The row, in whatever state."""
 
+    def changed(self, revisions: Mapping[Key, int]) -> Mapping[Key, Picture | None]:
+        """Of rows whose revision is not the one given here: each as it is now, None if there is none any more.
+
+        Rows that are as they were are left out. It sees every write that had returned before it was called.
+        """
+
     def pictures(self, library: str, after: str | None, limit: int) -> Sequence[Picture]:
         """Rows of a library (uid) in whatever state, in the store's own fixed order, ``limit`` at most.
 
@@ -308,7 +314,8 @@ class Fetcher(Protocol):
 class Ports:
     """One of each: all that a use case works with. Made by :func:`lookalike.bootstrap.build`.
 
-    ``close`` closes what was opened for them. ``leases`` are permits that this process holds.
+    ``close`` closes what was opened for them. ``leases`` are permits that this process holds. ``problems`` says, in a
+    line each, what is wrong with what the stores hold, or keeps them from being written, while all else goes on.
     """
 
     settings: Settings
@@ -327,3 +334,4 @@ class Ports:
     clock: Clock
     close: Callable[[], None] = lambda: None
     leases: Leases = field(default_factory=Leases)
+    problems: Callable[[], Sequence[str]] = lambda: ()

@@ -146,6 +146,12 @@ class Settings:
     count_usage: bool = _setting(
         "LOOKALIKE_COUNT_USAGE", False, _flag, "whether every application's calls are counted, day by day"
     )
+    status_details: bool = _setting(
+        "LOOKALIKE_STATUS_DETAILS",
+        False,
+        _flag,
+        "whether /status tells everybody what libraries there are, how many pictures each holds, and what is wrong",
+    )
     log_level: str = _setting("LOOKALIKE_LOG_LEVEL", "INFO", _level, "least severe log line that is written")
     metrics: bool = _setting("LOOKALIKE_METRICS", False, _flag, "whether metrics are written to stdout, for CloudWatch")
     stack: str | None = _setting(

@@ -245,6 +245,15 @@ class SqliteCatalog:
             ).fetchone()
         return None if row is None else _picture(row)
 
+    def changed(self, revisions: Mapping[Key, int]) -> Mapping[Key, Picture | None]:
+        """Of rows whose revision is not the one given here: each as it is now, None if there is none any more.
+
+        Rows that are as they were are left out. It sees every write that had returned before it was called.
+        """
+        with self._database.reading() as connection:
+            others = [key for key, revision in revisions.items() if _revision(connection, key) != revision]
+        return {key: self.picture(key) for key in others}
+
     def pictures(self, library: str, after: str | None, limit: int) -> Sequence[Picture]:
         """Rows of a library (uid) in whatever state, by id, ``limit`` at most, from behind ``after`` on."""
         behind, bounds = ("", ()) if after is None else (" AND id > ?", (after,))
@@ -445,6 +454,13 @@ def row_of(picture: Picture) -> tuple[object, ...]:
         picture.sign_version,
         picture.deleted_at,
     )
+
+
+def _revision(connection: sqlite3.Connection, key: Key) -> int | None:
+    row = connection.execute(
+        "SELECT revision FROM pictures WHERE library = ? AND id = ?", (key.library, key.id)
+    ).fetchone()
+    return None if row is None else int(row[0])
 
 
 def _picture(row: Sequence[Any]) -> Picture:

@@ -78,7 +78,7 @@ def show(application: Application, url: str, folder: Path) -> None:
     Raises SampleError.
     """
     client = Client.of(application, url)
-    if not _holds_pictures(url, application.tenant):
+    if not _holds_pictures(url, application):
         _load(client, folder)
     path, picture = next(_pictures(folder), (None, None))
     if path is None or picture is None:
@@ -140,10 +140,12 @@ def _encoded(picture: Image.Image, quality: int) -> str:
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _holds_pictures(url: str, tenant: str) -> bool:
-    with urllib.request.urlopen(f"{url}/status") as answer:  # noqa: S310 - our own address
+def _holds_pictures(url: str, application: Application) -> bool:
+    keys = base64.b64encode(f"{application.access_key}:{application.secret_key}".encode()).decode("ascii")
+    request = urllib.request.Request(f"{url}/status", headers={"Authorization": f"Basic {keys}"})  # noqa: S310 - ours
+    with urllib.request.urlopen(request) as answer:  # noqa: S310
         counts: dict[str, int] = json.load(answer).get("pictures", {})
-    return any(count for library, count in counts.items() if library.startswith(f"{tenant}/"))
+    return any(count for library, count in counts.items() if library.startswith(f"{application.tenant}/"))
 
 
 def _post(url: str, form: Mapping[str, object]) -> dict[str, Any]:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Any
 from urllib.parse import urlsplit
 
-import lookalike
 from lookalike import bootstrap
 from lookalike.adapters.watched import WatchedFolder
 from lookalike.local import gateway, template
 from lookalike.local.schedule import Clockwork
+from lookalike.local.status import Status
 from lookalike.local.watcher import Watcher
 from lookalike.observability import logger
 from lookalike.ports import Ports
@@ -51,6 +49,7 @@ class Service:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
         self._opened = ExitStack()
         self._ports: Ports | None = None
+        self._status: Status | None = None
         self._held = 0
 
     @property
@@ -66,6 +65,7 @@ class Service:
         self._opened.callback(ports.close)
         _ = ports.embedder.model  # on AWS it would be loaded by the first request, and refused no sooner
         self._opened.enter_context(bootstrap.serving(ports))
+        self._status = self._opened.enter_context(closing(Status(ports)))
         self._ports = ports
 
     def start_schedules(self) -> None:
@@ -111,11 +111,11 @@ class Service:
             return received
         # Beside the pool, so that who watches the service gets an answer however busy it is.
         pool = None if received.path == "/status" else self._pool
-        return await asyncio.get_running_loop().run_in_executor(pool, self._answer, self._ports, received)
+        return await asyncio.get_running_loop().run_in_executor(pool, self._answer, received)
 
-    def _answer(self, ports: Ports, received: gateway.Received) -> gateway.Response:
-        if received.path == "/status" and received.method in ("GET", "HEAD"):
-            return _status(ports, received)
+    def _answer(self, received: gateway.Received) -> gateway.Response:
+        if self._status is not None and received.path == "/status" and received.method in ("GET", "HEAD"):
+            return self._status.answer(received)
         function = self._template.function_for(received.method, received.path)
         if function is None:
             return gateway.refusal(404, "Not Found")
@@ -127,26 +127,6 @@ class Service:
         except Exception:  # as the gateway does when a function raises
             logger.exception("handler failed", extra={"operation": function})
             return gateway.FAILED
-
-
-def _status(ports: Ports, received: gateway.Received) -> gateway.Response:
-    status: dict[str, Any] = {"status": "ready", "version": lookalike.__version__, "model": ports.embedder.model}
-    if _is_loopback(received.client):
-        status["pictures"] = {
-            f"{library.tenant}/{library.name}": ports.index.count(library.uid)
-            for tenant in sorted({application.tenant for application in ports.applications.applications()})
-            for library in ports.catalog.libraries(tenant)
-        }
-    body = json.dumps(status).encode()
-    return gateway.Response(200, (("content-type", "application/json"),), body)
-
-
-def _is_loopback(client: str) -> bool:
-    """Whether the caller sits on this machine; behind a proxy here, uvicorn tells the address the proxy names."""
-    try:
-        return ipaddress.ip_address(client).is_loopback
-    except ValueError:
-        return False
 
 
 async def _received(scope: Scope, receive: Receive) -> gateway.Received | gateway.Response:

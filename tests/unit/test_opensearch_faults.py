@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -20,8 +18,10 @@ from lookalike.adapters.breaker import Breaker
 from lookalike.adapters.opensearch import OpenSearchIndex, connect, create_index
 from lookalike.errors import IndexWriteError, SettingsError, Unavailable
 from lookalike.model import Generation, Key, Kind, Query
+from lookalike.service.index import index as bring
 from tests.contract.rows import MODEL, row, unit
-from tests.fakes import MemoryGenerations
+from tests.fakes import MemoryGenerations, memory_ports
+from tests.servers.hanging import hanging
 
 Answer = tuple[int, Any]
 
@@ -281,35 +281,6 @@ class TestWrite:
         assert refresh in server.requests[0]
 
 
-@contextmanager
-def dripping(data: bytes, pause: float) -> Iterator[str]:
-    """A server that accepts every connection, says ``data`` byte by byte with pauses, and then nothing more."""
-    stopped = threading.Event()
-
-    def serve(connection: socket.socket) -> None:
-        with connection, suppress(OSError):
-            for byte in data:
-                if stopped.wait(pause):
-                    return
-                connection.sendall(bytes([byte]))
-            stopped.wait(30)
-
-    def accept() -> None:
-        with suppress(OSError):
-            while True:
-                threading.Thread(target=serve, args=(listening.accept()[0],), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=accept, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            stopped.set()
-            listening.shutdown(socket.SHUT_RDWR)
-            thread.join()
-
-
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
 
 
@@ -326,24 +297,33 @@ class TestHanging:
     def test_whatever_a_call_asks_it_is_over_in_time(
         self, generations: MemoryGenerations, data: bytes, pause: float
     ) -> None:
-        with dripping(data, pause) as url:
+        with hanging(data, pause) as url:
             index = OpenSearchIndex(connect(url), generations, seconds=0.3)
             for call in (lambda: ask(index), lambda: index.count("uid"), lambda: index.write([row("uid", "a")])):
                 assert 0.2 < took(call) < 0.8
 
     def test_after_three_failures_calls_fail_at_once(self, generations: MemoryGenerations) -> None:
-        with dripping(b"", 0) as url:
+        with hanging(b"", 0) as url:
             index = OpenSearchIndex(connect(url), generations, seconds=0.3)
             assert all(took(lambda: ask(index)) > 0.2 for _ in range(3))
             assert took(lambda: [took(lambda: ask(index)) for _ in range(100)] and ask(index)) < 0.2
             assert took(lambda: index.write([row("uid", "a")])) > 0.2, "writes have a circuit of their own"
 
     def test_callers_that_come_together_wait_once(self, generations: MemoryGenerations) -> None:
-        with dripping(b"", 0) as url, ThreadPoolExecutor(40) as pool:
+        with hanging(b"", 0) as url, ThreadPoolExecutor(40) as pool:
             index = OpenSearchIndex(connect(url, connections=40), generations, seconds=0.5)
             seconds = list(pool.map(lambda _: took(lambda: ask(index)), range(40)))
             assert max(seconds) < 1.5
             assert max(pool.map(lambda _: took(lambda: ask(index)), range(40))) < 0.3
+
+    def test_rows_of_the_stream_come_again_however_long_it_hangs(self, generations: MemoryGenerations) -> None:
+        rows = [row("uid", name) for name in "abc"]
+        with hanging() as url:
+            ports = memory_ports(index=OpenSearchIndex(connect(url), generations, seconds=0.1))
+            for _ in range(6):
+                done = bring(ports, rows)
+                assert done.again == {one.key for one in rows}
+                assert not done.refused
 
     def test_what_the_server_refuses_opens_no_circuit(self, index: OpenSearchIndex, server: Told) -> None:
         for status in (400, 401, 403, 404, 409, 413) * 2:

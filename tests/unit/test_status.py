@@ -20,6 +20,7 @@ from lookalike.embedding.card import load, name_of
 from lookalike.embedding.location import find_model
 from lookalike.errors import Unavailable
 from lookalike.local import gateway, health, status
+from lookalike.local.health import Health
 from lookalike.local.status import Status
 from lookalike.model import Application, Policy
 from lookalike.ports import Ports
@@ -128,7 +129,7 @@ class Hanging:
 
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
-    monkeypatch.setattr(health, "_PATIENCE", 0.2)
+    monkeypatch.setattr(Health.failing, "__defaults__", (0.2,))
     monkeypatch.setattr(status, "_PATIENCE", 0.4)
     made = Hanging()
     yield made

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
 from lookalike import bootstrap
+from lookalike.adapters.opensearch import OpenSearchIndex, connect
 from lookalike.errors import Unavailable
-from lookalike.model import Candidate, Picture, Query
+from lookalike.model import Candidate, Generation, Kind, Picture, Query
 from lookalike.settings import Settings
 from tests.baidu import Caller, picture
 from tests.conftest import ALICE
-from tests.fakes import MemoryIndex, MemoryOriginals, memory_ports
+from tests.fakes import MemoryGenerations, MemoryIndex, MemoryOriginals, memory_ports
 from tests.jumdata import Client
 from tests.qiniu import GroupCaller, one
+from tests.servers.hanging import hanging
 
 SEEN = picture(1, size=(40, 40))
 
@@ -97,3 +100,21 @@ def test_what_is_written_while_the_index_is_away_is_acknowledged_in_every_dialec
         assert groups.get("/shop/info").error == (500, 5000900, "internal error"), "nobody knows the number"
         again = groups.post("/shop/new", {"data": [one(SEEN, id="1")]})
         assert again.error == (400, 400, "group already exists")
+
+
+@pytest.mark.parametrize("call", [baidu, jumdata, qiniu])
+def test_an_index_that_hangs_is_answered_in_the_vendors_form_and_soon_at_once(call: Callable[[], None]) -> None:
+    generations = MemoryGenerations()
+    for kind in Kind:
+        generations.rows[kind] = Generation(str(kind), (str(kind),))
+    with hanging() as url:
+        index = OpenSearchIndex(connect(url), generations, seconds=0.3)
+        took = []
+        for _ in range(4):
+            with bootstrap.serving(memory_ports(ALICE, index=index)):
+                began = time.monotonic()
+                call()  # adds, and searches
+                took.append(time.monotonic() - began)
+    assert min(took[:3]) > 0.3
+    assert max(took) < 2
+    assert took[3] < 0.3

@@ -15,6 +15,9 @@ from lookalike.ports import Ports
 #: Seconds that a store is given to answer before it counts as one that does not.
 _PATIENCE = 1.0
 
+#: And at the start, when clients are made and connections opened.
+_FIRST_PATIENCE = 5.0
+
 #: Seconds for which what was found out is taken to hold.
 _FRESH = 1.0
 
@@ -51,19 +54,23 @@ class Health:
         self._pool = ThreadPoolExecutor(len(PROBES), thread_name_prefix="health")
         self._probes: dict[str, _Probe] = {}
 
+    def start(self) -> None:
+        """Ask each store for the first time, which takes longer than any other."""
+        self.failing(_FIRST_PATIENCE)
+
     def close(self) -> None:
         """Ask no more; what is being asked is not waited for."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def failing(self) -> Sequence[str]:
-        """The stores that do not answer, or answer that something is wrong."""
+    def failing(self, patience: float = _PATIENCE) -> Sequence[str]:
+        """The stores that do not answer in so many seconds, or answer that something is wrong."""
         with self._lock:
             for name, ask in PROBES.items():
                 if name not in self._probes or self._probes[name].old:
                     self._probes[name] = _Probe(time.monotonic(), self._pool.submit(ask, self._ports))
             probes = dict(self._probes)
         for probe in probes.values():
-            wait([probe.answer], max(probe.asked + _PATIENCE - time.monotonic(), 0))
+            wait([probe.answer], max(probe.asked + patience - time.monotonic(), 0))
         return [name for name, probe in probes.items() if _fails(name, probe.answer)]
 
 

@@ -66,6 +66,7 @@ class Service:
         _ = ports.embedder.model  # on AWS it would be loaded by the first request, and refused no sooner
         self._opened.enter_context(bootstrap.serving(ports))
         self._status = self._opened.enter_context(closing(Status(ports)))
+        self._status.start()
         self._ports = ports
 
     def start_schedules(self) -> None:

@@ -44,6 +44,10 @@ class Status:
         self._health = Health(ports)
         self._pool = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="status")
 
+    def start(self) -> None:
+        """Get ready, which takes a moment, and a few seconds where a store hangs."""
+        self._health.start()
+
     def close(self) -> None:
         """Answer no more."""
         self._health.close()

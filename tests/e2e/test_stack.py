@@ -20,7 +20,7 @@ from aip import AipImageSearch
 
 from lookalike.adapters.dynamodb import DynamoCatalog
 from lookalike.adapters.table import Table
-from lookalike.model import Kind
+from lookalike.model import Key, Kind
 from tests import jumdata, photographs
 from tests.contract.rows import digest_of
 from tests.live import Keys

@@ -108,6 +108,11 @@ class MemoryCatalog:
     def picture(self, key: Key) -> Picture | None:
         return self.rows.get(key)
 
+    def changed(self, revisions: Mapping[Key, int]) -> Mapping[Key, Picture | None]:
+        with self.lock:
+            rows = {key: self.rows.get(key) for key in revisions}
+        return {key: row for key, row in rows.items() if row is None or row.revision != revisions[key]}
+
     def pictures(self, library: str, after: str | None, limit: int) -> Sequence[Picture]:
         rows = self.pictures_by_prefix(library, "", len(self.rows))
         return [row for row in rows if after is None or row.key.id > after][:limit]

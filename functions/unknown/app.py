@@ -1,6 +1,8 @@
-"""Answers every path that nothing else does, in the form its caller can read."""
+"""Answers every path that nothing else does, in the form its caller can read; and says what runs here."""
 
 from lookalike import bootstrap
-from lookalike.wire import baidu, jumdata, qiniu
+from lookalike.wire import baidu, jumdata, qiniu, status
 
-handler = bootstrap.handler("unknown", (*baidu.routes("unknown"), *jumdata.routes("unknown"), *qiniu.routes("unknown")))
+_ELSEWHERE = (*baidu.routes("unknown"), *jumdata.routes("unknown"), *qiniu.routes("unknown"))
+
+handler = bootstrap.handler("unknown", (*status.ROUTES, *_ELSEWHERE))

@@ -171,7 +171,7 @@ def fill(report: Report, url: str, size: int) -> Bench:
     client, generations, name = connect(url, seconds=120), MemoryGenerations(), f"bench-{size}"
     create_index(client, name, replicas=0)
     generations.save_generation(Kind.SIMILAR, Generation(name, (name,)), None)
-    index, vectors = OpenSearchIndex(client, generations), clustered(size, seed=1)
+    index, vectors = OpenSearchIndex(client, generations, seconds=120), clustered(size, seed=1)
     began = time.perf_counter()
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(index.write, rows, wait=False) for rows in some(vectors)]:

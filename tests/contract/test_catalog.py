@@ -26,6 +26,8 @@ def test_unknown_things_are_none(catalog: Catalog, uid: str) -> None:
     assert catalog.library("tenant", "library") is None
     assert list(catalog.libraries("tenant")) == []
     assert catalog.picture(Key(uid, "a")) is None
+    assert catalog.changed({}) == {}
+    assert catalog.changed({Key(uid, "a"): 1}) == {Key(uid, "a"): None}
     assert list(catalog.pictures(uid, None, 10)) == []
     assert list(catalog.pictures(uid, "a", 10)) == []
     assert list(catalog.pictures_by_prefix(uid, "", 10)) == []
@@ -38,6 +40,7 @@ def test_unknown_things_are_none(catalog: Catalog, uid: str) -> None:
 def test_whatever_is_asked_for_unknown_is_none(catalog: Catalog, uid: str, name: str) -> None:
     assert catalog.library("tenant", name) is None
     assert catalog.picture(Key(uid, name)) is None
+    assert catalog.changed({Key(uid, name): 1}) == {Key(uid, name): None}
 
 
 class TestLibraries:
@@ -237,6 +240,43 @@ class TestRows:
         final = catalog.picture(Key(uid, "a"))
         assert final is not None
         assert final.revision == 81
+
+
+class TestChanged:
+    def test_rows_as_they_were_are_left_out(self, catalog: Catalog, uid: str) -> None:
+        for name in ("a", "b"):
+            catalog.put(row(uid, name, 5), None)
+        assert catalog.changed({Key(uid, "a"): 5, Key(uid, "b"): 5}) == {}
+
+    def test_others_come_as_they_are(self, catalog: Catalog, uid: str) -> None:
+        rows = {name: row(uid, name, 5) for name in ("same", "said anew", "deleted", "gone", "猫\x00")}
+        for one in rows.values():
+            catalog.put(one, None)
+        anew = rows["said anew"].but(revision=6, brief="new", tags=("1",))
+        hidden, odd = deleted(rows["deleted"], 7), rows["猫\x00"].but(revision=9, desc="{}")
+        for one in (anew, hidden, odd):
+            catalog.put(one, 5)
+        catalog.remove(rows["gone"].key, 5)
+        changed = catalog.changed({one.key: 5 for one in rows.values()})
+        expected = {anew.key: anew, hidden.key: hidden, odd.key: odd, rows["gone"].key: None}
+        assert {key: contents(one) for key, one in changed.items()} == {
+            key: contents(one) for key, one in expected.items()
+        }
+
+    @pytest.mark.parametrize("revision", [4, 6])
+    def test_a_revision_may_be_older_or_newer(self, catalog: Catalog, uid: str, revision: int) -> None:
+        catalog.put(row(uid, "a", 5), None)
+        ((key, found),) = catalog.changed({Key(uid, "a"): revision}).items()
+        assert key == Key(uid, "a")
+        assert found is not None
+        assert found.revision == 5
+
+    def test_as_many_as_an_answer_may_show(self, catalog: Catalog, uid: str) -> None:
+        for number in range(230):
+            catalog.put(row(uid, f"{number}", 1), None)
+        catalog.put(row(f"{uid}-2", "5", 1), None)
+        asked = {Key(uid, f"{number}"): 1 + (number in (7, 229)) for number in range(240)} | {Key(f"{uid}-2", "5"): 1}
+        assert {key.id for key in catalog.changed(asked)} == {"7", "229", *(str(number) for number in range(230, 240))}
 
 
 class TestPages:

@@ -123,7 +123,7 @@ def test_a_later_start_says_which_command_shows_keys(server: LiveServer, tmp_pat
     assert typed(printed(running.log.read_text(), "Keys").split("`")[1]).count("\n") == 3
 
 
-def test_status_tells_what_runs_and_to_loopback_how_much(server: LiveServer) -> None:
+def test_status_tells_what_runs_and_to_an_application_how_much(server: LiveServer) -> None:
     status = httpx.get(f"{server.url}/status").json()
     assert status["status"] == "ready"
     assert status["version"] == lookalike.__version__
@@ -137,14 +137,15 @@ def test_status_tells_what_runs_and_to_loopback_how_much(server: LiveServer) -> 
         brief="b",
     )
     assert "cont_sign" in answer
-    assert httpx.get(f"{server.url}/status").json()["pictures"][f"{keys.tenant}/same_hq"] == 1
+    status = httpx.get(f"{server.url}/status", auth=(keys.access_key, keys.secret_key)).json()
+    assert status["pictures"] == {f"{keys.tenant}/same_hq": 1}
+    assert httpx.get(f"{server.url}/status", auth=(keys.access_key, "wrong")).status_code == 401
 
 
-@pytest.mark.parametrize("caller", ["203.0.113.5", "127.0.0.1, 203.0.113.5", "unknown"])
-def test_status_counts_nothing_for_callers_from_elsewhere(server: LiveServer, caller: str) -> None:
-    status = httpx.get(f"{server.url}/status", headers={"X-Forwarded-For": caller}).json()
-    assert status["status"] == "ready"
-    assert "pictures" not in status
+@pytest.mark.parametrize("caller", [None, "127.0.0.1", "203.0.113.5", "127.0.0.1, 203.0.113.5", "unknown"])
+def test_status_counts_nothing_for_callers_without_keys(server: LiveServer, caller: str | None) -> None:
+    status = httpx.get(f"{server.url}/status", headers={} if caller is None else {"X-Forwarded-For": caller}).json()
+    assert status.keys() == {"status", "version", "model"}
 
 
 def test_bodies_beyond_the_gateways_limits_get_the_gateways_answer(server: LiveServer) -> None:

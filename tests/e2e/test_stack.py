@@ -20,8 +20,9 @@ from aip import AipImageSearch
 
 from lookalike.adapters.dynamodb import DynamoCatalog
 from lookalike.adapters.table import Table
-from lookalike.model import Kind
+from lookalike.model import Key, Kind
 from tests import jumdata, photographs
+from tests.contract.rows import digest_of
 from tests.live import Keys
 from tests.qiniu import JSON, uri
 from tests.qiniu import sign as signed
@@ -187,9 +188,16 @@ def test_what_only_reached_the_table_is_replayed_from_its_stream(stack: account.
     assert library is not None
     (row,) = catalog.pictures(library.uid, None, 10)
     catalog.put(row.but(brief="said later", revision=row.revision + 1), row.revision)  # and the index hears nothing
-    # The identical picture's brief comes from the table, so a copy is asked for.
     copy = photographs.jpeg(photographs.photograph("retina.jpg"), quality=30)
-    soon(lambda: sdk.productSearch(copy)["result"][0]["brief"] == "said later", 30)
+    assert sdk.productSearch(copy)["result"][0]["brief"] == "said later", "what is shown is read from the table"
+    twin = row.but(key=Key(library.uid, digest_of("twin")), digest=digest_of("twin"), brief="found by the index alone")
+    catalog.put(twin, None)
+    soon(lambda: "found by the index alone" in [one["brief"] for one in sdk.productSearch(copy)["result"]], 30)
+
+
+def test_it_says_what_runs_there(stack: account.Stack) -> None:
+    status = httpx.get(f"{stack.url}/status", timeout=60)
+    assert (status.status_code, status.json().keys()) == (200, {"status", "version", "model"})
 
 
 def test_the_schedule_purges_what_was_deleted(stack: account.Stack) -> None:

@@ -89,7 +89,7 @@ def bench() -> Iterator[Bench]:
                 catalog=DynamoCatalog(table),
                 maps=DynamoMaps(table),
                 originals=S3Store(s3, "originals"),
-                index=OpenSearchIndex(search, DynamoGenerations(table)),
+                index=OpenSearchIndex(search, DynamoGenerations(table), seconds=opensearch.PATIENCE),
                 embedder=embedder,
                 verifier=LocalMapVerifier(embedder.proof),
                 clock=clock,

@@ -107,7 +107,10 @@ def test_a_runtime_that_is_gone_is_no_news(
     assert (said in capsys.readouterr().err) if said else not capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("function", "event"), [("purge", "purge"), ("ingest", "ingest-test"), ("unknown", "unknown")])
+@pytest.mark.parametrize(
+    ("function", "event"),
+    [("purge", "purge"), ("ingest", "ingest-test"), ("unknown", "unknown"), ("unknown", "unknown-status")],
+)
 def test_functions_of_every_trigger_run(data: Path, function: str, event: str) -> None:
     done = invoke(function, f"events/{event}.json", "--data", str(data))
     assert done.returncode == 0, done.stderr

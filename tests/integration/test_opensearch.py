@@ -16,7 +16,7 @@ from lookalike.errors import IndexWriteError, Unavailable
 from lookalike.model import Candidate, Generation, Key, Kind, Query, TagFilter, Vector
 from tests.contract.rows import MODEL, deleted, random_vectors, row, unit
 from tests.fakes import MemoryGenerations
-from tests.servers.opensearch.server import shared
+from tests.servers.opensearch.server import PATIENCE, shared
 
 
 class Watched(MemoryGenerations):
@@ -77,7 +77,7 @@ def clock() -> Stopwatch:
 
 @pytest.fixture
 def index(client: OpenSearch, generations: Watched, clock: Stopwatch) -> OpenSearchIndex:
-    return OpenSearchIndex(client, generations, clock)
+    return OpenSearchIndex(client, generations, clock, PATIENCE)
 
 
 def ask(index: OpenSearchIndex, *libraries: str, k: int = 10, tags: TagFilter | None = None) -> list[Candidate]:
@@ -157,7 +157,7 @@ class TestGenerations:
         self, client: OpenSearch, made: Callable[[], str]
     ) -> None:
         generations = Watched()
-        index = OpenSearchIndex(client, generations)
+        index = OpenSearchIndex(client, generations, seconds=PATIENCE)
         for call in (lambda: index.write([row("uid", "a")]), lambda: ask(index), lambda: index.count("uid")):
             with pytest.raises(Unavailable, match="lookalike setup"):
                 call()
@@ -204,7 +204,7 @@ class TestGenerations:
         assert client.indices.get(index=f"{gone}*") == {}
         generations.become(gone)
         with pytest.raises(Unavailable, match="index_not_found"):
-            ask(OpenSearchIndex(client, generations))
+            ask(OpenSearchIndex(client, generations, seconds=PATIENCE))
 
     def test_making_one_again_leaves_it_as_it_is(
         self, index: OpenSearchIndex, generations: Watched, client: OpenSearch

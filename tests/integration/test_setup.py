@@ -19,7 +19,7 @@ from lookalike.cli.where import on_aws
 from lookalike.model import Generation, Kind, Query
 from tests.contract.rows import MODEL, deleted, row, unit
 from tests.servers import aws
-from tests.servers.opensearch.server import shared
+from tests.servers.opensearch.server import PATIENCE, shared
 
 Setup = Callable[..., Result]
 
@@ -67,7 +67,9 @@ def found(account: Account, kind: Kind = Kind.SIMILAR) -> list[str]:
     """What a function that starts now finds."""
     account.opensearch.indices.refresh(index=names(account, kind).read)
     query = Query(kind, ("uid",), MODEL, unit(1).astype(np.float32)[None], 1000)
-    return sorted(one.key.id for one in OpenSearchIndex(account.opensearch, account.generations).search(query))
+    return sorted(
+        one.key.id for one in OpenSearchIndex(account.opensearch, account.generations, seconds=PATIENCE).search(query)
+    )
 
 
 def test_an_index_that_was_lost_is_said_to_be_empty_and_can_be_filled(account: Account) -> None:

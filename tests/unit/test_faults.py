@@ -156,13 +156,14 @@ def test_a_list_of_which_one_cannot_be_deleted_leaves_no_ghosts_of_the_others() 
 
 
 class FailingIndex(MemoryIndex):
-    """Refuses while ``down``."""
+    """Refuses while ``down``, in the way of ``failure``."""
 
     down = True
+    failure: Exception = Unavailable("no answer")
 
     def write(self, pictures: Sequence[Picture], *, wait: bool = True) -> None:
         if self.down:
-            raise Unavailable("no answer")
+            raise self.failure
         super().write(pictures, wait=wait)
 
     def remove(self, pictures: Sequence[Picture], *, wait: bool = False) -> None:
@@ -171,8 +172,10 @@ class FailingIndex(MemoryIndex):
         super().remove(pictures, wait=wait)
 
 
-def test_what_the_catalog_holds_is_acknowledged_even_if_the_index_is_down() -> None:
+@pytest.mark.parametrize("failure", [Unavailable("no answer"), KeyError("items"), MemoryError()])
+def test_what_the_catalog_holds_is_acknowledged_whatever_the_index_does(failure: Exception) -> None:
     index, clock = FailingIndex(), SetClock(1_000 * DAY)
+    index.failure = failure
     ports = memory_ports(index=index, clock=clock)
     added = add(ports, Add(SHELF, source(), brief="b"))
     # The identical picture is found through the catalog all the same.

@@ -558,6 +558,8 @@ def test_ten_thousand_results(ports: Ports, library: Library) -> None:
         row(library.uid, f"{number}", kind=Kind.SIMILAR).but(vector=vectors[Kind.SIMILAR], model=ports.embedder.model)
         for number in range(MOST + 5)
     ]
+    for one in rows:
+        ports.catalog.put(one, None)
     ports.index.write(rows)
     found = search_groups(ports, SearchGroups((library,), source(0), MOST))
     assert len(found) == MOST

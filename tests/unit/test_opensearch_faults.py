@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
 import pytest
 
+from lookalike.adapters.breaker import Breaker
 from lookalike.adapters.opensearch import OpenSearchIndex, connect, create_index
 from lookalike.errors import IndexWriteError, SettingsError, Unavailable
 from lookalike.model import Generation, Key, Kind, Query
+from lookalike.service.index import index as bring
 from tests.contract.rows import MODEL, row, unit
-from tests.fakes import MemoryGenerations
+from tests.fakes import MemoryGenerations, memory_ports
+from tests.servers.hanging import hanging
 
 Answer = tuple[int, Any]
 
@@ -26,12 +31,20 @@ SHOWN: Answer = (200, {"_shards": {"failed": 0}})
 BUSY: Answer = (503, {"error": {"type": "cluster_manager_not_discovered_exception"}, "status": 503})
 
 
+@dataclass(frozen=True, slots=True)
+class Late:
+    """An answer that comes after so many seconds."""
+
+    seconds: float
+    answer: Answer
+
+
 class Told(ThreadingHTTPServer):
     """Gives these answers one after the other; a number of seconds before one lets it come late."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.answers: list[Answer | float] = []
+        self.answers: list[Answer | Late | float] = []
         self.requests: list[str] = []
         self.bodies: list[bytes] = []
         self.url = f"http://127.0.0.1:{self.server_port}"
@@ -45,8 +58,10 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests.append(self.path)
         answer = self.server.answers.pop(0)
         if isinstance(answer, float):
-            time.sleep(answer)
-            answer = EMPTY
+            answer = Late(answer, EMPTY)
+        if isinstance(answer, Late):
+            time.sleep(answer.seconds)
+            answer = answer.answer
         status, body = answer
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         try:
@@ -83,8 +98,8 @@ def generations() -> MemoryGenerations:
 
 @pytest.fixture
 def index(server: Told, generations: MemoryGenerations) -> Iterator[OpenSearchIndex]:
-    client = connect(server.url, seconds=0.5)
-    yield OpenSearchIndex(client, generations)
+    client = connect(server.url)
+    yield OpenSearchIndex(client, generations, seconds=0.5)
     client.close()
 
 
@@ -113,11 +128,67 @@ class TestSearch:
             ask(index)
         assert len(server.requests) == 2
 
+    def test_many_busy_answers_are_no_more_time(self, index: OpenSearchIndex, server: Told) -> None:
+        server.answers = [SMALL, Late(0.3, BUSY), Late(0.3, BUSY), EMPTY]
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            ask(index)
+        assert time.monotonic() - began < 0.6
+
+    def test_a_count_and_a_search_have_the_time_of_one_call(self, index: OpenSearchIndex, server: Told) -> None:
+        server.answers = [Late(0.3, SMALL), Late(0.3, EMPTY)]
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            ask(index)
+        assert time.monotonic() - began < 0.6
+
     @pytest.mark.parametrize("answer", [(200, b"<html>"), (200, b"{"), (403, {"message": "no"}), (400, b"")])
     def test_an_answer_of_no_use(self, index: OpenSearchIndex, server: Told, answer: Answer) -> None:
         server.answers = [SMALL, answer]
         with pytest.raises(Unavailable, match="OpenSearch"):
             ask(index)
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            [],
+            "text",
+            7,
+            {"hits": []},
+            {"hits": {"hits": {}}},
+            {"hits": {"hits": [{}]}},
+            {"hits": {"hits": [{"_source": {}, "sort": [1]}]}},
+            {"hits": {"hits": [{"_source": None, "sort": []}]}},
+        ],
+    )
+    def test_an_answer_of_another_shape(self, index: OpenSearchIndex, server: Told, answer: Any) -> None:
+        server.answers = [SMALL, (200, answer)]
+        if answer == {"hits": {"hits": {}}}:
+            assert ask(index) == []
+            return
+        with pytest.raises(Unavailable, match="cannot be read"):
+            ask(index)
+
+    @pytest.mark.parametrize("name", ["library", "id", "revision", "added", "digest", "object_key", "brief", "tags"])
+    @pytest.mark.parametrize("value", [None, {}, [7]])
+    def test_a_hit_of_another_shape(self, index: OpenSearchIndex, server: Told, name: str, value: Any) -> None:
+        shown = {
+            "library": "uid", "id": "a", "revision": 1, "added": 1, "digest": "d", "object_key": "k", "brief": "",
+            "label": "", "desc": "", "tags": [],
+        }  # fmt: skip
+        hits = [{"_source": shown | {name: value}, "sort": [0.9, "uid", "a"]}]
+        server.answers = [SMALL, (200, {"hits": {"hits": hits}})]
+        if (name, value) == ("tags", {}):
+            assert len(ask(index)) == 1
+            return
+        with pytest.raises(Unavailable, match="cannot be read"):
+            ask(index)
+
+    @pytest.mark.parametrize("answer", [[], {}, {"count": 1}, {"count": "x", "_shards": {"failed": 0}}])
+    def test_a_count_of_another_shape(self, index: OpenSearchIndex, server: Told, answer: Any) -> None:
+        server.answers = [(200, answer)]
+        with pytest.raises(Unavailable, match="cannot be read"):
+            index.count("uid")
 
     def test_part_of_the_answer_is_none(self, index: OpenSearchIndex, server: Told) -> None:
         server.answers = [SMALL, EMPTY]
@@ -133,7 +204,7 @@ class TestSearch:
         with Told() as closed:
             url = closed.url
         with pytest.raises(Unavailable, match="ConnectionError"):
-            ask(OpenSearchIndex(connect(url, seconds=0.5), generations))
+            ask(OpenSearchIndex(connect(url), generations, seconds=0.5))
 
 
 def items(operation: str, *statuses: int) -> Answer:
@@ -180,9 +251,24 @@ class TestWrite:
         server.answers = [(429, {}), BUSY, items("index", 409), SHOWN]
         index.write([row("uid", "a")])
 
-    @pytest.mark.parametrize("answers", [[BUSY] * 3, [(413, b"")], [0.8], [(200, b"{")], [(400, b"no")]])
+    @pytest.mark.parametrize(
+        "answers",
+        [
+            [BUSY] * 3,
+            [(413, b"")],
+            [0.8],
+            [(200, b"{")],
+            [(400, b"no")],
+            [(200, [])],
+            [(200, {})],
+            [(200, {"items": [7]})],
+            [(200, {"items": []})],
+            [(200, {"items": [{"index": {}}]})],
+            [(200, {"items": [{"index": {"status": 400, "error": "text"}}]})],
+        ],
+    )
     def test_a_failure_of_the_whole_call_blames_no_row(
-        self, index: OpenSearchIndex, server: Told, answers: list[Answer | float]
+        self, index: OpenSearchIndex, server: Told, answers: list[Answer | Late | float]
     ) -> None:
         server.answers = answers
         with pytest.raises(Unavailable) as failed:
@@ -208,6 +294,146 @@ class TestWrite:
         server.answers = [items("index", 201)]
         index.write([row("uid", "a")], wait=wait)
         assert refresh in server.requests[0]
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"
+
+
+def took(call: Callable[[], object]) -> float:
+    """Seconds until the call raised Unavailable."""
+    began = time.monotonic()
+    with pytest.raises(Unavailable):
+        call()
+    return time.monotonic() - began
+
+
+class TestHanging:
+    @pytest.mark.parametrize(("data", "pause"), [(b"", 0), (HEAD, 0), (HEAD, 0.1), (HEAD + b" " * 999, 0.001)])
+    def test_whatever_a_call_asks_it_is_over_in_time(
+        self, generations: MemoryGenerations, data: bytes, pause: float
+    ) -> None:
+        with hanging(data, pause) as url:
+            index = OpenSearchIndex(connect(url), generations, seconds=0.3)
+            for call in (lambda: ask(index), lambda: index.count("uid"), lambda: index.write([row("uid", "a")])):
+                assert 0.2 < took(call) < 0.8
+
+    def test_after_three_failures_calls_fail_at_once(self, generations: MemoryGenerations) -> None:
+        with hanging(b"", 0) as url:
+            index = OpenSearchIndex(connect(url), generations, seconds=0.3)
+            assert all(took(lambda: ask(index)) > 0.2 for _ in range(3))
+            assert took(lambda: [took(lambda: ask(index)) for _ in range(100)] and ask(index)) < 0.2
+            assert took(lambda: index.write([row("uid", "a")])) > 0.2, "writes have a circuit of their own"
+
+    def test_callers_that_come_together_wait_once(self, generations: MemoryGenerations) -> None:
+        with hanging(b"", 0) as url, ThreadPoolExecutor(40) as pool:
+            index = OpenSearchIndex(connect(url, connections=40), generations, seconds=0.5)
+            seconds = list(pool.map(lambda _: took(lambda: ask(index)), range(40)))
+            assert max(seconds) < 1.5
+            assert max(pool.map(lambda _: took(lambda: ask(index)), range(40))) < 0.3
+
+    def test_rows_of_the_stream_come_again_however_long_it_hangs(self, generations: MemoryGenerations) -> None:
+        rows = [row("uid", name) for name in "abc"]
+        with hanging() as url:
+            ports = memory_ports(index=OpenSearchIndex(connect(url), generations, seconds=0.1))
+            for _ in range(6):
+                done = bring(ports, rows)
+                assert done.again == {one.key for one in rows}
+                assert not done.refused
+
+    def test_what_the_server_refuses_opens_no_circuit(self, index: OpenSearchIndex, server: Told) -> None:
+        for status in (400, 401, 403, 404, 409, 413) * 2:
+            server.answers = [(status, {"error": {"type": "t", "reason": "r"}})]
+            with pytest.raises(Unavailable, match=str(status)):
+                index.count("uid")
+
+    def test_rows_that_are_refused_open_no_circuit(self, index: OpenSearchIndex, server: Told) -> None:
+        for _ in range(5):
+            server.answers = [items("index", 503)]
+            with pytest.raises(IndexWriteError):
+                index.write([row("uid", "a")])
+
+    @pytest.mark.parametrize("answer", [(503, {}), (429, {}), (200, b"<html>"), (200, {"rubbish": 1})])
+    def test_a_server_that_says_nothing_of_use_is_left_alone_for_a_while(
+        self, index: OpenSearchIndex, server: Told, answer: Answer
+    ) -> None:
+        for _ in range(3):
+            server.answers = [answer] * 3
+            with pytest.raises(Unavailable):
+                index.count("uid")
+        said = len(server.requests)
+        with pytest.raises(Unavailable, match="asked again in a few seconds"):
+            index.count("uid")
+        assert len(server.requests) == said
+
+    def test_one_kind_that_fails_is_no_matter_of_the_others(
+        self, index: OpenSearchIndex, server: Told, generations: MemoryGenerations
+    ) -> None:
+        generations.rows[Kind.PRODUCT] = Generation("red", ("red",))
+        query = Query(Kind.PRODUCT, ("uid",), MODEL, unit(1).astype(np.float32)[None], 10)
+        for _ in range(4):
+            server.answers = [BUSY] * 3
+            with pytest.raises(Unavailable):
+                index.search(query)
+        server.answers = [SMALL, EMPTY]
+        assert ask(index) == []
+
+
+class TestBreaker:
+    def fail(self, breaker: Breaker) -> None:
+        with pytest.raises(Unavailable, match="no answer"), breaker.guard():
+            raise Unavailable("no answer")
+
+    def test_success_in_between_keeps_it_closed(self) -> None:
+        breaker = Breaker("S", failures=2)
+        for _ in range(5):
+            self.fail(breaker)
+            with breaker.guard():
+                pass
+        assert breaker.closed
+
+    def test_a_probe_that_succeeds_closes_it(self) -> None:
+        breaker = Breaker("S", failures=1, reset_seconds=0.05)
+        self.fail(breaker)
+        assert not breaker.closed
+        with pytest.raises(Unavailable, match="few seconds"), breaker.guard():
+            raise AssertionError("must not be asked")
+        time.sleep(0.06)
+        with breaker.guard():
+            pass
+        assert breaker.closed
+
+    def test_a_probe_that_fails_opens_it_again(self) -> None:
+        breaker = Breaker("S", failures=2, reset_seconds=0.05)
+        self.fail(breaker)
+        self.fail(breaker)
+        time.sleep(0.06)
+        self.fail(breaker)
+        with pytest.raises(Unavailable, match="few seconds"), breaker.guard():
+            raise AssertionError("must not be asked")
+
+    def test_one_caller_alone_probes(self) -> None:
+        breaker = Breaker("S", failures=1, reset_seconds=0)
+        self.fail(breaker)
+        with breaker.guard(), pytest.raises(Unavailable, match="another call"), breaker.guard():
+            raise AssertionError("must not be asked")
+        with breaker.guard():
+            pass
+
+    def test_nobody_waits_for_anybody(self) -> None:
+        breaker, together = Breaker("S"), threading.Barrier(8)
+
+        def call(_: int) -> None:
+            with breaker.guard():
+                together.wait(10)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(call, range(8)))
+
+    def test_a_mistake_of_ours_is_not_the_servers(self) -> None:
+        breaker = Breaker("S", failures=1)
+        with pytest.raises(ZeroDivisionError), breaker.guard():
+            _ = 1 / 0
+        assert breaker.closed
 
 
 def test_an_index_that_cannot_be_made_is_an_error(server: Told) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lookalike.call import Call, Job, processors
 from lookalike.embedding.corners import SIDE
+from lookalike.errors import Unavailable
 from lookalike.model import WHOLE, Candidate, Key, Proof
 from lookalike.ports import Originals
+from lookalike.service import proof
 from lookalike.service.proof import BATCH, MOST, prove
 from tests.fakes import MemoryMaps, MemoryOriginals
 from tests.photographs import jpeg, photograph
@@ -97,6 +101,37 @@ def test_originals_of_the_first_batch_are_seen_small_and_grey() -> None:
     assert isinstance(seen, np.ndarray)
     assert seen.ndim == 2
     assert SIDE <= max(seen.shape) < 2 * SIDE
+
+
+class Away(MemoryOriginals):
+    """Cannot be reached, or keeps everybody waiting until the test is over."""
+
+    def __init__(self, hangs: threading.Event | None = None) -> None:
+        super().__init__()
+        self.hangs = hangs
+
+    def get(self, key: str) -> bytes | None:
+        if self.hangs is not None:
+            self.hangs.wait(30)
+        raise Unavailable("no answer")
+
+
+def test_originals_that_cannot_be_had_are_done_without() -> None:
+    asking = Asking({0}, [1, 2])
+    assert list(prove(asking, CountingMaps(range(3)), Away(), [candidate(number) for number in range(3)], JOB)) == [
+        candidate(0).key
+    ]
+    assert asking.given == [[None, None]]
+
+
+def test_originals_that_do_not_come_are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof, "_ORIGINALS_SECONDS", 0.05)
+    over, asking = threading.Event(), Asking({0}, [1, 2])
+    try:
+        prove(asking, CountingMaps(range(3)), Away(over), [candidate(number) for number in range(3)], JOB)
+        assert asking.given == [[None, None]]
+    finally:
+        over.set()
 
 
 def test_no_originals_are_asked_for_at_all() -> None:

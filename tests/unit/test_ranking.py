@@ -1,4 +1,4 @@
-"""One ranked list, strictly descending scores, and pages that are cuts of it."""
+"""One ranked list, strictly descending scores."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookalike.model import WHOLE, Candidate, Key, Match, Proof, Reason
-from lookalike.service.ranking import PROVED, WINDOW, page, rank
+from lookalike.service.ranking import PROVED, WINDOW, rank
 
 EXACT = "e" * 64
 
@@ -118,25 +118,3 @@ def test_scores_stay_positive_and_distinct_over_a_whole_window_of_ties() -> None
     assert len(scores) == WINDOW
     assert min(scores) > 0
     assert len({float(np.float32(score)) for score in scores}) == WINDOW
-
-
-@given(st.integers(0, 1200), st.integers(0, 1100), st.integers(1, 1000))
-def test_a_page_is_a_cut_of_the_list(length: int, start: int, count: int) -> None:
-    matches = ranked([candidate(number, 0.5) for number in range(length)])
-    cut = page(matches, start, count)
-    assert list(cut.matches) == matches[start : min(start + count, WINDOW)]
-    assert cut.more == (min(length, WINDOW) > start + count)
-
-
-@given(st.integers(0, 400), st.integers(1, 90))
-def test_pages_follow_each_other_without_a_gap_and_end(length: int, count: int) -> None:
-    matches = ranked([candidate(number, 0.5) for number in range(length)])
-    seen: list[Match] = []
-    start = 0
-    more = True
-    while more:
-        cut = page(matches, start, count)
-        seen += cut.matches
-        start += count
-        more = cut.more
-    assert seen == matches

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
 from lookalike import bootstrap
+from lookalike.adapters.opensearch import OpenSearchIndex, connect
 from lookalike.errors import Unavailable
-from lookalike.model import Candidate, Query
+from lookalike.model import Candidate, Generation, Kind, Picture, Query
 from lookalike.settings import Settings
 from tests.baidu import Caller, picture
 from tests.conftest import ALICE
-from tests.fakes import MemoryIndex, MemoryOriginals, memory_ports
+from tests.fakes import MemoryGenerations, MemoryIndex, MemoryOriginals, memory_ports
 from tests.jumdata import Client
 from tests.qiniu import GroupCaller, one
+from tests.servers.hanging import hanging
 
 SEEN = picture(1, size=(40, 40))
 
 
 class NoIndex(MemoryIndex):
     def search(self, query: Query) -> list[Candidate]:
+        raise Unavailable("down")
+
+
+class AwayIndex(NoIndex):
+    """Answers nothing at all."""
+
+    def write(self, pictures: Sequence[Picture], *, wait: bool = True) -> None:
+        raise Unavailable("down")
+
+    def count(self, library: str) -> int:
         raise Unavailable("down")
 
 
@@ -70,3 +83,38 @@ def test_each_picture_that_could_not_be_kept_is_counted_though_the_call_succeeds
         answer = GroupCaller(ALICE).post("/shop/new", {"data": elements})
     assert (answer.status, [error["code"] // 10_000 for error in answer.body["errors"]]) == (200, [500, 400, 500])
     assert counted(capsys.readouterr().out) == 2
+
+
+def test_what_is_written_while_the_index_is_away_is_acknowledged_in_every_dialect() -> None:
+    with bootstrap.serving(memory_ports(ALICE, index=AwayIndex(), settings=Settings(group_pictures=2))):
+        baidu, jumdata, groups = Caller(ALICE), Client(ALICE), GroupCaller(ALICE)
+        sign = baidu.add("similar", SEEN)
+        assert "error_code" not in baidu.call("similar", "update", cont_sign=sign, brief="new")
+        assert "error_code" not in baidu.call("similar", "delete", cont_sign=sign)
+        assert jumdata.input(SEEN)
+        assert groups.new("empty") == []
+        assert groups.new("shop", one(SEEN, id="1")) == ["1"]
+        assert groups.add("shop", one(SEEN, id="2"), one(SEEN, id="3")) == ["2", "3"]
+        assert groups.listed("shop") == ["1", "2", "3"]
+        assert groups.post("/shop/delete", {"images": ["1"]}).body == {}
+        assert groups.get("/shop/info").error == (500, 5000900, "internal error"), "nobody knows the number"
+        again = groups.post("/shop/new", {"data": [one(SEEN, id="1")]})
+        assert again.error == (400, 400, "group already exists")
+
+
+@pytest.mark.parametrize("call", [baidu, jumdata, qiniu])
+def test_an_index_that_hangs_is_answered_in_the_vendors_form_and_soon_at_once(call: Callable[[], None]) -> None:
+    generations = MemoryGenerations()
+    for kind in Kind:
+        generations.rows[kind] = Generation(str(kind), (str(kind),))
+    with hanging() as url:
+        index = OpenSearchIndex(connect(url), generations, seconds=0.3)
+        took = []
+        for _ in range(4):
+            with bootstrap.serving(memory_ports(ALICE, index=index)):
+                began = time.monotonic()
+                call()  # adds, and searches
+                took.append(time.monotonic() - began)
+    assert min(took[:3]) > 0.3
+    assert max(took) < 2
+    assert took[3] < 0.3

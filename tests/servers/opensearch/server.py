@@ -31,6 +31,10 @@ QUICK_START = "-XX:TieredStopAtLevel=1"
 HEAP = "512m"
 
 
+#: Seconds that tests give a server that shares the machine with them.
+PATIENCE = 60.0
+
+
 def missing() -> str | None:
     """Why no server can be started here, if that is so."""
     if shutil.which("java") is None:
@@ -119,7 +123,7 @@ def fresh_index(name: str, refresh_interval: str = "10ms") -> OpenSearchIndex:
     for kind in Kind:
         create_index(client, f"{name}-{kind}", replicas=0, refresh_interval=refresh_interval)
         generations.save_generation(kind, Generation(f"{name}-{kind}", (f"{name}-{kind}",)), None)
-    return OpenSearchIndex(client, generations)
+    return OpenSearchIndex(client, generations, seconds=PATIENCE)
 
 
 def main() -> int:

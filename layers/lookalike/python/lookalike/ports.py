@@ -105,6 +105,12 @@ class Catalog(Protocol):
     def picture(self, key: Key) -> Picture | None:
         """The row, in whatever state."""
 
+    def changed(self, revisions: Mapping[Key, int]) -> Mapping[Key, Picture | None]:
+        """Of rows whose revision is not the one given here: each as it is now, None if there is none any more.
+
+        Rows that are as they were are left out. It sees every write that had returned before it was called.
+        """
+
     def pictures(self, library: str, after: str | None, limit: int) -> Sequence[Picture]:
         """Rows of a library (uid) in whatever state, in the store's own fixed order, ``limit`` at most.
 
@@ -317,7 +323,8 @@ class Ports:
 
     ``close`` closes what was opened for them. ``leases`` are permits that this process holds, ``strangers`` what it
     knows of who calls, ``processors`` permits to compute in it. ``call`` is the call that is worked on: each has a copy
-    of the ports of its own. ``problems`` says what is wrong with the stores, one line each, nothing secret.
+    of the ports of its own. ``problems`` says, in a line each, what is wrong with what the stores hold, or keeps them
+    from being written, while all else goes on.
     """
 
     settings: Settings

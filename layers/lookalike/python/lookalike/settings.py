@@ -127,6 +127,9 @@ class Settings:
     wait_for_index: bool = _setting(
         "LOOKALIKE_WAIT_FOR_INDEX", True, _flag, "whether a write answers only when searches already see it"
     )
+    index_seconds: float = _setting(
+        "LOOKALIKE_INDEX_SECONDS", 2.0, _number(0.1, 60, float), "seconds that a call may wait for OpenSearch, on AWS"
+    )
     public_hosts: tuple[str, ...] = _setting(
         "LOOKALIKE_PUBLIC_HOSTS",
         (),
@@ -168,6 +171,12 @@ class Settings:
         30.0,
         _number(1, 600, float),
         "how long a request may wait for its turn on one machine, and a search for its answer, before it is refused",
+    )
+    status_details: bool = _setting(
+        "LOOKALIKE_STATUS_DETAILS",
+        False,
+        _flag,
+        "whether /status tells everybody what libraries there are, how many pictures each holds, and what is wrong",
     )
     log_level: str = _setting("LOOKALIKE_LOG_LEVEL", "INFO", _level, "least severe log line that is written")
     metrics: bool = _setting("LOOKALIKE_METRICS", False, _flag, "whether metrics are written to stdout, for CloudWatch")

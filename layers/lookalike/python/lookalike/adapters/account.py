@@ -6,11 +6,10 @@ import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from lookalike.adapters import kms, s3, table
+from lookalike.adapters import kms, s3, sqs, table
 from lookalike.adapters.dynamodb import DynamoCatalog, DynamoCounters, DynamoGenerations, DynamoMaps, DynamoUploads
 from lookalike.adapters.dynamodb_applications import DynamoApplications
 from lookalike.adapters.session import open_client, open_session
-from lookalike.adapters.sqs import SqsDeadLetters
 from lookalike.errors import SettingsError
 from lookalike.settings import Settings
 
@@ -85,18 +84,18 @@ class Account:
         return s3.S3Uploads(self._s3)
 
     @property
-    def dead_letters(self) -> SqsDeadLetters:
+    def dead_letters(self) -> sqs.SqsDeadLetters:
         """Where messages end that will never succeed."""
         if not self._settings.dead_letters:
             raise SettingsError("LOOKALIKE_DEAD_LETTERS is not set: name the queue of what cannot be done")
-        return SqsDeadLetters(self._client("sqs"), self._settings.dead_letters)
+        return sqs.SqsDeadLetters(self._client("sqs", sqs.CONFIG), self._settings.dead_letters)
 
     @property
     def index(self) -> OpenSearchIndex:
         """What finds neighbours."""
         from lookalike.adapters.opensearch import OpenSearchIndex  # noqa: PLC0415 - slow to import, and few need it
 
-        return OpenSearchIndex(self.opensearch, self.generations)
+        return OpenSearchIndex(self.opensearch, self.generations, seconds=self._settings.index_seconds)
 
     @cached_property
     def opensearch(self) -> OpenSearch:
@@ -116,6 +115,6 @@ class Account:
     def _s3(self) -> Any:
         return self._client("s3", s3.CONFIG)
 
-    def _client(self, service: Any, config: Config | None = None) -> Any:
+    def _client(self, service: Any, config: Config) -> Any:
         with self._lock:
             return open_client(self._session, service, config)

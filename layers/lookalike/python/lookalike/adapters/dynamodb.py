@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from lookalike.adapters.items import (
@@ -30,7 +31,9 @@ from lookalike.adapters.table import (
     Condition,
     ConditionError,
     Item,
+    ItemKey,
     Table,
+    batched,
     count_key,
     generation_key,
     key_of,
@@ -47,6 +50,12 @@ from lookalike.adapters.table import (
 )
 from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict
 from lookalike.model import Generation, Key, Kind, Library, Picture, RemovedLibrary, Upload
+
+#: What of a row says which state it is in.
+_REVISION = ("pk", "sk", "revision")
+
+#: Batches of one call that are read side by side.
+_SIDE_BY_SIDE = 8
 
 
 class DynamoCatalog:
@@ -106,6 +115,27 @@ class DynamoCatalog:
         """The row, in whatever state."""
         item = self._table.get(picture_key(key.library, key.id))
         return None if item is None else picture_of(item)
+
+    def changed(self, revisions: Mapping[Key, int]) -> Mapping[Key, Picture | None]:
+        """Of rows whose revision is not the one given here: each as it is now, None if there is none any more.
+
+        Rows that are as they were are left out. It sees every write that had returned before it was called.
+        """
+        stored = self._revisions(list(revisions))
+        others = [key for key, revision in revisions.items() if stored.get(key) != revision]
+        rows = {row.key: row for row in _pictures(self._table.get_all([_place(key) for key in others]))}
+        return {key: rows.get(key) for key in others}
+
+    def _revisions(self, keys: Sequence[Key]) -> dict[Key, int]:
+        """Those of the rows that are there. What else is in them costs the same, but would have to be sent and read."""
+        places = {_place(key): key for key in keys}
+        batches = [list(batch) for batch in batched(places)]
+        if len(batches) <= 1:
+            found = [self._table.get_all(batch, attributes=_REVISION) for batch in batches]
+        else:
+            with ThreadPoolExecutor(min(len(batches), _SIDE_BY_SIDE)) as pool:
+                found = list(pool.map(lambda batch: self._table.get_all(batch, attributes=_REVISION), batches))
+        return {places[key_of(item)]: int(item["revision"]["N"]) for items in found for item in items}
 
     def pictures(self, library: str, after: str | None, limit: int) -> Sequence[Picture]:
         """Rows of a library (uid) in whatever state, shard by shard and by id in each, ``limit`` at most.
@@ -272,6 +302,10 @@ class DynamoGenerations:
             self._table.put(generation_item(kind, generation), condition)
         except ConditionError:
             raise RevisionConflict(kind) from None
+
+
+def _place(key: Key) -> ItemKey:
+    return picture_key(key.library, key.id)
 
 
 def _at(revision: int) -> Condition:

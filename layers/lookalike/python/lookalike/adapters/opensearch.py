@@ -20,8 +20,10 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth
-from opensearchpy.exceptions import OpenSearchException, RequestError
+from opensearchpy.exceptions import OpenSearchException, RequestError, TransportError
 
+from lookalike.adapters.breaker import Breaker
+from lookalike.adapters.timed_http import TimedConnection, TimedTransport
 from lookalike.errors import IndexWriteError, SettingsError, Unavailable
 from lookalike.model import DIMENSION, Candidate, Generation, Key, Kind, Picture, Query
 from lookalike.observability import logger
@@ -46,6 +48,9 @@ EXACT = 5_000
 #: Bytes of one bulk request. A domain of small instances takes 10 MB (Amazon OpenSearch Service, quotas).
 _BULK = 5_000_000
 
+#: Seconds that a call may wait for the server, whatever it asks of it, if nobody says otherwise.
+CALL_SECONDS = 2.0
+
 #: Seconds for which a generation's names, and whether a library is small, are taken to hold.
 GENERATION_SECONDS, _SIZE_SECONDS = 30, 60
 
@@ -57,6 +62,9 @@ _SIZES = 1000
 
 #: The status of a write whose revision, or a newer one, the index holds already.
 _HOLDS_NO_LESS = 409
+
+#: Statuses from 400 to 499 by which a server says that it is too busy or too slow.
+_BUSY = frozenset({408, 429})
 
 #: Statuses that speak of the server or of the index, not of the document: it may be taken later.
 _NOT_THE_DOCUMENT = frozenset({401, 403, 404, 408, 429})
@@ -77,7 +85,8 @@ def connect(endpoint: str, *, region: str | None = None, seconds: float = 10.0, 
     """A client of the server at that URL.
 
     A request that fails to connect, or is answered 429, 502, 503 or 504, is sent again, twice at most: all that
-    :class:`OpenSearchIndex` sends may be repeated. One that takes longer than ``seconds`` is given up.
+    :class:`OpenSearchIndex` sends may be repeated. One that takes longer than ``seconds``, all tries together, is
+    given up.
 
     Raises SettingsError if requests must be signed and there are no credentials.
 
@@ -91,10 +100,11 @@ def connect(endpoint: str, *, region: str | None = None, seconds: float = 10.0, 
     return OpenSearch(
         [endpoint],
         http_auth=None if region is None else _signer(region),
+        connection_class=TimedConnection,
+        transport_class=TimedTransport,
         pool_maxsize=connections,
         timeout=seconds,
-        max_retries=2,
-        retry_on_status=(429, 502, 503, 504),
+        max_retries=0,  # the transport's own are not bounded by the time of the request
     )
 
 
@@ -156,10 +166,10 @@ def shape_of(client: OpenSearch, name: str) -> Shape | None:
     """How the index of that name is laid out; None if there is none. Raises Unavailable."""
     with _server():
         found = client.indices.get_settings(index=name, params={"ignore_unavailable": "true"})
-    if name not in found:
-        return None
-    index = found[name]["settings"]["index"]
-    return Shape(int(index["number_of_shards"]), int(index["number_of_replicas"]), str(index["refresh_interval"]))
+        if name not in found:
+            return None
+        index = found[name]["settings"]["index"]
+        return Shape(int(index["number_of_shards"]), int(index["number_of_replicas"]), str(index["refresh_interval"]))
 
 
 def reshape(client: OpenSearch, name: str, *, replicas: int, refresh_interval: str) -> None:
@@ -220,19 +230,32 @@ class OpenSearchIndex:
     Cosines are float32; the server normalises vectors again. A picture that its best view's graph search missed, which
     can happen in large libraries alone, may be answered with the cosine of another view.
 
+    Whatever the server does, or does not, a call is over within ``seconds`` (of a write: a bulk request is), and where
+    calls have failed again and again the next ones fail at once, until a probe succeeds. Searches of a kind, counts and
+    writes have a circuit breaker each: an index that is red, or slow to refresh, is no reason not to ask the others.
+
     Parameters
     ----------
     client : as :func:`connect` makes it.
     generations : which indices are read and written. What it says is believed for 30 seconds.
     clock : seconds that never run backwards.
+    seconds : that a call may wait for the server.
     """
 
     def __init__(
-        self, client: OpenSearch, generations: Generations, clock: Callable[[], float] = time.monotonic
+        self,
+        client: OpenSearch,
+        generations: Generations,
+        clock: Callable[[], float] = time.monotonic,
+        seconds: float = CALL_SECONDS,
     ) -> None:
         self._client = client
         self._generations = generations
         self._clock = clock
+        self._seconds = seconds
+        self._searching = {kind: Breaker("OpenSearch", _is_fault) for kind in Kind}
+        self._counting = Breaker("OpenSearch", _is_fault)
+        self._writing = Breaker("OpenSearch", _is_fault)
         self._known: dict[Kind, tuple[float, Generation]] = {}
         self._sizes: dict[tuple[str, ...], tuple[float, bool]] = {}
 
@@ -250,8 +273,8 @@ class OpenSearchIndex:
         if not libraries:
             return []
         name = self._generation(query.kind).read
-        k = _MOST_K if self._is_small(name, libraries) else min(max(query.k, _LEAST_K), _MOST_K)
-        with _server():
+        with self._call(self._searching[query.kind]) as time_left:
+            k = _MOST_K if self._is_small(name, libraries, time_left) else min(max(query.k, _LEAST_K), _MOST_K)
             answer = self._client.search(
                 index=name,
                 body=_search(query, libraries, k),
@@ -261,32 +284,47 @@ class OpenSearchIndex:
                     "preference": hashlib.sha256(query.vectors.tobytes()).hexdigest(),
                     "allow_partial_search_results": "false",
                     "filter_path": "hits.hits._source,hits.hits.sort",
+                    **time_left(),
                 },
             )
-        return [_candidate(hit) for hit in answer.get("hits", {}).get("hits", [])]
+            return [_candidate(hit) for hit in answer.get("hits", {}).get("hits", [])]
 
     def count(self, library: str) -> int:
         """How many live pictures a library (uid) has."""
         names = [known.read for kind in Kind if (known := self._generation_if_any(kind)) is not None]
         if not names:
             raise Unavailable(_NO_INDEX)
-        return self._count(",".join(names), (library,))
+        with self._call(self._counting) as time_left:
+            return self._count(",".join(names), (library,), time_left())
 
-    def _is_small(self, name: str, libraries: tuple[str, ...]) -> bool:
+    @contextmanager
+    def _call(self, breaker: Breaker) -> Iterator[_TimeLeft]:
+        """Ask the server in the block, and read its answers; the time it has left is a parameter of each request."""
+        deadline = self._clock() + self._seconds
+
+        def time_left() -> Json:
+            left = deadline - self._clock()
+            if left <= 0:
+                raise Unavailable(f"OpenSearch: no answer within {self._seconds:g} s")
+            return {"request_timeout": left}
+
+        with breaker.guard(), _server():
+            yield time_left
+
+    def _is_small(self, name: str, libraries: tuple[str, ...], time_left: _TimeLeft) -> bool:
         now = self._clock()
         found = self._sizes.get((name, *libraries))
         if found is not None and now < found[0]:
             return found[1]
-        small = self._count(name, libraries, terminate_after=EXACT + 1) <= EXACT
+        small = self._count(name, libraries, {"terminate_after": EXACT + 1, **time_left()}) <= EXACT
         if len(self._sizes) >= _SIZES:
             self._sizes.clear()
         self._sizes[name, *libraries] = now + _SIZE_SECONDS, small
         return small
 
-    def _count(self, names: str, libraries: tuple[str, ...], **limits: int) -> int:
+    def _count(self, names: str, libraries: tuple[str, ...], limits: Json) -> int:
         body = {"query": {"bool": {"filter": _live(libraries)}}}
-        with _server():
-            answer = self._client.count(index=names, body=body, params={**_routing(libraries), **limits})
+        answer = self._client.count(index=names, body=body, params={**_routing(libraries), **limits})
         if answer["_shards"]["failed"]:
             raise Unavailable(f"OpenSearch: {answer['_shards']['failed']} shards of {names} do not answer")
         return int(answer["count"])
@@ -323,16 +361,8 @@ class OpenSearchIndex:
     def _send(self, chunk: Sequence[_Line], *, wait: bool) -> list[_Failure]:
         """Do these operations, all on one index, in one request."""
         try:
-            with _server():
-                answer = self._client.bulk(
-                    index=chunk[0].name,  # in the path, where policies see it
-                    body=b"".join(line.text for line in chunk),
-                    params={
-                        "refresh": "wait_for" if wait else "false",
-                        "require_alias": "true",
-                        "filter_path": "items.*.status,items.*.error",
-                    },
-                )
+            with self._call(self._writing) as time_left:
+                return self._sent(chunk, time_left, wait=wait)
         except Unavailable as error:
             if (reason := _malformed(error.__cause__)) is None:
                 raise
@@ -341,12 +371,23 @@ class OpenSearchIndex:
                 return [_Failure(chunk[0].key, again=False, reason=reason)]
             middle = len(chunk) // 2
             return self._send(chunk[:middle], wait=wait) + self._send(chunk[middle:], wait=wait)
+
+    def _sent(self, chunk: Sequence[_Line], time_left: _TimeLeft, *, wait: bool) -> list[_Failure]:
+        answer = self._client.bulk(
+            index=chunk[0].name,  # in the path, where policies see it
+            body=b"".join(line.text for line in chunk),
+            params={
+                "refresh": "wait_for" if wait else "false",
+                "require_alias": "true",
+                "filter_path": "items.*.status,items.*.error",
+                **time_left(),
+            },
+        )
         items = [item for outcome in answer["items"] for item in outcome.values()]
         if wait and any(item["status"] == _HOLDS_NO_LESS for item in items):
             # Another writer was first, a replay of the stream for example, and may not have waited: a refused write
             # does not wait for what it has found.
-            with _server():
-                self._client.indices.refresh(index=chunk[0].name)
+            self._client.indices.refresh(index=chunk[0].name, params=time_left())
         return [
             _Failure(line.key, _may_be_taken_later(item), _reason(item["error"]))
             for line, item in zip(chunk, items, strict=True)
@@ -355,13 +396,27 @@ class OpenSearchIndex:
         ]
 
 
+#: The parameter of a request that says how long it may take. Raises Unavailable if no time is left.
+_TimeLeft = Callable[[], Json]
+
+
 @contextmanager
 def _server() -> Iterator[None]:
-    """Whatever goes wrong with the server in this block is raised as Unavailable."""
+    """Whatever goes wrong with the server in this block, or is not in its answer, is raised as Unavailable."""
     try:
         yield
     except OpenSearchException as error:
         raise Unavailable(f"OpenSearch: {str(error)[:500]}") from error
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise Unavailable(f"OpenSearch: an answer that cannot be read: {error!r}"[:500]) from error
+
+
+def _is_fault(error: BaseException) -> bool:
+    """Whether an error says that the server does not work; it does where it refuses what it is asked."""
+    if not isinstance(error, Unavailable):
+        return False
+    status = error.__cause__.status_code if isinstance(error.__cause__, TransportError) else None
+    return not isinstance(status, int) or not 400 <= status < 500 or status in _BUSY
 
 
 def _malformed(error: BaseException | None) -> str | None:
@@ -508,14 +563,20 @@ def _tagged(query: Query) -> list[Json]:
 def _candidate(hit: Mapping[str, Any]) -> Candidate:
     shown, score = hit["_source"], hit["sort"][0]
     return Candidate(
-        key=Key(shown["library"], shown["id"]),
-        revision=shown["revision"],
-        added=shown["added"],
-        digest=shown["digest"],
-        object_key=shown["object_key"],
-        cosine=2 * score - 1,  # k-NN, space "cosinesimil": the score is (1 + cosine) / 2
-        brief=shown["brief"],
-        label=shown["label"],
-        desc=shown["desc"],
-        tags=tuple(shown["tags"]),
+        key=Key(_text(shown["library"]), _text(shown["id"])),
+        revision=int(shown["revision"]),
+        added=int(shown["added"]),
+        digest=_text(shown["digest"]),
+        object_key=_text(shown["object_key"]),
+        cosine=2 * float(score) - 1,  # k-NN, space "cosinesimil": the score is (1 + cosine) / 2
+        brief=_text(shown["brief"]),
+        label=_text(shown["label"]),
+        desc=_text(shown["desc"]),
+        tags=tuple(map(_text, shown["tags"])),
     )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lookalike.adapters.breaker import Breaker
 from lookalike.errors import InvalidArgument, Unavailable
 from lookalike.model import UploadedObject
 
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 #: How the client should be made. A picture is a few megabytes inside one region: seconds without a byte are a fault,
-#: and a second try beats waiting. The SDK checks what is put and got by its checksum.
+#: and a second try beats waiting; all tries together stay well below the 30 s that API Gateway waits. The SDK checks
+#: what is put and got by its checksum.
 CONFIG = Config(
-    connect_timeout=2,
-    read_timeout=10,
+    connect_timeout=1,
+    read_timeout=4,
     retries={"mode": "standard", "total_max_attempts": 3},
     max_pool_connections=32,
     request_checksum_calculation="when_supported",
@@ -51,6 +53,7 @@ class S3Store:
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
+        self._reading = Breaker("S3")
 
     def put(self, key: str, data: bytes) -> None:
         """Keep ``data`` under ``key``, replacing what was there. Raises Unavailable."""
@@ -58,8 +61,8 @@ class S3Store:
             self._client.put_object(Bucket=self._bucket, Key=_name(key), Body=data)
 
     def get(self, key: str) -> bytes | None:
-        """What is kept there. Raises Unavailable."""
-        with _unavailable():
+        """What is kept there. Raises Unavailable, at once where S3 has not answered again and again of late."""
+        with self._reading.guard(), _unavailable():
             try:
                 return self._client.get_object(Bucket=self._bucket, Key=_name(key))["Body"].read()
             except ClientError as error:

@@ -263,6 +263,15 @@ class SqliteCatalog:
         """The row, in whatever state."""
         return next(iter(self._pictures("library = ? AND id = ?", key.library, key.id)), None)
 
+    def changed(self, revisions: Mapping[Key, int]) -> Mapping[Key, Picture | None]:
+        """Of rows whose revision is not the one given here: each as it is now, None if there is none any more.
+
+        Rows that are as they were are left out. It sees every write that had returned before it was called.
+        """
+        with self._database.reading() as connection:
+            others = [key for key, revision in revisions.items() if _revision(connection, key) != revision]
+        return {key: self.picture(key) for key in others}
+
     def pictures(self, library: str, after: str | None, limit: int) -> Sequence[Picture]:
         """Rows of a library (uid) in whatever state, by id, ``limit`` at most, from behind ``after`` on."""
         behind, bounds = ("", ()) if after is None else (" AND id > ?", (after,))
@@ -519,6 +528,13 @@ def _fetch(connection: sqlite3.Connection, statement: str, values: Sequence[obje
         return connection.execute(statement, values).fetchall()
     finally:
         connection.text_factory = str
+
+
+def _revision(connection: sqlite3.Connection, key: Key) -> int | None:
+    row = connection.execute(
+        "SELECT revision FROM pictures WHERE library = ? AND id = ?", (key.library, key.id)
+    ).fetchone()
+    return None if row is None else int(row[0])
 
 
 def _within(limit: int | None, count: int, wanted: int) -> int:

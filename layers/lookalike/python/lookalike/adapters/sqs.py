@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lookalike.errors import Unavailable
@@ -12,6 +13,9 @@ from lookalike.model import DeadLetter
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+
+#: How the client should be made: a message is kept in some tens of milliseconds.
+CONFIG = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
 
 #: What a message may not hold (Amazon SQS API reference, SendMessage).
 _UNSAYABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -7,9 +7,9 @@ import random
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from botocore.config import Config
@@ -233,6 +233,13 @@ def create_table(client: DynamoDBClient, name: str) -> None:
     client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": EXPIRES})
 
 
+def batched(keys: Iterable[ItemKey]) -> Iterator[Sequence[ItemKey]]:
+    """The keys, as many together as one read takes."""
+    left = iter(keys)
+    while batch := tuple(islice(left, _MOST_READ)):
+        yield batch
+
+
 class Table:
     """The table, in DynamoDB's own items. Every method may raise Unavailable; our mistakes stay ClientErrors.
 
@@ -254,12 +261,19 @@ class Table:
             answer = self._client.get_item(TableName=self._name, Key=key.values, ConsistentRead=True)
         return answer.get("Item")
 
-    def get_all(self, keys: Sequence[ItemKey], *, consistent: bool = True) -> list[Item]:
-        """Those of the items that are there, in no order; with ``consistent`` as they are now."""
+    def get_all(
+        self, keys: Sequence[ItemKey], *, consistent: bool = True, attributes: Sequence[str] = ()
+    ) -> list[Item]:
+        """Those of the items that are there, in no order; with ``consistent`` as they are now.
+
+        Only these ``attributes`` of them, if some are named.
+        """
         found: list[Item] = []
-        wanted = [key.values for key in dict.fromkeys(keys) if key.possible]
-        for begin in range(0, len(wanted), _MOST_READ):
-            asked: Any = {self._name: {"Keys": wanted[begin : begin + _MOST_READ], "ConsistentRead": consistent}}
+        names = {f"#{name}": name for name in attributes}
+        shown = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names} if names else {}
+        for batch in batched(key for key in dict.fromkeys(keys) if key.possible):
+            wanted = [key.values for key in batch]
+            asked: Any = {self._name: {"Keys": wanted, "ConsistentRead": consistent, **shown}}
             for _ in _rounds(f"{self._name}: keys"):
                 with _unavailable():
                     answer = self._client.batch_get_item(RequestItems=asked)

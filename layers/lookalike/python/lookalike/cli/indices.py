@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 #: Seconds until every function has heard of a change of generations, which it believes for 30, and has ended what it
 #: was doing.
 SETTLING = 60
+
+#: Seconds that the server may take for some megabytes of rows, beside all else that it does.
+_FILLING_SECONDS = 30.0
 
 #: Refused rows that are shown.
 _SHOWN = 10
@@ -80,7 +83,8 @@ class Indices:
 
     def fill(self) -> int:
         """Write all that the table holds to the indices; how many rows they refused."""
-        with closing(bootstrap.build(self._settings)) as ports:
+        patient = replace(self._settings, index_seconds=max(_FILLING_SECONDS, self._settings.index_seconds))
+        with closing(bootstrap.build(patient)) as ports:
             return sum(_fill(ports, kind) for kind in Kind)
 
     def rebuild(self) -> int:

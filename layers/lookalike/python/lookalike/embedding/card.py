@@ -83,6 +83,14 @@ def load(model: Path) -> Card:
         raise ModelError(f"{folder / CARD}: not a model's card: {error!r}") from error
 
 
+def name_of(model: Path) -> str:
+    """What the card beside a model file calls it; neither of the two is looked into any further. Raises ModelError."""
+    try:
+        return str(json.loads(_read(model.parent / CARD))["name"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{model.parent / CARD}: not a model's card: {error!r}") from error
+
+
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()

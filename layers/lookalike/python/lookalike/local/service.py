@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Any
 
-import lookalike
 from lookalike import bootstrap
 from lookalike.adapters.watched import WatchedFolder
 from lookalike.errors import Busy
@@ -19,6 +16,7 @@ from lookalike.local import gateway, template
 from lookalike.local.queue import QueuedCall, RequestQueue
 from lookalike.local.receiving import Receive, Receiving, Scope
 from lookalike.local.schedule import Clockwork
+from lookalike.local.status import Status
 from lookalike.local.watcher import Watcher
 from lookalike.observability import logger
 from lookalike.ports import Ports
@@ -44,6 +42,7 @@ class Service:
         self._opened = ExitStack()
         self._ports: Ports | None = None
         self._receiving = Receiving()
+        self._status: Status | None = None
 
     @property
     def ports(self) -> Ports:
@@ -58,6 +57,8 @@ class Service:
         self._opened.callback(ports.close)
         _ = ports.embedder.model  # on AWS it would be loaded by the first request, and refused no sooner
         self._opened.enter_context(bootstrap.serving(ports))
+        self._status = self._opened.enter_context(closing(Status(ports)))
+        self._status.start()
         self._ports = ports
 
     def start_schedules(self) -> None:
@@ -94,11 +95,11 @@ class Service:
     async def _respond(self, received: gateway.Received, receive: Receive) -> gateway.Response:
         if self._ports is None:
             return _UNAVAILABLE
-        if self._settings.hosts and received.host not in self._settings.hosts and received.path != "/status":
-            return gateway.FORBIDDEN  # as the gateway has it for names that are not its own
-        if received.path == "/status" and received.method in ("GET", "HEAD"):
+        if self._status is not None and received.path == "/status" and received.method in ("GET", "HEAD"):
             # Beside the pool, so that who watches the service gets an answer however busy it is.
-            return await asyncio.get_running_loop().run_in_executor(None, _status, self._ports, received)
+            return await asyncio.get_running_loop().run_in_executor(None, self._status.answer, received)
+        if self._settings.hosts and received.host not in self._settings.hosts:
+            return gateway.FORBIDDEN  # as the gateway has it for names that are not its own
         function = self._template.function_for(received.method, received.path)
         if function is None:
             return gateway.refusal(404, "Not Found")
@@ -140,26 +141,6 @@ async def _watch(receive: Receive, call: QueuedCall) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     call.leave()
-
-
-def _status(ports: Ports, received: gateway.Received) -> gateway.Response:
-    status: dict[str, Any] = {"status": "ready", "version": lookalike.__version__, "model": ports.embedder.model}
-    if _is_loopback(received.client):
-        status["pictures"] = {
-            f"{library.tenant}/{library.name}": ports.index.count(library.uid)
-            for tenant in sorted({application.tenant for application in ports.applications.applications()})
-            for library in ports.catalog.libraries(tenant)
-        }
-    body = json.dumps(status).encode()
-    return gateway.Response(200, (("content-type", "application/json"),), body)
-
-
-def _is_loopback(client: str) -> bool:
-    """Whether the caller sits on this machine; behind a proxy here, uvicorn tells the address the proxy names."""
-    try:
-        return ipaddress.ip_address(client).is_loopback
-    except ValueError:
-        return False
 
 
 async def _send(send: Send, response: gateway.Response) -> None:

@@ -81,11 +81,8 @@ def admit(ports: Ports, application: Application, address: str) -> None:
     checked.
     """
     ports.call.belongs_to(application.tenant)
-    if not application.active:
-        raise ApplicationDisabled(application.app_id)
+    check(application, address)
     policy = application.policy
-    if policy.networks and not _within(address, policy.networks):
-        raise AddressRefused(address)
     now = ports.clock()
     # The application's own limits come first, and what they refuse takes nothing of what all have together.
     if policy.per_second is not None and not ports.leases.take(
@@ -101,6 +98,15 @@ def admit(ports: Ports, application: Application, address: str) -> None:
     except LimitReached:
         ports.leases.give_back(_ALL, now)
         raise
+
+
+def check(application: Application, address: str) -> None:
+    """Raise ApplicationDisabled or AddressRefused if nobody may use that application, or not from that IP address."""
+    if not application.active:
+        raise ApplicationDisabled(application.app_id)
+    networks = application.policy.networks
+    if networks and not _within(address, networks):
+        raise AddressRefused(address)
 
 
 def _count(ports: Ports, application: Application, now: int) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from lookalike.errors import LibraryFull, OutOfTime
+from lookalike.errors import LibraryFull, OutOfTime, Unavailable
 from lookalike.fairness import FairShare
 from lookalike.model import Identity, Library, Picture
+from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 
@@ -28,13 +30,13 @@ def add_all(ports: Ports, library: Library, commands: Sequence[Add], seconds: fl
     """Of each command the picture kept, or what kept it from being kept; answers within ``seconds`` and a little.
 
     Commands with the same id are done in their order; the first that succeeds has it. Where pictures have callers' ids
-    the library takes no more than the settings allow, as far as the index knows how many there are: the first that can
-    be added, in their order. What finds no room and has another fault is told of that.
+    the library takes no more than the settings allow, as far as the index knows how many there are, and says so: the
+    first that can be added, in their order. What finds no room and has another fault is told of that.
     """
+    if not commands:
+        return []
     deadline = time.monotonic() + seconds
-    room = len(commands)
-    if library.identity is Identity.OWN:
-        room = max(ports.settings.group_pictures - ports.index.count(library.uid), 0)
+    room = min(len(commands), _room(ports, library))
     outcomes: list[Outcome] = [OutOfTime("its turn never came")] * len(commands)
 
     def check_time(_picture: Picture | None = None) -> None:
@@ -61,6 +63,21 @@ def add_all(ports: Ports, library: Library, commands: Sequence[Add], seconds: fl
     answered = list(outcomes)  # what still runs may only find that it is too late
     pool.shutdown(wait=False, cancel_futures=True)
     return answered
+
+
+def _room(ports: Ports, library: Library) -> int:
+    """How many more pictures the library takes.
+
+    Where the index cannot say how many there are, there is room: what is acknowledged never depends on the index, and
+    the limit holds as far as the index knows anyway.
+    """
+    if library.identity is not Identity.OWN:
+        return sys.maxsize
+    try:
+        return max(ports.settings.group_pictures - ports.index.count(library.uid), 0)
+    except Unavailable:
+        logger.warning("the index does not say how full a group is", exc_info=True, extra={"library": library.uid})
+        return sys.maxsize
 
 
 def _turns(commands: Sequence[Add], among: Iterable[int]) -> list[list[int]]:

@@ -1,4 +1,4 @@
-"""From candidates to one ranked, scored list, and pages cut from it."""
+"""From candidates to one ranked, scored list, which pages are cut from."""
 
 from __future__ import annotations
 
@@ -88,9 +88,3 @@ def _place(match: Match) -> tuple[bool, float, float, str, str]:
     # Those that are proved about as surely show one scene, and which of them is the copy, the cosine tells better.
     sure = 0.0 if proof is None else round(proof.probability, 2)
     return match.reason is not Reason.EXACT, -sure, -candidate.cosine, candidate.key.library, candidate.key.id
-
-
-def page(ranked: Sequence[Match], start: int, count: int) -> Page:
-    """Positions ``start`` to ``start + count`` of a ranked list, both cut at the window's end."""
-    end = min(start + count, WINDOW)
-    return Page(tuple(ranked[start:end]), more=len(ranked) > end)

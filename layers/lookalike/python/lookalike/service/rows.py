@@ -33,5 +33,8 @@ def show(ports: Ports, pictures: Sequence[Picture]) -> None:
     """Bring the index to these rows, best effort: they are safe in the catalog, from where they can be replayed."""
     try:
         ports.index.write(pictures, wait=ports.settings.wait_for_index)
-    except Unavailable:
+    except Unavailable as error:
+        facts = {"pictures": len(pictures), "reason": str(error)}
+        logger.error("index write failed; the catalog is ahead of the index", extra=facts)
+    except Exception:  # whatever it is, what the caller asked for is done and cannot be called failed
         logger.exception("index write failed; the catalog is ahead of the index", extra={"pictures": len(pictures)})

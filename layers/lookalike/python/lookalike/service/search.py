@@ -28,8 +28,9 @@ from lookalike.model import (
 )
 from lookalike.picture.decode import Decoded
 from lookalike.ports import PictureStore, Ports
+from lookalike.service.current import current
 from lookalike.service.proof import looking, prove
-from lookalike.service.ranking import WINDOW, Page, merged, page, rank
+from lookalike.service.ranking import WINDOW, Page, merged, rank
 from lookalike.service.source import Source, load
 
 #: How deep the index is asked. Few depths, so that neighbouring pages are cut from the very same list; and never so
@@ -80,7 +81,9 @@ def search(ports: Ports, command: Search) -> Page:
     end = min(command.start + command.count, WINDOW)
     depths = _DEPTHS_SAME if library.kind is Kind.SAME else _DEPTHS
     depth = next(depth for depth in depths if depth >= end) + 2
-    return page(_ranked(ports, [library], picture, depth, WINDOW, command.tags), command.start, command.count)
+    ranked = _ranked(ports, [library], picture, depth, WINDOW, command.tags)
+    matches, behind = current(ports.catalog, ranked, command.start, end - command.start, command.tags)
+    return Page(tuple(matches), more=len(ranked) > behind)
 
 
 def search_groups(ports: Ports, command: SearchGroups) -> list[Match]:
@@ -94,8 +97,11 @@ def search_groups(ports: Ports, command: SearchGroups) -> list[Match]:
     picture = load(ports, command.source, command.libraries[0].tenant).picture
     count = min(command.count, MOST)
     depth = min(max(count, _DEPTHS_SAME[0]) + 2, MOST)
-    lists = [_ranked(ports, some, picture, depth, count, None) for some in _by_kind(command.libraries)]
-    return [match for match in merged(lists, count) if match.reason is Reason.EXACT or match.score >= command.threshold]
+    lists = [_ranked(ports, some, picture, depth, depth, None) for some in _by_kind(command.libraries)]
+    ranked = [
+        match for match in merged(lists, depth) if match.reason is Reason.EXACT or match.score >= command.threshold
+    ]
+    return current(ports.catalog, ranked, 0, count)[0]
 
 
 def _by_kind(libraries: Sequence[Library]) -> Iterator[Sequence[Library]]:

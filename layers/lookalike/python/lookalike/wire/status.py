@@ -1,0 +1,32 @@
+"""``GET /status``: what runs here, for whoever asks. It is no vendor's."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import lookalike
+from lookalike.embedding import card
+from lookalike.embedding.location import find_model
+from lookalike.ports import Ports
+from lookalike.wire.http import Answer, Request, Route, ascii_json
+
+READY, DEGRADED = "ready", "degraded"
+
+
+def said(status: str, model: str) -> dict[str, Any]:
+    """What is said to everybody."""
+    return {"status": status, "version": lookalike.__version__, "model": model}
+
+
+def _answer(ports: Ports, _request: Request) -> Answer:
+    """Answer from a function: it runs, and its model is there. The model is not loaded for it."""
+    return ascii_json(said(READY, _model(ports.settings.model)), headers=(("cache-control", "no-store"),))
+
+
+@lru_cache(1)
+def _model(configured: str | None) -> str:
+    return card.name_of(find_model(configured))
+
+
+ROUTES = tuple(Route(method, "/status", _answer) for method in ("GET", "HEAD"))

@@ -62,21 +62,29 @@ def _prove_batch(
 
 
 def _glancing(originals: PictureStore, candidates: Sequence[Candidate]) -> Originals:
-    def one(number: int) -> Grey | None:
+    def fetch(number: int) -> bytes | None:
         try:
-            data = originals.get(candidates[number].object_key)
+            return originals.get(candidates[number].object_key)
         except Unavailable:
             logger.warning("an original was not looked at", exc_info=True, extra={"operation": "search"})
             return None
-        return None if data is None else glance(data, corners.SIDE, _BUDGET.blank)
+
+    def see(data: bytes) -> Grey | None:
+        return glance(data, corners.SIDE, _BUDGET.blank)
 
     def glances(numbers: Sequence[int]) -> Sequence[Grey | None]:
         pool = ThreadPoolExecutor(max(1, len(numbers)), thread_name_prefix="originals")  # all are on their way at once
-        coming = [pool.submit(one, number) for number in numbers]
-        late = wait(coming, _ORIGINALS_SECONDS).not_done
-        pool.shutdown(wait=False)
-        if late:
-            logger.warning(f"{len(late)} originals have not come in time", extra={"operation": "search"})
-        return [None if future in late else future.result() for future in coming]
+        try:
+            coming = [pool.submit(fetch, number) for number in numbers]
+            late = wait(coming, _ORIGINALS_SECONDS).not_done
+            if late:
+                logger.warning(f"{len(late)} originals have not come in time", extra={"operation": "search"})
+            # Only the store is hurried: what is proved must not depend on how busy this machine is. Each thread whose
+            # original has come is free to look at it.
+            files = [None if one in late else one.result() for one in coming]
+            seen = [None if file is None else pool.submit(see, file) for file in files]
+            return [None if one is None else one.result() for one in seen]
+        finally:
+            pool.shutdown(wait=False)
 
     return glances

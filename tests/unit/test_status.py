@@ -130,6 +130,7 @@ class Hanging:
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
     monkeypatch.setattr(Health.failing, "__defaults__", (0.2,))
+    monkeypatch.setattr(health, "_HUNG", 0.1)
     monkeypatch.setattr(status, "_PATIENCE", 0.4)
     made = Hanging()
     yield made
@@ -168,6 +169,16 @@ def test_a_store_that_hangs_is_asked_by_one_thread(monkeypatch: pytest.MonkeyPat
         assert {answering.answer(received).status for _ in range(20)} == {503}
         assert time.monotonic() - began < 0.5, "it is waited for once"
     assert hanging.asked == 1
+
+
+def test_a_store_that_is_slow_is_not_away(monkeypatch: pytest.MonkeyPatch, hanging: Hanging) -> None:
+    monkeypatch.setattr(health, "_HUNG", 0.3)
+    monkeypatch.setattr(MemoryIndex, "count", hanging)
+    received = gateway.Received("GET", "/status", "", (), b"", "127.0.0.1", gateway.now())
+    with closing(Status(memory_ports())) as answering:
+        assert answering.answer(received).status == 200
+        time.sleep(0.15)
+        assert answering.answer(received).status == 503
 
 
 def test_a_store_that_is_back_is_ready_again(monkeypatch: pytest.MonkeyPatch) -> None:

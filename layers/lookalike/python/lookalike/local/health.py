@@ -12,11 +12,11 @@ from lookalike.errors import LookalikeError
 from lookalike.observability import logger
 from lookalike.ports import Ports
 
-#: Seconds that a store is given to answer before it counts as one that does not.
-_PATIENCE = 1.0
+#: Seconds that somebody who asks is kept waiting for a store's answer; and at the start, when connections are opened.
+_PATIENCE, _FIRST_PATIENCE = 1.0, 5.0
 
-#: And at the start, when clients are made and connections opened.
-_FIRST_PATIENCE = 5.0
+#: Seconds after which a store that has not answered counts as one that does not. A machine may be busy.
+_HUNG = 5.0
 
 #: Seconds for which what was found out is taken to hold.
 _FRESH = 1.0
@@ -31,15 +31,23 @@ PROBES: Mapping[str, Callable[[Ports], object]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Probe:
-    """A question to a store, and the second that it was asked in."""
+    """A question to a store, the second that it was asked in, and whether the store failed the time before."""
 
     asked: float
     answer: Future[object]
+    failed_before: bool
 
     @property
     def old(self) -> bool:
         """Whether the store should be asked again: never while it has not answered."""
         return self.answer.done() and time.monotonic() - self.asked >= _FRESH
+
+    @property
+    def fails(self) -> bool:
+        """Whether the store does not answer, or answers that something is wrong."""
+        if not self.answer.done():
+            return self.failed_before or time.monotonic() - self.asked >= _HUNG
+        return self.answer.exception() is not None
 
 
 class Health:
@@ -63,21 +71,26 @@ class Health:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def failing(self, patience: float = _PATIENCE) -> Sequence[str]:
-        """The stores that do not answer in so many seconds, or answer that something is wrong."""
+        """The stores that do not answer, or answer that something is wrong; as far as is known in so many seconds."""
         with self._lock:
             for name, ask in PROBES.items():
-                if name not in self._probes or self._probes[name].old:
-                    self._probes[name] = _Probe(time.monotonic(), self._pool.submit(ask, self._ports))
+                last = self._probes.get(name)
+                if last is None or last.old:
+                    failed = last is not None and last.fails
+                    self._probes[name] = _Probe(
+                        time.monotonic(), self._pool.submit(_asked, name, ask, self._ports), failed
+                    )
             probes = dict(self._probes)
         for probe in probes.values():
             wait([probe.answer], max(probe.asked + patience - time.monotonic(), 0))
-        return [name for name, probe in probes.items() if _fails(name, probe.answer)]
+        return [name for name, probe in probes.items() if probe.fails]
 
 
-def _fails(name: str, answer: Future[object]) -> bool:
-    if not answer.done():
-        return True
-    error = answer.exception()
-    if error is not None and not isinstance(error, LookalikeError):
-        logger.error(f"{name} could not be asked", exc_info=error, extra={"operation": "status"})
-    return error is not None
+def _asked(name: str, ask: Callable[[Ports], object], ports: Ports) -> object:
+    try:
+        return ask(ports)
+    except LookalikeError:
+        raise
+    except Exception:
+        logger.exception(f"{name} could not be asked", extra={"operation": "status"})
+        raise

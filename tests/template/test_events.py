@@ -25,7 +25,7 @@ from lookalike.adapters.items import picture_item, picture_of
 from lookalike.local import template as template_of_one_machine
 from lookalike.model import Application, Picture
 from lookalike.ports import Ports
-from lookalike.service.ingest import LAYOUT
+from lookalike.service.words import LAYOUT
 from lookalike.triggers.stream import changes
 from lookalike.triggers.uploads import Put, messages
 from lookalike.wire import qiniu_auth

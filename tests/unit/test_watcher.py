@@ -195,7 +195,7 @@ def test_a_handler_that_raises_is_tried_again(world: World) -> None:
         ("10000001/a.png", "InvalidArgument: key"),
         ("20000001/similar/a.png", "ApplicationNotFound"),
         ("10000001/none/a.png", "LibraryNotFound"),
-        (os.fsdecode(b"10000001/similar/\xff.png"), "no record of S3"),
+        (os.fsdecode(b"10000001/similar/\xff.png"), "InvalidArgument: name: is not UTF-8"),
     ],
 )
 def test_what_cannot_be_added_is_said_once(world: World, name: str, reason: str) -> None:
@@ -206,6 +206,7 @@ def test_what_cannot_be_added_is_said_once(world: World, name: str, reason: str)
         wait_for(lambda: world.briefs() == ["b.png"])
     (letter,) = world.letters.letters
     assert letter.reason.startswith(reason)
+    assert letter.file == str(world.root / name)
 
 
 @pytest.mark.parametrize("name", ["10000001/none/a.png", os.fsdecode(b"10000001/similar/\xff.png")])

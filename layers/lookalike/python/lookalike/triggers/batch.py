@@ -33,6 +33,7 @@ def failures(identifiers: Iterable[str]) -> Answer:
 
 def bury(ports: Ports, letter: DeadLetter) -> None:
     """A message that never will succeed: into the log, the metrics and the dead letters. Raises Unavailable."""
-    logger.error("dead letter", extra={"operation": letter.operation, "reason": letter.reason, "body": letter.body})
+    facts = {"operation": letter.operation, "reason": letter.reason, "body": letter.body}
+    logger.error("dead letter", extra=facts | ({"file": letter.file} if letter.file else {}))
     count(ports.settings, {"operation": letter.operation}, {"DeadLetters": 1})
     ports.dead_letters.send(letter)

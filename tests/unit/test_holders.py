@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from lookalike.picture.decode import Bounds, decode
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.delete import Delete, delete
-from lookalike.service.ingest import Ingest, Outcome, Removal, ingest, remove
+from lookalike.service.ingest import Ingest, Outcome, Removal, ingest, is_done, remove
 from lookalike.service.purge import purge
 from lookalike.service.source import Source
 from lookalike.settings import Settings
@@ -328,8 +329,6 @@ def calls_until(world: World, name: str) -> int:
 
             return call
 
-    from dataclasses import replace  # noqa: PLC0415
-
     with pytest.raises(Crash):
         ingest(replace(probe.ports, catalog=Spy()), probe.put("a", 0))
     assert seen
@@ -359,6 +358,42 @@ def test_an_upload_in_a_bucket_that_is_not_ours_to_look_into_counts_as_there(wor
     world.uploads.save_upload(Upload(elsewhere, "1", held), None)
     world.come(world.put("a", 1))
     assert world.shown() == {0: "a", 1: "a"}
+
+
+# -- Uploads of the version before -------------------------------------------------------------------------------------
+
+
+def unsure(world: World, event: Ingest) -> None:
+    """As the version before has remembered an upload that did not make its picture."""
+    world.uploads.save_upload(Upload(event.source, event.sequencer, state=UploadState.UNSURE), None)
+
+
+def test_an_upload_that_did_not_say_which_picture_it_holds_is_looked_at_again(world: World) -> None:
+    world.come(world.put("a", 0))
+    copy = world.put("b", 0)
+    unsure(world, copy)
+    world.come(copy, world.put("a", 1))
+    assert world.shown() == {0: "b", 1: "a"}
+
+
+def test_an_upload_that_did_not_say_which_picture_it_holds_brings_back_nothing(world: World) -> None:
+    """It may be there no more because somebody has deleted it."""
+    event = world.put("a", 0)
+    unsure(world, event)
+    world.come(event)
+    assert world.shown() == {}
+    assert is_done(world.ports, event)
+    world.come(world.put("a", 0))
+    assert world.shown() == {0: "a"}
+
+
+def test_a_picture_whose_upload_did_not_say_its_words_takes_those_of_the_next(world: World) -> None:
+    world.come(world.put("a", 0), world.put("b", 0))
+    known = world.uploads.rows[f"{BUCKET}/{key('a')}"]
+    assert known.holds is not None
+    world.uploads.save_upload(replace(known, holds=replace(known.holds, words="")), known)
+    world.come(world.put("a", 1))
+    assert world.shown() == {0: "b", 1: "a"}
 
 
 # -- Uploads that are cleared away -------------------------------------------------------------------------------------

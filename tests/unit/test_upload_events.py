@@ -23,7 +23,7 @@ from lookalike.ports import Ports
 from lookalike.service.ingest import Ingest, Removal
 from lookalike.settings import Settings
 from lookalike.triggers.batch import Garbled
-from lookalike.triggers.uploads import Message, Put, answer, messages
+from lookalike.triggers.uploads import Message, Notice, answer, messages
 from tests.fakes import MemoryCatalog, MemoryDeadLetters, MemoryObjects, memory_ports
 
 ALICE = Application("access", "secret", "10000001", "tenant", "alice")
@@ -56,11 +56,11 @@ def s3(*records: Any) -> dict[str, Any]:
     return {"Records": list(records)}
 
 
-def commands(event: Any) -> list[Ingest]:
+def commands(event: Any) -> list[Any]:
     """The puts in an event in which nothing is garbled."""
     items = [item for message in messages(event) for item in message.items]
-    assert all(isinstance(item, Put) for item in items)
-    return [item.command for item in items if isinstance(item, Put)]
+    assert all(isinstance(item, Notice) for item in items)
+    return [item.command for item in items if isinstance(item, Notice)]
 
 
 class World:
@@ -271,7 +271,7 @@ def test_whatever_is_wrong_in_an_event_it_is_read(data: st.DataObject) -> None:
     event = _spoilt(data, event) if data.draw(st.booleans()) else event
     for message in messages(event):
         assert isinstance(message, Message)
-        assert all(isinstance(item, Put | Garbled) for item in message.items)
+        assert all(isinstance(item, Notice | Garbled) for item in message.items)
     assert World().answer(event) == NOTHING
 
 

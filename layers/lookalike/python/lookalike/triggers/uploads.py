@@ -37,7 +37,7 @@ _HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
 
 
 @dataclass(frozen=True, slots=True)
-class Put:
+class Notice:
     """An object was put, or deleted. ``body`` is a message with this event alone, which can be sent again."""
 
     command: Ingest | Removal
@@ -49,7 +49,7 @@ class Message:
     """One message of SQS, by its id, and what it holds."""
 
     id: str
-    items: tuple[Put | Garbled, ...]
+    items: tuple[Notice | Garbled, ...]
 
 
 def messages(event: Event) -> Sequence[Message]:
@@ -70,7 +70,7 @@ def _message(record: Any) -> Message:
     return Message(identifier, tuple(_items(body)))
 
 
-def _items(body: str) -> Iterator[Put | Garbled]:
+def _items(body: str) -> Iterator[Notice | Garbled]:
     try:
         notice = json.loads(body)
     except (RecursionError, ValueError):
@@ -90,7 +90,7 @@ def _items(body: str) -> Iterator[Put | Garbled]:
             yield Garbled(alone, f"no record of S3: {reason!r}")
             continue
         if command is not None:
-            yield Put(command, alone)
+            yield Notice(command, alone)
 
 
 def _command(record: Any) -> Ingest | Removal | None:
@@ -154,12 +154,12 @@ def _is_done(ports: Ports, message: Message) -> bool:
     return all(settled)
 
 
-def _is_settled(ports: Ports, item: Put | Garbled) -> bool:
+def _is_settled(ports: Ports, item: Notice | Garbled) -> bool:
     """Whether this is done with, in whatever way; otherwise it has to come again."""
     began = time.perf_counter()
     outcome, settled = _settle(ports, item)
     milliseconds = (time.perf_counter() - began) * 1000
-    source = item.command.source if isinstance(item, Put) else ""
+    source = item.command.source if isinstance(item, Notice) else ""
     facts = {"operation": _OPERATION, "outcome": outcome, "source": source, "milliseconds": round(milliseconds, 1)}
     logger.info("ingested" if settled else "comes again", extra=facts)
     count(ports.settings, {"operation": _OPERATION, "outcome": outcome}, {"Events": 1, "Latency": milliseconds})
@@ -167,7 +167,7 @@ def _is_settled(ports: Ports, item: Put | Garbled) -> bool:
     return settled
 
 
-def _settle(ports: Ports, item: Put | Garbled) -> tuple[str, bool]:
+def _settle(ports: Ports, item: Notice | Garbled) -> tuple[str, bool]:
     """(outcome, whether it is done with) of one item."""
     try:
         if isinstance(item, Garbled):
@@ -182,7 +182,7 @@ def _settle(ports: Ports, item: Put | Garbled) -> tuple[str, bool]:
         return type(error).__name__, False
 
 
-def _ingested(ports: Ports, put: Put) -> str:
+def _ingested(ports: Ports, put: Notice) -> str:
     command = put.command
     try:
         return remove(ports, command) if isinstance(command, Removal) else ingest(ports, command)

@@ -12,12 +12,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from lookalike.errors import PictureExists, PictureNotFound, RevisionConflict
+from lookalike.errors import PictureExists, PictureNotFound, RevisionConflict, Unavailable
 from lookalike.model import Application, Kind, Picture, Shelf, Upload, UploadState, sign_of
 from lookalike.picture.decode import Bounds, decode
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.delete import Delete, delete
+from lookalike.service.holders import settle
 from lookalike.service.ingest import Ingest, Outcome, Removal, ingest, is_done, remove
 from lookalike.service.purge import purge
 from lookalike.service.source import Source
@@ -128,7 +129,7 @@ class World:
                 self.clock.now += 1
                 try:
                     happen(self.ports, event)
-                except RevisionConflict:
+                except (RevisionConflict, Unavailable):
                     continue
                 break
             else:
@@ -312,6 +313,17 @@ def test_an_intent_never_makes_a_clients_picture_a_files(world: World) -> None:
     assert world.shown() == {0: "client", 1: "a"}
 
 
+def test_an_intent_that_never_came_true_is_not_taken_for_what_a_client_did(world: World) -> None:
+    event = world.put("a", 0)
+    world.stores.tell(calls_until(world, "put"), crash)
+    with pytest.raises(Crash):
+        ingest(world.ports, event)
+    world.add(0)
+    world.delete(0)
+    world.come(event)
+    assert world.shown() == {0: "a"}
+
+
 def calls_until(world: World, name: str) -> int:
     """Calls of the stores until the catalog's method of that name, when a first picture is added."""
     probe = World()
@@ -358,6 +370,52 @@ def test_an_upload_in_a_bucket_that_is_not_ours_to_look_into_counts_as_there(wor
     world.uploads.save_upload(Upload(elsewhere, "1", held), None)
     world.come(world.put("a", 1))
     assert world.shown() == {0: "a", 1: "a"}
+
+
+def test_who_is_left_with_a_picture_that_was_deleted_and_added_again_takes_it_away(world: World) -> None:
+    world.come(world.put("a", 0))
+    world.delete(0)
+    world.come(world.put("b", 0))
+    world.come(world.put("b", 1))
+    assert world.shown() == {0: "a", 1: "b"}
+    world.come(world.put("a", 2))
+    assert world.shown() == {1: "b", 2: "a"}
+
+
+@pytest.mark.parametrize("calls", range(1, 40))
+def test_an_heir_that_changes_meanwhile_changes_no_less(world: World, calls: int) -> None:
+    world.come(world.put("a", 0))
+    world.delete(0)
+    world.come(world.put("b", 0))
+    first, second = world.put("b", 1), world.put("a", 2)
+    world.stores.tell(calls, lambda: world.come(second))
+    world.come(first, second)
+    assert world.shown() == {1: "b", 2: "a"}
+
+
+def test_of_a_name_that_is_gone_unheard_nothing_is_said_any_more(world: World) -> None:
+    world.come(world.put("a", 0), world.put("b", 0), world.put("c", 0))
+    gone = world.remove("a")
+    world.come(world.put("b", 1), gone)
+    assert world.shown() == {0: "c", 1: "b"}
+
+
+def test_a_copy_speaks_instead_of_one_that_is_gone_unheard_although_there_is_another(world: World) -> None:
+    world.come(world.put("a", 0), world.put("b", 0))
+    gone = world.remove("a")
+    world.come(world.put("c", 0), gone)
+    assert world.shown() == {0: "c"}
+
+
+def test_a_name_that_has_gone_is_looked_at_once(world: World) -> None:
+    world.come(world.put("a", 0))
+    moved, _ = world.move("a", "b")
+    world.come(moved)
+    states = {source.rpartition("/")[2]: one.state for source, one in world.uploads.rows.items()}
+    assert states == {"a": UploadState.GONE, "b": UploadState.SETTLED}
+    row = world.row(0)
+    assert row is not None
+    assert [one.source for one in world.uploads.holders(row.key)] == [f"{BUCKET}/{key('b')}"]
 
 
 # -- Uploads of the version before -------------------------------------------------------------------------------------
@@ -411,6 +469,14 @@ def test_what_is_cleared_away_stays_as_it_was_added() -> None:
     assert world.shown() == {1: "b", 2: "a"}
 
 
+def test_of_what_is_cleared_away_a_deletion_is_expected() -> None:
+    world = World(keep=False)
+    world.come(world.put("a", 0))
+    calls = world.stores.calls
+    world.come(Removal(BUCKET, key("a")))
+    assert world.stores.calls == calls + 1
+
+
 def test_what_was_cleared_away_holds_its_picture_when_uploads_are_kept_again() -> None:
     world = World(keep=False)
     world.come(world.put("a", 0))
@@ -429,18 +495,40 @@ def test_what_was_cleared_away_holds_its_picture_when_uploads_are_kept_again() -
 
 
 @pytest.mark.parametrize("behind", [False, True])
-@pytest.mark.parametrize("calls", range(1, 20))
-def test_an_upload_that_is_to_be_cleared_away_goes_however_its_event_broke_off(calls: int, *, behind: bool) -> None:
+@pytest.mark.parametrize("calls", range(1, 30))
+@pytest.mark.parametrize("before", [False, True])
+def test_an_upload_that_is_to_be_cleared_away_goes_however_its_event_broke_off(
+    calls: int, *, behind: bool, before: bool
+) -> None:
     world = World(keep=False)
+    if before:
+        world.come(world.put("a", 1))
     event = world.put("a", 0)
+    break_off(world, event, calls, behind=behind)
+    world.come(event)
+    assert world.shown() == {0: "a"}
+    assert world.objects.files == {}
+
+
+def break_off(world: World, event: Ingest, calls: int, *, behind: bool) -> None:
+    """The event comes, and its run ends at one of its calls."""
     world.stores.tell(calls, crash, behind=behind)
     try:
         ingest(world.ports, event)
     except Crash:
-        world.stores.happens = None
-        world.come(event)
-    assert world.shown() == {0: "a"}
-    assert world.objects.files == {}
+        world.clock.now += 1
+    world.stores.happens = None
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("calls", range(1, 30))
+def test_what_is_uploaded_while_another_leaves_it_is_kept_though_cleared_away(calls: int, *, behind: bool) -> None:
+    world = World(keep=False)
+    world.come(world.put("a", 0))
+    leaving = world.put("a", 1)
+    break_off(world, leaving, calls, behind=behind)
+    world.come(world.put("b", 0), leaving)
+    assert world.shown().keys() == {0, 1}
 
 
 # -- Anything, between any two calls -----------------------------------------------------------------------------------
@@ -475,6 +563,45 @@ def test_the_last_holder_may_leave_while_a_copy_comes(calls: int, *, behind: boo
 
 @pytest.mark.parametrize("behind", [False, True])
 @pytest.mark.parametrize("calls", range(1, 30))
+def test_a_copy_that_breaks_off_and_comes_again_while_the_last_holder_leaves(calls: int, *, behind: bool) -> None:
+    for breaks in range(1, 16):
+        world = World()
+        world.come(world.put("a", 0, brief="same"), world.put("c", 0, brief="same"))
+        world.remove("c")  # of which nothing is heard: it still says whose the picture is
+        leaving, coming = world.put("a", 1), world.put("b", 0, brief="same")
+
+        def comes(world: World = world, coming: Ingest = coming, breaks: int = breaks) -> None:
+            break_off(world, coming, breaks, behind=True)
+            world.come(coming)
+
+        world.stores.tell(calls, comes, behind=behind)
+        world.come(leaving, coming)
+        assert world.shown() == {0: "same", 1: "a"}, breaks
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("calls", range(1, 30))
+def test_what_an_event_that_broke_off_has_not_released_the_next_one_does(calls: int, *, behind: bool) -> None:
+    world = World()
+    world.come(world.put("a", 0))
+    break_off(world, world.put("a", 1), calls, behind=behind)
+    world.come(world.put("a", 2))
+    assert world.shown() == {2: "a"}
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("calls", range(1, 30))
+def test_the_newer_words_win_whenever_they_come(calls: int, *, behind: bool) -> None:
+    world = World()
+    world.come(world.put("a", 0))
+    older = world.put("a", 0, brief="older")
+    world.stores.tell(calls, lambda: world.come(world.put("a", 0, brief="newer")), behind=behind)
+    world.come(older)
+    assert world.shown() == {0: "older" if world.stores.happens else "newer"}
+
+
+@pytest.mark.parametrize("behind", [False, True])
+@pytest.mark.parametrize("calls", range(1, 30))
 def test_two_that_leave_at_once_leave_nothing_behind(calls: int, *, behind: bool) -> None:
     world = World()
     world.come(world.put("a", 0), world.put("b", 0))
@@ -482,6 +609,19 @@ def test_two_that_leave_at_once_leave_nothing_behind(calls: int, *, behind: bool
     world.stores.tell(calls, lambda: world.come(second), behind=behind)
     world.come(first, second)
     assert world.shown() == {1: "a", 2: "b"}
+
+
+def test_of_two_runs_of_one_event_that_which_added_the_picture_says_so(world: World) -> None:
+    """The other had recorded a later add, found the picture there, and took it for somebody else's."""
+    event = world.put("a", 0)
+    world.come(event)
+    settled = world.uploads.rows[event.source]
+    assert settled.holds is not None
+    world.uploads.save_upload(replace(settled, holds=replace(settled.holds, added=None)), settled)
+    assert not settle(world.ports, replace(settled, state=UploadState.ADDING))
+    assert world.uploads.rows[event.source] == settled
+    world.come(world.put("a", 1))
+    assert world.shown() == {1: "a"}
 
 
 names = st.sampled_from("abc")
@@ -585,7 +725,7 @@ class Folder(RuleBasedStateMachine):
         self.world.clock.now += 1
         try:
             happen(self.world.ports, event)
-        except (Crash, RevisionConflict):
+        except (Crash, RevisionConflict, Unavailable):
             return
         finally:
             self.world.stores.happens = None

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 
-from lookalike.errors import InvalidArgument, PictureNotFound, RevisionConflict
+from lookalike.errors import InvalidArgument, PictureNotFound, RevisionConflict, Unavailable
 from lookalike.model import Holding, Picture, Upload, UploadState, next_revision
 from lookalike.ports import Ports
 from lookalike.service.delete import hidden
@@ -33,21 +33,17 @@ class _NothingToDo(Exception):  # noqa: N818 - it stands for no error
     """The row is as it should be."""
 
 
-def intend(ports: Ports, intent: Upload, known: Upload | None) -> Upload:
+def intend(ports: Ports, intent: Upload, holds: Holding, known: Upload | None) -> Upload:
     """Record what an upload is about to hold, in place of what is ``known`` of it; the record, with what it leaves.
 
     Raises RevisionConflict if another event of the upload has come between.
     """
-    leaves = None
-    if known is not None and intent.holds is not None:
-        leaves = known.leaves
-        if known.holds is not None and known.holds.picture != intent.holds.picture:
-            if known.leaves is not None and known.leaves.picture != intent.holds.picture:
-                release(ports, known.leaves, _bucket(intent))  # which an event that broke off has left undone
-            leaves = known.holds
-        if leaves is not None and leaves.picture == intent.holds.picture:
-            leaves = None
-    recorded = replace(intent, leaves=leaves)
+    leaves = None if known is None else known.leaves
+    if known is not None and known.holds is not None and known.holds.picture != holds.picture:
+        if leaves is not None and leaves.picture != holds.picture:
+            release(ports, leaves, _bucket(intent))  # which an event that broke off has left undone
+        leaves = known.holds
+    recorded = replace(intent, holds=holds, leaves=leaves)
     ports.uploads.save_upload(recorded, known)
     return recorded
 
@@ -93,7 +89,7 @@ def join(ports: Ports, intent: Upload, known: Upload | None, row: Picture, words
     ours = mine or any(_holds(one, row) for one in islice(ports.uploads.holders(row.key), _LOOKS))
     held = Holding(row.key, row.added if ours else None, words.digest)
     speaks = known is not None and known.holds is not None and mine and _said(known.holds, row)
-    joining = intend(ports, replace(intent, holds=held, state=UploadState.JOINING), known)
+    joining = intend(ports, replace(intent, state=UploadState.JOINING), held, known)
     if mine and Words.of(row) == words:
         return joining
     gone: list[Upload] = []
@@ -120,8 +116,6 @@ def join(ports: Ports, intent: Upload, known: Upload | None, row: Picture, words
 
 def release(ports: Ports, left: Holding, bucket: str) -> None:
     """An upload in this bucket holds the picture no more: hide it, unless another does, whose words it then has."""
-    if left.added is None:
-        return
     gone: list[Upload] = []
 
     def step(current: Picture | None) -> Picture:
@@ -149,12 +143,10 @@ def vanish(ports: Ports, source: str) -> bool:
     Otherwise the picture stays as it is. False if the object lies there.
     """
     known = ports.uploads.upload(source)
-    if known is None or known.holds is None or known.state is not UploadState.SETTLED:
+    if known is None or known.holds is None or known.state is not UploadState.SETTLED or _cleared(ports, known):
         return True
     if _lies(ports, known, _bucket(known)):
         return False
-    if _cleared(ports, known):
-        return True
     row = ports.catalog.picture(known.holds.picture)
     if row is not None and _holds(known, row) and _heir(ports, row, _bucket(known), [], but=source) is not None:
         release(ports, known.holds, _bucket(known))
@@ -191,7 +183,10 @@ def _heir(ports: Ports, row: Picture, bucket: str, gone: list[Upload], but: str 
 def _inherit(ports: Ports, heir: Upload, row: Picture) -> None:
     """The heir may hold the picture as it was before somebody deleted it, or had added it; now it is its own."""
     if heir.holds is not None and heir.holds.added != row.added:
-        ports.uploads.save_upload(replace(heir, holds=replace(heir.holds, added=row.added)), heir)
+        try:
+            ports.uploads.save_upload(replace(heir, holds=replace(heir.holds, added=row.added)), heir)
+        except RevisionConflict as conflict:  # which is not one of the upload that is worked on
+            raise Unavailable(f"{heir.source} has changed just now") from conflict
 
 
 def _lies(ports: Ports, upload: Upload, bucket: str) -> bool:

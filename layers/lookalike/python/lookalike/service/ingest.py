@@ -197,7 +197,7 @@ def _keep(
         if latest is not None and latest.state is UploadState.UNSURE and _order(latest.sequencer, event.sequencer) == 0:
             raise PictureNotFound(picture.key.id)
         holds = Holding(picture.key, picture.added, words.digest)
-        latest = intend(ports, replace(intent, holds=holds, state=UploadState.ADDING), latest)
+        latest = intend(ports, replace(intent, state=UploadState.ADDING), holds, latest)
 
     try:
         add(ports, Add(shelf, source, words.brief, words.label, words.desc, words.tags), foretell)

@@ -239,6 +239,28 @@ class TestUploadsOfTheVersionBefore:
         assert list(uploads.holders(Key("u", "p"))) == []
 
 
+class TestUploads:
+    def test_a_holder_whose_upload_was_never_saved_is_passed_over(self) -> None:
+        def fails(real: Any, **arguments: Any) -> Any:
+            if arguments["Item"]["pk"]["S"].startswith("U#"):
+                raise ClientError({"Error": {"Code": "InternalServerError", "Message": "no answer"}}, "PutItem")
+            return real(**arguments)
+
+        uploads = DynamoUploads(table_with(put_item=fails))
+        with pytest.raises(Unavailable):
+            uploads.save_upload(Upload("b/k", "1", Holding(Key("u", "p"), 7)), None)
+        assert list(uploads.holders(Key("u", "p"))) == []
+
+    def test_the_first_upload_of_a_picture_takes_three_units_and_looking_at_it_one(self) -> None:
+        uploads = DynamoUploads(server.new_table())
+        adding = Upload("b/k", "1", Holding(Key("u", "p"), 7), UploadState.ADDING)
+        with counted(server.client()) as units:
+            assert uploads.upload("b/k") is None
+            uploads.save_upload(adding, None)
+            uploads.save_upload(replace(adding, state=UploadState.SETTLED), adding)
+        assert (units.read, units.written) == (1, 3)
+
+
 class TestLostAnswers:
     """A write took effect, its answer was lost, and the SDK sends it again."""
 

@@ -229,22 +229,22 @@ class DynamoUploads:
     def save_upload(self, upload: Upload, known: Upload | None) -> None:
         """Remember it if what is stored of its source is still ``known`` (None: nothing).
 
-        Raises RevisionConflict otherwise, and then nothing has changed. Only where it takes another picture the items
-        of the holders change with it, in one transaction.
+        Raises RevisionConflict otherwise, and then nothing has changed. An item of a holder is there before the upload
+        says that it holds the picture, and goes in one transaction with that; one too many is passed over by who reads.
         """
         before = None if known is None or known.holds is None else known.holds.picture
         after = None if upload.holds is None else upload.holds.picture
         condition = ABSENT if known is None else _unchanged(known)
+        if after is not None and after != before:
+            self._table.put(holder_item(after, upload.source))
         try:
-            if before == after:
+            if before is None or after == before:
                 self._table.put(upload_item(upload), condition)
-                return
-            changes = [self._table.putting(upload_item(upload), condition)]
-            if after is not None:
-                changes.append(self._table.putting(holder_item(after, upload.source), {}))
-            if before is not None:
-                changes.append(self._table.deleting(holder_key(before, upload.source), {}))
-            self._table.change(*changes)
+            else:
+                self._table.change(
+                    self._table.putting(upload_item(upload), condition),
+                    self._table.deleting(holder_key(before, upload.source), {}),
+                )
         except ConditionError:
             raise RevisionConflict(upload.source) from None
 

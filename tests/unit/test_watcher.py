@@ -148,6 +148,17 @@ def test_a_copy_speaks_for_the_picture_once_the_first_is_gone(world: World) -> N
         wait_for(lambda: world.briefs() == ["b.png"])
 
 
+def test_a_copy_speaks_for_the_picture_though_the_first_went_while_nobody_watched(world: World) -> None:
+    first = world.put("10000001/similar/a.png", file(1))
+    with world.watching():
+        wait_for(lambda: world.briefs() == ["a.png"])
+        world.put("10000001/similar/b.png", file(1))
+        wait_for(lambda: "b.png" in world.sent())
+    first.unlink()
+    with world.watching():
+        wait_for(lambda: world.briefs() == ["b.png"])
+
+
 def test_what_is_gone_is_sent_until_it_is_heard(tmp_path: Path) -> None:
     world = World(tmp_path)
     path = world.put("10000001/similar/a.png", file(1))

@@ -16,6 +16,7 @@ from lookalike.local.schedule import Allowance
 from lookalike.model import DeadLetter
 from lookalike.observability import logger
 from lookalike.ports import Ports
+from lookalike.service.holders import unheard
 from lookalike.service.ingest import Ingest, is_done
 from lookalike.triggers.batch import bury
 
@@ -117,8 +118,11 @@ class Watcher:
     def _is_done(self, key: str, sequencer: str) -> bool:
         if self._done.get(key) == sequencer:
             return True
-        if not _is_text(key) or not is_done(self._ports, Ingest(BUCKET, key, sequencer)):
+        event = Ingest(BUCKET, key, sequencer)
+        if not _is_text(key) or not is_done(self._ports, event):
             return False
+        if key not in self._done:  # since before this start; what has gone meanwhile nobody has told
+            self._gone |= {source.partition("/")[2] for source in unheard(self._ports, event.source)}
         self._done[key] = sequencer
         return True
 

@@ -153,6 +153,16 @@ def vanish(ports: Ports, source: str) -> bool:
     return True
 
 
+def unheard(ports: Ports, source: str) -> list[str]:
+    """Other uploads of this one's picture whose objects are gone, if it has the words of another."""
+    known = ports.uploads.upload(source)
+    row = None if known is None or known.holds is None else ports.catalog.picture(known.holds.picture)
+    if known is None or known.holds is None or row is None or not _holds(known, row) or _said(known.holds, row):
+        return []
+    others = (one for one in ports.uploads.holders(row.key) if one.source != source)
+    return [one.source for one in others if not _lies(ports, one, _bucket(known)) and not _cleared(ports, one)]
+
+
 def _holds(upload: Upload, row: Picture) -> bool:
     """Whether the upload holds the picture as the add that made this row made it."""
     return upload.holds is not None and (upload.holds.picture, upload.holds.added) == (row.key, row.added)

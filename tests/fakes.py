@@ -242,12 +242,23 @@ class MemoryUploads:
     def upload(self, source: str) -> Upload | None:
         return self.rows.get(source)
 
-    def save_upload(self, upload: Upload, previous: str | None) -> None:
+    def save_upload(self, upload: Upload, known: Upload | None) -> None:
         with self.lock:
-            stored = self.rows.get(upload.source)
-            if (None if stored is None else stored.sequencer) != previous:
+            if _stamp(self.rows.get(upload.source)) != _stamp(known):
                 raise RevisionConflict(upload.source)
             self.rows[upload.source] = upload
+
+    def holders(self, picture: Key) -> Iterator[Upload]:
+        with self.lock:
+            sources = [one.source for one in self.rows.values() if one.holds and one.holds.picture == picture]
+        for source in sources:
+            now = self.rows[source]
+            if now.holds is not None and now.holds.picture == picture:
+                yield now
+
+
+def _stamp(upload: Upload | None) -> object:
+    return upload and (upload.sequencer, upload.state, upload.holds and upload.holds.added)
 
 
 class MemoryObjects:
@@ -280,6 +291,9 @@ class MemoryObjects:
     def remove(self, bucket: str, key: str, etag: str) -> None:
         if (found := self.head(bucket, key)) is not None and found.etag == etag:
             del self.files[bucket, key]
+
+    def place(self, bucket: str, key: str) -> str:
+        return f"memory:{bucket}/{key}"
 
 
 class MemoryDeadLetters:

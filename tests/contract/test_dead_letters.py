@@ -41,6 +41,7 @@ def sqs(_folder: Path) -> Iterator[Place]:
                     message["MessageAttributes"]["operation"]["StringValue"],
                     message["MessageAttributes"]["reason"]["StringValue"],
                     message["Body"],
+                    message["MessageAttributes"].get("file", {}).get("StringValue", ""),
                 )
                 for message in answer.get("Messages", [])
             ]
@@ -80,6 +81,7 @@ def test_letters_can_be_read_and_sent_again(place: Place) -> None:
     letters = [
         DeadLetter("ingest", "NotAPicture: broken 猫", '{"Records": [{"a": "é\\u0000"}]}'),
         DeadLetter("index", "refused", "line\nline"),
+        DeadLetter("ingest", "too large", "{}", "/srv/pictures/1/similar/猫 1.jpg"),
     ]
     for letter in letters:
         place.store.send(letter)
@@ -114,6 +116,16 @@ def test_a_file_holds_every_letter_once(tmp_path: Path) -> None:
     for _ in range(2):
         store.send(letters[0])
     assert len(path.read_text().splitlines()) == 1
+
+
+def test_a_file_is_named_plainly_and_not_said_twice_over_a_new_version(tmp_path: Path) -> None:
+    path = tmp_path / "letters"
+    path.write_text('{"time": 1, "operation": "ingest", "reason": "r", "body": "b"}\n')
+    store = FileDeadLetters(path, lambda: 7)
+    store.send(DeadLetter("ingest", "r", "b", "/srv/a.jpg"))  # as the version before has said it, without the file
+    store.send(DeadLetter("ingest", "r", "c", "/srv/a.jpg"))
+    (_, line) = path.read_text().splitlines()
+    assert line.startswith('{"time": 7, "operation": "ingest", "reason": "r", "file": "/srv/a.jpg", ')
 
 
 def test_a_folder_that_is_not_there_is_unavailable(tmp_path: Path) -> None:

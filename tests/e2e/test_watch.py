@@ -71,7 +71,7 @@ def test_what_is_put_into_the_folder_is_found_and_what_replaces_it_too(tmp_path:
 
     letters = (tmp_path / "data/dead-letters.jsonl").read_text().splitlines()
     assert [json.loads(letter)["reason"].partition(":")[0] for letter in letters] == ["NotAPicture"]
-    assert "not+a+picture.txt" in letters[0]
+    assert json.loads(letters[0])["file"] == str(place / "not a picture.txt")
     assert "Traceback" not in server.log.read_text()
 
 

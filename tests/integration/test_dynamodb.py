@@ -24,9 +24,9 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from lookalike.adapters.dynamodb import DynamoCatalog, DynamoMaps, DynamoUploads
 from lookalike.adapters.dynamodb_applications import FRESH, MAX_UNKNOWN, UNKNOWN, DynamoApplications
 from lookalike.adapters.items import picture_item, picture_of
-from lookalike.adapters.table import TABLE, ItemKey, Table, application_key, key_of
+from lookalike.adapters.table import TABLE, ItemKey, Table, application_key, key_of, upload_key
 from lookalike.errors import RevisionConflict, Unavailable
-from lookalike.model import Key, Kind, Upload
+from lookalike.model import Holding, Key, Kind, Upload, UploadState
 from tests.contract.rows import application, contents, deleted, digest_of, library, row
 from tests.fakes import SetClock
 from tests.servers.dynamodb import server
@@ -208,6 +208,57 @@ class TestFaults:
         catalog.remove_library(removed, 1)
         assert catalog.library("tenant", "cats") is None
         assert len(pauses) == 2
+
+
+class TestUploadsOfTheVersionBefore:
+    @pytest.mark.parametrize(
+        ("said", "known"),
+        [
+            (
+                {"library": {"S": "u"}, "id": {"S": "p"}, "added": {"N": "7"}},
+                Upload("b/k", "1", Holding(Key("u", "p"), 7)),
+            ),
+            (
+                {"library": {"S": "u"}, "id": {"S": "p"}, "added": {"N": "7"}, "foretold": {"BOOL": True}},
+                Upload("b/k", "1", Holding(Key("u", "p"), 7), UploadState.ADDING),
+            ),
+            ({}, Upload("b/k", "1", state=UploadState.UNSURE)),
+        ],
+    )
+    def test_they_are_known_and_may_be_changed(self, said: Any, known: Upload) -> None:
+        table = server.new_table()
+        uploads = DynamoUploads(table)
+        table.put({**upload_key("b/k").values, "sequencer": {"S": "1"}, **said})
+        assert uploads.upload("b/k") == known
+        with pytest.raises(RevisionConflict):
+            uploads.save_upload(Upload("b/k", "3"), replace(known, state=UploadState.JOINING))
+        changed = Upload("b/k", "2", Holding(Key("u", "q"), 8))
+        uploads.save_upload(changed, known)
+        assert uploads.upload("b/k") == changed
+        assert list(uploads.holders(Key("u", "q"))) == [changed]
+        assert list(uploads.holders(Key("u", "p"))) == []
+
+
+class TestUploads:
+    def test_a_holder_whose_upload_was_never_saved_is_passed_over(self) -> None:
+        def fails(real: Any, **arguments: Any) -> Any:
+            if arguments["Item"]["pk"]["S"].startswith("U#"):
+                raise ClientError({"Error": {"Code": "InternalServerError", "Message": "no answer"}}, "PutItem")
+            return real(**arguments)
+
+        uploads = DynamoUploads(table_with(put_item=fails))
+        with pytest.raises(Unavailable):
+            uploads.save_upload(Upload("b/k", "1", Holding(Key("u", "p"), 7)), None)
+        assert list(uploads.holders(Key("u", "p"))) == []
+
+    def test_the_first_upload_of_a_picture_takes_three_units_and_looking_at_it_one(self) -> None:
+        uploads = DynamoUploads(server.new_table())
+        adding = Upload("b/k", "1", Holding(Key("u", "p"), 7), UploadState.ADDING)
+        with counted(server.client()) as units:
+            assert uploads.upload("b/k") is None
+            uploads.save_upload(adding, None)
+            uploads.save_upload(replace(adding, state=UploadState.SETTLED), adding)
+        assert (units.read, units.written) == (1, 3)
 
 
 class TestLostAnswers:

@@ -19,7 +19,7 @@ from lookalike.adapters import sqlite
 from lookalike.adapters.database import Database
 from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.errors import RevisionConflict, SettingsError, Unavailable
-from lookalike.model import Application, Key, Kind
+from lookalike.model import Application, Holding, Key, Kind, Upload, UploadState
 from tests.contract.rows import application, contents, deleted, library, row
 
 SCHEMA = (("CREATE TABLE numbers (number INTEGER PRIMARY KEY, data BLOB) STRICT",),)
@@ -149,13 +149,15 @@ class TestReads:
         catalog.pictures_by_prefix("library", "ab", 10)
         catalog.picture(Key("library", "a"))
         list(catalog.scan(Kind.SAME))
+        list(catalog.holders(Key("library", "a")))
         with catalog._database.reading() as connection:
             plans = [str(connection.execute(f"EXPLAIN QUERY PLAN {one}").fetchall()) for one in list(statements)]
-        assert len(plans) == 4
+        assert len(plans) == 5
         assert "pictures_not_live (deleted_at>? AND deleted_at<?)" in plans[0]
         assert "(library=? AND id>? AND id<?)" in plans[1]
         assert "(library=? AND id=?)" in plans[2]
         assert "pictures_of_kind (kind=? AND rowid>?)" in plans[3]
+        assert "uploads_holding (library=? AND id=? AND source>?)" in plans[4]
         assert not any("TEMP B-TREE" in plan for plan in plans[1:])
 
     def test_scan_goes_through_many_batches(self, catalog: SqliteCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,6 +298,21 @@ class TestSchema:
         (kept,) = catalog.libraries("t")
         catalog.remove_library(kept, now=2)
         assert [one.uid for one in catalog.removed_libraries(3, 10)] == ["u"]
+        catalog.close()
+
+    def test_uploads_of_the_version_before_are_known(self, tmp_path: Path) -> None:
+        path = tmp_path / "catalog.db"
+        before = Database(path, sqlite._MIGRATIONS[:3])
+        rows = [("a", "1", "u", "p", 7, 0), ("b", "2", "u", "q", 8, 1), ("c", "3", None, None, None, 0)]
+        before.write(lambda connection: connection.executemany("INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?)", rows))
+        before.close()
+        catalog = SqliteCatalog(path)
+        made = Upload("a", "1", Holding(Key("u", "p"), 7))
+        assert catalog.upload("a") == made
+        assert catalog.upload("b") == Upload("b", "2", Holding(Key("u", "q"), 8), UploadState.ADDING)
+        assert catalog.upload("c") == Upload("c", "3", state=UploadState.UNSURE)
+        assert list(catalog.holders(Key("u", "p"))) == [made]
+        catalog.save_upload(Upload("a", "2"), made)
         catalog.close()
 
     def test_migration_may_hold_semicolons(self, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from tests.fakes import MemoryCatalog, memory_ports
 
 ALICE = Application("access", "secret", "10000001", "tenant", "alice")
 BUCKET = "uploads-here"
+PLACES = [("10000001", "b.png"), ("20000001", "a.png")]
 
 
 class Plenty:
@@ -107,6 +108,25 @@ def test_an_object_put_twice_is_its_last_picture(account: Account) -> None:
     assert account.briefs() == ["7"]
 
 
+@pytest.mark.parametrize("account", [True], indirect=True, ids=["uploads are kept"])
+@pytest.mark.parametrize("late", [False, True], ids=["as it happens", "once it has happened"])
+def test_objects_that_are_moved_stay_with_their_present_names(account: Account, *, late: bool) -> None:
+    """As ``aws s3 mv`` does it: a copy, and a deletion."""
+    place = "uploads/10000001/similar"
+    for number in range(3):
+        account.put(f"{place}/{number}.png", file(number))
+    account.deliver()
+    for name, to in (("0", "old/0"), ("1", "0"), ("2", "1")):
+        source = {"Bucket": BUCKET, "Key": f"{place}/{name}.png"}
+        account.s3.copy_object(Bucket=BUCKET, Key=f"{place}/{to}.png", CopySource=source)
+        if not late:
+            account.deliver()
+        account.s3.delete_object(**source)
+    account.deliver()
+    assert account.briefs() == ["0.png", "1.png", "old/0.png"]
+    assert len(account.catalog.rows) == 3
+
+
 def test_what_is_no_picture_is_in_the_dead_letters_with_its_reason_and_can_be_sent_again(account: Account) -> None:
     account.put("uploads/20000001/similar/a.png", file(1), brief="late")
     account.put("uploads/10000001/similar/b.png", b"no picture")
@@ -119,6 +139,8 @@ def test_what_is_no_picture_is_in_the_dead_letters_with_its_reason_and_can_be_se
         )
         for message in found["Messages"]
     }
+    files = sorted(message["MessageAttributes"]["file"]["StringValue"] for message in found["Messages"])
+    assert files == [f"s3://{BUCKET}/uploads/{name}/similar/{end}" for name, end in PLACES]
     reasons = sorted(reason for reason, _ in letters.values())
     assert reasons[0] == "ApplicationNotFound: application: no application has the app id 20000001"
     assert reasons[1].startswith("NotAPicture: ")

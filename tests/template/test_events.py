@@ -25,9 +25,10 @@ from lookalike.adapters.items import picture_item, picture_of
 from lookalike.local import template as template_of_one_machine
 from lookalike.model import Application, Picture
 from lookalike.ports import Ports
-from lookalike.service.ingest import LAYOUT
+from lookalike.service.ingest import Ingest
+from lookalike.service.words import LAYOUT
 from lookalike.triggers.stream import changes
-from lookalike.triggers.uploads import Put, messages
+from lookalike.triggers.uploads import Notice, messages
 from lookalike.wire import qiniu_auth
 from lookalike.wire.http import Request
 from tests.fakes import MemoryApplications, MemoryDeadLetters
@@ -140,8 +141,9 @@ def test_an_upload_is_an_event_of_s3_in_one_of_sqs(path: Path) -> None:
 
 def test_uploads_are_read_as_they_are_meant() -> None:
     (put,) = messages(read(ROOT / "events/ingest-put.json"))[0].items
-    assert isinstance(put, Put)
+    assert isinstance(put, Notice)
     assert put.command.key == "uploads/10001/similar/red shoes/été.png"
+    assert isinstance(put.command, Ingest)
     assert put.command.sequencer == "0055AED6DCD90281E5"
     assert [message.items for message in messages(read(ROOT / "events/ingest-test.json"))] == [()]
 

@@ -100,7 +100,11 @@ class Watch:
 
     def note(self, service: str, params: Mapping[str, Any], operation: str) -> None:
         action = ACTIONS.get(f"{service}:{operation}", f"{service}:{operation}")
-        if service == "dynamodb":
+        if operation == "TransactWriteItems":  # needs what each of its changes needs
+            for change in params["TransactItems"]:
+                ((kind, written),) = change.items()
+                self.note(service, written, f"{kind}Item")
+        elif service == "dynamodb":
             target = params.get("IndexName") or "Table"
             self.done |= {Did(action, target, key if target == "Table" else "") for key in _keys(params)}
         else:
@@ -220,7 +224,7 @@ def done() -> dict[str, set[Did]]:
 
 
 def _letter() -> Any:
-    return SimpleNamespace(operation="index", reason="reason", body="body")
+    return SimpleNamespace(operation="index", reason="reason", body="body", file="")
 
 
 FUNCTIONS = ("token", "add", "search", "update", "delete", "groups", "unknown", "ingest", "index", "purge")

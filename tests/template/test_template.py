@@ -148,9 +148,18 @@ def test_uploads_come_back_until_they_are_given_up(template: Template) -> None:
     assert (condition, kept, otherwise) == ("IngestRunsAreKept", {"Ref": "IngestConcurrency"}, 10)
     bucket = template.of_type("AWS::S3::Bucket")["Uploads"]
     assert bucket["DependsOn"] == "UploadQueuePolicy"
-    (notification,) = bucket["Properties"]["NotificationConfiguration"]["QueueConfigurations"]
-    assert notification["Event"] == "s3:ObjectCreated:*", "what is deleted is none of our business"
-    assert notification["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": "uploads/"}]
+    notifications = bucket["Properties"]["NotificationConfiguration"]["QueueConfigurations"]
+    assert [one["Event"] for one in notifications] == ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
+    for notification in notifications:
+        assert notification["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": "uploads/"}]
+
+
+def test_uploads_are_kept_unless_days_are_named(template: Template) -> None:
+    rules = template.of_type("AWS::S3::Bucket")["Uploads"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    condition, rule, otherwise = rules[1]["Fn::If"]
+    assert (template.source["Parameters"]["UploadDays"]["Default"], otherwise) == (0, {"Ref": "AWS::NoValue"})
+    assert template.source["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "UploadDays"}, 0]}]}
+    assert (rule["Prefix"], rule["ExpirationInDays"]) == ("uploads/", {"Ref": "UploadDays"})
 
 
 def test_the_queue_takes_from_our_bucket_alone(template: Template) -> None:

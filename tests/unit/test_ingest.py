@@ -28,7 +28,7 @@ from lookalike.errors import (
     RevisionConflict,
     Unavailable,
 )
-from lookalike.model import Application, Identity, Kind, Library, Picture, Shelf, Upload, sign_of
+from lookalike.model import Application, Holding, Identity, Kind, Library, Picture, Shelf, Upload, sign_of
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
@@ -36,6 +36,7 @@ from lookalike.service.delete import Delete, delete
 from lookalike.service.ingest import MAX_BYTES, Ingest, Outcome, ingest, is_done
 from lookalike.service.purge import purge
 from lookalike.service.source import Source
+from lookalike.service.words import Words
 from lookalike.settings import Settings
 from tests.baidu import Caller
 from tests.fakes import MemoryCatalog, MemoryObjects, MemoryUploads, SetClock, memory_ports
@@ -115,7 +116,8 @@ def test_an_upload_is_added_with_what_is_said_of_it(world: World) -> None:
     assert row.kind is Kind.SAME
     assert world.ports.index.count(row.key.library) == 1
     assert world.ports.originals.get(row.object_key) == file(1)
-    assert world.uploads.upload(f"{BUCKET}/{KEY}") == Upload(f"{BUCKET}/{KEY}", "1", row.key, row.added)
+    holds = Holding(row.key, row.added, Words.of(row).digest)
+    assert world.uploads.upload(f"{BUCKET}/{KEY}") == Upload(f"{BUCKET}/{KEY}", "1", holds)
     assert world.objects.head(BUCKET, KEY) is not None
 
 
@@ -478,8 +480,8 @@ class CrashingUploads(MemoryUploads):
 
     crash = False
 
-    def save_upload(self, upload: Upload, previous: str | None) -> None:
-        super().save_upload(upload, previous)
+    def save_upload(self, upload: Upload, known: Upload | None) -> None:
+        super().save_upload(upload, known)
         if self.crash:
             self.crash = False
             raise Crash

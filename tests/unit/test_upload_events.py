@@ -20,10 +20,10 @@ from lookalike import bootstrap
 from lookalike.errors import ModelError, SettingsError, Unavailable
 from lookalike.model import Application, DeadLetter, Picture
 from lookalike.ports import Ports
-from lookalike.service.ingest import Ingest
+from lookalike.service.ingest import Ingest, Removal
 from lookalike.settings import Settings
 from lookalike.triggers.batch import Garbled
-from lookalike.triggers.uploads import Message, Put, answer, messages
+from lookalike.triggers.uploads import Message, Notice, answer, messages
 from tests.fakes import MemoryCatalog, MemoryDeadLetters, MemoryObjects, memory_ports
 
 ALICE = Application("access", "secret", "10000001", "tenant", "alice")
@@ -56,11 +56,11 @@ def s3(*records: Any) -> dict[str, Any]:
     return {"Records": list(records)}
 
 
-def commands(event: Any) -> list[Ingest]:
+def commands(event: Any) -> list[Any]:
     """The puts in an event in which nothing is garbled."""
     items = [item for message in messages(event) for item in message.items]
-    assert all(isinstance(item, Put) for item in items)
-    return [item.command for item in items if isinstance(item, Put)]
+    assert all(isinstance(item, Notice) for item in items)
+    return [item.command for item in items if isinstance(item, Notice)]
 
 
 class World:
@@ -117,16 +117,25 @@ def test_the_etag_is_read(given: dict[str, str], etag: str | None) -> None:
     [
         {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"},
         {"Records": []},
-        s3(put() | {"eventName": "ObjectRemoved:Delete"}),
-        s3(put() | {"eventName": "s3:ObjectRemoved:DeleteMarkerCreated"}),
         s3(put() | {"eventName": "ObjectTagging:Put"}),
         s3(put("uploads/1/l/", size=0)),
     ],
 )
-def test_test_events_deletions_and_folders_are_nothing(world: World, body: Any) -> None:
+def test_test_events_and_folders_are_nothing(world: World, body: Any) -> None:
     assert commands(sqs(body)) == []
     assert world.answer(sqs(body)) == NOTHING
     assert world.reasons() == []
+
+
+@pytest.mark.parametrize("name", ["ObjectRemoved:Delete", "s3:ObjectRemoved:DeleteMarkerCreated"])
+def test_a_deletion_leaves_the_picture_and_is_heard_of(world: World, name: str) -> None:
+    world.objects.put(BUCKET, KEY, file(1))
+    world.answer(sqs(s3(put())))
+    world.objects.files.clear()
+    event = sqs(s3(put(sequencer="2") | {"eventName": name}))
+    assert commands(event) == [Removal(BUCKET, KEY)]
+    assert world.answer(event) == NOTHING
+    assert [row.live for row in world.catalog.rows.values()] == [True]
 
 
 def test_without_a_sequencer_the_time_orders_events() -> None:
@@ -262,7 +271,7 @@ def test_whatever_is_wrong_in_an_event_it_is_read(data: st.DataObject) -> None:
     event = _spoilt(data, event) if data.draw(st.booleans()) else event
     for message in messages(event):
         assert isinstance(message, Message)
-        assert all(isinstance(item, Put | Garbled) for item in message.items)
+        assert all(isinstance(item, Notice | Garbled) for item in message.items)
     assert World().answer(event) == NOTHING
 
 

@@ -21,8 +21,9 @@ from lookalike.errors import Unavailable
 from lookalike.local.watcher import Watcher, event_of
 from lookalike.model import Application, Picture
 from lookalike.ports import Ports
+from lookalike.service.ingest import Ingest, Removal
 from lookalike.settings import Settings
-from lookalike.triggers.uploads import Put, messages
+from lookalike.triggers.uploads import Notice, messages
 from tests.fakes import MemoryCatalog, MemoryDeadLetters, memory_ports
 
 ALICE = Application("access", "secret", "10000001", "tenant", "alice")
@@ -78,7 +79,11 @@ class World:
     def sent(self) -> list[str]:
         """Names of the files sent so far, in order."""
         items = [item for event in list(self.events) for message in messages(event) for item in message.items]
-        return [item.command.key.rpartition("/")[2] for item in items if isinstance(item, Put)]
+        return [
+            item.command.key.rpartition("/")[2]
+            for item in items
+            if isinstance(item, Notice) and isinstance(item.command, Ingest)
+        ]
 
 
 @pytest.fixture
@@ -118,6 +123,66 @@ def test_an_overwritten_file_replaces_its_picture_and_a_removed_one_does_nothing
         wait_for(lambda: "c.png" in world.briefs())
     assert world.briefs() == ["a.png", "c.png"]
     assert other.exists()
+
+
+def test_files_that_move_stay_with_their_present_names(world: World) -> None:
+    for number, name in enumerate("abc"):
+        world.put(f"10000001/similar/{name}.png", file(number))
+    library = world.root / "10000001/similar"
+    with world.watching():
+        wait_for(lambda: world.briefs() == ["a.png", "b.png", "c.png"])
+        (library / "old").mkdir()
+        for name, to in (("a", "old/a"), ("b", "a"), ("c", "b")):
+            (library / f"{name}.png").rename(library / f"{to}.png")
+        wait_for(lambda: world.briefs() == ["a.png", "b.png", "old/a.png"])
+    assert len(world.catalog.rows) == 3
+
+
+def test_a_copy_speaks_for_the_picture_once_the_first_is_gone(world: World) -> None:
+    first = world.put("10000001/similar/a.png", file(1))
+    with world.watching():
+        wait_for(lambda: world.briefs() == ["a.png"])
+        world.put("10000001/similar/b.png", file(1))
+        wait_for(lambda: "b.png" in world.sent())
+        first.unlink()
+        wait_for(lambda: world.briefs() == ["b.png"])
+
+
+def test_a_copy_speaks_for_the_picture_though_the_first_went_while_nobody_watched(world: World) -> None:
+    first = world.put("10000001/similar/a.png", file(1))
+    with world.watching():
+        wait_for(lambda: world.briefs() == ["a.png"])
+        world.put("10000001/similar/b.png", file(1))
+        wait_for(lambda: "b.png" in world.sent())
+    first.unlink()
+    with world.watching():
+        wait_for(lambda: world.briefs() == ["b.png"])
+
+
+def test_what_is_gone_is_sent_until_it_is_heard(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    path = world.put("10000001/similar/a.png", file(1))
+    answers: list[Any] = [RuntimeError("a fault of ours"), {"batchItemFailures": [{"itemIdentifier": "0"}]}, {}]
+    sent = []
+
+    def handler(event: Any, _context: Any) -> Any:
+        (message,) = messages(event)
+        (item,) = message.items
+        if not isinstance(item, Notice) or not isinstance(item.command, Removal):
+            return {"batchItemFailures": []}
+        sent.append(item.command.key)
+        answer = answers.pop(0) or {"batchItemFailures": []}
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    watcher = Watcher(world.folder, handler, world.ports, pause=0.01)
+    watcher.start()
+    wait_for(lambda: bool(watcher._done))
+    path.unlink()
+    wait_for(lambda: not answers and not watcher._gone)
+    watcher.stop()
+    assert sent == ["uploads/10000001/similar/a.png"] * 3
 
 
 def test_what_was_done_is_not_sent_again_after_a_restart(world: World) -> None:
@@ -195,7 +260,7 @@ def test_a_handler_that_raises_is_tried_again(world: World) -> None:
         ("10000001/a.png", "InvalidArgument: key"),
         ("20000001/similar/a.png", "ApplicationNotFound"),
         ("10000001/none/a.png", "LibraryNotFound"),
-        (os.fsdecode(b"10000001/similar/\xff.png"), "no record of S3"),
+        (os.fsdecode(b"10000001/similar/\xff.png"), "InvalidArgument: name: is not UTF-8"),
     ],
 )
 def test_what_cannot_be_added_is_said_once(world: World, name: str, reason: str) -> None:
@@ -206,6 +271,7 @@ def test_what_cannot_be_added_is_said_once(world: World, name: str, reason: str)
         wait_for(lambda: world.briefs() == ["b.png"])
     (letter,) = world.letters.letters
     assert letter.reason.startswith(reason)
+    assert letter.file == str(world.root / name)
 
 
 @pytest.mark.parametrize("name", ["10000001/none/a.png", os.fsdecode(b"10000001/similar/\xff.png")])
@@ -260,6 +326,7 @@ def test_many_files_go_in_batches(world: World) -> None:
 def test_the_event_is_that_of_s3() -> None:
     (message,) = messages(event_of([("uploads/1/l/a b+é%.png", "0000000000000001")]))
     (put,) = message.items
-    assert isinstance(put, Put)
+    assert isinstance(put, Notice)
     assert (message.id, put.command.bucket, put.command.key) == ("0", "watch", "uploads/1/l/a b+é%.png")
+    assert isinstance(put.command, Ingest)
     assert (put.command.sequencer, put.command.etag) == ("0000000000000001", None)

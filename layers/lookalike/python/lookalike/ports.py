@@ -199,10 +199,17 @@ class Uploads(Protocol):
     def upload(self, source: str) -> Upload | None:
         """What is known of that object."""
 
-    def save_upload(self, upload: Upload, previous: str | None) -> None:
-        """Remember it if the stored sequencer of its source is ``previous`` (None: nothing is known of it).
+    def save_upload(self, upload: Upload, known: Upload | None) -> None:
+        """Remember it if what is stored of its source is still ``known`` (None: nothing).
 
-        Raises RevisionConflict otherwise, and then nothing has changed.
+        Sequencer, state and the holding's ``added`` tell whether it is. Raises RevisionConflict otherwise, and then
+        nothing has changed.
+        """
+
+    def holders(self, picture: Key) -> Iterator[Upload]:
+        """The uploads that hold this picture, in no order.
+
+        One saved before the call is among them. They are read as they are asked for, each as it is then.
         """
 
 
@@ -237,6 +244,9 @@ class UploadStore(Protocol):
 
     def remove(self, bucket: str, key: str, etag: str) -> None:
         """Take it away if it is still that one."""
+
+    def place(self, bucket: str, key: str) -> str:
+        """Where an operator finds the object: a path, or an address."""
 
 
 class DeadLetters(Protocol):

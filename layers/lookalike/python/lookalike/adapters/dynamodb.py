@@ -12,6 +12,7 @@ from lookalike.adapters.items import (
     generation_attributes,
     generation_item,
     generation_of,
+    holder_item,
     library_item,
     library_of,
     number,
@@ -22,6 +23,7 @@ from lookalike.adapters.items import (
     text,
     upload_item,
     upload_of,
+    upload_stamp,
     waiting_partition,
 )
 from lookalike.adapters.table import (
@@ -36,6 +38,8 @@ from lookalike.adapters.table import (
     batched,
     count_key,
     generation_key,
+    holder_key,
+    holders_partition,
     key_of,
     library_key,
     map_key,
@@ -49,7 +53,13 @@ from lookalike.adapters.table import (
     where,
 )
 from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict
-from lookalike.model import Generation, Key, Kind, Library, Picture, RemovedLibrary, Upload
+from lookalike.model import Generation, Key, Kind, Library, Picture, RemovedLibrary, Upload, UploadState
+
+#: Holders of a picture that are read at a time: of most pictures there is one, and seldom is more than one asked for.
+_HOLDERS = 25
+
+#: States that an upload of the version before may have.
+_FORMER = frozenset({UploadState.SETTLED, UploadState.ADDING, UploadState.UNSURE})
 
 #: What of a row says which state it is in.
 _REVISION = ("pk", "sk", "revision")
@@ -246,16 +256,36 @@ class DynamoUploads:
         item = self._table.get(upload_key(source))
         return None if item is None else upload_of(item)
 
-    def save_upload(self, upload: Upload, previous: str | None) -> None:
-        """Remember it if the stored sequencer of its source is ``previous`` (None: nothing is known of it).
+    def save_upload(self, upload: Upload, known: Upload | None) -> None:
+        """Remember it if what is stored of its source is still ``known`` (None: nothing).
 
-        Raises RevisionConflict otherwise, and then nothing has changed.
+        Raises RevisionConflict otherwise, and then nothing has changed. An item of a holder is there before the upload
+        says that it holds the picture, and goes in one transaction with that; one too many is passed over by who reads.
         """
-        condition = ABSENT if previous is None else where({"sequencer": text(previous)})
+        before = None if known is None or known.holds is None else known.holds.picture
+        after = None if upload.holds is None else upload.holds.picture
+        condition = ABSENT if known is None else _unchanged(known)
+        if after is not None and after != before:
+            self._table.put(holder_item(after, upload.source))
         try:
-            self._table.put(upload_item(upload), condition)
+            if before is None or after == before:
+                self._table.put(upload_item(upload), condition)
+            else:
+                self._table.change(
+                    self._table.putting(upload_item(upload), condition),
+                    self._table.deleting(holder_key(before, upload.source), {}),
+                )
         except ConditionError:
             raise RevisionConflict(upload.source) from None
+
+    def holders(self, picture: Key) -> Iterator[Upload]:
+        """The uploads that hold this picture, a few at a time, as they are asked for."""
+        found = self._table.query(holders_partition(picture))
+        while sources := [item["source"]["S"] for item in islice(found, _HOLDERS)]:
+            for item in self._table.get_all([upload_key(source) for source in sources]):
+                upload = upload_of(item)
+                if upload.holds is not None and upload.holds.picture == picture:
+                    yield upload
 
 
 class DynamoCounters:
@@ -306,6 +336,26 @@ class DynamoGenerations:
 
 def _place(key: Key) -> ItemKey:
     return picture_key(key.library, key.id)
+
+
+def _unchanged(upload: Upload) -> Condition:
+    """The stored upload is this one. In an item of the version before, its state is not said but told otherwise."""
+    stamp = upload_stamp(upload)
+    same = where(stamp)
+    if "added" not in stamp:
+        same = _and(same, "attribute_not_exists(#added)", {"#added": "added"})
+    if upload.state in _FORMER:
+        older = same["ConditionExpression"].replace("#state = :state", "attribute_not_exists(#state)")
+        same = {**same, "ConditionExpression": f"({same['ConditionExpression']}) OR ({older})"}
+    return same
+
+
+def _and(condition: Condition, term: str, names: Mapping[str, str]) -> Condition:
+    return {
+        **condition,
+        "ConditionExpression": f"{condition['ConditionExpression']} AND {term}",
+        "ExpressionAttributeNames": {**condition["ExpressionAttributeNames"], **names},
+    }
 
 
 def _at(revision: int) -> Condition:

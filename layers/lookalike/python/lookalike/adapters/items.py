@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from lookalike.adapters.holding import holding_of, holding_text
 from lookalike.adapters.policy import policy_of, policy_text
 from lookalike.adapters.table import (
     Item,
     application_key,
     generation_key,
+    holder_key,
     library_key,
     picture_key,
     removed_key,
@@ -29,6 +31,7 @@ from lookalike.model import (
     SIGN_VERSION,
     Application,
     Generation,
+    Holding,
     Identity,
     Key,
     Kind,
@@ -37,6 +40,7 @@ from lookalike.model import (
     RemovedLibrary,
     State,
     Upload,
+    UploadState,
     Vector,
 )
 
@@ -182,25 +186,50 @@ def removed_of(item: Mapping[str, Mapping[str, Any]]) -> RemovedLibrary:
 
 def upload_item(upload: Upload) -> Item:
     """What an uploaded object has become."""
-    item = upload_key(upload.source).values | {"sequencer": text(upload.sequencer)}
-    if upload.picture is not None:
-        item |= {"library": text(upload.picture.library), "id": text(upload.picture.id)}
-    if upload.added is not None:
-        item["added"] = number(upload.added)
-    if upload.foretold:
-        item["foretold"] = {"BOOL": True}
+    item = upload_key(upload.source).values | upload_stamp(upload)
+    if (holds := upload.holds) is not None:
+        item |= {"library": text(holds.picture.library), "id": text(holds.picture.id)}
+        item["words"] = text(holds.words)
+    if upload.leaves is not None:
+        item["leaves"] = text(holding_text(upload.leaves))
+    if upload.cleared:
+        item["cleared"] = {"BOOL": True}
     return item
 
 
+def upload_stamp(upload: Upload) -> Item:
+    """What tells whether such an item is still the one that was read."""
+    stamp = {"sequencer": text(upload.sequencer), "state": text(upload.state)}
+    if upload.holds is not None and upload.holds.added is not None:
+        stamp["added"] = number(upload.holds.added)
+    return stamp
+
+
 def upload_of(item: Mapping[str, Mapping[str, Any]]) -> Upload:
-    """The upload of an item."""
+    """The upload of an item. One of the version before has no ``state``, and says ``foretold`` of an intent."""
+    holds = None
+    if "library" in item:
+        added = int(item["added"]["N"]) if "added" in item else None
+        holds = Holding(Key(item["library"]["S"], item["id"]["S"]), added, _text(item, "words"))
     return Upload(
         source=item["pk"]["S"].removeprefix("U#"),
         sequencer=item["sequencer"]["S"],
-        picture=Key(item["library"]["S"], item["id"]["S"]) if "library" in item else None,
-        added=int(item["added"]["N"]) if "added" in item else None,
-        foretold="foretold" in item,
+        holds=holds,
+        state=UploadState(item["state"]["S"]) if "state" in item else _former_state(item),
+        leaves=holding_of(item["leaves"]["S"]) if "leaves" in item else None,
+        cleared="cleared" in item,
     )
+
+
+def _former_state(item: Mapping[str, Mapping[str, Any]]) -> UploadState:
+    if "foretold" in item:
+        return UploadState.ADDING
+    return UploadState.SETTLED if "library" in item else UploadState.UNSURE
+
+
+def holder_item(picture: Key, source: str) -> Item:
+    """What says that an upload holds a picture."""
+    return holder_key(picture, source).values | {"source": text(source)}
 
 
 def generation_item(kind: Kind, generation: Generation) -> Item:

@@ -16,6 +16,8 @@ from lookalike.ports import Clock
 class FileDeadLetters:
     """A line of JSON for each: the port DeadLetters. What the file holds already is not repeated.
 
+    One about a file names it in ``file``; ``body`` is the message as it came.
+
     The file is the operator's, who may cut it or take it away at any time.
 
     Parameters
@@ -28,24 +30,25 @@ class FileDeadLetters:
         self._path = path
         self._clock = clock
         self._lock = threading.Lock()
-        self._known: set[DeadLetter] = set()
+        self._known: set[tuple[str, str, str]] = set()
         self._size = 0  # of the file that they are in
 
     def send(self, letter: DeadLetter) -> None:
         """Keep it for the operator. Raises Unavailable."""
-        told = {"time": self._clock(), "operation": letter.operation, "reason": letter.reason, "body": letter.body}
-        line = json.dumps(told).encode() + b"\n"
+        told = {"time": self._clock(), "operation": letter.operation, "reason": letter.reason}
+        told |= {"file": letter.file} if letter.file else {}
+        line = json.dumps(told | {"body": letter.body}).encode() + b"\n"
         try:
             with self._lock:
                 self._learn()
-                if letter in self._known:
+                if _essence(letter) in self._known:
                     return
                 file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 try:
                     os.write(file, line)
                     os.fsync(file)
                     self._size = os.fstat(file).st_size
-                    self._known.add(letter)
+                    self._known.add(_essence(letter))
                 finally:
                     os.close(file)
         except OSError as error:
@@ -55,13 +58,18 @@ class FileDeadLetters:
         """Read what the file holds, unless it is as it was left. Raises OSError."""
         size = self._path.stat().st_size if self._path.exists() else 0
         if size != self._size:
-            self._size, self._known = size, set(_letters(self._path) if size else ())
+            self._size, self._known = size, set(_known(self._path) if size else ())
 
 
-def _letters(path: Path) -> Iterator[DeadLetter]:
+def _essence(letter: DeadLetter) -> tuple[str, str, str]:
+    """What two letters that say the same have in common."""
+    return letter.operation, letter.reason, letter.body
+
+
+def _known(path: Path) -> Iterator[tuple[str, str, str]]:
     for line in path.read_bytes().splitlines():
         try:
             told = json.loads(line)
-            yield DeadLetter(str(told["operation"]), str(told["reason"]), str(told["body"]))
+            yield str(told["operation"]), str(told["reason"]), str(told["body"])
         except (KeyError, RecursionError, TypeError, ValueError):  # a line of somebody else's
             continue

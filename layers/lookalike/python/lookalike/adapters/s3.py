@@ -148,6 +148,10 @@ class S3Uploads:
                 if _code(error) not in _GONE | _CHANGED:
                     raise
 
+    def place(self, bucket: str, key: str) -> str:
+        """Where an operator finds the object: its address."""
+        return f"s3://{bucket}/{key}"
+
 
 def words(metadata: Mapping[str, str]) -> dict[str, str]:
     """Metadata as text. Headers are ASCII: anything else is percent-encoded UTF-8, as this service asks for it, or

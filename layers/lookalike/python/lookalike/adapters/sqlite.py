@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lookalike.adapters.database import Database, is_damage
+from lookalike.adapters.holding import holding_of, holding_text
 from lookalike.adapters.picture_row import (
     COLUMNS,
     INSERT,
@@ -27,7 +28,18 @@ from lookalike.adapters.picture_row import (
 )
 from lookalike.adapters.policy import policy_of, policy_text
 from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict, Unavailable
-from lookalike.model import Application, Identity, Key, Kind, Library, Picture, RemovedLibrary, Upload
+from lookalike.model import (
+    Application,
+    Holding,
+    Identity,
+    Key,
+    Kind,
+    Library,
+    Picture,
+    RemovedLibrary,
+    Upload,
+    UploadState,
+)
 from lookalike.observability import logger
 
 T = TypeVar("T")
@@ -100,10 +112,22 @@ _MIGRATIONS = (
         "CREATE INDEX counts_expiring ON counts (expires) WHERE expires IS NOT NULL",
     ),
     ("ALTER TABLE pictures ADD COLUMN checksum INTEGER",),
+    (
+        "ALTER TABLE uploads ADD COLUMN state TEXT NOT NULL DEFAULT 'settled'",
+        "ALTER TABLE uploads ADD COLUMN words TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE uploads ADD COLUMN leaves TEXT",
+        "ALTER TABLE uploads ADD COLUMN cleared INTEGER NOT NULL DEFAULT 0",
+        "UPDATE uploads SET state = CASE WHEN foretold THEN 'adding' WHEN library IS NULL THEN 'unsure' ELSE state END",
+        "ALTER TABLE uploads DROP COLUMN foretold",
+        "CREATE INDEX uploads_holding ON uploads (library, id, source) WHERE library IS NOT NULL",
+    ),
 )
 
 _APPLICATION = "access_key, secret_key, app_id, tenant, name, active, created, policy"
 _APPLICATION_VALUES = ", ".join("?" * (_APPLICATION.count(",") + 1))
+
+_UPLOAD = "source, sequencer, library, id, added, words, state, leaves, cleared"
+_UPLOAD_VALUES = ", ".join("?" * (_UPLOAD.count(",") + 1))
 
 _KINDS = {str(kind): kind for kind in Kind}
 
@@ -112,6 +136,9 @@ _BATCH = 4096
 
 #: Damaged rows that are logged one by one, and those named where all problems are shown.
 _LOGGED, _NAMED = 100, 3
+
+#: Holders of a picture that are read at a time: of most pictures there is one, and seldom is more than one asked for.
+_HOLDERS = 50
 
 
 class SqliteCatalog:
@@ -385,38 +412,45 @@ class SqliteCatalog:
     def upload(self, source: str) -> Upload | None:
         """What is known of that object."""
         with self._database.reading() as connection:
-            row = connection.execute(
-                "SELECT source, sequencer, library, id, added, foretold FROM uploads WHERE source = ?", (source,)
-            ).fetchone()
-        if row is None:
-            return None
-        return Upload(row[0], row[1], None if row[2] is None else Key(row[2], row[3]), row[4], bool(row[5]))
+            row = connection.execute(f"SELECT {_UPLOAD} FROM uploads WHERE source = ?", (source,)).fetchone()
+        return None if row is None else _upload(row)
 
-    def save_upload(self, upload: Upload, previous: str | None) -> None:
-        """Remember it if the stored sequencer of its source is ``previous`` (None: nothing is known of it).
+    def save_upload(self, upload: Upload, known: Upload | None) -> None:
+        """Remember it if what is stored of its source is still ``known`` (None: nothing).
 
         Raises RevisionConflict otherwise, and then nothing has changed.
         """
-        library, picture = (None, None) if upload.picture is None else (upload.picture.library, upload.picture.id)
-        known = (upload.sequencer, library, picture, upload.added, upload.foretold, upload.source)
+        values = _upload_row(upload)
 
         def save(connection: sqlite3.Connection) -> None:
-            if previous is None:
-                done = connection.execute(
-                    "INSERT INTO uploads (sequencer, library, id, added, foretold, source) VALUES (?, ?, ?, ?, ?, ?) "
-                    "ON CONFLICT (source) DO NOTHING",
-                    known,
-                )
+            if known is None:
+                insert = f"INSERT INTO uploads ({_UPLOAD}) VALUES ({_UPLOAD_VALUES}) ON CONFLICT (source) DO NOTHING"
+                done = connection.execute(insert, values)
             else:
+                added = None if known.holds is None else known.holds.added
                 done = connection.execute(
-                    "UPDATE uploads SET (sequencer, library, id, added, foretold) = (?, ?, ?, ?, ?) "
-                    "WHERE source = ? AND sequencer = ?",
-                    (*known, previous),
+                    f"UPDATE uploads SET ({_UPLOAD}) = ({_UPLOAD_VALUES}) "
+                    "WHERE source = ? AND sequencer = ? AND state = ? AND added IS ?",
+                    (*values, known.source, known.sequencer, known.state, added),
                 )
             if done.rowcount == 0:
                 raise RevisionConflict(upload.source)
 
         self._database.write(save)
+
+    def holders(self, picture: Key) -> Iterator[Upload]:
+        """The uploads that hold this picture, by name; each page of them is read as it is asked for."""
+        after = ""
+        while True:
+            with self._database.reading() as connection:
+                rows = connection.execute(
+                    f"SELECT {_UPLOAD} FROM uploads WHERE library = ? AND id = ? AND source > ? ORDER BY source LIMIT ?",
+                    (picture.library, picture.id, after, _HOLDERS),
+                ).fetchall()
+            yield from (_upload(row) for row in rows)
+            if len(rows) < _HOLDERS:
+                return
+            after = rows[-1][0]
 
     def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
         """Raise the count by ``wanted`` or, where it would pass ``limit``, by what is left; by how much."""
@@ -505,6 +539,21 @@ class SqliteCatalog:
         self._database.write(change)
         if self._damaged:
             self._damaged.pop(("pictures", name_of((key.library, key.id))), None)
+
+
+def _upload_row(upload: Upload) -> tuple[object, ...]:
+    held: tuple[object, ...] = (None, None, None, "")
+    if (holds := upload.holds) is not None:
+        held = (holds.picture.library, holds.picture.id, holds.added, holds.words)
+    leaves = None if upload.leaves is None else holding_text(upload.leaves)
+    return (upload.source, upload.sequencer, *held, upload.state, leaves, upload.cleared)
+
+
+def _upload(row: Row) -> Upload:
+    source, sequencer, library, picture, added, words, state, leaves, cleared = row
+    holds = None if library is None else Holding(Key(library, picture), added, words)
+    left = None if leaves is None else holding_of(leaves)
+    return Upload(source, sequencer, holds, UploadState(state), left, bool(cleared))
 
 
 def _application(row: Row) -> Application:

@@ -25,7 +25,7 @@ _LONGEST_REASON = 1000
 
 
 class SqsDeadLetters:
-    """The port DeadLetters: the message as it came, with the attributes ``operation`` and ``reason``.
+    """The port DeadLetters: the message as it came, with the attributes ``operation``, ``reason`` and ``file``.
 
     So a queue's redrive hands it back to where it came from.
 
@@ -41,13 +41,15 @@ class SqsDeadLetters:
 
     def send(self, letter: DeadLetter) -> None:
         """Keep it for the operator. Raises Unavailable."""
+        said = {"operation": letter.operation, "reason": letter.reason[:_LONGEST_REASON], "file": letter.file}
         try:
             self._client.send_message(
                 QueueUrl=self._url,
                 MessageBody=_sayable(letter.body),
                 MessageAttributes={
-                    "operation": {"DataType": "String", "StringValue": letter.operation},
-                    "reason": {"DataType": "String", "StringValue": _sayable(letter.reason)[:_LONGEST_REASON]},
+                    name: {"DataType": "String", "StringValue": _sayable(word)}
+                    for name, word in said.items()
+                    if word or name != "file"
                 },
             )
         except (BotoCoreError, ClientError) as error:

@@ -16,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from lookalike.errors import Unavailable
+from lookalike.model import Key
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -185,6 +186,17 @@ def object_key_of(key: ItemKey) -> str:
 def upload_key(source: str) -> ItemKey:
     """What an uploaded object has become."""
     return ItemKey(f"U#{source}", "U")
+
+
+def holder_key(picture: Key, source: str) -> ItemKey:
+    """What says that an upload holds a picture. Its source may be longer than a sort key may be, and is hashed."""
+    name = hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()
+    return ItemKey(holders_partition(picture), name)
+
+
+def holders_partition(picture: Key) -> str:
+    """The partition key of the uploads that hold a picture."""
+    return f"H#{picture.library}#{picture.id}"
 
 
 def generation_key(kind: str) -> ItemKey:

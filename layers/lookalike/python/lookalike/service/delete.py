@@ -35,15 +35,15 @@ def delete(ports: Ports, command: Delete) -> int:
     library = ports.catalog.library(command.shelf.tenant, command.shelf.name)
     keys = [] if library is None else chosen(ports, library, command.which)
     outcomes = _hide_all(ports, keys)
-    hidden = [outcome for outcome in outcomes if isinstance(outcome, Picture)]
-    if hidden:  # also when others failed: what is deleted in the catalog must not stay in the index
-        show(ports, hidden)
+    gone = [outcome for outcome in outcomes if isinstance(outcome, Picture)]
+    if gone:  # also when others failed: what is deleted in the catalog must not stay in the index
+        show(ports, gone)
     for outcome in outcomes:
         if isinstance(outcome, Unavailable):
             raise outcome
-    if not hidden:
+    if not gone:
         raise PictureNotFound("none of those named")
-    return len(hidden)
+    return len(gone)
 
 
 def _hide_all(ports: Ports, keys: Sequence[Key]) -> list[Picture | Unavailable | None]:
@@ -54,20 +54,21 @@ def _hide_all(ports: Ports, keys: Sequence[Key]) -> list[Picture | Unavailable |
         return list(pool.map(lambda key: _hide(ports, key), keys))
 
 
-def hide(ports: Ports, key: Key, added: int | None = None) -> Picture | None:
-    """The hidden row; None if there was nothing to hide. The index is not told.
+def hidden(row: Picture, now: int) -> Picture:
+    """The row as it is once its picture is deleted, at Unix milliseconds ``now``."""
+    return row.but(revision=next_revision(row.revision, now), state=State.DELETED, deleted_at=now)
 
-    ``added`` hides it only if the add of that revision made it: what somebody else has added again stays.
-    """
 
-    def hidden(current: Picture | None) -> Picture:
-        if current is None or not current.deletable or added not in (None, current.added):
+def hide(ports: Ports, key: Key) -> Picture | None:
+    """The hidden row; None if there was nothing to hide. The index is not told."""
+
+    def step(current: Picture | None) -> Picture:
+        if current is None or not current.deletable:
             raise PictureNotFound(key.id)
-        now = ports.clock()
-        return current.but(revision=next_revision(current.revision, now), state=State.DELETED, deleted_at=now)
+        return hidden(current, ports.clock())
 
     try:
-        return change(ports, key, hidden)
+        return change(ports, key, step)
     except PictureNotFound:
         return None
 

@@ -1,23 +1,18 @@
 """Making pictures of uploaded objects.
 
 What an object has become is remembered (:class:`~lookalike.model.Upload`), and that memory is changed by conditional
-writes alone. It says which event came last, so a doubled or an older one does nothing; and which picture the object
-has made, so another object in its place takes that picture away, and nobody else's. An add is foretold in it before
-the row is written: after a crash at any point the row shows, when the event comes again, whether it has been added.
+writes alone. It says which event came last, so a doubled or an older one does nothing, and which picture lies in the
+object: :mod:`lookalike.service.holders` says what becomes of a picture when objects are replaced, renamed and deleted.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from lookalike import jsontext
 from lookalike.errors import (
     ApplicationDisabled,
     ApplicationNotFound,
-    ArgumentTooLong,
     InvalidArgument,
     LibraryNotFound,
     PictureError,
@@ -25,32 +20,23 @@ from lookalike.errors import (
     PictureNotFound,
     PictureSizeError,
     RevisionConflict,
-    TooManyItems,
     Unavailable,
 )
-from lookalike.model import Key, Picture, Shelf, Upload, UploadedObject, next_revision
+from lookalike.model import Holding, Key, Picture, Shelf, Upload, UploadState
 from lookalike.observability import logger
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
-from lookalike.service.delete import hide
+from lookalike.service.holders import conclude, intend, join, settle, vanish
 from lookalike.service.libraries import MADE_BY_ADD
-from lookalike.service.rows import change, show
 from lookalike.service.source import Source
-from lookalike.service.tags import tags_of
-
-#: Where uploads lie: ``uploads/<app id>/<library>/<name>``, the name with as many slashes as it likes.
-LAYOUT = re.compile(r"uploads/([0-9]{1,20})/([^/]+)/(.+)", re.DOTALL)
+from lookalike.service.words import Words, place_of, words_of
 
 #: Largest file. Nothing has to fit into a request here, so this is more than a dialect takes: a PNG of the most pixels
 #: that are decoded, unless it is mere noise.
 MAX_BYTES = 32 * 1024 * 1024
 _MAX_SIDE = 4096
 _FORMATS = frozenset({"JPEG", "PNG", "BMP", "GIF", "WEBP"})
-
-#: Longest words, in bytes of UTF-8: brief as Baidu has it, desc as Qiniu has it; tags before they are split.
-_MAX_BRIEF, _MAX_LABEL, _MAX_DESC, _MAX_TAGS_TEXT = 256, 256, 4096, 256
-_MAX_TAGS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +51,19 @@ class Ingest:
     @property
     def source(self) -> str:
         """The object's name, by which what it becomes is remembered."""
+        return f"{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """An object was deleted."""
+
+    bucket: str
+    key: str
+
+    @property
+    def source(self) -> str:
+        """The object's name."""
         return f"{self.bucket}/{self.key}"
 
 
@@ -91,11 +90,13 @@ def ingest(ports: Ports, event: Ingest) -> Outcome:
     try:
         return _take(ports, event, known)
     except (InvalidArgument, PictureError):
-        refused = Upload(event.source, event.sequencer)
-        if known is not None:  # what the object before has made stays, and is known to be its
-            refused = replace(known, sequencer=event.sequencer, foretold=False)
-        _remember(ports, refused, known)
+        _pass_over(ports, event, known)
         raise
+
+
+def remove(ports: Ports, event: Removal) -> Outcome:
+    """An object was deleted: its picture stays, with the words of another upload that holds it, if there is one."""
+    return Outcome.GONE if vanish(ports, event.source) else Outcome.CHANGED_SINCE
 
 
 def is_done(ports: Ports, event: Ingest) -> bool:
@@ -106,18 +107,35 @@ def is_done(ports: Ports, event: Ingest) -> bool:
 
 def _is_past(known: Upload, event: Ingest) -> bool:
     order = _order(known.sequencer, event.sequencer)
-    return order > 0 or (order == 0 and not known.foretold)
+    return order > 0 or (order == 0 and known.state is UploadState.SETTLED)
+
+
+def _is_begun(known: Upload, event: Ingest) -> bool:
+    """Whether this very event has recorded what it intends, and broke off before that was settled."""
+    intent = known.state in (UploadState.ADDING, UploadState.JOINING)
+    return intent and _order(known.sequencer, event.sequencer) == 0
 
 
 def _has_landed(ports: Ports, known: Upload, event: Ingest) -> bool:
-    """Whether what was foretold of this very event has happened after all; if so, that is remembered."""
-    if _order(known.sequencer, event.sequencer) != 0 or known.picture is None or known.added is None:
+    """Whether the add that this event intended has happened; if so, it is settled.
+
+    If the object is still to be cleared away, the event is done again instead.
+    """
+    if not _is_begun(known, event) or known.state is not UploadState.ADDING or known.holds is None:
         return False
-    row = ports.catalog.picture(known.picture)
-    if row is None or row.added < known.added:
+    row = ports.catalog.picture(known.holds.picture)
+    if row is None or row.added != known.holds.added or (row.live and known.cleared):
         return False
-    _remember(ports, replace(known, foretold=False), known)
+    settle(ports, known)
     return True
+
+
+def _pass_over(ports: Ports, event: Ingest, known: Upload | None) -> None:
+    """What the object is now was refused: what it held before stays, and is known to be its."""
+    if known is None:
+        ports.uploads.save_upload(Upload(event.source, event.sequencer), None)
+        return
+    conclude(ports, known, replace(known, sequencer=event.sequencer))
 
 
 def _order(one: str, other: str) -> int:
@@ -128,26 +146,28 @@ def _order(one: str, other: str) -> int:
 
 
 def _take(ports: Ports, event: Ingest, known: Upload | None) -> Outcome:
-    layout = LAYOUT.fullmatch(event.key)
-    if layout is None:
-        raise InvalidArgument("key", "is not uploads/<app id>/<library>/<name>")
-    app_id, library, name = layout.groups()
+    app_id, library, _ = place_of(event.key)
     found = ports.objects.head(event.bucket, event.key)
     if found is None:
+        if known is not None and _is_begun(known, event):  # and perhaps cleared away since
+            settle(ports, known)
         return Outcome.GONE
     if event.etag not in (None, found.etag):
         return Outcome.CHANGED_SINCE
     if found.size > MAX_BYTES:
         raise PictureSizeError(f"{found.size} bytes, more than {MAX_BYTES}")
     shelf = _shelf(ports, app_id, library)
+    words = words_of(event.key, shelf.kind, found)
     data = ports.objects.read(event.bucket, event.key, found.etag)
     if data is None:
         return Outcome.CHANGED_SINCE
     bounds = Bounds(MAX_BYTES, ports.settings.min_side, _MAX_SIDE, _MAX_SIDE * _MAX_SIDE, _FORMATS)
-    outcome = _add(ports, event, known, _command(shelf, Source(bounds, data=data), found, name))
-    if outcome in (Outcome.ADDED, Outcome.SAME):
+    outcome, recorded = _keep(ports, event, known, shelf, Source(bounds, data=data), words)
+    if recorded is None:
+        return outcome
+    if recorded.cleared:
         _clear_away(ports, event, found.etag)
-    return outcome
+    return outcome if settle(ports, recorded) else Outcome.CHANGED_SINCE
 
 
 def _shelf(ports: Ports, app_id: str, name: str) -> Shelf:
@@ -165,36 +185,28 @@ def _shelf(ports: Ports, app_id: str, name: str) -> Shelf:
     return Shelf(application.tenant, name, library.kind, library.identity)
 
 
-def _add(ports: Ports, event: Ingest, known: Upload | None, command: Add) -> Outcome:
-    """Add it, and take away what the object before has made."""
+def _keep(
+    ports: Ports, event: Ingest, known: Upload | None, shelf: Shelf, source: Source, words: Words
+) -> tuple[Outcome, Upload | None]:
+    """Add the picture, or hold the one that is there: the outcome, and what is recorded and still to be settled."""
+    intent = Upload(event.source, event.sequencer, cleared=not ports.settings.keep_uploads)
+    latest = known
 
     def foretell(picture: Picture) -> None:
-        nonlocal known
-        if known is not None and known.picture != picture.key:
-            _still_latest(ports, event, known)
-            _withdraw(ports, known.picture, known.added)
-        foretold = Upload(event.source, event.sequencer, picture.key, picture.added, foretold=True)
-        _remember(ports, foretold, known)
-        known = foretold
+        nonlocal latest
+        if latest is not None and latest.state is UploadState.UNSURE and _order(latest.sequencer, event.sequencer) == 0:
+            raise PictureNotFound(picture.key.id)
+        holds = Holding(picture.key, picture.added, words.digest)
+        latest = intend(ports, replace(intent, state=UploadState.ADDING), holds, latest)
 
     try:
-        picture = add(ports, command, foretell)
+        add(ports, Add(shelf, source, words.brief, words.label, words.desc, words.tags), foretell)
     except PictureExists as exists:
-        _settle(ports, event, known, command, _existing(ports, command.shelf, str(exists)))
-        return Outcome.SAME
-    return _fulfil(ports, Upload(event.source, event.sequencer, picture.key, picture.added))
-
-
-def _fulfil(ports: Ports, made: Upload) -> Outcome:
-    """What was foretold has been done; unless a later event has gone past it, which wins."""
-    try:
-        _remember(ports, made, made)
-    except RevisionConflict:
-        latest = ports.uploads.upload(made.source)
-        if latest is None or latest.picture != made.picture:
-            _withdraw(ports, made.picture, made.added)
-        return Outcome.CHANGED_SINCE
-    return Outcome.ADDED
+        return Outcome.SAME, join(ports, intent, latest, _existing(ports, shelf, str(exists)), words)
+    except PictureNotFound:  # it was there once, and somebody has deleted it since
+        _pass_over(ports, event, latest)
+        return Outcome.DONE_BEFORE, None
+    return Outcome.ADDED, latest
 
 
 def _existing(ports: Ports, shelf: Shelf, digest: str) -> Picture:
@@ -206,100 +218,9 @@ def _existing(ports: Ports, shelf: Shelf, digest: str) -> Picture:
     return row
 
 
-def _settle(ports: Ports, event: Ingest, known: Upload | None, command: Add, row: Picture) -> None:
-    """The picture is there already. If this object has made it, it says what its newer words are."""
-    latest = _still_latest(ports, event, known)
-    settled = Upload(event.source, event.sequencer)
-    if latest is not None and (latest.picture, latest.added) == (row.key, row.added):
-        _say(ports, row, command)
-        settled = replace(latest, sequencer=event.sequencer, foretold=False)
-    elif latest is not None:
-        _withdraw(ports, latest.picture, latest.added)
-    _remember(ports, settled, latest)
-
-
-def _still_latest(ports: Ports, event: Ingest, known: Upload | None) -> Upload | None:
-    """What is known now, before anything is changed by it. Raises RevisionConflict if another event has come between."""
-    latest = ports.uploads.upload(event.source)
-    if (latest and latest.sequencer) != (known and known.sequencer):
-        raise RevisionConflict(event.source)
-    return latest
-
-
-def _say(ports: Ports, row: Picture, command: Add) -> None:
-    words = {"brief": command.brief, "label": command.label, "desc": command.desc, "tags": command.tags}
-    if all(getattr(row, name) == value for name, value in words.items()):
-        return
-
-    def said(current: Picture | None) -> Picture:
-        if current is None or not current.live or current.added != row.added:
-            raise PictureNotFound(row.key.id)
-        return current.but(revision=next_revision(current.revision, ports.clock()), **words)
-
-    try:
-        show(ports, [change(ports, row.key, said)])
-    except PictureNotFound as gone:  # deleted just now: the event comes again, and adds it
-        raise RevisionConflict(row.key.id) from gone
-
-
-def _withdraw(ports: Ports, key: Key | None, added: int | None) -> None:
-    """Take away what an object has made, if it still is what that object has made."""
-    hidden = None if key is None else hide(ports, key, added)
-    if hidden is not None:
-        show(ports, [hidden])
-
-
-def _remember(ports: Ports, upload: Upload, known: Upload | None) -> None:
-    ports.uploads.save_upload(upload, None if known is None else known.sequencer)
-
-
 def _clear_away(ports: Ports, event: Ingest, etag: str) -> None:
-    """Remove the upload if the settings say so; best effort, for its picture is safe, and it only takes up space."""
-    if ports.settings.keep_uploads:
-        return
+    """Remove the upload, best effort: its picture is safe, and it only takes up space."""
     try:
         ports.objects.remove(event.bucket, event.key, etag)
     except Unavailable:
         logger.exception("an upload could not be removed", extra={"source": event.source})
-
-
-def _command(shelf: Shelf, source: Source, found: UploadedObject, name: str) -> Add:
-    """The add that the object asks for. Without a brief, its name is what answers show."""
-    brief = _text(found.words, "brief", _MAX_BRIEF)
-    return Add(
-        shelf,
-        source,
-        brief=brief or name.encode()[-_MAX_BRIEF:].decode(errors="ignore"),
-        label=_text(found.words, "label", _MAX_LABEL),
-        desc=_desc(found.words),
-        tags=_tags(shelf, found.words),
-    )
-
-
-def _text(words: Mapping[str, str], name: str, most: int) -> str:
-    text = words.get(name, "")
-    try:
-        length = len(text.encode())
-    except UnicodeEncodeError as reason:
-        raise InvalidArgument(name, "half a surrogate pair") from reason
-    if length > most:
-        raise ArgumentTooLong(name, f"more than {most} bytes")
-    if "\0" in text:
-        raise InvalidArgument(name, "must not hold a NUL character")
-    return text
-
-
-def _desc(words: Mapping[str, str]) -> str:
-    desc = _text(words, "desc", _MAX_DESC)
-    try:
-        return jsontext.compact(jsontext.read(desc.encode())) if desc else ""
-    except InvalidArgument as reason:
-        raise InvalidArgument("desc", reason.reason) from reason
-
-
-def _tags(shelf: Shelf, words: Mapping[str, str]) -> tuple[str, ...]:
-    parts = (part.strip() for part in _text(words, "tags", _MAX_TAGS_TEXT).split(","))
-    tags = tuple(dict.fromkeys(tag for tag in parts if tag))
-    if len(tags) > _MAX_TAGS:
-        raise TooManyItems("tags", f"more than {_MAX_TAGS}")
-    return tags_of(shelf.kind, tags) if shelf.name in MADE_BY_ADD else tags

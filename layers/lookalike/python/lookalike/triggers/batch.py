@@ -33,7 +33,7 @@ def failures(identifiers: Iterable[str]) -> Answer:
 
 def bury(ports: Ports, letter: DeadLetter) -> None:
     """A message that never will succeed: into the log, the metrics and the dead letters. Raises Unavailable."""
-    reason = printable(letter.reason)
-    logger.error("dead letter", extra={"operation": letter.operation, "reason": reason, "body": letter.body})
+    facts = {"operation": letter.operation, "reason": printable(letter.reason), "body": letter.body}
+    logger.error("dead letter", extra=facts | ({"file": printable(letter.file)} if letter.file else {}))
     count(ports.settings, {"operation": letter.operation}, {"DeadLetters": 1})
     ports.dead_letters.send(letter)

@@ -19,7 +19,7 @@ from lookalike.errors import AccessError, InvalidArgument, LookalikeError, Pictu
 from lookalike.model import DeadLetter
 from lookalike.observability import count, fail, logger, printable, why
 from lookalike.ports import Ports
-from lookalike.service.ingest import Ingest, ingest
+from lookalike.service.ingest import Ingest, Removal, ingest, remove
 from lookalike.triggers.batch import Answer, Event, Garbled, bury, failures
 
 _OPERATION = "ingest"
@@ -37,10 +37,10 @@ _HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
 
 
 @dataclass(frozen=True, slots=True)
-class Put:
-    """An object was put. ``body`` is a message with this event alone, which can be sent again."""
+class Notice:
+    """An object was put, or deleted. ``body`` is a message with this event alone, which can be sent again."""
 
-    command: Ingest
+    command: Ingest | Removal
     body: str
 
 
@@ -49,11 +49,11 @@ class Message:
     """One message of SQS, by its id, and what it holds."""
 
     id: str
-    items: tuple[Put | Garbled, ...]
+    items: tuple[Notice | Garbled, ...]
 
 
 def messages(event: Event) -> Sequence[Message]:
-    """What an event of SQS holds, whatever is wrong with it. Deletions, folders and test events are nothing."""
+    """What an event of SQS holds, whatever is wrong with it. Folders and test events are nothing."""
     records = event.get("Records") if isinstance(event, Mapping) else None
     if not isinstance(records, list):
         return [Message("", (Garbled(_text(event), "no event of SQS"),))]
@@ -70,7 +70,7 @@ def _message(record: Any) -> Message:
     return Message(identifier, tuple(_items(body)))
 
 
-def _items(body: str) -> Iterator[Put | Garbled]:
+def _items(body: str) -> Iterator[Notice | Garbled]:
     try:
         notice = json.loads(body)
     except (RecursionError, ValueError):
@@ -90,27 +90,38 @@ def _items(body: str) -> Iterator[Put | Garbled]:
             yield Garbled(alone, f"no record of S3: {reason!r}")
             continue
         if command is not None:
-            yield Put(command, alone)
+            yield Notice(command, alone)
 
 
-def _command(record: Any) -> Ingest | None:
+def _command(record: Any) -> Ingest | Removal | None:
     """None if the record asks for nothing. Raises what Python does if it is none."""
-    if not record["eventName"].removeprefix("s3:").startswith("ObjectCreated:"):
+    happened = record["eventName"].removeprefix("s3:")
+    if happened.startswith("ObjectRemoved:"):
+        return Removal(*_object(record))
+    if not happened.startswith("ObjectCreated:"):
         return None
-    bucket, put = record["s3"]["bucket"]["name"], record["s3"]["object"]
-    key = unquote_plus(put["key"], errors="strict")
+    put = record["s3"]["object"]
     etag, sequencer = put.get("eTag"), put.get("sequencer") or _moment(record["eventTime"])
-    if key.endswith("/") and not put.get("size"):  # what consoles make for a folder
+    if unquote_plus(put["key"]).endswith("/") and not put.get("size"):  # what consoles make for a folder
         return None
-    if not isinstance(bucket, str) or not isinstance(etag, str | None):
-        raise TypeError("bucket or eTag is no text")
+    bucket, key = _object(record)
+    if not isinstance(etag, str | None):
+        raise TypeError("eTag is no text")
+    if not 0 < len(sequencer) <= _MAX_SEQUENCER or not set(sequencer) <= _HEXADECIMAL:
+        raise ValueError("the sequencer is not hexadecimal")
+    return Ingest(bucket, key, sequencer, None if etag is None else etag.strip('"') or None)
+
+
+def _object(record: Any) -> tuple[str, str]:
+    """The bucket and the key of the object that a record is about."""
+    bucket, key = record["s3"]["bucket"]["name"], unquote_plus(record["s3"]["object"]["key"], errors="strict")
+    if not isinstance(bucket, str):
+        raise TypeError("bucket is no text")
     if _BUCKET.fullmatch(bucket) is None:
         raise ValueError(f"no bucket can be called {bucket[:255]!r}")
     if "\0" in key or not 0 < len(key.encode()) <= _MAX_KEY:
         raise ValueError(f"the key holds a NUL, or is empty, or has more than {_MAX_KEY} bytes")
-    if not 0 < len(sequencer) <= _MAX_SEQUENCER or not set(sequencer) <= _HEXADECIMAL:
-        raise ValueError("the sequencer is not hexadecimal")
-    return Ingest(bucket, key, sequencer, None if etag is None else etag.strip('"') or None)
+    return bucket, key
 
 
 def _moment(event_time: str) -> str:
@@ -143,12 +154,12 @@ def _is_done(ports: Ports, message: Message) -> bool:
     return all(settled)
 
 
-def _is_settled(ports: Ports, item: Put | Garbled) -> bool:
+def _is_settled(ports: Ports, item: Notice | Garbled) -> bool:
     """Whether this is done with, in whatever way; otherwise it has to come again."""
     began = time.perf_counter()
     outcome, settled, told = _settle(ports, item)
     milliseconds = (time.perf_counter() - began) * 1000
-    source = item.command.source if isinstance(item, Put) else ""
+    source = item.command.source if isinstance(item, Notice) else ""
     facts = {"operation": _OPERATION, "outcome": outcome, "source": source, "milliseconds": round(milliseconds, 1)}
     logger.info("ingested" if settled else "comes again", extra={**facts, **told})
     count(ports.settings, {"operation": _OPERATION, "outcome": outcome}, {"Events": 1, "Latency": milliseconds})
@@ -156,7 +167,7 @@ def _is_settled(ports: Ports, item: Put | Garbled) -> bool:
     return settled
 
 
-def _settle(ports: Ports, item: Put | Garbled) -> tuple[str, bool, Mapping[str, str]]:
+def _settle(ports: Ports, item: Notice | Garbled) -> tuple[str, bool, Mapping[str, str]]:
     """(outcome, whether it is done with, why it was refused) of one item."""
     try:
         if isinstance(item, Garbled):
@@ -171,9 +182,12 @@ def _settle(ports: Ports, item: Put | Garbled) -> tuple[str, bool, Mapping[str, 
         return type(error).__name__, False, why(error)
 
 
-def _ingested(ports: Ports, put: Put) -> tuple[str, bool, Mapping[str, str]]:
+def _ingested(ports: Ports, put: Notice) -> tuple[str, bool, Mapping[str, str]]:
+    command = put.command
     try:
-        return ingest(ports, put.command), True, {}
+        done = remove(ports, command) if isinstance(command, Removal) else ingest(ports, command)
     except _FOR_EVER as error:
-        bury(ports, DeadLetter(_OPERATION, f"{type(error).__name__}: {error.explanation}", put.body))
+        place = ports.objects.place(command.bucket, command.key)
+        bury(ports, DeadLetter(_OPERATION, f"{type(error).__name__}: {error.explanation}", put.body, place))
         return type(error).__name__, True, why(error)
+    return done, True, {}

@@ -15,7 +15,7 @@ from lookalike.adapters.data import DataFolder
 from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.cli.main import app
 from lookalike.clock import unix_milliseconds
-from lookalike.errors import InvalidArgument
+from lookalike.errors import InvalidArgument, TokenInvalid
 from lookalike.model import Application
 from lookalike.wire.tokens import verify
 
@@ -101,7 +101,7 @@ def test_a_rotated_secret_is_new_and_all_else_is_not(lookalike: Keys, data: Path
     assert after | {"secret_key": before["secret_key"]} == before
     assert after["secret_key"] != before["secret_key"]
     assert made(lookalike("keys", "show", "--name", "shop", "--json")) == after
-    with pytest.raises(Exception, match="not made with the application's secret"):
+    with pytest.raises(TokenInvalid, match="secret key"):
         whose(data, token)
     assert "refused from now on" in lookalike("keys", "rotate", "--name", "shop").stderr
 

@@ -52,7 +52,7 @@ def test_what_cannot_be_used_says_why_in_a_few_words(tmp_path: Path) -> None:
             pictures.read(path)
         refused[name] = str(why.value)
     assert refused == {
-        "truncated": "broken, or cut short",
+        "truncated": "JPEG: cut short",
         "text": "not one of BMP, GIF, JPEG, PNG, WEBP",
         "empty": "no bytes",
         "pixel": "too small or too large: 1×1 pixels; sides may have 8 to 30000, and all of it 200000000",

@@ -148,7 +148,10 @@ def test_uploads_come_back_until_they_are_given_up(template: Template) -> None:
     assert (condition, kept, otherwise) == ("IngestRunsAreKept", {"Ref": "IngestConcurrency"}, 10)
     bucket = template.of_type("AWS::S3::Bucket")["Uploads"]
     assert bucket["DependsOn"] == "UploadQueuePolicy"
-    notifications = bucket["Properties"]["NotificationConfiguration"]["QueueConfigurations"]
+    put, kept = bucket["Properties"]["NotificationConfiguration"]["QueueConfigurations"]
+    condition, nothing, removed = kept["Fn::If"]
+    assert (condition, nothing) == ("UploadsGo", {"Ref": "AWS::NoValue"}), "what we remove is no news"
+    notifications = [put, removed]
     assert [one["Event"] for one in notifications] == ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
     for notification in notifications:
         assert notification["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": "uploads/"}]

@@ -23,6 +23,7 @@ from PIL import Image
 from rich.console import Console
 
 from lookalike.adapters import picture_row
+from lookalike.adapters.folder import FolderStore
 from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.frames import frames
@@ -134,6 +135,7 @@ def fill(file: Path, model: str, stored: Sequence[Stored]) -> None:
         connection.executemany(picture_row.INSERT, [picture_row.row_of(one) for one in rows])
         maps = [(one.object_key, kept.local_map) for one, kept in zip(rows, stored, strict=True)]
         connection.executemany("INSERT INTO maps (key, data) VALUES (?, ?)", maps)
+    FolderStore(file.parent / "originals")  # a folder with pictures and without that has lost it, and is not opened
 
 
 def row(number: int, model: str, stored: Stored) -> Picture:

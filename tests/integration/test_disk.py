@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import subprocess
@@ -14,9 +15,10 @@ import pytest
 
 from lookalike import bootstrap
 from lookalike.adapters import database, folder
+from lookalike.adapters.letters import FileDeadLetters
 from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.errors import SettingsError, Unavailable
-from lookalike.model import Kind, Shelf
+from lookalike.model import DeadLetter, Kind, Shelf
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
@@ -231,6 +233,18 @@ def test_opening_what_is_up_to_date_writes_nothing(tmp_path: Path) -> None:
         log = tmp_path / "catalog.db-wal"
         assert not log.exists() or log.stat().st_size == 0
     assert (path.stat().st_mtime_ns, path.read_bytes()) == before
+
+
+def test_a_dead_letter_is_kept_whole_or_not_at_all(disk: Path) -> None:
+    letters = FileDeadLetters(disk / "dead-letters.jsonl", lambda: 1)
+    letters.send(DeadLetter("ingest", "reason", "first"))
+    fill(disk)
+    with pytest.raises(Unavailable):
+        letters.send(DeadLetter("ingest", "reason", "x" * 10_000))
+    (disk / "rubbish").unlink()
+    letters.send(DeadLetter("ingest", "reason", "second"))
+    lines = (disk / "dead-letters.jsonl").read_text().splitlines()
+    assert [json.loads(line)["body"] for line in lines] == ["first", "second"]
 
 
 def test_a_failing_disk_refuses_originals_until_it_works_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -45,9 +46,12 @@ class FileDeadLetters:
                     return
                 file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 try:
-                    os.write(file, line)
+                    size = os.fstat(file).st_size
+                    if os.write(file, line) < len(line):  # a disk with room for a part of it
+                        os.ftruncate(file, size)
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                     os.fsync(file)
-                    self._size = os.fstat(file).st_size
+                    self._size = size + len(line)
                     self._known.add(_essence(letter))
                 finally:
                     os.close(file)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import zlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
 from lookalike.model import DIMENSION, Key, Kind, Picture, State, Vector
 
-Row = Sequence[Any]
+Row = tuple[Any, ...]
 
 #: The vector and the checksum come last, so that the checksum's text is made of one slice.
 COLUMNS = (
@@ -154,7 +154,7 @@ def _picture(row: Row, vector: Vector) -> Picture:
 
 def _checksum(row: Row) -> int:
     """CRC-32 of all columns before it."""
-    return zlib.crc32(row[_VECTOR], zlib.crc32((_FORMAT % tuple(row[:_VECTOR])).encode()))
+    return crc32((_FORMAT % row[:_VECTOR]).encode() + row[_VECTOR])
 
 
 @lru_cache(4096)  # few lists of tags are many rows', and then they share one tuple

@@ -16,6 +16,7 @@ from typing import TypeVar, cast
 from lookalike.adapters.commit import GroupCommit
 from lookalike.adapters.disk import READ_ONLY, is_read_only
 from lookalike.errors import SettingsError, Unavailable
+from lookalike.observability import printable
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], object]
@@ -355,8 +356,7 @@ def _code(error: sqlite3.Error) -> int:
 
 def _reason(error: Exception) -> str:
     """What is wrong, in one line that a terminal can show: SQLite and Python quote what a file holds."""
-    text = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:200]
+    return printable((error.strerror or str(error)) if isinstance(error, OSError) else str(error))
 
 
 def _stamp(path: Path) -> _Stamp:

@@ -12,6 +12,7 @@ from zlib import crc32
 import numpy as np
 
 from lookalike.model import DIMENSION, Key, Kind, Picture, State, Vector
+from lookalike.observability import printable
 
 Row = tuple[Any, ...]
 
@@ -104,11 +105,6 @@ def salvaged(row: Row) -> Picture | None:
 def name_of(row: Row) -> str:
     """Library and id of a row, as a terminal can show them."""
     return printable(f"{_shown(row[0])}/{_shown(row[1])}")
-
-
-def printable(text: str) -> str:
-    """The text with ``?`` for whatever a terminal might act upon."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:200]
 
 
 def _picture_or(row: Row, damaged: Callable[[Row, str], Picture | None]) -> Picture | None:

@@ -22,7 +22,6 @@ from lookalike.adapters.picture_row import (
     Row,
     name_of,
     pictures_of,
-    printable,
     row_of,
     salvaged,
 )
@@ -40,7 +39,7 @@ from lookalike.model import (
     Upload,
     UploadState,
 )
-from lookalike.observability import logger
+from lookalike.observability import logger, printable
 
 T = TypeVar("T")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -101,6 +102,22 @@ def test_16_bits_that_were_made_of_8_hide_nothing(factor: int) -> None:
     clear = np.dstack([samples, np.full(samples.shape[:2], 77 * factor, np.uint16)])
     in_8_bits = (clear // factor).astype(np.uint8)
     assert read(wide(clear, 6)).full_digest == read(encode(in_8_bits, "PNG")).full_digest
+
+
+def test_the_digests_are_of_what_they_are_said_to_be_of() -> None:
+    """Libraries keep pictures by them."""
+    pixels = np.random.default_rng(1).integers(0, 256, (150, 3, 4), np.uint8)
+    pixels[140] = (9, 9, 9, 0)
+    decoded = read(encode(pixels, "PNG"))
+    pixels[140] = 0
+    assert decoded.hidden == hashlib.sha256(pixels.tobytes()).hexdigest()
+    assert decoded.full_digest == hashlib.sha256(bytes.fromhex(decoded.digest + decoded.hidden)).hexdigest()
+    samples = np.random.default_rng(2).integers(0, 65536, (150, 3, 3), np.uint16)
+    high, low = (opaque(part)[..., :4] & 255 for part in (samples >> 8, samples & 255))
+    decoded = read(wide(samples, 2))
+    assert decoded.hidden == hashlib.sha256(np.dstack([high, low]).astype(np.uint8).tobytes()).hexdigest()
+    plain = read(encode(drawn(1), "PNG"))
+    assert plain.full_digest == hashlib.sha256(bytes.fromhex(plain.digest)).hexdigest()
 
 
 COLOURS = st.sampled_from([0, 1, 100, 253, 254, 255])

@@ -24,6 +24,8 @@ _OPAQUE = 255
 def hidden_digest(read: Reading, low: Image.Image | None) -> str | None:
     """SHA-256, as 64 hex digits, of all that a picture shows; None if its RGB pixels are all of it.
 
+    It is of the pixels, row by row from the top left: R, G, B, A, one byte each, and of 16-bit samples their low bytes
+    behind them in the same order; all zero where a pixel is fully transparent. Libraries keep it: it must not change.
     ``low`` is the picture of the low bytes, upright as ``read`` is; None where samples have 8 bits. They say nothing
     where they repeat the high bytes or are zero, as samples are that were made of 8 bits.
     """
@@ -34,9 +36,8 @@ def hidden_digest(read: Reading, low: Image.Image | None) -> str | None:
     if low is None and not (alpha and any((high[..., 3] < _OPAQUE).any() for high, _ in _bands(whole, alpha=alpha))):
         return None
     digest = hashlib.sha256()
-    for samples in _bands(whole, low, alpha=alpha):
-        for part in samples:
-            digest.update(np.ascontiguousarray(part))
+    for high_samples, low_samples in _bands(whole, low, alpha=alpha):
+        digest.update(high_samples if low is None else np.concatenate([high_samples, low_samples], axis=2))
     return digest.hexdigest()
 
 

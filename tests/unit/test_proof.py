@@ -15,7 +15,7 @@ from lookalike.embedding.corners import SIDE
 from lookalike.errors import Unavailable
 from lookalike.model import WHOLE, Candidate, Key, Proof
 from lookalike.ports import Originals
-from lookalike.service import proof
+from lookalike.service import originals
 from lookalike.service.proof import BATCH, MOST, prove
 from tests.fakes import MemoryMaps, MemoryOriginals
 from tests.photographs import jpeg, photograph
@@ -125,7 +125,7 @@ def test_originals_that_cannot_be_had_are_done_without() -> None:
 
 
 def test_originals_that_do_not_come_are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proof, "_ORIGINALS_SECONDS", 0.05)
+    monkeypatch.setattr(originals, "_SECONDS", 0.05)
     over, asking = threading.Event(), Asking({0}, [1, 2])
     try:
         prove(asking, CountingMaps(range(3)), Away(over), [candidate(number) for number in range(3)], JOB)

@@ -26,7 +26,8 @@ def candidate(number: int, cosine: float, digest: str = "") -> Candidate:
 def ranked(
     candidates: Sequence[Candidate], threshold: float = -1.0, proofs: dict[Key, Proof] | None = None
 ) -> list[Match]:
-    return rank(candidates, EXACT, sigmoid, threshold, proofs)
+    exact = {row.key for row in candidates if row.digest == EXACT}
+    return rank(candidates, exact, sigmoid, threshold, proofs)
 
 
 def proof(probability: float) -> Proof:

@@ -334,7 +334,7 @@ class Candidate:
 class Reason(StrEnum):
     """Why a picture is in an answer."""
 
-    EXACT = "exact"  #: the same digest
+    EXACT = "exact"  #: it is the same picture
     PROVED = "proved"  #: parts of both lie on each other and look the same
     VECTOR = "vector"  #: its vector is near
 

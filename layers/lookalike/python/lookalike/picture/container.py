@@ -82,17 +82,19 @@ class Container:
         return hashlib.sha256(self._open(essence).tobytes()).digest()
 
     def low_bytes(self) -> Image.Image | None:
-        """Return the picture that the low bytes of 16-bit samples make, without alpha; None if they have 8 bits."""
+        """Return the picture that the low bytes of 16-bit samples make, alpha's too; None if they have 8 bits."""
         if self.format != "PNG" or self.essence[_DEPTH_AT] != 16:
             return None
         if channel := _LOW_CHANNELS.get(self.essence[_COLOUR_AT]):
-            colour, name = channel
-            return _DECODERS["PNG"](BytesIO(_with_8_bits(self.essence, colour))).getchannel(name)
+            colour, names = channel
+            bytes_of_samples = _DECODERS["PNG"](BytesIO(_with_8_bits(self.essence, colour)))
+            return Image.merge("LA"[: len(names)], [bytes_of_samples.getchannel(name) for name in names])
         image = self.image()
         (tile,) = image.tile
         # Pillow's name for 16-bit samples whose high byte comes second: of those here it is the low byte.
         image.tile = [tile._replace(args=f"{image.mode};16L")]
-        return image.convert("RGB")
+        image.load()
+        return image
 
 
 def open_container(data: bytes, formats: frozenset[str]) -> Container:
@@ -269,8 +271,8 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _STILL = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf"})
 _DEPTH_AT, _COLOUR_AT = 24, 25  # bytes of the file
 # Of 16-bit grey, and of 16-bit grey with alpha: the colour type of 8-bit samples that has as many bytes a pixel, and
-# which of its channels the low byte of grey is.
-_LOW_CHANNELS = {0: (4, "A"), 4: (6, "G")}
+# which of its channels the low bytes of grey, and of alpha, are.
+_LOW_CHANNELS = {0: (4, "A"), 4: (6, "GA")}
 _PALETTE = 3  # the colour type
 _SCALES = {1: 1, 2: 85, 4: 17, 8: 1}  # from a grey sample of so many bits to one of 8; at 1 bit any non-zero is white
 

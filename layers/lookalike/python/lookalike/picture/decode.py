@@ -17,11 +17,16 @@ import numpy as np
 from lookalike.errors import EmptyPicture, NotAPicture, PictureSizeError
 from lookalike.model import Pixels
 from lookalike.picture.budget import blank
-from lookalike.picture.container import open_container
+from lookalike.picture.container import Container, open_container
+from lookalike.picture.hidden import hidden_digest
+from lookalike.picture.orientation import upright
 from lookalike.picture.reading import BROKEN, Reading, reading
 
 #: All formats that are decoded.
 FORMATS = frozenset({"JPEG", "PNG", "BMP", "GIF", "WEBP"})
+
+#: Those that have neither alpha nor more than 8 bits a sample.
+_HIDE_NOTHING = frozenset({"JPEG"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +54,20 @@ class Decoded:
     """A picture, decoded.
 
     ``pixels`` is read-only uint8 of shape (height, width, 3), RGB, upright. ``digest`` is :func:`digest_of` it,
-    ``file_digest`` the SHA-256 of the file, both 64 lower-case hex digits.
+    ``file_digest`` the SHA-256 of the file, both 64 lower-case hex digits. ``hidden`` is a digest of all that the file
+    shows, where ``pixels`` do not tell; None where they do, as those of nearly all pictures.
     """
 
     pixels: Pixels
     digest: str
     file_digest: str
     format: str
+    hidden: str | None = None
+
+    @property
+    def full_digest(self) -> str:
+        """A digest of all that the file shows: two pictures that differ on any ground have not the same one."""
+        return hashlib.sha256(bytes.fromhex(self.digest + (self.hidden or ""))).hexdigest()
 
 
 def decode(data: bytes, bounds: Bounds, room: Callable[[int, int], Pixels] = blank) -> Decoded:
@@ -77,10 +89,36 @@ def decode(data: bytes, bounds: Bounds, room: Callable[[int, int], Pixels] = bla
         bounds.check(container.width, container.height)
         container.check()
         pixels = room(container.height, container.width)
-        pixels = _write(reading(container, container.image()).upright(container.exif), pixels)
+        read = reading(container, container.image()).upright(container.exif)
+        pixels = _write(read, pixels)
+        hidden = _hidden(container, read)
     except BROKEN as reason:
         raise NotAPicture(f"broken: {reason}") from reason
-    return Decoded(pixels, digest_of(pixels), hashlib.sha256(data).hexdigest(), container.format)
+    return Decoded(pixels, digest_of(pixels), hashlib.sha256(data).hexdigest(), container.format, hidden)
+
+
+def hidden_of(data: bytes, room: Callable[[int, int], Pixels] = blank) -> str | None:
+    """Return ``hidden`` of what a stored original decodes to; of its pixels no array is made.
+
+    Raises NotAPicture if it cannot be decoded. ``room`` is asked for the whole picture's size.
+    """
+    try:
+        container = open_container(data, FORMATS)
+        if container.format in _HIDE_NOTHING:
+            return None
+        held = room(container.height, container.width)
+        hidden = _hidden(container, reading(container, container.image()).upright(container.exif))
+        del held
+    except BROKEN as reason:
+        raise NotAPicture(f"broken: {reason}") from reason
+    return hidden
+
+
+def _hidden(container: Container, read: Reading) -> str | None:
+    if container.format in _HIDE_NOTHING:
+        return None
+    low = container.low_bytes()
+    return hidden_digest(read, None if low is None else upright(low, container.exif))
 
 
 def digest_of(pixels: Pixels) -> str:

@@ -10,7 +10,8 @@ such files would be the same picture. These are read in another way, the first o
 4. by the low bytes of 16-bit samples.
 
 A picture that shows nothing in any of these ways keeps its ordinary reading. So does every picture that the ordinary
-reading does not leave blank, even where it hides a part of it: digests that libraries hold must not change.
+reading does not leave blank, even where it hides a part of it: digests that libraries hold must not change. What it
+hides, :mod:`~lookalike.picture.hidden` tells.
 """
 
 from __future__ import annotations
@@ -50,24 +51,28 @@ _BAND = 64
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A decoded picture, and the ``ground`` that what is transparent is laid on; None: alpha is ignored."""
+    """A decoded picture, and the ``ground`` that what is transparent is laid on; None: alpha is ignored.
+
+    ``whole`` is the picture as its file has it, with alpha and high bytes, where ``image`` is not.
+    """
 
     image: Image.Image
     ground: Colour | None = _WHITE
+    whole: Image.Image | None = None
 
     def upright(self, exif: bytes) -> Reading:
         """The picture turned as its EXIF block asks."""
-        return replace(self, image=upright(self.image, exif))
+        whole = None if self.whole is None else upright(self.whole, exif)
+        return replace(self, image=upright(self.image, exif), whole=whole)
 
     def rgb(self) -> Image.Image:
         """The whole picture in mode RGB."""
-        return _rgb(self.image, self.ground)
+        return rgb_of(self.image, self.ground)
 
     def bands(self) -> Iterator[Image.Image]:
         """The picture in mode RGB, from top to bottom, a band of rows at a time."""
-        width, height = self.image.size
-        for top in range(0, height, _BAND):
-            yield _rgb(self.image.crop((0, top, width, min(top + _BAND, height))), self.ground)
+        for band in bands_of(self.image):
+            yield rgb_of(band, self.ground)
 
     def sheet(self) -> Colour | None:
         """Return the one colour that all pixels have; None if they differ."""
@@ -98,14 +103,14 @@ def reading(container: Container, image: Image.Image) -> Reading:
 
 def _others(container: Container, image: Image.Image, sheet: Colour) -> Iterator[Reading]:
     """Yield the other readings of a picture whose ordinary one is a flat ``sheet``."""
-    if _has_alpha(image):
+    if has_alpha(image):
         yield Reading(image, _DARK)
-    yield from _of_frames(container, sheet, transparent=_has_alpha(image))
-    if _has_alpha(image):
+    yield from _of_frames(container, sheet, transparent=has_alpha(image))
+    if has_alpha(image):
         yield Reading(image, None)
     low = container.low_bytes()
     if low is not None:
-        yield Reading(low)
+        yield Reading(low, None, image)
 
 
 def _of_frames(container: Container, sheet: Colour, *, transparent: bool) -> Iterator[Reading]:
@@ -115,28 +120,44 @@ def _of_frames(container: Container, sheet: Colour, *, transparent: bool) -> Ite
     for frame in islice(later_frames(container), count):
         image = frame.still.image()
         laid = _laid(container, frame, image, sheet)
-        yield Reading(laid)
-        if transparent or _has_alpha(image):
-            yield Reading(_laid(container, frame, image, _DARK))
+        whole = _on_nothing(container, frame, image) if transparent else None
+        yield Reading(laid, whole=whole)
+        if transparent or has_alpha(image):
+            yield Reading(_laid(container, frame, image, _DARK), whole=whole)
         sheet = Reading(laid.crop((0, 0, 1, 1))).sheet() or sheet
 
 
 def _laid(container: Container, frame: Frame, image: Image.Image, ground: Colour) -> Image.Image:
     """Return the frame's image on a canvas of one colour."""
     canvas = Image.new("RGB", (container.width, container.height), ground)
-    canvas.paste(_rgb(image, ground), (frame.left, frame.top))
+    canvas.paste(rgb_of(image, ground), (frame.left, frame.top))
     return canvas
 
 
-def _has_alpha(image: Image.Image) -> bool:
+def _on_nothing(container: Container, frame: Frame, image: Image.Image) -> Image.Image:
+    """Return the frame's image on a transparent canvas."""
+    canvas = Image.new("RGBA", (container.width, container.height))
+    canvas.paste(image.convert("RGBA"), (frame.left, frame.top))
+    return canvas
+
+
+def has_alpha(image: Image.Image) -> bool:
+    """Return whether pixels of the image may be transparent."""
     return image.mode in ("LA", "RGBA") or "transparency" in image.info
 
 
-def _rgb(image: Image.Image, ground: Colour | None) -> Image.Image:
-    """Return the picture in mode RGB."""
+def bands_of(image: Image.Image) -> Iterator[Image.Image]:
+    """Yield the image from top to bottom, a band of rows at a time."""
+    width, height = image.size
+    for top in range(0, height, _BAND):
+        yield image.crop((0, top, width, min(top + _BAND, height)))
+
+
+def rgb_of(image: Image.Image, ground: Colour | None) -> Image.Image:
+    """Return the picture in mode RGB, on that ground; None: without its alpha."""
     if image.mode == "I;16":
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    if _has_alpha(image):
+    if has_alpha(image):
         picture = image if image.mode == "RGBA" else image.convert("RGBA")
         if ground is None:
             return picture.convert("RGB")

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from lookalike.errors import ArgumentTooLong, InvalidArgument, PictureExists, RevisionConflict, Unavailable
 from lookalike.model import Embedding, Identity, Key, Kind, Library, Picture, Shelf, State, next_revision
 from lookalike.observability import logger
+from lookalike.picture.decode import Decoded
 from lookalike.ports import Ports
+from lookalike.service.identity import kept_digest, locate
 from lookalike.service.libraries import open_library
 from lookalike.service.rows import ATTEMPTS, show
 from lookalike.service.source import Loaded, Source, load
@@ -49,18 +51,18 @@ def add(
     be; and a UrlError or a PictureError if the picture cannot be had.
     """
     if library is not None and library.identity is Identity.OWN and command.id is not None:
-        _refuse_duplicate(ports.catalog.picture(_key(library, command, "")))  # saves the download
+        _refuse_duplicate(ports.catalog.picture(_own_key(library, command.id)))  # saves the download
     loaded = load(ports, command.source, command.shelf.tenant)
     if library is None:
         library = open_library(ports, command.shelf)
-    key = _key(library, command, loaded.picture.digest)
-    _refuse_duplicate(ports.catalog.picture(key))
+    place = _place(ports, library, command, loaded.picture)
+    _refuse_duplicate(place()[1])
     with ports.job(command.shelf.tenant).turn():
         embedding = ports.embedder.embed([loaded.picture.pixels])[0]
     for _ in range(ATTEMPTS):
-        current = ports.catalog.picture(key)
+        key, current = place()
         _refuse_duplicate(current)
-        picture = _row(ports, command, key, library.kind, loaded, embedding, current)
+        picture = _row(ports, command, key, library, loaded, embedding, current)
         foretell(picture)
         _keep(ports, picture, loaded.data, embedding)
         try:
@@ -75,23 +77,30 @@ def add(
     raise Unavailable(f"catalog: {key.library}/{key.id} changes too fast")
 
 
-def _key(library: Library, command: Add, digest: str) -> Key:
-    """Where the picture's row belongs. Raises InvalidArgument for an id that cannot be."""
+def _place(ports: Ports, library: Library, command: Add, picture: Decoded) -> Callable[[], tuple[Key, Picture | None]]:
+    """Says, whenever it is called, where the picture's row belongs, and the row that is there.
+
+    Raises InvalidArgument for an id that cannot be.
+    """
     if library.identity is Identity.PICTURE:
         if command.id is not None:
             raise InvalidArgument("id", "must be left out: a picture is its own id here")
-        return Key(library.uid, digest)
-    if command.id is None:
-        return Key(library.uid, secrets.token_urlsafe(12))
+        return lambda: locate(ports, library, picture)
+    key = _own_key(library, secrets.token_urlsafe(12) if command.id is None else command.id)
+    return lambda: (key, ports.catalog.picture(key))
+
+
+def _own_key(library: Library, id_: str) -> Key:
+    """The key of a caller's own id. Raises InvalidArgument if it cannot be one."""
     try:
-        length = len(command.id.encode())
+        length = len(id_.encode())
     except UnicodeEncodeError as reason:
         raise InvalidArgument("id", "half a surrogate pair") from reason
     if not length:
         raise InvalidArgument("id", "empty")
     if length > MAX_ID_BYTES:
         raise ArgumentTooLong("id", f"more than {MAX_ID_BYTES} bytes")
-    return Key(library.uid, command.id)
+    return Key(library.uid, id_)
 
 
 def _refuse_duplicate(current: Picture | None) -> None:
@@ -100,19 +109,25 @@ def _refuse_duplicate(current: Picture | None) -> None:
 
 
 def _row(
-    ports: Ports, command: Add, key: Key, kind: Kind, loaded: Loaded, embedding: Embedding, current: Picture | None
+    ports: Ports,
+    command: Add,
+    key: Key,
+    library: Library,
+    loaded: Loaded,
+    embedding: Embedding,
+    current: Picture | None,
 ) -> Picture:
     revision = next_revision(None if current is None else current.revision, ports.clock())
     return Picture(
         key=key,
-        kind=kind,
+        kind=library.kind,
         revision=revision,
         added=revision,
         state=State.LIVE,
-        digest=loaded.picture.digest,
+        digest=kept_digest(library, key, loaded.picture),
         file_digest=loaded.picture.file_digest,
         model=ports.embedder.model,
-        vector=embedding.vectors[kind],
+        vector=embedding.vectors[library.kind],
         brief=command.brief,
         label=command.label,
         desc=command.desc,

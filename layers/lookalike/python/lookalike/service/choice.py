@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from lookalike.errors import InvalidArgument, SignAmbiguous
 from lookalike.model import Identity, Key, Library, Picture, digest_prefix
 from lookalike.ports import Ports
+from lookalike.service.identity import locate
 from lookalike.service.source import Source, load
 
 #: Enough rows of one sign to see that two of them are live: a sign has 64 bits, so more is no accident.
@@ -23,8 +24,8 @@ def chosen(ports: Ports, library: Library, which: Source | Sequence[str]) -> lis
     if isinstance(which, Source):
         if library.identity is Identity.OWN:
             raise InvalidArgument("picture", "must be named by its id here")
-        found = ports.catalog.picture(Key(library.uid, load(ports, which, library.tenant).picture.digest))
-        return [found.key] if found is not None and found.deletable else []
+        key, found = locate(ports, library, load(ports, which, library.tenant).picture)
+        return [key] if found is not None and found.deletable else []
     by_name = _by_id if library.identity is Identity.OWN else _by_sign
     rows = (by_name(ports, library, name) for name in dict.fromkeys(which))
     return list(dict.fromkeys(row.key for row in rows if row is not None))

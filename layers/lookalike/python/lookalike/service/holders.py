@@ -48,6 +48,13 @@ def intend(ports: Ports, intent: Upload, holds: Holding, known: Upload | None) -
     return recorded
 
 
+def withdraw(ports: Ports, intent: Upload) -> Upload:
+    """What was intended was not done, and nothing of it is kept: record that the upload holds, and leaves, none of it."""
+    withdrawn = replace(intent, holds=None)
+    ports.uploads.save_upload(withdrawn, intent)
+    return withdrawn
+
+
 def settle(ports: Ports, intent: Upload) -> bool:
     """What was intended has been done: release what the upload leaves. False if a later event has gone past it."""
     try:

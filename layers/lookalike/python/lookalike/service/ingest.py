@@ -27,7 +27,7 @@ from lookalike.observability import logger
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
-from lookalike.service.holders import conclude, intend, join, settle, vanish
+from lookalike.service.holders import conclude, intend, join, settle, vanish, withdraw
 from lookalike.service.libraries import MADE_BY_ADD
 from lookalike.service.source import Source
 from lookalike.service.words import Words, place_of, words_of
@@ -192,8 +192,15 @@ def _keep(
     intent = Upload(event.source, event.sequencer, cleared=not ports.settings.keep_uploads)
     latest = known
 
+    def withdraw_other(picture: Key) -> None:
+        """An add of this event was to make another row, and lost that to another picture."""
+        nonlocal latest
+        if latest is not None and latest is not known and latest.holds is not None and latest.holds.picture != picture:
+            latest = withdraw(ports, latest)
+
     def foretell(picture: Picture) -> None:
         nonlocal latest
+        withdraw_other(picture.key)
         if latest is not None and latest.state is UploadState.UNSURE and _order(latest.sequencer, event.sequencer) == 0:
             raise PictureNotFound(picture.key.id)
         holds = Holding(picture.key, picture.added, words.digest)
@@ -202,7 +209,9 @@ def _keep(
     try:
         add(ports, Add(shelf, source, words.brief, words.label, words.desc, words.tags), foretell)
     except PictureExists as exists:
-        return Outcome.SAME, join(ports, intent, latest, _existing(ports, shelf, str(exists)), words)
+        row = _existing(ports, shelf, str(exists))
+        withdraw_other(row.key)
+        return Outcome.SAME, join(ports, intent, latest, row, words)
     except PictureNotFound:  # it was there once, and somebody has deleted it since
         _pass_over(ports, event, latest)
         return Outcome.DONE_BEFORE, None

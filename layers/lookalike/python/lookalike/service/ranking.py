@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,13 +29,13 @@ class Page:
 
 def rank(
     candidates: Iterable[Candidate],
-    digest: str,
+    exact: Collection[Key],
     score: Callable[[float], float],
     threshold: float,
     proofs: Mapping[Key, Proof] | None = None,
     window: int = WINDOW,
 ) -> list[Match]:
-    """The identical picture first, with score 1; then all others of at least ``threshold``, by cosine, or, given
+    """The identical picture, whose keys are ``exact``, first, with score 1; then all others of at least ``threshold``, by cosine, or, given
     proofs, those that are proved, by probability to two digits and then by cosine: the first ``window`` of them.
 
     No cosine is proof: blank corners of pictures, or pages of different text, are as alike as copies.
@@ -44,7 +44,7 @@ def rank(
     """
 
     def found(candidate: Candidate) -> Match | None:
-        if candidate.digest == digest:
+        if candidate.key in exact:
             return Match(candidate, 1.0, Reason.EXACT)
         if proofs is None:
             near = candidate.cosine >= threshold

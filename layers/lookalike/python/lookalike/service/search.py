@@ -18,6 +18,7 @@ from lookalike.model import (
     Kind,
     Library,
     Match,
+    Picture,
     Pixels,
     Proof,
     Query,
@@ -29,6 +30,7 @@ from lookalike.model import (
 from lookalike.picture.decode import Decoded
 from lookalike.ports import PictureStore, Ports
 from lookalike.service.current import current
+from lookalike.service.identity import identical, rows_of
 from lookalike.service.proof import looking, prove
 from lookalike.service.ranking import WINDOW, Page, merged, rank
 from lookalike.service.source import Source, load
@@ -120,17 +122,19 @@ def _ranked(
     with job.turn():
         embeddings = ports.embedder.embed(views(kind, picture.pixels))
     near = _near(ports, libraries, embeddings, depth, tags)
-    found = {candidate.key: candidate for candidate in (*near, *_identical(ports, libraries, picture, tags))}
-    others = [candidate for candidate in found.values() if candidate.digest != picture.digest]
+    found = {candidate.key: candidate for candidate in (*near, *_kept(ports, libraries, picture, tags))}
+    exact = identical(ports, job, found.values(), picture)
+    others = [candidate for candidate in found.values() if candidate.key not in exact]
     proofs = None
     if kind is Kind.SAME and all(embedding.local_map for embedding in embeddings):
         proofs = _proofs(ports, job, picture.pixels, shown(embeddings), others, ports.originals)
-        if not proofs and len(others) == len(found):
+        if not proofs and not exact:
             framed, proofs = _framed(ports, job, libraries, picture.pixels, depth, tags)
             found |= {candidate.key: candidate for candidate in framed}
+            exact = identical(ports, job, framed, picture)
     return rank(
         found.values(),
-        picture.digest,
+        exact,
         lambda cosine: ports.embedder.score(kind, cosine),
         ports.embedder.threshold(kind),
         proofs,
@@ -189,22 +193,25 @@ def _proofs(
     return prove(comparison, ports.maps, originals, candidates, job)
 
 
-def _identical(
-    ports: Ports, libraries: Sequence[Library], picture: Decoded, tags: TagFilter | None
-) -> Iterator[Candidate]:
-    """The identical pictures straight from the catalog, so that no approximation ever misses them."""
+def _kept(ports: Ports, libraries: Sequence[Library], picture: Decoded, tags: TagFilter | None) -> Iterator[Candidate]:
+    """The pictures of the same pixels straight from the catalog, so that no approximation ever misses them."""
     for library in libraries:
-        row = ports.catalog.picture(Key(library.uid, picture.digest)) if library.identity is Identity.PICTURE else None
-        if row is not None and row.live and (tags is None or tags.keeps(row.tags)):
-            yield Candidate(
-                key=row.key,
-                revision=row.revision,
-                added=row.added,
-                digest=row.digest,
-                object_key=row.object_key,
-                cosine=1.0,
-                brief=row.brief,
-                label=row.label,
-                desc=row.desc,
-                tags=row.tags,
-            )
+        rows = rows_of(ports, library, picture) if library.identity is Identity.PICTURE else ()
+        for row in rows:
+            if row is not None and row.live and (tags is None or tags.keeps(row.tags)):
+                yield _candidate(row)
+
+
+def _candidate(row: Picture) -> Candidate:
+    return Candidate(
+        key=row.key,
+        revision=row.revision,
+        added=row.added,
+        digest=row.digest,
+        object_key=row.object_key,
+        cosine=1.0,
+        brief=row.brief,
+        label=row.label,
+        desc=row.desc,
+        tags=row.tags,
+    )

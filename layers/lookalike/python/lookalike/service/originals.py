@@ -1,0 +1,37 @@
+"""Reading stored originals again, while a search holds its own picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+
+from lookalike.errors import Unavailable
+from lookalike.observability import logger
+from lookalike.picture.budget import PixelBudget
+from lookalike.ports import PictureStore
+
+#: Seconds that a search waits for originals, which may tell a little more: what has not come by then is done without.
+_SECONDS = 2.0
+
+#: Pixels of originals that may be in memory at once, of all calls together. A budget of its own, for a call that
+#: asks for it already holds its own picture's pixels. One tenant has three quarters of it.
+BUDGET = PixelBudget(4096 * 4096, most=4096 * 4096 * 3 // 4, reserve=4 << 20, small=1 << 20)
+
+
+def read(originals: PictureStore, keys: Sequence[str]) -> list[bytes | None]:
+    """The originals' files, all on their way at once; None for what cannot be had, or not in time."""
+
+    def one(key: str) -> bytes | None:
+        try:
+            return originals.get(key)
+        except Unavailable:
+            logger.warning("an original was not looked at", exc_info=True, extra={"operation": "search"})
+            return None
+
+    pool = ThreadPoolExecutor(max(1, len(keys)), thread_name_prefix="originals")
+    coming = [pool.submit(one, key) for key in keys]
+    late = wait(coming, _SECONDS).not_done
+    pool.shutdown(wait=False)
+    if late:
+        logger.warning(f"{len(late)} originals have not come in time", extra={"operation": "search"})
+    return [None if future in late else future.result() for future in coming]

@@ -16,7 +16,7 @@ from lookalike.picture.decode import FORMATS, Bounds, Decoded, decode, hidden_of
 from tests.unit.pictures.blank import DRAWN, INKS, OTHERS, WIDTH, drawn, hidden, opaque, wide
 from tests.unit.pictures.draw import FOLDER
 from tests.unit.pictures.files import ORIENTATIONS, chunk, encode, exif, png_with
-from tests.unit.pictures.twins import TWINS, shadow, stamp
+from tests.unit.pictures.twins import TWINS, shadow, stamp, wide_samples
 
 BOUNDS = Bounds(max_bytes=4 << 20, min_side=1, max_side=4096, max_pixels=4096 * 4096, formats=FORMATS)
 
@@ -86,22 +86,23 @@ def test_it_is_turned_as_exif_says(turn: int) -> None:
     upright = ORIENTATIONS[turn](np.array(stamp(1)))
     turned = read(png_with(encode(stamp(1), "PNG"), chunk(b"eXIf", exif(turn))))
     assert turned.full_digest == read(encode(np.ascontiguousarray(upright), "PNG")).full_digest
-    samples = np.asarray(drawn(1)).astype(np.uint16) * 251
+    samples = np.asarray(drawn(1)).astype(np.uint16)
     turned = read(png_with(wide(samples, 2), chunk(b"eXIf", exif(turn))))
     assert turned.hidden == read(wide(ORIENTATIONS[turn](samples), 2)).hidden is not None
 
 
-@pytest.mark.parametrize("factor", [256, 257])
-def test_16_bits_that_were_made_of_8_hide_nothing(factor: int) -> None:
-    samples, grey = np.asarray(drawn(1)).astype(np.uint16) * factor, np.asarray(drawn(1).convert("L"))
-    assert read(wide(samples, 2)).full_digest == read(encode(drawn(1), "PNG")).full_digest
-    assert read(wide(opaque(samples), 6)).full_digest == read(encode(drawn(1), "PNG")).full_digest
-    wide_grey = grey.astype(np.uint16) * factor
-    assert read(wide(wide_grey, 0)).full_digest == read(encode(grey, "PNG")).full_digest
-    assert read(wide(opaque(wide_grey[..., None]), 4)).full_digest == read(encode(grey, "PNG")).full_digest
-    clear = np.dstack([samples, np.full(samples.shape[:2], 77 * factor, np.uint16)])
-    in_8_bits = (clear // factor).astype(np.uint8)
-    assert read(wide(clear, 6)).full_digest == read(encode(in_8_bits, "PNG")).full_digest
+@pytest.mark.parametrize("colour", [0, 2], ids=["grey", "RGB"])
+def test_low_bytes_that_nobody_sees_hide_nothing(colour: int) -> None:
+    files = [wide(wide_samples(seed) if colour else wide_samples(seed)[..., 0], colour) for seed in (1, 2)]
+    in_8_bits = drawn(1) if colour else drawn(1).getchannel("R")
+    assert len({read(file).full_digest for file in (*files, encode(in_8_bits, "PNG"))}) == 1
+
+
+def test_high_bytes_count_where_low_bytes_are_the_picture() -> None:
+    low = np.asarray(drawn(1)).astype(np.uint16)
+    one, other = read(wide(low + 256, 2)), read(wide(low + 512, 2))
+    assert one.digest == other.digest
+    assert one.full_digest != other.full_digest
 
 
 def test_the_digests_are_of_what_they_are_said_to_be_of() -> None:
@@ -112,7 +113,7 @@ def test_the_digests_are_of_what_they_are_said_to_be_of() -> None:
     pixels[140] = 0
     assert decoded.hidden == hashlib.sha256(pixels.tobytes()).hexdigest()
     assert decoded.full_digest == hashlib.sha256(bytes.fromhex(decoded.digest + decoded.hidden)).hexdigest()
-    samples = np.random.default_rng(2).integers(0, 65536, (150, 3, 3), np.uint16)
+    samples = np.random.default_rng(2).integers(256, 512, (150, 3, 3), np.uint16)
     high, low = (opaque(samples) >> 8).astype(np.uint8), opaque(samples).astype(np.uint8)
     decoded = read(wide(samples, 2))
     assert decoded.hidden == hashlib.sha256(np.dstack([high, low]).tobytes()).hexdigest()

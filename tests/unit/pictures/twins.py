@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tests.unit.pictures.blank import HEIGHT, SIZE, drawn, ink, wide
+from tests.unit.pictures.blank import HEIGHT, SIZE, drawn, ink
 from tests.unit.pictures.files import encode
 
 
@@ -41,10 +41,6 @@ def flattened(image: Image.Image) -> Image.Image:
     return laid
 
 
-def with_alpha(seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint16]]:
-    return np.dstack([wide_samples(1)[..., :1], np.full(SIZE[::-1], 65280 + seed, np.uint16)])
-
-
 TWINS: dict[str, Sequence[bytes]] = {
     "white ink": [encode(stamp(seed), "PNG") for seed in (1, 2, 3)],
     "white ink, LA": [encode(stamp(seed).convert("LA"), "PNG") for seed in (1, 2)],
@@ -53,7 +49,4 @@ TWINS: dict[str, Sequence[bytes]] = {
         *(encode(shadow(alpha), "PNG") for alpha in (128, 160)),
         encode(flattened(shadow(160)), "PNG"),
     ],
-    "low bytes": [wide(wide_samples(1), 2), wide(wide_samples(2), 2), encode(drawn(1), "PNG")],
-    "low bytes of grey": [wide(wide_samples(seed)[..., 0], 0) for seed in (1, 2)],
-    "low bytes of alpha": [wide(with_alpha(seed), 4) for seed in (1, 2)],
 }

@@ -25,7 +25,7 @@ from lookalike.picture.reading import BROKEN, Reading, reading
 #: All formats that are decoded.
 FORMATS = frozenset({"JPEG", "PNG", "BMP", "GIF", "WEBP"})
 
-#: Those that have neither alpha nor more than 8 bits a sample.
+#: Those that have no alpha, and no more than 8 bits a sample.
 _HIDE_NOTHING = frozenset({"JPEG"})
 
 
@@ -117,7 +117,8 @@ def hidden_of(data: bytes, room: Callable[[int, int], Pixels] = blank) -> str | 
 def _hidden(container: Container, read: Reading) -> str | None:
     if container.format in _HIDE_NOTHING:
         return None
-    low = container.low_bytes()
+    # Nobody sees low bytes, but where nothing else can be seen and they are what is read.
+    low = container.low_bytes() if read.whole is not None and read.ground is None else None
     return hidden_digest(read, None if low is None else upright(low, container.exif))
 
 

@@ -1,8 +1,9 @@
 """Finds what a picture file shows beside the RGB pixels that its digest is of.
 
-Ink that is as white as the ground, a shadow's transparency, the low bytes of 16-bit samples: files that differ in
-nothing else have the same pixels, and yet a person can tell them apart, on some ground. What such a file shows on all
-grounds are its samples with alpha, but for the colour of what is fully transparent.
+Ink that is as white as the ground, a shadow's transparency: files that differ in nothing else have the same pixels, and
+yet a person can tell them apart, on some ground. What such a file shows on all grounds are its samples with alpha, but
+for the colour of what is fully transparent. Of 16-bit samples a person sees the high bytes; where those are one flat
+sheet, and the low bytes are the picture, both count.
 """
 
 from __future__ import annotations
@@ -24,15 +25,12 @@ _OPAQUE = 255
 def hidden_digest(read: Reading, low: Image.Image | None) -> str | None:
     """SHA-256, as 64 hex digits, of all that a picture shows; None if its RGB pixels are all of it.
 
-    It is of the pixels, row by row from the top left: R, G, B, A, one byte each, and of 16-bit samples their low bytes
-    behind them in the same order; all zero where a pixel is fully transparent. Libraries keep it: it must not change.
-    ``low`` is the picture of the low bytes, upright as ``read`` is; None where samples have 8 bits. They say nothing
-    where they repeat the high bytes or are zero, as samples are that were made of 8 bits.
+    It is of the pixels, row by row from the top left: R, G, B, A, one byte each, and ``low`` behind them in the same
+    order; all zero where a pixel is fully transparent. Libraries keep it: it must not change. ``low`` is the picture of
+    the low bytes, upright as ``read`` is, where those are what is read; else None.
     """
     whole = read.image if read.whole is None else read.whole
     alpha = has_alpha(whole) and (read.ground is not None or _is_seen(whole))
-    if low is not None and _is_made_of_8_bits(whole, low, alpha=alpha):
-        low = None
     if low is None and not (alpha and any((high[..., 3] < _OPAQUE).any() for high, _ in _bands(whole, alpha=alpha))):
         return None
     digest = hashlib.sha256()
@@ -44,16 +42,6 @@ def hidden_digest(read: Reading, low: Image.Image | None) -> str | None:
 def _is_seen(whole: Image.Image) -> bool:
     """Return whether alpha lets anything be seen; where it does not, and was ignored, it says nothing here either."""
     return any((high[..., 3] > 0).any() for high, _ in _bands(whole, alpha=True))
-
-
-def _is_made_of_8_bits(whole: Image.Image, low: Image.Image, *, alpha: bool) -> bool:
-    """Return whether the low bytes of all colours repeat the high ones or are all zero, and so do those of alpha."""
-    copied, zero = np.ones(2, np.bool_), np.ones(2, np.bool_)
-    for high_samples, low_samples in _bands(whole, low, alpha=alpha):
-        for number, channels in enumerate((slice(0, 3), slice(3, 4))):
-            copied[number] &= np.array_equal(high_samples[..., channels], low_samples[..., channels])
-            zero[number] &= not low_samples[..., channels].any()
-    return bool((copied | zero).all())
 
 
 def _bands(whole: Image.Image, low: Image.Image | None = None, *, alpha: bool) -> Iterator[tuple[_Samples, _Samples]]:

@@ -1,7 +1,7 @@
 """Tells whether pictures are the same one, and where a library keeps a picture that is its own id.
 
 A picture's digest is that of its RGB pixels, and its id. Rarely, two pictures have the same pixels and differ in what
-those do not show: white ink on transparent ground, a shadow's transparency, low bytes of 16-bit samples. The first of
+those do not show: white ink on transparent ground, a shadow's transparency. The first of
 them has the digest as its id, and the next its full digest. Which a row's picture is, its file's digest says; where
 the files differ, the stored original is read and compared.
 

@@ -85,7 +85,7 @@ test: .venv/.dev $(NEEDS) ## Run the tests (TESTS=tests/unit for some of them, w
 
 .PHONY: test-fast
 test-fast: .venv/.dev ## Run the unit tests on every core, but for slow ones, with few examples of each property
-	$(BIN)/python -m pytest tests/unit -m "not slow" --numprocesses auto --dist worksteal --hypothesis-profile fast -q
+	$(BIN)/python -m pytest $(if $(filter file,$(origin TESTS)),tests/unit,$(TESTS)) -m "not slow" --numprocesses auto --dist worksteal --hypothesis-profile fast -q
 
 .PHONY: both-models
 both-models: layers/model/model.onnx layers/model/large/model.onnx

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -25,6 +26,13 @@ BOB = Application("bob-access", "bob-secret", "10000002", "tenant-bob", "bob")
 
 examples.register()
 
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: many tests wait for a limit of time to be over."""
+    return (os.cpu_count() or 1) + 1
+
+
 LEFT_OUT = pytest.StashKey[int]()
 
 
@@ -40,14 +48,15 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Take over what a process has counted: each collects the same tests."""
-    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left out", 0)
+    counted = getattr(node, "workeroutput", {}).get("left out", 0)  # nothing, where the process has crashed
+    node.config.stash[LEFT_OUT] = max(counted, node.config.stash.get(LEFT_OUT, 0))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say how many tests were left out, which pytest-xdist does not."""
     if left_out := config.stash.get(LEFT_OUT, 0):
         asked = [f"{option} {value!r}" for option in ("-m", "-k") if (value := config.getoption(option))]
-        terminalreporter.write_line(f"{left_out} tests are left out by {' and '.join(asked) or 'this choice'}")
+        terminalreporter.write_line(f"Left out by {' and '.join(asked) or 'this choice'}: {left_out}")
 
 
 @pytest.fixture

@@ -738,6 +738,7 @@ def test_bombs_cost_no_memory_to_speak_of(tmp_path: Path) -> None:
     assert growth < 48 * 1024  # kilobytes
 
 
+@pytest.mark.slow
 def test_a_progressive_jpeg_may_have_as_many_scans_as_encoders_make() -> None:
     assert decode(_many_scans(40), BOUNDS).pixels.shape == (2000, 2000, 3)
     assert decode(_many_scans(10, 4096), BOUNDS).pixels.shape == (4096, 4096, 3)

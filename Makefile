@@ -83,9 +83,10 @@ NEEDS = $(sort $(foreach folder,$(or $(TEST_FOLDERS),tests),$(if $(filter undefi
 test: .venv/.dev $(NEEDS) ## Run the tests (TESTS=tests/unit for some of them, with what those need)
 	$(BIN)/python -m pytest $(TESTS)
 
+# Bytecode is kept even where the environment forbids it: without, most of the time goes into compiling.
 .PHONY: test-fast
 test-fast: .venv/.dev ## Run the unit tests on every core, but for slow ones, with few examples of each property
-	$(BIN)/python -m pytest $(if $(filter file,$(origin TESTS)),tests/unit,$(TESTS)) -m "not slow" --numprocesses auto --dist worksteal --hypothesis-profile fast -q
+	PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$(CURDIR)/build/pycache" $(BIN)/python -m pytest $(if $(filter file,$(origin TESTS)),tests/unit,$(TESTS)) -m "not slow" --numprocesses auto --dist worksteal --hypothesis-profile fast -q
 
 .PHONY: both-models
 both-models: layers/model/model.onnx layers/model/large/model.onnx

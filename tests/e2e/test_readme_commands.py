@@ -106,7 +106,7 @@ def test_make_test_installs_what_those_tests_need_and_no_more(tmp_path: Path) ->
     (tmp_path / "Makefile").write_text(f"include {ROOT / 'Makefile'}\nneeds: ; @echo $(NEEDS)\n")
 
     def needs(tests: str) -> set[str]:
-        command = ["make", "-s", "-f", tmp_path / "Makefile", "needs", f"TESTS={tests}"]
+        command = ["make", "-s", "-f", str(tmp_path / "Makefile"), "needs", f"TESTS={tests}"]
         return set(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())
 
     everything = {"setup", "both-models", ".venv-sam/.installed", "clients", "servers"}

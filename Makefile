@@ -67,9 +67,26 @@ deploy: build .venv/.aws ## Deploy into your AWS account and set it up (ENV=dev 
 
 # ── What developers need ─────────────────────────────────────────────────────────────────────────
 
+# What the tests of a folder need beside .venv/.dev; a folder that is not named here may need everything.
+NEEDS_unit        :=
+NEEDS_template    := setup .venv-sam/.installed
+NEEDS_wire        := setup clients
+NEEDS_contract    := stores
+NEEDS_integration := setup both-models stores
+NEEDS_quality     := setup
+EVERYTHING        := setup both-models .venv-sam/.installed clients servers
+# The folders of what TESTS names; without a name, all of them.
+TEST_FOLDERS = $(foreach path,$(filter tests tests/% ./tests ./tests/%,$(TESTS)),$(or $(word 2,$(subst /, ,$(path:./%=%))),tests))
+NEEDS = $(sort $(foreach folder,$(or $(TEST_FOLDERS),tests),$(if $(filter undefined,$(origin NEEDS_$(folder))),$(EVERYTHING),$(NEEDS_$(folder)))))
+
 .PHONY: test
-test: setup both-models .venv/.dev .venv-sam/.installed clients servers ## Run the tests (TESTS=tests/unit for some of them)
+test: .venv/.dev $(NEEDS) ## Run the tests (TESTS=tests/unit for some of them, with what those need)
 	$(BIN)/python -m pytest $(TESTS)
+
+# Bytecode is kept even where the environment forbids it: without, most of the time goes into compiling.
+.PHONY: test-fast
+test-fast: .venv/.dev ## Run the unit tests on every core, but for slow ones, with few examples of each property
+	PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$(CURDIR)/build/pycache" $(BIN)/python -m pytest $(if $(filter file,$(origin TESTS)),tests/unit,$(TESTS)) -m "not slow" --numprocesses auto --dist worksteal --hypothesis-profile fast -q
 
 .PHONY: both-models
 both-models: layers/model/model.onnx layers/model/large/model.onnx
@@ -82,16 +99,19 @@ clients: ## Install the vendor's Node and Java SDKs, which tests run where Node 
 	@if command -v mvn >/dev/null; then $(MAKE) --no-print-directory tests/wire/java/jars/.installed; \
 		else echo "mvn is missing: the Java SDK's tests will be skipped"; fi
 
-.PHONY: servers
-servers: ## Install what tests run against, where Java, Maven and Python 3.13 are present
+.PHONY: stores
+stores: ## Install the stores that tests run against, where Java and Maven are present
 	@if command -v mvn >/dev/null && command -v javac >/dev/null; then \
 		$(MAKE) --no-print-directory build/opensearch/.installed build/dynamodb/jars/.installed; \
 		else echo "mvn or javac is missing: tests with a real OpenSearch will be skipped, those with DynamoDB run on an imitation"; fi
+
+.PHONY: servers
+servers: stores ## Install what tests run against, where Java, Maven and Python 3.13 are present
 	@if test -n "$(PYTHON313)"; then $(MAKE) --no-print-directory .venv-ministack/.installed; \
 		else echo "Python 3.13 is missing: tests of the deployed stack will be skipped"; fi
 
 .PHONY: opensearch
-opensearch: .venv/.dev servers ## Run an OpenSearch with k-NN on 127.0.0.1:9200, data in build/opensearch/data
+opensearch: .venv/.dev stores ## Run an OpenSearch with k-NN on 127.0.0.1:9200, data in build/opensearch/data
 	@$(BIN)/python -m tests.servers.opensearch.server
 
 .PHONY: run-aws
@@ -121,7 +141,7 @@ bench: setup .venv/.dev ## Measure speed beside its floor: tables here, JSON in 
 	$(BIN)/python -m tests.bench
 
 .PHONY: bench-aws
-bench-aws: .venv/.dev servers ## Measure searches in a real OpenSearch (OPTIONS=--million for a million pictures)
+bench-aws: .venv/.dev stores ## Measure searches in a real OpenSearch (OPTIONS=--million for a million pictures)
 	$(BIN)/python -m tests.bench.aws $(OPTIONS)
 
 .PHONY: quality
@@ -182,6 +202,9 @@ $(UV): requirements-build.txt
 	@echo "Installing what $* needs"
 	@$(INSTALL) --require-hashes -r $<
 	@touch $@
+
+# Tests look at photographs, too.
+.venv/.dev: | .venv/.pictures
 
 .venv/.pictures: requirements-pictures.txt | $(UV)
 	@echo "Installing sample pictures"

@@ -1,36 +1,62 @@
-"""Two applications of two tenants, and handlers that answer with stores in memory."""
+"""Two applications of two tenants, and handlers that answer with stores in memory.
+
+Every run of one test imports this: what is here imports no client of AWS, starts no server, and imports what answers
+calls only for a test that asks for it.
+"""
 
 from __future__ import annotations
 
 import io
 import json
 import logging
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import hypothesis
 import pytest
 
-from lookalike import bootstrap
 from lookalike.model import Application
-from lookalike.observability import logger
 from lookalike.ports import Ports
+from tests import examples
 from tests.baidu import Caller
 from tests.fakes import MemoryWeb, SetClock, memory_ports
-from tests.servers.dynamodb import server
 
 ALICE = Application("alice-access", "alice-secret", "10000001", "tenant-alice", "alice")
 BOB = Application("bob-access", "bob-secret", "10000002", "tenant-bob", "bob")
 
-# How long an example takes says how busy the machine is, and nothing else.
-hypothesis.settings.register_profile("untimed", deadline=None)
-hypothesis.settings.load_profile("untimed")
+examples.register()
 
 
-def pytest_report_header() -> str:
-    """Says what stands in for DynamoDB."""
-    missing = server.missing()
-    return f"DynamoDB: moto, because {missing}" if missing else "DynamoDB: DynamoDB Local"
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: many tests wait for a limit of time to be over."""
+    return (os.cpu_count() or 1) + 1
+
+
+LEFT_OUT = pytest.StashKey[int]()
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Count what was collected and is not run; a process of pytest-xdist tells the first one."""
+    if items:
+        config = items[0].config
+        config.stash[LEFT_OUT] = config.stash.get(LEFT_OUT, 0) + len(items)
+        if (output := getattr(config, "workeroutput", None)) is not None:
+            output["left out"] = config.stash[LEFT_OUT]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a process has counted: each collects the same tests."""
+    counted = getattr(node, "workeroutput", {}).get("left out", 0)  # nothing, where the process has crashed
+    node.config.stash[LEFT_OUT] = max(counted, node.config.stash.get(LEFT_OUT, 0))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how many tests were left out, which pytest-xdist does not."""
+    if left_out := config.stash.get(LEFT_OUT, 0):
+        asked = [f"{option} {value!r}" for option in ("-m", "-k") if (value := config.getoption(option))]
+        terminalreporter.write_line(f"Left out by {' and '.join(asked) or 'this choice'}: {left_out}")
 
 
 @pytest.fixture
@@ -58,6 +84,8 @@ def clock() -> SetClock:
 @pytest.fixture
 def memory(web: MemoryWeb, clock: SetClock) -> Iterator[Ports]:
     """Empty stores in memory; all handlers of this process answer with them."""
+    from lookalike import bootstrap  # noqa: PLC0415 - see above
+
     ports = memory_ports(ALICE, BOB, fetch=web, clock=clock)
     with bootstrap.serving(ports):
         yield ports
@@ -66,6 +94,8 @@ def memory(web: MemoryWeb, clock: SetClock) -> Iterator[Ports]:
 @pytest.fixture
 def log_lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """What has been logged since the test began, parsed."""
+    from lookalike.observability import logger  # noqa: PLC0415 - see above
+
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(logger.registered_formatter)

@@ -91,6 +91,13 @@ def memory(fake: Callable[[], T]) -> Opening[T]:
 #: Its name in the tests' says which of the two it is.
 DYNAMODB = "moto" if server.missing() else "dynamodb"
 
+
+def pytest_report_collectionfinish() -> str:
+    """Say what stands in for DynamoDB, and why."""
+    missing = server.missing()
+    return f"DynamoDB: moto, because {missing}" if missing else "DynamoDB: DynamoDB Local"
+
+
 CATALOGS: dict[str, Opening[Catalog]] = {
     "sqlite": sqlite,
     "memory": memory(MemoryCatalog),

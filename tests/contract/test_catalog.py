@@ -16,6 +16,7 @@ from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict
 from lookalike.model import Identity, Key, Kind, Library, Picture, RemovedLibrary, State
 from lookalike.ports import Catalog
 from tests.contract.rows import contents, deleted, library, random_vectors, row
+from tests.examples import examples
 
 Together = Callable[[list[Callable[[], object]]], list[object]]
 
@@ -152,7 +153,7 @@ class TestRows:
         catalog.put(written, None)
         assert contents(catalog.picture(written.key)) == contents(written)
 
-    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(brief=TEXTS, label=TEXTS, desc=TEXTS, tags=st.lists(TEXTS, max_size=4).map(tuple))
     def test_any_text_comes_back(
         self, catalog: Catalog, brief: str, label: str, desc: str, tags: tuple[str, ...]
@@ -291,7 +292,7 @@ class TestPages:
         catalog.put(written, None)
         assert [contents(one) for one in catalog.pictures(uid, None, 10)] == [contents(written)]
 
-    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data())
     def test_walk_meets_every_lasting_row_once_whatever_happens_beside_it(
         self, catalog: Catalog, data: st.DataObject
@@ -342,7 +343,7 @@ class TestPrefix:
             catalog.put(row(uid, f"a{number}", state=state, deleted_at=None if state is State.LIVE else 1), None)
         assert {one.state for one in catalog.pictures_by_prefix(uid, "a", 10)} == set(State)
 
-    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data())
     def test_prefix_is_plain_text(self, catalog: Catalog, data: st.DataObject) -> None:
         letters = st.sampled_from("a%_'*\x7f\ud7ff\ue000\uffff\U0010ffff")
@@ -472,4 +473,4 @@ def test_catalog_behaves_like_a_dict(catalog: Catalog, machine_runs: int) -> Non
         pass
 
     Machine.catalog = catalog
-    run_state_machine_as_test(Machine, settings=settings(max_examples=machine_runs, stateful_step_count=25))
+    run_state_machine_as_test(Machine, settings=settings(max_examples=examples(machine_runs), stateful_step_count=25))

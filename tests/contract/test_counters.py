@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lookalike.ports import Counters
+from tests.examples import examples
 
 #: Steps of a test that one store serves whole: what a step counts, another does not see.
-SHARED = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SHARED = settings(max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def test_an_unknown_count_stands_at_zero(counters: Counters, uid: str) -> None:

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lookalike.ports import PictureStore
+from tests.examples import examples
 
 Together = Callable[[list[Callable[[], object]]], list[object]]
 
@@ -40,7 +41,7 @@ def test_removed_originals_are_gone_and_others_stay(originals: PictureStore) -> 
     assert originals.get(keys[0]) == b"back"
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     names=st.lists(
         st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60), min_size=2, max_size=6, unique=True

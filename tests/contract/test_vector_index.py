@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from lookalike.model import Candidate, Key, Kind, Picture, Query, State, TagFilter
 from lookalike.ports import VectorIndex
 from tests.contract.rows import MODEL, deleted, random_vectors, row, unit
+from tests.examples import examples
 
 Together = Callable[[list[Callable[[], object]]], list[object]]
 
@@ -490,7 +491,7 @@ def test_index_behaves_like_a_brute_force_search(index: VectorIndex) -> None:
         pass
 
     Machine.index = index
-    run_state_machine_as_test(Machine, settings=settings(max_examples=60, stateful_step_count=30))
+    run_state_machine_as_test(Machine, settings=settings(max_examples=examples(60), stateful_step_count=30))
 
 
 def test_searches_beside_writes_see_every_picture_once(index: VectorIndex, uid: str, together: Together) -> None:

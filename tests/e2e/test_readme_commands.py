@@ -28,6 +28,7 @@ RUN_BY = {
     "make run": "test_make_run_serves_the_sample",
     "make help": "test_make_help_names_every_target_of_the_readme",
     "make test": ".ci/run",
+    "make test-fast": "test_make_test_fast_leaves_slow_tests_out_and_says_so",
     "make check": ".ci/run",
     "make build": ".ci/run",
     "make bench": "test_make_bench_prints_its_tables",
@@ -91,6 +92,33 @@ def test_make_help_names_every_target_of_the_readme() -> None:
     for line in lines():
         if line.startswith("make "):
             assert re.search(rf"^\s+make {line.split()[1]}\s", printed, re.MULTILINE), line
+
+
+def test_make_test_fast_leaves_slow_tests_out_and_says_so() -> None:
+    command = ["make", "test-fast", "TESTS=tests/unit/test_cli.py tests/unit/test_percent.py"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^Left out by -m 'not slow': 1$", done.stdout, re.MULTILINE), done.stdout
+    assert re.search(r"^\d+ passed", done.stdout, re.MULTILINE), done.stdout
+
+
+def test_make_test_installs_what_those_tests_need_and_no_more(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text(f"include {ROOT / 'Makefile'}\nneeds: ; @echo $(NEEDS)\n")
+
+    def needs(tests: str) -> set[str]:
+        command = ["make", "-s", "-f", str(tmp_path / "Makefile"), "needs", f"TESTS={tests}"]
+        return set(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())
+
+    everything = {"setup", "both-models", ".venv-sam/.installed", "clients", "servers"}
+    assert (
+        needs("tests/unit")
+        == needs("tests/unit/test_cli.py::test_x[a/b]")
+        == needs("./tests/unit -k 'a or b'")
+        == set()
+    )
+    assert needs("tests/unit tests/template/test_layers.py") == {"setup", ".venv-sam/.installed"}
+    assert needs("tests") == needs("-k word") == needs("tests/e2e") == needs("tests/live.py") == everything
+    assert needs("tests --ignore=tests/unit") == everything
 
 
 def test_make_run_serves_the_sample(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
-from lookalike.embedding.card import CARD, CODEBOOK_SHAPE, CODEBOOKS
+from lookalike.embedding.card import CARD, CODEBOOK_SHAPE, CODEBOOKS, load, name_of
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.localmap import unpack
 from lookalike.embedding.location import find_model
@@ -44,6 +44,10 @@ def numbers(embeddings: Sequence[Embedding]) -> list[bytes]:
 
 def cosine(a: Embedding, b: Embedding, kind: Kind) -> float:
     return float(a.vectors[kind].astype(np.float32) @ b.vectors[kind].astype(np.float32))
+
+
+def test_its_name_is_read_without_loading_it() -> None:
+    assert name_of(MODEL) == load(MODEL).name
 
 
 def test_several_at_once_are_the_same_as_one_by_one(embedder: OnnxEmbedder, photographs: list[Pixels]) -> None:

@@ -27,6 +27,7 @@ def test_every_change_gives_another_picture_and_the_same_one_again(name: str) ->
     assert picture.tobytes() == before  # changed copies, never the picture itself
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(16, 900), (900, 16), (3000, 1000)])
 def test_an_attacked_picture_is_never_larger_than_the_limit(size: tuple[int, int]) -> None:
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8))

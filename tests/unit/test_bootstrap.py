@@ -39,6 +39,7 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
+@pytest.mark.slow  # all of them together
 @pytest.mark.parametrize("function", sorted(app.parent.name for app in ROOT.glob("functions/*/app.py")))
 def test_a_function_starts_with_nothing_that_it_may_not_need(function: str) -> None:
     environment = {**os.environ, **AWS, "LOOKALIKE_DATA": ""}

@@ -27,6 +27,7 @@ from lookalike.picture.decode import Bounds, decode
 from lookalike.ports import Embedder, Ports
 from lookalike.service import source
 from tests.baidu import Caller, picture
+from tests.examples import examples
 from tests.unit.pictures.files import PNG_SIGNATURE, chunk, png, png_header
 
 BOUNDS = Bounds(max_bytes=4 << 20, min_side=15, max_side=4096, max_pixels=4096 * 4096, formats=frozenset({"PNG"}))
@@ -148,7 +149,7 @@ def test_room_that_a_cycle_keeps_is_found_in_the_end(monkeypatch: pytest.MonkeyP
 
 
 @given(st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), min_size=1, max_size=40))
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_threads_never_hold_more_than_there_is(sizes: list[tuple[int, int]]) -> None:
     budget, lock, held, most = PixelBudget(100), threading.Lock(), 0, 0
 

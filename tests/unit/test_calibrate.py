@@ -132,7 +132,9 @@ def test_copied_rows_do_not_make_enough_pairs(tmp_path: Path, kind: str) -> None
     for number in range(21):
         picture(tmp_path / f"{number}.png", number)
     rows = [f"{number}.png,{number + 1}.png,{number % 2}" for number in range(20)] * 10 + ["3.png,3.png,1"]
+    (tmp_path / "model.onnx").write_bytes(b"which is not looked at")
     arguments = ["--pairs", str(pairs(tmp_path, *rows)), "--kind", kind, "--output", str(tmp_path / "mine")]
+    arguments += ["--model", str(tmp_path / "model.onnx")]
     with pytest.raises(InvalidArgument) as refused:
         CliRunner().invoke(app, ["calibrate", *arguments], catch_exceptions=False)
     repeated = "180 that repeat others are left out: the same two pictures count once"

@@ -75,6 +75,7 @@ def refusal(folder: Path) -> str:
 
 def test_what_belongs_together_is_loaded(folder: Path) -> None:
     loaded = card.load(folder / "model.onnx")
+    assert loaded.name == card.name_of(folder / "model.onnx")
     assert (loaded.name, loaded.side, loaded.local_map) == ("made-up-1", 64, True)
     assert [loaded.calibration[kind].offset for kind in Kind] == [5, 6, 7]
     assert [loaded.codebooks[kind].flat[0] for kind in Kind] == [0, 1, 2]

@@ -84,6 +84,7 @@ def test_a_fault_of_ours_shows_no_secret() -> None:
     assert "from-the-vault" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_ends_the_command_quietly(tmp_path: Path) -> None:
     done = keys("create", "--data", str(tmp_path / "data"), "--name", "shop")
     assert done.returncode == 0

@@ -26,6 +26,7 @@ from PIL import Image
 from lookalike.errors import EmptyPicture, NotAPicture, PictureError, PictureSizeError
 from lookalike.picture.container import open_container
 from lookalike.picture.decode import Bounds, decode, digest_of
+from tests.examples import examples
 from tests.unit.pictures import blank
 from tests.unit.pictures.blank import apng, gif_of_frames
 from tests.unit.pictures.draw import FOLDER, scene
@@ -137,7 +138,7 @@ def test_the_digest_is_of_the_size_and_the_pixels() -> None:
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_a_picture_is_the_same_in_whatever_lossless_file(width: int, height: int, seed: int) -> None:
     pixels = noise(width, height, seed=seed)
     opaque = np.dstack([pixels, np.full((height, width), 255, np.uint8)])
@@ -156,7 +157,7 @@ def test_a_picture_is_the_same_in_whatever_lossless_file(width: int, height: int
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.sampled_from(sorted(ORIENTATIONS)), st.sampled_from("<>"))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_a_picture_is_the_same_however_the_camera_was_held(width: int, height: int, turn: int, order: str) -> None:
     stored = noise(width, height)
     upright = ORIENTATIONS[turn](stored)
@@ -564,7 +565,7 @@ def test_what_is_lost_with_the_end_is_not_guessed() -> None:
 
 
 @given(st.data())
-@settings(max_examples=2000)
+@settings(max_examples=examples(2000))
 def test_broken_files_raise_nothing_but_our_errors(data: st.DataObject) -> None:
     file = bytearray(samples()[data.draw(st.sampled_from(sorted(samples())))])
     # Headers matter most, so half of the damage is done there.
@@ -582,7 +583,7 @@ def test_broken_files_raise_nothing_but_our_errors(data: st.DataObject) -> None:
 @given(
     st.sampled_from([b"\xff\xd8\xff", PNG_SIGNATURE, b"GIF89a", b"BM", b"RIFF    WEBPVP8X"]), st.binary(max_size=200)
 )
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 def test_a_signature_alone_makes_no_picture(signature: bytes, rest: bytes) -> None:
     with pytest.raises(PictureError):
         decode(signature + rest, BOUNDS)
@@ -716,6 +717,7 @@ print(json.dumps([outcomes, peak() - before]))
 """
 
 
+@pytest.mark.slow
 def test_bombs_cost_no_memory_to_speak_of(tmp_path: Path) -> None:
     """All of them, one after the other, in a process of their own: its peak grows by what some of the files weigh."""
     harmless, folder = tmp_path / "harmless", tmp_path / "bombs"
@@ -736,6 +738,7 @@ def test_bombs_cost_no_memory_to_speak_of(tmp_path: Path) -> None:
     assert growth < 48 * 1024  # kilobytes
 
 
+@pytest.mark.slow
 def test_a_progressive_jpeg_may_have_as_many_scans_as_encoders_make() -> None:
     assert decode(_many_scans(40), BOUNDS).pixels.shape == (2000, 2000, 3)
     assert decode(_many_scans(10, 4096), BOUNDS).pixels.shape == (4096, 4096, 3)
@@ -753,7 +756,7 @@ def test_a_progressive_jpeg_may_have_as_many_scans_as_encoders_make() -> None:
     st.booleans(),
     st.sampled_from([0, 128, 255]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_no_jpeg_is_too_small_for_a_flat_sheet(
     width: int, height: int, subsampling: str, mode: str, progressive: bool, value: int
 ) -> None:

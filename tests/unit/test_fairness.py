@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from lookalike import fairness
 from lookalike.fairness import FairShare, Ticket
+from tests.examples import examples
 
 SOON = 30
 
@@ -164,7 +165,7 @@ def test_a_pause_lets_another_in() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 12)), min_size=1, max_size=60))
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_threads_never_hold_more_than_there_is_nor_a_key_more_than_its_most(works: Sequence[tuple[str, int]]) -> None:
     share, lock, held = FairShare(10, most=7), threading.Lock(), Counter[str]()
     worst = []

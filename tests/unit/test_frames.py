@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from lookalike.embedding.frames import MOST, Frame, frames
 from lookalike.model import Pixels
+from tests.examples import examples
 from tests.photographs import photograph
 
 Corners = list[tuple[float, float]]
@@ -89,7 +90,7 @@ def test_a_flat_picture_has_none(size: tuple[int, int]) -> None:
     assert frames(np.full((*size, 3), 90, np.uint8)) == []
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     blocks=arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))),
     height=st.integers(1, 500),

@@ -59,6 +59,7 @@ from lookalike.service.shelves import RESERVED, is_name, shelf_of
 from lookalike.service.source import Source
 from lookalike.settings import Settings
 from tests.contract.rows import row
+from tests.examples import examples
 from tests.fakes import MemoryCatalog, MemoryIndex, MemoryMaps, MemoryOriginals, MemoryWeb, SetClock, memory_ports
 
 BOUNDS = Bounds(max_bytes=1 << 20, min_side=1, max_side=64, max_pixels=4096, formats=frozenset({"PNG"}))
@@ -257,6 +258,7 @@ def filled(ports: Ports, library: Library, count: int) -> None:
         ports.index.write([made])
 
 
+@pytest.mark.slow
 def test_ten_thousand_pictures_are_gone_in_a_moment(tmp_path: Path) -> None:
     catalog = SqliteCatalog(tmp_path / "catalog.db")
     ports = memory_ports(catalog=catalog)
@@ -368,7 +370,7 @@ class Pages(RuleBasedStateMachine):
             assert len(self.met) == len(set(self.met))
 
 
-Pages.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
+Pages.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=40)
 test_pages = Pages.TestCase
 
 
@@ -450,7 +452,7 @@ class Wanted:
 wanted = st.builds(Wanted, st.integers(0, 3), st.none() | st.sampled_from(["a", "b", "..", "书"]), st.booleans())
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(wanted, max_size=12), st.lists(wanted, max_size=6))
 def test_every_element_of_a_mixed_batch_has_its_own_outcome(first: list[Wanted], second: list[Wanted]) -> None:
     ports = memory_ports()

@@ -23,6 +23,7 @@ from lookalike.service.ingest import Ingest, Outcome, Removal, ingest, is_done, 
 from lookalike.service.purge import purge
 from lookalike.service.source import Source
 from lookalike.settings import Settings
+from tests.examples import examples
 from tests.fakes import MemoryCatalog, MemoryObjects, MemoryUploads, SetClock, memory_ports
 from tests.unit.test_ingest import file
 
@@ -755,5 +756,5 @@ class Folder(RuleBasedStateMachine):
             assert all(one.state in (UploadState.SETTLED, UploadState.GONE) for one in self.world.uploads.rows.values())
 
 
-Folder.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Folder.TestCase.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)
 test_folder = Folder.TestCase

@@ -39,6 +39,7 @@ from lookalike.service.source import Source
 from lookalike.service.words import Words
 from lookalike.settings import Settings
 from tests.baidu import Caller
+from tests.examples import examples
 from tests.fakes import MemoryCatalog, MemoryObjects, MemoryUploads, SetClock, memory_ports
 
 ALICE = Application("access", "secret", "10000001", "tenant", "alice")
@@ -666,5 +667,5 @@ class UploadLife(RuleBasedStateMachine):
         assert len(self.world.live()) <= 2 * len(self.shown)
 
 
-UploadLife.TestCase.settings = settings(max_examples=80, stateful_step_count=30)
+UploadLife.TestCase.settings = settings(max_examples=examples(80), stateful_step_count=30)
 test_upload_life = UploadLife.TestCase

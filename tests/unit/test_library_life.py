@@ -20,6 +20,7 @@ from lookalike.service.purge import purge
 from lookalike.service.search import Search, search
 from lookalike.service.source import Source
 from lookalike.service.update import Update, update
+from tests.examples import examples
 from tests.fakes import MemoryCatalog, MemoryIndex, MemoryMaps, MemoryOriginals, SetClock, memory_ports
 
 BOUNDS = Bounds(max_bytes=1 << 20, min_side=1, max_side=64, max_pixels=4096, formats=frozenset({"PNG", "BMP"}))
@@ -147,5 +148,5 @@ class LibraryLife(RuleBasedStateMachine):
         assert set(self.maps.files) == keys
 
 
-LibraryLife.TestCase.settings = settings(max_examples=150, stateful_step_count=50)
+LibraryLife.TestCase.settings = settings(max_examples=examples(150), stateful_step_count=50)
 test_library_life = LibraryLife.TestCase

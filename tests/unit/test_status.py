@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +17,7 @@ import pytest
 import lookalike
 from functions.unknown.app import handler
 from lookalike import bootstrap
-from lookalike.embedding.card import load, name_of
-from lookalike.embedding.location import find_model
+from lookalike.embedding.card import CARD
 from lookalike.errors import Unavailable
 from lookalike.local import gateway, health, status
 from lookalike.local.health import Health
@@ -202,13 +202,14 @@ def test_accounts_that_hang_keep_nobody_waiting(
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_function_answers_in_the_same_form_and_loads_no_model(method: str) -> None:
-    with bootstrap.serving(memory_ports()):
+def test_a_function_answers_in_the_same_form_and_loads_no_model(method: str, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"what no runtime would load")
+    (tmp_path / CARD).write_text('{"name": "made-up-1"}')
+    with bootstrap.serving(memory_ports(settings=Settings(model=str(tmp_path / "model.onnx")))):
         answer = handler(event(method, "/status"), None)
     assert answer["statusCode"] == 200
     assert answer["headers"]["content-type"] == "application/json"
-    assert json.loads(answer["body"]) == READY | {"model": name_of(find_model(None))}
-    assert name_of(find_model(None)) == load(find_model(None)).name
+    assert json.loads(answer["body"]) == READY | {"model": "made-up-1"}
 
 
 def test_other_calls_to_that_path_are_elsewhere() -> None:

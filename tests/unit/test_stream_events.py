@@ -16,6 +16,7 @@ from lookalike.settings import Settings
 from lookalike.triggers.batch import Garbled
 from lookalike.triggers.stream import answer, changes
 from tests.contract.rows import deleted, row
+from tests.examples import examples
 from tests.fakes import MemoryDeadLetters, MemoryIndex, memory_ports
 
 NOTHING: dict[str, Any] = {"batchItemFailures": []}
@@ -233,7 +234,7 @@ def test_a_dead_letter_holds_no_more_of_a_row_than_where_it_is() -> None:
     assert "secret" not in change.body
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(
     st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 5)), max_size=12),
     st.sets(st.sampled_from("abcd")),

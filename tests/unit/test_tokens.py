@@ -65,6 +65,7 @@ def test_any_other_text_is_refused(text: str) -> None:
         TOKEN.replace("12345678", "87654321"),
         TOKEN.replace("2592000", "２592000"),
     ],
+    ids=["empty", "the vendor's", "a line", "upper case", "another time", "another application", "another digit"],
 )
 def test_what_is_none_of_ours(token: str) -> None:
     with pytest.raises(TokenInvalid):

@@ -24,6 +24,7 @@ from lookalike.service.ingest import Ingest, Removal
 from lookalike.settings import Settings
 from lookalike.triggers.batch import Garbled
 from lookalike.triggers.uploads import Message, Notice, answer, messages
+from tests.examples import examples
 from tests.fakes import MemoryCatalog, MemoryDeadLetters, MemoryObjects, memory_ports
 
 ALICE = Application("access", "secret", "10000001", "tenant", "alice")
@@ -261,7 +262,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.data())
 def test_whatever_is_wrong_in_an_event_it_is_read(data: st.DataObject) -> None:
     event = json.loads(json.dumps(sqs(s3(put(eTag="ab")))))

@@ -18,6 +18,7 @@ from lookalike.embedding.localmap import CELLS, DEPTH, SIDE, THUMBNAIL, LocalMap
 from lookalike.embedding.straighten import into
 from lookalike.embedding.verifier import DOUBTS, LOOKS, LocalMapVerifier
 from lookalike.model import IDENTITY, Affine, Box, Proof, View
+from tests.examples import examples
 
 CALIBRATION = ProofCalibration(
     whole=Weights(cosine=7.5, correlation=1.3, matches=0, inliers=0, likeness=0, corners=0, offset=8.5),
@@ -137,7 +138,7 @@ def test_a_view_stands_for_the_part_of_the_query_that_it_shows() -> None:
     assert proof.transform == pytest.approx(IDENTITY, abs=0.05)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.integers(10, 10_000), st.integers(10, 10_000))
 def test_scenes_that_differ_prove_nothing(one: int, another: int) -> None:
     proof = proved(Scene(one).seen(IDENTITY), Scene(another).seen(IDENTITY))

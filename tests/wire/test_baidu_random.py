@@ -15,6 +15,7 @@ from lookalike import bootstrap
 from lookalike.ports import Ports
 from tests.baidu import FORM, OPERATIONS, PATHS, Caller, event, form, handle, picture, said
 from tests.conftest import ALICE
+from tests.examples import examples
 from tests.fakes import memory_ports
 
 CALLER = Caller(ALICE)
@@ -137,7 +138,7 @@ def wide(seed: int) -> bytes:
     return picture(seed, "BMP", (16, 16))
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     seeds=st.lists(st.integers(0, 30), unique=True, max_size=25),
     counts=st.lists(st.integers(1, 12), min_size=1, max_size=4),
@@ -219,7 +220,7 @@ class LibraryMachine(RuleBasedStateMachine):
 
 
 def test_a_library_is_what_was_done_to_it() -> None:
-    run_state_machine_as_test(LibraryMachine, settings=settings(max_examples=40, stateful_step_count=20))
+    run_state_machine_as_test(LibraryMachine, settings=settings(max_examples=examples(40), stateful_step_count=20))
 
 
 def test_a_form_still_works_here(stocked: Ports) -> None:

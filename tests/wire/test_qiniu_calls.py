@@ -23,6 +23,7 @@ from lookalike.settings import Settings
 from tests.baidu import Caller, picture
 from tests.conftest import ALICE, BOB
 from tests.contract.rows import row
+from tests.examples import examples
 from tests.fakes import MemoryWeb, memory_ports
 from tests.qiniu import GroupCaller, one, uri
 
@@ -106,7 +107,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(json_values, json_values.filter(lambda value: len(json.dumps(value)) < 500))
 def test_label_and_desc_of_any_type_come_back_as_they_were(desc: Any, label: Any) -> None:
     with bootstrap.serving(memory_ports(ALICE)):

@@ -394,6 +394,7 @@ def test_a_line_is_cut() -> None:
         "Qiniu alice-access:" + sign("alice-secret", "text"),
         "bce-auth-v1/alice-access/2026-01-02T03:04:05Z/1800/host/00",
     ],
+    ids=["token", "Qiniu", "bce-auth-v1"],
 )
 def test_secrets_are_blotted_out(text: str) -> None:
     assert "…" in printable(text)

@@ -252,7 +252,7 @@ def proving(ports: Ports, library: str, file: bytes) -> Call:
 
     def call() -> None:
         comparison = ports.verifier.compare(near.pixels, near.views, near.look)
-        prove(comparison, ports.maps, ports.originals.get, near.candidates, ports.job("bench"))
+        prove(comparison, ports.maps, ports.originals, near.candidates, ports.job("bench"))
 
     return call
 

@@ -62,9 +62,15 @@ def test_a_function_starts_with_nothing_that_it_may_not_need(function: str) -> N
     assert not set(HEAVY) & set(json.loads(done.stdout))
 
 
+_APPLICATIONS = ("lookalike.adapters.dynamodb_applications",)
+
 #: Of the stores on AWS, those that a function uses, and what no other needs.
 NEEDS = {
-    "token": (("applications",), ("lookalike.adapters.dynamodb_applications",)),
+    "token": (("applications",), _APPLICATIONS),
+    "search": (
+        ("applications", "catalog", "maps", "index", "originals"),
+        (*_APPLICATIONS, "lookalike.adapters.opensearch"),
+    ),
     "index": (("index", "dead_letters"), ("lookalike.adapters.opensearch", "lookalike.adapters.sqs")),
     "ingest": (("objects", "uploads"), ("lookalike.adapters.s3",)),
 }

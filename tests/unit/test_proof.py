@@ -14,7 +14,7 @@ from lookalike.call import Call, Job, processors
 from lookalike.embedding.corners import SIDE
 from lookalike.errors import Unavailable
 from lookalike.model import WHOLE, Candidate, Key, Proof
-from lookalike.ports import Comparison, Originals
+from lookalike.ports import Originals
 from lookalike.service import proof
 from lookalike.service.proof import BATCH, MOST, prove
 from tests.fakes import MemoryMaps, MemoryOriginals
@@ -43,7 +43,7 @@ class CountingMaps(MemoryMaps):
         return super().maps(keys)
 
 
-class Knowing(Comparison):
+class Knowing:
     """Proves the pictures of these numbers."""
 
     def __init__(self, same: set[int]) -> None:
@@ -59,7 +59,7 @@ class Knowing(Comparison):
 @given(count=st.integers(0, 260), same=st.sets(st.integers(0, 260)), missing=st.sets(st.integers(0, 260)))
 def test_as_many_batches_are_looked_at_as_prove_one_and_one_more(count: int, same: set[int], missing: set[int]) -> None:
     maps = CountingMaps([number for number in range(count) if number not in missing])
-    proofs = prove(Knowing(same), maps, MemoryOriginals().get, [candidate(number) for number in range(count)], JOB)
+    proofs = prove(Knowing(same), maps, MemoryOriginals(), [candidate(number) for number in range(count)], JOB)
 
     expected: set[int] = set()
     batches = 0
@@ -94,7 +94,7 @@ def test_originals_of_the_first_batch_are_seen_small_and_grey() -> None:
     store.put(candidate(1).object_key, jpeg(photograph("chelsea.png", 1200)))
     store.put(candidate(2).object_key, b"no picture")
     asking = Asking({0, BATCH}, [2, 1, 3])
-    prove(asking, CountingMaps(range(60)), store.get, [candidate(number) for number in range(60)], JOB)
+    prove(asking, CountingMaps(range(60)), store, [candidate(number) for number in range(60)], JOB)
     ((broken, seen, absent),) = asking.given
     assert broken is None
     assert absent is None
@@ -118,7 +118,7 @@ class Away(MemoryOriginals):
 
 def test_originals_that_cannot_be_had_are_done_without() -> None:
     asking = Asking({0}, [1, 2])
-    assert list(prove(asking, CountingMaps(range(3)), Away().get, [candidate(number) for number in range(3)], JOB)) == [
+    assert list(prove(asking, CountingMaps(range(3)), Away(), [candidate(number) for number in range(3)], JOB)) == [
         candidate(0).key
     ]
     assert asking.given == [[None, None]]
@@ -128,7 +128,7 @@ def test_originals_that_do_not_come_are_done_without(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(proof, "_ORIGINALS_SECONDS", 0.05)
     over, asking = threading.Event(), Asking({0}, [1, 2])
     try:
-        prove(asking, CountingMaps(range(3)), Away(over).get, [candidate(number) for number in range(3)], JOB)
+        prove(asking, CountingMaps(range(3)), Away(over), [candidate(number) for number in range(3)], JOB)
         assert asking.given == [[None, None]]
     finally:
         over.set()
@@ -136,5 +136,5 @@ def test_originals_that_do_not_come_are_done_without(monkeypatch: pytest.MonkeyP
 
 def test_no_originals_are_asked_for_at_all() -> None:
     asking = Asking(set(), [])
-    prove(asking, CountingMaps([0]), MemoryOriginals().get, [candidate(0)], JOB)
+    prove(asking, CountingMaps([0]), MemoryOriginals(), [candidate(0)], JOB)
     assert asking.given == [[]]

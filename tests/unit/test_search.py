@@ -21,7 +21,7 @@ from lookalike.service import search as search_module
 from lookalike.service.add import Add, add
 from lookalike.service.search import Search, search
 from lookalike.service.source import Source
-from tests.fakes import MemoryStores, TinyEmbedder, memory_ports
+from tests.fakes import TinyEmbedder, memory_ports
 
 BOUNDS = Bounds(max_bytes=1 << 20, min_side=1, max_side=500, max_pixels=500 * 500, formats=frozenset({"PNG"}))
 RIGHT_HALF = Frame(np.array([(0.5, 0), (1, 0), (1, 1), (0.5, 1)]))
@@ -144,22 +144,3 @@ def test_an_add_is_done_though_nobody_waits(ports: Ports) -> None:
     call.leave()
     add(replace(ports, call=call), Add(shelf(Kind.SAME), png(scene(1))))
     assert search(ports, Search(shelf(Kind.SAME), png(scene(1)))).matches
-
-
-class Unopened(MemoryStores):
-    """Stores without one of originals: it is opened by its first use."""
-
-    def __getattribute__(self, name: str) -> object:
-        if name == "originals":
-            raise AssertionError("opened")
-        return super().__getattribute__(name)
-
-
-def test_the_store_of_originals_is_opened_only_where_one_is_looked_at(ports: Ports) -> None:
-    add(ports, Add(shelf(Kind.SAME), png(scene(1))))
-    stores = ports.stores
-    closed = replace(ports, stores=Unopened(stores.applications, stores.catalog, stores.index, maps=stores.maps))
-    found = search(closed, Search(shelf(Kind.SAME), png(scene(1).resize((90, 90)))))
-    assert [match.reason for match in found.matches] == [Reason.PROVED]
-    with pytest.raises(AssertionError, match="opened"):
-        search(closed, Search(shelf(Kind.SAME), png(side_by_side(scene(8), scene(9)))))

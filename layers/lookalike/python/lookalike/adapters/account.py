@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lookalike.errors import SettingsError
 from lookalike.once import once
-from lookalike.ports import Stores
+from lookalike.ports import PictureStore, Stores
 from lookalike.settings import Settings
 
 if TYPE_CHECKING:
@@ -86,10 +87,8 @@ class Account(Stores):
         return DynamoGenerations(self._table)
 
     @once
-    def originals(self) -> S3Store:
-        from lookalike.adapters.s3 import S3Store
-
-        return S3Store(self._s3, self._bucket)
+    def originals(self) -> PictureStore:
+        return _Originals(self)
 
     @once
     def objects(self) -> S3Uploads | WatchedFolder:
@@ -137,6 +136,13 @@ class Account(Stores):
         return table.Table(self._client("dynamodb", table.CONFIG), self._table_name)
 
     @once
+    def original_store(self) -> S3Store:
+        """Originals, opened at once."""
+        from lookalike.adapters.s3 import S3Store
+
+        return S3Store(self._s3, self._bucket)
+
+    @once
     def _s3(self) -> S3Client:
         from lookalike.adapters import s3
 
@@ -155,3 +161,19 @@ class Account(Stores):
         session = self._session
         with self._lock:  # a session does not make clients for several threads
             return open_client(session, service, config)
+
+
+class _Originals(PictureStore):
+    """Opens S3 by its first call: a search is given the originals, and seldom reads one."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    def put(self, key: str, data: bytes) -> None:
+        self._account.original_store.put(key, data)
+
+    def get(self, key: str) -> bytes | None:
+        return self._account.original_store.get(key)
+
+    def remove(self, keys: Sequence[str]) -> None:
+        self._account.original_store.remove(keys)

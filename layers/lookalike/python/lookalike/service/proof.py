@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from lookalike.call import Job
@@ -14,10 +14,7 @@ from lookalike.model import Affine, Box, Candidate, Grey, Key, Pixels, Proof
 from lookalike.observability import logger
 from lookalike.picture.budget import PixelBudget
 from lookalike.picture.glance import glance
-from lookalike.ports import Comparison, Embedder, Look, MapStore, Originals
-
-#: Reads an original; None: it is not there. The store of originals is opened only where one is read.
-ReadOriginal = Callable[[str], bytes | None]
+from lookalike.ports import Comparison, Embedder, Look, MapStore, Originals, PictureStore
 
 #: So many candidates' maps come in one call, and so many candidates are proved at most.
 BATCH, MOST = 25, 200
@@ -31,17 +28,17 @@ _BUDGET = PixelBudget(4096 * 4096, most=4096 * 4096 * 3 // 4, reserve=4 << 20, s
 
 
 def prove(
-    comparison: Comparison, maps: MapStore, read: ReadOriginal | None, candidates: Sequence[Candidate], job: Job
+    comparison: Comparison, maps: MapStore, originals: PictureStore | None, candidates: Sequence[Candidate], job: Job
 ) -> dict[Key, Proof]:
     """The proofs of candidates, which come by cosine: batch after batch, as long as a batch still proves one.
 
-    Where the first one proves none, the originals of a few are looked at, if they can be ``read``. Raises Busy or
+    Where the first one proves none, the ``originals`` of a few are looked at, if they are given. Raises Busy or
     Abandoned, between two batches, if nobody waits for the answer any more.
     """
     proofs: dict[Key, Proof] = {}
     for begin in range(0, min(len(candidates), MOST), BATCH):
         batch = candidates[begin : min(begin + BATCH, MOST)]
-        found = _prove_batch(comparison, maps, read if begin == 0 else None, batch, job)
+        found = _prove_batch(comparison, maps, originals if begin == 0 else None, batch, job)
         if not found:
             break
         proofs |= found
@@ -58,17 +55,17 @@ def looking(embedder: Embedder, query: Pixels) -> Look:
 
 
 def _prove_batch(
-    comparison: Comparison, maps: MapStore, read: ReadOriginal | None, batch: Sequence[Candidate], job: Job
+    comparison: Comparison, maps: MapStore, originals: PictureStore | None, batch: Sequence[Candidate], job: Job
 ) -> dict[Key, Proof]:
     stored = maps.maps([candidate.object_key for candidate in batch])
     mapped = [candidate for candidate in batch if candidate.object_key in stored]
     pictures = [(candidate.cosine, stored[candidate.object_key]) for candidate in mapped]
     with job.turn() as turn:
-        proofs = comparison.prove(pictures, None if read is None else _glancing(read, mapped, job, turn))
+        proofs = comparison.prove(pictures, None if originals is None else _glancing(originals, mapped, job, turn))
     return {candidate.key: proof for candidate, proof in zip(mapped, proofs, strict=True) if proof is not None}
 
 
-def _glancing(read: ReadOriginal, candidates: Sequence[Candidate], job: Job, turn: Turn) -> Originals:
+def _glancing(originals: PictureStore, candidates: Sequence[Candidate], job: Job, turn: Turn) -> Originals:
     """Reads originals for a comparison that has that turn: meanwhile it computes nothing itself."""
 
     def seen(data: bytes | None) -> Grey | None:
@@ -79,19 +76,19 @@ def _glancing(read: ReadOriginal, candidates: Sequence[Candidate], job: Job, tur
 
     def glances(numbers: Sequence[int]) -> Sequence[Grey | None]:
         with turn.paused():
-            files = _read(read, [candidates[number].object_key for number in numbers])
+            files = _read(originals, [candidates[number].object_key for number in numbers])
             with ThreadPoolExecutor(max(1, len(files))) as pool:
                 return list(pool.map(seen, files))
 
     return glances
 
 
-def _read(read: ReadOriginal, keys: Sequence[str]) -> list[bytes | None]:
+def _read(originals: PictureStore, keys: Sequence[str]) -> list[bytes | None]:
     """The originals' files, all on their way at once; None for what cannot be had, or not in time."""
 
     def one(key: str) -> bytes | None:
         try:
-            return read(key)
+            return originals.get(key)
         except Unavailable:
             logger.warning("an original was not looked at", exc_info=True, extra={"operation": "search"})
             return None

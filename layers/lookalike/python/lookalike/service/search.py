@@ -27,9 +27,9 @@ from lookalike.model import (
     View,
 )
 from lookalike.picture.decode import Decoded
-from lookalike.ports import Ports
+from lookalike.ports import PictureStore, Ports
 from lookalike.service.current import current
-from lookalike.service.proof import ReadOriginal, looking, prove
+from lookalike.service.proof import looking, prove
 from lookalike.service.ranking import WINDOW, Page, merged, rank
 from lookalike.service.source import Source, load
 
@@ -123,12 +123,8 @@ def _ranked(
     found = {candidate.key: candidate for candidate in (*near, *_identical(ports, libraries, picture, tags))}
     others = [candidate for candidate in found.values() if candidate.digest != picture.digest]
     proofs = None
-
-    def original(key: str) -> bytes | None:
-        return ports.originals.get(key)
-
     if kind is Kind.SAME and all(embedding.local_map for embedding in embeddings):
-        proofs = _proofs(ports, job, picture.pixels, shown(embeddings), others, original)
+        proofs = _proofs(ports, job, picture.pixels, shown(embeddings), others, ports.originals)
         if not proofs and len(others) == len(found):
             framed, proofs = _framed(ports, job, libraries, picture.pixels, depth, tags)
             found |= {candidate.key: candidate for candidate in framed}
@@ -186,11 +182,11 @@ def _proofs(
     pixels: Pixels,
     looks: Sequence[View],
     candidates: Sequence[Candidate],
-    read: ReadOriginal | None = None,
+    originals: PictureStore | None = None,
 ) -> Mapping[Key, Proof]:
     """Which of the candidates, which come by cosine, are proved in one of these looks at the query."""
     comparison = ports.verifier.compare(pixels, looks, looking(ports.embedder, pixels))
-    return prove(comparison, ports.maps, read, candidates, job)
+    return prove(comparison, ports.maps, originals, candidates, job)
 
 
 def _identical(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -32,11 +33,30 @@ from lookalike.model import (
     UploadedObject,
     View,
 )
-from lookalike.ports import Look, Originals, Ports
+from lookalike.ports import (
+    Applications,
+    Catalog,
+    Clock,
+    Comparison,
+    Counters,
+    DeadLetters,
+    Embedder,
+    Fetcher,
+    Generations,
+    Look,
+    MapStore,
+    Originals,
+    PictureStore,
+    Ports,
+    Uploads,
+    UploadStore,
+    VectorIndex,
+    Verifier,
+)
 from lookalike.settings import Settings
 
 
-class MemoryApplications:
+class MemoryApplications(Applications):
     """Applications by access key; no two share an app id or a name."""
 
     def __init__(self, *applications: Application) -> None:
@@ -66,7 +86,7 @@ class MemoryApplications:
             self.rows.pop(access_key, None)
 
 
-class MemoryCatalog:
+class MemoryCatalog(Catalog):
     """Libraries and rows in dictionaries; a lock makes every write one step."""
 
     def __init__(self) -> None:
@@ -148,7 +168,7 @@ class MemoryCatalog:
         yield rows
 
 
-class MemoryIndex:
+class MemoryIndex(VectorIndex):
     """Compares the query with every row; keeps hidden rows, as versioned writes need, and nothing of removed ones."""
 
     def __init__(self) -> None:
@@ -198,7 +218,7 @@ class MemoryIndex:
             return sum(row.live and row.key.library == library for row in self.rows.values())
 
 
-class MemoryOriginals:
+class MemoryOriginals(PictureStore):
     """Files in a dictionary."""
 
     def __init__(self) -> None:
@@ -215,7 +235,7 @@ class MemoryOriginals:
             self.files.pop(key, None)
 
 
-class MemoryMaps:
+class MemoryMaps(MapStore):
     """Local maps in a dictionary."""
 
     def __init__(self) -> None:
@@ -232,7 +252,7 @@ class MemoryMaps:
             self.files.pop(key, None)
 
 
-class MemoryUploads:
+class MemoryUploads(Uploads):
     """What objects have become, by source."""
 
     def __init__(self) -> None:
@@ -261,7 +281,7 @@ def _stamp(upload: Upload | None) -> object:
     return upload and (upload.sequencer, upload.state, upload.holds and upload.holds.added)
 
 
-class MemoryObjects:
+class MemoryObjects(UploadStore):
     """Uploaded objects by bucket and key, each with its words. ``put`` answers what S3 would call its ETag."""
 
     def __init__(self) -> None:
@@ -296,7 +316,7 @@ class MemoryObjects:
         return f"memory:{bucket}/{key}"
 
 
-class MemoryDeadLetters:
+class MemoryDeadLetters(DeadLetters):
     """Letters in a list."""
 
     def __init__(self) -> None:
@@ -306,7 +326,7 @@ class MemoryDeadLetters:
         self.letters.append(letter)
 
 
-class MemoryGenerations:
+class MemoryGenerations(Generations):
     """Names of indices, by kind."""
 
     def __init__(self) -> None:
@@ -323,7 +343,7 @@ class MemoryGenerations:
             self.rows[kind] = generation
 
 
-class TinyEmbedder:
+class TinyEmbedder(Embedder):
     """A thumbnail of 16×16 RGB, projected to DIMENSION by a fixed random matrix: alike pictures, near vectors."""
 
     model = "tiny"
@@ -346,8 +366,11 @@ class TinyEmbedder:
     def threshold(self, kind: Kind) -> float:
         return 0.9 if kind is Kind.SAME else -1.0
 
+    def codebook(self, kind: Kind) -> NDArray[np.float32] | None:
+        return None
 
-class TinyComparison:
+
+class TinyComparison(Comparison):
     """Proves pictures whose map, TinyEmbedder's vector, is nearly that of one of the views."""
 
     def __init__(self, views: Sequence[View]) -> None:
@@ -369,14 +392,14 @@ class TinyComparison:
         return Proof(min(agreement, 0.999), 100, agreement, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), WHOLE)
 
 
-class TinyVerifier:
+class TinyVerifier(Verifier):
     """Goes with TinyEmbedder."""
 
     def compare(self, pixels: Pixels, views: Sequence[View], look: Look) -> TinyComparison:
         return TinyComparison(views)
 
 
-class MemoryCounters:
+class MemoryCounters(Counters):
     """Counts by name."""
 
     def __init__(self) -> None:
@@ -406,7 +429,7 @@ class MemoryCounters:
             }
 
 
-class MemoryWeb:
+class MemoryWeb(Fetcher):
     """Pictures by URL; a value that is an exception is raised."""
 
     def __init__(self) -> None:
@@ -419,7 +442,7 @@ class MemoryWeb:
         return answer
 
 
-class SetClock:
+class SetClock(Clock):
     """A clock that stands where it is set, in Unix milliseconds."""
 
     def __init__(self, now: int) -> None:
@@ -429,22 +452,46 @@ class SetClock:
         return self.now
 
 
-def memory_ports(*applications: Application, **overrides: Any) -> Ports:
-    """One of each, empty but for the applications; ``overrides`` replace ports by name."""
+@dataclass(frozen=True, slots=True)
+class MemoryStores:
+    """The port Stores, of whatever stores: those in memory, but for the ones that are given."""
+
+    applications: Applications = field(default_factory=MemoryApplications)
+    catalog: Catalog = field(default_factory=MemoryCatalog)
+    index: VectorIndex = field(default_factory=MemoryIndex)
+    originals: PictureStore = field(default_factory=MemoryOriginals)
+    maps: MapStore = field(default_factory=MemoryMaps)
+    uploads: Uploads = field(default_factory=MemoryUploads)
+    counters: Counters = field(default_factory=MemoryCounters)
+    objects: UploadStore = field(default_factory=MemoryObjects)
+    dead_letters: DeadLetters = field(default_factory=MemoryDeadLetters)
+    wrong: Sequence[str] = ()
+
+    def problems(self) -> Sequence[str]:
+        return self.wrong
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+_STORES = {one.name for one in fields(MemoryStores)}
+
+
+def memory_ports(*applications: Application, **given: Any) -> Ports:
+    """One of each, empty but for the applications; stores and ports that are ``given`` by name take their places."""
+    stores = {name: given.pop(name) for name in _STORES & given.keys()}
     chosen: dict[str, Any] = {
         "settings": Settings(),
-        "applications": MemoryApplications(*applications),
-        "catalog": MemoryCatalog(),
-        "index": MemoryIndex(),
-        "originals": MemoryOriginals(),
-        "maps": MemoryMaps(),
-        "uploads": MemoryUploads(),
-        "counters": MemoryCounters(),
-        "objects": MemoryObjects(),
-        "dead_letters": MemoryDeadLetters(),
+        "stores": MemoryStores(**{"applications": MemoryApplications(*applications), **stores}),
         "embedder": TinyEmbedder(),
         "verifier": TinyVerifier(),
         "fetch": MemoryWeb(),
         "clock": SetClock(1_767_323_045_000),  # 2026-01-02T03:04:05Z
     }
-    return Ports(**chosen | overrides)
+    return Ports(**chosen | given)
+
+
+def with_stores(ports: Ports, **given: Any) -> Ports:
+    """The same ports, but for these stores, by name."""
+    stores = {name: given.get(name, getattr(ports.stores, name)) for name in _STORES - {"wrong"}}
+    return replace(ports, stores=MemoryStores(**stores, wrong=given.get("wrong", ())))

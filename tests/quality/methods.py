@@ -21,6 +21,7 @@ from lookalike.cli.pictures import MADE, image, read
 from lookalike.cli.progress import side_by_side
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.location import find_model
+from lookalike.embedding.verifier import LocalMapVerifier
 from lookalike.errors import PictureError, PictureExists
 from lookalike.model import Embedding, Kind, Match, Pixels, Reason, Shelf
 from lookalike.ports import Ports
@@ -146,7 +147,8 @@ def service() -> Iterator[Service]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         settings = Settings.from_environment(data=Path(folder) / "data", log_level="ERROR")
         model, memory = find_model(settings.model), dict[bytes, Embedding]()
-        ports = bootstrap.build(settings, embedder=CachingEmbedder(model, memory))
+        embedder = CachingEmbedder(model, memory)
+        ports = bootstrap.build(settings, embedder=embedder, verifier=LocalMapVerifier(embedder.proof))
         yield Service(ports, replace(ports, embedder=CachingEmbedder(model, memory, uncut=True)), model)
         ports.close()
 

@@ -6,16 +6,15 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from lookalike import bootstrap
 from lookalike.errors import ModelError, SettingsError
+from lookalike.once import once
 from lookalike.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +27,16 @@ AWS = {
 }
 
 #: Slow to load, and needed by some functions only.
-HEAVY = ("onnxruntime", "opensearchpy", "boto3", "faiss", "lookalike.embedding.embedder", "lookalike.adapters.account")
+HEAVY = (
+    "onnxruntime",
+    "opensearchpy",
+    "boto3",
+    "botocore.client",
+    "faiss",
+    "lookalike.embedding.embedder",
+    "lookalike.embedding.verifier",
+    "lookalike.adapters.local_stores",
+)
 
 PROGRAM = """
 import importlib, json, sys
@@ -55,6 +63,44 @@ def test_a_function_starts_with_nothing_that_it_may_not_need(function: str) -> N
     assert not set(HEAVY) & set(json.loads(done.stdout))
 
 
+_APPLICATIONS = ("lookalike.adapters.dynamodb_applications",)
+
+#: Of the stores on AWS, those that a function uses, and what no other needs.
+NEEDS = {
+    "token": (("applications",), _APPLICATIONS),
+    "search": (
+        ("applications", "catalog", "maps", "index", "originals"),
+        (*_APPLICATIONS, "lookalike.adapters.opensearch"),
+    ),
+    "index": (("index", "dead_letters"), ("lookalike.adapters.opensearch", "lookalike.adapters.sqs")),
+    "ingest": (("objects", "uploads"), ("lookalike.adapters.s3",)),
+}
+
+OPENS = """
+import json, sys
+from lookalike import bootstrap
+ports = bootstrap.build()
+for name in sys.argv[1:]:
+    getattr(ports, name)
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("function", sorted(NEEDS))
+def test_a_store_on_aws_opens_nothing_but_itself(function: str) -> None:
+    stores, needed = NEEDS[function]
+    environment = {**os.environ, **AWS, "LOOKALIKE_DATA": "", "LOOKALIKE_DEAD_LETTERS": "http://127.0.0.1:1/dead"}
+    environment |= {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    done = subprocess.run(
+        [sys.executable, "-c", OPENS, *stores], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    opened = set(json.loads(done.stdout))
+    others = {name for _, names in NEEDS.values() for name in names} - set(needed)
+    assert opened >= {"boto3", *needed}
+    assert not opened & {"onnxruntime", "faiss", *others}
+
+
 def test_a_bad_model_is_refused_by_its_first_use(tmp_path: Path) -> None:
     ports = bootstrap.build(Settings.from_environment({**AWS, "LOOKALIKE_MODEL": str(tmp_path / "none.onnx")}))
     for _ in range(2):
@@ -62,22 +108,36 @@ def test_a_bad_model_is_refused_by_its_first_use(tmp_path: Path) -> None:
             _ = ports.embedder.model
 
 
-def test_a_port_is_opened_once_by_all_threads_together() -> None:
-    opened: list[int] = []
+class Opening:
+    """A store that takes its time to be opened."""
 
-    def make() -> Any:
+    def __init__(self, refusals: int = 0) -> None:
+        self.opened = 0
+        self.refusals = refusals
+
+    @once
+    def store(self) -> object:
         time.sleep(0.05)
-        opened.append(1)
-        return SimpleNamespace(answer=42)
+        self.opened += 1
+        if self.opened <= self.refusals:
+            raise SettingsError("not yet")
+        return object()
 
-    port = bootstrap._later(make)
-    answers: list[int] = []
-    threads = [threading.Thread(target=lambda: answers.append(port.answer)) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert (answers, opened) == ([42] * 8, [1])
+
+def test_a_store_is_opened_once_by_all_threads_together() -> None:
+    stores = Opening()
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: stores.store, range(8)))
+    assert len(set(map(id, found))) == stores.opened == 1
+
+
+def test_a_store_that_could_not_be_opened_is_tried_again_and_each_account_has_its_own() -> None:
+    stores, others = Opening(refusals=1), Opening()
+    with pytest.raises(SettingsError):
+        _ = stores.store
+    assert stores.store is stores.store
+    assert stores.store is not others.store
+    assert (stores.opened, others.opened) == (2, 1)
 
 
 def test_without_stores_it_says_what_to_name() -> None:

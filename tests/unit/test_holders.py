@@ -24,7 +24,7 @@ from lookalike.service.purge import purge
 from lookalike.service.source import Source
 from lookalike.settings import Settings
 from tests.examples import examples
-from tests.fakes import MemoryCatalog, MemoryObjects, MemoryUploads, SetClock, memory_ports
+from tests.fakes import MemoryCatalog, MemoryObjects, MemoryUploads, SetClock, memory_ports, with_stores
 from tests.unit.test_ingest import file
 
 ALICE = Application("access", "secret", "10000001", "tenant", "alice")
@@ -343,7 +343,7 @@ def calls_until(world: World, name: str) -> int:
             return call
 
     with pytest.raises(Crash):
-        ingest(replace(probe.ports, catalog=Spy()), probe.put("a", 0))
+        ingest(with_stores(probe.ports, catalog=Spy()), probe.put("a", 0))
     assert seen
     return probe.stores.calls
 

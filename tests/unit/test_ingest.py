@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -28,7 +28,19 @@ from lookalike.errors import (
     RevisionConflict,
     Unavailable,
 )
-from lookalike.model import Application, Holding, Identity, Kind, Library, Picture, Shelf, Upload, sign_of
+from lookalike.model import (
+    Application,
+    Embedding,
+    Holding,
+    Identity,
+    Kind,
+    Library,
+    Picture,
+    Pixels,
+    Shelf,
+    Upload,
+    sign_of,
+)
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
@@ -40,7 +52,7 @@ from lookalike.service.words import Words
 from lookalike.settings import Settings
 from tests.baidu import Caller
 from tests.examples import examples
-from tests.fakes import MemoryCatalog, MemoryObjects, MemoryUploads, SetClock, memory_ports
+from tests.fakes import MemoryCatalog, MemoryObjects, MemoryUploads, SetClock, TinyEmbedder, memory_ports
 
 ALICE = Application("access", "secret", "10000001", "tenant", "alice")
 IDLE = Application("access-idle", "secret", "10000009", "tenant-idle", "idle", active=False)
@@ -555,18 +567,16 @@ def test_back_to_the_first_picture_while_the_second_is_added_keeps_the_first() -
     second = world.put("2", file(2), brief="two")
     embedder = world.ports.embedder
 
-    class Slow:
+    class Slow(TinyEmbedder):
         """While it embeds, the object becomes what it was."""
 
-        model = embedder.model
-
-        def embed(self, pictures: Any) -> Any:
+        def embed(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
             made = embedder.embed(pictures)
             ingest(replace(world.ports, embedder=embedder), world.put("3", file(1), brief="again"))
             return made
 
     with pytest.raises(RevisionConflict):
-        ingest(replace(world.ports, embedder=Slow()), second)  # type: ignore[arg-type]
+        ingest(replace(world.ports, embedder=Slow()), second)
     until_settled(world, second)
     assert world.briefs() == ["again"]
 

@@ -27,7 +27,7 @@ from lookalike.ports import Ports
 from lookalike.settings import Settings
 from tests.baidu import Caller, event, picture
 from tests.conftest import ALICE, BOB
-from tests.fakes import MemoryCatalog, MemoryIndex, MemoryOriginals, memory_ports
+from tests.fakes import MemoryCatalog, MemoryIndex, MemoryOriginals, memory_ports, with_stores
 
 
 def get(
@@ -100,14 +100,14 @@ def test_an_application_that_may_not_call_is_told_nothing(ports: Ports) -> None:
 
 
 def test_a_setting_shows_everybody_everything(ports: Ports) -> None:
-    opened = replace(ports, settings=Settings(status_details=True), problems=lambda: ["row uid/a: no vector"])
+    opened = replace(with_stores(ports, wrong=["row uid/a: no vector"]), settings=Settings(status_details=True))
     _, content, _ = get(opened)
     assert content["pictures"] == {f"{ALICE.tenant}/similar": 2, f"{BOB.tenant}/product": 1}
     assert content["problems"] == ["row uid/a: no vector"]
 
 
 def test_what_is_wrong_with_some_rows_is_no_reason_to_send_anybody_elsewhere(ports: Ports) -> None:
-    wrong = replace(ports, problems=lambda: ["row uid/a: no vector"])
+    wrong = with_stores(ports, wrong=["row uid/a: no vector"])
     assert get(wrong)[:2] == (200, READY | {"status": "degraded"})
     code, content, _ = get(wrong, keys(ALICE))
     assert (code, content["status"]) == (200, "degraded")

@@ -11,7 +11,7 @@ from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.model import Application
 from lookalike.ports import Ports
 from lookalike.settings import Settings
-from tests.fakes import MemoryDeadLetters, MemoryIndex, MemoryObjects, TinyEmbedder, TinyVerifier
+from tests.fakes import MemoryStores, TinyEmbedder, TinyVerifier
 from tests.live import LiveServer
 
 CALLER = Application("ak", "sk", "123456789", "tenant", "hostile")
@@ -32,15 +32,14 @@ def ports(tmp_path: Path) -> Iterator[Ports]:
     catalog.save_application(CALLER)
     built = bootstrap.build(
         Settings(log_level="CRITICAL", fetch_seconds=0.1),
-        applications=catalog,
-        catalog=catalog,
-        maps=catalog,
-        uploads=catalog,
-        counters=catalog,
-        objects=MemoryObjects(),
-        dead_letters=MemoryDeadLetters(),
-        index=MemoryIndex(),
-        originals=FolderStore(tmp_path / "originals"),
+        stores=MemoryStores(
+            applications=catalog,
+            catalog=catalog,
+            maps=catalog,
+            uploads=catalog,
+            counters=catalog,
+            originals=FolderStore(tmp_path / "originals"),
+        ),
         embedder=TinyEmbedder(),
         verifier=TinyVerifier(),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import pytest
 
@@ -16,7 +15,7 @@ from lookalike.model import Candidate, Generation, Kind, Picture, Query
 from lookalike.settings import Settings
 from tests.baidu import Caller, picture
 from tests.conftest import ALICE
-from tests.fakes import MemoryGenerations, MemoryIndex, MemoryOriginals, memory_ports
+from tests.fakes import MemoryGenerations, MemoryIndex, MemoryOriginals, memory_ports, with_stores
 from tests.jumdata import Client
 from tests.qiniu import GroupCaller, one
 from tests.servers.hanging import hanging
@@ -78,7 +77,7 @@ def test_each_picture_that_could_not_be_kept_is_counted_though_the_call_succeeds
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     ports = memory_ports(ALICE, settings=Settings(metrics=True))
-    with bootstrap.serving(replace(ports, originals=NoOriginals())):
+    with bootstrap.serving(with_stores(ports, originals=NoOriginals())):
         elements = [one(SEEN, id="1"), one("http://", id="2"), one(SEEN, id="3")]
         answer = GroupCaller(ALICE).post("/shop/new", {"data": elements})
     assert (answer.status, [error["code"] // 10_000 for error in answer.body["errors"]]) == (200, [500, 400, 500])

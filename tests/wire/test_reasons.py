@@ -18,7 +18,7 @@ from lookalike.ports import Ports
 from lookalike.settings import Settings
 from tests.baidu import FORM, PATHS, Caller, event, handle, picture
 from tests.conftest import ALICE
-from tests.fakes import MemoryApplications, MemoryCatalog, SetClock, memory_ports
+from tests.fakes import MemoryApplications, MemoryCatalog, SetClock, memory_ports, with_stores
 from tests.jumdata import Client
 from tests.qiniu import GROUP, GroupCaller, one, sign, uri
 
@@ -173,7 +173,7 @@ def test_the_token_endpoint(log_lines: Lines, method: str, query: str, field: st
 
 def test_a_token_for_an_application_that_is_switched_off(ports: Ports, log_lines: Lines) -> None:
     query = "grant_type=client_credentials&client_id=alice-access&client_secret=alice-secret"
-    with bootstrap.serving(replace(ports, applications=MemoryApplications(replace(ALICE, active=False)))):
+    with bootstrap.serving(with_stores(ports, applications=MemoryApplications(replace(ALICE, active=False)))):
         handle("token", event("GET", "/oauth/2.0/token", query=query))
     says(log_lines, "application", "switched off", "--enable")
     assert refused(log_lines)["app_id"] == ALICE.app_id
@@ -208,7 +208,7 @@ def test_limits(
         "jumdata": lambda: Client(ALICE).call("search", base64=HERE),
         "qiniu": lambda: GroupCaller(ALICE).get(),
     }
-    with bootstrap.serving(replace(ports, applications=applications, settings=settings)):
+    with bootstrap.serving(replace(with_stores(ports, applications=applications), settings=settings)):
         for _ in range(2):
             calls[dialect]()
     says(log_lines, field, *words)

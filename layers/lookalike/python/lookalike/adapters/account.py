@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import threading
-from functools import cached_property
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lookalike.adapters import kms, s3, sqs, table
-from lookalike.adapters.dynamodb import DynamoCatalog, DynamoCounters, DynamoGenerations, DynamoMaps, DynamoUploads
-from lookalike.adapters.dynamodb_applications import DynamoApplications
-from lookalike.adapters.session import open_client, open_session
 from lookalike.errors import SettingsError
+from lookalike.once import once
+from lookalike.ports import PictureStore, Stores
 from lookalike.settings import Settings
 
 if TYPE_CHECKING:
+    import boto3
     from botocore.config import Config
+    from mypy_boto3_s3 import S3Client
     from opensearchpy import OpenSearch
 
+    from lookalike.adapters.dynamodb import DynamoCatalog, DynamoCounters, DynamoGenerations, DynamoMaps, DynamoUploads
+    from lookalike.adapters.dynamodb_applications import DynamoApplications
     from lookalike.adapters.opensearch import OpenSearchIndex
+    from lookalike.adapters.s3 import S3Store, S3Uploads
+    from lookalike.adapters.sqs import SqsDeadLetters
+    from lookalike.adapters.table import Table
+    from lookalike.adapters.watched import WatchedFolder
 
 #: To OpenSearch: as many as requests are worked on at once, by a server; a function opens one.
 _CONNECTIONS = 32
 
 
-class Account:
-    """Each store is opened by its first use. Safe to use from several threads.
+class Account(Stores):
+    """Each store is opened, and its libraries are imported, by its first use. Safe to use from several threads.
 
-    Where clients connect to is the SDK's matter: its region, credentials and ``AWS_ENDPOINT_URL`` variables. Raises
-    SettingsError if they say too little, and so does every property whose client the SDK cannot make.
+    Where clients connect to is the SDK's matter: its region, credentials and ``AWS_ENDPOINT_URL`` variables. Every
+    property raises SettingsError if they say too little, or the SDK cannot make its client of them.
 
     Parameters
     ----------
@@ -40,81 +46,134 @@ class Account:
         self._settings = settings
         self._table_name, self._bucket = settings.table, settings.bucket
         self._endpoint, self._key = settings.opensearch, settings.key
-        self._session = open_session()
-        self._lock = threading.RLock()  # neither sessions nor cached properties are made for several threads
+        self._lock = threading.Lock()
 
-    @property
+    @once
     def applications(self) -> DynamoApplications:
-        """Who may call."""
+        from lookalike.adapters import kms
+        from lookalike.adapters.dynamodb_applications import DynamoApplications
+
         return DynamoApplications(self._table, kms.KmsSealer(self._client("kms", kms.CONFIG), self._key))
 
-    @property
+    @once
     def catalog(self) -> DynamoCatalog:
-        """The truth."""
+        from lookalike.adapters.dynamodb import DynamoCatalog
+
         return DynamoCatalog(self._table)
 
-    @property
+    @once
     def maps(self) -> DynamoMaps:
-        """Local maps."""
+        from lookalike.adapters.dynamodb import DynamoMaps
+
         return DynamoMaps(self._table)
 
-    @property
+    @once
     def uploads(self) -> DynamoUploads:
-        """What uploads have become."""
+        from lookalike.adapters.dynamodb import DynamoUploads
+
         return DynamoUploads(self._table)
 
-    @property
+    @once
     def counters(self) -> DynamoCounters:
-        """Counts of calls."""
+        from lookalike.adapters.dynamodb import DynamoCounters
+
         return DynamoCounters(self._table)
 
-    @property
+    @once
     def generations(self) -> DynamoGenerations:
-        """Which indices are live."""
+        """Which indices are read and written."""
+        from lookalike.adapters.dynamodb import DynamoGenerations
+
         return DynamoGenerations(self._table)
 
-    @property
-    def originals(self) -> s3.S3Store:
-        """Pictures as they were given."""
-        return s3.S3Store(self._s3, self._bucket)
+    @once
+    def originals(self) -> PictureStore:
+        return _Originals(self)
 
-    @property
-    def objects(self) -> s3.S3Uploads:
-        """What was uploaded."""
-        return s3.S3Uploads(self._s3)
+    @once
+    def objects(self) -> S3Uploads | WatchedFolder:
+        from lookalike.adapters.s3 import S3Uploads
+        from lookalike.adapters.watched import WatchedFolder
 
-    @property
-    def dead_letters(self) -> sqs.SqsDeadLetters:
-        """Where messages end that will never succeed."""
+        if self._settings.watch is not None:  # a server watches a folder of its own machine
+            return WatchedFolder(self._settings.watch)
+        return S3Uploads(self._s3)
+
+    @once
+    def dead_letters(self) -> SqsDeadLetters:
+        from lookalike.adapters import sqs
+
         if not self._settings.dead_letters:
             raise SettingsError("LOOKALIKE_DEAD_LETTERS is not set: name the queue of what cannot be done")
         return sqs.SqsDeadLetters(self._client("sqs", sqs.CONFIG), self._settings.dead_letters)
 
-    @property
+    @once
     def index(self) -> OpenSearchIndex:
-        """What finds neighbours."""
-        from lookalike.adapters.opensearch import OpenSearchIndex  # noqa: PLC0415 - slow to import, and few need it
+        from lookalike.adapters.opensearch import OpenSearchIndex
 
         return OpenSearchIndex(self.opensearch, self.generations, seconds=self._settings.index_seconds)
 
-    @cached_property
+    @once
     def opensearch(self) -> OpenSearch:
         """The client of the domain."""
-        from lookalike.adapters.opensearch import connect  # noqa: PLC0415
+        from lookalike.adapters.opensearch import connect
 
-        with self._lock:
-            # A domain under a name of its own is signed for as well; plain HTTP is never a domain.
-            region = self._session.region_name if self._endpoint.startswith("https://") else None
-            return connect(self._endpoint, region=region, connections=_CONNECTIONS)
+        # A domain under a name of its own is signed for as well; plain HTTP is never a domain.
+        region = self._session.region_name if self._endpoint.startswith("https://") else None
+        return connect(self._endpoint, region=region, connections=_CONNECTIONS)
 
-    @cached_property
-    def _table(self) -> table.Table:
+    def problems(self) -> list[str]:
+        """None: what is wrong with the services of an account, its alarms tell."""
+        return []
+
+    def close(self) -> None:
+        """Nothing to do: clients close their connections when they go."""
+
+    @once
+    def _table(self) -> Table:
+        from lookalike.adapters import table
+
         return table.Table(self._client("dynamodb", table.CONFIG), self._table_name)
 
-    @cached_property
-    def _s3(self) -> Any:
-        return self._client("s3", s3.CONFIG)
+    @once
+    def original_store(self) -> S3Store:
+        """Originals, opened at once."""
+        from lookalike.adapters.s3 import S3Store
+
+        return S3Store(self._s3, self._bucket)
+
+    @once
+    def _s3(self) -> S3Client:
+        from lookalike.adapters import s3
+
+        client: S3Client = self._client("s3", s3.CONFIG)
+        return client
+
+    @once
+    def _session(self) -> boto3.Session:
+        from lookalike.adapters.session import open_session
+
+        return open_session()
 
     def _client(self, service: Any, config: Config) -> Any:
-        with self._lock:
-            return open_client(self._session, service, config)
+        from lookalike.adapters.session import open_client
+
+        session = self._session
+        with self._lock:  # a session does not make clients for several threads
+            return open_client(session, service, config)
+
+
+class _Originals(PictureStore):
+    """Opens S3 by its first call: a search is given the originals, and seldom reads one."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    def put(self, key: str, data: bytes) -> None:
+        self._account.original_store.put(key, data)
+
+    def get(self, key: str) -> bytes | None:
+        return self._account.original_store.get(key)
+
+    def remove(self, keys: Sequence[str]) -> None:
+        self._account.original_store.remove(keys)

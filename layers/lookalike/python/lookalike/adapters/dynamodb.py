@@ -54,6 +54,7 @@ from lookalike.adapters.table import (
 )
 from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict
 from lookalike.model import Generation, Key, Kind, Library, Picture, RemovedLibrary, Upload, UploadState
+from lookalike.ports import Catalog, Counters, Generations, MapStore, Uploads
 
 #: Holders of a picture that are read at a time: of most pictures there is one, and seldom is more than one asked for.
 _HOLDERS = 25
@@ -68,8 +69,8 @@ _REVISION = ("pk", "sk", "revision")
 _SIDE_BY_SIDE = 8
 
 
-class DynamoCatalog:
-    """Libraries and picture rows: the port Catalog. Every read is strongly consistent.
+class DynamoCatalog(Catalog):
+    """Libraries and picture rows. Every read is strongly consistent.
 
     The rows of a library lie in 16 shards, so that no library is more than any partition takes.
     """
@@ -78,27 +79,19 @@ class DynamoCatalog:
         self._table = table
 
     def library(self, tenant: str, name: str) -> Library | None:
-        """The tenant's library of that name."""
         item = self._table.get(library_key(tenant, name))
         return None if item is None else library_of(item)
 
     def libraries(self, tenant: str) -> Sequence[Library]:
-        """All libraries of a tenant, by name."""
         return [library_of(item) for item in self._table.query(library_key(tenant, "").pk)]
 
     def create_library(self, library: Library) -> None:
-        """Make it. Raises LibraryExists if the tenant has one of that name; two racing calls make one."""
         try:
             self._table.put(library_item(library), ABSENT)
         except ConditionError:
             raise LibraryExists(library.name) from None
 
     def remove_library(self, library: Library, now: int) -> None:
-        """Take it away at once, however much it holds: its name is free, and its rows wait for a sweep.
-
-        ``now`` is Unix milliseconds. Raises LibraryNotFound if the tenant's library of that name has another uid, or
-        there is none.
-        """
         removed = RemovedLibrary(library.uid, library.kind, now)
         try:
             self._table.change(
@@ -109,7 +102,6 @@ class DynamoCatalog:
             raise LibraryNotFound(library.name) from None
 
     def removed_libraries(self, before: int, limit: int) -> Sequence[RemovedLibrary]:
-        """Libraries removed before that Unix millisecond and not forgotten, oldest first, ``limit`` at most."""
         found: list[RemovedLibrary] = []
         entries = self._table.waiting(REMOVED_LIBRARIES, before, limit)
         while keys := [key_of(entry) for entry in islice(entries, limit - len(found))]:
@@ -118,19 +110,13 @@ class DynamoCatalog:
         return found
 
     def forget_library(self, uid: str) -> None:
-        """Nothing is left of a removed library: it no longer waits to be swept. An unknown uid does not matter."""
         self._table.delete(removed_key(uid))
 
     def picture(self, key: Key) -> Picture | None:
-        """The row, in whatever state."""
         item = self._table.get(picture_key(key.library, key.id))
         return None if item is None else picture_of(item)
 
     def changed(self, revisions: Mapping[Key, int]) -> Mapping[Key, Picture | None]:
-        """Of rows whose revision is not the one given here: each as it is now, None if there is none any more.
-
-        Rows that are as they were are left out. It sees every write that had returned before it was called.
-        """
         stored = self._revisions(list(revisions))
         others = [key for key, revision in revisions.items() if stored.get(key) != revision]
         rows = {row.key: row for row in _pictures(self._table.get_all([_place(key) for key in others]))}
@@ -173,17 +159,12 @@ class DynamoCatalog:
         return _pictures(islice(heapq.merge(*items, key=lambda item: str(item["sk"]["S"])), limit))
 
     def put(self, picture: Picture, previous: int | None) -> None:
-        """Write the row if its stored revision is ``previous`` (None: there is no row).
-
-        Raises RevisionConflict otherwise, and then nothing has changed.
-        """
         try:
             self._table.put(picture_item(picture), ABSENT if previous is None else _at(previous))
         except ConditionError:
             raise RevisionConflict(f"{picture.key.library}/{picture.key.id}") from None
 
     def remove(self, key: Key, revision: int) -> None:
-        """Take the row away for good if its stored revision is ``revision``; RevisionConflict otherwise."""
         try:
             self._table.delete(picture_key(key.library, key.id), _at(revision))
         except ConditionError:
@@ -217,14 +198,13 @@ class DynamoCatalog:
                 yield _pictures(items)
 
 
-class DynamoMaps:
-    """Local maps, an item each: the port MapStore. A key's map never changes but for the same bytes again."""
+class DynamoMaps(MapStore):
+    """Local maps, an item each. A key's map never changes but for the same bytes again."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def put_map(self, key: str, data: bytes) -> None:
-        """Keep a map."""
         self._table.put({**map_key(key).values, "map": {"B": data}})
 
     def maps(self, keys: Sequence[str]) -> Mapping[str, bytes]:
@@ -237,7 +217,6 @@ class DynamoMaps:
         return found | self._read(missing, consistent=True)
 
     def remove_maps(self, keys: Sequence[str]) -> None:
-        """Forget them; unknown keys do not matter."""
         self._table.delete_all([map_key(key) for key in keys])
 
     def _read(self, keys: Sequence[str], *, consistent: bool) -> dict[str, bytes]:
@@ -245,14 +224,13 @@ class DynamoMaps:
         return {object_key_of(key_of(item)): bytes(item["map"]["B"]) for item in items}
 
 
-class DynamoUploads:
-    """What uploaded objects have become: the port Uploads."""
+class DynamoUploads(Uploads):
+    """What uploaded objects have become."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def upload(self, source: str) -> Upload | None:
-        """What is known of that object."""
         item = self._table.get(upload_key(source))
         return None if item is None else upload_of(item)
 
@@ -288,14 +266,13 @@ class DynamoUploads:
                     yield upload
 
 
-class DynamoCounters:
-    """Counts, an item each: the port Counters. What has expired, DynamoDB takes away itself."""
+class DynamoCounters(Counters):
+    """Counts, an item each. What has expired, DynamoDB takes away itself."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
-        """Raise the count by ``wanted`` or, where it would pass ``limit``, by what is left; by how much."""
         others = {} if expires is None else {EXPIRES: number(-(-expires // 1000))}
         wanted = wanted if limit is None else min(wanted, limit)
         while wanted > 0:
@@ -306,7 +283,6 @@ class DynamoCounters:
         return 0
 
     def counted(self, name: str) -> int:
-        """Where the count of that name stands."""
         item = self._table.get(count_key(name))
         return 0 if item is None else int(item["count"]["N"])
 
@@ -314,19 +290,17 @@ class DynamoCounters:
         """Nothing to do: the table's time to live does it."""
 
 
-class DynamoGenerations:
-    """Which indices of a kind are live: the port Generations."""
+class DynamoGenerations(Generations):
+    """Which indices of a kind are live."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
 
     def generation(self, kind: Kind) -> Generation | None:
-        """What holds for that kind; None if no index was ever made."""
         item = self._table.get(generation_key(kind))
         return None if item is None else generation_of(item)
 
     def save_generation(self, kind: Kind, generation: Generation, previous: Generation | None) -> None:
-        """Change it if it is still ``previous``. Raises RevisionConflict otherwise, and then nothing has changed."""
         condition = ABSENT if previous is None else where(generation_attributes(previous))
         try:
             self._table.put(generation_item(kind, generation), condition)

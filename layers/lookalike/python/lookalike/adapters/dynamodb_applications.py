@@ -22,7 +22,7 @@ from lookalike.adapters.table import (
 from lookalike.clock import unix_milliseconds
 from lookalike.errors import RevisionConflict, Unavailable
 from lookalike.model import Application
-from lookalike.ports import Clock
+from lookalike.ports import Applications, Clock
 
 #: How long an application read once is taken for what it is, in milliseconds: a revoked one lives on so long at most.
 FRESH = 30_000
@@ -48,8 +48,8 @@ class Sealer(Protocol):
         """The secret again; only together with the access key that it was sealed with."""
 
 
-class DynamoApplications:
-    """Who may call: the port Applications.
+class DynamoApplications(Applications):
+    """Who may call.
 
     An application is three items: its row, and one each that says whose its app id and its name are, which no two
     applications share. They change together. What was read is kept for :data:`FRESH` milliseconds, so what another
@@ -72,24 +72,17 @@ class DynamoApplications:
         self._unknown: dict[ItemKey, int] = {}
 
     def application(self, access_key: str) -> Application | None:
-        """The application with that access key."""
         return self._fresh(application_key(access_key), lambda: self._stored(access_key))
 
     def application_by_id(self, app_id: str) -> Application | None:
-        """The application with that app id."""
         return self._fresh(app_id_key(app_id), lambda: self._stored_by_id(app_id))
 
     def applications(self) -> Sequence[Application]:
-        """All of them, by creation time."""
         names = self._table.query(app_name_key("").pk)
         rows = self._table.get_all([application_key(name["access_key"]["S"]) for name in names])
         return sorted((self._opened(row) for row in rows), key=lambda one: (one.created, one.app_id))
 
     def save_application(self, application: Application) -> None:
-        """Create it, or replace the one with the same access key. Durable on return.
-
-        Raises RevisionConflict if another application has that app id or that name, and then nothing has changed.
-        """
         row = application_item(application, self._sealer.seal(application.secret_key, application.access_key))
         mine = {"access_key": text(application.access_key)}
         kept = [app_id_key(application.app_id), app_name_key(application.name)]
@@ -113,7 +106,6 @@ class DynamoApplications:
         raise Unavailable(f"DynamoDB: {key.pk} changes too fast")
 
     def remove_application(self, access_key: str) -> None:
-        """Take it away; an unknown key does not matter. Durable on return."""
         key = application_key(access_key)
         for _ in range(_ATTEMPTS):
             stored = self._table.get(key)

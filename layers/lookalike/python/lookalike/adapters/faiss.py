@@ -21,6 +21,7 @@ from lookalike.adapters.record import unpack
 from lookalike.adapters.segment import Codebook
 from lookalike.model import Candidate, Kind, Picture, Query
 from lookalike.observability import logger
+from lookalike.ports import VectorIndex
 
 #: Rows of a library's tail before it is sealed. Every search looks at all of them, which takes 0.1 ms for so many.
 TAIL_ROWS = 512
@@ -36,10 +37,10 @@ _DEVIATIONS = 3.5
 _WORTH_SEALING = 32
 
 
-class FaissIndex:
+class FaissIndex(VectorIndex):
     """Finds neighbours by FAISS, exactly in small libraries and with recall of 0.999 and more in large ones.
 
-    The port VectorIndex. A write is seen by every search that begins after it returned, whether it was told to wait
+    A write is seen by every search that begins after it returned, whether it was told to wait
     or not. The cosines answered are exact for the float16 vectors, and the same whichever way they were found.
 
     Parameters
@@ -89,12 +90,10 @@ class FaissIndex:
             oldest.result()
 
     def write(self, pictures: Sequence[Picture], *, wait: bool = True) -> None:
-        """Bring the index to these rows. A row not live is hidden; an older or equal revision changes nothing."""
         for collection, some in self._by_collection(pictures):
             collection.write(some, self._tail_rows)
 
     def remove(self, pictures: Sequence[Picture], *, wait: bool = False) -> None:
-        """Take rows out for good, each if the index holds nothing newer than its revision."""
         for collection, some in self._by_collection(pictures):
             collection.remove(some)
 
@@ -104,7 +103,6 @@ class FaissIndex:
         return 0 if collection is None else collection.live(self._model)
 
     def search(self, query: Query) -> Sequence[Candidate]:
-        """The k best, by cosine from high to low, equal cosines by library and id."""
         views = np.ascontiguousarray(query.vectors, np.float32)
         haystacks = list(self._haystacks(query))
         depth = Depth.of(query.k)

@@ -12,13 +12,14 @@ from uuid import uuid4
 
 from lookalike.adapters.disk import NO_WRITES, READ_ONLY, is_read_only
 from lookalike.errors import SettingsError, Unavailable
+from lookalike.ports import PictureStore
 
 #: A disk that took no write is tried again no sooner than so many seconds later, with so many bytes.
 _RETRY_SECONDS, _BLOCK = 1.0, 4096
 
 
-class FolderStore:
-    """One file per original: the port PictureStore.
+class FolderStore(PictureStore):
+    """One file per original.
 
     A key's file is ``<2 hex>/<62 hex>``, the SHA-256 of the key: keys hold callers' ids, so they may hold any
     character, climb out of a folder or be longer than a file name may be. A file is written under a temporary name,

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from lookalike.errors import Unavailable
 from lookalike.model import DeadLetter
-from lookalike.ports import Clock
+from lookalike.ports import Clock, DeadLetters
 
 
-class FileDeadLetters:
-    """A line of JSON for each: the port DeadLetters. What the file holds already is not repeated.
+class FileDeadLetters(DeadLetters):
+    """A line of JSON for each. What the file holds already is not repeated.
 
     One about a file names it in ``file``; ``body`` is the message as it came.
 
@@ -35,7 +35,6 @@ class FileDeadLetters:
         self._size = 0  # of the file that they are in
 
     def send(self, letter: DeadLetter) -> None:
-        """Keep it for the operator. Raises Unavailable."""
         told = {"time": self._clock(), "operation": letter.operation, "reason": letter.reason}
         told |= {"file": letter.file} if letter.file else {}
         line = json.dumps(told | {"body": letter.body}).encode() + b"\n"

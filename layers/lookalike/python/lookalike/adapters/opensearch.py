@@ -27,7 +27,7 @@ from lookalike.adapters.timed_http import TimedConnection, TimedTransport
 from lookalike.errors import IndexWriteError, SettingsError, Unavailable
 from lookalike.model import DIMENSION, Candidate, Generation, Key, Kind, Picture, Query
 from lookalike.observability import logger
-from lookalike.ports import Generations
+from lookalike.ports import Generations, VectorIndex
 
 Json = dict[str, Any]
 
@@ -223,10 +223,10 @@ _MAPPINGS: Json = {
 }
 
 
-class OpenSearchIndex:
+class OpenSearchIndex(VectorIndex):
     """Finds neighbours by OpenSearch: exactly in small libraries, by graphs in large ones.
 
-    The port VectorIndex. A row that is not live stays as a document without a vector, which keeps its revision.
+    A row that is not live stays as a document without a vector, which keeps its revision.
     Cosines are float32; the server normalises vectors again. A picture that its best view's graph search missed, which
     can happen in large libraries alone, may be answered with the cosine of another view.
 
@@ -260,15 +260,12 @@ class OpenSearchIndex:
         self._sizes: dict[tuple[str, ...], tuple[float, bool]] = {}
 
     def write(self, pictures: Sequence[Picture], *, wait: bool = True) -> None:
-        """Bring the index to these rows. A row not live is hidden; an older or equal revision changes nothing."""
         self._bulk((_Line.index(picture, name) for picture, name in self._written(pictures)), wait=wait)
 
     def remove(self, pictures: Sequence[Picture], *, wait: bool = False) -> None:
-        """Take rows out for good, each if the index holds nothing newer than its revision."""
         self._bulk((_Line.delete(picture, name) for picture, name in self._written(pictures)), wait=wait)
 
     def search(self, query: Query) -> Sequence[Candidate]:
-        """The k best, by cosine from high to low, equal cosines by library and id."""
         libraries = tuple(dict.fromkeys(query.libraries))
         if not libraries:
             return []
@@ -290,7 +287,6 @@ class OpenSearchIndex:
             return [_candidate(hit) for hit in answer.get("hits", {}).get("hits", [])]
 
     def count(self, library: str) -> int:
-        """How many live pictures a library (uid) has."""
         names = [known.read for kind in Kind if (known := self._generation_if_any(kind)) is not None]
         if not names:
             raise Unavailable(_NO_INDEX)

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lookalike.adapters.breaker import Breaker
 from lookalike.errors import InvalidArgument, Unavailable
 from lookalike.model import UploadedObject
+from lookalike.ports import PictureStore, UploadStore
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -39,8 +40,8 @@ _GONE = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
 _CHANGED = frozenset({"412", "PreconditionFailed", "ConditionalRequestConflict"})
 
 
-class S3Store:
-    """Originals, an object each: the port PictureStore.
+class S3Store(PictureStore):
+    """Originals, an object each.
 
     An object's key is the first part of the picture's, its library, and the SHA-256 of the rest: that holds callers'
     ids, which may be longer than a key may be, or hold what XML cannot say. The bucket encrypts.
@@ -88,8 +89,8 @@ class S3Store:
             )
 
 
-class S3Uploads:
-    """Uploaded objects: the port UploadStore.
+class S3Uploads(UploadStore):
+    """Uploaded objects.
 
     Without the right to list the bucket, S3 answers 403 for an object that is gone, which looks like a fault.
 

@@ -40,6 +40,7 @@ from lookalike.model import (
     UploadState,
 )
 from lookalike.observability import logger, printable
+from lookalike.ports import Applications, Catalog, Counters, MapStore, Uploads
 
 T = TypeVar("T")
 
@@ -140,10 +141,8 @@ _LOGGED, _NAMED = 100, 3
 _HOLDERS = 50
 
 
-class SqliteCatalog:
+class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
     """Everything but originals and vectors' index, in one SQLite file.
-
-    It is the ports Applications, Catalog, MapStore, Uploads and Counters.
 
     Several processes may have the file open, and each sees at once what another has written. Maps have a table of
     their own in the same file, so that one flush serves the map of one add and the row of another.
@@ -180,22 +179,15 @@ class SqliteCatalog:
             return connection.execute("SELECT 1 FROM pictures WHERE state = 'live' LIMIT 1").fetchone() is not None
 
     def application(self, access_key: str) -> Application | None:
-        """The application with that access key."""
         return self._application("access_key = ?", access_key)
 
     def application_by_id(self, app_id: str) -> Application | None:
-        """The application with that app id."""
         return self._application("app_id = ?", app_id)
 
     def applications(self) -> Sequence[Application]:
-        """All of them, by creation time."""
         return self._applications("1 ORDER BY created, app_id")
 
     def save_application(self, application: Application) -> None:
-        """Create it, or replace the one with the same access key. Durable on return.
-
-        Raises RevisionConflict if another application has that app id or that name, and then nothing has changed.
-        """
         row = (
             application.access_key,
             application.secret_key,
@@ -222,21 +214,17 @@ class SqliteCatalog:
         self._damaged.pop(("applications", application.name), None)
 
     def remove_application(self, access_key: str) -> None:
-        """Take it away; an unknown key does not matter. Durable on return."""
         self._database.write(
             lambda connection: connection.execute("DELETE FROM applications WHERE access_key = ?", (access_key,))
         )
 
     def library(self, tenant: str, name: str) -> Library | None:
-        """The tenant's library of that name."""
         return next(iter(self._libraries("tenant = ? AND name = ?", tenant, name)), None)
 
     def libraries(self, tenant: str) -> Sequence[Library]:
-        """All libraries of a tenant, by name."""
         return self._libraries("tenant = ?", tenant)
 
     def create_library(self, library: Library) -> None:
-        """Make it. Raises LibraryExists if the tenant has one of that name; two racing calls make one."""
         row = (library.tenant, library.name, library.uid, library.kind, library.identity, library.created)
 
         def create(connection: sqlite3.Connection) -> None:
@@ -251,12 +239,6 @@ class SqliteCatalog:
         self._database.write(create)
 
     def remove_library(self, library: Library, now: int) -> None:
-        """Take it away at once, however much it holds: its name is free, and its rows wait for a sweep.
-
-        ``now`` is Unix milliseconds. Raises LibraryNotFound if the tenant's library of that name has another uid, or
-        there is none.
-        """
-
         def remove(connection: sqlite3.Connection) -> None:
             done = connection.execute(
                 "DELETE FROM libraries WHERE tenant = ? AND name = ? AND uid = ?",
@@ -271,7 +253,6 @@ class SqliteCatalog:
         self._database.write(remove)
 
     def removed_libraries(self, before: int, limit: int) -> Sequence[RemovedLibrary]:
-        """Libraries removed before that Unix millisecond and not forgotten, oldest first, ``limit`` at most."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT uid, kind, removed FROM removed_libraries WHERE removed < ? ORDER BY removed, uid LIMIT ?",
@@ -280,20 +261,14 @@ class SqliteCatalog:
         return [RemovedLibrary(uid, _KINDS.get(kind, Kind.SIMILAR), removed) for uid, kind, removed in rows]
 
     def forget_library(self, uid: str) -> None:
-        """Nothing is left of a removed library: it no longer waits to be swept. An unknown uid does not matter."""
         self._database.write(
             lambda connection: connection.execute("DELETE FROM removed_libraries WHERE uid = ?", (uid,))
         )
 
     def picture(self, key: Key) -> Picture | None:
-        """The row, in whatever state."""
         return next(iter(self._pictures("library = ? AND id = ?", key.library, key.id)), None)
 
     def changed(self, revisions: Mapping[Key, int]) -> Mapping[Key, Picture | None]:
-        """Of rows whose revision is not the one given here: each as it is now, None if there is none any more.
-
-        Rows that are as they were are left out. It sees every write that had returned before it was called.
-        """
         with self._database.reading() as connection:
             others = [key for key, revision in revisions.items() if _revision(connection, key) != revision]
         return {key: self.picture(key) for key in others}
@@ -304,16 +279,11 @@ class SqliteCatalog:
         return self._pictures(f"library = ?{behind} ORDER BY id LIMIT ?", library, *bounds, limit)
 
     def pictures_by_prefix(self, library: str, prefix: str, limit: int) -> Sequence[Picture]:
-        """Rows of a library whose id starts with ``prefix``, in whatever state, by id, ``limit`` at most."""
         end = _after(prefix)
         below, bounds = ("", ()) if end is None else (" AND id < ?", (end,))
         return self._pictures(f"library = ? AND id >= ?{below} ORDER BY id LIMIT ?", library, prefix, *bounds, limit)
 
     def put(self, picture: Picture, previous: int | None) -> None:
-        """Write the row if its stored revision is ``previous`` (None: there is no row).
-
-        Raises RevisionConflict otherwise, and then nothing has changed.
-        """
         key, values = picture.key, row_of(picture)
         if previous is None:
             self._change(INSERT, values, key)
@@ -322,16 +292,11 @@ class SqliteCatalog:
             self._change(statement, (*values, key.library, key.id, previous), key)
 
     def remove(self, key: Key, revision: int) -> None:
-        """Take the row away for good if its stored revision is ``revision``; RevisionConflict otherwise."""
         self._change(
             "DELETE FROM pictures WHERE library = ? AND id = ? AND revision = ?", (key.library, key.id, revision), key
         )
 
     def waiting_for_purge(self, before: int, limit: int, since: int = 0) -> Sequence[Picture]:
-        """Rows not live whose ``deleted_at`` is from ``since`` on and before ``before``, both Unix milliseconds.
-
-        Oldest first, ``limit`` at most.
-        """
         return self._pictures(
             "state <> 'live' AND deleted_at >= ? AND deleted_at < ? ORDER BY deleted_at, rowid LIMIT ?",
             since,
@@ -389,13 +354,11 @@ class SqliteCatalog:
         return name_of(rows[0]) if rows else f"row {number}"
 
     def put_map(self, key: str, data: bytes) -> None:
-        """Keep a map."""
         self._database.write(
             lambda connection: connection.execute("INSERT OR REPLACE INTO maps (key, data) VALUES (?, ?)", (key, data))
         )
 
     def maps(self, keys: Sequence[str]) -> Mapping[str, bytes]:
-        """Those of the maps that are there."""
         found: dict[str, bytes] = {}
         with self._database.reading() as connection:
             for key in keys:
@@ -403,22 +366,16 @@ class SqliteCatalog:
         return found
 
     def remove_maps(self, keys: Sequence[str]) -> None:
-        """Forget them; unknown keys do not matter."""
         self._database.write(
             lambda connection: connection.executemany("DELETE FROM maps WHERE key = ?", [(key,) for key in keys])
         )
 
     def upload(self, source: str) -> Upload | None:
-        """What is known of that object."""
         with self._database.reading() as connection:
             row = connection.execute(f"SELECT {_UPLOAD} FROM uploads WHERE source = ?", (source,)).fetchone()
         return None if row is None else _upload(row)
 
     def save_upload(self, upload: Upload, known: Upload | None) -> None:
-        """Remember it if what is stored of its source is still ``known`` (None: nothing).
-
-        Raises RevisionConflict otherwise, and then nothing has changed.
-        """
         values = _upload_row(upload)
 
         def save(connection: sqlite3.Connection) -> None:
@@ -452,7 +409,6 @@ class SqliteCatalog:
             after = rows[-1][0]
 
     def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
-        """Raise the count by ``wanted`` or, where it would pass ``limit``, by what is left; by how much."""
         given, waiting = 0, self._uncounted.pop(name, 0)
 
         def take(connection: sqlite3.Connection) -> None:
@@ -476,12 +432,10 @@ class SqliteCatalog:
         return given
 
     def counted(self, name: str) -> int:
-        """Where the count of that name stands."""
         rows = self._rows("SELECT count FROM counts WHERE name = ?", (name,))
         return self._uncounted[name] + (int(rows[0][0]) if rows else 0)
 
     def forget_counts(self, now: int) -> None:
-        """Forget those that have expired."""
         self._database.write(lambda connection: connection.execute("DELETE FROM counts WHERE expires <= ?", (now,)))
 
     def _application(self, condition: str, value: str) -> Application | None:

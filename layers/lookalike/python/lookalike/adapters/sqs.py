@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lookalike.errors import Unavailable
 from lookalike.model import DeadLetter
+from lookalike.ports import DeadLetters
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -24,8 +25,8 @@ _UNSAYABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _LONGEST_REASON = 1000
 
 
-class SqsDeadLetters:
-    """The port DeadLetters: the message as it came, with the attributes ``operation``, ``reason`` and ``file``.
+class SqsDeadLetters(DeadLetters):
+    """The message as it came, with the attributes ``operation``, ``reason`` and ``file``.
 
     So a queue's redrive hands it back to where it came from.
 
@@ -40,7 +41,6 @@ class SqsDeadLetters:
         self._url = url
 
     def send(self, letter: DeadLetter) -> None:
-        """Keep it for the operator. Raises Unavailable."""
         said = {"operation": letter.operation, "reason": letter.reason[:_LONGEST_REASON], "file": letter.file}
         try:
             self._client.send_message(

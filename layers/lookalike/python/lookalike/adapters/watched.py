@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lookalike.errors import InvalidArgument, Unavailable
 from lookalike.model import UploadedObject
 from lookalike.observability import logger
+from lookalike.ports import UploadStore
 
 if TYPE_CHECKING:
     from lookalike.adapters.ignored import Ignored
@@ -35,8 +36,8 @@ _FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO})
 
 
-class WatchedFolder:
-    """Files of ``<app id>/<library>/…`` as objects: the port UploadStore.
+class WatchedFolder(UploadStore):
+    """Files of ``<app id>/<library>/…`` as objects.
 
     Hidden files and folders, and what is no plain file, are not there. Neither are links to folders, nor links that
     lead out of an application's folder: nothing else of this machine is ever read. Each folder on the way to a file is

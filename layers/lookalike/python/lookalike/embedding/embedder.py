@@ -15,13 +15,14 @@ from lookalike.embedding.localmap import CELLS, LocalMap, thumbnail
 from lookalike.embedding.square import square
 from lookalike.errors import ModelError
 from lookalike.model import DIMENSION, Embedding, Kind, Pixels
+from lookalike.ports import Embedder
 
 INPUT = "pictures"
 MAP = "map"
 
 
-class OnnxEmbedder:
-    """:class:`lookalike.ports.Embedder` over an ONNX file with a card beside it.
+class OnnxEmbedder(Embedder):
+    """Runs an ONNX file with a card beside it.
 
     The graph takes ``pictures``, uint8 RGB of shape (N, side, side, 3), and answers ``same``, ``similar`` and
     ``product``, each float32 (N, 256) and L2-normalised, and, if its card names it, ``map``, int8.

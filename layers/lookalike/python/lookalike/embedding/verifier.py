@@ -25,7 +25,7 @@ from lookalike.embedding.localmap import DEPTH, SIDE, THUMBNAIL, LocalMap, unpac
 from lookalike.embedding.similarity import Points, Transform, align, pad
 from lookalike.embedding.straighten import covered, follow, into
 from lookalike.model import IDENTITY, WHOLE, Affine, Box, Grey, Pixels, Proof, View
-from lookalike.ports import Look, Originals
+from lookalike.ports import Comparison, Look, Originals, Verifier
 
 #: What a cell's 32 numbers are multiplied by before they are rounded: the model's card calls it the map's scale.
 MAP_SCALE = 127.0
@@ -79,8 +79,8 @@ LEAST_CORNERS = 9
 _CENTRES = (np.arange(SIDE, dtype=np.float32) + 0.5) / SIDE
 
 
-class LocalMapVerifier:
-    """:class:`lookalike.ports.Verifier` over the local maps of one model.
+class LocalMapVerifier(Verifier):
+    """Compares the local maps of one model.
 
     Parameters
     ----------
@@ -100,8 +100,8 @@ class LocalMapVerifier:
         return LocalMapComparison(pixels, ready, look, self._calibration)
 
 
-class LocalMapComparison:
-    """:class:`lookalike.ports.Comparison` by local maps."""
+class LocalMapComparison(Comparison):
+    """A query in its views, compared by local maps."""
 
     def __init__(self, pixels: Pixels, views: Sequence[_View], look: Look, calibration: ProofCalibration) -> None:
         self._pixels = pixels

@@ -21,6 +21,7 @@ from lookalike.errors import UrlAnswerError, UrlAnswerTooLong, UrlNotPublic, Url
 from lookalike.picture.address import Address, Network, is_public
 from lookalike.picture.container import is_signed
 from lookalike.picture.url import Url, parse
+from lookalike.ports import Fetcher
 
 Resolver = Callable[[str], Sequence[str]]
 """From a host's name to its addresses, as text. Raises OSError."""
@@ -92,8 +93,8 @@ class _Stream(io.RawIOBase):
         return count
 
 
-class SafeFetcher:
-    """A :class:`~lookalike.ports.Fetcher` that connects to public addresses only. Safe to call from threads.
+class SafeFetcher(Fetcher):
+    """Connects to public addresses only. Safe to call from threads.
 
     A name is looked up once per hop, *all* its addresses must be public, and the very address that was checked
     is connected to, so a name that changes its mind in between (rebinding) gains nothing. Each redirect is

@@ -89,8 +89,12 @@ def numbers_of(path: Path) -> Iterator[float]:
     for statement in ast.parse(path.read_text()).body:
         if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign) and statement.value is not None:
             for node in ast.walk(statement.value):
-                if isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.value not in (0, 1):
-                    yield float(node.value)
+                value = node.value if isinstance(node, ast.Constant) else None
+                if isinstance(value, int | float) and value not in (
+                    0,
+                    1,
+                ):  # nor True and False, which are equal to them
+                    yield float(value)
 
 
 def test_every_number_is_as_it_was() -> None:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -228,13 +229,10 @@ def _ranking(embedder: Embedder) -> dict[str, list[Any]]:
         for number, probability in sure.items()
     }
     lists = {
-        kind.value: rank(
-            candidates, "7" * 64, lambda cosine, kind=kind: embedder.score(kind, cosine), embedder.threshold(kind)
-        )
-        for kind in Kind
+        kind.value: rank(candidates, "7" * 64, partial(embedder.score, kind), embedder.threshold(kind)) for kind in Kind
     }
-    lists["proved"] = rank(candidates, "7" * 64, lambda cosine: embedder.score(Kind.SAME, cosine), 0.0, proofs)
-    lists["window"] = rank(candidates, "", lambda cosine: embedder.score(Kind.SIMILAR, cosine), -1.0, window=4)
+    lists["proved"] = rank(candidates, "7" * 64, partial(embedder.score, Kind.SAME), 0.0, proofs)
+    lists["window"] = rank(candidates, "", partial(embedder.score, Kind.SIMILAR), -1.0, window=4)
     lists["merged"] = merged([lists["proved"], lists["similar"]], 12)
     return {name: [_place(match) for match in ranked] for name, ranked in lists.items()}
 

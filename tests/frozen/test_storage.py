@@ -435,7 +435,10 @@ CONTEXT = {"access_key": "access"}
 # -- The index of an AWS account ---------------------------------------------------------------------------------------
 
 #: Every field and its type.
-FIELDS = "vector:knn_vector library:keyword id:keyword live:boolean model:keyword tags:keyword revision:long added:long digest:keyword object_key:keyword brief:keyword label:keyword desc:keyword"
+FIELDS = """
+    vector:knn_vector library:keyword id:keyword live:boolean model:keyword tags:keyword revision:long added:long
+    digest:keyword object_key:keyword brief:keyword label:keyword desc:keyword
+"""
 
 
 def test_opensearch_fields() -> None:

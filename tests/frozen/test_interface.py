@@ -112,7 +112,7 @@ def options_of(command: Any, name: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def commands() -> dict[str, list[str]]:
-    found = {}
+    found: dict[str, list[str]] = {}
     for name in COMMANDS:
         module = importlib.import_module(f"lookalike.cli.{name}")
         found.update(options_of(typer.main.get_command(module.app), name))
@@ -413,10 +413,8 @@ def fields_added() -> set[str]:
             if isinstance(node, ast.Dict):
                 for name, value in zip(node.keys, node.values, strict=True):
                     if isinstance(name, ast.Constant):
-                        known = (
-                            f":{value.value}" if name.value == "operation" and isinstance(value, ast.Constant) else ""
-                        )
-                        found.add(f"{name.value}{known}")
+                        is_known = name.value == "operation" and isinstance(value, ast.Constant)
+                        found.add(f"operation:{ast.literal_eval(value)}" if is_known else str(name.value))
     return found
 
 

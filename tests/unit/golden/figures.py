@@ -1,0 +1,281 @@
+"""The golden figures: all that verifier, ranking and scores make of the small pictures beside this file, as plain lists.
+
+Dataclasses are written as lists in the order of their fields, so that renaming a field changes no figure. Floats are
+written as Python repeats them, which is exact: what is read again is the same to the bit.
+
+Run as a module, it prints the figures that follow from what is recorded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from lookalike.embedding.card import Calibration
+from lookalike.embedding.corners import Corners, scaled
+from lookalike.embedding.evidence import ProofCalibration
+from lookalike.embedding.frames import frames
+from lookalike.embedding.localmap import unpack
+from lookalike.embedding.similarity import Transform, align, pad
+from lookalike.embedding.verifier import Found, LocalMapVerifier
+from lookalike.embedding.views import shown, views
+from lookalike.model import WHOLE, Candidate, Embedding, Key, Kind, Match, Pixels, Proof, Shelf
+from lookalike.picture.decode import Bounds
+from lookalike.ports import Embedder, Ports
+from lookalike.service.add import Add, add
+from lookalike.service.proof import looking
+from lookalike.service.ranking import merged, rank
+from lookalike.service.search import Search, search
+from lookalike.service.source import Source
+from tests.fakes import memory_ports
+
+FOLDER = Path(__file__).parent
+LIBRARY = ("one", "two", "three", "four")
+QUERIES = ("copy", "mirrored", "crop", "turned", "print", "small", "framed", "stranger")
+
+#: What the embedder made of every picture that it was shown: a map and the kinds' vectors by the pixels' digest.
+RECORDED = FOLDER / "embeddings.npz"
+#: The parts of the model's card that its maps are read by.
+CARD = FOLDER / "card.json"
+EXPECTED = FOLDER / "expected.json"
+
+#: OpenBLAS sums in another order on each kind of processor, which changes last bits. These are the kernels that it has
+#: for Haswell, which every x86-64 processor with AVX2 can run.
+KERNELS = {"OPENBLAS_CORETYPE": "Haswell"}
+
+_BOUNDS = Bounds(1 << 20, 1, 4096, 1 << 24, frozenset({"PNG", "JPEG"}))
+
+
+class RecordedEmbedder:
+    """:class:`lookalike.ports.Embedder` that remembers what a model once made, so that no model is needed.
+
+    It knows only pictures whose every pixel is as it was: one that it does not know is itself a figure that has changed.
+    """
+
+    def __init__(self) -> None:
+        card = json.loads(CARD.read_text())
+        self.model: str = card["name"]
+        self.proof = ProofCalibration.of(card["proof"])
+        self._calibration = {kind: Calibration(**card["calibration"][kind]) for kind in Kind}
+        with np.load(RECORDED) as arrays:
+            made = zip(arrays["digests"].tolist(), arrays["vectors"], arrays["maps"], strict=True)
+            self._made: Mapping[str, Embedding] = {
+                digest: Embedding(dict(zip(Kind, vectors, strict=True)), local_map.tobytes())
+                for digest, vectors, local_map in made
+            }
+        self.known = frozenset(self._made)
+        self.asked: set[str] = set()
+
+    def embed(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
+        """What was made of each. Raises AssertionError for pixels that no model was shown."""
+        digests = [digest_of(pixels) for pixels in pictures]
+        self.asked.update(digests)
+        unknown = [digest for digest in digests if digest not in self._made]
+        assert not unknown, (
+            "the model is shown pixels that it was not shown before: what cuts or warps them has changed"
+        )
+        return [self._made[digest] for digest in digests]
+
+    def score(self, kind: Kind, cosine: float) -> float:
+        return self._calibration[kind].score(cosine)
+
+    def threshold(self, kind: Kind) -> float:
+        return self._calibration[kind].threshold
+
+    def codebook(self, kind: Kind) -> None:
+        """None: what searches by it is no figure here."""
+
+
+def digest_of(pixels: Pixels) -> str:
+    """Names pixels."""
+    return hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()[:32]
+
+
+def figures(embedder: Embedder, proof: ProofCalibration) -> dict[str, Any]:
+    """All golden figures, as JSON has them."""
+    verifier = LocalMapVerifier(proof)
+    made = {
+        "searches": {kind.value: _searches(kind, embedder, verifier) for kind in Kind},
+        "stages": {query: dict(_stages(query, embedder, verifier)) for query in QUERIES},
+        "frames": {query: [frame.corners.tolist() for frame in frames(_pixels(query))] for query in QUERIES},
+        "transforms": _transforms(),
+        "scores": {kind.value: [embedder.score(kind, number / 8) for number in range(-8, 9)] for kind in Kind},
+        "ranking": _ranking(embedder),
+    }
+    return dict(json.loads(json.dumps(made)))
+
+
+def run(module: str) -> str:
+    """What a module prints, in a process of its own with the same kernels on every x86-64 processor."""
+    command = [sys.executable, "-m", module]
+    return subprocess.run(
+        command, env=os.environ | KERNELS, cwd=FOLDER.parents[2], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+
+
+def written(made: Mapping[str, Any]) -> str:
+    """Figures as the file has them: one line a list of plain values."""
+    return "{\n" + ",\n".join(f" {json.dumps(name)}: {_lines(value, 2)}" for name, value in made.items()) + "\n}\n"
+
+
+def _lines(value: Any, depth: int) -> str:
+    indent = " " * depth
+    if isinstance(value, dict) and value:
+        inner = ",\n".join(f"{indent}{json.dumps(name)}: {_lines(one, depth + 1)}" for name, one in value.items())
+        return "{\n" + inner + "\n" + indent[1:] + "}"
+    if isinstance(value, list) and any(isinstance(one, list) for one in value):
+        return "[\n" + ",\n".join(indent + json.dumps(one) for one in value) + "\n" + indent[1:] + "]"
+    return json.dumps(value)
+
+
+def _searches(kind: Kind, embedder: Embedder, verifier: LocalMapVerifier) -> dict[str, list[Any]]:
+    """What each query finds through the use cases, and the library's own pictures."""
+    ports = memory_ports(embedder=embedder, verifier=verifier)
+    shelf = Shelf("tenant", "library", kind)
+    for name in LIBRARY:
+        add(ports, Add(shelf, _source(name), brief=name))
+    return {name: _found(ports, shelf, name) for name in (*QUERIES, "one")}
+
+
+def _found(ports: Ports, shelf: Shelf, name: str) -> list[Any]:
+    return [_match(match) for match in search(ports, Search(shelf, _source(name))).matches]
+
+
+def _match(match: Match) -> list[Any]:
+    candidate, proof = match.candidate, match.proof
+    return [candidate.brief, candidate.cosine, match.score, match.reason, None if proof is None else _plain(proof)]
+
+
+def _plain(found: Proof) -> list[Any]:
+    return [*astuple(found)]
+
+
+def _stages(query: str, embedder: Embedder, verifier: LocalMapVerifier) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Per picture of the library what every stage of the verifier finds, whether or not a search would come to it."""
+    pixels = _pixels(query)
+    embeddings = embedder.embed(views(Kind.SAME, pixels))
+    comparison = verifier.compare(pixels, shown(embeddings), looking(embedder, pixels))
+    for name in LIBRARY:
+        picture = _pixels(name)
+        (embedding,) = embedder.embed([picture])
+        cosine = max(_cosine(view, embedding) for view in embeddings)
+        local_map = unpack(embedding.local_map)
+        assert local_map is not None
+        first = comparison.part(cosine, local_map)
+        stages = {
+            "whole": comparison.whole(cosine, local_map),
+            "part": first,
+            "again": None if first is None else comparison.again(first),
+            "corners": comparison.corners(cosine, local_map, Corners.of(scaled(picture))),
+        }
+        best = comparison.best(cosine, embedding.local_map, scaled(picture))
+        seen = {stage: _stage(found) for stage, found in stages.items() if found is not None}
+        yield name, {"cosine": cosine, **seen, "best": None if best is None else _plain(best)}
+
+
+def _stage(found: Found) -> list[Any]:
+    return [found.proves, _plain(found.proof), [*astuple(found.evidence)]]
+
+
+def _transforms() -> dict[str, list[Any]]:
+    """Transforms found of points of which ever fewer fit: where the guesses that are made decide."""
+    chance = np.random.default_rng(2)
+    here, there = [], []
+    for fitting in range(24, 3, -1):
+        points = chance.uniform(0, 1, 40) + 1j * chance.uniform(0, 1, 40)
+        moved = points * np.exp(1j * chance.uniform(0, 6)) * chance.uniform(0.6, 1.5) + 0.1
+        moved += chance.normal(0, 0.02, 40) + 1j * chance.normal(0, 0.02, 40)
+        moved[fitting:] = chance.uniform(0, 1, 40 - fitting) + 1j * chance.uniform(0, 1, 40 - fitting)
+        here.append((points.conj() if fitting % 2 else points).astype(np.complex64))
+        there.append(moved.astype(np.complex64))
+    counts = np.full(len(here), 40)
+    # How near points are to each other's partners, and how far apart those are that guesses are made from.
+    bounds = {"cells": (1 / 14, 1.5 / 14), "far apart": (1 / 14, 0.6), "nearer": (1 / 28, 1.5 / 14)}
+    return {
+        name: [None if one is None else _transform(one) for one in align(pad(here), pad(there), counts, near, apart)]
+        for name, (near, apart) in bounds.items()
+    }
+
+
+def _transform(found: Transform) -> list[Any]:
+    return [found.scale.real, found.scale.imag, found.shift.real, found.shift.imag, found.mirrored]
+
+
+def _cosine(one: Embedding, other: Embedding) -> float:
+    ours, theirs = (of.vectors[Kind.SAME].astype(np.float32) for of in (one, other))
+    return float(ours @ theirs)
+
+
+def _ranking(embedder: Embedder) -> dict[str, list[Any]]:
+    """Ranked lists of made-up candidates: ties, one that is identical twice, proofs as sure as each other."""
+    cosines = (0.91, 0.5, 0.91, 0.87, 0.1, 0.9999, 0.87, 1.0, -0.2, 0.91)
+    candidates = [_candidate(number, cosine) for number, cosine in enumerate(cosines)]
+    sure = {1: 0.9949, 2: 0.9951, 3: 0.9951, 5: 0.12, 6: 0.9951, 9: 1.0}
+    proofs = {
+        candidates[number].key: Proof(probability, 20 + number, 0.9, (1, 0, 0, 0, 1, 0), WHOLE)
+        for number, probability in sure.items()
+    }
+    lists = {
+        kind.value: rank(candidates, "7" * 64, partial(embedder.score, kind), embedder.threshold(kind)) for kind in Kind
+    }
+    lists["proved"] = rank(candidates, "7" * 64, partial(embedder.score, Kind.SAME), 0.0, proofs)
+    lists["window"] = rank(candidates, "", partial(embedder.score, Kind.SIMILAR), -1.0, window=4)
+    lists["merged"] = merged([lists["proved"], lists["similar"]], 12)
+    return {name: [_place(match) for match in ranked] for name, ranked in lists.items()}
+
+
+def _candidate(number: int, cosine: float) -> Candidate:
+    digest = f"{number}" * 64 if number != 3 else "7" * 64
+    return Candidate(Key("library", f"{number}"), 1, 1, digest, f"library/{number}/1", cosine, brief=f"{number}")
+
+
+def _place(match: Match) -> list[Any]:
+    return [match.candidate.brief, match.score, match.reason]
+
+
+def _file(name: str) -> Path:
+    return FOLDER / f"{name}.{'png' if name in LIBRARY else 'jpg'}"
+
+
+def _source(name: str) -> Source:
+    return Source(_BOUNDS, data=_file(name).read_bytes())
+
+
+def _pixels(name: str) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(BytesIO(_file(name).read_bytes())).convert("RGB"))
+
+
+def differences(found: Any, wanted: Any, place: str = "") -> Iterable[str]:
+    """Where two trees of figures differ, as text."""
+    if isinstance(found, dict) and isinstance(wanted, dict) and found.keys() == wanted.keys():
+        for name in wanted:
+            yield from differences(found[name], wanted[name], f"{place}/{name}")
+    elif isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
+        for number, (one, other) in enumerate(zip(found, wanted, strict=True)):
+            yield from differences(one, other, f"{place}/{number}")
+    elif found != wanted or type(found) is not type(wanted):
+        yield f"{place}: {found!r}, was {wanted!r}"
+
+
+def main() -> None:
+    """Print the figures, and whether the model was shown just what it was shown when they were recorded."""
+    embedder = RecordedEmbedder()
+    made = figures(embedder, embedder.proof)
+    print(json.dumps({"figures": made, "not shown": sorted(embedder.known - embedder.asked)}))
+
+
+if __name__ == "__main__":
+    main()

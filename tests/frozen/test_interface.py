@@ -150,7 +150,7 @@ def test_what_commands_print_as_json(tmp_path: Path) -> None:
 
 
 def test_status() -> None:
-    ports = memory_ports(ALICE, settings=Settings(status_details=True), problems=lambda: ["the disk is full"])
+    ports = memory_ports(ALICE, settings=Settings(status_details=True), wrong=["the disk is full"])
     with bootstrap.serving(ports):
         Caller(ALICE).add("similar", picture(1))
         answered = json.loads(handle("unknown", event("GET", "/status"))["body"])

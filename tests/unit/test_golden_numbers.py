@@ -15,7 +15,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[2] / "layers/lookalike/python/lookalike"
 
 #: Where what is measured stands: folders, and single modules.
-PLACES = ("embedding", "service/proof.py", "service/ranking.py", "service/search.py")
+PLACES = ("embedding", "service/originals.py", "service/proof.py", "service/ranking.py", "service/search.py")
 
 #: Each number, as often as it stands in them.
 NUMBERS: Counter[float] = Counter(

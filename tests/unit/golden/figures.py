@@ -228,11 +228,12 @@ def _ranking(embedder: Embedder) -> dict[str, list[Any]]:
         candidates[number].key: Proof(probability, 20 + number, 0.9, (1, 0, 0, 0, 1, 0), WHOLE)
         for number, probability in sure.items()
     }
+    exact = [candidate.key for candidate in candidates if candidate.digest == "7" * 64]
     lists = {
-        kind.value: rank(candidates, "7" * 64, partial(embedder.score, kind), embedder.threshold(kind)) for kind in Kind
+        kind.value: rank(candidates, exact, partial(embedder.score, kind), embedder.threshold(kind)) for kind in Kind
     }
-    lists["proved"] = rank(candidates, "7" * 64, partial(embedder.score, Kind.SAME), 0.0, proofs)
-    lists["window"] = rank(candidates, "", partial(embedder.score, Kind.SIMILAR), -1.0, window=4)
+    lists["proved"] = rank(candidates, exact, partial(embedder.score, Kind.SAME), 0.0, proofs)
+    lists["window"] = rank(candidates, [], partial(embedder.score, Kind.SIMILAR), -1.0, window=4)
     lists["merged"] = merged([lists["proved"], lists["similar"]], 12)
     return {name: [_place(match) for match in ranked] for name, ranked in lists.items()}
 

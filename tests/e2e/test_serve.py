@@ -11,6 +11,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
@@ -140,6 +141,8 @@ def test_status_tells_what_runs_and_to_an_application_how_much(server: LiveServe
     status = httpx.get(f"{server.url}/status", auth=(keys.access_key, keys.secret_key)).json()
     assert status["pictures"] == {f"{keys.tenant}/same_hq": 1}
     assert httpx.get(f"{server.url}/status", auth=(keys.access_key, "wrong")).status_code == 401
+    for path in ("//status", "/%73tatus"):
+        assert httpx.get(f"{server.url}{path}", auth=(keys.access_key, keys.secret_key)).json() == status
 
 
 @pytest.mark.parametrize("caller", [None, "127.0.0.1", "203.0.113.5", "127.0.0.1, 203.0.113.5", "unknown"])
@@ -158,6 +161,11 @@ def test_bodies_beyond_the_gateways_limits_get_the_gateways_answer(server: LiveS
     answer = httpx.post(path, content=b"{" + b" " * 5 * 1024 * 1024, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["error_code"]) == (200, 110)
     assert httpx.get(path, headers={"x-long": "x" * 10_240}).status_code == 431
+    refused = [line for line in server.log.read_text().splitlines() if '"message":"refused"' in line]
+    assert {(line["status"], line["reason"].partition(":")[0]) for line in map(json.loads, refused)} >= {
+        (413, "body"),
+        (431, "headers"),
+    }
 
 
 def test_a_second_server_on_the_same_folder_is_refused(server: LiveServer) -> None:
@@ -311,6 +319,26 @@ def test_a_stop_beside_an_upload_that_never_ends_is_a_clean_one(tmp_path: Path) 
         assert running.stop() == 0
         assert slow.recv(100).startswith(b"HTTP/1.1 503")
     assert "Traceback" not in running.log.read_text()
+
+
+def test_a_stop_during_the_start_is_a_clean_one(tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "lookalike", "serve", "--data", str(tmp_path / "data"), "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.005)
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "Traceback" not in said
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
 
 
 def test_whatever_goes_wrong_at_the_start_ends_the_process(tmp_path: Path) -> None:

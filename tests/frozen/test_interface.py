@@ -210,7 +210,7 @@ FIELDS = {
 
 #: The fields that single calls of the logger add, and operations that only they name.
 ADDED = """
-    file first library milliseconds object_key operation operation:index operation:ingest operation:purge
+    address file first library milliseconds object_key operation operation:gateway operation:index operation:ingest operation:purge
     operation:search operation:status operation:watch outcome pictures reason refused request_bytes request_id rows
     source status
 """
@@ -237,6 +237,7 @@ MESSAGES = [
     "passed over",
     "pictures refused",
     "purged",
+    "refused",
     "scheduled run failed",
     "start failed",
     "the details of /status could not be had in time",

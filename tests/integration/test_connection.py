@@ -178,15 +178,43 @@ def test_a_half_closed_connection_gets_its_answer(running: Running, said: bytes)
         assert rest(client) == b""
 
 
-def test_a_half_closed_client_is_presumed_gone_after_a_while_and_still_gets_its_answer(running: Running) -> None:
+def test_a_half_closed_client_that_waits_is_asked_and_not_taken_for_gone(running: Running) -> None:
     with running.connect() as client:
         client.sendall(GET.replace(b"/ ", b"/wait ", 1))
-        time.sleep(0.1)
+        client.shutdown(socket.SHUT_WR)
+        client.settimeout(10)
+        assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         assert not running.echo.gone.is_set()
+    assert running.echo.gone.wait(5)
+
+
+def test_a_half_closed_client_of_http_1_0_is_presumed_gone_after_a_while_and_still_answered(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_PRESUMED_GONE", 0.2)
+    with running.connect() as client:
+        client.sendall(b"GET /wait HTTP/1.0\r\n\r\n")
         client.shutdown(socket.SHUT_WR)
         assert running.echo.gone.wait(3)
-        status, headers, _ = answer(client)
-        assert (status, headers["connection"]) == (200, "close")
+        assert answer(client)[0] == 200
+
+
+@pytest.mark.parametrize("before", [b"\r\n", b""])
+def test_an_empty_line_before_a_request_is_passed_over(running: Running, before: bytes) -> None:
+    with running.connect() as client:
+        client.sendall(before + GET + b"\r\n")
+        assert answer(client)[0] == 200
+        client.sendall(b"\r\n")
+        client.sendall(before + GET)
+        assert answer(client)[0] == 200
+
+
+def test_who_offers_to_upgrade_is_answered_as_if_he_had_not(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    with running.connect() as client:
+        client.sendall(GET.replace(b"Host", b"Connection: Upgrade\r\nUpgrade: websocket\r\nHost"))
+        assert answer(client)[0] == 200
+    assert not caplog.records
 
 
 def test_a_client_that_has_closed_is_gone(running: Running) -> None:

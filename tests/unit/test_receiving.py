@@ -92,7 +92,7 @@ def test_a_body_has_its_time_and_every_byte_earns_it_more(monkeypatch: pytest.Mo
         silent, busy = Client([b"x"]), Client([b"x" * 60_000])
         service = Receiving()
         coming = asyncio.create_task(service.whole(scope(), busy.messages.get))
-        assert await service.whole(scope(), silent.messages.get) == receiving.TOO_SLOW
+        assert await service.whole(scope(), silent.messages.get) == gateway.TOO_SLOW
         await asyncio.sleep(0.2)
         busy.send(b"y", more=False)
         assert isinstance(await coming, Received)
@@ -111,7 +111,7 @@ def test_of_too_many_from_one_address_the_quietest_goes_and_others_keep_theirs()
         clients[0].send(b"x")  # so the second is the one that was not heard of for longest
         await settled()
         assert isinstance(await service.whole(scope(), Client([b"good"], ends=True).messages.get), Received)
-        assert await tasks[1] == receiving.TOO_SLOW
+        assert await tasks[1] == gateway.TOO_SLOW
         for client, task in ((clients[0], tasks[0]), (clients[2], tasks[2]), (elsewhere, other)):
             client.send(b"", more=False)
             assert isinstance(await task, Received)
@@ -129,7 +129,7 @@ def test_an_ipv6_site_is_one_sender() -> None:
         )
         assert not first.done()
         assert isinstance(await service.whole(scope("2001:db8::2"), Client([b""], ends=True).messages.get), Received)
-        assert await first == receiving.TOO_SLOW
+        assert await first == gateway.TOO_SLOW
 
     run(story())
 
@@ -143,7 +143,7 @@ def test_memory_is_bounded_and_who_holds_most_gives_up() -> None:
         good = Client([bytes(200)])
         coming = asyncio.create_task(service.whole(scope(), good.messages.get))
         await settled()
-        assert await tasks[0] == receiving.TOO_SLOW
+        assert await tasks[0] == gateway.TOO_SLOW
         assert not any(task.done() for task in (tasks[1], tasks[2], coming))
         good.send(b"", more=False)
         assert isinstance(await coming, Received)

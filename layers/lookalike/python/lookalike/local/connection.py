@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import http
 import ipaddress
+import logging
 import resource
+import select
 import socket
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import h11
@@ -40,20 +43,32 @@ _LAST_BODIES = 5
 #: Seconds for which a client that is refused is still listened to: an answer is lost where unread bytes meet a close.
 _LINGER = 2
 
-#: Seconds after which a client that has closed its half of the connection is presumed gone: TCP cannot tell one that
-#: waits from one that left. Longer for one that had said that this request is its last.
-_PRESUMED_GONE, _LAST_PRESUMED_GONE = 0.5, 5
+#: Seconds after which a client that has closed its half of the connection is asked whether it is still there, and
+#: between such questions. TCP cannot tell one that waits from one that left before something is sent: a client that
+#: waits passes over an interim response (RFC 9110 section 15.2), and in the place of one that left its system says so.
+_FIRST_QUESTION, _NEXT_QUESTION = 0.5, 2.0
+
+#: Seconds after a question at which the answer is looked at for the first time.
+_FIRST_ANSWER = 0.25
+
+#: The question. HTTP/1.0 has no interim responses; such a client is presumed to be gone after so many seconds.
+_QUESTION, _PRESUMED_GONE = b"HTTP/1.1 100 Continue\r\n\r\n", 10.0
+
+#: What a socket shows once the other side has refused what was sent to it.
+_REFUSED = select.POLLERR | select.POLLHUP
 
 #: Connections held at once, at most; of the files that this process may have open, so large a share.
 MAX_CONNECTIONS, _SHARE = 10_000, 0.75
 
 _REFUSALS = {
-    400: gateway.refusal(400, "Bad Request"),
+    400: gateway.refusal(400, "Bad Request", "request: it breaks off"),
     431: gateway.HEADERS_TOO_LARGE,
-    501: gateway.refusal(501, "Not Implemented"),
+    501: gateway.refusal(501, "Not Implemented", "Transfer-Encoding: only chunked is known"),
 }
-_TOO_SLOW = gateway.refusal(408, "Request Timeout")
-_STOPPING = gateway.refusal(503, "Service Unavailable")
+
+# What uvicorn warns of is refused here, with its reason; and its advice is none for this server.
+_LOGGER = logging.getLogger("uvicorn.error.connection")
+_LOGGER.setLevel(logging.ERROR)
 
 
 class Connection(H11Protocol):
@@ -67,6 +82,7 @@ class Connection(H11Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.logger = _LOGGER
         self.conn = StrictConnection()
         self._service, self.app = self.app, self._call
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -96,7 +112,7 @@ class Connection(H11Protocol):
         self.heard = self.loop.time()
         super().data_received(data)
         if self._in_head():
-            self._after("head", HEADERS, self._refuse, _TOO_SLOW)
+            self._after("head", HEADERS, self._refuse, gateway.TOO_SLOW)
         else:
             self._cancel("head")
 
@@ -107,8 +123,10 @@ class Connection(H11Protocol):
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete and not cycle.more_body:
             self._close_after_answer()
-            last = CLOSE_HEADER in self.headers or cycle.scope["http_version"] == "1.0"
-            self._after("gone", _LAST_PRESUMED_GONE if last else _PRESUMED_GONE, self._presume_gone)
+            if cycle.scope["http_version"] == "1.0":
+                self._after("gone", _PRESUMED_GONE, self._know_gone)
+            else:
+                self._after("gone", _FIRST_QUESTION, self._ask_whether_gone)
             return True
         if self._in_head() or self.conn.their_state is h11.SEND_BODY:
             self._refuse(_REFUSALS[400])  # RFC 9112 section 8
@@ -126,8 +144,9 @@ class Connection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, in the gateway's form."""
-        status = getattr(sys.exception(), "error_status_hint", 400)
-        self._refuse(_REFUSALS.get(status, _REFUSALS[400]))
+        wrong = sys.exception()
+        refusal = _REFUSALS.get(getattr(wrong, "error_status_hint", 400), _REFUSALS[400])
+        self._refuse(replace(refusal, reason=f"request: {wrong}") if refusal.status == 400 else refusal)
 
     def shutdown(self) -> None:
         """Close now if nothing is being answered, else after the answer."""
@@ -143,9 +162,9 @@ class Connection(H11Protocol):
         super().shutdown()
 
     async def _call(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        """Call the service. Its ``receive`` also answers ``http.disconnect`` once the client is presumed gone.
+        """Call the service. Its ``receive`` also answers ``http.disconnect`` once a half-closed client is known to be gone.
 
-        ``send`` works even then: the client may read it. What is answered before the request is whole is a refusal.
+        What is answered before the request is whole is a refusal.
         """
         whole, status = False, 0
         headers: tuple[tuple[str, str], ...] = ()
@@ -183,6 +202,8 @@ class Connection(H11Protocol):
             self.transport.close()  # it has its answer, or a part of it
             return
         self._refused = True
+        if response.reason:  # else it is the service's answer, which has been logged
+            gateway.log_refusal(response, "" if self.client is None else self.client[0])
         self._unset_keepalive_if_required()
         self._cancel("head")
         if cycle is not None and not cycle.response_complete:
@@ -209,13 +230,37 @@ class Connection(H11Protocol):
         """Whether no request is being received or answered, but perhaps a head."""
         return self.cycle is None or self.cycle.response_complete
 
-    def _presume_gone(self) -> None:
+    def _ask_whether_gone(self) -> None:
+        """Send the question, unless an answer is under way, which will show it as well."""
+        self._cancel("gone")
+        if self._has_left():
+            self._know_gone()
+        elif not self.cycle.response_started:
+            self.transport.write(_QUESTION)
+            self._after("heard", _FIRST_ANSWER, self._look_whether_gone)
+            self._after("gone", _NEXT_QUESTION, self._ask_whether_gone)
+
+    def _look_whether_gone(self) -> None:
+        self._cancel("heard")
+        if self._has_left():
+            self._know_gone()
+
+    def _has_left(self) -> bool:
+        """Whether the client's system has refused what was sent to it."""
+        if self.transport.is_closing():
+            return True
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket").fileno(), 0)
+        return any(event & _REFUSED for _, event in poll.poll(0))
+
+    def _know_gone(self) -> None:
+        self._cancel("gone")
         self._gone = True
         self.cycle.message_event.set()
 
     def _stop_receiving(self) -> None:
         if self.cycle.more_body:
-            self._refuse(_STOPPING)
+            self._refuse(gateway.UNAVAILABLE)
 
     # -- Timers --------------------------------------------------------------------------------------------------------
 

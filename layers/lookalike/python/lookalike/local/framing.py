@@ -28,10 +28,14 @@ class StrictConnection(h11.Connection):
 
     def __init__(self) -> None:
         super().__init__(h11.SERVER)
-        self._receive_buffer = _StrictLines()  # h11 offers no other way to see line ends; a test sees that it works
+        self._receive_buffer: _StrictLines = (
+            _StrictLines()
+        )  # h11 offers no other way to see line ends; a test sees that it works
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
         """The next event; a request only if its framing can be read in one way."""
+        if self.their_state is h11.IDLE:
+            self._receive_buffer.skip_empty_line()
         event = super().next_event()
         if isinstance(event, h11.Request):
             _check(event)
@@ -47,6 +51,11 @@ class StrictConnection(h11.Connection):
 
 class _StrictLines(ReceiveBuffer):
     """Heads and trailers, whose every line ends in CRLF."""
+
+    def skip_empty_line(self) -> None:
+        """Take away an empty line before a request line (section 2.2)."""
+        if self._data.startswith(b"\r\n"):
+            self._extract(2)
 
     def maybe_extract_lines(self) -> list[bytearray] | None:
         """The lines up to the first empty one; None if it is not there yet. Raises LocalProtocolError."""

@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
+from lookalike.observability import logger, printable
+
 #: Bytes of a request's body that the gateway takes.
 MAX_BODY = 10 * 1024 * 1024
 
@@ -49,21 +51,35 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What goes back over the wire."""
+    """What goes back over the wire. ``reason`` does not: it says in the log why a request was refused."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    reason: str = ""
 
 
-def refusal(status: int, message: str) -> Response:
+def refusal(status: int, message: str, reason: str = "") -> Response:
     """What the gateway itself answers when a request never reaches a handler."""
-    return Response(status, (("content-type", "application/json"),), json.dumps({"message": message}).encode())
+    body = json.dumps({"message": message}).encode()
+    return Response(status, (("content-type", "application/json"),), body, reason)
 
 
-TOO_LARGE = refusal(413, "Request Entity Too Large")
-HEADERS_TOO_LARGE = refusal(431, "Request Header Fields Too Large")
-FORBIDDEN = refusal(403, "Forbidden")
+def log_refusal(response: Response, client: str) -> None:
+    """Log why a request from that address never reached a handler."""
+    reason = printable(response.reason)
+    logger.info(
+        "refused", extra={"operation": "gateway", "status": response.status, "reason": reason, "address": client}
+    )
+
+
+TOO_LARGE = refusal(
+    413, "Request Entity Too Large", f"body: more than {MAX_BODY} bytes, or as an event, in base64, than {MAX_EVENT}"
+)
+HEADERS_TOO_LARGE = refusal(431, "Request Header Fields Too Large", f"headers: more than {MAX_HEADERS} bytes")
+FORBIDDEN = refusal(403, "Forbidden", "Host: not one of LOOKALIKE_HOSTS")
+UNAVAILABLE = refusal(503, "Service Unavailable", "time: the service is starting or stopping")
+TOO_SLOW = refusal(408, "Request Timeout", "time: the request was not sent in time, or made room for others")
 FAILED = refusal(500, "Internal Server Error")
 
 

@@ -31,8 +31,6 @@ MAX_BYTES = 512 * 1024 * 1024
 #: A body too large is read on to here before it is refused: most clients read no answer before they have sent all.
 _DRAIN = 4 * gateway.MAX_BODY
 
-TOO_SLOW = gateway.refusal(408, "Request Timeout")
-
 
 @dataclass(eq=False, slots=True)
 class _Unfinished:
@@ -64,7 +62,7 @@ class Receiving:
                 with self._unfinished(client, deadline) as unfinished:
                     body = await self._body(receive, unfinished)
         except TimeoutError:
-            return TOO_SLOW
+            return gateway.TOO_SLOW
         if not isinstance(body, bytes):
             return body
         if too_large:

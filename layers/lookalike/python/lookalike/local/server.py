@@ -53,24 +53,26 @@ def serve(settings: Settings, host: str, port: int, when_ready: Callable[[Servic
 
     Port 0 takes a free one. ``when_ready`` is called once, in a thread of its own, when requests are answered.
     """
+    stop = _Stop()
     try:
         listening = listen(host, port)
     except OSError as error:
         return _failed(f"cannot listen on {host}:{port}: {str(error.strerror).partition(' (')[0]}")
-    # uvicorn raises the signal that stopped it once more when it is done; without these the process would end there.
-    for stop in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(stop, lambda *_: None)
     _allow_many_connections()
     _give_memory_back()
     copy_config_to_registered_loggers(logger, log_level="WARNING", include={"uvicorn.error"})
     service = Service(settings)
     server = uvicorn.Server(configured(service, settings))
+    stop.heed_for(server)
+    address = Address(*listening[0].getsockname()[:2])
     failures: list[str] = []
 
     def open_service() -> None:
         try:
             service.open()
-            when_ready(service, Address(*listening[0].getsockname()[:2]))
+            if server.should_exit:  # told to stop meanwhile
+                return
+            when_ready(service, address)
             service.start_watching()
         except LookalikeError as error:
             failures.append(str(error))
@@ -86,6 +88,26 @@ def serve(settings: Settings, host: str, port: int, when_ready: Callable[[Servic
     opening.join()
     service.close()
     return _failed(failures[0]) if failures else 0
+
+
+class _Stop:
+    """Heeds SIGTERM and SIGINT where uvicorn does not: before it runs, and after, when it raises them once more."""
+
+    def __init__(self) -> None:
+        self._told = False
+        self._server: uvicorn.Server | None = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._tell)
+
+    def heed_for(self, server: uvicorn.Server) -> None:
+        """From now on it is the server that a signal stops."""
+        self._server = server
+        server.should_exit = self._told
+
+    def _tell(self, *_: object) -> None:
+        self._told = True
+        if self._server is not None:
+            self._server.should_exit = True
 
 
 def configured(service: Callable[..., Awaitable[None]], settings: Settings) -> uvicorn.Config:

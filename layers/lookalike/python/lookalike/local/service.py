@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
 from lookalike import bootstrap
 from lookalike.adapters.watched import WatchedFolder
@@ -21,13 +22,12 @@ from lookalike.local.watcher import Watcher
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.settings import Settings
+from lookalike.wire.http import with_one_slash
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 #: Requests worked on at once. A few would keep every core busy; the others wait for a flush, or for a slow download.
 THREADS = 32
-
-_UNAVAILABLE = gateway.refusal(503, "Service Unavailable")
 
 
 class Service:
@@ -89,20 +89,23 @@ class Service:
                 return
             response = received if isinstance(received, gateway.Response) else await self._respond(received, receive)
         except asyncio.CancelledError:  # the server stops, and has waited for this client long enough
-            response = _UNAVAILABLE
+            response = gateway.UNAVAILABLE
+        if response.reason:
+            gateway.log_refusal(response, (scope.get("client") or ("",))[0])
         await _send(send, response)
 
     async def _respond(self, received: gateway.Received, receive: Receive) -> gateway.Response:
         if self._ports is None:
-            return _UNAVAILABLE
-        if self._status is not None and received.path == "/status" and received.method in ("GET", "HEAD"):
+            return gateway.UNAVAILABLE
+        is_status = with_one_slash(unquote(received.path)) == "/status"
+        if self._status is not None and is_status and received.method in ("GET", "HEAD"):
             # Beside the pool, so that who watches the service gets an answer however busy it is.
             return await asyncio.get_running_loop().run_in_executor(None, self._status.answer, received)
         if self._settings.hosts and received.host not in self._settings.hosts:
             return gateway.FORBIDDEN  # as the gateway has it for names that are not its own
         function = self._template.function_for(received.method, received.path)
         if function is None:
-            return gateway.refusal(404, "Not Found")
+            return gateway.refusal(404, "Not Found", "path: no function is for it")
         return await self._in_turn(self._ports, function, received, receive)
 
     async def _in_turn(

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from lookalike.errors import AccessError, TokenInvalid, Unavailable
@@ -62,8 +63,8 @@ class Status:
         if details is not None:
             try:
                 content |= details.result(max(deadline - time.monotonic(), 0))
-            except AccessError:
-                return _response(401, {"message": "Unauthorized"}, _WHO)
+            except AccessError as error:
+                return replace(_response(401, {"message": "Unauthorized"}, _WHO), reason=error.explanation)
             except (TimeoutError, Unavailable):
                 logger.warning("the details of /status could not be had in time", extra={"operation": "status"})
                 details.cancel()

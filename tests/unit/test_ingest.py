@@ -488,6 +488,19 @@ def test_a_crash_around_the_write_converges_when_the_event_comes_again(where: st
     assert world.briefs() == ["three"]
 
 
+def test_a_picture_that_was_to_be_left_and_comes_back_is_still_its_uploads() -> None:
+    catalog = CrashingCatalog()
+    world = World(catalog=catalog)
+    ingest(world.ports, world.put("1", file(1), brief="before"))
+    catalog.before = 1
+    with pytest.raises(Crash):
+        ingest(world.ports, world.put("2", file(2)))
+    ingest(world.ports, world.put("3", file(1), brief="again"))
+    assert world.briefs() == ["again"]
+    ingest(world.ports, world.put("4", file(3), brief="another"))
+    assert world.briefs() == ["another"]
+
+
 class CrashingUploads(MemoryUploads):
     """Crashes behind the next write."""
 

@@ -93,9 +93,12 @@ def join(ports: Ports, intent: Upload, known: Upload | None, row: Picture, words
     What is recorded, which is still to be settled. Raises RevisionConflict if the event has to come again.
     """
     mine = known is not None and _holds(known, row) and known.state is not UploadState.JOINING
-    ours = mine or any(_holds(one, row) for one in islice(ports.uploads.holders(row.key), _LOOKS))
+    # What an event that broke off was to leave for another picture: this one takes its place, and it is held again.
+    left = known.leaves if known is not None and _is_of(known.leaves, row) else None
+    before = known.holds if known is not None and mine else left
+    ours = before is not None or any(_holds(one, row) for one in islice(ports.uploads.holders(row.key), _LOOKS))
     held = Holding(row.key, row.added if ours else None, words.digest)
-    speaks = known is not None and known.holds is not None and mine and _said(known.holds, row)
+    speaks = before is not None and _said(before, row)
     joining = intend(ports, replace(intent, state=UploadState.JOINING), held, known)
     if mine and Words.of(row) == words:
         return joining
@@ -172,7 +175,11 @@ def unheard(ports: Ports, source: str) -> list[str]:
 
 def _holds(upload: Upload, row: Picture) -> bool:
     """Whether the upload holds the picture as the add that made this row made it."""
-    return upload.holds is not None and (upload.holds.picture, upload.holds.added) == (row.key, row.added)
+    return _is_of(upload.holds, row)
+
+
+def _is_of(holding: Holding | None, row: Picture) -> bool:
+    return holding is not None and (holding.picture, holding.added) == (row.key, row.added)
 
 
 def _said(holding: Holding, row: Picture) -> bool:

@@ -79,6 +79,10 @@ DAMAGES: dict[str, tuple[str, object, str, bool]] = {
     "no digest": ("file_digest", "0123\x1b", "no digest", True),
     "another model": ("model", "tinz", "wrong checksum", False),
     "another revision": ("revision", 7, "wrong checksum", False),
+    "negative revision": ("revision", -5, "no revision", True),
+    "greatest revision": ("revision", (1 << 63) - 1, "no revision", True),
+    "revision that none could follow": ("revision", (1 << 62) - 1, "wrong checksum", False),
+    "negative time": ("added", -5, "no revision", True),
     "another time": ("added", 7, "wrong checksum", False),
 }
 
@@ -148,7 +152,9 @@ class TestCalls:
     def test_adding_it_again_mends_it(self, damaged: Callable[..., tuple[Path, Picture]], what: str) -> None:
         data, one = damaged(what)
         with closing(service(data)) as ports:
-            assert add(ports, Add(SHELF, source("chelsea.png"), brief="again")).key == one.key
+            again = add(ports, Add(SHELF, source("chelsea.png"), brief="again"))
+            assert again.key == one.key
+            assert one.revision < again.revision <= ports.clock(), "its revision is the clock's"
             assert found(ports, "chelsea.png") == {"again", "coffee.png"}
             assert ports.problems() == []
         with closing(service(data)) as ports:

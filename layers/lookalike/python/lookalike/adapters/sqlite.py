@@ -16,10 +16,12 @@ from typing import TypeVar
 from lookalike.adapters.database import Database, is_damage
 from lookalike.adapters.holding import holding_of, holding_text
 from lookalike.adapters.picture_row import (
+    AT_REVISION,
     COLUMNS,
     INSERT,
     VALUES,
     Row,
+    at_revision,
     name_of,
     pictures_of,
     row_of,
@@ -288,13 +290,11 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
         if previous is None:
             self._change(INSERT, values, key)
         else:
-            statement = f"UPDATE pictures SET ({COLUMNS}) = ({VALUES}) WHERE library = ? AND id = ? AND revision = ?"
-            self._change(statement, (*values, key.library, key.id, previous), key)
+            statement = f"UPDATE pictures SET ({COLUMNS}) = ({VALUES}) WHERE {AT_REVISION}"
+            self._change(statement, (*values, *at_revision(key, previous)), key)
 
     def remove(self, key: Key, revision: int) -> None:
-        self._change(
-            "DELETE FROM pictures WHERE library = ? AND id = ? AND revision = ?", (key.library, key.id, revision), key
-        )
+        self._change(f"DELETE FROM pictures WHERE {AT_REVISION}", at_revision(key, revision), key)
 
     def waiting_for_purge(self, before: int, limit: int, since: int = 0) -> Sequence[Picture]:
         return self._pictures(

@@ -15,7 +15,7 @@ from lookalike import bootstrap
 from lookalike.adapters.picture_row import COLUMNS
 from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.errors import PictureNotFound, Unavailable
-from lookalike.model import DIMENSION, Key, Kind, Picture, Shelf, State, sign_of
+from lookalike.model import DIMENSION, Holding, Identity, Key, Kind, Library, Picture, Shelf, State, Upload, sign_of
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
@@ -298,3 +298,94 @@ def test_a_library_that_cannot_be_read_is_left_out_and_the_others_work(tmp_path:
         assert found(ports, "chelsea.png") == {"chelsea.png"}
         with pytest.raises(Unavailable):
             add(ports, Add(other, source("coffee.png")))
+
+
+@pytest.mark.parametrize(
+    "bad", [b"\xff\xfe", b"a\x1b[31mb", b"a\nb", b""], ids=["not utf-8", "escape", "line", "empty"]
+)
+@pytest.mark.parametrize("column", ["access_key", "secret_key", "app_id", "tenant", "name"])
+def test_an_application_any_of_whose_texts_is_damaged_may_not_call_and_is_named_in_one_line(
+    tmp_path: Path, log_lines: Callable[[], list[dict[str, Any]]], column: str, bad: bytes
+) -> None:
+    with closing(service(tmp_path / "data")) as ports:
+        shop, other = (create_application(ports.applications, ports.clock, name) for name in ("shop", "other"))
+    changed = f"UPDATE applications SET {column} = CAST(? AS TEXT) WHERE name = 'shop'"  # noqa: S608
+    execute(tmp_path / "data/catalog.db", changed, bad)
+    with closing(service(tmp_path / "data")) as ports:
+        assert ports.applications.applications() == [other]
+        assert ports.applications.application(shop.access_key) is None
+        assert ports.applications.application_by_id(shop.app_id) is None
+        (problem,) = ports.problems()
+        assert problem.startswith("damaged applications are left out (1): ")
+        assert problem.isprintable()
+        assert all(line["message"].isprintable() for line in log_lines())
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "[]",
+        "[" * 100_000,
+        '{"kind": "odd"}',
+        '{"per_second": "5"}',
+        '{"per_day": 0}',
+        '{"in_total": true}',
+        '{"networks": ["here"]}',
+        '{"networks": [5]}',
+        '{"odd": 1}',
+        b"\xff",
+    ],
+)
+def test_an_application_whose_limits_are_damaged_may_not_call(tmp_path: Path, policy: str | bytes) -> None:
+    with closing(service(tmp_path / "data")) as ports:
+        shop = create_application(ports.applications, ports.clock, "shop")
+    execute(tmp_path / "data/catalog.db", "UPDATE applications SET policy = CAST(? AS TEXT)", policy)
+    with closing(service(tmp_path / "data")) as ports:
+        assert ports.applications.application(shop.access_key) is None
+        assert ports.problems() == ["damaged applications are left out (1): shop (unreadable)"]
+
+
+@pytest.mark.parametrize("column", ["tenant", "name", "uid"])
+def test_a_library_whose_texts_are_damaged_is_left_out(tmp_path: Path, column: str) -> None:
+    with closing(SqliteCatalog(tmp_path / "catalog.db")) as catalog:
+        for name in ("one", "other"):
+            catalog.create_library(Library("tenant", name, f"uid-{name}", Kind.SIMILAR, Identity.PICTURE, 1))
+        changed = f"UPDATE libraries SET {column} = CAST(x'ff' AS TEXT) WHERE name = 'one'"  # noqa: S608
+        execute(tmp_path / "catalog.db", changed)
+        assert [library.name for library in catalog.libraries("tenant")] == ["other"]
+
+
+def test_a_removed_library_whose_name_is_damaged_keeps_no_other_from_being_swept(tmp_path: Path) -> None:
+    with closing(SqliteCatalog(tmp_path / "catalog.db")) as catalog:
+        for name in ("one", "other"):
+            library = Library("tenant", name, f"uid-{name}", Kind.SIMILAR, Identity.PICTURE, 1)
+            catalog.create_library(library)
+            catalog.remove_library(library, 5)
+        execute(tmp_path / "catalog.db", "UPDATE removed_libraries SET uid = CAST(x'ff' AS TEXT) WHERE uid = 'uid-one'")
+        assert [removed.uid for removed in catalog.removed_libraries(9, 10)] == ["uid-other"]
+        assert catalog.problems() == ["damaged removed_libraries are left out (1): \\udcff (unreadable)"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("state", b"odd"), ("sequencer", b"\xff"), ("leaves", b"{"), ("leaves", b"[" * 100_000), ("id", b"\xff")],
+)
+def test_what_a_damaged_record_of_an_upload_holds_is_not_known_so_nothing_is_taken_away(
+    tmp_path: Path, column: str, value: bytes
+) -> None:
+    upload = Upload("bucket/uploads/a.jpg", "1", Holding(Key("library", "a"), 1, ""))
+    with closing(SqliteCatalog(tmp_path / "catalog.db")) as catalog:
+        catalog.save_upload(upload, None)
+        execute(tmp_path / "catalog.db", f"UPDATE uploads SET {column} = CAST(? AS TEXT)", value)  # noqa: S608
+        with pytest.raises(Unavailable, match=r"the record of the upload bucket/uploads/a\.jpg is damaged"):
+            catalog.upload(upload.source)
+        assert catalog.problems() == ["damaged uploads are left out (1): bucket/uploads/a.jpg (unreadable)"]
+
+
+@pytest.mark.parametrize(("count", "given"), [(-5, 3), ((1 << 63) - 1, 0)])
+def test_a_damaged_count_keeps_its_limit_and_can_be_counted_on_from(tmp_path: Path, count: int, given: int) -> None:
+    with closing(SqliteCatalog(tmp_path / "catalog.db")) as catalog:
+        catalog.take("calls", 1, None)
+        execute(tmp_path / "catalog.db", "UPDATE counts SET count = ?", count)
+        assert catalog.take("calls", 7, 3) == given
+        assert catalog.take("calls", 1, None) == 1

@@ -100,7 +100,7 @@ def salvaged(row: Row) -> Picture | None:
     None if not even its key can be read: then nothing can be written in its place.
     """
     library, id_ = row[0], row[1]
-    if not (_is_text(library) and _is_text(id_)):
+    if not (is_text(library) and is_text(id_)):
         return None
     revision = _salvaged_revision(row[3])
     own = id_ if _is_digest(id_) else _NO_DIGEST
@@ -112,7 +112,7 @@ def salvaged(row: Row) -> Picture | None:
         state=State.DAMAGED,
         digest=row[6] if _is_digest(row[6]) else own,
         file_digest=row[7] if _is_digest(row[7]) else _NO_DIGEST,
-        model=row[8] if _is_text(row[8]) else "",
+        model=row[8] if is_text(row[8]) else "",
         vector=np.zeros(DIMENSION, np.float16),
         deleted_at=row[14] if _is_revision(row[14]) else None,
     )
@@ -184,7 +184,7 @@ def _tags(text: str) -> tuple[str, ...]:
     return tuple(tags)
 
 
-def _is_text(column: object) -> bool:
+def is_text(column: object) -> bool:
     """Whether a column holds text, and all of it was UTF-8 (the rest is read with surrogates in its place)."""
     try:
         return isinstance(column, str) and bool(column.encode() or True)
@@ -218,7 +218,7 @@ def _are_tags(column: str) -> bool:
 #: What is wrong with a row where one of these does not hold, in a few words without anything of its contents; each
 #: relies on those before it. A row that was written before rows had checksums is judged by what is seen without.
 _CHECKS: tuple[tuple[str, Callable[[Row], bool]], ...] = (
-    ("text that is not UTF-8", lambda row: all(map(_is_text, (*row[:3], *row[5:13])))),
+    ("text that is not UTF-8", lambda row: all(map(is_text, (*row[:3], *row[5:13])))),
     ("unknown kind", lambda row: row[2] in _KINDS),
     ("unknown state", lambda row: row[5] in _STATES),
     ("a vector of another length", lambda row: _is_vector(row[_VECTOR])),

@@ -14,7 +14,7 @@ import pytest
 from lookalike import bootstrap
 from lookalike.adapters.picture_row import COLUMNS
 from lookalike.adapters.sqlite import SqliteCatalog
-from lookalike.errors import PictureNotFound, Unavailable
+from lookalike.errors import PictureNotFound, SettingsError, Unavailable
 from lookalike.model import DIMENSION, Holding, Identity, Key, Kind, Library, Picture, Shelf, State, Upload, sign_of
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
@@ -389,3 +389,50 @@ def test_a_damaged_count_keeps_its_limit_and_can_be_counted_on_from(tmp_path: Pa
         execute(tmp_path / "catalog.db", "UPDATE counts SET count = ?", count)
         assert catalog.take("calls", 7, 3) == given
         assert catalog.take("calls", 1, None) == 1
+
+
+def test_pictures_whose_libraries_are_lost_are_counted_and_those_libraries_named(tmp_path: Path) -> None:
+    with closing(service(tmp_path / "data")) as ports:
+        create_application(ports.applications, ports.clock, "shop")
+        one = add(ports, Add(SHELF, source("chelsea.png")))
+        add(ports, Add(SHELF, source("coffee.png")))
+        add(ports, Add(Shelf("tenant", "product", Kind.PRODUCT), source("coffee.png")))
+    execute(tmp_path / "data/catalog.db", "DELETE FROM libraries WHERE name = 'similar'")
+    with closing(service(tmp_path / "data")) as ports:
+        (problem,) = ports.problems()
+        assert problem == (
+            f"2 pictures cannot be reached, as their libraries are not in the catalog ({one.key.library}); "
+            "restore it from a backup"
+        )
+
+
+def test_pictures_that_no_application_can_reach_are_counted_and_their_tenants_named(tmp_path: Path) -> None:
+    with closing(service(tmp_path / "data")) as ports:
+        shop = create_application(ports.applications, ports.clock, "shop", "tenant")
+        for name in ("chelsea.png", "coffee.png"):
+            add(ports, Add(SHELF, source(name)))
+        assert ports.stores.unreachable() == []
+        ports.applications.remove_application(shop.access_key)
+        (line,) = ports.stores.unreachable()
+        assert line.startswith("there are 2 pictures and no application that can reach them; ")
+        assert line.endswith("Tenants: tenant")
+        create_application(ports.applications, ports.clock, "again", "tenant")
+        assert ports.stores.unreachable() == []
+
+
+@pytest.mark.parametrize("table", ["applications", "maps", "counts"])
+def test_a_catalog_that_has_lost_a_table_is_refused_in_one_line(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "catalog.db"
+    SqliteCatalog(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"DROP TABLE {table}")
+    with pytest.raises(SettingsError, match=rf"catalog\.db: has lost its table {table}; restore it from a backup$"):
+        SqliteCatalog(path)
+
+
+def test_a_catalog_that_is_malformed_is_refused_with_what_can_be_done(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
+    SqliteCatalog(path).close()
+    path.write_bytes(path.read_bytes()[:100] + b"\xff" * 4000 + path.read_bytes()[4100:])
+    with pytest.raises(SettingsError, match=r"malformed\); restore it from a backup$"):
+        SqliteCatalog(path)

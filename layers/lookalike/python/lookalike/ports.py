@@ -365,6 +365,13 @@ class Stores(Protocol):
     def problems(self) -> Sequence[str]:
         """What is wrong with what they hold, or keeps them from being written, a line each, while all else goes on."""
 
+    def unreachable(self) -> Sequence[str]:
+        """Where there is no application at all: what is there that one might have been lost of, a line each.
+
+        Nothing where that takes reading a whole table.
+        """
+        return ()
+
     @abstractmethod
     def close(self) -> None:
         """Close what was opened."""

@@ -9,11 +9,12 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
-from lookalike.adapters import application_row
+from lookalike.adapters import application_row, lost
 from lookalike.adapters.database import Database, is_damage
 from lookalike.adapters.holding import holding_of, holding_text
 from lookalike.adapters.picture_row import (
@@ -159,6 +160,7 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
     def __init__(self, path: Path, *, existing: bool = False) -> None:
         self._database = Database(path, _MIGRATIONS, existing=existing)
         self._damaged: dict[tuple[str, str], str] = {}  # what is wrong, by table and name of the row
+        self._lost: list[str] = []
         self._uncounted: Counter[str] = Counter()  # what was taken while the disk took no writes
         self._uncounting = threading.Lock()
 
@@ -174,7 +176,19 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
             if damaged:
                 more = "" if len(damaged) <= _NAMED else f" and {len(damaged) - _NAMED} more"
                 lines.append(f"damaged {table} are left out ({len(damaged)}): {', '.join(damaged[:_NAMED])}{more}")
-        return lines
+        return [*lines, *self._lost]
+
+    def report_lost_libraries(self) -> None:
+        """Find the pictures of libraries that are not there, for :meth:`problems`."""
+        with suppress(Unavailable):  # of which another line says why
+            self._lost = lost.without_library(self._rows(lost.OF_NO_LIBRARY, ()))
+
+    def unreachable(self) -> list[str]:
+        """A line about pictures that are there although no application is."""
+        try:
+            return [] if self.applications() else lost.without_application(self._rows(lost.OF_TENANTS, ()))
+        except Unavailable:  # of which another line says why
+            return []
 
     def holds_pictures(self) -> bool:
         """Whether there are live pictures."""

@@ -198,7 +198,7 @@ LONGER_MODULES = {
     "lookalike.adapters.sqlite": 581,
     "lookalike.adapters.opensearch": 582,
     "lookalike.wire.qiniu": 533,
-    "lookalike.ports": 523,
+    "lookalike.ports": 520,
     "lookalike.picture.container": 483,
     "lookalike.adapters.table": 477,
     "layers.model.fit": 460,

@@ -365,12 +365,9 @@ class Stores(Protocol):
     def problems(self) -> Sequence[str]:
         """What is wrong with what they hold, or keeps them from being written, a line each, while all else goes on."""
 
+    @abstractmethod
     def unreachable(self) -> Sequence[str]:
-        """Where there is no application at all: what is there that one might have been lost of, a line each.
-
-        Nothing where that takes reading a whole table.
-        """
-        return ()
+        """What is there although no application is, a line each; nothing where that takes reading a whole table."""
 
     @abstractmethod
     def close(self) -> None:

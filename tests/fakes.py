@@ -470,6 +470,9 @@ class MemoryStores:
     def problems(self) -> Sequence[str]:
         return self.wrong
 
+    def unreachable(self) -> Sequence[str]:
+        return ()
+
     def close(self) -> None:
         """Nothing was opened."""
 

@@ -347,7 +347,25 @@ def test_whatever_goes_wrong_at_the_start_ends_the_process(tmp_path: Path) -> No
         catalog.execute("DROP TABLE pictures")
     done = serve("--data", str(tmp_path / "data"))
     assert done.returncode == 1
-    assert "lookalike: " in done.stderr
+    lost = f"lookalike: {tmp_path / 'data/catalog.db'}: has lost its table pictures; restore it from a backup\n"
+    assert done.stderr == lost
+
+
+def test_where_pictures_have_lost_their_application_none_is_made_and_their_tenant_is_named(tmp_path: Path) -> None:
+    first = LiveServer(tmp_path / "data")
+    first.stop()
+    with closing(sqlite3.connect(tmp_path / "data" / "catalog.db")) as catalog, catalog:
+        catalog.execute("DELETE FROM applications")
+        catalog.execute("INSERT INTO libraries VALUES ('shops', 'l', 'l', 'same', 'picture', 1)")
+        catalog.execute(
+            "INSERT INTO pictures (library, id, kind, revision, added, state, digest, file_digest, model, vector, brief, "
+            "label, desc, tags, sign_version) VALUES ('l', 'i', 'same', 1, 1, 'live', '', '', '', x'', '', '', '', '', 1)"
+        )
+    (tmp_path / "data" / "originals" / "l").mkdir()
+    again = LiveServer(tmp_path / "data")
+    assert again.stop_after("or restore the catalog from a backup. Tenants: shops") == 0
+    with closing(sqlite3.connect(tmp_path / "data" / "catalog.db")) as catalog:
+        assert catalog.execute("SELECT count(*) FROM applications").fetchone() == (0,)
 
 
 def test_a_damaged_row_is_named_at_the_start_and_keeps_nobody_from_working(tmp_path: Path) -> None:

@@ -398,7 +398,10 @@ def log_calls() -> Iterator[ast.Call]:
     """Every call of the logger in the source."""
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in _LOGGING:
+            if not isinstance(node, ast.Call):
+                continue
+            levels = (node.func.body, node.func.orelse) if isinstance(node.func, ast.IfExp) else (node.func,)
+            if {ast.unparse(level) for level in levels} <= _LOGGING:
                 yield node
 
 

@@ -14,8 +14,8 @@ import pytest
 from lookalike import bootstrap
 from lookalike.adapters.picture_row import COLUMNS
 from lookalike.adapters.sqlite import SqliteCatalog
-from lookalike.errors import PictureNotFound, Unavailable
-from lookalike.model import DIMENSION, Key, Kind, Picture, Shelf, State, sign_of
+from lookalike.errors import PictureNotFound, SettingsError, Unavailable
+from lookalike.model import DIMENSION, Holding, Identity, Key, Kind, Library, Picture, Shelf, State, Upload, sign_of
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
@@ -79,6 +79,10 @@ DAMAGES: dict[str, tuple[str, object, str, bool]] = {
     "no digest": ("file_digest", "0123\x1b", "no digest", True),
     "another model": ("model", "tinz", "wrong checksum", False),
     "another revision": ("revision", 7, "wrong checksum", False),
+    "negative revision": ("revision", -5, "no revision", True),
+    "greatest revision": ("revision", (1 << 63) - 1, "no revision", True),
+    "revision that none could follow": ("revision", (1 << 62) - 1, "wrong checksum", False),
+    "negative time": ("added", -5, "no revision", True),
     "another time": ("added", 7, "wrong checksum", False),
 }
 
@@ -148,7 +152,9 @@ class TestCalls:
     def test_adding_it_again_mends_it(self, damaged: Callable[..., tuple[Path, Picture]], what: str) -> None:
         data, one = damaged(what)
         with closing(service(data)) as ports:
-            assert add(ports, Add(SHELF, source("chelsea.png"), brief="again")).key == one.key
+            again = add(ports, Add(SHELF, source("chelsea.png"), brief="again"))
+            assert again.key == one.key
+            assert one.revision < again.revision <= ports.clock(), "its revision is the clock's"
             assert found(ports, "chelsea.png") == {"again", "coffee.png"}
             assert ports.problems() == []
         with closing(service(data)) as ports:
@@ -292,3 +298,141 @@ def test_a_library_that_cannot_be_read_is_left_out_and_the_others_work(tmp_path:
         assert found(ports, "chelsea.png") == {"chelsea.png"}
         with pytest.raises(Unavailable):
             add(ports, Add(other, source("coffee.png")))
+
+
+@pytest.mark.parametrize(
+    "bad", [b"\xff\xfe", b"a\x1b[31mb", b"a\nb", b""], ids=["not utf-8", "escape", "line", "empty"]
+)
+@pytest.mark.parametrize("column", ["access_key", "secret_key", "app_id", "tenant", "name"])
+def test_an_application_any_of_whose_texts_is_damaged_may_not_call_and_is_named_in_one_line(
+    tmp_path: Path, log_lines: Callable[[], list[dict[str, Any]]], column: str, bad: bytes
+) -> None:
+    with closing(service(tmp_path / "data")) as ports:
+        shop, other = (create_application(ports.applications, ports.clock, name) for name in ("shop", "other"))
+    changed = f"UPDATE applications SET {column} = CAST(? AS TEXT) WHERE name = 'shop'"  # noqa: S608
+    execute(tmp_path / "data/catalog.db", changed, bad)
+    with closing(service(tmp_path / "data")) as ports:
+        assert ports.applications.applications() == [other]
+        assert ports.applications.application(shop.access_key) is None
+        assert ports.applications.application_by_id(shop.app_id) is None
+        (problem,) = ports.problems()
+        assert problem.startswith("damaged applications are left out (1): ")
+        assert problem.isprintable()
+        assert all(line["message"].isprintable() for line in log_lines())
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "[]",
+        "[" * 100_000,
+        '{"kind": "odd"}',
+        '{"per_second": "5"}',
+        '{"per_day": 0}',
+        '{"in_total": true}',
+        '{"networks": ["here"]}',
+        '{"networks": [5]}',
+        '{"odd": 1}',
+        b"\xff",
+    ],
+)
+def test_an_application_whose_limits_are_damaged_may_not_call(tmp_path: Path, policy: str | bytes) -> None:
+    with closing(service(tmp_path / "data")) as ports:
+        shop = create_application(ports.applications, ports.clock, "shop")
+    execute(tmp_path / "data/catalog.db", "UPDATE applications SET policy = CAST(? AS TEXT)", policy)
+    with closing(service(tmp_path / "data")) as ports:
+        assert ports.applications.application(shop.access_key) is None
+        assert ports.problems() == ["damaged applications are left out (1): shop (unreadable)"]
+
+
+@pytest.mark.parametrize("column", ["tenant", "name", "uid"])
+def test_a_library_whose_texts_are_damaged_is_left_out(tmp_path: Path, column: str) -> None:
+    with closing(SqliteCatalog(tmp_path / "catalog.db")) as catalog:
+        for name in ("one", "other"):
+            catalog.create_library(Library("tenant", name, f"uid-{name}", Kind.SIMILAR, Identity.PICTURE, 1))
+        changed = f"UPDATE libraries SET {column} = CAST(x'ff' AS TEXT) WHERE name = 'one'"  # noqa: S608
+        execute(tmp_path / "catalog.db", changed)
+        assert [library.name for library in catalog.libraries("tenant")] == ["other"]
+
+
+def test_a_removed_library_whose_name_is_damaged_keeps_no_other_from_being_swept(tmp_path: Path) -> None:
+    with closing(SqliteCatalog(tmp_path / "catalog.db")) as catalog:
+        for name in ("one", "other"):
+            library = Library("tenant", name, f"uid-{name}", Kind.SIMILAR, Identity.PICTURE, 1)
+            catalog.create_library(library)
+            catalog.remove_library(library, 5)
+        execute(tmp_path / "catalog.db", "UPDATE removed_libraries SET uid = CAST(x'ff' AS TEXT) WHERE uid = 'uid-one'")
+        assert [removed.uid for removed in catalog.removed_libraries(9, 10)] == ["uid-other"]
+        assert catalog.problems() == ["damaged removed_libraries are left out (1): \\udcff (unreadable)"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("state", b"odd"), ("sequencer", b"\xff"), ("leaves", b"{"), ("leaves", b"[" * 100_000), ("id", b"\xff")],
+)
+def test_what_a_damaged_record_of_an_upload_holds_is_not_known_so_nothing_is_taken_away(
+    tmp_path: Path, column: str, value: bytes
+) -> None:
+    upload = Upload("bucket/uploads/a.jpg", "1", Holding(Key("library", "a"), 1, ""))
+    with closing(SqliteCatalog(tmp_path / "catalog.db")) as catalog:
+        catalog.save_upload(upload, None)
+        execute(tmp_path / "catalog.db", f"UPDATE uploads SET {column} = CAST(? AS TEXT)", value)  # noqa: S608
+        with pytest.raises(Unavailable, match=r"the record of the upload bucket/uploads/a\.jpg is damaged"):
+            catalog.upload(upload.source)
+        assert catalog.problems() == ["damaged uploads are left out (1): bucket/uploads/a.jpg (unreadable)"]
+
+
+@pytest.mark.parametrize(("count", "given"), [(-5, 3), ((1 << 63) - 1, 0)])
+def test_a_damaged_count_keeps_its_limit_and_can_be_counted_on_from(tmp_path: Path, count: int, given: int) -> None:
+    with closing(SqliteCatalog(tmp_path / "catalog.db")) as catalog:
+        catalog.take("calls", 1, None)
+        execute(tmp_path / "catalog.db", "UPDATE counts SET count = ?", count)
+        assert catalog.take("calls", 7, 3) == given
+        assert catalog.take("calls", 1, None) == 1
+
+
+def test_pictures_whose_libraries_are_lost_are_counted_and_those_libraries_named(tmp_path: Path) -> None:
+    with closing(service(tmp_path / "data")) as ports:
+        create_application(ports.applications, ports.clock, "shop")
+        one = add(ports, Add(SHELF, source("chelsea.png")))
+        add(ports, Add(SHELF, source("coffee.png")))
+        add(ports, Add(Shelf("tenant", "product", Kind.PRODUCT), source("coffee.png")))
+    execute(tmp_path / "data/catalog.db", "DELETE FROM libraries WHERE name = 'similar'")
+    with closing(service(tmp_path / "data")) as ports:
+        (problem,) = ports.problems()
+        assert problem == (
+            f"2 pictures cannot be reached, as their libraries are not in the catalog ({one.key.library}); "
+            "restore it from a backup"
+        )
+
+
+def test_pictures_that_no_application_can_reach_are_counted_and_their_tenants_named(tmp_path: Path) -> None:
+    with closing(service(tmp_path / "data")) as ports:
+        shop = create_application(ports.applications, ports.clock, "shop", "tenant")
+        for name in ("chelsea.png", "coffee.png"):
+            add(ports, Add(SHELF, source(name)))
+        assert ports.stores.unreachable() == []
+        ports.applications.remove_application(shop.access_key)
+        (line,) = ports.stores.unreachable()
+        assert line.startswith("there are 2 pictures and no application that can reach them; ")
+        assert line.endswith("Tenants: tenant")
+        create_application(ports.applications, ports.clock, "again", "tenant")
+        assert ports.stores.unreachable() == []
+
+
+@pytest.mark.parametrize("table", ["applications", "maps", "counts"])
+def test_a_catalog_that_has_lost_a_table_is_refused_in_one_line(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "catalog.db"
+    SqliteCatalog(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"DROP TABLE {table}")
+    with pytest.raises(SettingsError, match=rf"catalog\.db: has lost its table {table}; restore it from a backup$"):
+        SqliteCatalog(path)
+
+
+def test_a_catalog_that_is_malformed_is_refused_with_what_can_be_done(tmp_path: Path) -> None:
+    path = tmp_path / "catalog.db"
+    SqliteCatalog(path).close()
+    path.write_bytes(path.read_bytes()[:100] + b"\xff" * 4000 + path.read_bytes()[4100:])
+    with pytest.raises(SettingsError, match=r"malformed\); restore it from a backup$"):
+        SqliteCatalog(path)

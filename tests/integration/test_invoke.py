@@ -136,7 +136,10 @@ def test_stores_that_cannot_be_opened_are_said_in_one_line(data: Path) -> None:
     (data / "catalog.db").write_text("no database")
     done = invoke("purge", "events/purge.json", "--data", str(data))
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"lookalike: {data / 'catalog.db'}: cannot be used (file is not a database)\n"
+    assert (
+        done.stderr
+        == f"lookalike: {data / 'catalog.db'}: cannot be used (file is not a database); restore it from a backup\n"
+    )
 
 
 @pytest.mark.parametrize(

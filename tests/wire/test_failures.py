@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
@@ -71,6 +72,16 @@ def test_a_store_that_is_down_is_counted(capsys: pytest.CaptureFixture[str], cal
     with bootstrap.serving(memory_ports(ALICE, index=NoIndex(), settings=Settings(metrics=True))):
         call()
     assert counted(capsys.readouterr().out) == 1
+
+
+@pytest.mark.parametrize("call", [baidu, jumdata, qiniu])
+def test_a_store_that_is_down_is_said_in_one_line(
+    log_lines: Callable[[], list[dict[str, Any]]], call: Callable[[], None]
+) -> None:
+    with bootstrap.serving(memory_ports(ALICE, index=NoIndex())):
+        call()
+    (line,) = [line for line in log_lines() if line["level"] != "INFO"]
+    assert (line["message"], line["reason"], "exception" in line) == ("answered", "store: down", False)
 
 
 def test_each_picture_that_could_not_be_kept_is_counted_though_the_call_succeeds(

@@ -444,7 +444,13 @@ def test_our_own_failures(log_lines: Callable[[], list[dict[str, Any]]]) -> None
     with bootstrap.serving(memory_ports(applications=BrokenApplications())):
         assert shop.get().error == (500, 5000900, "internal error")
     failures = [line for line in log_lines() if line["message"] == "failed"]
-    assert [line["exception_name"] for line in failures] == ["Unavailable", "Unavailable", "ZeroDivisionError"]
+    assert [line["exception_name"] for line in failures] == ["ZeroDivisionError"]
+    told = [line for line in log_lines() if line["message"] == "answered" and line["level"] == "ERROR"]
+    assert [line["reason"] for line in told] == ["store: disk full", "internal error: ZeroDivisionError"]
+    (refused,) = [line["refused"] for line in log_lines() if line["message"] == "pictures refused"]
+    assert [one["reason"] for one in refused] == ["store: disk full"], (
+        "each store's refusal is said without a traceback"
+    )
 
 
 @pytest.mark.usefixtures("memory")

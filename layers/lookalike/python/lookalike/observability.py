@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, Unavailable
 from lookalike.settings import Settings
 
 #: Where CloudWatch shows the metrics.
@@ -56,6 +56,16 @@ def why(error: BaseException) -> dict[str, str]:
     else:
         said = {"reason": f"internal error: {type(error).__name__}", "remedy": "its traceback is in the line before"}
     return {name: printable(text) for name, text in said.items() if text}
+
+
+def log_failure(error: Exception, facts: Mapping[str, object]) -> None:
+    """Log the traceback of what failed on our side, with what is known of the call.
+
+    Nothing of a store that did not answer or took no write: the line about the call says which and why, and on a full
+    disk there are many.
+    """
+    if not isinstance(error, Unavailable):
+        logger.error("failed", exc_info=error, extra=dict(facts))
 
 
 def printable(text: str) -> str:

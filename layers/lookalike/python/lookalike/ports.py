@@ -366,6 +366,10 @@ class Stores(Protocol):
         """What is wrong with what they hold, or keeps them from being written, a line each, while all else goes on."""
 
     @abstractmethod
+    def unreachable(self) -> Sequence[str]:
+        """What is there although no application is, a line each; nothing where that takes reading a whole table."""
+
+    @abstractmethod
     def close(self) -> None:
         """Close what was opened."""
 

@@ -126,6 +126,10 @@ class Account(Stores):
         """None: what is wrong with the services of an account, its alarms tell."""
         return []
 
+    def unreachable(self) -> list[str]:
+        """None: the whole table would have to be read."""
+        return []
+
     def close(self) -> None:
         """Nothing to do: clients close their connections when they go."""
 

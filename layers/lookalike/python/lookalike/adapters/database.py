@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import stat
 import threading
@@ -33,6 +34,11 @@ _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 #: Codes after which a connection can never write again, whatever becomes of the disk: it has the file open to read.
 _READ_ONLY = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
+
+#: What can be done about a damaged file.
+_RESTORE = "restore it from a backup"
+
+_TABLE = re.compile(r"\s*CREATE TABLE (\w+)")
 
 #: What tells whether somebody has written to a file: modification time in nanoseconds, and size.
 _Stamp = tuple[int, int] | None
@@ -77,7 +83,8 @@ class Database:
             self._refusal = READ_ONLY if is_read_only(path) else None
         except (OSError, sqlite3.Error) as error:
             if not self._open_as_is(error):
-                raise SettingsError(f"{path}: cannot be used ({error})") from error
+                remedy = f"; {_RESTORE}" if is_damage(error) else ""
+                raise SettingsError(f"{path}: cannot be used ({_reason(error)}){remedy}") from error
 
     def close(self) -> None:
         """Finish, behind the write under way. Calls after this raise Unavailable."""
@@ -131,7 +138,7 @@ class Database:
         if self._refusal is not None:
             lines.append(f"{self.path.name} takes no writes ({self._refusal}); what it holds is served")
         if self._damage is not None:
-            lines.append(f"{self.path.name} is damaged ({self._damage}); restore it from a backup")
+            lines.append(f"{self.path.name} is damaged ({self._damage}); {_RESTORE}")
         return lines
 
     def _open(self) -> sqlite3.Connection:
@@ -161,6 +168,8 @@ class Database:
         try:
             with self.reading() as connection:
                 version = self._version(connection)
+                if version == len(self._migrations):
+                    self._require_tables(connection)
         except Unavailable:
             return False
         finally:
@@ -231,8 +240,16 @@ class Database:
             )
         return version
 
+    def _require_tables(self, connection: sqlite3.Connection) -> None:
+        """Raise SettingsError if a table that the migrations have made is not there."""
+        made = {found[1] for statements in self._migrations for one in statements if (found := _TABLE.match(one))}
+        there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        if missing := sorted(made - there):
+            raise SettingsError(f"{self.path}: has lost its table {' and '.join(missing)}; {_RESTORE}")
+
     def _migrate(self, connection: sqlite3.Connection) -> None:
         if self._version(connection) == len(self._migrations) and _is_wal(connection):
+            self._require_tables(connection)
             return
         _switch_to_wal(connection)
         connection.execute("BEGIN IMMEDIATE")
@@ -306,10 +323,11 @@ class Database:
 
     def _translate(self, error: sqlite3.DatabaseError) -> Exception:
         """Unavailable for what goes wrong on a disk; a mistake in our SQL stays what it is."""
-        if _code(error) in _DAMAGED:
-            self._damage = _reason(error)
+        remedy = ""
+        if is_damage(error):
+            self._damage, remedy = _reason(error), f"; {_RESTORE}"
         mistakes = (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.NotSupportedError)
-        return error if isinstance(error, mistakes) else Unavailable(f"{self.path}: {_reason(error)}")
+        return error if isinstance(error, mistakes) else Unavailable(f"{self.path}: {_reason(error)}{remedy}")
 
 
 def is_damage(error: BaseException | None) -> bool:

@@ -90,6 +90,9 @@ class LocalStores(Stores):
     def problems(self) -> list[str]:
         return [*self._catalog.problems(), *self._originals.problems()]
 
+    def unreachable(self) -> list[str]:
+        return self._catalog.unreachable()
+
     def close(self) -> None:
         self._opened.close()
 
@@ -100,6 +103,7 @@ def _fill(index: FaissIndex, catalog: SqliteCatalog, model: str, data: Path) -> 
     for kind in Kind:
         index.fill(_counting(catalog.scan(kind), strange))
     catalog.report_unknown_kinds()
+    catalog.report_lost_libraries()
     strange.pop(model, None)
     for other, pictures in sorted(strange.items()):
         logger.warning(

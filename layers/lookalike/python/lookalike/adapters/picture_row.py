@@ -43,6 +43,16 @@ _DIGEST, _NO_DIGEST = re.compile("[0-9a-f]{64}"), "0" * 64
 #: Revisions are Unix milliseconds; one above this has been damaged, and could not be followed by another.
 _MAX_REVISION = 1 << 62
 
+#: A damaged row's revision is believed below this, which is the year 2248. Any other is read as ``_LOST_REVISION``, so
+#: that the row's next revision is the clock's.
+_MAX_SALVAGED, _LOST_REVISION = 1 << 43, 0
+
+#: Whether a row has the revision that it was read with; of :func:`at_revision`.
+AT_REVISION = (
+    "library = ? AND id = ? AND "
+    f"(revision = ? OR (? = {_LOST_REVISION} AND revision NOT BETWEEN 0 AND {_MAX_SALVAGED - 1}))"
+)
+
 
 def row_of(picture: Picture) -> tuple[object, ...]:
     """A picture's columns, in their order."""
@@ -67,6 +77,11 @@ def row_of(picture: Picture) -> tuple[object, ...]:
     return (*row, _checksum(row))
 
 
+def at_revision(key: Key, revision: int) -> tuple[object, ...]:
+    """The values of :data:`AT_REVISION`."""
+    return key.library, key.id, revision, revision
+
+
 def pictures_of(rows: Sequence[Row], damaged: Callable[[Row, str], Picture | None]) -> list[Picture]:
     """The rows' pictures. ``damaged`` is told of each row that is, and why; what it returns stands for it, if anything.
 
@@ -82,11 +97,12 @@ def pictures_of(rows: Sequence[Row], damaged: Callable[[Row, str], Picture | Non
 def salvaged(row: Row) -> Picture | None:
     """What stands for a damaged row: its key, revision and whereabouts without contents, in the state DAMAGED.
 
-    None if not even its key and revision can be read: then nothing can be written in its place.
+    None if not even its key can be read: then nothing can be written in its place.
     """
-    library, id_, revision = row[0], row[1], row[3]
-    if not (_is_text(library) and _is_text(id_) and _is_revision(revision)):
+    library, id_ = row[0], row[1]
+    if not (is_text(library) and is_text(id_)):
         return None
+    revision = _salvaged_revision(row[3])
     own = id_ if _is_digest(id_) else _NO_DIGEST
     return Picture(
         key=Key(library, id_),
@@ -96,10 +112,15 @@ def salvaged(row: Row) -> Picture | None:
         state=State.DAMAGED,
         digest=row[6] if _is_digest(row[6]) else own,
         file_digest=row[7] if _is_digest(row[7]) else _NO_DIGEST,
-        model=row[8] if _is_text(row[8]) else "",
+        model=row[8] if is_text(row[8]) else "",
         vector=np.zeros(DIMENSION, np.float16),
         deleted_at=row[14] if _is_revision(row[14]) else None,
     )
+
+
+def _salvaged_revision(revision: int) -> int:
+    """The revision that stands for a damaged row's."""
+    return revision if 0 <= revision < _MAX_SALVAGED else _LOST_REVISION
 
 
 def name_of(row: Row) -> str:
@@ -120,9 +141,11 @@ def _pictures(rows: Sequence[Row]) -> list[Picture]:
     halves = np.frombuffer(b"".join(vectors), _FLOAT16).reshape(len(rows), DIMENSION)
     if np.any((halves.view(np.uint16) & _EXPONENT) == _EXPONENT):
         raise ValueError("a vector that is not finite")
-    digests = "".join([row[6] + row[7] for row in rows if row[_CHECKSUM] is None])
-    if digests and not _HEXADECIMAL.fullmatch(digests):
+    old = [row for row in rows if row[_CHECKSUM] is None]
+    if old and not _HEXADECIMAL.fullmatch("".join([row[6] + row[7] for row in old])):
         raise ValueError("no digest")
+    if not all(_is_revision(row[3]) and _is_revision(row[4]) for row in old):
+        raise ValueError("no revision")
     return [_picture(row, vector) for row, vector in zip(rows, halves, strict=True)]
 
 
@@ -161,7 +184,7 @@ def _tags(text: str) -> tuple[str, ...]:
     return tuple(tags)
 
 
-def _is_text(column: object) -> bool:
+def is_text(column: object) -> bool:
     """Whether a column holds text, and all of it was UTF-8 (the rest is read with surrogates in its place)."""
     try:
         return isinstance(column, str) and bool(column.encode() or True)
@@ -195,7 +218,7 @@ def _are_tags(column: str) -> bool:
 #: What is wrong with a row where one of these does not hold, in a few words without anything of its contents; each
 #: relies on those before it. A row that was written before rows had checksums is judged by what is seen without.
 _CHECKS: tuple[tuple[str, Callable[[Row], bool]], ...] = (
-    ("text that is not UTF-8", lambda row: all(map(_is_text, (*row[:3], *row[5:13])))),
+    ("text that is not UTF-8", lambda row: all(map(is_text, (*row[:3], *row[5:13])))),
     ("unknown kind", lambda row: row[2] in _KINDS),
     ("unknown state", lambda row: row[5] in _STATES),
     ("a vector of another length", lambda row: _is_vector(row[_VECTOR])),

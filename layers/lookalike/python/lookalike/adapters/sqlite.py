@@ -9,23 +9,27 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
+from lookalike.adapters import application_row, lost
 from lookalike.adapters.database import Database, is_damage
 from lookalike.adapters.holding import holding_of, holding_text
 from lookalike.adapters.picture_row import (
+    AT_REVISION,
     COLUMNS,
     INSERT,
     VALUES,
     Row,
+    at_revision,
+    is_text,
     name_of,
     pictures_of,
     row_of,
     salvaged,
 )
-from lookalike.adapters.policy import policy_of, policy_text
 from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict, Unavailable
 from lookalike.model import (
     Application,
@@ -123,9 +127,6 @@ _MIGRATIONS = (
     ),
 )
 
-_APPLICATION = "access_key, secret_key, app_id, tenant, name, active, created, policy"
-_APPLICATION_VALUES = ", ".join("?" * (_APPLICATION.count(",") + 1))
-
 _UPLOAD = "source, sequencer, library, id, added, words, state, leaves, cleared"
 _UPLOAD_VALUES = ", ".join("?" * (_UPLOAD.count(",") + 1))
 
@@ -136,6 +137,9 @@ _BATCH = 4096
 
 #: Damaged rows that are logged one by one, and those named where all problems are shown.
 _LOGGED, _NAMED = 100, 3
+
+#: The greatest count that is believed.
+_MAX_COUNT = 1 << 53
 
 #: Holders of a picture that are read at a time: of most pictures there is one, and seldom is more than one asked for.
 _HOLDERS = 50
@@ -156,6 +160,7 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
     def __init__(self, path: Path, *, existing: bool = False) -> None:
         self._database = Database(path, _MIGRATIONS, existing=existing)
         self._damaged: dict[tuple[str, str], str] = {}  # what is wrong, by table and name of the row
+        self._lost: list[str] = []
         self._uncounted: Counter[str] = Counter()  # what was taken while the disk took no writes
         self._uncounting = threading.Lock()
 
@@ -166,12 +171,24 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
     def problems(self) -> list[str]:
         """What is wrong with the file and its rows, as far as has been seen, a line for each kind of thing."""
         lines = self._database.problems()
-        for table in ("applications", "libraries", "pictures"):
+        for table in ("applications", "libraries", "removed_libraries", "uploads", "pictures"):
             damaged = [f"{name} ({reason})" for (where, name), reason in list(self._damaged.items()) if where == table]
             if damaged:
                 more = "" if len(damaged) <= _NAMED else f" and {len(damaged) - _NAMED} more"
                 lines.append(f"damaged {table} are left out ({len(damaged)}): {', '.join(damaged[:_NAMED])}{more}")
-        return lines
+        return [*lines, *self._lost]
+
+    def report_lost_libraries(self) -> None:
+        """Find the pictures of libraries that are not there, for :meth:`problems`."""
+        with suppress(Unavailable):  # of which another line says why
+            self._lost = lost.without_library(self._rows(lost.OF_NO_LIBRARY, ()))
+
+    def unreachable(self) -> list[str]:
+        """A line about pictures that are there although no application is."""
+        try:
+            return [] if self.applications() else lost.without_application(self._rows(lost.OF_TENANTS, ()))
+        except Unavailable:  # of which another line says why
+            return []
 
     def holds_pictures(self) -> bool:
         """Whether there are live pictures."""
@@ -188,17 +205,6 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
         return self._applications("1 ORDER BY created, app_id")
 
     def save_application(self, application: Application) -> None:
-        row = (
-            application.access_key,
-            application.secret_key,
-            application.app_id,
-            application.tenant,
-            application.name,
-            application.active,
-            application.created,
-            policy_text(application.policy),
-        )
-
         def save(connection: sqlite3.Connection) -> None:
             taken = connection.execute(
                 "SELECT 1 FROM applications WHERE access_key <> ? AND (app_id = ? OR name = ?)",
@@ -207,7 +213,8 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
             if taken is not None:
                 raise RevisionConflict(f"app id {application.app_id} or name {application.name}: another application's")
             connection.execute(
-                f"INSERT OR REPLACE INTO applications ({_APPLICATION}) VALUES ({_APPLICATION_VALUES})", row
+                f"INSERT OR REPLACE INTO applications ({application_row.COLUMNS}) VALUES ({application_row.VALUES})",
+                application_row.row_of(application),
             )
 
         self._database.write(save)
@@ -253,12 +260,11 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
         self._database.write(remove)
 
     def removed_libraries(self, before: int, limit: int) -> Sequence[RemovedLibrary]:
-        with self._database.reading() as connection:
-            rows = connection.execute(
-                "SELECT uid, kind, removed FROM removed_libraries WHERE removed < ? ORDER BY removed, uid LIMIT ?",
-                (before, limit),
-            ).fetchall()
-        return [RemovedLibrary(uid, _KINDS.get(kind, Kind.SIMILAR), removed) for uid, kind, removed in rows]
+        rows = self._rows(
+            "SELECT uid, kind, removed FROM removed_libraries WHERE removed < ? ORDER BY removed, uid LIMIT ?",
+            (before, limit),
+        )
+        return self._readable("removed_libraries", 0, _removed_library, rows)
 
     def forget_library(self, uid: str) -> None:
         self._database.write(
@@ -288,13 +294,11 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
         if previous is None:
             self._change(INSERT, values, key)
         else:
-            statement = f"UPDATE pictures SET ({COLUMNS}) = ({VALUES}) WHERE library = ? AND id = ? AND revision = ?"
-            self._change(statement, (*values, key.library, key.id, previous), key)
+            statement = f"UPDATE pictures SET ({COLUMNS}) = ({VALUES}) WHERE {AT_REVISION}"
+            self._change(statement, (*values, *at_revision(key, previous)), key)
 
     def remove(self, key: Key, revision: int) -> None:
-        self._change(
-            "DELETE FROM pictures WHERE library = ? AND id = ? AND revision = ?", (key.library, key.id, revision), key
-        )
+        self._change(f"DELETE FROM pictures WHERE {AT_REVISION}", at_revision(key, revision), key)
 
     def waiting_for_purge(self, before: int, limit: int, since: int = 0) -> Sequence[Picture]:
         return self._pictures(
@@ -371,9 +375,7 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
         )
 
     def upload(self, source: str) -> Upload | None:
-        with self._database.reading() as connection:
-            row = connection.execute(f"SELECT {_UPLOAD} FROM uploads WHERE source = ?", (source,)).fetchone()
-        return None if row is None else _upload(row)
+        return next(self._uploads("source = ?", source), None)
 
     def save_upload(self, upload: Upload, known: Upload | None) -> None:
         values = _upload_row(upload)
@@ -398,15 +400,12 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
         """The uploads that hold this picture, by name; each page of them is read as it is asked for."""
         after = ""
         while True:
-            with self._database.reading() as connection:
-                rows = connection.execute(
-                    f"SELECT {_UPLOAD} FROM uploads WHERE library = ? AND id = ? AND source > ? ORDER BY source LIMIT ?",
-                    (picture.library, picture.id, after, _HOLDERS),
-                ).fetchall()
-            yield from (_upload(row) for row in rows)
-            if len(rows) < _HOLDERS:
+            held = ("library = ? AND id = ? AND source > ? ORDER BY source LIMIT ?", picture.library, picture.id)
+            page = list(self._uploads(*held, after, _HOLDERS))
+            yield from page
+            if len(page) < _HOLDERS:
                 return
-            after = rows[-1][0]
+            after = page[-1].source
 
     def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
         given, waiting = 0, self._uncounted.pop(name, 0)
@@ -414,7 +413,7 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
         def take(connection: sqlite3.Connection) -> None:
             nonlocal given
             row = connection.execute("SELECT count FROM counts WHERE name = ?", (name,)).fetchone()
-            count = waiting + (0 if row is None else row[0])
+            count = waiting + (0 if row is None else _sane(row[0]))
             given = _within(limit, count, wanted)
             if given or waiting:
                 connection.execute(
@@ -433,7 +432,7 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
 
     def counted(self, name: str) -> int:
         rows = self._rows("SELECT count FROM counts WHERE name = ?", (name,))
-        return self._uncounted[name] + (int(rows[0][0]) if rows else 0)
+        return self._uncounted[name] + (_sane(rows[0][0]) if rows else 0)
 
     def forget_counts(self, now: int) -> None:
         self._database.write(lambda connection: connection.execute("DELETE FROM counts WHERE expires <= ?", (now,)))
@@ -443,8 +442,18 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
 
     def _applications(self, condition: str, *values: str) -> list[Application]:
         """One that cannot be read is left out: whose limits are lost may not call."""
-        rows = self._rows(f"SELECT {_APPLICATION} FROM applications WHERE {condition}", values)
-        return self._readable("applications", 4, _application, rows)
+        rows = self._rows(f"SELECT {application_row.COLUMNS} FROM applications WHERE {condition}", values)
+        return self._readable("applications", application_row.NAME, application_row.application_of, rows)
+
+    def _uploads(self, condition: str, *values: object) -> Iterator[Upload]:
+        """Raises Unavailable for one that cannot be read: what it holds is not known, so nothing may be taken away."""
+        for row in self._rows(f"SELECT {_UPLOAD} FROM uploads WHERE {condition}", values):
+            try:
+                yield _upload(row)
+            except (KeyError, RecursionError, TypeError, ValueError) as error:
+                name = printable(str(row[0]))
+                self._report("uploads", name, "unreadable")
+                raise Unavailable(f"the record of the upload {name} is damaged") from error
 
     def _libraries(self, condition: str, *values: str) -> Sequence[Library]:
         columns = "tenant, name, uid, kind, identity, created"
@@ -457,7 +466,7 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
         for row in rows:
             try:
                 found.append(made(row))
-            except (KeyError, TypeError, ValueError):
+            except (KeyError, RecursionError, TypeError, ValueError):
                 self._report(table, printable(str(row[name])), "unreadable")
         return found
 
@@ -504,18 +513,23 @@ def _upload_row(upload: Upload) -> tuple[object, ...]:
 
 def _upload(row: Row) -> Upload:
     source, sequencer, library, picture, added, words, state, leaves, cleared = row
+    if not all(is_text(text) for text in (source, sequencer, library or "", picture or "", words)):
+        raise ValueError("text that is not UTF-8")
     holds = None if library is None else Holding(Key(library, picture), added, words)
     left = None if leaves is None else holding_of(leaves)
     return Upload(source, sequencer, holds, UploadState(state), left, bool(cleared))
 
 
-def _application(row: Row) -> Application:
-    access_key, secret_key, app_id, tenant, name, active, created, policy = row
-    return Application(access_key, secret_key, app_id, tenant, name, bool(active), int(created), policy_of(policy))
-
-
 def _library(row: Row) -> Library:
+    if not (is_text(row[0]) and is_text(row[1]) and row[2].isascii() and row[2].isprintable()):
+        raise ValueError("text that is damaged")
     return Library(row[0], row[1], row[2], Kind(row[3]), Identity(row[4]), row[5])
+
+
+def _removed_library(row: Row) -> RemovedLibrary:
+    if not is_text(row[0]):
+        raise ValueError("text that is not UTF-8")
+    return RemovedLibrary(row[0], _KINDS.get(row[1], Kind.SIMILAR), row[2])
 
 
 def _fetch(connection: sqlite3.Connection, statement: str, values: Sequence[object] = ()) -> list[Row]:
@@ -537,6 +551,11 @@ def _revision(connection: sqlite3.Connection, key: Key) -> int | None:
         "SELECT revision FROM pictures WHERE library = ? AND id = ?", (key.library, key.id)
     ).fetchone()
     return None if row is None else int(row[0])
+
+
+def _sane(count: int) -> int:
+    """A count that can be counted on from, whatever the row says: a damaged one may be too great to be written again."""
+    return min(max(0, count), _MAX_COUNT)
 
 
 def _within(limit: int | None, count: int, wanted: int) -> int:

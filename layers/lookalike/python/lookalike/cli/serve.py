@@ -76,16 +76,16 @@ def serve(
 
     def when_ready(service: Service, address: Address) -> None:
         known = service.ports.applications.applications()
-        application, made = _application_to_show(service.ports, known, sampled=pictures is not None)
+        problems = [*service.ports.problems(), *(() if known else service.ports.stores.unreachable())]
+        application, made = _application_to_show(service.ports, known, problems, sampled=pictures is not None)
         typer.echo(f"lookalike is ready on {address.url}")
         if made_folder is not None:
             typer.echo(f"made the data folder {made_folder}, which was not there or empty", err=True)
-        for problem in service.ports.problems():
-            typer.echo(f"lookalike: {problem}", err=True)
-        if application is None:
-            sample.say_who_shows_keys(known, command)
-        else:
+        _say(problems)
+        if application is not None:
             sample.introduce(application, address.url, command, made=made)
+        elif known:
+            sample.say_who_shows_keys(known, command)
         if application is not None and pictures is not None:
             empty = not service.ports.catalog.libraries(application.tenant)
             _show_sample(sample.Sample(application, address.url, pictures, command), empty=empty)
@@ -124,13 +124,21 @@ def _settings(backend: Backend, data: Path | None, stack: str | None, watch: Pat
     return on_aws(stack)
 
 
+def _say(problems: Sequence[str]) -> None:
+    for problem in problems:
+        typer.echo(f"lookalike: {problem}", err=True)
+
+
 def _application_to_show(
-    ports: Ports, known: Sequence[Application], *, sampled: bool
+    ports: Ports, known: Sequence[Application], problems: Sequence[str], *, sampled: bool
 ) -> tuple[Application | None, bool]:
-    """The sample's own application, or one for the first program, if there is none; and whether it was made now."""
+    """The sample's own application, or one for the first program, if there is none; and whether it was made now.
+
+    None is made where something is wrong: others may have been lost, and their pictures would be out of a new one's reach.
+    """
     if sampled and (found := next((one for one in known if one.name == "sample"), None)):
         return found, False
-    if sampled or not known:
+    if sampled or not (known or problems):
         return create_application(ports.applications, ports.clock, "sample" if sampled else "default"), True
     return None, False
 

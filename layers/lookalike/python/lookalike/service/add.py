@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lookalike.errors import ArgumentTooLong, InvalidArgument, PictureExists, RevisionConflict, Unavailable
 from lookalike.model import Embedding, Identity, Key, Kind, Library, Picture, Shelf, State, next_revision
-from lookalike.observability import logger
+from lookalike.observability import logger, why
 from lookalike.picture.decode import Decoded
 from lookalike.ports import Ports
 from lookalike.service.identity import kept_digest, locate
@@ -147,8 +147,8 @@ def _forget(ports: Ports, picture: Picture) -> None:
     try:
         ports.originals.remove([picture.object_key])
         ports.maps.remove_maps([picture.object_key])
-    except Unavailable:
-        logger.exception("an original could not be removed", extra={"object_key": picture.object_key})
+    except Unavailable as error:
+        logger.error("an original could not be removed", extra={"object_key": picture.object_key, **why(error)})
 
 
 def _forget_lost(ports: Ports, picture: Picture) -> None:

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
-from lookalike.errors import AccessError, InvalidArgument, LookalikeError, PictureError, StateError
+from lookalike.errors import AccessError, InvalidArgument, LookalikeError, PictureError, StateError, Unavailable
 from lookalike.model import DeadLetter
 from lookalike.observability import count, fail, logger, printable, why
 from lookalike.ports import Ports
@@ -175,7 +175,8 @@ def _settle(ports: Ports, item: Notice | Garbled) -> tuple[str, bool, Mapping[st
             return "Garbled", True, {"reason": printable(item.reason)}
         return _ingested(ports, item)
     except LookalikeError as error:
-        logger.warning("not ingested", exc_info=error, extra={"operation": _OPERATION})
+        traced = None if isinstance(error, Unavailable) else error  # the next line says all there is of that
+        logger.warning("not ingested", exc_info=traced, extra={"operation": _OPERATION})
         return type(error).__name__, False, why(error)
     except Exception as error:  # a fault of ours: it comes again, and in the end the queue gives it up
         logger.exception("failed", extra={"operation": _OPERATION})

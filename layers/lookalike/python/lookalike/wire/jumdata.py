@@ -27,7 +27,7 @@ from lookalike.errors import (
     UrlLengthError,
 )
 from lookalike.model import Application, Match, Shelf, sign_of
-from lookalike.observability import logger, why
+from lookalike.observability import log_failure, why
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
@@ -235,7 +235,7 @@ def _refusal(error: Exception, request: Request, facts: Mapping[str, Any]) -> An
     code, message = next(ERRORS[kind] for kind in type(error).__mro__ if kind in ERRORS)
     ours = code in _OUR_FAILURE
     if ours:
-        logger.error("failed", exc_info=error, extra={**facts, "request_id": request.id})
+        log_failure(error, {**facts, "request_id": request.id})
     said: dict[str, Any] = {"code": code, "msg": message.format(name=getattr(error, "name", ""))}
     if code != _BARE:
         said |= {"taskNo": facts["task"], "charge": False}

@@ -17,7 +17,7 @@ from lookalike.errors import (
     UnknownOperation,
 )
 from lookalike.model import Application
-from lookalike.observability import logger, why
+from lookalike.observability import log_failure, why
 from lookalike.ports import Ports
 from lookalike.service.admission import Callers
 from lookalike.wire import forms, signing, tokens
@@ -49,7 +49,7 @@ def token(ports: Ports, request: Request) -> Answer:
     except LimitReached as error:
         return _busy(error)
     except Exception as error:  # with status 500 the Java SDK asks again; with 200 it would go on without a token
-        logger.error("failed", exc_info=error, extra={"request_id": request.id})
+        log_failure(error, {"request_id": request.id})
         return replace(_busy(error), failed=True)
 
 

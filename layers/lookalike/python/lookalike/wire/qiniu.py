@@ -29,7 +29,7 @@ from lookalike.errors import (
 )
 from lookalike.jsontext import Number, Value, quoted
 from lookalike.model import Application, Candidate, Library, Match, Picture, Shelf
-from lookalike.observability import count, fail, logger, why
+from lookalike.observability import count, fail, log_failure, logger, why
 from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add
@@ -479,7 +479,7 @@ def _said(error: Exception, facts: Mapping[str, Any]) -> tuple[int, str]:
     """The vendor's code and words for what went wrong."""
     code, message = next(ERRORS[kind] for kind in type(error).__mro__ if kind in ERRORS)
     if code == _OUR_FAILURE:
-        logger.error("failed", exc_info=error, extra=facts)
+        log_failure(error, facts)
     return code, message.format(error)
 
 

@@ -358,6 +358,9 @@ def test_where_there_are_too_many_the_longest_idle_give_way(monkeypatch: pytest.
     with ExitStack() as open_:
         idle = [open_.enter_context(running.connect()) for _ in range(10)]
         working, last = open_.enter_context(running.connect()), open_.enter_context(running.connect())
+        until = time.monotonic() + 10
+        while len(running.server.server_state.connections) < 12 and time.monotonic() < until:
+            time.sleep(0.01)  # only then is it certain who is heard of last
         working.sendall(POST + b"Content-Length: 4\r\n\r\nwo")
         for client in (idle[0], last):
             client.sendall(GET)

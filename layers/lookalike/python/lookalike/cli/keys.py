@@ -64,10 +64,7 @@ def create(
             note(f"made the data folder {settings.data}, which was not there")
         made = create_application(applications, unix_milliseconds, name, tenant, policy)
         others = [one for one in applications.applications() if one.tenant != made.tenant]
-    if as_json:
-        typer.echo(json.dumps(asdict(made)))
-    else:
-        print_keys(made)
+    _print_keys(made, as_json=as_json)
     if tenant is None and others:
         note(
             f"{made.name} has a tenant of its own, and does not see the pictures of other applications. To share theirs, "
@@ -85,10 +82,7 @@ def show(
     """Print an application's keys, the secret one included."""
     with bootstrap.applications(where(data, stack)) as applications:
         found = find_application(applications, name)
-    if as_json:
-        typer.echo(json.dumps(asdict(found)))
-        return
-    print_keys(found)
+    _print_keys(found, as_json=as_json)
 
 
 @app.command("list")
@@ -167,6 +161,14 @@ def revoke(
     with bootstrap.applications(where(data, stack)) as applications:
         gone = revoke_application(applications, name)
     typer.echo(json.dumps(asdict(gone)) if as_json else f"{gone.name} ({gone.access_key}) is revoked")
+
+
+def _print_keys(application: Application, *, as_json: bool) -> None:
+    """Print the keys for people, or all of the application for programs."""
+    if as_json:
+        typer.echo(json.dumps(asdict(application)))
+    else:
+        print_keys(application)
 
 
 def _changed(

@@ -43,19 +43,21 @@ _LAST_BODIES = 5
 #: Seconds for which a client that is refused is still listened to: an answer is lost where unread bytes meet a close.
 _LINGER = 2
 
-#: Seconds after which a client that has closed its half of the connection is asked whether it is still there, and
-#: between such questions. TCP cannot tell one that waits from one that left before something is sent: a client that
-#: waits passes over an interim response (RFC 9110 section 15.2), and in the place of one that left its system says so.
-_FIRST_QUESTION, _NEXT_QUESTION = 0.5, 2.0
+#: Seconds after which a client that has closed its half of the connection is probed, and between probes. TCP cannot
+#: tell one that waits from one that left before something is sent: a client that waits passes over an interim response
+#: (RFC 9110 section 15.2), and the system of one that left resets the connection.
+_FIRST_PROBE, _PROBE_INTERVAL = 0.5, 2.0
 
-#: Seconds after a question at which the answer is looked at for the first time.
-_FIRST_ANSWER = 0.25
+#: Seconds after a probe at which a reset is looked for.
+_RESET_CHECK = 0.25
 
-#: The question. HTTP/1.0 has no interim responses; such a client is presumed to be gone after so many seconds.
-_QUESTION, _PRESUMED_GONE = b"HTTP/1.1 100 Continue\r\n\r\n", 10.0
+_PROBE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
-#: What a socket shows once the other side has refused what was sent to it.
-_REFUSED = select.POLLERR | select.POLLHUP
+#: Seconds after which a half-closed client of HTTP/1.0, which has no interim responses, is presumed gone.
+_PRESUMED_GONE = 10.0
+
+#: What a socket shows once the other side has reset the connection.
+_RESET = select.POLLERR | select.POLLHUP
 
 #: Connections held at once, at most; of the files that this process may have open, so large a share.
 MAX_CONNECTIONS, _SHARE = 10_000, 0.75
@@ -126,7 +128,7 @@ class Connection(H11Protocol):
             if cycle.scope["http_version"] == "1.0":
                 self._after("gone", _PRESUMED_GONE, self._know_gone)
             else:
-                self._after("gone", _FIRST_QUESTION, self._ask_whether_gone)
+                self._after("gone", _FIRST_PROBE, self._probe)
             return True
         if self._in_head() or self.conn.their_state is h11.SEND_BODY:
             self._refuse(_REFUSALS[400])  # RFC 9112 section 8
@@ -230,28 +232,28 @@ class Connection(H11Protocol):
         """Whether no request is being received or answered, but perhaps a head."""
         return self.cycle is None or self.cycle.response_complete
 
-    def _ask_whether_gone(self) -> None:
-        """Send the question, unless an answer is under way, which will show it as well."""
+    def _probe(self) -> None:
+        """Send a probe, unless an answer is under way, which will show it as well."""
         self._cancel("gone")
-        if self._has_left():
+        if self._is_reset():
             self._know_gone()
         elif not self.cycle.response_started:
-            self.transport.write(_QUESTION)
-            self._after("heard", _FIRST_ANSWER, self._look_whether_gone)
-            self._after("gone", _NEXT_QUESTION, self._ask_whether_gone)
+            self.transport.write(_PROBE)
+            self._after("reset", _RESET_CHECK, self._check_for_reset)
+            self._after("gone", _PROBE_INTERVAL, self._probe)
 
-    def _look_whether_gone(self) -> None:
-        self._cancel("heard")
-        if self._has_left():
+    def _check_for_reset(self) -> None:
+        self._cancel("reset")
+        if self._is_reset():
             self._know_gone()
 
-    def _has_left(self) -> bool:
-        """Whether the client's system has refused what was sent to it."""
+    def _is_reset(self) -> bool:
+        """Whether the client's system has reset the connection."""
         if self.transport.is_closing():
             return True
         poll = select.poll()
         poll.register(self.transport.get_extra_info("socket").fileno(), 0)
-        return any(event & _REFUSED for _, event in poll.poll(0))
+        return any(event & _RESET for _, event in poll.poll(0))
 
     def _know_gone(self) -> None:
         self._cancel("gone")

@@ -25,7 +25,6 @@ STANDARD = sys.stdlib_module_names
 SOURCES = {
     ROOT / "layers/lookalike/python": "",
     ROOT / "functions": "functions.",
-    ROOT / "layers/model": "layers.model.",
 }
 
 
@@ -153,14 +152,10 @@ def complexities() -> dict[str, int]:
 
 
 def _imports_of(module: str) -> Iterator[Import]:
-    scripts = module.rpartition(".")[0] + "."
-
     def visit(node: ast.AST, typing: bool, late: bool) -> Iterator[Import]:
         if isinstance(node, ast.Import | ast.ImportFrom):
             for name in _names(node):
-                # The model's scripts import each other by bare names.
-                beside = scripts + name if scripts.startswith("layers.model.") else ""
-                yield Import(module, beside if beside in modules() else name, typing, late)
+                yield Import(module, name, typing, late)
         typing = typing or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
         late = late or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         for child in ast.iter_child_nodes(node):

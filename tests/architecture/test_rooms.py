@@ -199,7 +199,7 @@ LONGER_MODULES = {
     "lookalike.adapters.opensearch": 582,
     "lookalike.wire.qiniu": 533,
     "lookalike.ports": 520,
-    "lookalike.picture.container": 483,
+    "lookalike.imaging.file_headers": 483,
     "lookalike.adapters.table": 477,
     "layers.model.fit": 460,
     "lookalike.model": 406,

@@ -34,7 +34,7 @@ from lookalike.adapters.dynamodb import DynamoCatalog, DynamoMaps
 from lookalike.adapters.opensearch import OpenSearchIndex, _search, connect, create_index
 from lookalike.adapters.s3 import CONFIG, S3Store
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.location import find_model
+from lookalike.embedding.model_path import find_model
 from lookalike.model import Generation, Kind, Query, TagFilter
 from tests import photographs
 from tests.baidu import Caller

@@ -25,15 +25,15 @@ from functions.add.app import handler as add
 from functions.search.app import handler as search
 from functions.token.app import handler as token
 from lookalike import bootstrap
-from lookalike.embedding.views import shown, views
+from lookalike.imaging.decode import Bounds, decode
 from lookalike.local import gateway
 from lookalike.local.gateway import Received
 from lookalike.model import Candidate, Kind, Pixels, Query, View
-from lookalike.picture.decode import Bounds, decode
 from lookalike.ports import Look, Ports
 from lookalike.service.applications import create_application
 from lookalike.service.proof import looking, prove
 from lookalike.settings import Settings
+from lookalike.verification.query_views import shown, views
 from tests import photographs
 from tests.bench.report import Report, median_ms_each
 

@@ -30,7 +30,7 @@ from lookalike.adapters.faiss import FaissIndex
 from lookalike.adapters.folder import FolderStore
 from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.location import find_model
+from lookalike.embedding.model_path import find_model
 from lookalike.model import DIMENSION, Candidate, Key, Kind, Picture, Query, State, TagFilter
 from tests import photographs
 from tests.bench.report import Report, median_ms

@@ -20,8 +20,8 @@ import httpx
 import pytest
 
 import lookalike
-from lookalike.embedding.card import CARD, CODEBOOKS
-from lookalike.embedding.location import find_model
+from lookalike.embedding.model_card import CARD, CODEBOOKS
+from lookalike.embedding.model_path import find_model
 from tests import photographs
 from tests.live import LiveServer, cli
 

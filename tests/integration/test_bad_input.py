@@ -13,16 +13,16 @@ from PIL import Image, ImageDraw
 
 from lookalike.adapters.faiss import FaissIndex
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.localmap import unpack
-from lookalike.embedding.location import find_model
-from lookalike.embedding.verifier import LocalMapVerifier
-from lookalike.embedding.views import views
+from lookalike.embedding.feature_map import unpack
+from lookalike.embedding.model_path import find_model
+from lookalike.imaging.decode import Bounds, decode
 from lookalike.model import DIMENSION, Kind, Reason, Shelf
-from lookalike.picture.decode import Bounds, decode
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.search import Search, search
 from lookalike.service.source import Source
+from lookalike.verification.query_views import views
+from lookalike.verification.verifier import LocalMapVerifier
 from tests import photographs
 from tests.fakes import memory_ports
 

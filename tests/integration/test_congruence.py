@@ -21,15 +21,15 @@ from lookalike.adapters.opensearch import EXACT
 from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.adapters.table import Table
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.location import find_model
-from lookalike.embedding.verifier import LocalMapVerifier
+from lookalike.embedding.model_path import find_model
+from lookalike.imaging.decode import Bounds
 from lookalike.model import Embedding, Kind, Picture, Pixels, Query, Shelf, TagFilter
-from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.ranking import Page
 from lookalike.service.search import Search, search
 from lookalike.service.source import Source
+from lookalike.verification.verifier import LocalMapVerifier
 from tests import photographs
 from tests.clusters import clustered
 from tests.contract.rows import MODEL, deleted, digest_of, library, row

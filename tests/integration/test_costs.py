@@ -20,12 +20,12 @@ from lookalike.adapters.kms import KmsSealer
 from lookalike.adapters.opensearch import OpenSearchIndex, connect, create_index
 from lookalike.adapters.s3 import CONFIG, S3Store
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.location import find_model
-from lookalike.embedding.verifier import LocalMapVerifier
+from lookalike.embedding.model_path import find_model
 from lookalike.model import Generation, Kind
 from lookalike.ports import Ports
 from lookalike.service.purge import purge
 from lookalike.settings import Settings
+from lookalike.verification.verifier import LocalMapVerifier
 from tests import photographs
 from tests.baidu import Caller, picture
 from tests.conftest import ALICE

@@ -15,8 +15,8 @@ from lookalike import bootstrap
 from lookalike.adapters.picture_row import COLUMNS
 from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.errors import PictureNotFound, SettingsError, Unavailable
+from lookalike.imaging.decode import Bounds
 from lookalike.model import DIMENSION, Holding, Identity, Key, Kind, Library, Picture, Shelf, State, Upload, sign_of
-from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.applications import create_application

@@ -18,8 +18,8 @@ from lookalike.adapters import database, folder
 from lookalike.adapters.letters import FileDeadLetters
 from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.errors import SettingsError, Unavailable
+from lookalike.imaging.decode import Bounds
 from lookalike.model import DeadLetter, Kind, Shelf
-from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.applications import create_application

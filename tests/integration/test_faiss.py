@@ -19,7 +19,7 @@ from lookalike.adapters.faiss import FaissIndex
 from lookalike.adapters.part import Depth
 from lookalike.adapters.segment import Segment
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.location import find_model
+from lookalike.embedding.model_path import find_model
 from lookalike.model import Candidate, Key, Kind, Picture, Query, TagFilter
 from tests import photographs
 from tests.contract.rows import MODEL, deleted, random_vectors, row, unit

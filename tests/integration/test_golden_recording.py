@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.localmap import unpack
-from lookalike.embedding.location import find_model
+from lookalike.embedding.feature_map import unpack
+from lookalike.embedding.model_path import find_model
 from lookalike.model import Kind
 from tests.unit.golden.figures import CARD, FOLDER, LIBRARY, RecordedEmbedder
 

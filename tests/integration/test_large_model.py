@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.location import find_model
-from lookalike.embedding.verifier import LocalMapVerifier
+from lookalike.embedding.model_path import find_model
+from lookalike.imaging.decode import Bounds
 from lookalike.model import Kind, Reason, Shelf
-from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.search import Search, search
 from lookalike.service.source import Source
+from lookalike.verification.verifier import LocalMapVerifier
 from tests.fakes import memory_ports
 from tests.photographs import ROOT, cropped, jpeg, photograph, png
 

@@ -10,15 +10,15 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.location import find_model
-from lookalike.embedding.verifier import LocalMapVerifier
+from lookalike.embedding.model_path import find_model
+from lookalike.imaging.decode import Bounds
 from lookalike.model import Kind, Match, Reason, Shelf
-from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.ranking import PROVED
 from lookalike.service.search import Search, search
 from lookalike.service.source import Source
+from lookalike.verification.verifier import LocalMapVerifier
 from tests.fakes import memory_ports
 from tests.photographs import NAMES, cropped, jpeg, photograph, png
 

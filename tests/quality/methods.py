@@ -17,11 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike import bootstrap
-from lookalike.cli.pictures import MADE, image, read
-from lookalike.cli.progress import side_by_side
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.location import find_model
-from lookalike.embedding.verifier import LocalMapVerifier
+from lookalike.embedding.model_path import find_model
 from lookalike.errors import PictureError, PictureExists
 from lookalike.model import Embedding, Kind, Match, Pixels, Reason, Shelf
 from lookalike.ports import Ports
@@ -29,6 +26,9 @@ from lookalike.service.add import Add, add
 from lookalike.service.search import Search, search
 from lookalike.service.source import Source
 from lookalike.settings import Settings
+from lookalike.training.picture_files import MADE, image, read
+from lookalike.training.progress import side_by_side
+from lookalike.verification.verifier import LocalMapVerifier
 from tests.quality.metrics import Ranking, Real
 
 

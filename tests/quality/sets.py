@@ -25,8 +25,8 @@ from random import Random
 
 import numpy as np
 
-from lookalike.cli.pictures import unusable, walk
 from lookalike.model import Kind
+from lookalike.training.picture_files import unusable, walk
 from tests import photographs
 from tests.quality.methods import Looked, Remembered, look
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.picture.address import is_public
+from lookalike.download.public_addresses import is_public
 
 FORBIDDEN = [
     "0.0.0.0",

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from random import Random
 
-import attacks
 import numpy as np
 import pytest
 from PIL import Image
 
+from lookalike.training import augment
 from tests.photographs import photograph
 
-CHANGES = {change.__name__: change for change in attacks.CHANGES}
+CHANGES = {change.__name__: change for change in augment.CHANGES}
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -32,6 +32,6 @@ def test_every_change_gives_another_picture_and_the_same_one_again(name: str) ->
 def test_an_attacked_picture_is_never_larger_than_the_limit(size: tuple[int, int]) -> None:
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8))
     for seed in range(20):
-        changed = attacks.attack(picture, photograph("coffee.png", 200), Random(seed))
+        changed = augment.attack(picture, photograph("coffee.png", 200), Random(seed))
         assert min(changed.size) >= 1
-        assert max(changed.size) <= attacks.LONGEST
+        assert max(changed.size) <= augment.LONGEST

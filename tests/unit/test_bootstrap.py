@@ -34,7 +34,7 @@ HEAVY = (
     "botocore.client",
     "faiss",
     "lookalike.embedding.embedder",
-    "lookalike.embedding.verifier",
+    "lookalike.verification.verifier",
     "lookalike.adapters.local_stores",
 )
 

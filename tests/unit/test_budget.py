@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lookalike.errors import Busy, NotAPicture
+from lookalike.imaging import pixel_budget as budget_module
+from lookalike.imaging.decode import Bounds, decode
+from lookalike.imaging.pixel_budget import PixelBudget
 from lookalike.model import Embedding, Pixels
-from lookalike.picture import budget as budget_module
-from lookalike.picture.budget import PixelBudget
-from lookalike.picture.decode import Bounds, decode
 from lookalike.ports import Embedder, Ports
 from lookalike.service import source
 from tests.baidu import Caller, picture

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from lookalike.cli.calibrate import LEAST_PROOF, least_proof
 from lookalike.cli.main import app
-from lookalike.cli.sight import look, once
-from lookalike.cli.tables import Pair, read_labels, read_pairs
-from lookalike.embedding.verifier import DOUBTFUL
 from lookalike.errors import InvalidArgument
+from lookalike.training.labelled_csv import Pair, read_labels, read_pairs
+from lookalike.training.pair_scores import look, once
+from lookalike.verification.verifier import DOUBTFUL
 
 BEFORE = 0.85
 

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.embedding import card
-from lookalike.embedding.card import CARD, CODEBOOK_SHAPE, CODEBOOKS, Calibration
-from lookalike.embedding.evidence import Evidence
+from lookalike.embedding import model_card
+from lookalike.embedding.model_card import CARD, CODEBOOK_SHAPE, CODEBOOKS, Calibration
 from lookalike.errors import ModelError
 from lookalike.model import Kind
+from lookalike.verification.match_score import Evidence
 
 WEIGHTS = {"cosine": 6, "correlation": 2, "matches": -3, "inliers": 3, "likeness": 4, "corners": 2, "offset": 8}
 PROOF = {
@@ -68,14 +68,14 @@ def edit(folder: Path, change: Change) -> None:
 
 def refusal(folder: Path) -> str:
     with pytest.raises(ModelError) as refused:
-        card.load(folder / "model.onnx")
+        model_card.load(folder / "model.onnx")
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
 
 def test_what_belongs_together_is_loaded(folder: Path) -> None:
-    loaded = card.load(folder / "model.onnx")
-    assert loaded.name == card.name_of(folder / "model.onnx")
+    loaded = model_card.load(folder / "model.onnx")
+    assert loaded.name == model_card.name_of(folder / "model.onnx")
     assert (loaded.name, loaded.side, loaded.local_map) == ("made-up-1", 64, True)
     assert [loaded.calibration[kind].offset for kind in Kind] == [5, 6, 7]
     assert [loaded.codebooks[kind].flat[0] for kind in Kind] == [0, 1, 2]
@@ -85,7 +85,7 @@ def test_what_belongs_together_is_loaded(folder: Path) -> None:
 
 def test_a_model_may_do_without_a_map(folder: Path) -> None:
     edit(folder, lambda content: (content["outputs"].clear(), content.pop("proof")))
-    loaded = card.load(folder / "model.onnx")
+    loaded = model_card.load(folder / "model.onnx")
     assert not loaded.local_map
     everything = Evidence(1.0, 49, 1.0, 196, 196)
     assert loaded.proof.whole.probability(everything) < loaded.proof.least

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from lookalike.embedding.corners import SIDE, Alignment, Corners, lay, scaled
 from lookalike.model import Affine
+from lookalike.verification.keypoints import SIDE, Alignment, Corners, lay, scaled
 from tests.photographs import photograph
 
 NAMES = ("astronaut.png", "chelsea.png", "china.jpg", "coffee.png", "motorcycle_left.png")

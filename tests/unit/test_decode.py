@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.errors import EmptyPicture, NotAPicture, PictureError, PictureSizeError
-from lookalike.picture.container import open_container
-from lookalike.picture.decode import Bounds, decode, digest_of
+from lookalike.imaging.decode import Bounds, decode, digest_of
+from lookalike.imaging.file_headers import open_container
 from tests.examples import examples
 from tests.unit.pictures import blank
 from tests.unit.pictures.blank import apng, gif_of_frames

@@ -13,8 +13,8 @@ from PIL import Image
 
 from lookalike.errors import IndexWriteError, LookalikeError, PictureExists, PictureNotFound, Unavailable
 from lookalike.fairness import FairShare
+from lookalike.imaging.decode import Bounds
 from lookalike.model import Embedding, Key, Kind, Picture, Pixels, Shelf, State, sign_of
-from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.delete import Delete, delete

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from lookalike.download.fetcher import _MAX_LOOKUPS, SafeFetcher
 from lookalike.errors import UrlAnswerError, UrlAnswerTooLong, UrlError, UrlIllegal, UrlTimeout, UrlUnreachable
-from lookalike.picture.fetch import _MAX_LOOKUPS, SafeFetcher
 from lookalike.ports import Fetcher
 
 LOOPBACK = (ip_network("127.0.0.1/32"),)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageDraw
 
-from lookalike.embedding.frames import MOST, Frame, frames
 from lookalike.model import Pixels
+from lookalike.verification.quadrilaterals import MOST, Frame, frames
 from tests.examples import examples
 from tests.photographs import photograph
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from lookalike.imaging.grey_thumbnail import glance
+from lookalike.imaging.pixel_budget import blank
 from lookalike.model import Pixels
-from lookalike.picture.budget import blank
-from lookalike.picture.glance import glance
 from tests.photographs import jpeg, photograph
 
 

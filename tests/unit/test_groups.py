@@ -28,6 +28,7 @@ from lookalike.errors import (
     PictureNotFound,
     UrlUnreachable,
 )
+from lookalike.imaging.decode import Bounds
 from lookalike.model import (
     Application,
     Identity,
@@ -43,7 +44,6 @@ from lookalike.model import (
     object_key,
     sign_of,
 )
-from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service import batch
 from lookalike.service.add import Add, add

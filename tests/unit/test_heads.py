@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import heads
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+from lookalike.training import heads
 
 
 @pytest.fixture

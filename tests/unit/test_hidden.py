@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.picture.decode import FORMATS, Bounds, Decoded, decode, hidden_of
+from lookalike.imaging.decode import FORMATS, Bounds, Decoded, decode, hidden_of
 from tests.unit.pictures.blank import DRAWN, INKS, OTHERS, WIDTH, drawn, hidden, opaque, wide
 from tests.unit.pictures.draw import FOLDER
 from tests.unit.pictures.files import ORIENTATIONS, chunk, encode, exif, png_with

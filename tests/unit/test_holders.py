@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from lookalike.errors import PictureExists, PictureNotFound, RevisionConflict, Unavailable
+from lookalike.imaging.decode import Bounds, decode
 from lookalike.model import Application, Kind, Picture, Shelf, Upload, UploadState, sign_of
-from lookalike.picture.decode import Bounds, decode
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.delete import Delete, delete

@@ -11,8 +11,8 @@ import pytest
 
 from lookalike.errors import PictureExists, PictureNotFound, Unavailable
 from lookalike.fairness import FairShare
+from lookalike.imaging.decode import FORMATS, Bounds, decode
 from lookalike.model import Identity, Key, Kind, Picture, Reason, Shelf, State, sign_of
-from lookalike.picture.decode import FORMATS, Bounds, decode
 from lookalike.ports import Ports
 from lookalike.service import identity
 from lookalike.service.add import Add, add

@@ -28,6 +28,7 @@ from lookalike.errors import (
     RevisionConflict,
     Unavailable,
 )
+from lookalike.imaging.decode import Bounds
 from lookalike.model import (
     Application,
     Embedding,
@@ -41,7 +42,6 @@ from lookalike.model import (
     Upload,
     sign_of,
 )
-from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.delete import Delete, delete

@@ -12,8 +12,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from PIL import Image
 
 from lookalike.errors import PictureExists, PictureNotFound
+from lookalike.imaging.decode import Bounds
 from lookalike.model import Kind, Shelf, TagFilter, sign_of
-from lookalike.picture.decode import Bounds
 from lookalike.service.add import Add, add
 from lookalike.service.delete import Delete, delete
 from lookalike.service.purge import purge

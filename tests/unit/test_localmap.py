@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.embedding.localmap import CELLS, THUMBNAIL, LocalMap, thumbnail, unpack
+from lookalike.embedding.feature_map import CELLS, THUMBNAIL, LocalMap, thumbnail, unpack
 
 CHANCE = np.random.default_rng(1)
 CELLS_OF_ONE = CHANCE.integers(-128, 128, CELLS, np.int8)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.embedding import location
+from lookalike.embedding import model_path
 from lookalike.errors import ModelError
 from tests.photographs import ROOT
 
@@ -14,12 +14,12 @@ from tests.photographs import ROOT
 def test_a_configured_model_is_used(tmp_path: Path) -> None:
     model = tmp_path / "another.onnx"
     model.touch()
-    assert location.find_model(str(model)) == model
+    assert model_path.find_model(str(model)) == model
 
 
 def test_a_configured_model_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"LOOKALIKE_MODEL names .*gone\.onnx, and no file is there"):
-        location.find_model(str(tmp_path / "gone.onnx"))
+        model_path.find_model(str(tmp_path / "gone.onnx"))
 
 
 @pytest.mark.parametrize("configured", [None, ""])
@@ -27,16 +27,16 @@ def test_the_layer_in_lambda_goes_before_the_checkout(
     configured: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     places = (tmp_path / "layer.onnx", tmp_path / "checkout.onnx")
-    monkeypatch.setattr(location, "PLACES", places)
+    monkeypatch.setattr(model_path, "PLACES", places)
     with pytest.raises(ModelError, match=r"no model at .*layer\.onnx or .*checkout\.onnx: run `make model`"):
-        location.find_model(configured)
+        model_path.find_model(configured)
     places[1].touch()
-    assert location.find_model(configured) == places[1]
+    assert model_path.find_model(configured) == places[1]
     places[0].touch()
-    assert location.find_model(configured) == places[0]
+    assert model_path.find_model(configured) == places[0]
 
 
 def test_the_places_do_not_depend_on_the_working_directory() -> None:
-    in_lambda, in_the_checkout = location.PLACES
+    in_lambda, in_the_checkout = model_path.PLACES
     assert in_lambda == Path("/opt/model/model.onnx")
     assert in_the_checkout == ROOT / "layers/model/model.onnx"

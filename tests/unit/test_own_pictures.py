@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from lookalike.cli import pictures, progress
 from lookalike.errors import PictureError
+from lookalike.training import picture_files, progress
 from tests.photographs import ROOT, photograph
 
 
@@ -25,7 +25,7 @@ def test_hidden_files_and_folders_are_passed_over_and_folders_called_like_pictur
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")
-    found = [str(path.relative_to(tmp_path)) for path in pictures.walk(tmp_path)]
+    found = [str(path.relative_to(tmp_path)) for path in picture_files.walk(tmp_path)]
     assert found == ["a.png", "b/猫 1.JPG", "c.jpg/d.gif", "gone.jpg"]
 
 
@@ -49,7 +49,7 @@ def test_what_cannot_be_used_says_why_in_a_few_words(tmp_path: Path) -> None:
     refused = {}
     for name, path in spoiled(tmp_path).items():
         with pytest.raises(PictureError) as why:
-            pictures.read(path)
+            picture_files.read(path)
         refused[name] = str(why.value)
     assert refused == {
         "truncated": "JPEG: cut short",
@@ -71,7 +71,7 @@ def test_a_file_that_may_not_be_read_is_refused_like_the_others(
     (tmp_path / "mine.jpg").touch()
     monkeypatch.setattr(Path, "read_bytes", forbidden)
     with pytest.raises(PictureError, match=r"^Permission denied$"):
-        pictures.read(tmp_path / "mine.jpg")
+        picture_files.read(tmp_path / "mine.jpg")
 
 
 def test_unusual_pictures_are_pictures(tmp_path: Path) -> None:
@@ -81,22 +81,22 @@ def test_unusual_pictures_are_pictures(tmp_path: Path) -> None:
     Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "sixteen bits.png")
     picture.save(tmp_path / "moves.gif", save_all=True, append_images=[picture.rotate(90)])
     picture.convert("P").save(tmp_path / "palette.png")
-    for path in pictures.walk(tmp_path):
-        shown = pictures.image(path.read_bytes())
+    for path in picture_files.walk(tmp_path):
+        shown = picture_files.image(path.read_bytes())
         assert (shown.mode, shown.size) == ("RGB", picture.size)
-        assert np.array_equal(np.asarray(shown), pictures.read(path).pixels)
-    sixteen = np.asarray(pictures.image((tmp_path / "sixteen bits.png").read_bytes()))
+        assert np.array_equal(np.asarray(shown), picture_files.read(path).pixels)
+    sixteen = np.asarray(picture_files.image((tmp_path / "sixteen bits.png").read_bytes()))
     assert np.array_equal(sixteen[..., 0], grey)
 
 
 def test_one_line_names_the_first_files_that_cannot_be_used(tmp_path: Path) -> None:
     refused = {tmp_path / "ab" / f"{number}.jpg": "no bytes" for number in range(8, 0, -1)}
-    line = pictures.unusable(refused, tmp_path)
+    line = picture_files.unusable(refused, tmp_path)
     assert line == (
         "8 files left out that cannot be used as pictures: ab/1.jpg (no bytes), ab/2.jpg (no bytes), "
         "ab/3.jpg (no bytes), ab/4.jpg (no bytes), ab/5.jpg (no bytes), and 3 more"
     )
-    odd = pictures.unusable({tmp_path / "two\nlines\x1b[31m.jpg": "no bytes"}, tmp_path)
+    odd = picture_files.unusable({tmp_path / "two\nlines\x1b[31m.jpg": "no bytes"}, tmp_path)
     assert odd == "1 file left out that cannot be used as pictures: two�lines�[31m.jpg (no bytes)"
 
 
@@ -126,7 +126,7 @@ def test_what_is_interrupted_does_not_work_off_what_waits() -> None:
     """Ctrl-C: the two that are being worked on end, the thousand that wait are not begun."""
     script = (
         "import time\n"
-        "from lookalike.cli.progress import side_by_side\n"
+        "from lookalike.training.progress import side_by_side\n"
         "side_by_side('a stage', lambda _: time.sleep(0.2), range(1000))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE, text=True)

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookalike.call import Call, Job, processors
-from lookalike.embedding.corners import SIDE
 from lookalike.errors import Unavailable
 from lookalike.model import WHOLE, Candidate, Key, Proof
 from lookalike.ports import Originals
 from lookalike.service import originals
 from lookalike.service.proof import BATCH, MOST, prove
+from lookalike.verification.keypoints import SIDE
 from tests.fakes import MemoryMaps, MemoryOriginals
 from tests.photographs import jpeg, photograph
 

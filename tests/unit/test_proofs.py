@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import proofs
 import pytest
-from proofs import AGAIN, CORNERS, PART, WHOLE, Compared, Seen
 
-from lookalike.embedding.evidence import NO_PROOF, Evidence, ProofCalibration, Weights
+from lookalike.training import fit_match_score
+from lookalike.training.fit_match_score import AGAIN, CORNERS, PART, WHOLE, Compared, Seen
+from lookalike.verification.match_score import NO_PROOF, Evidence, ProofCalibration, Weights
 
 SURE = Evidence(cosine=0.8, blocks=40, correlation=0.8, matches=90, inliers=85, likeness=0.8)
 STRANGE = Evidence(cosine=0.4, blocks=30, correlation=0.35, matches=50, inliers=12, likeness=0.2)
@@ -33,11 +33,11 @@ def scattered(around: Evidence, seed: int) -> Evidence:
 def test_what_is_the_same_becomes_probable_and_what_is_not_does_not(look: str) -> None:
     pieces = [Seen(look, scattered(SURE, seed), True) for seed in range(50)]
     pieces += [Seen(look, scattered(STRANGE, seed), False) for seed in range(200)]
-    weights = proofs.fit(pieces, look)
-    assert weights == proofs.fit(pieces, look)
+    weights = fit_match_score.fit(pieces, look)
+    assert weights == fit_match_score.fit(pieces, look)
     assert weights.probability(SURE) > 0.9
     assert weights.probability(STRANGE) < 0.1
-    unused = {"matches", "inliers", "likeness"} - set(proofs.USES[look])
+    unused = {"matches", "inliers", "likeness"} - set(fit_match_score.USES[look])
     assert all(getattr(weights, name) == 0 for name in unused)
 
 
@@ -45,7 +45,7 @@ def test_evidence_of_other_looks_does_not_count() -> None:
     pieces = [Seen(PART, scattered(SURE, seed), True) for seed in range(50)]
     pieces += [Seen(PART, scattered(STRANGE, seed), False) for seed in range(50)]
     noise = [Seen(AGAIN, scattered(STRANGE, seed), True) for seed in range(500)]
-    assert proofs.fit(pieces + noise, PART) == proofs.fit(pieces, PART)
+    assert fit_match_score.fit(pieces + noise, PART) == fit_match_score.fit(pieces, PART)
 
 
 #: Proves what is SURE, by its cosine, and leaves what is STRANGE open.
@@ -71,7 +71,7 @@ STRANGER = Compared({PART: STRANGE, CORNERS: UNLIKE}, same=False)
     ],
 )
 def test_corners_are_learnt_from_where_searches_ask_for_them(copy: list[Compared], left: list[Compared]) -> None:
-    assert proofs.left_open(copy, PROOF) == left
+    assert fit_match_score.left_open(copy, PROOF) == left
 
 
 def test_all_looks_are_learnt_and_corners_by_what_the_others_have_just_learnt() -> None:
@@ -83,7 +83,7 @@ def test_all_looks_are_learnt_and_corners_by_what_the_others_have_just_learnt() 
         ]
         for seed in range(60)
     ]
-    pieces, taught = proofs.learn([*proved, *([[OPEN, STRANGER]] * 20)], UNTAUGHT)
+    pieces, taught = fit_match_score.learn([*proved, *([[OPEN, STRANGER]] * 20)], UNTAUGHT)
     assert set(taught) == {PART, CORNERS}
     corners = [piece for piece in pieces if piece.look == CORNERS]
     assert {(piece.evidence, piece.same) for piece in corners} == {(LAID, True), (UNLIKE, False)}
@@ -103,7 +103,7 @@ def test_all_looks_are_learnt_and_corners_by_what_the_others_have_just_learnt() 
     ],
 )
 def test_photographs_of_one_scene_are_left_out(cosine: float, looks: dict[str, Evidence], one: bool) -> None:
-    assert proofs.of_one_scene(cosine, looks) is one
+    assert fit_match_score.of_one_scene(cosine, looks) is one
 
 
 def test_pictures_are_found_in_all_folders_and_no_other_files(tmp_path: Path) -> None:
@@ -111,4 +111,4 @@ def test_pictures_are_found_in_all_folders_and_no_other_files(tmp_path: Path) ->
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert proofs.find([tmp_path / "a", tmp_path / "b"]) == sorted(tmp_path / name for name in names[:3])
+    assert fit_match_score.find([tmp_path / "a", tmp_path / "b"]) == sorted(tmp_path / name for name in names[:3])

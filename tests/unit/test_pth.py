@@ -15,8 +15,9 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-import pth
 import pytest
+
+from lookalike.training import torch_weights
 
 Writer = Callable[..., Path]
 
@@ -72,7 +73,12 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Writer:
         monkeypatch.setitem(sys.modules, name, module)
 
     def written(
-        tensors: object, storages: list[Storage], *, magic: int = pth.MAGIC, little_endian: bool = True, cut: int = 0
+        tensors: object,
+        storages: list[Storage],
+        *,
+        magic: int = torch_weights.MAGIC,
+        little_endian: bool = True,
+        cut: int = 0,
     ) -> Path:
         file = io.BytesIO()
         system = {"protocol_version": 1001, "little_endian": little_endian, "type_sizes": {}}
@@ -98,20 +104,20 @@ def numbers(count: int) -> Storage:
 def test_a_tensor_is_read_through_its_strides(write: Writer) -> None:
     storage = numbers(24)
     path = write(OrderedDict(kernel=Tensor(storage, 0, (4, 2, 3), (1, 4, 8))), [storage])
-    assert np.array_equal(pth.read(path)["kernel"], storage.numbers.reshape(3, 2, 4).transpose(2, 1, 0))
+    assert np.array_equal(torch_weights.read(path)["kernel"], storage.numbers.reshape(3, 2, 4).transpose(2, 1, 0))
 
 
 def test_tensors_share_a_storage_at_their_offsets(write: Writer) -> None:
     storage = numbers(6)
     tensors = OrderedDict(first=Tensor(storage, 0, (2,), (1,)), second=Tensor(storage, 2, (2, 2), (2, 1)))
-    read = pth.read(write(tensors, [storage]))
+    read = torch_weights.read(write(tensors, [storage]))
     assert read["first"].tolist() == [0, 1]
     assert read["second"].tolist() == [[2, 3], [4, 5]]
 
 
 def test_a_number_without_dimensions_is_read(write: Writer) -> None:
     storage = numbers(3)
-    assert pth.read(write(OrderedDict(count=Tensor(storage, 2, (), ())), [storage]))["count"] == 2
+    assert torch_weights.read(write(OrderedDict(count=Tensor(storage, 2, (), ())), [storage]))["count"] == 2
 
 
 @pytest.mark.parametrize(
@@ -122,8 +128,8 @@ def test_a_view_that_leaves_its_storage_is_refused(
     write: Writer, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]
 ) -> None:
     storage = numbers(6)
-    with pytest.raises(pth.WeightsError, match="storage 7"):
-        pth.read(write(OrderedDict(t=Tensor(storage, offset, shape, strides)), [storage]))
+    with pytest.raises(torch_weights.WeightsError, match="storage 7"):
+        torch_weights.read(write(OrderedDict(t=Tensor(storage, offset, shape, strides)), [storage]))
 
 
 class Shell:
@@ -138,8 +144,8 @@ class Shell:
 
 def test_a_pickle_that_runs_a_program_is_refused_and_runs_nothing(write: Writer, tmp_path: Path) -> None:
     witness = tmp_path / "it ran"
-    with pytest.raises(pth.WeightsError, match="mkdir"):
-        pth.read(write(OrderedDict(t=Shell(witness)), []))
+    with pytest.raises(torch_weights.WeightsError, match="mkdir"):
+        torch_weights.read(write(OrderedDict(t=Shell(witness)), []))
     assert not witness.exists()
 
 
@@ -147,26 +153,26 @@ def test_a_pickle_that_runs_a_program_is_refused_and_runs_nothing(write: Writer,
     "name", ["builtins\neval", "torch\nload", "torch._utils\n_rebuild_parameter", "torch\n__builtins__"]
 )
 def test_no_other_name_can_be_had(tmp_path: Path, name: str) -> None:
-    with pytest.raises(pth.WeightsError, match="no use for"):
-        pth.read(named(tmp_path, b"\x80\x02c" + name.encode() + b"\n."))
+    with pytest.raises(torch_weights.WeightsError, match="no use for"):
+        torch_weights.read(named(tmp_path, b"\x80\x02c" + name.encode() + b"\n."))
 
 
 def test_a_file_that_ends_early_is_refused(write: Writer) -> None:
     storage = numbers(6)
-    with pytest.raises(pth.WeightsError, match="ends before"):
-        pth.read(write(OrderedDict(t=Tensor(storage, 0, (6,), (1,))), [storage], cut=4))
+    with pytest.raises(torch_weights.WeightsError, match="ends before"):
+        torch_weights.read(write(OrderedDict(t=Tensor(storage, 0, (6,), (1,))), [storage], cut=4))
 
 
 @pytest.mark.parametrize("facts", [{"magic": 1}, {"little_endian": False}])
 def test_another_format_is_refused(write: Writer, facts: dict[str, Any]) -> None:
-    with pytest.raises(pth.WeightsError, match=r"legacy|big-endian"):
-        pth.read(write(OrderedDict(), [], **facts))
+    with pytest.raises(torch_weights.WeightsError, match=r"legacy|big-endian"):
+        torch_weights.read(write(OrderedDict(), [], **facts))
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04 a zip", b"\x80\x02", bytes(100)])
 def test_garbage_is_refused_with_one_line(tmp_path: Path, data: bytes) -> None:
-    with pytest.raises(pth.WeightsError) as refused:
-        pth.read(named(tmp_path, data))
+    with pytest.raises(torch_weights.WeightsError) as refused:
+        torch_weights.read(named(tmp_path, data))
     assert "\n" not in str(refused.value)
 
 
@@ -174,10 +180,10 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path: Path) -> Non
     for name in ("weights-00000000.pth", "weights.pth"):
         path = tmp_path / name
         path.write_bytes(b"anything")
-        with pytest.raises(pth.WeightsError, match="SHA-256"):
-            pth.read(path)
+        with pytest.raises(torch_weights.WeightsError, match="SHA-256"):
+            torch_weights.read(path)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(pth.WeightsError, match="No such file"):
-        pth.read(tmp_path / "weights-00000000.pth")
+    with pytest.raises(torch_weights.WeightsError, match="No such file"):
+        torch_weights.read(tmp_path / "weights-00000000.pth")

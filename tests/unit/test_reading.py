@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from lookalike.errors import EmptyPicture, NotAPicture, PictureSizeError
-from lookalike.picture.animation import Frame
-from lookalike.picture.container import Container
-from lookalike.picture.decode import FORMATS, Bounds, Decoded, decode, digest_of
-from lookalike.picture.glance import glance
+from lookalike.imaging.animation import Frame
+from lookalike.imaging.decode import FORMATS, Bounds, Decoded, decode, digest_of
+from lookalike.imaging.file_headers import Container
+from lookalike.imaging.grey_thumbnail import glance
 from tests.unit.pictures.blank import (
     BLACK,
     CLEAR,
@@ -151,7 +151,7 @@ def test_of_many_frames_only_some_are_looked_at(monkeypatch: pytest.MonkeyPatch)
         looked.append(image.size)
         return CLEAR
 
-    monkeypatch.setattr("lookalike.picture.reading._laid", laid)
+    monkeypatch.setattr("lookalike.imaging.to_rgb._laid", laid)
     for side, expected in ((16, 256), (600, 46), (2048, 4), (2049, 0)):
         looked.clear()
         assert read(gif_of_frames(300, side)).digest == flat(WHITE, side, side)

@@ -11,16 +11,16 @@ import pytest
 from PIL import Image
 
 from lookalike.call import Call
-from lookalike.embedding.frames import Frame
 from lookalike.errors import Abandoned
+from lookalike.imaging.decode import Bounds
 from lookalike.local.queue import QueuedCall
 from lookalike.model import Embedding, Kind, Pixels, Reason, Shelf
-from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service import search as search_module
 from lookalike.service.add import Add, add
 from lookalike.service.search import Search, search
 from lookalike.service.source import Source
+from lookalike.verification.quadrilaterals import Frame
 from tests.fakes import TinyEmbedder, memory_ports
 
 BOUNDS = Bounds(max_bytes=1 << 20, min_side=1, max_side=500, max_pixels=500 * 500, formats=frozenset({"PNG"}))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.embedding.similarity import LEAST_SCALE, MOST_SCALE, Points, Transform, align, pad
+from lookalike.verification.ransac import LEAST_SCALE, MOST_SCALE, Points, Transform, align, pad
 
 NEAR, APART = 0.05, 0.1
 

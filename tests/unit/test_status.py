@@ -17,7 +17,7 @@ import pytest
 import lookalike
 from functions.unknown.app import handler
 from lookalike import bootstrap
-from lookalike.embedding.card import CARD
+from lookalike.embedding.model_card import CARD
 from lookalike.errors import Unavailable
 from lookalike.local import gateway, health, status
 from lookalike.local.health import Health

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from lookalike.embedding.straighten import SIDE, covered, follow, into, straighten
 from lookalike.model import WHOLE, Affine, Box, Pixels
+from lookalike.verification.rectify import SIDE, covered, follow, into, straighten
 from tests.photographs import photograph
 
 IDENTITY: Affine = (1, 0, 0, 0, 1, 0)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lookalike.download.url import Url, parse
 from lookalike.errors import UrlIllegal
-from lookalike.picture.url import Url, parse
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.embedding.views import views
 from lookalike.model import Kind, Pixels
+from lookalike.verification.query_views import views
 
 SIDES = st.integers(1, 60)
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from lookalike import bootstrap, errors
+from lookalike.download.fetcher import SafeFetcher
 from lookalike.errors import LookalikeError, Unavailable
 from lookalike.model import Policy
 from lookalike.observability import printable, why
-from lookalike.picture.fetch import SafeFetcher
 from lookalike.ports import Ports
 from lookalike.settings import Settings
 from tests.baidu import FORM, PATHS, Caller, event, handle, picture

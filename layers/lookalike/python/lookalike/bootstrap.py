@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from lookalike.adapters.account import Account
 from lookalike.call import Call, TimedCall
 from lookalike.clock import unix_milliseconds
+from lookalike.download.fetcher import SafeFetcher
 from lookalike.embedding.lazy import LazyEmbedder, LazyVerifier
 from lookalike.errors import SettingsError
 from lookalike.observability import count, logger
-from lookalike.picture.fetch import SafeFetcher
 from lookalike.ports import Applications, Clock, Counters, Embedder, Ports, Stores, Verifier
 from lookalike.service.purge import purge
 from lookalike.settings import Settings

@@ -11,7 +11,7 @@ from lookalike import bootstrap
 from lookalike.adapters.data import DataFolder
 from lookalike.cli.extras import require
 from lookalike.cli.where import Data, Stack, environment, where
-from lookalike.embedding.location import find_model
+from lookalike.embedding.model_path import find_model
 from lookalike.errors import InvalidArgument, SettingsError
 from lookalike.local.invoke import invoke as run
 from lookalike.settings import Settings

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lookalike.errors import ArgumentTooLong, InvalidArgument, PictureExists, RevisionConflict, Unavailable
+from lookalike.imaging.decode import Decoded
 from lookalike.model import Embedding, Identity, Key, Kind, Library, Picture, Shelf, State, next_revision
 from lookalike.observability import logger, why
-from lookalike.picture.decode import Decoded
 from lookalike.ports import Ports
 from lookalike.service.identity import kept_digest, locate
 from lookalike.service.libraries import open_library

@@ -15,8 +15,8 @@ from collections.abc import Iterable
 
 from lookalike.call import Job
 from lookalike.errors import PictureError
+from lookalike.imaging.decode import Decoded, hidden_of
 from lookalike.model import Candidate, Identity, Key, Library, Picture
-from lookalike.picture.decode import Decoded, hidden_of
 from lookalike.ports import Ports
 from lookalike.service.originals import BUDGET, read
 

@@ -22,9 +22,9 @@ from lookalike.errors import (
     RevisionConflict,
     Unavailable,
 )
+from lookalike.imaging.decode import Bounds
 from lookalike.model import Holding, Key, Picture, Shelf, Upload, UploadState
 from lookalike.observability import logger
-from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.holders import conclude, intend, join, settle, vanish, withdraw

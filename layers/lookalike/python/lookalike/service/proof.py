@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from lookalike.call import Job
-from lookalike.embedding import corners
-from lookalike.embedding.straighten import straighten
 from lookalike.fairness import Turn
+from lookalike.imaging.grey_thumbnail import glance
 from lookalike.model import Affine, Box, Candidate, Grey, Key, Pixels, Proof
-from lookalike.picture.glance import glance
 from lookalike.ports import Comparison, Embedder, Look, MapStore, Originals, PictureStore
 from lookalike.service.originals import BUDGET, read
+from lookalike.verification import keypoints
+from lookalike.verification.rectify import straighten
 
 #: So many candidates' maps come in one call, and so many candidates are proved at most.
 BATCH, MOST = 25, 200
@@ -63,7 +63,7 @@ def _glancing(originals: PictureStore, candidates: Sequence[Candidate], job: Job
         if data is None:
             return None
         with BUDGET.decoding(job) as room:
-            return glance(data, corners.SIDE, room)
+            return glance(data, keypoints.SIDE, room)
 
     def glances(numbers: Sequence[int]) -> Sequence[Grey | None]:
         with turn.paused():

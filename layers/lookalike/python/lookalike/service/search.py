@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookalike.call import Job
-from lookalike.embedding.frames import frames
-from lookalike.embedding.views import framed_by, shown, views
+from lookalike.imaging.decode import Decoded
 from lookalike.model import (
     Candidate,
     Embedding,
@@ -27,13 +26,14 @@ from lookalike.model import (
     TagFilter,
     View,
 )
-from lookalike.picture.decode import Decoded
 from lookalike.ports import PictureStore, Ports
 from lookalike.service.current import current
 from lookalike.service.identity import identical, rows_of
 from lookalike.service.proof import looking, prove
 from lookalike.service.ranking import WINDOW, Page, merged, rank
 from lookalike.service.source import Source, load
+from lookalike.verification.quadrilaterals import frames
+from lookalike.verification.query_views import framed_by, shown, views
 
 #: How deep the index is asked. Few depths, so that neighbouring pages are cut from the very same list; and never so
 #: shallow that which candidates are proved would depend on the page.

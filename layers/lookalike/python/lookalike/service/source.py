@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from lookalike.call import Job
 from lookalike.errors import PictureError, UrlError
 from lookalike.fairness import FairShare
-from lookalike.picture.budget import PixelBudget
-from lookalike.picture.decode import Bounds, Decoded, decode
+from lookalike.imaging.decode import Bounds, Decoded, decode
+from lookalike.imaging.pixel_budget import PixelBudget
 from lookalike.ports import Ports
 
 #: Pixels in memory at once, of all requests together: two and a half pictures of the largest size. One takes up to 12 bytes a

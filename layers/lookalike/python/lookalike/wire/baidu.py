@@ -21,9 +21,9 @@ from lookalike.errors import (
     UnknownOperation,
     UrlLengthError,
 )
+from lookalike.imaging.decode import Bounds
 from lookalike.model import Application, Kind, Match, Shelf, TagFilter, sign_of
 from lookalike.observability import log_failure, why
-from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service import tags
 from lookalike.service.add import Add, add

@@ -26,9 +26,9 @@ from lookalike.errors import (
     UnknownOperation,
     UrlLengthError,
 )
+from lookalike.imaging.decode import Bounds
 from lookalike.model import Application, Match, Shelf, sign_of
 from lookalike.observability import log_failure, why
-from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.admission import Callers, admit, check_rate

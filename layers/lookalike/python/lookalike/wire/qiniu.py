@@ -27,10 +27,10 @@ from lookalike.errors import (
     UnknownOperation,
     UrlLengthError,
 )
+from lookalike.imaging.decode import Bounds
 from lookalike.jsontext import Number, Value, quoted
 from lookalike.model import Application, Candidate, Library, Match, Picture, Shelf
 from lookalike.observability import count, fail, log_failure, logger, why
-from lookalike.picture.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add
 from lookalike.service.admission import Callers, admit, check_rate

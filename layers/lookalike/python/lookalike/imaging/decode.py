@@ -15,12 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookalike.errors import EmptyPicture, NotAPicture, PictureSizeError
+from lookalike.imaging.exif_orientation import upright
+from lookalike.imaging.file_headers import Container, open_container
+from lookalike.imaging.hidden_content import hidden_digest
+from lookalike.imaging.pixel_budget import blank
+from lookalike.imaging.to_rgb import BROKEN, Reading, reading
 from lookalike.model import Pixels
-from lookalike.picture.budget import blank
-from lookalike.picture.container import Container, open_container
-from lookalike.picture.hidden import hidden_digest
-from lookalike.picture.orientation import upright
-from lookalike.picture.reading import BROKEN, Reading, reading
 
 #: All formats that are decoded.
 FORMATS = frozenset({"JPEG", "PNG", "BMP", "GIF", "WEBP"})
@@ -75,7 +75,7 @@ def decode(data: bytes, bounds: Bounds, room: Callable[[int, int], Pixels] = bla
 
     The format is judged by content. Bytes and size are judged before anything is decoded. Turned as EXIF asks,
     alpha laid on white, CMYK and grey turned to RGB; of 16-bit samples the high byte is kept. Where that leaves one
-    flat sheet of a file that shows something, :func:`~lookalike.picture.reading.reading` says what is decoded instead.
+    flat sheet of a file that shows something, :func:`~lookalike.imaging.to_rgb.reading` says what is decoded instead.
     ``room`` makes the array of a height and a width that the pixels are written to; nothing large is in memory before.
 
     Raises EmptyPicture, NotAPicture (no picture, not an allowed format, truncated, corrupt) or PictureSizeError.

@@ -11,7 +11,7 @@ such files would be the same picture. These are read in another way, the first o
 
 A picture that shows nothing in any of these ways keeps its ordinary reading. So does every picture that the ordinary
 reading does not leave blank, even where it hides a part of it: digests that libraries hold must not change. What it
-hides, :mod:`~lookalike.picture.hidden` tells.
+hides, :mod:`~lookalike.imaging.hidden_content` tells.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from itertools import islice
 import numpy as np
 from PIL import Image
 
-from lookalike.picture.animation import Frame, later_frames
-from lookalike.picture.container import Container
-from lookalike.picture.orientation import upright
+from lookalike.imaging.animation import Frame, later_frames
+from lookalike.imaging.exif_orientation import upright
+from lookalike.imaging.file_headers import Container
 
 #: Everything that our reading of headers and Pillow's decoders were seen to raise on millions of broken files.
 BROKEN = (IndexError, KeyError, OSError, SyntaxError, ValueError, struct.error)

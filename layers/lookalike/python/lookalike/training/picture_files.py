@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.errors import NotAPicture, PictureError, PictureSizeError
-from lookalike.picture.decode import FORMATS, Bounds, Decoded, decode
+from lookalike.imaging.decode import FORMATS, Bounds, Decoded, decode
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.embedding.agreement import BLOCK, LEAST_DEVIATION, NOISE, Agreement, told_by
-from lookalike.embedding.localmap import THUMBNAIL
+from lookalike.embedding.feature_map import THUMBNAIL
 from lookalike.model import Affine
+from lookalike.verification.correlation import BLOCK, LEAST_DEVIATION, NOISE, Agreement, told_by
 
 _BLOCKS = THUMBNAIL // BLOCK
 _SQUARE = (_BLOCKS, _BLOCKS)

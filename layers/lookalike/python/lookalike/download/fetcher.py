@@ -17,10 +17,10 @@ from ipaddress import ip_address
 from queue import Empty, SimpleQueue
 
 from lookalike import __version__
+from lookalike.download.public_addresses import Address, Network, is_public
+from lookalike.download.url import Url, parse
 from lookalike.errors import UrlAnswerError, UrlAnswerTooLong, UrlNotPublic, UrlTimeout, UrlUnreachable
-from lookalike.picture.address import Address, Network, is_public
-from lookalike.picture.container import is_signed
-from lookalike.picture.url import Url, parse
+from lookalike.imaging.file_headers import is_signed
 from lookalike.ports import Fetcher
 
 Resolver = Callable[[str], Sequence[str]]

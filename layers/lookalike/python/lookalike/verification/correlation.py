@@ -10,8 +10,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from lookalike.embedding.localmap import THUMBNAIL
-from lookalike.embedding.similarity import Points, Transform
+from lookalike.embedding.feature_map import THUMBNAIL
+from lookalike.verification.ransac import Points, Transform
 
 #: Pixels a side of the blocks that are compared, and how far each may be off, in pixels.
 BLOCK, SLACK = 8, 2

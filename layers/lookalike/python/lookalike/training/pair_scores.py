@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.cli.pictures import read
-from lookalike.cli.progress import side_by_side, track
-from lookalike.cli.tables import Pair
-from lookalike.embedding import corners
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.evidence import ProofCalibration
-from lookalike.embedding.frames import frames
-from lookalike.embedding.verifier import LocalMapVerifier
-from lookalike.embedding.views import framed_by, shown, views
 from lookalike.errors import InvalidArgument, PictureError
+from lookalike.imaging.grey_thumbnail import glance
 from lookalike.model import Embedding, Kind
-from lookalike.picture.glance import glance
 from lookalike.service.proof import looking
+from lookalike.training.labelled_csv import Pair
+from lookalike.training.picture_files import read
+from lookalike.training.progress import side_by_side, track
+from lookalike.verification import keypoints
+from lookalike.verification.match_score import ProofCalibration
+from lookalike.verification.quadrilaterals import frames
+from lookalike.verification.query_views import framed_by, shown, views
+from lookalike.verification.verifier import LocalMapVerifier
 
 
 def look(pairs: Iterable[Pair], table: Path) -> dict[Path, str]:
@@ -96,7 +96,7 @@ class Sight:
         pixels, seen = read(pair.query).pixels, self._query(pair.query)
         compare = partial(LocalMapVerifier(proof).compare, pixels, look=looking(self._embedder, pixels))
         picture = self._picture(pair.picture)
-        original = glance(pair.picture.read_bytes(), corners.SIDE)
+        original = glance(pair.picture.read_bytes(), keypoints.SIDE)
         proofs = [compare(shown(seen)).best(self._cosine(seen, pair), picture.local_map, original)]
         within = frames(pixels)
         if within:

@@ -1,7 +1,7 @@
 """Writes model.onnx from the pinned weights and the committed heads.
 
-    python layers/model/export.py --weights build/weights --output layers/model/model.onnx
-    python layers/model/export.py --weights build/weights-large --heads layers/model/large \
+    python -m lookalike.training.export_onnx --weights build/weights --output layers/model/model.onnx
+    python -m lookalike.training.export_onnx --weights build/weights-large --heads layers/model/large \
         --output layers/model/large/model.onnx
 
 The bytes are the same on every machine. They are compared with the SHA-256 in card.json, which lies beside heads.npz.
@@ -15,11 +15,9 @@ import json
 import sys
 from pathlib import Path
 
-import heads
-import network
-import pth
+from lookalike.training import efficientnet_onnx, heads, torch_weights
 
-FOLDER = Path(__file__).resolve().parent
+FOLDER = Path(__file__).resolve().parents[4] / "model"
 HEADS, CARD = "heads.npz", "card.json"
 
 
@@ -27,13 +25,15 @@ def find_weights(folder: Path) -> Path:
     """The only .pth file below a folder. Raises WeightsError if there is none, or more than one."""
     found = sorted(folder.rglob("*.pth"))
     if len(found) != 1:
-        raise pth.WeightsError(f"{folder}: {len(found)} .pth files where one is wanted; see requirements.txt here")
+        raise torch_weights.WeightsError(
+            f"{folder}: {len(found)} .pth files where one is wanted; see requirements.txt here"
+        )
     return found[0]
 
 
 def build(weights: Path, folder: Path = FOLDER, *, classes: bool = False) -> bytes:
     """The model's bytes, its heads from ``folder``; with ``classes``, the network's 1,000 classes instead of heads."""
-    net = network.Network(pth.read(find_weights(weights)))
+    net = efficientnet_onnx.Network(torch_weights.read(find_weights(weights)))
     net = net.classes() if classes else net.heads(heads.load(folder / HEADS))
     model: bytes = net.model().SerializeToString(deterministic=True)
     return model
@@ -49,7 +49,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         model = build(arguments.weights, arguments.heads, classes=arguments.classes)
-    except (pth.WeightsError, OSError, KeyError) as error:
+    except (torch_weights.WeightsError, OSError, KeyError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 1
     digest = hashlib.sha256(model).hexdigest()

@@ -10,7 +10,7 @@ A file that lacks only what stands behind its last pixel (a trailer, a checksum,
 lacks is put back for the decoder. Where pixels may be missing nothing is put back, and the decoder refuses the file.
 
 A broken file raises :class:`~lookalike.errors.NotAPicture`, or, where reading it ran past its end,
-IndexError or struct.error; :mod:`~lookalike.picture.decode` makes one of the three.
+IndexError or struct.error; :mod:`~lookalike.imaging.decode` makes one of the three.
 """
 
 from __future__ import annotations

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-from heads import Heads, Projection, descriptors
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from pth import Weights, WeightsError
+
+from lookalike.training.heads import Heads, Projection, descriptors
+from lookalike.training.torch_weights import Weights, WeightsError
 
 #: Batch normalisation's epsilon in EfficientNet.
 EPSILON = 1e-3

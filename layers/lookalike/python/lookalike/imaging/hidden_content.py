@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.picture.reading import Reading, bands_of, has_alpha, rgb_of
+from lookalike.imaging.to_rgb import Reading, bands_of, has_alpha, rgb_of
 
 _Samples = NDArray[np.uint8]
 

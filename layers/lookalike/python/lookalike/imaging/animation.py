@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lookalike.errors import NotAPicture
-from lookalike.picture.container import (
+from lookalike.imaging.file_headers import (
     GIF_TRAILER,
     Container,
     gif_image,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import quote, urljoin
 
+from lookalike.download.public_addresses import Address
 from lookalike.errors import UrlIllegal
-from lookalike.picture.address import Address
 
 _PORTS = {"http": 80, "https": 443}
 # Scheme, host, port, path with query. No credentials, no percent signs or backslashes in the host, no control

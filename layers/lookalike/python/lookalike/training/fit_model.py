@@ -1,9 +1,9 @@
 """Fits the heads, the calibration and the codebooks from a folder of pictures: closed forms, minutes on a CPU.
 
-    python layers/model/fit.py --pictures DIR --weights build/weights --name lite0-224-2 [--judged CSV]
+    python -m lookalike.training.fit_model --pictures DIR --weights build/weights --name lite0-224-2 [--judged CSV]
 
 Any pictures do, a thousand or more; they need no labels. Four fifths of them are learnt from, with changed copies
-(attacks.py); on the rest the calibration is measured. With --judged, labels say which first answers are right, and the
+(:mod:`~lookalike.training.augment`); on the rest the calibration is measured. With --judged, labels say which first answers are right, and the
 scores of `similar` and `product` are how often they are; the heads do not see these labels. What people know of the pictures helps: pairs of the same picture
 teach `same` what else to look past, labels teach `product` and `similar` what may differ within a class. First answers
 of the right class were measured to rise from 56 to 65 % among clothes that were not fitted on, and from 64 to 74 % among
@@ -31,26 +31,23 @@ from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # faiss then adds up in the same order every time; read when it is imported
 
-import export
 import faiss
-import network
 import numpy as np
 import onnxruntime
-import pth
-from attacks import attack
-from heads import Head, Heads, Projection, looks_at, principal, whitening
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.cli import pictures as files
-from lookalike.cli.progress import side_by_side
-from lookalike.cli.tables import read_labels
-from lookalike.embedding import calibration
-from lookalike.embedding.card import CARD, CODEBOOK_SHAPE, CODEBOOKS
-from lookalike.embedding.square import square
-from lookalike.embedding.views import views
+from lookalike.embedding.model_card import CARD, CODEBOOK_SHAPE, CODEBOOKS
+from lookalike.embedding.preprocess import square
 from lookalike.errors import InvalidArgument, PictureError
 from lookalike.model import DIMENSION, Kind
+from lookalike.training import efficientnet_onnx, export_onnx, logistic, torch_weights
+from lookalike.training import picture_files as files
+from lookalike.training.augment import attack
+from lookalike.training.heads import Head, Heads, Projection, looks_at, principal, whitening
+from lookalike.training.labelled_csv import read_labels
+from lookalike.training.progress import side_by_side
+from lookalike.verification.query_views import views
 
 SUFFIXES = files.SUFFIXES
 
@@ -155,7 +152,7 @@ class Model:
 
 
 def fit_heads(
-    weights: pth.Weights, pictures: Pictures, learn: Sequence[int], known: Known
+    weights: torch_weights.Weights, pictures: Pictures, learn: Sequence[int], known: Known
 ) -> tuple[Heads, dict[str, NDArray[np.float32]]]:
     """The heads, from the pictures of these numbers, changed copies of them, and what is known of them.
 
@@ -164,14 +161,14 @@ def fit_heads(
     labels = np.array([known.labels.get(pictures.paths[i], "") for i in learn])
     if known.labels and not labels.any():
         raise FitError("none of the labels is of a picture in the folder")
-    model = Model(network.Network(weights).descriptors().cells().model().SerializeToString())
+    model = Model(efficientnet_onnx.Network(weights).descriptors().cells().model().SerializeToString())
     originals = model.describe("pictures", [partial(pictures.original, i) for i in learn])
     pairs = [(i, which) for i in learn for which in range(pictures.copies)]
     copies = model.describe("changed copies", [partial(pictures.copy, *pair, learn) for pair in pairs])
     place = {pictures.paths[i]: row for row, i in enumerate(learn)}
     twins = np.array([(place[a], place[b]) for a, b in known.pairs if {a, b} <= place.keys()], np.int64).reshape(-1, 2)
     kinds, vectors = {}, {}
-    for kind, descriptors in looks_at(network.size_of(weights).taps).items():
+    for kind, descriptors in looks_at(efficientnet_onnx.size_of(weights).taps).items():
         print(f"head of {kind}", file=sys.stderr)
         library, changed = (np.concatenate([of[name] for name in descriptors], axis=1) for of in (originals, copies))
         if kind == Kind.SAME:
@@ -254,7 +251,7 @@ def _judged(vectors: NDArray[np.float32], labels: NDArray[np.str_], asked: NDArr
         best = there.argmax(axis=1)
         x.append(np.take_along_axis(there, best[:, None], axis=1)[:, 0])
         right.append(labels[known][best] == labels[queries])
-    slope, offset = calibration.logistic(np.concatenate(x).astype(np.float64), np.concatenate(right).astype(np.float64))
+    slope, offset = logistic.logistic(np.concatenate(x).astype(np.float64), np.concatenate(right).astype(np.float64))
     return {"slope": round(slope, 3), "offset": round(offset, 3)}
 
 
@@ -273,10 +270,10 @@ def _first_answers(cosines: NDArray[np.float32], truth: NDArray[np.bool_]) -> di
     first = cosines.argmax(axis=1)[:, None]
     x = np.take_along_axis(cosines, first, axis=1)[:, 0].astype(np.float64)
     right = np.take_along_axis(truth, first, axis=1)[:, 0]
-    found = calibration.threshold(x, right)
+    found = logistic.threshold(x, right)
     if found is None:
-        raise FitError(f"no cosine is high enough for {calibration.PRECISION:.0%} right first answers: add pictures")
-    slope, offset = calibration.logistic(x, right.astype(np.float64))
+        raise FitError(f"no cosine is high enough for {logistic.PRECISION:.0%} right first answers: add pictures")
+    slope, offset = logistic.logistic(x, right.astype(np.float64))
     return {"slope": round(slope, 3), "offset": round(offset, 3), "threshold": round(found, 3)}
 
 
@@ -361,7 +358,7 @@ class Made:
     """A fitted model. ``learnt`` are SHA-256s of the pictures; ``read`` and ``fitted`` are entries of the card."""
 
     name: str
-    size: network.Size
+    size: efficientnet_onnx.Size
     graph: bytes
     heads: Heads
     codebooks: Mapping[str, NDArray[np.float32]]
@@ -371,7 +368,7 @@ class Made:
 
     def write(self, folder: Path, begun: Mapping[str, Any] | None = None) -> None:
         """Write everything to a folder, the card last; it goes on from ``begun``, or from the one that is there."""
-        self.heads.save(folder / export.HEADS)
+        self.heads.save(folder / export_onnx.HEADS)
         np.savez(folder / CODEBOOKS, allow_pickle=False, **self.codebooks)
         (folder / "model.onnx").write_bytes(self.graph)
         (folder / LEARNT).write_text("".join(f"{digest[:16]}\n" for digest in sorted(self.learnt)))
@@ -383,7 +380,9 @@ def completed(name: str, graph: bytes) -> str:
     return f"{name}{hashlib.sha256(graph).hexdigest()[:8]}" if name.endswith("-") else name
 
 
-def fit(paths: Sequence[Path], weights: pth.Weights, known: Known, *, name: str, seed: int, copies: int) -> Made:
+def fit(
+    paths: Sequence[Path], weights: torch_weights.Weights, known: Known, *, name: str, seed: int, copies: int
+) -> Made:
     """Fit everything. A ``name`` that is empty or ends in ``-`` is completed: no two models may have the same.
 
     Raises FitError if the pictures do not do.
@@ -393,9 +392,9 @@ def fit(paths: Sequence[Path], weights: pth.Weights, known: Known, *, name: str,
     pictures = Pictures(tuple(mixed), seed, copies)
     learn, rest = range(len(mixed) * 4 // 5), range(len(mixed) * 4 // 5, len(mixed))
 
-    size = network.size_of(weights)
+    size = efficientnet_onnx.size_of(weights)
     heads, vectors = fit_heads(weights, pictures, learn, known)
-    graph = network.Network(weights).heads(heads).model().SerializeToString(deterministic=True)
+    graph = efficientnet_onnx.Network(weights).heads(heads).model().SerializeToString(deterministic=True)
     told = {"pairs": len(known.pairs), "labelled": len(known.labels), "judged": len(known.judged)}
     return Made(
         name=completed(name or f"{size.name}-", graph),
@@ -410,11 +409,11 @@ def fit(paths: Sequence[Path], weights: pth.Weights, known: Known, *, name: str,
 
 
 def describe(
-    name: str, size: network.Size, read: Mapping[str, Any], fitted: Mapping[str, Any], folder: Path
+    name: str, size: efficientnet_onnx.Size, read: Mapping[str, Any], fitted: Mapping[str, Any], folder: Path
 ) -> dict[str, Any]:
     """What a card says of the model files in a folder."""
     outputs = {str(kind): {"type": "float32", "shape": ["N", DIMENSION], "norm": 1} for kind in Kind}
-    cells = {"type": "int8", "shape": ["N", network.MAP_SIDE, network.MAP_SIDE, CELL]}
+    cells = {"type": "int8", "shape": ["N", efficientnet_onnx.MAP_SIDE, efficientnet_onnx.MAP_SIDE, CELL]}
     return {
         "name": name,
         "dimension": DIMENSION,
@@ -430,7 +429,7 @@ def describe(
         "looks_at": looks_at(size.taps),
         "calibration": read,
         "fit": fitted,
-        "files": {file: sha256(folder / file) for file in ("model.onnx", export.HEADS, CODEBOOKS)},
+        "files": {file: sha256(folder / file) for file in ("model.onnx", export_onnx.HEADS, CODEBOOKS)},
     }
 
 
@@ -440,17 +439,20 @@ def main() -> int:
     parser.add_argument("--pictures", type=Path, required=True, help="folder of pictures, searched through and through")
     parser.add_argument("--weights", type=Path, required=True, help="folder the weights package was installed in")
     parser.add_argument("--name", required=True, help="what to call the model; new whenever a vector changes")
-    parser.add_argument("--output", type=Path, default=export.FOLDER, help="folder to write to")
+    parser.add_argument("--output", type=Path, default=export_onnx.FOLDER, help="folder to write to")
     parser.add_argument("--judged", type=Path, help="CSV of picture files and labels, for the scores alone")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     try:
-        paths, weights = find_pictures(arguments.pictures.resolve()), pth.read(export.find_weights(arguments.weights))
+        paths, weights = (
+            find_pictures(arguments.pictures.resolve()),
+            torch_weights.read(export_onnx.find_weights(arguments.weights)),
+        )
         known = Known(judged=read_labels(arguments.judged) if arguments.judged else {})
         arguments.output.mkdir(parents=True, exist_ok=True)
         made = fit(paths, weights, known, name=arguments.name, seed=arguments.seed, copies=COPIES)
         made.write(arguments.output)
-    except (FitError, InvalidArgument, pth.WeightsError) as error:
+    except (FitError, InvalidArgument, torch_weights.WeightsError) as error:
         print(f"fit: {error}", file=sys.stderr)
         return 1
     return 0

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.embedding.evidence import NO_PROOF, ProofCalibration
 from lookalike.errors import ModelError
 from lookalike.model import DIMENSION, Kind
+from lookalike.verification.match_score import NO_PROOF, ProofCalibration
 
 CARD = "card.json"
 CODEBOOKS = "codebooks.npz"

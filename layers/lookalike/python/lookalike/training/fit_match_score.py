@@ -1,8 +1,8 @@
 """Fits how the verifier reads its evidence: the card's "proof", from a folder of pictures.
 
-    python layers/model/proofs.py --pictures DIR [--apart DIR] [--model layers/model/model.onnx]
+    python -m lookalike.training.fit_match_score --pictures DIR [--apart DIR] [--model layers/model/model.onnx]
 
-Changed copies (attacks.py) are made of pictures that no head was fitted on; those that learnt.txt names fill the
+Changed copies (:mod:`~lookalike.training.augment`) are made of pictures that no head was fitted on; those that learnt.txt names fill the
 library. Every copy is compared with its nearest pictures, as a search does, and four logistic regressions learn when
 both show the same: of whole pictures, of parts, of parts looked at again, and, last, of corners, where these three leave
 it open. The threshold is left as it is.
@@ -26,25 +26,25 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-import export
 import numpy as np
-from attacks import attack
-from fit import SUFFIXES
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
-from lookalike.embedding.card import CARD
-from lookalike.embedding.congruence import Orientations
-from lookalike.embedding.corners import Corners, scaled
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.evidence import Evidence, ProofCalibration, Weights, measures
-from lookalike.embedding.localmap import LocalMap, unpack
-from lookalike.embedding.verifier import LEAST_BLOCKS, LEAST_CONGRUENCE, LocalMapComparison, LocalMapVerifier
-from lookalike.embedding.views import shown, views
+from lookalike.embedding.feature_map import LocalMap, unpack
+from lookalike.embedding.model_card import CARD
 from lookalike.model import Embedding, Kind, Pixels
 from lookalike.service.proof import looking
+from lookalike.training import export_onnx
+from lookalike.training.augment import attack
+from lookalike.training.fit_model import SUFFIXES
+from lookalike.verification.keypoints import Corners, scaled
+from lookalike.verification.match_score import Evidence, ProofCalibration, Weights, measures
+from lookalike.verification.query_views import shown, views
+from lookalike.verification.verifier import LEAST_BLOCKS, LEAST_CONGRUENCE, LocalMapComparison, LocalMapVerifier
+from lookalike.verification.whole_image import Orientations
 
 #: Copies made if nobody says how many, and of how many a hundred the original is kept out of the library.
 COPIES, OUTSIDE = 760, 20
@@ -353,7 +353,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--apart", type=Path, nargs="+", default=[], help="folders of pictures to judge by, not to use")
     parser.add_argument("--copies", type=int, default=COPIES)
     parser.add_argument(
-        "--model", type=Path, default=export.FOLDER / "model.onnx", help="the model; its card is changed"
+        "--model", type=Path, default=export_onnx.FOLDER / "model.onnx", help="the model; its card is changed"
     )
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args(given)

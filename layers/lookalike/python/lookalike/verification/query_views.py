@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lookalike.embedding.frames import Frame
-from lookalike.embedding.straighten import into
 from lookalike.model import WHOLE, Box, Embedding, Kind, Pixels, View
+from lookalike.verification.quadrilaterals import Frame
+from lookalike.verification.rectify import into
 
 #: How much of each side a corner view shows, in percent.
 CORNER = 60

@@ -17,15 +17,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.embedding.agreement import Agreement, Pyramid, agreement
-from lookalike.embedding.congruence import Congruence, Orientations
-from lookalike.embedding.corners import Alignment, Corners, lay, scaled
-from lookalike.embedding.evidence import Evidence, ProofCalibration
-from lookalike.embedding.localmap import DEPTH, SIDE, THUMBNAIL, LocalMap, unpack
-from lookalike.embedding.similarity import Points, Transform, align, pad
-from lookalike.embedding.straighten import covered, follow, into
+from lookalike.embedding.feature_map import DEPTH, SIDE, THUMBNAIL, LocalMap, unpack
 from lookalike.model import IDENTITY, WHOLE, Affine, Box, Grey, Pixels, Proof, View
 from lookalike.ports import Comparison, Look, Originals, Verifier
+from lookalike.verification.correlation import Agreement, Pyramid, agreement
+from lookalike.verification.keypoints import Alignment, Corners, lay, scaled
+from lookalike.verification.match_score import Evidence, ProofCalibration
+from lookalike.verification.ransac import Points, Transform, align, pad
+from lookalike.verification.rectify import covered, follow, into
+from lookalike.verification.whole_image import Congruence, Orientations
 
 #: What a cell's 32 numbers are multiplied by before they are rounded: the model's card calls it the map's scale.
 MAP_SCALE = 127.0

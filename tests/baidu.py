@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.model import Application
-from lookalike.wire import tokens
+from lookalike.wire.baidu import access_tokens
 
 HOST = "example.com"
 FORM = "application/x-www-form-urlencoded"
@@ -87,7 +87,7 @@ class Caller:
 
     @property
     def token(self) -> str:
-        return tokens.mint(self.application, self.now)
+        return access_tokens.mint(self.application, self.now)
 
     def call(self, library: str, operation: str, /, **fields: Any) -> dict[str, Any]:
         """Post a form; bytes are a picture and go as base64."""

@@ -22,9 +22,6 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
-from lookalike.adapters import picture_row
-from lookalike.adapters.folder import FolderStore
-from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.imaging.decode import decode
 from lookalike.model import Identity, Key, Kind, Library, Picture, Reason, Shelf, State
@@ -32,6 +29,9 @@ from lookalike.ports import Ports
 from lookalike.service.proof import BATCH
 from lookalike.service.search import Search, search
 from lookalike.service.source import Source
+from lookalike.stores.local import picture_row
+from lookalike.stores.local.original_files import FolderStore
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from lookalike.training import augment
 from lookalike.verification.quadrilaterals import frames
 from lookalike.verification.query_views import views

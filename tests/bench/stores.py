@@ -25,13 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from lookalike.adapters import picture_row
-from lookalike.adapters.faiss import FaissIndex
-from lookalike.adapters.folder import FolderStore
-from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
 from lookalike.model import DIMENSION, Candidate, Key, Kind, Picture, Query, State, TagFilter
+from lookalike.stores.local import picture_row
+from lookalike.stores.local.original_files import FolderStore
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.vectors.index import FaissIndex
 from tests import photographs
 from tests.bench.report import Report, median_ms
 

@@ -11,15 +11,21 @@ from uuid import uuid4
 
 import pytest
 
-from lookalike.adapters.dynamodb import DynamoCatalog, DynamoCounters, DynamoGenerations, DynamoMaps, DynamoUploads
-from lookalike.adapters.dynamodb_applications import DynamoApplications
-from lookalike.adapters.faiss import FaissIndex
-from lookalike.adapters.folder import FolderStore
-from lookalike.adapters.opensearch import OpenSearchIndex
-from lookalike.adapters.s3 import CONFIG, S3Store
-from lookalike.adapters.sqlite import SqliteCatalog
-from lookalike.adapters.table import Table
 from lookalike.ports import Applications, Catalog, Counters, Generations, MapStore, PictureStore, Uploads, VectorIndex
+from lookalike.stores.aws.dynamodb_applications import DynamoApplications
+from lookalike.stores.aws.dynamodb_catalog import (
+    DynamoCatalog,
+    DynamoCounters,
+    DynamoGenerations,
+    DynamoMaps,
+    DynamoUploads,
+)
+from lookalike.stores.aws.dynamodb_table import Table
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex
+from lookalike.stores.aws.s3_objects import CONFIG, S3Store
+from lookalike.stores.local.original_files import FolderStore
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.vectors.index import FaissIndex
 from tests.emulated import aws
 from tests.fakes import (
     MemoryApplications,

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.adapters.letters import FileDeadLetters
-from lookalike.adapters.sqs import SqsDeadLetters
 from lookalike.errors import Unavailable
 from lookalike.model import DeadLetter
 from lookalike.ports import DeadLetters
+from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
+from lookalike.stores.local.dead_letter_file import FileDeadLetters
 from tests.emulated import aws
 from tests.fakes import MemoryDeadLetters
 

@@ -15,10 +15,10 @@ from urllib.parse import quote
 
 import pytest
 
-from lookalike.adapters.s3 import CONFIG, S3Uploads
-from lookalike.adapters.watched import WatchedFolder
 from lookalike.errors import InvalidArgument, Unavailable
 from lookalike.ports import UploadStore
+from lookalike.stores.aws.s3_objects import CONFIG, S3Uploads
+from lookalike.stores.local.watched_folder import WatchedFolder
 from tests.emulated import aws
 from tests.fakes import MemoryObjects
 

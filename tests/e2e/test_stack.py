@@ -18,9 +18,9 @@ import httpx
 import pytest
 from aip import AipImageSearch
 
-from lookalike.adapters.dynamodb import DynamoCatalog
-from lookalike.adapters.table import Table
 from lookalike.model import Key, Kind
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
+from lookalike.stores.aws.dynamodb_table import Table
 from tests import jumdata, photographs
 from tests.contract.rows import digest_of
 from tests.live import Keys

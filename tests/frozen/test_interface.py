@@ -26,7 +26,6 @@ from typer.testing import CliRunner
 
 import lookalike
 from lookalike import bootstrap
-from lookalike.adapters.items import picture_item
 from lookalike.cli.main import COMMANDS, app
 from lookalike.errors import IndexWriteError, LookalikeError, Unavailable
 from lookalike.local import gateway
@@ -35,6 +34,7 @@ from lookalike.model import Picture
 from lookalike.ports import Catalog
 from lookalike.service.ingest import Outcome
 from lookalike.settings import Settings
+from lookalike.stores.aws.dynamodb_items import picture_item
 from tests.baidu import Caller, event, handle, picture
 from tests.conftest import ALICE
 from tests.fakes import MemoryIndex, MemoryObjects, memory_ports
@@ -301,7 +301,7 @@ def _call_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     qiniu.new("shop", one(picture(3, size=(64, 64))), one(picture(4, size=(64, 64))))
     qiniu.post("/shop/add", {"data": [one(b"no picture"), one(picture(5, size=(64, 64)))]})
     qiniu.get("/none")
-    monkeypatch.setattr("lookalike.wire.qiniu._ROOM", 10)
+    monkeypatch.setattr("lookalike.wire.qiniu.calls._ROOM", 10)
     qiniu.get("/shop")
     qiniu.call(
         "POST",

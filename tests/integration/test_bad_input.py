@@ -11,7 +11,6 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from lookalike.adapters.faiss import FaissIndex
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.feature_map import unpack
 from lookalike.embedding.model_path import find_model
@@ -21,6 +20,7 @@ from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.search import Search, search
 from lookalike.service.source import Source
+from lookalike.stores.vectors.index import FaissIndex
 from lookalike.verification.query_views import views
 from lookalike.verification.verifier import LocalMapVerifier
 from tests import photographs

@@ -15,11 +15,6 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.adapters.dynamodb import DynamoCatalog, DynamoMaps
-from lookalike.adapters.faiss import FaissIndex
-from lookalike.adapters.opensearch import EXACT
-from lookalike.adapters.sqlite import SqliteCatalog
-from lookalike.adapters.table import Table
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
 from lookalike.imaging.decode import Bounds
@@ -29,6 +24,11 @@ from lookalike.service.add import Add, add
 from lookalike.service.ranking import Page
 from lookalike.service.search import Search, search
 from lookalike.service.source import Source
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps
+from lookalike.stores.aws.dynamodb_table import Table
+from lookalike.stores.aws.opensearch_index import EXACT
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.vectors.index import FaissIndex
 from lookalike.verification.verifier import LocalMapVerifier
 from tests import photographs
 from tests.clusters import clustered

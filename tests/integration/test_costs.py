@@ -14,17 +14,17 @@ from uuid import uuid4
 import pytest
 
 from lookalike import bootstrap
-from lookalike.adapters.dynamodb import DynamoCatalog, DynamoGenerations, DynamoMaps
-from lookalike.adapters.dynamodb_applications import DynamoApplications
-from lookalike.adapters.kms import KmsSealer
-from lookalike.adapters.opensearch import OpenSearchIndex, connect, create_index
-from lookalike.adapters.s3 import CONFIG, S3Store
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
 from lookalike.model import Generation, Kind
 from lookalike.ports import Ports
 from lookalike.service.purge import purge
 from lookalike.settings import Settings
+from lookalike.stores.aws.dynamodb_applications import DynamoApplications
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoGenerations, DynamoMaps
+from lookalike.stores.aws.kms_sealer import KmsSealer
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect, create_index
+from lookalike.stores.aws.s3_objects import CONFIG, S3Store
 from lookalike.verification.verifier import LocalMapVerifier
 from tests import photographs
 from tests.baidu import Caller, picture

@@ -12,8 +12,6 @@ import numpy as np
 import pytest
 
 from lookalike import bootstrap
-from lookalike.adapters.picture_row import COLUMNS
-from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.errors import PictureNotFound, SettingsError, Unavailable
 from lookalike.imaging.decode import Bounds
 from lookalike.model import DIMENSION, Holding, Identity, Key, Kind, Library, Picture, Shelf, State, Upload, sign_of
@@ -27,6 +25,8 @@ from lookalike.service.search import Search, search
 from lookalike.service.source import Source
 from lookalike.service.update import Update, update
 from lookalike.settings import Settings
+from lookalike.stores.local.picture_row import COLUMNS
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from tests.contract.rows import contents, random_vectors, row
 from tests.fakes import SetClock, TinyEmbedder, TinyVerifier
 from tests.photographs import photograph, png

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from lookalike import bootstrap
-from lookalike.adapters.data import DataFolder
-from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.errors import SettingsError
 from lookalike.model import Kind
 from lookalike.ports import Ports
 from lookalike.settings import Settings
+from lookalike.stores.local.data_folder import DataFolder
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from tests.contract.rows import application, row
 from tests.fakes import TinyEmbedder, TinyVerifier
 
@@ -321,7 +321,7 @@ def test_lock_of_another_user_is_said_in_one_line(tmp_path: Path) -> None:
 
 def test_lock_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from lookalike.adapters.data import DataFolder; "
+        "import sys, time; from pathlib import Path; from lookalike.stores.local.data_folder import DataFolder; "
         "DataFolder(Path(sys.argv[1])).lock(); print('locked', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as server:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lookalike import bootstrap
-from lookalike.adapters.dynamodb import DynamoCatalog, DynamoMaps
-from lookalike.adapters.s3 import CONFIG, S3Store
 from lookalike.service.purge import purge
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps
+from lookalike.stores.aws.s3_objects import CONFIG, S3Store
 from tests.baidu import picture
 from tests.conftest import ALICE, BOB
 from tests.emulated import aws

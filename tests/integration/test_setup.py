@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from lookalike.adapters.account import Account
-from lookalike.adapters.opensearch import OpenSearchIndex, Shape, shape_of
-from lookalike.adapters.table import create_table
 from lookalike.cli import indices
 from lookalike.cli.main import app
 from lookalike.cli.where import on_aws
 from lookalike.model import Generation, Kind, Query
+from lookalike.stores.aws.account import Account
+from lookalike.stores.aws.dynamodb_table import create_table
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex, Shape, shape_of
 from tests.contract.rows import MODEL, deleted, row, unit
 from tests.servers import aws
 from tests.servers.opensearch.server import PATIENCE, shared
@@ -132,7 +132,7 @@ def test_copies_and_refresh_are_changed_in_place(account: Account) -> None:
 def test_copies_are_made_once_there_is_a_node_for_them(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     setup()
     assert shape(account).replicas == 0
-    monkeypatch.setattr("lookalike.adapters.opensearch.data_nodes", lambda _: 2)
+    monkeypatch.setattr("lookalike.stores.aws.opensearch_index.data_nodes", lambda _: 2)
     assert "1 copies of each shard (there were 0)" in setup().stdout
     assert shape(account).replicas == 1
 

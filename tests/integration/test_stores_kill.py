@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.adapters.data import DataFolder
-from lookalike.adapters.folder import FolderStore
-from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.model import Key
+from lookalike.stores.local.data_folder import DataFolder
+from lookalike.stores.local.original_files import FolderStore
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from tests.contract.rows import row
 
 ROUNDS = 6

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from lookalike import bootstrap
-from lookalike.adapters.s3 import CONFIG, S3Uploads
-from lookalike.adapters.sqs import SqsDeadLetters
 from lookalike.model import Application
 from lookalike.ports import Ports
 from lookalike.settings import Settings
+from lookalike.stores.aws.s3_objects import CONFIG, S3Uploads
+from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
 from tests.emulated import aws
 from tests.fakes import MemoryCatalog, memory_ports
 

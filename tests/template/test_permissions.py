@@ -15,20 +15,20 @@ import pytest
 from functions.ingest.app import handler as ingest
 from functions.purge.app import handler as purge
 from lookalike import bootstrap
-from lookalike.adapters.dynamodb import (
+from lookalike.model import Kind, Policy
+from lookalike.settings import Settings
+from lookalike.stores.aws.dynamodb_applications import DynamoApplications
+from lookalike.stores.aws.dynamodb_catalog import (
     DynamoCatalog,
     DynamoCounters,
     DynamoGenerations,
     DynamoMaps,
     DynamoUploads,
 )
-from lookalike.adapters.dynamodb_applications import DynamoApplications
-from lookalike.adapters.kms import KmsSealer
-from lookalike.adapters.s3 import S3Store, S3Uploads
-from lookalike.adapters.sqs import SqsDeadLetters
-from lookalike.adapters.table import Table, create_table
-from lookalike.model import Kind, Policy
-from lookalike.settings import Settings
+from lookalike.stores.aws.dynamodb_table import Table, create_table
+from lookalike.stores.aws.kms_sealer import KmsSealer
+from lookalike.stores.aws.s3_objects import S3Store, S3Uploads
+from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
 from tests.baidu import Caller, event, form, handle, picture
 from tests.conftest import ALICE
 from tests.emulated import aws

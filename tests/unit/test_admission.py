@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.adapters.policy import policy_of, policy_text
 from lookalike.errors import (
     AddressRefused,
     ApplicationDisabled,
@@ -26,6 +25,7 @@ from lookalike.ports import Ports
 from lookalike.service.admission import Callers, admit, check_rate, day_count
 from lookalike.service.purge import purge
 from lookalike.settings import Settings
+from lookalike.stores.policy_json import policy_of, policy_text
 from tests.fakes import MemoryApplications, MemoryCounters, SetClock, memory_ports
 
 HERE = "203.0.113.9"

@@ -10,7 +10,7 @@ import pytest
 from lookalike.errors import InvalidArgument, TokenInvalid
 from lookalike.model import Kind, Policy
 from lookalike.service.applications import create_application, new_secret, revoke_application, save_application
-from lookalike.wire.tokens import mint, verify
+from lookalike.wire.baidu.access_tokens import mint, verify
 from tests.fakes import MemoryApplications, SetClock
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from lookalike.errors import SignatureInvalid
 from lookalike.model import Application
-from lookalike.wire import bce
+from lookalike.wire.baidu import signature as bce
 from lookalike.wire.http import Request
 from tests.baidu import FORM, event
 from tests.fakes import MemoryApplications

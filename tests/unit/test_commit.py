@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from lookalike.adapters.commit import GroupCommit
+from lookalike.stores.local.group_commit import GroupCommit
 
 
 class Gate:

@@ -14,9 +14,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from PIL import Image
 
-from lookalike.adapters.folder import FolderStore
-from lookalike.adapters.picture_row import INSERT, row_of
-from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.errors import (
     ArgumentTooLong,
     InvalidArgument,
@@ -58,6 +55,9 @@ from lookalike.service.search import MOST, SearchGroups, search_groups
 from lookalike.service.shelves import RESERVED, is_name, shelf_of
 from lookalike.service.source import Source
 from lookalike.settings import Settings
+from lookalike.stores.local.original_files import FolderStore
+from lookalike.stores.local.picture_row import INSERT, row_of
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from tests.contract.rows import row
 from tests.examples import examples
 from tests.fakes import MemoryCatalog, MemoryIndex, MemoryMaps, MemoryOriginals, MemoryWeb, SetClock, memory_ports

@@ -10,10 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.adapters import items
-from lookalike.adapters.items import picture_item, picture_of
-from lookalike.adapters.table import SHARDS, Item, ItemKey, key_of, map_key, object_key_of, shard_of, shards_of
 from lookalike.model import DIMENSION, Identity, Key, Kind, Library, Picture, RemovedLibrary, State, Upload
+from lookalike.stores.aws import dynamodb_items
+from lookalike.stores.aws.dynamodb_items import picture_item, picture_of
+from lookalike.stores.aws.dynamodb_table import (
+    SHARDS,
+    Item,
+    ItemKey,
+    key_of,
+    map_key,
+    object_key_of,
+    shard_of,
+    shards_of,
+)
 from tests.contract.rows import contents, digest_of, random_vectors, row
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -59,9 +68,9 @@ def test_only_what_is_not_live_waits_for_purge(picture: Picture) -> None:
 
 def test_items_of_other_kinds_are_no_pictures() -> None:
     others = [
-        items.library_item(Library("tenant", "P#", "uid", Kind.SAME, Identity.OWN, 1)),
-        items.removed_item(RemovedLibrary("uid", Kind.SAME, 1)),
-        items.upload_item(Upload("bucket/P#", "00")),
+        dynamodb_items.library_item(Library("tenant", "P#", "uid", Kind.SAME, Identity.OWN, 1)),
+        dynamodb_items.removed_item(RemovedLibrary("uid", Kind.SAME, 1)),
+        dynamodb_items.upload_item(Upload("bucket/P#", "00")),
         map_key("P#/a/1").values,
     ]
     assert [picture_of(item) for item in others] == [None] * len(others)

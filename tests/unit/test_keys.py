@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from lookalike.adapters.data import DataFolder
-from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.cli.main import app
 from lookalike.clock import unix_milliseconds
 from lookalike.errors import InvalidArgument, TokenInvalid
 from lookalike.model import Application
-from lookalike.wire.tokens import verify
+from lookalike.stores.local.data_folder import DataFolder
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.wire.baidu.access_tokens import verify
 
 Keys = Callable[..., Result]
 

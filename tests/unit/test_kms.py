@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from lookalike.adapters import kms, s3, sqs, table
-from lookalike.adapters.kms import KEPT, KmsSealer
 from lookalike.errors import Unavailable
+from lookalike.stores.aws import dynamodb_table, kms_sealer, s3_objects, sqs_dead_letters
+from lookalike.stores.aws.kms_sealer import KEPT, KmsSealer
 from tests.fakes import SetClock
 
 AWAY = ReadTimeoutError(endpoint_url="https://kms")
@@ -97,7 +97,9 @@ def test_it_is_asked_first(client: Client, sealer: KmsSealer) -> None:
     assert client.calls == 3
 
 
-@pytest.mark.parametrize("config", [kms.CONFIG, s3.CONFIG, sqs.CONFIG, table.CONFIG])
+@pytest.mark.parametrize(
+    "config", [kms_sealer.CONFIG, s3_objects.CONFIG, sqs_dead_letters.CONFIG, dynamodb_table.CONFIG]
+)
 def test_no_store_holds_a_call_longer_than_the_gateway_waits(config: Any) -> None:
     tries = config.retries["total_max_attempts"]
     assert tries * (config.connect_timeout + config.read_timeout) <= 15

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lookalike.adapters.breaker import Breaker
-from lookalike.adapters.opensearch import OpenSearchIndex, connect, create_index
 from lookalike.errors import IndexWriteError, SettingsError, Unavailable
 from lookalike.model import Generation, Key, Kind, Query
 from lookalike.service.index import index as bring
+from lookalike.stores.aws.circuit_breaker import Breaker
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect, create_index
 from tests.contract.rows import MODEL, row, unit
 from tests.fakes import MemoryGenerations, memory_ports
 from tests.servers.hanging import hanging

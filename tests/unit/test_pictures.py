@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lookalike.errors import BadEncoding, EmptyPicture, PictureError, PictureSizeError
-from lookalike.wire.pictures import from_base64
+from lookalike.wire.base64_image import from_base64
 
 LIMIT = 4 * 1024 * 1024
 FILE = b"\xfb\xef\xbe\x00\x10\x83\xff" * 5 + b"\xfb\xef\xbe"  # its base64 is full of + and /, and ends in +

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from lookalike.errors import SignatureInvalid
 from lookalike.model import Application
-from lookalike.wire import qiniu_auth
 from lookalike.wire.http import Request
+from lookalike.wire.qiniu import signature as qiniu_auth
 from tests.baidu import FORM, event
 from tests.fakes import MemoryApplications
 from tests.qiniu import JSON, sign

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.exceptions import ProtocolError
 
-from lookalike.adapters.s3 import CONFIG, S3Store, S3Uploads, words
 from lookalike.errors import InvalidArgument, Unavailable
+from lookalike.stores.aws.s3_objects import CONFIG, S3Store, S3Uploads, words
 
 
 @pytest.fixture

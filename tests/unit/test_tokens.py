@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lookalike.errors import TokenExpired, TokenInvalid
 from lookalike.model import Application
-from lookalike.wire.tokens import GRACE, LIFE, mint, verify
+from lookalike.wire.baidu.access_tokens import GRACE, LIFE, mint, verify
 from tests.fakes import MemoryApplications
 
 NOW = 1_767_323_045

@@ -10,13 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from lookalike import clock as system_clock
-from lookalike.adapters.data import DataFolder
-from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.cli.main import app
 from lookalike.model import Application, Policy
 from lookalike.service.admission import admit, day_count
 from lookalike.service.usage import Usage, usage
 from lookalike.settings import Settings
+from lookalike.stores.local.data_folder import DataFolder
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from tests.fakes import SetClock, memory_ports
 
 DAY = 86_400_000

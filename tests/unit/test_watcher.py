@@ -15,14 +15,14 @@ import pytest
 from PIL import Image
 
 from lookalike import bootstrap
-from lookalike.adapters.letters import FileDeadLetters
-from lookalike.adapters.watched import WatchedFolder
 from lookalike.errors import Unavailable
 from lookalike.local.watcher import Watcher, event_of
 from lookalike.model import Application, Picture
 from lookalike.ports import Ports
 from lookalike.service.ingest import Ingest, Removal
 from lookalike.settings import Settings
+from lookalike.stores.local.dead_letter_file import FileDeadLetters
+from lookalike.stores.local.watched_folder import WatchedFolder
 from lookalike.triggers.uploads import Notice, messages
 from tests.fakes import MemoryCatalog, MemoryDeadLetters, memory_ports
 

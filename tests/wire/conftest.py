@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from lookalike import bootstrap
-from lookalike.adapters.folder import FolderStore
-from lookalike.adapters.sqlite import SqliteCatalog
 from lookalike.model import Application
 from lookalike.ports import Ports
 from lookalike.settings import Settings
+from lookalike.stores.local.original_files import FolderStore
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from tests.fakes import MemoryStores, TinyEmbedder, TinyVerifier
 from tests.live import LiveServer
 

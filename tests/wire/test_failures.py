@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from lookalike import bootstrap
-from lookalike.adapters.opensearch import OpenSearchIndex, connect
 from lookalike.errors import Unavailable
 from lookalike.model import Candidate, Generation, Kind, Picture, Query
 from lookalike.settings import Settings
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect
 from tests.baidu import Caller, picture
 from tests.conftest import ALICE
 from tests.fakes import MemoryGenerations, MemoryIndex, MemoryOriginals, memory_ports, with_stores

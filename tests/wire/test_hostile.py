@@ -18,7 +18,7 @@ from PIL import Image
 from lookalike.local import gateway, template
 from lookalike.model import Kind
 from lookalike.ports import Ports
-from lookalike.wire import tokens
+from lookalike.wire.baidu import access_tokens
 from tests import photographs
 from tests.wire.conftest import CALLER
 
@@ -73,7 +73,7 @@ def call(
 ) -> dict[str, Any]:
     """One request, as the gateway hands it to the function that answers its path."""
     path = f"/rest/2.0/realtime_search/{operation}"
-    token = tokens.mint(CALLER, ports.clock() // 1000)
+    token = access_tokens.mint(CALLER, ports.clock() // 1000)
     headers = (("host", "localhost"), ("content-type", content_type)) if content_type else (("host", "localhost"),)
     received = gateway.Received("POST", path, f"access_token={token}", headers, body, "127.0.0.1", gateway.now())
     function = routes.function_for("POST", path)

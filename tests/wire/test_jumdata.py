@@ -17,7 +17,7 @@ from lookalike import bootstrap, errors
 from lookalike.errors import UrlAnswerError, UrlIllegal, UrlTimeout, UrlUnreachable
 from lookalike.model import Kind, digest_prefix
 from lookalike.ports import Ports
-from lookalike.wire import jumdata
+from lookalike.wire.jumdata import calls as jumdata
 from tests.baidu import Caller, event, handle, picture
 from tests.conftest import ALICE, BOB
 from tests.fakes import MemoryWeb, SetClock, memory_ports

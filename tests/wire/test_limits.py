@@ -14,7 +14,8 @@ from lookalike.call import Call
 from lookalike.errors import Busy
 from lookalike.model import Application, Policy
 from lookalike.settings import Settings
-from lookalike.wire import forms, qiniu_auth
+from lookalike.wire import forms
+from lookalike.wire.qiniu import signature as qiniu_auth
 from tests.baidu import FORM, PATHS, Caller, event, form, handle, picture, said
 from tests.conftest import ALICE
 from tests.fakes import MemoryApplications, memory_ports

@@ -16,7 +16,7 @@ from lookalike.errors import Unavailable
 from lookalike.model import Picture
 from lookalike.ports import Ports
 from lookalike.settings import Settings
-from lookalike.wire import qiniu
+from lookalike.wire.qiniu import calls as qiniu
 from tests.baidu import FORM, HOST, event, handle, picture
 from tests.conftest import ALICE
 from tests.fakes import MemoryApplications, MemoryCatalog, MemoryIndex, MemoryWeb, memory_ports

@@ -18,8 +18,8 @@ import time
 import urllib.request
 from pathlib import Path
 
-from lookalike.adapters.opensearch import OpenSearchIndex, connect, create_index
 from lookalike.model import Generation, Kind
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect, create_index
 from tests.fakes import MemoryGenerations
 
 BUILD = Path(__file__).parents[3] / "build" / "opensearch"

@@ -9,7 +9,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lookalike.adapters.account import Account
 from lookalike.call import Call, TimedCall
 from lookalike.clock import unix_milliseconds
 from lookalike.download.fetcher import SafeFetcher
@@ -19,12 +18,13 @@ from lookalike.observability import count, logger
 from lookalike.ports import Applications, Clock, Counters, Embedder, Ports, Stores, Verifier
 from lookalike.service.purge import purge
 from lookalike.settings import Settings
+from lookalike.stores.aws.account import Account
 from lookalike.triggers import stream, uploads
 from lookalike.triggers.batch import Answer, Event
 from lookalike.wire import http
 
 if TYPE_CHECKING:
-    from lookalike.adapters.sqlite import SqliteCatalog
+    from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 
 #: A job stops this long before its function's time is up, in milliseconds.
 _SPARE = 30_000
@@ -68,7 +68,7 @@ def _stores(settings: Settings, embedder: Embedder) -> Stores:
         return Account(settings)
     if settings.data is None:
         raise SettingsError("LOOKALIKE_DATA is not set: name the folder that holds everything, or the stores of AWS")
-    from lookalike.adapters.local_stores import LocalStores  # noqa: PLC0415 - only one machine has their libraries
+    from lookalike.stores.local.local_stores import LocalStores  # noqa: PLC0415 - only one machine has their libraries
 
     return LocalStores(settings.data, embedder, settings.watch)
 
@@ -98,8 +98,8 @@ def counters(settings: Settings) -> Iterator[Counters]:
 
 @contextmanager
 def _catalog(data: Path, *, make: bool = False) -> Iterator[SqliteCatalog]:
-    from lookalike.adapters.data import DataFolder  # noqa: PLC0415
-    from lookalike.adapters.sqlite import SqliteCatalog  # noqa: PLC0415
+    from lookalike.stores.local.data_folder import DataFolder  # noqa: PLC0415
+    from lookalike.stores.local.sqlite_catalog import SqliteCatalog  # noqa: PLC0415
 
     folder = DataFolder(data) if make else DataFolder.existing(data)
     with closing(SqliteCatalog(folder.catalog, existing=folder.used)) as catalog:
@@ -167,7 +167,7 @@ def indexer() -> Handler:
     """The handler of the table's stream."""
 
     def handle(event: Event, _context: Any) -> Answer:
-        from lookalike.adapters.items import picture_of  # noqa: PLC0415 - only AWS has a stream, and what reads it
+        from lookalike.stores.aws.dynamodb_items import picture_of  # noqa: PLC0415 - only AWS has a stream, and what reads it
 
         return stream.answer(_shared(), event, picture_of)
 

@@ -18,10 +18,10 @@ from lookalike.model import Generation, Kind
 from lookalike.service.fill import fill
 
 if TYPE_CHECKING:
-    from lookalike.adapters.account import Account
-    from lookalike.adapters.opensearch import Shape
     from lookalike.ports import Ports
     from lookalike.settings import Settings
+    from lookalike.stores.aws.account import Account
+    from lookalike.stores.aws.opensearch_index import Shape
 
 #: Seconds until every function has heard of a change of generations, which it believes for 30, and has ended what it
 #: was doing.
@@ -47,9 +47,9 @@ class Indices:
     """What every kind's indices are, and what they should be. Every method may raise Unavailable."""
 
     def __init__(self, settings: Settings, account: Account, wanted: Wanted) -> None:
-        from lookalike.adapters import opensearch  # noqa: PLC0415 - slow to import, and few commands need it
+        from lookalike.stores.aws import opensearch_index  # noqa: PLC0415 - slow to import, and few commands need it
 
-        self._server = opensearch
+        self._server = opensearch_index
         self._settings = settings
         self._account = account
         self._wanted = wanted

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from lookalike.adapters.data import DataFolder
 from lookalike.cli.where import Data, Stack, command_line, here, on_aws
 from lookalike.errors import InvalidArgument, SettingsError
 from lookalike.local import sample
@@ -21,6 +20,7 @@ from lookalike.model import Application
 from lookalike.ports import Ports
 from lookalike.service.applications import create_application
 from lookalike.settings import Settings
+from lookalike.stores.local.data_folder import DataFolder
 
 
 class Backend(StrEnum):

@@ -48,7 +48,7 @@ def setup(
     --replicas and --refresh; other --shards take --rebuild.
     """
     settings = on_aws(stack)
-    from lookalike.adapters.account import Account  # noqa: PLC0415 - not everybody has its packages
+    from lookalike.stores.aws.account import Account  # noqa: PLC0415 - not everybody has its packages
 
     account = Account(settings)
     indices = Indices(settings, account, Wanted(shards, replicas, refresh))

@@ -95,7 +95,7 @@ def _stores_of(stack: str) -> dict[str, str]:
     require("aws")
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - most commands do without
 
-    from lookalike.adapters.session import open_client, open_session  # noqa: PLC0415
+    from lookalike.stores.aws.session import open_client, open_session  # noqa: PLC0415
 
     session = open_session()
     try:

@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import unquote
 
 from lookalike import bootstrap
-from lookalike.adapters.watched import WatchedFolder
 from lookalike.errors import Busy
 from lookalike.local import gateway, template
 from lookalike.local.queue import QueuedCall, RequestQueue
@@ -22,6 +21,7 @@ from lookalike.local.watcher import Watcher
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.settings import Settings
+from lookalike.stores.local.watched_folder import WatchedFolder
 from lookalike.wire.http import with_one_slash
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote_plus
 
-from lookalike.adapters.watched import BUCKET, WatchedFolder
 from lookalike.bootstrap import Handler
 from lookalike.local.schedule import Allowance
 from lookalike.model import DeadLetter
@@ -18,6 +17,7 @@ from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.service.holders import unheard
 from lookalike.service.ingest import Ingest, is_done
+from lookalike.stores.local.watched_folder import BUCKET, WatchedFolder
 from lookalike.triggers.batch import bury
 
 #: Seconds between two looks at the folder; a folder that takes long to look through is looked at less often, so that

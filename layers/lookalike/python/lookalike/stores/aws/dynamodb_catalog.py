@@ -7,7 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
-from lookalike.adapters.items import (
+from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict
+from lookalike.model import Generation, Key, Kind, Library, Picture, RemovedLibrary, Upload, UploadState
+from lookalike.ports import Catalog, Counters, Generations, MapStore, Uploads
+from lookalike.stores.aws.dynamodb_items import (
     REMOVED_LIBRARIES,
     generation_attributes,
     generation_item,
@@ -26,7 +29,7 @@ from lookalike.adapters.items import (
     upload_stamp,
     waiting_partition,
 )
-from lookalike.adapters.table import (
+from lookalike.stores.aws.dynamodb_table import (
     ABSENT,
     EXPIRES,
     SHARDS,
@@ -52,9 +55,6 @@ from lookalike.adapters.table import (
     upload_key,
     where,
 )
-from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict
-from lookalike.model import Generation, Key, Kind, Library, Picture, RemovedLibrary, Upload, UploadState
-from lookalike.ports import Catalog, Counters, Generations, MapStore, Uploads
 
 #: Holders of a picture that are read at a time: of most pictures there is one, and seldom is more than one asked for.
 _HOLDERS = 25

@@ -36,7 +36,7 @@ from lookalike.service.delete import Delete, delete
 from lookalike.service.search import Search, search
 from lookalike.service.shelves import shelf_of
 from lookalike.service.source import Source
-from lookalike.wire import forms, pictures, signing
+from lookalike.wire import base64_image, forms, signing
 from lookalike.wire.forms import Form
 from lookalike.wire.http import Answer, Endpoint, Request, Route, ascii_json
 
@@ -164,7 +164,7 @@ def _source(ports: Ports, form: Form) -> Source:
         raise UrlLengthError(f"more than {_MAX_URL_BYTES} bytes")
     if url:
         return Source(bounds, url=url, name="url")
-    return Source(bounds, data=pictures.from_base64("base64", form.data("base64"), _MAX_BASE64), name="base64")
+    return Source(bounds, data=base64_image.from_base64("base64", form.data("base64"), _MAX_BASE64), name="base64")
 
 
 def _written(digest: str) -> str:

@@ -41,8 +41,11 @@ from lookalike.service.libraries import create_library, find_library
 from lookalike.service.search import MOST, SearchGroups, search_groups
 from lookalike.service.shelves import is_name, shelf_of
 from lookalike.service.source import Source
-from lookalike.wire import forms, labels, pictures, qiniu_auth
+from lookalike.wire import base64_image as pictures
+from lookalike.wire import forms
 from lookalike.wire.http import Answer, Endpoint, Request, Route, ascii_json
+from lookalike.wire.qiniu import label_codec
+from lookalike.wire.qiniu import signature as qiniu_auth
 
 
 class NothingGiven(InvalidArgument):
@@ -249,7 +252,7 @@ def _listed(library: Library, picture: Picture) -> str:
 
 def _words(picture: Picture | Candidate) -> str:
     """What is said of a picture. One that another vendor's client added has a brief instead of a desc."""
-    return f'"label":{labels.shown(picture.label)},"desc":{picture.desc or quoted(picture.brief)}'
+    return f'"label":{label_codec.shown(picture.label)},"desc":{picture.desc or quoted(picture.brief)}'
 
 
 # -- Search ------------------------------------------------------------------------------------------------------------
@@ -381,10 +384,10 @@ def _command(shelf: Shelf, element: Value) -> Add | Exception:
         said = _object("data", element)
         attribute = _object("attribute", said.get("attribute"))
         id_ = _text("id", attribute.get("id"), default="")
-        label = labels.kept(attribute.get("label", ""))
+        label = label_codec.kept(attribute.get("label", ""))
         desc = jsontext.compact(attribute["desc"]) if "desc" in attribute else ""
         for name, size, most in (
-            ("label", labels.size(label), _MAX_LABEL_BYTES),
+            ("label", label_codec.size(label), _MAX_LABEL_BYTES),
             ("desc", len(desc.encode()), _MAX_DESC_BYTES),
         ):
             if size > most:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.adapters.exact import Halves, Rows
-from lookalike.adapters.part import GONE, Part
-from lookalike.adapters.segment import Codebook, Segment, encoded, scannable
+from lookalike.stores.vectors.inner_products import Halves, Rows
+from lookalike.stores.vectors.sealed_segment import Codebook, Segment, encoded, scannable
+from lookalike.stores.vectors.segment_protocol import GONE, Part
 
 _BLOCK = 8192
 

@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.adapters.exact import Halves, Rows
 from lookalike.model import Kind, TagFilter
+from lookalike.stores.vectors.inner_products import Halves, Rows
 
 #: A model's name and a kind. Vectors are compared within one space only.
 Space = tuple[str, Kind]

@@ -17,7 +17,7 @@ from lookalike.observability import logger
 from lookalike.ports import UploadStore
 
 if TYPE_CHECKING:
-    from lookalike.adapters.ignored import Ignored
+    from lookalike.stores.local.ignore_file import Ignored
 
 #: The bucket that its files are in, and what their keys begin with.
 BUCKET, PREFIX = "watch", "uploads/"
@@ -63,7 +63,7 @@ class WatchedFolder(UploadStore):
         if self._root is None:
             return
         if self._ignored is None:
-            from lookalike.adapters.ignored import Ignored  # noqa: PLC0415 - only one machine has its library
+            from lookalike.stores.local.ignore_file import Ignored  # noqa: PLC0415 - only one machine has its library
 
             self._ignored = Ignored(self._root)
         ignored = self._ignored

@@ -14,10 +14,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar, cast
 
-from lookalike.adapters.commit import GroupCommit
-from lookalike.adapters.disk import READ_ONLY, is_read_only
 from lookalike.errors import SettingsError, Unavailable
 from lookalike.observability import printable
+from lookalike.stores.local.disk_errors import READ_ONLY, is_read_only
+from lookalike.stores.local.group_commit import GroupCommit
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], object]

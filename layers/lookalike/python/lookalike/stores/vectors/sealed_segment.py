@@ -9,11 +9,11 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.adapters import exact
-from lookalike.adapters.exact import Halves, Rows, widened
-from lookalike.adapters.part import GONE, Depth, Mask, Near, Space
-from lookalike.adapters.record import id_of
 from lookalike.model import DIMENSION, TagFilter
+from lookalike.stores.vectors import inner_products
+from lookalike.stores.vectors.inner_products import Halves, Rows, widened
+from lookalike.stores.vectors.packed_candidate import id_of
+from lookalike.stores.vectors.segment_protocol import GONE, Depth, Mask, Near, Space
 
 Codebook = NDArray[np.float32]
 """A 4-bit product quantiser: 16 centroids for each pair of a vector's numbers, shape (DIMENSION / 2, 16, 2)."""
@@ -131,7 +131,7 @@ def scannable(rows: int) -> tuple[Any, Halves]:
     The array is valid as long as the index. A small segment needs no index.
     """
     if rows <= _FEW:
-        return None, exact.empty(rows)
+        return None, inner_products.empty(rows)
     scan = faiss.IndexScalarQuantizer(DIMENSION, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
     size = rows * DIMENSION * np.dtype(np.float16).itemsize
     scan.codes.resize(size)

@@ -33,7 +33,9 @@ from lookalike.service.libraries import MADE_BY_ADD
 from lookalike.service.search import Search, search
 from lookalike.service.source import Source
 from lookalike.service.update import Update, update
-from lookalike.wire import bce, forms, oauth, pictures, tokens
+from lookalike.wire import base64_image, forms
+from lookalike.wire.baidu import access_tokens, token_endpoint
+from lookalike.wire.baidu import signature as bce
 from lookalike.wire.forms import Form
 from lookalike.wire.http import Answer, Endpoint, Request, Route, ascii_json
 
@@ -174,7 +176,7 @@ def _source(ports: Ports, form: Form) -> Source | None:
         formats=_FORMATS,
     )
     if form.data("image"):
-        return Source(bounds, data=pictures.from_base64("image", form.data("image"), _MAX_BASE64), name="image")
+        return Source(bounds, data=base64_image.from_base64("image", form.data("image"), _MAX_BASE64), name="image")
     url = form.text("url").strip()
     if len(url.encode()) > _MAX_URL_BYTES:
         raise UrlLengthError(f"more than {_MAX_URL_BYTES} bytes")
@@ -280,7 +282,7 @@ def _authenticated(ports: Ports, request: Request) -> Application:
     now = ports.clock() // 1000
     if bce.is_meant(request):
         return bce.verify(Callers(ports), request, ports.settings.public_hosts, now)
-    return tokens.verify(Callers(ports), _access_token(request), now)
+    return access_tokens.verify(Callers(ports), _access_token(request), now)
 
 
 def _access_token(request: Request) -> str:
@@ -322,7 +324,7 @@ def _calls(operation: str, call: Call) -> tuple[Route, ...]:
 
 
 _OWN: Mapping[str, tuple[Route, ...]] = {
-    "token": (Route("*", "/oauth/2.0/token", oauth.token),),
+    "token": (Route("*", "/oauth/2.0/token", token_endpoint.token),),
     "add": _calls("add", _add),
     "search": _calls("search", _search),
     "update": _calls("update", _update),
@@ -333,5 +335,5 @@ _OWN: Mapping[str, tuple[Route, ...]] = {
 _ELSEWHERE = (
     Route("*", "/rest/{rest+}", _endpoint(_no_such_operation)),
     Route("*", "/rpc/{rest+}", _endpoint(_no_such_operation)),
-    Route("*", "/oauth/{rest+}", oauth.elsewhere),
+    Route("*", "/oauth/{rest+}", token_endpoint.elsewhere),
 )

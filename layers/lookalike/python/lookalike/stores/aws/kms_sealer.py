@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lookalike.adapters.breaker import Breaker
 from lookalike.clock import unix_milliseconds
 from lookalike.errors import Unavailable
 from lookalike.observability import logger
 from lookalike.ports import Clock
+from lookalike.stores.aws.circuit_breaker import Breaker
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient

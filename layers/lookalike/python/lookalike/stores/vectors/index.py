@@ -14,14 +14,14 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.adapters.collection import SEGMENT_ROWS, Collection
-from lookalike.adapters.exact import Rows, cosines
-from lookalike.adapters.part import Depth, Mask, Near, Part, Space
-from lookalike.adapters.record import unpack
-from lookalike.adapters.segment import Codebook
 from lookalike.model import Candidate, Kind, Picture, Query
 from lookalike.observability import logger
 from lookalike.ports import VectorIndex
+from lookalike.stores.vectors.inner_products import Rows, cosines
+from lookalike.stores.vectors.library_index import SEGMENT_ROWS, Collection
+from lookalike.stores.vectors.packed_candidate import unpack
+from lookalike.stores.vectors.sealed_segment import Codebook
+from lookalike.stores.vectors.segment_protocol import Depth, Mask, Near, Part, Space
 
 #: Rows of a library's tail before it is sealed. Every search looks at all of them, which takes 0.1 ms for so many.
 TAIL_ROWS = 512

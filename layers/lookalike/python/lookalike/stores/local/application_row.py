@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lookalike.adapters.policy import policy_of, policy_text
 from lookalike.model import Application
+from lookalike.stores.policy_json import policy_of, policy_text
 
 COLUMNS = "access_key, secret_key, app_id, tenant, name, active, created, policy"
 VALUES = ", ".join("?" * (COLUMNS.count(",") + 1))

@@ -8,11 +8,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.adapters import exact
-from lookalike.adapters.exact import Halves, Rows
-from lookalike.adapters.part import GONE, Depth, Mask, Near, Space
-from lookalike.adapters.record import pack
 from lookalike.model import Picture, TagFilter
+from lookalike.stores.vectors import inner_products
+from lookalike.stores.vectors.inner_products import Halves, Rows
+from lookalike.stores.vectors.packed_candidate import pack
+from lookalike.stores.vectors.segment_protocol import GONE, Depth, Mask, Near, Space
 
 G = TypeVar("G", bound=np.generic)
 
@@ -28,7 +28,7 @@ class Tail:
     def __init__(self, space: Space) -> None:
         self.space = space
         self.gone = 0
-        self.vectors: Halves = exact.empty(_FIRST_ROOM)
+        self.vectors: Halves = inner_products.empty(_FIRST_ROOM)
         self.hashes: NDArray[np.int64] = np.zeros(_FIRST_ROOM, np.int64)
         self.revisions: NDArray[np.int64] = np.zeros(_FIRST_ROOM, np.int64)
         self.live: Mask = np.zeros(_FIRST_ROOM, np.bool_)

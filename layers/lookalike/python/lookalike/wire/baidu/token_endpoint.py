@@ -20,7 +20,8 @@ from lookalike.model import Application
 from lookalike.observability import log_failure, why
 from lookalike.ports import Ports
 from lookalike.service.admission import Callers
-from lookalike.wire import forms, signing, tokens
+from lookalike.wire import forms, signing
+from lookalike.wire.baidu import access_tokens
 from lookalike.wire.http import Answer, Request, ascii_json
 
 
@@ -88,9 +89,9 @@ def _granted(application: Application, now: int) -> Answer:
     """The SDKs read the access token, its life and the scope; the rest is there because the vendor sends it."""
     said = {
         "refresh_token": f"25.{secrets.token_hex(16)}.315360000.{now + 315360000}.000000-{application.app_id}",
-        "expires_in": tokens.LIFE,
+        "expires_in": access_tokens.LIFE,
         "session_key": secrets.token_urlsafe(48),
-        "access_token": tokens.mint(application, now),
+        "access_token": access_tokens.mint(application, now),
         "scope": "public brain_all_scope",  # without this word the SDKs turn to signing for good
         "session_secret": secrets.token_hex(16),
     }

@@ -6,8 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any, Protocol
 
-from lookalike.adapters.items import access_key_of, application_item, application_of, text
-from lookalike.adapters.table import (
+from lookalike.clock import unix_milliseconds
+from lookalike.errors import RevisionConflict, Unavailable
+from lookalike.model import Application
+from lookalike.ports import Applications, Clock
+from lookalike.stores.aws.dynamodb_items import access_key_of, application_item, application_of, text
+from lookalike.stores.aws.dynamodb_table import (
     ABSENT,
     ConditionError,
     Item,
@@ -19,10 +23,6 @@ from lookalike.adapters.table import (
     marked,
     where,
 )
-from lookalike.clock import unix_milliseconds
-from lookalike.errors import RevisionConflict, Unavailable
-from lookalike.model import Application
-from lookalike.ports import Applications, Clock
 
 #: How long an application read once is taken for what it is, in milliseconds: a revoked one lives on so long at most.
 FRESH = 30_000

@@ -13,19 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from lookalike.adapters.holding import holding_of, holding_text
-from lookalike.adapters.policy import policy_of, policy_text
-from lookalike.adapters.table import (
-    Item,
-    application_key,
-    generation_key,
-    holder_key,
-    library_key,
-    picture_key,
-    removed_key,
-    shard_of,
-    upload_key,
-)
 from lookalike.model import (
     DIMENSION,
     SIGN_VERSION,
@@ -43,6 +30,19 @@ from lookalike.model import (
     UploadState,
     Vector,
 )
+from lookalike.stores.aws.dynamodb_table import (
+    Item,
+    application_key,
+    generation_key,
+    holder_key,
+    library_key,
+    picture_key,
+    removed_key,
+    shard_of,
+    upload_key,
+)
+from lookalike.stores.holding_text import holding_of, holding_text
+from lookalike.stores.policy_json import policy_of, policy_text
 
 #: Partitions of the index of what waits to be purged: one per shard for pictures, one for removed libraries.
 REMOVED_LIBRARIES = "R"

@@ -9,8 +9,8 @@ import stat
 from pathlib import Path
 from typing import Self
 
-from lookalike.adapters.disk import NO_WRITES, is_read_only
 from lookalike.errors import SettingsError
+from lookalike.stores.local.disk_errors import NO_WRITES, is_read_only
 
 #: One of these is the first thing that a data folder ever holds.
 _CATALOG, _LOCK = "catalog.db", "server.lock"

@@ -14,22 +14,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
-from lookalike.adapters import application_row, lost
-from lookalike.adapters.database import Database, is_damage
-from lookalike.adapters.holding import holding_of, holding_text
-from lookalike.adapters.picture_row import (
-    AT_REVISION,
-    COLUMNS,
-    INSERT,
-    VALUES,
-    Row,
-    at_revision,
-    is_text,
-    name_of,
-    pictures_of,
-    row_of,
-    salvaged,
-)
 from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict, Unavailable
 from lookalike.model import (
     Application,
@@ -45,6 +29,22 @@ from lookalike.model import (
 )
 from lookalike.observability import logger, printable
 from lookalike.ports import Applications, Catalog, Counters, MapStore, Uploads
+from lookalike.stores.holding_text import holding_of, holding_text
+from lookalike.stores.local import application_row, lost_rows
+from lookalike.stores.local.picture_row import (
+    AT_REVISION,
+    COLUMNS,
+    INSERT,
+    VALUES,
+    Row,
+    at_revision,
+    is_text,
+    name_of,
+    pictures_of,
+    row_of,
+    salvaged,
+)
+from lookalike.stores.local.sqlite_database import Database, is_damage
 
 T = TypeVar("T")
 
@@ -181,12 +181,12 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
     def report_lost_libraries(self) -> None:
         """Find the pictures of libraries that are not there, for :meth:`problems`."""
         with suppress(Unavailable):  # of which another line says why
-            self._lost = lost.without_library(self._rows(lost.OF_NO_LIBRARY, ()))
+            self._lost = lost_rows.without_library(self._rows(lost_rows.OF_NO_LIBRARY, ()))
 
     def unreachable(self) -> list[str]:
         """A line about pictures that are there although no application is."""
         try:
-            return [] if self.applications() else lost.without_application(self._rows(lost.OF_TENANTS, ()))
+            return [] if self.applications() else lost_rows.without_application(self._rows(lost_rows.OF_TENANTS, ()))
         except Unavailable:  # of which another line says why
             return []
 

@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
-from lookalike.adapters.disk import NO_WRITES, READ_ONLY, is_read_only
 from lookalike.errors import SettingsError, Unavailable
 from lookalike.ports import PictureStore
+from lookalike.stores.local.disk_errors import NO_WRITES, READ_ONLY, is_read_only
 
 #: A disk that took no write is tried again no sooner than so many seconds later, with so many bytes.
 _RETRY_SECONDS, _BLOCK = 1.0, 4096

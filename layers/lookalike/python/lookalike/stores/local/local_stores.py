@@ -7,16 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from lookalike.adapters.data import DataFolder
-from lookalike.adapters.faiss import FaissIndex
-from lookalike.adapters.folder import FolderStore
-from lookalike.adapters.letters import FileDeadLetters
-from lookalike.adapters.sqlite import SqliteCatalog
-from lookalike.adapters.watched import WatchedFolder
 from lookalike.clock import unix_milliseconds
 from lookalike.model import Kind, Picture
 from lookalike.observability import logger
 from lookalike.ports import Embedder, Stores
+from lookalike.stores.local.data_folder import DataFolder
+from lookalike.stores.local.dead_letter_file import FileDeadLetters
+from lookalike.stores.local.original_files import FolderStore
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.watched_folder import WatchedFolder
+from lookalike.stores.vectors.index import FaissIndex
 
 
 class LocalStores(Stores):

@@ -17,13 +17,19 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from opensearchpy import OpenSearch
 
-    from lookalike.adapters.dynamodb import DynamoCatalog, DynamoCounters, DynamoGenerations, DynamoMaps, DynamoUploads
-    from lookalike.adapters.dynamodb_applications import DynamoApplications
-    from lookalike.adapters.opensearch import OpenSearchIndex
-    from lookalike.adapters.s3 import S3Store, S3Uploads
-    from lookalike.adapters.sqs import SqsDeadLetters
-    from lookalike.adapters.table import Table
-    from lookalike.adapters.watched import WatchedFolder
+    from lookalike.stores.aws.dynamodb_applications import DynamoApplications
+    from lookalike.stores.aws.dynamodb_catalog import (
+        DynamoCatalog,
+        DynamoCounters,
+        DynamoGenerations,
+        DynamoMaps,
+        DynamoUploads,
+    )
+    from lookalike.stores.aws.dynamodb_table import Table
+    from lookalike.stores.aws.opensearch_index import OpenSearchIndex
+    from lookalike.stores.aws.s3_objects import S3Store, S3Uploads
+    from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
+    from lookalike.stores.local.watched_folder import WatchedFolder
 
 #: To OpenSearch: as many as requests are worked on at once, by a server; a function opens one.
 _CONNECTIONS = 32
@@ -50,39 +56,39 @@ class Account(Stores):
 
     @once
     def applications(self) -> DynamoApplications:
-        from lookalike.adapters import kms
-        from lookalike.adapters.dynamodb_applications import DynamoApplications
+        from lookalike.stores.aws import kms_sealer
+        from lookalike.stores.aws.dynamodb_applications import DynamoApplications
 
-        return DynamoApplications(self._table, kms.KmsSealer(self._client("kms", kms.CONFIG), self._key))
+        return DynamoApplications(self._table, kms_sealer.KmsSealer(self._client("kms", kms_sealer.CONFIG), self._key))
 
     @once
     def catalog(self) -> DynamoCatalog:
-        from lookalike.adapters.dynamodb import DynamoCatalog
+        from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
 
         return DynamoCatalog(self._table)
 
     @once
     def maps(self) -> DynamoMaps:
-        from lookalike.adapters.dynamodb import DynamoMaps
+        from lookalike.stores.aws.dynamodb_catalog import DynamoMaps
 
         return DynamoMaps(self._table)
 
     @once
     def uploads(self) -> DynamoUploads:
-        from lookalike.adapters.dynamodb import DynamoUploads
+        from lookalike.stores.aws.dynamodb_catalog import DynamoUploads
 
         return DynamoUploads(self._table)
 
     @once
     def counters(self) -> DynamoCounters:
-        from lookalike.adapters.dynamodb import DynamoCounters
+        from lookalike.stores.aws.dynamodb_catalog import DynamoCounters
 
         return DynamoCounters(self._table)
 
     @once
     def generations(self) -> DynamoGenerations:
         """Which indices are read and written."""
-        from lookalike.adapters.dynamodb import DynamoGenerations
+        from lookalike.stores.aws.dynamodb_catalog import DynamoGenerations
 
         return DynamoGenerations(self._table)
 
@@ -92,8 +98,8 @@ class Account(Stores):
 
     @once
     def objects(self) -> S3Uploads | WatchedFolder:
-        from lookalike.adapters.s3 import S3Uploads
-        from lookalike.adapters.watched import WatchedFolder
+        from lookalike.stores.aws.s3_objects import S3Uploads
+        from lookalike.stores.local.watched_folder import WatchedFolder
 
         if self._settings.watch is not None:  # a server watches a folder of its own machine
             return WatchedFolder(self._settings.watch)
@@ -101,22 +107,24 @@ class Account(Stores):
 
     @once
     def dead_letters(self) -> SqsDeadLetters:
-        from lookalike.adapters import sqs
+        from lookalike.stores.aws import sqs_dead_letters
 
         if not self._settings.dead_letters:
             raise SettingsError("LOOKALIKE_DEAD_LETTERS is not set: name the queue of what cannot be done")
-        return sqs.SqsDeadLetters(self._client("sqs", sqs.CONFIG), self._settings.dead_letters)
+        return sqs_dead_letters.SqsDeadLetters(
+            self._client("sqs", sqs_dead_letters.CONFIG), self._settings.dead_letters
+        )
 
     @once
     def index(self) -> OpenSearchIndex:
-        from lookalike.adapters.opensearch import OpenSearchIndex
+        from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 
         return OpenSearchIndex(self.opensearch, self.generations, seconds=self._settings.index_seconds)
 
     @once
     def opensearch(self) -> OpenSearch:
         """The client of the domain."""
-        from lookalike.adapters.opensearch import connect
+        from lookalike.stores.aws.opensearch_index import connect
 
         # A domain under a name of its own is signed for as well; plain HTTP is never a domain.
         region = self._session.region_name if self._endpoint.startswith("https://") else None
@@ -135,32 +143,32 @@ class Account(Stores):
 
     @once
     def _table(self) -> Table:
-        from lookalike.adapters import table
+        from lookalike.stores.aws import dynamodb_table
 
-        return table.Table(self._client("dynamodb", table.CONFIG), self._table_name)
+        return dynamodb_table.Table(self._client("dynamodb", dynamodb_table.CONFIG), self._table_name)
 
     @once
     def original_store(self) -> S3Store:
         """Originals, opened at once."""
-        from lookalike.adapters.s3 import S3Store
+        from lookalike.stores.aws.s3_objects import S3Store
 
         return S3Store(self._s3, self._bucket)
 
     @once
     def _s3(self) -> S3Client:
-        from lookalike.adapters import s3
+        from lookalike.stores.aws import s3_objects
 
-        client: S3Client = self._client("s3", s3.CONFIG)
+        client: S3Client = self._client("s3", s3_objects.CONFIG)
         return client
 
     @once
     def _session(self) -> boto3.Session:
-        from lookalike.adapters.session import open_session
+        from lookalike.stores.aws.session import open_session
 
         return open_session()
 
     def _client(self, service: Any, config: Config) -> Any:
-        from lookalike.adapters.session import open_client
+        from lookalike.stores.aws.session import open_client
 
         session = self._session
         with self._lock:  # a session does not make clients for several threads

@@ -13,10 +13,10 @@ from urllib.parse import unquote
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lookalike.adapters.breaker import Breaker
 from lookalike.errors import InvalidArgument, Unavailable
 from lookalike.model import UploadedObject
 from lookalike.ports import PictureStore, UploadStore
+from lookalike.stores.aws.circuit_breaker import Breaker
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

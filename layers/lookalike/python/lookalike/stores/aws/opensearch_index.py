@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth
 from opensearchpy.exceptions import OpenSearchException, RequestError, TransportError
 
-from lookalike.adapters.breaker import Breaker
-from lookalike.adapters.timed_http import TimedConnection, TimedTransport
 from lookalike.errors import IndexWriteError, SettingsError, Unavailable
 from lookalike.model import DIMENSION, Candidate, Generation, Key, Kind, Picture, Query
 from lookalike.observability import logger
 from lookalike.ports import Generations, VectorIndex
+from lookalike.stores.aws.circuit_breaker import Breaker
+from lookalike.stores.aws.timed_http import TimedConnection, TimedTransport
 
 Json = dict[str, Any]
 

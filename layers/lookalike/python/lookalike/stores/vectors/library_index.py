@@ -9,11 +9,11 @@ from itertools import groupby
 
 import numpy as np
 
-from lookalike.adapters.part import Mask, Part, Space, hide, retire
-from lookalike.adapters.sealing import seal
-from lookalike.adapters.segment import Codebook, Segment
-from lookalike.adapters.tail import Tail
 from lookalike.model import Picture
+from lookalike.stores.vectors.compaction import seal
+from lookalike.stores.vectors.mutable_segment import Tail
+from lookalike.stores.vectors.sealed_segment import Codebook, Segment
+from lookalike.stores.vectors.segment_protocol import Mask, Part, Space, hide, retire
 
 #: Rows of a segment that is not merged any further. A merge needs room for the new beside the old.
 SEGMENT_ROWS = 131_072

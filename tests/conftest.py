@@ -17,9 +17,9 @@ import pytest
 
 from lookalike.model import Application
 from lookalike.ports import Ports
-from tests import examples
-from tests.baidu import Caller
-from tests.fakes import MemoryWeb, SetClock, memory_ports
+from tests.support import examples
+from tests.support.baidu import Caller
+from tests.support.fakes import MemoryWeb, SetClock, memory_ports
 
 ALICE = Application("alice-access", "alice-secret", "10000001", "tenant-alice", "alice")
 BOB = Application("bob-access", "bob-secret", "10000002", "tenant-bob", "bob")

@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "functions": {"lookalike.bootstrap", "lookalike.wire"},
     "lookalike.bootstrap": {
         "lookalike.adapters",
-        "lookalike.call",
+        "lookalike.limits.call",
         "lookalike.clock",
         "lookalike.embedding",
         "lookalike.errors",
@@ -53,10 +53,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     # The use cases: no dialect, no HTTP, no store.
     "lookalike.service": {
-        "lookalike.call",
+        "lookalike.limits.call",
         "lookalike.embedding",
         "lookalike.errors",
-        "lookalike.fairness",
+        "lookalike.limits.fair_share",
         "lookalike.jsontext",
         "lookalike.model",
         "lookalike.observability",
@@ -76,30 +76,30 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lookalike.embedding": {"lookalike.errors", "lookalike.model", "lookalike.once", "lookalike.ports"},
     "lookalike.picture": {
         "lookalike",
-        "lookalike.call",
+        "lookalike.limits.call",
         "lookalike.errors",
-        "lookalike.fairness",
+        "lookalike.limits.fair_share",
         "lookalike.model",
         "lookalike.ports",
     },
     # What all of them share.
     "lookalike.ports": {
-        "lookalike.call",
-        "lookalike.fairness",
-        "lookalike.leases",
+        "lookalike.limits.call",
+        "lookalike.limits.fair_share",
+        "lookalike.limits.rate_limiter",
         "lookalike.model",
         "lookalike.settings",
-        "lookalike.strangers",
+        "lookalike.limits.stranger_limit",
     },
     "lookalike.model": set(),
     "lookalike.errors": {"lookalike.model"},
     "lookalike.settings": {"lookalike.errors"},
     "lookalike.observability": {"lookalike.errors", "lookalike.settings"},
     "lookalike.jsontext": {"lookalike.errors"},
-    "lookalike.call": {"lookalike.errors", "lookalike.fairness"},
-    "lookalike.fairness": set(),
-    "lookalike.leases": {"lookalike.ports"},
-    "lookalike.strangers": set(),
+    "lookalike.limits.call": {"lookalike.errors", "lookalike.limits.fair_share"},
+    "lookalike.limits.fair_share": set(),
+    "lookalike.limits.rate_limiter": {"lookalike.ports"},
+    "lookalike.limits.stranger_limit": set(),
     "lookalike.clock": set(),
     "lookalike.once": set(),
     "lookalike": set(),
@@ -123,9 +123,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lookalike.local": {
         "lookalike.adapters",
         "lookalike.bootstrap",
-        "lookalike.call",
+        "lookalike.limits.call",
         "lookalike.errors",
-        "lookalike.fairness",
+        "lookalike.limits.fair_share",
         "lookalike.model",
         "lookalike.observability",
         "lookalike.ports",
@@ -177,7 +177,7 @@ VENDORS = re.compile(r"baidu|qiniu|jumdata", re.IGNORECASE)
 
 #: How often a vendor is named in them all the same.
 NAMES_VENDORS = {
-    "lookalike.service.words": 2,  # a comment: whose limits uploads have
+    "lookalike.service.upload_metadata": 2,  # a comment: whose limits uploads have
     "lookalike.service.tags": 1,  # its docstring: whose tags it keeps
     "lookalike.service.shelves": 1,  # data: the name of a library
 }

@@ -3,7 +3,7 @@
     python -m tests.bench.aws [--json FILE] [--million | --quick]
 
 One server, one library, one connection; both figures of a ratio are taken in this one run. Clusters are as
-:mod:`tests.clusters` makes them.
+:mod:`tests.support.clusters` makes them.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ from lookalike.model import Generation, Kind, Query, TagFilter
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex, _search, connect, create_index
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
-from tests import photographs
-from tests.baidu import Caller
 from tests.bench.report import Report
 from tests.bench.stores import LIBRARY, MODEL, batches, picture
-from tests.clusters import clustered
 from tests.conftest import ALICE
-from tests.emulated import aws
-from tests.fakes import MemoryGenerations, memory_ports
 from tests.servers.dynamodb.server import new_table
 from tests.servers.opensearch.server import OpenSearchServer, missing
+from tests.support import photographs
+from tests.support.baidu import Caller
+from tests.support.clusters import clustered
+from tests.support.emulated import aws
+from tests.support.fakes import MemoryGenerations, memory_ports
 
 #: Rows of one bulk write.
 BATCH = 500

@@ -14,7 +14,7 @@ import httpx
 from lookalike.model import Kind
 from tests.bench.pipeline import PATHS, files
 from tests.bench.report import Report
-from tests.live import LiveServer
+from tests.support.live import LiveServer
 
 
 def measure(report: Report, *, quick: bool) -> None:

@@ -20,8 +20,8 @@ from lookalike.embedding.model_path import find_model
 from lookalike.embedding.preprocess import square
 from lookalike.model import Kind, Pixels
 from lookalike.training import efficientnet_onnx, export_onnx
-from tests import photographs
 from tests.bench.report import Report, median_ms_each
+from tests.support import photographs
 
 MODEL = find_model(None)
 SIDE = model_card.load(MODEL).side

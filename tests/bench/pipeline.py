@@ -26,16 +26,16 @@ from functions.search.app import handler as search
 from functions.token.app import handler as token
 from lookalike import bootstrap
 from lookalike.imaging.decode import Bounds, decode
-from lookalike.local import gateway
-from lookalike.local.gateway import Received
 from lookalike.model import Candidate, Kind, Pixels, Query, View
 from lookalike.ports import Look, Ports
+from lookalike.server import api_gateway
+from lookalike.server.api_gateway import Received
 from lookalike.service.applications import create_application
-from lookalike.service.proof import looking, prove
+from lookalike.service.reranking import looking, prove
 from lookalike.settings import Settings
 from lookalike.verification.query_views import shown, views
-from tests import photographs
 from tests.bench.report import Report, median_ms_each
+from tests.support import photographs
 
 #: As many as the server works on at once.
 THREADS = 16
@@ -103,7 +103,7 @@ class Caller:
 
     @staticmethod
     def _event(path: str, query: str, body: bytes) -> dict[str, object]:
-        return gateway.event_of(Received("POST", path, query, FORM, body, "127.0.0.1", gateway.now()))
+        return api_gateway.event_of(Received("POST", path, query, FORM, body, "127.0.0.1", api_gateway.now()))
 
 
 @contextmanager

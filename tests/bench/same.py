@@ -26,19 +26,19 @@ from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.imaging.decode import decode
 from lookalike.model import Identity, Key, Kind, Library, Picture, Reason, Shelf, State
 from lookalike.ports import Ports
-from lookalike.service.proof import BATCH
+from lookalike.service.image_source import Source
+from lookalike.service.reranking import BATCH
 from lookalike.service.search import Search, search
-from lookalike.service.source import Source
 from lookalike.stores.local import picture_row
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from lookalike.training import augment
 from lookalike.verification.quadrilaterals import frames
 from lookalike.verification.query_views import views
-from tests import photographs
 from tests.bench.model import MODEL
 from tests.bench.pipeline import BOUNDS, Call, Nearest, each, nearest, pixels_of, proving, run, service
 from tests.bench.report import Report, median_ms, median_ms_each
+from tests.support import photographs
 
 LIBRARY = "e" * 32
 SHELF = Shelf("bench", "same_hq", Kind.SAME)

@@ -32,8 +32,8 @@ from lookalike.stores.local import picture_row
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from lookalike.stores.vectors.index import FaissIndex
-from tests import photographs
 from tests.bench.report import Report, median_ms
+from tests.support import photographs
 
 import faiss  # isort: skip  # after the index, which loads it for one thread
 

@@ -26,8 +26,10 @@ from lookalike.stores.aws.s3_objects import CONFIG, S3Store
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from lookalike.stores.vectors.index import FaissIndex
-from tests.emulated import aws
-from tests.fakes import (
+from tests.servers.dynamodb import server
+from tests.servers.opensearch.server import shared_index
+from tests.support.emulated import aws
+from tests.support.fakes import (
     MemoryApplications,
     MemoryCatalog,
     MemoryCounters,
@@ -37,8 +39,6 @@ from tests.fakes import (
     MemoryOriginals,
     MemoryUploads,
 )
-from tests.servers.dynamodb import server
-from tests.servers.opensearch.server import shared_index
 
 T = TypeVar("T")
 Opening = Callable[[Path], AbstractContextManager[T]]

@@ -16,7 +16,7 @@ from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict
 from lookalike.model import Identity, Key, Kind, Library, Picture, RemovedLibrary, State
 from lookalike.ports import Catalog
 from tests.contract.rows import contents, deleted, library, random_vectors, row
-from tests.examples import examples
+from tests.support.examples import examples
 
 Together = Callable[[list[Callable[[], object]]], list[object]]
 

@@ -16,8 +16,8 @@ from lookalike.model import DeadLetter
 from lookalike.ports import DeadLetters
 from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
-from tests.emulated import aws
-from tests.fakes import MemoryDeadLetters
+from tests.support.emulated import aws
+from tests.support.fakes import MemoryDeadLetters
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from lookalike.errors import InvalidArgument, Unavailable
 from lookalike.ports import UploadStore
 from lookalike.stores.aws.s3_objects import CONFIG, S3Uploads
 from lookalike.stores.local.watched_folder import WatchedFolder
-from tests.emulated import aws
-from tests.fakes import MemoryObjects
+from tests.support.emulated import aws
+from tests.support.fakes import MemoryObjects
 
 BUCKET = "uploads"
 KEY = "uploads/10000001/similar/a b+c/é猫🐈%2F.jpg"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from lookalike.model import Candidate, Key, Kind, Picture, Query, State, TagFilter
 from lookalike.ports import VectorIndex
 from tests.contract.rows import MODEL, deleted, random_vectors, row, unit
-from tests.examples import examples
+from tests.support.examples import examples
 
 Together = Callable[[list[Callable[[], object]]], list[object]]
 

@@ -22,8 +22,8 @@ import pytest
 import lookalike
 from lookalike.embedding.model_card import CARD, CODEBOOKS
 from lookalike.embedding.model_path import find_model
-from tests import photographs
-from tests.live import LiveServer, cli
+from tests.support import photographs
+from tests.support.live import LiveServer, cli
 
 
 @pytest.fixture(scope="module")

@@ -28,20 +28,20 @@ import lookalike
 from lookalike import bootstrap
 from lookalike.cli.main import COMMANDS, app
 from lookalike.errors import IndexWriteError, LookalikeError, Unavailable
-from lookalike.local import gateway
-from lookalike.local.status import Status
 from lookalike.model import Picture
 from lookalike.ports import Catalog
-from lookalike.service.ingest import Outcome
+from lookalike.server import api_gateway
+from lookalike.server.status import Status
+from lookalike.service.upload import Outcome
 from lookalike.settings import Settings
 from lookalike.stores.aws.dynamodb_items import picture_item
-from tests.baidu import Caller, event, handle, picture
 from tests.conftest import ALICE
-from tests.fakes import MemoryIndex, MemoryObjects, memory_ports
 from tests.frozen.held import all_held, held
-from tests.jumdata import Client
-from tests.qiniu import GroupCaller, one, uri
-from tests.unit.test_upload_events import put, s3, sqs
+from tests.support.baidu import Caller, event, handle, picture
+from tests.support.fakes import MemoryIndex, MemoryObjects, memory_ports
+from tests.support.jumdata import Client
+from tests.support.qiniu import GroupCaller, one, uri
+from tests.unit.triggers.test_uploads import put, s3, sqs
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "layers/lookalike/python/lookalike"
@@ -155,7 +155,7 @@ def test_status() -> None:
         Caller(ALICE).add("similar", picture(1))
         answered = json.loads(handle("unknown", event("GET", "/status"))["body"])
     held("/status of a function", answered, "status version model")
-    asked = gateway.Received("GET", "/status", "", (), b"", "203.0.113.5", gateway.now())
+    asked = api_gateway.Received("GET", "/status", "", (), b"", "203.0.113.5", api_gateway.now())
     with closing(Status(ports)) as status:
         said = json.loads(status.answer(asked).body)
     held("/status of one machine", said, "status version model pictures problems")

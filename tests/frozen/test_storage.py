@@ -50,9 +50,9 @@ from lookalike.stores.local.dead_letter_file import FileDeadLetters
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.sqlite_catalog import _MIGRATIONS, SqliteCatalog
 from lookalike.stores.policy_json import policy_text
-from tests.baidu import Caller, picture
-from tests.fakes import MemoryCounters, memory_ports
 from tests.frozen.held import all_held, held, same
+from tests.support.baidu import Caller, picture
+from tests.support.fakes import MemoryCounters, memory_ports
 
 VECTOR = (np.arange(DIMENSION) / 256).astype(np.float16)
 PICTURE = Picture(

@@ -18,13 +18,13 @@ from lookalike.imaging.decode import Bounds, decode
 from lookalike.model import DIMENSION, Kind, Reason, Shelf
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
+from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
-from lookalike.service.source import Source
 from lookalike.stores.vectors.index import FaissIndex
 from lookalike.verification.query_views import views
 from lookalike.verification.verifier import LocalMapVerifier
-from tests import photographs
-from tests.fakes import memory_ports
+from tests.support import photographs
+from tests.support.fakes import memory_ports
 
 #: Wider than any dialect's: a picture of one pixel is one.
 BOUNDS = Bounds(max_bytes=8 << 20, min_side=1, max_side=4096, max_pixels=4096 * 4096, formats=frozenset({"PNG"}))

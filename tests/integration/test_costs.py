@@ -26,14 +26,14 @@ from lookalike.stores.aws.kms_sealer import KmsSealer
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect, create_index
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
 from lookalike.verification.verifier import LocalMapVerifier
-from tests import photographs
-from tests.baidu import Caller, picture
 from tests.conftest import ALICE
-from tests.emulated import aws
-from tests.fakes import SetClock, memory_ports
 from tests.servers.dynamodb import server
 from tests.servers.dynamodb.units import counted
 from tests.servers.opensearch import server as opensearch
+from tests.support import photographs
+from tests.support.baidu import Caller, picture
+from tests.support.emulated import aws
+from tests.support.fakes import SetClock, memory_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()

@@ -21,7 +21,7 @@ from lookalike.settings import Settings
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from tests.contract.rows import application, row
-from tests.fakes import TinyEmbedder, TinyVerifier
+from tests.support.fakes import TinyEmbedder, TinyVerifier
 
 
 def mode(path: Path) -> int:

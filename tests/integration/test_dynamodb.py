@@ -28,9 +28,9 @@ from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps, Dyn
 from lookalike.stores.aws.dynamodb_items import picture_item, picture_of
 from lookalike.stores.aws.dynamodb_table import TABLE, ItemKey, Table, application_key, key_of, upload_key
 from tests.contract.rows import application, contents, deleted, digest_of, library, row
-from tests.fakes import SetClock
 from tests.servers.dynamodb import server
 from tests.servers.dynamodb.units import counted
+from tests.support.fakes import SetClock
 
 #: A method of the client: given the real one and its arguments, it answers.
 Scripted = Callable[..., Any]

@@ -22,7 +22,7 @@ from lookalike.embedding.model_card import CARD, CODEBOOK_SHAPE, CODEBOOKS, load
 from lookalike.embedding.model_path import find_model
 from lookalike.errors import ModelError
 from lookalike.model import DIMENSION, Embedding, Kind, Pixels
-from tests.photographs import NAMES, photograph
+from tests.support.photographs import NAMES, photograph
 
 MODEL = find_model(None)
 

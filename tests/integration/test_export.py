@@ -18,7 +18,7 @@ import pytest
 from lookalike.embedding.preprocess import square
 from lookalike.training import efficientnet_onnx as network
 from lookalike.training import export_onnx, heads, torch_weights
-from tests.photographs import ROOT, photograph
+from tests.support.photographs import ROOT, photograph
 
 WEIGHTS = ROOT / "build/weights"
 SCRIPT = "lookalike.training.export_onnx"

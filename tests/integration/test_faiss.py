@@ -21,8 +21,8 @@ from lookalike.stores.vectors.index import FaissIndex
 from lookalike.stores.vectors.library_index import Collection
 from lookalike.stores.vectors.sealed_segment import Segment
 from lookalike.stores.vectors.segment_protocol import Depth
-from tests import photographs
 from tests.contract.rows import MODEL, deleted, random_vectors, row, unit
+from tests.support import photographs
 
 Halves = NDArray[np.float16]
 Codebook = NDArray[np.float32]

@@ -12,7 +12,7 @@ from PIL import Image
 from lookalike.embedding.model_card import CARD, load
 from lookalike.embedding.model_path import find_model
 from lookalike.training import fit_match_score
-from tests.photographs import NAMES, SCENES, photograph
+from tests.support.photographs import NAMES, SCENES, photograph
 
 MODEL = find_model(None)
 

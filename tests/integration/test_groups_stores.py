@@ -6,13 +6,13 @@ from lookalike import bootstrap
 from lookalike.service.purge import purge
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
-from tests.baidu import picture
 from tests.conftest import ALICE, BOB
-from tests.emulated import aws
-from tests.fakes import SetClock, memory_ports
-from tests.qiniu import GroupCaller, one
 from tests.servers.dynamodb import server
-from tests.unit.test_groups import HOSTILE
+from tests.support.baidu import picture
+from tests.support.emulated import aws
+from tests.support.fakes import SetClock, memory_ports
+from tests.support.qiniu import GroupCaller, one
+from tests.unit.service.test_groups import HOSTILE
 
 PICTURE = picture(1, size=(40, 32))
 

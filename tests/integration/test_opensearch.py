@@ -15,8 +15,8 @@ from lookalike.model import Candidate, Generation, Key, Kind, Query, TagFilter, 
 from lookalike.stores.aws import opensearch_index as adapter
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect, create_index
 from tests.contract.rows import MODEL, deleted, random_vectors, row, unit
-from tests.fakes import MemoryGenerations
 from tests.servers.opensearch.server import PATIENCE, shared
+from tests.support.fakes import MemoryGenerations
 
 
 class Watched(MemoryGenerations):

@@ -22,16 +22,16 @@ from lookalike.embedding.model_path import find_model
 from lookalike.imaging.decode import Bounds
 from lookalike.model import Kind, Match, Shelf
 from lookalike.service.add import Add, add
+from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
-from lookalike.service.source import Source
 from lookalike.training import fit_model
 from lookalike.training.labelled_csv import Pair
 from lookalike.training.pair_scores import Sight
 from lookalike.verification.verifier import LocalMapVerifier
-from tests.fakes import memory_ports
-from tests.photographs import ROOT, SCENES, photograph
 from tests.quality import sets
 from tests.quality.families import draw
+from tests.support.fakes import memory_ports
+from tests.support.photographs import ROOT, SCENES, photograph
 
 MODEL = find_model(None)
 BOUNDS = Bounds(

@@ -15,12 +15,12 @@ from lookalike.imaging.decode import Bounds
 from lookalike.model import Kind, Match, Reason, Shelf
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
+from lookalike.service.image_source import Source
 from lookalike.service.ranking import PROVED
 from lookalike.service.search import Search, search
-from lookalike.service.source import Source
 from lookalike.verification.verifier import LocalMapVerifier
-from tests.fakes import memory_ports
-from tests.photographs import NAMES, cropped, jpeg, photograph, png
+from tests.support.fakes import memory_ports
+from tests.support.photographs import NAMES, cropped, jpeg, photograph, png
 
 BOUNDS = Bounds(
     max_bytes=8 << 20, min_side=1, max_side=5000, max_pixels=5000 * 5000, formats=frozenset({"JPEG", "PNG"})

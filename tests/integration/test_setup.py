@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from lookalike.cli import indices
+from lookalike.cli import opensearch_admin
 from lookalike.cli.main import app
-from lookalike.cli.where import on_aws
+from lookalike.cli.store_options import on_aws
 from lookalike.model import Generation, Kind, Query
 from lookalike.stores.aws.account import Account
 from lookalike.stores.aws.dynamodb_table import create_table
@@ -41,7 +41,7 @@ def account(services: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterat
     key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
     for name, value in {"TABLE": table, "BUCKET": "bucket", "KEY": key, "OPENSEARCH": url, "DATA": ""}.items():
         monkeypatch.setenv(f"LOOKALIKE_{name}", value)
-    monkeypatch.setattr(indices, "SETTLING", 0)
+    monkeypatch.setattr(opensearch_admin, "SETTLING", 0)
     made = Account(on_aws(None))
     yield made
     made.opensearch.indices.delete(index=f"lookalike-{table}-*")
@@ -168,7 +168,7 @@ def broken_off(monkeypatch: pytest.MonkeyPatch, after: int, *options: str) -> No
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("lookalike.cli.indices.time.sleep", wait)
+        patch.setattr("lookalike.cli.opensearch_admin.time.sleep", wait)
         assert setup(*options).exit_code != 0
 
 

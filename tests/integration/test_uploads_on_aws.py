@@ -19,8 +19,8 @@ from lookalike.ports import Ports
 from lookalike.settings import Settings
 from lookalike.stores.aws.s3_objects import CONFIG, S3Uploads
 from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
-from tests.emulated import aws
-from tests.fakes import MemoryCatalog, memory_ports
+from tests.support.emulated import aws
+from tests.support.fakes import MemoryCatalog, memory_ports
 
 ALICE = Application("access", "secret", "10000001", "tenant", "alice")
 BUCKET = "uploads-here"

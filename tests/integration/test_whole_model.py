@@ -14,7 +14,7 @@ from lookalike.cli.main import app
 from lookalike.embedding.model_card import CARD
 from lookalike.errors import InvalidArgument, ModelError
 from lookalike.training import fit_model
-from tests.photographs import ROOT, path
+from tests.support.photographs import ROOT, path
 
 
 def fitted(monkeypatch: pytest.MonkeyPatch, output: Path, end: Callable[[Path], object]) -> Result:

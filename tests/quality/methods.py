@@ -23,8 +23,8 @@ from lookalike.errors import PictureError, PictureExists
 from lookalike.model import Embedding, Kind, Match, Pixels, Reason, Shelf
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
+from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
-from lookalike.service.source import Source
 from lookalike.settings import Settings
 from lookalike.training.picture_files import MADE, image, read
 from lookalike.training.progress import side_by_side

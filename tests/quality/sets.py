@@ -27,8 +27,8 @@ import numpy as np
 
 from lookalike.model import Kind
 from lookalike.training.picture_files import unusable, walk
-from tests import photographs
 from tests.quality.methods import Looked, Remembered, look
+from tests.support import photographs
 
 ROLES = ("library", "query", "both", "distractor")
 TABLES = ("MANIFEST.csv", "labels.csv")

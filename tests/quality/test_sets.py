@@ -13,11 +13,11 @@ from PIL import Image
 
 from lookalike.errors import ModelError
 from lookalike.model import Kind, Reason
-from tests.photographs import photograph
 from tests.quality import __main__ as yardstick
 from tests.quality import families, measure, methods, sets
 from tests.quality.methods import Answer, ColourHistogram, OnDisk, PerceptualHash, Remembered
 from tests.quality.sets import SetError
+from tests.support.photographs import photograph
 
 
 def write(path: Path, number: int) -> Path:

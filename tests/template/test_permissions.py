@@ -29,12 +29,12 @@ from lookalike.stores.aws.dynamodb_table import Table, create_table
 from lookalike.stores.aws.kms_sealer import KmsSealer
 from lookalike.stores.aws.s3_objects import S3Store, S3Uploads
 from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
-from tests.baidu import Caller, event, form, handle, picture
 from tests.conftest import ALICE
-from tests.emulated import aws
-from tests.fakes import SetClock, memory_ports
-from tests.jumdata import Client
-from tests.qiniu import GroupCaller, one
+from tests.support.baidu import Caller, event, form, handle, picture
+from tests.support.emulated import aws
+from tests.support.fakes import SetClock, memory_ports
+from tests.support.jumdata import Client
+from tests.support.qiniu import GroupCaller, one
 from tests.template.conftest import Template
 
 #: IAM's name of an API call, where it is another.

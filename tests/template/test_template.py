@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lookalike.cli.where import OUTPUTS
+from lookalike.cli.store_options import OUTPUTS
 from lookalike.observability import fail
 from lookalike.settings import AWS_STORES, Settings
 from lookalike.stores.aws.dynamodb_table import EXPIRES, TABLE, pictures_partition

@@ -8,7 +8,7 @@ from typing import Protocol
 import pytest
 
 from lookalike import ports
-from tests.fakes import MemoryCatalog
+from tests.support.fakes import MemoryCatalog
 
 PORTS = [
     value

@@ -11,8 +11,8 @@ from lookalike.ports import Ports
 from lookalike.settings import Settings
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
-from tests.fakes import MemoryStores, TinyEmbedder, TinyVerifier
-from tests.live import LiveServer
+from tests.support.fakes import MemoryStores, TinyEmbedder, TinyVerifier
+from tests.support.live import LiveServer
 
 CALLER = Application("ak", "sk", "123456789", "tenant", "hostile")
 

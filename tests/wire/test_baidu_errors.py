@@ -13,8 +13,8 @@ import pytest
 from lookalike import bootstrap, errors
 from lookalike.ports import Ports
 from lookalike.settings import Settings
-from tests.baidu import OPERATIONS, PATHS, Caller, event, form, handle, picture, said
-from tests.fakes import MemoryIndex, MemoryWeb
+from tests.support.baidu import OPERATIONS, PATHS, Caller, event, form, handle, picture, said
+from tests.support.fakes import MemoryIndex, MemoryWeb
 
 HERE = picture(1)
 FOUR_MEBIBYTES = 4 * 1024 * 1024

@@ -13,10 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from lookalike import bootstrap
 from lookalike.ports import Ports
-from tests.baidu import FORM, OPERATIONS, PATHS, Caller, event, form, handle, picture, said
 from tests.conftest import ALICE
-from tests.examples import examples
-from tests.fakes import memory_ports
+from tests.support.baidu import FORM, OPERATIONS, PATHS, Caller, event, form, handle, picture, said
+from tests.support.examples import examples
+from tests.support.fakes import memory_ports
 
 CALLER = Caller(ALICE)
 HERE = picture(1)

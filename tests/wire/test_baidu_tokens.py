@@ -15,8 +15,8 @@ import pytest
 from lookalike.errors import Unavailable
 from lookalike.ports import Ports
 from lookalike.wire.baidu import access_tokens
-from tests.baidu import FORM, OPERATIONS, PATHS, Caller, event, form, handle, picture, said
-from tests.fakes import SetClock
+from tests.support.baidu import FORM, OPERATIONS, PATHS, Caller, event, form, handle, picture, said
+from tests.support.fakes import SetClock
 
 GRANT = {"grant_type": "client_credentials", "client_id": "alice-access", "client_secret": "alice-secret"}
 

@@ -14,12 +14,12 @@ from lookalike.errors import Unavailable
 from lookalike.model import Candidate, Generation, Kind, Picture, Query
 from lookalike.settings import Settings
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect
-from tests.baidu import Caller, picture
 from tests.conftest import ALICE
-from tests.fakes import MemoryGenerations, MemoryIndex, MemoryOriginals, memory_ports, with_stores
-from tests.jumdata import Client
-from tests.qiniu import GroupCaller, one
 from tests.servers.hanging import hanging
+from tests.support.baidu import Caller, picture
+from tests.support.fakes import MemoryGenerations, MemoryIndex, MemoryOriginals, memory_ports, with_stores
+from tests.support.jumdata import Client
+from tests.support.qiniu import GroupCaller, one
 
 SEEN = picture(1, size=(40, 40))
 

@@ -18,10 +18,10 @@ from lookalike.errors import UrlAnswerError, UrlIllegal, UrlTimeout, UrlUnreacha
 from lookalike.model import Kind, digest_prefix
 from lookalike.ports import Ports
 from lookalike.wire.jumdata import calls as jumdata
-from tests.baidu import Caller, event, handle, picture
 from tests.conftest import ALICE, BOB
-from tests.fakes import MemoryWeb, SetClock, memory_ports
-from tests.jumdata import FUNCTIONS, PLACE, Client, signed
+from tests.support.baidu import Caller, event, handle, picture
+from tests.support.fakes import MemoryWeb, SetClock, memory_ports
+from tests.support.jumdata import FUNCTIONS, PLACE, Client, signed
 
 HERE, OTHER = picture(1), picture(2)
 NOTHING_GIVEN = {"code": 400, "msg": "url和base64不能同时为空!"}

@@ -10,17 +10,17 @@ from types import SimpleNamespace
 import pytest
 
 from lookalike import bootstrap
-from lookalike.call import Call
 from lookalike.errors import Busy
+from lookalike.limits.call import Call
 from lookalike.model import Application, Policy
 from lookalike.settings import Settings
 from lookalike.wire import forms
 from lookalike.wire.qiniu import signature as qiniu_auth
-from tests.baidu import FORM, PATHS, Caller, event, form, handle, picture, said
 from tests.conftest import ALICE
-from tests.fakes import MemoryApplications, memory_ports
-from tests.jumdata import Client
-from tests.qiniu import GroupCaller, one
+from tests.support.baidu import FORM, PATHS, Caller, event, form, handle, picture, said
+from tests.support.fakes import MemoryApplications, memory_ports
+from tests.support.jumdata import Client
+from tests.support.qiniu import GroupCaller, one
 
 Code = Callable[[Application, int], int | None]
 

@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lookalike import bootstrap
-from lookalike.local import gateway
 from lookalike.model import Application, Kind, Policy
 from lookalike.ports import Ports
+from lookalike.server import api_gateway
 from lookalike.settings import Settings
-from tests.baidu import Caller, picture
 from tests.conftest import ALICE, BOB
 from tests.contract.rows import row
-from tests.examples import examples
-from tests.fakes import MemoryWeb, memory_ports
-from tests.qiniu import GroupCaller, one, uri
+from tests.support.baidu import Caller, picture
+from tests.support.examples import examples
+from tests.support.fakes import MemoryWeb, memory_ports
+from tests.support.qiniu import GroupCaller, one, uri
 
 #: Pictures that the vendor takes.
 PICTURES = [picture(number, size=(40, 32)) for number in range(6)]
@@ -401,7 +401,7 @@ def test_answers_are_in_gzip_where_it_is_taken(call: Callable[[GroupCaller], Any
 
 
 def test_an_answer_in_gzip_goes_through_the_gateway_as_it_is() -> None:
-    response = gateway.response_of(GroupCaller(ALICE, gzip=True).raw("GET", "/v1/image/group"))
+    response = api_gateway.response_of(GroupCaller(ALICE, gzip=True).raw("GET", "/v1/image/group"))
     assert response.status == 200
     assert dict(response.headers)["content-encoding"] == "gzip"
     assert json.loads(gzip.decompress(response.body)) == {"code": 0, "message": "", "result": []}
@@ -435,4 +435,4 @@ def test_a_long_answer_is_cut_and_the_list_goes_on(
                 caller.raw("GET", "/v1/image/group/g"),
                 caller.raw("POST", "/v1/image/group/g/search", json.dumps(body).encode()),
             ):
-                assert len(to_json(answer).encode()) < gateway.MAX_EVENT
+                assert len(to_json(answer).encode()) < api_gateway.MAX_EVENT

@@ -17,10 +17,10 @@ from lookalike.model import Picture
 from lookalike.ports import Ports
 from lookalike.settings import Settings
 from lookalike.wire.qiniu import calls as qiniu
-from tests.baidu import FORM, HOST, event, handle, picture
 from tests.conftest import ALICE
-from tests.fakes import MemoryApplications, MemoryCatalog, MemoryIndex, MemoryWeb, memory_ports
-from tests.qiniu import Answered, GroupCaller, one, sign, uri
+from tests.support.baidu import FORM, HOST, event, handle, picture
+from tests.support.fakes import MemoryApplications, MemoryCatalog, MemoryIndex, MemoryWeb, memory_ports
+from tests.support.qiniu import Answered, GroupCaller, one, sign, uri
 
 PICTURE = picture(1, size=(40, 32))
 BAD_ARGUMENTS = (400, 4000100, "bad arguments")

@@ -16,11 +16,11 @@ from lookalike.model import Policy
 from lookalike.observability import printable, why
 from lookalike.ports import Ports
 from lookalike.settings import Settings
-from tests.baidu import FORM, PATHS, Caller, event, handle, picture
 from tests.conftest import ALICE
-from tests.fakes import MemoryApplications, MemoryCatalog, SetClock, memory_ports, with_stores
-from tests.jumdata import Client
-from tests.qiniu import GROUP, GroupCaller, one, sign, uri
+from tests.support.baidu import FORM, PATHS, Caller, event, handle, picture
+from tests.support.fakes import MemoryApplications, MemoryCatalog, SetClock, memory_ports, with_stores
+from tests.support.jumdata import Client
+from tests.support.qiniu import GROUP, GroupCaller, one, sign, uri
 
 Lines = Callable[[], list[dict[str, Any]]]
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from lookalike.model import Generation, Kind
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect, create_index
-from tests.fakes import MemoryGenerations
+from tests.support.fakes import MemoryGenerations
 
 BUILD = Path(__file__).parents[3] / "build" / "opensearch"
 

@@ -30,17 +30,17 @@ from lookalike.imaging.decode import Bounds
 from lookalike.model import WHOLE, Candidate, Embedding, Key, Kind, Match, Pixels, Proof, Shelf
 from lookalike.ports import Embedder, Ports
 from lookalike.service.add import Add, add
-from lookalike.service.proof import looking
+from lookalike.service.image_source import Source
 from lookalike.service.ranking import merged, rank
+from lookalike.service.reranking import looking
 from lookalike.service.search import Search, search
-from lookalike.service.source import Source
 from lookalike.verification.keypoints import Corners, scaled
 from lookalike.verification.match_score import ProofCalibration
 from lookalike.verification.quadrilaterals import frames
 from lookalike.verification.query_views import shown, views
 from lookalike.verification.ransac import Transform, align, pad
 from lookalike.verification.verifier import Found, LocalMapVerifier
-from tests.fakes import memory_ports
+from tests.support.fakes import memory_ports
 
 FOLDER = Path(__file__).parent
 LIBRARY = ("one", "two", "three", "four")

@@ -9,11 +9,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lookalike.call import Call, TimedCall
 from lookalike.clock import unix_milliseconds
 from lookalike.download.fetcher import SafeFetcher
 from lookalike.embedding.lazy import LazyEmbedder, LazyVerifier
 from lookalike.errors import SettingsError
+from lookalike.limits.call import Call, TimedCall
 from lookalike.observability import count, logger
 from lookalike.ports import Applications, Clock, Counters, Embedder, Ports, Stores, Verifier
 from lookalike.service.purge import purge

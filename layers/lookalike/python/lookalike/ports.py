@@ -14,9 +14,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.call import Call, Job, processors
-from lookalike.fairness import FairShare
-from lookalike.leases import Leases
+from lookalike.limits.call import Call, Job, processors
+from lookalike.limits.fair_share import FairShare
+from lookalike.limits.rate_limiter import Leases
+from lookalike.limits.stranger_limit import Strangers
 from lookalike.model import (
     Affine,
     Application,
@@ -39,7 +40,6 @@ from lookalike.model import (
     View,
 )
 from lookalike.settings import Settings
-from lookalike.strangers import Strangers
 
 
 class Clock(Protocol):

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from lookalike.cli.indices import Indices, Wanted
+from lookalike.cli.opensearch_admin import Indices, Wanted
 from lookalike.cli.screen import print_keys
-from lookalike.cli.where import Stack, command_line, on_aws
+from lookalike.cli.store_options import Stack, command_line, on_aws
 from lookalike.clock import unix_milliseconds
 from lookalike.model import Application
 from lookalike.service.applications import create_application

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lookalike import bootstrap
-from lookalike.cli.where import Data, Stack, where
+from lookalike.cli.store_options import Data, Stack, where
 from lookalike.clock import unix_milliseconds
 from lookalike.errors import InvalidArgument
 from lookalike.service.applications import find_application

@@ -14,8 +14,8 @@ from contextlib import ExitStack, contextmanager
 
 import numpy as np
 
-from lookalike.call import Job
-from lookalike.fairness import FairShare
+from lookalike.limits.call import Job
+from lookalike.limits.fair_share import FairShare
 from lookalike.model import Pixels
 
 #: Seconds of waiting after which pixels are looked for that nothing but a cycle of references keeps.

@@ -11,10 +11,10 @@ from lookalike.imaging.decode import Decoded
 from lookalike.model import Embedding, Identity, Key, Kind, Library, Picture, Shelf, State, next_revision
 from lookalike.observability import logger, why
 from lookalike.ports import Ports
+from lookalike.service.catalog_writes import ATTEMPTS, show
 from lookalike.service.identity import kept_digest, locate
+from lookalike.service.image_source import Loaded, Source, load
 from lookalike.service.libraries import open_library
-from lookalike.service.rows import ATTEMPTS, show
-from lookalike.service.source import Loaded, Source, load
 
 #: Longest id a caller may give, in bytes of UTF-8.
 MAX_ID_BYTES = 512

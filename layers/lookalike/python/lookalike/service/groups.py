@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lookalike.errors import LibraryNotFound, PictureNotFound
 from lookalike.model import Candidate, Identity, Library, Picture, sign_of
 from lookalike.ports import Ports
-from lookalike.service.choice import chosen
+from lookalike.service.lookup import chosen
 
 #: Fewest rows read at a time: beside the live ones there may be many that are deleted.
 _LEAST_ROWS = 100

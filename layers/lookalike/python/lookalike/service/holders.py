@@ -21,9 +21,9 @@ from itertools import islice
 from lookalike.errors import InvalidArgument, PictureNotFound, RevisionConflict, Unavailable
 from lookalike.model import Holding, Picture, Upload, UploadState, next_revision
 from lookalike.ports import Ports
+from lookalike.service.catalog_writes import change, show
 from lookalike.service.delete import hidden
-from lookalike.service.rows import change, show
-from lookalike.service.words import Words, words_of
+from lookalike.service.upload_metadata import Words, words_of
 
 #: Of so many holders one is looked for that says whose a picture is. All of them say the same, but for rare races.
 _LOOKS = 200

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lookalike.call import Job
 from lookalike.imaging.decode import Decoded
+from lookalike.limits.call import Job
 from lookalike.model import (
     Candidate,
     Embedding,
@@ -29,9 +29,9 @@ from lookalike.model import (
 from lookalike.ports import PictureStore, Ports
 from lookalike.service.current import current
 from lookalike.service.identity import identical, rows_of
-from lookalike.service.proof import looking, prove
+from lookalike.service.image_source import Source, load
 from lookalike.service.ranking import WINDOW, Page, merged, rank
-from lookalike.service.source import Source, load
+from lookalike.service.reranking import looking, prove
 from lookalike.verification.quadrilaterals import frames
 from lookalike.verification.query_views import framed_by, shown, views
 

@@ -36,7 +36,7 @@ from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.feature_map import LocalMap, unpack
 from lookalike.embedding.model_card import CARD
 from lookalike.model import Embedding, Kind, Pixels
-from lookalike.service.proof import looking
+from lookalike.service.reranking import looking
 from lookalike.training import export_onnx
 from lookalike.training.augment import attack
 from lookalike.training.fit_model import SUFFIXES

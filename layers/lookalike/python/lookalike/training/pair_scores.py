@@ -13,7 +13,7 @@ from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.errors import InvalidArgument, PictureError
 from lookalike.imaging.grey_thumbnail import glance
 from lookalike.model import Embedding, Kind
-from lookalike.service.proof import looking
+from lookalike.service.reranking import looking
 from lookalike.training.labelled_csv import Pair
 from lookalike.training.picture_files import read
 from lookalike.training.progress import side_by_side, track

@@ -19,7 +19,7 @@ from lookalike.errors import AccessError, InvalidArgument, LookalikeError, Pictu
 from lookalike.model import DeadLetter
 from lookalike.observability import count, fail, logger, printable, why
 from lookalike.ports import Ports
-from lookalike.service.ingest import Ingest, Removal, ingest, remove
+from lookalike.service.upload import Ingest, Removal, ingest, remove
 from lookalike.triggers.batch import Answer, Event, Garbled, bury, failures
 
 _OPERATION = "ingest"

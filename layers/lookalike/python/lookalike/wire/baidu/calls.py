@@ -29,9 +29,9 @@ from lookalike.service import tags
 from lookalike.service.add import Add, add
 from lookalike.service.admission import Callers, admit, check_rate
 from lookalike.service.delete import Delete, delete
+from lookalike.service.image_source import Source
 from lookalike.service.libraries import MADE_BY_ADD
 from lookalike.service.search import Search, search
-from lookalike.service.source import Source
 from lookalike.service.update import Update, update
 from lookalike.wire import base64_image, forms
 from lookalike.wire.baidu import access_tokens, token_endpoint

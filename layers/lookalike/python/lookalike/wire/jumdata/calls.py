@@ -33,9 +33,9 @@ from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.admission import Callers, admit, check_rate
 from lookalike.service.delete import Delete, delete
+from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
 from lookalike.service.shelves import shelf_of
-from lookalike.service.source import Source
 from lookalike.wire import base64_image, forms, signing
 from lookalike.wire.forms import Form
 from lookalike.wire.http import Answer, Endpoint, Request, Route, ascii_json

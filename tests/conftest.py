@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from lookalike.model import Application
+from lookalike.domain.application import Application
 from lookalike.ports import Ports
 from tests.support import examples
 from tests.support.baidu import Caller

@@ -30,9 +30,10 @@ from PIL import Image
 from rich.console import Console
 
 from lookalike import bootstrap
+from lookalike.domain.library import Kind
+from lookalike.domain.search import Generation, Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
-from lookalike.model import Generation, Kind, Query, TagFilter
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex, _search, connect, create_index
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from lookalike.model import Kind
+from lookalike.domain.library import Kind
 from tests.bench.pipeline import PATHS, files
 from tests.bench.report import Report
 from tests.support.live import LiveServer

@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Pixels
 from lookalike.embedding import model_card
 from lookalike.embedding.embedder import INPUT, OnnxEmbedder
 from lookalike.embedding.model_card import CARD, CODEBOOKS
 from lookalike.embedding.model_path import find_model
 from lookalike.embedding.preprocess import square
-from lookalike.model import Kind, Pixels
 from lookalike.training import efficientnet_onnx, export_onnx
 from tests.bench.report import Report, median_ms_each
 from tests.support import photographs

@@ -25,8 +25,11 @@ from functions.add.app import handler as add
 from functions.search.app import handler as search
 from functions.token.app import handler as token
 from lookalike import bootstrap
+from lookalike.domain.geometry import View
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Pixels
+from lookalike.domain.search import Candidate, Query
 from lookalike.imaging.decode import Bounds, decode
-from lookalike.model import Candidate, Kind, Pixels, Query, View
 from lookalike.ports import Look, Ports
 from lookalike.server import api_gateway
 from lookalike.server.api_gateway import Received

@@ -22,9 +22,11 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
+from lookalike.domain.library import Identity, Kind, Library, Shelf
+from lookalike.domain.picture import Key, Picture, State
+from lookalike.domain.search import Reason
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.imaging.decode import decode
-from lookalike.model import Identity, Key, Kind, Library, Picture, Reason, Shelf, State
 from lookalike.ports import Ports
 from lookalike.service.image_source import Source
 from lookalike.service.reranking import BATCH

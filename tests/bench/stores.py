@@ -25,9 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import DIMENSION, Key, Picture, State
+from lookalike.domain.search import Candidate, Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
-from lookalike.model import DIMENSION, Candidate, Key, Kind, Picture, Query, State, TagFilter
 from lookalike.stores.local import picture_row
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog

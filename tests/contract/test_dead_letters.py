@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from lookalike.domain.upload import DeadLetter
 from lookalike.errors import Unavailable
-from lookalike.model import DeadLetter
 from lookalike.ports import DeadLetters
 from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
 from lookalike.stores.local.dead_letter_file import FileDeadLetters

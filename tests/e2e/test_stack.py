@@ -18,7 +18,8 @@ import httpx
 import pytest
 from aip import AipImageSearch
 
-from lookalike.model import Key, Kind
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Key
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
 from lookalike.stores.aws.dynamodb_table import Table
 from tests.contract.rows import digest_of

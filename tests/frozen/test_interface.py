@@ -27,8 +27,8 @@ from typer.testing import CliRunner
 import lookalike
 from lookalike import bootstrap
 from lookalike.cli.main import COMMANDS, app
+from lookalike.domain.picture import Picture
 from lookalike.errors import IndexWriteError, LookalikeError, Unavailable
-from lookalike.model import Picture
 from lookalike.ports import Catalog
 from lookalike.server import api_gateway
 from lookalike.server.status import Status

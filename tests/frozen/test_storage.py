@@ -18,25 +18,11 @@ import numpy as np
 import pytest
 
 from lookalike import bootstrap
-from lookalike.model import (
-    DIMENSION,
-    Application,
-    DeadLetter,
-    Generation,
-    Holding,
-    Identity,
-    Key,
-    Kind,
-    Library,
-    Picture,
-    Policy,
-    RemovedLibrary,
-    State,
-    Upload,
-    UploadState,
-    object_key,
-    sign_of,
-)
+from lookalike.domain.application import Application, Policy
+from lookalike.domain.library import Identity, Kind, Library, RemovedLibrary
+from lookalike.domain.picture import DIMENSION, Key, Picture, State, object_key, sign_of
+from lookalike.domain.search import Generation
+from lookalike.domain.upload import DeadLetter, Holding, Upload, UploadState
 from lookalike.settings import Settings
 from lookalike.stores.aws import dynamodb_items
 from lookalike.stores.aws.dynamodb_catalog import DynamoCounters, DynamoMaps

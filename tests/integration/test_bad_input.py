@@ -11,11 +11,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.picture import DIMENSION
+from lookalike.domain.search import Reason
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.feature_map import unpack
 from lookalike.embedding.model_path import find_model
 from lookalike.imaging.decode import Bounds, decode
-from lookalike.model import DIMENSION, Kind, Reason, Shelf
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source

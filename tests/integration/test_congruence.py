@@ -15,10 +15,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.picture import Embedding, Picture, Pixels
+from lookalike.domain.search import Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
 from lookalike.imaging.decode import Bounds
-from lookalike.model import Embedding, Kind, Picture, Pixels, Query, Shelf, TagFilter
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source

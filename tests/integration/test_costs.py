@@ -14,9 +14,10 @@ from uuid import uuid4
 import pytest
 
 from lookalike import bootstrap
+from lookalike.domain.library import Kind
+from lookalike.domain.search import Generation
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
-from lookalike.model import Generation, Kind
 from lookalike.ports import Ports
 from lookalike.service.purge import purge
 from lookalike.settings import Settings

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from lookalike import bootstrap
+from lookalike.domain.library import Identity, Kind, Library, Shelf
+from lookalike.domain.picture import DIMENSION, Key, Picture, State, sign_of
+from lookalike.domain.upload import Holding, Upload
 from lookalike.errors import PictureNotFound, SettingsError, Unavailable
 from lookalike.imaging.decode import Bounds
-from lookalike.model import DIMENSION, Holding, Identity, Key, Kind, Library, Picture, Shelf, State, Upload, sign_of
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.applications import create_application

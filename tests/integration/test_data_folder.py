@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from lookalike import bootstrap
+from lookalike.domain.library import Kind
 from lookalike.errors import SettingsError
-from lookalike.model import Kind
 from lookalike.ports import Ports
 from lookalike.settings import Settings
 from lookalike.stores.local.data_folder import DataFolder
@@ -235,7 +235,7 @@ class Traced(sqlite3.Connection):
 
 connect = sqlite3.connect
 sqlite3.connect = lambda *arguments, **options: connect(*arguments, **options, factory=Traced)
-from tests.fakes import TinyVerifier
+from tests.support.fakes import TinyVerifier
 from tests.integration.test_data_folder import Embedder
 sys.addaudithook(trace)
 bootstrap.build(Settings(data=Path(data)), embedder=Embedder(), verifier=TinyVerifier()).close()

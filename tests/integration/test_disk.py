@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from lookalike import bootstrap
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.upload import DeadLetter
 from lookalike.errors import SettingsError, Unavailable
 from lookalike.imaging.decode import Bounds
-from lookalike.model import DeadLetter, Kind, Shelf
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.applications import create_application

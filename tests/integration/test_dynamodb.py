@@ -21,8 +21,10 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Key
+from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.errors import RevisionConflict, Unavailable
-from lookalike.model import Holding, Key, Kind, Upload, UploadState
 from lookalike.stores.aws.dynamodb_applications import FRESH, MAX_UNKNOWN, UNKNOWN, DynamoApplications
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps, DynamoUploads
 from lookalike.stores.aws.dynamodb_items import picture_item, picture_of

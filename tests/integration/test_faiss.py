@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Key, Picture
+from lookalike.domain.search import Candidate, Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
-from lookalike.model import Candidate, Key, Kind, Picture, Query, TagFilter
 from lookalike.stores.vectors import compaction, inner_products
 from lookalike.stores.vectors import library_index as collection_module
 from lookalike.stores.vectors.index import FaissIndex

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.search import Reason
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
 from lookalike.imaging.decode import Bounds
-from lookalike.model import Kind, Reason, Shelf
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lookalike import bootstrap
+from lookalike.domain.library import Kind, Shelf
 from lookalike.imaging.decode import Bounds
-from lookalike.model import Kind, Shelf
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.delete import Delete, delete

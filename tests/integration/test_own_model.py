@@ -16,11 +16,12 @@ from typer.testing import CliRunner
 
 from lookalike.cli import calibrate
 from lookalike.cli.main import app
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.search import Match
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_card import CARD, CODEBOOKS
 from lookalike.embedding.model_path import find_model
 from lookalike.imaging.decode import Bounds
-from lookalike.model import Kind, Match, Shelf
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.search import Match, Reason
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
 from lookalike.imaging.decode import Bounds
-from lookalike.model import Kind, Match, Reason, Shelf
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source

@@ -13,7 +13,8 @@ from typer.testing import CliRunner, Result
 from lookalike.cli import opensearch_admin
 from lookalike.cli.main import app
 from lookalike.cli.store_options import on_aws
-from lookalike.model import Generation, Kind, Query
+from lookalike.domain.library import Kind
+from lookalike.domain.search import Generation, Query
 from lookalike.stores.aws.account import Account
 from lookalike.stores.aws.dynamodb_table import create_table
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex, Shape, shape_of

@@ -14,8 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from lookalike.domain.application import Application
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Key
+from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.errors import RevisionConflict, SettingsError, Unavailable
-from lookalike.model import Application, Holding, Key, Kind, Upload, UploadState
 from lookalike.stores.local import sqlite_catalog
 from lookalike.stores.local import sqlite_database as database_module
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from lookalike import bootstrap
-from lookalike.model import Application
+from lookalike.domain.application import Application
 from lookalike.ports import Ports
 from lookalike.settings import Settings
 from lookalike.stores.aws.s3_objects import CONFIG, S3Uploads

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.model import Kind, Reason, Shelf
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.search import Reason
 from lookalike.training.picture_files import image
 from lookalike.training.progress import side_by_side
 from tests.quality import metrics

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike import bootstrap
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.picture import Embedding, Pixels
+from lookalike.domain.search import Match, Reason
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
 from lookalike.errors import PictureError, PictureExists
-from lookalike.model import Embedding, Kind, Match, Pixels, Reason, Shelf
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source

@@ -25,7 +25,7 @@ from random import Random
 
 import numpy as np
 
-from lookalike.model import Kind
+from lookalike.domain.library import Kind
 from lookalike.training.picture_files import unusable, walk
 from tests.quality.methods import Looked, Remembered, look
 from tests.support import photographs

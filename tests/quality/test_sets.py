@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lookalike.domain.library import Kind
+from lookalike.domain.search import Reason
 from lookalike.errors import ModelError
-from lookalike.model import Kind, Reason
 from tests.quality import __main__ as yardstick
 from tests.quality import families, measure, methods, sets
 from tests.quality.methods import Answer, ColourHistogram, OnDisk, PerceptualHash, Remembered

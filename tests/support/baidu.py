@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 import numpy as np
 from PIL import Image
 
-from lookalike.model import Application
+from lookalike.domain.application import Application
 from lookalike.wire.baidu import access_tokens
 
 HOST = "example.com"

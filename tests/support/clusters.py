@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.model import DIMENSION
+from lookalike.domain.picture import DIMENSION
 
 #: Clusters, degrees of freedom, and how far from its cluster's centre a vector lies, in units of the centres' spread.
 _CLUSTERS, _FREEDOM, _SPREAD = 2000, 48, 0.6

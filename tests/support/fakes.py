@@ -12,27 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lookalike.domain.application import Application
+from lookalike.domain.geometry import WHOLE, Proof, View
+from lookalike.domain.library import Kind, Library, RemovedLibrary
+from lookalike.domain.picture import DIMENSION, Embedding, Key, Picture, Pixels
+from lookalike.domain.search import Candidate, Generation, Query
+from lookalike.domain.upload import DeadLetter, Upload, UploadedObject
 from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict, UrlUnreachable
-from lookalike.model import (
-    DIMENSION,
-    WHOLE,
-    Application,
-    Candidate,
-    DeadLetter,
-    Embedding,
-    Generation,
-    Key,
-    Kind,
-    Library,
-    Picture,
-    Pixels,
-    Proof,
-    Query,
-    RemovedLibrary,
-    Upload,
-    UploadedObject,
-    View,
-)
 from lookalike.ports import (
     Applications,
     Catalog,

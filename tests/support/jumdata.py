@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from lookalike.model import Application
+from lookalike.domain.application import Application
 from tests.support.baidu import FORM, event, handle
 
 PLACE = "/image/similarity/v2"

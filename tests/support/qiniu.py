@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lookalike.model import Application
+from lookalike.domain.application import Application
 from lookalike.server import sam_template
 from tests.support.baidu import HOST, event, handle
 

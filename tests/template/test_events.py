@@ -21,7 +21,8 @@ from aws_lambda_powertools.utilities.parser.models import (
 )
 from PIL import Image
 
-from lookalike.model import Application, Picture
+from lookalike.domain.application import Application
+from lookalike.domain.picture import Picture
 from lookalike.ports import Ports
 from lookalike.server import sam_template as template_of_one_machine
 from lookalike.service.upload import Ingest

@@ -15,7 +15,8 @@ import pytest
 from functions.ingest.app import handler as ingest
 from functions.purge.app import handler as purge
 from lookalike import bootstrap
-from lookalike.model import Kind, Policy
+from lookalike.domain.application import Policy
+from lookalike.domain.library import Kind
 from lookalike.settings import Settings
 from lookalike.stores.aws.dynamodb_applications import DynamoApplications
 from lookalike.stores.aws.dynamodb_catalog import (

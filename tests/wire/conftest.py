@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lookalike import bootstrap
-from lookalike.model import Application
+from lookalike.domain.application import Application
 from lookalike.ports import Ports
 from lookalike.settings import Settings
 from lookalike.stores.local.original_files import FolderStore

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from lookalike.model import Kind
+from lookalike.domain.library import Kind
 from lookalike.ports import Ports
 from lookalike.service.ranking import WINDOW
 from tests.support.baidu import FORM, PATHS, Caller, form, picture

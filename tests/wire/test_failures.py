@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from lookalike import bootstrap
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Picture
+from lookalike.domain.search import Candidate, Generation, Query
 from lookalike.errors import Unavailable
-from lookalike.model import Candidate, Generation, Kind, Picture, Query
 from lookalike.settings import Settings
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect
 from tests.conftest import ALICE

@@ -15,7 +15,7 @@ from urllib.parse import quote, quote_from_bytes
 
 from PIL import Image
 
-from lookalike.model import Kind
+from lookalike.domain.library import Kind
 from lookalike.ports import Ports
 from lookalike.server import api_gateway, sam_template
 from lookalike.wire.baidu import access_tokens

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookalike import bootstrap, errors
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import digest_prefix
 from lookalike.errors import UrlAnswerError, UrlIllegal, UrlTimeout, UrlUnreachable
-from lookalike.model import Kind, digest_prefix
 from lookalike.ports import Ports
 from lookalike.wire.jumdata import calls as jumdata
 from tests.conftest import ALICE, BOB

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 from lookalike import bootstrap
+from lookalike.domain.application import Application, Policy
 from lookalike.errors import Busy
 from lookalike.limits.call import Call
-from lookalike.model import Application, Policy
 from lookalike.settings import Settings
 from lookalike.wire import forms
 from lookalike.wire.qiniu import signature as qiniu_auth

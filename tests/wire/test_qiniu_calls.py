@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lookalike import bootstrap
-from lookalike.model import Application, Kind, Policy
+from lookalike.domain.application import Application, Policy
+from lookalike.domain.library import Kind
 from lookalike.ports import Ports
 from lookalike.server import api_gateway
 from lookalike.settings import Settings

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from lookalike import bootstrap, errors
+from lookalike.domain.picture import Picture
 from lookalike.errors import Unavailable
-from lookalike.model import Picture
 from lookalike.ports import Ports
 from lookalike.settings import Settings
 from lookalike.wire.qiniu import calls as qiniu

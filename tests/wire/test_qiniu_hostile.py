@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lookalike.model import Kind
+from lookalike.domain.library import Kind
 from lookalike.ports import Ports
 from lookalike.server import api_gateway, sam_template
 from tests.support import photographs

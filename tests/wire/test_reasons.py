@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from lookalike import bootstrap, errors
+from lookalike.domain.application import Policy
 from lookalike.download.fetcher import SafeFetcher
 from lookalike.errors import LookalikeError, Unavailable
-from lookalike.model import Policy
 from lookalike.observability import printable, why
 from lookalike.ports import Ports
 from lookalike.settings import Settings

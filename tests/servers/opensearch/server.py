@@ -18,7 +18,8 @@ import time
 import urllib.request
 from pathlib import Path
 
-from lookalike.model import Generation, Kind
+from lookalike.domain.library import Kind
+from lookalike.domain.search import Generation
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect, create_index
 from tests.support.fakes import MemoryGenerations
 

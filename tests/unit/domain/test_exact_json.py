@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike import jsontext
+from lookalike.domain import exact_json
 from lookalike.errors import InvalidArgument
 
 texts = st.text(st.characters())  # half surrogate pairs and all
@@ -23,7 +23,7 @@ values = st.recursive(
 
 
 def round_trip(text: str) -> str:
-    return jsontext.compact(jsontext.read(text.encode()))
+    return exact_json.compact(exact_json.read(text.encode()))
 
 
 @given(values, st.booleans())
@@ -93,11 +93,11 @@ def test_the_last_of_a_name_counts() -> None:
 )
 def test_what_is_no_json_is_a_bad_argument(body: bytes) -> None:
     with pytest.raises(InvalidArgument):
-        jsontext.read(body)
+        exact_json.read(body)
 
 
 def test_what_is_kept_is_not_deeper_than_may_be() -> None:
-    deep = "[" * jsontext.DEEPEST + "]" * jsontext.DEEPEST
+    deep = "[" * exact_json.DEEPEST + "]" * exact_json.DEEPEST
     assert round_trip(deep) == deep
     with pytest.raises(InvalidArgument):
         round_trip(f'[{{"a":{deep}}}]')

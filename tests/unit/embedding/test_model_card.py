@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lookalike.domain.library import Kind
 from lookalike.embedding import model_card
 from lookalike.embedding.model_card import CARD, CODEBOOK_SHAPE, CODEBOOKS, Calibration
 from lookalike.errors import ModelError
-from lookalike.model import Kind
 from lookalike.verification.match_score import Evidence
 
 WEIGHTS = {"cosine": 6, "correlation": 2, "matches": -3, "inliers": 3, "likeness": 4, "corners": 2, "offset": 8}

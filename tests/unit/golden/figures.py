@@ -24,10 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lookalike.domain.geometry import WHOLE, Proof
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.picture import Embedding, Key, Pixels
+from lookalike.domain.search import Candidate, Match
 from lookalike.embedding.feature_map import unpack
 from lookalike.embedding.model_card import Calibration
 from lookalike.imaging.decode import Bounds
-from lookalike.model import WHOLE, Candidate, Embedding, Key, Kind, Match, Pixels, Proof, Shelf
 from lookalike.ports import Embedder, Ports
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source

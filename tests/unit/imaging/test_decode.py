@@ -690,8 +690,8 @@ _CHILD = """
 import json, resource, sys
 from pathlib import Path
 from lookalike.errors import LookalikeError
-from lookalike.picture.container import open_container
-from lookalike.picture.decode import Bounds, decode
+from lookalike.imaging.file_headers import open_container
+from lookalike.imaging.decode import Bounds, decode
 
 bounds = Bounds(4 << 20, 15, 4096, 4096 * 4096, frozenset({"JPEG", "PNG", "BMP", "GIF", "WEBP"}))
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from lookalike.domain.picture import Pixels
 from lookalike.imaging.grey_thumbnail import glance
 from lookalike.imaging.pixel_budget import blank
-from lookalike.model import Pixels
 from tests.support.photographs import jpeg, photograph
 
 

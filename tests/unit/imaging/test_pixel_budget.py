@@ -19,11 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from lookalike.domain.picture import Embedding, Pixels
 from lookalike.errors import Busy, NotAPicture
 from lookalike.imaging import pixel_budget as budget_module
 from lookalike.imaging.decode import Bounds, decode
 from lookalike.imaging.pixel_budget import PixelBudget
-from lookalike.model import Embedding, Pixels
 from lookalike.ports import Embedder, Ports
 from lookalike.service import image_source
 from tests.support.baidu import Caller, picture

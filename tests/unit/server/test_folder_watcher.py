@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from lookalike import bootstrap
+from lookalike.domain.application import Application
+from lookalike.domain.picture import Picture
 from lookalike.errors import Unavailable
-from lookalike.model import Application, Picture
 from lookalike.ports import Ports
 from lookalike.server.folder_watcher import Watcher, event_of
 from lookalike.service.upload import Ingest, Removal

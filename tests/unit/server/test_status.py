@@ -17,9 +17,9 @@ import pytest
 import lookalike
 from functions.unknown.app import handler
 from lookalike import bootstrap
+from lookalike.domain.application import Application, Policy
 from lookalike.embedding.model_card import CARD
 from lookalike.errors import Unavailable
-from lookalike.model import Application, Policy
 from lookalike.ports import Ports
 from lookalike.server import api_gateway, health, status
 from lookalike.server.health import Health

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lookalike.domain.application import Application, Policy
 from lookalike.errors import (
     AddressRefused,
     ApplicationDisabled,
@@ -20,7 +21,6 @@ from lookalike.errors import (
     Unavailable,
 )
 from lookalike.limits.rate_limiter import Leases
-from lookalike.model import Application, Policy
 from lookalike.ports import Ports
 from lookalike.service.admission import Callers, admit, check_rate, day_count
 from lookalike.service.purge import purge

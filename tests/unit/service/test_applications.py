@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from lookalike.domain.application import Policy
+from lookalike.domain.library import Kind
 from lookalike.errors import InvalidArgument, TokenInvalid
-from lookalike.model import Kind, Policy
 from lookalike.service.applications import create_application, new_secret, revoke_application, save_application
 from lookalike.wire.baidu.access_tokens import mint, verify
 from tests.support.fakes import MemoryApplications, SetClock

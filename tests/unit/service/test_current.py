@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lookalike.domain.library import Identity, Kind, Shelf
+from lookalike.domain.picture import Key, Picture
+from lookalike.domain.search import Candidate, Match, Reason, TagFilter
 from lookalike.errors import Unavailable
-from lookalike.model import Candidate, Identity, Key, Kind, Match, Picture, Reason, Shelf, TagFilter
 from lookalike.service.add import Add, add
 from lookalike.service.current import current
 from lookalike.service.delete import Delete, delete

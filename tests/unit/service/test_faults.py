@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.picture import Embedding, Key, Picture, Pixels, State, sign_of
 from lookalike.errors import IndexWriteError, LookalikeError, PictureExists, PictureNotFound, Unavailable
 from lookalike.imaging.decode import Bounds
 from lookalike.limits.fair_share import FairShare
-from lookalike.model import Embedding, Key, Kind, Picture, Pixels, Shelf, State, sign_of
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.delete import Delete, delete

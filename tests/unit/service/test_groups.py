@@ -14,6 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from PIL import Image
 
+from lookalike.domain.application import Application, Policy
+from lookalike.domain.library import Identity, Kind, Library, Shelf
+from lookalike.domain.picture import Key, Picture, State, object_key, sign_of
+from lookalike.domain.search import Match, Reason
 from lookalike.errors import (
     ArgumentTooLong,
     InvalidArgument,
@@ -26,21 +30,6 @@ from lookalike.errors import (
     UrlUnreachable,
 )
 from lookalike.imaging.decode import Bounds
-from lookalike.model import (
-    Application,
-    Identity,
-    Key,
-    Kind,
-    Library,
-    Match,
-    Picture,
-    Policy,
-    Reason,
-    Shelf,
-    State,
-    object_key,
-    sign_of,
-)
 from lookalike.ports import Ports
 from lookalike.service import add_many
 from lookalike.service.add import Add, add

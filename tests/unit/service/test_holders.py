@@ -12,9 +12,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from lookalike.domain.application import Application
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.picture import Picture, sign_of
+from lookalike.domain.upload import Upload, UploadState
 from lookalike.errors import PictureExists, PictureNotFound, RevisionConflict, Unavailable
 from lookalike.imaging.decode import Bounds, decode
-from lookalike.model import Application, Kind, Picture, Shelf, Upload, UploadState, sign_of
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.delete import Delete, delete

@@ -9,10 +9,12 @@ from functools import partial
 
 import pytest
 
+from lookalike.domain.library import Identity, Kind, Shelf
+from lookalike.domain.picture import Key, Picture, State, sign_of
+from lookalike.domain.search import Reason
 from lookalike.errors import PictureExists, PictureNotFound, Unavailable
 from lookalike.imaging.decode import FORMATS, Bounds, decode
 from lookalike.limits.fair_share import FairShare
-from lookalike.model import Identity, Key, Kind, Picture, Reason, Shelf, State, sign_of
 from lookalike.ports import Ports
 from lookalike.service import identity
 from lookalike.service.add import Add, add

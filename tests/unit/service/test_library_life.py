@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 from PIL import Image
 
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.picture import sign_of
+from lookalike.domain.search import TagFilter
 from lookalike.errors import PictureExists, PictureNotFound
 from lookalike.imaging.decode import Bounds
-from lookalike.model import Kind, Shelf, TagFilter, sign_of
 from lookalike.service.add import Add, add
 from lookalike.service.delete import Delete, delete
 from lookalike.service.image_source import Source

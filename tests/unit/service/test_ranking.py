@@ -8,7 +8,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.model import WHOLE, Candidate, Key, Match, Proof, Reason
+from lookalike.domain.geometry import WHOLE, Proof
+from lookalike.domain.picture import Key
+from lookalike.domain.search import Candidate, Match, Reason
 from lookalike.service.ranking import PROVED, WINDOW, rank
 
 EXACT = "e" * 64

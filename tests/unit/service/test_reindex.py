@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Key, Picture
 from lookalike.errors import IndexWriteError, Unavailable
-from lookalike.model import Key, Kind, Picture
 from lookalike.service.reindex import fill
 from tests.contract.rows import deleted, row
 from tests.support.fakes import MemoryCatalog, MemoryIndex, memory_ports

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lookalike.domain.geometry import WHOLE, Proof
+from lookalike.domain.picture import Key
+from lookalike.domain.search import Candidate
 from lookalike.errors import Unavailable
 from lookalike.limits.call import Call, Job, processors
-from lookalike.model import WHOLE, Candidate, Key, Proof
 from lookalike.ports import Originals
 from lookalike.service import originals
 from lookalike.service.reranking import BATCH, MOST, prove

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.picture import Embedding, Pixels
+from lookalike.domain.search import Reason
 from lookalike.errors import Abandoned
 from lookalike.imaging.decode import Bounds
 from lookalike.limits.call import Call
-from lookalike.model import Embedding, Kind, Pixels, Reason, Shelf
 from lookalike.ports import Ports
 from lookalike.server.request_queue import QueuedCall
 from lookalike.service import search as search_module

@@ -17,6 +17,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from PIL import Image
 
 from lookalike import bootstrap
+from lookalike.domain.application import Application
+from lookalike.domain.library import Identity, Kind, Library, Shelf
+from lookalike.domain.picture import Embedding, Picture, Pixels, sign_of
+from lookalike.domain.upload import Holding, Upload
 from lookalike.errors import (
     ApplicationDisabled,
     ApplicationNotFound,
@@ -29,19 +33,6 @@ from lookalike.errors import (
     Unavailable,
 )
 from lookalike.imaging.decode import Bounds
-from lookalike.model import (
-    Application,
-    Embedding,
-    Holding,
-    Identity,
-    Kind,
-    Library,
-    Picture,
-    Pixels,
-    Shelf,
-    Upload,
-    sign_of,
-)
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.delete import Delete, delete

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from lookalike import clock as system_clock
 from lookalike.cli.main import app
-from lookalike.model import Application, Policy
+from lookalike.domain.application import Application, Policy
 from lookalike.service.admission import admit, day_count
 from lookalike.service.usage import Usage, usage
 from lookalike.settings import Settings

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.model import DIMENSION, Identity, Key, Kind, Library, Picture, RemovedLibrary, State, Upload
+from lookalike.domain.library import Identity, Kind, Library, RemovedLibrary
+from lookalike.domain.picture import DIMENSION, Key, Picture, State
+from lookalike.domain.upload import Upload
 from lookalike.stores.aws import dynamodb_items
 from lookalike.stores.aws.dynamodb_items import picture_item, picture_of
 from lookalike.stores.aws.dynamodb_table import (

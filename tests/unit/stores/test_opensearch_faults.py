@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Key
+from lookalike.domain.search import Generation, Query
 from lookalike.errors import IndexWriteError, SettingsError, Unavailable
-from lookalike.model import Generation, Key, Kind, Query
 from lookalike.service.index_sync import index as bring
 from lookalike.stores.aws.circuit_breaker import Breaker
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect, create_index

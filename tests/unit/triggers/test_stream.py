@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lookalike.domain.picture import Key, Picture
+from lookalike.domain.upload import DeadLetter
 from lookalike.errors import IndexWriteError, Unavailable
-from lookalike.model import DeadLetter, Key, Picture
 from lookalike.settings import Settings
 from lookalike.triggers.batch import Garbled
 from lookalike.triggers.stream import answer, changes

@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lookalike import bootstrap
+from lookalike.domain.application import Application
+from lookalike.domain.picture import Picture
+from lookalike.domain.upload import DeadLetter
 from lookalike.errors import ModelError, SettingsError, Unavailable
-from lookalike.model import Application, DeadLetter, Picture
 from lookalike.ports import Ports
 from lookalike.service.upload import Ingest, Removal
 from lookalike.settings import Settings

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from lookalike.model import Affine
+from lookalike.domain.geometry import Affine
 from lookalike.verification.keypoints import SIDE, Alignment, Corners, lay, scaled
 from tests.support.photographs import photograph
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageDraw
 
-from lookalike.model import Pixels
+from lookalike.domain.picture import Pixels
 from lookalike.verification.quadrilaterals import MOST, Frame, frames
 from tests.support.examples import examples
 from tests.support.photographs import photograph

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.model import Kind, Pixels
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Pixels
 from lookalike.verification.query_views import views
 
 SIDES = st.integers(1, 60)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from lookalike.model import WHOLE, Affine, Box, Pixels
+from lookalike.domain.geometry import WHOLE, Affine, Box
+from lookalike.domain.picture import Pixels
 from lookalike.verification.rectify import SIDE, covered, follow, into, straighten
 from tests.support.photographs import photograph
 

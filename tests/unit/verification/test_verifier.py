@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from lookalike.domain.geometry import IDENTITY, Affine, Box, Proof, View
 from lookalike.embedding.feature_map import CELLS, DEPTH, SIDE, THUMBNAIL, LocalMap
-from lookalike.model import IDENTITY, Affine, Box, Proof, View
 from lookalike.verification.match_score import NO_PROOF, ProofCalibration, Weights
 from lookalike.verification.rectify import into
 from lookalike.verification.verifier import DOUBTS, LOOKS, LocalMapVerifier

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lookalike.domain.application import Application
 from lookalike.errors import TokenExpired, TokenInvalid
-from lookalike.model import Application
 from lookalike.wire.baidu.access_tokens import GRACE, LIFE, mint, verify
 from tests.support.fakes import MemoryApplications
 

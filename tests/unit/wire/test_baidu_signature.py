@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lookalike.domain.application import Application
 from lookalike.errors import SignatureInvalid
-from lookalike.model import Application
 from lookalike.wire.baidu import signature as bce
 from lookalike.wire.http import Request
 from tests.support.baidu import FORM, event

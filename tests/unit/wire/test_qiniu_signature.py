@@ -10,8 +10,8 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lookalike.domain.application import Application
 from lookalike.errors import SignatureInvalid
-from lookalike.model import Application
 from lookalike.wire.http import Request
 from lookalike.wire.qiniu import signature as qiniu_auth
 from tests.support.baidu import FORM, event

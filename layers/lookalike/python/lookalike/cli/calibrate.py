@@ -14,11 +14,11 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from lookalike.domain.library import Kind
 from lookalike.embedding.embedder import MAP, OnnxEmbedder
 from lookalike.embedding.model_card import CARD, CODEBOOKS
 from lookalike.embedding.model_path import find_model
 from lookalike.errors import InvalidArgument
-from lookalike.model import Kind
 from lookalike.settings import Settings
 from lookalike.training import logistic
 from lookalike.training.labelled_csv import Pair, read_pairs

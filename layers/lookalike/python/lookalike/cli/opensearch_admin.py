@@ -13,8 +13,9 @@ import typer
 from rich.console import Console
 
 from lookalike import bootstrap
+from lookalike.domain.library import Kind
+from lookalike.domain.search import Generation
 from lookalike.errors import InvalidArgument, RevisionConflict
-from lookalike.model import Generation, Kind
 from lookalike.service.reindex import fill
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from lookalike.model import Application
+from lookalike.domain.application import Application
 
 #: Where each library's calls go; brief is needed by the first two.
 LIBRARIES: Mapping[str, str] = {

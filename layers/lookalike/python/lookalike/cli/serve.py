@@ -12,8 +12,8 @@ import typer
 
 from lookalike.cli import sample
 from lookalike.cli.store_options import Data, Stack, command_line, here, on_aws
+from lookalike.domain.application import Application
 from lookalike.errors import InvalidArgument, SettingsError
-from lookalike.model import Application
 from lookalike.ports import Ports
 from lookalike.server.asgi_app import Service
 from lookalike.server.uvicorn_server import Address

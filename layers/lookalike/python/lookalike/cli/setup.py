@@ -11,7 +11,7 @@ from lookalike.cli.opensearch_admin import Indices, Wanted
 from lookalike.cli.screen import print_keys
 from lookalike.cli.store_options import Stack, command_line, on_aws
 from lookalike.clock import unix_milliseconds
-from lookalike.model import Application
+from lookalike.domain.application import Application
 from lookalike.service.applications import create_application
 
 app = typer.Typer()

@@ -9,11 +9,12 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import DIMENSION, Embedding, Pixels
 from lookalike.embedding import model_card
 from lookalike.embedding.feature_map import CELLS, LocalMap, thumbnail
 from lookalike.embedding.preprocess import square
 from lookalike.errors import ModelError
-from lookalike.model import DIMENSION, Embedding, Kind, Pixels
 from lookalike.ports import Embedder
 from lookalike.verification.match_score import ProofCalibration
 

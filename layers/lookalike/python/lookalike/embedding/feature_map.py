@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.model import Pixels
+from lookalike.domain.picture import Pixels
 
 #: Cells a side, and numbers a cell.
 SIDE, DEPTH = 14, 32

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.domain.geometry import View
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Embedding, Pixels
 from lookalike.embedding.model_path import find_model
-from lookalike.model import Embedding, Kind, Pixels, View
 from lookalike.once import once
 from lookalike.ports import Comparison, Embedder, Look, Verifier
 

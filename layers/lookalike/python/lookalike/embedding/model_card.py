@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import DIMENSION
 from lookalike.errors import ModelError
-from lookalike.model import DIMENSION, Kind
 from lookalike.verification.match_score import NO_PROOF, ProofCalibration
 
 CARD = "card.json"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from lookalike.model import Pixels
+from lookalike.domain.picture import Pixels
 
 
 def square(pixels: Pixels, side: int) -> Pixels:

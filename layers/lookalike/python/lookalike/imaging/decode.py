@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lookalike.domain.picture import Pixels
 from lookalike.errors import EmptyPicture, NotAPicture, PictureSizeError
 from lookalike.imaging.exif_orientation import upright
 from lookalike.imaging.file_headers import Container, open_container
 from lookalike.imaging.hidden_content import hidden_digest
 from lookalike.imaging.pixel_budget import blank
 from lookalike.imaging.to_rgb import BROKEN, Reading, reading
-from lookalike.model import Pixels
 
 #: All formats that are decoded.
 FORMATS = frozenset({"JPEG", "PNG", "BMP", "GIF", "WEBP"})

@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from lookalike.domain.picture import Grey, Pixels
 from lookalike.errors import PictureError
 from lookalike.imaging.decode import FORMATS
 from lookalike.imaging.exif_orientation import upright
 from lookalike.imaging.file_headers import open_container
 from lookalike.imaging.pixel_budget import blank
 from lookalike.imaging.to_rgb import BROKEN, reading
-from lookalike.model import Grey, Pixels
 
 
 def glance(data: bytes, side: int, room: Callable[[int, int], Pixels] = blank) -> Grey | None:

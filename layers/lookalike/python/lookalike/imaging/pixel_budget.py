@@ -14,9 +14,9 @@ from contextlib import ExitStack, contextmanager
 
 import numpy as np
 
+from lookalike.domain.picture import Pixels
 from lookalike.limits.call import Job
 from lookalike.limits.fair_share import FairShare
-from lookalike.model import Pixels
 
 #: Seconds of waiting after which pixels are looked for that nothing but a cycle of references keeps.
 _PATIENCE = 5.0

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote_plus
 
 from lookalike.bootstrap import Handler
-from lookalike.model import DeadLetter
+from lookalike.domain.upload import DeadLetter
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.server.scheduler import Allowance

@@ -11,8 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
+from lookalike.domain.application import Application
 from lookalike.errors import AccessError, TokenInvalid, Unavailable
-from lookalike.model import Application
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.server import api_gateway

@@ -6,9 +6,10 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lookalike.domain.library import Identity, Kind, Library, Shelf
+from lookalike.domain.picture import Embedding, Key, Picture, State, next_revision
 from lookalike.errors import ArgumentTooLong, InvalidArgument, PictureExists, RevisionConflict, Unavailable
 from lookalike.imaging.decode import Decoded
-from lookalike.model import Embedding, Identity, Key, Kind, Library, Picture, Shelf, State, next_revision
 from lookalike.observability import logger, why
 from lookalike.ports import Ports
 from lookalike.service.catalog_writes import ATTEMPTS, show

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
+from lookalike.domain.library import Identity, Library
+from lookalike.domain.picture import Picture
 from lookalike.errors import LibraryFull, OutOfTime, Unavailable
 from lookalike.limits.fair_share import FairShare
-from lookalike.model import Identity, Library, Picture
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from lookalike.domain.picture import Key, Picture
 from lookalike.errors import RevisionConflict, Unavailable
-from lookalike.model import Key, Picture
 from lookalike.observability import logger
 from lookalike.ports import Ports
 

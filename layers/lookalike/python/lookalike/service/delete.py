@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from lookalike.domain.library import Shelf
+from lookalike.domain.picture import Key, Picture, State, next_revision
 from lookalike.errors import PictureNotFound, Unavailable
-from lookalike.model import Key, Picture, Shelf, State, next_revision
 from lookalike.ports import Ports
 from lookalike.service.catalog_writes import change, show
 from lookalike.service.image_source import Source

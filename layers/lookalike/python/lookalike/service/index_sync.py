@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lookalike.domain.picture import Key, Picture
 from lookalike.errors import IndexWriteError, LookalikeError
-from lookalike.model import Key, Picture
 from lookalike.observability import logger, why
 from lookalike.ports import Ports
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lookalike.domain.library import Identity, Library
+from lookalike.domain.picture import Key, Picture, digest_prefix
 from lookalike.errors import InvalidArgument, SignAmbiguous
-from lookalike.model import Identity, Key, Library, Picture, digest_prefix
 from lookalike.ports import Ports
 from lookalike.service.identity import locate
 from lookalike.service.image_source import Source, load

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from lookalike.domain.picture import Key, Picture, State
 from lookalike.errors import IndexWriteError, PictureNotFound, RevisionConflict
-from lookalike.model import Key, Picture, State
 from lookalike.observability import logger, why
 from lookalike.ports import Ports
 from lookalike.service.catalog_writes import change

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Key, Picture
 from lookalike.errors import Unavailable
-from lookalike.model import Key, Kind, Picture
 from lookalike.ports import Ports
 from lookalike.service.index_sync import index
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from lookalike.domain.geometry import Affine, Box, Proof
+from lookalike.domain.picture import Grey, Key, Pixels
+from lookalike.domain.search import Candidate
 from lookalike.imaging.grey_thumbnail import glance
 from lookalike.limits.call import Job
 from lookalike.limits.fair_share import Turn
-from lookalike.model import Affine, Box, Candidate, Grey, Key, Pixels, Proof
 from lookalike.ports import Comparison, Embedder, Look, MapStore, Originals, PictureStore
 from lookalike.service.originals import BUDGET, read
 from lookalike.verification import keypoints

@@ -7,25 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lookalike.domain.geometry import Proof, View
+from lookalike.domain.library import Identity, Kind, Library, Shelf
+from lookalike.domain.picture import Embedding, Key, Picture, Pixels
+from lookalike.domain.search import Candidate, Match, Query, Reason, TagFilter
 from lookalike.imaging.decode import Decoded
 from lookalike.limits.call import Job
-from lookalike.model import (
-    Candidate,
-    Embedding,
-    Identity,
-    Key,
-    Kind,
-    Library,
-    Match,
-    Picture,
-    Pixels,
-    Proof,
-    Query,
-    Reason,
-    Shelf,
-    TagFilter,
-    View,
-)
 from lookalike.ports import PictureStore, Ports
 from lookalike.service.current import current
 from lookalike.service.identity import identical, rows_of

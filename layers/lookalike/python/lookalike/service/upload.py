@@ -1,6 +1,6 @@
 """Making pictures of uploaded objects.
 
-What an object has become is remembered (:class:`~lookalike.model.Upload`), and that memory is changed by conditional
+What an object has become is remembered (:class:`~lookalike.domain.upload.Upload`), and that memory is changed by conditional
 writes alone. It says which event came last, so a doubled or an older one does nothing, and which picture lies in the
 object: :mod:`lookalike.service.holders` says what becomes of a picture when objects are replaced, renamed and deleted.
 """
@@ -10,6 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from lookalike.domain.library import Shelf
+from lookalike.domain.picture import Key, Picture
+from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.errors import (
     ApplicationDisabled,
     ApplicationNotFound,
@@ -23,7 +26,6 @@ from lookalike.errors import (
     Unavailable,
 )
 from lookalike.imaging.decode import Bounds
-from lookalike.model import Holding, Key, Picture, Shelf, Upload, UploadState
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add

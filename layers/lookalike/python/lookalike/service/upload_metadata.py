@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from lookalike import jsontext
+from lookalike.domain import exact_json
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Picture
+from lookalike.domain.upload import UploadedObject
 from lookalike.errors import ArgumentTooLong, InvalidArgument, TooManyItems
-from lookalike.model import Kind, Picture, UploadedObject
 from lookalike.service.libraries import MADE_BY_ADD
 from lookalike.service.tags import tags_of
 
@@ -87,7 +89,7 @@ def _text(words: Mapping[str, str], name: str, most: int) -> str:
 def _desc(words: Mapping[str, str]) -> str:
     desc = _text(words, "desc", _MAX_DESC)
     try:
-        return jsontext.compact(jsontext.read(desc.encode())) if desc else ""
+        return exact_json.compact(exact_json.read(desc.encode())) if desc else ""
     except InvalidArgument as reason:
         raise InvalidArgument("desc", reason.reason) from reason
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from lookalike.model import Holding, Key
+from lookalike.domain.picture import Key
+from lookalike.domain.upload import Holding
 
 
 def holding_text(holding: Holding) -> str:

@@ -7,7 +7,8 @@ from dataclasses import fields
 from functools import lru_cache
 from ipaddress import ip_network
 
-from lookalike.model import NO_POLICY, Kind, Policy
+from lookalike.domain.application import NO_POLICY, Policy
+from lookalike.domain.library import Kind
 
 
 def policy_text(policy: Policy) -> str:

@@ -32,10 +32,11 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Embedding, Pixels
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.feature_map import LocalMap, unpack
 from lookalike.embedding.model_card import CARD
-from lookalike.model import Embedding, Kind, Pixels
 from lookalike.service.reranking import looking
 from lookalike.training import export_onnx
 from lookalike.training.augment import attack

@@ -37,10 +37,11 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import DIMENSION
 from lookalike.embedding.model_card import CARD, CODEBOOK_SHAPE, CODEBOOKS
 from lookalike.embedding.preprocess import square
 from lookalike.errors import InvalidArgument, PictureError
-from lookalike.model import DIMENSION, Kind
 from lookalike.training import efficientnet_onnx, export_onnx, logistic, torch_weights
 from lookalike.training import picture_files as files
 from lookalike.training.augment import attack

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Embedding
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.errors import InvalidArgument, PictureError
 from lookalike.imaging.grey_thumbnail import glance
-from lookalike.model import Embedding, Kind
 from lookalike.service.reranking import looking
 from lookalike.training.labelled_csv import Pair
 from lookalike.training.picture_files import read

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.model import Affine, Box, Grey, Pixels
+from lookalike.domain.geometry import Affine, Box
+from lookalike.domain.picture import Grey, Pixels
 
 #: Pixels of the longer side of what corners are looked for in, the scales, and how many corners there are at most.
 SIDE, _SCALES, _MOST = 384, (1.0, 0.71, 0.5, 0.354), 400

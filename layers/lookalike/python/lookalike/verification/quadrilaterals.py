@@ -16,7 +16,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.model import Affine, Pixels
+from lookalike.domain.geometry import Affine
+from lookalike.domain.picture import Pixels
 
 #: Frames that are looked into, at most.
 MOST = 2

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lookalike.model import WHOLE, Box, Embedding, Kind, Pixels, View
+from lookalike.domain.geometry import WHOLE, Box, View
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Embedding, Pixels
 from lookalike.verification.quadrilaterals import Frame
 from lookalike.verification.rectify import into
 

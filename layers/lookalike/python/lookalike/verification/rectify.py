@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.model import Affine, Box, Pixels
+from lookalike.domain.geometry import Affine, Box
+from lookalike.domain.picture import Pixels
 
 #: Where it is looked whether a picture is covered: so many points a side.
 _POINTS = 29

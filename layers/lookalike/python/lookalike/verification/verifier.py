@@ -17,8 +17,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.domain.geometry import IDENTITY, WHOLE, Affine, Box, Proof, View
+from lookalike.domain.picture import Grey, Pixels
 from lookalike.embedding.feature_map import DEPTH, SIDE, THUMBNAIL, LocalMap, unpack
-from lookalike.model import IDENTITY, WHOLE, Affine, Box, Grey, Pixels, Proof, View
 from lookalike.ports import Comparison, Look, Originals, Verifier
 from lookalike.verification.correlation import Agreement, Pyramid, agreement
 from lookalike.verification.keypoints import Alignment, Corners, lay, scaled
@@ -328,7 +329,7 @@ class _View:
 
     @staticmethod
     def of(into: Affine, full: bool, local_map: LocalMap) -> _View:
-        """A view from its local map; the rest is as :class:`lookalike.model.View` has it."""
+        """A view from its local map; the rest is as :class:`lookalike.domain.geometry.View` has it."""
         a_cell = THUMBNAIL // SIDE
         greys = local_map.thumbnail.reshape(SIDE, a_cell, SIDE, a_cell).astype(np.float32)
         textured = np.flatnonzero(greys.std(axis=(1, 3)).ravel() > _FLAT)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.domain.geometry import Affine
 from lookalike.embedding.feature_map import THUMBNAIL
-from lookalike.model import Affine
 from lookalike.verification.correlation import BLOCK, LEAST_DEVIATION, NOISE, Agreement, told_by
 
 _BLOCKS = THUMBNAIL // BLOCK

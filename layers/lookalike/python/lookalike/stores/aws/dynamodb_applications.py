@@ -7,8 +7,8 @@ from threading import Lock
 from typing import Any, Protocol
 
 from lookalike.clock import unix_milliseconds
+from lookalike.domain.application import Application
 from lookalike.errors import RevisionConflict, Unavailable
-from lookalike.model import Application
 from lookalike.ports import Applications, Clock
 from lookalike.stores.aws.dynamodb_items import access_key_of, application_item, application_of, text
 from lookalike.stores.aws.dynamodb_table import (

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
+from lookalike.domain.library import Kind, Library, RemovedLibrary
+from lookalike.domain.picture import Key, Picture
+from lookalike.domain.search import Generation
+from lookalike.domain.upload import Upload, UploadState
 from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict
-from lookalike.model import Generation, Key, Kind, Library, Picture, RemovedLibrary, Upload, UploadState
 from lookalike.ports import Catalog, Counters, Generations, MapStore, Uploads
 from lookalike.stores.aws.dynamodb_items import (
     REMOVED_LIBRARIES,

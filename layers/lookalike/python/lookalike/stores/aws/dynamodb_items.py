@@ -13,23 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from lookalike.model import (
-    DIMENSION,
-    SIGN_VERSION,
-    Application,
-    Generation,
-    Holding,
-    Identity,
-    Key,
-    Kind,
-    Library,
-    Picture,
-    RemovedLibrary,
-    State,
-    Upload,
-    UploadState,
-    Vector,
-)
+from lookalike.domain.application import Application
+from lookalike.domain.library import Identity, Kind, Library, RemovedLibrary
+from lookalike.domain.picture import DIMENSION, SIGN_VERSION, Key, Picture, State, Vector
+from lookalike.domain.search import Generation
+from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.stores.aws.dynamodb_table import (
     Item,
     application_key,

@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth
 from opensearchpy.exceptions import OpenSearchException, RequestError, TransportError
 
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import DIMENSION, Key, Picture
+from lookalike.domain.search import Candidate, Generation, Query
 from lookalike.errors import IndexWriteError, SettingsError, Unavailable
-from lookalike.model import DIMENSION, Candidate, Generation, Key, Kind, Picture, Query
 from lookalike.observability import logger
 from lookalike.ports import Generations, VectorIndex
 from lookalike.stores.aws.circuit_breaker import Breaker

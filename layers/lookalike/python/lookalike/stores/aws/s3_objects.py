@@ -13,8 +13,8 @@ from urllib.parse import unquote
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lookalike.domain.upload import UploadedObject
 from lookalike.errors import InvalidArgument, Unavailable
-from lookalike.model import UploadedObject
 from lookalike.ports import PictureStore, UploadStore
 from lookalike.stores.aws.circuit_breaker import Breaker
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lookalike.domain.upload import DeadLetter
 from lookalike.errors import Unavailable
-from lookalike.model import DeadLetter
 from lookalike.ports import DeadLetters
 
 if TYPE_CHECKING:

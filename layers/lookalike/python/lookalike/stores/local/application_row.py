@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lookalike.model import Application
+from lookalike.domain.application import Application
 from lookalike.stores.policy_json import policy_of, policy_text
 
 COLUMNS = "access_key, secret_key, app_id, tenant, name, active, created, policy"

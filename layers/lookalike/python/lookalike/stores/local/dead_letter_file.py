@@ -9,8 +9,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from lookalike.domain.upload import DeadLetter
 from lookalike.errors import Unavailable
-from lookalike.model import DeadLetter
 from lookalike.ports import Clock, DeadLetters
 
 

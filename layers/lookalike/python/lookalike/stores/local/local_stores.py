@@ -8,7 +8,8 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from lookalike.clock import unix_milliseconds
-from lookalike.model import Kind, Picture
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Picture
 from lookalike.observability import logger
 from lookalike.ports import Embedder, Stores
 from lookalike.stores.local.data_folder import DataFolder

@@ -11,7 +11,8 @@ from zlib import crc32
 
 import numpy as np
 
-from lookalike.model import DIMENSION, Key, Kind, Picture, State, Vector
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import DIMENSION, Key, Picture, State, Vector
 from lookalike.observability import printable
 
 Row = tuple[Any, ...]

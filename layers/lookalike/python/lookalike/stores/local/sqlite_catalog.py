@@ -14,19 +14,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
+from lookalike.domain.application import Application
+from lookalike.domain.library import Identity, Kind, Library, RemovedLibrary
+from lookalike.domain.picture import Key, Picture
+from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict, Unavailable
-from lookalike.model import (
-    Application,
-    Holding,
-    Identity,
-    Key,
-    Kind,
-    Library,
-    Picture,
-    RemovedLibrary,
-    Upload,
-    UploadState,
-)
 from lookalike.observability import logger, printable
 from lookalike.ports import Applications, Catalog, Counters, MapStore, Uploads
 from lookalike.stores.holding_text import holding_of, holding_text

@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lookalike.domain.upload import UploadedObject
 from lookalike.errors import InvalidArgument, Unavailable
-from lookalike.model import UploadedObject
 from lookalike.observability import logger
 from lookalike.ports import UploadStore
 

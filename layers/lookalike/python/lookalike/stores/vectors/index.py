@@ -14,7 +14,9 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.model import Candidate, Kind, Picture, Query
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Picture
+from lookalike.domain.search import Candidate, Query
 from lookalike.observability import logger
 from lookalike.ports import VectorIndex
 from lookalike.stores.vectors.inner_products import Rows, cosines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.model import DIMENSION
+from lookalike.domain.picture import DIMENSION
 
 #: Rows converted at a time: what fits the processor's second-level cache.
 _BLOCK = 256

@@ -9,7 +9,7 @@ from itertools import groupby
 
 import numpy as np
 
-from lookalike.model import Picture
+from lookalike.domain.picture import Picture
 from lookalike.stores.vectors.compaction import seal
 from lookalike.stores.vectors.mutable_segment import Tail
 from lookalike.stores.vectors.sealed_segment import Codebook, Segment

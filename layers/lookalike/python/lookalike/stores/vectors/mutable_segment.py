@@ -8,7 +8,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.model import Picture, TagFilter
+from lookalike.domain.picture import Picture
+from lookalike.domain.search import TagFilter
 from lookalike.stores.vectors import inner_products
 from lookalike.stores.vectors.inner_products import Halves, Rows
 from lookalike.stores.vectors.packed_candidate import pack

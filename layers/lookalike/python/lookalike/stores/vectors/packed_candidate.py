@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import marshal
 
-from lookalike.model import Candidate, Key, Picture, object_key
+from lookalike.domain.picture import Key, Picture, object_key
+from lookalike.domain.search import Candidate
 
 
 def pack(picture: Picture) -> bytes:

@@ -9,7 +9,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.model import DIMENSION, TagFilter
+from lookalike.domain.picture import DIMENSION
+from lookalike.domain.search import TagFilter
 from lookalike.stores.vectors import inner_products
 from lookalike.stores.vectors.inner_products import Halves, Rows, widened
 from lookalike.stores.vectors.packed_candidate import id_of

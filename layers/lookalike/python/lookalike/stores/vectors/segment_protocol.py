@@ -8,7 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.model import Kind, TagFilter
+from lookalike.domain.library import Kind
+from lookalike.domain.search import TagFilter
 from lookalike.stores.vectors.inner_products import Halves, Rows
 
 #: A model's name and a kind. Vectors are compared within one space only.

@@ -12,8 +12,8 @@ import hmac
 import re
 import secrets
 
+from lookalike.domain.application import Application
 from lookalike.errors import TokenExpired, TokenInvalid
-from lookalike.model import Application
 from lookalike.ports import ApplicationLookup
 
 #: How long a token lives, in seconds: the vendor's 30 days. Clients renew up to one day before.

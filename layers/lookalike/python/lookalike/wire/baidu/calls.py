@@ -11,6 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lookalike import errors
+from lookalike.domain.application import Application
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.picture import sign_of
+from lookalike.domain.search import Match, TagFilter
 from lookalike.errors import (
     ArgumentTooLong,
     EmptyPicture,
@@ -22,7 +26,6 @@ from lookalike.errors import (
     UrlLengthError,
 )
 from lookalike.imaging.decode import Bounds
-from lookalike.model import Application, Kind, Match, Shelf, TagFilter, sign_of
 from lookalike.observability import log_failure, why
 from lookalike.ports import Ports
 from lookalike.service import tags

@@ -18,8 +18,8 @@ from datetime import datetime
 from itertools import product
 from urllib.parse import quote, unquote
 
+from lookalike.domain.application import Application
 from lookalike.errors import SignatureInvalid
-from lookalike.model import Application
 from lookalike.ports import ApplicationLookup
 from lookalike.wire import signing
 from lookalike.wire.http import Request

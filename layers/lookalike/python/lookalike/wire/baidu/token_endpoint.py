@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 
+from lookalike.domain.application import Application
 from lookalike.errors import (
     AccessError,
     ApplicationDisabled,
@@ -16,7 +17,6 @@ from lookalike.errors import (
     MissingArgument,
     UnknownOperation,
 )
-from lookalike.model import Application
 from lookalike.observability import log_failure, why
 from lookalike.ports import Ports
 from lookalike.service.admission import Callers

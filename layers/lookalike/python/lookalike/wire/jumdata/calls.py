@@ -16,6 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lookalike import errors
+from lookalike.domain.application import Application
+from lookalike.domain.library import Shelf
+from lookalike.domain.picture import sign_of
+from lookalike.domain.search import Match
 from lookalike.errors import (
     ApplicationNotFound,
     ArgumentTooLong,
@@ -27,7 +31,6 @@ from lookalike.errors import (
     UrlLengthError,
 )
 from lookalike.imaging.decode import Bounds
-from lookalike.model import Application, Match, Shelf, sign_of
 from lookalike.observability import log_failure, why
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add

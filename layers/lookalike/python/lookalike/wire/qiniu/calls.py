@@ -17,7 +17,13 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from lookalike import errors, jsontext
+from lookalike import errors
+from lookalike.domain import exact_json
+from lookalike.domain.application import Application
+from lookalike.domain.exact_json import Number, Value, quoted
+from lookalike.domain.library import Library, Shelf
+from lookalike.domain.picture import Picture
+from lookalike.domain.search import Candidate, Match
 from lookalike.errors import (
     ArgumentTooLong,
     InvalidArgument,
@@ -28,8 +34,6 @@ from lookalike.errors import (
     UrlLengthError,
 )
 from lookalike.imaging.decode import Bounds
-from lookalike.jsontext import Number, Value, quoted
-from lookalike.model import Application, Candidate, Library, Match, Picture, Shelf
 from lookalike.observability import count, fail, log_failure, logger, why
 from lookalike.ports import Ports
 from lookalike.service.add import Add
@@ -343,7 +347,7 @@ def _library(ports: Ports, application: Application, name: str) -> Library:
 
 def _body(request: Request) -> Mapping[str, Value]:
     """The object in the body, whatever its type says. Raises InvalidArgument."""
-    return _object("body", jsontext.read(request.content()))
+    return _object("body", exact_json.read(request.content()))
 
 
 def _object(name: str, value: Value) -> Mapping[str, Value]:
@@ -359,7 +363,7 @@ def _text(name: str, value: Value, default: str | None = None) -> str:
     """The value, if it is text that UTF-8 can say."""
     if value is None and default is not None:
         return default
-    if not isinstance(value, str) or not jsontext.is_text(value):
+    if not isinstance(value, str) or not exact_json.is_text(value):
         raise InvalidArgument(name, "must be text")
     return value
 
@@ -385,7 +389,7 @@ def _command(shelf: Shelf, element: Value) -> Add | Exception:
         attribute = _object("attribute", said.get("attribute"))
         id_ = _text("id", attribute.get("id"), default="")
         label = label_codec.kept(attribute.get("label", ""))
-        desc = jsontext.compact(attribute["desc"]) if "desc" in attribute else ""
+        desc = exact_json.compact(attribute["desc"]) if "desc" in attribute else ""
         for name, size, most in (
             ("label", label_codec.size(label), _MAX_LABEL_BYTES),
             ("desc", len(desc.encode()), _MAX_DESC_BYTES),

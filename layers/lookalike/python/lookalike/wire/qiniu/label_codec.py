@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lookalike import jsontext
+from lookalike.domain import exact_json
+from lookalike.domain.exact_json import Value, compact, is_text, quoted
 from lookalike.errors import InvalidArgument
-from lookalike.jsontext import Value, compact, is_text, quoted
 
 #: Stands before JSON. Text that begins with it, or that UTF-8 cannot say, is kept as JSON too.
 _MARK = "\0"
@@ -27,7 +27,7 @@ def shown(text: str) -> str:
     if text.startswith(_MARK):
         said = text.removeprefix(_MARK)
         try:
-            return compact(jsontext.read(said.encode()))
+            return compact(exact_json.read(said.encode()))
         except InvalidArgument:
             pass
     return quoted(text)

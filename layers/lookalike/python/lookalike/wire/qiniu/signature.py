@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from itertools import product
 from urllib.parse import unquote
 
+from lookalike.domain.application import Application
 from lookalike.errors import InvalidArgument, SignatureInvalid
-from lookalike.model import Application
 from lookalike.ports import ApplicationLookup
 from lookalike.wire import signing
 from lookalike.wire.http import Request, with_one_slash

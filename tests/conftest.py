@@ -84,10 +84,10 @@ def clock() -> SetClock:
 @pytest.fixture
 def memory(web: MemoryWeb, clock: SetClock) -> Iterator[Ports]:
     """Empty stores in memory; all handlers of this process answer with them."""
-    from lookalike import bootstrap  # noqa: PLC0415 - see above
+    from lookalike.handlers.process_ports import serving  # noqa: PLC0415 - see above
 
     ports = memory_ports(ALICE, BOB, fetch=web, clock=clock)
-    with bootstrap.serving(ports):
+    with serving(ports):
         yield ports
 
 

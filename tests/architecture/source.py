@@ -85,14 +85,20 @@ def room_of(module: str, rooms: Iterable[str]) -> str:
     return max(fitting, key=len)
 
 
-def reachable(starts: Iterable[str], *, late: bool) -> dict[str, str]:
-    """Every module that is loaded when these are, with one that imports it; ``late``: by their functions, too."""
+def reachable(starts: Iterable[str], *, late: bool, but: Mapping[str, Iterable[str]] | None = None) -> dict[str, str]:
+    """Every module that is loaded when these are, with one that imports it; ``late``: by their functions, too.
+
+    ``but`` maps a module to the rooms whose modules it may import late, which does not count.
+    """
+    exempt = {module: tuple(f"{room}." for room in rooms) for module, rooms in (but or {}).items()}
     importers = dict.fromkeys(starts, "")
     waiting = list(importers)
     while waiting:
         module = waiting.pop()
         for one in imports():
             if one.module != module or one.typing or (one.late and not late):
+                continue
+            if one.late and one.imported.startswith(exempt.get(module, ("\0",))):
                 continue
             if one.imported not in importers:
                 importers[one.imported] = module

@@ -29,11 +29,11 @@ from opensearchpy import OpenSearch
 from PIL import Image
 from rich.console import Console
 
-from lookalike import bootstrap
 from lookalike.domain.library import Kind
 from lookalike.domain.search import Generation, Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
+from lookalike.handlers.process_ports import serving
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex, _search, connect, create_index
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
@@ -237,7 +237,7 @@ def measure_adds(report: Report, url: str, adds: int) -> None:
             embedder=embedder,
         )
         caller = Caller(ALICE)
-        with bootstrap.serving(ports), ThreadPoolExecutor(CALLERS) as pool:
+        with serving(ports), ThreadPoolExecutor(CALLERS) as pool:
             caller.add("same_hq", files[0])
             alone = [ms(partial(caller.add, "same_hq", file)) for file in files[1:adds]]
             began = time.perf_counter()

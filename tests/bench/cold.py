@@ -32,8 +32,8 @@ sys.path[:0] = given["path"]
 spent = [time.process_time()]
 import app
 spent.append(time.process_time())
-from lookalike import bootstrap
-ports = bootstrap._shared()
+from lookalike.handlers.process_ports import process_ports
+ports = process_ports()
 _ = ports.applications, ports.catalog, ports.maps, ports.index
 spent.append(time.process_time())
 _ = ports.embedder.loaded, ports.verifier.loaded

@@ -29,6 +29,8 @@ from lookalike.domain.geometry import View
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Pixels
 from lookalike.domain.search import Candidate, Query
+from lookalike.handlers.http import Handler
+from lookalike.handlers.process_ports import serving
 from lookalike.imaging.decode import Bounds, decode
 from lookalike.ports import Look, Ports
 from lookalike.server import api_gateway
@@ -92,7 +94,7 @@ class Caller:
         """A call that searches for a picture. It raises RuntimeError if it is refused."""
         return self._call(search, kind, "search", file, rn=10)
 
-    def _call(self, handler: bootstrap.Handler, kind: Kind, operation: str, file: bytes, **form: object) -> Call:
+    def _call(self, handler: Handler, kind: Kind, operation: str, file: bytes, **form: object) -> Call:
         # The event is made beforehand: that is the client's and the gateway's work.
         body = urlencode({"image": base64.b64encode(file).decode(), **form}).encode()
         event = self._event(f"{PATHS[kind]}/{operation}", urlencode({"access_token": self._token}), body)
@@ -119,7 +121,7 @@ def service(before: Callable[[Path], None] | None = None) -> Iterator[Ports]:
         if before is not None:
             before(data)
         ports = bootstrap.build(Settings(data=data, log_level="ERROR"))
-        with bootstrap.serving(ports):
+        with serving(ports):
             yield ports
         ports.close()
 

@@ -25,10 +25,10 @@ import yaml
 from typer.testing import CliRunner
 
 import lookalike
-from lookalike import bootstrap
 from lookalike.cli.main import COMMANDS, app
 from lookalike.domain.picture import Picture
 from lookalike.errors import IndexWriteError, LookalikeError, Unavailable
+from lookalike.handlers.process_ports import serving
 from lookalike.ports import Catalog
 from lookalike.server import api_gateway
 from lookalike.server.status import Status
@@ -151,7 +151,7 @@ def test_what_commands_print_as_json(tmp_path: Path) -> None:
 
 def test_status() -> None:
     ports = memory_ports(ALICE, settings=Settings(status_details=True), wrong=["the disk is full"])
-    with bootstrap.serving(ports):
+    with serving(ports):
         Caller(ALICE).add("similar", picture(1))
         answered = json.loads(handle("unknown", event("GET", "/status"))["body"])
     held("/status of a function", answered, "status version model")
@@ -284,7 +284,7 @@ def told(log_lines: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.Monk
     objects = MemoryObjects()
     settings = Settings(metrics=True, stack="stack", purge_after_days=0)
     ports = memory_ports(ALICE, objects=objects, index=_Refusing(), settings=settings)
-    with bootstrap.serving(ports), redirect_stdout(StringIO()) as metrics:
+    with serving(ports), redirect_stdout(StringIO()) as metrics:
         _call_everything(monkeypatch)
         _send_everything(objects, ports.catalog, monkeypatch)
     return Told([json.loads(line) for line in metrics.getvalue().splitlines()], log_lines())

@@ -17,12 +17,12 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from lookalike import bootstrap
 from lookalike.domain.application import Application, Policy
 from lookalike.domain.library import Identity, Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, Key, Picture, State, object_key, sign_of
 from lookalike.domain.search import Generation
 from lookalike.domain.upload import DeadLetter, Holding, Upload, UploadState
+from lookalike.handlers.process_ports import serving
 from lookalike.settings import Settings
 from lookalike.stores.aws import dynamodb_items
 from lookalike.stores.aws.dynamodb_catalog import DynamoCounters, DynamoMaps
@@ -244,7 +244,7 @@ def test_names_of_counts() -> None:
     counters = MemoryCounters()
     caller = Application("a", "s", "10000001", "t", "n", policy=Policy(per_second=5, per_day=9, in_total=9))
     ports = memory_ports(caller, counters=counters, settings=Settings(per_second=9))
-    with bootstrap.serving(ports):
+    with serving(ports):
         Caller(caller).add("similar", picture(1))
     held("names of counts", counters.counts, COUNTS)
 

@@ -13,11 +13,11 @@ from uuid import uuid4
 
 import pytest
 
-from lookalike import bootstrap
 from lookalike.domain.library import Kind
 from lookalike.domain.search import Generation
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
+from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports
 from lookalike.service.purge import purge
 from lookalike.settings import Settings
@@ -55,7 +55,7 @@ class Bench:
         """
         ports = self.fresh()
         self.calls.clear()
-        with counted(server.client()) as units, bootstrap.serving(ports):
+        with counted(server.client()) as units, serving(ports):
             call(ports)
         return units.read, units.written, *(self.calls[name] for name in ("PutObject", "index", "Decrypt"))
 
@@ -102,13 +102,13 @@ def bench() -> Iterator[Bench]:
 def measured(bench: Bench, library: str) -> dict[str, tuple[float, ...]]:
     """The cost of each operation on a library that holds some pictures already."""
     caller = Caller(ALICE)
-    with bootstrap.serving(bench.fresh()):
+    with serving(bench.fresh()):
         for seed in range(60):
             caller.add(library, picture(seed))
     file = photographs.jpeg(photographs.photograph("coffee.png", 512))
     costs: dict[str, tuple[float, ...]] = {}
     costs["add"] = bench.cost(lambda _: caller.add(library, file, brief="x" * 256))
-    with bootstrap.serving(bench.fresh()):
+    with serving(bench.fresh()):
         (sign,) = {one["cont_sign"] for one in caller.call(library, "search", image=file)["result"][:1]}
     copy = photographs.jpeg(photographs.photograph("coffee.png", 400), quality=60)
     costs["search"] = bench.cost(lambda _: caller.call(library, "search", image=copy))

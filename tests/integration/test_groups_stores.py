@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lookalike import bootstrap
+from lookalike.handlers.process_ports import serving
 from lookalike.service.purge import purge
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
@@ -27,7 +27,7 @@ def test_a_groups_life() -> None:
         ports = memory_ports(
             ALICE, BOB, catalog=DynamoCatalog(table), maps=DynamoMaps(table), originals=store, clock=clock
         )
-        with bootstrap.serving(ports):
+        with serving(ports):
             shop = GroupCaller(ALICE)
             shop.new("g", *(one(PICTURE, id=name, desc=[number]) for number, name in enumerate(HOSTILE)))
             for number, name in enumerate(HOSTILE):

@@ -14,9 +14,9 @@ import pytest
 
 from functions.ingest.app import handler as ingest
 from functions.purge.app import handler as purge
-from lookalike import bootstrap
 from lookalike.domain.application import Policy
 from lookalike.domain.library import Kind
+from lookalike.handlers.process_ports import serving
 from lookalike.settings import Settings
 from lookalike.stores.aws.dynamodb_applications import DynamoApplications
 from lookalike.stores.aws.dynamodb_catalog import (
@@ -173,7 +173,7 @@ def done() -> dict[str, set[Did]]:
         )
         limited = replace(ALICE, policy=Policy(per_second=100, per_day=1000, in_total=1000))
         ports.applications.save_application(limited)
-        with bootstrap.serving(ports):
+        with serving(ports):
 
             def does(operation: str, call: Callable[..., object], *given: Any, **named: Any) -> None:
                 clock.now += 60_000  # what was read of applications is stale

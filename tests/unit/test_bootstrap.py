@@ -40,9 +40,9 @@ HEAVY = (
 
 PROGRAM = """
 import importlib, json, sys
-from lookalike import bootstrap
+from lookalike.handlers.process_ports import process_ports
 importlib.import_module(f"functions.{sys.argv[1]}.app").handler
-bootstrap._shared()
+process_ports()
 print(json.dumps(sorted(sys.modules)))
 """
 

@@ -7,6 +7,7 @@ import pytest
 
 from lookalike import bootstrap
 from lookalike.domain.application import Application
+from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports
 from lookalike.settings import Settings
 from lookalike.stores.local.original_files import FolderStore
@@ -43,7 +44,7 @@ def ports(tmp_path: Path) -> Iterator[Ports]:
         embedder=TinyEmbedder(),
         verifier=TinyVerifier(),
     )
-    with bootstrap.serving(built):
+    with serving(built):
         yield built
     built.close()
     catalog.close()

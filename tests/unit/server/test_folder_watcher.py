@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike import bootstrap
 from lookalike.domain.application import Application
 from lookalike.domain.picture import Picture
 from lookalike.errors import Unavailable
+from lookalike.handlers.process_ports import serving
+from lookalike.handlers.uploads import upload_handler
 from lookalike.ports import Ports
 from lookalike.server.folder_watcher import Watcher, event_of
 from lookalike.service.upload import Ingest, Removal
@@ -59,14 +60,14 @@ class World:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        ingest = bootstrap.ingester()
+        ingest = upload_handler()
 
         def handler(event: Any, context: Any) -> Any:
             self.events.append(event)
             return ingest(event, context)
 
         watcher = Watcher(self.folder, handler, self.ports, pause=0.01)
-        with bootstrap.serving(self.ports):
+        with serving(self.ports):
             watcher.start()
             try:
                 yield

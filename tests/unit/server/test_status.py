@@ -16,10 +16,10 @@ import pytest
 
 import lookalike
 from functions.unknown.app import handler
-from lookalike import bootstrap
 from lookalike.domain.application import Application, Policy
 from lookalike.embedding.model_card import CARD
 from lookalike.errors import Unavailable
+from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports
 from lookalike.server import api_gateway, health, status
 from lookalike.server.health import Health
@@ -52,7 +52,7 @@ def keys(application: Application) -> tuple[str, str]:
 def ports() -> Ports:
     """Alice's tenant and Bob's, each with pictures."""
     made = memory_ports(ALICE, BOB)
-    with bootstrap.serving(made):
+    with serving(made):
         Caller(ALICE).add("similar", picture(1))
         Caller(ALICE).add("similar", picture(2))
         Caller(BOB).add("product", picture(1))
@@ -205,7 +205,7 @@ def test_accounts_that_hang_keep_nobody_waiting(
 def test_a_function_answers_in_the_same_form_and_loads_no_model(method: str, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"what no runtime would load")
     (tmp_path / CARD).write_text('{"name": "made-up-1"}')
-    with bootstrap.serving(memory_ports(settings=Settings(model=str(tmp_path / "model.onnx")))):
+    with serving(memory_ports(settings=Settings(model=str(tmp_path / "model.onnx")))):
         answer = handler(event(method, "/status"), None)
     assert answer["statusCode"] == 200
     assert answer["headers"]["content-type"] == "application/json"
@@ -213,5 +213,5 @@ def test_a_function_answers_in_the_same_form_and_loads_no_model(method: str, tmp
 
 
 def test_other_calls_to_that_path_are_elsewhere() -> None:
-    with bootstrap.serving(memory_ports()):
+    with serving(memory_ports()):
         assert "version" not in handler(event("POST", "/status"), None)["body"]

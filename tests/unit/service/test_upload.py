@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from PIL import Image
 
-from lookalike import bootstrap
 from lookalike.domain.application import Application
 from lookalike.domain.library import Identity, Kind, Library, Shelf
 from lookalike.domain.picture import Embedding, Picture, Pixels, sign_of
@@ -32,6 +31,7 @@ from lookalike.errors import (
     RevisionConflict,
     Unavailable,
 )
+from lookalike.handlers.process_ports import serving
 from lookalike.imaging.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
@@ -408,7 +408,7 @@ def test_a_products_tags_are_a_number_in_each_of_two_places(
 def test_an_uploads_tags_are_taken_and_refused_as_a_clients_are(tags: str) -> None:
     world = World()
     caller = Caller(ALICE)
-    with bootstrap.serving(memory_ports(ALICE, catalog=(catalog := MemoryCatalog()))):
+    with serving(memory_ports(ALICE, catalog=(catalog := MemoryCatalog()))):
         refused = "error_code" in caller.call("similar", "add", image=file(1), brief="b", tags=tags)
     try:
         ingest(world.ports, world.put("1", file(1), "uploads/10000001/similar/a.png", tags=tags))

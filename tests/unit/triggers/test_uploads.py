@@ -16,11 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lookalike import bootstrap
 from lookalike.domain.application import Application
 from lookalike.domain.picture import Picture
 from lookalike.domain.upload import DeadLetter
 from lookalike.errors import ModelError, SettingsError, Unavailable
+from lookalike.handlers.process_ports import serving
+from lookalike.handlers.uploads import upload_handler
 from lookalike.ports import Ports
 from lookalike.service.upload import Ingest, Removal
 from lookalike.settings import Settings
@@ -431,11 +432,11 @@ def test_two_events_at_once_through_one_handler_keep_apart() -> None:
     bob = Application("access-bob", "secret", "10000002", "tenant-bob", "bob")
     objects, catalog = MemoryObjects(), Waiting()
     ports = memory_ports(ALICE, bob, objects=objects, catalog=catalog)
-    handler = bootstrap.ingester()
+    handler = upload_handler()
     keys = [f"uploads/{application.app_id}/similar/a.png" for application in (ALICE, bob)]
     for number, key in enumerate(keys):
         objects.put(BUCKET, key, file(number), brief=key)
-    with bootstrap.serving(ports):
+    with serving(ports):
         threads = [threading.Thread(target=handler, args=(sqs(s3(put(key))), Plenty())) for key in keys]
         for thread in threads:
             thread.start()

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from lookalike import bootstrap
 from lookalike.errors import Busy
+from lookalike.handlers.process_ports import serving
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.server import api_gateway, sam_template
@@ -56,7 +57,7 @@ class Service:
         ports = bootstrap.build(self._settings)
         self._opened.callback(ports.close)
         _ = ports.embedder.model  # on AWS it would be loaded by the first request, and refused no sooner
-        self._opened.enter_context(bootstrap.serving(ports))
+        self._opened.enter_context(serving(ports))
         self._status = self._opened.enter_context(closing(Status(ports)))
         self._status.start()
         self._ports = ports

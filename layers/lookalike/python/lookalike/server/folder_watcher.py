@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote_plus
 
-from lookalike.bootstrap import Handler
 from lookalike.domain.upload import DeadLetter
+from lookalike.handlers.http import Handler
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.server.scheduler import Allowance

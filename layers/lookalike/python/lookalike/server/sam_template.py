@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from lookalike.bootstrap import Handler
 from lookalike.errors import SettingsError
+from lookalike.handlers.http import Handler
 from lookalike.wire import http
 
 #: The checkout: ``template.yaml``, ``functions/`` and ``layers/`` lie there.

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 
-from lookalike.bootstrap import Handler
+from lookalike.handlers.http import Handler
 from lookalike.observability import logger
 
 #: How long one run may take, as a Lambda function's timeout would have it, in milliseconds.

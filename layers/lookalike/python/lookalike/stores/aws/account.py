@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lookalike.errors import SettingsError
 from lookalike.once import once
-from lookalike.ports import PictureStore, Stores
+from lookalike.ports import PictureStore, Stores, UploadStore
 from lookalike.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     )
     from lookalike.stores.aws.dynamodb_table import Table
     from lookalike.stores.aws.opensearch_index import OpenSearchIndex
-    from lookalike.stores.aws.s3_objects import S3Store, S3Uploads
+    from lookalike.stores.aws.s3_objects import S3Store
     from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
-    from lookalike.stores.local.watched_folder import WatchedFolder
 
 #: To OpenSearch: as many as requests are worked on at once, by a server; a function opens one.
 _CONNECTIONS = 32
@@ -97,12 +96,9 @@ class Account(Stores):
         return _Originals(self)
 
     @once
-    def objects(self) -> S3Uploads | WatchedFolder:
+    def objects(self) -> UploadStore:
         from lookalike.stores.aws.s3_objects import S3Uploads
-        from lookalike.stores.local.watched_folder import WatchedFolder
 
-        if self._settings.watch is not None:  # a server watches a folder of its own machine
-            return WatchedFolder(self._settings.watch)
         return S3Uploads(self._s3)
 
     @once

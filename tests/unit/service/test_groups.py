@@ -403,7 +403,7 @@ class SlowWeb:
 
 
 def test_what_is_not_done_in_time_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(add_many, "_GRACE", 0.2)
+    monkeypatch.setattr(add_many, "_GRACE_SECONDS", 0.2)
     web, catalog = SlowWeb(), MemoryCatalog()
     ports = memory_ports(fetch=web, catalog=catalog)
     library = create_library(ports, SHELF)

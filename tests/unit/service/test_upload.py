@@ -509,7 +509,7 @@ class CrashingUploads(MemoryUploads):
             raise Crash
 
 
-def test_a_crash_behind_the_foretelling_converges() -> None:
+def test_a_crash_behind_the_intent_converges() -> None:
     uploads = CrashingUploads()
     world = World(uploads=uploads)
     event = world.put("1", file(1), brief="one")

@@ -20,7 +20,6 @@ from lookalike.errors import (
     LibraryNotFound,
     PictureError,
     PictureExists,
-    PictureNotFound,
     PictureSizeError,
     RevisionConflict,
     Unavailable,
@@ -28,7 +27,7 @@ from lookalike.errors import (
 from lookalike.imaging.decode import Bounds
 from lookalike.observability import logger
 from lookalike.ports import Ports
-from lookalike.service.add import Add, add
+from lookalike.service.add import Add, attempts, prepare, write
 from lookalike.service.holders import conclude, intend, join, settle, vanish, withdraw
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import MADE_BY_ADD
@@ -192,32 +191,36 @@ def _keep(
 ) -> tuple[Outcome, Upload | None]:
     """Add the picture, or hold the one that is there: the outcome, and what is recorded and still to be settled."""
     intent = Upload(event.source, event.sequencer, cleared=not ports.settings.keep_uploads)
-    latest = known
-
-    def withdraw_other(picture: Key) -> None:
-        """An add of this event was to make another row, and lost that to another picture."""
-        nonlocal latest
-        if latest is not None and latest is not known and latest.holds is not None and latest.holds.picture != picture:
-            latest = withdraw(ports, latest)
-
-    def foretell(picture: Picture) -> None:
-        nonlocal latest
-        withdraw_other(picture.key)
-        if latest is not None and latest.state is UploadState.UNSURE and _order(latest.sequencer, event.sequencer) == 0:
-            raise PictureNotFound(picture.key.id)
-        holds = Holding(picture.key, picture.added, metadata_digest(metadata))
-        latest = intend(ports, replace(intent, state=UploadState.ADDING), holds, latest)
-
+    recorded: Upload | None = None  # by this event
     try:
-        add(ports, Add(shelf, source, metadata), foretell)
+        prepared = prepare(ports, Add(shelf, source, metadata))
+        for attempt in attempts(ports, prepared):
+            picture = attempt.picture
+            if known is not None and _was_settled_by(known, event):  # somebody has deleted its picture since
+                _pass_over(ports, event, known)
+                return Outcome.DONE_BEFORE, None
+            recorded = _withdraw_other(ports, recorded, picture.key)
+            holds = Holding(picture.key, picture.added, metadata_digest(metadata))
+            recorded = intend(ports, replace(intent, state=UploadState.ADDING), holds, recorded or known)
+            if write(ports, prepared, attempt):
+                break
     except PictureExists as exists:
         row = _existing(ports, shelf, str(exists))
-        withdraw_other(row.key)
-        return Outcome.SAME, join(ports, intent, latest, row, metadata)
-    except PictureNotFound:  # it was there once, and somebody has deleted it since
-        _pass_over(ports, event, latest)
-        return Outcome.DONE_BEFORE, None
-    return Outcome.ADDED, latest
+        recorded = _withdraw_other(ports, recorded, row.key)
+        return Outcome.SAME, join(ports, intent, recorded or known, row, metadata)
+    return Outcome.ADDED, recorded
+
+
+def _was_settled_by(known: Upload, event: Ingest) -> bool:
+    """Whether this very event was settled by an earlier version, which did not say which picture the upload holds."""
+    return known.state is UploadState.UNSURE and _order(known.sequencer, event.sequencer) == 0
+
+
+def _withdraw_other(ports: Ports, recorded: Upload | None, picture: Key) -> Upload | None:
+    """Withdraw this event's intent to add another row than ``picture``: that attempt lost to another picture."""
+    if recorded is None or recorded.holds is None or recorded.holds.picture == picture:
+        return recorded
+    return withdraw(ports, recorded)
 
 
 def _existing(ports: Ports, shelf: Shelf, digest: str) -> Picture:

@@ -11,7 +11,7 @@ from lookalike.domain.picture import NO_METADATA, Embedding, Key, Metadata, Pict
 from lookalike.errors import ArgumentTooLong, InvalidArgument, PictureExists, RevisionConflict, Unavailable
 from lookalike.observability import logger, why
 from lookalike.ports import Ports
-from lookalike.service.catalog_writes import ATTEMPTS, show
+from lookalike.service.catalog_writes import ATTEMPTS, publish_to_index
 from lookalike.service.identity import kept_digest, locate
 from lookalike.service.image_source import Loaded, Source, load
 from lookalike.service.libraries import open_library
@@ -105,7 +105,7 @@ def write(ports: Ports, prepared: Prepared, attempt: Attempt) -> bool:
     except RevisionConflict:
         _remove_lost(ports, picture)
         return False
-    show(ports, [picture])
+    publish_to_index(ports, [picture])
     if replaced is not None:
         _remove(ports, replaced)
     return True

@@ -13,7 +13,7 @@ from lookalike.ports import Ports
 ATTEMPTS = 5
 
 
-def change(ports: Ports, key: Key, step: Callable[[Picture | None], Picture]) -> Picture:
+def compare_and_set(ports: Ports, key: Key, step: Callable[[Picture | None], Picture]) -> Picture:
     """Write what ``step`` makes of the row as it is now, and try again with the newer row if somebody was faster.
 
     ``step`` raises what forbids the change. Raises Unavailable when the race is lost five times over.
@@ -29,7 +29,7 @@ def change(ports: Ports, key: Key, step: Callable[[Picture | None], Picture]) ->
     raise Unavailable(f"catalog: {key.library}/{key.id} changes too fast")
 
 
-def show(ports: Ports, pictures: Sequence[Picture]) -> None:
+def publish_to_index(ports: Ports, pictures: Sequence[Picture]) -> None:
     """Bring the index to these rows, best effort: they are safe in the catalog, from where they can be replayed."""
     try:
         ports.index.write(pictures, wait=ports.settings.wait_for_index)

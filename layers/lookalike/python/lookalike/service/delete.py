@@ -10,7 +10,7 @@ from lookalike.domain.library import Shelf
 from lookalike.domain.picture import Key, Picture, State, next_revision
 from lookalike.errors import PictureNotFound, Unavailable
 from lookalike.ports import Ports
-from lookalike.service.catalog_writes import change, show
+from lookalike.service.catalog_writes import compare_and_set, publish_to_index
 from lookalike.service.image_source import Source
 from lookalike.service.lookup import chosen
 
@@ -38,7 +38,7 @@ def delete(ports: Ports, command: Delete) -> int:
     outcomes = _hide_all(ports, keys)
     gone = [outcome for outcome in outcomes if isinstance(outcome, Picture)]
     if gone:  # also when others failed: what is deleted in the catalog must not stay in the index
-        show(ports, gone)
+        publish_to_index(ports, gone)
     for outcome in outcomes:
         if isinstance(outcome, Unavailable):
             raise outcome
@@ -69,7 +69,7 @@ def hide(ports: Ports, key: Key) -> Picture | None:
         return hidden(current, ports.clock())
 
     try:
-        return change(ports, key, step)
+        return compare_and_set(ports, key, step)
     except PictureNotFound:
         return None
 

@@ -22,7 +22,7 @@ from lookalike.domain.picture import Metadata, Picture, next_revision
 from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.errors import InvalidArgument, PictureNotFound, RevisionConflict, Unavailable
 from lookalike.ports import Ports
-from lookalike.service.catalog_writes import change, show
+from lookalike.service.catalog_writes import compare_and_set, publish_to_index
 from lookalike.service.delete import hidden
 from lookalike.service.upload_metadata import metadata_digest, metadata_of
 
@@ -118,7 +118,7 @@ def join(ports: Ports, intent: Upload, known: Upload | None, row: Picture, metad
         return current.but(revision=revision)
 
     try:
-        show(ports, [change(ports, row.key, step)])
+        publish_to_index(ports, [compare_and_set(ports, row.key, step)])
     except PictureNotFound as deleted:  # just now: the event comes again, and adds it
         raise RevisionConflict(row.key.id) from deleted
     _forget(ports, gone)
@@ -144,7 +144,7 @@ def release(ports: Ports, left: Holding, bucket: str) -> None:
         return current.but(revision=next_revision(current.revision, ports.clock()), metadata=metadata)
 
     with suppress(_NothingToDo):
-        show(ports, [change(ports, left.picture, step)])
+        publish_to_index(ports, [compare_and_set(ports, left.picture, step)])
     _forget(ports, gone)
 
 

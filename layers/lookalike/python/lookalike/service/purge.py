@@ -10,7 +10,7 @@ from lookalike.domain.picture import Key, Picture, State
 from lookalike.errors import IndexWriteError, PictureNotFound, RevisionConflict
 from lookalike.observability import logger, why
 from lookalike.ports import Ports
-from lookalike.service.catalog_writes import change
+from lookalike.service.catalog_writes import compare_and_set
 
 #: Rows of one step: S3 deletes up to 1000 objects a call, and a step should stay short beside a time limit.
 _BATCH = 200
@@ -117,7 +117,7 @@ def _claim(ports: Ports, row: Picture, cutoff: int) -> Picture | None:
         return current.but(state=State.PURGING, revision=current.revision + 1)
 
     try:
-        return change(ports, row.key, claimed)
+        return compare_and_set(ports, row.key, claimed)
     except PictureNotFound:
         return None
 

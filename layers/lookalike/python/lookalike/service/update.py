@@ -8,7 +8,7 @@ from lookalike.domain.library import Shelf
 from lookalike.domain.picture import Metadata, MetadataChange, Picture, next_revision
 from lookalike.errors import PictureNotFound
 from lookalike.ports import Ports
-from lookalike.service.catalog_writes import change, show
+from lookalike.service.catalog_writes import compare_and_set, publish_to_index
 from lookalike.service.image_source import Source
 from lookalike.service.lookup import chosen
 
@@ -48,7 +48,7 @@ def update(ports: Ports, command: Update) -> None:
             metadata=_changed(current.metadata, command.change, command.keep),
         )
 
-    show(ports, [change(ports, keys[0], say)])
+    publish_to_index(ports, [compare_and_set(ports, keys[0], say)])
 
 
 def _changed(metadata: Metadata, change: MetadataChange, keep: tuple[str, ...]) -> Metadata:

@@ -75,7 +75,7 @@ class LibraryLife(RuleBasedStateMachine):
             self.live[number] = Kept(brief, tags)
         except PictureExists as error:
             assert number in self.live
-            sign = sign_of(str(error))
+            sign = sign_of(error.name)
         return number, sign
 
     @rule(known=signs, brief=st.none() | briefs, tags=st.none() | tag_sets)

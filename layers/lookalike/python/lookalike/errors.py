@@ -26,8 +26,8 @@ A dialect turns these into its vendor's codes, in one table of its own (``wire/<
     │   ├── PictureExists              the library already holds this picture
     │   ├── PictureNotFound            the library holds no such picture
     │   ├── SignAmbiguous              two live pictures share the sign; the picture itself tells them apart
-    │   ├── LibraryExists
-    │   ├── LibraryNotFound
+    │   ├── LibraryExists              the tenant already has a library of that name
+    │   ├── LibraryNotFound            the tenant has no library of that name
     │   └── LibraryFull                no more pictures may be added
     ├── AccessError
     │   ├── TokenInvalid               missing, garbled, unknown or revoked
@@ -180,28 +180,38 @@ class UrlAnswerTooLong(UrlAnswerError):
 
 
 class StateError(LookalikeError):
-    """The request is sound, the library's state forbids it."""
+    """The request is sound, the library's state forbids it. ``name`` is the library's or the picture's."""
+
+    problem = "{0.name}"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 class PictureExists(StateError):
-    """The library already holds this picture."""
+    """The library already holds this picture: ``key`` is its row's, ``name`` its digest."""
 
     field = "picture"
-    problem = "the library already holds {0}"
+    problem = "the library already holds {0.name}"
+
+    def __init__(self, key: Key, digest: str) -> None:
+        super().__init__(digest)
+        self.key = key
 
 
 class PictureNotFound(StateError):
-    """The library holds no such picture."""
+    """The library holds no such picture: ``name`` is its id or sign, or a few words for it."""
 
     field = "picture"
-    problem = "not in the library: {0}"
+    problem = "not in the library: {0.name}"
 
 
 class SignAmbiguous(StateError):
     """Two live pictures share the sign; the picture itself tells them apart."""
 
     field = "picture"
-    problem = "two live pictures share the sign {0}"
+    problem = "two live pictures share the sign {0.name}"
     remedy = "name the picture by its file"
 
 
@@ -209,14 +219,14 @@ class LibraryExists(StateError):
     """The tenant already has a library of that name."""
 
     field = "group"
-    problem = "{0} exists already"
+    problem = "{0.name} exists already"
 
 
 class LibraryNotFound(StateError):
     """The tenant has no library of that name."""
 
     field = "group"
-    problem = "the tenant has none called {0}"
+    problem = "the tenant has none called {0.name}"
     remedy = "make it first, with a key of the same tenant"
 
 
@@ -224,7 +234,7 @@ class LibraryFull(StateError):
     """No more pictures may be added to the library."""
 
     field = "group"
-    problem = "{0} is full"
+    problem = "{0.name} is full"
     remedy = "LOOKALIKE_GROUP_PICTURES says how many pictures a group may hold"
 
 

@@ -145,7 +145,7 @@ def _own_key(library: Library, id_: str) -> Key:
 
 def _refuse_duplicate(current: Picture | None) -> None:
     if current is not None and current.live:
-        raise PictureExists(current.digest)
+        raise PictureExists(current.key, current.digest)
 
 
 def _row(ports: Ports, prepared: Prepared, key: Key, current: Picture | None) -> Picture:

@@ -13,14 +13,17 @@ from lookalike.ports import Ports
 ATTEMPTS = 5
 
 
-def compare_and_set(ports: Ports, key: Key, step: Callable[[Picture | None], Picture]) -> Picture:
-    """Write what ``step`` makes of the row as it is now, and try again with the newer row if somebody was faster.
+def compare_and_set(ports: Ports, key: Key, step: Callable[[Picture | None], Picture | None]) -> Picture | None:
+    """Write what ``step`` makes of the current row (None: no row), or of a newer one if another write was faster.
 
-    ``step`` raises what forbids the change. Raises Unavailable when the race is lost five times over.
+    Returns the row written; None if ``step`` returned None, which leaves the row alone. Raises Unavailable after
+    ``ATTEMPTS`` lost races, and whatever ``step`` raises.
     """
     for _ in range(ATTEMPTS):
         current = ports.catalog.picture(key)
         changed = step(current)
+        if changed is None:
+            return None
         try:
             ports.catalog.put(changed, None if current is None else current.revision)
         except RevisionConflict:

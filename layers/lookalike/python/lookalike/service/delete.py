@@ -63,15 +63,10 @@ def hidden(row: Picture, now: int) -> Picture:
 def hide(ports: Ports, key: Key) -> Picture | None:
     """The hidden row; None if there was nothing to hide. The index is not told."""
 
-    def step(current: Picture | None) -> Picture:
-        if current is None or not current.deletable:
-            raise PictureNotFound(key.id)
-        return hidden(current, ports.clock())
+    def step(current: Picture | None) -> Picture | None:
+        return hidden(current, ports.clock()) if current is not None and current.deletable else None
 
-    try:
-        return compare_and_set(ports, key, step)
-    except PictureNotFound:
-        return None
+    return compare_and_set(ports, key, step)
 
 
 def _hide(ports: Ports, key: Key) -> Picture | Unavailable | None:

@@ -20,7 +20,7 @@ from itertools import islice
 
 from lookalike.domain.picture import Metadata, Picture, next_revision
 from lookalike.domain.upload import Holding, Upload, UploadState
-from lookalike.errors import InvalidArgument, PictureNotFound, RevisionConflict, Unavailable
+from lookalike.errors import InvalidArgument, RevisionConflict, Unavailable
 from lookalike.ports import Ports
 from lookalike.service.catalog_writes import compare_and_set, publish_to_index
 from lookalike.service.delete import hidden
@@ -28,10 +28,6 @@ from lookalike.service.upload_metadata import metadata_digest, metadata_of
 
 #: Of so many holders one is looked for that says whose a picture is. All of them say the same, but for rare races.
 _LOOKS = 200
-
-
-class _NothingToDo(Exception):  # noqa: N818 - it stands for no error
-    """The row is as it should be."""
 
 
 def intend(ports: Ports, intent: Upload, holds: Holding, known: Upload | None) -> Upload:
@@ -105,9 +101,9 @@ def join(ports: Ports, intent: Upload, known: Upload | None, row: Picture, metad
         return joining
     gone: list[Upload] = []
 
-    def step(current: Picture | None) -> Picture:
+    def step(current: Picture | None) -> Picture | None:
         if current is None or not current.live or current.added != row.added:
-            raise PictureNotFound(row.key.id)
+            return None
         if ports.uploads.upload(intent.source) != joining:
             raise RevisionConflict(intent.source)
         gone[:] = []
@@ -117,10 +113,10 @@ def join(ports: Ports, intent: Upload, known: Upload | None, row: Picture, metad
             return current.but(revision=revision, metadata=metadata)
         return current.but(revision=revision)
 
-    try:
-        publish_to_index(ports, [compare_and_set(ports, row.key, step)])
-    except PictureNotFound as deleted:  # just now: the event comes again, and adds it
-        raise RevisionConflict(row.key.id) from deleted
+    written = compare_and_set(ports, row.key, step)
+    if written is None:  # deleted just now: the event comes again, and adds it
+        raise RevisionConflict(row.key.id)
+    publish_to_index(ports, [written])
     _forget(ports, gone)
     return joining
 
@@ -129,9 +125,9 @@ def release(ports: Ports, left: Holding, bucket: str) -> None:
     """An upload in this bucket holds the picture no more: hide it, unless another does, whose words it then has."""
     gone: list[Upload] = []
 
-    def step(current: Picture | None) -> Picture:
+    def step(current: Picture | None) -> Picture | None:
         if current is None or not current.live or current.added != left.added:
-            raise _NothingToDo
+            return None
         gone[:] = []
         heir = _heir(ports, current, bucket, gone)
         if heir is None:
@@ -140,11 +136,12 @@ def release(ports: Ports, left: Holding, bucket: str) -> None:
         spoke = _said(left, current) or _one_said(gone, current)
         metadata = _metadata(ports, heir, current, bucket) if spoke else None
         if metadata is None or metadata == current.metadata:
-            raise _NothingToDo
+            return None
         return current.but(revision=next_revision(current.revision, ports.clock()), metadata=metadata)
 
-    with suppress(_NothingToDo):
-        publish_to_index(ports, [compare_and_set(ports, left.picture, step)])
+    written = compare_and_set(ports, left.picture, step)
+    if written is not None:
+        publish_to_index(ports, [written])
     _forget(ports, gone)
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from lookalike.domain.picture import Key, Picture, State
-from lookalike.errors import IndexWriteError, PictureNotFound, RevisionConflict
+from lookalike.errors import IndexWriteError, RevisionConflict
 from lookalike.observability import logger, why
 from lookalike.ports import Ports
 from lookalike.service.catalog_writes import compare_and_set
@@ -111,15 +111,14 @@ def _held(ports: Ports, rows: Sequence[Picture]) -> frozenset[Key]:
 
 
 def _claim(ports: Ports, row: Picture, cutoff: int) -> Picture | None:
-    def claimed(current: Picture | None) -> Picture:
+    """The row, claimed for this purge; None if it is not deleted any more, or was deleted again since ``cutoff``."""
+
+    def step(current: Picture | None) -> Picture | None:
         if current is None or current.live or current.deleted_at is None or current.deleted_at >= cutoff:
-            raise PictureNotFound(row.key.id)
+            return None
         return current.but(state=State.PURGING, revision=current.revision + 1)
 
-    try:
-        return compare_and_set(ports, row.key, claimed)
-    except PictureNotFound:
-        return None
+    return compare_and_set(ports, row.key, step)
 
 
 def _remove(ports: Ports, row: Picture) -> bool:

@@ -40,15 +40,18 @@ def update(ports: Ports, command: Update) -> None:
     if not command.change:
         return
 
-    def say(current: Picture | None) -> Picture:
+    def step(current: Picture | None) -> Picture | None:
         if current is None or not current.live:
-            raise PictureNotFound(keys[0].id)
+            return None
         return current.but(
             revision=next_revision(current.revision, ports.clock()),
             metadata=_changed(current.metadata, command.change, command.keep),
         )
 
-    publish_to_index(ports, [compare_and_set(ports, keys[0], say)])
+    written = compare_and_set(ports, keys[0], step)
+    if written is None:
+        raise PictureNotFound(keys[0].id)
+    publish_to_index(ports, [written])
 
 
 def _changed(metadata: Metadata, change: MetadataChange, keep: tuple[str, ...]) -> Metadata:

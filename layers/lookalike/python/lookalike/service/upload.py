@@ -205,7 +205,7 @@ def _keep(
             if write(ports, prepared, attempt):
                 break
     except PictureExists as exists:
-        row = _existing(ports, shelf, str(exists))
+        row = _existing(ports, shelf, exists.key)
         recorded = _withdraw_other(ports, recorded, row.key)
         return Outcome.SAME, join(ports, intent, recorded or known, row, metadata)
     return Outcome.ADDED, recorded
@@ -223,12 +223,12 @@ def _withdraw_other(ports: Ports, recorded: Upload | None, picture: Key) -> Uplo
     return withdraw(ports, recorded)
 
 
-def _existing(ports: Ports, shelf: Shelf, digest: str) -> Picture:
-    """The row that kept the picture from being added."""
+def _existing(ports: Ports, shelf: Shelf, key: Key) -> Picture:
+    """The row that kept the picture from being added. Raises RevisionConflict if it, or its library, is gone."""
     library = ports.catalog.library(shelf.tenant, shelf.name)
-    row = None if library is None else ports.catalog.picture(Key(library.uid, digest))
+    row = None if library is None or library.uid != key.library else ports.catalog.picture(key)
     if row is None:
-        raise RevisionConflict(digest)
+        raise RevisionConflict(key.id)
     return row
 
 

@@ -83,10 +83,10 @@ _MAX_GROUPS = 2
 #: of seven begins with it. An error that is not here is answered as the class it derives from.
 ERRORS: Mapping[type[BaseException], tuple[int, str]] = {
     errors.LibraryExists: (400, "group already exists"),
-    errors.LibraryNotFound: (400, "group {0} not exists"),
+    errors.LibraryNotFound: (400, "group {0.name} not exists"),
     errors.LibraryFull: (400, "group is full"),
     errors.PictureExists: (400, "id already exists"),
-    errors.PictureNotFound: (400, "image {0} not exists"),
+    errors.PictureNotFound: (400, "image {0.name} not exists"),
     errors.AccessError: (401, "bad token"),
     errors.UnknownOperation: (404, "not found"),
     errors.LimitReached: (429, "too many requests"),

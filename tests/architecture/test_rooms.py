@@ -35,7 +35,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.wire",
     },
     "lookalike.bootstrap": {
-        "lookalike.clock",
         "lookalike.download",
         "lookalike.embedding",
         "lookalike.errors",
@@ -111,7 +110,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Technologies, each behind a port.
     "lookalike.stores": {"lookalike.domain"},
     "lookalike.stores.aws": {
-        "lookalike.clock",
         "lookalike.domain",
         "lookalike.errors",
         "lookalike.observability",
@@ -121,7 +119,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.stores",
     },
     "lookalike.stores.local": {
-        "lookalike.clock",
         "lookalike.domain",
         "lookalike.errors",
         "lookalike.observability",
@@ -145,7 +142,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lookalike.errors": {"lookalike.domain"},
     "lookalike.settings": {"lookalike.errors"},
     "lookalike.observability": {"lookalike.errors", "lookalike.settings"},
-    "lookalike.clock": set(),
     "lookalike.once": set(),
     "lookalike": set(),
     # One machine, the command line, and what makes models.
@@ -153,7 +149,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lookalike.cli": {
         "lookalike",
         "lookalike.bootstrap",
-        "lookalike.clock",
         "lookalike.domain",
         "lookalike.embedding",
         "lookalike.errors",
@@ -259,7 +254,7 @@ VENDORS = re.compile(r"baidu|qiniu|jumdata", re.IGNORECASE)
 #: How often a vendor is named in them all the same.
 NAMES_VENDORS = {
     "lookalike.service.tags": 1,  # its docstring: whose tags it keeps
-    "lookalike.service.shelves": 1,  # data: the name of a library
+    "lookalike.service.libraries": 1,  # data: the name of a library
 }
 
 #: Lines of a function at most, its signature and docstring counted; and those that are longer, which may only shrink.

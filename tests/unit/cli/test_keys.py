@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from lookalike.cli.main import app
-from lookalike.clock import unix_milliseconds
 from lookalike.domain.application import Application
 from lookalike.errors import InvalidArgument, TokenInvalid
+from lookalike.ports.clock import unix_milliseconds
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from lookalike.wire.baidu.access_tokens import verify

@@ -37,12 +37,11 @@ from lookalike.service.add_many import add_all
 from lookalike.service.delete import Delete, delete
 from lookalike.service.groups import group_names, list_pictures, name_of, picture_in, remove_group
 from lookalike.service.image_source import Source
-from lookalike.service.libraries import create_library, find_library, open_library
+from lookalike.service.libraries import RESERVED, create_library, find_library, is_name, open_library, shelf_of
 from lookalike.service.lookup import chosen
 from lookalike.service.purge import purge
 from lookalike.service.ranking import merged
 from lookalike.service.search import MOST, SearchGroups, search_groups
-from lookalike.service.shelves import RESERVED, is_name, shelf_of
 from lookalike.settings import Settings
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.picture_row import INSERT, row_of

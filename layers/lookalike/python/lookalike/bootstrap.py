@@ -7,12 +7,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookalike.clock import unix_milliseconds
 from lookalike.download.fetcher import SafeFetcher
 from lookalike.embedding.lazy import LazyEmbedder, LazyVerifier
 from lookalike.errors import SettingsError
 from lookalike.observability import logger
 from lookalike.ports import Applications, Clock, Counters, Embedder, Ports, Stores, Verifier
+from lookalike.ports.clock import unix_milliseconds
 from lookalike.settings import Settings
 from lookalike.stores.aws.account import Account
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from typing import Protocol
 
@@ -12,3 +13,8 @@ class Clock(Protocol):
     @abstractmethod
     def __call__(self) -> int:
         """Unix milliseconds."""
+
+
+def unix_milliseconds() -> int:
+    """The system's clock: milliseconds since 1970."""
+    return time.time_ns() // 1_000_000

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any, Protocol
 
-from lookalike.clock import unix_milliseconds
 from lookalike.domain.application import Application
 from lookalike.errors import RevisionConflict, Unavailable
 from lookalike.ports import Applications, Clock
+from lookalike.ports.clock import unix_milliseconds
 from lookalike.stores.aws.dynamodb_items import access_key_of, application_item, application_of, text
 from lookalike.stores.aws.dynamodb_table import (
     ABSENT,

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from lookalike.clock import unix_milliseconds
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Picture
 from lookalike.observability import logger
 from lookalike.ports import Embedder, Stores
+from lookalike.ports.clock import unix_milliseconds
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
 from lookalike.stores.local.original_files import FolderStore

@@ -37,8 +37,8 @@ from lookalike.service.add import Add, add
 from lookalike.service.admission import Callers, admit, check_rate
 from lookalike.service.delete import Delete, delete
 from lookalike.service.image_source import Source
+from lookalike.service.libraries import shelf_of
 from lookalike.service.search import Search, search
-from lookalike.service.shelves import shelf_of
 from lookalike.wire import base64_image, forms, signing
 from lookalike.wire.forms import Form
 from lookalike.wire.http import Answer, Endpoint, Request, Route, ascii_json

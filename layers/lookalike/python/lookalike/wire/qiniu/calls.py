@@ -42,9 +42,8 @@ from lookalike.service.admission import Callers, admit, check_rate
 from lookalike.service.delete import Delete, delete
 from lookalike.service.groups import group_names, list_pictures, name_of, picture_in, remove_group
 from lookalike.service.image_source import Source
-from lookalike.service.libraries import create_library, find_library
+from lookalike.service.libraries import create_library, find_library, is_name, shelf_of
 from lookalike.service.search import MOST, SearchGroups, search_groups
-from lookalike.service.shelves import is_name, shelf_of
 from lookalike.wire import base64_image as pictures
 from lookalike.wire import forms
 from lookalike.wire.http import Answer, Endpoint, Request, Route, ascii_json

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.picture import Embedding, Metadata, Picture, Pixels
 from lookalike.domain.search import Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
@@ -162,15 +162,15 @@ def test_answers_are_the_same_from_dynamodb(tmp_path: Path, kind: Kind) -> None:
 def answer_the_same(stacks: Stacks, size: int, kind: Kind) -> None:
     """Asserts it of a library of so many pictures."""
     chance = np.random.default_rng(size)
-    shelf = library("tenant", f"{kind}-{size}", f"{digest_of(f'{kind}{size}')[:32]}", kind)
+    ref = library("tenant", f"{kind}-{size}", f"{digest_of(f'{kind}{size}')[:32]}", kind)
     for ports in stacks.both:
-        ports.catalog.create_library(shelf)
+        ports.catalog.create_library(ref)
     numbers = chance.permutation(4000)[:size]
     vectors = stacks.local.embedder.vectors[numbers].astype(np.float16)  # type: ignore[attr-defined]
     vectors[: size // 10] = vectors[size // 10 : size // 10 * 2]
     rows = [
         row(
-            shelf.uid,
+            ref.uid,
             digest_of(f"{size} {number}"),
             kind=kind,
             vector=vectors[place],
@@ -182,11 +182,11 @@ def answer_the_same(stacks: Stacks, size: int, kind: Kind) -> None:
         for place, number in enumerate(numbers.tolist())
     ]
     stacks.keep([deleted(one, 2) if chance.random() < 0.1 else one for one in rows])
-    assert stacks.local.index.count(shelf.uid) == stacks.aws.index.count(shelf.uid)
+    assert stacks.local.index.count(ref.uid) == stacks.aws.index.count(ref.uid)
     for number in chance.choice([*numbers, *range(4000)], 6):
         tags = FILTERS[chance.integers(len(FILTERS))]
         for start, count in chance.permutation(PAGES)[:3].tolist():
-            command = Search(Shelf("tenant", shelf.name, kind), plain(int(number)), start, count, tags)
+            command = Search(LibraryRef("tenant", ref.name, kind), plain(int(number)), start, count, tags)
             agree(search(stacks.local, command), search(stacks.aws, command))
 
 
@@ -201,7 +201,7 @@ def test_photographs_are_found_the_same(tmp_path: Path) -> None:
                 add(
                     ports,
                     Add(
-                        Shelf("tenant", kind, kind),
+                        LibraryRef("tenant", kind, kind),
                         png(photographs.photograph(name, 300)),
                         metadata=Metadata(brief=name),
                     ),
@@ -211,7 +211,7 @@ def test_photographs_are_found_the_same(tmp_path: Path) -> None:
             whole = photographs.photograph(name, 300)
             part = whole.crop((0, 0, whole.width * 3 // 4, whole.height * 4 // 5))
             for asked in (whole, part):
-                command = Search(Shelf("tenant", kind, kind), png(asked))
+                command = Search(LibraryRef("tenant", kind, kind), png(asked))
                 pages = [search(ports, command) for ports in stacks.both]
                 agree(*pages)
                 reasons |= {match.reason for match in pages[0].matches}

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lookalike import bootstrap
-from lookalike.domain.library import Identity, Kind, Library, Shelf
+from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.picture import DIMENSION, Key, Metadata, Picture, State, sign_of
 from lookalike.domain.upload import Holding, Upload
 from lookalike.errors import PictureNotFound, SettingsError, Unavailable
@@ -34,7 +34,7 @@ from tests.support.fakes import SetClock, TinyEmbedder, TinyVerifier
 from tests.support.photographs import photograph, png
 
 BOUNDS = Bounds(max_bytes=8 << 20, min_side=1, max_side=5000, max_pixels=1 << 24, formats=frozenset({"JPEG", "PNG"}))
-SHELF = Shelf("tenant", "similar", Kind.SIMILAR)
+LIBRARY_REF = LibraryRef("tenant", "similar", Kind.SIMILAR)
 DAY = 86_400_000
 
 
@@ -52,7 +52,7 @@ def service(data: Path, **overrides: Any) -> Ports:
 
 
 def found(ports: Ports, name: str) -> set[str]:
-    return {match.candidate.metadata.brief for match in search(ports, Search(SHELF, source(name))).matches}
+    return {match.candidate.metadata.brief for match in search(ports, Search(LIBRARY_REF, source(name))).matches}
 
 
 def halves(value: float) -> bytes:
@@ -109,8 +109,8 @@ def damaged(tmp_path: Path) -> Callable[..., tuple[Path, Picture]]:
     def make(what: str, *, old: bool = False) -> tuple[Path, Picture]:
         data = tmp_path / "data"
         with closing(service(data)) as ports:
-            one = add(ports, Add(SHELF, source("chelsea.png"), metadata=Metadata(brief="chelsea.png")))
-            add(ports, Add(SHELF, source("coffee.png"), metadata=Metadata(brief="coffee.png")))
+            one = add(ports, Add(LIBRARY_REF, source("chelsea.png"), metadata=Metadata(brief="chelsea.png")))
+            add(ports, Add(LIBRARY_REF, source("coffee.png"), metadata=Metadata(brief="coffee.png")))
         damage(data, one.key, what, old=old)
         return data, one
 
@@ -149,12 +149,12 @@ class TestCalls:
                 picture_in(ports, library, sign_of(one.digest))
             for which in (source("chelsea.png"), sign_of(one.digest)):
                 with pytest.raises(PictureNotFound):
-                    update(ports, Update(SHELF, which, change={"brief": "new"}))
+                    update(ports, Update(LIBRARY_REF, which, change={"brief": "new"}))
 
     def test_adding_it_again_mends_it(self, damaged: Callable[..., tuple[Path, Picture]], what: str) -> None:
         data, one = damaged(what)
         with closing(service(data)) as ports:
-            again = add(ports, Add(SHELF, source("chelsea.png"), metadata=Metadata(brief="again")))
+            again = add(ports, Add(LIBRARY_REF, source("chelsea.png"), metadata=Metadata(brief="again")))
             assert again.key == one.key
             assert one.revision < again.revision <= ports.clock(), "its revision is the clock's"
             assert found(ports, "chelsea.png") == {"again", "coffee.png"}
@@ -170,7 +170,10 @@ class TestCalls:
         data, one = damaged(what)
         clock = SetClock(one.revision + 1)
         with closing(service(data, clock=clock)) as ports:
-            assert delete(ports, Delete(SHELF, (sign_of(one.digest),) if by == "sign" else source("chelsea.png"))) == 1
+            assert (
+                delete(ports, Delete(LIBRARY_REF, (sign_of(one.digest),) if by == "sign" else source("chelsea.png")))
+                == 1
+            )
             assert ports.problems() == []
             clock.now += 8 * DAY
             assert purge(ports, lambda: True).pictures == 1
@@ -192,7 +195,7 @@ def test_a_damaged_row_of_a_deleted_picture_is_purged(damaged: Callable[..., tup
     data, one = damaged("another text")
     clock = SetClock(one.revision + 1)
     with closing(service(data, clock=clock)) as ports:
-        delete(ports, Delete(SHELF, (sign_of(one.digest),)))
+        delete(ports, Delete(LIBRARY_REF, (sign_of(one.digest),)))
     damage(data, one.key, "nan")
     clock.now += 8 * DAY
     with closing(service(data, clock=clock)) as ports:
@@ -202,7 +205,7 @@ def test_a_damaged_row_of_a_deleted_picture_is_purged(damaged: Callable[..., tup
 
 def test_a_row_of_an_unknown_kind_is_named_though_nobody_looks_for_it(tmp_path: Path) -> None:
     with closing(service(tmp_path / "data")) as ports:
-        one = add(ports, Add(SHELF, source("chelsea.png")))
+        one = add(ports, Add(LIBRARY_REF, source("chelsea.png")))
     execute(tmp_path / "data/catalog.db", "UPDATE pictures SET kind = 'sjmilar'")
     with closing(service(tmp_path / "data")) as ports:
         assert ports.problems() == [f"damaged pictures are left out (1): {one.key.library}/{one.key.id} (unknown kind)"]
@@ -289,9 +292,9 @@ def test_an_application_whose_limits_are_lost_may_not_call_and_the_others_may(tm
 
 
 def test_a_library_that_cannot_be_read_is_left_out_and_the_others_work(tmp_path: Path) -> None:
-    other = Shelf("tenant", "product", Kind.PRODUCT)
+    other = LibraryRef("tenant", "product", Kind.PRODUCT)
     with closing(service(tmp_path / "data")) as ports:
-        add(ports, Add(SHELF, source("chelsea.png"), metadata=Metadata(brief="chelsea.png")))
+        add(ports, Add(LIBRARY_REF, source("chelsea.png"), metadata=Metadata(brief="chelsea.png")))
         add(ports, Add(other, source("chelsea.png"), metadata=Metadata(brief="chelsea.png")))
     execute(tmp_path / "data/catalog.db", "UPDATE libraries SET identity = 'odd' WHERE name = 'product'")
     with closing(service(tmp_path / "data")) as ports:
@@ -396,9 +399,9 @@ def test_a_damaged_count_keeps_its_limit_and_can_be_counted_on_from(tmp_path: Pa
 def test_pictures_whose_libraries_are_lost_are_counted_and_those_libraries_named(tmp_path: Path) -> None:
     with closing(service(tmp_path / "data")) as ports:
         create_application(ports.applications, ports.clock, "shop")
-        one = add(ports, Add(SHELF, source("chelsea.png")))
-        add(ports, Add(SHELF, source("coffee.png")))
-        add(ports, Add(Shelf("tenant", "product", Kind.PRODUCT), source("coffee.png")))
+        one = add(ports, Add(LIBRARY_REF, source("chelsea.png")))
+        add(ports, Add(LIBRARY_REF, source("coffee.png")))
+        add(ports, Add(LibraryRef("tenant", "product", Kind.PRODUCT), source("coffee.png")))
     execute(tmp_path / "data/catalog.db", "DELETE FROM libraries WHERE name = 'similar'")
     with closing(service(tmp_path / "data")) as ports:
         (problem,) = ports.problems()
@@ -412,7 +415,7 @@ def test_pictures_that_no_application_can_reach_are_counted_and_their_tenants_na
     with closing(service(tmp_path / "data")) as ports:
         shop = create_application(ports.applications, ports.clock, "shop", "tenant")
         for name in ("chelsea.png", "coffee.png"):
-            add(ports, Add(SHELF, source(name)))
+            add(ports, Add(LIBRARY_REF, source(name)))
         assert ports.stores.unreachable() == []
         ports.applications.remove_application(shop.access_key)
         (line,) = ports.stores.unreachable()

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from lookalike import clock as system_clock
 from lookalike.cli.main import app
 from lookalike.domain.application import Application, Policy
+from lookalike.ports import clock as system_clock
 from lookalike.service.admission import admit, day_count
 from lookalike.service.usage import Usage, usage
 from lookalike.settings import Settings

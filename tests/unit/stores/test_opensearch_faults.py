@@ -18,7 +18,7 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key
 from lookalike.domain.search import Generation, Query
 from lookalike.errors import IndexWriteError, SettingsError, Unavailable
-from lookalike.service.index_sync import index as bring
+from lookalike.service.index_sync import sync_index
 from lookalike.stores.aws.circuit_breaker import Breaker
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect, create_index
 from tests.contract.rows import MODEL, row, unit
@@ -338,9 +338,9 @@ class TestHanging:
         with hanging() as url:
             ports = memory_ports(index=OpenSearchIndex(connect(url), generations, seconds=0.1))
             for _ in range(6):
-                done = bring(ports, rows)
-                assert done.again == {one.key for one in rows}
-                assert not done.refused
+                done = sync_index(ports, rows)
+                assert done.retryable == {one.key for one in rows}
+                assert not done.rejected
 
     def test_what_the_server_refuses_opens_no_circuit(self, index: OpenSearchIndex, server: Told) -> None:
         for status in (400, 401, 403, 404, 409, 413) * 2:

@@ -16,7 +16,7 @@ from lookalike import bootstrap
 from lookalike.domain.library import Kind
 from lookalike.domain.search import Generation
 from lookalike.errors import InvalidArgument, RevisionConflict
-from lookalike.service.reindex import fill
+from lookalike.service.reindex import reindex
 
 if TYPE_CHECKING:
     from lookalike.ports import Ports
@@ -178,8 +178,8 @@ def _next(generation: Generation) -> str:
 def _fill(ports: Ports, kind: Kind) -> int:
     """Fill a kind's indices and say how it went; how many rows they refused."""
     with Console(stderr=True).status(f"Filling {kind}") as status:
-        done = fill(ports, kind, lambda rows: status.update(f"Filling {kind}: {rows:,} rows"))
-    typer.echo(f"{f'Filled {kind}:':<22}{done.rows:,} rows, {len(done.refused):,} refused")
-    for key, reason in list(done.refused.items())[:_SHOWN]:
+        done = reindex(ports, kind, lambda rows: status.update(f"Filling {kind}: {rows:,} rows"))
+    typer.echo(f"{f'Filled {kind}:':<22}{done.rows:,} rows, {len(done.rejected):,} refused")
+    for key, reason in list(done.rejected.items())[:_SHOWN]:
         typer.echo(f"  {key.library}/{key.id}: {reason}", err=True)
-    return len(done.refused)
+    return len(done.rejected)

@@ -9,7 +9,7 @@ from typing import NoReturn, TypeAlias
 from lookalike.errors import InvalidArgument
 
 #: How deep arrays and objects may lie in each other in what is kept.
-DEEPEST = 100
+MAX_DEPTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def read(data: bytes) -> Value:
     return value
 
 
-def compact(value: Value, depth: int = DEEPEST) -> str:
+def compact(value: Value, depth: int = MAX_DEPTH) -> str:
     """The value as JSON without blanks: in UTF-8 whatever happens, for half a surrogate pair stays an escape.
 
     Raises InvalidArgument if arrays and objects lie deeper in each other than ``depth``.
@@ -48,7 +48,7 @@ def compact(value: Value, depth: int = DEEPEST) -> str:
     if not isinstance(value, (dict, list)):
         return json.dumps(value)
     if not depth:
-        raise InvalidArgument("desc", f"deeper than {DEEPEST}")
+        raise InvalidArgument("desc", f"deeper than {MAX_DEPTH}")
     if isinstance(value, list):
         return f"[{','.join(compact(one, depth - 1) for one in value)}]"
     return f"{{{','.join(f'{quoted(name)}:{compact(one, depth - 1)}' for name, one in value.items())}}}"

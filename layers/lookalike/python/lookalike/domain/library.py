@@ -43,7 +43,7 @@ class RemovedLibrary:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class LibraryRef:
     """How a caller names a library, and what it becomes if an add has to make it."""
 
     tenant: str

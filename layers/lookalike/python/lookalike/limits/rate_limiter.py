@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 #: Permits of one second are leased so many at a time, so that few calls wait for the count. What a process has leased
 #: and not used is lost to the others: fewer calls than allowed may be admitted, never more.
-LEASE = 10
+PERMITS_PER_LEASE = 10
 
 
 _SECOND = 1_000
@@ -29,7 +29,7 @@ class _Lease:
     last: bool
 
 
-class Leases:
+class RateLimiter:
     """Permits that this process has leased. Safe to use from several threads."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Leases:
         permit = self._permit(who, second)
         if permit is not None:
             return permit
-        wanted = min(LEASE, limit)
+        wanted = min(PERMITS_PER_LEASE, limit)
         given = counters.take(f"second/{who}/{second}", wanted, limit, (second + 1) * _SECOND + _KEPT)
         with self._lock:
             lease = self._leases.get(who)

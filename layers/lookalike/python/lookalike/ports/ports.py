@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from lookalike.limits.call import Call, Job, processors
 from lookalike.limits.fair_share import FairShare
-from lookalike.limits.rate_limiter import Leases
-from lookalike.limits.stranger_limit import Strangers
+from lookalike.limits.rate_limiter import RateLimiter
+from lookalike.limits.unknown_key_limiter import UnknownKeyLimiter
 from lookalike.ports.applications import Applications, Counters
 from lookalike.ports.catalog import Catalog
 from lookalike.ports.clock import Clock
@@ -35,8 +35,8 @@ class Ports:
     verifier: Verifier
     fetch: Fetcher
     clock: Clock
-    leases: Leases = field(default_factory=Leases)
-    strangers: Strangers = field(default_factory=Strangers)
+    rate_limiter: RateLimiter = field(default_factory=RateLimiter)
+    unknown_keys: UnknownKeyLimiter = field(default_factory=UnknownKeyLimiter)
     processors: FairShare = field(default_factory=processors)
     call: Call = field(default_factory=Call)
 

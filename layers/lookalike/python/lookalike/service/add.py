@@ -6,15 +6,15 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lookalike.domain.library import Identity, Kind, Library, Shelf
+from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.picture import NO_METADATA, Embedding, Key, Metadata, Picture, State, next_revision
 from lookalike.errors import ArgumentTooLong, InvalidArgument, PictureExists, RevisionConflict, Unavailable
 from lookalike.observability import logger, why
 from lookalike.ports import Ports
-from lookalike.service.catalog_writes import ATTEMPTS, publish_to_index
+from lookalike.service.catalog_writes import MAX_ATTEMPTS, publish_to_index
 from lookalike.service.identity import kept_digest, locate
 from lookalike.service.image_source import Loaded, Source, load
-from lookalike.service.libraries import open_library
+from lookalike.service.libraries import get_or_create_library
 
 #: Longest id a caller may give, in bytes of UTF-8.
 MAX_ID_BYTES = 512
@@ -27,7 +27,7 @@ class Add:
     ``id`` is the caller's own, on a shelf where pictures have those; None: a random one.
     """
 
-    shelf: Shelf
+    library_ref: LibraryRef
     source: Source
     metadata: Metadata = NO_METADATA
     id: str | None = None
@@ -74,12 +74,12 @@ def prepare(ports: Ports, command: Add, library: Library | None = None) -> Prepa
     """Load and embed the picture, and refuse a duplicate as early as it is seen. Arguments and errors: as of :func:`add`."""
     if library is not None and library.identity is Identity.OWN and command.id is not None:
         _refuse_duplicate(ports.catalog.picture(_own_key(library, command.id)))  # saves the download
-    loaded = load(ports, command.source, command.shelf.tenant)
+    loaded = load(ports, command.source, command.library_ref.tenant)
     if library is None:
-        library = open_library(ports, command.shelf)
+        library = get_or_create_library(ports, command.library_ref)
     own_key = _key_of(library, command.id)
     _refuse_duplicate(_current(ports, library, loaded, own_key)[1])
-    with ports.job(command.shelf.tenant).turn():
+    with ports.job(command.library_ref.tenant).turn():
         embedding = ports.embedder.embed([loaded.picture.pixels])[0]
     return Prepared(library, loaded, embedding, command.metadata, own_key)
 
@@ -89,7 +89,7 @@ def attempts(ports: Ports, prepared: Prepared) -> Iterator[Attempt]:
 
     Raises PictureExists if another add was faster, and Unavailable instead of a sixth attempt.
     """
-    for _ in range(ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         key, current = _current(ports, prepared.library, prepared.loaded, prepared.own_key)
         _refuse_duplicate(current)
         yield Attempt(_row(ports, prepared, key, current), current)

@@ -34,7 +34,7 @@ def check_rate(ports: Ports) -> None:
     Nothing is counted, so that callers who turn out to be nobody take nothing from those who are somebody; the call
     is counted when it is admitted. Raises ServiceRateReached.
     """
-    if ports.settings.per_second is not None and ports.leases.used_up(_ALL, ports.clock()):
+    if ports.settings.per_second is not None and ports.rate_limiter.used_up(_ALL, ports.clock()):
         raise _service_rate(ports.settings.per_second)
 
 
@@ -62,11 +62,11 @@ class Callers:
         if limit is None:
             return look_up(given)
         now = self.ports.clock()
-        if not self.ports.strangers.may_ask(name, limit, now):
+        if not self.ports.unknown_keys.allows(name, limit, now):
             raise _service_rate(limit)
         found = look_up(given)
         if found is not None:
-            self.ports.strangers.meet(name, now)
+            self.ports.unknown_keys.remember(name, now)
         return found
 
 
@@ -85,18 +85,18 @@ def admit(ports: Ports, application: Application, address: str) -> None:
     policy = application.policy
     now = ports.clock()
     # The application's own limits come first, and what they refuse takes nothing of what all have together.
-    if policy.per_second is not None and not ports.leases.take(
+    if policy.per_second is not None and not ports.rate_limiter.take(
         ports.counters, application.app_id, policy.per_second, now
     ):
         raise RateReached(f"more than {policy.per_second} calls a second")
-    if ports.settings.per_second is not None and not ports.leases.take(
+    if ports.settings.per_second is not None and not ports.rate_limiter.take(
         ports.counters, _ALL, ports.settings.per_second, now
     ):
         raise _service_rate(ports.settings.per_second)
     try:
         _count(ports, application, now)
     except LimitReached:
-        ports.leases.give_back(_ALL, now)
+        ports.rate_limiter.give_back(_ALL, now)
         raise
 
 

@@ -10,7 +10,7 @@ from lookalike.observability import logger
 from lookalike.ports import Ports
 
 #: How often a write that lost a race is tried again.
-ATTEMPTS = 5
+MAX_ATTEMPTS = 5
 
 
 def compare_and_set(ports: Ports, key: Key, step: Callable[[Picture | None], Picture | None]) -> Picture | None:
@@ -19,7 +19,7 @@ def compare_and_set(ports: Ports, key: Key, step: Callable[[Picture | None], Pic
     Returns the row written; None if ``step`` returned None, which leaves the row alone. Raises Unavailable after
     ``ATTEMPTS`` lost races, and whatever ``step`` raises.
     """
-    for _ in range(ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         current = ports.catalog.picture(key)
         changed = step(current)
         if changed is None:

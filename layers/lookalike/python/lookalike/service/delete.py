@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from lookalike.domain.library import Shelf
+from lookalike.domain.library import LibraryRef
 from lookalike.domain.picture import Key, Picture, State, next_revision
 from lookalike.errors import PictureNotFound, Unavailable
 from lookalike.ports import Ports
 from lookalike.service.catalog_writes import compare_and_set, publish_to_index
 from lookalike.service.image_source import Source
-from lookalike.service.lookup import chosen
+from lookalike.service.lookup import resolve_keys
 
 #: Rows of one call that are written side by side: a store makes one flush serve them all.
 _SIDE_BY_SIDE = 16
@@ -22,7 +22,7 @@ _SIDE_BY_SIDE = 16
 class Delete:
     """Take this picture, or the pictures of these signs, out of that shelf."""
 
-    shelf: Shelf
+    library_ref: LibraryRef
     which: Source | tuple[str, ...]
 
 
@@ -33,8 +33,8 @@ def delete(ports: Ports, command: Delete) -> int:
     PictureError if the picture given cannot be had, and Unavailable if some could not be hidden; those that could
     are, and the call can be made again.
     """
-    library = ports.catalog.library(command.shelf.tenant, command.shelf.name)
-    keys = [] if library is None else chosen(ports, library, command.which)
+    library = ports.catalog.library(command.library_ref.tenant, command.library_ref.name)
+    keys = [] if library is None else resolve_keys(ports, library, command.which)
     outcomes = _hide_all(ports, keys)
     gone = [outcome for outcome in outcomes if isinstance(outcome, Picture)]
     if gone:  # also when others failed: what is deleted in the catalog must not stay in the index

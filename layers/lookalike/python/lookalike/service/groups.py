@@ -11,7 +11,7 @@ from lookalike.domain.picture import Picture, sign_of
 from lookalike.domain.search import Candidate
 from lookalike.errors import LibraryNotFound, PictureNotFound
 from lookalike.ports import Ports
-from lookalike.service.lookup import chosen
+from lookalike.service.lookup import resolve_keys
 
 #: Fewest rows read at a time: beside the live ones there may be many that are deleted.
 _LEAST_ROWS = 100
@@ -57,7 +57,7 @@ def list_pictures(ports: Ports, library: Library, after: str | None, limit: int)
 
 def picture_in(ports: Ports, library: Library, name: str) -> Picture:
     """The live picture of that name. Raises PictureNotFound or SignAmbiguous."""
-    for key in chosen(ports, library, [name]):
+    for key in resolve_keys(ports, library, [name]):
         found = ports.catalog.picture(key)
         if found is not None and found.live:
             return found

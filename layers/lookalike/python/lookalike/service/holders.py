@@ -30,7 +30,7 @@ from lookalike.service.upload_metadata import metadata_digest, metadata_of
 _LOOKS = 200
 
 
-def intend(ports: Ports, intent: Upload, holds: Holding, known: Upload | None) -> Upload:
+def record_intent(ports: Ports, intent: Upload, holds: Holding, known: Upload | None) -> Upload:
     """Record what an upload is about to hold, in place of what is ``known`` of it; the record, with what it leaves.
 
     Raises RevisionConflict if another event of the upload has come between.
@@ -45,25 +45,25 @@ def intend(ports: Ports, intent: Upload, holds: Holding, known: Upload | None) -
     return recorded
 
 
-def withdraw(ports: Ports, intent: Upload) -> Upload:
+def undo_intent(ports: Ports, intent: Upload) -> Upload:
     """What was intended was not done, and nothing of it is kept: record that the upload holds, and leaves, none of it."""
     withdrawn = replace(intent, holds=None)
     ports.uploads.save_upload(withdrawn, intent)
     return withdrawn
 
 
-def settle(ports: Ports, intent: Upload) -> bool:
+def commit_intent(ports: Ports, intent: Upload) -> bool:
     """What was intended has been done: release what the upload leaves. False if a later event has gone past it."""
     try:
-        conclude(ports, intent, intent)
+        record_settled(ports, intent, intent)
     except RevisionConflict:
         if intent.state is UploadState.ADDING:
-            _give_up(ports, intent)
+            _release_overtaken(ports, intent)
         return False
     return True
 
 
-def conclude(ports: Ports, known: Upload, upload: Upload) -> None:
+def record_settled(ports: Ports, known: Upload, upload: Upload) -> None:
     """Release what the upload ``known`` still leaves, and record in its place that ``upload`` is settled.
 
     Raises RevisionConflict if another event of the upload has come between.
@@ -73,7 +73,7 @@ def conclude(ports: Ports, known: Upload, upload: Upload) -> None:
     ports.uploads.save_upload(replace(upload, state=UploadState.SETTLED, leaves=None), known)
 
 
-def _give_up(ports: Ports, added: Upload) -> None:
+def _release_overtaken(ports: Ports, added: Upload) -> None:
     """A later event went past an add before its row was there, and so could not release it."""
     if added.holds is None:
         return
@@ -96,7 +96,7 @@ def join(ports: Ports, intent: Upload, known: Upload | None, row: Picture, metad
     ours = before is not None or any(_holds(one, row) for one in islice(ports.uploads.holders(row.key), _LOOKS))
     held = Holding(row.key, row.added if ours else None, metadata_digest(metadata))
     speaks = before is not None and _said(before, row)
-    joining = intend(ports, replace(intent, state=UploadState.JOINING), held, known)
+    joining = record_intent(ports, replace(intent, state=UploadState.JOINING), held, known)
     if mine and row.metadata == metadata:
         return joining
     gone: list[Upload] = []
@@ -145,7 +145,7 @@ def release(ports: Ports, left: Holding, bucket: str) -> None:
     _forget(ports, gone)
 
 
-def vanish(ports: Ports, source: str) -> bool:
+def object_removed(ports: Ports, source: str) -> bool:
     """An object may have been deleted: if another upload holds its picture, that one speaks for it from now on.
 
     Otherwise the picture stays as it is. False if the object lies there.
@@ -161,7 +161,7 @@ def vanish(ports: Ports, source: str) -> bool:
     return True
 
 
-def unheard(ports: Ports, source: str) -> list[str]:
+def stale_holders(ports: Ports, source: str) -> list[str]:
     """Other uploads of this one's picture whose objects are gone, if it has the words of another."""
     known = ports.uploads.upload(source)
     row = None if known is None or known.holds is None else ports.catalog.picture(known.holds.picture)

@@ -12,21 +12,21 @@ from lookalike.ports import Ports
 
 
 @dataclass(frozen=True, slots=True)
-class Indexed:
+class SyncResult:
     """What the index did not take: rows that may be taken later, and rows that never will, each with its reason."""
 
-    again: frozenset[Key] = frozenset()
-    refused: Mapping[Key, str] = field(default_factory=dict)
+    retryable: frozenset[Key] = frozenset()
+    rejected: Mapping[Key, str] = field(default_factory=dict)
 
 
-def index(ports: Ports, rows: Iterable[Picture]) -> Indexed:
+def sync_index(ports: Ports, rows: Iterable[Picture]) -> SyncResult:
     """Write rows to the index, of each picture the newest alone, without waiting for searches to see them."""
     newest: dict[Key, Picture] = {}
     for row in rows:
         if row.key not in newest or row.revision > newest[row.key].revision:
             newest[row.key] = row
     if not newest:
-        return Indexed()
+        return SyncResult()
     try:
         return _write(ports, list(newest.values()))
     except Exception:  # one row is at fault, or our code: which one shows when each goes alone
@@ -34,21 +34,21 @@ def index(ports: Ports, rows: Iterable[Picture]) -> Indexed:
         return _one_by_one(ports, list(newest.values()))
 
 
-def _write(ports: Ports, rows: Sequence[Picture]) -> Indexed:
+def _write(ports: Ports, rows: Sequence[Picture]) -> SyncResult:
     try:
         ports.index.write(rows, wait=False)
     except IndexWriteError as error:
-        return Indexed(error.again, error.refused)
+        return SyncResult(error.again, error.refused)
     except LookalikeError as error:
         if not error.retryable:
             raise
         facts = {"operation": "index", "pictures": len(rows), **why(error)}
         logger.warning("index not reached", exc_info=error, extra=facts)
-        return Indexed(again=frozenset(row.key for row in rows))
-    return Indexed()
+        return SyncResult(retryable=frozenset(row.key for row in rows))
+    return SyncResult()
 
 
-def _one_by_one(ports: Ports, rows: Sequence[Picture]) -> Indexed:
+def _one_by_one(ports: Ports, rows: Sequence[Picture]) -> SyncResult:
     """Write each row alone. Those that break our code while others do not are at fault; if all do, it is none of them."""
     again: set[Key] = set()
     refused: dict[Key, str] = {}
@@ -59,8 +59,8 @@ def _one_by_one(ports: Ports, rows: Sequence[Picture]) -> Indexed:
         except Exception as error:  # whatever it is, the rows behind this one must not wait for it
             broken[row.key] = repr(error)
         else:
-            again |= done.again
-            refused |= done.refused
+            again |= done.retryable
+            refused |= done.rejected
     if len(broken) == len(rows):
-        return Indexed(again=frozenset(broken))
-    return Indexed(frozenset(again), refused | broken)
+        return SyncResult(retryable=frozenset(broken))
+    return SyncResult(frozenset(again), refused | broken)

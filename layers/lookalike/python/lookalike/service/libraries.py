@@ -7,34 +7,34 @@ import secrets
 from collections.abc import Mapping
 
 from lookalike.domain.application import Application
-from lookalike.domain.library import Identity, Kind, Library, Shelf
+from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.errors import InvalidArgument, LibraryExists, LibraryNotFound, Unavailable
 from lookalike.ports import Ports
 
 #: Libraries that every tenant has from the first picture on, by name. All others are made on purpose.
-MADE_BY_ADD: Mapping[str, Kind] = {"same_hq": Kind.SAME, "similar": Kind.SIMILAR, "product": Kind.PRODUCT}
+IMPLICIT_LIBRARIES: Mapping[str, Kind] = {"same_hq": Kind.SAME, "similar": Kind.SIMILAR, "product": Kind.PRODUCT}
 
 
 #: Libraries whose name says what they are, with their kind (None: the application's own). Pictures in them are their
 #: own ids.
-RESERVED: Mapping[str, Kind | None] = {**MADE_BY_ADD, "jumdata": None}
+RESERVED_LIBRARIES: Mapping[str, Kind | None] = {**IMPLICIT_LIBRARIES, "jumdata": None}
 
 
 #: Names are case-sensitive, and need no escaping in a path or a query: signatures are made over those.
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
-def is_name(name: str) -> bool:
+def is_library_name(name: str) -> bool:
     """Whether a library may have that name. Programs resolve ``.`` and ``..`` in paths, so they are none."""
     return _NAME.fullmatch(name) is not None and name not in (".", "..")
 
 
-def shelf_of(application: Application, name: str) -> Shelf:
+def library_ref(application: Application, name: str) -> LibraryRef:
     """The shelf of that name: a reserved one, or a group whose pictures have callers' ids. Raises InvalidArgument."""
-    if not is_name(name):
+    if not is_library_name(name):
         raise InvalidArgument("group", "must be 1 to 128 letters, digits, dots, underscores and hyphens")
-    identity = Identity.PICTURE if name in RESERVED else Identity.OWN
-    return Shelf(application.tenant, name, RESERVED.get(name) or application.policy.kind, identity)
+    identity = Identity.PICTURE if name in RESERVED_LIBRARIES else Identity.OWN
+    return LibraryRef(application.tenant, name, RESERVED_LIBRARIES.get(name) or application.policy.kind, identity)
 
 
 def find_library(ports: Ports, tenant: str, name: str) -> Library:
@@ -45,29 +45,29 @@ def find_library(ports: Ports, tenant: str, name: str) -> Library:
     return found
 
 
-def create_library(ports: Ports, shelf: Shelf) -> Library:
+def create_library(ports: Ports, ref: LibraryRef) -> Library:
     """Make the library of that shelf. Raises LibraryExists."""
     made = Library(
-        tenant=shelf.tenant,
-        name=shelf.name,
+        tenant=ref.tenant,
+        name=ref.name,
         uid=secrets.token_hex(8),
-        kind=shelf.kind,
-        identity=shelf.identity,
+        kind=ref.kind,
+        identity=ref.identity,
         created=ports.clock(),
     )
     ports.catalog.create_library(made)
     return made
 
 
-def open_library(ports: Ports, shelf: Shelf) -> Library:
+def get_or_create_library(ports: Ports, ref: LibraryRef) -> Library:
     """The library on that shelf, made now if there is none."""
-    found = ports.catalog.library(shelf.tenant, shelf.name)
+    found = ports.catalog.library(ref.tenant, ref.name)
     if found is not None:
         return found
     try:
-        return create_library(ports, shelf)
+        return create_library(ports, ref)
     except LibraryExists:
-        winner = ports.catalog.library(shelf.tenant, shelf.name)
+        winner = ports.catalog.library(ref.tenant, ref.name)
         if winner is None:
-            raise Unavailable(f"catalog: library {shelf.name} was made and removed at once") from None
+            raise Unavailable(f"catalog: library {ref.name} was made and removed at once") from None
         return winner

@@ -15,7 +15,7 @@ from lookalike.service.image_source import Source, load
 _SAME_SIGN = 10
 
 
-def chosen(ports: Ports, library: Library, which: Source | Sequence[str]) -> list[Key]:
+def resolve_keys(ports: Ports, library: Library, which: Source | Sequence[str]) -> list[Key]:
     """Keys of the live pictures meant, each once, in the order given; what is not there is left out.
 
     ``which`` is a list of signs or the picture itself; a list of ids where pictures have callers' ids, for there the

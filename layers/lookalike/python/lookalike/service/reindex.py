@@ -10,7 +10,7 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key, Picture
 from lookalike.errors import Unavailable
 from lookalike.ports import Ports
-from lookalike.service.index_sync import index
+from lookalike.service.index_sync import sync_index
 
 #: Rows of one write: of some 2 kB each, well below what one bulk request takes.
 _BATCH = 500
@@ -20,14 +20,16 @@ _PAUSES = (0.5, 1, 2, 4, 8, 16, 32)
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class ReindexResult:
     """How many rows the index holds now, and those that it never will, each with its reason."""
 
     rows: int = 0
-    refused: Mapping[Key, str] = field(default_factory=dict)
+    rejected: Mapping[Key, str] = field(default_factory=dict)
 
 
-def fill(ports: Ports, kind: Kind, tell: Callable[[int], None], pause: Callable[[float], None] = time.sleep) -> Filled:
+def reindex(
+    ports: Ports, kind: Kind, tell: Callable[[int], None], pause: Callable[[float], None] = time.sleep
+) -> ReindexResult:
     """Write every row of a kind to the index; ``tell`` hears how many have been read so far.
 
     Writes are versioned, so it may run at any time, and be broken off and repeated. Raises Unavailable if the index
@@ -41,19 +43,21 @@ def fill(ports: Ports, kind: Kind, tell: Callable[[int], None], pause: Callable[
             refused |= _written(ports, batch, pause)
             rows += len(batch)
             tell(rows)
-    return Filled(rows - len(refused), refused)
+    return ReindexResult(rows - len(refused), refused)
 
 
 def _written(ports: Ports, batch: Sequence[Picture], pause: Callable[[float], None]) -> Mapping[Key, str]:
     """Write rows until each is taken or refused; the refused ones."""
-    done = index(ports, batch)
-    refused = dict(done.refused)
+    done = sync_index(ports, batch)
+    refused = dict(done.rejected)
     for seconds in _PAUSES:
-        if not done.again:
+        if not done.retryable:
             return refused
         pause(seconds)
-        done = index(ports, [row for row in batch if row.key in done.again])
-        refused |= done.refused
-    if done.again:
-        raise Unavailable(f"the index does not take {len(done.again)} rows; what it has taken stays, so fill it again")
+        done = sync_index(ports, [row for row in batch if row.key in done.retryable])
+        refused |= done.rejected
+    if done.retryable:
+        raise Unavailable(
+            f"the index does not take {len(done.retryable)} rows; what it has taken stays, so fill it again"
+        )
     return refused

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookalike.domain.geometry import Proof, View
-from lookalike.domain.library import Identity, Kind, Library, Shelf
+from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.picture import Embedding, Key, Pixels
 from lookalike.domain.search import Candidate, Match, Query, Reason, TagFilter
 from lookalike.imaging.decode import Decoded
@@ -36,7 +36,7 @@ MOST = 10_000
 class Search:
     """Find pictures like this one on that shelf: ``count`` of them from position ``start``."""
 
-    shelf: Shelf
+    library_ref: LibraryRef
     source: Source
     start: int = 0
     count: int = 300
@@ -61,8 +61,8 @@ def search(ports: Ports, command: Search) -> Page:
 
     Raises a UrlError or a PictureError if the picture cannot be had, and Busy or Abandoned if nobody waits any more.
     """
-    picture = load(ports, command.source, command.shelf.tenant).picture
-    library = ports.catalog.library(command.shelf.tenant, command.shelf.name)
+    picture = load(ports, command.source, command.library_ref.tenant).picture
+    library = ports.catalog.library(command.library_ref.tenant, command.library_ref.name)
     if library is None or command.start >= WINDOW:
         return Page((), more=False)
     # One more than the page's end says whether anything remains; another makes up for the identical picture,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from lookalike.domain.library import Shelf
+from lookalike.domain.library import LibraryRef
 from lookalike.domain.picture import Metadata, MetadataChange, Picture, next_revision
 from lookalike.errors import PictureNotFound
 from lookalike.ports import Ports
 from lookalike.service.catalog_writes import compare_and_set, publish_to_index
 from lookalike.service.image_source import Source
-from lookalike.service.lookup import chosen
+from lookalike.service.lookup import resolve_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Update:
     New tags replace all tags but those that start with one of ``keep``.
     """
 
-    shelf: Shelf
+    library_ref: LibraryRef
     which: Source | str
     change: MetadataChange
     keep: tuple[str, ...] = ()
@@ -32,9 +32,9 @@ def update(ports: Ports, command: Update) -> None:
     Raises PictureNotFound if the library holds no such live picture, SignAmbiguous if it holds two,
     and a UrlError or a PictureError if the picture given cannot be had.
     """
-    library = ports.catalog.library(command.shelf.tenant, command.shelf.name)
+    library = ports.catalog.library(command.library_ref.tenant, command.library_ref.name)
     which = command.which if isinstance(command.which, Source) else [command.which]
-    keys = [] if library is None else chosen(ports, library, which)
+    keys = [] if library is None else resolve_keys(ports, library, which)
     if not keys:
         raise PictureNotFound(command.which if isinstance(command.which, str) else "the picture given")
     if not command.change:

@@ -12,7 +12,7 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Metadata
 from lookalike.domain.upload import UploadedObject
 from lookalike.errors import ArgumentTooLong, InvalidArgument, TooManyItems
-from lookalike.service.libraries import MADE_BY_ADD
+from lookalike.service.libraries import IMPLICIT_LIBRARIES
 from lookalike.service.tags import tags_of
 
 #: Where uploads lie: ``uploads/<app id>/<library>/<name>``, the name with as many slashes as it likes.
@@ -84,4 +84,4 @@ def _tags(library: str, kind: Kind, words: Mapping[str, str]) -> tuple[str, ...]
     tags = tuple(dict.fromkeys(tag for tag in parts if tag))
     if len(tags) > MAX_TAGS:
         raise TooManyItems("tags", f"more than {MAX_TAGS}")
-    return tags_of(kind, tags) if library in MADE_BY_ADD else tags
+    return tags_of(kind, tags) if library in IMPLICIT_LIBRARIES else tags

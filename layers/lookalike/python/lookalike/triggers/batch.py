@@ -19,7 +19,7 @@ Answer = dict[str, list[dict[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Garbled:
+class Malformed:
     """A record that cannot be read. ``body`` is what came."""
 
     body: str
@@ -31,7 +31,7 @@ def failures(identifiers: Iterable[str]) -> Answer:
     return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in identifiers]}
 
 
-def bury(ports: Ports, letter: DeadLetter) -> None:
+def send_to_dead_letters(ports: Ports, letter: DeadLetter) -> None:
     """A message that never will succeed: into the log, the metrics and the dead letters. Raises Unavailable."""
     facts = {"operation": letter.operation, "reason": printable(letter.reason), "body": letter.body}
     logger.error("dead letter", extra=facts | ({"file": printable(letter.file)} if letter.file else {}))

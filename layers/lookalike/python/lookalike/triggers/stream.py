@@ -12,8 +12,8 @@ from lookalike.domain.upload import DeadLetter
 from lookalike.errors import Unavailable
 from lookalike.observability import count, fail, logger
 from lookalike.ports import Ports
-from lookalike.service.index_sync import Indexed, index
-from lookalike.triggers.batch import Answer, Event, Garbled, bury, failures
+from lookalike.service.index_sync import SyncResult, sync_index
+from lookalike.triggers.batch import Answer, Event, Malformed, failures, send_to_dead_letters
 
 _OPERATION = "index"
 
@@ -33,7 +33,7 @@ class Change:
     """
 
     number: str
-    written: Picture | Garbled
+    written: Picture | Malformed
     body: str
 
 
@@ -42,7 +42,7 @@ def changes(event: Event, read: Read) -> Sequence[Change]:
     records = event.get("Records") if isinstance(event, Mapping) else None
     if not isinstance(records, list):
         body = json.dumps(event, default=repr)
-        return [Change("", Garbled(body, "no event of a stream"), body)]
+        return [Change("", Malformed(body, "no event of a stream"), body)]
     found = (_change(record, read) for record in records)
     return [change for change in found if change is not None]
 
@@ -57,7 +57,7 @@ def _change(record: Any, read: Read) -> Change | None:
             return None
         row = read(stream["NewImage"])
     except Exception as reason:  # an image may be wrong in any way
-        return Change(number, Garbled(body, f"no record of a stream: {reason!r}"), body)
+        return Change(number, Malformed(body, f"no record of a stream: {reason!r}"), body)
     return None if row is None else Change(number, row, body)
 
 
@@ -76,21 +76,21 @@ def answer(ports: Ports, event: Event, read: Read) -> Answer:
     What the index never will take ends in the dead letters, with its reason, unless it comes again anyway.
     """
     found = changes(event, read)
-    done = index(ports, [change.written for change in found if isinstance(change.written, Picture)])
+    done = sync_index(ports, [change.written for change in found if isinstance(change.written, Picture)])
     again = [
         place
         for place, change in enumerate(found)
-        if isinstance(change.written, Picture) and change.written.key in done.again
+        if isinstance(change.written, Picture) and change.written.key in done.retryable
     ]
-    again += _bury_before(ports, found, done, min(again, default=len(found)))
-    facts = {"Rows": len(found), "Again": len(done.again), "Refused": len(done.refused)}
+    again += _send_dead_before(ports, found, done, min(again, default=len(found)))
+    facts = {"Rows": len(found), "Again": len(done.retryable), "Refused": len(done.rejected)}
     logger.info("indexed", extra={"operation": _OPERATION, **facts})
     count(ports.settings, {"operation": _OPERATION}, facts)
     fail(ports.settings, _OPERATION, len(again))
     return failures([found[min(again)].number] if again else [])
 
 
-def _bury_before(ports: Ports, found: Sequence[Change], done: Indexed, end: int) -> list[int]:
+def _send_dead_before(ports: Ports, found: Sequence[Change], done: SyncResult, end: int) -> list[int]:
     """Bury what is dead, before the place of the record that comes again; the places of what could not be buried."""
     kept = []
     for place, change in enumerate(found[:end]):
@@ -98,15 +98,15 @@ def _bury_before(ports: Ports, found: Sequence[Change], done: Indexed, end: int)
         if reason is None:
             continue
         try:
-            bury(ports, DeadLetter(_OPERATION, reason, change.body))
+            send_to_dead_letters(ports, DeadLetter(_OPERATION, reason, change.body))
         except Unavailable:
             logger.exception("dead letter not kept", extra={"operation": _OPERATION})
             kept.append(place)
     return kept
 
 
-def _reason(change: Change, done: Indexed) -> str | None:
+def _reason(change: Change, done: SyncResult) -> str | None:
     """Why the record is dead; None if it is not."""
-    if isinstance(change.written, Garbled):
+    if isinstance(change.written, Malformed):
         return change.written.reason
-    return done.refused.get(change.written.key)
+    return done.rejected.get(change.written.key)

@@ -19,8 +19,8 @@ from lookalike.domain.upload import DeadLetter
 from lookalike.errors import AccessError, InvalidArgument, LookalikeError, PictureError, StateError, Unavailable
 from lookalike.observability import count, fail, logger, printable, why
 from lookalike.ports import Ports
-from lookalike.service.upload import Ingest, Removal, ingest, remove
-from lookalike.triggers.batch import Answer, Event, Garbled, bury, failures
+from lookalike.service.upload import ObjectCreated, ObjectRemoved, ingest, remove
+from lookalike.triggers.batch import Answer, Event, Malformed, failures, send_to_dead_letters
 
 _OPERATION = "ingest"
 
@@ -31,16 +31,16 @@ _MAX_KEY, _MAX_SEQUENCER = 1024, 64
 _BUCKET = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 
 #: What is wrong with an upload and not with the service: no use in trying again.
-_FOR_EVER = (AccessError, InvalidArgument, PictureError, StateError)
+_PERMANENT_ERRORS = (AccessError, InvalidArgument, PictureError, StateError)
 
 _HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class ObjectEvent:
     """An object was put, or deleted. ``body`` is a message with this event alone, which can be sent again."""
 
-    command: Ingest | Removal
+    command: ObjectCreated | ObjectRemoved
     body: str
 
 
@@ -49,14 +49,14 @@ class Message:
     """One message of SQS, by its id, and what it holds."""
 
     id: str
-    items: tuple[Notice | Garbled, ...]
+    items: tuple[ObjectEvent | Malformed, ...]
 
 
 def messages(event: Event) -> Sequence[Message]:
     """What an event of SQS holds, whatever is wrong with it. Folders and test events are nothing."""
     records = event.get("Records") if isinstance(event, Mapping) else None
     if not isinstance(records, list):
-        return [Message("", (Garbled(_text(event), "no event of SQS"),))]
+        return [Message("", (Malformed(_text(event), "no event of SQS"),))]
     return [_message(record) for record in records]
 
 
@@ -65,39 +65,39 @@ def _message(record: Any) -> Message:
     body = record.get("body") if isinstance(record, Mapping) else None
     if not isinstance(identifier, str) or not isinstance(body, str):
         return Message(
-            identifier if isinstance(identifier, str) else "", (Garbled(_text(record), "no message of SQS"),)
+            identifier if isinstance(identifier, str) else "", (Malformed(_text(record), "no message of SQS"),)
         )
     return Message(identifier, tuple(_items(body)))
 
 
-def _items(body: str) -> Iterator[Notice | Garbled]:
+def _items(body: str) -> Iterator[ObjectEvent | Malformed]:
     try:
         notice = json.loads(body)
     except (RecursionError, ValueError):
-        yield Garbled(body, "not JSON")
+        yield Malformed(body, "not JSON")
         return
     if isinstance(notice, Mapping) and notice.get("Event") == "s3:TestEvent":
         return
     records = notice.get("Records") if isinstance(notice, Mapping) else None
     if not isinstance(records, list):
-        yield Garbled(body, "no event of S3")
+        yield Malformed(body, "no event of S3")
         return
     for record in records:
         alone = _text({"Records": [record]})
         try:
             command = _command(record)
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as reason:
-            yield Garbled(alone, f"no record of S3: {reason!r}")
+            yield Malformed(alone, f"no record of S3: {reason!r}")
             continue
         if command is not None:
-            yield Notice(command, alone)
+            yield ObjectEvent(command, alone)
 
 
-def _command(record: Any) -> Ingest | Removal | None:
+def _command(record: Any) -> ObjectCreated | ObjectRemoved | None:
     """None if the record asks for nothing. Raises what Python does if it is none."""
     happened = record["eventName"].removeprefix("s3:")
     if happened.startswith("ObjectRemoved:"):
-        return Removal(*_object(record))
+        return ObjectRemoved(*_object(record))
     if not happened.startswith("ObjectCreated:"):
         return None
     put = record["s3"]["object"]
@@ -109,7 +109,7 @@ def _command(record: Any) -> Ingest | Removal | None:
         raise TypeError("eTag is no text")
     if not 0 < len(sequencer) <= _MAX_SEQUENCER or not set(sequencer) <= _HEXADECIMAL:
         raise ValueError("the sequencer is not hexadecimal")
-    return Ingest(bucket, key, sequencer, None if etag is None else etag.strip('"') or None)
+    return ObjectCreated(bucket, key, sequencer, None if etag is None else etag.strip('"') or None)
 
 
 def _object(record: Any) -> tuple[str, str]:
@@ -154,12 +154,12 @@ def _is_done(ports: Ports, message: Message) -> bool:
     return all(settled)
 
 
-def _is_settled(ports: Ports, item: Notice | Garbled) -> bool:
+def _is_settled(ports: Ports, item: ObjectEvent | Malformed) -> bool:
     """Whether this is done with, in whatever way; otherwise it has to come again."""
     began = time.perf_counter()
     outcome, settled, told = _settle(ports, item)
     milliseconds = (time.perf_counter() - began) * 1000
-    source = item.command.source if isinstance(item, Notice) else ""
+    source = item.command.source if isinstance(item, ObjectEvent) else ""
     facts = {"operation": _OPERATION, "outcome": outcome, "source": source, "milliseconds": round(milliseconds, 1)}
     logger.info("ingested" if settled else "comes again", extra={**facts, **told})
     count(ports.settings, {"operation": _OPERATION, "outcome": outcome}, {"Events": 1, "Latency": milliseconds})
@@ -167,11 +167,11 @@ def _is_settled(ports: Ports, item: Notice | Garbled) -> bool:
     return settled
 
 
-def _settle(ports: Ports, item: Notice | Garbled) -> tuple[str, bool, Mapping[str, str]]:
+def _settle(ports: Ports, item: ObjectEvent | Malformed) -> tuple[str, bool, Mapping[str, str]]:
     """(outcome, whether it is done with, why it was refused) of one item."""
     try:
-        if isinstance(item, Garbled):
-            bury(ports, DeadLetter(_OPERATION, item.reason, item.body))
+        if isinstance(item, Malformed):
+            send_to_dead_letters(ports, DeadLetter(_OPERATION, item.reason, item.body))
             return "Garbled", True, {"reason": printable(item.reason)}
         return _ingested(ports, item)
     except LookalikeError as error:
@@ -183,12 +183,14 @@ def _settle(ports: Ports, item: Notice | Garbled) -> tuple[str, bool, Mapping[st
         return type(error).__name__, False, why(error)
 
 
-def _ingested(ports: Ports, put: Notice) -> tuple[str, bool, Mapping[str, str]]:
+def _ingested(ports: Ports, put: ObjectEvent) -> tuple[str, bool, Mapping[str, str]]:
     command = put.command
     try:
-        done = remove(ports, command) if isinstance(command, Removal) else ingest(ports, command)
-    except _FOR_EVER as error:
+        done = remove(ports, command) if isinstance(command, ObjectRemoved) else ingest(ports, command)
+    except _PERMANENT_ERRORS as error:
         place = ports.objects.place(command.bucket, command.key)
-        bury(ports, DeadLetter(_OPERATION, f"{type(error).__name__}: {error.explanation}", put.body, place))
+        send_to_dead_letters(
+            ports, DeadLetter(_OPERATION, f"{type(error).__name__}: {error.explanation}", put.body, place)
+        )
         return type(error).__name__, True, why(error)
     return done, True, {}

@@ -21,7 +21,7 @@ from lookalike import errors
 from lookalike.domain import exact_json
 from lookalike.domain.application import Application
 from lookalike.domain.exact_json import Number, Value, quoted
-from lookalike.domain.library import Library, Shelf
+from lookalike.domain.library import Library, LibraryRef
 from lookalike.domain.picture import Metadata, Picture
 from lookalike.domain.search import Candidate, Match
 from lookalike.errors import (
@@ -42,7 +42,7 @@ from lookalike.service.admission import Callers, admit, check_rate
 from lookalike.service.delete import Delete, delete
 from lookalike.service.groups import group_names, list_pictures, name_of, picture_in, remove_group
 from lookalike.service.image_source import Source
-from lookalike.service.libraries import create_library, find_library, is_name, shelf_of
+from lookalike.service.libraries import create_library, find_library, is_library_name, library_ref
 from lookalike.service.search import MOST, SearchGroups, search_groups
 from lookalike.wire import base64_image as pictures
 from lookalike.wire import forms
@@ -152,13 +152,13 @@ def routes(operation: str) -> Sequence[Route]:
 
 
 def _new(ports: Ports, request: Request, application: Application) -> str:
-    shelf = shelf_of(application, request.arguments["group"])
+    ref = library_ref(application, request.arguments["group"])
     elements = _elements(ports, request)
-    return _added(ports, request, create_library(ports, shelf), shelf, elements)
+    return _added(ports, request, create_library(ports, ref), ref, elements)
 
 
 def _remove(ports: Ports, request: Request, application: Application) -> str:
-    if is_name(request.arguments["group"]):
+    if is_library_name(request.arguments["group"]):
         remove_group(ports, application.tenant, request.arguments["group"])
     return "{}"
 
@@ -178,11 +178,11 @@ def _info(ports: Ports, request: Request, application: Application) -> str:
 def _add(ports: Ports, request: Request, application: Application) -> str:
     elements = _elements(ports, request)
     library = _group(ports, request, application)
-    return _added(ports, request, library, shelf_of(application, library.name), elements)
+    return _added(ports, request, library, library_ref(application, library.name), elements)
 
 
-def _added(ports: Ports, request: Request, library: Library, shelf: Shelf, elements: Sequence[Value]) -> str:
-    commands = [_command(shelf, element) for element in elements]
+def _added(ports: Ports, request: Request, library: Library, ref: LibraryRef, elements: Sequence[Value]) -> str:
+    commands = [_command(ref, element) for element in elements]
     outcomes = iter(add_all(ports, library, [one for one in commands if isinstance(one, Add)], _ADDING_SECONDS))
     facts = {"library": library.name, "request_id": request.id}
     images, failures = [], []
@@ -227,7 +227,7 @@ def _delete(ports: Ports, request: Request, application: Application) -> str:
     names = tuple(_text("images", one) for one in named)
     library = _group(ports, request, application)
     with suppress(PictureNotFound):  # this vendor does not mind
-        delete(ports, Delete(shelf_of(application, library.name), names))
+        delete(ports, Delete(library_ref(application, library.name), names))
     return "{}"
 
 
@@ -340,7 +340,7 @@ def _group(ports: Ports, request: Request, application: Application) -> Library:
 
 
 def _library(ports: Ports, application: Application, name: str) -> Library:
-    if not is_name(name):
+    if not is_library_name(name):
         raise LibraryNotFound(name)
     return find_library(ports, application.tenant, name)
 
@@ -382,7 +382,7 @@ def _elements(ports: Ports, request: Request) -> list[Value]:
     return data
 
 
-def _command(shelf: Shelf, element: Value) -> Add | Exception:
+def _command(ref: LibraryRef, element: Value) -> Add | Exception:
     """What an element of the list asks for, or what is wrong with it, which is no matter of the others."""
     try:
         said = _object("data", element)
@@ -394,7 +394,7 @@ def _command(shelf: Shelf, element: Value) -> Add | Exception:
             if size > METADATA_BYTES[name]:
                 raise ArgumentTooLong(name, f"more than {METADATA_BYTES[name]} bytes")
         source = _source(_text("uri", said.get("uri"), default=""), InvalidArgument("uri", "missing"))
-        return Add(shelf, source, Metadata(label=label, desc=desc), id_ or None)
+        return Add(ref, source, Metadata(label=label, desc=desc), id_ or None)
     except errors.LookalikeError as error:
         return error
 

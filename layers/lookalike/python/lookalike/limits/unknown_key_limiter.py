@@ -13,7 +13,7 @@ _MAX_KNOWN = 10_000
 _SECOND = 1_000
 
 
-class Strangers:
+class UnknownKeyLimiter:
     """Keys that were found of late, and how many others were looked up in this second. Safe for several threads.
 
     Callers with known keys never wait for strangers: what those use up is theirs alone.
@@ -25,7 +25,7 @@ class Strangers:
         self._second = 0
         self._asked = 0
 
-    def may_ask(self, key: str, limit: int, now: int) -> bool:
+    def allows(self, key: str, limit: int, now: int) -> bool:
         """Whether this key may be looked up at Unix milliseconds ``now``; of unknown ones, ``limit`` a second may."""
         with self._lock:
             found = self._known.get(key)
@@ -36,7 +36,7 @@ class Strangers:
             self._asked += 1
             return self._asked <= limit
 
-    def meet(self, key: str, now: int) -> None:
+    def remember(self, key: str, now: int) -> None:
         """The key was found at Unix milliseconds ``now``."""
         with self._lock:
             if len(self._known) >= _MAX_KNOWN and key not in self._known:

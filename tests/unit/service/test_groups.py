@@ -48,7 +48,7 @@ from lookalike.service.libraries import (
 from lookalike.service.lookup import resolve_keys
 from lookalike.service.purge import purge
 from lookalike.service.ranking import merged
-from lookalike.service.search import MOST, SearchGroups, search_groups
+from lookalike.service.search import MAX_FOUND, SearchGroups, search_groups
 from lookalike.settings import Settings
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.picture_row import INSERT, row_of
@@ -561,13 +561,13 @@ def test_ten_thousand_results(ports: Ports, library: Library) -> None:
     vectors = ports.embedder.embed([np.zeros((8, 8, 3), np.uint8)])[0].vectors
     rows = [
         row(library.uid, f"{number}", kind=Kind.SIMILAR).but(vector=vectors[Kind.SIMILAR], model=ports.embedder.model)
-        for number in range(MOST + 5)
+        for number in range(MAX_FOUND + 5)
     ]
     for one in rows:
         ports.catalog.put(one, None)
     ports.index.write(rows)
-    found = search_groups(ports, SearchGroups((library,), source(0), MOST))
-    assert len(found) == MOST
+    found = search_groups(ports, SearchGroups((library,), source(0), MAX_FOUND))
+    assert len(found) == MAX_FOUND
     assert_is_ranked(found)
 
 

@@ -456,7 +456,7 @@ def test_a_picture_whose_upload_did_not_say_its_words_takes_those_of_the_next(wo
     world.come(world.put("a", 0), world.put("b", 0))
     known = world.uploads.rows[f"{BUCKET}/{key('a')}"]
     assert known.holds is not None
-    world.uploads.save_upload(replace(known, holds=replace(known.holds, words="")), known)
+    world.uploads.save_upload(replace(known, holds=replace(known.holds, metadata_digest="")), known)
     world.come(world.put("a", 1))
     assert world.shown() == {0: "b", 1: "a"}
 

@@ -283,7 +283,7 @@ def test_only_few_originals_are_read_for_a_search() -> None:
         drawn(1).save(buffer, "PNG", compress_level=level)
         place.add(buffer.getvalue(), str(level), id_=str(level))
     assert len(place.exact(encode(drawn(1), "BMP"))) == 9
-    assert place.originals.read == identity._MOST
+    assert place.originals.read == identity._MAX_ORIGINALS_READ
 
 
 def test_rows_of_the_version_before_are_found_by_their_own_file() -> None:
@@ -331,10 +331,10 @@ def test_uploads_of_twins_are_pictures_of_their_own(files: Sequence[bytes]) -> N
     assert ingest(world.ports, world.put("1", files[1], TWO, brief="two")) is Outcome.ADDED
     assert world.briefs() == ["one", "two"]
     world.clock.now += 1
-    assert ingest(world.ports, world.put("2", again(files[1]), TWO, brief="two again")) is Outcome.SAME
+    assert ingest(world.ports, world.put("2", again(files[1]), TWO, brief="two again")) is Outcome.ALREADY_PRESENT
     assert world.briefs() == ["one", "two again"]
     world.clock.now += 1
-    assert ingest(world.ports, world.put("2", files[1], ONE, brief="moved")) is Outcome.SAME
+    assert ingest(world.ports, world.put("2", files[1], ONE, brief="moved")) is Outcome.ALREADY_PRESENT
     assert len(world.live()) == 1  # the first is left by its only upload
 
 

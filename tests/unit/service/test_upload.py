@@ -287,7 +287,7 @@ def test_what_somebody_else_has_added_again_stays(world: World) -> None:
 
 def test_a_picture_that_is_there_already_is_nobodys_to_take_away(world: World) -> None:
     by_hand(world, 1)
-    assert ingest(world.ports, world.put("1", file(1))) is Outcome.SAME
+    assert ingest(world.ports, world.put("1", file(1))) is Outcome.ALREADY_PRESENT
     ingest(world.ports, world.put("2", file(2), brief="two"))
     assert world.briefs() == ["hand", "two"]
 
@@ -295,7 +295,7 @@ def test_a_picture_that_is_there_already_is_nobodys_to_take_away(world: World) -
 def test_replaced_by_a_picture_that_is_there_already_it_takes_its_own_away(world: World) -> None:
     by_hand(world, 2)
     ingest(world.ports, world.put("1", file(1)))
-    assert ingest(world.ports, world.put("2", file(2))) is Outcome.SAME
+    assert ingest(world.ports, world.put("2", file(2))) is Outcome.ALREADY_PRESENT
     assert world.briefs() == ["hand"]
 
 
@@ -303,7 +303,7 @@ def test_the_same_picture_put_again_says_its_newer_words(world: World) -> None:
     ingest(world.ports, world.put("1", file(1), brief="old", tags="1"))
     (before,) = world.live()
     event = world.put("2", file(1, compress_level=1), brief="new", label="l")
-    assert ingest(world.ports, event) is Outcome.SAME
+    assert ingest(world.ports, event) is Outcome.ALREADY_PRESENT
     (after,) = world.live()
     assert (after.metadata, after.added) == (Metadata("new", "l"), before.added)
     assert world.ports.index.count(after.key.library) == 1
@@ -314,7 +314,7 @@ def test_the_same_picture_put_again_says_its_newer_words(world: World) -> None:
 def test_the_same_picture_with_the_same_words_changes_nothing(world: World) -> None:
     ingest(world.ports, world.put("1", file(1)))
     (before,) = world.live()
-    assert ingest(world.ports, world.put("2", file(1))) is Outcome.SAME
+    assert ingest(world.ports, world.put("2", file(1))) is Outcome.ALREADY_PRESENT
     assert world.live()[0].revision == before.revision
 
 

@@ -14,12 +14,12 @@ class Holding:
     """A picture that lies in an upload.
 
     ``added`` is the revision of the add that made its row, if uploads did that; None if it is somebody else's, and so no
-    upload's to take away. ``words`` is the digest of what the upload says of it; empty if that is not known.
+    upload's to take away. ``metadata_digest`` is the digest of what the upload says of it; empty if that is not known.
     """
 
     picture: Key
     added: int | None
-    words: str = ""
+    metadata_digest: str = ""
 
 
 class UploadState(StrEnum):
@@ -54,13 +54,13 @@ class Upload:
 class UploadedObject:
     """An object in the upload bucket, as it is now.
 
-    ``etag`` is another one each time its bytes change. ``size`` is in bytes. ``words`` are what its uploader says of
+    ``etag`` is another one each time its bytes change. ``size`` is in bytes. ``user_metadata`` is what its uploader says of
     it: brief, tags, label, desc, as text.
     """
 
     etag: str
     size: int
-    words: Mapping[str, str] = field(default_factory=dict)
+    user_metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

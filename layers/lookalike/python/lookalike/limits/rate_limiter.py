@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 PERMITS_PER_LEASE = 10
 
 
-_SECOND = 1_000
+_SECOND_MS = 1_000
 
 #: Counts of a second are of no use soon after it; so much later, in milliseconds, they may be forgotten.
-_KEPT = 60_000
+_KEPT_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,12 @@ class RateLimiter:
 
     def take(self, counters: Counters, who: str, limit: int, now: int) -> bool:
         """One permit of the second of Unix milliseconds ``now``, if any is left."""
-        second = now // _SECOND
+        second = now // _SECOND_MS
         permit = self._permit(who, second)
         if permit is not None:
             return permit
         wanted = min(PERMITS_PER_LEASE, limit)
-        given = counters.take(f"second/{who}/{second}", wanted, limit, (second + 1) * _SECOND + _KEPT)
+        given = counters.take(f"second/{who}/{second}", wanted, limit, (second + 1) * _SECOND_MS + _KEPT_MS)
         with self._lock:
             lease = self._leases.get(who)
             others = lease.left if lease is not None and lease.second == second else 0
@@ -54,13 +54,13 @@ class RateLimiter:
         """Whether this process knows that the second of ``now`` has no permit left. No count is asked."""
         with self._lock:
             lease = self._leases.get(who)
-            return lease is not None and lease.second == now // _SECOND and lease.last and not lease.left
+            return lease is not None and lease.second == now // _SECOND_MS and lease.last and not lease.left
 
     def give_back(self, who: str, now: int) -> None:
         """A permit taken at Unix milliseconds ``now`` was not used; once its second is over that is of no use."""
         with self._lock:
             lease = self._leases.get(who)
-            if lease is not None and lease.second == now // _SECOND:
+            if lease is not None and lease.second == now // _SECOND_MS:
                 self._leases[who] = _Lease(lease.second, lease.left + 1, lease.last)
 
     def _permit(self, who: str, second: int) -> bool | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 
 #: How long a key that was found is known, in milliseconds.
-_KNOWN_FOR = 60_000
+_KNOWN_FOR_MS = 60_000
 
 #: Keys known at a time; with more, all are looked up anew.
-_MAX_KNOWN = 10_000
+_MAX_KNOWN_KEYS = 10_000
 
-_SECOND = 1_000
+_SECOND_MS = 1_000
 
 
 class UnknownKeyLimiter:
@@ -29,16 +29,16 @@ class UnknownKeyLimiter:
         """Whether this key may be looked up at Unix milliseconds ``now``; of unknown ones, ``limit`` a second may."""
         with self._lock:
             found = self._known.get(key)
-            if found is not None and 0 <= now - found < _KNOWN_FOR:
+            if found is not None and 0 <= now - found < _KNOWN_FOR_MS:
                 return True
-            if self._second != now // _SECOND:
-                self._second, self._asked = now // _SECOND, 0
+            if self._second != now // _SECOND_MS:
+                self._second, self._asked = now // _SECOND_MS, 0
             self._asked += 1
             return self._asked <= limit
 
     def remember(self, key: str, now: int) -> None:
         """The key was found at Unix milliseconds ``now``."""
         with self._lock:
-            if len(self._known) >= _MAX_KNOWN and key not in self._known:
+            if len(self._known) >= _MAX_KNOWN_KEYS and key not in self._known:
                 self._known.clear()
             self._known[key] = now

@@ -12,7 +12,7 @@ from lookalike.errors import ArgumentTooLong, InvalidArgument, PictureExists, Re
 from lookalike.observability import logger, why
 from lookalike.ports import Ports
 from lookalike.service.catalog_writes import MAX_ATTEMPTS, publish_to_index
-from lookalike.service.identity import kept_digest, locate
+from lookalike.service.identity import locate, row_digest
 from lookalike.service.image_source import Loaded, Source, load
 from lookalike.service.libraries import get_or_create_library
 
@@ -157,7 +157,7 @@ def _row(ports: Ports, prepared: Prepared, key: Key, current: Picture | None) ->
         revision=revision,
         added=revision,
         state=State.LIVE,
-        digest=kept_digest(library, key, picture),
+        digest=row_digest(library, key, picture),
         file_digest=picture.file_digest,
         model=ports.embedder.model,
         vector=prepared.embedding.vectors[library.kind],

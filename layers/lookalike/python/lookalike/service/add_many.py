@@ -16,7 +16,7 @@ from lookalike.ports import Ports
 from lookalike.service.add import Add, attempts, prepare, write
 
 #: Pictures of one call that are downloaded side by side.
-_SIDE_BY_SIDE = 8
+_MAX_PARALLEL = 8
 
 #: Pictures of all calls that may be in memory as files: each has up to the 10 MB that a dialect allows.
 _FILES = FairShare(32, most=24)
@@ -51,7 +51,7 @@ class _BatchAdd:
         """Add as many pictures as there is room for, then as many as those left room for that failed, and so on."""
         count = len(self._commands)
         room = min(count, _room(self._ports, self._library))
-        pool = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="batch")
+        pool = ThreadPoolExecutor(_MAX_PARALLEL, thread_name_prefix="batch")
         begun = 0
         while begun < count:
             some = range(begun, min(begun + room, count) if room else count)

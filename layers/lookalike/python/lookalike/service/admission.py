@@ -19,13 +19,13 @@ from lookalike.errors import (
 )
 from lookalike.ports import Ports
 
-_SECOND, _DAY = 1_000, 86_400_000
+_SECOND_MS, _DAY_MS = 1_000, 86_400_000
 
 #: For so many days the counts of a day can be looked up.
 DAYS_KEPT = 400
 
 #: Everybody, where an app id stands for one.
-_ALL = "*"
+_EVERYBODY = "*"
 
 
 def check_rate(ports: Ports) -> None:
@@ -34,7 +34,7 @@ def check_rate(ports: Ports) -> None:
     Nothing is counted, so that callers who turn out to be nobody take nothing from those who are somebody; the call
     is counted when it is admitted. Raises ServiceRateReached.
     """
-    if ports.settings.per_second is not None and ports.rate_limiter.used_up(_ALL, ports.clock()):
+    if ports.settings.per_second is not None and ports.rate_limiter.used_up(_EVERYBODY, ports.clock()):
         raise _service_rate(ports.settings.per_second)
 
 
@@ -90,13 +90,13 @@ def admit(ports: Ports, application: Application, address: str) -> None:
     ):
         raise RateReached(f"more than {policy.per_second} calls a second")
     if ports.settings.per_second is not None and not ports.rate_limiter.take(
-        ports.counters, _ALL, ports.settings.per_second, now
+        ports.counters, _EVERYBODY, ports.settings.per_second, now
     ):
         raise _service_rate(ports.settings.per_second)
     try:
         _count(ports, application, now)
     except LimitReached:
-        ports.rate_limiter.give_back(_ALL, now)
+        ports.rate_limiter.give_back(_EVERYBODY, now)
         raise
 
 
@@ -117,7 +117,7 @@ def _count(ports: Ports, application: Application, now: int) -> None:
     if policy.in_total is not None and ports.counters.counted(total) >= policy.in_total:
         raise TotalQuotaReached(f"more than {policy.in_total} calls")
     if policy.per_day is not None or ports.settings.count_usage:
-        name, expires = day_count(application.app_id, now), now + DAYS_KEPT * _DAY
+        name, expires = day_count(application.app_id, now), now + DAYS_KEPT * _DAY_MS
         if not ports.counters.take(name, 1, policy.per_day, expires):
             raise DailyQuotaReached(f"more than {policy.per_day} calls a day")
     if policy.in_total is not None and not ports.counters.take(total, 1, policy.in_total):
@@ -126,7 +126,7 @@ def _count(ports: Ports, application: Application, now: int) -> None:
 
 def day_count(app_id: str, now: int) -> str:
     """The name of an application's count for the day (UTC) of Unix milliseconds ``now``."""
-    return f"day/{app_id}/{datetime.fromtimestamp(now / _SECOND, UTC):%Y-%m-%d}"
+    return f"day/{app_id}/{datetime.fromtimestamp(now / _SECOND_MS, UTC):%Y-%m-%d}"
 
 
 def _total_count(app_id: str) -> str:

@@ -15,7 +15,7 @@ from lookalike.ports import Applications, Clock
 _LETTERS = string.ascii_letters + string.digits
 
 #: Letters of an access key, and of a secret key.
-_ACCESS, _SECRET = 24, 32
+_ACCESS_KEY_LENGTH, _SECRET_KEY_LENGTH = 24, 32
 
 
 def create_application(
@@ -30,8 +30,8 @@ def create_application(
     if tenant is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", tenant):
         raise InvalidArgument("tenant", "must be 1 to 64 letters, digits, _ and -")
     application = Application(
-        access_key=_word(_ACCESS),
-        secret_key=_word(_SECRET),
+        access_key=_random_text(_ACCESS_KEY_LENGTH),
+        secret_key=_random_text(_SECRET_KEY_LENGTH),
         app_id=_free_app_id(applications),
         tenant=tenant or f"t{secrets.token_hex(6)}",
         name=name,
@@ -83,7 +83,9 @@ def new_secret(applications: Applications, name: str) -> Application:
     Signatures and tokens are made with the secret, so those made with the old one are refused from now on. ``name`` is
     its name or its access key. Raises InvalidArgument if there is none.
     """
-    return save_application(applications, replace(find_application(applications, name), secret_key=_word(_SECRET)))
+    return save_application(
+        applications, replace(find_application(applications, name), secret_key=_random_text(_SECRET_KEY_LENGTH))
+    )
 
 
 def revoke_application(applications: Applications, name: str) -> Application:
@@ -96,7 +98,7 @@ def revoke_application(applications: Applications, name: str) -> Application:
     return application
 
 
-def _word(length: int) -> str:
+def _random_text(length: int) -> str:
     return "".join(secrets.choice(_LETTERS) for _ in range(length))
 
 

@@ -26,7 +26,7 @@ def current(
         for match in some:
             position += 1
             key = match.candidate.key
-            now = _renewed(match, changed[key], tags) if key in changed else match
+            now = _with_current_row(match, changed[key], tags) if key in changed else match
             if now is not None:
                 kept.append(now)
             if len(kept) == count:
@@ -37,7 +37,7 @@ def current(
     return kept, position
 
 
-def _renewed(match: Match, row: Picture | None, tags: TagFilter | None) -> Match | None:
+def _with_current_row(match: Match, row: Picture | None, tags: TagFilter | None) -> Match | None:
     """The match with what is said of its picture now; None if the picture it was found by is gone."""
     candidate = match.candidate
     if row is None or not row.live or row.added != candidate.added:

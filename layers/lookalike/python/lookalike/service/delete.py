@@ -15,7 +15,7 @@ from lookalike.service.image_source import Source
 from lookalike.service.lookup import resolve_keys
 
 #: Rows of one call that are written side by side: a store makes one flush serve them all.
-_SIDE_BY_SIDE = 16
+_MAX_PARALLEL = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def _hide_all(ports: Ports, keys: Sequence[Key]) -> list[Picture | Unavailable |
     """Of each key its hidden row, what kept it from being hidden, or None if it is not there any more."""
     if len(keys) <= 1:
         return [_hide(ports, key) for key in keys]
-    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+    with ThreadPoolExecutor(_MAX_PARALLEL) as pool:
         return list(pool.map(lambda key: _hide(ports, key), keys))
 
 

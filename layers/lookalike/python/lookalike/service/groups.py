@@ -14,10 +14,10 @@ from lookalike.ports import Ports
 from lookalike.service.lookup import resolve_keys
 
 #: Fewest rows read at a time: beside the live ones there may be many that are deleted.
-_LEAST_ROWS = 100
+_MIN_ROWS_READ = 100
 
 #: Reads of one page. A page that finds too little in them ends early, and the next goes on there.
-_READS = 50
+_MAX_READS = 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,8 +44,8 @@ def remove_group(ports: Ports, tenant: str, name: str) -> None:
 def list_pictures(ports: Ports, library: Library, after: str | None, limit: int) -> Listing:
     """Up to ``limit`` live pictures behind the one with the id ``after``, in the catalog's own order."""
     live: list[Picture] = []
-    for _ in range(_READS):
-        rows = ports.catalog.pictures(library.uid, after, max(limit + 1, _LEAST_ROWS))
+    for _ in range(_MAX_READS):
+        rows = ports.catalog.pictures(library.uid, after, max(limit + 1, _MIN_ROWS_READ))
         if not rows:
             return Listing(tuple(live), None)
         live += [row for row in rows if row.live]

@@ -27,7 +27,7 @@ from lookalike.service.delete import hidden
 from lookalike.service.upload_metadata import metadata_digest, metadata_of
 
 #: Of so many holders one is looked for that says whose a picture is. All of them say the same, but for rare races.
-_LOOKS = 200
+_MAX_HOLDERS_READ = 200
 
 
 def record_intent(ports: Ports, intent: Upload, holds: Holding, known: Upload | None) -> Upload:
@@ -53,7 +53,7 @@ def undo_intent(ports: Ports, intent: Upload) -> Upload:
 
 
 def commit_intent(ports: Ports, intent: Upload) -> bool:
-    """What was intended has been done: release what the upload leaves. False if a later event has gone past it."""
+    """What was intended has been done: release what the upload leaves. False if a later event has missing past it."""
     try:
         record_settled(ports, intent, intent)
     except RevisionConflict:
@@ -85,31 +85,35 @@ def _release_overtaken(ports: Ports, added: Upload) -> None:
 
 
 def join(ports: Ports, intent: Upload, known: Upload | None, row: Picture, metadata: Metadata) -> Upload:
-    """Let the upload hold a picture that the library has; its words are said unless another upload speaks for it.
+    """Let the upload hold a picture that the library has; its words are said unless another upload described_before for it.
 
     What is recorded, which is still to be settled. Raises RevisionConflict if the event has to come again.
     """
     mine = known is not None and _holds(known, row) and known.state is not UploadState.JOINING
     # What an event that broke off was to leave for another picture: this one takes its place, and it is held again.
-    left = known.leaves if known is not None and _is_of(known.leaves, row) else None
+    left = known.leaves if known is not None and _is_of_row(known.leaves, row) else None
     before = known.holds if known is not None and mine else left
-    ours = before is not None or any(_holds(one, row) for one in islice(ports.uploads.holders(row.key), _LOOKS))
+    ours = before is not None or any(
+        _holds(one, row) for one in islice(ports.uploads.holders(row.key), _MAX_HOLDERS_READ)
+    )
     held = Holding(row.key, row.added if ours else None, metadata_digest(metadata))
-    speaks = before is not None and _said(before, row)
+    described_before = before is not None and _described_by(before, row)
     joining = record_intent(ports, replace(intent, state=UploadState.JOINING), held, known)
     if mine and row.metadata == metadata:
         return joining
-    gone: list[Upload] = []
+    missing: list[Upload] = []
 
     def step(current: Picture | None) -> Picture | None:
         if current is None or not current.live or current.added != row.added:
             return None
         if ports.uploads.upload(intent.source) != joining:
             raise RevisionConflict(intent.source)
-        gone[:] = []
-        heir = None if speaks else _heir(ports, current, _bucket(intent), gone, but=intent.source)
+        missing[:] = []
+        successor = (
+            None if described_before else _successor(ports, current, _bucket(intent), missing, but=intent.source)
+        )
         revision = next_revision(current.revision, ports.clock())
-        if ours and (heir is None or _one_said(gone, current)):
+        if ours and (successor is None or _described_by_any(missing, current)):
             return current.but(revision=revision, metadata=metadata)
         return current.but(revision=revision)
 
@@ -117,24 +121,24 @@ def join(ports: Ports, intent: Upload, known: Upload | None, row: Picture, metad
     if written is None:  # deleted just now: the event comes again, and adds it
         raise RevisionConflict(row.key.id)
     publish_to_index(ports, [written])
-    _forget(ports, gone)
+    _forget_missing(ports, missing)
     return joining
 
 
 def release(ports: Ports, left: Holding, bucket: str) -> None:
     """An upload in this bucket holds the picture no more: hide it, unless another does, whose words it then has."""
-    gone: list[Upload] = []
+    missing: list[Upload] = []
 
     def step(current: Picture | None) -> Picture | None:
         if current is None or not current.live or current.added != left.added:
             return None
-        gone[:] = []
-        heir = _heir(ports, current, bucket, gone)
-        if heir is None:
+        missing[:] = []
+        successor = _successor(ports, current, bucket, missing)
+        if successor is None:
             return hidden(current, ports.clock())
-        _inherit(ports, heir, current)
-        spoke = _said(left, current) or _one_said(gone, current)
-        metadata = _metadata(ports, heir, current, bucket) if spoke else None
+        _adopt(ports, successor, current)
+        was_described = _described_by(left, current) or _described_by_any(missing, current)
+        metadata = _metadata(ports, successor, current, bucket) if was_described else None
         if metadata is None or metadata == current.metadata:
             return None
         return current.but(revision=next_revision(current.revision, ports.clock()), metadata=metadata)
@@ -142,76 +146,85 @@ def release(ports: Ports, left: Holding, bucket: str) -> None:
     written = compare_and_set(ports, left.picture, step)
     if written is not None:
         publish_to_index(ports, [written])
-    _forget(ports, gone)
+    _forget_missing(ports, missing)
 
 
 def object_removed(ports: Ports, source: str) -> bool:
-    """An object may have been deleted: if another upload holds its picture, that one speaks for it from now on.
+    """An object may have been deleted: if another upload holds its picture, that one described_before for it from now on.
 
     Otherwise the picture stays as it is. False if the object lies there.
     """
     known = ports.uploads.upload(source)
-    if known is None or known.holds is None or known.state is not UploadState.SETTLED or _cleared(ports, known):
+    if (
+        known is None
+        or known.holds is None
+        or known.state is not UploadState.SETTLED
+        or _object_was_cleared(ports, known)
+    ):
         return True
-    if _lies(ports, known, _bucket(known)):
+    if _object_exists(ports, known, _bucket(known)):
         return False
     row = ports.catalog.picture(known.holds.picture)
-    if row is not None and _holds(known, row) and _heir(ports, row, _bucket(known), [], but=source) is not None:
+    if row is not None and _holds(known, row) and _successor(ports, row, _bucket(known), [], but=source) is not None:
         release(ports, known.holds, _bucket(known))
     return True
 
 
 def stale_holders(ports: Ports, source: str) -> list[str]:
-    """Other uploads of this one's picture whose objects are gone, if it has the words of another."""
+    """Other uploads of this one's picture whose objects are missing, if it has the words of another."""
     known = ports.uploads.upload(source)
     row = None if known is None or known.holds is None else ports.catalog.picture(known.holds.picture)
-    if known is None or known.holds is None or row is None or not _holds(known, row) or _said(known.holds, row):
+    if known is None or known.holds is None or row is None or not _holds(known, row) or _described_by(known.holds, row):
         return []
     others = (one for one in ports.uploads.holders(row.key) if one.source != source)
-    return [one.source for one in others if not _lies(ports, one, _bucket(known)) and not _cleared(ports, one)]
+    return [
+        one.source
+        for one in others
+        if not _object_exists(ports, one, _bucket(known)) and not _object_was_cleared(ports, one)
+    ]
 
 
 def _holds(upload: Upload, row: Picture) -> bool:
     """Whether the upload holds the picture as the add that made this row made it."""
-    return _is_of(upload.holds, row)
+    return _is_of_row(upload.holds, row)
 
 
-def _is_of(holding: Holding | None, row: Picture) -> bool:
+def _is_of_row(holding: Holding | None, row: Picture) -> bool:
     return holding is not None and (holding.picture, holding.added) == (row.key, row.added)
 
 
-def _said(holding: Holding, row: Picture) -> bool:
+def _described_by(holding: Holding, row: Picture) -> bool:
     """Whether the row's words are those of this upload, as far as is known."""
-    return holding.words in ("", metadata_digest(row.metadata))
+    return holding.metadata_digest in ("", metadata_digest(row.metadata))
 
 
-def _one_said(uploads: list[Upload], row: Picture) -> bool:
-    return any(one.holds is not None and _said(one.holds, row) for one in uploads)
+def _described_by_any(uploads: list[Upload], row: Picture) -> bool:
+    return any(one.holds is not None and _described_by(one.holds, row) for one in uploads)
 
 
-def _heir(ports: Ports, row: Picture, bucket: str, gone: list[Upload], but: str = "") -> Upload | None:
-    """A holder of the picture that lies there, other than ``but``; ``gone`` gathers those that do not."""
+def _successor(ports: Ports, row: Picture, bucket: str, missing: list[Upload], but: str = "") -> Upload | None:
+    """A holder of the picture that lies there, other than ``but``; ``missing`` gathers those that do not."""
     for one in ports.uploads.holders(row.key):
         if one.source == but:
             continue
-        if _lies(ports, one, bucket) or (
-            _cleared(ports, one) and one.holds is not None and one.holds.added in (None, row.added)
+        if _object_exists(ports, one, bucket) or (
+            _object_was_cleared(ports, one) and one.holds is not None and one.holds.added in (None, row.added)
         ):
             return one
-        gone.append(one)
+        missing.append(one)
     return None
 
 
-def _inherit(ports: Ports, heir: Upload, row: Picture) -> None:
-    """The heir may hold the picture as it was before somebody deleted it, or had added it; now it is its own."""
-    if heir.holds is not None and heir.holds.added != row.added:
+def _adopt(ports: Ports, successor: Upload, row: Picture) -> None:
+    """The successor may hold the picture as it was before somebody deleted it, or had added it; now it is its own."""
+    if successor.holds is not None and successor.holds.added != row.added:
         try:
-            ports.uploads.save_upload(replace(heir, holds=replace(heir.holds, added=row.added)), heir)
+            ports.uploads.save_upload(replace(successor, holds=replace(successor.holds, added=row.added)), successor)
         except RevisionConflict as conflict:  # which is not one of the upload that is worked on
-            raise Unavailable(f"{heir.source} has changed just now") from conflict
+            raise Unavailable(f"{successor.source} has changed just now") from conflict
 
 
-def _lies(ports: Ports, upload: Upload, bucket: str) -> bool:
+def _object_exists(ports: Ports, upload: Upload, bucket: str) -> bool:
     """Whether the upload's object is there, or in another than this bucket, where nobody can tell."""
     if _bucket(upload) != bucket:
         return True
@@ -221,7 +234,7 @@ def _lies(ports: Ports, upload: Upload, bucket: str) -> bool:
         return True
 
 
-def _cleared(ports: Ports, upload: Upload) -> bool:
+def _object_was_cleared(ports: Ports, upload: Upload) -> bool:
     """Whether the upload's object was removed because its picture had been added."""
     return upload.cleared or not ports.settings.keep_uploads
 
@@ -235,9 +248,9 @@ def _metadata(ports: Ports, upload: Upload, row: Picture, bucket: str) -> Metada
         return None
 
 
-def _forget(ports: Ports, gone: list[Upload]) -> None:
-    """Objects that are gone hold nothing. Should one come back as it was, it is looked at afresh."""
-    for one in gone:
+def _forget_missing(ports: Ports, missing: list[Upload]) -> None:
+    """Objects that are missing hold nothing. Should one come back as it was, it is looked at afresh."""
+    for one in missing:
         if one.state is UploadState.SETTLED:
             with suppress(RevisionConflict):  # it has come back
                 ports.uploads.save_upload(replace(one, holds=None, state=UploadState.GONE), one)

@@ -23,7 +23,7 @@ from lookalike.ports import Ports
 from lookalike.service.originals import BUDGET, read
 
 #: So many originals one search reads: nearly always all there are, for few files have just the same pixels.
-_MOST = 4
+_MAX_ORIGINALS_READ = 4
 
 
 def locate(ports: Ports, library: Library, picture: Decoded) -> tuple[Key, Picture | None]:
@@ -48,7 +48,7 @@ def rows_of(ports: Ports, library: Library, picture: Decoded) -> tuple[Picture |
     return row, ports.catalog.picture(Key(library.uid, picture.full_digest))
 
 
-def kept_digest(library: Library, key: Key, picture: Decoded) -> str:
+def row_digest(library: Library, key: Key, picture: Decoded) -> str:
     """The digest of the row by that key. Where pictures have callers' ids, any number of rows may have the same."""
     if library.identity is Identity.PICTURE:
         return key.id
@@ -69,7 +69,7 @@ def identical(ports: Ports, job: Job, candidates: Iterable[Candidate], picture: 
     if not doubtful:
         return same
     several = list(doubtful.values())
-    files = read(ports.originals, [candidates[0].object_key for candidates in several[:_MOST]])
+    files = read(ports.originals, [candidates[0].object_key for candidates in several[:_MAX_ORIGINALS_READ]])
     shown = [_shows(job, file, picture) for file in files]
     # What hides nothing has this digest; so has, of what hides something, only a first row, or one of an older version.
     shown += [picture.hidden is None] * (len(several) - len(files))

@@ -13,10 +13,10 @@ from lookalike.ports import Ports
 from lookalike.service.index_sync import sync_index
 
 #: Rows of one write: of some 2 kB each, well below what one bulk request takes.
-_BATCH = 500
+_BATCH_ROWS = 500
 
 #: Pauses before rows that the index did not take are tried again, in seconds.
-_PAUSES = (0.5, 1, 2, 4, 8, 16, 32)
+_PAUSE_SECONDS = (0.5, 1, 2, 4, 8, 16, 32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +38,19 @@ def reindex(
     rows = 0
     refused: dict[Key, str] = {}
     for page in ports.catalog.scan(kind):
-        for begin in range(0, len(page), _BATCH):
-            batch = page[begin : begin + _BATCH]
-            refused |= _written(ports, batch, pause)
+        for begin in range(0, len(page), _BATCH_ROWS):
+            batch = page[begin : begin + _BATCH_ROWS]
+            refused |= _write(ports, batch, pause)
             rows += len(batch)
             tell(rows)
     return ReindexResult(rows - len(refused), refused)
 
 
-def _written(ports: Ports, batch: Sequence[Picture], pause: Callable[[float], None]) -> Mapping[Key, str]:
+def _write(ports: Ports, batch: Sequence[Picture], pause: Callable[[float], None]) -> Mapping[Key, str]:
     """Write rows until each is taken or refused; the refused ones."""
     done = sync_index(ports, batch)
     refused = dict(done.rejected)
-    for seconds in _PAUSES:
+    for seconds in _PAUSE_SECONDS:
         if not done.retryable:
             return refused
         pause(seconds)

@@ -29,7 +29,7 @@ _DEPTHS_SAME = (300, WINDOW)
 
 #: Most pictures that a search in groups finds. OpenSearch answers no more to one query (its
 #: ``index.max_result_window``).
-MOST = 10_000
+MAX_FOUND = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +84,8 @@ def search_groups(ports: Ports, command: SearchGroups) -> list[Match]:
     if not command.libraries:
         return []
     picture = load(ports, command.source, command.libraries[0].tenant).picture
-    count = min(command.count, MOST)
-    depth = min(max(count, _DEPTHS_SAME[0]) + 2, MOST)
+    count = min(command.count, MAX_FOUND)
+    depth = min(max(count, _DEPTHS_SAME[0]) + 2, MAX_FOUND)
     lists = [_ranked(ports, some, picture, depth, depth, None) for some in _by_kind(command.libraries)]
     ranked = [
         match for match in merged(lists, depth) if match.reason is Reason.EXACT or match.score >= command.threshold

@@ -12,9 +12,9 @@ from lookalike.domain.library import Kind
 from lookalike.errors import InvalidArgument
 
 #: The most numbers a picture carries, and the greatest.
-MOST, GREATEST = 2, 65535
+MAX_TAGS, MAX_TAG = 2, 65535
 
-_NUMBER = f"must be whole numbers from 1 to {GREATEST}"
+_NUMBER = f"must be whole numbers from 1 to {MAX_TAG}"
 
 
 def number(name: str, text: str) -> int | None:
@@ -22,7 +22,7 @@ def number(name: str, text: str) -> int | None:
     text = text.strip()
     if not text:
         return None
-    if not re.fullmatch(r"-?[0-9]{1,18}", text) or not 1 <= int(text) <= GREATEST:
+    if not re.fullmatch(r"-?[0-9]{1,18}", text) or not 1 <= int(text) <= MAX_TAG:
         raise InvalidArgument(name, _NUMBER)
     return int(text)
 
@@ -30,8 +30,8 @@ def number(name: str, text: str) -> int | None:
 def tags_of(kind: Kind, parts: tuple[str, ...]) -> tuple[str, ...]:
     """The tags that these words say, in a library of that kind. Raises InvalidArgument."""
     said = tuple(dict.fromkeys(_placed(part) if kind is Kind.PRODUCT else _plain(part) for part in parts))
-    if len(said) > MOST:
-        raise InvalidArgument("tags", f"more than {MOST} of them")
+    if len(said) > MAX_TAGS:
+        raise InvalidArgument("tags", f"more than {MAX_TAGS} of them")
     if kind is Kind.PRODUCT and len({tag.partition(":")[0] for tag in said}) < len(said):
         raise InvalidArgument("tags", "two numbers for one place, 1: or 2:")
     return said

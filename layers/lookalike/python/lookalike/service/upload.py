@@ -72,7 +72,7 @@ class Outcome(StrEnum):
     """What became of an event."""
 
     ADDED = "added"
-    SAME = "same"  #: the library holds this picture already
+    ALREADY_PRESENT = "same"  #: the library holds this picture already
     DUPLICATE_EVENT = "done before"  #: a doubled event, or an older one than what was done
     SUPERSEDED = "changed since"  #: another object is there now, whose own event will come
     GONE = "gone"
@@ -86,12 +86,12 @@ def ingest(ports: Ports, event: ObjectCreated) -> Outcome:
     Unavailable or RevisionConflict if the event has to come again.
     """
     known = ports.uploads.upload(event.source)
-    if known is not None and (_is_past(known, event) or _has_landed(ports, known, event)):
+    if known is not None and (_is_settled(known, event) or _already_applied(ports, known, event)):
         return Outcome.DUPLICATE_EVENT
     try:
-        return _take(ports, event, known)
+        return _process(ports, event, known)
     except (InvalidArgument, PictureError):
-        _pass_over(ports, event, known)
+        _record_refusal(ports, event, known)
         raise
 
 
@@ -103,26 +103,26 @@ def remove(ports: Ports, event: ObjectRemoved) -> Outcome:
 def is_processed(ports: Ports, event: ObjectCreated) -> bool:
     """Whether this event, or a later one, is known to be done."""
     known = ports.uploads.upload(event.source)
-    return known is not None and _is_past(known, event)
+    return known is not None and _is_settled(known, event)
 
 
-def _is_past(known: Upload, event: ObjectCreated) -> bool:
+def _is_settled(known: Upload, event: ObjectCreated) -> bool:
     order = _order(known.sequencer, event.sequencer)
     return order > 0 or (order == 0 and known.state is UploadState.SETTLED)
 
 
-def _is_begun(known: Upload, event: ObjectCreated) -> bool:
+def _has_intent(known: Upload, event: ObjectCreated) -> bool:
     """Whether this very event has recorded what it intends, and broke off before that was settled."""
     intent = known.state in (UploadState.ADDING, UploadState.JOINING)
     return intent and _order(known.sequencer, event.sequencer) == 0
 
 
-def _has_landed(ports: Ports, known: Upload, event: ObjectCreated) -> bool:
+def _already_applied(ports: Ports, known: Upload, event: ObjectCreated) -> bool:
     """Whether the add that this event intended has happened; if so, it is settled.
 
     If the object is still to be cleared away, the event is done again instead.
     """
-    if not _is_begun(known, event) or known.state is not UploadState.ADDING or known.holds is None:
+    if not _has_intent(known, event) or known.state is not UploadState.ADDING or known.holds is None:
         return False
     row = ports.catalog.picture(known.holds.picture)
     if row is None or row.added != known.holds.added or (row.live and known.cleared):
@@ -131,7 +131,7 @@ def _has_landed(ports: Ports, known: Upload, event: ObjectCreated) -> bool:
     return True
 
 
-def _pass_over(ports: Ports, event: ObjectCreated, known: Upload | None) -> None:
+def _record_refusal(ports: Ports, event: ObjectCreated, known: Upload | None) -> None:
     """What the object is now was refused: what it held before stays, and is known to be its."""
     if known is None:
         ports.uploads.save_upload(Upload(event.source, event.sequencer), None)
@@ -146,11 +146,11 @@ def _order(one: str, other: str) -> int:
     return (first > second) - (first < second)
 
 
-def _take(ports: Ports, event: ObjectCreated, known: Upload | None) -> Outcome:
+def _process(ports: Ports, event: ObjectCreated, known: Upload | None) -> Outcome:
     app_id, library, _ = place_of(event.key)
     found = ports.objects.head(event.bucket, event.key)
     if found is None:
-        if known is not None and _is_begun(known, event):  # and perhaps cleared away since
+        if known is not None and _has_intent(known, event):  # and perhaps cleared away since
             commit_intent(ports, known)
         return Outcome.GONE
     if event.etag not in (None, found.etag):
@@ -163,11 +163,11 @@ def _take(ports: Ports, event: ObjectCreated, known: Upload | None) -> Outcome:
     if data is None:
         return Outcome.SUPERSEDED
     bounds = Bounds(MAX_BYTES, ports.settings.min_side, _MAX_SIDE, _MAX_SIDE * _MAX_SIDE, _FORMATS)
-    outcome, recorded = _keep(ports, event, known, ref, Source(bounds, data=data), metadata)
+    outcome, recorded = _add_or_join(ports, event, known, ref, Source(bounds, data=data), metadata)
     if recorded is None:
         return outcome
     if recorded.cleared:
-        _clear_away(ports, event, found.etag)
+        _remove_object(ports, event, found.etag)
     return outcome if commit_intent(ports, recorded) else Outcome.SUPERSEDED
 
 
@@ -186,7 +186,7 @@ def _library_ref(ports: Ports, app_id: str, name: str) -> LibraryRef:
     return LibraryRef(application.tenant, name, library.kind, library.identity)
 
 
-def _keep(
+def _add_or_join(
     ports: Ports, event: ObjectCreated, known: Upload | None, ref: LibraryRef, source: Source, metadata: Metadata
 ) -> tuple[Outcome, Upload | None]:
     """Add the picture, or hold the one that is there: the outcome, and what is recorded and still to be settled."""
@@ -197,7 +197,7 @@ def _keep(
         for attempt in attempts(ports, prepared):
             picture = attempt.picture
             if known is not None and _was_settled_by(known, event):  # somebody has deleted its picture since
-                _pass_over(ports, event, known)
+                _record_refusal(ports, event, known)
                 return Outcome.DUPLICATE_EVENT, None
             recorded = _undo_other(ports, recorded, picture.key)
             holds = Holding(picture.key, picture.added, metadata_digest(metadata))
@@ -205,9 +205,9 @@ def _keep(
             if write(ports, prepared, attempt):
                 break
     except PictureExists as exists:
-        row = _existing(ports, ref, exists.key)
+        row = _existing_row(ports, ref, exists.key)
         recorded = _undo_other(ports, recorded, row.key)
-        return Outcome.SAME, join(ports, intent, recorded or known, row, metadata)
+        return Outcome.ALREADY_PRESENT, join(ports, intent, recorded or known, row, metadata)
     return Outcome.ADDED, recorded
 
 
@@ -223,7 +223,7 @@ def _undo_other(ports: Ports, recorded: Upload | None, picture: Key) -> Upload |
     return undo_intent(ports, recorded)
 
 
-def _existing(ports: Ports, ref: LibraryRef, key: Key) -> Picture:
+def _existing_row(ports: Ports, ref: LibraryRef, key: Key) -> Picture:
     """The row that kept the picture from being added. Raises RevisionConflict if it, or its library, is gone."""
     library = ports.catalog.library(ref.tenant, ref.name)
     row = None if library is None or library.uid != key.library else ports.catalog.picture(key)
@@ -232,7 +232,7 @@ def _existing(ports: Ports, ref: LibraryRef, key: Key) -> Picture:
     return row
 
 
-def _clear_away(ports: Ports, event: ObjectCreated, etag: str) -> None:
+def _remove_object(ports: Ports, event: ObjectCreated, etag: str) -> None:
     """Remove the upload, best effort: its picture is safe, and it only takes up space."""
     try:
         ports.objects.remove(event.bucket, event.key, etag)

@@ -42,10 +42,10 @@ def metadata_of(key: str, kind: Kind, found: UploadedObject) -> Metadata:
     """
     library, name = place_of(key)[1:]
     return Metadata(
-        brief=_text(found.words, "brief") or name.encode()[-MAX_BYTES["brief"] :].decode(errors="ignore"),
-        label=_text(found.words, "label"),
-        desc=_desc(found.words),
-        tags=_tags(library, kind, found.words),
+        brief=_text(found.user_metadata, "brief") or name.encode()[-MAX_BYTES["brief"] :].decode(errors="ignore"),
+        label=_text(found.user_metadata, "label"),
+        desc=_desc(found.user_metadata),
+        tags=_tags(library, kind, found.user_metadata),
     )
 
 

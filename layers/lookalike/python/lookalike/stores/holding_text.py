@@ -10,7 +10,7 @@ from lookalike.domain.upload import Holding
 
 def holding_text(holding: Holding) -> str:
     """JSON of it."""
-    return json.dumps([holding.picture.library, holding.picture.id, holding.added, holding.words])
+    return json.dumps([holding.picture.library, holding.picture.id, holding.added, holding.metadata_digest])
 
 
 def holding_of(text: str) -> Holding:

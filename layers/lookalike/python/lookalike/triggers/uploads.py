@@ -25,7 +25,7 @@ from lookalike.triggers.batch import Answer, Event, Malformed, failures, send_to
 _OPERATION = "ingest"
 
 #: Longest key, in bytes of UTF-8, and longest sequencer that is believed.
-_MAX_KEY, _MAX_SEQUENCER = 1024, 64
+_MAX_KEY_BYTES, _MAX_SEQUENCER = 1024, 64
 
 #: What a bucket may be called: as one is now, or as the oldest were (Amazon S3 user guide, "Bucket naming rules").
 _BUCKET = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
@@ -119,8 +119,8 @@ def _object(record: Any) -> tuple[str, str]:
         raise TypeError("bucket is no text")
     if _BUCKET.fullmatch(bucket) is None:
         raise ValueError(f"no bucket can be called {bucket[:255]!r}")
-    if "\0" in key or not 0 < len(key.encode()) <= _MAX_KEY:
-        raise ValueError(f"the key holds a NUL, or is empty, or has more than {_MAX_KEY} bytes")
+    if "\0" in key or not 0 < len(key.encode()) <= _MAX_KEY_BYTES:
+        raise ValueError(f"the key holds a NUL, or is empty, or has more than {_MAX_KEY_BYTES} bytes")
     return bucket, key
 
 

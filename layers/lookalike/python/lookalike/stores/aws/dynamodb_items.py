@@ -162,7 +162,7 @@ def upload_item(upload: Upload) -> Item:
     item = upload_key(upload.source).values | upload_stamp(upload)
     if (holds := upload.holds) is not None:
         item |= {"library": text(holds.picture.library), "id": text(holds.picture.id)}
-        item["words"] = text(holds.words)
+        item["words"] = text(holds.metadata_digest)
     if upload.leaves is not None:
         item["leaves"] = text(holding_text(upload.leaves))
     if upload.cleared:

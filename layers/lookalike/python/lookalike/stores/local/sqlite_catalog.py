@@ -500,7 +500,7 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
 def _upload_row(upload: Upload) -> tuple[object, ...]:
     held: tuple[object, ...] = (None, None, None, "")
     if (holds := upload.holds) is not None:
-        held = (holds.picture.library, holds.picture.id, holds.added, holds.words)
+        held = (holds.picture.library, holds.picture.id, holds.added, holds.metadata_digest)
     leaves = None if upload.leaves is None else holding_text(upload.leaves)
     return (upload.source, upload.sequencer, *held, upload.state, leaves, upload.cleared)
 

@@ -227,8 +227,8 @@ def _tags(ref: LibraryRef, form: Form) -> tuple[str, ...]:
         return tuple(f"{place}:{number}" for place, number in classes.items() if number is not None)
     numbers = [tags.number("tags", part) for part in form.text("tags").split(",")]
     given = [number for number in numbers if number is not None]
-    if len(given) > tags.MOST:
-        raise InvalidArgument("tags", f"more than {tags.MOST} of them")
+    if len(given) > tags.MAX_TAGS:
+        raise InvalidArgument("tags", f"more than {tags.MAX_TAGS} of them")
     return tuple(dict.fromkeys(str(number) for number in given))
 
 

@@ -43,7 +43,7 @@ from lookalike.service.delete import Delete, delete
 from lookalike.service.groups import group_names, list_pictures, name_of, picture_in, remove_group
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import create_library, find_library, is_library_name, library_ref
-from lookalike.service.search import MOST, SearchGroups, search_groups
+from lookalike.service.search import MAX_FOUND, SearchGroups, search_groups
 from lookalike.wire import base64_image as pictures
 from lookalike.wire import forms
 from lookalike.wire.http import Answer, Endpoint, Request, Route, ascii_json
@@ -90,7 +90,7 @@ ERRORS: Mapping[type[BaseException], tuple[int, str]] = {
     errors.UnknownOperation: (404, "not found"),
     errors.LimitReached: (429, "too many requests"),
     NothingGiven: (406, "no enough arguments provided"),
-    WrongLimit: (406, f"invalid limit, maximal allowed limit is {MOST}"),
+    WrongLimit: (406, f"invalid limit, maximal allowed limit is {MAX_FOUND}"),
     WrongThreshold: (406, "invalid threshold"),
     NoGroups: (406, "groups is empty"),
     TooManyGroups: (406, f"cannot search in more than {_MAX_GROUPS} groups at one time"),
@@ -302,10 +302,10 @@ def _limit(value: Value) -> int:
     if not isinstance(value, Number) or not re.fullmatch(r"-?[0-9]+", value.text):
         raise InvalidArgument("limit", "must be a whole number")
     if value.text.startswith("-"):
-        return MOST if value.text.strip("-0") else 1
+        return MAX_FOUND if value.text.strip("-0") else 1
     digits = value.text.lstrip("0")
-    if len(digits) > len(str(MOST)) or int(digits or "0") > MOST:
-        raise WrongLimit("limit", f"more than {MOST}")
+    if len(digits) > len(str(MAX_FOUND)) or int(digits or "0") > MAX_FOUND:
+        raise WrongLimit("limit", f"more than {MAX_FOUND}")
     return max(int(digits or "0"), 1)
 
 

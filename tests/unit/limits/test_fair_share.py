@@ -130,7 +130,7 @@ def test_finalizers_may_end_tickets_in_the_middle_of_a_change() -> None:
 
 
 def test_what_the_check_raises_ends_the_wait_and_nothing_stays_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fair_share, "_POLL", 0.01)
+    monkeypatch.setattr(fair_share, "_POLL_SECONDS", 0.01)
     share, asked = FairShare(1), 0
 
     def check() -> None:

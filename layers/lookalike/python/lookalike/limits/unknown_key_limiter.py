@@ -1,22 +1,22 @@
-"""A bound on what callers cost whom nobody knows: look-ups of keys that this process has not met of late."""
+"""A rate limit for negative look-ups: of keys that this process has not found recently."""
 
 from __future__ import annotations
 
 import threading
 
-#: How long a key that was found is known, in milliseconds.
+#: Milliseconds for which a key that was found is known.
 _KNOWN_FOR_MS = 60_000
 
-#: Keys known at a time; with more, all are looked up anew.
+#: Keys known at a time; with one more, all are forgotten.
 _MAX_KNOWN_KEYS = 10_000
 
 _SECOND_MS = 1_000
 
 
 class UnknownKeyLimiter:
-    """Keys that were found of late, and how many others were looked up in this second. Safe for several threads.
+    """Limits look-ups of unknown keys per second. Keys found recently are known, and not limited.
 
-    Callers with known keys never wait for strangers: what those use up is theirs alone.
+    Callers with unknown keys therefore cannot exhaust the look-ups of callers with known keys. Safe for several threads.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class UnknownKeyLimiter:
         self._asked = 0
 
     def allows(self, key: str, limit: int, now: int) -> bool:
-        """Whether this key may be looked up at Unix milliseconds ``now``; of unknown ones, ``limit`` a second may."""
+        """Whether this key may be looked up at Unix milliseconds ``now``, with ``limit`` unknown keys per second."""
         with self._lock:
             found = self._known.get(key)
             if found is not None and 0 <= now - found < _KNOWN_FOR_MS:
@@ -37,7 +37,7 @@ class UnknownKeyLimiter:
             return self._asked <= limit
 
     def remember(self, key: str, now: int) -> None:
-        """The key was found at Unix milliseconds ``now``."""
+        """Record that the key was found at Unix milliseconds ``now``."""
         with self._lock:
             if len(self._known) >= _MAX_KNOWN_KEYS and key not in self._known:
                 self._known.clear()

@@ -1,4 +1,4 @@
-"""The time."""
+"""The clock."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """The time."""
+    """A clock."""
 
     @abstractmethod
     def __call__(self) -> int:
-        """Unix milliseconds."""
+        """Return the time in Unix milliseconds."""
 
 
 def unix_milliseconds() -> int:
-    """The system's clock: milliseconds since 1970."""
+    """Return the system's time in Unix milliseconds."""
     return time.time_ns() // 1_000_000

@@ -49,6 +49,16 @@ class Upload:
     leaves: Holding | None = None
     cleared: bool = False
 
+    @property
+    def bucket(self) -> str:
+        """The object's bucket."""
+        return self.source.partition("/")[0]
+
+    @property
+    def key(self) -> str:
+        """The object's key in its bucket."""
+        return self.source.partition("/")[2]
+
 
 @dataclass(frozen=True, slots=True)
 class UploadedObject:

@@ -16,15 +16,15 @@ from lookalike.service.identity import locate, row_digest
 from lookalike.service.image_source import Loaded, Source, load
 from lookalike.service.libraries import get_or_create_library
 
-#: Longest id a caller may give, in bytes of UTF-8.
+#: Bytes of a caller's id in UTF-8.
 MAX_ID_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Add:
-    """Keep this picture on that shelf.
+    """Add this picture to that library.
 
-    ``id`` is the caller's own, on a shelf where pictures have those; None: a random one.
+    ``id`` is the caller's, in libraries where pictures have callers' ids; None: a random one.
     """
 
     library_ref: LibraryRef
@@ -85,9 +85,9 @@ def prepare(ports: Ports, command: Add, library: Library | None = None) -> Prepa
 
 
 def attempts(ports: Ports, prepared: Prepared) -> Iterator[Attempt]:
-    """The row to be written, made anew from the catalog each time, until one of them has been written.
+    """Iterate over the rows to be written, each made from the catalog's current state, until one has been written.
 
-    Raises PictureExists if another add was faster, and Unavailable instead of a sixth attempt.
+    Raises PictureExists if another add was faster, and Unavailable after ``MAX_ATTEMPTS``.
     """
     for _ in range(MAX_ATTEMPTS):
         key, current = _current(ports, prepared.library, prepared.loaded, prepared.own_key)
@@ -112,7 +112,7 @@ def write(ports: Ports, prepared: Prepared, attempt: Attempt) -> bool:
 
 
 def _key_of(library: Library, id_: str | None) -> Key | None:
-    """The key that the caller's id makes, or a random id where it gives none; None where a picture is its own id.
+    """Return the key that the caller's id makes, or a random id if there is none; None where a picture is its own id.
 
     Raises InvalidArgument for an invalid id.
     """
@@ -124,14 +124,14 @@ def _key_of(library: Library, id_: str | None) -> Key | None:
 
 
 def _current(ports: Ports, library: Library, loaded: Loaded, own_key: Key | None) -> tuple[Key, Picture | None]:
-    """The key of the picture's row, and the row that is there now."""
+    """Return the key of the picture's row, and the row that is stored there now."""
     if own_key is None:
         return locate(ports, library, loaded.picture)
     return own_key, ports.catalog.picture(own_key)
 
 
 def _own_key(library: Library, id_: str) -> Key:
-    """The key of a caller's own id. Raises InvalidArgument if it cannot be one."""
+    """Return the key that a caller's id makes. Raises InvalidArgument for an invalid id."""
     try:
         length = len(id_.encode())
     except UnicodeEncodeError as reason:

@@ -1,4 +1,4 @@
-"""Adding many pictures in one call: side by side, each with its own outcome, and what is not done in time is not done."""
+"""Adding many pictures in one call, in parallel, each with an outcome of its own, within a time limit."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.service.add import Add, attempts, prepare, write
 
-#: Pictures of one call that are downloaded side by side.
+#: Pictures of one call that are added in parallel.
 _MAX_PARALLEL = 8
 
-#: Pictures of all calls that may be in memory as files: each has up to the 10 MB that a dialect allows.
+#: Files in memory, of all calls: each has up to the 10 MB that a dialect allows.
 _FILES = FairShare(32, most=24)
 
 #: Seconds that pictures whose writing has begun have to be done after the deadline: they are written in any case.
@@ -96,10 +96,10 @@ class _BatchAdd:
 
 
 def _room(ports: Ports, library: Library) -> int:
-    """How many more pictures the library takes.
+    """Return how many more pictures the library takes, as far as the index knows.
 
-    Where the index cannot say how many there are, there is room: what is acknowledged never depends on the index, and
-    the limit holds as far as the index knows anyway.
+    If the index does not answer there is room: the limit only ever holds as far as the index knows, and an
+    acknowledged add never depends on the index.
     """
     if library.identity is not Identity.OWN:
         return sys.maxsize

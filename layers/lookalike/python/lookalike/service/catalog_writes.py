@@ -1,4 +1,4 @@
-"""Changing catalog rows: revision-checked, then brought to the index."""
+"""Writes to the catalog: compare-and-set of rows by revision, and their publication to the index."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lookalike.errors import RevisionConflict, Unavailable
 from lookalike.observability import logger
 from lookalike.ports import Ports
 
-#: How often a write that lost a race is tried again.
+#: Attempts at a write that loses races.
 MAX_ATTEMPTS = 5
 
 
@@ -33,11 +33,11 @@ def compare_and_set(ports: Ports, key: Key, step: Callable[[Picture | None], Pic
 
 
 def publish_to_index(ports: Ports, pictures: Sequence[Picture]) -> None:
-    """Bring the index to these rows, best effort: they are safe in the catalog, from where they can be replayed."""
+    """Write these rows to the index, best effort: they are safe in the catalog, from which the index can be filled."""
     try:
         ports.index.write(pictures, wait=ports.settings.wait_for_index)
     except Unavailable as error:
-        facts = {"pictures": len(pictures), "reason": str(error)}
-        logger.error("index write failed; the catalog is ahead of the index", extra=facts)
-    except Exception:  # whatever it is, what the caller asked for is done and cannot be called failed
+        log_fields = {"pictures": len(pictures), "reason": str(error)}
+        logger.error("index write failed; the catalog is ahead of the index", extra=log_fields)
+    except Exception:  # whatever it is: the caller's write is done, and must not be answered as failed
         logger.exception("index write failed; the catalog is ahead of the index", extra={"pictures": len(pictures)})

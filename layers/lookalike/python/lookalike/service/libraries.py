@@ -1,4 +1,4 @@
-"""Finding a library, making it, and making it when the first picture comes."""
+"""Library names, the reserved ones (with their kinds) and tenants' own; finding and creating libraries."""
 
 from __future__ import annotations
 
@@ -11,26 +11,25 @@ from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.errors import InvalidArgument, LibraryExists, LibraryNotFound, Unavailable
 from lookalike.ports import Ports
 
-#: Libraries that every tenant has from the first picture on, by name. All others are made on purpose.
+#: Libraries that the first add of a tenant creates, by name. All others are created explicitly.
 IMPLICIT_LIBRARIES: Mapping[str, Kind] = {"same_hq": Kind.SAME, "similar": Kind.SIMILAR, "product": Kind.PRODUCT}
 
 
-#: Libraries whose name says what they are, with their kind (None: the application's own). Pictures in them are their
-#: own ids.
+#: Reserved names, with the library's kind (None: the application's default). Pictures in them are their own ids.
 RESERVED_LIBRARIES: Mapping[str, Kind | None] = {**IMPLICIT_LIBRARIES, "jumdata": None}
 
 
-#: Names are case-sensitive, and need no escaping in a path or a query: signatures are made over those.
+#: Names are case-sensitive, and need no escaping in a path or a query, over which requests are signed.
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 def is_library_name(name: str) -> bool:
-    """Whether a library may have that name. Programs resolve ``.`` and ``..`` in paths, so they are none."""
+    """Whether a library may have that name; not ``.`` and ``..``, which clients resolve in paths."""
     return _NAME.fullmatch(name) is not None and name not in (".", "..")
 
 
 def library_ref(application: Application, name: str) -> LibraryRef:
-    """The shelf of that name: a reserved one, or a group whose pictures have callers' ids. Raises InvalidArgument."""
+    """Return the reference to a reserved library, or to a group with callers' ids. Raises InvalidArgument."""
     if not is_library_name(name):
         raise InvalidArgument("group", "must be 1 to 128 letters, digits, dots, underscores and hyphens")
     identity = Identity.PICTURE if name in RESERVED_LIBRARIES else Identity.OWN
@@ -38,7 +37,7 @@ def library_ref(application: Application, name: str) -> LibraryRef:
 
 
 def find_library(ports: Ports, tenant: str, name: str) -> Library:
-    """The tenant's library of that name. Raises LibraryNotFound."""
+    """Return the tenant's library of that name. Raises LibraryNotFound."""
     found = ports.catalog.library(tenant, name)
     if found is None:
         raise LibraryNotFound(name)
@@ -46,7 +45,7 @@ def find_library(ports: Ports, tenant: str, name: str) -> Library:
 
 
 def create_library(ports: Ports, ref: LibraryRef) -> Library:
-    """Make the library of that shelf. Raises LibraryExists."""
+    """Create the library. Raises LibraryExists."""
     made = Library(
         tenant=ref.tenant,
         name=ref.name,
@@ -60,7 +59,7 @@ def create_library(ports: Ports, ref: LibraryRef) -> Library:
 
 
 def get_or_create_library(ports: Ports, ref: LibraryRef) -> Library:
-    """The library on that shelf, made now if there is none."""
+    """Return the library; create it if there is none."""
     found = ports.catalog.library(ref.tenant, ref.name)
     if found is not None:
         return found

@@ -1,4 +1,4 @@
-"""Taking away for good what was deleted long enough ago, what removed libraries have left, and old counts."""
+"""Purge: removes pictures deleted long enough ago, rows of removed libraries, and expired counts, for good."""
 
 from __future__ import annotations
 
@@ -12,28 +12,31 @@ from lookalike.observability import logger, why
 from lookalike.ports import Ports
 from lookalike.service.catalog_writes import compare_and_set
 
-#: Rows of one step: S3 deletes up to 1000 objects a call, and a step should stay short beside a time limit.
+#: Rows of one batch: S3 deletes up to 1000 objects per call, and a batch should be short compared to the time limit.
 _BATCH_ROWS = 200
+
+#: Rows claimed or removed in parallel.
 _MAX_PARALLEL = 16
+
 _DAY_MS = 86_400_000
 
-#: What was deleted less than this many milliseconds ago is never purged. A claim's revision is the next one, not the
-#: time, so it stays behind the clock, and behind the revision of an add that comes once the row is gone.
+#: Milliseconds since a deletion before which it is never purged. A claim's revision is the row's next one, not the time:
+#: so it stays below the clock, and below the revision of an add after the purge.
 _MIN_AGE_MS = 1_000
 
-#: What a library has left is swept so many milliseconds after its removal at the earliest: calls that had found the
-#: library before, and replays of what they wrote, are over by then.
+#: Milliseconds from a library's removal until its rows are swept: calls that had found the library, and repeated writes of
+#: their rows to the index, are over by then.
 _SWEEP_AFTER_MS = 15 * 60 * 1_000
 
-#: So many of them are swept in one run.
+#: Removed libraries swept in one run.
 _MAX_LIBRARIES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """What a purge has done. ``stuck`` rows it could not take out of the index.
+    """Result of a purge. ``stuck`` rows could not be removed from the index.
 
-    ``done`` is false if it stopped for time or left rows behind; the next one goes on, with what was stuck first.
+    ``done`` is false if time was up or rows are stuck; the next purge continues, with the stuck rows first.
     """
 
     pictures: int
@@ -42,14 +45,14 @@ class Purged:
 
 
 def purge(ports: Ports, time_left: Callable[[], bool]) -> Purged:
-    """Purge batch by batch while ``time_left()``; safe to break off and to repeat at any point.
+    """Purge batch by batch while ``time_left()``. May be interrupted and repeated at any point.
 
-    Rows that the index does not let go stay claimed, and those behind them are purged. Raises Unavailable if a store
-    does not answer at all.
+    Rows that the index does not remove stay claimed, and the rows after them are purged. Raises Unavailable if a store
+    does not answer.
     """
     cutoff = ports.clock() - max(int(ports.settings.purge_after_days * _DAY_MS), _MIN_AGE_MS)
     pictures = stuck = since = 0
-    passed: set[Key] = set()  # rows deleted at ``since`` that are stuck: they would come again
+    passed: set[Key] = set()  # stuck rows deleted at ``since``, which the next read returns again
     while time_left():
         waiting = ports.catalog.waiting_for_purge(cutoff, _BATCH_ROWS + len(passed), since)
         rows = [row for row in waiting if row.key not in passed]
@@ -65,14 +68,14 @@ def purge(ports: Ports, time_left: Callable[[], bool]) -> Purged:
 
 
 def _sweep(ports: Ports, pictures: int, stuck: int, time_left: Callable[[], bool]) -> Purged:
-    """Sweep up after removed libraries; ``pictures`` have been purged before, and ``stuck`` could not be."""
+    """Remove the rows of removed libraries and expired counts; ``pictures`` and ``stuck`` are the purge's numbers so far."""
     libraries = ports.catalog.removed_libraries(ports.clock() - _SWEEP_AFTER_MS, _MAX_LIBRARIES)
     for library in libraries:
         after: str | None = None
         while rows := ports.catalog.pictures(library.uid, after, _BATCH_ROWS):
             if not time_left():
                 return Purged(pictures, stuck, done=False)
-            gone, kept = _remove_rows(ports, rows)  # no claim is needed: nobody adds to a library that is not there
+            gone, kept = _remove_rows(ports, rows)  # without claims: no call adds to a removed library
             pictures += gone
             stuck += len(kept)
             after = rows[-1].key.id
@@ -83,14 +86,17 @@ def _sweep(ports: Ports, pictures: int, stuck: int, time_left: Callable[[], bool
 
 
 def _purge_batch(ports: Ports, rows: Sequence[Picture], cutoff: int) -> tuple[int, Sequence[Picture]]:
-    """How many rows are gone, and those that are stuck. A crash in between leaves only claimed rows."""
+    """Claim and remove rows; return the number removed, and the stuck ones. A crash leaves only claimed rows behind."""
     with ThreadPoolExecutor(_MAX_PARALLEL) as pool:
         claimed = [row for row in pool.map(lambda row: _claim(ports, row, cutoff), rows) if row is not None]
     return _remove_rows(ports, claimed)
 
 
 def _remove_rows(ports: Ports, rows: Sequence[Picture]) -> tuple[int, Sequence[Picture]]:
-    """Out of the index, then objects and maps, then the rows: how many are gone, and those that the index keeps."""
+    """Remove rows from the index, then originals and maps, then the rows themselves.
+
+    Returns the number removed, and the rows that the index did not remove.
+    """
     held = _remove_from_index(ports, rows)
     free = [row for row in rows if row.key not in held]
     keys = [row.object_key for row in free]
@@ -101,7 +107,7 @@ def _remove_rows(ports: Ports, rows: Sequence[Picture]) -> tuple[int, Sequence[P
 
 
 def _remove_from_index(ports: Ports, rows: Sequence[Picture]) -> frozenset[Key]:
-    """Take rows out of the index; those that it did not let go."""
+    """Remove rows from the index; return the keys of those that it did not remove."""
     try:
         ports.index.remove(rows)
     except IndexWriteError as error:
@@ -111,7 +117,7 @@ def _remove_from_index(ports: Ports, rows: Sequence[Picture]) -> frozenset[Key]:
 
 
 def _claim(ports: Ports, row: Picture, cutoff: int) -> Picture | None:
-    """The row, claimed for this purge; None if it is not deleted any more, or was deleted again since ``cutoff``."""
+    """Claim the row for this purge; None if it is no longer deleted, or was deleted anew since ``cutoff``."""
 
     def step(current: Picture | None) -> Picture | None:
         if current is None or current.live or current.deleted_at is None or current.deleted_at >= cutoff:
@@ -125,5 +131,5 @@ def _remove(ports: Ports, row: Picture) -> bool:
     try:
         ports.catalog.remove(row.key, row.revision)
     except RevisionConflict:
-        return False  # added again in the meantime: the row lives on with objects of its own
+        return False  # added again meanwhile: the new row has objects of its own
     return True

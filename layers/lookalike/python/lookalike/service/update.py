@@ -1,4 +1,4 @@
-"""Changing what is said of a picture."""
+"""Changing a picture's metadata."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Update:
 
 
 def update(ports: Ports, command: Update) -> None:
-    """Change the picture's metadata; when this returns the change is safe, and searches see it.
+    """Change the picture's metadata. On return the change is durable, and searches see it.
 
-    Raises PictureNotFound if the library holds no such live picture, SignAmbiguous if it holds two,
-    and a UrlError or a PictureError if the picture given cannot be had.
+    Raises PictureNotFound if the library holds no such live picture, SignAmbiguous if it holds two, and a UrlError or a
+    PictureError if the picture given cannot be loaded.
     """
     library = ports.catalog.library(command.library_ref.tenant, command.library_ref.name)
     which = command.which if isinstance(command.which, Source) else [command.which]

@@ -1,8 +1,11 @@
-"""Making pictures of uploaded objects.
+"""Adding pictures from uploaded objects, with a write-ahead log of intents.
 
-What an object has become is remembered (:class:`~lookalike.domain.upload.Upload`), and that memory is changed by conditional
-writes alone. It says which event came last, so a doubled or an older one does nothing, and which picture lies in the
-object: :mod:`lookalike.service.holders` says what becomes of a picture when objects are replaced, renamed and deleted.
+Each object has a record (:class:`~lookalike.domain.upload.Upload`), which only conditional writes change. It has the
+sequencer of the last event, so that repeated and older events have no effect, and the picture that the object holds:
+:mod:`lookalike.service.holders` has the rules for objects that are replaced, renamed and deleted.
+
+An event is processed in these steps, and may be repeated after a crash at any of them: read the record and the object;
+record the intent to add (or to join) a picture; carry it out; record that it is settled.
 """
 
 from __future__ import annotations
@@ -33,16 +36,19 @@ from lookalike.service.image_source import Source
 from lookalike.service.libraries import IMPLICIT_LIBRARIES
 from lookalike.service.upload_metadata import metadata_digest, metadata_of, place_of
 
-#: Largest file. Nothing has to fit into a request here, so this is more than a dialect takes: a PNG of the most pixels
-#: that are decoded, unless it is mere noise.
+#: Bytes of a file: more than a dialect takes, because no request has to hold it. A PNG of the maximum size in pixels has
+#: fewer, unless it is noise.
 MAX_BYTES = 32 * 1024 * 1024
+
+#: Pixels of a side.
 _MAX_SIDE = 4096
+
 _FORMATS = frozenset({"JPEG", "PNG", "BMP", "GIF", "WEBP"})
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectCreated:
-    """An object was put. ``sequencer`` orders the events of one key; ``etag`` is the object's, if the event says it."""
+    """An object was created. ``sequencer`` orders the events of one key; ``etag`` is None if the event has none."""
 
     bucket: str
     key: str
@@ -51,39 +57,39 @@ class ObjectCreated:
 
     @property
     def source(self) -> str:
-        """The object's name, by which what it becomes is remembered."""
+        """Name of the object, by which its record is found."""
         return f"{self.bucket}/{self.key}"
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectRemoved:
-    """An object was deleted."""
+    """An object was removed."""
 
     bucket: str
     key: str
 
     @property
     def source(self) -> str:
-        """The object's name."""
+        """Name of the object, by which its record is found."""
         return f"{self.bucket}/{self.key}"
 
 
 class Outcome(StrEnum):
-    """What became of an event."""
+    """Outcome of an event."""
 
     ADDED = "added"
     ALREADY_PRESENT = "same"  #: the library holds this picture already
-    DUPLICATE_EVENT = "done before"  #: a doubled event, or an older one than what was done
-    SUPERSEDED = "changed since"  #: another object is there now, whose own event will come
-    GONE = "gone"
+    DUPLICATE_EVENT = "done before"  #: the event, or a later one, is done already
+    SUPERSEDED = "changed since"  #: the object has changed, and an event of its own will follow
+    GONE = "gone"  #: the object is gone
 
 
 def ingest(ports: Ports, event: ObjectCreated) -> Outcome:
-    """Add the picture that the object is; safe to repeat, to double and to put out of order.
+    """Add the object's picture. Events may be repeated, and come in any order.
 
-    Raises InvalidArgument or a PictureError if the object never can be a picture, which is remembered;
-    ApplicationNotFound, ApplicationDisabled or LibraryNotFound if there is no place for it, which may change; and
-    Unavailable or RevisionConflict if the event has to come again.
+    Raises InvalidArgument or a PictureError if the object cannot become a picture, which is recorded;
+    ApplicationNotFound, ApplicationDisabled or LibraryNotFound if it has no library, which may change; and Unavailable or
+    RevisionConflict if the event has to be delivered again.
     """
     known = ports.uploads.upload(event.source)
     if known is not None and (_is_settled(known, event) or _already_applied(ports, known, event)):
@@ -96,12 +102,12 @@ def ingest(ports: Ports, event: ObjectCreated) -> Outcome:
 
 
 def remove(ports: Ports, event: ObjectRemoved) -> Outcome:
-    """An object was deleted: its picture stays, with the words of another upload that holds it, if there is one."""
+    """Process an object's removal: its picture stays, with the metadata of another upload that holds it, if any."""
     return Outcome.GONE if object_removed(ports, event.source) else Outcome.SUPERSEDED
 
 
 def is_processed(ports: Ports, event: ObjectCreated) -> bool:
-    """Whether this event, or a later one, is known to be done."""
+    """Whether this event, or a later one, is recorded as done."""
     known = ports.uploads.upload(event.source)
     return known is not None and _is_settled(known, event)
 
@@ -112,15 +118,15 @@ def _is_settled(known: Upload, event: ObjectCreated) -> bool:
 
 
 def _has_intent(known: Upload, event: ObjectCreated) -> bool:
-    """Whether this very event has recorded what it intends, and broke off before that was settled."""
+    """Whether this very event has recorded an intent that is not settled, because it was interrupted."""
     intent = known.state in (UploadState.ADDING, UploadState.JOINING)
     return intent and _order(known.sequencer, event.sequencer) == 0
 
 
 def _already_applied(ports: Ports, known: Upload, event: ObjectCreated) -> bool:
-    """Whether the add that this event intended has happened; if so, it is settled.
+    """Whether the add that this event intended has been carried out; if so, it is settled.
 
-    If the object is still to be cleared away, the event is done again instead.
+    False if the object still has to be removed: then the event is processed again.
     """
     if not _has_intent(known, event) or known.state is not UploadState.ADDING or known.holds is None:
         return False
@@ -132,7 +138,7 @@ def _already_applied(ports: Ports, known: Upload, event: ObjectCreated) -> bool:
 
 
 def _record_refusal(ports: Ports, event: ObjectCreated, known: Upload | None) -> None:
-    """What the object is now was refused: what it held before stays, and is known to be its."""
+    """Record that the object was refused: the upload still holds the picture that it held before."""
     if known is None:
         ports.uploads.save_upload(Upload(event.source, event.sequencer), None)
         return
@@ -140,7 +146,7 @@ def _record_refusal(ports: Ports, event: ObjectCreated, known: Upload | None) ->
 
 
 def _order(one: str, other: str) -> int:
-    """Negative, zero or positive as the one sequencer is before, the same as or after the other."""
+    """Compare sequencers: negative, zero or positive if ``one`` is before, the same as or after ``other``."""
     length = max(len(one), len(other))
     first, second = one.lower().ljust(length, "0"), other.lower().ljust(length, "0")
     return (first > second) - (first < second)
@@ -150,7 +156,7 @@ def _process(ports: Ports, event: ObjectCreated, known: Upload | None) -> Outcom
     app_id, library, _ = place_of(event.key)
     found = ports.objects.head(event.bucket, event.key)
     if found is None:
-        if known is not None and _has_intent(known, event):  # and perhaps cleared away since
+        if known is not None and _has_intent(known, event):  # which may have removed the object itself
             commit_intent(ports, known)
         return Outcome.GONE
     if event.etag not in (None, found.etag):
@@ -172,7 +178,7 @@ def _process(ports: Ports, event: ObjectCreated, known: Upload | None) -> Outcom
 
 
 def _library_ref(ports: Ports, app_id: str, name: str) -> LibraryRef:
-    """Where the object belongs."""
+    """Return the library of an object. Raises an AccessError or LibraryNotFound."""
     application = ports.applications.application_by_id(app_id)
     if application is None:
         raise ApplicationNotFound(f"no application has the app id {app_id}")
@@ -189,14 +195,14 @@ def _library_ref(ports: Ports, app_id: str, name: str) -> LibraryRef:
 def _add_or_join(
     ports: Ports, event: ObjectCreated, known: Upload | None, ref: LibraryRef, source: Source, metadata: Metadata
 ) -> tuple[Outcome, Upload | None]:
-    """Add the picture, or hold the one that is there: the outcome, and what is recorded and still to be settled."""
+    """Add the picture, or join the row that is there; return the outcome, and the intent that has to be settled."""
     intent = Upload(event.source, event.sequencer, cleared=not ports.settings.keep_uploads)
-    recorded: Upload | None = None  # by this event
+    recorded: Upload | None = None  # this event's intent
     try:
         prepared = prepare(ports, Add(ref, source, metadata))
         for attempt in attempts(ports, prepared):
             picture = attempt.picture
-            if known is not None and _was_settled_by(known, event):  # somebody has deleted its picture since
+            if known is not None and _was_settled_by(known, event):  # a client has deleted its picture since
                 _record_refusal(ports, event, known)
                 return Outcome.DUPLICATE_EVENT, None
             recorded = _undo_other(ports, recorded, picture.key)
@@ -212,19 +218,19 @@ def _add_or_join(
 
 
 def _was_settled_by(known: Upload, event: ObjectCreated) -> bool:
-    """Whether this very event was settled by an earlier version, which did not say which picture the upload holds."""
+    """Whether an earlier version settled this very event, without recording which picture the upload holds."""
     return known.state is UploadState.UNSURE and _order(known.sequencer, event.sequencer) == 0
 
 
 def _undo_other(ports: Ports, recorded: Upload | None, picture: Key) -> Upload | None:
-    """Withdraw this event's intent to add another row than ``picture``: that attempt lost to another picture."""
+    """Undo this event's intent if it is to add another row than ``picture``: that attempt lost a race."""
     if recorded is None or recorded.holds is None or recorded.holds.picture == picture:
         return recorded
     return undo_intent(ports, recorded)
 
 
 def _existing_row(ports: Ports, ref: LibraryRef, key: Key) -> Picture:
-    """The row that kept the picture from being added. Raises RevisionConflict if it, or its library, is gone."""
+    """Return the row that prevented the add. Raises RevisionConflict if the row, or its library, is gone."""
     library = ports.catalog.library(ref.tenant, ref.name)
     row = None if library is None or library.uid != key.library else ports.catalog.picture(key)
     if row is None:
@@ -233,7 +239,7 @@ def _existing_row(ports: Ports, ref: LibraryRef, key: Key) -> Picture:
 
 
 def _remove_object(ports: Ports, event: ObjectCreated, etag: str) -> None:
-    """Remove the upload, best effort: its picture is safe, and it only takes up space."""
+    """Remove the object, best effort: its picture is safe, and it only takes up space."""
     try:
         ports.objects.remove(event.bucket, event.key, etag)
     except Unavailable:

@@ -1,7 +1,7 @@
-"""Uploads: events of S3 in messages of SQS.
+"""Uploads: S3 events in SQS messages.
 
-A key is form-encoded in an event, and unique in its bucket; events come more than once and in any order, and say by
-their sequencer which is the later (Amazon S3 user guide, "Event message structure").
+Events may be delivered repeatedly and in any order; their sequencer tells which is later. Keys are form-encoded (Amazon S3
+user guide, "Event message structure").
 """
 
 from __future__ import annotations
@@ -24,13 +24,16 @@ from lookalike.triggers.batch import Answer, Event, Malformed, failures, send_to
 
 _OPERATION = "ingest"
 
-#: Longest key, in bytes of UTF-8, and longest sequencer that is believed.
-_MAX_KEY_BYTES, _MAX_SEQUENCER = 1024, 64
+#: Bytes of a key in UTF-8 (Amazon S3 user guide, "Object key naming guidelines").
+_MAX_KEY_BYTES = 1024
 
-#: What a bucket may be called: as one is now, or as the oldest were (Amazon S3 user guide, "Bucket naming rules").
+#: Hexadecimal digits of a sequencer: Amazon documents no maximum, and its example has 18.
+_MAX_SEQUENCER = 64
+
+#: Valid bucket names, today's and those of the oldest buckets (Amazon S3 user guide, "Bucket naming rules").
 _BUCKET = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 
-#: What is wrong with an upload and not with the service: no use in trying again.
+#: Faults of an upload, and not of the service: retries are useless.
 _PERMANENT_ERRORS = (AccessError, InvalidArgument, PictureError, StateError)
 
 _HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
@@ -38,7 +41,7 @@ _HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
 
 @dataclass(frozen=True, slots=True)
 class ObjectEvent:
-    """An object was put, or deleted. ``body`` is a message with this event alone, which can be sent again."""
+    """An object was created or removed. ``body`` is a message with this event alone, which can be sent again."""
 
     command: ObjectCreated | ObjectRemoved
     body: str
@@ -46,14 +49,14 @@ class ObjectEvent:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of SQS, by its id, and what it holds."""
+    """An SQS message: its id, and the events in it."""
 
     id: str
     items: tuple[ObjectEvent | Malformed, ...]
 
 
 def messages(event: Event) -> Sequence[Message]:
-    """What an event of SQS holds, whatever is wrong with it. Folders and test events are nothing."""
+    """Parse an SQS event, however malformed it is. Folder markers and test events are left out."""
     records = event.get("Records") if isinstance(event, Mapping) else None
     if not isinstance(records, list):
         return [Message("", (Malformed(_text(event), "no event of SQS"),))]
@@ -94,7 +97,7 @@ def _items(body: str) -> Iterator[ObjectEvent | Malformed]:
 
 
 def _command(record: Any) -> ObjectCreated | ObjectRemoved | None:
-    """None if the record asks for nothing. Raises what Python does if it is none."""
+    """Parse an S3 record; None if there is nothing to do. Raises a built-in exception if it is malformed."""
     happened = record["eventName"].removeprefix("s3:")
     if happened.startswith("ObjectRemoved:"):
         return ObjectRemoved(*_object(record))
@@ -102,7 +105,7 @@ def _command(record: Any) -> ObjectCreated | ObjectRemoved | None:
         return None
     put = record["s3"]["object"]
     etag, sequencer = put.get("eTag"), put.get("sequencer") or _moment(record["eventTime"])
-    if unquote_plus(put["key"]).endswith("/") and not put.get("size"):  # what consoles make for a folder
+    if unquote_plus(put["key"]).endswith("/") and not put.get("size"):  # a folder marker, made by consoles
         return None
     bucket, key = _object(record)
     if not isinstance(etag, str | None):
@@ -113,7 +116,7 @@ def _command(record: Any) -> ObjectCreated | ObjectRemoved | None:
 
 
 def _object(record: Any) -> tuple[str, str]:
-    """The bucket and the key of the object that a record is about."""
+    """Return the bucket and the key of a record's object. Raises TypeError or ValueError if one is invalid."""
     bucket, key = record["s3"]["bucket"]["name"], unquote_plus(record["s3"]["object"]["key"], errors="strict")
     if not isinstance(bucket, str):
         raise TypeError("bucket is no text")
@@ -125,7 +128,7 @@ def _object(record: Any) -> tuple[str, str]:
 
 
 def _moment(event_time: str) -> str:
-    """A sequencer for events of S3's emulators, some of which send none: the millisecond, as hexadecimal digits."""
+    """Make a sequencer of the event's time in milliseconds: some emulators of S3 send none."""
     return f"{int(datetime.fromisoformat(event_time).timestamp() * 1000):016x}"
 
 
@@ -134,51 +137,51 @@ def _text(given: Any) -> str:
 
 
 def answer(ports: Ports, event: Event, time_left: Callable[[], bool]) -> Answer:
-    """Ingest what the event holds; the messages that have to come again.
+    """Ingest the event's uploads; answer the messages that have to be delivered again.
 
-    What never will succeed ends in the dead letters, with its reason. Once ``time_left()`` says there is none, the
-    messages not begun come again; the first is always begun.
+    Events that cannot succeed become dead letters. Once ``time_left()`` is false, the remaining messages are answered as
+    to be delivered again; the first message is always processed.
     """
-    # Nobody waits for what is ingested to be seen.
+    # No uploader waits until searches see the picture.
     patient = replace(ports, settings=replace(ports.settings, wait_for_index=False))
     return failures(
         message.id
         for number, message in enumerate(messages(event))
-        if (number > 0 and not time_left()) or not _is_done(patient, message)
+        if (number > 0 and not time_left()) or not _process_message(patient, message)
     )
 
 
-def _is_done(ports: Ports, message: Message) -> bool:
-    """Whether all that the message holds is settled; each is tried, whatever becomes of the others."""
-    settled = [_is_settled(ports, item) for item in message.items]
-    return all(settled)
+def _process_message(ports: Ports, message: Message) -> bool:
+    """Process every event of a message, whatever becomes of the others; return whether all are done."""
+    done = [_process_event(ports, item) for item in message.items]
+    return all(done)
 
 
-def _is_settled(ports: Ports, item: ObjectEvent | Malformed) -> bool:
-    """Whether this is done with, in whatever way; otherwise it has to come again."""
+def _process_event(ports: Ports, item: ObjectEvent | Malformed) -> bool:
+    """Process an event, log and count it; return whether it is done, in whatever way. Otherwise it is retried."""
     began = time.perf_counter()
-    outcome, settled, told = _settle(ports, item)
+    outcome, done, error_fields = _processed(ports, item)
     milliseconds = (time.perf_counter() - began) * 1000
     source = item.command.source if isinstance(item, ObjectEvent) else ""
-    facts = {"operation": _OPERATION, "outcome": outcome, "source": source, "milliseconds": round(milliseconds, 1)}
-    logger.info("ingested" if settled else "comes again", extra={**facts, **told})
+    log_fields = {"operation": _OPERATION, "outcome": outcome, "source": source, "milliseconds": round(milliseconds, 1)}
+    logger.info("ingested" if done else "comes again", extra={**log_fields, **error_fields})
     count(ports.settings, {"operation": _OPERATION, "outcome": outcome}, {"Events": 1, "Latency": milliseconds})
-    fail(ports.settings, _OPERATION, not settled)
-    return settled
+    fail(ports.settings, _OPERATION, not done)
+    return done
 
 
-def _settle(ports: Ports, item: ObjectEvent | Malformed) -> tuple[str, bool, Mapping[str, str]]:
-    """(outcome, whether it is done with, why it was refused) of one item."""
+def _processed(ports: Ports, item: ObjectEvent | Malformed) -> tuple[str, bool, Mapping[str, str]]:
+    """Process an event; return its outcome, whether it is done, and the log fields of an error."""
     try:
         if isinstance(item, Malformed):
             send_to_dead_letters(ports, DeadLetter(_OPERATION, item.reason, item.body))
             return "Garbled", True, {"reason": printable(item.reason)}
         return _ingested(ports, item)
     except LookalikeError as error:
-        traced = None if isinstance(error, Unavailable) else error  # the next line says all there is of that
+        traced = None if isinstance(error, Unavailable) else error  # which the caller's log line explains in full
         logger.warning("not ingested", exc_info=traced, extra={"operation": _OPERATION})
         return type(error).__name__, False, why(error)
-    except Exception as error:  # a fault of ours: it comes again, and in the end the queue gives it up
+    except Exception as error:  # a fault of ours: the event is retried, until the queue gives up
         logger.exception("failed", extra={"operation": _OPERATION})
         return type(error).__name__, False, why(error)
 

@@ -25,10 +25,10 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key
 from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.errors import RevisionConflict, Unavailable
-from lookalike.stores.aws.dynamodb_applications import FRESH, MAX_UNKNOWN, UNKNOWN, DynamoApplications
+from lookalike.stores.aws.dynamodb_applications import ABSENCE_CACHE_MS, CACHE_MS, MAX_ABSENT, DynamoApplications
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps, DynamoUploads
 from lookalike.stores.aws.dynamodb_items import picture_item, picture_of
-from lookalike.stores.aws.dynamodb_table import TABLE, ItemKey, Table, application_key, key_of, upload_key
+from lookalike.stores.aws.dynamodb_table import TABLE_DEFINITION, ItemKey, Table, application_key, key_of, upload_key
 from tests.contract.rows import application, contents, deleted, digest_of, library, row
 from tests.servers.dynamodb import server
 from tests.servers.dynamodb.units import counted
@@ -294,8 +294,8 @@ class LateIndex(Table):
 
     stale: list[dict[str, Any]]
 
-    def waiting(self, partition: str, before: int, most: int, since: int = 0) -> Iterator[dict[str, Any]]:
-        real = list(super().waiting(partition, before, most, since))
+    def purge_entries(self, partition: str, before: int, limit: int, since: int = 0) -> Iterator[dict[str, Any]]:
+        real = list(super().purge_entries(partition, before, limit, since))
         stale = [entry for entry in self.stale if entry["purge"]["S"] == partition]
         return iter(sorted(real + stale, key=lambda entry: int(entry["deleted_at"]["N"])))
 
@@ -324,7 +324,7 @@ class TestLateIndex:
             one = library("tenant", f"cats {number}", f"uid-{number}")
             catalog.create_library(one)
             catalog.remove_library(one, number)
-        table.stale = [entry for entry in table.waiting("R", 3, 3) if key_of(entry).pk == "R#uid-0"]
+        table.stale = [entry for entry in table.purge_entries("R", 3, 3) if key_of(entry).pk == "R#uid-0"]
         catalog.forget_library("uid-0")
         assert [one.uid for one in catalog.removed_libraries(3, 1)] == ["uid-1"]
 
@@ -339,7 +339,7 @@ class TestApplications:
         assert there.application(shop.access_key) == there.application_by_id(shop.app_id) == shop
         here.remove_application(shop.access_key)
         assert here.application(shop.access_key) is None
-        clock.now += FRESH - 1
+        clock.now += CACHE_MS - 1
         assert there.application(shop.access_key) == there.application_by_id(shop.app_id) == shop
         clock.now += 1
         assert there.application(shop.access_key) is there.application_by_id(shop.app_id) is None
@@ -363,7 +363,7 @@ class TestApplications:
         assert there.application(shop.access_key) is there.application_by_id(shop.app_id) is None
         here.save_application(shop)
         assert here.application(shop.access_key) == shop
-        clock.now += UNKNOWN - 1
+        clock.now += ABSENCE_CACHE_MS - 1
         assert there.application(shop.access_key) is there.application_by_id(shop.app_id) is None
         clock.now += 1
         assert there.application(shop.access_key) == there.application_by_id(shop.app_id) == shop
@@ -384,11 +384,11 @@ class TestApplications:
         for _ in range(100):
             assert applications.application("nobody") is applications.application_by_id("99") is None
         assert len(asked) == 2
-        for number in range(2 * MAX_UNKNOWN):
+        for number in range(2 * MAX_ABSENT):
             applications.application(f"stranger {number}")
         applications.application("x" * 100_000)
-        assert len(applications._unknown) == MAX_UNKNOWN
-        assert max(len(key.pk) for key in applications._unknown) < 100
+        assert len(applications._absent) == MAX_ABSENT
+        assert max(len(key.pk) for key in applications._absent) < 100
 
     def test_secret_is_nowhere_in_the_table(self) -> None:
         table = server.new_table()
@@ -413,13 +413,13 @@ class TestApplications:
 class TestTable:
     def test_it_is_as_declared(self) -> None:
         told = server.client().describe_table(TableName=server.new_table()._name)["Table"]
-        assert told["KeySchema"] == TABLE["KeySchema"]
-        by_name = {one["AttributeName"]: one for one in TABLE["AttributeDefinitions"]}
+        assert told["KeySchema"] == TABLE_DEFINITION["KeySchema"]
+        by_name = {one["AttributeName"]: one for one in TABLE_DEFINITION["AttributeDefinitions"]}
         assert {one["AttributeName"]: one for one in told["AttributeDefinitions"]} == by_name
-        assert told["StreamSpecification"] == TABLE["StreamSpecification"]
+        assert told["StreamSpecification"] == TABLE_DEFINITION["StreamSpecification"]
         (index,) = told["GlobalSecondaryIndexes"]
         assert {name: index[name] for name in ("IndexName", "KeySchema", "Projection")} == {
-            **TABLE["GlobalSecondaryIndexes"][0]
+            **TABLE_DEFINITION["GlobalSecondaryIndexes"][0]
         }
 
     def test_stream_tells_every_change_of_a_row(self) -> None:

@@ -131,7 +131,7 @@ def test_maps_key_comes_back(library: str, rest: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "possible"),
+    ("key", "is_valid"),
     [
         (ItemKey("p", "s"), True),
         (ItemKey("猫" * 682, "猫" * 341), True),
@@ -142,5 +142,5 @@ def test_maps_key_comes_back(library: str, rest: str) -> None:
         (ItemKey("\ud800", "s"), False),
     ],
 )
-def test_keys_are_bounded_in_bytes(key: ItemKey, possible: bool) -> None:
-    assert key.possible == possible
+def test_keys_are_bounded_in_bytes(key: ItemKey, is_valid: bool) -> None:
+    assert key.is_valid == is_valid

@@ -19,7 +19,7 @@ from lookalike.domain.picture import Key
 from lookalike.domain.search import Generation, Query
 from lookalike.errors import IndexWriteError, SettingsError, Unavailable
 from lookalike.service.index_sync import index as bring
-from lookalike.stores.aws.circuit_breaker import Breaker
+from lookalike.stores.aws.circuit_breaker import CircuitBreaker
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect, create_index
 from tests.contract.rows import MODEL, row, unit
 from tests.servers.hanging import hanging
@@ -381,12 +381,12 @@ class TestHanging:
 
 
 class TestBreaker:
-    def fail(self, breaker: Breaker) -> None:
+    def fail(self, breaker: CircuitBreaker) -> None:
         with pytest.raises(Unavailable, match="no answer"), breaker.guard():
             raise Unavailable("no answer")
 
     def test_success_in_between_keeps_it_closed(self) -> None:
-        breaker = Breaker("S", failures=2)
+        breaker = CircuitBreaker("S", failures=2)
         for _ in range(5):
             self.fail(breaker)
             with breaker.guard():
@@ -394,7 +394,7 @@ class TestBreaker:
         assert breaker.closed
 
     def test_a_probe_that_succeeds_closes_it(self) -> None:
-        breaker = Breaker("S", failures=1, reset_seconds=0.05)
+        breaker = CircuitBreaker("S", failures=1, reset_seconds=0.05)
         self.fail(breaker)
         assert not breaker.closed
         with pytest.raises(Unavailable, match="few seconds"), breaker.guard():
@@ -405,7 +405,7 @@ class TestBreaker:
         assert breaker.closed
 
     def test_a_probe_that_fails_opens_it_again(self) -> None:
-        breaker = Breaker("S", failures=2, reset_seconds=0.05)
+        breaker = CircuitBreaker("S", failures=2, reset_seconds=0.05)
         self.fail(breaker)
         self.fail(breaker)
         time.sleep(0.06)
@@ -414,7 +414,7 @@ class TestBreaker:
             raise AssertionError("must not be asked")
 
     def test_one_caller_alone_probes(self) -> None:
-        breaker = Breaker("S", failures=1, reset_seconds=0)
+        breaker = CircuitBreaker("S", failures=1, reset_seconds=0)
         self.fail(breaker)
         with breaker.guard(), pytest.raises(Unavailable, match="another call"), breaker.guard():
             raise AssertionError("must not be asked")
@@ -422,7 +422,7 @@ class TestBreaker:
             pass
 
     def test_nobody_waits_for_anybody(self) -> None:
-        breaker, together = Breaker("S"), threading.Barrier(8)
+        breaker, together = CircuitBreaker("S"), threading.Barrier(8)
 
         def call(_: int) -> None:
             with breaker.guard():
@@ -432,7 +432,7 @@ class TestBreaker:
             list(pool.map(call, range(8)))
 
     def test_a_mistake_of_ours_is_not_the_servers(self) -> None:
-        breaker = Breaker("S", failures=1)
+        breaker = CircuitBreaker("S", failures=1)
         with pytest.raises(ZeroDivisionError), breaker.guard():
             _ = 1 / 0
         assert breaker.closed

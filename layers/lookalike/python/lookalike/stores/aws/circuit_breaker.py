@@ -15,7 +15,7 @@ import pybreaker
 from lookalike.errors import Unavailable
 
 #: Failures in a row that open a circuit: one may be an accident, and each costs its caller the whole wait.
-_FAILURES = 3
+_MAX_FAILURES = 3
 
 #: Seconds for which an open circuit lets nobody through; then a probe every so often.
 _RESET_SECONDS = 5.0
@@ -25,7 +25,7 @@ def _is_unavailable(error: BaseException) -> bool:
     return isinstance(error, Unavailable)
 
 
-class Breaker:
+class CircuitBreaker:
     """Guards calls to one server. Safe to use from several threads; they do not wait for each other.
 
     Parameters
@@ -39,7 +39,7 @@ class Breaker:
         name: str,
         is_fault: Callable[[BaseException], bool] = _is_unavailable,
         *,
-        failures: int = _FAILURES,
+        failures: int = _MAX_FAILURES,
         reset_seconds: float = _RESET_SECONDS,
     ) -> None:
         self._name = name

@@ -34,13 +34,14 @@ from lookalike.stores.aws.dynamodb_items import (
 )
 from lookalike.stores.aws.dynamodb_table import (
     ABSENT,
-    EXPIRES,
+    EXPIRY_ATTRIBUTE,
     SHARDS,
     Condition,
     ConditionError,
     Item,
     ItemKey,
     Table,
+    attributes_equal,
     batched,
     count_key,
     generation_key,
@@ -56,20 +57,19 @@ from lookalike.stores.aws.dynamodb_table import (
     shard_of,
     shards_of,
     upload_key,
-    where,
 )
 
 #: Holders of a picture that are read at a time: of most pictures there is one, and seldom is more than one asked for.
-_HOLDERS = 25
+_HOLDERS_PER_READ = 25
 
 #: States that an upload of the version before may have.
-_FORMER = frozenset({UploadState.SETTLED, UploadState.ADDING, UploadState.UNSURE})
+_LEGACY_STATES = frozenset({UploadState.SETTLED, UploadState.ADDING, UploadState.UNSURE})
 
 #: What of a row says which state it is in.
-_REVISION = ("pk", "sk", "revision")
+_REVISION_ATTRIBUTES = ("pk", "sk", "revision")
 
 #: Batches of one call that are read side by side.
-_SIDE_BY_SIDE = 8
+_MAX_PARALLEL_READS = 8
 
 
 class DynamoCatalog(Catalog):
@@ -97,16 +97,18 @@ class DynamoCatalog(Catalog):
     def remove_library(self, library: Library, now: int) -> None:
         removed = RemovedLibrary(library.uid, library.kind, now)
         try:
-            self._table.change(
-                self._table.deleting(library_key(library.tenant, library.name), where({"uid": text(library.uid)})),
-                self._table.putting(removed_item(removed), ABSENT),
+            self._table.transact(
+                self._table.delete_action(
+                    library_key(library.tenant, library.name), attributes_equal({"uid": text(library.uid)})
+                ),
+                self._table.put_action(removed_item(removed), ABSENT),
             )
         except ConditionError:
             raise LibraryNotFound(library.name) from None
 
     def removed_libraries(self, before: int, limit: int) -> Sequence[RemovedLibrary]:
         found: list[RemovedLibrary] = []
-        entries = self._table.waiting(REMOVED_LIBRARIES, before, limit)
+        entries = self._table.purge_entries(REMOVED_LIBRARIES, before, limit)
         while keys := [key_of(entry) for entry in islice(entries, limit - len(found))]:
             removed = [removed_of(item) for item in self._table.get_all(keys)]
             found += sorted(removed, key=lambda one: one.removed)
@@ -122,19 +124,21 @@ class DynamoCatalog(Catalog):
     def changed(self, revisions: Mapping[Key, int]) -> Mapping[Key, Picture | None]:
         stored = self._revisions(list(revisions))
         others = [key for key, revision in revisions.items() if stored.get(key) != revision]
-        rows = {row.key: row for row in _pictures(self._table.get_all([_place(key) for key in others]))}
+        rows = {row.key: row for row in _rows_of(self._table.get_all([_item_key(key) for key in others]))}
         return {key: rows.get(key) for key in others}
 
     def _revisions(self, keys: Sequence[Key]) -> dict[Key, int]:
         """Those of the rows that are there. What else is in them costs the same, but would have to be sent and read."""
-        places = {_place(key): key for key in keys}
-        batches = [list(batch) for batch in batched(places)]
+        keys_by_item = {_item_key(key): key for key in keys}
+        batches = [list(batch) for batch in batched(keys_by_item)]
         if len(batches) <= 1:
-            found = [self._table.get_all(batch, attributes=_REVISION) for batch in batches]
+            found = [self._table.get_all(batch, attributes=_REVISION_ATTRIBUTES) for batch in batches]
         else:
-            with ThreadPoolExecutor(min(len(batches), _SIDE_BY_SIDE)) as pool:
-                found = list(pool.map(lambda batch: self._table.get_all(batch, attributes=_REVISION), batches))
-        return {places[key_of(item)]: int(item["revision"]["N"]) for items in found for item in items}
+            with ThreadPoolExecutor(min(len(batches), _MAX_PARALLEL_READS)) as pool:
+                found = list(
+                    pool.map(lambda batch: self._table.get_all(batch, attributes=_REVISION_ATTRIBUTES), batches)
+                )
+        return {keys_by_item[key_of(item)]: int(item["revision"]["N"]) for items in found for item in items}
 
     def pictures(self, library: str, after: str | None, limit: int) -> Sequence[Picture]:
         """Rows of a library (uid) in whatever state, shard by shard and by id in each, ``limit`` at most.
@@ -147,9 +151,9 @@ class DynamoCatalog(Catalog):
             missing = limit - len(found)
             if not missing:
                 break
-            behind = after if shard == first else None
-            items = self._table.query(pictures_partition(library, shard), behind=behind, most=missing)
-            found += _pictures(islice(items, missing))
+            start = after if shard == first else None
+            items = self._table.query(pictures_partition(library, shard), after=start, limit=missing)
+            found += _rows_of(islice(items, missing))
         return found
 
     def pictures_by_prefix(self, library: str, prefix: str, limit: int) -> Sequence[Picture]:
@@ -158,18 +162,18 @@ class DynamoCatalog(Catalog):
         A sign's 16 hex digits name the shard; for other prefixes all of them are read.
         """
         partitions = [pictures_partition(library, shard) for shard in shards_of(prefix)]
-        items = [self._table.query(partition, prefix=prefix, most=limit) for partition in partitions]
-        return _pictures(islice(heapq.merge(*items, key=lambda item: str(item["sk"]["S"])), limit))
+        items = [self._table.query(partition, prefix=prefix, limit=limit) for partition in partitions]
+        return _rows_of(islice(heapq.merge(*items, key=lambda item: str(item["sk"]["S"])), limit))
 
     def put(self, picture: Picture, previous: int | None) -> None:
         try:
-            self._table.put(picture_item(picture), ABSENT if previous is None else _at(previous))
+            self._table.put(picture_item(picture), ABSENT if previous is None else _at_revision(previous))
         except ConditionError:
             raise RevisionConflict(f"{picture.key.library}/{picture.key.id}") from None
 
     def remove(self, key: Key, revision: int) -> None:
         try:
-            self._table.delete(picture_key(key.library, key.id), _at(revision))
+            self._table.delete(picture_key(key.library, key.id), _at_revision(revision))
         except ConditionError:
             raise RevisionConflict(f"{key.library}/{key.id}") from None
 
@@ -182,10 +186,11 @@ class DynamoCatalog(Catalog):
         """
         found: dict[Key, Picture] = {}
         entries = heapq.merge(
-            *(self._table.waiting(waiting_partition(shard), before, limit, since) for shard in SHARDS), key=_since
+            *(self._table.purge_entries(waiting_partition(shard), before, limit, since) for shard in SHARDS),
+            key=_deleted_at,
         )
         while keys := [key_of(entry) for entry in islice(entries, limit - len(found))]:
-            rows = [(row.deleted_at, row) for row in _pictures(self._table.get_all(keys)) if not row.live]
+            rows = [(row.deleted_at, row) for row in _rows_of(self._table.get_all(keys)) if not row.live]
             waiting = [(at, row) for at, row in rows if at is not None and since <= at < before]
             found |= {row.key: row for _, row in sorted(waiting, key=lambda one: one[0])}
         return list(found.values())
@@ -198,7 +203,7 @@ class DynamoCatalog(Catalog):
         """
         for items in self._table.scan("P#", {"kind": text(kind)}):
             if items:
-                yield _pictures(items)
+                yield _rows_of(items)
 
 
 class DynamoMaps(MapStore):
@@ -252,9 +257,9 @@ class DynamoUploads(Uploads):
             if before is None or after == before:
                 self._table.put(upload_item(upload), condition)
             else:
-                self._table.change(
-                    self._table.putting(upload_item(upload), condition),
-                    self._table.deleting(holder_key(before, upload.source), {}),
+                self._table.transact(
+                    self._table.put_action(upload_item(upload), condition),
+                    self._table.delete_action(holder_key(before, upload.source), {}),
                 )
         except ConditionError:
             raise RevisionConflict(upload.source) from None
@@ -262,7 +267,7 @@ class DynamoUploads(Uploads):
     def holders(self, picture: Key) -> Iterator[Upload]:
         """The uploads that hold this picture, a few at a time, as they are asked for."""
         found = self._table.query(holders_partition(picture))
-        while sources := [item["source"]["S"] for item in islice(found, _HOLDERS)]:
+        while sources := [item["source"]["S"] for item in islice(found, _HOLDERS_PER_READ)]:
             for item in self._table.get_all([upload_key(source) for source in sources]):
                 upload = upload_of(item)
                 if upload.holds is not None and upload.holds.picture == picture:
@@ -276,10 +281,10 @@ class DynamoCounters(Counters):
         self._table = table
 
     def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
-        others = {} if expires is None else {EXPIRES: number(-(-expires // 1000))}
+        others = {} if expires is None else {EXPIRY_ATTRIBUTE: number(-(-expires // 1000))}
         wanted = wanted if limit is None else min(wanted, limit)
         while wanted > 0:
-            count = self._table.add(count_key(name), "count", wanted, limit, others)
+            count = self._table.increment(count_key(name), "count", wanted, limit, others)
             if count is None:
                 return wanted
             wanted = 0 if limit is None else min(wanted, limit - count)
@@ -304,24 +309,24 @@ class DynamoGenerations(Generations):
         return None if item is None else generation_of(item)
 
     def save_generation(self, kind: Kind, generation: Generation, previous: Generation | None) -> None:
-        condition = ABSENT if previous is None else where(generation_attributes(previous))
+        condition = ABSENT if previous is None else attributes_equal(generation_attributes(previous))
         try:
             self._table.put(generation_item(kind, generation), condition)
         except ConditionError:
             raise RevisionConflict(kind) from None
 
 
-def _place(key: Key) -> ItemKey:
+def _item_key(key: Key) -> ItemKey:
     return picture_key(key.library, key.id)
 
 
 def _unchanged(upload: Upload) -> Condition:
     """The stored upload is this one. In an item of the version before, its state is not said but told otherwise."""
     stamp = upload_stamp(upload)
-    same = where(stamp)
+    same = attributes_equal(stamp)
     if "added" not in stamp:
         same = _and(same, "attribute_not_exists(#added)", {"#added": "added"})
-    if upload.state in _FORMER:
+    if upload.state in _LEGACY_STATES:
         older = same["ConditionExpression"].replace("#state = :state", "attribute_not_exists(#state)")
         same = {**same, "ConditionExpression": f"({same['ConditionExpression']}) OR ({older})"}
     return same
@@ -335,13 +340,13 @@ def _and(condition: Condition, term: str, names: Mapping[str, str]) -> Condition
     }
 
 
-def _at(revision: int) -> Condition:
-    return where({"revision": number(revision)})
+def _at_revision(revision: int) -> Condition:
+    return attributes_equal({"revision": number(revision)})
 
 
-def _since(entry: Item) -> int:
+def _deleted_at(entry: Item) -> int:
     return int(entry["deleted_at"]["N"])
 
 
-def _pictures(items: Iterable[Item]) -> list[Picture]:
+def _rows_of(items: Iterable[Item]) -> list[Picture]:
     return [row for item in items if (row := picture_of(item)) is not None]

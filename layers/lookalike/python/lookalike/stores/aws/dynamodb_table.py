@@ -36,10 +36,10 @@ CONFIG = Config(
 
 #: The index of what waits to be purged. Only such items have the attribute ``purge``; it names one of the index's
 #: partitions, in which they come by ``deleted_at``, Unix milliseconds.
-WAITING = "waiting"
+PURGE_INDEX = "waiting"
 
 #: CreateTable's arguments but the name. The stack's table is the same.
-TABLE: Mapping[str, Any] = {
+TABLE_DEFINITION: Mapping[str, Any] = {
     "BillingMode": "PAY_PER_REQUEST",
     "AttributeDefinitions": [
         {"AttributeName": "pk", "AttributeType": "S"},
@@ -53,7 +53,7 @@ TABLE: Mapping[str, Any] = {
     ],
     "GlobalSecondaryIndexes": [
         {
-            "IndexName": WAITING,
+            "IndexName": PURGE_INDEX,
             "KeySchema": [
                 {"AttributeName": "purge", "KeyType": "HASH"},
                 {"AttributeName": "deleted_at", "KeyType": "RANGE"},
@@ -68,30 +68,30 @@ Item = dict[str, Any]
 """An item: its attributes' values as DynamoDB writes them, ``{"S": …}``, ``{"N": …}``, ``{"B": …}``."""
 
 Condition = Mapping[str, Any]
-"""What the stored item must be like, as arguments of a write: :data:`ABSENT`, or made by :func:`where`."""
+"""What the stored item must be like, as arguments of a write: :data:`ABSENT`, or made by :func:`attributes_equal`."""
 
 #: There is no such item.
 ABSENT: Condition = {"ConditionExpression": "attribute_not_exists(pk)"}
 
 #: The attribute that says when an item may be forgotten, in Unix seconds; the table's time to live.
-EXPIRES = "expires"
+EXPIRY_ATTRIBUTE = "expires"
 
 #: Partitions of a library. A partition takes 1,000 writes a second (Amazon DynamoDB developer guide, "Best practices
 #: for designing and using partition keys"), and an import into one library may bring more.
 SHARDS = "0123456789abcdef"
 
 #: Most keys of a BatchGetItem, most writes of a BatchWriteItem (Amazon DynamoDB API reference).
-_MOST_READ, _MOST_WRITTEN = 100, 25
+_MAX_BATCH_GET, _MAX_BATCH_WRITE = 100, 25
 
 #: Bytes of a partition key and of a sort key (Amazon DynamoDB developer guide, "Quotas").
-_LONGEST_PK, _LONGEST_SK = 2048, 1024
+_MAX_PK_BYTES, _MAX_SK_BYTES = 2048, 1024
 
 #: How often what was left undone is asked for again, and the pauses in between, in seconds: random up to a bound that
 #: doubles (AWS architecture blog, "Exponential Backoff And Jitter"); a second and a half in all at most.
-_ROUNDS, _PAUSE = 6, 0.05
+_MAX_ATTEMPTS, _FIRST_PAUSE = 6, 0.05
 
 #: Error codes that no other try would change: conditions that do not hold, and mistakes of ours.
-_REFUSALS = frozenset(
+_PERMANENT_CODES = frozenset(
     {
         "ConditionalCheckFailedException",
         "TransactionCanceledException",
@@ -101,7 +101,7 @@ _REFUSALS = frozenset(
     }
 )
 
-_SIGNED = re.compile("[0-9a-f]{16}")
+_SIGN_PREFIX = re.compile("[0-9a-f]{16}")
 
 
 class ItemKey(NamedTuple):
@@ -116,20 +116,20 @@ class ItemKey(NamedTuple):
         return {"pk": {"S": self.pk}, "sk": {"S": self.sk}}
 
     @property
-    def possible(self) -> bool:
+    def is_valid(self) -> bool:
         """Whether an item may have this key. What callers ask for may be empty, too long, or no text at all."""
         try:
-            return 1 <= len(self.pk.encode()) <= _LONGEST_PK and 1 <= len(self.sk.encode()) <= _LONGEST_SK
+            return 1 <= len(self.pk.encode()) <= _MAX_PK_BYTES and 1 <= len(self.sk.encode()) <= _MAX_SK_BYTES
         except UnicodeEncodeError:
             return False
 
 
 class ConditionError(Exception):
-    """The stored item is not what a write asked for. ``at`` are the positions of such items in a transaction."""
+    """The stored item is not what a write asked for. ``positions`` are those of such items in a transaction."""
 
-    def __init__(self, at: frozenset[int] = frozenset()) -> None:
-        super().__init__(*sorted(at))
-        self.at = at
+    def __init__(self, positions: frozenset[int] = frozenset()) -> None:
+        super().__init__(*sorted(positions))
+        self.positions = positions
 
 
 def key_of(item: Mapping[str, Mapping[str, Any]]) -> ItemKey:
@@ -175,7 +175,7 @@ def pictures_partition(library: str, shard: str) -> str:
 def map_key(object_key: str) -> ItemKey:
     """A local map. The sort key is what follows the library's uid."""
     library, _, rest = object_key.partition("/")
-    return ItemKey(f"M#{library}#{_hashed(rest)}", rest)
+    return ItemKey(f"M#{library}#{_shard_by_hash(rest)}", rest)
 
 
 def object_key_of(key: ItemKey) -> str:
@@ -211,19 +211,19 @@ def count_key(name: str) -> ItemKey:
 
 def shard_of(picture: str) -> str:
     """A picture's shard. Of an id that begins with a sign's 16 hex digits they alone tell it."""
-    return picture[15] if _SIGNED.match(picture) else _hashed(picture)
+    return picture[15] if _SIGN_PREFIX.match(picture) else _shard_by_hash(picture)
 
 
 def shards_of(prefix: str) -> str:
     """The shards that pictures whose id starts with ``prefix`` may be in."""
-    return shard_of(prefix) if _SIGNED.match(prefix) else SHARDS
+    return shard_of(prefix) if _SIGN_PREFIX.match(prefix) else SHARDS
 
 
-def _hashed(text: str) -> str:
+def _shard_by_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[0]
 
 
-def where(attributes: Mapping[str, Any], *, or_absent: bool = False) -> Condition:
+def attributes_equal(attributes: Mapping[str, Any], *, or_absent: bool = False) -> Condition:
     """The stored item has these values in these attributes; with ``or_absent``, or there is none."""
     expression = " AND ".join(f"#{name} = :{name}" for name in attributes)
     return {
@@ -233,22 +233,24 @@ def where(attributes: Mapping[str, Any], *, or_absent: bool = False) -> Conditio
     }
 
 
-def marked(item: Item) -> Item:
+def with_write_id(item: Item) -> Item:
     """The item with a mark that no other write has: eight random bytes in ``written``."""
     return {**item, "written": {"B": secrets.token_bytes(8)}}
 
 
 def create_table(client: DynamoDBClient, name: str) -> None:
     """Make the table where no stack makes it, and wait until it is there."""
-    client.create_table(TableName=name, **TABLE)
+    client.create_table(TableName=name, **TABLE_DEFINITION)
     client.get_waiter("table_exists").wait(TableName=name)
-    client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": EXPIRES})
+    client.update_time_to_live(
+        TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": EXPIRY_ATTRIBUTE}
+    )
 
 
 def batched(keys: Iterable[ItemKey]) -> Iterator[Sequence[ItemKey]]:
     """The keys, as many together as one read takes."""
-    left = iter(keys)
-    while batch := tuple(islice(left, _MOST_READ)):
+    remaining = iter(keys)
+    while batch := tuple(islice(remaining, _MAX_BATCH_GET)):
         yield batch
 
 
@@ -267,11 +269,11 @@ class Table:
 
     def get(self, key: ItemKey) -> Item | None:
         """The item as it is now."""
-        if not key.possible:
+        if not key.is_valid:
             return None
-        with _unavailable():
-            answer = self._client.get_item(TableName=self._name, Key=key.values, ConsistentRead=True)
-        return answer.get("Item")
+        with _errors_as_unavailable():
+            response = self._client.get_item(TableName=self._name, Key=key.values, ConsistentRead=True)
+        return response.get("Item")
 
     def get_all(
         self, keys: Sequence[ItemKey], *, consistent: bool = True, attributes: Sequence[str] = ()
@@ -283,15 +285,15 @@ class Table:
         found: list[Item] = []
         names = {f"#{name}": name for name in attributes}
         shown = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names} if names else {}
-        for batch in batched(key for key in dict.fromkeys(keys) if key.possible):
+        for batch in batched(key for key in dict.fromkeys(keys) if key.is_valid):
             wanted = [key.values for key in batch]
-            asked: Any = {self._name: {"Keys": wanted, "ConsistentRead": consistent, **shown}}
-            for _ in _rounds(f"{self._name}: keys"):
-                with _unavailable():
-                    answer = self._client.batch_get_item(RequestItems=asked)
-                found += answer["Responses"].get(self._name, [])
-                asked = answer.get("UnprocessedKeys")
-                if not asked:
+            request: Any = {self._name: {"Keys": wanted, "ConsistentRead": consistent, **shown}}
+            for _ in _attempts(f"{self._name}: keys"):
+                with _errors_as_unavailable():
+                    response = self._client.batch_get_item(RequestItems=request)
+                found += response["Responses"].get(self._name, [])
+                request = response.get("UnprocessedKeys")
+                if not request:
                     break
         return found
 
@@ -302,12 +304,12 @@ class Table:
         known to have succeeded.
         """
         if condition is None:
-            with _unavailable():
+            with _errors_as_unavailable():
                 self._client.put_item(TableName=self._name, Item=item)
             return
-        item = marked(item)
+        item = with_write_id(item)
         try:
-            with _unavailable():
+            with _errors_as_unavailable():
                 self._client.put_item(
                     TableName=self._name, Item=item, ReturnValuesOnConditionCheckFailure="ALL_OLD", **condition
                 )
@@ -316,7 +318,7 @@ class Table:
             if stored.get("written") != item["written"]:
                 raise ConditionError from None
 
-    def add(self, key: ItemKey, name: str, amount: int, most: int | None, others: Item) -> int | None:
+    def increment(self, key: ItemKey, name: str, amount: int, limit: int | None, others: Item) -> int | None:
         """Raise the number ``name`` of an item, made where there is none, and set its ``others``.
 
         If that would make more than ``most`` of it, nothing changes, and what it is now comes back; else None. A call
@@ -326,11 +328,11 @@ class Table:
         values = {":amount": {"N": str(amount)}, ":none": {"N": "0"}} | {f":{other}": others[other] for other in others}
         sets = ["#count = if_not_exists(#count, :none) + :amount", *(f"#{other} = :{other}" for other in others)]
         condition: Condition = {}
-        if most is not None:
-            values[":room"] = {"N": str(most - amount)}
+        if limit is not None:
+            values[":room"] = {"N": str(limit - amount)}
             condition = {"ConditionExpression": "attribute_not_exists(#count) OR #count <= :room"}
         try:
-            with _unavailable():
+            with _errors_as_unavailable():
                 self._client.update_item(
                     TableName=self._name,
                     Key=key.values,
@@ -351,36 +353,36 @@ class Table:
         If the answer gets lost on the way, the SDK's next try finds nothing, and that is what it says.
         """
         try:
-            with _unavailable():
+            with _errors_as_unavailable():
                 self._client.delete_item(TableName=self._name, Key=key.values, **(condition or {}))
         except self._client.exceptions.ConditionalCheckFailedException:
             raise ConditionError from None
 
     def delete_all(self, keys: Sequence[ItemKey]) -> None:
         """Take items away; unknown keys do not matter."""
-        unwanted = [{"DeleteRequest": {"Key": key.values}} for key in dict.fromkeys(keys) if key.possible]
-        for begin in range(0, len(unwanted), _MOST_WRITTEN):
-            asked: Any = {self._name: unwanted[begin : begin + _MOST_WRITTEN]}
-            for _ in _rounds(f"{self._name}: deletions"):
-                with _unavailable():
-                    asked = self._client.batch_write_item(RequestItems=asked).get("UnprocessedItems")
-                if not asked:
+        unwanted = [{"DeleteRequest": {"Key": key.values}} for key in dict.fromkeys(keys) if key.is_valid]
+        for begin in range(0, len(unwanted), _MAX_BATCH_WRITE):
+            request: Any = {self._name: unwanted[begin : begin + _MAX_BATCH_WRITE]}
+            for _ in _attempts(f"{self._name}: deletions"):
+                with _errors_as_unavailable():
+                    request = self._client.batch_write_item(RequestItems=request).get("UnprocessedItems")
+                if not request:
                     break
 
-    def change(self, *changes: Mapping[str, Any]) -> None:
-        """All of the changes, which :meth:`putting` and :meth:`deleting` make, or none.
+    def transact(self, *actions: Mapping[str, Any]) -> None:
+        """All of the changes, which :meth:`put_action` and :meth:`delete_action` make, or none.
 
         Raises ConditionError, which says at which of them the stored item is not what its condition says. Changes
         that meet another transaction are tried again.
         """
-        for _ in _rounds(f"{self._name}: a transaction"):
+        for _ in _attempts(f"{self._name}: a transaction"):
             try:
-                with _unavailable():
-                    self._client.transact_write_items(TransactItems=cast("Sequence[TransactWriteItemTypeDef]", changes))
+                with _errors_as_unavailable():
+                    self._client.transact_write_items(TransactItems=cast("Sequence[TransactWriteItemTypeDef]", actions))
             except self._client.exceptions.TransactionCanceledException as refusal:
                 reasons = refusal.response.get("CancellationReasons", [])
                 codes = [reason.get("Code") for reason in reasons]
-                failed = frozenset(at for at, code in enumerate(codes) if code == "ConditionalCheckFailed")
+                failed = frozenset(position for position, code in enumerate(codes) if code == "ConditionalCheckFailed")
                 if failed:
                     raise ConditionError(failed) from None
                 if "ValidationError" in codes:
@@ -388,28 +390,30 @@ class Table:
             else:
                 return
 
-    def putting(self, item: Item, condition: Condition) -> Mapping[str, Any]:
+    def put_action(self, item: Item, condition: Condition) -> Mapping[str, Any]:
         """A change: write an item."""
         return {"Put": {"TableName": self._name, "Item": item, **condition}}
 
-    def deleting(self, key: ItemKey, condition: Condition) -> Mapping[str, Any]:
+    def delete_action(self, key: ItemKey, condition: Condition) -> Mapping[str, Any]:
         """A change: take an item away."""
         return {"Delete": {"TableName": self._name, "Key": key.values, **condition}}
 
-    def query(self, pk: str, *, behind: str | None = None, prefix: str = "", most: int | None = None) -> Iterator[Item]:
+    def query(self, pk: str, *, after: str | None = None, prefix: str = "", limit: int | None = None) -> Iterator[Item]:
         """Items of a partition by sort key, as they are now: those greater than ``behind``, or with that prefix.
 
         They are read page by page as they are asked for; ``most`` is how many will be asked for, if known.
         """
         values, condition = {":pk": {"S": pk}}, "pk = :pk"
-        if behind is not None:
-            condition, values[":sk"] = "pk = :pk AND sk > :sk", {"S": behind}
+        if after is not None:
+            condition, values[":sk"] = "pk = :pk AND sk > :sk", {"S": after}
         elif prefix:  # an empty one is no key
             condition, values[":sk"] = "pk = :pk AND begins_with(sk, :sk)", {"S": prefix}
-        asked = {"KeyConditionExpression": condition, "ExpressionAttributeValues": values, "ConsistentRead": True}
-        return chain.from_iterable(self._pages(self._client.query, asked | ({} if most is None else {"Limit": most})))
+        request = {"KeyConditionExpression": condition, "ExpressionAttributeValues": values, "ConsistentRead": True}
+        return chain.from_iterable(
+            self._pages(self._client.query, request | ({} if limit is None else {"Limit": limit}))
+        )
 
-    def waiting(self, partition: str, before: int, most: int, since: int = 0) -> Iterator[Item]:
+    def purge_entries(self, partition: str, before: int, limit: int, since: int = 0) -> Iterator[Item]:
         """Keys of what waits to be purged from ``since`` on and before ``before``, both Unix milliseconds, oldest first.
 
         They are read page by page as they are asked for, ``most`` at most. An index follows its table: an entry may
@@ -417,21 +421,21 @@ class Table:
         """
         if before <= since:  # nothing lies between, and DynamoDB refuses to look there
             return iter(())
-        asked = {
-            "IndexName": WAITING,
+        request = {
+            "IndexName": PURGE_INDEX,
             "KeyConditionExpression": "purge = :purge AND deleted_at BETWEEN :first AND :last",
             "ExpressionAttributeValues": {
                 ":purge": {"S": partition},
                 ":first": {"N": str(since)},
                 ":last": {"N": str(before - 1)},
             },
-            "Limit": most,
+            "Limit": limit,
         }
-        return chain.from_iterable(self._pages(self._client.query, asked))
+        return chain.from_iterable(self._pages(self._client.query, request))
 
     def scan(self, prefix: str, attributes: Mapping[str, Any]) -> Iterator[Sequence[Item]]:
         """All items whose partition key has that prefix, with these values in these attributes, page by page."""
-        condition = where(attributes)
+        condition = attributes_equal(attributes)
         return self._pages(
             self._client.scan,
             {
@@ -442,35 +446,35 @@ class Table:
             },
         )
 
-    def _pages(self, ask: Callable[..., Any], asked: Mapping[str, Any]) -> Iterator[Sequence[Item]]:
+    def _pages(self, operation: Callable[..., Any], request: Mapping[str, Any]) -> Iterator[Sequence[Item]]:
         begin: Mapping[str, Any] = {}
         while True:
-            with _unavailable():
-                answer = ask(TableName=self._name, **asked, **begin)
-            yield answer["Items"]
-            if "LastEvaluatedKey" not in answer:
+            with _errors_as_unavailable():
+                response = operation(TableName=self._name, **request, **begin)
+            yield response["Items"]
+            if "LastEvaluatedKey" not in response:
                 return
-            begin = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+            begin = {"ExclusiveStartKey": response["LastEvaluatedKey"]}
 
 
-def _rounds(what: str) -> Iterator[None]:
+def _attempts(what: str) -> Iterator[None]:
     """Rounds of a call that may leave something undone, and pauses. Raises Unavailable when all of them are over."""
-    for number in range(_ROUNDS):
+    for number in range(_MAX_ATTEMPTS):
         if number:
-            time.sleep(random.uniform(0, _PAUSE * 2 ** (number - 1)))  # noqa: S311  # no secret
+            time.sleep(random.uniform(0, _FIRST_PAUSE * 2 ** (number - 1)))  # noqa: S311  # no secret
         yield
-    raise Unavailable(f"DynamoDB, {what}: not done after {_ROUNDS} rounds")
+    raise Unavailable(f"DynamoDB, {what}: not done after {_MAX_ATTEMPTS} rounds")
 
 
 @contextmanager
-def _unavailable() -> Iterator[None]:
+def _errors_as_unavailable() -> Iterator[None]:
     """Unavailable for what may pass; refusals and our mistakes stay what they are."""
     try:
         yield
     except ParamValidationError:
         raise
     except ClientError as error:
-        if error.response["Error"]["Code"] in _REFUSALS:
+        if error.response["Error"]["Code"] in _PERMANENT_CODES:
             raise
         raise Unavailable(f"DynamoDB: {error}") from error
     except BotoCoreError as error:

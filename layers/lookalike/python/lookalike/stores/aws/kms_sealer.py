@@ -11,7 +11,7 @@ from lookalike.clock import unix_milliseconds
 from lookalike.errors import Unavailable
 from lookalike.observability import logger
 from lookalike.ports import Clock
-from lookalike.stores.aws.circuit_breaker import Breaker
+from lookalike.stores.aws.circuit_breaker import CircuitBreaker
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 CONFIG = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
 
 #: For so many milliseconds a secret that was opened stands in where KMS does not answer.
-KEPT = 3_600_000
+CACHE_MS = 3_600_000
 
 #: Secrets kept at once.
-_MOST_KEPT = 10_000
+_MAX_CACHED = 10_000
 
 #: How KMS says that it is asked too often; all else that it cannot do just now has a status from 500 on (AWS KMS API
 #: reference, "Common errors").
-_THROTTLED = "ThrottlingException"
+_THROTTLING = "ThrottlingException"
 
 
 class KmsSealer:
@@ -50,57 +50,57 @@ class KmsSealer:
         self._client = client
         self._key = key
         self._clock = clock
-        self._opening = Breaker("KMS", _is_out_of_order)
-        self._opened: dict[tuple[bytes, str], tuple[int, str]] = {}
+        self._breaker = CircuitBreaker("KMS", _is_outage)
+        self._cache: dict[tuple[bytes, str], tuple[int, str]] = {}
 
-    def seal(self, secret: str, access_key: str) -> bytes:
+    def encrypt(self, secret: str, access_key: str) -> bytes:
         """The secret of the application with that access key, so that nobody reads it without the key."""
         try:
             return self._client.encrypt(
-                KeyId=self._key, Plaintext=secret.encode(), EncryptionContext=_context(access_key)
+                KeyId=self._key, Plaintext=secret.encode(), EncryptionContext=_encryption_context(access_key)
             )["CiphertextBlob"]
         except (BotoCoreError, ClientError) as error:
             raise Unavailable(f"KMS: {error}") from error
 
-    def open(self, sealed: bytes, access_key: str) -> str:
+    def decrypt(self, sealed: bytes, access_key: str) -> str:
         """The secret again; only together with the access key that it was sealed with."""
         try:
-            with self._opening.guard():
-                secret = self._decrypted(sealed, access_key)
+            with self._breaker.guard():
+                secret = self._decrypt(sealed, access_key)
         except Unavailable as error:
-            kept = self._kept(sealed, access_key) if _is_out_of_order(error) else None
-            if kept is None:
+            cached = self._cached(sealed, access_key) if _is_outage(error) else None
+            if cached is None:
                 raise
             logger.warning("KMS does not answer; a secret it opened before is used", extra={"reason": str(error)})
-            return kept
-        if len(self._opened) >= _MOST_KEPT:
-            self._opened.clear()
-        self._opened[sealed, access_key] = self._clock(), secret
+            return cached
+        if len(self._cache) >= _MAX_CACHED:
+            self._cache.clear()
+        self._cache[sealed, access_key] = self._clock(), secret
         return secret
 
-    def _decrypted(self, sealed: bytes, access_key: str) -> str:
+    def _decrypt(self, sealed: bytes, access_key: str) -> str:
         try:
-            answer = self._client.decrypt(
-                KeyId=self._key, CiphertextBlob=sealed, EncryptionContext=_context(access_key)
+            response = self._client.decrypt(
+                KeyId=self._key, CiphertextBlob=sealed, EncryptionContext=_encryption_context(access_key)
             )
         except (BotoCoreError, ClientError) as error:
             raise Unavailable(f"KMS: {error}") from error
-        return answer["Plaintext"].decode()
+        return response["Plaintext"].decode()
 
-    def _kept(self, sealed: bytes, access_key: str) -> str | None:
-        when, secret = self._opened.get((sealed, access_key), (0, ""))
-        return secret if 0 <= self._clock() - when < KEPT else None
+    def _cached(self, sealed: bytes, access_key: str) -> str | None:
+        decrypted_at, secret = self._cache.get((sealed, access_key), (0, ""))
+        return secret if 0 <= self._clock() - decrypted_at < CACHE_MS else None
 
 
-def _is_out_of_order(error: BaseException) -> bool:
+def _is_outage(error: BaseException) -> bool:
     """Whether KMS could not answer; else it has, and refused."""
     if not isinstance(error, Unavailable):
         return False
     if not isinstance(refusal := error.__cause__, ClientError):
         return True
     code, status = refusal.response["Error"]["Code"], refusal.response["ResponseMetadata"]["HTTPStatusCode"]
-    return code == _THROTTLED or status >= 500
+    return code == _THROTTLING or status >= 500
 
 
-def _context(access_key: str) -> dict[str, str]:
+def _encryption_context(access_key: str) -> dict[str, str]:
     return {"access_key": access_key}

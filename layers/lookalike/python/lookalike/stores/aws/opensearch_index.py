@@ -28,7 +28,7 @@ from lookalike.domain.search import Candidate, Generation, Query
 from lookalike.errors import IndexWriteError, SettingsError, Unavailable
 from lookalike.observability import logger
 from lookalike.ports import Generations, VectorIndex
-from lookalike.stores.aws.circuit_breaker import Breaker
+from lookalike.stores.aws.circuit_breaker import CircuitBreaker
 from lookalike.stores.aws.timed_http import TimedConnection, TimedTransport
 
 Json = dict[str, Any]
@@ -255,9 +255,9 @@ class OpenSearchIndex(VectorIndex):
         self._generations = generations
         self._clock = clock
         self._seconds = seconds
-        self._searching = {kind: Breaker("OpenSearch", _is_fault) for kind in Kind}
-        self._counting = Breaker("OpenSearch", _is_fault)
-        self._writing = Breaker("OpenSearch", _is_fault)
+        self._searching = {kind: CircuitBreaker("OpenSearch", _is_fault) for kind in Kind}
+        self._counting = CircuitBreaker("OpenSearch", _is_fault)
+        self._writing = CircuitBreaker("OpenSearch", _is_fault)
         self._known: dict[Kind, tuple[float, Generation]] = {}
         self._sizes: dict[tuple[str, ...], tuple[float, bool]] = {}
 
@@ -296,7 +296,7 @@ class OpenSearchIndex(VectorIndex):
             return self._count(",".join(names), (library,), time_left())
 
     @contextmanager
-    def _call(self, breaker: Breaker) -> Iterator[_TimeLeft]:
+    def _call(self, breaker: CircuitBreaker) -> Iterator[_TimeLeft]:
         """Ask the server in the block, and read its answers; the time it has left is a parameter of each request."""
         deadline = self._clock() + self._seconds
 

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lookalike.domain.upload import UploadedObject
 from lookalike.errors import InvalidArgument, Unavailable
 from lookalike.ports import PictureStore, UploadStore
-from lookalike.stores.aws.circuit_breaker import Breaker
+from lookalike.stores.aws.circuit_breaker import CircuitBreaker
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -34,10 +34,10 @@ CONFIG = Config(
 )
 
 #: Objects that one DeleteObjects call takes (Amazon S3 API reference).
-_MOST_DELETED = 1000
+_MAX_DELETED = 1000
 
-_GONE = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
-_CHANGED = frozenset({"412", "PreconditionFailed", "ConditionalRequestConflict"})
+_NOT_FOUND_CODES = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
+_PRECONDITION_CODES = frozenset({"412", "PreconditionFailed", "ConditionalRequestConflict"})
 
 
 class S3Store(PictureStore):
@@ -54,35 +54,35 @@ class S3Store(PictureStore):
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
-        self._reading = Breaker("S3")
+        self._read_breaker = CircuitBreaker("S3")
 
     def put(self, key: str, data: bytes) -> None:
         """Keep ``data`` under ``key``, replacing what was there. Raises Unavailable."""
-        with _unavailable():
-            self._client.put_object(Bucket=self._bucket, Key=_name(key), Body=data)
+        with _errors_as_unavailable():
+            self._client.put_object(Bucket=self._bucket, Key=_object_name(key), Body=data)
 
     def get(self, key: str) -> bytes | None:
         """What is kept there. Raises Unavailable, at once where S3 has not answered again and again of late."""
-        with self._reading.guard(), _unavailable():
+        with self._read_breaker.guard(), _errors_as_unavailable():
             try:
-                return self._client.get_object(Bucket=self._bucket, Key=_name(key))["Body"].read()
+                return self._client.get_object(Bucket=self._bucket, Key=_object_name(key))["Body"].read()
             except ClientError as error:
-                if _code(error) in _GONE:
+                if _error_code(error) in _NOT_FOUND_CODES:
                     return None
                 raise
 
     def remove(self, keys: Sequence[str]) -> None:
         """Forget them; unknown keys do not matter. Raises Unavailable once all that could be removed are."""
-        names = list(dict.fromkeys(_name(key) for key in keys))
+        names = list(dict.fromkeys(_object_name(key) for key in keys))
         refused: list[str] = []
-        for begin in range(0, len(names), _MOST_DELETED):
-            batch = names[begin : begin + _MOST_DELETED]
-            with _unavailable():
-                answer = self._client.delete_objects(
+        for begin in range(0, len(names), _MAX_DELETED):
+            batch = names[begin : begin + _MAX_DELETED]
+            with _errors_as_unavailable():
+                response = self._client.delete_objects(
                     Bucket=self._bucket, Delete={"Objects": [{"Key": name} for name in batch], "Quiet": True}
                 )
-            refused += [error.get("Code", "?") for error in answer.get("Errors", [])]
-        refused = [code for code in refused if code not in _GONE]
+            refused += [error.get("Code", "?") for error in response.get("Errors", [])]
+        refused = [code for code in refused if code not in _NOT_FOUND_CODES]
         if refused:
             raise Unavailable(
                 f"S3 did not remove {len(refused)} of {len(names)} objects: {', '.join(sorted({*refused}))}"
@@ -108,32 +108,34 @@ class S3Uploads(UploadStore):
         Raises Unavailable, also if there is no such bucket; InvalidArgument if a word of its metadata cannot be
         read.
         """
-        with _unavailable():
+        with _errors_as_unavailable():
             try:
-                answer = self._client.head_object(Bucket=bucket, Key=key)
+                response = self._client.head_object(Bucket=bucket, Key=key)
             except ClientError as error:
-                if _code(error) not in _GONE:
+                if _error_code(error) not in _NOT_FOUND_CODES:
                     raise
-                self._require(bucket)
+                self._require_bucket(bucket)
                 return None
-        return UploadedObject(answer["ETag"].strip('"'), answer["ContentLength"], words(answer.get("Metadata", {})))
+        return UploadedObject(
+            response["ETag"].strip('"'), response["ContentLength"], decode_metadata(response.get("Metadata", {}))
+        )
 
-    def _require(self, bucket: str) -> None:
+    def _require_bucket(self, bucket: str) -> None:
         """Raise Unavailable if there is no such bucket, which the answer to a HEAD for an object does not tell."""
         try:
             self._client.head_bucket(Bucket=bucket)
         except ClientError as error:
-            if _code(error) in _GONE:
+            if _error_code(error) in _NOT_FOUND_CODES:
                 raise Unavailable(f"S3: there is no bucket {bucket}") from error
             raise
 
     def read(self, bucket: str, key: str, etag: str) -> bytes | None:
         """Its bytes; None if it is gone, or is not that one any more. Raises Unavailable."""
-        with _unavailable():
+        with _errors_as_unavailable():
             try:
                 return self._client.get_object(Bucket=bucket, Key=key, IfMatch=f'"{etag}"')["Body"].read()
             except ClientError as error:
-                if _code(error) in _GONE | _CHANGED:
+                if _error_code(error) in _NOT_FOUND_CODES | _PRECONDITION_CODES:
                     return None
                 raise
 
@@ -142,11 +144,11 @@ class S3Uploads(UploadStore):
 
         The same bytes put again meanwhile count as that one: then nothing but their newer metadata is lost.
         """
-        with _unavailable():
+        with _errors_as_unavailable():
             try:
                 self._client.delete_object(Bucket=bucket, Key=key, IfMatch=f'"{etag}"')
             except ClientError as error:
-                if _code(error) not in _GONE | _CHANGED:
+                if _error_code(error) not in _NOT_FOUND_CODES | _PRECONDITION_CODES:
                     raise
 
     def place(self, bucket: str, key: str) -> str:
@@ -154,16 +156,16 @@ class S3Uploads(UploadStore):
         return f"s3://{bucket}/{key}"
 
 
-def words(metadata: Mapping[str, str]) -> dict[str, str]:
+def decode_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     """Metadata as text. Headers are ASCII: anything else is percent-encoded UTF-8, as this service asks for it, or
     RFC 2047, as S3 hands out what was put in other ways (Amazon S3 user guide, "User-defined object metadata").
 
     Raises InvalidArgument if a value is neither.
     """
-    return {name.lower(): _word(name, value) for name, value in metadata.items()}
+    return {name.lower(): _decoded_value(name, value) for name, value in metadata.items()}
 
 
-def _word(name: str, value: str) -> str:
+def _decoded_value(name: str, value: str) -> str:
     try:
         if value.startswith("=?") and value.endswith("?="):
             return str(make_header(decode_header(value)))
@@ -172,17 +174,17 @@ def _word(name: str, value: str) -> str:
         raise InvalidArgument(name, "neither percent-encoded UTF-8 nor RFC 2047") from reason
 
 
-def _name(key: str) -> str:
+def _object_name(key: str) -> str:
     library, _, rest = key.partition("/")
     return f"{library}/{hashlib.sha256(rest.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
-def _code(error: ClientError) -> str:
+def _error_code(error: ClientError) -> str:
     return error.response.get("Error", {}).get("Code", "")
 
 
 @contextmanager
-def _unavailable() -> Iterator[None]:
+def _errors_as_unavailable() -> Iterator[None]:
     """Whatever else S3 or the way there answers is a fault that may pass."""
     try:
         yield

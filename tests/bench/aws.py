@@ -35,7 +35,7 @@ from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
 from lookalike.handlers.process_ports import serving
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps
-from lookalike.stores.aws.opensearch_index import OpenSearchIndex, _search, connect, create_index
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect, create_index, search_body
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
 from tests.bench.report import Report
 from tests.bench.stores import LIBRARY, MODEL, batches, picture
@@ -118,7 +118,7 @@ class Bench:
         k = max(case.k, 100)
         several = [views, *views[:, np.newaxis]]
         together, *alone = (
-            _search(Query(Kind.SIMILAR, (LIBRARY,), MODEL, one, case.k), (LIBRARY,), k) for one in several
+            search_body(Query(Kind.SIMILAR, (LIBRARY,), MODEL, one, case.k), (LIBRARY,), k) for one in several
         )
         lines = [line for body in alone for line in ({"index": self.name, "routing": LIBRARY}, body)]
         return together, b"".join(json.dumps(line).encode() + b"\n" for line in lines)

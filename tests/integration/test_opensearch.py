@@ -268,7 +268,7 @@ class TestRequests:
         self, index: OpenSearchIndex, client: OpenSearch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         bulks = Overheard(client, "bulk", monkeypatch)
-        monkeypatch.setattr(adapter, "_BULK", 20_000)
+        monkeypatch.setattr(adapter, "_MAX_BULK_BYTES", 20_000)
         vectors = random_vectors(30, seed=1)
         rows = [row("uid", f"p{n:02}", vector=vector, brief="b" * (500 * n)) for n, vector in enumerate(vectors)]
         index.write([*rows, row("uid", "larger", brief="b" * 30_000)])
@@ -289,7 +289,7 @@ class TestRequests:
     ) -> None:
         """Which it is is looked up once a minute."""
         searches, counts = Overheard(client, "search", monkeypatch), Overheard(client, "count", monkeypatch)
-        monkeypatch.setattr(adapter, "EXACT", 3)
+        monkeypatch.setattr(adapter, "MAX_EXACT_SEARCH", 3)
 
         def asked(k: int) -> tuple[int, int]:
             ask(index, k=k)
@@ -316,7 +316,7 @@ class TestRequests:
     def test_sizes_that_are_remembered_do_not_pile_up(
         self, index: OpenSearchIndex, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(adapter, "_SIZES", 3)
+        monkeypatch.setattr(adapter, "_MAX_CACHED_SIZES", 3)
         for number in range(10):
             assert ask(index, f"library-{number}") == []
         assert len(index._sizes) <= 3

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from lookalike.cli import opensearch_admin
+from lookalike.cli import setup_indices
 from lookalike.cli.main import app
 from lookalike.cli.store_options import on_aws
 from lookalike.domain.library import Kind
 from lookalike.domain.search import Generation, Query
 from lookalike.stores.aws.account import Account
 from lookalike.stores.aws.dynamodb_table import create_table
-from lookalike.stores.aws.opensearch_index import OpenSearchIndex, Shape, shape_of
+from lookalike.stores.aws.opensearch_index import IndexLayout, OpenSearchIndex, layout_of
 from tests.contract.rows import MODEL, deleted, row, unit
 from tests.servers import aws
 from tests.servers.opensearch.server import PATIENCE, shared
@@ -42,7 +42,7 @@ def account(services: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterat
     key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
     for name, value in {"TABLE": table, "BUCKET": "bucket", "KEY": key, "OPENSEARCH": url, "DATA": ""}.items():
         monkeypatch.setenv(f"LOOKALIKE_{name}", value)
-    monkeypatch.setattr(opensearch_admin, "SETTLING", 0)
+    monkeypatch.setattr(setup_indices, "SETTLE_SECONDS", 0)
     made = Account(on_aws(None))
     yield made
     made.opensearch.indices.delete(index=f"lookalike-{table}-*")
@@ -58,8 +58,8 @@ def names(account: Account, kind: Kind = Kind.SIMILAR) -> Generation:
     return generation
 
 
-def shape(account: Account, kind: Kind = Kind.SIMILAR) -> Shape:
-    found = shape_of(account.opensearch, names(account, kind).read)
+def layout(account: Account, kind: Kind = Kind.SIMILAR) -> IndexLayout:
+    found = layout_of(account.opensearch, names(account, kind).read)
     assert found is not None
     return found
 
@@ -122,20 +122,20 @@ def test_rows_that_are_refused_are_said(account: Account) -> None:
 
 def test_copies_and_refresh_are_changed_in_place(account: Account) -> None:
     setup("--replicas", "0")
-    assert shape(account) == Shape(1, 0, "500ms")
+    assert layout(account) == IndexLayout(1, 0, "500ms")
     done = setup("--replicas", "1", "--refresh", "50ms")
-    assert shape(account) == Shape(1, 1, "50ms")
+    assert layout(account) == IndexLayout(1, 1, "50ms")
     assert "1 copies of each shard (there were 0)" in done.stdout
     assert "copies" not in setup().stdout
-    assert shape(account) == Shape(1, 1, "50ms"), "what somebody has asked for stays"
+    assert layout(account) == IndexLayout(1, 1, "50ms"), "what somebody has asked for stays"
 
 
 def test_copies_are_made_once_there_is_a_node_for_them(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     setup()
-    assert shape(account).replicas == 0
+    assert layout(account).replicas == 0
     monkeypatch.setattr("lookalike.stores.aws.opensearch_index.data_nodes", lambda _: 2)
     assert "1 copies of each shard (there were 0)" in setup().stdout
-    assert shape(account).replicas == 1
+    assert layout(account).replicas == 1
 
 
 def test_other_shards_take_new_indices_which_take_the_place_of_the_old(account: Account) -> None:
@@ -146,16 +146,16 @@ def test_other_shards_take_new_indices_which_take_the_place_of_the_old(account: 
     refused = setup("--shards", "2")
     assert refused.exit_code != 0
     assert "has 1, for good; add --rebuild" in str(refused.exception)
-    assert shape(account).shards == 1
+    assert layout(account).shards == 1
 
     done = setup("--shards", "2", "--rebuild")
     assert done.exit_code == 0, done.output
     for kind in Kind:
         after = names(account, kind)
         assert after == Generation(after.read, (after.read,))
-        assert shape(account, kind) == Shape(2, 0, "500ms")
+        assert layout(account, kind) == IndexLayout(2, 0, "500ms")
     assert names(account) != before
-    assert shape_of(account.opensearch, before.read) is None
+    assert layout_of(account.opensearch, before.read) is None
     assert found(account) == ["p0", "p1", "p2"]
     assert "copies" not in setup("--shards", "2").output
 
@@ -169,7 +169,7 @@ def broken_off(monkeypatch: pytest.MonkeyPatch, after: int, *options: str) -> No
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("lookalike.cli.opensearch_admin.time.sleep", wait)
+        patch.setattr("lookalike.cli.setup_indices.time.sleep", wait)
         assert setup(*options).exit_code != 0
 
 
@@ -186,7 +186,7 @@ def test_a_rebuild_that_was_broken_off_loses_nothing_and_can_be_repeated(
     done = setup("--rebuild", "--shards", "2")
     assert done.exit_code == 0, done.output
     assert names(account).write == (names(account).read,) != before.write
-    assert shape(account).shards == 2
+    assert layout(account).shards == 2
     assert found(account) == ["p"]
 
 

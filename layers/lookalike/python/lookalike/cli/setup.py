@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from lookalike.cli.opensearch_admin import Indices, Wanted
 from lookalike.cli.screen import print_keys
+from lookalike.cli.setup_indices import IndexSetup, RequestedLayout
 from lookalike.cli.store_options import Stack, command_line, on_aws
 from lookalike.clock import unix_milliseconds
 from lookalike.domain.application import Application
@@ -51,22 +51,22 @@ def setup(
     from lookalike.stores.aws.account import Account  # noqa: PLC0415 - not everybody has its packages
 
     account = Account(settings)
-    indices = Indices(settings, account, Wanted(shards, replicas, refresh))
+    indices = IndexSetup(settings, account, RequestedLayout(shards, replicas, refresh))
     if not rebuild:
         indices.check_shards()
-    indices.make(filled=fill or rebuild)
+    indices.create_missing(filled=fill or rebuild)
     refused = indices.rebuild() if rebuild else indices.fill() if fill else 0
     if account.applications.applications():
         typer.echo(f"There are applications; `{command_line('keys', 'list', stack=stack)}` shows them.")
     elif keys:
-        _introduce(create_application(account.applications, unix_milliseconds, "default"), stack)
+        _show_keys(create_application(account.applications, unix_milliseconds, "default"), stack)
     raise typer.Exit(1 if refused else 0)
 
 
-def _introduce(application: Application, stack: str | None) -> None:
+def _show_keys(application: Application, stack: str | None) -> None:
     """Print a new application's keys where a person reads them, and else the command that does."""
     if sys.stdout.isatty():
         print_keys(application)
         return
-    shows = command_line("keys", "show", "--name", application.name, stack=stack)
-    typer.echo(f"Made the application {application.name}; `{shows}` prints its keys.")
+    command = command_line("keys", "show", "--name", application.name, stack=stack)
+    typer.echo(f"Made the application {application.name}; `{command}` prints its keys.")

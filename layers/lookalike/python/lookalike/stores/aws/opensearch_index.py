@@ -29,58 +29,58 @@ from lookalike.errors import IndexWriteError, SettingsError, Unavailable
 from lookalike.observability import logger
 from lookalike.ports import Generations, VectorIndex
 from lookalike.stores.aws.circuit_breaker import CircuitBreaker
-from lookalike.stores.aws.timed_http import TimedConnection, TimedTransport
+from lookalike.stores.aws.deadline_http import DeadlineConnection, DeadlineTransport
 
 Json = dict[str, Any]
 
 #: Neighbours a graph is asked for, at least.
-_LEAST_K = 100
+_MIN_K = 100
 
 #: How many of the nearest a walk through a graph keeps in sight: so many times k, and so many at least. A narrow walk
 #: misses pictures that lie right at the query. Among 58,000 clustered vectors in one segment recall at 100 was 0.952
 #: with 100 in sight, 0.989 with 200, and 0.994 with 300, which took no longer than the half of it that is not the walk.
-_BEAM, _LEAST_BEAM = 2, 300
+_EF_SEARCH_PER_K, _MIN_EF_SEARCH = 2, 300
 
 #: Neighbours a graph may be asked for, at most (k-NN, ``K_MAX``).
-_MOST_K = 10_000
+_MAX_K = 10_000
 
 #: Libraries up to this size are searched exactly, which is as fast as their graphs are.
-EXACT = 5_000
+MAX_EXACT_SEARCH = 5_000
 
 #: Bytes of one bulk request. A domain of small instances takes 10 MB (Amazon OpenSearch Service, quotas).
-_BULK = 5_000_000
+_MAX_BULK_BYTES = 5_000_000
 
 #: Seconds that a call may wait for the server, whatever it asks of it, if nobody says otherwise.
 CALL_SECONDS = 2.0
 
 #: Seconds for which a generation's names, and whether a library is small, are taken to hold.
-GENERATION_SECONDS, _SIZE_SECONDS = 30, 60
+GENERATION_CACHE_SECONDS, _SIZE_CACHE_SECONDS = 30, 60
 
 #: How long a write may stay unseen, if nobody says otherwise, in OpenSearch's notation.
 REFRESH_INTERVAL = "500ms"
 
 #: Libraries whose size is remembered at once.
-_SIZES = 1000
+_MAX_CACHED_SIZES = 1000
 
 #: The status of a write whose revision, or a newer one, the index holds already.
-_HOLDS_NO_LESS = 409
+_VERSION_CONFLICT = 409
 
 #: Statuses from 400 to 499 by which a server says that it is too busy or too slow.
-_BUSY = frozenset({408, 429})
+_OVERLOADED = frozenset({408, 429})
 
 #: Statuses that speak of the server or of the index, not of the document: it may be taken later.
-_NOT_THE_DOCUMENT = frozenset({401, 403, 404, 408, 429})
+_RETRYABLE_STATUSES = frozenset({401, 403, 404, 408, 429})
 
-#: How a removal is answered if there is no such index: see :func:`_writable`.
+#: How a removal is answered if there is no such index: see :func:`write_alias`.
 _NO_SUCH_ALIAS = "invalid_index_name_exception"
 
 #: Libraries whose shards are named in a request's address, which has room for so many. More are looked for on all shards.
-_ROUTES = 50
+_MAX_ROUTED_LIBRARIES = 50
 
 _NO_INDEX = "OpenSearch: there is no index of that kind: run `lookalike setup`"
 
 #: Where the name of an Amazon domain says its region.
-_DOMAIN = re.compile(r"\.([a-z0-9-]+)\.es\.amazonaws\.com(\.cn)?$|\.aos\.([a-z0-9-]+)\.on\.aws$")
+_AMAZON_DOMAIN = re.compile(r"\.([a-z0-9-]+)\.es\.amazonaws\.com(\.cn)?$|\.aos\.([a-z0-9-]+)\.on\.aws$")
 
 
 def connect(endpoint: str, *, region: str | None = None, seconds: float = 10.0, connections: int = 10) -> OpenSearch:
@@ -102,8 +102,8 @@ def connect(endpoint: str, *, region: str | None = None, seconds: float = 10.0, 
     return OpenSearch(
         [endpoint],
         http_auth=None if region is None else _signer(region),
-        connection_class=TimedConnection,
-        transport_class=TimedTransport,
+        connection_class=DeadlineConnection,
+        transport_class=DeadlineTransport,
         pool_maxsize=connections,
         timeout=seconds,
         max_retries=0,  # the transport's own are not bounded by the time of the request
@@ -111,7 +111,7 @@ def connect(endpoint: str, *, region: str | None = None, seconds: float = 10.0, 
 
 
 def _region(endpoint: str) -> str | None:
-    domain = _DOMAIN.search(urlsplit(endpoint).hostname or "")
+    domain = _AMAZON_DOMAIN.search(urlsplit(endpoint).hostname or "")
     return None if domain is None else domain[1] or domain[3]
 
 
@@ -126,7 +126,7 @@ def _signer(region: str) -> Urllib3AWSV4SignerAuth:
 
 def data_nodes(client: OpenSearch) -> int:
     """How many nodes there are for shards and their copies. Raises Unavailable."""
-    with _server():
+    with _errors_as_unavailable():
         return int(client.cluster.health()["number_of_data_nodes"])
 
 
@@ -144,8 +144,8 @@ def create_index(
         "refresh_interval": refresh_interval,
         "gc_deletes": "1h",  # for so long a removal is known to older writes that come after it
     }
-    body = {"settings": {"index": index}, "mappings": _MAPPINGS, "aliases": {_writable(name): {}}}
-    with _server():
+    body = {"settings": {"index": index}, "mappings": _MAPPINGS, "aliases": {write_alias(name): {}}}
+    with _errors_as_unavailable():
         try:
             client.indices.create(index=name, body=body)
         except RequestError as error:
@@ -156,7 +156,7 @@ def create_index(
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class IndexLayout:
     """How an index is laid out."""
 
     shards: int
@@ -164,30 +164,32 @@ class Shape:
     refresh_interval: str
 
 
-def shape_of(client: OpenSearch, name: str) -> Shape | None:
+def layout_of(client: OpenSearch, name: str) -> IndexLayout | None:
     """How the index of that name is laid out; None if there is none. Raises Unavailable."""
-    with _server():
+    with _errors_as_unavailable():
         found = client.indices.get_settings(index=name, params={"ignore_unavailable": "true"})
         if name not in found:
             return None
         index = found[name]["settings"]["index"]
-        return Shape(int(index["number_of_shards"]), int(index["number_of_replicas"]), str(index["refresh_interval"]))
+        return IndexLayout(
+            int(index["number_of_shards"]), int(index["number_of_replicas"]), str(index["refresh_interval"])
+        )
 
 
-def reshape(client: OpenSearch, name: str, *, replicas: int, refresh_interval: str) -> None:
+def update_layout(client: OpenSearch, name: str, *, replicas: int, refresh_interval: str) -> None:
     """Change what can be changed of an index in use. Raises Unavailable."""
     index = {"number_of_replicas": replicas, "refresh_interval": refresh_interval}
-    with _server():
+    with _errors_as_unavailable():
         client.indices.put_settings(index=name, body={"index": index})
 
 
 def delete_index(client: OpenSearch, name: str) -> None:
     """Take an index away, and all it holds; an unknown name does not matter. Raises Unavailable."""
-    with _server():
+    with _errors_as_unavailable():
         client.indices.delete(index=name, params={"ignore_unavailable": "true"})
 
 
-def _writable(name: str) -> str:
+def write_alias(name: str) -> str:
     """The alias that writes go to.
 
     A write to a name that is not there would make an index of that name. None can be made whose name is not in lower
@@ -255,30 +257,30 @@ class OpenSearchIndex(VectorIndex):
         self._generations = generations
         self._clock = clock
         self._seconds = seconds
-        self._searching = {kind: CircuitBreaker("OpenSearch", _is_fault) for kind in Kind}
-        self._counting = CircuitBreaker("OpenSearch", _is_fault)
-        self._writing = CircuitBreaker("OpenSearch", _is_fault)
-        self._known: dict[Kind, tuple[float, Generation]] = {}
+        self._search_breakers = {kind: CircuitBreaker("OpenSearch", _is_fault) for kind in Kind}
+        self._count_breaker = CircuitBreaker("OpenSearch", _is_fault)
+        self._write_breaker = CircuitBreaker("OpenSearch", _is_fault)
+        self._cached_generations: dict[Kind, tuple[float, Generation]] = {}
         self._sizes: dict[tuple[str, ...], tuple[float, bool]] = {}
 
     def write(self, pictures: Sequence[Picture], *, wait: bool = True) -> None:
-        self._bulk((_Line.index(picture, name) for picture, name in self._written(pictures)), wait=wait)
+        self._bulk((_Operation.index(picture, name) for picture, name in self._write_targets(pictures)), wait=wait)
 
     def remove(self, pictures: Sequence[Picture], *, wait: bool = False) -> None:
-        self._bulk((_Line.delete(picture, name) for picture, name in self._written(pictures)), wait=wait)
+        self._bulk((_Operation.delete(picture, name) for picture, name in self._write_targets(pictures)), wait=wait)
 
     def search(self, query: Query) -> Sequence[Candidate]:
         libraries = tuple(dict.fromkeys(query.libraries))
         if not libraries:
             return []
         name = self._generation(query.kind).read
-        with self._call(self._searching[query.kind]) as time_left:
-            k = _MOST_K if self._is_small(name, libraries, time_left) else min(max(query.k, _LEAST_K), _MOST_K)
-            answer = self._client.search(
+        with self._guarded_call(self._search_breakers[query.kind]) as time_left:
+            k = _MAX_K if self._is_small(name, libraries, time_left) else min(max(query.k, _MIN_K), _MAX_K)
+            response = self._client.search(
                 index=name,
-                body=_search(query, libraries, k),
+                body=search_body(query, libraries, k),
                 params={
-                    **_routing(libraries),
+                    **_routing_params(libraries),
                     # Copies of a shard differ in what their graphs miss: all pages of a query come from one of them.
                     "preference": hashlib.sha256(query.vectors.tobytes()).hexdigest(),
                     "allow_partial_search_results": "false",
@@ -286,17 +288,17 @@ class OpenSearchIndex(VectorIndex):
                     **time_left(),
                 },
             )
-            return [_candidate(hit) for hit in answer.get("hits", {}).get("hits", [])]
+            return [_candidate(hit) for hit in response.get("hits", {}).get("hits", [])]
 
     def count(self, library: str) -> int:
-        names = [known.read for kind in Kind if (known := self._generation_if_any(kind)) is not None]
+        names = [known.read for kind in Kind if (known := self._find_generation(kind)) is not None]
         if not names:
             raise Unavailable(_NO_INDEX)
-        with self._call(self._counting) as time_left:
+        with self._guarded_call(self._count_breaker) as time_left:
             return self._count(",".join(names), (library,), time_left())
 
     @contextmanager
-    def _call(self, breaker: CircuitBreaker) -> Iterator[_TimeLeft]:
+    def _guarded_call(self, breaker: CircuitBreaker) -> Iterator[_TimeLeft]:
         """Ask the server in the block, and read its answers; the time it has left is a parameter of each request."""
         deadline = self._clock() + self._seconds
 
@@ -306,7 +308,7 @@ class OpenSearchIndex(VectorIndex):
                 raise Unavailable(f"OpenSearch: no answer within {self._seconds:g} s")
             return {"request_timeout": left}
 
-        with breaker.guard(), _server():
+        with breaker.guard(), _errors_as_unavailable():
             yield time_left
 
     def _is_small(self, name: str, libraries: tuple[str, ...], time_left: _TimeLeft) -> bool:
@@ -314,66 +316,68 @@ class OpenSearchIndex(VectorIndex):
         found = self._sizes.get((name, *libraries))
         if found is not None and now < found[0]:
             return found[1]
-        small = self._count(name, libraries, {"terminate_after": EXACT + 1, **time_left()}) <= EXACT
-        if len(self._sizes) >= _SIZES:
+        small = (
+            self._count(name, libraries, {"terminate_after": MAX_EXACT_SEARCH + 1, **time_left()}) <= MAX_EXACT_SEARCH
+        )
+        if len(self._sizes) >= _MAX_CACHED_SIZES:
             self._sizes.clear()
-        self._sizes[name, *libraries] = now + _SIZE_SECONDS, small
+        self._sizes[name, *libraries] = now + _SIZE_CACHE_SECONDS, small
         return small
 
     def _count(self, names: str, libraries: tuple[str, ...], limits: Json) -> int:
-        body = {"query": {"bool": {"filter": _live(libraries)}}}
-        answer = self._client.count(index=names, body=body, params={**_routing(libraries), **limits})
-        if answer["_shards"]["failed"]:
-            raise Unavailable(f"OpenSearch: {answer['_shards']['failed']} shards of {names} do not answer")
-        return int(answer["count"])
+        body = {"query": {"bool": {"filter": _live_filter(libraries)}}}
+        response = self._client.count(index=names, body=body, params={**_routing_params(libraries), **limits})
+        if response["_shards"]["failed"]:
+            raise Unavailable(f"OpenSearch: {response['_shards']['failed']} shards of {names} do not answer")
+        return int(response["count"])
 
-    def _written(self, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, str]]:
+    def _write_targets(self, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, str]]:
         for picture in pictures:
             for name in self._generation(picture.kind).write:
-                yield picture, _writable(name)
+                yield picture, write_alias(name)
 
     def _generation(self, kind: Kind) -> Generation:
-        known = self._generation_if_any(kind)
+        known = self._find_generation(kind)
         if known is None:
             raise Unavailable(_NO_INDEX)
         return known
 
-    def _generation_if_any(self, kind: Kind) -> Generation | None:
-        known = self._known.get(kind)
+    def _find_generation(self, kind: Kind) -> Generation | None:
+        known = self._cached_generations.get(kind)
         if known is not None and self._clock() < known[0]:
             return known[1]
         generation = self._generations.generation(kind)
         if generation is not None:  # one that is only about to be made is asked for again
-            self._known[kind] = self._clock() + GENERATION_SECONDS, generation
+            self._cached_generations[kind] = self._clock() + GENERATION_CACHE_SECONDS, generation
         return generation
 
-    def _bulk(self, lines: Iterable[_Line], *, wait: bool) -> None:
-        failures = [failure for chunk in _chunks(lines) for failure in self._send(chunk, wait=wait)]
+    def _bulk(self, operations: Iterable[_Operation], *, wait: bool) -> None:
+        failures = [failure for chunk in _chunks(operations) for failure in self._send(chunk, wait=wait)]
         if failures:
             logger.warning(
                 "the index did not take all rows", extra={"rows": len(failures), "first": failures[0].reason}
             )
-            again = frozenset(failure.key for failure in failures if failure.again)
-            raise IndexWriteError(again, {one.key: one.reason for one in failures if one.key not in again})
+            retryable = frozenset(failure.key for failure in failures if failure.retryable)
+            raise IndexWriteError(retryable, {one.key: one.reason for one in failures if one.key not in retryable})
 
-    def _send(self, chunk: Sequence[_Line], *, wait: bool) -> list[_Failure]:
+    def _send(self, chunk: Sequence[_Operation], *, wait: bool) -> list[_RejectedOperation]:
         """Do these operations, all on one index, in one request."""
         try:
-            with self._call(self._writing) as time_left:
+            with self._guarded_call(self._write_breaker) as time_left:
                 return self._sent(chunk, time_left, wait=wait)
         except Unavailable as error:
-            if (reason := _malformed(error.__cause__)) is None:
+            if (reason := _malformed_reason(error.__cause__)) is None:
                 raise
             # One operation that the server cannot read, and it reads none: halves find out which.
             if len(chunk) == 1:
-                return [_Failure(chunk[0].key, again=False, reason=reason)]
+                return [_RejectedOperation(chunk[0].key, retryable=False, reason=reason)]
             middle = len(chunk) // 2
             return self._send(chunk[:middle], wait=wait) + self._send(chunk[middle:], wait=wait)
 
-    def _sent(self, chunk: Sequence[_Line], time_left: _TimeLeft, *, wait: bool) -> list[_Failure]:
-        answer = self._client.bulk(
+    def _sent(self, chunk: Sequence[_Operation], time_left: _TimeLeft, *, wait: bool) -> list[_RejectedOperation]:
+        response = self._client.bulk(
             index=chunk[0].name,  # in the path, where policies see it
-            body=b"".join(line.text for line in chunk),
+            body=b"".join(operation.text for operation in chunk),
             params={
                 "refresh": "wait_for" if wait else "false",
                 "require_alias": "true",
@@ -381,16 +385,16 @@ class OpenSearchIndex(VectorIndex):
                 **time_left(),
             },
         )
-        items = [item for outcome in answer["items"] for item in outcome.values()]
-        if wait and any(item["status"] == _HOLDS_NO_LESS for item in items):
+        items = [item for outcome in response["items"] for item in outcome.values()]
+        if wait and any(item["status"] == _VERSION_CONFLICT for item in items):
             # Another writer was first, a replay of the stream for example, and may not have waited: a refused write
             # does not wait for what it has found.
             self._client.indices.refresh(index=chunk[0].name, params=time_left())
         return [
-            _Failure(line.key, _may_be_taken_later(item), _reason(item["error"]))
-            for line, item in zip(chunk, items, strict=True)
+            _RejectedOperation(operation.key, _is_retryable(item), _describe(item["error"]))
+            for operation, item in zip(chunk, items, strict=True)
             # Removing what is not there is answered 404, without an error.
-            if "error" in item and item["status"] != _HOLDS_NO_LESS
+            if "error" in item and item["status"] != _VERSION_CONFLICT
         ]
 
 
@@ -399,7 +403,7 @@ _TimeLeft = Callable[[], Json]
 
 
 @contextmanager
-def _server() -> Iterator[None]:
+def _errors_as_unavailable() -> Iterator[None]:
     """Whatever goes wrong with the server in this block, or is not in its answer, is raised as Unavailable."""
     try:
         yield
@@ -414,31 +418,31 @@ def _is_fault(error: BaseException) -> bool:
     if not isinstance(error, Unavailable):
         return False
     status = error.__cause__.status_code if isinstance(error.__cause__, TransportError) else None
-    return not isinstance(status, int) or not 400 <= status < 500 or status in _BUSY
+    return not isinstance(status, int) or not 400 <= status < 500 or status in _OVERLOADED
 
 
-def _malformed(error: BaseException | None) -> str | None:
+def _malformed_reason(error: BaseException | None) -> str | None:
     """Why the server could not read a request; None if it is something else that was wrong."""
     found = error.info.get("error") if isinstance(error, RequestError) and isinstance(error.info, Mapping) else None
-    return _reason(found) if isinstance(found, Mapping) else None
+    return _describe(found) if isinstance(found, Mapping) else None
 
 
 @dataclass(frozen=True, slots=True)
-class _Failure:
-    """One operation of a bulk request that was not done. ``again``: it may be later; else it is refused for good."""
+class _RejectedOperation:
+    """One operation of a bulk request that was not done. ``retryable``: it may be later; else it is refused for good."""
 
     key: Key
-    again: bool
+    retryable: bool
     reason: str
 
 
-def _may_be_taken_later(item: Mapping[str, Any]) -> bool:
+def _is_retryable(item: Mapping[str, Any]) -> bool:
     status, kind = item["status"], item["error"]["type"]
-    return status >= 500 or status in _NOT_THE_DOCUMENT or kind == _NO_SUCH_ALIAS
+    return status >= 500 or status in _RETRYABLE_STATUSES or kind == _NO_SUCH_ALIAS
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _Operation:
     """One operation of a bulk request, on the document of ``key`` in ``name``. ``text`` is one line of JSON or two."""
 
     key: Key
@@ -446,25 +450,25 @@ class _Line:
     text: bytes
 
     @classmethod
-    def index(cls, picture: Picture, name: str) -> _Line:
-        return cls(picture.key, name, _lines({"index": _action(picture, "external")}, _document(picture)))
+    def index(cls, picture: Picture, name: str) -> _Operation:
+        return cls(picture.key, name, _json_lines({"index": _action(picture, "external")}, _document(picture)))
 
     @classmethod
-    def delete(cls, picture: Picture, name: str) -> _Line:
+    def delete(cls, picture: Picture, name: str) -> _Operation:
         # A removal may carry the very revision that the index holds.
-        return cls(picture.key, name, _lines({"delete": _action(picture, "external_gte")}))
+        return cls(picture.key, name, _json_lines({"delete": _action(picture, "external_gte")}))
 
 
 def _action(picture: Picture, version_type: str) -> Json:
     return {
-        "_id": _id(picture.key),
+        "_id": _document_id(picture.key),
         "routing": picture.key.library,
         "version": picture.revision,
         "version_type": version_type,
     }
 
 
-def _id(key: Key) -> str:
+def _document_id(key: Key) -> str:
     """Of a length that OpenSearch takes, whatever the caller's own id."""
     return hashlib.sha256(f"{key.library}/{key.id}".encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -487,48 +491,48 @@ def _document(picture: Picture) -> Json:
     }
 
 
-def _lines(*objects: Json) -> bytes:
+def _json_lines(*objects: Json) -> bytes:
     return b"".join(json.dumps(one, separators=(",", ":")).encode() + b"\n" for one in objects)
 
 
-def _chunks(lines: Iterable[_Line]) -> Iterator[list[_Line]]:
+def _chunks(operations: Iterable[_Operation]) -> Iterator[list[_Operation]]:
     """The lines of each index in order, as many together as one request takes."""
-    chunks: dict[str, list[_Line]] = defaultdict(list)
+    chunks: dict[str, list[_Operation]] = defaultdict(list)
     sizes: Counter[str] = Counter()
-    for line in lines:
-        if chunks[line.name] and sizes[line.name] + len(line.text) > _BULK:
-            yield chunks.pop(line.name)
-            del sizes[line.name]
-        chunks[line.name].append(line)
-        sizes[line.name] += len(line.text)
+    for operation in operations:
+        if chunks[operation.name] and sizes[operation.name] + len(operation.text) > _MAX_BULK_BYTES:
+            yield chunks.pop(operation.name)
+            del sizes[operation.name]
+        chunks[operation.name].append(operation)
+        sizes[operation.name] += len(operation.text)
     yield from chunks.values()
 
 
-def _reason(error: Mapping[str, Any]) -> str:
+def _describe(error: Mapping[str, Any]) -> str:
     """What an error says, from the outside in."""
     cause = error.get("caused_by")
-    said = f"{error.get('type')}: {error.get('reason')}"
-    return said if cause is None else f"{said}; {_reason(cause)}"
+    message = f"{error.get('type')}: {error.get('reason')}"
+    return message if cause is None else f"{message}; {_describe(cause)}"
 
 
-def _search(query: Query, libraries: tuple[str, ...], k: int) -> Json:
+def search_body(query: Query, libraries: tuple[str, ...], k: int) -> Json:
     """The k best of every view, and of those the best by their best view.
 
     What is among the best k by its best view is among the k nearest to that view, so nothing is lost by asking each
     view for k only. One search per view, in one request too (``_msearch``), finds the same and takes the server twice
     as long.
     """
-    wanted = [*_live(libraries), {"term": {"model": query.model}}, *_tagged(query)]
-    near = [_near(view, k, wanted) for view in query.vectors.astype(np.float32)]
+    filters = [*_live_filter(libraries), {"term": {"model": query.model}}, *_tag_filters(query)]
+    queries = [_knn_query(view, k, filters) for view in query.vectors.astype(np.float32)]
     return {
-        "size": min(query.k, _MOST_K),
-        "query": near[0] if len(near) == 1 else {"dis_max": {"queries": near}},
+        "size": min(query.k, _MAX_K),
+        "query": queries[0] if len(queries) == 1 else {"dis_max": {"queries": queries}},
         "sort": ["_score", "library", "id"],
         "track_total_hits": False,
     }
 
 
-def _near(view: NDArray[np.float32], k: int, wanted: Sequence[Json]) -> Json:
+def _knn_query(view: NDArray[np.float32], k: int, filters: Sequence[Json]) -> Json:
     # A filter within the query narrows before the k nearest are taken; and where k or fewer pass it in a segment,
     # Lucene compares with all of them.
     return {
@@ -536,22 +540,22 @@ def _near(view: NDArray[np.float32], k: int, wanted: Sequence[Json]) -> Json:
             "vector": {
                 "vector": view.tolist(),
                 "k": k,
-                "filter": {"bool": {"filter": list(wanted)}},
-                "method_parameters": {"ef_search": min(max(_BEAM * k, _LEAST_BEAM), _MOST_K)},
+                "filter": {"bool": {"filter": list(filters)}},
+                "method_parameters": {"ef_search": min(max(_EF_SEARCH_PER_K * k, _MIN_EF_SEARCH), _MAX_K)},
             }
         }
     }
 
 
-def _routing(libraries: Sequence[str]) -> dict[str, str]:
-    return {"routing": ",".join(libraries)} if len(libraries) <= _ROUTES else {}
+def _routing_params(libraries: Sequence[str]) -> dict[str, str]:
+    return {"routing": ",".join(libraries)} if len(libraries) <= _MAX_ROUTED_LIBRARIES else {}
 
 
-def _live(libraries: Sequence[str]) -> list[Json]:
+def _live_filter(libraries: Sequence[str]) -> list[Json]:
     return [{"terms": {"library": list(libraries)}}, {"term": {"live": True}}]
 
 
-def _tagged(query: Query) -> list[Json]:
+def _tag_filters(query: Query) -> list[Json]:
     if query.tags is None:
         return []
     tags = sorted(query.tags.tags)

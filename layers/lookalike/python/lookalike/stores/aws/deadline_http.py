@@ -19,13 +19,13 @@ from urllib3 import Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 #: How often a request is sent at most, if the server cannot be reached or says that it is busy.
-_TRIES = 3
+_MAX_ATTEMPTS = 3
 
 #: Answers of a server, or of what stands before it, that is busy.
-_BUSY = frozenset({429, 502, 503, 504})
+_RETRYABLE_STATUSES = frozenset({429, 502, 503, 504})
 
 
-class TimedTransport(Transport):
+class DeadlineTransport(Transport):
     """Sends a request again that fails to connect or meets a busy server, within the time of the request.
 
     That is its ``request_timeout``, by default the client's. One that takes longer is given up, and not sent again.
@@ -45,32 +45,32 @@ class TimedTransport(Transport):
         params = dict(params or {})
         seconds = params.pop("request_timeout", None) or timeout or self.get_connection().timeout
         deadline = time.monotonic() + seconds
-        for left in reversed(range(_TRIES)):
+        for left in reversed(range(_MAX_ATTEMPTS)):
             params["request_timeout"] = Timeout(total=max(deadline - time.monotonic(), 0.001))
             try:
                 return super().perform_request(method, url, params, body, ignore=ignore, headers=headers)
             except TransportError as error:
-                if not left or not _may_be_sent_again(error) or time.monotonic() >= deadline:
+                if not left or not _is_retryable(error) or time.monotonic() >= deadline:
                     raise
         raise AssertionError  # pragma: no cover - the last try has returned or raised
 
 
-def _may_be_sent_again(error: TransportError) -> bool:
+def _is_retryable(error: TransportError) -> bool:
     if isinstance(error, OpenSearchConnectionError):
         return not isinstance(error, ConnectionTimeout)
-    return error.status_code in _BUSY
+    return error.status_code in _RETRYABLE_STATUSES
 
 
-class TimedConnection(Urllib3HttpConnection):
+class DeadlineConnection(Urllib3HttpConnection):
     """A node's connections, whose responses have to be there, to the last byte, within a request's time."""
 
     def _create_urllib3_pool(self) -> None:
         super()._create_urllib3_pool()
         assert self.pool is not None  # noqa: S101 - it has just been made
-        self.pool.ConnectionCls = _TimedHTTPS if self.use_ssl else _TimedHTTP
+        self.pool.ConnectionCls = _DeadlineHTTPSConnection if self.use_ssl else _DeadlineHTTPConnection
 
 
-class _TimedReader(io.RawIOBase):
+class _DeadlineReader(io.RawIOBase):
     """A socket's bytes, until the time is up that the socket is willing to wait for the first of them."""
 
     def __init__(self, connection: socket.socket, raw: io.RawIOBase) -> None:
@@ -98,18 +98,18 @@ class _TimedReader(io.RawIOBase):
         super().close()
 
 
-class _TimedResponse(http.client.HTTPResponse):
+class _DeadlineResponse(http.client.HTTPResponse):
     """Reads its head and its body within one and the same time."""
 
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
         super().__init__(sock, *arguments, **options)
         raw: io.RawIOBase = self.fp.detach()
-        self.fp = io.BufferedReader(_TimedReader(sock, raw))
+        self.fp = io.BufferedReader(_DeadlineReader(sock, raw))
 
 
-class _TimedHTTP(HTTPConnection):
-    response_class = _TimedResponse
+class _DeadlineHTTPConnection(HTTPConnection):
+    response_class = _DeadlineResponse
 
 
-class _TimedHTTPS(HTTPSConnection):
-    response_class = _TimedResponse
+class _DeadlineHTTPSConnection(HTTPSConnection):
+    response_class = _DeadlineResponse

@@ -275,7 +275,6 @@ LONGER_MODULES = {
     "lookalike.stores.aws.opensearch_index": 584,
     "lookalike.wire.qiniu.calls": 540,
     "lookalike.imaging.file_headers": 483,
-    "lookalike.stores.aws.dynamodb_table": 481,
     "lookalike.training.fit_model": 463,
 }
 

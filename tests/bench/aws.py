@@ -34,7 +34,8 @@ from lookalike.domain.search import Generation, Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
 from lookalike.handlers.process_ports import serving
-from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
+from lookalike.stores.aws.dynamodb_maps import DynamoMaps
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect, create_index, search_body
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
 from tests.bench.report import Report

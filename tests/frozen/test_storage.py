@@ -25,8 +25,10 @@ from lookalike.domain.upload import DeadLetter, Holding, Upload, UploadState
 from lookalike.handlers.process_ports import serving
 from lookalike.settings import Settings
 from lookalike.stores.aws import dynamodb_items
-from lookalike.stores.aws.dynamodb_catalog import DynamoCounters, DynamoMaps
-from lookalike.stores.aws.dynamodb_table import TABLE_DEFINITION, Table, app_id_key, app_name_key, create_table
+from lookalike.stores.aws.dynamodb_counters import DynamoCounters
+from lookalike.stores.aws.dynamodb_keys import app_id_key, app_name_key
+from lookalike.stores.aws.dynamodb_maps import DynamoMaps
+from lookalike.stores.aws.dynamodb_table import TABLE_DEFINITION, Table, create_table
 from lookalike.stores.aws.kms_sealer import KmsSealer
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex, create_index
 from lookalike.stores.aws.s3_objects import S3Store

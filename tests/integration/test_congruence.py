@@ -26,7 +26,8 @@ from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
 from lookalike.service.ranking import Page
 from lookalike.service.search import Search, search
-from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
+from lookalike.stores.aws.dynamodb_maps import DynamoMaps
 from lookalike.stores.aws.dynamodb_table import Table
 from lookalike.stores.aws.opensearch_index import MAX_EXACT_SEARCH
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog

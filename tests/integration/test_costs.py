@@ -22,7 +22,9 @@ from lookalike.ports import Ports
 from lookalike.service.purge import purge
 from lookalike.settings import Settings
 from lookalike.stores.aws.dynamodb_applications import DynamoApplications
-from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoGenerations, DynamoMaps
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
+from lookalike.stores.aws.dynamodb_generations import DynamoGenerations
+from lookalike.stores.aws.dynamodb_maps import DynamoMaps
 from lookalike.stores.aws.kms_sealer import KmsSealer
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect, create_index
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store

@@ -26,9 +26,12 @@ from lookalike.domain.picture import Key
 from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.errors import RevisionConflict, Unavailable
 from lookalike.stores.aws.dynamodb_applications import ABSENCE_CACHE_MS, CACHE_MS, MAX_ABSENT, DynamoApplications
-from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps, DynamoUploads
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
 from lookalike.stores.aws.dynamodb_items import picture_item, picture_of
-from lookalike.stores.aws.dynamodb_table import TABLE_DEFINITION, ItemKey, Table, application_key, key_of, upload_key
+from lookalike.stores.aws.dynamodb_keys import ItemKey, application_key, key_of, upload_key
+from lookalike.stores.aws.dynamodb_maps import DynamoMaps
+from lookalike.stores.aws.dynamodb_table import TABLE_DEFINITION, Table
+from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
 from tests.contract.rows import application, contents, deleted, digest_of, library, row
 from tests.servers.dynamodb import server
 from tests.servers.dynamodb.units import counted

@@ -14,7 +14,8 @@ import pytest
 from lookalike.cli.store_options import OUTPUTS
 from lookalike.observability import fail
 from lookalike.settings import AWS_STORES, Settings
-from lookalike.stores.aws.dynamodb_table import EXPIRY_ATTRIBUTE, TABLE_DEFINITION, pictures_partition
+from lookalike.stores.aws.dynamodb_keys import pictures_partition
+from lookalike.stores.aws.dynamodb_table import EXPIRY_ATTRIBUTE, TABLE_DEFINITION
 from tests.template.conftest import ROOT, Template
 
 LAYERS = ("layers/lookalike", "layers/runtime/${Architecture}", "layers/model")

@@ -109,13 +109,16 @@ def dynamodb() -> str:
     return f"http://127.0.0.1:{port}"
 
 
+#: A busy test machine may be slow, and that is no fault.
+_PATIENT = Config(read_timeout=60)
+
 _ACCOUNT: Any = {"region_name": "eu-west-1", "aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
 
 @cache
 def client() -> DynamoDBClient:
-    """A client of :func:`dynamodb`. A busy test machine may be slow, and that is no fault."""
-    config = dynamodb_table.CONFIG.merge(Config(read_timeout=60))
+    """A client of :func:`dynamodb`."""
+    config = dynamodb_table.CONFIG.merge(_PATIENT)
     made: DynamoDBClient = boto3.client("dynamodb", endpoint_url=dynamodb(), config=config, **_ACCOUNT)
     return made
 
@@ -129,5 +132,5 @@ def new_table() -> Table:
 
 def sealer() -> KmsSealer:
     """A sealer with a key of its own, in moto's KMS, which other tests' emulations empty."""
-    made = boto3.client("kms", endpoint_url=moto(), config=kms_sealer.CONFIG, **_ACCOUNT)
+    made = boto3.client("kms", endpoint_url=moto(), config=kms_sealer.CONFIG.merge(_PATIENT), **_ACCOUNT)
     return KmsSealer(made, made.create_key()["KeyMetadata"]["Arn"])

@@ -15,7 +15,7 @@ from lookalike.domain.picture import DIMENSION, Key, Picture, State
 from lookalike.domain.upload import Upload
 from lookalike.stores.aws import dynamodb_items
 from lookalike.stores.aws.dynamodb_items import picture_item, picture_of
-from lookalike.stores.aws.dynamodb_table import (
+from lookalike.stores.aws.dynamodb_keys import (
     SHARDS,
     Item,
     ItemKey,

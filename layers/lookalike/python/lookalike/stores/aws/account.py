@@ -18,14 +18,12 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
     from lookalike.stores.aws.dynamodb_applications import DynamoApplications
-    from lookalike.stores.aws.dynamodb_catalog import (
-        DynamoCatalog,
-        DynamoCounters,
-        DynamoGenerations,
-        DynamoMaps,
-        DynamoUploads,
-    )
+    from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
+    from lookalike.stores.aws.dynamodb_counters import DynamoCounters
+    from lookalike.stores.aws.dynamodb_generations import DynamoGenerations
+    from lookalike.stores.aws.dynamodb_maps import DynamoMaps
     from lookalike.stores.aws.dynamodb_table import Table
+    from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
     from lookalike.stores.aws.opensearch_index import OpenSearchIndex
     from lookalike.stores.aws.s3_objects import S3Store
     from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
@@ -68,26 +66,26 @@ class Account(Stores):
 
     @once
     def maps(self) -> DynamoMaps:
-        from lookalike.stores.aws.dynamodb_catalog import DynamoMaps
+        from lookalike.stores.aws.dynamodb_maps import DynamoMaps
 
         return DynamoMaps(self._table)
 
     @once
     def uploads(self) -> DynamoUploads:
-        from lookalike.stores.aws.dynamodb_catalog import DynamoUploads
+        from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
 
         return DynamoUploads(self._table)
 
     @once
     def counters(self) -> DynamoCounters:
-        from lookalike.stores.aws.dynamodb_catalog import DynamoCounters
+        from lookalike.stores.aws.dynamodb_counters import DynamoCounters
 
         return DynamoCounters(self._table)
 
     @once
     def generations(self) -> DynamoGenerations:
         """Which indices are read and written."""
-        from lookalike.stores.aws.dynamodb_catalog import DynamoGenerations
+        from lookalike.stores.aws.dynamodb_generations import DynamoGenerations
 
         return DynamoGenerations(self._table)
 

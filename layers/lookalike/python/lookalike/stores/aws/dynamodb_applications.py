@@ -10,19 +10,10 @@ from lookalike.clock import unix_milliseconds
 from lookalike.domain.application import Application
 from lookalike.errors import RevisionConflict, Unavailable
 from lookalike.ports import Applications, Clock
+from lookalike.stores.aws.dynamodb_conditions import ABSENT, ConditionError, attributes_equal, with_write_id
 from lookalike.stores.aws.dynamodb_items import access_key_of, application_item, application_of, text
-from lookalike.stores.aws.dynamodb_table import (
-    ABSENT,
-    ConditionError,
-    Item,
-    ItemKey,
-    Table,
-    app_id_key,
-    app_name_key,
-    application_key,
-    attributes_equal,
-    with_write_id,
-)
+from lookalike.stores.aws.dynamodb_keys import Item, ItemKey, app_id_key, app_name_key, application_key
+from lookalike.stores.aws.dynamodb_table import Table
 
 #: How long an application read once is taken for what it is, in milliseconds: a revoked one lives on so long at most.
 CACHE_MS = 30_000

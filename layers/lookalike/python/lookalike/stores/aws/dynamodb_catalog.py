@@ -9,16 +9,11 @@ from itertools import islice
 
 from lookalike.domain.library import Kind, Library, RemovedLibrary
 from lookalike.domain.picture import Key, Picture
-from lookalike.domain.search import Generation
-from lookalike.domain.upload import Upload, UploadState
 from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict
-from lookalike.ports import Catalog, Counters, Generations, MapStore, Uploads
+from lookalike.ports import Catalog
+from lookalike.stores.aws.dynamodb_conditions import ABSENT, Condition, ConditionError, attributes_equal
 from lookalike.stores.aws.dynamodb_items import (
     REMOVED_LIBRARIES,
-    generation_attributes,
-    generation_item,
-    generation_of,
-    holder_item,
     library_item,
     library_of,
     number,
@@ -27,43 +22,21 @@ from lookalike.stores.aws.dynamodb_items import (
     removed_item,
     removed_of,
     text,
-    upload_item,
-    upload_of,
-    upload_stamp,
     waiting_partition,
 )
-from lookalike.stores.aws.dynamodb_table import (
-    ABSENT,
-    EXPIRY_ATTRIBUTE,
+from lookalike.stores.aws.dynamodb_keys import (
     SHARDS,
-    Condition,
-    ConditionError,
     Item,
     ItemKey,
-    Table,
-    attributes_equal,
-    batched,
-    count_key,
-    generation_key,
-    holder_key,
-    holders_partition,
     key_of,
     library_key,
-    map_key,
-    object_key_of,
     picture_key,
     pictures_partition,
     removed_key,
     shard_of,
     shards_of,
-    upload_key,
 )
-
-#: Holders of a picture that are read at a time: of most pictures there is one, and seldom is more than one asked for.
-_HOLDERS_PER_READ = 25
-
-#: States that an upload of the version before may have.
-_LEGACY_STATES = frozenset({UploadState.SETTLED, UploadState.ADDING, UploadState.UNSURE})
+from lookalike.stores.aws.dynamodb_table import Table, batched
 
 #: What of a row says which state it is in.
 _REVISION_ATTRIBUTES = ("pk", "sk", "revision")
@@ -206,138 +179,8 @@ class DynamoCatalog(Catalog):
                 yield _rows_of(items)
 
 
-class DynamoMaps(MapStore):
-    """Local maps, an item each. A key's map never changes but for the same bytes again."""
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-
-    def put_map(self, key: str, data: bytes) -> None:
-        self._table.put({**map_key(key).values, "map": {"B": data}})
-
-    def maps(self, keys: Sequence[str]) -> Mapping[str, bytes]:
-        """Those of the maps that are there.
-
-        A read that may be a moment late costs half; only what it does not find is asked for again, strongly.
-        """
-        found = self._read(keys, consistent=False)
-        missing = [key for key in keys if key not in found]
-        return found | self._read(missing, consistent=True)
-
-    def remove_maps(self, keys: Sequence[str]) -> None:
-        self._table.delete_all([map_key(key) for key in keys])
-
-    def _read(self, keys: Sequence[str], *, consistent: bool) -> dict[str, bytes]:
-        items = self._table.get_all([map_key(key) for key in keys], consistent=consistent)
-        return {object_key_of(key_of(item)): bytes(item["map"]["B"]) for item in items}
-
-
-class DynamoUploads(Uploads):
-    """What uploaded objects have become."""
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-
-    def upload(self, source: str) -> Upload | None:
-        item = self._table.get(upload_key(source))
-        return None if item is None else upload_of(item)
-
-    def save_upload(self, upload: Upload, known: Upload | None) -> None:
-        """Remember it if what is stored of its source is still ``known`` (None: nothing).
-
-        Raises RevisionConflict otherwise, and then nothing has changed. An item of a holder is there before the upload
-        says that it holds the picture, and goes in one transaction with that; one too many is passed over by who reads.
-        """
-        before = None if known is None or known.holds is None else known.holds.picture
-        after = None if upload.holds is None else upload.holds.picture
-        condition = ABSENT if known is None else _unchanged(known)
-        if after is not None and after != before:
-            self._table.put(holder_item(after, upload.source))
-        try:
-            if before is None or after == before:
-                self._table.put(upload_item(upload), condition)
-            else:
-                self._table.transact(
-                    self._table.put_action(upload_item(upload), condition),
-                    self._table.delete_action(holder_key(before, upload.source), {}),
-                )
-        except ConditionError:
-            raise RevisionConflict(upload.source) from None
-
-    def holders(self, picture: Key) -> Iterator[Upload]:
-        """The uploads that hold this picture, a few at a time, as they are asked for."""
-        found = self._table.query(holders_partition(picture))
-        while sources := [item["source"]["S"] for item in islice(found, _HOLDERS_PER_READ)]:
-            for item in self._table.get_all([upload_key(source) for source in sources]):
-                upload = upload_of(item)
-                if upload.holds is not None and upload.holds.picture == picture:
-                    yield upload
-
-
-class DynamoCounters(Counters):
-    """Counts, an item each. What has expired, DynamoDB takes away itself."""
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-
-    def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
-        others = {} if expires is None else {EXPIRY_ATTRIBUTE: number(-(-expires // 1000))}
-        wanted = wanted if limit is None else min(wanted, limit)
-        while wanted > 0:
-            count = self._table.increment(count_key(name), "count", wanted, limit, others)
-            if count is None:
-                return wanted
-            wanted = 0 if limit is None else min(wanted, limit - count)
-        return 0
-
-    def counted(self, name: str) -> int:
-        item = self._table.get(count_key(name))
-        return 0 if item is None else int(item["count"]["N"])
-
-    def forget_counts(self, now: int) -> None:
-        """Nothing to do: the table's time to live does it."""
-
-
-class DynamoGenerations(Generations):
-    """Which indices of a kind are live."""
-
-    def __init__(self, table: Table) -> None:
-        self._table = table
-
-    def generation(self, kind: Kind) -> Generation | None:
-        item = self._table.get(generation_key(kind))
-        return None if item is None else generation_of(item)
-
-    def save_generation(self, kind: Kind, generation: Generation, previous: Generation | None) -> None:
-        condition = ABSENT if previous is None else attributes_equal(generation_attributes(previous))
-        try:
-            self._table.put(generation_item(kind, generation), condition)
-        except ConditionError:
-            raise RevisionConflict(kind) from None
-
-
 def _item_key(key: Key) -> ItemKey:
     return picture_key(key.library, key.id)
-
-
-def _unchanged(upload: Upload) -> Condition:
-    """The stored upload is this one. In an item of the version before, its state is not said but told otherwise."""
-    stamp = upload_stamp(upload)
-    same = attributes_equal(stamp)
-    if "added" not in stamp:
-        same = _and(same, "attribute_not_exists(#added)", {"#added": "added"})
-    if upload.state in _LEGACY_STATES:
-        older = same["ConditionExpression"].replace("#state = :state", "attribute_not_exists(#state)")
-        same = {**same, "ConditionExpression": f"({same['ConditionExpression']}) OR ({older})"}
-    return same
-
-
-def _and(condition: Condition, term: str, names: Mapping[str, str]) -> Condition:
-    return {
-        **condition,
-        "ConditionExpression": f"{condition['ConditionExpression']} AND {term}",
-        "ExpressionAttributeNames": {**condition["ExpressionAttributeNames"], **names},
-    }
 
 
 def _at_revision(revision: int) -> Condition:

@@ -18,7 +18,7 @@ from lookalike.domain.library import Identity, Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, SIGN_VERSION, Key, Picture, State, Vector
 from lookalike.domain.search import Generation
 from lookalike.domain.upload import Holding, Upload, UploadState
-from lookalike.stores.aws.dynamodb_table import (
+from lookalike.stores.aws.dynamodb_keys import (
     Item,
     application_key,
     generation_key,

@@ -1,0 +1,83 @@
+"""The state of uploaded objects in the DynamoDB table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+
+from lookalike.domain.picture import Key
+from lookalike.domain.upload import Upload, UploadState
+from lookalike.errors import RevisionConflict
+from lookalike.ports import Uploads
+from lookalike.stores.aws.dynamodb_conditions import ABSENT, Condition, ConditionError, attributes_equal
+from lookalike.stores.aws.dynamodb_items import holder_item, upload_item, upload_of, upload_stamp
+from lookalike.stores.aws.dynamodb_keys import holder_key, holders_partition, upload_key
+from lookalike.stores.aws.dynamodb_table import Table
+
+#: Holders of a picture that are read at a time: of most pictures there is one, and seldom is more than one asked for.
+_HOLDERS_PER_READ = 25
+
+#: States that an upload of the version before may have.
+_LEGACY_STATES = frozenset({UploadState.SETTLED, UploadState.ADDING, UploadState.UNSURE})
+
+
+class DynamoUploads(Uploads):
+    """What uploaded objects have become."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def upload(self, source: str) -> Upload | None:
+        item = self._table.get(upload_key(source))
+        return None if item is None else upload_of(item)
+
+    def save_upload(self, upload: Upload, known: Upload | None) -> None:
+        """Remember it if what is stored of its source is still ``known`` (None: nothing).
+
+        Raises RevisionConflict otherwise, and then nothing has changed. An item of a holder is there before the upload
+        says that it holds the picture, and goes in one transaction with that; one too many is passed over by who reads.
+        """
+        before = None if known is None or known.holds is None else known.holds.picture
+        after = None if upload.holds is None else upload.holds.picture
+        condition = ABSENT if known is None else _unchanged(known)
+        if after is not None and after != before:
+            self._table.put(holder_item(after, upload.source))
+        try:
+            if before is None or after == before:
+                self._table.put(upload_item(upload), condition)
+            else:
+                self._table.transact(
+                    self._table.put_action(upload_item(upload), condition),
+                    self._table.delete_action(holder_key(before, upload.source), {}),
+                )
+        except ConditionError:
+            raise RevisionConflict(upload.source) from None
+
+    def holders(self, picture: Key) -> Iterator[Upload]:
+        """The uploads that hold this picture, a few at a time, as they are asked for."""
+        found = self._table.query(holders_partition(picture))
+        while sources := [item["source"]["S"] for item in islice(found, _HOLDERS_PER_READ)]:
+            for item in self._table.get_all([upload_key(source) for source in sources]):
+                upload = upload_of(item)
+                if upload.holds is not None and upload.holds.picture == picture:
+                    yield upload
+
+
+def _unchanged(upload: Upload) -> Condition:
+    """The stored upload is this one. In an item of the version before, its state is not said but told otherwise."""
+    stamp = upload_stamp(upload)
+    same = attributes_equal(stamp)
+    if "added" not in stamp:
+        same = _and(same, "attribute_not_exists(#added)", {"#added": "added"})
+    if upload.state in _LEGACY_STATES:
+        older = same["ConditionExpression"].replace("#state = :state", "attribute_not_exists(#state)")
+        same = {**same, "ConditionExpression": f"({same['ConditionExpression']}) OR ({older})"}
+    return same
+
+
+def _and(condition: Condition, term: str, names: Mapping[str, str]) -> Condition:
+    return {
+        **condition,
+        "ConditionExpression": f"{condition['ConditionExpression']} AND {term}",
+        "ExpressionAttributeNames": {**condition["ExpressionAttributeNames"], **names},
+    }

@@ -15,7 +15,8 @@ from lookalike.domain.picture import Key, Vector
 from lookalike.domain.search import Candidate, Generation, Query, TagFilter
 from lookalike.errors import IndexWriteError, Unavailable
 from lookalike.stores.aws import opensearch_index as adapter
-from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect, create_index
+from lookalike.stores.aws.opensearch_client import connect
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex, create_index
 from tests.contract.rows import MODEL, deleted, random_vectors, row, unit
 from tests.servers.opensearch.server import PATIENCE, shared
 from tests.support.fakes import MemoryGenerations

@@ -118,7 +118,7 @@ class Account(Stores):
     @once
     def opensearch(self) -> OpenSearch:
         """The client of the domain."""
-        from lookalike.stores.aws.opensearch_index import connect
+        from lookalike.stores.aws.opensearch_client import connect
 
         # A domain under a name of its own is signed for as well; plain HTTP is never a domain.
         region = self._session.region_name if self._endpoint.startswith("https://") else None

@@ -8,28 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
-from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth
-from opensearchpy.exceptions import OpenSearchException, RequestError, TransportError
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import RequestError
 
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import DIMENSION, Key, Picture
 from lookalike.domain.search import Candidate, Generation, Query
-from lookalike.errors import IndexWriteError, SettingsError, Unavailable
+from lookalike.errors import IndexWriteError, Unavailable
 from lookalike.observability import logger
 from lookalike.ports import Generations, VectorIndex
 from lookalike.stores.aws.circuit_breaker import CircuitBreaker
-from lookalike.stores.aws.deadline_http import DeadlineConnection, DeadlineTransport
+from lookalike.stores.aws.opensearch_client import errors_as_unavailable, is_fault
 
 Json = dict[str, Any]
 
@@ -65,9 +63,6 @@ _MAX_CACHED_SIZES = 1000
 #: The status of a write whose revision, or a newer one, the index holds already.
 _VERSION_CONFLICT = 409
 
-#: Statuses from 400 to 499 by which a server says that it is too busy or too slow.
-_OVERLOADED = frozenset({408, 429})
-
 #: Statuses that speak of the server or of the index, not of the document: it may be taken later.
 _RETRYABLE_STATUSES = frozenset({401, 403, 404, 408, 429})
 
@@ -79,54 +74,10 @@ _MAX_ROUTED_LIBRARIES = 50
 
 _NO_INDEX = "OpenSearch: there is no index of that kind: run `lookalike setup`"
 
-#: Where the name of an Amazon domain says its region.
-_AMAZON_DOMAIN = re.compile(r"\.([a-z0-9-]+)\.es\.amazonaws\.com(\.cn)?$|\.aos\.([a-z0-9-]+)\.on\.aws$")
-
-
-def connect(endpoint: str, *, region: str | None = None, seconds: float = 10.0, connections: int = 10) -> OpenSearch:
-    """A client of the server at that URL.
-
-    A request that fails to connect, or is answered 429, 502, 503 or 504, is sent again, twice at most: all that
-    :class:`OpenSearchIndex` sends may be repeated. One that takes longer than ``seconds``, all tries together, is
-    given up.
-
-    Raises SettingsError if requests must be signed and there are no credentials.
-
-    Parameters
-    ----------
-    region : sign requests for that region, with the process's credentials, if the endpoint's name is not one that
-        Amazon gave it, which tells its own.
-    connections : kept open at most.
-    """
-    region = _region(endpoint) or region
-    return OpenSearch(
-        [endpoint],
-        http_auth=None if region is None else _signer(region),
-        connection_class=DeadlineConnection,
-        transport_class=DeadlineTransport,
-        pool_maxsize=connections,
-        timeout=seconds,
-        max_retries=0,  # the transport's own are not bounded by the time of the request
-    )
-
-
-def _region(endpoint: str) -> str | None:
-    domain = _AMAZON_DOMAIN.search(urlsplit(endpoint).hostname or "")
-    return None if domain is None else domain[1] or domain[3]
-
-
-def _signer(region: str) -> Urllib3AWSV4SignerAuth:
-    import boto3  # noqa: PLC0415  # only a domain needs it, and it takes long to load
-
-    credentials = boto3.Session().get_credentials()
-    if credentials is None:
-        raise SettingsError("no AWS credentials: requests to OpenSearch cannot be signed")
-    return Urllib3AWSV4SignerAuth(credentials, region, "es")
-
 
 def data_nodes(client: OpenSearch) -> int:
     """How many nodes there are for shards and their copies. Raises Unavailable."""
-    with _errors_as_unavailable():
+    with errors_as_unavailable():
         return int(client.cluster.health()["number_of_data_nodes"])
 
 
@@ -145,7 +96,7 @@ def create_index(
         "gc_deletes": "1h",  # for so long a removal is known to older writes that come after it
     }
     body = {"settings": {"index": index}, "mappings": _MAPPINGS, "aliases": {write_alias(name): {}}}
-    with _errors_as_unavailable():
+    with errors_as_unavailable():
         try:
             client.indices.create(index=name, body=body)
         except RequestError as error:
@@ -166,7 +117,7 @@ class IndexLayout:
 
 def layout_of(client: OpenSearch, name: str) -> IndexLayout | None:
     """How the index of that name is laid out; None if there is none. Raises Unavailable."""
-    with _errors_as_unavailable():
+    with errors_as_unavailable():
         found = client.indices.get_settings(index=name, params={"ignore_unavailable": "true"})
         if name not in found:
             return None
@@ -179,13 +130,13 @@ def layout_of(client: OpenSearch, name: str) -> IndexLayout | None:
 def update_layout(client: OpenSearch, name: str, *, replicas: int, refresh_interval: str) -> None:
     """Change what can be changed of an index in use. Raises Unavailable."""
     index = {"number_of_replicas": replicas, "refresh_interval": refresh_interval}
-    with _errors_as_unavailable():
+    with errors_as_unavailable():
         client.indices.put_settings(index=name, body={"index": index})
 
 
 def delete_index(client: OpenSearch, name: str) -> None:
     """Take an index away, and all it holds; an unknown name does not matter. Raises Unavailable."""
-    with _errors_as_unavailable():
+    with errors_as_unavailable():
         client.indices.delete(index=name, params={"ignore_unavailable": "true"})
 
 
@@ -257,17 +208,19 @@ class OpenSearchIndex(VectorIndex):
         self._generations = generations
         self._clock = clock
         self._seconds = seconds
-        self._search_breakers = {kind: CircuitBreaker("OpenSearch", _is_fault) for kind in Kind}
-        self._count_breaker = CircuitBreaker("OpenSearch", _is_fault)
-        self._write_breaker = CircuitBreaker("OpenSearch", _is_fault)
+        self._search_breakers = {kind: CircuitBreaker("OpenSearch", is_fault) for kind in Kind}
+        self._count_breaker = CircuitBreaker("OpenSearch", is_fault)
+        self._write_breaker = CircuitBreaker("OpenSearch", is_fault)
         self._cached_generations: dict[Kind, tuple[float, Generation]] = {}
         self._sizes: dict[tuple[str, ...], tuple[float, bool]] = {}
 
     def write(self, pictures: Sequence[Picture], *, wait: bool = True) -> None:
-        self._bulk((_Operation.index(picture, name) for picture, name in self._write_targets(pictures)), wait=wait)
+        self._write_all((_Operation.index(picture, name) for picture, name in self._write_targets(pictures)), wait=wait)
 
     def remove(self, pictures: Sequence[Picture], *, wait: bool = False) -> None:
-        self._bulk((_Operation.delete(picture, name) for picture, name in self._write_targets(pictures)), wait=wait)
+        self._write_all(
+            (_Operation.delete(picture, name) for picture, name in self._write_targets(pictures)), wait=wait
+        )
 
     def search(self, query: Query) -> Sequence[Candidate]:
         libraries = tuple(dict.fromkeys(query.libraries))
@@ -308,7 +261,7 @@ class OpenSearchIndex(VectorIndex):
                 raise Unavailable(f"OpenSearch: no answer within {self._seconds:g} s")
             return {"request_timeout": left}
 
-        with breaker.guard(), _errors_as_unavailable():
+        with breaker.guard(), errors_as_unavailable():
             yield time_left
 
     def _is_small(self, name: str, libraries: tuple[str, ...], time_left: _TimeLeft) -> bool:
@@ -351,8 +304,8 @@ class OpenSearchIndex(VectorIndex):
             self._cached_generations[kind] = self._clock() + GENERATION_CACHE_SECONDS, generation
         return generation
 
-    def _bulk(self, operations: Iterable[_Operation], *, wait: bool) -> None:
-        failures = [failure for chunk in _chunks(operations) for failure in self._send(chunk, wait=wait)]
+    def _write_all(self, operations: Iterable[_Operation], *, wait: bool) -> None:
+        failures = [failure for chunk in _chunks(operations) for failure in self._bulk(chunk, wait=wait)]
         if failures:
             logger.warning(
                 "the index did not take all rows", extra={"rows": len(failures), "first": failures[0].reason}
@@ -360,21 +313,25 @@ class OpenSearchIndex(VectorIndex):
             retryable = frozenset(failure.key for failure in failures if failure.retryable)
             raise IndexWriteError(retryable, {one.key: one.reason for one in failures if one.key not in retryable})
 
-    def _send(self, chunk: Sequence[_Operation], *, wait: bool) -> list[_RejectedOperation]:
-        """Do these operations, all on one index, in one request."""
+    def _bulk(self, chunk: Sequence[_Operation], *, wait: bool) -> list[_RejectedOperation]:
+        """Do these operations, all on one index, in one request; those that were not done."""
         try:
             with self._guarded_call(self._write_breaker) as time_left:
-                return self._sent(chunk, time_left, wait=wait)
+                return self._send(chunk, time_left, wait=wait)
         except Unavailable as error:
-            if (reason := _malformed_reason(error.__cause__)) is None:
+            reason = _malformed_reason(error.__cause__)
+            if reason is None:
                 raise
-            # One operation that the server cannot read, and it reads none: halves find out which.
-            if len(chunk) == 1:
-                return [_RejectedOperation(chunk[0].key, retryable=False, reason=reason)]
-            middle = len(chunk) // 2
-            return self._send(chunk[:middle], wait=wait) + self._send(chunk[middle:], wait=wait)
+        return self._bisect_malformed(chunk, reason, wait=wait)
 
-    def _sent(self, chunk: Sequence[_Operation], time_left: _TimeLeft, *, wait: bool) -> list[_RejectedOperation]:
+    def _bisect_malformed(self, chunk: Sequence[_Operation], reason: str, *, wait: bool) -> list[_RejectedOperation]:
+        """Do operations of which the server could not read one, for which it does none: halves find out which."""
+        if len(chunk) == 1:
+            return [_RejectedOperation(chunk[0].key, retryable=False, reason=reason)]
+        middle = len(chunk) // 2
+        return self._bulk(chunk[:middle], wait=wait) + self._bulk(chunk[middle:], wait=wait)
+
+    def _send(self, chunk: Sequence[_Operation], time_left: _TimeLeft, *, wait: bool) -> list[_RejectedOperation]:
         response = self._client.bulk(
             index=chunk[0].name,  # in the path, where policies see it
             body=b"".join(operation.text for operation in chunk),
@@ -400,25 +357,6 @@ class OpenSearchIndex(VectorIndex):
 
 #: The parameter of a request that says how long it may take. Raises Unavailable if no time is left.
 _TimeLeft = Callable[[], Json]
-
-
-@contextmanager
-def _errors_as_unavailable() -> Iterator[None]:
-    """Whatever goes wrong with the server in this block, or is not in its answer, is raised as Unavailable."""
-    try:
-        yield
-    except OpenSearchException as error:
-        raise Unavailable(f"OpenSearch: {str(error)[:500]}") from error
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise Unavailable(f"OpenSearch: an answer that cannot be read: {error!r}"[:500]) from error
-
-
-def _is_fault(error: BaseException) -> bool:
-    """Whether an error says that the server does not work; it does where it refuses what it is asked."""
-    if not isinstance(error, Unavailable):
-        return False
-    status = error.__cause__.status_code if isinstance(error.__cause__, TransportError) else None
-    return not isinstance(status, int) or not 400 <= status < 500 or status in _OVERLOADED
 
 
 def _malformed_reason(error: BaseException | None) -> str | None:

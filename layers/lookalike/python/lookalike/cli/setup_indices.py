@@ -1,4 +1,4 @@
-"""The indices of an account, as its operator makes, fills and rebuilds them."""
+"""The OpenSearch indices of an account: created, filled and rebuilt by its operator."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from lookalike.stores.aws.account import Account
     from lookalike.stores.aws.opensearch_index import IndexLayout
 
-#: Seconds until every function has heard of a change of generations, which it believes for 30, and has ended what it
-#: was doing.
+#: Seconds until every process has read a new generation, which it caches for 30 s, and has finished the calls it had
+#: begun with the old one.
 SETTLE_SECONDS = 60
 
-#: Seconds that the server may take for some megabytes of rows, beside all else that it does.
+#: Seconds for one bulk request while indices are filled: some megabytes of rows, beside the service's own load.
 _FILL_CALL_SECONDS = 30.0
 
-#: Refused rows that are shown.
+#: Refused rows that are printed.
 _MAX_REFUSED_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
 class RequestedLayout:
-    """How the operator wants the indices laid out; None: as they are, or by default."""
+    """The layout that the operator asks for; None leaves a value as it is, or at its default."""
 
     shards: int | None
     replicas: int | None
@@ -45,7 +45,7 @@ class RequestedLayout:
 
 
 class IndexSetup:
-    """What every kind's indices are, and what they should be. Every method may raise Unavailable."""
+    """Brings the indices of every kind to the requested layout. Every method may raise Unavailable."""
 
     def __init__(self, settings: Settings, account: Account, requested: RequestedLayout) -> None:
         from lookalike.stores.aws import opensearch_index  # noqa: PLC0415 - slow to import, and few commands need it
@@ -56,7 +56,7 @@ class IndexSetup:
         self._requested = requested
 
     def check_shards(self) -> None:
-        """Raise InvalidArgument if an index has another number of shards than is wanted: it keeps its number."""
+        """Raise InvalidArgument if an existing index has another number of shards, which cannot be changed."""
         for name in (name for kind in Kind for name in self._generation(kind).write):
             layout = self._layout(name)
             if layout is not None and self._requested.shards not in (None, layout.shards):
@@ -65,9 +65,10 @@ class IndexSetup:
                 )
 
     def create_missing(self, *, filled: bool) -> None:
-        """Make the indices that are not there, and bring the others to what is wanted.
+        """Create missing indices, and update the layout of the others.
 
-        Says if the table holds pictures that are not in a new one, unless it will be ``filled``.
+        Warns about new indices whose pictures are already in the table, unless the caller is about to fill them
+        (``filled``).
         """
         for kind in Kind:
             generation = self._generation(kind)
@@ -83,15 +84,16 @@ class IndexSetup:
                 )
 
     def fill(self) -> int:
-        """Write all that the table holds to the indices; how many rows they refused."""
+        """Write all rows of the table to the indices; returns the number of rows that they refused."""
         settings = replace(self._settings, index_seconds=max(_FILL_CALL_SECONDS, self._settings.index_seconds))
         with closing(bootstrap.build(settings)) as ports:
             return sum(_fill(ports, kind) for kind in Kind)
 
     def rebuild(self) -> int:
-        """Make the next indices, write to both, fill them, search them, and take the old ones away.
+        """Replace all indices by new ones, and return the number of rows that these refused.
 
-        How many rows were refused. Searches and writes go on meanwhile. If it is broken off, it may be repeated.
+        Writes go to both generations while the new one is filled; searches then switch to it, and the old indices are
+        deleted. The service stays available. An interrupted rebuild may be repeated.
         """
         old = {kind: self._generation(kind) for kind in Kind}
         new = {kind: _next_index_name(generation) for kind, generation in old.items()}
@@ -113,7 +115,7 @@ class IndexSetup:
         return refused
 
     def _generation(self, kind: Kind) -> Generation:
-        """What holds for that kind, or the first one to be."""
+        """The stored generation of a kind, or its first one."""
         first = f"lookalike-{str(self._settings.table).lower()}-{kind}-1"
         return self._account.generations.generation(kind) or Generation(first, (first,))
 
@@ -122,15 +124,18 @@ class IndexSetup:
 
     @cached_property
     def _default_replicas(self) -> int:
-        """Copies of a shard that there are nodes for, one at most."""
+        """One copy of each shard if there is another node for it, else none."""
         return min(1, self._server.data_nodes(self._account.opensearch) - 1)
 
     def _ensure_index(self, name: str, template: IndexLayout | None = None) -> bool:
-        """Bring an index to what is wanted; if it is not there, make it, as ``like`` in all else, and say so."""
+        """Create the index, or update its layout; returns whether it was created.
+
+        A new index takes from ``template`` what was not requested.
+        """
         layout, requested = self._layout(name), self._requested
         current = layout or template
         replicas, refresh = requested.replicas, requested.refresh
-        if replicas is None:  # a copy needs another node to be on, and what somebody asked for stays
+        if replicas is None:  # a copy needs another node; more copies that were requested earlier are kept
             replicas = max(self._default_replicas, current.replicas if current else 0)
         if refresh is None:
             refresh = current.refresh_interval if current else self._server.REFRESH_INTERVAL
@@ -148,7 +153,10 @@ class IndexSetup:
         return False
 
     def _ensure_next_index(self, name: str, read: str) -> None:
-        """Raises InvalidArgument if a rebuild that was broken off has begun it with another number of shards."""
+        """Create the next index of a rebuild.
+
+        Raises InvalidArgument if an interrupted rebuild has created it with another number of shards.
+        """
         template = self._layout(read)
         self._ensure_index(name, template)
         begun = self._layout(name)
@@ -157,26 +165,30 @@ class IndexSetup:
             raise InvalidArgument("--shards", f"{name}, of a rebuild that was broken off, has {begun.shards}: say so")
 
     def _activate(self, kind: Kind, generation: Generation) -> None:
+        """Save a kind's first generation."""
         try:
             self._account.generations.save_generation(kind, generation, None)
-        except RevisionConflict:  # another setup runs beside this one, and has named the very same index
+        except RevisionConflict:  # a concurrent setup has saved the same name
             return
 
     def _switch_generations(self, before: Mapping[Kind, Generation], after: Mapping[Kind, Generation]) -> None:
-        """Change all kinds' generations, and wait until that is known. Raises RevisionConflict if somebody else does."""
+        """Save all kinds' generations, and wait until every process has read them.
+
+        Raises RevisionConflict if another operator changes them at the same time.
+        """
         for kind in Kind:
             self._account.generations.save_generation(kind, after[kind], before[kind])
         time.sleep(SETTLE_SECONDS)
 
 
 def _next_index_name(generation: Generation) -> str:
-    """The index after the one that is searched; its name ends with the next number."""
+    """Name of the index that follows the one that is searched: the number at its end is incremented."""
     stem, _, number = generation.read.rpartition("-")
     return f"{stem}-{int(number) + 1}"
 
 
 def _fill(ports: Ports, kind: Kind) -> int:
-    """Fill a kind's indices and say how it went; how many rows they refused."""
+    """Fill a kind's indices and print the outcome; returns the number of rows that they refused."""
     with Console(stderr=True).status(f"Filling {kind}") as status:
         result = fill(ports, kind, lambda rows: status.update(f"Filling {kind}: {rows:,} rows"))
     typer.echo(f"{f'Filled {kind}:':<22}{result.rows:,} rows, {len(result.refused):,} refused")

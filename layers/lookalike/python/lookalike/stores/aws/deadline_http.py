@@ -1,6 +1,6 @@
-"""HTTP to OpenSearch, bounded as a whole: connecting, sending, waiting and reading, and all tries together.
+"""HTTP to OpenSearch with a deadline for the whole request: connecting, sending, waiting, reading, and all retries.
 
-Timeouts of sockets bound each wait for some bytes, so a server that sends a byte a second is waited for without end.
+A socket's timeout bounds only each wait for the next bytes: a server that sends one byte a second never exceeds it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from opensearchpy.exceptions import ConnectionTimeout, TransportError
 from urllib3 import Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-#: How often a request is sent at most, if the server cannot be reached or says that it is busy.
+#: Times that a request is sent if the server cannot be reached or is busy.
 _MAX_ATTEMPTS = 3
 
-#: Answers of a server, or of what stands before it, that is busy.
+#: Statuses of a busy server, or of a proxy in front of one.
 _RETRYABLE_STATUSES = frozenset({429, 502, 503, 504})
 
 
 class DeadlineTransport(Transport):
-    """Sends a request again that fails to connect or meets a busy server, within the time of the request.
+    """Retries requests that fail to connect or meet a busy server, until the request's deadline.
 
-    That is its ``request_timeout``, by default the client's. One that takes longer is given up, and not sent again.
+    The deadline is the request's ``request_timeout``, by default the client's. A request that exceeds it is not
+    retried.
     """
 
     def perform_request(
@@ -41,7 +42,7 @@ class DeadlineTransport(Transport):
         ignore: Collection[int] = (),
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """The answer to a request. Raises TransportError."""
+        """Send a request, with retries. Raises TransportError."""
         params = dict(params or {})
         seconds = params.pop("request_timeout", None) or timeout or self.get_connection().timeout
         deadline = time.monotonic() + seconds
@@ -52,7 +53,7 @@ class DeadlineTransport(Transport):
             except TransportError as error:
                 if not left or not _is_retryable(error) or time.monotonic() >= deadline:
                     raise
-        raise AssertionError  # pragma: no cover - the last try has returned or raised
+        raise AssertionError  # pragma: no cover - the last attempt has returned or raised
 
 
 def _is_retryable(error: TransportError) -> bool:
@@ -62,7 +63,7 @@ def _is_retryable(error: TransportError) -> bool:
 
 
 class DeadlineConnection(Urllib3HttpConnection):
-    """A node's connections, whose responses have to be there, to the last byte, within a request's time."""
+    """Connections to a node whose responses must be complete within the request's timeout."""
 
     def _create_urllib3_pool(self) -> None:
         super()._create_urllib3_pool()
@@ -71,7 +72,7 @@ class DeadlineConnection(Urllib3HttpConnection):
 
 
 class _DeadlineReader(io.RawIOBase):
-    """A socket's bytes, until the time is up that the socket is willing to wait for the first of them."""
+    """Bytes of a socket, until the socket's timeout has passed since the first read was possible."""
 
     def __init__(self, connection: socket.socket, raw: io.RawIOBase) -> None:
         self._connection = connection
@@ -94,12 +95,12 @@ class _DeadlineReader(io.RawIOBase):
         if not self.closed:
             self._raw.close()
             if self._connection.fileno() >= 0:
-                self._connection.settimeout(self._seconds)  # for what is sent next on it
+                self._connection.settimeout(self._seconds)  # for the next request on this connection
         super().close()
 
 
 class _DeadlineResponse(http.client.HTTPResponse):
-    """Reads its head and its body within one and the same time."""
+    """A response whose head and body share one deadline."""
 
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
         super().__init__(sock, *arguments, **options)

@@ -1,4 +1,4 @@
-"""The applications of an AWS account, in its DynamoDB table, with their secrets sealed."""
+"""The applications of an AWS account in the DynamoDB table, with encrypted secrets."""
 
 from __future__ import annotations
 
@@ -15,43 +15,42 @@ from lookalike.stores.aws.dynamodb_items import access_key_of, application_item,
 from lookalike.stores.aws.dynamodb_keys import Item, ItemKey, app_id_key, app_name_key, application_key
 from lookalike.stores.aws.dynamodb_table import Table
 
-#: How long an application read once is taken for what it is, in milliseconds: a revoked one lives on so long at most.
+#: Milliseconds that an application is cached: a revoked one is accepted that much longer at most.
 CACHE_MS = 30_000
 
-#: How long a key that nobody has is not looked up again, in milliseconds: a new one works at once where nobody asked for
-#: it before, and so much later at the latest.
+#: Milliseconds that the absence of a key is cached: a new application that was asked for before it was created is
+#: accepted that much later at most.
 ABSENCE_CACHE_MS = 5_000
 
-#: Keys that nobody has, of which so many are remembered.
+#: Absent keys that are cached at once; the oldest is dropped first.
 MAX_ABSENT = 1_000
 
-#: How often a save that lost a race is tried again.
+#: Attempts at a change that conflicts with a concurrent one.
 _MAX_ATTEMPTS = 5
 
 
 class Sealer(Protocol):
-    """Keeps secrets from whoever reads the table."""
+    """Encrypts applications' secrets, so that reading the table does not disclose them."""
 
     def encrypt(self, secret: str, access_key: str) -> bytes:
-        """The secret of the application with that access key, so that nobody reads it without the key."""
+        """Encrypt the secret of the application with this access key."""
 
     def decrypt(self, sealed: bytes, access_key: str) -> str:
-        """The secret again; only together with the access key that it was sealed with."""
+        """Decrypt a secret. Succeeds only with the access key that it was encrypted for."""
 
 
 class DynamoApplications(Applications):
-    """Who may call.
+    """Applications, cached in the process.
 
-    An application is three items: its row, and one each that says whose its app id and its name are, which no two
-    applications share. They change together. What was read is kept for :data:`CACHE_MS` milliseconds, so what another
-    process changes shows here that much later at most. That there is no such application is kept for :data:`ABSENCE_CACHE_MS`
-    milliseconds, so a caller who repeats a wrong key costs the table next to nothing.
+    An application is three items that change in one transaction: its row, and the pointers from its app id and from its
+    name to its access key, which make both unique. A change by another process is seen here within :data:`CACHE_MS`.
+    Absence is cached for :data:`ABSENCE_CACHE_MS`, so that repeated calls with an unknown key cost no reads.
 
     Parameters
     ----------
-    table : where they are.
-    sealer : seals their secrets.
-    clock : the time. It is not the monotonic clock, which stands still in a snapshot of the process.
+    table : that holds them.
+    sealer : encrypts their secrets.
+    clock : Unix milliseconds. Not the monotonic clock, which stands still while Lambda keeps a snapshot of the process.
     """
 
     def __init__(self, table: Table, sealer: Sealer, clock: Clock = unix_milliseconds) -> None:
@@ -113,7 +112,7 @@ class DynamoApplications(Applications):
                     self._table.delete_action(key, _unchanged(stored)),
                 )
             except ConditionError:
-                continue  # somebody saved it meanwhile, or took it away
+                continue  # saved or removed concurrently
             self._clear_caches()
             return
         raise Unavailable(f"DynamoDB: {key.pk} changes too fast")
@@ -125,13 +124,14 @@ class DynamoApplications(Applications):
     def _load_by_id(self, app_id: str) -> Application | None:
         pointer = self._table.get(app_id_key(app_id))
         found = None if pointer is None else self._load(pointer["access_key"]["S"])
-        return found if found is not None and found.app_id == app_id else None  # it may have changed in between
+        # Between the two reads the app id may have been given to another application.
+        return found if found is not None and found.app_id == app_id else None
 
     def _decrypted(self, row: Item) -> Application:
         return application_of(row, self._sealer.decrypt(row["secret"]["B"], access_key_of(row)))
 
     def _cached(self, key: ItemKey, read: Callable[[], Application | None]) -> Application | None:
-        """What was read of late, or is read now."""
+        """The application under this key: cached if fresh, else read by ``read`` and cached."""
         now = self._clock()
         with self._lock:
             read_at, cached = self._cache.get(key, (now, None))
@@ -147,7 +147,7 @@ class DynamoApplications(Applications):
                 self._cache[key] = (now, found)
             elif key.is_valid:
                 if len(self._absent) >= MAX_ABSENT:
-                    del self._absent[next(iter(self._absent))]  # the one asked for longest ago
+                    del self._absent[next(iter(self._absent))]  # the oldest
                 self._absent[key] = now
         return found
 
@@ -158,9 +158,10 @@ class DynamoApplications(Applications):
 
 
 def _pointer_keys(row: Mapping[str, Any] | None) -> list[ItemKey]:
-    """The items that say whose a row's app id and name are."""
+    """Keys of the pointers that belong to a row: from its app id, and from its name."""
     return [] if row is None else [app_id_key(row["app_id"]["S"]), app_name_key(row["name"]["S"])]
 
 
 def _unchanged(row: Item) -> Mapping[str, Any]:
+    """Condition: the stored row is still this one."""
     return attributes_equal({"written": row["written"]})

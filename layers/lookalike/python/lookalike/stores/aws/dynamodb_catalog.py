@@ -1,4 +1,4 @@
-"""The catalog, local maps, uploads and index generations of an AWS account, in one DynamoDB table."""
+"""The catalog of an AWS account: libraries and picture rows in the DynamoDB table."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ from lookalike.stores.aws.dynamodb_keys import (
 )
 from lookalike.stores.aws.dynamodb_table import Table, batched
 
-#: What of a row says which state it is in.
+#: Attributes that tell a row's revision.
 _REVISION_ATTRIBUTES = ("pk", "sk", "revision")
 
-#: Batches of one call that are read side by side.
+#: Batches of one call that are read in parallel.
 _MAX_PARALLEL_READS = 8
 
 
 class DynamoCatalog(Catalog):
     """Libraries and picture rows. Every read is strongly consistent.
 
-    The rows of a library lie in 16 shards, so that no library is more than any partition takes.
+    The rows of a library are spread over 16 partitions, so that writes to one library may exceed a partition's rate.
     """
 
     def __init__(self, table: Table) -> None:
@@ -101,7 +101,10 @@ class DynamoCatalog(Catalog):
         return {key: rows.get(key) for key in others}
 
     def _revisions(self, keys: Sequence[Key]) -> dict[Key, int]:
-        """Those of the rows that are there. What else is in them costs the same, but would have to be sent and read."""
+        """Stored revisions of those rows that exist.
+
+        Reading a whole row costs as many read units, but takes longer to transfer and to parse.
+        """
         keys_by_item = {_item_key(key): key for key in keys}
         batches = [list(batch) for batch in batched(keys_by_item)]
         if len(batches) <= 1:
@@ -114,9 +117,10 @@ class DynamoCatalog(Catalog):
         return {keys_by_item[key_of(item)]: int(item["revision"]["N"]) for items in found for item in items}
 
     def pictures(self, library: str, after: str | None, limit: int) -> Sequence[Picture]:
-        """Rows of a library (uid) in whatever state, shard by shard and by id in each, ``limit`` at most.
+        """Rows of a library (uid) in any state, by shard and then by id, at most ``limit``.
 
-        ``after`` is the id of the last row of the page before (None: from the start); it need not be there any more.
+        ``after`` is the id of the last row of the previous page, None for the first page. That row may have been
+        removed.
         """
         found: list[Picture] = []
         first = SHARDS[0] if after is None else shard_of(after)
@@ -130,9 +134,9 @@ class DynamoCatalog(Catalog):
         return found
 
     def pictures_by_prefix(self, library: str, prefix: str, limit: int) -> Sequence[Picture]:
-        """Rows of a library whose id starts with ``prefix``, in whatever state, by id, ``limit`` at most.
+        """Rows of a library (uid) whose id starts with ``prefix``, in any state, by id, at most ``limit``.
 
-        A sign's 16 hex digits name the shard; for other prefixes all of them are read.
+        The 16 hexadecimal digits of a sign determine the shard; a shorter prefix is looked up in all shards.
         """
         partitions = [pictures_partition(library, shard) for shard in shards_of(prefix)]
         items = [self._table.query(partition, prefix=prefix, limit=limit) for partition in partitions]
@@ -151,11 +155,10 @@ class DynamoCatalog(Catalog):
             raise RevisionConflict(f"{key.library}/{key.id}") from None
 
     def waiting_for_purge(self, before: int, limit: int, since: int = 0) -> Sequence[Picture]:
-        """Rows not live whose ``deleted_at`` is from ``since`` on and before ``before``, oldest first, ``limit`` at most.
+        """Rows that are not live with ``since`` <= ``deleted_at`` < ``before``, oldest first, at most ``limit``.
 
-        Both are Unix milliseconds.
-        The index says where such rows may be; each is read from the table, so that none is live. One deleted a moment
-        ago may still be missing.
+        Bounds are Unix milliseconds. The purge index only names candidates: each row is read from the table with strong
+        consistency, so no live row is returned. A row deleted a moment ago may be missing.
         """
         found: dict[Key, Picture] = {}
         entries = heapq.merge(
@@ -169,10 +172,9 @@ class DynamoCatalog(Catalog):
         return list(found.values())
 
     def scan(self, kind: Kind) -> Iterator[Sequence[Picture]]:
-        """Every row of a kind in whatever state, in batches, to fill an index from.
+        """All rows of a kind in any state, in batches. Reads the whole table.
 
-        It reads the whole table. A row written while the scan runs comes with its old or its new revision, or, if it
-        is new, perhaps not at all.
+        A row written during the scan is returned in its old or new revision; one created meanwhile may be missing.
         """
         for items in self._table.scan("P#", {"kind": text(kind)}):
             if items:

@@ -1,4 +1,4 @@
-"""Conditional writes: conditions on the stored item, their failure, and ids that tell a write from its repetition."""
+"""Conditions of DynamoDB writes, and write ids that make conditional writes repeatable."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from typing import Any
 from lookalike.stores.aws.dynamodb_keys import Item
 
 Condition = Mapping[str, Any]
-"""What the stored item must be like, as arguments of a write: :data:`ABSENT`, or made by :func:`attributes_equal`."""
+"""A condition on the stored item, as arguments of a write: :data:`ABSENT`, or made by :func:`attributes_equal`."""
 
-#: There is no such item.
+#: Condition: there is no item with this key.
 ABSENT: Condition = {"ConditionExpression": "attribute_not_exists(pk)"}
 
 
 class ConditionError(Exception):
-    """The stored item is not what a write asked for. ``positions`` are those of such items in a transaction."""
+    """The stored item does not meet the condition of a write.
+
+    ``positions``: the actions of a transaction whose conditions failed.
+    """
 
     def __init__(self, positions: frozenset[int] = frozenset()) -> None:
         super().__init__(*sorted(positions))
@@ -24,7 +27,7 @@ class ConditionError(Exception):
 
 
 def attributes_equal(attributes: Mapping[str, Any], *, or_absent: bool = False) -> Condition:
-    """The stored item has these values in these attributes; with ``or_absent``, or there is none."""
+    """Condition: the stored item has these attributes with these values; with ``or_absent``, or there is no item."""
     expression = " AND ".join(f"#{name} = :{name}" for name in attributes)
     return {
         "ConditionExpression": f"attribute_not_exists(pk) OR ({expression})" if or_absent else expression,
@@ -34,5 +37,5 @@ def attributes_equal(attributes: Mapping[str, Any], *, or_absent: bool = False) 
 
 
 def with_write_id(item: Item) -> Item:
-    """The item with a mark that no other write has: eight random bytes in ``written``."""
+    """The item with a random write id of eight bytes in ``written``, by which a writer recognises its own write."""
     return {**item, "written": {"B": secrets.token_bytes(8)}}

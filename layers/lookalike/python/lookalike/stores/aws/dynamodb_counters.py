@@ -1,4 +1,4 @@
-"""Counts of calls in the DynamoDB table."""
+"""Counters in the DynamoDB table, an item each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lookalike.stores.aws.dynamodb_table import EXPIRY_ATTRIBUTE, Table
 
 
 class DynamoCounters(Counters):
-    """Counts, an item each. What has expired, DynamoDB takes away itself."""
+    """Counters. DynamoDB deletes expired ones by the table's time to live."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -29,4 +29,4 @@ class DynamoCounters(Counters):
         return 0 if item is None else int(item["count"]["N"])
 
     def forget_counts(self, now: int) -> None:
-        """Nothing to do: the table's time to live does it."""
+        """Does nothing: the table's time to live deletes expired counters."""

@@ -1,4 +1,4 @@
-"""Generations of the vector index in the DynamoDB table."""
+"""Index generations in the DynamoDB table, an item for each kind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lookalike.stores.aws.dynamodb_table import Table
 
 
 class DynamoGenerations(Generations):
-    """Which indices of a kind are live."""
+    """Names of the indices that each kind's pictures are read from and written to."""
 
     def __init__(self, table: Table) -> None:
         self._table = table

@@ -1,4 +1,4 @@
-"""Local maps in the DynamoDB table."""
+"""Local maps in the DynamoDB table, an item each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lookalike.stores.aws.dynamodb_table import Table
 
 
 class DynamoMaps(MapStore):
-    """Local maps, an item each. A key's map never changes but for the same bytes again."""
+    """Local maps by object key. A key's map is never replaced by another."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -19,9 +19,10 @@ class DynamoMaps(MapStore):
         self._table.put({**map_key(key).values, "map": {"B": data}})
 
     def maps(self, keys: Sequence[str]) -> Mapping[str, bytes]:
-        """Those of the maps that are there.
+        """Those of the maps that exist.
 
-        A read that may be a moment late costs half; only what it does not find is asked for again, strongly.
+        All are read with eventual consistency, which costs half; those not found are read again with strong
+        consistency.
         """
         found = self._read(keys, consistent=False)
         missing = [key for key in keys if key not in found]

@@ -1,4 +1,4 @@
-"""The one DynamoDB table: its shape, its keys, and calls that finish what DynamoDB leaves undone."""
+"""The service's one DynamoDB table: its definition, and calls that retry what DynamoDB leaves unprocessed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-#: How the client should be made. DynamoDB answers in milliseconds, a page of 1 MB in some tens of them, so a second
-#: without a connection or three without a byte are a fault, and another try beats waiting (AWS database blog, "Tuning
-#: AWS Java SDK HTTP request settings for latency-aware Amazon DynamoDB applications"). Three tries with jitter are
-#: the SDKs' standard (AWS SDKs and tools reference guide, "Retry behavior"), and all of them together stay below the
-#: 30 s that API Gateway waits. A purge works with 16 threads, a server with 40.
+#: Configuration of the client. DynamoDB answers in milliseconds, with a page of 1 MB in some tens of them. One second
+#: without a connection or three without a byte are therefore a fault, and a retry is better than waiting (AWS database
+#: blog, "Tuning AWS Java SDK HTTP request settings for latency-aware Amazon DynamoDB applications"). Three attempts
+#: with jitter are the SDKs' standard (AWS SDKs and tools reference guide, "Retry behavior"); together they stay below
+#: API Gateway's timeout of 30 s. A purge uses 16 threads, a server 40.
 CONFIG = Config(
     connect_timeout=1,
     read_timeout=3,
@@ -32,11 +32,11 @@ CONFIG = Config(
     max_pool_connections=48,
 )
 
-#: The index of what waits to be purged. Only such items have the attribute ``purge``; it names one of the index's
-#: partitions, in which they come by ``deleted_at``, Unix milliseconds.
+#: The index of items to be purged, which alone have the attribute ``purge``: its partition key. The sort key is
+#: ``deleted_at``, Unix milliseconds.
 PURGE_INDEX = "waiting"
 
-#: CreateTable's arguments but the name. The stack's table is the same.
+#: Arguments of CreateTable except the name. template.yaml defines the same table.
 TABLE_DEFINITION: Mapping[str, Any] = {
     "BillingMode": "PAY_PER_REQUEST",
     "AttributeDefinitions": [
@@ -62,17 +62,23 @@ TABLE_DEFINITION: Mapping[str, Any] = {
     "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
 }
 
-#: The attribute that says when an item may be forgotten, in Unix seconds; the table's time to live.
+#: The attribute of the table's time to live, in Unix seconds: DynamoDB deletes the item some time after it.
 EXPIRY_ATTRIBUTE = "expires"
 
-#: Most keys of a BatchGetItem, most writes of a BatchWriteItem (Amazon DynamoDB API reference).
-_MAX_BATCH_GET, _MAX_BATCH_WRITE = 100, 25
+#: Keys of a BatchGetItem (Amazon DynamoDB API reference).
+_MAX_BATCH_GET = 100
 
-#: How often what was left undone is asked for again, and the pauses in between, in seconds: random up to a bound that
-#: doubles (AWS architecture blog, "Exponential Backoff And Jitter"); a second and a half in all at most.
-_MAX_ATTEMPTS, _FIRST_PAUSE = 6, 0.05
+#: Writes of a BatchWriteItem (ibid.).
+_MAX_BATCH_WRITE = 25
 
-#: Error codes that no other try would change: conditions that do not hold, and mistakes of ours.
+#: Attempts at a batch or transaction of which DynamoDB leaves something undone.
+_MAX_ATTEMPTS = 6
+
+#: Seconds: bound of the first random pause between attempts. It doubles with each attempt (AWS architecture blog,
+#: "Exponential Backoff And Jitter"); all pauses together take 1.55 s at most.
+_FIRST_PAUSE = 0.05
+
+#: Error codes that a retry would meet again: failed conditions and invalid requests.
 _PERMANENT_CODES = frozenset(
     {
         "ConditionalCheckFailedException",
@@ -85,7 +91,7 @@ _PERMANENT_CODES = frozenset(
 
 
 def create_table(client: DynamoDBClient, name: str) -> None:
-    """Make the table where no stack makes it, and wait until it is there."""
+    """Create the table outside a stack, as ``make run-aws`` and tests do, and wait until it is active."""
     client.create_table(TableName=name, **TABLE_DEFINITION)
     client.get_waiter("table_exists").wait(TableName=name)
     client.update_time_to_live(
@@ -94,19 +100,21 @@ def create_table(client: DynamoDBClient, name: str) -> None:
 
 
 def batched(keys: Iterable[ItemKey]) -> Iterator[Sequence[ItemKey]]:
-    """The keys, as many together as one read takes."""
+    """Split keys into batches that one BatchGetItem takes."""
     remaining = iter(keys)
     while batch := tuple(islice(remaining, _MAX_BATCH_GET)):
         yield batch
 
 
 class Table:
-    """The table, in DynamoDB's own items. Every method may raise Unavailable; our mistakes stay ClientErrors.
+    """Reads and writes of the table, in DynamoDB's notation of items.
+
+    Every method may raise Unavailable. Requests that DynamoDB rejects as invalid raise ClientError: they are bugs.
 
     Parameters
     ----------
     client : made with :data:`CONFIG`; safe to use from several threads.
-    name : the table's.
+    name : of the table.
     """
 
     def __init__(self, client: DynamoDBClient, name: str) -> None:
@@ -114,7 +122,7 @@ class Table:
         self._name = name
 
     def get(self, key: ItemKey) -> Item | None:
-        """The item as it is now."""
+        """Read an item with strong consistency; None if there is none, or the key is not valid."""
         if not key.is_valid:
             return None
         with _errors_as_unavailable():
@@ -124,9 +132,13 @@ class Table:
     def get_all(
         self, keys: Sequence[ItemKey], *, consistent: bool = True, attributes: Sequence[str] = ()
     ) -> list[Item]:
-        """Those of the items that are there, in no order; with ``consistent`` as they are now.
+        """Read items; those that exist, in no particular order.
 
-        Only these ``attributes`` of them, if some are named.
+        Parameters
+        ----------
+        keys : those that are not valid are skipped.
+        consistent : read with strong consistency, which costs twice as many read units.
+        attributes : read only these; all if empty.
         """
         found: list[Item] = []
         names = {f"#{name}": name for name in attributes}
@@ -144,10 +156,10 @@ class Table:
         return found
 
     def put(self, item: Item, condition: Condition | None = None) -> None:
-        """Write an item. Raises ConditionError if the stored one is not what ``condition`` says.
+        """Write an item. Raises ConditionError if the stored item does not meet ``condition``.
 
-        A write whose answer got lost on the way is sent again by the SDK, and then meets itself: by its mark it is
-        known to have succeeded.
+        The SDK repeats a write whose response was lost. The repetition fails its condition, and is recognised by the
+        stored write id as a success.
         """
         if condition is None:
             with _errors_as_unavailable():
@@ -165,10 +177,10 @@ class Table:
                 raise ConditionError from None
 
     def increment(self, key: ItemKey, name: str, amount: int, limit: int | None, others: Item) -> int | None:
-        """Raise the number ``name`` of an item, made where there is none, and set its ``others``.
+        """Add ``amount`` to the number ``name`` of an item, created if absent, and set the attributes ``others``.
 
-        If that would make more than ``most`` of it, nothing changes, and what it is now comes back; else None. A call
-        whose answer got lost on the way is sent again by the SDK, and then counts twice.
+        Returns None on success. If the sum would exceed ``limit``, nothing changes, and the present number is returned.
+        The SDK repeats a call whose response was lost, which then counts twice.
         """
         names = {"#count": name} | {f"#{other}": other for other in others}
         values = {":amount": {"N": str(amount)}, ":none": {"N": "0"}} | {f":{other}": others[other] for other in others}
@@ -194,9 +206,10 @@ class Table:
         return None
 
     def delete(self, key: ItemKey, condition: Condition | None = None) -> None:
-        """Take an item away. Raises ConditionError if the stored one is not what ``condition`` says.
+        """Delete an item. Raises ConditionError if the stored item does not meet ``condition``.
 
-        If the answer gets lost on the way, the SDK's next try finds nothing, and that is what it says.
+        The SDK repeats a call whose response was lost. The repetition finds no item, and raises ConditionError if there
+        is a condition.
         """
         try:
             with _errors_as_unavailable():
@@ -205,7 +218,7 @@ class Table:
             raise ConditionError from None
 
     def delete_all(self, keys: Sequence[ItemKey]) -> None:
-        """Take items away; unknown keys do not matter."""
+        """Delete items; keys without an item are ignored."""
         unwanted = [{"DeleteRequest": {"Key": key.values}} for key in dict.fromkeys(keys) if key.is_valid]
         for begin in range(0, len(unwanted), _MAX_BATCH_WRITE):
             request: Any = {self._name: unwanted[begin : begin + _MAX_BATCH_WRITE]}
@@ -216,10 +229,10 @@ class Table:
                     break
 
     def transact(self, *actions: Mapping[str, Any]) -> None:
-        """All of the changes, which :meth:`put_action` and :meth:`delete_action` make, or none.
+        """Apply all of these actions or none. See :meth:`put_action`, :meth:`delete_action`.
 
-        Raises ConditionError, which says at which of them the stored item is not what its condition says. Changes
-        that meet another transaction are tried again.
+        Raises ConditionError with the positions of the actions whose conditions failed. Conflicts with another
+        transaction are retried.
         """
         for _ in _attempts(f"{self._name}: a transaction"):
             try:
@@ -237,22 +250,26 @@ class Table:
                 return
 
     def put_action(self, item: Item, condition: Condition) -> Mapping[str, Any]:
-        """A change: write an item."""
+        """Action of a transaction: write an item."""
         return {"Put": {"TableName": self._name, "Item": item, **condition}}
 
     def delete_action(self, key: ItemKey, condition: Condition) -> Mapping[str, Any]:
-        """A change: take an item away."""
+        """Action of a transaction: delete an item."""
         return {"Delete": {"TableName": self._name, "Key": key.values, **condition}}
 
     def query(self, pk: str, *, after: str | None = None, prefix: str = "", limit: int | None = None) -> Iterator[Item]:
-        """Items of a partition by sort key, as they are now: those greater than ``behind``, or with that prefix.
+        """Items of a partition by sort key, read lazily, page by page, with strong consistency.
 
-        They are read page by page as they are asked for; ``most`` is how many will be asked for, if known.
+        Parameters
+        ----------
+        after : only items with a greater sort key.
+        prefix : only items whose sort key begins with it. Ignored with ``after``.
+        limit : items of a page: as many as the caller will take, if known.
         """
         values, condition = {":pk": {"S": pk}}, "pk = :pk"
         if after is not None:
             condition, values[":sk"] = "pk = :pk AND sk > :sk", {"S": after}
-        elif prefix:  # an empty one is no key
+        elif prefix:  # an empty string is not a valid key
             condition, values[":sk"] = "pk = :pk AND begins_with(sk, :sk)", {"S": prefix}
         request = {"KeyConditionExpression": condition, "ExpressionAttributeValues": values, "ConsistentRead": True}
         return chain.from_iterable(
@@ -260,12 +277,17 @@ class Table:
         )
 
     def purge_entries(self, partition: str, before: int, limit: int, since: int = 0) -> Iterator[Item]:
-        """Keys of what waits to be purged from ``since`` on and before ``before``, both Unix milliseconds, oldest first.
+        """Entries of the purge index in a partition, oldest first, read lazily, page by page.
 
-        They are read page by page as they are asked for, ``most`` at most. An index follows its table: an entry may
-        be there of an item that no longer waits, and one may still be missing.
+        An index follows its table with a delay: an entry may name an item that is no longer to be purged, and a recent
+        item may have no entry yet.
+
+        Parameters
+        ----------
+        before, since : bounds of ``deleted_at`` in Unix milliseconds, ``since`` included, ``before`` excluded.
+        limit : items of a page.
         """
-        if before <= since:  # nothing lies between, and DynamoDB refuses to look there
+        if before <= since:  # DynamoDB rejects an empty range
             return iter(())
         request = {
             "IndexName": PURGE_INDEX,
@@ -280,7 +302,7 @@ class Table:
         return chain.from_iterable(self._pages(self._client.query, request))
 
     def scan(self, prefix: str, attributes: Mapping[str, Any]) -> Iterator[Sequence[Item]]:
-        """All items whose partition key has that prefix, with these values in these attributes, page by page."""
+        """Pages of all items whose partition key has this prefix and whose attributes have these values."""
         condition = attributes_equal(attributes)
         return self._pages(
             self._client.scan,
@@ -293,6 +315,7 @@ class Table:
         )
 
     def _pages(self, operation: Callable[..., Any], request: Mapping[str, Any]) -> Iterator[Sequence[Item]]:
+        """Pages of a query or scan until the last one."""
         begin: Mapping[str, Any] = {}
         while True:
             with _errors_as_unavailable():
@@ -304,7 +327,7 @@ class Table:
 
 
 def _attempts(what: str) -> Iterator[None]:
-    """Rounds of a call that may leave something undone, and pauses. Raises Unavailable when all of them are over."""
+    """Yield once an attempt, after pauses with full jitter. Raises Unavailable after the last attempt."""
     for number in range(_MAX_ATTEMPTS):
         if number:
             time.sleep(random.uniform(0, _FIRST_PAUSE * 2 ** (number - 1)))  # noqa: S311  # no secret
@@ -314,7 +337,7 @@ def _attempts(what: str) -> Iterator[None]:
 
 @contextmanager
 def _errors_as_unavailable() -> Iterator[None]:
-    """Unavailable for what may pass; refusals and our mistakes stay what they are."""
+    """Raise errors that may pass as Unavailable; failed conditions and invalid requests are left as they are."""
     try:
         yield
     except ParamValidationError:

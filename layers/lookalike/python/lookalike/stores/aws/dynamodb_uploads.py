@@ -1,4 +1,4 @@
-"""The state of uploaded objects in the DynamoDB table."""
+"""The records of uploaded objects in the DynamoDB table, and their index by picture."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ from lookalike.stores.aws.dynamodb_items import holder_item, upload_item, upload
 from lookalike.stores.aws.dynamodb_keys import holder_key, holders_partition, upload_key
 from lookalike.stores.aws.dynamodb_table import Table
 
-#: Holders of a picture that are read at a time: of most pictures there is one, and seldom is more than one asked for.
+#: Holders that are read at a time. Most pictures have one, and callers seldom ask for more than the first.
 _HOLDERS_PER_READ = 25
 
-#: States that an upload of the version before may have.
+#: States that a record written by the previous version may be in.
 _LEGACY_STATES = frozenset({UploadState.SETTLED, UploadState.ADDING, UploadState.UNSURE})
 
 
 class DynamoUploads(Uploads):
-    """What uploaded objects have become."""
+    """Records of uploaded objects, and for each picture the items of its holders.
+
+    A holder's item is written before the upload that names the picture, and deleted in one transaction with the upload
+    that no longer does. An item without such an upload is therefore possible, and readers skip it.
+    """
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -32,10 +36,9 @@ class DynamoUploads(Uploads):
         return None if item is None else upload_of(item)
 
     def save_upload(self, upload: Upload, known: Upload | None) -> None:
-        """Remember it if what is stored of its source is still ``known`` (None: nothing).
+        """Save a record if the stored record of its source is still ``known`` (None: there is none).
 
-        Raises RevisionConflict otherwise, and then nothing has changed. An item of a holder is there before the upload
-        says that it holds the picture, and goes in one transaction with that; one too many is passed over by who reads.
+        Raises RevisionConflict otherwise, without any change to the record.
         """
         before = None if known is None or known.holds is None else known.holds.picture
         after = None if upload.holds is None else upload.holds.picture
@@ -54,7 +57,7 @@ class DynamoUploads(Uploads):
             raise RevisionConflict(upload.source) from None
 
     def holders(self, picture: Key) -> Iterator[Upload]:
-        """The uploads that hold this picture, a few at a time, as they are asked for."""
+        """Uploads that hold this picture, read lazily, a batch at a time."""
         found = self._table.query(holders_partition(picture))
         while sources := [item["source"]["S"] for item in islice(found, _HOLDERS_PER_READ)]:
             for item in self._table.get_all([upload_key(source) for source in sources]):
@@ -64,7 +67,7 @@ class DynamoUploads(Uploads):
 
 
 def _unchanged(upload: Upload) -> Condition:
-    """The stored upload is this one. In an item of the version before, its state is not said but told otherwise."""
+    """Condition: the stored record is this one. Records written by the previous version have no ``state``."""
     stamp = upload_stamp(upload)
     same = attributes_equal(stamp)
     if "added" not in stamp:
@@ -76,6 +79,7 @@ def _unchanged(upload: Upload) -> Condition:
 
 
 def _and(condition: Condition, term: str, names: Mapping[str, str]) -> Condition:
+    """A condition and one more term, with the attribute names that the term uses."""
     return {
         **condition,
         "ConditionExpression": f"{condition['ConditionExpression']} AND {term}",

@@ -1,4 +1,4 @@
-"""Secrets sealed by a key of AWS KMS, which never leaves it."""
+"""Encrypts applications' secrets with a key of AWS KMS."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from lookalike.stores.aws.circuit_breaker import CircuitBreaker
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
 
-#: How the client should be made: KMS answers in some ten milliseconds, so a second without an answer is a fault.
+#: Configuration of the client. KMS responds in some ten milliseconds; a second without a response is a fault.
 CONFIG = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
 
-#: For so many milliseconds a secret that was opened stands in where KMS does not answer.
+#: Milliseconds that a decrypted secret is served from memory during an outage of KMS.
 CACHE_MS = 3_600_000
 
-#: Secrets kept at once.
+#: Secrets in memory.
 _MAX_CACHED = 10_000
 
-#: How KMS says that it is asked too often; all else that it cannot do just now has a status from 500 on (AWS KMS API
-#: reference, "Common errors").
+#: The error code for too many requests. Other temporary failures have a status of 500 or more (AWS KMS API reference,
+#: "Common errors").
 _THROTTLING = "ThrottlingException"
 
 
 class KmsSealer:
-    """Seals secrets of 4096 bytes at most, each for one access key, which is the encryption context.
+    """Encrypts secrets of at most 4096 bytes, each bound to an access key by the encryption context.
 
-    A sealed secret copied to another application's row does not open there (AWS KMS developer guide, "Encryption
-    context"). Every method raises Unavailable where KMS refuses or does not answer.
+    A ciphertext copied to another application's row cannot be decrypted there (AWS KMS developer guide, "Encryption
+    context"). Every method raises Unavailable if KMS refuses or does not respond.
 
-    Where KMS does not answer, what it opened within the last hour opens from memory: the very same bytes hold the very
-    same secret. Where it refuses, as it does for a key that was switched off, nothing opens.
+    During an outage of KMS, secrets decrypted within the last hour are served from memory for the same ciphertext. If
+    KMS refuses, for example because the key was disabled, nothing is decrypted.
 
     Parameters
     ----------
     client : made with :data:`CONFIG`; safe to use from several threads.
-    key : the key's id or ARN.
-    clock : the time. It is not the monotonic clock, which stands still in a snapshot of the process.
+    key : id or ARN of the key.
+    clock : Unix milliseconds. Not the monotonic clock, which stands still while Lambda keeps a snapshot of the process.
     """
 
     def __init__(self, client: KMSClient, key: str, clock: Clock = unix_milliseconds) -> None:
@@ -54,7 +54,7 @@ class KmsSealer:
         self._cache: dict[tuple[bytes, str], tuple[int, str]] = {}
 
     def encrypt(self, secret: str, access_key: str) -> bytes:
-        """The secret of the application with that access key, so that nobody reads it without the key."""
+        """Encrypt the secret of the application with this access key."""
         try:
             return self._client.encrypt(
                 KeyId=self._key, Plaintext=secret.encode(), EncryptionContext=_encryption_context(access_key)
@@ -63,7 +63,7 @@ class KmsSealer:
             raise Unavailable(f"KMS: {error}") from error
 
     def decrypt(self, sealed: bytes, access_key: str) -> str:
-        """The secret again; only together with the access key that it was sealed with."""
+        """Decrypt a secret. Succeeds only with the access key that it was encrypted for."""
         try:
             with self._breaker.guard():
                 secret = self._decrypt(sealed, access_key)
@@ -79,6 +79,7 @@ class KmsSealer:
         return secret
 
     def _decrypt(self, sealed: bytes, access_key: str) -> str:
+        """Decrypt by KMS."""
         try:
             response = self._client.decrypt(
                 KeyId=self._key, CiphertextBlob=sealed, EncryptionContext=_encryption_context(access_key)
@@ -88,12 +89,13 @@ class KmsSealer:
         return response["Plaintext"].decode()
 
     def _cached(self, sealed: bytes, access_key: str) -> str | None:
+        """The secret, if it was decrypted within the last hour."""
         decrypted_at, secret = self._cache.get((sealed, access_key), (0, ""))
         return secret if 0 <= self._clock() - decrypted_at < CACHE_MS else None
 
 
 def _is_outage(error: BaseException) -> bool:
-    """Whether KMS could not answer; else it has, and refused."""
+    """Whether KMS could not respond, as opposed to a refusal."""
     if not isinstance(error, Unavailable):
         return False
     if not isinstance(refusal := error.__cause__, ClientError):

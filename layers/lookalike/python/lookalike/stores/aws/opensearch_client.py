@@ -1,4 +1,4 @@
-"""The client of an OpenSearch domain: signed requests within a deadline, and its errors as Unavailable."""
+"""The client of an OpenSearch domain: signed requests with a deadline, whose errors are raised as Unavailable."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from opensearchpy.exceptions import OpenSearchException, TransportError
 from lookalike.errors import SettingsError, Unavailable
 from lookalike.stores.aws.deadline_http import DeadlineConnection, DeadlineTransport
 
-#: Statuses from 400 to 499 by which a server says that it is too busy or too slow.
+#: Statuses from 400 to 499 of a server that is too busy or too slow.
 _OVERLOADED = frozenset({408, 429})
 
-#: Where the name of an Amazon domain says its region.
+#: Hosts of Amazon's domains; group 1 or 3 is the region.
 _AMAZON_DOMAIN = re.compile(r"\.([a-z0-9-]+)\.es\.amazonaws\.com(\.cn)?$|\.aos\.([a-z0-9-]+)\.on\.aws$")
 
 
 def connect(endpoint: str, *, region: str | None = None, seconds: float = 10.0, connections: int = 10) -> OpenSearch:
-    """A client of the server at that URL.
+    """Make a client of the server at this URL.
 
-    A request that fails to connect, or is answered 429, 502, 503 or 504, is sent again, twice at most: all that
-    :class:`OpenSearchIndex` sends may be repeated. One that takes longer than ``seconds``, all tries together, is
-    given up.
+    A request that fails to connect, or is answered 429, 502, 503 or 504, is retried twice: all requests of
+    :class:`OpenSearchIndex` are idempotent. ``seconds`` bounds a request together with its retries.
 
     Raises SettingsError if requests must be signed and there are no credentials.
 
     Parameters
     ----------
-    region : sign requests for that region, with the process's credentials, if the endpoint's name is not one that
-        Amazon gave it, which tells its own.
-    connections : kept open at most.
+    endpoint : URL of the server. Requests to a name that Amazon gave the domain are signed for the region in it.
+    region : sign requests to other endpoints for this region, with the process's credentials; None: do not sign.
+    seconds : default deadline of a request.
+    connections : size of the connection pool.
     """
     region = _region(endpoint) or region
     return OpenSearch(
@@ -43,17 +43,18 @@ def connect(endpoint: str, *, region: str | None = None, seconds: float = 10.0, 
         transport_class=DeadlineTransport,
         pool_maxsize=connections,
         timeout=seconds,
-        max_retries=0,  # the transport's own are not bounded by the time of the request
+        max_retries=0,  # the client's own retries are not bounded by the request's deadline
     )
 
 
 def _region(endpoint: str) -> str | None:
+    """Region in the name that Amazon gave a domain; None for other names."""
     domain = _AMAZON_DOMAIN.search(urlsplit(endpoint).hostname or "")
     return None if domain is None else domain[1] or domain[3]
 
 
 def _signer(region: str) -> Urllib3AWSV4SignerAuth:
-    import boto3  # noqa: PLC0415  # only a domain needs it, and it takes long to load
+    import boto3  # noqa: PLC0415  # slow to import, and only a domain needs it
 
     credentials = boto3.Session().get_credentials()
     if credentials is None:
@@ -63,7 +64,7 @@ def _signer(region: str) -> Urllib3AWSV4SignerAuth:
 
 @contextmanager
 def errors_as_unavailable() -> Iterator[None]:
-    """Whatever goes wrong with the server in this block, or is not in its answer, is raised as Unavailable."""
+    """Raise errors of the client, and of reading its responses in this block, as Unavailable."""
     try:
         yield
     except OpenSearchException as error:
@@ -73,7 +74,7 @@ def errors_as_unavailable() -> Iterator[None]:
 
 
 def is_fault(error: BaseException) -> bool:
-    """Whether an error says that the server does not work; it does where it refuses what it is asked."""
+    """Whether an error means that the server does not work, as opposed to rejecting a request."""
     if not isinstance(error, Unavailable):
         return False
     status = error.__cause__.status_code if isinstance(error.__cause__, TransportError) else None

@@ -1,4 +1,4 @@
-"""Originals and uploads in S3."""
+"""Originals and uploaded objects in S3."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from lookalike.stores.aws.circuit_breaker import CircuitBreaker
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-#: How the client should be made. A picture is a few megabytes inside one region: seconds without a byte are a fault,
-#: and a second try beats waiting; all tries together stay well below the 30 s that API Gateway waits. The SDK checks
-#: what is put and got by its checksum.
+#: Configuration of the client. A picture is a few megabytes within one region: seconds without a byte are a fault, and
+#: a retry is better than waiting. All attempts together stay well below API Gateway's timeout of 30 s. The SDK verifies
+#: checksums both ways.
 CONFIG = Config(
     connect_timeout=1,
     read_timeout=4,
@@ -33,18 +33,21 @@ CONFIG = Config(
     response_checksum_validation="when_supported",
 )
 
-#: Objects that one DeleteObjects call takes (Amazon S3 API reference).
+#: Objects of one DeleteObjects call (Amazon S3 API reference).
 _MAX_DELETED = 1000
 
+#: Error codes of an object, version or bucket that does not exist.
 _NOT_FOUND_CODES = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
+
+#: Error codes of an object that was replaced since its ETag was read.
 _PRECONDITION_CODES = frozenset({"412", "PreconditionFailed", "ConditionalRequestConflict"})
 
 
 class S3Store(PictureStore):
-    """Originals, an object each.
+    """Originals, an object each. The bucket encrypts them.
 
-    An object's key is the first part of the picture's, its library, and the SHA-256 of the rest: that holds callers'
-    ids, which may be longer than a key may be, or hold what XML cannot say. The bucket encrypts.
+    An object's name is the library's uid and the SHA-256 of the rest of the key. The rest contains callers' ids, which
+    may be longer than an object's name or contain characters that XML cannot express.
 
     Parameters
     ----------
@@ -57,12 +60,12 @@ class S3Store(PictureStore):
         self._read_breaker = CircuitBreaker("S3")
 
     def put(self, key: str, data: bytes) -> None:
-        """Keep ``data`` under ``key``, replacing what was there. Raises Unavailable."""
+        """Store ``data`` under ``key``, replacing an older object. Raises Unavailable."""
         with _errors_as_unavailable():
             self._client.put_object(Bucket=self._bucket, Key=_object_name(key), Body=data)
 
     def get(self, key: str) -> bytes | None:
-        """What is kept there. Raises Unavailable, at once where S3 has not answered again and again of late."""
+        """Read an object; None if there is none. Raises Unavailable, at once after repeated failures of S3."""
         with self._read_breaker.guard(), _errors_as_unavailable():
             try:
                 return self._client.get_object(Bucket=self._bucket, Key=_object_name(key))["Body"].read()
@@ -72,7 +75,7 @@ class S3Store(PictureStore):
                 raise
 
     def remove(self, keys: Sequence[str]) -> None:
-        """Forget them; unknown keys do not matter. Raises Unavailable once all that could be removed are."""
+        """Delete objects; unknown keys are ignored. Raises Unavailable after all others are deleted."""
         names = list(dict.fromkeys(_object_name(key) for key in keys))
         refused: list[str] = []
         for begin in range(0, len(names), _MAX_DELETED):
@@ -92,7 +95,8 @@ class S3Store(PictureStore):
 class S3Uploads(UploadStore):
     """Uploaded objects.
 
-    Without the right to list the bucket, S3 answers 403 for an object that is gone, which looks like a fault.
+    Without the permission to list the bucket, S3 answers 403 for an object that does not exist, which is Unavailable
+    here.
 
     Parameters
     ----------
@@ -103,10 +107,9 @@ class S3Uploads(UploadStore):
         self._client = client
 
     def head(self, bucket: str, key: str) -> UploadedObject | None:
-        """The object as it is now, without its bytes. Its words are its metadata (``x-amz-meta-…``).
+        """Read an object's ETag, size and metadata (``x-amz-meta-…``); None if there is no such object.
 
-        Raises Unavailable, also if there is no such bucket; InvalidArgument if a word of its metadata cannot be
-        read.
+        Raises Unavailable, also if there is no such bucket; InvalidArgument if a metadata value cannot be decoded.
         """
         with _errors_as_unavailable():
             try:
@@ -121,7 +124,7 @@ class S3Uploads(UploadStore):
         )
 
     def _require_bucket(self, bucket: str) -> None:
-        """Raise Unavailable if there is no such bucket, which the answer to a HEAD for an object does not tell."""
+        """Raise Unavailable if there is no such bucket, which S3's response to HeadObject does not tell."""
         try:
             self._client.head_bucket(Bucket=bucket)
         except ClientError as error:
@@ -130,7 +133,7 @@ class S3Uploads(UploadStore):
             raise
 
     def read(self, bucket: str, key: str, etag: str) -> bytes | None:
-        """Its bytes; None if it is gone, or is not that one any more. Raises Unavailable."""
+        """Read the object's bytes; None if it was deleted or replaced since. Raises Unavailable."""
         with _errors_as_unavailable():
             try:
                 return self._client.get_object(Bucket=bucket, Key=key, IfMatch=f'"{etag}"')["Body"].read()
@@ -140,9 +143,9 @@ class S3Uploads(UploadStore):
                 raise
 
     def remove(self, bucket: str, key: str, etag: str) -> None:
-        """Take it away if it is still that one. Raises Unavailable.
+        """Delete the object unless it was replaced since. Raises Unavailable.
 
-        The same bytes put again meanwhile count as that one: then nothing but their newer metadata is lost.
+        An object replaced by the same bytes has the same ETag and is deleted too: only its newer metadata is lost.
         """
         with _errors_as_unavailable():
             try:
@@ -152,13 +155,15 @@ class S3Uploads(UploadStore):
                     raise
 
     def place(self, bucket: str, key: str) -> str:
-        """Where an operator finds the object: its address."""
+        """Address of the object for an operator."""
         return f"s3://{bucket}/{key}"
 
 
 def decode_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Metadata as text. Headers are ASCII: anything else is percent-encoded UTF-8, as this service asks for it, or
-    RFC 2047, as S3 hands out what was put in other ways (Amazon S3 user guide, "User-defined object metadata").
+    """Decode user-defined metadata; names are lower-cased.
+
+    Header values are ASCII. Other text is percent-encoded UTF-8, as this service asks for, or RFC 2047, as S3 returns
+    what was set by other means (Amazon S3 user guide, "User-defined object metadata").
 
     Raises InvalidArgument if a value is neither.
     """
@@ -185,7 +190,7 @@ def _error_code(error: ClientError) -> str:
 
 @contextmanager
 def _errors_as_unavailable() -> Iterator[None]:
-    """Whatever else S3 or the way there answers is a fault that may pass."""
+    """Raise every other error of S3 or of the connection as Unavailable."""
     try:
         yield
     except (BotoCoreError, ClientError) as error:

@@ -15,25 +15,25 @@ from lookalike.ports import DeadLetters
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-#: How the client should be made: a message is kept in some tens of milliseconds.
+#: Configuration of the client. SQS accepts a message in some tens of milliseconds.
 CONFIG = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
 
-#: What a message may not hold (Amazon SQS API reference, SendMessage).
+#: Characters that a message may not contain: those that XML cannot express (Amazon SQS API reference, SendMessage).
 _INVALID_CHARACTERS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
-#: Characters of a reason: enough to read, and far from the size a message may have.
+#: Characters of a reason: enough to read, and far below the size limit of a message.
 _MAX_REASON = 1000
 
 
 class SqsDeadLetters(DeadLetters):
-    """The message as it came, with the attributes ``operation``, ``reason`` and ``file``.
+    """Sends the message body unchanged, with the attributes ``operation``, ``reason`` and ``file``.
 
-    So a queue's redrive hands it back to where it came from.
+    A redrive of the queue therefore returns the message to its source as it was.
 
     Parameters
     ----------
-    client : safe to use from several threads.
-    url : the queue's.
+    client : made with :data:`CONFIG`; safe to use from several threads.
+    url : of the queue.
     """
 
     def __init__(self, client: SQSClient, url: str) -> None:
@@ -57,5 +57,5 @@ class SqsDeadLetters(DeadLetters):
 
 
 def _valid_text(text: str) -> str:
-    """SQS takes neither an empty text nor what XML cannot say."""
+    """The text with characters that SQS rejects replaced; ``-`` for an empty text, which SQS rejects too."""
     return _INVALID_CHARACTERS.sub("\ufffd", text) or "-"

@@ -1,7 +1,7 @@
-"""The vector index of an AWS account: OpenSearch k-NN, on Lucene's HNSW graphs.
+"""The vector index of an AWS account: OpenSearch k-NN on Lucene's HNSW graphs.
 
-One index per kind and generation. Documents are versioned by their picture's revision, so writes may be repeated and
-come in any order; all of a library's are on one shard.
+One index for each kind and generation. A document's version is its picture's revision, so that writes may be repeated
+and reordered. All documents of a library are on one shard.
 """
 
 from __future__ import annotations
@@ -31,52 +31,58 @@ from lookalike.stores.aws.opensearch_client import errors_as_unavailable, is_fau
 
 Json = dict[str, Any]
 
-#: Neighbours a graph is asked for, at least.
+#: Minimal k of a graph search.
 _MIN_K = 100
 
-#: How many of the nearest a walk through a graph keeps in sight: so many times k, and so many at least. A narrow walk
-#: misses pictures that lie right at the query. Among 58,000 clustered vectors in one segment recall at 100 was 0.952
-#: with 100 in sight, 0.989 with 200, and 0.994 with 300, which took no longer than the half of it that is not the walk.
-_EF_SEARCH_PER_K, _MIN_EF_SEARCH = 2, 300
+#: ``ef_search`` as a multiple of k.
+_EF_SEARCH_PER_K = 2
 
-#: Neighbours a graph may be asked for, at most (k-NN, ``K_MAX``).
+#: Minimal ``ef_search``: a smaller one misses pictures close to the query. Measured on 58,000 clustered vectors in one
+#: segment, recall at 100 was 0.952 with 100, 0.989 with 200, and 0.994 with 300, where walking the graph takes at most
+#: half of the search's time.
+_MIN_EF_SEARCH = 300
+
+#: Maximal k of a graph search, and maximal ``ef_search`` (k-NN plugin, ``K_MAX``).
 _MAX_K = 10_000
 
-#: Libraries up to this size are searched exactly, which is as fast as their graphs are.
+#: Pictures of libraries that are searched exactly, which up to this size is as fast as searching graphs.
 MAX_EXACT_SEARCH = 5_000
 
-#: Bytes of one bulk request. A domain of small instances takes 10 MB (Amazon OpenSearch Service, quotas).
+#: Bytes of one bulk request. Domains of small instances accept 10 MB (Amazon OpenSearch Service, quotas).
 _MAX_BULK_BYTES = 5_000_000
 
-#: Seconds that a call may wait for the server, whatever it asks of it, if nobody says otherwise.
+#: Default deadline of a call, in seconds.
 CALL_SECONDS = 2.0
 
-#: Seconds for which a generation's names, and whether a library is small, are taken to hold.
-GENERATION_CACHE_SECONDS, _SIZE_CACHE_SECONDS = 30, 60
+#: Seconds that a generation's names are cached.
+GENERATION_CACHE_SECONDS = 30
 
-#: How long a write may stay unseen, if nobody says otherwise, in OpenSearch's notation.
+#: Seconds that a library's being small is cached.
+_SIZE_CACHE_SECONDS = 60
+
+#: Default time until a write is visible to searches, in OpenSearch's notation.
 REFRESH_INTERVAL = "500ms"
 
-#: Libraries whose size is remembered at once.
+#: Libraries whose size is cached.
 _MAX_CACHED_SIZES = 1000
 
-#: The status of a write whose revision, or a newer one, the index holds already.
+#: Status of a write whose revision, or a newer one, is already in the index.
 _VERSION_CONFLICT = 409
 
-#: Statuses that speak of the server or of the index, not of the document: it may be taken later.
+#: Statuses below 500 that concern the server or the index, not the document: the write may succeed later.
 _RETRYABLE_STATUSES = frozenset({401, 403, 404, 408, 429})
 
-#: How a removal is answered if there is no such index: see :func:`write_alias`.
+#: Error of a removal from an index that does not exist: see :func:`write_alias`.
 _NO_SUCH_ALIAS = "invalid_index_name_exception"
 
-#: Libraries whose shards are named in a request's address, which has room for so many. More are looked for on all shards.
+#: Libraries in a request's routing, whose length is limited by the URL's. A search of more libraries asks all shards.
 _MAX_ROUTED_LIBRARIES = 50
 
 _NO_INDEX = "OpenSearch: there is no index of that kind: run `lookalike setup`"
 
 
 def data_nodes(client: OpenSearch) -> int:
-    """How many nodes there are for shards and their copies. Raises Unavailable."""
+    """Number of nodes that hold shards. Raises Unavailable."""
     with errors_as_unavailable():
         return int(client.cluster.health()["number_of_data_nodes"])
 
@@ -84,16 +90,16 @@ def data_nodes(client: OpenSearch) -> int:
 def create_index(
     client: OpenSearch, name: str, *, shards: int = 1, replicas: int = 1, refresh_interval: str = REFRESH_INTERVAL
 ) -> bool:
-    """Make an empty index of that name; whether it was not there yet.
+    """Create an empty index; returns False if it already exists. Raises Unavailable.
 
-    ``refresh_interval`` is how long a write may stay unseen, in OpenSearch's notation. Raises Unavailable.
+    ``refresh_interval``: time until a write is visible to searches, in OpenSearch's notation.
     """
     index = {
         "knn": True,
         "number_of_shards": shards,
         "number_of_replicas": replicas,
         "refresh_interval": refresh_interval,
-        "gc_deletes": "1h",  # for so long a removal is known to older writes that come after it
+        "gc_deletes": "1h",  # time that a removal's version is kept, to reject older writes that arrive later
     }
     body = {"settings": {"index": index}, "mappings": _MAPPINGS, "aliases": {write_alias(name): {}}}
     with errors_as_unavailable():
@@ -108,7 +114,7 @@ def create_index(
 
 @dataclass(frozen=True, slots=True)
 class IndexLayout:
-    """How an index is laid out."""
+    """Settings of an index that decide on its size, its copies and its delay."""
 
     shards: int
     replicas: int
@@ -116,7 +122,7 @@ class IndexLayout:
 
 
 def layout_of(client: OpenSearch, name: str) -> IndexLayout | None:
-    """How the index of that name is laid out; None if there is none. Raises Unavailable."""
+    """Layout of the index of this name; None if there is none. Raises Unavailable."""
     with errors_as_unavailable():
         found = client.indices.get_settings(index=name, params={"ignore_unavailable": "true"})
         if name not in found:
@@ -128,23 +134,23 @@ def layout_of(client: OpenSearch, name: str) -> IndexLayout | None:
 
 
 def update_layout(client: OpenSearch, name: str, *, replicas: int, refresh_interval: str) -> None:
-    """Change what can be changed of an index in use. Raises Unavailable."""
+    """Change the settings that an index in use may change. Raises Unavailable."""
     index = {"number_of_replicas": replicas, "refresh_interval": refresh_interval}
     with errors_as_unavailable():
         client.indices.put_settings(index=name, body={"index": index})
 
 
 def delete_index(client: OpenSearch, name: str) -> None:
-    """Take an index away, and all it holds; an unknown name does not matter. Raises Unavailable."""
+    """Delete an index and its documents, if it exists. Raises Unavailable."""
     with errors_as_unavailable():
         client.indices.delete(index=name, params={"ignore_unavailable": "true"})
 
 
 def write_alias(name: str) -> str:
-    """The alias that writes go to.
+    """Alias of an index that writes go to.
 
-    A write to a name that is not there would make an index of that name. None can be made whose name is not in lower
-    case, and an alias may have such a name.
+    A write to a missing index would create it. No index can be created under a name with upper-case letters, but an
+    alias may have one.
     """
     return f"{name}.WRITE"
 
@@ -179,22 +185,22 @@ _MAPPINGS: Json = {
 
 
 class OpenSearchIndex(VectorIndex):
-    """Finds neighbours by OpenSearch: exactly in small libraries, by graphs in large ones.
+    """Searches small libraries exactly, and large ones by HNSW graphs.
 
-    A row that is not live stays as a document without a vector, which keeps its revision.
-    Cosines are float32; the server normalises vectors again. A picture that its best view's graph search missed, which
-    can happen in large libraries alone, may be answered with the cosine of another view.
+    A row that is not live is kept as a document without a vector, for its revision. Cosines are float32; the server
+    normalises vectors again. In large libraries, the graph search of a picture's best view may miss the picture, which
+    is then returned with the cosine of another view.
 
-    Whatever the server does, or does not, a call is over within ``seconds`` (of a write: a bulk request is), and where
-    calls have failed again and again the next ones fail at once, until a probe succeeds. Searches of a kind, counts and
-    writes have a circuit breaker each: an index that is red, or slow to refresh, is no reason not to ask the others.
+    A call takes at most ``seconds`` (a write: each bulk request). After repeated failures, calls fail at once until a
+    probe succeeds. Searches of each kind, counts and writes have circuit breakers of their own: an index that is red or
+    slow to refresh does not keep the others from being used.
 
     Parameters
     ----------
-    client : as :func:`connect` makes it.
-    generations : which indices are read and written. What it says is believed for 30 seconds.
-    clock : seconds that never run backwards.
-    seconds : that a call may wait for the server.
+    client : made by :func:`~lookalike.stores.aws.opensearch_client.connect`.
+    generations : names of the indices to read and write, cached for 30 seconds.
+    clock : monotonic, in seconds.
+    seconds : deadline of a call.
     """
 
     def __init__(
@@ -234,7 +240,7 @@ class OpenSearchIndex(VectorIndex):
                 body=search_body(query, libraries, k),
                 params={
                     **_routing_params(libraries),
-                    # Copies of a shard differ in what their graphs miss: all pages of a query come from one of them.
+                    # Copies of a shard have different graphs: all pages of a query must come from the same copy.
                     "preference": hashlib.sha256(query.vectors.tobytes()).hexdigest(),
                     "allow_partial_search_results": "false",
                     "filter_path": "hits.hits._source,hits.hits.sort",
@@ -252,7 +258,7 @@ class OpenSearchIndex(VectorIndex):
 
     @contextmanager
     def _guarded_call(self, breaker: CircuitBreaker) -> Iterator[_TimeLeft]:
-        """Ask the server in the block, and read its answers; the time it has left is a parameter of each request."""
+        """Run a block of requests with one deadline and a circuit breaker. Yields the parameters for the time left."""
         deadline = self._clock() + self._seconds
 
         def time_left() -> Json:
@@ -265,6 +271,7 @@ class OpenSearchIndex(VectorIndex):
             yield time_left
 
     def _is_small(self, name: str, libraries: tuple[str, ...], time_left: _TimeLeft) -> bool:
+        """Whether the libraries together are small enough for an exact search; cached."""
         now = self._clock()
         found = self._sizes.get((name, *libraries))
         if found is not None and now < found[0]:
@@ -278,6 +285,7 @@ class OpenSearchIndex(VectorIndex):
         return small
 
     def _count(self, names: str, libraries: tuple[str, ...], limits: Json) -> int:
+        """Number of live pictures. Raises Unavailable if a shard failed."""
         body = {"query": {"bool": {"filter": _live_filter(libraries)}}}
         response = self._client.count(index=names, body=body, params={**_routing_params(libraries), **limits})
         if response["_shards"]["failed"]:
@@ -285,26 +293,30 @@ class OpenSearchIndex(VectorIndex):
         return int(response["count"])
 
     def _write_targets(self, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, str]]:
+        """Each picture with each alias that its kind is written to."""
         for picture in pictures:
             for name in self._generation(picture.kind).write:
                 yield picture, write_alias(name)
 
     def _generation(self, kind: Kind) -> Generation:
+        """Generation of a kind. Raises Unavailable if there is none."""
         known = self._find_generation(kind)
         if known is None:
             raise Unavailable(_NO_INDEX)
         return known
 
     def _find_generation(self, kind: Kind) -> Generation | None:
+        """Generation of a kind, cached; None if there is none."""
         known = self._cached_generations.get(kind)
         if known is not None and self._clock() < known[0]:
             return known[1]
         generation = self._generations.generation(kind)
-        if generation is not None:  # one that is only about to be made is asked for again
+        if generation is not None:  # absence is not cached: setup may be about to create the index
             self._cached_generations[kind] = self._clock() + GENERATION_CACHE_SECONDS, generation
         return generation
 
     def _write_all(self, operations: Iterable[_Operation], *, wait: bool) -> None:
+        """Send operations in as few bulk requests as possible. Raises IndexWriteError for those that failed."""
         failures = [failure for chunk in _chunks(operations) for failure in self._bulk(chunk, wait=wait)]
         if failures:
             logger.warning(
@@ -314,7 +326,7 @@ class OpenSearchIndex(VectorIndex):
             raise IndexWriteError(retryable, {one.key: one.reason for one in failures if one.key not in retryable})
 
     def _bulk(self, chunk: Sequence[_Operation], *, wait: bool) -> list[_RejectedOperation]:
-        """Do these operations, all on one index, in one request; those that were not done."""
+        """Send operations on one index in one bulk request; returns those that failed."""
         try:
             with self._guarded_call(self._write_breaker) as time_left:
                 return self._send(chunk, time_left, wait=wait)
@@ -325,15 +337,19 @@ class OpenSearchIndex(VectorIndex):
         return self._bisect_malformed(chunk, reason, wait=wait)
 
     def _bisect_malformed(self, chunk: Sequence[_Operation], reason: str, *, wait: bool) -> list[_RejectedOperation]:
-        """Do operations of which the server could not read one, for which it does none: halves find out which."""
+        """Find the operation that the server could not parse, for which it rejected the whole request.
+
+        Sends both halves separately; returns the operations that failed.
+        """
         if len(chunk) == 1:
             return [_RejectedOperation(chunk[0].key, retryable=False, reason=reason)]
         middle = len(chunk) // 2
         return self._bulk(chunk[:middle], wait=wait) + self._bulk(chunk[middle:], wait=wait)
 
     def _send(self, chunk: Sequence[_Operation], time_left: _TimeLeft, *, wait: bool) -> list[_RejectedOperation]:
+        """Send one bulk request; returns the operations that failed."""
         response = self._client.bulk(
-            index=chunk[0].name,  # in the path, where policies see it
+            index=chunk[0].name,  # in the path, where access policies apply
             body=b"".join(operation.text for operation in chunk),
             params={
                 "refresh": "wait_for" if wait else "false",
@@ -344,30 +360,30 @@ class OpenSearchIndex(VectorIndex):
         )
         items = [item for outcome in response["items"] for item in outcome.values()]
         if wait and any(item["status"] == _VERSION_CONFLICT for item in items):
-            # Another writer was first, a replay of the stream for example, and may not have waited: a refused write
-            # does not wait for what it has found.
+            # A write rejected for its version does not wait for a refresh, and the writer that came first, for example
+            # a replay of the stream, may not have waited either.
             self._client.indices.refresh(index=chunk[0].name, params=time_left())
         return [
             _RejectedOperation(operation.key, _is_retryable(item), _describe(item["error"]))
             for operation, item in zip(chunk, items, strict=True)
-            # Removing what is not there is answered 404, without an error.
+            # Removing a missing document is answered 404, without an error.
             if "error" in item and item["status"] != _VERSION_CONFLICT
         ]
 
 
-#: The parameter of a request that says how long it may take. Raises Unavailable if no time is left.
+#: Returns the request parameter for the time left until a call's deadline. Raises Unavailable if none is left.
 _TimeLeft = Callable[[], Json]
 
 
 def _malformed_reason(error: BaseException | None) -> str | None:
-    """Why the server could not read a request; None if it is something else that was wrong."""
+    """Why the server could not parse a request; None if it failed for another reason."""
     found = error.info.get("error") if isinstance(error, RequestError) and isinstance(error.info, Mapping) else None
     return _describe(found) if isinstance(found, Mapping) else None
 
 
 @dataclass(frozen=True, slots=True)
 class _RejectedOperation:
-    """One operation of a bulk request that was not done. ``retryable``: it may be later; else it is refused for good."""
+    """A failed operation of a bulk request. ``retryable``: it may succeed later."""
 
     key: Key
     retryable: bool
@@ -375,13 +391,17 @@ class _RejectedOperation:
 
 
 def _is_retryable(item: Mapping[str, Any]) -> bool:
+    """Whether a failed operation may succeed later; if not, the document is at fault."""
     status, kind = item["status"], item["error"]["type"]
     return status >= 500 or status in _RETRYABLE_STATUSES or kind == _NO_SUCH_ALIAS
 
 
 @dataclass(frozen=True, slots=True)
 class _Operation:
-    """One operation of a bulk request, on the document of ``key`` in ``name``. ``text`` is one line of JSON or two."""
+    """One operation of a bulk request, on the document of ``key`` in the index ``name``.
+
+    ``text``: one line of JSON, or two.
+    """
 
     key: Key
     name: str
@@ -389,15 +409,18 @@ class _Operation:
 
     @classmethod
     def index(cls, picture: Picture, name: str) -> _Operation:
+        """Write a picture's document."""
         return cls(picture.key, name, _json_lines({"index": _action(picture, "external")}, _document(picture)))
 
     @classmethod
     def delete(cls, picture: Picture, name: str) -> _Operation:
-        # A removal may carry the very revision that the index holds.
+        """Delete a picture's document."""
+        # A removal may have the same revision as the document.
         return cls(picture.key, name, _json_lines({"delete": _action(picture, "external_gte")}))
 
 
 def _action(picture: Picture, version_type: str) -> Json:
+    """Action line of an operation, with the picture's revision as external version."""
     return {
         "_id": _document_id(picture.key),
         "routing": picture.key.library,
@@ -407,7 +430,7 @@ def _action(picture: Picture, version_type: str) -> Json:
 
 
 def _document_id(key: Key) -> str:
-    """Of a length that OpenSearch takes, whatever the caller's own id."""
+    """Document id: a hash, since callers' ids may be longer than an id of OpenSearch."""
     return hashlib.sha256(f"{key.library}/{key.id}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -430,11 +453,12 @@ def _document(picture: Picture) -> Json:
 
 
 def _json_lines(*objects: Json) -> bytes:
+    """Newline-delimited JSON."""
     return b"".join(json.dumps(one, separators=(",", ":")).encode() + b"\n" for one in objects)
 
 
 def _chunks(operations: Iterable[_Operation]) -> Iterator[list[_Operation]]:
-    """The lines of each index in order, as many together as one request takes."""
+    """Group operations by index, in order, into chunks that one bulk request takes."""
     chunks: dict[str, list[_Operation]] = defaultdict(list)
     sizes: Counter[str] = Counter()
     for operation in operations:
@@ -447,18 +471,17 @@ def _chunks(operations: Iterable[_Operation]) -> Iterator[list[_Operation]]:
 
 
 def _describe(error: Mapping[str, Any]) -> str:
-    """What an error says, from the outside in."""
+    """Error type and reason, followed by those of its causes."""
     cause = error.get("caused_by")
     message = f"{error.get('type')}: {error.get('reason')}"
     return message if cause is None else f"{message}; {_describe(cause)}"
 
 
 def search_body(query: Query, libraries: tuple[str, ...], k: int) -> Json:
-    """The k best of every view, and of those the best by their best view.
+    """Body of a search: the k nearest pictures of each view, merged by each picture's best view.
 
-    What is among the best k by its best view is among the k nearest to that view, so nothing is lost by asking each
-    view for k only. One search per view, in one request too (``_msearch``), finds the same and takes the server twice
-    as long.
+    A picture among the k best by its best view is among the k nearest of that view, so k of each view are enough. One
+    search for each view in a single ``_msearch`` finds the same and takes the server twice as long.
     """
     filters = [*_live_filter(libraries), {"term": {"model": query.model}}, *_tag_filters(query)]
     queries = [_knn_query(view, k, filters) for view in query.vectors.astype(np.float32)]
@@ -471,8 +494,9 @@ def search_body(query: Query, libraries: tuple[str, ...], k: int) -> Json:
 
 
 def _knn_query(view: NDArray[np.float32], k: int, filters: Sequence[Json]) -> Json:
-    # A filter within the query narrows before the k nearest are taken; and where k or fewer pass it in a segment,
-    # Lucene compares with all of them.
+    """The k nearest neighbours of a view among the documents that pass the filters."""
+    # A filter inside the k-NN query applies before the k nearest are chosen. If at most k documents of a segment pass,
+    # Lucene compares all of them.
     return {
         "knn": {
             "vector": {
@@ -486,14 +510,17 @@ def _knn_query(view: NDArray[np.float32], k: int, filters: Sequence[Json]) -> Js
 
 
 def _routing_params(libraries: Sequence[str]) -> dict[str, str]:
+    """Request parameters that limit a request to the libraries' shards."""
     return {"routing": ",".join(libraries)} if len(libraries) <= _MAX_ROUTED_LIBRARIES else {}
 
 
 def _live_filter(libraries: Sequence[str]) -> list[Json]:
+    """Filters: live pictures of these libraries."""
     return [{"terms": {"library": list(libraries)}}, {"term": {"live": True}}]
 
 
 def _tag_filters(query: Query) -> list[Json]:
+    """Filters: pictures with any of the tags, or with all of them."""
     if query.tags is None:
         return []
     tags = sorted(query.tags.tags)

@@ -1,4 +1,4 @@
-"""The benchmark of OpenSearch measures what it says, on libraries too small to say how fast it is."""
+"""The benchmark of OpenSearch reports every case, on libraries too small to be fast or slow."""
 
 from __future__ import annotations
 

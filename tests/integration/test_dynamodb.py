@@ -1,4 +1,4 @@
-"""DynamoDB where it does not do what it was asked, what it costs, and what its stream says."""
+"""DynamoDB's failures, its costs, and its stream."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from tests.servers.dynamodb import server
 from tests.servers.dynamodb.units import counted
 from tests.support.fakes import SetClock
 
-#: A method of the client: given the real one and its arguments, it answers.
-Scripted = Callable[..., Any]
+#: Stands in for a method of the client; is given the real method and the arguments.
+ScriptedCall = Callable[..., Any]
 
 
-class Client:
-    """The real client, but for the methods that a test has scripted."""
+class ScriptedClient:
+    """The real client, except for the methods that a test scripts."""
 
-    def __init__(self, **scripted: Scripted) -> None:
+    def __init__(self, **scripted: ScriptedCall) -> None:
         self.scripted = scripted
 
     def __getattr__(self, name: str) -> Any:
@@ -52,36 +52,36 @@ class Client:
         return partial(self.scripted[name], real) if name in self.scripted else real
 
 
-def table_with(**scripted: Scripted) -> Table:
-    """A new table, whose client is scripted."""
-    client: Any = Client(**scripted)
+def table_with(**scripted: ScriptedCall) -> Table:
+    """A new table with a scripted client."""
+    client: Any = ScriptedClient(**scripted)
     return Table(client, server.new_table()._name)
 
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses made in between, in seconds; none of them is waited for."""
+    """Records pauses in seconds instead of sleeping."""
     made: list[float] = []
     monkeypatch.setattr(time, "sleep", made.append)
     return made
 
 
-def refusal(code: str, status: int = 400, **answer: Any) -> ClientError:
+def client_error(code: str, status: int = 400, **answer: Any) -> ClientError:
     return ClientError(
         {"Error": {"Code": code, "Message": "scripted"}, "ResponseMetadata": {"HTTPStatusCode": status}, **answer},  # type: ignore[typeddict-item]
         "Any",
     )
 
 
-def raising(error: Exception) -> Scripted:
+def always_raising(error: Exception) -> ScriptedCall:
     def scripted(_real: Any, **_arguments: Any) -> Any:
         raise error
 
     return scripted
 
 
-def first(answers: int, scripted: Scripted) -> Scripted:
-    """Scripted for so many calls, real from then on."""
+def scripted_first(answers: int, scripted: ScriptedCall) -> ScriptedCall:
+    """Scripted for the first ``answers`` calls, then real."""
     left = [None] * answers
 
     def either(real: Any, **arguments: Any) -> Any:
@@ -125,7 +125,7 @@ class TestThrottledBatches:
         assert len(pauses) == 3
 
     def test_it_is_given_up_after_longer_and_longer_pauses(self, pauses: list[float]) -> None:
-        everything: Scripted = lambda _real, RequestItems: {"Responses": {}, "UnprocessedKeys": RequestItems}  # noqa: E731, N803
+        everything: ScriptedCall = lambda _real, RequestItems: {"Responses": {}, "UnprocessedKeys": RequestItems}  # noqa: E731, N803
         with pytest.raises(Unavailable, match="not done"):
             DynamoMaps(table_with(batch_get_item=everything)).maps(["uid/a/1"])
         assert len(pauses) == 5
@@ -156,10 +156,10 @@ class TestFaults:
     )
 
     @pytest.mark.parametrize(
-        "error", [*(refusal(*code) for code in CODES), ReadTimeoutError(endpoint_url="x")], ids=repr
+        "error", [*(client_error(*code) for code in CODES), ReadTimeoutError(endpoint_url="x")], ids=repr
     )
     def test_every_call_says_unavailable(self, error: Exception) -> None:
-        table = table_with(**dict.fromkeys(self.OPERATIONS, raising(error)))
+        table = table_with(**dict.fromkeys(self.OPERATIONS, always_raising(error)))
         catalog, maps, one = DynamoCatalog(table), DynamoMaps(table), row("uid", "a")
         calls: tuple[Callable[[], object], ...] = (
             lambda: catalog.library("tenant", "name"),
@@ -201,13 +201,13 @@ class TestFaults:
 
     def test_changes_that_meet_another_transaction_are_tried_again(self, pauses: list[float]) -> None:
         reasons: Any = [{"Code": "None"}, {"Code": "TransactionConflict"}]
-        meeting = raising(
+        meeting = always_raising(
             server.client().exceptions.TransactionCanceledException(
                 {"Error": {"Code": "TransactionCanceledException", "Message": "x"}, "CancellationReasons": reasons},
                 "TransactWriteItems",
             )
         )
-        catalog = DynamoCatalog(table_with(transact_write_items=first(2, meeting)))
+        catalog = DynamoCatalog(table_with(transact_write_items=scripted_first(2, meeting)))
         removed = library("tenant", "cats", "uid")
         catalog.create_library(removed)
         catalog.remove_library(removed, 1)
@@ -267,7 +267,7 @@ class TestUploads:
 
 
 class TestLostAnswers:
-    """A write took effect, its answer was lost, and the SDK sends it again."""
+    """A write took effect, its response was lost, and the SDK repeats it."""
 
     @staticmethod
     def twice(real: Any, **arguments: Any) -> Any:
@@ -292,8 +292,8 @@ class TestLostAnswers:
             catalog.put(row("uid", "a", 1), None)
 
 
-class LateIndex(Table):
-    """Its index still has what was there at ``before``, and entries twice."""
+class StalePurgeIndex(Table):
+    """Its purge index still has the ``stale`` entries, and entries twice."""
 
     stale: list[dict[str, Any]]
 
@@ -303,9 +303,9 @@ class LateIndex(Table):
         return iter(sorted(real + stale, key=lambda entry: int(entry["deleted_at"]["N"])))
 
 
-class TestLateIndex:
+class TestStalePurgeIndex:
     def test_no_live_row_is_purged_and_none_comes_twice(self) -> None:
-        table = LateIndex(server.client(), server.new_table()._name)
+        table = StalePurgeIndex(server.client(), server.new_table()._name)
         catalog = DynamoCatalog(table)
         rows = [deleted(row("uid", f"p{number}", 1), 2, at=number) for number in range(40)]
         for one in rows:
@@ -320,7 +320,7 @@ class TestLateIndex:
         assert [one.key.id for one in catalog.waiting_for_purge(50, 100)] == [f"p{number}" for number in range(21, 40)]
 
     def test_forgotten_library_is_gone(self) -> None:
-        table = LateIndex(server.client(), server.new_table()._name)
+        table = StalePurgeIndex(server.client(), server.new_table()._name)
         table.stale = []
         catalog = DynamoCatalog(table)
         for number in range(3):
@@ -415,12 +415,12 @@ class TestApplications:
 
 class TestTable:
     def test_it_is_as_declared(self) -> None:
-        told = server.client().describe_table(TableName=server.new_table()._name)["Table"]
-        assert told["KeySchema"] == TABLE_DEFINITION["KeySchema"]
+        described = server.client().describe_table(TableName=server.new_table()._name)["Table"]
+        assert described["KeySchema"] == TABLE_DEFINITION["KeySchema"]
         by_name = {one["AttributeName"]: one for one in TABLE_DEFINITION["AttributeDefinitions"]}
-        assert {one["AttributeName"]: one for one in told["AttributeDefinitions"]} == by_name
-        assert told["StreamSpecification"] == TABLE_DEFINITION["StreamSpecification"]
-        (index,) = told["GlobalSecondaryIndexes"]
+        assert {one["AttributeName"]: one for one in described["AttributeDefinitions"]} == by_name
+        assert described["StreamSpecification"] == TABLE_DEFINITION["StreamSpecification"]
+        (index,) = described["GlobalSecondaryIndexes"]
         assert {name: index[name] for name in ("IndexName", "KeySchema", "Projection")} == {
             **TABLE_DEFINITION["GlobalSecondaryIndexes"][0]
         }
@@ -441,10 +441,10 @@ class TestTable:
                 StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
             )["ShardIterator"]
             records = streams.get_records(ShardIterator=iterator)["Records"]
-        told: list[tuple[str, Any]] = [(record["eventName"], record["dynamodb"]) for record in records]
+        described: list[tuple[str, Any]] = [(record["eventName"], record["dynamodb"]) for record in records]
         images = [
             (name, *(contents(picture_of(change.get(side, {"pk": {"S": ""}}))) for side in ("OldImage", "NewImage")))
-            for name, change in told
+            for name, change in described
         ]
         assert images == [
             ("INSERT", None, contents(one)),
@@ -476,7 +476,7 @@ class TestServer:
 
 @pytest.mark.skipif(server.missing() is not None, reason=f"moto counts no capacity: {server.missing()}")
 class TestUnits:
-    """The numbers that the README's formula of costs is made of."""
+    """The units that the documented formula of costs is made of."""
 
     ROW = row(
         uuid4().hex[:16],
@@ -507,7 +507,7 @@ class TestUnits:
             with counted(server.client()) as units:
                 step()
             written.append(units.written)
-        # map, add, update, delete and its index entry, claim, map, row and its index entry
+        # map, add, update, delete with its index entry, claim, map, row with its index entry
         assert written == [10, 2, 2, 3, 2, 10, 3]
 
     def test_of_reads(self) -> None:
@@ -528,5 +528,5 @@ class TestUnits:
             with counted(server.client()) as units:
                 step()
             read.append((sum(units.calls.values()), units.read))
-        # row, by sign, 25 maps read eventually, a page: of every shard, where the service counts an empty one as one
+        # row, rows by sign, 25 maps with eventual consistency, a page of every shard, each of which costs at least one
         assert read == [(1, 1), (1, 1), (1, 37.5), (16, 1)]

@@ -1,4 +1,4 @@
-"""``lookalike setup`` on moto's table and a real OpenSearch: indices made, lost, filled, reshaped, rebuilt."""
+"""``lookalike setup`` on moto's table and a real OpenSearch: indices created, lost, filled, updated, rebuilt."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.contract.rows import MODEL, deleted, row, unit
 from tests.servers import aws
 from tests.servers.opensearch.server import PATIENCE, shared
 
-Setup = Callable[..., Result]
+RunSetup = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def services() -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def account(services: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
-    """An account with an empty table, named by the environment; its indices are gone after the test."""
+    """An account with an empty table, named by the environment; its indices are deleted after the test."""
     url = shared()
     for name, value in services.items():
         monkeypatch.setenv(name, value)
@@ -52,21 +52,21 @@ def setup(*options: str) -> Result:
     return CliRunner().invoke(app, ["setup", *options])
 
 
-def names(account: Account, kind: Kind = Kind.SIMILAR) -> Generation:
+def generation_of(account: Account, kind: Kind = Kind.SIMILAR) -> Generation:
     generation = account.generations.generation(kind)
     assert generation is not None
     return generation
 
 
 def layout(account: Account, kind: Kind = Kind.SIMILAR) -> IndexLayout:
-    found = layout_of(account.opensearch, names(account, kind).read)
+    found = layout_of(account.opensearch, generation_of(account, kind).read)
     assert found is not None
     return found
 
 
-def found(account: Account, kind: Kind = Kind.SIMILAR) -> list[str]:
-    """What a function that starts now finds."""
-    account.opensearch.indices.refresh(index=names(account, kind).read)
+def searchable(account: Account, kind: Kind = Kind.SIMILAR) -> list[str]:
+    """Ids that a search finds in a function that starts now."""
+    account.opensearch.indices.refresh(index=generation_of(account, kind).read)
     query = Query(kind, ("uid",), MODEL, unit(1).astype(np.float32)[None], 1000)
     return sorted(
         one.key.id for one in OpenSearchIndex(account.opensearch, account.generations, seconds=PATIENCE).search(query)
@@ -84,19 +84,19 @@ def test_an_index_that_was_lost_is_said_to_be_empty_and_can_be_filled(account: A
         account.catalog.put(row("uid", f"p{number}"), None)
     account.catalog.put(deleted(row("uid", "gone"), 2), None)
     account.catalog.put(row("uid", "same", kind=Kind.SAME), None)
-    account.opensearch.indices.delete(index=names(account).read)
+    account.opensearch.indices.delete(index=generation_of(account).read)
 
     again = setup()
     assert again.exit_code == 0
-    assert f"{names(account).read} is new and empty" in again.stderr
-    assert f"{names(account, Kind.SAME).read} is new" not in again.stderr
-    assert found(account) == []
+    assert f"{generation_of(account).read} is new and empty" in again.stderr
+    assert f"{generation_of(account, Kind.SAME).read} is new" not in again.stderr
+    assert searchable(account) == []
 
     filled = setup("--fill")
     assert filled.exit_code == 0, filled.stderr
     assert "4 rows, 0 refused" in filled.stdout
-    assert found(account) == ["p0", "p1", "p2"]
-    assert found(account, Kind.SAME) == ["same"]
+    assert searchable(account) == ["p0", "p1", "p2"]
+    assert searchable(account, Kind.SAME) == ["same"]
     assert setup("--fill").exit_code == 0
 
 
@@ -117,7 +117,7 @@ def test_rows_that_are_refused_are_said(account: Account) -> None:
     assert "1 rows, 1 refused" in filled.stdout
     assert "uid/bad: " in filled.stderr
     assert "zero vector" in filled.stderr
-    assert found(account) == ["good"]
+    assert searchable(account) == ["good"]
 
 
 def test_copies_and_refresh_are_changed_in_place(account: Account) -> None:
@@ -142,7 +142,7 @@ def test_other_shards_take_new_indices_which_take_the_place_of_the_old(account: 
     setup()
     for number in range(3):
         account.catalog.put(row("uid", f"p{number}"), None)
-    before = names(account)
+    before = generation_of(account)
     refused = setup("--shards", "2")
     assert refused.exit_code != 0
     assert "has 1, for good; add --rebuild" in str(refused.exception)
@@ -151,17 +151,17 @@ def test_other_shards_take_new_indices_which_take_the_place_of_the_old(account: 
     done = setup("--shards", "2", "--rebuild")
     assert done.exit_code == 0, done.output
     for kind in Kind:
-        after = names(account, kind)
+        after = generation_of(account, kind)
         assert after == Generation(after.read, (after.read,))
         assert layout(account, kind) == IndexLayout(2, 0, "500ms")
-    assert names(account) != before
+    assert generation_of(account) != before
     assert layout_of(account.opensearch, before.read) is None
-    assert found(account) == ["p0", "p1", "p2"]
+    assert searchable(account) == ["p0", "p1", "p2"]
     assert "copies" not in setup("--shards", "2").output
 
 
-def broken_off(monkeypatch: pytest.MonkeyPatch, after: int, *options: str) -> None:
-    """Run setup, and end it after it has waited that often."""
+def interrupt_setup(monkeypatch: pytest.MonkeyPatch, after: int, *options: str) -> None:
+    """Run setup, and interrupt it after it has waited that often."""
     waits = iter(range(after))
 
     def wait(_seconds: float) -> None:
@@ -179,19 +179,19 @@ def test_a_rebuild_that_was_broken_off_loses_nothing_and_can_be_repeated(
 ) -> None:
     account.catalog.put(row("uid", "p"), None)
     setup("--fill")
-    before = names(account)
-    broken_off(monkeypatch, waits, "--rebuild", "--shards", "2")
-    assert names(account).read in names(account).write
-    assert found(account) == ["p"]
+    before = generation_of(account)
+    interrupt_setup(monkeypatch, waits, "--rebuild", "--shards", "2")
+    assert generation_of(account).read in generation_of(account).write
+    assert searchable(account) == ["p"]
     done = setup("--rebuild", "--shards", "2")
     assert done.exit_code == 0, done.output
-    assert names(account).write == (names(account).read,) != before.write
+    assert generation_of(account).write == (generation_of(account).read,) != before.write
     assert layout(account).shards == 2
-    assert found(account) == ["p"]
+    assert searchable(account) == ["p"]
 
 
 def test_a_rebuild_begun_with_other_shards_says_so(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     setup()
-    broken_off(monkeypatch, 0, "--rebuild", "--shards", "2")
+    interrupt_setup(monkeypatch, 0, "--rebuild", "--shards", "2")
     other = setup("--rebuild", "--shards", "3")
     assert "of a rebuild that was broken off, has 2" in str(other.exception)

@@ -1,4 +1,4 @@
-"""Rows as items: nothing is lost, whichever way they come back, and what is no row says so."""
+"""Rows as items: lossless in both notations, and damaged rows are detected."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ PICTURES = st.builds(
 
 
 def streamed(item: Item) -> Any:
-    """The item as Lambda hands it over in a stream record."""
+    """The item as Lambda passes it in a stream record."""
     return json.loads(json.dumps(item, default=lambda data: b64encode(data).decode()))
 
 

@@ -1,4 +1,4 @@
-"""KMS when it does not answer, and when it refuses."""
+"""KMS during an outage, and when it refuses."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.support.fakes import SetClock
 TIMEOUT = ReadTimeoutError(endpoint_url="https://kms")
 
 
-def refusal(code: str, status: int) -> ClientError:
-    """An error that KMS answers."""
+def client_error(code: str, status: int) -> ClientError:
+    """An error response of KMS."""
     response: Any = {"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(response, "Decrypt")
 
 
 class Client:
-    """A KMS that opens whatever is sealed, unless it fails."""
+    """A KMS that decrypts everything, unless it is set to fail."""
 
     def __init__(self) -> None:
         self.failure: Exception | None = None
@@ -52,9 +52,9 @@ def sealer(client: Any, clock: SetClock) -> KmsSealer:
 
 OUTAGES = [
     TIMEOUT,
-    refusal("ThrottlingException", 400),
-    refusal("KMSInternalException", 500),
-    refusal("DependencyTimeoutException", 503),
+    client_error("ThrottlingException", 400),
+    client_error("KMSInternalException", 500),
+    client_error("DependencyTimeoutException", 503),
 ]
 
 
@@ -84,7 +84,7 @@ def test_what_was_not_opened_does_not(client: Client, sealer: KmsSealer) -> None
 @pytest.mark.parametrize("code", ["DisabledException", "AccessDeniedException", "KMSInvalidStateException"])
 def test_a_key_that_was_switched_off_opens_nothing(client: Client, sealer: KmsSealer, code: str) -> None:
     sealer.decrypt(b"sealed", "ak")
-    client.failure = refusal(code, 400)
+    client.failure = client_error(code, 400)
     for _ in range(5):
         with pytest.raises(Unavailable, match=code):
             sealer.decrypt(b"sealed", "ak")

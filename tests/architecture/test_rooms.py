@@ -276,7 +276,6 @@ MOST_COMPLEX = 10
 LONGEST_MODULE = 400
 LONGER_MODULES = {
     "lookalike.stores.local.sqlite_catalog": 581,
-    "lookalike.stores.aws.opensearch_index": 541,
     "lookalike.wire.qiniu.calls": 540,
     "lookalike.imaging.file_headers": 483,
     "lookalike.training.fit_model": 463,

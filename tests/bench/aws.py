@@ -36,8 +36,10 @@ from lookalike.embedding.model_path import find_model
 from lookalike.handlers.process_ports import serving
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
 from lookalike.stores.aws.dynamodb_maps import DynamoMaps
+from lookalike.stores.aws.opensearch_admin import create_index
 from lookalike.stores.aws.opensearch_client import connect
-from lookalike.stores.aws.opensearch_index import OpenSearchIndex, create_index, search_body
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex
+from lookalike.stores.aws.opensearch_query import search_body
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
 from tests.bench.report import Report
 from tests.bench.stores import LIBRARY, MODEL, batches, picture

@@ -30,7 +30,8 @@ from lookalike.stores.aws.dynamodb_keys import app_id_key, app_name_key
 from lookalike.stores.aws.dynamodb_maps import DynamoMaps
 from lookalike.stores.aws.dynamodb_table import TABLE_DEFINITION, Table, create_table
 from lookalike.stores.aws.kms_sealer import KmsSealer
-from lookalike.stores.aws.opensearch_index import OpenSearchIndex, create_index
+from lookalike.stores.aws.opensearch_admin import create_index
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from lookalike.stores.aws.s3_objects import S3Store
 from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
 from lookalike.stores.local.data_folder import DataFolder

@@ -14,9 +14,10 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key, Vector
 from lookalike.domain.search import Candidate, Generation, Query, TagFilter
 from lookalike.errors import IndexWriteError, Unavailable
-from lookalike.stores.aws import opensearch_index
+from lookalike.stores.aws import opensearch_bulk, opensearch_index
+from lookalike.stores.aws.opensearch_admin import create_index
 from lookalike.stores.aws.opensearch_client import connect
-from lookalike.stores.aws.opensearch_index import OpenSearchIndex, create_index
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from tests.contract.rows import MODEL, deleted, random_vectors, row, unit
 from tests.servers.opensearch.server import PATIENCE, shared
 from tests.support.fakes import MemoryGenerations
@@ -269,7 +270,7 @@ class TestRequests:
         self, index: OpenSearchIndex, client: OpenSearch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         bulks = RecordedBodies(client, "bulk", monkeypatch)
-        monkeypatch.setattr(opensearch_index, "_MAX_BULK_BYTES", 20_000)
+        monkeypatch.setattr(opensearch_bulk, "_MAX_BULK_BYTES", 20_000)
         vectors = random_vectors(30, seed=1)
         rows = [row("uid", f"p{n:02}", vector=vector, brief="b" * (500 * n)) for n, vector in enumerate(vectors)]
         index.write([*rows, row("uid", "larger", brief="b" * 30_000)])

@@ -17,7 +17,8 @@ from lookalike.domain.library import Kind
 from lookalike.domain.search import Generation, Query
 from lookalike.stores.aws.account import Account
 from lookalike.stores.aws.dynamodb_table import create_table
-from lookalike.stores.aws.opensearch_index import IndexLayout, OpenSearchIndex, layout_of
+from lookalike.stores.aws.opensearch_admin import IndexLayout, layout_of
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from tests.contract.rows import MODEL, deleted, row, unit
 from tests.servers import aws
 from tests.servers.opensearch.server import PATIENCE, shared
@@ -133,7 +134,7 @@ def test_copies_and_refresh_are_changed_in_place(account: Account) -> None:
 def test_copies_are_made_once_there_is_a_node_for_them(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     setup()
     assert layout(account).replicas == 0
-    monkeypatch.setattr("lookalike.stores.aws.opensearch_index.data_nodes", lambda _: 2)
+    monkeypatch.setattr("lookalike.stores.aws.opensearch_admin.data_nodes", lambda _: 2)
     assert "1 copies of each shard (there were 0)" in setup().stdout
     assert layout(account).replicas == 1
 

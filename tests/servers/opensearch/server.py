@@ -20,8 +20,9 @@ from pathlib import Path
 
 from lookalike.domain.library import Kind
 from lookalike.domain.search import Generation
+from lookalike.stores.aws.opensearch_admin import create_index
 from lookalike.stores.aws.opensearch_client import connect
-from lookalike.stores.aws.opensearch_index import OpenSearchIndex, create_index
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from tests.support.fakes import MemoryGenerations
 
 BUILD = Path(__file__).parents[3] / "build" / "opensearch"

@@ -20,8 +20,9 @@ from lookalike.domain.search import Generation, Query
 from lookalike.errors import IndexWriteError, SettingsError, Unavailable
 from lookalike.service.index_sync import index as sync_index
 from lookalike.stores.aws.circuit_breaker import CircuitBreaker
+from lookalike.stores.aws.opensearch_admin import create_index
 from lookalike.stores.aws.opensearch_client import connect
-from lookalike.stores.aws.opensearch_index import OpenSearchIndex, create_index
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from tests.contract.rows import MODEL, row, unit
 from tests.servers.hanging import hanging
 from tests.support.fakes import MemoryGenerations, memory_ports

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lookalike.ports import Ports
     from lookalike.settings import Settings
     from lookalike.stores.aws.account import Account
-    from lookalike.stores.aws.opensearch_index import IndexLayout
+    from lookalike.stores.aws.opensearch_admin import IndexLayout
 
 #: Seconds until every process has read a new generation, which it caches for 30 s, and has finished the calls it had
 #: begun with the old one.
@@ -48,9 +48,9 @@ class IndexSetup:
     """Brings the indices of every kind to the requested layout. Every method may raise Unavailable."""
 
     def __init__(self, settings: Settings, account: Account, requested: RequestedLayout) -> None:
-        from lookalike.stores.aws import opensearch_index  # noqa: PLC0415 - slow to import, and few commands need it
+        from lookalike.stores.aws import opensearch_admin  # noqa: PLC0415 - slow to import, and few commands need it
 
-        self._server = opensearch_index
+        self._admin = opensearch_admin
         self._settings = settings
         self._account = account
         self._requested = requested
@@ -110,7 +110,7 @@ class IndexSetup:
         for kind in Kind:
             for name in old[kind].write:
                 if name != new[kind]:
-                    self._server.delete_index(self._account.opensearch, name)
+                    self._admin.delete_index(self._account.opensearch, name)
             typer.echo(f"{f'Index of {kind}:':<22}{new[kind]}, in place of {old[kind].read}")
         return refused
 
@@ -120,12 +120,12 @@ class IndexSetup:
         return self._account.generations.generation(kind) or Generation(first, (first,))
 
     def _layout(self, name: str) -> IndexLayout | None:
-        return self._server.layout_of(self._account.opensearch, name)
+        return self._admin.layout_of(self._account.opensearch, name)
 
     @cached_property
     def _default_replicas(self) -> int:
         """One copy of each shard if there is another node for it, else none."""
-        return min(1, self._server.data_nodes(self._account.opensearch) - 1)
+        return min(1, self._admin.data_nodes(self._account.opensearch) - 1)
 
     def _ensure_index(self, name: str, template: IndexLayout | None = None) -> bool:
         """Create the index, or update its layout; returns whether it was created.
@@ -138,14 +138,14 @@ class IndexSetup:
         if replicas is None:  # a copy needs another node; more copies that were requested earlier are kept
             replicas = max(self._default_replicas, current.replicas if current else 0)
         if refresh is None:
-            refresh = current.refresh_interval if current else self._server.REFRESH_INTERVAL
+            refresh = current.refresh_interval if current else self._admin.REFRESH_INTERVAL
         if layout is None:
             shards = requested.shards or (template.shards if template else 1)
-            return self._server.create_index(
+            return self._admin.create_index(
                 self._account.opensearch, name, shards=shards, replicas=replicas, refresh_interval=refresh
             )
         if (layout.replicas, layout.refresh_interval) != (replicas, refresh):
-            self._server.update_layout(self._account.opensearch, name, replicas=replicas, refresh_interval=refresh)
+            self._admin.update_layout(self._account.opensearch, name, replicas=replicas, refresh_interval=refresh)
             typer.echo(
                 f"{name}: {replicas} copies of each shard (there were {layout.replicas}), writes are seen after "
                 f"{refresh} (it was {layout.refresh_interval})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth
@@ -12,6 +13,8 @@ from opensearchpy.exceptions import OpenSearchException, TransportError
 
 from lookalike.errors import SettingsError, Unavailable
 from lookalike.stores.aws.deadline_http import DeadlineConnection, DeadlineTransport
+
+Json = dict[str, Any]
 
 #: Statuses from 400 to 499 of a server that is too busy or too slow.
 _OVERLOADED = frozenset({408, 429})

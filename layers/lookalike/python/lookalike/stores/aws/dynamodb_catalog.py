@@ -13,16 +13,16 @@ from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict
 from lookalike.ports import Catalog
 from lookalike.stores.aws.dynamodb_conditions import ABSENT, Condition, ConditionError, attributes_equal
 from lookalike.stores.aws.dynamodb_items import (
-    REMOVED_LIBRARIES,
+    REMOVED_LIBRARIES_PARTITION,
     library_item,
     library_of,
     number,
     picture_item,
     picture_of,
+    purge_partition,
     removed_item,
     removed_of,
     text,
-    waiting_partition,
 )
 from lookalike.stores.aws.dynamodb_keys import (
     SHARDS,
@@ -81,7 +81,7 @@ class DynamoCatalog(Catalog):
 
     def removed_libraries(self, before: int, limit: int) -> Sequence[RemovedLibrary]:
         found: list[RemovedLibrary] = []
-        entries = self._table.purge_entries(REMOVED_LIBRARIES, before, limit)
+        entries = self._table.purge_entries(REMOVED_LIBRARIES_PARTITION, before, limit)
         while keys := [key_of(entry) for entry in islice(entries, limit - len(found))]:
             removed = [removed_of(item) for item in self._table.get_all(keys)]
             found += sorted(removed, key=lambda one: one.removed)
@@ -162,7 +162,7 @@ class DynamoCatalog(Catalog):
         """
         found: dict[Key, Picture] = {}
         entries = heapq.merge(
-            *(self._table.purge_entries(waiting_partition(shard), before, limit, since) for shard in SHARDS),
+            *(self._table.purge_entries(purge_partition(shard), before, limit, since) for shard in SHARDS),
             key=_deleted_at,
         )
         while keys := [key_of(entry) for entry in islice(entries, limit - len(found))]:

@@ -71,7 +71,7 @@ _MAX_BATCH_GET = 100
 #: Writes of a BatchWriteItem (ibid.).
 _MAX_BATCH_WRITE = 25
 
-#: Attempts at a batch or transaction of which DynamoDB leaves something undone.
+#: Attempts at a batch or transaction that DynamoDB does not complete at once.
 _MAX_ATTEMPTS = 6
 
 #: Seconds: bound of the first random pause between attempts. It doubles with each attempt (AWS architecture blog,

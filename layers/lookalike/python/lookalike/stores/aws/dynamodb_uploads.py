@@ -25,7 +25,7 @@ class DynamoUploads(Uploads):
     """Records of uploaded objects, and for each picture the items of its holders.
 
     A holder's item is written before the upload that names the picture, and deleted in one transaction with the upload
-    that no longer does. An item without such an upload is therefore possible, and readers skip it.
+    that no longer does. Readers therefore skip an item whose upload does not name the picture.
     """
 
     def __init__(self, table: Table) -> None:

@@ -17,9 +17,8 @@ import pytest
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key
 from lookalike.domain.search import Generation, Query
-from lookalike.errors import IndexWriteError, SettingsError, Unavailable
+from lookalike.errors import IndexWriteError, Unavailable
 from lookalike.service.index_sync import index as sync_index
-from lookalike.stores.aws.circuit_breaker import CircuitBreaker
 from lookalike.stores.aws.opensearch_admin import create_index
 from lookalike.stores.aws.opensearch_client import connect
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex
@@ -30,8 +29,11 @@ from tests.support.fakes import MemoryGenerations, memory_ports
 ScriptedResponse = tuple[int, Any]
 
 EMPTY: ScriptedResponse = (200, {"hits": {"hits": []}})
+
 SMALL: ScriptedResponse = (200, {"count": 1, "_shards": {"failed": 0}})
+
 REFRESHED: ScriptedResponse = (200, {"_shards": {"failed": 0}})
+
 BUSY: ScriptedResponse = (503, {"error": {"type": "cluster_manager_not_discovered_exception"}, "status": 503})
 
 
@@ -391,102 +393,9 @@ class TestHanging:
         assert search(index) == []
 
 
-class TestCircuitBreaker:
-    def fail(self, breaker: CircuitBreaker) -> None:
-        with pytest.raises(Unavailable, match="no answer"), breaker.guard():
-            raise Unavailable("no answer")
-
-    def test_success_in_between_keeps_it_closed(self) -> None:
-        breaker = CircuitBreaker("S", failures=2)
-        for _ in range(5):
-            self.fail(breaker)
-            with breaker.guard():
-                pass
-        assert breaker.closed
-
-    def test_a_probe_that_succeeds_closes_it(self) -> None:
-        breaker = CircuitBreaker("S", failures=1, reset_seconds=0.05)
-        self.fail(breaker)
-        assert not breaker.closed
-        with pytest.raises(Unavailable, match="few seconds"), breaker.guard():
-            raise AssertionError("must not be asked")
-        time.sleep(0.06)
-        with breaker.guard():
-            pass
-        assert breaker.closed
-
-    def test_a_probe_that_fails_opens_it_again(self) -> None:
-        breaker = CircuitBreaker("S", failures=2, reset_seconds=0.05)
-        self.fail(breaker)
-        self.fail(breaker)
-        time.sleep(0.06)
-        self.fail(breaker)
-        with pytest.raises(Unavailable, match="few seconds"), breaker.guard():
-            raise AssertionError("must not be asked")
-
-    def test_one_caller_alone_probes(self) -> None:
-        breaker = CircuitBreaker("S", failures=1, reset_seconds=0)
-        self.fail(breaker)
-        with breaker.guard(), pytest.raises(Unavailable, match="another call"), breaker.guard():
-            raise AssertionError("must not be asked")
-        with breaker.guard():
-            pass
-
-    def test_nobody_waits_for_anybody(self) -> None:
-        breaker, together = CircuitBreaker("S"), threading.Barrier(8)
-
-        def call(_: int) -> None:
-            with breaker.guard():
-                together.wait(10)
-
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(call, range(8)))
-
-    def test_a_mistake_of_ours_is_not_the_servers(self) -> None:
-        breaker = CircuitBreaker("S", failures=1)
-        with pytest.raises(ZeroDivisionError), breaker.guard():
-            _ = 1 / 0
-        assert breaker.closed
-
-
 def test_an_index_that_cannot_be_made_is_an_error(server: ScriptedServer) -> None:
     server.responses = [(403, {"error": {"type": "security_exception", "reason": "no"}})]
     client = connect(server.url)
     with pytest.raises(Unavailable, match="security_exception"):
         create_index(client, "new")
     client.close()
-
-
-class TestSigning:
-    @pytest.fixture(autouse=True)
-    def credentials(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "access")
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-
-    @pytest.mark.parametrize(
-        ("endpoint", "region", "expected"),
-        [
-            ("https://search-a-b1.eu-west-1.es.amazonaws.com", None, "eu-west-1"),
-            ("https://vpc-a-b1.cn-north-1.es.amazonaws.com.cn:443/", None, "cn-north-1"),
-            ("https://search-a-b1.aos.us-east-2.on.aws", None, "us-east-2"),
-            ("https://pictures.example.org", "ap-southeast-1", "ap-southeast-1"),
-        ],
-    )
-    def test_requests_to_a_domain_are_signed_for_its_region(
-        self, endpoint: str, region: str | None, expected: str
-    ) -> None:
-        sign = connect(endpoint, region=region).transport.get_connection().http_auth
-        assert f"/{expected}/es/aws4_request" in sign("GET", f"{endpoint}/_search", b"{}")["Authorization"]
-
-    @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:9200", "https://es.amazonaws.com.example.org"])
-    def test_others_are_not(self, endpoint: str) -> None:
-        assert connect(endpoint).transport.get_connection().http_auth is None
-
-    def test_without_credentials_there_is_no_client(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
-        monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
-        with pytest.raises(SettingsError, match="credentials"):
-            connect("https://search-a-b1.eu-west-1.es.amazonaws.com")

@@ -25,7 +25,8 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key
 from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.errors import RevisionConflict, Unavailable
-from lookalike.stores.aws.dynamodb_applications import ABSENCE_CACHE_MS, CACHE_MS, MAX_ABSENT, DynamoApplications
+from lookalike.stores.aws.application_cache import ABSENCE_CACHE_MS, CACHE_MS, MAX_ABSENT
+from lookalike.stores.aws.dynamodb_applications import DynamoApplications
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
 from lookalike.stores.aws.dynamodb_items import picture_item, picture_of
 from lookalike.stores.aws.dynamodb_keys import ItemKey, application_key, key_of, upload_key
@@ -390,8 +391,8 @@ class TestApplications:
         for number in range(2 * MAX_ABSENT):
             applications.application(f"stranger {number}")
         applications.application("x" * 100_000)
-        assert len(applications._absent) == MAX_ABSENT
-        assert max(len(key.pk) for key in applications._absent) < 100
+        assert len(applications._cache._absent) == MAX_ABSENT
+        assert max(len(key.pk) for key in applications._cache._absent) < 100
 
     def test_secret_is_nowhere_in_the_table(self) -> None:
         table = server.new_table()

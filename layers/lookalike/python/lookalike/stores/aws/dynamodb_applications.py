@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from threading import Lock
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from lookalike.clock import unix_milliseconds
 from lookalike.domain.application import Application
 from lookalike.errors import RevisionConflict, Unavailable
 from lookalike.ports import Applications, Clock
+from lookalike.stores.aws.application_cache import ApplicationCache
 from lookalike.stores.aws.dynamodb_conditions import ABSENT, ConditionError, attributes_equal, with_write_id
 from lookalike.stores.aws.dynamodb_items import access_key_of, application_item, application_of, text
 from lookalike.stores.aws.dynamodb_keys import Item, ItemKey, app_id_key, app_name_key, application_key
 from lookalike.stores.aws.dynamodb_table import Table
-
-#: Milliseconds that an application is cached: a revoked one is accepted that much longer at most.
-CACHE_MS = 30_000
-
-#: Milliseconds that the absence of a key is cached: a new application that was asked for before it was created is
-#: accepted that much later at most.
-ABSENCE_CACHE_MS = 5_000
-
-#: Absent keys that are cached at once; the oldest is dropped first.
-MAX_ABSENT = 1_000
 
 #: Attempts at a change that conflicts with a concurrent one.
 _MAX_ATTEMPTS = 5
@@ -43,8 +33,7 @@ class DynamoApplications(Applications):
     """Applications, cached in the process.
 
     An application is three items that change in one transaction: its row, and the pointers from its app id and from its
-    name to its access key, which make both unique. A change by another process is seen here within :data:`CACHE_MS`.
-    Absence is cached for :data:`ABSENCE_CACHE_MS`, so that repeated calls with an unknown key cost no reads.
+    name to its access key, which make both unique.
 
     Parameters
     ----------
@@ -56,16 +45,13 @@ class DynamoApplications(Applications):
     def __init__(self, table: Table, sealer: Sealer, clock: Clock = unix_milliseconds) -> None:
         self._table = table
         self._sealer = sealer
-        self._clock = clock
-        self._lock = Lock()
-        self._cache: dict[ItemKey, tuple[int, Application]] = {}
-        self._absent: dict[ItemKey, int] = {}
+        self._cache = ApplicationCache(clock)
 
     def application(self, access_key: str) -> Application | None:
-        return self._cached(application_key(access_key), lambda: self._load(access_key))
+        return self._cache.get(application_key(access_key), lambda: self._load(access_key))
 
     def application_by_id(self, app_id: str) -> Application | None:
-        return self._cached(app_id_key(app_id), lambda: self._load_by_id(app_id))
+        return self._cache.get(app_id_key(app_id), lambda: self._load_by_id(app_id))
 
     def applications(self) -> Sequence[Application]:
         names = self._table.query(app_name_key("").pk)
@@ -94,7 +80,7 @@ class DynamoApplications(Applications):
                         f"app id {application.app_id} or name {application.name}: another application's"
                     ) from None
                 continue
-            self._clear_caches()
+            self._cache.clear()
             return
         raise Unavailable(f"DynamoDB: {key.pk} changes too fast")
 
@@ -103,7 +89,7 @@ class DynamoApplications(Applications):
         for _ in range(_MAX_ATTEMPTS):
             stored = self._table.get(key)
             if stored is None:
-                self._clear_caches()
+                self._cache.clear()
                 return
             owner = attributes_equal({"access_key": text(access_key)})
             try:
@@ -113,7 +99,7 @@ class DynamoApplications(Applications):
                 )
             except ConditionError:
                 continue  # saved or removed concurrently
-            self._clear_caches()
+            self._cache.clear()
             return
         raise Unavailable(f"DynamoDB: {key.pk} changes too fast")
 
@@ -129,32 +115,6 @@ class DynamoApplications(Applications):
 
     def _decrypted(self, row: Item) -> Application:
         return application_of(row, self._sealer.decrypt(row["secret"]["B"], access_key_of(row)))
-
-    def _cached(self, key: ItemKey, read: Callable[[], Application | None]) -> Application | None:
-        """The application under this key: cached if fresh, else read by ``read`` and cached."""
-        now = self._clock()
-        with self._lock:
-            read_at, cached = self._cache.get(key, (now, None))
-            absent_since = self._absent.get(key)
-        if cached is not None and 0 <= now - read_at < CACHE_MS:
-            return cached
-        if absent_since is not None and 0 <= now - absent_since < ABSENCE_CACHE_MS:
-            return None
-        found = read()
-        with self._lock:
-            self._absent.pop(key, None)
-            if found is not None:
-                self._cache[key] = (now, found)
-            elif key.is_valid:
-                if len(self._absent) >= MAX_ABSENT:
-                    del self._absent[next(iter(self._absent))]  # the oldest
-                self._absent[key] = now
-        return found
-
-    def _clear_caches(self) -> None:
-        with self._lock:
-            self._cache.clear()
-            self._absent.clear()
 
 
 def _pointer_keys(row: Mapping[str, Any] | None) -> list[ItemKey]:

@@ -75,11 +75,11 @@ class OpenSearchServer:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        self.url = self._said()
+        self.url = self._wait_for_url()
         with urllib.request.urlopen(f"{self.url}/_cluster/health?wait_for_status=green&timeout=60s", timeout=70):
             pass
 
-    def _said(self) -> str:
+    def _wait_for_url(self) -> str:
         """Its URL, once the server prints it."""
         while True:
             url = next((line for line in self.log.read_text().splitlines() if line.startswith("http://")), None)

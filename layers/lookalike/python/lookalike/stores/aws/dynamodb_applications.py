@@ -10,7 +10,7 @@ from lookalike.domain.application import Application
 from lookalike.errors import RevisionConflict, Unavailable
 from lookalike.ports import Applications, Clock
 from lookalike.stores.aws.application_cache import ApplicationCache
-from lookalike.stores.aws.dynamodb_conditions import ABSENT, ConditionError, attributes_equal, with_write_id
+from lookalike.stores.aws.dynamodb_conditions import ABSENT, ConditionError, any_of, attributes_equal, with_write_id
 from lookalike.stores.aws.dynamodb_items import access_key_of, application_item, application_of, text
 from lookalike.stores.aws.dynamodb_keys import Item, ItemKey, app_id_key, app_name_key, application_key
 from lookalike.stores.aws.dynamodb_table import Table
@@ -68,7 +68,7 @@ class DynamoApplications(Applications):
             try:
                 self._table.transact(
                     *(
-                        self._table.put_action(one.values | owner, attributes_equal(owner, or_absent=True))
+                        self._table.put_action(one.values | owner, any_of(ABSENT, attributes_equal(owner)))
                         for one in kept
                     ),
                     *(self._table.delete_action(one, attributes_equal(owner)) for one in released),

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
 
 from lookalike.domain.picture import Key
 from lookalike.domain.upload import Upload, UploadState
 from lookalike.errors import RevisionConflict
 from lookalike.ports import Uploads
-from lookalike.stores.aws.dynamodb_conditions import ABSENT, Condition, ConditionError, attributes_equal
+from lookalike.stores.aws.dynamodb_conditions import (
+    ABSENT,
+    Condition,
+    ConditionError,
+    all_of,
+    any_of,
+    attribute_absent,
+    attributes_equal,
+)
 from lookalike.stores.aws.dynamodb_items import holder_item, upload_item, upload_of, upload_stamp
 from lookalike.stores.aws.dynamodb_keys import holder_key, holders_partition, upload_key
 from lookalike.stores.aws.dynamodb_table import Table
@@ -69,19 +77,8 @@ class DynamoUploads(Uploads):
 def _unchanged(upload: Upload) -> Condition:
     """Condition: the stored record is this one. Records written by the previous version have no ``state``."""
     stamp = upload_stamp(upload)
-    same = attributes_equal(stamp)
-    if "added" not in stamp:
-        same = _and(same, "attribute_not_exists(#added)", {"#added": "added"})
+    state = attributes_equal({"state": stamp.pop("state")})
     if upload.state in _LEGACY_STATES:
-        older = same["ConditionExpression"].replace("#state = :state", "attribute_not_exists(#state)")
-        same = {**same, "ConditionExpression": f"({same['ConditionExpression']}) OR ({older})"}
-    return same
-
-
-def _and(condition: Condition, term: str, names: Mapping[str, str]) -> Condition:
-    """A condition and one more term, with the attribute names that the term uses."""
-    return {
-        **condition,
-        "ConditionExpression": f"{condition['ConditionExpression']} AND {term}",
-        "ExpressionAttributeNames": {**condition["ExpressionAttributeNames"], **names},
-    }
+        state = any_of(state, attribute_absent("state"))
+    added = () if "added" in stamp else (attribute_absent("added"),)
+    return all_of(attributes_equal(stamp), state, *added)

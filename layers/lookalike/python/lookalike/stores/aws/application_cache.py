@@ -28,7 +28,7 @@ class ApplicationCache:
 
     Parameters
     ----------
-    clock : Unix milliseconds. Not the monotonic clock, which stands still while Lambda keeps a snapshot of the process.
+    clock : Unix milliseconds. Not the monotonic clock, which may stand still while Lambda freezes the process.
     """
 
     def __init__(self, clock: Clock) -> None:

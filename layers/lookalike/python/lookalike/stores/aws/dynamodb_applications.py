@@ -39,7 +39,7 @@ class DynamoApplications(Applications):
     ----------
     table : that holds them.
     sealer : encrypts their secrets.
-    clock : Unix milliseconds. Not the monotonic clock, which stands still while Lambda keeps a snapshot of the process.
+    clock : Unix milliseconds. Not the monotonic clock, which may stand still while Lambda freezes the process.
     """
 
     def __init__(self, table: Table, sealer: Sealer, clock: Clock = unix_milliseconds) -> None:

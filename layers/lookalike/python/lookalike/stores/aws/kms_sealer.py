@@ -43,7 +43,7 @@ class KmsSealer:
     ----------
     client : made with :data:`CONFIG`; safe to use from several threads.
     key : id or ARN of the key.
-    clock : Unix milliseconds. Not the monotonic clock, which stands still while Lambda keeps a snapshot of the process.
+    clock : Unix milliseconds. Not the monotonic clock, which may stand still while Lambda freezes the process.
     """
 
     def __init__(self, client: KMSClient, key: str, clock: Clock = unix_milliseconds) -> None:

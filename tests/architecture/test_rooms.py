@@ -138,7 +138,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # What all of them share.
     "lookalike.ports": {"lookalike.domain", "lookalike.limits", "lookalike.settings"},
     "lookalike.domain": {"lookalike.errors"},
-    "lookalike.limits": {"lookalike.errors", "lookalike.ports"},
+    "lookalike.limits": {"lookalike.errors"},
     "lookalike.errors": {"lookalike.domain"},
     "lookalike.settings": {"lookalike.errors"},
     "lookalike.observability": {"lookalike.errors", "lookalike.settings"},

@@ -44,7 +44,7 @@ def processors() -> FairShare:
     A single tenant may hold a permit per core and no more, so that another tenant's call can always compute at once.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return FairShare(cores + 1, most=cores)
+    return FairShare(cores + 1, max_per_key=cores)
 
 
 @dataclass(frozen=True, slots=True)

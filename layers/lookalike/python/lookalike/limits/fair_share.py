@@ -38,15 +38,15 @@ class FairShare:
     Parameters
     ----------
     units : number of units.
-    most : units that one key may hold even if all others are idle; the rest is free at once for other keys. Default: all.
-    waiting : tickets that may wait. With one more, the last ticket of the key with the most waiting tickets is refused.
+    max_per_key : units that one key may hold even if all others are idle; the rest is free at once for other keys. Default: all.
+    max_waiting : tickets that may wait. With one more, the last ticket of the key with the most waiting tickets is refused.
         Default: unlimited.
     """
 
-    def __init__(self, units: int, *, most: int | None = None, waiting: int | None = None) -> None:
+    def __init__(self, units: int, *, max_per_key: int | None = None, max_waiting: int | None = None) -> None:
         self._free = units
-        self._most = units if most is None else most
-        self._room = waiting
+        self._max_per_key = units if max_per_key is None else max_per_key
+        self._max_waiting = max_waiting
         self._held: Counter[str] = Counter()
         self._waiting: dict[str, deque[Ticket]] = {}  # least recently served key first
         # A finalizer may run anywhere, even within a method of this class, so no thread may wait for the lock: changes are
@@ -59,7 +59,7 @@ class FairShare:
 
         ``units`` are reduced to what a key may hold.
         """
-        ticket = Ticket(key, min(units, self._most), decided)
+        ticket = Ticket(key, min(units, self._max_per_key), decided)
         self._change(self._enqueue, ticket)
         return ticket
 
@@ -121,7 +121,7 @@ class FairShare:
 
     def _refuse(self) -> None:
         """While too many tickets wait, refuse the last one of the key with the most waiting tickets."""
-        while self._room is not None and sum(map(len, self._waiting.values())) > self._room:
+        while self._max_waiting is not None and sum(map(len, self._waiting.values())) > self._max_waiting:
             last = max(self._waiting.values(), key=len)[-1]
             last.refused = True
             self._dequeue(last)
@@ -133,7 +133,7 @@ class FairShare:
 
     def _fits(self, key: str) -> bool:
         """Whether the key may hold the units of its next ticket, too."""
-        return self._held[key] + self._waiting[key][0].units <= self._most
+        return self._held[key] + self._waiting[key][0].units <= self._max_per_key
 
 
 class Turn:

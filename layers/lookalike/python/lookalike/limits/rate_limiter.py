@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from lookalike.ports import Counters
+from typing import Protocol
 
 #: Permits leased at a time, so that few calls wait for the shared count. Permits that a process leases and does not use
 #: are lost to the others: fewer calls than allowed may be admitted, never more.
@@ -17,6 +14,13 @@ _SECOND_MS = 1_000
 
 #: Milliseconds after its second at which a count may be forgotten.
 _KEPT_MS = 60_000
+
+
+class SharedCounts(Protocol):
+    """The part of :class:`lookalike.ports.Counters` that a rate limiter needs."""
+
+    def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
+        """Raise the count by ``wanted``, or by less where it would pass ``limit``; return the amount."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class RateLimiter:
         self._lock = threading.Lock()
         self._leases: dict[str, _Lease] = {}
 
-    def take(self, counters: Counters, who: str, limit: int, now: int) -> bool:
+    def take(self, counters: SharedCounts, who: str, limit: int, now: int) -> bool:
         """Take a permit of the second of Unix milliseconds ``now``. False if ``who`` has none left of ``limit``."""
         second = now // _SECOND_MS
         permit = self._permit(who, second)

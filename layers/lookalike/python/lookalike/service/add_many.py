@@ -19,7 +19,7 @@ from lookalike.service.add import Add, attempts, prepare, write
 _MAX_PARALLEL = 8
 
 #: Files in memory, of all calls: each has up to the 10 MB that a dialect allows.
-_FILES = FairShare(32, most=24)
+_FILES = FairShare(32, max_per_key=24)
 
 #: Seconds that pictures whose writing has begun have to be done after the deadline: they are written in any case.
 _GRACE_SECONDS = 2.0

@@ -18,7 +18,7 @@ from lookalike.ports import Ports
 _BUDGET = PixelBudget(5 * 2048 * 4096, most=2 * 4096 * 4096, reserve=16 << 20, small=1 << 20)
 
 #: Concurrent downloads of all requests. Each may take seconds, and 10 MB.
-_DOWNLOADS = FairShare(48, most=24)
+_DOWNLOADS = FairShare(48, max_per_key=24)
 
 
 @dataclass(frozen=True, slots=True)

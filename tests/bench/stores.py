@@ -39,7 +39,7 @@ from tests.support import photographs
 
 import faiss  # isort: skip  # after the index, which loads it for one thread
 
-Halves = NDArray[np.float16]
+Float16Vectors = NDArray[np.float16]
 
 LIBRARY = "f" * 32
 MODEL = "bench"
@@ -166,7 +166,7 @@ class Seeds:
         self._vectors = np.stack(vectors).astype(np.float32)
         self._chance = chance
 
-    def blends(self, count: int) -> Halves:
+    def blends(self, count: int) -> Float16Vectors:
         """That many unit vectors, others each time."""
         made = np.empty((count, DIMENSION), np.float16)
         for start in range(0, count, 10_000):
@@ -185,7 +185,7 @@ class Seeds:
         return views
 
 
-def batches(vectors: Halves) -> Iterator[list[Picture]]:
+def batches(vectors: Float16Vectors) -> Iterator[list[Picture]]:
     """Rows as a catalog's scan gives them; tag n is every n-th picture's."""
     for start in range(0, len(vectors), 4096):
         yield [picture(number, vectors[number]) for number in range(start, min(start + 4096, len(vectors)))]
@@ -209,7 +209,7 @@ def picture(number: int, vector: NDArray[np.float16]) -> Picture:
     )
 
 
-def flat(vectors: Halves) -> Any:
+def flat(vectors: Float16Vectors) -> Any:
     """FAISS's exact scan over float16 vectors."""
     plain = faiss.IndexScalarQuantizer(DIMENSION, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
     plain.add_sa_codes(vectors.view(np.uint8))

@@ -77,9 +77,9 @@ def faiss(_folder: Path) -> Iterator[FaissIndex]:
 
 
 @contextmanager
-def faiss_sealing_early(_folder: Path) -> Iterator[FaissIndex]:
+def faiss_compacting_early(_folder: Path) -> Iterator[FaissIndex]:
     """Seals and merges all the time, where a small test would otherwise see tails only."""
-    index = FaissIndex(tail_rows=3)
+    index = FaissIndex(max_mutable_rows=3)
     yield index
     index.close()
 
@@ -135,7 +135,7 @@ GENERATIONS: dict[str, Opening[Generations]] = {
 }
 VECTOR_INDICES: dict[str, Opening[VectorIndex]] = {
     "faiss": faiss,
-    "faiss sealing early": faiss_sealing_early,
+    "faiss compacting early": faiss_compacting_early,
     "opensearch": opensearch,
     "memory": memory(MemoryIndex),
 }

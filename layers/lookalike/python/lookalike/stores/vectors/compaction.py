@@ -1,4 +1,4 @@
-"""Making a segment out of other segments, while these go on being searched and changed."""
+"""Merging segments into one, while the sources are still searched and changed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,19 @@ from lookalike.stores.vectors.inner_products import Float16Vectors, Rows
 from lookalike.stores.vectors.sealed_segment import Codebook, SealedSegment, allocate_flat_index, build_pq_index
 from lookalike.stores.vectors.segment_protocol import TOMBSTONE, Segment
 
+#: Rows copied at a time.
 _BLOCK_ROWS = 8192
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceRows:
-    """The rows of a segment that go into a new segment, and their places there."""
+    """The rows of a source that are merged, and their row numbers in the new segment.
+
+    Attributes
+    ----------
+    rows : row numbers in the source, shape (n,).
+    places : the same rows' numbers in the new segment, shape (n,).
+    """
 
     segment: Segment
     rows: Rows
@@ -26,13 +33,13 @@ class SourceRows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Compaction:
-    """A segment in the making. Nothing of its sources is locked; :meth:`finish` catches up with their changes."""
+    """A merged segment that does not yet reflect its sources' latest changes; :meth:`finish` catches up with them."""
 
     segment: SealedSegment
     sources: Sequence[SourceRows] = field(default=())
 
     def finish(self) -> SealedSegment:
-        """The segment with its sources' revisions and states as they are now. Call under the collection's lock."""
+        """Return the segment with its sources' present revisions and live flags. Call under the library's lock."""
         for source in self.sources:
             self.segment.revisions[source.places] = source.segment.revisions[source.rows]
             self.segment.live[source.places] = source.segment.live[source.rows]
@@ -41,7 +48,10 @@ class Compaction:
 
 
 def merge_segments(segments: Sequence[Segment], codebook: Codebook | None) -> Compaction | None:
-    """One segment of all rows that are not gone; None if there are none. The segments must no longer grow."""
+    """Merge all rows but tombstones into one segment; None if there are none.
+
+    The segments must no longer grow. They may be searched and changed meanwhile, as nothing of them is locked.
+    """
     kept = [np.flatnonzero(segment.revisions[: segment.count] != TOMBSTONE) for segment in segments]
     hashes = np.concatenate([segment.id_hashes[rows] for segment, rows in zip(segments, kept, strict=True)])
     if not len(hashes):
@@ -72,7 +82,7 @@ def merge_segments(segments: Sequence[Segment], codebook: Codebook | None) -> Co
 
 
 def _copy_vectors(sources: Sequence[SourceRows], vectors: Float16Vectors) -> None:
-    """Block by block, so that no third copy of them is ever needed."""
+    """Copy block by block, so that no third copy of all vectors is ever in memory."""
     for source in sources:
         for start in range(0, len(source.rows), _BLOCK_ROWS):
             block = slice(start, start + _BLOCK_ROWS)
@@ -80,6 +90,7 @@ def _copy_vectors(sources: Sequence[SourceRows], vectors: Float16Vectors) -> Non
 
 
 def _records(sources: Sequence[SourceRows], order: Rows) -> tuple[bytes, NDArray[np.int64]]:
+    """Return the records end to end, in the new segment's order, and their offsets."""
     records = [source.segment.record(row) for source in sources for row in source.rows.tolist()]
     ordered = [records[place] for place in order.tolist()]
     record_offsets = np.zeros(len(ordered) + 1, np.int64)
@@ -88,7 +99,7 @@ def _records(sources: Sequence[SourceRows], order: Rows) -> tuple[bytes, NDArray
 
 
 def _tags(sources: Sequence[SourceRows]) -> tuple[NDArray[np.int64], Rows]:
-    """All tags' hashes in order, and the row in the new segment each belongs to."""
+    """Return the sorted hashes of all tags, and the row of each in the new segment."""
     hashes, rows = [], []
     for source in sources:
         place = np.full(source.segment.count, -1, np.int64)

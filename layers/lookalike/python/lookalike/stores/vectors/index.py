@@ -1,4 +1,4 @@
-"""The vector index of one machine: in memory, filled from the catalog at start."""
+"""The vector index of one machine: in memory, filled from the catalog when the server starts."""
 
 from __future__ import annotations
 
@@ -25,33 +25,33 @@ from lookalike.stores.vectors.packed_candidate import unpack
 from lookalike.stores.vectors.sealed_segment import Codebook
 from lookalike.stores.vectors.segment_protocol import CandidateRows, Depth, Mask, Segment, Space
 
-#: Rows of a library's tail before it is sealed. Every search looks at all of them, which takes 0.1 ms for so many.
+#: Rows of a mutable segment at most. Every search scores all of them, which takes 0.1 ms for this number.
 MAX_MUTABLE_ROWS = 512
 
-#: Cosines as FAISS computes them and as :func:`max_cosines` does differ by rounding, less than this.
+#: Difference, from rounding, between a cosine computed by FAISS and by :func:`max_cosines`; always less than this.
 _MAX_ROUNDING_ERROR = 1e-6
 
-#: An estimate is taken to be wrong by no more than the mean and so many standard deviations of those that can be
-#: checked. With 3, among 500,000 blends of photographs' vectors, recall at 100 was 0.998; with 3.5 it is 0.9999.
+#: Standard deviations above the mean error that the error of an estimated cosine is assumed not to exceed. Recall at 100
+#: among 500,000 blends of photographs' vectors: 0.998 with 3, 0.9999 with 3.5.
 _ERROR_DEVIATIONS = 3.5
 
-#: After a fill, a library of that many rows is sealed at once: sealed rows take less memory.
+#: Rows from which a mutable segment is sealed at the end of a fill, as sealed rows take less memory.
 _MIN_SEALED_ROWS = 32
 
 
 class FaissIndex(VectorIndex):
-    """Finds neighbours by FAISS, exactly in small libraries and with recall of 0.999 and more in large ones.
+    """Nearest-neighbour search by FAISS: exact in small libraries, with recall of at least 0.999 in large ones.
 
-    A write is seen by every search that begins after it returned, whether it was told to wait
-    or not. The cosines answered are exact for the float16 vectors, and the same whichever way they were found.
+    Every search that begins after a write has returned sees it, whatever ``wait`` is. Cosines answered are exact for
+    the float16 vectors, and the same whichever scan found the rows.
 
     Parameters
     ----------
     codebooks : per kind, the product quantiser trained on the model's vectors, float32 of shape
         (DIMENSION / 2, 16, 2). Kinds without one are scanned exactly.
-    model : the model whose vectors the codebooks were trained on; those of others are scanned exactly, and are not
-        counted. None: all.
-    max_mutable_rows : rows a library's tail may have before it is sealed.
+    model : the model whose vectors the codebooks were trained on. Other models' vectors are scanned exactly and not
+        counted. None: the codebooks fit all models, and all vectors are counted.
+    max_mutable_rows : rows of a mutable segment before it is sealed.
     """
 
     def __init__(
@@ -70,13 +70,13 @@ class FaissIndex(VectorIndex):
         self._closed = False
 
     def close(self) -> None:
-        """Stop tidying. Searches and writes still work."""
+        """Stop compaction. Searches and writes still work."""
         with self._lock:
             self._closed = True
         self._compactor.shutdown(wait=True, cancel_futures=True)
 
     def fill(self, batches: Iterable[Sequence[Picture]]) -> None:
-        """Write what a catalog's scan yields, faster and more compactly than by :meth:`write`."""
+        """Write the batches of a catalog's scan, faster and into fewer segments than :meth:`write` does."""
         for batch in batches:
             for library_index, pictures in self._by_library(batch):
                 library_index.write(pictures, MAX_SEGMENT_ROWS)
@@ -87,7 +87,7 @@ class FaissIndex(VectorIndex):
         _trim_heap()
 
     def wait_for_compactions(self, max_pending: int = 0) -> None:
-        """Wait until all but that many collections that need tidying have been tidied."""
+        """Wait until at most ``max_pending`` compactions are left. Raises what a compaction has raised."""
         while (oldest := self._oldest_compaction_beyond(max_pending)) is not None:
             oldest.result()
 
@@ -100,7 +100,7 @@ class FaissIndex(VectorIndex):
             library_index.remove(some)
 
     def count(self, library: str) -> int:
-        """How many pictures of a library (uid) searches can find: live ones, of the index's model if it has one."""
+        """Return the number of a library's (uid) pictures that searches find: live, and of the index's model if set."""
         library_index = self._libraries.get(library)
         return 0 if library_index is None else library_index.count_live(self._model)
 
@@ -150,7 +150,7 @@ class FaissIndex(VectorIndex):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _SegmentSnapshot:
-    """A segment as it was when the search began. ``allowed`` says which rows may be found."""
+    """A segment when the search began, and the mask of its rows that may be answered, shape (≤ segment.count,)."""
 
     library: str
     segment: Segment
@@ -159,7 +159,15 @@ class _SegmentSnapshot:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _ScoredRows:
-    """Candidates of all snapshots with their exact cosines. No row left out has a cosine above ``bound``."""
+    """Candidate rows of all segments with their exact cosines.
+
+    Attributes
+    ----------
+    which : for each row the position of its segment in ``snapshots``, shape (n,).
+    rows : row numbers, shape (n,).
+    cosines : shape (n,).
+    bound : upper bound on the cosine of any allowed row not among them.
+    """
 
     snapshots: Sequence[_SegmentSnapshot]
     which: Rows
@@ -168,13 +176,13 @@ class _ScoredRows:
     bound: float
 
     def is_complete(self, k: int) -> bool:
-        """Whether nothing left out belongs to the k best, or ties with them."""
+        """Return whether no omitted row can be among the k best or tie with the k-th."""
         if len(self.cosines) < k:
             return self.bound == -np.inf
         return self._kth_cosine(k) > self.bound + _MAX_ROUNDING_ERROR
 
     def best(self, k: int) -> list[Candidate]:
-        """The k best."""
+        """Return the k best candidates, by descending cosine, then by library and id."""
         order = np.argsort(-self.cosines, kind="stable")
         ordered = self.cosines[order]
         end = int(np.searchsorted(-ordered, -self._kth_cosine(k), side="right")) if len(order) > k else len(order)
@@ -193,6 +201,7 @@ class _ScoredRows:
 
 
 def _score(snapshots: Sequence[_SegmentSnapshot], views: NDArray[np.float32], depth: Depth) -> _ScoredRows:
+    """Scan all segments to this depth and compute the exact cosines of their candidates."""
     counts = [int(np.count_nonzero(snapshot.allowed)) for snapshot in snapshots]
     unfiltered = [
         snapshot.segment.candidates(views, snapshot.allowed, depth.share(count, sum(counts)))
@@ -213,7 +222,7 @@ def _score(snapshots: Sequence[_SegmentSnapshot], views: NDArray[np.float32], de
 
 
 def _keep_best_estimated(candidates: Sequence[CandidateRows], limit: int) -> Sequence[CandidateRows]:
-    """The same with only the ``limit`` best of all rows that were estimated."""
+    """Return the candidates with only the ``limit`` best of all estimated rows."""
     estimates = [one.estimates for one in candidates if one.estimates is not None]
     if sum(map(len, estimates)) <= limit:
         return candidates
@@ -222,8 +231,11 @@ def _keep_best_estimated(candidates: Sequence[CandidateRows], limit: int) -> Seq
 
 
 def _omitted_bound(candidates: Sequence[CandidateRows], found: Sequence[NDArray[np.float32]]) -> float:
-    """What no cosine of a row left out is above: the bound of those whose cosines are known, and for those estimated
-    the bound and as much as estimates may be wrong, which the rows found tell."""
+    """Return an upper bound on the cosine of any allowed row that is not among the candidates.
+
+    Exact scans bound it directly. For estimated rows, the scan's bound is raised by the mean error plus
+    ``_ERROR_DEVIATIONS`` standard deviations, both measured on the rows that were rescored.
+    """
     known = max((one.bound for one in candidates if one.estimates is None), default=-np.inf)
     bound = max((one.bound for one in candidates if one.estimates is not None), default=-np.inf)
     if bound == -np.inf:
@@ -237,7 +249,7 @@ def _omitted_bound(candidates: Sequence[CandidateRows], found: Sequence[NDArray[
 
 
 def _trim_heap() -> None:
-    """Give the system what filling needed for a while; the GNU C library keeps it otherwise, 80 MB of 500 MB."""
+    """Return freed memory to the system; after a fill to 500 MB the GNU C library would keep 80 MB."""
     with suppress(AttributeError, OSError):  # other C libraries have no such function
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -1,4 +1,4 @@
-"""The index of one library: sealed segments and a mutable segment per space."""
+"""The index of one library: sealed segments, and one mutable segment per space."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from lookalike.stores.vectors.mutable_segment import MutableSegment
 from lookalike.stores.vectors.sealed_segment import Codebook, SealedSegment
 from lookalike.stores.vectors.segment_protocol import Mask, Segment, Space, mark_hidden, mark_superseded
 
-#: Rows of a segment that is not merged any further. A merge needs room for the new beside the old.
+#: Rows of a segment at most, as a merge needs memory for the new segment beside the old ones.
 MAX_SEGMENT_ROWS = 131_072
 
-#: A segment is rewritten when more than this share of its rows is gone.
+#: Share of tombstones above which a segment is rewritten.
 _MAX_TOMBSTONE_SHARE = 0.25
 
 
 class LibraryIndex:
     """All rows of one library. Safe to use from several threads.
 
-    A write appends to a mutable segment and retires the row it replaces. A search takes a snapshot, the segments and which of
-    their rows are live, under the lock, and then works on what no thread changes. Full mutable segments are sealed, small
-    segments merged and holes closed by :meth:`compact`, which holds the lock only to begin and to end.
+    A write appends a row to a mutable segment and turns the row it replaces into a tombstone. A search takes a snapshot
+    under the lock, the segments and copies of their live flags, and then works without the lock on data that no thread
+    changes. :meth:`compact` seals full mutable segments, merges small ones and drops tombstones; it holds the lock only
+    to plan and to publish.
 
     Parameters
     ----------
-    codebook : finds a space's product quantiser.
-    on_compaction_due : told, under the lock, when :meth:`compact` has something to do.
+    codebook : returns a space's product quantiser, or None.
+    on_compaction_due : called under the lock when :meth:`compact` has work, and not again before that has returned.
     """
 
     def __init__(
@@ -43,15 +44,12 @@ class LibraryIndex:
         self._on_compaction_due = on_compaction_due
         self._compaction_scheduled = False
         self._sealed: list[SealedSegment] = []
-        self._full: list[MutableSegment] = []
+        self._full: list[MutableSegment] = []  # waiting to be sealed
         self._mutable: dict[Space, MutableSegment] = {}
         self._live: Counter[Space] = Counter()
 
     def write(self, pictures: Sequence[Picture], max_mutable_rows: int) -> None:
-        """Bring the collection to these rows, each if it is newer than what is held.
-
-        A mutable of ``max_mutable_rows`` rows is full.
-        """
+        """Write each row that is newer than the current one. A mutable segment of ``max_mutable_rows`` rows is full."""
         with self._lock:
             held = self._maybe_held([picture.key.id for picture in pictures])
             self._append(
@@ -63,7 +61,7 @@ class LibraryIndex:
             self._schedule_compaction()
 
     def remove(self, pictures: Sequence[Picture]) -> None:
-        """Forget these rows, each if nothing newer is held."""
+        """Remove each row unless the current one is newer."""
         with self._lock:
             for picture in pictures:
                 place = self._find(picture.key.id)
@@ -73,18 +71,18 @@ class LibraryIndex:
             self._schedule_compaction()
 
     def count_live(self, model: str | None) -> int:
-        """How many live rows there are of a model's vectors; None: of all models'."""
+        """Return the number of live rows with vectors of a model; None: of any model."""
         with self._lock:
             return sum(rows for (of, _), rows in self._live.items() if model in (None, of))
 
     def snapshot(self, space: Space) -> list[tuple[Segment, Mask]]:
-        """The segments of a space, and which of their rows are live at this moment."""
+        """Return the segments of a space, and a copy of each one's live flags, shape (count,)."""
         with self._lock:
             segments: list[Segment] = [*self._sealed, *self._full, *self._mutable.values()]
             return [(segment, segment.live[: segment.count].copy()) for segment in segments if segment.space == space]
 
     def seal(self, min_rows: int) -> None:
-        """Let mutable segments of that many rows be sealed now."""
+        """Schedule mutable segments of at least ``min_rows`` rows for sealing."""
         with self._lock:
             for space, mutable in list(self._mutable.items()):
                 if mutable.count >= min_rows:
@@ -92,7 +90,7 @@ class LibraryIndex:
             self._schedule_compaction()
 
     def compact(self) -> None:
-        """Seal, merge and rewrite until nothing needs it. One thread at a time."""
+        """Seal, merge and rewrite segments until none is due. Call from one thread at a time."""
         try:
             while segments := self._next_compaction():
                 compaction = merge_segments(segments, self._codebook(segments[0].space))
@@ -105,7 +103,7 @@ class LibraryIndex:
             self._compaction_scheduled = False
 
     def _maybe_held(self, ids: Sequence[str]) -> list[bool]:
-        """Which of these ids may have a row already, or have one once those before them have."""
+        """Return for each id whether it may have a row when its turn comes; all may if an id is given twice."""
         if len(set(ids)) < len(ids):
             return [True] * len(ids)
         held = np.zeros(len(ids), np.bool_)
@@ -130,7 +128,7 @@ class LibraryIndex:
         self._append([picture], max_mutable_rows)
 
     def _append(self, pictures: Sequence[Picture], max_mutable_rows: int) -> None:
-        """New rows, as many at a time as fill a mutable segment: a start writes hundreds of thousands."""
+        """Append rows in slices that fill a mutable segment, as filling an index writes hundreds of thousands."""
         for space, group in groupby(pictures, key=lambda picture: (picture.model, picture.kind)):
             waiting = list(group)
             self._live[space] += sum(picture.live for picture in waiting)
@@ -148,7 +146,7 @@ class LibraryIndex:
         self._live[segment.space] -= bool(segment.live[row])
 
     def _find(self, id_: str) -> tuple[Segment, int] | None:
-        """Where the row that counts is."""
+        """Return the segment and the number of a picture's current row; None if there is none."""
         segments: list[Segment] = [*self._mutable.values(), *self._full, *self._sealed]
         for segment in segments:
             row = segment.find(id_)
@@ -168,7 +166,11 @@ class LibraryIndex:
             return segments
 
     def _plan_compaction(self) -> list[Segment]:
-        """Full mutable segments and the segments not much longer, so that few segments are left; else a segment with holes."""
+        """Return the segments to merge into one; none if no compaction is due.
+
+        Full mutable segments are merged with sealed ones of up to twice their rows, so that few segments remain.
+        Without a full one, a sealed segment with too many tombstones is rewritten.
+        """
         if not self._full:
             holed: list[Segment] = [
                 segment for segment in self._sealed if segment.tombstones > _MAX_TOMBSTONE_SHARE * segment.count

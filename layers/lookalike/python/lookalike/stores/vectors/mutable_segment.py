@@ -1,4 +1,4 @@
-"""The part of a library's index that grows."""
+"""The segment that new rows are appended to."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from lookalike.domain.search import TagFilter
 from lookalike.stores.vectors import inner_products
 from lookalike.stores.vectors.inner_products import Float16Vectors, Rows
 from lookalike.stores.vectors.packed_candidate import pack
-from lookalike.stores.vectors.segment_protocol import TOMBSTONE, CandidateRows, Depth, Mask, Space
+from lookalike.stores.vectors.segment_protocol import TOMBSTONE, CandidateRows, Depth, Mask, Segment, Space
 
 G = TypeVar("G", bound=np.generic)
 
+#: Rows that fit before the first reallocation.
 _INITIAL_CAPACITY = 16
 
 
-class MutableSegment:
-    """The latest rows of one library and space, in the order they came. Searched exactly, row by row.
+class MutableSegment(Segment):
+    """The latest rows of one library and space, in order of arrival. Searched exactly, row by row.
 
-    Appending never touches a row that is there, so searches of the first ``count`` rows go on beside it.
+    Appending never changes an existing row, so searches of the first ``count`` rows may run at the same time.
     """
 
     def __init__(self, space: Space) -> None:
@@ -39,11 +40,10 @@ class MutableSegment:
 
     @property
     def count(self) -> int:
-        """Rows, those that are gone included. Arrays may be longer."""
         return len(self._records)
 
     def append(self, pictures: Sequence[Picture]) -> None:
-        """More rows, in one go: their ids differ, and no row that counts has one of them."""
+        """Append rows. Their ids must differ from each other and from those of all current rows."""
         first, end = self.count, self.count + len(pictures)
         while end > len(self.vectors):
             self._grow()
@@ -57,30 +57,26 @@ class MutableSegment:
         self._records.extend(map(pack, pictures))
 
     def contains(self, ids: Sequence[str]) -> Mask:
-        """Which of these ids are, or were, some row's."""
+        """Return the mask of those ids that have a row, tombstones included."""
         return np.fromiter(map(self._rows.__contains__, ids), np.bool_, len(ids))
 
     def find(self, id_: str) -> int | None:
-        """The row that counts for a picture id."""
         row = self._rows.get(id_)
         return None if row is None or self.revisions[row] == TOMBSTONE else row
 
     def record(self, row: int) -> bytes:
-        """A row's packed picture."""
         return self._records[row]
 
     def tag_pairs(self) -> tuple[NDArray[np.int64], Rows]:
-        """Hash and row of every tag of every row, two arrays of one length."""
         pairs = [(hash(tag), row) for row, tags in enumerate(self._tags) for tag in dict.fromkeys(tags)]
         columns = np.array(pairs, np.int64).reshape(-1, 2)
         return columns[:, 0], columns[:, 1]
 
     def tag_mask(self, tags: TagFilter, count: int) -> Mask:
-        """Which of the first ``count`` rows pass a filter."""
         return np.fromiter((tags.keeps(have) for have in self._tags[:count]), np.bool_, count)
 
     def candidates(self, views: NDArray[np.float32], allowed: Mask, depth: Depth) -> CandidateRows:
-        """All that is allowed: a tail is short."""
+        # Few enough to score each.
         return CandidateRows(np.flatnonzero(allowed))
 
     def _grow(self) -> None:

@@ -1,4 +1,4 @@
-"""The segments of a library's index that no longer grow, laid out for scanning by FAISS."""
+"""An immutable segment, laid out for scanning by FAISS."""
 
 from __future__ import annotations
 
@@ -14,30 +14,37 @@ from lookalike.domain.search import TagFilter
 from lookalike.stores.vectors import inner_products
 from lookalike.stores.vectors.inner_products import Float16Vectors, Rows, to_float32
 from lookalike.stores.vectors.packed_candidate import id_of
-from lookalike.stores.vectors.segment_protocol import TOMBSTONE, CandidateRows, Depth, Mask, Space
+from lookalike.stores.vectors.segment_protocol import TOMBSTONE, CandidateRows, Depth, Mask, Segment, Space
 
 Codebook = NDArray[np.float32]
-"""A 4-bit product quantiser: 16 centroids for each pair of a vector's numbers, shape (DIMENSION / 2, 16, 2)."""
+"""A 4-bit product quantiser: 16 centroids for each pair of a vector's components, shape (DIMENSION / 2, 16, 2)."""
 
-#: Up to so many rows NumPy looks at each as fast as FAISS scans them, and needs no bitmap.
+#: Rows. Up to this number NumPy scores each as fast as FAISS scans them, and without a bitmap of the allowed rows.
 _MAX_UNINDEXED_ROWS = 1024
 
-#: How much more than needed is taken from a scan of codes of which a mask then keeps a segment.
+#: A scan of codes ignores the mask of allowed rows. It fetches this multiple of the number of rows among which the
+#: allowed ones are expected to be enough.
 _OVERFETCH = 1.3
 
+#: Rows encoded at a time.
 _BLOCK_ROWS = 8192
 
 
 @dataclass(slots=True, eq=False)
-class SealedSegment:
-    """Sealed rows of one library and space, ordered by the hash of their ids.
+class SealedSegment(Segment):
+    """Rows of one library and space, ordered by the hash of their ids.
 
-    Three ways lead to the nearest: a scan of 4-bit product codes over everything, whose best are then looked at
-    exactly; FAISS's exact scan of the allowed rows; and, where few are allowed, simply all of them.
+    Search takes one of three ways: FAISS's scan of all rows' 4-bit product codes, whose best are then rescored exactly;
+    FAISS's exact scan of the allowed rows; or, where few are allowed, none: all of them are candidates.
 
-    ``records`` holds the packed pictures end to end, the one of row r from ``record_offsets[r]`` to ``record_offsets[r + 1]``.
-    ``tag_hashes`` is sorted, and ``tag_rows`` says which row has the tag. ``flat_index`` is a FAISS index over
-    ``vectors`` (the same memory), ``pq_index`` one over their 4-bit codes; both None in a small segment.
+    Attributes
+    ----------
+    records : the packed candidates end to end; row r's is ``records[record_offsets[r] : record_offsets[r + 1]]``.
+    record_offsets : shape (count + 1,).
+    tag_hashes : hashes of all rows' tags, sorted, shape (n,).
+    tag_rows : the row of each of ``tag_hashes``, shape (n,).
+    flat_index : a FAISS index over the memory of ``vectors``; None in a small segment.
+    pq_index : a FAISS index over the vectors' 4-bit codes; None in a small segment or without a codebook.
     """
 
     space: Space
@@ -55,16 +62,14 @@ class SealedSegment:
 
     @property
     def count(self) -> int:
-        """Rows, those that are gone included."""
         return len(self.id_hashes)
 
     def contains(self, hashes: NDArray[np.int64]) -> Mask:
-        """Which of these hashes of ids are some row's."""
+        """Return the mask of those id hashes that have a row, tombstones included."""
         places = np.searchsorted(self.id_hashes, hashes)
         return np.equal(self.id_hashes[np.minimum(places, self.count - 1)], hashes)
 
     def find(self, id_: str) -> int | None:
-        """The row that counts for a picture id."""
         wanted = hash(id_)
         row = int(np.searchsorted(self.id_hashes, wanted))
         while row < self.count and self.id_hashes[row] == wanted:
@@ -74,15 +79,12 @@ class SealedSegment:
         return None
 
     def record(self, row: int) -> bytes:
-        """A row's packed picture."""
         return self.records[self.record_offsets.item(row) : self.record_offsets.item(row + 1)]
 
     def tag_pairs(self) -> tuple[NDArray[np.int64], Rows]:
-        """Hash and row of every tag of every row, two arrays of one length."""
         return self.tag_hashes, self.tag_rows
 
     def tag_mask(self, tags: TagFilter, count: int) -> Mask:
-        """Which of the first ``count`` rows pass a filter."""
         hits = np.zeros(self.count, np.int32)
         for tag in tags.tags:
             start, end = (
@@ -93,12 +95,11 @@ class SealedSegment:
         return hits[:count] >= (1 if tags.any_of else len(tags.tags))
 
     def candidates(self, views: NDArray[np.float32], allowed: Mask, depth: Depth) -> CandidateRows:
-        """Candidates among the allowed rows (a mask over all of them)."""
         wanted = int(np.count_nonzero(allowed))
         if self.flat_index is None or wanted <= max(_MAX_UNINDEXED_ROWS, depth.exact):
             return CandidateRows(np.flatnonzero(allowed))
-        # Codes take the longer the more must be fetched for enough of them to be allowed, the exact scan the longer
-        # the more are allowed. Measured, they are equal about where wanted² = 8 · depth · count.
+        # The scan of codes takes longer the fewer rows are allowed, as more must be fetched; the exact scan takes
+        # longer the more are allowed. Measured, both take the same time at about wanted² = 8 · depth · count.
         if self.pq_index is not None and wanted * wanted > 8 * depth.estimated * self.count:
             return self._search_pq(views, allowed, int(depth.estimated * self._overfetch(wanted)))
         return self._search_flat(views, allowed, depth.exact)
@@ -107,7 +108,7 @@ class SealedSegment:
         return 1 if wanted == self.count else _OVERFETCH * self.count / wanted
 
     def _search_pq(self, views: NDArray[np.float32], allowed: Mask, depth: int) -> CandidateRows:
-        """The allowed among the ``depth`` best by code."""
+        """Return the allowed rows among the ``depth`` best by code."""
         found, rows = self.pq_index.search(views, min(depth, self.count))
         best = np.full(self.count, -np.inf, np.float32)
         for some, estimates in zip(rows, found, strict=True):
@@ -117,7 +118,7 @@ class SealedSegment:
         return CandidateRows(kept, best[kept], bound=float(found[:, -1].max()) if depth < self.count else -np.inf)
 
     def _search_flat(self, views: NDArray[np.float32], allowed: Mask, depth: int) -> CandidateRows:
-        """The ``depth`` best of the allowed."""
+        """Return the ``depth`` best of the allowed rows."""
         some = None
         if not allowed.all():
             bitmap = np.packbits(allowed, bitorder="little")
@@ -127,9 +128,9 @@ class SealedSegment:
 
 
 def allocate_flat_index(rows: int) -> tuple[Any, Float16Vectors]:
-    """A FAISS index of that many float16 vectors, yet to be written, and its memory as an array.
+    """Return a FAISS index of ``rows`` float16 vectors and its memory as an array, for the caller to fill.
 
-    The array is valid as long as the index. A small segment needs no index.
+    The array is valid as long as the index is. The index of a small segment is None.
     """
     if rows <= _MAX_UNINDEXED_ROWS:
         return None, inner_products.empty_vectors(rows)
@@ -142,7 +143,7 @@ def allocate_flat_index(rows: int) -> tuple[Any, Float16Vectors]:
 
 
 def build_pq_index(vectors: Float16Vectors, codebook: Codebook | None) -> Any:
-    """A FAISS index over the vectors' 4-bit codes; None without a codebook or where there are few vectors."""
+    """Return a FAISS index over the vectors' 4-bit codes; None without a codebook or for a small segment."""
     if codebook is None or len(vectors) <= _MAX_UNINDEXED_ROWS:
         return None
     codes = faiss.IndexPQFastScan(DIMENSION, DIMENSION // 2, 4, faiss.METRIC_INNER_PRODUCT)

@@ -31,8 +31,8 @@ MAX_MUTABLE_ROWS = 512
 #: Difference, from rounding, between a cosine computed by FAISS and by :func:`max_cosines`; always less than this.
 _MAX_ROUNDING_ERROR = 1e-6
 
-#: Standard deviations above the mean error that the error of an estimated cosine is assumed not to exceed. Recall at 100
-#: among 500,000 blends of photographs' vectors: 0.998 with 3, 0.9999 with 3.5.
+#: Standard deviations above the mean error that the error of an estimated cosine is assumed not to exceed. Recall at
+#: 100 among 500,000 blends of photographs' vectors: 0.998 with 3, 0.9999 with 3.5.
 _ERROR_DEVIATIONS = 3.5
 
 #: Rows from which a mutable segment is sealed at the end of a fill, as sealed rows take less memory.

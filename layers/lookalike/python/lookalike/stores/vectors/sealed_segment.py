@@ -1,4 +1,4 @@
-"""An immutable segment, laid out for scanning by FAISS."""
+"""A segment that takes no more rows, laid out for scanning by FAISS."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.sqlite_catalog import _MIGRATIONS, SqliteCatalog
-from lookalike.stores.policy_json import policy_text
+from lookalike.stores.policy_json import policy_to_json
 from tests.frozen.held import all_held, held, same
 from tests.support.baidu import Caller, picture
 from tests.support.fakes import MemoryCounters, memory_ports
@@ -234,10 +234,10 @@ _LETTER, _SAID = ("operation", "reason", "file"), ("ingest", "reason", "file")
 
 
 def test_policies_and_holdings() -> None:
-    same("a policy", json.loads(policy_text(POLICY)), {
+    same("a policy", json.loads(policy_to_json(POLICY)), {
         "kind": "product", "per_second": 1, "per_day": 2, "in_total": 3, "networks": ["10.0.0.0/8"],
     })  # fmt: skip
-    same("a policy that sets no limit", policy_text(Policy()), "{}")
+    same("a policy that sets no limit", policy_to_json(Policy()), "{}")
 
 
 def test_names_of_counts() -> None:

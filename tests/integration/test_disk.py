@@ -97,8 +97,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that refused is tried again at once."""
-    monkeypatch.setattr(sqlite_database, "_RETRY_SECONDS", 0.0)
-    monkeypatch.setattr(original_files, "_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(sqlite_database, "_MIN_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(original_files, "_MIN_RETRY_SECONDS", 0.0)
 
 
 def assert_reads_are_served_and_writes_refused(ports: Ports) -> None:

@@ -164,7 +164,7 @@ class TestReads:
         assert not any("TEMP B-TREE" in plan for plan in plans[1:])
 
     def test_scan_goes_through_many_batches(self, catalog: SqliteCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sqlite_catalog, "_BATCH", 7)
+        monkeypatch.setattr(sqlite_catalog, "_SCAN_ROWS", 7)
         for number in range(23):
             catalog.put(row("library", f"p{number}", kind=Kind.SAME if number % 5 else Kind.SIMILAR), None)
         batches = [[one.key.id for one in batch] for batch in catalog.scan(Kind.SAME)]
@@ -231,7 +231,7 @@ class TestLife:
             other.execute("BEGIN IMMEDIATE")
             threading.Timer(0.2, other.execute, ["COMMIT"]).start()
             SqliteCatalog(path).close()
-        monkeypatch.setattr(database_module, "_BUSY_SECONDS", 0.1)
+        monkeypatch.setattr(database_module, "_MAX_BUSY_SECONDS", 0.1)
         with closing(sqlite3.connect(tmp_path / "held.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(SettingsError, match="locked"):
@@ -256,7 +256,7 @@ class TestOtherProcesses:
     def test_write_waits_for_another_process_but_not_for_ever(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(database_module, "_BUSY_SECONDS", 0.2)
+        monkeypatch.setattr(database_module, "_MAX_BUSY_SECONDS", 0.2)
         numbers = Database(tmp_path / "numbers.db", SCHEMA)
         other = sqlite3.connect(numbers.path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")

@@ -11,15 +11,15 @@ from lookalike.domain.application import NO_POLICY, Policy
 from lookalike.domain.library import Kind
 
 
-def policy_text(policy: Policy) -> str:
+def policy_to_json(policy: Policy) -> str:
     """JSON of what differs from the policy that allows everything."""
     values = {field.name: getattr(policy, field.name) for field in fields(Policy)}
     return json.dumps({name: value for name, value in values.items() if value != getattr(NO_POLICY, name)})
 
 
 @lru_cache(256)
-def policy_of(text: str) -> Policy:
-    """The policy that :func:`policy_text` wrote; an older version's has fewer fields.
+def policy_from_json(text: str) -> Policy:
+    """The policy that :func:`policy_to_json` wrote; an older version's has fewer fields.
 
     Raises RecursionError, TypeError or ValueError if it is none: whose limits are lost may not call.
     """

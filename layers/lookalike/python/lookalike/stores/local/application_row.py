@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lookalike.domain.application import Application
-from lookalike.stores.policy_json import policy_of, policy_text
+from lookalike.stores.policy_json import policy_from_json, policy_to_json
 
 COLUMNS = "access_key, secret_key, app_id, tenant, name, active, created, policy"
 VALUES = ", ".join("?" * (COLUMNS.count(",") + 1))
@@ -24,7 +24,7 @@ def row_of(application: Application) -> tuple[object, ...]:
         application.name,
         application.active,
         application.created,
-        policy_text(application.policy),
+        policy_to_json(application.policy),
     )
 
 
@@ -40,4 +40,4 @@ def application_of(row: tuple[Any, ...]) -> Application:
             raise ValueError("a text that is empty or not printable")
     if active not in (0, 1):
         raise ValueError("neither active nor not")
-    return Application(access_key, secret_key, app_id, tenant, name, bool(active), created, policy_of(policy))
+    return Application(access_key, secret_key, app_id, tenant, name, bool(active), created, policy_from_json(policy))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from lookalike.errors import SettingsError
-from lookalike.stores.local.disk_errors import NO_WRITES, is_read_only
+from lookalike.stores.local.disk_errors import WRITE_REFUSED, is_read_only
 
 #: One of these is the first thing that a data folder ever holds.
 _CATALOG, _LOCK = "catalog.db", "server.lock"
@@ -34,7 +34,7 @@ class DataFolder:
         self._lock: int | None = None
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.used = self._has_been_used()
+            self.used = self._is_used()
             names = {entry.name for entry in path.iterdir()} - {"lost+found"}  # a disk of its own has that
             if names and not names & {_CATALOG, _LOCK}:
                 raise SettingsError(
@@ -49,7 +49,7 @@ class DataFolder:
     def existing(cls, path: Path) -> Self:
         """The data folder that is there. Makes nothing: raises SettingsError if none is."""
         try:
-            if path.is_dir() and any((_size(path / _CATALOG), _size(path / _LOG), _traces(path))):
+            if path.is_dir() and any((_size_of(path / _CATALOG), _size_of(path / _LOG), _signs_of_use(path))):
                 return cls(path)
         except OSError as error:
             raise SettingsError(f"data folder {path}: {error.strerror}") from error
@@ -81,22 +81,22 @@ class DataFolder:
                 f"{_ORIGINALS} from the same backup, or mount its disk. Nothing has been changed"
             )
 
-    def _has_been_used(self) -> bool:
+    def _is_used(self) -> bool:
         """Raise SettingsError if it has been, and its catalog is gone."""
-        traces = _traces(self.path)  # before the size: another process may be making the catalog just now
-        size = _size(self.path / _CATALOG)
-        if not size and _size(self.path / _LOG):  # a log comes after its file's first page
-            traces.append(_LOG)
-        if traces and not size:
+        signs = _signs_of_use(self.path)  # before the size: another process may be making the catalog just now
+        size = _size_of(self.path / _CATALOG)
+        if not size and _size_of(self.path / _LOG):  # a log comes after its file's first page
+            signs.append(_LOG)
+        if signs and not size:
             raise SettingsError(
                 f"data folder {self.path}: {_CATALOG} is {'missing' if size is None else 'empty'}, and "
-                f"{' and '.join(traces)} {'is' if len(traces) == 1 else 'are'} there: its applications and pictures are "
+                f"{' and '.join(signs)} {'is' if len(signs) == 1 else 'are'} there: its applications and pictures are "
                 f"lost. Restore {_CATALOG} from a backup, or name another folder to start anew. Nothing has been changed"
             )
-        return bool(traces)
+        return bool(signs)
 
     @staticmethod
-    def is_there(path: Path) -> bool:
+    def has_catalog(path: Path) -> bool:
         """Whether a folder that can be looked into has a catalog."""
         try:
             return (path / _CATALOG).exists()
@@ -170,14 +170,14 @@ def _write_holder(lock: int) -> None:
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     except OSError as error:
         read_only = fcntl.fcntl(lock, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
-        if not read_only and error.errno not in NO_WRITES:
+        if not read_only and error.errno not in WRITE_REFUSED:
             raise
 
 
-def _traces(path: Path) -> list[str]:
+def _signs_of_use(path: Path) -> list[str]:
     """What says that the folder has had a catalog."""
     return [name for name in (_ORIGINALS, _DEAD_LETTERS) if (path / name).exists()]
 
 
-def _size(path: Path) -> int | None:
+def _size_of(path: Path) -> int | None:
     return path.stat().st_size if path.is_file() else None

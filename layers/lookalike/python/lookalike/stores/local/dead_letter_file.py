@@ -35,13 +35,13 @@ class FileDeadLetters(DeadLetters):
         self._size = 0  # of the file that they are in
 
     def send(self, letter: DeadLetter) -> None:
-        told = {"time": self._clock(), "operation": letter.operation, "reason": letter.reason}
-        told |= {"file": letter.file} if letter.file else {}
-        line = json.dumps(told | {"body": letter.body}).encode() + b"\n"
+        record = {"time": self._clock(), "operation": letter.operation, "reason": letter.reason}
+        record |= {"file": letter.file} if letter.file else {}
+        line = json.dumps(record | {"body": letter.body}).encode() + b"\n"
         try:
             with self._lock:
-                self._learn()
-                if _essence(letter) in self._known:
+                self._reload()
+                if _identity(letter) in self._known:
                     return
                 file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 try:
@@ -51,28 +51,28 @@ class FileDeadLetters(DeadLetters):
                         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                     os.fsync(file)
                     self._size = size + len(line)
-                    self._known.add(_essence(letter))
+                    self._known.add(_identity(letter))
                 finally:
                     os.close(file)
         except OSError as error:
             raise Unavailable(f"{self._path}: {error.strerror}") from error
 
-    def _learn(self) -> None:
+    def _reload(self) -> None:
         """Read what the file holds, unless it is as it was left. Raises OSError."""
         size = self._path.stat().st_size if self._path.exists() else 0
         if size != self._size:
-            self._size, self._known = size, set(_known(self._path) if size else ())
+            self._size, self._known = size, set(_identities(self._path) if size else ())
 
 
-def _essence(letter: DeadLetter) -> tuple[str, str, str]:
+def _identity(letter: DeadLetter) -> tuple[str, str, str]:
     """What two letters that say the same have in common."""
     return letter.operation, letter.reason, letter.body
 
 
-def _known(path: Path) -> Iterator[tuple[str, str, str]]:
+def _identities(path: Path) -> Iterator[tuple[str, str, str]]:
     for line in path.read_bytes().splitlines():
         try:
-            told = json.loads(line)
-            yield str(told["operation"]), str(told["reason"]), str(told["body"])
+            record = json.loads(line)
+            yield str(record["operation"]), str(record["reason"]), str(record["body"])
         except (KeyError, RecursionError, TypeError, ValueError):  # a line of somebody else's
             continue

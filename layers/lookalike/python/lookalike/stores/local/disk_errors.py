@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 #: Full, over its quota or the process's own limit, read-only, failing.
-NO_WRITES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
-READ_ONLY = os.strerror(errno.EROFS)
+WRITE_REFUSED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
+READ_ONLY_REASON = os.strerror(errno.EROFS)
 
 
 def is_read_only(path: Path) -> bool:

@@ -47,7 +47,7 @@ class LocalStores(Stores):
             self._originals = FolderStore(folder.originals)
             codebooks = {kind: codebook for kind in Kind if (codebook := embedder.codebook(kind)) is not None}
             self._index = opened.enter_context(closing(FaissIndex(codebooks, embedder.model)))
-            _fill(self._index, self._catalog, embedder.model, data)
+            _fill_index(self._index, self._catalog, embedder.model, data)
             self._objects = WatchedFolder(watch)
             self._dead_letters = FileDeadLetters(folder.dead_letters, unix_milliseconds)
             self._opened = opened.pop_all()
@@ -98,22 +98,22 @@ class LocalStores(Stores):
         self._opened.close()
 
 
-def _fill(index: FaissIndex, catalog: SqliteCatalog, model: str, data: Path) -> None:
+def _fill_index(index: FaissIndex, catalog: SqliteCatalog, model: str, data: Path) -> None:
     """Fill the index with all pictures, and warn of those that another model than this has embedded."""
-    strange: Counter[str] = Counter()
+    rows_of_other_models: Counter[str] = Counter()
     for kind in Kind:
-        index.fill(_counting(catalog.scan(kind), strange))
+        index.fill(_count_models(catalog.scan(kind), rows_of_other_models))
     catalog.report_unknown_kinds()
-    catalog.report_lost_libraries()
-    strange.pop(model, None)
-    for other, pictures in sorted(strange.items()):
+    catalog.report_orphaned_pictures()
+    rows_of_other_models.pop(model, None)
+    for other, pictures in sorted(rows_of_other_models.items()):
         logger.warning(
             f"{pictures} pictures in {data} were added with the model {other}: {model} does not find them; give it a "
             "folder of its own, and add them again"
         )
 
 
-def _counting(batches: Iterable[Sequence[Picture]], models: Counter[str]) -> Iterator[Sequence[Picture]]:
+def _count_models(batches: Iterable[Sequence[Picture]], models: Counter[str]) -> Iterator[Sequence[Picture]]:
     """The same batches; ``models`` counts the live pictures of each model as they pass."""
     for batch in batches:
         models.update(picture.model for picture in batch if picture.live)

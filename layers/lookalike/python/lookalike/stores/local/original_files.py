@@ -12,10 +12,10 @@ from uuid import uuid4
 
 from lookalike.errors import SettingsError, Unavailable
 from lookalike.ports import PictureStore
-from lookalike.stores.local.disk_errors import NO_WRITES, READ_ONLY, is_read_only
+from lookalike.stores.local.disk_errors import READ_ONLY_REASON, WRITE_REFUSED, is_read_only
 
 #: A disk that took no write is tried again no sooner than so many seconds later, with so many bytes.
-_RETRY_SECONDS, _BLOCK = 1.0, 4096
+_MIN_RETRY_SECONDS, _PROBE_BYTES = 1.0, 4096
 
 
 class FolderStore(PictureStore):
@@ -43,18 +43,18 @@ class FolderStore(PictureStore):
         there = root.is_dir()
         try:
             self._prepare()
-            self._refusal = READ_ONLY if is_read_only(root) else None
+            self._refusal = READ_ONLY_REASON if is_read_only(root) else None
         except OSError as error:
-            if not there or error.errno not in NO_WRITES:
+            if not there or error.errno not in WRITE_REFUSED:
                 raise SettingsError(f"{root}: cannot keep pictures here ({error.strerror})") from error
             self._refusal = error.strerror
 
     def problems(self) -> list[str]:
         """What is wrong with the folder, a line each. A disk that took no write is asked again."""
         if self._refusal is not None and time.monotonic() >= self._retry_at:
-            self._retry_at = time.monotonic() + _RETRY_SECONDS
+            self._retry_at = time.monotonic() + _MIN_RETRY_SECONDS
             with suppress(Unavailable):
-                self._write(None, bytes(_BLOCK))
+                self._write(None, bytes(_PROBE_BYTES))
         return [] if self._refusal is None else [f"{self._root.name} take no writes ({self._refusal})"]
 
     def put(self, key: str, data: bytes) -> None:
@@ -77,7 +77,7 @@ class FolderStore(PictureStore):
             for path in paths:
                 path.unlink(missing_ok=True)
             for folder in {path.parent for path in paths}:
-                _flush(folder)
+                _flush_folder(folder)
         except OSError as error:
             raise self._unavailable(error) from error
 
@@ -89,7 +89,7 @@ class FolderStore(PictureStore):
         for left in self._incoming.iterdir():
             with suppress(OSError):  # it only takes up space
                 left.unlink()
-        _flush(self._root)
+        _flush_folder(self._root)
         self._prepared = True
 
     def _write(self, path: Path | None, data: bytes) -> None:
@@ -98,16 +98,16 @@ class FolderStore(PictureStore):
         try:
             if not self._prepared:
                 self._prepare()
-            _write(temporary, data)
+            _write_durably(temporary, data)
             if path is None:
                 temporary.unlink()
             else:
                 temporary.replace(path)
-                _flush(path.parent)
+                _flush_folder(path.parent)
         except OSError as error:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
-            if error.errno in NO_WRITES:
+            if error.errno in WRITE_REFUSED:
                 self._refusal = error.strerror
             raise self._unavailable(error) from error
         self._refusal = None
@@ -120,7 +120,7 @@ class FolderStore(PictureStore):
         return Unavailable(f"{self._root}: {error.strerror}")
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write_durably(path: Path, data: bytes) -> None:
     path.touch(0o600, exist_ok=False)
     with path.open("wb") as file:
         file.write(data)
@@ -128,7 +128,7 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _flush(folder: Path) -> None:
+def _flush_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -21,8 +21,8 @@ from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict, Unavailable
 from lookalike.observability import logger, printable
 from lookalike.ports import Applications, Catalog, Counters, MapStore, Uploads
-from lookalike.stores.holding_text import holding_of, holding_text
-from lookalike.stores.local import application_row, lost_rows
+from lookalike.stores.holding_json import holding_from_json, holding_to_json
+from lookalike.stores.local import application_row, orphaned_pictures
 from lookalike.stores.local.picture_row import (
     AT_REVISION,
     COLUMNS,
@@ -125,16 +125,16 @@ _UPLOAD_VALUES = ", ".join("?" * (_UPLOAD.count(",") + 1))
 _KINDS = {str(kind): kind for kind in Kind}
 
 #: Rows of one step of a scan: long enough to make the step's own cost nothing, short enough to stream.
-_BATCH = 4096
+_SCAN_ROWS = 4096
 
 #: Damaged rows that are logged one by one, and those named where all problems are shown.
-_LOGGED, _NAMED = 100, 3
+_MAX_LOGGED, _MAX_NAMED = 100, 3
 
 #: The greatest count that is believed.
 _MAX_COUNT = 1 << 53
 
 #: Holders of a picture that are read at a time: of most pictures there is one, and seldom is more than one asked for.
-_HOLDERS = 50
+_HOLDERS_PAGE = 50
 
 
 class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
@@ -152,9 +152,9 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
     def __init__(self, path: Path, *, existing: bool = False) -> None:
         self._database = Database(path, _MIGRATIONS, existing=existing)
         self._damaged: dict[tuple[str, str], str] = {}  # what is wrong, by table and name of the row
-        self._lost: list[str] = []
-        self._uncounted: Counter[str] = Counter()  # what was taken while the disk took no writes
-        self._uncounting = threading.Lock()
+        self._orphaned: list[str] = []
+        self._unwritten_counts: Counter[str] = Counter()  # what was taken while the disk took no writes
+        self._unwritten_lock = threading.Lock()
 
     def close(self) -> None:
         """Finish. Calls after this raise Unavailable."""
@@ -166,19 +166,25 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
         for table in ("applications", "libraries", "removed_libraries", "uploads", "pictures"):
             damaged = [f"{name} ({reason})" for (where, name), reason in list(self._damaged.items()) if where == table]
             if damaged:
-                more = "" if len(damaged) <= _NAMED else f" and {len(damaged) - _NAMED} more"
-                lines.append(f"damaged {table} are left out ({len(damaged)}): {', '.join(damaged[:_NAMED])}{more}")
-        return [*lines, *self._lost]
+                more = "" if len(damaged) <= _MAX_NAMED else f" and {len(damaged) - _MAX_NAMED} more"
+                lines.append(f"damaged {table} are left out ({len(damaged)}): {', '.join(damaged[:_MAX_NAMED])}{more}")
+        return [*lines, *self._orphaned]
 
-    def report_lost_libraries(self) -> None:
+    def report_orphaned_pictures(self) -> None:
         """Find the pictures of libraries that are not there, for :meth:`problems`."""
         with suppress(Unavailable):  # of which another line says why
-            self._lost = lost_rows.without_library(self._rows(lost_rows.OF_NO_LIBRARY, ()))
+            self._orphaned = orphaned_pictures.missing_libraries(
+                self._rows(orphaned_pictures.COUNT_BY_MISSING_LIBRARY, ())
+            )
 
     def unreachable(self) -> list[str]:
         """A line about pictures that are there although no application is."""
         try:
-            return [] if self.applications() else lost_rows.without_application(self._rows(lost_rows.OF_TENANTS, ()))
+            return (
+                []
+                if self.applications()
+                else orphaned_pictures.missing_applications(self._rows(orphaned_pictures.COUNT_BY_TENANT, ()))
+            )
         except Unavailable:  # of which another line says why
             return []
 
@@ -256,7 +262,7 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
             "SELECT uid, kind, removed FROM removed_libraries WHERE removed < ? ORDER BY removed, uid LIMIT ?",
             (before, limit),
         )
-        return self._readable("removed_libraries", 0, _removed_library, rows)
+        return self._decode_all("removed_libraries", 0, _removed_library, rows)
 
     def forget_library(self, uid: str) -> None:
         self._database.write(
@@ -277,20 +283,20 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
         return self._pictures(f"library = ?{behind} ORDER BY id LIMIT ?", library, *bounds, limit)
 
     def pictures_by_prefix(self, library: str, prefix: str, limit: int) -> Sequence[Picture]:
-        end = _after(prefix)
+        end = _upper_bound(prefix)
         below, bounds = ("", ()) if end is None else (" AND id < ?", (end,))
         return self._pictures(f"library = ? AND id >= ?{below} ORDER BY id LIMIT ?", library, prefix, *bounds, limit)
 
     def put(self, picture: Picture, previous: int | None) -> None:
         key, values = picture.key, row_of(picture)
         if previous is None:
-            self._change(INSERT, values, key)
+            self._change_row(INSERT, values, key)
         else:
             statement = f"UPDATE pictures SET ({COLUMNS}) = ({VALUES}) WHERE {AT_REVISION}"
-            self._change(statement, (*values, *at_revision(key, previous)), key)
+            self._change_row(statement, (*values, *at_revision(key, previous)), key)
 
     def remove(self, key: Key, revision: int) -> None:
-        self._change(f"DELETE FROM pictures WHERE {AT_REVISION}", at_revision(key, revision), key)
+        self._change_row(f"DELETE FROM pictures WHERE {AT_REVISION}", at_revision(key, revision), key)
 
     def waiting_for_purge(self, before: int, limit: int, since: int = 0) -> Sequence[Picture]:
         return self._pictures(
@@ -311,26 +317,26 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
             try:
                 rows = self._rows(
                     f"SELECT {COLUMNS}, rowid FROM pictures WHERE kind = ? AND rowid > ? ORDER BY rowid LIMIT ?",
-                    (kind, last, _BATCH),
+                    (kind, last, _SCAN_ROWS),
                 )
             except Unavailable as error:
                 if not is_damage(error.__cause__):
                     raise
-                rows = list(self._rows_one_by_one(kind, last))
+                rows = list(self._readable_rows(kind, last))
             if not rows:
                 return
             last = rows[-1][-1]
-            yield pictures_of([row for row in rows if len(row) > 1], self._leave_out)
+            yield pictures_of([row for row in rows if len(row) > 1], self._report_damaged)
 
     def report_unknown_kinds(self) -> None:
         """Report the rows that no scan of a kind comes by."""
         for row in self._rows(f"SELECT library, id FROM pictures WHERE {_none_of('kind', sorted(_KINDS))}", ()):
             self._report("pictures", name_of(row), "unknown kind")
 
-    def _rows_one_by_one(self, kind: Kind, last: int) -> Iterator[Row]:
+    def _readable_rows(self, kind: Kind, last: int) -> Iterator[Row]:
         """A batch some of whose rows lie on a page that cannot be read; of those their number alone."""
         numbers = self._rows(
-            "SELECT rowid FROM pictures WHERE kind = ? AND rowid > ? ORDER BY rowid LIMIT ?", (kind, last, _BATCH)
+            "SELECT rowid FROM pictures WHERE kind = ? AND rowid > ? ORDER BY rowid LIMIT ?", (kind, last, _SCAN_ROWS)
         )
         for number in numbers:
             try:
@@ -338,10 +344,10 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
             except Unavailable as error:
                 if not is_damage(error.__cause__):
                     raise
-                self._report("pictures", self._name_of_number(number[0]), "unreadable page")
+                self._report("pictures", self._name_of_rowid(number[0]), "unreadable page")
                 yield number
 
-    def _name_of_number(self, number: int) -> str:
+    def _name_of_rowid(self, number: int) -> str:
         """Library and id of a row that cannot be read, which stand in an index as well."""
         try:
             rows = self._rows("SELECT library, id FROM pictures WHERE +rowid = ?", (number,))
@@ -393,20 +399,20 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
         after = ""
         while True:
             held = ("library = ? AND id = ? AND source > ? ORDER BY source LIMIT ?", picture.library, picture.id)
-            page = list(self._uploads(*held, after, _HOLDERS))
+            page = list(self._uploads(*held, after, _HOLDERS_PAGE))
             yield from page
-            if len(page) < _HOLDERS:
+            if len(page) < _HOLDERS_PAGE:
                 return
             after = page[-1].source
 
     def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
-        given, waiting = 0, self._uncounted.pop(name, 0)
+        given, waiting = 0, self._unwritten_counts.pop(name, 0)
 
         def take(connection: sqlite3.Connection) -> None:
             nonlocal given
             row = connection.execute("SELECT count FROM counts WHERE name = ?", (name,)).fetchone()
-            count = waiting + (0 if row is None else _sane(row[0]))
-            given = _within(limit, count, wanted)
+            count = waiting + (0 if row is None else _plausible(row[0]))
+            given = _admitted(limit, count, wanted)
             if given or waiting:
                 connection.execute(
                     "INSERT OR REPLACE INTO counts (name, count, expires) VALUES (?, ?, ?)",
@@ -416,15 +422,15 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
         try:
             self._database.write(take)
         except Unavailable:  # counted here until the disk takes it: a full one must not keep searches from being served
-            with self._uncounting:
-                self._uncounted[name] += waiting
-                given = _within(limit, self.counted(name), wanted)
-                self._uncounted[name] += given
+            with self._unwritten_lock:
+                self._unwritten_counts[name] += waiting
+                given = _admitted(limit, self.counted(name), wanted)
+                self._unwritten_counts[name] += given
         return given
 
     def counted(self, name: str) -> int:
         rows = self._rows("SELECT count FROM counts WHERE name = ?", (name,))
-        return self._uncounted[name] + (_sane(rows[0][0]) if rows else 0)
+        return self._unwritten_counts[name] + (_plausible(rows[0][0]) if rows else 0)
 
     def forget_counts(self, now: int) -> None:
         self._database.write(lambda connection: connection.execute("DELETE FROM counts WHERE expires <= ?", (now,)))
@@ -435,7 +441,7 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
     def _applications(self, condition: str, *values: str) -> list[Application]:
         """One that cannot be read is left out: whose limits are lost may not call."""
         rows = self._rows(f"SELECT {application_row.COLUMNS} FROM applications WHERE {condition}", values)
-        return self._readable("applications", application_row.NAME, application_row.application_of, rows)
+        return self._decode_all("applications", application_row.NAME, application_row.application_of, rows)
 
     def _uploads(self, condition: str, *values: object) -> Iterator[Upload]:
         """Raises Unavailable for one that cannot be read: what it holds is not known, so nothing may be taken away."""
@@ -450,9 +456,9 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
     def _libraries(self, condition: str, *values: str) -> Sequence[Library]:
         columns = "tenant, name, uid, kind, identity, created"
         rows = self._rows(f"SELECT {columns} FROM libraries WHERE {condition} ORDER BY name", values)
-        return self._readable("libraries", 1, _library, rows)
+        return self._decode_all("libraries", 1, _library, rows)
 
-    def _readable(self, table: str, name: int, made: Callable[[Row], T], rows: Sequence[Row]) -> list[T]:
+    def _decode_all(self, table: str, name: int, made: Callable[[Row], T], rows: Sequence[Row]) -> list[T]:
         """What is made of the rows that can be read; the others are reported by the column that names them."""
         found = []
         for row in rows:
@@ -466,12 +472,12 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
         """Remember a damaged row, and log it the first time."""
         if self._damaged.get((table, name)) != reason:
             self._damaged[table, name] = reason
-            if len(self._damaged) <= _LOGGED:
+            if len(self._damaged) <= _MAX_LOGGED:
                 logger.error(f"a row of {table} is damaged and left out: {name} ({reason})")
 
     def _rows(self, statement: str, values: Sequence[object]) -> list[Row]:
         with self._database.reading() as connection:
-            return _fetch(connection, statement, values)
+            return _fetch_all(connection, statement, values)
 
     def _pictures(self, condition: str, *values: object) -> list[Picture]:
         """Rows of pictures, with what stands for the damaged ones among them."""
@@ -482,10 +488,10 @@ class SqliteCatalog(Applications, Catalog, MapStore, Uploads, Counters):
 
         return pictures_of(self._rows(f"SELECT {COLUMNS} FROM pictures WHERE {condition}", values), stand_in)
 
-    def _leave_out(self, row: Row, reason: str) -> None:
+    def _report_damaged(self, row: Row, reason: str) -> None:
         self._report("pictures", name_of(row), reason)
 
-    def _change(self, statement: str, values: Sequence[object], key: Key) -> None:
+    def _change_row(self, statement: str, values: Sequence[object], key: Key) -> None:
         def change(connection: sqlite3.Connection) -> None:
             if connection.execute(statement, values).rowcount == 0:
                 raise RevisionConflict(f"{key.library}/{key.id}")
@@ -499,7 +505,7 @@ def _upload_row(upload: Upload) -> tuple[object, ...]:
     held: tuple[object, ...] = (None, None, None, "")
     if (holds := upload.holds) is not None:
         held = (holds.picture.library, holds.picture.id, holds.added, holds.words)
-    leaves = None if upload.leaves is None else holding_text(upload.leaves)
+    leaves = None if upload.leaves is None else holding_to_json(upload.leaves)
     return (upload.source, upload.sequencer, *held, upload.state, leaves, upload.cleared)
 
 
@@ -508,7 +514,7 @@ def _upload(row: Row) -> Upload:
     if not all(is_text(text) for text in (source, sequencer, library or "", picture or "", words)):
         raise ValueError("text that is not UTF-8")
     holds = None if library is None else Holding(Key(library, picture), added, words)
-    left = None if leaves is None else holding_of(leaves)
+    left = None if leaves is None else holding_from_json(leaves)
     return Upload(source, sequencer, holds, UploadState(state), left, bool(cleared))
 
 
@@ -524,7 +530,7 @@ def _removed_library(row: Row) -> RemovedLibrary:
     return RemovedLibrary(row[0], _KINDS.get(row[1], Kind.SIMILAR), row[2])
 
 
-def _fetch(connection: sqlite3.Connection, statement: str, values: Sequence[object] = ()) -> list[Row]:
+def _fetch_all(connection: sqlite3.Connection, statement: str, values: Sequence[object] = ()) -> list[Row]:
     """All rows. Text that is not UTF-8 keeps the bytes that are wrong as surrogates, which no other text has."""
     try:
         return connection.execute(statement, values).fetchall()
@@ -545,12 +551,12 @@ def _revision(connection: sqlite3.Connection, key: Key) -> int | None:
     return None if row is None else int(row[0])
 
 
-def _sane(count: int) -> int:
+def _plausible(count: int) -> int:
     """A count that can be counted on from, whatever the row says: a damaged one may be too great to be written again."""
     return min(max(0, count), _MAX_COUNT)
 
 
-def _within(limit: int | None, count: int, wanted: int) -> int:
+def _admitted(limit: int | None, count: int, wanted: int) -> int:
     """How much of what is wanted a count may rise."""
     return wanted if limit is None else max(0, min(wanted, limit - count))
 
@@ -561,7 +567,7 @@ def _none_of(column: str, names: Sequence[str]) -> str:
     return " OR ".join([f"{column} < '{names[0]}'", *between, f"{column} > '{names[-1]}'"])
 
 
-def _after(prefix: str) -> str | None:
+def _upper_bound(prefix: str) -> str | None:
     """The least text greater than every text that starts with ``prefix``; None if there is none.
 
     SQLite compares text as UTF-8 bytes, whose order is that of the code points; surrogates are none.

@@ -16,29 +16,29 @@ from typing import TypeVar, cast
 
 from lookalike.errors import SettingsError, Unavailable
 from lookalike.observability import printable
-from lookalike.stores.local.disk_errors import READ_ONLY, is_read_only
+from lookalike.stores.local.disk_errors import READ_ONLY_REASON, is_read_only
 from lookalike.stores.local.group_commit import GroupCommit
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], object]
 
 #: How long a write waits for another process's transaction, in seconds.
-_BUSY_SECONDS = 10.0
+_MAX_BUSY_SECONDS = 10.0
 
 #: After the disk has refused to be opened for writing, it is tried again no sooner than so many seconds later.
-_RETRY_SECONDS = 1.0
+_MIN_RETRY_SECONDS = 1.0
 
 #: SQLite's primary codes of a disk that takes no writes, and of one that has changed what was written.
-_NO_WRITES = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_REFUSALS = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
+_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 #: Codes after which a connection can never write again, whatever becomes of the disk: it has the file open to read.
-_READ_ONLY = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
+_NEVER_WRITES_AGAIN = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 
 #: What can be done about a damaged file.
-_RESTORE = "restore it from a backup"
+_REMEDY = "restore it from a backup"
 
-_TABLE = re.compile(r"\s*CREATE TABLE (\w+)")
+_CREATE_TABLE = re.compile(r"\s*CREATE TABLE (\w+)")
 
 #: What tells whether somebody has written to a file: modification time in nanoseconds, and size.
 _Stamp = tuple[int, int] | None
@@ -74,16 +74,16 @@ class Database:
         self._group: GroupCommit[Work] = GroupCommit(self._commit)
         self._writer: sqlite3.Connection | None = None
         self._uri = path.absolute().as_uri()
-        self._as_is: tuple[_Stamp, _Stamp] | None = None  # of the file and its log, when they are read as they are
+        self._immutable_stamps: tuple[_Stamp, _Stamp] | None = None  # of file and log, while they are read as they are
         self._refusal: str | None = None  # why the disk took no write, last
         self._damage: str | None = None
         self._retry_at = 0.0
         try:
             self._writer = self._open()
-            self._refusal = READ_ONLY if is_read_only(path) else None
+            self._refusal = READ_ONLY_REASON if is_read_only(path) else None
         except (OSError, sqlite3.Error) as error:
-            if not self._open_as_is(error):
-                remedy = f"; {_RESTORE}" if is_damage(error) else ""
+            if not self._open_immutable(error):
+                remedy = f"; {_REMEDY}" if is_damage(error) else ""
                 raise SettingsError(f"{path}: cannot be used ({_reason(error)}){remedy}") from error
 
     def close(self) -> None:
@@ -99,8 +99,8 @@ class Database:
         """A connection to read with, the caller's own until the block ends. Raises Unavailable."""
         if self._closed:
             raise Unavailable(f"{self.path}: closed")
-        if self._as_is is not None and self._as_is != self._stamps():
-            self._open_again()
+        if self._immutable_stamps is not None and self._immutable_stamps != self._stamps():
+            self._reopen()
         pool = self._idle
         try:
             connection = pool.pop() if pool else self._connect()
@@ -130,7 +130,7 @@ class Database:
     def problems(self) -> list[str]:
         """What is wrong with the file, a line each. A disk that took no write is asked again, so it may take a flush."""
         if self._refusal is not None and time.monotonic() >= self._retry_at:
-            self._retry_at = time.monotonic() + _RETRY_SECONDS
+            self._retry_at = time.monotonic() + _MIN_RETRY_SECONDS
             version = f"PRAGMA user_version = {len(self._migrations)}"  # says what is so already, and has to be written
             with suppress(Unavailable):
                 self.write(lambda connection: connection.execute(version))
@@ -138,12 +138,12 @@ class Database:
         if self._refusal is not None:
             lines.append(f"{self.path.name} takes no writes ({self._refusal}); what it holds is served")
         if self._damage is not None:
-            lines.append(f"{self.path.name} is damaged ({self._damage}); {_RESTORE}")
+            lines.append(f"{self.path.name} is damaged ({self._damage}); {_REMEDY}")
         return lines
 
     def _open(self) -> sqlite3.Connection:
         """A connection to write with, to a file that is up to date."""
-        _make(self.path)
+        _create_file(self.path)
         connection = self._connect()
         try:
             self._migrate(connection)
@@ -152,22 +152,22 @@ class Database:
             raise
         return connection
 
-    def _open_as_is(self, error: Exception) -> bool:
+    def _open_immutable(self, error: Exception) -> bool:
         """Whether the file can be read although the disk failed with ``error`` when it was opened to be written.
 
         SQLite's ``immutable`` neither locks nor looks at the log, so it is for a file that nobody can write to and
         whose log is empty. Each read looks whether the file has changed after all.
         """
-        if isinstance(error, sqlite3.Error) and _code(error) not in _NO_WRITES:
+        if isinstance(error, sqlite3.Error) and _code(error) not in _REFUSALS:
             return False
         stamps = self._stamps()
         log = stamps[1]
         if stamps[0] is None or (log is not None and log[1]):
             return False
-        self._as_is, self._refusal = stamps, self._why(error)
+        self._immutable_stamps, self._refusal = stamps, self._refusal_reason(error)
         try:
             with self.reading() as connection:
-                version = self._version(connection)
+                version = self._schema_version(connection)
                 if version == len(self._migrations):
                     self._require_tables(connection)
         except Unavailable:
@@ -180,26 +180,26 @@ class Database:
             )
         return True
 
-    def _open_again(self) -> None:
+    def _reopen(self) -> None:
         """Open the file to write, if the disk allows it now; else as it is now. Keeps what is open if neither works."""
         with self._transacting:
-            self._try_to_open()
-            if self._as_is is not None:
-                self._as_is = self._stamps()
+            self._ensure_writer()
+            if self._immutable_stamps is not None:
+                self._immutable_stamps = self._stamps()
                 self._empty_pool()
 
-    def _try_to_open(self) -> bool:
+    def _ensure_writer(self) -> bool:
         """Whether there is a connection that may write; makes one if the disk allows it now."""
         if self._writer is not None:
             return True
         if time.monotonic() < self._retry_at:
             return False
-        self._retry_at = time.monotonic() + _RETRY_SECONDS
-        read_as_is, self._as_is = self._as_is, None
+        self._retry_at = time.monotonic() + _MIN_RETRY_SECONDS
+        immutable_stamps, self._immutable_stamps = self._immutable_stamps, None
         try:
             self._writer = self._open()
         except (OSError, sqlite3.Error, SettingsError) as error:
-            self._as_is, self._refusal = read_as_is, self._why(error)
+            self._immutable_stamps, self._refusal = immutable_stamps, self._refusal_reason(error)
             return False
         self._empty_pool()
         return True
@@ -215,9 +215,9 @@ class Database:
         return _stamp(self.path), _stamp(self.path.with_name(f"{self.path.name}-wal"))
 
     def _connect(self) -> sqlite3.Connection:
-        uri = self._uri if self._as_is is None else f"{self._uri}?mode=ro&immutable=1"
+        uri = self._uri if self._immutable_stamps is None else f"{self._uri}?mode=ro&immutable=1"
         connection = sqlite3.connect(
-            uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            uri, uri=True, timeout=_MAX_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
             connection.execute("PRAGMA synchronous = FULL")
@@ -226,7 +226,7 @@ class Database:
             raise
         return connection
 
-    def _version(self, connection: sqlite3.Connection) -> int:
+    def _schema_version(self, connection: sqlite3.Connection) -> int:
         """How many migrations the file has been through. Raises SettingsError if that cannot be."""
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version > len(self._migrations):
@@ -242,19 +242,20 @@ class Database:
 
     def _require_tables(self, connection: sqlite3.Connection) -> None:
         """Raise SettingsError if a table that the migrations have made is not there."""
-        made = {found[1] for statements in self._migrations for one in statements if (found := _TABLE.match(one))}
+        statements = [one for migration in self._migrations for one in migration]
+        made = {found[1] for one in statements if (found := _CREATE_TABLE.match(one))}
         there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         if missing := sorted(made - there):
-            raise SettingsError(f"{self.path}: has lost its table {' and '.join(missing)}; {_RESTORE}")
+            raise SettingsError(f"{self.path}: has lost its table {' and '.join(missing)}; {_REMEDY}")
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
-        if self._version(connection) == len(self._migrations) and _is_wal(connection):
+        if self._schema_version(connection) == len(self._migrations) and _is_wal(connection):
             self._require_tables(connection)
             return
         _switch_to_wal(connection)
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for statements in self._migrations[self._version(connection) :]:
+            for statements in self._migrations[self._schema_version(connection) :]:
                 for statement in statements:
                     connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {len(self._migrations)}")
@@ -267,35 +268,35 @@ class Database:
         with self._transacting:
             if self._closed:
                 return [Unavailable(f"{self.path}: closed")] * len(batch)
-            if not self._try_to_open() or self._writer is None:
+            if not self._ensure_writer() or self._writer is None:
                 return [Unavailable(f"{self.path}: takes no writes ({self._refusal})")] * len(batch)
             try:
-                outcomes = self._transact_each(self._writer, batch)
+                outcomes = self._commit_together(self._writer, batch)
             except sqlite3.DatabaseError as error:
-                outcomes = [self._refused(error)] * len(batch)
+                outcomes = [self._write_failed(error)] * len(batch)
             return outcomes
 
-    def _transact_each(self, writer: sqlite3.Connection, batch: Sequence[Work]) -> Sequence[object]:
+    def _commit_together(self, writer: sqlite3.Connection, batch: Sequence[Work]) -> Sequence[object]:
         writer.execute("BEGIN IMMEDIATE")
         try:
-            return self._transact(writer, batch)
+            return self._run_and_commit(writer, batch)
         except sqlite3.DatabaseError:
             # One work's failure is not its neighbours': each has a transaction of its own now.
-            return [self._alone(work) for work in batch]
+            return [self._commit_alone(work) for work in batch]
 
-    def _alone(self, work: Work) -> object:
+    def _commit_alone(self, work: Work) -> object:
         if self._writer is None:
             return Unavailable(f"{self.path}: takes no writes ({self._refusal})")
         try:
             self._writer.execute("BEGIN IMMEDIATE")
-            return self._transact(self._writer, [work])[0]
+            return self._run_and_commit(self._writer, [work])[0]
         except sqlite3.DatabaseError as error:
-            return self._refused(error)
+            return self._write_failed(error)
 
-    def _transact(self, writer: sqlite3.Connection, batch: Sequence[Work]) -> list[object]:
+    def _run_and_commit(self, writer: sqlite3.Connection, batch: Sequence[Work]) -> list[object]:
         """The open transaction's works and its commit; rolled back if SQLite fails."""
         try:
-            outcomes = [_attempt(writer, work) for work in batch]
+            outcomes = [_run_in_savepoint(writer, work) for work in batch]
             writer.execute("COMMIT")
         finally:
             if writer.in_transaction:
@@ -303,39 +304,39 @@ class Database:
         self._refusal = None
         return outcomes
 
-    def _refused(self, error: sqlite3.DatabaseError) -> Exception:
+    def _write_failed(self, error: sqlite3.DatabaseError) -> Exception:
         """What a write that failed raises; remembers what the disk is like."""
-        if _code(error) in _NO_WRITES:
-            self._refusal = self._why(error)
-        if _code(error) in _READ_ONLY and self._writer is not None:
+        if _code(error) in _REFUSALS:
+            self._refusal = self._refusal_reason(error)
+        if _code(error) in _NEVER_WRITES_AGAIN and self._writer is not None:
             self._writer.close()  # a later write opens the file again, and with it what this process shares of it
             self._writer = None
             self._empty_pool()
-            self._retry_at = time.monotonic() + _RETRY_SECONDS
+            self._retry_at = time.monotonic() + _MIN_RETRY_SECONDS
         return self._translate(error)
 
-    def _why(self, error: Exception) -> str:
+    def _refusal_reason(self, error: Exception) -> str:
         """Why the disk took no write: SQLite says of a read-only one that a file cannot be opened."""
         with suppress(OSError):
             if is_read_only(self.path):
-                return READ_ONLY
+                return READ_ONLY_REASON
         return _reason(error)
 
     def _translate(self, error: sqlite3.DatabaseError) -> Exception:
         """Unavailable for what goes wrong on a disk; a mistake in our SQL stays what it is."""
         remedy = ""
         if is_damage(error):
-            self._damage, remedy = _reason(error), f"; {_RESTORE}"
+            self._damage, remedy = _reason(error), f"; {_REMEDY}"
         mistakes = (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.NotSupportedError)
         return error if isinstance(error, mistakes) else Unavailable(f"{self.path}: {_reason(error)}{remedy}")
 
 
 def is_damage(error: BaseException | None) -> bool:
     """Whether it says that a page of the file is not as SQLite has written it."""
-    return isinstance(error, sqlite3.DatabaseError) and _code(error) in _DAMAGED
+    return isinstance(error, sqlite3.DatabaseError) and _code(error) in _DAMAGE
 
 
-def _attempt(writer: sqlite3.Connection, work: Work) -> object:
+def _run_in_savepoint(writer: sqlite3.Connection, work: Work) -> object:
     writer.execute("SAVEPOINT work")
     try:
         outcome = work(writer)
@@ -355,12 +356,12 @@ def _is_wal(connection: sqlite3.Connection) -> bool:
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
     """Put a new file into WAL mode. Several may open it at once, and for this one statement SQLite does not wait
     (two that read and want to write would wait for each other for ever): it says locked, and is asked again."""
-    patience = time.monotonic() + _BUSY_SECONDS
+    deadline = time.monotonic() + _MAX_BUSY_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
         else:
@@ -385,7 +386,7 @@ def _stamp(path: Path) -> _Stamp:
     return found.st_mtime_ns, found.st_size
 
 
-def _make(path: Path) -> None:
+def _create_file(path: Path) -> None:
     """Make the file with mode 0600, or give it that mode.
 
     A file that is there is never opened but by SQLite: closing it would take away the locks that other connections

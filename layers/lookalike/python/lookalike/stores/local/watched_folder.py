@@ -17,7 +17,7 @@ from lookalike.observability import logger
 from lookalike.ports import UploadStore
 
 if TYPE_CHECKING:
-    from lookalike.stores.local.ignore_file import Ignored
+    from lookalike.stores.local.ignore_file import IgnoreRules
 
 #: The bucket that its files are in, and what their keys begin with.
 BUCKET, PREFIX = "watch", "uploads/"
@@ -26,14 +26,14 @@ BUCKET, PREFIX = "watch", "uploads/"
 _SIDECAR = ".json"
 
 #: Bytes of it that are read: far more than a picture's row takes.
-_LONGEST_WORDS = 64 * 1024
+_MAX_SIDECAR_BYTES = 64 * 1024
 
 #: How files and folders are opened: never by way of a link, never waiting for a pipe's other end.
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-_FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
+_FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_FOLDER_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 
 #: Of a path: there is no such file, or a link on the way, or one that is no plain file.
-_NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO})
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO})
 
 
 class WatchedFolder(UploadStore):
@@ -50,8 +50,8 @@ class WatchedFolder(UploadStore):
 
     def __init__(self, root: Path | None) -> None:
         self._root = root
-        self._ignored: Ignored | None = None
-        self._told: set[str] = set()
+        self._ignore_rules: IgnoreRules | None = None
+        self._warned: set[str] = set()
 
     def keys(self) -> Iterator[tuple[str, str]]:
         """Every object's key and sequencer, but of files that are nobody's pictures, or are said to be ignored.
@@ -62,25 +62,25 @@ class WatchedFolder(UploadStore):
         """
         if self._root is None:
             return
-        if self._ignored is None:
-            from lookalike.stores.local.ignore_file import Ignored  # noqa: PLC0415 - only one machine has its library
+        if self._ignore_rules is None:
+            from lookalike.stores.local.ignore_file import IgnoreRules  # noqa: PLC0415 - only one machine has its library
 
-            self._ignored = Ignored(self._root)
-        ignored = self._ignored
-        ignored.refresh()
+            self._ignore_rules = IgnoreRules(self._root)
+        rules = self._ignore_rules
+        rules.reload()
         for folder, folders, names in os.walk(self._root):
-            below = Path(folder).relative_to(self._root).as_posix()
-            prefix = "" if below == "." else f"{below}/"
-            folders[:] = sorted(name for name in folders if not ignored.folder(prefix + name))
+            relative = Path(folder).relative_to(self._root).as_posix()
+            prefix = "" if relative == "." else f"{relative}/"
+            folders[:] = sorted(name for name in folders if not rules.ignores_folder(prefix + name))
             for name in folders:
                 if os.path.islink(os.path.join(folder, name)):  # noqa: PTH114, PTH118 - often, and much faster so
-                    self._tell(prefix + name, "a link to a folder is not followed; mount that folder here instead")
+                    self._warn_once(prefix + name, "a link to a folder is not followed; mount that folder here instead")
             beside = frozenset(names)
-            pictures = [name for name in names if not name.endswith(_SIDECAR) and not ignored.file(prefix + name)]
+            pictures = [name for name in names if not name.endswith(_SIDECAR) and not rules.ignores_file(prefix + name)]
             for name in sorted(pictures):
-                changed = self._changed(prefix + name)
+                changed = self._changed_ns(prefix + name)
                 if changed is not None:
-                    said = self._changed(prefix + name + _SIDECAR) if name + _SIDECAR in beside else None
+                    said = self._changed_ns(prefix + name + _SIDECAR) if name + _SIDECAR in beside else None
                     yield f"{PREFIX}{prefix}{name}", f"{max(changed, said or 0):016x}"
 
     def head(self, _bucket: str, key: str) -> UploadedObject | None:
@@ -88,16 +88,16 @@ class WatchedFolder(UploadStore):
 
         Raises InvalidArgument if that is no such JSON.
         """
-        with self._opened(key) as file:
+        with self._open_object(key) as file:
             if file is None:
                 return None
             found = os.fstat(file)
-        return UploadedObject(_etag(found), found.st_size, self._words(key + _SIDECAR))
+        return UploadedObject(_etag(found), found.st_size, self._sidecar(key + _SIDECAR))
 
     def read(self, _bucket: str, key: str, etag: str) -> bytes | None:
         """Its bytes; None if it is gone, or is not that one any more. Raises Unavailable."""
         try:
-            with self._opened(key) as file:
+            with self._open_object(key) as file:
                 if file is None or _etag(os.fstat(file)) != etag:
                     return None
                 with open(file, "rb", closefd=False) as reader:
@@ -111,12 +111,12 @@ class WatchedFolder(UploadStore):
 
         Raises Unavailable.
         """
-        with self._opened(key) as file:
+        with self._open_object(key) as file:
             if file is None or _etag(os.fstat(file)) != etag:
                 return
         *folders, name = _parts(key) or [""]
         try:
-            with self._folder(folders) as folder:
+            with self._open_folder(folders) as folder:
                 for one in (name, name + _SIDECAR):
                     with suppress(FileNotFoundError):
                         os.unlink(one, dir_fd=folder)
@@ -130,9 +130,9 @@ class WatchedFolder(UploadStore):
     def _unavailable(self, key: str, error: OSError) -> Unavailable:
         return Unavailable(f"{self.place(BUCKET, key)}: {error.strerror}")
 
-    def _changed(self, below: str) -> int | None:
+    def _changed_ns(self, relative: str) -> int | None:
         """When a plain file, or the link that leads to one, was last changed; None if there is none that is read."""
-        path = f"{self._root}/{below}"
+        path = f"{self._root}/{relative}"
         try:
             found = os.lstat(path)
             if not stat.S_ISLNK(found.st_mode):
@@ -141,23 +141,23 @@ class WatchedFolder(UploadStore):
                 return None
         except OSError:  # gone, a name too long, a link in a circle or to nowhere
             return None
-        if self._target(below.split("/")) is None:
-            self._tell(below, "a link that leads out of its application's folder is not followed")
+        if self._resolved(relative.split("/")) is None:
+            self._warn_once(relative, "a link that leads out of its application's folder is not followed")
             return None
         return max(found.st_ctime_ns, target.st_ctime_ns)
 
-    def _tell(self, below: str, reason: str) -> None:
-        if below not in self._told:
-            self._told.add(below)
+    def _warn_once(self, relative: str, reason: str) -> None:
+        if relative not in self._warned:
+            self._warned.add(relative)
             logger.warning(
-                "passed over", extra={"operation": "watch", "file": f"{self._root}/{below}", "reason": reason}
+                "passed over", extra={"operation": "watch", "file": f"{self._root}/{relative}", "reason": reason}
             )
 
     @contextmanager
-    def _opened(self, key: str) -> Iterator[int | None]:
+    def _open_object(self, key: str) -> Iterator[int | None]:
         """The plain file that the object is, open to read; None if there is none. Raises Unavailable."""
         try:
-            file = self._open(_parts(key))
+            file = self._open_following_links(_parts(key))
         except OSError as error:
             raise self._unavailable(key, error) from error
         try:
@@ -166,56 +166,56 @@ class WatchedFolder(UploadStore):
             if file is not None:
                 os.close(file)
 
-    def _open(self, parts: list[str] | None) -> int | None:
+    def _open_following_links(self, parts: list[str] | None) -> int | None:
         """The file at that path, or where the links on it lead. Raises OSError if it is there and cannot be opened."""
         if parts is None or self._root is None:
             return None
-        file = self._open_plainly(parts)
+        file = self._open_without_links(parts)
         if file is not None:
             return file
-        target = self._target(parts)
-        return None if target is None or target == parts else self._open_plainly(target)
+        target = self._resolved(parts)
+        return None if target is None or target == parts else self._open_without_links(target)
 
-    def _open_plainly(self, parts: Sequence[str]) -> int | None:
+    def _open_without_links(self, parts: Sequence[str]) -> int | None:
         try:
-            with self._folder(parts[:-1]) as folder:
-                return os.open(parts[-1], _FILE, dir_fd=folder)
+            with self._open_folder(parts[:-1]) as folder:
+                return os.open(parts[-1], _FILE_FLAGS, dir_fd=folder)
         except OSError as error:
-            if error.errno in _NOT_THERE:
+            if error.errno in _ABSENT:
                 return None
             raise
 
     @contextmanager
-    def _folder(self, parts: Sequence[str]) -> Iterator[int]:
+    def _open_folder(self, parts: Sequence[str]) -> Iterator[int]:
         """A folder below the root, open, each one on the way by itself. Raises OSError, also where one is a link."""
-        folder = os.open(self._root or "", _FOLDER & ~os.O_NOFOLLOW)  # which link this is the operator has said
+        folder = os.open(self._root or "", _FOLDER_FLAGS & ~os.O_NOFOLLOW)  # which link this is the operator has said
         try:
             for part in parts:
-                above, folder = folder, os.open(part, _FOLDER, dir_fd=folder)
+                above, folder = folder, os.open(part, _FOLDER_FLAGS, dir_fd=folder)
                 os.close(above)
             yield folder
         finally:
             os.close(folder)
 
-    def _target(self, parts: Sequence[str]) -> list[str] | None:
+    def _resolved(self, parts: Sequence[str]) -> list[str] | None:
         """Where a path with links in it leads, if it stays in the application's folder."""
         root = os.path.realpath(self._root or "")
         inside = os.path.join(root, parts[0], "")  # noqa: PTH118 - with a slash at its end
         target = os.path.realpath(os.path.join(root, *parts))  # noqa: PTH118
         return target[len(root) :].strip("/").split("/") if target.startswith(inside) else None
 
-    def _words(self, key: str) -> Mapping[str, str]:
+    def _sidecar(self, key: str) -> Mapping[str, str]:
         name = key.rpartition("/")[2]
         try:
-            with self._opened(key) as file:
+            with self._open_object(key) as file:
                 if file is None:
                     return {}
-                said = json.loads(os.read(file, _LONGEST_WORDS))
+                said = json.loads(os.read(file, _MAX_SIDECAR_BYTES))
         except (OSError, RecursionError, ValueError) as reason:
             raise InvalidArgument(name, "cannot be read as JSON") from reason
         if not isinstance(said, dict):
             raise InvalidArgument(name, "must hold a JSON object")
-        return {word.lower(): _word(word.lower(), value) for word, value in said.items() if value is not None}
+        return {word.lower(): _metadata_value(word.lower(), value) for word, value in said.items() if value is not None}
 
 
 def _parts(key: str) -> list[str] | None:
@@ -230,7 +230,7 @@ def _etag(found: os.stat_result) -> str:
     return f"{found.st_ctime_ns:x}-{found.st_size:x}"
 
 
-def _word(name: str, value: Any) -> str:
+def _metadata_value(name: str, value: Any) -> str:
     if isinstance(value, str):
         return value
     if name == "tags" and isinstance(value, list):

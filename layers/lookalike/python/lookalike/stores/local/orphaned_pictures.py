@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lookalike.observability import printable
 
 #: Libraries that no row says anything of, and their number of pictures. It steps from library to library in an index.
-OF_NO_LIBRARY = """
+COUNT_BY_MISSING_LIBRARY = """
     WITH RECURSIVE held(library) AS (
         SELECT min(library) FROM pictures
         UNION ALL
@@ -18,44 +18,44 @@ OF_NO_LIBRARY = """
 """
 
 #: Tenants that have pictures, and their number.
-OF_TENANTS = """
+COUNT_BY_TENANT = """
     SELECT tenant, sum((SELECT count(*) FROM pictures WHERE library = uid AND state = 'live')) AS live
     FROM libraries GROUP BY tenant HAVING live ORDER BY tenant
 """
 
 #: Whose pictures these are, and how many.
-_Counted = Sequence[tuple[object, int]]
+_Counts = Sequence[tuple[object, int]]
 
 #: How many are named.
-_NAMED = 3
+_MAX_NAMED = 3
 
 
-def without_library(rows: _Counted) -> list[str]:
+def missing_libraries(rows: _Counts) -> list[str]:
     """A line about pictures of libraries that are not there, if there are any."""
     if not rows:
         return []
     line = (
-        f"{_all_of(rows)} pictures cannot be reached, as their libraries are not in the catalog ({_names(rows)}); restore "
+        f"{_total(rows)} pictures cannot be reached, as their libraries are not in the catalog ({_names(rows)}); restore "
         "it from a backup"
     )
     return [line]
 
 
-def without_application(rows: _Counted) -> list[str]:
+def missing_applications(rows: _Counts) -> list[str]:
     """A line about pictures of tenants none of whom has an application, if there are any."""
     if not rows:
         return []
     line = (
-        f"there are {_all_of(rows)} pictures and no application that can reach them; make one with `lookalike keys create "
+        f"there are {_total(rows)} pictures and no application that can reach them; make one with `lookalike keys create "
         f"--tenant TENANT`, or restore the catalog from a backup. Tenants: {_names(rows)}"
     )
     return [line]
 
 
-def _all_of(rows: _Counted) -> int:
+def _total(rows: _Counts) -> int:
     return sum(pictures for _, pictures in rows)
 
 
-def _names(rows: _Counted) -> str:
-    named = ", ".join(printable(str(name)) for name, _ in rows[:_NAMED])
-    return named if len(rows) <= _NAMED else f"{named} and {len(rows) - _NAMED} more"
+def _names(rows: _Counts) -> str:
+    named = ", ".join(printable(str(name)) for name, _ in rows[:_MAX_NAMED])
+    return named if len(rows) <= _MAX_NAMED else f"{named} and {len(rows) - _MAX_NAMED} more"

@@ -8,12 +8,12 @@ from lookalike.domain.picture import Key
 from lookalike.domain.upload import Holding
 
 
-def holding_text(holding: Holding) -> str:
+def holding_to_json(holding: Holding) -> str:
     """JSON of it."""
     return json.dumps([holding.picture.library, holding.picture.id, holding.added, holding.words])
 
 
-def holding_of(text: str) -> Holding:
-    """The holding that :func:`holding_text` wrote."""
+def holding_from_json(text: str) -> Holding:
+    """The holding that :func:`holding_to_json` wrote."""
     library, picture, added, words = json.loads(text)
     return Holding(Key(library, picture), added, words)

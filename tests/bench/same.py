@@ -33,7 +33,7 @@ from lookalike.service.reranking import BATCH
 from lookalike.service.search import Search, search
 from lookalike.stores.local import picture_row
 from lookalike.stores.local.original_files import FolderStore
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.training import augment
 from lookalike.verification.quadrilaterals import frames
 from lookalike.verification.query_views import views
@@ -129,8 +129,10 @@ def embedded(embedder: OnnxEmbedder, picture: Image.Image) -> Stored:
 
 def fill(file: Path, model: str, stored: Sequence[Stored]) -> None:
     """A catalog with these pictures and maps in one library; how they got there is no matter."""
-    with closing(SqliteCatalog(file)) as catalog:
-        catalog.create_library(Library(SHELF.tenant, SHELF.name, LIBRARY, SHELF.kind, Identity.PICTURE, created=1))
+    with closing(SqliteStores(file)) as stores:
+        stores.catalog.create_library(
+            Library(SHELF.tenant, SHELF.name, LIBRARY, SHELF.kind, Identity.PICTURE, created=1)
+        )
     rows = [row(number, model, one) for number, one in enumerate(stored)]
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.executemany(picture_row.INSERT, [picture_row.row_of(one) for one in rows])

@@ -15,7 +15,12 @@ from lookalike.ports import Embedder, Stores
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
 from lookalike.stores.local.original_files import FolderStore
+from lookalike.stores.local.sqlite_applications import SqliteApplications
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_counters import SqliteCounters
+from lookalike.stores.local.sqlite_maps import SqliteMaps
+from lookalike.stores.local.sqlite_stores import SqliteStores
+from lookalike.stores.local.sqlite_uploads import SqliteUploads
 from lookalike.stores.local.watched_folder import WatchedFolder
 from lookalike.stores.vectors.index import FaissIndex
 
@@ -39,26 +44,26 @@ class LocalStores(Stores):
             folder = DataFolder(data)
             folder.lock()
             opened.callback(folder.unlock)
-            self._catalog = opened.enter_context(closing(SqliteCatalog(folder.catalog, existing=folder.used)))
-            if self._catalog.holds_pictures():
+            self._sqlite = opened.enter_context(closing(SqliteStores(folder.catalog, existing=folder.used)))
+            if self._sqlite.catalog.holds_pictures():
                 folder.require_originals()
             else:
                 folder.mark_as_used()
             self._originals = FolderStore(folder.originals)
             codebooks = {kind: codebook for kind in Kind if (codebook := embedder.codebook(kind)) is not None}
             self._index = opened.enter_context(closing(FaissIndex(codebooks, embedder.model)))
-            _fill_index(self._index, self._catalog, embedder.model, data)
+            _fill_index(self._index, self._sqlite, embedder.model, data)
             self._objects = WatchedFolder(watch)
             self._dead_letters = FileDeadLetters(folder.dead_letters, unix_milliseconds)
             self._opened = opened.pop_all()
 
     @property
-    def applications(self) -> SqliteCatalog:
-        return self._catalog
+    def applications(self) -> SqliteApplications:
+        return self._sqlite.applications
 
     @property
     def catalog(self) -> SqliteCatalog:
-        return self._catalog
+        return self._sqlite.catalog
 
     @property
     def index(self) -> FaissIndex:
@@ -69,16 +74,16 @@ class LocalStores(Stores):
         return self._originals
 
     @property
-    def maps(self) -> SqliteCatalog:
-        return self._catalog
+    def maps(self) -> SqliteMaps:
+        return self._sqlite.maps
 
     @property
-    def uploads(self) -> SqliteCatalog:
-        return self._catalog
+    def uploads(self) -> SqliteUploads:
+        return self._sqlite.uploads
 
     @property
-    def counters(self) -> SqliteCatalog:
-        return self._catalog
+    def counters(self) -> SqliteCounters:
+        return self._sqlite.counters
 
     @property
     def objects(self) -> WatchedFolder:
@@ -89,22 +94,22 @@ class LocalStores(Stores):
         return self._dead_letters
 
     def problems(self) -> list[str]:
-        return [*self._catalog.problems(), *self._originals.problems()]
+        return [*self._sqlite.problems(), *self._originals.problems()]
 
     def unreachable(self) -> list[str]:
-        return self._catalog.unreachable()
+        return self._sqlite.unreachable()
 
     def close(self) -> None:
         self._opened.close()
 
 
-def _fill_index(index: FaissIndex, catalog: SqliteCatalog, model: str, data: Path) -> None:
+def _fill_index(index: FaissIndex, sqlite: SqliteStores, model: str, data: Path) -> None:
     """Fill the index with all pictures, and warn of those that another model than this has embedded."""
     rows_of_other_models: Counter[str] = Counter()
     for kind in Kind:
-        index.fill(_count_models(catalog.scan(kind), rows_of_other_models))
-    catalog.report_unknown_kinds()
-    catalog.report_orphaned_pictures()
+        index.fill(_count_models(sqlite.catalog.scan(kind), rows_of_other_models))
+    sqlite.catalog.report_unknown_kinds()
+    sqlite.report_orphaned_pictures()
     rows_of_other_models.pop(model, None)
     for other, pictures in sorted(rows_of_other_models.items()):
         logger.warning(

@@ -1,5 +1,9 @@
 """The schema of the SQLite file that holds all rows of one machine, as migrations."""
 
+from __future__ import annotations
+
+from lookalike.stores import metadata_codec
+
 #: The SQL statements of each migration. A released migration never changes; new ones are appended.
 MIGRATIONS = (
     (
@@ -78,4 +82,5 @@ MIGRATIONS = (
         "ALTER TABLE uploads DROP COLUMN foretold",
         "CREATE INDEX uploads_holding ON uploads (library, id, source) WHERE library IS NOT NULL",
     ),
+    *metadata_codec.SQLITE_MIGRATIONS,
 )

@@ -31,6 +31,7 @@ _METADATA = slice(_INDEX["model"] + 1, _INDEX["sign_version"])
 _SIGN_VERSION, _DELETED_AT = _INDEX["sign_version"], _INDEX["deleted_at"]
 _VECTOR, _CHECKSUM = _INDEX["vector"], _INDEX["checksum"]
 _ADDED = slice(_CHECKSUM + 1, len(_NAMES))
+_FIRST_METADATA = len(metadata_codec.COLUMNS)
 _FORMAT = "\0".join(["%s"] * _VECTOR)
 _NOTHING_ADDED = tuple(metadata_codec.ADDED_COLUMNS.values())
 
@@ -65,6 +66,8 @@ AT_REVISION = (
 
 def row_of(picture: Picture) -> tuple[object, ...]:
     """A picture's columns, in their order."""
+    metadata = metadata_codec.columns_of(picture.metadata)
+    added = metadata[_FIRST_METADATA:]
     row = (
         picture.key.library,
         picture.key.id,
@@ -75,12 +78,11 @@ def row_of(picture: Picture) -> tuple[object, ...]:
         picture.digest,
         picture.file_digest,
         picture.model,
-        *metadata_codec.columns_of(picture.metadata),
+        *metadata[:_FIRST_METADATA],
         picture.sign_version,
         picture.deleted_at,
         picture.vector.astype(_FLOAT16, copy=False).tobytes(),
     )
-    added = metadata_codec.columns_of(picture.metadata, tuple(metadata_codec.ADDED_COLUMNS))
     return (*row, _checksum(row, added), *added)
 
 
@@ -157,7 +159,8 @@ def _pictures(rows: Sequence[Row]) -> list[Picture]:
 
 
 def _picture(row: Row, vector: Vector) -> Picture:
-    if row[_CHECKSUM] not in (_checksum(row, row[_ADDED]), None):  # rows that are older than checksums have none
+    added = row[_ADDED]
+    if row[_CHECKSUM] not in (_checksum(row, added), None):  # rows that are older than checksums have none
         raise ValueError("wrong checksum")
     return Picture(
         Key(row[0], row[1]),
@@ -169,7 +172,7 @@ def _picture(row: Row, vector: Vector) -> Picture:
         row[7],
         row[8],
         vector,
-        metadata_codec.metadata_of_columns(row[_METADATA], row[_ADDED]),
+        metadata_codec.metadata_of_columns(row[_METADATA], added),
         row[_SIGN_VERSION],
         row[_DELETED_AT],
     )

@@ -11,7 +11,7 @@ COLUMNS = "access_key, secret_key, app_id, tenant, name, active, created, policy
 VALUES = ", ".join("?" * (COLUMNS.count(",") + 1))
 
 #: Which column names it.
-NAME = 4
+NAME_POSITION = 4
 
 
 def row_of(application: Application) -> tuple[object, ...]:

@@ -9,8 +9,8 @@ COLUMNS = "tenant, name, uid, kind, identity, created"
 REMOVED_COLUMNS = "uid, kind, removed"
 
 #: Number of the column that names a library, and of that which names a removed one.
-NAME = 1
-REMOVED_NAME = 0
+NAME_POSITION = 1
+REMOVED_NAME_POSITION = 0
 
 _KINDS = {str(kind): kind for kind in Kind}
 

@@ -26,10 +26,10 @@ _NAMES = (
 )
 COLUMNS = ", ".join(_NAMES)
 VALUES = ", ".join("?" * len(_NAMES))
-_INDEX = {name: index for index, name in enumerate(_NAMES)}
-_METADATA = slice(_INDEX["model"] + 1, _INDEX["sign_version"])
-_SIGN_VERSION, _DELETED_AT = _INDEX["sign_version"], _INDEX["deleted_at"]
-_VECTOR, _CHECKSUM = _INDEX["vector"], _INDEX["checksum"]
+_POSITION = {name: index for index, name in enumerate(_NAMES)}
+_METADATA = slice(_POSITION["model"] + 1, _POSITION["sign_version"])
+_SIGN_VERSION, _DELETED_AT = _POSITION["sign_version"], _POSITION["deleted_at"]
+_VECTOR, _CHECKSUM = _POSITION["vector"], _POSITION["checksum"]
 _ADDED = slice(_CHECKSUM + 1, len(_NAMES))
 _FIRST_METADATA = len(metadata_codec.COLUMNS)
 _FORMAT = "\0".join(["%s"] * _VECTOR)
@@ -48,19 +48,19 @@ _KINDS = {str(kind): kind for kind in Kind}  # plain look-ups: an enum's own is 
 _STATES = {str(state): state for state in State}
 
 _HEXADECIMAL = re.compile("[0-9a-f]+")
-_DIGEST, _NO_DIGEST = re.compile("[0-9a-f]{64}"), "0" * 64
+_DIGEST, _UNKNOWN_DIGEST = re.compile("[0-9a-f]{64}"), "0" * 64
 
 #: Revisions are Unix milliseconds; one above this has been damaged, and could not be followed by another.
 _MAX_REVISION = 1 << 62
 
-#: A damaged row's revision is believed below this, which is the year 2248. Any other is read as ``_LOST_REVISION``, so
+#: A damaged row's revision is believed below this, which is the year 2248. Any other is read as ``_UNKNOWN_REVISION``, so
 #: that the row's next revision is the clock's.
-_MAX_SALVAGED, _LOST_REVISION = 1 << 43, 0
+_MAX_PLAUSIBLE_REVISION, _UNKNOWN_REVISION = 1 << 43, 0
 
 #: Whether a row has the revision that it was read with; of :func:`at_revision`.
 AT_REVISION = (
     "library = ? AND id = ? AND "
-    f"(revision = ? OR (? = {_LOST_REVISION} AND revision NOT BETWEEN 0 AND {_MAX_SALVAGED - 1}))"
+    f"(revision = ? OR (? = {_UNKNOWN_REVISION} AND revision NOT BETWEEN 0 AND {_MAX_PLAUSIBLE_REVISION - 1}))"
 )
 
 
@@ -91,19 +91,19 @@ def at_revision(key: Key, revision: int) -> tuple[object, ...]:
     return key.library, key.id, revision, revision
 
 
-def pictures_of(rows: Sequence[Row], damaged: Callable[[Row, str], Picture | None]) -> list[Picture]:
-    """The rows' pictures. ``damaged`` is told of each row that is, and why; what it returns stands for it, if anything.
+def pictures_of(rows: Sequence[Row], on_damaged: Callable[[Row, str], Picture | None]) -> list[Picture]:
+    """The rows' pictures. ``on_damaged`` is told of each row that is, and why; what it returns stands for it, if anything.
 
     A start reads hundreds of thousands of rows, so the vectors of many are checked at once.
     """
     try:
         return _pictures(rows)
     except (KeyError, RecursionError, TypeError, ValueError):  # at least one is damaged: which
-        found = [_picture_or(row, damaged) for row in rows]
+        found = [_picture_or_placeholder(row, on_damaged) for row in rows]
         return [picture for picture in found if picture is not None]
 
 
-def salvaged(row: Row) -> Picture | None:
+def placeholder_of(row: Row) -> Picture | None:
     """What stands for a damaged row: its key, revision and whereabouts without contents, in the state DAMAGED.
 
     None if not even its key can be read: then nothing can be written in its place.
@@ -111,8 +111,8 @@ def salvaged(row: Row) -> Picture | None:
     library, id_ = row[0], row[1]
     if not (is_text(library) and is_text(id_)):
         return None
-    revision = _salvaged_revision(row[3])
-    own = id_ if _is_digest(id_) else _NO_DIGEST
+    revision = _placeholder_revision(row[3])
+    own = id_ if _is_digest(id_) else _UNKNOWN_DIGEST
     return Picture(
         key=Key(library, id_),
         kind=_KINDS.get(row[2], Kind.SIMILAR),
@@ -120,26 +120,26 @@ def salvaged(row: Row) -> Picture | None:
         added=row[4] if _is_revision(row[4]) else revision,
         state=State.DAMAGED,
         digest=row[6] if _is_digest(row[6]) else own,
-        file_digest=row[7] if _is_digest(row[7]) else _NO_DIGEST,
+        file_digest=row[7] if _is_digest(row[7]) else _UNKNOWN_DIGEST,
         model=row[8] if is_text(row[8]) else "",
         vector=np.zeros(DIMENSION, np.float16),
         deleted_at=row[_DELETED_AT] if _is_revision(row[_DELETED_AT]) else None,
     )
 
 
-def _salvaged_revision(revision: int) -> int:
+def _placeholder_revision(revision: int) -> int:
     """The revision that stands for a damaged row's."""
-    return revision if 0 <= revision < _MAX_SALVAGED else _LOST_REVISION
+    return revision if 0 <= revision < _MAX_PLAUSIBLE_REVISION else _UNKNOWN_REVISION
 
 
 def name_of(row: Row) -> str:
     """Library and id of a row, as a terminal can show them."""
-    return printable(f"{_shown(row[0])}/{_shown(row[1])}")
+    return printable(f"{_as_text(row[0])}/{_as_text(row[1])}")
 
 
-def _picture_or(row: Row, damaged: Callable[[Row, str], Picture | None]) -> Picture | None:
+def _picture_or_placeholder(row: Row, on_damaged: Callable[[Row, str], Picture | None]) -> Picture | None:
     reason = next((reason for reason, is_sound in _CHECKS if not is_sound(row)), None)
-    return _pictures([row])[0] if reason is None else damaged(row, reason)
+    return _pictures([row])[0] if reason is None else on_damaged(row, reason)
 
 
 def _pictures(rows: Sequence[Row]) -> list[Picture]:
@@ -147,15 +147,15 @@ def _pictures(rows: Sequence[Row]) -> list[Picture]:
     vectors = [row[_VECTOR] for row in rows]
     if set(map(len, vectors)) - {_VECTOR_BYTES}:
         raise ValueError("a vector of another length")
-    halves = np.frombuffer(b"".join(vectors), _FLOAT16).reshape(len(rows), DIMENSION)
-    if np.any((halves.view(np.uint16) & _EXPONENT) == _EXPONENT):
+    vectors_of_rows = np.frombuffer(b"".join(vectors), _FLOAT16).reshape(len(rows), DIMENSION)
+    if np.any((vectors_of_rows.view(np.uint16) & _EXPONENT) == _EXPONENT):
         raise ValueError("a vector that is not finite")
     old = [row for row in rows if row[_CHECKSUM] is None]
     if old and not _HEXADECIMAL.fullmatch("".join([row[6] + row[7] for row in old])):
         raise ValueError("no digest")
     if not all(_is_revision(row[3]) and _is_revision(row[4]) for row in old):
         raise ValueError("no revision")
-    return [_picture(row, vector) for row, vector in zip(rows, halves, strict=True)]
+    return [_picture(row, vector) for row, vector in zip(rows, vectors_of_rows, strict=True)]
 
 
 def _picture(row: Row, vector: Vector) -> Picture:
@@ -200,7 +200,7 @@ def _is_revision(column: object) -> bool:
     return isinstance(column, int) and 0 <= column < _MAX_REVISION
 
 
-def _shown(column: object) -> str:
+def _as_text(column: object) -> str:
     return column if isinstance(column, str) else repr(column)
 
 
@@ -224,7 +224,7 @@ _CHECKS: tuple[tuple[str, Callable[[Row], bool]], ...] = (
     ("a vector of another length", lambda row: _is_vector(row[_VECTOR])),
     ("a vector that is not finite", lambda row: bool(np.isfinite(np.frombuffer(row[_VECTOR], _FLOAT16)).all())),
     *[
-        (f"{name} that are not a list of texts", lambda row, column=_INDEX[name]: _is_list(row[column]))
+        (f"{name} that are not a list of texts", lambda row, column=_POSITION[name]: _is_list(row[column]))
         for name in metadata_codec.LIST_FIELDS
     ],
     ("no digest", lambda row: _is_digest(row[6]) and _is_digest(row[7])),

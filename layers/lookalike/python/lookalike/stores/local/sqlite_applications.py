@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from lookalike.domain.application import Application
 from lookalike.errors import RevisionConflict
 from lookalike.ports import Applications
-from lookalike.stores.local.application_row import COLUMNS, NAME, VALUES, application_of, row_of
+from lookalike.stores.local.application_row import COLUMNS, NAME_POSITION, VALUES, application_of, row_of
 from lookalike.stores.local.sqlite_database import Database
 from lookalike.stores.local.sqlite_rows import DamagedRows, fetch_all
 
@@ -53,4 +53,4 @@ class SqliteApplications(Applications):
 
     def _select(self, condition: str, *values: str) -> list[Application]:
         rows = fetch_all(self._database, f"SELECT {COLUMNS} FROM applications WHERE {condition}", values)
-        return self._damaged.decode_all("applications", NAME, application_of, rows)
+        return self._damaged.decode_all("applications", NAME_POSITION, application_of, rows)

@@ -23,8 +23,8 @@ from lookalike.stores.local.picture_row import (
     at_revision,
     name_of,
     pictures_of,
+    placeholder_of,
     row_of,
-    salvaged,
 )
 from lookalike.stores.local.sqlite_database import Database, is_damage
 from lookalike.stores.local.sqlite_rows import DamagedRows, fetch_all
@@ -90,7 +90,7 @@ class SqliteCatalog(Catalog):
             (before, limit),
         )
         decode = library_row.removed_library_of
-        return self._damaged.decode_all("removed_libraries", library_row.REMOVED_NAME, decode, rows)
+        return self._damaged.decode_all("removed_libraries", library_row.REMOVED_NAME_POSITION, decode, rows)
 
     def forget_library(self, uid: str) -> None:
         self._database.write(
@@ -185,16 +185,16 @@ class SqliteCatalog(Catalog):
 
     def _libraries(self, condition: str, *values: str) -> Sequence[Library]:
         rows = self._rows(f"SELECT {library_row.COLUMNS} FROM libraries WHERE {condition} ORDER BY name", values)
-        return self._damaged.decode_all("libraries", library_row.NAME, library_row.library_of, rows)
+        return self._damaged.decode_all("libraries", library_row.NAME_POSITION, library_row.library_of, rows)
 
     def _pictures(self, condition: str, *values: object) -> list[Picture]:
         """Rows of pictures, with what stands for the damaged ones among them."""
 
-        def stand_in(row: Row, reason: str) -> Picture | None:
+        def placeholder(row: Row, reason: str) -> Picture | None:
             self._damaged.report("pictures", name_of(row), reason)
-            return salvaged(row)
+            return placeholder_of(row)
 
-        return pictures_of(self._rows(f"SELECT {COLUMNS} FROM pictures WHERE {condition}", values), stand_in)
+        return pictures_of(self._rows(f"SELECT {COLUMNS} FROM pictures WHERE {condition}", values), placeholder)
 
     def _report_damaged(self, row: Row, reason: str) -> None:
         self._damaged.report("pictures", name_of(row), reason)

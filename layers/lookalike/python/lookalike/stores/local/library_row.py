@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lookalike.domain.library import Identity, Kind, Library, RemovedLibrary
-from lookalike.stores.local.picture_row import Row, is_text
+from lookalike.stores.local.sqlite_rows import Row, is_text
 
 COLUMNS = "tenant, name, uid, kind, identity, created"
 REMOVED_COLUMNS = "uid, kind, removed"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -13,8 +12,7 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import DIMENSION, Key, Picture, State, Vector
 from lookalike.observability import printable
 from lookalike.stores import metadata_codec
-
-Row = tuple[Any, ...]
+from lookalike.stores.local.sqlite_rows import DECODE_ERRORS, Row, is_text
 
 #: The vector and the checksum come last, so that the checksum's text is made of one slice; but for columns of added
 #: metadata, which rows that are older do not have in theirs.
@@ -98,7 +96,7 @@ def pictures_of(rows: Sequence[Row], on_damaged: Callable[[Row, str], Picture | 
     """
     try:
         return _pictures(rows)
-    except (KeyError, RecursionError, TypeError, ValueError):  # at least one is damaged: which
+    except DECODE_ERRORS:  # at least one is damaged: which
         found = [_picture_or_placeholder(row, on_damaged) for row in rows]
         return [picture for picture in found if picture is not None]
 
@@ -182,14 +180,6 @@ def _checksum(row: Row, added: Row) -> int:
     """CRC-32 of all columns before it, and of added metadata that is not empty."""
     checksum = crc32((_FORMAT % row[:_VECTOR]).encode() + row[_VECTOR])
     return checksum if added == _NOTHING_ADDED else crc32("\0".join(added).encode(), checksum)
-
-
-def is_text(column: object) -> bool:
-    """Whether a column holds text, and all of it was UTF-8 (the rest is read with surrogates in its place)."""
-    try:
-        return isinstance(column, str) and bool(column.encode() or True)
-    except UnicodeEncodeError:
-        return False
 
 
 def _is_digest(column: object) -> bool:

@@ -19,7 +19,6 @@ from lookalike.stores.local.picture_row import (
     COLUMNS,
     INSERT,
     VALUES,
-    Row,
     at_revision,
     name_of,
     pictures_of,
@@ -27,7 +26,7 @@ from lookalike.stores.local.picture_row import (
     row_of,
 )
 from lookalike.stores.local.sqlite_database import Database, is_damage
-from lookalike.stores.local.sqlite_rows import DamagedRows, fetch_all
+from lookalike.stores.local.sqlite_rows import DamagedRows, Row, fetch_all
 
 #: Rows of one step of a scan: enough to make the cost of a step negligible, few enough to stream.
 _SCAN_ROWS = 4096

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lookalike.observability import logger, printable
-from lookalike.stores.local.picture_row import Row
 from lookalike.stores.local.sqlite_database import Database
 
 T = TypeVar("T")
+
+#: A row's columns.
+Row = tuple[Any, ...]
 
 #: Raised by the decoder of a damaged row.
 DECODE_ERRORS = (KeyError, RecursionError, TypeError, ValueError)
@@ -80,3 +82,11 @@ class DamagedRows:
             except DECODE_ERRORS:
                 self.report(table, printable(str(row[name])), "unreadable")
         return decoded
+
+
+def is_text(column: object) -> bool:
+    """Return whether a column holds text, all of it UTF-8: :func:`fetch_all` reads other bytes as surrogates."""
+    try:
+        return isinstance(column, str) and bool(column.encode() or True)
+    except UnicodeEncodeError:
+        return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lookalike.domain.picture import Key
 from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.stores.holding_json import holding_from_json, holding_to_json
-from lookalike.stores.local.picture_row import Row, is_text
+from lookalike.stores.local.sqlite_rows import Row, is_text
 
 COLUMNS = "source, sequencer, library, id, added, words, state, leaves, cleared"
 VALUES = ", ".join("?" * (COLUMNS.count(",") + 1))

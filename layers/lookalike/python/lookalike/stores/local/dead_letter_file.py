@@ -1,4 +1,4 @@
-"""Dead letters in a file."""
+"""Dead letters in a file of JSON lines."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from lookalike.ports import Clock, DeadLetters
 
 
 class FileDeadLetters(DeadLetters):
-    """A line of JSON for each. What the file holds already is not repeated.
+    """Appends dead letters to a file, one line of JSON each, and none twice.
 
-    One about a file names it in ``file``; ``body`` is the message as it came.
-
-    The file is the operator's, who may cut it or take it away at any time.
+    ``body`` is the message as it arrived; ``file`` names the file it is about, if any. The operator may truncate or
+    delete the file at any time.
 
     Parameters
     ----------
-    path : the file, made with mode 0600 by the first letter.
-    clock : for the time each came, in Unix milliseconds.
+    path : the file, created with mode 0600 by the first letter.
+    clock : returns the time of a letter, in Unix milliseconds.
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
@@ -32,7 +31,7 @@ class FileDeadLetters(DeadLetters):
         self._clock = clock
         self._lock = threading.Lock()
         self._known: set[tuple[str, str, str]] = set()
-        self._size = 0  # of the file that they are in
+        self._size = 0  # of the file when the known letters were read or written
 
     def send(self, letter: DeadLetter) -> None:
         record = {"time": self._clock(), "operation": letter.operation, "reason": letter.reason}
@@ -58,14 +57,14 @@ class FileDeadLetters(DeadLetters):
             raise Unavailable(f"{self._path}: {error.strerror}") from error
 
     def _reload(self) -> None:
-        """Read what the file holds, unless it is as it was left. Raises OSError."""
+        """Read the file's letters if its size has changed. Raises OSError."""
         size = self._path.stat().st_size if self._path.exists() else 0
         if size != self._size:
             self._size, self._known = size, set(_identities(self._path) if size else ())
 
 
 def _identity(letter: DeadLetter) -> tuple[str, str, str]:
-    """What two letters that say the same have in common."""
+    """Return the fields by which a letter is recognised as a repetition."""
     return letter.operation, letter.reason, letter.body
 
 
@@ -74,5 +73,5 @@ def _identities(path: Path) -> Iterator[tuple[str, str, str]]:
         try:
             record = json.loads(line)
             yield str(record["operation"]), str(record["reason"]), str(record["body"])
-        except (KeyError, RecursionError, TypeError, ValueError):  # a line of somebody else's
+        except (KeyError, RecursionError, TypeError, ValueError):  # a line that is not ours
             continue

@@ -1,4 +1,4 @@
-"""Which files of a watched folder are nobody's pictures."""
+"""Files of a watched folder that are not uploads: hidden ones, the system's own, and those the ignore file lists."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from lookalike.observability import logger
 
-#: The file that says what is ignored in its folder and below, in the syntax of ``.gitignore``.
+#: The ignore file, in the syntax of ``.gitignore``.
 FILE_NAME = ".lookalikeignore"
 
-#: What storage devices and operating systems put among pictures, in lower case: thumbnails, what was thrown away, old
-#: states, what a disk check found.
+#: Folders that storage devices and operating systems put among pictures, in lower case: thumbnails, recycle bins,
+#: snapshots, fragments found by disk checks.
 _SYSTEM_FOLDERS = frozenset(
     {
         "#recycle",
@@ -30,17 +30,19 @@ _SYSTEM_FOLDERS = frozenset(
         "system volume information",
     }
 )
+
+#: Files that operating systems put among pictures, in lower case.
 _SYSTEM_FILES = frozenset({"desktop.ini", "ehthumbs.db", "ehthumbs_vista.db", "thumbs.db"})
 
-#: Bytes of the ignore file that are read.
+#: Bytes of the ignore file that are read, at most.
 _MAX_BYTES = 64 * 1024
 
 
 class IgnoreRules:
-    """What a walk through a watched folder passes over.
+    """Decides which files and folders a walk through a watched folder passes over.
 
-    The ignore file lies in the folder itself, not in those below, which others may fill. It is read by :meth:`reload`;
-    a line of it that is no pattern is said in the log.
+    Only the ignore file in the watched folder itself counts, as others may fill the folders below. :meth:`reload` reads
+    it. A line that is not a pattern is logged and skipped.
     """
 
     def __init__(self, root: Path) -> None:
@@ -49,21 +51,21 @@ class IgnoreRules:
         self._spec = GitIgnoreSpec([])
 
     def reload(self) -> None:
-        """Read the ignore file again, if it has changed."""
+        """Read the ignore file, and parse it if it has changed."""
         try:
             content = _read(self._path)
-        except OSError:  # there is none, or it cannot be read
+        except OSError:  # missing or unreadable
             content = b""
         if content != self._content:
             self._content, self._spec = content, GitIgnoreSpec(_patterns(content))
 
     def ignores_folder(self, path: str) -> bool:
-        """Whether the folder at that path below the root is passed over, with all that is in it."""
+        """Return whether the folder at this path below the root is passed over, with all its contents."""
         name = path.rpartition("/")[2]
         return name.startswith(".") or name.lower() in _SYSTEM_FOLDERS or self._spec.match_file(f"{path}/")
 
     def ignores_file(self, path: str) -> bool:
-        """Whether the file at that path below the root is passed over."""
+        """Return whether the file at this path below the root is passed over."""
         name = path.rpartition("/")[2]
         return name.startswith(".") or name.lower() in _SYSTEM_FILES or self._spec.match_file(path)
 

@@ -1,4 +1,4 @@
-"""A library, and the mark of a removed one, as rows of SQLite."""
+"""A library, and a removed library, as rows of SQLite."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from lookalike.stores.local.sqlite_rows import Row, is_text
 COLUMNS = "tenant, name, uid, kind, identity, created"
 REMOVED_COLUMNS = "uid, kind, removed"
 
-#: Number of the column that names a library, and of that which names a removed one.
+#: Position of the column that names a library.
 NAME_POSITION = 1
+
+#: Position of the column that names a removed library.
 REMOVED_NAME_POSITION = 0
 
 _KINDS = {str(kind): kind for kind in Kind}

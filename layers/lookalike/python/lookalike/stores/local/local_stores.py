@@ -26,13 +26,13 @@ from lookalike.stores.vectors.index import FaissIndex
 
 
 class LocalStores(Stores):
-    """SQLite, FAISS filled from it, and a folder of originals. All of it is opened at once, or none.
+    """Opens SQLite, FAISS filled from it, and the folder of originals: all of them, or none.
 
     Parameters
     ----------
-    data : the folder that holds everything; one process at a time may have it.
-    embedder : pictures of its model are found, compressed by its codebooks.
-    watch : the folder whose files count as uploads.
+    data : the data folder, which one process at a time may open.
+    embedder : its model is the one whose pictures the index finds; its codebooks compress their vectors.
+    watch : the folder whose files are uploads; None: there is none.
 
     Raises
     ------
@@ -104,7 +104,7 @@ class LocalStores(Stores):
 
 
 def _fill_index(index: FaissIndex, sqlite: SqliteStores, model: str, data: Path) -> None:
-    """Fill the index with all pictures, and warn of those that another model than this has embedded."""
+    """Fill the index with all pictures, and log a warning about those that another model has embedded."""
     rows_of_other_models: Counter[str] = Counter()
     for kind in Kind:
         index.fill(_count_models(sqlite.catalog.scan(kind), rows_of_other_models))
@@ -119,7 +119,7 @@ def _fill_index(index: FaissIndex, sqlite: SqliteStores, model: str, data: Path)
 
 
 def _count_models(batches: Iterable[Sequence[Picture]], models: Counter[str]) -> Iterator[Sequence[Picture]]:
-    """The same batches; ``models`` counts the live pictures of each model as they pass."""
+    """Yield the batches, counting the live pictures of each model in ``models``."""
     for batch in batches:
         models.update(picture.model for picture in batch if picture.live)
         yield batch

@@ -1,4 +1,4 @@
-"""What is said of pictures that nobody can reach, because rows beside theirs have been lost."""
+"""Problems of pictures that no caller can reach, as their library's or all applications' rows are lost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from lookalike.observability import printable
 
-#: Libraries that no row says anything of, and their number of pictures. It steps from library to library in an index.
+#: Libraries of pictures that have no row of their own, and their number of pictures. The recursion skips from library to
+#: library in an index, instead of reading every picture.
 COUNT_BY_MISSING_LIBRARY = """
     WITH RECURSIVE held(library) AS (
         SELECT min(library) FROM pictures
@@ -17,21 +18,21 @@ COUNT_BY_MISSING_LIBRARY = """
     AND library NOT IN (SELECT uid FROM libraries) AND library NOT IN (SELECT uid FROM removed_libraries)
 """
 
-#: Tenants that have pictures, and their number.
+#: Tenants with live pictures, and their number of pictures.
 COUNT_BY_TENANT = """
     SELECT tenant, sum((SELECT count(*) FROM pictures WHERE library = uid AND state = 'live')) AS live
     FROM libraries GROUP BY tenant HAVING live ORDER BY tenant
 """
 
-#: Whose pictures these are, and how many.
+#: Owners' names and their numbers of pictures.
 _Counts = Sequence[tuple[object, int]]
 
-#: How many are named.
+#: Owners that a line names at most.
 _MAX_NAMED = 3
 
 
 def missing_libraries(rows: _Counts) -> list[str]:
-    """A line about pictures of libraries that are not there, if there are any."""
+    """Return a line about pictures of missing libraries; none if ``rows`` is empty."""
     if not rows:
         return []
     line = (
@@ -42,7 +43,7 @@ def missing_libraries(rows: _Counts) -> list[str]:
 
 
 def missing_applications(rows: _Counts) -> list[str]:
-    """A line about pictures of tenants none of whom has an application, if there are any."""
+    """Return a line about pictures in a catalog without applications; none if ``rows`` is empty."""
     if not rows:
         return []
     line = (

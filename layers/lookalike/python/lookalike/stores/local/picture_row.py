@@ -1,4 +1,4 @@
-"""A picture as a row of SQLite: its columns, their checksum, and what is made of a row that has been damaged."""
+"""A picture as a row of SQLite: its columns, their checksum, and the placeholder of a damaged row."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from lookalike.observability import printable
 from lookalike.stores import metadata_codec
 from lookalike.stores.local.sqlite_rows import DECODE_ERRORS, Row, is_text
 
-#: The vector and the checksum come last, so that the checksum's text is made of one slice; but for columns of added
-#: metadata, which rows that are older do not have in theirs.
+#: Columns in the order of a row. The checksum follows what it covers, so that one slice is formatted for it. Only added
+#: metadata comes behind the checksum: older rows' checksums do not cover it.
 _NAMES = (
     *("library", "id", "kind", "revision", "added", "state", "digest", "file_digest", "model"),
     *metadata_codec.COLUMNS,
@@ -33,29 +33,35 @@ _FIRST_METADATA = len(metadata_codec.COLUMNS)
 _FORMAT = "\0".join(["%s"] * _VECTOR)
 _NOTHING_ADDED = tuple(metadata_codec.ADDED_COLUMNS.values())
 
-#: Makes a picture's row of :func:`row_of`, where there is none.
+#: Inserts a row of :func:`row_of` unless the picture has one.
 INSERT = f"INSERT INTO pictures ({COLUMNS}) VALUES ({VALUES}) ON CONFLICT (library, id) DO NOTHING"  # noqa: S608
 
-#: Vectors in a row: IEEE 754 half precision, little-endian, whatever the machine. All bits of its exponent are set in
-#: what is no finite number.
+#: Vectors in a row: IEEE 754 half precision, little-endian on every machine.
 _FLOAT16 = np.dtype("<f2")
 _VECTOR_BYTES = DIMENSION * _FLOAT16.itemsize
+
+#: Exponent bits of a float16. All are set in infinities and NaN.
 _EXPONENT = 0x7C00
 
-_KINDS = {str(kind): kind for kind in Kind}  # plain look-ups: an enum's own is slower, and scans make many
+_KINDS = {str(kind): kind for kind in Kind}  # faster than the enum's own look-up, which scans would feel
 _STATES = {str(state): state for state in State}
 
 _HEXADECIMAL = re.compile("[0-9a-f]+")
-_DIGEST, _UNKNOWN_DIGEST = re.compile("[0-9a-f]{64}"), "0" * 64
+_DIGEST = re.compile("[0-9a-f]{64}")
 
-#: Revisions are Unix milliseconds; one above this has been damaged, and could not be followed by another.
+#: Stands for a damaged row's digest that cannot be read.
+_UNKNOWN_DIGEST = "0" * 64
+
+#: Unix milliseconds. A greater revision is damaged, and could not be followed by another.
 _MAX_REVISION = 1 << 62
 
-#: A damaged row's revision is believed below this, which is the year 2248. Any other is read as ``_UNKNOWN_REVISION``, so
-#: that the row's next revision is the clock's.
-_MAX_PLAUSIBLE_REVISION, _UNKNOWN_REVISION = 1 << 43, 0
+#: Unix milliseconds, in the year 2248: a damaged row's revision is believed below this.
+_MAX_PLAUSIBLE_REVISION = 1 << 43
 
-#: Whether a row has the revision that it was read with; of :func:`at_revision`.
+#: Stands for a damaged row's revision that is not believed, so that the row's next revision is the clock's.
+_UNKNOWN_REVISION = 0
+
+#: Condition that a row has the revision it was read with; its values are :func:`at_revision`'s.
 AT_REVISION = (
     "library = ? AND id = ? AND "
     f"(revision = ? OR (? = {_UNKNOWN_REVISION} AND revision NOT BETWEEN 0 AND {_MAX_PLAUSIBLE_REVISION - 1}))"
@@ -63,7 +69,7 @@ AT_REVISION = (
 
 
 def row_of(picture: Picture) -> tuple[object, ...]:
-    """A picture's columns, in their order."""
+    """Return a picture's columns, in the order of :data:`COLUMNS`."""
     metadata = metadata_codec.columns_of(picture.metadata)
     added = metadata[_FIRST_METADATA:]
     row = (
@@ -85,26 +91,28 @@ def row_of(picture: Picture) -> tuple[object, ...]:
 
 
 def at_revision(key: Key, revision: int) -> tuple[object, ...]:
-    """The values of :data:`AT_REVISION`."""
+    """Return the values of :data:`AT_REVISION`."""
     return key.library, key.id, revision, revision
 
 
 def pictures_of(rows: Sequence[Row], on_damaged: Callable[[Row, str], Picture | None]) -> list[Picture]:
-    """The rows' pictures. ``on_damaged`` is told of each row that is, and why; what it returns stands for it, if anything.
+    """Return the rows' pictures. The vectors of all rows are checked at once, as a start reads hundreds of thousands.
 
-    A start reads hundreds of thousands of rows, so the vectors of many are checked at once.
+    Parameters
+    ----------
+    on_damaged : called with each damaged row and the reason. Returns the picture that takes its place; None: none does.
     """
     try:
         return _pictures(rows)
-    except DECODE_ERRORS:  # at least one is damaged: which
+    except DECODE_ERRORS:  # at least one row is damaged; find out which
         found = [_picture_or_placeholder(row, on_damaged) for row in rows]
         return [picture for picture in found if picture is not None]
 
 
 def placeholder_of(row: Row) -> Picture | None:
-    """What stands for a damaged row: its key, revision and whereabouts without contents, in the state DAMAGED.
+    """Return a picture in the state DAMAGED with a row's key, revision and digests, but without vector and metadata.
 
-    None if not even its key can be read: then nothing can be written in its place.
+    None if the key cannot be read: nothing could be written in the row's place.
     """
     library, id_ = row[0], row[1]
     if not (is_text(library) and is_text(id_)):
@@ -126,12 +134,12 @@ def placeholder_of(row: Row) -> Picture | None:
 
 
 def _placeholder_revision(revision: int) -> int:
-    """The revision that stands for a damaged row's."""
+    """Return a damaged row's revision if it is plausible."""
     return revision if 0 <= revision < _MAX_PLAUSIBLE_REVISION else _UNKNOWN_REVISION
 
 
 def name_of(row: Row) -> str:
-    """Library and id of a row, as a terminal can show them."""
+    """Return a row's library and id, printable on a terminal."""
     return printable(f"{_as_text(row[0])}/{_as_text(row[1])}")
 
 
@@ -141,7 +149,7 @@ def _picture_or_placeholder(row: Row, on_damaged: Callable[[Row, str], Picture |
 
 
 def _pictures(rows: Sequence[Row]) -> list[Picture]:
-    """Raises KeyError, RecursionError, TypeError or ValueError if one is damaged."""
+    """Return the rows' pictures. Raises one of ``DECODE_ERRORS`` if a row is damaged."""
     vectors = [row[_VECTOR] for row in rows]
     if set(map(len, vectors)) - {_VECTOR_BYTES}:
         raise ValueError("a vector of another length")
@@ -158,7 +166,7 @@ def _pictures(rows: Sequence[Row]) -> list[Picture]:
 
 def _picture(row: Row, vector: Vector) -> Picture:
     added = row[_ADDED]
-    if row[_CHECKSUM] not in (_checksum(row, added), None):  # rows that are older than checksums have none
+    if row[_CHECKSUM] not in (_checksum(row, added), None):  # rows written before there were checksums have none
         raise ValueError("wrong checksum")
     return Picture(
         Key(row[0], row[1]),
@@ -177,7 +185,7 @@ def _picture(row: Row, vector: Vector) -> Picture:
 
 
 def _checksum(row: Row, added: Row) -> int:
-    """CRC-32 of all columns before it, and of added metadata that is not empty."""
+    """Return the CRC-32 of all columns before the checksum, and of added metadata unless all of it is empty."""
     checksum = crc32((_FORMAT % row[:_VECTOR]).encode() + row[_VECTOR])
     return checksum if added == _NOTHING_ADDED else crc32("\0".join(added).encode(), checksum)
 
@@ -205,8 +213,8 @@ def _is_list(column: str) -> bool:
         return False
 
 
-#: What is wrong with a row where one of these does not hold, in a few words without anything of its contents; each
-#: relies on those before it. A row that was written before rows had checksums is judged by what is seen without.
+#: Reasons for which a row is damaged, none of which quotes its contents, and the check that fails then. Each check relies
+#: on those before it. The checks before the last also judge rows written before there were checksums.
 _CHECKS: tuple[tuple[str, Callable[[Row], bool]], ...] = (
     ("text that is not UTF-8", lambda row: all(map(is_text, (*row[:3], *row[5:_SIGN_VERSION], *row[_ADDED])))),
     ("unknown kind", lambda row: row[2] in _KINDS),

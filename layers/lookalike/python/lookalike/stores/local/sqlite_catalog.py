@@ -85,7 +85,8 @@ class SqliteCatalog(Catalog):
 
     def removed_libraries(self, before: int, limit: int) -> Sequence[RemovedLibrary]:
         rows = self._rows(
-            f"SELECT {library_row.REMOVED_COLUMNS} FROM removed_libraries WHERE removed < ? ORDER BY removed, uid LIMIT ?",
+            f"SELECT {library_row.REMOVED_COLUMNS} FROM removed_libraries WHERE removed < ? "
+            "ORDER BY removed, uid LIMIT ?",
             (before, limit),
         )
         decode = library_row.removed_library_of
@@ -105,7 +106,6 @@ class SqliteCatalog(Catalog):
         return {key: self.picture(key) for key in others}
 
     def pictures(self, library: str, after: str | None, limit: int) -> Sequence[Picture]:
-        """Rows of a library (uid) in whatever state, by id, ``limit`` at most, from behind ``after`` on."""
         behind, bounds = ("", ()) if after is None else (" AND id > ?", (after,))
         return self._pictures(f"library = ?{behind} ORDER BY id LIMIT ?", library, *bounds, limit)
 
@@ -134,10 +134,10 @@ class SqliteCatalog(Catalog):
         )
 
     def scan(self, kind: Kind) -> Iterator[Sequence[Picture]]:
-        """Every sound row of a kind in whatever state, in batches, to fill an index from.
+        """Yield all rows of a kind, in any state, in batches. Damaged rows are left out and reported.
 
-        Each batch is a read of its own, so that a slow reader holds nothing back. A row written while the scan
-        runs comes with either its old or its new revision. Damaged rows are left out, and reported.
+        Each batch is a read of its own, so that a slow consumer blocks no checkpoint. A row written during the scan is
+        yielded with its old or its new revision.
         """
         last = 0
         while True:
@@ -156,12 +156,12 @@ class SqliteCatalog(Catalog):
             yield pictures_of([row for row in rows if len(row) > 1], self._report_damaged)
 
     def report_unknown_kinds(self) -> None:
-        """Report the rows that no scan of a kind comes by."""
+        """Report the rows of unknown kinds, which no scan reads."""
         for row in self._rows(f"SELECT library, id FROM pictures WHERE {_none_of('kind', sorted(map(str, Kind)))}", ()):
             self._damaged.report("pictures", name_of(row), "unknown kind")
 
     def _readable_rows(self, kind: Kind, last: int) -> Iterator[Row]:
-        """A batch some of whose rows lie on a page that cannot be read; of those their number alone."""
+        """Yield the rows of a batch one by one; of each row on an unreadable page, only its rowid."""
         numbers = self._rows(
             "SELECT rowid FROM pictures WHERE kind = ? AND rowid > ? ORDER BY rowid LIMIT ?", (kind, last, _SCAN_ROWS)
         )
@@ -175,7 +175,7 @@ class SqliteCatalog(Catalog):
                 yield number
 
     def _name_of_rowid(self, number: int) -> str:
-        """Library and id of a row that cannot be read, which stand in an index as well."""
+        """Return the name of an unreadable row from the index of names, which SQLite scans because of the ``+``."""
         try:
             rows = self._rows("SELECT library, id FROM pictures WHERE +rowid = ?", (number,))
         except Unavailable:
@@ -187,7 +187,7 @@ class SqliteCatalog(Catalog):
         return self._damaged.decode_all("libraries", library_row.NAME_POSITION, library_row.library_of, rows)
 
     def _pictures(self, condition: str, *values: object) -> list[Picture]:
-        """Rows of pictures, with what stands for the damaged ones among them."""
+        """Return the pictures of a condition, with placeholders for damaged rows."""
 
         def placeholder(row: Row, reason: str) -> Picture | None:
             self._damaged.report("pictures", name_of(row), reason)
@@ -218,15 +218,15 @@ def _revision(connection: sqlite3.Connection, key: Key) -> int | None:
 
 
 def _none_of(column: str, names: Sequence[str]) -> str:
-    """A condition that no row meets whose ``column`` is one of these names (in order); an index can answer it."""
+    """Return a condition, answered by an index, that a column is none of these sorted names."""
     between = [f"({column} > '{one}' AND {column} < '{next_}')" for one, next_ in pairwise(names)]
     return " OR ".join([f"{column} < '{names[0]}'", *between, f"{column} > '{names[-1]}'"])
 
 
 def _upper_bound(prefix: str) -> str | None:
-    """The least text greater than every text that starts with ``prefix``; None if there is none.
+    """Return the least text greater than all texts that start with ``prefix``; None if there is none.
 
-    SQLite compares text as UTF-8 bytes, whose order is that of the code points; surrogates are none.
+    SQLite compares text as UTF-8 bytes, which order as code points do. Surrogates are skipped, as UTF-8 has none.
     """
     for end in range(len(prefix), 0, -1):
         point = ord(prefix[end - 1]) + 1

@@ -1,4 +1,4 @@
-"""One SQLite file: durable writes that share their fsync, and reads that never wait for a write."""
+"""One SQLite file: durable writes that share an fsync, and reads that never wait for a write."""
 
 from __future__ import annotations
 
@@ -22,46 +22,51 @@ from lookalike.stores.local.group_commit import GroupCommit
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], object]
 
-#: How long a write waits for another process's transaction, in seconds.
+#: Seconds that a write waits for another process's transaction.
 _MAX_BUSY_SECONDS = 10.0
 
-#: After the disk has refused to be opened for writing, it is tried again no sooner than so many seconds later.
+#: Seconds between a refusal to open the file for writing and the next trial, at least.
 _MIN_RETRY_SECONDS = 1.0
 
-#: SQLite's primary codes of a disk that takes no writes, and of one that has changed what was written.
+#: SQLite's primary codes of a disk that refuses writes.
 _REFUSALS = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
+
+#: SQLite's primary codes of a file with a page that is not as SQLite wrote it.
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
-#: Codes after which a connection can never write again, whatever becomes of the disk: it has the file open to read.
+#: SQLite's primary codes after which a connection never writes again, whatever becomes of the disk: it holds the file
+#: open for reading.
 _NEVER_WRITES_AGAIN = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 
-#: What can be done about a damaged file.
+#: The remedy for a damaged file, shown to the operator.
 _REMEDY = "restore it from a backup"
 
 _CREATE_TABLE = re.compile(r"\s*CREATE TABLE (\w+)")
 
-#: What tells whether somebody has written to a file: modification time in nanoseconds, and size.
+#: A file's modification time in nanoseconds and size in bytes, by which changes are noticed; None: there is no file.
 _Stamp = tuple[int, int] | None
 
 
 class Database:
-    """A SQLite file in WAL mode with synchronous=FULL: a write is on the disk when the call returns.
+    """A SQLite file in WAL mode with synchronous=FULL: a write is on the disk when its call returns.
 
-    Safe to use from several threads and processes. Reads take a connection of their own out of a pool and see the
-    last commit of any process. Writes of several threads that wait at the same time share one transaction, hence
-    one fsync, and each still has its own result or error.
+    Safe to use from several threads and processes. A read takes a connection from a pool and sees the last commit of
+    any process. Writes of several threads that wait at the same time share one transaction, hence one fsync; each still
+    has its own result or error.
 
-    Opening a file that is up to date writes nothing. On a disk that takes no writes the file is read as it is, every
-    write raises Unavailable, and writing begins again by itself once the disk allows it.
+    Opening an up-to-date file writes nothing. On a disk that refuses writes the file is read with SQLite's
+    ``immutable``, every write raises Unavailable, and writes resume once the disk takes them.
 
     Parameters
     ----------
-    path : the file; made with mode 0600, like the files SQLite puts beside it.
-    migrations : the SQL statements of each. The file's ``PRAGMA user_version`` says how many migrations it has been
-        through; the others are applied now. A migration never changes once released; new ones are appended.
-    existing : refuse a file that has been through no migration at all, instead of applying the first.
+    path : the file; created with mode 0600, like the files SQLite puts beside it.
+    migrations : the SQL statements of each migration. The file's ``PRAGMA user_version`` is the number of migrations
+        applied; opening applies the others.
+    existing : refuse a file without any migration, instead of applying the first.
 
-    Raises SettingsError if the file is no database, cannot be opened, or was written by a newer version.
+    Raises
+    ------
+    SettingsError : the file is not a database, cannot be opened, or was written by a newer version.
     """
 
     def __init__(self, path: Path, migrations: Sequence[Sequence[str]], *, existing: bool = False) -> None:
@@ -74,8 +79,8 @@ class Database:
         self._group: GroupCommit[Work] = GroupCommit(self._commit)
         self._writer: sqlite3.Connection | None = None
         self._uri = path.absolute().as_uri()
-        self._immutable_stamps: tuple[_Stamp, _Stamp] | None = None  # of file and log, while they are read as they are
-        self._refusal: str | None = None  # why the disk took no write, last
+        self._immutable_stamps: tuple[_Stamp, _Stamp] | None = None  # of file and log, while read as immutable
+        self._refusal: str | None = None  # why the disk refused the last write
         self._damage: str | None = None
         self._retry_at = 0.0
         try:
@@ -87,7 +92,7 @@ class Database:
                 raise SettingsError(f"{path}: cannot be used ({_reason(error)}){remedy}") from error
 
     def close(self) -> None:
-        """Finish, behind the write under way. Calls after this raise Unavailable."""
+        """Wait for the write under way and close the file. Calls after this raise Unavailable."""
         with self._transacting:
             self._closed = True
             if self._writer is not None:
@@ -96,7 +101,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection to read with, the caller's own until the block ends. Raises Unavailable."""
+        """Lend a connection for reading, the caller's own until the block ends. Raises Unavailable."""
         if self._closed:
             raise Unavailable(f"{self.path}: closed")
         if self._immutable_stamps is not None and self._immutable_stamps != self._stamps():
@@ -115,23 +120,23 @@ class Database:
         finally:
             pool.append(connection)
             if self._closed or pool is not self._idle:
-                with suppress(IndexError):  # whoever empties the pool has closed it already
+                with suppress(IndexError):  # emptying the pool has closed it already
                     pool.pop().close()
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run ``work`` in a transaction; on return it is durable.
+        """Run ``work`` in a transaction and return its result once durable.
 
-        What ``work`` raises undoes what it did, and nothing of its neighbours. It may run a second time, so it
-        changes nothing but the database. Raises Unavailable where SQLite fails: disk full, read-only or failing,
-        locked by another process for too long.
+        An exception from ``work`` undoes its changes, but none of the other work in the transaction. ``work`` may run
+        twice, so it must change nothing but the database. Raises Unavailable if SQLite fails: disk full, read-only or
+        failing, locked by another process for too long.
         """
         return cast("T", self._group(work))
 
     def problems(self) -> list[str]:
-        """What is wrong with the file, a line each. A disk that took no write is asked again, so it may take a flush."""
+        """Return one line per problem with the file. Tries a durable write again if the last one was refused."""
         if self._refusal is not None and time.monotonic() >= self._retry_at:
             self._retry_at = time.monotonic() + _MIN_RETRY_SECONDS
-            version = f"PRAGMA user_version = {len(self._migrations)}"  # says what is so already, and has to be written
+            version = f"PRAGMA user_version = {len(self._migrations)}"  # changes nothing, and is written all the same
             with suppress(Unavailable):
                 self.write(lambda connection: connection.execute(version))
         lines = []
@@ -142,7 +147,7 @@ class Database:
         return lines
 
     def _open(self) -> sqlite3.Connection:
-        """A connection to write with, to a file that is up to date."""
+        """Create or open the file, bring it up to date, and return a connection for writing."""
         _create_file(self.path)
         connection = self._connect()
         try:
@@ -153,10 +158,10 @@ class Database:
         return connection
 
     def _open_immutable(self, error: Exception) -> bool:
-        """Whether the file can be read although the disk failed with ``error`` when it was opened to be written.
+        """Return whether the file can be read, after opening it for writing has failed with ``error``.
 
-        SQLite's ``immutable`` neither locks nor looks at the log, so it is for a file that nobody can write to and
-        whose log is empty. Each read looks whether the file has changed after all.
+        SQLite's ``immutable`` neither locks the file nor reads its log, so it is for a file that nobody can write and
+        whose log is empty. Each read compares the stamps, in case the file has changed all the same.
         """
         if isinstance(error, sqlite3.Error) and _code(error) not in _REFUSALS:
             return False
@@ -181,7 +186,7 @@ class Database:
         return True
 
     def _reopen(self) -> None:
-        """Open the file to write, if the disk allows it now; else as it is now. Keeps what is open if neither works."""
+        """Open the file for writing if the disk now allows it, else as immutable in its present state."""
         with self._transacting:
             self._ensure_writer()
             if self._immutable_stamps is not None:
@@ -189,7 +194,7 @@ class Database:
                 self._empty_pool()
 
     def _ensure_writer(self) -> bool:
-        """Whether there is a connection that may write; makes one if the disk allows it now."""
+        """Return whether there is a connection for writing, opening one if the disk now allows it."""
         if self._writer is not None:
             return True
         if time.monotonic() < self._retry_at:
@@ -205,7 +210,7 @@ class Database:
         return True
 
     def _empty_pool(self) -> None:
-        """Close the idle connections, and those in use when they come back."""
+        """Close the idle connections, and each one in use when it is returned."""
         pool, self._idle = self._idle, deque()
         with suppress(IndexError):
             while True:
@@ -227,7 +232,7 @@ class Database:
         return connection
 
     def _schema_version(self, connection: sqlite3.Connection) -> int:
-        """How many migrations the file has been through. Raises SettingsError if that cannot be."""
+        """Return the number of migrations applied. Raises SettingsError if it is impossible."""
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version > len(self._migrations):
             raise SettingsError(
@@ -241,7 +246,7 @@ class Database:
         return version
 
     def _require_tables(self, connection: sqlite3.Connection) -> None:
-        """Raise SettingsError if a table that the migrations have made is not there."""
+        """Raise SettingsError if a table of the migrations is missing."""
         statements = [one for migration in self._migrations for one in migration]
         made = {found[1] for one in statements if (found := _CREATE_TABLE.match(one))}
         there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
@@ -281,7 +286,7 @@ class Database:
         try:
             return self._run_and_commit(writer, batch)
         except sqlite3.DatabaseError:
-            # One work's failure is not its neighbours': each has a transaction of its own now.
+            # Each work gets a transaction of its own, so that one's failure does not fail the others.
             return [self._commit_alone(work) for work in batch]
 
     def _commit_alone(self, work: Work) -> object:
@@ -294,7 +299,7 @@ class Database:
             return self._write_failed(error)
 
     def _run_and_commit(self, writer: sqlite3.Connection, batch: Sequence[Work]) -> list[object]:
-        """The open transaction's works and its commit; rolled back if SQLite fails."""
+        """Run the works in the open transaction and commit it; roll back if SQLite fails."""
         try:
             outcomes = [_run_in_savepoint(writer, work) for work in batch]
             writer.execute("COMMIT")
@@ -305,25 +310,25 @@ class Database:
         return outcomes
 
     def _write_failed(self, error: sqlite3.DatabaseError) -> Exception:
-        """What a write that failed raises; remembers what the disk is like."""
+        """Return the exception of a failed write, and note whether the disk refuses writes."""
         if _code(error) in _REFUSALS:
             self._refusal = self._refusal_reason(error)
         if _code(error) in _NEVER_WRITES_AGAIN and self._writer is not None:
-            self._writer.close()  # a later write opens the file again, and with it what this process shares of it
+            self._writer.close()  # a later write reopens the file, once no connection of this process holds it open
             self._writer = None
             self._empty_pool()
             self._retry_at = time.monotonic() + _MIN_RETRY_SECONDS
         return self._translate(error)
 
     def _refusal_reason(self, error: Exception) -> str:
-        """Why the disk took no write: SQLite says of a read-only one that a file cannot be opened."""
+        """Return why the disk refused a write. Of a read-only disk SQLite only says that a file cannot be opened."""
         with suppress(OSError):
             if is_read_only(self.path):
                 return READ_ONLY_REASON
         return _reason(error)
 
     def _translate(self, error: sqlite3.DatabaseError) -> Exception:
-        """Unavailable for what goes wrong on a disk; a mistake in our SQL stays what it is."""
+        """Return Unavailable for a failure of the disk, and ``error`` itself for a mistake in our SQL."""
         remedy = ""
         if is_damage(error):
             self._damage, remedy = _reason(error), f"; {_REMEDY}"
@@ -332,17 +337,18 @@ class Database:
 
 
 def is_damage(error: BaseException | None) -> bool:
-    """Whether it says that a page of the file is not as SQLite has written it."""
+    """Return whether an error says that a page of the file is not as SQLite wrote it."""
     return isinstance(error, sqlite3.DatabaseError) and _code(error) in _DAMAGE
 
 
 def _run_in_savepoint(writer: sqlite3.Connection, work: Work) -> object:
+    """Return the work's result, or the exception it raised, undone. Raises SQLite's own errors."""
     writer.execute("SAVEPOINT work")
     try:
         outcome = work(writer)
     except sqlite3.DatabaseError:
         raise
-    except Exception as error:  # raised again, to the caller whose work it is
+    except Exception as error:  # group commit raises it to the work's caller
         writer.execute("ROLLBACK TO work")
         outcome = error
     writer.execute("RELEASE work")
@@ -354,8 +360,11 @@ def _is_wal(connection: sqlite3.Connection) -> bool:
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """Put a new file into WAL mode. Several may open it at once, and for this one statement SQLite does not wait
-    (two that read and want to write would wait for each other for ever): it says locked, and is asked again."""
+    """Put a new file into WAL mode.
+
+    Several processes may open it at once. For this statement SQLite does not wait for a lock, as two connections that
+    read and want to write would wait for each other for ever, so it is repeated while it fails as locked.
+    """
     deadline = time.monotonic() + _MAX_BUSY_SECONDS
     while True:
         try:
@@ -369,12 +378,12 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 
 
 def _code(error: sqlite3.Error) -> int:
-    """SQLite's primary code; 0 for what Python's own module raises."""
+    """Return SQLite's primary error code; 0 for an error of Python's module itself."""
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
 def _reason(error: Exception) -> str:
-    """What is wrong, in one line that a terminal can show: SQLite and Python quote what a file holds."""
+    """Return an error's message in one printable line, as SQLite and Python quote the contents of files."""
     return printable((error.strerror or str(error)) if isinstance(error, OSError) else str(error))
 
 
@@ -387,10 +396,10 @@ def _stamp(path: Path) -> _Stamp:
 
 
 def _create_file(path: Path) -> None:
-    """Make the file with mode 0600, or give it that mode.
+    """Create the file with mode 0600, or change an existing file's mode to that.
 
-    A file that is there is never opened but by SQLite: closing it would take away the locks that other connections
-    of this process hold on it (POSIX has it so), and then nobody knows any more that the file is in use.
+    An existing file must be opened by SQLite alone: by POSIX, closing any descriptor of a file drops all locks that the
+    process holds on it, and with them those of its other connections.
     """
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))

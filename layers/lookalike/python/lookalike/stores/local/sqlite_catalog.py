@@ -25,7 +25,8 @@ from lookalike.stores.local.picture_row import (
     placeholder_of,
     row_of,
 )
-from lookalike.stores.local.sqlite_database import Database, is_damage
+from lookalike.stores.local.sqlite_database import Database
+from lookalike.stores.local.sqlite_errors import is_damage
 from lookalike.stores.local.sqlite_rows import DamagedRows, Row, fetch_all
 
 #: Rows of one step of a scan: enough to make the cost of a step negligible, few enough to stream.

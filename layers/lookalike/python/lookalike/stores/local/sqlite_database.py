@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from lookalike.errors import SettingsError, Unavailable
-from lookalike.observability import printable
 from lookalike.stores.local.disk_errors import READ_ONLY_REASON, is_read_only
 from lookalike.stores.local.group_commit import GroupCommit
+from lookalike.stores.local.sqlite_errors import NEVER_WRITES_AGAIN, WRITE_REFUSED, code_of, is_damage, reason_of
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], object]
@@ -27,16 +27,6 @@ _MAX_BUSY_SECONDS = 10.0
 
 #: Seconds between a refusal to open the file for writing and the next trial, at least.
 _MIN_RETRY_SECONDS = 1.0
-
-#: SQLite's primary codes of a disk that refuses writes.
-_REFUSALS = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
-
-#: SQLite's primary codes of a file with a page that is not as SQLite wrote it.
-_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-
-#: SQLite's primary codes after which a connection never writes again, whatever becomes of the disk: it holds the file
-#: open for reading.
-_NEVER_WRITES_AGAIN = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
 
 #: The remedy for a damaged file, shown to the operator.
 _REMEDY = "restore it from a backup"
@@ -89,7 +79,7 @@ class Database:
         except (OSError, sqlite3.Error) as error:
             if not self._open_immutable(error):
                 remedy = f"; {_REMEDY}" if is_damage(error) else ""
-                raise SettingsError(f"{path}: cannot be used ({_reason(error)}){remedy}") from error
+                raise SettingsError(f"{path}: cannot be used ({reason_of(error)}){remedy}") from error
 
     def close(self) -> None:
         """Wait for the write under way and close the file. Calls after this raise Unavailable."""
@@ -163,7 +153,7 @@ class Database:
         SQLite's ``immutable`` neither locks the file nor reads its log, so it is for a file that nobody can write and
         whose log is empty. Each read compares the stamps, in case the file has changed all the same.
         """
-        if isinstance(error, sqlite3.Error) and _code(error) not in _REFUSALS:
+        if isinstance(error, sqlite3.Error) and code_of(error) not in WRITE_REFUSED:
             return False
         stamps = self._stamps()
         log = stamps[1]
@@ -311,9 +301,9 @@ class Database:
 
     def _write_failed(self, error: sqlite3.DatabaseError) -> Exception:
         """Return the exception of a failed write, and note whether the disk refuses writes."""
-        if _code(error) in _REFUSALS:
+        if code_of(error) in WRITE_REFUSED:
             self._refusal = self._refusal_reason(error)
-        if _code(error) in _NEVER_WRITES_AGAIN and self._writer is not None:
+        if code_of(error) in NEVER_WRITES_AGAIN and self._writer is not None:
             self._writer.close()  # a later write reopens the file, once no connection of this process holds it open
             self._writer = None
             self._empty_pool()
@@ -325,20 +315,15 @@ class Database:
         with suppress(OSError):
             if is_read_only(self.path):
                 return READ_ONLY_REASON
-        return _reason(error)
+        return reason_of(error)
 
     def _translate(self, error: sqlite3.DatabaseError) -> Exception:
         """Return Unavailable for a failure of the disk, and ``error`` itself for a mistake in our SQL."""
         remedy = ""
         if is_damage(error):
-            self._damage, remedy = _reason(error), f"; {_REMEDY}"
+            self._damage, remedy = reason_of(error), f"; {_REMEDY}"
         mistakes = (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.NotSupportedError)
-        return error if isinstance(error, mistakes) else Unavailable(f"{self.path}: {_reason(error)}{remedy}")
-
-
-def is_damage(error: BaseException | None) -> bool:
-    """Return whether an error says that a page of the file is not as SQLite wrote it."""
-    return isinstance(error, sqlite3.DatabaseError) and _code(error) in _DAMAGE
+        return error if isinstance(error, mistakes) else Unavailable(f"{self.path}: {reason_of(error)}{remedy}")
 
 
 def _run_in_savepoint(writer: sqlite3.Connection, work: Work) -> object:
@@ -375,16 +360,6 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
         else:
             return
-
-
-def _code(error: sqlite3.Error) -> int:
-    """Return SQLite's primary error code; 0 for an error of Python's module itself."""
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
-
-
-def _reason(error: Exception) -> str:
-    """Return an error's message in one printable line, as SQLite and Python quote the contents of files."""
-    return printable((error.strerror or str(error)) if isinstance(error, OSError) else str(error))
 
 
 def _stamp(path: Path) -> _Stamp:

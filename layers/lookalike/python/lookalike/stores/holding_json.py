@@ -1,4 +1,4 @@
-"""A holding as text, the same in every store."""
+"""Holdings as JSON, the same in every store."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from lookalike.domain.upload import Holding
 
 
 def holding_to_json(holding: Holding) -> str:
-    """JSON of it."""
+    """Return the JSON of a holding."""
     return json.dumps([holding.picture.library, holding.picture.id, holding.added, holding.words])
 
 
 def holding_from_json(text: str) -> Holding:
-    """The holding that :func:`holding_to_json` wrote."""
+    """Return the holding of :func:`holding_to_json`. Raises RecursionError, TypeError or ValueError if damaged."""
     library, picture, added, words = json.loads(text)
     return Holding(Key(library, picture), added, words)

@@ -1,4 +1,4 @@
-"""What SQLite's errors say about the file and its disk."""
+"""SQLite's errors: damage of a file, and refusals of its disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading rows of SQLite some of which may be damaged."""
+"""Reading rows of SQLite, and reporting the damaged ones."""
 
 from __future__ import annotations
 

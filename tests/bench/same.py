@@ -33,7 +33,7 @@ from lookalike.service.reranking import BATCH
 from lookalike.service.search import Search, search
 from lookalike.stores.local import picture_row
 from lookalike.stores.local.original_files import FolderStore
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.training import augment
 from lookalike.verification.quadrilaterals import frames
 from lookalike.verification.query_views import views
@@ -129,8 +129,8 @@ def embedded(embedder: OnnxEmbedder, picture: Image.Image) -> Stored:
 
 def fill(file: Path, model: str, stored: Sequence[Stored]) -> None:
     """A catalog with these pictures and maps in one library; how they got there is no matter."""
-    with closing(SqliteCatalog(file)) as catalog:
-        catalog.create_library(
+    with closing(SqliteStores(file)) as stores:
+        stores.catalog.create_library(
             Library(LIBRARY_REF.tenant, LIBRARY_REF.name, LIBRARY, LIBRARY_REF.kind, Identity.PICTURE, created=1)
         )
     rows = [row(number, model, one) for number, one in enumerate(stored)]

@@ -20,7 +20,7 @@ from lookalike import __version__
 from lookalike.download.public_addresses import Address, Network, is_public
 from lookalike.download.url import Url, parse
 from lookalike.errors import UrlAnswerError, UrlAnswerTooLong, UrlNotPublic, UrlTimeout, UrlUnreachable
-from lookalike.imaging.file_headers import is_signed
+from lookalike.imaging.file_headers import is_picture
 from lookalike.ports import Fetcher
 
 Resolver = Callable[[str], Sequence[str]]
@@ -272,7 +272,7 @@ def _unpacked(body: bytes, label: str, max_bytes: int) -> bytes:
     """Return the body without the coding it is in. Its bytes decide, not what the server calls it: the label is asked
     only where they say neither that it is a picture nor that it is gzip.
     """
-    if is_signed(body):
+    if is_picture(body):
         return body
     codings = {coding.strip().lower() for coding in label.split(",")}
     if body.startswith(_GZIP_MAGIC):

@@ -17,16 +17,16 @@ import numpy as np
 from lookalike.domain.picture import Pixels
 from lookalike.errors import EmptyPicture, NotAPicture, PictureSizeError
 from lookalike.imaging.exif_orientation import upright
-from lookalike.imaging.file_headers import Container, open_container
+from lookalike.imaging.file_headers import PictureFile, open_picture_file
 from lookalike.imaging.hidden_content import hidden_digest
-from lookalike.imaging.pixel_budget import blank
-from lookalike.imaging.to_rgb import BROKEN, Reading, reading
+from lookalike.imaging.pixel_budget import allocate
+from lookalike.imaging.to_rgb import DECODE_ERRORS, Rendering, render
 
 #: All formats that are decoded.
 FORMATS = frozenset({"JPEG", "PNG", "BMP", "GIF", "WEBP"})
 
 #: Those that have no alpha, and no more than 8 bits a sample.
-_HIDE_NOTHING = frozenset({"JPEG"})
+_WITHOUT_ALPHA = frozenset({"JPEG"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,13 @@ class Decoded:
         return hashlib.sha256(bytes.fromhex(self.digest + (self.hidden or ""))).hexdigest()
 
 
-def decode(data: bytes, bounds: Bounds, room: Callable[[int, int], Pixels] = blank) -> Decoded:
+def decode(data: bytes, bounds: Bounds, allocate: Callable[[int, int], Pixels] = allocate) -> Decoded:
     """Decode the first frame of a picture file.
 
     The format is judged by content. Bytes and size are judged before anything is decoded. Turned as EXIF asks,
     alpha laid on white, CMYK and grey turned to RGB; of 16-bit samples the high byte is kept. Where that leaves one
-    flat sheet of a file that shows something, :func:`~lookalike.imaging.to_rgb.reading` says what is decoded instead.
-    ``room`` makes the array of a height and a width that the pixels are written to; nothing large is in memory before.
+    flat sheet of a file that shows something, :func:`~lookalike.imaging.to_rgb.render` says what is decoded instead.
+    ``allocate`` makes the array of a height and a width that the pixels are written to; nothing large is in memory before.
 
     Raises EmptyPicture, NotAPicture (no picture, not an allowed format, truncated, corrupt) or PictureSizeError.
     """
@@ -85,41 +85,41 @@ def decode(data: bytes, bounds: Bounds, room: Callable[[int, int], Pixels] = bla
     if len(data) > bounds.max_bytes:
         raise PictureSizeError(f"{len(data)} bytes, more than {bounds.max_bytes}")
     try:
-        container = open_container(data, bounds.formats)
-        bounds.check(container.width, container.height)
-        container.check()
-        pixels = room(container.height, container.width)
-        read = reading(container, container.image()).upright(container.exif)
-        pixels = _write(read, pixels)
-        hidden = _hidden(container, read)
-    except BROKEN as reason:
+        file = open_picture_file(data, bounds.formats)
+        bounds.check(file.width, file.height)
+        file.check()
+        pixels = allocate(file.height, file.width)
+        read = render(file, file.image()).upright(file.exif)
+        pixels = _write_rgb(read, pixels)
+        hidden = _hidden_digest(file, read)
+    except DECODE_ERRORS as reason:
         raise NotAPicture(f"broken: {reason}") from reason
-    return Decoded(pixels, digest_of(pixels), hashlib.sha256(data).hexdigest(), container.format, hidden)
+    return Decoded(pixels, digest_of(pixels), hashlib.sha256(data).hexdigest(), file.format, hidden)
 
 
-def hidden_of(data: bytes, room: Callable[[int, int], Pixels] = blank) -> str | None:
+def hidden_digest_of_file(data: bytes, allocate: Callable[[int, int], Pixels] = allocate) -> str | None:
     """Return ``hidden`` of what a stored original decodes to; of its pixels no array is made.
 
-    Raises NotAPicture if it cannot be decoded. ``room`` is asked for the whole picture's size.
+    Raises NotAPicture if it cannot be decoded. ``allocate`` is asked for the whole picture's size.
     """
     try:
-        container = open_container(data, FORMATS)
-        if container.format in _HIDE_NOTHING:
+        file = open_picture_file(data, FORMATS)
+        if file.format in _WITHOUT_ALPHA:
             return None
-        held = room(container.height, container.width)
-        hidden = _hidden(container, reading(container, container.image()).upright(container.exif))
+        held = allocate(file.height, file.width)
+        hidden = _hidden_digest(file, render(file, file.image()).upright(file.exif))
         del held
-    except BROKEN as reason:
+    except DECODE_ERRORS as reason:
         raise NotAPicture(f"broken: {reason}") from reason
     return hidden
 
 
-def _hidden(container: Container, read: Reading) -> str | None:
-    if container.format in _HIDE_NOTHING:
+def _hidden_digest(file: PictureFile, read: Rendering) -> str | None:
+    if file.format in _WITHOUT_ALPHA:
         return None
     # Nobody sees low bytes, but where nothing else can be seen and they are what is read.
-    low = container.low_bytes() if read.whole is not None and read.ground is None else None
-    return hidden_digest(read, None if low is None else upright(low, container.exif))
+    low = file.low_bytes() if read.whole is not None and read.background is None else None
+    return hidden_digest(read, None if low is None else upright(low, file.exif))
 
 
 def digest_of(pixels: Pixels) -> str:
@@ -131,7 +131,7 @@ def digest_of(pixels: Pixels) -> str:
     return digest.hexdigest()
 
 
-def _write(read: Reading, pixels: Pixels) -> Pixels:
+def _write_rgb(read: Rendering, pixels: Pixels) -> Pixels:
     """The picture in RGB, read-only, written to the memory of ``pixels``."""
     width, height = read.image.size
     pixels = pixels.reshape(height, width, 3)  # upright, a picture may be as wide as it was high

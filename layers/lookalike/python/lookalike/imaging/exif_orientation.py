@@ -14,7 +14,7 @@ _ORIENTATION = 0x0112  # the tag's number, EXIF 2.32 (CIPA DC-008) §4.6.4
 _SHORT = 3  # the only type it may have
 _BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 
-_UPRIGHT = {
+_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -36,7 +36,7 @@ def orientation(exif: bytes) -> int:
         for entry in range(entries):
             tag, kind, _, value = struct.unpack_from(f"{order}HHIH", exif, directory + 2 + 12 * entry)
             if tag == _ORIENTATION:
-                return value if kind == _SHORT and value in _UPRIGHT else 1
+                return value if kind == _SHORT and value in _TRANSPOSES else 1
     except struct.error:
         pass
     return 1
@@ -44,5 +44,5 @@ def orientation(exif: bytes) -> int:
 
 def upright(image: Image.Image, exif: bytes) -> Image.Image:
     """The picture turned as its EXIF block asks."""
-    method = _UPRIGHT.get(orientation(exif))
+    method = _TRANSPOSES.get(orientation(exif))
     return image if method is None else image.transpose(method)

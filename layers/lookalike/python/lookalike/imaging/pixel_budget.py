@@ -19,10 +19,10 @@ from lookalike.limits.call import Job
 from lookalike.limits.fair_share import FairShare
 
 #: Seconds of waiting after which pixels are looked for that nothing but a cycle of references keeps.
-_PATIENCE = 5.0
+_COLLECT_AFTER_SECONDS = 5.0
 
 
-def blank(height: int, width: int) -> Pixels:
+def allocate(height: int, width: int) -> Pixels:
     """Room for a picture, not filled yet: uint8 of shape (height, width, 3)."""
     return np.empty((height, width, 3), np.uint8)
 
@@ -36,23 +36,23 @@ class PixelBudget:
     Parameters
     ----------
     pixels : what all arrays together may have. A larger picture passes when there is no other.
-    most : what those of one tenant may have. Default: all.
+    max_per_tenant : what those of one tenant may have. Default: all.
     reserve : further pixels for small pictures, which so never wait for large ones; a tenant may have three quarters.
-    small : pixels of the largest picture that is small.
+    max_small : pixels of the largest picture that is small.
     """
 
-    def __init__(self, pixels: int, *, most: int | None = None, reserve: int = 0, small: int = 0) -> None:
-        self._large = FairShare(pixels, most=most)
+    def __init__(self, pixels: int, *, max_per_tenant: int | None = None, reserve: int = 0, max_small: int = 0) -> None:
+        self._large = FairShare(pixels, most=max_per_tenant)
         self._reserve = FairShare(reserve, most=reserve * 3 // 4)
-        self._small = small
+        self._max_small = max_small
 
-    def blank(self, height: int, width: int, tenant: str = "", check: Callable[[], None] = lambda: None) -> Pixels:
-        """:func:`blank`, as soon as there is room. ``check`` is called while it waits, and may end the wait."""
+    def allocate(self, height: int, width: int, tenant: str = "", check: Callable[[], None] = lambda: None) -> Pixels:
+        """:func:`allocate`, as soon as there is room. ``check`` is called while it waits, and may end the wait."""
         size = height * width
-        share = self._reserve if size <= self._small else self._large
-        turn = share.turn(tenant, size, _collecting(check))
+        share = self._reserve if size <= self._max_small else self._large
+        turn = share.turn(tenant, size, _collecting_garbage(check))
         turn.take()
-        pixels = blank(height, width)
+        pixels = allocate(height, width)
         weakref.finalize(pixels, turn.end).atexit = False
         return pixels
 
@@ -65,22 +65,22 @@ class PixelBudget:
         """
         with ExitStack() as turn:
 
-            def room(height: int, width: int) -> Pixels:
-                pixels = self.blank(height, width, job.tenant, job.call.check)
+            def allocate(height: int, width: int) -> Pixels:
+                pixels = self.allocate(height, width, job.tenant, job.call.check)
                 turn.enter_context(job.turn())
                 return pixels
 
-            yield room
+            yield allocate
 
 
-def _collecting(check: Callable[[], None]) -> Callable[[], None]:
+def _collecting_garbage(check: Callable[[], None]) -> Callable[[], None]:
     """Also collects cycles every so often: a traceback somebody kept, in a cycle, must not stop all others for good."""
     collected = time.monotonic()
 
     def both() -> None:
         nonlocal collected
         check()
-        if time.monotonic() - collected > _PATIENCE:
+        if time.monotonic() - collected > _COLLECT_AFTER_SECONDS:
             gc.collect()
             collected = time.monotonic()
 

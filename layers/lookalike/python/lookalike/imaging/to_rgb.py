@@ -26,10 +26,10 @@ from PIL import Image
 
 from lookalike.imaging.animation import Frame, later_frames
 from lookalike.imaging.exif_orientation import upright
-from lookalike.imaging.file_headers import Container
+from lookalike.imaging.file_headers import PictureFile
 
 #: Everything that our reading of headers and Pillow's decoders were seen to raise on millions of broken files.
-BROKEN = (IndexError, KeyError, OSError, SyntaxError, ValueError, struct.error)
+DECODE_ERRORS = (IndexError, KeyError, OSError, SyntaxError, ValueError, struct.error)
 
 Colour = tuple[int, int, int]
 
@@ -41,40 +41,40 @@ _DARK: Colour = (21, 23, 26)
 # Later frames are looked at of animations of up to so many pixels (WebP takes 32 bytes a pixel for that, so no more
 # memory than the largest still). At most so many frames, and so many pixels of all of them together: as one more still
 # of the largest size has.
-_MAX_CANVAS = 2048 * 2048
+_MAX_CANVAS_PIXELS = 2048 * 2048
 _MAX_FRAMES = 256
 _MAX_FRAME_PIXELS = 4096 * 4096
 
 #: Rows that are turned to RGB at a time, so that no second copy of the whole picture is made.
-_BAND = 64
+_BAND_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """A decoded picture, and the ``ground`` that what is transparent is laid on; None: alpha is ignored.
+class Rendering:
+    """A decoded picture, and the ``background`` that what is transparent is laid on; None: alpha is ignored.
 
     ``whole`` is the picture as its file has it, with alpha and high bytes, where ``image`` is not.
     """
 
     image: Image.Image
-    ground: Colour | None = _WHITE
+    background: Colour | None = _WHITE
     whole: Image.Image | None = None
 
-    def upright(self, exif: bytes) -> Reading:
+    def upright(self, exif: bytes) -> Rendering:
         """The picture turned as its EXIF block asks."""
         whole = None if self.whole is None else upright(self.whole, exif)
         return replace(self, image=upright(self.image, exif), whole=whole)
 
     def rgb(self) -> Image.Image:
         """The whole picture in mode RGB."""
-        return rgb_of(self.image, self.ground)
+        return flatten(self.image, self.background)
 
     def bands(self) -> Iterator[Image.Image]:
         """The picture in mode RGB, from top to bottom, a band of rows at a time."""
-        for band in bands_of(self.image):
-            yield rgb_of(band, self.ground)
+        for band in row_bands(self.image):
+            yield flatten(band, self.background)
 
-    def sheet(self) -> Colour | None:
+    def single_colour(self) -> Colour | None:
         """Return the one colour that all pixels have; None if they differ."""
         colour = b""
         for band in self.bands():
@@ -86,57 +86,57 @@ class Reading:
         return red, green, blue
 
 
-def reading(container: Container, image: Image.Image) -> Reading:
+def render(file: PictureFile, image: Image.Image) -> Rendering:
     """Return the reading of a container's ``image`` that shows something, or its ordinary one if none does.
 
     Raises what decoders raise, and NotAPicture for an animation that shows nothing before it is broken or cut short.
     """
-    ordinary = Reading(image)
-    if container.format == "JPEG":  # has no alpha, no frames, and 8 bits
+    ordinary = Rendering(image)
+    if file.format == "JPEG":  # has no alpha, no frames, and 8 bits
         return ordinary
-    sheet = ordinary.sheet()
-    if sheet is None:
+    single_colour = ordinary.single_colour()
+    if single_colour is None:
         return ordinary
-    other = next((one for one in _others(container, image, sheet) if one.sheet() is None), None)
+    other = next((one for one in _alternatives(file, image, single_colour) if one.single_colour() is None), None)
     return ordinary if other is None else other
 
 
-def _others(container: Container, image: Image.Image, sheet: Colour) -> Iterator[Reading]:
-    """Yield the other readings of a picture whose ordinary one is a flat ``sheet``."""
+def _alternatives(file: PictureFile, image: Image.Image, single_colour: Colour) -> Iterator[Rendering]:
+    """Yield the other readings of a picture whose ordinary one is a flat ``single_colour``."""
     if has_alpha(image):
-        yield Reading(image, _DARK)
-    yield from _of_frames(container, sheet, transparent=has_alpha(image))
+        yield Rendering(image, _DARK)
+    yield from _frame_renderings(file, single_colour, transparent=has_alpha(image))
     if has_alpha(image):
-        yield Reading(image, None)
-    low = container.low_bytes()
+        yield Rendering(image, None)
+    low = file.low_bytes()
     if low is not None:
-        yield Reading(low, None, image)
+        yield Rendering(low, None, image)
 
 
-def _of_frames(container: Container, sheet: Colour, *, transparent: bool) -> Iterator[Reading]:
+def _frame_renderings(file: PictureFile, single_colour: Colour, *, transparent: bool) -> Iterator[Rendering]:
     """Yield the readings of later frames. The caller asks for the next one only if all before it are flat."""
-    pixels = max(1, container.width * container.height)
-    count = min(_MAX_FRAMES, _MAX_FRAME_PIXELS // pixels) if pixels <= _MAX_CANVAS else 0
-    for frame in islice(later_frames(container), count):
+    pixels = max(1, file.width * file.height)
+    count = min(_MAX_FRAMES, _MAX_FRAME_PIXELS // pixels) if pixels <= _MAX_CANVAS_PIXELS else 0
+    for frame in islice(later_frames(file), count):
         image = frame.still.image()
-        laid = _laid(container, frame, image, sheet)
-        whole = _on_nothing(container, frame, image) if transparent else None
-        yield Reading(laid, whole=whole)
+        laid = _on_canvas(file, frame, image, single_colour)
+        whole = _on_transparent_canvas(file, frame, image) if transparent else None
+        yield Rendering(laid, whole=whole)
         if transparent or has_alpha(image):
-            yield Reading(_laid(container, frame, image, _DARK), whole=whole)
-        sheet = Reading(laid.crop((0, 0, 1, 1))).sheet() or sheet
+            yield Rendering(_on_canvas(file, frame, image, _DARK), whole=whole)
+        single_colour = Rendering(laid.crop((0, 0, 1, 1))).single_colour() or single_colour
 
 
-def _laid(container: Container, frame: Frame, image: Image.Image, ground: Colour) -> Image.Image:
+def _on_canvas(file: PictureFile, frame: Frame, image: Image.Image, background: Colour) -> Image.Image:
     """Return the frame's image on a canvas of one colour."""
-    canvas = Image.new("RGB", (container.width, container.height), ground)
-    canvas.paste(rgb_of(image, ground), (frame.left, frame.top))
+    canvas = Image.new("RGB", (file.width, file.height), background)
+    canvas.paste(flatten(image, background), (frame.left, frame.top))
     return canvas
 
 
-def _on_nothing(container: Container, frame: Frame, image: Image.Image) -> Image.Image:
+def _on_transparent_canvas(file: PictureFile, frame: Frame, image: Image.Image) -> Image.Image:
     """Return the frame's image on a transparent canvas."""
-    canvas = Image.new("RGBA", (container.width, container.height))
+    canvas = Image.new("RGBA", (file.width, file.height))
     canvas.paste(image.convert("RGBA"), (frame.left, frame.top))
     return canvas
 
@@ -146,22 +146,22 @@ def has_alpha(image: Image.Image) -> bool:
     return image.mode in ("LA", "RGBA") or "transparency" in image.info
 
 
-def bands_of(image: Image.Image) -> Iterator[Image.Image]:
+def row_bands(image: Image.Image) -> Iterator[Image.Image]:
     """Yield the image from top to bottom, a band of rows at a time."""
     width, height = image.size
-    for top in range(0, height, _BAND):
-        yield image.crop((0, top, width, min(top + _BAND, height)))
+    for top in range(0, height, _BAND_ROWS):
+        yield image.crop((0, top, width, min(top + _BAND_ROWS, height)))
 
 
-def rgb_of(image: Image.Image, ground: Colour | None) -> Image.Image:
+def flatten(image: Image.Image, background: Colour | None) -> Image.Image:
     """Return the picture in mode RGB, on that ground; None: without its alpha."""
     if image.mode == "I;16":
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if has_alpha(image):
         picture = image if image.mode == "RGBA" else image.convert("RGBA")
-        if ground is None:
+        if background is None:
             return picture.convert("RGB")
-        opaque = Image.new("RGB", picture.size, ground)
+        opaque = Image.new("RGB", picture.size, background)
         opaque.paste(picture, mask=picture)
         return opaque
     return image.convert("RGB") if image.mode != "RGB" else image

@@ -15,7 +15,7 @@ from lookalike.ports import Ports
 #: pixel while it is decoded (a progressive JPEG's coefficients), 7 until it is embedded.
 #: One tenant has so much; others always find room for half a picture of that size, and for 16 to 50 pictures as web
 #: pages have them, which never wait for large ones.
-_BUDGET = PixelBudget(5 * 2048 * 4096, most=2 * 4096 * 4096, reserve=16 << 20, small=1 << 20)
+_BUDGET = PixelBudget(5 * 2048 * 4096, max_per_tenant=2 * 4096 * 4096, reserve=16 << 20, max_small=1 << 20)
 
 #: Downloads at once, of all requests together. Each may take seconds, and hold 10 MB.
 _DOWNLOADS = FairShare(48, most=24)

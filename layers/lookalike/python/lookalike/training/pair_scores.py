@@ -13,7 +13,7 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.errors import InvalidArgument, PictureError
-from lookalike.imaging.grey_thumbnail import glance
+from lookalike.imaging.grey_thumbnail import grey_thumbnail
 from lookalike.service.reranking import looking
 from lookalike.training.labelled_csv import Pair
 from lookalike.training.picture_files import read
@@ -97,7 +97,7 @@ class Sight:
         pixels, seen = read(pair.query).pixels, self._query(pair.query)
         compare = partial(LocalMapVerifier(proof).compare, pixels, look=looking(self._embedder, pixels))
         picture = self._picture(pair.picture)
-        original = glance(pair.picture.read_bytes(), keypoints.SIDE)
+        original = grey_thumbnail(pair.picture.read_bytes(), keypoints.SIDE)
         proofs = [compare(shown(seen)).best(self._cosine(seen, pair), picture.local_map, original)]
         within = frames(pixels)
         if within:

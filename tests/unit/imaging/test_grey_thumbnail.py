@@ -12,6 +12,7 @@ from PIL import Image
 
 from lookalike.domain.picture import Pixels
 from lookalike.imaging.grey_thumbnail import grey_thumbnail
+from lookalike.imaging.pixel_budget import allocate
 from tests.support.photographs import jpeg, photograph
 
 

@@ -15,7 +15,7 @@ from lookalike.cli.store_options import Data, Stack, command_line, here, on_aws
 from lookalike.domain.application import Application
 from lookalike.errors import InvalidArgument, SettingsError
 from lookalike.ports import Ports
-from lookalike.server.asgi_app import Service
+from lookalike.server.asgi_app import AsgiApp
 from lookalike.server.uvicorn_server import Address
 from lookalike.server.uvicorn_server import serve as run
 from lookalike.service.applications import create_application
@@ -74,7 +74,7 @@ def serve(
     def command(*words: str) -> str:
         return command_line(*words, data=data, stack=stack)
 
-    def when_ready(service: Service, address: Address) -> None:
+    def when_ready(service: AsgiApp, address: Address) -> None:
         known = service.ports.applications.applications()
         problems = [*service.ports.problems(), *(() if known else service.ports.stores.unreachable())]
         application, made = _application_to_show(service.ports, known, problems, sampled=pictures is not None)

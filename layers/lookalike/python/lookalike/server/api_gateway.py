@@ -20,19 +20,19 @@ from urllib.parse import parse_qsl
 from lookalike.observability import logger, printable
 
 #: Bytes of a request's body that the gateway takes.
-MAX_BODY = 10 * 1024 * 1024
+MAX_BODY_BYTES = 10 * 1024 * 1024
 
 #: Bytes of an event that Lambda takes, and of an answer that it gives, the JSON envelope included.
-MAX_EVENT = 6_291_456
+MAX_EVENT_BYTES = 6_291_456
 
 #: Bytes of all headers together that the gateway takes.
-MAX_HEADERS = 10_240
+MAX_HEADER_BYTES = 10_240
 
 _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript")
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class HttpRequest:
     """A request as it came over the wire. ``path`` is raw, percent-escapes and all; headers in their order."""
 
     method: str
@@ -50,7 +50,7 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
+class HttpResponse:
     """What goes back over the wire. ``reason`` does not: it says in the log why a request was refused."""
 
     status: int
@@ -59,13 +59,13 @@ class Response:
     reason: str = ""
 
 
-def refusal(status: int, message: str, reason: str = "") -> Response:
+def refusal(status: int, message: str, reason: str = "") -> HttpResponse:
     """What the gateway itself answers when a request never reaches a handler."""
     body = json.dumps({"message": message}).encode()
-    return Response(status, (("content-type", "application/json"),), body, reason)
+    return HttpResponse(status, (("content-type", "application/json"),), body, reason)
 
 
-def log_refusal(response: Response, client: str) -> None:
+def log_refusal(response: HttpResponse, client: str) -> None:
     """Log why a request from that address never reached a handler."""
     reason = printable(response.reason)
     logger.info(
@@ -74,25 +74,27 @@ def log_refusal(response: Response, client: str) -> None:
 
 
 TOO_LARGE = refusal(
-    413, "Request Entity Too Large", f"body: more than {MAX_BODY} bytes, or as an event, in base64, than {MAX_EVENT}"
+    413,
+    "Request Entity Too Large",
+    f"body: more than {MAX_BODY_BYTES} bytes, or as an event, in base64, than {MAX_EVENT_BYTES}",
 )
-HEADERS_TOO_LARGE = refusal(431, "Request Header Fields Too Large", f"headers: more than {MAX_HEADERS} bytes")
+HEADERS_TOO_LARGE = refusal(431, "Request Header Fields Too Large", f"headers: more than {MAX_HEADER_BYTES} bytes")
 FORBIDDEN = refusal(403, "Forbidden", "Host: not one of LOOKALIKE_HOSTS")
 UNAVAILABLE = refusal(503, "Service Unavailable", "time: the service is starting or stopping")
 TOO_SLOW = refusal(408, "Request Timeout", "time: the request was not sent in time, or made room for others")
 FAILED = refusal(500, "Internal Server Error")
 
 
-def event_of(received: Received) -> dict[str, Any]:
+def to_event(request: HttpRequest) -> dict[str, Any]:
     """The payload-2.0 event of a request to the ``$default`` stage."""
-    headers = _merged(received.headers)
+    headers = _join_repeated(request.headers)
     host = headers.get("host", "")
-    body, is_base64 = _encoded(received.body, headers.get("content-type", ""))
+    body, is_base64 = _event_body(request.body, headers.get("content-type", ""))
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": "$default",
-        "rawPath": received.path,
-        "rawQueryString": received.query,
+        "rawPath": request.path,
+        "rawQueryString": request.query,
         "headers": {name: value for name, value in headers.items() if name != "cookie"},
         "requestContext": {
             "accountId": "anonymous",
@@ -100,25 +102,25 @@ def event_of(received: Received) -> dict[str, Any]:
             "domainName": host_name(host),
             "domainPrefix": host.partition(".")[0],
             "http": {
-                "method": received.method,
-                "path": received.path,
+                "method": request.method,
+                "path": request.path,
                 "protocol": "HTTP/1.1",
-                "sourceIp": received.client,
+                "sourceIp": request.client,
                 "userAgent": headers.get("user-agent", ""),
             },
             "requestId": secrets.token_urlsafe(12),
             "routeKey": "$default",
             "stage": "$default",
-            "time": received.arrived.strftime("%d/%b/%Y:%H:%M:%S +0000"),
-            "timeEpoch": int(received.arrived.timestamp() * 1000),
+            "time": request.arrived.strftime("%d/%b/%Y:%H:%M:%S +0000"),
+            "timeEpoch": int(request.arrived.timestamp() * 1000),
         },
         "isBase64Encoded": is_base64,
     }
-    if received.query:
-        event["queryStringParameters"] = _merged(parse_qsl(received.query, keep_blank_values=True), lower=False)
+    if request.query:
+        event["queryStringParameters"] = _join_repeated(parse_qsl(request.query, keep_blank_values=True), lower=False)
     if "cookie" in headers:
         event["cookies"] = [cookie.strip() for cookie in headers["cookie"].split(";")]
-    if received.body:
+    if request.body:
         event["body"] = body
     return event
 
@@ -131,17 +133,17 @@ def event_size(event: Mapping[str, Any]) -> int:
     return envelope + len(body if event["isBase64Encoded"] else json.dumps(body)[1:-1])
 
 
-def response_of(answer: Any) -> Response:
+def to_response(answer: Any) -> HttpResponse:
     """The response that the gateway makes of a handler's answer; its own 500 if that is no valid one."""
     if not isinstance(answer, Mapping) or not isinstance(answer.get("statusCode"), int):
         return FAILED
     text = answer.get("body") or ""
     body = base64.b64decode(text) if answer.get("isBase64Encoded") else text.encode()
-    if len(text) > MAX_EVENT:
+    if len(text) > MAX_EVENT_BYTES:
         return FAILED
     headers = tuple((str(name).lower(), str(value)) for name, value in (answer.get("headers") or {}).items())
     cookies = tuple(("set-cookie", str(cookie)) for cookie in answer.get("cookies") or ())
-    return Response(answer["statusCode"], headers + cookies, body)
+    return HttpResponse(answer["statusCode"], headers + cookies, body)
 
 
 def host_name(host: str) -> str:
@@ -154,7 +156,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def _merged(pairs: Iterable[tuple[str, str]], *, lower: bool = True) -> dict[str, str]:
+def _join_repeated(pairs: Iterable[tuple[str, str]], *, lower: bool = True) -> dict[str, str]:
     """Repeated names become one, their values joined by commas."""
     merged: dict[str, str] = {}
     for name, value in pairs:
@@ -163,7 +165,7 @@ def _merged(pairs: Iterable[tuple[str, str]], *, lower: bool = True) -> dict[str
     return merged
 
 
-def _encoded(body: bytes, content_type: str) -> tuple[str, bool]:
+def _event_body(body: bytes, content_type: str) -> tuple[str, bool]:
     """The body as the event carries it, and whether as base64: only the text types come as text."""
     if content_type.lower().startswith(_TEXT_TYPES):
         return body.decode("utf-8", "replace"), False

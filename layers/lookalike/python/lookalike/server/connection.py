@@ -26,41 +26,41 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
 #: Seconds that a connection without a request is kept: proxies keep theirs for 60, programs in Go for 90.
-IDLE = 95
+IDLE_SECONDS = 95
 
 #: What clients are told about that, in seconds: less, so that it is they who close, and no request meets our closing.
-_PROMISED = 90
+_ADVERTISED_IDLE_SECONDS = 90
 
 #: Sent with every answer. The first is for HTTP/1.0 and Java, which believe the second only beside it.
-KEEP_ALIVE = [("connection", "keep-alive"), ("keep-alive", f"timeout={_PROMISED}")]
+KEEP_ALIVE_HEADERS = [("connection", "keep-alive"), ("keep-alive", f"timeout={_ADVERTISED_IDLE_SECONDS}")]
 
 #: Seconds that a client may take from its request's first byte to the end of the headers.
-HEADERS = 20
+HEAD_SECONDS = 20
 
 #: Seconds that what is left of a body may take once the server is told to stop.
-_LAST_BODIES = 5
+_SHUTDOWN_BODY_SECONDS = 5
 
 #: Seconds for which a client that is refused is still listened to: an answer is lost where unread bytes meet a close.
-_LINGER = 2
+_LINGER_SECONDS = 2
 
 #: Seconds after which a client that has closed its half of the connection is probed, and between probes. TCP cannot
 #: tell one that waits from one that left before something is sent: a client that waits passes over an interim response
 #: (RFC 9110 section 15.2), and the system of one that left resets the connection.
-_FIRST_PROBE, _PROBE_INTERVAL = 0.5, 2.0
+_FIRST_PROBE_SECONDS, _PROBE_INTERVAL_SECONDS = 0.5, 2.0
 
 #: Seconds after a probe at which a reset is looked for.
-_RESET_CHECK = 0.25
+_RESET_CHECK_SECONDS = 0.25
 
 _PROBE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 #: Seconds after which a half-closed client of HTTP/1.0, which has no interim responses, is presumed gone.
-_PRESUMED_GONE = 10.0
+_PRESUMED_GONE_SECONDS = 10.0
 
 #: What a socket shows once the other side has reset the connection.
 _RESET = select.POLLERR | select.POLLHUP
 
 #: Connections held at once, at most; of the files that this process may have open, so large a share.
-MAX_CONNECTIONS, _SHARE = 10_000, 0.75
+MAX_CONNECTIONS, _MAX_FILE_SHARE = 10_000, 0.75
 
 _REFUSALS = {
     400: api_gateway.refusal(400, "Bad Request", "request: it breaks off"),
@@ -86,11 +86,11 @@ class Connection(H11Protocol):
         super().__init__(config, server_state, app_state, _loop)
         self.logger = _LOGGER
         self.conn = StrictConnection()
-        self._service, self.app = self.app, self._call
+        self._inner_app, self.app = self.app, self._call
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._refused = False
         self._gone = False
-        self.heard = 0.0
+        self.last_heard = 0.0
 
     # -- What asyncio calls --------------------------------------------------------------------------------------------
 
@@ -101,20 +101,20 @@ class Connection(H11Protocol):
         # for the client's delayed acknowledgement of the first, 40 ms.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.client is not None:
-            self.client = (_plain(self.client[0]), self.client[1])
+            self.client = (_unmapped(self.client[0]), self.client[1])
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
-        self.heard = self.loop.time()
-        if len(self.connections) > most_connections():
+        self.last_heard = self.loop.time()
+        if len(self.connections) > max_connections():
             self._make_room()
 
     def data_received(self, data: bytes) -> None:
         """The client has sent something."""
         if self._refused:
             return
-        self.heard = self.loop.time()
+        self.last_heard = self.loop.time()
         super().data_received(data)
         if self._in_head():
-            self._after("head", HEADERS, self._refuse, api_gateway.TOO_SLOW)
+            self._after("head", HEAD_SECONDS, self._refuse, api_gateway.TOO_SLOW)
         else:
             self._cancel("head")
 
@@ -126,9 +126,9 @@ class Connection(H11Protocol):
         if cycle is not None and not cycle.response_complete and not cycle.more_body:
             self._close_after_answer()
             if cycle.scope["http_version"] == "1.0":
-                self._after("gone", _PRESUMED_GONE, self._know_gone)
+                self._after("gone", _PRESUMED_GONE_SECONDS, self._mark_gone)
             else:
-                self._after("gone", _FIRST_PROBE, self._probe)
+                self._after("gone", _FIRST_PROBE_SECONDS, self._probe)
             return True
         if self._in_head() or self.conn.their_state is h11.SEND_BODY:
             self._refuse(_REFUSALS[400])  # RFC 9112 section 8
@@ -159,7 +159,7 @@ class Connection(H11Protocol):
         if cycle is not None and not cycle.response_complete:
             self._close_after_answer()
             if cycle.more_body:
-                self._after("stop", _LAST_BODIES, self._stop_receiving)
+                self._after("stop", _SHUTDOWN_BODY_SECONDS, self._stop_receiving)
             return
         super().shutdown()
 
@@ -189,13 +189,13 @@ class Connection(H11Protocol):
                 status = message["status"]
                 headers = tuple((name.decode(), value.decode()) for name, value in message["headers"])
             elif message["type"] == "http.response.body":
-                self._refuse(api_gateway.Response(status, headers, message["body"]))
+                self._refuse(api_gateway.HttpResponse(status, headers, message["body"]))
 
-        await self._service(scope, received, sent)
+        await self._inner_app(scope, received, sent)
 
     # -- How it ends ---------------------------------------------------------------------------------------------------
 
-    def _refuse(self, response: api_gateway.Response) -> None:
+    def _refuse(self, response: api_gateway.HttpResponse) -> None:
         """Answer in the service's stead, and close once the client has read it."""
         if self._refused or self.transport.is_closing():
             return
@@ -211,10 +211,10 @@ class Connection(H11Protocol):
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
             cycle.message_event.set()
-        self.transport.write(_written(response))
+        self.transport.write(_serialised(response))
         self.transport.write_eof()
         self.flow.resume_reading()
-        self._after("linger", _LINGER, self.transport.close)
+        self._after("linger", _LINGER_SECONDS, self.transport.close)
 
     def _close_after_answer(self) -> None:
         """Close once the request is answered, and say so in the answer."""
@@ -224,7 +224,7 @@ class Connection(H11Protocol):
     def _make_room(self) -> None:
         """Close some of the connections without a whole head, those that were not heard of for longest."""
         idle = [one for one in self.connections if isinstance(one, Connection) and one is not self and one.is_idle]
-        for one in sorted(idle, key=lambda one: one.heard)[: len(idle) // 8 + 1]:
+        for one in sorted(idle, key=lambda one: one.last_heard)[: len(idle) // 8 + 1]:
             one.transport.close()
 
     @property
@@ -236,16 +236,16 @@ class Connection(H11Protocol):
         """Send a probe, unless an answer is under way, which will show it as well."""
         self._cancel("gone")
         if self._is_reset():
-            self._know_gone()
+            self._mark_gone()
         elif not self.cycle.response_started:
             self.transport.write(_PROBE)
-            self._after("reset", _RESET_CHECK, self._check_for_reset)
-            self._after("gone", _PROBE_INTERVAL, self._probe)
+            self._after("reset", _RESET_CHECK_SECONDS, self._check_for_reset)
+            self._after("gone", _PROBE_INTERVAL_SECONDS, self._probe)
 
     def _check_for_reset(self) -> None:
         self._cancel("reset")
         if self._is_reset():
-            self._know_gone()
+            self._mark_gone()
 
     def _is_reset(self) -> bool:
         """Whether the client's system has reset the connection."""
@@ -255,7 +255,7 @@ class Connection(H11Protocol):
         poll.register(self.transport.get_extra_info("socket").fileno(), 0)
         return any(event & _RESET for _, event in poll.poll(0))
 
-    def _know_gone(self) -> None:
+    def _mark_gone(self) -> None:
         self._cancel("gone")
         self._gone = True
         self.cycle.message_event.set()
@@ -281,12 +281,12 @@ class Connection(H11Protocol):
             timer.cancel()
 
 
-def most_connections() -> int:
+def max_connections() -> int:
     """How many connections this process may hold."""
-    return min(MAX_CONNECTIONS, int(resource.getrlimit(resource.RLIMIT_NOFILE)[0] * _SHARE))
+    return min(MAX_CONNECTIONS, int(resource.getrlimit(resource.RLIMIT_NOFILE)[0] * _MAX_FILE_SHARE))
 
 
-def _written(response: api_gateway.Response) -> bytes:
+def _serialised(response: api_gateway.HttpResponse) -> bytes:
     """A last answer as it goes over the wire."""
     lines = [f"HTTP/1.1 {response.status} {http.HTTPStatus(response.status).phrase}"]
     headers = dict(response.headers) | {"content-length": str(len(response.body)), "connection": "close"}
@@ -294,7 +294,7 @@ def _written(response: api_gateway.Response) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + response.body
 
 
-def _plain(address: str) -> str:
+def _unmapped(address: str) -> str:
     """The IPv4 address that an IPv6 socket says of an IPv4 client (``::ffff:192.0.2.1``), so that it has one name."""
     try:
         mapped = ipaddress.IPv6Address(address).ipv4_mapped

@@ -14,7 +14,7 @@ from lookalike.domain.upload import DeadLetter
 from lookalike.handlers.http import Handler
 from lookalike.observability import logger
 from lookalike.ports import Ports
-from lookalike.server.scheduler import Allowance
+from lookalike.server.scheduler import LambdaContext
 from lookalike.service.holders import unheard
 from lookalike.service.upload import Ingest, is_done
 from lookalike.stores.local.watched_folder import BUCKET, WatchedFolder
@@ -42,7 +42,7 @@ class _Retry:
     wait: float
 
 
-class Watcher:
+class FolderWatcher:
     """Looks at a folder again and again, in one thread, and sends each file on once it has stopped changing.
 
     What has been done the catalog knows, so nothing is done twice after a restart. What failed is sent again, each time
@@ -80,7 +80,7 @@ class Watcher:
         while not self._stopped.is_set():
             began = time.monotonic()
             try:
-                waiting = self._look()
+                waiting = self._scan()
                 took = time.monotonic() - began
                 for files in _batched(waiting, _BATCH):
                     if self._stopped.is_set():
@@ -95,14 +95,14 @@ class Watcher:
                 took = time.monotonic() - began
             self._stopped.wait(max(self._pause, _SHARE * took))
 
-    def _look(self) -> Sequence[tuple[str, str]]:
+    def _scan(self) -> Sequence[tuple[str, str]]:
         """Files that have to be sent: as they were at the look before, not done, and not to be waited for.
 
         New names come first: a picture that has been put away is held by its new name before its old one lets it go.
         """
         before, self._seen = self._seen, dict(self._folder.keys())
         if self._ports.settings.keep_uploads:  # otherwise they go because they are done
-            self._gone = (self._gone | {key for key in before if _is_text(key)}) - self._seen.keys()
+            self._gone = (self._gone | {key for key in before if _is_utf8(key)}) - self._seen.keys()
         self._done = {key: sequencer for key, sequencer in self._done.items() if key in self._seen}
         self._retries = {key: retry for key, retry in self._retries.items() if key in self._seen}
         now = time.monotonic()
@@ -111,15 +111,15 @@ class Watcher:
             for key, sequencer in self._seen.items()
             if before.get(key) == sequencer
             and (key not in self._retries or self._retries[key].at <= now)
-            and not self._is_done(key, sequencer)
+            and not self._is_processed(key, sequencer)
         ]
         return sorted(waiting, key=lambda file: file[0] in self._done)
 
-    def _is_done(self, key: str, sequencer: str) -> bool:
+    def _is_processed(self, key: str, sequencer: str) -> bool:
         if self._done.get(key) == sequencer:
             return True
         event = Ingest(BUCKET, key, sequencer)
-        if not _is_text(key) or not is_done(self._ports, event):
+        if not _is_utf8(key) or not is_done(self._ports, event):
             return False
         if key not in self._done:  # since before this start; what has gone meanwhile nobody has told
             self._gone |= {source.partition("/")[2] for source in unheard(self._ports, event.source)}
@@ -128,10 +128,10 @@ class Watcher:
 
     def _send(self, files: Sequence[tuple[str, str]]) -> None:
         for key, sequencer in files:
-            if not _is_text(key):
+            if not _is_utf8(key):
                 self._refuse(key, sequencer)
-        files = [(key, sequencer) for key, sequencer in files if _is_text(key)]
-        failed = self._handle(event_of(files), len(files))
+        files = [(key, sequencer) for key, sequencer in files if _is_utf8(key)]
+        failed = self._call_handler(created_event(files), len(files))
         for number, (key, sequencer) in enumerate(files):
             if number in failed:
                 wait = self._retries[key].wait if key in self._retries else _FIRST_RETRY
@@ -142,33 +142,33 @@ class Watcher:
 
     def _refuse(self, key: str, sequencer: str) -> None:
         """The name of a file is no text, and so no key."""
-        (message,) = event_of([(key, sequencer)])["Records"]
+        (message,) = created_event([(key, sequencer)])["Records"]
         reason = "InvalidArgument: name: is not UTF-8"
         bury(self._ports, DeadLetter("ingest", reason, message["body"], self._folder.place(BUCKET, key)))
         self._done[key] = sequencer
 
     def _send_gone(self, keys: Sequence[str]) -> None:
         """What failed comes again with the next look."""
-        failed = self._handle(event_of_gone(keys), len(keys))
+        failed = self._call_handler(removed_event(keys), len(keys))
         self._gone -= {key for number, key in enumerate(keys) if number not in failed}
 
-    def _handle(self, event: dict[str, Any], messages: int) -> frozenset[int]:
+    def _call_handler(self, event: dict[str, Any], messages: int) -> frozenset[int]:
         """The messages of the event that failed."""
         try:
-            answer = self._handler(event, Allowance(self._stopped))
+            answer = self._handler(event, LambdaContext(self._stopped))
             return frozenset(int(failure["itemIdentifier"]) for failure in answer["batchItemFailures"])
         except Exception:  # as a function that raises: all of it comes again
             logger.exception("handler failed", extra={"operation": "ingest"})
             return frozenset(range(messages))
 
 
-def event_of(files: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def created_event(files: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """The event that SQS would send for keys and their sequencers, a message each, numbered from 0."""
     stored = [{"key": _encoded(key), "sequencer": sequencer} for key, sequencer in files]
     return {"Records": [_message(number, "ObjectCreated:Put", one) for number, one in enumerate(stored)]}
 
 
-def event_of_gone(keys: Sequence[str]) -> dict[str, Any]:
+def removed_event(keys: Sequence[str]) -> dict[str, Any]:
     """The event that SQS would send for keys whose objects were deleted, likewise."""
     return {
         "Records": [_message(number, "ObjectRemoved:Delete", {"key": _encoded(key)}) for number, key in enumerate(keys)]
@@ -195,7 +195,7 @@ def _batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
         yield items[begin : begin + size]
 
 
-def _is_text(name: str) -> bool:
+def _is_utf8(name: str) -> bool:
     """Whether a file's name is UTF-8; others can be no key."""
     try:
         name.encode()

@@ -20,16 +20,16 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 #: Seconds that a body may take whatever its size, and bytes that earn it a further second: as slow as that it may be.
-PATIENCE, LEAST_RATE = 60, 1000
+BODY_SECONDS, MIN_BYTES_PER_SECOND = 60, 1000
 
 #: Unfinished bodies of one address. One more, and the one that was not heard of for longest is refused.
-MAX_EACH = 256
+MAX_BODIES_PER_SENDER = 256
 
 #: Bytes of all unfinished bodies together. More, and the address that holds most gives one up in the same way.
 MAX_BYTES = 512 * 1024 * 1024
 
 #: A body too large is read on to here before it is refused: most clients read no answer before they have sent all.
-_DRAIN = 4 * api_gateway.MAX_BODY
+_MAX_DRAINED_BYTES = 4 * api_gateway.MAX_BODY_BYTES
 
 
 @dataclass(eq=False, slots=True)
@@ -43,22 +43,24 @@ class _Unfinished:
 
 
 @dataclass(slots=True)
-class Receiving:
+class RequestReceiver:
     """What is being received now, by address."""
 
-    max_each: int = MAX_EACH
+    max_bodies_per_sender: int = MAX_BODIES_PER_SENDER
     max_bytes: int = MAX_BYTES
-    _bytes: int = 0
+    _bytes_held: int = 0
     #: Those of each address in the order they were last heard of.
     _senders: dict[str, dict[_Unfinished, None]] = field(default_factory=dict)
 
-    async def whole(self, scope: Scope, receive: Receive) -> api_gateway.Received | api_gateway.Response | None:
+    async def receive_request(
+        self, scope: Scope, receive: Receive
+    ) -> api_gateway.HttpRequest | api_gateway.HttpResponse | None:
         """The whole request; or the gateway's refusal of it; None if its client has gone before it was whole."""
         headers = _headers(scope)
-        too_large = sum(len(name) + len(value) for name, value in headers) > api_gateway.MAX_HEADERS
+        too_large = sum(len(name) + len(value) for name, value in headers) > api_gateway.MAX_HEADER_BYTES
         client = (scope.get("client") or ("127.0.0.1", 0))[0]
         try:
-            async with asyncio.timeout(PATIENCE) as deadline:
+            async with asyncio.timeout(BODY_SECONDS) as deadline:
                 with self._unfinished(client, deadline) as unfinished:
                     body = await self._body(receive, unfinished)
         except TimeoutError:
@@ -67,7 +69,7 @@ class Receiving:
             return body
         if too_large:
             return api_gateway.HEADERS_TOO_LARGE
-        return api_gateway.Received(
+        return api_gateway.HttpRequest(
             method=scope["method"],
             path=_path(scope["raw_path"].decode("latin-1")),
             query=scope["query_string"].decode("latin-1"),
@@ -77,23 +79,23 @@ class Receiving:
             arrived=api_gateway.now(),
         )
 
-    async def _body(self, receive: Receive, unfinished: _Unfinished) -> bytes | api_gateway.Response | None:
+    async def _body(self, receive: Receive, unfinished: _Unfinished) -> bytes | api_gateway.HttpResponse | None:
         """The whole body; or what is answered because it is too large; None if the client has gone."""
-        body, passed, more = bytearray(), 0, True
+        body, received, more = bytearray(), 0, True
         while more:
             message = await receive()
             if message["type"] != "http.request":
                 return None
             piece, more = message.get("body", b""), bool(message.get("more_body"))
-            passed += len(piece)
-            if passed > _DRAIN:
+            received += len(piece)
+            if received > _MAX_DRAINED_BYTES:
                 return api_gateway.TOO_LARGE
-            if passed <= api_gateway.MAX_BODY:
+            if received <= api_gateway.MAX_BODY_BYTES:
                 body += piece
             else:
                 body.clear()
-            self._heard_of(unfinished, passed, len(body))
-        return api_gateway.TOO_LARGE if passed > api_gateway.MAX_BODY else bytes(body)
+            self._record_progress(unfinished, received, len(body))
+        return api_gateway.TOO_LARGE if received > api_gateway.MAX_BODY_BYTES else bytes(body)
 
     # -- Bounds --------------------------------------------------------------------------------------------------------
 
@@ -103,38 +105,38 @@ class Receiving:
         one = _Unfinished(sender_of(client), deadline, asyncio.get_running_loop().time())
         mine = self._senders.setdefault(one.sender, {})
         mine[one] = None
-        if len(mine) > self.max_each:
-            self._give_up(mine)
+        if len(mine) > self.max_bodies_per_sender:
+            self._give_up_quietest(mine)
         try:
             yield one
         finally:
-            self._forget(one)
+            self._release(one)
 
-    def _heard_of(self, one: _Unfinished, passed: int, held: int) -> None:
-        """Note that more of the body has come: ``passed`` bytes in all, of which ``held`` are in memory."""
-        self._bytes += held - one.held
+    def _record_progress(self, one: _Unfinished, received: int, held: int) -> None:
+        """Note that more of the body has come: ``received`` bytes in all, of which ``held`` are in memory."""
+        self._bytes_held += held - one.held
         one.held = held
         mine = self._senders.get(one.sender, {})
         if one not in mine:
             return  # it was given up, and its task is about to learn of it
         del mine[one]
         mine[one] = None  # the last to be heard of
-        one.deadline.reschedule(one.began + PATIENCE + passed / LEAST_RATE)
-        if self._bytes > self.max_bytes:
-            self._give_up(max(self._senders.values(), key=lambda some: sum(each.held for each in some)))
+        one.deadline.reschedule(one.began + BODY_SECONDS + received / MIN_BYTES_PER_SECOND)
+        if self._bytes_held > self.max_bytes:
+            self._give_up_quietest(max(self._senders.values(), key=lambda some: sum(each.held for each in some)))
 
-    def _give_up(self, some: dict[_Unfinished, None]) -> None:
+    def _give_up_quietest(self, some: dict[_Unfinished, None]) -> None:
         """Let the one that was not heard of for longest run out of time."""
         quietest = next(iter(some))
-        self._forget(quietest)
+        self._release(quietest)
         if not quietest.deadline.expired():
             quietest.deadline.reschedule(asyncio.get_running_loop().time())
 
-    def _forget(self, one: _Unfinished) -> None:
+    def _release(self, one: _Unfinished) -> None:
         mine = self._senders.get(one.sender, {})
         if one in mine:
             del mine[one]
-            self._bytes -= one.held
+            self._bytes_held -= one.held
             one.held = 0
             if not mine:
                 del self._senders[one.sender]

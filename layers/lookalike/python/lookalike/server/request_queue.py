@@ -10,15 +10,15 @@ from contextlib import asynccontextmanager, contextmanager
 from lookalike.errors import Abandoned, Busy
 from lookalike.limits.call import Call
 from lookalike.limits.fair_share import FairShare, Turn
-from lookalike.server.api_gateway import Received
+from lookalike.server.api_gateway import HttpRequest
 from lookalike.server.sender import sender_of
 from lookalike.wire.claims import claimed
 
 #: Requests that may wait. They are in memory; one more, and the last one of whoever has most of them is refused.
-_WAITING = 384
+_MAX_WAITING = 384
 
 #: Callers remembered as proved.
-_KNOWN = 10_000
+_MAX_REMEMBERED_TENANTS = 10_000
 
 
 class QueuedCall(Call):
@@ -35,28 +35,28 @@ class QueuedCall(Call):
         self.claim = claim
         self.key = ""
         self.tenant: str | None = None
-        self.when_gone: Callable[[], None] = lambda: None
+        self.on_client_gone: Callable[[], None] = lambda: None
         self._is_search = is_search
-        self._end = time.monotonic() + seconds
-        self._gone = False
+        self._deadline = time.monotonic() + seconds
+        self._client_gone = False
         self._refused = False
-        self._reading: Turn | None = None
+        self._unauthenticated_turn: Turn | None = None
 
     @property
     def seconds_left(self) -> float:
         """How long it may still wait."""
-        return self._end - time.monotonic()
+        return self._deadline - time.monotonic()
 
     @property
     def abandoned(self) -> bool:
         """Whether nobody waits for it any more, and it may be dropped."""
-        return self._is_search and self._gone
+        return self._is_search and self._client_gone
 
-    def leave(self) -> None:
+    def client_left(self) -> None:
         """Learn that the client is gone."""
-        self._gone = True
+        self._client_gone = True
         if self._is_search:
-            self.when_gone()
+            self.on_client_gone()
 
     def refuse(self) -> None:
         """From here on the service is too busy for it."""
@@ -72,14 +72,14 @@ class QueuedCall(Call):
     def belongs_to(self, tenant: str) -> None:
         """Learn whose call it is. What it takes from here on is asked for in the tenant's name."""
         self.tenant = tenant
-        if self._reading is not None:
-            self._reading.end()
+        if self._unauthenticated_turn is not None:
+            self._unauthenticated_turn.end()
 
     @contextmanager
-    def reading(self, processors: FairShare) -> Iterator[None]:
+    def turn_before_authentication(self, processors: FairShare) -> Iterator[None]:
         """A context that computes in the name of the queue the call was in, until it is proved whose call it is."""
-        self._reading = processors.turn(self.key, check=self.check)
-        with self._reading:
+        self._unauthenticated_turn = processors.turn(self.key, check=self.check)
+        with self._unauthenticated_turn:
             yield
 
 
@@ -96,14 +96,14 @@ class RequestQueue:
     """
 
     def __init__(self, threads: int, seconds: float) -> None:
-        self._share = FairShare(threads, most=max(threads * 3 // 4, 1), waiting=_WAITING)
+        self._share = FairShare(threads, most=max(threads * 3 // 4, 1), waiting=_MAX_WAITING)
         self._seconds = seconds
         self._tenants: dict[tuple[str, str], str] = {}
 
-    def call(self, received: Received, *, is_search: bool) -> QueuedCall:
+    def call(self, request: HttpRequest, *, is_search: bool) -> QueuedCall:
         """What a request is known as while it waits and while it is worked on."""
-        headers = {name: value for name, value in received.headers if name == "authorization"}
-        claim = claimed(received.query, headers, received.body), sender_of(received.client)
+        headers = {name: value for name, value in request.headers if name == "authorization"}
+        claim = claimed(request.query, headers, request.body), sender_of(request.client)
         call = QueuedCall(claim, is_search=is_search, seconds=self._seconds)
         call.key = self._tenants.get(claim) or f"someone at {claim[1]}"
         return call
@@ -117,7 +117,7 @@ class RequestQueue:
             if not decided.done():
                 decided.set_result(None)
 
-        call.when_gone = decide
+        call.on_client_gone = decide
         ticket = self._share.ask(call.key, 1, decide)
         try:
             if not decided.done():
@@ -135,5 +135,5 @@ class RequestQueue:
         if call.tenant is not None and call.claim[0]:
             self._tenants.pop(call.claim, None)
             self._tenants[call.claim] = call.tenant
-            if len(self._tenants) > _KNOWN:
+            if len(self._tenants) > _MAX_REMEMBERED_TENANTS:
                 del self._tenants[next(iter(self._tenants))]

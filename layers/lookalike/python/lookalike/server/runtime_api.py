@@ -25,7 +25,7 @@ from lookalike.errors import InvalidArgument
 from lookalike.server.sam_template import ROOT
 
 #: Seconds that a function has, as the longest in the template.
-SECONDS = 300
+MAX_SECONDS = 300
 
 _PREFIX = "/2018-06-01/runtime"
 
@@ -38,7 +38,7 @@ class Outcome:
     failed: bool
 
 
-def invoke(function: str, event: bytes, environment: Mapping[str, str], *, seconds: float = SECONDS) -> Outcome:
+def invoke(function: str, event: bytes, environment: Mapping[str, str], *, seconds: float = MAX_SECONDS) -> Outcome:
     """Run ``functions/<function>/app.py`` on one event, in a process of its own with that environment.
 
     The function's logs go to this process's stderr. Raises InvalidArgument if there is no such function or the event
@@ -59,7 +59,7 @@ def invoke(function: str, event: bytes, environment: Mapping[str, str], *, secon
 @contextmanager
 def _runtime(folder: Path, address: str, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """The runtime client with the function, until the block ends."""
-    given = {
+    runtime_variables = {
         "AWS_LAMBDA_RUNTIME_API": address,
         "AWS_LAMBDA_FUNCTION_NAME": folder.name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
@@ -69,7 +69,7 @@ def _runtime(folder: Path, address: str, environment: Mapping[str, str]) -> Iter
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "awslambdaric", "app.handler"],
-        env={**os.environ, **environment, **given},
+        env={**os.environ, **environment, **runtime_variables},
         stdout=sys.stderr,
     )
     try:
@@ -85,11 +85,11 @@ class _RuntimeApi:
     def __init__(self, event: bytes, seconds: float) -> None:
         self.event = event
         self.deadline = time.time() + seconds
-        self.request = str(uuid4())
+        self.request_id = str(uuid4())
         self._answered = threading.Event()
         self._outcome = Outcome("", failed=True)
-        self._handed_out = False
-        self._server = Server(("127.0.0.1", 0), _handler(self))
+        self._claimed = False
+        self._server = RuntimeHttpServer(("127.0.0.1", 0), _handler(self))
 
     def __enter__(self) -> _RuntimeApi:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -104,9 +104,9 @@ class _RuntimeApi:
         """Host and port."""
         return f"127.0.0.1:{self._server.server_address[1]}"
 
-    def hand_out(self) -> bool:
+    def claim_event(self) -> bool:
         """Whether the event is to be handed out: the first who asks gets it."""
-        first, self._handed_out = not self._handed_out, True
+        first, self._claimed = not self._claimed, True
         return first
 
     def answer(self, text: str, *, failed: bool) -> None:
@@ -125,7 +125,7 @@ class _RuntimeApi:
         return self._outcome
 
 
-class Server(ThreadingHTTPServer):
+class RuntimeHttpServer(ThreadingHTTPServer):
     """Keeps quiet about a runtime that is gone: it is ended while it asks for an event that will not come."""
 
     daemon_threads = True
@@ -143,11 +143,11 @@ def _handler(api: _RuntimeApi) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             """The next event; there is no second one."""
-            if not api.hand_out():
+            if not api.claim_event():
                 threading.Event().wait()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
-            self.send_header("Lambda-Runtime-Aws-Request-Id", api.request)
+            self.send_header("Lambda-Runtime-Aws-Request-Id", api.request_id)
             self.send_header("Lambda-Runtime-Deadline-Ms", str(int(api.deadline * 1000)))
             self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:local:000000000000:function:here")
             self.send_header("Content-Length", str(len(api.event)))

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[5]
 #: Route keys of an HTTP API's catch-all.
 _CATCH_ALL = {"$default", "/$default", "/{proxy+}"}
 
-_MILLISECONDS = {"second": 1_000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
+_UNIT_MS = {"second": 1_000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Schedule:
     """That function runs every so many milliseconds."""
 
     function: str
-    every: int
+    interval_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,11 @@ def read(path: Path = ROOT / "template.yaml") -> Template:
     routes.sort(key=lambda route: (route[0] in _CATCH_ALL, "+}" in route[0], "{" in route[0]))
     return Template(
         routes=tuple(
-            HttpRoute("*" if method.upper() in ("ANY", "*") else method.upper(), _pattern(shape), function)
-            for shape, method, function in routes
+            HttpRoute("*" if method.upper() in ("ANY", "*") else method.upper(), _pattern(path), function)
+            for path, method, function in routes
         ),
         schedules=tuple(
-            Schedule(function, _every(_value(properties["ScheduleExpression"], parameters)))
+            Schedule(function, _interval_ms(_with_default(properties["ScheduleExpression"], parameters)))
             for function, kind, properties in events
             if kind == "ScheduleV2"
         ),
@@ -107,22 +107,22 @@ def _events(template: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str
             yield function, event["Type"], event.get("Properties", {})
 
 
-def _pattern(shape: str) -> re.Pattern[str]:
-    if shape in _CATCH_ALL:
+def _pattern(path: str) -> re.Pattern[str]:
+    if path in _CATCH_ALL:
         return re.compile(".*", re.DOTALL)
-    return http.pattern(shape)
+    return http.pattern(path)
 
 
-def _value(given: Any, parameters: Mapping[str, Any]) -> Any:
+def _with_default(given: Any, parameters: Mapping[str, Any]) -> Any:
     """What a property is when every parameter has its default."""
     return parameters.get(given.name) if isinstance(given, _Ref) else given
 
 
-def _every(expression: Any) -> int:
+def _interval_ms(expression: Any) -> int:
     found = re.fullmatch(r"rate\((\d+) (second|minute|hour|day)s?\)", str(expression))
     if found is None:
         raise SettingsError(f"template.yaml: cannot play the schedule {expression}")
-    return int(found[1]) * _MILLISECONDS[found[2]]
+    return int(found[1]) * _UNIT_MS[found[2]]
 
 
 @dataclass(frozen=True, slots=True)

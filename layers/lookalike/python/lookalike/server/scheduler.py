@@ -10,30 +10,30 @@ from lookalike.handlers.http import Handler
 from lookalike.observability import logger
 
 #: How long one run may take, as a Lambda function's timeout would have it, in milliseconds.
-RUN_TIME = 300_000
+MAX_RUN_MS = 300_000
 
 
-class Allowance:
+class LambdaContext:
     """What a handler needs of Lambda's context: how much time is left. A stop uses the time up."""
 
     def __init__(self, stopped: threading.Event) -> None:
         self._stopped = stopped
-        self._end = time.monotonic() * 1000 + RUN_TIME
+        self._deadline_ms = time.monotonic() * 1000 + MAX_RUN_MS
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds left."""
-        return 0 if self._stopped.is_set() else max(0, int(self._end - time.monotonic() * 1000))
+        return 0 if self._stopped.is_set() else max(0, int(self._deadline_ms - time.monotonic() * 1000))
 
 
-class Clockwork:
+class Scheduler:
     """Runs each handler once at the start and then every so many milliseconds."""
 
-    def __init__(self, every: Mapping[Handler, int]) -> None:
-        self._every = every
+    def __init__(self, intervals_ms: Mapping[Handler, int]) -> None:
+        self._intervals_ms = intervals_ms
         self._stopped = threading.Event()
         self._threads = [
-            threading.Thread(target=self._play, args=(handler, interval), name="schedule", daemon=True)
-            for handler, interval in every.items()
+            threading.Thread(target=self._run_repeatedly, args=(handler, interval_ms), name="schedule", daemon=True)
+            for handler, interval_ms in intervals_ms.items()
         ]
 
     def start(self) -> None:
@@ -47,10 +47,10 @@ class Clockwork:
         for thread in self._threads:
             thread.join()
 
-    def _play(self, handler: Handler, interval: int) -> None:
+    def _run_repeatedly(self, handler: Handler, interval_ms: int) -> None:
         while not self._stopped.is_set():
             try:
-                handler({}, Allowance(self._stopped))
+                handler({}, LambdaContext(self._stopped))
             except Exception:  # the next run tries again, as a schedule's does
                 logger.exception("scheduled run failed")
-            self._stopped.wait(interval / 1000)
+            self._stopped.wait(interval_ms / 1000)

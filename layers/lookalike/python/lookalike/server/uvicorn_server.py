@@ -18,21 +18,21 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 
 from lookalike.errors import LookalikeError
 from lookalike.observability import logger
-from lookalike.server.asgi_app import Service
-from lookalike.server.connection import IDLE, KEEP_ALIVE, Connection
+from lookalike.server.asgi_app import AsgiApp
+from lookalike.server.connection import IDLE_SECONDS, KEEP_ALIVE_HEADERS, Connection
 from lookalike.settings import Settings
 
 #: From malloc.h.
 _M_MMAP_THRESHOLD = -3
 
 #: Seconds that requests being answered have left when the server is told to stop: the longest take 25.
-_STOPPING = 30
+_SHUTDOWN_SECONDS = 30
 
 #: Connections that wait to be accepted.
 _BACKLOG = 1024
 
 #: A name may have addresses that this machine does not: of the IP version that it was set up without.
-_NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+_MISSING_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,32 +48,32 @@ class Address:
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
-def serve(settings: Settings, host: str, port: int, when_ready: Callable[[Service, Address], None]) -> int:
+def serve(settings: Settings, host: str, port: int, when_ready: Callable[[AsgiApp, Address], None]) -> int:
     """Run until SIGTERM or SIGINT; the process's exit status.
 
     Port 0 takes a free one. ``when_ready`` is called once, in a thread of its own, when requests are answered.
     """
-    stop = _Stop()
+    stop = _StopSignals()
     try:
         listening = listen(host, port)
     except OSError as error:
-        return _failed(f"cannot listen on {host}:{port}: {str(error.strerror).partition(' (')[0]}")
-    _allow_many_connections()
-    _give_memory_back()
+        return _report_failure(f"cannot listen on {host}:{port}: {str(error.strerror).partition(' (')[0]}")
+    _raise_open_file_limit()
+    _return_freed_memory()
     copy_config_to_registered_loggers(logger, log_level="WARNING", include={"uvicorn.error"})
-    service = Service(settings)
-    server = uvicorn.Server(configured(service, settings))
-    stop.heed_for(server)
+    app = AsgiApp(settings)
+    server = uvicorn.Server(uvicorn_config(app, settings))
+    stop.forward_to(server)
     address = Address(*listening[0].getsockname()[:2])
     failures: list[str] = []
 
-    def open_service() -> None:
+    def open_app() -> None:
         try:
-            service.open()
+            app.open()
             if server.should_exit:  # told to stop meanwhile
                 return
-            when_ready(service, address)
-            service.start_watching()
+            when_ready(app, address)
+            app.start_watching()
         except LookalikeError as error:
             failures.append(str(error))
             server.should_exit = True
@@ -82,46 +82,46 @@ def serve(settings: Settings, host: str, port: int, when_ready: Callable[[Servic
             failures.append(f"cannot start: {error!r}")
             server.should_exit = True
 
-    opening = threading.Thread(target=open_service, name="opening", daemon=True)
+    opening = threading.Thread(target=open_app, name="opening", daemon=True)
     opening.start()
     server.run(sockets=listening)
     opening.join()
-    service.close()
-    return _failed(failures[0]) if failures else 0
+    app.close()
+    return _report_failure(failures[0]) if failures else 0
 
 
-class _Stop:
+class _StopSignals:
     """Heeds SIGTERM and SIGINT where uvicorn does not: before it runs, and after, when it raises them once more."""
 
     def __init__(self) -> None:
-        self._told = False
+        self._received = False
         self._server: uvicorn.Server | None = None
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._tell)
+            signal.signal(number, self._on_signal)
 
-    def heed_for(self, server: uvicorn.Server) -> None:
+    def forward_to(self, server: uvicorn.Server) -> None:
         """From now on it is the server that a signal stops."""
         self._server = server
-        server.should_exit = self._told
+        server.should_exit = self._received
 
-    def _tell(self, *_: object) -> None:
-        self._told = True
+    def _on_signal(self, *_: object) -> None:
+        self._received = True
         if self._server is not None:
             self._server.should_exit = True
 
 
-def configured(service: Callable[..., Awaitable[None]], settings: Settings) -> uvicorn.Config:
+def uvicorn_config(app: Callable[..., Awaitable[None]], settings: Settings) -> uvicorn.Config:
     """How uvicorn serves."""
     return uvicorn.Config(
-        service,
+        app,
         http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,
         server_header=False,
-        headers=KEEP_ALIVE,
-        timeout_keep_alive=IDLE,
-        timeout_graceful_shutdown=_STOPPING,
+        headers=KEEP_ALIVE_HEADERS,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         forwarded_allow_ips=[str(network) for network in settings.proxies],
     )
 
@@ -142,7 +142,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
             try:
                 listening.append(socket.create_server(place, family=family, backlog=_BACKLOG))
             except OSError as error:
-                if error.errno not in _NOT_HERE:
+                if error.errno not in _MISSING_ADDRESS:
                     raise
                 missing = error
             else:
@@ -153,19 +153,19 @@ def listen(host: str, port: int) -> list[socket.socket]:
     return listening
 
 
-def _allow_many_connections() -> None:
+def _raise_open_file_limit() -> None:
     """As many open files as this process may have: connections are files, and the usual limit is low."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
 
 
-def _give_memory_back() -> None:
+def _return_freed_memory() -> None:
     """Keep glibc from holding on to large blocks: it raises this threshold as they are freed, up to 32 MB."""
     if sys.platform == "linux":
         with suppress(AttributeError):  # other C libraries have no mallopt
             ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
-def _failed(why: str) -> int:
-    sys.stderr.write(f"lookalike: {why}\n")
+def _report_failure(reason: str) -> int:
+    sys.stderr.write(f"lookalike: {reason}\n")
     return 1

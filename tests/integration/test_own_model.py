@@ -143,8 +143,8 @@ def test_searches_find_what_the_pairs_call_right_and_no_more_what_they_call_wron
     prints: list[Path],
 ) -> None:
     """To these users a photograph of a print is another picture."""
-    monkeypatch.setattr(calibrate, "LEAST_SAME", 60)
-    monkeypatch.setattr(calibrate, "LEAST", 15)
+    monkeypatch.setattr(calibrate, "MIN_PAIRS_FOR_SAME", 60)
+    monkeypatch.setattr(calibrate, "MIN_PAIRS_OF_EACH", 15)
     right = [pair for pair in pairs if pair[2]][::2]
     before = OnnxEmbedder(MODEL)
     shown = [(one, parts[number // 2], 0) for number, one in enumerate(prints)]

@@ -24,7 +24,7 @@ def test_light_copies_and_strangers_get_the_scores_they_are_promised() -> None:
     random = np.random.default_rng(1)
     library = unit(random.normal(size=(400, 16)) + 0.3)
     light = unit(library + random.normal(size=library.shape) * 0.05)
-    read = Calibration(**fit_model._anchored(library, light), threshold=fit_model.EVERYTHING)
+    read = Calibration(**fit_model._anchored(library, light), threshold=fit_model.NO_THRESHOLD)
     copies = [read.score(float(cosine)) for cosine in (library * light).sum(axis=1)]
     strangers = [read.score(float(cosine)) for cosine in (library @ library.T)[np.triu_indices(400, 1)]]
     assert np.mean(np.array(copies) >= fit_model.LIGHT_COPY_SCORE) == pytest.approx(0.9, abs=0.01)
@@ -39,7 +39,7 @@ def test_scores_are_how_often_the_first_answer_has_the_label_of_its_query() -> N
     spread = np.where(number % 2, 0.08, 0.35)[:, None]
     vectors = unit(centres[number] + random.normal(size=(480, 24)) * spread)
     labels, asked = np.array([f"class {one}" for one in number]), np.arange(480) % 3 == 0
-    read = Calibration(**fit_model._judged(vectors, labels, asked), threshold=fit_model.EVERYTHING)
+    read = Calibration(**fit_model._judged(vectors, labels, asked), threshold=fit_model.NO_THRESHOLD)
     queries = np.flatnonzero(asked)
     cosines = vectors[queries] @ vectors.T
     cosines[np.arange(len(queries)), queries] = -1
@@ -123,7 +123,7 @@ def test_a_card_is_begun_with_what_holds_for_every_model(tmp_path: Path) -> None
     sources = [{"what": what} for what in ("weights", fit_model.HEADS_LEARNT_FROM, "pictures the proof was fitted on")]
     ours = {"name": "ours", "quality": {"same": 96.5}, "licence": "Apache-2.0", "proof": {}, "sources": sources}
     (tmp_path / "card.json").write_text(json.dumps(ours))
-    begun = fit_model.begun_card(tmp_path)
+    begun = fit_model.base_card(tmp_path)
     assert begun == {"licence": "Apache-2.0", "proof": {}, "sources": [sources[0], sources[2]]}
     (tmp_path / "mine").mkdir()
     fit_model.write_card(tmp_path / "mine" / "card.json", {"name": "mine"}, begun)
@@ -152,11 +152,11 @@ def test_files_that_are_no_pictures_are_named_and_not_fitted_on(
         Image.fromarray(noise.integers(0, 256, (9, 9, 3), np.uint8)).save(tmp_path / f"{i}.png")
     (tmp_path / "4.png").write_bytes((tmp_path / "4.png").read_bytes()[:-30])
     (tmp_path / "5.png").touch()
-    monkeypatch.setattr(fit_model, "LEAST", 4)
+    monkeypatch.setattr(fit_model, "MIN_PICTURES", 4)
     assert [path.name for path in fit_model.find_pictures(tmp_path)] == ["0.png", "1.png", "2.png", "3.png"]
     line = "2 files left out that cannot be used as pictures: 4.png (broken, or cut short), 5.png (no bytes)"
     assert capsys.readouterr().err.splitlines()[-1] == line
-    monkeypatch.setattr(fit_model, "LEAST", 5)
+    monkeypatch.setattr(fit_model, "MIN_PICTURES", 5)
     with pytest.raises(fit_model.FitError, match="has 4 pictures; 5 are the least"):
         fit_model.find_pictures(tmp_path)
     with pytest.raises(fit_model.FitError, match="there is no such folder"):
@@ -169,21 +169,23 @@ def test_links_are_the_pictures_that_labels_name(tmp_path: Path, monkeypatch: py
         Image.new("RGB", (9, 9)).save(tmp_path / f"{i}.png")
         (tmp_path / "links" / f"{i}.png").symlink_to(tmp_path / f"{i}.png")
     (tmp_path / "links" / "again.png").symlink_to(tmp_path / "0.png")
-    monkeypatch.setattr(fit_model, "LEAST", 2)
+    monkeypatch.setattr(fit_model, "MIN_PICTURES", 2)
     table = tmp_path / "labels.csv"
     table.write_text("path,label\nlinks/0.png,a\n1.png,b\n")
     assert fit_model.find_pictures(tmp_path / "links") == list(read_labels(table))
 
 
 def test_labels_of_other_pictures_are_refused_before_anything_is_described() -> None:
-    pictures, known = fit_model.Pictures((Path("here.png"),), 1), fit_model.Known(labels={Path("elsewhere.png"): "a"})
+    pictures, known = fit_model.Pictures((Path("here.png"),), 1), fit_model.Labels(labels={Path("elsewhere.png"): "a"})
     with pytest.raises(fit_model.FitError, match="none of the labels is of a picture in the folder"):
         fit_model.fit_heads({}, pictures, range(1), known)
 
 
 def test_two_models_never_have_one_name() -> None:
-    assert fit_model.completed("shop-", b"one") != fit_model.completed("shop-", b"two")
-    assert fit_model.completed("lite0-224-2", b"one") == "lite0-224-2"  # who makes what is shipped says when it changes
+    assert fit_model.with_digest("shop-", b"one") != fit_model.with_digest("shop-", b"two")
+    assert (
+        fit_model.with_digest("lite0-224-2", b"one") == "lite0-224-2"
+    )  # who makes what is shipped says when it changes
 
 
 def test_a_turned_photograph_is_learnt_from_upright(tmp_path: Path) -> None:
@@ -201,7 +203,7 @@ def test_the_card_tells_which_pictures_were_fitted_on(tmp_path: Path) -> None:
     digests = "\n".join(sorted(hashlib.sha256(content).hexdigest() for content in contents))
     expected = hashlib.sha256(digests.encode()).hexdigest()
     for order in (paths, paths[::-1]):
-        card = fit_model.how_fitted(fit_model.Pictures(order, 7), range(2), range(2, 3))
+        card = fit_model.fit_record(fit_model.Pictures(order, 7), range(2), range(2, 3))
         assert card["pictures_sha256"] == expected
         assert (card["seed"], card["learnt_from"], card["calibrated_on"]) == (7, 2, 1)
 

@@ -52,20 +52,20 @@ def why(error: BaseException) -> dict[str, str]:
     our own errors may have anything in its message, so only its class is named; its traceback is logged elsewhere.
     """
     if isinstance(error, LookalikeError):
-        said = {"reason": error.explanation or type(error).__name__, "remedy": error.remedy}
+        fields = {"reason": error.explanation or type(error).__name__, "remedy": error.remedy}
     else:
-        said = {"reason": f"internal error: {type(error).__name__}", "remedy": "its traceback is in the line before"}
-    return {name: printable(text) for name, text in said.items() if text}
+        fields = {"reason": f"internal error: {type(error).__name__}", "remedy": "its traceback is in the line before"}
+    return {name: printable(text) for name, text in fields.items() if text}
 
 
-def log_failure(error: Exception, facts: Mapping[str, object]) -> None:
+def log_failure(error: Exception, log_fields: Mapping[str, object]) -> None:
     """Log the traceback of what failed on our side, with what is known of the call.
 
     Nothing of a store that did not answer or took no write: the line about the call says which and why, and on a full
     disk there are many.
     """
     if not isinstance(error, Unavailable):
-        logger.error("failed", exc_info=error, extra=dict(facts))
+        logger.error("failed", exc_info=error, extra=dict(log_fields))
 
 
 def printable(text: str) -> str:

@@ -22,14 +22,14 @@ def _flag(text: str) -> bool:
     return values[text.lower()]
 
 
-def _number(least: float, most: float, read: type[int] | type[float]) -> Callable[[str], Any]:
+def _number(minimum: float, maximum: float, read: type[int] | type[float]) -> Callable[[str], Any]:
     def checked(text: str) -> Any:
-        wanted = f"must be a {'whole ' if read is int else ''}number from {least} to {most}"
+        wanted = f"must be a {'whole ' if read is int else ''}number from {minimum} to {maximum}"
         try:
             value = read(text)
         except ValueError:
             raise ValueError(wanted) from None
-        if not least <= value <= most:  # nor is not-a-number
+        if not minimum <= value <= maximum:  # nor is not-a-number
             raise ValueError(wanted)
         return value
 

@@ -9,7 +9,7 @@ import typer
 
 from lookalike import bootstrap
 from lookalike.cli.extras import require
-from lookalike.cli.store_options import Data, Stack, environment, where
+from lookalike.cli.store_options import DataOption, StackOption, settings_for, store_variables
 from lookalike.embedding.model_path import find_model
 from lookalike.errors import InvalidArgument, SettingsError
 from lookalike.server.runtime_api import invoke as run
@@ -17,7 +17,7 @@ from lookalike.settings import Settings
 from lookalike.stores.local.data_folder import DataFolder
 
 #: The function of the table's stream, whose events are in the words of AWS's packages.
-_STREAM = "index"
+_STREAM_FUNCTION = "index"
 
 app = typer.Typer()
 
@@ -26,20 +26,20 @@ app = typer.Typer()
 def invoke(
     function: Annotated[str, typer.Argument(help="The function: a folder of functions/.")],
     event: Annotated[Path, typer.Argument(help="A JSON file, such as those of events/.")],
-    data: Data = None,
-    stack: Stack = None,
+    data: DataOption = None,
+    stack: StackOption = None,
 ) -> None:
     """Run a function as Lambda would, and print its answer. Its log goes to stderr. The stores must be there."""
     try:
         given = event.read_bytes()
     except OSError as error:
         raise InvalidArgument("event", f"{event}: {error.strerror}") from error
-    settings = where(data, stack)
-    if function == _STREAM:
+    settings = settings_for(data, stack)
+    if function == _STREAM_FUNCTION:
         require("aws")
     if settings.data is not None:
         _require_usable(settings, settings.data)
-    outcome = run(function, given, environment(settings))
+    outcome = run(function, given, store_variables(settings))
     typer.echo(outcome.text)
     raise typer.Exit(outcome.failed)
 

@@ -52,8 +52,8 @@ def _stand_in() -> None:
     """Stands for a command in the list of them."""
 
 
-for _name, _about in COMMANDS.items():
-    app.command(_name, help=_about)(_stand_in)
+for _name, _summary in COMMANDS.items():
+    app.command(_name, help=_summary)(_stand_in)
 
 
 def _version(asked: bool) -> None:

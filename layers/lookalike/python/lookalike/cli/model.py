@@ -26,7 +26,7 @@ _MODELS = Path(__file__).resolve().parents[4] / "model"
 _BUILT = _MODELS.parents[1] / "build"
 
 #: Where a model is written before it is whole.
-_PART = ".part"
+_STAGING = ".part"
 
 
 class Size(StrEnum):
@@ -80,16 +80,16 @@ def fit(
     script = _script()
     if output.resolve() in {one.folder.resolve() for one in Size}:
         raise InvalidArgument("--output", f"{output} is the folder of the model that comes along; name another one")
-    known = script.Known(
-        pairs=_right(pairs) if pairs else (),
+    known = script.Labels(
+        pairs=_positive_pairs(pairs) if pairs else (),
         labels=read_labels(labels) if labels else {},
     )
     try:
-        with _whole(output) as folder:
+        with _staged_output(output) as folder:
             paths = script.find_pictures(pictures.resolve())
             weights = script.pth.read(script.export.find_weights(size.weights))
             made = script.fit(paths, weights, known, name=name and f"{name}-", seed=seed, copies=copies)
-            made.write(folder, script.begun_card(size.folder))
+            made.write(folder, script.base_card(size.folder))
     except script.FitError as error:
         raise InvalidArgument("--pictures", str(error)) from error
     except script.pth.WeightsError as error:
@@ -102,7 +102,7 @@ def fit(
     typer.echo(f"Made {made.name}. Use it with LOOKALIKE_MODEL={shlex.quote(str(output / 'model.onnx'))}")
 
 
-def _right(table: Path) -> list[tuple[Path, Path]]:
+def _positive_pairs(table: Path) -> list[tuple[Path, Path]]:
     right = [(pair.query, pair.picture) for pair in read_pairs(table) if pair.right]
     if not right:
         raise InvalidArgument("--pairs", f"{table}: there is no pair with a 1 in it, and the others teach nothing")
@@ -110,13 +110,13 @@ def _right(table: Path) -> list[tuple[Path, Path]]:
 
 
 @contextmanager
-def _whole(output: Path) -> Iterator[Path]:
+def _staged_output(output: Path) -> Iterator[Path]:
     """A folder whose files are moved to ``output`` at the end, the card last; if anything fails, nothing is left.
 
     Raises InvalidArgument at once for an ``output`` that is not new or empty, or cannot be written to.
     """
-    _refuse_used(output)
-    part, new = output / _PART, not output.exists()
+    _require_unused(output)
+    part, new = output / _STAGING, not output.exists()
     try:
         shutil.rmtree(part, ignore_errors=True)  # of one that was killed
         part.mkdir(parents=True)
@@ -134,11 +134,11 @@ def _whole(output: Path) -> Iterator[Path]:
                 output.rmdir()
 
 
-def _refuse_used(output: Path) -> None:
+def _require_unused(output: Path) -> None:
     if (output / CARD).exists():
         reason = f"{output} holds a model already, which the pictures added with it need; name another folder"
         raise InvalidArgument("--output", reason)
-    if output.is_dir() and any(file.name != _PART for file in output.iterdir()):
+    if output.is_dir() and any(file.name != _STAGING for file in output.iterdir()):
         raise InvalidArgument("--output", f"{output} is not empty; name another folder")
 
 

@@ -35,16 +35,16 @@ LIBRARIES: Mapping[str, str] = {
 _SEARCHED = "same_hq"
 
 #: Longest side of a sample picture, and how many are taken: enough to see something, ready in seconds.
-_SIDE, _MOST = 640, 40
+_MAX_SIDE, _MAX_PICTURES = 640, 40
 
 #: What the service answers for a picture it holds: packages of pictures hold some twice.
-_ALREADY_THERE = 216681
+_ALREADY_PRESENT = 216681
 
 _console = Console(stderr=True, highlight=False)
 
 
 #: Makes a `lookalike` command to paste, of its words.
-Command = Callable[..., str]
+CommandLine = Callable[..., str]
 
 
 class SampleError(Exception):
@@ -73,7 +73,7 @@ class Client:
         return _post(f"{self.url}{LIBRARIES[library]}/{operation}?{urlencode({'access_token': self.token})}", form)
 
 
-def introduce(application: Application, url: str, command: Command, *, made: bool) -> None:
+def print_address_and_keys(application: Application, url: str, command: CommandLine, *, made: bool) -> None:
     """Print the address and the keys: the secret one once, when it is made, and never into a file or a journal."""
     shows = f"`{command('keys', 'show', '--name', application.name)}` prints it"
     secret = application.secret_key if made and sys.stderr.isatty() else shows
@@ -83,7 +83,7 @@ def introduce(application: Application, url: str, command: Command, *, made: boo
     _print(f"  Secret key  {secret}\n")
 
 
-def say_who_shows_keys(applications: Sequence[Application], command: Command) -> None:
+def print_key_commands(applications: Sequence[Application], command: CommandLine) -> None:
     """Print the commands that show the keys of applications that were made before."""
     if len(applications) == 1:
         _print(f"  Keys: `{command('keys', 'show', '--name', applications[0].name)}` prints them")
@@ -100,7 +100,7 @@ class Sample:
     application: Application
     url: str
     folder: Path
-    command: Command
+    command: CommandLine
 
     def show(self, *, load: bool) -> None:
         """Load the pictures if they are to be, and search for a cut and recompressed copy of one. Raises SampleError."""
@@ -111,7 +111,7 @@ class Sample:
         if path is None or picture is None:
             _print(f"  No pictures in {self.folder}.")
             return
-        found = client.call(_SEARCHED, "search", image=_cut_copy(picture), rn=3)
+        found = client.call(_SEARCHED, "search", image=_cropped_copy(picture), rn=3)
         _print(f"  A cut, recompressed copy of {path.name}, searched in {_SEARCHED}:")
         table = _table(found.get("result", []))
         _console.print(table if table.row_count else "  Nothing was found.")
@@ -148,7 +148,7 @@ def _load(client: Client, folder: Path) -> None:
         image = _encoded(picture, quality=92)
         for library in LIBRARIES:
             reply = client.call(library, "add", image=image, brief=json.dumps({"name": path.stem}))
-            if reply.get("error_code") not in (None, _ALREADY_THERE):
+            if reply.get("error_code") not in (None, _ALREADY_PRESENT):
                 raise SampleError(f"{path} was refused: {reply}")
 
 
@@ -161,16 +161,16 @@ def _pictures(folder: Path) -> Iterator[tuple[Path, Image.Image]]:
             picture = Image.open(path).convert("RGB")
         except (UnidentifiedImageError, OSError):
             continue
-        if min(picture.size) < _SIDE // 4:  # icons and test patterns
+        if min(picture.size) < _MAX_SIDE // 4:  # icons and test patterns
             continue
-        picture.thumbnail((_SIDE, _SIDE))
+        picture.thumbnail((_MAX_SIDE, _MAX_SIDE))
         yield path, picture
         taken += 1
-        if taken == _MOST:
+        if taken == _MAX_PICTURES:
             return
 
 
-def _cut_copy(picture: Image.Image) -> str:
+def _cropped_copy(picture: Image.Image) -> str:
     width, height = picture.size
     return _encoded(picture.crop((width // 8, height // 8, width * 7 // 8, height * 7 // 8)), quality=60)
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from lookalike.domain.application import Application
 
 #: Columns of a console on which any table fits.
-_ENDLESS = 100_000
+_UNBOUNDED_WIDTH = 100_000
 
 
 def print_table(table: Table) -> None:
@@ -18,7 +18,7 @@ def print_table(table: Table) -> None:
     A terminal narrower than the columns that must not be folded (``no_wrap``) wraps their lines itself.
     """
     console = Console()
-    endless = console.options.update_width(_ENDLESS)
+    endless = console.options.update_width(_UNBOUNDED_WIDTH)
     for column in table.columns:
         if column.no_wrap:
             cells = [column.header, *column.cells]

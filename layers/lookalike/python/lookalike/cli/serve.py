@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from lookalike.cli import sample
-from lookalike.cli.store_options import Data, Stack, command_line, here, on_aws
+from lookalike.cli.store_options import DataOption, StackOption, aws_settings, command_line, local_settings
 from lookalike.domain.application import Application
 from lookalike.errors import InvalidArgument, SettingsError
 from lookalike.ports import Ports
@@ -35,14 +35,14 @@ app = typer.Typer()
 
 @app.command()
 def serve(
-    data: Data = None,
+    data: DataOption = None,
     backend: Annotated[
         Backend,
         typer.Option(
             help="Whose stores: this machine's, or those of AWS that the LOOKALIKE_ variables or --stack name."
         ),
     ] = Backend.LOCAL,
-    stack: Stack = None,
+    stack: StackOption = None,
     host: Annotated[
         str, typer.Option(help="The address or name to listen on; :: is every address, IPv4 and IPv6.")
     ] = "127.0.0.1",
@@ -74,29 +74,29 @@ def serve(
     def command(*words: str) -> str:
         return command_line(*words, data=data, stack=stack)
 
-    def when_ready(service: AsgiApp, address: Address) -> None:
-        known = service.ports.applications.applications()
-        problems = [*service.ports.problems(), *(() if known else service.ports.stores.unreachable())]
-        application, made = _application_to_show(service.ports, known, problems, sampled=pictures is not None)
+    def when_ready(server: AsgiApp, address: Address) -> None:
+        known = server.ports.applications.applications()
+        problems = [*server.ports.problems(), *(() if known else server.ports.stores.unreachable())]
+        application, made = _application_to_show(server.ports, known, problems, sampled=pictures is not None)
         typer.echo(f"lookalike is ready on {address.url}")
         if made_folder is not None:
             typer.echo(f"made the data folder {made_folder}, which was not there or empty", err=True)
-        _say(problems)
+        _print_problems(problems)
         if application is not None:
-            sample.introduce(application, address.url, command, made=made)
+            sample.print_address_and_keys(application, address.url, command, made=made)
         elif known:
-            sample.say_who_shows_keys(known, command)
+            sample.print_key_commands(known, command)
         if application is not None and pictures is not None:
-            empty = not service.ports.catalog.libraries(application.tenant)
+            empty = not server.ports.catalog.libraries(application.tenant)
             _show_sample(sample.Sample(application, address.url, pictures, command), empty=empty)
         # A stack's schedule knows how long the stack keeps what was deleted; this process may have been told otherwise.
         if purge or (purge is None and not settings.on_aws):
-            service.start_schedules()
+            server.start_schedules()
 
     _check_host(host)
     if watch is not None and not watch.is_dir():
         raise SettingsError(f"{watch}: there is no such folder to watch")
-    settings = _settings(backend, data, stack, watch)
+    settings = _store_settings(backend, data, stack, watch)
     made_folder = None if settings.data is None or DataFolder.is_there(settings.data) else settings.data
     if existing and settings.data is not None:
         DataFolder.existing(settings.data)
@@ -115,16 +115,16 @@ def _check_host(host: str) -> None:
         )
 
 
-def _settings(backend: Backend, data: Path | None, stack: str | None, watch: Path | None) -> Settings:
+def _store_settings(backend: Backend, data: Path | None, stack: str | None, watch: Path | None) -> Settings:
     if backend is Backend.LOCAL and stack is None:
-        return replace(here(data), watch=watch)
+        return replace(local_settings(data), watch=watch)
     for option, folder in (("--data", data), ("--watch", watch)):
         if folder is not None:
             raise InvalidArgument(option, "the stores of AWS have buckets, no folders")
-    return on_aws(stack)
+    return aws_settings(stack)
 
 
-def _say(problems: Sequence[str]) -> None:
+def _print_problems(problems: Sequence[str]) -> None:
     for problem in problems:
         typer.echo(f"lookalike: {problem}", err=True)
 

@@ -17,11 +17,11 @@ from lookalike.settings import AWS_STORES, Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Data = Annotated[
+DataOption = Annotated[
     Path | None,
     typer.Option("--data", help="The folder that holds everything. [default: LOOKALIKE_DATA, else data]"),
 ]
-Stack = Annotated[
+StackOption = Annotated[
     str | None,
     typer.Option("--stack", help="The CloudFormation stack whose stores are meant, in the region of your AWS profile."),
 ]
@@ -29,10 +29,10 @@ Stack = Annotated[
 #: Outputs of the template that name the stores, by setting.
 OUTPUTS: Mapping[str, str] = {"table": "Table", "bucket": "Originals", "opensearch": "OpenSearch", "key": "Key"}
 
-_FOLDER = Path("data")
+_DEFAULT_FOLDER = Path("data")
 
 
-def where(data: Path | None, stack: str | None) -> Settings:
+def settings_for(data: Path | None, stack: str | None) -> Settings:
     """The environment's settings with the stores that are meant: the folder's, the stack's, or the environment's own.
 
     Raises InvalidArgument if both are named, and SettingsError if the stack cannot be read.
@@ -40,33 +40,33 @@ def where(data: Path | None, stack: str | None) -> Settings:
     if data is not None and stack is not None:
         raise InvalidArgument("--stack", "it goes without --data: the stores are in one place or in the other")
     if stack is not None:
-        stores: dict[str, Any] = _stores_of(stack)
+        stores: dict[str, Any] = _stores_of_stack(stack)
         return Settings.from_environment(data=None, **stores)
     if data is None and (settings := Settings.from_environment()).on_aws:
         require("aws")
         return settings
-    return here(data)
+    return local_settings(data)
 
 
-def here(data: Path | None) -> Settings:
+def local_settings(data: Path | None) -> Settings:
     """The settings with the stores of one machine.
 
     Raises SettingsError if the environment names others as well, or if a file is where the folder should be.
     """
     if data is None:
-        data = Settings.from_environment().data or _FOLDER
+        data = Settings.from_environment().data or _DEFAULT_FOLDER
     for path in (data, *data.parents):
         if path.is_file():
             raise SettingsError(f"data folder {data}: {path} is a file; name the folder that holds everything")
     return Settings.from_environment(data=data)
 
 
-def on_aws(stack: str | None) -> Settings:
+def aws_settings(stack: str | None) -> Settings:
     """The settings with the stores of the stack, else those of AWS that the environment names.
 
     Raises SettingsError if there are none.
     """
-    settings = where(None, stack) if stack else Settings.from_environment(data=None)
+    settings = settings_for(None, stack) if stack else Settings.from_environment(data=None)
     if not settings.on_aws:
         variables = [setting.metadata["variable"] for setting in fields(Settings) if setting.name in AWS_STORES]
         raise SettingsError(f"which stores? Name a stack with --stack, or set {', '.join(variables)}")
@@ -74,7 +74,7 @@ def on_aws(stack: str | None) -> Settings:
     return settings
 
 
-def environment(settings: Settings) -> dict[str, str]:
+def store_variables(settings: Settings) -> dict[str, str]:
     """The variables by which another process finds the same stores; an empty one counts as absent."""
     return {
         setting.metadata["variable"]: str(getattr(settings, setting.name) or "")
@@ -91,7 +91,7 @@ def command_line(*words: str, data: Path | None = None, stack: str | None = None
     return shlex.join([*started, *words, *stores])
 
 
-def _stores_of(stack: str) -> dict[str, str]:
+def _stores_of_stack(stack: str) -> dict[str, str]:
     require("aws")
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - most commands do without
 

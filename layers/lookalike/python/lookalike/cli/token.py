@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lookalike import bootstrap
-from lookalike.cli.store_options import Data, Stack, where
+from lookalike.cli.store_options import DataOption, StackOption, settings_for
 from lookalike.clock import unix_milliseconds
 from lookalike.errors import InvalidArgument
 from lookalike.service.applications import find_application
@@ -19,11 +19,11 @@ app = typer.Typer()
 @app.command()
 def token(
     name: Annotated[str, typer.Option(help="The application's name, or its access key.")],
-    data: Data = None,
-    stack: Stack = None,
+    data: DataOption = None,
+    stack: StackOption = None,
 ) -> None:
     """Print an access token of an application, for curl and invoke. It is good for 30 days, or until its secret goes."""
-    with bootstrap.applications(where(data, stack)) as applications:
+    with bootstrap.applications(settings_for(data, stack)) as applications:
         application = find_application(applications, name)
     if not application.active:
         raise InvalidArgument(

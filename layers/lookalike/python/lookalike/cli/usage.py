@@ -12,14 +12,14 @@ from rich.table import Table
 
 from lookalike import bootstrap
 from lookalike.cli.screen import note, print_table
-from lookalike.cli.store_options import Data, Stack, where
+from lookalike.cli.store_options import DataOption, StackOption, settings_for
 from lookalike.clock import unix_milliseconds
 from lookalike.service.admission import DAYS_KEPT
 from lookalike.service.usage import Usage
 from lookalike.service.usage import usage as usage_of
 
 #: Why there is a dash, and what to do about it.
-_UNCOUNTED = (
+_DASH_NOTE = (
     "a dash stands for calls that are not counted: those of an application without a limit a day (`keys change "
     "--per-day`), unless LOOKALIKE_COUNT_USAGE=true (CountUsage of a stack) is set where the service runs, and here"
 )
@@ -29,8 +29,8 @@ app = typer.Typer()
 
 @app.command()
 def usage(
-    data: Data = None,
-    stack: Stack = None,
+    data: DataOption = None,
+    stack: StackOption = None,
     days: Annotated[int, typer.Option(min=1, max=DAYS_KEPT, help="So many days (UTC), today the last of them.")] = 7,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -39,7 +39,7 @@ def usage(
     Counted are the calls of applications with a limit a day, and of all of them where LOOKALIKE_COUNT_USAGE is set.
     Where none are, a dash stands for them.
     """
-    settings = where(data, stack)
+    settings = settings_for(data, stack)
     with bootstrap.applications(settings) as applications, bootstrap.counters(settings) as counters:
         found = usage_of(applications, counters, unix_milliseconds(), days, settings.count_usage)
     if as_json:
@@ -49,7 +49,7 @@ def usage(
     if not found:
         note("there are no applications; `lookalike keys create` makes one")
     elif not all(one.counted for one in found):
-        note(_UNCOUNTED)
+        note(_DASH_NOTE)
 
 
 def _table(found: list[Usage]) -> Table:

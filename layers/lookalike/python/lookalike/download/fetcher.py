@@ -38,7 +38,7 @@ _CODINGS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "dcb", "dcz", "
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP, _ZLIB, _RAW_DEFLATE = 31, 15, -15  # zlib's ``wbits``
 # What does not change how the body is read: its chunks are put together before.
-_TRANSFERS = frozenset({"", "identity", "chunked"})
+_TRANSFER_CODINGS = frozenset({"", "identity", "chunked"})
 
 
 def resolve(host: str) -> Sequence[str]:
@@ -53,7 +53,7 @@ class _Deadline:
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
-    def left(self) -> float:
+    def seconds_left(self) -> float:
         """Seconds left. Raises TimeoutError when there are none."""
         seconds = self._end - time.monotonic()
         if seconds <= 0:
@@ -62,16 +62,16 @@ class _Deadline:
 
 
 class _Stream(io.RawIOBase):
-    """What comes in on a socket: no byte after the deadline, and none beyond ``allowance``.
+    """What comes in on a socket: no byte after the deadline, and none beyond ``bytes_left``.
 
-    Until ``headed`` is set it must not end: HTTPResponse takes the end of the stream for the end of the headers.
+    Until ``head_is_complete`` is set it must not end: HTTPResponse takes the end of the stream for the end of the headers.
     """
 
-    def __init__(self, connection: socket.socket, deadline: _Deadline, allowance: int) -> None:
+    def __init__(self, connection: socket.socket, deadline: _Deadline, bytes_left: int) -> None:
         self._connection = connection
         self._deadline = deadline
-        self.allowance = allowance
-        self.headed = False
+        self.bytes_left = bytes_left
+        self.head_is_complete = False
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         """What HTTPResponse asks of a socket."""
@@ -83,13 +83,13 @@ class _Stream(io.RawIOBase):
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # io's own callers pass a memoryview
         """The next bytes, as soon as there are some."""
-        if self.allowance <= 0:
+        if self.bytes_left <= 0:
             raise UrlAnswerError("the answer is too long")
-        self._connection.settimeout(self._deadline.left())
-        count = self._connection.recv_into(buffer[: self.allowance])
-        if not count and not self.headed:
+        self._connection.settimeout(self._deadline.seconds_left())
+        count = self._connection.recv_into(buffer[: self.bytes_left])
+        if not count and not self.head_is_complete:
             raise ConnectionError("broken off in the headers")
-        self.allowance -= count
+        self.bytes_left -= count
         return count
 
 
@@ -135,34 +135,34 @@ class SafeFetcher(Fetcher):
         long or in another coding, and what is not HTTP.
         """
         deadline = _Deadline(self._seconds)
-        place = parse(url)
+        target = parse(url)
         try:
             for _ in range(self._redirects + 1):
-                answer = self._get(place, max_bytes, deadline)
+                answer = self._get(target, max_bytes, deadline)
                 if isinstance(answer, bytes):
                     return answer
-                place = answer
+                target = answer
         except TimeoutError as reason:
             raise UrlTimeout(
-                f"{place.host}: no answer within {self._seconds:g} s", remedy="LOOKALIKE_FETCH_SECONDS allows more"
+                f"{target.host}: no answer within {self._seconds:g} s", remedy="LOOKALIKE_FETCH_SECONDS allows more"
             ) from reason
         except (OSError, IncompleteRead) as reason:
-            raise UrlUnreachable(f"{place.host}: {reason}") from reason
+            raise UrlUnreachable(f"{target.host}: {reason}") from reason
         raise UrlAnswerError(f"more than {self._redirects} redirects", remedy="LOOKALIKE_FETCH_REDIRECTS allows more")
 
     def _get(self, url: Url, max_bytes: int, deadline: _Deadline) -> bytes | Url:
         """The body, or where the server sends us."""
         with self._connect(url, deadline) as connection:
-            connection.settimeout(deadline.left())
+            connection.settimeout(deadline.seconds_left())
             connection.sendall(_request(url))
             stream = _Stream(connection, deadline, _MAX_HEADER_BYTES)
             with HTTPResponse(stream, method="GET") as response:  # type: ignore[arg-type]  # makefile is all it needs
                 try:
                     response.begin()
-                    stream.headed = True
+                    stream.head_is_complete = True
                     if response.status in _REDIRECTS:
-                        return url.joined(_location(response))
-                    stream.allowance = 2 * max_bytes + _MAX_HEADER_BYTES
+                        return url.joined(_redirect_location(response))
+                    stream.bytes_left = 2 * max_bytes + _MAX_HEADER_BYTES
                     return _body(response, max_bytes)
                 except (HTTPException, ValueError) as reason:
                     if isinstance(reason, (OSError, IncompleteRead)):
@@ -176,7 +176,7 @@ class SafeFetcher(Fetcher):
             address = addresses.pop(0)
             try:
                 # One that does not answer must not eat the time of those behind it.
-                return self._dial(address, url, deadline, deadline.left() / (len(addresses) + 1))
+                return self._dial(address, url, deadline, deadline.seconds_left() / (len(addresses) + 1))
             except OSError:
                 if not addresses:
                     raise
@@ -187,7 +187,7 @@ class SafeFetcher(Fetcher):
         try:
             connection.settimeout(seconds)
             connection.connect((str(address), url.port))
-            connection.settimeout(deadline.left())
+            connection.settimeout(deadline.seconds_left())
             return self._tls.wrap_socket(connection, server_hostname=url.host) if url.secure else connection
         except BaseException:
             connection.close()
@@ -216,11 +216,11 @@ class SafeFetcher(Fetcher):
             finally:
                 self._lookups.release()
 
-        if not self._lookups.acquire(timeout=deadline.left()):
+        if not self._lookups.acquire(timeout=deadline.seconds_left()):
             raise TimeoutError("too many look-ups hang")
         threading.Thread(target=ask, name=f"look up {host}", daemon=True).start()
         try:
-            found = answer.get(timeout=deadline.left())
+            found = answer.get(timeout=deadline.seconds_left())
         except Empty:
             raise TimeoutError(f"{host} is still being looked up") from None
         if isinstance(found, OSError):
@@ -244,7 +244,7 @@ def _request(url: Url) -> bytes:
     ).encode("ascii")
 
 
-def _location(response: HTTPResponse) -> str:
+def _redirect_location(response: HTTPResponse) -> str:
     """Where a redirect leads; bytes that are not ASCII, in whatever charset, go back to the server as they came."""
     location = response.getheader("Location")
     if not location:
@@ -256,7 +256,7 @@ def _body(response: HTTPResponse, max_bytes: int) -> bytes:
     """The whole body, and nothing but the body of a good answer."""
     if response.status != 200:
         raise UrlAnswerError(f"the server answered with status {response.status}")
-    if response.getheader("Transfer-Encoding", "").strip().lower() not in _TRANSFERS:
+    if response.getheader("Transfer-Encoding", "").strip().lower() not in _TRANSFER_CODINGS:
         raise UrlAnswerError("the body is encoded for its transfer")
     if response.length is not None and response.length > max_bytes:
         raise UrlAnswerTooLong(f"{response.length} bytes, more than {max_bytes}")
@@ -265,10 +265,10 @@ def _body(response: HTTPResponse, max_bytes: int) -> bytes:
         raise UrlAnswerTooLong(f"more than {max_bytes} bytes")
     if response.length:
         raise IncompleteRead(body, response.length)
-    return _unpacked(body, response.getheader("Content-Encoding", ""), max_bytes)
+    return _decoded_body(body, response.getheader("Content-Encoding", ""), max_bytes)
 
 
-def _unpacked(body: bytes, label: str, max_bytes: int) -> bytes:
+def _decoded_body(body: bytes, label: str, max_bytes: int) -> bytes:
     """Return the body without the coding it is in. Its bytes decide, not what the server calls it: the label is asked
     only where they say neither that it is a picture nor that it is gzip.
     """

@@ -27,14 +27,14 @@ PHRASES = (
 )
 
 #: Larger results are scaled down to this many pixels on the longer side.
-LONGEST = 720
+MAX_SIDE = 720
 
 
-def attack(picture: Picture, background: Picture, random: Random) -> Picture:
+def augment_copy(picture: Picture, background: Picture, random: Random) -> Picture:
     """A changed copy: one change most of the time, up to three. ``background`` may show through behind it."""
-    for change in random.sample(CHANGES, random.choices((1, 2, 3), (6, 2, 1))[0]):
+    for change in random.sample(AUGMENTATIONS, random.choices((1, 2, 3), (6, 2, 1))[0]):
         picture = change(picture, background, random)
-        picture.thumbnail((LONGEST, LONGEST), Image.Resampling.BICUBIC)
+        picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.BICUBIC)
     return picture
 
 
@@ -182,7 +182,7 @@ def inset(picture: Picture, background: Picture, random: Random) -> Picture:
     return scene
 
 
-CHANGES: tuple[Callable[[Picture, Picture, Random], Picture], ...] = (
+AUGMENTATIONS: tuple[Callable[[Picture, Picture, Random], Picture], ...] = (
     recompress,
     shrink,
     crop,

@@ -28,11 +28,11 @@ GEM_POWER = 3.0
 MAP_SIDE = 14
 
 #: Standard deviation of the weights around the middle of a picture, in halves of its side.
-CENTRE = 0.5
+CENTRE_SIGMA = 0.5
 
 #: The histogram of colours: a palette of so many levels of red, green and blue; how far a colour spreads over it, of
 #: 255; the side of the squares whose mean colour counts, in pixels; and its length beside other descriptors.
-LEVELS, SPREAD, SQUARE, COLOUR_LENGTH = 4, 0.12, 8, 0.5
+COLOUR_LEVELS, COLOUR_SPREAD, COLOUR_SQUARE, COLOUR_LENGTH = 4, 0.12, 8, 0.5
 
 #: A unit vector's largest number, as int8.
 MAP_SCALE = 127.0
@@ -162,7 +162,7 @@ class _Graph:
     def centre(self, side: int) -> str:
         """Weights of ``side`` × ``side`` places, with a mean of 1, that fall from the middle as a Gaussian."""
         away = np.linspace(-1, 1, side)
-        bell = np.exp(-(away**2) / (2 * CENTRE**2))
+        bell = np.exp(-(away**2) / (2 * CENTRE_SIGMA**2))
         weights = np.outer(bell, bell)
         return self.constant((weights / weights.mean()).astype(np.float32)[None, None])
 
@@ -308,14 +308,14 @@ class Network:
     def _colour(self) -> str:
         """How much of each colour of a palette is to be seen, every pixel spread over those near it; square roots."""
         graph = self._graph
-        squares = graph.op("AveragePool", self._pixels, kernel_shape=[SQUARE] * 2, strides=[SQUARE] * 2)
-        levels = (np.arange(LEVELS) + 0.5) / LEVELS
+        squares = graph.op("AveragePool", self._pixels, kernel_shape=[COLOUR_SQUARE] * 2, strides=[COLOUR_SQUARE] * 2)
+        levels = (np.arange(COLOUR_LEVELS) + 0.5) / COLOUR_LEVELS
         palette = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
         # a Gaussian around each colour, without the factor that softmax takes away again
-        toward = graph.constant((palette / (SPREAD**2 * 255)).astype(np.float32)[:, :, None, None])
-        at = graph.constant((-(palette**2).sum(axis=1) / (2 * SPREAD**2)).astype(np.float32))
+        toward = graph.constant((palette / (COLOUR_SPREAD**2 * 255)).astype(np.float32)[:, :, None, None])
+        at = graph.constant((-(palette**2).sum(axis=1) / (2 * COLOUR_SPREAD**2)).astype(np.float32))
         shares = graph.op("Softmax", graph.op("Conv", squares, toward, at), axis=1)
-        histogram = graph.mean(shares, graph.centre(self._size.side // SQUARE))
+        histogram = graph.mean(shares, graph.centre(self._size.side // COLOUR_SQUARE))
         return graph.op("Mul", graph.unit(graph.op("Sqrt", histogram)), graph.number(COLOUR_LENGTH))
 
     def _cells(self) -> str:

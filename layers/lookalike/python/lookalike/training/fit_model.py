@@ -44,16 +44,16 @@ from lookalike.embedding.preprocess import square
 from lookalike.errors import InvalidArgument, PictureError
 from lookalike.training import efficientnet_onnx, export_onnx, logistic, torch_weights
 from lookalike.training import picture_files as files
-from lookalike.training.augment import attack
-from lookalike.training.heads import Head, Heads, Projection, looks_at, principal, whitening
+from lookalike.training.augment import augment_copy
+from lookalike.training.heads import Head, Heads, Projection, descriptors_by_kind, principal, whitening
 from lookalike.training.labelled_csv import read_labels
-from lookalike.training.progress import side_by_side
+from lookalike.training.progress import parallel_map
 from lookalike.verification.query_views import views
 
 SUFFIXES = files.SUFFIXES
 
 #: The fewest pictures that a head of 256 numbers can be fitted on, four fifths of them; a thousand and more are better.
-LEAST = 400
+MIN_PICTURES = 400
 
 #: Changed copies made of every picture.
 COPIES = 3
@@ -65,21 +65,21 @@ LEARNT = "learnt.txt"
 HEADS_LEARNT_FROM = "pictures the heads and the scores were fitted on"
 
 #: Numbers in a cell of the local map, and how many cells of a picture its projection is fitted on.
-CELL, CELLS_PER_PICTURE = 32, 30
+CELL_DIMENSION, CELLS_PER_PICTURE = 32, 30
 
 #: Pictures of the folder that are so alike before anything was done to them may be two photographs of one thing;
 #: nobody labelled them, so they count neither as right nor as wrong.
-DOUBTFUL = 0.65
+AMBIGUOUS_COSINE = 0.65
 
 #: `similar` and `product` have no such cosine: their answer is a ranking, cut by the caller.
-EVERYTHING = -1.0
+NO_THRESHOLD = -1.0
 
 #: Rounds in which right and wrong answers are counted, each without another part of the classes in the library; so
 #: for one query in so many there is nothing to find, as in the measurement of `same`.
 ROUNDS = 5
 
 #: Fewer labelled pictures to search for say nothing about scores.
-LEAST_JUDGED = 100
+MIN_JUDGED = 100
 
 #: Without labels: the scores that a light copy (the tenth of them that is least alike) and a stranger (the hundredth
 #: most alike) get.
@@ -93,7 +93,7 @@ class FitError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Labels:
     """What people know of the pictures: pairs that are the same one, and what they show.
 
     ``labels`` teach `product` and `similar` what may differ within a class. ``judged`` are labels, too, that only say
@@ -120,7 +120,7 @@ class Pictures:
     def copy(self, number: int, which: int, backgrounds: Sequence[int]) -> Image.Image:
         """A changed copy of a picture; one of ``backgrounds`` may show behind it."""
         random = Random(f"{self.seed} {number} {which}")
-        return attack(self.original(number), self.original(random.choice(backgrounds)), random)
+        return augment_copy(self.original(number), self.original(random.choice(backgrounds)), random)
 
     def light_copy(self, number: int) -> Image.Image:
         """What a website makes of a picture: smaller, and saved again."""
@@ -148,12 +148,12 @@ class Model:
             answers: list[NDArray[Any]] = self._session.run(self._outputs, {"pictures": np.stack(batch)})
             return answers if kind else [answer[0] for answer in answers]
 
-        rows = side_by_side(stage, one, draw)
+        rows = parallel_map(stage, one, draw)
         return {name: np.stack([row[i] for row in rows]) for i, name in enumerate(self._outputs)}
 
 
 def fit_heads(
-    weights: torch_weights.Weights, pictures: Pictures, learn: Sequence[int], known: Known
+    weights: torch_weights.Weights, pictures: Pictures, learn: Sequence[int], known: Labels
 ) -> tuple[Heads, dict[str, NDArray[np.float32]]]:
     """The heads, from the pictures of these numbers, changed copies of them, and what is known of them.
 
@@ -169,7 +169,7 @@ def fit_heads(
     place = {pictures.paths[i]: row for row, i in enumerate(learn)}
     twins = np.array([(place[a], place[b]) for a, b in known.pairs if {a, b} <= place.keys()], np.int64).reshape(-1, 2)
     kinds, vectors = {}, {}
-    for kind, descriptors in looks_at(efficientnet_onnx.size_of(weights).taps).items():
+    for kind, descriptors in descriptors_by_kind(efficientnet_onnx.size_of(weights).taps).items():
         print(f"head of {kind}", file=sys.stderr)
         library, changed = (np.concatenate([of[name] for name in descriptors], axis=1) for of in (originals, copies))
         if kind == Kind.SAME:
@@ -181,7 +181,7 @@ def fit_heads(
         else:
             projection = principal(library, DIMENSION, power=0.25)
         kinds[kind] = Head(descriptors, projection)
-        vectors[kind] = projection.of(changed)
+        vectors[kind] = projection.apply(changed)
     return Heads(kinds, _fit_map(originals["cells"], pictures.seed)), vectors
 
 
@@ -199,11 +199,11 @@ def _fit_map(cells: NDArray[np.float32], seed: int) -> Projection:
     rows = cells.reshape(*cells.shape[:2], -1).transpose(0, 2, 1)
     chosen = np.random.default_rng(seed).integers(rows.shape[1], size=(len(rows), CELLS_PER_PICTURE))
     sample = np.take_along_axis(rows, chosen[..., None], axis=1).reshape(-1, rows.shape[2])
-    return principal(sample, CELL, power=0.35)
+    return principal(sample, CELL_DIMENSION, power=0.35)
 
 
 def measure_calibration(
-    model: Model, pictures: Pictures, learn: Sequence[int], rest: Sequence[int], known: Known
+    model: Model, pictures: Pictures, learn: Sequence[int], rest: Sequence[int], known: Labels
 ) -> dict[str, Any]:
     """How each kind's cosines are to be read, measured with pictures that no head was fitted on.
 
@@ -219,16 +219,16 @@ def measure_calibration(
     library = {kind: originals[kind][rows] for kind in Kind}
     labels = np.array([(known.judged or known.labels).get(pictures.paths[i], "") for i in (*learn, *rest)])
     asked = np.arange(len(labels)) >= len(learn)
-    if (labels[asked] != "").sum() >= LEAST_JUDGED:
-        read = {kind: _judged(originals[kind], labels, asked) | {"threshold": EVERYTHING} for kind in Kind}
+    if (labels[asked] != "").sum() >= MIN_JUDGED:
+        read = {kind: _judged(originals[kind], labels, asked) | {"threshold": NO_THRESHOLD} for kind in Kind}
     else:
         light = model.describe("light copies", [partial(pictures.light_copy, i) for i in inside])
-        read = {kind: _anchored(library[kind], light[kind]) | {"threshold": EVERYTHING} for kind in Kind}
+        read = {kind: _anchored(library[kind], light[kind]) | {"threshold": NO_THRESHOLD} for kind in Kind}
     pairs = [(i, which) for i in rest for which in range(pictures.copies)]
     copies = [partial(pictures.copy, *pair, outside) for pair in pairs]
     queries = model.describe("queries", copies, Kind.SAME)[Kind.SAME]
     truth = np.array([i for i, _ in pairs])[:, None] == np.array(inside)[None, :]
-    alike = originals[Kind.SAME][asked] @ library[Kind.SAME].T >= DOUBTFUL
+    alike = originals[Kind.SAME][asked] @ library[Kind.SAME].T >= AMBIGUOUS_COSINE
     doubtful = np.repeat(alike, pictures.copies, axis=0) & ~truth
     cosines = np.where(doubtful, -1, (queries @ library[Kind.SAME].T).max(axis=1))
     read[Kind.SAME] = _first_answers(cosines, truth)
@@ -298,7 +298,7 @@ def sha256_of_all(paths: Sequence[Path]) -> str:
     return hashlib.sha256("\n".join(sorted(sha256(path) for path in paths)).encode()).hexdigest()
 
 
-def how_fitted(pictures: Pictures, learn: Sequence[int], rest: Sequence[int]) -> dict[str, Any]:
+def fit_record(pictures: Pictures, learn: Sequence[int], rest: Sequence[int]) -> dict[str, Any]:
     """What the same fit would need again, for the card."""
     return {
         "seed": pictures.seed,
@@ -322,7 +322,7 @@ def write_card(path: Path, changes: Mapping[str, Any], begun: Mapping[str, Any] 
     unfinished.replace(path)
 
 
-def begun_card(ours_in: Path) -> dict[str, Any]:
+def base_card(ours_in: Path) -> dict[str, Any]:
     """The card of a model that is still to be made: of the one that comes along, what holds for every model."""
     ours = json.loads((ours_in / CARD).read_text())
     begun = {name: ours[name] for name in ("licence", "notice", "proof") if name in ours}
@@ -342,20 +342,20 @@ def find_pictures(folder: Path) -> list[Path]:
             refused[path] = str(error)
 
     paths = list(files.walk(folder))
-    if len(paths) >= LEAST:
-        side_by_side("looking at the pictures", look, paths)
+    if len(paths) >= MIN_PICTURES:
+        parallel_map("looking at the pictures", look, paths)
     if refused:
         print(files.unusable(refused, folder), file=sys.stderr)
     found = list(
         dict.fromkeys(path.resolve() for path in paths if path not in refused)
     )  # as labels and pairs name them
-    if len(found) < LEAST:
-        raise FitError(f"{folder} has {len(found)} pictures; {LEAST} are the least, some thousands are better")
+    if len(found) < MIN_PICTURES:
+        raise FitError(f"{folder} has {len(found)} pictures; {MIN_PICTURES} are the least, some thousands are better")
     return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Made:
+class FittedModel:
     """A fitted model. ``learnt`` are SHA-256s of the pictures; ``read`` and ``fitted`` are entries of the card."""
 
     name: str
@@ -376,14 +376,14 @@ class Made:
         write_card(folder / CARD, describe(self.name, self.size, self.read, self.fitted, folder), begun)
 
 
-def completed(name: str, graph: bytes) -> str:
+def with_digest(name: str, graph: bytes) -> str:
     """A name that ends in ``-``, with the first 8 hex digits of the graph's SHA-256 behind; any other as it is."""
     return f"{name}{hashlib.sha256(graph).hexdigest()[:8]}" if name.endswith("-") else name
 
 
 def fit(
-    paths: Sequence[Path], weights: torch_weights.Weights, known: Known, *, name: str, seed: int, copies: int
-) -> Made:
+    paths: Sequence[Path], weights: torch_weights.Weights, known: Labels, *, name: str, seed: int, copies: int
+) -> FittedModel:
     """Fit everything. A ``name`` that is empty or ends in ``-`` is completed: no two models may have the same.
 
     Raises FitError if the pictures do not do.
@@ -397,15 +397,15 @@ def fit(
     heads, vectors = fit_heads(weights, pictures, learn, known)
     graph = efficientnet_onnx.Network(weights).heads(heads).model().SerializeToString(deterministic=True)
     told = {"pairs": len(known.pairs), "labelled": len(known.labels), "judged": len(known.judged)}
-    return Made(
-        name=completed(name or f"{size.name}-", graph),
+    return FittedModel(
+        name=with_digest(name or f"{size.name}-", graph),
         size=size,
         graph=graph,
         heads=heads,
         codebooks={kind: train_codebook(vectors[kind]) for kind in vectors},
         learnt=[sha256(path) for path in mixed],
         read=measure_calibration(Model(graph), pictures, learn, rest, known),
-        fitted=how_fitted(pictures, learn, rest) | told,
+        fitted=fit_record(pictures, learn, rest) | told,
     )
 
 
@@ -414,7 +414,7 @@ def describe(
 ) -> dict[str, Any]:
     """What a card says of the model files in a folder."""
     outputs = {str(kind): {"type": "float32", "shape": ["N", DIMENSION], "norm": 1} for kind in Kind}
-    cells = {"type": "int8", "shape": ["N", efficientnet_onnx.MAP_SIDE, efficientnet_onnx.MAP_SIDE, CELL]}
+    cells = {"type": "int8", "shape": ["N", efficientnet_onnx.MAP_SIDE, efficientnet_onnx.MAP_SIDE, CELL_DIMENSION]}
     return {
         "name": name,
         "dimension": DIMENSION,
@@ -427,7 +427,7 @@ def describe(
             "resize": "squashed to a square, bicubic",
         },
         "outputs": outputs | {"map": cells},
-        "looks_at": looks_at(size.taps),
+        "looks_at": descriptors_by_kind(size.taps),
         "calibration": read,
         "fit": fitted,
         "files": {file: sha256(folder / file) for file in ("model.onnx", export_onnx.HEADS, CODEBOOKS)},
@@ -449,7 +449,7 @@ def main() -> int:
             find_pictures(arguments.pictures.resolve()),
             torch_weights.read(export_onnx.find_weights(arguments.weights)),
         )
-        known = Known(judged=read_labels(arguments.judged) if arguments.judged else {})
+        known = Labels(judged=read_labels(arguments.judged) if arguments.judged else {})
         arguments.output.mkdir(parents=True, exist_ok=True)
         made = fit(paths, weights, known, name=arguments.name, seed=arguments.seed, copies=COPIES)
         made.write(arguments.output)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def looks_at(taps: Sequence[int]) -> dict[str, tuple[str, ...]]:
+def descriptors_by_kind(taps: Sequence[int]) -> dict[str, tuple[str, ...]]:
     """What each kind of search looks at, ``same`` among them at these blocks: names of descriptors.
 
     They are average (``gap``) or generalised-mean (``gem``) pooling of the last activation (``head``) or of the
@@ -28,7 +28,7 @@ def looks_at(taps: Sequence[int]) -> dict[str, tuple[str, ...]]:
 
 def descriptors(taps: Sequence[int]) -> tuple[str, ...]:
     """Every descriptor that any kind looks at, once."""
-    return tuple(dict.fromkeys(name for names in looks_at(taps).values() for name in names))
+    return tuple(dict.fromkeys(name for names in descriptors_by_kind(taps).values() for name in names))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +38,7 @@ class Projection:
     mean: NDArray[np.float32]
     matrix: NDArray[np.float16]
 
-    def of(self, x: NDArray[Any]) -> NDArray[np.float32]:
+    def apply(self, x: NDArray[Any]) -> NDArray[np.float32]:
         """The projection of rows: float32 (rows, outputs), L2-normalised."""
         y = (x - self.mean) @ self.matrix.T.astype(np.float32)
         unit: NDArray[np.float32] = y / np.linalg.norm(y, axis=1, keepdims=True)
@@ -72,9 +72,11 @@ class Heads:
 def load(path: Path) -> Heads:
     """The heads that :meth:`Heads.save` wrote. Raises OSError or ValueError if there are none."""
     with np.load(path, allow_pickle=False) as arrays:
-        seen = {kind: tuple(arrays[f"{kind}_looks_at"].tolist()) for kind in looks_at(())}
-        projections = {name: Projection(arrays[f"{name}_mean"], arrays[f"{name}_matrix"]) for name in (*seen, "map")}
-    kinds = {kind: Head(names, projections[kind]) for kind, names in seen.items()}
+        names_by_kind = {kind: tuple(arrays[f"{kind}_looks_at"].tolist()) for kind in descriptors_by_kind(())}
+        projections = {
+            name: Projection(arrays[f"{name}_mean"], arrays[f"{name}_matrix"]) for name in (*names_by_kind, "map")
+        }
+    kinds = {kind: Head(names, projections[kind]) for kind, names in names_by_kind.items()}
     return Heads(kinds, projections["map"])
 
 
@@ -87,8 +89,8 @@ def whitening(library: NDArray[Any], copies: NDArray[Any], originals: NDArray[An
     by optimal linear projection", ICCV 2007.
     """
     mean = library.mean(axis=0, dtype=np.float64)
-    strayed = copies.astype(np.float64) - originals
-    noise = strayed.T @ strayed / len(strayed)
+    differences = copies.astype(np.float64) - originals
+    noise = differences.T @ differences / len(differences)
     noise = 0.9 * noise + 0.1 * np.trace(noise) / len(noise) * np.eye(len(noise))
     values, vectors = np.linalg.eigh(noise)
     undo = (vectors / np.sqrt(values)) @ vectors.T

@@ -18,10 +18,10 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
 BOUNDS = Bounds(max_bytes=100 << 20, min_side=8, max_side=30_000, max_pixels=200_000_000, formats=FORMATS)
 
 #: What is made of them may be of any size.
-MADE = replace(BOUNDS, min_side=1)
+ANY_SIZE = replace(BOUNDS, min_side=1)
 
 #: Of files that cannot be used, so many are named.
-NAMED = 5
+MAX_NAMED = 5
 
 
 def walk(folder: Path) -> Iterator[Path]:
@@ -54,13 +54,13 @@ def read(path: Path) -> Decoded:
 
 def image(file: bytes) -> Image.Image:
     """The picture of a file, upright, RGB. Raises PictureError."""
-    return Image.fromarray(np.asarray(decode(file, MADE).pixels))
+    return Image.fromarray(np.asarray(decode(file, ANY_SIZE).pixels))
 
 
 def unusable(refused: Mapping[Path, str], folder: Path) -> str:
     """One line that says how many files cannot be used, names the first of them, and why."""
-    named = [f"{_below(folder, path)} ({why})" for path, why in sorted(refused.items())[:NAMED]]
-    more = [f"and {len(refused) - NAMED} more"] if len(refused) > NAMED else []
+    named = [f"{_below(folder, path)} ({why})" for path, why in sorted(refused.items())[:MAX_NAMED]]
+    more = [f"and {len(refused) - MAX_NAMED} more"] if len(refused) > MAX_NAMED else []
     files = "1 file" if len(refused) == 1 else f"{len(refused)} files"
     return f"{files} left out that cannot be used as pictures: {', '.join([*named, *more])}"
 

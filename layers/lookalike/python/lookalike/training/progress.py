@@ -25,7 +25,7 @@ def track(over: Iterable[T], about: str, total: int) -> Iterator[T]:
     yield from over
 
 
-def side_by_side(about: str, work: Callable[[T], R], over: Sequence[T]) -> list[R]:
+def parallel_map(about: str, work: Callable[[T], R], over: Sequence[T]) -> list[R]:
     """``work`` on each, on as many threads as there are cores, in order. What is interrupted ends at once."""
     pool = ThreadPoolExecutor(os.cpu_count())
     try:

@@ -60,7 +60,7 @@ class _Tensor:
     shape: tuple[int, ...]
     strides: tuple[int, ...]
 
-    def of(self, numbers: NDArray[Any]) -> NDArray[Any]:
+    def view_of(self, numbers: NDArray[Any]) -> NDArray[Any]:
         """The array this is, copied out of its storage's numbers."""
         if len(self.shape) != len(self.strides) or min((self.offset, *self.shape, *self.strides)) < 0:
             raise WeightsError(f"storage {self.storage.key}: a tensor's shape or strides make no sense")
@@ -133,7 +133,7 @@ def _parse(data: bytes) -> Weights:
     tensors: dict[str, _Tensor] = _Unpickler(file).load()
     dtypes = {tensor.storage.key: tensor.storage.dtype for tensor in tensors.values()}
     storages = {key: _numbers(file, key, dtypes[key]) for key in _Unpickler(file).load()}
-    return {name: tensor.of(storages[tensor.storage.key]) for name, tensor in tensors.items()}
+    return {name: tensor.view_of(storages[tensor.storage.key]) for name, tensor in tensors.items()}
 
 
 def _numbers(file: BinaryIO, key: str, dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.download",
         "lookalike.embedding",
         "lookalike.errors",
+        "lookalike.imaging",
         "lookalike.observability",
         "lookalike.ports",
         "lookalike.settings",
@@ -98,7 +99,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.verification",
     },
     # What they work with: URLs to bytes, bytes to pixels, pixels to vectors, vectors and pixels to a match.
-    "lookalike.download": {"lookalike", "lookalike.errors", "lookalike.imaging", "lookalike.ports"},
+    "lookalike.download": {"lookalike", "lookalike.errors", "lookalike.ports"},
     "lookalike.imaging": {"lookalike.domain", "lookalike.errors", "lookalike.limits"},
     "lookalike.embedding": {
         "lookalike.domain",
@@ -219,8 +220,12 @@ NEVER: dict[str, set[str]] = {
     | _ABOVE,
     **{
         room: {"lookalike.service"} | _STORES | _WIRE | _ABOVE
-        for room in ("lookalike.imaging", "lookalike.download", "lookalike.embedding", "lookalike.verification")
+        for room in ("lookalike.imaging", "lookalike.embedding", "lookalike.verification")
     },
+    "lookalike.download": {"lookalike.imaging", "lookalike.embedding", "lookalike.verification", "lookalike.service"}
+    | _STORES
+    | _WIRE
+    | _ABOVE,
 }
 
 #: Only these may import the composition root.
@@ -274,7 +279,6 @@ LONGER_MODULES = {
     "lookalike.stores.local.sqlite_catalog": 581,
     "lookalike.stores.aws.opensearch_index": 582,
     "lookalike.wire.qiniu.calls": 540,
-    "lookalike.imaging.file_headers": 483,
     "lookalike.stores.aws.dynamodb_table": 477,
     "lookalike.training.fit_model": 463,
 }

@@ -14,8 +14,8 @@ from PIL import Image
 from lookalike.errors import EmptyPicture, NotAPicture, PictureSizeError
 from lookalike.imaging.animation import Frame
 from lookalike.imaging.decode import FORMATS, Bounds, Decoded, decode, digest_of
-from lookalike.imaging.file_headers import PictureFile
 from lookalike.imaging.grey_thumbnail import grey_thumbnail
+from lookalike.imaging.picture_file import PictureFile
 from tests.unit.imaging.pictures.blank import (
     BLACK,
     CLEAR,

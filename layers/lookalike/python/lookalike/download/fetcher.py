@@ -20,7 +20,6 @@ from lookalike import __version__
 from lookalike.download.public_addresses import Address, Network, is_public
 from lookalike.download.url import Url, parse
 from lookalike.errors import UrlAnswerError, UrlAnswerTooLong, UrlNotPublic, UrlTimeout, UrlUnreachable
-from lookalike.imaging.file_headers import is_picture
 from lookalike.ports import Fetcher
 
 Resolver = Callable[[str], Sequence[str]]
@@ -108,6 +107,7 @@ class SafeFetcher(Fetcher):
     allow : networks that may be fetched from although they are not public.
     resolve : looks up names.
     tls : verifies servers; the system's trust store if not given.
+    is_uncoded : tells bodies that are in no coding, whatever their Content-Encoding says; default: none is known to be.
     """
 
     def __init__(
@@ -118,12 +118,14 @@ class SafeFetcher(Fetcher):
         allow: tuple[Network, ...] = (),
         resolve: Resolver = resolve,
         tls: ssl.SSLContext | None = None,
+        is_uncoded: Callable[[bytes], bool] = lambda _: False,
     ) -> None:
         self._seconds = seconds
         self._redirects = redirects
         self._allow = allow
         self._resolve = resolve
         self._given_tls = tls
+        self._is_uncoded = is_uncoded
         self._lookups = threading.BoundedSemaphore(_MAX_LOOKUPS)
 
     def __call__(self, url: str, max_bytes: int) -> bytes:
@@ -163,11 +165,21 @@ class SafeFetcher(Fetcher):
                     if response.status in _REDIRECTS:
                         return url.joined(_redirect_location(response))
                     stream.bytes_left = 2 * max_bytes + _MAX_HEADER_BYTES
-                    return _body(response, max_bytes)
+                    return self._body(response, max_bytes)
                 except (HTTPException, ValueError) as reason:
                     if isinstance(reason, (OSError, IncompleteRead)):
                         raise
                     raise UrlAnswerError(f"{url.host}: not HTTP") from reason
+
+    def _body(self, response: HTTPResponse, max_bytes: int) -> bytes:
+        """Return the body of a good answer, without the coding it is in.
+
+        Its bytes decide, not the server's label, which is consulted only where the bytes are inconclusive.
+        """
+        body = _raw_body(response, max_bytes)
+        if self._is_uncoded(body):
+            return body
+        return _decoded_body(body, response.getheader("Content-Encoding", ""), max_bytes)
 
     def _connect(self, url: Url, deadline: _Deadline) -> socket.socket:
         """A connection to one of the host's addresses, the first that answers."""
@@ -252,8 +264,8 @@ def _redirect_location(response: HTTPResponse) -> str:
     return re.sub(r"[^\x00-\x7f]", lambda byte: f"%{ord(byte[0]):02X}", location)
 
 
-def _body(response: HTTPResponse, max_bytes: int) -> bytes:
-    """The whole body, and nothing but the body of a good answer."""
+def _raw_body(response: HTTPResponse, max_bytes: int) -> bytes:
+    """Return the complete body of a good answer as it was sent. Raises UrlAnswerError or IncompleteRead."""
     if response.status != 200:
         raise UrlAnswerError(f"the server answered with status {response.status}")
     if response.getheader("Transfer-Encoding", "").strip().lower() not in _TRANSFER_CODINGS:
@@ -265,15 +277,11 @@ def _body(response: HTTPResponse, max_bytes: int) -> bytes:
         raise UrlAnswerTooLong(f"more than {max_bytes} bytes")
     if response.length:
         raise IncompleteRead(body, response.length)
-    return _decoded_body(body, response.getheader("Content-Encoding", ""), max_bytes)
+    return body
 
 
 def _decoded_body(body: bytes, label: str, max_bytes: int) -> bytes:
-    """Return the body without the coding it is in. Its bytes decide, not what the server calls it: the label is asked
-    only where they say neither that it is a picture nor that it is gzip.
-    """
-    if is_picture(body):
-        return body
+    """Return the body without the coding that its first bytes, or else its Content-Encoding ``label``, tell."""
     codings = {coding.strip().lower() for coding in label.split(",")}
     if body.startswith(_GZIP_MAGIC):
         kinds = [_GZIP]

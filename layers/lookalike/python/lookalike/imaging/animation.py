@@ -11,19 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lookalike.errors import NotAPicture
-from lookalike.imaging.file_headers import (
-    GIF_TRAILER,
-    PictureFile,
-    gif_image,
-    gif_image_end,
-    gif_screen_end,
-    gif_still,
-    png_chunks,
-    png_still,
-    riff_chunks,
-    riff_file,
-    webp_still,
-)
+from lookalike.imaging.headers import gif, png, webp
+from lookalike.imaging.picture_file import PictureFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +50,7 @@ def _apng(data: bytes) -> Iterator[Frame]:
     shared: dict[bytes, bytes] = {}
     control, pixels = b"", list[bytes]()
     controls_with_pixels = set[bytes]()  # the controls of frames of which there are pixels
-    for kind, content in png_chunks(data, _APNG_CHUNKS):
+    for kind, content in png.chunks(data, _APNG_CHUNKS):
         if kind in (b"IDAT", b"fdAT") and control:
             controls_with_pixels.add(control)
         if kind == b"fdAT":
@@ -82,27 +71,27 @@ def _apng(data: bytes) -> Iterator[Frame]:
 def _apng_frame(shared: dict[bytes, bytes], control: bytes, pixels: bytes) -> Frame:
     width, height, left, top = struct.unpack_from(">IIII", control, 4)
     header = struct.pack(">II", width, height) + shared[b"IHDR"][8:]
-    return Frame(png_still(header, shared.get(b"PLTE", b""), shared.get(b"tRNS", b""), pixels), left, top)
+    return Frame(png.still(header, shared.get(b"PLTE", b""), shared.get(b"tRNS", b""), pixels), left, top)
 
 
 def _gif(data: bytes) -> Iterator[Frame]:
     """Yield the images of a GIF behind the first, each on a screen of its own size."""
-    version, flags_and_palette = data[:6], data[10 : gif_screen_end(data)]
-    _, position = gif_image(data, gif_screen_end(data))
-    position = gif_image_end(data, position)
-    while data[position] != GIF_TRAILER:
-        control, position = gif_image(data, position)
-        end = gif_image_end(data, position)
+    version, flags_and_palette = data[:6], data[10 : gif.screen_end(data)]
+    _, position = gif.next_image(data, gif.screen_end(data))
+    position = gif.image_end(data, position)
+    while data[position] != gif.TRAILER:
+        control, position = gif.next_image(data, position)
+        end = gif.image_end(data, position)
         left, top, sides = struct.unpack_from("<HH4s", data, position + 1)
         image = data[position : position + 1] + bytes(4) + data[position + 5 : end]
-        yield Frame(gif_still(version + sides + flags_and_palette + control + image + b";"), left, top)
+        yield Frame(gif.read(version + sides + flags_and_palette + control + image + b";"), left, top)
         position = end
 
 
 def _webp(data: bytes) -> Iterator[Frame]:
     """Yield the frames of an animated WebP behind the first (RFC 9649, 2.7.1.1)."""
     (length,) = struct.unpack_from("<I", data, 4)
-    frames = [content for kind, content, _ in riff_chunks(data, 12) if kind == b"ANMF"]
+    frames = [content for kind, content, _ in webp.chunks(data, 12) if kind == b"ANMF"]
     for content in frames[1:]:
         left, top = (2 * int.from_bytes(half, "little") for half in (content[:3], content[3:6]))
         yield Frame(_webp_frame(content[6:12], content[16:]), left, top)
@@ -111,10 +100,10 @@ def _webp(data: bytes) -> Iterator[Frame]:
 
 
 def _webp_frame(sides: bytes, chunks: bytes) -> PictureFile:
-    parts = {kind: content for kind, content, whole in riff_chunks(chunks, 0) if whole}
+    parts = {kind: content for kind, content, whole in webp.chunks(chunks, 0) if whole}
     extended = {b"VP8X": bytes((_ALPHA_FLAG, 0, 0, 0)) + sides} if b"ALPH" in parts else {}
     image = {kind: parts[kind] for kind in (b"ALPH", b"VP8 ", b"VP8L") if kind in parts}
-    return webp_still(riff_file((extended | image).items()))
+    return webp.read(webp.file_of((extended | image).items()))
 
 
 _ALPHA_FLAG = 0x10

@@ -17,8 +17,10 @@ import numpy as np
 from lookalike.domain.picture import Pixels
 from lookalike.errors import EmptyPicture, NotAPicture, PictureSizeError
 from lookalike.imaging.exif_orientation import upright
-from lookalike.imaging.file_headers import PictureFile, open_picture_file
+from lookalike.imaging.file_headers import open_picture_file
+from lookalike.imaging.headers.png import low_bytes
 from lookalike.imaging.hidden_content import hidden_digest
+from lookalike.imaging.picture_file import PictureFile
 from lookalike.imaging.pixel_budget import allocate
 from lookalike.imaging.to_rgb import DECODE_ERRORS, Rendering, render
 
@@ -118,7 +120,7 @@ def _hidden_digest(file: PictureFile, read: Rendering) -> str | None:
     if file.format in _WITHOUT_ALPHA:
         return None
     # Nobody sees low bytes, but where nothing else can be seen and they are what is read.
-    low = file.low_bytes() if read.whole is not None and read.background is None else None
+    low = low_bytes(file) if read.whole is not None and read.background is None else None
     return hidden_digest(read, None if low is None else upright(low, file.exif))
 
 

@@ -26,7 +26,8 @@ from PIL import Image
 
 from lookalike.imaging.animation import Frame, later_frames
 from lookalike.imaging.exif_orientation import upright
-from lookalike.imaging.file_headers import PictureFile
+from lookalike.imaging.headers.png import low_bytes
+from lookalike.imaging.picture_file import PictureFile
 
 #: Everything that our reading of headers and Pillow's decoders were seen to raise on millions of broken files.
 DECODE_ERRORS = (IndexError, KeyError, OSError, SyntaxError, ValueError, struct.error)
@@ -108,7 +109,7 @@ def _alternatives(file: PictureFile, image: Image.Image, single_colour: Colour) 
     yield from _frame_renderings(file, single_colour, transparent=has_alpha(image))
     if has_alpha(image):
         yield Rendering(image, None)
-    low = file.low_bytes()
+    low = low_bytes(file)
     if low is not None:
         yield Rendering(low, None, image)
 

@@ -40,7 +40,7 @@ from lookalike.embedding.model_card import CARD
 from lookalike.service.reranking import looking
 from lookalike.training import export_onnx
 from lookalike.training.augment import augment_copy
-from lookalike.training.fit_model import SUFFIXES
+from lookalike.training.picture_files import SUFFIXES
 from lookalike.verification.keypoints import Corners, scaled
 from lookalike.verification.match_score import Evidence, ProofCalibration, Weights, measures
 from lookalike.verification.query_views import shown, views

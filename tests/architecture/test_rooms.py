@@ -268,13 +268,11 @@ NAMES_VENDORS = {
 }
 
 #: Lines of a function at most, its signature and docstring counted; and those that are longer, which may only shrink.
-LONGEST_FUNCTION = 44
-LONGER_FUNCTIONS = {
-    "lookalike.cli.serve:serve": 67,  # its options, a parameter each
-}
+LONGEST_FUNCTION = 43
+LONGER_FUNCTIONS = {}
 
 #: Paths through a function at most, as ruff counts them.
-MOST_COMPLEX = 10
+MOST_COMPLEX = 8
 
 #: Lines of a module at most; and those that are longer, which may only shrink.
 LONGEST_MODULE = 400

@@ -229,7 +229,7 @@ class Failing(MemoryCatalog):
 def test_what_failed_is_tried_again_after_longer_and_longer_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lookalike.server.folder_watcher._FIRST_RETRY", 0.05)
+    monkeypatch.setattr("lookalike.server.folder_watcher._FIRST_RETRY_SECONDS", 0.05)
     world = World(tmp_path, catalog=Failing())
     world.put("10000001/similar/a.png", file(1))
     began = time.monotonic()

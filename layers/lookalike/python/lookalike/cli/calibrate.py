@@ -1,4 +1,4 @@
-"""``lookalike calibrate``: scores, and what counts as found, that suit your own pictures."""
+"""``lookalike calibrate``: fits scores, and the threshold of what is found, to a user's own judged pairs."""
 
 from __future__ import annotations
 
@@ -27,15 +27,20 @@ from lookalike.verification.verifier import DOUBTFUL
 
 app = typer.Typer()
 
-#: The fewest pairs of each sort, right and wrong, that a curve of two numbers is fitted to; and the fewest of both
-#: together that say something about a precision of 0.99.
-MIN_PAIRS_OF_EACH, MIN_PAIRS_FOR_SAME = 30, 200
+#: Positive pairs, and negative pairs, that a logistic curve (two parameters) is fitted to.
+MIN_PAIRS_OF_EACH = 30
 
-#: Less proof than before is enough only where at least so many wrong pairs are doubtful: wrong pairs that nothing speaks
-#: for do not tell how much is too little. And what is as likely wrong as right is never enough.
-MIN_DOUBTFUL_NEGATIVES, MIN_PROBABILITY = 10, 0.5
+#: Pairs that tell a precision of 0.99.
+MIN_PAIRS_FOR_SAME = 200
 
-#: Thresholds are rounded down to so many digits, so that the pair at the threshold stays found.
+#: Negative pairs with at least the retry probability that are needed before the threshold may be lowered: easy negatives
+#: say nothing about where false positives begin.
+MIN_DOUBTFUL_NEGATIVES = 10
+
+#: The threshold of a match's probability is never lowered below this.
+MIN_PROBABILITY = 0.5
+
+#: Decimal digits that thresholds are rounded down to, so that the pair at the threshold stays found.
 _THRESHOLD_DIGITS = 6
 
 
@@ -66,7 +71,7 @@ def calibrate(
     lines = [f"{kind}: {len(usable)} pairs, {int(right.sum())} of them right", *(f"  {line}" for line in left_out)]
     if kind is Kind.SAME and MAP in card["outputs"]:
         lines += _fit_min_probability(card, sight.probabilities(usable, embedder.proof), right)
-        with suppress(InvalidArgument):  # nothing is found by vectors alone, so these pairs need not part them
+        with suppress(InvalidArgument):  # vectors alone find nothing, so their cosines need not separate these pairs
             _fit_scores(card, kind, cosines, right)
     else:
         lines += _fit_scores(card, kind, cosines, right)
@@ -78,7 +83,7 @@ def calibrate(
 def _fit_min_probability(
     card: dict[str, Any], probabilities: NDArray[np.float64], right: NDArray[np.bool_]
 ) -> list[str]:
-    """Change what counts as proof in a card, and say what that does."""
+    """Set the card's minimum probability of a match; return lines that describe the effect."""
     before = card["proof"]["least"]
     after = card["proof"]["least"] = min_probability(probabilities, right, before)
     found_before, found_after = probabilities >= before, probabilities >= after
@@ -96,9 +101,10 @@ def _fit_min_probability(
 
 
 def min_probability(probabilities: NDArray[np.float64], right: NDArray[np.bool_], before: float) -> float:
-    """How probable a proof must be so that, of the pairs proved, PRECISION are right, given how probable each one's is.
+    """Return the lowest threshold at which the share of right pairs among those found is at least PRECISION.
 
-    Raises InvalidArgument if the pairs cannot be told apart.
+    ``probabilities`` and ``right`` have one value a pair; ``before`` is the present threshold. Raises InvalidArgument
+    if the pairs cannot be separated.
     """
     if probabilities[right].mean() <= probabilities[~right].mean():
         reason = "the right pairs are no more provable than the wrong ones: are 0 and 1 swapped?"
@@ -116,12 +122,12 @@ def min_probability(probabilities: NDArray[np.float64], right: NDArray[np.bool_]
 
 
 def _count_doubtful_negatives(probabilities: NDArray[np.float64], right: NDArray[np.bool_]) -> int:
-    """How many wrong pairs a search would look at twice."""
+    """Return how many negative pairs a search would retry."""
     return int(np.count_nonzero(probabilities[~right] >= DOUBTFUL))
 
 
 def _fit_scores(card: dict[str, Any], kind: Kind, x: NDArray[np.float64], right: NDArray[np.bool_]) -> list[str]:
-    """Change how a card reads the cosines of a kind, and say what that does."""
+    """Set the card's calibration of a kind's cosines; return lines that describe the effect."""
     before = card["calibration"][kind]
     after = card["calibration"][kind] = fit_calibration(kind, x, right, before)
     lines = [f"  {name:<10}{before[name]:>8} → {after[name]}" for name in ("slope", "offset", "threshold")]
@@ -136,9 +142,9 @@ def _fit_scores(card: dict[str, Any], kind: Kind, x: NDArray[np.float64], right:
 def fit_calibration(
     kind: Kind, x: NDArray[np.float64], right: NDArray[np.bool_], before: dict[str, float]
 ) -> dict[str, float]:
-    """The calibration of these cosines. Only `same` has a threshold of its own; other kinds keep what they had.
+    """Return slope, offset and threshold of these cosines. Only `same` gets a new threshold; others keep ``before``'s.
 
-    Raises InvalidArgument if the pairs cannot be told apart.
+    Raises InvalidArgument if the pairs cannot be separated.
     """
     slope, offset = logistic.logistic(x, logistic.hedged(right))
     if slope <= 0:
@@ -154,7 +160,7 @@ def fit_calibration(
 
 
 def write(source: Path, output: Path, card: dict[str, Any]) -> None:
-    """A model folder of its own: the model's files and this card, which is written last."""
+    """Write a model folder: copies of the model's files and this card, the card last."""
     output.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, output / "model.onnx")
     shutil.copyfile(source.parent / CODEBOOKS, output / CODEBOOKS)
@@ -162,9 +168,9 @@ def write(source: Path, output: Path, card: dict[str, Any]) -> None:
 
 
 def _usable_pairs(kind: Kind, table: Path) -> tuple[list[Pair], list[str]]:
-    """The pairs of a table that tell something, each once, and a line for each reason why others are left out.
+    """Return the informative pairs of a table, each once, and a line for each reason to leave others out.
 
-    Raises InvalidArgument for a table that cannot be used, before anything is embedded.
+    Raises InvalidArgument for an unusable table, before anything is embedded.
     """
     judged = read_pairs(table)
     digests = look(judged, table)
@@ -184,6 +190,7 @@ def _usable_pairs(kind: Kind, table: Path) -> tuple[list[Pair], list[str]]:
 
 
 def _require_enough(kind: Kind, pairs: Sequence[Pair], left_out: Sequence[str]) -> None:
+    """Raise InvalidArgument if there are too few pairs to fit a curve, or a threshold, to."""
     positive = sum(pair.right for pair in pairs)
     negative = len(pairs) - positive
     if min(positive, negative) < MIN_PAIRS_OF_EACH:

@@ -1,4 +1,4 @@
-"""``lookalike invoke``: one function on one event, under Lambda's own runtime client."""
+"""``lookalike invoke``: runs one function on one event, under Lambda's own runtime client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lookalike.server.runtime_api import invoke as run
 from lookalike.settings import Settings
 from lookalike.stores.local.data_folder import DataFolder
 
-#: The function of the table's stream, whose events are in the words of AWS's packages.
+#: The function of the table's stream; its events are read with AWS's packages.
 _STREAM_FUNCTION = "index"
 
 app = typer.Typer()
@@ -45,7 +45,7 @@ def invoke(
 
 
 def _require_usable(settings: Settings, data: Path) -> None:
-    """Raise SettingsError or ModelError for what the function could not open, and would say in many lines."""
+    """Raise SettingsError or ModelError where the function could not open its stores, and would print a traceback."""
     folder = DataFolder.existing(data)
     try:
         folder.lock()

@@ -1,4 +1,4 @@
-"""``lookalike keys``: applications and their keys. Works while the server runs."""
+"""``lookalike keys``: manages applications and their keys. Works while the server runs."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def revoke(
 
 
 def _print_keys(application: Application, *, as_json: bool) -> None:
-    """Print the keys for people, or all of the application for programs."""
+    """Print the keys as text, or the whole application as JSON."""
     if as_json:
         typer.echo(json.dumps(asdict(application)))
     else:
@@ -180,7 +180,7 @@ def _changed(
     in_total: int | None,
     networks: Sequence[str] | None,
 ) -> Policy:
-    """The policy with what was given: 0 and ``any`` lift a limit, None leaves it."""
+    """Return the policy with the given changes: 0 and ``any`` remove a limit, None keeps it."""
     limits = {"per_second": per_second, "per_day": per_day, "in_total": in_total}
     changes: dict[str, Any] = {name: limit or None for name, limit in limits.items() if limit is not None}
     if kind is not None:
@@ -208,7 +208,7 @@ def _table(applications: Sequence[Application]) -> Table:
 
 
 def _limits(application: Application) -> str:
-    """What keeps it from calling, in words."""
+    """Return the application's limits in words."""
     policy = application.policy
     limits = [
         (policy.per_second, "a second"),

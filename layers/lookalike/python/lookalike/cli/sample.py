@@ -1,6 +1,6 @@
-"""What a newcomer sees first: the keys, a small library of pictures, one search that works, a line to paste.
+"""Shows a newcomer the keys, a small library of pictures, one search, and a command line to paste.
 
-Everything goes over HTTP, as any client's calls do.
+All calls go over HTTP, like those of any client.
 """
 
 from __future__ import annotations
@@ -24,36 +24,39 @@ from rich.table import Table
 
 from lookalike.domain.application import Application
 
-#: Where each library's calls go; brief is needed by the first two.
+#: The path of each library's calls; the first two require a brief.
 LIBRARIES: Mapping[str, str] = {
     "same_hq": "/rest/2.0/realtime_search/same_hq",
     "similar": "/rest/2.0/image-classify/v1/realtime_search/similar",
     "product": "/rest/2.0/image-classify/v1/realtime_search/product",
 }
 
-#: The library of the search that is shown, and of the one to paste.
+#: The library of the search that is shown, and of the command line to paste.
 _SEARCHED = "same_hq"
 
-#: Longest side of a sample picture, and how many are taken: enough to see something, ready in seconds.
-_MAX_SIDE, _MAX_PICTURES = 640, 40
+#: Longer side of a sample picture, in pixels.
+_MAX_SIDE = 640
 
-#: What the service answers for a picture it holds: packages of pictures hold some twice.
+#: Sample pictures loaded: ready in seconds.
+_MAX_PICTURES = 40
+
+#: The error code for a picture that is present already: sample folders hold some twice.
 _ALREADY_PRESENT = 216681
 
 _console = Console(stderr=True, highlight=False)
 
 
-#: Makes a `lookalike` command to paste, of its words.
+#: Returns a `lookalike` command line to paste, given its words.
 CommandLine = Callable[..., str]
 
 
 class SampleError(Exception):
-    """The sample could not be loaded; the service runs all the same."""
+    """The sample could not be loaded; the service keeps running."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A Baidu client of a few lines: a token, then posted forms."""
+    """A minimal Baidu client: an access token, and posted forms."""
 
     url: str
     token: str
@@ -74,7 +77,7 @@ class Client:
 
 
 def print_address_and_keys(application: Application, url: str, command: CommandLine, *, made: bool) -> None:
-    """Print the address and the keys: the secret one once, when it is made, and never into a file or a journal."""
+    """Print the address and the keys; the secret key only when it was just made, and only to a terminal."""
     shows = f"`{command('keys', 'show', '--name', application.name)}` prints it"
     secret = application.secret_key if made and sys.stderr.isatty() else shows
     _print(f"\n  Address     {url}")
@@ -84,7 +87,7 @@ def print_address_and_keys(application: Application, url: str, command: CommandL
 
 
 def print_key_commands(applications: Sequence[Application], command: CommandLine) -> None:
-    """Print the commands that show the keys of applications that were made before."""
+    """Print the commands that show the keys of existing applications."""
     if len(applications) == 1:
         _print(f"  Keys: `{command('keys', 'show', '--name', applications[0].name)}` prints them")
     else:
@@ -95,7 +98,7 @@ def print_key_commands(applications: Sequence[Application], command: CommandLine
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A folder of pictures, and the application of a running service that they are for."""
+    """A folder of pictures, and the application of a running service that they are loaded for."""
 
     application: Application
     url: str
@@ -103,7 +106,7 @@ class Sample:
     command: CommandLine
 
     def show(self, *, load: bool) -> None:
-        """Load the pictures if they are to be, and search for a cut and recompressed copy of one. Raises SampleError."""
+        """Load the pictures if ``load``, then search for a cropped and recompressed copy of one. Raises SampleError."""
         client = Client.of(self.application, self.url)
         if load:
             _load(client, self.folder)
@@ -119,7 +122,7 @@ class Sample:
         _print(self._line(path))
 
     def _line(self, path: Path) -> str:
-        """A search for a shell. It fetches its token when it is run, so none is left in a log or on a screen."""
+        """Return a shell command that searches. It fetches its token when run, so none stays in a log or on screen."""
         return (
             f"base64 < {shlex.quote(str(path))} | tr -d '\\n' | curl -s -d rn=3 --data-urlencode image@- "
             f'"{self.url}{LIBRARIES[_SEARCHED]}/search?access_token='
@@ -133,13 +136,13 @@ def _table(found: Sequence[Mapping[str, Any]]) -> Table:
     table.add_column("score", justify="right")
     table.add_column("cont_sign")
     for match in found:
-        score = int(match["score"] * 10_000) / 10_000  # cut, not rounded: 1 is the identical picture's alone
+        score = int(match["score"] * 10_000) / 10_000  # rounded down: 1 means the identical picture only
         table.add_row(match["brief"], f"{score:.4f}", match["cont_sign"])
     return table
 
 
 def _print(line: str) -> None:
-    """Print a line as it is, however narrow the terminal: parts of it are copied."""
+    """Print a line without wrapping it: users copy parts of it."""
     _console.print(line, soft_wrap=True, markup=False)
 
 
@@ -153,7 +156,7 @@ def _load(client: Client, folder: Path) -> None:
 
 
 def _pictures(folder: Path) -> Iterator[tuple[Path, Image.Image]]:
-    """Photographs of a folder and those below it, made small."""
+    """Yield the photographs below a folder, scaled down."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
     taken = 0
     for path in paths:

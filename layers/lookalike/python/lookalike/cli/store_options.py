@@ -1,4 +1,4 @@
-"""Where the stores are that a command works with: a folder on this machine, or an AWS account."""
+"""The options that select a command's stores: a folder on this machine, or an AWS account."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ StackOption = Annotated[
     typer.Option("--stack", help="The CloudFormation stack whose stores are meant, in the region of your AWS profile."),
 ]
 
-#: Outputs of the template that name the stores, by setting.
+#: The template's outputs that name the stores, by setting.
 OUTPUTS: Mapping[str, str] = {"table": "Table", "bucket": "Originals", "opensearch": "OpenSearch", "key": "Key"}
 
 _DEFAULT_FOLDER = Path("data")
 
 
 def settings_for(data: Path | None, stack: str | None) -> Settings:
-    """The environment's settings with the stores that are meant: the folder's, the stack's, or the environment's own.
+    """Return the environment's settings with the stores of the folder, of the stack, or of the environment.
 
-    Raises InvalidArgument if both are named, and SettingsError if the stack cannot be read.
+    Raises InvalidArgument if both are given, and SettingsError if the stack cannot be read.
     """
     if data is not None and stack is not None:
         raise InvalidArgument("--stack", "it goes without --data: the stores are in one place or in the other")
@@ -49,9 +49,9 @@ def settings_for(data: Path | None, stack: str | None) -> Settings:
 
 
 def local_settings(data: Path | None) -> Settings:
-    """The settings with the stores of one machine.
+    """Return the settings with the stores of one machine.
 
-    Raises SettingsError if the environment names others as well, or if a file is where the folder should be.
+    Raises SettingsError if the environment names stores of AWS as well, or if the folder's path is a file's.
     """
     if data is None:
         data = Settings.from_environment().data or _DEFAULT_FOLDER
@@ -62,7 +62,7 @@ def local_settings(data: Path | None) -> Settings:
 
 
 def aws_settings(stack: str | None) -> Settings:
-    """The settings with the stores of the stack, else those of AWS that the environment names.
+    """Return the settings with the stores of the stack, or those of AWS that the environment names.
 
     Raises SettingsError if there are none.
     """
@@ -75,7 +75,7 @@ def aws_settings(stack: str | None) -> Settings:
 
 
 def store_variables(settings: Settings) -> dict[str, str]:
-    """The variables by which another process finds the same stores; an empty one counts as absent."""
+    """Return the variables that give another process the same stores; an empty one counts as absent."""
     return {
         setting.metadata["variable"]: str(getattr(settings, setting.name) or "")
         for setting in fields(Settings)
@@ -84,7 +84,7 @@ def store_variables(settings: Settings) -> dict[str, str]:
 
 
 def command_line(*words: str, data: Path | None = None, stack: str | None = None) -> str:
-    """A command to paste into a shell, started as this one was, on the stores that this one was given."""
+    """Return a command line for a shell, started like this process, on the same stores."""
     program = Path(sys.argv[0])
     started = [sys.argv[0]] if program.name == "lookalike" else [sys.executable, "-m", "lookalike"]
     stores = ["--data", str(data)] if data is not None else ["--stack", stack] if stack is not None else []
@@ -92,6 +92,7 @@ def command_line(*words: str, data: Path | None = None, stack: str | None = None
 
 
 def _stores_of_stack(stack: str) -> dict[str, str]:
+    """Return a stack's stores, by setting. Raises SettingsError if the stack cannot be read."""
     require("aws")
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - most commands do without
 

@@ -1,4 +1,4 @@
-"""``lookalike token``: an access token without a call of the token endpoint. Works while the server runs."""
+"""``lookalike token``: prints an access token without calling the token endpoint. Works while the server runs."""
 
 from __future__ import annotations
 

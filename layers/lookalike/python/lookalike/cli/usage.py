@@ -1,4 +1,4 @@
-"""``lookalike usage``: how many calls each application has made, day by day. Works while the server runs."""
+"""``lookalike usage``: prints how many calls each application made, by day. Works while the server runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lookalike.service.admission import DAYS_KEPT
 from lookalike.service.usage import Usage
 from lookalike.service.usage import usage as usage_of
 
-#: Why there is a dash, and what to do about it.
+#: The explanation of a dash, and its remedy.
 _DASH_NOTE = (
     "a dash stands for calls that are not counted: those of an application without a limit a day (`keys change "
     "--per-day`), unless LOOKALIKE_COUNT_USAGE=true (CountUsage of a stack) is set where the service runs, and here"
@@ -53,7 +53,7 @@ def usage(
 
 
 def _table(found: list[Usage]) -> Table:
-    """A row for each day of an application that has calls; of one that has none, a row that says so."""
+    """Return a table with a row for each day on which an application made calls, and one row if it made none."""
     table = Table()
     table.add_column("Application", overflow="fold")
     table.add_column("App id", no_wrap=True)

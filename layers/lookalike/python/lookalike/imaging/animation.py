@@ -1,7 +1,6 @@
-"""The later frames of an animated picture file (GIF, APNG, animated WebP).
+"""Extracts the later frames of an animated picture file (GIF, APNG, animated WebP).
 
-Every frame is cut out as a still picture of its own, so that it is decoded as any other, and nothing is kept of the
-frames before it.
+Each frame becomes a still picture file of its own, decoded like any other. Frames are not composited on those before.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from lookalike.imaging.picture_file import PictureFile
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame: a still picture, and where its upper left corner lies on the canvas."""
+    """A frame: a still picture, and the position of its upper left corner on the canvas, in pixels."""
 
     still: PictureFile
     left: int
@@ -25,10 +24,10 @@ class Frame:
 
 
 def later_frames(file: PictureFile) -> Iterator[Frame]:
-    """Yield the frames behind the first, in order; of a PNG, those that the still picture is not one of.
+    """Yield the frames after the first, in order; of a PNG, all frames but the still picture.
 
     Raises NotAPicture, IndexError or struct.error where the file is broken or ends before the animation does, and
-    NotAPicture for a frame that is not within the picture.
+    NotAPicture for a frame that reaches beyond the canvas.
     """
     for frame in _READERS.get(file.format, _no_frames)(file.data):
         right, bottom = frame.left + frame.still.width, frame.top + frame.still.height
@@ -38,7 +37,7 @@ def later_frames(file: PictureFile) -> Iterator[Frame]:
 
 
 def _no_frames(_: bytes) -> Iterator[Frame]:
-    """Return the later frames of a format that has none."""
+    """Return no frames, for formats without animation."""
     return iter(())
 
 
@@ -49,12 +48,12 @@ def _apng(data: bytes) -> Iterator[Frame]:
     """Yield the frames of an animated PNG (W3C Recommendation, third edition, 11.3.6)."""
     shared: dict[bytes, bytes] = {}
     control, pixels = b"", list[bytes]()
-    controls_with_pixels = set[bytes]()  # the controls of frames of which there are pixels
+    controls_with_pixels = set[bytes]()
     for kind, content in png.chunks(data, _APNG_CHUNKS):
         if kind in (b"IDAT", b"fdAT") and control:
             controls_with_pixels.add(control)
         if kind == b"fdAT":
-            pixels.append(content[4:])  # behind the sequence number
+            pixels.append(content[4:])  # after the sequence number
         elif kind == b"fcTL":
             if pixels:
                 yield _apng_frame(shared, control, b"".join(pixels))
@@ -75,7 +74,7 @@ def _apng_frame(shared: dict[bytes, bytes], control: bytes, pixels: bytes) -> Fr
 
 
 def _gif(data: bytes) -> Iterator[Frame]:
-    """Yield the images of a GIF behind the first, each on a screen of its own size."""
+    """Yield the images of a GIF after the first, each on a screen of its own size."""
     version, flags_and_palette = data[:6], data[10 : gif.screen_end(data)]
     _, position = gif.next_image(data, gif.screen_end(data))
     position = gif.image_end(data, position)
@@ -89,9 +88,9 @@ def _gif(data: bytes) -> Iterator[Frame]:
 
 
 def _webp(data: bytes) -> Iterator[Frame]:
-    """Yield the frames of an animated WebP behind the first (RFC 9649, 2.7.1.1)."""
+    """Yield the frames of an animated WebP after the first (RFC 9649, 2.7.1.1)."""
     (length,) = struct.unpack_from("<I", data, 4)
-    frames = [content for kind, content, _ in webp.chunks(data, 12) if kind == b"ANMF"]
+    frames = [content for kind, content, _ in webp.chunks(data, webp.FIRST_CHUNK_AT) if kind == b"ANMF"]
     for content in frames[1:]:
         left, top = (2 * int.from_bytes(half, "little") for half in (content[:3], content[3:6]))
         yield Frame(_webp_frame(content[6:12], content[16:]), left, top)

@@ -1,6 +1,6 @@
-"""Which way up a picture is: the one EXIF field that matters here.
+"""Reads and applies the EXIF orientation.
 
-Pillow reads all of EXIF and warns of what is broken in it, through :mod:`warnings`, which threads share.
+Pillow would parse the whole EXIF block and report broken entries through :mod:`warnings`, which is shared by threads.
 One SHORT of one directory needs neither.
 """
 
@@ -10,8 +10,8 @@ import struct
 
 from PIL import Image
 
-_ORIENTATION = 0x0112  # the tag's number, EXIF 2.32 (CIPA DC-008) §4.6.4
-_SHORT = 3  # the only type it may have
+_ORIENTATION = 0x0112  # tag number, EXIF 2.32 (CIPA DC-008) §4.6.4
+_SHORT = 3  # the only type allowed for the tag
 _BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 
 _TRANSPOSES = {
@@ -26,7 +26,7 @@ _TRANSPOSES = {
 
 
 def orientation(exif: bytes) -> int:
-    """The orientation (1…8) in an EXIF block, which is a TIFF structure; 1 if there is none or it is corrupt."""
+    """Return the orientation (1…8) of an EXIF block, a TIFF structure; 1 if it is missing or corrupt."""
     order = _BYTE_ORDERS.get(exif[:4])
     if order is None:
         return 1
@@ -43,6 +43,6 @@ def orientation(exif: bytes) -> int:
 
 
 def upright(image: Image.Image, exif: bytes) -> Image.Image:
-    """The picture turned as its EXIF block asks."""
+    """Return the image with its EXIF orientation applied."""
     method = _TRANSPOSES.get(orientation(exif))
     return image if method is None else image.transpose(method)

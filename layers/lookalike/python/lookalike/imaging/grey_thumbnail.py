@@ -1,4 +1,4 @@
-"""A stored original once more, small and grey: enough to find corners in."""
+"""Decodes stored originals to small grey images, for keypoint detection."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from lookalike.imaging.to_rgb import DECODE_ERRORS, render
 
 
 def grey_thumbnail(data: bytes, side: int, allocate: Callable[[int, int], Pixels] = allocate) -> Grey | None:
-    """The first frame as grey values of shape (height, width), upright; None if it cannot be decoded.
+    """Return the first frame as uint8 of shape (height, width), upright; None if it cannot be decoded.
 
-    Its longer side is below ``2 * side`` pixels. A JPEG is decoded at an eighth to all of its size, as that asks for.
-    ``allocate`` is asked for the whole picture's size, and what it gives is kept as long as there is more than the result.
+    The longer side is below ``2 * side`` pixels. A JPEG is decoded at the smallest of its scales (1/8 to 1) that
+    suffices. ``allocate`` is called with the picture's full size, and its array is held while decoding takes memory.
     """
     try:
         file = open_picture_file(data, FORMATS)

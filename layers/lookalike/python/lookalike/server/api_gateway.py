@@ -1,8 +1,8 @@
-"""API Gateway's part: an HTTP request becomes the payload-2.0 event, a handler's answer becomes the response.
+"""Plays API Gateway: makes a payload-2.0 event of an HTTP request, and a response of a handler's answer.
 
 Limits and encodings are those of an HTTP API in front of Lambda
 (https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html,
-https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html), so that what works here works there.
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html), so that a client that works here works there.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from urllib.parse import parse_qsl
 
 from lookalike.observability import logger, printable
 
-#: Bytes of a request's body that the gateway takes.
+#: Bytes of a request's body that the gateway accepts.
 MAX_BODY_BYTES = 10 * 1024 * 1024
 
-#: Bytes of an event that Lambda takes, and of an answer that it gives, the JSON envelope included.
+#: Bytes of an event that Lambda accepts, and of an answer, the JSON envelope included.
 MAX_EVENT_BYTES = 6_291_456
 
-#: Bytes of all headers together that the gateway takes.
+#: Bytes of all headers together that the gateway accepts.
 MAX_HEADER_BYTES = 10_240
 
 _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript")
@@ -33,7 +33,7 @@ _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/java
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request as it came over the wire. ``path`` is raw, percent-escapes and all; headers in their order."""
+    """An HTTP request as received. ``path`` is not percent-decoded; headers are in their order."""
 
     method: str
     path: str
@@ -45,13 +45,13 @@ class HttpRequest:
 
     @property
     def host(self) -> str:
-        """The name that the request was sent to, in lower case; empty if it says none."""
+        """The name in the Host header, in lower case; empty if there is none."""
         return host_name(next((value for name, value in self.headers if name == "host"), "")).strip().lower()
 
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """What goes back over the wire. ``reason`` does not: it says in the log why a request was refused."""
+    """An HTTP response. ``reason`` is not sent: it tells the log why a request was refused."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -60,13 +60,13 @@ class HttpResponse:
 
 
 def refusal(status: int, message: str, reason: str = "") -> HttpResponse:
-    """What the gateway itself answers when a request never reaches a handler."""
+    """Return the gateway's own response to a request that reaches no handler."""
     body = json.dumps({"message": message}).encode()
     return HttpResponse(status, (("content-type", "application/json"),), body, reason)
 
 
 def log_refusal(response: HttpResponse, client: str) -> None:
-    """Log why a request from that address never reached a handler."""
+    """Log why a request from the address ``client`` reached no handler."""
     reason = printable(response.reason)
     logger.info(
         "refused", extra={"operation": "gateway", "status": response.status, "reason": reason, "address": client}
@@ -86,7 +86,7 @@ FAILED = refusal(500, "Internal Server Error")
 
 
 def to_event(request: HttpRequest) -> dict[str, Any]:
-    """The payload-2.0 event of a request to the ``$default`` stage."""
+    """Return the payload-2.0 event of a request to the ``$default`` stage."""
     headers = _join_repeated(request.headers)
     host = headers.get("host", "")
     body, is_base64 = _event_body(request.body, headers.get("content-type", ""))
@@ -126,15 +126,15 @@ def to_event(request: HttpRequest) -> dict[str, Any]:
 
 
 def event_size(event: Mapping[str, Any]) -> int:
-    """Bytes of the event as Lambda would get it."""
+    """Return the size in bytes of the event as Lambda would receive it."""
     body = event.get("body", "")
     envelope = len(json.dumps({**event, "body": ""}))
-    # Base64 needs no escaping, so the long part need not be serialised to be measured.
+    # Base64 needs no escaping, so the long part is measured without being serialised.
     return envelope + len(body if event["isBase64Encoded"] else json.dumps(body)[1:-1])
 
 
 def to_response(answer: Any) -> HttpResponse:
-    """The response that the gateway makes of a handler's answer; its own 500 if that is no valid one."""
+    """Return the response that the gateway makes of a handler's answer; its own 500 if the answer is invalid."""
     if not isinstance(answer, Mapping) or not isinstance(answer.get("statusCode"), int):
         return FAILED
     text = answer.get("body") or ""
@@ -147,17 +147,17 @@ def to_response(answer: Any) -> HttpResponse:
 
 
 def host_name(host: str) -> str:
-    """The name in a Host header, without its port."""
+    """Return a Host header without its port."""
     return re.sub(r":[0-9]*$", "", host)
 
 
 def now() -> datetime:
-    """The time a request arrives."""
+    """Return the current time, in UTC."""
     return datetime.now(UTC)
 
 
 def _join_repeated(pairs: Iterable[tuple[str, str]], *, lower: bool = True) -> dict[str, str]:
-    """Repeated names become one, their values joined by commas."""
+    """Return one value a name: values of repeated names are joined by commas."""
     merged: dict[str, str] = {}
     for name, value in pairs:
         key = name.lower() if lower else name
@@ -166,7 +166,7 @@ def _join_repeated(pairs: Iterable[tuple[str, str]], *, lower: bool = True) -> d
 
 
 def _event_body(body: bytes, content_type: str) -> tuple[str, bool]:
-    """The body as the event carries it, and whether as base64: only the text types come as text."""
+    """Return the body as the event carries it, and whether that is base64: only text types are sent as text."""
     if content_type.lower().startswith(_TEXT_TYPES):
         return body.decode("utf-8", "replace"), False
     return base64.b64encode(body).decode("ascii"), True

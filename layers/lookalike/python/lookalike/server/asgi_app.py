@@ -1,4 +1,4 @@
-"""The deployed handlers behind ASGI: every request becomes the gateway's event and goes to the function it is for."""
+"""Serves the deployed handlers over ASGI: each request becomes an API Gateway event and goes to its function."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lookalike.wire.http import with_one_slash
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-#: Requests worked on at once. A few would keep every core busy; the others wait for a flush, or for a slow download.
+#: Requests worked on at once. A few keep every core busy; the others wait for a flush or for a slow download.
 REQUEST_THREADS = 32
 
 
@@ -47,29 +47,29 @@ class AsgiApp:
 
     @property
     def ports(self) -> Ports:
-        """What the handlers work with. Raises RuntimeError before :meth:`open`."""
+        """The ports that the handlers use. Raises RuntimeError before :meth:`open`."""
         if self._ports is None:
             raise RuntimeError("the service is not open yet")
         return self._ports
 
     def open(self) -> None:
-        """Load the model and the index; from here on requests are answered. Raises SettingsError or ModelError."""
+        """Load the model and the index, then begin to answer requests. Raises SettingsError or ModelError."""
         ports = bootstrap.build(self._settings)
         self._exit_stack.callback(ports.close)
-        _ = ports.embedder.model  # on AWS it would be loaded by the first request, and refused no sooner
+        _ = ports.embedder.model  # a bad model is refused now, and not by the first request
         self._exit_stack.enter_context(serving(ports))
         self._status = self._exit_stack.enter_context(closing(Status(ports)))
         self._status.start()
         self._ports = ports
 
     def start_schedules(self) -> None:
-        """Play the template's schedules until :meth:`close`."""
+        """Run the template's scheduled functions until :meth:`close`."""
         scheduler = Scheduler({sam_template.load(one.function): one.interval_ms for one in self._template.schedules})
         self._exit_stack.callback(scheduler.stop)
         scheduler.start()
 
     def start_watching(self) -> None:
-        """Send what is put into the watched folder, if there is one, to ``ingest`` until :meth:`close`."""
+        """Send files of the watched folder, if there is one, to ``ingest`` until :meth:`close`."""
         if self._settings.watch is None:
             return
         folder = WatchedFolder(self._settings.watch)
@@ -78,12 +78,12 @@ class AsgiApp:
         watcher.start()
 
     def close(self) -> None:
-        """Finish what is being answered, then stop the schedules and the watcher, and close the stores."""
+        """Finish running requests, then stop the schedules and the watcher, and close the stores."""
         self._pool.shutdown()
         self._exit_stack.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One ASGI call. Only HTTP: there is no lifespan to take part in, and no websocket."""
+        """Handle one ASGI call. Only HTTP is served: no lifespan, no websocket."""
         try:
             request = await self._receiver.receive_request(scope, receive)
             if request is None:
@@ -91,7 +91,7 @@ class AsgiApp:
             response = (
                 request if isinstance(request, api_gateway.HttpResponse) else await self._respond(request, receive)
             )
-        except asyncio.CancelledError:  # the server stops, and has waited for this client long enough
+        except asyncio.CancelledError:  # the server stops, and waits for this client no longer
             response = api_gateway.UNAVAILABLE
         if response.reason:
             api_gateway.log_refusal(response, (scope.get("client") or ("",))[0])
@@ -102,10 +102,10 @@ class AsgiApp:
             return api_gateway.UNAVAILABLE
         is_status = with_one_slash(unquote(request.path)) == "/status"
         if self._status is not None and is_status and request.method in ("GET", "HEAD"):
-            # Beside the pool, so that who watches the service gets an answer however busy it is.
+            # Not in the pool of requests, so that monitoring gets an answer however busy the service is.
             return await asyncio.get_running_loop().run_in_executor(None, self._status.answer, request)
         if self._settings.hosts and request.host not in self._settings.hosts:
-            return api_gateway.FORBIDDEN  # as the gateway has it for names that are not its own
+            return api_gateway.FORBIDDEN  # as the gateway answers for names other than its own
         function = self._template.function_for(request.method, request.path)
         if function is None:
             return api_gateway.refusal(404, "Not Found", "path: no function is for it")
@@ -114,7 +114,7 @@ class AsgiApp:
     async def _answer_in_turn(
         self, ports: Ports, function: str, request: api_gateway.HttpRequest, receive: Receive
     ) -> api_gateway.HttpResponse:
-        """Work on a whole request when its turn comes, as long as it is of use."""
+        """Answer a request when its turn comes, unless its client leaves or it waits too long."""
         call = self._queue.call(request, is_search=function == "search")
         watching = asyncio.create_task(_wait_for_disconnect(receive, call))
         run = asyncio.get_running_loop().run_in_executor
@@ -122,7 +122,7 @@ class AsgiApp:
             async with self._queue.turn(call):
                 return await run(self._pool, self._answer_for_queue, ports, function, request, call)
         except Busy:
-            call.refuse()  # the handler says so in its vendor's form, and logs it, without a look at the body
+            call.refuse()  # the handler refuses and logs it in its vendor's form, without reading the body
             return await run(None, self._answer, function, replace(request, body=b""), call)
         finally:
             watching.cancel()
@@ -139,13 +139,13 @@ class AsgiApp:
             return api_gateway.TOO_LARGE
         try:
             return api_gateway.to_response(self._handlers[function](event, call))
-        except Exception:  # as the gateway does when a function raises
+        except Exception:  # the gateway answers 500 when a function raises
             logger.exception("handler failed", extra={"operation": function})
             return api_gateway.FAILED
 
 
 async def _wait_for_disconnect(receive: Receive, call: QueuedCall) -> None:
-    """Tell the call when its client is gone."""
+    """Tell the call when its client has disconnected."""
     while (await receive())["type"] != "http.disconnect":
         pass
     call.client_left()

@@ -1,4 +1,4 @@
-"""Whether the stores answer, found out beside the calls that use them, and never waited for."""
+"""Probes the stores in the background of requests, without ever blocking one."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from lookalike.errors import LookalikeError
 from lookalike.observability import logger
 from lookalike.ports import Ports
 
-#: Seconds that somebody who asks is kept waiting for a store's answer; and at the start, when connections are opened.
-_MAX_WAIT_SECONDS, _MAX_FIRST_WAIT_SECONDS = 1.0, 5.0
+#: Seconds that a caller waits for a store's answer.
+_MAX_WAIT_SECONDS = 1.0
 
-#: Seconds after which a store that has not answered counts as one that does not. A machine may be busy.
+#: Seconds that the start waits, when connections are opened.
+_MAX_FIRST_WAIT_SECONDS = 5.0
+
+#: Seconds after which a store without an answer counts as failing. Long, because a machine may be busy.
 _HUNG_SECONDS = 5.0
 
-#: Seconds for which what was found out is taken to hold.
+#: Seconds for which an answer is reused.
 _FRESH_SECONDS = 1.0
 
-#: The least that can be asked of each store, about things that are not there.
+#: The cheapest query of each store, for something that does not exist.
 PROBES: Mapping[str, Callable[[Ports], object]] = {
     "the catalog": lambda ports: ports.catalog.library("-", "-"),
     "the index": lambda ports: ports.index.count("-"),
@@ -31,7 +34,7 @@ PROBES: Mapping[str, Callable[[Ports], object]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Probe:
-    """A question to a store, the second that it was asked in, and whether the store failed the time before."""
+    """A query of a store, when it was sent (monotonic seconds), and whether the store failed the query before."""
 
     asked_at: float
     answer: Future[object]
@@ -39,21 +42,21 @@ class _Probe:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the store should be asked again: never while it has not answered."""
+        """Whether the store should be queried again: never while a query is pending."""
         return self.answer.done() and time.monotonic() - self.asked_at >= _FRESH_SECONDS
 
     @property
     def is_failing(self) -> bool:
-        """Whether the store does not answer, or answers that something is wrong."""
+        """Whether the store does not answer, or answers with an error."""
         if not self.answer.done():
             return self.failed_before or time.monotonic() - self.asked_at >= _HUNG_SECONDS
         return self.answer.exception() is not None
 
 
 class Health:
-    """Asks each store whether it answers, one question at a time, when somebody wants to know.
+    """Queries each store on demand, with one pending query at a time.
 
-    Safe to use from several threads. A store that hangs keeps one thread, and nobody waits longer than a second.
+    Safe to use from several threads. A store that hangs occupies one thread, and no caller waits longer than a second.
     """
 
     def __init__(self, ports: Ports) -> None:
@@ -63,15 +66,15 @@ class Health:
         self._probes: dict[str, _Probe] = {}
 
     def start(self) -> None:
-        """Ask each store for the first time, which takes longer than any other."""
+        """Query each store for the first time, which takes longest."""
         self.failing(_MAX_FIRST_WAIT_SECONDS)
 
     def close(self) -> None:
-        """Ask no more; what is being asked is not waited for."""
+        """Stop querying; do not wait for pending queries."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def failing(self, seconds: float = _MAX_WAIT_SECONDS) -> Sequence[str]:
-        """The stores that do not answer, or answer that something is wrong; as far as is known in so many seconds."""
+        """Return the stores that do not answer, or answer with an error, as far as known after ``seconds``."""
         with self._lock:
             for name, query in PROBES.items():
                 last = self._probes.get(name)

@@ -70,18 +70,18 @@ def serve(settings: Settings, host: str, port: int, when_ready: Callable[[AsgiAp
     server.run(sockets=listening)
     opening.join()
     app.close()
-    return _report_failure(opening.failure) if opening.failure else 0
+    return 0 if opening.failure is None else _report_failure(opening.failure)
 
 
 class _Opening(threading.Thread):
     """Opens the application while the server already listens, and stops the server if that fails.
 
-    ``failure`` is why, in one line; empty while nothing has failed.
+    ``failure`` is the reason in one line; None while nothing has failed.
     """
 
     def __init__(self, app: AsgiApp, server: uvicorn.Server, when_ready: Callable[[], None]) -> None:
         super().__init__(name="opening", daemon=True)
-        self.failure = ""
+        self.failure: str | None = None
         self._app = app
         self._server = server
         self._when_ready = when_ready

@@ -145,7 +145,7 @@ bench-aws: .venv/.dev stores ## Measure searches in a real OpenSearch (OPTIONS=-
 	$(BIN)/python -m tests.bench.aws $(OPTIONS)
 
 .PHONY: quality
-quality: setup .venv/.dev ## Measure what searches find (PICTURES=DIR for your own, OPTIONS=--quick SIZE=large)
+quality: setup .venv/.dev ## Measure what searches find (PICTURES=DIR for your own, OPTIONS=--quick or --kinds, SIZE=large)
 	$(WITH_MODEL) $(BIN)/python -m tests.quality $(if $(PICTURES),--pictures "$(PICTURES)") $(OPTIONS)
 
 .PHONY: format

@@ -1,7 +1,9 @@
 """``make quality``: what searches find, in figures and pictures, beside simpler methods.
 
     python -m tests.quality [--pictures DIR] [--quick] [--json FILE] [--page FILE] [--anchors DIR]
+    python -m tests.quality --kinds [--quick] [--emoji] [--pictures DIR]
 
+With --kinds: false alarms in libraries of one kind, and hard copies, as tests/quality/kinds.py says.
 Without --pictures: parts of the photographs that packages ship. A folder is read as tests/quality/sets.py says.
 LOOKALIKE_MODEL names the model that is measured, if it is not the one that comes along.
 """
@@ -21,7 +23,7 @@ import lookalike
 from lookalike.embedding.model_path import find_model
 from lookalike.errors import LookalikeError
 from lookalike.settings import Settings
-from tests.quality import gate, measure, page, report, sets
+from tests.quality import emoji, gate, kinds, kinds_report, measure, page, report, sets
 from tests.quality.measure import Findings
 from tests.quality.methods import Remembered, baselines, service
 from tests.quality.sets import PictureSet
@@ -56,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     model = find_model(Settings.from_environment().model)
     for path in (chosen.json, chosen.page):
         path.parent.mkdir(parents=True, exist_ok=True)
+    if chosen.kinds:
+        return _kinds(chosen, console, model)
     with tempfile.TemporaryDirectory() as folder:
         try:
             source, others = chosen.pictures or sets.packaged(Path(folder)), baselines(chosen.anchors)
@@ -79,6 +83,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.store:
         gate.store(findings.figures, name, about)
     return _gate(console, findings, name) if chosen.gate else 0
+
+
+def _kinds(chosen: argparse.Namespace, console: Console, model: Path) -> int:
+    """``--kinds``: tables on the terminal, figures and pictures in files."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            source = chosen.pictures or sets.packaged(Path(folder))
+            pictures = sets.read(source, sets.learnt_by(model), quick=chosen.quick, crowd=chosen.crowd)
+            drawn = emoji.categories(chosen.json.parent) if chosen.emoji else {}
+        except sets.SetError as error:
+            print(f"quality: {error}", file=sys.stderr)
+            return 1
+        size = kinds.QUICK if chosen.quick else kinds.FULL
+        findings = kinds.run(pictures.copies, drawn, size=size, seed=chosen.seed)
+    shown = chosen.pictures.resolve().name if chosen.pictures else PACKAGED
+    about = f"drawings; {shown}, model {_name(model)}; seed {chosen.seed}" + (f"; {emoji.CREDIT}" if drawn else "")
+    kinds_report.show(console, findings.figures)
+    console.print(about, highlight=False, markup=False, soft_wrap=True)
+    content = {"version": lookalike.__version__, "about": about, "seed": chosen.seed, "tasks": findings.figures}
+    chosen.json.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    chosen.page.write_text(kinds_report.render(findings, about), encoding="utf-8")
+    places = f"Figures: {chosen.json}   False alarms and misses: {chosen.page}"
+    console.print(places, highlight=False, markup=False, soft_wrap=True)
+    return 0
 
 
 def _gate(console: Console, findings: Findings, name: str) -> int:
@@ -113,6 +141,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.quality", description=__doc__)
     parser.add_argument("--pictures", type=Path, help="folder of pictures; default: those that packages ship")
     parser.add_argument("--quick", action="store_true", help="a small part of them, in about a minute")
+    parser.add_argument("--kinds", action="store_true", help="libraries of one kind, and hard copies, instead")
+    parser.add_argument("--emoji", action="store_true", help="with --kinds: emoji, too, which are downloaded")
     parser.add_argument("--json", type=Path, default=Path("build/quality.json"), help="where the figures go")
     parser.add_argument("--page", type=Path, default=Path("build/quality.html"), help="where the page goes")
     parser.add_argument("--anchors", type=_folder, help="folder of ONNX networks to compare with")

@@ -63,7 +63,7 @@ def resize(picture: Picture, _: Picture, random: Random) -> Picture:
 def jpeg(picture: Picture, _: Picture, random: Random) -> Picture:
     """Saved two to four times as a poor JPEG, shifted a little in between, as reposts are."""
     for _again in range(random.randint(2, 4)):
-        picture = _saved(picture.crop((1, 1, picture.width, picture.height)), random.randint(12, 40))
+        picture = save_jpeg(picture.crop((1, 1, picture.width, picture.height)), random.randint(12, 40))
     return picture
 
 
@@ -122,7 +122,7 @@ def soft(picture: Picture, _: Picture, random: Random) -> Picture:
         shift = max(1, round(side * random.uniform(0.002, 0.005)))
         for step in (shift, 2 * shift):
             picture = Image.blend(picture, ImageChops.offset(picture, step, step // 2), 0.5)
-    return _saved(_grain(picture, random.uniform(6, 24), random), random.randint(55, 85))
+    return save_jpeg(grain(picture, random.uniform(6, 24), random), random.randint(55, 85))
 
 
 def sticker(picture: Picture, _: Picture, random: Random) -> Picture:
@@ -218,8 +218,8 @@ def printed(picture: Picture, other: Picture, random: Random) -> Picture:
         flat = half * sign
         depth = 1 + (lean * sign).sum()  # farther corners come closer together
         corners.append(np.array(size) / 2 + spin @ flat / depth)
-    shot = _laid(print_, np.array(corners), desk)
-    return _saved(_grain(_lit(shot, random), random.uniform(2, 9), random), random.randint(50, 85))
+    shot = lay(print_, np.array(corners), desk)
+    return save_jpeg(grain(lit(shot, random), random.uniform(2, 9), random), random.randint(50, 85))
 
 
 def inset(picture: Picture, other: Picture, random: Random) -> Picture:
@@ -241,7 +241,7 @@ def combined(picture: Picture, other: Picture, random: Random) -> Picture:
     for family in random.sample(SINGLE, 3):
         picture = family(picture, other, random)
         picture.thumbnail((MAX_SIDE, MAX_SIDE))
-    return _saved(picture, random.randint(35, 75))
+    return save_jpeg(picture, random.randint(35, 75))
 
 
 SINGLE: tuple[Family, ...] = (
@@ -276,18 +276,20 @@ def _any_colour(random: Random) -> tuple[int, int, int]:
     return random.randrange(256), random.randrange(256), random.randrange(256)
 
 
-def _saved(picture: Picture, quality: int) -> Picture:
+def save_jpeg(picture: Picture, quality: int) -> Picture:
+    """The picture as a JPEG file of that quality shows it."""
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=quality)
     return Image.open(file).convert("RGB")
 
 
-def _grain(picture: Picture, deviation: float, random: Random) -> Picture:
+def grain(picture: Picture, deviation: float, random: Random) -> Picture:
+    """Normally distributed noise on every channel."""
     noise = np.random.default_rng(random.getrandbits(48)).normal(0, deviation, (picture.height, picture.width, 3))
     return _picture(np.asarray(picture) + noise)
 
 
-def _lit(picture: Picture, random: Random) -> Picture:
+def lit(picture: Picture, random: Random) -> Picture:
     """Light from one side, of some colour, and a glare on a third."""
     y, x = np.mgrid[0 : picture.height, 0 : picture.width].astype(np.float32)
     x, y = x / picture.width - 0.5, y / picture.height - 0.5
@@ -301,7 +303,7 @@ def _lit(picture: Picture, random: Random) -> Picture:
     return _picture(samples)
 
 
-def _laid(picture: Picture, corners: NDArray[np.float64], scene: Picture) -> Picture:
+def lay(picture: Picture, corners: NDArray[np.float64], scene: Picture) -> Picture:
     """The scene with the picture on it, its corners (from the upper left, clockwise) at these points."""
     width, height = picture.size
     source = ((0, 0), (width, 0), (width, height), (0, height))

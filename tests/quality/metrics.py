@@ -90,12 +90,12 @@ class Bin:
     true: float
 
 
-def reliability(scores: Real, right: Truth) -> list[Bin]:
+def reliability(scores: Real, right: Truth, limits: Sequence[float] = BINS) -> list[Bin]:
     """Claimed beside true, in the bins that hold anything. ``scores`` and ``right`` have shape (answers,)."""
-    place = np.clip(np.digitize(scores, BINS) - 1, 0, len(BINS) - 2)
+    place = np.clip(np.digitize(scores, limits) - 1, 0, len(limits) - 2)
     return [
-        Bin(BINS[i], BINS[i + 1], int(here.sum()), float(scores[here].mean()), float(right[here].mean()))
-        for i in range(len(BINS) - 1)
+        Bin(limits[i], limits[i + 1], int(here.sum()), float(scores[here].mean()), float(right[here].mean()))
+        for i in range(len(limits) - 1)
         if (here := place == i).any()
     ]
 

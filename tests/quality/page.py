@@ -53,7 +53,12 @@ def render(findings: Findings, about: str) -> str:
     for name, figures in findings.figures.items():
         cases = [case for case in findings.cases if case.task == name]
         parts += _same(figures, cases) if name == "same" else _labelled(name, figures, cases)
-    head = "<meta charset=utf-8><meta name=viewport content='width=device-width'><title>What lookalike finds</title>"
+    return document("What lookalike finds", parts)
+
+
+def document(title: str, parts: Sequence[str]) -> str:
+    """An HTML document of these parts."""
+    head = f"<meta charset=utf-8><meta name=viewport content='width=device-width'><title>{escape(title)}</title>"
     return f"<!doctype html><html lang=en>{head}<style>{STYLE}</style><body>{''.join(parts)}</body></html>\n"
 
 
@@ -85,7 +90,7 @@ def _same(figures: Figures, cases: Sequence[Case]) -> Iterator[str]:
         for family in FAMILIES:
             of_family = [case for case in chosen if case.family == family]
             if of_family:
-                yield f"<h3>{escape(family)}</h3>{_cases(of_family)}"
+                yield f"<h3>{escape(family)}</h3>{pictures_of(of_family)}"
 
 
 def _labelled(name: str, figures: Figures, cases: Sequence[Case]) -> Iterator[str]:
@@ -96,7 +101,7 @@ def _labelled(name: str, figures: Figures, cases: Sequence[Case]) -> Iterator[st
     for title, alarm in (("Wrong first answers, the highest scores", True), ("Right answers that came last", False)):
         chosen = [case for case in cases if case.alarm is alarm]
         if chosen:
-            yield f"<h3>{title}</h3>{_cases(chosen)}"
+            yield f"<h3>{title}</h3>{pictures_of(chosen)}"
 
 
 def _tiles(*tiles: tuple[str, str]) -> str:
@@ -106,7 +111,7 @@ def _tiles(*tiles: tuple[str, str]) -> str:
 
 def _methods(figures: Figures, worth: Callable[[Figures], Figures], columns: Sequence[str]) -> str:
     rows = [(name, *map(percent, worth(of).values())) for name, of in figures["methods"].items()]
-    return _table(("method", *columns), rows, ours=0)
+    return html_table(("method", *columns), rows, ours=0)
 
 
 def _families(figures: Figures) -> str:
@@ -118,7 +123,7 @@ def _families(figures: Figures) -> str:
         others = [percent(share["recall_at_1"]) for share in shares[1:]]
         first = [percent(shares[0][key]) for key in ("recall_at_1", "micro_average_precision")]
         rows.append((family, bar, *first, *others))
-    return _table(("family", "", "R@1", "µAP", *(f"{method} R@1" for method in methods[1:])), rows)
+    return html_table(("family", "", "R@1", "µAP", *(f"{method} R@1" for method in methods[1:])), rows)
 
 
 def _reliability(figures: Figures) -> str:
@@ -127,10 +132,10 @@ def _reliability(figures: Figures) -> str:
         for one in figures["reliability"]
     ]
     says = f"Scores of first answers, beside how many were right: {worth_of_scores(figures)}"
-    return f"<h3>{says}</h3>" + _table(("score", "answers", "claimed", "true"), rows)
+    return f"<h3>{says}</h3>" + html_table(("score", "answers", "claimed", "true"), rows)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], ours: int | None = None) -> str:
+def html_table(head: Sequence[str], rows: Sequence[Sequence[str]], ours: int | None = None) -> str:
     """Cells are HTML already: numbers, names of families and methods, bars."""
     lines = [f"<tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr>"]
     for number, row in enumerate(rows):
@@ -139,7 +144,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], ours: int | None 
     return f"<div class=wide><table>{''.join(lines)}</table></div>"
 
 
-def _cases(cases: Sequence[Case]) -> str:
+def pictures_of(cases: Sequence[Case]) -> str:
+    """What was searched for, found and wanted in each case, side by side."""
     return f"<div class=cases>{''.join(map(_case, cases))}</div>"
 
 

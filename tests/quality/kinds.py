@@ -1,0 +1,323 @@
+"""What `same` answers in libraries of one kind, and to hard copies: false alarms, copies, and what searches cost.
+
+    python -m tests.quality --kinds [--quick] [--emoji] [--pictures DIR] [--seed N]
+
+- Drawn kinds (tests/quality/drawings.py) share one library. It is asked with strangers, drawings of a kind that are not
+  in it, and with light copies of its pictures.
+- With --emoji, categories of Twemoji from a pinned wheel: each picture is asked among all of its category.
+- Photographs are asked with the attacks of tests/quality/attacks.py.
+
+Drawings and attacks depend on the seed alone. What is fitted or chosen is chosen with :data:`CHOOSING`; what is
+reported is measured with :data:`REPORTING`, the default.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from random import Random
+
+import numpy as np
+from PIL import Image
+
+from lookalike.domain.library import Kind, LibraryRef
+from lookalike.domain.picture import Embedding, Pixels
+from lookalike.embedding.embedder import OnnxEmbedder
+from lookalike.service.image_source import Source
+from lookalike.service.search import Search, search
+from lookalike.training.picture_files import ANY_SIZE, image
+from lookalike.training.progress import parallel_map
+from tests.quality import attacks, drawings, metrics
+from tests.quality.measure import WORST, Case, Figures, Findings
+from tests.quality.methods import Answer, Files, OnDisk, Service, service
+from tests.quality.sets import Copies
+
+#: Seeds of what thresholds and weights are chosen with, and of what is reported.
+CHOOSING, REPORTING = 13, 2026
+
+#: The score above which an answer counts as a false alarm: clients take recompressed pictures from about there on.
+ALARM = 0.985
+
+#: Limits of the bins of the reliability table: proved pictures score from 0.9 up.
+BINS = (0.0, 0.9, 0.92, 0.94, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995, 0.999, 0.9999, 1.0)
+
+#: Answers that are asked for.
+PLACES = 20
+
+#: JPEG quality of every query.
+QUALITY = 85
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured: pictures of each kind in the library, strangers of each kind, pictures of each kind that
+    copies are made of, copies of each attack, pictures of each category of emoji, searches timed of each sort,
+    photographs in the library."""
+
+    members: int
+    strangers: int
+    copied: int
+    attacked: int
+    emoji: int
+    timed: int
+    photographs: int
+
+
+FULL = Size(members=20, strangers=20, copied=10, attacked=30, emoji=200, timed=20, photographs=1000)
+QUICK = Size(members=5, strangers=2, copied=1, attacked=2, emoji=12, timed=3, photographs=40)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A query: the kind (or attack) it is of, the change made to it, and its picture in the library; -1: none."""
+
+    file: bytes
+    kind: str
+    change: str
+    match: int
+
+
+def run(copies: Copies, emoji: Mapping[str, Sequence[bytes]], *, size: Size, seed: int) -> Findings:
+    """Measure the drawn kinds, the categories of ``emoji``, and the attacks on the photographs of ``copies``."""
+    findings = Findings()
+    copies = replace(copies, library=copies.library[: size.photographs])
+    with service() as running:
+        drawn(findings, running, size, seed)
+        for category, files in emoji.items():
+            among_themselves(findings, running, f"emoji: {category}", files[: size.emoji])
+        attacked(findings, running, copies, size, seed)
+    return findings
+
+
+def drawn(findings: Findings, running: Service, size: Size, seed: int) -> None:
+    """False alarms and copies of every drawn kind, all in one library."""
+    kinds = list(drawings.KINDS)
+    libraries = parallel_map(
+        "drawings: draw", lambda kind: drawings.library(kind, seed, size.members, size.strangers), kinds
+    )
+    files = [_png(picture) for one in libraries for picture in one.members]
+    asked = [query for begin, one in enumerate(libraries) for query in _queries(one, begin * size.members, size, seed)]
+    answers = _ask(running, LibraryRef("yardstick", "drawings", Kind.SAME), files, asked)
+    findings.figures["drawings"] = {
+        "library": len(files),
+        "kinds": {kind: kind_figures(*_of(asked, answers, kind)) for kind in kinds},
+        **_reliability(asked, answers),
+    }
+    findings.cases += _cases("drawings", asked, answers, files)
+
+
+def _queries(library: drawings.DrawnLibrary, begin: int, size: Size, seed: int) -> list[Asked]:
+    """Strangers of a kind, and copies of its first pictures, whose numbers in the library start from ``begin``."""
+    queries = [Asked(_jpeg(picture), library.kind, "", -1) for picture in library.strangers]
+    for number, picture in enumerate(library.members[: size.copied]):
+        for change, apply in drawings.COPIES.items():
+            random = Random(f"{seed} {library.kind} {number} {change}")
+            queries.append(Asked(_jpeg(apply(picture, random)), library.kind, change, begin + number))
+    return queries
+
+
+def kind_figures(asked: Sequence[Asked], answers: Sequence[Sequence[Answer]]) -> Figures:
+    """Of one kind: strangers that are answered, at all and above ALARM; copies whose picture comes first, in all and by
+    change; copies that are answered with another picture above ALARM as well."""
+    pairs = list(zip(asked, answers, strict=True))
+    strangers = [page for query, page in pairs if query.match < 0]
+    copies = [(query, page) for query, page in pairs if query.match >= 0]
+    changes = dict.fromkeys(query.change for query, _ in copies)
+    return {
+        "strangers": len(strangers),
+        "answered": _share(bool(page) for page in strangers),
+        "alarms": _share(any(one.score > ALARM for one in page) for page in strangers),
+        "copies": len(copies),
+        "right_first": _share(_right(query, page) for query, page in copies),
+        "by_change": {
+            change: _share(_right(query, page) for query, page in copies if query.change == change)
+            for change in changes
+        },
+        "others": _share(any(one.score > ALARM and one.index != query.match for one in page) for query, page in copies),
+    }
+
+
+def among_themselves(findings: Findings, running: Service, name: str, files: Sequence[bytes]) -> None:
+    """Each picture of a library asked among all: how often another is answered."""
+    asked = [Asked(file, name, "", number) for number, file in enumerate(files)]
+    pages = _ask(running, LibraryRef("yardstick", name, Kind.SAME), files, asked)
+    others = [[one for one in page if one.index != query.match] for query, page in zip(asked, pages, strict=True)]
+    findings.figures.setdefault("among themselves", {})[name] = {
+        "pictures": len(files),
+        "answered": _share(bool(page) for page in others),
+        "alarms": _share(any(one.score > ALARM for one in page) for page in others),
+        "others": sum(one.score > ALARM for page in others for one in page) / max(1, len(files)),
+    }
+    strangers = [replace(query, match=-1) for query in asked]
+    findings.cases += _cases("among themselves", strangers, others, files)
+
+
+def attacked(findings: Findings, running: Service, copies: Copies, size: Size, seed: int) -> None:
+    """Hard copies of photographs, and what a search costs there."""
+    ref = LibraryRef("yardstick", "photographs", Kind.SAME)
+    files = OnDisk([photo.path for photo in (*copies.library, *copies.crowd)])
+    asked = attack_queries(copies, size.attacked, seed)
+    answers = _ask(running, ref, files, asked)
+    strangers = [page for query, page in zip(asked, answers, strict=True) if query.match < 0]
+    findings.figures["attacks"] = {
+        "library": len(files),
+        "attacks": {name: attack_figures(*_of(asked, answers, name)) for name in attacks.ATTACKS},
+        "strangers": len(strangers),
+        "answered": _share(bool(page) for page in strangers),
+        "alarms": _share(any(one.score > ALARM for one in page) for page in strangers),
+        **_reliability(asked, answers),
+    }
+    findings.cases += _cases("attacks", asked, answers, files)
+    findings.figures["cost"] = cost(running, ref, _sorts(copies, asked, size.timed))
+
+
+def attack_queries(copies: Copies, count: int, seed: int) -> list[Asked]:
+    """``count`` copies of each attack, and a fifth as many of pictures that are not in the library."""
+    plan: list[tuple[str, int, bool]] = []
+    for name in attacks.ATTACKS:
+        random = Random(f"{seed} {name}")
+        plan += [(name, number, True) for number in random.sample(range(len(copies.library)), _most(copies, count))]
+    names = list(attacks.ATTACKS)
+    plan += [(names[i % len(names)], i % len(copies.outside), False) for i in range(max(1, len(plan) // 5))]
+
+    def one(planned: tuple[str, int, bool]) -> Asked:
+        name, number, inside = planned
+        random = Random(f"{seed} {planned}")
+        photo = (copies.library if inside else copies.outside)[number]
+        rest = [other for other in copies.outside if other != photo] or list(copies.outside)
+        beside = random.sample(rest, min(8, len(rest)))
+        shown = attacks.draw(
+            name, image(photo.path.read_bytes()), [image(other.path.read_bytes()) for other in beside], random
+        )
+        return Asked(_jpeg(shown), name, name, number if inside else -1)
+
+    return parallel_map("attacks: draw", one, plan)
+
+
+def _most(copies: Copies, count: int) -> int:
+    return min(count, len(copies.library))
+
+
+def attack_figures(asked: Sequence[Asked], answers: Sequence[Sequence[Answer]]) -> Figures:
+    """Of one attack: copies whose picture comes first, and those whose first answer is another picture."""
+    copies = [(query, page) for query, page in zip(asked, answers, strict=True) if query.match >= 0]
+    right = [_right(query, page) for query, page in copies]
+    wrong = [bool(page) and not first for (_, page), first in zip(copies, right, strict=True)]
+    return {"copies": len(copies), "right_first": _share(right), "wrong_first": _share(wrong)}
+
+
+class CountingEmbedder(OnnxEmbedder):
+    """Counts the pictures that go through the model."""
+
+    passes = 0
+
+    def embed(self, pictures: Sequence[Pixels]) -> list[Embedding]:
+        """As the embedder it stands for."""
+        self.passes += len(pictures)
+        return super().embed(pictures)
+
+
+def _sorts(copies: Copies, asked: Sequence[Asked], count: int) -> dict[str, list[bytes]]:
+    """Searches by what they find: a copy saved once more, a hard copy, nothing."""
+    light = [drawings.recompressed(image(photo.path.read_bytes()), Random()) for photo in copies.library[:count]]
+    hard = [query.file for query in asked if query.match >= 0]
+    outside = [_jpeg(image(photo.path.read_bytes())) for photo in copies.outside[:count]]
+    return {
+        "recompressed copy": [_jpeg(picture) for picture in light],
+        "hard copy": hard[:: max(1, len(hard) // count)][:count],
+        "nothing there": outside,
+    }
+
+
+def cost(running: Service, ref: LibraryRef, sorts: Mapping[str, Sequence[bytes]]) -> Figures:
+    """Means of searches one by one, with nothing remembered: passes of the model, milliseconds of processor and clock.
+
+    ``pass`` is what one pass of the model costs there.
+    """
+    embedder = CountingEmbedder(running.model)
+    ports = replace(running.ports, embedder=embedder)
+    pixels = np.random.default_rng(0).integers(0, 256, (600, 800, 3), np.uint8)
+    figures: Figures = {"pass": _milliseconds(lambda: embedder.embed([pixels]), 20)[0], "searches": {}}
+    for sort, files in sorts.items():
+        embedder.passes = 0
+        spent = [_milliseconds(partial(search, ports, Search(ref, Source(ANY_SIZE, file), count=10))) for file in files]
+        processor, clock = np.array(spent).mean(axis=0).tolist()
+        figures["searches"][sort] = {
+            "searches": len(files),
+            "passes": embedder.passes / max(1, len(files)),
+            "processor": processor,
+            "clock": clock,
+        }
+    return figures
+
+
+def _milliseconds(work: Callable[[], object], times: int = 1) -> tuple[float, float]:
+    """Processor and clock milliseconds of a call, means over ``times``."""
+    processor, clock = time.process_time(), time.perf_counter()
+    for _ in range(times):
+        work()
+    return 1000 * (time.process_time() - processor) / times, 1000 * (time.perf_counter() - clock) / times
+
+
+def _ask(running: Service, ref: LibraryRef, files: Files, asked: Sequence[Asked]) -> list[list[Answer]]:
+    running.fill(ref, files)
+    return running.ask(ref, [query.file for query in asked], PLACES)
+
+
+def _of(
+    asked: Sequence[Asked], answers: Sequence[Sequence[Answer]], kind: str
+) -> tuple[list[Asked], list[Sequence[Answer]]]:
+    pairs = [(query, page) for query, page in zip(asked, answers, strict=True) if query.kind == kind]
+    return [query for query, _ in pairs], [page for _, page in pairs]
+
+
+def _right(query: Asked, page: Sequence[Answer]) -> bool:
+    return bool(page) and page[0].index == query.match
+
+
+def _share(truths: Iterable[bool]) -> float:
+    flags = list(truths)
+    return sum(flags) / max(1, len(flags))
+
+
+def _reliability(asked: Sequence[Asked], answers: Sequence[Sequence[Answer]]) -> Figures:
+    """What scores of first answers claim, beside the share that is right, of strangers and copies together."""
+    firsts = [(page[0].score, _right(query, page)) for query, page in zip(asked, answers, strict=True) if page]
+    scores = np.array([score for score, _ in firsts], np.float64)
+    bins = metrics.reliability(scores, np.array([right for _, right in firsts], np.bool_), BINS)
+    return {"reliability": [asdict(one) for one in bins], "calibration_error": metrics.calibration_error(bins)}
+
+
+def _cases(task: str, asked: Sequence[Asked], answers: Sequence[Sequence[Answer]], files: Files) -> list[Case]:
+    """The false alarms of every kind with the highest scores, and the first copies that are missed."""
+    alarms: dict[str, list[tuple[float, Case]]] = {}
+    misses: dict[str, list[Case]] = {}
+    for query, page in zip(asked, answers, strict=True):
+        if _right(query, page) or not (page or query.match >= 0):
+            continue
+        found = files[page[0].index] if page else None
+        wanted = files[query.match] if query.match >= 0 else None
+        score = page[0].score if page else 0.0
+        remark = f"{query.change or 'stranger'}; " + (f"score {score:.4f}" if page else "no answer")
+        case = Case(task, query.kind, query.match < 0, query.file, found, wanted, remark)
+        if query.match < 0:
+            alarms.setdefault(query.kind, []).append((score, case))
+        else:
+            misses.setdefault(query.kind, []).append(case)
+    worst = [case for some in alarms.values() for _, case in sorted(some, key=lambda pair: -pair[0])[:WORST]]
+    return worst + [case for some in misses.values() for case in some[:WORST]]
+
+
+def _png(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=QUALITY)
+    return file.getvalue()

@@ -1,0 +1,175 @@
+"""Drawings, attacks and tables of libraries of one kind."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import sys
+import zipfile
+from pathlib import Path
+from random import Random
+
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from lookalike.domain.search import Reason
+from tests.quality import attacks, drawings, emoji, kinds, kinds_report
+from tests.quality.drawings import COPIES, KINDS
+from tests.quality.kinds import ALARM, Asked
+from tests.quality.measure import Case, Figures, Findings
+from tests.quality.methods import Answer
+from tests.quality.sets import SetError
+from tests.support.photographs import photograph
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_drawings_depend_on_the_seed_alone_and_none_equals_another(kind: str) -> None:
+    first, again = (drawings.library(kind, 7, 6, 6) for _ in range(2))
+    pictures = [picture.tobytes() for picture in (*first.members, *first.strangers)]
+    assert pictures == [picture.tobytes() for picture in (*again.members, *again.strangers)]
+    assert len(set(pictures)) == 12
+    other = drawings.library(kind, 8, 6, 0)
+    assert {picture.tobytes() for picture in other.members} != set(pictures[:6])
+    assert {picture.mode for picture in first.members} == {"RGB"}
+    assert len({picture.size for picture in first.members}) == 1
+
+
+def test_there_are_eighteen_kinds_of_documents() -> None:
+    assert len(drawings.DOCUMENTS) == 18
+    assert len(KINDS) == len(drawings.DOCUMENTS) + len(drawings.DESIGNS)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, drawn in KINDS.items() if drawn.sisters])
+def test_sisters_differ_in_colour_where_their_member_has_the_same_shape(kind: str) -> None:
+    drawn = drawings.library(kind, 7, 4, 4)
+    for member, sister in zip(drawn.members, drawn.strangers, strict=True):
+        outlines = [len(picture.getcolors(picture.width * picture.height) or ()) for picture in (member, sister)]
+        assert abs(outlines[0] - outlines[1]) <= 1
+        assert member.tobytes() != sister.tobytes()
+
+
+def test_a_pack_holds_no_more_than_its_cards() -> None:
+    pack = drawings.library("playing card", 7, 45, 7)
+    assert len({picture.tobytes() for picture in (*pack.members, *pack.strangers)}) == 52
+
+
+@pytest.mark.parametrize("change", COPIES)
+def test_copies_depend_on_their_random_alone(change: str) -> None:
+    picture = drawings.library("invoice", 7, 1, 0).members[0]
+    first, again = (COPIES[change](picture, Random(3)) for _ in range(2))
+    assert first.tobytes() == again.tobytes()
+    assert first.tobytes() != picture.tobytes()
+
+
+@pytest.mark.parametrize("attack", attacks.ATTACKS)
+@pytest.mark.parametrize("size", [(300, 200), (90, 240)])
+def test_attacks_depend_on_their_random_alone(attack: str, size: tuple[int, int]) -> None:
+    picture, other = (photograph(name).resize(size) for name in ("chelsea.png", "coffee.png"))
+    first, again = (attacks.draw(attack, picture, [other], Random(3)) for _ in range(2))
+    assert first.tobytes() == again.tobytes()
+    assert first.tobytes() != picture.tobytes()
+    assert max(first.size) <= attacks.LONGEST
+
+
+@pytest.mark.parametrize(("attack", "share"), [("crop 20", 0.2), ("crop 10", 0.1)])
+def test_crops_keep_their_share(attack: str, share: float) -> None:
+    picture = photograph("chelsea.png")
+    copy = attacks.draw(attack, picture, [], Random(3))
+    assert copy.width * copy.height == pytest.approx(share * picture.width * picture.height, rel=0.03)
+
+
+def test_what_is_turned_and_cut_has_no_empty_corners() -> None:
+    white = Image.new("RGB", (400, 300), "white")
+    for number in range(10):
+        copy = attacks.draw("turned inside", white, [], Random(number))
+        assert copy.getcolors() == [(copy.width * copy.height, (255, 255, 255))]
+
+
+def answer(index: int, score: float) -> Answer:
+    return Answer(index, score, Reason.PROVED)
+
+
+STRANGER, COPY = Asked(b"", "flag", "", -1), Asked(b"", "flag", "grey", 4)
+
+
+def test_false_alarms_and_copies_are_counted_apart() -> None:
+    above, below = ALARM + 0.001, ALARM - 0.001
+    figures = kinds.kind_figures(
+        [STRANGER, STRANGER, STRANGER, STRANGER, COPY, COPY, COPY, COPY],
+        [
+            *([answer(1, above)], [answer(1, below)], [], []),
+            *([answer(4, above)], [answer(4, above), answer(1, above)], [answer(1, below), answer(4, below)], []),
+        ],
+    )
+    assert figures == {
+        "strangers": 4,
+        "answered": 0.5,
+        "alarms": 0.25,
+        "copies": 4,
+        "right_first": 0.5,
+        "by_change": {"grey": 0.5},
+        "others": 0.25,
+    }
+
+
+def test_an_attack_is_missed_or_mistaken() -> None:
+    figures = kinds.attack_figures([COPY, COPY, COPY, STRANGER], [[answer(4, 1)], [answer(1, 1)], [], []])
+    assert figures == {"copies": 3, "right_first": pytest.approx(1 / 3), "wrong_first": pytest.approx(1 / 3)}
+
+
+FIGURES: dict[str, Figures] = {
+    "drawings": {
+        "library": 20,
+        "kinds": {"flag": kinds.kind_figures([STRANGER, COPY], [[answer(1, 1)], [answer(4, 0.95)]])},
+        "reliability": [{"low": 0.9, "high": 0.92, "count": 7, "claimed": 0.91, "true": 0.5}],
+        "calibration_error": 0.41,
+    },
+    "among themselves": {"emoji: <faces>": {"pictures": 92, "answered": 0.8, "alarms": 0.7, "others": 12.5}},
+    "attacks": {
+        "library": 20,
+        "attacks": {"crop 10": {"copies": 3, "right_first": 0.25, "wrong_first": 0.125}},
+        "strangers": 8,
+        "answered": 0.0,
+        "alarms": 0.0,
+        "reliability": [],
+        "calibration_error": 0.0,
+    },
+    "cost": {
+        "pass": 14.0,
+        "searches": {"nothing there": {"searches": 3, "passes": 5.0, "processor": 140.0, "clock": 99.0}},
+    },
+}
+
+
+def test_tables_show_every_figure(tmp_path: Path) -> None:
+    console = Console(width=160, record=True, file=io.StringIO())
+    kinds_report.show(console, FIGURES)
+    shown = " ".join(console.export_text().split())
+    for cell in ("flag", "100.0", "0.9 to 0.92", "off by 41.0 points", "12.5", "crop 10", "25.0", "10.0", "5.0"):
+        assert cell in shown
+    picture = io.BytesIO()
+    photograph("chelsea.png", 64).save(picture, "PNG")
+    case = Case("drawings", "flag", True, picture.getvalue(), picture.getvalue(), None, "stranger; score 0.9999")
+    page = kinds_report.render(Findings(FIGURES, [case]), "a <test>")
+    assert "emoji: &lt;faces&gt;" in page
+    assert "a &lt;test&gt;" in page
+    assert "stranger; score 0.9999" in page
+    assert page.count("data:image/jpeg;base64,") == 2
+
+
+def test_emoji_come_out_of_the_pinned_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with zipfile.ZipFile(tmp_path / emoji.WHEEL, "w") as wheel:
+        wheel.writestr("augly/assets/twemojis/flags/france.png", b"picture")
+        wheel.writestr("augly/assets/twemojis/food/cake.png", b"another")
+    with pytest.raises(SetError, match="another file than the one that is pinned"):
+        emoji.categories(tmp_path)
+    pinned = hashlib.sha256((tmp_path / emoji.WHEEL).read_bytes()).hexdigest()
+    monkeypatch.setattr(emoji, "SHA256", pinned)
+    assert emoji.categories(tmp_path) == {"faces": [], "objects": [], "flags": [b"picture"], "symbols": []}
+
+
+def test_emoji_that_cannot_be_had_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(SetError, match="cannot be downloaded"):
+        emoji.categories(tmp_path)

@@ -1,4 +1,4 @@
-"""Words, colours and pens for drawings that depend on nothing but their ``Random`` and the font Pillow bundles."""
+"""Words, colours and pens of drawings. A drawing depends on its ``Random`` and on the font that Pillow bundles, alone."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def words(random: Random, count: int) -> str:
-    """So many words as a sentence without a full stop."""
+    """``count`` words as a sentence without a full stop."""
     return " ".join(random.choice(WORDS) for _ in range(count)).capitalize()
 
 
@@ -60,7 +60,7 @@ def name(random: Random) -> str:
 
 
 def price(random: Random) -> str:
-    """Between 1 and 999, with cents."""
+    """An amount between 1 and 999, with cents."""
     return f"{random.randint(1, 999)}.{random.randint(0, 99):02}"
 
 
@@ -70,7 +70,7 @@ def date(random: Random) -> str:
 
 
 def digits(random: Random, count: int) -> str:
-    """So many digits."""
+    """``count`` digits."""
     return "".join(random.choice("0123456789") for _ in range(count))
 
 
@@ -95,3 +95,10 @@ def hue(angle: float, saturation: float, value: float) -> Colour:
     """The colour of a hue from 0 to 1."""
     red, green, blue = colorsys.hsv_to_rgb(angle % 1.0, saturation, value)
     return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def fitted(text: str, width: float, size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The font of that size, or a smaller one in which the text is no wider."""
+    chosen = font(size)
+    wide = chosen.getlength(text)
+    return chosen if wide <= width else font(size * width / wide)

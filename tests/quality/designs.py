@@ -1,7 +1,7 @@
 """Marks, cards, flags, faces, and cut-out objects: few shapes, and the difference is in a small part or in a colour.
 
-As in tests/quality/documents.py, ``layout`` settles what pictures have in common, ``content`` what each has of its own.
-Where ``layout`` is a picture's own, two pictures of one layout are one design in other colours.
+As in tests/quality/documents.py, ``layout`` is common to a kind and ``content`` sets one picture apart. Where every
+picture has a ``layout`` of its own, two pictures of one layout are one design in other colours.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ from random import Random
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from tests.quality.canvas import INK, Colour, Pen, Picture, font, hue, pale, sheet, vivid, words
-from tests.quality.documents import fitted
+from tests.quality.canvas import INK, Colour, Pen, Picture, fitted, font, hue, pale, sheet, vivid, words
 
-SUITS = "♠♥♦♣"
 RANKS = ("A", "2", "3", "4", "5", "6", "7", "8", "9", "10", "J", "Q", "K")
 
 FLAG_COLOURS: tuple[Colour, ...] = (
@@ -116,7 +114,7 @@ def playing_card(layout: Random, content: Random) -> Picture:
 
 
 def _pips(count: int) -> list[tuple[int, int]]:
-    """Where a card's pips lie: in two columns, and in the middle what is left over."""
+    """Centres of a card's pips: two columns, and an odd one in the middle."""
     rows = count // 2
     if count <= 3:
         return [(200, 140 + 280 * i // max(1, count - 1)) for i in range(count)] if count > 1 else [(200, 280)]
@@ -125,7 +123,7 @@ def _pips(count: int) -> list[tuple[int, int]]:
 
 
 def _suit(pen: Pen, centre: tuple[int, int], size: int, suit: int, colour: Colour) -> None:
-    """♠, ♥, ♦ or ♣ by its number, drawn of discs and polygons: the bundled font has none of them."""
+    """Draw ♠, ♥, ♦ or ♣ (0 to 3) from discs and polygons; the bundled font has none of them."""
     x, y = centre
     if suit == 2:
         pen.polygon(((x, y - size), (x + 0.75 * size, y), (x, y + size), (x - 0.75 * size, y)), fill=colour)
@@ -223,12 +221,12 @@ def _mouth(pen: Pen, kind: int) -> None:
 
 
 def recoloured_part(layout: Random, content: Random) -> Picture:
-    """A design of six shapes, one of which has the colour that ``content`` says."""
+    """A design of six shapes; ``content`` chooses the colour of one of them."""
     return _badge(layout, content, whole=False)
 
 
 def recoloured_whole(layout: Random, content: Random) -> Picture:
-    """A design of six shapes, all hues turned as ``content`` says."""
+    """A design of six shapes; ``content`` turns all hues."""
     return _badge(layout, content, whole=True)
 
 

@@ -1,15 +1,13 @@
 """Documents and printed matter of one layout with other content.
 
-Each function draws from two random streams: ``layout`` settles what all pictures of a kind have in common (company,
-headings, colours, places), ``content`` what each has of its own.
+Each function draws from two random streams: ``layout`` for everything common to a kind (company, headings, colours,
+places), ``content`` for everything that sets one picture of the kind apart.
 """
 
 from __future__ import annotations
 
 import math
 from random import Random
-
-from PIL import ImageFont
 
 from tests.quality.canvas import (
     GREY,
@@ -215,7 +213,7 @@ def qr(layout: Random, content: Random) -> Picture:
 
 
 def _ring(dark: list[list[bool]], row: int, column: int, radius: int) -> None:
-    """Squares within each other: those of distance 2 (and 4) are light, and so is that of 1 if there is no larger one."""
+    """Draw concentric squares: a finder pattern with its light margin (radius 4), or an alignment pattern (radius 2)."""
     light = (2, 4) if radius == 4 else (1,)
     for y in range(max(0, row - radius), min(len(dark), row + radius + 1)):
         for x in range(max(0, column - radius), min(len(dark), column + radius + 1)):
@@ -320,10 +318,3 @@ def _figure(pen: Pen, x: int, y: int, content: Random) -> None:
         pen.line((x + 26 * side, y - 75, x + 58 * side, y - 55 + lift), fill="black", width=4)
         pen.ellipse((x + 10 * side - 3, y - 130, x + 10 * side + 3, y - 122), fill="black")
     pen.arc((x - 14, y - 122, x + 14, y - 102), *content.choice(((10, 170), (190, 350))), fill="black", width=2)
-
-
-def fitted(text: str, width: float, size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """The font of that size, or a smaller one in which the text is no wider."""
-    chosen = font(size)
-    wide = chosen.getlength(text)
-    return chosen if wide <= width else font(size * width / wide)

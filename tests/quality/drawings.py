@@ -17,8 +17,9 @@ Drawing = Callable[[Random, Random], Picture]
 
 @dataclass(frozen=True, slots=True)
 class DrawnKind:
-    """What draws a kind. ``sisters``: every library picture has a layout of its own, and a stranger takes over the
-    layout of one of them, so that nothing but a colour differs."""
+    """The function that draws a kind. With ``sisters`` every library picture has a layout of its own, and a stranger
+    takes over the layout of one of them: nothing but a colour differs.
+    """
 
     draw: Drawing
     sisters: bool = False
@@ -44,8 +45,8 @@ DESIGNS: Mapping[str, DrawnKind] = {
 }
 KINDS: Mapping[str, DrawnKind] = {**DOCUMENTS, **DESIGNS}
 
-#: Of a kind with few designs (a pack has 52 cards) so many draws in a row may repeat what is there already.
-MOST_REPEATED = 500
+#: Draws that may repeat a picture in a row; of a kind with few designs (a pack has 52 cards) many do.
+MAX_REPEATED = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,10 @@ def _unequal(kind: str, seed: int, count: int, role: str, seen: set[bytes]) -> l
 
 
 def _draws(kind: str, seed: int, number: int, role: str) -> Iterator[Picture]:
-    """The picture of that number, and what may stand in for it if it is there already."""
+    """The picture of that number, then its substitutes in case it repeats another."""
     drawn = KINDS[kind]
     layout = f"{seed} {kind} {number if drawn.sisters else 'layout'}"
-    for again in range(MOST_REPEATED):
+    for again in range(MAX_REPEATED):
         yield drawn.draw(Random(layout), Random(f"{seed} {kind} {role} {number} {again}"))
 
 

@@ -1,4 +1,4 @@
-"""Twemoji by category, out of a pinned wheel: drawings that thousands of people have sent and compared.
+"""Twemoji by category, from a pinned wheel.
 
 Graphics: Twemoji, copyright 2020 Twitter, Inc and other contributors, CC BY 4.0 (the wheel's METADATA says so). They
 are downloaded when asked for, kept below build/, and never committed.
@@ -18,7 +18,7 @@ WHEEL = "augly-1.0.0-py3-none-any.whl"
 SHA256 = "bb50f9b6fce5045f302ab8934e2a47fc61bc5b237778a59332c13dee6a886acb"
 CREDIT = "emoji: Twemoji, © 2020 Twitter, Inc and other contributors, CC BY 4.0, out of augly 1.0.0 (24 MB)"
 
-#: Folders of the wheel, by what tables call them.
+#: Folders of the wheel by the names that tables use.
 CATEGORIES = {"faces": "smileys", "objects": "objects", "flags": "flags", "symbols": "symbols"}
 
 

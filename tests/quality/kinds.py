@@ -1,4 +1,4 @@
-"""What `same` answers in libraries of one kind, and to hard copies: false alarms, copies, and what searches cost.
+"""Measure `same` in libraries of one kind and on hard copies: false alarms, copies found, and the cost of a search.
 
     python -m tests.quality --kinds [--quick] [--emoji] [--pictures DIR] [--seed N]
 
@@ -7,8 +7,8 @@
 - With --emoji, categories of Twemoji from a pinned wheel: each picture is asked among all of its category.
 - Photographs are asked with the attacks of tests/quality/attacks.py.
 
-Drawings and attacks depend on the seed alone. What is fitted or chosen is chosen with :data:`CHOOSING`; what is
-reported is measured with :data:`REPORTING`, the default.
+Drawings and attacks depend on the seed alone. Fit and choose thresholds with the seed :data:`CHOOSING`; report figures
+of :data:`REPORTING`, the default.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tests.quality.measure import WORST, Case, Figures, Findings
 from tests.quality.methods import Answer, Files, OnDisk, Service, service
 from tests.quality.sets import Copies
 
-#: Seeds of what thresholds and weights are chosen with, and of what is reported.
+#: The seed for choosing thresholds and weights, and the seed of reported figures.
 CHOOSING, REPORTING = 13, 2026
 
 #: The score above which an answer counts as a false alarm: clients take recompressed pictures from about there on.
@@ -53,9 +53,12 @@ QUALITY = 85
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured: pictures of each kind in the library, strangers of each kind, pictures of each kind that
-    copies are made of, copies of each attack, pictures of each category of emoji, searches timed of each sort,
-    photographs in the library."""
+    """Numbers of pictures and searches.
+
+    ``members`` of each kind are in the library, ``strangers`` of each are not; ``copied`` members are asked as copies.
+    ``attacked`` copies are made by each attack on at most ``photographs`` photographs. A category of ``emoji`` has at
+    most that many pictures; ``timed`` searches of each sort are timed.
+    """
 
     members: int
     strangers: int
@@ -120,8 +123,11 @@ def _queries(library: drawings.DrawnLibrary, begin: int, size: Size, seed: int) 
 
 
 def kind_figures(asked: Sequence[Asked], answers: Sequence[Sequence[Answer]]) -> Figures:
-    """Of one kind: strangers that are answered, at all and above ALARM; copies whose picture comes first, in all and by
-    change; copies that are answered with another picture above ALARM as well."""
+    """Figures of one kind.
+
+    Shares of strangers that are answered, and answered above ALARM; of copies whose picture comes first, in all and by
+    change; and of copies with another picture above ALARM among their answers (``others``).
+    """
     pairs = list(zip(asked, answers, strict=True))
     strangers = [page for query, page in pairs if query.match < 0]
     copies = [(query, page) for query, page in pairs if query.match >= 0]
@@ -156,7 +162,7 @@ def among_themselves(findings: Findings, running: Service, name: str, files: Seq
 
 
 def attacked(findings: Findings, running: Service, copies: Copies, size: Size, seed: int) -> None:
-    """Hard copies of photographs, and what a search costs there."""
+    """Hard copies of photographs, and the cost of a search among photographs."""
     ref = LibraryRef("yardstick", "photographs", Kind.SAME)
     files = OnDisk([photo.path for photo in (*copies.library, *copies.crowd)])
     asked = attack_queries(copies, size.attacked, seed)
@@ -221,7 +227,7 @@ class CountingEmbedder(OnnxEmbedder):
 
 
 def _sorts(copies: Copies, asked: Sequence[Asked], count: int) -> dict[str, list[bytes]]:
-    """Searches by what they find: a copy saved once more, a hard copy, nothing."""
+    """Queries of three sorts: copies saved once more, hard copies, and pictures that are not in the library."""
     light = [drawings.recompressed(image(photo.path.read_bytes()), Random()) for photo in copies.library[:count]]
     hard = [query.file for query in asked if query.match >= 0]
     outside = [_jpeg(image(photo.path.read_bytes())) for photo in copies.outside[:count]]
@@ -235,7 +241,7 @@ def _sorts(copies: Copies, asked: Sequence[Asked], count: int) -> dict[str, list
 def cost(running: Service, ref: LibraryRef, sorts: Mapping[str, Sequence[bytes]]) -> Figures:
     """Means of searches one by one, with nothing remembered: passes of the model, milliseconds of processor and clock.
 
-    ``pass`` is what one pass of the model costs there.
+    ``pass``: processor milliseconds of one pass of the model in the same process.
     """
     embedder = CountingEmbedder(running.model)
     ports = replace(running.ports, embedder=embedder)
@@ -284,7 +290,7 @@ def _share(truths: Iterable[bool]) -> float:
 
 
 def _reliability(asked: Sequence[Asked], answers: Sequence[Sequence[Answer]]) -> Figures:
-    """What scores of first answers claim, beside the share that is right, of strangers and copies together."""
+    """Mean scores of first answers beside the share that is right, of strangers and copies together."""
     firsts = [(page[0].score, _right(query, page)) for query, page in zip(asked, answers, strict=True) if page]
     scores = np.array([score for score, _ in firsts], np.float64)
     bins = metrics.reliability(scores, np.array([right for _, right in firsts], np.bool_), BINS)

@@ -25,7 +25,7 @@ class Sheet:
 
 
 def sheets(figures: Figures) -> Iterator[Sheet]:
-    """All tables of what was measured."""
+    """All tables of the figures."""
     if "drawings" in figures:
         yield from _drawings(figures["drawings"])
     if "among themselves" in figures:
@@ -66,7 +66,7 @@ def _among(categories: Figures) -> Sheet:
 
 
 def _attacks(task: Figures) -> Iterator[Sheet]:
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (name, str(one["copies"]), percent(one["right_first"]), percent(one["wrong_first"]))
         for name, one in task["attacks"].items()
     ]

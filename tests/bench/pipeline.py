@@ -38,7 +38,7 @@ from lookalike.server.api_gateway import Received
 from lookalike.service.applications import create_application
 from lookalike.service.reranking import looking, prove
 from lookalike.settings import Settings
-from lookalike.verification.query_views import shown, views
+from lookalike.verification.query_views import query_crops, views_of_crops
 from tests.bench.report import Report, median_ms_each
 from tests.support import photographs
 
@@ -154,7 +154,7 @@ class Parts:
         return cls(
             decode=lambda file: decode(file, BOUNDS),
             one_pass=lambda pixels: ports.embedder.embed([pixels]),
-            five_views=lambda pixels: ports.embedder.embed(views(Kind.SAME, pixels)),
+            five_views=lambda pixels: ports.embedder.embed(query_crops(Kind.SAME, pixels)),
             fsync=fsync_of(Path("build")),
         )
 
@@ -240,11 +240,11 @@ class Nearest:
 def nearest(ports: Ports, library: str, file: bytes, k: int) -> Nearest:
     """The ``k`` nearest to a picture, without the picture itself."""
     picture = decode(file, BOUNDS)
-    embeddings = ports.embedder.embed(views(Kind.SAME, picture.pixels))
+    embeddings = ports.embedder.embed(query_crops(Kind.SAME, picture.pixels))
     vectors = np.stack([embedding.vectors[Kind.SAME] for embedding in embeddings]).astype(np.float32)
     near = ports.index.search(Query(Kind.SAME, (library,), ports.embedder.model, vectors, k))
     return Nearest(
-        shown(embeddings),
+        views_of_crops(embeddings),
         looking(ports.embedder, picture.pixels),
         picture.pixels,
         [one for one in near if one.digest != picture.digest],

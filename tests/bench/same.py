@@ -35,8 +35,8 @@ from lookalike.stores.local import picture_row
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from lookalike.training import augment
-from lookalike.verification.quadrilaterals import frames
-from lookalike.verification.query_views import views
+from lookalike.verification.quadrilaterals import detect_quadrilaterals
+from lookalike.verification.query_views import query_crops
 from tests.bench.model import MODEL
 from tests.bench.pipeline import BOUNDS, Call, Nearest, each, nearest, pixels_of, proving, run, service
 from tests.bench.report import Report, median_ms, median_ms_each
@@ -203,19 +203,19 @@ def searches(report: Report, ports: Ports, made: Searches, what: str) -> None:
             {
                 "search": each(files, lambda file: ask(ports, file)),
                 "decode": each(files, lambda file: decode(file, BOUNDS)),
-                "five views": each(pixels, lambda one: ports.embedder.embed(views(Kind.SAME, one))),
+                "five views": each(pixels, lambda one: ports.embedder.embed(query_crops(Kind.SAME, one))),
                 "proof": each([proving(ports, LIBRARY, file) for file in files], run),
             },
             2 * len(files),
         )
         if files is made.absent:
-            took["frames"] = median_ms(each(pixels, frames), 2 * len(files))
+            took["frames"] = median_ms(each(pixels, detect_quadrilaterals), 2 * len(files))
             report.add(group, f"of it frames, {name}", took["frames"], "ms")
         searching, proof = took.pop("search"), took["proof"]
         least = sum(took.values())
         report.add(group, f"search, {name}", searching, "ms", floor=least, aim="≤ 120 ms, ≤ 1.3 ×")
         report.add(group, f"of it proof, {name}", proof, "ms")
-    framed = [bool(frames(one)) for one in pixels_of(made.absent)]
+    framed = [bool(detect_quadrilaterals(one)) for one in pixels_of(made.absent)]
     report.add(
         group, "pictures not there that have frames, which are searched for", 100 * sum(framed) / len(framed), "%"
     )

@@ -23,7 +23,7 @@ from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
 from lookalike.stores.vectors.index import FaissIndex
-from lookalike.verification.query_views import views
+from lookalike.verification.query_views import query_crops
 from lookalike.verification.verifier import LocalMapVerifier
 from tests.support import photographs
 from tests.support.fakes import memory_ports
@@ -194,8 +194,8 @@ def test_no_two_pictures_are_the_same() -> None:
 def test_vectors_of_every_view_are_finite_and_of_length_one(embedder: OnnxEmbedder, name: str) -> None:
     pixels = decode(FILES[name], BOUNDS).pixels
     for kind in Kind:
-        made = embedder.embed(views(kind, pixels))
-        assert len(made) == len(views(kind, pixels))
+        made = embedder.embed(query_crops(kind, pixels))
+        assert len(made) == len(query_crops(kind, pixels))
         for embedding in made:
             vector = embedding.vectors[kind].astype(np.float64)
             assert vector.shape == (DIMENSION,)

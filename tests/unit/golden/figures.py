@@ -39,9 +39,9 @@ from lookalike.service.reranking import looking
 from lookalike.service.search import Search, search
 from lookalike.verification.keypoints import Corners, scaled
 from lookalike.verification.match_score import ProofCalibration
-from lookalike.verification.quadrilaterals import frames
-from lookalike.verification.query_views import shown, views
-from lookalike.verification.ransac import Transform, align, pad
+from lookalike.verification.quadrilaterals import detect_quadrilaterals
+from lookalike.verification.query_views import query_crops, views_of_crops
+from lookalike.verification.ransac import SimilarityTransform, pad_point_sets, ransac_similarity
 from lookalike.verification.verifier import Found, LocalMapVerifier
 from tests.support.fakes import memory_ports
 
@@ -113,7 +113,10 @@ def figures(embedder: Embedder, proof: ProofCalibration) -> dict[str, Any]:
     made = {
         "searches": {kind.value: _searches(kind, embedder, verifier) for kind in Kind},
         "stages": {query: dict(_stages(query, embedder, verifier)) for query in QUERIES},
-        "frames": {query: [frame.corners.tolist() for frame in frames(_pixels(query))] for query in QUERIES},
+        "frames": {
+            query: [quadrilateral.corners.tolist() for quadrilateral in detect_quadrilaterals(_pixels(query))]
+            for query in QUERIES
+        },
         "transforms": _transforms(),
         "scores": {kind.value: [embedder.score(kind, number / 8) for number in range(-8, 9)] for kind in Kind},
         "ranking": _ranking(embedder),
@@ -169,8 +172,8 @@ def _plain(found: Proof) -> list[Any]:
 def _stages(query: str, embedder: Embedder, verifier: LocalMapVerifier) -> Iterator[tuple[str, dict[str, Any]]]:
     """Per picture of the library what every stage of the verifier finds, whether or not a search would come to it."""
     pixels = _pixels(query)
-    embeddings = embedder.embed(views(Kind.SAME, pixels))
-    comparison = verifier.compare(pixels, shown(embeddings), looking(embedder, pixels))
+    embeddings = embedder.embed(query_crops(Kind.SAME, pixels))
+    comparison = verifier.compare(pixels, views_of_crops(embeddings), looking(embedder, pixels))
     for name in LIBRARY:
         picture = _pixels(name)
         (embedding,) = embedder.embed([picture])
@@ -208,13 +211,16 @@ def _transforms() -> dict[str, list[Any]]:
     # How near points are to each other's partners, and how far apart those are that guesses are made from.
     bounds = {"cells": (1 / 14, 1.5 / 14), "far apart": (1 / 14, 0.6), "nearer": (1 / 28, 1.5 / 14)}
     return {
-        name: [None if one is None else _transform(one) for one in align(pad(here), pad(there), counts, near, apart)]
+        name: [
+            None if one is None else _transform(one)
+            for one in ransac_similarity(pad_point_sets(here), pad_point_sets(there), counts, near, apart)
+        ]
         for name, (near, apart) in bounds.items()
     }
 
 
-def _transform(found: Transform) -> list[Any]:
-    return [found.scale.real, found.scale.imag, found.shift.real, found.shift.imag, found.mirrored]
+def _transform(found: SimilarityTransform) -> list[Any]:
+    return [found.scale.real, found.scale.imag, found.translation.real, found.translation.imag, found.reflected]
 
 
 def _cosine(one: Embedding, other: Embedding) -> float:

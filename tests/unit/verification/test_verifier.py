@@ -16,7 +16,7 @@ from PIL import Image
 from lookalike.domain.geometry import IDENTITY, Affine, Box, Proof, View
 from lookalike.embedding.feature_map import CELLS, DEPTH, SIDE, THUMBNAIL, LocalMap
 from lookalike.verification.match_score import NO_PROOF, ProofCalibration, Weights
-from lookalike.verification.rectify import into
+from lookalike.verification.rectify import crop_transform
 from lookalike.verification.verifier import DOUBTS, LOOKS, LocalMapVerifier
 from tests.support.examples import examples
 
@@ -71,7 +71,7 @@ def whole(local_map: bytes) -> View:
 
 
 def proved(query: LocalMap, picture: LocalMap, part: Box | None = None) -> Proof | None:
-    view = whole(query.pack()) if part is None else View(into(part), query.pack(), full=False)
+    view = whole(query.pack()) if part is None else View(crop_transform(part), query.pack(), full=False)
     return VERIFIER.compare(PIXELS, [view], blind).prove([(COSINE, picture.pack())])[0]
 
 
@@ -198,7 +198,7 @@ def test_each_picture_is_judged_alone_and_the_same_every_time() -> None:
     scene = Scene(1)
     query = [
         whole(scene.seen(WAYS["crop"]).pack()),
-        View(into(Box(0, 0, 0.6, 0.6)), scene.seen(WAYS["shifted"]).pack(), full=False),
+        View(crop_transform(Box(0, 0, 0.6, 0.6)), scene.seen(WAYS["shifted"]).pack(), full=False),
     ]
     maps = [Scene(seed).seen(affine).pack() for seed in (1, 2) for affine in WAYS.values()]
     pictures = [(COSINE, data) for data in maps]

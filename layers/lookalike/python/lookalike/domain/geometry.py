@@ -29,10 +29,10 @@ IDENTITY: Affine = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A look at a query: ``into`` moves the query's points to where the view shows them, and ``local_map`` is the
+    """A look at a query: ``to_view`` moves the query's points to where the view shows them, and ``local_map`` is the
     view's. ``full``: it shows a picture from edge to edge, not a piece of one."""
 
-    into: Affine
+    to_view: Affine
     local_map: bytes
     full: bool
 

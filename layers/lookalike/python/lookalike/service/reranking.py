@@ -14,7 +14,7 @@ from lookalike.limits.fair_share import Turn
 from lookalike.ports import Comparison, Embedder, Look, MapStore, Originals, PictureStore
 from lookalike.service.originals import BUDGET, read
 from lookalike.verification import keypoints
-from lookalike.verification.rectify import straighten
+from lookalike.verification.rectify import warp_region
 
 #: So many candidates' maps come in one call, and so many candidates are proved at most.
 BATCH, MOST = 25, 200
@@ -41,8 +41,8 @@ def prove(
 def looking(embedder: Embedder, query: Pixels) -> Look:
     """Looks at the query again, straightened, with that embedder."""
 
-    def look(transform: Affine, part: Box, proportion: float) -> bytes:
-        return embedder.embed([straighten(query, transform, part, proportion)])[0].local_map
+    def look(transform: Affine, region: Box, aspect_ratio: float) -> bytes:
+        return embedder.embed([warp_region(query, transform, region, aspect_ratio)])[0].local_map
 
     return look
 

@@ -19,8 +19,8 @@ from lookalike.service.identity import identical, rows_of
 from lookalike.service.image_source import Source, load
 from lookalike.service.ranking import WINDOW, Page, merged, rank
 from lookalike.service.reranking import looking, prove
-from lookalike.verification.quadrilaterals import frames
-from lookalike.verification.query_views import framed_by, shown, views
+from lookalike.verification.quadrilaterals import detect_quadrilaterals
+from lookalike.verification.query_views import query_crops, views_of_crops, views_of_quadrilaterals
 
 #: How deep the index is asked. Few depths, so that neighbouring pages are cut from the very same list; and never so
 #: shallow that which candidates are proved would depend on the page.
@@ -107,14 +107,14 @@ def _ranked(
     kind = libraries[0].kind
     job = ports.job(libraries[0].tenant)
     with job.turn():
-        embeddings = ports.embedder.embed(views(kind, picture.pixels))
+        embeddings = ports.embedder.embed(query_crops(kind, picture.pixels))
     near = _near(ports, libraries, embeddings, depth, tags)
     found = {candidate.key: candidate for candidate in (*near, *_kept(ports, libraries, picture, tags))}
     exact = identical(ports, job, found.values(), picture)
     others = [candidate for candidate in found.values() if candidate.key not in exact]
     proofs = None
     if kind is Kind.SAME and all(embedding.local_map for embedding in embeddings):
-        proofs = _proofs(ports, job, picture.pixels, shown(embeddings), others, ports.originals)
+        proofs = _proofs(ports, job, picture.pixels, views_of_crops(embeddings), others, ports.originals)
         if not proofs and not exact:
             framed, proofs = _framed(ports, job, libraries, picture.pixels, depth, tags)
             found |= {candidate.key: candidate for candidate in framed}
@@ -137,12 +137,12 @@ def _framed(
     Only asked where the whole picture is neither there nor proved: most pictures hold no other.
     """
     with job.turn():
-        within = frames(pixels)
-        if not within:
+        quadrilaterals = detect_quadrilaterals(pixels)
+        if not quadrilaterals:
             return [], {}
-        embeddings = ports.embedder.embed([frame.cut(pixels) for frame in within])
+        embeddings = ports.embedder.embed([quadrilateral.rectified(pixels) for quadrilateral in quadrilaterals])
     near = _near(ports, libraries, embeddings, depth, tags)
-    return near, _proofs(ports, job, pixels, framed_by(within, embeddings), near)
+    return near, _proofs(ports, job, pixels, views_of_quadrilaterals(quadrilaterals, embeddings), near)
 
 
 def _near(

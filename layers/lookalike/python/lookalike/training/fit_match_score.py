@@ -43,7 +43,7 @@ from lookalike.training.augment import attack
 from lookalike.training.fit_model import SUFFIXES
 from lookalike.verification.keypoints import Corners, scaled
 from lookalike.verification.match_score import Evidence, ProofCalibration, Weights, measures
-from lookalike.verification.query_views import shown, views
+from lookalike.verification.query_views import query_crops, views_of_crops
 from lookalike.verification.verifier import LEAST_BLOCKS, LEAST_CONGRUENCE, LocalMapComparison, LocalMapVerifier
 from lookalike.verification.whole_image import Orientations
 
@@ -100,7 +100,7 @@ class Query:
     def of(cls, embedder: OnnxEmbedder, picture: Image.Image) -> Query:
         """Embedded as a search does it."""
         pixels = np.asarray(picture.convert("RGB"))
-        return cls(pixels, embedder.embed(views(Kind.SAME, pixels)))
+        return cls(pixels, embedder.embed(query_crops(Kind.SAME, pixels)))
 
     def cosines(self, library: NDArray[np.float32]) -> NDArray[np.float32]:
         """With each row of the library, the best of all views."""
@@ -118,7 +118,7 @@ class Query:
 
     def comparison(self, embedder: OnnxEmbedder) -> LocalMapComparison:
         """Ready to be compared."""
-        looks = shown(self.embeddings)
+        looks = views_of_crops(self.embeddings)
         return LocalMapVerifier(embedder.proof).compare(self.pixels, looks, looking(embedder, self.pixels))
 
 

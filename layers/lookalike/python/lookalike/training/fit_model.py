@@ -48,7 +48,7 @@ from lookalike.training.augment import attack
 from lookalike.training.heads import Head, Heads, Projection, looks_at, principal, whitening
 from lookalike.training.labelled_csv import read_labels
 from lookalike.training.progress import side_by_side
-from lookalike.verification.query_views import views
+from lookalike.verification.query_views import query_crops
 
 SUFFIXES = files.SUFFIXES
 
@@ -144,7 +144,7 @@ class Model:
 
         def one(drawn: Callable[[], Image.Image]) -> list[NDArray[Any]]:
             pixels = np.asarray(drawn())
-            batch = [square(view, self._side) for view in (views(kind, pixels) if kind else [pixels])]
+            batch = [square(view, self._side) for view in (query_crops(kind, pixels) if kind else [pixels])]
             answers: list[NDArray[Any]] = self._session.run(self._outputs, {"pictures": np.stack(batch)})
             return answers if kind else [answer[0] for answer in answers]
 

@@ -20,8 +20,8 @@ from lookalike.training.picture_files import read
 from lookalike.training.progress import side_by_side, track
 from lookalike.verification import keypoints
 from lookalike.verification.match_score import ProofCalibration
-from lookalike.verification.quadrilaterals import frames
-from lookalike.verification.query_views import framed_by, shown, views
+from lookalike.verification.quadrilaterals import detect_quadrilaterals
+from lookalike.verification.query_views import query_crops, views_of_crops, views_of_quadrilaterals
 from lookalike.verification.verifier import LocalMapVerifier
 
 
@@ -98,15 +98,19 @@ class Sight:
         compare = partial(LocalMapVerifier(proof).compare, pixels, look=looking(self._embedder, pixels))
         picture = self._picture(pair.picture)
         original = glance(pair.picture.read_bytes(), keypoints.SIDE)
-        proofs = [compare(shown(seen)).best(self._cosine(seen, pair), picture.local_map, original)]
-        within = frames(pixels)
-        if within:
-            seen = self._embedder.embed([frame.cut(pixels) for frame in within])
-            proofs.append(compare(framed_by(within, seen)).best(self._cosine(seen, pair), picture.local_map, None))
+        proofs = [compare(views_of_crops(seen)).best(self._cosine(seen, pair), picture.local_map, original)]
+        quadrilaterals = detect_quadrilaterals(pixels)
+        if quadrilaterals:
+            seen = self._embedder.embed([quadrilateral.rectified(pixels) for quadrilateral in quadrilaterals])
+            proofs.append(
+                compare(views_of_quadrilaterals(quadrilaterals, seen)).best(
+                    self._cosine(seen, pair), picture.local_map, None
+                )
+            )
         return max((one.probability for one in proofs if one is not None), default=0.0)
 
     def _embed_query(self, path: Path) -> Sequence[Embedding]:
-        return self._embedder.embed(views(self._kind, read(path).pixels))
+        return self._embedder.embed(query_crops(self._kind, read(path).pixels))
 
     def _embed_picture(self, path: Path) -> Embedding:
         (picture,) = self._embedder.embed([read(path).pixels])

@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from lookalike.embedding.feature_map import THUMBNAIL
-from lookalike.verification.ransac import Points, Transform
+from lookalike.verification.ransac import Points, SimilarityTransform
 
 #: Pixels a side of the blocks that are compared, and how far each may be off, in pixels.
 BLOCK, SLACK = 8, 2
@@ -90,7 +90,7 @@ class Pyramid:
         return min(self.levels, key=lambda level: abs(np.log(len(level) / (THUMBNAIL * magnified))))
 
 
-def agreement(query: Pyramid, picture: _Image, stretch: float, transform: Transform) -> Agreement:
+def agreement(query: Pyramid, picture: _Image, stretch: float, transform: SimilarityTransform) -> Agreement:
     """How well the query, moved by ``transform``, looks like the picture's thumbnail, float32 of one pixel a cell.
 
     Light and contrast may differ from block to block. All blocks together may be off by ``SLACK`` pixels, as the
@@ -117,10 +117,10 @@ def agreement(query: Pyramid, picture: _Image, stretch: float, transform: Transf
     )
 
 
-def _moved(query: Pyramid, stretch: float, transform: Transform) -> tuple[_Image, NDArray[np.bool_]]:
+def _moved(query: Pyramid, stretch: float, transform: SimilarityTransform) -> tuple[_Image, NDArray[np.bool_]]:
     """The query as the picture's thumbnail would show it, with ``SLACK`` around it, and where there is any of it."""
     grid = (_CENTRES * stretch)[None, :] + 1j * (_CENTRES / stretch)[:, None]
-    points: Points = transform.inverse(grid.astype(np.complex64))
+    points: Points = transform.apply_inverse(grid.astype(np.complex64))
     level = query.level(abs(transform.scale))
     side = len(level)
     x, y = points.real / query.stretch * side - 0.5, points.imag * query.stretch * side - 0.5

@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from lookalike.domain.geometry import WHOLE, Box, View
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Pixels
-from lookalike.verification.quadrilaterals import Frame
-from lookalike.verification.rectify import into
+from lookalike.verification.quadrilaterals import Quadrilateral
+from lookalike.verification.rectify import crop_transform
 
-#: How much of each side a corner view shows, in percent.
-CORNER = 60
+#: Side of a corner crop, in percent of the query's side.
+CORNER_PERCENT = 60
 
-_CORNERS = tuple(
-    Box(left, top, left + CORNER / 100, top + CORNER / 100)
-    for top in (0.0, 1 - CORNER / 100)
-    for left in (0.0, 1 - CORNER / 100)
+_CORNER_CROPS = tuple(
+    Box(left, top, left + CORNER_PERCENT / 100, top + CORNER_PERCENT / 100)
+    for top in (0.0, 1 - CORNER_PERCENT / 100)
+    for left in (0.0, 1 - CORNER_PERCENT / 100)
 )
 
 
-def views(kind: Kind, pixels: Pixels) -> list[Pixels]:
+def query_crops(kind: Kind, pixels: Pixels) -> list[Pixels]:
     """What of the query is embedded: all of it and, for ``same``, also its four corners.
 
     A screenshot, or a photograph of a picture on something else, shows what is searched for in one part of it;
@@ -29,19 +29,24 @@ def views(kind: Kind, pixels: Pixels) -> list[Pixels]:
     """
     if kind is not Kind.SAME:
         return [pixels]
-    height, width = (-(-side * CORNER // 100) for side in pixels.shape[:2])
+    height, width = (-(-side * CORNER_PERCENT // 100) for side in pixels.shape[:2])
     top, left = slice(0, height), slice(0, width)
     bottom, right = slice(-height, None), slice(-width, None)
     corners = [(top, left), (top, right), (bottom, left), (bottom, right)]
     return [pixels, *(pixels[rows, columns] for rows, columns in corners)]
 
 
-def shown(embeddings: Sequence[Embedding]) -> list[View]:
-    """What the :func:`views` for ``same`` show of the query, to a pixel, given what was made of each."""
-    boxes = (WHOLE, *_CORNERS)
-    return [View(into(box), of.local_map, full=box == WHOLE) for box, of in zip(boxes, embeddings, strict=True)]
+def views_of_crops(embeddings: Sequence[Embedding]) -> list[View]:
+    """What the :func:`query_crops` for ``same`` show of the query, to a pixel, given what was made of each."""
+    boxes = (WHOLE, *_CORNER_CROPS)
+    return [
+        View(crop_transform(box), of.local_map, full=box == WHOLE) for box, of in zip(boxes, embeddings, strict=True)
+    ]
 
 
-def framed_by(frames: Sequence[Frame], embeddings: Sequence[Embedding]) -> list[View]:
+def views_of_quadrilaterals(quadrilaterals: Sequence[Quadrilateral], embeddings: Sequence[Embedding]) -> list[View]:
     """What frames in the query show of it, given what was made of each."""
-    return [View(frame.into, of.local_map, full=True) for frame, of in zip(frames, embeddings, strict=True)]
+    return [
+        View(quadrilateral.to_unit_square, of.local_map, full=True)
+        for quadrilateral, of in zip(quadrilaterals, embeddings, strict=True)
+    ]

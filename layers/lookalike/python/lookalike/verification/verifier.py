@@ -24,8 +24,8 @@ from lookalike.ports import Comparison, Look, Originals, Verifier
 from lookalike.verification.correlation import Agreement, Pyramid, agreement
 from lookalike.verification.keypoints import Alignment, Corners, lay, scaled
 from lookalike.verification.match_score import Evidence, ProofCalibration
-from lookalike.verification.ransac import Points, Transform, align, pad
-from lookalike.verification.rectify import covered, follow, into
+from lookalike.verification.ransac import Points, SimilarityTransform, pad_point_sets, ransac_similarity
+from lookalike.verification.rectify import compose, covered_region, crop_transform
 from lookalike.verification.whole_image import Congruence, Orientations
 
 #: What a cell's 32 numbers are multiplied by before they are rounded: the model's card calls it the map's scale.
@@ -97,7 +97,7 @@ class LocalMapVerifier(Verifier):
         Views whose bytes are no local map are left out. ``look`` makes the local map of the query straightened.
         """
         unpacked = ((view, unpack(view.local_map)) for view in views)
-        ready = [_View.of(view.into, view.full, local_map) for view, local_map in unpacked if local_map is not None]
+        ready = [_View.of(view.to_view, view.full, local_map) for view, local_map in unpacked if local_map is not None]
         return LocalMapComparison(pixels, ready, look, self._calibration)
 
 
@@ -173,8 +173,8 @@ class LocalMapComparison(Comparison):
     def whole(self, cosine: float, picture: LocalMap) -> Found | None:
         """A view that shows a picture from edge to edge, laid on the whole picture, if there is enough to be seen there."""
         thumbnail = picture.thumbnail.astype(np.float32)
-        laid = ((orientations.on(thumbnail), into_view) for orientations, into_view in self._wholes)
-        found, into_view = max(laid, key=_correlation, default=(None, IDENTITY))
+        laid = ((orientations.on(thumbnail), to_view) for orientations, to_view in self._wholes)
+        found, to_view = max(laid, key=_correlation, default=(None, IDENTITY))
         if found is None:
             return None
         seen = found.agreement
@@ -182,12 +182,12 @@ class LocalMapComparison(Comparison):
             return None
         evidence = Evidence(cosine, seen.blocks, seen.correlation)
         probability = self._calibration.whole.probability(evidence)
-        proof = Proof(probability, 0, seen.correlation, follow(into_view, found.transform), WHOLE)
+        proof = Proof(probability, 0, seen.correlation, compose(to_view, found.transform), WHOLE)
         return Found(picture, proof, evidence, proves=True)
 
     @cached_property
     def _wholes(self) -> list[tuple[Orientations, Affine]]:
-        return [(Orientations(view.thumbnail), view.into) for view in self._full]
+        return [(Orientations(view.thumbnail), view.to_view) for view in self._full]
 
     def part(self, cosine: float, picture: LocalMap) -> Found | None:
         """The best way to lay a view of the query on the picture, if any is worth a closer look."""
@@ -198,7 +198,7 @@ class LocalMapComparison(Comparison):
     def again(self, found: Found) -> Found | None:
         """The query straightened as was found, and laid on the picture once more."""
         picture, first = found.picture, found.proof.transform
-        part = covered(first)
+        part = covered_region(first)
         if part is None:
             return None
         straightened = unpack(self._look(first, part, picture.width / max(picture.height, 1)))
@@ -214,14 +214,14 @@ class LocalMapComparison(Comparison):
         proof = replace(
             closer.proof,
             probability=self._calibration.again.probability(evidence),
-            transform=follow(follow(first, into(part)), closer.proof.transform),
+            transform=compose(compose(first, crop_transform(part)), closer.proof.transform),
         )
         return Found(picture, proof, evidence, closer.proves)
 
     def corners(self, cosine: float, picture: LocalMap, corners: Corners) -> Found | None:
         """The query laid on the picture by their corners, and looked at as it lies there."""
         laid = lay(self._corners, corners)
-        part = None if laid is None or laid.corners < LEAST_CORNERS else covered(laid.transform)
+        part = None if laid is None or laid.corners < LEAST_CORNERS else covered_region(laid.transform)
         if laid is None or part is None:
             return None
         straightened = unpack(self._look(laid.transform, part, picture.width / max(picture.height, 1)))
@@ -236,7 +236,7 @@ class LocalMapComparison(Comparison):
     ) -> Found:
         stretch = picture.stretch
         scale = (part.right - part.left) * stretch / straightened.stretch
-        there = Transform(scale, complex(part.left * stretch, part.top / stretch), mirrored=False)
+        there = SimilarityTransform(scale, complex(part.left * stretch, part.top / stretch), reflected=False)
         pyramid = Pyramid.of(straightened.thumbnail, straightened.stretch)
         seen = agreement(pyramid, picture.thumbnail.astype(np.float32), stretch, there)
         # Corners lay pictures on each other to the pixel: then all blocks agree or none does, and they count as one.
@@ -267,15 +267,15 @@ class LocalMapComparison(Comparison):
         if not near:
             return []
         places = _places(picture.stretch)
-        here = pad([view.places[cells] for view, cells, _ in near])
-        there = pad([places[others] for _, _, others in near])
+        here = pad_point_sets([view.places[cells] for view, cells, _ in near])
+        there = pad_point_sets([places[others] for _, _, others in near])
         counts = np.array([len(cells) for _, cells, _ in near])
         overlays = []
-        for row, transform in enumerate(align(here, there, counts, _NEAR, _APART)):
+        for row, transform in enumerate(ransac_similarity(here, there, counts, _NEAR, _APART)):
             if transform is None:
                 continue
             view, _, others = near[row]
-            fits = np.abs(transform.of(here[row]) - there[row])[: counts[row]] <= _NEAR
+            fits = np.abs(transform.apply(here[row]) - there[row])[: counts[row]] <= _NEAR
             cells = np.unique(others[fits])
             if len(cells) >= LEAST_INLIERS and _spread(places[cells]) >= _LEAST_SPREAD / SIDE:
                 overlays.append(Overlay(view, transform, cells, int(counts[row])))
@@ -310,7 +310,7 @@ class Overlay:
     """A view laid on a picture. ``cells`` are the picture's that have their partner on them, of ``matches``."""
 
     view: _View
-    transform: Transform
+    transform: SimilarityTransform
     cells: NDArray[np.intp]
     matches: int
 
@@ -319,7 +319,7 @@ class Overlay:
 class _View:
     """A view of the query: its cells that are not flat, float32 (n, DEPTH), and where they are."""
 
-    into: Affine
+    to_view: Affine
     full: bool
     stretch: float
     cells: NDArray[np.float32]
@@ -328,7 +328,7 @@ class _View:
     pyramid: Pyramid
 
     @staticmethod
-    def of(into: Affine, full: bool, local_map: LocalMap) -> _View:
+    def of(to_view: Affine, full: bool, local_map: LocalMap) -> _View:
         """A view from its local map; the rest is as :class:`lookalike.domain.geometry.View` has it."""
         a_cell = THUMBNAIL // SIDE
         greys = local_map.thumbnail.reshape(SIDE, a_cell, SIDE, a_cell).astype(np.float32)
@@ -336,14 +336,14 @@ class _View:
         stretch = local_map.stretch
         pyramid = Pyramid.of(local_map.thumbnail, stretch)
         cells, places = _unit_cells(local_map)[textured], _places(stretch)[textured]
-        return _View(into, full, stretch, cells, places, local_map.thumbnail, pyramid)
+        return _View(to_view, full, stretch, cells, places, local_map.thumbnail, pyramid)
 
-    def affine(self, transform: Transform, stretch: float) -> Affine:
+    def affine(self, transform: SimilarityTransform, stretch: float) -> Affine:
         """The transform from fractions of the whole query to fractions of a picture."""
         corners = np.array([0, self.stretch, 1j / self.stretch], np.complex64)
-        moved = transform.of(corners)
+        moved = transform.apply(corners)
         (c, a, b), (f, d, e) = (moved.real / stretch).tolist(), (moved.imag * stretch).tolist()
-        return follow(self.into, (a - c, b - c, c, d - f, e - f, f))
+        return compose(self.to_view, (a - c, b - c, c, d - f, e - f, f))
 
 
 def _promising(mapped: Sequence[tuple[float, LocalMap | None]], found: Sequence[Found | None]) -> list[int]:

@@ -37,7 +37,7 @@ from lookalike.service.image_source import Source
 from lookalike.service.ranking import merged, rank
 from lookalike.service.reranking import looking
 from lookalike.service.search import Search, search
-from lookalike.verification.keypoints import Corners, scaled
+from lookalike.verification.keypoints import Keypoints, resized_grey
 from lookalike.verification.match_score import ProofCalibration
 from lookalike.verification.quadrilaterals import detect_quadrilaterals
 from lookalike.verification.query_views import query_crops, views_of_crops
@@ -185,9 +185,9 @@ def _stages(query: str, embedder: Embedder, verifier: LocalMapVerifier) -> Itera
             "whole": comparison.whole(cosine, local_map),
             "part": first,
             "again": None if first is None else comparison.again(first),
-            "corners": comparison.corners(cosine, local_map, Corners.of(scaled(picture))),
+            "corners": comparison.corners(cosine, local_map, Keypoints.detect_and_describe(resized_grey(picture))),
         }
-        best = comparison.best(cosine, embedding.local_map, scaled(picture))
+        best = comparison.best(cosine, embedding.local_map, resized_grey(picture))
         seen = {stage: _stage(found) for stage, found in stages.items() if found is not None}
         yield name, {"cosine": cosine, **seen, "best": None if best is None else _plain(best)}
 

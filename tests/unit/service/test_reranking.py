@@ -18,7 +18,7 @@ from lookalike.limits.call import Call, Job, processors
 from lookalike.ports import Originals
 from lookalike.service import originals
 from lookalike.service.reranking import BATCH, MOST, prove
-from lookalike.verification.keypoints import SIDE
+from lookalike.verification.keypoints import LONGER_SIDE
 from tests.support.fakes import MemoryMaps, MemoryOriginals
 from tests.support.photographs import jpeg, photograph
 
@@ -102,7 +102,7 @@ def test_originals_of_the_first_batch_are_seen_small_and_grey() -> None:
     assert absent is None
     assert isinstance(seen, np.ndarray)
     assert seen.ndim == 2
-    assert SIDE <= max(seen.shape) < 2 * SIDE
+    assert LONGER_SIDE <= max(seen.shape) < 2 * LONGER_SIDE
 
 
 class Away(MemoryOriginals):

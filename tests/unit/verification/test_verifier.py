@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.domain.geometry import IDENTITY, Affine, Box, Proof, View
-from lookalike.embedding.feature_map import CELLS, DEPTH, SIDE, THUMBNAIL, LocalMap
+from lookalike.embedding.feature_map import CELL_CHANNELS, CELLS_PER_SIDE, CELLS_SHAPE, THUMBNAIL_SIDE, FeatureMap
 from lookalike.verification.match_score import NO_PROOF, ProofCalibration, Weights
 from lookalike.verification.rectify import crop_transform
 from lookalike.verification.verifier import DOUBTS, LOOKS, LocalMapVerifier
@@ -36,17 +36,17 @@ class Scene:
 
     def __init__(self, seed: int) -> None:
         chance = np.random.default_rng(seed)
-        self.waves = chance.normal(0, 14, (2, DEPTH))
-        self.phases = chance.uniform(0, 2 * np.pi, DEPTH)
+        self.waves = chance.normal(0, 14, (2, CELL_CHANNELS))
+        self.phases = chance.uniform(0, 2 * np.pi, CELL_CHANNELS)
         self.greys = chance.normal(0, 40, (2, 60))
         self.grey_phases = chance.uniform(0, 2 * np.pi, 60)
 
-    def seen(self, affine: Affine, width: int = 400, height: int = 400) -> LocalMap:
+    def seen(self, affine: Affine, width: int = 400, height: int = 400) -> FeatureMap:
         """The picture whose point (x, y), as fractions of its sides, is where ``affine`` puts it in the scene."""
-        cells = np.cos(self._at(SIDE, affine) @ self.waves + self.phases)
+        cells = np.cos(self._at(CELLS_PER_SIDE, affine) @ self.waves + self.phases)
         cells /= np.linalg.norm(cells, axis=2, keepdims=True)
-        grey = np.cos(self._at(THUMBNAIL, affine) @ self.greys + self.grey_phases).sum(axis=2)
-        return LocalMap(
+        grey = np.cos(self._at(THUMBNAIL_SIDE, affine) @ self.greys + self.grey_phases).sum(axis=2)
+        return FeatureMap(
             width, height, np.rint(cells * 127).astype(np.int8), (128 + 12 * grey).clip(0, 255).astype(np.uint8)
         )
 
@@ -70,7 +70,7 @@ def whole(local_map: bytes) -> View:
     return View(IDENTITY, local_map, full=True)
 
 
-def proved(query: LocalMap, picture: LocalMap, part: Box | None = None) -> Proof | None:
+def proved(query: FeatureMap, picture: FeatureMap, part: Box | None = None) -> Proof | None:
     view = whole(query.pack()) if part is None else View(crop_transform(part), query.pack(), full=False)
     return VERIFIER.compare(PIXELS, [view], blind).prove([(COSINE, picture.pack())])[0]
 
@@ -145,12 +145,12 @@ def test_scenes_that_differ_prove_nothing(one: int, another: int) -> None:
     assert (proof is not None) == (one == another)
 
 
-def plain(cell: int, grey: NDArray[np.uint8]) -> LocalMap:
-    return LocalMap(400, 400, np.full(CELLS, cell, np.int8), grey)
+def plain(cell: int, grey: NDArray[np.uint8]) -> FeatureMap:
+    return FeatureMap(400, 400, np.full(CELLS_SHAPE, cell, np.int8), grey)
 
 
 def greys(of: str) -> NDArray[np.uint8]:
-    y, x = np.mgrid[:THUMBNAIL, :THUMBNAIL]
+    y, x = np.mgrid[:THUMBNAIL_SIDE, :THUMBNAIL_SIDE]
     ramps = {"flat": 0 * x + 90, "lines": 255 * (y // 3 % 2), "bars": 255 * (x // 3 % 2), "gradient": 4 * x}
     ramps["dot"] = np.where((abs(x - 28) < 3) & (abs(y - 28) < 3), 0, 255)
     return np.asarray(ramps[of], np.uint8)
@@ -161,7 +161,7 @@ def test_where_there_is_little_to_be_seen_not_even_the_same_is_proved(of: str) -
     picture = plain(20, greys(of))
     assert proved(picture, picture) is None
     scene = Scene(5).seen(IDENTITY)
-    bare = LocalMap(400, 400, scene.cells, greys(of))
+    bare = FeatureMap(400, 400, scene.cells, greys(of))
     assert proved(bare, bare) is None
     assert proved(scene, bare) is None
     assert proved(bare, scene) is None
@@ -169,7 +169,7 @@ def test_where_there_is_little_to_be_seen_not_even_the_same_is_proved(of: str) -
 
 def test_like_cells_alone_prove_nothing_if_the_pictures_differ_there() -> None:
     scene, other = Scene(6).seen(IDENTITY), Scene(7).seen(IDENTITY)
-    disguised = LocalMap(400, 400, scene.cells, other.thumbnail)
+    disguised = FeatureMap(400, 400, scene.cells, other.thumbnail)
     assert proved(scene, disguised) is None
 
 
@@ -177,7 +177,7 @@ def test_a_strip_of_cells_is_not_enough() -> None:
     scene, other = Scene(8).seen(IDENTITY), Scene(9).seen(IDENTITY)
     cells, grey = other.cells.copy(), other.thumbnail.copy()
     cells[6], grey[24:28] = scene.cells[6], scene.thumbnail[24:28]
-    assert proved(scene, LocalMap(400, 400, cells, grey)) is None
+    assert proved(scene, FeatureMap(400, 400, cells, grey)) is None
 
 
 def test_bytes_that_are_no_map_prove_nothing() -> None:

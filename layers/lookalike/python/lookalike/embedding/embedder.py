@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import DIMENSION, Embedding, Pixels
 from lookalike.embedding import model_card
-from lookalike.embedding.feature_map import CELLS, LocalMap, thumbnail
+from lookalike.embedding.feature_map import CELLS_SHAPE, FeatureMap, thumbnail
 from lookalike.embedding.preprocess import square
 from lookalike.errors import ModelError
 from lookalike.ports import Embedder
@@ -48,8 +48,8 @@ class OnnxEmbedder(Embedder):
         for kind in Kind:
             if answered[kind][-1] != DIMENSION:
                 raise ModelError(f"{model}: its output {kind} has {answered[kind][-1]} numbers, not {DIMENSION}")
-        if self._card.local_map and tuple(answered[MAP][1:]) != CELLS:
-            raise ModelError(f"{model}: its output {MAP} has the shape {answered[MAP]}, not (N, *{CELLS})")
+        if self._card.local_map and tuple(answered[MAP][1:]) != CELLS_SHAPE:
+            raise ModelError(f"{model}: its output {MAP} has the shape {answered[MAP]}, not (N, *{CELLS_SHAPE})")
 
     @property
     def model(self) -> str:
@@ -71,7 +71,7 @@ class OnnxEmbedder(Embedder):
         if not self._card.local_map:
             return Embedding(vectors)
         height, width = pixels.shape[:2]
-        return Embedding(vectors, LocalMap(width, height, answers[MAP][0], thumbnail(squared)).pack())
+        return Embedding(vectors, FeatureMap(width, height, answers[MAP][0], thumbnail(squared)).pack())
 
     def score(self, kind: Kind, cosine: float) -> float:
         """The calibrated score of a cosine, in (0, 1)."""

@@ -65,7 +65,7 @@ def _glancing(originals: PictureStore, candidates: Sequence[Candidate], job: Job
         if data is None:
             return None
         with BUDGET.decoding(job) as room:
-            return glance(data, keypoints.SIDE, room)
+            return glance(data, keypoints.LONGER_SIDE, room)
 
     def glances(numbers: Sequence[int]) -> Sequence[Grey | None]:
         with turn.paused():

@@ -35,17 +35,17 @@ from rich.progress import track
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Pixels
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.feature_map import LocalMap, unpack
+from lookalike.embedding.feature_map import FeatureMap, unpack
 from lookalike.embedding.model_card import CARD
 from lookalike.service.reranking import looking
 from lookalike.training import export_onnx
 from lookalike.training.augment import attack
 from lookalike.training.fit_model import SUFFIXES
-from lookalike.verification.keypoints import Corners, scaled
+from lookalike.verification.keypoints import Keypoints, resized_grey
 from lookalike.verification.match_score import Evidence, ProofCalibration, Weights, measures
 from lookalike.verification.query_views import query_crops, views_of_crops
 from lookalike.verification.verifier import LEAST_BLOCKS, LEAST_CONGRUENCE, LocalMapComparison, LocalMapVerifier
-from lookalike.verification.whole_image import Orientations
+from lookalike.verification.whole_image import EightOrientations
 
 #: Copies made if nobody says how many, and of how many a hundred the original is kept out of the library.
 COPIES, OUTSIDE = 760, 20
@@ -109,7 +109,7 @@ class Query:
         return best
 
     @property
-    def local_map(self) -> LocalMap:
+    def local_map(self) -> FeatureMap:
         """Of the whole picture. Raises ValueError if the model makes none."""
         made = unpack(self.embeddings[0].local_map)
         if made is None:
@@ -140,14 +140,14 @@ class Compared:
 
 
 def seen(
-    query: Query, embedder: OnnxEmbedder, candidates: Sequence[tuple[float, LocalMap, Callable[[], Corners] | None]]
+    query: Query, embedder: OnnxEmbedder, candidates: Sequence[tuple[float, FeatureMap, Callable[[], Keypoints] | None]]
 ) -> list[dict[Look, Evidence]]:
     """What each look says of each candidate, given its cosine, its local map and, if wanted, its corners.
 
     The candidates come by cosine.
     """
     comparison = query.comparison(embedder)
-    orientations = Orientations(query.local_map.thumbnail)
+    orientations = EightOrientations(query.local_map.thumbnail)
     found = []
     for place, (cosine, picture, corners) in enumerate(candidates):
         looks, probable = _looks(comparison, orientations, cosine, picture)
@@ -159,11 +159,11 @@ def seen(
 
 
 def _looks(
-    comparison: LocalMapComparison, orientations: Orientations, cosine: float, picture: LocalMap
+    comparison: LocalMapComparison, orientations: EightOrientations, cosine: float, picture: FeatureMap
 ) -> tuple[dict[Look, Evidence], bool]:
     """What the maps say, and whether it is probable at all."""
     looks = {}
-    covered = orientations.on(picture.thumbnail.astype(np.float32)).agreement
+    covered = orientations.best_match(picture.thumbnail.astype(np.float32)).correlation
     if covered.blocks >= LEAST_BLOCKS:
         looks[WHOLE] = Evidence(cosine, covered.blocks, covered.correlation)
     part = comparison.part(cosine, picture)
@@ -258,9 +258,9 @@ class Collection:
         ]
         yield from seen(query, self._embedder, candidates)
 
-    def _corners(self, at: int) -> Corners:
+    def _corners(self, at: int) -> Keypoints:
         """Of a picture in the library, as a search sees it."""
-        return Corners.of(scaled(np.asarray(self._original(self._inside[at]))))
+        return Keypoints.detect_and_describe(resized_grey(np.asarray(self._original(self._inside[at]))))
 
 
 def learn(copies: Sequence[Sequence[Compared]], before: ProofCalibration) -> tuple[list[Seen], dict[Look, Weights]]:

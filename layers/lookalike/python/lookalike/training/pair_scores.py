@@ -97,7 +97,7 @@ class Sight:
         pixels, seen = read(pair.query).pixels, self._query(pair.query)
         compare = partial(LocalMapVerifier(proof).compare, pixels, look=looking(self._embedder, pixels))
         picture = self._picture(pair.picture)
-        original = glance(pair.picture.read_bytes(), keypoints.SIDE)
+        original = glance(pair.picture.read_bytes(), keypoints.LONGER_SIDE)
         proofs = [compare(views_of_crops(seen)).best(self._cosine(seen, pair), picture.local_map, original)]
         quadrilaterals = detect_quadrilaterals(pixels)
         if quadrilaterals:

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 
 from lookalike.domain.geometry import IDENTITY, WHOLE, Affine, Box, Proof, View
 from lookalike.domain.picture import Grey, Pixels
-from lookalike.embedding.feature_map import DEPTH, SIDE, THUMBNAIL, LocalMap, unpack
+from lookalike.embedding.feature_map import CELL_CHANNELS, CELLS_PER_SIDE, THUMBNAIL_SIDE, FeatureMap, unpack
 from lookalike.ports import Comparison, Look, Originals, Verifier
-from lookalike.verification.correlation import Agreement, Pyramid, agreement
-from lookalike.verification.keypoints import Alignment, Corners, lay, scaled
+from lookalike.verification.correlation import BlockCorrelation, Pyramid, correlate_blocks
+from lookalike.verification.keypoints import KeypointMatch, Keypoints, match_keypoints, resized_grey
 from lookalike.verification.match_score import Evidence, ProofCalibration
 from lookalike.verification.ransac import Points, SimilarityTransform, pad_point_sets, ransac_similarity
 from lookalike.verification.rectify import compose, covered_region, crop_transform
-from lookalike.verification.whole_image import Congruence, Orientations
+from lookalike.verification.whole_image import EightOrientations, WholeImageMatch
 
 #: What a cell's 32 numbers are multiplied by before they are rounded: the model's card calls it the map's scale.
 MAP_SCALE = 127.0
@@ -38,7 +38,7 @@ _LEAST_COSINE = 0.5
 _FLAT = 3.0
 
 #: Cells are on each other if they are no further apart than a cell; guesses are made from cells further apart.
-_NEAR, _APART = 1 / SIDE, 1.5 / SIDE
+_NEAR, _APART = 1 / CELLS_PER_SIDE, 1.5 / CELLS_PER_SIDE
 
 #: Fewer cells on each other are not looked at any closer; and they must spread over so many cells in each direction.
 LEAST_INLIERS, _LEAST_SPREAD = 10, 0.7
@@ -77,7 +77,7 @@ ORIGINALS = 4
 #: Fewer corners on each other are chance: it brings up to 12, one picture in thousands.
 LEAST_CORNERS = 9
 
-_CENTRES = (np.arange(SIDE, dtype=np.float32) + 0.5) / SIDE
+_CENTRES = (np.arange(CELLS_PER_SIDE, dtype=np.float32) + 0.5) / CELLS_PER_SIDE
 
 
 class LocalMapVerifier(Verifier):
@@ -127,7 +127,7 @@ class LocalMapComparison(Comparison):
             for number, original in zip(promising, originals(promising), strict=True):
                 cosine, picture = mapped[number]
                 if picture is not None and original is not None:
-                    found[number] = self.corners(cosine, picture, Corners.of(scaled(original)))
+                    found[number] = self.corners(cosine, picture, Keypoints.detect_and_describe(resized_grey(original)))
         return [one.proof if one is not None and self._proves(one) else None for one in found]
 
     def best(self, cosine: float, local_map: bytes, original: Grey | None) -> Proof | None:
@@ -142,7 +142,7 @@ class LocalMapComparison(Comparison):
         while len(looks) <= LOOKS and looks[-1] is not None and looks[-1].proof.probability >= DOUBTFUL:
             looks.append(self.again(looks[-1]))
         if original is not None:
-            looks.append(self.corners(cosine, picture, Corners.of(scaled(original))))
+            looks.append(self.corners(cosine, picture, Keypoints.detect_and_describe(resized_grey(original))))
         proofs = [one.proof for one in looks if one is not None and one.proves]
         return max(proofs, key=lambda proof: proof.probability, default=None)
 
@@ -160,7 +160,7 @@ class LocalMapComparison(Comparison):
                 latest = self.again(latest)
         return latest
 
-    def _first_look(self, cosine: float, picture: LocalMap | None) -> Found | None:
+    def _first_look(self, cosine: float, picture: FeatureMap | None) -> Found | None:
         if picture is None:
             return None
         found = self.whole(cosine, picture)
@@ -170,14 +170,14 @@ class LocalMapComparison(Comparison):
                 found = part
         return found
 
-    def whole(self, cosine: float, picture: LocalMap) -> Found | None:
+    def whole(self, cosine: float, picture: FeatureMap) -> Found | None:
         """A view that shows a picture from edge to edge, laid on the whole picture, if there is enough to be seen there."""
         thumbnail = picture.thumbnail.astype(np.float32)
-        laid = ((orientations.on(thumbnail), to_view) for orientations, to_view in self._wholes)
+        laid = ((orientations.best_match(thumbnail), to_view) for orientations, to_view in self._wholes)
         found, to_view = max(laid, key=_correlation, default=(None, IDENTITY))
         if found is None:
             return None
-        seen = found.agreement
+        seen = found.correlation
         if not _enough(seen) or seen.correlation < LEAST_CONGRUENCE:
             return None
         evidence = Evidence(cosine, seen.blocks, seen.correlation)
@@ -186,10 +186,10 @@ class LocalMapComparison(Comparison):
         return Found(picture, proof, evidence, proves=True)
 
     @cached_property
-    def _wholes(self) -> list[tuple[Orientations, Affine]]:
-        return [(Orientations(view.thumbnail), view.to_view) for view in self._full]
+    def _wholes(self) -> list[tuple[EightOrientations, Affine]]:
+        return [(EightOrientations(view.thumbnail), view.to_view) for view in self._full]
 
-    def part(self, cosine: float, picture: LocalMap) -> Found | None:
+    def part(self, cosine: float, picture: FeatureMap) -> Found | None:
         """The best way to lay a view of the query on the picture, if any is worth a closer look."""
         overlays = sorted(self._overlays(picture), key=lambda one: -len(one.cells))[:_CLOSER]
         closer = [self._closer(cosine, overlay, picture) for overlay in overlays]
@@ -218,47 +218,49 @@ class LocalMapComparison(Comparison):
         )
         return Found(picture, proof, evidence, closer.proves)
 
-    def corners(self, cosine: float, picture: LocalMap, corners: Corners) -> Found | None:
+    def corners(self, cosine: float, picture: FeatureMap, corners: Keypoints) -> Found | None:
         """The query laid on the picture by their corners, and looked at as it lies there."""
-        laid = lay(self._corners, corners)
-        part = None if laid is None or laid.corners < LEAST_CORNERS else covered_region(laid.transform)
+        laid = match_keypoints(self._corners, corners)
+        part = None if laid is None or laid.inliers < LEAST_CORNERS else covered_region(laid.transform)
         if laid is None or part is None:
             return None
         straightened = unpack(self._look(laid.transform, part, picture.width / max(picture.height, 1)))
         return None if straightened is None else self._by_corners(cosine, picture, laid, part, straightened)
 
     @cached_property
-    def _corners(self) -> Corners:
-        return Corners.of(scaled(self._pixels))
+    def _corners(self) -> Keypoints:
+        return Keypoints.detect_and_describe(resized_grey(self._pixels))
 
     def _by_corners(
-        self, cosine: float, picture: LocalMap, laid: Alignment, part: Box, straightened: LocalMap
+        self, cosine: float, picture: FeatureMap, laid: KeypointMatch, part: Box, straightened: FeatureMap
     ) -> Found:
-        stretch = picture.stretch
-        scale = (part.right - part.left) * stretch / straightened.stretch
-        there = SimilarityTransform(scale, complex(part.left * stretch, part.top / stretch), reflected=False)
-        pyramid = Pyramid.of(straightened.thumbnail, straightened.stretch)
-        seen = agreement(pyramid, picture.thumbnail.astype(np.float32), stretch, there)
+        sqrt_aspect_ratio = picture.sqrt_aspect_ratio
+        scale = (part.right - part.left) * sqrt_aspect_ratio / straightened.sqrt_aspect_ratio
+        there = SimilarityTransform(
+            scale, complex(part.left * sqrt_aspect_ratio, part.top / sqrt_aspect_ratio), reflected=False
+        )
+        pyramid = Pyramid.of(straightened.thumbnail, straightened.sqrt_aspect_ratio)
+        seen = correlate_blocks(pyramid, picture.thumbnail.astype(np.float32), sqrt_aspect_ratio, there)
         # Corners lay pictures on each other to the pixel: then all blocks agree or none does, and they count as one.
-        evidence = Evidence(cosine, min(seen.blocks, 1), seen.correlation, corners=laid.corners)
+        evidence = Evidence(cosine, min(seen.blocks, 1), seen.correlation, corners=laid.inliers)
         probability = self._calibration.corners.probability(evidence)
-        proof = Proof(probability, laid.corners, seen.correlation, laid.transform, laid.region)
+        proof = Proof(probability, laid.inliers, seen.correlation, laid.transform, laid.region)
         return Found(picture, proof, evidence, proves=_tells(seen))
 
-    def _closer(self, cosine: float, overlay: Overlay, picture: LocalMap) -> Found:
-        thumbnail, stretch = picture.thumbnail.astype(np.float32), picture.stretch
-        seen = agreement(overlay.view.pyramid, thumbnail, stretch, overlay.transform)
+    def _closer(self, cosine: float, overlay: Overlay, picture: FeatureMap) -> Found:
+        thumbnail, sqrt_aspect_ratio = picture.thumbnail.astype(np.float32), picture.sqrt_aspect_ratio
+        seen = correlate_blocks(overlay.view.pyramid, thumbnail, sqrt_aspect_ratio, overlay.transform)
         evidence = Evidence(cosine, seen.blocks, seen.correlation, overlay.matches, len(overlay.cells))
         proof = Proof(
             probability=self._calibration.part.probability(evidence),
             inliers=len(overlay.cells),
             agreement=seen.correlation,
-            transform=overlay.view.affine(overlay.transform, stretch),
+            transform=overlay.view.affine(overlay.transform, sqrt_aspect_ratio),
             region=_region(overlay.cells),
         )
         return Found(picture, proof, evidence, proves=_enough(seen))
 
-    def _overlays(self, picture: LocalMap) -> list[Overlay]:
+    def _overlays(self, picture: FeatureMap) -> list[Overlay]:
         """Per view the transform that lays most of its cells on the picture's, if they are enough."""
         if not self._views:
             return []
@@ -266,7 +268,7 @@ class LocalMapComparison(Comparison):
         near = [(view, cells, others) for view, cells, others in near if len(cells) >= LEAST_INLIERS]
         if not near:
             return []
-        places = _places(picture.stretch)
+        places = _places(picture.sqrt_aspect_ratio)
         here = pad_point_sets([view.places[cells] for view, cells, _ in near])
         there = pad_point_sets([places[others] for _, _, others in near])
         counts = np.array([len(cells) for _, cells, _ in near])
@@ -277,11 +279,11 @@ class LocalMapComparison(Comparison):
             view, _, others = near[row]
             fits = np.abs(transform.apply(here[row]) - there[row])[: counts[row]] <= _NEAR
             cells = np.unique(others[fits])
-            if len(cells) >= LEAST_INLIERS and _spread(places[cells]) >= _LEAST_SPREAD / SIDE:
+            if len(cells) >= LEAST_INLIERS and _spread(places[cells]) >= _LEAST_SPREAD / CELLS_PER_SIDE:
                 overlays.append(Overlay(view, transform, cells, int(counts[row])))
         return overlays
 
-    def _neighbours(self, picture: LocalMap) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    def _neighbours(self, picture: FeatureMap) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Per view its cells, and the picture's, that are each other's nearest."""
         cosines = self._cells @ _unit_cells(picture).T
         nearest = cosines.argmax(axis=1)
@@ -299,7 +301,7 @@ class LocalMapComparison(Comparison):
 class Found:
     """Where a query may lie on a picture, and what speaks for it. Without ``proves`` it is too little to prove it."""
 
-    picture: LocalMap
+    picture: FeatureMap
     proof: Proof
     evidence: Evidence
     proves: bool
@@ -317,36 +319,36 @@ class Overlay:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _View:
-    """A view of the query: its cells that are not flat, float32 (n, DEPTH), and where they are."""
+    """A view of the query: its cells that are not flat, float32 (n, CELL_CHANNELS), and where they are."""
 
     to_view: Affine
     full: bool
-    stretch: float
+    sqrt_aspect_ratio: float
     cells: NDArray[np.float32]
     places: Points
     thumbnail: NDArray[np.uint8]
     pyramid: Pyramid
 
     @staticmethod
-    def of(to_view: Affine, full: bool, local_map: LocalMap) -> _View:
+    def of(to_view: Affine, full: bool, local_map: FeatureMap) -> _View:
         """A view from its local map; the rest is as :class:`lookalike.domain.geometry.View` has it."""
-        a_cell = THUMBNAIL // SIDE
-        greys = local_map.thumbnail.reshape(SIDE, a_cell, SIDE, a_cell).astype(np.float32)
+        a_cell = THUMBNAIL_SIDE // CELLS_PER_SIDE
+        greys = local_map.thumbnail.reshape(CELLS_PER_SIDE, a_cell, CELLS_PER_SIDE, a_cell).astype(np.float32)
         textured = np.flatnonzero(greys.std(axis=(1, 3)).ravel() > _FLAT)
-        stretch = local_map.stretch
-        pyramid = Pyramid.of(local_map.thumbnail, stretch)
-        cells, places = _unit_cells(local_map)[textured], _places(stretch)[textured]
-        return _View(to_view, full, stretch, cells, places, local_map.thumbnail, pyramid)
+        sqrt_aspect_ratio = local_map.sqrt_aspect_ratio
+        pyramid = Pyramid.of(local_map.thumbnail, sqrt_aspect_ratio)
+        cells, places = _unit_cells(local_map)[textured], _places(sqrt_aspect_ratio)[textured]
+        return _View(to_view, full, sqrt_aspect_ratio, cells, places, local_map.thumbnail, pyramid)
 
-    def affine(self, transform: SimilarityTransform, stretch: float) -> Affine:
+    def affine(self, transform: SimilarityTransform, sqrt_aspect_ratio: float) -> Affine:
         """The transform from fractions of the whole query to fractions of a picture."""
-        corners = np.array([0, self.stretch, 1j / self.stretch], np.complex64)
+        corners = np.array([0, self.sqrt_aspect_ratio, 1j / self.sqrt_aspect_ratio], np.complex64)
         moved = transform.apply(corners)
-        (c, a, b), (f, d, e) = (moved.real / stretch).tolist(), (moved.imag * stretch).tolist()
+        (c, a, b), (f, d, e) = (moved.real / sqrt_aspect_ratio).tolist(), (moved.imag * sqrt_aspect_ratio).tolist()
         return compose(self.to_view, (a - c, b - c, c, d - f, e - f, f))
 
 
-def _promising(mapped: Sequence[tuple[float, LocalMap | None]], found: Sequence[Found | None]) -> list[int]:
+def _promising(mapped: Sequence[tuple[float, FeatureMap | None]], found: Sequence[Found | None]) -> list[int]:
     """Which pictures' corners may tell more: the nearest one's, and those that are probable all the same."""
     doubtful = [(number, one.proof.probability) for number, one in enumerate(found) if one is not None]
     probable = [number for number, probability in sorted(doubtful, key=lambda of: -of[1]) if probability >= DOUBTFUL]
@@ -354,34 +356,42 @@ def _promising(mapped: Sequence[tuple[float, LocalMap | None]], found: Sequence[
     return list(dict.fromkeys(number for number in (nearest, *probable) if number is not None))[:ORIGINALS]
 
 
-def _likeness(straightened: LocalMap, picture: LocalMap, part: Box) -> float:
+def _likeness(straightened: FeatureMap, picture: FeatureMap, part: Box) -> float:
     """The mean cosine of what the network sees in the straightened query and at the same place in the picture."""
-    columns = ((part.left + _CENTRES * (part.right - part.left)) * SIDE).astype(np.intp)
-    rows = ((part.top + _CENTRES * (part.bottom - part.top)) * SIDE).astype(np.intp)
+    columns = ((part.left + _CENTRES * (part.right - part.left)) * CELLS_PER_SIDE).astype(np.intp)
+    rows = ((part.top + _CENTRES * (part.bottom - part.top)) * CELLS_PER_SIDE).astype(np.intp)
     there = picture.cells[np.ix_(rows, columns)].astype(np.float32)
     return float((straightened.cells * there).sum(axis=2).mean()) / MAP_SCALE**2
 
 
-def _enough(seen: Agreement) -> bool:
-    return seen.blocks >= LEAST_BLOCKS and seen.detail >= LEAST_DETAIL and _tells(seen)
+def _enough(seen: BlockCorrelation) -> bool:
+    return seen.blocks >= LEAST_BLOCKS and seen.detail_correlation >= LEAST_DETAIL and _tells(seen)
 
 
-def _tells(seen: Agreement) -> bool:
+def _tells(seen: BlockCorrelation) -> bool:
     """Whether more agrees than outlines and shading."""
-    return seen.telling >= LEAST_TELLING and seen.told >= LEAST_TOLD and seen.fine >= LEAST_FINE
+    return (
+        seen.textured_blocks >= LEAST_TELLING
+        and seen.textured_correlation >= LEAST_TOLD
+        and seen.residual_correlation >= LEAST_FINE
+    )
 
 
-def _correlation(laid: tuple[Congruence, Affine]) -> float:
-    return laid[0].agreement.correlation
+def _correlation(laid: tuple[WholeImageMatch, Affine]) -> float:
+    return laid[0].correlation.correlation
 
 
-def _unit_cells(local_map: LocalMap) -> NDArray[np.float32]:
-    return local_map.cells.reshape(-1, DEPTH) * np.float32(1 / MAP_SCALE)
+def _unit_cells(local_map: FeatureMap) -> NDArray[np.float32]:
+    return local_map.cells.reshape(-1, CELL_CHANNELS) * np.float32(1 / MAP_SCALE)
 
 
-def _places(stretch: float) -> Points:
+def _places(sqrt_aspect_ratio: float) -> Points:
     """Where the cells' centres are when the proportions are right again."""
-    return (_CENTRES[None, :] * stretch + 1j * (_CENTRES[:, None] / stretch)).ravel().astype(np.complex64)
+    return (
+        (_CENTRES[None, :] * sqrt_aspect_ratio + 1j * (_CENTRES[:, None] / sqrt_aspect_ratio))
+        .ravel()
+        .astype(np.complex64)
+    )
 
 
 def _spread(points: Points) -> float:
@@ -391,6 +401,11 @@ def _spread(points: Points) -> float:
 
 def _region(cells: NDArray[np.intp]) -> Box:
     """The smallest box around cells."""
-    rows, columns = np.divmod(cells, SIDE)
+    rows, columns = np.divmod(cells, CELLS_PER_SIDE)
     left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
-    return Box(float(left / SIDE), float(top / SIDE), float(right / SIDE), float(bottom / SIDE))
+    return Box(
+        float(left / CELLS_PER_SIDE),
+        float(top / CELLS_PER_SIDE),
+        float(right / CELLS_PER_SIDE),
+        float(bottom / CELLS_PER_SIDE),
+    )

@@ -25,7 +25,7 @@ from functions.add.app import handler as add
 from functions.search.app import handler as search
 from functions.token.app import handler as token
 from lookalike import bootstrap
-from lookalike.domain.geometry import View
+from lookalike.domain.geometry import QueryView
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Pixels
 from lookalike.domain.search import Candidate, Query
@@ -36,7 +36,7 @@ from lookalike.ports import Look, Ports
 from lookalike.server import api_gateway
 from lookalike.server.api_gateway import Received
 from lookalike.service.applications import create_application
-from lookalike.service.reranking import looking, prove
+from lookalike.service.reranking import looking, verify
 from lookalike.settings import Settings
 from lookalike.verification.query_views import query_crops, views_of_crops
 from tests.bench.report import Report, median_ms_each
@@ -231,7 +231,7 @@ def pixels_of(pictures: Sequence[bytes]) -> list[Pixels]:
 class Nearest:
     """What a search in kind ``same`` has before it proves: the query's views, how to look again, and candidates."""
 
-    views: Sequence[View]
+    views: Sequence[QueryView]
     look: Look
     pixels: Pixels
     candidates: Sequence[Candidate]
@@ -256,8 +256,8 @@ def proving(ports: Ports, library: str, file: bytes) -> Call:
     near = nearest(ports, library, file, 302)
 
     def call() -> None:
-        comparison = ports.verifier.compare(near.pixels, near.views, near.look)
-        prove(comparison, ports.maps, ports.originals, near.candidates, ports.job("bench"))
+        query_verifier = ports.verifier.query(near.pixels, near.views, near.look)
+        verify(query_verifier, ports.maps, ports.originals, near.candidates, ports.job("bench"))
 
     return call
 

@@ -29,7 +29,7 @@ from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.imaging.decode import decode
 from lookalike.ports import Ports
 from lookalike.service.image_source import Source
-from lookalike.service.reranking import BATCH
+from lookalike.service.reranking import BATCH_SIZE
 from lookalike.service.search import Search, search
 from lookalike.stores.local import picture_row
 from lookalike.stores.local.original_files import FolderStore
@@ -53,7 +53,7 @@ class Stored:
     """What a library keeps of a picture: its vector and its local map."""
 
     vector: np.ndarray[tuple[int], np.dtype[np.float16]]
-    local_map: bytes
+    feature_map: bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +98,7 @@ def library(embedder: OnnxEmbedder, size: int, real: int) -> Iterator[Stored]:
         near, far = chance.sample(others, 2)
         share = chance.uniform(0.6, 1)
         vector = share * near.vector.astype(np.float32) + (1 - share) * far.vector.astype(np.float32)
-        yield Stored((vector / np.linalg.norm(vector)).astype(np.float16), near.local_map)
+        yield Stored((vector / np.linalg.norm(vector)).astype(np.float16), near.feature_map)
 
 
 def quarter(name: str, column: int, row: int) -> Image.Image:
@@ -124,7 +124,7 @@ def cut(picture: Image.Image, chance: random.Random) -> Image.Image:
 def embedded(embedder: OnnxEmbedder, picture: Image.Image) -> Stored:
     """What is kept of a picture."""
     (made,) = embedder.embed([np.asarray(picture)])
-    return Stored(made.vectors[Kind.SAME], made.local_map)
+    return Stored(made.vectors[Kind.SAME], made.feature_map)
 
 
 def fill(file: Path, model: str, stored: Sequence[Stored]) -> None:
@@ -134,7 +134,7 @@ def fill(file: Path, model: str, stored: Sequence[Stored]) -> None:
     rows = [row(number, model, one) for number, one in enumerate(stored)]
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.executemany(picture_row.INSERT, [picture_row.row_of(one) for one in rows])
-        maps = [(one.object_key, kept.local_map) for one, kept in zip(rows, stored, strict=True)]
+        maps = [(one.object_key, kept.feature_map) for one, kept in zip(rows, stored, strict=True)]
         connection.executemany("INSERT INTO maps (key, data) VALUES (?, ?)", maps)
     FolderStore(file.parent / "originals")  # a folder with pictures and without that has lost it, and is not opened
 
@@ -191,7 +191,7 @@ def changed(name: str, column: int, behind: str, chance: random.Random) -> bytes
 def ask(ports: Ports, file: bytes) -> list[str]:
     """The briefs of what the use case finds by proof."""
     found = search(ports, Search(SHELF, Source(BOUNDS, data=file))).matches
-    return [match.candidate.brief for match in found if match.reason is Reason.PROVED]
+    return [match.candidate.brief for match in found if match.reason is Reason.VERIFIED]
 
 
 def searches(report: Report, ports: Ports, made: Searches, what: str) -> None:
@@ -225,10 +225,12 @@ def searches(report: Report, ports: Ports, made: Searches, what: str) -> None:
 
 def parts(report: Report, ports: Ports, made: Searches) -> None:
     """Verification piece by piece."""
-    group = f"Verification, one thread (a batch is {BATCH} candidates)"
-    there, absent = ([nearest(ports, LIBRARY, file, BATCH) for file in files] for files in (made.there, made.absent))
+    group = f"Verification, one thread (a batch is {BATCH_SIZE} candidates)"
+    there, absent = (
+        [nearest(ports, LIBRARY, file, BATCH_SIZE) for file in files] for files in (made.there, made.absent)
+    )
     times = 2 * len(there)
-    ready = median_ms(each(there, lambda near: ports.verifier.compare(near.pixels, near.views, near.look)), times)
+    ready = median_ms(each(there, lambda near: ports.verifier.query(near.pixels, near.views, near.look)), times)
     report.add(group, "getting five views ready", ready, "ms")
     keys = [[candidate.object_key for candidate in near.candidates] for near in there]
     report.add(group, "reading a batch's maps", median_ms(each(keys, ports.maps.maps), times), "ms")
@@ -239,12 +241,12 @@ def parts(report: Report, ports: Ports, made: Searches) -> None:
 
 def proving_batch(ports: Ports, near: Nearest) -> Call:
     """A call that proves candidates whose maps have been read."""
-    comparison = ports.verifier.compare(near.pixels, near.views, near.look)
+    query_verifier = ports.verifier.query(near.pixels, near.views, near.look)
     maps = ports.maps.maps([candidate.object_key for candidate in near.candidates])
     pictures = [(candidate.cosine, maps[candidate.object_key]) for candidate in near.candidates]
 
     def call() -> None:
-        comparison.prove(pictures)
+        query_verifier.verify(pictures)
 
     return call
 
@@ -259,11 +261,11 @@ def weigh(report: Report, stored: Sequence[Stored], model: str) -> None:
         with closing(sqlite3.connect(file)) as connection, connection:
             connection.execute("DELETE FROM maps")
         rows = size_of(file)
-    vector, local_map = stored[0].vector.nbytes, len(stored[0].local_map)
+    vector, feature_map = stored[0].vector.nbytes, len(stored[0].feature_map)
     report.add(group, "vector", vector, "bytes")
-    report.add(group, "local map", local_map, "bytes")
+    report.add(group, "local map", feature_map, "bytes")
     report.add(group, "row on the disk", rows / len(stored), "bytes", floor=vector)
-    report.add(group, "local map on the disk", (both - rows) / len(stored), "bytes", floor=local_map)
+    report.add(group, "local map on the disk", (both - rows) / len(stored), "bytes", floor=feature_map)
 
 
 def size_of(database: Path) -> int:

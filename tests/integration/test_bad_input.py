@@ -24,7 +24,7 @@ from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
 from lookalike.stores.vectors.index import FaissIndex
 from lookalike.verification.query_views import query_crops
-from lookalike.verification.verifier import LocalMapVerifier
+from lookalike.verification.verifier import FeatureMapVerifier
 from tests.support import photographs
 from tests.support.fakes import memory_ports
 
@@ -157,7 +157,7 @@ def shelf(kind: Kind) -> Shelf:
 
 def fill(embedder: OnnxEmbedder, index: FaissIndex, names: Sequence[str]) -> Ports:
     """All pictures in a library of each kind, in that order."""
-    ports = memory_ports(embedder=embedder, verifier=LocalMapVerifier(embedder.proof), index=index)
+    ports = memory_ports(embedder=embedder, verifier=FeatureMapVerifier(embedder.match_scorer), index=index)
     for kind in Kind:
         for name in names:
             add(ports, Add(shelf(kind), Source(BOUNDS, data=FILES[name]), brief=name))
@@ -201,7 +201,7 @@ def test_vectors_of_every_view_are_finite_and_of_length_one(embedder: OnnxEmbedd
             assert vector.shape == (DIMENSION,)
             assert np.isfinite(vector).all()
             assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-3)
-            assert unpack(embedding.local_map) is not None
+            assert unpack(embedding.feature_map) is not None
 
 
 @pytest.mark.parametrize("kind", Kind)

@@ -43,11 +43,11 @@ def test_from_pictures_to_a_card(model: Path, tmp_path: Path, capsys: pytest.Cap
     assert fit_match_score.main(arguments) == 0
 
     after = json.loads((model.parent / CARD).read_text())["proof"]
-    assert load(model).proof.least == before["least"]
+    assert load(model).match_scorer.min_probability == before["least"]
     assert after["whole"] != before["whole"]
     assert "15 changed copies" in after["remark"]
     told = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in told] == list(fit_match_score.USES)
+    assert [line.split()[0] for line in told] == list(fit_match_score.FEATURES)
     for line in told:
         look = line.split()[0]
         assert ("left as it was" in line) == (after[look] == before[look])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.domain.application import Application
-from lookalike.domain.geometry import WHOLE, Proof, View
+from lookalike.domain.geometry import WHOLE, GeometricMatch, QueryView
 from lookalike.domain.library import Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, Embedding, Key, Picture, Pixels
 from lookalike.domain.search import Candidate, Generation, Query
@@ -23,7 +23,6 @@ from lookalike.ports import (
     Applications,
     Catalog,
     Clock,
-    Comparison,
     Counters,
     DeadLetters,
     Embedder,
@@ -34,6 +33,7 @@ from lookalike.ports import (
     Originals,
     PictureStore,
     Ports,
+    QueryVerifier,
     Uploads,
     UploadStore,
     VectorIndex,
@@ -344,7 +344,7 @@ class TinyEmbedder(Embedder):
         features = np.append(thumbnail.ravel() / 127.5 - 1, np.float32(0.1))
         vector = features @ self._projection
         unit = (vector / np.linalg.norm(vector)).astype(np.float16)
-        return Embedding(dict.fromkeys(Kind, unit), local_map=unit.tobytes())
+        return Embedding(dict.fromkeys(Kind, unit), feature_map=unit.tobytes())
 
     def score(self, kind: Kind, cosine: float) -> float:
         return 1 / (1 + float(np.exp(-4 * cosine)))
@@ -356,33 +356,33 @@ class TinyEmbedder(Embedder):
         return None
 
 
-class TinyComparison(Comparison):
+class TinyQueryVerifier(QueryVerifier):
     """Proves pictures whose map, TinyEmbedder's vector, is nearly that of one of the views."""
 
-    def __init__(self, views: Sequence[View]) -> None:
-        maps = [view.local_map for view in views if view.local_map]
+    def __init__(self, views: Sequence[QueryView]) -> None:
+        maps = [view.feature_map for view in views if view.feature_map]
         self.views = [np.frombuffer(data, np.float16).astype(np.float32) for data in maps]
 
-    def prove(
+    def verify(
         self, pictures: Sequence[tuple[float, bytes]], originals: Originals | None = None
-    ) -> Sequence[Proof | None]:
-        found = [self._prove(np.frombuffer(data, np.float16).astype(np.float32)) for _, data in pictures]
+    ) -> Sequence[GeometricMatch | None]:
+        found = [self._verify(np.frombuffer(data, np.float16).astype(np.float32)) for _, data in pictures]
         if originals is not None and pictures and not any(found):
             originals([0])  # which say no more
         return found
 
-    def _prove(self, picture: NDArray[np.float32]) -> Proof | None:
-        agreement = max((float(view @ picture) for view in self.views), default=0.0)
-        if agreement < 0.97:
+    def _verify(self, picture: NDArray[np.float32]) -> GeometricMatch | None:
+        cosine = max((float(view @ picture) for view in self.views), default=0.0)
+        if cosine < 0.97:
             return None
-        return Proof(min(agreement, 0.999), 100, agreement, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), WHOLE)
+        return GeometricMatch(min(cosine, 0.999), 100, cosine, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), WHOLE)
 
 
 class TinyVerifier(Verifier):
     """Goes with TinyEmbedder."""
 
-    def compare(self, pixels: Pixels, views: Sequence[View], look: Look) -> TinyComparison:
-        return TinyComparison(views)
+    def query(self, pixels: Pixels, views: Sequence[QueryView], look: Look) -> TinyQueryVerifier:
+        return TinyQueryVerifier(views)
 
 
 class MemoryCounters(Counters):

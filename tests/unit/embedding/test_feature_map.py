@@ -33,7 +33,8 @@ def test_other_bytes_are_none(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "sqrt_aspect_ratio"), [(100, 100, 1), (400, 100, 2), (100, 225, 1 / 1.5), (5000, 1, 2), (1, 5000, 0.5)]
+    ("width", "height", "sqrt_aspect_ratio"),
+    [(100, 100, 1), (400, 100, 2), (100, 225, 1 / 1.5), (5000, 1, 2), (1, 5000, 0.5)],
 )
 def test_the_stretch_gives_the_square_its_proportions_again_within_bounds(
     width: int, height: int, sqrt_aspect_ratio: float

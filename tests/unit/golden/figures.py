@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.domain.geometry import WHOLE, Proof
+from lookalike.domain.geometry import WHOLE, GeometricMatch
 from lookalike.domain.library import Kind, Shelf
 from lookalike.domain.picture import Embedding, Key, Pixels
 from lookalike.domain.search import Candidate, Match
@@ -38,11 +38,11 @@ from lookalike.service.ranking import merged, rank
 from lookalike.service.reranking import looking
 from lookalike.service.search import Search, search
 from lookalike.verification.keypoints import Keypoints, resized_grey
-from lookalike.verification.match_score import ProofCalibration
+from lookalike.verification.match_score import MatchScorer
 from lookalike.verification.quadrilaterals import detect_quadrilaterals
 from lookalike.verification.query_views import query_crops, views_of_crops
 from lookalike.verification.ransac import SimilarityTransform, pad_point_sets, ransac_similarity
-from lookalike.verification.verifier import Found, LocalMapVerifier
+from lookalike.verification.verifier import FeatureMapVerifier, MatchAttempt
 from tests.support.fakes import memory_ports
 
 FOLDER = Path(__file__).parent
@@ -71,13 +71,13 @@ class RecordedEmbedder:
     def __init__(self) -> None:
         card = json.loads(CARD.read_text())
         self.model: str = card["name"]
-        self.proof = ProofCalibration.of(card["proof"])
+        self.match_scorer = MatchScorer.from_card(card["proof"])
         self._calibration = {kind: Calibration(**card["calibration"][kind]) for kind in Kind}
         with np.load(RECORDED) as arrays:
             made = zip(arrays["digests"].tolist(), arrays["vectors"], arrays["maps"], strict=True)
             self._made: Mapping[str, Embedding] = {
-                digest: Embedding(dict(zip(Kind, vectors, strict=True)), local_map.tobytes())
-                for digest, vectors, local_map in made
+                digest: Embedding(dict(zip(Kind, vectors, strict=True)), feature_map.tobytes())
+                for digest, vectors, feature_map in made
             }
         self.known = frozenset(self._made)
         self.asked: set[str] = set()
@@ -107,9 +107,9 @@ def digest_of(pixels: Pixels) -> str:
     return hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()[:32]
 
 
-def figures(embedder: Embedder, proof: ProofCalibration) -> dict[str, Any]:
+def figures(embedder: Embedder, scorer: MatchScorer) -> dict[str, Any]:
     """All golden figures, as JSON has them."""
-    verifier = LocalMapVerifier(proof)
+    verifier = FeatureMapVerifier(scorer)
     made = {
         "searches": {kind.value: _searches(kind, embedder, verifier) for kind in Kind},
         "stages": {query: dict(_stages(query, embedder, verifier)) for query in QUERIES},
@@ -147,7 +147,7 @@ def _lines(value: Any, depth: int) -> str:
     return json.dumps(value)
 
 
-def _searches(kind: Kind, embedder: Embedder, verifier: LocalMapVerifier) -> dict[str, list[Any]]:
+def _searches(kind: Kind, embedder: Embedder, verifier: FeatureMapVerifier) -> dict[str, list[Any]]:
     """What each query finds through the use cases, and the library's own pictures."""
     ports = memory_ports(embedder=embedder, verifier=verifier)
     shelf = Shelf("tenant", "library", kind)
@@ -161,39 +161,41 @@ def _found(ports: Ports, shelf: Shelf, name: str) -> list[Any]:
 
 
 def _match(match: Match) -> list[Any]:
-    candidate, proof = match.candidate, match.proof
-    return [candidate.brief, candidate.cosine, match.score, match.reason, None if proof is None else _plain(proof)]
+    candidate, found = match.candidate, match.geometric_match
+    return [candidate.brief, candidate.cosine, match.score, match.reason, None if found is None else _plain(found)]
 
 
-def _plain(found: Proof) -> list[Any]:
+def _plain(found: GeometricMatch) -> list[Any]:
     return [*astuple(found)]
 
 
-def _stages(query: str, embedder: Embedder, verifier: LocalMapVerifier) -> Iterator[tuple[str, dict[str, Any]]]:
+def _stages(query: str, embedder: Embedder, verifier: FeatureMapVerifier) -> Iterator[tuple[str, dict[str, Any]]]:
     """Per picture of the library what every stage of the verifier finds, whether or not a search would come to it."""
     pixels = _pixels(query)
     embeddings = embedder.embed(query_crops(Kind.SAME, pixels))
-    comparison = verifier.compare(pixels, views_of_crops(embeddings), looking(embedder, pixels))
+    query_verifier = verifier.query(pixels, views_of_crops(embeddings), looking(embedder, pixels))
     for name in LIBRARY:
         picture = _pixels(name)
         (embedding,) = embedder.embed([picture])
         cosine = max(_cosine(view, embedding) for view in embeddings)
-        local_map = unpack(embedding.local_map)
-        assert local_map is not None
-        first = comparison.part(cosine, local_map)
+        feature_map = unpack(embedding.feature_map)
+        assert feature_map is not None
+        first = query_verifier.match_partial(cosine, feature_map)
         stages = {
-            "whole": comparison.whole(cosine, local_map),
+            "whole": query_verifier.match_whole(cosine, feature_map),
             "part": first,
-            "again": None if first is None else comparison.again(first),
-            "corners": comparison.corners(cosine, local_map, Keypoints.detect_and_describe(resized_grey(picture))),
+            "again": None if first is None else query_verifier.match_rectified(first),
+            "corners": query_verifier.match_by_keypoints(
+                cosine, feature_map, Keypoints.detect_and_describe(resized_grey(picture))
+            ),
         }
-        best = comparison.best(cosine, embedding.local_map, resized_grey(picture))
+        best = query_verifier.best_match(cosine, embedding.feature_map, resized_grey(picture))
         seen = {stage: _stage(found) for stage, found in stages.items() if found is not None}
         yield name, {"cosine": cosine, **seen, "best": None if best is None else _plain(best)}
 
 
-def _stage(found: Found) -> list[Any]:
-    return [found.proves, _plain(found.proof), [*astuple(found.evidence)]]
+def _stage(found: MatchAttempt) -> list[Any]:
+    return [found.sufficient, _plain(found.match), [*astuple(found.features)]]
 
 
 def _transforms() -> dict[str, list[Any]]:
@@ -232,16 +234,16 @@ def _ranking(embedder: Embedder) -> dict[str, list[Any]]:
     """Ranked lists of made-up candidates: ties, one that is identical twice, proofs as sure as each other."""
     cosines = (0.91, 0.5, 0.91, 0.87, 0.1, 0.9999, 0.87, 1.0, -0.2, 0.91)
     candidates = [_candidate(number, cosine) for number, cosine in enumerate(cosines)]
-    sure = {1: 0.9949, 2: 0.9951, 3: 0.9951, 5: 0.12, 6: 0.9951, 9: 1.0}
-    proofs = {
-        candidates[number].key: Proof(probability, 20 + number, 0.9, (1, 0, 0, 0, 1, 0), WHOLE)
-        for number, probability in sure.items()
+    probabilities = {1: 0.9949, 2: 0.9951, 3: 0.9951, 5: 0.12, 6: 0.9951, 9: 1.0}
+    verified = {
+        candidates[number].key: GeometricMatch(probability, 20 + number, 0.9, (1, 0, 0, 0, 1, 0), WHOLE)
+        for number, probability in probabilities.items()
     }
     exact = [candidate.key for candidate in candidates if candidate.digest == "7" * 64]
     lists = {
         kind.value: rank(candidates, exact, partial(embedder.score, kind), embedder.threshold(kind)) for kind in Kind
     }
-    lists["proved"] = rank(candidates, exact, partial(embedder.score, Kind.SAME), 0.0, proofs)
+    lists["proved"] = rank(candidates, exact, partial(embedder.score, Kind.SAME), 0.0, verified)
     lists["window"] = rank(candidates, [], partial(embedder.score, Kind.SIMILAR), -1.0, window=4)
     lists["merged"] = merged([lists["proved"], lists["similar"]], 12)
     return {name: [_place(match) for match in ranked] for name, ranked in lists.items()}
@@ -283,7 +285,7 @@ def differences(found: Any, wanted: Any, place: str = "") -> Iterable[str]:
 def main() -> None:
     """Print the figures, and whether the model was shown just what it was shown when they were recorded."""
     embedder = RecordedEmbedder()
-    made = figures(embedder, embedder.proof)
+    made = figures(embedder, embedder.match_scorer)
     print(json.dumps({"figures": made, "not shown": sorted(embedder.known - embedder.asked)}))
 
 

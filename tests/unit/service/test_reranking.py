@@ -10,20 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.domain.geometry import WHOLE, Proof
+from lookalike.domain.geometry import WHOLE, GeometricMatch
 from lookalike.domain.picture import Key
 from lookalike.domain.search import Candidate
 from lookalike.errors import Unavailable
 from lookalike.limits.call import Call, Job, processors
 from lookalike.ports import Originals
 from lookalike.service import originals
-from lookalike.service.reranking import BATCH, MOST, prove
+from lookalike.service.reranking import BATCH_SIZE, MAX_CANDIDATES, verify
 from lookalike.verification.keypoints import LONGER_SIDE
 from tests.support.fakes import MemoryMaps, MemoryOriginals
 from tests.support.photographs import jpeg, photograph
 
 JOB = Job("tenant", Call(), processors())
-PROOF = Proof(0.99, 30, 0.9, (1, 0, 0, 0, 1, 0), WHOLE)
+MATCH = GeometricMatch(0.99, 30, 0.9, (1, 0, 0, 0, 1, 0), WHOLE)
 
 
 def candidate(number: int) -> Candidate:
@@ -51,29 +51,29 @@ class Knowing:
     def __init__(self, same: set[int]) -> None:
         self.same = same
 
-    def prove(
+    def verify(
         self, pictures: Sequence[tuple[float, bytes]], originals: Originals | None = None
-    ) -> Sequence[Proof | None]:
+    ) -> Sequence[GeometricMatch | None]:
         assert all(cosine == 1 - int(data) / 1000 for cosine, data in pictures)
-        return [PROOF if int(data) in self.same else None for _, data in pictures]
+        return [MATCH if int(data) in self.same else None for _, data in pictures]
 
 
 @given(count=st.integers(0, 260), same=st.sets(st.integers(0, 260)), missing=st.sets(st.integers(0, 260)))
 def test_as_many_batches_are_looked_at_as_prove_one_and_one_more(count: int, same: set[int], missing: set[int]) -> None:
     maps = CountingMaps([number for number in range(count) if number not in missing])
-    proofs = prove(Knowing(same), maps, MemoryOriginals(), [candidate(number) for number in range(count)], JOB)
+    verified = verify(Knowing(same), maps, MemoryOriginals(), [candidate(number) for number in range(count)], JOB)
 
     expected: set[int] = set()
     batches = 0
-    for begin in range(0, min(count, MOST), BATCH):
+    for begin in range(0, min(count, MAX_CANDIDATES), BATCH_SIZE):
         batches += 1
-        proved = {number for number in range(begin, min(begin + BATCH, count)) if number in same - missing}
-        expected |= proved
-        if not proved:
+        matching = {number for number in range(begin, min(begin + BATCH_SIZE, count)) if number in same - missing}
+        expected |= matching
+        if not matching:
             break
-    assert set(proofs) == {candidate(number).key for number in expected}
+    assert set(verified) == {candidate(number).key for number in expected}
     assert len(maps.asked) == batches
-    assert all(0 < len(keys) <= BATCH for keys in maps.asked)
+    assert all(0 < len(keys) <= BATCH_SIZE for keys in maps.asked)
 
 
 class Asking(Knowing):
@@ -83,20 +83,20 @@ class Asking(Knowing):
         super().__init__(same)
         self.wanted, self.given = wanted, list[Sequence[object]]()
 
-    def prove(
+    def verify(
         self, pictures: Sequence[tuple[float, bytes]], originals: Originals | None = None
-    ) -> Sequence[Proof | None]:
+    ) -> Sequence[GeometricMatch | None]:
         if originals is not None:
             self.given.append(originals(self.wanted))
-        return super().prove(pictures)
+        return super().verify(pictures)
 
 
 def test_originals_of_the_first_batch_are_seen_small_and_grey() -> None:
     store = MemoryOriginals()
     store.put(candidate(1).object_key, jpeg(photograph("chelsea.png", 1200)))
     store.put(candidate(2).object_key, b"no picture")
-    asking = Asking({0, BATCH}, [2, 1, 3])
-    prove(asking, CountingMaps(range(60)), store, [candidate(number) for number in range(60)], JOB)
+    asking = Asking({0, BATCH_SIZE}, [2, 1, 3])
+    verify(asking, CountingMaps(range(60)), store, [candidate(number) for number in range(60)], JOB)
     ((broken, seen, absent),) = asking.given
     assert broken is None
     assert absent is None
@@ -120,17 +120,17 @@ class Away(MemoryOriginals):
 
 def test_originals_that_cannot_be_had_are_done_without() -> None:
     asking = Asking({0}, [1, 2])
-    assert list(prove(asking, CountingMaps(range(3)), Away(), [candidate(number) for number in range(3)], JOB)) == [
+    assert list(verify(asking, CountingMaps(range(3)), Away(), [candidate(number) for number in range(3)], JOB)) == [
         candidate(0).key
     ]
     assert asking.given == [[None, None]]
 
 
 def test_originals_that_do_not_come_are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(originals, "_SECONDS", 0.05)
+    monkeypatch.setattr(originals, "_MAX_WAIT", 0.05)
     over, asking = threading.Event(), Asking({0}, [1, 2])
     try:
-        prove(asking, CountingMaps(range(3)), Away(over), [candidate(number) for number in range(3)], JOB)
+        verify(asking, CountingMaps(range(3)), Away(over), [candidate(number) for number in range(3)], JOB)
         assert asking.given == [[None, None]]
     finally:
         over.set()
@@ -138,5 +138,5 @@ def test_originals_that_do_not_come_are_done_without(monkeypatch: pytest.MonkeyP
 
 def test_no_originals_are_asked_for_at_all() -> None:
     asking = Asking(set(), [])
-    prove(asking, CountingMaps([0]), MemoryOriginals(), [candidate(0)], JOB)
+    verify(asking, CountingMaps([0]), MemoryOriginals(), [candidate(0)], JOB)
     assert asking.given == [[]]

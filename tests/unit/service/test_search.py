@@ -86,7 +86,7 @@ def test_what_is_proved_is_searched_for_once(ports: Ports, embedder: CountingEmb
     add(ports, Add(shelf(Kind.SAME), png(scene(1))))
     embedder.asked.clear()
     found = search(ports, Search(shelf(Kind.SAME), png(scene(1).resize((90, 90)))))
-    assert [match.reason for match in found.matches] == [Reason.PROVED]
+    assert [match.reason for match in found.matches] == [Reason.VERIFIED]
     assert embedder.asked == [5]
 
 
@@ -97,7 +97,7 @@ def test_where_nothing_is_proved_the_pictures_within_the_picture_are_searched_fo
         add(ports, Add(shelf(Kind.SAME), png(scene(seed)), brief=str(seed)))
     embedder.asked.clear()
     found = search(ports, Search(shelf(Kind.SAME), png(side_by_side(scene(9), scene(3)))))
-    assert [(match.candidate.brief, match.reason) for match in found.matches] == [("3", Reason.PROVED)]
+    assert [(match.candidate.brief, match.reason) for match in found.matches] == [("3", Reason.VERIFIED)]
     assert embedder.asked == [5, 1]
 
 

@@ -22,8 +22,8 @@ from lookalike.errors import InvalidArgument
 from lookalike.settings import Settings
 from lookalike.training import logistic
 from lookalike.training.labelled_csv import Pair, read_pairs
-from lookalike.training.pair_scores import Sight, look, once
-from lookalike.verification.verifier import DOUBTFUL
+from lookalike.training.pair_scores import PairScorer, digests_of, without_repeats
+from lookalike.verification.verifier import RETRY_PROBABILITY
 
 app = typer.Typer()
 
@@ -59,13 +59,13 @@ def calibrate(
         raise InvalidArgument("--output", f"{output} is the folder of the model itself; name another one")
     told, left_out = _evidence(kind, pairs)
     embedder = OnnxEmbedder(source)
-    sight = Sight(embedder, kind)
+    sight = PairScorer(embedder, kind)
     cosines = sight.cosines(told)
     right = np.array([pair.right for pair in told], bool)
     card = json.loads((source.parent / CARD).read_text())
     lines = [f"{kind}: {len(told)} pairs, {int(right.sum())} of them right", *(f"  {line}" for line in left_out)]
     if kind is Kind.SAME and MAP in card["outputs"]:
-        lines += _prove(card, sight.probabilities(told, embedder.proof), right)
+        lines += _prove(card, sight.probabilities(told, embedder.match_scorer), right)
         with suppress(InvalidArgument):  # nothing is found by vectors alone, so these pairs need not part them
             _read(card, kind, cosines, right)
     else:
@@ -94,7 +94,7 @@ def _prove(card: dict[str, Any], probabilities: NDArray[np.float64], right: NDAr
 
 
 def least_proof(probabilities: NDArray[np.float64], right: NDArray[np.bool_], before: float) -> float:
-    """How probable a proof must be so that, of the pairs proved, PRECISION are right, given how probable each one's is.
+    """How probable a proof must be so that, of the pairs proved, MIN_PRECISION are right, given how probable each one's is.
 
     Raises InvalidArgument if the pairs cannot be told apart.
     """
@@ -103,19 +103,19 @@ def least_proof(probabilities: NDArray[np.float64], right: NDArray[np.bool_], be
         raise InvalidArgument("--pairs", reason)
     floor = LEAST_PROOF if _doubtful(probabilities, right) >= LEAST_DOUBTFUL else before
     proved = probabilities >= floor
-    if not proved.any() or right[proved].mean() >= logistic.PRECISION:
+    if not proved.any() or right[proved].mean() >= logistic.MIN_PRECISION:
         return floor
-    reached = logistic.threshold(probabilities[proved], right[proved])
+    reached = logistic.threshold_at_precision(probabilities[proved], right[proved])
     least = min(_down(reached or 1), 1 - 10.0**-_DIGITS)
-    if reached is None or right[probabilities >= least].mean() < logistic.PRECISION:
-        reason = f"however sure the proof, fewer than {logistic.PRECISION:.0%} of the pairs are right: look at the wrong ones"
+    if reached is None or right[probabilities >= least].mean() < logistic.MIN_PRECISION:
+        reason = f"however sure the proof, fewer than {logistic.MIN_PRECISION:.0%} of the pairs are right: look at the wrong ones"
         raise InvalidArgument("--pairs", reason)
     return least
 
 
 def _doubtful(probabilities: NDArray[np.float64], right: NDArray[np.bool_]) -> int:
     """How many wrong pairs a search would look at twice."""
-    return int(np.count_nonzero(probabilities[~right] >= DOUBTFUL))
+    return int(np.count_nonzero(probabilities[~right] >= RETRY_PROBABILITY))
 
 
 def _read(card: dict[str, Any], kind: Kind, x: NDArray[np.float64], right: NDArray[np.bool_]) -> list[str]:
@@ -136,14 +136,16 @@ def fitted(kind: Kind, x: NDArray[np.float64], right: NDArray[np.bool_], before:
 
     Raises InvalidArgument if the pairs cannot be told apart.
     """
-    slope, offset = logistic.logistic(x, logistic.hedged(right))
+    slope, offset = logistic.fit_logistic(x, logistic.platt_targets(right))
     if slope <= 0:
         raise InvalidArgument("--pairs", "the right pairs are no more alike than the wrong ones: are 0 and 1 swapped?")
     threshold = before["threshold"]
     if kind is Kind.SAME:
-        found = logistic.threshold(x, right)
+        found = logistic.threshold_at_precision(x, right)
         if found is None:
-            reason = f"at no cosine are {logistic.PRECISION:.0%} of the pairs right: the most alike of them is wrong"
+            reason = (
+                f"at no cosine are {logistic.MIN_PRECISION:.0%} of the pairs right: the most alike of them is wrong"
+            )
             raise InvalidArgument("--pairs", reason)
         threshold = _down(found)
     return {"slope": round(slope, 3), "offset": round(offset, 3), "threshold": threshold}
@@ -163,8 +165,8 @@ def _evidence(kind: Kind, table: Path) -> tuple[list[Pair], list[str]]:
     Raises InvalidArgument for a table that cannot be used, before anything is embedded.
     """
     judged = read_pairs(table)
-    digests = look(judged, table)
-    told, left_out = once(judged, digests, table), []
+    digests = digests_of(judged, table)
+    told, left_out = without_repeats(judged, digests, table), []
     if len(told) < len(judged):
         left_out.append(f"{len(judged) - len(told)} that repeat others are left out: the same two pictures count once")
     if kind is Kind.SAME:
@@ -184,7 +186,7 @@ def _enough(kind: Kind, pairs: Sequence[Pair], left_out: Sequence[str]) -> None:
         reason = f"{positive} right and {negative} wrong ones; {LEAST} of each are the least"
         raise InvalidArgument("--pairs", "; ".join([reason, *left_out]))
     if kind is Kind.SAME and len(pairs) < LEAST_SAME:
-        reason = f"{len(pairs)} pairs; a precision of {logistic.PRECISION:.0%} takes {LEAST_SAME} at the least"
+        reason = f"{len(pairs)} pairs; a precision of {logistic.MIN_PRECISION:.0%} takes {LEAST_SAME} at the least"
         raise InvalidArgument("--pairs", "; ".join([reason, *left_out]))
 
 

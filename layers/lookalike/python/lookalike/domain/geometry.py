@@ -28,27 +28,27 @@ IDENTITY: Affine = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """A look at a query: ``to_view`` moves the query's points to where the view shows them, and ``local_map`` is the
+class QueryView:
+    """A look at a query: ``to_view`` moves the query's points to where the view shows them, and ``feature_map`` is the
     view's. ``full``: it shows a picture from edge to edge, not a piece of one."""
 
     to_view: Affine
-    local_map: bytes
+    feature_map: bytes
     full: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class GeometricMatch:
     """Where the query lies in a picture, and how sure that is.
 
     ``probability`` is that both show the same. ``inliers`` counts the cells of the picture's local map, or
-    its corners, that lie where the transform says; ``agreement`` is the correlation of what both show there, 1 at
+    its corners, that lie where the transform says; ``correlation`` is the correlation of what both show there, 1 at
     most. ``transform`` moves the query's points to the picture's. ``region`` is the part of the picture that was
     found in the query.
     """
 
     probability: float
     inliers: int
-    agreement: float
+    correlation: float
     transform: Affine
     region: Box

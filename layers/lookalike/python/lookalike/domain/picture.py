@@ -141,4 +141,4 @@ class Embedding:
     """What one pass makes of one picture: a vector per kind and the local map (bytes, empty if the model has none)."""
 
     vectors: Mapping[Kind, Vector]
-    local_map: bytes = b""
+    feature_map: bytes = b""

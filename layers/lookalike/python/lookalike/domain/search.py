@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.domain.geometry import Proof
+from lookalike.domain.geometry import GeometricMatch
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key
 
@@ -73,7 +73,7 @@ class Reason(StrEnum):
     """Why a picture is in an answer."""
 
     EXACT = "exact"  #: it is the same picture
-    PROVED = "proved"  #: parts of both lie on each other and look the same
+    VERIFIED = "proved"  #: parts of both lie on each other and look the same
     VECTOR = "vector"  #: its vector is near
 
 
@@ -84,4 +84,4 @@ class Match:
     candidate: Candidate
     score: float
     reason: Reason
-    proof: Proof | None = None
+    geometric_match: GeometricMatch | None = None

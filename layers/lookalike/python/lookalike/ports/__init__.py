@@ -11,7 +11,7 @@ from lookalike.ports.catalog import Catalog
 from lookalike.ports.clock import Clock
 from lookalike.ports.fetcher import Fetcher
 from lookalike.ports.index import Generations, VectorIndex
-from lookalike.ports.models import Comparison, Embedder, Look, Originals, Verifier
+from lookalike.ports.models import Embedder, Look, Originals, QueryVerifier, Verifier
 from lookalike.ports.objects import MapStore, PictureStore
 from lookalike.ports.ports import Ports
 from lookalike.ports.stores import Stores
@@ -22,7 +22,6 @@ __all__ = [
     "Applications",
     "Catalog",
     "Clock",
-    "Comparison",
     "Counters",
     "DeadLetters",
     "Embedder",
@@ -33,6 +32,7 @@ __all__ = [
     "Originals",
     "PictureStore",
     "Ports",
+    "QueryVerifier",
     "Stores",
     "UploadStore",
     "Uploads",

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.domain.geometry import Affine, Box, Proof, View
+from lookalike.domain.geometry import Affine, Box, GeometricMatch, QueryView
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Grey, Pixels
 
@@ -44,13 +44,13 @@ Originals = Callable[[Sequence[int]], Sequence[Grey | None]]
 cannot be had."""
 
 
-class Comparison(Protocol):
+class QueryVerifier(Protocol):
     """A query, ready to be compared with pictures."""
 
     @abstractmethod
-    def prove(
+    def verify(
         self, pictures: Sequence[tuple[float, bytes]], originals: Originals | None = None
-    ) -> Sequence[Proof | None]:
+    ) -> Sequence[GeometricMatch | None]:
         """For each picture, given its cosine and its local map, the proof that it shows the same as the query; None
         where there is none.
 
@@ -68,7 +68,7 @@ class Verifier(Protocol):
     """Proves by local maps of one model that pictures show the same. Safe to call from several threads."""
 
     @abstractmethod
-    def compare(self, pixels: Pixels, views: Sequence[View], look: Look) -> Comparison:
+    def query(self, pixels: Pixels, views: Sequence[QueryView], look: Look) -> QueryVerifier:
         """Get ready to compare a query in its ``views``.
 
         ``look`` is asked where the views leave doubt.

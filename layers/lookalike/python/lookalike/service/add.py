@@ -139,8 +139,8 @@ def _row(
 def _keep(ports: Ports, picture: Picture, data: bytes, embedding: Embedding) -> None:
     """The original, then the map, before the row that points at them."""
     ports.originals.put(picture.object_key, data)
-    if picture.kind is Kind.SAME and embedding.local_map:
-        ports.maps.put_map(picture.object_key, embedding.local_map)
+    if picture.kind is Kind.SAME and embedding.feature_map:
+        ports.maps.put_map(picture.object_key, embedding.feature_map)
 
 
 def _forget(ports: Ports, picture: Picture) -> None:

@@ -20,7 +20,7 @@ from lookalike.errors import PictureError
 from lookalike.imaging.decode import Decoded, hidden_of
 from lookalike.limits.call import Job
 from lookalike.ports import Ports
-from lookalike.service.originals import BUDGET, read
+from lookalike.service.originals import BUDGET, read_originals
 
 #: So many originals one search reads: nearly always all there are, for few files have just the same pixels.
 _MOST = 4
@@ -69,7 +69,7 @@ def identical(ports: Ports, job: Job, candidates: Iterable[Candidate], picture: 
     if not doubtful:
         return same
     several = list(doubtful.values())
-    files = read(ports.originals, [candidates[0].object_key for candidates in several[:_MOST]])
+    files = read_originals(ports.originals, [candidates[0].object_key for candidates in several[:_MOST]])
     shown = [_shows(job, file, picture) for file in files]
     # What hides nothing has this digest; so has, of what hides something, only a first row, or one of an older version.
     shown += [picture.hidden is None] * (len(several) - len(files))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lookalike.domain.geometry import Proof, View
+from lookalike.domain.geometry import GeometricMatch, QueryView
 from lookalike.domain.library import Identity, Kind, Library, Shelf
 from lookalike.domain.picture import Embedding, Key, Picture, Pixels
 from lookalike.domain.search import Candidate, Match, Query, Reason, TagFilter
@@ -18,7 +18,7 @@ from lookalike.service.current import current
 from lookalike.service.identity import identical, rows_of
 from lookalike.service.image_source import Source, load
 from lookalike.service.ranking import WINDOW, Page, merged, rank
-from lookalike.service.reranking import looking, prove
+from lookalike.service.reranking import looking, verify
 from lookalike.verification.quadrilaterals import detect_quadrilaterals
 from lookalike.verification.query_views import query_crops, views_of_crops, views_of_quadrilaterals
 
@@ -112,26 +112,28 @@ def _ranked(
     found = {candidate.key: candidate for candidate in (*near, *_kept(ports, libraries, picture, tags))}
     exact = identical(ports, job, found.values(), picture)
     others = [candidate for candidate in found.values() if candidate.key not in exact]
-    proofs = None
-    if kind is Kind.SAME and all(embedding.local_map for embedding in embeddings):
-        proofs = _proofs(ports, job, picture.pixels, views_of_crops(embeddings), others, ports.originals)
-        if not proofs and not exact:
-            framed, proofs = _framed(ports, job, libraries, picture.pixels, depth, tags)
-            found |= {candidate.key: candidate for candidate in framed}
-            exact = identical(ports, job, framed, picture)
+    verified = None
+    if kind is Kind.SAME and all(embedding.feature_map for embedding in embeddings):
+        verified = _verify(ports, job, picture.pixels, views_of_crops(embeddings), others, ports.originals)
+        if not verified and not exact:
+            nearest_to_quadrilaterals, verified = _search_quadrilaterals(
+                ports, job, libraries, picture.pixels, depth, tags
+            )
+            found |= {candidate.key: candidate for candidate in nearest_to_quadrilaterals}
+            exact = identical(ports, job, nearest_to_quadrilaterals, picture)
     return rank(
         found.values(),
         exact,
         lambda cosine: ports.embedder.score(kind, cosine),
         ports.embedder.threshold(kind),
-        proofs,
+        verified,
         window,
     )
 
 
-def _framed(
+def _search_quadrilaterals(
     ports: Ports, job: Job, libraries: Sequence[Library], pixels: Pixels, depth: int, tags: TagFilter | None
-) -> tuple[Sequence[Candidate], Mapping[Key, Proof]]:
+) -> tuple[Sequence[Candidate], Mapping[Key, GeometricMatch]]:
     """What is near to the pictures within a picture, and the proofs that it is the same.
 
     Only asked where the whole picture is neither there nor proved: most pictures hold no other.
@@ -142,7 +144,7 @@ def _framed(
             return [], {}
         embeddings = ports.embedder.embed([quadrilateral.rectified(pixels) for quadrilateral in quadrilaterals])
     near = _near(ports, libraries, embeddings, depth, tags)
-    return near, _proofs(ports, job, pixels, views_of_quadrilaterals(quadrilaterals, embeddings), near)
+    return near, _verify(ports, job, pixels, views_of_quadrilaterals(quadrilaterals, embeddings), near)
 
 
 def _near(
@@ -167,17 +169,17 @@ def _near(
     )
 
 
-def _proofs(
+def _verify(
     ports: Ports,
     job: Job,
     pixels: Pixels,
-    looks: Sequence[View],
+    views: Sequence[QueryView],
     candidates: Sequence[Candidate],
     originals: PictureStore | None = None,
-) -> Mapping[Key, Proof]:
+) -> Mapping[Key, GeometricMatch]:
     """Which of the candidates, which come by cosine, are proved in one of these looks at the query."""
-    comparison = ports.verifier.compare(pixels, looks, looking(ports.embedder, pixels))
-    return prove(comparison, ports.maps, originals, candidates, job)
+    query_verifier = ports.verifier.query(pixels, views, looking(ports.embedder, pixels))
+    return verify(query_verifier, ports.maps, originals, candidates, job)
 
 
 def _kept(ports: Ports, libraries: Sequence[Library], picture: Decoded, tags: TagFilter | None) -> Iterator[Candidate]:

@@ -20,7 +20,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -42,50 +42,67 @@ from lookalike.training import export_onnx
 from lookalike.training.augment import attack
 from lookalike.training.fit_model import SUFFIXES
 from lookalike.verification.keypoints import Keypoints, resized_grey
-from lookalike.verification.match_score import Evidence, ProofCalibration, Weights, measures
+from lookalike.verification.match_score import LogisticWeights, MatchFeatures, MatchScorer, card_entry, feature_vector
 from lookalike.verification.query_views import query_crops, views_of_crops
-from lookalike.verification.verifier import LEAST_BLOCKS, LEAST_CONGRUENCE, LocalMapComparison, LocalMapVerifier
+from lookalike.verification.verifier import (
+    MIN_BLOCKS,
+    MIN_WHOLE_CORRELATION,
+    FeatureMapQueryVerifier,
+    FeatureMapVerifier,
+)
 from lookalike.verification.whole_image import EightOrientations
 
-#: Copies made if nobody says how many, and of how many a hundred the original is kept out of the library.
-COPIES, OUTSIDE = 760, 20
+#: Copies made unless the command line says otherwise.
+DEFAULT_COPIES = 760
 
-#: Pictures that are so alike are one picture.
-ONE_PICTURE = 0.92
+#: Percent of the copies whose original is kept out of the library.
+ABSENT_PERCENT = 20
 
-#: How many of its nearest pictures a copy is compared with.
-NEAREST = 25
+#: Smallest cosine of two files that are taken for one picture.
+MIN_DUPLICATE_COSINE = 0.92
 
-#: How many of the nearest are compared by their corners; and others, if they are probable enough.
-NEAREST_BY_CORNERS = 3
+#: Nearest pictures that a copy is compared with.
+CANDIDATES_PER_COPY = 25
 
-#: Less probable overlays are not looked at again.
-LEAST_PROBABLE = 0.01
+#: Nearest pictures that are compared by keypoints, whatever the feature maps say.
+KEYPOINT_CANDIDATES = 3
 
-#: Originals that look so alike, or lie on each other so well, show one scene.
-SCENE_COSINE, SCENE_CORRELATION, SCENE_INLIERS, SCENE_LIKENESS = 0.65, 0.6, 20, 0.45
+#: Smallest probability of an attempt that is matched again and compared by keypoints.
+MIN_RETRY_PROBABILITY = 0.01
 
-#: Whole pictures that correlate less are nothing to learn from.
-LEAST_CORRELATION = 0.25
+#: Smallest cosine of two originals that show one scene.
+MIN_SCENE_COSINE = 0.65
 
-#: What large weights cost. Corners are asked but seldom, and of what little there is much must be learnt.
+#: Smallest block correlation of two originals, one laid on the other, that show one scene.
+MIN_SCENE_CORRELATION = 0.6
+
+#: Smallest number of inlier cells beside that correlation, where a part is matched.
+MIN_SCENE_INLIERS = 20
+
+#: Smallest mean cosine of cells, after rectification, of two originals that show one scene.
+MIN_SCENE_CELL_COSINE = 0.45
+
+#: Smallest block correlation of a pair that the feature-map stages are fitted on.
+MIN_TRAINING_CORRELATION = 0.25
+
+#: L2 penalty of each stage's regression. Keypoints have few examples, so theirs is small.
 RIDGE: Mapping[str, float] = {"whole": 0.3, "part": 0.3, "again": 0.3, "corners": 0.03}
 
-#: Of fewer pairs, the same or not, a look learns nothing.
-LEAST_SEEN = 10
+#: Smallest number of positive, and of negative, examples that a stage is fitted to.
+MIN_EXAMPLES = 10
 
 _console = Console(stderr=True)
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-Look = str
-WHOLE, PART, AGAIN, CORNERS = "whole", "part", "again", "corners"
-USES: Mapping[Look, tuple[str, ...]] = {
+Stage = str
+WHOLE, PARTIAL, RECTIFIED, KEYPOINTS = "whole", "part", "again", "corners"
+FEATURES: Mapping[Stage, tuple[str, ...]] = {
     WHOLE: ("cosine", "correlation"),
-    PART: ("cosine", "correlation", "matches", "inliers"),
-    AGAIN: ("cosine", "correlation", "matches", "inliers", "likeness"),
-    CORNERS: ("correlation", "corners"),
+    PARTIAL: ("cosine", "correlation", "matches", "inliers"),
+    RECTIFIED: ("cosine", "correlation", "matches", "inliers", "mean_cell_cosine"),
+    KEYPOINTS: ("correlation", "keypoints"),
 }
 
 
@@ -109,110 +126,119 @@ class Query:
         return best
 
     @property
-    def local_map(self) -> FeatureMap:
+    def feature_map(self) -> FeatureMap:
         """Of the whole picture. Raises ValueError if the model makes none."""
-        made = unpack(self.embeddings[0].local_map)
+        made = unpack(self.embeddings[0].feature_map)
         if made is None:
             raise ValueError("the model makes no local maps")
         return made
 
-    def comparison(self, embedder: OnnxEmbedder) -> LocalMapComparison:
+    def query_verifier(self, embedder: OnnxEmbedder) -> FeatureMapQueryVerifier:
         """Ready to be compared."""
-        looks = views_of_crops(self.embeddings)
-        return LocalMapVerifier(embedder.proof).compare(self.pixels, looks, looking(embedder, self.pixels))
+        views = views_of_crops(self.embeddings)
+        return FeatureMapVerifier(embedder.match_scorer).query(self.pixels, views, looking(embedder, self.pixels))
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Example:
     """One piece of evidence, by which look, and whether both do show the same."""
 
-    look: Look
-    evidence: Evidence
+    stage: Stage
+    features: MatchFeatures
     same: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ComparedPair:
     """A copy beside a picture: what each look says, and whether both do show the same."""
 
-    looks: Mapping[Look, Evidence]
+    features: Mapping[Stage, MatchFeatures]
     same: bool
 
 
-def seen(
+def features_by_stage(
     query: Query, embedder: OnnxEmbedder, candidates: Sequence[tuple[float, FeatureMap, Callable[[], Keypoints] | None]]
-) -> list[dict[Look, Evidence]]:
+) -> list[dict[Stage, MatchFeatures]]:
     """What each look says of each candidate, given its cosine, its local map and, if wanted, its corners.
 
     The candidates come by cosine.
     """
-    comparison = query.comparison(embedder)
-    orientations = EightOrientations(query.local_map.thumbnail)
+    query_verifier = query.query_verifier(embedder)
+    orientations = EightOrientations(query.feature_map.thumbnail)
     found = []
     for place, (cosine, picture, corners) in enumerate(candidates):
-        looks, probable = _looks(comparison, orientations, cosine, picture)
-        if corners is not None and (place < NEAREST_BY_CORNERS or probable):
-            laid = comparison.corners(cosine, picture, corners())
-            looks |= {} if laid is None else {CORNERS: laid.evidence}
-        found.append(looks)
+        features, probable = _looks(query_verifier, orientations, cosine, picture)
+        if corners is not None and (place < KEYPOINT_CANDIDATES or probable):
+            laid = query_verifier.match_by_keypoints(cosine, picture, corners())
+            features |= {} if laid is None else {KEYPOINTS: laid.features}
+        found.append(features)
     return found
 
 
 def _looks(
-    comparison: LocalMapComparison, orientations: EightOrientations, cosine: float, picture: FeatureMap
-) -> tuple[dict[Look, Evidence], bool]:
+    query_verifier: FeatureMapQueryVerifier, orientations: EightOrientations, cosine: float, picture: FeatureMap
+) -> tuple[dict[Stage, MatchFeatures], bool]:
     """What the maps say, and whether it is probable at all."""
-    looks = {}
+    features = {}
     covered = orientations.best_match(picture.thumbnail.astype(np.float32)).correlation
-    if covered.blocks >= LEAST_BLOCKS:
-        looks[WHOLE] = Evidence(cosine, covered.blocks, covered.correlation)
-    part = comparison.part(cosine, picture)
+    if covered.blocks >= MIN_BLOCKS:
+        features[WHOLE] = MatchFeatures(cosine, covered.blocks, covered.correlation)
+    part = query_verifier.match_partial(cosine, picture)
     if part is None:
-        return looks, False
-    if part.proves:
-        looks[PART] = part.evidence
-    probable = part.proof.probability >= LEAST_PROBABLE
+        return features, False
+    if part.sufficient:
+        features[PARTIAL] = part.features
+    probable = part.match.probability >= MIN_RETRY_PROBABILITY
     if probable:
-        again = comparison.again(part)
-        if again is not None and again.proves:
-            looks[AGAIN] = again.evidence
-    return looks, probable
+        again = query_verifier.match_rectified(part)
+        if again is not None and again.sufficient:
+            features[RECTIFIED] = again.features
+    return features, probable
 
 
-def _striking(looks: Mapping[Look, Evidence]) -> bool:
+def _is_confusable(features: Mapping[Stage, MatchFeatures]) -> bool:
     """Whether there is anything to be explained, were the two not the same."""
-    return bool(looks.keys() & {PART, AGAIN, CORNERS}) or (
-        WHOLE in looks and looks[WHOLE].correlation > LEAST_CORRELATION
+    return bool(features.keys() & {PARTIAL, RECTIFIED, KEYPOINTS}) or (
+        WHOLE in features and features[WHOLE].correlation > MIN_TRAINING_CORRELATION
     )
 
 
-def of_one_scene(cosine: float, looks: Mapping[Look, Evidence]) -> bool:
+def shows_same_scene(cosine: float, features: Mapping[Stage, MatchFeatures]) -> bool:
     """Whether an unchanged picture looks so much like another that nobody can call them different."""
-    whole, part, again = (looks.get(name) for name in (WHOLE, PART, AGAIN))
+    whole, part, again = (features.get(name) for name in (WHOLE, PARTIAL, RECTIFIED))
     return (
-        cosine >= SCENE_COSINE
-        or (whole is not None and whole.correlation >= SCENE_CORRELATION)
-        or (part is not None and part.correlation >= SCENE_CORRELATION and part.inliers >= SCENE_INLIERS)
-        or (again is not None and again.likeness >= SCENE_LIKENESS and again.inliers >= 2 * SCENE_INLIERS)
+        cosine >= MIN_SCENE_COSINE
+        or (whole is not None and whole.correlation >= MIN_SCENE_CORRELATION)
+        or (part is not None and part.correlation >= MIN_SCENE_CORRELATION and part.inliers >= MIN_SCENE_INLIERS)
+        or (
+            again is not None
+            and again.mean_cell_cosine >= MIN_SCENE_CELL_COSINE
+            and again.inliers >= 2 * MIN_SCENE_INLIERS
+        )
     )
 
 
-class Collection:
+class TrainingLibrary:
     """A library of pictures, and what is seen when changed copies of some are compared with it."""
 
     def __init__(
-        self, embedder: OnnxEmbedder, paths: Sequence[Path], learnt: frozenset[str], seed: int, copies: int = COPIES
+        self,
+        embedder: OnnxEmbedder,
+        paths: Sequence[Path],
+        learnt: frozenset[str],
+        seed: int,
+        copies: int = DEFAULT_COPIES,
     ) -> None:
         self._embedder, self._paths, self._seed = embedder, paths, seed
         fresh = [number for number, path in enumerate(paths) if _digest(path)[:16] not in learnt]
         Random(seed).shuffle(fresh)
         self.copied = fresh[:copies]
-        self._outside = self.copied[: len(self.copied) * OUTSIDE // 100]
+        self._outside = self.copied[: len(self.copied) * ABSENT_PERCENT // 100]
         outside = set(self._outside)
         self._inside = [number for number in range(len(paths)) if number not in outside]
-        embedded = _side_by_side("Embedding the library", self._embed, self._inside)
+        embedded = _in_parallel("Embedding the library", self._embed, self._inside)
         self._library = np.stack([one.vectors[Kind.SAME] for one in embedded]).astype(np.float32)
-        self._maps = [one.local_map for one in embedded]
+        self._maps = [one.feature_map for one in embedded]
 
     def _original(self, number: int) -> Image.Image:
         return Image.open(self._paths[number]).convert("RGB")
@@ -220,27 +246,29 @@ class Collection:
     def _embed(self, number: int) -> Embedding:
         return self._embedder.embed([np.asarray(self._original(number))])[0]
 
-    def evidence(self) -> list[list[Compared]]:
+    def compare_copies(self) -> list[list[ComparedPair]]:
         """Of every copy beside its nearest pictures, but for those that show one scene with it."""
-        return _side_by_side("Comparing copies", self._of_copy, self.copied)
+        return _in_parallel("Comparing copies", self._compare_copy, self.copied)
 
-    def _of_copy(self, number: int) -> list[Compared]:
+    def _compare_copy(self, number: int) -> list[ComparedPair]:
         random = Random(f"proofs {self._seed} {number}")
         behind = self._original(random.choice([other for other in self._outside if other != number]))
         copy = Query.of(self._embedder, attack(self._original(number), behind, random))
         cosines = copy.cosines(self._library)
-        nearest = np.argsort(-cosines, kind="stable")[:NEAREST]
+        nearest = np.argsort(-cosines, kind="stable")[:CANDIDATES_PER_COPY]
         collected = list(self._looks(copy, cosines, nearest))
         strangers = [
-            at for at, looks in zip(nearest, collected, strict=True) if _striking(looks) and self._inside[at] != number
+            at
+            for at, features in zip(nearest, collected, strict=True)
+            if _is_confusable(features) and self._inside[at] != number
         ]
         original = Query.of(self._embedder, self._original(number))
         alike = original.cosines(self._library)
         originals = dict(zip(strangers, self._looks(original, alike, strangers, corners=False), strict=True))
         return [
-            Compared(looks, self._inside[at] == number)
-            for at, looks in zip(nearest, collected, strict=True)
-            if at not in originals or not of_one_scene(float(alike[at]), originals[at])
+            ComparedPair(features, self._inside[at] == number)
+            for at, features in zip(nearest, collected, strict=True)
+            if at not in originals or not shows_same_scene(float(alike[at]), originals[at])
         ]
 
     def _looks(
@@ -250,78 +278,82 @@ class Collection:
         numbers: Sequence[int] | NDArray[np.intp],
         *,
         corners: bool = True,
-    ) -> Iterator[dict[Look, Evidence]]:
+    ) -> Iterator[dict[Stage, MatchFeatures]]:
         maps = [(at, unpack(self._maps[at])) for at in numbers]
         of = [(partial(self._corners, at) if corners else None) for at in numbers]
         candidates = [
             (float(cosines[at]), one, found) for (at, one), found in zip(maps, of, strict=True) if one is not None
         ]
-        yield from seen(query, self._embedder, candidates)
+        yield from features_by_stage(query, self._embedder, candidates)
 
     def _corners(self, at: int) -> Keypoints:
         """Of a picture in the library, as a search sees it."""
         return Keypoints.detect_and_describe(resized_grey(np.asarray(self._original(self._inside[at]))))
 
 
-def learn(copies: Sequence[Sequence[Compared]], before: ProofCalibration) -> tuple[list[Seen], dict[Look, Weights]]:
+def learn(
+    copies: Sequence[Sequence[ComparedPair]], before: MatchScorer
+) -> tuple[list[Example], dict[Stage, LogisticWeights]]:
     """What there is to learn from, and the regressions of all looks that have enough of it."""
-    pieces = _all(WHOLE, copies) + _all(PART, copies) + _all(AGAIN, copies)
-    taught = {look: fit(pieces, look) for look in (WHOLE, PART, AGAIN) if _enough(pieces, look)}
+    examples = _all(WHOLE, copies) + _all(PARTIAL, copies) + _all(RECTIFIED, copies)
+    fitted = {stage: fit(examples, stage) for stage in (WHOLE, PARTIAL, RECTIFIED) if _has_enough(examples, stage)}
     without = replace(
         before,
-        whole=taught.get(WHOLE, before.whole),
-        part=taught.get(PART, before.part),
-        again=taught.get(AGAIN, before.again),
+        whole=fitted.get(WHOLE, before.whole),
+        partial=fitted.get(PARTIAL, before.partial),
+        rectified=fitted.get(RECTIFIED, before.rectified),
     )
-    pieces += _all(CORNERS, [left_open(copy, without) for copy in copies])
-    return pieces, taught | ({CORNERS: fit(pieces, CORNERS)} if _enough(pieces, CORNERS) else {})
+    examples += _all(KEYPOINTS, [undecided(copy, without) for copy in copies])
+    return examples, fitted | ({KEYPOINTS: fit(examples, KEYPOINTS)} if _has_enough(examples, KEYPOINTS) else {})
 
 
-def left_open(copy: Sequence[Compared], proof: ProofCalibration) -> list[Compared]:
+def undecided(copy: Sequence[ComparedPair], scorer: MatchScorer) -> list[ComparedPair]:
     """Where a search asks for corners: nowhere if a picture is proved without them.
 
     A copy's own picture is proved most of the time. Then the others are looked at as if it were not in the library, as
     most pictures are not that people search for.
     """
-    proved = [_proved(one.looks, proof) for one in copy]
+    proved = [_is_verified(one.features, scorer) for one in copy]
     if any(sure and not one.same for one, sure in zip(copy, proved, strict=True)):
         return []
     return [one for one, sure in zip(copy, proved, strict=True) if not sure]
 
 
-def _proved(looks: Mapping[Look, Evidence], proof: ProofCalibration) -> bool:
+def _is_verified(features: Mapping[Stage, MatchFeatures], scorer: MatchScorer) -> bool:
     """Whether that is proof without corners."""
-    read = {WHOLE: proof.whole, PART: proof.part, AGAIN: proof.again}
+    read = {WHOLE: scorer.whole, PARTIAL: scorer.partial, RECTIFIED: scorer.rectified}
     return any(
-        read[look].probability(evidence) >= proof.least
-        for look, evidence in looks.items()
-        if look in read and (look != WHOLE or evidence.correlation >= LEAST_CONGRUENCE)
+        read[stage].probability(features) >= scorer.min_probability
+        for stage, features in features.items()
+        if stage in read and (stage != WHOLE or features.correlation >= MIN_WHOLE_CORRELATION)
     )
 
 
-def _all(look: Look, copies: Sequence[Sequence[Compared]]) -> list[Seen]:
-    return [Seen(look, one.looks[look], one.same) for copy in copies for one in copy if look in one.looks]
+def _all(stage: Stage, copies: Sequence[Sequence[ComparedPair]]) -> list[Example]:
+    return [Example(stage, one.features[stage], one.same) for copy in copies for one in copy if stage in one.features]
 
 
-def fit(pieces: Sequence[Seen], look: Look) -> Weights:
+def fit(examples: Sequence[Example], stage: Stage) -> LogisticWeights:
     """The logistic regression of one look."""
     mine = [
-        one for one in pieces if one.look == look and (look == CORNERS or one.evidence.correlation > LEAST_CORRELATION)
+        one
+        for one in examples
+        if one.stage == stage and (stage == KEYPOINTS or one.features.correlation > MIN_TRAINING_CORRELATION)
     ]
-    columns = USES[look]
-    x = np.array([[*(measures(one.evidence)[name] for name in columns), -1.0] for one in mine])
+    columns = FEATURES[stage]
+    x = np.array([[*(feature_vector(one.features)[name] for name in columns), -1.0] for one in mine])
     y = np.array([one.same for one in mine], np.float64)
     weights = np.zeros(x.shape[1])
     for _ in range(60):  # Newton's method
         p = 1 / (1 + np.exp(-(x @ weights).clip(-30, 30)))
-        slope = x.T @ (p - y) + RIDGE[look] * weights
-        curve = (x * (p * (1 - p))[:, None]).T @ x + RIDGE[look] * np.eye(len(weights))
+        slope = x.T @ (p - y) + RIDGE[stage] * weights
+        curve = (x * (p * (1 - p))[:, None]).T @ x + RIDGE[stage] * np.eye(len(weights))
         weights -= np.linalg.solve(curve, slope)
     fitted = dict(zip((*columns, "offset"), weights.round(3).tolist(), strict=True))
-    return Weights(**{name: fitted.get(name, 0.0) for name in Weights.__dataclass_fields__})
+    return LogisticWeights(**{name: fitted.get(name, 0.0) for name in LogisticWeights.__dataclass_fields__})
 
 
-def apart_from(embedder: OnnxEmbedder, paths: Sequence[Path], judged: Sequence[Path]) -> list[Path]:
+def without_duplicates(embedder: OnnxEmbedder, paths: Sequence[Path], judged: Sequence[Path]) -> list[Path]:
     """The pictures that are none of those that something is judged by."""
     if not judged:
         return list(paths)
@@ -329,11 +361,13 @@ def apart_from(embedder: OnnxEmbedder, paths: Sequence[Path], judged: Sequence[P
     def vector(path: Path) -> NDArray[np.float16]:
         return embedder.embed([np.asarray(Image.open(path).convert("RGB"))])[0].vectors[Kind.SAME]
 
-    ours, theirs = (np.stack(_side_by_side("Setting apart", vector, of)).astype(np.float32) for of in (paths, judged))
-    return [path for path, alike in zip(paths, (ours @ theirs.T).max(axis=1), strict=True) if alike < ONE_PICTURE]
+    ours, theirs = (np.stack(_in_parallel("Setting apart", vector, of)).astype(np.float32) for of in (paths, judged))
+    return [
+        path for path, alike in zip(paths, (ours @ theirs.T).max(axis=1), strict=True) if alike < MIN_DUPLICATE_COSINE
+    ]
 
 
-def find(folders: Sequence[Path]) -> list[Path]:
+def find_pictures(folders: Sequence[Path]) -> list[Path]:
     """The pictures in these folders, through and through."""
     return sorted(path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
@@ -342,7 +376,7 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _side_by_side(doing: str, work: Callable[[T], R], over: Sequence[T]) -> list[R]:
+def _in_parallel(doing: str, work: Callable[[T], R], over: Sequence[T]) -> list[R]:
     with ThreadPoolExecutor(2) as pool:
         return list(track(pool.map(work, over), doing, len(over), console=_console, transient=True))
 
@@ -352,38 +386,40 @@ def main(given: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Fit the proof's probabilities from a folder of pictures.")
     parser.add_argument("--pictures", type=Path, required=True, nargs="+", help="folders of pictures")
     parser.add_argument("--apart", type=Path, nargs="+", default=[], help="folders of pictures to judge by, not to use")
-    parser.add_argument("--copies", type=int, default=COPIES)
+    parser.add_argument("--copies", type=int, default=DEFAULT_COPIES)
     parser.add_argument(
         "--model", type=Path, default=export_onnx.FOLDER / "model.onnx", help="the model; its card is changed"
     )
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args(given)
     embedder = OnnxEmbedder(arguments.model)
-    paths = apart_from(embedder, find(arguments.pictures), find(arguments.apart))
+    paths = without_duplicates(embedder, find_pictures(arguments.pictures), find_pictures(arguments.apart))
     learnt = frozenset((arguments.model.parent / "learnt.txt").read_text().split())
-    collection = Collection(embedder, paths, learnt, arguments.seed, arguments.copies)
+    collection = TrainingLibrary(embedder, paths, learnt, arguments.seed, arguments.copies)
     card = arguments.model.parent / CARD
     content = json.loads(card.read_text())
-    pieces, taught = learn(collection.evidence(), embedder.proof)
-    content["proof"] |= {look: asdict(weights) for look, weights in taught.items()}
+    examples, fitted = learn(collection.compare_copies(), embedder.match_scorer)
+    content["proof"] |= {stage: card_entry(weights) for stage, weights in fitted.items()}
     content["proof"]["remark"] = (
         f"Fitted by proofs.py on {len(collection.copied)} changed copies of pictures that no head was fitted on"
-        f"{' and that nothing is judged by' if arguments.apart else ''}, {OUTSIDE} % of them with nothing to find, each "
-        f"with its {NEAREST} nearest; corners where the other looks prove nothing. Pairs that show one scene left out."
+        f"{' and that nothing is judged by' if arguments.apart else ''}, {ABSENT_PERCENT} % of them with nothing to find, each "
+        f"with its {CANDIDATES_PER_COPY} nearest; corners where the other looks prove nothing. Pairs that show one scene left out."
     )
     card.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    for look in USES:
-        mine = [one for one in pieces if one.look == look]
+    for stage in FEATURES:
+        mine = [one for one in examples if one.stage == stage]
         learnt_of = f"{len(mine)} seen, {sum(one.same for one in mine)} the same"
         print(
-            look, f"{learnt_of}:", json.dumps(content["proof"][look]) if look in taught else "too few, left as it was"
+            stage,
+            f"{learnt_of}:",
+            json.dumps(content["proof"][stage]) if stage in fitted else "too few, left as it was",
         )
     return 0
 
 
-def _enough(pieces: Sequence[Seen], look: Look) -> bool:
-    same = [one.same for one in pieces if one.look == look]
-    return min(sum(same), len(same) - sum(same)) >= LEAST_SEEN
+def _has_enough(examples: Sequence[Example], stage: Stage) -> bool:
+    same = [one.same for one in examples if one.stage == stage]
+    return min(sum(same), len(same) - sum(same)) >= MIN_EXAMPLES
 
 
 if __name__ == "__main__":

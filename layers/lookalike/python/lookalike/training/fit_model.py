@@ -252,7 +252,9 @@ def _judged(vectors: NDArray[np.float32], labels: NDArray[np.str_], asked: NDArr
         best = there.argmax(axis=1)
         x.append(np.take_along_axis(there, best[:, None], axis=1)[:, 0])
         right.append(labels[known][best] == labels[queries])
-    slope, offset = logistic.logistic(np.concatenate(x).astype(np.float64), np.concatenate(right).astype(np.float64))
+    slope, offset = logistic.fit_logistic(
+        np.concatenate(x).astype(np.float64), np.concatenate(right).astype(np.float64)
+    )
     return {"slope": round(slope, 3), "offset": round(offset, 3)}
 
 
@@ -267,14 +269,14 @@ def _anchored(library: NDArray[np.float32], light: NDArray[np.float32]) -> dict[
 
 
 def _first_answers(cosines: NDArray[np.float32], truth: NDArray[np.bool_]) -> dict[str, float]:
-    """How likely the first answer is right at its cosine, and the cosine from which on PRECISION of them are."""
+    """How likely the first answer is right at its cosine, and the cosine from which on MIN_PRECISION of them are."""
     first = cosines.argmax(axis=1)[:, None]
     x = np.take_along_axis(cosines, first, axis=1)[:, 0].astype(np.float64)
     right = np.take_along_axis(truth, first, axis=1)[:, 0]
-    found = logistic.threshold(x, right)
+    found = logistic.threshold_at_precision(x, right)
     if found is None:
-        raise FitError(f"no cosine is high enough for {logistic.PRECISION:.0%} right first answers: add pictures")
-    slope, offset = logistic.logistic(x, right.astype(np.float64))
+        raise FitError(f"no cosine is high enough for {logistic.MIN_PRECISION:.0%} right first answers: add pictures")
+    slope, offset = logistic.fit_logistic(x, right.astype(np.float64))
     return {"slope": round(slope, 3), "offset": round(offset, 3), "threshold": round(found, 3)}
 
 

@@ -19,13 +19,13 @@ from lookalike.training.labelled_csv import Pair
 from lookalike.training.picture_files import read
 from lookalike.training.progress import side_by_side, track
 from lookalike.verification import keypoints
-from lookalike.verification.match_score import ProofCalibration
+from lookalike.verification.match_score import MatchScorer
 from lookalike.verification.quadrilaterals import detect_quadrilaterals
 from lookalike.verification.query_views import query_crops, views_of_crops, views_of_quadrilaterals
-from lookalike.verification.verifier import LocalMapVerifier
+from lookalike.verification.verifier import FeatureMapVerifier
 
 
-def look(pairs: Iterable[Pair], table: Path) -> dict[Path, str]:
+def digests_of(pairs: Iterable[Pair], table: Path) -> dict[Path, str]:
     """The digest of every picture of these pairs: by it a search knows that two files have the same pixels.
 
     Raises InvalidArgument if files cannot be used as pictures, with the line of the first in ``table``.
@@ -51,21 +51,21 @@ def look(pairs: Iterable[Pair], table: Path) -> dict[Path, str]:
     return digests
 
 
-def once(pairs: Iterable[Pair], digests: Mapping[Path, str], table: Path) -> list[Pair]:
+def without_repeats(pairs: Iterable[Pair], digests: Mapping[Path, str], table: Path) -> list[Pair]:
     """The pairs without those that were judged before: files with the same pixels are the same evidence.
 
     Raises InvalidArgument, with the lines in ``table``, for a pair that is called right here and wrong there.
     """
-    seen: dict[tuple[str, str], Pair] = {}
+    embeddings: dict[tuple[str, str], Pair] = {}
     for pair in pairs:
-        before = seen.setdefault((digests[pair.query], digests[pair.picture]), pair)
+        before = embeddings.setdefault((digests[pair.query], digests[pair.picture]), pair)
         if before.right != pair.right:
             reason = f"{pair.right:d}, and {before.right:d} for the same two pictures in line {before.line}"
             raise InvalidArgument("--pairs", f"{table}, line {pair.line}: {reason}")
-    return list(seen.values())
+    return list(embeddings.values())
 
 
-class Sight:
+class PairScorer:
     """What searches of one kind see. Every file is embedded once.
 
     All methods raise PictureError for a file that cannot be used.
@@ -81,33 +81,37 @@ class Sight:
             [self._cosine(self._query(pair.query), pair) for pair in track(pairs, "Embedding the pairs", len(pairs))]
         )
 
-    def probabilities(self, pairs: Sequence[Pair], proof: ProofCalibration) -> NDArray[np.float64]:
+    def probabilities(self, pairs: Sequence[Pair], scorer: MatchScorer) -> NDArray[np.float64]:
         """Of every pair how probable its best proof is, were it alone in a library; 0 where nothing proves it.
 
-        A search finds the picture if that is ``proof.least`` or more.
+        A search finds the picture if that is ``scorer.least`` or more.
         """
-        return np.array([self._probability(pair, proof) for pair in track(pairs, "Comparing the pairs", len(pairs))])
+        return np.array([self._probability(pair, scorer) for pair in track(pairs, "Comparing the pairs", len(pairs))])
 
-    def _cosine(self, looks: Sequence[Embedding], pair: Pair) -> float:
+    def _cosine(self, embeddings: Sequence[Embedding], pair: Pair) -> float:
         picture = self._picture(pair.picture)
-        vectors = np.stack([one.vectors[self._kind] for one in looks]).astype(np.float32)
+        vectors = np.stack([one.vectors[self._kind] for one in embeddings]).astype(np.float32)
         return float(np.max(vectors @ picture.vectors[self._kind].astype(np.float32)))
 
-    def _probability(self, pair: Pair, proof: ProofCalibration) -> float:
-        pixels, seen = read(pair.query).pixels, self._query(pair.query)
-        compare = partial(LocalMapVerifier(proof).compare, pixels, look=looking(self._embedder, pixels))
+    def _probability(self, pair: Pair, scorer: MatchScorer) -> float:
+        pixels, embeddings = read(pair.query).pixels, self._query(pair.query)
+        query_verifier = partial(FeatureMapVerifier(scorer).query, pixels, look=looking(self._embedder, pixels))
         picture = self._picture(pair.picture)
         original = glance(pair.picture.read_bytes(), keypoints.LONGER_SIDE)
-        proofs = [compare(views_of_crops(seen)).best(self._cosine(seen, pair), picture.local_map, original)]
+        matches = [
+            query_verifier(views_of_crops(embeddings)).best_match(
+                self._cosine(embeddings, pair), picture.feature_map, original
+            )
+        ]
         quadrilaterals = detect_quadrilaterals(pixels)
         if quadrilaterals:
-            seen = self._embedder.embed([quadrilateral.rectified(pixels) for quadrilateral in quadrilaterals])
-            proofs.append(
-                compare(views_of_quadrilaterals(quadrilaterals, seen)).best(
-                    self._cosine(seen, pair), picture.local_map, None
+            embeddings = self._embedder.embed([quadrilateral.rectified(pixels) for quadrilateral in quadrilaterals])
+            matches.append(
+                query_verifier(views_of_quadrilaterals(quadrilaterals, embeddings)).best_match(
+                    self._cosine(embeddings, pair), picture.feature_map, None
                 )
             )
-        return max((one.probability for one in proofs if one is not None), default=0.0)
+        return max((one.probability for one in matches if one is not None), default=0.0)
 
     def _embed_query(self, path: Path) -> Sequence[Embedding]:
         return self._embedder.embed(query_crops(self._kind, read(path).pixels))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lookalike.domain.geometry import WHOLE, Box, View
+from lookalike.domain.geometry import WHOLE, Box, QueryView
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Pixels
 from lookalike.verification.quadrilaterals import Quadrilateral
@@ -36,17 +36,20 @@ def query_crops(kind: Kind, pixels: Pixels) -> list[Pixels]:
     return [pixels, *(pixels[rows, columns] for rows, columns in corners)]
 
 
-def views_of_crops(embeddings: Sequence[Embedding]) -> list[View]:
+def views_of_crops(embeddings: Sequence[Embedding]) -> list[QueryView]:
     """What the :func:`query_crops` for ``same`` show of the query, to a pixel, given what was made of each."""
     boxes = (WHOLE, *_CORNER_CROPS)
     return [
-        View(crop_transform(box), of.local_map, full=box == WHOLE) for box, of in zip(boxes, embeddings, strict=True)
+        QueryView(crop_transform(box), of.feature_map, full=box == WHOLE)
+        for box, of in zip(boxes, embeddings, strict=True)
     ]
 
 
-def views_of_quadrilaterals(quadrilaterals: Sequence[Quadrilateral], embeddings: Sequence[Embedding]) -> list[View]:
+def views_of_quadrilaterals(
+    quadrilaterals: Sequence[Quadrilateral], embeddings: Sequence[Embedding]
+) -> list[QueryView]:
     """What frames in the query show of it, given what was made of each."""
     return [
-        View(quadrilateral.to_unit_square, of.local_map, full=True)
+        QueryView(quadrilateral.to_unit_square, of.feature_map, full=True)
         for quadrilateral, of in zip(quadrilaterals, embeddings, strict=True)
     ]

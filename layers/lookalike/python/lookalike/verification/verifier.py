@@ -17,70 +17,84 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.domain.geometry import IDENTITY, WHOLE, Affine, Box, Proof, View
+from lookalike.domain.geometry import IDENTITY, WHOLE, Affine, Box, GeometricMatch, QueryView
 from lookalike.domain.picture import Grey, Pixels
 from lookalike.embedding.feature_map import CELL_CHANNELS, CELLS_PER_SIDE, THUMBNAIL_SIDE, FeatureMap, unpack
-from lookalike.ports import Comparison, Look, Originals, Verifier
+from lookalike.ports import Look, Originals, QueryVerifier, Verifier
 from lookalike.verification.correlation import BlockCorrelation, Pyramid, correlate_blocks
 from lookalike.verification.keypoints import KeypointMatch, Keypoints, match_keypoints, resized_grey
-from lookalike.verification.match_score import Evidence, ProofCalibration
+from lookalike.verification.match_score import MatchFeatures, MatchScorer
 from lookalike.verification.ransac import Points, SimilarityTransform, pad_point_sets, ransac_similarity
 from lookalike.verification.rectify import compose, covered_region, crop_transform
 from lookalike.verification.whole_image import EightOrientations, WholeImageMatch
 
-#: What a cell's 32 numbers are multiplied by before they are rounded: the model's card calls it the map's scale.
+#: Factor by which the numbers of a cell, a unit vector, are multiplied before they are rounded to int8.
 MAP_SCALE = 127.0
 
-#: Cells whose cosine is not above this are not each other's neighbours.
-_LEAST_COSINE = 0.5
+#: Smallest cosine (exclusive) of two cells that are matched.
+_MIN_CELL_COSINE = 0.5
 
-#: A cell of the query is flat, and proves nothing, if the greys of its 4 × 4 thumbnail pixels deviate by no more.
-_FLAT = 3.0
+#: Smallest standard deviation (exclusive), in grey levels, of the 4 × 4 thumbnail pixels of a query's cell that is matched.
+_MIN_CELL_DEVIATION = 3.0
 
-#: Cells are on each other if they are no further apart than a cell; guesses are made from cells further apart.
-_NEAR, _APART = 1 / CELLS_PER_SIDE, 1.5 / CELLS_PER_SIDE
+#: Largest distance of an inlier from its partner, in picture sides: one cell.
+_INLIER_THRESHOLD = 1 / CELLS_PER_SIDE
 
-#: Fewer cells on each other are not looked at any closer; and they must spread over so many cells in each direction.
-LEAST_INLIERS, _LEAST_SPREAD = 10, 0.7
+#: Smallest distance between the two points of a RANSAC sample, in picture sides: one and a half cells.
+_MIN_SAMPLE_DISTANCE = 1.5 / CELLS_PER_SIDE
 
-#: Fewer blocks of the thumbnails that can be compared prove nothing: on a blank page one small thing is like another.
-LEAST_BLOCKS = 8
+#: Smallest number of inlier cells of a hypothesis that is scored.
+MIN_INLIERS = 10
 
-#: Details that correlate less prove nothing: pages of different text reach 0.21, one in a hundred copies is below 0.35.
-LEAST_DETAIL = 0.3
+#: Smallest standard deviation of the inliers' positions in any direction, in cells: a strip of cells fits everywhere.
+_MIN_INLIER_SPREAD = 0.7
 
-#: Fewer blocks that are more than an outline prove nothing, nor do those that agree less: what lies within two discs
-#: that lie on each other reaches 0.4, one in five hundred copies is below 0.45. Copies have 5 such blocks at least, small
-#: discs 4.
-LEAST_TELLING, LEAST_TOLD = 5, 0.45
+#: Smallest number of thumbnail blocks compared: on a blank page one small thing is like another.
+MIN_BLOCKS = 8
 
-#: Fine details of them that correlate less prove nothing: of two balls that are lit alike they reach 0.15; one in a
-#: hundred copies is below 0.4, the worst of 260 was 0.27.
-LEAST_FINE = 0.25
+#: Smallest detail correlation: pages of different text reach 0.21, one in a hundred copies is below 0.35.
+MIN_DETAIL_CORRELATION = 0.3
 
-#: Whole pictures that correlate less prove nothing; copies reach 0.87 and more.
-LEAST_CONGRUENCE = 0.85
+#: Smallest number of textured blocks: copies have 5 at least, small discs 4.
+MIN_TEXTURED_BLOCKS = 5
 
-#: A whole picture on a whole picture that is so likely to be the same needs no further look.
-_SURE = 0.99
+#: Smallest correlation of the textured blocks: within two discs that lie on each other it reaches 0.4; one in five
+#: hundred copies is below 0.45.
+MIN_TEXTURED_CORRELATION = 0.45
 
-#: Of a query's views, so many with the most cells on a picture's are looked at closer.
-_CLOSER = 2
+#: Smallest residual correlation: of two balls that are lit alike it reaches 0.15; one in a hundred copies is below 0.4,
+#: the worst of 260 was 0.27.
+MIN_RESIDUAL_CORRELATION = 0.25
 
-#: What is as probable, and yet no proof, is looked at again, one pass of the model each: of a batch so many pictures,
-#: the most probable ones, and each so many times. Where one is sure, the others need no such effort.
-DOUBTFUL, DOUBTS, LOOKS = 0.02, 4, 2
+#: Smallest block correlation of two whole pictures; copies reach 0.87 and more.
+MIN_WHOLE_CORRELATION = 0.85
 
-#: Of a batch so many originals are looked at for corners: the nearest picture's, and the most probable ones'.
-ORIGINALS = 4
+#: Probability from which on no further stage is run.
+EARLY_EXIT_PROBABILITY = 0.99
 
-#: Fewer corners on each other are chance: it brings up to 12, one picture in thousands.
-LEAST_CORNERS = 9
+#: Views of a query whose hypotheses are scored for one candidate at most: those with the most inliers.
+MAX_VIEWS_SCORED = 2
 
-_CENTRES = (np.arange(CELLS_PER_SIDE, dtype=np.float32) + 0.5) / CELLS_PER_SIDE
+#: Smallest probability of an attempt, not accepted, that is matched again after rectification.
+RETRY_PROBABILITY = 0.02
+
+#: Candidates of a batch that are matched again at most, the most probable ones.
+MAX_RETRIED = 4
+
+#: Times that one candidate is matched again at most; each costs one pass of the model.
+MAX_RETRIES = 2
+
+#: Originals of a batch that keypoints are detected in at most: the nearest candidate's and the most probable ones'.
+MAX_ORIGINALS = 4
+
+#: Smallest number of keypoint inliers: chance brings up to 12, one picture in thousands.
+MIN_KEYPOINTS = 9
+
+#: Centres of the cells, as shares of a side.
+_CELL_CENTRES = (np.arange(CELLS_PER_SIDE, dtype=np.float32) + 0.5) / CELLS_PER_SIDE
 
 
-class LocalMapVerifier(Verifier):
+class FeatureMapVerifier(Verifier):
     """Compares the local maps of one model.
 
     Parameters
@@ -88,318 +102,352 @@ class LocalMapVerifier(Verifier):
     calibration : how likely evidence makes it that two pictures show the same, and from where on that is proof.
     """
 
-    def __init__(self, calibration: ProofCalibration) -> None:
-        self._calibration = calibration
+    def __init__(self, scorer: MatchScorer) -> None:
+        self._scorer = scorer
 
-    def compare(self, pixels: Pixels, views: Sequence[View], look: Look) -> LocalMapComparison:
+    def query(self, pixels: Pixels, views: Sequence[QueryView], look: Look) -> FeatureMapQueryVerifier:
         """Get ready to compare a query in its ``views``.
 
         Views whose bytes are no local map are left out. ``look`` makes the local map of the query straightened.
         """
-        unpacked = ((view, unpack(view.local_map)) for view in views)
-        ready = [_View.of(view.to_view, view.full, local_map) for view, local_map in unpacked if local_map is not None]
-        return LocalMapComparison(pixels, ready, look, self._calibration)
+        unpacked = ((view, unpack(view.feature_map)) for view in views)
+        ready = [
+            ViewFeatures.of(view.to_view, view.full, feature_map)
+            for view, feature_map in unpacked
+            if feature_map is not None
+        ]
+        return FeatureMapQueryVerifier(pixels, ready, look, self._scorer)
 
 
-class LocalMapComparison(Comparison):
+class FeatureMapQueryVerifier(QueryVerifier):
     """A query in its views, compared by local maps."""
 
-    def __init__(self, pixels: Pixels, views: Sequence[_View], look: Look, calibration: ProofCalibration) -> None:
+    def __init__(self, pixels: Pixels, views: Sequence[ViewFeatures], look: Look, scorer: MatchScorer) -> None:
         self._pixels = pixels
-        self._views = [view for view in views if len(view.places) >= LEAST_INLIERS]
+        self._views = [view for view in views if len(view.positions) >= MIN_INLIERS]
         self._full = [view for view in views if view.full]
         self._look = look
-        self._calibration = calibration
+        self._scorer = scorer
         if self._views:
             self._cells = np.concatenate([view.cells for view in self._views])
             self._begins = np.cumsum([0, *(len(view.cells) for view in self._views)])
 
-    def prove(self, pictures: Sequence[tuple[float, bytes]], originals: Originals | None = None) -> list[Proof | None]:
+    def verify(
+        self, pairs: Sequence[tuple[float, bytes]], originals: Originals | None = None
+    ) -> list[GeometricMatch | None]:
         """For each picture's cosine and local map the proof that it shows the same as the query, or None."""
-        mapped = [(cosine, unpack(data)) for cosine, data in pictures]
-        found = [self._first_look(cosine, picture) for cosine, picture in mapped]
-        if not any(one is not None and one.proves and one.proof.probability >= _SURE for one in found):
-            doubtful = [(number, one) for number, one in enumerate(found) if one is not None and self._doubts(one)]
-            for number, one in sorted(doubtful, key=lambda pair: -pair[1].proof.probability)[:DOUBTS]:
-                found[number] = self._look_closely(one)
-        if originals is not None and not any(one is not None and self._proves(one) for one in found):
-            promising = _promising(mapped, found)
-            for number, original in zip(promising, originals(promising), strict=True):
-                cosine, picture = mapped[number]
-                if picture is not None and original is not None:
-                    found[number] = self.corners(cosine, picture, Keypoints.detect_and_describe(resized_grey(original)))
-        return [one.proof if one is not None and self._proves(one) else None for one in found]
+        candidates = [(cosine, unpack(data)) for cosine, data in pairs]
+        attempt = [self._match_feature_maps(cosine, candidate) for cosine, candidate in candidates]
+        if not any(
+            one is not None and one.sufficient and one.match.probability >= EARLY_EXIT_PROBABILITY for one in attempt
+        ):
+            undecided = [
+                (number, one) for number, one in enumerate(attempt) if one is not None and self._is_undecided(one)
+            ]
+            for number, one in sorted(undecided, key=lambda pair: -pair[1].match.probability)[:MAX_RETRIED]:
+                attempt[number] = self._retry(one)
+        if originals is not None and not any(one is not None and self._is_accepted(one) for one in attempt):
+            keypoint_candidates = _keypoint_candidates(candidates, attempt)
+            for number, original in zip(keypoint_candidates, originals(keypoint_candidates), strict=True):
+                cosine, candidate = candidates[number]
+                if candidate is not None and original is not None:
+                    attempt[number] = self.match_by_keypoints(
+                        cosine, candidate, Keypoints.detect_and_describe(resized_grey(original))
+                    )
+        return [one.match if one is not None and self._is_accepted(one) else None for one in attempt]
 
-    def best(self, cosine: float, local_map: bytes, original: Grey | None) -> Proof | None:
-        """The most probable proof that one picture, were it alone, shows the same, and be it less than ``least``.
+    def best_match(self, cosine: float, feature_map: bytes, original: Grey | None) -> GeometricMatch | None:
+        """The most probable proof that one picture, were it alone, shows the same, and be it less than ``min_probability``.
 
-        No look is spared, so a search finds the picture wherever ``least`` is no more.
+        No look is spared, so a search finds the candidate wherever ``min_probability`` is no more.
         """
-        picture = unpack(local_map)
-        if picture is None:
+        candidate = unpack(feature_map)
+        if candidate is None:
             return None
-        looks = [self._first_look(cosine, picture)]
-        while len(looks) <= LOOKS and looks[-1] is not None and looks[-1].proof.probability >= DOUBTFUL:
-            looks.append(self.again(looks[-1]))
+        attempts = [self._match_feature_maps(cosine, candidate)]
+        while (
+            len(attempts) <= MAX_RETRIES
+            and attempts[-1] is not None
+            and attempts[-1].match.probability >= RETRY_PROBABILITY
+        ):
+            attempts.append(self.match_rectified(attempts[-1]))
         if original is not None:
-            looks.append(self.corners(cosine, picture, Keypoints.detect_and_describe(resized_grey(original))))
-        proofs = [one.proof for one in looks if one is not None and one.proves]
-        return max(proofs, key=lambda proof: proof.probability, default=None)
+            attempts.append(
+                self.match_by_keypoints(cosine, candidate, Keypoints.detect_and_describe(resized_grey(original)))
+            )
+        proofs = [one.match for one in attempts if one is not None and one.sufficient]
+        return max(proofs, key=lambda match: match.probability, default=None)
 
-    def _proves(self, found: Found) -> bool:
-        return found.proves and found.proof.probability >= self._calibration.least
+    def _is_accepted(self, attempt: MatchAttempt) -> bool:
+        return attempt.sufficient and attempt.match.probability >= self._scorer.min_probability
 
-    def _doubts(self, found: Found) -> bool:
-        return found.proof.probability >= DOUBTFUL and not self._proves(found)
+    def _is_undecided(self, attempt: MatchAttempt) -> bool:
+        return attempt.match.probability >= RETRY_PROBABILITY and not self._is_accepted(attempt)
 
-    def _look_closely(self, found: Found) -> Found | None:
+    def _retry(self, attempt: MatchAttempt) -> MatchAttempt | None:
         """Again and again, each time straightened by what was found the last time."""
-        latest: Found | None = found
-        for _ in range(LOOKS):
-            if latest is not None and self._doubts(latest):
-                latest = self.again(latest)
+        latest: MatchAttempt | None = attempt
+        for _ in range(MAX_RETRIES):
+            if latest is not None and self._is_undecided(latest):
+                latest = self.match_rectified(latest)
         return latest
 
-    def _first_look(self, cosine: float, picture: FeatureMap | None) -> Found | None:
-        if picture is None:
+    def _match_feature_maps(self, cosine: float, candidate: FeatureMap | None) -> MatchAttempt | None:
+        if candidate is None:
             return None
-        found = self.whole(cosine, picture)
-        if found is None or found.proof.probability < _SURE:
-            part = self.part(cosine, picture)
-            if found is None or (part is not None and part.proof.probability > found.proof.probability):
-                found = part
-        return found
+        attempt = self.match_whole(cosine, candidate)
+        if attempt is None or attempt.match.probability < EARLY_EXIT_PROBABILITY:
+            region = self.match_partial(cosine, candidate)
+            if attempt is None or (region is not None and region.match.probability > attempt.match.probability):
+                attempt = region
+        return attempt
 
-    def whole(self, cosine: float, picture: FeatureMap) -> Found | None:
+    def match_whole(self, cosine: float, candidate: FeatureMap) -> MatchAttempt | None:
         """A view that shows a picture from edge to edge, laid on the whole picture, if there is enough to be seen there."""
-        thumbnail = picture.thumbnail.astype(np.float32)
-        laid = ((orientations.best_match(thumbnail), to_view) for orientations, to_view in self._wholes)
-        found, to_view = max(laid, key=_correlation, default=(None, IDENTITY))
-        if found is None:
+        thumbnail = candidate.thumbnail.astype(np.float32)
+        keypoint_match = ((orientations.best_match(thumbnail), to_view) for orientations, to_view in self._wholes)
+        attempt, to_view = max(keypoint_match, key=_correlation, default=(None, IDENTITY))
+        if attempt is None:
             return None
-        seen = found.correlation
-        if not _enough(seen) or seen.correlation < LEAST_CONGRUENCE:
+        seen = attempt.correlation
+        if not _has_enough_texture(seen) or seen.correlation < MIN_WHOLE_CORRELATION:
             return None
-        evidence = Evidence(cosine, seen.blocks, seen.correlation)
-        probability = self._calibration.whole.probability(evidence)
-        proof = Proof(probability, 0, seen.correlation, compose(to_view, found.transform), WHOLE)
-        return Found(picture, proof, evidence, proves=True)
+        features = MatchFeatures(cosine, seen.blocks, seen.correlation)
+        probability = self._scorer.whole.probability(features)
+        match = GeometricMatch(probability, 0, seen.correlation, compose(to_view, attempt.transform), WHOLE)
+        return MatchAttempt(candidate, match, features, sufficient=True)
 
     @cached_property
     def _wholes(self) -> list[tuple[EightOrientations, Affine]]:
         return [(EightOrientations(view.thumbnail), view.to_view) for view in self._full]
 
-    def part(self, cosine: float, picture: FeatureMap) -> Found | None:
+    def match_partial(self, cosine: float, candidate: FeatureMap) -> MatchAttempt | None:
         """The best way to lay a view of the query on the picture, if any is worth a closer look."""
-        overlays = sorted(self._overlays(picture), key=lambda one: -len(one.cells))[:_CLOSER]
-        closer = [self._closer(cosine, overlay, picture) for overlay in overlays]
-        return max(closer, key=lambda one: (one.proves, one.proof.probability), default=None)
+        hypotheses = sorted(self._hypotheses(candidate), key=lambda one: -len(one.cells))[:MAX_VIEWS_SCORED]
+        closer = [self._score(cosine, hypothesis, candidate) for hypothesis in hypotheses]
+        return max(closer, key=lambda one: (one.sufficient, one.match.probability), default=None)
 
-    def again(self, found: Found) -> Found | None:
+    def match_rectified(self, attempt: MatchAttempt) -> MatchAttempt | None:
         """The query straightened as was found, and laid on the picture once more."""
-        picture, first = found.picture, found.proof.transform
-        part = covered_region(first)
-        if part is None:
+        candidate, first = attempt.candidate, attempt.match.transform
+        region = covered_region(first)
+        if region is None:
             return None
-        straightened = unpack(self._look(first, part, picture.width / max(picture.height, 1)))
-        if straightened is None:
+        rectified = unpack(self._look(first, region, candidate.width / max(candidate.height, 1)))
+        if rectified is None:
             return None
-        view = _View.of(IDENTITY, True, straightened)
-        closer = LocalMapComparison(self._pixels, [view], self._look, self._calibration).part(
-            found.evidence.cosine, picture
+        view = ViewFeatures.of(IDENTITY, True, rectified)
+        closer = FeatureMapQueryVerifier(self._pixels, [view], self._look, self._scorer).match_partial(
+            attempt.features.cosine, candidate
         )
         if closer is None:
             return None
-        evidence = replace(closer.evidence, likeness=_likeness(straightened, picture, part))
-        proof = replace(
-            closer.proof,
-            probability=self._calibration.again.probability(evidence),
-            transform=compose(compose(first, crop_transform(part)), closer.proof.transform),
+        features = replace(closer.features, mean_cell_cosine=_mean_cell_cosine(rectified, candidate, region))
+        match = replace(
+            closer.match,
+            probability=self._scorer.rectified.probability(features),
+            transform=compose(compose(first, crop_transform(region)), closer.match.transform),
         )
-        return Found(picture, proof, evidence, closer.proves)
+        return MatchAttempt(candidate, match, features, closer.sufficient)
 
-    def corners(self, cosine: float, picture: FeatureMap, corners: Keypoints) -> Found | None:
+    def match_by_keypoints(self, cosine: float, candidate: FeatureMap, keypoints: Keypoints) -> MatchAttempt | None:
         """The query laid on the picture by their corners, and looked at as it lies there."""
-        laid = match_keypoints(self._corners, corners)
-        part = None if laid is None or laid.inliers < LEAST_CORNERS else covered_region(laid.transform)
-        if laid is None or part is None:
+        keypoint_match = match_keypoints(self._keypoints, keypoints)
+        region = (
+            None
+            if keypoint_match is None or keypoint_match.inliers < MIN_KEYPOINTS
+            else covered_region(keypoint_match.transform)
+        )
+        if keypoint_match is None or region is None:
             return None
-        straightened = unpack(self._look(laid.transform, part, picture.width / max(picture.height, 1)))
-        return None if straightened is None else self._by_corners(cosine, picture, laid, part, straightened)
+        rectified = unpack(self._look(keypoint_match.transform, region, candidate.width / max(candidate.height, 1)))
+        return (
+            None if rectified is None else self._score_keypoints(cosine, candidate, keypoint_match, region, rectified)
+        )
 
     @cached_property
-    def _corners(self) -> Keypoints:
+    def _keypoints(self) -> Keypoints:
         return Keypoints.detect_and_describe(resized_grey(self._pixels))
 
-    def _by_corners(
-        self, cosine: float, picture: FeatureMap, laid: KeypointMatch, part: Box, straightened: FeatureMap
-    ) -> Found:
-        sqrt_aspect_ratio = picture.sqrt_aspect_ratio
-        scale = (part.right - part.left) * sqrt_aspect_ratio / straightened.sqrt_aspect_ratio
+    def _score_keypoints(
+        self, cosine: float, candidate: FeatureMap, keypoint_match: KeypointMatch, region: Box, rectified: FeatureMap
+    ) -> MatchAttempt:
+        sqrt_aspect_ratio = candidate.sqrt_aspect_ratio
+        scale = (region.right - region.left) * sqrt_aspect_ratio / rectified.sqrt_aspect_ratio
         there = SimilarityTransform(
-            scale, complex(part.left * sqrt_aspect_ratio, part.top / sqrt_aspect_ratio), reflected=False
+            scale, complex(region.left * sqrt_aspect_ratio, region.top / sqrt_aspect_ratio), reflected=False
         )
-        pyramid = Pyramid.of(straightened.thumbnail, straightened.sqrt_aspect_ratio)
-        seen = correlate_blocks(pyramid, picture.thumbnail.astype(np.float32), sqrt_aspect_ratio, there)
+        pyramid = Pyramid.of(rectified.thumbnail, rectified.sqrt_aspect_ratio)
+        seen = correlate_blocks(pyramid, candidate.thumbnail.astype(np.float32), sqrt_aspect_ratio, there)
         # Corners lay pictures on each other to the pixel: then all blocks agree or none does, and they count as one.
-        evidence = Evidence(cosine, min(seen.blocks, 1), seen.correlation, corners=laid.inliers)
-        probability = self._calibration.corners.probability(evidence)
-        proof = Proof(probability, laid.inliers, seen.correlation, laid.transform, laid.region)
-        return Found(picture, proof, evidence, proves=_tells(seen))
-
-    def _closer(self, cosine: float, overlay: Overlay, picture: FeatureMap) -> Found:
-        thumbnail, sqrt_aspect_ratio = picture.thumbnail.astype(np.float32), picture.sqrt_aspect_ratio
-        seen = correlate_blocks(overlay.view.pyramid, thumbnail, sqrt_aspect_ratio, overlay.transform)
-        evidence = Evidence(cosine, seen.blocks, seen.correlation, overlay.matches, len(overlay.cells))
-        proof = Proof(
-            probability=self._calibration.part.probability(evidence),
-            inliers=len(overlay.cells),
-            agreement=seen.correlation,
-            transform=overlay.view.affine(overlay.transform, sqrt_aspect_ratio),
-            region=_region(overlay.cells),
+        features = MatchFeatures(cosine, min(seen.blocks, 1), seen.correlation, keypoints=keypoint_match.inliers)
+        probability = self._scorer.keypoints.probability(features)
+        match = GeometricMatch(
+            probability, keypoint_match.inliers, seen.correlation, keypoint_match.transform, keypoint_match.region
         )
-        return Found(picture, proof, evidence, proves=_enough(seen))
+        return MatchAttempt(candidate, match, features, sufficient=_texture_agrees(seen))
 
-    def _overlays(self, picture: FeatureMap) -> list[Overlay]:
+    def _score(self, cosine: float, hypothesis: Hypothesis, candidate: FeatureMap) -> MatchAttempt:
+        thumbnail, sqrt_aspect_ratio = candidate.thumbnail.astype(np.float32), candidate.sqrt_aspect_ratio
+        seen = correlate_blocks(hypothesis.view.pyramid, thumbnail, sqrt_aspect_ratio, hypothesis.transform)
+        features = MatchFeatures(cosine, seen.blocks, seen.correlation, hypothesis.matches, len(hypothesis.cells))
+        match = GeometricMatch(
+            probability=self._scorer.partial.probability(features),
+            inliers=len(hypothesis.cells),
+            correlation=seen.correlation,
+            transform=hypothesis.view.affine(hypothesis.transform, sqrt_aspect_ratio),
+            region=_bounding_box(hypothesis.cells),
+        )
+        return MatchAttempt(candidate, match, features, sufficient=_has_enough_texture(seen))
+
+    def _hypotheses(self, candidate: FeatureMap) -> list[Hypothesis]:
         """Per view the transform that lays most of its cells on the picture's, if they are enough."""
         if not self._views:
             return []
-        near = [(view, *found) for view, found in zip(self._views, self._neighbours(picture), strict=True)]
-        near = [(view, cells, others) for view, cells, others in near if len(cells) >= LEAST_INLIERS]
+        near = [
+            (view, *attempt) for view, attempt in zip(self._views, self._mutual_nearest_cells(candidate), strict=True)
+        ]
+        near = [(view, cells, others) for view, cells, others in near if len(cells) >= MIN_INLIERS]
         if not near:
             return []
-        places = _places(picture.sqrt_aspect_ratio)
-        here = pad_point_sets([view.places[cells] for view, cells, _ in near])
-        there = pad_point_sets([places[others] for _, _, others in near])
+        positions = _cell_positions(candidate.sqrt_aspect_ratio)
+        here = pad_point_sets([view.positions[cells] for view, cells, _ in near])
+        there = pad_point_sets([positions[others] for _, _, others in near])
         counts = np.array([len(cells) for _, cells, _ in near])
-        overlays = []
-        for row, transform in enumerate(ransac_similarity(here, there, counts, _NEAR, _APART)):
+        hypotheses = []
+        for row, transform in enumerate(
+            ransac_similarity(here, there, counts, _INLIER_THRESHOLD, _MIN_SAMPLE_DISTANCE)
+        ):
             if transform is None:
                 continue
             view, _, others = near[row]
-            fits = np.abs(transform.apply(here[row]) - there[row])[: counts[row]] <= _NEAR
+            fits = np.abs(transform.apply(here[row]) - there[row])[: counts[row]] <= _INLIER_THRESHOLD
             cells = np.unique(others[fits])
-            if len(cells) >= LEAST_INLIERS and _spread(places[cells]) >= _LEAST_SPREAD / CELLS_PER_SIDE:
-                overlays.append(Overlay(view, transform, cells, int(counts[row])))
-        return overlays
+            if len(cells) >= MIN_INLIERS and _min_deviation(positions[cells]) >= _MIN_INLIER_SPREAD / CELLS_PER_SIDE:
+                hypotheses.append(Hypothesis(view, transform, cells, int(counts[row])))
+        return hypotheses
 
-    def _neighbours(self, picture: FeatureMap) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    def _mutual_nearest_cells(self, candidate: FeatureMap) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         """Per view its cells, and the picture's, that are each other's nearest."""
-        cosines = self._cells @ _unit_cells(picture).T
+        cosines = self._cells @ _unit_cells(candidate).T
         nearest = cosines.argmax(axis=1)
-        best = cosines[np.arange(len(cosines)), nearest]
-        found = []
+        best_match = cosines[np.arange(len(cosines)), nearest]
+        attempt = []
         for begin, end in zip(self._begins[:-1], self._begins[1:], strict=True):
-            mine, other = best[begin:end], nearest[begin:end]
+            mine, other = best_match[begin:end], nearest[begin:end]
             theirs = cosines[begin:end].max(axis=0)
-            mutual = np.flatnonzero((mine > _LEAST_COSINE) & (mine >= theirs[other]))
-            found.append((mutual, other[mutual]))
-        return found
+            mutual = np.flatnonzero((mine > _MIN_CELL_COSINE) & (mine >= theirs[other]))
+            attempt.append((mutual, other[mutual]))
+        return attempt
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """Where a query may lie on a picture, and what speaks for it. Without ``proves`` it is too little to prove it."""
+class MatchAttempt:
+    """Where a query may lie on a picture, and what speaks for it. Without ``sufficient`` it is too little to prove it."""
 
-    picture: FeatureMap
-    proof: Proof
-    evidence: Evidence
-    proves: bool
+    candidate: FeatureMap
+    match: GeometricMatch
+    features: MatchFeatures
+    sufficient: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Overlay:
-    """A view laid on a picture. ``cells`` are the picture's that have their partner on them, of ``matches``."""
+class Hypothesis:
+    """A view laid on a picture. ``cells`` are the candidate's that have their partner on them, of ``matches``."""
 
-    view: _View
+    view: ViewFeatures
     transform: SimilarityTransform
     cells: NDArray[np.intp]
     matches: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _View:
+class ViewFeatures:
     """A view of the query: its cells that are not flat, float32 (n, CELL_CHANNELS), and where they are."""
 
     to_view: Affine
     full: bool
     sqrt_aspect_ratio: float
     cells: NDArray[np.float32]
-    places: Points
+    positions: Points
     thumbnail: NDArray[np.uint8]
     pyramid: Pyramid
 
     @staticmethod
-    def of(to_view: Affine, full: bool, local_map: FeatureMap) -> _View:
-        """A view from its local map; the rest is as :class:`lookalike.domain.geometry.View` has it."""
+    def of(to_view: Affine, full: bool, feature_map: FeatureMap) -> ViewFeatures:
+        """A view from its local map; the rest is as :class:`lookalike.domain.geometry.QueryView` has it."""
         a_cell = THUMBNAIL_SIDE // CELLS_PER_SIDE
-        greys = local_map.thumbnail.reshape(CELLS_PER_SIDE, a_cell, CELLS_PER_SIDE, a_cell).astype(np.float32)
-        textured = np.flatnonzero(greys.std(axis=(1, 3)).ravel() > _FLAT)
-        sqrt_aspect_ratio = local_map.sqrt_aspect_ratio
-        pyramid = Pyramid.of(local_map.thumbnail, sqrt_aspect_ratio)
-        cells, places = _unit_cells(local_map)[textured], _places(sqrt_aspect_ratio)[textured]
-        return _View(to_view, full, sqrt_aspect_ratio, cells, places, local_map.thumbnail, pyramid)
+        greys = feature_map.thumbnail.reshape(CELLS_PER_SIDE, a_cell, CELLS_PER_SIDE, a_cell).astype(np.float32)
+        textured = np.flatnonzero(greys.std(axis=(1, 3)).ravel() > _MIN_CELL_DEVIATION)
+        sqrt_aspect_ratio = feature_map.sqrt_aspect_ratio
+        pyramid = Pyramid.of(feature_map.thumbnail, sqrt_aspect_ratio)
+        cells, positions = _unit_cells(feature_map)[textured], _cell_positions(sqrt_aspect_ratio)[textured]
+        return ViewFeatures(to_view, full, sqrt_aspect_ratio, cells, positions, feature_map.thumbnail, pyramid)
 
     def affine(self, transform: SimilarityTransform, sqrt_aspect_ratio: float) -> Affine:
         """The transform from fractions of the whole query to fractions of a picture."""
-        corners = np.array([0, self.sqrt_aspect_ratio, 1j / self.sqrt_aspect_ratio], np.complex64)
-        moved = transform.apply(corners)
+        keypoints = np.array([0, self.sqrt_aspect_ratio, 1j / self.sqrt_aspect_ratio], np.complex64)
+        moved = transform.apply(keypoints)
         (c, a, b), (f, d, e) = (moved.real / sqrt_aspect_ratio).tolist(), (moved.imag * sqrt_aspect_ratio).tolist()
         return compose(self.to_view, (a - c, b - c, c, d - f, e - f, f))
 
 
-def _promising(mapped: Sequence[tuple[float, FeatureMap | None]], found: Sequence[Found | None]) -> list[int]:
+def _keypoint_candidates(
+    candidates: Sequence[tuple[float, FeatureMap | None]], attempt: Sequence[MatchAttempt | None]
+) -> list[int]:
     """Which pictures' corners may tell more: the nearest one's, and those that are probable all the same."""
-    doubtful = [(number, one.proof.probability) for number, one in enumerate(found) if one is not None]
-    probable = [number for number, probability in sorted(doubtful, key=lambda of: -of[1]) if probability >= DOUBTFUL]
-    nearest = max(range(len(mapped)), key=lambda number: mapped[number][0], default=None)
-    return list(dict.fromkeys(number for number in (nearest, *probable) if number is not None))[:ORIGINALS]
+    undecided = [(number, one.match.probability) for number, one in enumerate(attempt) if one is not None]
+    probable = [
+        number for number, probability in sorted(undecided, key=lambda of: -of[1]) if probability >= RETRY_PROBABILITY
+    ]
+    nearest = max(range(len(candidates)), key=lambda number: candidates[number][0], default=None)
+    return list(dict.fromkeys(number for number in (nearest, *probable) if number is not None))[:MAX_ORIGINALS]
 
 
-def _likeness(straightened: FeatureMap, picture: FeatureMap, part: Box) -> float:
+def _mean_cell_cosine(rectified: FeatureMap, candidate: FeatureMap, region: Box) -> float:
     """The mean cosine of what the network sees in the straightened query and at the same place in the picture."""
-    columns = ((part.left + _CENTRES * (part.right - part.left)) * CELLS_PER_SIDE).astype(np.intp)
-    rows = ((part.top + _CENTRES * (part.bottom - part.top)) * CELLS_PER_SIDE).astype(np.intp)
-    there = picture.cells[np.ix_(rows, columns)].astype(np.float32)
-    return float((straightened.cells * there).sum(axis=2).mean()) / MAP_SCALE**2
+    columns = ((region.left + _CELL_CENTRES * (region.right - region.left)) * CELLS_PER_SIDE).astype(np.intp)
+    rows = ((region.top + _CELL_CENTRES * (region.bottom - region.top)) * CELLS_PER_SIDE).astype(np.intp)
+    there = candidate.cells[np.ix_(rows, columns)].astype(np.float32)
+    return float((rectified.cells * there).sum(axis=2).mean()) / MAP_SCALE**2
 
 
-def _enough(seen: BlockCorrelation) -> bool:
-    return seen.blocks >= LEAST_BLOCKS and seen.detail_correlation >= LEAST_DETAIL and _tells(seen)
+def _has_enough_texture(seen: BlockCorrelation) -> bool:
+    return seen.blocks >= MIN_BLOCKS and seen.detail_correlation >= MIN_DETAIL_CORRELATION and _texture_agrees(seen)
 
 
-def _tells(seen: BlockCorrelation) -> bool:
+def _texture_agrees(seen: BlockCorrelation) -> bool:
     """Whether more agrees than outlines and shading."""
     return (
-        seen.textured_blocks >= LEAST_TELLING
-        and seen.textured_correlation >= LEAST_TOLD
-        and seen.residual_correlation >= LEAST_FINE
+        seen.textured_blocks >= MIN_TEXTURED_BLOCKS
+        and seen.textured_correlation >= MIN_TEXTURED_CORRELATION
+        and seen.residual_correlation >= MIN_RESIDUAL_CORRELATION
     )
 
 
-def _correlation(laid: tuple[WholeImageMatch, Affine]) -> float:
-    return laid[0].correlation.correlation
+def _correlation(keypoint_match: tuple[WholeImageMatch, Affine]) -> float:
+    return keypoint_match[0].correlation.correlation
 
 
-def _unit_cells(local_map: FeatureMap) -> NDArray[np.float32]:
-    return local_map.cells.reshape(-1, CELL_CHANNELS) * np.float32(1 / MAP_SCALE)
+def _unit_cells(feature_map: FeatureMap) -> NDArray[np.float32]:
+    return feature_map.cells.reshape(-1, CELL_CHANNELS) * np.float32(1 / MAP_SCALE)
 
 
-def _places(sqrt_aspect_ratio: float) -> Points:
+def _cell_positions(sqrt_aspect_ratio: float) -> Points:
     """Where the cells' centres are when the proportions are right again."""
     return (
-        (_CENTRES[None, :] * sqrt_aspect_ratio + 1j * (_CENTRES[:, None] / sqrt_aspect_ratio))
+        (_CELL_CENTRES[None, :] * sqrt_aspect_ratio + 1j * (_CELL_CENTRES[:, None] / sqrt_aspect_ratio))
         .ravel()
         .astype(np.complex64)
     )
 
 
-def _spread(points: Points) -> float:
+def _min_deviation(points: Points) -> float:
     """The standard deviation of points in the direction in which they spread least."""
     return math.sqrt(max(float(np.linalg.eigvalsh(np.cov(points.real, points.imag))[0]), 0.0))
 
 
-def _region(cells: NDArray[np.intp]) -> Box:
+def _bounding_box(cells: NDArray[np.intp]) -> Box:
     """The smallest box around cells."""
     rows, columns = np.divmod(cells, CELLS_PER_SIDE)
     left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1

@@ -29,16 +29,17 @@ from lookalike.domain.geometry import QueryView
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Pixels
 from lookalike.domain.search import Candidate, Query
+from lookalike.embedding.query_crops import query_crops
 from lookalike.handlers.http import Handler
 from lookalike.handlers.process_ports import serving
 from lookalike.imaging.decode import Bounds, decode
-from lookalike.ports import Look, Ports
+from lookalike.ports import Ports
 from lookalike.server import api_gateway
 from lookalike.server.api_gateway import Received
 from lookalike.service.applications import create_application
-from lookalike.service.reranking import looking, verify
+from lookalike.service.reranking import Reranker
 from lookalike.settings import Settings
-from lookalike.verification.query_views import query_crops, views_of_crops
+from lookalike.verification.query_views import views_of_crops
 from tests.bench.report import Report, median_ms_each
 from tests.support import photographs
 
@@ -229,10 +230,9 @@ def pixels_of(pictures: Sequence[bytes]) -> list[Pixels]:
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """What a search in kind ``same`` has before it proves: the query's views, how to look again, and candidates."""
+    """What a search in kind ``same`` has before it proves: the query's views and pixels, and candidates."""
 
     views: Sequence[QueryView]
-    look: Look
     pixels: Pixels
     candidates: Sequence[Candidate]
 
@@ -245,7 +245,6 @@ def nearest(ports: Ports, library: str, file: bytes, k: int) -> Nearest:
     near = ports.index.search(Query(Kind.SAME, (library,), ports.embedder.model, vectors, k))
     return Nearest(
         views_of_crops(embeddings),
-        looking(ports.embedder, picture.pixels),
         picture.pixels,
         [one for one in near if one.digest != picture.digest],
     )
@@ -256,8 +255,8 @@ def proving(ports: Ports, library: str, file: bytes) -> Call:
     near = nearest(ports, library, file, 302)
 
     def call() -> None:
-        query_verifier = ports.verifier.query(near.pixels, near.views, near.look)
-        verify(query_verifier, ports.maps, ports.originals, near.candidates, ports.job("bench"))
+        query = ports.verifier.query(near.pixels, near.views)
+        Reranker(query, ports.embedder, ports.maps, ports.originals, ports.job("bench")).verify(near.candidates)
 
     return call
 

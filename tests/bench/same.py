@@ -26,17 +26,17 @@ from lookalike.domain.library import Identity, Kind, Library, Shelf
 from lookalike.domain.picture import Key, Picture, State
 from lookalike.domain.search import Reason
 from lookalike.embedding.embedder import OnnxEmbedder
+from lookalike.embedding.query_crops import query_crops
 from lookalike.imaging.decode import decode
 from lookalike.ports import Ports
 from lookalike.service.image_source import Source
-from lookalike.service.reranking import BATCH_SIZE
+from lookalike.service.reranking import BATCH_SIZE, run_stages
 from lookalike.service.search import Search, search
 from lookalike.stores.local import picture_row
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from lookalike.training import augment
 from lookalike.verification.quadrilaterals import detect_quadrilaterals
-from lookalike.verification.query_views import query_crops
 from tests.bench.model import MODEL
 from tests.bench.pipeline import BOUNDS, Call, Nearest, each, nearest, pixels_of, proving, run, service
 from tests.bench.report import Report, median_ms, median_ms_each
@@ -230,7 +230,7 @@ def parts(report: Report, ports: Ports, made: Searches) -> None:
         [nearest(ports, LIBRARY, file, BATCH_SIZE) for file in files] for files in (made.there, made.absent)
     )
     times = 2 * len(there)
-    ready = median_ms(each(there, lambda near: ports.verifier.query(near.pixels, near.views, near.look)), times)
+    ready = median_ms(each(there, lambda near: ports.verifier.query(near.pixels, near.views)), times)
     report.add(group, "getting five views ready", ready, "ms")
     keys = [[candidate.object_key for candidate in near.candidates] for near in there]
     report.add(group, "reading a batch's maps", median_ms(each(keys, ports.maps.maps), times), "ms")
@@ -241,12 +241,12 @@ def parts(report: Report, ports: Ports, made: Searches) -> None:
 
 def proving_batch(ports: Ports, near: Nearest) -> Call:
     """A call that proves candidates whose maps have been read."""
-    query_verifier = ports.verifier.query(near.pixels, near.views, near.look)
+    query = ports.verifier.query(near.pixels, near.views)
     maps = ports.maps.maps([candidate.object_key for candidate in near.candidates])
     pictures = [(candidate.cosine, maps[candidate.object_key]) for candidate in near.candidates]
 
     def call() -> None:
-        query_verifier.verify(pictures)
+        run_stages(query, ports.embedder, pictures, None)
 
     return call
 

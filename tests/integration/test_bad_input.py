@@ -17,13 +17,13 @@ from lookalike.domain.search import Reason
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.feature_map import unpack
 from lookalike.embedding.model_path import find_model
+from lookalike.embedding.query_crops import query_crops
 from lookalike.imaging.decode import Bounds, decode
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
 from lookalike.stores.vectors.index import FaissIndex
-from lookalike.verification.query_views import query_crops
 from lookalike.verification.verifier import FeatureMapVerifier
 from tests.support import photographs
 from tests.support.fakes import memory_ports

@@ -15,12 +15,13 @@ from PIL import Image
 from lookalike.domain.application import Application
 from lookalike.domain.geometry import WHOLE, GeometricMatch, QueryView
 from lookalike.domain.library import Kind, Library, RemovedLibrary
-from lookalike.domain.picture import DIMENSION, Embedding, Key, Picture, Pixels
+from lookalike.domain.picture import DIMENSION, Embedding, Grey, Key, Picture, Pixels
 from lookalike.domain.search import Candidate, Generation, Query
 from lookalike.domain.upload import DeadLetter, Upload, UploadedObject
 from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict, UrlUnreachable
 from lookalike.ports import (
     Applications,
+    BatchVerification,
     Catalog,
     Clock,
     Counters,
@@ -28,9 +29,7 @@ from lookalike.ports import (
     Embedder,
     Fetcher,
     Generations,
-    Look,
     MapStore,
-    Originals,
     PictureStore,
     Ports,
     QueryVerifier,
@@ -356,22 +355,39 @@ class TinyEmbedder(Embedder):
         return None
 
 
+class TinyBatch(BatchVerification):
+    """Asks for one original where nothing matches, and learns nothing from it."""
+
+    def __init__(self, found: Sequence[GeometricMatch | None]) -> None:
+        self.found = found
+
+    def rectified_views(self) -> Mapping[int, Pixels]:
+        return {}
+
+    def match_rectified(self, feature_maps: Mapping[int, bytes]) -> TinyBatch:
+        return self
+
+    def keypoint_candidates(self) -> Sequence[int]:
+        return [0] if self.found and not any(self.found) else []
+
+    def match_keypoints(self, thumbnails: Mapping[int, Grey]) -> TinyBatch:
+        return self
+
+    def matches(self) -> Sequence[GeometricMatch | None]:
+        return self.found
+
+
 class TinyQueryVerifier(QueryVerifier):
-    """Proves pictures whose map, TinyEmbedder's vector, is nearly that of one of the views."""
+    """Matches pictures whose map, TinyEmbedder's vector, is nearly that of one of the views."""
 
     def __init__(self, views: Sequence[QueryView]) -> None:
         maps = [view.feature_map for view in views if view.feature_map]
         self.views = [np.frombuffer(data, np.float16).astype(np.float32) for data in maps]
 
-    def verify(
-        self, pictures: Sequence[tuple[float, bytes]], originals: Originals | None = None
-    ) -> Sequence[GeometricMatch | None]:
-        found = [self._verify(np.frombuffer(data, np.float16).astype(np.float32)) for _, data in pictures]
-        if originals is not None and pictures and not any(found):
-            originals([0])  # which say no more
-        return found
+    def match_feature_maps(self, candidates: Sequence[tuple[float, bytes]]) -> TinyBatch:
+        return TinyBatch([self._match(np.frombuffer(data, np.float16).astype(np.float32)) for _, data in candidates])
 
-    def _verify(self, picture: NDArray[np.float32]) -> GeometricMatch | None:
+    def _match(self, picture: NDArray[np.float32]) -> GeometricMatch | None:
         cosine = max((float(view @ picture) for view in self.views), default=0.0)
         if cosine < 0.97:
             return None
@@ -381,7 +397,7 @@ class TinyQueryVerifier(QueryVerifier):
 class TinyVerifier(Verifier):
     """Goes with TinyEmbedder."""
 
-    def query(self, pixels: Pixels, views: Sequence[QueryView], look: Look) -> TinyQueryVerifier:
+    def query(self, pixels: Pixels, views: Sequence[QueryView]) -> TinyQueryVerifier:
         return TinyQueryVerifier(views)
 
 

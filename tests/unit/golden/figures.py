@@ -26,23 +26,34 @@ from PIL import Image
 
 from lookalike.domain.geometry import WHOLE, GeometricMatch
 from lookalike.domain.library import Kind, Shelf
-from lookalike.domain.picture import Embedding, Key, Pixels
+from lookalike.domain.picture import Embedding, Grey, Key, Pixels
 from lookalike.domain.search import Candidate, Match
 from lookalike.embedding.feature_map import unpack
 from lookalike.embedding.model_card import Calibration
+from lookalike.embedding.query_crops import query_crops
 from lookalike.imaging.decode import Bounds
 from lookalike.ports import Embedder, Ports
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
 from lookalike.service.ranking import merged, rank
-from lookalike.service.reranking import looking
+from lookalike.service.reranking import run_stages
 from lookalike.service.search import Search, search
-from lookalike.verification.keypoints import Keypoints, resized_grey
+from lookalike.verification.keypoints import resized_grey
 from lookalike.verification.match_score import MatchScorer
 from lookalike.verification.quadrilaterals import detect_quadrilaterals
-from lookalike.verification.query_views import query_crops, views_of_crops
+from lookalike.verification.query_views import views_of_crops
 from lookalike.verification.ransac import SimilarityTransform, pad_point_sets, ransac_similarity
-from lookalike.verification.verifier import FeatureMapVerifier, MatchAttempt
+from lookalike.verification.stages import (
+    Candidate as MatchCandidate,
+)
+from lookalike.verification.stages import (
+    MatchAttempt,
+    QueryMatcher,
+    Rectification,
+    keypoints_of,
+    rectification_of,
+)
+from lookalike.verification.verifier import FeatureMapVerifier
 from tests.support.fakes import memory_ports
 
 FOLDER = Path(__file__).parent
@@ -112,7 +123,7 @@ def figures(embedder: Embedder, scorer: MatchScorer) -> dict[str, Any]:
     verifier = FeatureMapVerifier(scorer)
     made = {
         "searches": {kind.value: _searches(kind, embedder, verifier) for kind in Kind},
-        "stages": {query: dict(_stages(query, embedder, verifier)) for query in QUERIES},
+        "stages": {query: dict(_stages(query, embedder, scorer)) for query in QUERIES},
         "frames": {
             query: [quadrilateral.corners.tolist() for quadrilateral in detect_quadrilaterals(_pixels(query))]
             for query in QUERIES
@@ -169,29 +180,49 @@ def _plain(found: GeometricMatch) -> list[Any]:
     return [*astuple(found)]
 
 
-def _stages(query: str, embedder: Embedder, verifier: FeatureMapVerifier) -> Iterator[tuple[str, dict[str, Any]]]:
+def _stages(query: str, embedder: Embedder, scorer: MatchScorer) -> Iterator[tuple[str, dict[str, Any]]]:
     """Per picture of the library what every stage of the verifier finds, whether or not a search would come to it."""
     pixels = _pixels(query)
     embeddings = embedder.embed(query_crops(Kind.SAME, pixels))
-    query_verifier = verifier.query(pixels, views_of_crops(embeddings), looking(embedder, pixels))
+    views = views_of_crops(embeddings)
+    matcher = FeatureMapVerifier(scorer).query(pixels, views).matcher
     for name in LIBRARY:
         picture = _pixels(name)
         (embedding,) = embedder.embed([picture])
         cosine = max(_cosine(view, embedding) for view in embeddings)
         feature_map = unpack(embedding.feature_map)
         assert feature_map is not None
-        first = query_verifier.match_partial(cosine, feature_map)
+        candidate = MatchCandidate(cosine, feature_map)
+        first = matcher.match_partial(candidate)
+        again = None if first is None else rectification_of(first)
+        by_keypoints = matcher.match_keypoints(candidate, keypoints_of(resized_grey(picture)))
         stages = {
-            "whole": query_verifier.match_whole(cosine, feature_map),
+            "whole": matcher.match_whole(candidate),
             "part": first,
-            "again": None if first is None else query_verifier.match_rectified(first),
-            "corners": query_verifier.match_by_keypoints(
-                cosine, feature_map, Keypoints.detect_and_describe(resized_grey(picture))
-            ),
+            "again": _rematched(embedder, pixels, matcher, again),
+            "corners": _rematched(embedder, pixels, matcher, by_keypoints),
         }
-        best = query_verifier.best_match(cosine, embedding.feature_map, resized_grey(picture))
+        exhaustive = FeatureMapVerifier(scorer, exhaustive=True).query(pixels, views)
+        thumbnails = {0: resized_grey(picture)}
+        (best,) = run_stages(
+            exhaustive, embedder, [(cosine, embedding.feature_map)], partial(_given, thumbnails)
+        ).matches()
         seen = {stage: _stage(found) for stage, found in stages.items() if found is not None}
         yield name, {"cosine": cosine, **seen, "best": None if best is None else _plain(best)}
+
+
+def _given(thumbnails: Mapping[int, Grey], numbers: Sequence[int]) -> Mapping[int, Grey]:
+    """Loads the thumbnails that are there."""
+    return {number: thumbnails[number] for number in numbers}
+
+
+def _rematched(
+    embedder: Embedder, pixels: Pixels, matcher: QueryMatcher, rectification: Rectification | None
+) -> MatchAttempt | None:
+    if rectification is None:
+        return None
+    (embedding,) = embedder.embed([rectification.warp(pixels)])
+    return matcher.match_rectified(rectification, embedding.feature_map)
 
 
 def _stage(found: MatchAttempt) -> list[Any]:

@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 
 from lookalike.training import fit_match_score
-from lookalike.training.fit_match_score import KEYPOINTS, PARTIAL, RECTIFIED, WHOLE, ComparedPair, Example
+from lookalike.training.match_examples import (
+    FEATURES,
+    KEYPOINTS,
+    PARTIAL,
+    RECTIFIED,
+    WHOLE,
+    ComparedPair,
+    Example,
+    shows_same_scene,
+)
 from lookalike.verification.match_score import NEVER_MATCHES, LogisticWeights, MatchFeatures, MatchScorer
 
 SURE = MatchFeatures(cosine=0.8, blocks=40, correlation=0.8, matches=90, inliers=85, mean_cell_cosine=0.8)
@@ -37,7 +46,7 @@ def test_what_is_the_same_becomes_probable_and_what_is_not_does_not(stage: str) 
     assert weights == fit_match_score.fit(examples, stage)
     assert weights.probability(SURE) > 0.9
     assert weights.probability(STRANGE) < 0.1
-    unused = {"matches", "inliers", "mean_cell_cosine"} - set(fit_match_score.FEATURES[stage])
+    unused = {"matches", "inliers", "mean_cell_cosine"} - set(FEATURES[stage])
     assert all(getattr(weights, name) == 0 for name in unused)
 
 
@@ -94,7 +103,7 @@ def test_all_looks_are_learnt_and_corners_by_what_the_others_have_just_learnt() 
 
 
 @pytest.mark.parametrize(
-    ("cosine", "looks", "one"),
+    ("cosine", "features", "one"),
     [
         (0.7, {}, True),
         (0.3, {}, False),
@@ -105,7 +114,7 @@ def test_all_looks_are_learnt_and_corners_by_what_the_others_have_just_learnt() 
     ],
 )
 def test_photographs_of_one_scene_are_left_out(cosine: float, features: dict[str, MatchFeatures], one: bool) -> None:
-    assert fit_match_score.shows_same_scene(cosine, features) is one
+    assert shows_same_scene(cosine, features) is one
 
 
 def test_pictures_are_found_in_all_folders_and_no_other_files(tmp_path: Path) -> None:

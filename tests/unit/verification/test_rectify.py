@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from lookalike.domain.geometry import WHOLE, Affine, Box
+from lookalike.domain.geometry import WHOLE, Affine, Box, compose
 from lookalike.domain.picture import Pixels
-from lookalike.verification.rectify import RECTIFIED_SIDE, compose, covered_region, crop_transform, warp_region
+from lookalike.verification.rectify import RECTIFIED_SIDE, covered_region, warp_region
 from tests.support.photographs import photograph
 
 IDENTITY: Affine = (1, 0, 0, 0, 1, 0)
@@ -93,21 +93,6 @@ def test_what_is_covered(transform: Affine, region: Box | None) -> None:
 def test_a_transform_that_cannot_be_undone_is_refused() -> None:
     with pytest.raises(ValueError, match="inverted"):
         warp_region(ramp(9, 9), (0, 0, 0, 0, 0, 0), WHOLE, 1)
-
-
-@given(AFFINES, AFFINES, NUMBERS, NUMBERS)
-def test_one_transform_follows_the_other(first: Affine, second: Affine, x: float, y: float) -> None:
-    def moved(by: Affine, point: tuple[float, float]) -> tuple[float, float]:
-        a, b, c, d, e, f = by
-        return a * point[0] + b * point[1] + c, d * point[0] + e * point[1] + f
-
-    assert moved(compose(first, second), (x, y)) == pytest.approx(moved(second, moved(first, (x, y))), abs=1e-9)
-
-
-def test_into_a_part() -> None:
-    a, _, c, _, e, f = crop_transform(Box(0.2, 0.4, 0.7, 0.9))
-    assert (0.2 * a + c, 0.4 * e + f) == pytest.approx((0, 0))
-    assert (0.7 * a + c, 0.9 * e + f) == pytest.approx((1, 1))
 
 
 def test_a_turned_photograph_is_upright_again() -> None:

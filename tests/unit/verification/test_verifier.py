@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,11 +13,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.domain.geometry import IDENTITY, Affine, Box, GeometricMatch, QueryView
+from lookalike.domain.geometry import IDENTITY, Affine, Box, GeometricMatch, QueryView, crop_transform
 from lookalike.embedding.feature_map import CELL_CHANNELS, CELLS_PER_SIDE, CELLS_SHAPE, THUMBNAIL_SIDE, FeatureMap
 from lookalike.verification.match_score import NEVER_MATCHES, LogisticWeights, MatchScorer
-from lookalike.verification.rectify import crop_transform
-from lookalike.verification.verifier import MAX_RETRIED, MAX_RETRIES, FeatureMapVerifier
+from lookalike.verification.verifier import (
+    MAX_RETRIED,
+    MAX_RETRIES,
+    FeatureMapBatch,
+    FeatureMapQueryVerifier,
+    FeatureMapVerifier,
+)
 from tests.support.examples import examples
 
 SCORER = MatchScorer(
@@ -65,13 +70,38 @@ class Scene:
         return np.stack([a * x + b * y + c, d * x + e * y + f], axis=2)
 
 
-#: A query without a corner.
+#: A query without a keypoint.
 PIXELS = np.zeros((300, 400, 3), np.uint8)
+
+Embed = Callable[[Affine, Box, float], bytes]
+"""Makes the feature map of a rectified query, given the transform, the candidate's region and its aspect ratio."""
 
 
 def blind(*_: object) -> bytes:
-    """Where nothing is to be seen at a second look."""
+    """Where nothing is to be seen once the query is rectified."""
     return b""
+
+
+def run(
+    query: FeatureMapQueryVerifier,
+    candidates: Sequence[tuple[float, bytes]],
+    embed: Embed,
+    originals: Originals | None = None,
+) -> list[GeometricMatch | None]:
+    """All stages in order, with made-up feature maps instead of those of rectified pixels."""
+    batch = rematched(query.match_feature_maps(candidates), embed)
+    if originals is not None and (numbers := batch.keypoint_candidates()):
+        batch = rematched(batch.match_keypoints(originals(numbers)), embed)
+    return list(batch.matches())
+
+
+def rematched(batch: FeatureMapBatch, embed: Embed) -> FeatureMapBatch:
+    while batch.pending:
+        assert batch.rectified_views().keys() == batch.pending.keys()
+        batch = batch.match_rectified(
+            {number: embed(one.transform, one.region, one.aspect_ratio) for number, one in batch.pending.items()}
+        )
+    return batch
 
 
 def whole(feature_map: bytes) -> QueryView:
@@ -80,7 +110,7 @@ def whole(feature_map: bytes) -> QueryView:
 
 def verified(query: FeatureMap, picture: FeatureMap, part: Box | None = None) -> GeometricMatch | None:
     view = whole(query.pack()) if part is None else QueryView(crop_transform(part), query.pack(), full=False)
-    return VERIFIER.query(PIXELS, [view], blind).verify([(COSINE, picture.pack())])[0]
+    return run(VERIFIER.query(PIXELS, [view]), [(COSINE, picture.pack())], blind)[0]
 
 
 def turned(degrees: float) -> Affine:
@@ -191,15 +221,15 @@ def test_a_strip_of_cells_is_not_enough() -> None:
 def test_bytes_that_are_no_map_prove_nothing() -> None:
     scene = Scene(1).seen(IDENTITY).pack()
     strange = [b"", b"x", scene[:-1], scene + b"x"]
-    assert VERIFIER.query(PIXELS, [whole(scene)], blind).verify([(COSINE, data) for data in strange]) == [None] * 4
+    assert run(VERIFIER.query(PIXELS, [whole(scene)]), [(COSINE, data) for data in strange], blind) == [None] * 4
     for views in ([], [whole(b"")], [whole(b"x"), whole(scene[1:])]):
-        assert VERIFIER.query(PIXELS, views, blind).verify([(COSINE, scene)]) == [None]
-    assert VERIFIER.query(PIXELS, [whole(scene)], blind).verify([]) == []
+        assert run(VERIFIER.query(PIXELS, views), [(COSINE, scene)], blind) == [None]
+    assert run(VERIFIER.query(PIXELS, [whole(scene)]), [], blind) == []
 
 
 def test_without_a_calibration_nothing_is_proved() -> None:
     scene = Scene(1).seen(IDENTITY).pack()
-    assert FeatureMapVerifier(NEVER_MATCHES).query(PIXELS, [whole(scene)], blind).verify([(1.0, scene)]) == [None]
+    assert run(FeatureMapVerifier(NEVER_MATCHES).query(PIXELS, [whole(scene)]), [(1.0, scene)], blind) == [None]
 
 
 def test_each_picture_is_judged_alone_and_the_same_every_time() -> None:
@@ -210,9 +240,9 @@ def test_each_picture_is_judged_alone_and_the_same_every_time() -> None:
     ]
     maps = [Scene(seed).seen(affine).pack() for seed in (1, 2) for affine in WAYS.values()]
     pictures = [(COSINE, data) for data in maps]
-    together = VERIFIER.query(PIXELS, query, blind).verify(pictures)
-    assert together == VERIFIER.query(PIXELS, query, blind).verify(pictures)
-    assert together == [VERIFIER.query(PIXELS, query, blind).verify([picture])[0] for picture in pictures]
+    together = run(VERIFIER.query(PIXELS, query), pictures, blind)
+    assert together == run(VERIFIER.query(PIXELS, query), pictures, blind)
+    assert together == [run(VERIFIER.query(PIXELS, query), [picture], blind)[0] for picture in pictures]
     assert sum(match is not None for match in together) >= 10
 
 
@@ -242,18 +272,18 @@ def test_what_leaves_doubt_is_looked_at_again_and_lies_where_it_did(way: str) ->
     scene = Scene(1)
     look = Looking(scene, WAYS[way])
     query, picture = scene.seen(WAYS[way]).pack(), scene.seen(IDENTITY).pack()
-    (match,) = FeatureMapVerifier(UNDECIDED).query(PIXELS, [whole(query)], look).verify([(COSINE, picture)])
+    (match,) = run(FeatureMapVerifier(UNDECIDED).query(PIXELS, [whole(query)]), [(COSINE, picture)], look)
     assert match is not None
     assert look.asked == 1
     assert match.transform == pytest.approx(WAYS[way], abs=0.07)
-    assert FeatureMapVerifier(UNDECIDED).query(PIXELS, [whole(query)], blind).verify([(COSINE, picture)]) == [None]
+    assert run(FeatureMapVerifier(UNDECIDED).query(PIXELS, [whole(query)]), [(COSINE, picture)], blind) == [None]
 
 
 def test_a_second_look_at_something_else_proves_nothing() -> None:
     scene = Scene(1)
     look = Looking(Scene(2), WAYS["crop"])
     query, picture = scene.seen(WAYS["crop"]).pack(), scene.seen(IDENTITY).pack()
-    assert FeatureMapVerifier(UNDECIDED).query(PIXELS, [whole(query)], look).verify([(COSINE, picture)]) == [None]
+    assert run(FeatureMapVerifier(UNDECIDED).query(PIXELS, [whole(query)]), [(COSINE, picture)], look) == [None]
 
 
 def test_few_are_looked_at_again_and_none_where_one_is_sure() -> None:
@@ -262,10 +292,10 @@ def test_few_are_looked_at_again_and_none_where_one_is_sure() -> None:
     pictures = [(COSINE, data) for data in cropped]
     undecided = replace(UNDECIDED, rectified=UNDECIDED.partial)
     look = Looking(scene, IDENTITY)
-    assert FeatureMapVerifier(undecided).query(PIXELS, [whole(query)], look).verify(pictures) == [None] * 9
+    assert run(FeatureMapVerifier(undecided).query(PIXELS, [whole(query)]), pictures, look) == [None] * 9
     assert look.asked == MAX_RETRIED * MAX_RETRIES
     look = Looking(scene, IDENTITY)
-    matches = FeatureMapVerifier(undecided).query(PIXELS, [whole(query)], look).verify([*pictures, (COSINE, query)])
+    matches = run(FeatureMapVerifier(undecided).query(PIXELS, [whole(query)]), [*pictures, (COSINE, query)], look)
     assert [match is not None for match in matches] == [False] * 9 + [True]
     assert look.asked == 0
 
@@ -282,16 +312,16 @@ class Originals:
     def __init__(self, *greys: NDArray[np.uint8] | None) -> None:
         self.greys, self.asked = greys, list[list[int]]()
 
-    def __call__(self, numbers: Sequence[int]) -> list[NDArray[np.uint8] | None]:
+    def __call__(self, numbers: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
         self.asked.append([*numbers])
-        return [self.greys[number] for number in numbers]
+        return {number: grey for number in numbers if (grey := self.greys[number]) is not None}
 
 
 def by_corners(pixels: NDArray[np.uint8], originals: Originals, look: Looking) -> list[GeometricMatch | None]:
     """A query whose cells say nothing, against the same picture twice."""
     picture = (COSINE, Scene(1).seen(IDENTITY).pack())
     coloured = np.repeat(pixels[..., None], 3, axis=2)
-    return VERIFIER.query(coloured, [whole(b"")], look).verify([picture, (COSINE - 0.1, picture[1])], originals)
+    return run(VERIFIER.query(coloured, [whole(b"")]), [picture, (COSINE - 0.1, picture[1])], look, originals)
 
 
 def test_corners_of_the_original_prove_what_cells_do_not() -> None:
@@ -321,6 +351,7 @@ def test_corners_on_each_other_do_not_prove_what_looks_different() -> None:
 def test_the_best_proof_is_the_least_that_a_search_finds_the_picture_with(min_probability: float) -> None:
     """Whatever look it comes from: part of the query, a second look, or corners."""
     demanding = FeatureMapVerifier(replace(UNDECIDED, min_probability=min_probability))
+    exhaustive = FeatureMapVerifier(UNDECIDED, exhaustive=True)
     scene = Scene(1)
     picture = (COSINE, scene.seen(IDENTITY).pack())
     coloured = np.repeat(marked(1)[..., None], 3, axis=2)
@@ -328,17 +359,16 @@ def test_the_best_proof_is_the_least_that_a_search_finds_the_picture_with(min_pr
         views = [whole(b"" if way == "shifted" else scene.seen(WAYS[way]).pack())]
         for look in (Looking(scene, WAYS[way]), blind):
             for original in (marked(1), None):
-                query_verifier = demanding.query(coloured, views, look)
-                best = query_verifier.best_match(*picture, original)
-                (match,) = query_verifier.verify([picture], Originals(original))
+                (best,) = run(exhaustive.query(coloured, views), [picture], look, Originals(original))
+                (match,) = run(demanding.query(coloured, views), [picture], look, Originals(original))
                 assert (match is not None) == (best is not None and best.probability >= min_probability)
-    assert demanding.query(PIXELS, [whole(picture[1])], blind).best_match(COSINE, b"no map", None) is None
+    assert run(exhaustive.query(PIXELS, [whole(picture[1])]), [(COSINE, b"no map")], blind) == [None]
 
 
 def test_originals_are_not_asked_for_where_something_is_proved() -> None:
     scene = Scene(1)
     pictures = [(COSINE, Scene(seed).seen(IDENTITY).pack()) for seed in (1, 2)]
     originals = Originals(None, None)
-    matches = VERIFIER.query(PIXELS, [whole(scene.seen(IDENTITY).pack())], blind).verify(pictures, originals)
+    matches = run(VERIFIER.query(PIXELS, [whole(scene.seen(IDENTITY).pack())]), pictures, blind, originals)
     assert [match is not None for match in matches] == [True, False]
     assert originals.asked == []

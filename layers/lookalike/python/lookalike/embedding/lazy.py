@@ -13,7 +13,7 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Pixels
 from lookalike.embedding.model_path import find_model
 from lookalike.once import once
-from lookalike.ports import Embedder, Look, QueryVerifier, Verifier
+from lookalike.ports import Embedder, QueryVerifier, Verifier
 
 if TYPE_CHECKING:
     from lookalike.embedding.embedder import OnnxEmbedder
@@ -70,5 +70,5 @@ class LazyVerifier(Verifier):
 
         return FeatureMapVerifier(self._embedder.loaded.match_scorer)
 
-    def query(self, pixels: Pixels, views: Sequence[QueryView], look: Look) -> QueryVerifier:
-        return self.loaded.query(pixels, views, look)
+    def query(self, pixels: Pixels, views: Sequence[QueryView]) -> QueryVerifier:
+        return self.loaded.query(pixels, views)

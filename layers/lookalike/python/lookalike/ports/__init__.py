@@ -11,7 +11,7 @@ from lookalike.ports.catalog import Catalog
 from lookalike.ports.clock import Clock
 from lookalike.ports.fetcher import Fetcher
 from lookalike.ports.index import Generations, VectorIndex
-from lookalike.ports.models import Embedder, Look, Originals, QueryVerifier, Verifier
+from lookalike.ports.models import BatchVerification, Embedder, QueryVerifier, Verifier
 from lookalike.ports.objects import MapStore, PictureStore
 from lookalike.ports.ports import Ports
 from lookalike.ports.stores import Stores
@@ -20,6 +20,7 @@ from lookalike.ports.uploads import DeadLetters, Uploads, UploadStore
 __all__ = [
     "ApplicationLookup",
     "Applications",
+    "BatchVerification",
     "Catalog",
     "Clock",
     "Counters",
@@ -27,9 +28,7 @@ __all__ = [
     "Embedder",
     "Fetcher",
     "Generations",
-    "Look",
     "MapStore",
-    "Originals",
     "PictureStore",
     "Ports",
     "QueryVerifier",

@@ -11,6 +11,7 @@ from lookalike.domain.geometry import GeometricMatch, QueryView
 from lookalike.domain.library import Identity, Kind, Library, Shelf
 from lookalike.domain.picture import Embedding, Key, Picture, Pixels
 from lookalike.domain.search import Candidate, Match, Query, Reason, TagFilter
+from lookalike.embedding.query_crops import query_crops
 from lookalike.imaging.decode import Decoded
 from lookalike.limits.call import Job
 from lookalike.ports import PictureStore, Ports
@@ -18,9 +19,9 @@ from lookalike.service.current import current
 from lookalike.service.identity import identical, rows_of
 from lookalike.service.image_source import Source, load
 from lookalike.service.ranking import WINDOW, Page, merged, rank
-from lookalike.service.reranking import looking, verify
+from lookalike.service.reranking import Reranker
 from lookalike.verification.quadrilaterals import detect_quadrilaterals
-from lookalike.verification.query_views import query_crops, views_of_crops, views_of_quadrilaterals
+from lookalike.verification.query_views import views_of_crops, views_of_quadrilaterals
 
 #: How deep the index is asked. Few depths, so that neighbouring pages are cut from the very same list; and never so
 #: shallow that which candidates are proved would depend on the page.
@@ -134,9 +135,9 @@ def _ranked(
 def _search_quadrilaterals(
     ports: Ports, job: Job, libraries: Sequence[Library], pixels: Pixels, depth: int, tags: TagFilter | None
 ) -> tuple[Sequence[Candidate], Mapping[Key, GeometricMatch]]:
-    """What is near to the pictures within a picture, and the proofs that it is the same.
+    """Return the nearest neighbours of the quadrilaterals in a picture, and the matches among them.
 
-    Only asked where the whole picture is neither there nor proved: most pictures hold no other.
+    Only run where the whole picture is neither found nor verified: most pictures hold no other.
     """
     with job.turn():
         quadrilaterals = detect_quadrilaterals(pixels)
@@ -177,9 +178,9 @@ def _verify(
     candidates: Sequence[Candidate],
     originals: PictureStore | None = None,
 ) -> Mapping[Key, GeometricMatch]:
-    """Which of the candidates, which come by cosine, are proved in one of these looks at the query."""
-    query_verifier = ports.verifier.query(pixels, views, looking(ports.embedder, pixels))
-    return verify(query_verifier, ports.maps, originals, candidates, job)
+    """Return the candidates, which come by cosine, that match one of these views of the query."""
+    query = ports.verifier.query(pixels, views)
+    return Reranker(query, ports.embedder, ports.maps, originals, job).verify(candidates)
 
 
 def _kept(ports: Ports, libraries: Sequence[Library], picture: Decoded, tags: TagFilter | None) -> Iterator[Candidate]:

@@ -41,6 +41,7 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import DIMENSION
 from lookalike.embedding.model_card import CARD, CODEBOOK_SHAPE, CODEBOOKS
 from lookalike.embedding.preprocess import square
+from lookalike.embedding.query_crops import query_crops
 from lookalike.errors import InvalidArgument, PictureError
 from lookalike.training import efficientnet_onnx, export_onnx, logistic, torch_weights
 from lookalike.training import picture_files as files
@@ -48,7 +49,6 @@ from lookalike.training.augment import attack
 from lookalike.training.heads import Head, Heads, Projection, looks_at, principal, whitening
 from lookalike.training.labelled_csv import read_labels
 from lookalike.training.progress import side_by_side
-from lookalike.verification.query_views import query_crops
 
 SUFFIXES = files.SUFFIXES
 

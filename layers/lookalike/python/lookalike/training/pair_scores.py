@@ -1,32 +1,35 @@
-"""Pairs of picture files as a search sees them that finds the one by the other."""
+"""Scores labelled pairs of picture files exactly as a search would."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.domain.geometry import GeometricMatch
 from lookalike.domain.library import Kind
-from lookalike.domain.picture import Embedding
+from lookalike.domain.picture import Embedding, Grey
 from lookalike.embedding.embedder import OnnxEmbedder
+from lookalike.embedding.query_crops import query_crops
 from lookalike.errors import InvalidArgument, PictureError
 from lookalike.imaging.grey_thumbnail import glance
-from lookalike.service.reranking import looking
+from lookalike.ports import QueryVerifier
+from lookalike.service.reranking import run_stages
 from lookalike.training.labelled_csv import Pair
 from lookalike.training.picture_files import read
 from lookalike.training.progress import side_by_side, track
 from lookalike.verification import keypoints
 from lookalike.verification.match_score import MatchScorer
 from lookalike.verification.quadrilaterals import detect_quadrilaterals
-from lookalike.verification.query_views import query_crops, views_of_crops, views_of_quadrilaterals
+from lookalike.verification.query_views import views_of_crops, views_of_quadrilaterals
 from lookalike.verification.verifier import FeatureMapVerifier
 
 
 def digests_of(pairs: Iterable[Pair], table: Path) -> dict[Path, str]:
-    """The digest of every picture of these pairs: by it a search knows that two files have the same pixels.
+    """Return the digest of every file of these pairs: files with the same pixels have the same digest.
 
     Raises InvalidArgument if files cannot be used as pictures, with the line of the first in ``table``.
     """
@@ -52,7 +55,7 @@ def digests_of(pairs: Iterable[Pair], table: Path) -> dict[Path, str]:
 
 
 def without_repeats(pairs: Iterable[Pair], digests: Mapping[Path, str], table: Path) -> list[Pair]:
-    """The pairs without those that were judged before: files with the same pixels are the same evidence.
+    """Return the pairs without repeats: of pairs with the same pixels, only the first counts.
 
     Raises InvalidArgument, with the lines in ``table``, for a pair that is called right here and wrong there.
     """
@@ -66,7 +69,7 @@ def without_repeats(pairs: Iterable[Pair], digests: Mapping[Path, str], table: P
 
 
 class PairScorer:
-    """What searches of one kind see. Every file is embedded once.
+    """Scores pairs of one kind as a search does. Every file is embedded once.
 
     All methods raise PictureError for a file that cannot be used.
     """
@@ -76,15 +79,15 @@ class PairScorer:
         self._query, self._picture = cache(self._embed_query), cache(self._embed_picture)
 
     def cosines(self, pairs: Sequence[Pair]) -> NDArray[np.float64]:
-        """Of every pair the largest over the views of its query."""
+        """Return each pair's largest cosine over the crops of its query, float64 (pairs,)."""
         return np.array(
             [self._cosine(self._query(pair.query), pair) for pair in track(pairs, "Embedding the pairs", len(pairs))]
         )
 
     def probabilities(self, pairs: Sequence[Pair], scorer: MatchScorer) -> NDArray[np.float64]:
-        """Of every pair how probable its best proof is, were it alone in a library; 0 where nothing proves it.
+        """Return the probability of each pair's best match, were it alone in a library, float64 (pairs,); 0 for none.
 
-        A search finds the picture if that is ``scorer.least`` or more.
+        A search finds the picture if that is ``scorer.min_probability`` or more.
         """
         return np.array([self._probability(pair, scorer) for pair in track(pairs, "Comparing the pairs", len(pairs))])
 
@@ -94,24 +97,25 @@ class PairScorer:
         return float(np.max(vectors @ picture.vectors[self._kind].astype(np.float32)))
 
     def _probability(self, pair: Pair, scorer: MatchScorer) -> float:
-        pixels, embeddings = read(pair.query).pixels, self._query(pair.query)
-        query_verifier = partial(FeatureMapVerifier(scorer).query, pixels, look=looking(self._embedder, pixels))
-        picture = self._picture(pair.picture)
+        verifier = FeatureMapVerifier(scorer, exhaustive=True)
+        pixels, crops = read(pair.query).pixels, self._query(pair.query)
         original = glance(pair.picture.read_bytes(), keypoints.LONGER_SIDE)
-        matches = [
-            query_verifier(views_of_crops(embeddings)).best_match(
-                self._cosine(embeddings, pair), picture.feature_map, original
-            )
-        ]
+        matches = [self._match(verifier.query(pixels, views_of_crops(crops)), crops, pair, original)]
         quadrilaterals = detect_quadrilaterals(pixels)
         if quadrilaterals:
-            embeddings = self._embedder.embed([quadrilateral.rectified(pixels) for quadrilateral in quadrilaterals])
-            matches.append(
-                query_verifier(views_of_quadrilaterals(quadrilaterals, embeddings)).best_match(
-                    self._cosine(embeddings, pair), picture.feature_map, None
-                )
-            )
-        return max((one.probability for one in matches if one is not None), default=0.0)
+            parts = self._embedder.embed([quadrilateral.rectified(pixels) for quadrilateral in quadrilaterals])
+            query = verifier.query(pixels, views_of_quadrilaterals(quadrilaterals, parts))
+            matches.append(self._match(query, parts, pair, None))
+        return max((match.probability for match in matches if match is not None), default=0.0)
+
+    def _match(
+        self, query: QueryVerifier, embeddings: Sequence[Embedding], pair: Pair, original: Grey | None
+    ) -> GeometricMatch | None:
+        """Return the most probable match of all stages, given the embeddings of the query's views."""
+        candidate = self._cosine(embeddings, pair), self._picture(pair.picture).feature_map
+        load = None if original is None else (lambda numbers: dict.fromkeys(numbers, original))
+        (match,) = run_stages(query, self._embedder, [candidate], load).matches()
+        return match
 
     def _embed_query(self, path: Path) -> Sequence[Embedding]:
         return self._embedder.embed(query_crops(self._kind, read(path).pixels))

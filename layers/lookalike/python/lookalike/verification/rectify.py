@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.domain.geometry import Affine, Box
+from lookalike.domain.geometry import Affine, Box, invert
 from lookalike.domain.picture import Pixels
 
 #: Grid points a side at which coverage is sampled.
@@ -32,7 +31,7 @@ def covered_region(transform: Affine) -> Box | None:
     """The smallest box around the part of a picture that a query, moved by ``transform``, covers; None if there is
     hardly any.
     """
-    inverse = _inverse(transform)
+    inverse = invert(transform)
     if inverse is None:
         return None
     coordinates = np.linspace(0, 1, _GRID_POINTS)
@@ -52,7 +51,7 @@ def warp_region(pixels: Pixels, transform: Affine, region: Box, aspect_ratio: fl
 
     ``transform`` moves the query's points to the picture's, both as fractions; it can be inverted.
     """
-    inverse = _inverse(transform)
+    inverse = invert(transform)
     if inverse is None:
         raise ValueError("a transform that cannot be inverted")
     across, down = region.right - region.left, region.bottom - region.top
@@ -68,27 +67,3 @@ def warp_region(pixels: Pixels, transform: Affine, region: Box, aspect_ratio: fl
         back = np.diag([image.width / full[0], image.height / full[1]]) @ back
     coefficients = back.ravel().tolist()
     return np.asarray(image.transform((width, height), Image.Transform.AFFINE, coefficients, Image.Resampling.BICUBIC))
-
-
-def compose(first: Affine, second: Affine) -> Affine:
-    """Moves as ``first`` does, and then as ``second`` does."""
-    a, b, c, d, e, f = (_matrix(second)[:2] @ _matrix(first)).ravel().tolist()
-    return a, b, c, d, e, f
-
-
-def crop_transform(region: Box) -> Affine:
-    """Moves points of a picture to where they are in this part of it, as fractions of the part's sides."""
-    across, down = 1 / (region.right - region.left), 1 / (region.bottom - region.top)
-    return across, 0, -region.left * across, 0, down, -region.top * down
-
-
-def _matrix(transform: Affine) -> NDArray[np.float64]:
-    return np.array([*transform, 0, 0, 1], np.float64).reshape(3, 3)
-
-
-def _inverse(transform: Affine) -> NDArray[np.float64] | None:
-    """The first two rows of the inverse; None if there is none to speak of."""
-    matrix = _matrix(transform)
-    if not (np.isfinite(matrix).all() and abs(np.linalg.det(matrix)) > 1e-4):
-        return None
-    return np.asarray(np.linalg.inv(matrix)[:2])

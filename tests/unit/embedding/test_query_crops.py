@@ -1,4 +1,4 @@
-"""The views of a query."""
+"""The crops of a query that are embedded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Pixels
-from lookalike.verification.query_views import query_crops
+from lookalike.embedding.query_crops import query_crops
 
 SIDES = st.integers(1, 60)
 

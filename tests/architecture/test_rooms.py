@@ -35,10 +35,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.wire",
     },
     "lookalike.bootstrap": {
-        "lookalike.clock",
         "lookalike.download",
         "lookalike.embedding",
         "lookalike.errors",
+        "lookalike.imaging",
         "lookalike.observability",
         "lookalike.ports",
         "lookalike.settings",
@@ -99,7 +99,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.verification",
     },
     # What they work with: URLs to bytes, bytes to pixels, pixels to vectors, vectors and pixels to a match.
-    "lookalike.download": {"lookalike", "lookalike.errors", "lookalike.imaging", "lookalike.ports"},
+    "lookalike.download": {"lookalike", "lookalike.errors", "lookalike.ports"},
     "lookalike.imaging": {"lookalike.domain", "lookalike.errors", "lookalike.limits"},
     "lookalike.embedding": {
         "lookalike.domain",
@@ -112,7 +112,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Technologies, each behind a port.
     "lookalike.stores": {"lookalike.domain"},
     "lookalike.stores.aws": {
-        "lookalike.clock",
         "lookalike.domain",
         "lookalike.errors",
         "lookalike.observability",
@@ -122,7 +121,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.stores",
     },
     "lookalike.stores.local": {
-        "lookalike.clock",
         "lookalike.domain",
         "lookalike.errors",
         "lookalike.observability",
@@ -133,15 +131,19 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.stores.aws",
         "lookalike.stores.vectors",
     },
-    "lookalike.stores.vectors": {"lookalike.domain", "lookalike.observability", "lookalike.ports"},
+    "lookalike.stores.vectors": {
+        "lookalike.domain",
+        "lookalike.observability",
+        "lookalike.ports",
+        "lookalike.stores",
+    },
     # What all of them share.
     "lookalike.ports": {"lookalike.domain", "lookalike.limits", "lookalike.settings"},
     "lookalike.domain": {"lookalike.errors"},
-    "lookalike.limits": {"lookalike.errors", "lookalike.ports"},
+    "lookalike.limits": {"lookalike.errors"},
     "lookalike.errors": {"lookalike.domain"},
     "lookalike.settings": {"lookalike.errors"},
     "lookalike.observability": {"lookalike.errors", "lookalike.settings"},
-    "lookalike.clock": set(),
     "lookalike.once": set(),
     "lookalike": set(),
     # One machine, the command line, and what makes models.
@@ -149,7 +151,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lookalike.cli": {
         "lookalike",
         "lookalike.bootstrap",
-        "lookalike.clock",
         "lookalike.domain",
         "lookalike.embedding",
         "lookalike.errors",
@@ -221,8 +222,12 @@ NEVER: dict[str, set[str]] = {
     | _ABOVE,
     **{
         room: {"lookalike.service"} | _STORES | _WIRE | _ABOVE
-        for room in ("lookalike.imaging", "lookalike.download", "lookalike.embedding", "lookalike.verification")
+        for room in ("lookalike.imaging", "lookalike.embedding", "lookalike.verification")
     },
+    "lookalike.download": {"lookalike.imaging", "lookalike.embedding", "lookalike.verification", "lookalike.service"}
+    | _STORES
+    | _WIRE
+    | _ABOVE,
 }
 
 #: All that verification imports of other rooms, beside the domain: no embedder, no store. Modules.
@@ -262,30 +267,21 @@ VENDORS = re.compile(r"baidu|qiniu|jumdata", re.IGNORECASE)
 
 #: How often a vendor is named in them all the same.
 NAMES_VENDORS = {
-    "lookalike.service.upload_metadata": 2,  # a comment: whose limits uploads have
     "lookalike.service.tags": 1,  # its docstring: whose tags it keeps
-    "lookalike.service.shelves": 1,  # data: the name of a library
+    "lookalike.service.libraries": 1,  # data: the name of a library
 }
 
 #: Lines of a function at most, its signature and docstring counted; and those that are longer, which may only shrink.
-LONGEST_FUNCTION = 44
-LONGER_FUNCTIONS = {
-    "lookalike.cli.serve:serve": 67,  # its options, a parameter each
-    "lookalike.cli.model:fit": 48,  # as well
-}
+LONGEST_FUNCTION = 43
+LONGER_FUNCTIONS: dict[str, int] = {}
 
 #: Paths through a function at most, as ruff counts them.
-MOST_COMPLEX = 10
+MOST_COMPLEX = 8
 
 #: Lines of a module at most; and those that are longer, which may only shrink.
 LONGEST_MODULE = 400
-LONGER_MODULES = {
-    "lookalike.stores.local.sqlite_catalog": 581,
-    "lookalike.stores.aws.opensearch_index": 582,
+LONGER_MODULES: dict[str, int] = {
     "lookalike.wire.qiniu.calls": 540,
-    "lookalike.imaging.file_headers": 483,
-    "lookalike.stores.aws.dynamodb_table": 477,
-    "lookalike.training.fit_model": 463,
 }
 
 

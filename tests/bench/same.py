@@ -22,8 +22,8 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
-from lookalike.domain.library import Identity, Kind, Library, Shelf
-from lookalike.domain.picture import Key, Picture, State
+from lookalike.domain.library import Identity, Kind, Library, LibraryRef
+from lookalike.domain.picture import Key, Metadata, Picture, State
 from lookalike.domain.search import Reason
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.query_crops import query_crops
@@ -34,7 +34,7 @@ from lookalike.service.reranking import BATCH_SIZE, run_stages
 from lookalike.service.search import Search, search
 from lookalike.stores.local import picture_row
 from lookalike.stores.local.original_files import FolderStore
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.training import augment
 from lookalike.verification.quadrilaterals import detect_quadrilaterals
 from tests.bench.model import MODEL
@@ -43,7 +43,7 @@ from tests.bench.report import Report, median_ms, median_ms_each
 from tests.support import photographs
 
 LIBRARY = "e" * 32
-SHELF = Shelf("bench", "same_hq", Kind.SAME)
+LIBRARY_REF = LibraryRef("bench", "same_hq", Kind.SAME)
 NAMES = sorted({*photographs.NAMES, *photographs.SCENES, *photographs.TEXTURES})
 SIZE = (640, 480)
 
@@ -129,8 +129,10 @@ def embedded(embedder: OnnxEmbedder, picture: Image.Image) -> Stored:
 
 def fill(file: Path, model: str, stored: Sequence[Stored]) -> None:
     """A catalog with these pictures and maps in one library; how they got there is no matter."""
-    with closing(SqliteCatalog(file)) as catalog:
-        catalog.create_library(Library(SHELF.tenant, SHELF.name, LIBRARY, SHELF.kind, Identity.PICTURE, created=1))
+    with closing(SqliteStores(file)) as stores:
+        stores.catalog.create_library(
+            Library(LIBRARY_REF.tenant, LIBRARY_REF.name, LIBRARY, LIBRARY_REF.kind, Identity.PICTURE, created=1)
+        )
     rows = [row(number, model, one) for number, one in enumerate(stored)]
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.executemany(picture_row.INSERT, [picture_row.row_of(one) for one in rows])
@@ -153,7 +155,7 @@ def row(number: int, model: str, stored: Stored) -> Picture:
         file_digest=digest,
         model=model,
         vector=stored.vector,
-        brief=brief(number),
+        metadata=Metadata(brief=brief(number)),
     )
 
 
@@ -183,15 +185,15 @@ def queries(ports: Ports, count: int) -> Searches:
 
 def changed(name: str, column: int, behind: str, chance: random.Random) -> bytes:
     """A changed copy of an upper quarter, of 640 pixels on the longer side. What may show behind it is not there."""
-    copy = augment.attack(quarter(name, column, 0), quarter(behind, 1, 0), chance)
+    copy = augment.augment_copy(quarter(name, column, 0), quarter(behind, 1, 0), chance)
     scale = 640 / max(copy.size)
     return photographs.jpeg(copy.resize((max(15, round(copy.width * scale)), max(15, round(copy.height * scale)))))
 
 
 def ask(ports: Ports, file: bytes) -> list[str]:
     """The briefs of what the use case finds by proof."""
-    found = search(ports, Search(SHELF, Source(BOUNDS, data=file))).matches
-    return [match.candidate.brief for match in found if match.reason is Reason.VERIFIED]
+    found = search(ports, Search(LIBRARY_REF, Source(BOUNDS, data=file))).matches
+    return [match.candidate.metadata.brief for match in found if match.reason is Reason.VERIFIED]
 
 
 def searches(report: Report, ports: Ports, made: Searches, what: str) -> None:
@@ -261,11 +263,11 @@ def weigh(report: Report, stored: Sequence[Stored], model: str) -> None:
         with closing(sqlite3.connect(file)) as connection, connection:
             connection.execute("DELETE FROM maps")
         rows = size_of(file)
-    vector, feature_map = stored[0].vector.nbytes, len(stored[0].feature_map)
+    vector, local_map = stored[0].vector.nbytes, len(stored[0].feature_map)
     report.add(group, "vector", vector, "bytes")
-    report.add(group, "local map", feature_map, "bytes")
+    report.add(group, "local map", local_map, "bytes")
     report.add(group, "row on the disk", rows / len(stored), "bytes", floor=vector)
-    report.add(group, "local map on the disk", (both - rows) / len(stored), "bytes", floor=feature_map)
+    report.add(group, "local map on the disk", (both - rows) / len(stored), "bytes", floor=local_map)
 
 
 def size_of(database: Path) -> int:

@@ -18,7 +18,7 @@ from lookalike.domain.library import Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, Embedding, Grey, Key, Picture, Pixels
 from lookalike.domain.search import Candidate, Generation, Query
 from lookalike.domain.upload import DeadLetter, Upload, UploadedObject
-from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict, UrlUnreachable
+from lookalike.errors import LibraryExists, LibraryNotFound, PictureExists, RevisionConflict, UrlUnreachable
 from lookalike.ports import (
     Applications,
     BatchVerification,
@@ -39,6 +39,11 @@ from lookalike.ports import (
     Verifier,
 )
 from lookalike.settings import Settings
+
+
+def an_error(kind: type[Exception], text: str) -> Exception:
+    """An error of that kind, in whose message the text stands."""
+    return PictureExists(Key("library", "id"), text) if kind is PictureExists else kind(text)
 
 
 class MemoryApplications(Applications):
@@ -181,7 +186,7 @@ class MemoryIndex(VectorIndex):
             rows = [row for row in self.rows.values() if self._asked_for(row, query)]
         cosines = [float(np.max(query.vectors @ row.vector.astype(np.float32))) for row in rows]
         ranked = sorted(zip(cosines, rows, strict=True), key=lambda one: (-one[0], one[1].key.library, one[1].key.id))
-        return [self._candidate(row, cosine) for cosine, row in ranked[: query.k]]
+        return [Candidate.of(row, cosine) for cosine, row in ranked[: query.k]]
 
     @staticmethod
     def _asked_for(row: Picture, query: Query) -> bool:
@@ -190,13 +195,8 @@ class MemoryIndex(VectorIndex):
             and row.kind is query.kind
             and row.key.library in query.libraries
             and row.model == query.model
-            and (query.tags is None or query.tags.keeps(row.tags))
+            and (query.tags is None or query.tags.keeps(row.metadata.tags))
         )
-
-    @staticmethod
-    def _candidate(row: Picture, cosine: float) -> Candidate:
-        texts = (row.brief, row.label, row.desc)
-        return Candidate(row.key, row.revision, row.added, row.digest, row.object_key, cosine, *texts, row.tags)
 
     def count(self, library: str) -> int:
         with self.lock:

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.domain.geometry import WHOLE, GeometricMatch
-from lookalike.domain.library import Kind, Shelf
-from lookalike.domain.picture import Embedding, Grey, Key, Pixels
+from lookalike.domain.library import Kind, LibraryRef
+from lookalike.domain.picture import Embedding, Grey, Key, Metadata, Pixels
 from lookalike.domain.search import Candidate, Match
 from lookalike.embedding.feature_map import unpack
 from lookalike.embedding.model_card import Calibration
@@ -161,19 +161,25 @@ def _lines(value: Any, depth: int) -> str:
 def _searches(kind: Kind, embedder: Embedder, verifier: FeatureMapVerifier) -> dict[str, list[Any]]:
     """What each query finds through the use cases, and the library's own pictures."""
     ports = memory_ports(embedder=embedder, verifier=verifier)
-    shelf = Shelf("tenant", "library", kind)
+    ref = LibraryRef("tenant", "library", kind)
     for name in LIBRARY:
-        add(ports, Add(shelf, _source(name), brief=name))
-    return {name: _found(ports, shelf, name) for name in (*QUERIES, "one")}
+        add(ports, Add(ref, _source(name), metadata=Metadata(brief=name)))
+    return {name: _found(ports, ref, name) for name in (*QUERIES, "one")}
 
 
-def _found(ports: Ports, shelf: Shelf, name: str) -> list[Any]:
-    return [_match(match) for match in search(ports, Search(shelf, _source(name))).matches]
+def _found(ports: Ports, ref: LibraryRef, name: str) -> list[Any]:
+    return [_match(match) for match in search(ports, Search(ref, _source(name))).matches]
 
 
 def _match(match: Match) -> list[Any]:
     candidate, found = match.candidate, match.geometric_match
-    return [candidate.brief, candidate.cosine, match.score, match.reason, None if found is None else _plain(found)]
+    return [
+        candidate.metadata.brief,
+        candidate.cosine,
+        match.score,
+        match.reason,
+        None if found is None else _plain(found),
+    ]
 
 
 def _plain(found: GeometricMatch) -> list[Any]:
@@ -282,11 +288,13 @@ def _ranking(embedder: Embedder) -> dict[str, list[Any]]:
 
 def _candidate(number: int, cosine: float) -> Candidate:
     digest = f"{number}" * 64 if number != 3 else "7" * 64
-    return Candidate(Key("library", f"{number}"), 1, 1, digest, f"library/{number}/1", cosine, brief=f"{number}")
+    return Candidate(
+        Key("library", f"{number}"), 1, 1, digest, f"library/{number}/1", cosine, metadata=Metadata(brief=f"{number}")
+    )
 
 
 def _place(match: Match) -> list[Any]:
-    return [match.candidate.brief, match.score, match.reason]
+    return [match.candidate.metadata.brief, match.score, match.reason]
 
 
 def _file(name: str) -> Path:

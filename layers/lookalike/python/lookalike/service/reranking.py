@@ -10,7 +10,7 @@ from functools import partial
 from lookalike.domain.geometry import GeometricMatch
 from lookalike.domain.picture import Grey, Key
 from lookalike.domain.search import Candidate
-from lookalike.imaging.grey_thumbnail import glance
+from lookalike.imaging.grey_thumbnail import grey_thumbnail
 from lookalike.limits.call import Job
 from lookalike.limits.fair_share import Turn
 from lookalike.ports import BatchVerification, Embedder, MapStore, PictureStore, QueryVerifier
@@ -110,4 +110,4 @@ def _thumbnail(job: Job, file: bytes | None) -> Grey | None:
     if file is None:
         return None
     with BUDGET.decoding(job) as room:
-        return glance(file, LONGER_SIDE, room)
+        return grey_thumbnail(file, LONGER_SIDE, room)

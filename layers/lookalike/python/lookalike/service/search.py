@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookalike.domain.geometry import GeometricMatch, QueryView
-from lookalike.domain.library import Identity, Kind, Library, Shelf
-from lookalike.domain.picture import Embedding, Key, Picture, Pixels
+from lookalike.domain.library import Identity, Kind, Library, LibraryRef
+from lookalike.domain.picture import Embedding, Key, Pixels
 from lookalike.domain.search import Candidate, Match, Query, Reason, TagFilter
 from lookalike.embedding.query_crops import query_crops
 from lookalike.imaging.decode import Decoded
@@ -30,14 +30,14 @@ _DEPTHS_SAME = (300, WINDOW)
 
 #: Most pictures that a search in groups finds. OpenSearch answers no more to one query (its
 #: ``index.max_result_window``).
-MOST = 10_000
+MAX_FOUND = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
     """Find pictures like this one on that shelf: ``count`` of them from position ``start``."""
 
-    shelf: Shelf
+    library_ref: LibraryRef
     source: Source
     start: int = 0
     count: int = 300
@@ -62,8 +62,8 @@ def search(ports: Ports, command: Search) -> Page:
 
     Raises a UrlError or a PictureError if the picture cannot be had, and Busy or Abandoned if nobody waits any more.
     """
-    picture = load(ports, command.source, command.shelf.tenant).picture
-    library = ports.catalog.library(command.shelf.tenant, command.shelf.name)
+    picture = load(ports, command.source, command.library_ref.tenant).picture
+    library = ports.catalog.library(command.library_ref.tenant, command.library_ref.name)
     if library is None or command.start >= WINDOW:
         return Page((), more=False)
     # One more than the page's end says whether anything remains; another makes up for the identical picture,
@@ -85,8 +85,8 @@ def search_groups(ports: Ports, command: SearchGroups) -> list[Match]:
     if not command.libraries:
         return []
     picture = load(ports, command.source, command.libraries[0].tenant).picture
-    count = min(command.count, MOST)
-    depth = min(max(count, _DEPTHS_SAME[0]) + 2, MOST)
+    count = min(command.count, MAX_FOUND)
+    depth = min(max(count, _DEPTHS_SAME[0]) + 2, MAX_FOUND)
     lists = [_ranked(ports, some, picture, depth, depth, None) for some in _by_kind(command.libraries)]
     ranked = [
         match for match in merged(lists, depth) if match.reason is Reason.EXACT or match.score >= command.threshold
@@ -188,20 +188,5 @@ def _kept(ports: Ports, libraries: Sequence[Library], picture: Decoded, tags: Ta
     for library in libraries:
         rows = rows_of(ports, library, picture) if library.identity is Identity.PICTURE else ()
         for row in rows:
-            if row is not None and row.live and (tags is None or tags.keeps(row.tags)):
-                yield _candidate(row)
-
-
-def _candidate(row: Picture) -> Candidate:
-    return Candidate(
-        key=row.key,
-        revision=row.revision,
-        added=row.added,
-        digest=row.digest,
-        object_key=row.object_key,
-        cosine=1.0,
-        brief=row.brief,
-        label=row.label,
-        desc=row.desc,
-        tags=row.tags,
-    )
+            if row is not None and row.live and (tags is None or tags.keeps(row.metadata.tags)):
+                yield Candidate.of(row, cosine=1.0)

@@ -1,57 +1,62 @@
-"""Changing what is said of a picture."""
+"""Changing a picture's metadata."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from lookalike.domain.library import Shelf
-from lookalike.domain.picture import Picture, next_revision
+from lookalike.domain.library import LibraryRef
+from lookalike.domain.picture import Metadata, MetadataChange, Picture, next_revision
 from lookalike.errors import PictureNotFound
 from lookalike.ports import Ports
-from lookalike.service.catalog_writes import change, show
+from lookalike.service.catalog_writes import compare_and_set, publish_to_index
 from lookalike.service.image_source import Source
-from lookalike.service.lookup import chosen
+from lookalike.service.lookup import resolve_keys
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Say this of that one picture, named by itself or by its sign. None leaves a thing as it is.
+    """Change the metadata of one picture, named by itself or by its sign. Fields not in ``change`` stay.
 
-    ``tags`` take the place of all tags but those that start with one of ``keep``.
+    New tags replace all tags but those that start with one of ``keep``.
     """
 
-    shelf: Shelf
+    library_ref: LibraryRef
     which: Source | str
-    brief: str | None = None
-    tags: tuple[str, ...] | None = None
+    change: MetadataChange
     keep: tuple[str, ...] = ()
 
 
 def update(ports: Ports, command: Update) -> None:
-    """Change the picture's words; when this returns the change is safe, and searches see it.
+    """Change the picture's metadata. On return the change is durable, and searches see it.
 
-    Raises PictureNotFound if the library holds no such live picture, SignAmbiguous if it holds two,
-    and a UrlError or a PictureError if the picture given cannot be had.
+    Raises PictureNotFound if the library holds no such live picture, SignAmbiguous if it holds two, and a UrlError or a
+    PictureError if the picture given cannot be loaded.
     """
-    library = ports.catalog.library(command.shelf.tenant, command.shelf.name)
+    library = ports.catalog.library(command.library_ref.tenant, command.library_ref.name)
     which = command.which if isinstance(command.which, Source) else [command.which]
-    keys = [] if library is None else chosen(ports, library, which)
+    keys = [] if library is None else resolve_keys(ports, library, which)
     if not keys:
         raise PictureNotFound(command.which if isinstance(command.which, str) else "the picture given")
-    if command.brief is None and command.tags is None:
+    if not command.change:
         return
 
-    def say(current: Picture | None) -> Picture:
+    def step(current: Picture | None) -> Picture | None:
         if current is None or not current.live:
-            raise PictureNotFound(keys[0].id)
+            return None
         return current.but(
             revision=next_revision(current.revision, ports.clock()),
-            brief=current.brief if command.brief is None else command.brief,
-            tags=current.tags if command.tags is None else _kept(current.tags, command.keep) + command.tags,
+            metadata=_changed(current.metadata, command.change, command.keep),
         )
 
-    show(ports, [change(ports, keys[0], say)])
+    written = compare_and_set(ports, keys[0], step)
+    if written is None:
+        raise PictureNotFound(keys[0].id)
+    publish_to_index(ports, [written])
 
 
-def _kept(tags: tuple[str, ...], starts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(tag for tag in tags if tag.startswith(starts))
+def _changed(metadata: Metadata, change: MetadataChange, keep: tuple[str, ...]) -> Metadata:
+    changed = replace(metadata, **change)
+    if "tags" not in change:
+        return changed
+    kept = tuple(tag for tag in metadata.tags if tag.startswith(keep))
+    return replace(changed, tags=kept + change["tags"])

@@ -1,4 +1,4 @@
-"""What an uploader says of a picture, and within which bounds."""
+"""Metadata of uploads: parsed from the object's user metadata, within limits."""
 
 from __future__ import annotations
 
@@ -6,66 +6,51 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Self
 
 from lookalike.domain import exact_json
 from lookalike.domain.library import Kind
-from lookalike.domain.picture import Picture
+from lookalike.domain.picture import Metadata
 from lookalike.domain.upload import UploadedObject
 from lookalike.errors import ArgumentTooLong, InvalidArgument, TooManyItems
-from lookalike.service.libraries import MADE_BY_ADD
+from lookalike.service.libraries import IMPLICIT_LIBRARIES
 from lookalike.service.tags import tags_of
 
-#: Where uploads lie: ``uploads/<app id>/<library>/<name>``, the name with as many slashes as it likes.
+#: Keys of uploads: ``uploads/<app id>/<library>/<name>``; the name may have slashes.
 LAYOUT = re.compile(r"uploads/([0-9]{1,20})/([^/]+)/(.+)", re.DOTALL)
 
-#: Longest words, in bytes of UTF-8: brief as Baidu has it, desc as Qiniu has it; tags before they are split.
-_MAX_BRIEF, _MAX_LABEL, _MAX_DESC, _MAX_TAGS_TEXT = 256, 256, 4096, 256
-_MAX_TAGS = 10
+#: Bytes of each field in UTF-8: the widest limit of any dialect, so that whatever a client may add may be uploaded. ``tags``
+#: count before they are split; no dialect takes them as one text.
+MAX_BYTES = {"brief": 256, "label": 512, "desc": 4096, "tags": 256}
+
+#: Tags of an upload.
+MAX_TAGS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Brief, label, desc (JSON text or empty) and tags."""
+def metadata_digest(metadata: Metadata) -> str:
+    """Return a digest of metadata for the records of uploads: sixteen hexadecimal digits.
 
-    brief: str
-    label: str
-    desc: str
-    tags: tuple[str, ...]
-
-    @classmethod
-    def of(cls, picture: Picture) -> Self:
-        """Those that a row has."""
-        return cls(picture.brief, picture.label, picture.desc, picture.tags)
-
-    @property
-    def digest(self) -> str:
-        """Sixteen hexadecimal digits that tell them from others."""
-        said = json.dumps([self.brief, self.label, self.desc, self.tags])
-        return hashlib.sha256(said.encode()).hexdigest()[:16]
-
-    def on(self, picture: Picture, revision: int) -> Picture:
-        """The row with these words, at that revision."""
-        return picture.but(revision=revision, brief=self.brief, label=self.label, desc=self.desc, tags=self.tags)
+    A field added later must take part only where it is not empty, so that recorded digests stay valid.
+    """
+    text = json.dumps([metadata.brief, metadata.label, metadata.desc, metadata.tags])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def words_of(key: str, kind: Kind, found: UploadedObject) -> Words:
-    """What is said of an object in a library of that kind. Without a brief, its name is what answers show.
+def metadata_of(key: str, kind: Kind, found: UploadedObject) -> Metadata:
+    """Parse the metadata of an object in a library of that kind. The object's name replaces a missing brief.
 
     Raises InvalidArgument.
     """
     library, name = place_of(key)[1:]
-    return Words(
-        brief=_text(found.words, "brief", _MAX_BRIEF) or name.encode()[-_MAX_BRIEF:].decode(errors="ignore"),
-        label=_text(found.words, "label", _MAX_LABEL),
-        desc=_desc(found.words),
-        tags=_tags(library, kind, found.words),
+    return Metadata(
+        brief=_text(found.user_metadata, "brief") or name.encode()[-MAX_BYTES["brief"] :].decode(errors="ignore"),
+        label=_text(found.user_metadata, "label"),
+        desc=_desc(found.user_metadata),
+        tags=_tags(library, kind, found.user_metadata),
     )
 
 
 def place_of(key: str) -> tuple[str, str, str]:
-    """App id, library and name of an object. Raises InvalidArgument for a key that says no such place."""
+    """Parse an object's key into app id, library and name. Raises InvalidArgument for another form of key."""
     layout = LAYOUT.fullmatch(key)
     if layout is None:
         raise InvalidArgument("key", "is not uploads/<app id>/<library>/<name>")
@@ -73,30 +58,30 @@ def place_of(key: str) -> tuple[str, str, str]:
     return app_id, library, name
 
 
-def _text(words: Mapping[str, str], name: str, most: int) -> str:
-    text = words.get(name, "")
+def _text(user_metadata: Mapping[str, str], name: str) -> str:
+    text = user_metadata.get(name, "")
     try:
         length = len(text.encode())
     except UnicodeEncodeError as reason:
         raise InvalidArgument(name, "half a surrogate pair") from reason
-    if length > most:
-        raise ArgumentTooLong(name, f"more than {most} bytes")
+    if length > MAX_BYTES[name]:
+        raise ArgumentTooLong(name, f"more than {MAX_BYTES[name]} bytes")
     if "\0" in text:
         raise InvalidArgument(name, "must not hold a NUL character")
     return text
 
 
-def _desc(words: Mapping[str, str]) -> str:
-    desc = _text(words, "desc", _MAX_DESC)
+def _desc(user_metadata: Mapping[str, str]) -> str:
+    desc = _text(user_metadata, "desc")
     try:
         return exact_json.compact(exact_json.read(desc.encode())) if desc else ""
     except InvalidArgument as reason:
         raise InvalidArgument("desc", reason.reason) from reason
 
 
-def _tags(library: str, kind: Kind, words: Mapping[str, str]) -> tuple[str, ...]:
-    parts = (part.strip() for part in _text(words, "tags", _MAX_TAGS_TEXT).split(","))
+def _tags(library: str, kind: Kind, user_metadata: Mapping[str, str]) -> tuple[str, ...]:
+    parts = (part.strip() for part in _text(user_metadata, "tags").split(","))
     tags = tuple(dict.fromkeys(tag for tag in parts if tag))
-    if len(tags) > _MAX_TAGS:
-        raise TooManyItems("tags", f"more than {_MAX_TAGS}")
-    return tags_of(kind, tags) if library in MADE_BY_ADD else tags
+    if len(tags) > MAX_TAGS:
+        raise TooManyItems("tags", f"more than {MAX_TAGS}")
+    return tags_of(kind, tags) if library in IMPLICIT_LIBRARIES else tags

@@ -29,7 +29,6 @@ from lookalike.domain.library import Kind
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_card import CARD
 from lookalike.training import export_onnx
-from lookalike.training.fit_model import SUFFIXES
 from lookalike.training.match_examples import (
     ABSENT_PERCENT,
     CANDIDATES_PER_COPY,
@@ -46,6 +45,7 @@ from lookalike.training.match_examples import (
     TrainingLibrary,
     in_parallel,
 )
+from lookalike.training.picture_files import SUFFIXES
 from lookalike.verification.match_score import LogisticWeights, MatchFeatures, MatchScorer, card_entry, feature_vector
 from lookalike.verification.stages import MIN_WHOLE_CORRELATION
 

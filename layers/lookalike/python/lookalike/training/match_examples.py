@@ -22,7 +22,7 @@ from lookalike.domain.picture import Embedding, Pixels
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.feature_map import FeatureMap, unpack
 from lookalike.embedding.query_crops import query_crops
-from lookalike.training.augment import attack
+from lookalike.training.augment import augment_copy
 from lookalike.verification.keypoints import Keypoints
 from lookalike.verification.match_score import MatchFeatures
 from lookalike.verification.query_views import views_of_crops
@@ -257,7 +257,7 @@ class TrainingLibrary:
     def _compare_copy(self, number: int) -> list[ComparedPair]:
         random = Random(f"proofs {self._seed} {number}")
         behind = self._original(random.choice([other for other in self._outside if other != number]))
-        copy = Query.of(self._embedder, attack(self._original(number), behind, random))
+        copy = Query.of(self._embedder, augment_copy(self._original(number), behind, random))
         cosines = copy.cosines(self._library)
         nearest = np.argsort(-cosines, kind="stable")[:CANDIDATES_PER_COPY]
         collected = list(self._features(copy, cosines, nearest))

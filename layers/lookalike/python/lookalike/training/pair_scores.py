@@ -15,12 +15,12 @@ from lookalike.domain.picture import Embedding, Grey
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.query_crops import query_crops
 from lookalike.errors import InvalidArgument, PictureError
-from lookalike.imaging.grey_thumbnail import glance
+from lookalike.imaging.grey_thumbnail import grey_thumbnail
 from lookalike.ports import QueryVerifier
 from lookalike.service.reranking import run_stages
 from lookalike.training.labelled_csv import Pair
 from lookalike.training.picture_files import read
-from lookalike.training.progress import side_by_side, track
+from lookalike.training.progress import parallel_map, track
 from lookalike.verification import keypoints
 from lookalike.verification.match_score import MatchScorer
 from lookalike.verification.quadrilaterals import detect_quadrilaterals
@@ -46,7 +46,7 @@ def digests_of(pairs: Iterable[Pair], table: Path) -> dict[Path, str]:
             refused[path] = str(error)
             return ""
 
-    digests = dict(zip(lines, side_by_side("Looking at the pictures", digest, list(lines)), strict=True))
+    digests = dict(zip(lines, parallel_map("Looking at the pictures", digest, list(lines)), strict=True))
     if refused:
         first = next(path for path in lines if path in refused)
         more = f"; and {len(refused) - 1} more" if len(refused) > 1 else ""
@@ -99,7 +99,7 @@ class PairScorer:
     def _probability(self, pair: Pair, scorer: MatchScorer) -> float:
         verifier = FeatureMapVerifier(scorer, exhaustive=True)
         pixels, crops = read(pair.query).pixels, self._query(pair.query)
-        original = glance(pair.picture.read_bytes(), keypoints.LONGER_SIDE)
+        original = grey_thumbnail(pair.picture.read_bytes(), keypoints.LONGER_SIDE)
         matches = [self._match(verifier.query(pixels, views_of_crops(crops)), crops, pair, original)]
         quadrilaterals = detect_quadrilaterals(pixels)
         if quadrilaterals:

@@ -161,7 +161,7 @@ def _match(query: Keypoints, descriptors: _Image, mirrored: bool, picture: Keypo
         if mirrored
         else (source, query.orientation_scale[query_rows])
     )
-    # One pair of corners says how all of the picture is turned and scaled.
+    # A single match gives rotation and scale of the whole picture.
     rotations = picture.orientation_scale[candidate_rows] / orientation_scale
     hypotheses = (
         np.abs(rotations[:, None] * (turned[None] - turned[:, None]) + target[:, None] - target[None])

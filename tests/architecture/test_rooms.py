@@ -98,7 +98,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.verification",
     },
     # What they work with: URLs to bytes, bytes to pixels, pixels to vectors, vectors and pixels to a match.
-    "lookalike.download": {"lookalike", "lookalike.errors", "lookalike.imaging", "lookalike.ports"},
+    "lookalike.download": {"lookalike", "lookalike.errors", "lookalike.imaging", "lookalike.once", "lookalike.ports"},
     "lookalike.imaging": {"lookalike.domain", "lookalike.errors", "lookalike.limits"},
     "lookalike.embedding": {
         "lookalike.domain",

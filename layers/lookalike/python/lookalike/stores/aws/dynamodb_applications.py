@@ -10,7 +10,8 @@ from lookalike.clock import unix_milliseconds
 from lookalike.domain.application import Application
 from lookalike.errors import RevisionConflict, Unavailable
 from lookalike.ports import Applications, Clock
-from lookalike.stores.aws.dynamodb_items import access_key_of, application_item, application_of, text
+from lookalike.stores.aws.dynamodb_application_items import access_key_of, application_item, application_of
+from lookalike.stores.aws.dynamodb_attributes import text
 from lookalike.stores.aws.dynamodb_table import (
     ABSENT,
     ConditionError,

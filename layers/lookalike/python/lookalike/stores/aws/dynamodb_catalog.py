@@ -13,6 +13,7 @@ from lookalike.domain.search import Generation
 from lookalike.domain.upload import Upload, UploadState
 from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict
 from lookalike.ports import Catalog, Counters, Generations, MapStore, Uploads
+from lookalike.stores.aws.dynamodb_attributes import number, text
 from lookalike.stores.aws.dynamodb_items import (
     REMOVED_LIBRARIES,
     generation_attributes,
@@ -21,12 +22,10 @@ from lookalike.stores.aws.dynamodb_items import (
     holder_item,
     library_item,
     library_of,
-    number,
     picture_item,
     picture_of,
     removed_item,
     removed_of,
-    text,
     upload_item,
     upload_of,
     upload_stamp,

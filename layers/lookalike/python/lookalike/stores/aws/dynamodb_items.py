@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from lookalike.domain.application import Application
 from lookalike.domain.library import Identity, Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, SIGN_VERSION, Key, Picture, State, Vector
 from lookalike.domain.search import Generation
 from lookalike.domain.upload import Holding, Upload, UploadState
+from lookalike.stores.aws.dynamodb_attributes import number, text
 from lookalike.stores.aws.dynamodb_table import (
     Item,
-    application_key,
     generation_key,
     holder_key,
     library_key,
@@ -30,23 +29,12 @@ from lookalike.stores.aws.dynamodb_table import (
     upload_key,
 )
 from lookalike.stores.holding_text import holding_of, holding_text
-from lookalike.stores.policy_json import policy_of, policy_text
 
 #: Partitions of the index of what waits to be purged: one per shard for pictures, one for removed libraries.
 REMOVED_LIBRARIES = "R"
 
 #: Vectors in an item: IEEE 754 half precision, little-endian, whatever the machine.
 _FLOAT16 = np.dtype("<f2")
-
-
-def text(value: str) -> Item:
-    """A string attribute."""
-    return {"S": value}
-
-
-def number(value: int) -> Item:
-    """A number attribute."""
-    return {"N": str(value)}
 
 
 def waiting_partition(shard: str) -> str:
@@ -233,35 +221,3 @@ def generation_attributes(generation: Generation) -> Item:
 def generation_of(item: Mapping[str, Mapping[str, Any]]) -> Generation:
     """The generation of an item."""
     return Generation(item["read"]["S"], tuple(name["S"] for name in item["write"]["L"]))
-
-
-def application_item(application: Application, sealed: bytes) -> Item:
-    """An application's row, with its secret sealed."""
-    return application_key(application.access_key).values | {
-        "secret": {"B": sealed},
-        "app_id": text(application.app_id),
-        "tenant": text(application.tenant),
-        "name": text(application.name),
-        "active": {"BOOL": application.active},
-        "created": number(application.created),
-        "policy": text(policy_text(application.policy)),
-    }
-
-
-def application_of(item: Mapping[str, Mapping[str, Any]], secret: str) -> Application:
-    """The application of a row, whose secret has been opened."""
-    return Application(
-        access_key=access_key_of(item),
-        secret_key=secret,
-        app_id=item["app_id"]["S"],
-        tenant=item["tenant"]["S"],
-        name=item["name"]["S"],
-        active=item["active"]["BOOL"],
-        created=int(item["created"]["N"]),
-        policy=policy_of(item["policy"]["S"]),
-    )
-
-
-def access_key_of(item: Mapping[str, Mapping[str, Any]]) -> str:
-    """The access key of an application's row."""
-    return str(item["pk"]["S"].removeprefix("APP#"))

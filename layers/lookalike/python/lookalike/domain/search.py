@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from lookalike.domain.geometry import Proof
 from lookalike.domain.library import Kind
-from lookalike.domain.picture import Key
+from lookalike.domain.picture import NO_METADATA, Key, Metadata, Picture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,10 +65,12 @@ class Candidate:
     digest: str
     object_key: str
     cosine: float
-    brief: str = ""
-    label: str = ""
-    desc: str = ""
-    tags: tuple[str, ...] = ()
+    metadata: Metadata = NO_METADATA
+
+    @classmethod
+    def of(cls, row: Picture, cosine: float) -> Self:
+        """The candidate of a catalog row."""
+        return cls(row.key, row.revision, row.added, row.digest, row.object_key, cosine, row.metadata)
 
 
 class Reason(StrEnum):

@@ -31,7 +31,7 @@ HEAVY = (
     "onnxruntime",
     "opensearchpy",
     "boto3",
-    "botocore.client",
+    "botocore.config",
     "faiss",
     "lookalike.embedding.embedder",
     "lookalike.verification.verifier",
@@ -93,7 +93,7 @@ def test_the_token_function_imports_nothing_of_pictures() -> None:
     assert done.returncode == 0, done.stderr
     loaded = set(json.loads(done.stdout))
     assert "lookalike.stores.aws.dynamodb_applications" in loaded
-    assert not loaded & {*PICTURES, *HEAVY} - {"boto3", "botocore.client"}
+    assert not loaded & {*PICTURES, *HEAVY} - {"boto3", "botocore.config"}
 
 
 _APPLICATIONS = ("lookalike.stores.aws.dynamodb_applications",)

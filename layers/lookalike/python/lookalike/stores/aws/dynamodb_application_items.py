@@ -7,12 +7,12 @@ from typing import Any
 
 from lookalike.domain.application import Application
 from lookalike.stores.aws.dynamodb_attributes import number, text
-from lookalike.stores.aws.dynamodb_table import Item, application_key
+from lookalike.stores.aws.dynamodb_keys import Item, application_key
 from lookalike.stores.policy_json import policy_of, policy_text
 
 
 def application_item(application: Application, sealed: bytes) -> Item:
-    """An application's row, with its secret sealed."""
+    """An application's row, with its encrypted secret."""
     return application_key(application.access_key).values | {
         "secret": {"B": sealed},
         "app_id": text(application.app_id),
@@ -25,7 +25,7 @@ def application_item(application: Application, sealed: bytes) -> Item:
 
 
 def application_of(item: Mapping[str, Mapping[str, Any]], secret: str) -> Application:
-    """The application of a row, whose secret has been opened."""
+    """Application of a row, with its decrypted secret."""
     return Application(
         access_key=access_key_of(item),
         secret_key=secret,
@@ -39,5 +39,5 @@ def application_of(item: Mapping[str, Mapping[str, Any]], secret: str) -> Applic
 
 
 def access_key_of(item: Mapping[str, Mapping[str, Any]]) -> str:
-    """The access key of an application's row."""
+    """Access key of an application's row."""
     return str(item["pk"]["S"].removeprefix("APP#"))

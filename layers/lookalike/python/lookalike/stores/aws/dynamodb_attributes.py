@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lookalike.stores.aws.dynamodb_table import Item
+from lookalike.stores.aws.dynamodb_keys import Item
 
 
 def text(value: str) -> Item:

@@ -8,7 +8,7 @@ from typing import Any
 from lookalike.domain.application import Application
 from lookalike.stores.aws.dynamodb_attributes import number, text
 from lookalike.stores.aws.dynamodb_keys import Item, application_key
-from lookalike.stores.policy_json import policy_of, policy_text
+from lookalike.stores.policy_json import policy_from_json, policy_to_json
 
 
 def application_item(application: Application, sealed: bytes) -> Item:
@@ -20,7 +20,7 @@ def application_item(application: Application, sealed: bytes) -> Item:
         "name": text(application.name),
         "active": {"BOOL": application.active},
         "created": number(application.created),
-        "policy": text(policy_text(application.policy)),
+        "policy": text(policy_to_json(application.policy)),
     }
 
 
@@ -34,7 +34,7 @@ def application_of(item: Mapping[str, Mapping[str, Any]], secret: str) -> Applic
         name=item["name"]["S"],
         active=item["active"]["BOOL"],
         created=int(item["created"]["N"]),
-        policy=policy_of(item["policy"]["S"]),
+        policy=policy_from_json(item["policy"]["S"]),
     )
 
 

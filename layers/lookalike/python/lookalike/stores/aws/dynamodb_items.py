@@ -28,7 +28,7 @@ from lookalike.stores.aws.dynamodb_keys import (
     shard_of,
     upload_key,
 )
-from lookalike.stores.holding_text import holding_of, holding_text
+from lookalike.stores.holding_json import holding_from_json, holding_to_json
 
 #: Partition of the purge index for removed libraries. Pictures have one for each shard.
 REMOVED_LIBRARIES_PARTITION = "R"
@@ -153,9 +153,9 @@ def upload_item(upload: Upload) -> Item:
     item = upload_key(upload.source).values | upload_stamp(upload)
     if (holds := upload.holds) is not None:
         item |= {"library": text(holds.picture.library), "id": text(holds.picture.id)}
-        item["words"] = text(holds.words)
+        item["words"] = text(holds.metadata_digest)
     if upload.leaves is not None:
-        item["leaves"] = text(holding_text(upload.leaves))
+        item["leaves"] = text(holding_to_json(upload.leaves))
     if upload.cleared:
         item["cleared"] = {"BOOL": True}
     return item
@@ -180,7 +180,7 @@ def upload_of(item: Mapping[str, Mapping[str, Any]]) -> Upload:
         sequencer=item["sequencer"]["S"],
         holds=holds,
         state=UploadState(item["state"]["S"]) if "state" in item else _legacy_state(item),
-        leaves=holding_of(item["leaves"]["S"]) if "leaves" in item else None,
+        leaves=holding_from_json(item["leaves"]["S"]) if "leaves" in item else None,
         cleared="cleared" in item,
     )
 

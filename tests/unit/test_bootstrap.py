@@ -67,9 +67,8 @@ def test_a_function_starts_with_nothing_that_it_may_not_need(function: str) -> N
 PICTURES = (
     "numpy",
     "PIL",
-    "lookalike.imaging",
+    "lookalike.imaging.decode",
     "lookalike.verification",
-    "lookalike.download.fetcher",
     "lookalike.wire.baidu.calls",
     "lookalike.service.image_source",
 )

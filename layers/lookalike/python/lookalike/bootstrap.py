@@ -7,9 +7,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookalike.download.lazy import LazyFetcher
+from lookalike.download.fetcher import SafeFetcher
 from lookalike.embedding.lazy import LazyEmbedder, LazyVerifier
 from lookalike.errors import SettingsError
+from lookalike.imaging.signatures import is_picture
 from lookalike.observability import logger
 from lookalike.ports import Applications, Clock, Counters, Embedder, Ports, Stores, Verifier
 from lookalike.ports.clock import unix_milliseconds
@@ -30,8 +31,8 @@ def build(
 ) -> Ports:
     """One of each port, by the settings (default: the environment's), but for those that are given.
 
-    The model is loaded by its first use, the fetcher too, and on AWS every store is opened by its own: a function pays
-    for what it uses and no more. One machine's stores are opened at once; the ports' ``close`` closes them. Raises SettingsError or
+    The model is loaded by its first use, and on AWS every store is opened by its own: a function pays for what it uses
+    and no more. One machine's stores are opened at once; the ports' ``close`` closes them. Raises SettingsError or
     ModelError, whose message is one line for the operator; where a port is opened later, its first use does.
     """
     settings = settings or Settings.from_environment()
@@ -43,8 +44,11 @@ def build(
         stores=stores or _stores(settings, embedder),
         embedder=embedder,
         verifier=verifier or LazyVerifier(model),
-        fetch=LazyFetcher(
-            seconds=settings.fetch_seconds, redirects=settings.fetch_redirects, allow=settings.fetch_allow
+        fetch=SafeFetcher(
+            seconds=settings.fetch_seconds,
+            redirects=settings.fetch_redirects,
+            allow=settings.fetch_allow,
+            is_uncoded=is_picture,
         ),
         clock=clock,
     )

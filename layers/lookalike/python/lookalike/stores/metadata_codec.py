@@ -1,8 +1,8 @@
-"""Metadata in every store's form, field by field as :class:`~lookalike.domain.picture.Metadata` declares them.
+"""Codec of metadata for every store, driven by the fields of :class:`~lookalike.domain.picture.Metadata`.
 
-A new field is appended to ``Metadata`` and named in :data:`ADDED_FIELDS`: SQLite gets a column by a migration, which
-every row written before passes as it is; DynamoDB and OpenSearch get it where it is not empty, OpenSearch in indices made
-anew (``lookalike setup --rebuild``).
+A new field is appended to ``Metadata`` and named in :data:`ADDED_FIELDS`. SQLite gets a column by a migration, and the
+checksums of older rows stay valid; DynamoDB and OpenSearch store it where it is not empty, OpenSearch in indices that have
+it (``lookalike setup --rebuild`` makes them).
 """
 
 from __future__ import annotations
@@ -27,38 +27,42 @@ LIST_FIELDS = tuple(field.name for field in fields(Metadata) if field.default ==
 
 _values = attrgetter(*FIELDS)
 _IS_LIST = tuple(name in LIST_FIELDS for name in FIELDS)
+_LIST_INDICES = tuple(index for index, is_list in enumerate(_IS_LIST) if is_list)
 
 # -- SQLite ------------------------------------------------------------------------------------------------------------
 
-#: Columns of the first release, in their order, which a row's checksum relies on.
+#: Columns of the first release, in the order on which rows' checksums rely.
 COLUMNS = tuple(name for name in FIELDS if name not in ADDED_FIELDS)
 
-#: What rows that are older than an added column have in it: an empty field.
+#: Added columns, and the empty field that older rows have in them.
 ADDED_COLUMNS = {name: "[]" if name in LIST_FIELDS else "" for name in ADDED_FIELDS}
 
-#: Migrations that add those columns, one a field. A table's own later migrations go between them as they are released.
+#: Migrations that add those columns, one per field. Other later migrations must be put between them in order of release.
 SQLITE_MIGRATIONS = tuple(
     (f"ALTER TABLE pictures ADD COLUMN {name} TEXT NOT NULL DEFAULT '{empty}'",)
     for name, empty in ADDED_COLUMNS.items()
 )
 
 
-def columns_of(metadata: Metadata, names: Sequence[str] = COLUMNS) -> tuple[str, ...]:
-    """The values of these columns: text as it is, several texts as a JSON array."""
-    values = (getattr(metadata, name) for name in names)
-    return tuple(json.dumps(value) if isinstance(value, tuple) else value for value in values)
+def columns_of(metadata: Metadata) -> Sequence[str]:
+    """Return the values of :data:`COLUMNS` and :data:`ADDED_COLUMNS`: text as it is, lists as JSON arrays."""
+    values: list[Any] = list(_values(metadata))
+    for index in _LIST_INDICES:
+        values[index] = json.dumps(values[index])
+    return values
 
 
-def metadata_of_columns(columns: Sequence[str], added: Sequence[str] = ()) -> Metadata:
-    """The metadata of the values of :data:`COLUMNS` and :data:`ADDED_COLUMNS`. Raises ValueError for a damaged list."""
-    fields_ = zip(_IS_LIST, (*columns, *added), strict=True)
-    values: list[Any] = [texts_of(value) if is_list else value for is_list, value in fields_]
+def metadata_of_columns(columns: Sequence[str]) -> Metadata:
+    """Parse the values of :data:`COLUMNS` and :data:`ADDED_COLUMNS`. Raises ValueError for a damaged list."""
+    values: list[Any] = list(columns)
+    for index in _LIST_INDICES:
+        values[index] = texts_of(values[index])
     return Metadata(*values)
 
 
-@lru_cache(4096)  # few lists are many rows', and then they share one tuple
+@lru_cache(4096)  # most rows have one of a few lists: they share its tuple
 def texts_of(column: str) -> tuple[str, ...]:
-    """The texts of a list's column. Raises ValueError for one that is damaged."""
+    """Parse a list's column. Raises ValueError if it is damaged."""
     texts = json.loads(column)
     if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
         raise ValueError("not a list of texts")
@@ -68,22 +72,26 @@ def texts_of(column: str) -> tuple[str, ...]:
 # -- The packed candidate ----------------------------------------------------------------------------------------------
 
 
-def packed(metadata: Metadata) -> tuple[Any, ...]:
-    """Plain values, small to marshal."""
-    return tuple(value if value != () else None for value in _values(metadata))
+def packed(metadata: Metadata) -> Sequence[Any]:
+    """Return plain values, small to marshal: None for an empty list."""
+    values: list[Any] = list(_values(metadata))
+    for index in _LIST_INDICES:
+        values[index] = values[index] or None
+    return values
 
 
-def unpacked(values: Sequence[Any]) -> Metadata:
-    """The metadata that :func:`packed` packed."""
-    whole: list[Any] = [() if value is None else value for value in values]
-    return Metadata(*whole)
+def unpacked(values: list[Any]) -> Metadata:
+    """Make metadata of a list of the values that :func:`packed` returned."""
+    for index in _LIST_INDICES:
+        values[index] = values[index] or ()
+    return Metadata(*values)
 
 
 # -- DynamoDB ----------------------------------------------------------------------------------------------------------
 
 
 def attributes_of(metadata: Metadata) -> dict[str, Any]:
-    """Attributes of an item; empty fields are left out."""
+    """Return attributes of an item; empty fields are left out."""
     found = zip(FIELDS, _values(metadata), strict=True)
     return {name: _attribute(value) for name, value in found if value}
 
@@ -93,7 +101,7 @@ def _attribute(value: str | tuple[str, ...]) -> dict[str, Any]:
 
 
 def metadata_of_attributes(item: Mapping[str, Mapping[str, Any]]) -> Metadata:
-    """The metadata of an item. Raises KeyError or TypeError for one that cannot be read."""
+    """Parse an item's metadata. Raises KeyError or TypeError for a malformed item."""
     values: dict[str, Any] = {
         name: _shared(tuple([text["S"] for text in item[name]["L"]])) if is_list else str(item[name]["S"])
         for name, is_list in zip(FIELDS, _IS_LIST, strict=True)
@@ -102,7 +110,7 @@ def metadata_of_attributes(item: Mapping[str, Mapping[str, Any]]) -> Metadata:
     return Metadata(**values)
 
 
-@lru_cache(4096)  # few lists are many rows', and then they share one tuple
+@lru_cache(4096)  # most rows have one of a few lists: they share its tuple
 def _shared(texts: tuple[str, ...]) -> tuple[str, ...]:
     return texts
 
@@ -112,18 +120,18 @@ def _shared(texts: tuple[str, ...]) -> tuple[str, ...]:
 _SEARCHED = {"type": "keyword"}
 _SHOWN = {"type": "keyword", "index": False, "doc_values": False}
 
-#: Field mappings: lists are filtered by, text is only shown.
+#: Field mappings: searches filter by lists; text is only stored.
 MAPPINGS = {name: _SEARCHED if name in LIST_FIELDS else _SHOWN for name in FIELDS}
 
 
 def document_fields_of(metadata: Metadata) -> dict[str, Any]:
-    """Fields of a document; of added ones those that are not empty, which alone need an index that has them."""
+    """Return fields of a document; added ones only where not empty, so that older indices take the others."""
     found = zip(FIELDS, _values(metadata), strict=True)
     return {name: value for name, value in found if value or name not in ADDED_FIELDS}
 
 
 def metadata_of_document(document: Mapping[str, Any]) -> Metadata:
-    """The metadata of a document. Raises KeyError or TypeError for one that cannot be read."""
+    """Parse a document's metadata. Raises KeyError or TypeError for a malformed document."""
     values: dict[str, Any] = {
         name: tuple(map(_text, document[name])) if is_list else _text(document[name])
         for name, is_list in zip(FIELDS, _IS_LIST, strict=True)

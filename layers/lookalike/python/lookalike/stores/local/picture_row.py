@@ -32,6 +32,7 @@ _SIGN_VERSION, _DELETED_AT = _INDEX["sign_version"], _INDEX["deleted_at"]
 _VECTOR, _CHECKSUM = _INDEX["vector"], _INDEX["checksum"]
 _ADDED = slice(_CHECKSUM + 1, len(_NAMES))
 _FORMAT = "\0".join(["%s"] * _VECTOR)
+_FIRST_COLUMNS = len(metadata_codec.COLUMNS)
 _NOTHING_ADDED = tuple(metadata_codec.ADDED_COLUMNS.values())
 
 #: Makes a picture's row of :func:`row_of`, where there is none.
@@ -65,6 +66,7 @@ AT_REVISION = (
 
 def row_of(picture: Picture) -> tuple[object, ...]:
     """A picture's columns, in their order."""
+    metadata = metadata_codec.columns_of(picture.metadata)
     row = (
         picture.key.library,
         picture.key.id,
@@ -75,12 +77,12 @@ def row_of(picture: Picture) -> tuple[object, ...]:
         picture.digest,
         picture.file_digest,
         picture.model,
-        *metadata_codec.columns_of(picture.metadata),
+        *metadata[:_FIRST_COLUMNS],
         picture.sign_version,
         picture.deleted_at,
         picture.vector.astype(_FLOAT16, copy=False).tobytes(),
     )
-    added = metadata_codec.columns_of(picture.metadata, tuple(metadata_codec.ADDED_COLUMNS))
+    added = tuple(metadata[_FIRST_COLUMNS:])
     return (*row, _checksum(row, added), *added)
 
 
@@ -157,7 +159,8 @@ def _pictures(rows: Sequence[Row]) -> list[Picture]:
 
 
 def _picture(row: Row, vector: Vector) -> Picture:
-    if row[_CHECKSUM] not in (_checksum(row, row[_ADDED]), None):  # rows that are older than checksums have none
+    added = row[_ADDED]
+    if row[_CHECKSUM] not in (_checksum(row, added), None):  # rows that are older than checksums have none
         raise ValueError("wrong checksum")
     return Picture(
         Key(row[0], row[1]),
@@ -169,7 +172,7 @@ def _picture(row: Row, vector: Vector) -> Picture:
         row[7],
         row[8],
         vector,
-        metadata_codec.metadata_of_columns(row[_METADATA], row[_ADDED]),
+        metadata_codec.metadata_of_columns(row[_METADATA] + added),
         row[_SIGN_VERSION],
         row[_DELETED_AT],
     )

@@ -33,7 +33,7 @@ from lookalike.service.reranking import BATCH
 from lookalike.service.search import Search, search
 from lookalike.stores.local import picture_row
 from lookalike.stores.local.original_files import FolderStore
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.training import augment
 from lookalike.verification.quadrilaterals import frames
 from lookalike.verification.query_views import views
@@ -129,8 +129,8 @@ def embedded(embedder: OnnxEmbedder, picture: Image.Image) -> Stored:
 
 def fill(file: Path, model: str, stored: Sequence[Stored]) -> None:
     """A catalog with these pictures and maps in one library; how they got there is no matter."""
-    with closing(SqliteCatalog(file)) as catalog:
-        catalog.create_library(
+    with closing(SqliteStores(file)) as stores:
+        stores.catalog.create_library(
             Library(LIBRARY_REF.tenant, LIBRARY_REF.name, LIBRARY, LIBRARY_REF.kind, Identity.PICTURE, created=1)
         )
     rows = [row(number, model, one) for number, one in enumerate(stored)]
@@ -185,7 +185,7 @@ def queries(ports: Ports, count: int) -> Searches:
 
 def changed(name: str, column: int, behind: str, chance: random.Random) -> bytes:
     """A changed copy of an upper quarter, of 640 pixels on the longer side. What may show behind it is not there."""
-    copy = augment.attack(quarter(name, column, 0), quarter(behind, 1, 0), chance)
+    copy = augment.augment_copy(quarter(name, column, 0), quarter(behind, 1, 0), chance)
     scale = 640 / max(copy.size)
     return photographs.jpeg(copy.resize((max(15, round(copy.width * scale)), max(15, round(copy.height * scale)))))
 

@@ -235,7 +235,7 @@ def test_another_process_that_was_filled_in_another_order_answers_the_same(
 ) -> None:
     """Another session of the model and an index whose rows lie elsewhere."""
     embedder = OnnxEmbedder(find_model(None))
-    index = FaissIndex({kind: embedder.codebook(kind) for kind in Kind}, tail_rows=7)
+    index = FaissIndex({kind: embedder.codebook(kind) for kind in Kind}, max_mutable_rows=7)
     ports = fill(embedder, index, list(FILES)[::-1])
     assert {kind: ask(ports, kind) for kind in Kind} == answers
     index.close()

@@ -30,7 +30,7 @@ from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
 from lookalike.stores.aws.dynamodb_maps import DynamoMaps
 from lookalike.stores.aws.dynamodb_table import Table
 from lookalike.stores.aws.opensearch_index import MAX_EXACT_SEARCH
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.vectors.index import FaissIndex
 from lookalike.verification.verifier import LocalMapVerifier
 from tests.contract.rows import MODEL, deleted, digest_of, library, row
@@ -76,7 +76,7 @@ class Stacks:
     def __init__(
         self, folder: Path, embedder: TinyEmbedder | OnnxEmbedder, table: Table | None = None, **others: object
     ) -> None:
-        catalog = SqliteCatalog(folder / "catalog.db")
+        stores = SqliteStores(folder / "catalog.db")
         codebooks = {
             kind: found for kind in Kind if (found := OnnxEmbedder(find_model(None)).codebook(kind)) is not None
         }
@@ -85,9 +85,9 @@ class Stacks:
         if table is not None:
             rows = {"catalog": DynamoCatalog(table), "maps": DynamoMaps(table)}
         given = {"embedder": embedder, **others}
-        self.local = memory_ports(catalog=catalog, index=index, maps=catalog, **given)
+        self.local = memory_ports(catalog=stores.catalog, index=index, maps=stores.maps, **given)
         self.aws = memory_ports(index=fresh_index(f"congruence-{next(_NUMBERS)}", "100ms"), **rows, **given)
-        self.opened: tuple[FaissIndex, SqliteCatalog] = (index, catalog)
+        self.opened: tuple[FaissIndex, SqliteStores] = (index, stores)
 
     @property
     def both(self) -> tuple[Ports, Ports]:

@@ -30,7 +30,7 @@ from lookalike.service.update import Update, update
 from lookalike.settings import Settings
 from lookalike.stores.local import original_files, sqlite_database
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from tests.contract.rows import row
 from tests.support.fakes import TinyEmbedder, TinyVerifier
 from tests.support.photographs import photograph, png
@@ -98,8 +98,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that refused is tried again at once."""
-    monkeypatch.setattr(sqlite_database, "_RETRY_SECONDS", 0.0)
-    monkeypatch.setattr(original_files, "_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(sqlite_database, "_MIN_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(original_files, "_MIN_RETRY_SECONDS", 0.0)
 
 
 def assert_reads_are_served_and_writes_refused(ports: Ports) -> None:
@@ -211,9 +211,7 @@ def test_a_catalog_that_a_full_disk_cannot_bring_up_to_date_is_left_as_it_is(
 ) -> None:
     made(disk / "data")
     fill(disk)
-    monkeypatch.setattr(
-        "lookalike.stores.local.sqlite_catalog._MIGRATIONS", (*migrations(), ("CREATE TABLE more (x) ",))
-    )
+    monkeypatch.setattr("lookalike.stores.local.sqlite_schema.MIGRATIONS", (*migrations(), ("CREATE TABLE more (x) ",)))
     with pytest.raises(SettingsError, match="has to be brought up to date, and the disk takes no writes"):
         service(disk / "data")
     monkeypatch.undo()
@@ -222,18 +220,18 @@ def test_a_catalog_that_a_full_disk_cannot_bring_up_to_date_is_left_as_it_is(
 
 
 def migrations() -> tuple[tuple[str, ...], ...]:
-    from lookalike.stores.local import sqlite_catalog  # noqa: PLC0415
+    from lookalike.stores.local import sqlite_schema  # noqa: PLC0415
 
-    return sqlite_catalog._MIGRATIONS
+    return sqlite_schema.MIGRATIONS
 
 
 def test_opening_what_is_up_to_date_writes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "catalog.db"
-    with closing(SqliteCatalog(path)) as catalog:
-        catalog.put(row("library", "a"), None)
+    with closing(SqliteStores(path)) as stores:
+        stores.catalog.put(row("library", "a"), None)
     before = path.stat().st_mtime_ns, path.read_bytes()
-    with closing(SqliteCatalog(path)) as catalog:
-        assert catalog.pictures("library", None, 10)
+    with closing(SqliteStores(path)) as stores:
+        assert stores.catalog.pictures("library", None, 10)
         log = tmp_path / "catalog.db-wal"
         assert not log.exists() or log.stat().st_size == 0
     assert (path.stat().st_mtime_ns, path.read_bytes()) == before

@@ -25,7 +25,7 @@ from lookalike.ports import Ports
 from lookalike.service.admission import Callers, admit, check_rate, day_count
 from lookalike.service.purge import purge
 from lookalike.settings import Settings
-from lookalike.stores.policy_json import policy_of, policy_text
+from lookalike.stores.policy_json import policy_from_json, policy_to_json
 from tests.support.fakes import MemoryApplications, MemoryCounters, SetClock, memory_ports
 
 HERE = "203.0.113.9"
@@ -329,8 +329,8 @@ POLICIES = st.builds(
 
 @given(POLICIES)
 def test_a_policy_that_was_written_is_read(policy: Policy) -> None:
-    assert policy_of(policy_text(policy)) == policy
+    assert policy_from_json(policy_to_json(policy)) == policy
 
 
 def test_an_application_of_an_older_version_is_allowed_everything() -> None:
-    assert policy_of("{}") == Policy()
+    assert policy_from_json("{}") == Policy()

@@ -52,7 +52,7 @@ from lookalike.service.search import MAX_FOUND, SearchGroups, search_groups
 from lookalike.settings import Settings
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.picture_row import INSERT, row_of
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from tests.contract.rows import row
 from tests.support.examples import examples
 from tests.support.fakes import (
@@ -124,8 +124,8 @@ def library(ports: Ports) -> Library:
 
 
 def test_ids_of_whatever_characters_are_pictures_of_their_own(tmp_path: Path) -> None:
-    catalog = SqliteCatalog(tmp_path / "catalog.db")
-    ports = memory_ports(catalog=catalog, originals=FolderStore(tmp_path / "originals"))
+    stores = SqliteStores(tmp_path / "catalog.db")
+    ports = memory_ports(catalog=stores.catalog, originals=FolderStore(tmp_path / "originals"))
     library = create_library(ports, LIBRARY_REF)
     for number, name in enumerate(HOSTILE):
         add(ports, Add(LIBRARY_REF, source(number), id=name), library=library)
@@ -137,7 +137,7 @@ def test_ids_of_whatever_characters_are_pictures_of_their_own(tmp_path: Path) ->
             add(ports, Add(LIBRARY_REF, source(99), id=name), library=library)
     listing = list_pictures(ports, library, None, 1000)
     assert sorted(one.key.id for one in listing.pictures) == sorted(HOSTILE)
-    catalog.close()
+    stores.close()
 
 
 ids = st.sampled_from(HOSTILE) | st.text(min_size=1, max_size=40)
@@ -263,22 +263,22 @@ def filled(ports: Ports, library: Library, count: int) -> None:
 
 @pytest.mark.slow
 def test_ten_thousand_pictures_are_gone_in_a_moment(tmp_path: Path) -> None:
-    catalog = SqliteCatalog(tmp_path / "catalog.db")
-    ports = memory_ports(catalog=catalog)
+    stores = SqliteStores(tmp_path / "catalog.db")
+    ports = memory_ports(catalog=stores.catalog)
     library = create_library(ports, LIBRARY_REF)
     rows = [row_of(row(library.uid, f"p{number:05d}")) for number in range(10_000)]
-    catalog._database.write(lambda connection: connection.executemany(INSERT, rows))
+    stores.database.write(lambda connection: connection.executemany(INSERT, rows))
     assert len(list_pictures(ports, library, None, 1000).pictures) == 1000
     remove_group(ports, "tenant", "group")
     again = create_library(ports, LIBRARY_REF)
     assert list_pictures(ports, again, None, 1000).pictures == ()
     assert add(ports, Add(LIBRARY_REF, source(0), id="p00000"), library=again).live
     # A moment is all it takes, for no row has been touched.
-    assert sum(len(some) for some in catalog.scan(Kind.SIMILAR)) == 10_001
+    assert sum(len(some) for some in stores.catalog.scan(Kind.SIMILAR)) == 10_001
     ports.clock.now += 16 * MINUTE  # type: ignore[attr-defined]
     assert purge(ports, lambda: True).pictures == 10_000
     assert [one.key.id for one in list_pictures(ports, again, None, 10).pictures] == ["p00000"]
-    catalog.close()
+    stores.close()
 
 
 def test_what_a_removed_group_leaves_is_swept_a_quarter_of_an_hour_later() -> None:

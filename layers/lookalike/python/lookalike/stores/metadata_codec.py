@@ -1,8 +1,8 @@
-"""Codec of metadata for every store, driven by the fields of :class:`~lookalike.domain.picture.Metadata`.
+"""Metadata in the form of every store, driven by the fields of :class:`~lookalike.domain.picture.Metadata`.
 
 A new field is appended to ``Metadata`` and named in :data:`ADDED_FIELDS`. SQLite gets a column by a migration, and the
-checksums of older rows stay valid; DynamoDB and OpenSearch store it where it is not empty, OpenSearch in indices that have
-it (``lookalike setup --rebuild`` makes them).
+checksums of older rows stay valid. DynamoDB and OpenSearch get the field where it is not empty, OpenSearch in new indices
+(``lookalike setup --rebuild``).
 """
 
 from __future__ import annotations
@@ -16,53 +16,56 @@ from typing import Any
 
 from lookalike.domain.picture import Metadata
 
-#: Fields that were added to ``Metadata`` after its first four, in the order in which they were released.
+#: Fields added to ``Metadata`` after its first four, in the order of their release.
 ADDED_FIELDS: tuple[str, ...] = ()
 
 #: All fields, in the order of ``Metadata``.
 FIELDS = tuple(field.name for field in fields(Metadata))
 
-#: The fields that hold several texts; the others hold one.
+#: The fields that hold several texts. The others hold one.
 LIST_FIELDS = tuple(field.name for field in fields(Metadata) if field.default == ())
 
 _values = attrgetter(*FIELDS)
 _IS_LIST = tuple(name in LIST_FIELDS for name in FIELDS)
-_LIST_INDICES = tuple(index for index, is_list in enumerate(_IS_LIST) if is_list)
+_LISTS = tuple(index for index, is_list in enumerate(_IS_LIST) if is_list)
 
 # -- SQLite ------------------------------------------------------------------------------------------------------------
 
-#: Columns of the first release, in the order on which rows' checksums rely.
+#: Columns of the first release. A row's checksum relies on their order.
 COLUMNS = tuple(name for name in FIELDS if name not in ADDED_FIELDS)
 
 #: Added columns, and the empty field that older rows have in them.
 ADDED_COLUMNS = {name: "[]" if name in LIST_FIELDS else "" for name in ADDED_FIELDS}
 
-#: Migrations that add those columns, one per field. Other later migrations must be put between them in order of release.
+#: Migrations that add those columns, one per field. Other migrations released later are inserted among them in order.
 SQLITE_MIGRATIONS = tuple(
     (f"ALTER TABLE pictures ADD COLUMN {name} TEXT NOT NULL DEFAULT '{empty}'",)
     for name, empty in ADDED_COLUMNS.items()
 )
 
 
-def columns_of(metadata: Metadata) -> Sequence[str]:
-    """Return the values of :data:`COLUMNS` and :data:`ADDED_COLUMNS`: text as it is, lists as JSON arrays."""
-    values: list[Any] = list(_values(metadata))
-    for index in _LIST_INDICES:
+def columns_of(metadata: Metadata) -> tuple[str, ...]:
+    """Return the values of :data:`COLUMNS`, then of :data:`ADDED_COLUMNS`: text as it is, lists as JSON arrays."""
+    values = [*_values(metadata)]
+    for index in _LISTS:
         values[index] = json.dumps(values[index])
-    return values
+    return tuple(values)
 
 
-def metadata_of_columns(columns: Sequence[str]) -> Metadata:
-    """Parse the values of :data:`COLUMNS` and :data:`ADDED_COLUMNS`. Raises ValueError for a damaged list."""
-    values: list[Any] = list(columns)
-    for index in _LIST_INDICES:
+def metadata_of_columns(columns: Sequence[str], added: Sequence[str] = ()) -> Metadata:
+    """Return the metadata of the values of :data:`COLUMNS` and :data:`ADDED_COLUMNS`.
+
+    Raises RecursionError, TypeError or ValueError for a damaged list.
+    """
+    values: list[Any] = [*columns, *added]
+    for index in _LISTS:  # few of the fields, and a start decodes hundreds of thousands of rows
         values[index] = texts_of(values[index])
     return Metadata(*values)
 
 
-@lru_cache(4096)  # most rows have one of a few lists: they share its tuple
+@lru_cache(4096)  # many rows have equal lists, and share one tuple
 def texts_of(column: str) -> tuple[str, ...]:
-    """Parse a list's column. Raises ValueError if it is damaged."""
+    """Return the texts of a list's column. Raises RecursionError, TypeError or ValueError if it is damaged."""
     texts = json.loads(column)
     if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
         raise ValueError("not a list of texts")
@@ -72,18 +75,13 @@ def texts_of(column: str) -> tuple[str, ...]:
 # -- The packed candidate ----------------------------------------------------------------------------------------------
 
 
-def packed(metadata: Metadata) -> Sequence[Any]:
-    """Return plain values, small to marshal: None for an empty list."""
-    values: list[Any] = list(_values(metadata))
-    for index in _LIST_INDICES:
-        values[index] = values[index] or None
-    return values
+def packed(metadata: Metadata) -> tuple[Any, ...]:
+    """Return the fields' values, which marshal can pack."""
+    return tuple(_values(metadata))
 
 
-def unpacked(values: list[Any]) -> Metadata:
-    """Make metadata of a list of the values that :func:`packed` returned."""
-    for index in _LIST_INDICES:
-        values[index] = values[index] or ()
+def unpacked(values: Sequence[Any]) -> Metadata:
+    """Return the metadata of :func:`packed`'s values."""
     return Metadata(*values)
 
 
@@ -91,7 +89,7 @@ def unpacked(values: list[Any]) -> Metadata:
 
 
 def attributes_of(metadata: Metadata) -> dict[str, Any]:
-    """Return attributes of an item; empty fields are left out."""
+    """Return the attributes of an item, without empty fields."""
     found = zip(FIELDS, _values(metadata), strict=True)
     return {name: _attribute(value) for name, value in found if value}
 
@@ -101,7 +99,7 @@ def _attribute(value: str | tuple[str, ...]) -> dict[str, Any]:
 
 
 def metadata_of_attributes(item: Mapping[str, Mapping[str, Any]]) -> Metadata:
-    """Parse an item's metadata. Raises KeyError or TypeError for a malformed item."""
+    """Return the metadata of an item. Raises KeyError or TypeError if the item is damaged."""
     values: dict[str, Any] = {
         name: _shared(tuple([text["S"] for text in item[name]["L"]])) if is_list else str(item[name]["S"])
         for name, is_list in zip(FIELDS, _IS_LIST, strict=True)
@@ -110,7 +108,7 @@ def metadata_of_attributes(item: Mapping[str, Mapping[str, Any]]) -> Metadata:
     return Metadata(**values)
 
 
-@lru_cache(4096)  # most rows have one of a few lists: they share its tuple
+@lru_cache(4096)  # many rows have equal lists, and share one tuple
 def _shared(texts: tuple[str, ...]) -> tuple[str, ...]:
     return texts
 
@@ -120,18 +118,18 @@ def _shared(texts: tuple[str, ...]) -> tuple[str, ...]:
 _SEARCHED = {"type": "keyword"}
 _SHOWN = {"type": "keyword", "index": False, "doc_values": False}
 
-#: Field mappings: searches filter by lists; text is only stored.
+#: Field mappings. Lists are searched by filters; text is only returned.
 MAPPINGS = {name: _SEARCHED if name in LIST_FIELDS else _SHOWN for name in FIELDS}
 
 
 def document_fields_of(metadata: Metadata) -> dict[str, Any]:
-    """Return fields of a document; added ones only where not empty, so that older indices take the others."""
+    """Return the fields of a document. Empty added fields are left out, so that an older index takes the document."""
     found = zip(FIELDS, _values(metadata), strict=True)
     return {name: value for name, value in found if value or name not in ADDED_FIELDS}
 
 
 def metadata_of_document(document: Mapping[str, Any]) -> Metadata:
-    """Parse a document's metadata. Raises KeyError or TypeError for a malformed document."""
+    """Return the metadata of a document. Raises KeyError or TypeError if the document is damaged."""
     values: dict[str, Any] = {
         name: tuple(map(_text, document[name])) if is_list else _text(document[name])
         for name, is_list in zip(FIELDS, _IS_LIST, strict=True)

@@ -1,4 +1,4 @@
-"""A holding as text, the same in every store."""
+"""Holdings as JSON, the same in every store."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from lookalike.domain.picture import Key
 from lookalike.domain.upload import Holding
 
 
-def holding_text(holding: Holding) -> str:
-    """JSON of it."""
+def holding_to_json(holding: Holding) -> str:
+    """Return the JSON of a holding."""
     return json.dumps([holding.picture.library, holding.picture.id, holding.added, holding.metadata_digest])
 
 
-def holding_of(text: str) -> Holding:
-    """The holding that :func:`holding_text` wrote."""
+def holding_from_json(text: str) -> Holding:
+    """Return the holding of :func:`holding_to_json`. Raises RecursionError, TypeError or ValueError if damaged."""
     library, picture, added, words = json.loads(text)
     return Holding(Key(library, picture), added, words)

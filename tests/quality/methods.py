@@ -111,7 +111,7 @@ class Service:
     model: Path
 
     def fill(self, ref: LibraryRef, files: Files) -> None:
-        """Add the files, their numbers as briefs. One that the ref has already is left out."""
+        """Add the files, their numbers as briefs. One that the library has already is left out."""
 
         def put(number: int) -> None:
             try:

@@ -51,7 +51,7 @@ from tests.support.fakes import MemoryGenerations, memory_ports
 #: Rows of one bulk write.
 BATCH = 500
 
-#: What of an answer is sent, as for the service.
+#: Fields of an answer that are sent, as for the service.
 _SHOWN = "hits.hits._source,hits.hits.sort"
 
 #: Callers that add at once.
@@ -60,7 +60,7 @@ CALLERS = 8
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is searched for: by how many views, for how many, and among every which row."""
+    """A kind of search: number of views, number of results, and the filter (every n-th row)."""
 
     name: str
     views: int = 1
@@ -88,13 +88,13 @@ class Bench:
     vectors: NDArray[np.float32]
 
     def search(self, case: Case, views: NDArray[np.float32]) -> set[int]:
-        """Numbers of the pictures found, as the service finds them."""
+        """Return the numbers of the pictures that the service finds."""
         tags = None if case.every == 1 else TagFilter(frozenset([str(case.every)]))
         found = self.index.search(Query(Kind.SIMILAR, (LIBRARY,), MODEL, views, case.k, tags))
         return {one.revision - picture(0, self.vectors[0]).revision for one in found}
 
     def scan(self, case: Case, views: NDArray[np.float32]) -> None:
-        """The same by the server's own exact scan of every picture that passes the filter."""
+        """Return the numbers that the server's own exact scan finds."""
         wanted: list[dict[str, Any]] = [{"term": {"library": LIBRARY}}, {"term": {"live": True}}]
         wanted += [{"term": {"tags": str(case.every)}}] if case.every > 1 else []
         scored = [
@@ -124,24 +124,24 @@ class Bench:
         return together, b"".join(json.dumps(line).encode() + b"\n" for line in lines)
 
     def together(self, body: dict[str, Any]) -> None:
-        """One search."""
+        """Search by all views in one request."""
         self.client.search(index=self.name, body=body, params={"routing": LIBRARY, "filter_path": _SHOWN})
 
     def one_by_one(self, lines: bytes) -> None:
-        """A search for each view, in one request."""
+        """Search by each view, in one ``_msearch`` request."""
         self.client.msearch(body=lines, params={"filter_path": f"responses.{_SHOWN}"})
 
     def nearest(self, case: Case, views: NDArray[np.float32]) -> set[int]:
-        """What an exact search finds."""
+        """Return the numbers that an exact search finds."""
         cosines = (self.vectors[:: case.every] @ views.T).max(axis=1)
         return {int(row) * case.every for row in np.argsort(-cosines)[: case.k]}
 
     def segments(self) -> int:
-        """How many parts the index has, each with a graph of its own."""
+        """Return the number of segments; each has a graph of its own."""
         return len(self.client.cat.segments(index=self.name, params={"format": "json"}))
 
     def merge(self) -> None:
-        """Make one segment of all; that takes longer than a request may."""
+        """Merge all segments into one; that takes longer than a request may."""
         self.client.indices.forcemerge(
             index=self.name, params={"max_num_segments": "1", "wait_for_completion": "false"}
         )
@@ -168,7 +168,7 @@ def measure(report: Report, url: str, sizes: Sequence[int], times: int) -> None:
 
 
 def fill(report: Report, url: str, size: int) -> Bench:
-    """A library of that many pictures, written by two threads."""
+    """Fill a library of that many pictures, with two threads."""
     client, generations, name = connect(url, seconds=120), MemoryGenerations(), f"bench-{size}"
     create_index(client, name, replicas=0)
     generations.save_generation(Kind.SIMILAR, Generation(name, (name,)), None)
@@ -182,14 +182,14 @@ def fill(report: Report, url: str, size: int) -> Bench:
 
 
 def some(vectors: NDArray[np.float16]) -> Iterator[Sequence[Any]]:
-    """Rows of pictures, a bulk request's worth at a time."""
+    """Yield rows of pictures in batches of a bulk request."""
     for rows in batches(vectors):
         for start in range(0, len(rows), BATCH):
             yield rows[start : start + BATCH]
 
 
 def settle(bench: Bench) -> None:
-    """Wait until all is searchable and the server has merged what it merges by itself."""
+    """Wait until all rows are searchable and the server's own merges have ended."""
     bench.client.indices.refresh(index=bench.name)
     while int(bench.client.indices.stats(index=bench.name, metric="merge")["_all"]["total"]["merges"]["current"]):
         time.sleep(0.5)
@@ -252,24 +252,24 @@ def measure_adds(report: Report, url: str, adds: int) -> None:
 
 
 def cuts(number: int) -> Iterator[tuple[str, float]]:
-    """Photographs by name, and the share of each that is kept: every pair another picture."""
+    """Yield photographs by name with the share of each that is kept: every pair is another picture."""
     for count in range(number):
         yield photographs.NAMES[count % len(photographs.NAMES)], 0.95 - 0.01 * (count // len(photographs.NAMES))
 
 
 def decode(file: bytes) -> NDArray[np.uint8]:
-    """A picture's pixels."""
+    """Return a picture's pixels."""
     with Image.open(io.BytesIO(file)) as picture:
         return np.asarray(picture.convert("RGB"))
 
 
 def recall(found: set[int], nearest: set[int]) -> float:
-    """Share of the nearest that were found."""
+    """Return the share of the nearest that were found."""
     return len(found & nearest) / len(nearest)
 
 
 def ms(work: Callable[[], object]) -> float:
-    """Milliseconds that takes."""
+    """Return the milliseconds that a call takes."""
     began = time.perf_counter()
     work()
     return (time.perf_counter() - began) * 1000

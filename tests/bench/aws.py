@@ -219,7 +219,7 @@ def compare_requests(report: Report, group: str, bench: Bench, case: Case, views
 
 
 def measure_adds(report: Report, url: str, adds: int) -> None:
-    """Adds through the whole handler: DynamoDB Local (or moto), moto's S3, and that OpenSearch, refreshed as deployed."""
+    """Measure adds through the handler: DynamoDB Local (or moto), moto's S3, and OpenSearch, refreshed as deployed."""
     client, generations, table = connect(url, connections=CALLERS), MemoryGenerations(), new_table()
     create_index(client, "adds", replicas=0)
     generations.save_generation(Kind.SAME, Generation("adds", ("adds",)), None)

@@ -35,8 +35,8 @@ LABELLED_PLACES = 100
 #: Answers that a search reaches at most.
 WINDOW = 1000
 
-#: First answers that tell how good scores are: with 200, the standard error of a share of one half is 3.5 points, as much
-#: as the scores of the shipped models are off by.
+#: First answers needed to judge scores: with 200, the standard error of a share of one half is 3.5 points, as much as
+#: the scores of the shipped models are off by.
 MIN_JUDGED = 200
 
 #: Searches that are timed one by one.

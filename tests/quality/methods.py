@@ -132,7 +132,7 @@ class Service:
         return parallel_map(f"{shelf.name}: {'rank' if uncut else 'search'}", one, range(len(files)))
 
     def milliseconds(self, shelf: Shelf, files: Files, searches: int) -> float:
-        """Return the median time of about ``count`` searches, one by one and without any cache, spread over the files."""
+        """Return the median time of about ``count`` searches over the files, one by one and without any cache."""
         ports = replace(self.ports, embedder=OnnxEmbedder(self.model))
         times = []
         for number in range(0, len(files), max(1, len(files) // searches)):
@@ -199,7 +199,7 @@ class ColourHistogram:
 
 
 class Anchor:
-    """One output of a network in a file, whose input is float32 N×3×224×224, RGB from 0 to 255, squashed to a square."""
+    """One output of a network in a file; the input is float32 N×3×224×224, RGB from 0 to 255, squashed."""
 
     def __init__(self, path: Path, session: onnxruntime.InferenceSession, output: str) -> None:
         self.name = f"{path.stem} {output}"

@@ -58,7 +58,7 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """The `same` task: queries are changed copies of the library's pictures, and of ``outside``, which the library lacks.
+    """The `same` task: queries are changed copies of the library's pictures, and of ``outside``, not in the library.
 
     ``crowd`` is in the library, too, and never searched for.
     """

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike import bootstrap
-from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.picture import Embedding, Metadata, Pixels
 from lookalike.domain.search import Match, Reason
 from lookalike.embedding.embedder import OnnxEmbedder
@@ -110,35 +110,35 @@ class Service:
     uncut: Ports
     model: Path
 
-    def fill(self, shelf: Shelf, files: Files) -> None:
+    def fill(self, ref: LibraryRef, files: Files) -> None:
         """Add the files, with their numbers as briefs; skip pictures that are present."""
 
         def put(number: int) -> None:
             try:
-                add(self.ports, Add(shelf, Source(ANY_SIZE, files[number]), metadata=Metadata(brief=str(number))))
+                add(self.ports, Add(ref, Source(ANY_SIZE, files[number]), metadata=Metadata(brief=str(number))))
             except PictureExists:
                 return
 
-        parallel_map(f"{shelf.name}: add", put, range(len(files)))
+        parallel_map(f"{ref.name}: add", put, range(len(files)))
 
-    def ask(self, shelf: Shelf, files: Files, count: int, *, uncut: bool = False) -> list[list[Answer]]:
+    def ask(self, ref: LibraryRef, files: Files, count: int, *, uncut: bool = False) -> list[list[Answer]]:
         """Return the first page of each search, ``count`` matches long; with ``uncut``, all its candidates."""
         ports = self.uncut if uncut else self.ports
 
         def one(number: int) -> list[Answer]:
-            page = search(ports, Search(shelf, Source(ANY_SIZE, files[number]), count=count))
+            page = search(ports, Search(ref, Source(ANY_SIZE, files[number]), count=count))
             return [Answer.of(match) for match in page.matches]
 
-        return parallel_map(f"{shelf.name}: {'rank' if uncut else 'search'}", one, range(len(files)))
+        return parallel_map(f"{ref.name}: {'rank' if uncut else 'search'}", one, range(len(files)))
 
-    def milliseconds(self, shelf: Shelf, files: Files, searches: int) -> float:
-        """Return the median time of about ``count`` searches over the files, one by one and without any cache."""
+    def milliseconds(self, ref: LibraryRef, files: Files, searches: int) -> float:
+        """Return the median time of about ``count`` searches, one by one and without any cache, spread over the files."""
         ports = replace(self.ports, embedder=OnnxEmbedder(self.model))
         times = []
         for number in range(0, len(files), max(1, len(files) // searches)):
             file = files[number]
             began = time.perf_counter()
-            search(ports, Search(shelf, Source(ANY_SIZE, file), count=10))
+            search(ports, Search(ref, Source(ANY_SIZE, file), count=10))
             times.append(1000 * (time.perf_counter() - began))
         return float(np.median(times))
 

@@ -79,7 +79,7 @@ def serve(
     if watch is not None and not watch.is_dir():
         raise SettingsError(f"{watch}: there is no such folder to watch")
     settings = _store_settings(backend, data, stack, watch)
-    new_folder = None if settings.data is None or DataFolder.is_there(settings.data) else settings.data
+    new_folder = None if settings.data is None or DataFolder.has_catalog(settings.data) else settings.data
     if existing and settings.data is not None:
         DataFolder.existing(settings.data)
     welcome = _Welcome(

@@ -42,8 +42,8 @@ class PixelBudget:
     """
 
     def __init__(self, pixels: int, *, max_per_tenant: int | None = None, reserve: int = 0, max_small: int = 0) -> None:
-        self._large = FairShare(pixels, most=max_per_tenant)
-        self._reserve = FairShare(reserve, most=reserve * 3 // 4)
+        self._large = FairShare(pixels, max_per_key=max_per_tenant)
+        self._reserve = FairShare(reserve, max_per_key=reserve * 3 // 4)
         self._max_small = max_small
 
     def allocate(self, height: int, width: int, tenant: str = "", check: Callable[[], None] = lambda: None) -> Pixels:

@@ -15,10 +15,10 @@ from lookalike.handlers.http import Handler
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.server.scheduler import LambdaContext
-from lookalike.service.holders import unheard
-from lookalike.service.upload import Ingest, is_done
+from lookalike.service.holders import stale_holders
+from lookalike.service.upload import ObjectCreated, is_processed
 from lookalike.stores.local.watched_folder import BUCKET, WatchedFolder
-from lookalike.triggers.batch import bury
+from lookalike.triggers.batch import send_to_dead_letters
 
 #: Seconds between two scans of the folder.
 _MIN_PAUSE_SECONDS = 1.0
@@ -124,11 +124,11 @@ class FolderWatcher:
     def _is_processed(self, key: str, sequencer: str) -> bool:
         if self._done.get(key) == sequencer:
             return True
-        event = Ingest(BUCKET, key, sequencer)
-        if not _is_utf8(key) or not is_done(self._ports, event):
+        event = ObjectCreated(BUCKET, key, sequencer)
+        if not _is_utf8(key) or not is_processed(self._ports, event):
             return False
         if key not in self._done:  # processed before this start; files deleted in between were not reported
-            self._gone |= {source.partition("/")[2] for source in unheard(self._ports, event.source)}
+            self._gone |= {source.partition("/")[2] for source in stale_holders(self._ports, event.source)}
         self._done[key] = sequencer
         return True
 
@@ -150,7 +150,9 @@ class FolderWatcher:
         """Send a file to the dead letters whose name is not UTF-8, and so cannot be a key."""
         (message,) = created_event([(key, sequencer)])["Records"]
         reason = "InvalidArgument: name: is not UTF-8"
-        bury(self._ports, DeadLetter("ingest", reason, message["body"], self._folder.place(BUCKET, key)))
+        send_to_dead_letters(
+            self._ports, DeadLetter("ingest", reason, message["body"], self._folder.place(BUCKET, key))
+        )
         self._done[key] = sequencer
 
     def _send_gone(self, keys: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ from tests.template.built import runs_here
 BUILD = Path(__file__).resolve().parents[2] / ".aws-sam/build"
 ARCHITECTURE = "x86_64"
 
-#: What Lambda's Python brings.
+#: Packages that Lambda's Python brings.
 BROUGHT = ("boto3", "botocore", "s3transfer")
 
 #: CPU milliseconds, children of this process included, as Lambda would bill one processor.
@@ -81,7 +81,7 @@ ENVIRONMENT = {
 
 
 def measure(report: Report, *, quick: bool) -> None:
-    """The least of some starts, step by step; nothing where there is no build or another Python."""
+    """Measure some starts; report the minimum of each step, or nothing without a build or Lambda's Python."""
     if not (BUILD / "RuntimeLayer").is_dir() or not runs_here(ARCHITECTURE):
         print(f"No cold start: it takes `make build`, and Python 3.13 on Linux, {ARCHITECTURE}.", file=sys.stderr)
         return

@@ -1,4 +1,4 @@
-"""Pictures that ordinary decoding would leave blank."""
+"""Renderings of pictures whose ordinary rendering is a single colour."""
 
 from __future__ import annotations
 

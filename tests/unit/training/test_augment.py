@@ -1,4 +1,4 @@
-"""The changed copies that heads are fitted on."""
+"""The augmented copies that heads are fitted on."""
 
 from __future__ import annotations
 

@@ -90,6 +90,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The use cases: no dialect, no HTTP, no store.
     "lookalike.service": {
         "lookalike.domain",
+        "lookalike.embedding",  # which crops of a query are embedded
         "lookalike.errors",
         "lookalike.imaging",
         "lookalike.limits",
@@ -182,6 +183,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.embedding",
         "lookalike.errors",
         "lookalike.imaging",
+        "lookalike.ports",
         "lookalike.service",
         "lookalike.verification",
     },
@@ -226,6 +228,13 @@ NEVER: dict[str, set[str]] = {
     | _STORES
     | _WIRE
     | _ABOVE,
+}
+
+#: All that verification imports of other rooms, beside the domain: no embedder, no store. Modules.
+VERIFICATION_IMPORTS = {
+    "lookalike.embedding.feature_map",
+    "lookalike.embedding.query_crops",
+    "lookalike.ports.models",
 }
 
 #: Only these may import the composition root.
@@ -303,6 +312,12 @@ def test_what_must_never_be_imported_is_not(room: str) -> None:
     wrong = {other: lines(imported[other]) for other in NEVER[room] & imported.keys()}
     assert not wrong, f"{room} must never import {wrong}"
     assert not MAY_IMPORT[room] & NEVER[room], "the tables contradict each other"
+
+
+def test_verification_is_a_function_of_data() -> None:
+    rooms = source.between_rooms(MAY_IMPORT)["lookalike.verification"]
+    imported = {one.imported for room, found in rooms.items() if room != "lookalike.domain" for one in found}
+    assert imported == VERIFICATION_IMPORTS
 
 
 def test_every_room_is_there() -> None:

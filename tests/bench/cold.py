@@ -39,10 +39,10 @@ spent.append(time.process_time())
 _ = ports.embedder.loaded, ports.verifier.loaded
 spent.append(time.process_time())
 import numpy as np
-from lookalike.verification.query_views import views
+from lookalike.embedding.query_crops import query_crops
 from lookalike.domain.library import Kind
 pixels = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
-ports.embedder.embed(views(Kind.SAME, pixels))
+ports.embedder.embed(query_crops(Kind.SAME, pixels))
 spent.append(time.process_time())
 json.dump([1000 * (after - before) for before, after in zip(spent, spent[1:])], sys.stdout)
 """

@@ -25,20 +25,21 @@ from functions.add.app import handler as add
 from functions.search.app import handler as search
 from functions.token.app import handler as token
 from lookalike import bootstrap
-from lookalike.domain.geometry import View
+from lookalike.domain.geometry import QueryView
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Pixels
 from lookalike.domain.search import Candidate, Query
+from lookalike.embedding.query_crops import query_crops
 from lookalike.handlers.http import Handler
 from lookalike.handlers.process_ports import serving
 from lookalike.imaging.decode import Bounds, decode
-from lookalike.ports import Look, Ports
+from lookalike.ports import Ports
 from lookalike.server import api_gateway
 from lookalike.server.api_gateway import HttpRequest
 from lookalike.service.applications import create_application
-from lookalike.service.reranking import looking, prove
+from lookalike.service.reranking import Reranker
 from lookalike.settings import Settings
-from lookalike.verification.query_views import shown, views
+from lookalike.verification.query_views import views_of_crops
 from tests.bench.report import Report, median_ms_each
 from tests.support import photographs
 
@@ -154,7 +155,7 @@ class Parts:
         return cls(
             decode=lambda file: decode(file, BOUNDS),
             one_pass=lambda pixels: ports.embedder.embed([pixels]),
-            five_views=lambda pixels: ports.embedder.embed(views(Kind.SAME, pixels)),
+            five_views=lambda pixels: ports.embedder.embed(query_crops(Kind.SAME, pixels)),
             fsync=fsync_of(Path("build")),
         )
 
@@ -229,10 +230,9 @@ def pixels_of(pictures: Sequence[bytes]) -> list[Pixels]:
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """What a search in kind ``same`` has before it proves: the query's views, how to look again, and candidates."""
+    """What a search in kind ``same`` has before it proves: the query's views and pixels, and candidates."""
 
-    views: Sequence[View]
-    look: Look
+    views: Sequence[QueryView]
     pixels: Pixels
     candidates: Sequence[Candidate]
 
@@ -240,12 +240,11 @@ class Nearest:
 def nearest(ports: Ports, library: str, file: bytes, k: int) -> Nearest:
     """The ``k`` nearest to a picture, without the picture itself."""
     picture = decode(file, BOUNDS)
-    embeddings = ports.embedder.embed(views(Kind.SAME, picture.pixels))
+    embeddings = ports.embedder.embed(query_crops(Kind.SAME, picture.pixels))
     vectors = np.stack([embedding.vectors[Kind.SAME] for embedding in embeddings]).astype(np.float32)
     near = ports.index.search(Query(Kind.SAME, (library,), ports.embedder.model, vectors, k))
     return Nearest(
-        shown(embeddings),
-        looking(ports.embedder, picture.pixels),
+        views_of_crops(embeddings),
         picture.pixels,
         [one for one in near if one.digest != picture.digest],
     )
@@ -256,8 +255,8 @@ def proving(ports: Ports, library: str, file: bytes) -> Call:
     near = nearest(ports, library, file, 302)
 
     def call() -> None:
-        comparison = ports.verifier.compare(near.pixels, near.views, near.look)
-        prove(comparison, ports.maps, ports.originals, near.candidates, ports.job("bench"))
+        query = ports.verifier.query(near.pixels, near.views)
+        Reranker(query, ports.embedder, ports.maps, ports.originals, ports.job("bench")).verify(near.candidates)
 
     return call
 

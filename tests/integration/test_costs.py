@@ -30,7 +30,7 @@ from lookalike.stores.aws.opensearch_admin import create_index
 from lookalike.stores.aws.opensearch_client import connect
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
-from lookalike.verification.verifier import LocalMapVerifier
+from lookalike.verification.verifier import FeatureMapVerifier
 from tests.conftest import ALICE
 from tests.servers.dynamodb import server
 from tests.servers.dynamodb.units import counted
@@ -96,7 +96,7 @@ def bench() -> Iterator[Bench]:
                 originals=S3Store(s3, "originals"),
                 index=OpenSearchIndex(search, DynamoGenerations(table), seconds=opensearch.PATIENCE),
                 embedder=embedder,
-                verifier=LocalMapVerifier(embedder.proof),
+                verifier=FeatureMapVerifier(embedder.match_scorer),
                 clock=clock,
             )
 

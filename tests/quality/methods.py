@@ -30,7 +30,7 @@ from lookalike.service.search import Search, search
 from lookalike.settings import Settings
 from lookalike.training.picture_files import ANY_SIZE, image, read
 from lookalike.training.progress import parallel_map
-from lookalike.verification.verifier import LocalMapVerifier
+from lookalike.verification.verifier import FeatureMapVerifier
 from tests.quality.metrics import Ranking, Real
 
 
@@ -150,7 +150,7 @@ def service() -> Iterator[Service]:
         settings = Settings.from_environment(data=Path(folder) / "data", log_level="ERROR")
         model, memory = find_model(settings.model), dict[bytes, Embedding]()
         embedder = CachingEmbedder(model, memory)
-        ports = bootstrap.build(settings, embedder=embedder, verifier=LocalMapVerifier(embedder.proof))
+        ports = bootstrap.build(settings, embedder=embedder, verifier=FeatureMapVerifier(embedder.match_scorer))
         yield Service(ports, replace(ports, embedder=CachingEmbedder(model, memory, uncut=True)), model)
         ports.close()
 

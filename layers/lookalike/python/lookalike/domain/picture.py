@@ -164,4 +164,4 @@ class Embedding:
     """The model's output for one picture: a vector per kind, and the local map (empty if the model has none)."""
 
     vectors: Mapping[Kind, Vector]
-    local_map: bytes = b""
+    feature_map: bytes = b""

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import DIMENSION, Embedding, Pixels
 from lookalike.embedding import model_card
-from lookalike.embedding.feature_map import CELLS, LocalMap, thumbnail
+from lookalike.embedding.feature_map import CELLS_SHAPE, FeatureMap, thumbnail
 from lookalike.embedding.preprocess import square
 from lookalike.errors import ModelError
 from lookalike.ports import Embedder
-from lookalike.verification.match_score import ProofCalibration
+from lookalike.verification.match_score import MatchScorer
 
 INPUT = "pictures"
 MAP = "map"
@@ -40,7 +40,7 @@ class OnnxEmbedder(Embedder):
 
     def __init__(self, model: Path, threads: int = 1) -> None:
         self._card = model_card.load(model)
-        self._outputs = [*Kind, *([MAP] if self._card.local_map else [])]
+        self._outputs = [*Kind, *([MAP] if self._card.has_feature_map else [])]
         self._session = _session(model, threads)
         answered = {output.name: output.shape for output in self._session.get_outputs()}
         if missing := [name for name in self._outputs if name not in answered]:
@@ -48,8 +48,8 @@ class OnnxEmbedder(Embedder):
         for kind in Kind:
             if answered[kind][-1] != DIMENSION:
                 raise ModelError(f"{model}: its output {kind} has {answered[kind][-1]} numbers, not {DIMENSION}")
-        if self._card.local_map and tuple(answered[MAP][1:]) != CELLS:
-            raise ModelError(f"{model}: its output {MAP} has the shape {answered[MAP]}, not (N, *{CELLS})")
+        if self._card.has_feature_map and tuple(answered[MAP][1:]) != CELLS_SHAPE:
+            raise ModelError(f"{model}: its output {MAP} has the shape {answered[MAP]}, not (N, *{CELLS_SHAPE})")
 
     @property
     def model(self) -> str:
@@ -68,10 +68,10 @@ class OnnxEmbedder(Embedder):
         answers = dict(zip(self._outputs, self._session.run(self._outputs, {INPUT: squared[None]}), strict=True))
         # Rounded here, once, so that every store keeps the same numbers.
         vectors = {kind: answers[kind][0].astype(np.float16) for kind in Kind}
-        if not self._card.local_map:
+        if not self._card.has_feature_map:
             return Embedding(vectors)
         height, width = pixels.shape[:2]
-        return Embedding(vectors, LocalMap(width, height, answers[MAP][0], thumbnail(squared)).pack())
+        return Embedding(vectors, FeatureMap(width, height, answers[MAP][0], thumbnail(squared)).pack())
 
     def score(self, kind: Kind, cosine: float) -> float:
         """The calibrated score of a cosine, in (0, 1)."""
@@ -82,9 +82,9 @@ class OnnxEmbedder(Embedder):
         return self._card.calibration[kind].threshold
 
     @property
-    def proof(self) -> ProofCalibration:
+    def match_scorer(self) -> MatchScorer:
         """How what a verifier sees of two local maps is to be read."""
-        return self._card.proof
+        return self._card.match_scorer
 
     def codebook(self, kind: Kind) -> NDArray[np.float32]:
         """The product quantiser's centroids for vectors of this kind, float32 (128, 16, 2)."""

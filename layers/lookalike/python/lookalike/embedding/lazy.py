@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lookalike.domain.geometry import View
+from lookalike.domain.geometry import QueryView
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Pixels
 from lookalike.embedding.model_path import find_model
 from lookalike.once import once
-from lookalike.ports import Comparison, Embedder, Look, Verifier
+from lookalike.ports import Embedder, QueryVerifier, Verifier
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from lookalike.embedding.embedder import OnnxEmbedder
-    from lookalike.verification.verifier import LocalMapVerifier
+    from lookalike.verification.verifier import FeatureMapVerifier
 
 
 class LazyEmbedder(Embedder):
@@ -58,17 +58,17 @@ class LazyEmbedder(Embedder):
 
 
 class LazyVerifier(Verifier):
-    """A LocalMapVerifier calibrated for the model of an embedder, which its first use loads."""
+    """A FeatureMapVerifier calibrated for the model of an embedder, which its first use loads."""
 
     def __init__(self, embedder: LazyEmbedder) -> None:
         self._embedder = embedder
 
     @once
-    def loaded(self) -> LocalMapVerifier:
+    def loaded(self) -> FeatureMapVerifier:
         """The verifier itself."""
-        from lookalike.verification.verifier import LocalMapVerifier  # noqa: PLC0415 - few functions need it
+        from lookalike.verification.verifier import FeatureMapVerifier  # noqa: PLC0415 - few functions need it
 
-        return LocalMapVerifier(self._embedder.loaded.proof)
+        return FeatureMapVerifier(self._embedder.loaded.match_scorer)
 
-    def compare(self, pixels: Pixels, views: Sequence[View], look: Look) -> Comparison:
-        return self.loaded.compare(pixels, views, look)
+    def query(self, pixels: Pixels, views: Sequence[QueryView]) -> QueryVerifier:
+        return self.loaded.query(pixels, views)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import DIMENSION
 from lookalike.errors import ModelError
-from lookalike.verification.match_score import NO_PROOF, ProofCalibration
+from lookalike.verification.match_score import NEVER_MATCHES, MatchScorer
 
 CARD = "card.json"
 CODEBOOKS = "codebooks.npz"
@@ -45,15 +45,15 @@ class Calibration:
 class Card:
     """What is known of a model.
 
-    ``side`` is the side of the square input, in pixels. ``local_map`` says whether the graph makes local maps.
-    ``proof`` says how what a verifier sees of two maps is to be read. ``codebooks`` holds a float32 array of shape CODEBOOK_SHAPE per kind.
+    ``side`` is the side of the square input, in pixels. ``has_feature_map`` says whether the graph makes local maps.
+    ``match_scorer`` says how what a verifier sees of two maps is to be read. ``codebooks`` holds a float32 array of shape CODEBOOK_SHAPE per kind.
     """
 
     name: str
     side: int
-    local_map: bool
+    has_feature_map: bool
     calibration: Mapping[Kind, Calibration]
-    proof: ProofCalibration
+    match_scorer: MatchScorer
     codebooks: Mapping[Kind, NDArray[np.float32]]
 
 
@@ -75,9 +75,9 @@ def load(model: Path) -> Card:
         return Card(
             name=str(content["name"]),
             side=int(content["input"]["side"]),
-            local_map=has_map,
+            has_feature_map=has_map,
             calibration={kind: _calibration(content["calibration"][kind]) for kind in Kind},
-            proof=ProofCalibration.of(content["proof"]) if has_map else NO_PROOF,
+            match_scorer=MatchScorer.from_card(content["proof"]) if has_map else NEVER_MATCHES,
             codebooks=_codebooks(folder / CODEBOOKS),
         )
     except (ValueError, KeyError, TypeError) as error:

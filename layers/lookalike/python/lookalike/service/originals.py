@@ -11,14 +11,14 @@ from lookalike.observability import logger
 from lookalike.ports import PictureStore
 
 #: Seconds that a search waits for originals, which may tell a little more: what has not come by then is done without.
-_SECONDS = 2.0
+_MAX_WAIT = 2.0
 
 #: Pixels of originals that may be in memory at once, of all calls together. A budget of its own, for a call that
 #: asks for it already holds its own picture's pixels. One tenant has three quarters of it.
 BUDGET = PixelBudget(4096 * 4096, max_per_tenant=4096 * 4096 * 3 // 4, reserve=4 << 20, max_small=1 << 20)
 
 
-def read(originals: PictureStore, keys: Sequence[str]) -> list[bytes | None]:
+def read_originals(originals: PictureStore, keys: Sequence[str]) -> list[bytes | None]:
     """The originals' files, all on their way at once; None for what cannot be had, or not in time."""
 
     def one(key: str) -> bytes | None:
@@ -30,7 +30,7 @@ def read(originals: PictureStore, keys: Sequence[str]) -> list[bytes | None]:
 
     pool = ThreadPoolExecutor(max(1, len(keys)), thread_name_prefix="originals")
     coming = [pool.submit(one, key) for key in keys]
-    late = wait(coming, _SECONDS).not_done
+    late = wait(coming, _MAX_WAIT).not_done
     pool.shutdown(wait=False)
     if late:
         logger.warning(f"{len(late)} originals have not come in time", extra={"operation": "search"})

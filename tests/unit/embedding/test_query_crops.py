@@ -1,4 +1,4 @@
-"""The views of a query."""
+"""The crops of a query that are embedded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Pixels
-from lookalike.verification.query_views import views
+from lookalike.embedding.query_crops import query_crops
 
 SIDES = st.integers(1, 60)
 
@@ -22,13 +22,13 @@ def numbered(height: int, width: int) -> Pixels:
 
 @pytest.mark.parametrize("kind", [Kind.SIMILAR, Kind.PRODUCT])
 def test_other_kinds_look_at_the_whole_picture_alone(kind: Kind) -> None:
-    (view,) = views(kind, numbered(20, 30))
+    (view,) = query_crops(kind, numbered(20, 30))
     assert np.array_equal(view, numbered(20, 30))
 
 
 @given(SIDES, SIDES)
 def test_same_looks_at_the_whole_and_at_its_four_corners(height: int, width: int) -> None:
-    whole, *corners = views(Kind.SAME, numbered(height, width))
+    whole, *corners = query_crops(Kind.SAME, numbered(height, width))
     assert np.array_equal(whole, numbered(height, width))
     assert {view.shape for view in corners} == {(-(-height * 60 // 100), -(-width * 60 // 100), 3)}
     outermost = [
@@ -40,6 +40,8 @@ def test_same_looks_at_the_whole_and_at_its_four_corners(height: int, width: int
 @given(SIDES, SIDES)
 def test_the_corners_together_show_every_pixel(height: int, width: int) -> None:
     seen = {
-        (int(y), int(x)) for view in views(Kind.SAME, numbered(height, width))[1:] for y, x, _ in view.reshape(-1, 3)
+        (int(y), int(x))
+        for view in query_crops(Kind.SAME, numbered(height, width))[1:]
+        for y, x, _ in view.reshape(-1, 3)
     }
     assert len(seen) == height * width

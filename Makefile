@@ -259,12 +259,12 @@ build/weights/.installed build/weights-large/.installed: | $(UV)
 
 # The packages that write a model, which nothing else needs: taken away when it is written.
 WRITER = build/onnx-$(notdir $(@D))
-MODEL_SCRIPTS := $(addprefix layers/model/,export.py heads.py network.py pth.py)
+MODEL_SCRIPTS := $(addprefix layers/lookalike/python/lookalike/training/,export_onnx.py heads.py efficientnet_onnx.py torch_weights.py)
 
 layers/model/model.onnx: build/weights/.installed
 layers/model/large/model.onnx: build/weights-large/.installed
 layers/model/model.onnx layers/model/large/model.onnx: %/model.onnx: %/card.json %/heads.npz $(MODEL_SCRIPTS) | .venv/.run
 	@echo "Making $@"
 	@$(INSTALL) --require-hashes --target $(WRITER) -r requirements-model.txt
-	@PYTHONPATH=$(WRITER) $(BIN)/python layers/model/export.py --weights $(patsubst %/.installed,%,$(filter %/.installed,$^)) --heads $* --output $@
+	@PYTHONPATH=$(WRITER) $(BIN)/python -m lookalike.training.export_onnx --weights $(patsubst %/.installed,%,$(filter %/.installed,$^)) --heads $* --output $@
 	@rm -rf $(WRITER)

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from lookalike.model import Application
+from lookalike.domain.application import Application
 from lookalike.ports import Ports
-from tests import examples
-from tests.baidu import Caller
-from tests.fakes import MemoryWeb, SetClock, memory_ports
+from tests.support import examples
+from tests.support.baidu import Caller
+from tests.support.fakes import MemoryWeb, SetClock, memory_ports
 
 ALICE = Application("alice-access", "alice-secret", "10000001", "tenant-alice", "alice")
 BOB = Application("bob-access", "bob-secret", "10000002", "tenant-bob", "bob")
@@ -84,10 +84,10 @@ def clock() -> SetClock:
 @pytest.fixture
 def memory(web: MemoryWeb, clock: SetClock) -> Iterator[Ports]:
     """Empty stores in memory; all handlers of this process answer with them."""
-    from lookalike import bootstrap  # noqa: PLC0415 - see above
+    from lookalike.handlers.process_ports import serving  # noqa: PLC0415 - see above
 
     ports = memory_ports(ALICE, BOB, fetch=web, clock=clock)
-    with bootstrap.serving(ports):
+    with serving(ports):
         yield ports
 
 

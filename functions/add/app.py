@@ -1,6 +1,8 @@
 """Adds a picture to a library."""
 
-from lookalike import bootstrap
-from lookalike.wire import baidu, jumdata, qiniu
+from lookalike.handlers.http import http_handler
+from lookalike.wire.baidu import calls as baidu
+from lookalike.wire.jumdata import calls as jumdata
+from lookalike.wire.qiniu import calls as qiniu
 
-handler = bootstrap.handler("add", (*baidu.routes("add"), *jumdata.routes("add"), *qiniu.routes("add")))
+handler = http_handler("add", (*baidu.routes("add"), *jumdata.routes("add"), *qiniu.routes("add")))

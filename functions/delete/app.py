@@ -1,6 +1,8 @@
 """Takes pictures out of a library; they are purged days later."""
 
-from lookalike import bootstrap
-from lookalike.wire import baidu, jumdata, qiniu
+from lookalike.handlers.http import http_handler
+from lookalike.wire.baidu import calls as baidu
+from lookalike.wire.jumdata import calls as jumdata
+from lookalike.wire.qiniu import calls as qiniu
 
-handler = bootstrap.handler("delete", (*baidu.routes("delete"), *jumdata.routes("delete"), *qiniu.routes("delete")))
+handler = http_handler("delete", (*baidu.routes("delete"), *jumdata.routes("delete"), *qiniu.routes("delete")))

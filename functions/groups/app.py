@@ -1,6 +1,6 @@
 """Makes, removes and lists groups of pictures, and says what is in them."""
 
-from lookalike import bootstrap
-from lookalike.wire import qiniu
+from lookalike.handlers.http import http_handler
+from lookalike.wire.qiniu import calls as qiniu
 
-handler = bootstrap.handler("groups", qiniu.routes("groups"))
+handler = http_handler("groups", qiniu.routes("groups"))

@@ -1,5 +1,5 @@
 """Brings the vector index to what was written to the table, until that has happened."""
 
-from lookalike import bootstrap
+from lookalike.handlers.stream import stream_handler
 
-handler = bootstrap.indexer()
+handler = stream_handler()

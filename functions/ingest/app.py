@@ -1,5 +1,5 @@
 """Adds pictures that were put into the upload bucket."""
 
-from lookalike import bootstrap
+from lookalike.handlers.uploads import upload_handler
 
-handler = bootstrap.ingester()
+handler = upload_handler()

@@ -1,5 +1,5 @@
 """Takes away for good what was deleted long enough ago; run by a schedule."""
 
-from lookalike import bootstrap
+from lookalike.handlers.purge import purge_handler
 
-handler = bootstrap.purger()
+handler = purge_handler()

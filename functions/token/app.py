@@ -1,6 +1,6 @@
 """Hands out access tokens."""
 
-from lookalike import bootstrap
-from lookalike.wire import baidu
+from lookalike.handlers.http import http_handler
+from lookalike.wire.baidu import calls as baidu
 
-handler = bootstrap.handler("token", baidu.routes("token"))
+handler = http_handler("token", baidu.routes("token"))

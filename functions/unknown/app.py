@@ -1,8 +1,11 @@
 """Answers every path that nothing else does, in the form its caller can read; and says what runs here."""
 
-from lookalike import bootstrap
-from lookalike.wire import baidu, jumdata, qiniu, status
+from lookalike.handlers.http import http_handler
+from lookalike.wire import status
+from lookalike.wire.baidu import calls as baidu
+from lookalike.wire.jumdata import calls as jumdata
+from lookalike.wire.qiniu import calls as qiniu
 
 _ELSEWHERE = (*baidu.routes("unknown"), *jumdata.routes("unknown"), *qiniu.routes("unknown"))
 
-handler = bootstrap.handler("unknown", (*status.ROUTES, *_ELSEWHERE))
+handler = http_handler("unknown", (*status.ROUTES, *_ELSEWHERE))

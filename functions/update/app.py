@@ -1,6 +1,6 @@
 """Changes what is said of a picture."""
 
-from lookalike import bootstrap
-from lookalike.wire import baidu
+from lookalike.handlers.http import http_handler
+from lookalike.wire.baidu import calls as baidu
 
-handler = bootstrap.handler("update", baidu.routes("update"))
+handler = http_handler("update", baidu.routes("update"))

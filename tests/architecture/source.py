@@ -25,7 +25,6 @@ STANDARD = sys.stdlib_module_names
 SOURCES = {
     ROOT / "layers/lookalike/python": "",
     ROOT / "functions": "functions.",
-    ROOT / "layers/model": "layers.model.",
 }
 
 
@@ -86,14 +85,20 @@ def room_of(module: str, rooms: Iterable[str]) -> str:
     return max(fitting, key=len)
 
 
-def reachable(starts: Iterable[str], *, late: bool) -> dict[str, str]:
-    """Every module that is loaded when these are, with one that imports it; ``late``: by their functions, too."""
+def reachable(starts: Iterable[str], *, late: bool, but: Mapping[str, Iterable[str]] | None = None) -> dict[str, str]:
+    """Every module that is loaded when these are, with one that imports it; ``late``: by their functions, too.
+
+    ``but`` maps a module to the rooms whose modules it may import late, which does not count.
+    """
+    exempt = {module: tuple(f"{room}." for room in rooms) for module, rooms in (but or {}).items()}
     importers = dict.fromkeys(starts, "")
     waiting = list(importers)
     while waiting:
         module = waiting.pop()
         for one in imports():
             if one.module != module or one.typing or (one.late and not late):
+                continue
+            if one.late and one.imported.startswith(exempt.get(module, ("\0",))):
                 continue
             if one.imported not in importers:
                 importers[one.imported] = module
@@ -153,14 +158,10 @@ def complexities() -> dict[str, int]:
 
 
 def _imports_of(module: str) -> Iterator[Import]:
-    scripts = module.rpartition(".")[0] + "."
-
     def visit(node: ast.AST, typing: bool, late: bool) -> Iterator[Import]:
         if isinstance(node, ast.Import | ast.ImportFrom):
             for name in _names(node):
-                # The model's scripts import each other by bare names.
-                beside = scripts + name if scripts.startswith("layers.model.") else ""
-                yield Import(module, beside if beside in modules() else name, typing, late)
+                yield Import(module, name, typing, late)
         typing = typing or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
         late = late or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         for child in ast.iter_child_nodes(node):

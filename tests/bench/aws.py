@@ -3,7 +3,7 @@
     python -m tests.bench.aws [--json FILE] [--million | --quick]
 
 One server, one library, one connection; both figures of a ratio are taken in this one run. Clusters are as
-:mod:`tests.clusters` makes them.
+:mod:`tests.support.clusters` makes them.
 """
 
 from __future__ import annotations
@@ -29,23 +29,24 @@ from opensearchpy import OpenSearch
 from PIL import Image
 from rich.console import Console
 
-from lookalike import bootstrap
-from lookalike.adapters.dynamodb import DynamoCatalog, DynamoMaps
-from lookalike.adapters.opensearch import OpenSearchIndex, _search, connect, create_index
-from lookalike.adapters.s3 import CONFIG, S3Store
+from lookalike.domain.library import Kind
+from lookalike.domain.search import Generation, Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.location import find_model
-from lookalike.model import Generation, Kind, Query, TagFilter
-from tests import photographs
-from tests.baidu import Caller
+from lookalike.embedding.model_path import find_model
+from lookalike.handlers.process_ports import serving
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex, _search, connect, create_index
+from lookalike.stores.aws.s3_objects import CONFIG, S3Store
 from tests.bench.report import Report
 from tests.bench.stores import LIBRARY, MODEL, batches, picture
-from tests.clusters import clustered
 from tests.conftest import ALICE
-from tests.emulated import aws
-from tests.fakes import MemoryGenerations, memory_ports
 from tests.servers.dynamodb.server import new_table
 from tests.servers.opensearch.server import OpenSearchServer, missing
+from tests.support import photographs
+from tests.support.baidu import Caller
+from tests.support.clusters import clustered
+from tests.support.emulated import aws
+from tests.support.fakes import MemoryGenerations, memory_ports
 
 #: Rows of one bulk write.
 BATCH = 500
@@ -236,7 +237,7 @@ def measure_adds(report: Report, url: str, adds: int) -> None:
             embedder=embedder,
         )
         caller = Caller(ALICE)
-        with bootstrap.serving(ports), ThreadPoolExecutor(CALLERS) as pool:
+        with serving(ports), ThreadPoolExecutor(CALLERS) as pool:
             caller.add("same_hq", files[0])
             alone = [ms(partial(caller.add, "same_hq", file)) for file in files[1:adds]]
             began = time.perf_counter()

@@ -32,15 +32,15 @@ sys.path[:0] = given["path"]
 spent = [time.process_time()]
 import app
 spent.append(time.process_time())
-from lookalike import bootstrap
-ports = bootstrap._shared()
+from lookalike.handlers.process_ports import process_ports
+ports = process_ports()
 _ = ports.applications, ports.catalog, ports.maps, ports.index
 spent.append(time.process_time())
 _ = ports.embedder.loaded, ports.verifier.loaded
 spent.append(time.process_time())
 import numpy as np
-from lookalike.embedding.views import views
-from lookalike.model import Kind
+from lookalike.verification.query_views import views
+from lookalike.domain.library import Kind
 pixels = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
 ports.embedder.embed(views(Kind.SAME, pixels))
 spent.append(time.process_time())

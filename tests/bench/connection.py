@@ -11,10 +11,10 @@ from pathlib import Path
 
 import httpx
 
-from lookalike.model import Kind
+from lookalike.domain.library import Kind
 from tests.bench.pipeline import PATHS, files
 from tests.bench.report import Report
-from tests.live import LiveServer
+from tests.support.live import LiveServer
 
 
 def measure(report: Report, *, quick: bool) -> None:

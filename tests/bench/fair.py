@@ -23,9 +23,9 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
-from tests import photographs
 from tests.bench.report import Report
-from tests.live import LiveServer
+from tests.support import photographs
+from tests.support.live import LiveServer
 
 #: Callers that flood the service, each asking again as soon as it is answered.
 CALLERS = 16

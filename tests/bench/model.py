@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,22 +13,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.embedding import card
-from lookalike.embedding.card import CARD, CODEBOOKS
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Pixels
+from lookalike.embedding import model_card
 from lookalike.embedding.embedder import INPUT, OnnxEmbedder
-from lookalike.embedding.location import find_model
-from lookalike.embedding.square import square
-from lookalike.model import Kind, Pixels
-from tests import photographs
+from lookalike.embedding.model_card import CARD, CODEBOOKS
+from lookalike.embedding.model_path import find_model
+from lookalike.embedding.preprocess import square
+from lookalike.training import efficientnet_onnx, export_onnx
 from tests.bench.report import Report, median_ms_each
-
-sys.path.append(str(photographs.ROOT / "layers/model"))  # its scripts import each other by name
-
-import export  # isort: skip
-import network  # isort: skip
+from tests.support import photographs
 
 MODEL = find_model(None)
-SIDE = card.load(MODEL).side
+SIDE = model_card.load(MODEL).side
 THREADS, IN_A_PASS = (1, 2), (1, 5, 8)
 
 MIB = 1 << 20
@@ -76,15 +72,15 @@ def weights(report: Report, pixels: Sequence[Pixels], times: int) -> None:
 
 def as_float32() -> bytes:
     """The model from the same weights and heads, none of them rounded to float16 but those that were fitted so."""
-    graph = network._Graph
+    graph = efficientnet_onnx._Graph
     half = graph.half
 
-    def constant(self: network._Graph, array: NDArray[np.floating]) -> str:
+    def constant(self: efficientnet_onnx._Graph, array: NDArray[np.floating]) -> str:
         return self.constant(array.astype(np.float32))
 
     graph.half = constant  # type: ignore[method-assign]
     try:
-        return export.build(photographs.ROOT / "build/weights")
+        return export_onnx.build(photographs.ROOT / "build/weights")
     finally:
         graph.half = half  # type: ignore[method-assign]
 

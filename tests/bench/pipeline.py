@@ -25,17 +25,22 @@ from functions.add.app import handler as add
 from functions.search.app import handler as search
 from functions.token.app import handler as token
 from lookalike import bootstrap
-from lookalike.embedding.views import shown, views
-from lookalike.local import gateway
-from lookalike.local.gateway import Received
-from lookalike.model import Candidate, Kind, Pixels, Query, View
-from lookalike.picture.decode import Bounds, decode
+from lookalike.domain.geometry import View
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Pixels
+from lookalike.domain.search import Candidate, Query
+from lookalike.handlers.http import Handler
+from lookalike.handlers.process_ports import serving
+from lookalike.imaging.decode import Bounds, decode
 from lookalike.ports import Look, Ports
+from lookalike.server import api_gateway
+from lookalike.server.api_gateway import Received
 from lookalike.service.applications import create_application
-from lookalike.service.proof import looking, prove
+from lookalike.service.reranking import looking, prove
 from lookalike.settings import Settings
-from tests import photographs
+from lookalike.verification.query_views import shown, views
 from tests.bench.report import Report, median_ms_each
+from tests.support import photographs
 
 #: As many as the server works on at once.
 THREADS = 16
@@ -89,7 +94,7 @@ class Caller:
         """A call that searches for a picture. It raises RuntimeError if it is refused."""
         return self._call(search, kind, "search", file, rn=10)
 
-    def _call(self, handler: bootstrap.Handler, kind: Kind, operation: str, file: bytes, **form: object) -> Call:
+    def _call(self, handler: Handler, kind: Kind, operation: str, file: bytes, **form: object) -> Call:
         # The event is made beforehand: that is the client's and the gateway's work.
         body = urlencode({"image": base64.b64encode(file).decode(), **form}).encode()
         event = self._event(f"{PATHS[kind]}/{operation}", urlencode({"access_token": self._token}), body)
@@ -103,7 +108,7 @@ class Caller:
 
     @staticmethod
     def _event(path: str, query: str, body: bytes) -> dict[str, object]:
-        return gateway.event_of(Received("POST", path, query, FORM, body, "127.0.0.1", gateway.now()))
+        return api_gateway.event_of(Received("POST", path, query, FORM, body, "127.0.0.1", api_gateway.now()))
 
 
 @contextmanager
@@ -116,7 +121,7 @@ def service(before: Callable[[Path], None] | None = None) -> Iterator[Ports]:
         if before is not None:
             before(data)
         ports = bootstrap.build(Settings(data=data, log_level="ERROR"))
-        with bootstrap.serving(ports):
+        with serving(ports):
             yield ports
         ports.close()
 

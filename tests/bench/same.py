@@ -22,24 +22,25 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
-from lookalike.adapters import picture_row
-from lookalike.adapters.folder import FolderStore
-from lookalike.adapters.sqlite import SqliteCatalog
+from lookalike.domain.library import Identity, Kind, Library, Shelf
+from lookalike.domain.picture import Key, Picture, State
+from lookalike.domain.search import Reason
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.frames import frames
-from lookalike.embedding.views import views
-from lookalike.model import Identity, Key, Kind, Library, Picture, Reason, Shelf, State
-from lookalike.picture.decode import decode
+from lookalike.imaging.decode import decode
 from lookalike.ports import Ports
-from lookalike.service.proof import BATCH
+from lookalike.service.image_source import Source
+from lookalike.service.reranking import BATCH
 from lookalike.service.search import Search, search
-from lookalike.service.source import Source
-from tests import photographs
+from lookalike.stores.local import picture_row
+from lookalike.stores.local.original_files import FolderStore
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.training import augment
+from lookalike.verification.quadrilaterals import frames
+from lookalike.verification.query_views import views
 from tests.bench.model import MODEL
 from tests.bench.pipeline import BOUNDS, Call, Nearest, each, nearest, pixels_of, proving, run, service
 from tests.bench.report import Report, median_ms, median_ms_each
-
-import attacks  # isort: skip  # lies where the model's scripts lie
+from tests.support import photographs
 
 LIBRARY = "e" * 32
 SHELF = Shelf("bench", "same_hq", Kind.SAME)
@@ -182,7 +183,7 @@ def queries(ports: Ports, count: int) -> Searches:
 
 def changed(name: str, column: int, behind: str, chance: random.Random) -> bytes:
     """A changed copy of an upper quarter, of 640 pixels on the longer side. What may show behind it is not there."""
-    copy = attacks.attack(quarter(name, column, 0), quarter(behind, 1, 0), chance)
+    copy = augment.attack(quarter(name, column, 0), quarter(behind, 1, 0), chance)
     scale = 640 / max(copy.size)
     return photographs.jpeg(copy.resize((max(15, round(copy.width * scale)), max(15, round(copy.height * scale)))))
 

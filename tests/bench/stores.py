@@ -25,15 +25,17 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from lookalike.adapters import picture_row
-from lookalike.adapters.faiss import FaissIndex
-from lookalike.adapters.folder import FolderStore
-from lookalike.adapters.sqlite import SqliteCatalog
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import DIMENSION, Key, Picture, State
+from lookalike.domain.search import Candidate, Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.location import find_model
-from lookalike.model import DIMENSION, Candidate, Key, Kind, Picture, Query, State, TagFilter
-from tests import photographs
+from lookalike.embedding.model_path import find_model
+from lookalike.stores.local import picture_row
+from lookalike.stores.local.original_files import FolderStore
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.vectors.index import FaissIndex
 from tests.bench.report import Report, median_ms
+from tests.support import photographs
 
 import faiss  # isort: skip  # after the index, which loads it for one thread
 

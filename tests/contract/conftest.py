@@ -11,17 +11,25 @@ from uuid import uuid4
 
 import pytest
 
-from lookalike.adapters.dynamodb import DynamoCatalog, DynamoCounters, DynamoGenerations, DynamoMaps, DynamoUploads
-from lookalike.adapters.dynamodb_applications import DynamoApplications
-from lookalike.adapters.faiss import FaissIndex
-from lookalike.adapters.folder import FolderStore
-from lookalike.adapters.opensearch import OpenSearchIndex
-from lookalike.adapters.s3 import CONFIG, S3Store
-from lookalike.adapters.sqlite import SqliteCatalog
-from lookalike.adapters.table import Table
 from lookalike.ports import Applications, Catalog, Counters, Generations, MapStore, PictureStore, Uploads, VectorIndex
-from tests.emulated import aws
-from tests.fakes import (
+from lookalike.stores.aws.dynamodb_applications import DynamoApplications
+from lookalike.stores.aws.dynamodb_catalog import (
+    DynamoCatalog,
+    DynamoCounters,
+    DynamoGenerations,
+    DynamoMaps,
+    DynamoUploads,
+)
+from lookalike.stores.aws.dynamodb_table import Table
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex
+from lookalike.stores.aws.s3_objects import CONFIG, S3Store
+from lookalike.stores.local.original_files import FolderStore
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.vectors.index import FaissIndex
+from tests.servers.dynamodb import server
+from tests.servers.opensearch.server import shared_index
+from tests.support.emulated import aws
+from tests.support.fakes import (
     MemoryApplications,
     MemoryCatalog,
     MemoryCounters,
@@ -31,8 +39,6 @@ from tests.fakes import (
     MemoryOriginals,
     MemoryUploads,
 )
-from tests.servers.dynamodb import server
-from tests.servers.opensearch.server import shared_index
 
 T = TypeVar("T")
 Opening = Callable[[Path], AbstractContextManager[T]]

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.model import DIMENSION, Application, Identity, Key, Kind, Library, Picture, State, Vector
+from lookalike.domain.application import Application
+from lookalike.domain.library import Identity, Kind, Library
+from lookalike.domain.picture import DIMENSION, Key, Picture, State, Vector
 
 MODEL = "model-1"
 

@@ -8,8 +8,9 @@ from functools import partial
 
 import pytest
 
+from lookalike.domain.application import Policy
+from lookalike.domain.library import Kind
 from lookalike.errors import RevisionConflict
-from lookalike.model import Kind, Policy
 from lookalike.ports import Applications
 from tests.contract.rows import application
 

@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from lookalike.domain.library import Identity, Kind, Library, RemovedLibrary
+from lookalike.domain.picture import Key, Picture, State
 from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict
-from lookalike.model import Identity, Key, Kind, Library, Picture, RemovedLibrary, State
 from lookalike.ports import Catalog
 from tests.contract.rows import contents, deleted, library, random_vectors, row
-from tests.examples import examples
+from tests.support.examples import examples
 
 Together = Callable[[list[Callable[[], object]]], list[object]]
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lookalike.ports import Counters
-from tests.examples import examples
+from tests.support.examples import examples
 
 #: Steps of a test that one store serves whole: what a step counts, another does not see.
 SHARED = settings(max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])

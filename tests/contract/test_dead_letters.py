@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.adapters.letters import FileDeadLetters
-from lookalike.adapters.sqs import SqsDeadLetters
+from lookalike.domain.upload import DeadLetter
 from lookalike.errors import Unavailable
-from lookalike.model import DeadLetter
 from lookalike.ports import DeadLetters
-from tests.emulated import aws
-from tests.fakes import MemoryDeadLetters
+from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
+from lookalike.stores.local.dead_letter_file import FileDeadLetters
+from tests.support.emulated import aws
+from tests.support.fakes import MemoryDeadLetters
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from functools import partial
 
 import pytest
 
+from lookalike.domain.library import Kind
+from lookalike.domain.search import Generation
 from lookalike.errors import RevisionConflict
-from lookalike.model import Generation, Kind
 from lookalike.ports import Generations
 
 FIRST = Generation("same-1", ("same-1",))

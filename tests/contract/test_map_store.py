@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lookalike.model import Key, object_key
+from lookalike.domain.picture import Key, object_key
 from lookalike.ports import MapStore
 from tests.contract.rows import digest_of
 

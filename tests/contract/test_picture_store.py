@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lookalike.ports import PictureStore
-from tests.examples import examples
+from tests.support.examples import examples
 
 Together = Callable[[list[Callable[[], object]]], list[object]]
 

@@ -15,12 +15,12 @@ from urllib.parse import quote
 
 import pytest
 
-from lookalike.adapters.s3 import CONFIG, S3Uploads
-from lookalike.adapters.watched import WatchedFolder
 from lookalike.errors import InvalidArgument, Unavailable
 from lookalike.ports import UploadStore
-from tests.emulated import aws
-from tests.fakes import MemoryObjects
+from lookalike.stores.aws.s3_objects import CONFIG, S3Uploads
+from lookalike.stores.local.watched_folder import WatchedFolder
+from tests.support.emulated import aws
+from tests.support.fakes import MemoryObjects
 
 BUCKET = "uploads"
 KEY = "uploads/10000001/similar/a b+c/é猫🐈%2F.jpg"

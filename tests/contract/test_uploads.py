@@ -8,8 +8,9 @@ from functools import partial
 
 import pytest
 
+from lookalike.domain.picture import Key
+from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.errors import RevisionConflict
-from lookalike.model import Holding, Key, Upload, UploadState
 from lookalike.ports import Uploads
 
 SOURCE = "bucket/uploads/42/cats/猫 1.jpg"

@@ -17,10 +17,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from numpy.typing import NDArray
 
-from lookalike.model import Candidate, Key, Kind, Picture, Query, State, TagFilter
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Key, Picture, State
+from lookalike.domain.search import Candidate, Query, TagFilter
 from lookalike.ports import VectorIndex
 from tests.contract.rows import MODEL, deleted, random_vectors, row, unit
-from tests.examples import examples
+from tests.support.examples import examples
 
 Together = Callable[[list[Callable[[], object]]], list[object]]
 

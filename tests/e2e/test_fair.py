@@ -17,10 +17,10 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests import photographs
 from tests.bench import fair
 from tests.bench.report import Report
-from tests.live import Keys, LiveServer
+from tests.support import photographs
+from tests.support.live import Keys, LiveServer
 
 SAME = "/rest/2.0/realtime_search/same_hq"
 

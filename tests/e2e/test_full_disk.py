@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import photographs
-from tests.live import LiveServer, cli
+from tests.support import photographs
+from tests.support.live import LiveServer, cli
 
 LIBRARY = "/rest/2.0/image-classify/v1/realtime_search/similar"
 UNAVAILABLE = 2

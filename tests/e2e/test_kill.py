@@ -14,8 +14,8 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from tests import photographs
-from tests.live import Keys, LiveServer
+from tests.support import photographs
+from tests.support.live import Keys, LiveServer
 
 ROUNDS, CLIENTS = 5, 6
 LIBRARY = "/rest/2.0/image-classify/v1/realtime_search/product"

@@ -17,8 +17,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.live import READY
 from tests.servers.opensearch import server as opensearch
+from tests.support.live import READY
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -95,7 +95,7 @@ def test_make_help_names_every_target_of_the_readme() -> None:
 
 
 def test_make_test_fast_leaves_slow_tests_out_and_says_so() -> None:
-    command = ["make", "test-fast", "TESTS=tests/unit/test_cli.py tests/unit/test_percent.py"]
+    command = ["make", "test-fast", "TESTS=tests/unit/cli/test_main.py tests/unit/wire/test_percent.py"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^Left out by -m 'not slow': 1$", done.stdout, re.MULTILINE), done.stdout
@@ -112,7 +112,7 @@ def test_make_test_installs_what_those_tests_need_and_no_more(tmp_path: Path) ->
     everything = {"setup", "both-models", ".venv-sam/.installed", "clients", "servers"}
     assert (
         needs("tests/unit")
-        == needs("tests/unit/test_cli.py::test_x[a/b]")
+        == needs("tests/unit/cli/test_main.py::test_x[a/b]")
         == needs("./tests/unit -k 'a or b'")
         == set()
     )

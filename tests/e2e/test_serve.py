@@ -20,10 +20,10 @@ import httpx
 import pytest
 
 import lookalike
-from lookalike.embedding.card import CARD, CODEBOOKS
-from lookalike.embedding.location import find_model
-from tests import photographs
-from tests.live import LiveServer, cli
+from lookalike.embedding.model_card import CARD, CODEBOOKS
+from lookalike.embedding.model_path import find_model
+from tests.support import photographs
+from tests.support.live import LiveServer, cli
 
 
 @pytest.fixture(scope="module")

@@ -18,16 +18,17 @@ import httpx
 import pytest
 from aip import AipImageSearch
 
-from lookalike.adapters.dynamodb import DynamoCatalog
-from lookalike.adapters.table import Table
-from lookalike.model import Key, Kind
-from tests import jumdata, photographs
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Key
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
+from lookalike.stores.aws.dynamodb_table import Table
 from tests.contract.rows import digest_of
-from tests.live import Keys
-from tests.qiniu import JSON, uri
-from tests.qiniu import sign as signed
 from tests.servers import account
 from tests.servers.opensearch import server as opensearch
+from tests.support import jumdata, photographs
+from tests.support.live import Keys
+from tests.support.qiniu import JSON, uri
+from tests.support.qiniu import sign as signed
 
 pytestmark = pytest.mark.timeout(900)  # a build and a deployment are in the first test's time
 

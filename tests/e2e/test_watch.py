@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests import photographs
-from tests.live import Keys, LiveServer
+from tests.support import photographs
+from tests.support.live import Keys, LiveServer
 
 PATH = "/rest/2.0/image-classify/v1/realtime_search/similar"
 

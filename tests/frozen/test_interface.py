@@ -25,23 +25,23 @@ import yaml
 from typer.testing import CliRunner
 
 import lookalike
-from lookalike import bootstrap
-from lookalike.adapters.items import picture_item
 from lookalike.cli.main import COMMANDS, app
+from lookalike.domain.picture import Picture
 from lookalike.errors import IndexWriteError, LookalikeError, Unavailable
-from lookalike.local import gateway
-from lookalike.local.status import Status
-from lookalike.model import Picture
+from lookalike.handlers.process_ports import serving
 from lookalike.ports import Catalog
-from lookalike.service.ingest import Outcome
+from lookalike.server import api_gateway
+from lookalike.server.status import Status
+from lookalike.service.upload import Outcome
 from lookalike.settings import Settings
-from tests.baidu import Caller, event, handle, picture
+from lookalike.stores.aws.dynamodb_items import picture_item
 from tests.conftest import ALICE
-from tests.fakes import MemoryIndex, MemoryObjects, memory_ports
 from tests.frozen.held import all_held, held
-from tests.jumdata import Client
-from tests.qiniu import GroupCaller, one, uri
-from tests.unit.test_upload_events import put, s3, sqs
+from tests.support.baidu import Caller, event, handle, picture
+from tests.support.fakes import MemoryIndex, MemoryObjects, memory_ports
+from tests.support.jumdata import Client
+from tests.support.qiniu import GroupCaller, one, uri
+from tests.unit.triggers.test_uploads import put, s3, sqs
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "layers/lookalike/python/lookalike"
@@ -151,11 +151,11 @@ def test_what_commands_print_as_json(tmp_path: Path) -> None:
 
 def test_status() -> None:
     ports = memory_ports(ALICE, settings=Settings(status_details=True), wrong=["the disk is full"])
-    with bootstrap.serving(ports):
+    with serving(ports):
         Caller(ALICE).add("similar", picture(1))
         answered = json.loads(handle("unknown", event("GET", "/status"))["body"])
     held("/status of a function", answered, "status version model")
-    asked = gateway.Received("GET", "/status", "", (), b"", "203.0.113.5", gateway.now())
+    asked = api_gateway.Received("GET", "/status", "", (), b"", "203.0.113.5", api_gateway.now())
     with closing(Status(ports)) as status:
         said = json.loads(status.answer(asked).body)
     held("/status of one machine", said, "status version model pictures problems")
@@ -284,7 +284,7 @@ def told(log_lines: Callable[[], list[dict[str, Any]]], monkeypatch: pytest.Monk
     objects = MemoryObjects()
     settings = Settings(metrics=True, stack="stack", purge_after_days=0)
     ports = memory_ports(ALICE, objects=objects, index=_Refusing(), settings=settings)
-    with bootstrap.serving(ports), redirect_stdout(StringIO()) as metrics:
+    with serving(ports), redirect_stdout(StringIO()) as metrics:
         _call_everything(monkeypatch)
         _send_everything(objects, ports.catalog, monkeypatch)
     return Told([json.loads(line) for line in metrics.getvalue().splitlines()], log_lines())
@@ -301,7 +301,7 @@ def _call_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     qiniu.new("shop", one(picture(3, size=(64, 64))), one(picture(4, size=(64, 64))))
     qiniu.post("/shop/add", {"data": [one(b"no picture"), one(picture(5, size=(64, 64)))]})
     qiniu.get("/none")
-    monkeypatch.setattr("lookalike.wire.qiniu._ROOM", 10)
+    monkeypatch.setattr("lookalike.wire.qiniu.calls._ROOM", 10)
     qiniu.get("/shop")
     qiniu.call(
         "POST",

@@ -17,42 +17,28 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from lookalike import bootstrap
-from lookalike.adapters import items
-from lookalike.adapters.data import DataFolder
-from lookalike.adapters.dynamodb import DynamoCounters, DynamoMaps
-from lookalike.adapters.folder import FolderStore
-from lookalike.adapters.kms import KmsSealer
-from lookalike.adapters.letters import FileDeadLetters
-from lookalike.adapters.opensearch import OpenSearchIndex, create_index
-from lookalike.adapters.policy import policy_text
-from lookalike.adapters.s3 import S3Store
-from lookalike.adapters.sqlite import _MIGRATIONS, SqliteCatalog
-from lookalike.adapters.sqs import SqsDeadLetters
-from lookalike.adapters.table import TABLE, Table, app_id_key, app_name_key, create_table
-from lookalike.model import (
-    DIMENSION,
-    Application,
-    DeadLetter,
-    Generation,
-    Holding,
-    Identity,
-    Key,
-    Kind,
-    Library,
-    Picture,
-    Policy,
-    RemovedLibrary,
-    State,
-    Upload,
-    UploadState,
-    object_key,
-    sign_of,
-)
+from lookalike.domain.application import Application, Policy
+from lookalike.domain.library import Identity, Kind, Library, RemovedLibrary
+from lookalike.domain.picture import DIMENSION, Key, Picture, State, object_key, sign_of
+from lookalike.domain.search import Generation
+from lookalike.domain.upload import DeadLetter, Holding, Upload, UploadState
+from lookalike.handlers.process_ports import serving
 from lookalike.settings import Settings
-from tests.baidu import Caller, picture
-from tests.fakes import MemoryCounters, memory_ports
+from lookalike.stores.aws import dynamodb_items
+from lookalike.stores.aws.dynamodb_catalog import DynamoCounters, DynamoMaps
+from lookalike.stores.aws.dynamodb_table import TABLE, Table, app_id_key, app_name_key, create_table
+from lookalike.stores.aws.kms_sealer import KmsSealer
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex, create_index
+from lookalike.stores.aws.s3_objects import S3Store
+from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
+from lookalike.stores.local.data_folder import DataFolder
+from lookalike.stores.local.dead_letter_file import FileDeadLetters
+from lookalike.stores.local.original_files import FolderStore
+from lookalike.stores.local.sqlite_catalog import _MIGRATIONS, SqliteCatalog
+from lookalike.stores.policy_json import policy_text
 from tests.frozen.held import all_held, held, same
+from tests.support.baidu import Caller, picture
+from tests.support.fakes import MemoryCounters, memory_ports
 
 VECTOR = (np.arange(DIMENSION) / 256).astype(np.float16)
 PICTURE = Picture(
@@ -258,7 +244,7 @@ def test_names_of_counts() -> None:
     counters = MemoryCounters()
     caller = Application("a", "s", "10000001", "t", "n", policy=Policy(per_second=5, per_day=9, in_total=9))
     ports = memory_ports(caller, counters=counters, settings=Settings(per_second=9))
-    with bootstrap.serving(ports):
+    with serving(ports):
         Caller(caller).add("similar", picture(1))
     held("names of counts", counters.counts, COUNTS)
 
@@ -378,15 +364,15 @@ def written_items() -> dict[str, Any]:
     counters.take("day/1/2026-01-02", 2, 9, 5000)
     counted = table.asked["update_item"]
     return {
-        "picture": items.picture_item(PICTURE),
-        "deleted picture": items.picture_item(DELETED),
-        "library": items.library_item(LIBRARY),
-        "removed library": items.removed_item(REMOVED),
-        "upload": items.upload_item(UPLOAD),
-        "upload without a picture": items.upload_item(Upload("bucket/key", "0A")),
-        "holder": items.holder_item(PICTURE.key, "bucket/key"),
-        "generation": items.generation_item(Kind.SAME, GENERATION),
-        "application": items.application_item(APPLICATION, b"sealed"),
+        "picture": dynamodb_items.picture_item(PICTURE),
+        "deleted picture": dynamodb_items.picture_item(DELETED),
+        "library": dynamodb_items.library_item(LIBRARY),
+        "removed library": dynamodb_items.removed_item(REMOVED),
+        "upload": dynamodb_items.upload_item(UPLOAD),
+        "upload without a picture": dynamodb_items.upload_item(Upload("bucket/key", "0A")),
+        "holder": dynamodb_items.holder_item(PICTURE.key, "bucket/key"),
+        "generation": dynamodb_items.generation_item(Kind.SAME, GENERATION),
+        "application": dynamodb_items.application_item(APPLICATION, b"sealed"),
         "app id": app_id_key("10000001").values,
         "app name": app_name_key("name").values,
         "map": table.asked["put_item"]["Item"],

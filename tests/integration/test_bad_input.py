@@ -11,20 +11,22 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from lookalike.adapters.faiss import FaissIndex
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.picture import DIMENSION
+from lookalike.domain.search import Reason
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.localmap import unpack
-from lookalike.embedding.location import find_model
-from lookalike.embedding.verifier import LocalMapVerifier
-from lookalike.embedding.views import views
-from lookalike.model import DIMENSION, Kind, Reason, Shelf
-from lookalike.picture.decode import Bounds, decode
+from lookalike.embedding.feature_map import unpack
+from lookalike.embedding.model_path import find_model
+from lookalike.imaging.decode import Bounds, decode
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
+from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
-from lookalike.service.source import Source
-from tests import photographs
-from tests.fakes import memory_ports
+from lookalike.stores.vectors.index import FaissIndex
+from lookalike.verification.query_views import views
+from lookalike.verification.verifier import LocalMapVerifier
+from tests.support import photographs
+from tests.support.fakes import memory_ports
 
 #: Wider than any dialect's: a picture of one pixel is one.
 BOUNDS = Bounds(max_bytes=8 << 20, min_side=1, max_side=4096, max_pixels=4096 * 4096, formats=frozenset({"PNG"}))

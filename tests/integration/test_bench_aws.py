@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lookalike.adapters.opensearch import connect
+from lookalike.stores.aws.opensearch_index import connect
 from tests.bench.aws import CASES, measure, measure_adds
 from tests.bench.report import Report
 from tests.servers.opensearch.server import shared

@@ -15,27 +15,29 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.adapters.dynamodb import DynamoCatalog, DynamoMaps
-from lookalike.adapters.faiss import FaissIndex
-from lookalike.adapters.opensearch import EXACT
-from lookalike.adapters.sqlite import SqliteCatalog
-from lookalike.adapters.table import Table
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.picture import Embedding, Picture, Pixels
+from lookalike.domain.search import Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.location import find_model
-from lookalike.embedding.verifier import LocalMapVerifier
-from lookalike.model import Embedding, Kind, Picture, Pixels, Query, Shelf, TagFilter
-from lookalike.picture.decode import Bounds
+from lookalike.embedding.model_path import find_model
+from lookalike.imaging.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
+from lookalike.service.image_source import Source
 from lookalike.service.ranking import Page
 from lookalike.service.search import Search, search
-from lookalike.service.source import Source
-from tests import photographs
-from tests.clusters import clustered
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps
+from lookalike.stores.aws.dynamodb_table import Table
+from lookalike.stores.aws.opensearch_index import EXACT
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.vectors.index import FaissIndex
+from lookalike.verification.verifier import LocalMapVerifier
 from tests.contract.rows import MODEL, deleted, digest_of, library, row
-from tests.fakes import MemoryMaps, TinyEmbedder, memory_ports
 from tests.servers.dynamodb import server as dynamodb
 from tests.servers.opensearch.server import fresh_index
+from tests.support import photographs
+from tests.support.clusters import clustered
+from tests.support.fakes import MemoryMaps, TinyEmbedder, memory_ports
 
 #: Scores of both differ by no more than this.
 NEARLY = 1e-3

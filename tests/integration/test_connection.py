@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import uvicorn
 
-from lookalike.local import connection
-from lookalike.local.server import configured, listen
+from lookalike.server import connection
+from lookalike.server.uvicorn_server import configured, listen
 from lookalike.settings import Settings
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

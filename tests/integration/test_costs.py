@@ -13,27 +13,28 @@ from uuid import uuid4
 
 import pytest
 
-from lookalike import bootstrap
-from lookalike.adapters.dynamodb import DynamoCatalog, DynamoGenerations, DynamoMaps
-from lookalike.adapters.dynamodb_applications import DynamoApplications
-from lookalike.adapters.kms import KmsSealer
-from lookalike.adapters.opensearch import OpenSearchIndex, connect, create_index
-from lookalike.adapters.s3 import CONFIG, S3Store
+from lookalike.domain.library import Kind
+from lookalike.domain.search import Generation
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.location import find_model
-from lookalike.embedding.verifier import LocalMapVerifier
-from lookalike.model import Generation, Kind
+from lookalike.embedding.model_path import find_model
+from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports
 from lookalike.service.purge import purge
 from lookalike.settings import Settings
-from tests import photographs
-from tests.baidu import Caller, picture
+from lookalike.stores.aws.dynamodb_applications import DynamoApplications
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoGenerations, DynamoMaps
+from lookalike.stores.aws.kms_sealer import KmsSealer
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect, create_index
+from lookalike.stores.aws.s3_objects import CONFIG, S3Store
+from lookalike.verification.verifier import LocalMapVerifier
 from tests.conftest import ALICE
-from tests.emulated import aws
-from tests.fakes import SetClock, memory_ports
 from tests.servers.dynamodb import server
 from tests.servers.dynamodb.units import counted
 from tests.servers.opensearch import server as opensearch
+from tests.support import photographs
+from tests.support.baidu import Caller, picture
+from tests.support.emulated import aws
+from tests.support.fakes import SetClock, memory_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -54,7 +55,7 @@ class Bench:
         """
         ports = self.fresh()
         self.calls.clear()
-        with counted(server.client()) as units, bootstrap.serving(ports):
+        with counted(server.client()) as units, serving(ports):
             call(ports)
         return units.read, units.written, *(self.calls[name] for name in ("PutObject", "index", "Decrypt"))
 
@@ -101,13 +102,13 @@ def bench() -> Iterator[Bench]:
 def measured(bench: Bench, library: str) -> dict[str, tuple[float, ...]]:
     """The cost of each operation on a library that holds some pictures already."""
     caller = Caller(ALICE)
-    with bootstrap.serving(bench.fresh()):
+    with serving(bench.fresh()):
         for seed in range(60):
             caller.add(library, picture(seed))
     file = photographs.jpeg(photographs.photograph("coffee.png", 512))
     costs: dict[str, tuple[float, ...]] = {}
     costs["add"] = bench.cost(lambda _: caller.add(library, file, brief="x" * 256))
-    with bootstrap.serving(bench.fresh()):
+    with serving(bench.fresh()):
         (sign,) = {one["cont_sign"] for one in caller.call(library, "search", image=file)["result"][:1]}
     copy = photographs.jpeg(photographs.photograph("coffee.png", 400), quality=60)
     costs["search"] = bench.cost(lambda _: caller.call(library, "search", image=copy))

@@ -12,24 +12,26 @@ import numpy as np
 import pytest
 
 from lookalike import bootstrap
-from lookalike.adapters.picture_row import COLUMNS
-from lookalike.adapters.sqlite import SqliteCatalog
+from lookalike.domain.library import Identity, Kind, Library, Shelf
+from lookalike.domain.picture import DIMENSION, Key, Picture, State, sign_of
+from lookalike.domain.upload import Holding, Upload
 from lookalike.errors import PictureNotFound, SettingsError, Unavailable
-from lookalike.model import DIMENSION, Holding, Identity, Key, Kind, Library, Picture, Shelf, State, Upload, sign_of
-from lookalike.picture.decode import Bounds
+from lookalike.imaging.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.applications import create_application
 from lookalike.service.delete import Delete, delete
 from lookalike.service.groups import list_pictures, picture_in, remove_group
+from lookalike.service.image_source import Source
 from lookalike.service.purge import purge
 from lookalike.service.search import Search, search
-from lookalike.service.source import Source
 from lookalike.service.update import Update, update
 from lookalike.settings import Settings
+from lookalike.stores.local.picture_row import COLUMNS
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from tests.contract.rows import contents, random_vectors, row
-from tests.fakes import SetClock, TinyEmbedder, TinyVerifier
-from tests.photographs import photograph, png
+from tests.support.fakes import SetClock, TinyEmbedder, TinyVerifier
+from tests.support.photographs import photograph, png
 
 BOUNDS = Bounds(max_bytes=8 << 20, min_side=1, max_side=5000, max_pixels=1 << 24, formats=frozenset({"JPEG", "PNG"}))
 SHELF = Shelf("tenant", "similar", Kind.SIMILAR)

@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from lookalike import bootstrap
-from lookalike.adapters.data import DataFolder
-from lookalike.adapters.sqlite import SqliteCatalog
+from lookalike.domain.library import Kind
 from lookalike.errors import SettingsError
-from lookalike.model import Kind
 from lookalike.ports import Ports
 from lookalike.settings import Settings
+from lookalike.stores.local.data_folder import DataFolder
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from tests.contract.rows import application, row
-from tests.fakes import TinyEmbedder, TinyVerifier
+from tests.support.fakes import TinyEmbedder, TinyVerifier
 
 
 def mode(path: Path) -> int:
@@ -235,7 +235,7 @@ class Traced(sqlite3.Connection):
 
 connect = sqlite3.connect
 sqlite3.connect = lambda *arguments, **options: connect(*arguments, **options, factory=Traced)
-from tests.fakes import TinyVerifier
+from tests.support.fakes import TinyVerifier
 from tests.integration.test_data_folder import Embedder
 sys.addaudithook(trace)
 bootstrap.build(Settings(data=Path(data)), embedder=Embedder(), verifier=TinyVerifier()).close()
@@ -321,7 +321,7 @@ def test_lock_of_another_user_is_said_in_one_line(tmp_path: Path) -> None:
 
 def test_lock_ends_with_its_process_however_that_ends(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from lookalike.adapters.data import DataFolder; "
+        "import sys, time; from pathlib import Path; from lookalike.stores.local.data_folder import DataFolder; "
         "DataFolder(Path(sys.argv[1])).lock(); print('locked', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as server:

@@ -14,24 +14,25 @@ from pathlib import Path
 import pytest
 
 from lookalike import bootstrap
-from lookalike.adapters import database, folder
-from lookalike.adapters.letters import FileDeadLetters
-from lookalike.adapters.sqlite import SqliteCatalog
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.upload import DeadLetter
 from lookalike.errors import SettingsError, Unavailable
-from lookalike.model import DeadLetter, Kind, Shelf
-from lookalike.picture.decode import Bounds
+from lookalike.imaging.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.applications import create_application
 from lookalike.service.delete import Delete, delete
+from lookalike.service.image_source import Source
 from lookalike.service.purge import purge
 from lookalike.service.search import Search, search
-from lookalike.service.source import Source
 from lookalike.service.update import Update, update
 from lookalike.settings import Settings
+from lookalike.stores.local import original_files, sqlite_database
+from lookalike.stores.local.dead_letter_file import FileDeadLetters
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from tests.contract.rows import row
-from tests.fakes import TinyEmbedder, TinyVerifier
-from tests.photographs import photograph, png
+from tests.support.fakes import TinyEmbedder, TinyVerifier
+from tests.support.photographs import photograph, png
 
 BOUNDS = Bounds(max_bytes=8 << 20, min_side=1, max_side=5000, max_pixels=1 << 24, formats=frozenset({"JPEG", "PNG"}))
 SHELF = Shelf("tenant", "similar", Kind.SIMILAR)
@@ -96,8 +97,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that refused is tried again at once."""
-    monkeypatch.setattr(database, "_RETRY_SECONDS", 0.0)
-    monkeypatch.setattr(folder, "_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(sqlite_database, "_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(original_files, "_RETRY_SECONDS", 0.0)
 
 
 def assert_reads_are_served_and_writes_refused(ports: Ports) -> None:
@@ -209,7 +210,9 @@ def test_a_catalog_that_a_full_disk_cannot_bring_up_to_date_is_left_as_it_is(
 ) -> None:
     made(disk / "data")
     fill(disk)
-    monkeypatch.setattr("lookalike.adapters.sqlite._MIGRATIONS", (*migrations(), ("CREATE TABLE more (x) ",)))
+    monkeypatch.setattr(
+        "lookalike.stores.local.sqlite_catalog._MIGRATIONS", (*migrations(), ("CREATE TABLE more (x) ",))
+    )
     with pytest.raises(SettingsError, match="has to be brought up to date, and the disk takes no writes"):
         service(disk / "data")
     monkeypatch.undo()
@@ -218,9 +221,9 @@ def test_a_catalog_that_a_full_disk_cannot_bring_up_to_date_is_left_as_it_is(
 
 
 def migrations() -> tuple[tuple[str, ...], ...]:
-    from lookalike.adapters import sqlite  # noqa: PLC0415
+    from lookalike.stores.local import sqlite_catalog  # noqa: PLC0415
 
-    return sqlite._MIGRATIONS
+    return sqlite_catalog._MIGRATIONS
 
 
 def test_opening_what_is_up_to_date_writes_nothing(tmp_path: Path) -> None:

@@ -21,16 +21,18 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from lookalike.adapters.dynamodb import DynamoCatalog, DynamoMaps, DynamoUploads
-from lookalike.adapters.dynamodb_applications import FRESH, MAX_UNKNOWN, UNKNOWN, DynamoApplications
-from lookalike.adapters.items import picture_item, picture_of
-from lookalike.adapters.table import TABLE, ItemKey, Table, application_key, key_of, upload_key
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Key
+from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.errors import RevisionConflict, Unavailable
-from lookalike.model import Holding, Key, Kind, Upload, UploadState
+from lookalike.stores.aws.dynamodb_applications import FRESH, MAX_UNKNOWN, UNKNOWN, DynamoApplications
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps, DynamoUploads
+from lookalike.stores.aws.dynamodb_items import picture_item, picture_of
+from lookalike.stores.aws.dynamodb_table import TABLE, ItemKey, Table, application_key, key_of, upload_key
 from tests.contract.rows import application, contents, deleted, digest_of, library, row
-from tests.fakes import SetClock
 from tests.servers.dynamodb import server
 from tests.servers.dynamodb.units import counted
+from tests.support.fakes import SetClock
 
 #: A method of the client: given the real one and its arguments, it answers.
 Scripted = Callable[..., Any]

@@ -16,13 +16,14 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
-from lookalike.embedding.card import CARD, CODEBOOK_SHAPE, CODEBOOKS, load, name_of
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import DIMENSION, Embedding, Pixels
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.localmap import unpack
-from lookalike.embedding.location import find_model
+from lookalike.embedding.feature_map import unpack
+from lookalike.embedding.model_card import CARD, CODEBOOK_SHAPE, CODEBOOKS, load, name_of
+from lookalike.embedding.model_path import find_model
 from lookalike.errors import ModelError
-from lookalike.model import DIMENSION, Embedding, Kind, Pixels
-from tests.photographs import NAMES, photograph
+from tests.support.photographs import NAMES, photograph
 
 MODEL = find_model(None)
 

@@ -11,19 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import export
-import heads
-import network
 import numpy as np
 import onnxruntime
-import pth
 import pytest
 
-from lookalike.embedding.square import square
-from tests.photographs import ROOT, photograph
+from lookalike.embedding.preprocess import square
+from lookalike.training import efficientnet_onnx as network
+from lookalike.training import export_onnx, heads, torch_weights
+from tests.support.photographs import ROOT, photograph
 
 WEIGHTS = ROOT / "build/weights"
-SCRIPT = ROOT / "layers/model/export.py"
+SCRIPT = "lookalike.training.export_onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +33,8 @@ class Made:
     network: network.Size
 
 
-SMALL = Made(WEIGHTS, export.FOLDER, network.LITE0)
-LARGE = Made(ROOT / "build/weights-large", export.FOLDER / "large", network.LITE2)
+SMALL = Made(WEIGHTS, export_onnx.FOLDER, network.LITE0)
+LARGE = Made(ROOT / "build/weights-large", export_onnx.FOLDER / "large", network.LITE2)
 BOTH = pytest.mark.parametrize("size", [SMALL, LARGE], ids=["small", "large"])
 
 
@@ -64,7 +62,7 @@ CUPS = {967, 968}  # espresso, cup
 )
 def test_photographs_are_recognised(size: Made, name: str, classes: set[int], at_least: float) -> None:
     """Wrong strides, padding or normalisation cost this certainty, while shapes and finite numbers stay."""
-    classifier = session(export.build(size.weights, classes=True))
+    classifier = session(export_onnx.build(size.weights, classes=True))
     (logits,) = classifier.run(["classes"], {"pictures": pictures(name, side=size.network.side)})[0]
     likely = np.exp(logits - logits.max())
     likely /= likely.sum()
@@ -74,7 +72,7 @@ def test_photographs_are_recognised(size: Made, name: str, classes: set[int], at
 
 @pytest.mark.parametrize(("size", "entries", "numbers"), [(SMALL, 296, 4_694_073), (LARGE, 386, 6_150_232)])
 def test_the_weights_are_all_there(size: Made, entries: int, numbers: int) -> None:
-    weights = pth.read(export.find_weights(size.weights))
+    weights = torch_weights.read(export_onnx.find_weights(size.weights))
     assert len(weights) == entries
     assert sum(array.size for array in weights.values()) == numbers
     assert network.size_of(weights) == size.network
@@ -82,16 +80,16 @@ def test_the_weights_are_all_there(size: Made, entries: int, numbers: int) -> No
 
 @BOTH
 def test_the_model_is_made_to_the_byte_as_its_card_says(size: Made) -> None:
-    model, again = (export.build(size.weights, size.folder) for _ in range(2))
-    promised = json.loads((size.folder / export.CARD).read_text())["files"]
+    model, again = (export_onnx.build(size.weights, size.folder) for _ in range(2))
+    promised = json.loads((size.folder / export_onnx.CARD).read_text())["files"]
     assert hashlib.sha256(model).hexdigest() == promised["model.onnx"]
-    assert hashlib.sha256((size.folder / export.HEADS).read_bytes()).hexdigest() == promised["heads.npz"]
+    assert hashlib.sha256((size.folder / export_onnx.HEADS).read_bytes()).hexdigest() == promised["heads.npz"]
     assert model == again
     assert model == (size.folder / "model.onnx").read_bytes()
 
 
 def test_neither_model_takes_the_other_s_vectors_for_its_own() -> None:
-    names = [json.loads((size.folder / export.CARD).read_text())["name"] for size in (SMALL, LARGE)]
+    names = [json.loads((size.folder / export_onnx.CARD).read_text())["name"] for size in (SMALL, LARGE)]
     assert [name[: len(size.network.name)] for name, size in zip(names, (SMALL, LARGE), strict=True)] == [
         network.LITE0.name,
         network.LITE2.name,
@@ -100,13 +98,13 @@ def test_neither_model_takes_the_other_s_vectors_for_its_own() -> None:
 
 @BOTH
 def test_the_graph_computes_what_the_heads_file_says(size: Made) -> None:
-    weights = pth.read(export.find_weights(size.weights))
-    committed = heads.load(size.folder / export.HEADS)
+    weights = torch_weights.read(export_onnx.find_weights(size.weights))
+    committed = heads.load(size.folder / export_onnx.HEADS)
     taken = session(network.Network(weights).descriptors().cells().model().SerializeToString())
     names = [output.name for output in taken.get_outputs()]
     seen = pictures("chelsea.png", "china.jpg", "coins.png", side=size.network.side)
     looked_at = dict(zip(names, taken.run(names, {"pictures": seen}), strict=True))
-    model = session(export.build(size.weights, size.folder))
+    model = session(export_onnx.build(size.weights, size.folder))
     for kind, head in committed.kinds.items():
         expected = head.projection.of(np.concatenate([looked_at[name] for name in head.descriptors], axis=1))
         assert np.allclose(model.run([kind], {"pictures": seen})[0], expected, atol=2e-5)
@@ -118,7 +116,7 @@ def test_the_graph_computes_what_the_heads_file_says(size: Made) -> None:
 
 
 def descriptors(*seen: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> dict[str, np.ndarray[Any, Any]]:
-    model = network.Network(pth.read(export.find_weights(WEIGHTS))).descriptors().model()
+    model = network.Network(torch_weights.read(export_onnx.find_weights(WEIGHTS))).descriptors().model()
     taken = session(model.SerializeToString())
     names = [output.name for output in taken.get_outputs()]
     return dict(zip(names, taken.run(names, {"pictures": np.stack(seen)}), strict=True))
@@ -153,7 +151,7 @@ def test_colours_near_each_other_are_alike_and_others_are_not() -> None:
 
 
 def test_a_picture_is_seen_the_same_in_any_batch() -> None:
-    model = session(export.build(WEIGHTS))
+    model = session(export_onnx.build(WEIGHTS))
     seen = pictures("chelsea.png", "china.jpg", "coins.png")
     together = model.run(None, {"pictures": seen})
     for i in range(3):
@@ -166,7 +164,7 @@ def test_a_picture_is_seen_the_same_in_any_batch() -> None:
 )
 def test_padding_puts_the_odd_pixel_at_the_bottom_and_right(size: Made, uneven: set[tuple[int, ...]]) -> None:
     """TensorFlow's SAME at even sides: 3×3 filters get 0 and 1 pixels, 5×5 filters 1 and 2."""
-    model = network.Network(pth.read(export.find_weights(size.weights))).classes().model()
+    model = network.Network(torch_weights.read(export_onnx.find_weights(size.weights))).classes().model()
     pads = {
         tuple(attribute.ints) for node in model.graph.node for attribute in node.attribute if attribute.name == "pads"
     }
@@ -174,13 +172,13 @@ def test_padding_puts_the_odd_pixel_at_the_bottom_and_right(size: Made, uneven: 
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, "-m", SCRIPT, *arguments], capture_output=True, text=True, check=False)
 
 
 def test_the_script_writes_the_classifier(tmp_path: Path) -> None:
     done = run("--weights", WEIGHTS, "--output", tmp_path / "deeper/classes.onnx", "--classes")
     assert (done.returncode, done.stderr) == (0, "")
-    assert (tmp_path / "deeper/classes.onnx").read_bytes() == export.build(WEIGHTS, classes=True)
+    assert (tmp_path / "deeper/classes.onnx").read_bytes() == export_onnx.build(WEIGHTS, classes=True)
     assert [path.name for path in (tmp_path / "deeper").iterdir()] == ["classes.onnx"]
 
 
@@ -191,14 +189,14 @@ def test_the_script_says_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_a_model_that_differs_from_the_card_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    other = json.loads((export.FOLDER / export.CARD).read_text())
+    other = json.loads((export_onnx.FOLDER / export_onnx.CARD).read_text())
     other["files"]["model.onnx"] = "0" * 64
     (tmp_path / "card.json").write_text(json.dumps(other))
-    shutil.copy(export.FOLDER / export.HEADS, tmp_path)
+    shutil.copy(export_onnx.FOLDER / export_onnx.HEADS, tmp_path)
     monkeypatch.setattr(
         sys,
         "argv",
         ["export.py", "--weights", str(WEIGHTS), "--heads", str(tmp_path), "--output", str(tmp_path / "model.onnx")],
     )
-    assert export.main() == 1
+    assert export_onnx.main() == 1
     assert not (tmp_path / "model.onnx").exists()

@@ -12,17 +12,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lookalike.adapters import collection as collection_module
-from lookalike.adapters import exact, sealing
-from lookalike.adapters.collection import Collection
-from lookalike.adapters.faiss import FaissIndex
-from lookalike.adapters.part import Depth
-from lookalike.adapters.segment import Segment
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Key, Picture
+from lookalike.domain.search import Candidate, Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.location import find_model
-from lookalike.model import Candidate, Key, Kind, Picture, Query, TagFilter
-from tests import photographs
+from lookalike.embedding.model_path import find_model
+from lookalike.stores.vectors import compaction, inner_products
+from lookalike.stores.vectors import library_index as collection_module
+from lookalike.stores.vectors.index import FaissIndex
+from lookalike.stores.vectors.library_index import Collection
+from lookalike.stores.vectors.sealed_segment import Segment
+from lookalike.stores.vectors.segment_protocol import Depth
 from tests.contract.rows import MODEL, deleted, random_vectors, row, unit
+from tests.support import photographs
 
 Halves = NDArray[np.float16]
 Codebook = NDArray[np.float32]
@@ -211,7 +213,7 @@ class TestCosines:
     def test_every_finite_float16_is_widened_exactly(self) -> None:
         numbers = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
         numbers = numbers[np.isfinite(numbers)]
-        widened = exact.widened(numbers)
+        widened = inner_products.widened(numbers)
         assert np.array_equal(widened, numbers.astype(np.float32))
         assert np.array_equal(np.signbit(widened), np.signbit(numbers))
 
@@ -257,8 +259,8 @@ class TestWrites:
         index = FaissIndex(tail_rows=100)
         during = threading.Event()
 
-        def interrupted(*arguments: Any) -> sealing.Sealing | None:
-            made = sealing.seal(*arguments)
+        def interrupted(*arguments: Any) -> compaction.Sealing | None:
+            made = compaction.seal(*arguments)
             if not during.is_set():
                 during.set()
                 index.write([deleted(row(UID, "p00001"), 2), row(UID, "p00002", 2, brief="new"), row(UID, "x", 1)])
@@ -374,7 +376,7 @@ class TestThreads:
         index.close()
 
     def test_faiss_runs_on_one_thread(self) -> None:
-        code = "import lookalike.adapters.faiss, faiss; print(faiss.omp_get_max_threads())"
+        code = "import lookalike.stores.vectors.index, faiss; print(faiss.omp_get_max_threads())"
         answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={})
         assert answer.stdout == "1\n"
 
@@ -397,9 +399,9 @@ class TestMemory:
 
 def test_colliding_hashes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ids are found by hash; where two share one, the ids themselves decide."""
-    monkeypatch.setattr("lookalike.adapters.tail.hash", lambda _: 1, raising=False)
-    monkeypatch.setattr("lookalike.adapters.segment.hash", lambda _: 1, raising=False)
-    monkeypatch.setattr("lookalike.adapters.collection.hash", lambda _: 1, raising=False)
+    monkeypatch.setattr("lookalike.stores.vectors.mutable_segment.hash", lambda _: 1, raising=False)
+    monkeypatch.setattr("lookalike.stores.vectors.sealed_segment.hash", lambda _: 1, raising=False)
+    monkeypatch.setattr("lookalike.stores.vectors.library_index.hash", lambda _: 1, raising=False)
     index = FaissIndex()
     index.fill([[row(UID, f"p{number}", 1) for number in range(40)]])
     index.write([row(UID, "p7", 2, brief="new"), deleted(row(UID, "p8"), 2), row(UID, "p40", 1)])

@@ -6,13 +6,13 @@ import json
 import shutil
 from pathlib import Path
 
-import proofs
 import pytest
 from PIL import Image
 
-from lookalike.embedding.card import CARD, load
-from lookalike.embedding.location import find_model
-from tests.photographs import NAMES, SCENES, photograph
+from lookalike.embedding.model_card import CARD, load
+from lookalike.embedding.model_path import find_model
+from lookalike.training import fit_match_score
+from tests.support.photographs import NAMES, SCENES, photograph
 
 MODEL = find_model(None)
 
@@ -40,14 +40,14 @@ def test_from_pictures_to_a_card(model: Path, tmp_path: Path, capsys: pytest.Cap
     before = json.loads((model.parent / CARD).read_text())["proof"]
 
     arguments = ["--pictures", str(pictures), "--apart", str(judged), "--copies", "15", "--model", str(model)]
-    assert proofs.main(arguments) == 0
+    assert fit_match_score.main(arguments) == 0
 
     after = json.loads((model.parent / CARD).read_text())["proof"]
     assert load(model).proof.least == before["least"]
     assert after["whole"] != before["whole"]
     assert "15 changed copies" in after["remark"]
     told = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in told] == list(proofs.USES)
+    assert [line.split()[0] for line in told] == list(fit_match_score.USES)
     for line in told:
         look = line.split()[0]
         assert ("left as it was" in line) == (after[look] == before[look])
@@ -56,4 +56,4 @@ def test_from_pictures_to_a_card(model: Path, tmp_path: Path, capsys: pytest.Cap
 def test_a_model_without_pictures_is_refused(tmp_path: Path) -> None:
     Image.new("RGB", (30, 30)).save(tmp_path / "one.png")
     with pytest.raises(SystemExit):
-        proofs.main(["--model", str(tmp_path / "none.onnx")])
+        fit_match_score.main(["--model", str(tmp_path / "none.onnx")])

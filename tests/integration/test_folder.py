@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.adapters.folder import FolderStore
 from lookalike.errors import SettingsError, Unavailable
+from lookalike.stores.local.original_files import FolderStore
 
 
 def files(root: Path) -> list[Path]:

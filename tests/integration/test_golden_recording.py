@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lookalike.domain.library import Kind
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.localmap import unpack
-from lookalike.embedding.location import find_model
-from lookalike.model import Kind
+from lookalike.embedding.feature_map import unpack
+from lookalike.embedding.model_path import find_model
 from tests.unit.golden.figures import CARD, FOLDER, LIBRARY, RecordedEmbedder
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from lookalike import bootstrap
-from lookalike.adapters.dynamodb import DynamoCatalog, DynamoMaps
-from lookalike.adapters.s3 import CONFIG, S3Store
+from lookalike.handlers.process_ports import serving
 from lookalike.service.purge import purge
-from tests.baidu import picture
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps
+from lookalike.stores.aws.s3_objects import CONFIG, S3Store
 from tests.conftest import ALICE, BOB
-from tests.emulated import aws
-from tests.fakes import SetClock, memory_ports
-from tests.qiniu import GroupCaller, one
 from tests.servers.dynamodb import server
-from tests.unit.test_groups import HOSTILE
+from tests.support.baidu import picture
+from tests.support.emulated import aws
+from tests.support.fakes import SetClock, memory_ports
+from tests.support.qiniu import GroupCaller, one
+from tests.unit.service.test_groups import HOSTILE
 
 PICTURE = picture(1, size=(40, 32))
 
@@ -27,7 +27,7 @@ def test_a_groups_life() -> None:
         ports = memory_ports(
             ALICE, BOB, catalog=DynamoCatalog(table), maps=DynamoMaps(table), originals=store, clock=clock
         )
-        with bootstrap.serving(ports):
+        with serving(ports):
             shop = GroupCaller(ALICE)
             shop.new("g", *(one(PICTURE, id=name, desc=[number]) for number, name in enumerate(HOSTILE)))
             for number, name in enumerate(HOSTILE):

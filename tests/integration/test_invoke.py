@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.adapters.data import DataFolder
-from lookalike.local.invoke import Server
+from lookalike.server.runtime_api import Server
+from lookalike.stores.local.data_folder import DataFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()

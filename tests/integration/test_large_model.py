@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.search import Reason
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.location import find_model
-from lookalike.embedding.verifier import LocalMapVerifier
-from lookalike.model import Kind, Reason, Shelf
-from lookalike.picture.decode import Bounds
+from lookalike.embedding.model_path import find_model
+from lookalike.imaging.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
+from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
-from lookalike.service.source import Source
-from tests.fakes import memory_ports
-from tests.photographs import ROOT, cropped, jpeg, photograph, png
+from lookalike.verification.verifier import LocalMapVerifier
+from tests.support.fakes import memory_ports
+from tests.support.photographs import ROOT, cropped, jpeg, photograph, png
 
 BOUNDS = Bounds(max_bytes=8 << 20, min_side=1, max_side=5000, max_pixels=1 << 24, formats=frozenset({"JPEG", "PNG"}))
 SHELF = Shelf("tenant", "same_hq", Kind.SAME)

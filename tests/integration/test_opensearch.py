@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from opensearchpy import OpenSearch
 
-from lookalike.adapters import opensearch as adapter
-from lookalike.adapters.opensearch import OpenSearchIndex, connect, create_index
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Key, Vector
+from lookalike.domain.search import Candidate, Generation, Query, TagFilter
 from lookalike.errors import IndexWriteError, Unavailable
-from lookalike.model import Candidate, Generation, Key, Kind, Query, TagFilter, Vector
+from lookalike.stores.aws import opensearch_index as adapter
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect, create_index
 from tests.contract.rows import MODEL, deleted, random_vectors, row, unit
-from tests.fakes import MemoryGenerations
 from tests.servers.opensearch.server import PATIENCE, shared
+from tests.support.fakes import MemoryGenerations
 
 
 class Watched(MemoryGenerations):

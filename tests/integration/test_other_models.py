@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from lookalike import bootstrap
-from lookalike.model import Kind, Shelf
-from lookalike.picture.decode import Bounds
+from lookalike.domain.library import Kind, Shelf
+from lookalike.imaging.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.delete import Delete, delete
+from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
-from lookalike.service.source import Source
 from lookalike.settings import Settings
-from tests.fakes import TinyEmbedder, TinyVerifier
-from tests.photographs import jpeg, photograph, png
+from tests.support.fakes import TinyEmbedder, TinyVerifier
+from tests.support.photographs import jpeg, photograph, png
 
 BOUNDS = Bounds(max_bytes=8 << 20, min_side=1, max_side=5000, max_pixels=1 << 24, formats=frozenset({"JPEG", "PNG"}))
 SHELF = Shelf("tenant", "similar", Kind.SIMILAR)

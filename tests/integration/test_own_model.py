@@ -9,7 +9,6 @@ import subprocess
 from pathlib import Path
 from random import Random
 
-import fit
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,21 +16,23 @@ from typer.testing import CliRunner
 
 from lookalike.cli import calibrate
 from lookalike.cli.main import app
-from lookalike.cli.sight import Sight
-from lookalike.cli.tables import Pair
-from lookalike.embedding.card import CARD, CODEBOOKS
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.search import Match
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.location import find_model
-from lookalike.embedding.verifier import LocalMapVerifier
-from lookalike.model import Kind, Match, Shelf
-from lookalike.picture.decode import Bounds
+from lookalike.embedding.model_card import CARD, CODEBOOKS
+from lookalike.embedding.model_path import find_model
+from lookalike.imaging.decode import Bounds
 from lookalike.service.add import Add, add
+from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
-from lookalike.service.source import Source
-from tests.fakes import memory_ports
-from tests.photographs import ROOT, SCENES, photograph
+from lookalike.training import fit_model
+from lookalike.training.labelled_csv import Pair
+from lookalike.training.pair_scores import Sight
+from lookalike.verification.verifier import LocalMapVerifier
 from tests.quality import sets
 from tests.quality.families import draw
+from tests.support.fakes import memory_ports
+from tests.support.photographs import ROOT, SCENES, photograph
 
 MODEL = find_model(None)
 BOUNDS = Bounds(
@@ -227,7 +228,7 @@ def test_a_model_of_ones_own_finds_copies_and_is_known_not_to_be_judged_by_its_p
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # One descriptor each: what all of them together take is a minute of eigenvalues, whatever the number of pictures.
-    monkeypatch.setattr(fit, "looks_at", lambda _: {str(kind): ("gem_head",) for kind in Kind})
+    monkeypatch.setattr(fit_model, "looks_at", lambda _: {str(kind): ("gem_head",) for kind in Kind})
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for number in range(400):

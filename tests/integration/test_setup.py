@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from lookalike.adapters.account import Account
-from lookalike.adapters.opensearch import OpenSearchIndex, Shape, shape_of
-from lookalike.adapters.table import create_table
-from lookalike.cli import indices
+from lookalike.cli import opensearch_admin
 from lookalike.cli.main import app
-from lookalike.cli.where import on_aws
-from lookalike.model import Generation, Kind, Query
+from lookalike.cli.store_options import on_aws
+from lookalike.domain.library import Kind
+from lookalike.domain.search import Generation, Query
+from lookalike.stores.aws.account import Account
+from lookalike.stores.aws.dynamodb_table import create_table
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex, Shape, shape_of
 from tests.contract.rows import MODEL, deleted, row, unit
 from tests.servers import aws
 from tests.servers.opensearch.server import PATIENCE, shared
@@ -41,7 +42,7 @@ def account(services: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterat
     key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
     for name, value in {"TABLE": table, "BUCKET": "bucket", "KEY": key, "OPENSEARCH": url, "DATA": ""}.items():
         monkeypatch.setenv(f"LOOKALIKE_{name}", value)
-    monkeypatch.setattr(indices, "SETTLING", 0)
+    monkeypatch.setattr(opensearch_admin, "SETTLING", 0)
     made = Account(on_aws(None))
     yield made
     made.opensearch.indices.delete(index=f"lookalike-{table}-*")
@@ -132,7 +133,7 @@ def test_copies_and_refresh_are_changed_in_place(account: Account) -> None:
 def test_copies_are_made_once_there_is_a_node_for_them(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     setup()
     assert shape(account).replicas == 0
-    monkeypatch.setattr("lookalike.adapters.opensearch.data_nodes", lambda _: 2)
+    monkeypatch.setattr("lookalike.stores.aws.opensearch_index.data_nodes", lambda _: 2)
     assert "1 copies of each shard (there were 0)" in setup().stdout
     assert shape(account).replicas == 1
 
@@ -168,7 +169,7 @@ def broken_off(monkeypatch: pytest.MonkeyPatch, after: int, *options: str) -> No
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("lookalike.cli.indices.time.sleep", wait)
+        patch.setattr("lookalike.cli.opensearch_admin.time.sleep", wait)
         assert setup(*options).exit_code != 0
 
 

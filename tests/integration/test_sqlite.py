@@ -14,12 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.adapters import database as database_module
-from lookalike.adapters import sqlite
-from lookalike.adapters.database import Database
-from lookalike.adapters.sqlite import SqliteCatalog
+from lookalike.domain.application import Application
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Key
+from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.errors import RevisionConflict, SettingsError, Unavailable
-from lookalike.model import Application, Holding, Key, Kind, Upload, UploadState
+from lookalike.stores.local import sqlite_catalog
+from lookalike.stores.local import sqlite_database as database_module
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_database import Database
 from tests.contract.rows import application, contents, deleted, library, row
 
 SCHEMA = (("CREATE TABLE numbers (number INTEGER PRIMARY KEY, data BLOB) STRICT",),)
@@ -161,7 +164,7 @@ class TestReads:
         assert not any("TEMP B-TREE" in plan for plan in plans[1:])
 
     def test_scan_goes_through_many_batches(self, catalog: SqliteCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sqlite, "_BATCH", 7)
+        monkeypatch.setattr(sqlite_catalog, "_BATCH", 7)
         for number in range(23):
             catalog.put(row("library", f"p{number}", kind=Kind.SAME if number % 5 else Kind.SIMILAR), None)
         batches = [[one.key.id for one in batch] for batch in catalog.scan(Kind.SAME)]
@@ -238,7 +241,7 @@ class TestLife:
 class TestOtherProcesses:
     def test_application_made_by_another_process_is_seen_at_once(self, catalog: SqliteCatalog) -> None:
         code = (
-            "import sys; from pathlib import Path; from lookalike.adapters.sqlite import SqliteCatalog; "
+            "import sys; from pathlib import Path; from lookalike.stores.local.sqlite_catalog import SqliteCatalog; "
             "from tests.contract.rows import application; "
             "SqliteCatalog(Path(sys.argv[1])).save_application(application('shop'))"
         )
@@ -285,7 +288,7 @@ class TestSchema:
 
     def test_catalog_of_the_first_version_goes_on(self, tmp_path: Path) -> None:
         path = tmp_path / "catalog.db"
-        first = Database(path, sqlite._MIGRATIONS[:1])
+        first = Database(path, sqlite_catalog._MIGRATIONS[:1])
         first.write(
             lambda connection: connection.execute("INSERT INTO libraries VALUES ('t', 'n', 'u', 'same', 'own', 1)")
         )
@@ -302,7 +305,7 @@ class TestSchema:
 
     def test_uploads_of_the_version_before_are_known(self, tmp_path: Path) -> None:
         path = tmp_path / "catalog.db"
-        before = Database(path, sqlite._MIGRATIONS[:3])
+        before = Database(path, sqlite_catalog._MIGRATIONS[:3])
         rows = [("a", "1", "u", "p", 7, 0), ("b", "2", "u", "q", 8, 1), ("c", "3", None, None, None, 0)]
         before.write(lambda connection: connection.executemany("INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?)", rows))
         before.close()

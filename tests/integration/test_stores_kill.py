@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.adapters.data import DataFolder
-from lookalike.adapters.folder import FolderStore
-from lookalike.adapters.sqlite import SqliteCatalog
-from lookalike.model import Key
+from lookalike.domain.picture import Key
+from lookalike.stores.local.data_folder import DataFolder
+from lookalike.stores.local.original_files import FolderStore
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from tests.contract.rows import row
 
 ROUNDS = 6
@@ -21,9 +21,9 @@ ROUNDS = 6
 WRITER = """
 import sys, threading
 from pathlib import Path
-from lookalike.adapters.data import DataFolder
-from lookalike.adapters.folder import FolderStore
-from lookalike.adapters.sqlite import SqliteCatalog
+from lookalike.stores.local.data_folder import DataFolder
+from lookalike.stores.local.original_files import FolderStore
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from tests.contract.rows import deleted, row
 
 folder = DataFolder(Path(sys.argv[1]))

@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike import bootstrap
-from lookalike.adapters.s3 import CONFIG, S3Uploads
-from lookalike.adapters.sqs import SqsDeadLetters
-from lookalike.model import Application
+from lookalike.domain.application import Application
+from lookalike.handlers.process_ports import serving
+from lookalike.handlers.uploads import upload_handler
 from lookalike.ports import Ports
 from lookalike.settings import Settings
-from tests.emulated import aws
-from tests.fakes import MemoryCatalog, memory_ports
+from lookalike.stores.aws.s3_objects import CONFIG, S3Uploads
+from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
+from tests.support.emulated import aws
+from tests.support.fakes import MemoryCatalog, memory_ports
 
 ALICE = Application("access", "secret", "10000001", "tenant", "alice")
 BUCKET = "uploads-here"
@@ -53,7 +54,7 @@ class Account:
         """What waits in the queue goes to the handler, as Lambda polls it; what need not come again is deleted."""
         while found := self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages"):
             records = [{"messageId": message["MessageId"], "body": message["Body"]} for message in found]
-            assert bootstrap.ingester()({"Records": records}, Plenty()) == {"batchItemFailures": []}
+            assert upload_handler()({"Records": records}, Plenty()) == {"batchItemFailures": []}
             for message in found:
                 self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
 
@@ -78,7 +79,7 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
             dead_letters=SqsDeadLetters(sqs, dead),
             settings=Settings(keep_uploads=request.param),
         )
-        with bootstrap.serving(ports):
+        with serving(ports):
             yield Account(s3, sqs, queue, dead, catalog, ports)
 
 

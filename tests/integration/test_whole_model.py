@@ -7,14 +7,14 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-import fit
 import pytest
 from typer.testing import CliRunner, Result
 
 from lookalike.cli.main import app
-from lookalike.embedding.card import CARD
+from lookalike.embedding.model_card import CARD
 from lookalike.errors import InvalidArgument, ModelError
-from tests.photographs import ROOT, path
+from lookalike.training import fit_model
+from tests.support.photographs import ROOT, path
 
 
 def fitted(monkeypatch: pytest.MonkeyPatch, output: Path, end: Callable[[Path], object]) -> Result:
@@ -29,8 +29,8 @@ def fitted(monkeypatch: pytest.MonkeyPatch, output: Path, end: Callable[[Path], 
                 (folder / name).touch()
             end(folder)
 
-    monkeypatch.setattr(fit, "find_pictures", lambda _: [])
-    monkeypatch.setattr(fit, "fit", lambda *_, **__: Ended())
+    monkeypatch.setattr(fit_model, "find_pictures", lambda _: [])
+    monkeypatch.setattr(fit_model, "fit", lambda *_, **__: Ended())
     return CliRunner().invoke(app, ["model", "fit", "--pictures", ".", "--output", str(output)])
 
 

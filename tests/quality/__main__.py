@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 import lookalike
-from lookalike.embedding.location import find_model
+from lookalike.embedding.model_path import find_model
 from lookalike.errors import LookalikeError
 from lookalike.settings import Settings
 from tests.quality import gate, measure, page, report, sets

@@ -1,6 +1,6 @@
 """Changed copies that `same` is judged by, family by family.
 
-The yardstick draws its own: neither code nor random numbers are those of layers/model/attacks.py, which heads are
+The yardstick draws its own: neither code nor random numbers are those of training/augment.py, which heads are
 fitted on. Every picture drawn depends on its ``Random`` alone.
 """
 

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.cli.pictures import image
-from lookalike.cli.progress import side_by_side
-from lookalike.model import Kind, Reason, Shelf
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.search import Reason
+from lookalike.training.picture_files import image
+from lookalike.training.progress import side_by_side
 from tests.quality import metrics
 from tests.quality.families import FAMILIES, draw
 from tests.quality.methods import Answer, Files, OnDisk, Remembered, Service

@@ -17,18 +17,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike import bootstrap
-from lookalike.cli.pictures import MADE, image, read
-from lookalike.cli.progress import side_by_side
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.picture import Embedding, Pixels
+from lookalike.domain.search import Match, Reason
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.location import find_model
-from lookalike.embedding.verifier import LocalMapVerifier
+from lookalike.embedding.model_path import find_model
 from lookalike.errors import PictureError, PictureExists
-from lookalike.model import Embedding, Kind, Match, Pixels, Reason, Shelf
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
+from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
-from lookalike.service.source import Source
 from lookalike.settings import Settings
+from lookalike.training.picture_files import MADE, image, read
+from lookalike.training.progress import side_by_side
+from lookalike.verification.verifier import LocalMapVerifier
 from tests.quality.metrics import Ranking, Real
 
 

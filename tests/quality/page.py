@@ -9,7 +9,7 @@ from html import escape
 
 from PIL import Image
 
-from lookalike.cli.pictures import image
+from lookalike.training.picture_files import image
 from tests.quality.families import FAMILIES
 from tests.quality.measure import SERVICE, Case, Figures, Findings
 from tests.quality.report import ASSUMED, percent, worth_of_scores

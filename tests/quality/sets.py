@@ -25,10 +25,10 @@ from random import Random
 
 import numpy as np
 
-from lookalike.cli.pictures import unusable, walk
-from lookalike.model import Kind
-from tests import photographs
+from lookalike.domain.library import Kind
+from lookalike.training.picture_files import unusable, walk
 from tests.quality.methods import Looked, Remembered, look
+from tests.support import photographs
 
 ROLES = ("library", "query", "both", "distractor")
 TABLES = ("MANIFEST.csv", "labels.csv")

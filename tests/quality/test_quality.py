@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.photographs import ROOT
 from tests.quality import __main__ as yardstick
 from tests.quality import gate, page, report
 from tests.quality.measure import LEAST_JUDGED, Findings
+from tests.support.photographs import ROOT
 
 
 @pytest.mark.slow

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lookalike.domain.library import Kind
+from lookalike.domain.search import Reason
 from lookalike.errors import ModelError
-from lookalike.model import Kind, Reason
-from tests.photographs import photograph
 from tests.quality import __main__ as yardstick
 from tests.quality import families, measure, methods, sets
 from tests.quality.methods import Answer, ColourHistogram, OnDisk, PerceptualHash, Remembered
 from tests.quality.sets import SetError
+from tests.support.photographs import photograph
 
 
 def write(path: Path, number: int) -> Path:

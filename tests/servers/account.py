@@ -21,7 +21,7 @@ from typing import Any
 import boto3
 import httpx
 
-from tests.live import Keys
+from tests.support.live import Keys
 
 ROOT = Path(__file__).resolve().parents[2]
 MINISTACK = ROOT / ".venv-ministack/bin/ministack"

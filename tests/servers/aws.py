@@ -19,7 +19,7 @@ from pathlib import Path
 import boto3
 from moto.server import ThreadedMotoServer
 
-from lookalike.adapters.table import create_table
+from lookalike.stores.aws.dynamodb_table import create_table
 from tests.servers.opensearch import server as opensearch
 
 NAME = "lookalike"

@@ -26,7 +26,10 @@ WANTED = (
 )
 UNWANTED = (
     "LookalikeLayer/python/lookalike/cli",
-    "LookalikeLayer/python/lookalike/local",
+    "LookalikeLayer/python/lookalike/server",
+    "LookalikeLayer/python/lookalike/training",
+    "LookalikeLayer/python/lookalike/stores/local",
+    "LookalikeLayer/python/lookalike/stores/vectors",
     "RuntimeLayer/python/boto3",
     "RuntimeLayer/python/botocore",
 )

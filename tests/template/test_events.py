@@ -21,17 +21,18 @@ from aws_lambda_powertools.utilities.parser.models import (
 )
 from PIL import Image
 
-from lookalike.adapters.items import picture_item, picture_of
-from lookalike.local import template as template_of_one_machine
-from lookalike.model import Application, Picture
+from lookalike.domain.application import Application
+from lookalike.domain.picture import Picture
 from lookalike.ports import Ports
-from lookalike.service.ingest import Ingest
-from lookalike.service.words import LAYOUT
+from lookalike.server import sam_template as template_of_one_machine
+from lookalike.service.upload import Ingest
+from lookalike.service.upload_metadata import LAYOUT
+from lookalike.stores.aws.dynamodb_items import picture_item, picture_of
 from lookalike.triggers.stream import changes
 from lookalike.triggers.uploads import Notice, messages
-from lookalike.wire import qiniu_auth
 from lookalike.wire.http import Request
-from tests.fakes import MemoryApplications, MemoryDeadLetters
+from lookalike.wire.qiniu import signature as qiniu_auth
+from tests.support.fakes import MemoryApplications, MemoryDeadLetters
 from tests.template.conftest import ROOT, Template
 
 EVENTS = sorted((ROOT / "events").glob("*.json"))

@@ -14,27 +14,28 @@ import pytest
 
 from functions.ingest.app import handler as ingest
 from functions.purge.app import handler as purge
-from lookalike import bootstrap
-from lookalike.adapters.dynamodb import (
+from lookalike.domain.application import Policy
+from lookalike.domain.library import Kind
+from lookalike.handlers.process_ports import serving
+from lookalike.settings import Settings
+from lookalike.stores.aws.dynamodb_applications import DynamoApplications
+from lookalike.stores.aws.dynamodb_catalog import (
     DynamoCatalog,
     DynamoCounters,
     DynamoGenerations,
     DynamoMaps,
     DynamoUploads,
 )
-from lookalike.adapters.dynamodb_applications import DynamoApplications
-from lookalike.adapters.kms import KmsSealer
-from lookalike.adapters.s3 import S3Store, S3Uploads
-from lookalike.adapters.sqs import SqsDeadLetters
-from lookalike.adapters.table import Table, create_table
-from lookalike.model import Kind, Policy
-from lookalike.settings import Settings
-from tests.baidu import Caller, event, form, handle, picture
+from lookalike.stores.aws.dynamodb_table import Table, create_table
+from lookalike.stores.aws.kms_sealer import KmsSealer
+from lookalike.stores.aws.s3_objects import S3Store, S3Uploads
+from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
 from tests.conftest import ALICE
-from tests.emulated import aws
-from tests.fakes import SetClock, memory_ports
-from tests.jumdata import Client
-from tests.qiniu import GroupCaller, one
+from tests.support.baidu import Caller, event, form, handle, picture
+from tests.support.emulated import aws
+from tests.support.fakes import SetClock, memory_ports
+from tests.support.jumdata import Client
+from tests.support.qiniu import GroupCaller, one
 from tests.template.conftest import Template
 
 #: IAM's name of an API call, where it is another.
@@ -172,7 +173,7 @@ def done() -> dict[str, set[Did]]:
         )
         limited = replace(ALICE, policy=Policy(per_second=100, per_day=1000, in_total=1000))
         ports.applications.save_application(limited)
-        with bootstrap.serving(ports):
+        with serving(ports):
 
             def does(operation: str, call: Callable[..., object], *given: Any, **named: Any) -> None:
                 clock.now += 60_000  # what was read of applications is stale

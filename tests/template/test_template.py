@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from lookalike.adapters.table import EXPIRES, TABLE, pictures_partition
-from lookalike.cli.where import OUTPUTS
+from lookalike.cli.store_options import OUTPUTS
 from lookalike.observability import fail
 from lookalike.settings import AWS_STORES, Settings
+from lookalike.stores.aws.dynamodb_table import EXPIRES, TABLE, pictures_partition
 from tests.template.conftest import ROOT, Template
 
 LAYERS = ("layers/lookalike", "layers/runtime/${Architecture}", "layers/model")

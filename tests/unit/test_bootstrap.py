@@ -34,15 +34,15 @@ HEAVY = (
     "botocore.client",
     "faiss",
     "lookalike.embedding.embedder",
-    "lookalike.embedding.verifier",
-    "lookalike.adapters.local_stores",
+    "lookalike.verification.verifier",
+    "lookalike.stores.local.local_stores",
 )
 
 PROGRAM = """
 import importlib, json, sys
-from lookalike import bootstrap
+from lookalike.handlers.process_ports import process_ports
 importlib.import_module(f"functions.{sys.argv[1]}.app").handler
-bootstrap._shared()
+process_ports()
 print(json.dumps(sorted(sys.modules)))
 """
 
@@ -63,17 +63,20 @@ def test_a_function_starts_with_nothing_that_it_may_not_need(function: str) -> N
     assert not set(HEAVY) & set(json.loads(done.stdout))
 
 
-_APPLICATIONS = ("lookalike.adapters.dynamodb_applications",)
+_APPLICATIONS = ("lookalike.stores.aws.dynamodb_applications",)
 
 #: Of the stores on AWS, those that a function uses, and what no other needs.
 NEEDS = {
     "token": (("applications",), _APPLICATIONS),
     "search": (
         ("applications", "catalog", "maps", "index", "originals"),
-        (*_APPLICATIONS, "lookalike.adapters.opensearch"),
+        (*_APPLICATIONS, "lookalike.stores.aws.opensearch_index"),
     ),
-    "index": (("index", "dead_letters"), ("lookalike.adapters.opensearch", "lookalike.adapters.sqs")),
-    "ingest": (("objects", "uploads"), ("lookalike.adapters.s3",)),
+    "index": (
+        ("index", "dead_letters"),
+        ("lookalike.stores.aws.opensearch_index", "lookalike.stores.aws.sqs_dead_letters"),
+    ),
+    "ingest": (("objects", "uploads"), ("lookalike.stores.aws.s3_objects",)),
 }
 
 OPENS = """

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.examples import FEW, examples, register
+from tests.support.examples import FEW, examples, register
 
 TESTS = Path(__file__).resolve().parents[1]
 

@@ -8,12 +8,14 @@ from typing import Protocol
 import pytest
 
 from lookalike import ports
-from tests.fakes import MemoryCatalog
+from tests.support.fakes import MemoryCatalog
 
 PORTS = [
     value
     for value in vars(ports).values()
-    if inspect.isclass(value) and value.__module__ == ports.__name__ and getattr(value, "_is_protocol", False)
+    if inspect.isclass(value)
+    and value.__module__.startswith(f"{ports.__name__}.")
+    and getattr(value, "_is_protocol", False)
 ]
 
 
@@ -22,7 +24,7 @@ def test_every_method_of_a_port_is_abstract(port: type) -> None:
     said = {
         name
         for base in port.__mro__
-        if base not in (object, Protocol) and base.__module__ == ports.__name__
+        if base not in (object, Protocol) and base.__module__.startswith(f"{ports.__name__}.")
         for name, value in vars(base).items()
         if (inspect.isfunction(value) or isinstance(value, property)) and (name == "__call__" or name[0] != "_")
     }

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from lookalike import bootstrap
-from lookalike.adapters.folder import FolderStore
-from lookalike.adapters.sqlite import SqliteCatalog
-from lookalike.model import Application
+from lookalike.domain.application import Application
+from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports
 from lookalike.settings import Settings
-from tests.fakes import MemoryStores, TinyEmbedder, TinyVerifier
-from tests.live import LiveServer
+from lookalike.stores.local.original_files import FolderStore
+from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from tests.support.fakes import MemoryStores, TinyEmbedder, TinyVerifier
+from tests.support.live import LiveServer
 
 CALLER = Application("ak", "sk", "123456789", "tenant", "hostile")
 
@@ -43,7 +44,7 @@ def ports(tmp_path: Path) -> Iterator[Ports]:
         embedder=TinyEmbedder(),
         verifier=TinyVerifier(),
     )
-    with bootstrap.serving(built):
+    with serving(built):
         yield built
     built.close()
     catalog.close()

@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 import pytest
 
-from lookalike.model import Kind
+from lookalike.domain.library import Kind
 from lookalike.ports import Ports
 from lookalike.service.ranking import WINDOW
-from tests.baidu import FORM, PATHS, Caller, form, picture
-from tests.fakes import MemoryWeb, SetClock
+from tests.support.baidu import FORM, PATHS, Caller, form, picture
+from tests.support.fakes import MemoryWeb, SetClock
 
 pytestmark = pytest.mark.usefixtures("memory")
 

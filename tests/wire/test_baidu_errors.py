@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from lookalike import bootstrap, errors
+from lookalike import errors
+from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports
 from lookalike.settings import Settings
-from tests.baidu import OPERATIONS, PATHS, Caller, event, form, handle, picture, said
-from tests.fakes import MemoryIndex, MemoryWeb
+from tests.support.baidu import OPERATIONS, PATHS, Caller, event, form, handle, picture, said
+from tests.support.fakes import MemoryIndex, MemoryWeb
 
 HERE = picture(1)
 FOUR_MEBIBYTES = 4 * 1024 * 1024
@@ -283,7 +284,7 @@ def test_only_a_failure_of_ours_is_counted_as_one(
         raise errors.Unavailable("index")
 
     monkeypatch.setattr(MemoryIndex, "search", fail)
-    with bootstrap.serving(counting):
+    with serving(counting):
         assert alice.call("similar", "search", image=HERE)["error_code"] == 2
         assert alice.call("similar", "search", image=b"no picture")["error_code"] == 216201
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -292,12 +293,12 @@ def test_only_a_failure_of_ours_is_counted_as_one(
 
 class TestSettings:
     def test_brief_not_required(self, memory: Ports, alice: Caller) -> None:
-        with bootstrap.serving(replace(memory, settings=Settings(brief_required=False))):
+        with serving(replace(memory, settings=Settings(brief_required=False))):
             for library in PATHS:
                 assert "cont_sign" in alice.call(library, "add", image=HERE)
                 assert alice.briefs(library, HERE) == [""]
 
     def test_min_side(self, memory: Ports, alice: Caller) -> None:
-        with bootstrap.serving(replace(memory, settings=Settings(min_side=50))):
+        with serving(replace(memory, settings=Settings(min_side=50))):
             assert alice.call("product", "add", image=picture(1, size=(49, 60)))["error_code"] == 216202
             assert "cont_sign" in alice.call("product", "add", image=picture(1, size=(50, 60)))

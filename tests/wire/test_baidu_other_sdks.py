@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests import photographs
-from tests.live import LiveServer
+from tests.support import photographs
+from tests.support.live import LiveServer
 
 HERE = Path(__file__).parent
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from aip import AipImageSearch
 
-from tests import photographs
-from tests.live import Keys, LiveServer, cli
+from tests.support import photographs
+from tests.support.live import Keys, LiveServer, cli
 
 OPERATIONS = {"sameHq": "same_hq", "similar": "similar", "product": "product"}
 

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from lookalike import bootstrap
+from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports
-from tests.baidu import FORM, OPERATIONS, PATHS, Caller, event, form, handle, picture, said
 from tests.conftest import ALICE
-from tests.examples import examples
-from tests.fakes import memory_ports
+from tests.support.baidu import FORM, OPERATIONS, PATHS, Caller, event, form, handle, picture, said
+from tests.support.examples import examples
+from tests.support.fakes import memory_ports
 
 CALLER = Caller(ALICE)
 HERE = picture(1)
@@ -60,7 +60,7 @@ NAMES = st.sampled_from(
 def stocked() -> Any:
     """HERE is in every library. Shared by all examples, which is what shows that none of them changes anything."""
     ports = memory_ports(ALICE)
-    with bootstrap.serving(ports):
+    with serving(ports):
         for library in PATHS:
             CALLER.add(library, HERE)
         yield ports
@@ -144,7 +144,7 @@ def wide(seed: int) -> bytes:
     counts=st.lists(st.integers(1, 12), min_size=1, max_size=4),
 )
 def test_pages_put_together_are_the_whole_list(seeds: list[int], counts: list[int]) -> None:
-    with bootstrap.serving(memory_ports(ALICE)):
+    with serving(memory_ports(ALICE)):
         signs = {CALLER.add("similar", wide(seed)) for seed in seeds}
         whole = CALLER.call("similar", "search", image=wide(0))["result"]
         pages: list[dict[str, Any]] = []
@@ -169,7 +169,7 @@ class LibraryMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.serving = bootstrap.serving(memory_ports(ALICE))
+        self.serving = serving(memory_ports(ALICE))
         self.serving.__enter__()
         self.expected: dict[int, tuple[str, set[str]]] = {}
         self.signs: dict[int, str] = {}

@@ -14,9 +14,9 @@ import pytest
 
 from lookalike.errors import Unavailable
 from lookalike.ports import Ports
-from lookalike.wire import tokens
-from tests.baidu import FORM, OPERATIONS, PATHS, Caller, event, form, handle, picture, said
-from tests.fakes import SetClock
+from lookalike.wire.baidu import access_tokens
+from tests.support.baidu import FORM, OPERATIONS, PATHS, Caller, event, form, handle, picture, said
+from tests.support.fakes import SetClock
 
 GRANT = {"grant_type": "client_credentials", "client_id": "alice-access", "client_secret": "alice-secret"}
 
@@ -63,7 +63,7 @@ class TestGrant:
         assert type(answer["expires_in"]) is int
         assert re.fullmatch(r"[A-Za-z0-9._~-]+", answer["access_token"])
         assert answer["access_token"].partition("-")[2] == alice.application.app_id
-        assert tokens.verify(memory.applications, answer["access_token"], alice.now) is alice.application
+        assert access_tokens.verify(memory.applications, answer["access_token"], alice.now) is alice.application
         for name in ("refresh_token", "session_key", "session_secret"):
             assert isinstance(answer[name], str)
 
@@ -186,7 +186,7 @@ class TestTokenOnCalls:
 
     def test_past_its_life(self, alice: Caller, clock: SetClock) -> None:
         token = alice.token
-        clock.now += (tokens.LIFE + tokens.GRACE) * 1000
+        clock.now += (access_tokens.LIFE + access_tokens.GRACE) * 1000
         assert search(f"access_token={token}")["result"] == []
         clock.now += 1000
         assert search(f"access_token={token}") == {"error_code": 111, "error_msg": "Access token expired"}

@@ -9,17 +9,19 @@ from typing import Any
 
 import pytest
 
-from lookalike import bootstrap
-from lookalike.adapters.opensearch import OpenSearchIndex, connect
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Picture
+from lookalike.domain.search import Candidate, Generation, Query
 from lookalike.errors import Unavailable
-from lookalike.model import Candidate, Generation, Kind, Picture, Query
+from lookalike.handlers.process_ports import serving
 from lookalike.settings import Settings
-from tests.baidu import Caller, picture
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect
 from tests.conftest import ALICE
-from tests.fakes import MemoryGenerations, MemoryIndex, MemoryOriginals, memory_ports, with_stores
-from tests.jumdata import Client
-from tests.qiniu import GroupCaller, one
 from tests.servers.hanging import hanging
+from tests.support.baidu import Caller, picture
+from tests.support.fakes import MemoryGenerations, MemoryIndex, MemoryOriginals, memory_ports, with_stores
+from tests.support.jumdata import Client
+from tests.support.qiniu import GroupCaller, one
 
 SEEN = picture(1, size=(40, 40))
 
@@ -69,7 +71,7 @@ def counted(printed: str) -> float:
 
 @pytest.mark.parametrize("call", [baidu, jumdata, qiniu])
 def test_a_store_that_is_down_is_counted(capsys: pytest.CaptureFixture[str], call: Callable[[], None]) -> None:
-    with bootstrap.serving(memory_ports(ALICE, index=NoIndex(), settings=Settings(metrics=True))):
+    with serving(memory_ports(ALICE, index=NoIndex(), settings=Settings(metrics=True))):
         call()
     assert counted(capsys.readouterr().out) == 1
 
@@ -78,7 +80,7 @@ def test_a_store_that_is_down_is_counted(capsys: pytest.CaptureFixture[str], cal
 def test_a_store_that_is_down_is_said_in_one_line(
     log_lines: Callable[[], list[dict[str, Any]]], call: Callable[[], None]
 ) -> None:
-    with bootstrap.serving(memory_ports(ALICE, index=NoIndex())):
+    with serving(memory_ports(ALICE, index=NoIndex())):
         call()
     (line,) = [line for line in log_lines() if line["level"] != "INFO"]
     assert (line["message"], line["reason"], "exception" in line) == ("answered", "store: down", False)
@@ -88,7 +90,7 @@ def test_each_picture_that_could_not_be_kept_is_counted_though_the_call_succeeds
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     ports = memory_ports(ALICE, settings=Settings(metrics=True))
-    with bootstrap.serving(with_stores(ports, originals=NoOriginals())):
+    with serving(with_stores(ports, originals=NoOriginals())):
         elements = [one(SEEN, id="1"), one("http://", id="2"), one(SEEN, id="3")]
         answer = GroupCaller(ALICE).post("/shop/new", {"data": elements})
     assert (answer.status, [error["code"] // 10_000 for error in answer.body["errors"]]) == (200, [500, 400, 500])
@@ -96,7 +98,7 @@ def test_each_picture_that_could_not_be_kept_is_counted_though_the_call_succeeds
 
 
 def test_what_is_written_while_the_index_is_away_is_acknowledged_in_every_dialect() -> None:
-    with bootstrap.serving(memory_ports(ALICE, index=AwayIndex(), settings=Settings(group_pictures=2))):
+    with serving(memory_ports(ALICE, index=AwayIndex(), settings=Settings(group_pictures=2))):
         baidu, jumdata, groups = Caller(ALICE), Client(ALICE), GroupCaller(ALICE)
         sign = baidu.add("similar", SEEN)
         assert "error_code" not in baidu.call("similar", "update", cont_sign=sign, brief="new")
@@ -121,7 +123,7 @@ def test_an_index_that_hangs_is_answered_in_the_vendors_form_and_soon_at_once(ca
         index = OpenSearchIndex(connect(url), generations, seconds=0.3)
         took = []
         for _ in range(4):
-            with bootstrap.serving(memory_ports(ALICE, index=index)):
+            with serving(memory_ports(ALICE, index=index)):
                 began = time.monotonic()
                 call()  # adds, and searches
                 took.append(time.monotonic() - began)

@@ -15,11 +15,11 @@ from urllib.parse import quote, quote_from_bytes
 
 from PIL import Image
 
-from lookalike.local import gateway, template
-from lookalike.model import Kind
+from lookalike.domain.library import Kind
 from lookalike.ports import Ports
-from lookalike.wire import tokens
-from tests import photographs
+from lookalike.server import api_gateway, sam_template
+from lookalike.wire.baidu import access_tokens
+from tests.support import photographs
 from tests.wire.conftest import CALLER
 
 REQUESTS = 10_000
@@ -50,7 +50,7 @@ Chance = random.Random
 
 def test_hostile_requests_get_the_vendors_errors_and_change_nothing(ports: Ports, tmp_path: Path) -> None:
     chance = Chance(7)
-    routes = template.read()
+    routes = sam_template.read()
     picture = photographs.png(photographs.photograph("chelsea.png", 64))
     assert "cont_sign" in call(routes, ports, "same_hq/add", b"brief=b&image=" + quoted(picture))
     before = snapshot(ports, tmp_path)
@@ -65,7 +65,7 @@ def test_hostile_requests_get_the_vendors_errors_and_change_nothing(ports: Ports
 
 
 def call(
-    routes: template.Template,
+    routes: sam_template.Template,
     ports: Ports,
     operation: str,
     body: bytes,
@@ -73,12 +73,14 @@ def call(
 ) -> dict[str, Any]:
     """One request, as the gateway hands it to the function that answers its path."""
     path = f"/rest/2.0/realtime_search/{operation}"
-    token = tokens.mint(CALLER, ports.clock() // 1000)
+    token = access_tokens.mint(CALLER, ports.clock() // 1000)
     headers = (("host", "localhost"), ("content-type", content_type)) if content_type else (("host", "localhost"),)
-    received = gateway.Received("POST", path, f"access_token={token}", headers, body, "127.0.0.1", gateway.now())
+    received = api_gateway.Received(
+        "POST", path, f"access_token={token}", headers, body, "127.0.0.1", api_gateway.now()
+    )
     function = routes.function_for("POST", path)
     assert function is not None
-    response = gateway.response_of(template.load(function)(gateway.event_of(received), None))
+    response = api_gateway.response_of(sam_template.load(function)(api_gateway.event_of(received), None))
     assert response.status == 200, (operation, body[:200], response)
     said: dict[str, Any] = json.loads(response.body.decode("ascii"))
     return said

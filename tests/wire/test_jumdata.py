@@ -13,15 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike import bootstrap, errors
+from lookalike import errors
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import digest_prefix
 from lookalike.errors import UrlAnswerError, UrlIllegal, UrlTimeout, UrlUnreachable
-from lookalike.model import Kind, digest_prefix
+from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports
-from lookalike.wire import jumdata
-from tests.baidu import Caller, event, handle, picture
+from lookalike.wire.jumdata import calls as jumdata
 from tests.conftest import ALICE, BOB
-from tests.fakes import MemoryWeb, SetClock, memory_ports
-from tests.jumdata import FUNCTIONS, PLACE, Client, signed
+from tests.support.baidu import Caller, event, handle, picture
+from tests.support.fakes import MemoryWeb, SetClock, memory_ports
+from tests.support.jumdata import FUNCTIONS, PLACE, Client, signed
 
 HERE, OTHER = picture(1), picture(2)
 NOTHING_GIVEN = {"code": 400, "msg": "url和base64不能同时为空!"}
@@ -223,7 +225,7 @@ def test_a_clock_that_is_far_off_is_refused(client: Client, minutes: int) -> Non
 
 def test_a_disabled_application_is_told_so_only_with_its_signature(web: MemoryWeb, clock: SetClock) -> None:
     disabled = replace(ALICE, active=False)
-    with bootstrap.serving(memory_ports(disabled, BOB, fetch=web, clock=clock)):
+    with serving(memory_ports(disabled, BOB, fetch=web, clock=clock)):
         assert Client(disabled).call("search", base64=HERE)["code"] == 602
         assert Client(disabled).call("search", base64=HERE, sign="0" * 64)["code"] == 400
 

@@ -10,16 +10,18 @@ from types import SimpleNamespace
 import pytest
 
 from lookalike import bootstrap
-from lookalike.call import Call
+from lookalike.domain.application import Application, Policy
 from lookalike.errors import Busy
-from lookalike.model import Application, Policy
+from lookalike.handlers.process_ports import serving
+from lookalike.limits.call import Call
 from lookalike.settings import Settings
-from lookalike.wire import forms, qiniu_auth
-from tests.baidu import FORM, PATHS, Caller, event, form, handle, picture, said
+from lookalike.wire import forms
+from lookalike.wire.qiniu import signature as qiniu_auth
 from tests.conftest import ALICE
-from tests.fakes import MemoryApplications, memory_ports
-from tests.jumdata import Client
-from tests.qiniu import GroupCaller, one
+from tests.support.baidu import FORM, PATHS, Caller, event, form, handle, picture, said
+from tests.support.fakes import MemoryApplications, memory_ports
+from tests.support.jumdata import Client
+from tests.support.qiniu import GroupCaller, one
 
 Code = Callable[[Application, int], int | None]
 
@@ -66,7 +68,7 @@ class Refused(Call):
 def test_what_waited_too_long_gets_the_vendors_code_and_is_not_done(
     dialect: Code, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with bootstrap.serving(memory_ports(ALICE)):
+    with serving(memory_ports(ALICE)):
         with monkeypatch.context() as patched:
             patched.setattr(bootstrap, "_call", lambda *_: Refused())
             assert dialect(ALICE, 0) == code(dialect, 18, 609, 429)
@@ -79,7 +81,7 @@ def test_in_lambda_a_search_gives_up_while_it_can_still_say_so_and_an_add_does_n
 ) -> None:
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: milliseconds)
     query, body = f"access_token={Caller(ALICE).token}", form(image=picture(0), brief="b")
-    with bootstrap.serving(memory_ports(ALICE)):
+    with serving(memory_ports(ALICE)):
         for operation, expected in zip(("search", "add"), codes, strict=True):
             sent = event(
                 "POST", f"{PATHS['similar']}/{operation}", query=query, headers={"content-type": FORM}, body=body
@@ -95,7 +97,7 @@ def test_what_is_over_a_limit_gets_the_vendors_code_and_is_not_done(
 ) -> None:
     limited = replace(ALICE, policy=policy)
     ports = memory_ports(limited)
-    with bootstrap.serving(ports):
+    with serving(ports):
         answers = [dialect(limited, seed) for seed in range(4)]
     admitted = 0 if policy.networks else 2
     assert answers == [None] * admitted + [code(dialect, *codes)] * (4 - admitted)
@@ -105,21 +107,21 @@ def test_what_is_over_a_limit_gets_the_vendors_code_and_is_not_done(
 
 @DIALECTS
 def test_the_whole_services_rate(dialect: Code) -> None:
-    with bootstrap.serving(memory_ports(ALICE, settings=Settings(per_second=1))):
+    with serving(memory_ports(ALICE, settings=Settings(per_second=1))):
         assert [dialect(ALICE, seed) for seed in range(2)] == [None, code(dialect, 4, 609, 429)]
 
 
 @DIALECTS
 def test_a_disabled_application(dialect: Code) -> None:
     disabled = replace(ALICE, active=False)
-    with bootstrap.serving(memory_ports(disabled)):
+    with serving(memory_ports(disabled)):
         assert dialect(disabled, 1) == code(dialect, 6, 602, 401)
 
 
 @DIALECTS
 def test_a_caller_that_cannot_prove_who_it_is_counts_for_nobody(dialect: Code) -> None:
     limited = replace(ALICE, policy=Policy(per_day=1))
-    with bootstrap.serving(memory_ports(limited)):
+    with serving(memory_ports(limited)):
         stranger = replace(limited, secret_key="guessed")
         assert dialect(stranger, 1) == code(dialect, 110, 400, 401)
         assert dialect(limited, 1) is None
@@ -132,7 +134,7 @@ def stranger(number: int) -> Application:
 
 @DIALECTS
 def test_strangers_keep_one_another_out_and_no_customer(dialect: Code) -> None:
-    with bootstrap.serving(memory_ports(ALICE, settings=Settings(per_second=3))):
+    with serving(memory_ports(ALICE, settings=Settings(per_second=3))):
         assert dialect(ALICE, 1) is None
         unknown, busy = code(dialect, 110, 601, 401), code(dialect, 4, 609, 429)
         assert [dialect(stranger(number), 2) for number in range(20)] == [unknown] * 2 + [busy] * 18
@@ -143,7 +145,7 @@ def test_strangers_keep_one_another_out_and_no_customer(dialect: Code) -> None:
 def test_what_the_services_rate_refuses_is_not_even_read(dialect: Code, monkeypatch: pytest.MonkeyPatch) -> None:
     ports = memory_ports(ALICE, settings=Settings(per_second=1))
     busy = code(dialect, 4, 609, 429)
-    with bootstrap.serving(ports):
+    with serving(ports):
         assert [dialect(ALICE, seed) for seed in (1, 2)] == [None, busy]
 
         def fail(*_: object) -> None:
@@ -161,7 +163,7 @@ def test_the_token_endpoint_looks_strangers_up_at_the_services_rate(capsys: pyte
         query = f"grant_type=client_credentials&client_id={application.access_key}&client_secret=alice-secret"
         return int(handle("token", event("GET", "/oauth/2.0/token", query=query))["statusCode"])
 
-    with bootstrap.serving(memory_ports(ALICE, settings=Settings(per_second=2, metrics=True))):
+    with serving(memory_ports(ALICE, settings=Settings(per_second=2, metrics=True))):
         assert status(ALICE) == 200
         assert [status(stranger(number)) for number in range(3)] == [401, 500, 500]
         assert status(ALICE) == 200

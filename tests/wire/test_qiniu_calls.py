@@ -15,17 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lookalike import bootstrap
-from lookalike.local import gateway
-from lookalike.model import Application, Kind, Policy
+from lookalike.domain.application import Application, Policy
+from lookalike.domain.library import Kind
+from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports
+from lookalike.server import api_gateway
 from lookalike.settings import Settings
-from tests.baidu import Caller, picture
 from tests.conftest import ALICE, BOB
 from tests.contract.rows import row
-from tests.examples import examples
-from tests.fakes import MemoryWeb, memory_ports
-from tests.qiniu import GroupCaller, one, uri
+from tests.support.baidu import Caller, picture
+from tests.support.examples import examples
+from tests.support.fakes import MemoryWeb, memory_ports
+from tests.support.qiniu import GroupCaller, one, uri
 
 #: Pictures that the vendor takes.
 PICTURES = [picture(number, size=(40, 32)) for number in range(6)]
@@ -110,7 +111,7 @@ json_values = st.recursive(
 @settings(max_examples=examples(80))
 @given(json_values, json_values.filter(lambda value: len(json.dumps(value)) < 500))
 def test_label_and_desc_of_any_type_come_back_as_they_were(desc: Any, label: Any) -> None:
-    with bootstrap.serving(memory_ports(ALICE)):
+    with serving(memory_ports(ALICE)):
         shop = GroupCaller(ALICE)
         shop.new("g", one(PICTURES[0], id="1", desc=desc, label=label))
         shown = [
@@ -270,7 +271,7 @@ def test_a_threshold(shop: GroupCaller) -> None:
     assert shop.search(["g"], PICTURES[2], limit=-1, threshold=threshold).body["result"] == all_of_them[:3]
     assert shop.search(["g"], PICTURES[2], limit=-1, threshold=0).body["result"] == all_of_them
     assert shop.found(["g"], PICTURES[2], threshold=1) == ["2"]
-    with bootstrap.serving(memory_ports(ALICE, settings=Settings(group_threshold=0.99))):
+    with serving(memory_ports(ALICE, settings=Settings(group_threshold=0.99))):
         shop.new("g", *(one(PICTURES[number], id=f"{number}") for number in range(5)))
         assert shop.found(["g"], PICTURES[2], threshold=0.1) == ["2"]
         assert shop.found(["g"], PICTURES[2]) == ["2"]
@@ -291,7 +292,7 @@ def test_two_groups_are_one_list(shop: GroupCaller) -> None:
 def test_groups_are_of_the_applications_kind(kind: Kind) -> None:
     application = Application("ak", "sk", "7", "tenant-seven", "seven", policy=Policy(kind))
     ports = memory_ports(application)
-    with bootstrap.serving(ports):
+    with serving(ports):
         shop = GroupCaller(application)
         shop.new("g", *(one(PICTURES[number], id=f"{number}") for number in range(3)))
         assert ports.catalog.libraries("tenant-seven")[0].kind is kind
@@ -401,7 +402,7 @@ def test_answers_are_in_gzip_where_it_is_taken(call: Callable[[GroupCaller], Any
 
 
 def test_an_answer_in_gzip_goes_through_the_gateway_as_it_is() -> None:
-    response = gateway.response_of(GroupCaller(ALICE, gzip=True).raw("GET", "/v1/image/group"))
+    response = api_gateway.response_of(GroupCaller(ALICE, gzip=True).raw("GET", "/v1/image/group"))
     assert response.status == 200
     assert dict(response.headers)["content-encoding"] == "gzip"
     assert json.loads(gzip.decompress(response.body)) == {"code": 0, "message": "", "result": []}
@@ -412,7 +413,7 @@ def test_a_long_answer_is_cut_and_the_list_goes_on(
 ) -> None:
     monkeypatch.setenv("AWS_EXECUTION_ENV", "AWS_Lambda_python3.13")  # whose events take non-ASCII as it is
     ports = memory_ports(ALICE, settings=Settings(metrics=True))
-    with bootstrap.serving(ports):
+    with serving(ports):
         shop.new("g")
         library = ports.catalog.libraries("tenant-alice")[0]
         vector = ports.embedder.embed([np.zeros((8, 8, 3), np.uint8)])[0].vectors[Kind.SIMILAR]
@@ -435,4 +436,4 @@ def test_a_long_answer_is_cut_and_the_list_goes_on(
                 caller.raw("GET", "/v1/image/group/g"),
                 caller.raw("POST", "/v1/image/group/g/search", json.dumps(body).encode()),
             ):
-                assert len(to_json(answer).encode()) < gateway.MAX_EVENT
+                assert len(to_json(answer).encode()) < api_gateway.MAX_EVENT

@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from lookalike import bootstrap, errors
+from lookalike import errors
+from lookalike.domain.picture import Picture
 from lookalike.errors import Unavailable
-from lookalike.model import Picture
+from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports
 from lookalike.settings import Settings
-from lookalike.wire import qiniu
-from tests.baidu import FORM, HOST, event, handle, picture
+from lookalike.wire.qiniu import calls as qiniu
 from tests.conftest import ALICE
-from tests.fakes import MemoryApplications, MemoryCatalog, MemoryIndex, MemoryWeb, memory_ports
-from tests.qiniu import Answered, GroupCaller, one, sign, uri
+from tests.support.baidu import FORM, HOST, event, handle, picture
+from tests.support.fakes import MemoryApplications, MemoryCatalog, MemoryIndex, MemoryWeb, memory_ports
+from tests.support.qiniu import Answered, GroupCaller, one, sign, uri
 
 PICTURE = picture(1, size=(40, 32))
 BAD_ARGUMENTS = (400, 4000100, "bad arguments")
@@ -340,7 +341,7 @@ def test_no_marker_and_no_limit_may_be_said_as_nothing(shop: GroupCaller) -> Non
 
 
 def test_a_call_adds_no_more_than_the_settings_say() -> None:
-    with bootstrap.serving(memory_ports(ALICE, settings=Settings(batch_pictures=2, group_pictures=3))):
+    with serving(memory_ports(ALICE, settings=Settings(batch_pictures=2, group_pictures=3))):
         shop = GroupCaller(ALICE)
         assert shop.post("/g/new", {"data": [one(PICTURE)] * 3}).error == BAD_ARGUMENTS
         assert shop.get().body["result"] == []
@@ -351,7 +352,7 @@ def test_a_call_adds_no_more_than_the_settings_say() -> None:
 
 def test_what_is_not_added_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qiniu, "_ADDING_SECONDS", 0.0)
-    with bootstrap.serving(memory_ports(ALICE)):
+    with serving(memory_ports(ALICE)):
         answer = GroupCaller(ALICE).post("/g/new", {"data": [one(PICTURE)]})
         assert answer.body == {"images": [""], "errors": [{"code": 4000204, "message": "fetch timeout"}]}
         assert GroupCaller(ALICE).get("/g/info").body == {"count": 0}
@@ -384,7 +385,7 @@ def test_who_does_not_sign_gets_nothing(method: str, target: str) -> None:
 
 
 def test_a_disabled_application_is_refused() -> None:
-    with bootstrap.serving(memory_ports(replace(ALICE, active=False))):
+    with serving(memory_ports(replace(ALICE, active=False))):
         assert GroupCaller(ALICE).get().error == (401, 401, "bad token")
 
 
@@ -437,11 +438,11 @@ class BrokenApplications(MemoryApplications):
 
 def test_our_own_failures(log_lines: Callable[[], list[dict[str, Any]]]) -> None:
     shop = GroupCaller(ALICE)
-    with bootstrap.serving(memory_ports(ALICE, catalog=BrokenCatalog())):
+    with serving(memory_ports(ALICE, catalog=BrokenCatalog())):
         answer = shop.post("/g/new", {"data": [one(PICTURE, id="1")]})
         assert answer.body == {"images": [""], "errors": [{"code": 5000900, "message": "internal error"}]}
         assert shop.post("/g/image", {"id": "1"}).error == (500, 5000900, "internal error")
-    with bootstrap.serving(memory_ports(applications=BrokenApplications())):
+    with serving(memory_ports(applications=BrokenApplications())):
         assert shop.get().error == (500, 5000900, "internal error")
     failures = [line for line in log_lines() if line["message"] == "failed"]
     assert [line["exception_name"] for line in failures] == ["ZeroDivisionError"]

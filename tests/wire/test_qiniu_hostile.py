@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lookalike.local import gateway, template
-from lookalike.model import Kind
+from lookalike.domain.library import Kind
 from lookalike.ports import Ports
-from tests import photographs
-from tests.qiniu import JSON, Answered, one, sign, uri
+from lookalike.server import api_gateway, sam_template
+from tests.support import photographs
+from tests.support.qiniu import JSON, Answered, one, sign, uri
 
 REQUESTS = 4_000
 
@@ -22,7 +22,7 @@ GROUP = "/v1/image/group"
 Chance = random.Random
 
 
-def call(routes: template.Template, method: str, path: str, query: str, body: bytes) -> Answered | None:
+def call(routes: sam_template.Template, method: str, path: str, query: str, body: bytes) -> Answered | None:
     """One request, signed, as the gateway hands it to the function that answers its path; None if it does not."""
     target = path + (f"?{query}" if query else "")
     said = f"{method} {target}\nHost: localhost\nContent-Type: {JSON}\n\n".encode("utf-8", "replace") + body
@@ -31,14 +31,14 @@ def call(routes: template.Template, method: str, path: str, query: str, body: by
         ("content-type", JSON),
         ("authorization", f"Qiniu ak:{sign('sk', said)}"),
     )
-    received = gateway.Received(method, path, query, headers, body, "127.0.0.1", gateway.now())
+    received = api_gateway.Received(method, path, query, headers, body, "127.0.0.1", api_gateway.now())
     function = routes.function_for(method, path)
     assert function is not None
-    event = gateway.event_of(received)
-    if gateway.event_size(event) > gateway.MAX_EVENT:
+    event = api_gateway.event_of(received)
+    if api_gateway.event_size(event) > api_gateway.MAX_EVENT:
         return None
-    answer = template.load(function)(event, None)
-    assert gateway.response_of(answer).status == answer["statusCode"]
+    answer = sam_template.load(function)(event, None)
+    assert api_gateway.response_of(answer).status == answer["statusCode"]
     return Answered.of(answer)
 
 
@@ -51,7 +51,7 @@ def snapshot(ports: Ports, folder: Path) -> object:
 
 def test_hostile_requests_get_the_vendors_errors_and_change_nothing(ports: Ports, tmp_path: Path) -> None:
     chance = Chance(11)
-    routes = template.read()
+    routes = sam_template.read()
     picture = photographs.png(photographs.photograph("chelsea.png", 64))
     made = json.dumps({"data": [one(picture, id="1")]}).encode()
     answer = call(routes, "POST", f"{GROUP}/full/new", "", made)

@@ -18,9 +18,9 @@ import requests
 from qiniu import http
 from qiniu.auth import QiniuMacRequestsAuth
 
-from tests import photographs
-from tests.live import Keys, LiveServer, cli
-from tests.qiniu import JSON, sign
+from tests.support import photographs
+from tests.support.live import Keys, LiveServer, cli
+from tests.support.qiniu import JSON, sign
 
 HERE = Path(__file__).parent
 GROUP = "/v1/image/group"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import photographs
-from tests.live import Keys, LiveServer
+from tests.support import photographs
+from tests.support.live import Keys, LiveServer
 
 HERE = Path(__file__).parent
 README = (HERE.parents[1] / "README.md").read_text()

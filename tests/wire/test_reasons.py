@@ -9,18 +9,19 @@ from typing import Any
 
 import pytest
 
-from lookalike import bootstrap, errors
+from lookalike import errors
+from lookalike.domain.application import Policy
+from lookalike.download.fetcher import SafeFetcher
 from lookalike.errors import LookalikeError, Unavailable
-from lookalike.model import Policy
+from lookalike.handlers.process_ports import serving
 from lookalike.observability import printable, why
-from lookalike.picture.fetch import SafeFetcher
 from lookalike.ports import Ports
 from lookalike.settings import Settings
-from tests.baidu import FORM, PATHS, Caller, event, handle, picture
 from tests.conftest import ALICE
-from tests.fakes import MemoryApplications, MemoryCatalog, SetClock, memory_ports, with_stores
-from tests.jumdata import Client
-from tests.qiniu import GROUP, GroupCaller, one, sign, uri
+from tests.support.baidu import FORM, PATHS, Caller, event, handle, picture
+from tests.support.fakes import MemoryApplications, MemoryCatalog, SetClock, memory_ports, with_stores
+from tests.support.jumdata import Client
+from tests.support.qiniu import GROUP, GroupCaller, one, sign, uri
 
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -33,7 +34,7 @@ def ports() -> Iterator[Ports]:
     """HERE is in every library and in the group shop. URLs are really looked at, and lead nowhere."""
     fetch = SafeFetcher(seconds=0.2, resolve=lambda _host: ["10.1.2.3"])
     built = memory_ports(ALICE, fetch=fetch, clock=SetClock(NOW * 1000))
-    with bootstrap.serving(built):
+    with serving(built):
         for library in PATHS:
             Caller(ALICE).add(library, HERE)
         Client(ALICE).input(HERE)
@@ -132,7 +133,7 @@ def test_tokens(log_lines: Lines, query: str, words: tuple[str, ...]) -> None:
 
 
 def test_an_expired_token(ports: Ports, log_lines: Lines) -> None:
-    with bootstrap.serving(replace(ports, clock=SetClock((NOW + 40 * 86_400) * 1000))):
+    with serving(replace(ports, clock=SetClock((NOW + 40 * 86_400) * 1000))):
         Caller(ALICE).call("similar", "search")
     says(log_lines, "access_token", "30 days", "10000001", "/oauth/2.0/token")
 
@@ -173,7 +174,7 @@ def test_the_token_endpoint(log_lines: Lines, method: str, query: str, field: st
 
 def test_a_token_for_an_application_that_is_switched_off(ports: Ports, log_lines: Lines) -> None:
     query = "grant_type=client_credentials&client_id=alice-access&client_secret=alice-secret"
-    with bootstrap.serving(with_stores(ports, applications=MemoryApplications(replace(ALICE, active=False)))):
+    with serving(with_stores(ports, applications=MemoryApplications(replace(ALICE, active=False)))):
         handle("token", event("GET", "/oauth/2.0/token", query=query))
     says(log_lines, "application", "switched off", "--enable")
     assert refused(log_lines)["app_id"] == ALICE.app_id
@@ -208,7 +209,7 @@ def test_limits(
         "jumdata": lambda: Client(ALICE).call("search", base64=HERE),
         "qiniu": lambda: GroupCaller(ALICE).get(),
     }
-    with bootstrap.serving(replace(with_stores(ports, applications=applications), settings=settings)):
+    with serving(replace(with_stores(ports, applications=applications), settings=settings)):
         for _ in range(2):
             calls[dialect]()
     says(log_lines, field, *words)

@@ -21,9 +21,9 @@ from uuid import uuid4
 import boto3
 from botocore.config import Config
 
-from lookalike.adapters import kms, table
-from lookalike.adapters.kms import KmsSealer
-from lookalike.adapters.table import Table, create_table
+from lookalike.stores.aws import dynamodb_table, kms_sealer
+from lookalike.stores.aws.dynamodb_table import Table, create_table
+from lookalike.stores.aws.kms_sealer import KmsSealer
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -115,7 +115,7 @@ _ACCOUNT: Any = {"region_name": "eu-west-1", "aws_access_key_id": "test", "aws_s
 @cache
 def client() -> DynamoDBClient:
     """A client of :func:`dynamodb`. A busy test machine may be slow, and that is no fault."""
-    config = table.CONFIG.merge(Config(read_timeout=60))
+    config = dynamodb_table.CONFIG.merge(Config(read_timeout=60))
     made: DynamoDBClient = boto3.client("dynamodb", endpoint_url=dynamodb(), config=config, **_ACCOUNT)
     return made
 
@@ -129,5 +129,5 @@ def new_table() -> Table:
 
 def sealer() -> KmsSealer:
     """A sealer with a key of its own, in moto's KMS, which other tests' emulations empty."""
-    made = boto3.client("kms", endpoint_url=moto(), config=kms.CONFIG, **_ACCOUNT)
+    made = boto3.client("kms", endpoint_url=moto(), config=kms_sealer.CONFIG, **_ACCOUNT)
     return KmsSealer(made, made.create_key()["KeyMetadata"]["Arn"])

@@ -18,9 +18,10 @@ import time
 import urllib.request
 from pathlib import Path
 
-from lookalike.adapters.opensearch import OpenSearchIndex, connect, create_index
-from lookalike.model import Generation, Kind
-from tests.fakes import MemoryGenerations
+from lookalike.domain.library import Kind
+from lookalike.domain.search import Generation
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect, create_index
+from tests.support.fakes import MemoryGenerations
 
 BUILD = Path(__file__).parents[3] / "build" / "opensearch"
 

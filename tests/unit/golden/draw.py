@@ -1,4 +1,4 @@
-"""Draws the small pictures whose golden figures tests/unit/test_golden.py holds: a library, and queries that each need
+"""Draws the small pictures whose golden figures tests/unit/golden/test_figures.py holds: a library, and queries that each need
 another stage of the verifier.
 
 The files are committed, and drawn by nothing but this: free of anybody's rights. They are data, since Pillow's drawing

@@ -24,23 +24,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.embedding.card import Calibration
-from lookalike.embedding.corners import Corners, scaled
-from lookalike.embedding.evidence import ProofCalibration
-from lookalike.embedding.frames import frames
-from lookalike.embedding.localmap import unpack
-from lookalike.embedding.similarity import Transform, align, pad
-from lookalike.embedding.verifier import Found, LocalMapVerifier
-from lookalike.embedding.views import shown, views
-from lookalike.model import WHOLE, Candidate, Embedding, Key, Kind, Match, Pixels, Proof, Shelf
-from lookalike.picture.decode import Bounds
+from lookalike.domain.geometry import WHOLE, Proof
+from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.picture import Embedding, Key, Pixels
+from lookalike.domain.search import Candidate, Match
+from lookalike.embedding.feature_map import unpack
+from lookalike.embedding.model_card import Calibration
+from lookalike.imaging.decode import Bounds
 from lookalike.ports import Embedder, Ports
 from lookalike.service.add import Add, add
-from lookalike.service.proof import looking
+from lookalike.service.image_source import Source
 from lookalike.service.ranking import merged, rank
+from lookalike.service.reranking import looking
 from lookalike.service.search import Search, search
-from lookalike.service.source import Source
-from tests.fakes import memory_ports
+from lookalike.verification.keypoints import Corners, scaled
+from lookalike.verification.match_score import ProofCalibration
+from lookalike.verification.quadrilaterals import frames
+from lookalike.verification.query_views import shown, views
+from lookalike.verification.ransac import Transform, align, pad
+from lookalike.verification.verifier import Found, LocalMapVerifier
+from tests.support.fakes import memory_ports
 
 FOLDER = Path(__file__).parent
 LIBRARY = ("one", "two", "three", "four")

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Embedding, Pixels
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.location import find_model
-from lookalike.model import Embedding, Kind, Pixels
+from lookalike.embedding.model_path import find_model
 from tests.unit.golden.figures import CARD, EXPECTED, KERNELS, RECORDED, digest_of, figures, run, written
 
 

@@ -58,7 +58,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lookalike.model import Key
+    from lookalike.domain.picture import Key
 
 
 class LookalikeError(Exception):

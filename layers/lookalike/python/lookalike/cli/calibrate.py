@@ -14,16 +14,16 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from lookalike.cli.sight import Sight, look, once
-from lookalike.cli.tables import Pair, read_pairs
-from lookalike.embedding import calibration
-from lookalike.embedding.card import CARD, CODEBOOKS
+from lookalike.domain.library import Kind
 from lookalike.embedding.embedder import MAP, OnnxEmbedder
-from lookalike.embedding.location import find_model
-from lookalike.embedding.verifier import DOUBTFUL
+from lookalike.embedding.model_card import CARD, CODEBOOKS
+from lookalike.embedding.model_path import find_model
 from lookalike.errors import InvalidArgument
-from lookalike.model import Kind
 from lookalike.settings import Settings
+from lookalike.training import logistic
+from lookalike.training.labelled_csv import Pair, read_pairs
+from lookalike.training.pair_scores import Sight, look, once
+from lookalike.verification.verifier import DOUBTFUL
 
 app = typer.Typer()
 
@@ -103,12 +103,12 @@ def least_proof(probabilities: NDArray[np.float64], right: NDArray[np.bool_], be
         raise InvalidArgument("--pairs", reason)
     floor = LEAST_PROOF if _doubtful(probabilities, right) >= LEAST_DOUBTFUL else before
     proved = probabilities >= floor
-    if not proved.any() or right[proved].mean() >= calibration.PRECISION:
+    if not proved.any() or right[proved].mean() >= logistic.PRECISION:
         return floor
-    reached = calibration.threshold(probabilities[proved], right[proved])
+    reached = logistic.threshold(probabilities[proved], right[proved])
     least = min(_down(reached or 1), 1 - 10.0**-_DIGITS)
-    if reached is None or right[probabilities >= least].mean() < calibration.PRECISION:
-        reason = f"however sure the proof, fewer than {calibration.PRECISION:.0%} of the pairs are right: look at the wrong ones"
+    if reached is None or right[probabilities >= least].mean() < logistic.PRECISION:
+        reason = f"however sure the proof, fewer than {logistic.PRECISION:.0%} of the pairs are right: look at the wrong ones"
         raise InvalidArgument("--pairs", reason)
     return least
 
@@ -136,14 +136,14 @@ def fitted(kind: Kind, x: NDArray[np.float64], right: NDArray[np.bool_], before:
 
     Raises InvalidArgument if the pairs cannot be told apart.
     """
-    slope, offset = calibration.logistic(x, calibration.hedged(right))
+    slope, offset = logistic.logistic(x, logistic.hedged(right))
     if slope <= 0:
         raise InvalidArgument("--pairs", "the right pairs are no more alike than the wrong ones: are 0 and 1 swapped?")
     threshold = before["threshold"]
     if kind is Kind.SAME:
-        found = calibration.threshold(x, right)
+        found = logistic.threshold(x, right)
         if found is None:
-            reason = f"at no cosine are {calibration.PRECISION:.0%} of the pairs right: the most alike of them is wrong"
+            reason = f"at no cosine are {logistic.PRECISION:.0%} of the pairs right: the most alike of them is wrong"
             raise InvalidArgument("--pairs", reason)
         threshold = _down(found)
     return {"slope": round(slope, 3), "offset": round(offset, 3), "threshold": threshold}
@@ -184,7 +184,7 @@ def _enough(kind: Kind, pairs: Sequence[Pair], left_out: Sequence[str]) -> None:
         reason = f"{positive} right and {negative} wrong ones; {LEAST} of each are the least"
         raise InvalidArgument("--pairs", "; ".join([reason, *left_out]))
     if kind is Kind.SAME and len(pairs) < LEAST_SAME:
-        reason = f"{len(pairs)} pairs; a precision of {calibration.PRECISION:.0%} takes {LEAST_SAME} at the least"
+        reason = f"{len(pairs)} pairs; a precision of {logistic.PRECISION:.0%} takes {LEAST_SAME} at the least"
         raise InvalidArgument("--pairs", "; ".join([reason, *left_out]))
 
 

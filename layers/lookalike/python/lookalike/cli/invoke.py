@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from lookalike import bootstrap
-from lookalike.adapters.data import DataFolder
 from lookalike.cli.extras import require
-from lookalike.cli.where import Data, Stack, environment, where
-from lookalike.embedding.location import find_model
+from lookalike.cli.store_options import Data, Stack, environment, where
+from lookalike.embedding.model_path import find_model
 from lookalike.errors import InvalidArgument, SettingsError
-from lookalike.local.invoke import invoke as run
+from lookalike.server.runtime_api import invoke as run
 from lookalike.settings import Settings
+from lookalike.stores.local.data_folder import DataFolder
 
 #: The function of the table's stream, whose events are in the words of AWS's packages.
 _STREAM = "index"

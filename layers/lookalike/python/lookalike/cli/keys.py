@@ -13,9 +13,10 @@ from rich.table import Table
 
 from lookalike import bootstrap
 from lookalike.cli.screen import note, print_keys, print_table
-from lookalike.cli.where import Data, Stack, command_line, where
+from lookalike.cli.store_options import Data, Stack, command_line, where
 from lookalike.clock import unix_milliseconds
-from lookalike.model import NO_POLICY, Application, Kind, Policy
+from lookalike.domain.application import NO_POLICY, Application, Policy
+from lookalike.domain.library import Kind
 from lookalike.service.applications import (
     create_application,
     find_application,

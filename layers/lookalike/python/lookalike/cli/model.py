@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import shlex
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
@@ -16,15 +15,15 @@ from typing import Annotated
 import typer
 
 from lookalike.cli.extras import require
-from lookalike.cli.tables import read_labels, read_pairs
-from lookalike.embedding.card import CARD
+from lookalike.embedding.model_card import CARD
 from lookalike.errors import InvalidArgument, ModelError
+from lookalike.training.labelled_csv import read_labels, read_pairs
 
 app = typer.Typer(help="Make models that know your own pictures.", no_args_is_help=True)
 
-#: Where a checkout keeps what makes models, and where `make model` puts the weights.
-_SCRIPTS = Path(__file__).resolve().parents[4] / "model"
-_BUILT = _SCRIPTS.parents[1] / "build"
+#: Where a checkout keeps its models, and where `make model` puts the weights.
+_MODELS = Path(__file__).resolve().parents[4] / "model"
+_BUILT = _MODELS.parents[1] / "build"
 
 #: Where a model is written before it is whole.
 _PART = ".part"
@@ -39,7 +38,7 @@ class Size(StrEnum):
     @property
     def folder(self) -> Path:
         """Where the model lies that comes along in this size."""
-        return _SCRIPTS / "large" if self is Size.LARGE else _SCRIPTS
+        return _MODELS / "large" if self is Size.LARGE else _MODELS
 
     @property
     def weights(self) -> Path:
@@ -144,13 +143,10 @@ def _refuse_used(output: Path) -> None:
 
 
 def _script() -> ModuleType:
-    """layers/model/fit.py, which is part of a checkout only."""
-    if not (_SCRIPTS / "fit.py").is_file():
-        raise ModelError(f"{_SCRIPTS / 'fit.py'} is not there: models are fitted in a checkout of lookalike")
-    sys.path.insert(0, str(_SCRIPTS))  # its scripts import each other by name
+    """Return the module that fits models; it needs a checkout, and packages of its own."""
+    if not (_MODELS / CARD).is_file():
+        raise ModelError(f"{_MODELS / CARD} is not there: models are fitted in a checkout of lookalike")
     try:
-        return importlib.import_module("fit")
+        return importlib.import_module("lookalike.training.fit_model")
     except ImportError as error:
         raise ModelError(f"{error}: models are fitted with the packages of `make setup WITH=model`") from error
-    finally:
-        sys.path.remove(str(_SCRIPTS))

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lookalike.model import Application
+from lookalike.domain.application import Application
 
 #: Columns of a console on which any table fits.
 _ENDLESS = 100_000

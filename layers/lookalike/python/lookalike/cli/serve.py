@@ -10,17 +10,17 @@ from typing import Annotated
 
 import typer
 
-from lookalike.adapters.data import DataFolder
-from lookalike.cli.where import Data, Stack, command_line, here, on_aws
+from lookalike.cli import sample
+from lookalike.cli.store_options import Data, Stack, command_line, here, on_aws
+from lookalike.domain.application import Application
 from lookalike.errors import InvalidArgument, SettingsError
-from lookalike.local import sample
-from lookalike.local.server import Address
-from lookalike.local.server import serve as run
-from lookalike.local.service import Service
-from lookalike.model import Application
 from lookalike.ports import Ports
+from lookalike.server.asgi_app import Service
+from lookalike.server.uvicorn_server import Address
+from lookalike.server.uvicorn_server import serve as run
 from lookalike.service.applications import create_application
 from lookalike.settings import Settings
+from lookalike.stores.local.data_folder import DataFolder
 
 
 class Backend(StrEnum):

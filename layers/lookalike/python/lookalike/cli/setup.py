@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from lookalike.cli.indices import Indices, Wanted
+from lookalike.cli.opensearch_admin import Indices, Wanted
 from lookalike.cli.screen import print_keys
-from lookalike.cli.where import Stack, command_line, on_aws
+from lookalike.cli.store_options import Stack, command_line, on_aws
 from lookalike.clock import unix_milliseconds
-from lookalike.model import Application
+from lookalike.domain.application import Application
 from lookalike.service.applications import create_application
 
 app = typer.Typer()
@@ -48,7 +48,7 @@ def setup(
     --replicas and --refresh; other --shards take --rebuild.
     """
     settings = on_aws(stack)
-    from lookalike.adapters.account import Account  # noqa: PLC0415 - not everybody has its packages
+    from lookalike.stores.aws.account import Account  # noqa: PLC0415 - not everybody has its packages
 
     account = Account(settings)
     indices = Indices(settings, account, Wanted(shards, replicas, refresh))

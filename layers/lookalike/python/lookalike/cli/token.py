@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from lookalike import bootstrap
-from lookalike.cli.where import Data, Stack, where
+from lookalike.cli.store_options import Data, Stack, where
 from lookalike.clock import unix_milliseconds
 from lookalike.errors import InvalidArgument
 from lookalike.service.applications import find_application
-from lookalike.wire.tokens import mint
+from lookalike.wire.baidu.access_tokens import mint
 
 app = typer.Typer()
 

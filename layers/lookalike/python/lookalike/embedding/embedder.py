@@ -9,13 +9,14 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from lookalike.embedding import card
-from lookalike.embedding.evidence import ProofCalibration
-from lookalike.embedding.localmap import CELLS, LocalMap, thumbnail
-from lookalike.embedding.square import square
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import DIMENSION, Embedding, Pixels
+from lookalike.embedding import model_card
+from lookalike.embedding.feature_map import CELLS, LocalMap, thumbnail
+from lookalike.embedding.preprocess import square
 from lookalike.errors import ModelError
-from lookalike.model import DIMENSION, Embedding, Kind, Pixels
 from lookalike.ports import Embedder
+from lookalike.verification.match_score import ProofCalibration
 
 INPUT = "pictures"
 MAP = "map"
@@ -38,7 +39,7 @@ class OnnxEmbedder(Embedder):
     """
 
     def __init__(self, model: Path, threads: int = 1) -> None:
-        self._card = card.load(model)
+        self._card = model_card.load(model)
         self._outputs = [*Kind, *([MAP] if self._card.local_map else [])]
         self._session = _session(model, threads)
         answered = {output.name: output.shape for output in self._session.get_outputs()}

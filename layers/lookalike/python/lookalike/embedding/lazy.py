@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.embedding.location import find_model
-from lookalike.model import Embedding, Kind, Pixels, View
+from lookalike.domain.geometry import View
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Embedding, Pixels
+from lookalike.embedding.model_path import find_model
 from lookalike.once import once
 from lookalike.ports import Comparison, Embedder, Look, Verifier
 
 if TYPE_CHECKING:
     from lookalike.embedding.embedder import OnnxEmbedder
-    from lookalike.embedding.verifier import LocalMapVerifier
+    from lookalike.verification.verifier import LocalMapVerifier
 
 
 class LazyEmbedder(Embedder):
@@ -64,7 +66,7 @@ class LazyVerifier(Verifier):
     @once
     def loaded(self) -> LocalMapVerifier:
         """The verifier itself."""
-        from lookalike.embedding.verifier import LocalMapVerifier  # noqa: PLC0415 - few functions need it
+        from lookalike.verification.verifier import LocalMapVerifier  # noqa: PLC0415 - few functions need it
 
         return LocalMapVerifier(self._embedder.loaded.proof)
 

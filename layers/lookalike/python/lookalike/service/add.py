@@ -6,15 +6,16 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lookalike.domain.library import Identity, Kind, Library, Shelf
+from lookalike.domain.picture import Embedding, Key, Picture, State, next_revision
 from lookalike.errors import ArgumentTooLong, InvalidArgument, PictureExists, RevisionConflict, Unavailable
-from lookalike.model import Embedding, Identity, Key, Kind, Library, Picture, Shelf, State, next_revision
+from lookalike.imaging.decode import Decoded
 from lookalike.observability import logger, why
-from lookalike.picture.decode import Decoded
 from lookalike.ports import Ports
+from lookalike.service.catalog_writes import ATTEMPTS, show
 from lookalike.service.identity import kept_digest, locate
+from lookalike.service.image_source import Loaded, Source, load
 from lookalike.service.libraries import open_library
-from lookalike.service.rows import ATTEMPTS, show
-from lookalike.service.source import Loaded, Source, load
 
 #: Longest id a caller may give, in bytes of UTF-8.
 MAX_ID_BYTES = 512

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv6Address, ip_address, ip_network
 
+from lookalike.domain.application import Application
 from lookalike.errors import (
     AddressRefused,
     ApplicationDisabled,
@@ -16,7 +17,6 @@ from lookalike.errors import (
     ServiceRateReached,
     TotalQuotaReached,
 )
-from lookalike.model import Application
 from lookalike.ports import Ports
 
 _SECOND, _DAY = 1_000, 86_400_000

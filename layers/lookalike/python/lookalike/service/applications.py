@@ -8,8 +8,8 @@ import string
 from dataclasses import replace
 from ipaddress import ip_network
 
+from lookalike.domain.application import NO_POLICY, Application, Policy
 from lookalike.errors import InvalidArgument, RevisionConflict
-from lookalike.model import NO_POLICY, Application, Policy
 from lookalike.ports import Applications, Clock
 
 _LETTERS = string.ascii_letters + string.digits

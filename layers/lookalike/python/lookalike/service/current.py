@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lookalike.model import Match, Picture, Reason, TagFilter
+from lookalike.domain.picture import Picture
+from lookalike.domain.search import Match, Reason, TagFilter
 from lookalike.ports import Catalog
 
 

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from lookalike.domain.library import Shelf
+from lookalike.domain.picture import Key, Picture, State, next_revision
 from lookalike.errors import PictureNotFound, Unavailable
-from lookalike.model import Key, Picture, Shelf, State, next_revision
 from lookalike.ports import Ports
-from lookalike.service.choice import chosen
-from lookalike.service.rows import change, show
-from lookalike.service.source import Source
+from lookalike.service.catalog_writes import change, show
+from lookalike.service.image_source import Source
+from lookalike.service.lookup import chosen
 
 #: Rows of one call that are written side by side: a store makes one flush serve them all.
 _SIDE_BY_SIDE = 16

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from lookalike.domain.library import Identity, Library
+from lookalike.domain.picture import Picture, sign_of
+from lookalike.domain.search import Candidate
 from lookalike.errors import LibraryNotFound, PictureNotFound
-from lookalike.model import Candidate, Identity, Library, Picture, sign_of
 from lookalike.ports import Ports
-from lookalike.service.choice import chosen
+from lookalike.service.lookup import chosen
 
 #: Fewest rows read at a time: beside the live ones there may be many that are deleted.
 _LEAST_ROWS = 100

@@ -1,6 +1,6 @@
 """Which uploads hold a picture: it stays as long as one of them does.
 
-Each upload's record (:class:`~lookalike.model.Upload`) says which picture lies in it, and is changed by conditional
+Each upload's record (:class:`~lookalike.domain.upload.Upload`) says which picture lies in it, and is changed by conditional
 writes alone. Several uploads may hold one picture; its words are those of one that still lies there.
 
 - **Write-ahead intent.** What an upload is about to hold is recorded before anything is done, and with it the picture
@@ -18,12 +18,13 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 
+from lookalike.domain.picture import Picture, next_revision
+from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.errors import InvalidArgument, PictureNotFound, RevisionConflict, Unavailable
-from lookalike.model import Holding, Picture, Upload, UploadState, next_revision
 from lookalike.ports import Ports
+from lookalike.service.catalog_writes import change, show
 from lookalike.service.delete import hidden
-from lookalike.service.rows import change, show
-from lookalike.service.words import Words, words_of
+from lookalike.service.upload_metadata import Words, words_of
 
 #: Of so many holders one is looked for that says whose a picture is. All of them say the same, but for rare races.
 _LOOKS = 200

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lookalike.call import Job
+from lookalike.domain.library import Identity, Library
+from lookalike.domain.picture import Key, Picture
+from lookalike.domain.search import Candidate
 from lookalike.errors import PictureError
-from lookalike.model import Candidate, Identity, Key, Library, Picture
-from lookalike.picture.decode import Decoded, hidden_of
+from lookalike.imaging.decode import Decoded, hidden_of
+from lookalike.limits.call import Job
 from lookalike.ports import Ports
 from lookalike.service.originals import BUDGET, read
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 
+from lookalike.domain.library import Kind, Library, Shelf
 from lookalike.errors import LibraryExists, LibraryNotFound, Unavailable
-from lookalike.model import Kind, Library, Shelf
 from lookalike.ports import Ports
 
 #: Libraries that every tenant has from the first picture on, by name. All others are made on purpose.

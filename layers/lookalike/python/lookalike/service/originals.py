@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from lookalike.errors import Unavailable
+from lookalike.imaging.pixel_budget import PixelBudget
 from lookalike.observability import logger
-from lookalike.picture.budget import PixelBudget
 from lookalike.ports import PictureStore
 
 #: Seconds that a search waits for originals, which may tell a little more: what has not come by then is done without.

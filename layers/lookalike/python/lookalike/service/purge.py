@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from lookalike.domain.picture import Key, Picture, State
 from lookalike.errors import IndexWriteError, PictureNotFound, RevisionConflict
-from lookalike.model import Key, Picture, State
 from lookalike.observability import logger, why
 from lookalike.ports import Ports
-from lookalike.service.rows import change
+from lookalike.service.catalog_writes import change
 
 #: Rows of one step: S3 deletes up to 1000 objects a call, and a step should stay short beside a time limit.
 _BATCH = 200

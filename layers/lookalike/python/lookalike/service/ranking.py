@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lookalike.model import Candidate, Key, Match, Proof, Reason
+from lookalike.domain.geometry import Proof
+from lookalike.domain.picture import Key
+from lookalike.domain.search import Candidate, Match, Reason
 
 #: Positions of a ranked list that can be reached by pages.
 WINDOW = 1000

@@ -7,33 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lookalike.call import Job
-from lookalike.embedding.frames import frames
-from lookalike.embedding.views import framed_by, shown, views
-from lookalike.model import (
-    Candidate,
-    Embedding,
-    Identity,
-    Key,
-    Kind,
-    Library,
-    Match,
-    Picture,
-    Pixels,
-    Proof,
-    Query,
-    Reason,
-    Shelf,
-    TagFilter,
-    View,
-)
-from lookalike.picture.decode import Decoded
+from lookalike.domain.geometry import Proof, View
+from lookalike.domain.library import Identity, Kind, Library, Shelf
+from lookalike.domain.picture import Embedding, Key, Picture, Pixels
+from lookalike.domain.search import Candidate, Match, Query, Reason, TagFilter
+from lookalike.imaging.decode import Decoded
+from lookalike.limits.call import Job
 from lookalike.ports import PictureStore, Ports
 from lookalike.service.current import current
 from lookalike.service.identity import identical, rows_of
-from lookalike.service.proof import looking, prove
+from lookalike.service.image_source import Source, load
 from lookalike.service.ranking import WINDOW, Page, merged, rank
-from lookalike.service.source import Source, load
+from lookalike.service.reranking import looking, prove
+from lookalike.verification.quadrilaterals import frames
+from lookalike.verification.query_views import framed_by, shown, views
 
 #: How deep the index is asked. Few depths, so that neighbouring pages are cut from the very same list; and never so
 #: shallow that which candidates are proved would depend on the page.

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from lookalike.domain.application import Application
+from lookalike.domain.library import Identity, Kind, Shelf
 from lookalike.errors import InvalidArgument
-from lookalike.model import Application, Identity, Kind, Shelf
 from lookalike.service.libraries import MADE_BY_ADD
 
 #: Libraries whose name says what they are, with their kind (None: the application's own). Pictures in them are their

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
+from lookalike.domain.library import Kind
 from lookalike.errors import InvalidArgument
-from lookalike.model import Kind
 
 #: The most numbers a picture carries, and the greatest.
 MOST, GREATEST = 2, 65535

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lookalike.domain.library import Shelf
+from lookalike.domain.picture import Picture, next_revision
 from lookalike.errors import PictureNotFound
-from lookalike.model import Picture, Shelf, next_revision
 from lookalike.ports import Ports
-from lookalike.service.choice import chosen
-from lookalike.service.rows import change, show
-from lookalike.service.source import Source
+from lookalike.service.catalog_writes import change, show
+from lookalike.service.image_source import Source
+from lookalike.service.lookup import chosen
 
 
 @dataclass(frozen=True, slots=True)

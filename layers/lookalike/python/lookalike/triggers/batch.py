@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lookalike.model import DeadLetter
+from lookalike.domain.upload import DeadLetter
 from lookalike.observability import count, logger, printable
 from lookalike.ports import Ports
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lookalike.domain.picture import Picture
+from lookalike.domain.upload import DeadLetter
 from lookalike.errors import Unavailable
-from lookalike.model import DeadLetter, Picture
 from lookalike.observability import count, fail, logger
 from lookalike.ports import Ports
-from lookalike.service.index import Indexed, index
+from lookalike.service.index_sync import Indexed, index
 from lookalike.triggers.batch import Answer, Event, Garbled, bury, failures
 
 _OPERATION = "index"

@@ -15,11 +15,11 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_plus
 
+from lookalike.domain.upload import DeadLetter
 from lookalike.errors import AccessError, InvalidArgument, LookalikeError, PictureError, StateError, Unavailable
-from lookalike.model import DeadLetter
 from lookalike.observability import count, fail, logger, printable, why
 from lookalike.ports import Ports
-from lookalike.service.ingest import Ingest, Removal, ingest, remove
+from lookalike.service.upload import Ingest, Removal, ingest, remove
 from lookalike.triggers.batch import Answer, Event, Garbled, bury, failures
 
 _OPERATION = "ingest"

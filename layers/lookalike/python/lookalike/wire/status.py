@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Any
 
 import lookalike
-from lookalike.embedding import card
-from lookalike.embedding.location import find_model
+from lookalike.embedding import model_card
+from lookalike.embedding.model_path import find_model
 from lookalike.ports import Ports
 from lookalike.wire.http import Answer, Request, Route, ascii_json
 
@@ -26,7 +26,7 @@ def _answer(ports: Ports, _request: Request) -> Answer:
 
 @lru_cache(1)
 def _model(configured: str | None) -> str:
-    return card.name_of(find_model(configured))
+    return model_card.name_of(find_model(configured))
 
 
 ROUTES = tuple(Route(method, "/status", _answer) for method in ("GET", "HEAD"))

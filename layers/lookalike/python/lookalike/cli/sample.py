@@ -1,0 +1,188 @@
+"""What a newcomer sees first: the keys, a small library of pictures, one search that works, a line to paste.
+
+Everything goes over HTTP, as any client's calls do.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import shlex
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from PIL import Image, UnidentifiedImageError
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from lookalike.domain.application import Application
+
+#: Where each library's calls go; brief is needed by the first two.
+LIBRARIES: Mapping[str, str] = {
+    "same_hq": "/rest/2.0/realtime_search/same_hq",
+    "similar": "/rest/2.0/image-classify/v1/realtime_search/similar",
+    "product": "/rest/2.0/image-classify/v1/realtime_search/product",
+}
+
+#: The library of the search that is shown, and of the one to paste.
+_SEARCHED = "same_hq"
+
+#: Longest side of a sample picture, and how many are taken: enough to see something, ready in seconds.
+_SIDE, _MOST = 640, 40
+
+#: What the service answers for a picture it holds: packages of pictures hold some twice.
+_ALREADY_THERE = 216681
+
+_console = Console(stderr=True, highlight=False)
+
+
+#: Makes a `lookalike` command to paste, of its words.
+Command = Callable[..., str]
+
+
+class SampleError(Exception):
+    """The sample could not be loaded; the service runs all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A Baidu client of a few lines: a token, then posted forms."""
+
+    url: str
+    token: str
+
+    @classmethod
+    def of(cls, application: Application, url: str) -> Client:
+        """Fetch a token with the application's keys."""
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": application.access_key,
+            "client_secret": application.secret_key,
+        }
+        return cls(url, _post(f"{url}/oauth/2.0/token", form)["access_token"])
+
+    def call(self, library: str, operation: str, **form: object) -> dict[str, Any]:
+        """Call one operation of one library."""
+        return _post(f"{self.url}{LIBRARIES[library]}/{operation}?{urlencode({'access_token': self.token})}", form)
+
+
+def introduce(application: Application, url: str, command: Command, *, made: bool) -> None:
+    """Print the address and the keys: the secret one once, when it is made, and never into a file or a journal."""
+    shows = f"`{command('keys', 'show', '--name', application.name)}` prints it"
+    secret = application.secret_key if made and sys.stderr.isatty() else shows
+    _print(f"\n  Address     {url}")
+    _print(f"  App id      {application.app_id}")
+    _print(f"  API key     {application.access_key}")
+    _print(f"  Secret key  {secret}\n")
+
+
+def say_who_shows_keys(applications: Sequence[Application], command: Command) -> None:
+    """Print the commands that show the keys of applications that were made before."""
+    if len(applications) == 1:
+        _print(f"  Keys: `{command('keys', 'show', '--name', applications[0].name)}` prints them")
+    else:
+        _print(
+            f"  Keys: `{command('keys', 'list')}` lists applications, `keys show --name NAME` prints the keys of one"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A folder of pictures, and the application of a running service that they are for."""
+
+    application: Application
+    url: str
+    folder: Path
+    command: Command
+
+    def show(self, *, load: bool) -> None:
+        """Load the pictures if they are to be, and search for a cut and recompressed copy of one. Raises SampleError."""
+        client = Client.of(self.application, self.url)
+        if load:
+            _load(client, self.folder)
+        path, picture = next(_pictures(self.folder), (None, None))
+        if path is None or picture is None:
+            _print(f"  No pictures in {self.folder}.")
+            return
+        found = client.call(_SEARCHED, "search", image=_cut_copy(picture), rn=3)
+        _print(f"  A cut, recompressed copy of {path.name}, searched in {_SEARCHED}:")
+        table = _table(found.get("result", []))
+        _console.print(table if table.row_count else "  Nothing was found.")
+        _print("  Try it yourself:\n")
+        _print(self._line(path))
+
+    def _line(self, path: Path) -> str:
+        """A search for a shell. It fetches its token when it is run, so none is left in a log or on a screen."""
+        return (
+            f"base64 < {shlex.quote(str(path))} | tr -d '\\n' | curl -s -d rn=3 --data-urlencode image@- "
+            f'"{self.url}{LIBRARIES[_SEARCHED]}/search?access_token='
+            f'$({self.command("token", "--name", self.application.name)})"'
+        )
+
+
+def _table(found: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table()
+    table.add_column("brief")
+    table.add_column("score", justify="right")
+    table.add_column("cont_sign")
+    for match in found:
+        score = int(match["score"] * 10_000) / 10_000  # cut, not rounded: 1 is the identical picture's alone
+        table.add_row(match["brief"], f"{score:.4f}", match["cont_sign"])
+    return table
+
+
+def _print(line: str) -> None:
+    """Print a line as it is, however narrow the terminal: parts of it are copied."""
+    _console.print(line, soft_wrap=True, markup=False)
+
+
+def _load(client: Client, folder: Path) -> None:
+    for path, picture in track(list(_pictures(folder)), "Loading the sample pictures", console=_console):
+        image = _encoded(picture, quality=92)
+        for library in LIBRARIES:
+            reply = client.call(library, "add", image=image, brief=json.dumps({"name": path.stem}))
+            if reply.get("error_code") not in (None, _ALREADY_THERE):
+                raise SampleError(f"{path} was refused: {reply}")
+
+
+def _pictures(folder: Path) -> Iterator[tuple[Path, Image.Image]]:
+    """Photographs of a folder and those below it, made small."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    taken = 0
+    for path in paths:
+        try:
+            picture = Image.open(path).convert("RGB")
+        except (UnidentifiedImageError, OSError):
+            continue
+        if min(picture.size) < _SIDE // 4:  # icons and test patterns
+            continue
+        picture.thumbnail((_SIDE, _SIDE))
+        yield path, picture
+        taken += 1
+        if taken == _MOST:
+            return
+
+
+def _cut_copy(picture: Image.Image) -> str:
+    width, height = picture.size
+    return _encoded(picture.crop((width // 8, height // 8, width * 7 // 8, height * 7 // 8)), quality=60)
+
+
+def _encoded(picture: Image.Image, quality: int) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=quality)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _post(url: str, form: Mapping[str, object]) -> dict[str, Any]:
+    request = urllib.request.Request(url, urlencode(form).encode())  # noqa: S310 - our own address
+    with urllib.request.urlopen(request) as answer:  # noqa: S310
+        reply: dict[str, Any] = json.load(answer)
+    return reply

@@ -1,0 +1,1 @@
+"""Fetches files by URL, from public addresses only."""

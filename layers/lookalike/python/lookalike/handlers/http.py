@@ -1,0 +1,29 @@
+"""Handlers of HTTP requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from lookalike.handlers.process_ports import process_ports
+from lookalike.limits.call import Call, TimedCall
+from lookalike.wire import http
+
+Handler = Callable[[http.Event, Any], Any]
+
+
+def http_handler(operation: str, routes: Sequence[http.Route]) -> Handler:
+    """A function's handler for HTTP requests."""
+
+    def handle(event: http.Event, context: Any) -> http.EventAnswer:
+        return http.answer(replace(process_ports(), call=_call(operation, context)), operation, routes, event)
+
+    return handle
+
+
+def _call(operation: str, context: Any) -> Call:
+    """The call as one machine's server knows it, or as Lambda's context tells of it: a search has so much time."""
+    if isinstance(context, Call):
+        return context
+    return Call() if operation != "search" or context is None else TimedCall(context.get_remaining_time_in_millis)

@@ -1,0 +1,1 @@
+"""Turns the bytes of picture files into pixels."""

@@ -1,0 +1,1 @@
+"""What this process keeps in memory to share itself fairly: permits, rates and deadlines."""

@@ -1,0 +1,41 @@
+"""What the use cases need of the world, as small protocols. Every store adapter passes one contract suite.
+
+A revision-checked write is the one primitive of change: ``put(picture, previous)`` takes effect only when the
+stored revision is still ``previous``. Everything else (duplicate refusal, soft deletion, purge) is built on it.
+"""
+
+from __future__ import annotations
+
+from lookalike.ports.applications import ApplicationLookup, Applications, Counters
+from lookalike.ports.catalog import Catalog
+from lookalike.ports.clock import Clock
+from lookalike.ports.fetcher import Fetcher
+from lookalike.ports.index import Generations, VectorIndex
+from lookalike.ports.models import Comparison, Embedder, Look, Originals, Verifier
+from lookalike.ports.objects import MapStore, PictureStore
+from lookalike.ports.ports import Ports
+from lookalike.ports.stores import Stores
+from lookalike.ports.uploads import DeadLetters, Uploads, UploadStore
+
+__all__ = [
+    "ApplicationLookup",
+    "Applications",
+    "Catalog",
+    "Clock",
+    "Comparison",
+    "Counters",
+    "DeadLetters",
+    "Embedder",
+    "Fetcher",
+    "Generations",
+    "Look",
+    "MapStore",
+    "Originals",
+    "PictureStore",
+    "Ports",
+    "Stores",
+    "UploadStore",
+    "Uploads",
+    "VectorIndex",
+    "Verifier",
+]

@@ -1,0 +1,1 @@
+"""Stores of an AWS account: DynamoDB, OpenSearch, S3, SQS and KMS."""

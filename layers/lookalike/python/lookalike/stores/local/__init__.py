@@ -1,0 +1,1 @@
+"""Stores of one machine: SQLite and files in a data folder."""

@@ -1,0 +1,1 @@
+"""A vector index in memory, made of segments."""

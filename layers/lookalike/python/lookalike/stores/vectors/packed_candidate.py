@@ -1,0 +1,43 @@
+"""What an index keeps of a picture beside its vector: everything a candidate shows, packed."""
+
+from __future__ import annotations
+
+import marshal
+
+from lookalike.domain.picture import Key, Picture, object_key
+from lookalike.domain.search import Candidate
+
+
+def pack(picture: Picture) -> bytes:
+    """A picture's id, revisions, digests, texts and tags.
+
+    Records live in memory only, so the interpreter's own format may serve: it is the smallest and fastest there is.
+    """
+    digest = None if picture.digest == picture.key.id else picture.digest
+    tags = picture.tags or None
+    file = bytes.fromhex(picture.file_digest[:16])
+    texts = (picture.brief, picture.label, picture.desc)
+    return marshal.dumps((picture.key.id, picture.revision, picture.added, digest, file, *texts, tags))
+
+
+def id_of(record: bytes) -> str:
+    """The id alone."""
+    return marshal.loads(record)[0]  # type: ignore[no-any-return]  # noqa: S302  # packed above
+
+
+def unpack(record: bytes, library: str, cosine: float) -> Candidate:
+    """The candidate a packed picture of that library makes."""
+    id_, revision, added, digest, file, brief, label, desc, tags = marshal.loads(record)  # noqa: S302  # packed above
+    key = Key(library, id_)
+    return Candidate(
+        key=key,
+        revision=revision,
+        added=added,
+        digest=id_ if digest is None else digest,
+        object_key=object_key(key, added, file.hex()),
+        cosine=cosine,
+        brief=brief,
+        label=label,
+        desc=desc,
+        tags=tags or (),
+    )

@@ -1,0 +1,1 @@
+"""Makes and calibrates models. No handler imports it, and it is not deployed."""

@@ -1,0 +1,70 @@
+"""Writes model.onnx from the pinned weights and the committed heads.
+
+    python -m lookalike.training.export_onnx --weights build/weights --output layers/model/model.onnx
+    python -m lookalike.training.export_onnx --weights build/weights-large --heads layers/model/large \
+        --output layers/model/large/model.onnx
+
+The bytes are the same on every machine. They are compared with the SHA-256 in card.json, which lies beside heads.npz.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+from lookalike.training import efficientnet_onnx, heads, torch_weights
+
+FOLDER = Path(__file__).resolve().parents[4] / "model"
+HEADS, CARD = "heads.npz", "card.json"
+
+
+def find_weights(folder: Path) -> Path:
+    """The only .pth file below a folder. Raises WeightsError if there is none, or more than one."""
+    found = sorted(folder.rglob("*.pth"))
+    if len(found) != 1:
+        raise torch_weights.WeightsError(
+            f"{folder}: {len(found)} .pth files where one is wanted; see requirements.txt here"
+        )
+    return found[0]
+
+
+def build(weights: Path, folder: Path = FOLDER, *, classes: bool = False) -> bytes:
+    """The model's bytes, its heads from ``folder``; with ``classes``, the network's 1,000 classes instead of heads."""
+    net = efficientnet_onnx.Network(torch_weights.read(find_weights(weights)))
+    net = net.classes() if classes else net.heads(heads.load(folder / HEADS))
+    model: bytes = net.model().SerializeToString(deterministic=True)
+    return model
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Write model.onnx from the pinned weights and the committed heads.")
+    parser.add_argument("--weights", type=Path, required=True, help="folder the weights package was installed in")
+    parser.add_argument("--heads", type=Path, default=FOLDER, help="folder of heads.npz and card.json")
+    parser.add_argument("--output", type=Path, required=True, help="the ONNX file to write")
+    parser.add_argument("--classes", action="store_true", help="answer ImageNet's classes, to check the conversion")
+    arguments = parser.parse_args()
+    try:
+        model = build(arguments.weights, arguments.heads, classes=arguments.classes)
+    except (torch_weights.WeightsError, OSError, KeyError) as error:
+        print(f"export: {error}", file=sys.stderr)
+        return 1
+    digest = hashlib.sha256(model).hexdigest()
+    card = arguments.heads / CARD
+    promised = json.loads(card.read_text())["files"]["model.onnx"]
+    if not arguments.classes and digest != promised:
+        print(f"export: the model's SHA-256 is {digest}, {card} says {promised}: nothing written", file=sys.stderr)
+        return 1
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = arguments.output.with_name(f"{arguments.output.name}.part")
+    unfinished.write_bytes(model)
+    unfinished.replace(arguments.output)
+    print(f"{arguments.output}: {len(model) / 2**20:.1f} MiB, SHA-256 {digest}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

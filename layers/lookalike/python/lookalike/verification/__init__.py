@@ -1,0 +1,1 @@
+"""Geometric verification: decides whether two pictures show the same, and where."""

@@ -1,0 +1,486 @@
+"""Every port in memory: honest about its contract, small, and fast enough for thousands of calls."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from lookalike.domain.application import Application
+from lookalike.domain.geometry import WHOLE, Proof, View
+from lookalike.domain.library import Kind, Library, RemovedLibrary
+from lookalike.domain.picture import DIMENSION, Embedding, Key, Picture, Pixels
+from lookalike.domain.search import Candidate, Generation, Query
+from lookalike.domain.upload import DeadLetter, Upload, UploadedObject
+from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict, UrlUnreachable
+from lookalike.ports import (
+    Applications,
+    Catalog,
+    Clock,
+    Comparison,
+    Counters,
+    DeadLetters,
+    Embedder,
+    Fetcher,
+    Generations,
+    Look,
+    MapStore,
+    Originals,
+    PictureStore,
+    Ports,
+    Uploads,
+    UploadStore,
+    VectorIndex,
+    Verifier,
+)
+from lookalike.settings import Settings
+
+
+class MemoryApplications(Applications):
+    """Applications by access key; no two share an app id or a name."""
+
+    def __init__(self, *applications: Application) -> None:
+        self.lock = threading.Lock()
+        self.rows = {application.access_key: application for application in applications}
+
+    def application(self, access_key: str) -> Application | None:
+        return self.rows.get(access_key)
+
+    def application_by_id(self, app_id: str) -> Application | None:
+        with self.lock:
+            return next((row for row in self.rows.values() if row.app_id == app_id), None)
+
+    def applications(self) -> Sequence[Application]:
+        with self.lock:
+            return sorted(self.rows.values(), key=lambda row: row.created)
+
+    def save_application(self, application: Application) -> None:
+        with self.lock:
+            others = (row for key, row in self.rows.items() if key != application.access_key)
+            if any(application.app_id == row.app_id or application.name == row.name for row in others):
+                raise RevisionConflict(application.app_id)
+            self.rows[application.access_key] = application
+
+    def remove_application(self, access_key: str) -> None:
+        with self.lock:
+            self.rows.pop(access_key, None)
+
+
+class MemoryCatalog(Catalog):
+    """Libraries and rows in dictionaries; a lock makes every write one step."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.shelves: dict[tuple[str, str], Library] = {}
+        self.rows: dict[Key, Picture] = {}
+        self.removed: dict[str, RemovedLibrary] = {}
+
+    def library(self, tenant: str, name: str) -> Library | None:
+        return self.shelves.get((tenant, name))
+
+    def libraries(self, tenant: str) -> Sequence[Library]:
+        with self.lock:
+            return sorted((one for one in self.shelves.values() if one.tenant == tenant), key=lambda one: one.name)
+
+    def create_library(self, library: Library) -> None:
+        with self.lock:
+            if (library.tenant, library.name) in self.shelves:
+                raise LibraryExists(library.name)
+            self.shelves[library.tenant, library.name] = library
+
+    def remove_library(self, library: Library, now: int) -> None:
+        with self.lock:
+            stored = self.shelves.get((library.tenant, library.name))
+            if stored is None or stored.uid != library.uid:
+                raise LibraryNotFound(library.name)
+            del self.shelves[library.tenant, library.name]
+            self.removed[library.uid] = RemovedLibrary(library.uid, library.kind, now)
+
+    def removed_libraries(self, before: int, limit: int) -> Sequence[RemovedLibrary]:
+        with self.lock:
+            waiting = [one for one in self.removed.values() if one.removed < before]
+        return sorted(waiting, key=lambda one: one.removed)[:limit]
+
+    def forget_library(self, uid: str) -> None:
+        with self.lock:
+            self.removed.pop(uid, None)
+
+    def picture(self, key: Key) -> Picture | None:
+        return self.rows.get(key)
+
+    def changed(self, revisions: Mapping[Key, int]) -> Mapping[Key, Picture | None]:
+        with self.lock:
+            rows = {key: self.rows.get(key) for key in revisions}
+        return {key: row for key, row in rows.items() if row is None or row.revision != revisions[key]}
+
+    def pictures(self, library: str, after: str | None, limit: int) -> Sequence[Picture]:
+        rows = self.pictures_by_prefix(library, "", len(self.rows))
+        return [row for row in rows if after is None or row.key.id > after][:limit]
+
+    def pictures_by_prefix(self, library: str, prefix: str, limit: int) -> Sequence[Picture]:
+        with self.lock:
+            found = [row for key, row in self.rows.items() if key.library == library and key.id.startswith(prefix)]
+        return sorted(found, key=lambda row: row.key.id)[:limit]
+
+    def put(self, picture: Picture, previous: int | None) -> None:
+        with self.lock:
+            self._check(picture.key, previous)
+            self.rows[picture.key] = picture
+
+    def remove(self, key: Key, revision: int) -> None:
+        with self.lock:
+            self._check(key, revision)
+            del self.rows[key]
+
+    def _check(self, key: Key, revision: int | None) -> None:
+        stored = self.rows.get(key)
+        if (None if stored is None else stored.revision) != revision:
+            raise RevisionConflict(key.id)
+
+    def waiting_for_purge(self, before: int, limit: int, since: int = 0) -> Sequence[Picture]:
+        with self.lock:
+            waiting = [(row.deleted_at, row) for row in self.rows.values() if row.deleted_at is not None]
+        return [row for at, row in sorted(waiting, key=lambda pair: pair[0]) if since <= at < before][:limit]
+
+    def scan(self, kind: Kind) -> Iterator[Sequence[Picture]]:
+        with self.lock:
+            rows = [row for row in self.rows.values() if row.kind is kind]
+        yield rows
+
+
+class MemoryIndex(VectorIndex):
+    """Compares the query with every row; keeps hidden rows, as versioned writes need, and nothing of removed ones."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.rows: dict[Key, Picture] = {}
+
+    def write(self, pictures: Sequence[Picture], *, wait: bool = True) -> None:
+        with self.lock:
+            for picture in pictures:
+                if picture.revision > self._revision(picture.key):
+                    self.rows[picture.key] = picture
+
+    def remove(self, pictures: Sequence[Picture], *, wait: bool = False) -> None:
+        with self.lock:
+            for picture in pictures:
+                if picture.revision >= self._revision(picture.key):
+                    self.rows.pop(picture.key, None)
+
+    def _revision(self, key: Key) -> int:
+        row = self.rows.get(key)
+        return -1 if row is None else row.revision
+
+    def search(self, query: Query) -> Sequence[Candidate]:
+        with self.lock:
+            rows = [row for row in self.rows.values() if self._asked_for(row, query)]
+        cosines = [float(np.max(query.vectors @ row.vector.astype(np.float32))) for row in rows]
+        ranked = sorted(zip(cosines, rows, strict=True), key=lambda one: (-one[0], one[1].key.library, one[1].key.id))
+        return [self._candidate(row, cosine) for cosine, row in ranked[: query.k]]
+
+    @staticmethod
+    def _asked_for(row: Picture, query: Query) -> bool:
+        return (
+            row.live
+            and row.kind is query.kind
+            and row.key.library in query.libraries
+            and row.model == query.model
+            and (query.tags is None or query.tags.keeps(row.tags))
+        )
+
+    @staticmethod
+    def _candidate(row: Picture, cosine: float) -> Candidate:
+        texts = (row.brief, row.label, row.desc)
+        return Candidate(row.key, row.revision, row.added, row.digest, row.object_key, cosine, *texts, row.tags)
+
+    def count(self, library: str) -> int:
+        with self.lock:
+            return sum(row.live and row.key.library == library for row in self.rows.values())
+
+
+class MemoryOriginals(PictureStore):
+    """Files in a dictionary."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def put(self, key: str, data: bytes) -> None:
+        self.files[key] = data
+
+    def get(self, key: str) -> bytes | None:
+        return self.files.get(key)
+
+    def remove(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.files.pop(key, None)
+
+
+class MemoryMaps(MapStore):
+    """Local maps in a dictionary."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def put_map(self, key: str, data: bytes) -> None:
+        self.files[key] = data
+
+    def maps(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        return {key: self.files[key] for key in keys if key in self.files}
+
+    def remove_maps(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self.files.pop(key, None)
+
+
+class MemoryUploads(Uploads):
+    """What objects have become, by source."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.rows: dict[str, Upload] = {}
+
+    def upload(self, source: str) -> Upload | None:
+        return self.rows.get(source)
+
+    def save_upload(self, upload: Upload, known: Upload | None) -> None:
+        with self.lock:
+            if _stamp(self.rows.get(upload.source)) != _stamp(known):
+                raise RevisionConflict(upload.source)
+            self.rows[upload.source] = upload
+
+    def holders(self, picture: Key) -> Iterator[Upload]:
+        with self.lock:
+            sources = [one.source for one in self.rows.values() if one.holds and one.holds.picture == picture]
+        for source in sources:
+            now = self.rows[source]
+            if now.holds is not None and now.holds.picture == picture:
+                yield now
+
+
+def _stamp(upload: Upload | None) -> object:
+    return upload and (upload.sequencer, upload.state, upload.holds and upload.holds.added)
+
+
+class MemoryObjects(UploadStore):
+    """Uploaded objects by bucket and key, each with its words. ``put`` answers what S3 would call its ETag."""
+
+    def __init__(self) -> None:
+        self.files: dict[tuple[str, str], tuple[bytes, Mapping[str, str]]] = {}
+        self.sizes: dict[tuple[str, str], int] = {}
+        self.read_keys: list[str] = []
+
+    def put(self, bucket: str, key: str, data: bytes, **words: str) -> str:
+        self.files[bucket, key] = data, words
+        return self._etag(data)
+
+    @staticmethod
+    def _etag(data: bytes) -> str:
+        return hashlib.sha256(data).hexdigest()[:32]
+
+    def head(self, bucket: str, key: str) -> UploadedObject | None:
+        if (bucket, key) not in self.files:
+            return None
+        data, words = self.files[bucket, key]
+        return UploadedObject(self._etag(data), self.sizes.get((bucket, key), len(data)), words)
+
+    def read(self, bucket: str, key: str, etag: str) -> bytes | None:
+        self.read_keys.append(key)
+        data, _ = self.files.get((bucket, key), (None, {}))
+        return None if data is None or self._etag(data) != etag else data
+
+    def remove(self, bucket: str, key: str, etag: str) -> None:
+        if (found := self.head(bucket, key)) is not None and found.etag == etag:
+            del self.files[bucket, key]
+
+    def place(self, bucket: str, key: str) -> str:
+        return f"memory:{bucket}/{key}"
+
+
+class MemoryDeadLetters(DeadLetters):
+    """Letters in a list."""
+
+    def __init__(self) -> None:
+        self.letters: list[DeadLetter] = []
+
+    def send(self, letter: DeadLetter) -> None:
+        self.letters.append(letter)
+
+
+class MemoryGenerations(Generations):
+    """Names of indices, by kind."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.rows: dict[Kind, Generation] = {}
+
+    def generation(self, kind: Kind) -> Generation | None:
+        return self.rows.get(kind)
+
+    def save_generation(self, kind: Kind, generation: Generation, previous: Generation | None) -> None:
+        with self.lock:
+            if self.rows.get(kind) != previous:
+                raise RevisionConflict(kind)
+            self.rows[kind] = generation
+
+
+class TinyEmbedder(Embedder):
+    """A thumbnail of 16×16 RGB, projected to DIMENSION by a fixed random matrix: alike pictures, near vectors."""
+
+    model = "tiny"
+    _projection = np.random.default_rng(0).standard_normal((16 * 16 * 3 + 1, DIMENSION)).astype(np.float32)
+
+    def embed(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
+        return [self._embedding(pixels) for pixels in pictures]
+
+    def _embedding(self, pixels: Pixels) -> Embedding:
+        thumbnail = np.asarray(Image.fromarray(pixels).resize((16, 16), Image.Resampling.BOX), np.float32)
+        # The constant keeps a grey picture from being the zero vector.
+        features = np.append(thumbnail.ravel() / 127.5 - 1, np.float32(0.1))
+        vector = features @ self._projection
+        unit = (vector / np.linalg.norm(vector)).astype(np.float16)
+        return Embedding(dict.fromkeys(Kind, unit), local_map=unit.tobytes())
+
+    def score(self, kind: Kind, cosine: float) -> float:
+        return 1 / (1 + float(np.exp(-4 * cosine)))
+
+    def threshold(self, kind: Kind) -> float:
+        return 0.9 if kind is Kind.SAME else -1.0
+
+    def codebook(self, kind: Kind) -> NDArray[np.float32] | None:
+        return None
+
+
+class TinyComparison(Comparison):
+    """Proves pictures whose map, TinyEmbedder's vector, is nearly that of one of the views."""
+
+    def __init__(self, views: Sequence[View]) -> None:
+        maps = [view.local_map for view in views if view.local_map]
+        self.views = [np.frombuffer(data, np.float16).astype(np.float32) for data in maps]
+
+    def prove(
+        self, pictures: Sequence[tuple[float, bytes]], originals: Originals | None = None
+    ) -> Sequence[Proof | None]:
+        found = [self._prove(np.frombuffer(data, np.float16).astype(np.float32)) for _, data in pictures]
+        if originals is not None and pictures and not any(found):
+            originals([0])  # which say no more
+        return found
+
+    def _prove(self, picture: NDArray[np.float32]) -> Proof | None:
+        agreement = max((float(view @ picture) for view in self.views), default=0.0)
+        if agreement < 0.97:
+            return None
+        return Proof(min(agreement, 0.999), 100, agreement, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), WHOLE)
+
+
+class TinyVerifier(Verifier):
+    """Goes with TinyEmbedder."""
+
+    def compare(self, pixels: Pixels, views: Sequence[View], look: Look) -> TinyComparison:
+        return TinyComparison(views)
+
+
+class MemoryCounters(Counters):
+    """Counts by name."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.counts: dict[str, tuple[int, int | None]] = {}
+        self.calls = 0
+
+    def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
+        with self.lock:
+            self.calls += 1
+            count, _ = self.counts.get(name, (0, None))
+            given = wanted if limit is None else max(0, min(wanted, limit - count))
+            if given:
+                self.counts[name] = (count + given, expires)
+            return given
+
+    def counted(self, name: str) -> int:
+        self.calls += 1
+        return self.counts.get(name, (0, None))[0]
+
+    def forget_counts(self, now: int) -> None:
+        with self.lock:
+            self.counts = {
+                name: (count, expires)
+                for name, (count, expires) in self.counts.items()
+                if expires is None or expires > now
+            }
+
+
+class MemoryWeb(Fetcher):
+    """Pictures by URL; a value that is an exception is raised."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, bytes | Exception] = {}
+
+    def __call__(self, url: str, max_bytes: int) -> bytes:
+        answer = self.answers.get(url, UrlUnreachable(url))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class SetClock(Clock):
+    """A clock that stands where it is set, in Unix milliseconds."""
+
+    def __init__(self, now: int) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryStores:
+    """The port Stores, of whatever stores: those in memory, but for the ones that are given."""
+
+    applications: Applications = field(default_factory=MemoryApplications)
+    catalog: Catalog = field(default_factory=MemoryCatalog)
+    index: VectorIndex = field(default_factory=MemoryIndex)
+    originals: PictureStore = field(default_factory=MemoryOriginals)
+    maps: MapStore = field(default_factory=MemoryMaps)
+    uploads: Uploads = field(default_factory=MemoryUploads)
+    counters: Counters = field(default_factory=MemoryCounters)
+    objects: UploadStore = field(default_factory=MemoryObjects)
+    dead_letters: DeadLetters = field(default_factory=MemoryDeadLetters)
+    wrong: Sequence[str] = ()
+
+    def problems(self) -> Sequence[str]:
+        return self.wrong
+
+    def unreachable(self) -> Sequence[str]:
+        return ()
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+_STORES = {one.name for one in fields(MemoryStores)}
+
+
+def memory_ports(*applications: Application, **given: Any) -> Ports:
+    """One of each, empty but for the applications; stores and ports that are ``given`` by name take their places."""
+    stores = {name: given.pop(name) for name in _STORES & given.keys()}
+    chosen: dict[str, Any] = {
+        "settings": Settings(),
+        "stores": MemoryStores(**{"applications": MemoryApplications(*applications), **stores}),
+        "embedder": TinyEmbedder(),
+        "verifier": TinyVerifier(),
+        "fetch": MemoryWeb(),
+        "clock": SetClock(1_767_323_045_000),  # 2026-01-02T03:04:05Z
+    }
+    return Ports(**chosen | given)
+
+
+def with_stores(ports: Ports, **given: Any) -> Ports:
+    """The same ports, but for these stores, by name."""
+    stores = {name: given.get(name, getattr(ports.stores, name)) for name in _STORES - {"wrong"}}
+    return replace(ports, stores=MemoryStores(**stores, wrong=given.get("wrong", ())))

@@ -1,0 +1,217 @@
+"""``GET /status``: little for everybody, more for who may know it, and at once whatever hangs."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lookalike
+from functions.unknown.app import handler
+from lookalike.domain.application import Application, Policy
+from lookalike.embedding.model_card import CARD
+from lookalike.errors import Unavailable
+from lookalike.handlers.process_ports import serving
+from lookalike.ports import Ports
+from lookalike.server import api_gateway, health, status
+from lookalike.server.health import Health
+from lookalike.server.status import Status
+from lookalike.settings import Settings
+from tests.conftest import ALICE, BOB
+from tests.support.baidu import Caller, event, picture
+from tests.support.fakes import MemoryCatalog, MemoryIndex, MemoryOriginals, memory_ports, with_stores
+
+
+def get(
+    ports: Ports, *headers: tuple[str, str], client: str = "203.0.113.5"
+) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Status, body and headers of the answer."""
+    received = api_gateway.Received("GET", "/status", "", headers, b"", client, api_gateway.now())
+    with closing(Status(ports)) as answering:
+        response = answering.answer(received)
+    return response.status, json.loads(response.body), dict(response.headers)
+
+
+def basic(access_key: str, secret_key: str) -> tuple[str, str]:
+    return "Authorization", "Basic " + base64.b64encode(f"{access_key}:{secret_key}".encode()).decode()
+
+
+def keys(application: Application) -> tuple[str, str]:
+    return basic(application.access_key, application.secret_key)
+
+
+@pytest.fixture
+def ports() -> Ports:
+    """Alice's tenant and Bob's, each with pictures."""
+    made = memory_ports(ALICE, BOB)
+    with serving(made):
+        Caller(ALICE).add("similar", picture(1))
+        Caller(ALICE).add("similar", picture(2))
+        Caller(BOB).add("product", picture(1))
+    return made
+
+
+READY = {"status": "ready", "version": lookalike.__version__, "model": "tiny"}
+
+
+@pytest.mark.parametrize("client", ["127.0.0.1", "::1", "203.0.113.5", ""])
+def test_wherever_a_caller_is_without_keys_it_sees_no_names(ports: Ports, client: str) -> None:
+    assert get(ports, client=client)[:2] == (200, READY)
+
+
+def test_an_application_sees_what_its_tenant_has(ports: Ports) -> None:
+    assert get(ports, keys(ALICE))[:2] == (200, READY | {"pictures": {f"{ALICE.tenant}/similar": 2}})
+    assert get(ports, keys(BOB))[:2] == (200, READY | {"pictures": {f"{BOB.tenant}/product": 1}})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        basic(ALICE.access_key, BOB.secret_key),
+        basic(ALICE.access_key, ""),
+        basic("", ""),
+        basic("nobody", ALICE.secret_key),
+        ("authorization", "Basic"),
+        ("authorization", "Basic ä"),
+        ("authorization", "Basic /w=="),
+        ("authorization", "Basic " + base64.b64encode(ALICE.access_key.encode()).decode()),
+        ("authorization", keys(ALICE)[1].replace("Basic", "Bearer")),
+    ],
+)
+def test_wrong_keys_are_refused(ports: Ports, given: tuple[str, str]) -> None:
+    code, content, headers = get(ports, given)
+    assert (code, content) == (401, {"message": "Unauthorized"})
+    assert headers["www-authenticate"].startswith("Basic ")
+
+
+def test_an_application_that_may_not_call_is_told_nothing(ports: Ports) -> None:
+    for refused in (replace(ALICE, active=False), replace(ALICE, policy=Policy(networks=("192.0.2.0/24",)))):
+        ports.applications.save_application(refused)
+        assert get(ports, keys(ALICE))[0] == 401
+    assert get(ports, keys(ALICE), client="192.0.2.7")[0] == 200
+
+
+def test_a_setting_shows_everybody_everything(ports: Ports) -> None:
+    opened = replace(with_stores(ports, wrong=["row uid/a: no vector"]), settings=Settings(status_details=True))
+    _, content, _ = get(opened)
+    assert content["pictures"] == {f"{ALICE.tenant}/similar": 2, f"{BOB.tenant}/product": 1}
+    assert content["problems"] == ["row uid/a: no vector"]
+
+
+def test_what_is_wrong_with_some_rows_is_no_reason_to_send_anybody_elsewhere(ports: Ports) -> None:
+    wrong = with_stores(ports, wrong=["row uid/a: no vector"])
+    assert get(wrong)[:2] == (200, READY | {"status": "degraded"})
+    code, content, _ = get(wrong, keys(ALICE))
+    assert (code, content["status"]) == (200, "degraded")
+    assert "problems" not in content, "rows may be those of others"
+
+
+class Hanging:
+    """Hangs until the test is over."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self.asked = 0
+
+    def __call__(self, *_: object) -> Any:
+        self.asked += 1
+        self.over.wait(30)
+        raise Unavailable("no answer")
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
+    monkeypatch.setattr(Health.failing, "__defaults__", (0.2,))
+    monkeypatch.setattr(health, "_HUNG", 0.1)
+    monkeypatch.setattr(status, "_PATIENCE", 0.4)
+    made = Hanging()
+    yield made
+    made.over.set()
+
+
+@pytest.mark.parametrize(
+    ("store", "method", "name"),
+    [
+        (MemoryIndex, "count", "the index does not answer"),
+        (MemoryCatalog, "library", "the catalog does not answer"),
+        (MemoryOriginals, "get", "the store of originals does not answer"),
+    ],
+)
+@pytest.mark.parametrize("failure", ["hangs", "away", "breaks"])
+def test_a_store_that_does_not_answer_is_said_at_once(
+    monkeypatch: pytest.MonkeyPatch, hanging: Hanging, store: type, method: str, name: str, failure: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise Unavailable("away") if failure == "away" else ValueError("broken")
+
+    monkeypatch.setattr(store, method, hanging if failure == "hangs" else fail)
+    began = time.monotonic()
+    code, content, _ = get(memory_ports(ALICE))
+    assert (code, content) == (503, {**READY, "status": "degraded"})
+    code, content, _ = get(memory_ports(ALICE), keys(ALICE))
+    assert (code, content["problems"]) == (503, [name])
+    assert time.monotonic() - began < 1.5
+
+
+def test_a_store_that_hangs_is_asked_by_one_thread(monkeypatch: pytest.MonkeyPatch, hanging: Hanging) -> None:
+    monkeypatch.setattr(MemoryIndex, "count", hanging)
+    received = api_gateway.Received("GET", "/status", "", (), b"", "127.0.0.1", api_gateway.now())
+    with closing(Status(memory_ports())) as answering:
+        began = time.monotonic()
+        assert {answering.answer(received).status for _ in range(20)} == {503}
+        assert time.monotonic() - began < 0.5, "it is waited for once"
+    assert hanging.asked == 1
+
+
+def test_a_store_that_is_slow_is_not_away(monkeypatch: pytest.MonkeyPatch, hanging: Hanging) -> None:
+    monkeypatch.setattr(health, "_HUNG", 0.3)
+    monkeypatch.setattr(MemoryIndex, "count", hanging)
+    received = api_gateway.Received("GET", "/status", "", (), b"", "127.0.0.1", api_gateway.now())
+    with closing(Status(memory_ports())) as answering:
+        assert answering.answer(received).status == 200
+        time.sleep(0.15)
+        assert answering.answer(received).status == 503
+
+
+def test_a_store_that_is_back_is_ready_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "_FRESH", 0)
+    index = MemoryIndex()
+    received = api_gateway.Received("GET", "/status", "", (), b"", "127.0.0.1", api_gateway.now())
+    with closing(Status(memory_ports(index=index))) as answering:
+        with monkeypatch.context() as away:
+            away.setattr(MemoryIndex, "count", lambda *_: 1 / 0)
+            assert answering.answer(received).status == 503
+        assert answering.answer(received).status == 200
+
+
+def test_accounts_that_hang_keep_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch, hanging: Hanging, ports: Ports
+) -> None:
+    monkeypatch.setattr(ports.applications, "application", hanging)
+    began = time.monotonic()
+    assert get(ports, keys(ALICE))[:2] == (200, READY)
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_function_answers_in_the_same_form_and_loads_no_model(method: str, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"what no runtime would load")
+    (tmp_path / CARD).write_text('{"name": "made-up-1"}')
+    with serving(memory_ports(settings=Settings(model=str(tmp_path / "model.onnx")))):
+        answer = handler(event(method, "/status"), None)
+    assert answer["statusCode"] == 200
+    assert answer["headers"]["content-type"] == "application/json"
+    assert json.loads(answer["body"]) == READY | {"model": "made-up-1"}
+
+
+def test_other_calls_to_that_path_are_elsewhere() -> None:
+    with serving(memory_ports()):
+        assert "version" not in handler(event("POST", "/status"), None)["body"]

@@ -1,0 +1,123 @@
+"""One ranked list, strictly descending scores."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lookalike.domain.geometry import WHOLE, Proof
+from lookalike.domain.picture import Key
+from lookalike.domain.search import Candidate, Match, Reason
+from lookalike.service.ranking import PROVED, WINDOW, rank
+
+EXACT = "e" * 64
+
+
+def sigmoid(cosine: float) -> float:
+    return 1 / (1 + math.exp(-(18 * cosine - 10)))
+
+
+def candidate(number: int, cosine: float, digest: str = "") -> Candidate:
+    key = Key("lib", f"{number:04}")
+    return Candidate(key, 1, 1, digest or f"{number:064x}", object_key=f"lib/{number:04}/1", cosine=cosine)
+
+
+def ranked(
+    candidates: Sequence[Candidate], threshold: float = -1.0, proofs: dict[Key, Proof] | None = None
+) -> list[Match]:
+    exact = {row.key for row in candidates if row.digest == EXACT}
+    return rank(candidates, exact, sigmoid, threshold, proofs)
+
+
+def proof(probability: float) -> Proof:
+    return Proof(probability, 20, 0.9, (1, 0, 0, 0, 1, 0), WHOLE)
+
+
+# Few distinct cosines, so that ties are the rule.
+candidates = st.lists(
+    st.tuples(st.sampled_from([-1.0, -0.5, 0.0, 0.25, 0.5, 0.999999, 1.0]), st.booleans()), max_size=40
+).map(lambda rows: [candidate(number, cosine, EXACT if exact else "") for number, (cosine, exact) in enumerate(rows)])
+
+
+@given(candidates)
+def test_scores_fall_by_a_float32_step_at_least_and_stay_in_range(rows: list[Candidate]) -> None:
+    scores = [match.score for match in ranked(rows)]
+    assert all(0 < score <= 1 for score in scores)
+    assert all(np.float32(after) < np.float32(before) for before, after in pairwise(scores))
+
+
+@given(candidates)
+def test_only_the_first_can_score_one_and_only_if_it_is_identical(rows: list[Candidate]) -> None:
+    matches = ranked(rows)
+    assert [match.score == 1 for match in matches[1:]] == [False] * len(matches[1:])
+    if matches:
+        assert (matches[0].score == 1) == (matches[0].reason is Reason.EXACT)
+
+
+@given(candidates)
+def test_identical_pictures_come_first_then_by_cosine_then_by_id(rows: list[Candidate]) -> None:
+    order = [(m.reason is not Reason.EXACT, -m.candidate.cosine, m.candidate.key.id) for m in ranked(rows)]
+    assert order == sorted(order)
+
+
+@given(candidates, st.randoms(use_true_random=False))
+def test_the_order_of_candidates_does_not_matter(rows: list[Candidate], random: object) -> None:
+    shuffled = list(rows)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert ranked(shuffled) == ranked(rows)
+
+
+@given(candidates, st.sampled_from([-1.0, 0.0, 0.3, 0.999999]))
+def test_below_the_threshold_only_the_identical_picture_is_found(rows: list[Candidate], threshold: float) -> None:
+    found = ranked(rows, threshold)
+    assert {match.candidate.key for match in found} == {
+        row.key for row in rows if row.digest == EXACT or row.cosine >= threshold
+    }
+
+
+@st.composite
+def proved_candidates(draw: st.DrawFn) -> tuple[list[Candidate], dict[Key, Proof]]:
+    """Candidates, some of them proved, few distinct probabilities."""
+    rows = draw(candidates)
+    chances = draw(st.lists(st.sampled_from([None, 0.8, 0.95, 1.0]), min_size=len(rows), max_size=len(rows)))
+    return rows, {row.key: proof(chance) for row, chance in zip(rows, chances, strict=True) if chance is not None}
+
+
+@given(proved_candidates(), st.sampled_from([-1.0, 0.3, 0.999999]))
+def test_given_proofs_the_identical_come_first_then_the_proved_and_nothing_else(
+    given_: tuple[list[Candidate], dict[Key, Proof]], threshold: float
+) -> None:
+    rows, proofs = given_
+    matches = ranked(rows, threshold, proofs)
+    identical = {row.key for row in rows if row.digest == EXACT}
+    assert [match.candidate.key in identical for match in matches] == sorted(
+        (match.candidate.key in identical for match in matches), reverse=True
+    )
+    assert {match.candidate.key for match in matches} == identical | set(proofs)
+    proved = [match for match in matches if match.reason is Reason.PROVED]
+    assert {match.candidate.key for match in proved} == set(proofs) - identical
+    assert [match.proof for match in proved] == [proofs[match.candidate.key] for match in proved]
+    order = [(-proofs[m.candidate.key].probability, -m.candidate.cosine, m.candidate.key.id) for m in proved]
+    assert order == sorted(order)
+    assert all(match.score > PROVED for match in proved)
+    scores = [np.float32(match.score) for match in matches]
+    assert all(after < before for before, after in pairwise(scores))
+    assert all(match.score < 1 and match.proof is None for match in matches[1:] if match.reason is Reason.EXACT)
+
+
+def test_of_those_proved_about_as_surely_the_nearest_comes_first() -> None:
+    surer, nearer, unsure = (candidate(number, cosine) for number, cosine in enumerate((0.6, 0.8, 0.9)))
+    proofs = {surer.key: proof(0.9999), nearer.key: proof(0.9971), unsure.key: proof(0.98)}
+    matches = ranked([surer, nearer, unsure], proofs=proofs)
+    assert [match.candidate for match in matches] == [nearer, surer, unsure]
+    assert all(after.score < before.score for before, after in pairwise(matches))
+
+
+def test_scores_stay_positive_and_distinct_over_a_whole_window_of_ties() -> None:
+    scores = [match.score for match in ranked([candidate(number, -1.0) for number in range(WINDOW + 5)])]
+    assert len(scores) == WINDOW
+    assert min(scores) > 0
+    assert len({float(np.float32(score)) for score in scores}) == WINDOW

@@ -54,15 +54,22 @@ def block(language: str, containing: str) -> str:
     return found[0].text
 
 
+def command_lines() -> Iterator[str]:
+    """The command lines of the ``sh`` blocks, without their remarks."""
+    for one in blocks():
+        if one.language == "sh":
+            yield from (line.partition("   #")[0].strip() for line in one.text.splitlines() if line.strip())
+
+
 def prose(page: str) -> str:
     """The page without its fenced blocks and comments, which keep their lines."""
     return _COMMENT.sub(_blank, _FENCE.sub(_blank, pages()[page]))
 
 
-def links(page: str) -> Iterator[str]:
-    """The targets of the page's links and images."""
-    text = _CODE.sub(_blank, prose(page))
-    yield from (found["target"] for found in _LINK.finditer(text))
+def links_of(text: str) -> Iterator[str]:
+    """The targets of links and images in a page's text."""
+    plain = _CODE.sub(_blank, _COMMENT.sub(_blank, _FENCE.sub(_blank, text)))
+    yield from (found["target"] for found in _LINK.finditer(plain))
 
 
 def anchors(page: str) -> frozenset[str]:

@@ -473,7 +473,7 @@ class TestServer:
 
 @pytest.mark.skipif(server.missing() is not None, reason=f"moto counts no capacity: {server.missing()}")
 class TestUnits:
-    """The numbers that the README's formula of costs is made of."""
+    """The numbers that the formula of docs/cost.md is made of."""
 
     ROW = row(
         uuid4().hex[:16],

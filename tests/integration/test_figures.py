@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from docs.figures import search
 
@@ -16,7 +16,7 @@ MAX_BYTES = 200_000
 
 def test_the_searches_are_drawn_as_they_are_answered() -> None:
     answered = search.answers()
-    with Image.open(search.FIGURE) as figure:
+    with PngImageFile(search.FIGURE) as figure:
         shown = json.loads(figure.text["answers"])
         assert [(one.query, one.picture) for one in answered] == [(query, picture) for query, picture, _ in shown]
         for one, (_, _, score) in zip(answered, shown, strict=True):

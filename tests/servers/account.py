@@ -124,7 +124,7 @@ class Account:
 
 
 class Stack:
-    """The stack of this checkout, built and deployed as the README says, and set up."""
+    """The stack of this checkout, built and deployed as docs/aws.md says, and set up."""
 
     name = "lookalike-dev"
 
@@ -190,7 +190,7 @@ class Stack:
         return Keys(made["app_id"], made["access_key"], made["secret_key"], made["tenant"])
 
     def delete(self) -> None:
-        """Take the stack away as the README says."""
+        """Take the stack away as docs/aws.md says."""
         self.account.run(".venv-sam/bin/sam", "delete", "--stack-name", self.name, "--no-prompts")
 
 

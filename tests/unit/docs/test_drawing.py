@@ -20,7 +20,7 @@ def _room(name: str) -> str:
 def arrows() -> set[tuple[str, str]]:
     """Who imports whom in the drawing."""
     found = set()
-    for line in _LABEL.sub("", block("mermaid", "flowchart")).splitlines()[1:]:
+    for line in _LABEL.sub("", block("mermaid", "functions/*/app.py")).splitlines()[1:]:
         importers, imported = line.split("-->")
         found |= {(a.strip(), b.strip()) for a in importers.split("&") for b in imported.split("&")}
     return found

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from lookalike import bootstrap
 from lookalike.domain.application import Application, Policy
 from lookalike.errors import Busy
+from lookalike.handlers import http
 from lookalike.handlers.process_ports import serving
 from lookalike.limits.call import Call
 from lookalike.settings import Settings
@@ -70,7 +70,7 @@ def test_what_waited_too_long_gets_the_vendors_code_and_is_not_done(
 ) -> None:
     with serving(memory_ports(ALICE)):
         with monkeypatch.context() as patched:
-            patched.setattr(bootstrap, "_call", lambda *_: Refused())
+            patched.setattr(http, "_call", lambda *_: Refused())
             assert dialect(ALICE, 0) == code(dialect, 18, 609, 429)
         assert dialect(ALICE, 0) is None  # so it was not done before
 

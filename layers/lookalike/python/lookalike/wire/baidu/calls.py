@@ -13,7 +13,7 @@ from typing import Any
 from lookalike import errors
 from lookalike.domain.application import Application
 from lookalike.domain.library import Kind, Shelf
-from lookalike.domain.picture import sign_of
+from lookalike.domain.picture import Metadata, MetadataChange, sign_of
 from lookalike.domain.search import Match, TagFilter
 from lookalike.errors import (
     ArgumentTooLong,
@@ -92,7 +92,8 @@ _MAX_SIDE = 4096
 _FORMATS = frozenset({"JPEG", "PNG", "BMP", "GIF"})
 
 _MAX_URL_BYTES = 1024
-_MAX_BRIEF_BYTES = 256
+#: Longest metadata, in bytes of UTF-8.
+METADATA_BYTES = {"brief": 256}
 _MAX_SIGNS = 1000
 _MAX_RESULTS = 1000
 _DEFAULT_RESULTS = 300
@@ -120,7 +121,7 @@ def _add(ports: Ports, shelf: Shelf, form: Form) -> Said:
     brief = _brief(form)
     if not brief and shelf.kind is not Kind.PRODUCT and ports.settings.brief_required:
         raise MissingArgument("brief", remedy="LOOKALIKE_BRIEF_REQUIRED=false makes it optional")
-    picture = add(ports, Add(shelf, source, brief=brief, tags=_tags(shelf, form)))
+    picture = add(ports, Add(shelf, source, Metadata(brief, tags=_tags(shelf, form))))
     return {"cont_sign": sign_of(picture.digest)}
 
 
@@ -145,11 +146,12 @@ def _search(ports: Ports, shelf: Shelf, form: Form) -> Said:
 
 def _update(ports: Ports, shelf: Shelf, form: Form) -> Said:
     which = _source(ports, form) or _one_sign(form)
-    given = _tags(shelf, form)
-    update(
-        ports,
-        Update(shelf, which, brief=_brief(form) or None, tags=given or None, keep=_unmentioned(shelf, given)),
-    )
+    change: MetadataChange = {}
+    if given := _tags(shelf, form):
+        change["tags"] = given
+    if brief := _brief(form):
+        change["brief"] = brief
+    update(ports, Update(shelf, which, change, keep=_unmentioned(shelf, given)))
     return {}
 
 
@@ -161,7 +163,7 @@ def _delete(ports: Ports, shelf: Shelf, form: Form) -> Said:
 def _result(match: Match) -> Said:
     return {
         "score": match.score,
-        "brief": match.candidate.brief,
+        "brief": match.candidate.metadata.brief,
         "cont_sign": sign_of(match.candidate.digest),
     }
 
@@ -213,8 +215,8 @@ def _one_sign(form: Form) -> str:
 
 def _brief(form: Form) -> str:
     brief = form.text("brief")
-    if len(brief.encode()) > _MAX_BRIEF_BYTES:
-        raise ArgumentTooLong("brief", f"more than {_MAX_BRIEF_BYTES} bytes")
+    if len(brief.encode()) > METADATA_BYTES["brief"]:
+        raise ArgumentTooLong("brief", f"more than {METADATA_BYTES['brief']} bytes")
     return brief
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from lookalike import errors
 from lookalike.domain.application import Application
 from lookalike.domain.library import Shelf
-from lookalike.domain.picture import sign_of
+from lookalike.domain.picture import Metadata, sign_of
 from lookalike.domain.search import Match
 from lookalike.errors import (
     ApplicationNotFound,
@@ -88,7 +88,8 @@ _FORMATS = frozenset({"JPEG", "PNG", "BMP"})
 
 #: No bound is documented; browsers and servers have theirs near this.
 _MAX_URL_BYTES = 2048
-_MAX_DESCRIPTION_BYTES = 64
+#: Longest metadata, in bytes of UTF-8: its ``description`` is a picture's brief.
+METADATA_BYTES = {"brief": 64}
 _MAX_SIGNS = 1000
 _DEFAULT_RESULTS = 100
 
@@ -111,9 +112,9 @@ def routes(operation: str) -> Sequence[Route]:
 
 def _input(ports: Ports, shelf: Shelf, form: Form) -> Said:
     description = form.text("description")
-    if len(description.encode()) > _MAX_DESCRIPTION_BYTES:
-        raise ArgumentTooLong("description", f"more than {_MAX_DESCRIPTION_BYTES} bytes")
-    picture = add(ports, Add(shelf, _source(ports, form), brief=description))
+    if len(description.encode()) > METADATA_BYTES["brief"]:
+        raise ArgumentTooLong("description", f"more than {METADATA_BYTES['brief']} bytes")
+    picture = add(ports, Add(shelf, _source(ports, form), Metadata(description)))
     return {"contSign": _written(picture.digest)}
 
 
@@ -147,7 +148,7 @@ def _delete(ports: Ports, shelf: Shelf, form: Form) -> Said:
 
 def _result(match: Match) -> Said:
     return {
-        "brief": match.candidate.brief,
+        "brief": match.candidate.metadata.brief,
         "score": match.score,
         "contSign": _written(match.candidate.digest),
     }

@@ -22,7 +22,7 @@ from lookalike.domain import exact_json
 from lookalike.domain.application import Application
 from lookalike.domain.exact_json import Number, Value, quoted
 from lookalike.domain.library import Library, Shelf
-from lookalike.domain.picture import Picture
+from lookalike.domain.picture import Metadata, Picture
 from lookalike.domain.search import Candidate, Match
 from lookalike.errors import (
     ArgumentTooLong,
@@ -127,8 +127,8 @@ _MAX_BASE64 = -(-_BOUNDS.max_bytes // 3) * 4
 #: No bound is documented. Addresses of pictures that are made anew while they are fetched are the longest.
 _MAX_URI_BYTES = 4096
 
-_MAX_LABEL_BYTES = 512
-_MAX_DESC_BYTES = 4096
+#: Longest metadata, in bytes of UTF-8; what is not text counts as JSON.
+METADATA_BYTES = {"label": 512, "desc": 4096}
 _MAX_DELETED = 1000
 _MAX_LISTED = 1000
 
@@ -256,7 +256,8 @@ def _listed(library: Library, picture: Picture) -> str:
 
 def _words(picture: Picture | Candidate) -> str:
     """What is said of a picture. One that another vendor's client added has a brief instead of a desc."""
-    return f'"label":{label_codec.shown(picture.label)},"desc":{picture.desc or quoted(picture.brief)}'
+    metadata = picture.metadata
+    return f'"label":{label_codec.shown(metadata.label)},"desc":{metadata.desc or quoted(metadata.brief)}'
 
 
 # -- Search ------------------------------------------------------------------------------------------------------------
@@ -390,14 +391,11 @@ def _command(shelf: Shelf, element: Value) -> Add | Exception:
         id_ = _text("id", attribute.get("id"), default="")
         label = label_codec.kept(attribute.get("label", ""))
         desc = exact_json.compact(attribute["desc"]) if "desc" in attribute else ""
-        for name, size, most in (
-            ("label", label_codec.size(label), _MAX_LABEL_BYTES),
-            ("desc", len(desc.encode()), _MAX_DESC_BYTES),
-        ):
-            if size > most:
-                raise ArgumentTooLong(name, f"more than {most} bytes")
+        for name, size in (("label", label_codec.size(label)), ("desc", len(desc.encode()))):
+            if size > METADATA_BYTES[name]:
+                raise ArgumentTooLong(name, f"more than {METADATA_BYTES[name]} bytes")
         source = _source(_text("uri", said.get("uri"), default=""), InvalidArgument("uri", "missing"))
-        return Add(shelf, source, label=label, desc=desc, id=id_ or None)
+        return Add(shelf, source, Metadata(label=label, desc=desc), id_ or None)
     except errors.LookalikeError as error:
         return error
 

@@ -20,6 +20,7 @@ from PIL import Image
 from lookalike import bootstrap
 from lookalike.domain.geometry import Affine
 from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.picture import Metadata
 from lookalike.domain.search import Match
 from lookalike.imaging.decode import Bounds
 from lookalike.ports import Ports
@@ -68,7 +69,7 @@ def answers(queries: Mapping[str, Image.Image]) -> list[Answer]:
     """What a new library with the photographs answers."""
     with tempfile.TemporaryDirectory() as folder, closing(bootstrap.build(Settings(data=Path(folder)))) as ports:
         for name in LIBRARY:
-            add(ports, Add(_SHELF, _source(photograph(name), quality=90), brief=name))
+            add(ports, Add(_SHELF, _source(photograph(name), quality=90), Metadata(brief=name)))
         return [_answer(ports, query, picture) for query, picture in queries.items()]
 
 
@@ -92,7 +93,7 @@ def _first(query: str, stage: int, matches: Sequence[Match]) -> Answer:
     first = matches[0]
     if first.proof is None:
         raise ValueError(f"{query}: answered without verification")
-    return Answer(query, stage, first.candidate.brief, first.score, first.proof.transform)
+    return Answer(query, stage, first.candidate.metadata.brief, first.score, first.proof.transform)
 
 
 def _source(picture: Image.Image, quality: int = 75) -> Source:

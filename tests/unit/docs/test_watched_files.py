@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from lookalike.service.upload_metadata import LAYOUT
-from tests.support.documents import block
+from lookalike.service.upload_metadata import LAYOUT, MAX_BYTES
+from tests.support.documents import block, prose
 
 
 def test_documented_files_lie_where_they_are_looked_for() -> None:
@@ -16,3 +16,8 @@ def test_documented_files_lie_where_they_are_looked_for() -> None:
     file, _, said = metadata.partition(" ")
     assert file == f"{picture}.json"
     assert re.findall(r'"(\w+)":', said) == ["brief", "tags", "label", "desc"]
+
+
+def test_documented_limits_are_those_of_uploads() -> None:
+    said = "A brief may have {brief} bytes, a label {label}, a desc {desc}."
+    assert said.format_map(MAX_BYTES) in " ".join(prose("docs/operate.md").split())

@@ -87,12 +87,12 @@ def fit(
     try:
         with _whole(output) as folder:
             paths = script.find_pictures(pictures.resolve())
-            weights = script.pth.read(script.export.find_weights(size.weights))
+            weights = script.torch_weights.read(script.export_onnx.find_weights(size.weights))
             made = script.fit(paths, weights, known, name=name and f"{name}-", seed=seed, copies=copies)
             made.write(folder, script.begun_card(size.folder))
     except script.FitError as error:
         raise InvalidArgument("--pictures", str(error)) from error
-    except script.pth.WeightsError as error:
+    except script.torch_weights.WeightsError as error:
         raise ModelError(f"{error}; run `make model SIZE={size}`") from error
     except KeyboardInterrupt:
         typer.echo(f"Interrupted: nothing was written to {output}", err=True)

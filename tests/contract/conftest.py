@@ -13,14 +13,12 @@ import pytest
 
 from lookalike.ports import Applications, Catalog, Counters, Generations, MapStore, PictureStore, Uploads, VectorIndex
 from lookalike.stores.aws.dynamodb_applications import DynamoApplications
-from lookalike.stores.aws.dynamodb_catalog import (
-    DynamoCatalog,
-    DynamoCounters,
-    DynamoGenerations,
-    DynamoMaps,
-    DynamoUploads,
-)
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
+from lookalike.stores.aws.dynamodb_counters import DynamoCounters
+from lookalike.stores.aws.dynamodb_generations import DynamoGenerations
+from lookalike.stores.aws.dynamodb_maps import DynamoMaps
 from lookalike.stores.aws.dynamodb_table import Table
+from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
 from lookalike.stores.local.original_files import FolderStore

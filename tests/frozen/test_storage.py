@@ -25,10 +25,13 @@ from lookalike.domain.upload import DeadLetter, Holding, Upload, UploadState
 from lookalike.handlers.process_ports import serving
 from lookalike.settings import Settings
 from lookalike.stores.aws import dynamodb_items
-from lookalike.stores.aws.dynamodb_catalog import DynamoCounters, DynamoMaps
-from lookalike.stores.aws.dynamodb_table import TABLE, Table, app_id_key, app_name_key, create_table
+from lookalike.stores.aws.dynamodb_counters import DynamoCounters
+from lookalike.stores.aws.dynamodb_keys import app_id_key, app_name_key
+from lookalike.stores.aws.dynamodb_maps import DynamoMaps
+from lookalike.stores.aws.dynamodb_table import TABLE_DEFINITION, Table, create_table
 from lookalike.stores.aws.kms_sealer import KmsSealer
-from lookalike.stores.aws.opensearch_index import OpenSearchIndex, create_index
+from lookalike.stores.aws.opensearch_admin import create_index
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from lookalike.stores.aws.s3_objects import S3Store
 from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
 from lookalike.stores.local.data_folder import DataFolder
@@ -389,8 +392,12 @@ def test_dynamodb_mark_and_time_to_live() -> None:
     _table(client).put({"pk": {"S": "a"}, "sk": {"S": "b"}}, {"ConditionExpression": "attribute_not_exists(pk)"})
     held("attributes of a guarded write", client.asked["put_item"]["Item"], "pk sk written")
     create_table(cast("Any", _Waiting()), "t")
-    held("DynamoDB's keys", [one["AttributeName"] for one in TABLE["AttributeDefinitions"]], "pk sk purge deleted_at")
-    held("DynamoDB's indices", [one["IndexName"] for one in TABLE["GlobalSecondaryIndexes"]], "waiting")
+    held(
+        "DynamoDB's keys",
+        [one["AttributeName"] for one in TABLE_DEFINITION["AttributeDefinitions"]],
+        "pk sk purge deleted_at",
+    )
+    held("DynamoDB's indices", [one["IndexName"] for one in TABLE_DEFINITION["GlobalSecondaryIndexes"]], "waiting")
 
 
 class _Waiting(Calls):
@@ -409,7 +416,7 @@ def test_s3_keys() -> None:
 
 def test_kms_context() -> None:
     client = Calls(encrypt={"CiphertextBlob": b""})
-    KmsSealer(cast("Any", client), "key").seal("secret", "access")
+    KmsSealer(cast("Any", client), "key").encrypt("secret", "access")
     same("the context that secrets are sealed in", client.asked["encrypt"]["EncryptionContext"], CONTEXT)
 
 

@@ -26,9 +26,10 @@ from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
 from lookalike.service.ranking import Page
 from lookalike.service.search import Search, search
-from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
+from lookalike.stores.aws.dynamodb_maps import DynamoMaps
 from lookalike.stores.aws.dynamodb_table import Table
-from lookalike.stores.aws.opensearch_index import EXACT
+from lookalike.stores.aws.opensearch_index import MAX_EXACT_SEARCH
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from lookalike.stores.vectors.index import FaissIndex
 from lookalike.verification.verifier import LocalMapVerifier
@@ -227,7 +228,7 @@ def test_recall_in_a_library_that_is_not_small(recall_of: Callable[[int], float]
 def recall_of() -> Callable[[int], float]:
     """Share of the 100 nearest of 12,000 that OpenSearch finds, by the number of views."""
     vectors = clustered(12_000, seed=2)
-    assert len(vectors) > 2 * EXACT
+    assert len(vectors) > 2 * MAX_EXACT_SEARCH
     index = fresh_index("recall", "1s")
     for start in range(0, len(vectors), 1000):
         numbers = range(start, start + 1000)

@@ -22,9 +22,13 @@ from lookalike.ports import Ports
 from lookalike.service.purge import purge
 from lookalike.settings import Settings
 from lookalike.stores.aws.dynamodb_applications import DynamoApplications
-from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoGenerations, DynamoMaps
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
+from lookalike.stores.aws.dynamodb_generations import DynamoGenerations
+from lookalike.stores.aws.dynamodb_maps import DynamoMaps
 from lookalike.stores.aws.kms_sealer import KmsSealer
-from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect, create_index
+from lookalike.stores.aws.opensearch_admin import create_index
+from lookalike.stores.aws.opensearch_client import connect
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
 from lookalike.verification.verifier import LocalMapVerifier
 from tests.conftest import ALICE
@@ -41,16 +45,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Ports over stores that count. ``calls`` are those of S3 and KMS by name, and requests to OpenSearch."""
+    """Ports over stores that count their calls. ``calls``: those of S3 and KMS by name, and requests to OpenSearch."""
 
     fresh: Callable[[], Ports]
     calls: Counter[str]
     clock: SetClock
 
     def cost(self, call: Callable[[Ports], object]) -> tuple[float, ...]:
-        """Read units, write units, objects put, requests to the index, keys used.
+        """Read units, write units, objects put, requests to the index, uses of the key.
 
-        As a function's first call takes them: with nothing remembered of applications, indices and libraries' sizes.
+        Measured as a function's first call: with empty caches of applications, indices and libraries' sizes.
         """
         ports = self.fresh()
         self.calls.clear()
@@ -99,7 +103,7 @@ def bench() -> Iterator[Bench]:
 
 
 def measured(bench: Bench, library: str) -> dict[str, tuple[float, ...]]:
-    """The cost of each operation on a library that holds some pictures already."""
+    """Cost of each operation on a library that already has pictures."""
     caller = Caller(ALICE)
     with serving(bench.fresh()):
         for seed in range(60):

@@ -1,4 +1,4 @@
-"""KMS when it does not answer, and when it refuses."""
+"""KMS during an outage, and when it refuses."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from lookalike.errors import Unavailable
 from lookalike.stores.aws import dynamodb_table, kms_sealer, s3_objects, sqs_dead_letters
-from lookalike.stores.aws.kms_sealer import KEPT, KmsSealer
+from lookalike.stores.aws.kms_sealer import CACHE_MS, KmsSealer
 from tests.support.fakes import SetClock
 
-AWAY = ReadTimeoutError(endpoint_url="https://kms")
+TIMEOUT = ReadTimeoutError(endpoint_url="https://kms")
 
 
-def refusal(code: str, status: int) -> ClientError:
-    """An error that KMS answers."""
+def client_error(code: str, status: int) -> ClientError:
+    """An error response of KMS."""
     response: Any = {"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(response, "Decrypt")
 
 
 class Client:
-    """A KMS that opens whatever is sealed, unless it fails."""
+    """A KMS that decrypts everything, unless it is set to fail."""
 
     def __init__(self) -> None:
         self.failure: Exception | None = None
@@ -50,50 +50,50 @@ def sealer(client: Any, clock: SetClock) -> KmsSealer:
     return KmsSealer(client, "key", clock)
 
 
-OUT_OF_ORDER = [
-    AWAY,
-    refusal("ThrottlingException", 400),
-    refusal("KMSInternalException", 500),
-    refusal("DependencyTimeoutException", 503),
+OUTAGES = [
+    TIMEOUT,
+    client_error("ThrottlingException", 400),
+    client_error("KMSInternalException", 500),
+    client_error("DependencyTimeoutException", 503),
 ]
 
 
-@pytest.mark.parametrize("failure", OUT_OF_ORDER)
+@pytest.mark.parametrize("failure", OUTAGES)
 def test_what_was_opened_opens_for_an_hour_though_kms_does_not_answer(
     client: Client, clock: SetClock, sealer: KmsSealer, failure: Exception
 ) -> None:
-    assert sealer.open(b"sealed", "ak") == "opened sealed"
+    assert sealer.decrypt(b"sealed", "ak") == "opened sealed"
     client.failure = failure
-    clock.now += KEPT - 1
+    clock.now += CACHE_MS - 1
     for _ in range(10):
-        assert sealer.open(b"sealed", "ak") == "opened sealed"
+        assert sealer.decrypt(b"sealed", "ak") == "opened sealed"
     assert client.calls == 4, "a KMS that is away is left alone for a while"
     clock.now += 1
     with pytest.raises(Unavailable):
-        sealer.open(b"sealed", "ak")
+        sealer.decrypt(b"sealed", "ak")
 
 
 def test_what_was_not_opened_does_not(client: Client, sealer: KmsSealer) -> None:
-    sealer.open(b"sealed", "ak")
-    client.failure = AWAY
+    sealer.decrypt(b"sealed", "ak")
+    client.failure = TIMEOUT
     for sealed, access_key in ((b"newer", "ak"), (b"sealed", "other")):
         with pytest.raises(Unavailable):
-            sealer.open(sealed, access_key)
+            sealer.decrypt(sealed, access_key)
 
 
 @pytest.mark.parametrize("code", ["DisabledException", "AccessDeniedException", "KMSInvalidStateException"])
 def test_a_key_that_was_switched_off_opens_nothing(client: Client, sealer: KmsSealer, code: str) -> None:
-    sealer.open(b"sealed", "ak")
-    client.failure = refusal(code, 400)
+    sealer.decrypt(b"sealed", "ak")
+    client.failure = client_error(code, 400)
     for _ in range(5):
         with pytest.raises(Unavailable, match=code):
-            sealer.open(b"sealed", "ak")
+            sealer.decrypt(b"sealed", "ak")
     assert client.calls == 6, "what is refused is no fault of KMS"
 
 
 def test_it_is_asked_first(client: Client, sealer: KmsSealer) -> None:
     for _ in range(3):
-        sealer.open(b"sealed", "ak")
+        sealer.decrypt(b"sealed", "ak")
     assert client.calls == 3
 
 

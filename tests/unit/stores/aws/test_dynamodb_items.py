@@ -1,4 +1,4 @@
-"""Rows as items: nothing is lost, whichever way they come back, and what is no row says so."""
+"""Rows as items: lossless in both notations, and damaged rows are detected."""
 
 from __future__ import annotations
 
@@ -15,19 +15,14 @@ from lookalike.domain.picture import DIMENSION, Key, Picture, State
 from lookalike.domain.upload import Upload
 from lookalike.stores.aws import dynamodb_items
 from lookalike.stores.aws.dynamodb_items import picture_item, picture_of
-from lookalike.stores.aws.dynamodb_table import (
-    SHARDS,
+from lookalike.stores.aws.dynamodb_keys import (
     Item,
-    ItemKey,
-    key_of,
     map_key,
-    object_key_of,
-    shard_of,
-    shards_of,
 )
 from tests.contract.rows import contents, digest_of, random_vectors, row
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
 IDS = TEXTS.filter(bool) | st.text("0123456789abcdef", min_size=14, max_size=20)
 
 PICTURES = st.builds(
@@ -51,7 +46,7 @@ PICTURES = st.builds(
 
 
 def streamed(item: Item) -> Any:
-    """The item as Lambda hands it over in a stream record."""
+    """The item as Lambda passes it in a stream record."""
     return json.loads(json.dumps(item, default=lambda data: b64encode(data).decode()))
 
 
@@ -110,37 +105,3 @@ def test_row_without_something_cannot_be_read(name: str) -> None:
 def test_garbled_row_cannot_be_read(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="cannot be read"):
         picture_of(WHOLE | wrong)
-
-
-@given(IDS, st.integers(0, 20))
-def test_pictures_shard_is_among_those_of_every_prefix(picture: str, length: int) -> None:
-    assert shard_of(picture) in shards_of(picture[:length])
-    assert shards_of(picture[:length]) in (SHARDS, shard_of(picture))
-
-
-def test_sign_names_one_shard_and_digests_use_all() -> None:
-    digests = [digest_of(str(number)) for number in range(200)]
-    assert {shards_of(digest[:16]) for digest in digests} == set(SHARDS)
-    assert {shard_of(str(number)) for number in range(200)} == set(SHARDS)
-
-
-@given(TEXTS.filter(lambda text: "/" not in text), TEXTS)
-def test_maps_key_comes_back(library: str, rest: str) -> None:
-    key = f"{library}/{rest}"
-    assert object_key_of(key_of(map_key(key).values)) == key
-
-
-@pytest.mark.parametrize(
-    ("key", "possible"),
-    [
-        (ItemKey("p", "s"), True),
-        (ItemKey("猫" * 682, "猫" * 341), True),
-        (ItemKey("猫" * 683, "s"), False),
-        (ItemKey("p", "猫" * 342), False),
-        (ItemKey("p", ""), False),
-        (ItemKey("", "s"), False),
-        (ItemKey("\ud800", "s"), False),
-    ],
-)
-def test_keys_are_bounded_in_bytes(key: ItemKey, possible: bool) -> None:
-    assert key.possible == possible

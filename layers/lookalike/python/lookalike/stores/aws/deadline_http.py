@@ -1,6 +1,6 @@
-"""HTTP to OpenSearch, bounded as a whole: connecting, sending, waiting and reading, and all tries together.
+"""HTTP to OpenSearch with a deadline for the whole request: connecting, sending, waiting, reading, and all retries.
 
-Timeouts of sockets bound each wait for some bytes, so a server that sends a byte a second is waited for without end.
+A socket's timeout bounds only each wait for the next bytes: a server that sends one byte a second never exceeds it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from opensearchpy.exceptions import ConnectionTimeout, TransportError
 from urllib3 import Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-#: How often a request is sent at most, if the server cannot be reached or says that it is busy.
-_TRIES = 3
+#: Times that a request is sent if the server cannot be reached or is busy.
+_MAX_ATTEMPTS = 3
 
-#: Answers of a server, or of what stands before it, that is busy.
-_BUSY = frozenset({429, 502, 503, 504})
+#: Statuses of a busy server, or of a proxy in front of one.
+_RETRYABLE_STATUSES = frozenset({429, 502, 503, 504})
 
 
-class TimedTransport(Transport):
-    """Sends a request again that fails to connect or meets a busy server, within the time of the request.
+class DeadlineTransport(Transport):
+    """Retries requests that fail to connect or meet a busy server, until the request's deadline.
 
-    That is its ``request_timeout``, by default the client's. One that takes longer is given up, and not sent again.
+    The deadline is the request's ``request_timeout``, by default the client's. A request that exceeds it is not
+    retried.
     """
 
     def perform_request(
@@ -41,37 +42,37 @@ class TimedTransport(Transport):
         ignore: Collection[int] = (),
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """The answer to a request. Raises TransportError."""
+        """Send a request, with retries. Raises TransportError."""
         params = dict(params or {})
         seconds = params.pop("request_timeout", None) or timeout or self.get_connection().timeout
         deadline = time.monotonic() + seconds
-        for left in reversed(range(_TRIES)):
+        for left in reversed(range(_MAX_ATTEMPTS)):
             params["request_timeout"] = Timeout(total=max(deadline - time.monotonic(), 0.001))
             try:
                 return super().perform_request(method, url, params, body, ignore=ignore, headers=headers)
             except TransportError as error:
-                if not left or not _may_be_sent_again(error) or time.monotonic() >= deadline:
+                if not left or not _is_retryable(error) or time.monotonic() >= deadline:
                     raise
-        raise AssertionError  # pragma: no cover - the last try has returned or raised
+        raise AssertionError  # pragma: no cover - the last attempt has returned or raised
 
 
-def _may_be_sent_again(error: TransportError) -> bool:
+def _is_retryable(error: TransportError) -> bool:
     if isinstance(error, OpenSearchConnectionError):
         return not isinstance(error, ConnectionTimeout)
-    return error.status_code in _BUSY
+    return error.status_code in _RETRYABLE_STATUSES
 
 
-class TimedConnection(Urllib3HttpConnection):
-    """A node's connections, whose responses have to be there, to the last byte, within a request's time."""
+class DeadlineConnection(Urllib3HttpConnection):
+    """Connections to a node whose responses must be complete within the request's timeout."""
 
     def _create_urllib3_pool(self) -> None:
         super()._create_urllib3_pool()
         assert self.pool is not None  # noqa: S101 - it has just been made
-        self.pool.ConnectionCls = _TimedHTTPS if self.use_ssl else _TimedHTTP
+        self.pool.ConnectionCls = _DeadlineHTTPSConnection if self.use_ssl else _DeadlineHTTPConnection
 
 
-class _TimedReader(io.RawIOBase):
-    """A socket's bytes, until the time is up that the socket is willing to wait for the first of them."""
+class _DeadlineReader(io.RawIOBase):
+    """Bytes of a socket, until the socket's timeout has passed since the first read was possible."""
 
     def __init__(self, connection: socket.socket, raw: io.RawIOBase) -> None:
         self._connection = connection
@@ -94,22 +95,22 @@ class _TimedReader(io.RawIOBase):
         if not self.closed:
             self._raw.close()
             if self._connection.fileno() >= 0:
-                self._connection.settimeout(self._seconds)  # for what is sent next on it
+                self._connection.settimeout(self._seconds)  # for the next request on this connection
         super().close()
 
 
-class _TimedResponse(http.client.HTTPResponse):
-    """Reads its head and its body within one and the same time."""
+class _DeadlineResponse(http.client.HTTPResponse):
+    """A response whose head and body share one deadline."""
 
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
         super().__init__(sock, *arguments, **options)
         raw: io.RawIOBase = self.fp.detach()
-        self.fp = io.BufferedReader(_TimedReader(sock, raw))
+        self.fp = io.BufferedReader(_DeadlineReader(sock, raw))
 
 
-class _TimedHTTP(HTTPConnection):
-    response_class = _TimedResponse
+class _DeadlineHTTPConnection(HTTPConnection):
+    response_class = _DeadlineResponse
 
 
-class _TimedHTTPS(HTTPSConnection):
-    response_class = _TimedResponse
+class _DeadlineHTTPSConnection(HTTPSConnection):
+    response_class = _DeadlineResponse

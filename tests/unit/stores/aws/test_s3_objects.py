@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from urllib3.exceptions import ProtocolError
 
 from lookalike.errors import InvalidArgument, Unavailable
-from lookalike.stores.aws.s3_objects import CONFIG, S3Store, S3Uploads, words
+from lookalike.stores.aws.s3_objects import CONFIG, S3Store, S3Uploads, decode_metadata
 
 
 @pytest.fixture
@@ -131,15 +131,15 @@ def test_reading_and_removing_an_upload_are_pinned_to_its_etag(client: Any, stub
     ],
 )
 def test_metadata_is_read_in_the_forms_it_comes_in(value: str, text: str) -> None:
-    assert words({"Brief": value}) == {"brief": text}
+    assert decode_metadata({"Brief": value}) == {"brief": text}
 
 
 @pytest.mark.parametrize("value", ["%FF", "%E4%B9", "=?nonsense?B?5Lmm?=", "=?UTF-8?B?5Lm?=", "=?UTF-8?B?/w==?="])
 def test_metadata_in_no_such_form_is_refused_by_name(value: str) -> None:
     with pytest.raises(InvalidArgument, match="brief"):
-        words({"brief": value})
+        decode_metadata({"brief": value})
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_percent_encoded_metadata_comes_back_as_it_was(text: str) -> None:
-    assert words({"desc": quote(text)}) == {"desc": text}
+    assert decode_metadata({"desc": quote(text)}) == {"desc": text}

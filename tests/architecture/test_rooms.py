@@ -35,7 +35,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.wire",
     },
     "lookalike.bootstrap": {
-        "lookalike.clock",
         "lookalike.download",
         "lookalike.embedding",
         "lookalike.errors",
@@ -111,7 +110,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     # Technologies, each behind a port.
     "lookalike.stores": {"lookalike.domain"},
     "lookalike.stores.aws": {
-        "lookalike.clock",
         "lookalike.domain",
         "lookalike.errors",
         "lookalike.observability",
@@ -121,7 +119,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.stores",
     },
     "lookalike.stores.local": {
-        "lookalike.clock",
         "lookalike.domain",
         "lookalike.errors",
         "lookalike.observability",
@@ -141,11 +138,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     # What all of them share.
     "lookalike.ports": {"lookalike.domain", "lookalike.limits", "lookalike.settings"},
     "lookalike.domain": {"lookalike.errors"},
-    "lookalike.limits": {"lookalike.errors", "lookalike.ports"},
+    "lookalike.limits": {"lookalike.errors"},
     "lookalike.errors": {"lookalike.domain"},
     "lookalike.settings": {"lookalike.errors"},
     "lookalike.observability": {"lookalike.errors", "lookalike.settings"},
-    "lookalike.clock": set(),
     "lookalike.once": set(),
     "lookalike": set(),
     # One machine, the command line, and what makes models.
@@ -153,7 +149,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lookalike.cli": {
         "lookalike",
         "lookalike.bootstrap",
-        "lookalike.clock",
         "lookalike.domain",
         "lookalike.embedding",
         "lookalike.errors",
@@ -259,7 +254,7 @@ VENDORS = re.compile(r"baidu|qiniu|jumdata", re.IGNORECASE)
 #: How often a vendor is named in them all the same.
 NAMES_VENDORS = {
     "lookalike.service.tags": 1,  # its docstring: whose tags it keeps
-    "lookalike.service.shelves": 1,  # data: the name of a library
+    "lookalike.service.libraries": 1,  # data: the name of a library
 }
 
 #: Lines of a function at most, its signature and docstring counted; and those that are longer, which may only shrink.
@@ -275,7 +270,6 @@ MOST_COMPLEX = 10
 #: Lines of a module at most; and those that are longer, which may only shrink.
 LONGEST_MODULE = 400
 LONGER_MODULES = {
-    "lookalike.stores.local.sqlite_catalog": 581,
     "lookalike.wire.qiniu.calls": 540,
     "lookalike.imaging.file_headers": 483,
     "lookalike.training.fit_model": 463,

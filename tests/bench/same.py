@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 from rich.console import Console
 
-from lookalike.domain.library import Identity, Kind, Library, Shelf
+from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.picture import Key, Metadata, Picture, State
 from lookalike.domain.search import Reason
 from lookalike.embedding.embedder import OnnxEmbedder
@@ -33,7 +33,7 @@ from lookalike.service.reranking import BATCH
 from lookalike.service.search import Search, search
 from lookalike.stores.local import picture_row
 from lookalike.stores.local.original_files import FolderStore
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.training import augment
 from lookalike.verification.quadrilaterals import frames
 from lookalike.verification.query_views import views
@@ -43,7 +43,7 @@ from tests.bench.report import Report, median_ms, median_ms_each
 from tests.support import photographs
 
 LIBRARY = "e" * 32
-SHELF = Shelf("bench", "same_hq", Kind.SAME)
+LIBRARY_REF = LibraryRef("bench", "same_hq", Kind.SAME)
 NAMES = sorted({*photographs.NAMES, *photographs.SCENES, *photographs.TEXTURES})
 SIZE = (640, 480)
 
@@ -129,8 +129,10 @@ def embedded(embedder: OnnxEmbedder, picture: Image.Image) -> Stored:
 
 def fill(file: Path, model: str, stored: Sequence[Stored]) -> None:
     """A catalog with these pictures and maps in one library; how they got there is no matter."""
-    with closing(SqliteCatalog(file)) as catalog:
-        catalog.create_library(Library(SHELF.tenant, SHELF.name, LIBRARY, SHELF.kind, Identity.PICTURE, created=1))
+    with closing(SqliteStores(file)) as stores:
+        stores.catalog.create_library(
+            Library(LIBRARY_REF.tenant, LIBRARY_REF.name, LIBRARY, LIBRARY_REF.kind, Identity.PICTURE, created=1)
+        )
     rows = [row(number, model, one) for number, one in enumerate(stored)]
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.executemany(picture_row.INSERT, [picture_row.row_of(one) for one in rows])
@@ -190,7 +192,7 @@ def changed(name: str, column: int, behind: str, chance: random.Random) -> bytes
 
 def ask(ports: Ports, file: bytes) -> list[str]:
     """The briefs of what the use case finds by proof."""
-    found = search(ports, Search(SHELF, Source(BOUNDS, data=file))).matches
+    found = search(ports, Search(LIBRARY_REF, Source(BOUNDS, data=file))).matches
     return [match.candidate.metadata.brief for match in found if match.reason is Reason.PROVED]
 
 

@@ -32,14 +32,14 @@ from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
 from lookalike.stores.local import picture_row
 from lookalike.stores.local.original_files import FolderStore
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.vectors.index import FaissIndex
 from tests.bench.report import Report, median_ms
 from tests.support import photographs
 
 import faiss  # isort: skip  # after the index, which loads it for one thread
 
-Halves = NDArray[np.float16]
+Float16Vectors = NDArray[np.float16]
 
 LIBRARY = "f" * 32
 MODEL = "bench"
@@ -79,24 +79,24 @@ def measure(report: Report, *, quick: bool) -> None:
 
 def puts(report: Report, folder: Path, count: int) -> None:
     """Durable writes of 1 and 8 threads, beside one thread that writes and flushes as many bytes and does no more."""
-    catalog, originals = SqliteCatalog(folder / "catalog.db"), FolderStore(folder / "originals")
+    stores, originals = SqliteStores(folder / "catalog.db"), FolderStore(folder / "originals")
     numbers = itertools.count()
     vector, original, local_map = np.ones(DIMENSION, np.float16), os.urandom(ORIGINAL), os.urandom(MAP)
     work: dict[str, tuple[Callable[[], object], int]] = {
-        "rows": (lambda: catalog.put(picture(next(numbers), vector), None), ROW),
-        "local maps": (lambda: catalog.put_map(f"map/{next(numbers)}", local_map), MAP),
+        "rows": (lambda: stores.catalog.put(picture(next(numbers), vector), None), ROW),
+        "local maps": (lambda: stores.maps.put_map(f"map/{next(numbers)}", local_map), MAP),
         "originals": (lambda: originals.put(f"original/{next(numbers)}", original), ORIGINAL),
     }
     for threads in (1, 8):
         for name, (put, size) in work.items():
             floor = rate(appending(folder, size), count, 1)
             report.add(f"Durable puts, {threads} at once", name, rate(put, count, threads), "/s", floor=floor)
-    catalog.close()
+    stores.close()
 
 
 def start(report: Report, file: Path, size: int, seeds: Seeds) -> None:
     """Opening a catalog of that size and filling an index from it, beside reading the rows from the file."""
-    SqliteCatalog(file).close()
+    SqliteStores(file).close()
     with closing(sqlite3.connect(file)) as connection, connection:  # in one transaction: how it got there is no matter
         for batch in batches(seeds.blends(size)):
             connection.executemany(picture_row.INSERT, [picture_row.row_of(row) for row in batch])
@@ -106,8 +106,8 @@ def start(report: Report, file: Path, size: int, seeds: Seeds) -> None:
             pass
         reading = time.perf_counter() - began
     began = time.perf_counter()
-    with closing(SqliteCatalog(file)) as catalog, closing(FaissIndex({Kind.SIMILAR: seeds.codebook})) as index:
-        index.fill(catalog.scan(Kind.SIMILAR))
+    with closing(SqliteStores(file)) as stores, closing(FaissIndex({Kind.SIMILAR: seeds.codebook})) as index:
+        index.fill(stores.catalog.scan(Kind.SIMILAR))
         took = time.perf_counter() - began
     report.add("Start", f"{size:,} pictures, catalog to index", took, "s", floor=reading, aim="< 10 s at 500,000")
 
@@ -166,7 +166,7 @@ class Seeds:
         self._vectors = np.stack(vectors).astype(np.float32)
         self._chance = chance
 
-    def blends(self, count: int) -> Halves:
+    def blends(self, count: int) -> Float16Vectors:
         """That many unit vectors, others each time."""
         made = np.empty((count, DIMENSION), np.float16)
         for start in range(0, count, 10_000):
@@ -185,7 +185,7 @@ class Seeds:
         return views
 
 
-def batches(vectors: Halves) -> Iterator[list[Picture]]:
+def batches(vectors: Float16Vectors) -> Iterator[list[Picture]]:
     """Rows as a catalog's scan gives them; tag n is every n-th picture's."""
     for start in range(0, len(vectors), 4096):
         yield [picture(number, vectors[number]) for number in range(start, min(start + 4096, len(vectors)))]
@@ -210,7 +210,7 @@ def picture(number: int, vector: NDArray[np.float16]) -> Picture:
     )
 
 
-def flat(vectors: Halves) -> Any:
+def flat(vectors: Float16Vectors) -> Any:
     """FAISS's exact scan over float16 vectors."""
     plain = faiss.IndexScalarQuantizer(DIMENSION, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
     plain.add_sa_codes(vectors.view(np.uint8))

@@ -37,8 +37,9 @@ from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
 from lookalike.stores.local.original_files import FolderStore
-from lookalike.stores.local.sqlite_catalog import _MIGRATIONS, SqliteCatalog
-from lookalike.stores.policy_json import policy_text
+from lookalike.stores.local.sqlite_schema import MIGRATIONS as RELEASED
+from lookalike.stores.local.sqlite_stores import SqliteStores
+from lookalike.stores.policy_json import policy_to_json
 from tests.frozen.held import all_held, held, same
 from tests.support.baidu import Caller, picture
 from tests.support.fakes import MemoryCounters, memory_ports
@@ -169,13 +170,13 @@ ROWS: dict[str, tuple[Any, ...]] = {
 def catalog(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """A new catalog's file, with one row of everything."""
     path = tmp_path / "catalog.db"
-    with closing(SqliteCatalog(path)) as made:
-        made.save_application(APPLICATION)
-        made.create_library(LIBRARY)
-        made.put(DELETED, None)
-        made.put_map("uid/a/1", b"map")
-        made.save_upload(UPLOAD, None)
-        made.take("day/1/2026-01-02", 2, None, 5)
+    with closing(SqliteStores(path)) as made:
+        made.applications.save_application(APPLICATION)
+        made.catalog.create_library(LIBRARY)
+        made.catalog.put(DELETED, None)
+        made.maps.put_map("uid/a/1", b"map")
+        made.uploads.save_upload(UPLOAD, None)
+        made.counters.take("day/1/2026-01-02", 2, None, 5)
     with closing(sqlite3.connect(path)) as connection:
         yield connection
 
@@ -192,7 +193,7 @@ def test_sqlite_tables_and_columns(catalog: sqlite3.Connection) -> None:
 
 
 def test_sqlite_migrations() -> None:
-    digests = [_sha("; ".join(" ".join(statement.split()) for statement in one))[:16] for one in _MIGRATIONS]
+    digests = [_sha("; ".join(" ".join(statement.split()) for statement in one))[:16] for one in RELEASED]
     same("released migrations", digests, MIGRATIONS)
 
 
@@ -234,10 +235,10 @@ _LETTER, _SAID = ("operation", "reason", "file"), ("ingest", "reason", "file")
 
 
 def test_policies_and_holdings() -> None:
-    same("a policy", json.loads(policy_text(POLICY)), {
+    same("a policy", json.loads(policy_to_json(POLICY)), {
         "kind": "product", "per_second": 1, "per_day": 2, "in_total": 3, "networks": ["10.0.0.0/8"],
     })  # fmt: skip
-    same("a policy that sets no limit", policy_text(Policy()), "{}")
+    same("a policy that sets no limit", policy_to_json(Policy()), "{}")
 
 
 def test_names_of_counts() -> None:

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.picture import DIMENSION, Metadata
 from lookalike.domain.search import Reason
 from lookalike.embedding.embedder import OnnxEmbedder
@@ -151,8 +151,8 @@ def embedder() -> OnnxEmbedder:
     return OnnxEmbedder(find_model(None))
 
 
-def shelf(kind: Kind) -> Shelf:
-    return Shelf("tenant", kind, kind)
+def ref(kind: Kind) -> LibraryRef:
+    return LibraryRef("tenant", kind, kind)
 
 
 def fill(embedder: OnnxEmbedder, index: FaissIndex, names: Sequence[str]) -> Ports:
@@ -160,7 +160,7 @@ def fill(embedder: OnnxEmbedder, index: FaissIndex, names: Sequence[str]) -> Por
     ports = memory_ports(embedder=embedder, verifier=LocalMapVerifier(embedder.proof), index=index)
     for kind in Kind:
         for name in names:
-            add(ports, Add(shelf(kind), Source(BOUNDS, data=FILES[name]), metadata=Metadata(brief=name)))
+            add(ports, Add(ref(kind), Source(BOUNDS, data=FILES[name]), metadata=Metadata(brief=name)))
     return ports
 
 
@@ -168,7 +168,7 @@ def ask(ports: Ports, kind: Kind, names: Sequence[str] = tuple(FILES)) -> dict[s
     """What a search for each picture finds."""
     answers = {}
     for name in names:
-        matches = search(ports, Search(shelf(kind), Source(BOUNDS, data=FILES[name]))).matches
+        matches = search(ports, Search(ref(kind), Source(BOUNDS, data=FILES[name]))).matches
         answers[name] = [(match.candidate.metadata.brief, match.score, match.reason) for match in matches]
     return answers
 
@@ -235,7 +235,7 @@ def test_another_process_that_was_filled_in_another_order_answers_the_same(
 ) -> None:
     """Another session of the model and an index whose rows lie elsewhere."""
     embedder = OnnxEmbedder(find_model(None))
-    index = FaissIndex({kind: embedder.codebook(kind) for kind in Kind}, tail_rows=7)
+    index = FaissIndex({kind: embedder.codebook(kind) for kind in Kind}, max_mutable_rows=7)
     ports = fill(embedder, index, list(FILES)[::-1])
     assert {kind: ask(ports, kind) for kind in Kind} == answers
     index.close()

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.picture import Embedding, Metadata, Picture, Pixels
 from lookalike.domain.search import Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
@@ -30,7 +30,7 @@ from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
 from lookalike.stores.aws.dynamodb_maps import DynamoMaps
 from lookalike.stores.aws.dynamodb_table import Table
 from lookalike.stores.aws.opensearch_index import MAX_EXACT_SEARCH
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.vectors.index import FaissIndex
 from lookalike.verification.verifier import LocalMapVerifier
 from tests.contract.rows import MODEL, deleted, digest_of, library, row
@@ -76,7 +76,7 @@ class Stacks:
     def __init__(
         self, folder: Path, embedder: TinyEmbedder | OnnxEmbedder, table: Table | None = None, **others: object
     ) -> None:
-        catalog = SqliteCatalog(folder / "catalog.db")
+        stores = SqliteStores(folder / "catalog.db")
         codebooks = {
             kind: found for kind in Kind if (found := OnnxEmbedder(find_model(None)).codebook(kind)) is not None
         }
@@ -85,9 +85,9 @@ class Stacks:
         if table is not None:
             rows = {"catalog": DynamoCatalog(table), "maps": DynamoMaps(table)}
         given = {"embedder": embedder, **others}
-        self.local = memory_ports(catalog=catalog, index=index, maps=catalog, **given)
+        self.local = memory_ports(catalog=stores.catalog, index=index, maps=stores.maps, **given)
         self.aws = memory_ports(index=fresh_index(f"congruence-{next(_NUMBERS)}", "100ms"), **rows, **given)
-        self.opened: tuple[FaissIndex, SqliteCatalog] = (index, catalog)
+        self.opened: tuple[FaissIndex, SqliteStores] = (index, stores)
 
     @property
     def both(self) -> tuple[Ports, Ports]:
@@ -163,15 +163,15 @@ def test_answers_are_the_same_from_dynamodb(tmp_path: Path, kind: Kind) -> None:
 def answer_the_same(stacks: Stacks, size: int, kind: Kind) -> None:
     """Asserts it of a library of so many pictures."""
     chance = np.random.default_rng(size)
-    shelf = library("tenant", f"{kind}-{size}", f"{digest_of(f'{kind}{size}')[:32]}", kind)
+    ref = library("tenant", f"{kind}-{size}", f"{digest_of(f'{kind}{size}')[:32]}", kind)
     for ports in stacks.both:
-        ports.catalog.create_library(shelf)
+        ports.catalog.create_library(ref)
     numbers = chance.permutation(4000)[:size]
     vectors = stacks.local.embedder.vectors[numbers].astype(np.float16)  # type: ignore[attr-defined]
     vectors[: size // 10] = vectors[size // 10 : size // 10 * 2]
     rows = [
         row(
-            shelf.uid,
+            ref.uid,
             digest_of(f"{size} {number}"),
             kind=kind,
             vector=vectors[place],
@@ -183,11 +183,11 @@ def answer_the_same(stacks: Stacks, size: int, kind: Kind) -> None:
         for place, number in enumerate(numbers.tolist())
     ]
     stacks.keep([deleted(one, 2) if chance.random() < 0.1 else one for one in rows])
-    assert stacks.local.index.count(shelf.uid) == stacks.aws.index.count(shelf.uid)
+    assert stacks.local.index.count(ref.uid) == stacks.aws.index.count(ref.uid)
     for number in chance.choice([*numbers, *range(4000)], 6):
         tags = FILTERS[chance.integers(len(FILTERS))]
         for start, count in chance.permutation(PAGES)[:3].tolist():
-            command = Search(Shelf("tenant", shelf.name, kind), plain(int(number)), start, count, tags)
+            command = Search(LibraryRef("tenant", ref.name, kind), plain(int(number)), start, count, tags)
             agree(search(stacks.local, command), search(stacks.aws, command))
 
 
@@ -202,7 +202,7 @@ def test_photographs_are_found_the_same(tmp_path: Path) -> None:
                 add(
                     ports,
                     Add(
-                        Shelf("tenant", kind, kind),
+                        LibraryRef("tenant", kind, kind),
                         png(photographs.photograph(name, 300)),
                         metadata=Metadata(brief=name),
                     ),
@@ -212,7 +212,7 @@ def test_photographs_are_found_the_same(tmp_path: Path) -> None:
             whole = photographs.photograph(name, 300)
             part = whole.crop((0, 0, whole.width * 3 // 4, whole.height * 4 // 5))
             for asked in (whole, part):
-                command = Search(Shelf("tenant", kind, kind), png(asked))
+                command = Search(LibraryRef("tenant", kind, kind), png(asked))
                 pages = [search(ports, command) for ports in stacks.both]
                 agree(*pages)
                 reasons |= {match.reason for match in pages[0].matches}

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from lookalike.cli import calibrate
 from lookalike.cli.main import app
-from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.search import Match
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_card import CARD, CODEBOOKS
@@ -173,9 +173,9 @@ def test_searches_find_what_the_pairs_call_right_and_no_more_what_they_call_wron
 def answers(embedder: OnnxEmbedder, query: Path, picture: Path) -> tuple[Match, ...]:
     """What a search finds in a library of one picture."""
     ports = memory_ports(embedder=embedder, verifier=LocalMapVerifier(embedder.proof))
-    shelf = Shelf("tenant", "same_hq", Kind.SAME)
-    add(ports, Add(shelf, Source(BOUNDS, data=picture.read_bytes())))
-    return search(ports, Search(shelf, Source(BOUNDS, data=query.read_bytes()))).matches
+    ref = LibraryRef("tenant", "same_hq", Kind.SAME)
+    add(ports, Add(ref, Source(BOUNDS, data=picture.read_bytes())))
+    return search(ports, Search(ref, Source(BOUNDS, data=query.read_bytes()))).matches
 
 
 def test_similar_gets_a_curve_and_no_threshold(tmp_path: Path, parts: list[Path]) -> None:

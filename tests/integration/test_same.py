@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.picture import Metadata
 from lookalike.domain.search import Match, Reason
 from lookalike.embedding.embedder import OnnxEmbedder
@@ -27,7 +27,7 @@ from tests.support.photographs import NAMES, cropped, jpeg, photograph, png
 BOUNDS = Bounds(
     max_bytes=8 << 20, min_side=1, max_side=5000, max_pixels=5000 * 5000, formats=frozenset({"JPEG", "PNG"})
 )
-SHELF = Shelf("tenant", "same_hq", Kind.SAME)
+LIBRARY_REF = LibraryRef("tenant", "same_hq", Kind.SAME)
 
 #: Never put into the library.
 ABSENT = ("coffee.png", "motorcycle_left.png")
@@ -39,12 +39,12 @@ def ports() -> Ports:
     embedder = OnnxEmbedder(find_model(None))
     made = memory_ports(embedder=embedder, verifier=LocalMapVerifier(embedder.proof))
     for name in PRESENT:
-        add(made, Add(SHELF, Source(BOUNDS, data=png(photograph(name))), metadata=Metadata(brief=name)))
+        add(made, Add(LIBRARY_REF, Source(BOUNDS, data=png(photograph(name))), metadata=Metadata(brief=name)))
     return made
 
 
 def found(ports: Ports, file: bytes, start: int = 0, count: int = 300) -> tuple[Match, ...]:
-    return search(ports, Search(SHELF, Source(BOUNDS, data=file), start, count)).matches
+    return search(ports, Search(LIBRARY_REF, Source(BOUNDS, data=file), start, count)).matches
 
 
 def screenshot(picture: Image.Image) -> Image.Image:
@@ -214,7 +214,7 @@ def test_where_there_is_little_to_be_seen_nothing_false_is_found() -> None:
     ports = memory_ports(embedder=embedder, verifier=LocalMapVerifier(embedder.proof))
     files = hostile()
     for name, file in files.items():
-        add(ports, Add(SHELF, Source(BOUNDS, data=file), metadata=Metadata(brief=name)))
+        add(ports, Add(LIBRARY_REF, Source(BOUNDS, data=file), metadata=Metadata(brief=name)))
     answers = {name: [match.candidate.metadata.brief for match in found(ports, file)] for name, file in files.items()}
     assert answers == {name: [name] for name in files}
 
@@ -226,10 +226,10 @@ def test_pages_are_cut_from_one_list_whatever_is_asked_for() -> None:
     picture = photograph("chelsea.png", 300)
     for number in range(60):
         copy = picture.crop((number % 10, number // 10, picture.width - 3, picture.height - number % 7))
-        add(ports, Add(SHELF, Source(BOUNDS, data=png(copy)), metadata=Metadata(brief=str(number))))
+        add(ports, Add(LIBRARY_REF, Source(BOUNDS, data=png(copy)), metadata=Metadata(brief=str(number))))
     for name in PRESENT:
         if name != "chelsea.png":
-            add(ports, Add(SHELF, Source(BOUNDS, data=png(photograph(name, 300))), metadata=Metadata(brief=name)))
+            add(ports, Add(LIBRARY_REF, Source(BOUNDS, data=png(photograph(name, 300))), metadata=Metadata(brief=name)))
     query = jpeg(picture, 60)
     everything = found(ports, query)
     assert {match.candidate.metadata.brief for match in everything} == {str(number) for number in range(60)}
@@ -249,5 +249,5 @@ def ball(light: float) -> Image.Image:
 def test_round_things_that_are_lit_alike_are_not_the_same(ports: Ports, light: float) -> None:
     """A circle of all colours is, in grey, lit like a ball."""
     made = memory_ports(embedder=ports.embedder, verifier=ports.verifier)
-    add(made, Add(SHELF, Source(BOUNDS, data=png(photograph("color.png")))))
+    add(made, Add(LIBRARY_REF, Source(BOUNDS, data=png(photograph("color.png")))))
     assert found(made, png(ball(light))) == ()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.search import Reason
 from lookalike.training.picture_files import image
 from lookalike.training.progress import side_by_side
@@ -103,12 +103,12 @@ def same(
     findings: Findings, service: Service, baselines: Sequence[Remembered], copies: Copies, asked: list[Query]
 ) -> None:
     """The `same` task: the whole ranking beside the baselines', then what a caller gets to see of it."""
-    shelf = Shelf("yardstick", "same", Kind.SAME)
+    ref = LibraryRef("yardstick", "same", Kind.SAME)
     files = OnDisk([photo.path for photo in (*copies.library, *copies.crowd)])
     sought = [query.file for query in asked]
-    service.fill(shelf, files)
-    whole = service.ask(shelf, sought, COPIES_PLACES, uncut=True)
-    seen = service.ask(shelf, sought, COPIES_PLACES)
+    service.fill(ref, files)
+    whole = service.ask(ref, sought, COPIES_PLACES, uncut=True)
+    seen = service.ask(ref, sought, COPIES_PLACES)
     ranking = Ranking.of([[(one.index, one.score) for one in answers] for answers in whole], COPIES_PLACES)
     nowhere = [-1] * len(asked)
     rankings = {SERVICE: ranking}
@@ -119,7 +119,7 @@ def same(
         "library": len(files),
         "queries": int((match >= 0).sum()),
         "queries_without_match": int((match < 0).sum()),
-        "milliseconds": service.milliseconds(shelf, sought, TIMED),
+        "milliseconds": service.milliseconds(ref, sought, TIMED),
         "methods": {name: _by_family(one, asked, match) for name, one in rankings.items()},
         "answers": answers_worth(seen, match),
         "reliability": [asdict(one) for one in bins],
@@ -228,9 +228,9 @@ def labelled(findings: Findings, service: Service, baselines: Sequence[Remembere
     places = min(WINDOW - 1, max(LABELLED_PLACES, int(relevant.max())))
     files, sought = OnDisk([photo.path for photo in task.library]), OnDisk([photo.path for photo in photos])
 
-    shelf = Shelf("yardstick", task.name, task.kind)
-    service.fill(shelf, files)
-    pages = service.ask(shelf, sought, places + 1)
+    ref = LibraryRef("yardstick", task.name, task.kind)
+    service.fill(ref, files)
+    pages = service.ask(ref, sought, places + 1)
     answers = [
         [(one.index, one.score) for one in page if one.index != mine] for page, mine in zip(pages, own, strict=True)
     ]
@@ -245,7 +245,7 @@ def labelled(findings: Findings, service: Service, baselines: Sequence[Remembere
         "library": len(files),
         "queries": len(photos),
         "classes": len(set(names.tolist())),
-        "milliseconds": service.milliseconds(shelf, sought, TIMED),
+        "milliseconds": service.milliseconds(ref, sought, TIMED),
         "methods": {name: _by_labels(right, relevant) for name, right in rights.items()},
         "reliability": [asdict(one) for one in bins],
         "calibration_error": metrics.calibration_error(bins),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike import bootstrap
-from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.picture import Embedding, Metadata, Pixels
 from lookalike.domain.search import Match, Reason
 from lookalike.embedding.embedder import OnnxEmbedder
@@ -110,35 +110,35 @@ class Service:
     uncut: Ports
     model: Path
 
-    def fill(self, shelf: Shelf, files: Files) -> None:
+    def fill(self, ref: LibraryRef, files: Files) -> None:
         """Add the files, their numbers as briefs. One that the shelf has already is left out."""
 
         def put(number: int) -> None:
             try:
-                add(self.ports, Add(shelf, Source(MADE, files[number]), metadata=Metadata(brief=str(number))))
+                add(self.ports, Add(ref, Source(MADE, files[number]), metadata=Metadata(brief=str(number))))
             except PictureExists:
                 return
 
-        side_by_side(f"{shelf.name}: add", put, range(len(files)))
+        side_by_side(f"{ref.name}: add", put, range(len(files)))
 
-    def ask(self, shelf: Shelf, files: Files, count: int, *, uncut: bool = False) -> list[list[Answer]]:
+    def ask(self, ref: LibraryRef, files: Files, count: int, *, uncut: bool = False) -> list[list[Answer]]:
         """The first page of each search, ``count`` matches long; with ``uncut``, as far as its candidates go."""
         ports = self.uncut if uncut else self.ports
 
         def one(number: int) -> list[Answer]:
-            page = search(ports, Search(shelf, Source(MADE, files[number]), count=count))
+            page = search(ports, Search(ref, Source(MADE, files[number]), count=count))
             return [Answer.of(match) for match in page.matches]
 
-        return side_by_side(f"{shelf.name}: {'rank' if uncut else 'search'}", one, range(len(files)))
+        return side_by_side(f"{ref.name}: {'rank' if uncut else 'search'}", one, range(len(files)))
 
-    def milliseconds(self, shelf: Shelf, files: Files, searches: int) -> float:
+    def milliseconds(self, ref: LibraryRef, files: Files, searches: int) -> float:
         """Median time of a search by itself, with nothing remembered; of about so many, spread over the files."""
         ports = replace(self.ports, embedder=OnnxEmbedder(self.model))
         times = []
         for number in range(0, len(files), max(1, len(files) // searches)):
             file = files[number]
             began = time.perf_counter()
-            search(ports, Search(shelf, Source(MADE, file), count=10))
+            search(ports, Search(ref, Source(MADE, file), count=10))
             times.append(1000 * (time.perf_counter() - began))
         return float(np.median(times))
 

@@ -18,7 +18,7 @@ from lookalike.domain.library import Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, Embedding, Key, Picture, Pixels
 from lookalike.domain.search import Candidate, Generation, Query
 from lookalike.domain.upload import DeadLetter, Upload, UploadedObject
-from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict, UrlUnreachable
+from lookalike.errors import LibraryExists, LibraryNotFound, PictureExists, RevisionConflict, UrlUnreachable
 from lookalike.ports import (
     Applications,
     Catalog,
@@ -40,6 +40,11 @@ from lookalike.ports import (
     Verifier,
 )
 from lookalike.settings import Settings
+
+
+def an_error(kind: type[Exception], text: str) -> Exception:
+    """An error of that kind, in whose message the text stands."""
+    return PictureExists(Key("library", "id"), text) if kind is PictureExists else kind(text)
 
 
 class MemoryApplications(Applications):

@@ -15,7 +15,7 @@ from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports
 from lookalike.settings import Settings
 from tests.support.baidu import OPERATIONS, PATHS, Caller, event, form, handle, picture, said
-from tests.support.fakes import MemoryIndex, MemoryWeb
+from tests.support.fakes import MemoryIndex, MemoryWeb, an_error
 
 HERE = picture(1)
 FOUR_MEBIBYTES = 4 * 1024 * 1024
@@ -234,7 +234,7 @@ def test_every_error_has_its_code(
     operation: str,
 ) -> None:
     def fail(*_: object) -> None:
-        raise error("inside")
+        raise an_error(error, "inside")
 
     monkeypatch.setattr(memory.catalog, "library", fail)
     answer = alice.call("similar", operation, image=HERE, brief="b")

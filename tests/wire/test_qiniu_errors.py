@@ -411,7 +411,12 @@ def test_a_path_that_is_none_of_the_vendors(shop: GroupCaller, method: str, path
 
 
 def test_every_error_of_a_callers_making_has_a_code_of_its_own() -> None:
-    ours = {errors.LookalikeError, errors.ModelError, errors.SettingsError, errors.RevisionConflict}
+    ours: set[type[Exception]] = {
+        errors.LookalikeError,
+        errors.ModelError,
+        errors.SettingsError,
+        errors.RevisionConflict,
+    }
     ours.add(errors.StateError)  # never raised as such
     for error in vars(errors).values():
         if isinstance(error, type) and issubclass(error, errors.LookalikeError):

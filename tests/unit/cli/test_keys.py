@@ -12,11 +12,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from lookalike.cli.main import app
-from lookalike.clock import unix_milliseconds
 from lookalike.domain.application import Application
 from lookalike.errors import InvalidArgument, TokenInvalid
+from lookalike.ports.clock import unix_milliseconds
 from lookalike.stores.local.data_folder import DataFolder
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.wire.baidu.access_tokens import verify
 
 Keys = Callable[..., Result]
@@ -125,8 +125,8 @@ def test_where_there_are_no_applications_it_is_said(lookalike: Keys, command: li
 
 def whose(data: Path, token: str) -> Application:
     """The application that the service would take the token for."""
-    catalog = SqliteCatalog(DataFolder(data).catalog)
+    stores = SqliteStores(DataFolder(data).catalog)
     try:
-        return verify(catalog, token, unix_milliseconds() // 1000)
+        return verify(stores.applications, token, unix_milliseconds() // 1000)
     finally:
-        catalog.close()
+        stores.close()

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.domain.geometry import WHOLE, Proof
-from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.picture import Embedding, Key, Metadata, Pixels
 from lookalike.domain.search import Candidate, Match
 from lookalike.embedding.feature_map import unpack
@@ -147,14 +147,14 @@ def _lines(value: Any, depth: int) -> str:
 def _searches(kind: Kind, embedder: Embedder, verifier: LocalMapVerifier) -> dict[str, list[Any]]:
     """What each query finds through the use cases, and the library's own pictures."""
     ports = memory_ports(embedder=embedder, verifier=verifier)
-    shelf = Shelf("tenant", "library", kind)
+    ref = LibraryRef("tenant", "library", kind)
     for name in LIBRARY:
-        add(ports, Add(shelf, _source(name), metadata=Metadata(brief=name)))
-    return {name: _found(ports, shelf, name) for name in (*QUERIES, "one")}
+        add(ports, Add(ref, _source(name), metadata=Metadata(brief=name)))
+    return {name: _found(ports, ref, name) for name in (*QUERIES, "one")}
 
 
-def _found(ports: Ports, shelf: Shelf, name: str) -> list[Any]:
-    return [_match(match) for match in search(ports, Search(shelf, _source(name))).matches]
+def _found(ports: Ports, ref: LibraryRef, name: str) -> list[Any]:
+    return [_match(match) for match in search(ports, Search(ref, _source(name))).matches]
 
 
 def _match(match: Match) -> list[Any]:

@@ -21,11 +21,11 @@ from lookalike.handlers.process_ports import serving
 from lookalike.handlers.uploads import upload_handler
 from lookalike.ports import Ports
 from lookalike.server.folder_watcher import Watcher, event_of
-from lookalike.service.upload import Ingest, Removal
+from lookalike.service.upload import ObjectCreated, ObjectRemoved
 from lookalike.settings import Settings
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
 from lookalike.stores.local.watched_folder import WatchedFolder
-from lookalike.triggers.uploads import Notice, messages
+from lookalike.triggers.uploads import ObjectEvent, messages
 from tests.support.fakes import MemoryCatalog, MemoryDeadLetters, memory_ports
 
 ALICE = Application("access", "secret", "10000001", "tenant", "alice")
@@ -84,7 +84,7 @@ class World:
         return [
             item.command.key.rpartition("/")[2]
             for item in items
-            if isinstance(item, Notice) and isinstance(item.command, Ingest)
+            if isinstance(item, ObjectEvent) and isinstance(item.command, ObjectCreated)
         ]
 
 
@@ -170,7 +170,7 @@ def test_what_is_gone_is_sent_until_it_is_heard(tmp_path: Path) -> None:
     def handler(event: Any, _context: Any) -> Any:
         (message,) = messages(event)
         (item,) = message.items
-        if not isinstance(item, Notice) or not isinstance(item.command, Removal):
+        if not isinstance(item, ObjectEvent) or not isinstance(item.command, ObjectRemoved):
             return {"batchItemFailures": []}
         sent.append(item.command.key)
         answer = answers.pop(0) or {"batchItemFailures": []}
@@ -328,7 +328,7 @@ def test_many_files_go_in_batches(world: World) -> None:
 def test_the_event_is_that_of_s3() -> None:
     (message,) = messages(event_of([("uploads/1/l/a b+é%.png", "0000000000000001")]))
     (put,) = message.items
-    assert isinstance(put, Notice)
+    assert isinstance(put, ObjectEvent)
     assert (message.id, put.command.bucket, put.command.key) == ("0", "watch", "uploads/1/l/a b+é%.png")
-    assert isinstance(put.command, Ingest)
+    assert isinstance(put.command, ObjectCreated)
     assert (put.command.sequencer, put.command.etag) == ("0000000000000001", None)

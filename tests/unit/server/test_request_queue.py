@@ -101,7 +101,7 @@ def test_a_tenants_addresses_have_one_queue_together_and_a_forger_is_not_in_it()
 
 def test_what_is_not_proved_computes_in_the_name_of_its_queue_until_it_is() -> None:
     async def work() -> None:
-        queue, processors = RequestQueue(4, SOON), FairShare(2, most=1)
+        queue, processors = RequestQueue(4, SOON), FairShare(2, max_per_key=1)
         call = queue.call(request(), is_search=False)
         with call.reading(processors):
             ticket = processors.ask(call.key, 1, lambda: None)

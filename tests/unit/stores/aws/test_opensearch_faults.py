@@ -18,7 +18,7 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key
 from lookalike.domain.search import Generation, Query
 from lookalike.errors import IndexWriteError, Unavailable
-from lookalike.service.index_sync import index as sync_index
+from lookalike.service.index_sync import sync_index
 from lookalike.stores.aws.opensearch_admin import create_index
 from lookalike.stores.aws.opensearch_client import connect
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex
@@ -352,8 +352,8 @@ class TestHanging:
             ports = memory_ports(index=OpenSearchIndex(connect(url), generations, seconds=0.1))
             for _ in range(6):
                 done = sync_index(ports, rows)
-                assert done.again == {one.key for one in rows}
-                assert not done.refused
+                assert done.retryable == {one.key for one in rows}
+                assert not done.rejected
 
     def test_what_the_server_refuses_opens_no_circuit(self, index: OpenSearchIndex, server: ScriptedServer) -> None:
         for status in (400, 401, 403, 404, 409, 413) * 2:

@@ -14,9 +14,9 @@ from rich.table import Table
 from lookalike import bootstrap
 from lookalike.cli.screen import note, print_keys, print_table
 from lookalike.cli.store_options import Data, Stack, command_line, where
-from lookalike.clock import unix_milliseconds
 from lookalike.domain.application import NO_POLICY, Application, Policy
 from lookalike.domain.library import Kind
+from lookalike.ports.clock import unix_milliseconds
 from lookalike.service.applications import (
     create_application,
     find_application,

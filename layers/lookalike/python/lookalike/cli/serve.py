@@ -97,7 +97,7 @@ def serve(
     if watch is not None and not watch.is_dir():
         raise SettingsError(f"{watch}: there is no such folder to watch")
     settings = _settings(backend, data, stack, watch)
-    made_folder = None if settings.data is None or DataFolder.is_there(settings.data) else settings.data
+    made_folder = None if settings.data is None or DataFolder.has_catalog(settings.data) else settings.data
     if existing and settings.data is not None:
         DataFolder.existing(settings.data)
     raise typer.Exit(run(settings, host, port, when_ready))

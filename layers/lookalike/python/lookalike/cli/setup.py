@@ -10,8 +10,8 @@ import typer
 from lookalike.cli.screen import print_keys
 from lookalike.cli.setup_indices import IndexSetup, RequestedLayout
 from lookalike.cli.store_options import Stack, command_line, on_aws
-from lookalike.clock import unix_milliseconds
 from lookalike.domain.application import Application
+from lookalike.ports.clock import unix_milliseconds
 from lookalike.service.applications import create_application
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from lookalike import bootstrap
 from lookalike.domain.library import Kind
 from lookalike.domain.search import Generation
 from lookalike.errors import InvalidArgument, RevisionConflict
-from lookalike.service.reindex import fill
+from lookalike.service.reindex import reindex
 
 if TYPE_CHECKING:
     from lookalike.ports import Ports
@@ -190,8 +190,8 @@ def _next_index_name(generation: Generation) -> str:
 def _fill(ports: Ports, kind: Kind) -> int:
     """Fill a kind's indices and print the outcome; returns the number of rows that they refused."""
     with Console(stderr=True).status(f"Filling {kind}") as status:
-        result = fill(ports, kind, lambda rows: status.update(f"Filling {kind}: {rows:,} rows"))
-    typer.echo(f"{f'Filled {kind}:':<22}{result.rows:,} rows, {len(result.refused):,} refused")
-    for key, reason in list(result.refused.items())[:_MAX_REFUSED_SHOWN]:
+        result = reindex(ports, kind, lambda rows: status.update(f"Filling {kind}: {rows:,} rows"))
+    typer.echo(f"{f'Filled {kind}:':<22}{result.rows:,} rows, {len(result.rejected):,} refused")
+    for key, reason in list(result.rejected.items())[:_MAX_REFUSED_SHOWN]:
         typer.echo(f"  {key.library}/{key.id}: {reason}", err=True)
-    return len(result.refused)
+    return len(result.rejected)

@@ -8,8 +8,8 @@ import typer
 
 from lookalike import bootstrap
 from lookalike.cli.store_options import Data, Stack, where
-from lookalike.clock import unix_milliseconds
 from lookalike.errors import InvalidArgument
+from lookalike.ports.clock import unix_milliseconds
 from lookalike.service.applications import find_application
 from lookalike.wire.baidu.access_tokens import mint
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from lookalike import bootstrap
 from lookalike.cli.screen import note, print_table
 from lookalike.cli.store_options import Data, Stack, where
-from lookalike.clock import unix_milliseconds
+from lookalike.ports.clock import unix_milliseconds
 from lookalike.service.admission import DAYS_KEPT
 from lookalike.service.usage import Usage
 from lookalike.service.usage import usage as usage_of

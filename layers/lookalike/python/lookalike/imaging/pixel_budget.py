@@ -42,8 +42,8 @@ class PixelBudget:
     """
 
     def __init__(self, pixels: int, *, most: int | None = None, reserve: int = 0, small: int = 0) -> None:
-        self._large = FairShare(pixels, most=most)
-        self._reserve = FairShare(reserve, most=reserve * 3 // 4)
+        self._large = FairShare(pixels, max_per_key=most)
+        self._reserve = FairShare(reserve, max_per_key=reserve * 3 // 4)
         self._small = small
 
     def blank(self, height: int, width: int, tenant: str = "", check: Callable[[], None] = lambda: None) -> Pixels:

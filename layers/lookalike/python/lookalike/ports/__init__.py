@@ -1,4 +1,4 @@
-"""What the use cases need of the world, as small protocols. Every store adapter passes one contract suite.
+"""The interfaces that the use cases depend on, as small protocols. Every store passes the same contract suite.
 
 A revision-checked write is the one primitive of change: ``put(picture, previous)`` takes effect only when the
 stored revision is still ``previous``. Everything else (duplicate refusal, soft deletion, purge) is built on it.

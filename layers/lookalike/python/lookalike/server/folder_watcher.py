@@ -15,10 +15,10 @@ from lookalike.handlers.http import Handler
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.server.scheduler import Allowance
-from lookalike.service.holders import unheard
-from lookalike.service.upload import Ingest, is_done
+from lookalike.service.holders import stale_holders
+from lookalike.service.upload import ObjectCreated, is_processed
 from lookalike.stores.local.watched_folder import BUCKET, WatchedFolder
-from lookalike.triggers.batch import bury
+from lookalike.triggers.batch import send_to_dead_letters
 
 #: Seconds between two looks at the folder; a folder that takes long to look through is looked at less often, so that
 #: looking never takes more than a tenth of the time.
@@ -118,11 +118,11 @@ class Watcher:
     def _is_done(self, key: str, sequencer: str) -> bool:
         if self._done.get(key) == sequencer:
             return True
-        event = Ingest(BUCKET, key, sequencer)
-        if not _is_text(key) or not is_done(self._ports, event):
+        event = ObjectCreated(BUCKET, key, sequencer)
+        if not _is_text(key) or not is_processed(self._ports, event):
             return False
         if key not in self._done:  # since before this start; what has gone meanwhile nobody has told
-            self._gone |= {source.partition("/")[2] for source in unheard(self._ports, event.source)}
+            self._gone |= {source.partition("/")[2] for source in stale_holders(self._ports, event.source)}
         self._done[key] = sequencer
         return True
 
@@ -144,7 +144,9 @@ class Watcher:
         """The name of a file is no text, and so no key."""
         (message,) = event_of([(key, sequencer)])["Records"]
         reason = "InvalidArgument: name: is not UTF-8"
-        bury(self._ports, DeadLetter("ingest", reason, message["body"], self._folder.place(BUCKET, key)))
+        send_to_dead_letters(
+            self._ports, DeadLetter("ingest", reason, message["body"], self._folder.place(BUCKET, key))
+        )
         self._done[key] = sequencer
 
     def _send_gone(self, keys: Sequence[str]) -> None:

@@ -96,7 +96,7 @@ class RequestQueue:
     """
 
     def __init__(self, threads: int, seconds: float) -> None:
-        self._share = FairShare(threads, most=max(threads * 3 // 4, 1), waiting=_WAITING)
+        self._share = FairShare(threads, max_per_key=max(threads * 3 // 4, 1), max_waiting=_WAITING)
         self._seconds = seconds
         self._tenants: dict[tuple[str, str], str] = {}
 

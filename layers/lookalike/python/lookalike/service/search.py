@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookalike.domain.geometry import Proof, View
-from lookalike.domain.library import Identity, Kind, Library, Shelf
+from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.picture import Embedding, Key, Pixels
 from lookalike.domain.search import Candidate, Match, Query, Reason, TagFilter
 from lookalike.imaging.decode import Decoded
@@ -29,14 +29,14 @@ _DEPTHS_SAME = (300, WINDOW)
 
 #: Most pictures that a search in groups finds. OpenSearch answers no more to one query (its
 #: ``index.max_result_window``).
-MOST = 10_000
+MAX_FOUND = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
     """Find pictures like this one on that shelf: ``count`` of them from position ``start``."""
 
-    shelf: Shelf
+    library_ref: LibraryRef
     source: Source
     start: int = 0
     count: int = 300
@@ -61,8 +61,8 @@ def search(ports: Ports, command: Search) -> Page:
 
     Raises a UrlError or a PictureError if the picture cannot be had, and Busy or Abandoned if nobody waits any more.
     """
-    picture = load(ports, command.source, command.shelf.tenant).picture
-    library = ports.catalog.library(command.shelf.tenant, command.shelf.name)
+    picture = load(ports, command.source, command.library_ref.tenant).picture
+    library = ports.catalog.library(command.library_ref.tenant, command.library_ref.name)
     if library is None or command.start >= WINDOW:
         return Page((), more=False)
     # One more than the page's end says whether anything remains; another makes up for the identical picture,
@@ -84,8 +84,8 @@ def search_groups(ports: Ports, command: SearchGroups) -> list[Match]:
     if not command.libraries:
         return []
     picture = load(ports, command.source, command.libraries[0].tenant).picture
-    count = min(command.count, MOST)
-    depth = min(max(count, _DEPTHS_SAME[0]) + 2, MOST)
+    count = min(command.count, MAX_FOUND)
+    depth = min(max(count, _DEPTHS_SAME[0]) + 2, MAX_FOUND)
     lists = [_ranked(ports, some, picture, depth, depth, None) for some in _by_kind(command.libraries)]
     ranked = [
         match for match in merged(lists, depth) if match.reason is Reason.EXACT or match.score >= command.threshold

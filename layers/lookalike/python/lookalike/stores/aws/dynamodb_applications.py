@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from lookalike.clock import unix_milliseconds
 from lookalike.domain.application import Application
 from lookalike.errors import RevisionConflict, Unavailable
 from lookalike.ports import Applications, Clock
+from lookalike.ports.clock import unix_milliseconds
 from lookalike.stores.aws.application_cache import ApplicationCache
 from lookalike.stores.aws.dynamodb_conditions import ABSENT, ConditionError, any_of, attributes_equal, with_write_id
 from lookalike.stores.aws.dynamodb_items import access_key_of, application_item, application_of, text

@@ -29,8 +29,8 @@ from lookalike.stores.aws.dynamodb_keys import (
     shard_of,
     upload_key,
 )
-from lookalike.stores.holding_text import holding_of, holding_text
-from lookalike.stores.policy_json import policy_of, policy_text
+from lookalike.stores.holding_json import holding_from_json, holding_to_json
+from lookalike.stores.policy_json import policy_from_json, policy_to_json
 
 #: Partition of the purge index for removed libraries. Pictures have one for each shard.
 REMOVED_LIBRARIES_PARTITION = "R"
@@ -165,9 +165,9 @@ def upload_item(upload: Upload) -> Item:
     item = upload_key(upload.source).values | upload_stamp(upload)
     if (holds := upload.holds) is not None:
         item |= {"library": text(holds.picture.library), "id": text(holds.picture.id)}
-        item["words"] = text(holds.words)
+        item["words"] = text(holds.metadata_digest)
     if upload.leaves is not None:
-        item["leaves"] = text(holding_text(upload.leaves))
+        item["leaves"] = text(holding_to_json(upload.leaves))
     if upload.cleared:
         item["cleared"] = {"BOOL": True}
     return item
@@ -192,7 +192,7 @@ def upload_of(item: Mapping[str, Mapping[str, Any]]) -> Upload:
         sequencer=item["sequencer"]["S"],
         holds=holds,
         state=UploadState(item["state"]["S"]) if "state" in item else _legacy_state(item),
-        leaves=holding_of(item["leaves"]["S"]) if "leaves" in item else None,
+        leaves=holding_from_json(item["leaves"]["S"]) if "leaves" in item else None,
         cleared="cleared" in item,
     )
 
@@ -233,7 +233,7 @@ def application_item(application: Application, sealed: bytes) -> Item:
         "name": text(application.name),
         "active": {"BOOL": application.active},
         "created": number(application.created),
-        "policy": text(policy_text(application.policy)),
+        "policy": text(policy_to_json(application.policy)),
     }
 
 
@@ -247,7 +247,7 @@ def application_of(item: Mapping[str, Mapping[str, Any]], secret: str) -> Applic
         name=item["name"]["S"],
         active=item["active"]["BOOL"],
         created=int(item["created"]["N"]),
-        policy=policy_of(item["policy"]["S"]),
+        policy=policy_from_json(item["policy"]["S"]),
     )
 
 

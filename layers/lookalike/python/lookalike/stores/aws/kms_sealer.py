@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lookalike.clock import unix_milliseconds
 from lookalike.errors import Unavailable
 from lookalike.observability import logger
 from lookalike.ports import Clock
+from lookalike.ports.clock import unix_milliseconds
 from lookalike.stores.aws.circuit_breaker import CircuitBreaker
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any
 
 from lookalike import errors
 from lookalike.domain.application import Application
-from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.picture import Metadata, MetadataChange, sign_of
 from lookalike.domain.search import Match, TagFilter
 from lookalike.errors import (
@@ -33,7 +33,7 @@ from lookalike.service.add import Add, add
 from lookalike.service.admission import Callers, admit, check_rate
 from lookalike.service.delete import Delete, delete
 from lookalike.service.image_source import Source
-from lookalike.service.libraries import MADE_BY_ADD
+from lookalike.service.libraries import IMPLICIT_LIBRARIES
 from lookalike.service.search import Search, search
 from lookalike.service.update import Update, update
 from lookalike.wire import base64_image, forms
@@ -43,7 +43,7 @@ from lookalike.wire.forms import Form
 from lookalike.wire.http import Answer, Endpoint, Request, Route, ascii_json
 
 #: The libraries by the name they have in paths.
-LIBRARIES = MADE_BY_ADD
+LIBRARIES = IMPLICIT_LIBRARIES
 
 #: What goes wrong, in the vendor's codes and words. An error that is not here is answered as the class it derives from.
 ERRORS: Mapping[type[BaseException], tuple[int, str]] = {
@@ -103,7 +103,7 @@ _LOG_IDS = 2**53
 
 Said = Mapping[str, Any]
 Work = Callable[[Ports, Request, Application], Said]
-Call = Callable[[Ports, Shelf, Form], Said]
+Call = Callable[[Ports, LibraryRef, Form], Said]
 
 
 def routes(operation: str) -> Sequence[Route]:
@@ -114,27 +114,27 @@ def routes(operation: str) -> Sequence[Route]:
 # -- Calls on a library ------------------------------------------------------------------------------------------------
 
 
-def _add(ports: Ports, shelf: Shelf, form: Form) -> Said:
+def _add(ports: Ports, ref: LibraryRef, form: Form) -> Said:
     source = _source(ports, form)
     if source is None:
         raise _nothing_given(form)
     brief = _brief(form)
-    if not brief and shelf.kind is not Kind.PRODUCT and ports.settings.brief_required:
+    if not brief and ref.kind is not Kind.PRODUCT and ports.settings.brief_required:
         raise MissingArgument("brief", remedy="LOOKALIKE_BRIEF_REQUIRED=false makes it optional")
-    picture = add(ports, Add(shelf, source, Metadata(brief, tags=_tags(shelf, form))))
+    picture = add(ports, Add(ref, source, Metadata(brief, tags=_tags(ref, form))))
     return {"cont_sign": sign_of(picture.digest)}
 
 
-def _search(ports: Ports, shelf: Shelf, form: Form) -> Said:
+def _search(ports: Ports, ref: LibraryRef, form: Form) -> Said:
     source = _source(ports, form)
     if source is None:
         raise _nothing_given(form)
     command = Search(
-        shelf,
+        ref,
         source,
         start=form.integer("pn", least=0, default=0),
         count=min(form.integer("rn", least=1, default=_DEFAULT_RESULTS), _MAX_RESULTS),
-        tags=_tag_filter(shelf, form),
+        tags=_tag_filter(ref, form),
     )
     page = search(ports, command)
     return {
@@ -144,19 +144,19 @@ def _search(ports: Ports, shelf: Shelf, form: Form) -> Said:
     }
 
 
-def _update(ports: Ports, shelf: Shelf, form: Form) -> Said:
+def _update(ports: Ports, ref: LibraryRef, form: Form) -> Said:
     which = _source(ports, form) or _one_sign(form)
     change: MetadataChange = {}
-    if given := _tags(shelf, form):
+    if given := _tags(ref, form):
         change["tags"] = given
     if brief := _brief(form):
         change["brief"] = brief
-    update(ports, Update(shelf, which, change, keep=_unmentioned(shelf, given)))
+    update(ports, Update(ref, which, change, keep=_unmentioned(ref, given)))
     return {}
 
 
-def _delete(ports: Ports, shelf: Shelf, form: Form) -> Said:
-    delete(ports, Delete(shelf, _source(ports, form) or _signs(form)))
+def _delete(ports: Ports, ref: LibraryRef, form: Form) -> Said:
+    delete(ports, Delete(ref, _source(ports, form) or _signs(form)))
     return {}
 
 
@@ -220,27 +220,27 @@ def _brief(form: Form) -> str:
     return brief
 
 
-def _tags(shelf: Shelf, form: Form) -> tuple[str, ...]:
+def _tags(ref: LibraryRef, form: Form) -> tuple[str, ...]:
     """Tags in the form they are kept in: numbers as decimals; a product's class ids with their place before them."""
-    if shelf.kind is Kind.PRODUCT:
+    if ref.kind is Kind.PRODUCT:
         classes = {place: tags.number(f"class_id{place}", form.text(f"class_id{place}")) for place in (1, 2)}
         return tuple(f"{place}:{number}" for place, number in classes.items() if number is not None)
     numbers = [tags.number("tags", part) for part in form.text("tags").split(",")]
     given = [number for number in numbers if number is not None]
-    if len(given) > tags.MOST:
-        raise InvalidArgument("tags", f"more than {tags.MOST} of them")
+    if len(given) > tags.MAX_TAGS:
+        raise InvalidArgument("tags", f"more than {tags.MAX_TAGS} of them")
     return tuple(dict.fromkeys(str(number) for number in given))
 
 
-def _unmentioned(shelf: Shelf, given: tuple[str, ...]) -> tuple[str, ...]:
+def _unmentioned(ref: LibraryRef, given: tuple[str, ...]) -> tuple[str, ...]:
     """Class ids are two fields, each optional in an update: the one that is not sent stays as it is."""
-    if shelf.kind is not Kind.PRODUCT:
+    if ref.kind is not Kind.PRODUCT:
         return ()
     return tuple(place for place in ("1:", "2:") if not any(tag.startswith(place) for tag in given))
 
 
-def _tag_filter(shelf: Shelf, form: Form) -> TagFilter | None:
-    wanted = frozenset(_tags(shelf, form))
+def _tag_filter(ref: LibraryRef, form: Form) -> TagFilter | None:
+    wanted = frozenset(_tags(ref, form))
     logic = form.integer("tag_logic", least=0, most=1, default=0)
     return TagFilter(wanted, any_of=logic == 1) if wanted else None
 
@@ -253,7 +253,7 @@ def _in_library(call: Call) -> Work:
         name = request.arguments["library"]
         if name not in LIBRARIES:
             raise UnknownOperation(request.path)
-        return call(ports, Shelf(application.tenant, name, LIBRARIES[name]), forms.body(request))
+        return call(ports, LibraryRef(application.tenant, name, LIBRARIES[name]), forms.body(request))
 
     return work
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from lookalike import errors
 from lookalike.domain.application import Application
-from lookalike.domain.library import Shelf
+from lookalike.domain.library import LibraryRef
 from lookalike.domain.picture import Metadata, sign_of
 from lookalike.domain.search import Match
 from lookalike.errors import (
@@ -37,8 +37,8 @@ from lookalike.service.add import Add, add
 from lookalike.service.admission import Callers, admit, check_rate
 from lookalike.service.delete import Delete, delete
 from lookalike.service.image_source import Source
+from lookalike.service.libraries import library_ref
 from lookalike.service.search import Search, search
-from lookalike.service.shelves import shelf_of
 from lookalike.wire import base64_image, forms, signing
 from lookalike.wire.forms import Form
 from lookalike.wire.http import Answer, Endpoint, Request, Route, ascii_json
@@ -99,7 +99,7 @@ _CLOCKS_DIFFER = 15 * 60 * 1000
 _TASK_NUMBERS = 10**24
 
 Said = Mapping[str, Any]
-Call = Callable[[Ports, Shelf, Form], Said]
+Call = Callable[[Ports, LibraryRef, Form], Said]
 
 
 def routes(operation: str) -> Sequence[Route]:
@@ -110,17 +110,17 @@ def routes(operation: str) -> Sequence[Route]:
 # -- Calls -------------------------------------------------------------------------------------------------------------
 
 
-def _input(ports: Ports, shelf: Shelf, form: Form) -> Said:
+def _input(ports: Ports, ref: LibraryRef, form: Form) -> Said:
     description = form.text("description")
     if len(description.encode()) > METADATA_BYTES["brief"]:
         raise ArgumentTooLong("description", f"more than {METADATA_BYTES['brief']} bytes")
-    picture = add(ports, Add(shelf, _source(ports, form), Metadata(description)))
+    picture = add(ports, Add(ref, _source(ports, form), Metadata(description)))
     return {"contSign": _written(picture.digest)}
 
 
-def _search(ports: Ports, shelf: Shelf, form: Form) -> Said:
+def _search(ports: Ports, ref: LibraryRef, form: Form) -> Said:
     command = Search(
-        shelf,
+        ref,
         _source(ports, form),
         start=form.integer("start", least=0, default=0),
         count=form.integer("end", least=1, default=_DEFAULT_RESULTS),
@@ -136,13 +136,13 @@ def _search(ports: Ports, shelf: Shelf, form: Form) -> Said:
     }
 
 
-def _delete(ports: Ports, shelf: Shelf, form: Form) -> Said:
+def _delete(ports: Ports, ref: LibraryRef, form: Form) -> Said:
     given = [part for part in (part.strip() for part in form.text("contSign").split(",")) if part]
     if not given:
         raise MissingArgument("contSign")
     if len(given) > _MAX_SIGNS:
         raise TooManyItems("contSign", f"more than {_MAX_SIGNS} of them")
-    delete(ports, Delete(shelf, tuple(_read(sign) for sign in given)))
+    delete(ports, Delete(ref, tuple(_read(sign) for sign in given)))
     return {}
 
 
@@ -200,7 +200,7 @@ def _endpoint(call: Call) -> Endpoint:
             application = _authenticated(ports, form)
             facts["app_id"] = application.app_id
             admit(ports, application, request.source_ip)
-            said = call(ports, shelf_of(application, LIBRARY), form)
+            said = call(ports, library_ref(application, LIBRARY), form)
         except Exception as error:  # whatever it is, the caller gets an answer in the vendor's form
             return _refusal(error, request, facts)
         body = {"code": 200, "msg": "成功", "taskNo": facts["task"], "charge": True, "data": said}

@@ -21,7 +21,7 @@ from lookalike import errors
 from lookalike.domain import exact_json
 from lookalike.domain.application import Application
 from lookalike.domain.exact_json import Number, Value, quoted
-from lookalike.domain.library import Library, Shelf
+from lookalike.domain.library import Library, LibraryRef
 from lookalike.domain.picture import Metadata, Picture
 from lookalike.domain.search import Candidate, Match
 from lookalike.errors import (
@@ -42,9 +42,8 @@ from lookalike.service.admission import Callers, admit, check_rate
 from lookalike.service.delete import Delete, delete
 from lookalike.service.groups import group_names, list_pictures, name_of, picture_in, remove_group
 from lookalike.service.image_source import Source
-from lookalike.service.libraries import create_library, find_library
-from lookalike.service.search import MOST, SearchGroups, search_groups
-from lookalike.service.shelves import is_name, shelf_of
+from lookalike.service.libraries import create_library, find_library, is_library_name, library_ref
+from lookalike.service.search import MAX_FOUND, SearchGroups, search_groups
 from lookalike.wire import base64_image as pictures
 from lookalike.wire import forms
 from lookalike.wire.http import Answer, Endpoint, Request, Route, ascii_json
@@ -83,15 +82,15 @@ _MAX_GROUPS = 2
 #: of seven begins with it. An error that is not here is answered as the class it derives from.
 ERRORS: Mapping[type[BaseException], tuple[int, str]] = {
     errors.LibraryExists: (400, "group already exists"),
-    errors.LibraryNotFound: (400, "group {0} not exists"),
+    errors.LibraryNotFound: (400, "group {0.name} not exists"),
     errors.LibraryFull: (400, "group is full"),
     errors.PictureExists: (400, "id already exists"),
-    errors.PictureNotFound: (400, "image {0} not exists"),
+    errors.PictureNotFound: (400, "image {0.name} not exists"),
     errors.AccessError: (401, "bad token"),
     errors.UnknownOperation: (404, "not found"),
     errors.LimitReached: (429, "too many requests"),
     NothingGiven: (406, "no enough arguments provided"),
-    WrongLimit: (406, f"invalid limit, maximal allowed limit is {MOST}"),
+    WrongLimit: (406, f"invalid limit, maximal allowed limit is {MAX_FOUND}"),
     WrongThreshold: (406, "invalid threshold"),
     NoGroups: (406, "groups is empty"),
     TooManyGroups: (406, f"cannot search in more than {_MAX_GROUPS} groups at one time"),
@@ -153,13 +152,13 @@ def routes(operation: str) -> Sequence[Route]:
 
 
 def _new(ports: Ports, request: Request, application: Application) -> str:
-    shelf = shelf_of(application, request.arguments["group"])
+    ref = library_ref(application, request.arguments["group"])
     elements = _elements(ports, request)
-    return _added(ports, request, create_library(ports, shelf), shelf, elements)
+    return _added(ports, request, create_library(ports, ref), ref, elements)
 
 
 def _remove(ports: Ports, request: Request, application: Application) -> str:
-    if is_name(request.arguments["group"]):
+    if is_library_name(request.arguments["group"]):
         remove_group(ports, application.tenant, request.arguments["group"])
     return "{}"
 
@@ -179,11 +178,11 @@ def _info(ports: Ports, request: Request, application: Application) -> str:
 def _add(ports: Ports, request: Request, application: Application) -> str:
     elements = _elements(ports, request)
     library = _group(ports, request, application)
-    return _added(ports, request, library, shelf_of(application, library.name), elements)
+    return _added(ports, request, library, library_ref(application, library.name), elements)
 
 
-def _added(ports: Ports, request: Request, library: Library, shelf: Shelf, elements: Sequence[Value]) -> str:
-    commands = [_command(shelf, element) for element in elements]
+def _added(ports: Ports, request: Request, library: Library, ref: LibraryRef, elements: Sequence[Value]) -> str:
+    commands = [_command(ref, element) for element in elements]
     outcomes = iter(add_all(ports, library, [one for one in commands if isinstance(one, Add)], _ADDING_SECONDS))
     facts = {"library": library.name, "request_id": request.id}
     images, failures = [], []
@@ -228,7 +227,7 @@ def _delete(ports: Ports, request: Request, application: Application) -> str:
     names = tuple(_text("images", one) for one in named)
     library = _group(ports, request, application)
     with suppress(PictureNotFound):  # this vendor does not mind
-        delete(ports, Delete(shelf_of(application, library.name), names))
+        delete(ports, Delete(library_ref(application, library.name), names))
     return "{}"
 
 
@@ -303,10 +302,10 @@ def _limit(value: Value) -> int:
     if not isinstance(value, Number) or not re.fullmatch(r"-?[0-9]+", value.text):
         raise InvalidArgument("limit", "must be a whole number")
     if value.text.startswith("-"):
-        return MOST if value.text.strip("-0") else 1
+        return MAX_FOUND if value.text.strip("-0") else 1
     digits = value.text.lstrip("0")
-    if len(digits) > len(str(MOST)) or int(digits or "0") > MOST:
-        raise WrongLimit("limit", f"more than {MOST}")
+    if len(digits) > len(str(MAX_FOUND)) or int(digits or "0") > MAX_FOUND:
+        raise WrongLimit("limit", f"more than {MAX_FOUND}")
     return max(int(digits or "0"), 1)
 
 
@@ -341,7 +340,7 @@ def _group(ports: Ports, request: Request, application: Application) -> Library:
 
 
 def _library(ports: Ports, application: Application, name: str) -> Library:
-    if not is_name(name):
+    if not is_library_name(name):
         raise LibraryNotFound(name)
     return find_library(ports, application.tenant, name)
 
@@ -383,7 +382,7 @@ def _elements(ports: Ports, request: Request) -> list[Value]:
     return data
 
 
-def _command(shelf: Shelf, element: Value) -> Add | Exception:
+def _command(ref: LibraryRef, element: Value) -> Add | Exception:
     """What an element of the list asks for, or what is wrong with it, which is no matter of the others."""
     try:
         said = _object("data", element)
@@ -395,7 +394,7 @@ def _command(shelf: Shelf, element: Value) -> Add | Exception:
             if size > METADATA_BYTES[name]:
                 raise ArgumentTooLong(name, f"more than {METADATA_BYTES[name]} bytes")
         source = _source(_text("uri", said.get("uri"), default=""), InvalidArgument("uri", "missing"))
-        return Add(shelf, source, Metadata(label=label, desc=desc), id_ or None)
+        return Add(ref, source, Metadata(label=label, desc=desc), id_ or None)
     except errors.LookalikeError as error:
         return error
 

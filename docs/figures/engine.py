@@ -19,7 +19,7 @@ from PIL import Image
 
 from lookalike import bootstrap
 from lookalike.domain.geometry import Affine
-from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.picture import Metadata
 from lookalike.domain.search import Match
 from lookalike.imaging.decode import Bounds
@@ -34,7 +34,7 @@ LIBRARY = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg"
 STRANGER = "camera.png"
 
 _PHOTOGRAPHS = Path(__file__).parents[2] / ".venv/pictures/skimage/data"
-_SHELF = Shelf("docs", "same_hq", Kind.SAME)
+_REF = LibraryRef("docs", "same_hq", Kind.SAME)
 _BOUNDS = Bounds(4 << 20, 15, 4096, 4096 * 4096, frozenset({"JPEG"}))
 
 #: Longest side of a photograph, in pixels.
@@ -69,7 +69,7 @@ def answers(queries: Mapping[str, Image.Image]) -> list[Answer]:
     """What a new library with the photographs answers."""
     with tempfile.TemporaryDirectory() as folder, closing(bootstrap.build(Settings(data=Path(folder)))) as ports:
         for name in LIBRARY:
-            add(ports, Add(_SHELF, _source(photograph(name), quality=90), Metadata(brief=name)))
+            add(ports, Add(_REF, _source(photograph(name), quality=90), Metadata(brief=name)))
         return [_answer(ports, query, picture) for query, picture in queries.items()]
 
 
@@ -80,7 +80,7 @@ def _answer(ports: Ports, query: str, picture: Image.Image) -> Answer:
         patch.object(originals, "get", wraps=originals.get) as read,
         patch.object(embedder, "embed", wraps=embedder.embed) as embedded,
     ):
-        matches = search(ports, Search(_SHELF, _source(picture))).matches
+        matches = search(ports, Search(_REF, _source(picture))).matches
     views = sum(len(call.args[0]) for call in embedded.call_args_list)
     # Quadrilaterals are searched for in the index, keypoints are those of originals, and what is rectified is embedded.
     stage = 4 if searched.call_count > 1 else 3 if read.called else 2 if views > _VIEWS else 1

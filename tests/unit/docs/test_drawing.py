@@ -33,7 +33,7 @@ def test_every_arrow_is_an_import() -> None:
 
 def test_every_room_is_drawn_or_shared() -> None:
     drawn = {_room(name) for arrow in arrows() for name in arrow}
-    shared = {"clock", "errors", "observability", "once", "settings", "stores", "__main__"}
+    shared = {"errors", "observability", "once", "settings", "stores", "__main__"}
     assert drawn == MAY_IMPORT.keys() - {_room(name) for name in shared} - {"lookalike"}
 
 

@@ -34,7 +34,7 @@ from lookalike.handlers.process_ports import serving
 from lookalike.imaging.decode import Bounds, decode
 from lookalike.ports import Look, Ports
 from lookalike.server import api_gateway
-from lookalike.server.api_gateway import Received
+from lookalike.server.api_gateway import HttpRequest
 from lookalike.service.applications import create_application
 from lookalike.service.reranking import looking, prove
 from lookalike.settings import Settings
@@ -108,7 +108,7 @@ class Caller:
 
     @staticmethod
     def _event(path: str, query: str, body: bytes) -> dict[str, object]:
-        return api_gateway.event_of(Received("POST", path, query, FORM, body, "127.0.0.1", api_gateway.now()))
+        return api_gateway.to_event(HttpRequest("POST", path, query, FORM, body, "127.0.0.1", api_gateway.now()))
 
 
 @contextmanager

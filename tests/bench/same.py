@@ -185,7 +185,7 @@ def queries(ports: Ports, count: int) -> Searches:
 
 def changed(name: str, column: int, behind: str, chance: random.Random) -> bytes:
     """A changed copy of an upper quarter, of 640 pixels on the longer side. What may show behind it is not there."""
-    copy = augment.attack(quarter(name, column, 0), quarter(behind, 1, 0), chance)
+    copy = augment.augment_copy(quarter(name, column, 0), quarter(behind, 1, 0), chance)
     scale = 640 / max(copy.size)
     return photographs.jpeg(copy.resize((max(15, round(copy.width * scale)), max(15, round(copy.height * scale)))))
 

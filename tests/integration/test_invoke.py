@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.server.runtime_api import Server
+from lookalike.server.runtime_api import RuntimeHttpServer
 from lookalike.stores.local.data_folder import DataFolder
 from tests.support.documents import code_spans, command_lines
 
@@ -98,7 +98,7 @@ def test_a_runtime_that_is_gone_is_no_news(
     handler: type[BaseHTTPRequestHandler], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with (
-        Server(("127.0.0.1", 0), handler) as server,
+        RuntimeHttpServer(("127.0.0.1", 0), handler) as server,
         socket.create_connection(("127.0.0.1", server.server_port)) as client,
     ):
         client.sendall(b"GET / HTTP/1.0\r\n\r\n")

@@ -25,7 +25,7 @@ from lookalike.imaging.decode import Bounds
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
-from lookalike.training import fit_model
+from lookalike.training import fit_heads, fitted_model
 from lookalike.training.labelled_csv import Pair
 from lookalike.training.pair_scores import Sight
 from lookalike.verification.verifier import LocalMapVerifier
@@ -143,8 +143,8 @@ def test_searches_find_what_the_pairs_call_right_and_no_more_what_they_call_wron
     prints: list[Path],
 ) -> None:
     """To these users a photograph of a print is another picture."""
-    monkeypatch.setattr(calibrate, "LEAST_SAME", 60)
-    monkeypatch.setattr(calibrate, "LEAST", 15)
+    monkeypatch.setattr(calibrate, "MIN_PAIRS_FOR_SAME", 60)
+    monkeypatch.setattr(calibrate, "MIN_PAIRS_OF_EACH", 15)
     right = [pair for pair in pairs if pair[2]][::2]
     before = OnnxEmbedder(MODEL)
     shown = [(one, parts[number // 2], 0) for number, one in enumerate(prints)]
@@ -228,7 +228,8 @@ def test_a_model_of_ones_own_finds_copies_and_is_known_not_to_be_judged_by_its_p
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # One descriptor each: what all of them together take is a minute of eigenvalues, whatever the number of pictures.
-    monkeypatch.setattr(fit_model, "looks_at", lambda _: {str(kind): ("gem_head",) for kind in Kind})
+    for module in (fit_heads, fitted_model):
+        monkeypatch.setattr(module, "descriptors_by_kind", lambda _: {str(kind): ("gem_head",) for kind in Kind})
     pictures = tmp_path / "pictures"
     pictures.mkdir()
     for number in range(400):

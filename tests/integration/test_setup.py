@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from lookalike.cli import setup_indices
 from lookalike.cli.main import app
-from lookalike.cli.store_options import on_aws
+from lookalike.cli.store_options import aws_settings
 from lookalike.domain.library import Kind
 from lookalike.domain.search import Generation, Query
 from lookalike.stores.aws.account import Account
@@ -44,7 +44,7 @@ def account(services: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterat
     for name, value in {"TABLE": table, "BUCKET": "bucket", "KEY": key, "OPENSEARCH": url, "DATA": ""}.items():
         monkeypatch.setenv(f"LOOKALIKE_{name}", value)
     monkeypatch.setattr(setup_indices, "SETTLE_SECONDS", 0)
-    made = Account(on_aws(None))
+    made = Account(aws_settings(None))
     yield made
     made.opensearch.indices.delete(index=f"lookalike-{table}-*")
 

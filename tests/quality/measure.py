@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.search import Reason
 from lookalike.training.picture_files import image
-from lookalike.training.progress import side_by_side
+from lookalike.training.progress import parallel_map
 from tests.quality import metrics
 from tests.quality.families import FAMILIES, draw
 from tests.quality.methods import Answer, Files, OnDisk, Remembered, Service
@@ -92,7 +92,7 @@ def queries(copies: Copies, per_family: int, seed: int) -> list[Query]:
         draw(family, *pictures, random).save(file, "JPEG", quality=90)
         return Query(file.getvalue(), family, number if inside else -1)
 
-    return side_by_side("same: draw", one, plan)
+    return parallel_map("same: draw", one, plan)
 
 
 def _most(copies: Copies, per_family: int) -> int:

@@ -28,8 +28,8 @@ from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
 from lookalike.settings import Settings
-from lookalike.training.picture_files import MADE, image, read
-from lookalike.training.progress import side_by_side
+from lookalike.training.picture_files import ANY_SIZE, image, read
+from lookalike.training.progress import parallel_map
 from lookalike.verification.verifier import LocalMapVerifier
 from tests.quality.metrics import Ranking, Real
 
@@ -111,25 +111,25 @@ class Service:
     model: Path
 
     def fill(self, ref: LibraryRef, files: Files) -> None:
-        """Add the files, their numbers as briefs. One that the shelf has already is left out."""
+        """Add the files, their numbers as briefs. One that the ref has already is left out."""
 
         def put(number: int) -> None:
             try:
-                add(self.ports, Add(ref, Source(MADE, files[number]), metadata=Metadata(brief=str(number))))
+                add(self.ports, Add(ref, Source(ANY_SIZE, files[number]), metadata=Metadata(brief=str(number))))
             except PictureExists:
                 return
 
-        side_by_side(f"{ref.name}: add", put, range(len(files)))
+        parallel_map(f"{ref.name}: add", put, range(len(files)))
 
     def ask(self, ref: LibraryRef, files: Files, count: int, *, uncut: bool = False) -> list[list[Answer]]:
         """The first page of each search, ``count`` matches long; with ``uncut``, as far as its candidates go."""
         ports = self.uncut if uncut else self.ports
 
         def one(number: int) -> list[Answer]:
-            page = search(ports, Search(ref, Source(MADE, files[number]), count=count))
+            page = search(ports, Search(ref, Source(ANY_SIZE, files[number]), count=count))
             return [Answer.of(match) for match in page.matches]
 
-        return side_by_side(f"{ref.name}: {'rank' if uncut else 'search'}", one, range(len(files)))
+        return parallel_map(f"{ref.name}: {'rank' if uncut else 'search'}", one, range(len(files)))
 
     def milliseconds(self, ref: LibraryRef, files: Files, searches: int) -> float:
         """Median time of a search by itself, with nothing remembered; of about so many, spread over the files."""
@@ -138,7 +138,7 @@ class Service:
         for number in range(0, len(files), max(1, len(files) // searches)):
             file = files[number]
             began = time.perf_counter()
-            search(ports, Search(ref, Source(MADE, file), count=10))
+            search(ports, Search(ref, Source(ANY_SIZE, file), count=10))
             times.append(1000 * (time.perf_counter() - began))
         return float(np.median(times))
 
@@ -245,7 +245,7 @@ class Remembered:
     def _vectors(self, files: Files) -> NDArray[np.float32]:
         keys = [hashlib.sha256(files[number]).hexdigest() for number in range(len(files))]
         new = {key: number for number, key in enumerate(keys) if key not in self._memory}
-        side_by_side(self.name, lambda key: self.remember(key, image(files[new[key]])), list(new))
+        parallel_map(self.name, lambda key: self.remember(key, image(files[new[key]])), list(new))
         return np.stack([self._memory[key] for key in keys])
 
 
@@ -261,7 +261,7 @@ def look(paths: Sequence[Path], others: Sequence[Remembered]) -> Looked:
             return "", str(error)
         return decoded.digest, ""
 
-    looked = dict(zip(paths, side_by_side("looking at the pictures", one, paths), strict=True))
+    looked = dict(zip(paths, parallel_map("looking at the pictures", one, paths), strict=True))
     return Looked(
         {path: digest for path, (digest, _) in looked.items() if digest},
         {path: why for path, (_, why) in looked.items() if why},

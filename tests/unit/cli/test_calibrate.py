@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
-from lookalike.cli.calibrate import LEAST_PROOF, least_proof
+from lookalike.cli.calibrate import MIN_PROBABILITY, min_probability
 from lookalike.cli.main import app
 from lookalike.errors import InvalidArgument
 from lookalike.training.labelled_csv import Pair, read_labels, read_pairs
@@ -23,7 +23,7 @@ BEFORE = 0.85
 
 def least(right: list[float], wrong: list[float]) -> float:
     flags = np.arange(len(right) + len(wrong)) < len(right)
-    return least_proof(np.array(right + wrong), flags, BEFORE)
+    return min_probability(np.array(right + wrong), flags, BEFORE)
 
 
 def spread(low: float, high: float, count: int) -> list[float]:
@@ -43,7 +43,7 @@ def test_wrong_pairs_that_are_doubtful_and_no_more_let_less_proof_do() -> None:
 
 
 def test_what_is_as_likely_wrong_as_right_is_never_proof() -> None:
-    assert least(spread(0.1, 0.9999, 200), spread(0.02, 0.2, 40)) == LEAST_PROOF
+    assert least(spread(0.1, 0.9999, 200), spread(0.02, 0.2, 40)) == MIN_PROBABILITY
 
 
 @given(
@@ -56,7 +56,7 @@ def test_of_what_is_proved_99_in_100_are_right_or_the_pairs_are_refused(right: l
     except InvalidArgument as error:
         event(error.reason)
         return
-    assert LEAST_PROOF <= reached < 1
+    assert MIN_PROBABILITY <= reached < 1
     true, false = sum(one >= reached for one in right), sum(one >= reached for one in wrong)
     assert true >= 0.99 * (true + false)
     if sum(one >= DOUBTFUL for one in wrong) < 10:

@@ -16,9 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from lookalike import bootstrap
 from lookalike.download.fetcher import _MAX_LOOKUPS, SafeFetcher
 from lookalike.errors import UrlAnswerError, UrlAnswerTooLong, UrlError, UrlIllegal, UrlTimeout, UrlUnreachable
 from lookalike.ports import Fetcher
+from lookalike.settings import Settings
 
 LOOPBACK = (ip_network("127.0.0.1/32"),)
 TLS = Path(__file__).with_name("tls")
@@ -406,10 +408,12 @@ def test_a_coding_that_means_nothing_changes_nothing(server: Server, label: str)
 
 @pytest.mark.parametrize("label", ["gzip", "deflate", "br", "zstd", "compress"])
 def test_a_picture_is_a_picture_whatever_it_is_said_to_be_packed_in(server: Server, label: str) -> None:
+    account = Settings(table="-", bucket="-", opensearch="https://-", key="-", fetch_allow=LOOPBACK)
+    fetch = bootstrap.build(account).fetch
     for name in ("420.jpg", "rgb.png", "palette.gif", "lossy.webp"):
         picture = (Path(__file__).parents[1] / "imaging/pictures" / name).read_bytes()
         server.answers["/"] = sized(picture, f"Content-Encoding: {label}")
-        assert fetcher()(server.url("/"), len(picture)) == picture
+        assert fetch(server.url("/"), len(picture)) == picture
 
 
 def raw_deflate(data: bytes) -> bytes:

@@ -25,7 +25,7 @@ from PIL import Image
 
 from lookalike.errors import EmptyPicture, NotAPicture, PictureError, PictureSizeError
 from lookalike.imaging.decode import Bounds, decode, digest_of
-from lookalike.imaging.file_headers import open_container
+from lookalike.imaging.file_headers import open_picture_file
 from tests.support.examples import examples
 from tests.unit.imaging.pictures import blank
 from tests.unit.imaging.pictures.blank import apng, gif_of_frames
@@ -286,8 +286,8 @@ def test_a_colour_key_is_on_the_scale_of_its_samples(depth: int) -> None:
     bits = np.unpackbits(samples.astype(np.uint8)[:, None], axis=1)[:, -depth:]
     key = levels - 2  # black at depth 1
     file = png([np.packbits(bits.reshape(-1)).tobytes()] * 16, 16, depth, 0, chunk(b"tRNS", struct.pack(">H", key)))
-    ground = DARK if depth == 1 else WHITE  # of one bit, what is not transparent is white
-    expected = np.where((samples == key)[:, None], ground, (samples * 255 // (levels - 1))[:, None])
+    background = DARK if depth == 1 else WHITE  # of one bit, what is not transparent is white
+    expected = np.where((samples == key)[:, None], background, (samples * 255 // (levels - 1))[:, None])
     np.testing.assert_array_equal(decode(file, BOUNDS).pixels, expected[None].repeat(16, 0))
 
 
@@ -465,10 +465,10 @@ def test_pixels_that_do_not_match_their_checksum_are_refused() -> None:
 
 @pytest.mark.parametrize("form", sorted(FORMATS))
 def test_a_decoder_that_sees_another_size_than_was_judged_is_stopped(form: str) -> None:
-    container = open_container(encode(scene(40, 30), form), FORMATS)
-    assert container.image().size == (40, 30)
+    file = open_picture_file(encode(scene(40, 30), form), FORMATS)
+    assert file.image().size == (40, 30)
     with pytest.raises(NotAPicture):
-        replace(container, width=39).image()
+        replace(file, width=39).image()
 
 
 @pytest.mark.parametrize("name", samples())
@@ -690,7 +690,7 @@ _CHILD = """
 import json, resource, sys
 from pathlib import Path
 from lookalike.errors import LookalikeError
-from lookalike.imaging.file_headers import open_container
+from lookalike.imaging.file_headers import open_picture_file
 from lookalike.imaging.decode import Bounds, decode
 
 bounds = Bounds(4 << 20, 15, 4096, 4096 * 4096, frozenset({"JPEG", "PNG", "BMP", "GIF", "WEBP"}))

@@ -20,7 +20,7 @@ from lookalike.errors import Unavailable
 from lookalike.handlers.process_ports import serving
 from lookalike.handlers.uploads import upload_handler
 from lookalike.ports import Ports
-from lookalike.server.folder_watcher import Watcher, event_of
+from lookalike.server.folder_watcher import FolderWatcher, created_event
 from lookalike.service.upload import ObjectCreated, ObjectRemoved
 from lookalike.settings import Settings
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
@@ -66,7 +66,7 @@ class World:
             self.events.append(event)
             return ingest(event, context)
 
-        watcher = Watcher(self.folder, handler, self.ports, pause=0.01)
+        watcher = FolderWatcher(self.folder, handler, self.ports, pause=0.01)
         with serving(self.ports):
             watcher.start()
             try:
@@ -178,7 +178,7 @@ def test_what_is_gone_is_sent_until_it_is_heard(tmp_path: Path) -> None:
             raise answer
         return answer
 
-    watcher = Watcher(world.folder, handler, world.ports, pause=0.01)
+    watcher = FolderWatcher(world.folder, handler, world.ports, pause=0.01)
     watcher.start()
     wait_for(lambda: bool(watcher._done))
     path.unlink()
@@ -206,12 +206,12 @@ def test_a_file_that_still_changes_is_not_sent(tmp_path: Path) -> None:
     world = World(tmp_path)
     path = world.put("10000001/similar/a.png", file(1)[:100])
     ports = world.ports
-    watcher = Watcher(world.folder, lambda *_: {"batchItemFailures": []}, ports)
-    assert watcher._look() == []  # seen for the first time
+    watcher = FolderWatcher(world.folder, lambda *_: {"batchItemFailures": []}, ports)
+    assert watcher._scan() == []  # seen for the first time
     path.write_bytes(file(1))
     os.utime(path)
-    assert watcher._look() == []  # another one since
-    assert [key for key, _ in watcher._look()] == ["uploads/10000001/similar/a.png"]
+    assert watcher._scan() == []  # another one since
+    assert [key for key, _ in watcher._scan()] == ["uploads/10000001/similar/a.png"]
 
 
 class Failing(MemoryCatalog):
@@ -229,7 +229,7 @@ class Failing(MemoryCatalog):
 def test_what_failed_is_tried_again_after_longer_and_longer_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lookalike.server.folder_watcher._FIRST_RETRY", 0.05)
+    monkeypatch.setattr("lookalike.server.folder_watcher._FIRST_RETRY_SECONDS", 0.05)
     world = World(tmp_path, catalog=Failing())
     world.put("10000001/similar/a.png", file(1))
     began = time.monotonic()
@@ -248,7 +248,7 @@ def test_a_handler_that_raises_is_tried_again(world: World) -> None:
         raise RuntimeError("a fault of ours")
 
     world.put("10000001/similar/a.png", file(1))
-    watcher = Watcher(world.folder, handler, world.ports, pause=0.01)
+    watcher = FolderWatcher(world.folder, handler, world.ports, pause=0.01)
     watcher.start()
     wait_for(lambda: bool(calls))
     watcher.stop()
@@ -326,7 +326,7 @@ def test_many_files_go_in_batches(world: World) -> None:
 
 
 def test_the_event_is_that_of_s3() -> None:
-    (message,) = messages(event_of([("uploads/1/l/a b+é%.png", "0000000000000001")]))
+    (message,) = messages(created_event([("uploads/1/l/a b+é%.png", "0000000000000001")]))
     (put,) = message.items
     assert isinstance(put, ObjectEvent)
     assert (message.id, put.command.bucket, put.command.key) == ("0", "watch", "uploads/1/l/a b+é%.png")

@@ -143,6 +143,6 @@ def test_a_search_stops_between_any_two_stages_once_nobody_waits(ports: Ports) -
 
 def test_an_add_is_done_though_nobody_waits(ports: Ports) -> None:
     call = QueuedCall(("", ""), is_search=False, seconds=0)
-    call.leave()
+    call.client_left()
     add(replace(ports, call=call), Add(ref(Kind.SAME), png(scene(1))))
     assert search(ports, Search(ref(Kind.SAME), png(scene(1)))).matches

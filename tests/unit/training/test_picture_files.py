@@ -108,8 +108,8 @@ def written(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("written")
 def test_where_no_terminal_is_every_stage_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert progress.side_by_side("[a] stage", str, range(1200)) == [str(number) for number in range(1200)]
-    assert progress.side_by_side("nothing to do", str, []) == []
+    assert progress.parallel_map("[a] stage", str, range(1200)) == [str(number) for number in range(1200)]
+    assert progress.parallel_map("nothing to do", str, []) == []
     assert capsys.readouterr() == ("", "[a] stage: 1200\n")
 
 
@@ -126,8 +126,8 @@ def test_what_is_interrupted_does_not_work_off_what_waits() -> None:
     """Ctrl-C: the two that are being worked on end, the thousand that wait are not begun."""
     script = (
         "import time\n"
-        "from lookalike.training.progress import side_by_side\n"
-        "side_by_side('a stage', lambda _: time.sleep(0.2), range(1000))\n"
+        "from lookalike.training.progress import parallel_map\n"
+        "parallel_map('a stage', lambda _: time.sleep(0.2), range(1000))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None

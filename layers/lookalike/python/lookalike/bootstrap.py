@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lookalike.download.fetcher import SafeFetcher
 from lookalike.embedding.lazy import LazyEmbedder, LazyVerifier
 from lookalike.errors import SettingsError
+from lookalike.imaging.signatures import is_picture
 from lookalike.observability import logger
 from lookalike.ports import Applications, Clock, Counters, Embedder, Ports, Stores, Verifier
 from lookalike.ports.clock import unix_milliseconds
@@ -44,7 +45,10 @@ def build(
         embedder=embedder,
         verifier=verifier or LazyVerifier(model),
         fetch=SafeFetcher(
-            seconds=settings.fetch_seconds, redirects=settings.fetch_redirects, allow=settings.fetch_allow
+            seconds=settings.fetch_seconds,
+            redirects=settings.fetch_redirects,
+            allow=settings.fetch_allow,
+            is_uncoded=is_picture,
         ),
         clock=clock,
     )

@@ -9,7 +9,7 @@ import typer
 
 from lookalike.cli.screen import print_keys
 from lookalike.cli.setup_indices import IndexSetup, RequestedLayout
-from lookalike.cli.store_options import Stack, command_line, on_aws
+from lookalike.cli.store_options import StackOption, aws_settings, command_line
 from lookalike.domain.application import Application
 from lookalike.ports.clock import unix_milliseconds
 from lookalike.service.applications import create_application
@@ -22,7 +22,7 @@ app = typer.Typer()
 
 @app.command()
 def setup(
-    stack: Stack = None,
+    stack: StackOption = None,
     shards: Annotated[
         int | None,
         typer.Option(help="Shards of each index: one for every five million pictures of a kind. [default: 1]", min=1),
@@ -50,8 +50,8 @@ def setup(
     Keys are printed on a terminal; elsewhere, the command that prints them. Indices that are there are brought to
     --replicas and --refresh; other --shards take --rebuild.
     """
-    settings = on_aws(stack)
-    from lookalike.stores.aws.account import Account  # noqa: PLC0415 - its packages are optional
+    settings = aws_settings(stack)
+    from lookalike.stores.aws.account import Account  # noqa: PLC0415 - not everybody has its packages
 
     account = Account(settings)
     indices = IndexSetup(settings, account, RequestedLayout(shards, replicas, refresh))

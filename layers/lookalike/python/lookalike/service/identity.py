@@ -17,7 +17,7 @@ from lookalike.domain.library import Identity, Library
 from lookalike.domain.picture import Key, Picture
 from lookalike.domain.search import Candidate
 from lookalike.errors import PictureError
-from lookalike.imaging.decode import Decoded, hidden_of
+from lookalike.imaging.decode import Decoded, hidden_digest_of_file
 from lookalike.limits.call import Job
 from lookalike.ports import Ports
 from lookalike.service.originals import BUDGET, read
@@ -103,6 +103,6 @@ def _has_same_hidden_content(job: Job, original: bytes | None, picture: Decoded)
         return True
     try:
         with BUDGET.decoding(job) as room:
-            return hidden_of(original, room) == picture.hidden
+            return hidden_digest_of_file(original, room) == picture.hidden
     except PictureError:
         return True

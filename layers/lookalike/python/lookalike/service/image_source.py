@@ -15,7 +15,7 @@ from lookalike.ports import Ports
 #: per pixel while it is decoded (the coefficients of a progressive JPEG), then 7 until it is embedded.
 #: One tenant may hold two such pictures, so that others always find room for half of one. The reserve is for small
 #: pictures, 16 to 50 of the size usual in web pages, which never wait for large ones.
-_BUDGET = PixelBudget(5 * 2048 * 4096, most=2 * 4096 * 4096, reserve=16 << 20, small=1 << 20)
+_BUDGET = PixelBudget(5 * 2048 * 4096, max_per_tenant=2 * 4096 * 4096, reserve=16 << 20, max_small=1 << 20)
 
 #: Concurrent downloads of all requests. Each may take seconds, and 10 MB.
 _DOWNLOADS = FairShare(48, max_per_key=24)

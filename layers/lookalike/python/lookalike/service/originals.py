@@ -15,7 +15,7 @@ _SECONDS = 2.0
 
 #: Pixels of originals that may be in memory at once, of all calls together. A budget of its own, for a call that
 #: asks for it already holds its own picture's pixels. One tenant has three quarters of it.
-BUDGET = PixelBudget(4096 * 4096, most=4096 * 4096 * 3 // 4, reserve=4 << 20, small=1 << 20)
+BUDGET = PixelBudget(4096 * 4096, max_per_tenant=4096 * 4096 * 3 // 4, reserve=4 << 20, max_small=1 << 20)
 
 
 def read(originals: PictureStore, keys: Sequence[str]) -> list[bytes | None]:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from lookalike.domain.geometry import Affine, Box, Proof
 from lookalike.domain.picture import Grey, Key, Pixels
 from lookalike.domain.search import Candidate
-from lookalike.imaging.grey_thumbnail import glance
+from lookalike.imaging.grey_thumbnail import grey_thumbnail
 from lookalike.limits.call import Job
 from lookalike.limits.fair_share import Turn
 from lookalike.ports import Comparison, Embedder, Look, MapStore, Originals, PictureStore
@@ -65,7 +65,7 @@ def _glancing(originals: PictureStore, candidates: Sequence[Candidate], job: Job
         if data is None:
             return None
         with BUDGET.decoding(job) as room:
-            return glance(data, keypoints.SIDE, room)
+            return grey_thumbnail(data, keypoints.SIDE, room)
 
     def glances(numbers: Sequence[int]) -> Sequence[Grey | None]:
         with turn.paused():

@@ -39,8 +39,8 @@ from lookalike.embedding.feature_map import LocalMap, unpack
 from lookalike.embedding.model_card import CARD
 from lookalike.service.reranking import looking
 from lookalike.training import export_onnx
-from lookalike.training.augment import attack
-from lookalike.training.fit_model import SUFFIXES
+from lookalike.training.augment import augment_copy
+from lookalike.training.picture_files import SUFFIXES
 from lookalike.verification.keypoints import Corners, scaled
 from lookalike.verification.match_score import Evidence, ProofCalibration, Weights, measures
 from lookalike.verification.query_views import shown, views
@@ -227,7 +227,7 @@ class Collection:
     def _of_copy(self, number: int) -> list[Compared]:
         random = Random(f"proofs {self._seed} {number}")
         behind = self._original(random.choice([other for other in self._outside if other != number]))
-        copy = Query.of(self._embedder, attack(self._original(number), behind, random))
+        copy = Query.of(self._embedder, augment_copy(self._original(number), behind, random))
         cosines = copy.cosines(self._library)
         nearest = np.argsort(-cosines, kind="stable")[:NEAREST]
         collected = list(self._looks(copy, cosines, nearest))

@@ -13,11 +13,11 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.errors import InvalidArgument, PictureError
-from lookalike.imaging.grey_thumbnail import glance
+from lookalike.imaging.grey_thumbnail import grey_thumbnail
 from lookalike.service.reranking import looking
 from lookalike.training.labelled_csv import Pair
 from lookalike.training.picture_files import read
-from lookalike.training.progress import side_by_side, track
+from lookalike.training.progress import parallel_map, track
 from lookalike.verification import keypoints
 from lookalike.verification.match_score import ProofCalibration
 from lookalike.verification.quadrilaterals import frames
@@ -43,7 +43,7 @@ def look(pairs: Iterable[Pair], table: Path) -> dict[Path, str]:
             refused[path] = str(error)
             return ""
 
-    digests = dict(zip(lines, side_by_side("Looking at the pictures", digest, list(lines)), strict=True))
+    digests = dict(zip(lines, parallel_map("Looking at the pictures", digest, list(lines)), strict=True))
     if refused:
         first = next(path for path in lines if path in refused)
         more = f"; and {len(refused) - 1} more" if len(refused) > 1 else ""
@@ -97,7 +97,7 @@ class Sight:
         pixels, seen = read(pair.query).pixels, self._query(pair.query)
         compare = partial(LocalMapVerifier(proof).compare, pixels, look=looking(self._embedder, pixels))
         picture = self._picture(pair.picture)
-        original = glance(pair.picture.read_bytes(), keypoints.SIDE)
+        original = grey_thumbnail(pair.picture.read_bytes(), keypoints.SIDE)
         proofs = [compare(shown(seen)).best(self._cosine(seen, pair), picture.local_map, original)]
         within = frames(pixels)
         if within:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,6 +20,7 @@ NUMBERS = st.floats(-2, 2)
 AFFINES = st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
 
 
+@cache
 def ramp(height: int, width: int) -> Pixels:
     """Red grows to the right and green downwards, from 0 to 255."""
     y, x = (np.mgrid[:height, :width] + 0.5) / np.array([height, width])[:, None, None]

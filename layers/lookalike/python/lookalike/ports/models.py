@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from lookalike.domain.geometry import Affine, Box, Proof, View
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Grey, Pixels
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Embedder(Protocol):
@@ -39,7 +40,7 @@ class Embedder(Protocol):
         """A product quantiser trained on vectors of this kind, shape (DIMENSION / 2, 16, 2); None if there is none."""
 
 
-Originals = Callable[[Sequence[int]], Sequence[Grey | None]]
+Originals: TypeAlias = "Callable[[Sequence[int]], Sequence[Grey | None]]"
 """The originals of a few pictures, small and grey, by their places among those that are compared; None for one that
 cannot be had."""
 

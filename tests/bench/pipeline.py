@@ -1,4 +1,4 @@
-"""Adds and searches through the very handlers, beside decode, model and fsync alone."""
+"""Measures adds and searches through the handlers, beside decode, model and fsync alone."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from lookalike.verification.query_views import views_of_crops
 from tests.bench.report import Report, median_ms_each
 from tests.support import photographs
 
-#: As many as the server works on at once.
+#: Concurrent callers: half of the server's request threads.
 THREADS = 16
 
 BOUNDS = Bounds(
@@ -59,7 +59,7 @@ FORM = (("content-type", "application/x-www-form-urlencoded"), ("host", "localho
 
 
 def files(count: int) -> list[bytes]:
-    """Different photographs, 640×480, as a camera or a web page would send them."""
+    """Return different photographs as JPEG, 640×480."""
     chance = random.Random(1)
     sources = [photographs.photograph(name, 1200) for name in ("coffee.png", "china.jpg", "flower.jpg", "rocket.jpg")]
     made = []
@@ -88,11 +88,11 @@ class Caller:
         self._token = json.loads(token(event, None)["body"])["access_token"]
 
     def adding(self, kind: Kind, file: bytes) -> Call:
-        """A call that adds a picture. It raises RuntimeError if it is refused: refusals are quick, and worth nothing."""
+        """Return a call that adds a picture, and raises RuntimeError if that is refused: refusals are quick."""
         return self._call(add, kind, "add", file, brief="b")
 
     def searching(self, kind: Kind, file: bytes) -> Call:
-        """A call that searches for a picture. It raises RuntimeError if it is refused."""
+        """Return a call that searches for a picture, and raises RuntimeError if that is refused."""
         return self._call(search, kind, "search", file, rn=10)
 
     def _call(self, handler: Handler, kind: Kind, operation: str, file: bytes, **form: object) -> Call:
@@ -114,7 +114,7 @@ class Caller:
 
 @contextmanager
 def service(before: Callable[[Path], None] | None = None) -> Iterator[Ports]:
-    """The service on a data folder on the disk that this checkout is on: empty, or with what ``before`` puts there."""
+    """Open the service on a data folder on the checkout's disk; ``before`` may fill the folder."""
     Path("build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir="build", ignore_cleanup_errors=True) as folder:
         data = Path(folder) / "data"
@@ -128,7 +128,7 @@ def service(before: Callable[[Path], None] | None = None) -> Iterator[Ports]:
 
 
 def measure(report: Report, *, quick: bool) -> None:
-    """One picture's way, many adds at once, searches."""
+    """Measure single adds, concurrent adds, and searches."""
     pictures = files(40 if quick else 600)
     times = 10 if quick else 60
     with service() as ports:
@@ -142,7 +142,7 @@ def measure(report: Report, *, quick: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a call is made of."""
+    """The milliseconds of a call's parts."""
 
     decode: Callable[[bytes], object]
     one_pass: Callable[[Pixels], object]
@@ -161,7 +161,7 @@ class Parts:
 
 
 def alone(report: Report, parts: Parts, pictures: list[bytes]) -> None:
-    """Decode, the model and the disk, each alone."""
+    """Measure decode, the model and the disk, each alone."""
     pixels = pixels_of(pictures)
     took = median_ms_each(
         {
@@ -181,7 +181,7 @@ def alone(report: Report, parts: Parts, pictures: list[bytes]) -> None:
 
 
 def one_add(report: Report, caller: Caller, parts: Parts, pictures: list[bytes]) -> None:
-    """One add after the other."""
+    """Measure adds one after the other."""
     took = median_ms_each(
         {
             "add": each([caller.adding(Kind.SIMILAR, file) for file in pictures], run),
@@ -198,7 +198,7 @@ def one_add(report: Report, caller: Caller, parts: Parts, pictures: list[bytes])
 
 
 def many_adds(report: Report, ports: Ports, caller: Caller, pictures: list[bytes]) -> None:
-    """Adds side by side, beside decode and model alone side by side."""
+    """Measure concurrent adds, beside decode and model alone, also concurrent."""
     alone = rate(pictures, lambda file: ports.embedder.embed([decode(file, BOUNDS).pixels]))
     adds = rate([caller.adding(Kind.SIMILAR, file) for file in pictures], run)
     group = f"{THREADS} threads on {os.cpu_count()} cores, handler"
@@ -206,7 +206,7 @@ def many_adds(report: Report, ports: Ports, caller: Caller, pictures: list[bytes
 
 
 def searches(report: Report, ports: Ports, caller: Caller, parts: Parts, pictures: list[bytes]) -> None:
-    """One search after the other, for pictures that are there."""
+    """Measure searches one after the other, for pictures in the library."""
     rate([caller.adding(Kind.SAME, file) for file in pictures], run)
     uid = present(ports.catalog.library(caller.tenant, "same_hq")).uid
     pixels = pixels_of(pictures)
@@ -224,7 +224,7 @@ def searches(report: Report, ports: Ports, caller: Caller, parts: Parts, picture
 
 
 def pixels_of(pictures: Sequence[bytes]) -> list[Pixels]:
-    """The pictures, decoded."""
+    """Return the decoded pictures."""
     return [decode(file, BOUNDS).pixels for file in pictures]
 
 
@@ -262,25 +262,25 @@ def proving(ports: Ports, library: str, file: bytes) -> Call:
 
 
 def present(it: T | None) -> T:
-    """It, which must be there."""
+    """Return a value that must not be None."""
     if it is None:
         raise LookupError("not there")
     return it
 
 
 def run(call: Call) -> None:
-    """Make the call."""
+    """Call the handler; return its answer."""
     call()
 
 
 def each(over: Sequence[T], work: Callable[[T], object]) -> Callable[[], object]:
-    """A call without arguments that works on the next of ``over`` each time, round and round."""
+    """Return a function without arguments that calls ``work`` on the next item of ``over``, cyclically."""
     turns = itertools.cycle(over)
     return lambda: work(next(turns))
 
 
 def rate(over: Sequence[T], work: Callable[[T], object]) -> float:
-    """How many a second, all threads together."""
+    """Return the calls a second of all threads together."""
     with ThreadPoolExecutor(THREADS) as pool:
         began = time.perf_counter()
         list(pool.map(work, over))

@@ -1,4 +1,4 @@
-"""Verified searches of kind ``same`` in a library of 10,000 pictures, and what such a library takes on the disk.
+"""Measures verified searches of kind ``same`` in a library of 10,000 pictures, and the library's size on disk.
 
 python -m tests.bench.same [--json FILE] [--quick] [--full]
 """
@@ -58,7 +58,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Searches:
-    """Files to search for, by what there is to be found; and what share of all that were tried answered so."""
+    """Query files by expected result, and the share of tried files that gave it."""
 
     there: Sequence[bytes]
     absent: Sequence[bytes]
@@ -67,7 +67,7 @@ class Searches:
 
 
 def measure(report: Report, *, quick: bool, full: bool) -> None:
-    """Make the library, search in it, weigh it."""
+    """Build the library, search in it, and measure its size."""
     size, real = (300, 100) if quick else (10_000, 10_000 if full else 1_000)
     embedder = OnnxEmbedder(MODEL)
     stored = [*library(embedder, size, real)]
@@ -102,20 +102,20 @@ def library(embedder: OnnxEmbedder, size: int, real: int) -> Iterator[Stored]:
 
 
 def quarter(name: str, column: int, row: int) -> Image.Image:
-    """A quarter of a photograph."""
+    """Return a quarter of a photograph."""
     picture = photographs.photograph(name, 2000)
     width, height = picture.width // 2, picture.height // 2
     return picture.crop((column * width, row * height, (column + 1) * width, (row + 1) * height)).resize(SIZE)
 
 
 def lower(name: str) -> Image.Image:
-    """The lower half of a photograph."""
+    """Return the lower half of a photograph."""
     picture = photographs.photograph(name, 2000)
     return picture.crop((0, picture.height // 2, picture.width, picture.height))
 
 
 def cut(picture: Image.Image, chance: random.Random) -> Image.Image:
-    """A part of a picture, anywhere in it."""
+    """Return a random part of a picture."""
     width, height = (int(side * chance.uniform(0.4, 1)) for side in picture.size)
     left, top = chance.randint(0, picture.width - width), chance.randint(0, picture.height - height)
     return picture.crop((left, top, left + width, top + height)).resize(SIZE)
@@ -142,7 +142,7 @@ def fill(file: Path, model: str, stored: Sequence[Stored]) -> None:
 
 
 def row(number: int, model: str, stored: Stored) -> Picture:
-    """A live row with a short brief."""
+    """Return a live row with a short brief."""
     digest = hashlib.sha256(str(number).encode()).hexdigest()
     revision = 1_767_323_045_000 + number
     return Picture(
@@ -160,7 +160,7 @@ def row(number: int, model: str, stored: Stored) -> Picture:
 
 
 def brief(number: int) -> str:
-    """What a picture is called."""
+    """Return the brief of a picture."""
     return f'{{"id": {number}}}'
 
 
@@ -197,7 +197,7 @@ def ask(ports: Ports, file: bytes) -> list[str]:
 
 
 def searches(report: Report, ports: Ports, made: Searches, what: str) -> None:
-    """The use case, beside its parts: decode, five views, proof, and frames where that proves nothing."""
+    """Measure the use case beside its parts: decode, five views, verification, and quadrilaterals without a match."""
     group = f"Verified search in same, one thread, use case ({what})"
     for name, files in (("one is proved", made.there), ("there is none", made.absent)):
         pixels = pixels_of(files)
@@ -254,7 +254,7 @@ def proving_batch(ports: Ports, near: Nearest) -> Call:
 
 
 def weigh(report: Report, stored: Sequence[Stored], model: str) -> None:
-    """Bytes a picture, its original aside."""
+    """Measure the bytes a picture, without its original."""
     group = "Bytes a picture (the index's memory is measured with the stores)"
     with tempfile.TemporaryDirectory(dir="build") as folder:
         file = Path(folder) / "catalog.db"
@@ -271,7 +271,7 @@ def weigh(report: Report, stored: Sequence[Stored], model: str) -> None:
 
 
 def size_of(database: Path) -> int:
-    """Bytes of an SQLite file without what is free in it."""
+    """Return the bytes of an SQLite file without its free pages."""
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("VACUUM")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -81,29 +81,29 @@ class MemoryCatalog(Catalog):
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.shelves: dict[tuple[str, str], Library] = {}
+        self.by_name: dict[tuple[str, str], Library] = {}
         self.rows: dict[Key, Picture] = {}
         self.removed: dict[str, RemovedLibrary] = {}
 
     def library(self, tenant: str, name: str) -> Library | None:
-        return self.shelves.get((tenant, name))
+        return self.by_name.get((tenant, name))
 
     def libraries(self, tenant: str) -> Sequence[Library]:
         with self.lock:
-            return sorted((one for one in self.shelves.values() if one.tenant == tenant), key=lambda one: one.name)
+            return sorted((one for one in self.by_name.values() if one.tenant == tenant), key=lambda one: one.name)
 
     def create_library(self, library: Library) -> None:
         with self.lock:
-            if (library.tenant, library.name) in self.shelves:
+            if (library.tenant, library.name) in self.by_name:
                 raise LibraryExists(library.name)
-            self.shelves[library.tenant, library.name] = library
+            self.by_name[library.tenant, library.name] = library
 
     def remove_library(self, library: Library, now: int) -> None:
         with self.lock:
-            stored = self.shelves.get((library.tenant, library.name))
+            stored = self.by_name.get((library.tenant, library.name))
             if stored is None or stored.uid != library.uid:
                 raise LibraryNotFound(library.name)
-            del self.shelves[library.tenant, library.name]
+            del self.by_name[library.tenant, library.name]
             self.removed[library.uid] = RemovedLibrary(library.uid, library.kind, now)
 
     def removed_libraries(self, before: int, limit: int) -> Sequence[RemovedLibrary]:

@@ -48,7 +48,7 @@ def state(ports: Ports) -> object:
     assert isinstance(catalog, MemoryCatalog)
     assert isinstance(index, MemoryIndex)
     rows = [(key, row.revision) for key, row in sorted(catalog.rows.items(), key=lambda pair: pair[0].id)]
-    return rows, sorted(index.rows, key=lambda key: key.id), sorted(catalog.shelves), list(catalog.removed)
+    return rows, sorted(index.rows, key=lambda key: key.id), sorted(catalog.by_name), list(catalog.removed)
 
 
 # -- Groups ----------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What counts as evidence, and how sure proof must be, from made-up probabilities of pairs whose truth is known."""
+"""Usable pairs, and the minimum probability of a match fitted to synthetic pairs."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def evidence(table: Path) -> list[Pair]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Five pictures: a.png, b.png, c.png, what a copy made of a.png, and its pixels in another format."""
+    """Return a folder with a.png, b.png, c.png, a changed copy of a.png, and its pixels in another format."""
     for number, name in enumerate("abc"):
         picture(tmp_path / f"{name}.png", 50 * number)
     picture(tmp_path / "a (1).png", 0)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from lookalike.domain.geometry import WHOLE, Affine, Box, compose
+from lookalike.domain.geometry import WHOLE, Affine, Box
 from lookalike.domain.picture import Pixels
+from lookalike.verification.affine import compose
 from lookalike.verification.rectify import RECTIFIED_SIDE, covered_region, warp_region
 from tests.support.photographs import photograph
 
@@ -18,6 +21,7 @@ NUMBERS = st.floats(-2, 2)
 AFFINES = st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
 
 
+@cache
 def ramp(height: int, width: int) -> Pixels:
     """Red grows to the right and green downwards, from 0 to 255."""
     y, x = (np.mgrid[:height, :width] + 0.5) / np.array([height, width])[:, None, None]

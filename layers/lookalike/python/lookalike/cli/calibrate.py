@@ -33,8 +33,8 @@ MIN_PAIRS_OF_EACH = 30
 #: Pairs that tell a precision of 0.99.
 MIN_PAIRS_FOR_SAME = 200
 
-#: Negative pairs with at least the retry probability that are needed before the threshold may be lowered: easy negatives
-#: say nothing about where false positives begin.
+#: Negative pairs with at least the retry probability that are needed to lower the threshold: easy negatives say nothing
+#: about where false positives begin.
 MIN_DOUBTFUL_NEGATIVES = 10
 
 #: The threshold of a match's probability is never lowered below this.

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lookalike.domain.geometry import QueryView
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Pixels
@@ -16,6 +13,9 @@ from lookalike.once import once
 from lookalike.ports import Embedder, QueryVerifier, Verifier
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from lookalike.embedding.embedder import OnnxEmbedder
     from lookalike.verification.verifier import FeatureMapVerifier
 

@@ -1,4 +1,4 @@
-"""Finding pictures in a library, or in several."""
+"""Searching a library, or several."""
 
 from __future__ import annotations
 
@@ -23,19 +23,18 @@ from lookalike.service.reranking import Reranker
 from lookalike.verification.quadrilaterals import detect_quadrilaterals
 from lookalike.verification.query_views import views_of_crops, views_of_quadrilaterals
 
-#: How deep the index is asked. Few depths, so that neighbouring pages are cut from the very same list; and never so
-#: shallow that which candidates are proved would depend on the page.
+#: Candidates that the index is asked for. There are few values, so that neighbouring pages are cut from the same list, and
+#: none so small that the page decides which candidates are verified.
 _DEPTHS = (100, 300, WINDOW)
 _DEPTHS_SAME = (300, WINDOW)
 
-#: Most pictures that a search in groups finds. OpenSearch answers no more to one query (its
-#: ``index.max_result_window``).
+#: Pictures that a search in groups finds: a limit of OpenSearch (``index.max_result_window``).
 MAX_FOUND = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Find pictures like this one on that shelf: ``count`` of them from position ``start``."""
+    """Find pictures like this one in that library: ``count`` matches from position ``start``."""
 
     library_ref: LibraryRef
     source: Source
@@ -46,9 +45,9 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class SearchGroups:
-    """Find pictures like this one in all these libraries: the ``count`` best, of a score of ``threshold`` at least.
+    """Find pictures like this one in these libraries: the ``count`` best with a score of at least ``threshold``.
 
-    Of several that are identical only the first can have the score 1, so none of them falls below any threshold.
+    Identical pictures always pass the threshold, because only the first of them can have the score 1.
     """
 
     libraries: tuple[Library, ...]
@@ -58,9 +57,10 @@ class SearchGroups:
 
 
 def search(ports: Ports, command: Search) -> Page:
-    """The page asked for; empty where the library does not exist.
+    """Return a page of matches; an empty one if the library does not exist.
 
-    Raises a UrlError or a PictureError if the picture cannot be had, and Busy or Abandoned if nobody waits any more.
+    Raises a UrlError or a PictureError if the picture cannot be loaded, and Busy or Abandoned if the answer is no longer
+    wanted.
     """
     picture = load(ports, command.source, command.library_ref.tenant).picture
     library = ports.catalog.library(command.library_ref.tenant, command.library_ref.name)
@@ -77,10 +77,11 @@ def search(ports: Ports, command: Search) -> Page:
 
 
 def search_groups(ports: Ports, command: SearchGroups) -> list[Match]:
-    """What is found, best first. Libraries, all of one tenant, may be of different kinds: each kind has its own query,
-    and all scores mean the same.
+    """Return the matches in several libraries of one tenant, best first.
 
-    Raises a UrlError or a PictureError if the picture cannot be had, and Busy or Abandoned if nobody waits any more.
+    The libraries may be of different kinds: each kind has a query of its own, and scores are comparable between kinds.
+    Raises a UrlError or a PictureError if the picture cannot be loaded, and Busy or Abandoned if the answer is no longer
+    wanted.
     """
     if not command.libraries:
         return []

@@ -107,7 +107,7 @@ Call = Callable[[Ports, LibraryRef, Form], Said]
 
 
 def routes(operation: str) -> Sequence[Route]:
-    """What the function ``operation`` (token, add, search, update, delete, unknown) answers."""
+    """What the function ``operation`` (add, search, update, delete, unknown) answers."""
     return (*_OWN[operation], *_ELSEWHERE)
 
 
@@ -329,7 +329,6 @@ def _calls(operation: str, call: Call) -> tuple[Route, ...]:
 
 
 _OWN: Mapping[str, tuple[Route, ...]] = {
-    "token": (Route("*", "/oauth/2.0/token", token_endpoint.token),),
     "add": _calls("add", _add),
     "search": _calls("search", _search),
     "update": _calls("update", _update),

@@ -1,8 +1,7 @@
-"""Every command line of the README is run: by a test here, with its block by another that is named, or by .ci/run."""
+"""Commands as the README and the pages type them. tests/unit/docs/test_commands.py says who runs each."""
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import re
@@ -11,87 +10,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.servers.opensearch import server as opensearch
+from tests.support.documents import block, command_lines
 from tests.support.live import READY
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text()
-
-#: Who runs a line that starts like this.
-RUN_BY = {
-    "make run": "test_make_run_serves_the_sample",
-    "make help": "test_make_help_names_every_target_of_the_readme",
-    "make test": ".ci/run",
-    "make test-fast": "test_make_test_fast_leaves_slow_tests_out_and_says_so",
-    "make check": ".ci/run",
-    "make build": ".ci/run",
-    "make bench": "test_make_bench_prints_its_tables",
-    "make quality": "tests/quality/test_quality.py",
-    ".venv/bin/lookalike calibrate": "tests/integration/test_own_model.py",
-    ".venv/bin/lookalike model fit": "tests/integration/test_own_model.py",
-    ".venv/bin/lookalike serve": "test_serve_as_the_readme_types_it",
-    ".venv/bin/lookalike keys": "test_keys_as_the_readme_types_them",
-    ".venv/bin/lookalike usage": "test_keys_as_the_readme_types_them",
-    ".venv/bin/lookalike token": "tests/integration/test_invoke.py",
-    "make deploy": "tests/servers/account.py",
-    ".venv/bin/lookalike keys create --stack": "tests/servers/account.py",
-    ".venv/bin/lookalike keys list --stack": "tests/e2e/test_stack.py",
-    ".venv/bin/lookalike setup --stack": "tests/e2e/test_stack.py",
-    ".venv-sam/bin/sam delete": "tests/servers/account.py",
-    "make run-aws": "test_make_run_aws_serves_the_sample",
-    ".venv/bin/lookalike invoke": "tests/integration/test_invoke.py",
-}
-
-#: Who runs the whole of the block that has these words in it.
-BLOCK_RUN_BY = {"TOKEN=": "tests/wire/test_readme.py"}
-
-
-def blocks() -> list[str]:
-    """What stands in fenced ``sh`` blocks."""
-    return re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-
-
-def lines() -> Iterator[str]:
-    """The command lines in blocks that are not run as a whole."""
-    for block in blocks():
-        if not any(words in block for words in BLOCK_RUN_BY):
-            yield from (line.partition("   #")[0].strip() for line in block.splitlines() if line.strip())
-
-
-@pytest.mark.parametrize("line", sorted(set(lines())))
-def test_somebody_runs_it(line: str) -> None:
-    runners = {start: runner for start, runner in RUN_BY.items() if line.startswith(start)}
-    assert runners, f"no test runs `{line}`"
-    for start, runner in runners.items():
-        source = inspect.getsource(globals()[runner]) if runner in globals() else (ROOT / runner).read_text()
-        words = start.removeprefix(".venv/bin/").split()
-        assert re.search(r"\W+".join(map(re.escape, words)), source), f"{runner} does not run `{start}`"
-
-
-@pytest.mark.parametrize("words", BLOCK_RUN_BY)
-def test_somebody_runs_the_block(words: str) -> None:
-    assert sum(words in block for block in blocks()) == 1
-    assert f'block("sh", "{words}")' in (ROOT / BLOCK_RUN_BY[words]).read_text()
-
-
-def test_ci_runs_what_is_left_to_it() -> None:
-    script = (ROOT / ".ci/run").read_text()
-    for start, runner in RUN_BY.items():
-        if runner == ".ci/run":
-            assert re.search(rf"^{start}\b", script, re.MULTILINE), start
-
-
-def test_make_help_names_every_target_of_the_readme() -> None:
-    printed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for line in lines():
-        if line.startswith("make "):
-            assert re.search(rf"^\s+make {line.split()[1]}\s", printed, re.MULTILINE), line
 
 
 def test_make_test_fast_leaves_slow_tests_out_and_says_so() -> None:
@@ -123,6 +51,13 @@ def test_make_test_installs_what_those_tests_need_and_no_more(tmp_path: Path) ->
 
 def test_make_run_serves_the_sample(tmp_path: Path) -> None:
     _serves_the_sample(["make", "run", "PORT=0", f"DATA={tmp_path / 'data'}"], tmp_path / "log")
+    printed = (tmp_path / "log").read_text()
+    first, *shown = block("", "lookalike is ready on").splitlines()
+    assert first.startswith(READY)  # on stdout
+    labels = [re.split(r"  |━", line.strip(" │┃"))[0] for line in shown]
+    said = [label for label in labels if re.match(r"\w", label) and not label.startswith("base64")]
+    assert len(said) >= 8
+    assert [label for label in said if label not in printed] == []
 
 
 def test_make_run_aws_serves_the_sample(tmp_path: Path) -> None:
@@ -181,8 +116,8 @@ def _serves_the_sample(command: list[str], log: Path) -> None:
         running.communicate(timeout=60)
 
 
-def test_serve_as_the_readme_types_it(tmp_path: Path) -> None:
-    typed = [line for line in lines() if line.startswith(".venv/bin/lookalike serve")]
+def test_serve_as_it_is_documented(tmp_path: Path) -> None:
+    typed = dict.fromkeys(line for line in command_lines() if line.startswith(".venv/bin/lookalike serve"))
     assert typed
     for number, line in enumerate(typed):
         words = shlex.split(line)
@@ -205,10 +140,11 @@ def test_serve_as_the_readme_types_it(tmp_path: Path) -> None:
         assert running.returncode == 0, (line, (tmp_path / "log").read_text())
 
 
-def test_keys_as_the_readme_types_them(tmp_path: Path) -> None:
-    keys = [line for line in lines() if line.startswith((".venv/bin/lookalike keys", ".venv/bin/lookalike usage"))]
+def test_keys_as_they_are_documented(tmp_path: Path) -> None:
+    commands = (".venv/bin/lookalike keys", ".venv/bin/lookalike usage", ".venv/bin/lookalike token")
+    keys = dict.fromkeys(line for line in command_lines() if line.startswith(commands))
     typed = [line for line in keys if "--stack" not in line]
-    assert len(typed) >= 6
+    assert len(typed) >= 9
     for line in typed:
         words = shlex.split(line)
         words[0] = str(ROOT / words[0])

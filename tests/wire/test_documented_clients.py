@@ -1,9 +1,8 @@
-"""The README's ways to switch a client over, run as they stand there."""
+"""The documented ways to switch a client over, run as they stand on their pages."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -12,17 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.support import photographs
+from tests.support.documents import block
 from tests.support.live import Keys, LiveServer
 
 HERE = Path(__file__).parent
-README = (HERE.parents[1] / "README.md").read_text()
 PRINTED_ADDRESS = "http://127.0.0.1:8000"
-
-
-def block(language: str, containing: str) -> str:
-    """The one fenced block of that language with these words in it."""
-    (found,) = [text for text in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if containing in text]
-    return str(found)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Candidates are proved batch by batch, as long as a batch proves one."""
+"""Candidates are verified batch by batch, as long as a batch has a match, by stages in a fixed order."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class CountingMaps(MemoryMaps):
 class Batch(BatchVerification):
     """Follows a script: so many rounds of rectified views, then originals of ``wanted``, then one round more."""
 
-    def __init__(self, query: Knowing, numbers: Sequence[int], rounds: int) -> None:
+    def __init__(self, query: ScriptedQuery, numbers: Sequence[int], rounds: int) -> None:
         self.query, self.numbers, self.rounds = query, numbers, rounds
 
     def rectified_views(self) -> Mapping[int, Pixels]:
@@ -71,7 +71,7 @@ class Batch(BatchVerification):
         return [MATCH if number in self.query.same else None for number in self.numbers]
 
 
-class Knowing(QueryVerifier):
+class ScriptedQuery(QueryVerifier):
     """Matches the pictures of these numbers, and wants originals of others first, from which it learns nothing."""
 
     def __init__(
@@ -101,15 +101,19 @@ VIEW = np.zeros((9, 9, 3), np.uint8)
 
 
 def verify(
-    query: Knowing, maps: MapStore, originals: PictureStore | None, candidates: Sequence[Candidate], job: Job = JOB
+    query: ScriptedQuery,
+    maps: MapStore,
+    originals: PictureStore | None,
+    candidates: Sequence[Candidate],
+    job: Job = JOB,
 ) -> dict[Key, GeometricMatch]:
     return Reranker(query, TinyEmbedder(), maps, originals, job).verify(candidates)
 
 
 @given(count=st.integers(0, 260), same=st.sets(st.integers(0, 260)), missing=st.sets(st.integers(0, 260)))
-def test_as_many_batches_are_looked_at_as_prove_one_and_one_more(count: int, same: set[int], missing: set[int]) -> None:
+def test_batches_are_verified_until_one_has_no_match(count: int, same: set[int], missing: set[int]) -> None:
     maps = CountingMaps([number for number in range(count) if number not in missing])
-    verified = verify(Knowing(same), maps, MemoryOriginals(), [candidate(number) for number in range(count)])
+    verified = verify(ScriptedQuery(same), maps, MemoryOriginals(), [candidate(number) for number in range(count)])
 
     expected: set[int] = set()
     batches = 0
@@ -124,11 +128,11 @@ def test_as_many_batches_are_looked_at_as_prove_one_and_one_more(count: int, sam
     assert all(0 < len(keys) <= BATCH_SIZE for keys in maps.asked)
 
 
-def test_originals_of_the_first_batch_are_seen_small_and_grey() -> None:
+def test_thumbnails_are_loaded_for_the_first_batch() -> None:
     store = MemoryOriginals()
     store.put(candidate(1).object_key, jpeg(photograph("chelsea.png", 1200)))
     store.put(candidate(2).object_key, b"no picture")
-    asking = Knowing({0, BATCH_SIZE}, [2, 1, 3])
+    asking = ScriptedQuery({0, BATCH_SIZE}, [2, 1, 3])
     verify(asking, CountingMaps(range(60)), store, [candidate(number) for number in range(60)])
     (given,) = asking.given
     assert given.keys() == {1}
@@ -151,17 +155,17 @@ class Away(MemoryOriginals):
         raise Unavailable("no answer")
 
 
-def test_originals_that_cannot_be_had_are_done_without() -> None:
-    asking = Knowing({0}, [1, 2])
+def test_unavailable_originals_are_left_out() -> None:
+    asking = ScriptedQuery({0}, [1, 2])
     assert list(verify(asking, CountingMaps(range(3)), Away(), [candidate(number) for number in range(3)])) == [
         candidate(0).key
     ]
     assert asking.given == [{}]
 
 
-def test_originals_that_do_not_come_are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_late_originals_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(originals, "_MAX_WAIT", 0.05)
-    over, asking = threading.Event(), Knowing({0}, [1, 2])
+    over, asking = threading.Event(), ScriptedQuery({0}, [1, 2])
     try:
         verify(asking, CountingMaps(range(3)), Away(over), [candidate(number) for number in range(3)])
         assert asking.given == [{}]
@@ -170,13 +174,13 @@ def test_originals_that_do_not_come_are_done_without(monkeypatch: pytest.MonkeyP
 
 
 def test_no_originals_are_read_where_none_are_wanted() -> None:
-    asking = Knowing(set())
+    asking = ScriptedQuery(set())
     verify(asking, CountingMaps([0]), Away(), [candidate(0)])
     assert asking.given == []
 
 
 def test_the_stages_come_in_order_and_each_view_is_embedded_once() -> None:
-    query, embedder = Knowing(set(), wanted=[1], rounds=2, rounds_by_keypoints=1), CountingEmbedder()
+    query, embedder = ScriptedQuery(set(), wanted=[1], rounds=2, rounds_by_keypoints=1), CountingEmbedder()
     maps = [(1 - number / 1000, str(number).encode()) for number in range(4)]
     grey = np.zeros((400, 400), np.uint8)
     batch = run_stages(query, embedder, maps, lambda numbers: dict.fromkeys(numbers, grey))
@@ -187,7 +191,7 @@ def test_the_stages_come_in_order_and_each_view_is_embedded_once() -> None:
 
 
 def test_without_originals_the_last_stage_is_left_out() -> None:
-    query = Knowing({2}, wanted=[1], rounds=1, rounds_by_keypoints=1)
+    query = ScriptedQuery({2}, wanted=[1], rounds=1, rounds_by_keypoints=1)
     assert run_stages(query, TinyEmbedder(), [(0.998, b"2")], None).matches() == [MATCH]
     assert [stage for stage, _ in query.log] == ["rectified"]
 
@@ -209,5 +213,7 @@ class WatchingOriginals(MemoryOriginals):
 def test_nobody_computes_while_originals_are_on_their_way() -> None:
     share = FairShare(1)
     originals = WatchingOriginals(share)
-    verify(Knowing(set(), wanted=[1]), CountingMaps(range(3)), originals, [candidate(1)] * 2, Job("t", Call(), share))
+    verify(
+        ScriptedQuery(set(), wanted=[1]), CountingMaps(range(3)), originals, [candidate(1)] * 2, Job("t", Call(), share)
+    )
     assert originals.free == [True]

@@ -1,4 +1,4 @@
-"""Keypoints say how a query lies on a picture, whatever was done to it."""
+"""Keypoints give the transform from a changed copy to its original."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ CHANGES: dict[str, tuple[Callable[[Image.Image], Image.Image], Affine]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_changed_copy_lies_on_its_original(name: str, change: str) -> None:
+def test_a_changed_copy_matches_its_original(name: str, change: str) -> None:
     picture = photograph(name, 640)
     make, back = CHANGES[change]
     match = match_keypoints(keypoints_of(make(picture)), keypoints_of_photograph(name))
@@ -66,13 +66,13 @@ def test_a_changed_copy_lies_on_its_original(name: str, change: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_other_pictures_hardly_lie_on_each_other(name: str) -> None:
+def test_other_pictures_hardly_match(name: str) -> None:
     others = [keypoints_of_photograph(other) for other in NAMES if other != name]
     matches = [match_keypoints(keypoints_of_photograph(name), other) for other in others]
     assert all(match is None or match.inliers < 9 for match in matches)
 
 
-def test_the_same_every_time() -> None:
+def test_matching_is_deterministic() -> None:
     picture, other = photograph("chelsea.png", 500), photograph("chelsea.png", 300).rotate(20)
 
     def once() -> KeypointMatch | None:
@@ -83,7 +83,7 @@ def test_the_same_every_time() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (30, 30), (400, 20), (37, 400), (300, 300)], ids=str)
-def test_pictures_without_corners(size: tuple[int, int]) -> None:
+def test_pictures_without_keypoints(size: tuple[int, int]) -> None:
     flat = Keypoints.detect_and_describe(resized_grey(np.full((*size, 3), 90, np.uint8)))
     assert len(flat.xy) == len(flat.descriptors) == len(flat.orientation_scale) == 0
     full = keypoints_of(photograph("chelsea.png", 300))
@@ -93,7 +93,7 @@ def test_pictures_without_corners(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", [(20, 3000), (3000, 20), (60, 60), (200, 900)], ids=str)
-def test_noise_of_any_shape_has_corners_inside_of_it(size: tuple[int, int]) -> None:
+def test_noise_of_any_shape_has_keypoints_inside_of_it(size: tuple[int, int]) -> None:
     grey = resized_grey(np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8))
     assert max(grey.shape) == LONGER_SIDE
     found = Keypoints.detect_and_describe(grey)

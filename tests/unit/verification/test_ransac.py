@@ -1,4 +1,4 @@
-"""The transform that lays points on points is found among wrong pairs, the same every time."""
+"""RANSAC finds the transform among outliers, deterministically."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def inliers(transform: SimilarityTransform | None, source: Points, target: Point
     reflected=st.booleans(),
     seed=st.integers(0, 1000),
 )
-def test_it_is_found_among_as_many_wrong_pairs(scale: float, angle: float, reflected: bool, seed: int) -> None:
+def test_the_transform_is_found_among_as_many_outliers(scale: float, angle: float, reflected: bool, seed: int) -> None:
     true = SimilarityTransform(cmath.rect(scale, angle), 0.3 - 0.2j, reflected)
     source = points(60, seed)
     target = true.apply(source)
@@ -68,7 +68,7 @@ def test_the_inverse_takes_points_back(scale: float, reflected: bool) -> None:
 
 
 @pytest.mark.parametrize("scale", [MIN_SCALE / 2, MAX_SCALE * 1.5])
-def test_what_would_have_to_scale_too_much_is_not_found(scale: float) -> None:
+def test_scales_out_of_bounds_are_not_found(scale: float) -> None:
     source = points(40, 1)
     assert inliers(aligned(source, scale * source), source, scale * source) < 20
 

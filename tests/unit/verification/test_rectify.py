@@ -1,4 +1,4 @@
-"""A query is straightened as a picture shows it."""
+"""Rectification undoes a transform."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def ramp(height: int, width: int) -> Pixels:
     ],
 )
 @pytest.mark.parametrize("size", [(300, 400), (60, 40), (2000, 1000)])
-def test_it_shows_what_lies_on_that_part_of_the_picture(transform: Affine, region: Box, size: tuple[int, int]) -> None:
+def test_the_region_of_the_candidate_is_shown(transform: Affine, region: Box, size: tuple[int, int]) -> None:
     shown = warp_region(ramp(*size), transform, region, 1.5)
     height, width = shown.shape[:2]
     for x, y in ((0.3, 0.3), (0.5, 0.5), (0.3, 0.7), (0.7, 0.5)):
@@ -58,13 +58,13 @@ def test_where_the_query_shows_nothing_it_is_black() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (3, 3)])
 @pytest.mark.parametrize("aspect_ratio", [0.001, 1, 5000])
-def test_pictures_and_proportions_of_any_shape(size: tuple[int, int], aspect_ratio: float) -> None:
+def test_pictures_and_aspect_ratios_of_any_size(size: tuple[int, int], aspect_ratio: float) -> None:
     shown = warp_region(np.zeros((*size, 3), np.uint8), IDENTITY, WHOLE, aspect_ratio)
     assert RECTIFIED_SIDE / 2 <= min(shown.shape[:2]) <= max(shown.shape[:2]) <= RECTIFIED_SIDE * 2
 
 
 @given(AFFINES)
-def test_what_is_covered_is_part_of_the_picture_and_can_be_looked_at(transform: Affine) -> None:
+def test_the_covered_region_lies_in_the_picture_and_can_be_warped(transform: Affine) -> None:
     region = covered_region(transform)
     if region is None:
         return
@@ -86,7 +86,7 @@ def test_what_is_covered_is_part_of_the_picture_and_can_be_looked_at(transform: 
         ((float("nan"), 0, 0, 0, 1, 0), None),
     ],
 )
-def test_what_is_covered(transform: Affine, region: Box | None) -> None:
+def test_the_covered_region(transform: Affine, region: Box | None) -> None:
     found = covered_region(transform)
     assert (found is None) == (region is None)
     if found is not None and region is not None:
@@ -94,7 +94,7 @@ def test_what_is_covered(transform: Affine, region: Box | None) -> None:
         assert sides == pytest.approx((region.left, region.top, region.right, region.bottom), abs=0.04)
 
 
-def test_a_transform_that_cannot_be_undone_is_refused() -> None:
+def test_a_singular_transform_is_refused() -> None:
     with pytest.raises(ValueError, match="inverted"):
         warp_region(ramp(9, 9), (0, 0, 0, 0, 0, 0), WHOLE, 1)
 

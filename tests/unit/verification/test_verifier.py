@@ -1,4 +1,4 @@
-"""Local maps of one made-up scene, seen in many ways, prove each other; other scenes, and flat ones, prove nothing."""
+"""Feature maps of one made-up scene, seen in many ways, match; those of other scenes, and flat ones, do not."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_the_transform_is_recovered(way: str) -> None:
 
 
 @pytest.mark.parametrize("sides", [(600, 400), (400, 600), (300, 150)])
-def test_proportions_are_kept_in_mind(sides: tuple[int, int]) -> None:
+def test_aspect_ratios_are_restored(sides: tuple[int, int]) -> None:
     """A square cut out of a picture that is not square: squashed, the two differ by more than a similarity."""
     width, height = sides
     side = 0.8 * min(sides)
@@ -179,7 +179,7 @@ def test_a_view_stands_for_the_part_of_the_query_that_it_shows() -> None:
 
 @settings(max_examples=examples(40))
 @given(st.integers(10, 10_000), st.integers(10, 10_000))
-def test_scenes_that_differ_prove_nothing(one: int, another: int) -> None:
+def test_different_scenes_do_not_match(one: int, another: int) -> None:
     match = verified(Scene(one).seen(IDENTITY), Scene(another).seen(IDENTITY))
     assert (match is not None) == (one == another)
 
@@ -196,7 +196,7 @@ def greys(of: str) -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize("of", ["flat", "lines", "bars", "gradient", "dot"])
-def test_where_there_is_little_to_be_seen_not_even_the_same_is_proved(of: str) -> None:
+def test_without_texture_not_even_the_same_picture_matches(of: str) -> None:
     picture = plain(20, greys(of))
     assert verified(picture, picture) is None
     scene = Scene(5).seen(IDENTITY)
@@ -206,7 +206,7 @@ def test_where_there_is_little_to_be_seen_not_even_the_same_is_proved(of: str) -
     assert verified(bare, scene) is None
 
 
-def test_like_cells_alone_prove_nothing_if_the_pictures_differ_there() -> None:
+def test_matching_cells_do_not_suffice_if_thumbnails_differ() -> None:
     scene, other = Scene(6).seen(IDENTITY), Scene(7).seen(IDENTITY)
     disguised = FeatureMap(400, 400, scene.cells, other.thumbnail)
     assert verified(scene, disguised) is None
@@ -219,7 +219,7 @@ def test_a_strip_of_cells_is_not_enough() -> None:
     assert verified(scene, FeatureMap(400, 400, cells, grey)) is None
 
 
-def test_bytes_that_are_no_map_prove_nothing() -> None:
+def test_bytes_that_are_no_feature_map_never_match() -> None:
     scene = Scene(1).seen(IDENTITY).pack()
     strange = [b"", b"x", scene[:-1], scene + b"x"]
     assert run(VERIFIER.query(PIXELS, [whole(scene)]), [(COSINE, data) for data in strange], blind) == [None] * 4
@@ -228,12 +228,12 @@ def test_bytes_that_are_no_map_prove_nothing() -> None:
     assert run(VERIFIER.query(PIXELS, [whole(scene)]), [], blind) == []
 
 
-def test_without_a_calibration_nothing_is_proved() -> None:
+def test_a_model_without_feature_maps_matches_nothing() -> None:
     scene = Scene(1).seen(IDENTITY).pack()
     assert run(FeatureMapVerifier(NEVER_MATCHES).query(PIXELS, [whole(scene)]), [(1.0, scene)], blind) == [None]
 
 
-def test_each_picture_is_judged_alone_and_the_same_every_time() -> None:
+def test_each_candidate_is_verified_alone_and_deterministically() -> None:
     scene = Scene(1)
     query = [
         whole(scene.seen(WAYS["crop"]).pack()),
@@ -247,15 +247,15 @@ def test_each_picture_is_judged_alone_and_the_same_every_time() -> None:
     assert sum(match is not None for match in together) >= 10
 
 
-#: Never sure at the first look.
+#: Never accepted by the first stage.
 UNDECIDED = replace(
     SCORER,
     partial=LogisticWeights(cosine=0, correlation=0, matches=0, inliers=0, mean_cell_cosine=0, keypoints=0, offset=1),
 )
 
 
-class Looking:
-    """Shows what a straightened query would show, and counts how often it is asked to."""
+class SceneEmbedder:
+    """Makes the feature map that a rectified query would have, and counts how often it is asked to."""
 
     def __init__(self, scene: Scene, affine: Affine) -> None:
         self.scene, self.affine, self.asked = scene, affine, 0
@@ -269,46 +269,46 @@ class Looking:
 
 
 @pytest.mark.parametrize("way", ["crop", "half of each side", "surrounded", "shifted", "turned by 25 degrees"])
-def test_what_leaves_doubt_is_looked_at_again_and_lies_where_it_did(way: str) -> None:
+def test_an_undecided_candidate_is_matched_again_after_rectification(way: str) -> None:
     scene = Scene(1)
-    look = Looking(scene, WAYS[way])
+    embed = SceneEmbedder(scene, WAYS[way])
     query, picture = scene.seen(WAYS[way]).pack(), scene.seen(IDENTITY).pack()
-    (match,) = run(FeatureMapVerifier(UNDECIDED).query(PIXELS, [whole(query)]), [(COSINE, picture)], look)
+    (match,) = run(FeatureMapVerifier(UNDECIDED).query(PIXELS, [whole(query)]), [(COSINE, picture)], embed)
     assert match is not None
-    assert look.asked == 1
+    assert embed.asked == 1
     assert match.transform == pytest.approx(WAYS[way], abs=0.07)
     assert run(FeatureMapVerifier(UNDECIDED).query(PIXELS, [whole(query)]), [(COSINE, picture)], blind) == [None]
 
 
-def test_a_second_look_at_something_else_proves_nothing() -> None:
+def test_a_rectified_view_of_something_else_does_not_match() -> None:
     scene = Scene(1)
-    look = Looking(Scene(2), WAYS["crop"])
+    embed = SceneEmbedder(Scene(2), WAYS["crop"])
     query, picture = scene.seen(WAYS["crop"]).pack(), scene.seen(IDENTITY).pack()
-    assert run(FeatureMapVerifier(UNDECIDED).query(PIXELS, [whole(query)]), [(COSINE, picture)], look) == [None]
+    assert run(FeatureMapVerifier(UNDECIDED).query(PIXELS, [whole(query)]), [(COSINE, picture)], embed) == [None]
 
 
-def test_few_are_looked_at_again_and_none_where_one_is_sure() -> None:
+def test_few_candidates_are_retried_and_none_where_one_is_certain() -> None:
     scene = Scene(1)
     query, cropped = scene.seen(IDENTITY).pack(), [scene.seen((0.7, 0, i / 40, 0, 0.7, 0.1)).pack() for i in range(9)]
     pictures = [(COSINE, data) for data in cropped]
     undecided = replace(UNDECIDED, rectified=UNDECIDED.partial)
-    look = Looking(scene, IDENTITY)
-    assert run(FeatureMapVerifier(undecided).query(PIXELS, [whole(query)]), pictures, look) == [None] * 9
-    assert look.asked == MAX_RETRIED * MAX_RETRIES
-    look = Looking(scene, IDENTITY)
-    matches = run(FeatureMapVerifier(undecided).query(PIXELS, [whole(query)]), [*pictures, (COSINE, query)], look)
+    embed = SceneEmbedder(scene, IDENTITY)
+    assert run(FeatureMapVerifier(undecided).query(PIXELS, [whole(query)]), pictures, embed) == [None] * 9
+    assert embed.asked == MAX_RETRIED * MAX_RETRIES
+    embed = SceneEmbedder(scene, IDENTITY)
+    matches = run(FeatureMapVerifier(undecided).query(PIXELS, [whole(query)]), [*pictures, (COSINE, query)], embed)
     assert [match is not None for match in matches] == [False] * 9 + [True]
-    assert look.asked == 0
+    assert embed.asked == 0
 
 
-def marked(seed: int) -> NDArray[np.uint8]:
-    """Pixels full of corners, no two like another."""
+def textured(seed: int) -> NDArray[np.uint8]:
+    """Pixels full of keypoints, no two alike."""
     blocks = np.random.default_rng(seed).integers(0, 256, (24, 32), np.uint8)
     return np.asarray(Image.fromarray(blocks).resize((400, 300), Image.Resampling.BICUBIC))
 
 
 class Originals:
-    """Hands out originals, and keeps in mind which were asked for."""
+    """Loads originals, and records which were asked for."""
 
     def __init__(self, *greys: NDArray[np.uint8] | None) -> None:
         self.greys, self.asked = greys, list[list[int]]()
@@ -318,16 +318,16 @@ class Originals:
         return {number: grey for number in numbers if (grey := self.greys[number]) is not None}
 
 
-def by_corners(pixels: NDArray[np.uint8], originals: Originals, look: Looking) -> list[GeometricMatch | None]:
+def by_keypoints(pixels: NDArray[np.uint8], originals: Originals, embed: SceneEmbedder) -> list[GeometricMatch | None]:
     """A query whose cells say nothing, against the same picture twice."""
     picture = (COSINE, Scene(1).seen(IDENTITY).pack())
     coloured = np.repeat(pixels[..., None], 3, axis=2)
-    return run(VERIFIER.query(coloured, [whole(b"")]), [picture, (COSINE - 0.1, picture[1])], look, originals)
+    return run(VERIFIER.query(coloured, [whole(b"")]), [picture, (COSINE - 0.1, picture[1])], embed, originals)
 
 
-def test_corners_of_the_original_prove_what_cells_do_not() -> None:
-    originals = Originals(marked(1), None)
-    match, other = by_corners(marked(1)[:, ::-1], originals, Looking(Scene(1), (-1, 0, 1, 0, 1, 0)))
+def test_keypoints_verify_what_cells_do_not() -> None:
+    originals = Originals(textured(1), None)
+    match, other = by_keypoints(textured(1)[:, ::-1], originals, SceneEmbedder(Scene(1), (-1, 0, 1, 0, 1, 0)))
     assert originals.asked == [[0]]
     assert other is None
     assert match is not None
@@ -335,38 +335,40 @@ def test_corners_of_the_original_prove_what_cells_do_not() -> None:
     assert match.transform == pytest.approx((-1, 0, 1, 0, 1, 0), abs=0.02)
 
 
-@pytest.mark.parametrize("original", [None, marked(2), np.zeros((300, 400), np.uint8)], ids=["none", "other", "flat"])
-def test_an_original_that_is_missing_or_shows_something_else_proves_nothing(original: NDArray[np.uint8] | None) -> None:
-    look = Looking(Scene(1), IDENTITY)
-    assert by_corners(marked(1), Originals(original), look) == [None, None]
-    assert look.asked == 0
+@pytest.mark.parametrize("original", [None, textured(2), np.zeros((300, 400), np.uint8)], ids=["none", "other", "flat"])
+def test_an_original_that_is_missing_or_shows_something_else_does_not_match(original: NDArray[np.uint8] | None) -> None:
+    embed = SceneEmbedder(Scene(1), IDENTITY)
+    assert by_keypoints(textured(1), Originals(original), embed) == [None, None]
+    assert embed.asked == 0
 
 
-def test_corners_on_each_other_do_not_prove_what_looks_different() -> None:
-    look = Looking(Scene(2), IDENTITY)
-    assert by_corners(marked(1), Originals(marked(1)), look) == [None, None]
-    assert look.asked == 1
+def test_matching_keypoints_do_not_suffice_if_thumbnails_differ() -> None:
+    embed = SceneEmbedder(Scene(2), IDENTITY)
+    assert by_keypoints(textured(1), Originals(textured(1)), embed) == [None, None]
+    assert embed.asked == 1
 
 
 @pytest.mark.parametrize("min_probability", [0.3, 0.8, 0.999])
-def test_the_best_proof_is_the_least_that_a_search_finds_the_picture_with(min_probability: float) -> None:
-    """Whatever look it comes from: part of the query, a second look, or corners."""
+def test_the_exhaustive_probability_is_the_threshold_up_to_which_a_search_finds_the_picture(
+    min_probability: float,
+) -> None:
+    """Whatever stage it comes from: part of the query, a rectified view, or keypoints."""
     demanding = FeatureMapVerifier(replace(UNDECIDED, min_probability=min_probability))
     exhaustive = FeatureMapVerifier(UNDECIDED, exhaustive=True)
     scene = Scene(1)
     picture = (COSINE, scene.seen(IDENTITY).pack())
-    coloured = np.repeat(marked(1)[..., None], 3, axis=2)
+    coloured = np.repeat(textured(1)[..., None], 3, axis=2)
     for way in ("crop", "shifted", "turned by 25 degrees"):
         views = [whole(b"" if way == "shifted" else scene.seen(WAYS[way]).pack())]
-        for look in (Looking(scene, WAYS[way]), blind):
-            for original in (marked(1), None):
-                (best,) = run(exhaustive.query(coloured, views), [picture], look, Originals(original))
-                (match,) = run(demanding.query(coloured, views), [picture], look, Originals(original))
+        for embed in (SceneEmbedder(scene, WAYS[way]), blind):
+            for original in (textured(1), None):
+                (best,) = run(exhaustive.query(coloured, views), [picture], embed, Originals(original))
+                (match,) = run(demanding.query(coloured, views), [picture], embed, Originals(original))
                 assert (match is not None) == (best is not None and best.probability >= min_probability)
     assert run(exhaustive.query(PIXELS, [whole(picture[1])]), [(COSINE, b"no map")], blind) == [None]
 
 
-def test_originals_are_not_asked_for_where_something_is_proved() -> None:
+def test_originals_are_not_asked_for_where_a_match_is_accepted() -> None:
     scene = Scene(1)
     pictures = [(COSINE, Scene(seed).seen(IDENTITY).pack()) for seed in (1, 2)]
     originals = Originals(None, None)

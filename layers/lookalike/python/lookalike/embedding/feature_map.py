@@ -1,4 +1,4 @@
-"""Local maps: what is kept of a picture so that it can be proved to show the same as another."""
+"""Feature maps: the stored features of a picture's parts, by which a match is verified."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ _MAX_ASPECT_RATIO = 4.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FeatureMap:
-    """What every part of a picture looks like.
+    """The features of a picture's parts.
 
-    The picture is squashed into a square of ``CELLS_PER_SIDE`` × ``CELLS_PER_SIDE`` cells. ``cells`` is int8 (CELLS_PER_SIDE, CELLS_PER_SIDE, CELL_CHANNELS), what the
-    network sees in each; ``thumbnail`` is uint8 (THUMBNAIL_SIDE, THUMBNAIL_SIDE), the same square in grey.
+    The picture is squashed into a square of CELLS_PER_SIDE × CELLS_PER_SIDE cells. ``cells``, int8 (CELLS_PER_SIDE,
+    CELLS_PER_SIDE, CELL_CHANNELS), are the network's features of each; ``thumbnail``, uint8 (THUMBNAIL_SIDE,
+    THUMBNAIL_SIDE), is the same square in grey. ``width`` and ``height`` are the picture's, in pixels.
     """
 
     width: int
@@ -46,18 +47,18 @@ class FeatureMap:
 
     @property
     def sqrt_aspect_ratio(self) -> float:
-        """By how much the square has to be widened, and its height divided, for the proportions to be right again."""
+        """Factor that widens the square, and divides its height, to restore the aspect ratio; 1/2 to 2."""
         aspect_ratio = max(self.width, 1) / max(self.height, 1)
         return float(np.sqrt(np.clip(aspect_ratio, 1 / _MAX_ASPECT_RATIO, _MAX_ASPECT_RATIO)))
 
     def pack(self) -> bytes:
-        """The map as it is stored."""
+        """Return the map as it is stored: width and height, uint16 big-endian, then cells, then thumbnail."""
         header = _HEADER.pack(min(self.width, 0xFFFF), min(self.height, 0xFFFF))
         return header + self.cells.tobytes() + self.thumbnail.tobytes()
 
 
 def unpack(data: bytes) -> FeatureMap | None:
-    """The map that was stored; None if these bytes are none."""
+    """Return the stored map; None if the bytes are not one."""
     if len(data) != _BYTES:
         return None
     width, height = _HEADER.unpack_from(data)
@@ -67,6 +68,6 @@ def unpack(data: bytes) -> FeatureMap | None:
 
 
 def thumbnail(squared: Pixels) -> NDArray[np.uint8]:
-    """The thumbnail of a picture that was squashed into a square."""
+    """Return the grey thumbnail of a picture that was squashed into a square, uint8 RGB."""
     grey = Image.fromarray(squared).convert("L")
     return np.asarray(grey.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX))

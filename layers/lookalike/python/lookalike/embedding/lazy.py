@@ -1,4 +1,4 @@
-"""The model and its verifier, loaded by their first use."""
+"""The model and its verifier, loaded on first use."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class LazyEmbedder(Embedder):
-    """An OnnxEmbedder that its first use loads, and raises ModelError where that fails.
+    """An OnnxEmbedder that is loaded on first use, which raises ModelError if that fails.
 
     Parameters
     ----------
-    model : the ONNX file that is configured, if one is.
-    threads : how many threads one pass uses.
+    model : the configured ONNX file, if any.
+    threads : threads of one pass.
     """
 
     def __init__(self, model: str | None, threads: int) -> None:
@@ -35,7 +35,7 @@ class LazyEmbedder(Embedder):
 
     @once
     def loaded(self) -> OnnxEmbedder:
-        """The embedder itself."""
+        """The embedder, loaded."""
         from lookalike.embedding.embedder import OnnxEmbedder  # noqa: PLC0415 - onnxruntime is slow to import
 
         return OnnxEmbedder(find_model(self._model), threads=self._threads)
@@ -58,14 +58,14 @@ class LazyEmbedder(Embedder):
 
 
 class LazyVerifier(Verifier):
-    """A FeatureMapVerifier calibrated for the model of an embedder, which its first use loads."""
+    """A FeatureMapVerifier with the scorer of an embedder's model, which its first use loads."""
 
     def __init__(self, embedder: LazyEmbedder) -> None:
         self._embedder = embedder
 
     @once
     def loaded(self) -> FeatureMapVerifier:
-        """The verifier itself."""
+        """The verifier, loaded."""
         from lookalike.verification.verifier import FeatureMapVerifier  # noqa: PLC0415 - few functions need it
 
         return FeatureMapVerifier(self._embedder.loaded.match_scorer)

@@ -9,7 +9,7 @@ from lookalike.domain.picture import Pixels
 #: Side of a corner crop, in percent of the query's side.
 CORNER_PERCENT = 60
 
-#: What :func:`query_crops` for ``same`` shows, to a pixel, in order.
+#: The parts of a query that :func:`query_crops` returns for ``same``, in order, accurate to a pixel.
 CROP_BOXES = (
     WHOLE,
     *(

@@ -1,4 +1,4 @@
-"""From candidates to one ranked, scored list, which pages are cut from."""
+"""From candidates to one ranked, scored list, from which pages are cut."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lookalike.domain.geometry import GeometricMatch
 from lookalike.domain.picture import Key
 from lookalike.domain.search import Candidate, Match, Reason
 
-#: Positions of a ranked list that can be reached by pages.
+#: Positions of a ranked list that pages can reach.
 WINDOW = 1000
 
 #: Largest score of a picture that is not the identical one: the float32 just below 1.
@@ -23,7 +23,7 @@ MIN_VERIFIED_SCORE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A cut of the ranked list. ``more``: results remain after it, within the window."""
+    """A page of the ranked list. ``more``: results remain after it, within the window."""
 
     matches: tuple[Match, ...]
     more: bool
@@ -37,12 +37,14 @@ def rank(
     verified: Mapping[Key, GeometricMatch] | None = None,
     window: int = WINDOW,
 ) -> list[Match]:
-    """The identical picture, whose keys are ``exact``, first, with score 1; then all others of at least ``threshold``, by cosine, or, given
-    verified, those that are proved, by probability to two digits and then by cosine: the first ``window`` of them.
+    """Return the first ``window`` matches, best first, with scores in (0, 1].
 
-    No cosine is geometric_match: blank corners of pictures, or pages of different text, are as alike as copies.
+    The identical picture, whose keys are ``exact``, comes first, with score 1. Without ``verified``, all others of at
+    least ``threshold`` follow by cosine, scored by ``score``, which maps a cosine to (0, 1). With it, only the
+    geometric matches in it follow, by probability to two digits and then by cosine: a cosine alone verifies nothing,
+    for blank corners, or pages of different text, are as similar as copies.
 
-    Ties stand by library and picture id. ``score`` maps a cosine to (0, 1). See :func:`_strictly_descending` for the scores.
+    Ties are broken by library and picture id. See :func:`_strictly_descending` for the scores.
     """
 
     def found(candidate: Candidate) -> Match | None:
@@ -60,7 +62,7 @@ def rank(
 
 
 def merged(lists: Iterable[Sequence[Match]], window: int) -> list[Match]:
-    """Ranked lists as one, by score; the first ``window`` of it."""
+    """Return the first ``window`` matches of several ranked lists, by score."""
 
     def sort_key(match: Match) -> tuple[bool, float, str, str]:
         return match.reason is not Reason.EXACT, -match.score, match.candidate.key.library, match.candidate.key.id
@@ -69,8 +71,10 @@ def merged(lists: Iterable[Sequence[Match]], window: int) -> list[Match]:
 
 
 def _strictly_descending(ranked: Iterable[Match]) -> list[Match]:
-    """The same with every score at least one float32 step below the one before it, because clients key maps by score,
-    some of them in float32; only the identical picture has 1, and only the first of them."""
+    """Return the matches with each score at least one float32 step below the one before.
+
+    Clients key maps by score, some of them in float32. Only the first identical picture has 1.
+    """
     matches: list[Match] = []
     last = np.float32(np.inf)
     for match in ranked:
@@ -92,8 +96,8 @@ def _verified_match(candidate: Candidate, geometric_match: GeometricMatch) -> Ma
 
 
 def _sort_key(match: Match) -> tuple[bool, float, float, str, str]:
-    """What the list is sorted by."""
+    """Return the key that the list is sorted by."""
     candidate, geometric_match = match.candidate, match.geometric_match
-    # Those that are proved about as surely show one scene, and which of them is the copy, the cosine tells better.
+    # Matches of about the same probability show one scene; the cosine tells better which of them is the copy.
     probability = 0.0 if geometric_match is None else round(geometric_match.probability, 2)
     return match.reason is not Reason.EXACT, -probability, -candidate.cosine, candidate.key.library, candidate.key.id

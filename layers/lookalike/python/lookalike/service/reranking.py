@@ -24,7 +24,7 @@ BATCH_SIZE = 25
 MAX_CANDIDATES = 200
 
 LoadThumbnails = Callable[[Sequence[int]], Mapping[int, Grey]]
-"""Loads grey thumbnails of candidates' originals, given their numbers in a batch; leaves out what cannot be had."""
+"""Loads grey thumbnails of candidates' originals, given their numbers in a batch; leaves out those unavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def run_stages(
     """Run the stages of verification, in order, for a batch of candidates: each one's cosine and feature map.
 
     1. Match feature maps: whole pictures in eight orientations, and parts of them.
-    2. Rectify the query for undecided candidates, embed what that shows, and match again, twice at most.
+    2. Rectify the query for undecided candidates, embed the result, and match again, twice at most.
     3. If no match is accepted, load originals, match keypoints, rectify the query once more, and correlate.
     """
     batch = _match_rectified(query.match_feature_maps(candidates), embedder)

@@ -1,22 +1,22 @@
-"""Fitting how a kind's cosines are to be read, from cosines whose truth is known."""
+"""Logistic regression of labelled cosines, and thresholds at a given precision."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-#: `same` counts as found from the cosine on where so many of the answers are right.
+#: Smallest share of right answers among those found, for `same`.
 MIN_PRECISION = 0.99
 
-#: Newton's steps. Logistic regression of two numbers has settled long before.
+#: Steps of Newton's method. A regression of two parameters converges in far fewer.
 _NEWTON_STEPS = 30
 
 
 def fit_logistic(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float]:
-    """Slope and offset of ``1 / (1 + exp(offset − slope · x))`` that make ``y``, in [0, 1], likeliest.
+    """Return slope and offset of the likeliest ``1 / (1 + exp(offset − slope · x))``, by Newton's method.
 
-    By Newton's method. With ``y`` of 0 and 1 alone it has no end where a value of ``x`` parts the two:
-    :func:`platt_targets` prevents that.
+    ``x`` and ``y``, in [0, 1], are float64 (n,). With ``y`` of 0 and 1 alone it diverges where a value of ``x``
+    separates the two: use :func:`platt_targets`.
     """
     inputs, weights = np.stack([x, -np.ones_like(x)], axis=1), np.zeros(2)
     for _ in range(_NEWTON_STEPS):
@@ -26,7 +26,7 @@ def fit_logistic(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float,
 
 
 def platt_targets(positive: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Truth that allows for what a few examples cannot know: a little less than 1, a little more than 0.
+    """Return regression targets slightly below 1 and slightly above 0, float64 (n,), for bool labels (n,).
 
     Platt, "Probabilistic outputs for support vector machines", 1999, equation 1.
     """
@@ -37,7 +37,7 @@ def platt_targets(positive: NDArray[np.bool_]) -> NDArray[np.float64]:
 def threshold_at_precision(
     x: NDArray[np.float64], positive: NDArray[np.bool_], min_precision: float = MIN_PRECISION
 ) -> float | None:
-    """The lowest of ``x`` such that of all those as high, at least that share is right; None if there is none."""
+    """Return the lowest ``x`` from which on at least ``min_precision`` are positive; None if there is none."""
     order = np.argsort(-x, kind="stable")
     falling = x[order]
     precision_at = np.cumsum(positive[order]) / np.arange(1, len(x) + 1)

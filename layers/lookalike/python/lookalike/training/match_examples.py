@@ -56,7 +56,7 @@ MIN_RETRY_PROBABILITY = 0.01
 #: Smallest cosine of two originals that show one scene.
 MIN_SCENE_COSINE = 0.65
 
-#: Smallest block correlation of two originals, one laid on the other, that show one scene.
+#: Smallest block correlation of two originals, one warped onto the other, that show one scene.
 MIN_SCENE_CORRELATION = 0.6
 
 #: Smallest number of inlier cells beside that correlation, where a part is matched.
@@ -142,9 +142,9 @@ class ComparedPair:
 def features_by_stage(
     query: Query, embedder: OnnxEmbedder, candidates: Sequence[tuple[Candidate, Callable[[], Keypoints] | None]]
 ) -> list[dict[Stage, MatchFeatures]]:
-    """Return the features of each candidate's stages, given, if wanted, what detects its keypoints.
+    """Return the features of each candidate's stages. The candidates come by cosine.
 
-    The candidates come by cosine.
+    Each has a function that detects its keypoints, or None to leave that stage out.
     """
     stages = SingleStages(query, embedder)
     found = []
@@ -221,7 +221,7 @@ class TrainingLibrary:
     embedder : the model.
     paths : the pictures' files.
     learnt : the first 16 hex digits of SHA-256 of files that the model was fitted on: they are never copied.
-    seed : of what is drawn.
+    seed : of all random choices.
     copies : how many pictures are copied.
     """
 
@@ -297,7 +297,7 @@ class TrainingLibrary:
 
 
 def in_parallel(doing: str, work: Callable[[T], R], over: Sequence[T]) -> list[R]:
-    """Return what ``work`` returns for each, in order, on two threads, with a progress bar."""
+    """Return ``work`` of each element, in order, computed on two threads, with a progress bar."""
     with ThreadPoolExecutor(2) as pool:
         return list(track(pool.map(work, over), doing, len(over), console=_console, transient=True))
 

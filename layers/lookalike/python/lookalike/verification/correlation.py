@@ -1,4 +1,4 @@
-"""Whether two pictures look the same where one is said to lie on the other."""
+"""Block-wise normalised cross-correlation of two thumbnails, one warped onto the other."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ NOISE_VARIANCE = 4.0
 #: The same for a block's detail (see :class:`BlockCorrelation`).
 DETAIL_NOISE_VARIANCE = 1.0
 
-#: Largest coherence (0..1) of a textured block. Above it the block shows one straight edge, and straight edges are alike
-#: in all pictures: the outline of a disc correlates with that of any other disc.
+#: Largest coherence (0..1) of a textured block. Above it the block shows one straight edge, and those are alike in all
+#: pictures: the outline of a disc correlates with that of any other disc.
 MAX_COHERENCE = 0.85
 
-#: Takes the mean of every ``BLOCK_SIDE`` pixels of a column.
+#: Averages every ``BLOCK_SIDE`` pixels of a column: float32 (blocks a side, THUMBNAIL_SIDE).
 _BLOCK_AVERAGE = np.kron(np.eye(THUMBNAIL_SIDE // BLOCK_SIDE), np.full((1, BLOCK_SIDE), 1 / BLOCK_SIDE)).astype(
     np.float32
 )
 
-#: The product of both coordinates in every block, counted from its middle; the mean of its square is 1.
+#: The product of both coordinates, from the centre of each block; the mean of its square is 1.
 _ramp = np.arange(BLOCK_SIDE) - (BLOCK_SIDE - 1) / 2
 _SADDLES = np.tile(np.outer(_ramp, _ramp) / np.mean(_ramp**2), (len(_BLOCK_AVERAGE), len(_BLOCK_AVERAGE))).astype(
     np.float32
 )
 
-#: Where the pixels' centres are, with ``MAX_SHIFT`` more of them on every side, as a share of a side.
+#: Centres of the pixels, and of ``MAX_SHIFT`` more on every side, as shares of a side.
 _PIXEL_CENTRES = (np.arange(-MAX_SHIFT, THUMBNAIL_SIDE + MAX_SHIFT, dtype=np.float32) + 0.5) / THUMBNAIL_SIDE
 
 _Image = NDArray[np.float32]
 
 
 def _area_average(short: int) -> _Image:
-    """The matrix that averages a thumbnail's pixels into ``short``, each by its share."""
+    """Return the matrix, float32 (short, THUMBNAIL_SIDE), that averages a thumbnail's pixels by area."""
     edges = np.arange(short + 1) * (THUMBNAIL_SIDE / short)
     pixel = np.arange(THUMBNAIL_SIDE)
     shares = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
@@ -66,13 +66,14 @@ _PYRAMID_FILTERS = tuple(_area_average(side) for side in (THUMBNAIL_SIDE * 5 // 
 
 @dataclass(frozen=True, slots=True)
 class BlockCorrelation:
-    """``blocks`` could be compared; ``correlation`` is their mean correlation, in −1..1 (0 if there are none).
+    """Correlations of the blocks of two thumbnails, each in −1..1; 0 if no block was compared.
 
-    ``detail_correlation`` is the correlation of what is left when each block loses the means of its rows and of its columns. Lines
-    of text, edges of frames and gradients are much the same everywhere; they correlate, and leave no detail.
-    ``textured_blocks`` blocks are more than an outline in one of the pictures, and ``textured_correlation`` is their mean correlation: discs
-    lie on each other, and what they show inside does not agree. ``residual_correlation`` is the correlation of their details without
-    shading: balls are lit alike, and what is on them differs.
+    ``blocks`` were compared; ``correlation`` is the mean of their correlations. ``detail_correlation`` is that of the
+    blocks without the means of their rows and columns: lines of text, borders and gradients are alike in many pictures,
+    they correlate and leave no detail. ``textured_blocks`` show more than one straight edge in one of the pictures, and
+    ``textured_correlation`` is the mean of their correlations: outlines of two discs agree, what is inside them does
+    not. ``residual_correlation`` is their detail correlation without shading: two balls lit alike differ in what is on
+    them.
     """
 
     blocks: int
@@ -85,30 +86,31 @@ class BlockCorrelation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pyramid:
-    """A thumbnail at its own size, at 5/7 and at half of it. ``sqrt_aspect_ratio`` is its local map's."""
+    """A thumbnail at full size, at 5/7 and at half of it, float32. ``sqrt_aspect_ratio`` is its feature map's."""
 
     levels: tuple[_Image, ...]
     sqrt_aspect_ratio: float
 
     @staticmethod
     def of(thumbnail: NDArray[np.uint8], sqrt_aspect_ratio: float) -> Pyramid:
-        """The pyramid of a thumbnail."""
+        """Return the pyramid of a thumbnail, uint8 (THUMBNAIL_SIDE, THUMBNAIL_SIDE)."""
         whole: _Image = thumbnail.astype(np.float32)
         smaller: list[_Image] = [np.asarray(average @ whole @ average.T, np.float32) for average in _PYRAMID_FILTERS]
         return Pyramid((whole, *smaller), sqrt_aspect_ratio)
 
     def level(self, magnification: float) -> _Image:
-        """The level whose pixels, ``magnification`` so much, are nearest to a thumbnail's."""
+        """Return the level whose pixels, scaled by ``magnification``, are closest in size to a thumbnail's."""
         return min(self.levels, key=lambda level: abs(np.log(len(level) / (THUMBNAIL_SIDE * magnification))))
 
 
 def correlate_blocks(
     query: Pyramid, picture: _Image, sqrt_aspect_ratio: float, transform: SimilarityTransform
 ) -> BlockCorrelation:
-    """How well the query, moved by ``transform``, looks like the picture's thumbnail, float32 of one pixel a cell.
+    """Warp the query by ``transform`` and correlate it, block by block, with the candidate's thumbnail.
 
-    Light and contrast may differ from block to block. All blocks totals may be off by ``MAX_SHIFT`` pixels, as the
-    transform comes from cells much larger.
+    ``picture`` is float32 (THUMBNAIL_SIDE, THUMBNAIL_SIDE), ``sqrt_aspect_ratio`` its feature map's. Brightness and
+    contrast may differ from block to block. All blocks together may be shifted by up to MAX_SHIFT pixels, since the
+    transform comes from much larger cells.
     """
     warped, covered = _warped(query, sqrt_aspect_ratio, transform)
     inside = _block_means(covered[MAX_SHIFT:-MAX_SHIFT, MAX_SHIFT:-MAX_SHIFT].astype(np.float32)) >= _MIN_OVERLAP
@@ -136,7 +138,10 @@ def correlate_blocks(
 def _warped(
     query: Pyramid, sqrt_aspect_ratio: float, transform: SimilarityTransform
 ) -> tuple[_Image, NDArray[np.bool_]]:
-    """The query as the picture's thumbnail would show it, with ``MAX_SHIFT`` around it, and where there is any of it."""
+    """Return the query as the candidate's thumbnail would show it, and where the query covers it.
+
+    Both have MAX_SHIFT more pixels on every side.
+    """
     grid = (_PIXEL_CENTRES * sqrt_aspect_ratio)[None, :] + 1j * (_PIXEL_CENTRES / sqrt_aspect_ratio)[:, None]
     points: Points = transform.apply_inverse(grid.astype(np.complex64))
     level = query.level(abs(transform.scale))
@@ -159,9 +164,10 @@ def texture_statistics(
     textured_candidates: NDArray[np.bool_],
     correlations: _Image,
 ) -> tuple[float, int, float, float]:
-    """What an :class:`BlockCorrelation` says after its blocks' ``correlations``: detail_correlation, textured_blocks, textured_correlation and residual_correlation.
+    """Return detail correlation, number and mean correlation of textured blocks, and residual correlation.
 
-    ``detail`` is of the blocks ``compared``; what tells is looked for among those ``textured_candidates``.
+    ``one`` and ``other`` are float32 (THUMBNAIL_SIDE, THUMBNAIL_SIDE). Detail is that of the blocks ``compared``;
+    textured blocks are chosen among ``textured_candidates``, both bool of one value a block, as are ``correlations``.
     """
     ours, theirs = _detail(one), _detail(other)
     products = [_block_means(product) for product in (ours * theirs, ours * ours, theirs * theirs)]
@@ -170,7 +176,7 @@ def texture_statistics(
     detail_correlation = _normalised([product[compared] for product in products])
     if not count:
         return detail_correlation, 0, 0.0, 0.0
-    # What is left of a smooth curve in a block without its rows' and columns' means is the product of both coordinates.
+    # Of smooth shading, only the product of both coordinates is left once means of rows and columns are removed.
     our, their = _block_means(ours * _SADDLES), _block_means(theirs * _SADDLES)
     curved = (our * their, our * our, their * their)
     residual_correlation = [(product - part)[textured_blocks] for product, part in zip(products, curved, strict=True)]
@@ -178,7 +184,7 @@ def texture_statistics(
 
 
 def _normalised(products: Sequence[_Image]) -> float:
-    """From the blocks' covariances and both variances."""
+    """Return the correlation of given covariances and both variances, one value a block."""
     covariance, variance, another = (float(product.mean()) for product in products)
     return covariance / math.sqrt(
         (max(variance, 0) + DETAIL_NOISE_VARIANCE) * (max(another, 0) + DETAIL_NOISE_VARIANCE)
@@ -186,7 +192,7 @@ def _normalised(products: Sequence[_Image]) -> float:
 
 
 def _coherence(pixels: _Image) -> _Image:
-    """How much each block's structure runs in one direction, 0 to 1: the coherence of its structure tensor.
+    """Return the coherence of each block's structure tensor, 0 to 1: 1 if all its gradients have one direction.
 
     Bigün and Granlund, "Optimal orientation detection of linear symmetry", 1987.
     """
@@ -199,7 +205,7 @@ def _coherence(pixels: _Image) -> _Image:
 
 
 def _detail(pixels: _Image) -> _Image:
-    """Each block without the means of its rows and of its columns."""
+    """Return each block without the means of its rows and of its columns."""
     blocks = pixels.reshape(len(_BLOCK_AVERAGE), BLOCK_SIDE, len(_BLOCK_AVERAGE), BLOCK_SIDE)
     blocks = blocks - blocks.mean(axis=1, keepdims=True)
     blocks -= blocks.mean(axis=3, keepdims=True)
@@ -207,11 +213,12 @@ def _detail(pixels: _Image) -> _Image:
 
 
 def _block_moments(pixels: _Image) -> tuple[_Image, _Image]:
+    """Return mean and variance of each block."""
     mean = _block_means(pixels)
     return mean, np.maximum(_block_means(pixels * pixels) - mean * mean, 0)
 
 
 def _block_means(pixels: _Image) -> _Image:
-    """The mean of each block: shape (…, THUMBNAIL_SIDE, THUMBNAIL_SIDE) to (…, blocks, blocks)."""
+    """Return the mean of each block: (…, THUMBNAIL_SIDE, THUMBNAIL_SIDE) to (…, blocks, blocks), float32."""
     means = _BLOCK_AVERAGE @ pixels @ _BLOCK_AVERAGE.T
     return np.asarray(means, np.float32)

@@ -1,8 +1,8 @@
-"""Corners of a picture, and how a picture's corners lie on another's: a witness beside the network.
+"""Keypoints, their descriptors, and affine matching by them.
 
-After "ORB: an efficient alternative to SIFT or SURF" (Rublee et al., 2011): Harris's corners on several scales, turned
-by their intensity centroid, described by which of two pixels is the brighter ("BRIEF", Calonder et al., 2010), 256
-times. Corners say what a network's cells leave out: they are many, small, and do not mind being turned.
+After ORB (Rublee et al., "ORB: an efficient alternative to SIFT or SURF", 2011): Harris corners on four scales,
+oriented by their intensity centroid and described by 256 brightness comparisons (BRIEF, Calonder et al., 2010). Used
+where the feature maps decide nothing: keypoints are many, small, and invariant to rotation.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ _DISC_X, _DISC_Y = _x[_inside], _y[_inside]
 
 
 def resized_grey(pixels: Pixels | Grey) -> Grey:
-    """A picture as grey values, its longer side :data:`LONGER_SIDE`."""
+    """Return a picture in grey levels, uint8 (height, width), its longer side LONGER_SIDE pixels."""
     image = Image.fromarray(pixels)
     scale = LONGER_SIDE / max(image.size)
     width, height = (max(1, round(side * scale)) for side in image.size)
@@ -104,9 +104,11 @@ def resized_grey(pixels: Pixels | Grey) -> Grey:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Keypoints:
-    """``xy`` as fractions of width and height, shape (n, 2); ``relative_size`` are width and height by the longer one.
+    """The keypoints of a picture.
 
-    ``orientation_scale`` are direction and size; ``descriptors``, and ``mirrored_descriptors`` of the mirrored picture, are −1 or 1, shape (n, 256).
+    ``relative_size`` is the picture's width and height by the longer one, float64 (2,). ``xy`` are positions as
+    fractions of width and height, float64 (n, 2). ``orientation_scale``, complex64 (n,), are a unit vector's direction
+    by the scale. ``descriptors``, and ``mirrored_descriptors`` of the mirrored picture, are −1 or 1, float32 (n, 256).
     """
 
     relative_size: NDArray[np.float64]
@@ -117,7 +119,7 @@ class Keypoints:
 
     @staticmethod
     def detect_and_describe(grey: Grey) -> Keypoints:
-        """The corners of a picture whose longer side is :data:`LONGER_SIDE`. The same every time."""
+        """Return the keypoints of a picture whose longer side is LONGER_SIDE, uint8 (height, width). Deterministic."""
         height, width = grey.shape
         shares = np.square(_SCALES) ** 0.75
         found = [
@@ -131,7 +133,8 @@ class Keypoints:
 
 @dataclass(frozen=True, slots=True)
 class KeypointMatch:
-    """So many ``inliers`` of a query, moved by ``transform``, lie on their partners in a ``region`` of a picture."""
+    """An affine ``transform`` from query to candidate. ``region`` bounds its ``inliers`` distinct inliers in the
+    candidate."""
 
     inliers: int
     transform: Affine
@@ -139,7 +142,7 @@ class KeypointMatch:
 
 
 def match_keypoints(query: Keypoints, picture: Keypoints) -> KeypointMatch | None:
-    """How most of a query's corners, or of its mirror image's, lie on a picture's; None if hardly any do."""
+    """Match the query's keypoints, or those of its mirror image, with a candidate's; None if hardly any match."""
     found = [
         _match(query, descriptors, mirrored, picture)
         for descriptors, mirrored in ((query.descriptors, False), (query.mirrored_descriptors, True))
@@ -148,6 +151,7 @@ def match_keypoints(query: Keypoints, picture: Keypoints) -> KeypointMatch | Non
 
 
 def _match(query: Keypoints, descriptors: _Image, mirrored: bool, picture: Keypoints) -> KeypointMatch | None:
+    """Match one set of the query's descriptors: hypotheses from single matches, each refined by affine fits."""
     query_rows, candidate_rows = _mutual_ratio_matches(descriptors, picture.descriptors)
     if len(query_rows) < _MIN_MATCHES:
         return None
@@ -157,7 +161,7 @@ def _match(query: Keypoints, descriptors: _Image, mirrored: bool, picture: Keypo
         if mirrored
         else (source, query.orientation_scale[query_rows])
     )
-    # One pair of corners says how all of the picture is turned and scaled.
+    # A single match gives rotation and scale of the whole picture.
     rotations = picture.orientation_scale[candidate_rows] / orientation_scale
     hypotheses = (
         np.abs(rotations[:, None] * (turned[None] - turned[:, None]) + target[:, None] - target[None])
@@ -179,7 +183,11 @@ def _fit_affine(
     relative_size: NDArray[np.float64],
     fitting: NDArray[np.bool_],
 ) -> KeypointMatch | None:
-    """The affine transform of the corners that fit, and then of those that it fits."""
+    """Fit an affine transform to the inliers, and again to its own inliers, with falling tolerance.
+
+    ``source`` and ``target`` are float64 (n, 2), ``fitting`` is bool (n,). None if too few are left, or the transform
+    scales or shears too much.
+    """
     points = np.column_stack([source, np.ones(len(source))])
     for tolerance in REFINE_TOLERANCES:
         if len(_distinct(target[fitting] * relative_size)) < _MIN_MATCHES:
@@ -197,19 +205,20 @@ def _fit_affine(
 
 
 def _distinct(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the grid cells that hold a point, float64 (cells, 2)."""
     cells: NDArray[np.float64] = np.unique(np.rint(xy / _MIN_SEPARATION), axis=0)
     return cells
 
 
 def _in_longer_sides(keypoints: Keypoints, rows: NDArray[np.intp]) -> _Complex:
-    """Where corners are, x + iy, in longer sides."""
+    """Return keypoints' positions x + iy in longer sides of their picture, complex64 (rows,)."""
     x, y = (keypoints.xy[rows] * keypoints.relative_size).T
     plane: _Complex = (x + 1j * y).astype(np.complex64)
     return plane
 
 
 def _mutual_ratio_matches(query: _Image, candidate: _Image) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Which corners are each other's nearest, and far nearer than the next."""
+    """Return rows of both that are mutual nearest neighbours by Hamming distance and pass the ratio test."""
     if not len(query) or len(candidate) < 2:
         return np.zeros(0, np.intp), np.zeros(0, np.intp)
     hamming = (_DESCRIPTOR_BITS - query @ candidate.T) / 2
@@ -222,7 +231,7 @@ def _mutual_ratio_matches(query: _Image, candidate: _Image) -> tuple[NDArray[np.
 
 
 def _detect_on_scale(grey: Grey, scale: float, maximum: int) -> tuple[NDArray[np.float64], _Complex, _Image, _Image]:
-    """Places, poses, bits and mirrored bits of the strongest corners on one scale."""
+    """Return xy, orientation and scale, and both descriptors of the strongest keypoints on one scale."""
     height, width = (max(1, round(side * scale)) for side in grey.shape)
     if min(height, width) <= 2 * _MARGIN + 2:
         empty = np.zeros((0, _DESCRIPTOR_BITS), np.float32)
@@ -246,6 +255,7 @@ def _detect_on_scale(grey: Grey, scale: float, maximum: int) -> tuple[NDArray[np
 def _steered_brief(
     smooth: _Image, width: int, at: NDArray[np.intp], sample_pairs: _Complex, rotations: _Complex
 ) -> _Image:
+    """Return BRIEF descriptors with sample points rotated by each keypoint's orientation, float32 (n, 256)."""
     offsets = sample_pairs[:, None] * rotations[:, None]
     steps = np.rint(offsets.imag).astype(np.intp) * width + np.rint(offsets.real).astype(np.intp)
     first, second = smooth[at + steps]
@@ -253,7 +263,7 @@ def _steered_brief(
 
 
 def _non_maximum_suppression(response: _Image, maximum: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows and columns of the strongest peaks that are not near an edge."""
+    """Return rows and columns of the strongest local maxima off the border."""
     rows = np.maximum(np.maximum(response[:-2], response[1:-1]), response[2:])
     peaks = np.maximum(np.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
     inner = slice(_MARGIN - 1, 1 - _MARGIN)
@@ -264,7 +274,7 @@ def _non_maximum_suppression(response: _Image, maximum: int) -> tuple[NDArray[np
 
 
 def _harris_response(pixels: _Image) -> _Image:
-    """Harris's: large where grey values change in both directions."""
+    """Return the Harris response: large where grey levels change in both directions."""
     across, down = np.zeros_like(pixels), np.zeros_like(pixels)
     across[:, 1:-1] = pixels[:, 2:] - pixels[:, :-2]
     down[1:-1] = pixels[2:] - pixels[:-2]
@@ -274,7 +284,7 @@ def _harris_response(pixels: _Image) -> _Image:
 
 
 def _blur(pixels: _Image) -> _Image:
-    """Binomial, five pixels wide."""
+    """Return the picture after a binomial filter, five pixels wide, applied twice in each direction."""
     blurred = np.pad(pixels, 2, mode="edge")
     for _ in range(2):
         blurred = (blurred[:-2] + 2 * blurred[1:-1] + blurred[2:]) * np.float32(0.25)

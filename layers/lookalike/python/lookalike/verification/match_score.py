@@ -1,4 +1,4 @@
-"""What speaks for two pictures showing the same, and how likely it makes that."""
+"""Features of a possible match, and the logistic regressions that turn them into its probability."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from typing import Any
 
-#: Correlations count as no higher, so that their z is finite.
+#: Larger correlations count as this one, so that Fisher's z is finite.
 _MAX_CORRELATION = 0.999
 
 
 @dataclass(frozen=True, slots=True)
 class MatchFeatures:
-    """What is known of a query that is laid on a picture.
+    """The features of a possible match.
 
-    ``cosine`` is their vectors'. Of ``matches`` pairs of cells that are each other's nearest, ``inliers`` lie on each
-    other; of the thumbnails, ``blocks`` do, and ``correlation`` is their mean correlation. ``mean_cell_cosine`` is the mean
-    cosine of cells that lie on each other once the query has been straightened. ``keypoints`` lie on each other.
+    ``cosine`` is that of both vectors. ``matches`` counts pairs of cells that are mutual nearest neighbours,
+    ``inliers`` those of them that the transform moves onto each other. ``blocks`` of the thumbnails were compared, and
+    ``correlation`` is their mean correlation. ``mean_cell_cosine`` is that of cells at the same places after
+    rectification. ``keypoints`` counts inliers among keypoints.
     """
 
     cosine: float
@@ -30,10 +31,10 @@ class MatchFeatures:
 
 
 def feature_vector(features: MatchFeatures) -> dict[str, float]:
-    """What a logistic regression weighs, by the names of its weights.
+    """Return the regressions' inputs by the names of their weights.
 
-    Correlations enter as Fisher's z times the root of the number of blocks ("On the 'probable error' of a coefficient
-    of correlation deduced from a small sample", 1921): a correlation counts the more, the more blocks it comes from.
+    A correlation enters as Fisher's z times the square root of the number of blocks ("On the 'probable error' of a
+    coefficient of correlation deduced from a small sample", 1921): it counts more if it comes from more blocks.
     """
     correlation = min(max(features.correlation, -_MAX_CORRELATION), _MAX_CORRELATION)
     return {
@@ -48,7 +49,7 @@ def feature_vector(features: MatchFeatures) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class LogisticWeights:
-    """A logistic regression on the :func:`feature_vector` of evidence."""
+    """A logistic regression on a :func:`feature_vector`."""
 
     cosine: float
     correlation: float
@@ -59,17 +60,16 @@ class LogisticWeights:
     offset: float
 
     def probability(self, features: MatchFeatures) -> float:
-        """How likely it is that both show the same."""
+        """Return the probability that both pictures show the same, in (0, 1)."""
         logit = sum(getattr(self, name) * value for name, value in feature_vector(features).items()) - self.offset
         return 1 / (1 + math.exp(-logit))
 
 
 @dataclass(frozen=True, slots=True)
 class MatchScorer:
-    """How evidence is read: of the whole query covering a whole picture, of a part found by its cells, of the
-    query looked at again after it was straightened, and of a part found by its corners.
+    """One regression a stage: whole pictures, parts matched by cells, parts after rectification, keypoints.
 
-    A probability of ``min_probability`` counts as proof.
+    A match of ``min_probability`` or more is accepted.
     """
 
     whole: LogisticWeights
@@ -80,7 +80,8 @@ class MatchScorer:
 
     @staticmethod
     def from_card(values: Mapping[str, Any]) -> MatchScorer:
-        """From a model's card. Raises KeyError, TypeError or ValueError if something is missing or no number."""
+        """Return the scorer of a model's card. Raises KeyError, TypeError or ValueError if an entry is missing or no
+        number."""
         scorer = MatchScorer(
             _weights(values["whole"]),
             _weights(values["part"]),
@@ -93,7 +94,7 @@ class MatchScorer:
         return scorer
 
 
-#: The keys of a model's card, by the names of the weights.
+#: Keys in card.json, which never change, by the names of the weights.
 _CARD_KEYS = {
     "cosine": "cosine",
     "correlation": "correlation",
@@ -106,7 +107,7 @@ _CARD_KEYS = {
 
 
 def card_entry(weights: LogisticWeights) -> dict[str, float]:
-    """The weights as a model's card keeps them."""
+    """Return the weights as a model's card keeps them."""
     return {key: getattr(weights, name) for name, key in _CARD_KEYS.items()}
 
 
@@ -121,5 +122,5 @@ _ZERO_WEIGHTS = LogisticWeights(
     cosine=0, correlation=0, matches=0, inliers=0, mean_cell_cosine=0, keypoints=0, offset=0
 )
 
-#: Without local maps nothing is ever proved.
+#: Of a model without feature maps: accepts no match.
 NEVER_MATCHES = MatchScorer(_ZERO_WEIGHTS, _ZERO_WEIGHTS, _ZERO_WEIGHTS, _ZERO_WEIGHTS, min_probability=1)

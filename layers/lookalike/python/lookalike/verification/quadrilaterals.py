@@ -1,9 +1,9 @@
-"""Pictures within a picture: prints that were photographed, screenshots, pictures pasted on others.
+"""Quadrilaterals: pictures within a picture, such as photographed prints, screenshots and pasted pictures.
 
-What surrounds such a picture hides it from the network. Four straight edges give it away: lines are found by a Hough
-transform in which every edge votes along its own direction (Duda and Hart, "Use of the Hough transformation to detect
+Their surroundings dominate the vector of the whole picture. Four straight edges reveal them: a Hough transform in which
+every edge pixel votes along its own gradient finds lines (Duda and Hart, "Use of the Hough transformation to detect
 lines and curves in pictures", 1972; O'Gorman and Clowes, "Finding picture edges through collinearity of feature
-points", 1976), and of all the quadrilaterals that they form, those count whose sides are edges from end to end.
+points", 1976), and the quadrilaterals that they form are scored by how much of their sides is edge.
 """
 
 from __future__ import annotations
@@ -91,20 +91,23 @@ _Whole = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Quadrilateral:
-    """A picture within a picture. ``corners``: fractions of width and height, float64 (4, 2), from the top left one
-    clockwise, a little outside at worst."""
+    """A picture within a picture.
+
+    ``corners`` are fractions of width and height, float64 (4, 2), clockwise from the top left one, at worst slightly
+    outside.
+    """
 
     corners: _Real
 
     def rectified(self, pixels: Pixels) -> Pixels:
-        """What it shows, as if seen from straight ahead. ``pixels`` are those that it was found in."""
+        """Return its content seen from straight ahead, uint8 RGB; ``pixels`` are those it was detected in."""
         image = Image.fromarray(pixels)
         corners = self.corners * image.size
         width, height = _sides(corners)
         sqrt_aspect_ratio = math.sqrt(min(max(width / height, 1 / _MAX_ASPECT_RATIO), _MAX_ASPECT_RATIO))
         size = round(_RECTIFIED_SIDE * sqrt_aspect_ratio), round(_RECTIFIED_SIDE / sqrt_aspect_ratio)
         reduction = max(1, int(min(width / size[0], height / size[1])))
-        if reduction > 1:  # pixels that lie close together are averaged, or they would flicker
+        if reduction > 1:  # area averaging prevents aliasing
             image = image.reduce(reduction)
             corners = self.corners * image.size
         coefficients = _homography_coefficients(size, corners)
@@ -112,8 +115,10 @@ class Quadrilateral:
 
     @property
     def to_unit_square(self) -> Affine:
-        """Moves points of the picture, as fractions, to where they are in the frame, as fractions of its sides: the
-        affine transform that comes nearest to the perspective, a few hundredths off for a print seen askew."""
+        """The affine transform from fractions of the picture to fractions of the quadrilateral's sides.
+
+        It is the least-squares approximation of the homography: a few hundredths off for a print at an angle.
+        """
         points = np.column_stack([self.corners, np.ones(4)])
         found, *_ = np.linalg.lstsq(points, np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float64), rcond=None)
         a, b, c, d, e, f = found.T.ravel().tolist()
@@ -121,7 +126,10 @@ class Quadrilateral:
 
 
 def detect_quadrilaterals(pixels: Pixels) -> list[Quadrilateral]:
-    """The most conspicuous frames in a picture, at most :data:`MAX_QUADRILATERALS`; most photographs have none."""
+    """Return the most salient quadrilaterals in a picture, uint8 RGB, at most MAX_QUADRILATERALS.
+
+    Most photographs have none.
+    """
     scale = _LONGER_SIDE / max(pixels.shape[:2])
     height, width = (max(1, round(side * scale)) for side in pixels.shape[:2])
     method = Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
@@ -134,8 +142,7 @@ def detect_quadrilaterals(pixels: Pixels) -> list[Quadrilateral]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Edges:
-    """Pixels where colours change most. ``x`` and ``y`` are counted from the middle, ``angles`` of 0 to π are those
-    in which they change."""
+    """Edge pixels. ``x`` and ``y`` are counted from the centre; ``angles``, 0 to π, are their gradients' directions."""
 
     width: int
     height: int
@@ -145,7 +152,7 @@ class _Edges:
 
     @classmethod
     def of(cls, pixels: NDArray[np.float32]) -> _Edges:
-        """The edges of a picture of shape (height, width, 3)."""
+        """Return the edges of a picture, float32 (height, width, 3): the strongest gradient of the three channels."""
         height, width = pixels.shape[:2]
         smooth = _blur(pixels)
         across, down = np.zeros_like(smooth), np.zeros_like(smooth)
@@ -161,7 +168,7 @@ class _Edges:
         return cls(width, height, columns - (width - 1) / 2, rows - (height - 1) / 2, angles)
 
     def hough_accumulator(self) -> _Real:
-        """How many edges lie on each line: a row for each direction, a column for each distance from the middle."""
+        """Return the votes for each line: a row for each direction, a column for each distance from the centre."""
         middle = math.ceil(math.hypot(self.width, self.height) / 2 / _DISTANCE_STEP) + 1
         votes = np.zeros((_DIRECTIONS, 2 * middle + 1))
         direction = self.angles * (_DIRECTIONS / np.pi)
@@ -178,7 +185,7 @@ class _Edges:
         return votes
 
     def edge_map(self) -> NDArray[np.bool_]:
-        """Where there are edges, by sector, a pixel around each and two around the picture: (sectors, rows, columns)."""
+        """Return where edges are, by sector of direction, one pixel dilated: bool (sectors, height + 4, width + 4)."""
         edge_map = np.zeros((_EDGE_SECTORS, self.height + 4, self.width + 4), bool)
         sector = _sector(self.angles)
         row, column = (np.rint(self.y + (self.height + 3) / 2), np.rint(self.x + (self.width + 3) / 2))
@@ -190,8 +197,10 @@ class _Edges:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Lines:
-    """Lines x·cos(angle) + y·sin(angle) = distance, x and y from the middle, and how many edges voted for each; the last
-    four are the picture's borders."""
+    """Lines x·cos(angle) + y·sin(angle) = distance, x and y from the centre, with the votes for each.
+
+    The last four are the picture's borders, which have no votes.
+    """
 
     angles: _Real
     distances: _Real
@@ -199,7 +208,7 @@ class _Lines:
 
     @classmethod
     def of(cls, edges: _Edges) -> _Lines:
-        """The lines that most edges lie on, and the borders."""
+        """Return the lines with the most votes, and the borders."""
         votes = edges.hough_accumulator()
         peaks = np.flatnonzero((votes >= _maximum_filter(votes)) & (votes >= _MIN_VOTES))
         strongest = peaks[np.argsort(-votes.ravel()[peaks], kind="stable")[:_MAX_LINES]]
@@ -212,7 +221,7 @@ class _Lines:
         )
 
     def quadrilaterals(self, edges: _Edges) -> list[_Real]:
-        """The best ones, as corners in pixels, float64 (4, 2)."""
+        """Return the corners, in pixels, of the best quadrilaterals that the lines form, each float64 (4, 2)."""
         sides = self._side_candidates(edges)
         corners = np.stack([self._intersections(sides[:, i], sides[:, i - 1]) for i in range(4)], axis=1)
         size = np.array([edges.width, edges.height])
@@ -237,7 +246,8 @@ class _Lines:
         return chosen
 
     def _side_candidates(self, edges: _Edges) -> _Whole:
-        """Lines that may be a frame's four sides, in order: two about parallel, two about upright on them."""
+        """Return the lines of possible quadrilaterals, (n, 4): opposite sides nearly parallel, neighbours nearly
+        perpendicular."""
         one, other = np.triu_indices(len(self.angles), 1)
         between = self.angles[other] - self.angles[one]
         against = np.abs(between) > np.pi / 2
@@ -255,18 +265,19 @@ class _Lines:
         return found
 
     def _is_border(self, lines: _Whole) -> NDArray[np.bool_]:
-        """Which lines are borders of the picture itself."""
+        """Return which lines are borders of the picture."""
         return lines >= len(self.angles) - 4
 
     def _intersections(self, one: _Whole, other: _Whole) -> _Real:
-        """Where lines cross that are far from parallel: shape (n, 2)."""
+        """Return the intersections of lines that are far from parallel: (n, 2)."""
         (a, b), (c, d) = ((np.cos(self.angles[of]), np.sin(self.angles[of])) for of in (one, other))
         r, s = self.distances[one], self.distances[other]
         intersections: _Real = np.stack([r * d - s * b, a * s - c * r], axis=-1) / (a * d - b * c)[:, None]
         return intersections
 
     def _edge_support(self, edges: _Edges, sides: _Whole, corners: _Real) -> _Real:
-        """What share of each side is an edge in its direction: (n, 4). Side i runs from corner i to corner i + 1."""
+        """Return the share of each side that is an edge in its direction: (n, 4). Side i runs from corner i to i +
+        1."""
         along = ((np.arange(_SIDE_SAMPLES) + 0.5) / _SIDE_SAMPLES)[:, None]
         points = corners[:, :, None] + (np.roll(corners, -1, axis=1) - corners)[:, :, None] * along
         column = np.floor(points[..., 0]).clip(-2, edges.width + 1).astype(np.intp) + 2
@@ -277,7 +288,7 @@ class _Lines:
 
 
 def _blur(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Binomial, three pixels wide."""
+    """Return the picture after a binomial filter, three pixels wide."""
     padded = np.pad(pixels, ((1, 1), (1, 1), (0, 0)), mode="edge")
     rows = padded[:-2] + 2 * padded[1:-1] + padded[2:]
     blurred: NDArray[np.float32] = (rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / np.float32(16)
@@ -287,7 +298,7 @@ def _blur(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 def _thin_edges(
     magnitude: NDArray[np.float32], gradient_x: NDArray[np.float32], gradient_y: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
-    """Where a change is greater than those before and behind it."""
+    """Return where the gradient's magnitude is a maximum along its direction (non-maximum suppression)."""
     height, width = magnitude.shape
     padded = np.pad(magnitude, 1)
     eighth = np.rint(np.arctan2(gradient_y, gradient_x) * (4 / np.pi)).astype(np.intp) % 4
@@ -300,7 +311,7 @@ def _thin_edges(
 
 
 def _maximum_filter(votes: _Real) -> _Real:
-    """The greatest of each line's neighbours. Half a turn further stands the same line, seen from the other side."""
+    """Return the largest number of votes around each line. Beyond half a turn follow the same lines, reversed."""
     directions, distances = _AROUND
     around = np.concatenate([votes[-directions:, ::-1], votes, votes[:directions, ::-1]])
     around = np.pad(around, ((0, 0), (distances, distances)))
@@ -310,13 +321,13 @@ def _maximum_filter(votes: _Real) -> _Real:
 
 
 def _sector(angles: _Real) -> _Whole:
-    """Which of the edges' directions are nearest to angles of 0 to π."""
+    """Return the sector nearest to each angle of 0 to π."""
     sector: _Whole = np.rint(angles * (_EDGE_SECTORS / np.pi)).astype(np.intp) % _EDGE_SECTORS
     return sector
 
 
 def _convex(corners: _Real) -> NDArray[np.bool_]:
-    """Which of many quadrilaterals turn the same way at each corner."""
+    """Return which of many quadrilaterals are convex."""
     side = np.roll(corners, -1, axis=1) - corners
     following = np.roll(side, -1, axis=1)
     turns = side[..., 0] * following[..., 1] - side[..., 1] * following[..., 0]
@@ -324,19 +335,19 @@ def _convex(corners: _Real) -> NDArray[np.bool_]:
 
 
 def _areas(corners: _Real) -> _Real:
-    """Of many quadrilaterals, in square pixels (the shoelace formula)."""
+    """Return the areas of many quadrilaterals, in square pixels (the shoelace formula)."""
     x, y = corners[..., 0], corners[..., 1]
     areas: _Real = np.abs((x * np.roll(y, -1, axis=1) - np.roll(x, -1, axis=1) * y).sum(axis=1)) / 2
     return areas
 
 
 def _hausdorff_distance(one: _Real, other: _Real) -> float:
-    """How far that corner of one is from the other's that has none near."""
+    """Return the largest distance of a corner of ``one`` to the nearest corner of ``other``, in pixels (Chebyshev)."""
     return float(np.abs(one[:, None] - other[None]).max(axis=2).min(axis=1).max())
 
 
 def _clockwise(corners: _Real) -> _Real:
-    """From the corner nearest to the top left one, clockwise."""
+    """Return the corners clockwise, beginning with the one nearest to the top left."""
     around = corners - corners.mean(axis=0)
     turned = corners[np.argsort(np.arctan2(around[:, 1], around[:, 0]))]
     first = int(np.argmin(turned.sum(axis=1)))
@@ -345,13 +356,13 @@ def _clockwise(corners: _Real) -> _Real:
 
 
 def _sides(corners: _Real) -> tuple[float, float]:
-    """A frame's width and height, the mean of opposite sides, in pixels, at least 1."""
+    """Return width and height of a quadrilateral, the means of opposite sides, in pixels, at least 1."""
     top, right, bottom, left = np.hypot(*(corners - np.roll(corners, -1, axis=0)).T).tolist()
     return max(1.0, (top + bottom) / 2), max(1.0, (left + right) / 2)
 
 
 def _homography_coefficients(size: tuple[int, int], corners: _Real) -> list[float]:
-    """Pillow's eight numbers, which move the corners of a picture of that size to those corners."""
+    """Return Pillow's eight coefficients of the homography from a picture of that size to the corners."""
     width, height = size
     rows, wanted = [], []
     for (x, y), (u, v) in zip(((0, 0), (width, 0), (width, height), (0, height)), corners.tolist(), strict=True):

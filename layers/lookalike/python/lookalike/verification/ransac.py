@@ -1,4 +1,8 @@
-"""Similarity transforms, mirrored ones too, that lay points on points: RANSAC for several sets of points at once."""
+"""RANSAC for similarity transforms, reflected ones included: several sets of point pairs at once.
+
+Fischler and Bolles, "Random sample consensus", 1981; the best hypothesis is refined by least squares over its inliers
+(local optimisation: Chum, Matas and Kittler, "Locally optimized RANSAC", 2003).
+"""
 
 from __future__ import annotations
 
@@ -32,25 +36,28 @@ _FIRST_SAMPLES, _SECOND_SAMPLES = _rng.random((2, HYPOTHESES), np.float32)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SimilarityTransform:
-    """Moves z to ``scale · z + translation``, reflected beforehand (z̄ for z) if ``reflected``."""
+    """Moves z, or z̄ if ``reflected``, to ``scale · z + translation``.
+
+    ``scale`` is complex: scale and rotation.
+    """
 
     scale: complex
     translation: complex
     reflected: bool
 
     def apply(self, points: Points) -> Points:
-        """Where the points are moved to."""
+        """Return the moved points, complex64 of the same shape."""
         moved: Points = np.complex64(self.scale) * (points.conj() if self.reflected else points)
         return moved + np.complex64(self.translation)
 
     def apply_inverse(self, points: Points) -> Points:
-        """What is moved to the points."""
+        """Return the points that are moved to ``points``, complex64 of the same shape."""
         moved: Points = (points - np.complex64(self.translation)) / np.complex64(self.scale)
         return moved.conj() if self.reflected else moved
 
 
 def pad_point_sets(sets: list[Points]) -> Points:
-    """Sets of points as rows of one length, filled up with points that are nowhere."""
+    """Return sets of points as rows of one array, complex64 (sets, longest), padded with points far from any other."""
     rows = np.full((len(sets), max(map(len, sets))), _FAR_AWAY, np.complex64)
     for row, points in zip(rows, sets, strict=True):
         row[: len(points)] = points
@@ -60,10 +67,11 @@ def pad_point_sets(sets: list[Points]) -> Points:
 def ransac_similarity(
     source: Points, target: Points, counts: NDArray[np.intp], inlier_threshold: float, min_sample_distance: float
 ) -> list[SimilarityTransform | None]:
-    """Per row the transform that moves most points of ``source`` to within ``inlier_threshold`` of their partners in ``target``.
+    """Return, per row, the transform from ``source`` to ``target`` with the most inliers; None if no sample is valid.
 
-    Both have shape (rows, points), padded by :func:`pad_point_sets`; a row's first ``counts`` points count. Guesses are made
-    from pairs of points that are ``min_sample_distance`` at least, the same ones every time. None: not one guess was possible.
+    ``source`` and ``target`` are complex64 (rows, points), padded by :func:`pad_point_sets`; the first ``counts``
+    points of a row count. An inlier is moved to within ``inlier_threshold`` of its partner. The two points of a sample
+    are at least ``min_sample_distance`` apart. Deterministic: the samples are drawn once.
     """
     first = (_FIRST_SAMPLES * counts[:, None]).astype(np.intp)
     second = (_SECOND_SAMPLES * np.maximum(counts[:, None] - 1, 0)).astype(np.intp)
@@ -99,7 +107,7 @@ def ransac_similarity(
 
 
 def _from_sample(z1: Points, z2: Points, w1: Points, w2: Points, min_sample_distance: float) -> tuple[Points, Points]:
-    """The transforms that move z1 to w1 and z2 to w2; to nowhere where there is none that is allowed."""
+    """Return scales and translations that move z1 to w1 and z2 to w2; far away where they are not allowed."""
     target, source = w2 - w1, z2 - z1
     possible = np.abs(source) >= min_sample_distance
     scale = np.divide(target, source, out=np.zeros_like(target), where=possible)
@@ -111,7 +119,10 @@ def _from_sample(z1: Points, z2: Points, w1: Points, w2: Points, min_sample_dist
 def _count_inliers(
     scale: Points, translation: Points, reflected: int, source: Points, target: Points, inlier_threshold: float
 ) -> NDArray[np.float32]:
-    """How many points each transform (rows, guesses) fits. Distances come from two matrix products a row."""
+    """Return the number of inliers of each transform, float32 (rows, hypotheses).
+
+    Two matrix products a row give all distances.
+    """
     y = -source.imag if reflected else source.imag
     points = np.stack([source.real, y, np.ones_like(y), target.real, target.imag], axis=1)
     one, none = np.ones_like(scale.real), np.zeros_like(scale.real)
@@ -130,7 +141,7 @@ def _count_inliers(
 def _local_optimisation(
     scale: Points, translation: Points, source: Points, target: Points, inlier_threshold: float
 ) -> tuple[Points, Points]:
-    """Least squares over the points that fit, as long as no fewer fit afterwards."""
+    """Fit scale and translation to the inliers by least squares, as long as no inlier is lost."""
     inliers = np.abs(scale[:, None] * source + translation[:, None] - target) <= inlier_threshold
     for _ in range(_REFINEMENTS):
         weight = inliers / np.maximum(inliers.sum(axis=1, keepdims=True), 1)

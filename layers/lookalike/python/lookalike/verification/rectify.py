@@ -1,7 +1,7 @@
-"""The query as a picture shows it: cut and turned so that both lie alike, for the network to look at again.
+"""Rectification: warps the query by the inverse of an estimated transform.
 
-A network sees little of a cell that is turned, far away or seen askew. Once it is guessed how a query lies on a
-picture, the guess can be undone, and what was a stranger's cell looks the same, or the guess was wrong.
+CNN features are not invariant to rotation, scale and shear. Undoing the estimated transform removes them: the features
+of a true match are then similar, those of a false one are not.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ _MAX_ASPECT_RATIO = 4.0
 
 
 def covered_region(transform: Affine) -> Box | None:
-    """The smallest box around the part of a picture that a query, moved by ``transform``, covers; None if there is
-    hardly any.
+    """Return the bounding box of the part of a candidate that a query, moved by ``transform``, covers.
+
+    None if one of its sides is shorter than _MIN_REGION_SIDE, or the transform is singular.
     """
     inverse = invert(transform)
     if inverse is None:
@@ -47,10 +48,10 @@ def covered_region(transform: Affine) -> Box | None:
 
 
 def warp_region(pixels: Pixels, transform: Affine, region: Box, aspect_ratio: float) -> Pixels:
-    """What the query shows of ``region`` of a picture whose width is ``aspect_ratio`` times its height; black where it
-    shows nothing of it.
+    """Return the part of the query that ``transform`` moves to ``region``, uint8 RGB (height, width, 3); black outside.
 
-    ``transform`` moves the query's points to the picture's, both as fractions; it can be inverted.
+    ``transform`` moves fractions of the query to fractions of the candidate, whose width by height is ``aspect_ratio``.
+    The result has about RECTIFIED_SIDE² pixels. Raises ValueError if the transform is singular.
     """
     inverse = invert(transform)
     if inverse is None:
@@ -62,7 +63,7 @@ def warp_region(pixels: Pixels, transform: Affine, region: Box, aspect_ratio: fl
     to_picture = np.array([[across / width, 0, region.left], [0, down / height, region.top], [0, 0, 1]])
     back = np.diag([image.width, image.height]) @ inverse @ to_picture
     reduction = max(1, int(math.sqrt(abs(np.linalg.det(back[:, :2])))))
-    if reduction > 1:  # pixels that lie close together are averaged, or they would flicker
+    if reduction > 1:  # area averaging prevents aliasing
         full = image.size
         image = image.reduce(reduction)
         back = np.diag([image.width / full[0], image.height / full[1]]) @ back

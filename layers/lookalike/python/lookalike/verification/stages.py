@@ -2,8 +2,8 @@
 
 ``match_whole`` compares two thumbnails in eight orientations; ``match_partial`` matches cells of feature maps and
 scores the transforms by block correlation; ``match_rectified`` repeats that once the estimated transform is undone;
-``match_keypoints`` matches keypoints of the pictures themselves. Every stage is a function of data: what the model
-makes of a rectified query, and thumbnails of originals, are arguments.
+``match_keypoints`` matches keypoints of the pictures themselves. Every stage is a function of data: feature
+maps of the rectified query, and keypoints of originals, are arguments.
 """
 
 from __future__ import annotations

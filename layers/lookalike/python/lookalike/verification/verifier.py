@@ -6,8 +6,8 @@ decide: warped by the transform, they must correlate block by block. Undecided c
 query was rectified; where nothing is accepted, keypoints of the originals are matched, which are smaller than cells.
 
 Nothing here embeds pictures or reads stores: a batch hands out the rectified views that it needs embedded and the
-numbers of the originals that it needs loaded, and takes what became of them. See
-:func:`lookalike.service.reranking.run_stages` for the order.
+numbers of the originals that it needs loaded, and takes feature maps and thumbnails in return. The order of the stages
+stands in :func:`lookalike.service.reranking.run_stages`.
 """
 
 from __future__ import annotations

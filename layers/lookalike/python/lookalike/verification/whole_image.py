@@ -1,7 +1,7 @@
-"""Whether two whole pictures look the same, upright, turned by quarters, or mirrored.
+"""Correlates two whole pictures in eight orientations: upright, rotated by quarter turns, and mirrored.
 
-The commonest copies (saved again, scaled, recoloured, turned, mirrored) cover their originals exactly. One matrix
-product sees that, where cells of a turned picture no longer look alike to the network.
+The most frequent copies (saved again, scaled, recoloured, rotated, mirrored) cover their originals exactly. One matrix
+product finds them, even where the features of a rotated picture's cells no longer match.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _GRID = (_BLOCKS_PER_SIDE, _BLOCKS_PER_SIDE)
 
 _Thumbnail = NDArray[np.uint8]
 
-#: The eight ways to lay a square on a square: what they make of an image, and where they move its points.
+#: The symmetries of the square: each one's effect on an image, and on points as fractions of its sides.
 _ORIENTATIONS: tuple[tuple[Callable[[_Thumbnail], _Thumbnail], Affine], ...] = (
     (lambda image: image, (1, 0, 0, 0, 1, 0)),
     (lambda image: image[:, ::-1], (-1, 0, 1, 0, 1, 0)),
@@ -42,14 +42,19 @@ _ORIENTATIONS: tuple[tuple[Callable[[_Thumbnail], _Thumbnail], Affine], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class WholeImageMatch:
-    """How well a whole picture covers another, laid on it by ``transform``."""
+    """The best orientation: ``transform`` moves the query's points to the candidate's."""
 
     correlation: BlockCorrelation
     transform: Affine
 
 
 class EightOrientations:
-    """A picture's thumbnail in all eight orientations, ready to be compared."""
+    """A query's thumbnail in all eight orientations, ready to be correlated.
+
+    Parameters
+    ----------
+    thumbnail : uint8 (THUMBNAIL_SIDE, THUMBNAIL_SIDE).
+    """
 
     def __init__(self, thumbnail: _Thumbnail) -> None:
         oriented = np.stack([turn(thumbnail) for turn, _ in _ORIENTATIONS]).astype(np.float32)
@@ -59,7 +64,10 @@ class EightOrientations:
         self._oriented = oriented
 
     def best_match(self, thumbnail: NDArray[np.float32]) -> WholeImageMatch:
-        """The orientation that covers the other thumbnail best. Only blocks that are not flat there are compared."""
+        """Return the orientation with the largest correlation over the candidate's textured blocks.
+
+        ``thumbnail`` is float32 (THUMBNAIL_SIDE, THUMBNAIL_SIDE).
+        """
         blocks, compared = _normalised_blocks(thumbnail)
         count = int(np.count_nonzero(compared))
         if not count:
@@ -76,7 +84,7 @@ class EightOrientations:
 
 
 def _normalised_blocks(thumbnail: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Blocks as rows whose products are correlations, shape (blocks, pixels), and which of them are not flat."""
+    """Return the blocks as zero-mean rows of norm ≤ 1, float32 (blocks, pixels), and which have enough deviation."""
     blocks = thumbnail.reshape(_BLOCKS_PER_SIDE, BLOCK_SIDE, _BLOCKS_PER_SIDE, BLOCK_SIDE).swapaxes(1, 2)
     rows = blocks.reshape(_BLOCKS_PER_SIDE * _BLOCKS_PER_SIDE, BLOCK_SIDE * BLOCK_SIDE)
     rows = rows - rows.mean(axis=1, keepdims=True)

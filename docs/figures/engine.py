@@ -91,9 +91,9 @@ def _first(query: str, stage: int, matches: Sequence[Match]) -> Answer:
     if not matches:
         return Answer(query, stage)
     first = matches[0]
-    if first.proof is None:
+    if first.geometric_match is None:
         raise ValueError(f"{query}: answered without verification")
-    return Answer(query, stage, first.candidate.metadata.brief, first.score, first.proof.transform)
+    return Answer(query, stage, first.candidate.metadata.brief, first.score, first.geometric_match.transform)
 
 
 def _source(picture: Image.Image, quality: int = 75) -> Source:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from lookalike.domain.geometry import WHOLE, Affine, Box, compose
+from lookalike.domain.geometry import WHOLE, Affine, Box
 from lookalike.domain.picture import Pixels
+from lookalike.verification.affine import compose
 from lookalike.verification.rectify import RECTIFIED_SIDE, covered_region, warp_region
 from tests.support.photographs import photograph
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.domain.geometry import IDENTITY, Affine, Box, GeometricMatch, QueryView, crop_transform
+from lookalike.domain.geometry import IDENTITY, Affine, Box, GeometricMatch, QueryView
 from lookalike.embedding.feature_map import CELL_CHANNELS, CELLS_PER_SIDE, CELLS_SHAPE, THUMBNAIL_SIDE, FeatureMap
+from lookalike.verification.affine import crop_transform
 from lookalike.verification.match_score import NEVER_MATCHES, LogisticWeights, MatchScorer
 from lookalike.verification.verifier import (
     MAX_RETRIED,

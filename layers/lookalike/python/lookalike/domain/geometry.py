@@ -4,12 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-#: Smallest absolute determinant (exclusive) of a transform that is inverted.
-_MIN_DETERMINANT = 1e-4
-
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -31,31 +25,6 @@ Affine = tuple[float, float, float, float, float, float]
 
 #: Moves nothing.
 IDENTITY: Affine = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
-
-
-def compose(first: Affine, second: Affine) -> Affine:
-    """Return the transform that moves as ``first`` does, and then as ``second`` does."""
-    a, b, c, d, e, f = (_matrix(second)[:2] @ _matrix(first)).ravel().tolist()
-    return a, b, c, d, e, f
-
-
-def invert(transform: Affine) -> NDArray[np.float64] | None:
-    """Return the first two rows of the inverse matrix, float64 (2, 3); None if the transform is (nearly) singular."""
-    matrix = _matrix(transform)
-    if not (np.isfinite(matrix).all() and abs(np.linalg.det(matrix)) > _MIN_DETERMINANT):
-        return None
-    return np.asarray(np.linalg.inv(matrix)[:2])
-
-
-def crop_transform(region: Box) -> Affine:
-    """Return the transform from fractions of a picture to fractions of this region of it."""
-    across, down = 1 / (region.right - region.left), 1 / (region.bottom - region.top)
-    return across, 0, -region.left * across, 0, down, -region.top * down
-
-
-def _matrix(transform: Affine) -> NDArray[np.float64]:
-    """Return the homogeneous matrix, float64 (3, 3)."""
-    return np.array([*transform, 0, 0, 1], np.float64).reshape(3, 3)
 
 
 @dataclass(frozen=True, slots=True)

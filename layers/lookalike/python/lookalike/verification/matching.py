@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.domain.geometry import Affine, Box, compose
+from lookalike.domain.geometry import Affine, Box
 from lookalike.embedding.feature_map import CELL_CHANNELS, CELLS_PER_SIDE, THUMBNAIL_SIDE, FeatureMap
+from lookalike.verification.affine import compose
 from lookalike.verification.correlation import Pyramid
 from lookalike.verification.ransac import Points, SimilarityTransform, pad_point_sets, ransac_similarity
 

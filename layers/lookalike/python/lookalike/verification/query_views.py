@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lookalike.domain.geometry import WHOLE, QueryView, crop_transform
+from lookalike.domain.geometry import WHOLE, QueryView
 from lookalike.domain.picture import Embedding
 from lookalike.embedding.query_crops import CROP_BOXES
+from lookalike.verification.affine import crop_transform
 from lookalike.verification.quadrilaterals import Quadrilateral
 
 

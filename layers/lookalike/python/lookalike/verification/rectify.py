@@ -11,8 +11,9 @@ import math
 import numpy as np
 from PIL import Image
 
-from lookalike.domain.geometry import Affine, Box, invert
+from lookalike.domain.geometry import Affine, Box
 from lookalike.domain.picture import Pixels
+from lookalike.verification.affine import invert
 
 #: Grid points a side at which coverage is sampled.
 _GRID_POINTS = 29

@@ -14,9 +14,10 @@ from functools import cached_property
 
 import numpy as np
 
-from lookalike.domain.geometry import IDENTITY, WHOLE, Affine, Box, GeometricMatch, compose, crop_transform
+from lookalike.domain.geometry import IDENTITY, WHOLE, Affine, Box, GeometricMatch
 from lookalike.domain.picture import Grey, Pixels
 from lookalike.embedding.feature_map import FeatureMap, unpack
+from lookalike.verification.affine import compose, crop_transform
 from lookalike.verification.correlation import BlockCorrelation, Pyramid, correlate_blocks
 from lookalike.verification.keypoints import KeypointMatch, Keypoints, match_keypoints, resized_grey
 from lookalike.verification.match_score import MatchFeatures, MatchScorer

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.domain.geometry import Affine, Box, compose, crop_transform
+from lookalike.domain.geometry import Affine, Box
+from lookalike.verification.affine import compose, crop_transform
 
 NUMBERS = st.floats(-2, 2)
 AFFINES = st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lookalike.service.upload_metadata import LAYOUT, MAX_BYTES
+from lookalike.service.upload_metadata import LAYOUT, MAX_BYTES, MAX_TAGS
 from tests.support.documents import block, prose
 
 
@@ -19,5 +19,5 @@ def test_documented_files_lie_where_they_are_looked_for() -> None:
 
 
 def test_documented_limits_are_those_of_uploads() -> None:
-    said = "A brief may have {brief} bytes, a label {label}, a desc {desc}."
-    assert said.format_map(MAX_BYTES) in " ".join(prose("docs/operate.md").split())
+    said = "A brief may have {brief} bytes, a label {label}, a desc {desc}; groups take up to {most} tags, {tags} bytes in all."
+    assert said.format(**MAX_BYTES, most=MAX_TAGS) in " ".join(prose("docs/operate.md").split())

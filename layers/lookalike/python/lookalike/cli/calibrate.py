@@ -110,15 +110,15 @@ def min_probability(probabilities: NDArray[np.float64], right: NDArray[np.bool_]
         reason = "the right pairs are no more provable than the wrong ones: are 0 and 1 swapped?"
         raise InvalidArgument("--pairs", reason)
     floor = MIN_PROBABILITY if _count_doubtful_negatives(probabilities, right) >= MIN_DOUBTFUL_NEGATIVES else before
-    proved = probabilities >= floor
-    if not proved.any() or right[proved].mean() >= logistic.MIN_PRECISION:
+    accepted = probabilities >= floor
+    if not accepted.any() or right[accepted].mean() >= logistic.MIN_PRECISION:
         return floor
-    reached = logistic.threshold_at_precision(probabilities[proved], right[proved])
-    least = min(_rounded_down(reached or 1), 1 - 10.0**-_THRESHOLD_DIGITS)
-    if reached is None or right[probabilities >= least].mean() < logistic.MIN_PRECISION:
+    reached = logistic.threshold_at_precision(probabilities[accepted], right[accepted])
+    threshold = min(_rounded_down(reached or 1), 1 - 10.0**-_THRESHOLD_DIGITS)
+    if reached is None or right[probabilities >= threshold].mean() < logistic.MIN_PRECISION:
         reason = f"however sure the proof, fewer than {logistic.MIN_PRECISION:.0%} of the pairs are right: look at the wrong ones"
         raise InvalidArgument("--pairs", reason)
-    return least
+    return threshold
 
 
 def _count_doubtful_negatives(probabilities: NDArray[np.float64], right: NDArray[np.bool_]) -> int:

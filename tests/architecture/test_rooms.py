@@ -273,7 +273,6 @@ LONGEST_MODULE = 400
 LONGER_MODULES = {
     "lookalike.stores.local.sqlite_catalog": 581,
     "lookalike.stores.aws.opensearch_index": 582,
-    "lookalike.wire.qiniu.calls": 540,
     "lookalike.imaging.file_headers": 483,
     "lookalike.stores.aws.dynamodb_table": 477,
     "lookalike.training.fit_model": 463,

@@ -1,0 +1,73 @@
+"""Qiniu's answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from lookalike.domain.exact_json import quoted
+from lookalike.domain.library import Library
+from lookalike.domain.picture import Picture
+from lookalike.domain.search import Candidate, Match
+from lookalike.observability import count, why
+from lookalike.ports import Ports
+from lookalike.service.groups import name_of
+from lookalike.wire.http import Answer, Request, ascii_json
+from lookalike.wire.qiniu import label_codec, limits
+from lookalike.wire.qiniu.errors import OUR_FAILURE, code_of
+
+
+def metadata(picture: Picture | Candidate) -> str:
+    """What is said of a picture. One that another vendor's client added has a brief instead of a desc."""
+    return f'"label":{label_codec.shown(picture.label)},"desc":{picture.desc or quoted(picture.brief)}'
+
+
+def listed_picture(library: Library, picture: Picture) -> str:
+    return f'{{"id":{quoted(name_of(library, picture))},"value":{{{metadata(picture)}}}}}'
+
+
+def match_json(library: Library, match: Match, several: bool) -> str:
+    picture = match.candidate
+    where = f',"group":{quoted(library.name)}' if several else ""
+    return f'{{"id":{quoted(name_of(library, picture))},{metadata(picture)},"score":{match.score!r}{where}}}'
+
+
+def fitting(ports: Ports, operation: str, results: Iterable[str]) -> tuple[list[str], bool]:
+    """As many of the results as one answer has room for, and whether some were left out, which is counted."""
+    shown: list[str] = []
+    room = limits.ROOM
+    for result in results:
+        room -= _carried(result) + 1
+        if room < 0:
+            count(ports.settings, {"operation": operation}, {"AnswersCut": 1})
+            return shown, True
+        shown.append(result)
+    return shown, False
+
+
+def _carried(text: str) -> int:
+    """Bytes that an answer's text takes as a string in an event, where Lambda's runtime writes more than ASCII as it is,
+    but for the two separators of lines that JavaScript does not take."""
+    escaped = text.count('"') + text.count("\\") + 3 * (text.count("\u2028") + text.count("\u2029"))
+    return len(text.encode()) + escaped
+
+
+def with_headers(answer: Answer, request: Request) -> Answer:
+    """With the headers that every answer has, in gzip if the caller takes it."""
+    headers = (("X-Reqid", answer.facts["reqid"]), ("Vary", "Accept-Encoding"))
+    answer = replace(answer, headers=headers)
+    return answer.gzipped() if request.takes_gzip else answer
+
+
+def refusal(error: Exception, request: Request, facts: Mapping[str, Any]) -> Answer:
+    code, message = code_of(error, {**facts, "request_id": request.id})
+    said: dict[str, Any] = {"error": message, "errno": code, "code": code, "message": message}
+    status = code if code < 1000 else code // 10_000
+    if status == 401:
+        said["error_code"] = "BadToken"
+    ours = code == OUR_FAILURE
+    facts = {**facts, **why(error)}
+    return with_headers(
+        ascii_json(said, status=status, outcome=type(error).__name__, failed=ours, facts=facts), request
+    )

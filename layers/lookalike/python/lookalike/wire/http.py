@@ -14,9 +14,9 @@ import json
 import re
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 from lookalike.errors import InvalidArgument, UnknownOperation
@@ -205,6 +205,28 @@ def pattern(path: str) -> re.Pattern[str]:
         for part in parts
     )
     return re.compile(shape, re.DOTALL)
+
+
+#: The functions that answer HTTP requests, by the names of their folders.
+Operation: TypeAlias = Literal["token", "add", "search", "update", "delete", "groups", "unknown"]
+
+
+class RouteEntry(NamedTuple):
+    """One row of a vendor's table of routes.
+
+    ``operation`` is the function that answers it; ``*`` stands for every function, where none of its own routes matches.
+    """
+
+    operation: Operation | Literal["*"]
+    method: str
+    path: str
+    endpoint: Endpoint
+
+
+def routes_of(operation: Operation, table: Iterable[RouteEntry]) -> tuple[Route, ...]:
+    """The function's own routes of the table, and after them those of every function."""
+    rows = sorted((row for row in table if row.operation in (operation, "*")), key=lambda row: row.operation == "*")
+    return tuple(Route(row.method, row.path, row.endpoint) for row in rows)
 
 
 def answer(ports: Ports, operation: str, routes: Sequence[Route], event: Event) -> EventAnswer:

@@ -42,7 +42,7 @@ from lookalike.wire.baidu.parameters import (
     unmentioned,
 )
 from lookalike.wire.forms import Form
-from lookalike.wire.http import Answer, Endpoint, Request, Route, ascii_json
+from lookalike.wire.http import Answer, Endpoint, Operation, Request, Route, RouteEntry, ascii_json, routes_of
 
 #: The libraries by the name they have in paths.
 LIBRARIES = MADE_BY_ADD
@@ -53,9 +53,9 @@ Work = Callable[[Ports, Request, Application], Said]
 Call = Callable[[Ports, Shelf, Form], Said]
 
 
-def routes(operation: str) -> Sequence[Route]:
-    """What the function ``operation`` (token, add, search, update, delete, unknown) answers."""
-    return (*_OWN[operation], *_ELSEWHERE)
+def routes(operation: Operation) -> Sequence[Route]:
+    """What the function ``operation`` (add, search, update, delete, unknown) answers."""
+    return routes_of(operation, ROUTES)
 
 
 # -- Calls on a library ------------------------------------------------------------------------------------------------
@@ -181,22 +181,17 @@ _PLACES = (
 )
 
 
-def _calls(operation: str, call: Call) -> tuple[Route, ...]:
+def _calls(operation: Operation, call: Call) -> tuple[RouteEntry, ...]:
     endpoint = _endpoint(_in_library(call))
-    return tuple(Route("POST", f"{place}/{{library}}/{operation}", endpoint) for place in _PLACES)
+    return tuple(RouteEntry(operation, "POST", f"{place}/{{library}}/{operation}", endpoint) for place in _PLACES)
 
 
-_OWN: Mapping[str, tuple[Route, ...]] = {
-    "token": (Route("*", "/oauth/2.0/token", token_endpoint.token),),
-    "add": _calls("add", _add),
-    "search": _calls("search", _search),
-    "update": _calls("update", _update),
-    "delete": _calls("delete", _delete),
-    "unknown": (),
-}
-
-_ELSEWHERE = (
-    Route("*", "/rest/{rest+}", _endpoint(_no_such_operation)),
-    Route("*", "/rpc/{rest+}", _endpoint(_no_such_operation)),
-    Route("*", "/oauth/{rest+}", token_endpoint.elsewhere),
+ROUTES = (
+    *_calls("add", _add),
+    *_calls("search", _search),
+    *_calls("update", _update),
+    *_calls("delete", _delete),
+    RouteEntry("*", "*", "/rest/{rest+}", _endpoint(_no_such_operation)),
+    RouteEntry("*", "*", "/rpc/{rest+}", _endpoint(_no_such_operation)),
+    RouteEntry("*", "*", "/oauth/{rest+}", token_endpoint.elsewhere),
 )

@@ -22,7 +22,7 @@ from lookalike.ports import Ports
 from lookalike.service.admission import Callers
 from lookalike.wire import forms, signing
 from lookalike.wire.baidu import access_tokens
-from lookalike.wire.http import Answer, Request, ascii_json
+from lookalike.wire.http import Answer, Request, Route, ascii_json
 
 
 class _RefusedError(Exception):
@@ -113,3 +113,7 @@ def _refusal(
     said = {"error": error, "error_description": description}
     facts = {} if application is None else {"app_id": application.app_id}
     return ascii_json(said, status=status, outcome=error, facts={**facts, **why(cause)})
+
+
+#: What the function of tokens answers. It imports this module alone: no call on a library, and so no picture.
+ROUTES = (Route("*", "/oauth/2.0/token", token), Route("*", "/oauth/{rest+}", elsewhere))

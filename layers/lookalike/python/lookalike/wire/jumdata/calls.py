@@ -26,7 +26,7 @@ from lookalike.service.search import Search, search
 from lookalike.service.shelves import shelf_of
 from lookalike.wire import forms
 from lookalike.wire.forms import Form
-from lookalike.wire.http import Answer, Endpoint, Request, Route, ascii_json
+from lookalike.wire.http import Answer, Endpoint, Operation, Request, Route, RouteEntry, ascii_json, routes_of
 from lookalike.wire.jumdata import limits, sign_codec
 from lookalike.wire.jumdata.errors import refusal
 from lookalike.wire.jumdata.parameters import source_of
@@ -40,9 +40,9 @@ Said = Mapping[str, Any]
 Call = Callable[[Ports, Shelf, Form], Said]
 
 
-def routes(operation: str) -> Sequence[Route]:
+def routes(operation: Operation) -> Sequence[Route]:
     """What the function ``operation`` (add, search, delete, unknown) answers."""
-    return (*_OWN.get(operation, ()), Route("*", "/image/{rest+}", _elsewhere))
+    return routes_of(operation, ROUTES)
 
 
 # -- Calls -------------------------------------------------------------------------------------------------------------
@@ -121,9 +121,10 @@ def _elsewhere(_ports: Ports, request: Request) -> Answer:
     return refusal(UnknownOperation(request.path), request, {"task": f"{secrets.randbelow(limits.TASK_NUMBERS):024d}"})
 
 
-_OWN: Mapping[str, tuple[Route, ...]] = {
-    "add": (Route("POST", "/image/similarity/v2/input", _endpoint(_input)),),
-    "search": (Route("POST", "/image/similarity/v2/search", _endpoint(_search)),),
-    "delete": (Route("POST", "/image/similarity/v2/delete", _endpoint(_delete)),),
-    "unknown": (Route("*", "/image", _elsewhere),),
-}
+ROUTES = (
+    RouteEntry("add", "POST", "/image/similarity/v2/input", _endpoint(_input)),
+    RouteEntry("search", "POST", "/image/similarity/v2/search", _endpoint(_search)),
+    RouteEntry("delete", "POST", "/image/similarity/v2/delete", _endpoint(_delete)),
+    RouteEntry("unknown", "*", "/image", _elsewhere),
+    RouteEntry("*", "*", "/image/{rest+}", _elsewhere),
+)

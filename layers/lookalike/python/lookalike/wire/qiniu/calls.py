@@ -37,7 +37,7 @@ from lookalike.service.libraries import create_library, find_library
 from lookalike.service.search import SearchGroups, search_groups
 from lookalike.service.shelves import is_name, shelf_of
 from lookalike.wire import forms
-from lookalike.wire.http import Answer, Endpoint, Request, Route
+from lookalike.wire.http import Answer, Endpoint, Operation, Request, Route, RouteEntry, routes_of
 from lookalike.wire.qiniu import limits, list_marker
 from lookalike.wire.qiniu import signature as qiniu_auth
 from lookalike.wire.qiniu.answers import fitting, listed_picture, match_json, metadata, refusal, with_headers
@@ -61,9 +61,9 @@ _MAX_REASONS = 20
 Work = Callable[[Ports, Request, Application], str]
 
 
-def routes(operation: str) -> Sequence[Route]:
+def routes(operation: Operation) -> Sequence[Route]:
     """What the function ``operation`` (groups, add, delete, search, unknown) answers."""
-    return (*_OWN[operation], *_ELSEWHERE)
+    return routes_of(operation, ROUTES)
 
 
 # -- Groups ------------------------------------------------------------------------------------------------------------
@@ -247,22 +247,17 @@ def _elsewhere(_ports: Ports, request: Request) -> Answer:
 
 _GROUP = "/v1/image/group/{group}"
 
-_OWN: Mapping[str, tuple[Route, ...]] = {
-    "groups": (
-        Route("GET", "/v1/image/group", _endpoint(_list)),
-        Route("GET", _GROUP, _endpoint(_pictures)),
-        Route("GET", f"{_GROUP}/info", _endpoint(_info)),
-        Route("POST", f"{_GROUP}/new", _endpoint(_new)),
-        Route("POST", f"{_GROUP}/remove", _endpoint(_remove)),
-        Route("POST", f"{_GROUP}/image", _endpoint(_picture)),
-    ),
-    "add": (Route("POST", f"{_GROUP}/add", _endpoint(_add)),),
-    "delete": (Route("POST", f"{_GROUP}/delete", _endpoint(_delete)),),
-    "search": (
-        Route("POST", "/v1/image/groups/search", _endpoint(_search)),
-        Route("POST", f"{_GROUP}/search", _endpoint(_search_one)),
-    ),
-    "unknown": (Route("*", "/v1", _elsewhere),),
-}
-
-_ELSEWHERE = (Route("*", "/v1/{rest+}", _elsewhere),)
+ROUTES = (
+    RouteEntry("groups", "GET", "/v1/image/group", _endpoint(_list)),
+    RouteEntry("groups", "GET", _GROUP, _endpoint(_pictures)),
+    RouteEntry("groups", "GET", f"{_GROUP}/info", _endpoint(_info)),
+    RouteEntry("groups", "POST", f"{_GROUP}/new", _endpoint(_new)),
+    RouteEntry("groups", "POST", f"{_GROUP}/remove", _endpoint(_remove)),
+    RouteEntry("groups", "POST", f"{_GROUP}/image", _endpoint(_picture)),
+    RouteEntry("add", "POST", f"{_GROUP}/add", _endpoint(_add)),
+    RouteEntry("delete", "POST", f"{_GROUP}/delete", _endpoint(_delete)),
+    RouteEntry("search", "POST", "/v1/image/groups/search", _endpoint(_search)),
+    RouteEntry("search", "POST", f"{_GROUP}/search", _endpoint(_search_one)),
+    RouteEntry("unknown", "*", "/v1", _elsewhere),
+    RouteEntry("*", "*", "/v1/{rest+}", _elsewhere),
+)

@@ -25,8 +25,4 @@ MAX_SIGNS = 1000
 DEFAULT_RESULTS = 100
 
 
-#: How far a caller's clock may be off, in milliseconds. The vendor documents no limit.
-CLOCKS_DIFFER = 15 * 60 * 1000
-
-
 TASK_NUMBERS = 10**24

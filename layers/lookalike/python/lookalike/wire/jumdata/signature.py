@@ -12,7 +12,6 @@ from lookalike.ports import Ports
 from lookalike.service.admission import Callers
 from lookalike.wire import signing
 from lookalike.wire.forms import Form
-from lookalike.wire.jumdata import limits
 
 
 def verify(ports: Ports, form: Form) -> Application:
@@ -33,9 +32,7 @@ def verify(ports: Ports, form: Form) -> Application:
     expected = hashlib.sha256(said.encode()).hexdigest()
     if not hmac.compare_digest(expected.encode(), given["sign"].lower().encode()):
         raise SignatureInvalid("not made of appId, the application's secret key and timestamp", field="sign")
-    if abs(ports.clock() - int(given["timestamp"])) > limits.CLOCKS_DIFFER:
+    if abs(ports.clock() - int(given["timestamp"])) > signing.MAX_SKEW * 1000:
         off = signing.clock_error(int(given["timestamp"]) // 1000, ports.clock() // 1000)
-        raise InvalidArgument(
-            "timestamp", f"{off}; {limits.CLOCKS_DIFFER // 60_000} minutes are allowed", remedy=signing.CLOCK
-        )
+        raise InvalidArgument("timestamp", f"{off}; {signing.MAX_SKEW // 60} minutes are allowed", remedy=signing.CLOCK)
     return application

@@ -132,7 +132,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.stores.aws",
         "lookalike.stores.vectors",
     },
-    "lookalike.stores.vectors": {"lookalike.domain", "lookalike.observability", "lookalike.ports"},
+    "lookalike.stores.vectors": {
+        "lookalike.domain",
+        "lookalike.observability",
+        "lookalike.ports",
+        "lookalike.stores",
+    },
     # What all of them share.
     "lookalike.ports": {"lookalike.domain", "lookalike.limits", "lookalike.settings"},
     "lookalike.domain": {"lookalike.errors"},
@@ -253,7 +258,6 @@ VENDORS = re.compile(r"baidu|qiniu|jumdata", re.IGNORECASE)
 
 #: How often a vendor is named in them all the same.
 NAMES_VENDORS = {
-    "lookalike.service.upload_metadata": 2,  # a comment: whose limits uploads have
     "lookalike.service.tags": 1,  # its docstring: whose tags it keeps
     "lookalike.service.shelves": 1,  # data: the name of a library
 }

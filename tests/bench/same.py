@@ -23,7 +23,7 @@ from PIL import Image
 from rich.console import Console
 
 from lookalike.domain.library import Identity, Kind, Library, Shelf
-from lookalike.domain.picture import Key, Picture, State
+from lookalike.domain.picture import Key, Metadata, Picture, State
 from lookalike.domain.search import Reason
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.imaging.decode import decode
@@ -153,7 +153,7 @@ def row(number: int, model: str, stored: Stored) -> Picture:
         file_digest=digest,
         model=model,
         vector=stored.vector,
-        brief=brief(number),
+        metadata=Metadata(brief=brief(number)),
     )
 
 
@@ -191,7 +191,7 @@ def changed(name: str, column: int, behind: str, chance: random.Random) -> bytes
 def ask(ports: Ports, file: bytes) -> list[str]:
     """The briefs of what the use case finds by proof."""
     found = search(ports, Search(SHELF, Source(BOUNDS, data=file))).matches
-    return [match.candidate.brief for match in found if match.reason is Reason.PROVED]
+    return [match.candidate.metadata.brief for match in found if match.reason is Reason.PROVED]
 
 
 def searches(report: Report, ports: Ports, made: Searches, what: str) -> None:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from lookalike.domain.library import Kind
-from lookalike.domain.picture import DIMENSION, Key, Picture, State
+from lookalike.domain.picture import DIMENSION, Key, Metadata, Picture, State
 from lookalike.domain.search import Candidate, Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
@@ -204,8 +204,9 @@ def picture(number: int, vector: NDArray[np.float16]) -> Picture:
         file_digest=digest,
         model=MODEL,
         vector=vector,
-        brief=f'{{"id": {number}}}',
-        tags=tuple(str(every) for every in (5, 100) if number % every == 0),
+        metadata=Metadata(
+            brief=f'{{"id": {number}}}', tags=tuple(str(every) for every in (5, 100) if number % every == 0)
+        ),
     )
 
 

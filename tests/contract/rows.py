@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lookalike.domain.application import Application
 from lookalike.domain.library import Identity, Kind, Library
-from lookalike.domain.picture import DIMENSION, Key, Picture, State, Vector
+from lookalike.domain.picture import DIMENSION, Key, Metadata, Picture, State, Vector
 
 MODEL = "model-1"
 
@@ -35,7 +35,8 @@ def random_vectors(count: int, seed: int) -> NDArray[np.float16]:
 
 
 def row(library: str, picture: str, revision: int = 1, **given: Any) -> Picture:
-    """A live picture row; ``given`` replaces any field."""
+    """A live picture row; ``given`` replaces any field, of its metadata too."""
+    words = {name: given.pop(name) for name in ("brief", "label", "desc", "tags") if name in given}
     values: dict[str, Any] = {
         "key": Key(library, picture),
         "kind": Kind.SIMILAR,
@@ -46,8 +47,14 @@ def row(library: str, picture: str, revision: int = 1, **given: Any) -> Picture:
         "file_digest": digest_of(f"file of {picture}"),
         "model": MODEL,
         "vector": unit(1),
+        "metadata": Metadata(**words),
     }
     return Picture(**values | given)
+
+
+def described(picture: Picture, **changes: Any) -> Picture:
+    """The row with fields of its metadata changed."""
+    return picture.but(metadata=replace(picture.metadata, **changes))
 
 
 def deleted(picture: Picture, revision: int, at: int = 1) -> Picture:

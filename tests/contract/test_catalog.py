@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from lookalike.domain.library import Identity, Kind, Library, RemovedLibrary
-from lookalike.domain.picture import Key, Picture, State
+from lookalike.domain.picture import Key, Metadata, Picture, State
 from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict
 from lookalike.ports import Catalog
-from tests.contract.rows import contents, deleted, library, random_vectors, row
+from tests.contract.rows import contents, deleted, described, library, random_vectors, row
 from tests.support.examples import examples
 
 Together = Callable[[list[Callable[[], object]]], list[object]]
@@ -144,10 +144,9 @@ class TestRows:
             file_digest="f" * 64,
             model="mobile-2",
             vector=random_vectors(1, seed=1)[0],
-            brief='{"name": "Ü", "n": 1}',
-            label="x\ny",
-            desc='{"a": [1, 2]}',
-            tags=("100", "a,b", "猫", ""),
+            metadata=Metadata(
+                brief='{"name": "Ü", "n": 1}', label="x\ny", desc='{"a": [1, 2]}', tags=("100", "a,b", "猫", "")
+            ),
             sign_version=3,
             deleted_at=1_700_000_000_000,
         )
@@ -254,8 +253,8 @@ class TestChanged:
         rows = {name: row(uid, name, 5) for name in ("same", "said anew", "deleted", "gone", "猫\x00")}
         for one in rows.values():
             catalog.put(one, None)
-        anew = rows["said anew"].but(revision=6, brief="new", tags=("1",))
-        hidden, odd = deleted(rows["deleted"], 7), rows["猫\x00"].but(revision=9, desc="{}")
+        anew = described(rows["said anew"].but(revision=6), brief="new", tags=("1",))
+        hidden, odd = deleted(rows["deleted"], 7), described(rows["猫\x00"].but(revision=9), desc="{}")
         for one in (anew, hidden, odd):
             catalog.put(one, 5)
         catalog.remove(rows["gone"].key, 5)

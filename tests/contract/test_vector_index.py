@@ -18,10 +18,10 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from numpy.typing import NDArray
 
 from lookalike.domain.library import Kind
-from lookalike.domain.picture import Key, Picture, State
+from lookalike.domain.picture import Key, Metadata, Picture, State
 from lookalike.domain.search import Candidate, Query, TagFilter
 from lookalike.ports import VectorIndex
-from tests.contract.rows import MODEL, deleted, random_vectors, row, unit
+from tests.contract.rows import MODEL, deleted, described, random_vectors, row, unit
 from tests.support.examples import examples
 
 Together = Callable[[list[Callable[[], object]]], list[object]]
@@ -79,9 +79,8 @@ class TestSearch:
         index.write([one])
         (found,) = ask(index, uid)
         assert found.cosine == pytest.approx(1, abs=NEARLY)
-        assert found == Candidate(
-            one.key, 7, 5, one.digest, one.object_key, found.cosine, one.brief, "l", one.desc, ("2", "1")
-        )
+        assert found == Candidate(one.key, 7, 5, one.digest, one.object_key, found.cosine, one.metadata)
+        assert found.metadata == Metadata('{"n": "Ü"}', "l", '{"x": 1}', ("2", "1"))
 
     def test_nearest_come_first_and_no_more_than_k(self, index: VectorIndex, uid: str) -> None:
         index.write([row(uid, f"p{angle}", vector=unit(np.cos(angle / 9), np.sin(angle / 9))) for angle in range(9)])
@@ -232,7 +231,7 @@ class TestSeveralViews:
         for k in (4, 1000):
             are_the_best(ask(index, uid, *views, k=k), by_brute_force(left, views), k)
             tagged = ask(index, uid, *views, k=k, tags=TagFilter(frozenset("t")))
-            are_the_best(tagged, by_brute_force([one for one in left if one.tags], views), k)
+            are_the_best(tagged, by_brute_force([one for one in left if one.metadata.tags], views), k)
 
     def test_libraries_share_one_list(
         self, index: VectorIndex, uid: str, rows: list[Picture], views: NDArray[np.float32]
@@ -297,7 +296,7 @@ class TestVersions:
         index.write([row(uid, "a", 1, brief="old", tags=("1",))])
         index.write([row(uid, "a", 2, brief="new", vector=unit(0, 1), tags=("2",))])
         (found,) = ask(index, uid)
-        assert (found.brief, found.revision, found.tags) == ("new", 2, ("2",))
+        assert (found.metadata.brief, found.revision, found.metadata.tags) == ("new", 2, ("2",))
         assert found.cosine == pytest.approx(0, abs=NEARLY)
         assert ask(index, uid, tags=TagFilter(frozenset("1"))) == []
         assert index.count(uid) == 1
@@ -307,7 +306,7 @@ class TestVersions:
         index.write([row(uid, "a", 4, brief="older")])
         index.write([row(uid, "a", 5, brief="equal")])
         index.write([deleted(row(uid, "a", 1), 4)])
-        assert [one.brief for one in ask(index, uid)] == ["kept"]
+        assert [one.metadata.brief for one in ask(index, uid)] == ["kept"]
         assert index.count(uid) == 1
 
     def test_deleted_row_is_hidden_and_remembered(self, index: VectorIndex, uid: str) -> None:
@@ -318,8 +317,8 @@ class TestVersions:
         assert index.count(uid) == 1
         index.write([one])
         assert ids(ask(index, uid)) == ["b"]
-        index.write([one.but(revision=7, brief="again")])
-        assert [found.brief for found in ask(index, uid)] == ["again", ""]
+        index.write([described(one.but(revision=7), brief="again")])
+        assert [found.metadata.brief for found in ask(index, uid)] == ["again", ""]
         assert index.count(uid) == 2
 
     def test_deletion_that_overtakes_its_add_wins(self, index: VectorIndex, uid: str) -> None:
@@ -366,8 +365,8 @@ class TestVersions:
         index.write([one, one.but(revision=4)])
         assert ids(ask(index, uid)) in (["b"], ["a", "b"])
         assert index.count(uid) == len(ask(index, uid))
-        index.write([one.but(revision=6, brief="new")])
-        assert [found.brief for found in ask(index, uid)] == ["new", ""]
+        index.write([described(one.but(revision=6), brief="new")])
+        assert [found.metadata.brief for found in ask(index, uid)] == ["new", ""]
         assert index.count(uid) == 2
 
     def test_every_order_of_writes_ends_the_same(self, index: VectorIndex) -> None:
@@ -381,12 +380,12 @@ class TestVersions:
             library = uuid4().hex
             for one in order:
                 index.write([one.but(key=Key(library, "a"))])
-            assert [(found.brief, found.revision) for found in ask(index, library)] == [("last", 4)]
+            assert [(found.metadata.brief, found.revision) for found in ask(index, library)] == [("last", 4)]
             assert index.count(library) == 1
 
     def test_one_call_may_write_a_row_twice(self, index: VectorIndex, uid: str) -> None:
         index.write([row(uid, "a", 2, brief="new"), row(uid, "a", 1, brief="old"), row(uid, "a", 3, brief="newest")])
-        assert [found.brief for found in ask(index, uid)] == ["newest"]
+        assert [found.metadata.brief for found in ask(index, uid)] == ["newest"]
 
 
 #: No view has two cosines with pictures, and no two views have one each, that differ by less than an index may be wrong.
@@ -468,12 +467,15 @@ class IndexMachine(RuleBasedStateMachine):
         expected = sorted(
             (-float(np.max(vectors @ one.vector.astype(np.float64))), key.library, key.id, one)
             for key, one in self.rows.items()
-            if one.live and one.model == MODEL and key.library in asked and (tags is None or tags.keeps(one.tags))
+            if one.live
+            and one.model == MODEL
+            and key.library in asked
+            and (tags is None or tags.keeps(one.metadata.tags))
         )[:k]
         found = ask(self.index, asked, *(VIEWS_OF_THEM[view] for view in views), k=k, tags=tags)
         assert [one.cosine for one in found] == pytest.approx([-one[0] for one in expected], abs=NEARLY)
-        assert [(one.key, one.revision, one.brief) for one in found] == [
-            (one[3].key, one[3].revision, one[3].brief) for one in expected
+        assert [(one.key, one.revision, one.metadata.brief) for one in found] == [
+            (one[3].key, one[3].revision, one[3].metadata.brief) for one in expected
         ]
         for library in self.libraries:
             assert self.index.count(library) == sum(
@@ -503,7 +505,7 @@ def test_searches_beside_writes_see_every_picture_once(index: VectorIndex, uid: 
 
     def replace() -> None:
         for revision in range(2, 12):
-            index.write([one.but(revision=revision, brief=str(revision)) for one in fixed])
+            index.write([described(one.but(revision=revision), brief=str(revision)) for one in fixed])
 
     def come_and_go() -> None:
         for revision in range(1, 60):
@@ -521,4 +523,4 @@ def test_searches_beside_writes_see_every_picture_once(index: VectorIndex, uid: 
 
     assert together([replace, come_and_go, search, search, search]) == [None] * 5
     assert index.count(uid) == len(fixed)
-    assert {one.brief for one in ask(index, uid, k=1000)} == {"11"}
+    assert {one.metadata.brief for one in ask(index, uid, k=1000)} == {"11"}

@@ -22,7 +22,7 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
 from lookalike.stores.aws.dynamodb_table import Table
-from tests.contract.rows import digest_of
+from tests.contract.rows import described, digest_of
 from tests.servers import account
 from tests.servers.opensearch import server as opensearch
 from tests.support import jumdata, photographs
@@ -188,10 +188,14 @@ def test_what_only_reached_the_table_is_replayed_from_its_stream(stack: account.
     library = catalog.library(keys.tenant, "product")
     assert library is not None
     (row,) = catalog.pictures(library.uid, None, 10)
-    catalog.put(row.but(brief="said later", revision=row.revision + 1), row.revision)  # and the index hears nothing
+    catalog.put(
+        described(row.but(revision=row.revision + 1), brief="said later"), row.revision
+    )  # and the index hears nothing
     copy = photographs.jpeg(photographs.photograph("retina.jpg"), quality=30)
     assert sdk.productSearch(copy)["result"][0]["brief"] == "said later", "what is shown is read from the table"
-    twin = row.but(key=Key(library.uid, digest_of("twin")), digest=digest_of("twin"), brief="found by the index alone")
+    twin = described(
+        row.but(key=Key(library.uid, digest_of("twin")), digest=digest_of("twin")), brief="found by the index alone"
+    )
     catalog.put(twin, None)
     soon(lambda: "found by the index alone" in [one["brief"] for one in sdk.productSearch(copy)["result"]], 30)
 

@@ -36,6 +36,7 @@ from lookalike.service.upload import Outcome
 from lookalike.settings import Settings
 from lookalike.stores.aws.dynamodb_items import picture_item
 from tests.conftest import ALICE
+from tests.contract.rows import described
 from tests.frozen.held import all_held, held
 from tests.support.baidu import Caller, event, handle, picture
 from tests.support.fakes import MemoryIndex, MemoryObjects, memory_ports
@@ -265,7 +266,7 @@ class _Refusing(MemoryIndex):
     """Refuses some rows for good."""
 
     def write(self, pictures: Sequence[Picture], *, wait: bool = True) -> None:
-        refused = {one.key: "refused" for one in pictures if one.brief == "refused"}
+        refused = {one.key: "refused" for one in pictures if one.metadata.brief == "refused"}
         super().write([one for one in pictures if one.key not in refused], wait=wait)
         if refused:
             raise IndexWriteError(frozenset(), refused)
@@ -329,7 +330,8 @@ def _send_everything(objects: MemoryObjects, catalog: Catalog, monkeypatch: pyte
     _handler("ingest")(sqs(*notices), _Context())
     rows = [row for library in catalog.libraries(ALICE.tenant) for row in catalog.pictures(library.uid, None, 1)]
     records = [
-        _record(number, row) for number, row in enumerate((rows[0], rows[0].but(brief="refused", revision=1 << 50)))
+        _record(number, row)
+        for number, row in enumerate((rows[0], described(rows[0].but(revision=1 << 50), brief="refused")))
     ]
     _handler("index")({"Records": records}, _Context())
     _handler("purge")({}, _Context())

@@ -19,7 +19,7 @@ import pytest
 
 from lookalike.domain.application import Application, Policy
 from lookalike.domain.library import Identity, Kind, Library, RemovedLibrary
-from lookalike.domain.picture import DIMENSION, Key, Picture, State, object_key, sign_of
+from lookalike.domain.picture import DIMENSION, Key, Metadata, Picture, State, object_key, sign_of
 from lookalike.domain.search import Generation
 from lookalike.domain.upload import DeadLetter, Holding, Upload, UploadState
 from lookalike.handlers.process_ports import serving
@@ -51,10 +51,7 @@ PICTURE = Picture(
     file_digest="f1" * 32,
     model="model-1",
     vector=VECTOR,
-    brief="b",
-    label="l",
-    desc='{"x":1}',
-    tags=("100", "11"),
+    metadata=Metadata(brief="b", label="l", desc='{"x":1}', tags=("100", "11")),
     sign_version=2,
 )
 DELETED = PICTURE.but(state=State.DELETED, deleted_at=9)

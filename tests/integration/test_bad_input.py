@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from lookalike.domain.library import Kind, Shelf
-from lookalike.domain.picture import DIMENSION
+from lookalike.domain.picture import DIMENSION, Metadata
 from lookalike.domain.search import Reason
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.feature_map import unpack
@@ -160,7 +160,7 @@ def fill(embedder: OnnxEmbedder, index: FaissIndex, names: Sequence[str]) -> Por
     ports = memory_ports(embedder=embedder, verifier=LocalMapVerifier(embedder.proof), index=index)
     for kind in Kind:
         for name in names:
-            add(ports, Add(shelf(kind), Source(BOUNDS, data=FILES[name]), brief=name))
+            add(ports, Add(shelf(kind), Source(BOUNDS, data=FILES[name]), metadata=Metadata(brief=name)))
     return ports
 
 
@@ -169,7 +169,7 @@ def ask(ports: Ports, kind: Kind, names: Sequence[str] = tuple(FILES)) -> dict[s
     answers = {}
     for name in names:
         matches = search(ports, Search(shelf(kind), Source(BOUNDS, data=FILES[name]))).matches
-        answers[name] = [(match.candidate.brief, match.score, match.reason) for match in matches]
+        answers[name] = [(match.candidate.metadata.brief, match.score, match.reason) for match in matches]
     return answers
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.domain.library import Kind, Shelf
-from lookalike.domain.picture import Embedding, Picture, Pixels
+from lookalike.domain.picture import Embedding, Metadata, Picture, Pixels
 from lookalike.domain.search import Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
@@ -135,7 +135,7 @@ def agree(one: Page, other: Page) -> None:
         assert first[key].reason == second[key].reason
         a, b = first[key].candidate, second[key].candidate
         assert (a.revision, a.added, a.digest, a.object_key) == (b.revision, b.added, b.digest, b.object_key)
-        assert (a.brief, a.label, a.desc, a.tags) == (b.brief, b.label, b.desc, b.tags)
+        assert a.metadata == b.metadata
     for page in (first, second):
         for key in page.keys() - (first.keys() & second.keys()):
             # It fell off the end of the other, changing places with one that scores the same.
@@ -198,7 +198,14 @@ def test_photographs_are_found_the_same(tmp_path: Path) -> None:
         for kind, ports in itertools.product(Kind, stacks.both):
             ports.catalog.create_library(library("tenant", kind, digest_of(kind)[:32], kind))
             for name in photographs.NAMES:
-                add(ports, Add(Shelf("tenant", kind, kind), png(photographs.photograph(name, 300)), brief=name))
+                add(
+                    ports,
+                    Add(
+                        Shelf("tenant", kind, kind),
+                        png(photographs.photograph(name, 300)),
+                        metadata=Metadata(brief=name),
+                    ),
+                )
         reasons = set()
         for kind, name in itertools.product(Kind, photographs.NAMES[:6]):
             whole = photographs.photograph(name, 300)

@@ -13,7 +13,7 @@ import pytest
 
 from lookalike import bootstrap
 from lookalike.domain.library import Identity, Kind, Library, Shelf
-from lookalike.domain.picture import DIMENSION, Key, Picture, State, sign_of
+from lookalike.domain.picture import DIMENSION, Key, Metadata, Picture, State, sign_of
 from lookalike.domain.upload import Holding, Upload
 from lookalike.errors import PictureNotFound, SettingsError, Unavailable
 from lookalike.imaging.decode import Bounds
@@ -52,7 +52,7 @@ def service(data: Path, **overrides: Any) -> Ports:
 
 
 def found(ports: Ports, name: str) -> set[str]:
-    return {match.candidate.brief for match in search(ports, Search(SHELF, source(name))).matches}
+    return {match.candidate.metadata.brief for match in search(ports, Search(SHELF, source(name))).matches}
 
 
 def halves(value: float) -> bytes:
@@ -109,8 +109,8 @@ def damaged(tmp_path: Path) -> Callable[..., tuple[Path, Picture]]:
     def make(what: str, *, old: bool = False) -> tuple[Path, Picture]:
         data = tmp_path / "data"
         with closing(service(data)) as ports:
-            one = add(ports, Add(SHELF, source("chelsea.png"), brief="chelsea.png"))
-            add(ports, Add(SHELF, source("coffee.png"), brief="coffee.png"))
+            one = add(ports, Add(SHELF, source("chelsea.png"), metadata=Metadata(brief="chelsea.png")))
+            add(ports, Add(SHELF, source("coffee.png"), metadata=Metadata(brief="coffee.png")))
         damage(data, one.key, what, old=old)
         return data, one
 
@@ -144,17 +144,17 @@ class TestCalls:
         data, one = damaged(what)
         with closing(service(data)) as ports:
             (library,) = ports.catalog.libraries("tenant")
-            assert [row.brief for row in list_pictures(ports, library, None, 10).pictures] == ["coffee.png"]
+            assert [row.metadata.brief for row in list_pictures(ports, library, None, 10).pictures] == ["coffee.png"]
             with pytest.raises(PictureNotFound):
                 picture_in(ports, library, sign_of(one.digest))
             for which in (source("chelsea.png"), sign_of(one.digest)):
                 with pytest.raises(PictureNotFound):
-                    update(ports, Update(SHELF, which, brief="new"))
+                    update(ports, Update(SHELF, which, change={"brief": "new"}))
 
     def test_adding_it_again_mends_it(self, damaged: Callable[..., tuple[Path, Picture]], what: str) -> None:
         data, one = damaged(what)
         with closing(service(data)) as ports:
-            again = add(ports, Add(SHELF, source("chelsea.png"), brief="again"))
+            again = add(ports, Add(SHELF, source("chelsea.png"), metadata=Metadata(brief="again")))
             assert again.key == one.key
             assert one.revision < again.revision <= ports.clock(), "its revision is the clock's"
             assert found(ports, "chelsea.png") == {"again", "coffee.png"}
@@ -291,8 +291,8 @@ def test_an_application_whose_limits_are_lost_may_not_call_and_the_others_may(tm
 def test_a_library_that_cannot_be_read_is_left_out_and_the_others_work(tmp_path: Path) -> None:
     other = Shelf("tenant", "product", Kind.PRODUCT)
     with closing(service(tmp_path / "data")) as ports:
-        add(ports, Add(SHELF, source("chelsea.png"), brief="chelsea.png"))
-        add(ports, Add(other, source("chelsea.png"), brief="chelsea.png"))
+        add(ports, Add(SHELF, source("chelsea.png"), metadata=Metadata(brief="chelsea.png")))
+        add(ports, Add(other, source("chelsea.png"), metadata=Metadata(brief="chelsea.png")))
     execute(tmp_path / "data/catalog.db", "UPDATE libraries SET identity = 'odd' WHERE name = 'product'")
     with closing(service(tmp_path / "data")) as ports:
         assert [library.name for library in ports.catalog.libraries("tenant")] == ["similar"]

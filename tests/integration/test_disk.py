@@ -15,6 +15,7 @@ import pytest
 
 from lookalike import bootstrap
 from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.picture import Metadata
 from lookalike.domain.upload import DeadLetter
 from lookalike.errors import SettingsError, Unavailable
 from lookalike.imaging.decode import Bounds
@@ -52,7 +53,7 @@ def service(data: Path) -> Ports:
 
 
 def found(ports: Ports, name: str) -> set[str]:
-    return {match.candidate.brief for match in search(ports, Search(SHELF, source(name))).matches}
+    return {match.candidate.metadata.brief for match in search(ports, Search(SHELF, source(name))).matches}
 
 
 def made(data: Path) -> None:
@@ -60,7 +61,7 @@ def made(data: Path) -> None:
     with closing(service(data)) as ports:
         create_application(ports.applications, ports.clock, "shop")
         for name in ("chelsea.png", "coffee.png"):
-            add(ports, Add(SHELF, source(name), brief=name))
+            add(ports, Add(SHELF, source(name), metadata=Metadata(brief=name)))
 
 
 def fill(disk: Path) -> None:
@@ -108,9 +109,9 @@ def assert_reads_are_served_and_writes_refused(ports: Ports) -> None:
     assert ports.index.count(library.uid) == len(ports.catalog.pictures(library.uid, None, 10)) == 2
     assert all(ports.originals.get(one.object_key) for one in ports.catalog.pictures(library.uid, None, 10))
     writes: list[Callable[[], object]] = [
-        lambda: add(ports, Add(SHELF, source("rocket.jpg"), brief="rocket.jpg")),
+        lambda: add(ports, Add(SHELF, source("rocket.jpg"), metadata=Metadata(brief="rocket.jpg"))),
         lambda: add(ports, Add(Shelf("tenant", "product", Kind.PRODUCT), source("chelsea.png"))),
-        lambda: update(ports, Update(SHELF, source("coffee.png"), brief="x" * 200_000)),
+        lambda: update(ports, Update(SHELF, source("coffee.png"), change={"brief": "x" * 200_000})),
         lambda: create_application(ports.applications, ports.clock, "another"),
     ]
     for write in writes:
@@ -121,7 +122,7 @@ def assert_reads_are_served_and_writes_refused(ports: Ports) -> None:
 
 def assert_writes_work(ports: Ports) -> None:
     assert ports.problems() == []
-    add(ports, Add(SHELF, source("rocket.jpg"), brief="rocket.jpg"))
+    add(ports, Add(SHELF, source("rocket.jpg"), metadata=Metadata(brief="rocket.jpg")))
     assert delete(ports, Delete(SHELF, source("coffee.png"))) == 1
     assert found(ports, "chelsea.png") == {"chelsea.png", "rocket.jpg"}
 
@@ -171,7 +172,7 @@ def copied_while_open(data: Path, to: Path) -> None:
     with closing(service(data)) as ports:
         create_application(ports.applications, ports.clock, "shop")
         for name in ("chelsea.png", "coffee.png"):
-            add(ports, Add(SHELF, source(name), brief=name))
+            add(ports, Add(SHELF, source(name), metadata=Metadata(brief=name)))
         shutil.copytree(data, to)
 
 
@@ -256,7 +257,7 @@ def test_a_failing_disk_refuses_originals_until_it_works_again(tmp_path: Path, m
         with monkeypatch.context() as failing:
             failing.setattr(os, "fsync", refuse)
             with pytest.raises(Unavailable):
-                add(ports, Add(SHELF, source("rocket.jpg"), brief="rocket.jpg"))
+                add(ports, Add(SHELF, source("rocket.jpg"), metadata=Metadata(brief="rocket.jpg")))
             assert ports.problems() == [f"originals take no writes ({os.strerror(errno.EIO)})"]
         assert_writes_work(ports)
 

@@ -23,7 +23,7 @@ from lookalike.stores.vectors.index import FaissIndex
 from lookalike.stores.vectors.library_index import Collection
 from lookalike.stores.vectors.sealed_segment import Segment
 from lookalike.stores.vectors.segment_protocol import Depth
-from tests.contract.rows import MODEL, deleted, random_vectors, row, unit
+from tests.contract.rows import MODEL, deleted, described, random_vectors, row, unit
 from tests.support import photographs
 
 Halves = NDArray[np.float16]
@@ -232,7 +232,9 @@ class TestCosines:
 class TestWrites:
     def test_fill_and_writes_end_the_same(self, pictures: Halves) -> None:
         some = rows(pictures[:1500], lambda number: (str(number % 3),))
-        some += [deleted(one, 2) for one in some[:100]] + [one.but(revision=2, brief="new") for one in some[100:200]]
+        some += [deleted(one, 2) for one in some[:100]] + [
+            described(one.but(revision=2), brief="new") for one in some[100:200]
+        ]
         filled, written = FaissIndex(), FaissIndex(tail_rows=100)
         filled.fill([some[:700], some[700:], some[:300]])
         for start in range(0, len(some), 77):
@@ -248,7 +250,7 @@ class TestWrites:
         index = FaissIndex()
         index.write([row(UID, "p00000", 5, brief="newer")])
         index.fill([rows(pictures[:50])])
-        assert [one.brief for one in ask(index, unit(1)) if one.key.id == "p00000"] == ["newer"]
+        assert [one.metadata.brief for one in ask(index, unit(1)) if one.key.id == "p00000"] == ["newer"]
         assert index.count(UID) == 50
         index.close()
 
@@ -271,7 +273,7 @@ class TestWrites:
         index.write(rows(pictures[:100]))
         index.settle()
         assert during.is_set()
-        found = {one.key.id: one.brief for one in ask(index, unit(1), k=200)}
+        found = {one.key.id: one.metadata.brief for one in ask(index, unit(1), k=200)}
         assert found.keys() == {f"p{number:05}" for number in range(100) if number not in (1, 3)} | {"x"}
         assert found["p00002"] == "new"
         assert index.count(UID) == 99
@@ -342,7 +344,7 @@ class TestThreads:
             for start in range(first, first + 7500, 50):
                 added = everything[start : start + 50]
                 index.write(added)
-                index.write([one.but(revision=2, brief="changed") for one in added[::3]])
+                index.write([described(one.but(revision=2), brief="changed") for one in added[::3]])
                 index.write([deleted(one, 3) for one in added[::5]])
                 gone.update(one.key.id for one in added[::5])
 
@@ -368,7 +370,7 @@ class TestThreads:
         assert failures == []
         assert index.count(UID) == 30 + 15_000 - len(gone)
         assert any(segment.codes is not None for segment in segments(index))
-        changed = [one.brief for one in ask(index, pictures[0], k=20_000)]
+        changed = [one.metadata.brief for one in ask(index, pictures[0], k=20_000)]
         assert len(changed) == index.count(UID)
         assert changed.count("changed") == sum(
             number % 50 % 3 == 0 and number % 50 % 5 != 0 for number in range(15_000)
@@ -406,7 +408,7 @@ def test_colliding_hashes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> Non
     index.fill([[row(UID, f"p{number}", 1) for number in range(40)]])
     index.write([row(UID, "p7", 2, brief="new"), deleted(row(UID, "p8"), 2), row(UID, "p40", 1)])
     index.remove([row(UID, "p9", 1)])
-    found = {one.key.id: one.brief for one in ask(index, unit(1))}
+    found = {one.key.id: one.metadata.brief for one in ask(index, unit(1))}
     assert found.keys() == {f"p{number}" for number in range(41)} - {"p8", "p9"}
     assert found["p7"] == "new"
     assert index.count(UID) == 39

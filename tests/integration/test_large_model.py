@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.picture import Metadata
 from lookalike.domain.search import Reason
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
@@ -27,7 +28,7 @@ def ports() -> Ports:
     embedder = OnnxEmbedder(find_model(str(ROOT / "layers/model/large/model.onnx")))
     made = memory_ports(embedder=embedder, verifier=LocalMapVerifier(embedder.proof))
     for name in PRESENT:
-        add(made, Add(SHELF, Source(BOUNDS, data=png(photograph(name))), brief=name))
+        add(made, Add(SHELF, Source(BOUNDS, data=png(photograph(name))), metadata=Metadata(brief=name)))
     return made
 
 
@@ -35,7 +36,7 @@ def ports() -> Ports:
 def test_a_part_is_proved(ports: Ports, name: str) -> None:
     query = jpeg(cropped(photograph(name), 0.8), 60)
     (match,) = search(ports, Search(SHELF, Source(BOUNDS, data=query))).matches
-    assert (match.candidate.brief, match.reason) == (name, Reason.PROVED)
+    assert (match.candidate.metadata.brief, match.reason) == (name, Reason.PROVED)
     assert match.proof is not None
     a, b, c, d, e, f = match.proof.transform
     assert (a, b, d, e) == pytest.approx((0.8, 0, 0, 0.8), abs=0.1)

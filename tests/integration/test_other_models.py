@@ -9,6 +9,7 @@ from typing import Any
 
 from lookalike import bootstrap
 from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.picture import Metadata
 from lookalike.imaging.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
@@ -38,12 +39,12 @@ def service(data: Path, embedder: Embedder) -> Ports:
 
 def added(ports: Ports, *names: str) -> None:
     for name in names:
-        add(ports, Add(SHELF, Source(BOUNDS, data=png(photograph(name, 100))), brief=name))
+        add(ports, Add(SHELF, Source(BOUNDS, data=png(photograph(name, 100))), metadata=Metadata(brief=name)))
 
 
 def found(ports: Ports, name: str) -> set[str]:
     query = Source(BOUNDS, data=jpeg(photograph(name, 90)))
-    return {match.candidate.brief for match in search(ports, Search(SHELF, query)).matches}
+    return {match.candidate.metadata.brief for match in search(ports, Search(SHELF, query)).matches}
 
 
 def test_pictures_of_another_model_are_not_found_and_the_start_says_so(

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.picture import Metadata
 from lookalike.domain.search import Match, Reason
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
@@ -38,7 +39,7 @@ def ports() -> Ports:
     embedder = OnnxEmbedder(find_model(None))
     made = memory_ports(embedder=embedder, verifier=LocalMapVerifier(embedder.proof))
     for name in PRESENT:
-        add(made, Add(SHELF, Source(BOUNDS, data=png(photograph(name))), brief=name))
+        add(made, Add(SHELF, Source(BOUNDS, data=png(photograph(name))), metadata=Metadata(brief=name)))
     return made
 
 
@@ -118,7 +119,7 @@ def test_a_changed_copy_is_proved_to_be_its_original_and_nothing_else(ports: Por
     missed = set()
     for name in PRESENT:
         matches = found(ports, png(CHANGES[change](photograph(name))))
-        assert [match.candidate.brief for match in matches] in ([name], [])
+        assert [match.candidate.metadata.brief for match in matches] in ([name], [])
         if not matches:
             missed.add(name)
             continue
@@ -166,7 +167,7 @@ def test_the_proof_says_where_the_picture_lies(ports: Ports) -> None:
 @pytest.mark.parametrize("name", PRESENT)
 def test_a_picture_within_a_picture_is_found_by_its_frame(ports: Ports, name: str) -> None:
     (match,) = found(ports, png(on_a_cup(photograph(name))))
-    assert match.candidate.brief == name
+    assert match.candidate.metadata.brief == name
     assert match.proof is not None
     a, b, c, d, e, f = match.proof.transform
     assert (a / 2 + b / 2 + c, d / 2 + e / 2 + f) == pytest.approx((0.5, 0.5), abs=0.03)  # both lie in the middle
@@ -213,8 +214,8 @@ def test_where_there_is_little_to_be_seen_nothing_false_is_found() -> None:
     ports = memory_ports(embedder=embedder, verifier=LocalMapVerifier(embedder.proof))
     files = hostile()
     for name, file in files.items():
-        add(ports, Add(SHELF, Source(BOUNDS, data=file), brief=name))
-    answers = {name: [match.candidate.brief for match in found(ports, file)] for name, file in files.items()}
+        add(ports, Add(SHELF, Source(BOUNDS, data=file), metadata=Metadata(brief=name)))
+    answers = {name: [match.candidate.metadata.brief for match in found(ports, file)] for name, file in files.items()}
     assert answers == {name: [name] for name in files}
 
 
@@ -225,13 +226,13 @@ def test_pages_are_cut_from_one_list_whatever_is_asked_for() -> None:
     picture = photograph("chelsea.png", 300)
     for number in range(60):
         copy = picture.crop((number % 10, number // 10, picture.width - 3, picture.height - number % 7))
-        add(ports, Add(SHELF, Source(BOUNDS, data=png(copy)), brief=str(number)))
+        add(ports, Add(SHELF, Source(BOUNDS, data=png(copy)), metadata=Metadata(brief=str(number))))
     for name in PRESENT:
         if name != "chelsea.png":
-            add(ports, Add(SHELF, Source(BOUNDS, data=png(photograph(name, 300))), brief=name))
+            add(ports, Add(SHELF, Source(BOUNDS, data=png(photograph(name, 300))), metadata=Metadata(brief=name)))
     query = jpeg(picture, 60)
     everything = found(ports, query)
-    assert {match.candidate.brief for match in everything} == {str(number) for number in range(60)}
+    assert {match.candidate.metadata.brief for match in everything} == {str(number) for number in range(60)}
     for count in (7, 25, 60):
         pages = [match for start in range(0, 70, count) for match in found(ports, query, start, count)]
         assert pages == list(everything)

@@ -59,7 +59,7 @@ class Account:
                 self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
 
     def briefs(self) -> list[str]:
-        return sorted(row.brief for row in self.catalog.rows.values() if row.live)
+        return sorted(row.metadata.brief for row in self.catalog.rows.values() if row.live)
 
 
 @pytest.fixture(params=[True, False], ids=["uploads are kept", "uploads go"])

@@ -18,7 +18,7 @@ from PIL import Image
 
 from lookalike import bootstrap
 from lookalike.domain.library import Kind, Shelf
-from lookalike.domain.picture import Embedding, Pixels
+from lookalike.domain.picture import Embedding, Metadata, Pixels
 from lookalike.domain.search import Match, Reason
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
@@ -99,7 +99,7 @@ class Answer:
     @classmethod
     def of(cls, match: Match) -> Answer:
         """The picture's number is its brief."""
-        return cls(int(match.candidate.brief), match.score, match.reason)
+        return cls(int(match.candidate.metadata.brief), match.score, match.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Service:
 
         def put(number: int) -> None:
             try:
-                add(self.ports, Add(shelf, Source(MADE, files[number]), brief=str(number)))
+                add(self.ports, Add(shelf, Source(MADE, files[number]), metadata=Metadata(brief=str(number))))
             except PictureExists:
                 return
 

@@ -182,7 +182,7 @@ class MemoryIndex(VectorIndex):
             rows = [row for row in self.rows.values() if self._asked_for(row, query)]
         cosines = [float(np.max(query.vectors @ row.vector.astype(np.float32))) for row in rows]
         ranked = sorted(zip(cosines, rows, strict=True), key=lambda one: (-one[0], one[1].key.library, one[1].key.id))
-        return [self._candidate(row, cosine) for cosine, row in ranked[: query.k]]
+        return [Candidate.of(row, cosine) for cosine, row in ranked[: query.k]]
 
     @staticmethod
     def _asked_for(row: Picture, query: Query) -> bool:
@@ -191,13 +191,8 @@ class MemoryIndex(VectorIndex):
             and row.kind is query.kind
             and row.key.library in query.libraries
             and row.model == query.model
-            and (query.tags is None or query.tags.keeps(row.tags))
+            and (query.tags is None or query.tags.keeps(row.metadata.tags))
         )
-
-    @staticmethod
-    def _candidate(row: Picture, cosine: float) -> Candidate:
-        texts = (row.brief, row.label, row.desc)
-        return Candidate(row.key, row.revision, row.added, row.digest, row.object_key, cosine, *texts, row.tags)
 
     def count(self, library: str) -> int:
         with self.lock:

@@ -164,7 +164,7 @@ class TestTags:
     ) -> None:
         alice.add(library, picture(1), tags=tags)
         (row,) = next(memory.catalog.scan(Kind.SAME if library == "same_hq" else Kind.SIMILAR))
-        assert row.tags == kept
+        assert row.metadata.tags == kept
 
     @pytest.mark.parametrize(
         ("asked", "found"),

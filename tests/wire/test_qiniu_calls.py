@@ -22,7 +22,7 @@ from lookalike.ports import Ports
 from lookalike.server import api_gateway
 from lookalike.settings import Settings
 from tests.conftest import ALICE, BOB
-from tests.contract.rows import row
+from tests.contract.rows import described, row
 from tests.support.baidu import Caller, picture
 from tests.support.examples import examples
 from tests.support.fakes import MemoryWeb, memory_ports
@@ -138,7 +138,7 @@ def test_a_label_that_came_another_way_is_text(shop: GroupCaller, memory: Ports,
     shop.new("g", one(PICTURES[0], id="1"))
     (library,) = memory.catalog.libraries("tenant-alice")
     (picture,) = memory.catalog.pictures(library.uid, None, 1)
-    memory.catalog.put(picture.but(label=label, revision=picture.revision + 1), picture.revision)
+    memory.catalog.put(described(picture.but(revision=picture.revision + 1), label=label), picture.revision)
     assert shop.post("/g/image", {"id": "1"}).body == {"label": label, "desc": ""}
 
 
@@ -157,7 +157,7 @@ def test_numbers_in_a_desc_keep_their_digits(shop: GroupCaller, memory: Ports, n
     body = f'{{"data":[{{"uri":"{uri(PICTURES[0])}","attribute":{{"id":"1","desc":[{number}]}}}}]}}'
     assert shop.post("/g/new", body.encode()).body["errors"] == [None]
     library = memory.catalog.libraries("tenant-alice")[0]
-    assert memory.catalog.pictures(library.uid, None, 1)[0].desc == f"[{number}]"
+    assert memory.catalog.pictures(library.uid, None, 1)[0].metadata.desc == f"[{number}]"
 
 
 @pytest.mark.parametrize("desc", [None, "", {}, [], 0, False])

@@ -26,7 +26,7 @@ from PIL import Image
 
 from lookalike.domain.geometry import WHOLE, Proof
 from lookalike.domain.library import Kind, Shelf
-from lookalike.domain.picture import Embedding, Key, Pixels
+from lookalike.domain.picture import Embedding, Key, Metadata, Pixels
 from lookalike.domain.search import Candidate, Match
 from lookalike.embedding.feature_map import unpack
 from lookalike.embedding.model_card import Calibration
@@ -149,7 +149,7 @@ def _searches(kind: Kind, embedder: Embedder, verifier: LocalMapVerifier) -> dic
     ports = memory_ports(embedder=embedder, verifier=verifier)
     shelf = Shelf("tenant", "library", kind)
     for name in LIBRARY:
-        add(ports, Add(shelf, _source(name), brief=name))
+        add(ports, Add(shelf, _source(name), metadata=Metadata(brief=name)))
     return {name: _found(ports, shelf, name) for name in (*QUERIES, "one")}
 
 
@@ -159,7 +159,13 @@ def _found(ports: Ports, shelf: Shelf, name: str) -> list[Any]:
 
 def _match(match: Match) -> list[Any]:
     candidate, proof = match.candidate, match.proof
-    return [candidate.brief, candidate.cosine, match.score, match.reason, None if proof is None else _plain(proof)]
+    return [
+        candidate.metadata.brief,
+        candidate.cosine,
+        match.score,
+        match.reason,
+        None if proof is None else _plain(proof),
+    ]
 
 
 def _plain(found: Proof) -> list[Any]:
@@ -243,11 +249,13 @@ def _ranking(embedder: Embedder) -> dict[str, list[Any]]:
 
 def _candidate(number: int, cosine: float) -> Candidate:
     digest = f"{number}" * 64 if number != 3 else "7" * 64
-    return Candidate(Key("library", f"{number}"), 1, 1, digest, f"library/{number}/1", cosine, brief=f"{number}")
+    return Candidate(
+        Key("library", f"{number}"), 1, 1, digest, f"library/{number}/1", cosine, metadata=Metadata(brief=f"{number}")
+    )
 
 
 def _place(match: Match) -> list[Any]:
-    return [match.candidate.brief, match.score, match.reason]
+    return [match.candidate.metadata.brief, match.score, match.reason]
 
 
 def _file(name: str) -> Path:

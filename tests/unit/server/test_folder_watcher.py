@@ -76,7 +76,7 @@ class World:
 
     def briefs(self) -> list[str]:
         with self.catalog.lock:
-            return sorted(row.brief for row in self.catalog.rows.values() if row.live)
+            return sorted(row.metadata.brief for row in self.catalog.rows.values() if row.live)
 
     def sent(self) -> list[str]:
         """Names of the files sent so far, in order."""

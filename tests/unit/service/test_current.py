@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookalike.domain.library import Identity, Kind, Shelf
-from lookalike.domain.picture import Key, Picture
+from lookalike.domain.picture import Key, Metadata, Picture
 from lookalike.domain.search import Candidate, Match, Reason, TagFilter
 from lookalike.errors import Unavailable
 from lookalike.service.add import Add, add
@@ -107,27 +107,27 @@ class TestSearch:
     def test_a_picture_that_is_gone_is_not_shown_and_its_place_is_filled(self, index: Behind) -> None:
         ports = memory_ports(index=index)
         for number in range(6):
-            add(ports, Add(self.shelf, source(number), brief=str(number)))
+            add(ports, Add(self.shelf, source(number), metadata=Metadata(brief=str(number))))
         before = search(ports, Search(self.shelf, source(0), count=3))
         index.stopped = True
-        second = before.matches[1].candidate.brief
+        second = before.matches[1].candidate.metadata.brief
         delete(ports, Delete(self.shelf, source(int(second))))
         after = search(ports, Search(self.shelf, source(0), count=3))
         assert len(after.matches) == 3
         assert after.more
-        assert second not in [match.candidate.brief for match in after.matches]
+        assert second not in [match.candidate.metadata.brief for match in after.matches]
         assert [match.score for match in after.matches] == sorted((m.score for m in after.matches), reverse=True)
         rest = search(ports, Search(self.shelf, source(0), start=4, count=9))
         assert (len(rest.matches), rest.more) == (2, False)
 
     def test_what_is_said_anew_is_shown(self, index: Behind) -> None:
         ports = memory_ports(index=index)
-        add(ports, Add(self.shelf, source(1), brief="old", tags=("1",)))
+        add(ports, Add(self.shelf, source(1), metadata=Metadata(brief="old", tags=("1",))))
         index.stopped = True
-        update(ports, Update(self.shelf, source(1), brief="new", tags=("2",)))
+        update(ports, Update(self.shelf, source(1), change={"brief": "new", "tags": ("2",)}))
         for looked_for in (source(1), source(2)):
             (match,) = search(ports, Search(self.shelf, looked_for)).matches
-            assert (match.candidate.brief, match.candidate.tags) == ("new", ("2",))
+            assert (match.candidate.metadata.brief, match.candidate.metadata.tags) == ("new", ("2",))
         for tag, count in (("1", 0), ("2", 0)):  # the index still files it under 1, where it is no longer to be found
             wanted = TagFilter(frozenset({tag}), any_of=True)
             assert len(search(ports, Search(self.shelf, source(2), tags=wanted)).matches) == count

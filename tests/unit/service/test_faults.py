@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from lookalike.domain.library import Kind, Shelf
-from lookalike.domain.picture import Embedding, Key, Picture, Pixels, State, sign_of
+from lookalike.domain.picture import Embedding, Key, Metadata, Picture, Pixels, State, sign_of
 from lookalike.errors import IndexWriteError, LookalikeError, PictureExists, PictureNotFound, Unavailable
 from lookalike.imaging.decode import Bounds
 from lookalike.limits.fair_share import FairShare
@@ -23,7 +23,7 @@ from lookalike.service.image_source import Source
 from lookalike.service.purge import purge
 from lookalike.service.search import Search, search
 from lookalike.service.update import Update, update
-from tests.contract.rows import deleted, row
+from tests.contract.rows import deleted, described, row
 from tests.support.fakes import (
     MemoryCatalog,
     MemoryIndex,
@@ -82,7 +82,7 @@ def test_of_racing_adds_of_one_picture_one_wins_and_its_file_is_kept() -> None:
         originals=originals, catalog=catalog, maps=maps, embedder=TogetherEmbedder(8), processors=FairShare(8)
     )
     sources = [source(compress_level=level) for level in range(8)]
-    outcomes = together([partial(add, ports, Add(SHELF, one, brief="b")) for one in sources])
+    outcomes = together([partial(add, ports, Add(SHELF, one, metadata=Metadata(brief="b"))) for one in sources])
     (winner,) = [outcome for outcome in outcomes if isinstance(outcome, Picture)]
     assert sum(isinstance(outcome, PictureExists) for outcome in outcomes) == 7
     assert list(originals.files) == list(maps.files) == [winner.object_key]
@@ -132,11 +132,11 @@ class ForgetfulOriginals(MemoryOriginals):
 
 def test_an_add_over_a_deleted_picture_is_seen_though_the_old_original_cannot_be_removed() -> None:
     ports = memory_ports(originals=ForgetfulOriginals())
-    add(ports, Add(SHELF, source(), brief="old"))
+    add(ports, Add(SHELF, source(), metadata=Metadata(brief="old")))
     delete(ports, Delete(SHELF, source()))
-    add(ports, Add(SHELF, source(), brief="new"))
+    add(ports, Add(SHELF, source(), metadata=Metadata(brief="new")))
     assert ports.index.count(_uid(ports)) == 1
-    assert search(ports, Search(SHELF, source())).matches[0].candidate.brief == "new"
+    assert search(ports, Search(SHELF, source())).matches[0].candidate.metadata.brief == "new"
 
 
 class StubbornCatalog(MemoryCatalog):
@@ -186,11 +186,11 @@ def test_what_the_catalog_holds_is_acknowledged_whatever_the_index_does(failure:
     index, clock = FailingIndex(), SetClock(1_000 * DAY)
     index.failure = failure
     ports = memory_ports(index=index, clock=clock)
-    added = add(ports, Add(SHELF, source(), brief="b"))
+    added = add(ports, Add(SHELF, source(), metadata=Metadata(brief="b")))
     # The identical picture is found through the catalog all the same.
     assert [match.score for match in search(ports, Search(SHELF, source())).matches] == [1.0]
-    update(ports, Update(SHELF, sign_of(added.digest), brief="c"))
-    assert search(ports, Search(SHELF, source())).matches[0].candidate.brief == "c"
+    update(ports, Update(SHELF, sign_of(added.digest), change={"brief": "c"}))
+    assert search(ports, Search(SHELF, source())).matches[0].candidate.metadata.brief == "c"
     assert delete(ports, Delete(SHELF, source())) == 1
     assert search(ports, Search(SHELF, source())).matches == ()
 
@@ -271,15 +271,15 @@ class Interrupting(MemoryOriginals):
 def test_a_picture_added_again_in_the_middle_of_its_purge_lives() -> None:
     originals, clock, catalog = Interrupting(), SetClock(1_000 * DAY), MemoryCatalog()
     ports = memory_ports(originals=originals, clock=clock, catalog=catalog)
-    add(ports, Add(SHELF, source(), brief="old"))
+    add(ports, Add(SHELF, source(), metadata=Metadata(brief="old")))
     delete(ports, Delete(SHELF, source()))
     clock.now += 8 * DAY
-    originals.meanwhile = lambda: add(ports, Add(SHELF, source(), brief="new"))
+    originals.meanwhile = lambda: add(ports, Add(SHELF, source(), metadata=Metadata(brief="new")))
     assert purge(ports, lambda: True).pictures == 0
     (row,) = catalog.rows.values()
     assert row.live
     assert list(originals.files) == [row.object_key]
-    assert search(ports, Search(SHELF, source())).matches[0].candidate.brief == "new"
+    assert search(ports, Search(SHELF, source())).matches[0].candidate.metadata.brief == "new"
 
 
 def test_a_picture_added_in_the_millisecond_of_its_purge_is_seen() -> None:
@@ -314,26 +314,26 @@ class BusyCatalog(MemoryCatalog):
         if previous is not None and self.interferences < self.limit:
             self.interferences += 1
             row = self.rows[picture.key]
-            self.rows[picture.key] = row.but(revision=row.revision + 1, label=f"other {self.interferences}")
+            self.rows[picture.key] = described(row.but(revision=row.revision + 1), label=f"other {self.interferences}")
         super().put(picture, previous)
 
 
 def test_an_update_that_loses_a_race_is_made_on_the_newer_row() -> None:
     catalog = BusyCatalog()
     ports = memory_ports(catalog=catalog)
-    add(ports, Add(SHELF, source(), brief="b"))
-    update(ports, Update(SHELF, source(), brief="c"))
+    add(ports, Add(SHELF, source(), metadata=Metadata(brief="b")))
+    update(ports, Update(SHELF, source(), change={"brief": "c"}))
     (row,) = catalog.rows.values()
-    assert (row.brief, row.label) == ("c", "other 3")
+    assert (row.metadata.brief, row.metadata.label) == ("c", "other 3")
 
 
 def test_an_update_that_loses_every_race_says_so() -> None:
     catalog = BusyCatalog()
     catalog.limit = 1_000
     ports = memory_ports(catalog=catalog)
-    add(ports, Add(SHELF, source(), brief="b"))
+    add(ports, Add(SHELF, source(), metadata=Metadata(brief="b")))
     with pytest.raises(Unavailable):
-        update(ports, Update(SHELF, source(), brief="c"))
+        update(ports, Update(SHELF, source(), change={"brief": "c"}))
 
 
 def test_revisions_never_restart() -> None:
@@ -358,7 +358,7 @@ def revision(catalog: MemoryCatalog) -> int:
 def test_two_live_pictures_of_one_sign_are_told_apart_only_by_picture() -> None:
     catalog = MemoryCatalog()
     ports = memory_ports(catalog=catalog)
-    added = add(ports, Add(SHELF, source(), brief="b"))
+    added = add(ports, Add(SHELF, source(), metadata=Metadata(brief="b")))
     twin = added.digest[:16] + "0" * 48
     catalog.rows[Key(added.key.library, twin)] = added.but(key=Key(added.key.library, twin), digest=twin)
     with pytest.raises(LookalikeError, match=sign_of(added.digest)):

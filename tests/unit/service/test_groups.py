@@ -16,7 +16,7 @@ from PIL import Image
 
 from lookalike.domain.application import Application, Policy
 from lookalike.domain.library import Identity, Kind, Library, Shelf
-from lookalike.domain.picture import Key, Picture, State, object_key, sign_of
+from lookalike.domain.picture import Key, Metadata, Picture, State, object_key, sign_of
 from lookalike.domain.search import Match, Reason
 from lookalike.errors import (
     ArgumentTooLong,
@@ -184,9 +184,9 @@ def test_an_id_can_be_had_again_once_its_picture_is_deleted(ports: Ports, librar
     delete(ports, Delete(SHELF, ("a",)))
     with pytest.raises(PictureNotFound):
         picture_in(ports, library, "a")
-    second = add(ports, Add(SHELF, source(1), id="a", label="second"), library=library)
+    second = add(ports, Add(SHELF, source(1), id="a", metadata=Metadata(label="second")), library=library)
     assert second.revision > first.revision
-    assert picture_in(ports, library, "a").label == "second"
+    assert picture_in(ports, library, "a").metadata.label == "second"
     assert list(ports.originals.files) == [second.object_key]  # type: ignore[attr-defined]
 
 

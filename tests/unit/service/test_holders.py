@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from lookalike.domain.application import Application
 from lookalike.domain.library import Kind, Shelf
-from lookalike.domain.picture import Picture, sign_of
+from lookalike.domain.picture import Metadata, Picture, sign_of
 from lookalike.domain.upload import Upload, UploadState
 from lookalike.errors import PictureExists, PictureNotFound, RevisionConflict, Unavailable
 from lookalike.imaging.decode import Bounds, decode
@@ -26,6 +26,7 @@ from lookalike.service.image_source import Source
 from lookalike.service.purge import purge
 from lookalike.service.upload import Ingest, Outcome, Removal, ingest, is_done, remove
 from lookalike.settings import Settings
+from tests.contract.rows import described
 from tests.support.examples import examples
 from tests.support.fakes import MemoryCatalog, MemoryObjects, MemoryUploads, SetClock, memory_ports, with_stores
 from tests.unit.service.test_upload import file
@@ -142,7 +143,7 @@ class World:
     def add(self, number: int) -> None:
         """A client adds it."""
         self.clock.now += 1
-        add(self.ports, Add(SHELF, Source(BOUNDS, data=FILES[number]), brief="client"))
+        add(self.ports, Add(SHELF, Source(BOUNDS, data=FILES[number]), metadata=Metadata(brief="client")))
 
     def delete(self, number: int) -> None:
         """A client deletes it."""
@@ -151,7 +152,7 @@ class World:
 
     def shown(self) -> dict[int, str]:
         """The live pictures, and what is said of each."""
-        return {DIGESTS.index(row.digest): row.brief for row in self.catalog.rows.values() if row.live}
+        return {DIGESTS.index(row.digest): row.metadata.brief for row in self.catalog.rows.values() if row.live}
 
     def row(self, number: int) -> Picture | None:
         rows = [row for row in self.catalog.rows.values() if row.digest == DIGESTS[number]]
@@ -259,7 +260,7 @@ def test_what_is_said_beside_the_file_that_is_left_is_said_of_the_picture(world:
     world.come(world.put("a", 1))
     row = world.row(0)
     assert row is not None
-    assert (row.brief, row.tags, row.label, row.desc) == ("second", ("7",), "l", "1")
+    assert row.metadata == Metadata("second", "l", "1", ("7",))
 
 
 def test_the_file_that_speaks_for_a_picture_may_say_something_new(world: World) -> None:
@@ -274,7 +275,7 @@ def test_what_a_client_says_stays_while_others_come_and_go(world: World) -> None
     world.come(world.put("a", 0), world.put("b", 0))
     row = world.row(0)
     assert row is not None
-    world.catalog.put(row.but(revision=row.revision + 1, brief="client"), row.revision)
+    world.catalog.put(described(row.but(revision=row.revision + 1), brief="client"), row.revision)
     world.come(world.put("c", 0), world.put("b", 1), world.put("c", 2))
     assert world.shown()[0] == "client"
 
@@ -362,7 +363,7 @@ def test_in_another_library_it_is_another_picture(world: World, library: str) ->
     there = f"uploads/10000001/{library}/b"
     world.come(Ingest(BUCKET, there, "ffff", world.objects.put(BUCKET, there, data)), Removal(BUCKET, key("a")))
     rows = [row for row in world.catalog.rows.values() if row.live]
-    assert sorted(row.brief for row in rows) == (["a", "b"] if library == "product" else ["b"])
+    assert sorted(row.metadata.brief for row in rows) == (["a", "b"] if library == "product" else ["b"])
 
 
 def test_an_upload_in_a_bucket_that_is_not_ours_to_look_into_counts_as_there(world: World) -> None:

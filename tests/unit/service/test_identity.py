@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from lookalike.domain.library import Identity, Kind, Shelf
-from lookalike.domain.picture import Key, Picture, State, sign_of
+from lookalike.domain.picture import Key, Metadata, Picture, State, sign_of
 from lookalike.domain.search import Reason
 from lookalike.errors import PictureExists, PictureNotFound, Unavailable
 from lookalike.imaging.decode import FORMATS, Bounds, decode
@@ -25,6 +25,7 @@ from lookalike.service.purge import purge
 from lookalike.service.search import Search, search
 from lookalike.service.update import Update, update
 from lookalike.service.upload import Outcome, ingest
+from tests.contract.rows import described
 from tests.support.fakes import MemoryCatalog, MemoryOriginals, SetClock, memory_ports
 from tests.unit.imaging.pictures.blank import drawn
 from tests.unit.imaging.pictures.files import chunk, encode, png_with
@@ -77,7 +78,7 @@ class Place:
 
     def add(self, file: bytes, brief: str = "", id_: str | None = None) -> Picture:
         self.clock.now += 10
-        return add(self.ports, Add(self.shelf, Source(BOUNDS, file), brief, id=id_))
+        return add(self.ports, Add(self.shelf, Source(BOUNDS, file), Metadata(brief), id=id_))
 
     def find(self, file: bytes) -> dict[str, Reason]:
         """Briefs of what a search finds; only the first that is identical scores 1."""
@@ -85,21 +86,24 @@ class Place:
         assert [match.score == 1 for match in matches] == [
             number == 0 and match.reason is Reason.EXACT for number, match in enumerate(matches)
         ]
-        return {match.candidate.brief: match.reason for match in matches}
+        return {match.candidate.metadata.brief: match.reason for match in matches}
 
     def exact(self, file: bytes) -> list[str]:
         return [brief for brief, reason in self.find(file).items() if reason is Reason.EXACT]
 
     def update(self, which: bytes | str, brief: str) -> None:
         self.clock.now += 10
-        update(self.ports, Update(self.shelf, Source(BOUNDS, which) if isinstance(which, bytes) else which, brief))
+        update(
+            self.ports,
+            Update(self.shelf, Source(BOUNDS, which) if isinstance(which, bytes) else which, {"brief": brief}),
+        )
 
     def delete(self, which: bytes | str) -> int:
         self.clock.now += 10
         return delete(self.ports, Delete(self.shelf, Source(BOUNDS, which) if isinstance(which, bytes) else (which,)))
 
     def live(self) -> list[str]:
-        return sorted(row.brief for row in self.catalog.rows.values() if row.live)
+        return sorted(row.metadata.brief for row in self.catalog.rows.values() if row.live)
 
 
 def again(file: bytes) -> bytes:
@@ -148,7 +152,7 @@ def test_each_is_changed_by_its_file_and_by_its_sign(files: Sequence[bytes]) -> 
         place.update(again(file), f"new {name}")
     assert place.live() == [f"new {name}" for name in names(files)]
     for row in list(place.catalog.rows.values()):
-        place.update(sign_of(row.digest), f"by sign {row.brief[-1]}")
+        place.update(sign_of(row.digest), f"by sign {row.metadata.brief[-1]}")
     assert [place.exact(file) for file in files] == [[f"by sign {name}"] for name in names(files)]
 
 
@@ -187,7 +191,7 @@ def test_once_the_first_is_purged_the_second_is_where_it_was() -> None:
     place.delete(WHITE_INK[0])
     place.clock.now += 10**11
     purge(place.ports, lambda: True)
-    assert [row.brief for row in place.catalog.rows.values()] == ["1"]
+    assert [row.metadata.brief for row in place.catalog.rows.values()] == ["1"]
     with pytest.raises(PictureExists):
         place.add(WHITE_INK[1])
     assert place.exact(WHITE_INK[1]) == ["1"]
@@ -250,7 +254,7 @@ def test_while_originals_are_away_nothing_is_mistaken_that_would_change_and_sear
 def test_a_damaged_row_is_mended_by_its_own_picture_alone() -> None:
     place = holding(WHITE_INK[:1])
     ((key, row),) = place.catalog.rows.items()
-    place.catalog.rows[key] = row.but(state=State.DAMAGED, brief="")
+    place.catalog.rows[key] = described(row.but(state=State.DAMAGED), brief="")
     assert place.add(WHITE_INK[1], "1").key != key
     assert place.add(WHITE_INK[0], "0").key == key
     assert place.live() == ["0", "1"]
@@ -343,7 +347,7 @@ def test_an_upload_that_loses_its_place_to_a_twin_takes_nothing_from_it(first_is
     event = world.put("1", WHITE_INK[0], ONE, brief="upload")
 
     def client() -> None:
-        add(world.ports, Add(shelf, Source(BOUNDS, WHITE_INK[1]), "client"))
+        add(world.ports, Add(shelf, Source(BOUNDS, WHITE_INK[1]), Metadata("client")))
 
     catalog.first = client
     until_settled(world, event)
@@ -358,7 +362,7 @@ def test_an_upload_that_loses_both_places_holds_what_is_there() -> None:
 
     def clients() -> None:
         for file in WHITE_INK[1], WHITE_INK[0]:
-            add(world.ports, Add(shelf, Source(BOUNDS, file), "client"))
+            add(world.ports, Add(shelf, Source(BOUNDS, file), Metadata("client")))
 
     catalog.first = clients
     until_settled(world, event)

@@ -12,7 +12,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from PIL import Image
 
 from lookalike.domain.library import Kind, Shelf
-from lookalike.domain.picture import sign_of
+from lookalike.domain.picture import Metadata, MetadataChange, sign_of
 from lookalike.domain.search import TagFilter
 from lookalike.errors import PictureExists, PictureNotFound
 from lookalike.imaging.decode import Bounds
@@ -68,7 +68,7 @@ class LibraryLife(RuleBasedStateMachine):
 
     @rule(target=signs, number=numbers, form=forms, brief=briefs, tags=tag_sets)
     def add(self, number: int, form: str, brief: str, tags: tuple[str, ...]) -> tuple[int, str]:
-        command = Add(SHELF, Source(BOUNDS, data=file(number, form)), brief=brief, tags=tags)
+        command = Add(SHELF, Source(BOUNDS, data=file(number, form)), metadata=Metadata(brief=brief, tags=tags))
         try:
             sign = sign_of(add(self.ports, command).digest)
             assert number not in self.live
@@ -81,8 +81,13 @@ class LibraryLife(RuleBasedStateMachine):
     @rule(known=signs, brief=st.none() | briefs, tags=st.none() | tag_sets)
     def update(self, known: tuple[int, str], brief: str | None, tags: tuple[str, ...] | None) -> None:
         number, sign = known
+        change: MetadataChange = {}
+        if brief is not None:
+            change["brief"] = brief
+        if tags is not None:
+            change["tags"] = tags
         try:
-            update(self.ports, Update(SHELF, sign, brief=brief, tags=tags))
+            update(self.ports, Update(SHELF, sign, change))
         except PictureNotFound:
             assert number not in self.live
             return
@@ -117,8 +122,8 @@ class LibraryLife(RuleBasedStateMachine):
         passing = number in self.live and (tags is None or tags in self.live[number].tags)
         assert [match.score for match in found if match.score == 1] == ([1.0] if passing else [])
         if passing:
-            assert found[0].candidate.brief == self.live[number].brief
-            assert found[0].candidate.tags == self.live[number].tags
+            assert found[0].candidate.metadata.brief == self.live[number].brief
+            assert found[0].candidate.metadata.tags == self.live[number].tags
 
     @rule(days=st.sampled_from([0.001, 3, 8]))
     def time_passes(self, days: float) -> None:

@@ -68,7 +68,7 @@ def test_what_was_written_meanwhile_stays(catalog: MemoryCatalog) -> None:
     index = Moody()
     index.write([row("uid", "p3", 9, brief="newer")], wait=False)
     fill(memory_ports(catalog=catalog, index=index), Kind.SIMILAR, lambda _: None)
-    assert index.rows[Key("uid", "p3")].brief == "newer"
+    assert index.rows[Key("uid", "p3")].metadata.brief == "newer"
 
 
 def test_an_index_that_stays_away_is_an_error(catalog: MemoryCatalog) -> None:

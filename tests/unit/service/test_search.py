@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from lookalike.domain.library import Kind, Shelf
-from lookalike.domain.picture import Embedding, Pixels
+from lookalike.domain.picture import Embedding, Metadata, Pixels
 from lookalike.domain.search import Reason
 from lookalike.errors import Abandoned
 from lookalike.imaging.decode import Bounds
@@ -94,10 +94,10 @@ def test_where_nothing_is_proved_the_pictures_within_the_picture_are_searched_fo
     ports: Ports, embedder: CountingEmbedder
 ) -> None:
     for seed in range(1, 6):
-        add(ports, Add(shelf(Kind.SAME), png(scene(seed)), brief=str(seed)))
+        add(ports, Add(shelf(Kind.SAME), png(scene(seed)), metadata=Metadata(brief=str(seed))))
     embedder.asked.clear()
     found = search(ports, Search(shelf(Kind.SAME), png(side_by_side(scene(9), scene(3)))))
-    assert [(match.candidate.brief, match.reason) for match in found.matches] == [("3", Reason.PROVED)]
+    assert [(match.candidate.metadata.brief, match.reason) for match in found.matches] == [("3", Reason.PROVED)]
     assert embedder.asked == [5, 1]
 
 

@@ -445,7 +445,7 @@ def test_two_events_at_once_through_one_handler_keep_apart() -> None:
     for application, key in zip((ALICE, bob), keys, strict=True):
         library = catalog.library(application.tenant, "similar")
         assert library is not None
-        assert [row.brief for row in catalog.rows.values() if row.key.library == library.uid] == [key]
+        assert [row.metadata.brief for row in catalog.rows.values() if row.key.library == library.uid] == [key]
 
 
 class Plenty:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,13 +55,38 @@ class Key:
     id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """A caller's description of a picture, stored and returned as it came.
+
+    ``desc`` is JSON text or empty. ``tags`` are opaque here; a dialect gives them their meaning. Every field is text or
+    a tuple of texts, with an empty default: the stores read and write them all by :mod:`lookalike.stores.metadata_codec`.
+    """
+
+    brief: str = ""
+    label: str = ""
+    desc: str = ""
+    tags: tuple[str, ...] = ()
+
+
+class MetadataChange(TypedDict, total=False):
+    """The fields of :class:`Metadata` to be changed, and their new values."""
+
+    brief: str
+    label: str
+    desc: str
+    tags: tuple[str, ...]
+
+
+NO_METADATA = Metadata()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """One catalog row: everything known of a picture but its bytes.
 
     ``revision`` only ever grows (:func:`next_revision`); ``added`` is the revision of the add that made the
-    row's original and local map. ``tags`` are opaque here; a dialect gives them their meaning. ``desc`` is
-    JSON text or empty. ``deleted_at`` is Unix milliseconds, set while the state is not live.
+    row's original and local map. ``deleted_at`` is Unix milliseconds, set while the state is not live.
     ``model`` names the model that made ``vector``; vectors of different models are never compared.
     """
 
@@ -73,10 +99,7 @@ class Picture:
     file_digest: str
     model: str
     vector: Vector
-    brief: str = ""
-    label: str = ""
-    desc: str = ""
-    tags: tuple[str, ...] = ()
+    metadata: Metadata = NO_METADATA
     sign_version: int = SIGN_VERSION
     deleted_at: int | None = None
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.geometry import Proof
 from lookalike.domain.library import Kind
-from lookalike.domain.picture import Key
+from lookalike.domain.picture import NO_METADATA, Key, Metadata, Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +64,12 @@ class Candidate:
     digest: str
     object_key: str
     cosine: float
-    brief: str = ""
-    label: str = ""
-    desc: str = ""
-    tags: tuple[str, ...] = ()
+    metadata: Metadata = NO_METADATA
+
+    @classmethod
+    def of(cls, row: Picture, cosine: float) -> Self:
+        """The candidate of a catalog row."""
+        return cls(row.key, row.revision, row.added, row.digest, row.object_key, cosine, row.metadata)
 
 
 class Reason(StrEnum):

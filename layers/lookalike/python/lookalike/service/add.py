@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lookalike.domain.library import Identity, Kind, Library, Shelf
-from lookalike.domain.picture import Embedding, Key, Picture, State, next_revision
+from lookalike.domain.picture import NO_METADATA, Embedding, Key, Metadata, Picture, State, next_revision
 from lookalike.errors import ArgumentTooLong, InvalidArgument, PictureExists, RevisionConflict, Unavailable
 from lookalike.imaging.decode import Decoded
 from lookalike.observability import logger, why
@@ -23,17 +23,14 @@ MAX_ID_BYTES = 512
 
 @dataclass(frozen=True, slots=True)
 class Add:
-    """Keep this picture on that shelf. ``desc`` is JSON text or empty.
+    """Keep this picture on that shelf.
 
     ``id`` is the caller's own, on a shelf where pictures have those; None: a random one.
     """
 
     shelf: Shelf
     source: Source
-    brief: str = ""
-    label: str = ""
-    desc: str = ""
-    tags: tuple[str, ...] = ()
+    metadata: Metadata = NO_METADATA
     id: str | None = None
 
 
@@ -129,10 +126,7 @@ def _row(
         file_digest=loaded.picture.file_digest,
         model=ports.embedder.model,
         vector=embedding.vectors[library.kind],
-        brief=command.brief,
-        label=command.label,
-        desc=command.desc,
-        tags=command.tags,
+        metadata=command.metadata,
     )
 
 

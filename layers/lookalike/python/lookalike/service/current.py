@@ -42,7 +42,6 @@ def _renewed(match: Match, row: Picture | None, tags: TagFilter | None) -> Match
     candidate = match.candidate
     if row is None or not row.live or row.added != candidate.added:
         return None
-    if tags is not None and not tags.keeps(row.tags):
+    if tags is not None and not tags.keeps(row.metadata.tags):
         return None
-    words = replace(candidate, revision=row.revision, brief=row.brief, label=row.label, desc=row.desc, tags=row.tags)
-    return replace(match, candidate=words)
+    return replace(match, candidate=replace(candidate, revision=row.revision, metadata=row.metadata))

@@ -18,13 +18,13 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 
-from lookalike.domain.picture import Picture, next_revision
+from lookalike.domain.picture import Metadata, Picture, next_revision
 from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.errors import InvalidArgument, PictureNotFound, RevisionConflict, Unavailable
 from lookalike.ports import Ports
 from lookalike.service.catalog_writes import change, show
 from lookalike.service.delete import hidden
-from lookalike.service.upload_metadata import Words, words_of
+from lookalike.service.upload_metadata import metadata_digest, metadata_of
 
 #: Of so many holders one is looked for that says whose a picture is. All of them say the same, but for rare races.
 _LOOKS = 200
@@ -88,7 +88,7 @@ def _give_up(ports: Ports, added: Upload) -> None:
         ports.uploads.save_upload(replace(latest, holds=replace(latest.holds, added=added.holds.added)), latest)
 
 
-def join(ports: Ports, intent: Upload, known: Upload | None, row: Picture, words: Words) -> Upload:
+def join(ports: Ports, intent: Upload, known: Upload | None, row: Picture, metadata: Metadata) -> Upload:
     """Let the upload hold a picture that the library has; its words are said unless another upload speaks for it.
 
     What is recorded, which is still to be settled. Raises RevisionConflict if the event has to come again.
@@ -98,10 +98,10 @@ def join(ports: Ports, intent: Upload, known: Upload | None, row: Picture, words
     left = known.leaves if known is not None and _is_of(known.leaves, row) else None
     before = known.holds if known is not None and mine else left
     ours = before is not None or any(_holds(one, row) for one in islice(ports.uploads.holders(row.key), _LOOKS))
-    held = Holding(row.key, row.added if ours else None, words.digest)
+    held = Holding(row.key, row.added if ours else None, metadata_digest(metadata))
     speaks = before is not None and _said(before, row)
     joining = intend(ports, replace(intent, state=UploadState.JOINING), held, known)
-    if mine and Words.of(row) == words:
+    if mine and row.metadata == metadata:
         return joining
     gone: list[Upload] = []
 
@@ -114,7 +114,7 @@ def join(ports: Ports, intent: Upload, known: Upload | None, row: Picture, words
         heir = None if speaks else _heir(ports, current, _bucket(intent), gone, but=intent.source)
         revision = next_revision(current.revision, ports.clock())
         if ours and (heir is None or _one_said(gone, current)):
-            return words.on(current, revision)
+            return current.but(revision=revision, metadata=metadata)
         return current.but(revision=revision)
 
     try:
@@ -138,10 +138,10 @@ def release(ports: Ports, left: Holding, bucket: str) -> None:
             return hidden(current, ports.clock())
         _inherit(ports, heir, current)
         spoke = _said(left, current) or _one_said(gone, current)
-        words = _words(ports, heir, current, bucket) if spoke else None
-        if words is None or words == Words.of(current):
+        metadata = _metadata(ports, heir, current, bucket) if spoke else None
+        if metadata is None or metadata == current.metadata:
             raise _NothingToDo
-        return words.on(current, next_revision(current.revision, ports.clock()))
+        return current.but(revision=next_revision(current.revision, ports.clock()), metadata=metadata)
 
     with suppress(_NothingToDo):
         show(ports, [change(ports, left.picture, step)])
@@ -185,7 +185,7 @@ def _is_of(holding: Holding | None, row: Picture) -> bool:
 
 def _said(holding: Holding, row: Picture) -> bool:
     """Whether the row's words are those of this upload, as far as is known."""
-    return holding.words in ("", Words.of(row).digest)
+    return holding.words in ("", metadata_digest(row.metadata))
 
 
 def _one_said(uploads: list[Upload], row: Picture) -> bool:
@@ -229,11 +229,11 @@ def _cleared(ports: Ports, upload: Upload) -> bool:
     return upload.cleared or not ports.settings.keep_uploads
 
 
-def _words(ports: Ports, upload: Upload, row: Picture, bucket: str) -> Words | None:
-    """What the upload says now; None if that cannot be known."""
+def _metadata(ports: Ports, upload: Upload, row: Picture, bucket: str) -> Metadata | None:
+    """The upload's metadata as it is now; None if that cannot be known."""
     try:
         found = ports.objects.head(bucket, _key(upload)) if _bucket(upload) == bucket else None
-        return None if found is None else words_of(_key(upload), row.kind, found)
+        return None if found is None else metadata_of(_key(upload), row.kind, found)
     except InvalidArgument:
         return None
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from lookalike.domain.geometry import Proof, View
 from lookalike.domain.library import Identity, Kind, Library, Shelf
-from lookalike.domain.picture import Embedding, Key, Picture, Pixels
+from lookalike.domain.picture import Embedding, Key, Pixels
 from lookalike.domain.search import Candidate, Match, Query, Reason, TagFilter
 from lookalike.imaging.decode import Decoded
 from lookalike.limits.call import Job
@@ -185,20 +185,5 @@ def _kept(ports: Ports, libraries: Sequence[Library], picture: Decoded, tags: Ta
     for library in libraries:
         rows = rows_of(ports, library, picture) if library.identity is Identity.PICTURE else ()
         for row in rows:
-            if row is not None and row.live and (tags is None or tags.keeps(row.tags)):
-                yield _candidate(row)
-
-
-def _candidate(row: Picture) -> Candidate:
-    return Candidate(
-        key=row.key,
-        revision=row.revision,
-        added=row.added,
-        digest=row.digest,
-        object_key=row.object_key,
-        cosine=1.0,
-        brief=row.brief,
-        label=row.label,
-        desc=row.desc,
-        tags=row.tags,
-    )
+            if row is not None and row.live and (tags is None or tags.keeps(row.metadata.tags)):
+                yield Candidate.of(row, cosine=1.0)

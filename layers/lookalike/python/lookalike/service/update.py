@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lookalike.domain.library import Shelf
-from lookalike.domain.picture import Picture, next_revision
+from lookalike.domain.picture import Metadata, MetadataChange, Picture, next_revision
 from lookalike.errors import PictureNotFound
 from lookalike.ports import Ports
 from lookalike.service.catalog_writes import change, show
@@ -15,20 +15,19 @@ from lookalike.service.lookup import chosen
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Say this of that one picture, named by itself or by its sign. None leaves a thing as it is.
+    """Change the metadata of one picture, named by itself or by its sign. Fields not in ``change`` stay.
 
-    ``tags`` take the place of all tags but those that start with one of ``keep``.
+    New tags replace all tags but those that start with one of ``keep``.
     """
 
     shelf: Shelf
     which: Source | str
-    brief: str | None = None
-    tags: tuple[str, ...] | None = None
+    change: MetadataChange
     keep: tuple[str, ...] = ()
 
 
 def update(ports: Ports, command: Update) -> None:
-    """Change the picture's words; when this returns the change is safe, and searches see it.
+    """Change the picture's metadata; when this returns the change is safe, and searches see it.
 
     Raises PictureNotFound if the library holds no such live picture, SignAmbiguous if it holds two,
     and a UrlError or a PictureError if the picture given cannot be had.
@@ -38,7 +37,7 @@ def update(ports: Ports, command: Update) -> None:
     keys = [] if library is None else chosen(ports, library, which)
     if not keys:
         raise PictureNotFound(command.which if isinstance(command.which, str) else "the picture given")
-    if command.brief is None and command.tags is None:
+    if not command.change:
         return
 
     def say(current: Picture | None) -> Picture:
@@ -46,12 +45,15 @@ def update(ports: Ports, command: Update) -> None:
             raise PictureNotFound(keys[0].id)
         return current.but(
             revision=next_revision(current.revision, ports.clock()),
-            brief=current.brief if command.brief is None else command.brief,
-            tags=current.tags if command.tags is None else _kept(current.tags, command.keep) + command.tags,
+            metadata=_changed(current.metadata, command.change, command.keep),
         )
 
     show(ports, [change(ports, keys[0], say)])
 
 
-def _kept(tags: tuple[str, ...], starts: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(tag for tag in tags if tag.startswith(starts))
+def _changed(metadata: Metadata, change: MetadataChange, keep: tuple[str, ...]) -> Metadata:
+    changed = replace(metadata, **change)
+    if "tags" not in change:
+        return changed
+    kept = tuple(tag for tag in metadata.tags if tag.startswith(keep))
+    return replace(changed, tags=kept + change["tags"])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from lookalike.domain.library import Shelf
-from lookalike.domain.picture import Key, Picture
+from lookalike.domain.picture import Key, Metadata, Picture
 from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.errors import (
     ApplicationDisabled,
@@ -32,7 +32,7 @@ from lookalike.service.add import Add, add
 from lookalike.service.holders import conclude, intend, join, settle, vanish, withdraw
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import MADE_BY_ADD
-from lookalike.service.upload_metadata import Words, place_of, words_of
+from lookalike.service.upload_metadata import metadata_digest, metadata_of, place_of
 
 #: Largest file. Nothing has to fit into a request here, so this is more than a dialect takes: a PNG of the most pixels
 #: that are decoded, unless it is mere noise.
@@ -159,12 +159,12 @@ def _take(ports: Ports, event: Ingest, known: Upload | None) -> Outcome:
     if found.size > MAX_BYTES:
         raise PictureSizeError(f"{found.size} bytes, more than {MAX_BYTES}")
     shelf = _shelf(ports, app_id, library)
-    words = words_of(event.key, shelf.kind, found)
+    metadata = metadata_of(event.key, shelf.kind, found)
     data = ports.objects.read(event.bucket, event.key, found.etag)
     if data is None:
         return Outcome.CHANGED_SINCE
     bounds = Bounds(MAX_BYTES, ports.settings.min_side, _MAX_SIDE, _MAX_SIDE * _MAX_SIDE, _FORMATS)
-    outcome, recorded = _keep(ports, event, known, shelf, Source(bounds, data=data), words)
+    outcome, recorded = _keep(ports, event, known, shelf, Source(bounds, data=data), metadata)
     if recorded is None:
         return outcome
     if recorded.cleared:
@@ -188,7 +188,7 @@ def _shelf(ports: Ports, app_id: str, name: str) -> Shelf:
 
 
 def _keep(
-    ports: Ports, event: Ingest, known: Upload | None, shelf: Shelf, source: Source, words: Words
+    ports: Ports, event: Ingest, known: Upload | None, shelf: Shelf, source: Source, metadata: Metadata
 ) -> tuple[Outcome, Upload | None]:
     """Add the picture, or hold the one that is there: the outcome, and what is recorded and still to be settled."""
     intent = Upload(event.source, event.sequencer, cleared=not ports.settings.keep_uploads)
@@ -205,15 +205,15 @@ def _keep(
         withdraw_other(picture.key)
         if latest is not None and latest.state is UploadState.UNSURE and _order(latest.sequencer, event.sequencer) == 0:
             raise PictureNotFound(picture.key.id)
-        holds = Holding(picture.key, picture.added, words.digest)
+        holds = Holding(picture.key, picture.added, metadata_digest(metadata))
         latest = intend(ports, replace(intent, state=UploadState.ADDING), holds, latest)
 
     try:
-        add(ports, Add(shelf, source, words.brief, words.label, words.desc, words.tags), foretell)
+        add(ports, Add(shelf, source, metadata), foretell)
     except PictureExists as exists:
         row = _existing(ports, shelf, str(exists))
         withdraw_other(row.key)
-        return Outcome.SAME, join(ports, intent, latest, row, words)
+        return Outcome.SAME, join(ports, intent, latest, row, metadata)
     except PictureNotFound:  # it was there once, and somebody has deleted it since
         _pass_over(ports, event, latest)
         return Outcome.DONE_BEFORE, None

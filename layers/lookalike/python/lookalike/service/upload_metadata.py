@@ -1,4 +1,4 @@
-"""What an uploader says of a picture, and within which bounds."""
+"""An upload's metadata: parsed from its object, and limited."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Self
 
 from lookalike.domain import exact_json
 from lookalike.domain.library import Kind
-from lookalike.domain.picture import Picture
+from lookalike.domain.picture import Metadata
 from lookalike.domain.upload import UploadedObject
 from lookalike.errors import ArgumentTooLong, InvalidArgument, TooManyItems
 from lookalike.service.libraries import MADE_BY_ADD
@@ -20,45 +18,32 @@ from lookalike.service.tags import tags_of
 #: Where uploads lie: ``uploads/<app id>/<library>/<name>``, the name with as many slashes as it likes.
 LAYOUT = re.compile(r"uploads/([0-9]{1,20})/([^/]+)/(.+)", re.DOTALL)
 
-#: Longest words, in bytes of UTF-8: brief as Baidu has it, desc as Qiniu has it; tags before they are split.
-_MAX_BRIEF, _MAX_LABEL, _MAX_DESC, _MAX_TAGS_TEXT = 256, 256, 4096, 256
-_MAX_TAGS = 10
+#: Longest metadata, in bytes of UTF-8: the widest limit that a dialect has for the same field, so that whatever a client
+#: may add may be uploaded. ``tags`` count before they are split, and have limits of their own.
+MAX_BYTES = {"brief": 256, "label": 512, "desc": 4096, "tags": 256}
+
+#: Tags of an upload.
+MAX_TAGS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Brief, label, desc (JSON text or empty) and tags."""
+def metadata_digest(metadata: Metadata) -> str:
+    """Sixteen hexadecimal digits that distinguish metadata; uploads' records keep them.
 
-    brief: str
-    label: str
-    desc: str
-    tags: tuple[str, ...]
-
-    @classmethod
-    def of(cls, picture: Picture) -> Self:
-        """Those that a row has."""
-        return cls(picture.brief, picture.label, picture.desc, picture.tags)
-
-    @property
-    def digest(self) -> str:
-        """Sixteen hexadecimal digits that tell them from others."""
-        said = json.dumps([self.brief, self.label, self.desc, self.tags])
-        return hashlib.sha256(said.encode()).hexdigest()[:16]
-
-    def on(self, picture: Picture, revision: int) -> Picture:
-        """The row with these words, at that revision."""
-        return picture.but(revision=revision, brief=self.brief, label=self.label, desc=self.desc, tags=self.tags)
+    A field that is added later takes part only where it is not empty, so that recorded digests stay valid.
+    """
+    text = json.dumps([metadata.brief, metadata.label, metadata.desc, metadata.tags])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def words_of(key: str, kind: Kind, found: UploadedObject) -> Words:
-    """What is said of an object in a library of that kind. Without a brief, its name is what answers show.
+def metadata_of(key: str, kind: Kind, found: UploadedObject) -> Metadata:
+    """The metadata of an object in a library of that kind. Its name stands in for a missing brief.
 
     Raises InvalidArgument.
     """
     library, name = place_of(key)[1:]
-    return Words(
-        brief=_text(found.words, "brief", _MAX_BRIEF) or name.encode()[-_MAX_BRIEF:].decode(errors="ignore"),
-        label=_text(found.words, "label", _MAX_LABEL),
+    return Metadata(
+        brief=_text(found.words, "brief") or name.encode()[-MAX_BYTES["brief"] :].decode(errors="ignore"),
+        label=_text(found.words, "label"),
         desc=_desc(found.words),
         tags=_tags(library, kind, found.words),
     )
@@ -73,21 +58,21 @@ def place_of(key: str) -> tuple[str, str, str]:
     return app_id, library, name
 
 
-def _text(words: Mapping[str, str], name: str, most: int) -> str:
+def _text(words: Mapping[str, str], name: str) -> str:
     text = words.get(name, "")
     try:
         length = len(text.encode())
     except UnicodeEncodeError as reason:
         raise InvalidArgument(name, "half a surrogate pair") from reason
-    if length > most:
-        raise ArgumentTooLong(name, f"more than {most} bytes")
+    if length > MAX_BYTES[name]:
+        raise ArgumentTooLong(name, f"more than {MAX_BYTES[name]} bytes")
     if "\0" in text:
         raise InvalidArgument(name, "must not hold a NUL character")
     return text
 
 
 def _desc(words: Mapping[str, str]) -> str:
-    desc = _text(words, "desc", _MAX_DESC)
+    desc = _text(words, "desc")
     try:
         return exact_json.compact(exact_json.read(desc.encode())) if desc else ""
     except InvalidArgument as reason:
@@ -95,8 +80,8 @@ def _desc(words: Mapping[str, str]) -> str:
 
 
 def _tags(library: str, kind: Kind, words: Mapping[str, str]) -> tuple[str, ...]:
-    parts = (part.strip() for part in _text(words, "tags", _MAX_TAGS_TEXT).split(","))
+    parts = (part.strip() for part in _text(words, "tags").split(","))
     tags = tuple(dict.fromkeys(tag for tag in parts if tag))
-    if len(tags) > _MAX_TAGS:
-        raise TooManyItems("tags", f"more than {_MAX_TAGS}")
+    if len(tags) > MAX_TAGS:
+        raise TooManyItems("tags", f"more than {MAX_TAGS}")
     return tags_of(kind, tags) if library in MADE_BY_ADD else tags

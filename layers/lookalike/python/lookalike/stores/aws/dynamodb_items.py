@@ -7,8 +7,7 @@ text in place of bytes; :func:`picture_of` reads both.
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from lookalike.domain.library import Identity, Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, SIGN_VERSION, Key, Picture, State, Vector
 from lookalike.domain.search import Generation
 from lookalike.domain.upload import Holding, Upload, UploadState
+from lookalike.stores import metadata_codec
 from lookalike.stores.aws.dynamodb_table import (
     Item,
     application_key,
@@ -66,10 +66,7 @@ def picture_item(picture: Picture) -> Item:
         "model": text(picture.model),
         "vector": {"B": picture.vector.astype(_FLOAT16, copy=False).tobytes()},
     }
-    words = {"brief": picture.brief, "label": picture.label, "desc": picture.desc}
-    item |= {name: text(word) for name, word in words.items() if word}
-    if picture.tags:
-        item["tags"] = {"L": [text(tag) for tag in picture.tags]}
+    item |= metadata_codec.attributes_of(picture.metadata)
     if picture.sign_version != SIGN_VERSION:
         item["sign_version"] = number(picture.sign_version)
     if picture.deleted_at is not None:
@@ -102,10 +99,7 @@ def _picture(pk: str, image: Mapping[str, Mapping[str, Any]]) -> Picture:
         file_digest=_bytes(image["file"]).hex(),
         model=image["model"]["S"],
         vector=_vector(image["vector"]),
-        brief=_text(image, "brief"),
-        label=_text(image, "label"),
-        desc=_text(image, "desc"),
-        tags=_tags(tag["S"] for tag in image["tags"]["L"]) if "tags" in image else (),
+        metadata=metadata_codec.metadata_of_attributes(image),
         sign_version=int(image["sign_version"]["N"]) if "sign_version" in image else SIGN_VERSION,
         deleted_at=int(image["deleted_at"]["N"]) if "deleted_at" in image else None,
     )
@@ -125,15 +119,6 @@ def _text(image: Mapping[str, Mapping[str, Any]], name: str) -> str:
 def _bytes(value: Mapping[str, Any]) -> bytes:
     data = value["B"]
     return b64decode(data, validate=True) if isinstance(data, str) else bytes(data)
-
-
-def _tags(tags: Iterable[str]) -> tuple[str, ...]:
-    return _shared(tuple(tags))
-
-
-@lru_cache(4096)  # few lists of tags are many rows', and then they share one tuple
-def _shared(tags: tuple[str, ...]) -> tuple[str, ...]:
-    return tags
 
 
 def library_item(library: Library) -> Item:

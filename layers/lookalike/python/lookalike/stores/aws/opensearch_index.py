@@ -28,6 +28,7 @@ from lookalike.domain.search import Candidate, Generation, Query
 from lookalike.errors import IndexWriteError, SettingsError, Unavailable
 from lookalike.observability import logger
 from lookalike.ports import Generations, VectorIndex
+from lookalike.stores import metadata_codec
 from lookalike.stores.aws.circuit_breaker import Breaker
 from lookalike.stores.aws.timed_http import TimedConnection, TimedTransport
 
@@ -213,14 +214,11 @@ _MAPPINGS: Json = {
         "id": {"type": "keyword", "index": False},
         "live": {"type": "boolean"},
         "model": {"type": "keyword"},
-        "tags": {"type": "keyword"},
         "revision": {"type": "long", "index": False},
         "added": {"type": "long", "index": False},
         "digest": _SHOWN,
         "object_key": _SHOWN,
-        "brief": _SHOWN,
-        "label": _SHOWN,
-        "desc": _SHOWN,
+        **metadata_codec.MAPPINGS,
     },
 }
 
@@ -477,13 +475,10 @@ def _document(picture: Picture) -> Json:
         "live": True,
         "vector": picture.vector.tolist(),
         "model": picture.model,
-        "tags": picture.tags,
         "added": picture.added,
         "digest": picture.digest,
         "object_key": picture.object_key,
-        "brief": picture.brief,
-        "label": picture.label,
-        "desc": picture.desc,
+        **metadata_codec.document_fields_of(picture.metadata),
     }
 
 
@@ -567,10 +562,7 @@ def _candidate(hit: Mapping[str, Any]) -> Candidate:
         digest=_text(shown["digest"]),
         object_key=_text(shown["object_key"]),
         cosine=2 * float(score) - 1,  # k-NN, space "cosinesimil": the score is (1 + cosine) / 2
-        brief=_text(shown["brief"]),
-        label=_text(shown["label"]),
-        desc=_text(shown["desc"]),
-        tags=tuple(map(_text, shown["tags"])),
+        metadata=metadata_codec.metadata_of_document(shown),
     )
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
@@ -14,17 +12,27 @@ import numpy as np
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import DIMENSION, Key, Picture, State, Vector
 from lookalike.observability import printable
+from lookalike.stores import metadata_codec
 
 Row = tuple[Any, ...]
 
-#: The vector and the checksum come last, so that the checksum's text is made of one slice.
-COLUMNS = (
-    "library, id, kind, revision, added, state, digest, file_digest, model, brief, label, desc, tags, sign_version, "
-    "deleted_at, vector, checksum"
+#: The vector and the checksum come last, so that the checksum's text is made of one slice; but for columns of added
+#: metadata, which rows that are older do not have in theirs.
+_NAMES = (
+    *("library", "id", "kind", "revision", "added", "state", "digest", "file_digest", "model"),
+    *metadata_codec.COLUMNS,
+    *("sign_version", "deleted_at", "vector", "checksum"),
+    *metadata_codec.ADDED_COLUMNS,
 )
-VALUES = ", ".join("?" * (COLUMNS.count(",") + 1))
-_VECTOR, _CHECKSUM = 15, 16
+COLUMNS = ", ".join(_NAMES)
+VALUES = ", ".join("?" * len(_NAMES))
+_INDEX = {name: index for index, name in enumerate(_NAMES)}
+_METADATA = slice(_INDEX["model"] + 1, _INDEX["sign_version"])
+_SIGN_VERSION, _DELETED_AT = _INDEX["sign_version"], _INDEX["deleted_at"]
+_VECTOR, _CHECKSUM = _INDEX["vector"], _INDEX["checksum"]
+_ADDED = slice(_CHECKSUM + 1, len(_NAMES))
 _FORMAT = "\0".join(["%s"] * _VECTOR)
+_NOTHING_ADDED = tuple(metadata_codec.ADDED_COLUMNS.values())
 
 #: Makes a picture's row of :func:`row_of`, where there is none.
 INSERT = f"INSERT INTO pictures ({COLUMNS}) VALUES ({VALUES}) ON CONFLICT (library, id) DO NOTHING"  # noqa: S608
@@ -67,15 +75,13 @@ def row_of(picture: Picture) -> tuple[object, ...]:
         picture.digest,
         picture.file_digest,
         picture.model,
-        picture.brief,
-        picture.label,
-        picture.desc,
-        json.dumps(picture.tags),
+        *metadata_codec.columns_of(picture.metadata),
         picture.sign_version,
         picture.deleted_at,
         picture.vector.astype(_FLOAT16, copy=False).tobytes(),
     )
-    return (*row, _checksum(row))
+    added = metadata_codec.columns_of(picture.metadata, tuple(metadata_codec.ADDED_COLUMNS))
+    return (*row, _checksum(row, added), *added)
 
 
 def at_revision(key: Key, revision: int) -> tuple[object, ...]:
@@ -115,7 +121,7 @@ def salvaged(row: Row) -> Picture | None:
         file_digest=row[7] if _is_digest(row[7]) else _NO_DIGEST,
         model=row[8] if is_text(row[8]) else "",
         vector=np.zeros(DIMENSION, np.float16),
-        deleted_at=row[14] if _is_revision(row[14]) else None,
+        deleted_at=row[_DELETED_AT] if _is_revision(row[_DELETED_AT]) else None,
     )
 
 
@@ -151,7 +157,7 @@ def _pictures(rows: Sequence[Row]) -> list[Picture]:
 
 
 def _picture(row: Row, vector: Vector) -> Picture:
-    if row[_CHECKSUM] not in (_checksum(row), None):  # rows that are older than checksums have none
+    if row[_CHECKSUM] not in (_checksum(row, row[_ADDED]), None):  # rows that are older than checksums have none
         raise ValueError("wrong checksum")
     return Picture(
         Key(row[0], row[1]),
@@ -163,26 +169,16 @@ def _picture(row: Row, vector: Vector) -> Picture:
         row[7],
         row[8],
         vector,
-        row[9],
-        row[10],
-        row[11],
-        _tags(row[12]),
-        row[13],
-        row[14],
+        metadata_codec.metadata_of_columns(row[_METADATA], row[_ADDED]),
+        row[_SIGN_VERSION],
+        row[_DELETED_AT],
     )
 
 
-def _checksum(row: Row) -> int:
-    """CRC-32 of all columns before it."""
-    return crc32((_FORMAT % row[:_VECTOR]).encode() + row[_VECTOR])
-
-
-@lru_cache(4096)  # few lists of tags are many rows', and then they share one tuple
-def _tags(text: str) -> tuple[str, ...]:
-    tags = json.loads(text)
-    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise ValueError("tags that are not a list of texts")
-    return tuple(tags)
+def _checksum(row: Row, added: Row) -> int:
+    """CRC-32 of all columns before it, and of added metadata that is not empty."""
+    checksum = crc32((_FORMAT % row[:_VECTOR]).encode() + row[_VECTOR])
+    return checksum if added == _NOTHING_ADDED else crc32("\0".join(added).encode(), checksum)
 
 
 def is_text(column: object) -> bool:
@@ -209,9 +205,9 @@ def _is_vector(column: object) -> bool:
     return isinstance(column, bytes) and len(column) == _VECTOR_BYTES
 
 
-def _are_tags(column: str) -> bool:
+def _is_list(column: str) -> bool:
     try:
-        return bool(_tags(column) or True)
+        return bool(metadata_codec.texts_of(column) or True)
     except (RecursionError, TypeError, ValueError):
         return False
 
@@ -219,13 +215,16 @@ def _are_tags(column: str) -> bool:
 #: What is wrong with a row where one of these does not hold, in a few words without anything of its contents; each
 #: relies on those before it. A row that was written before rows had checksums is judged by what is seen without.
 _CHECKS: tuple[tuple[str, Callable[[Row], bool]], ...] = (
-    ("text that is not UTF-8", lambda row: all(map(is_text, (*row[:3], *row[5:13])))),
+    ("text that is not UTF-8", lambda row: all(map(is_text, (*row[:3], *row[5:_SIGN_VERSION], *row[_ADDED])))),
     ("unknown kind", lambda row: row[2] in _KINDS),
     ("unknown state", lambda row: row[5] in _STATES),
     ("a vector of another length", lambda row: _is_vector(row[_VECTOR])),
     ("a vector that is not finite", lambda row: bool(np.isfinite(np.frombuffer(row[_VECTOR], _FLOAT16)).all())),
-    ("tags that are not a list of texts", lambda row: _are_tags(row[12])),
+    *[
+        (f"{name} that are not a list of texts", lambda row, column=_INDEX[name]: _is_list(row[column]))
+        for name in metadata_codec.LIST_FIELDS
+    ],
     ("no digest", lambda row: _is_digest(row[6]) and _is_digest(row[7])),
     ("no revision", lambda row: _is_revision(row[3]) and _is_revision(row[4])),
-    ("wrong checksum", lambda row: row[_CHECKSUM] in (None, _checksum(row))),
+    ("wrong checksum", lambda row: row[_CHECKSUM] in (None, _checksum(row, row[_ADDED]))),
 )

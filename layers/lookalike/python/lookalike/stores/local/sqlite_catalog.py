@@ -21,6 +21,7 @@ from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict, Unavailable
 from lookalike.observability import logger, printable
 from lookalike.ports import Applications, Catalog, Counters, MapStore, Uploads
+from lookalike.stores import metadata_codec
 from lookalike.stores.holding_text import holding_of, holding_text
 from lookalike.stores.local import application_row, lost_rows
 from lookalike.stores.local.picture_row import (
@@ -117,6 +118,7 @@ _MIGRATIONS = (
         "ALTER TABLE uploads DROP COLUMN foretold",
         "CREATE INDEX uploads_holding ON uploads (library, id, source) WHERE library IS NOT NULL",
     ),
+    *metadata_codec.SQLITE_MIGRATIONS,
 )
 
 _UPLOAD = "source, sequencer, library, id, added, words, state, leaves, cleared"

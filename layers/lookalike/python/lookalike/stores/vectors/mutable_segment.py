@@ -53,7 +53,7 @@ class Tail:
         self.revisions[first:end] = [picture.revision for picture in pictures]
         self.live[first:end] = [picture.live for picture in pictures]
         self._rows.update(zip(ids, range(first, end), strict=True))
-        self._tags.extend(picture.tags for picture in pictures)
+        self._tags.extend(picture.metadata.tags for picture in pictures)
         self._records.extend(map(pack, pictures))
 
     def holding(self, ids: Sequence[str]) -> Mask:

@@ -6,18 +6,18 @@ import marshal
 
 from lookalike.domain.picture import Key, Picture, object_key
 from lookalike.domain.search import Candidate
+from lookalike.stores import metadata_codec
 
 
 def pack(picture: Picture) -> bytes:
-    """A picture's id, revisions, digests, texts and tags.
+    """A picture's id, revisions, digests and metadata.
 
     Records live in memory only, so the interpreter's own format may serve: it is the smallest and fastest there is.
     """
     digest = None if picture.digest == picture.key.id else picture.digest
-    tags = picture.tags or None
     file = bytes.fromhex(picture.file_digest[:16])
-    texts = (picture.brief, picture.label, picture.desc)
-    return marshal.dumps((picture.key.id, picture.revision, picture.added, digest, file, *texts, tags))
+    metadata = metadata_codec.packed(picture.metadata)
+    return marshal.dumps((picture.key.id, picture.revision, picture.added, digest, file, *metadata))
 
 
 def id_of(record: bytes) -> str:
@@ -27,7 +27,7 @@ def id_of(record: bytes) -> str:
 
 def unpack(record: bytes, library: str, cosine: float) -> Candidate:
     """The candidate a packed picture of that library makes."""
-    id_, revision, added, digest, file, brief, label, desc, tags = marshal.loads(record)  # noqa: S302  # packed above
+    id_, revision, added, digest, file, *metadata = marshal.loads(record)  # noqa: S302  # packed above
     key = Key(library, id_)
     return Candidate(
         key=key,
@@ -36,8 +36,5 @@ def unpack(record: bytes, library: str, cosine: float) -> Candidate:
         digest=id_ if digest is None else digest,
         object_key=object_key(key, added, file.hex()),
         cosine=cosine,
-        brief=brief,
-        label=label,
-        desc=desc,
-        tags=tags or (),
+        metadata=metadata_codec.unpacked(metadata),
     )

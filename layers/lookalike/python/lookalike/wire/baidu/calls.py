@@ -12,7 +12,7 @@ from typing import Any
 
 from lookalike.domain.application import Application
 from lookalike.domain.library import Kind, Shelf
-from lookalike.domain.picture import sign_of
+from lookalike.domain.picture import Metadata, MetadataChange, sign_of
 from lookalike.domain.search import Match
 from lookalike.errors import (
     InvalidArgument,
@@ -68,7 +68,7 @@ def _add(ports: Ports, shelf: Shelf, form: Form) -> Said:
     brief = brief_of(form)
     if not brief and shelf.kind is not Kind.PRODUCT and ports.settings.brief_required:
         raise MissingArgument("brief", remedy="LOOKALIKE_BRIEF_REQUIRED=false makes it optional")
-    picture = add(ports, Add(shelf, source, brief=brief, tags=tags_of(shelf, form)))
+    picture = add(ports, Add(shelf, source, Metadata(brief, tags=tags_of(shelf, form))))
     return {"cont_sign": sign_of(picture.digest)}
 
 
@@ -93,11 +93,12 @@ def _search(ports: Ports, shelf: Shelf, form: Form) -> Said:
 
 def _update(ports: Ports, shelf: Shelf, form: Form) -> Said:
     which = source_of(ports, form) or sign_of_one(form)
-    given = tags_of(shelf, form)
-    update(
-        ports,
-        Update(shelf, which, brief=brief_of(form) or None, tags=given or None, keep=unmentioned(shelf, given)),
-    )
+    change: MetadataChange = {}
+    if given := tags_of(shelf, form):
+        change["tags"] = given
+    if brief := brief_of(form):
+        change["brief"] = brief
+    update(ports, Update(shelf, which, change, keep=unmentioned(shelf, given)))
     return {}
 
 
@@ -109,7 +110,7 @@ def _delete(ports: Ports, shelf: Shelf, form: Form) -> Said:
 def _result(match: Match) -> Said:
     return {
         "score": match.score,
-        "brief": match.candidate.brief,
+        "brief": match.candidate.metadata.brief,
         "cont_sign": sign_of(match.candidate.digest),
     }
 

@@ -15,7 +15,8 @@ FORMATS = frozenset({"JPEG", "PNG", "BMP", "GIF"})
 MAX_URL_BYTES = 1024
 
 
-MAX_BRIEF_BYTES = 256
+#: Longest metadata, in bytes of UTF-8.
+METADATA_BYTES = {"brief": 256}
 
 
 MAX_SIGNS = 1000

@@ -67,8 +67,8 @@ def sign_of_one(form: Form) -> str:
 
 def brief_of(form: Form) -> str:
     brief = form.text("brief")
-    if len(brief.encode()) > limits.MAX_BRIEF_BYTES:
-        raise ArgumentTooLong("brief", f"more than {limits.MAX_BRIEF_BYTES} bytes")
+    if len(brief.encode()) > limits.METADATA_BYTES["brief"]:
+        raise ArgumentTooLong("brief", f"more than {limits.METADATA_BYTES['brief']} bytes")
     return brief
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lookalike.domain.library import Shelf
+from lookalike.domain.picture import Metadata
 from lookalike.domain.search import Match
 from lookalike.errors import (
     ArgumentTooLong,
@@ -50,9 +51,9 @@ def routes(operation: Operation) -> Sequence[Route]:
 
 def _input(ports: Ports, shelf: Shelf, form: Form) -> Said:
     description = form.text("description")
-    if len(description.encode()) > limits.MAX_DESCRIPTION_BYTES:
-        raise ArgumentTooLong("description", f"more than {limits.MAX_DESCRIPTION_BYTES} bytes")
-    picture = add(ports, Add(shelf, source_of(ports, form), brief=description))
+    if len(description.encode()) > limits.METADATA_BYTES["brief"]:
+        raise ArgumentTooLong("description", f"more than {limits.METADATA_BYTES['brief']} bytes")
+    picture = add(ports, Add(shelf, source_of(ports, form), Metadata(description)))
     return {"contSign": sign_codec.encode(picture.digest)}
 
 
@@ -86,7 +87,7 @@ def _delete(ports: Ports, shelf: Shelf, form: Form) -> Said:
 
 def _result(match: Match) -> Said:
     return {
-        "brief": match.candidate.brief,
+        "brief": match.candidate.metadata.brief,
         "score": match.score,
         "contSign": sign_codec.encode(match.candidate.digest),
     }

@@ -16,7 +16,8 @@ FORMATS = frozenset({"JPEG", "PNG", "BMP"})
 MAX_URL_BYTES = 2048
 
 
-MAX_DESCRIPTION_BYTES = 64
+#: Longest metadata, in bytes of UTF-8: its ``description`` is a picture's brief.
+METADATA_BYTES = {"brief": 64}
 
 
 MAX_SIGNS = 1000

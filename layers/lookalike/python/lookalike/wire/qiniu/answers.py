@@ -8,8 +8,8 @@ from typing import Any
 
 from lookalike.domain.exact_json import quoted
 from lookalike.domain.library import Library
-from lookalike.domain.picture import Picture
-from lookalike.domain.search import Candidate, Match
+from lookalike.domain.picture import Metadata, Picture
+from lookalike.domain.search import Match
 from lookalike.observability import count, why
 from lookalike.ports import Ports
 from lookalike.service.groups import name_of
@@ -18,19 +18,21 @@ from lookalike.wire.qiniu import label_codec, limits
 from lookalike.wire.qiniu.errors import OUR_FAILURE, code_of
 
 
-def metadata(picture: Picture | Candidate) -> str:
+def metadata_json(metadata: Metadata) -> str:
     """What is said of a picture. One that another vendor's client added has a brief instead of a desc."""
-    return f'"label":{label_codec.shown(picture.label)},"desc":{picture.desc or quoted(picture.brief)}'
+    return f'"label":{label_codec.shown(metadata.label)},"desc":{metadata.desc or quoted(metadata.brief)}'
 
 
 def listed_picture(library: Library, picture: Picture) -> str:
-    return f'{{"id":{quoted(name_of(library, picture))},"value":{{{metadata(picture)}}}}}'
+    return f'{{"id":{quoted(name_of(library, picture))},"value":{{{metadata_json(picture.metadata)}}}}}'
 
 
 def match_json(library: Library, match: Match, several: bool) -> str:
     picture = match.candidate
     where = f',"group":{quoted(library.name)}' if several else ""
-    return f'{{"id":{quoted(name_of(library, picture))},{metadata(picture)},"score":{match.score!r}{where}}}'
+    return (
+        f'{{"id":{quoted(name_of(library, picture))},{metadata_json(picture.metadata)},"score":{match.score!r}{where}}}'
+    )
 
 
 def fitting(ports: Ports, operation: str, results: Iterable[str]) -> tuple[list[str], bool]:

@@ -40,7 +40,7 @@ from lookalike.wire import forms
 from lookalike.wire.http import Answer, Endpoint, Operation, Request, Route, RouteEntry, routes_of
 from lookalike.wire.qiniu import limits, list_marker
 from lookalike.wire.qiniu import signature as qiniu_auth
-from lookalike.wire.qiniu.answers import fitting, listed_picture, match_json, metadata, refusal, with_headers
+from lookalike.wire.qiniu.answers import fitting, listed_picture, match_json, metadata_json, refusal, with_headers
 from lookalike.wire.qiniu.errors import OUR_FAILURE, NothingGiven, code_of
 from lookalike.wire.qiniu.requests import (
     body_of,
@@ -164,7 +164,7 @@ def _pictures(ports: Ports, request: Request, application: Application) -> str:
 
 def _picture(ports: Ports, request: Request, application: Application) -> str:
     name = text_of("id", body_of(request).get("id"))
-    return f"{{{metadata(picture_in(ports, _group(ports, request, application), name))}}}"
+    return f"{{{metadata_json(picture_in(ports, _group(ports, request, application), name).metadata)}}}"
 
 
 # -- Search ------------------------------------------------------------------------------------------------------------

@@ -25,10 +25,8 @@ MAX_BASE64 = -(-BOUNDS.max_bytes // 3) * 4
 MAX_URI_BYTES = 4096
 
 
-MAX_LABEL_BYTES = 512
-
-
-MAX_DESC_BYTES = 4096
+#: Longest metadata, in bytes of UTF-8; what is not text counts as JSON.
+METADATA_BYTES = {"label": 512, "desc": 4096}
 
 
 MAX_DELETED = 1000

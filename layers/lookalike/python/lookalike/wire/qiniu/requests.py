@@ -9,6 +9,7 @@ from lookalike import errors
 from lookalike.domain import exact_json
 from lookalike.domain.exact_json import Number, Value
 from lookalike.domain.library import Shelf
+from lookalike.domain.picture import Metadata
 from lookalike.errors import ArgumentTooLong, InvalidArgument, TooManyItems, UrlLengthError
 from lookalike.ports import Ports
 from lookalike.service.add import Add
@@ -101,14 +102,11 @@ def command_of(shelf: Shelf, element: Value) -> Add | Exception:
         id_ = text_of("id", attribute.get("id"), default="")
         label = label_codec.kept(attribute.get("label", ""))
         desc = exact_json.compact(attribute["desc"]) if "desc" in attribute else ""
-        for name, size, most in (
-            ("label", label_codec.size(label), limits.MAX_LABEL_BYTES),
-            ("desc", len(desc.encode()), limits.MAX_DESC_BYTES),
-        ):
-            if size > most:
-                raise ArgumentTooLong(name, f"more than {most} bytes")
+        for name, size in (("label", label_codec.size(label)), ("desc", len(desc.encode()))):
+            if size > limits.METADATA_BYTES[name]:
+                raise ArgumentTooLong(name, f"more than {limits.METADATA_BYTES[name]} bytes")
         source = source_of(text_of("uri", said.get("uri"), default=""), InvalidArgument("uri", "missing"))
-        return Add(shelf, source, label=label, desc=desc, id=id_ or None)
+        return Add(shelf, source, Metadata(label=label, desc=desc), id_ or None)
     except errors.LookalikeError as error:
         return error
 

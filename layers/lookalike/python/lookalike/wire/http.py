@@ -20,8 +20,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 from lookalike.errors import InvalidArgument, UnknownOperation
-from lookalike.observability import count, fail, logger, why
+from lookalike.observability import count, fail, logger
 from lookalike.ports import Ports
+from lookalike.wire.log_fields import NO_FIELDS, LogFields
 
 #: Of compression, from 1 (fast) to 9 (small). JSON of millions of bytes takes a tenth of a second with this one.
 _LEVEL = 4
@@ -137,7 +138,7 @@ class Answer:
     """What goes back: text, or, if ``binary``, any bytes.
 
     ``outcome`` is for metrics and logs: ``ok``, or the name of what went wrong; ``failed`` says that it went wrong on
-    our side. ``facts`` stand in the request's log line: who called, what for, and why it was refused; nothing secret.
+    our side. ``log`` stands in the request's log line.
     """
 
     body: bytes
@@ -146,7 +147,7 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
     outcome: str = "ok"
     failed: bool = False
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    log: LogFields = NO_FIELDS
     binary: bool = False
 
     def event(self) -> EventAnswer:
@@ -164,9 +165,9 @@ class Answer:
         return replace(self, body=gzip.compress(self.body, _LEVEL, mtime=0), headers=headers, binary=True)
 
 
-def ascii_json(said: Mapping[str, Any], **more: Any) -> Answer:
+def ascii_json(said: Mapping[str, object], *, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
     """An answer in JSON of ASCII alone, which survives whatever charset its reader assumes."""
-    return Answer(json.dumps(said, separators=(",", ":")).encode("ascii"), **more)
+    return Answer(json.dumps(said, separators=(",", ":")).encode("ascii"), status=status, headers=headers)
 
 
 Endpoint = Callable[[Ports, Request], Answer]
@@ -241,7 +242,7 @@ def answer(ports: Ports, operation: str, routes: Sequence[Route], event: Event) 
     (logger.error if reply.failed else logger.info)(
         "answered",
         extra={
-            **reply.facts,
+            **reply.log.extra(),
             "operation": operation,
             "outcome": reply.outcome,
             "status": reply.status,
@@ -268,4 +269,6 @@ def _first_match(ports: Ports, routes: Sequence[Route], request: Request) -> Ans
 
 
 #: For paths that belong to no dialect.
-NOT_FOUND = Answer(b'{"message":"Not Found"}', status=404, outcome="UnknownOperation", facts=why(UnknownOperation("/")))
+NOT_FOUND = Answer(
+    b'{"message":"Not Found"}', status=404, outcome="UnknownOperation", log=NO_FIELDS.refused(UnknownOperation("/"))
+)

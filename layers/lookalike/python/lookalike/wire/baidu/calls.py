@@ -6,31 +6,23 @@ is pure ASCII, because one of the vendor's samples reads it in the system's code
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from lookalike.domain.application import Application
 from lookalike.domain.library import Kind, Shelf
 from lookalike.domain.picture import Metadata, MetadataChange, sign_of
 from lookalike.domain.search import Match
 from lookalike.errors import (
-    InvalidArgument,
     MissingArgument,
-    TokenInvalid,
     UnknownOperation,
 )
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
-from lookalike.service.admission import Callers, admit, check_rate
 from lookalike.service.delete import Delete, delete
-from lookalike.service.libraries import MADE_BY_ADD
 from lookalike.service.search import Search, search
 from lookalike.service.update import Update, update
-from lookalike.wire import forms
-from lookalike.wire.baidu import access_tokens, limits, token_endpoint
-from lookalike.wire.baidu import signature as bce
-from lookalike.wire.baidu.errors import refusal
+from lookalike.wire.baidu import limits, token_endpoint
+from lookalike.wire.baidu.dialect import BAIDU, LIBRARIES, Said
 from lookalike.wire.baidu.parameters import (
     brief_of,
     nothing_given,
@@ -41,16 +33,11 @@ from lookalike.wire.baidu.parameters import (
     tags_of,
     unmentioned,
 )
-from lookalike.wire.forms import Form
-from lookalike.wire.http import Answer, Endpoint, Operation, Request, Route, RouteEntry, ascii_json, routes_of
+from lookalike.wire.dialect import Call
+from lookalike.wire.forms import Form, RequestForms
+from lookalike.wire.http import Operation, Route, RouteEntry, routes_of
 
-#: The libraries by the name they have in paths.
-LIBRARIES = MADE_BY_ADD
-
-
-Said = Mapping[str, Any]
-Work = Callable[[Ports, Request, Application], Said]
-Call = Callable[[Ports, Shelf, Form], Said]
+LibraryCall = Callable[[Ports, Shelf, Form], Said]
 
 
 def routes(operation: Operation) -> Sequence[Route]:
@@ -115,64 +102,24 @@ def _result(match: Match) -> Said:
     }
 
 
-# -- Who calls, and what goes back -------------------------------------------------------------------------------------
-
-
-def _in_library(call: Call) -> Work:
-    def work(ports: Ports, request: Request, application: Application) -> Said:
-        name = request.arguments["library"]
-        if name not in LIBRARIES:
-            raise UnknownOperation(request.path)
-        return call(ports, Shelf(application.tenant, name, LIBRARIES[name]), forms.body(request))
-
-    return work
-
-
-def _no_such_operation(_ports: Ports, request: Request, _application: Application) -> Said:
-    raise UnknownOperation(request.path)
-
-
-def _endpoint(work: Work) -> Endpoint:
-    """Authenticate, work, and render what comes of it."""
-
-    def endpoint(ports: Ports, request: Request) -> Answer:
-        facts: dict[str, Any] = {"log_id": secrets.randbelow(limits.LOG_IDS)}
-        if request.arguments.get("library") in LIBRARIES:  # any other text may be anything, even a token
-            facts["library"] = request.arguments["library"]
-        try:
-            ports.call.check()
-            check_rate(ports)
-            application = _authenticated(ports, request)
-            facts["app_id"] = application.app_id
-            admit(ports, application, request.source_ip)
-            said = work(ports, request, application)
-        except Exception as error:  # whatever it is, the caller gets an answer in the vendor's form
-            return refusal(error, request, facts)
-        return ascii_json({"log_id": facts["log_id"], **said}, facts=facts)
-
-    return endpoint
-
-
-def _authenticated(ports: Ports, request: Request) -> Application:
-    now = ports.clock() // 1000
-    if bce.is_meant(request):
-        return bce.verify(Callers(ports), request, ports.settings.public_hosts, now)
-    return access_tokens.verify(Callers(ports), _access_token(request), now)
-
-
-def _access_token(request: Request) -> str:
-    """From the query, or else from the body. Raises TokenInvalid if the body cannot be read.
-
-    The Node SDK appends its query twice, so the token ends where the second one begins.
-    """
-    try:
-        token = forms.query(request).text("access_token") or forms.body(request).text("access_token")
-    except InvalidArgument as reason:
-        raise TokenInvalid(f"cannot be read: {reason.explanation}") from reason
-    return token.partition("?")[0]
-
-
 # -- Paths -------------------------------------------------------------------------------------------------------------
+
+
+def _in_library(call: LibraryCall) -> Call[RequestForms, Said]:
+    """That call on the library that the path names. Raises UnknownOperation if there is none of that name."""
+
+    def in_library(ports: Ports, application: Application, sent: RequestForms) -> Said:
+        name = sent.request.arguments["library"]
+        if name not in LIBRARIES:
+            raise UnknownOperation(sent.request.path)
+        return call(ports, Shelf(application.tenant, name, LIBRARIES[name]), sent.body)
+
+    return in_library
+
+
+def _no_such_operation(_ports: Ports, _application: Application, sent: RequestForms) -> Said:
+    raise UnknownOperation(sent.request.path)
+
 
 #: Where the vendor has its libraries; every library is found in each place, because clients mix them up.
 _PLACES = (
@@ -182,8 +129,8 @@ _PLACES = (
 )
 
 
-def _calls(operation: Operation, call: Call) -> tuple[RouteEntry, ...]:
-    endpoint = _endpoint(_in_library(call))
+def _calls(operation: Operation, call: LibraryCall) -> tuple[RouteEntry, ...]:
+    endpoint = BAIDU.endpoint(_in_library(call))
     return tuple(RouteEntry(operation, "POST", f"{place}/{{library}}/{operation}", endpoint) for place in _PLACES)
 
 
@@ -192,7 +139,7 @@ ROUTES = (
     *_calls("search", _search),
     *_calls("update", _update),
     *_calls("delete", _delete),
-    RouteEntry("*", "*", "/rest/{rest+}", _endpoint(_no_such_operation)),
-    RouteEntry("*", "*", "/rpc/{rest+}", _endpoint(_no_such_operation)),
+    RouteEntry("*", "*", "/rest/{rest+}", BAIDU.endpoint(_no_such_operation)),
+    RouteEntry("*", "*", "/rpc/{rest+}", BAIDU.endpoint(_no_such_operation)),
     RouteEntry("*", "*", "/oauth/{rest+}", token_endpoint.elsewhere),
 )

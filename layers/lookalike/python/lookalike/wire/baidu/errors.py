@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 from lookalike import errors
-from lookalike.observability import log_failure, why
+from lookalike.wire.dialect import Codes, code_of
 from lookalike.wire.http import Answer, Request, ascii_json
+from lookalike.wire.log_fields import CallId
 
 #: What goes wrong, in the vendor's codes and words. An error that is not here is answered as the class it derives from.
-ERRORS: Mapping[type[BaseException], tuple[int, str]] = {
+ERRORS: Codes = {
     errors.Unavailable: (2, "Service temporarily unavailable"),
     errors.RevisionConflict: (2, "Service temporarily unavailable"),
     errors.UnknownOperation: (3, "Unsupported openapi method"),
@@ -53,12 +53,10 @@ _BUSINESS = 216000
 _OUR_FAILURE = (2, 282000)
 
 
-def refusal(error: Exception, request: Request, facts: Mapping[str, Any]) -> Answer:
-    code, message = next(ERRORS[kind] for kind in type(error).__mro__ if kind in ERRORS)
-    ours = code in _OUR_FAILURE
-    if ours:
-        log_failure(error, {**facts, "request_id": request.id})
-    said = {"error_code": code, "error_msg": message}
+def refuse(error: Exception, call_id: CallId, _request: Request) -> Answer:
+    """The answer of an error."""
+    code, message = code_of(ERRORS, error)
+    said: dict[str, int | str] = {"error_code": code, "error_msg": message}
     if code >= _BUSINESS:
-        said["log_id"] = facts["log_id"]
-    return ascii_json(said, outcome=type(error).__name__, failed=ours, facts={**facts, **why(error)})
+        said["log_id"] = call_id.value
+    return replace(ascii_json(said), failed=code in _OUR_FAILURE)

@@ -6,39 +6,26 @@ ASCII, so that no charset can spoil it.
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from lookalike.domain.library import Shelf
+from lookalike.domain.application import Application
 from lookalike.domain.picture import Metadata
 from lookalike.domain.search import Match
 from lookalike.errors import (
     ArgumentTooLong,
     MissingArgument,
     TooManyItems,
-    UnknownOperation,
 )
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
-from lookalike.service.admission import admit, check_rate
 from lookalike.service.delete import Delete, delete
 from lookalike.service.search import Search, search
 from lookalike.service.shelves import shelf_of
-from lookalike.wire import forms
 from lookalike.wire.forms import Form
-from lookalike.wire.http import Answer, Endpoint, Operation, Request, Route, RouteEntry, ascii_json, routes_of
+from lookalike.wire.http import Operation, Route, RouteEntry, routes_of
 from lookalike.wire.jumdata import limits, sign_codec
-from lookalike.wire.jumdata.errors import refusal
+from lookalike.wire.jumdata.dialect import JUMDATA, LIBRARY, Said
 from lookalike.wire.jumdata.parameters import source_of
-from lookalike.wire.jumdata.signature import verify
-
-#: The library all calls are about: the vendor has one for each account.
-LIBRARY = "jumdata"
-
-
-Said = Mapping[str, Any]
-Call = Callable[[Ports, Shelf, Form], Said]
 
 
 def routes(operation: Operation) -> Sequence[Route]:
@@ -46,20 +33,17 @@ def routes(operation: Operation) -> Sequence[Route]:
     return routes_of(operation, ROUTES)
 
 
-# -- Calls -------------------------------------------------------------------------------------------------------------
-
-
-def _input(ports: Ports, shelf: Shelf, form: Form) -> Said:
+def _input(ports: Ports, application: Application, form: Form) -> Said:
     description = form.text("description")
     if len(description.encode()) > limits.METADATA_BYTES["brief"]:
         raise ArgumentTooLong("description", f"more than {limits.METADATA_BYTES['brief']} bytes")
-    picture = add(ports, Add(shelf, source_of(ports, form), Metadata(description)))
+    picture = add(ports, Add(shelf_of(application, LIBRARY), source_of(ports, form), Metadata(description)))
     return {"contSign": sign_codec.encode(picture.digest)}
 
 
-def _search(ports: Ports, shelf: Shelf, form: Form) -> Said:
+def _search(ports: Ports, application: Application, form: Form) -> Said:
     command = Search(
-        shelf,
+        shelf_of(application, LIBRARY),
         source_of(ports, form),
         start=form.integer("start", least=0, default=0),
         count=form.integer("end", least=1, default=limits.DEFAULT_RESULTS),
@@ -75,13 +59,13 @@ def _search(ports: Ports, shelf: Shelf, form: Form) -> Said:
     }
 
 
-def _delete(ports: Ports, shelf: Shelf, form: Form) -> Said:
+def _delete(ports: Ports, application: Application, form: Form) -> Said:
     given = [part for part in (part.strip() for part in form.text("contSign").split(",")) if part]
     if not given:
         raise MissingArgument("contSign")
     if len(given) > limits.MAX_SIGNS:
         raise TooManyItems("contSign", f"more than {limits.MAX_SIGNS} of them")
-    delete(ports, Delete(shelf, tuple(sign_codec.decode(sign) for sign in given)))
+    delete(ports, Delete(shelf_of(application, LIBRARY), tuple(sign_codec.decode(sign) for sign in given)))
     return {}
 
 
@@ -93,39 +77,10 @@ def _result(match: Match) -> Said:
     }
 
 
-# -- Who calls, and what goes back -------------------------------------------------------------------------------------
-
-
-def _endpoint(call: Call) -> Endpoint:
-    """Authenticate, work, and render what comes of it."""
-
-    def endpoint(ports: Ports, request: Request) -> Answer:
-        facts: dict[str, Any] = {"task": f"{secrets.randbelow(limits.TASK_NUMBERS):024d}", "library": LIBRARY}
-        try:
-            ports.call.check()
-            check_rate(ports)
-            form = forms.query_and_body(request)
-            application = verify(ports, form)
-            facts["app_id"] = application.app_id
-            admit(ports, application, request.source_ip)
-            said = call(ports, shelf_of(application, LIBRARY), form)
-        except Exception as error:  # whatever it is, the caller gets an answer in the vendor's form
-            return refusal(error, request, facts)
-        body = {"code": 200, "msg": "成功", "taskNo": facts["task"], "charge": True, "data": said}
-        return ascii_json(body, facts=facts)
-
-    return endpoint
-
-
-def _elsewhere(_ports: Ports, request: Request) -> Answer:
-    """Answer a path that is none of the three, whoever asks."""
-    return refusal(UnknownOperation(request.path), request, {"task": f"{secrets.randbelow(limits.TASK_NUMBERS):024d}"})
-
-
 ROUTES = (
-    RouteEntry("add", "POST", "/image/similarity/v2/input", _endpoint(_input)),
-    RouteEntry("search", "POST", "/image/similarity/v2/search", _endpoint(_search)),
-    RouteEntry("delete", "POST", "/image/similarity/v2/delete", _endpoint(_delete)),
-    RouteEntry("unknown", "*", "/image", _elsewhere),
-    RouteEntry("*", "*", "/image/{rest+}", _elsewhere),
+    RouteEntry("add", "POST", "/image/similarity/v2/input", JUMDATA.endpoint(_input)),
+    RouteEntry("search", "POST", "/image/similarity/v2/search", JUMDATA.endpoint(_search)),
+    RouteEntry("delete", "POST", "/image/similarity/v2/delete", JUMDATA.endpoint(_delete)),
+    RouteEntry("unknown", "*", "/image", JUMDATA.not_found),
+    RouteEntry("*", "*", "/image/{rest+}", JUMDATA.not_found),
 )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 from lookalike import errors
-from lookalike.observability import log_failure, why
+from lookalike.wire.dialect import Codes, code_of
 from lookalike.wire.http import Answer, Request, ascii_json
+from lookalike.wire.log_fields import CallId
 
 #: What goes wrong, in the vendor's codes and words; ``{name}`` is the argument's. An error that is not here is
 #: answered as the class it derives from.
-ERRORS: Mapping[type[BaseException], tuple[int, str]] = {
+ERRORS: Codes = {
     errors.PictureExists: (202, "图片已存在!"),
     errors.PictureNotFound: (203, "图片不存在!"),
     errors.InvalidArgument: (400, "参数错误:{name}"),
@@ -47,12 +47,10 @@ _BARE = 400
 _OUR_FAILURE = (500, 999)
 
 
-def refusal(error: Exception, request: Request, facts: Mapping[str, Any]) -> Answer:
-    code, message = next(ERRORS[kind] for kind in type(error).__mro__ if kind in ERRORS)
-    ours = code in _OUR_FAILURE
-    if ours:
-        log_failure(error, {**facts, "request_id": request.id})
-    said: dict[str, Any] = {"code": code, "msg": message.format(name=getattr(error, "name", ""))}
+def refuse(error: Exception, call_id: CallId, _request: Request) -> Answer:
+    """The answer of an error."""
+    code, message = code_of(ERRORS, error)
+    said: dict[str, object] = {"code": code, "msg": message.format(name=getattr(error, "name", ""))}
     if code != _BARE:
-        said |= {"taskNo": facts["task"], "charge": False}
-    return ascii_json(said, outcome=type(error).__name__, failed=ours, facts={**facts, **why(error)})
+        said |= {"taskNo": call_id.value, "charge": False}
+    return replace(ascii_json(said), failed=code in _OUR_FAILURE)

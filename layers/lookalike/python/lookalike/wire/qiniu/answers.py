@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterable
 
 from lookalike.domain.exact_json import quoted
 from lookalike.domain.library import Library
 from lookalike.domain.picture import Metadata, Picture
 from lookalike.domain.search import Match
-from lookalike.observability import count, why
+from lookalike.observability import count
 from lookalike.ports import Ports
 from lookalike.service.groups import name_of
-from lookalike.wire.http import Answer, Request, ascii_json
 from lookalike.wire.qiniu import label_codec, limits
-from lookalike.wire.qiniu.errors import OUR_FAILURE, code_of
 
 
 def metadata_json(metadata: Metadata) -> str:
@@ -53,23 +49,3 @@ def _carried(text: str) -> int:
     but for the two separators of lines that JavaScript does not take."""
     escaped = text.count('"') + text.count("\\") + 3 * (text.count("\u2028") + text.count("\u2029"))
     return len(text.encode()) + escaped
-
-
-def with_headers(answer: Answer, request: Request) -> Answer:
-    """With the headers that every answer has, in gzip if the caller takes it."""
-    headers = (("X-Reqid", answer.facts["reqid"]), ("Vary", "Accept-Encoding"))
-    answer = replace(answer, headers=headers)
-    return answer.gzipped() if request.takes_gzip else answer
-
-
-def refusal(error: Exception, request: Request, facts: Mapping[str, Any]) -> Answer:
-    code, message = code_of(error, {**facts, "request_id": request.id})
-    said: dict[str, Any] = {"error": message, "errno": code, "code": code, "message": message}
-    status = code if code < 1000 else code // 10_000
-    if status == 401:
-        said["error_code"] = "BadToken"
-    ours = code == OUR_FAILURE
-    facts = {**facts, **why(error)}
-    return with_headers(
-        ascii_json(said, status=status, outcome=type(error).__name__, failed=ours, facts=facts), request
-    )

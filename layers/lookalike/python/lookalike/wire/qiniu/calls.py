@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -24,24 +23,22 @@ from lookalike.errors import (
     LibraryNotFound,
     PictureNotFound,
     TooManyItems,
-    UnknownOperation,
 )
-from lookalike.observability import fail, logger, why
+from lookalike.observability import fail, log_failure, logger, why
 from lookalike.ports import Ports
 from lookalike.service.add import Add
 from lookalike.service.add_many import Outcome, add_all
-from lookalike.service.admission import Callers, admit, check_rate
 from lookalike.service.delete import Delete, delete
 from lookalike.service.groups import group_names, list_pictures, name_of, picture_in, remove_group
 from lookalike.service.libraries import create_library, find_library
 from lookalike.service.search import SearchGroups, search_groups
 from lookalike.service.shelves import is_name, shelf_of
 from lookalike.wire import forms
-from lookalike.wire.http import Answer, Endpoint, Operation, Request, Route, RouteEntry, routes_of
+from lookalike.wire.http import Operation, Request, Route, RouteEntry, routes_of
 from lookalike.wire.qiniu import limits, list_marker
-from lookalike.wire.qiniu import signature as qiniu_auth
-from lookalike.wire.qiniu.answers import fitting, listed_picture, match_json, metadata_json, refusal, with_headers
-from lookalike.wire.qiniu.errors import OUR_FAILURE, NothingGiven, code_of
+from lookalike.wire.qiniu.answers import fitting, listed_picture, match_json, metadata_json
+from lookalike.wire.qiniu.dialect import QINIU
+from lookalike.wire.qiniu.errors import NothingGiven, VendorError
 from lookalike.wire.qiniu.requests import (
     body_of,
     command_of,
@@ -58,9 +55,6 @@ from lookalike.wire.qiniu.requests import (
 _MAX_REASONS = 20
 
 
-Work = Callable[[Ports, Request, Application], str]
-
-
 def routes(operation: Operation) -> Sequence[Route]:
     """What the function ``operation`` (groups, add, delete, search, unknown) answers."""
     return routes_of(operation, ROUTES)
@@ -69,33 +63,33 @@ def routes(operation: Operation) -> Sequence[Route]:
 # -- Groups ------------------------------------------------------------------------------------------------------------
 
 
-def _new(ports: Ports, request: Request, application: Application) -> str:
+def _new(ports: Ports, application: Application, request: Request) -> str:
     shelf = shelf_of(application, request.arguments["group"])
     elements = elements_of(ports, request)
     return _added(ports, request, create_library(ports, shelf), shelf, elements)
 
 
-def _remove(ports: Ports, request: Request, application: Application) -> str:
+def _remove(ports: Ports, application: Application, request: Request) -> str:
     if is_name(request.arguments["group"]):
         remove_group(ports, application.tenant, request.arguments["group"])
     return "{}"
 
 
-def _list(ports: Ports, _request: Request, application: Application) -> str:
+def _list(ports: Ports, application: Application, _request: Request) -> str:
     names, _ = fitting(ports, "groups", map(quoted, group_names(ports, application.tenant)))
     return f'{{"code":0,"message":"","result":[{",".join(names)}]}}'
 
 
-def _info(ports: Ports, request: Request, application: Application) -> str:
-    return json.dumps({"count": ports.index.count(_group(ports, request, application).uid)})
+def _info(ports: Ports, application: Application, request: Request) -> str:
+    return json.dumps({"count": ports.index.count(_group(ports, application, request).uid)})
 
 
 # -- Pictures ----------------------------------------------------------------------------------------------------------
 
 
-def _add(ports: Ports, request: Request, application: Application) -> str:
+def _add(ports: Ports, application: Application, request: Request) -> str:
     elements = elements_of(ports, request)
-    library = _group(ports, request, application)
+    library = _group(ports, application, request)
     return _added(ports, request, library, shelf_of(application, library.name), elements)
 
 
@@ -111,11 +105,13 @@ def _added(ports: Ports, request: Request, library: Library, shelf: Shelf, eleme
             images.append(quoted(name_of(library, outcome)))
             failures.append("null")
         else:
-            code, message = code_of(outcome, facts)
+            found = VendorError.of(outcome)
+            if found.ours:
+                log_failure(outcome, facts)
             refused.setdefault(str(why(outcome)), _Refused(outcome, number)).pictures += 1
-            fail(ports.settings, "request", int(code == OUR_FAILURE))  # the call as a whole does not fail
+            fail(ports.settings, "request", int(found.ours))  # the call as a whole does not fail
             images.append('""')
-            failures.append(json.dumps({"code": code, "message": message}))
+            failures.append(json.dumps({"code": found.code, "message": found.message}))
     if refused:
         told = [one.facts() for one in islice(refused.values(), _MAX_REASONS)]
         logger.info("pictures refused", extra={**facts, "refused": told})
@@ -136,25 +132,25 @@ class _Refused:
         return {"outcome": outcome, **why(self.error), "pictures": self.pictures, "first": self.first}
 
 
-def _delete(ports: Ports, request: Request, application: Application) -> str:
+def _delete(ports: Ports, application: Application, request: Request) -> str:
     named = body_of(request).get("images")
     if not isinstance(named, list):
         raise InvalidArgument("images", "must be a list of ids")
     if len(named) > limits.MAX_DELETED:
         raise TooManyItems("images", f"more than {limits.MAX_DELETED} of them")
     names = tuple(text_of("images", one) for one in named)
-    library = _group(ports, request, application)
+    library = _group(ports, application, request)
     with suppress(PictureNotFound):  # this vendor does not mind
         delete(ports, Delete(shelf_of(application, library.name), names))
     return "{}"
 
 
-def _pictures(ports: Ports, request: Request, application: Application) -> str:
+def _pictures(ports: Ports, application: Application, request: Request) -> str:
     query = forms.query(request)
     limit = query.text("limit") or str(limits.MAX_LISTED)
     if not re.fullmatch(r"[0-9]{1,4}", limit) or not 1 <= int(limit) <= limits.MAX_LISTED:
         raise InvalidArgument("limit", f"must be a whole number, from 1 to {limits.MAX_LISTED}")
-    library = _group(ports, request, application)
+    library = _group(ports, application, request)
     listing = list_pictures(ports, library, list_marker.read(library, query.text("marker")), int(limit))
     shown, cut = fitting(ports, "groups", (listed_picture(library, picture) for picture in listing.pictures))
     after = listing.pictures[len(shown) - 1].key.id if cut else listing.after
@@ -162,23 +158,23 @@ def _pictures(ports: Ports, request: Request, application: Application) -> str:
     return f'{{"code":0,"message":"","marker":"{marker}","result":[{",".join(shown)}]}}'
 
 
-def _picture(ports: Ports, request: Request, application: Application) -> str:
+def _picture(ports: Ports, application: Application, request: Request) -> str:
     name = text_of("id", body_of(request).get("id"))
-    return f"{{{metadata_json(picture_in(ports, _group(ports, request, application), name).metadata)}}}"
+    return f"{{{metadata_json(picture_in(ports, _group(ports, application, request), name).metadata)}}}"
 
 
 # -- Search ------------------------------------------------------------------------------------------------------------
 
 
-def _search(ports: Ports, request: Request, application: Application) -> str:
-    return _found(ports, request, application, None)
+def _search(ports: Ports, application: Application, request: Request) -> str:
+    return _found(ports, application, request, None)
 
 
-def _search_one(ports: Ports, request: Request, application: Application) -> str:
-    return _found(ports, request, application, request.arguments["group"])
+def _search_one(ports: Ports, application: Application, request: Request) -> str:
+    return _found(ports, application, request, request.arguments["group"])
 
 
-def _found(ports: Ports, request: Request, application: Application, group: str | None) -> str:
+def _found(ports: Ports, application: Application, request: Request, group: str | None) -> str:
     """Search in that one group, as the vendor's older call does; None: in those that the body names."""
     body = body_of(request)
     params = object_of("params", body.get("params"))
@@ -200,7 +196,7 @@ def _found(ports: Ports, request: Request, application: Application, group: str 
 # -- What requests say -------------------------------------------------------------------------------------------------
 
 
-def _group(ports: Ports, request: Request, application: Application) -> Library:
+def _group(ports: Ports, application: Application, request: Request) -> Library:
     """The group of the path. Raises LibraryNotFound."""
     return _library(ports, application, request.arguments["group"])
 
@@ -211,53 +207,21 @@ def _library(ports: Ports, application: Application, name: str) -> Library:
     return find_library(ports, application.tenant, name)
 
 
-# -- Who calls, and what goes back -------------------------------------------------------------------------------------
-
-
-def _endpoint(work: Work) -> Endpoint:
-    """Authenticate, work, and render what comes of it."""
-
-    def endpoint(ports: Ports, request: Request) -> Answer:
-        facts: dict[str, Any] = {"reqid": secrets.token_urlsafe(12)}
-        try:
-            ports.call.check()
-            check_rate(ports)
-            application = _authenticated(ports, request)
-            facts["app_id"] = application.app_id
-            admit(ports, application, request.source_ip)
-            said = work(ports, request, application)
-        except Exception as error:  # whatever it is, the caller gets an answer in the vendor's form
-            return refusal(error, request, facts)
-        return with_headers(Answer(said.encode(), facts=facts), request)
-
-    return endpoint
-
-
-def _authenticated(ports: Ports, request: Request) -> Application:
-    now = ports.clock() // 1000
-    return qiniu_auth.verify(Callers(ports), request, ports.settings.public_hosts, now)
-
-
-def _elsewhere(_ports: Ports, request: Request) -> Answer:
-    """Answer a path that is none of the vendor's, whoever asks."""
-    return refusal(UnknownOperation(request.path), request, {"reqid": secrets.token_urlsafe(12)})
-
-
 # -- Paths -------------------------------------------------------------------------------------------------------------
 
 _GROUP = "/v1/image/group/{group}"
 
 ROUTES = (
-    RouteEntry("groups", "GET", "/v1/image/group", _endpoint(_list)),
-    RouteEntry("groups", "GET", _GROUP, _endpoint(_pictures)),
-    RouteEntry("groups", "GET", f"{_GROUP}/info", _endpoint(_info)),
-    RouteEntry("groups", "POST", f"{_GROUP}/new", _endpoint(_new)),
-    RouteEntry("groups", "POST", f"{_GROUP}/remove", _endpoint(_remove)),
-    RouteEntry("groups", "POST", f"{_GROUP}/image", _endpoint(_picture)),
-    RouteEntry("add", "POST", f"{_GROUP}/add", _endpoint(_add)),
-    RouteEntry("delete", "POST", f"{_GROUP}/delete", _endpoint(_delete)),
-    RouteEntry("search", "POST", "/v1/image/groups/search", _endpoint(_search)),
-    RouteEntry("search", "POST", f"{_GROUP}/search", _endpoint(_search_one)),
-    RouteEntry("unknown", "*", "/v1", _elsewhere),
-    RouteEntry("*", "*", "/v1/{rest+}", _elsewhere),
+    RouteEntry("groups", "GET", "/v1/image/group", QINIU.endpoint(_list)),
+    RouteEntry("groups", "GET", _GROUP, QINIU.endpoint(_pictures)),
+    RouteEntry("groups", "GET", f"{_GROUP}/info", QINIU.endpoint(_info)),
+    RouteEntry("groups", "POST", f"{_GROUP}/new", QINIU.endpoint(_new)),
+    RouteEntry("groups", "POST", f"{_GROUP}/remove", QINIU.endpoint(_remove)),
+    RouteEntry("groups", "POST", f"{_GROUP}/image", QINIU.endpoint(_picture)),
+    RouteEntry("add", "POST", f"{_GROUP}/add", QINIU.endpoint(_add)),
+    RouteEntry("delete", "POST", f"{_GROUP}/delete", QINIU.endpoint(_delete)),
+    RouteEntry("search", "POST", "/v1/image/groups/search", QINIU.endpoint(_search)),
+    RouteEntry("search", "POST", f"{_GROUP}/search", QINIU.endpoint(_search_one)),
+    RouteEntry("unknown", "*", "/v1", QINIU.not_found),
+    RouteEntry("*", "*", "/v1/{rest+}", QINIU.not_found),
 )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 from lookalike import errors
 from lookalike.errors import InvalidArgument
-from lookalike.observability import log_failure
 from lookalike.service.search import MOST
+from lookalike.wire.dialect import Codes, code_of
 from lookalike.wire.qiniu import limits
 
 
@@ -38,7 +37,7 @@ class UnknownScheme(InvalidArgument):
 
 #: What goes wrong, in the vendor's codes and words; ``{0}`` is the error. A code of three digits is the HTTP status, one
 #: of seven begins with it. An error that is not here is answered as the class it derives from.
-ERRORS: Mapping[type[BaseException], tuple[int, str]] = {
+ERRORS: Codes = {
     errors.LibraryExists: (400, "group already exists"),
     errors.LibraryNotFound: (400, "group {0} not exists"),
     errors.LibraryFull: (400, "group is full"),
@@ -70,12 +69,28 @@ ERRORS: Mapping[type[BaseException], tuple[int, str]] = {
 
 
 #: The code that is our own failure: its traceback is logged, and an alarm counts it.
-OUR_FAILURE = 5000900
+_OUR_FAILURE = 5000900
 
 
-def code_of(error: Exception, facts: Mapping[str, Any]) -> tuple[int, str]:
-    """The vendor's code and words for what went wrong."""
-    code, message = next(ERRORS[kind] for kind in type(error).__mro__ if kind in ERRORS)
-    if code == OUR_FAILURE:
-        log_failure(error, facts)
-    return code, message.format(error)
+@dataclass(frozen=True, slots=True)
+class VendorError:
+    """An error as the vendor has it. ``ours``: it is a failure of ours."""
+
+    code: int
+    message: str
+
+    @classmethod
+    def of(cls, error: Exception) -> VendorError:
+        """The vendor's code and words for what went wrong."""
+        code, message = code_of(ERRORS, error)
+        return cls(code, message.format(error))
+
+    @property
+    def status(self) -> int:
+        """The HTTP status, with which the code begins."""
+        return self.code if self.code < 1000 else self.code // 10_000
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is a failure of ours."""
+        return self.code == _OUR_FAILURE

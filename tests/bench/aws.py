@@ -1,9 +1,9 @@
-"""``make bench-aws``: searches in a real OpenSearch, beside its own exact scan of the same library; and whole adds.
+"""``make bench-aws``: searches in a real OpenSearch compared with its exact scan of the same library, and whole adds.
 
     python -m tests.bench.aws [--json FILE] [--million | --quick]
 
-One server, one library, one connection; both figures of a ratio are taken in this one run. Clusters are as
-:mod:`tests.support.clusters` makes them.
+One server, one library, one connection; both figures of a ratio are measured in the same run. Vectors are clustered by
+:mod:`tests.support.clusters`.
 """
 
 from __future__ import annotations
@@ -34,8 +34,12 @@ from lookalike.domain.search import Generation, Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
 from lookalike.handlers.process_ports import serving
-from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps
-from lookalike.stores.aws.opensearch_index import OpenSearchIndex, _search, connect, create_index
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
+from lookalike.stores.aws.dynamodb_maps import DynamoMaps
+from lookalike.stores.aws.opensearch_admin import create_index
+from lookalike.stores.aws.opensearch_client import connect
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex
+from lookalike.stores.aws.opensearch_query import search_body
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
 from tests.bench.report import Report
 from tests.bench.stores import LIBRARY, MODEL, batches, picture
@@ -51,8 +55,8 @@ from tests.support.fakes import MemoryGenerations, memory_ports
 #: Rows of one bulk write.
 BATCH = 500
 
-#: What of an answer is sent, as for the service.
-_SHOWN = "hits.hits._source,hits.hits.sort"
+#: ``filter_path`` of a search, as the service sends it.
+_FILTER_PATH = "hits.hits._source,hits.hits.sort"
 
 #: Callers that add at once.
 CALLERS = 8
@@ -60,7 +64,7 @@ CALLERS = 8
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is searched for: by how many views, for how many, and among every which row."""
+    """A search: number of views, number of neighbours, and a tag that every ``every``-th row has (1: no tag)."""
 
     name: str
     views: int = 1
@@ -80,7 +84,7 @@ CASES = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bench:
-    """An index of one library on a server. ``vectors`` is float32 of shape (n, DIMENSION), row n picture n."""
+    """The index of one library on a server. ``vectors``: float32 of shape (n, DIMENSION); row n is picture n."""
 
     client: OpenSearch
     name: str
@@ -88,13 +92,13 @@ class Bench:
     vectors: NDArray[np.float32]
 
     def search(self, case: Case, views: NDArray[np.float32]) -> set[int]:
-        """Numbers of the pictures found, as the service finds them."""
+        """Numbers of the pictures that the service's search finds."""
         tags = None if case.every == 1 else TagFilter(frozenset([str(case.every)]))
         found = self.index.search(Query(Kind.SIMILAR, (LIBRARY,), MODEL, views, case.k, tags))
         return {one.revision - picture(0, self.vectors[0]).revision for one in found}
 
     def scan(self, case: Case, views: NDArray[np.float32]) -> None:
-        """The same by the server's own exact scan of every picture that passes the filter."""
+        """The same search as an exact scan by the server of every picture that passes the filter."""
         wanted: list[dict[str, Any]] = [{"term": {"library": LIBRARY}}, {"term": {"live": True}}]
         wanted += [{"term": {"tags": str(case.every)}}] if case.every > 1 else []
         scored = [
@@ -114,34 +118,34 @@ class Bench:
         self.client.search(index=self.name, body=body, params={"routing": LIBRARY, "filter_path": "hits.hits._source"})
 
     def bodies(self, case: Case, views: NDArray[np.float32]) -> tuple[dict[str, Any], bytes]:
-        """All views in one search, as the service asks; and a search for each, as ``_msearch`` takes them."""
+        """Body of the service's search by all views, and lines of an ``_msearch`` with a search for each view."""
         k = max(case.k, 100)
         several = [views, *views[:, np.newaxis]]
         together, *alone = (
-            _search(Query(Kind.SIMILAR, (LIBRARY,), MODEL, one, case.k), (LIBRARY,), k) for one in several
+            search_body(Query(Kind.SIMILAR, (LIBRARY,), MODEL, one, case.k), (LIBRARY,), k) for one in several
         )
         lines = [line for body in alone for line in ({"index": self.name, "routing": LIBRARY}, body)]
         return together, b"".join(json.dumps(line).encode() + b"\n" for line in lines)
 
     def together(self, body: dict[str, Any]) -> None:
-        """One search."""
-        self.client.search(index=self.name, body=body, params={"routing": LIBRARY, "filter_path": _SHOWN})
+        """Send one search."""
+        self.client.search(index=self.name, body=body, params={"routing": LIBRARY, "filter_path": _FILTER_PATH})
 
     def one_by_one(self, lines: bytes) -> None:
-        """A search for each view, in one request."""
-        self.client.msearch(body=lines, params={"filter_path": f"responses.{_SHOWN}"})
+        """Send a search for each view in one request."""
+        self.client.msearch(body=lines, params={"filter_path": f"responses.{_FILTER_PATH}"})
 
     def nearest(self, case: Case, views: NDArray[np.float32]) -> set[int]:
-        """What an exact search finds."""
+        """Numbers of the pictures that an exact search finds."""
         cosines = (self.vectors[:: case.every] @ views.T).max(axis=1)
         return {int(row) * case.every for row in np.argsort(-cosines)[: case.k]}
 
     def segments(self) -> int:
-        """How many parts the index has, each with a graph of its own."""
+        """Number of segments of the index, each with its own graph."""
         return len(self.client.cat.segments(index=self.name, params={"format": "json"}))
 
     def merge(self) -> None:
-        """Make one segment of all; that takes longer than a request may."""
+        """Merge all segments into one, which takes longer than a request may."""
         self.client.indices.forcemerge(
             index=self.name, params={"max_num_segments": "1", "wait_for_completion": "false"}
         )
@@ -150,10 +154,10 @@ class Bench:
 
 
 def measure(report: Report, url: str, sizes: Sequence[int], times: int) -> None:
-    """Fill a library of each size on that server, and search it as it was written and merged, so often per case."""
+    """Fill a library of each size, and measure every case ``times`` times before and after its segments are merged."""
     took: dict[tuple[str, str, int], float] = {}
     for size in sizes:
-        bench = fill(report, url, size)
+        bench = fill_library(report, url, size)
         settle(bench)
         states: list[tuple[str, Callable[[], None]]] = [("as written", lambda: None), ("merged", bench.merge)]
         for state, prepare in states:
@@ -167,41 +171,43 @@ def measure(report: Report, url: str, sizes: Sequence[int], times: int) -> None:
         report.add(f"Growth from {small:,} to {large:,} pictures, {state}", name, growth, "×")
 
 
-def fill(report: Report, url: str, size: int) -> Bench:
-    """A library of that many pictures, written by two threads."""
+def fill_library(report: Report, url: str, size: int) -> Bench:
+    """Write a library of ``size`` pictures with two threads."""
     client, generations, name = connect(url, seconds=120), MemoryGenerations(), f"bench-{size}"
     create_index(client, name, replicas=0)
     generations.save_generation(Kind.SIMILAR, Generation(name, (name,)), None)
     index, vectors = OpenSearchIndex(client, generations, seconds=120), clustered(size, seed=1)
     began = time.perf_counter()
     with ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(index.write, rows, wait=False) for rows in some(vectors)]:
+        for done in [pool.submit(index.write, rows, wait=False) for rows in bulk_batches(vectors)]:
             done.result()
     report.add("Fill, two threads", f"{size:,} pictures", size / (time.perf_counter() - began), "rows/s")
     return Bench(client, name, index, vectors.astype(np.float32))
 
 
-def some(vectors: NDArray[np.float16]) -> Iterator[Sequence[Any]]:
-    """Rows of pictures, a bulk request's worth at a time."""
+def bulk_batches(vectors: NDArray[np.float16]) -> Iterator[Sequence[Any]]:
+    """Rows of pictures in batches of one bulk request."""
     for rows in batches(vectors):
         for start in range(0, len(rows), BATCH):
             yield rows[start : start + BATCH]
 
 
 def settle(bench: Bench) -> None:
-    """Wait until all is searchable and the server has merged what it merges by itself."""
+    """Wait until all rows are searchable and the server's own merges are done."""
     bench.client.indices.refresh(index=bench.name)
     while int(bench.client.indices.stats(index=bench.name, metric="merge")["_all"]["total"]["merges"]["current"]):
         time.sleep(0.5)
 
 
 def compare(report: Report, group: str, bench: Bench, case: Case, times: int) -> float:
-    """Recall of a case, its latency beside the exact scan's; answers the median in milliseconds."""
+    """Report a case's recall, and its latency beside the exact scan's; returns the median in milliseconds."""
     views = clustered(times * case.views, seed=2).astype(np.float32).reshape(times, case.views, -1)
     shares = [recall(bench.search(case, one), bench.nearest(case, one)) for one in views]
     report.add(group, f"{case.name}: recall", statistics.mean(shares), "", aim="≥ 0.98" if case.k == 100 else "")
-    # Turn by turn, so that whatever else the machine does meets both.
-    pairs = [(ms(partial(bench.search, case, one)), ms(partial(bench.scan, case, one))) for one in views]
+    # Alternating, so that other load of the machine affects both.
+    pairs = [
+        (milliseconds(partial(bench.search, case, one)), milliseconds(partial(bench.scan, case, one))) for one in views
+    ]
     found, scanned = sorted(pair[0] for pair in pairs), sorted(pair[1] for pair in pairs)
     for name, place in (("p50", len(found) // 2), ("p95", int(len(found) * 0.95))):
         report.add(group, f"{case.name}: {name}", found[place], "ms", floor=scanned[place])
@@ -211,20 +217,26 @@ def compare(report: Report, group: str, bench: Bench, case: Case, times: int) ->
 
 
 def compare_requests(report: Report, group: str, bench: Bench, case: Case, views: NDArray[np.float32]) -> None:
-    """The median of one search by all views, beside a search for each in one ``_msearch``."""
+    """Report the median of one search by all views beside an ``_msearch`` with a search for each."""
     bodies = [bench.bodies(case, one) for one in views]
-    pairs = [(ms(partial(bench.together, one)), ms(partial(bench.one_by_one, each))) for one, each in bodies]
+    pairs = [
+        (milliseconds(partial(bench.together, one)), milliseconds(partial(bench.one_by_one, each)))
+        for one, each in bodies
+    ]
     together, alone = (statistics.median(times) for times in zip(*pairs, strict=True))
     report.add(group, f"{case.name}: p50 by dis_max beside _msearch", together, "ms", floor=alone)
 
 
 def measure_adds(report: Report, url: str, adds: int) -> None:
-    """Adds through the whole handler: DynamoDB Local (or moto), moto's S3, and that OpenSearch, refreshed as deployed."""
+    """Report adds through the whole handler: DynamoDB Local or moto, moto's S3, OpenSearch refreshed as deployed."""
     client, generations, table = connect(url, connections=CALLERS), MemoryGenerations(), new_table()
     create_index(client, "adds", replicas=0)
     generations.save_generation(Kind.SAME, Generation("adds", ("adds",)), None)
     embedder = OnnxEmbedder(find_model(None))
-    files = [photographs.jpeg(photographs.cropped(photographs.photograph(n), share)) for n, share in cuts(2 * adds)]
+    files = [
+        photographs.jpeg(photographs.cropped(photographs.photograph(n), share))
+        for n, share in cropped_photographs(2 * adds)
+    ]
     with aws() as make:
         s3 = make("s3", config=CONFIG)
         s3.create_bucket(Bucket="originals")
@@ -239,44 +251,44 @@ def measure_adds(report: Report, url: str, adds: int) -> None:
         caller = Caller(ALICE)
         with serving(ports), ThreadPoolExecutor(CALLERS) as pool:
             caller.add("same_hq", files[0])
-            alone = [ms(partial(caller.add, "same_hq", file)) for file in files[1:adds]]
+            alone = [milliseconds(partial(caller.add, "same_hq", file)) for file in files[1:adds]]
             began = time.perf_counter()
             for done in [pool.submit(caller.add, "same_hq", file) for file in files[adds:]]:
                 done.result()
             rate = adds / (time.perf_counter() - began)
     pixels = [decode(file) for file in files[:adds]]
-    floor = statistics.median(ms(partial(embedder.embed, [one])) for one in pixels)
+    floor = statistics.median(milliseconds(partial(embedder.embed, [one])) for one in pixels)
     group = "Adds through the whole handler, same_hq"
     report.add(group, "one at a time, p50 (floor: the model)", statistics.median(alone), "ms", floor=floor)
     report.add(group, f"{CALLERS} callers at once", rate, "adds/s")
 
 
-def cuts(number: int) -> Iterator[tuple[str, float]]:
-    """Photographs by name, and the share of each that is kept: every pair another picture."""
+def cropped_photographs(number: int) -> Iterator[tuple[str, float]]:
+    """Pairs of a photograph's name and the share of it to keep: a different picture each."""
     for count in range(number):
         yield photographs.NAMES[count % len(photographs.NAMES)], 0.95 - 0.01 * (count // len(photographs.NAMES))
 
 
 def decode(file: bytes) -> NDArray[np.uint8]:
-    """A picture's pixels."""
+    """Pixels of a picture."""
     with Image.open(io.BytesIO(file)) as picture:
         return np.asarray(picture.convert("RGB"))
 
 
 def recall(found: set[int], nearest: set[int]) -> float:
-    """Share of the nearest that were found."""
+    """Return the share of the nearest that were found."""
     return len(found & nearest) / len(nearest)
 
 
-def ms(work: Callable[[], object]) -> float:
-    """Milliseconds that takes."""
+def milliseconds(work: Callable[[], object]) -> float:
+    """Milliseconds that a call takes."""
     began = time.perf_counter()
     work()
     return (time.perf_counter() - began) * 1000
 
 
 def main() -> None:
-    """Run the benchmark, print its tables, write its figures."""
+    """Run the benchmark, print its tables, and write its figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, default=Path("build/bench-aws.json"), help="where the figures go")
     size = parser.add_mutually_exclusive_group()

@@ -1,4 +1,4 @@
-"""The one-machine stores: durable puts beside the raw disk, searches beside exact scans, memory, filling.
+"""Measures the one-machine stores: durable puts beside the raw disk, searches beside exact scans, memory, filling.
 
 python -m tests.bench.stores [--json FILE] [--quick]
 """
@@ -32,14 +32,14 @@ from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
 from lookalike.stores.local import picture_row
 from lookalike.stores.local.original_files import FolderStore
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.vectors.index import FaissIndex
 from tests.bench.report import Report, median_ms
 from tests.support import photographs
 
 import faiss  # isort: skip  # after the index, which loads it for one thread
 
-Halves = NDArray[np.float16]
+Float16Vectors = NDArray[np.float16]
 
 LIBRARY = "f" * 32
 MODEL = "bench"
@@ -48,13 +48,13 @@ MODEL = "bench"
 ORIGINAL, MAP, ROW = 100_000, 6_000, 1_000
 VECTOR, CODE = 512, 64
 
-#: From this size on an index is expected to beat an exact scan, and its memory can be told from the noise.
+#: Size from which an index should beat an exact scan, and its memory exceeds the noise.
 LARGE = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is searched for: by how many views, and among every which row."""
+    """A kind of search: number of views, and the filter (every n-th row)."""
 
     name: str
     views: int = 1
@@ -65,7 +65,7 @@ CASES = (Case("one view"), Case("five views", views=5), Case("tag of 20 %", ever
 
 
 def measure(report: Report, *, quick: bool) -> None:
-    """Disk, then memory."""
+    """Measure the disk, then memory."""
     Path("build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir="build") as folder:
         puts(report, Path(folder), 50 if quick else 500)
@@ -79,24 +79,24 @@ def measure(report: Report, *, quick: bool) -> None:
 
 def puts(report: Report, folder: Path, count: int) -> None:
     """Durable writes of 1 and 8 threads, beside one thread that writes and flushes as many bytes and does no more."""
-    catalog, originals = SqliteCatalog(folder / "catalog.db"), FolderStore(folder / "originals")
+    stores, originals = SqliteStores(folder / "catalog.db"), FolderStore(folder / "originals")
     numbers = itertools.count()
     vector, original, local_map = np.ones(DIMENSION, np.float16), os.urandom(ORIGINAL), os.urandom(MAP)
     work: dict[str, tuple[Callable[[], object], int]] = {
-        "rows": (lambda: catalog.put(picture(next(numbers), vector), None), ROW),
-        "local maps": (lambda: catalog.put_map(f"map/{next(numbers)}", local_map), MAP),
+        "rows": (lambda: stores.catalog.put(picture(next(numbers), vector), None), ROW),
+        "local maps": (lambda: stores.maps.put_map(f"map/{next(numbers)}", local_map), MAP),
         "originals": (lambda: originals.put(f"original/{next(numbers)}", original), ORIGINAL),
     }
     for threads in (1, 8):
         for name, (put, size) in work.items():
             floor = rate(appending(folder, size), count, 1)
             report.add(f"Durable puts, {threads} at once", name, rate(put, count, threads), "/s", floor=floor)
-    catalog.close()
+    stores.close()
 
 
 def start(report: Report, file: Path, size: int, seeds: Seeds) -> None:
     """Opening a catalog of that size and filling an index from it, beside reading the rows from the file."""
-    SqliteCatalog(file).close()
+    SqliteStores(file).close()
     with closing(sqlite3.connect(file)) as connection, connection:  # in one transaction: how it got there is no matter
         for batch in batches(seeds.blends(size)):
             connection.executemany(picture_row.INSERT, [picture_row.row_of(row) for row in batch])
@@ -106,8 +106,8 @@ def start(report: Report, file: Path, size: int, seeds: Seeds) -> None:
             pass
         reading = time.perf_counter() - began
     began = time.perf_counter()
-    with closing(SqliteCatalog(file)) as catalog, closing(FaissIndex({Kind.SIMILAR: seeds.codebook})) as index:
-        index.fill(catalog.scan(Kind.SIMILAR))
+    with closing(SqliteStores(file)) as stores, closing(FaissIndex({Kind.SIMILAR: seeds.codebook})) as index:
+        index.fill(stores.catalog.scan(Kind.SIMILAR))
         took = time.perf_counter() - began
     report.add("Start", f"{size:,} pictures, catalog to index", took, "s", floor=reading, aim="< 10 s at 500,000")
 
@@ -166,8 +166,8 @@ class Seeds:
         self._vectors = np.stack(vectors).astype(np.float32)
         self._chance = chance
 
-    def blends(self, count: int) -> Halves:
-        """That many unit vectors, others each time."""
+    def blends(self, count: int) -> Float16Vectors:
+        """Return that many unit vectors, different ones each time."""
         made = np.empty((count, DIMENSION), np.float16)
         for start in range(0, count, 10_000):
             block = made[start : start + 10_000]
@@ -178,21 +178,21 @@ class Seeds:
         return made
 
     def queries(self, count: int) -> NDArray[np.float32]:
-        """Five views each of that many queries, as near each other as views of one picture are."""
+        """Return five views of each query, as similar as views of one picture are."""
         middle, apart = self.blends(count).astype(np.float32)[:, None], self.blends(5 * count).astype(np.float32)
         views: NDArray[np.float32] = middle + 0.4 * apart.reshape(count, 5, DIMENSION)
         views /= np.linalg.norm(views, axis=2, keepdims=True)
         return views
 
 
-def batches(vectors: Halves) -> Iterator[list[Picture]]:
-    """Rows as a catalog's scan gives them; tag n is every n-th picture's."""
+def batches(vectors: Float16Vectors) -> Iterator[list[Picture]]:
+    """Yield rows as a catalog's scan does; every n-th picture has tag n."""
     for start in range(0, len(vectors), 4096):
         yield [picture(number, vectors[number]) for number in range(start, min(start + 4096, len(vectors)))]
 
 
 def picture(number: int, vector: NDArray[np.float16]) -> Picture:
-    """A live row with a short brief."""
+    """Return a live row with a short brief."""
     digest = hashlib.sha256(str(number).encode()).hexdigest()
     return Picture(
         key=Key(LIBRARY, digest),
@@ -210,26 +210,26 @@ def picture(number: int, vector: NDArray[np.float16]) -> Picture:
     )
 
 
-def flat(vectors: Halves) -> Any:
-    """FAISS's exact scan over float16 vectors."""
+def flat(vectors: Float16Vectors) -> Any:
+    """Return FAISS's exact scan over float16 vectors."""
     plain = faiss.IndexScalarQuantizer(DIMENSION, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
     plain.add_sa_codes(vectors.view(np.uint8))
     return plain
 
 
 def only(size: int, every: int) -> Any:
-    """Parameters of an exact scan of every n-th row."""
+    """Return the parameters of an exact scan of every n-th row."""
     bitmap = np.packbits(np.arange(size) % every == 0, bitorder="little")
     return faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))  # type: ignore[call-arg, arg-type]
 
 
 def ask(index: FaissIndex, views: NDArray[np.float32], k: int, tags: TagFilter | None = None) -> Sequence[Candidate]:
-    """One search."""
+    """Run one search."""
     return index.search(Query(Kind.SIMILAR, (LIBRARY,), MODEL, views, k, tags))
 
 
 def recall(index: FaissIndex, plain: Any, queries: NDArray[np.float32]) -> float:
-    """Share of the 100 nearest by exact scan, over all views of a query, that the index answers."""
+    """Return the share of the 100 exactly nearest, over all views of a query, that the index answers."""
     shares = []
     for views in queries:
         best: dict[int, float] = {}
@@ -254,7 +254,7 @@ def memory_of_an_index(seeds: Seeds, size: int) -> int:
 
 
 def appending(folder: Path, size: int) -> Callable[[], object]:
-    """Append so many bytes to a file and wait for the disk."""
+    """Return a call that appends bytes to a file and waits for the disk."""
     data = os.urandom(size)
     file = (folder / "probe").open("wb", buffering=0)
 
@@ -266,7 +266,7 @@ def appending(folder: Path, size: int) -> Callable[[], object]:
 
 
 def rate(work: Callable[[], object], count: int, threads: int) -> float:
-    """How many a second, all threads together."""
+    """Return the calls a second of all threads together."""
     with ThreadPoolExecutor(threads) as pool:
         began = time.perf_counter()
         for done in [pool.submit(work) for _ in range(count)]:
@@ -275,13 +275,13 @@ def rate(work: Callable[[], object], count: int, threads: int) -> float:
 
 
 def each(over: NDArray[Any], work: Callable[[Any], object]) -> Callable[[], object]:
-    """A call without arguments that works on the next of ``over`` each time, round and round."""
+    """Return a function without arguments that calls ``work`` on the next item of ``over``, cyclically."""
     turns = itertools.cycle(over)
     return lambda: work(next(turns))
 
 
 def resident() -> int:
-    """Bytes of memory this process has."""
+    """Return the resident bytes of this process."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -13,18 +13,16 @@ import pytest
 
 from lookalike.ports import Applications, Catalog, Counters, Generations, MapStore, PictureStore, Uploads, VectorIndex
 from lookalike.stores.aws.dynamodb_applications import DynamoApplications
-from lookalike.stores.aws.dynamodb_catalog import (
-    DynamoCatalog,
-    DynamoCounters,
-    DynamoGenerations,
-    DynamoMaps,
-    DynamoUploads,
-)
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
+from lookalike.stores.aws.dynamodb_counters import DynamoCounters
+from lookalike.stores.aws.dynamodb_generations import DynamoGenerations
+from lookalike.stores.aws.dynamodb_maps import DynamoMaps
 from lookalike.stores.aws.dynamodb_table import Table
+from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
 from lookalike.stores.local.original_files import FolderStore
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.vectors.index import FaissIndex
 from tests.servers.dynamodb import server
 from tests.servers.opensearch.server import shared_index
@@ -44,11 +42,15 @@ T = TypeVar("T")
 Opening = Callable[[Path], AbstractContextManager[T]]
 
 
-@contextmanager
-def sqlite(folder: Path) -> Iterator[SqliteCatalog]:
-    catalog = SqliteCatalog(folder / "catalog.db")
-    yield catalog
-    catalog.close()
+def sqlite(store: Callable[[SqliteStores], T]) -> Opening[T]:
+    """One of the stores of a new file."""
+
+    @contextmanager
+    def opening(folder: Path) -> Iterator[T]:
+        with closing(SqliteStores(folder / "catalog.db")) as stores:
+            yield store(stores)
+
+    return opening
 
 
 def dynamodb(store: Callable[[Table], T]) -> Opening[T]:
@@ -77,9 +79,9 @@ def faiss(_folder: Path) -> Iterator[FaissIndex]:
 
 
 @contextmanager
-def faiss_sealing_early(_folder: Path) -> Iterator[FaissIndex]:
+def faiss_compacting_early(_folder: Path) -> Iterator[FaissIndex]:
     """Seals and merges all the time, where a small test would otherwise see tails only."""
-    index = FaissIndex(tail_rows=3)
+    index = FaissIndex(max_mutable_rows=3)
     yield index
     index.close()
 
@@ -105,27 +107,27 @@ def pytest_report_collectionfinish() -> str:
 
 
 CATALOGS: dict[str, Opening[Catalog]] = {
-    "sqlite": sqlite,
+    "sqlite": sqlite(lambda stores: stores.catalog),
     "memory": memory(MemoryCatalog),
     DYNAMODB: dynamodb(DynamoCatalog),
 }
 APPLICATIONS: dict[str, Opening[Applications]] = {
-    "sqlite": sqlite,
+    "sqlite": sqlite(lambda stores: stores.applications),
     "memory": memory(MemoryApplications),
     DYNAMODB: dynamodb(lambda table: DynamoApplications(table, server.sealer())),
 }
 MAP_STORES: dict[str, Opening[MapStore]] = {
-    "sqlite": sqlite,
+    "sqlite": sqlite(lambda stores: stores.maps),
     "memory": memory(MemoryMaps),
     DYNAMODB: dynamodb(DynamoMaps),
 }
 UPLOADS: dict[str, Opening[Uploads]] = {
-    "sqlite": sqlite,
+    "sqlite": sqlite(lambda stores: stores.uploads),
     "memory": memory(MemoryUploads),
     DYNAMODB: dynamodb(DynamoUploads),
 }
 COUNTERS: dict[str, Opening[Counters]] = {
-    "sqlite": sqlite,
+    "sqlite": sqlite(lambda stores: stores.counters),
     "memory": memory(MemoryCounters),
     DYNAMODB: dynamodb(DynamoCounters),
 }
@@ -135,7 +137,7 @@ GENERATIONS: dict[str, Opening[Generations]] = {
 }
 VECTOR_INDICES: dict[str, Opening[VectorIndex]] = {
     "faiss": faiss,
-    "faiss sealing early": faiss_sealing_early,
+    "faiss compacting early": faiss_compacting_early,
     "opensearch": opensearch,
     "memory": memory(MemoryIndex),
 }

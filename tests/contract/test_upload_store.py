@@ -94,7 +94,7 @@ def test_an_object_is_seen_and_read(place: Place) -> None:
     place.put(KEY, b"picture", brief="书 100% \u00e9", tags="1,2")
     found = place.store.head(BUCKET, KEY)
     assert found is not None
-    assert (found.size, dict(found.words)) == (7, {"brief": "书 100% \u00e9", "tags": "1,2"})
+    assert (found.size, dict(found.user_metadata)) == (7, {"brief": "书 100% \u00e9", "tags": "1,2"})
     assert place.store.read(BUCKET, KEY, found.etag) == b"picture"
 
 
@@ -102,7 +102,7 @@ def test_an_object_without_words_has_none(place: Place) -> None:
     place.put(KEY, b"")
     found = place.store.head(BUCKET, KEY)
     assert found is not None
-    assert (found.size, dict(found.words)) == (0, {})
+    assert (found.size, dict(found.user_metadata)) == (0, {})
 
 
 def test_another_object_in_its_place_is_not_read_for_it(place: Place) -> None:
@@ -170,7 +170,7 @@ def test_words_beside_a_file_may_be_json_of_any_kind(tmp_path: Path) -> None:
     (tmp_path / "1/l/a.jpg.json").write_text(json.dumps(said))
     found = WatchedFolder(tmp_path).head("watch", "uploads/1/l/a.jpg")
     assert found is not None
-    assert found.words == {"brief": "b", "tags": "1,2", "desc": '{"a": [1, "é"]}'}
+    assert found.user_metadata == {"brief": "b", "tags": "1,2", "desc": '{"a": [1, "é"]}'}
 
 
 def test_the_keys_of_a_folder_are_its_plain_files(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_words_beside_a_file_are_not_those_of_another_file_of_this_machine(tmp_p
     link(root, "1/l/b.jpg.json", "../words.json")
     folder = WatchedFolder(root)
     said = [folder.head("watch", f"uploads/1/l/{name}.jpg") for name in "ab"]
-    assert [one and dict(one.words) for one in said] == [{}, {"brief": "shared"}]
+    assert [one and dict(one.user_metadata) for one in said] == [{}, {"brief": "shared"}]
 
 
 def test_a_folder_that_becomes_a_link_meanwhile_is_not_gone_into(

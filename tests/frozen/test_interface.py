@@ -156,7 +156,7 @@ def test_status() -> None:
         Caller(ALICE).add("similar", picture(1))
         answered = json.loads(handle("unknown", event("GET", "/status"))["body"])
     held("/status of a function", answered, "status version model")
-    asked = api_gateway.Received("GET", "/status", "", (), b"", "203.0.113.5", api_gateway.now())
+    asked = api_gateway.HttpRequest("GET", "/status", "", (), b"", "203.0.113.5", api_gateway.now())
     with closing(Status(ports)) as status:
         said = json.loads(status.answer(asked).body)
     held("/status of one machine", said, "status version model pictures problems")

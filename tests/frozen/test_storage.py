@@ -24,18 +24,22 @@ from lookalike.domain.search import Generation
 from lookalike.domain.upload import DeadLetter, Holding, Upload, UploadState
 from lookalike.handlers.process_ports import serving
 from lookalike.settings import Settings
-from lookalike.stores.aws import dynamodb_items
-from lookalike.stores.aws.dynamodb_catalog import DynamoCounters, DynamoMaps
-from lookalike.stores.aws.dynamodb_table import TABLE, Table, app_id_key, app_name_key, create_table
+from lookalike.stores.aws import dynamodb_application_items, dynamodb_items
+from lookalike.stores.aws.dynamodb_counters import DynamoCounters
+from lookalike.stores.aws.dynamodb_keys import app_id_key, app_name_key
+from lookalike.stores.aws.dynamodb_maps import DynamoMaps
+from lookalike.stores.aws.dynamodb_table import TABLE_DEFINITION, Table, create_table
 from lookalike.stores.aws.kms_sealer import KmsSealer
-from lookalike.stores.aws.opensearch_index import OpenSearchIndex, create_index
+from lookalike.stores.aws.opensearch_admin import create_index
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from lookalike.stores.aws.s3_objects import S3Store
 from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
 from lookalike.stores.local.original_files import FolderStore
-from lookalike.stores.local.sqlite_catalog import _MIGRATIONS, SqliteCatalog
-from lookalike.stores.policy_json import policy_text
+from lookalike.stores.local.sqlite_schema import MIGRATIONS as RELEASED
+from lookalike.stores.local.sqlite_stores import SqliteStores
+from lookalike.stores.policy_json import policy_to_json
 from tests.frozen.held import all_held, held, same
 from tests.support.baidu import Caller, picture
 from tests.support.fakes import MemoryCounters, memory_ports
@@ -166,13 +170,13 @@ ROWS: dict[str, tuple[Any, ...]] = {
 def catalog(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """A new catalog's file, with one row of everything."""
     path = tmp_path / "catalog.db"
-    with closing(SqliteCatalog(path)) as made:
-        made.save_application(APPLICATION)
-        made.create_library(LIBRARY)
-        made.put(DELETED, None)
-        made.put_map("uid/a/1", b"map")
-        made.save_upload(UPLOAD, None)
-        made.take("day/1/2026-01-02", 2, None, 5)
+    with closing(SqliteStores(path)) as made:
+        made.applications.save_application(APPLICATION)
+        made.catalog.create_library(LIBRARY)
+        made.catalog.put(DELETED, None)
+        made.maps.put_map("uid/a/1", b"map")
+        made.uploads.save_upload(UPLOAD, None)
+        made.counters.take("day/1/2026-01-02", 2, None, 5)
     with closing(sqlite3.connect(path)) as connection:
         yield connection
 
@@ -189,7 +193,7 @@ def test_sqlite_tables_and_columns(catalog: sqlite3.Connection) -> None:
 
 
 def test_sqlite_migrations() -> None:
-    digests = [_sha("; ".join(" ".join(statement.split()) for statement in one))[:16] for one in _MIGRATIONS]
+    digests = [_sha("; ".join(" ".join(statement.split()) for statement in one))[:16] for one in RELEASED]
     same("released migrations", digests, MIGRATIONS)
 
 
@@ -231,10 +235,10 @@ _LETTER, _SAID = ("operation", "reason", "file"), ("ingest", "reason", "file")
 
 
 def test_policies_and_holdings() -> None:
-    same("a policy", json.loads(policy_text(POLICY)), {
+    same("a policy", json.loads(policy_to_json(POLICY)), {
         "kind": "product", "per_second": 1, "per_day": 2, "in_total": 3, "networks": ["10.0.0.0/8"],
     })  # fmt: skip
-    same("a policy that sets no limit", policy_text(Policy()), "{}")
+    same("a policy that sets no limit", policy_to_json(Policy()), "{}")
 
 
 def test_names_of_counts() -> None:
@@ -369,7 +373,7 @@ def written_items() -> dict[str, Any]:
         "upload without a picture": dynamodb_items.upload_item(Upload("bucket/key", "0A")),
         "holder": dynamodb_items.holder_item(PICTURE.key, "bucket/key"),
         "generation": dynamodb_items.generation_item(Kind.SAME, GENERATION),
-        "application": dynamodb_items.application_item(APPLICATION, b"sealed"),
+        "application": dynamodb_application_items.application_item(APPLICATION, b"sealed"),
         "app id": app_id_key("10000001").values,
         "app name": app_name_key("name").values,
         "map": table.asked["put_item"]["Item"],
@@ -389,8 +393,12 @@ def test_dynamodb_mark_and_time_to_live() -> None:
     _table(client).put({"pk": {"S": "a"}, "sk": {"S": "b"}}, {"ConditionExpression": "attribute_not_exists(pk)"})
     held("attributes of a guarded write", client.asked["put_item"]["Item"], "pk sk written")
     create_table(cast("Any", _Waiting()), "t")
-    held("DynamoDB's keys", [one["AttributeName"] for one in TABLE["AttributeDefinitions"]], "pk sk purge deleted_at")
-    held("DynamoDB's indices", [one["IndexName"] for one in TABLE["GlobalSecondaryIndexes"]], "waiting")
+    held(
+        "DynamoDB's keys",
+        [one["AttributeName"] for one in TABLE_DEFINITION["AttributeDefinitions"]],
+        "pk sk purge deleted_at",
+    )
+    held("DynamoDB's indices", [one["IndexName"] for one in TABLE_DEFINITION["GlobalSecondaryIndexes"]], "waiting")
 
 
 class _Waiting(Calls):
@@ -409,7 +417,7 @@ def test_s3_keys() -> None:
 
 def test_kms_context() -> None:
     client = Calls(encrypt={"CiphertextBlob": b""})
-    KmsSealer(cast("Any", client), "key").seal("secret", "access")
+    KmsSealer(cast("Any", client), "key").encrypt("secret", "access")
     same("the context that secrets are sealed in", client.asked["encrypt"]["EncryptionContext"], CONTEXT)
 
 

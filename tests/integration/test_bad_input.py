@@ -11,20 +11,20 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.picture import DIMENSION, Metadata
 from lookalike.domain.search import Reason
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.feature_map import unpack
 from lookalike.embedding.model_path import find_model
+from lookalike.embedding.query_crops import query_crops
 from lookalike.imaging.decode import Bounds, decode
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
 from lookalike.stores.vectors.index import FaissIndex
-from lookalike.verification.query_views import views
-from lookalike.verification.verifier import LocalMapVerifier
+from lookalike.verification.verifier import FeatureMapVerifier
 from tests.support import photographs
 from tests.support.fakes import memory_ports
 
@@ -151,16 +151,16 @@ def embedder() -> OnnxEmbedder:
     return OnnxEmbedder(find_model(None))
 
 
-def shelf(kind: Kind) -> Shelf:
-    return Shelf("tenant", kind, kind)
+def ref(kind: Kind) -> LibraryRef:
+    return LibraryRef("tenant", kind, kind)
 
 
 def fill(embedder: OnnxEmbedder, index: FaissIndex, names: Sequence[str]) -> Ports:
     """All pictures in a library of each kind, in that order."""
-    ports = memory_ports(embedder=embedder, verifier=LocalMapVerifier(embedder.proof), index=index)
+    ports = memory_ports(embedder=embedder, verifier=FeatureMapVerifier(embedder.match_scorer), index=index)
     for kind in Kind:
         for name in names:
-            add(ports, Add(shelf(kind), Source(BOUNDS, data=FILES[name]), metadata=Metadata(brief=name)))
+            add(ports, Add(ref(kind), Source(BOUNDS, data=FILES[name]), metadata=Metadata(brief=name)))
     return ports
 
 
@@ -168,7 +168,7 @@ def ask(ports: Ports, kind: Kind, names: Sequence[str] = tuple(FILES)) -> dict[s
     """What a search for each picture finds."""
     answers = {}
     for name in names:
-        matches = search(ports, Search(shelf(kind), Source(BOUNDS, data=FILES[name]))).matches
+        matches = search(ports, Search(ref(kind), Source(BOUNDS, data=FILES[name]))).matches
         answers[name] = [(match.candidate.metadata.brief, match.score, match.reason) for match in matches]
     return answers
 
@@ -194,14 +194,14 @@ def test_no_two_pictures_are_the_same() -> None:
 def test_vectors_of_every_view_are_finite_and_of_length_one(embedder: OnnxEmbedder, name: str) -> None:
     pixels = decode(FILES[name], BOUNDS).pixels
     for kind in Kind:
-        made = embedder.embed(views(kind, pixels))
-        assert len(made) == len(views(kind, pixels))
+        made = embedder.embed(query_crops(kind, pixels))
+        assert len(made) == len(query_crops(kind, pixels))
         for embedding in made:
             vector = embedding.vectors[kind].astype(np.float64)
             assert vector.shape == (DIMENSION,)
             assert np.isfinite(vector).all()
             assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-3)
-            assert unpack(embedding.local_map) is not None
+            assert unpack(embedding.feature_map) is not None
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -235,7 +235,7 @@ def test_another_process_that_was_filled_in_another_order_answers_the_same(
 ) -> None:
     """Another session of the model and an index whose rows lie elsewhere."""
     embedder = OnnxEmbedder(find_model(None))
-    index = FaissIndex({kind: embedder.codebook(kind) for kind in Kind}, tail_rows=7)
+    index = FaissIndex({kind: embedder.codebook(kind) for kind in Kind}, max_mutable_rows=7)
     ports = fill(embedder, index, list(FILES)[::-1])
     assert {kind: ask(ports, kind) for kind in Kind} == answers
     index.close()

@@ -1,8 +1,8 @@
-"""The benchmark of OpenSearch measures what it says, on libraries too small to say how fast it is."""
+"""The benchmark of OpenSearch reports every case, on libraries too small to be fast or slow."""
 
 from __future__ import annotations
 
-from lookalike.stores.aws.opensearch_index import connect
+from lookalike.stores.aws.opensearch_client import connect
 from tests.bench.aws import CASES, measure, measure_adds
 from tests.bench.report import Report
 from tests.servers.opensearch.server import shared

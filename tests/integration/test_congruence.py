@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.picture import Embedding, Metadata, Picture, Pixels
 from lookalike.domain.search import Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
@@ -26,12 +26,13 @@ from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
 from lookalike.service.ranking import Page
 from lookalike.service.search import Search, search
-from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
+from lookalike.stores.aws.dynamodb_maps import DynamoMaps
 from lookalike.stores.aws.dynamodb_table import Table
-from lookalike.stores.aws.opensearch_index import EXACT
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.aws.opensearch_index import MAX_EXACT_SEARCH
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.vectors.index import FaissIndex
-from lookalike.verification.verifier import LocalMapVerifier
+from lookalike.verification.verifier import FeatureMapVerifier
 from tests.contract.rows import MODEL, deleted, digest_of, library, row
 from tests.servers.dynamodb import server as dynamodb
 from tests.servers.opensearch.server import fresh_index
@@ -60,7 +61,7 @@ class DirectionEmbedder(TinyEmbedder):
         number = int(pixels[0, 0, 0]) * 256 + int(pixels[0, 0, 1])
         vector = self.vectors[number] + 0.6 * view * self.vectors[(number + 1000 * view) % 4000]
         unit = (vector / np.linalg.norm(vector)).astype(np.float16)
-        return Embedding(dict.fromkeys(Kind, unit), local_map=unit.tobytes())
+        return Embedding(dict.fromkeys(Kind, unit), feature_map=unit.tobytes())
 
     def score(self, kind: Kind, cosine: float) -> float:
         return 1 / (1 + float(np.exp(6 - 12 * cosine)))  # about as steep as any kind's is
@@ -75,7 +76,7 @@ class Stacks:
     def __init__(
         self, folder: Path, embedder: TinyEmbedder | OnnxEmbedder, table: Table | None = None, **others: object
     ) -> None:
-        catalog = SqliteCatalog(folder / "catalog.db")
+        stores = SqliteStores(folder / "catalog.db")
         codebooks = {
             kind: found for kind in Kind if (found := OnnxEmbedder(find_model(None)).codebook(kind)) is not None
         }
@@ -84,9 +85,9 @@ class Stacks:
         if table is not None:
             rows = {"catalog": DynamoCatalog(table), "maps": DynamoMaps(table)}
         given = {"embedder": embedder, **others}
-        self.local = memory_ports(catalog=catalog, index=index, maps=catalog, **given)
+        self.local = memory_ports(catalog=stores.catalog, index=index, maps=stores.maps, **given)
         self.aws = memory_ports(index=fresh_index(f"congruence-{next(_NUMBERS)}", "100ms"), **rows, **given)
-        self.opened: tuple[FaissIndex, SqliteCatalog] = (index, catalog)
+        self.opened: tuple[FaissIndex, SqliteStores] = (index, stores)
 
     @property
     def both(self) -> tuple[Ports, Ports]:
@@ -162,15 +163,15 @@ def test_answers_are_the_same_from_dynamodb(tmp_path: Path, kind: Kind) -> None:
 def answer_the_same(stacks: Stacks, size: int, kind: Kind) -> None:
     """Asserts it of a library of so many pictures."""
     chance = np.random.default_rng(size)
-    shelf = library("tenant", f"{kind}-{size}", f"{digest_of(f'{kind}{size}')[:32]}", kind)
+    ref = library("tenant", f"{kind}-{size}", f"{digest_of(f'{kind}{size}')[:32]}", kind)
     for ports in stacks.both:
-        ports.catalog.create_library(shelf)
+        ports.catalog.create_library(ref)
     numbers = chance.permutation(4000)[:size]
     vectors = stacks.local.embedder.vectors[numbers].astype(np.float16)  # type: ignore[attr-defined]
     vectors[: size // 10] = vectors[size // 10 : size // 10 * 2]
     rows = [
         row(
-            shelf.uid,
+            ref.uid,
             digest_of(f"{size} {number}"),
             kind=kind,
             vector=vectors[place],
@@ -182,18 +183,18 @@ def answer_the_same(stacks: Stacks, size: int, kind: Kind) -> None:
         for place, number in enumerate(numbers.tolist())
     ]
     stacks.keep([deleted(one, 2) if chance.random() < 0.1 else one for one in rows])
-    assert stacks.local.index.count(shelf.uid) == stacks.aws.index.count(shelf.uid)
+    assert stacks.local.index.count(ref.uid) == stacks.aws.index.count(ref.uid)
     for number in chance.choice([*numbers, *range(4000)], 6):
         tags = FILTERS[chance.integers(len(FILTERS))]
         for start, count in chance.permutation(PAGES)[:3].tolist():
-            command = Search(Shelf("tenant", shelf.name, kind), plain(int(number)), start, count, tags)
+            command = Search(LibraryRef("tenant", ref.name, kind), plain(int(number)), start, count, tags)
             agree(search(stacks.local, command), search(stacks.aws, command))
 
 
 def test_photographs_are_found_the_same(tmp_path: Path) -> None:
     """Through the model and all use cases: added, searched by parts of them, proved."""
     embedder = OnnxEmbedder(find_model(None))
-    verifier = LocalMapVerifier(embedder.proof)
+    verifier = FeatureMapVerifier(embedder.match_scorer)
     with closing(Stacks(tmp_path, embedder, dynamodb.new_table(), verifier=verifier)) as stacks:
         for kind, ports in itertools.product(Kind, stacks.both):
             ports.catalog.create_library(library("tenant", kind, digest_of(kind)[:32], kind))
@@ -201,7 +202,7 @@ def test_photographs_are_found_the_same(tmp_path: Path) -> None:
                 add(
                     ports,
                     Add(
-                        Shelf("tenant", kind, kind),
+                        LibraryRef("tenant", kind, kind),
                         png(photographs.photograph(name, 300)),
                         metadata=Metadata(brief=name),
                     ),
@@ -211,7 +212,7 @@ def test_photographs_are_found_the_same(tmp_path: Path) -> None:
             whole = photographs.photograph(name, 300)
             part = whole.crop((0, 0, whole.width * 3 // 4, whole.height * 4 // 5))
             for asked in (whole, part):
-                command = Search(Shelf("tenant", kind, kind), png(asked))
+                command = Search(LibraryRef("tenant", kind, kind), png(asked))
                 pages = [search(ports, command) for ports in stacks.both]
                 agree(*pages)
                 reasons |= {match.reason for match in pages[0].matches}
@@ -227,7 +228,7 @@ def test_recall_in_a_library_that_is_not_small(recall_of: Callable[[int], float]
 def recall_of() -> Callable[[int], float]:
     """Share of the 100 nearest of 12,000 that OpenSearch finds, by the number of views."""
     vectors = clustered(12_000, seed=2)
-    assert len(vectors) > 2 * EXACT
+    assert len(vectors) > 2 * MAX_EXACT_SEARCH
     index = fresh_index("recall", "1s")
     for start in range(0, len(vectors), 1000):
         numbers = range(start, start + 1000)

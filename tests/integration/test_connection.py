@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 
 from lookalike.server import connection
-from lookalike.server.uvicorn_server import configured, listen
+from lookalike.server.uvicorn_server import listen, uvicorn_config
 from lookalike.settings import Settings
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -57,7 +57,7 @@ class Running:
         self.echo = Echo()
         self.sockets = listen(host, 0)
         self.port = self.sockets[0].getsockname()[1]
-        self.server = uvicorn.Server(configured(self.echo, settings or Settings()))
+        self.server = uvicorn.Server(uvicorn_config(self.echo, settings or Settings()))
         self.thread = threading.Thread(target=self.server.run, args=[self.sockets])
         self.thread.start()
         while not self.server.started:
@@ -192,7 +192,7 @@ def test_a_half_closed_client_that_waits_is_asked_and_not_taken_for_gone(running
 def test_a_half_closed_client_of_http_1_0_is_presumed_gone_after_a_while_and_still_answered(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "_PRESUMED_GONE", 0.2)
+    monkeypatch.setattr(connection, "_PRESUMED_GONE_SECONDS", 0.2)
     with running.connect() as client:
         client.sendall(b"GET /wait HTTP/1.0\r\n\r\n")
         client.shutdown(socket.SHUT_WR)
@@ -343,7 +343,7 @@ def test_an_answer_before_the_request_is_whole_is_the_last_and_is_read(running: 
 
 
 def test_a_head_that_takes_too_long_is_told_so(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "HEADERS", 0.2)
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.2)
     with running.connect() as slow, running.connect() as silent:
         slow.sendall(b"GET / HTTP/1.1\r\n")
         assert answer(slow)[0] == 408
@@ -379,7 +379,7 @@ def test_where_there_are_too_many_the_longest_idle_give_way(monkeypatch: pytest.
 
 
 def test_a_stop_closes_idle_connections_and_refuses_what_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "_LAST_BODIES", 0.3)
+    monkeypatch.setattr(connection, "_SHUTDOWN_BODY_SECONDS", 0.3)
     server = Running()
     with server.connect() as idle, server.connect() as late, server.connect() as never, server.connect() as refused:
         idle.sendall(GET)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lookalike import bootstrap
-from lookalike.domain.library import Identity, Kind, Library, Shelf
+from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.picture import DIMENSION, Key, Metadata, Picture, State, sign_of
 from lookalike.domain.upload import Holding, Upload
 from lookalike.errors import PictureNotFound, SettingsError, Unavailable
@@ -28,13 +28,13 @@ from lookalike.service.search import Search, search
 from lookalike.service.update import Update, update
 from lookalike.settings import Settings
 from lookalike.stores.local.picture_row import COLUMNS
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from tests.contract.rows import contents, random_vectors, row
 from tests.support.fakes import SetClock, TinyEmbedder, TinyVerifier
 from tests.support.photographs import photograph, png
 
 BOUNDS = Bounds(max_bytes=8 << 20, min_side=1, max_side=5000, max_pixels=1 << 24, formats=frozenset({"JPEG", "PNG"}))
-SHELF = Shelf("tenant", "similar", Kind.SIMILAR)
+LIBRARY_REF = LibraryRef("tenant", "similar", Kind.SIMILAR)
 DAY = 86_400_000
 
 
@@ -52,7 +52,7 @@ def service(data: Path, **overrides: Any) -> Ports:
 
 
 def found(ports: Ports, name: str) -> set[str]:
-    return {match.candidate.metadata.brief for match in search(ports, Search(SHELF, source(name))).matches}
+    return {match.candidate.metadata.brief for match in search(ports, Search(LIBRARY_REF, source(name))).matches}
 
 
 def halves(value: float) -> bytes:
@@ -109,8 +109,8 @@ def damaged(tmp_path: Path) -> Callable[..., tuple[Path, Picture]]:
     def make(what: str, *, old: bool = False) -> tuple[Path, Picture]:
         data = tmp_path / "data"
         with closing(service(data)) as ports:
-            one = add(ports, Add(SHELF, source("chelsea.png"), metadata=Metadata(brief="chelsea.png")))
-            add(ports, Add(SHELF, source("coffee.png"), metadata=Metadata(brief="coffee.png")))
+            one = add(ports, Add(LIBRARY_REF, source("chelsea.png"), metadata=Metadata(brief="chelsea.png")))
+            add(ports, Add(LIBRARY_REF, source("coffee.png"), metadata=Metadata(brief="coffee.png")))
         damage(data, one.key, what, old=old)
         return data, one
 
@@ -149,12 +149,12 @@ class TestCalls:
                 picture_in(ports, library, sign_of(one.digest))
             for which in (source("chelsea.png"), sign_of(one.digest)):
                 with pytest.raises(PictureNotFound):
-                    update(ports, Update(SHELF, which, change={"brief": "new"}))
+                    update(ports, Update(LIBRARY_REF, which, change={"brief": "new"}))
 
     def test_adding_it_again_mends_it(self, damaged: Callable[..., tuple[Path, Picture]], what: str) -> None:
         data, one = damaged(what)
         with closing(service(data)) as ports:
-            again = add(ports, Add(SHELF, source("chelsea.png"), metadata=Metadata(brief="again")))
+            again = add(ports, Add(LIBRARY_REF, source("chelsea.png"), metadata=Metadata(brief="again")))
             assert again.key == one.key
             assert one.revision < again.revision <= ports.clock(), "its revision is the clock's"
             assert found(ports, "chelsea.png") == {"again", "coffee.png"}
@@ -170,7 +170,10 @@ class TestCalls:
         data, one = damaged(what)
         clock = SetClock(one.revision + 1)
         with closing(service(data, clock=clock)) as ports:
-            assert delete(ports, Delete(SHELF, (sign_of(one.digest),) if by == "sign" else source("chelsea.png"))) == 1
+            assert (
+                delete(ports, Delete(LIBRARY_REF, (sign_of(one.digest),) if by == "sign" else source("chelsea.png")))
+                == 1
+            )
             assert ports.problems() == []
             clock.now += 8 * DAY
             assert purge(ports, lambda: True).pictures == 1
@@ -192,7 +195,7 @@ def test_a_damaged_row_of_a_deleted_picture_is_purged(damaged: Callable[..., tup
     data, one = damaged("another text")
     clock = SetClock(one.revision + 1)
     with closing(service(data, clock=clock)) as ports:
-        delete(ports, Delete(SHELF, (sign_of(one.digest),)))
+        delete(ports, Delete(LIBRARY_REF, (sign_of(one.digest),)))
     damage(data, one.key, "nan")
     clock.now += 8 * DAY
     with closing(service(data, clock=clock)) as ports:
@@ -202,7 +205,7 @@ def test_a_damaged_row_of_a_deleted_picture_is_purged(damaged: Callable[..., tup
 
 def test_a_row_of_an_unknown_kind_is_named_though_nobody_looks_for_it(tmp_path: Path) -> None:
     with closing(service(tmp_path / "data")) as ports:
-        one = add(ports, Add(SHELF, source("chelsea.png")))
+        one = add(ports, Add(LIBRARY_REF, source("chelsea.png")))
     execute(tmp_path / "data/catalog.db", "UPDATE pictures SET kind = 'sjmilar'")
     with closing(service(tmp_path / "data")) as ports:
         assert ports.problems() == [f"damaged pictures are left out (1): {one.key.library}/{one.key.id} (unknown kind)"]
@@ -211,41 +214,41 @@ def test_a_row_of_an_unknown_kind_is_named_though_nobody_looks_for_it(tmp_path: 
 def test_of_many_damaged_rows_the_first_are_named_and_all_counted(
     tmp_path: Path, log_lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    with closing(SqliteCatalog(tmp_path / "catalog.db")) as catalog:
+    with closing(SqliteStores(tmp_path / "catalog.db")) as stores:
         for number in range(150):
-            catalog.put(row("library", f"{number:03}"), None)
+            stores.catalog.put(row("library", f"{number:03}"), None)
         with closing(sqlite3.connect(tmp_path / "catalog.db")) as connection, connection:
             connection.execute("UPDATE pictures SET vector = x'00'")
-        assert [one for batch in catalog.scan(Kind.SIMILAR) for one in batch] == []
-        (problem,) = catalog.problems()
+        assert [one for batch in stores.catalog.scan(Kind.SIMILAR) for one in batch] == []
+        (problem,) = stores.problems()
         assert problem.startswith("damaged pictures are left out (150): library/000 (a vector of another length), ")
         assert problem.endswith(" and 147 more")
         assert len(log_lines()) == 100
 
 
 def test_rows_written_before_checksums_are_as_good_as_ever_and_get_one_when_they_are_written(tmp_path: Path) -> None:
-    with closing(SqliteCatalog(tmp_path / "catalog.db")) as catalog:
+    with closing(SqliteStores(tmp_path / "catalog.db")) as stores:
         one = row("library", "a", brief="猫", tags=("1",), vector=random_vectors(1, 3)[0])
-        catalog.put(one, None)
+        stores.catalog.put(one, None)
         execute(tmp_path / "catalog.db", "UPDATE pictures SET checksum = NULL")
-        assert contents(catalog.picture(one.key)) == contents(one)
-        assert [contents(found) for batch in catalog.scan(Kind.SIMILAR) for found in batch] == [contents(one)]
-        catalog.put(one.but(revision=2), 1)
+        assert contents(stores.catalog.picture(one.key)) == contents(one)
+        assert [contents(found) for batch in stores.catalog.scan(Kind.SIMILAR) for found in batch] == [contents(one)]
+        stores.catalog.put(one.but(revision=2), 1)
     with closing(sqlite3.connect(tmp_path / "catalog.db")) as connection:
         assert connection.execute("SELECT checksum IS NOT NULL FROM pictures").fetchall() == [(1,)]
 
 
 def test_every_column_is_under_the_checksum(tmp_path: Path) -> None:
-    with closing(SqliteCatalog(tmp_path / "catalog.db")) as catalog:
+    with closing(SqliteStores(tmp_path / "catalog.db")) as stores:
         for column in COLUMNS.split(", ")[:-1]:
             one = row("library", f"row-{column}", brief="a", label="b", desc="{}", deleted_at=5)
-            catalog.put(one, None)
+            stores.catalog.put(one, None)
             others = {"kind": "same", "state": "deleted", "tags": '["1"]', "vector": random_vectors(1, 5).tobytes()}
             integers = ("revision", "added", "sign_version", "deleted_at")
             other = others.get(column, 3 if column in integers else "f" * 64)
             execute(tmp_path / "catalog.db", f"UPDATE pictures SET {column} = ? WHERE id = ?", other, one.key.id)  # noqa: S608
             library = "f" * 64 if column == "library" else "library"
-            changed = catalog.picture(Key(library, "f" * 64 if column == "id" else one.key.id))
+            changed = stores.catalog.picture(Key(library, "f" * 64 if column == "id" else one.key.id))
             assert changed is not None
             assert changed.state is State.DAMAGED, column
 
@@ -254,26 +257,26 @@ def test_a_page_that_cannot_be_read_takes_only_its_own_rows_away(
     tmp_path: Path, log_lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
     path = tmp_path / "catalog.db"
-    with closing(SqliteCatalog(path)) as catalog:
+    with closing(SqliteStores(path)) as stores:
         for number in range(200):
-            catalog.put(row("library", f"{number:03}"), None)
+            stores.catalog.put(row("library", f"{number:03}"), None)
     with closing(sqlite3.connect(path)) as connection:
         size = connection.execute("PRAGMA page_size").fetchone()[0]
     content = path.read_bytes()
     page = content.index(row("library", "100").file_digest.encode()) // size
     path.write_bytes(content[: page * size] + b"\xff" * 100 + content[page * size + 100 :])
-    with closing(SqliteCatalog(path)) as catalog:
-        ids = [one.key.id for batch in catalog.scan(Kind.SIMILAR) for one in batch]
+    with closing(SqliteStores(path)) as stores:
+        ids = [one.key.id for batch in stores.catalog.scan(Kind.SIMILAR) for one in batch]
         lost = [f"{number:03}" for number in range(200) if f"{number:03}" not in ids]
         assert 1 <= len(lost) <= 6
         assert "100" in lost
-        damage, named = catalog.problems()
+        damage, named = stores.problems()
         assert damage == "catalog.db is damaged (database disk image is malformed); restore it from a backup"
         assert f"damaged pictures are left out ({len(lost)}): library/{lost[0]} (unreadable page)" in named
         with pytest.raises(Unavailable, match="malformed"):
-            catalog.picture(Key("library", "100"))
-        assert catalog.picture(Key("library", ids[0])) is not None
-        catalog.put(row("library", "new"), None)
+            stores.catalog.picture(Key("library", "100"))
+        assert stores.catalog.picture(Key("library", ids[0])) is not None
+        stores.catalog.put(row("library", "new"), None)
         assert all(line["message"].isprintable() for line in log_lines())
 
 
@@ -289,9 +292,9 @@ def test_an_application_whose_limits_are_lost_may_not_call_and_the_others_may(tm
 
 
 def test_a_library_that_cannot_be_read_is_left_out_and_the_others_work(tmp_path: Path) -> None:
-    other = Shelf("tenant", "product", Kind.PRODUCT)
+    other = LibraryRef("tenant", "product", Kind.PRODUCT)
     with closing(service(tmp_path / "data")) as ports:
-        add(ports, Add(SHELF, source("chelsea.png"), metadata=Metadata(brief="chelsea.png")))
+        add(ports, Add(LIBRARY_REF, source("chelsea.png"), metadata=Metadata(brief="chelsea.png")))
         add(ports, Add(other, source("chelsea.png"), metadata=Metadata(brief="chelsea.png")))
     execute(tmp_path / "data/catalog.db", "UPDATE libraries SET identity = 'odd' WHERE name = 'product'")
     with closing(service(tmp_path / "data")) as ports:
@@ -349,23 +352,23 @@ def test_an_application_whose_limits_are_damaged_may_not_call(tmp_path: Path, po
 
 @pytest.mark.parametrize("column", ["tenant", "name", "uid"])
 def test_a_library_whose_texts_are_damaged_is_left_out(tmp_path: Path, column: str) -> None:
-    with closing(SqliteCatalog(tmp_path / "catalog.db")) as catalog:
+    with closing(SqliteStores(tmp_path / "catalog.db")) as stores:
         for name in ("one", "other"):
-            catalog.create_library(Library("tenant", name, f"uid-{name}", Kind.SIMILAR, Identity.PICTURE, 1))
+            stores.catalog.create_library(Library("tenant", name, f"uid-{name}", Kind.SIMILAR, Identity.PICTURE, 1))
         changed = f"UPDATE libraries SET {column} = CAST(x'ff' AS TEXT) WHERE name = 'one'"  # noqa: S608
         execute(tmp_path / "catalog.db", changed)
-        assert [library.name for library in catalog.libraries("tenant")] == ["other"]
+        assert [library.name for library in stores.catalog.libraries("tenant")] == ["other"]
 
 
 def test_a_removed_library_whose_name_is_damaged_keeps_no_other_from_being_swept(tmp_path: Path) -> None:
-    with closing(SqliteCatalog(tmp_path / "catalog.db")) as catalog:
+    with closing(SqliteStores(tmp_path / "catalog.db")) as stores:
         for name in ("one", "other"):
             library = Library("tenant", name, f"uid-{name}", Kind.SIMILAR, Identity.PICTURE, 1)
-            catalog.create_library(library)
-            catalog.remove_library(library, 5)
+            stores.catalog.create_library(library)
+            stores.catalog.remove_library(library, 5)
         execute(tmp_path / "catalog.db", "UPDATE removed_libraries SET uid = CAST(x'ff' AS TEXT) WHERE uid = 'uid-one'")
-        assert [removed.uid for removed in catalog.removed_libraries(9, 10)] == ["uid-other"]
-        assert catalog.problems() == ["damaged removed_libraries are left out (1): \\udcff (unreadable)"]
+        assert [removed.uid for removed in stores.catalog.removed_libraries(9, 10)] == ["uid-other"]
+        assert stores.problems() == ["damaged removed_libraries are left out (1): \\udcff (unreadable)"]
 
 
 @pytest.mark.parametrize(
@@ -376,29 +379,29 @@ def test_what_a_damaged_record_of_an_upload_holds_is_not_known_so_nothing_is_tak
     tmp_path: Path, column: str, value: bytes
 ) -> None:
     upload = Upload("bucket/uploads/a.jpg", "1", Holding(Key("library", "a"), 1, ""))
-    with closing(SqliteCatalog(tmp_path / "catalog.db")) as catalog:
-        catalog.save_upload(upload, None)
+    with closing(SqliteStores(tmp_path / "catalog.db")) as stores:
+        stores.uploads.save_upload(upload, None)
         execute(tmp_path / "catalog.db", f"UPDATE uploads SET {column} = CAST(? AS TEXT)", value)  # noqa: S608
         with pytest.raises(Unavailable, match=r"the record of the upload bucket/uploads/a\.jpg is damaged"):
-            catalog.upload(upload.source)
-        assert catalog.problems() == ["damaged uploads are left out (1): bucket/uploads/a.jpg (unreadable)"]
+            stores.uploads.upload(upload.source)
+        assert stores.problems() == ["damaged uploads are left out (1): bucket/uploads/a.jpg (unreadable)"]
 
 
 @pytest.mark.parametrize(("count", "given"), [(-5, 3), ((1 << 63) - 1, 0)])
 def test_a_damaged_count_keeps_its_limit_and_can_be_counted_on_from(tmp_path: Path, count: int, given: int) -> None:
-    with closing(SqliteCatalog(tmp_path / "catalog.db")) as catalog:
-        catalog.take("calls", 1, None)
+    with closing(SqliteStores(tmp_path / "catalog.db")) as stores:
+        stores.counters.take("calls", 1, None)
         execute(tmp_path / "catalog.db", "UPDATE counts SET count = ?", count)
-        assert catalog.take("calls", 7, 3) == given
-        assert catalog.take("calls", 1, None) == 1
+        assert stores.counters.take("calls", 7, 3) == given
+        assert stores.counters.take("calls", 1, None) == 1
 
 
 def test_pictures_whose_libraries_are_lost_are_counted_and_those_libraries_named(tmp_path: Path) -> None:
     with closing(service(tmp_path / "data")) as ports:
         create_application(ports.applications, ports.clock, "shop")
-        one = add(ports, Add(SHELF, source("chelsea.png")))
-        add(ports, Add(SHELF, source("coffee.png")))
-        add(ports, Add(Shelf("tenant", "product", Kind.PRODUCT), source("coffee.png")))
+        one = add(ports, Add(LIBRARY_REF, source("chelsea.png")))
+        add(ports, Add(LIBRARY_REF, source("coffee.png")))
+        add(ports, Add(LibraryRef("tenant", "product", Kind.PRODUCT), source("coffee.png")))
     execute(tmp_path / "data/catalog.db", "DELETE FROM libraries WHERE name = 'similar'")
     with closing(service(tmp_path / "data")) as ports:
         (problem,) = ports.problems()
@@ -412,7 +415,7 @@ def test_pictures_that_no_application_can_reach_are_counted_and_their_tenants_na
     with closing(service(tmp_path / "data")) as ports:
         shop = create_application(ports.applications, ports.clock, "shop", "tenant")
         for name in ("chelsea.png", "coffee.png"):
-            add(ports, Add(SHELF, source(name)))
+            add(ports, Add(LIBRARY_REF, source(name)))
         assert ports.stores.unreachable() == []
         ports.applications.remove_application(shop.access_key)
         (line,) = ports.stores.unreachable()
@@ -425,16 +428,16 @@ def test_pictures_that_no_application_can_reach_are_counted_and_their_tenants_na
 @pytest.mark.parametrize("table", ["applications", "maps", "counts"])
 def test_a_catalog_that_has_lost_a_table_is_refused_in_one_line(tmp_path: Path, table: str) -> None:
     path = tmp_path / "catalog.db"
-    SqliteCatalog(path).close()
+    SqliteStores(path).close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"DROP TABLE {table}")
     with pytest.raises(SettingsError, match=rf"catalog\.db: has lost its table {table}; restore it from a backup$"):
-        SqliteCatalog(path)
+        SqliteStores(path)
 
 
 def test_a_catalog_that_is_malformed_is_refused_with_what_can_be_done(tmp_path: Path) -> None:
     path = tmp_path / "catalog.db"
-    SqliteCatalog(path).close()
+    SqliteStores(path).close()
     path.write_bytes(path.read_bytes()[:100] + b"\xff" * 4000 + path.read_bytes()[4100:])
     with pytest.raises(SettingsError, match=r"malformed\); restore it from a backup$"):
-        SqliteCatalog(path)
+        SqliteStores(path)

@@ -19,7 +19,7 @@ from lookalike.errors import SettingsError
 from lookalike.ports import Ports
 from lookalike.settings import Settings
 from lookalike.stores.local.data_folder import DataFolder
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from tests.contract.rows import application, row
 from tests.support.fakes import TinyEmbedder, TinyVerifier
 
@@ -58,7 +58,7 @@ def test_folder_of_anything_else_is_refused_and_left_as_it_is(
 
 def test_existing_folder_is_opened(tmp_path: Path) -> None:
     made = DataFolder(tmp_path / "data")
-    SqliteCatalog(made.catalog).close()
+    SqliteStores(made.catalog).close()
     assert DataFolder.existing(tmp_path / "data").catalog == made.catalog
 
 
@@ -277,7 +277,7 @@ def test_second_server_is_refused_until_the_first_has_gone(tmp_path: Path) -> No
     first.lock()
     with pytest.raises(SettingsError, match=str(os.getpid())):
         second.lock()
-    SqliteCatalog(second.catalog).close()  # what only needs the catalog needs no lock
+    SqliteStores(second.catalog).close()  # what only needs the catalog needs no lock
     first.unlock()
     second.lock()
     with pytest.raises(SettingsError):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lookalike import bootstrap
-from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.picture import Metadata
 from lookalike.domain.upload import DeadLetter
 from lookalike.errors import SettingsError, Unavailable
@@ -30,13 +30,13 @@ from lookalike.service.update import Update, update
 from lookalike.settings import Settings
 from lookalike.stores.local import original_files, sqlite_database
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from tests.contract.rows import row
 from tests.support.fakes import TinyEmbedder, TinyVerifier
 from tests.support.photographs import photograph, png
 
 BOUNDS = Bounds(max_bytes=8 << 20, min_side=1, max_side=5000, max_pixels=1 << 24, formats=frozenset({"JPEG", "PNG"}))
-SHELF = Shelf("tenant", "similar", Kind.SIMILAR)
+LIBRARY_REF = LibraryRef("tenant", "similar", Kind.SIMILAR)
 
 
 class Embedder(TinyEmbedder):
@@ -53,7 +53,7 @@ def service(data: Path) -> Ports:
 
 
 def found(ports: Ports, name: str) -> set[str]:
-    return {match.candidate.metadata.brief for match in search(ports, Search(SHELF, source(name))).matches}
+    return {match.candidate.metadata.brief for match in search(ports, Search(LIBRARY_REF, source(name))).matches}
 
 
 def made(data: Path) -> None:
@@ -61,7 +61,7 @@ def made(data: Path) -> None:
     with closing(service(data)) as ports:
         create_application(ports.applications, ports.clock, "shop")
         for name in ("chelsea.png", "coffee.png"):
-            add(ports, Add(SHELF, source(name), metadata=Metadata(brief=name)))
+            add(ports, Add(LIBRARY_REF, source(name), metadata=Metadata(brief=name)))
 
 
 def fill(disk: Path) -> None:
@@ -98,8 +98,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that refused is tried again at once."""
-    monkeypatch.setattr(sqlite_database, "_RETRY_SECONDS", 0.0)
-    monkeypatch.setattr(original_files, "_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(sqlite_database, "_MIN_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(original_files, "_MIN_RETRY_SECONDS", 0.0)
 
 
 def assert_reads_are_served_and_writes_refused(ports: Ports) -> None:
@@ -109,9 +109,9 @@ def assert_reads_are_served_and_writes_refused(ports: Ports) -> None:
     assert ports.index.count(library.uid) == len(ports.catalog.pictures(library.uid, None, 10)) == 2
     assert all(ports.originals.get(one.object_key) for one in ports.catalog.pictures(library.uid, None, 10))
     writes: list[Callable[[], object]] = [
-        lambda: add(ports, Add(SHELF, source("rocket.jpg"), metadata=Metadata(brief="rocket.jpg"))),
-        lambda: add(ports, Add(Shelf("tenant", "product", Kind.PRODUCT), source("chelsea.png"))),
-        lambda: update(ports, Update(SHELF, source("coffee.png"), change={"brief": "x" * 200_000})),
+        lambda: add(ports, Add(LIBRARY_REF, source("rocket.jpg"), metadata=Metadata(brief="rocket.jpg"))),
+        lambda: add(ports, Add(LibraryRef("tenant", "product", Kind.PRODUCT), source("chelsea.png"))),
+        lambda: update(ports, Update(LIBRARY_REF, source("coffee.png"), change={"brief": "x" * 200_000})),
         lambda: create_application(ports.applications, ports.clock, "another"),
     ]
     for write in writes:
@@ -122,8 +122,8 @@ def assert_reads_are_served_and_writes_refused(ports: Ports) -> None:
 
 def assert_writes_work(ports: Ports) -> None:
     assert ports.problems() == []
-    add(ports, Add(SHELF, source("rocket.jpg"), metadata=Metadata(brief="rocket.jpg")))
-    assert delete(ports, Delete(SHELF, source("coffee.png"))) == 1
+    add(ports, Add(LIBRARY_REF, source("rocket.jpg"), metadata=Metadata(brief="rocket.jpg")))
+    assert delete(ports, Delete(LIBRARY_REF, source("coffee.png"))) == 1
     assert found(ports, "chelsea.png") == {"chelsea.png", "rocket.jpg"}
 
 
@@ -172,7 +172,7 @@ def copied_while_open(data: Path, to: Path) -> None:
     with closing(service(data)) as ports:
         create_application(ports.applications, ports.clock, "shop")
         for name in ("chelsea.png", "coffee.png"):
-            add(ports, Add(SHELF, source(name), metadata=Metadata(brief=name)))
+            add(ports, Add(LIBRARY_REF, source(name), metadata=Metadata(brief=name)))
         shutil.copytree(data, to)
 
 
@@ -187,7 +187,7 @@ def test_a_read_only_disk_is_served_from_and_not_written_to(tmp_path: Path, stop
             assert [line.count("Read-only") for line in ports.problems()] == [1, 1]
             assert_reads_are_served_and_writes_refused(ports)
             with pytest.raises(Unavailable):
-                delete(ports, Delete(SHELF, source("coffee.png")))
+                delete(ports, Delete(LIBRARY_REF, source("coffee.png")))
             purge(ports, lambda: False)
         assert {path: path.stat().st_mtime_ns for path in data.rglob("*")} == before
         with closing(service(data)) as ports:
@@ -211,9 +211,7 @@ def test_a_catalog_that_a_full_disk_cannot_bring_up_to_date_is_left_as_it_is(
 ) -> None:
     made(disk / "data")
     fill(disk)
-    monkeypatch.setattr(
-        "lookalike.stores.local.sqlite_catalog._MIGRATIONS", (*migrations(), ("CREATE TABLE more (x) ",))
-    )
+    monkeypatch.setattr("lookalike.stores.local.sqlite_schema.MIGRATIONS", (*migrations(), ("CREATE TABLE more (x) ",)))
     with pytest.raises(SettingsError, match="has to be brought up to date, and the disk takes no writes"):
         service(disk / "data")
     monkeypatch.undo()
@@ -222,18 +220,18 @@ def test_a_catalog_that_a_full_disk_cannot_bring_up_to_date_is_left_as_it_is(
 
 
 def migrations() -> tuple[tuple[str, ...], ...]:
-    from lookalike.stores.local import sqlite_catalog  # noqa: PLC0415
+    from lookalike.stores.local import sqlite_schema  # noqa: PLC0415
 
-    return sqlite_catalog._MIGRATIONS
+    return sqlite_schema.MIGRATIONS
 
 
 def test_opening_what_is_up_to_date_writes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "catalog.db"
-    with closing(SqliteCatalog(path)) as catalog:
-        catalog.put(row("library", "a"), None)
+    with closing(SqliteStores(path)) as stores:
+        stores.catalog.put(row("library", "a"), None)
     before = path.stat().st_mtime_ns, path.read_bytes()
-    with closing(SqliteCatalog(path)) as catalog:
-        assert catalog.pictures("library", None, 10)
+    with closing(SqliteStores(path)) as stores:
+        assert stores.catalog.pictures("library", None, 10)
         log = tmp_path / "catalog.db-wal"
         assert not log.exists() or log.stat().st_size == 0
     assert (path.stat().st_mtime_ns, path.read_bytes()) == before
@@ -257,7 +255,7 @@ def test_a_failing_disk_refuses_originals_until_it_works_again(tmp_path: Path, m
         with monkeypatch.context() as failing:
             failing.setattr(os, "fsync", refuse)
             with pytest.raises(Unavailable):
-                add(ports, Add(SHELF, source("rocket.jpg"), metadata=Metadata(brief="rocket.jpg")))
+                add(ports, Add(LIBRARY_REF, source("rocket.jpg"), metadata=Metadata(brief="rocket.jpg")))
             assert ports.problems() == [f"originals take no writes ({os.strerror(errno.EIO)})"]
         assert_writes_work(ports)
 

@@ -1,4 +1,4 @@
-"""DynamoDB where it does not do what it was asked, what it costs, and what its stream says."""
+"""DynamoDB's failures, its costs, and its stream."""
 
 from __future__ import annotations
 
@@ -25,23 +25,27 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key
 from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.errors import RevisionConflict, Unavailable
-from lookalike.stores.aws.dynamodb_applications import FRESH, MAX_UNKNOWN, UNKNOWN, DynamoApplications
-from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps, DynamoUploads
+from lookalike.stores.aws.application_cache import ABSENCE_CACHE_MS, CACHE_MS, MAX_ABSENT
+from lookalike.stores.aws.dynamodb_applications import DynamoApplications
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
 from lookalike.stores.aws.dynamodb_items import picture_item, picture_of
-from lookalike.stores.aws.dynamodb_table import TABLE, ItemKey, Table, application_key, key_of, upload_key
+from lookalike.stores.aws.dynamodb_keys import ItemKey, application_key, key_of, upload_key
+from lookalike.stores.aws.dynamodb_maps import DynamoMaps
+from lookalike.stores.aws.dynamodb_table import TABLE_DEFINITION, Table
+from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
 from tests.contract.rows import application, contents, deleted, digest_of, library, row
 from tests.servers.dynamodb import server
 from tests.servers.dynamodb.units import counted
 from tests.support.fakes import SetClock
 
-#: A method of the client: given the real one and its arguments, it answers.
-Scripted = Callable[..., Any]
+#: Stands in for a method of the client; is given the real method and the arguments.
+ScriptedCall = Callable[..., Any]
 
 
-class Client:
-    """The real client, but for the methods that a test has scripted."""
+class ScriptedClient:
+    """The real client, except for the methods that a test scripts."""
 
-    def __init__(self, **scripted: Scripted) -> None:
+    def __init__(self, **scripted: ScriptedCall) -> None:
         self.scripted = scripted
 
     def __getattr__(self, name: str) -> Any:
@@ -49,36 +53,36 @@ class Client:
         return partial(self.scripted[name], real) if name in self.scripted else real
 
 
-def table_with(**scripted: Scripted) -> Table:
-    """A new table, whose client is scripted."""
-    client: Any = Client(**scripted)
+def table_with(**scripted: ScriptedCall) -> Table:
+    """A new table with a scripted client."""
+    client: Any = ScriptedClient(**scripted)
     return Table(client, server.new_table()._name)
 
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses made in between, in seconds; none of them is waited for."""
+    """Records pauses in seconds instead of sleeping."""
     made: list[float] = []
     monkeypatch.setattr(time, "sleep", made.append)
     return made
 
 
-def refusal(code: str, status: int = 400, **answer: Any) -> ClientError:
+def client_error(code: str, status: int = 400, **answer: Any) -> ClientError:
     return ClientError(
         {"Error": {"Code": code, "Message": "scripted"}, "ResponseMetadata": {"HTTPStatusCode": status}, **answer},  # type: ignore[typeddict-item]
         "Any",
     )
 
 
-def raising(error: Exception) -> Scripted:
+def always_raising(error: Exception) -> ScriptedCall:
     def scripted(_real: Any, **_arguments: Any) -> Any:
         raise error
 
     return scripted
 
 
-def first(answers: int, scripted: Scripted) -> Scripted:
-    """Scripted for so many calls, real from then on."""
+def scripted_first(answers: int, scripted: ScriptedCall) -> ScriptedCall:
+    """Scripted for the first ``answers`` calls, then real."""
     left = [None] * answers
 
     def either(real: Any, **arguments: Any) -> Any:
@@ -122,7 +126,7 @@ class TestThrottledBatches:
         assert len(pauses) == 3
 
     def test_it_is_given_up_after_longer_and_longer_pauses(self, pauses: list[float]) -> None:
-        everything: Scripted = lambda _real, RequestItems: {"Responses": {}, "UnprocessedKeys": RequestItems}  # noqa: E731, N803
+        everything: ScriptedCall = lambda _real, RequestItems: {"Responses": {}, "UnprocessedKeys": RequestItems}  # noqa: E731, N803
         with pytest.raises(Unavailable, match="not done"):
             DynamoMaps(table_with(batch_get_item=everything)).maps(["uid/a/1"])
         assert len(pauses) == 5
@@ -153,10 +157,10 @@ class TestFaults:
     )
 
     @pytest.mark.parametrize(
-        "error", [*(refusal(*code) for code in CODES), ReadTimeoutError(endpoint_url="x")], ids=repr
+        "error", [*(client_error(*code) for code in CODES), ReadTimeoutError(endpoint_url="x")], ids=repr
     )
     def test_every_call_says_unavailable(self, error: Exception) -> None:
-        table = table_with(**dict.fromkeys(self.OPERATIONS, raising(error)))
+        table = table_with(**dict.fromkeys(self.OPERATIONS, always_raising(error)))
         catalog, maps, one = DynamoCatalog(table), DynamoMaps(table), row("uid", "a")
         calls: tuple[Callable[[], object], ...] = (
             lambda: catalog.library("tenant", "name"),
@@ -198,13 +202,13 @@ class TestFaults:
 
     def test_changes_that_meet_another_transaction_are_tried_again(self, pauses: list[float]) -> None:
         reasons: Any = [{"Code": "None"}, {"Code": "TransactionConflict"}]
-        meeting = raising(
+        meeting = always_raising(
             server.client().exceptions.TransactionCanceledException(
                 {"Error": {"Code": "TransactionCanceledException", "Message": "x"}, "CancellationReasons": reasons},
                 "TransactWriteItems",
             )
         )
-        catalog = DynamoCatalog(table_with(transact_write_items=first(2, meeting)))
+        catalog = DynamoCatalog(table_with(transact_write_items=scripted_first(2, meeting)))
         removed = library("tenant", "cats", "uid")
         catalog.create_library(removed)
         catalog.remove_library(removed, 1)
@@ -264,7 +268,7 @@ class TestUploads:
 
 
 class TestLostAnswers:
-    """A write took effect, its answer was lost, and the SDK sends it again."""
+    """A write took effect, its response was lost, and the SDK repeats it."""
 
     @staticmethod
     def twice(real: Any, **arguments: Any) -> Any:
@@ -289,20 +293,20 @@ class TestLostAnswers:
             catalog.put(row("uid", "a", 1), None)
 
 
-class LateIndex(Table):
-    """Its index still has what was there at ``before``, and entries twice."""
+class StalePurgeIndex(Table):
+    """Its purge index still has the ``stale`` entries, and entries twice."""
 
     stale: list[dict[str, Any]]
 
-    def waiting(self, partition: str, before: int, most: int, since: int = 0) -> Iterator[dict[str, Any]]:
-        real = list(super().waiting(partition, before, most, since))
+    def purge_entries(self, partition: str, before: int, limit: int, since: int = 0) -> Iterator[dict[str, Any]]:
+        real = list(super().purge_entries(partition, before, limit, since))
         stale = [entry for entry in self.stale if entry["purge"]["S"] == partition]
         return iter(sorted(real + stale, key=lambda entry: int(entry["deleted_at"]["N"])))
 
 
-class TestLateIndex:
+class TestStalePurgeIndex:
     def test_no_live_row_is_purged_and_none_comes_twice(self) -> None:
-        table = LateIndex(server.client(), server.new_table()._name)
+        table = StalePurgeIndex(server.client(), server.new_table()._name)
         catalog = DynamoCatalog(table)
         rows = [deleted(row("uid", f"p{number}", 1), 2, at=number) for number in range(40)]
         for one in rows:
@@ -317,14 +321,14 @@ class TestLateIndex:
         assert [one.key.id for one in catalog.waiting_for_purge(50, 100)] == [f"p{number}" for number in range(21, 40)]
 
     def test_forgotten_library_is_gone(self) -> None:
-        table = LateIndex(server.client(), server.new_table()._name)
+        table = StalePurgeIndex(server.client(), server.new_table()._name)
         table.stale = []
         catalog = DynamoCatalog(table)
         for number in range(3):
             one = library("tenant", f"cats {number}", f"uid-{number}")
             catalog.create_library(one)
             catalog.remove_library(one, number)
-        table.stale = [entry for entry in table.waiting("R", 3, 3) if key_of(entry).pk == "R#uid-0"]
+        table.stale = [entry for entry in table.purge_entries("R", 3, 3) if key_of(entry).pk == "R#uid-0"]
         catalog.forget_library("uid-0")
         assert [one.uid for one in catalog.removed_libraries(3, 1)] == ["uid-1"]
 
@@ -339,7 +343,7 @@ class TestApplications:
         assert there.application(shop.access_key) == there.application_by_id(shop.app_id) == shop
         here.remove_application(shop.access_key)
         assert here.application(shop.access_key) is None
-        clock.now += FRESH - 1
+        clock.now += CACHE_MS - 1
         assert there.application(shop.access_key) == there.application_by_id(shop.app_id) == shop
         clock.now += 1
         assert there.application(shop.access_key) is there.application_by_id(shop.app_id) is None
@@ -363,7 +367,7 @@ class TestApplications:
         assert there.application(shop.access_key) is there.application_by_id(shop.app_id) is None
         here.save_application(shop)
         assert here.application(shop.access_key) == shop
-        clock.now += UNKNOWN - 1
+        clock.now += ABSENCE_CACHE_MS - 1
         assert there.application(shop.access_key) is there.application_by_id(shop.app_id) is None
         clock.now += 1
         assert there.application(shop.access_key) == there.application_by_id(shop.app_id) == shop
@@ -384,11 +388,11 @@ class TestApplications:
         for _ in range(100):
             assert applications.application("nobody") is applications.application_by_id("99") is None
         assert len(asked) == 2
-        for number in range(2 * MAX_UNKNOWN):
+        for number in range(2 * MAX_ABSENT):
             applications.application(f"stranger {number}")
         applications.application("x" * 100_000)
-        assert len(applications._unknown) == MAX_UNKNOWN
-        assert max(len(key.pk) for key in applications._unknown) < 100
+        assert len(applications._cache._absent) == MAX_ABSENT
+        assert max(len(key.pk) for key in applications._cache._absent) < 100
 
     def test_secret_is_nowhere_in_the_table(self) -> None:
         table = server.new_table()
@@ -412,14 +416,14 @@ class TestApplications:
 
 class TestTable:
     def test_it_is_as_declared(self) -> None:
-        told = server.client().describe_table(TableName=server.new_table()._name)["Table"]
-        assert told["KeySchema"] == TABLE["KeySchema"]
-        by_name = {one["AttributeName"]: one for one in TABLE["AttributeDefinitions"]}
-        assert {one["AttributeName"]: one for one in told["AttributeDefinitions"]} == by_name
-        assert told["StreamSpecification"] == TABLE["StreamSpecification"]
-        (index,) = told["GlobalSecondaryIndexes"]
+        described = server.client().describe_table(TableName=server.new_table()._name)["Table"]
+        assert described["KeySchema"] == TABLE_DEFINITION["KeySchema"]
+        by_name = {one["AttributeName"]: one for one in TABLE_DEFINITION["AttributeDefinitions"]}
+        assert {one["AttributeName"]: one for one in described["AttributeDefinitions"]} == by_name
+        assert described["StreamSpecification"] == TABLE_DEFINITION["StreamSpecification"]
+        (index,) = described["GlobalSecondaryIndexes"]
         assert {name: index[name] for name in ("IndexName", "KeySchema", "Projection")} == {
-            **TABLE["GlobalSecondaryIndexes"][0]
+            **TABLE_DEFINITION["GlobalSecondaryIndexes"][0]
         }
 
     def test_stream_tells_every_change_of_a_row(self) -> None:
@@ -438,10 +442,10 @@ class TestTable:
                 StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
             )["ShardIterator"]
             records = streams.get_records(ShardIterator=iterator)["Records"]
-        told: list[tuple[str, Any]] = [(record["eventName"], record["dynamodb"]) for record in records]
+        described: list[tuple[str, Any]] = [(record["eventName"], record["dynamodb"]) for record in records]
         images = [
             (name, *(contents(picture_of(change.get(side, {"pk": {"S": ""}}))) for side in ("OldImage", "NewImage")))
-            for name, change in told
+            for name, change in described
         ]
         assert images == [
             ("INSERT", None, contents(one)),
@@ -473,7 +477,7 @@ class TestServer:
 
 @pytest.mark.skipif(server.missing() is not None, reason=f"moto counts no capacity: {server.missing()}")
 class TestUnits:
-    """The numbers that the README's formula of costs is made of."""
+    """The units that the documented formula of costs is made of."""
 
     ROW = row(
         uuid4().hex[:16],
@@ -504,7 +508,7 @@ class TestUnits:
             with counted(server.client()) as units:
                 step()
             written.append(units.written)
-        # map, add, update, delete and its index entry, claim, map, row and its index entry
+        # map, add, update, delete with its index entry, claim, map, row with its index entry
         assert written == [10, 2, 2, 3, 2, 10, 3]
 
     def test_of_reads(self) -> None:
@@ -525,5 +529,5 @@ class TestUnits:
             with counted(server.client()) as units:
                 step()
             read.append((sum(units.calls.values()), units.read))
-        # row, by sign, 25 maps read eventually, a page: of every shard, where the service counts an empty one as one
+        # row, rows by sign, 25 maps with eventual consistency, a page of every shard, each of which costs at least one
         assert read == [(1, 1), (1, 1), (1, 37.5), (16, 1)]

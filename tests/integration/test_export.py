@@ -106,10 +106,10 @@ def test_the_graph_computes_what_the_heads_file_says(size: Made) -> None:
     looked_at = dict(zip(names, taken.run(names, {"pictures": seen}), strict=True))
     model = session(export_onnx.build(size.weights, size.folder))
     for kind, head in committed.kinds.items():
-        expected = head.projection.of(np.concatenate([looked_at[name] for name in head.descriptors], axis=1))
+        expected = head.projection.apply(np.concatenate([looked_at[name] for name in head.descriptors], axis=1))
         assert np.allclose(model.run([kind], {"pictures": seen})[0], expected, atol=2e-5)
     cells = looked_at["cells"].transpose(0, 2, 3, 1)
-    expected = committed.map.of(cells.reshape(-1, cells.shape[3])).reshape(3, 14, 14, 32) * 127
+    expected = committed.map.apply(cells.reshape(-1, cells.shape[3])).reshape(3, 14, 14, 32) * 127
     (made,) = model.run(["map"], {"pictures": seen})
     assert made.dtype == np.int8
     assert np.abs(made - expected).max() < 0.51
@@ -145,7 +145,7 @@ def test_the_middle_counts_most() -> None:
 def test_colours_near_each_other_are_alike_and_others_are_not() -> None:
     flat = [np.full((224, 224, 3), colour, np.uint8) for colour in ((200, 30, 30), (215, 40, 30), (30, 30, 200))]
     colours = descriptors(*flat)["colour"] / network.COLOUR_LENGTH
-    assert colours.shape == (3, network.LEVELS**3)
+    assert colours.shape == (3, network.COLOUR_LEVELS**3)
     assert colours[0] @ colours[1] > 0.9
     assert colours[0] @ colours[2] < 0.1
 

@@ -18,15 +18,15 @@ from lookalike.domain.search import Candidate, Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
 from lookalike.stores.vectors import compaction, inner_products
-from lookalike.stores.vectors import library_index as collection_module
+from lookalike.stores.vectors import library_index as library_index_module
 from lookalike.stores.vectors.index import FaissIndex
-from lookalike.stores.vectors.library_index import Collection
-from lookalike.stores.vectors.sealed_segment import Segment
+from lookalike.stores.vectors.library_index import LibraryIndex
+from lookalike.stores.vectors.sealed_segment import SealedSegment
 from lookalike.stores.vectors.segment_protocol import Depth
 from tests.contract.rows import MODEL, deleted, described, random_vectors, row, unit
 from tests.support import photographs
 
-Halves = NDArray[np.float16]
+Float16Vectors = NDArray[np.float16]
 Codebook = NDArray[np.float32]
 Wide = NDArray[np.float64]
 
@@ -44,7 +44,7 @@ def codebook(embedder: OnnxEmbedder) -> Codebook:
 
 
 @pytest.fixture(scope="module")
-def pictures(embedder: OnnxEmbedder) -> Halves:
+def pictures(embedder: OnnxEmbedder) -> Float16Vectors:
     """Vectors of 800 cuts of photographs and of 15,200 blends of two of them, in no order."""
     chance = np.random.default_rng(7)
     sources = [np.asarray(photographs.photograph(name)) for name in photographs.NAMES]
@@ -69,12 +69,12 @@ def pictures(embedder: OnnxEmbedder) -> Halves:
 
 
 @pytest.fixture(scope="module")
-def wide(pictures: Halves) -> Wide:
+def wide(pictures: Float16Vectors) -> Wide:
     """All but the last 200, for brute force."""
     return pictures[:-200].astype(np.float64)
 
 
-def rows(vectors: Halves, tags: Callable[[int], tuple[str, ...]] = lambda _: ()) -> list[Picture]:
+def rows(vectors: Float16Vectors, tags: Callable[[int], tuple[str, ...]] = lambda _: ()) -> list[Picture]:
     return [row(UID, f"p{number:05}", vector=vector, tags=tags(number)) for number, vector in enumerate(vectors)]
 
 
@@ -101,12 +101,12 @@ def as_near(found: Sequence[Candidate], cosines: NDArray[np.float64], k: int) ->
     return sum(bool(cosines[int(one.key.id[1:])] >= kth - 1e-6) for one in found) / k
 
 
-def segments(index: FaissIndex) -> list[Segment]:
-    return index._collections[UID]._segments
+def segments(index: FaissIndex) -> list[SealedSegment]:
+    return index._libraries[UID]._sealed
 
 
 @pytest.fixture(scope="module")
-def filled(pictures: Halves, codebook: Codebook) -> Iterator[FaissIndex]:
+def filled(pictures: Float16Vectors, codebook: Codebook) -> Iterator[FaissIndex]:
     """All pictures but the last 200, in one segment. Tag n is every n-th picture's."""
     index = FaissIndex({Kind.SIMILAR: codebook})
     index.fill([rows(pictures[:-200], lambda number: tuple(str(n) for n in (2, 5, 50) if number % n == 0))])
@@ -117,26 +117,26 @@ def filled(pictures: Halves, codebook: Codebook) -> Iterator[FaissIndex]:
 class TestRecall:
     def test_scan_of_codes_is_what_is_tried_here(self, filled: FaissIndex) -> None:
         (segment,) = segments(filled)
-        assert segment.codes.ntotal == segment.count == 15_800
+        assert segment.pq_index.ntotal == segment.count == 15_800
 
     @pytest.mark.parametrize("k", [1, 100, 302, 1002])
-    def test_one_view(self, filled: FaissIndex, pictures: Halves, wide: Wide, k: int) -> None:
+    def test_one_view(self, filled: FaissIndex, pictures: Float16Vectors, wide: Wide, k: int) -> None:
         found = [recall(ask(filled, view, k), nearest(wide, view, k)) for view in pictures[-200::2]]
         assert np.mean(found) >= 0.999
 
-    def test_five_views(self, filled: FaissIndex, pictures: Halves, wide: Wide) -> None:
+    def test_five_views(self, filled: FaissIndex, pictures: Float16Vectors, wide: Wide) -> None:
         queries = pictures[-200:].reshape(40, 5, -1)
         found = [recall(ask(filled, views), nearest(wide, views, 100)) for views in queries]
         assert np.mean(found) >= 0.999
 
     @pytest.mark.parametrize("every", [2, 5, 50])
-    def test_filter(self, filled: FaissIndex, pictures: Halves, wide: Wide, every: int) -> None:
+    def test_filter(self, filled: FaissIndex, pictures: Float16Vectors, wide: Wide, every: int) -> None:
         allowed = np.arange(len(pictures) - 200) % every == 0
         tags = TagFilter(frozenset([str(every)]))
         found = [recall(ask(filled, view, tags=tags), nearest(wide, view, 100, allowed)) for view in pictures[-200::2]]
         assert np.mean(found) >= 0.999
 
-    def test_filter_that_goes_with_looks(self, pictures: Halves, wide: Wide, codebook: Codebook) -> None:
+    def test_filter_that_goes_with_looks(self, pictures: Float16Vectors, wide: Wide, codebook: Codebook) -> None:
         """Half of the library is tagged, and none of that half is anywhere near the query."""
         axis = pictures[-1].astype(np.float32)
         far = pictures[:-200] @ axis < np.median(pictures[:-200] @ axis)
@@ -147,7 +147,7 @@ class TestRecall:
         index.close()
 
     def test_library_so_dense_that_estimates_cannot_tell(
-        self, pictures: Halves, codebook: Codebook, monkeypatch: pytest.MonkeyPatch
+        self, pictures: Float16Vectors, codebook: Codebook, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """40,000 blends of 6 pictures: what is asked for at first is not enough, and the search goes deeper."""
         chance = np.random.default_rng(3)
@@ -172,15 +172,15 @@ class TestRecall:
         assert np.mean(found) >= 0.999
         index.close()
 
-    def test_several_segments_and_a_tail(
-        self, pictures: Halves, wide: Wide, codebook: Codebook, monkeypatch: pytest.MonkeyPatch
+    def test_several_sealed_segments_and_a_mutable_one(
+        self, pictures: Float16Vectors, wide: Wide, codebook: Codebook, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(collection_module, "SEGMENT_ROWS", 6000)
+        monkeypatch.setattr(library_index_module, "MAX_SEGMENT_ROWS", 6000)
         index = FaissIndex({Kind.SIMILAR: codebook})
         everything = rows(pictures[:-200])
         for start in range(0, len(everything), 250):
             index.write(everything[start : start + 250])
-        index.settle()
+        index.wait_for_compactions()
         assert len(segments(index)) >= 3
         assert max(segment.count for segment in segments(index)) <= 6000
         found = [recall(ask(index, view), nearest(wide, view, 100)) for view in pictures[-200::4]]
@@ -189,12 +189,12 @@ class TestRecall:
 
 
 class TestCosines:
-    def test_all_ways_answer_the_very_same(self, filled: FaissIndex, pictures: Halves, wide: Wide) -> None:
+    def test_all_ways_answer_the_very_same(self, filled: FaissIndex, pictures: Float16Vectors, wide: Wide) -> None:
         """Through codes, through FAISS's exact scan, and looked at one by one in a tail."""
-        scanned, growing = FaissIndex(), FaissIndex(tail_rows=1 << 20)
+        scanned, growing = FaissIndex(), FaissIndex(max_mutable_rows=1 << 20)
         scanned.fill([rows(pictures[:-200])])
         growing.write(rows(pictures[:-200]))
-        assert segments(scanned)[0].codes is None
+        assert segments(scanned)[0].pq_index is None
         assert segments(growing) == []
         for view in pictures[-200::20]:
             exactly = [(one.key.id, one.cosine) for one in ask(growing, view)]
@@ -204,7 +204,7 @@ class TestCosines:
         scanned.close()
         growing.close()
 
-    def test_cosine_is_that_of_the_float16_vectors(self, filled: FaissIndex, pictures: Halves) -> None:
+    def test_cosine_is_that_of_the_float16_vectors(self, filled: FaissIndex, pictures: Float16Vectors) -> None:
         views = pictures[-3:]
         for found in ask(filled, views):
             vector = pictures[int(found.key.id[1:])].astype(np.float64)
@@ -213,7 +213,7 @@ class TestCosines:
     def test_every_finite_float16_is_widened_exactly(self) -> None:
         numbers = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
         numbers = numbers[np.isfinite(numbers)]
-        widened = inner_products.widened(numbers)
+        widened = inner_products.to_float32(numbers)
         assert np.array_equal(widened, numbers.astype(np.float32))
         assert np.array_equal(np.signbit(widened), np.signbit(numbers))
 
@@ -230,23 +230,23 @@ class TestCosines:
 
 
 class TestWrites:
-    def test_fill_and_writes_end_the_same(self, pictures: Halves) -> None:
+    def test_fill_and_writes_end_the_same(self, pictures: Float16Vectors) -> None:
         some = rows(pictures[:1500], lambda number: (str(number % 3),))
         some += [deleted(one, 2) for one in some[:100]] + [
             described(one.but(revision=2), brief="new") for one in some[100:200]
         ]
-        filled, written = FaissIndex(), FaissIndex(tail_rows=100)
+        filled, written = FaissIndex(), FaissIndex(max_mutable_rows=100)
         filled.fill([some[:700], some[700:], some[:300]])
         for start in range(0, len(some), 77):
             written.write(some[start : start + 77])
-        written.settle()
+        written.wait_for_compactions()
         for tags in (None, TagFilter(frozenset("1"))):
             assert ask(filled, pictures[-1], tags=tags) == ask(written, pictures[-1], tags=tags)
         assert filled.count(UID) == written.count(UID) == 1400
         filled.close()
         written.close()
 
-    def test_fill_does_not_undo_what_was_written_before(self, pictures: Halves) -> None:
+    def test_fill_does_not_undo_what_was_written_before(self, pictures: Float16Vectors) -> None:
         index = FaissIndex()
         index.write([row(UID, "p00000", 5, brief="newer")])
         index.fill([rows(pictures[:50])])
@@ -255,23 +255,23 @@ class TestWrites:
         index.close()
 
     def test_changes_made_while_a_segment_is_built_are_kept(
-        self, pictures: Halves, monkeypatch: pytest.MonkeyPatch
+        self, pictures: Float16Vectors, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Deletion, replacement, addition and removal fall between the copying of rows and the segment's first use."""
-        index = FaissIndex(tail_rows=100)
+        index = FaissIndex(max_mutable_rows=100)
         during = threading.Event()
 
-        def interrupted(*arguments: Any) -> compaction.Sealing | None:
-            made = compaction.seal(*arguments)
+        def interrupted(*arguments: Any) -> compaction.Compaction | None:
+            made = compaction.merge_segments(*arguments)
             if not during.is_set():
                 during.set()
                 index.write([deleted(row(UID, "p00001"), 2), row(UID, "p00002", 2, brief="new"), row(UID, "x", 1)])
                 index.remove([row(UID, "p00003")])
             return made
 
-        monkeypatch.setattr(collection_module, "seal", interrupted)
+        monkeypatch.setattr(library_index_module, "merge_segments", interrupted)
         index.write(rows(pictures[:100]))
-        index.settle()
+        index.wait_for_compactions()
         assert during.is_set()
         found = {one.key.id: one.metadata.brief for one in ask(index, unit(1), k=200)}
         assert found.keys() == {f"p{number:05}" for number in range(100) if number not in (1, 3)} | {"x"}
@@ -281,44 +281,44 @@ class TestWrites:
         assert index.count(UID) == 99
         index.close()
 
-    def test_replaced_rows_take_no_room_for_long(self, pictures: Halves) -> None:
-        index = FaissIndex(tail_rows=64)
+    def test_replaced_rows_take_no_room_for_long(self, pictures: Float16Vectors) -> None:
+        index = FaissIndex(max_mutable_rows=64)
         some = rows(pictures[:2000])
         index.fill([some])
         for revision in range(2, 6):
             for start in range(0, 2000, 100):
                 index.write([one.but(revision=revision) for one in some[start : start + 100]])
-        index.settle()
+        index.wait_for_compactions()
         assert sum(segment.count for segment in segments(index)) < 2000 * 1.5
         assert len(segments(index)) < 10
         index.remove([one.but(revision=9) for one in some])
-        index.settle()
+        index.wait_for_compactions()
         assert sum(segment.count for segment in segments(index)) < 100
         assert ask(index, unit(1)) == []
         index.close()
 
-    def test_tidying_that_fails_is_logged_and_tried_again(
-        self, pictures: Halves, monkeypatch: pytest.MonkeyPatch, log_lines: Callable[[], list[dict[str, Any]]]
+    def test_compaction_that_fails_is_logged_and_tried_again(
+        self, pictures: Float16Vectors, monkeypatch: pytest.MonkeyPatch, log_lines: Callable[[], list[dict[str, Any]]]
     ) -> None:
-        index = FaissIndex(tail_rows=64)
+        index = FaissIndex(max_mutable_rows=64)
         with monkeypatch.context() as patch:
 
             def fail(*_: Any) -> None:
                 raise MemoryError("no room")
 
-            patch.setattr(collection_module, "seal", fail)
+            patch.setattr(library_index_module, "merge_segments", fail)
             index.write(rows(pictures[:64]))
             with pytest.raises(MemoryError):
-                index.settle()
+                index.wait_for_compactions()
         assert any("could not be tidied" in line["message"] for line in log_lines())
         assert len(ask(index, unit(1), k=100)) == 64
         index.write([row(UID, "one more")])
-        index.settle()
+        index.wait_for_compactions()
         assert [segment.count for segment in segments(index)] == [64]
         index.close()
 
-    def test_closed_index_still_answers_and_takes_writes(self, pictures: Halves) -> None:
-        index = FaissIndex(tail_rows=10)
+    def test_closed_index_still_answers_and_takes_writes(self, pictures: Float16Vectors) -> None:
+        index = FaissIndex(max_mutable_rows=10)
         index.write(rows(pictures[:5]))
         index.close()
         index.write(rows(pictures[:50]))
@@ -327,11 +327,11 @@ class TestWrites:
 
 class TestThreads:
     def test_searches_beside_adds_changes_deletions_and_merges(
-        self, pictures: Halves, codebook: Codebook, monkeypatch: pytest.MonkeyPatch
+        self, pictures: Float16Vectors, codebook: Codebook, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Nothing crashes; what nobody touches is always found, once; what was deleted is never found again."""
-        monkeypatch.setattr(collection_module, "SEGMENT_ROWS", 5000)
-        index = FaissIndex({Kind.SIMILAR: codebook}, tail_rows=128)
+        monkeypatch.setattr(library_index_module, "MAX_SEGMENT_ROWS", 5000)
+        index = FaissIndex({Kind.SIMILAR: codebook}, max_mutable_rows=128)
         stay = [row(UID, f"stay{number}", vector=pictures[0], brief="stay") for number in range(30)]
         index.write(stay)
         gone: set[str] = set()
@@ -348,7 +348,7 @@ class TestThreads:
                 index.write([deleted(one, 3) for one in added[::5]])
                 gone.update(one.key.id for one in added[::5])
 
-        def search(views: Halves) -> None:
+        def search(views: Float16Vectors) -> None:
             while not done.is_set():
                 before = set(gone)
                 found = [one.key.id for one in ask(index, views, k=200)]
@@ -366,10 +366,10 @@ class TestThreads:
         done.set()
         for thread in searchers:
             thread.join()
-        index.settle()
+        index.wait_for_compactions()
         assert failures == []
         assert index.count(UID) == 30 + 15_000 - len(gone)
-        assert any(segment.codes is not None for segment in segments(index))
+        assert any(segment.pq_index is not None for segment in segments(index))
         changed = [one.metadata.brief for one in ask(index, pictures[0], k=20_000)]
         assert len(changed) == index.count(UID)
         assert changed.count("changed") == sum(
@@ -387,16 +387,23 @@ class TestMemory:
     def test_sealed_row_takes_little_more_than_its_vector_and_code(self, filled: FaissIndex) -> None:
         """512 bytes of vector and 64 of code; half as much again is allowed for id, revision, texts and tags."""
         (segment,) = segments(filled)
-        arrays = (segment.hashes, segment.revisions, segment.live, segment.ends, segment.tag_hashes, segment.tag_rows)
-        size = segment.vectors.nbytes + segment.codes.codes.size() + len(segment.records)
+        arrays = (
+            segment.id_hashes,
+            segment.revisions,
+            segment.live,
+            segment.record_offsets,
+            segment.tag_hashes,
+            segment.tag_rows,
+        )
+        size = segment.vectors.nbytes + segment.pq_index.codes.size() + len(segment.records)
         size += sum(array.nbytes for array in arrays)
         assert size / segment.count < 1.5 * (512 + 64)
 
     def test_sealed_rows_are_no_python_objects(self, filled: FaissIndex) -> None:
-        (collection,) = filled._collections.values()
-        assert isinstance(collection, Collection)
-        assert collection._full == []
-        assert collection._tails == {}
+        (library_index,) = filled._libraries.values()
+        assert isinstance(library_index, LibraryIndex)
+        assert library_index._full == []
+        assert library_index._mutable == {}
 
 
 def test_colliding_hashes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lookalike.handlers.process_ports import serving
 from lookalike.service.purge import purge
-from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog, DynamoMaps
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
+from lookalike.stores.aws.dynamodb_maps import DynamoMaps
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
 from tests.conftest import ALICE, BOB
 from tests.servers.dynamodb import server

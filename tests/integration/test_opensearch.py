@@ -1,4 +1,4 @@
-"""The index on OpenSearch beyond its contract: what is refused, generations, sizes, requests."""
+"""The index on OpenSearch beyond its contract: rejected documents, generations, sizes, requests."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key, Vector
 from lookalike.domain.search import Candidate, Generation, Query, TagFilter
 from lookalike.errors import IndexWriteError, Unavailable
-from lookalike.stores.aws import opensearch_index as adapter
-from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect, create_index
+from lookalike.stores.aws import opensearch_bulk, opensearch_index
+from lookalike.stores.aws.opensearch_admin import create_index
+from lookalike.stores.aws.opensearch_client import connect
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from tests.contract.rows import MODEL, deleted, random_vectors, row, unit
 from tests.servers.opensearch.server import PATIENCE, shared
 from tests.support.fakes import MemoryGenerations
 
 
-class Watched(MemoryGenerations):
-    """Counts how often it is asked."""
+class CountingGenerations(MemoryGenerations):
+    """Counts its reads."""
 
-    asked = 0
+    reads = 0
 
     def generation(self, kind: Kind) -> Generation | None:
-        self.asked += 1
+        self.reads += 1
         return super().generation(kind)
 
-    def become(self, read: str, *others: str) -> None:
-        """Those of similar pictures."""
+    def switch_to(self, read: str, *others: str) -> None:
+        """Set the generation of similar pictures."""
         self.rows[Kind.SIMILAR] = Generation(read, (read, *others))
 
 
-class Stopwatch:
-    """Seconds, by hand."""
+class ManualClock:
+    """Seconds, set by the test."""
 
     now = 0.0
 
@@ -52,8 +54,8 @@ def client() -> Iterator[OpenSearch]:
 
 
 @pytest.fixture
-def made(client: OpenSearch) -> Iterator[Callable[[], str]]:
-    """Makes indices, which are gone after the test."""
+def new_index(client: OpenSearch) -> Iterator[Callable[[], str]]:
+    """Creates indices, which are deleted after the test."""
     names: list[str] = []
 
     def make() -> str:
@@ -66,23 +68,23 @@ def made(client: OpenSearch) -> Iterator[Callable[[], str]]:
 
 
 @pytest.fixture
-def generations(made: Callable[[], str]) -> Watched:
-    watched = Watched()
-    watched.become(made())
-    return watched
+def generations(new_index: Callable[[], str]) -> CountingGenerations:
+    counting = CountingGenerations()
+    counting.switch_to(new_index())
+    return counting
 
 
 @pytest.fixture
-def clock() -> Stopwatch:
-    return Stopwatch()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def index(client: OpenSearch, generations: Watched, clock: Stopwatch) -> OpenSearchIndex:
+def index(client: OpenSearch, generations: CountingGenerations, clock: ManualClock) -> OpenSearchIndex:
     return OpenSearchIndex(client, generations, clock, PATIENCE)
 
 
-def ask(index: OpenSearchIndex, *libraries: str, k: int = 10, tags: TagFilter | None = None) -> list[Candidate]:
+def search(index: OpenSearchIndex, *libraries: str, k: int = 10, tags: TagFilter | None = None) -> list[Candidate]:
     vectors = unit(1).astype(np.float32)[None]
     return list(index.search(Query(Kind.SIMILAR, libraries or ("uid",), MODEL, vectors, k, tags)))
 
@@ -109,7 +111,7 @@ class TestRefusals:
         assert failed.value.again == frozenset()
         assert list(failed.value.refused) == [Key("uid", "bad")]
         assert reason in failed.value.refused[Key("uid", "bad")]
-        assert ids(ask(index)) == ["after", "before"]
+        assert ids(search(index)) == ["after", "before"]
         assert any(reason in str(line.get("first")) for line in log_lines())
 
     @pytest.mark.parametrize("revision", [-5, int("9" * 30)])
@@ -123,7 +125,7 @@ class TestRefusals:
         assert failed.value.again == frozenset()
         assert list(failed.value.refused) == [Key("uid", "p4")]
         assert failed.value.refused[Key("uid", "p4")]
-        assert ids(ask(index)) == ["p0", "p1", "p2", "p3", "p5", "p6"]
+        assert ids(search(index)) == ["p0", "p1", "p2", "p3", "p5", "p6"]
         with pytest.raises(IndexWriteError) as failed:
             index.remove(rows)
         assert list(failed.value.refused) == [Key("uid", "p4")]
@@ -134,9 +136,9 @@ class TestRefusals:
         index.remove([bad.but(revision=3)])
 
     def test_a_field_that_is_not_mapped_is_an_error(
-        self, index: OpenSearchIndex, client: OpenSearch, made: Any
+        self, index: OpenSearchIndex, client: OpenSearch, new_index: Any
     ) -> None:
-        name = made()
+        name = new_index()
         answer = client.bulk(
             body=[{"index": {"_index": f"{name}.WRITE", "routing": "uid"}}, {"library": "uid", "surprise": 1}]
         )
@@ -144,76 +146,76 @@ class TestRefusals:
 
 
 def test_a_write_that_another_has_overtaken_is_seen_all_the_same(
-    index: OpenSearchIndex, client: OpenSearch, generations: Watched
+    index: OpenSearchIndex, client: OpenSearch, generations: CountingGenerations
 ) -> None:
     settings = {"index": {"refresh_interval": "1h"}}
     client.indices.put_settings(index=generations.rows[Kind.SIMILAR].read, body=settings)
     index.write([row("uid", "picture")], wait=False)  # as the stream's replay does
-    assert ids(ask(index)) == []
+    assert ids(search(index)) == []
     index.write([row("uid", "picture")])
-    assert ids(ask(index)) == ["picture"]
+    assert ids(search(index)) == ["picture"]
 
 
 class TestGenerations:
     def test_none_is_said_with_what_to_do_and_seen_once_it_is_there(
-        self, client: OpenSearch, made: Callable[[], str]
+        self, client: OpenSearch, new_index: Callable[[], str]
     ) -> None:
-        generations = Watched()
+        generations = CountingGenerations()
         index = OpenSearchIndex(client, generations, seconds=PATIENCE)
-        for call in (lambda: index.write([row("uid", "a")]), lambda: ask(index), lambda: index.count("uid")):
+        for call in (lambda: index.write([row("uid", "a")]), lambda: search(index), lambda: index.count("uid")):
             with pytest.raises(Unavailable, match="lookalike setup"):
                 call()
-        generations.become(made())
+        generations.switch_to(new_index())
         index.write([row("uid", "a")])
-        assert ids(ask(index)) == ["a"]
+        assert ids(search(index)) == ["a"]
         assert index.count("uid") == 1
 
     def test_all_are_written_and_removed_from_and_one_is_read(
-        self, index: OpenSearchIndex, generations: Watched, made: Callable[[], str], clock: Stopwatch
+        self, index: OpenSearchIndex, generations: CountingGenerations, new_index: Callable[[], str], clock: ManualClock
     ) -> None:
-        old, new = generations.rows[Kind.SIMILAR].read, made()
+        old, new = generations.rows[Kind.SIMILAR].read, new_index()
         index.write([row("uid", "before")])
-        generations.become(old, new)
+        generations.switch_to(old, new)
         clock.now += 31
         index.write([row("uid", "during"), row("uid", "passing")])
         index.remove([row("uid", "passing")], wait=True)
-        assert ids(ask(index)) == ["before", "during"]
-        generations.become(new)
+        assert ids(search(index)) == ["before", "during"]
+        generations.switch_to(new)
         clock.now += 29
-        assert ids(ask(index)) == ["before", "during"]
+        assert ids(search(index)) == ["before", "during"]
         clock.now += 2
-        assert ids(ask(index)) == ["during"]
+        assert ids(search(index)) == ["during"]
         assert index.count("uid") == 1
 
     def test_they_are_asked_for_twice_a_minute_at_most(
-        self, index: OpenSearchIndex, generations: Watched, clock: Stopwatch
+        self, index: OpenSearchIndex, generations: CountingGenerations, clock: ManualClock
     ) -> None:
         for second in range(60):
             clock.now = float(second)
-            ask(index)
-        assert generations.asked == 2
+            search(index)
+        assert generations.reads == 2
 
     def test_one_that_is_gone_is_not_made_anew_by_a_write(
-        self, index: OpenSearchIndex, generations: Watched, client: OpenSearch
+        self, index: OpenSearchIndex, generations: CountingGenerations, client: OpenSearch
     ) -> None:
         gone = f"gone-{uuid4().hex}"
-        generations.become(generations.rows[Kind.SIMILAR].read, gone)
+        generations.switch_to(generations.rows[Kind.SIMILAR].read, gone)
         for write in (index.write, index.remove):
             with pytest.raises(IndexWriteError) as failed:
                 write([row("uid", "a")])
             assert failed.value.again == {Key("uid", "a")}
             assert failed.value.refused == {}
         assert client.indices.get(index=f"{gone}*") == {}
-        generations.become(gone)
+        generations.switch_to(gone)
         with pytest.raises(Unavailable, match="index_not_found"):
-            ask(OpenSearchIndex(client, generations, seconds=PATIENCE))
+            search(OpenSearchIndex(client, generations, seconds=PATIENCE))
 
     def test_making_one_again_leaves_it_as_it_is(
-        self, index: OpenSearchIndex, generations: Watched, client: OpenSearch
+        self, index: OpenSearchIndex, generations: CountingGenerations, client: OpenSearch
     ) -> None:
         index.write([row("uid", "a")])
         create_index(client, generations.rows[Kind.SIMILAR].read, shards=3)
-        assert ids(ask(index)) == ["a"]
+        assert ids(search(index)) == ["a"]
 
     def test_one_with_an_impossible_name_is_an_error(self, client: OpenSearch) -> None:
         with pytest.raises(Unavailable, match="invalid_index_name"):
@@ -224,11 +226,11 @@ class TestDocuments:
     def test_texts_and_ids_as_long_as_callers_may_make_them(self, index: OpenSearchIndex) -> None:
         one = row("uid", "猫" * 170, brief="b" * 60_000, label="l" * 5000, desc='{"x": "' + "ü" * 40_000 + '"}')
         index.write([one])
-        (found,) = ask(index)
+        (found,) = search(index)
         assert (found.key, found.metadata) == (one.key, one.metadata)
 
     def test_what_is_deleted_leaves_the_graph(
-        self, index: OpenSearchIndex, generations: Watched, client: OpenSearch
+        self, index: OpenSearchIndex, generations: CountingGenerations, client: OpenSearch
     ) -> None:
         def with_vector() -> int:
             body = {"query": {"exists": {"field": "vector"}}}
@@ -241,7 +243,7 @@ class TestDocuments:
         assert with_vector() == 1
 
     def test_vectors_are_not_in_the_source(
-        self, index: OpenSearchIndex, generations: Watched, client: OpenSearch
+        self, index: OpenSearchIndex, generations: CountingGenerations, client: OpenSearch
     ) -> None:
         index.write([row("uid", "a")])
         (hit,) = client.search(index=generations.rows[Kind.SIMILAR].read)["hits"]["hits"]
@@ -249,26 +251,26 @@ class TestDocuments:
         assert hit["_routing"] == "uid"
 
 
-class Overheard:
-    """Bodies of a client's requests."""
+class RecordedBodies:
+    """Records the bodies of a client's requests."""
 
     def __init__(self, client: OpenSearch, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.bodies: list[Any] = []
         call = getattr(client, name)
 
-        def overhear(**given: Any) -> Any:
+        def record(**given: Any) -> Any:
             self.bodies.append(given["body"])
             return call(**given)
 
-        monkeypatch.setattr(client, name, overhear)
+        monkeypatch.setattr(client, name, record)
 
 
 class TestRequests:
     def test_no_bulk_is_larger_than_the_server_takes(
         self, index: OpenSearchIndex, client: OpenSearch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        bulks = Overheard(client, "bulk", monkeypatch)
-        monkeypatch.setattr(adapter, "_BULK", 20_000)
+        bulks = RecordedBodies(client, "bulk", monkeypatch)
+        monkeypatch.setattr(opensearch_bulk, "_MAX_BULK_BYTES", 20_000)
         vectors = random_vectors(30, seed=1)
         rows = [row("uid", f"p{n:02}", vector=vector, brief="b" * (500 * n)) for n, vector in enumerate(vectors)]
         index.write([*rows, row("uid", "larger", brief="b" * 30_000)])
@@ -279,44 +281,44 @@ class TestRequests:
     def test_nothing_is_sent_for_nothing(
         self, index: OpenSearchIndex, client: OpenSearch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        bulks = Overheard(client, "bulk", monkeypatch)
+        bulks = RecordedBodies(client, "bulk", monkeypatch)
         index.write([])
         index.remove([])
         assert bulks.bodies == []
 
     def test_small_libraries_are_searched_exactly_and_large_ones_by_graphs(
-        self, index: OpenSearchIndex, client: OpenSearch, clock: Stopwatch, monkeypatch: pytest.MonkeyPatch
+        self, index: OpenSearchIndex, client: OpenSearch, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Which it is is looked up once a minute."""
-        searches, counts = Overheard(client, "search", monkeypatch), Overheard(client, "count", monkeypatch)
-        monkeypatch.setattr(adapter, "EXACT", 3)
+        searches, counts = RecordedBodies(client, "search", monkeypatch), RecordedBodies(client, "count", monkeypatch)
+        monkeypatch.setattr(opensearch_index, "MAX_EXACT_SEARCH", 3)
 
-        def asked(k: int) -> tuple[int, int]:
-            ask(index, k=k)
+        def k_and_ef_search(k: int) -> tuple[int, int]:
+            search(index, k=k)
             near = searches.bodies[-1]["query"]["knn"]["vector"]
             return near["k"], near["method_parameters"]["ef_search"]
 
         index.write([row("uid", f"p{number}") for number in range(3)])
-        assert asked(7) == (10_000, 10_000)
+        assert k_and_ef_search(7) == (10_000, 10_000)
         index.write([row("uid", "p3")])
         clock.now = 59
-        assert asked(7) == (10_000, 10_000)
+        assert k_and_ef_search(7) == (10_000, 10_000)
         clock.now = 61
-        assert asked(7) == (100, 300)
-        assert asked(302) == (302, 604)
-        assert asked(1002) == (1002, 2004)
-        assert asked(10_002) == (10_000, 10_000)
+        assert k_and_ef_search(7) == (100, 300)
+        assert k_and_ef_search(302) == (302, 604)
+        assert k_and_ef_search(1002) == (1002, 2004)
+        assert k_and_ef_search(10_002) == (10_000, 10_000)
         assert len(counts.bodies) == 2
 
     def test_more_libraries_than_an_address_has_room_for(self, index: OpenSearchIndex) -> None:
         names = [uuid4().hex for _ in range(300)]
         index.write([row(name, "a") for name in names])
-        assert {one.key.library for one in ask(index, *names, k=1000)} == set(names)
+        assert {one.key.library for one in search(index, *names, k=1000)} == set(names)
 
     def test_sizes_that_are_remembered_do_not_pile_up(
         self, index: OpenSearchIndex, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(adapter, "_SIZES", 3)
+        monkeypatch.setattr(opensearch_index, "_MAX_CACHED_SIZES", 3)
         for number in range(10):
-            assert ask(index, f"library-{number}") == []
+            assert search(index, f"library-{number}") == []
         assert len(index._sizes) <= 3

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lookalike import bootstrap
-from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.picture import Metadata
 from lookalike.imaging.decode import Bounds
 from lookalike.ports import Ports
@@ -21,7 +21,7 @@ from tests.support.fakes import TinyEmbedder, TinyVerifier
 from tests.support.photographs import jpeg, photograph, png
 
 BOUNDS = Bounds(max_bytes=8 << 20, min_side=1, max_side=5000, max_pixels=1 << 24, formats=frozenset({"JPEG", "PNG"}))
-SHELF = Shelf("tenant", "similar", Kind.SIMILAR)
+LIBRARY_REF = LibraryRef("tenant", "similar", Kind.SIMILAR)
 
 
 class Embedder(TinyEmbedder):
@@ -39,12 +39,12 @@ def service(data: Path, embedder: Embedder) -> Ports:
 
 def added(ports: Ports, *names: str) -> None:
     for name in names:
-        add(ports, Add(SHELF, Source(BOUNDS, data=png(photograph(name, 100))), metadata=Metadata(brief=name)))
+        add(ports, Add(LIBRARY_REF, Source(BOUNDS, data=png(photograph(name, 100))), metadata=Metadata(brief=name)))
 
 
 def found(ports: Ports, name: str) -> set[str]:
     query = Source(BOUNDS, data=jpeg(photograph(name, 90)))
-    return {match.candidate.metadata.brief for match in search(ports, Search(SHELF, query)).matches}
+    return {match.candidate.metadata.brief for match in search(ports, Search(LIBRARY_REF, query)).matches}
 
 
 def test_pictures_of_another_model_are_not_found_and_the_start_says_so(
@@ -53,7 +53,7 @@ def test_pictures_of_another_model_are_not_found_and_the_start_says_so(
     data = tmp_path / "data"
     with closing(service(data, Embedder())) as ports:
         added(ports, "chelsea.png", "coffee.png", "rocket.jpg")
-        delete(ports, Delete(SHELF, Source(BOUNDS, data=png(photograph("rocket.jpg", 100)))))
+        delete(ports, Delete(LIBRARY_REF, Source(BOUNDS, data=png(photograph("rocket.jpg", 100)))))
         assert found(ports, "chelsea.png") == {"chelsea.png", "coffee.png"}
         assert ports.index.count(ports.catalog.libraries("tenant")[0].uid) == 2
     assert log_lines() == []

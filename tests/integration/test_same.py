@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.picture import Metadata
 from lookalike.domain.search import Match, Reason
 from lookalike.embedding.embedder import OnnxEmbedder
@@ -18,16 +18,16 @@ from lookalike.imaging.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
-from lookalike.service.ranking import PROVED
+from lookalike.service.ranking import MIN_VERIFIED_SCORE
 from lookalike.service.search import Search, search
-from lookalike.verification.verifier import LocalMapVerifier
+from lookalike.verification.verifier import FeatureMapVerifier
 from tests.support.fakes import memory_ports
 from tests.support.photographs import NAMES, cropped, jpeg, photograph, png
 
 BOUNDS = Bounds(
     max_bytes=8 << 20, min_side=1, max_side=5000, max_pixels=5000 * 5000, formats=frozenset({"JPEG", "PNG"})
 )
-SHELF = Shelf("tenant", "same_hq", Kind.SAME)
+LIBRARY_REF = LibraryRef("tenant", "same_hq", Kind.SAME)
 
 #: Never put into the library.
 ABSENT = ("coffee.png", "motorcycle_left.png")
@@ -37,14 +37,14 @@ PRESENT = tuple(name for name in NAMES if name not in ABSENT)
 @pytest.fixture(scope="module")
 def ports() -> Ports:
     embedder = OnnxEmbedder(find_model(None))
-    made = memory_ports(embedder=embedder, verifier=LocalMapVerifier(embedder.proof))
+    made = memory_ports(embedder=embedder, verifier=FeatureMapVerifier(embedder.match_scorer))
     for name in PRESENT:
-        add(made, Add(SHELF, Source(BOUNDS, data=png(photograph(name))), metadata=Metadata(brief=name)))
+        add(made, Add(LIBRARY_REF, Source(BOUNDS, data=png(photograph(name))), metadata=Metadata(brief=name)))
     return made
 
 
 def found(ports: Ports, file: bytes, start: int = 0, count: int = 300) -> tuple[Match, ...]:
-    return search(ports, Search(SHELF, Source(BOUNDS, data=file), start, count)).matches
+    return search(ports, Search(LIBRARY_REF, Source(BOUNDS, data=file), start, count)).matches
 
 
 def screenshot(picture: Image.Image) -> Image.Image:
@@ -126,8 +126,8 @@ def test_a_changed_copy_is_proved_to_be_its_original_and_nothing_else(ports: Por
         if matches[0].reason is Reason.EXACT:
             assert (change, name in GREY) == ("grey", True)
             continue
-        assert matches[0].proof is not None
-        assert PROVED < matches[0].score < 1
+        assert matches[0].geometric_match is not None
+        assert MIN_VERIFIED_SCORE < matches[0].score < 1
     assert missed <= TEXTURES | HARD.get(change, set())
 
 
@@ -152,24 +152,24 @@ def test_a_photograph_that_is_not_in_the_library_finds_nothing(ports: Ports, nam
 
 def test_the_identical_picture_comes_first_with_score_one_and_needs_no_proof(ports: Ports) -> None:
     first = found(ports, png(photograph("chelsea.png")))[0]
-    assert (first.score, first.reason, first.proof) == (1.0, Reason.EXACT, None)
+    assert (first.score, first.reason, first.geometric_match) == (1.0, Reason.EXACT, None)
 
 
 def test_the_proof_says_where_the_picture_lies(ports: Ports) -> None:
     picture = photograph("astronaut.png")
     (match,) = found(ports, png(picture.crop((picture.width // 4, 0, picture.width, picture.height * 3 // 4))))
-    assert match.proof is not None
-    assert match.proof.transform == pytest.approx((0.75, 0, 0.25, 0, 0.75, 0), abs=0.06)
-    assert match.proof.region.left >= 0.2
-    assert match.proof.region.bottom <= 0.8
+    assert match.geometric_match is not None
+    assert match.geometric_match.transform == pytest.approx((0.75, 0, 0.25, 0, 0.75, 0), abs=0.06)
+    assert match.geometric_match.region.left >= 0.2
+    assert match.geometric_match.region.bottom <= 0.8
 
 
 @pytest.mark.parametrize("name", PRESENT)
 def test_a_picture_within_a_picture_is_found_by_its_frame(ports: Ports, name: str) -> None:
     (match,) = found(ports, png(on_a_cup(photograph(name))))
     assert match.candidate.metadata.brief == name
-    assert match.proof is not None
-    a, b, c, d, e, f = match.proof.transform
+    assert match.geometric_match is not None
+    a, b, c, d, e, f = match.geometric_match.transform
     assert (a / 2 + b / 2 + c, d / 2 + e / 2 + f) == pytest.approx((0.5, 0.5), abs=0.03)  # both lie in the middle
 
 
@@ -211,10 +211,10 @@ def page(seed: int) -> Image.Image:
 
 def test_where_there_is_little_to_be_seen_nothing_false_is_found() -> None:
     embedder = OnnxEmbedder(find_model(None))
-    ports = memory_ports(embedder=embedder, verifier=LocalMapVerifier(embedder.proof))
+    ports = memory_ports(embedder=embedder, verifier=FeatureMapVerifier(embedder.match_scorer))
     files = hostile()
     for name, file in files.items():
-        add(ports, Add(SHELF, Source(BOUNDS, data=file), metadata=Metadata(brief=name)))
+        add(ports, Add(LIBRARY_REF, Source(BOUNDS, data=file), metadata=Metadata(brief=name)))
     answers = {name: [match.candidate.metadata.brief for match in found(ports, file)] for name, file in files.items()}
     assert answers == {name: [name] for name in files}
 
@@ -222,14 +222,14 @@ def test_where_there_is_little_to_be_seen_nothing_false_is_found() -> None:
 def test_pages_are_cut_from_one_list_whatever_is_asked_for() -> None:
     """Sixty copies of one photograph among others: more than one batch is proved, whichever page is wanted."""
     embedder = OnnxEmbedder(find_model(None))
-    ports = memory_ports(embedder=embedder, verifier=LocalMapVerifier(embedder.proof))
+    ports = memory_ports(embedder=embedder, verifier=FeatureMapVerifier(embedder.match_scorer))
     picture = photograph("chelsea.png", 300)
     for number in range(60):
         copy = picture.crop((number % 10, number // 10, picture.width - 3, picture.height - number % 7))
-        add(ports, Add(SHELF, Source(BOUNDS, data=png(copy)), metadata=Metadata(brief=str(number))))
+        add(ports, Add(LIBRARY_REF, Source(BOUNDS, data=png(copy)), metadata=Metadata(brief=str(number))))
     for name in PRESENT:
         if name != "chelsea.png":
-            add(ports, Add(SHELF, Source(BOUNDS, data=png(photograph(name, 300))), metadata=Metadata(brief=name)))
+            add(ports, Add(LIBRARY_REF, Source(BOUNDS, data=png(photograph(name, 300))), metadata=Metadata(brief=name)))
     query = jpeg(picture, 60)
     everything = found(ports, query)
     assert {match.candidate.metadata.brief for match in everything} == {str(number) for number in range(60)}
@@ -249,5 +249,5 @@ def ball(light: float) -> Image.Image:
 def test_round_things_that_are_lit_alike_are_not_the_same(ports: Ports, light: float) -> None:
     """A circle of all colours is, in grey, lit like a ball."""
     made = memory_ports(embedder=ports.embedder, verifier=ports.verifier)
-    add(made, Add(SHELF, Source(BOUNDS, data=png(photograph("color.png")))))
+    add(made, Add(LIBRARY_REF, Source(BOUNDS, data=png(photograph("color.png")))))
     assert found(made, png(ball(light))) == ()

@@ -1,4 +1,4 @@
-"""``lookalike setup`` on moto's table and a real OpenSearch: indices made, lost, filled, reshaped, rebuilt."""
+"""``lookalike setup`` on moto's table and a real OpenSearch: indices created, lost, filled, updated, rebuilt."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from lookalike.cli import opensearch_admin
+from lookalike.cli import setup_indices
 from lookalike.cli.main import app
-from lookalike.cli.store_options import on_aws
+from lookalike.cli.store_options import aws_settings
 from lookalike.domain.library import Kind
 from lookalike.domain.search import Generation, Query
 from lookalike.stores.aws.account import Account
 from lookalike.stores.aws.dynamodb_table import create_table
-from lookalike.stores.aws.opensearch_index import OpenSearchIndex, Shape, shape_of
+from lookalike.stores.aws.opensearch_admin import IndexLayout, layout_of
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from tests.contract.rows import MODEL, deleted, row, unit
 from tests.servers import aws
 from tests.servers.opensearch.server import PATIENCE, shared
 
-Setup = Callable[..., Result]
+RunSetup = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def services() -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def account(services: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
-    """An account with an empty table, named by the environment; its indices are gone after the test."""
+    """An account with an empty table, named by the environment; its indices are deleted after the test."""
     url = shared()
     for name, value in services.items():
         monkeypatch.setenv(name, value)
@@ -42,8 +43,8 @@ def account(services: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterat
     key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
     for name, value in {"TABLE": table, "BUCKET": "bucket", "KEY": key, "OPENSEARCH": url, "DATA": ""}.items():
         monkeypatch.setenv(f"LOOKALIKE_{name}", value)
-    monkeypatch.setattr(opensearch_admin, "SETTLING", 0)
-    made = Account(on_aws(None))
+    monkeypatch.setattr(setup_indices, "SETTLE_SECONDS", 0)
+    made = Account(aws_settings(None))
     yield made
     made.opensearch.indices.delete(index=f"lookalike-{table}-*")
 
@@ -52,21 +53,21 @@ def setup(*options: str) -> Result:
     return CliRunner().invoke(app, ["setup", *options])
 
 
-def names(account: Account, kind: Kind = Kind.SIMILAR) -> Generation:
+def generation_of(account: Account, kind: Kind = Kind.SIMILAR) -> Generation:
     generation = account.generations.generation(kind)
     assert generation is not None
     return generation
 
 
-def shape(account: Account, kind: Kind = Kind.SIMILAR) -> Shape:
-    found = shape_of(account.opensearch, names(account, kind).read)
+def layout(account: Account, kind: Kind = Kind.SIMILAR) -> IndexLayout:
+    found = layout_of(account.opensearch, generation_of(account, kind).read)
     assert found is not None
     return found
 
 
-def found(account: Account, kind: Kind = Kind.SIMILAR) -> list[str]:
-    """What a function that starts now finds."""
-    account.opensearch.indices.refresh(index=names(account, kind).read)
+def searchable(account: Account, kind: Kind = Kind.SIMILAR) -> list[str]:
+    """Ids that a search finds in a function that starts now."""
+    account.opensearch.indices.refresh(index=generation_of(account, kind).read)
     query = Query(kind, ("uid",), MODEL, unit(1).astype(np.float32)[None], 1000)
     return sorted(
         one.key.id for one in OpenSearchIndex(account.opensearch, account.generations, seconds=PATIENCE).search(query)
@@ -84,19 +85,19 @@ def test_an_index_that_was_lost_is_said_to_be_empty_and_can_be_filled(account: A
         account.catalog.put(row("uid", f"p{number}"), None)
     account.catalog.put(deleted(row("uid", "gone"), 2), None)
     account.catalog.put(row("uid", "same", kind=Kind.SAME), None)
-    account.opensearch.indices.delete(index=names(account).read)
+    account.opensearch.indices.delete(index=generation_of(account).read)
 
     again = setup()
     assert again.exit_code == 0
-    assert f"{names(account).read} is new and empty" in again.stderr
-    assert f"{names(account, Kind.SAME).read} is new" not in again.stderr
-    assert found(account) == []
+    assert f"{generation_of(account).read} is new and empty" in again.stderr
+    assert f"{generation_of(account, Kind.SAME).read} is new" not in again.stderr
+    assert searchable(account) == []
 
     filled = setup("--fill")
     assert filled.exit_code == 0, filled.stderr
     assert "4 rows, 0 refused" in filled.stdout
-    assert found(account) == ["p0", "p1", "p2"]
-    assert found(account, Kind.SAME) == ["same"]
+    assert searchable(account) == ["p0", "p1", "p2"]
+    assert searchable(account, Kind.SAME) == ["same"]
     assert setup("--fill").exit_code == 0
 
 
@@ -117,51 +118,51 @@ def test_rows_that_are_refused_are_said(account: Account) -> None:
     assert "1 rows, 1 refused" in filled.stdout
     assert "uid/bad: " in filled.stderr
     assert "zero vector" in filled.stderr
-    assert found(account) == ["good"]
+    assert searchable(account) == ["good"]
 
 
 def test_copies_and_refresh_are_changed_in_place(account: Account) -> None:
     setup("--replicas", "0")
-    assert shape(account) == Shape(1, 0, "500ms")
+    assert layout(account) == IndexLayout(1, 0, "500ms")
     done = setup("--replicas", "1", "--refresh", "50ms")
-    assert shape(account) == Shape(1, 1, "50ms")
+    assert layout(account) == IndexLayout(1, 1, "50ms")
     assert "1 copies of each shard (there were 0)" in done.stdout
     assert "copies" not in setup().stdout
-    assert shape(account) == Shape(1, 1, "50ms"), "what somebody has asked for stays"
+    assert layout(account) == IndexLayout(1, 1, "50ms"), "what somebody has asked for stays"
 
 
 def test_copies_are_made_once_there_is_a_node_for_them(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     setup()
-    assert shape(account).replicas == 0
-    monkeypatch.setattr("lookalike.stores.aws.opensearch_index.data_nodes", lambda _: 2)
+    assert layout(account).replicas == 0
+    monkeypatch.setattr("lookalike.stores.aws.opensearch_admin.data_nodes", lambda _: 2)
     assert "1 copies of each shard (there were 0)" in setup().stdout
-    assert shape(account).replicas == 1
+    assert layout(account).replicas == 1
 
 
 def test_other_shards_take_new_indices_which_take_the_place_of_the_old(account: Account) -> None:
     setup()
     for number in range(3):
         account.catalog.put(row("uid", f"p{number}"), None)
-    before = names(account)
+    before = generation_of(account)
     refused = setup("--shards", "2")
     assert refused.exit_code != 0
     assert "has 1, for good; add --rebuild" in str(refused.exception)
-    assert shape(account).shards == 1
+    assert layout(account).shards == 1
 
     done = setup("--shards", "2", "--rebuild")
     assert done.exit_code == 0, done.output
     for kind in Kind:
-        after = names(account, kind)
+        after = generation_of(account, kind)
         assert after == Generation(after.read, (after.read,))
-        assert shape(account, kind) == Shape(2, 0, "500ms")
-    assert names(account) != before
-    assert shape_of(account.opensearch, before.read) is None
-    assert found(account) == ["p0", "p1", "p2"]
+        assert layout(account, kind) == IndexLayout(2, 0, "500ms")
+    assert generation_of(account) != before
+    assert layout_of(account.opensearch, before.read) is None
+    assert searchable(account) == ["p0", "p1", "p2"]
     assert "copies" not in setup("--shards", "2").output
 
 
-def broken_off(monkeypatch: pytest.MonkeyPatch, after: int, *options: str) -> None:
-    """Run setup, and end it after it has waited that often."""
+def interrupt_setup(monkeypatch: pytest.MonkeyPatch, after: int, *options: str) -> None:
+    """Run setup, and interrupt it after it has waited that often."""
     waits = iter(range(after))
 
     def wait(_seconds: float) -> None:
@@ -169,7 +170,7 @@ def broken_off(monkeypatch: pytest.MonkeyPatch, after: int, *options: str) -> No
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("lookalike.cli.opensearch_admin.time.sleep", wait)
+        patch.setattr("lookalike.cli.setup_indices.time.sleep", wait)
         assert setup(*options).exit_code != 0
 
 
@@ -179,19 +180,19 @@ def test_a_rebuild_that_was_broken_off_loses_nothing_and_can_be_repeated(
 ) -> None:
     account.catalog.put(row("uid", "p"), None)
     setup("--fill")
-    before = names(account)
-    broken_off(monkeypatch, waits, "--rebuild", "--shards", "2")
-    assert names(account).read in names(account).write
-    assert found(account) == ["p"]
+    before = generation_of(account)
+    interrupt_setup(monkeypatch, waits, "--rebuild", "--shards", "2")
+    assert generation_of(account).read in generation_of(account).write
+    assert searchable(account) == ["p"]
     done = setup("--rebuild", "--shards", "2")
     assert done.exit_code == 0, done.output
-    assert names(account).write == (names(account).read,) != before.write
-    assert shape(account).shards == 2
-    assert found(account) == ["p"]
+    assert generation_of(account).write == (generation_of(account).read,) != before.write
+    assert layout(account).shards == 2
+    assert searchable(account) == ["p"]
 
 
 def test_a_rebuild_begun_with_other_shards_says_so(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     setup()
-    broken_off(monkeypatch, 0, "--rebuild", "--shards", "2")
+    interrupt_setup(monkeypatch, 0, "--rebuild", "--shards", "2")
     other = setup("--rebuild", "--shards", "3")
     assert "of a rebuild that was broken off, has 2" in str(other.exception)

@@ -19,20 +19,20 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key
 from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.errors import RevisionConflict, SettingsError, Unavailable
-from lookalike.stores.local import sqlite_catalog
+from lookalike.stores.local import sqlite_catalog, sqlite_schema
 from lookalike.stores.local import sqlite_database as database_module
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from lookalike.stores.local.sqlite_database import Database
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from tests.contract.rows import application, contents, deleted, library, row
 
 SCHEMA = (("CREATE TABLE numbers (number INTEGER PRIMARY KEY, data BLOB) STRICT",),)
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Iterator[SqliteCatalog]:
-    store = SqliteCatalog(tmp_path / "catalog.db")
-    yield store
-    store.close()
+def stores(tmp_path: Path) -> Iterator[SqliteStores]:
+    opened = SqliteStores(tmp_path / "catalog.db")
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
@@ -144,16 +144,16 @@ class TestReads:
             kept(numbers)
         assert len(numbers._idle) == 2
 
-    def test_purge_and_prefix_queries_walk_an_index(self, catalog: SqliteCatalog) -> None:
+    def test_purge_and_prefix_queries_walk_an_index(self, stores: SqliteStores) -> None:
         statements: list[str] = []
-        with catalog._database.reading() as connection:
+        with stores.database.reading() as connection:
             connection.set_trace_callback(statements.append)
-        catalog.waiting_for_purge(5, 10)
-        catalog.pictures_by_prefix("library", "ab", 10)
-        catalog.picture(Key("library", "a"))
-        list(catalog.scan(Kind.SAME))
-        list(catalog.holders(Key("library", "a")))
-        with catalog._database.reading() as connection:
+        stores.catalog.waiting_for_purge(5, 10)
+        stores.catalog.pictures_by_prefix("library", "ab", 10)
+        stores.catalog.picture(Key("library", "a"))
+        list(stores.catalog.scan(Kind.SAME))
+        list(stores.uploads.holders(Key("library", "a")))
+        with stores.database.reading() as connection:
             plans = [str(connection.execute(f"EXPLAIN QUERY PLAN {one}").fetchall()) for one in list(statements)]
         assert len(plans) == 5
         assert "pictures_not_live (deleted_at>? AND deleted_at<?)" in plans[0]
@@ -163,11 +163,11 @@ class TestReads:
         assert "uploads_holding (library=? AND id=? AND source>?)" in plans[4]
         assert not any("TEMP B-TREE" in plan for plan in plans[1:])
 
-    def test_scan_goes_through_many_batches(self, catalog: SqliteCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(sqlite_catalog, "_BATCH", 7)
+    def test_scan_goes_through_many_batches(self, stores: SqliteStores, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sqlite_catalog, "_SCAN_ROWS", 7)
         for number in range(23):
-            catalog.put(row("library", f"p{number}", kind=Kind.SAME if number % 5 else Kind.SIMILAR), None)
-        batches = [[one.key.id for one in batch] for batch in catalog.scan(Kind.SAME)]
+            stores.catalog.put(row("library", f"p{number}", kind=Kind.SAME if number % 5 else Kind.SIMILAR), None)
+        batches = [[one.key.id for one in batch] for batch in stores.catalog.scan(Kind.SAME)]
         assert [len(batch) for batch in batches] == [7, 7, 4]
         assert [one for batch in batches for one in batch] == [f"p{number}" for number in range(23) if number % 5]
 
@@ -175,49 +175,49 @@ class TestReads:
 class TestLife:
     def test_everything_is_there_when_opened_again(self, tmp_path: Path) -> None:
         path = tmp_path / "catalog.db"
-        before = SqliteCatalog(path)
+        before = SqliteStores(path)
         one, other = row("uid", "a", 5, brief="猫", tags=("1",)), deleted(row("uid", "b", 1), 2, at=3)
-        before.save_application(application("shop"))
-        before.create_library(library("tenant", "same_hq", "uid"))
-        before.put(one, None)
-        before.put(other, None)
-        before.put_map("uid/a/5", b"map")
+        before.applications.save_application(application("shop"))
+        before.catalog.create_library(library("tenant", "same_hq", "uid"))
+        before.catalog.put(one, None)
+        before.catalog.put(other, None)
+        before.maps.put_map("uid/a/5", b"map")
         before.close()
-        after = SqliteCatalog(path)
-        assert after.application("access-shop") == application("shop")
-        assert after.library("tenant", "same_hq") == library("tenant", "same_hq", "uid")
-        assert contents(after.picture(one.key)) == contents(one)
-        assert [found.key for found in after.waiting_for_purge(4, 10)] == [other.key]
-        assert after.maps(["uid/a/5"]) == {"uid/a/5": b"map"}
+        after = SqliteStores(path)
+        assert after.applications.application("access-shop") == application("shop")
+        assert after.catalog.library("tenant", "same_hq") == library("tenant", "same_hq", "uid")
+        assert contents(after.catalog.picture(one.key)) == contents(one)
+        assert [found.key for found in after.catalog.waiting_for_purge(4, 10)] == [other.key]
+        assert after.maps.maps(["uid/a/5"]) == {"uid/a/5": b"map"}
         after.close()
 
-    def test_files_are_the_owners_alone(self, catalog: SqliteCatalog, tmp_path: Path) -> None:
-        catalog.save_application(application("shop"))
+    def test_files_are_the_owners_alone(self, stores: SqliteStores, tmp_path: Path) -> None:
+        stores.applications.save_application(application("shop"))
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
         assert modes == {"catalog.db": 0o600, "catalog.db-wal": 0o600, "catalog.db-shm": 0o600}
 
     def test_opening_a_file_again_leaves_its_locks_alone(self, tmp_path: Path) -> None:
         """Else the last connection of another process would take the log away from under the first."""
-        catalog, again = SqliteCatalog(tmp_path / "catalog.db"), SqliteCatalog(tmp_path / "catalog.db")
-        catalog.save_application(application("shop"))
+        stores, again = SqliteStores(tmp_path / "catalog.db"), SqliteStores(tmp_path / "catalog.db")
+        stores.applications.save_application(application("shop"))
         code = "import sqlite3, sys; list(sqlite3.connect(sys.argv[1]).execute('SELECT * FROM applications'))"
         subprocess.run([sys.executable, "-W", "ignore", "-c", code, str(tmp_path / "catalog.db")], check=True)
         assert (tmp_path / "catalog.db-wal").exists()
         again.close()
-        catalog.close()
+        stores.close()
 
     def test_closed_catalog_is_unavailable(self, tmp_path: Path) -> None:
-        catalog = SqliteCatalog(tmp_path / "catalog.db")
-        catalog.close()
-        catalog.close()
+        stores = SqliteStores(tmp_path / "catalog.db")
+        stores.close()
+        stores.close()
         with pytest.raises(Unavailable, match="closed"):
-            catalog.application("a")
+            stores.applications.application("a")
         with pytest.raises(Unavailable, match="closed"):
-            catalog.save_application(application("shop"))
+            stores.applications.save_application(application("shop"))
 
     def test_many_may_open_a_new_file_at_once(self, tmp_path: Path) -> None:
         def open_and_close(path: Path) -> None:
-            SqliteCatalog(path).close()
+            SqliteStores(path).close()
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(open_and_close, [tmp_path / "catalog.db"] * 8))
@@ -230,33 +230,33 @@ class TestLife:
         with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
             other.execute("BEGIN IMMEDIATE")
             threading.Timer(0.2, other.execute, ["COMMIT"]).start()
-            SqliteCatalog(path).close()
-        monkeypatch.setattr(database_module, "_BUSY_SECONDS", 0.1)
+            SqliteStores(path).close()
+        monkeypatch.setattr(database_module, "_MAX_BUSY_SECONDS", 0.1)
         with closing(sqlite3.connect(tmp_path / "held.db", isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(SettingsError, match="locked"):
-                SqliteCatalog(tmp_path / "held.db")
+                SqliteStores(tmp_path / "held.db")
 
 
 class TestOtherProcesses:
-    def test_application_made_by_another_process_is_seen_at_once(self, catalog: SqliteCatalog) -> None:
+    def test_application_made_by_another_process_is_seen_at_once(self, stores: SqliteStores) -> None:
         code = (
-            "import sys; from pathlib import Path; from lookalike.stores.local.sqlite_catalog import SqliteCatalog; "
+            "import sys; from pathlib import Path; from lookalike.stores.local.sqlite_stores import SqliteStores; "
             "from tests.contract.rows import application; "
-            "SqliteCatalog(Path(sys.argv[1])).save_application(application('shop'))"
+            "SqliteStores(Path(sys.argv[1])).applications.save_application(application('shop'))"
         )
-        assert catalog.application("access-shop") is None
+        assert stores.applications.application("access-shop") is None
         subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", code, str(catalog._database.path)],
+            [sys.executable, "-W", "ignore", "-c", code, str(stores.database.path)],
             check=True,
             cwd=Path(__file__).parents[2],
         )
-        assert catalog.application("access-shop") == application("shop")
+        assert stores.applications.application("access-shop") == application("shop")
 
     def test_write_waits_for_another_process_but_not_for_ever(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(database_module, "_BUSY_SECONDS", 0.2)
+        monkeypatch.setattr(database_module, "_MAX_BUSY_SECONDS", 0.2)
         numbers = Database(tmp_path / "numbers.db", SCHEMA)
         other = sqlite3.connect(numbers.path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
@@ -288,7 +288,7 @@ class TestSchema:
 
     def test_catalog_of_the_first_version_goes_on(self, tmp_path: Path) -> None:
         path = tmp_path / "catalog.db"
-        first = Database(path, sqlite_catalog._MIGRATIONS[:1])
+        first = Database(path, sqlite_schema.MIGRATIONS[:1])
         first.write(
             lambda connection: connection.execute("INSERT INTO libraries VALUES ('t', 'n', 'u', 'same', 'own', 1)")
         )
@@ -296,27 +296,27 @@ class TestSchema:
             lambda connection: connection.execute("INSERT INTO applications VALUES ('ak', 'sk', '1', 't', 'n', 1, 1)")
         )
         first.close()
-        catalog = SqliteCatalog(path)
-        assert catalog.applications() == [Application("ak", "sk", "1", "t", "n", created=1)]
-        (kept,) = catalog.libraries("t")
-        catalog.remove_library(kept, now=2)
-        assert [one.uid for one in catalog.removed_libraries(3, 10)] == ["u"]
-        catalog.close()
+        stores = SqliteStores(path)
+        assert stores.applications.applications() == [Application("ak", "sk", "1", "t", "n", created=1)]
+        (kept,) = stores.catalog.libraries("t")
+        stores.catalog.remove_library(kept, now=2)
+        assert [one.uid for one in stores.catalog.removed_libraries(3, 10)] == ["u"]
+        stores.close()
 
     def test_uploads_of_the_version_before_are_known(self, tmp_path: Path) -> None:
         path = tmp_path / "catalog.db"
-        before = Database(path, sqlite_catalog._MIGRATIONS[:3])
+        before = Database(path, sqlite_schema.MIGRATIONS[:3])
         rows = [("a", "1", "u", "p", 7, 0), ("b", "2", "u", "q", 8, 1), ("c", "3", None, None, None, 0)]
         before.write(lambda connection: connection.executemany("INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?)", rows))
         before.close()
-        catalog = SqliteCatalog(path)
+        stores = SqliteStores(path)
         made = Upload("a", "1", Holding(Key("u", "p"), 7))
-        assert catalog.upload("a") == made
-        assert catalog.upload("b") == Upload("b", "2", Holding(Key("u", "q"), 8), UploadState.ADDING)
-        assert catalog.upload("c") == Upload("c", "3", state=UploadState.UNSURE)
-        assert list(catalog.holders(Key("u", "p"))) == [made]
-        catalog.save_upload(Upload("a", "2"), made)
-        catalog.close()
+        assert stores.uploads.upload("a") == made
+        assert stores.uploads.upload("b") == Upload("b", "2", Holding(Key("u", "q"), 8), UploadState.ADDING)
+        assert stores.uploads.upload("c") == Upload("c", "3", state=UploadState.UNSURE)
+        assert list(stores.uploads.holders(Key("u", "p"))) == [made]
+        stores.uploads.save_upload(Upload("a", "2"), made)
+        stores.close()
 
     def test_migration_may_hold_semicolons(self, tmp_path: Path) -> None:
         trigger = """
@@ -343,19 +343,19 @@ class TestSchema:
 
     def test_file_of_a_newer_version_is_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "catalog.db"
-        SqliteCatalog(path).close()
+        SqliteStores(path).close()
         connection = sqlite3.connect(path)
         connection.execute("PRAGMA user_version = 99")
         connection.close()
         with pytest.raises(SettingsError, match=r"newer lookalike \(schema 99"):
-            SqliteCatalog(path)
+            SqliteStores(path)
 
     def test_file_that_is_no_database_is_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "catalog.db"
         path.write_bytes(b"no database, but long enough to be looked at" * 100)
         with pytest.raises(SettingsError, match="not a database"):
-            SqliteCatalog(path)
+            SqliteStores(path)
 
     def test_missing_folder_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(SettingsError, match="missing"):
-            SqliteCatalog(tmp_path / "missing/catalog.db")
+            SqliteStores(tmp_path / "missing/catalog.db")

@@ -13,7 +13,7 @@ import pytest
 from lookalike.domain.picture import Key
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.original_files import FolderStore
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from tests.contract.rows import row
 
 ROUNDS = 6
@@ -23,12 +23,12 @@ import sys, threading
 from pathlib import Path
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.original_files import FolderStore
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from tests.contract.rows import deleted, row
 
 folder = DataFolder(Path(sys.argv[1]))
 folder.lock()
-catalog, originals = SqliteCatalog(folder.catalog), FolderStore(folder.originals)
+stores, originals = SqliteStores(folder.catalog), FolderStore(folder.originals)
 
 def say(*words):
     sys.stdout.write(" ".join(map(str, words)) + "\\n")
@@ -39,12 +39,12 @@ def write(thread):
         picture = row("library", f"{sys.argv[2]}-{thread}-{number}")
         originals.put(picture.object_key, picture.object_key.encode() * 50)
         say("original", picture.key.id)
-        catalog.put_map(picture.object_key, picture.object_key.encode())
+        stores.maps.put_map(picture.object_key, picture.object_key.encode())
         say("map", picture.key.id)
-        catalog.put(picture, None)
+        stores.catalog.put(picture, None)
         say("row", picture.key.id)
         if number % 3 == 0:
-            catalog.put(deleted(picture, 2), 1)
+            stores.catalog.put(deleted(picture, 2), 1)
             say("deleted", picture.key.id)
         if number % 6 == 0:
             originals.remove([picture.object_key])
@@ -81,23 +81,23 @@ def test_whatever_was_acknowledged_is_there(tmp_path: Path) -> None:
         acknowledged += written_until_killed(tmp_path, seed)
         folder = DataFolder(tmp_path)
         folder.lock()
-        catalog, originals = SqliteCatalog(folder.catalog), FolderStore(folder.originals)
-        with catalog._database.reading() as connection:
+        stores, originals = SqliteStores(folder.catalog), FolderStore(folder.originals)
+        with stores.database.reading() as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         removed = {name for what, name in acknowledged if what == "removed"}
         for what, name in acknowledged:
-            picture, key = catalog.picture(Key("library", name)), row("library", name).object_key
+            picture, key = stores.catalog.picture(Key("library", name)), row("library", name).object_key
             if what == "original" and int(name.split("-")[2]) % 6:
                 assert originals.get(key) == key.encode() * 50
             elif what == "map":
-                assert catalog.maps([key]) == {key: key.encode()}
+                assert stores.maps.maps([key]) == {key: key.encode()}
             elif what == "row":
                 assert picture is not None
             elif what == "deleted":
                 assert picture is not None
                 assert picture.revision == 2
         assert not any(originals.get(row("library", name).object_key) for name in removed)
-        catalog.close()
+        stores.close()
         folder.unlock()
     assert {what for what, _ in acknowledged} == {"original", "map", "row", "deleted", "removed"}
     assert len(acknowledged) > 100

@@ -1,4 +1,4 @@
-"""An object put into a bucket: the emulated S3's own event, by way of SQS, to the handler, and dead letters back."""
+"""Objects put into a bucket: the emulated S3's own events, through SQS, to the handler; and dead letters."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from tests.support.fakes import MemoryCatalog, memory_ports
 
 ALICE = Application("access", "secret", "10000001", "tenant", "alice")
 BUCKET = "uploads-here"
-PLACES = [("10000001", "b.png"), ("20000001", "a.png")]
+DEAD_OBJECTS = [("10000001", "b.png"), ("20000001", "a.png")]
 
 
-class Plenty:
-    """A context with time left."""
+class AmpleTime:
+    """A Lambda context with a minute left."""
 
     def get_remaining_time_in_millis(self) -> int:
         return 60_000
@@ -51,10 +51,10 @@ class Account:
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=data, Metadata=metadata)
 
     def deliver(self) -> None:
-        """What waits in the queue goes to the handler, as Lambda polls it; what need not come again is deleted."""
+        """Pass the queue's messages to the handler, as Lambda polls them, and delete those that succeeded."""
         while found := self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages"):
             records = [{"messageId": message["MessageId"], "body": message["Body"]} for message in found]
-            assert upload_handler()({"Records": records}, Plenty()) == {"batchItemFailures": []}
+            assert upload_handler()({"Records": records}, AmpleTime()) == {"batchItemFailures": []}
             for message in found:
                 self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
 
@@ -84,7 +84,7 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
 
 
 def file(number: int) -> bytes:
-    """A picture for each number."""
+    """A different picture for each number."""
     buffer = io.BytesIO()
     pixels = np.random.default_rng(number).integers(0, 256, (16, 16, 3), np.uint8)
     Image.fromarray(pixels).save(buffer, "PNG")
@@ -141,7 +141,7 @@ def test_what_is_no_picture_is_in_the_dead_letters_with_its_reason_and_can_be_se
         for message in found["Messages"]
     }
     files = sorted(message["MessageAttributes"]["file"]["StringValue"] for message in found["Messages"])
-    assert files == [f"s3://{BUCKET}/uploads/{name}/similar/{end}" for name, end in PLACES]
+    assert files == [f"s3://{BUCKET}/uploads/{name}/similar/{end}" for name, end in DEAD_OBJECTS]
     reasons = sorted(reason for reason, _ in letters.values())
     assert reasons[0] == "ApplicationNotFound: application: no application has the app id 20000001"
     assert reasons[1].startswith("NotAPicture: ")

@@ -23,8 +23,8 @@ def fitted(monkeypatch: pytest.MonkeyPatch, output: Path, end: Callable[[Path], 
     class Ended:
         name = "mine-1"
 
-        def write(self, folder: Path, begun: dict[str, object]) -> None:
-            assert {"licence", "sources", "proof"} <= begun.keys()
+        def write(self, folder: Path, base: dict[str, object]) -> None:
+            assert {"licence", "sources", "proof"} <= base.keys()
             for name in ("heads.npz", "model.onnx", CARD):
                 (folder / name).touch()
             end(folder)

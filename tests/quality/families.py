@@ -1,4 +1,4 @@
-"""Changed copies that `same` is judged by, family by family.
+"""Draws the changed copies that `same` is judged by, family by family.
 
 The yardstick draws its own: neither code nor random numbers are those of training/augment.py, which heads are
 fitted on. Every picture drawn depends on its ``Random`` alone.
@@ -19,7 +19,7 @@ Picture = Image.Image
 Family = Callable[[Picture, Picture, Random], Picture]
 
 #: A query's longer side, in pixels: what a phone or a web page sends.
-LONGEST = 800
+MAX_SIDE = 800
 
 CAPTIONS = (
     "weekend mood",
@@ -37,9 +37,9 @@ INKS = ("white", "black", "yellow", "crimson", "deepskyblue")
 
 
 def draw(family: str, picture: Picture, other: Picture, random: Random) -> Picture:
-    """The picture as that family changes it, its longer side at most LONGEST; ``other`` may show beside it."""
+    """Return a copy of the family, its longer side at most MAX_SIDE pixels; ``other`` may show beside the picture."""
     copy = FAMILIES[family](picture, other, random).convert("RGB")
-    copy.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+    copy.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     return copy
 
 
@@ -240,7 +240,7 @@ def combined(picture: Picture, other: Picture, random: Random) -> Picture:
     """Three of the others, one after the other, saved as a poor JPEG."""
     for family in random.sample(SINGLE, 3):
         picture = family(picture, other, random)
-        picture.thumbnail((LONGEST, LONGEST))
+        picture.thumbnail((MAX_SIDE, MAX_SIDE))
     return _saved(picture, random.randint(35, 75))
 
 

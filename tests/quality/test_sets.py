@@ -290,7 +290,7 @@ def test_a_family_draws_another_picture_and_the_same_one_again(family: str) -> N
     for seed in range(6):
         first, second = (families.draw(family, picture, other, Random(seed)) for _ in range(2))
         assert first.mode == "RGB"
-        assert 8 <= min(first.size) <= max(first.size) <= families.LONGEST
+        assert 8 <= min(first.size) <= max(first.size) <= families.MAX_SIDE
         assert (first.size, first.tobytes()) == (second.size, second.tobytes())
         assert (first.size, first.tobytes()) != (picture.size, before)
     assert picture.tobytes() == before

@@ -1,7 +1,7 @@
-"""An AWS account on this machine, with the stack deployed into it: ministack, and a real OpenSearch beside it.
+"""An emulated AWS account with the stack deployed into it: ministack, and a real OpenSearch beside it.
 
-ministack takes the deployment as CloudFormation does, and runs the functions from their packages and layers with a
-Python of its own, which therefore is Lambda's. It enforces no IAM and none of the gateway's limits.
+ministack deploys as CloudFormation does, and runs the functions from their packages and layers with a Python of its own
+version, which therefore is Lambda's. It enforces neither IAM nor the limits of API Gateway.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ MINISTACK = ROOT / ".venv-ministack/bin/ministack"
 SAM = ROOT / ".venv-sam/bin/sam"
 REGION = "eu-west-1"
 
-#: What the stack is made of. All else is left unopened.
+#: The stack's services. ministack starts no others.
 SERVICES = (
     "s3,sqs,dynamodb,dynamodbstreams,lambda,iam,sts,cloudformation,apigateway,scheduler,events,logs,kms,monitoring"
 )
 
 
 def missing() -> str | None:
-    """Why nothing can be deployed here, if that is so."""
+    """Why the stack cannot be deployed on this machine; None if it can."""
     if not (ROOT / ".venv-ministack/.installed").exists():
         return ".venv-ministack is not there: `make servers` makes it where Python 3.13 is present"
     if not SAM.exists():
@@ -44,14 +44,14 @@ def missing() -> str | None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 class Account:
-    """A running, empty account. ``environment`` is what SDKs and commands need to work in it."""
+    """A running account without resources. ``environment``: variables for SDKs and commands to use it."""
 
     def __init__(self, folder: Path) -> None:
         port = free_port()
@@ -65,13 +65,13 @@ class Account:
             "SAM_CLI_TELEMETRY": "0",
         }
         given = {
-            "BIND_HOST": "127.0.0.1",  # else it listens on every address
-            "IOT_MTLS_ENABLED": "0",  # else it does that even so
+            "BIND_HOST": "127.0.0.1",  # by default it listens on every address
+            "IOT_MTLS_ENABLED": "0",  # would listen on every address all the same
             "GATEWAY_PORT": str(port),
             "MINISTACK_REGION": REGION,
             "SERVICES": SERVICES,
             "TMPDIR": str(folder),
-            # It puts layers on Python's path, not under /opt.
+            # ministack puts layers on Python's path, not under /opt.
             "LOOKALIKE_MODEL": str(ROOT / ".aws-sam/build/ModelLayer/model/model.onnx"),
         }
         path = f"{MINISTACK.parent}:{os.environ['PATH']}"
@@ -96,7 +96,7 @@ class Account:
                 time.sleep(0.1)
 
     def client(self, service: Any) -> Any:
-        """A client of one of its services."""
+        """Client of one of its services."""
         return boto3.client(
             service,
             endpoint_url=self.url,
@@ -106,7 +106,7 @@ class Account:
         )
 
     def run(self, *command: str | Path) -> str:
-        """Run a command in the account; its standard output."""
+        """Run a command with the account's environment; returns its standard output."""
         done = subprocess.run(
             command, cwd=ROOT, env={**os.environ, **self.environment}, capture_output=True, text=True, check=False
         )
@@ -114,7 +114,7 @@ class Account:
         return done.stdout
 
     def stop(self) -> None:
-        """End it, and the functions' processes with it."""
+        """Terminate it with the processes of its functions."""
         self.process.terminate()
         try:
             self.process.wait(timeout=10)
@@ -124,7 +124,7 @@ class Account:
 
 
 class Stack:
-    """The stack of this checkout, built and deployed as the README says, and set up."""
+    """The stack of this checkout, built, deployed and set up as documented."""
 
     name = "lookalike-dev"
 
@@ -148,11 +148,11 @@ class Stack:
         self.url = f"{account.url}/_aws/execute-api/{self.resources['Api']}/$default"
 
     def deploy(self) -> str:
-        """Build and deploy this checkout, and set it up; what the commands print."""
+        """Build, deploy and set up this checkout; returns the output of the commands."""
         return self.account.run(*self._deploy)
 
     def _make_routes(self) -> None:
-        """ministack does not read an API's OpenAPI document, so its routes are made here, from that document."""
+        """Create the API's routes from its OpenAPI document, which ministack does not read."""
         template = self.account.client("cloudformation").get_template(StackName=self.name, TemplateStage="Processed")
         body = template["TemplateBody"]
         document = (body if isinstance(body, dict) else json.loads(body))["Resources"]["Api"]["Properties"]["Body"]
@@ -177,26 +177,26 @@ class Stack:
                 api.create_route(ApiId=self.resources["Api"], RouteKey=key, Target=f"integrations/{arns[function]}")
 
     def function(self, name: str) -> dict[str, Any]:
-        """A function's configuration, by its name in the template."""
+        """Configuration of a function, by its name in the template."""
         found = self.account.client("lambda").get_function(FunctionName=self.resources[name])
         configuration: dict[str, Any] = found["Configuration"]
         return configuration
 
     def keys(self, name: str) -> Keys:
-        """Make an application, as an operator would."""
+        """Create an application with ``lookalike keys create``."""
         made = json.loads(
             self.account.run(".venv/bin/lookalike", "keys", "create", "--stack", self.name, "--name", name, "--json")
         )
         return Keys(made["app_id"], made["access_key"], made["secret_key"], made["tenant"])
 
     def delete(self) -> None:
-        """Take the stack away as the README says."""
+        """Delete the stack as documented."""
         self.account.run(".venv-sam/bin/sam", "delete", "--stack-name", self.name, "--no-prompts")
 
 
 @contextmanager
 def running(folder: Path) -> Iterator[Account]:
-    """An account until the block ends."""
+    """An account that runs until the block ends."""
     folder.mkdir(parents=True, exist_ok=True)
     account = Account(folder)
     try:

@@ -1,6 +1,6 @@
-"""``make run-aws``: the service on the stores of AWS, all of them on this machine, and empty again at the next start.
+"""``make run-aws``: the service on the stores of AWS, all emulated on this machine, and empty at each start.
 
-OpenSearch is the real one; DynamoDB, S3 and KMS are played by moto, which is honest and slow.
+OpenSearch is real; DynamoDB, S3 and KMS are emulated by moto, which is faithful and slow.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ NAME = "lookalike"
 
 @contextmanager
 def emulated() -> Iterator[dict[str, str]]:
-    """Variables by which SDKs find the emulated services, until the block ends."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line per request
+    """Environment variables of SDKs for emulated services, which run until the block ends."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it logs every request
     server = ThreadedMotoServer("127.0.0.1", 0)
     server.start()
     host, port = server.get_host_and_port()
@@ -44,7 +44,7 @@ def emulated() -> Iterator[dict[str, str]]:
 
 
 def stores(services: dict[str, str]) -> dict[str, str]:
-    """Makes the table, the bucket and the key; variables by which the service finds them."""
+    """Create the table, the bucket and the key; returns the environment variables that name them."""
 
     session = boto3.Session(services["AWS_ACCESS_KEY_ID"], services["AWS_SECRET_ACCESS_KEY"], region_name="eu-west-1")
     url = services["AWS_ENDPOINT_URL"]
@@ -58,7 +58,7 @@ def stores(services: dict[str, str]) -> dict[str, str]:
 
 @contextmanager
 def account(search: str) -> Iterator[dict[str, str]]:
-    """The variables of a process that works on empty stores, with its indices made at that OpenSearch."""
+    """Environment variables for a process that works on empty stores, and on indices at this OpenSearch."""
     with emulated() as services:
         named = {**services, **stores(services), "LOOKALIKE_OPENSEARCH": search}
         command = [sys.executable, "-m", "lookalike", "setup", "--refresh", "50ms", "--no-keys"]
@@ -67,7 +67,7 @@ def account(search: str) -> Iterator[dict[str, str]]:
 
 
 def main(options: Sequence[str]) -> int:
-    """Run ``lookalike serve --backend aws`` with these further options until Ctrl-C or SIGTERM, which end all of it."""
+    """Run ``lookalike serve --backend aws`` with these further options until Ctrl-C or SIGTERM, and end all servers."""
     if (reason := opensearch.missing()) is not None:
         print(f"no OpenSearch: {reason}", file=sys.stderr)
         return 1
@@ -86,13 +86,13 @@ def main(options: Sequence[str]) -> int:
                 with subprocess.Popen(command, env=environment) as serving:
                     try:
                         return serving.wait()
-                    except KeyboardInterrupt:  # which the server has got too
+                    except KeyboardInterrupt:  # the server has received it too
                         return serving.wait()
-                    except SystemExit:  # which nobody but us has been told
+                    except SystemExit:  # SIGTERM was sent to this process alone
                         serving.terminate()
                         raise
         finally:
-            search.process.terminate()  # what it holds is thrown away; and Ctrl-C has reached it, too
+            search.process.terminate()  # its data is discarded, and Ctrl-C has reached it too
             search.process.wait()
 
 

@@ -1,4 +1,4 @@
-"""A server that hangs: it accepts every connection, and answers slowly, or in part, or not at all."""
+"""A server that hangs: it accepts connections and responds slowly, partly, or not at all."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from contextlib import contextmanager, suppress
 
 
 @contextmanager
-def hanging(said: bytes = b"", pause: float = 0) -> Iterator[str]:
-    """URL of a server that says this byte by byte, with pauses of so many seconds, and then nothing more."""
+def hanging(sent: bytes = b"", pause: float = 0) -> Iterator[str]:
+    """URL of a server that sends these bytes one by one, ``pause`` seconds apart, and then nothing more."""
     stopped = threading.Event()
 
     def serve(connection: socket.socket) -> None:
         with connection, suppress(OSError):
-            for byte in said:
+            for byte in sent:
                 if stopped.wait(pause):
                     return
                 connection.sendall(bytes([byte]))

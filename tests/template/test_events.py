@@ -25,13 +25,14 @@ from lookalike.domain.application import Application
 from lookalike.domain.picture import Picture
 from lookalike.ports import Ports
 from lookalike.server import sam_template as template_of_one_machine
-from lookalike.service.upload import Ingest
+from lookalike.service.upload import ObjectCreated
 from lookalike.service.upload_metadata import LAYOUT
 from lookalike.stores.aws.dynamodb_items import picture_item, picture_of
 from lookalike.triggers.stream import changes
-from lookalike.triggers.uploads import Notice, messages
+from lookalike.triggers.uploads import ObjectEvent, messages
 from lookalike.wire.http import Request
 from lookalike.wire.qiniu import signature as qiniu_auth
+from tests.support.documents import block
 from tests.support.fakes import MemoryApplications, MemoryDeadLetters
 from tests.template.conftest import ROOT, Template
 
@@ -142,9 +143,9 @@ def test_an_upload_is_an_event_of_s3_in_one_of_sqs(path: Path) -> None:
 
 def test_uploads_are_read_as_they_are_meant() -> None:
     (put,) = messages(read(ROOT / "events/ingest-put.json"))[0].items
-    assert isinstance(put, Notice)
+    assert isinstance(put, ObjectEvent)
     assert put.command.key == "uploads/10001/similar/red shoes/été.png"
-    assert isinstance(put.command, Ingest)
+    assert isinstance(put.command, ObjectCreated)
     assert put.command.sequencer == "0055AED6DCD90281E5"
     assert [message.items for message in messages(read(ROOT / "events/ingest-test.json"))] == [()]
 
@@ -191,9 +192,8 @@ def test_handlers_take_them(path: Path, memory: Ports) -> None:
     assert memory.dead_letters.letters == []
 
 
-def test_the_permission_in_the_readme_is_for_keys_that_are_read() -> None:
-    (policy,) = re.findall(r"```json\n(.*?UPLOAD-BUCKET.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (statement,) = json.loads(policy)["Statement"]
+def test_the_documented_permission_is_for_keys_that_are_read() -> None:
+    (statement,) = json.loads(block("json", "UPLOAD-BUCKET"))["Statement"]
     assert (statement["Effect"], statement["Action"]) == ("Allow", "s3:PutObject")
     key = statement["Resource"].removeprefix("arn:aws:s3:::UPLOAD-BUCKET/").replace("*", "red.jpg")
     place = LAYOUT.fullmatch(key)

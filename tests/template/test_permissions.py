@@ -19,14 +19,12 @@ from lookalike.domain.library import Kind
 from lookalike.handlers.process_ports import serving
 from lookalike.settings import Settings
 from lookalike.stores.aws.dynamodb_applications import DynamoApplications
-from lookalike.stores.aws.dynamodb_catalog import (
-    DynamoCatalog,
-    DynamoCounters,
-    DynamoGenerations,
-    DynamoMaps,
-    DynamoUploads,
-)
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
+from lookalike.stores.aws.dynamodb_counters import DynamoCounters
+from lookalike.stores.aws.dynamodb_generations import DynamoGenerations
+from lookalike.stores.aws.dynamodb_maps import DynamoMaps
 from lookalike.stores.aws.dynamodb_table import Table, create_table
+from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
 from lookalike.stores.aws.kms_sealer import KmsSealer
 from lookalike.stores.aws.s3_objects import S3Store, S3Uploads
 from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters

@@ -14,7 +14,8 @@ import pytest
 from lookalike.cli.store_options import OUTPUTS
 from lookalike.observability import fail
 from lookalike.settings import AWS_STORES, Settings
-from lookalike.stores.aws.dynamodb_table import EXPIRES, TABLE, pictures_partition
+from lookalike.stores.aws.dynamodb_keys import pictures_partition
+from lookalike.stores.aws.dynamodb_table import EXPIRY_ATTRIBUTE, TABLE_DEFINITION
 from tests.template.conftest import ROOT, Template
 
 LAYERS = ("layers/lookalike", "layers/runtime/${Architecture}", "layers/model")
@@ -197,9 +198,9 @@ def test_the_table_is_the_one_the_service_was_tested_with(template: Template) ->
     table = dict(template.of_type("AWS::DynamoDB::Table")["Table"]["Properties"])
     assert table.pop("DeletionProtectionEnabled") is True
     assert table.pop("PointInTimeRecoverySpecification") == {"PointInTimeRecoveryEnabled": True}
-    assert table.pop("TimeToLiveSpecification") == {"AttributeName": EXPIRES, "Enabled": True}
+    assert table.pop("TimeToLiveSpecification") == {"AttributeName": EXPIRY_ATTRIBUTE, "Enabled": True}
     table["StreamSpecification"] = {"StreamEnabled": True, **table["StreamSpecification"]}
-    assert table == TABLE
+    assert table == TABLE_DEFINITION
 
 
 def test_what_holds_state_stays(template: Template) -> None:

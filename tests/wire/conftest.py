@@ -11,7 +11,7 @@ from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports
 from lookalike.settings import Settings
 from lookalike.stores.local.original_files import FolderStore
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from tests.support.fakes import MemoryStores, TinyEmbedder, TinyVerifier
 from tests.support.live import LiveServer
 
@@ -29,16 +29,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 @pytest.fixture
 def ports(tmp_path: Path) -> Iterator[Ports]:
     """Real stores of truth, so that whatever hostile text arrives meets a real database. CALLER may call."""
-    catalog = SqliteCatalog(tmp_path / "catalog.db")
-    catalog.save_application(CALLER)
+    stores = SqliteStores(tmp_path / "catalog.db")
+    stores.applications.save_application(CALLER)
     built = bootstrap.build(
         Settings(log_level="CRITICAL", fetch_seconds=0.1),
         stores=MemoryStores(
-            applications=catalog,
-            catalog=catalog,
-            maps=catalog,
-            uploads=catalog,
-            counters=catalog,
+            applications=stores.applications,
+            catalog=stores.catalog,
+            maps=stores.maps,
+            uploads=stores.uploads,
+            counters=stores.counters,
             originals=FolderStore(tmp_path / "originals"),
         ),
         embedder=TinyEmbedder(),
@@ -47,4 +47,4 @@ def ports(tmp_path: Path) -> Iterator[Ports]:
     with serving(built):
         yield built
     built.close()
-    catalog.close()
+    stores.close()

@@ -15,7 +15,7 @@ from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports
 from lookalike.settings import Settings
 from tests.support.baidu import OPERATIONS, PATHS, Caller, event, form, handle, picture, said
-from tests.support.fakes import MemoryIndex, MemoryWeb
+from tests.support.fakes import MemoryIndex, MemoryWeb, an_error
 
 HERE = picture(1)
 FOUR_MEBIBYTES = 4 * 1024 * 1024
@@ -149,7 +149,7 @@ def state(ports: Ports) -> Any:
     """All that a request could have changed."""
     stores: Any = ports
     rows = [{key: row.revision for key, row in store.rows.items()} for store in (stores.catalog, stores.index)]
-    return rows, sorted(stores.originals.files), sorted(stores.maps.files), dict(stores.catalog.shelves)
+    return rows, sorted(stores.originals.files), sorted(stores.maps.files), dict(stores.catalog.by_name)
 
 
 CASES = [
@@ -234,7 +234,7 @@ def test_every_error_has_its_code(
     operation: str,
 ) -> None:
     def fail(*_: object) -> None:
-        raise error("inside")
+        raise an_error(error, "inside")
 
     monkeypatch.setattr(memory.catalog, "library", fail)
     answer = alice.call("similar", operation, image=HERE, brief="b")

@@ -224,7 +224,7 @@ class TestSignatureOnCalls:
     @pytest.fixture(autouse=True)
     def real_time(self, memory: Ports, clock: SetClock) -> None:
         """The SDK signs with the machine's clock."""
-        from lookalike.clock import unix_milliseconds  # noqa: PLC0415
+        from lookalike.ports.clock import unix_milliseconds  # noqa: PLC0415
 
         clock.now = unix_milliseconds()
 

@@ -15,7 +15,8 @@ from lookalike.domain.search import Candidate, Generation, Query
 from lookalike.errors import Unavailable
 from lookalike.handlers.process_ports import serving
 from lookalike.settings import Settings
-from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect
+from lookalike.stores.aws.opensearch_client import connect
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from tests.conftest import ALICE
 from tests.servers.hanging import hanging
 from tests.support.baidu import Caller, picture

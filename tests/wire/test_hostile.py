@@ -75,12 +75,12 @@ def call(
     path = f"/rest/2.0/realtime_search/{operation}"
     token = access_tokens.mint(CALLER, ports.clock() // 1000)
     headers = (("host", "localhost"), ("content-type", content_type)) if content_type else (("host", "localhost"),)
-    received = api_gateway.Received(
+    received = api_gateway.HttpRequest(
         "POST", path, f"access_token={token}", headers, body, "127.0.0.1", api_gateway.now()
     )
     function = routes.function_for("POST", path)
     assert function is not None
-    response = api_gateway.response_of(sam_template.load(function)(api_gateway.event_of(received), None))
+    response = api_gateway.to_response(sam_template.load(function)(api_gateway.to_event(received), None))
     assert response.status == 200, (operation, body[:200], response)
     said: dict[str, Any] = json.loads(response.body.decode("ascii"))
     return said

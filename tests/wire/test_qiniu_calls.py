@@ -402,7 +402,7 @@ def test_answers_are_in_gzip_where_it_is_taken(call: Callable[[GroupCaller], Any
 
 
 def test_an_answer_in_gzip_goes_through_the_gateway_as_it_is() -> None:
-    response = api_gateway.response_of(GroupCaller(ALICE, gzip=True).raw("GET", "/v1/image/group"))
+    response = api_gateway.to_response(GroupCaller(ALICE, gzip=True).raw("GET", "/v1/image/group"))
     assert response.status == 200
     assert dict(response.headers)["content-encoding"] == "gzip"
     assert json.loads(gzip.decompress(response.body)) == {"code": 0, "message": "", "result": []}
@@ -436,4 +436,4 @@ def test_a_long_answer_is_cut_and_the_list_goes_on(
                 caller.raw("GET", "/v1/image/group/g"),
                 caller.raw("POST", "/v1/image/group/g/search", json.dumps(body).encode()),
             ):
-                assert len(to_json(answer).encode()) < api_gateway.MAX_EVENT
+                assert len(to_json(answer).encode()) < api_gateway.MAX_EVENT_BYTES

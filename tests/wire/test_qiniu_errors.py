@@ -49,7 +49,7 @@ def state(ports: Ports) -> object:
     assert isinstance(catalog, MemoryCatalog)
     assert isinstance(index, MemoryIndex)
     rows = [(key, row.revision) for key, row in sorted(catalog.rows.items(), key=lambda pair: pair[0].id)]
-    return rows, sorted(index.rows, key=lambda key: key.id), sorted(catalog.shelves), list(catalog.removed)
+    return rows, sorted(index.rows, key=lambda key: key.id), sorted(catalog.by_name), list(catalog.removed)
 
 
 # -- Groups ----------------------------------------------------------------------------------------------------------------
@@ -412,7 +412,12 @@ def test_a_path_that_is_none_of_the_vendors(shop: GroupCaller, method: str, path
 
 
 def test_every_error_of_a_callers_making_has_a_code_of_its_own() -> None:
-    ours = {errors.LookalikeError, errors.ModelError, errors.SettingsError, errors.RevisionConflict}
+    ours: set[type[Exception]] = {
+        errors.LookalikeError,
+        errors.ModelError,
+        errors.SettingsError,
+        errors.RevisionConflict,
+    }
     ours.add(errors.StateError)  # never raised as such
     for error in vars(errors).values():
         if isinstance(error, type) and issubclass(error, errors.LookalikeError):

@@ -31,14 +31,14 @@ def call(routes: sam_template.Template, method: str, path: str, query: str, body
         ("content-type", JSON),
         ("authorization", f"Qiniu ak:{sign('sk', said)}"),
     )
-    received = api_gateway.Received(method, path, query, headers, body, "127.0.0.1", api_gateway.now())
+    received = api_gateway.HttpRequest(method, path, query, headers, body, "127.0.0.1", api_gateway.now())
     function = routes.function_for(method, path)
     assert function is not None
-    event = api_gateway.event_of(received)
-    if api_gateway.event_size(event) > api_gateway.MAX_EVENT:
+    event = api_gateway.to_event(received)
+    if api_gateway.event_size(event) > api_gateway.MAX_EVENT_BYTES:
         return None
     answer = sam_template.load(function)(event, None)
-    assert api_gateway.response_of(answer).status == answer["statusCode"]
+    assert api_gateway.to_response(answer).status == answer["statusCode"]
     return Answered.of(answer)
 
 

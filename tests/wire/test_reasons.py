@@ -19,7 +19,7 @@ from lookalike.ports import Ports
 from lookalike.settings import Settings
 from tests.conftest import ALICE
 from tests.support.baidu import FORM, PATHS, Caller, event, handle, picture
-from tests.support.fakes import MemoryApplications, MemoryCatalog, SetClock, memory_ports, with_stores
+from tests.support.fakes import MemoryApplications, MemoryCatalog, SetClock, an_error, memory_ports, with_stores
 from tests.support.jumdata import Client
 from tests.support.qiniu import GROUP, GroupCaller, one, sign, uri
 
@@ -365,7 +365,8 @@ def test_every_error_of_ours_has_a_field_and_says_something() -> None:
     general = {LookalikeError, errors.ModelError, errors.SettingsError, errors.StateError, errors.LimitReached}
     for kind in kinds:
         if kind not in general | {errors.IndexWriteError}:
-            error = kind("name")
+            error = an_error(kind, "name")
+            assert isinstance(error, LookalikeError)
             assert error.explanation.startswith(f"{error.field}: ")
             assert error.field
 

@@ -1,9 +1,9 @@
-"""Runs a server that would listen on every address in a network namespace of its own, where nobody can reach it.
+"""Runs a server that listens on every address in its own network namespace, so that no other machine can reach it.
 
     unshare --map-root-user --net python relay.py FD PORT COMMAND...
 
-What arrives at the listening socket FD, which was made outside and stays there, goes on to the server's PORT. It says
-``ready`` once the server answers, and ends, with the server, when its standard input does.
+Connections to the listening socket FD, which was created outside the namespace, are forwarded to the server's PORT.
+Prints ``ready`` once the server accepts connections. Ends, with the server, when its standard input is closed.
 """
 
 from __future__ import annotations
@@ -20,18 +20,20 @@ _SIOCSIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8914, 0x1, 0x40  # linux/sockios.h, lin
 
 
 def loopback_up() -> None:
-    """A new namespace has nothing but a loopback interface, which is down."""
+    """Start the loopback interface, the only one of a new namespace."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _IFF_UP | _IFF_RUNNING))
 
 
 def connected(port: int) -> socket.socket:
+    """A connection to the server."""
     made = socket.create_connection(("127.0.0.1", port))
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return made
 
 
 def started(command: list[str], port: int) -> subprocess.Popen[bytes]:
+    """Start the server, and wait until it accepts connections."""
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sys.stderr)
     while True:
         try:
@@ -45,16 +47,18 @@ def started(command: list[str], port: int) -> subprocess.Popen[bytes]:
 
 
 def pump(source: socket.socket, target: socket.socket) -> None:
+    """Copy bytes from one socket to the other until the source ends."""
     try:
         while data := source.recv(65536):
             target.sendall(data)
         target.shutdown(socket.SHUT_WR)
-    except OSError:  # one side is gone: the other learns it
+    except OSError:  # one side has closed: close the other
         source.close()
         target.close()
 
 
 def relay(listening: socket.socket, port: int) -> None:
+    """Forward each accepted connection to the server, in both directions."""
     while True:
         caller, _ = listening.accept()
         caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,7 +1,7 @@
-"""DynamoDB on 127.0.0.1 for tests: Amazon's own engine where it can run, else moto's imitation. KMS is moto's.
+"""DynamoDB on 127.0.0.1 for tests: Amazon's engine where it can run, else moto's emulation. KMS is moto's.
 
-DynamoDB Local listens on every address and cannot be told otherwise, so it runs in a network namespace of its own,
-and a relay hands it what arrives at 127.0.0.1. What is started here ends with this process.
+DynamoDB Local listens on every address, which no option prevents. It therefore runs in a network namespace, and a relay
+forwards connections from 127.0.0.1. Everything started here ends with this process.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from lookalike.stores.aws.kms_sealer import KmsSealer
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-#: What ``make servers`` has fetched.
+#: Downloaded by ``make servers``.
 JARS = Path(__file__).parents[3] / "build" / "dynamodb" / "jars"
 
 _RELAY = Path(__file__).with_name("relay.py")
 _NAMESPACES = (["unshare", "--net"], ["unshare", "--map-root-user", "--net"])
-_PORT = "8000"  # inside the namespace, where it is free
+_PORT = "8000"  # in the namespace, where every port is free
 
 
 @cache
@@ -52,7 +52,7 @@ def missing() -> str | None:
 
 @cache
 def _namespace() -> list[str] | None:
-    """What runs a command in a new network namespace, by what this user may do."""
+    """Command prefix that runs a command in a new network namespace; None if this user may not create one."""
     for command in _NAMESPACES:
         with suppress(OSError):
             if subprocess.run([*command, "true"], check=False, capture_output=True).returncode == 0:
@@ -62,8 +62,8 @@ def _namespace() -> list[str] | None:
 
 @cache
 def moto() -> str:
-    """The address of a moto server."""
-    from moto.server import ThreadedMotoServer  # noqa: PLC0415  # every test run reads this module, few start moto
+    """URL of a moto server."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415  # slow to import, and few test runs start it
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
@@ -74,7 +74,7 @@ def moto() -> str:
 
 @cache
 def dynamodb() -> str:
-    """The address of DynamoDB Local, or of moto where it cannot run."""
+    """URL of DynamoDB Local, or of moto where that cannot run."""
     namespace = _namespace()
     if missing() is not None or namespace is None:
         return moto()
@@ -89,7 +89,7 @@ def dynamodb() -> str:
                 _PORT,
                 "java",
                 "-Xmx256m",
-                "-XX:TieredStopAtLevel=1",  # a test run is too short for thorough compiling to pay
+                "-XX:TieredStopAtLevel=1",  # a test run is too short for the optimising compiler to pay
                 f"-Dsqlite4java.library.path={JARS}",
                 "-cp",
                 f"{JARS}/*",
@@ -102,20 +102,23 @@ def dynamodb() -> str:
             stderr=log,
         )
         port = listening.getsockname()[1]
-    atexit.register(process.communicate)  # closes its standard input, and waits
+    atexit.register(process.communicate)  # closes its standard input and waits
     assert process.stdout is not None
     if process.stdout.readline() != b"ready\n":
         raise RuntimeError((JARS / "server.log").read_text())
     return f"http://127.0.0.1:{port}"
 
 
+#: Timeouts for emulations on a busy test machine.
+_PATIENT = Config(read_timeout=60)
+
 _ACCOUNT: Any = {"region_name": "eu-west-1", "aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
 
 @cache
 def client() -> DynamoDBClient:
-    """A client of :func:`dynamodb`. A busy test machine may be slow, and that is no fault."""
-    config = dynamodb_table.CONFIG.merge(Config(read_timeout=60))
+    """Client of :func:`dynamodb`."""
+    config = dynamodb_table.CONFIG.merge(_PATIENT)
     made: DynamoDBClient = boto3.client("dynamodb", endpoint_url=dynamodb(), config=config, **_ACCOUNT)
     return made
 
@@ -128,6 +131,6 @@ def new_table() -> Table:
 
 
 def sealer() -> KmsSealer:
-    """A sealer with a key of its own, in moto's KMS, which other tests' emulations empty."""
-    made = boto3.client("kms", endpoint_url=moto(), config=kms_sealer.CONFIG, **_ACCOUNT)
+    """A sealer with its own key, in moto's KMS, which other tests' emulations empty."""
+    made = boto3.client("kms", endpoint_url=moto(), config=kms_sealer.CONFIG.merge(_PATIENT), **_ACCOUNT)
     return KmsSealer(made, made.create_key()["KeyMetadata"]["Arn"])

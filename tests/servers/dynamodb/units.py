@@ -1,4 +1,4 @@
-"""What calls of a DynamoDB client consume, as DynamoDB itself says it."""
+"""Capacity units that a DynamoDB client consumes, as reported by DynamoDB."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ _READS = {"GetItem", "BatchGetItem", "Query", "Scan"}
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """Calls by operation, and the capacity units that reads and writes took, those of indices included."""
+    """Calls by operation, and capacity units of reads and writes, those of indices included."""
 
     calls: Counter[str] = field(default_factory=Counter)
     units: Counter[str] = field(default_factory=Counter)
 
     @property
     def read(self) -> float:
-        """Read units: 4 KiB read strongly, or twice that eventually."""
+        """Read units: one for 4 KiB read with strong consistency, or 8 KiB with eventual consistency."""
         return self.units["read"]
 
     @property
     def written(self) -> float:
-        """Write units: 1 KiB each."""
+        """Write units: one for each KiB."""
         return self.units["written"]
 
 
 @contextmanager
 def counted(client: DynamoDBClient) -> Iterator[Units]:
-    """Counts what the client does until the block ends, in whatever thread."""
+    """Count the client's calls, from any thread, until the block ends."""
     units = Units()
 
     def ask(params: dict[str, Any], model: Any, **_: Any) -> None:

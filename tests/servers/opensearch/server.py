@@ -1,8 +1,8 @@
-"""A real OpenSearch with k-NN on 127.0.0.1, for tests and for trying things out.
+"""A real OpenSearch with k-NN on 127.0.0.1, for tests and experiments.
 
     python -m tests.servers.opensearch.server [--data DIR] [--port PORT]
 
-It needs Java, and what ``make servers`` puts into build/opensearch.
+Needs Java and what ``make servers`` installs into build/opensearch.
 """
 
 from __future__ import annotations
@@ -20,24 +20,26 @@ from pathlib import Path
 
 from lookalike.domain.library import Kind
 from lookalike.domain.search import Generation
-from lookalike.stores.aws.opensearch_index import OpenSearchIndex, connect, create_index
+from lookalike.stores.aws.opensearch_admin import create_index
+from lookalike.stores.aws.opensearch_client import connect
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from tests.support.fakes import MemoryGenerations
 
 BUILD = Path(__file__).parents[3] / "build" / "opensearch"
 
-#: Compiling less thoroughly halves the start; only long measurements gain from the rest.
+#: Without the optimising compiler the start takes half the time; only long measurements need it.
 QUICK_START = "-XX:TieredStopAtLevel=1"
 
-#: Memory for Java's objects. Vectors are read through the file system's cache, which is outside.
+#: Java's heap. Vectors are read through the file system's cache, outside the heap.
 HEAP = "512m"
 
 
-#: Seconds that tests give a server that shares the machine with them.
+#: Deadline of calls in seconds, for a server that shares the machine with the tests.
 PATIENCE = 60.0
 
 
 def missing() -> str | None:
-    """Why no server can be started here, if that is so."""
+    """Why no server can run here; None if it can."""
     if shutil.which("java") is None:
         return "java is missing"
     if not (BUILD / ".installed").exists():
@@ -46,9 +48,9 @@ def missing() -> str | None:
 
 
 class OpenSearchServer:
-    """A running server with its data in ``folder``, where it also writes ``server.log``.
+    """A running server with its data and its ``server.log`` in ``folder``.
 
-    It ends with this process, however that ends. ``port`` 0: any free one.
+    Ends with this process, even if that is killed. ``port`` 0: any free one.
     """
 
     def __init__(self, folder: Path, port: int = 0, *options: str) -> None:
@@ -73,12 +75,12 @@ class OpenSearchServer:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        self.url = self._said()
+        self.url = self._wait_for_url()
         with urllib.request.urlopen(f"{self.url}/_cluster/health?wait_for_status=green&timeout=60s", timeout=70):
             pass
 
-    def _said(self) -> str:
-        """Its URL, once it says it."""
+    def _wait_for_url(self) -> str:
+        """Its URL, once the server prints it."""
         while True:
             url = next((line for line in self.log.read_text().splitlines() if line.startswith("http://")), None)
             if url is not None:
@@ -97,9 +99,9 @@ class OpenSearchServer:
 
 @functools.cache
 def shared() -> str:
-    """URL of the server that all tests of a run share, started when it is first asked for.
+    """URL of the server that all tests of a run share, started by the first call.
 
-    The test that asks is skipped where there can be none.
+    Skips the calling test where no server can run.
     """
     if (reason := missing()) is not None:
         import pytest  # noqa: PLC0415 - `make run-aws` does without
@@ -108,18 +110,18 @@ def shared() -> str:
     folder = tempfile.TemporaryDirectory(prefix="opensearch-")
     server = OpenSearchServer(Path(folder.name), 0, QUICK_START)
     atexit.register(folder.cleanup)
-    atexit.register(server.close)  # what was registered last comes first
+    atexit.register(server.close)  # runs before the cleanup: last registered, first called
     return server.url
 
 
 @functools.cache
 def shared_index() -> OpenSearchIndex:
-    """An index on that server, for tests that keep to libraries of their own."""
+    """An index on that server, for tests that use libraries of their own."""
     return fresh_index("shared")
 
 
 def fresh_index(name: str, refresh_interval: str = "10ms") -> OpenSearchIndex:
-    """An index on that server that is empty if no index of that name has been there. Its writes are seen at once."""
+    """An index on that server, empty the first time that a name is used. Writes are visible at once."""
     client, generations = connect(shared(), connections=20), MemoryGenerations()
     for kind in Kind:
         create_index(client, f"{name}-{kind}", replicas=0, refresh_interval=refresh_interval)
@@ -140,7 +142,7 @@ def main() -> int:
     print(f"OpenSearch is ready on {server.url}; Ctrl-C stops it", flush=True)
     try:
         return server.process.wait()
-    except KeyboardInterrupt:  # which Java gets too
+    except KeyboardInterrupt:  # Java receives it too
         server.process.wait()
         return 0
 

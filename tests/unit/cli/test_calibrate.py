@@ -1,4 +1,4 @@
-"""What counts as evidence, and how sure proof must be, from made-up probabilities of pairs whose truth is known."""
+"""Usable pairs, and the minimum probability of a match fitted to synthetic pairs."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
-from lookalike.cli.calibrate import LEAST_PROOF, least_proof
+from lookalike.cli.calibrate import MIN_PROBABILITY, min_probability
 from lookalike.cli.main import app
 from lookalike.errors import InvalidArgument
 from lookalike.training.labelled_csv import Pair, read_labels, read_pairs
-from lookalike.training.pair_scores import look, once
-from lookalike.verification.verifier import DOUBTFUL
+from lookalike.training.pair_scores import digests_of, without_repeats
+from lookalike.verification.verifier import RETRY_PROBABILITY
 
 BEFORE = 0.85
 
 
 def least(right: list[float], wrong: list[float]) -> float:
     flags = np.arange(len(right) + len(wrong)) < len(right)
-    return least_proof(np.array(right + wrong), flags, BEFORE)
+    return min_probability(np.array(right + wrong), flags, BEFORE)
 
 
 def spread(low: float, high: float, count: int) -> list[float]:
@@ -43,7 +43,7 @@ def test_wrong_pairs_that_are_doubtful_and_no_more_let_less_proof_do() -> None:
 
 
 def test_what_is_as_likely_wrong_as_right_is_never_proof() -> None:
-    assert least(spread(0.1, 0.9999, 200), spread(0.02, 0.2, 40)) == LEAST_PROOF
+    assert least(spread(0.1, 0.9999, 200), spread(0.02, 0.2, 40)) == MIN_PROBABILITY
 
 
 @given(
@@ -56,10 +56,10 @@ def test_of_what_is_proved_99_in_100_are_right_or_the_pairs_are_refused(right: l
     except InvalidArgument as error:
         event(error.reason)
         return
-    assert LEAST_PROOF <= reached < 1
+    assert MIN_PROBABILITY <= reached < 1
     true, false = sum(one >= reached for one in right), sum(one >= reached for one in wrong)
     assert true >= 0.99 * (true + false)
-    if sum(one >= DOUBTFUL for one in wrong) < 10:
+    if sum(one >= RETRY_PROBABILITY for one in wrong) < 10:
         assert reached >= BEFORE
 
 
@@ -81,12 +81,12 @@ def pairs(folder: Path, *rows: str) -> Path:
 
 def evidence(table: Path) -> list[Pair]:
     judged = read_pairs(table)
-    return once(judged, look(judged, table), table)
+    return without_repeats(judged, digests_of(judged, table), table)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Five pictures: a.png, b.png, c.png, what a copy made of a.png, and its pixels in another format."""
+    """Return a folder with a.png, b.png, c.png, a changed copy of a.png, and its pixels in another format."""
     for number, name in enumerate("abc"):
         picture(tmp_path / f"{name}.png", 50 * number)
     picture(tmp_path / "a (1).png", 0)

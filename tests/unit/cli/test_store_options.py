@@ -1,4 +1,4 @@
-"""Which stores a command works with."""
+"""The options and variables that select a command's stores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from lookalike.cli.store_options import command_line, environment, on_aws, where
+from lookalike.cli.store_options import aws_settings, command_line, settings_for, store_variables
 from lookalike.errors import InvalidArgument, SettingsError
 from lookalike.settings import Settings
 
@@ -20,7 +20,7 @@ ACCOUNT = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_A
 
 
 class CloudFormation:
-    """Knows one stack."""
+    """A CloudFormation client with one stack."""
 
     def __init__(self, outputs: dict[str, str]) -> None:
         self.outputs = outputs
@@ -34,7 +34,7 @@ class CloudFormation:
 
 @pytest.fixture(autouse=True)
 def outputs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
-    """What the stack says; in the environment, an account and no setting."""
+    """Return the outputs of a stack; the environment has an account and no settings."""
     for setting in ("DATA", "TABLE", "BUCKET", "OPENSEARCH", "KEY"):
         monkeypatch.delenv(f"LOOKALIKE_{setting}", raising=False)
     given = dict(OUTPUTS)
@@ -53,49 +53,49 @@ def outputs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
 
 def test_a_stack_names_its_stores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOKALIKE_DATA", "/elsewhere")
-    settings = where(None, "mine")
+    settings = settings_for(None, "mine")
     assert (settings.table, settings.bucket, settings.opensearch, settings.key) == tuple(OUTPUTS.values())[:4]
     assert settings.data is None
-    assert on_aws("mine") == settings
+    assert aws_settings("mine") == settings
 
 
 def test_a_folder_is_one_machine() -> None:
-    assert where(Path("/a"), None).data == Path("/a")
-    assert where(None, None).data == Path("data")
+    assert settings_for(Path("/a"), None).data == Path("/a")
+    assert settings_for(None, None).data == Path("data")
 
 
 def test_the_environment_says_what_is_not_said_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOKALIKE_DATA", "/b")
-    assert where(None, None).data == Path("/b")
+    assert settings_for(None, None).data == Path("/b")
     monkeypatch.delenv("LOOKALIKE_DATA")
-    for name, value in environment(where(None, "mine")).items():
+    for name, value in store_variables(settings_for(None, "mine")).items():
         monkeypatch.setenv(name, value)
-    assert where(None, None) == on_aws(None) == where(None, "mine")
+    assert settings_for(None, None) == aws_settings(None) == settings_for(None, "mine")
     with pytest.raises(SettingsError, match=r"LOOKALIKE_DATA and LOOKALIKE_TABLE"):
-        where(Path("/a"), None)
+        settings_for(Path("/a"), None)
 
 
 def test_another_process_finds_the_same_stores() -> None:
-    for settings in (where(Path("/a"), None), where(None, "mine")):
-        assert Settings.from_environment(environment(settings)) == settings
+    for settings in (settings_for(Path("/a"), None), settings_for(None, "mine")):
+        assert Settings.from_environment(store_variables(settings)) == settings
 
 
 def test_both_at_once_are_refused() -> None:
     with pytest.raises(InvalidArgument, match="--stack"):
-        where(Path("/a"), "mine")
+        settings_for(Path("/a"), "mine")
 
 
 def test_a_stack_that_is_none_of_ours_is_said(outputs: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match=r"the stack other cannot be read in eu-west-1: .* does not exist"):
-        where(None, "other")
+        settings_for(None, "other")
     del outputs["Table"]
     with pytest.raises(SettingsError, match="the stack mine has no output Table"):
-        where(None, "mine")
+        settings_for(None, "mine")
 
 
 def test_stores_that_nobody_names_are_asked_for() -> None:
     with pytest.raises(SettingsError, match=r"--stack, or set LOOKALIKE_TABLE, LOOKALIKE_BUCKET"):
-        on_aws(None)
+        aws_settings(None)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_an_account_that_the_environment_does_not_name_is_asked_for(
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv(variable, value)
     with pytest.raises(SettingsError) as raised:
-        where(None, "mine")
+        settings_for(None, "mine")
     assert str(raised.value).startswith(said)
 
 
@@ -122,7 +122,7 @@ def test_an_endpoint_that_is_no_address_is_said(monkeypatch: pytest.MonkeyPatch)
     for name, value in {**ACCOUNT, "AWS_ENDPOINT_URL": "nonsense"}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=r"^AWS: Invalid endpoint: nonsense$"):
-        where(None, "mine")
+        settings_for(None, "mine")
 
 
 def test_a_file_is_no_data_folder(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_file_is_no_data_folder(tmp_path: Path) -> None:
     file.touch()
     for data in (file, file / "below"):
         with pytest.raises(SettingsError, match=f"data folder {data}: {file} is a file"):
-            where(data, None)
+            settings_for(data, None)
 
 
 def test_packages_that_are_missing_are_named_with_the_command_that_installs_them(
@@ -138,7 +138,7 @@ def test_packages_that_are_missing_are_named_with_the_command_that_installs_them
 ) -> None:
     monkeypatch.setattr("lookalike.cli.extras.find_spec", lambda name: None if name == "boto3" else name)
     with pytest.raises(SettingsError, match=r"^boto3 not installed: run `make setup WITH=aws`$"):
-        where(None, "mine")
+        settings_for(None, "mine")
 
 
 @pytest.mark.parametrize(

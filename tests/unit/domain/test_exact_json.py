@@ -97,7 +97,7 @@ def test_what_is_no_json_is_a_bad_argument(body: bytes) -> None:
 
 
 def test_what_is_kept_is_not_deeper_than_may_be() -> None:
-    deep = "[" * exact_json.DEEPEST + "]" * exact_json.DEEPEST
+    deep = "[" * exact_json.MAX_DEPTH + "]" * exact_json.MAX_DEPTH
     assert round_trip(deep) == deep
     with pytest.raises(InvalidArgument):
         round_trip(f'[{{"a":{deep}}}]')

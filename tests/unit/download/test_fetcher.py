@@ -1,4 +1,4 @@
-"""Downloading what a caller's URL points at: from real servers on this machine, and never from where it may not be."""
+"""Downloads from real servers on this machine, and never from addresses that are not allowed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from lookalike import bootstrap
 from lookalike.download.fetcher import _MAX_LOOKUPS, SafeFetcher
 from lookalike.errors import UrlAnswerError, UrlAnswerTooLong, UrlError, UrlIllegal, UrlTimeout, UrlUnreachable
 from lookalike.ports import Fetcher
+from lookalike.settings import Settings
 
 LOOPBACK = (ip_network("127.0.0.1/32"),)
 TLS = Path(__file__).with_name("tls")
@@ -29,7 +31,7 @@ Answer = Callable[[socket.socket], None]
 
 
 class Server:
-    """An HTTP server that sends, byte for byte, what a test wrote for a path."""
+    """An HTTP server that sends a test's bytes for a path unchanged."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.answers: dict[str, bytes | Answer] = {}
@@ -97,7 +99,7 @@ def secure_server() -> Iterator[Server]:
 
 @pytest.fixture
 def no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes any attempt to connect fail the test."""
+    """Fail the test on any attempt to connect."""
 
     def connect(_: socket.socket, address: object) -> None:
         raise AssertionError(f"connected to {address}")
@@ -106,7 +108,7 @@ def no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Names:
-    """A resolver that answers from a table, and counts. Each look-up of a name takes the next of its answers."""
+    """A resolver that answers from a table and records look-ups; each look-up of a name takes its next answer."""
 
     def __init__(self, **answers: Sequence[Sequence[str]]) -> None:
         self._answers = {name.replace("_", "."): list(rows) for name, rows in answers.items()}
@@ -348,7 +350,7 @@ def test_a_body_over_the_limit_is_an_error(server: Server, answer: bytes) -> Non
 
 
 def endless(head: bytes, piece: bytes) -> Answer:
-    """Sends ``head``, then ``piece`` for as long as the other side reads, 64 MiB at most."""
+    """Send ``head``, then ``piece`` repeatedly while the other side reads, 64 MiB at most."""
 
     def answer(connection: socket.socket) -> None:
         connection.sendall(head)
@@ -406,10 +408,12 @@ def test_a_coding_that_means_nothing_changes_nothing(server: Server, label: str)
 
 @pytest.mark.parametrize("label", ["gzip", "deflate", "br", "zstd", "compress"])
 def test_a_picture_is_a_picture_whatever_it_is_said_to_be_packed_in(server: Server, label: str) -> None:
+    account = Settings(table="-", bucket="-", opensearch="https://-", key="-", fetch_allow=LOOPBACK)
+    fetch = bootstrap.build(account).fetch
     for name in ("420.jpg", "rgb.png", "palette.gif", "lossy.webp"):
         picture = (Path(__file__).parents[1] / "imaging/pictures" / name).read_bytes()
         server.answers["/"] = sized(picture, f"Content-Encoding: {label}")
-        assert fetcher()(server.url("/"), len(picture)) == picture
+        assert fetch(server.url("/"), len(picture)) == picture
 
 
 def raw_deflate(data: bytes) -> bytes:
@@ -528,7 +532,7 @@ def test_if_one_address_does_not_answer_the_next_is_tried(server: Server) -> Non
 
 
 def drip(head: bytes, piece: bytes, count: int, closed: threading.Event) -> Answer:
-    """Sends ``head``, then ``piece`` ``count`` times, a fiftieth of a second apart."""
+    """Send ``head``, then ``piece`` ``count`` times, 20 ms apart."""
 
     def answer(connection: socket.socket) -> None:
         connection.sendall(head)

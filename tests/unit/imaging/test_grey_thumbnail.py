@@ -1,4 +1,4 @@
-"""A glance at an original: small, grey, upright."""
+"""Thumbnails of originals are small, grey and upright."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lookalike.domain.picture import Pixels
-from lookalike.imaging.grey_thumbnail import glance
-from lookalike.imaging.pixel_budget import blank
+from lookalike.imaging.grey_thumbnail import grey_thumbnail
+from lookalike.imaging.pixel_budget import allocate
 from tests.support.photographs import jpeg, photograph
 
 
@@ -26,7 +26,7 @@ def file(image: Image.Image, form: str, **options: object) -> bytes:
 @pytest.mark.parametrize("side", [100, 300, 1000])
 def test_what_is_seen_is_the_picture(form: str, side: int) -> None:
     picture = photograph("astronaut.png", 500).crop((0, 0, 500, 300))
-    seen = glance(file(picture, form), side)
+    seen = grey_thumbnail(file(picture, form), side)
     assert seen is not None
     assert seen.dtype == np.uint8
     assert min(side, 500) <= max(seen.shape) < 2 * side
@@ -36,13 +36,13 @@ def test_what_is_seen_is_the_picture(form: str, side: int) -> None:
 
 
 def test_transparency_is_white_and_exif_turns() -> None:
-    clear = glance(file(Image.new("RGBA", (40, 20), (0, 0, 0, 0)), "PNG"), 100)
+    clear = grey_thumbnail(file(Image.new("RGBA", (40, 20), (0, 0, 0, 0)), "PNG"), 100)
     assert clear is not None
     assert clear.shape == (20, 40)
     assert (clear == 255).all()
     exif = Image.Exif()
     exif[0x0112] = 6
-    turned = glance(file(photograph("chelsea.png", 300), "JPEG", exif=exif), 100)
+    turned = grey_thumbnail(file(photograph("chelsea.png", 300), "JPEG", exif=exif), 100)
     assert turned is not None
     assert turned.shape[0] > turned.shape[1]
 
@@ -50,15 +50,15 @@ def test_transparency_is_white_and_exif_turns() -> None:
 def test_room_is_asked_for_the_whole_picture() -> None:
     asked = []
 
-    def room(height: int, width: int) -> Pixels:
+    def counted(height: int, width: int) -> Pixels:
         asked.append((height, width))
-        return blank(height, width)
+        return allocate(height, width)
 
-    assert glance(jpeg(photograph("chelsea.png", 300)), 50, room) is not None
+    assert grey_thumbnail(jpeg(photograph("chelsea.png", 300)), 50, counted) is not None
     assert asked == [(200, 300)]
 
 
 @given(st.binary(max_size=200), st.integers(0, 2000))
 def test_what_is_no_picture_is_nothing_to_be_seen(data: bytes, length: int) -> None:
-    assert glance(data, 100) is None
-    assert glance(jpeg(photograph("coffee.png", 100))[:length], 100) is None
+    assert grey_thumbnail(data, 100) is None
+    assert grey_thumbnail(jpeg(photograph("coffee.png", 100))[:length], 100) is None

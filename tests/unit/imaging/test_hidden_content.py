@@ -1,4 +1,4 @@
-"""What pictures show beside the pixels that their digest is of."""
+"""Digests of content that RGB pixels do not show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.imaging.decode import FORMATS, Bounds, Decoded, decode, hidden_of
+from lookalike.imaging.decode import FORMATS, Bounds, Decoded, decode, hidden_digest_of_file
 from tests.unit.imaging.pictures.blank import DRAWN, INKS, OTHERS, WIDTH, drawn, hidden, opaque, wide
 from tests.unit.imaging.pictures.draw import FOLDER
 from tests.unit.imaging.pictures.files import ORIENTATIONS, chunk, encode, exif, png_with
@@ -30,7 +30,7 @@ def test_pictures_of_the_same_pixels_are_told_apart(twins: Sequence[bytes]) -> N
     decoded = [read(file) for file in twins]
     assert len({one.digest for one in decoded}) == 1
     assert len({one.full_digest for one in decoded}) == len(twins)
-    assert [hidden_of(file) for file in twins] == [one.hidden for one in decoded]
+    assert [hidden_digest_of_file(file) for file in twins] == [one.hidden for one in decoded]
 
 
 @pytest.mark.parametrize("twins", TWINS.values(), ids=TWINS)
@@ -70,7 +70,10 @@ def test_the_colour_of_what_is_transparent_does_not_count() -> None:
 
 
 def test_nothing_is_not_a_white_sheet() -> None:
-    nothing, sheet = Image.new("RGBA", (20, 20), (255, 255, 255, 0)), Image.new("RGB", (20, 20), (255, 255, 255))
+    nothing, sheet = (
+        Image.new("RGBA", (20, 20), (255, 255, 255, 0)),
+        Image.new("RGB", (20, 20), (255, 255, 255)),
+    )
     assert read(encode(nothing, "PNG")).full_digest != read(encode(sheet, "PNG")).full_digest
 
 
@@ -127,12 +130,12 @@ PICTURE = st.lists(PIXEL, min_size=3, max_size=3).map(lambda pixels: np.array([p
 
 
 def grounds(pixels: NDArray[np.uint8]) -> list[bytes]:
-    """The picture on every ground; a channel depends on its own ground alone, so greys are enough."""
+    """Return the picture on every background; a channel depends on its own background alone, so greys suffice."""
     image = Image.fromarray(pixels)
     laid = [Image.new("RGB", image.size, (grey, grey, grey)) for grey in range(256)]
-    for ground in laid:
-        ground.paste(image, mask=image)
-    return [ground.tobytes() for ground in laid]
+    for background in laid:
+        background.paste(image, mask=image)
+    return [background.tobytes() for background in laid]
 
 
 @given(PICTURE, st.data())

@@ -1,4 +1,4 @@
-"""How many pixels may be in memory at once."""
+"""The budget of pixels in memory."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from tests.unit.imaging.pictures.files import PNG_SIGNATURE, chunk, png, png_hea
 
 BOUNDS = Bounds(max_bytes=4 << 20, min_side=15, max_side=4096, max_pixels=4096 * 4096, formats=frozenset({"PNG"}))
 
-#: Seconds: for what must happen, and for what must not.
+#: Seconds to wait for events that must happen, and for those that must not.
 SOON, A_WHILE = 30, 0.1
 
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Shares come back because nobody refers to the pixels, not because the collector of cycles happened to run."""
+    """Disable the collector: shares must return when the last reference goes, not when cycles are collected."""
     gc.disable()
     try:
         yield
@@ -49,7 +49,7 @@ def without_collector() -> Iterator[None]:
 @contextmanager
 def in_another_thread(budget: PixelBudget, height: int, width: int) -> Iterator[Future[Pixels]]:
     with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(budget.blank, height, width)
+        yield pool.submit(budget.allocate, height, width)
 
 
 def waits(future: Future[Pixels]) -> bool:
@@ -63,7 +63,7 @@ def waits(future: Future[Pixels]) -> bool:
 def test_room_is_there_again_when_the_last_view_is_gone() -> None:
     with without_collector():
         budget = PixelBudget(100)
-        view = budget.blank(10, 6).reshape(6, 10, 3)[1:2]
+        view = budget.allocate(10, 6).reshape(6, 10, 3)[1:2]
         with in_another_thread(budget, 10, 5) as second:
             assert waits(second)
             del view
@@ -72,26 +72,26 @@ def test_room_is_there_again_when_the_last_view_is_gone() -> None:
 
 def test_what_fits_does_not_wait() -> None:
     budget = PixelBudget(100)
-    held = [budget.blank(5, 5) for _ in range(4)]
+    held = [budget.allocate(5, 5) for _ in range(4)]
     assert [array.dtype for array in held] == [np.uint8] * 4
 
 
 def test_a_picture_larger_than_all_room_passes_alone() -> None:
     with without_collector():
         budget = PixelBudget(100)
-        large = budget.blank(20, 20)
+        large = budget.allocate(20, 20)
         with in_another_thread(budget, 1, 1) as small:
             assert waits(small)
             del large
             small.result(SOON)
         del small
-        budget.blank(30, 30)
+        budget.allocate(30, 30)
 
 
 def test_small_ones_do_not_overtake_a_large_one() -> None:
     with without_collector():
         budget = PixelBudget(100)
-        first = budget.blank(6, 10)
+        first = budget.allocate(6, 10)
         with in_another_thread(budget, 10, 10) as large:
             assert waits(large)
             with in_another_thread(budget, 1, 1) as small:  # there would be room for it
@@ -104,23 +104,23 @@ def test_small_ones_do_not_overtake_a_large_one() -> None:
 
 
 def test_small_pictures_have_room_of_their_own() -> None:
-    budget = PixelBudget(100, reserve=40, small=10)
-    large = budget.blank(10, 10, "a")
-    small = [budget.blank(2, 5, "a") for _ in range(3)]
+    budget = PixelBudget(100, reserve=40, max_small=10)
+    large = budget.allocate(10, 10, "a")
+    small = [budget.allocate(2, 5, "a") for _ in range(3)]
     with in_another_thread(budget, 10, 10) as second:
         assert waits(second)
-        small.append(budget.blank(2, 5, "b"))  # what the one tenant may not have of it is there for another
+        small.append(budget.allocate(2, 5, "b"))  # what the one tenant may not have of it is there for another
         del large
         second.result(SOON)
 
 
 def test_a_tenant_leaves_room_for_others() -> None:
     with without_collector(), ThreadPoolExecutor(1) as pool:
-        budget = PixelBudget(100, most=75)
-        first = budget.blank(5, 10, "a")
-        second = pool.submit(budget.blank, 5, 6, "a")
+        budget = PixelBudget(100, max_per_tenant=75)
+        first = budget.allocate(5, 10, "a")
+        second = pool.submit(budget.allocate, 5, 6, "a")
         assert waits(second)
-        assert budget.blank(5, 10, "b").shape == (5, 10, 3)
+        assert budget.allocate(5, 10, "b").shape == (5, 10, 3)
         del first
         second.result(SOON)
 
@@ -130,18 +130,18 @@ def test_who_waits_for_room_may_give_up() -> None:
         raise Busy("enough")
 
     budget = PixelBudget(100)
-    held = budget.blank(10, 10)
+    held = budget.allocate(10, 10)
     with pytest.raises(Busy):
-        budget.blank(1, 1, "b", check)
+        budget.allocate(1, 1, "b", check)
     del held
-    budget.blank(10, 10)
+    budget.allocate(10, 10)
 
 
 def test_room_that_a_cycle_keeps_is_found_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget_module, "_PATIENCE", 0.05)
+    monkeypatch.setattr(budget_module, "_COLLECT_AFTER_SECONDS", 0.05)
     with without_collector():
         budget = PixelBudget(100)
-        cycle: list[object] = [budget.blank(10, 10)]
+        cycle: list[object] = [budget.allocate(10, 10)]
         cycle.append(cycle)
         del cycle
         with in_another_thread(budget, 10, 10) as second:
@@ -155,7 +155,7 @@ def test_threads_never_hold_more_than_there_is(sizes: list[tuple[int, int]]) -> 
 
     def work(size: tuple[int, int]) -> None:
         nonlocal held, most
-        pixels = budget.blank(*size)
+        pixels = budget.allocate(*size)
         share = min(size[0] * size[1], 100)
         with lock:
             held += share
@@ -176,15 +176,15 @@ def test_room_comes_back_after_an_error_while_decoding() -> None:
     budget = PixelBudget(20 * 20)
     taken: list[tuple[int, int]] = []
 
-    def room(height: int, width: int) -> Pixels:
+    def allocate(height: int, width: int) -> Pixels:
         taken.append((height, width))
-        return budget.blank(height, width)
+        return budget.allocate(height, width)
 
     def decode_all() -> tuple[int, ...]:
         for _ in range(3):
             with pytest.raises(NotAPicture):
-                decode(garbage, BOUNDS, room)
-        return decode(sound, BOUNDS, room).pixels.shape
+                decode(garbage, BOUNDS, allocate)
+        return decode(sound, BOUNDS, allocate).pixels.shape
 
     with without_collector(), ThreadPoolExecutor(1) as pool:
         assert pool.submit(decode_all).result(SOON) == (20, 20, 3)
@@ -192,7 +192,7 @@ def test_room_comes_back_after_an_error_while_decoding() -> None:
 
 
 class Crowd:
-    """Sees how many are embedding at once."""
+    """An embedder that records its maximum concurrency."""
 
     def __init__(self, embedder: Embedder) -> None:
         self.embed = embedder.embed

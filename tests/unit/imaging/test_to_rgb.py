@@ -1,4 +1,4 @@
-"""Pictures that ordinary decoding would leave blank."""
+"""Renderings of pictures whose ordinary rendering is a single colour."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from PIL import Image
 from lookalike.errors import EmptyPicture, NotAPicture, PictureSizeError
 from lookalike.imaging.animation import Frame
 from lookalike.imaging.decode import FORMATS, Bounds, Decoded, decode, digest_of
-from lookalike.imaging.file_headers import Container
-from lookalike.imaging.grey_thumbnail import glance
+from lookalike.imaging.grey_thumbnail import grey_thumbnail
+from lookalike.imaging.picture_file import PictureFile
+from tests.support.examples import spread
 from tests.unit.imaging.pictures.blank import (
     BLACK,
     CLEAR,
@@ -44,8 +45,8 @@ def read(file: bytes) -> Decoded:
     return decode(file, BOUNDS)
 
 
-def on(image: Image.Image, ground: tuple[int, int, int]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    laid = Image.new("RGB", image.size, ground)
+def on(image: Image.Image, background: tuple[int, int, int]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    laid = Image.new("RGB", image.size, background)
     laid.paste(image, mask=image)
     return np.asarray(laid)
 
@@ -92,7 +93,7 @@ def test_ink_is_laid_on_the_sheet_before_it() -> None:
 @pytest.mark.parametrize("maker", [*INKS.values(), *DRAWN.values(), *OTHERS.values()], ids=[*INKS, *DRAWN, *OTHERS])
 def test_a_glance_sees_what_was_decoded(maker: Maker) -> None:
     file = maker(1)
-    seen = glance(file, max(SIZE))
+    seen = grey_thumbnail(file, max(SIZE))
     assert seen is not None
     np.testing.assert_array_equal(seen, np.asarray(Image.fromarray(np.asarray(read(file).pixels)).convert("L")))
 
@@ -147,11 +148,11 @@ def test_frames_are_looked_at_until_one_shows_something(form: str) -> None:
 def test_of_many_frames_only_some_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[tuple[int, int]] = []
 
-    def laid(container: Container, frame: Frame, image: Image.Image, ground: object) -> Image.Image:
+    def laid(file: PictureFile, frame: Frame, image: Image.Image, background: object) -> Image.Image:
         looked.append(image.size)
         return CLEAR
 
-    monkeypatch.setattr("lookalike.imaging.to_rgb._laid", laid)
+    monkeypatch.setattr("lookalike.imaging.to_rgb._on_canvas", laid)
     for side, expected in ((16, 256), (600, 46), (2048, 4), (2049, 0)):
         looked.clear()
         assert read(gif_of_frames(300, side)).digest == flat(WHITE, side, side)
@@ -179,7 +180,8 @@ def test_an_animation_that_is_cut_before_it_shows_anything_is_refused(form: str)
     options = {"lossless": True} if form == "WEBP" else {}
     file = animation(form, BLACK, ink(1), 3, **options)
     whole, taken = read(file).digest, 0
-    for length in cuts(file):
+    lengths = cuts(file)
+    for length in (*spread(lengths[:-40], 40), *lengths[-40:]):
         with suppress(NotAPicture, EmptyPicture):
             assert read(file[:length]).digest == whole
             taken += 1

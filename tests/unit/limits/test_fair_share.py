@@ -63,7 +63,7 @@ def test_who_holds_least_is_served_next() -> None:
 
 
 def test_what_nobody_may_hold_is_there_at_once_for_another() -> None:
-    line = Line(FairShare(3, most=2))
+    line = Line(FairShare(3, max_per_key=2))
     line.ask("aaaa")
     assert line.order() == "aa"
     line.ask("b")
@@ -85,7 +85,7 @@ def test_small_ones_do_not_overtake_a_large_one_that_waits() -> None:
 
 
 def test_more_than_a_key_may_hold_is_granted_alone() -> None:
-    line = Line(FairShare(10, most=6))
+    line = Line(FairShare(10, max_per_key=6))
     line.ask("a", 100)
     line.ask("a", 1)
     line.ask("b", 4)
@@ -95,7 +95,7 @@ def test_more_than_a_key_may_hold_is_granted_alone() -> None:
 
 
 def test_the_last_ticket_of_the_longest_queue_is_refused() -> None:
-    line = Line(FairShare(1, waiting=3))
+    line = Line(FairShare(1, max_waiting=3))
     line.ask("aaaabbb")
     refused = {key: [ticket.refused for ticket in tickets] for key, tickets in line.tickets.items()}
     assert refused == {"a": [False, False, True, True], "b": [False, False, True]}
@@ -130,7 +130,7 @@ def test_finalizers_may_end_tickets_in_the_middle_of_a_change() -> None:
 
 
 def test_what_the_check_raises_ends_the_wait_and_nothing_stays_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fair_share, "_POLL", 0.01)
+    monkeypatch.setattr(fair_share, "_POLL_SECONDS", 0.01)
     share, asked = FairShare(1), 0
 
     def check() -> None:
@@ -167,7 +167,7 @@ def test_a_pause_lets_another_in() -> None:
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 12)), min_size=1, max_size=60))
 @settings(max_examples=examples(30))
 def test_threads_never_hold_more_than_there_is_nor_a_key_more_than_its_most(works: Sequence[tuple[str, int]]) -> None:
-    share, lock, held = FairShare(10, most=7), threading.Lock(), Counter[str]()
+    share, lock, held = FairShare(10, max_per_key=7), threading.Lock(), Counter[str]()
     worst = []
 
     def work(one: tuple[str, int]) -> None:

@@ -1,4 +1,4 @@
-"""The folder watcher: what is put into a folder is sent once it is whole, once, and again if that failed."""
+"""The folder watcher sends each complete file once, and again after a failure."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from lookalike.errors import Unavailable
 from lookalike.handlers.process_ports import serving
 from lookalike.handlers.uploads import upload_handler
 from lookalike.ports import Ports
-from lookalike.server.folder_watcher import Watcher, event_of
-from lookalike.service.upload import Ingest, Removal
+from lookalike.server.folder_watcher import FolderWatcher, created_event
+from lookalike.service.upload import ObjectCreated, ObjectRemoved
 from lookalike.settings import Settings
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
 from lookalike.stores.local.watched_folder import WatchedFolder
-from lookalike.triggers.uploads import Notice, messages
+from lookalike.triggers.uploads import ObjectEvent, messages
 from tests.support.fakes import MemoryCatalog, MemoryDeadLetters, memory_ports
 
 ALICE = Application("access", "secret", "10000001", "tenant", "alice")
@@ -33,7 +33,7 @@ SOON = 20.0
 
 
 def file(number: int) -> bytes:
-    """A picture for each number."""
+    """Return a picture file, a different one for each number."""
     buffer = io.BytesIO()
     pixels = np.random.default_rng(number).integers(0, 256, (16, 16, 3), np.uint8)
     Image.fromarray(pixels).save(buffer, "PNG")
@@ -41,7 +41,7 @@ def file(number: int) -> bytes:
 
 
 class World:
-    """A folder, and stores in memory that outlive the watcher."""
+    """A watched folder, and in-memory stores that outlive the watcher."""
 
     def __init__(self, root: Path, **overrides: Any) -> None:
         self.root = root
@@ -66,7 +66,7 @@ class World:
             self.events.append(event)
             return ingest(event, context)
 
-        watcher = Watcher(self.folder, handler, self.ports, pause=0.01)
+        watcher = FolderWatcher(self.folder, handler, self.ports, pause=0.01)
         with serving(self.ports):
             watcher.start()
             try:
@@ -79,12 +79,12 @@ class World:
             return sorted(row.metadata.brief for row in self.catalog.rows.values() if row.live)
 
     def sent(self) -> list[str]:
-        """Names of the files sent so far, in order."""
+        """Return the names of the files sent so far, in order."""
         items = [item for event in list(self.events) for message in messages(event) for item in message.items]
         return [
             item.command.key.rpartition("/")[2]
             for item in items
-            if isinstance(item, Notice) and isinstance(item.command, Ingest)
+            if isinstance(item, ObjectEvent) and isinstance(item.command, ObjectCreated)
         ]
 
 
@@ -94,7 +94,7 @@ def world(tmp_path: Path) -> World:
 
 
 def wait_for(true: Callable[[], bool]) -> None:
-    """Until it is true."""
+    """Wait until the condition is true."""
     end = time.monotonic() + SOON
     while not true():
         assert time.monotonic() < end, "it never came true"
@@ -170,7 +170,7 @@ def test_what_is_gone_is_sent_until_it_is_heard(tmp_path: Path) -> None:
     def handler(event: Any, _context: Any) -> Any:
         (message,) = messages(event)
         (item,) = message.items
-        if not isinstance(item, Notice) or not isinstance(item.command, Removal):
+        if not isinstance(item, ObjectEvent) or not isinstance(item.command, ObjectRemoved):
             return {"batchItemFailures": []}
         sent.append(item.command.key)
         answer = answers.pop(0) or {"batchItemFailures": []}
@@ -178,7 +178,7 @@ def test_what_is_gone_is_sent_until_it_is_heard(tmp_path: Path) -> None:
             raise answer
         return answer
 
-    watcher = Watcher(world.folder, handler, world.ports, pause=0.01)
+    watcher = FolderWatcher(world.folder, handler, world.ports, pause=0.01)
     watcher.start()
     wait_for(lambda: bool(watcher._done))
     path.unlink()
@@ -206,16 +206,16 @@ def test_a_file_that_still_changes_is_not_sent(tmp_path: Path) -> None:
     world = World(tmp_path)
     path = world.put("10000001/similar/a.png", file(1)[:100])
     ports = world.ports
-    watcher = Watcher(world.folder, lambda *_: {"batchItemFailures": []}, ports)
-    assert watcher._look() == []  # seen for the first time
+    watcher = FolderWatcher(world.folder, lambda *_: {"batchItemFailures": []}, ports)
+    assert watcher._scan() == []  # seen for the first time
     path.write_bytes(file(1))
     os.utime(path)
-    assert watcher._look() == []  # another one since
-    assert [key for key, _ in watcher._look()] == ["uploads/10000001/similar/a.png"]
+    assert watcher._scan() == []  # another one since
+    assert [key for key, _ in watcher._scan()] == ["uploads/10000001/similar/a.png"]
 
 
 class Failing(MemoryCatalog):
-    """Cannot put for a while."""
+    """A catalog whose writes fail for a while."""
 
     failures = 2
 
@@ -229,7 +229,7 @@ class Failing(MemoryCatalog):
 def test_what_failed_is_tried_again_after_longer_and_longer_waits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lookalike.server.folder_watcher._FIRST_RETRY", 0.05)
+    monkeypatch.setattr("lookalike.server.folder_watcher._FIRST_RETRY_SECONDS", 0.05)
     world = World(tmp_path, catalog=Failing())
     world.put("10000001/similar/a.png", file(1))
     began = time.monotonic()
@@ -248,7 +248,7 @@ def test_a_handler_that_raises_is_tried_again(world: World) -> None:
         raise RuntimeError("a fault of ours")
 
     world.put("10000001/similar/a.png", file(1))
-    watcher = Watcher(world.folder, handler, world.ports, pause=0.01)
+    watcher = FolderWatcher(world.folder, handler, world.ports, pause=0.01)
     watcher.start()
     wait_for(lambda: bool(calls))
     watcher.stop()
@@ -326,9 +326,9 @@ def test_many_files_go_in_batches(world: World) -> None:
 
 
 def test_the_event_is_that_of_s3() -> None:
-    (message,) = messages(event_of([("uploads/1/l/a b+é%.png", "0000000000000001")]))
+    (message,) = messages(created_event([("uploads/1/l/a b+é%.png", "0000000000000001")]))
     (put,) = message.items
-    assert isinstance(put, Notice)
+    assert isinstance(put, ObjectEvent)
     assert (message.id, put.command.bucket, put.command.key) == ("0", "watch", "uploads/1/l/a b+é%.png")
-    assert isinstance(put.command, Ingest)
+    assert isinstance(put.command, ObjectCreated)
     assert (put.command.sequencer, put.command.etag) == ("0000000000000001", None)

@@ -1,4 +1,4 @@
-"""The queue in front of the request threads: whose requests wait for whose, how long, and what is dropped."""
+"""The request queue: which callers wait for which, how long, and which requests are dropped."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import pytest
 from lookalike.errors import Abandoned, Busy
 from lookalike.limits.fair_share import FairShare
 from lookalike.server import api_gateway
-from lookalike.server.api_gateway import Received
+from lookalike.server.api_gateway import HttpRequest
 from lookalike.server.request_queue import QueuedCall, RequestQueue
 
-#: Seconds: for what must not happen, and for what must.
+#: Seconds to wait for events that must not happen, and for those that must.
 A_WHILE, SOON = 0.05, 30
 
 
-def request(app_id: str = "1", client: str = "192.0.2.1") -> Received:
-    return Received("POST", "/", f"appId={app_id}", (), b"", client, api_gateway.now())
+def request(app_id: str = "1", client: str = "192.0.2.1") -> HttpRequest:
+    return HttpRequest("POST", "/", f"appId={app_id}", (), b"", client, api_gateway.now())
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
@@ -28,7 +28,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def enters(queue: RequestQueue, call: QueuedCall) -> bool:
-    """Whether a call gets a thread at once; then it gives it back."""
+    """Return whether a call gets a thread at once; release the thread."""
 
     async def enter() -> None:
         async with queue.turn(call):
@@ -41,7 +41,7 @@ async def enters(queue: RequestQueue, call: QueuedCall) -> bool:
     return True
 
 
-async def prove(queue: RequestQueue, received: Received, tenant: str) -> None:
+async def prove(queue: RequestQueue, received: HttpRequest, tenant: str) -> None:
     call = queue.call(received, is_search=False)
     async with queue.turn(call):
         call.belongs_to(tenant)
@@ -101,9 +101,9 @@ def test_a_tenants_addresses_have_one_queue_together_and_a_forger_is_not_in_it()
 
 def test_what_is_not_proved_computes_in_the_name_of_its_queue_until_it_is() -> None:
     async def work() -> None:
-        queue, processors = RequestQueue(4, SOON), FairShare(2, most=1)
+        queue, processors = RequestQueue(4, SOON), FairShare(2, max_per_key=1)
         call = queue.call(request(), is_search=False)
-        with call.reading(processors):
+        with call.turn_before_authentication(processors):
             ticket = processors.ask(call.key, 1, lambda: None)
             assert not ticket.granted
             call.belongs_to("tenant")
@@ -145,8 +145,8 @@ def test_a_search_whose_client_is_gone_is_dropped_at_once_and_anything_else_is_d
             searching = asyncio.create_task(queue.turn(search).__aenter__())
             adding = asyncio.create_task(queue.turn(add).__aenter__())
             await asyncio.sleep(0)
-            search.leave()
-            add.leave()
+            search.client_left()
+            add.client_left()
             with pytest.raises(Abandoned):
                 await searching
             assert not adding.done()

@@ -1,4 +1,4 @@
-"""What one machine plays of the template."""
+"""Routes and schedules that one machine reads from the template."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_requests_go_to_the_function_that_the_gateway_would_call(
 def test_the_schedules_are_played(here: sam_template.Template) -> None:
     (schedule,) = here.schedules
     assert schedule.function == "purge"
-    assert schedule.every >= 60_000
+    assert schedule.interval_ms >= 60_000
 
 
 def test_every_function_can_be_loaded(here: sam_template.Template) -> None:

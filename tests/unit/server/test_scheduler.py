@@ -1,11 +1,11 @@
-"""One machine's clock: runs at once and then every so often, survives failures, and stops when told."""
+"""The scheduler runs handlers at once and at intervals, survives failures, and stops on request."""
 
 from __future__ import annotations
 
 import threading
 from typing import Any
 
-from lookalike.server.scheduler import RUN_TIME, Clockwork
+from lookalike.server.scheduler import MAX_RUN_MS, Scheduler
 
 
 def test_a_handler_runs_again_and_again_though_one_run_fails() -> None:
@@ -19,11 +19,11 @@ def test_a_handler_runs_again_and_again_though_one_run_fails() -> None:
         if len(runs) == 1:
             raise RuntimeError("the first run fails")
 
-    clockwork = Clockwork({handler: 1})
-    clockwork.start()
+    scheduler = Scheduler({handler: 1})
+    scheduler.start()
     assert enough.wait(30)
-    clockwork.stop()
-    assert all(0 < left <= RUN_TIME for left in runs[:3])
+    scheduler.stop()
+    assert all(0 < left <= MAX_RUN_MS for left in runs[:3])
 
 
 def test_a_stop_uses_up_the_time_of_the_run_under_way() -> None:
@@ -35,8 +35,8 @@ def test_a_stop_uses_up_the_time_of_the_run_under_way() -> None:
             threading.Event().wait(0.001)
         left.append(context.get_remaining_time_in_millis())
 
-    clockwork = Clockwork({handler: 1_000_000})
-    clockwork.start()
+    scheduler = Scheduler({handler: 1_000_000})
+    scheduler.start()
     assert running.wait(30)
-    clockwork.stop()
+    scheduler.stop()
     assert left == [0]

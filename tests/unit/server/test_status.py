@@ -1,4 +1,4 @@
-"""``GET /status``: little for everybody, more for who may know it, and at once whatever hangs."""
+"""``GET /status``: little for everybody, details for authorised callers, in time even if a store hangs."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from tests.support.fakes import MemoryCatalog, MemoryIndex, MemoryOriginals, mem
 def get(
     ports: Ports, *headers: tuple[str, str], client: str = "203.0.113.5"
 ) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """Status, body and headers of the answer."""
-    received = api_gateway.Received("GET", "/status", "", headers, b"", client, api_gateway.now())
+    """Return status, body and headers of the answer."""
+    received = api_gateway.HttpRequest("GET", "/status", "", headers, b"", client, api_gateway.now())
     with closing(Status(ports)) as answering:
         response = answering.answer(received)
     return response.status, json.loads(response.body), dict(response.headers)
@@ -50,7 +50,7 @@ def keys(application: Application) -> tuple[str, str]:
 
 @pytest.fixture
 def ports() -> Ports:
-    """Alice's tenant and Bob's, each with pictures."""
+    """Return ports with two tenants, Alice's and Bob's, each with pictures."""
     made = memory_ports(ALICE, BOB)
     with serving(made):
         Caller(ALICE).add("similar", picture(1))
@@ -115,7 +115,7 @@ def test_what_is_wrong_with_some_rows_is_no_reason_to_send_anybody_elsewhere(por
 
 
 class Hanging:
-    """Hangs until the test is over."""
+    """A store that hangs until the test ends."""
 
     def __init__(self) -> None:
         self.over = threading.Event()
@@ -130,8 +130,8 @@ class Hanging:
 @pytest.fixture
 def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
     monkeypatch.setattr(Health.failing, "__defaults__", (0.2,))
-    monkeypatch.setattr(health, "_HUNG", 0.1)
-    monkeypatch.setattr(status, "_PATIENCE", 0.4)
+    monkeypatch.setattr(health, "_HUNG_SECONDS", 0.1)
+    monkeypatch.setattr(status, "_MAX_SECONDS", 0.4)
     made = Hanging()
     yield made
     made.over.set()
@@ -163,7 +163,7 @@ def test_a_store_that_does_not_answer_is_said_at_once(
 
 def test_a_store_that_hangs_is_asked_by_one_thread(monkeypatch: pytest.MonkeyPatch, hanging: Hanging) -> None:
     monkeypatch.setattr(MemoryIndex, "count", hanging)
-    received = api_gateway.Received("GET", "/status", "", (), b"", "127.0.0.1", api_gateway.now())
+    received = api_gateway.HttpRequest("GET", "/status", "", (), b"", "127.0.0.1", api_gateway.now())
     with closing(Status(memory_ports())) as answering:
         began = time.monotonic()
         assert {answering.answer(received).status for _ in range(20)} == {503}
@@ -172,9 +172,9 @@ def test_a_store_that_hangs_is_asked_by_one_thread(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_store_that_is_slow_is_not_away(monkeypatch: pytest.MonkeyPatch, hanging: Hanging) -> None:
-    monkeypatch.setattr(health, "_HUNG", 0.3)
+    monkeypatch.setattr(health, "_HUNG_SECONDS", 0.3)
     monkeypatch.setattr(MemoryIndex, "count", hanging)
-    received = api_gateway.Received("GET", "/status", "", (), b"", "127.0.0.1", api_gateway.now())
+    received = api_gateway.HttpRequest("GET", "/status", "", (), b"", "127.0.0.1", api_gateway.now())
     with closing(Status(memory_ports())) as answering:
         assert answering.answer(received).status == 200
         time.sleep(0.15)
@@ -182,9 +182,9 @@ def test_a_store_that_is_slow_is_not_away(monkeypatch: pytest.MonkeyPatch, hangi
 
 
 def test_a_store_that_is_back_is_ready_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "_FRESH", 0)
+    monkeypatch.setattr(health, "_FRESH_SECONDS", 0)
     index = MemoryIndex()
-    received = api_gateway.Received("GET", "/status", "", (), b"", "127.0.0.1", api_gateway.now())
+    received = api_gateway.HttpRequest("GET", "/status", "", (), b"", "127.0.0.1", api_gateway.now())
     with closing(Status(memory_ports(index=index))) as answering:
         with monkeypatch.context() as away:
             away.setattr(MemoryIndex, "count", lambda *_: 1 / 0)

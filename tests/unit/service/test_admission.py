@@ -20,12 +20,12 @@ from lookalike.errors import (
     TotalQuotaReached,
     Unavailable,
 )
-from lookalike.limits.rate_limiter import Leases
+from lookalike.limits.rate_limiter import RateLimiter
 from lookalike.ports import Ports
 from lookalike.service.admission import Callers, admit, check_rate, day_count
 from lookalike.service.purge import purge
 from lookalike.settings import Settings
-from lookalike.stores.policy_json import policy_of, policy_text
+from lookalike.stores.policy_json import policy_from_json, policy_to_json
 from tests.support.fakes import MemoryApplications, MemoryCounters, SetClock, memory_ports
 
 HERE = "203.0.113.9"
@@ -51,7 +51,7 @@ def admitted(ports: Ports, application: Application, calls: int) -> int:
 
 def another_process(ports: Ports) -> Ports:
     """The same stores, other leases."""
-    return replace(ports, leases=Leases())
+    return replace(ports, rate_limiter=RateLimiter())
 
 
 def test_without_limits_nothing_is_read_and_nothing_written() -> None:
@@ -188,7 +188,7 @@ def test_an_application_over_a_limit_of_its_own_takes_nothing_from_the_others(po
 
 
 def test_a_permit_of_another_second_is_not_given_back() -> None:
-    leases, counters = Leases(), MemoryCounters()
+    leases, counters = RateLimiter(), MemoryCounters()
     assert leases.take(counters, "a", 1, NOW)
     leases.give_back("b", NOW)
     leases.give_back("a", NOW + 1000)
@@ -329,8 +329,8 @@ POLICIES = st.builds(
 
 @given(POLICIES)
 def test_a_policy_that_was_written_is_read(policy: Policy) -> None:
-    assert policy_of(policy_text(policy)) == policy
+    assert policy_from_json(policy_to_json(policy)) == policy
 
 
 def test_an_application_of_an_older_version_is_allowed_everything() -> None:
-    assert policy_of("{}") == Policy()
+    assert policy_from_json("{}") == Policy()

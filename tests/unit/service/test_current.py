@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.domain.library import Identity, Kind, Shelf
+from lookalike.domain.library import Identity, Kind, LibraryRef
 from lookalike.domain.picture import Key, Metadata, Picture
 from lookalike.domain.search import Candidate, Match, Reason, TagFilter
 from lookalike.errors import Unavailable
@@ -102,54 +102,54 @@ def index() -> Behind:
 
 
 class TestSearch:
-    shelf = Shelf("tenant", "similar", Kind.SIMILAR)
+    library_ref = LibraryRef("tenant", "similar", Kind.SIMILAR)
 
     def test_a_picture_that_is_gone_is_not_shown_and_its_place_is_filled(self, index: Behind) -> None:
         ports = memory_ports(index=index)
         for number in range(6):
-            add(ports, Add(self.shelf, source(number), metadata=Metadata(brief=str(number))))
-        before = search(ports, Search(self.shelf, source(0), count=3))
+            add(ports, Add(self.library_ref, source(number), metadata=Metadata(brief=str(number))))
+        before = search(ports, Search(self.library_ref, source(0), count=3))
         index.stopped = True
         second = before.matches[1].candidate.metadata.brief
-        delete(ports, Delete(self.shelf, source(int(second))))
-        after = search(ports, Search(self.shelf, source(0), count=3))
+        delete(ports, Delete(self.library_ref, source(int(second))))
+        after = search(ports, Search(self.library_ref, source(0), count=3))
         assert len(after.matches) == 3
         assert after.more
         assert second not in [match.candidate.metadata.brief for match in after.matches]
         assert [match.score for match in after.matches] == sorted((m.score for m in after.matches), reverse=True)
-        rest = search(ports, Search(self.shelf, source(0), start=4, count=9))
+        rest = search(ports, Search(self.library_ref, source(0), start=4, count=9))
         assert (len(rest.matches), rest.more) == (2, False)
 
     def test_what_is_said_anew_is_shown(self, index: Behind) -> None:
         ports = memory_ports(index=index)
-        add(ports, Add(self.shelf, source(1), metadata=Metadata(brief="old", tags=("1",))))
+        add(ports, Add(self.library_ref, source(1), metadata=Metadata(brief="old", tags=("1",))))
         index.stopped = True
-        update(ports, Update(self.shelf, source(1), change={"brief": "new", "tags": ("2",)}))
+        update(ports, Update(self.library_ref, source(1), change={"brief": "new", "tags": ("2",)}))
         for looked_for in (source(1), source(2)):
-            (match,) = search(ports, Search(self.shelf, looked_for)).matches
+            (match,) = search(ports, Search(self.library_ref, looked_for)).matches
             assert (match.candidate.metadata.brief, match.candidate.metadata.tags) == ("new", ("2",))
         for tag, count in (("1", 0), ("2", 0)):  # the index still files it under 1, where it is no longer to be found
             wanted = TagFilter(frozenset({tag}), any_of=True)
-            assert len(search(ports, Search(self.shelf, source(2), tags=wanted)).matches) == count
+            assert len(search(ports, Search(self.library_ref, source(2), tags=wanted)).matches) == count
 
     def test_an_id_that_has_another_picture_now_is_not_found_by_the_old_one(self, index: Behind) -> None:
         ports = memory_ports(index=index)
-        shelf = Shelf("tenant", "shop", Kind.SIMILAR, Identity.OWN)
-        library = create_library(ports, shelf)
-        add(ports, Add(shelf, source(1), id="a"))
+        ref = LibraryRef("tenant", "shop", Kind.SIMILAR, Identity.OWN)
+        library = create_library(ports, ref)
+        add(ports, Add(ref, source(1), id="a"))
         index.stopped = True
-        delete(ports, Delete(shelf, ("a",)))
-        add(ports, Add(shelf, source(2), id="a"))
+        delete(ports, Delete(ref, ("a",)))
+        add(ports, Add(ref, source(2), id="a"))
         assert search_groups(ports, SearchGroups((library,), source(1), 10)) == []
 
     def test_of_those_identical_the_first_that_is_left_has_the_score_1(self, index: Behind) -> None:
         ports = memory_ports(index=index)
-        shelf = Shelf("tenant", "shop", Kind.SIMILAR, Identity.OWN)
-        library = create_library(ports, shelf)
+        ref = LibraryRef("tenant", "shop", Kind.SIMILAR, Identity.OWN)
+        library = create_library(ports, ref)
         for id_ in ("a", "b"):
-            add(ports, Add(shelf, source(1), id=id_))
+            add(ports, Add(ref, source(1), id=id_))
         index.stopped = True
-        delete(ports, Delete(shelf, ("a",)))
+        delete(ports, Delete(ref, ("a",)))
         (match,) = search_groups(ports, SearchGroups((library,), source(1), 1, threshold=1.0))
         assert (match.candidate.key.id, match.score, match.reason) == ("b", 1.0, Reason.EXACT)
 

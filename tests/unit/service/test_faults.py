@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.picture import Embedding, Key, Metadata, Picture, Pixels, State, sign_of
 from lookalike.errors import IndexWriteError, LookalikeError, PictureExists, PictureNotFound, Unavailable
 from lookalike.imaging.decode import Bounds
@@ -35,7 +35,7 @@ from tests.support.fakes import (
 )
 
 BOUNDS = Bounds(max_bytes=1 << 20, min_side=1, max_side=64, max_pixels=4096, formats=frozenset({"PNG"}))
-SHELF = Shelf("tenant", "same_hq", Kind.SAME)
+LIBRARY_REF = LibraryRef("tenant", "same_hq", Kind.SAME)
 DAY = 86_400_000
 
 
@@ -82,7 +82,7 @@ def test_of_racing_adds_of_one_picture_one_wins_and_its_file_is_kept() -> None:
         originals=originals, catalog=catalog, maps=maps, embedder=TogetherEmbedder(8), processors=FairShare(8)
     )
     sources = [source(compress_level=level) for level in range(8)]
-    outcomes = together([partial(add, ports, Add(SHELF, one, metadata=Metadata(brief="b"))) for one in sources])
+    outcomes = together([partial(add, ports, Add(LIBRARY_REF, one, metadata=Metadata(brief="b"))) for one in sources])
     (winner,) = [outcome for outcome in outcomes if isinstance(outcome, Picture)]
     assert sum(isinstance(outcome, PictureExists) for outcome in outcomes) == 7
     assert list(originals.files) == list(maps.files) == [winner.object_key]
@@ -93,7 +93,7 @@ def test_of_racing_adds_of_one_picture_one_wins_and_its_file_is_kept() -> None:
 def test_racing_first_adds_of_different_pictures_make_one_library() -> None:
     catalog = MemoryCatalog()
     ports = memory_ports(catalog=catalog, embedder=TogetherEmbedder(8), processors=FairShare(8))
-    outcomes = together([partial(add, ports, Add(SHELF, source(number))) for number in range(8)])
+    outcomes = together([partial(add, ports, Add(LIBRARY_REF, source(number))) for number in range(8)])
     assert len({outcome.key.library for outcome in outcomes if isinstance(outcome, Picture)}) == 1
     assert len(catalog.rows) == 8
 
@@ -119,8 +119,8 @@ class FailingCatalog(MemoryCatalog):
 def test_an_add_that_a_store_refuses_is_not_acknowledged_and_not_seen(broken: dict[str, object]) -> None:
     ports = memory_ports(**broken)
     with pytest.raises(Unavailable):
-        add(ports, Add(SHELF, source()))
-    assert search(ports, Search(SHELF, source())).matches == ()
+        add(ports, Add(LIBRARY_REF, source()))
+    assert search(ports, Search(LIBRARY_REF, source())).matches == ()
 
 
 class ForgetfulOriginals(MemoryOriginals):
@@ -132,11 +132,11 @@ class ForgetfulOriginals(MemoryOriginals):
 
 def test_an_add_over_a_deleted_picture_is_seen_though_the_old_original_cannot_be_removed() -> None:
     ports = memory_ports(originals=ForgetfulOriginals())
-    add(ports, Add(SHELF, source(), metadata=Metadata(brief="old")))
-    delete(ports, Delete(SHELF, source()))
-    add(ports, Add(SHELF, source(), metadata=Metadata(brief="new")))
+    add(ports, Add(LIBRARY_REF, source(), metadata=Metadata(brief="old")))
+    delete(ports, Delete(LIBRARY_REF, source()))
+    add(ports, Add(LIBRARY_REF, source(), metadata=Metadata(brief="new")))
     assert ports.index.count(_uid(ports)) == 1
-    assert search(ports, Search(SHELF, source())).matches[0].candidate.metadata.brief == "new"
+    assert search(ports, Search(LIBRARY_REF, source())).matches[0].candidate.metadata.brief == "new"
 
 
 class StubbornCatalog(MemoryCatalog):
@@ -153,14 +153,14 @@ class StubbornCatalog(MemoryCatalog):
 def test_a_list_of_which_one_cannot_be_deleted_leaves_no_ghosts_of_the_others() -> None:
     catalog = StubbornCatalog()
     ports = memory_ports(catalog=catalog)
-    added = [add(ports, Add(SHELF, source(number))) for number in range(4)]
+    added = [add(ports, Add(LIBRARY_REF, source(number))) for number in range(4)]
     catalog.refused = added[2].key
     signs = tuple(sign_of(picture.digest) for picture in added)
     with pytest.raises(Unavailable):
-        delete(ports, Delete(SHELF, signs))
+        delete(ports, Delete(LIBRARY_REF, signs))
     assert ports.index.count(_uid(ports)) == 1
     catalog.refused = None
-    assert delete(ports, Delete(SHELF, signs)) == 1
+    assert delete(ports, Delete(LIBRARY_REF, signs)) == 1
     assert ports.index.count(_uid(ports)) == 0
 
 
@@ -186,21 +186,21 @@ def test_what_the_catalog_holds_is_acknowledged_whatever_the_index_does(failure:
     index, clock = FailingIndex(), SetClock(1_000 * DAY)
     index.failure = failure
     ports = memory_ports(index=index, clock=clock)
-    added = add(ports, Add(SHELF, source(), metadata=Metadata(brief="b")))
+    added = add(ports, Add(LIBRARY_REF, source(), metadata=Metadata(brief="b")))
     # The identical picture is found through the catalog all the same.
-    assert [match.score for match in search(ports, Search(SHELF, source())).matches] == [1.0]
-    update(ports, Update(SHELF, sign_of(added.digest), change={"brief": "c"}))
-    assert search(ports, Search(SHELF, source())).matches[0].candidate.metadata.brief == "c"
-    assert delete(ports, Delete(SHELF, source())) == 1
-    assert search(ports, Search(SHELF, source())).matches == ()
+    assert [match.score for match in search(ports, Search(LIBRARY_REF, source())).matches] == [1.0]
+    update(ports, Update(LIBRARY_REF, sign_of(added.digest), change={"brief": "c"}))
+    assert search(ports, Search(LIBRARY_REF, source())).matches[0].candidate.metadata.brief == "c"
+    assert delete(ports, Delete(LIBRARY_REF, source())) == 1
+    assert search(ports, Search(LIBRARY_REF, source())).matches == ()
 
 
 def test_a_purge_that_the_index_stops_goes_on_when_it_is_back() -> None:
     index, clock, catalog, originals = FailingIndex(), SetClock(1_000 * DAY), MemoryCatalog(), MemoryOriginals()
     index.down = False
     ports = memory_ports(index=index, clock=clock, catalog=catalog, originals=originals)
-    add(ports, Add(SHELF, source()))
-    delete(ports, Delete(SHELF, source()))
+    add(ports, Add(LIBRARY_REF, source()))
+    delete(ports, Delete(LIBRARY_REF, source()))
     clock.now += 8 * DAY
     index.down = True
     with pytest.raises(Unavailable):
@@ -271,33 +271,33 @@ class Interrupting(MemoryOriginals):
 def test_a_picture_added_again_in_the_middle_of_its_purge_lives() -> None:
     originals, clock, catalog = Interrupting(), SetClock(1_000 * DAY), MemoryCatalog()
     ports = memory_ports(originals=originals, clock=clock, catalog=catalog)
-    add(ports, Add(SHELF, source(), metadata=Metadata(brief="old")))
-    delete(ports, Delete(SHELF, source()))
+    add(ports, Add(LIBRARY_REF, source(), metadata=Metadata(brief="old")))
+    delete(ports, Delete(LIBRARY_REF, source()))
     clock.now += 8 * DAY
-    originals.meanwhile = lambda: add(ports, Add(SHELF, source(), metadata=Metadata(brief="new")))
+    originals.meanwhile = lambda: add(ports, Add(LIBRARY_REF, source(), metadata=Metadata(brief="new")))
     assert purge(ports, lambda: True).pictures == 0
     (row,) = catalog.rows.values()
     assert row.live
     assert list(originals.files) == [row.object_key]
-    assert search(ports, Search(SHELF, source())).matches[0].candidate.metadata.brief == "new"
+    assert search(ports, Search(LIBRARY_REF, source())).matches[0].candidate.metadata.brief == "new"
 
 
 def test_a_picture_added_in_the_millisecond_of_its_purge_is_seen() -> None:
     clock = SetClock(1_000 * DAY)
     ports = memory_ports(clock=clock)
-    add(ports, Add(SHELF, source()))
-    delete(ports, Delete(SHELF, source()))
+    add(ports, Add(LIBRARY_REF, source()))
+    delete(ports, Delete(LIBRARY_REF, source()))
     clock.now += 8 * DAY
     assert purge(ports, lambda: True).pictures == 1
-    add(ports, Add(SHELF, source()))
+    add(ports, Add(LIBRARY_REF, source()))
     assert ports.index.count(_uid(ports)) == 1
 
 
 def test_a_picture_deleted_lately_is_not_purged() -> None:
     clock = SetClock(1_000 * DAY)
     ports = memory_ports(clock=clock)
-    add(ports, Add(SHELF, source()))
-    delete(ports, Delete(SHELF, source()))
+    add(ports, Add(LIBRARY_REF, source()))
+    delete(ports, Delete(LIBRARY_REF, source()))
     clock.now += 7 * DAY
     assert purge(ports, lambda: True).pictures == 0
     clock.now += 1
@@ -321,8 +321,8 @@ class BusyCatalog(MemoryCatalog):
 def test_an_update_that_loses_a_race_is_made_on_the_newer_row() -> None:
     catalog = BusyCatalog()
     ports = memory_ports(catalog=catalog)
-    add(ports, Add(SHELF, source(), metadata=Metadata(brief="b")))
-    update(ports, Update(SHELF, source(), change={"brief": "c"}))
+    add(ports, Add(LIBRARY_REF, source(), metadata=Metadata(brief="b")))
+    update(ports, Update(LIBRARY_REF, source(), change={"brief": "c"}))
     (row,) = catalog.rows.values()
     assert (row.metadata.brief, row.metadata.label) == ("c", "other 3")
 
@@ -331,22 +331,22 @@ def test_an_update_that_loses_every_race_says_so() -> None:
     catalog = BusyCatalog()
     catalog.limit = 1_000
     ports = memory_ports(catalog=catalog)
-    add(ports, Add(SHELF, source(), metadata=Metadata(brief="b")))
+    add(ports, Add(LIBRARY_REF, source(), metadata=Metadata(brief="b")))
     with pytest.raises(Unavailable):
-        update(ports, Update(SHELF, source(), change={"brief": "c"}))
+        update(ports, Update(LIBRARY_REF, source(), change={"brief": "c"}))
 
 
 def test_revisions_never_restart() -> None:
     clock, catalog = SetClock(1_000 * DAY), MemoryCatalog()
     ports = memory_ports(clock=clock, catalog=catalog)
-    seen = [add(ports, Add(SHELF, source())).revision]
-    delete(ports, Delete(SHELF, source()))
+    seen = [add(ports, Add(LIBRARY_REF, source())).revision]
+    delete(ports, Delete(LIBRARY_REF, source()))
     seen.append(revision(catalog))
-    seen.append(add(ports, Add(SHELF, source())).revision)  # within the same millisecond
-    delete(ports, Delete(SHELF, source()))
+    seen.append(add(ports, Add(LIBRARY_REF, source())).revision)  # within the same millisecond
+    delete(ports, Delete(LIBRARY_REF, source()))
     clock.now += 8 * DAY
     purge(ports, lambda: True)
-    seen.append(add(ports, Add(SHELF, source())).revision)
+    seen.append(add(ports, Add(LIBRARY_REF, source())).revision)
     assert seen == sorted(set(seen))
 
 
@@ -358,21 +358,21 @@ def revision(catalog: MemoryCatalog) -> int:
 def test_two_live_pictures_of_one_sign_are_told_apart_only_by_picture() -> None:
     catalog = MemoryCatalog()
     ports = memory_ports(catalog=catalog)
-    added = add(ports, Add(SHELF, source(), metadata=Metadata(brief="b")))
+    added = add(ports, Add(LIBRARY_REF, source(), metadata=Metadata(brief="b")))
     twin = added.digest[:16] + "0" * 48
     catalog.rows[Key(added.key.library, twin)] = added.but(key=Key(added.key.library, twin), digest=twin)
     with pytest.raises(LookalikeError, match=sign_of(added.digest)):
-        delete(ports, Delete(SHELF, (sign_of(added.digest),)))
-    assert delete(ports, Delete(SHELF, source())) == 1
-    assert delete(ports, Delete(SHELF, (sign_of(added.digest),))) == 1
+        delete(ports, Delete(LIBRARY_REF, (sign_of(added.digest),)))
+    assert delete(ports, Delete(LIBRARY_REF, source())) == 1
+    assert delete(ports, Delete(LIBRARY_REF, (sign_of(added.digest),))) == 1
     with pytest.raises(PictureNotFound):
-        delete(ports, Delete(SHELF, (sign_of(added.digest),)))
+        delete(ports, Delete(LIBRARY_REF, (sign_of(added.digest),)))
 
 
 def test_a_thousand_pictures_are_deleted_in_one_call() -> None:
     ports = memory_ports()
-    signs = tuple(sign_of(add(ports, Add(SHELF, source(number))).digest) for number in range(1000))
-    assert delete(ports, Delete(SHELF, signs)) == 1000
+    signs = tuple(sign_of(add(ports, Add(LIBRARY_REF, source(number))).digest) for number in range(1000))
+    assert delete(ports, Delete(LIBRARY_REF, signs)) == 1000
     assert ports.index.count(_uid(ports)) == 0
 
 

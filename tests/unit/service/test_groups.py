@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from PIL import Image
 
 from lookalike.domain.application import Application, Policy
-from lookalike.domain.library import Identity, Kind, Library, Shelf
+from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.picture import Key, Metadata, Picture, State, object_key, sign_of
 from lookalike.domain.search import Match, Reason
 from lookalike.errors import (
@@ -37,16 +37,22 @@ from lookalike.service.add_many import add_all
 from lookalike.service.delete import Delete, delete
 from lookalike.service.groups import group_names, list_pictures, name_of, picture_in, remove_group
 from lookalike.service.image_source import Source
-from lookalike.service.libraries import create_library, find_library, open_library
-from lookalike.service.lookup import chosen
+from lookalike.service.libraries import (
+    RESERVED_LIBRARIES,
+    create_library,
+    find_library,
+    get_or_create_library,
+    is_library_name,
+    library_ref,
+)
+from lookalike.service.lookup import resolve_keys
 from lookalike.service.purge import purge
 from lookalike.service.ranking import merged
-from lookalike.service.search import MOST, SearchGroups, search_groups
-from lookalike.service.shelves import RESERVED, is_name, shelf_of
+from lookalike.service.search import MAX_FOUND, SearchGroups, search_groups
 from lookalike.settings import Settings
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.picture_row import INSERT, row_of
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from tests.contract.rows import row
 from tests.support.examples import examples
 from tests.support.fakes import (
@@ -60,7 +66,7 @@ from tests.support.fakes import (
 )
 
 BOUNDS = Bounds(max_bytes=1 << 20, min_side=1, max_side=64, max_pixels=4096, formats=frozenset({"PNG"}))
-SHELF = Shelf("tenant", "group", Kind.SIMILAR, Identity.OWN)
+LIBRARY_REF = LibraryRef("tenant", "group", Kind.SIMILAR, Identity.OWN)
 MINUTE = 60_000
 
 #: Ids that would do harm if they were taken for a path, a key, a pattern or a query.
@@ -111,27 +117,27 @@ def ports() -> Ports:
 
 @pytest.fixture
 def library(ports: Ports) -> Library:
-    return create_library(ports, SHELF)
+    return create_library(ports, LIBRARY_REF)
 
 
 # -- Callers' ids --------------------------------------------------------------------------------------------------------
 
 
 def test_ids_of_whatever_characters_are_pictures_of_their_own(tmp_path: Path) -> None:
-    catalog = SqliteCatalog(tmp_path / "catalog.db")
-    ports = memory_ports(catalog=catalog, originals=FolderStore(tmp_path / "originals"))
-    library = create_library(ports, SHELF)
+    stores = SqliteStores(tmp_path / "catalog.db")
+    ports = memory_ports(catalog=stores.catalog, originals=FolderStore(tmp_path / "originals"))
+    library = create_library(ports, LIBRARY_REF)
     for number, name in enumerate(HOSTILE):
-        add(ports, Add(SHELF, source(number), id=name), library=library)
+        add(ports, Add(LIBRARY_REF, source(number), id=name), library=library)
     for number, name in enumerate(HOSTILE):
         found = picture_in(ports, library, name)
         assert (found.key.id, name_of(library, found)) == (name, name)
         assert ports.originals.get(found.object_key) == source(number).data
         with pytest.raises(PictureExists):
-            add(ports, Add(SHELF, source(99), id=name), library=library)
+            add(ports, Add(LIBRARY_REF, source(99), id=name), library=library)
     listing = list_pictures(ports, library, None, 1000)
     assert sorted(one.key.id for one in listing.pictures) == sorted(HOSTILE)
-    catalog.close()
+    stores.close()
 
 
 ids = st.sampled_from(HOSTILE) | st.text(min_size=1, max_size=40)
@@ -154,9 +160,9 @@ def test_a_digest_stands_in_the_object_key_as_it_is() -> None:
 
 
 def test_an_id_of_our_own_where_none_is_given(ports: Ports, library: Library) -> None:
-    made = {add(ports, Add(SHELF, source(0)), library=library).key.id for _ in range(20)}
+    made = {add(ports, Add(LIBRARY_REF, source(0)), library=library).key.id for _ in range(20)}
     assert len(made) == 20
-    assert all(is_name(name) and len(name) >= 16 for name in made)
+    assert all(is_library_name(name) and len(name) >= 16 for name in made)
 
 
 @pytest.mark.parametrize(
@@ -164,27 +170,27 @@ def test_an_id_of_our_own_where_none_is_given(ports: Ports, library: Library) ->
 )
 def test_ids_that_cannot_be(ports: Ports, library: Library, id_: str, error: type[Exception]) -> None:
     with pytest.raises(error):
-        add(ports, Add(SHELF, source(0), id=id_), library=library)
+        add(ports, Add(LIBRARY_REF, source(0), id=id_), library=library)
     assert list_pictures(ports, library, None, 10).pictures == ()
 
 
 def test_a_picture_that_is_its_own_id_takes_no_other(ports: Ports) -> None:
     with pytest.raises(InvalidArgument):
-        add(ports, Add(Shelf("tenant", "similar", Kind.SIMILAR), source(0), id="mine"))
+        add(ports, Add(LibraryRef("tenant", "similar", Kind.SIMILAR), source(0), id="mine"))
 
 
 def test_an_id_that_is_taken_saves_the_download(library: Library, ports: Ports) -> None:
-    add(ports, Add(SHELF, source(0), id="a"), library=library)
+    add(ports, Add(LIBRARY_REF, source(0), id="a"), library=library)
     with pytest.raises(PictureExists):  # and not that the address leads nowhere
-        add(ports, Add(SHELF, Source(BOUNDS, url="http://nowhere/"), id="a"), library=library)
+        add(ports, Add(LIBRARY_REF, Source(BOUNDS, url="http://nowhere/"), id="a"), library=library)
 
 
 def test_an_id_can_be_had_again_once_its_picture_is_deleted(ports: Ports, library: Library) -> None:
-    first = add(ports, Add(SHELF, source(0), id="a"), library=library)
-    delete(ports, Delete(SHELF, ("a",)))
+    first = add(ports, Add(LIBRARY_REF, source(0), id="a"), library=library)
+    delete(ports, Delete(LIBRARY_REF, ("a",)))
     with pytest.raises(PictureNotFound):
         picture_in(ports, library, "a")
-    second = add(ports, Add(SHELF, source(1), id="a", metadata=Metadata(label="second")), library=library)
+    second = add(ports, Add(LIBRARY_REF, source(1), id="a", metadata=Metadata(label="second")), library=library)
     assert second.revision > first.revision
     assert picture_in(ports, library, "a").metadata.label == "second"
     assert list(ports.originals.files) == [second.object_key]  # type: ignore[attr-defined]
@@ -192,12 +198,12 @@ def test_an_id_can_be_had_again_once_its_picture_is_deleted(ports: Ports, librar
 
 def test_a_picture_says_nothing_where_pictures_have_callers_ids(ports: Ports, library: Library) -> None:
     with pytest.raises(InvalidArgument):
-        chosen(ports, library, source(0))
+        resolve_keys(ports, library, source(0))
 
 
 def test_a_sign_is_what_a_picture_is_called_where_it_is_its_own_id(ports: Ports) -> None:
-    shelf = Shelf("tenant", "similar", Kind.SIMILAR)
-    made = add(ports, Add(shelf, source(0)))
+    ref = LibraryRef("tenant", "similar", Kind.SIMILAR)
+    made = add(ports, Add(ref, source(0)))
     library = find_library(ports, "tenant", "similar")
     assert name_of(library, made) == sign_of(made.digest)
     assert picture_in(ports, library, sign_of(made.digest)) == made
@@ -210,7 +216,7 @@ def test_a_sign_is_what_a_picture_is_called_where_it_is_its_own_id(ports: Ports)
 
 def test_reserved_names_are_libraries_of_their_kind_and_all_others_are_groups() -> None:
     caller = Application("ak", "sk", "1", "tenant", "name", policy=Policy(Kind.PRODUCT))
-    kinds = {name: shelf_of(caller, name).kind for name in (*RESERVED, "mine")}
+    kinds = {name: library_ref(caller, name).kind for name in (*RESERVED_LIBRARIES, "mine")}
     assert kinds == {
         "same_hq": Kind.SAME,
         "similar": Kind.SIMILAR,
@@ -218,27 +224,27 @@ def test_reserved_names_are_libraries_of_their_kind_and_all_others_are_groups() 
         "jumdata": Kind.PRODUCT,
         "mine": Kind.PRODUCT,
     }
-    assert {shelf_of(caller, name).identity for name in RESERVED} == {Identity.PICTURE}
-    assert shelf_of(caller, "mine").identity is shelf_of(caller, "Same_hq").identity is Identity.OWN
-    assert shelf_of(replace(caller, policy=Policy(Kind.SAME)), "mine").kind is Kind.SAME
+    assert {library_ref(caller, name).identity for name in RESERVED_LIBRARIES} == {Identity.PICTURE}
+    assert library_ref(caller, "mine").identity is library_ref(caller, "Same_hq").identity is Identity.OWN
+    assert library_ref(replace(caller, policy=Policy(Kind.SAME)), "mine").kind is Kind.SAME
 
 
 @pytest.mark.parametrize("name", ["a", "A.b_c-9", "-", "...", "x" * 128])
 def test_names_that_may_be(name: str) -> None:
-    assert is_name(name)
+    assert is_library_name(name)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "x" * 129, "a b", "a/b", "书", "a\n", "%", "a?b", "é", "~"])
 def test_names_that_may_not_be(name: str) -> None:
-    assert not is_name(name)
+    assert not is_library_name(name)
     with pytest.raises(InvalidArgument):
-        shelf_of(Application("ak", "sk", "1", "tenant", "name"), name)
+        library_ref(Application("ak", "sk", "1", "tenant", "name"), name)
 
 
 def test_a_library_is_made_once(ports: Ports, library: Library) -> None:
-    assert find_library(ports, "tenant", "group") == open_library(ports, SHELF) == library
+    assert find_library(ports, "tenant", "group") == get_or_create_library(ports, LIBRARY_REF) == library
     with pytest.raises(LibraryExists):
-        create_library(ports, SHELF)
+        create_library(ports, LIBRARY_REF)
     with pytest.raises(LibraryNotFound):
         find_library(ports, "another", "group")
 
@@ -257,29 +263,29 @@ def filled(ports: Ports, library: Library, count: int) -> None:
 
 @pytest.mark.slow
 def test_ten_thousand_pictures_are_gone_in_a_moment(tmp_path: Path) -> None:
-    catalog = SqliteCatalog(tmp_path / "catalog.db")
-    ports = memory_ports(catalog=catalog)
-    library = create_library(ports, SHELF)
+    stores = SqliteStores(tmp_path / "catalog.db")
+    ports = memory_ports(catalog=stores.catalog)
+    library = create_library(ports, LIBRARY_REF)
     rows = [row_of(row(library.uid, f"p{number:05d}")) for number in range(10_000)]
-    catalog._database.write(lambda connection: connection.executemany(INSERT, rows))
+    stores.database.write(lambda connection: connection.executemany(INSERT, rows))
     assert len(list_pictures(ports, library, None, 1000).pictures) == 1000
     remove_group(ports, "tenant", "group")
-    again = create_library(ports, SHELF)
+    again = create_library(ports, LIBRARY_REF)
     assert list_pictures(ports, again, None, 1000).pictures == ()
-    assert add(ports, Add(SHELF, source(0), id="p00000"), library=again).live
+    assert add(ports, Add(LIBRARY_REF, source(0), id="p00000"), library=again).live
     # A moment is all it takes, for no row has been touched.
-    assert sum(len(some) for some in catalog.scan(Kind.SIMILAR)) == 10_001
+    assert sum(len(some) for some in stores.catalog.scan(Kind.SIMILAR)) == 10_001
     ports.clock.now += 16 * MINUTE  # type: ignore[attr-defined]
     assert purge(ports, lambda: True).pictures == 10_000
     assert [one.key.id for one in list_pictures(ports, again, None, 10).pictures] == ["p00000"]
-    catalog.close()
+    stores.close()
 
 
 def test_what_a_removed_group_leaves_is_swept_a_quarter_of_an_hour_later() -> None:
     clock = SetClock(1_000_000_000_000)
     catalog, index, originals, maps = MemoryCatalog(), MemoryIndex(), MemoryOriginals(), MemoryMaps()
     ports = memory_ports(catalog=catalog, index=index, originals=originals, maps=maps, clock=clock)
-    removed, kept = create_library(ports, SHELF), create_library(ports, replace(SHELF, name="kept"))
+    removed, kept = create_library(ports, LIBRARY_REF), create_library(ports, replace(LIBRARY_REF, name="kept"))
     filled(ports, removed, 450)
     filled(ports, kept, 3)
     remove_group(ports, "tenant", "group")
@@ -304,9 +310,9 @@ def test_rows_that_come_late_are_swept_too() -> None:
     clock = SetClock(1_000_000_000_000)
     catalog = MemoryCatalog()
     ports = memory_ports(catalog=catalog, clock=clock)
-    library = create_library(ports, SHELF)
+    library = create_library(ports, LIBRARY_REF)
     remove_group(ports, "tenant", "group")
-    add(ports, Add(SHELF, source(0), id="late"), library=library)  # a call that had found the library before
+    add(ports, Add(LIBRARY_REF, source(0), id="late"), library=library)  # a call that had found the library before
     deleted = row(library.uid, "deleted", kind=library.kind).but(state=State.DELETED, deleted_at=clock.now)
     catalog.put(deleted, None)
     clock.now += 16 * MINUTE
@@ -323,19 +329,19 @@ class Pages(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.ports = memory_ports()
-        self.library = create_library(self.ports, SHELF)
+        self.library = create_library(self.ports, LIBRARY_REF)
         self.live: set[str] = set()
         self.walking = False
 
     @rule(name=st.sampled_from(HOSTILE))
     def add_or_delete(self, name: str) -> None:
         if name in self.live:
-            delete(self.ports, Delete(SHELF, (name,)))
+            delete(self.ports, Delete(LIBRARY_REF, (name,)))
             self.live.discard(name)
             if self.walking:
                 self.stayed.discard(name)
         else:
-            add(self.ports, Add(SHELF, source(0), id=name), library=self.library)
+            add(self.ports, Add(LIBRARY_REF, source(0), id=name), library=self.library)
             self.live.add(name)
 
     @rule()
@@ -403,12 +409,12 @@ class SlowWeb:
 
 
 def test_what_is_not_done_in_time_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(add_many, "_GRACE", 0.2)
+    monkeypatch.setattr(add_many, "_GRACE_SECONDS", 0.2)
     web, catalog = SlowWeb(), MemoryCatalog()
     ports = memory_ports(fetch=web, catalog=catalog)
-    library = create_library(ports, SHELF)
-    commands = [Add(SHELF, source(1), id="at once")]
-    commands += [Add(SHELF, Source(BOUNDS, url=f"http://slow/{number}"), id=f"{number}") for number in range(30)]
+    library = create_library(ports, LIBRARY_REF)
+    commands = [Add(LIBRARY_REF, source(1), id="at once")]
+    commands += [Add(LIBRARY_REF, Source(BOUNDS, url=f"http://slow/{number}"), id=f"{number}") for number in range(30)]
     outcomes = add_all(ports, library, commands, seconds=0.5)
     assert isinstance(outcomes[0], Picture)
     assert {type(outcome) for outcome in outcomes[1:]} == {OutOfTime}
@@ -422,8 +428,8 @@ def test_what_is_not_done_in_time_is_not_done(monkeypatch: pytest.MonkeyPatch) -
 def test_pictures_are_fetched_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     web = SlowWeb()
     ports = memory_ports(fetch=web)
-    library = create_library(ports, SHELF)
-    commands = [Add(SHELF, Source(BOUNDS, url=f"http://slow/{'x' * number}")) for number in range(8)]
+    library = create_library(ports, LIBRARY_REF)
+    commands = [Add(LIBRARY_REF, Source(BOUNDS, url=f"http://slow/{'x' * number}")) for number in range(8)]
 
     def let_all_go() -> None:
         for _ in commands:
@@ -453,11 +459,11 @@ wanted = st.builds(Wanted, st.integers(0, 3), st.none() | st.sampled_from(["a", 
 @given(st.lists(wanted, max_size=12), st.lists(wanted, max_size=6))
 def test_every_element_of_a_mixed_batch_has_its_own_outcome(first: list[Wanted], second: list[Wanted]) -> None:
     ports = memory_ports()
-    library = create_library(ports, SHELF)
+    library = create_library(ports, LIBRARY_REF)
     taken: set[str] = set()
     for elements in (first, second):
         commands = [
-            Add(SHELF, Source(BOUNDS, url="http://nowhere/") if one.bad else source(one.number), id=one.id)
+            Add(LIBRARY_REF, Source(BOUNDS, url="http://nowhere/") if one.bad else source(one.number), id=one.id)
             for one in elements
         ]
         outcomes = add_all(ports, library, commands, seconds=60)
@@ -475,30 +481,30 @@ def test_every_element_of_a_mixed_batch_has_its_own_outcome(first: list[Wanted],
 
 def test_a_group_takes_no_more_than_it_may_hold() -> None:
     ports = memory_ports(settings=Settings(group_pictures=3))
-    library = create_library(ports, SHELF)
-    assert all(isinstance(one, Picture) for one in add_all(ports, library, [Add(SHELF, source(0))] * 2, 60))
-    outcomes = add_all(ports, library, [Add(SHELF, source(0))] * 3, 60)
+    library = create_library(ports, LIBRARY_REF)
+    assert all(isinstance(one, Picture) for one in add_all(ports, library, [Add(LIBRARY_REF, source(0))] * 2, 60))
+    outcomes = add_all(ports, library, [Add(LIBRARY_REF, source(0))] * 3, 60)
     assert [type(outcome) for outcome in outcomes] == [Picture, LibraryFull, LibraryFull]
-    assert [type(one) for one in add_all(ports, library, [Add(SHELF, source(0))], 60)] == [LibraryFull]
-    similar = create_library(ports, Shelf("tenant", "similar", Kind.SIMILAR))
-    commands = [Add(Shelf("tenant", "similar", Kind.SIMILAR), source(number)) for number in range(5)]
+    assert [type(one) for one in add_all(ports, library, [Add(LIBRARY_REF, source(0))], 60)] == [LibraryFull]
+    similar = create_library(ports, LibraryRef("tenant", "similar", Kind.SIMILAR))
+    commands = [Add(LibraryRef("tenant", "similar", Kind.SIMILAR), source(number)) for number in range(5)]
     assert all(isinstance(one, Picture) for one in add_all(ports, similar, commands, 60))
 
 
 def test_in_a_full_group_each_picture_gets_the_error_it_deserves() -> None:
     web = MemoryWeb()
     ports = memory_ports(settings=Settings(group_pictures=2), fetch=web)
-    library = create_library(ports, SHELF)
+    library = create_library(ports, LIBRARY_REF)
     nowhere = Source(BOUNDS, url="http://nowhere/")
-    add(ports, Add(SHELF, source(0), id="taken"), library=library)
+    add(ports, Add(LIBRARY_REF, source(0), id="taken"), library=library)
     commands = [
-        Add(SHELF, nowhere, id="a"),
-        Add(SHELF, source(1), id="taken"),
-        Add(SHELF, nowhere, id="b"),
-        Add(SHELF, source(1), id="b"),
-        Add(SHELF, source(2), id="c"),
-        Add(SHELF, source(3), id="b"),
-        Add(SHELF, nowhere),
+        Add(LIBRARY_REF, nowhere, id="a"),
+        Add(LIBRARY_REF, source(1), id="taken"),
+        Add(LIBRARY_REF, nowhere, id="b"),
+        Add(LIBRARY_REF, source(1), id="b"),
+        Add(LIBRARY_REF, source(2), id="c"),
+        Add(LIBRARY_REF, source(3), id="b"),
+        Add(LIBRARY_REF, nowhere),
     ]
     outcomes = [type(outcome) for outcome in add_all(ports, library, commands, 60)]
     kinds = [UrlUnreachable, PictureExists, UrlUnreachable, Picture, LibraryFull, PictureExists, UrlUnreachable]
@@ -513,8 +519,8 @@ def test_an_unforeseen_failure_is_one_pictures_alone() -> None:
             raise ZeroDivisionError
 
     ports = memory_ports(fetch=Broken())
-    library = create_library(ports, SHELF)
-    commands = [Add(SHELF, Source(BOUNDS, url="http://x/")), Add(SHELF, source(0))]
+    library = create_library(ports, LIBRARY_REF)
+    commands = [Add(LIBRARY_REF, Source(BOUNDS, url="http://x/")), Add(LIBRARY_REF, source(0))]
     assert [type(one) for one in add_all(ports, library, commands, 60)] == [ZeroDivisionError, Picture]
 
 
@@ -523,15 +529,15 @@ def test_an_unforeseen_failure_is_one_pictures_alone() -> None:
 
 def test_groups_of_several_kinds_are_one_list() -> None:
     ports = memory_ports()
-    shelves = [
-        SHELF,
-        replace(SHELF, name="products", kind=Kind.PRODUCT),
-        Shelf("tenant", "same_hq", Kind.SAME),
+    refs = [
+        LIBRARY_REF,
+        replace(LIBRARY_REF, name="products", kind=Kind.PRODUCT),
+        LibraryRef("tenant", "same_hq", Kind.SAME),
     ]
-    libraries = tuple(create_library(ports, shelf) for shelf in shelves)
-    for shelf, library in zip(shelves, libraries, strict=True):
+    libraries = tuple(create_library(ports, ref) for ref in refs)
+    for ref, library in zip(refs, libraries, strict=True):
         for number in range(4):
-            add(ports, Add(shelf, source(number)), library=library)
+            add(ports, Add(ref, source(number)), library=library)
     found = search_groups(ports, SearchGroups(libraries, source(2), 100))
     assert_is_ranked(found)
     assert [match.reason for match in found[:3]] == [Reason.EXACT] * 3
@@ -544,7 +550,7 @@ def test_groups_of_several_kinds_are_one_list() -> None:
 
 
 def test_the_same_picture_under_several_ids_scores_one_only_once(ports: Ports, library: Library) -> None:
-    add_all(ports, library, [Add(SHELF, source(0), id=name) for name in "abc"], 60)
+    add_all(ports, library, [Add(LIBRARY_REF, source(0), id=name) for name in "abc"], 60)
     found = search_groups(ports, SearchGroups((library,), source(0), 10))
     assert [match.candidate.key.id for match in found] == ["a", "b", "c"]
     assert [match.score == 1 for match in found] == [True, False, False]
@@ -555,13 +561,13 @@ def test_ten_thousand_results(ports: Ports, library: Library) -> None:
     vectors = ports.embedder.embed([np.zeros((8, 8, 3), np.uint8)])[0].vectors
     rows = [
         row(library.uid, f"{number}", kind=Kind.SIMILAR).but(vector=vectors[Kind.SIMILAR], model=ports.embedder.model)
-        for number in range(MOST + 5)
+        for number in range(MAX_FOUND + 5)
     ]
     for one in rows:
         ports.catalog.put(one, None)
     ports.index.write(rows)
-    found = search_groups(ports, SearchGroups((library,), source(0), MOST))
-    assert len(found) == MOST
+    found = search_groups(ports, SearchGroups((library,), source(0), MAX_FOUND))
+    assert len(found) == MAX_FOUND
     assert_is_ranked(found)
 
 

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from lookalike.domain.library import Identity, Kind, Shelf
+from lookalike.domain.library import Identity, Kind, LibraryRef
 from lookalike.domain.picture import Key, Metadata, Picture, State, sign_of
 from lookalike.domain.search import Reason
 from lookalike.errors import PictureExists, PictureNotFound, Unavailable
@@ -34,9 +34,9 @@ from tests.unit.service.test_faults import TogetherEmbedder, together
 from tests.unit.service.test_upload import Meanwhile, World, until_settled
 
 BOUNDS = Bounds(max_bytes=4 << 20, min_side=1, max_side=4096, max_pixels=4096 * 4096, formats=FORMATS)
-SHELVES = {kind: Shelf("tenant", f"library of {kind}", kind) for kind in Kind}
-SHELF = SHELVES[Kind.SAME]
-GROUP = Shelf("tenant", "group", Kind.SAME, Identity.OWN)
+LIBRARY_REFS = {kind: LibraryRef("tenant", f"library of {kind}", kind) for kind in Kind}
+LIBRARY_REF = LIBRARY_REFS[Kind.SAME]
+GROUP = LibraryRef("tenant", "group", Kind.SAME, Identity.OWN)
 WHITE_INK = TWINS["white ink"]
 TRANSPARENT, OPAQUE = TWINS["a shadow and its opaque copy"]
 
@@ -71,18 +71,18 @@ class CountingOriginals(MemoryOriginals):
 class Place:
     """A library in memory."""
 
-    def __init__(self, shelf: Shelf = SHELF) -> None:
-        self.shelf = shelf
+    def __init__(self, ref: LibraryRef = LIBRARY_REF) -> None:
+        self.library_ref = ref
         self.catalog, self.originals, self.clock = CountingCatalog(), CountingOriginals(), SetClock(10**12)
         self.ports: Ports = memory_ports(catalog=self.catalog, originals=self.originals, clock=self.clock)
 
     def add(self, file: bytes, brief: str = "", id_: str | None = None) -> Picture:
         self.clock.now += 10
-        return add(self.ports, Add(self.shelf, Source(BOUNDS, file), Metadata(brief), id=id_))
+        return add(self.ports, Add(self.library_ref, Source(BOUNDS, file), Metadata(brief), id=id_))
 
     def find(self, file: bytes) -> dict[str, Reason]:
         """Briefs of what a search finds; only the first that is identical scores 1."""
-        matches = search(self.ports, Search(self.shelf, Source(BOUNDS, file))).matches
+        matches = search(self.ports, Search(self.library_ref, Source(BOUNDS, file))).matches
         assert [match.score == 1 for match in matches] == [
             number == 0 and match.reason is Reason.EXACT for number, match in enumerate(matches)
         ]
@@ -95,12 +95,14 @@ class Place:
         self.clock.now += 10
         update(
             self.ports,
-            Update(self.shelf, Source(BOUNDS, which) if isinstance(which, bytes) else which, {"brief": brief}),
+            Update(self.library_ref, Source(BOUNDS, which) if isinstance(which, bytes) else which, {"brief": brief}),
         )
 
     def delete(self, which: bytes | str) -> int:
         self.clock.now += 10
-        return delete(self.ports, Delete(self.shelf, Source(BOUNDS, which) if isinstance(which, bytes) else (which,)))
+        return delete(
+            self.ports, Delete(self.library_ref, Source(BOUNDS, which) if isinstance(which, bytes) else (which,))
+        )
 
     def live(self) -> list[str]:
         return sorted(row.metadata.brief for row in self.catalog.rows.values() if row.live)
@@ -115,8 +117,8 @@ def names(files: Sequence[bytes]) -> list[str]:
     return [str(number) for number in range(len(files))]
 
 
-def holding(files: Sequence[bytes], shelf: Shelf = SHELF) -> Place:
-    place = Place(shelf)
+def holding(files: Sequence[bytes], ref: LibraryRef = LIBRARY_REF) -> Place:
+    place = Place(ref)
     for name, file in zip(names(files), files, strict=True):
         place.add(file, name)
     return place
@@ -126,7 +128,7 @@ def holding(files: Sequence[bytes], shelf: Shelf = SHELF) -> Place:
 @kinds
 def test_all_of_them_are_kept_and_each_finds_itself(files: Sequence[bytes], kind: Kind) -> None:
     for order in (list(files), list(reversed(files))):
-        place = holding(order, SHELVES[kind])
+        place = holding(order, LIBRARY_REFS[kind])
         for name, file in zip(names(order), order, strict=True):
             for one in (file, again(file)):
                 assert place.exact(one) == [name]
@@ -267,8 +269,8 @@ def test_ordinary_pictures_cost_no_more_reads() -> None:
         place.add(file, "x")
         assert place.catalog.read == 2
         place.catalog.read = 0
-        search(place.ports, Search(SHELVES[Kind.SIMILAR], Source(BOUNDS, file)))
-        search(place.ports, Search(SHELF, Source(BOUNDS, file)))
+        search(place.ports, Search(LIBRARY_REFS[Kind.SIMILAR], Source(BOUNDS, file)))
+        search(place.ports, Search(LIBRARY_REF, Source(BOUNDS, file)))
         assert place.catalog.read == 1
         assert place.originals.read == 0
 
@@ -281,7 +283,7 @@ def test_only_few_originals_are_read_for_a_search() -> None:
         drawn(1).save(buffer, "PNG", compress_level=level)
         place.add(buffer.getvalue(), str(level), id_=str(level))
     assert len(place.exact(encode(drawn(1), "BMP"))) == 9
-    assert place.originals.read == identity._MOST
+    assert place.originals.read == identity._MAX_ORIGINALS_READ
 
 
 def test_rows_of_the_version_before_are_found_by_their_own_file() -> None:
@@ -307,7 +309,7 @@ def test_racing_adds_of_twins_are_all_kept() -> None:
         processors=FairShare(len(files)),
         clock=SetClock(10**12),
     )
-    outcomes = together([partial(add, ports, Add(SHELF, Source(BOUNDS, file))) for file in files])
+    outcomes = together([partial(add, ports, Add(LIBRARY_REF, Source(BOUNDS, file))) for file in files])
     kept = [outcome for outcome in outcomes if isinstance(outcome, Picture)]
     assert len(kept) == len(WHITE_INK)
     assert sum(isinstance(outcome, PictureExists) for outcome in outcomes) == 1
@@ -329,10 +331,10 @@ def test_uploads_of_twins_are_pictures_of_their_own(files: Sequence[bytes]) -> N
     assert ingest(world.ports, world.put("1", files[1], TWO, brief="two")) is Outcome.ADDED
     assert world.briefs() == ["one", "two"]
     world.clock.now += 1
-    assert ingest(world.ports, world.put("2", again(files[1]), TWO, brief="two again")) is Outcome.SAME
+    assert ingest(world.ports, world.put("2", again(files[1]), TWO, brief="two again")) is Outcome.ALREADY_PRESENT
     assert world.briefs() == ["one", "two again"]
     world.clock.now += 1
-    assert ingest(world.ports, world.put("2", files[1], ONE, brief="moved")) is Outcome.SAME
+    assert ingest(world.ports, world.put("2", files[1], ONE, brief="moved")) is Outcome.ALREADY_PRESENT
     assert len(world.live()) == 1  # the first is left by its only upload
 
 
@@ -343,11 +345,11 @@ def test_an_upload_that_loses_its_place_to_a_twin_takes_nothing_from_it(first_is
     world = World(catalog=catalog)
     if not first_is_new:
         ingest(world.ports, world.put("0", encode(drawn(1), "PNG"), ONE, brief="before"))
-    shelf = Shelf(world.ports.applications.application_by_id("10000001").tenant, "same_hq", Kind.SAME)  # type: ignore[union-attr]
+    ref = LibraryRef(world.ports.applications.application_by_id("10000001").tenant, "same_hq", Kind.SAME)  # type: ignore[union-attr]
     event = world.put("1", WHITE_INK[0], ONE, brief="upload")
 
     def client() -> None:
-        add(world.ports, Add(shelf, Source(BOUNDS, WHITE_INK[1]), Metadata("client")))
+        add(world.ports, Add(ref, Source(BOUNDS, WHITE_INK[1]), Metadata("client")))
 
     catalog.first = client
     until_settled(world, event)
@@ -357,12 +359,12 @@ def test_an_upload_that_loses_its_place_to_a_twin_takes_nothing_from_it(first_is
 def test_an_upload_that_loses_both_places_holds_what_is_there() -> None:
     catalog = Meanwhile()
     world = World(catalog=catalog)
-    shelf = Shelf(world.ports.applications.application_by_id("10000001").tenant, "same_hq", Kind.SAME)  # type: ignore[union-attr]
+    ref = LibraryRef(world.ports.applications.application_by_id("10000001").tenant, "same_hq", Kind.SAME)  # type: ignore[union-attr]
     event = world.put("1", WHITE_INK[0], ONE, brief="upload")
 
     def clients() -> None:
         for file in WHITE_INK[1], WHITE_INK[0]:
-            add(world.ports, Add(shelf, Source(BOUNDS, file), Metadata("client")))
+            add(world.ports, Add(ref, Source(BOUNDS, file), Metadata("client")))
 
     catalog.first = clients
     until_settled(world, event)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 from PIL import Image
 
-from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.picture import Metadata, MetadataChange, sign_of
 from lookalike.domain.search import TagFilter
 from lookalike.errors import PictureExists, PictureNotFound
@@ -26,7 +26,7 @@ from tests.support.examples import examples
 from tests.support.fakes import MemoryCatalog, MemoryIndex, MemoryMaps, MemoryOriginals, SetClock, memory_ports
 
 BOUNDS = Bounds(max_bytes=1 << 20, min_side=1, max_side=64, max_pixels=4096, formats=frozenset({"PNG", "BMP"}))
-SHELF = Shelf("tenant", "same_hq", Kind.SAME)
+LIBRARY_REF = LibraryRef("tenant", "same_hq", Kind.SAME)
 DAY = 86_400_000
 
 
@@ -68,14 +68,14 @@ class LibraryLife(RuleBasedStateMachine):
 
     @rule(target=signs, number=numbers, form=forms, brief=briefs, tags=tag_sets)
     def add(self, number: int, form: str, brief: str, tags: tuple[str, ...]) -> tuple[int, str]:
-        command = Add(SHELF, Source(BOUNDS, data=file(number, form)), metadata=Metadata(brief=brief, tags=tags))
+        command = Add(LIBRARY_REF, Source(BOUNDS, data=file(number, form)), metadata=Metadata(brief=brief, tags=tags))
         try:
             sign = sign_of(add(self.ports, command).digest)
             assert number not in self.live
             self.live[number] = Kept(brief, tags)
         except PictureExists as error:
             assert number in self.live
-            sign = sign_of(str(error))
+            sign = sign_of(error.name)
         return number, sign
 
     @rule(known=signs, brief=st.none() | briefs, tags=st.none() | tag_sets)
@@ -87,7 +87,7 @@ class LibraryLife(RuleBasedStateMachine):
         if tags is not None:
             change["tags"] = tags
         try:
-            update(self.ports, Update(SHELF, sign, change))
+            update(self.ports, Update(LIBRARY_REF, sign, change))
         except PictureNotFound:
             assert number not in self.live
             return
@@ -100,7 +100,7 @@ class LibraryLife(RuleBasedStateMachine):
     @rule(number=numbers, form=forms)
     def delete_by_picture(self, number: int, form: str) -> None:
         try:
-            assert delete(self.ports, Delete(SHELF, Source(BOUNDS, data=file(number, form)))) == 1
+            assert delete(self.ports, Delete(LIBRARY_REF, Source(BOUNDS, data=file(number, form)))) == 1
             del self.live[number]
         except PictureNotFound:
             assert number not in self.live
@@ -109,7 +109,7 @@ class LibraryLife(RuleBasedStateMachine):
     def delete_by_signs(self, known: list[tuple[int, str]]) -> None:
         meant = {number for number, _ in known} & set(self.live)
         try:
-            assert delete(self.ports, Delete(SHELF, tuple(sign for _, sign in known))) == len(meant)
+            assert delete(self.ports, Delete(LIBRARY_REF, tuple(sign for _, sign in known))) == len(meant)
         except PictureNotFound:
             assert not meant
         for number in meant:
@@ -118,7 +118,7 @@ class LibraryLife(RuleBasedStateMachine):
     @rule(number=numbers, form=forms, tags=st.none() | st.sampled_from(["1", "2", "3"]))
     def search(self, number: int, form: str, tags: str | None) -> None:
         wanted = None if tags is None else TagFilter(frozenset({tags}))
-        found = search(self.ports, Search(SHELF, Source(BOUNDS, data=file(number, form)), tags=wanted)).matches
+        found = search(self.ports, Search(LIBRARY_REF, Source(BOUNDS, data=file(number, form)), tags=wanted)).matches
         passing = number in self.live and (tags is None or tags in self.live[number].tags)
         assert [match.score for match in found if match.score == 1] == ([1.0] if passing else [])
         if passing:

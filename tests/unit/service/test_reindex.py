@@ -9,7 +9,7 @@ import pytest
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key, Picture
 from lookalike.errors import IndexWriteError, Unavailable
-from lookalike.service.reindex import fill
+from lookalike.service.reindex import reindex
 from tests.contract.rows import deleted, row
 from tests.support.fakes import MemoryCatalog, MemoryIndex, memory_ports
 
@@ -47,8 +47,8 @@ def catalog() -> MemoryCatalog:
 
 def test_every_row_of_the_kind_is_written_whatever_the_index_does_at_first(catalog: MemoryCatalog) -> None:
     index, told, pauses = Moody("down", "busy", "fine", "down", "busy"), list[int](), list[float]()
-    done = fill(memory_ports(catalog=catalog, index=index), Kind.SIMILAR, told.append, pauses.append)
-    assert (done.rows, done.refused) == (1201, {})
+    done = reindex(memory_ports(catalog=catalog, index=index), Kind.SIMILAR, told.append, pauses.append)
+    assert (done.rows, done.rejected) == (1201, {})
     assert index.rows.keys() == catalog.rows.keys() - {Key("uid", "other")}
     assert index.count("uid") == 1200
     assert told == [500, 1000, 1201]
@@ -59,20 +59,20 @@ def test_every_row_of_the_kind_is_written_whatever_the_index_does_at_first(catal
 def test_what_is_refused_is_said_and_the_rest_is_written(catalog: MemoryCatalog) -> None:
     catalog.put(row("uid", "bad"), None)
     index = Moody("busy")
-    done = fill(memory_ports(catalog=catalog, index=index), Kind.SIMILAR, lambda _: None, lambda _: None)
-    assert (done.rows, done.refused) == (1201, {Key("uid", "bad"): "never"})
+    done = reindex(memory_ports(catalog=catalog, index=index), Kind.SIMILAR, lambda _: None, lambda _: None)
+    assert (done.rows, done.rejected) == (1201, {Key("uid", "bad"): "never"})
     assert len(index.rows) == 1201
 
 
 def test_what_was_written_meanwhile_stays(catalog: MemoryCatalog) -> None:
     index = Moody()
     index.write([row("uid", "p3", 9, brief="newer")], wait=False)
-    fill(memory_ports(catalog=catalog, index=index), Kind.SIMILAR, lambda _: None)
+    reindex(memory_ports(catalog=catalog, index=index), Kind.SIMILAR, lambda _: None)
     assert index.rows[Key("uid", "p3")].metadata.brief == "newer"
 
 
 def test_an_index_that_stays_away_is_an_error(catalog: MemoryCatalog) -> None:
     index, pauses = Moody(*["down"] * 20), list[float]()
     with pytest.raises(Unavailable, match="500 rows"):
-        fill(memory_ports(catalog=catalog, index=index), Kind.SIMILAR, lambda _: None, pauses.append)
+        reindex(memory_ports(catalog=catalog, index=index), Kind.SIMILAR, lambda _: None, pauses.append)
     assert 60 < sum(pauses) < 120

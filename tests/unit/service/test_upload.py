@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from PIL import Image
 
 from lookalike.domain.application import Application
-from lookalike.domain.library import Identity, Kind, Library, Shelf
+from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.picture import Embedding, Metadata, Picture, Pixels, sign_of
 from lookalike.domain.upload import Holding, Upload
 from lookalike.errors import (
@@ -38,7 +38,7 @@ from lookalike.service.add import Add, add
 from lookalike.service.delete import Delete, delete
 from lookalike.service.image_source import Source
 from lookalike.service.purge import purge
-from lookalike.service.upload import MAX_BYTES, Ingest, Outcome, ingest, is_done
+from lookalike.service.upload import MAX_BYTES, ObjectCreated, Outcome, ingest, is_processed
 from lookalike.service.upload_metadata import metadata_digest
 from lookalike.settings import Settings
 from tests.support.baidu import Caller
@@ -78,9 +78,9 @@ class World:
             **overrides,
         )
 
-    def put(self, sequencer: str, data: bytes, key: str = KEY, **words: str) -> Ingest:
+    def put(self, sequencer: str, data: bytes, key: str = KEY, **words: str) -> ObjectCreated:
         """Put an object; the event of it."""
-        return Ingest(BUCKET, key, sequencer, self.objects.put(BUCKET, key, data, **words))
+        return ObjectCreated(BUCKET, key, sequencer, self.objects.put(BUCKET, key, data, **words))
 
     def live(self) -> list[Picture]:
         return [row for row in self.catalog.rows.values() if row.live]
@@ -89,7 +89,7 @@ class World:
         return sorted(row.metadata.brief for row in self.live())
 
 
-def until_settled(world: World, event: Ingest) -> None:
+def until_settled(world: World, event: ObjectCreated) -> None:
     """The event comes again, as it does, until it need not."""
     for _ in range(3):
         try:
@@ -111,7 +111,11 @@ def by_hand(world: World, number: int) -> Picture:
     bounds = Bounds(1 << 20, 1, 64, 4096, frozenset({"PNG"}))
     return add(
         world.ports,
-        Add(Shelf("tenant", "same_hq", Kind.SAME), Source(bounds, data=file(number)), metadata=Metadata(brief="hand")),
+        Add(
+            LibraryRef("tenant", "same_hq", Kind.SAME),
+            Source(bounds, data=file(number)),
+            metadata=Metadata(brief="hand"),
+        ),
     )
 
 
@@ -195,9 +199,9 @@ def test_an_object_put_while_the_one_before_is_added_is_not_removed() -> None:
 def test_a_doubled_event_does_nothing(world: World) -> None:
     event = world.put("1", file(1))
     ingest(world.ports, event)
-    delete(world.ports, Delete(Shelf("tenant", "same_hq", Kind.SAME), (_sign(world.live()[0]),)))
-    assert ingest(world.ports, event) is Outcome.DONE_BEFORE
-    assert is_done(world.ports, event)
+    delete(world.ports, Delete(LibraryRef("tenant", "same_hq", Kind.SAME), (_sign(world.live()[0]),)))
+    assert ingest(world.ports, event) is Outcome.DUPLICATE_EVENT
+    assert is_processed(world.ports, event)
     assert world.live() == []
 
 
@@ -208,10 +212,10 @@ def _sign(row: Picture) -> str:
 def test_what_was_deleted_and_purged_does_not_come_back_with_a_doubled_event(world: World) -> None:
     event = world.put("1", file(1))
     ingest(world.ports, event)
-    delete(world.ports, Delete(Shelf("tenant", "same_hq", Kind.SAME), (_sign(world.live()[0]),)))
+    delete(world.ports, Delete(LibraryRef("tenant", "same_hq", Kind.SAME), (_sign(world.live()[0]),)))
     world.clock.now += 8 * DAY
     assert purge(world.ports, lambda: True).pictures == 1
-    assert ingest(world.ports, event) is Outcome.DONE_BEFORE
+    assert ingest(world.ports, event) is Outcome.DUPLICATE_EVENT
     assert world.catalog.rows == {}
 
 
@@ -229,7 +233,7 @@ def test_an_older_event_does_nothing(world: World, earlier: str, later: str) -> 
     old = world.put(earlier, file(1))
     new = world.put(later, file(2))
     assert ingest(world.ports, new) is Outcome.ADDED
-    assert ingest(world.ports, old) is Outcome.DONE_BEFORE
+    assert ingest(world.ports, old) is Outcome.DUPLICATE_EVENT
     assert [row.file_digest for row in world.live()] == [_digest(file(2))]
 
 
@@ -240,13 +244,13 @@ def _digest(data: bytes) -> str:
 def test_sequencers_that_differ_in_zeros_at_the_end_are_one(world: World) -> None:
     event = world.put("5B", file(1))
     ingest(world.ports, event)
-    assert ingest(world.ports, replace(event, sequencer="5b00")) is Outcome.DONE_BEFORE
+    assert ingest(world.ports, replace(event, sequencer="5b00")) is Outcome.DUPLICATE_EVENT
 
 
 def test_the_event_of_an_object_that_was_replaced_since_leaves_it_to_the_later_event(world: World) -> None:
     old = world.put("1", file(1))
     new = world.put("2", file(2))
-    assert ingest(world.ports, old) is Outcome.CHANGED_SINCE
+    assert ingest(world.ports, old) is Outcome.SUPERSEDED
     assert world.live() == []
     assert ingest(world.ports, new) is Outcome.ADDED
 
@@ -254,11 +258,11 @@ def test_the_event_of_an_object_that_was_replaced_since_leaves_it_to_the_later_e
 def test_an_object_replaced_while_it_is_read_is_left_to_the_later_event(world: World) -> None:
     event = world.put("1", file(1))
     world.objects.read = lambda *_: None  # type: ignore[method-assign]
-    assert ingest(world.ports, event) is Outcome.CHANGED_SINCE
+    assert ingest(world.ports, event) is Outcome.SUPERSEDED
 
 
 def test_an_object_that_is_gone_is_nothing(world: World) -> None:
-    assert ingest(world.ports, Ingest(BUCKET, KEY, "1", "etag")) is Outcome.GONE
+    assert ingest(world.ports, ObjectCreated(BUCKET, KEY, "1", "etag")) is Outcome.GONE
     assert world.catalog.rows == {}
 
 
@@ -274,7 +278,7 @@ def test_an_object_replaced_takes_away_what_was_made_of_the_one_before(world: Wo
 
 def test_what_somebody_else_has_added_again_stays(world: World) -> None:
     ingest(world.ports, world.put("1", file(1)))
-    delete(world.ports, Delete(Shelf("tenant", "same_hq", Kind.SAME), (_sign(world.live()[0]),)))
+    delete(world.ports, Delete(LibraryRef("tenant", "same_hq", Kind.SAME), (_sign(world.live()[0]),)))
     again = by_hand(world, 1)
     ingest(world.ports, world.put("2", file(2), brief="two"))
     assert world.briefs() == ["hand", "two"]
@@ -283,7 +287,7 @@ def test_what_somebody_else_has_added_again_stays(world: World) -> None:
 
 def test_a_picture_that_is_there_already_is_nobodys_to_take_away(world: World) -> None:
     by_hand(world, 1)
-    assert ingest(world.ports, world.put("1", file(1))) is Outcome.SAME
+    assert ingest(world.ports, world.put("1", file(1))) is Outcome.ALREADY_PRESENT
     ingest(world.ports, world.put("2", file(2), brief="two"))
     assert world.briefs() == ["hand", "two"]
 
@@ -291,7 +295,7 @@ def test_a_picture_that_is_there_already_is_nobodys_to_take_away(world: World) -
 def test_replaced_by_a_picture_that_is_there_already_it_takes_its_own_away(world: World) -> None:
     by_hand(world, 2)
     ingest(world.ports, world.put("1", file(1)))
-    assert ingest(world.ports, world.put("2", file(2))) is Outcome.SAME
+    assert ingest(world.ports, world.put("2", file(2))) is Outcome.ALREADY_PRESENT
     assert world.briefs() == ["hand"]
 
 
@@ -299,7 +303,7 @@ def test_the_same_picture_put_again_says_its_newer_words(world: World) -> None:
     ingest(world.ports, world.put("1", file(1), brief="old", tags="1"))
     (before,) = world.live()
     event = world.put("2", file(1, compress_level=1), brief="new", label="l")
-    assert ingest(world.ports, event) is Outcome.SAME
+    assert ingest(world.ports, event) is Outcome.ALREADY_PRESENT
     (after,) = world.live()
     assert (after.metadata, after.added) == (Metadata("new", "l"), before.added)
     assert world.ports.index.count(after.key.library) == 1
@@ -310,7 +314,7 @@ def test_the_same_picture_put_again_says_its_newer_words(world: World) -> None:
 def test_the_same_picture_with_the_same_words_changes_nothing(world: World) -> None:
     ingest(world.ports, world.put("1", file(1)))
     (before,) = world.live()
-    assert ingest(world.ports, world.put("2", file(1))) is Outcome.SAME
+    assert ingest(world.ports, world.put("2", file(1))) is Outcome.ALREADY_PRESENT
     assert world.live()[0].revision == before.revision
 
 
@@ -320,8 +324,8 @@ def test_an_object_that_is_refused_changes_nothing(world: World) -> None:
     with pytest.raises(NotAPicture):
         ingest(world.ports, refused)
     assert world.briefs() == ["one"]
-    assert is_done(world.ports, refused)
-    assert ingest(world.ports, refused) is Outcome.DONE_BEFORE
+    assert is_processed(world.ports, refused)
+    assert ingest(world.ports, refused) is Outcome.DUPLICATE_EVENT
     ingest(world.ports, world.put("3", file(3), brief="three"))
     assert world.briefs() == ["three"]
 
@@ -478,7 +482,7 @@ def test_a_crash_around_the_write_converges_when_the_event_comes_again(where: st
         setattr(catalog, where, 0)
     ingest(world.ports, event)
     assert world.briefs() == ["two"]
-    assert is_done(world.ports, event)
+    assert is_processed(world.ports, event)
     world.clock.now += 60_000
     ingest(world.ports, world.put("3", file(3), brief="three"))  # and it is still known whose the picture is
     assert world.briefs() == ["three"]
@@ -509,14 +513,14 @@ class CrashingUploads(MemoryUploads):
             raise Crash
 
 
-def test_a_crash_behind_the_foretelling_converges() -> None:
+def test_a_crash_behind_the_intent_converges() -> None:
     uploads = CrashingUploads()
     world = World(uploads=uploads)
     event = world.put("1", file(1), brief="one")
     uploads.crash = True
     with pytest.raises(Crash):
         ingest(world.ports, event)
-    assert not is_done(world.ports, event)
+    assert not is_processed(world.ports, event)
     assert ingest(world.ports, event) is Outcome.ADDED
     assert world.briefs() == ["one"]
 
@@ -546,7 +550,7 @@ def test_a_later_event_that_goes_past_this_one_wins() -> None:
         assert ingest(world.ports, world.put("2", file(2), brief="two")) is Outcome.ADDED
 
     catalog.first = later
-    assert ingest(world.ports, old) is Outcome.CHANGED_SINCE
+    assert ingest(world.ports, old) is Outcome.SUPERSEDED
     assert world.briefs() == ["two"]
     ingest(world.ports, world.put("3", file(3), brief="three"))
     assert world.briefs() == ["three"]
@@ -602,7 +606,7 @@ def test_an_event_doubled_at_the_same_time_is_done_once() -> None:
     until_settled(world, event)
     assert world.briefs() == ["one"]
     world.clock.now += 1
-    assert is_done(world.ports, event)
+    assert is_processed(world.ports, event)
 
 
 def test_two_first_events_at_once_leave_one_to_come_again() -> None:
@@ -622,7 +626,7 @@ def test_two_first_events_at_once_leave_one_to_come_again() -> None:
     with pytest.raises(RevisionConflict) as caught:
         ingest(world.ports, old)
     assert caught.value.retryable
-    assert ingest(world.ports, old) is Outcome.DONE_BEFORE
+    assert ingest(world.ports, old) is Outcome.DUPLICATE_EVENT
     assert world.briefs() == ["two"]
 
 
@@ -643,7 +647,7 @@ class UploadLife(RuleBasedStateMachine):
     def begin(self) -> None:
         self.catalog = CrashingCatalog()
         self.world = World(catalog=self.catalog)
-        self.events: list[Ingest] = []
+        self.events: list[ObjectCreated] = []
         self.shown: dict[str, tuple[int, str]] = {}
         self.done: dict[str, int] = {}
         self.count = 0

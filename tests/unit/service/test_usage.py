@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from lookalike import clock as system_clock
 from lookalike.cli.main import app
 from lookalike.domain.application import Application, Policy
+from lookalike.ports import clock as system_clock
 from lookalike.service.admission import admit, day_count
 from lookalike.service.usage import Usage, usage
 from lookalike.settings import Settings
 from lookalike.stores.local.data_folder import DataFolder
-from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_stores import SqliteStores
 from tests.support.fakes import SetClock, memory_ports
 
 DAY = 86_400_000
@@ -48,17 +48,19 @@ def test_an_application_without_a_limit_a_day_is_not_counted() -> None:
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     """A folder with twenty applications; every second one has a limit a day, every fourth has called today."""
-    catalog = SqliteCatalog(DataFolder(tmp_path / "data").catalog)
+    stores = SqliteStores(DataFolder(tmp_path / "data").catalog)
     today = system_clock.unix_milliseconds()
     for number in range(20):
         policy = Policy(per_day=5000) if number % 2 else Policy()
         app_id = f"{10_000_000 + number}"
         name = f"[shop] {number}"
-        catalog.save_application(Application(f"{number}", "sk", app_id, "t", name, created=number, policy=policy))
+        stores.applications.save_application(
+            Application(f"{number}", "sk", app_id, "t", name, created=number, policy=policy)
+        )
         if number % 4 == 1:
             for ago in (0, 1):
-                catalog.take(day_count(app_id, today - ago * DAY), 1000 + number, None)
-    catalog.close()
+                stores.counters.take(day_count(app_id, today - ago * DAY), 1000 + number, None)
+    stores.close()
     return tmp_path / "data"
 
 

@@ -1,4 +1,4 @@
-"""The changed copies that heads are fitted on."""
+"""The augmented copies that heads are fitted on."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import pytest
 from PIL import Image
 
 from lookalike.training import augment
+from tests.support.examples import spread
 from tests.support.photographs import photograph
 
-CHANGES = {change.__name__: change for change in augment.CHANGES}
+AUGMENTATIONS = {change.__name__: change for change in augment.AUGMENTATIONS}
 
 
-@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("name", AUGMENTATIONS)
 def test_every_change_gives_another_picture_and_the_same_one_again(name: str) -> None:
     picture, background = photograph("chelsea.png", 200), photograph("china.jpg", 200)
     before = picture.tobytes()
-    for seed in range(8):
-        first, second = (CHANGES[name](picture, background, Random(seed)) for _ in range(2))
+    for seed in spread(range(8), 3):
+        first, second = (AUGMENTATIONS[name](picture, background, Random(seed)) for _ in range(2))
         assert first.mode == "RGB"
         assert min(first.size) > 1
         assert (first.size, first.tobytes()) == (second.size, second.tobytes())
@@ -32,6 +33,6 @@ def test_every_change_gives_another_picture_and_the_same_one_again(name: str) ->
 def test_an_attacked_picture_is_never_larger_than_the_limit(size: tuple[int, int]) -> None:
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), np.uint8))
     for seed in range(20):
-        changed = augment.attack(picture, photograph("coffee.png", 200), Random(seed))
+        changed = augment.augment_copy(picture, photograph("coffee.png", 200), Random(seed))
         assert min(changed.size) >= 1
-        assert max(changed.size) <= augment.LONGEST
+        assert max(changed.size) <= augment.MAX_SIDE

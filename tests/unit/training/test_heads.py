@@ -1,4 +1,4 @@
-"""The closed-form heads, on made-up descriptors whose answer is known."""
+"""The closed-form heads, on synthetic descriptors with known results."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from lookalike.training import heads
 
 @pytest.fixture
 def library() -> NDArray[np.float64]:
-    """500 rows of 40 numbers, the first of them varying most."""
+    """Return 500 rows of 40 numbers, whose variance falls from the first to the last."""
     return np.random.default_rng(1).normal(size=(500, 40)) * np.linspace(3, 0.1, 40) + 5
 
 
 def test_a_projection_gives_unit_rows_whatever_it_is_given(library: NDArray[np.float64]) -> None:
     projection = heads.principal(library, 8, power=0.25)
-    rows = projection.of(np.concatenate([library, np.zeros((1, 40)), np.full((1, 40), 1e6)]))
+    rows = projection.apply(np.concatenate([library, np.zeros((1, 40)), np.full((1, 40), 1e6)]))
     assert rows.shape == (502, 8)
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
 
@@ -44,7 +44,7 @@ def test_whitening_looks_past_the_direction_in_which_copies_stray(library: NDArr
     copies = library + random.normal(size=(500, 1)) * 40 * stray + random.normal(size=(500, 40)) * 0.01
 
     def found(projection: heads.Projection) -> float:
-        near = projection.of(copies) @ projection.of(library).T
+        near = projection.apply(copies) @ projection.apply(library).T
         return float((near.argmax(axis=1) == np.arange(500)).mean())
 
     assert found(heads.whitening(library, copies, library, 16)) > 0.95
@@ -58,9 +58,13 @@ def test_a_fit_gives_the_same_bytes_again(library: NDArray[np.float64]) -> None:
 
 def test_heads_are_read_as_they_were_saved(tmp_path: Path, library: NDArray[np.float64]) -> None:
     projections = {
-        kind: heads.principal(library + i, 8, 0.25) for i, kind in enumerate((*heads.looks_at((3, 5)), "map"))
+        kind: heads.principal(library + i, 8, 0.25)
+        for i, kind in enumerate((*heads.descriptors_by_kind((3, 5)), "map"))
     }
-    kinds = {kind: heads.Head(descriptors, projections[kind]) for kind, descriptors in heads.looks_at((3, 5)).items()}
+    kinds = {
+        kind: heads.Head(descriptors, projections[kind])
+        for kind, descriptors in heads.descriptors_by_kind((3, 5)).items()
+    }
     saved = heads.Heads(kinds, projections["map"])
     saved.save(tmp_path / "heads.npz")
     read = heads.load(tmp_path / "heads.npz")

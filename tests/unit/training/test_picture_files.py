@@ -1,4 +1,4 @@
-"""Folders of a user's own pictures, and how far work on them is."""
+"""Folders of picture files, and progress of work on them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_hidden_files_and_folders_are_passed_over_and_folders_called_like_pictur
 
 
 def spoiled(folder: Path) -> dict[str, Path]:
-    """Files that are called like pictures and are none."""
+    """Write files with pictures' suffixes that are not pictures."""
     whole = folder / "whole.jpg"
     photograph("coffee.png", 200).save(whole)
     bad = {name: folder / f"{name}.jpg" for name in ("truncated", "text", "empty", "pixel", "loop", "gone", "pipe")}
@@ -102,14 +102,14 @@ def test_one_line_names_the_first_files_that_cannot_be_used(tmp_path: Path) -> N
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stderr is a file, whatever pytest runs in."""
+    """Redirect progress to a file, whatever pytest runs in."""
     monkeypatch.setattr(progress, "_console", Console(stderr=True, force_terminal=False))
 
 
 @pytest.mark.usefixtures("written")
 def test_where_no_terminal_is_every_stage_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert progress.side_by_side("[a] stage", str, range(1200)) == [str(number) for number in range(1200)]
-    assert progress.side_by_side("nothing to do", str, []) == []
+    assert progress.parallel_map("[a] stage", str, range(1200)) == [str(number) for number in range(1200)]
+    assert progress.parallel_map("nothing to do", str, []) == []
     assert capsys.readouterr() == ("", "[a] stage: 1200\n")
 
 
@@ -126,8 +126,8 @@ def test_what_is_interrupted_does_not_work_off_what_waits() -> None:
     """Ctrl-C: the two that are being worked on end, the thousand that wait are not begun."""
     script = (
         "import time\n"
-        "from lookalike.training.progress import side_by_side\n"
-        "side_by_side('a stage', lambda _: time.sleep(0.2), range(1000))\n"
+        "from lookalike.training.progress import parallel_map\n"
+        "parallel_map('a stage', lambda _: time.sleep(0.2), range(1000))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None

@@ -14,7 +14,7 @@ from lookalike.domain.picture import Key, Picture
 from lookalike.domain.upload import DeadLetter
 from lookalike.errors import IndexWriteError, Unavailable
 from lookalike.settings import Settings
-from lookalike.triggers.batch import Garbled
+from lookalike.triggers.batch import Malformed
 from lookalike.triggers.stream import answer, changes
 from tests.contract.rows import deleted, row
 from tests.support.examples import examples
@@ -231,7 +231,7 @@ def test_an_empty_event_is_nothing() -> None:
 def test_a_dead_letter_holds_no_more_of_a_row_than_where_it_is() -> None:
     event = {"Records": [record(0, secret={"S": "top secret"})]}
     (change,) = changes(event, Table().read)
-    assert isinstance(change.written, Garbled)
+    assert isinstance(change.written, Malformed)
     assert "secret" not in change.body
 
 

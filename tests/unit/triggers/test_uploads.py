@@ -23,10 +23,10 @@ from lookalike.errors import ModelError, SettingsError, Unavailable
 from lookalike.handlers.process_ports import serving
 from lookalike.handlers.uploads import upload_handler
 from lookalike.ports import Ports
-from lookalike.service.upload import Ingest, Removal
+from lookalike.service.upload import ObjectCreated, ObjectRemoved
 from lookalike.settings import Settings
-from lookalike.triggers.batch import Garbled
-from lookalike.triggers.uploads import Message, Notice, answer, messages
+from lookalike.triggers.batch import Malformed
+from lookalike.triggers.uploads import Message, ObjectEvent, answer, messages
 from tests.support.examples import examples
 from tests.support.fakes import MemoryCatalog, MemoryDeadLetters, MemoryObjects, memory_ports
 
@@ -63,8 +63,8 @@ def s3(*records: Any) -> dict[str, Any]:
 def commands(event: Any) -> list[Any]:
     """The puts in an event in which nothing is garbled."""
     items = [item for message in messages(event) for item in message.items]
-    assert all(isinstance(item, Notice) for item in items)
-    return [item.command for item in items if isinstance(item, Notice)]
+    assert all(isinstance(item, ObjectEvent) for item in items)
+    return [item.command for item in items if isinstance(item, ObjectEvent)]
 
 
 class World:
@@ -99,7 +99,7 @@ def test_every_key_comes_back_as_it_was(name: str, sequencer: str) -> None:
     for written in (quote_plus(key), quote_plus(key, safe="/")):
         record = put(sequencer=sequencer)
         record["s3"]["object"]["key"] = written
-        assert commands(sqs(s3(record))) == [Ingest(BUCKET, key, sequencer)]
+        assert commands(sqs(s3(record))) == [ObjectCreated(BUCKET, key, sequencer)]
 
 
 def test_keys_are_read_as_emulators_and_s3_write_them() -> None:
@@ -137,7 +137,7 @@ def test_a_deletion_leaves_the_picture_and_is_heard_of(world: World, name: str) 
     world.answer(sqs(s3(put())))
     world.objects.files.clear()
     event = sqs(s3(put(sequencer="2") | {"eventName": name}))
-    assert commands(event) == [Removal(BUCKET, KEY)]
+    assert commands(event) == [ObjectRemoved(BUCKET, KEY)]
     assert world.answer(event) == NOTHING
     assert [row.live for row in world.catalog.rows.values()] == [True]
 
@@ -275,7 +275,7 @@ def test_whatever_is_wrong_in_an_event_it_is_read(data: st.DataObject) -> None:
     event = _spoilt(data, event) if data.draw(st.booleans()) else event
     for message in messages(event):
         assert isinstance(message, Message)
-        assert all(isinstance(item, Notice | Garbled) for item in message.items)
+        assert all(isinstance(item, ObjectEvent | Malformed) for item in message.items)
     assert World().answer(event) == NOTHING
 
 
@@ -316,7 +316,7 @@ def test_what_never_will_succeed_is_a_dead_letter_that_can_be_sent_again(
     assert len(world.catalog.rows) == 1
     (letter,) = world.letters.letters
     assert letter.reason.startswith(reason)
-    assert commands(sqs(letter.body)) == [Ingest(BUCKET, key, "1")]
+    assert commands(sqs(letter.body)) == [ObjectCreated(BUCKET, key, "1")]
     (line,) = [line for line in log_lines() if line["message"] == "dead letter"]
     assert line["reason"] == letter.reason
 

@@ -7,17 +7,18 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lookalike.clock import unix_milliseconds
 from lookalike.download.fetcher import SafeFetcher
 from lookalike.embedding.lazy import LazyEmbedder, LazyVerifier
 from lookalike.errors import SettingsError
+from lookalike.imaging.signatures import is_picture
 from lookalike.observability import logger
 from lookalike.ports import Applications, Clock, Counters, Embedder, Ports, Stores, Verifier
+from lookalike.ports.clock import unix_milliseconds
 from lookalike.settings import Settings
 from lookalike.stores.aws.account import Account
 
 if TYPE_CHECKING:
-    from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+    from lookalike.stores.local.sqlite_stores import SqliteStores
 
 
 def build(
@@ -44,7 +45,10 @@ def build(
         embedder=embedder,
         verifier=verifier or LazyVerifier(model),
         fetch=SafeFetcher(
-            seconds=settings.fetch_seconds, redirects=settings.fetch_redirects, allow=settings.fetch_allow
+            seconds=settings.fetch_seconds,
+            redirects=settings.fetch_redirects,
+            allow=settings.fetch_allow,
+            is_uncoded=is_picture,
         ),
         clock=clock,
     )
@@ -77,8 +81,8 @@ def applications(settings: Settings, *, make: bool = False) -> Iterator[Applicat
     if settings.data is None:
         yield Account(settings).applications
         return
-    with _catalog(settings.data, make=make) as catalog:
-        yield catalog
+    with _sqlite(settings.data, make=make) as stores:
+        yield stores.applications
 
 
 @contextmanager
@@ -87,17 +91,17 @@ def counters(settings: Settings) -> Iterator[Counters]:
     if settings.data is None:
         yield Account(settings).counters
         return
-    with _catalog(settings.data) as catalog:
-        yield catalog
+    with _sqlite(settings.data) as stores:
+        yield stores.counters
 
 
 @contextmanager
-def _catalog(data: Path, *, make: bool = False) -> Iterator[SqliteCatalog]:
+def _sqlite(data: Path, *, make: bool = False) -> Iterator[SqliteStores]:
     from lookalike.stores.local.data_folder import DataFolder  # noqa: PLC0415
-    from lookalike.stores.local.sqlite_catalog import SqliteCatalog  # noqa: PLC0415
+    from lookalike.stores.local.sqlite_stores import SqliteStores  # noqa: PLC0415
 
     folder = DataFolder(data) if make else DataFolder.existing(data)
-    with closing(SqliteCatalog(folder.catalog, existing=folder.used)) as catalog:
-        if not catalog.holds_pictures():
+    with closing(SqliteStores(folder.catalog, existing=folder.used)) as stores:
+        if not stores.catalog.holds_pictures():
             folder.mark_as_used()
-        yield catalog
+        yield stores

@@ -1,55 +1,55 @@
-"""Everything that can be wrong, said once, without a word of any vendor.
+"""All errors of the service, as one tree, without any vendor's codes.
 
-A dialect turns these into its vendor's codes, in one table of its own (``wire/<dialect>.py``).
+Each dialect maps them to its vendor's codes in one table of its own (``lookalike.wire.<vendor>``).
 
 ::
 
     LookalikeError
-    ├── InvalidArgument                a value out of its range, or that cannot be read
-    │   ├── MissingArgument            nothing was given where something must be
+    ├── InvalidArgument                a value out of range, or malformed
+    │   ├── MissingArgument            a required value is missing
     │   ├── ArgumentTooLong            text longer than allowed
     │   └── TooManyItems               a list longer than allowed
     ├── PictureError
-    │   ├── EmptyPicture               the picture was given, with no bytes in it
-    │   ├── BadEncoding                the text is not base64
-    │   ├── NotAPicture                no picture, a truncated one, or a format that is not allowed
+    │   ├── EmptyPicture               no bytes
+    │   ├── BadEncoding                text that is not base64
+    │   ├── NotAPicture                not an image, a truncated one, or a format that is not allowed
     │   └── PictureSizeError           too many bytes or pixels; a side too short or too long
     ├── UrlError
     │   ├── UrlLengthError             empty or too long
     │   ├── UrlIllegal                 not http(s), or unparsable
-    │   │   └── UrlNotPublic           it leads to an address that is not public
-    │   ├── UrlUnreachable             no such host, refused, broken off
-    │   │   └── UrlTimeout             took too long
-    │   └── UrlAnswerError             the server answered with an error, or with more than a picture may weigh
-    │       └── UrlAnswerTooLong       with more than a picture may weigh
+    │   │   └── UrlNotPublic           it resolves to an address that is not public
+    │   ├── UrlUnreachable             no such host, connection refused or lost
+    │   │   └── UrlTimeout             the download took too long
+    │   └── UrlAnswerError             the server answered with an error, or with too many bytes
+    │       └── UrlAnswerTooLong       with more bytes than a picture may have
     ├── StateError
     │   ├── PictureExists              the library already holds this picture
     │   ├── PictureNotFound            the library holds no such picture
     │   ├── SignAmbiguous              two live pictures share the sign; the picture itself tells them apart
-    │   ├── LibraryExists
-    │   ├── LibraryNotFound
+    │   ├── LibraryExists              the tenant already has a library of that name
+    │   ├── LibraryNotFound            the tenant has no library of that name
     │   └── LibraryFull                no more pictures may be added
     ├── AccessError
-    │   ├── TokenInvalid               missing, garbled, unknown or revoked
-    │   ├── TokenExpired               ours, and past its life
+    │   ├── TokenInvalid               missing, malformed, unknown or revoked
+    │   ├── TokenExpired               issued by this service, and expired
     │   ├── SignatureInvalid           the request's signature does not verify
     │   ├── ApplicationNotFound        no application has that app id
     │   ├── ApplicationDisabled
-    │   └── AddressRefused             the application may not be used from there
-    ├── LimitReached                   more calls than an operator allows, or than can be done; none of it was done
-    │   ├── RateReached                an application's calls a second
-    │   ├── DailyQuotaReached          its calls a day
-    │   ├── TotalQuotaReached          its calls in all
-    │   ├── ServiceRateReached         everybody's calls a second
-    │   └── Busy                       more than the service can do in time: the call waited too long for its turn
-    │       └── Abandoned              its caller has gone, so nobody waits for what it would find
+    │   └── AddressRefused             the application may not be used from the caller's address
+    ├── LimitReached                   more calls than the operator allows, or than can be done; nothing was done
+    │   ├── RateReached                an application's calls per second
+    │   ├── DailyQuotaReached          an application's calls per day
+    │   ├── TotalQuotaReached          an application's calls in total
+    │   ├── ServiceRateReached         calls of all applications per second
+    │   └── Busy                       the call waited too long for its turn
+    │       └── Abandoned              the caller has disconnected
     ├── UnknownOperation               no such path
-    ├── RevisionConflict               somebody else wrote this row first; read again and retry
-    ├── Unavailable                    a store does not answer; worth trying again
-    │   └── IndexWriteError            the index did not take some rows; it says which, and why
-    ├── OutOfTime                      the call's time was up before this was its turn; nothing of it is kept
-    ├── ModelError                     the model file cannot be used; said once, at start
-    └── SettingsError                  settings that cannot be used, all of them named at once
+    ├── RevisionConflict               another write of the row was faster; read again and retry
+    ├── Unavailable                    a store does not answer; retry later
+    │   └── IndexWriteError            the index did not take some rows
+    ├── OutOfTime                      the call's time was up before the turn of this picture; nothing of it is stored
+    ├── ModelError                     the model file cannot be used; raised at start
+    └── SettingsError                  settings that cannot be used; the message names all of them
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ if TYPE_CHECKING:
 
 
 class LookalikeError(Exception):
-    """Base of all errors this service raises on purpose.
+    """Base class of all errors that the service raises on purpose.
 
-    ``retryable``: the same call may work later. The other three are for whoever runs the service, in its log:
-    ``field`` names the argument or the part of the request, ``problem`` says what is wrong with it (``{0}`` is the
-    error's message), ``remedy`` what can be done, if anything can. ``field`` and ``remedy`` may be given to a single
-    error. None of them holds a value that a caller keeps secret.
+    ``retryable``: the same call may succeed later. The other three are for the operator's log: ``field`` names the
+    argument or the part of the request, ``problem`` is a template that describes the fault (``{0}`` is the error, whose
+    attributes it may name), ``remedy`` the action to take, if there is one. ``field`` and ``remedy`` may be given per
+    error. None of them contains a caller's secrets.
     """
 
     retryable = False
@@ -84,18 +84,18 @@ class LookalikeError(Exception):
 
     @property
     def explanation(self) -> str:
-        """Field, problem and limit, for the operator's log."""
+        """Field and problem in one line, for the operator's log."""
         problem = self.problem.format(self)
         return f"{self.field}: {problem}" if self.field else problem
 
 
 class InvalidArgument(LookalikeError):
-    """A value out of its range, or one that cannot be read.
+    """A value out of range, or malformed.
 
     Parameters
     ----------
     name : the argument's name as the caller knows it.
-    reason : what is wrong with it, in a few words.
+    reason : the fault, in a few words.
     """
 
     problem = "{0.reason}"
@@ -107,7 +107,7 @@ class InvalidArgument(LookalikeError):
 
 
 class MissingArgument(InvalidArgument):
-    """Nothing was given where something must be."""
+    """A required value is missing."""
 
     def __init__(self, name: str, *, remedy: str | None = None) -> None:
         super().__init__(name, "missing", remedy=remedy)
@@ -122,29 +122,29 @@ class TooManyItems(InvalidArgument):
 
 
 class PictureError(LookalikeError):
-    """The bytes given as a picture cannot be used."""
+    """A picture that cannot be used."""
 
     field = "picture"
 
 
 class EmptyPicture(PictureError):
-    """The picture was given, with no bytes in it."""
+    """The picture has no bytes."""
 
 
 class BadEncoding(PictureError):
-    """The text given for a picture is not base64."""
+    """The picture's text is not base64."""
 
 
 class NotAPicture(PictureError):
-    """No picture, a truncated one, or a format that is not allowed."""
+    """Not an image, a truncated one, or a format that is not allowed."""
 
 
 class PictureSizeError(PictureError):
-    """Too many bytes or pixels; a side too short or too long."""
+    """Too many bytes or pixels, or a side too short or too long."""
 
 
 class UrlError(LookalikeError):
-    """The picture behind a caller's URL cannot be had."""
+    """The picture at a caller's URL cannot be downloaded."""
 
     field = "url"
 
@@ -154,17 +154,17 @@ class UrlLengthError(UrlError):
 
 
 class UrlIllegal(UrlError):
-    """Not http(s), or unparsable."""
+    """The URL is not http(s), or unparsable."""
 
 
 class UrlNotPublic(UrlIllegal):
-    """The URL leads to an address that is not public."""
+    """The URL resolves to an address that is not public."""
 
     remedy = "LOOKALIKE_FETCH_ALLOW names networks that may be downloaded from although they are not public"
 
 
 class UrlUnreachable(UrlError):
-    """No such host, refused, or broken off."""
+    """No such host, or the connection was refused or lost."""
 
 
 class UrlTimeout(UrlUnreachable):
@@ -172,36 +172,46 @@ class UrlTimeout(UrlUnreachable):
 
 
 class UrlAnswerError(UrlError):
-    """The server answered with an error, or with more than a picture may weigh."""
+    """The server answered with an error, or with more bytes than a picture may have."""
 
 
 class UrlAnswerTooLong(UrlAnswerError):
-    """The server answered with more than a picture may weigh."""
+    """The server answered with more bytes than a picture may have."""
 
 
 class StateError(LookalikeError):
-    """The request is sound, the library's state forbids it."""
+    """A valid request that the library's state forbids. ``name`` is the library's or the picture's."""
+
+    problem = "{0.name}"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 class PictureExists(StateError):
-    """The library already holds this picture."""
+    """The library already holds this picture: ``key`` is its row's, ``name`` its digest."""
 
     field = "picture"
-    problem = "the library already holds {0}"
+    problem = "the library already holds {0.name}"
+
+    def __init__(self, key: Key, digest: str) -> None:
+        super().__init__(digest)
+        self.key = key
 
 
 class PictureNotFound(StateError):
-    """The library holds no such picture."""
+    """The library holds no such picture: ``name`` is its id or sign, or a few words for it."""
 
     field = "picture"
-    problem = "not in the library: {0}"
+    problem = "not in the library: {0.name}"
 
 
 class SignAmbiguous(StateError):
     """Two live pictures share the sign; the picture itself tells them apart."""
 
     field = "picture"
-    problem = "two live pictures share the sign {0}"
+    problem = "two live pictures share the sign {0.name}"
     remedy = "name the picture by its file"
 
 
@@ -209,14 +219,14 @@ class LibraryExists(StateError):
     """The tenant already has a library of that name."""
 
     field = "group"
-    problem = "{0} exists already"
+    problem = "{0.name} exists already"
 
 
 class LibraryNotFound(StateError):
     """The tenant has no library of that name."""
 
     field = "group"
-    problem = "the tenant has none called {0}"
+    problem = "the tenant has none called {0.name}"
     remedy = "make it first, with a key of the same tenant"
 
 
@@ -224,25 +234,25 @@ class LibraryFull(StateError):
     """No more pictures may be added to the library."""
 
     field = "group"
-    problem = "{0} is full"
+    problem = "{0.name} is full"
     remedy = "LOOKALIKE_GROUP_PICTURES says how many pictures a group may hold"
 
 
 class AccessError(LookalikeError):
-    """The caller has not shown who they are, or may not do this."""
+    """The caller is not authenticated, or not allowed to call."""
 
     field = "application"
 
 
 class TokenInvalid(AccessError):
-    """The access token is missing, garbled, unknown or revoked."""
+    """The access token is missing, malformed, unknown or revoked."""
 
     field = "access_token"
     remedy = "the client has to fetch a token from /oauth/2.0/token of this service"
 
 
 class TokenExpired(AccessError):
-    """The access token is ours, and past its life."""
+    """The access token was issued by this service, and has expired."""
 
     field = "access_token"
     problem = "past its life of 30 days; application {0}"
@@ -260,7 +270,7 @@ class ApplicationNotFound(AccessError):
 
 
 class ApplicationDisabled(AccessError):
-    """The application exists and is switched off."""
+    """The application is disabled."""
 
     problem = "switched off"
     remedy = "lookalike keys change --enable"
@@ -275,7 +285,7 @@ class AddressRefused(AccessError):
 
 
 class LimitReached(LookalikeError):
-    """More calls than an operator allows, or than the service can do. None of what was asked has been done."""
+    """More calls than the operator allows, or than the service can do in time. Nothing of the call was done."""
 
 
 class RateReached(LimitReached):
@@ -294,7 +304,7 @@ class DailyQuotaReached(LimitReached):
 
 
 class TotalQuotaReached(LimitReached):
-    """Too many calls of one application since it was made."""
+    """Too many calls of one application since it was created."""
 
     field = "in_total"
     remedy = "lookalike keys change --in-total"
@@ -309,7 +319,7 @@ class ServiceRateReached(LimitReached):
 
 
 class Busy(LimitReached):
-    """More calls than the service can do in time: this one waited too long for its turn."""
+    """The call waited too long for its turn: the service has more calls than it can do in time."""
 
     field = "time"
     remedy = "more processors; or let calls wait longer: LOOKALIKE_WAIT_SECONDS"
@@ -317,7 +327,7 @@ class Busy(LimitReached):
 
 
 class Abandoned(Busy):
-    """The caller of a search has gone before it was done. Nobody reads the answer; it is logged and counted."""
+    """The caller disconnected before its search was done. Nobody reads the answer; it is logged and counted."""
 
     remedy = ""
 
@@ -330,7 +340,7 @@ class UnknownOperation(LookalikeError):
 
 
 class RevisionConflict(LookalikeError):
-    """Somebody else wrote this row first; read again and retry."""
+    """Another write of the row was faster; read again and retry."""
 
     field = "store"
     problem = "{0} is being written by others"
@@ -338,19 +348,19 @@ class RevisionConflict(LookalikeError):
 
 
 class Unavailable(LookalikeError):
-    """A store does not answer; the same call may work later."""
+    """A store does not answer; the same call may succeed later."""
 
     field = "store"
     retryable = True
 
 
 class IndexWriteError(Unavailable):
-    """The vector index did not take some rows; all others of the same call are written.
+    """The vector index did not take some rows; all others of the call are written.
 
     Parameters
     ----------
-    again : rows that may be taken later.
-    refused : rows that never will be, with the index's reason.
+    again : rows that the index may take later.
+    refused : rows that it will never take, with its reasons.
     """
 
     def __init__(self, again: frozenset[Key], refused: Mapping[Key, str]) -> None:
@@ -360,14 +370,14 @@ class IndexWriteError(Unavailable):
 
 
 class OutOfTime(LookalikeError):
-    """The call's time was up before this was its turn; nothing of it is kept."""
+    """The call's time was up before the turn of this picture; nothing of it is stored."""
 
     field = "time"
     retryable = True
 
 
 class ModelError(LookalikeError):
-    """The model file cannot be used. Raised at start, with one line that says why."""
+    """The model file cannot be used. Raised at start; the message is one line."""
 
 
 class SettingsError(LookalikeError):

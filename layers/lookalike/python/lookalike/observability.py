@@ -1,6 +1,6 @@
-"""Logs and metrics: structured lines through Powertools, with nothing of a request kept on a module.
+"""Writes logs and metrics: structured lines through Powertools, without request state in a module.
 
-Pictures, vectors, tokens, secrets and Authorization headers are never handed to these functions.
+Never pass pictures, vectors, tokens, secrets or Authorization headers to these functions.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from lookalike.errors import LookalikeError, Unavailable
 from lookalike.settings import Settings
 
-#: Where CloudWatch shows the metrics.
+#: The CloudWatch namespace of the metrics.
 NAMESPACE = "lookalike"
 
-#: Longest reason or remedy in a log line, in characters.
+#: Characters of a reason or remedy in a log line.
 _MAX_REASON = 300
 
-#: Access tokens, and what stands behind the scheme of an Authorization header, wherever a caller may have put them.
+#: Access tokens, and credentials after the scheme of an Authorization header, wherever a caller may have put them.
 _SECRETS = re.compile(
     r"\b2[45]\.[0-9A-Za-z]{8,}\.[0-9A-Za-z._-]*|(?<=Qiniu )(?!<)\S+|(?<=QBox )(?!<)\S+|(?<=bce-auth-v1/)(?!<)\S+"
 )
 
-#: Structured lines on stderr: stdout is for metrics in Lambda, and for the one ready line on one machine.
+#: Logs to stderr: stdout is for metrics in Lambda, and for the line that reports a ready server on one machine.
 logger = Logger(service=NAMESPACE, stream=sys.stderr, level="INFO")
 
 
 def count(settings: Settings, dimensions: Mapping[str, str], figures: Mapping[str, float]) -> None:
-    """Write one EMF line of counts; a figure called ``Latency`` is in milliseconds. Nothing if metrics are off."""
+    """Write one EMF line of counts, if metrics are on; a figure named ``Latency`` is in milliseconds."""
     if not settings.metrics:
         return
     metrics = EphemeralMetrics(namespace=NAMESPACE)
-    if settings.stack is not None:  # two stacks of one account are two things to watch
+    if settings.stack is not None:  # two stacks of one account are watched separately
         metrics.add_dimension("stack", settings.stack)
     for name, value in dimensions.items():
         metrics.add_dimension(name, value)
@@ -46,39 +46,39 @@ def count(settings: Settings, dimensions: Mapping[str, str], figures: Mapping[st
 
 
 def why(error: BaseException) -> dict[str, str]:
-    """The fields ``reason`` and ``remedy`` of a log line about that error, each where there is one.
+    """Return the fields ``reason`` and ``remedy`` of a log line about an error, without empty ones.
 
-    They are single lines of printable characters, of bounded length, without tokens and signatures. What is none of
-    our own errors may have anything in its message, so only its class is named; its traceback is logged elsewhere.
+    They are single lines of printable characters, of bounded length, without tokens and signatures. The message of a
+    foreign error may contain anything, so only its class is named; its traceback is logged elsewhere.
     """
     if isinstance(error, LookalikeError):
-        said = {"reason": error.explanation or type(error).__name__, "remedy": error.remedy}
+        fields = {"reason": error.explanation or type(error).__name__, "remedy": error.remedy}
     else:
-        said = {"reason": f"internal error: {type(error).__name__}", "remedy": "its traceback is in the line before"}
-    return {name: printable(text) for name, text in said.items() if text}
+        fields = {"reason": f"internal error: {type(error).__name__}", "remedy": "its traceback is in the line before"}
+    return {name: printable(text) for name, text in fields.items() if text}
 
 
-def log_failure(error: Exception, facts: Mapping[str, object]) -> None:
-    """Log the traceback of what failed on our side, with what is known of the call.
+def log_failure(error: Exception, log_fields: Mapping[str, object]) -> None:
+    """Log the traceback of an internal error with the call's ``log_fields``.
 
-    Nothing of a store that did not answer or took no write: the line about the call says which and why, and on a full
-    disk there are many.
+    Nothing is logged for a store that did not answer or refused a write: the line about the call names it, and a full
+    disk would cause many tracebacks.
     """
     if not isinstance(error, Unavailable):
-        logger.error("failed", exc_info=error, extra=dict(facts))
+        logger.error("failed", exc_info=error, extra=dict(log_fields))
 
 
 def printable(text: str) -> str:
-    """Text that came from anywhere, as one harmless line: cut, unprintable characters escaped, secrets blotted out."""
+    """Return untrusted text as one harmless line: truncated, unprintable characters escaped, secrets replaced."""
     text = _SECRETS.sub("…", text[: 4 * _MAX_REASON])
     text = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
     return text if len(text) <= _MAX_REASON else f"{text[: _MAX_REASON - 1]}…"
 
 
 def fail(settings: Settings, trigger: str, failures: int = 1) -> None:
-    """Count what went wrong on our side, whoever asked: ``trigger`` is request, ingest or index.
+    """Count internal failures, if any: ``trigger`` is request, ingest or index.
 
-    An alarm watches a metric by its exact dimensions, so this one has no others. Nothing if there were no failures.
+    An alarm watches a metric by its exact dimensions, so this metric has no others.
     """
     if failures:
         count(settings, {"trigger": trigger}, {"Failures": failures})

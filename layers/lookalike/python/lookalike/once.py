@@ -1,4 +1,4 @@
-"""A property that is computed once."""
+"""A cached property for several threads."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ T = TypeVar("T")
 
 
 class once(cached_property[T]):  # noqa: N801 - read as the decorator that it is
-    """A ``cached_property`` that several threads may ask for: one computes it, and the others wait.
+    """A ``cached_property`` that one thread computes while the others wait. An exception is not cached.
 
-    An exception is not remembered: the next access tries again.
+    :class:`functools.cached_property` has had no lock since Python 3.12. The lock is one for all instances of the class
+    that has the property.
     """
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
@@ -27,5 +28,5 @@ class once(cached_property[T]):  # noqa: N801 - read as the decorator that it is
     def __get__(self, instance: object, owner: type[Any] | None = None) -> T: ...
 
     def __get__(self, instance: object, owner: type[Any] | None = None) -> Self | T:
-        with self._computing:  # from then on, the value is found in the instance without coming here
+        with self._computing:  # once computed, the instance's own attribute is found without this call
             return super().__get__(instance, owner)

@@ -1,4 +1,4 @@
-"""All settings, read once from the environment. A field's metadata names its variable and says what it does."""
+"""Settings, read once from the environment. Each field's metadata names its variable and describes it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def _flag(text: str) -> bool:
     return values[text.lower()]
 
 
-def _number(least: float, most: float, read: type[int] | type[float]) -> Callable[[str], Any]:
+def _number(minimum: float, maximum: float, read: type[int] | type[float]) -> Callable[[str], Any]:
     def checked(text: str) -> Any:
-        wanted = f"must be a {'whole ' if read is int else ''}number from {least} to {most}"
+        wanted = f"must be a {'whole ' if read is int else ''}number from {minimum} to {maximum}"
         try:
             value = read(text)
         except ValueError:
             raise ValueError(wanted) from None
-        if not least <= value <= most:  # nor is not-a-number
+        if not minimum <= value <= maximum:  # false for NaN as well
             raise ValueError(wanted)
         return value
 
@@ -45,7 +45,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _networks(text: str) -> tuple[Network, ...]:
-    return tuple(ip_network(word) for word in _words(text))  # its own error names the word and what is wrong
+    return tuple(ip_network(word) for word in _words(text))  # its error names the word and the reason
 
 
 def _proxies(text: str) -> tuple[Network, ...]:
@@ -71,7 +71,7 @@ def _setting(variable: str, default: Any, read: Callable[[str], Any], about: str
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an operator may choose. Every field has a default that suits one machine and Lambda alike."""
+    """The settings of a process. Every default suits one machine and Lambda alike."""
 
     data: Path | None = _setting(
         "LOOKALIKE_DATA", None, Path, "folder that holds everything when the service runs on one machine"
@@ -186,9 +186,9 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ, **given: Any) -> Settings:
-        """Read the environment; ``given`` wins over it, also with None. An empty variable counts as absent.
+        """Read the environment; ``given`` overrides it, also with None. An empty variable counts as absent.
 
-        Raises SettingsError, whose message names everything that is wrong.
+        Raises SettingsError, whose message names every problem.
         """
         values, problems = dict(given), []
         for setting in fields(cls):
@@ -211,16 +211,16 @@ class Settings:
 
     @property
     def on_aws(self) -> bool:
-        """Whether the stores are those of an AWS account; else they are this machine's."""
+        """Whether the stores are those of an AWS account, and not this machine's."""
         return self.table is not None
 
 
-#: Settings that say where the stores of an AWS account are; they go together.
+#: Settings that locate the stores of an AWS account: all of them are set, or none.
 AWS_STORES = ("table", "bucket", "opensearch", "key")
 
 
 def _stores(values: Mapping[str, Any]) -> list[str]:
-    """What keeps these values from naming one set of stores: this machine's, an account's, or none yet."""
+    """Return the problems with the settings of stores: mixed owners, or an incomplete account."""
     variables = {setting.name: setting.metadata["variable"] for setting in fields(Settings)}
     given = [variables[name] for name in AWS_STORES if values.get(name) is not None]
     missing = [variables[name] for name in AWS_STORES if values.get(name) is None]

@@ -1,4 +1,4 @@
-"""Packages that not every installation has, because not every command needs them."""
+"""Checks for packages that only some commands need."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from lookalike.errors import SettingsError
 
-#: What pyproject.toml names for each of them, and the name that it is imported by.
+#: The packages of each extra, as pyproject.toml names them, and the modules they are imported as.
 PACKAGES: Mapping[str, Mapping[str, str]] = {
     "aws": {"boto3": "boto3", "opensearch-py": "opensearchpy"},
     "model": {"onnx": "onnx"},
@@ -15,7 +15,7 @@ PACKAGES: Mapping[str, Mapping[str, str]] = {
 
 
 def require(extra: str) -> None:
-    """Raise SettingsError, which says how to install them, if an extra's packages are missing."""
+    """Raise SettingsError, with the command that installs them, if packages of an extra are missing."""
     missing = [name for name, module in PACKAGES[extra].items() if find_spec(module) is None]
     if missing:
         raise SettingsError(f"{' and '.join(missing)} not installed: run `make setup WITH={extra}`")

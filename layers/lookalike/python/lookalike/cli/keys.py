@@ -1,4 +1,4 @@
-"""``lookalike keys``: applications and their keys. Works while the server runs."""
+"""``lookalike keys``: manages applications and their keys. Works while the server runs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rich.table import Table
 
 from lookalike import bootstrap
 from lookalike.cli.screen import note, print_keys, print_table
-from lookalike.cli.store_options import Data, Stack, command_line, where
-from lookalike.clock import unix_milliseconds
+from lookalike.cli.store_options import DataOption, StackOption, command_line, settings_for
 from lookalike.domain.application import NO_POLICY, Application, Policy
 from lookalike.domain.library import Kind
+from lookalike.ports.clock import unix_milliseconds
 from lookalike.service.applications import (
     create_application,
     find_application,
@@ -27,38 +27,38 @@ from lookalike.service.applications import (
 
 app = typer.Typer(help="Make, show, change, list and revoke the keys that programs call with.", no_args_is_help=True)
 
-Kinds = Annotated[
+KindOption = Annotated[
     Kind | None, typer.Option("--kind", help="How likeness is judged in the groups it makes from now on.")
 ]
-Rate = Annotated[int | None, typer.Option("--per-second", min=0, help="Calls a second; 0: any number.")]
-Daily = Annotated[int | None, typer.Option("--per-day", min=0, help="Calls a day (UTC); 0: any number.")]
-Total = Annotated[int | None, typer.Option("--in-total", min=0, help="Calls in all; 0: any number.")]
-Networks = Annotated[
+PerSecondOption = Annotated[int | None, typer.Option("--per-second", min=0, help="Calls a second; 0: any number.")]
+PerDayOption = Annotated[int | None, typer.Option("--per-day", min=0, help="Calls a day (UTC); 0: any number.")]
+InTotalOption = Annotated[int | None, typer.Option("--in-total", min=0, help="Calls in all; 0: any number.")]
+NetworksOption = Annotated[
     list[str] | None,
     typer.Option("--from", help="A network it may call from, like 203.0.113.0/24; several times, or: any."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, secret keys included.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, secret keys included.")]
 
 
 @app.command()
 def create(
     name: Annotated[str, typer.Option(help="What to call the application.")],
-    data: Data = None,
-    stack: Stack = None,
+    data: DataOption = None,
+    stack: StackOption = None,
     tenant: Annotated[
         str | None,
         typer.Option(help="Share this tenant's libraries; default: a new tenant, who sees no other's pictures."),
     ] = None,
-    kind: Kinds = None,
-    per_second: Rate = None,
-    per_day: Daily = None,
-    in_total: Total = None,
-    networks: Networks = None,
-    as_json: Json = False,
+    kind: KindOption = None,
+    per_second: PerSecondOption = None,
+    per_day: PerDayOption = None,
+    in_total: InTotalOption = None,
+    networks: NetworksOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Make an application and print its keys."""
     policy = _changed(NO_POLICY, kind, per_second, per_day, in_total, networks)
-    settings = where(data, stack)
+    settings = settings_for(data, stack)
     missing = settings.data is not None and not settings.data.exists()
     with bootstrap.applications(settings, make=True) as applications:
         if missing:
@@ -76,20 +76,20 @@ def create(
 @app.command()
 def show(
     name: Annotated[str, typer.Option(help="The application's name, or its access key.")],
-    data: Data = None,
-    stack: Stack = None,
-    as_json: Json = False,
+    data: DataOption = None,
+    stack: StackOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Print an application's keys, the secret one included."""
-    with bootstrap.applications(where(data, stack)) as applications:
+    with bootstrap.applications(settings_for(data, stack)) as applications:
         found = find_application(applications, name)
     _print_keys(found, as_json=as_json)
 
 
 @app.command("list")
-def list_(data: Data = None, stack: Stack = None, as_json: Json = False) -> None:
+def list_(data: DataOption = None, stack: StackOption = None, as_json: JsonOption = False) -> None:
     """List the applications. Secret keys are shown by `keys show`, and with --json."""
-    with bootstrap.applications(where(data, stack)) as applications:
+    with bootstrap.applications(settings_for(data, stack)) as applications:
         found = applications.applications()
     if as_json:
         typer.echo(json.dumps([asdict(application) for application in found]))
@@ -102,19 +102,19 @@ def list_(data: Data = None, stack: Stack = None, as_json: Json = False) -> None
 @app.command()
 def change(
     name: Annotated[str, typer.Option(help="The application's name, or its access key.")],
-    data: Data = None,
-    stack: Stack = None,
+    data: DataOption = None,
+    stack: StackOption = None,
     rename: Annotated[str | None, typer.Option(help="What to call it from now on.")] = None,
-    kind: Kinds = None,
-    per_second: Rate = None,
-    per_day: Daily = None,
-    in_total: Total = None,
-    networks: Networks = None,
+    kind: KindOption = None,
+    per_second: PerSecondOption = None,
+    per_day: PerDayOption = None,
+    in_total: InTotalOption = None,
+    networks: NetworksOption = None,
     active: Annotated[bool | None, typer.Option("--enable/--disable", help="Whether it may call at all.")] = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Change what an application may do. What is not named stays as it is. On AWS it takes up to 30 seconds."""
-    with bootstrap.applications(where(data, stack)) as applications:
+    with bootstrap.applications(settings_for(data, stack)) as applications:
         found = find_application(applications, name)
         changed = replace(
             found,
@@ -132,15 +132,15 @@ def change(
 @app.command()
 def rotate(
     name: Annotated[str, typer.Option(help="The application's name, or its access key.")],
-    data: Data = None,
-    stack: Stack = None,
-    as_json: Json = False,
+    data: DataOption = None,
+    stack: StackOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Give an application a new secret key and print its keys. App id, API key, tenant and pictures stay.
 
     The old secret, and every token made with it, stops working at once; on AWS, within 30 seconds.
     """
-    settings = where(data, stack)
+    settings = settings_for(data, stack)
     with bootstrap.applications(settings) as applications:
         rotated = new_secret(applications, name)
     if as_json:
@@ -154,18 +154,18 @@ def rotate(
 @app.command()
 def revoke(
     name: Annotated[str, typer.Option(help="The application's name, or its access key.")],
-    data: Data = None,
-    stack: Stack = None,
-    as_json: Json = False,
+    data: DataOption = None,
+    stack: StackOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Take an application's keys away. Its tokens stop working at once; its tenant's pictures stay."""
-    with bootstrap.applications(where(data, stack)) as applications:
+    with bootstrap.applications(settings_for(data, stack)) as applications:
         gone = revoke_application(applications, name)
     typer.echo(json.dumps(asdict(gone)) if as_json else f"{gone.name} ({gone.access_key}) is revoked")
 
 
 def _print_keys(application: Application, *, as_json: bool) -> None:
-    """Print the keys for people, or all of the application for programs."""
+    """Print the keys as text, or the whole application as JSON."""
     if as_json:
         typer.echo(json.dumps(asdict(application)))
     else:
@@ -180,7 +180,7 @@ def _changed(
     in_total: int | None,
     networks: Sequence[str] | None,
 ) -> Policy:
-    """The policy with what was given: 0 and ``any`` lift a limit, None leaves it."""
+    """Return the policy with the given changes: 0 and ``any`` remove a limit, None keeps it."""
     limits = {"per_second": per_second, "per_day": per_day, "in_total": in_total}
     changes: dict[str, Any] = {name: limit or None for name, limit in limits.items() if limit is not None}
     if kind is not None:
@@ -208,7 +208,7 @@ def _table(applications: Sequence[Application]) -> Table:
 
 
 def _limits(application: Application) -> str:
-    """What keeps it from calling, in words."""
+    """Return the application's limits in words."""
     policy = application.policy
     limits = [
         (policy.per_second, "a second"),

@@ -1,4 +1,4 @@
-"""What ``lookalike`` can do. Each command is a module of its own, imported when it is run."""
+"""The ``lookalike`` command line. Each command is a module of its own, imported when it is run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lookalike.errors import LookalikeError
 if TYPE_CHECKING:
     from typer._click import Command, Context
 
-#: The commands, and what the list of them says of each. A command's module holds its Typer application, ``app``.
+#: The commands with their summaries. A command's module holds its Typer application, ``app``.
 COMMANDS = {
     "serve": "Serve from this machine.",
     "setup": "Make a deployed stack's indices and first keys.",
@@ -29,10 +29,10 @@ COMMANDS = {
 
 
 class LazyGroup(TyperGroup):
-    """A group that imports a command when it is run: `--version` and `--help` import none of them."""
+    """A group that imports a command only when it is run; `--version` and `--help` import none."""
 
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
-        """Put the real command in its stand-in's place before the group looks it up."""
+        """Replace the stand-in by the command itself, then look it up."""
         if args and args[0] in COMMANDS:
             module = importlib.import_module(f"lookalike.cli.{args[0]}")
             self.commands[args[0]] = typer.main.get_command(module.app)
@@ -49,11 +49,11 @@ app = typer.Typer(
 
 
 def _stand_in() -> None:
-    """Stands for a command in the list of them."""
+    """Stand in for a command in the list of commands."""
 
 
-for _name, _about in COMMANDS.items():
-    app.command(_name, help=_about)(_stand_in)
+for _name, _summary in COMMANDS.items():
+    app.command(_name, help=_summary)(_stand_in)
 
 
 def _version(asked: bool) -> None:
@@ -70,12 +70,12 @@ def options(
 
 
 def main() -> None:
-    """Run the command. What is wrong is said in one line on stderr, with exit status 1."""
+    """Run the command line. Report an error in one line on stderr, with exit status 1."""
     try:
         app()
     except LookalikeError as error:
         _fail(str(error))
-    except OSError as error:  # a file or folder that an option names
+    except OSError as error:  # of a file or folder that an option names
         _fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
 
 

@@ -1,6 +1,6 @@
-"""What a newcomer sees first: the keys, a small library of pictures, one search that works, a line to paste.
+"""Shows a newcomer the keys, a small library of pictures, one search, and a command line to paste.
 
-Everything goes over HTTP, as any client's calls do.
+All calls go over HTTP, like those of any client.
 """
 
 from __future__ import annotations
@@ -24,36 +24,39 @@ from rich.table import Table
 
 from lookalike.domain.application import Application
 
-#: Where each library's calls go; brief is needed by the first two.
+#: The path of each library's calls; the first two require a brief.
 LIBRARIES: Mapping[str, str] = {
     "same_hq": "/rest/2.0/realtime_search/same_hq",
     "similar": "/rest/2.0/image-classify/v1/realtime_search/similar",
     "product": "/rest/2.0/image-classify/v1/realtime_search/product",
 }
 
-#: The library of the search that is shown, and of the one to paste.
+#: The library of the search that is shown, and of the command line to paste.
 _SEARCHED = "same_hq"
 
-#: Longest side of a sample picture, and how many are taken: enough to see something, ready in seconds.
-_SIDE, _MOST = 640, 40
+#: Longer side of a sample picture, in pixels.
+_MAX_SIDE = 640
 
-#: What the service answers for a picture it holds: packages of pictures hold some twice.
-_ALREADY_THERE = 216681
+#: Sample pictures loaded: ready in seconds.
+_MAX_PICTURES = 40
+
+#: The error code for a picture that is present already: sample folders hold some twice.
+_ALREADY_PRESENT = 216681
 
 _console = Console(stderr=True, highlight=False)
 
 
-#: Makes a `lookalike` command to paste, of its words.
-Command = Callable[..., str]
+#: Returns a `lookalike` command line to paste, given its words.
+CommandLine = Callable[..., str]
 
 
 class SampleError(Exception):
-    """The sample could not be loaded; the service runs all the same."""
+    """The sample could not be loaded; the service keeps running."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A Baidu client of a few lines: a token, then posted forms."""
+    """A minimal Baidu client: an access token, and posted forms."""
 
     url: str
     token: str
@@ -73,8 +76,8 @@ class Client:
         return _post(f"{self.url}{LIBRARIES[library]}/{operation}?{urlencode({'access_token': self.token})}", form)
 
 
-def introduce(application: Application, url: str, command: Command, *, made: bool) -> None:
-    """Print the address and the keys: the secret one once, when it is made, and never into a file or a journal."""
+def print_address_and_keys(application: Application, url: str, command: CommandLine, *, made: bool) -> None:
+    """Print the address and the keys; the secret key only when it was just made, and only to a terminal."""
     shows = f"`{command('keys', 'show', '--name', application.name)}` prints it"
     secret = application.secret_key if made and sys.stderr.isatty() else shows
     _print(f"\n  Address     {url}")
@@ -83,8 +86,8 @@ def introduce(application: Application, url: str, command: Command, *, made: boo
     _print(f"  Secret key  {secret}\n")
 
 
-def say_who_shows_keys(applications: Sequence[Application], command: Command) -> None:
-    """Print the commands that show the keys of applications that were made before."""
+def print_key_commands(applications: Sequence[Application], command: CommandLine) -> None:
+    """Print the commands that show the keys of existing applications."""
     if len(applications) == 1:
         _print(f"  Keys: `{command('keys', 'show', '--name', applications[0].name)}` prints them")
     else:
@@ -95,15 +98,15 @@ def say_who_shows_keys(applications: Sequence[Application], command: Command) ->
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A folder of pictures, and the application of a running service that they are for."""
+    """A folder of pictures, and the application of a running service that they are loaded for."""
 
     application: Application
     url: str
     folder: Path
-    command: Command
+    command: CommandLine
 
     def show(self, *, load: bool) -> None:
-        """Load the pictures if they are to be, and search for a cut and recompressed copy of one. Raises SampleError."""
+        """Load the pictures if ``load``, then search for a cropped and recompressed copy of one. Raises SampleError."""
         client = Client.of(self.application, self.url)
         if load:
             _load(client, self.folder)
@@ -111,7 +114,7 @@ class Sample:
         if path is None or picture is None:
             _print(f"  No pictures in {self.folder}.")
             return
-        found = client.call(_SEARCHED, "search", image=_cut_copy(picture), rn=3)
+        found = client.call(_SEARCHED, "search", image=_cropped_copy(picture), rn=3)
         _print(f"  A cut, recompressed copy of {path.name}, searched in {_SEARCHED}:")
         table = _table(found.get("result", []))
         _console.print(table if table.row_count else "  Nothing was found.")
@@ -119,7 +122,7 @@ class Sample:
         _print(self._line(path))
 
     def _line(self, path: Path) -> str:
-        """A search for a shell. It fetches its token when it is run, so none is left in a log or on a screen."""
+        """Return a shell command that searches. It fetches its token when run, so none stays in a log or on screen."""
         return (
             f"base64 < {shlex.quote(str(path))} | tr -d '\\n' | curl -s -d rn=3 --data-urlencode image@- "
             f'"{self.url}{LIBRARIES[_SEARCHED]}/search?access_token='
@@ -133,13 +136,13 @@ def _table(found: Sequence[Mapping[str, Any]]) -> Table:
     table.add_column("score", justify="right")
     table.add_column("cont_sign")
     for match in found:
-        score = int(match["score"] * 10_000) / 10_000  # cut, not rounded: 1 is the identical picture's alone
+        score = int(match["score"] * 10_000) / 10_000  # rounded down: 1 means the identical picture only
         table.add_row(match["brief"], f"{score:.4f}", match["cont_sign"])
     return table
 
 
 def _print(line: str) -> None:
-    """Print a line as it is, however narrow the terminal: parts of it are copied."""
+    """Print a line without wrapping it: users copy parts of it."""
     _console.print(line, soft_wrap=True, markup=False)
 
 
@@ -148,12 +151,12 @@ def _load(client: Client, folder: Path) -> None:
         image = _encoded(picture, quality=92)
         for library in LIBRARIES:
             reply = client.call(library, "add", image=image, brief=json.dumps({"name": path.stem}))
-            if reply.get("error_code") not in (None, _ALREADY_THERE):
+            if reply.get("error_code") not in (None, _ALREADY_PRESENT):
                 raise SampleError(f"{path} was refused: {reply}")
 
 
 def _pictures(folder: Path) -> Iterator[tuple[Path, Image.Image]]:
-    """Photographs of a folder and those below it, made small."""
+    """Yield the photographs below a folder, scaled down."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
     taken = 0
     for path in paths:
@@ -161,16 +164,16 @@ def _pictures(folder: Path) -> Iterator[tuple[Path, Image.Image]]:
             picture = Image.open(path).convert("RGB")
         except (UnidentifiedImageError, OSError):
             continue
-        if min(picture.size) < _SIDE // 4:  # icons and test patterns
+        if min(picture.size) < _MAX_SIDE // 4:  # icons and test patterns
             continue
-        picture.thumbnail((_SIDE, _SIDE))
+        picture.thumbnail((_MAX_SIDE, _MAX_SIDE))
         yield path, picture
         taken += 1
-        if taken == _MOST:
+        if taken == _MAX_PICTURES:
             return
 
 
-def _cut_copy(picture: Image.Image) -> str:
+def _cropped_copy(picture: Image.Image) -> str:
     width, height = picture.size
     return _encoded(picture.crop((width // 8, height // 8, width * 7 // 8, height * 7 // 8)), quality=60)
 

@@ -1,4 +1,4 @@
-"""Tables and keys as people read and copy them: nothing in them is ever cut."""
+"""Prints tables and keys for people to read and copy, without truncating any value."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from rich.table import Table
 
 from lookalike.domain.application import Application
 
-#: Columns of a console on which any table fits.
-_ENDLESS = 100_000
+#: Console width, in columns, that any table fits in.
+_UNBOUNDED_WIDTH = 100_000
 
 
 def print_table(table: Table) -> None:
-    """Print a table to stdout: a row on one line in pipes and files, and folded to its width on a terminal.
+    """Print a table to stdout: each row on one line in a pipe or file, folded to the width of a terminal.
 
-    A terminal narrower than the columns that must not be folded (``no_wrap``) wraps their lines itself.
+    A terminal narrower than the ``no_wrap`` columns wraps their lines itself.
     """
     console = Console()
-    endless = console.options.update_width(_ENDLESS)
+    endless = console.options.update_width(_UNBOUNDED_WIDTH)
     for column in table.columns:
         if column.no_wrap:
             cells = [column.header, *column.cells]
@@ -40,5 +40,5 @@ def print_keys(application: Application) -> None:
 
 
 def note(text: str) -> None:
-    """Say something on stderr beside what a command prints."""
+    """Print a note to stderr."""
     typer.echo(f"lookalike: {text}", err=True)

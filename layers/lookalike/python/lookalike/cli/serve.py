@@ -1,21 +1,22 @@
-"""``lookalike serve``: the whole service on one machine."""
+"""``lookalike serve``: runs the whole service on one machine."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lookalike.cli import sample
-from lookalike.cli.store_options import Data, Stack, command_line, here, on_aws
+from lookalike.cli.store_options import DataOption, StackOption, aws_settings, command_line, local_settings
 from lookalike.domain.application import Application
 from lookalike.errors import InvalidArgument, SettingsError
 from lookalike.ports import Ports
-from lookalike.server.asgi_app import Service
+from lookalike.server.asgi_app import AsgiApp
 from lookalike.server.uvicorn_server import Address
 from lookalike.server.uvicorn_server import serve as run
 from lookalike.service.applications import create_application
@@ -24,87 +25,112 @@ from lookalike.stores.local.data_folder import DataFolder
 
 
 class Backend(StrEnum):
-    """Whose stores the server uses."""
+    """The owner of the stores that the server uses."""
 
     LOCAL = "local"
     AWS = "aws"
 
+
+BackendOption = Annotated[
+    Backend,
+    typer.Option(help="Whose stores: this machine's, or those of AWS that the LOOKALIKE_ variables or --stack name."),
+]
+HostOption = Annotated[str, typer.Option(help="The address or name to listen on; :: is every address, IPv4 and IPv6.")]
+PortOption = Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.", min=0, max=65535)]
+WatchOption = Annotated[
+    Path | None,
+    typer.Option(help="Add what is put into this folder by itself: <app id>/<library>/…", envvar="LOOKALIKE_WATCH"),
+]
+PurgeOption = Annotated[
+    bool | None,
+    typer.Option(
+        help="Purge from here what was deleted long enough ago; default: this machine's stores, not those of AWS, "
+        "whose stack has a schedule of its own."
+    ),
+]
+ExistingOption = Annotated[
+    bool, typer.Option("--existing", help="Refuse a folder without data: its disk may not be mounted yet.")
+]
+SampleOption = Annotated[
+    Path | None,
+    typer.Option("--sample", help="Load this folder of pictures into an empty service, and show a search."),
+]
 
 app = typer.Typer()
 
 
 @app.command()
 def serve(
-    data: Data = None,
-    backend: Annotated[
-        Backend,
-        typer.Option(
-            help="Whose stores: this machine's, or those of AWS that the LOOKALIKE_ variables or --stack name."
-        ),
-    ] = Backend.LOCAL,
-    stack: Stack = None,
-    host: Annotated[
-        str, typer.Option(help="The address or name to listen on; :: is every address, IPv4 and IPv6.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port to listen on; 0 takes a free one.", min=0, max=65535)] = 8000,
-    watch: Annotated[
-        Path | None,
-        typer.Option(help="Add what is put into this folder by itself: <app id>/<library>/…", envvar="LOOKALIKE_WATCH"),
-    ] = None,
-    purge: Annotated[
-        bool | None,
-        typer.Option(
-            help="Purge from here what was deleted long enough ago; default: this machine's stores, not those of AWS, "
-            "whose stack has a schedule of its own."
-        ),
-    ] = None,
-    existing: Annotated[
-        bool, typer.Option("--existing", help="Refuse a folder without data: its disk may not be mounted yet.")
-    ] = False,
-    pictures: Annotated[
-        Path | None,
-        typer.Option("--sample", help="Load this folder of pictures into an empty service, and show a search."),
-    ] = None,
+    data: DataOption = None,
+    backend: BackendOption = Backend.LOCAL,
+    stack: StackOption = None,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8000,
+    watch: WatchOption = None,
+    purge: PurgeOption = None,
+    existing: ExistingOption = False,
+    pictures: SampleOption = None,
 ) -> None:
     """Serve from this machine. The first start makes an application, if there is none.
 
     Its keys are printed if that is on a terminal; later, or elsewhere, `lookalike keys show` prints them.
     """
-
-    def command(*words: str) -> str:
-        return command_line(*words, data=data, stack=stack)
-
-    def when_ready(service: Service, address: Address) -> None:
-        known = service.ports.applications.applications()
-        problems = [*service.ports.problems(), *(() if known else service.ports.stores.unreachable())]
-        application, made = _application_to_show(service.ports, known, problems, sampled=pictures is not None)
-        typer.echo(f"lookalike is ready on {address.url}")
-        if made_folder is not None:
-            typer.echo(f"made the data folder {made_folder}, which was not there or empty", err=True)
-        _say(problems)
-        if application is not None:
-            sample.introduce(application, address.url, command, made=made)
-        elif known:
-            sample.say_who_shows_keys(known, command)
-        if application is not None and pictures is not None:
-            empty = not service.ports.catalog.libraries(application.tenant)
-            _show_sample(sample.Sample(application, address.url, pictures, command), empty=empty)
-        # A stack's schedule knows how long the stack keeps what was deleted; this process may have been told otherwise.
-        if purge or (purge is None and not settings.on_aws):
-            service.start_schedules()
-
     _check_host(host)
     if watch is not None and not watch.is_dir():
         raise SettingsError(f"{watch}: there is no such folder to watch")
-    settings = _settings(backend, data, stack, watch)
-    made_folder = None if settings.data is None or DataFolder.is_there(settings.data) else settings.data
+    settings = _store_settings(backend, data, stack, watch)
+    new_folder = None if settings.data is None or DataFolder.has_catalog(settings.data) else settings.data
     if existing and settings.data is not None:
         DataFolder.existing(settings.data)
-    raise typer.Exit(run(settings, host, port, when_ready))
+    welcome = _Welcome(
+        new_folder=new_folder,
+        pictures=pictures,
+        # A stack's schedule knows how long the stack keeps deleted pictures; this process may have been told otherwise.
+        purges=not settings.on_aws if purge is None else purge,
+        command=partial(command_line, data=data, stack=stack),
+    )
+    raise typer.Exit(run(settings, host, port, welcome))
+
+
+@dataclass(frozen=True, slots=True)
+class _Welcome:
+    """Greets the operator of a server that has become ready.
+
+    Attributes
+    ----------
+    new_folder : the data folder, if the server made it.
+    pictures : a folder of sample pictures to show.
+    purges : whether the schedules are played.
+    command : makes a `lookalike` command line for the same stores.
+    """
+
+    new_folder: Path | None
+    pictures: Path | None
+    purges: bool
+    command: sample.CommandLine
+
+    def __call__(self, server: AsgiApp, address: Address) -> None:
+        """Print the address, what is wrong, the keys and the sample; start the schedules."""
+        known = server.ports.applications.applications()
+        problems = [*server.ports.problems(), *(() if known else server.ports.stores.unreachable())]
+        application, made = _application_to_show(server.ports, known, problems, sampled=self.pictures is not None)
+        typer.echo(f"lookalike is ready on {address.url}")
+        if self.new_folder is not None:
+            typer.echo(f"made the data folder {self.new_folder}, which was not there or empty", err=True)
+        _print_problems(problems)
+        if application is not None:
+            sample.print_address_and_keys(application, address.url, self.command, made=made)
+        elif known:
+            sample.print_key_commands(known, self.command)
+        if application is not None and self.pictures is not None:
+            empty = not server.ports.catalog.libraries(application.tenant)
+            _show_sample(sample.Sample(application, address.url, self.pictures, self.command), empty=empty)
+        if self.purges:
+            server.start_schedules()
 
 
 def _check_host(host: str) -> None:
-    """Raise InvalidArgument for what no address can be looked up of; nothing at all would mean every address."""
+    """Raise InvalidArgument for a name that cannot be looked up; an empty one would mean every address."""
     try:
         host.encode("idna")
     except UnicodeError:
@@ -115,16 +141,17 @@ def _check_host(host: str) -> None:
         )
 
 
-def _settings(backend: Backend, data: Path | None, stack: str | None, watch: Path | None) -> Settings:
+def _store_settings(backend: Backend, data: Path | None, stack: str | None, watch: Path | None) -> Settings:
+    """Return the settings with the stores that the options name. Raises InvalidArgument or SettingsError."""
     if backend is Backend.LOCAL and stack is None:
-        return replace(here(data), watch=watch)
+        return replace(local_settings(data), watch=watch)
     for option, folder in (("--data", data), ("--watch", watch)):
         if folder is not None:
             raise InvalidArgument(option, "the stores of AWS have buckets, no folders")
-    return on_aws(stack)
+    return aws_settings(stack)
 
 
-def _say(problems: Sequence[str]) -> None:
+def _print_problems(problems: Sequence[str]) -> None:
     for problem in problems:
         typer.echo(f"lookalike: {problem}", err=True)
 
@@ -132,9 +159,10 @@ def _say(problems: Sequence[str]) -> None:
 def _application_to_show(
     ports: Ports, known: Sequence[Application], problems: Sequence[str], *, sampled: bool
 ) -> tuple[Application | None, bool]:
-    """The sample's own application, or one for the first program, if there is none; and whether it was made now.
+    """Return the application whose keys are shown, if any, and whether it was made now.
 
-    None is made where something is wrong: others may have been lost, and their pictures would be out of a new one's reach.
+    That is the sample's own application, or one for the first program if none is known. None is made while there are
+    problems: applications may have been lost, and a new one could not reach their pictures.
     """
     if sampled and (found := next((one for one in known if one.name == "sample"), None)):
         return found, False

@@ -1,25 +1,28 @@
-"""``lookalike setup``: what a deployed stack needs before its first request. Safe to repeat."""
+"""``lookalike setup``: prepares a deployed stack for its first request. Idempotent."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lookalike.cli.opensearch_admin import Indices, Wanted
 from lookalike.cli.screen import print_keys
-from lookalike.cli.store_options import Stack, command_line, on_aws
-from lookalike.clock import unix_milliseconds
+from lookalike.cli.setup_indices import IndexSetup, RequestedLayout
+from lookalike.cli.store_options import StackOption, aws_settings, command_line
 from lookalike.domain.application import Application
+from lookalike.ports.clock import unix_milliseconds
 from lookalike.service.applications import create_application
+
+if TYPE_CHECKING:
+    from lookalike.stores.aws.account import Account
 
 app = typer.Typer()
 
 
 @app.command()
 def setup(
-    stack: Stack = None,
+    stack: StackOption = None,
     shards: Annotated[
         int | None,
         typer.Option(help="Shards of each index: one for every five million pictures of a kind. [default: 1]", min=1),
@@ -47,26 +50,38 @@ def setup(
     Keys are printed on a terminal; elsewhere, the command that prints them. Indices that are there are brought to
     --replicas and --refresh; other --shards take --rebuild.
     """
-    settings = on_aws(stack)
+    settings = aws_settings(stack)
     from lookalike.stores.aws.account import Account  # noqa: PLC0415 - not everybody has its packages
 
     account = Account(settings)
-    indices = Indices(settings, account, Wanted(shards, replicas, refresh))
-    if not rebuild:
-        indices.check_shards()
-    indices.make(filled=fill or rebuild)
-    refused = indices.rebuild() if rebuild else indices.fill() if fill else 0
-    if account.applications.applications():
-        typer.echo(f"There are applications; `{command_line('keys', 'list', stack=stack)}` shows them.")
-    elif keys:
-        _introduce(create_application(account.applications, unix_milliseconds, "default"), stack)
+    indices = IndexSetup(settings, account, RequestedLayout(shards, replicas, refresh))
+    refused = _prepare_indices(indices, fill=fill, rebuild=rebuild)
+    _ensure_application(account, stack, create=keys)
     raise typer.Exit(1 if refused else 0)
 
 
-def _introduce(application: Application, stack: str | None) -> None:
-    """Print a new application's keys where a person reads them, and else the command that does."""
+def _prepare_indices(indices: IndexSetup, *, fill: bool, rebuild: bool) -> int:
+    """Create, fill or rebuild the indices; returns the number of rows that they refused."""
+    if not rebuild:
+        indices.check_shards()
+    indices.create_missing(filled=fill or rebuild)
+    if rebuild:
+        return indices.rebuild()
+    return indices.fill() if fill else 0
+
+
+def _ensure_application(account: Account, stack: str | None, *, create: bool) -> None:
+    """Create the first application if there is none, and say how to see its keys."""
+    if account.applications.applications():
+        typer.echo(f"There are applications; `{command_line('keys', 'list', stack=stack)}` shows them.")
+    elif create:
+        _show_keys(create_application(account.applications, unix_milliseconds, "default"), stack)
+
+
+def _show_keys(application: Application, stack: str | None) -> None:
+    """Print a new application's keys on a terminal, elsewhere the command that prints them."""
     if sys.stdout.isatty():
         print_keys(application)
         return
-    shows = command_line("keys", "show", "--name", application.name, stack=stack)
-    typer.echo(f"Made the application {application.name}; `{shows}` prints its keys.")
+    command = command_line("keys", "show", "--name", application.name, stack=stack)
+    typer.echo(f"Made the application {application.name}; `{command}` prints its keys.")

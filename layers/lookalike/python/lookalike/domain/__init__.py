@@ -1,1 +1,1 @@
-"""The words of this service, as frozen data. Nothing here reads, writes or waits."""
+"""Domain types, as frozen data. Nothing here does I/O."""

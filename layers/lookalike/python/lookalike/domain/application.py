@@ -9,10 +9,10 @@ from lookalike.domain.library import Kind
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How an operator wants an application treated. None and an empty tuple set no limit.
+    """An application's limits and defaults, set by the operator. None and an empty tuple set no limit.
 
-    ``kind`` is that of the libraries it makes where nothing else says one. ``per_second``, ``per_day`` (UTC) and ``in_total`` are calls. ``networks`` are where it may call from, in CIDR
-    notation.
+    ``kind`` is the default kind of libraries that the application creates. ``per_second``, ``per_day`` (UTC) and
+    ``in_total`` are calls. ``networks`` are the networks that it may call from, in CIDR notation.
     """
 
     kind: Kind = Kind.SIMILAR
@@ -22,7 +22,7 @@ class Policy:
     networks: tuple[str, ...] = ()
 
 
-#: As every application is treated at first.
+#: Policy of a new application.
 NO_POLICY = Policy()
 
 

@@ -1,4 +1,7 @@
-"""JSON that has to come back as it was given: numbers keep the digits they were written with."""
+"""JSON that is returned exactly as it was given: numbers keep their digits.
+
+``json`` alone would turn 1.10 into 1.1 and round large integers, and callers compare what they get with what they sent.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,13 @@ from typing import NoReturn, TypeAlias
 
 from lookalike.errors import InvalidArgument
 
-#: How deep arrays and objects may lie in each other in what is kept.
-DEEPEST = 100
+#: Nesting levels of arrays and objects in a stored value.
+MAX_DEPTH = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number as it was written. It may be larger, or more exact, than any number of Python's."""
+    """A number as it was written, of any size and precision."""
 
     text: str
 
@@ -23,7 +26,7 @@ Value: TypeAlias = "dict[str, Value] | list[Value] | str | Number | bool | None"
 
 
 def read(data: bytes) -> Value:
-    """What a JSON text says, in UTF-8, with or without a byte order mark. Raises InvalidArgument.
+    """Parse JSON in UTF-8, with or without a byte order mark. Raises InvalidArgument.
 
     Of an object's members with the same name, the last counts.
     """
@@ -36,10 +39,10 @@ def read(data: bytes) -> Value:
     return value
 
 
-def compact(value: Value, depth: int = DEEPEST) -> str:
-    """The value as JSON without blanks: in UTF-8 whatever happens, for half a surrogate pair stays an escape.
+def compact(value: Value, depth: int = MAX_DEPTH) -> str:
+    """Serialize the value without blanks. The result can be encoded in UTF-8: lone surrogates stay escapes.
 
-    Raises InvalidArgument if arrays and objects lie deeper in each other than ``depth``.
+    Raises InvalidArgument if arrays and objects are nested deeper than ``depth``.
     """
     if isinstance(value, Number):
         return value.text
@@ -48,20 +51,20 @@ def compact(value: Value, depth: int = DEEPEST) -> str:
     if not isinstance(value, (dict, list)):
         return json.dumps(value)
     if not depth:
-        raise InvalidArgument("desc", f"deeper than {DEEPEST}")
+        raise InvalidArgument("desc", f"deeper than {MAX_DEPTH}")
     if isinstance(value, list):
         return f"[{','.join(compact(one, depth - 1) for one in value)}]"
     return f"{{{','.join(f'{quoted(name)}:{compact(one, depth - 1)}' for name, one in value.items())}}}"
 
 
 def quoted(text: str) -> str:
-    """The text as a JSON string."""
+    """Serialize text as a JSON string."""
     string = json.dumps(text, ensure_ascii=False)
     return string if is_text(string) else json.dumps(text)
 
 
 def is_text(text: str) -> bool:
-    """Whether it can be written in UTF-8: not if it holds half a surrogate pair."""
+    """Whether the text can be encoded in UTF-8: not if it has a lone surrogate."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -7,23 +7,23 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """How likeness is judged."""
+    """How a library judges similarity."""
 
-    SAME = "same"  #: identical or partly identical, proved
-    SIMILAR = "similar"  #: content, colour, layout
-    PRODUCT = "product"  #: the same thing, photographed elsewhere
+    SAME = "same"  #: identical or partly identical, geometrically verified
+    SIMILAR = "similar"  #: similar content, colour and layout
+    PRODUCT = "product"  #: the same article in another photograph
 
 
 class Identity(StrEnum):
-    """What makes a picture in a library itself."""
+    """What identifies a picture within a library."""
 
-    PICTURE = "picture"  #: its own digest, so a duplicate is refused
+    PICTURE = "picture"  #: its digest, so duplicates are refused
     OWN = "own"  #: the caller's id
 
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """A named set of pictures. ``uid`` is new each time a library is made; ``created`` is Unix milliseconds."""
+    """A named set of pictures. ``uid`` is new each time a library is created; ``created`` is Unix milliseconds."""
 
     tenant: str
     name: str
@@ -35,7 +35,7 @@ class Library:
 
 @dataclass(frozen=True, slots=True)
 class RemovedLibrary:
-    """What a removed library leaves to be swept: rows under ``uid``. ``removed`` is Unix milliseconds."""
+    """A removed library, whose rows under ``uid`` still have to be swept. ``removed`` is Unix milliseconds."""
 
     uid: str
     kind: Kind
@@ -43,8 +43,8 @@ class RemovedLibrary:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
-    """How a caller names a library, and what it becomes if an add has to make it."""
+class LibraryRef:
+    """A library as a caller names it, and its kind and identity in case that an add has to create it."""
 
     tenant: str
     name: str

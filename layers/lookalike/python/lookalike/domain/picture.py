@@ -7,49 +7,50 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypedDict
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 from lookalike.domain.library import Kind
 
-#: Length of every vector, whatever the model.
+if TYPE_CHECKING:  # NumPy is slow to import, and some functions see no picture
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: Numbers in every vector, whatever the model.
 DIMENSION = 256
 
 
-#: How :func:`sign_of` derives a sign from a digest. A row keeps the version its sign was made with.
+#: Version of :func:`sign_of`. A row keeps the version that its sign was made with.
 SIGN_VERSION = 1
 
 
-#: Picture ids that stand in an object's key as they are.
+#: Picture ids that are part of an object key as they are; :func:`object_key` hashes all others.
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
-Pixels = NDArray[np.uint8]
+Pixels: TypeAlias = "NDArray[np.uint8]"
 """One decoded picture, shape (height, width, 3), RGB, upright."""
 
 
-Grey = NDArray[np.uint8]
+Grey: TypeAlias = "NDArray[np.uint8]"
 """A picture's grey values, shape (height, width), upright."""
 
 
-Vector = NDArray[np.float16]
-"""One picture's vector, shape (DIMENSION,), L2-normalised before it was rounded."""
+Vector: TypeAlias = "NDArray[np.float16]"
+"""One picture's vector, shape (DIMENSION,), L2-normalised before it was rounded to half precision."""
 
 
 class State(StrEnum):
-    """Where a picture stands in its life."""
+    """State of a picture's row."""
 
     LIVE = "live"
-    DELETED = "deleted"  #: hidden, may be added again, waits for purge
-    PURGING = "purging"  #: claimed by a purge; a new add still wins over it
-    DAMAGED = "damaged"  #: a store's row whose contents are lost: it may be deleted, or added again, and no more
+    DELETED = "deleted"  #: hidden, waits for purge, may be added again
+    PURGING = "purging"  #: claimed by a purge; a new add still wins over the claim
+    DAMAGED = "damaged"  #: contents lost in the store: the picture can only be deleted or added again
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Where a picture's row lives: library uid and picture id."""
+    """Key of a picture's row: the library's uid and the picture's id."""
 
     library: str
     id: str
@@ -83,11 +84,11 @@ NO_METADATA = Metadata()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """One catalog row: everything known of a picture but its bytes.
+    """A catalog row: everything stored of a picture except its file and its local map.
 
-    ``revision`` only ever grows (:func:`next_revision`); ``added`` is the revision of the add that made the
-    row's original and local map. ``deleted_at`` is Unix milliseconds, set while the state is not live.
-    ``model`` names the model that made ``vector``; vectors of different models are never compared.
+    ``revision`` only grows (:func:`next_revision`). ``added`` is the revision of the add that stored the original and
+    the local map. ``deleted_at`` is Unix milliseconds, set while the state is not live. ``model`` names the model that
+    made ``vector``; vectors of different models are never compared.
     """
 
     key: Key
@@ -105,53 +106,52 @@ class Picture:
 
     @property
     def live(self) -> bool:
-        """Whether the picture is seen by searches, lists and duplicate checks."""
+        """Whether searches, lists and duplicate checks see the picture."""
         return self.state is State.LIVE
 
     @property
     def deletable(self) -> bool:
-        """Whether a deletion finds the picture: a damaged one too, of which nothing else can be seen."""
+        """Whether a deletion finds the picture; a damaged one too, although nothing else does."""
         return self.state in (State.LIVE, State.DAMAGED)
 
     @property
     def object_key(self) -> str:
-        """Where this add's original and local map are kept.
+        """Key of the original and the local map that this row's add stored.
 
-        Two adds of one picture may race within one millisecond; the file's digest keeps their bytes apart.
+        Two adds of one picture may race within one millisecond; the file's digest keeps their objects apart.
         """
         return object_key(self.key, self.added, self.file_digest)
 
     def but(self, **changes: object) -> Picture:
-        """The same row with some fields changed."""
+        """Copy of the row with some fields changed."""
         return replace(self, **changes)  # type: ignore[arg-type]  # dataclasses.replace checks the names itself
 
 
 def object_key(key: Key, added: int, file_digest: str) -> str:
-    """:attr:`Picture.object_key` from its parts; of ``file_digest`` the first 16 digits count.
+    """Build :attr:`Picture.object_key` from its parts; only the first 16 digits of ``file_digest`` count.
 
-    A caller's id may hold anything, so one that is not plain is hashed: a key is always ASCII, has three parts, and
-    is no longer than a store takes. A digest is plain.
+    The key is ASCII, has three parts, and is short enough for every store: a caller's id that is not plain is hashed.
     """
     name = key.id if _PLAIN.fullmatch(key.id) else f"~{hashlib.sha256(key.id.encode()).hexdigest()}"
     return f"{key.library}/{name}/{added}-{file_digest[:16]}"
 
 
 def next_revision(previous: int | None, now: int) -> int:
-    """The revision after ``previous`` (None: no row) at Unix milliseconds ``now``.
+    """Return the revision after ``previous`` (None: no row) at Unix milliseconds ``now``.
 
-    It never restarts, neither when a picture is added again nor after a purge, as long as the clock does not
-    run backwards by more than a row's whole life.
+    Revisions of a picture never restart, neither when the picture is added again nor after a purge, as long as the
+    clock does not run backwards by more than the row's lifetime.
     """
     return now if previous is None else max(previous + 1, now)
 
 
 def sign_of(digest: str) -> str:
-    """cont_sign of a digest: its first 64 bits as two unsigned 32-bit decimals, ``a,b``."""
+    """Return the cont_sign of a digest: its first 64 bits as two unsigned 32-bit decimals, ``a,b``."""
     return f"{int(digest[:8], 16)},{int(digest[8:16], 16)}"
 
 
 def digest_prefix(sign: str) -> str | None:
-    """The 16 hex digits a sign stands for; None if the text is no sign (then no picture has it)."""
+    """Return the first 16 hexadecimal digits of the digests that have this sign; None if the text is no sign."""
     parts = sign.strip().split(",")
     if len(parts) != 2 or not all(part.isascii() and part.isdigit() and len(part) <= 10 for part in parts):
         return None
@@ -161,7 +161,7 @@ def digest_prefix(sign: str) -> str | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedding:
-    """What one pass makes of one picture: a vector per kind and the local map (bytes, empty if the model has none)."""
+    """The model's output for one picture: a vector per kind, and the local map (empty if the model has none)."""
 
     vectors: Mapping[Kind, Vector]
-    local_map: bytes = b""
+    feature_map: bytes = b""

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lookalike.domain.geometry import Proof
+from lookalike.domain.geometry import GeometricMatch
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import NO_METADATA, Key, Metadata, Picture
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """The names of a kind's indices: searches go to ``read``, writes to all of ``write``, which ``read`` is one of."""
+    """Names of a kind's indices: searches go to ``read``, writes to all of ``write``, which includes ``read``."""
 
     read: str
     write: tuple[str, ...]
@@ -24,23 +25,22 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class TagFilter:
-    """Keeps pictures that carry all of ``tags``, or, with ``any_of``, at least one of them."""
+    """A filter for pictures with all of ``tags`` or, with ``any_of``, at least one of them."""
 
     tags: frozenset[str]
     any_of: bool = False
 
     def keeps(self, tags: tuple[str, ...]) -> bool:
-        """Whether a picture with these tags passes."""
+        """Whether a picture with these tags passes the filter."""
         return bool(self.tags & set(tags)) if self.any_of else self.tags <= set(tags)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
-    """What the vector index is asked.
+    """A query to the vector index: the ``k`` best live pictures of ``libraries`` (uids), ``model`` and ``tags``.
 
-    ``vectors`` is float32 of shape (V, DIMENSION), one L2-normalised row per view of the query. A picture's
-    cosine is its largest over the views. Only live pictures of ``libraries`` (uids), of that ``model`` and
-    passing ``tags`` are answered, the ``k`` best.
+    ``vectors`` is float32 of shape (V, DIMENSION), one L2-normalised row per view of the query. A picture's cosine is
+    the largest over the views.
     """
 
     kind: Kind
@@ -53,9 +53,9 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One picture the vector index answers with: all that an answer shows of it, and its best cosine.
+    """A picture found by the vector index, with everything that answers show of it and its best cosine.
 
-    ``object_key`` is the picture's: where its original and local map are kept.
+    ``object_key`` is that of the picture's original and local map.
     """
 
     key: Key
@@ -68,16 +68,16 @@ class Candidate:
 
     @classmethod
     def of(cls, row: Picture, cosine: float) -> Self:
-        """The candidate of a catalog row."""
+        """Make the candidate of a catalog row."""
         return cls(row.key, row.revision, row.added, row.digest, row.object_key, cosine, row.metadata)
 
 
 class Reason(StrEnum):
     """Why a picture is in an answer."""
 
-    EXACT = "exact"  #: it is the same picture
-    PROVED = "proved"  #: parts of both lie on each other and look the same
-    VECTOR = "vector"  #: its vector is near
+    EXACT = "exact"  #: the identical picture
+    VERIFIED = "proved"  #: geometrically verified
+    VECTOR = "vector"  #: near by its vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +87,4 @@ class Match:
     candidate: Candidate
     score: float
     reason: Reason
-    proof: Proof | None = None
+    geometric_match: GeometricMatch | None = None

@@ -1,4 +1,4 @@
-"""Uploaded objects, what has become of them, and messages that will never succeed."""
+"""Uploaded objects, the records and write-ahead intents kept of them, and dead letters."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from lookalike.domain.picture import Key
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A picture that lies in an upload.
+    """A picture that an upload holds: the picture stays in its library as long as any upload holds it.
 
-    ``added`` is the revision of the add that made its row, if uploads did that; None if it is somebody else's, and so no
-    upload's to take away. ``words`` is the digest of what the upload says of it; empty if that is not known.
+    ``added`` is the revision of the upload's add that made the row; None if a client added the picture, which no upload
+    may remove then. ``metadata_digest`` is the digest of the upload's metadata; empty if unknown.
     """
 
     picture: Key
     added: int | None
-    words: str = ""
+    metadata_digest: str = ""
 
 
 class UploadState(StrEnum):
-    """How far an upload has come. What is not ``SETTLED`` is an intent, written ahead of what it intends."""
+    """State of an upload's record. ADDING and JOINING are write-ahead intents, recorded before they are carried out."""
 
-    SETTLED = "settled"  #: its last event is done
-    ADDING = "adding"  #: it is about to add the picture that it holds
-    JOINING = "joining"  #: it is about to hold a picture that the library has
-    GONE = "gone"  #: its object was gone and its picture is held by another; an event of it begins afresh
-    UNSURE = "unsure"  #: an earlier version settled it without saying which picture it holds
+    SETTLED = "settled"  #: the last event is done
+    ADDING = "adding"  #: intent to add the picture that the record holds
+    JOINING = "joining"  #: intent to hold a picture that the library already has
+    GONE = "gone"  #: the object is gone and another upload holds its picture; the next event starts from nothing
+    UNSURE = "unsure"  #: settled by an earlier version, which did not record the picture held
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """What an uploaded object has become.
+    """The record of an uploaded object: its last event, the picture that it holds, and a write-ahead intent.
 
-    ``source`` names the object, ``bucket/key``. ``sequencer`` orders its events: hexadecimal digits, compared as text
-    after padding with zeros on the right (Amazon S3, "Event message structure"). ``holds`` is its picture; None if it
-    has none. ``leaves`` is the picture it held before, until that has been released. ``cleared``: the object is removed
-    once it is settled, and still counts as holding its picture.
+    ``source`` is ``bucket/key``. ``sequencer`` orders the events of one object: hexadecimal digits, compared as text
+    after padding with zeros on the right (Amazon S3, "Event message structure"). ``holds`` is the object's picture, or
+    None. ``leaves`` is the picture that it held before, until that has been released. ``cleared``: the object is removed
+    once the record is settled, and still counts as holding its picture.
     """
 
     source: str
@@ -49,25 +49,35 @@ class Upload:
     leaves: Holding | None = None
     cleared: bool = False
 
+    @property
+    def bucket(self) -> str:
+        """The object's bucket."""
+        return self.source.partition("/")[0]
+
+    @property
+    def key(self) -> str:
+        """The object's key in its bucket."""
+        return self.source.partition("/")[2]
+
 
 @dataclass(frozen=True, slots=True)
 class UploadedObject:
     """An object in the upload bucket, as it is now.
 
-    ``etag`` is another one each time its bytes change. ``size`` is in bytes. ``words`` are what its uploader says of
-    it: brief, tags, label, desc, as text.
+    ``etag`` changes with the object's bytes. ``size`` is in bytes. ``user_metadata`` is the uploader's: brief, tags,
+    label and desc, as text.
     """
 
     etag: str
     size: int
-    words: Mapping[str, str] = field(default_factory=dict)
+    user_metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that will never succeed. ``body`` can be sent again as it is, once ``reason`` holds no more.
+    """A message that cannot succeed. Once ``reason`` is remedied, ``body`` can be sent again as it is.
 
-    ``file`` is where an operator finds the upload that it is about; empty if it is about none.
+    ``file`` tells the operator the place of the upload concerned; empty if there is none.
     """
 
     operation: str

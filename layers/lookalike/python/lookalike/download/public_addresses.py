@@ -1,4 +1,4 @@
-"""Which addresses of the internet are public: the only ones a caller may send us to."""
+"""Tells public internet addresses, the only ones that callers' URLs may lead to, from all others."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_net
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# IANA, IPv6 Global Unicast Address Assignments: nothing outside is a public host's. So everything that wraps
-# an IPv4 address outside of it (mapped, compatible, translated) is refused without being unwrapped.
+#: IANA, IPv6 Global Unicast Address Assignments: no public host has another address. So IPv4 addresses in IPv6 notation
+#: outside of it (mapped, compatible, translated) are refused without being unwrapped.
 _UNICAST = IPv6Network("2000::/3")
-# RFC 6052: what a network with DNS64 answers for a host that has IPv4 alone. It is as public as what it wraps.
+
+#: RFC 6052: addresses that DNS64 synthesises for hosts with IPv4 only; as public as the wrapped address.
 _NAT64 = IPv6Network("64:ff9b::/96")
-# What the ipaddress module counts as global, or counted so in some versions, and is no public host's.
+
+#: Networks without public hosts that the ipaddress module counts as global, in some versions at least.
 _SPECIAL: tuple[Network, ...] = tuple(
     ip_network(text)
     for text in (
@@ -29,7 +31,7 @@ _SPECIAL: tuple[Network, ...] = tuple(
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address may be a public host's: unicast, global, and wrapping no other that is not."""
+    """Return whether an address can be a public host's: unicast, global, and wrapping no other address that is not."""
     if isinstance(address, IPv6Address):
         if address in _NAT64:
             return is_public(IPv4Address(int(address) & 0xFFFFFFFF))

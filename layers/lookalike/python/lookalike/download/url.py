@@ -1,4 +1,4 @@
-"""The URL of a picture, taken apart once: what is connected to is what was checked, by one parser."""
+"""Parses callers' URLs. One parser serves both the checks and the connection, so they cannot disagree."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from lookalike.download.public_addresses import Address
 from lookalike.errors import UrlIllegal
 
 _PORTS = {"http": 80, "https": 443}
-# Scheme, host, port, path with query. No credentials, no percent signs or backslashes in the host, no control
-# characters and no half of a surrogate pair anywhere; a fragment is not sent.
+#: Scheme, host, port, path with query. No credentials, no percent sign or backslash in the host, no control character
+#: and no lone surrogate anywhere; a fragment is not sent.
 _URL = re.compile(
     r"(?P<scheme>https?)://"
     r"(?:\[(?P<literal>[0-9a-f:.]+)\]|(?P<host>[^\x00-\x20\x7f\\%/?#@:\[\]]+))"
     r"(?::(?P<port>[0-9]{0,5}))?"
     r"(?P<path>[/?][^#\x00-\x1f\x7f\ud800-\udfff]*)?"
     r"(?:#[^\x00-\x1f\x7f]*)?",
-    re.IGNORECASE | re.ASCII,  # without ASCII, a long s (U+017F) would be an s
+    re.IGNORECASE | re.ASCII,  # without ASCII, a long s (U+017F) would match s
 )
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-# WHATWG URL Standard, 3.5: a host whose last label looks like a number is an IPv4 address, or nothing.
+
+#: WHATWG URL Standard, 3.5: a host whose last label looks like a number is an IPv4 address or invalid.
 _NUMERIC = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 _SAFE = "!$%&'()*+,/:;=?@[]~"
 
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """A URL that may be asked for, if its host's addresses may.
+    """A well-formed URL; whether its host's addresses are allowed is not checked yet.
 
-    ``host`` is a lower-case ASCII name or an address in its one usual notation; ``target`` is what the request
-    line asks for.
+    ``host`` is a lower-case ASCII name or an address in canonical notation; ``target`` is the request line's target.
     """
 
     scheme: str
@@ -43,12 +43,12 @@ class Url:
 
     @property
     def secure(self) -> bool:
-        """Whether it is asked for over TLS."""
+        """Whether the scheme is https."""
         return self.scheme == "https"
 
     @property
     def address(self) -> Address | None:
-        """The host's address, if it stands in the URL."""
+        """The host if it is an address; None if it is a name."""
         try:
             return ip_address(self.host)
         except ValueError:
@@ -56,12 +56,12 @@ class Url:
 
     @property
     def authority(self) -> str:
-        """Host and port, as the Host header says them."""
+        """Host and port, as in the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
     def joined(self, location: str) -> Url:
-        """Where a redirect from here leads. Raises UrlIllegal."""
+        """Return the URL of a redirect's ``location``. Raises UrlIllegal."""
         try:
             return parse(urljoin(f"{self.scheme}://{self.authority}{self.target}", location))
         except ValueError as reason:
@@ -69,10 +69,10 @@ class Url:
 
 
 def parse(text: str) -> Url:
-    """Take a URL apart. Raises UrlIllegal if it is not a plain one of http or https.
+    """Parse a URL. Raises UrlIllegal unless it is a plain one of http or https.
 
-    Ports are the two usual ones and those that need no privilege. Addresses in any but the usual notation
-    (127.1, 0x7f000001, 0177.0.0.1, 2130706433) are no names either.
+    Allowed ports are 80, 443 and the unprivileged ones. IPv4 addresses in unusual notation (127.1, 0x7f000001,
+    0177.0.0.1, 2130706433) are refused, also as names.
     """
     parts = _URL.fullmatch(text)
     if parts is None:
@@ -90,7 +90,7 @@ def parse(text: str) -> Url:
 
 
 def _name(host: str) -> str:
-    """A host in lower-case ASCII. Raises ValueError if it is no name and no IPv4 address."""
+    """Return a host in lower-case ASCII. Raises ValueError if it is neither a name nor an IPv4 address."""
     name = host.encode("idna").decode("ascii").lower().removesuffix(".")
     if len(name) > 253 or not _NAME.fullmatch(name):
         raise ValueError(host)

@@ -1,1 +1,1 @@
-"""Turns the bytes of picture files into pixels."""
+"""Decodes picture files into pixels."""

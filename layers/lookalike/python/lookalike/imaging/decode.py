@@ -1,8 +1,8 @@
-"""From the bytes of a picture file to upright RGB pixels and the digest that identifies them.
+"""Decodes picture files to upright RGB pixels, and computes the digest that identifies them.
 
-Identity rests on this module: the same file must give the same pixels wherever it is decoded. So Pillow's
-version is pinned, and golden digests are a test. Only the first frame counts, unless it is empty, so an animation
-costs no more than a still. Colour profiles are ignored: samples are taken as sRGB.
+Identity depends on this module: the same file must decode to the same pixels everywhere. Therefore Pillow's version is
+pinned, and tests hold golden digests. Only the first frame counts, unless it is empty, so an animation costs no more
+than a still picture. Colour profiles are ignored: samples are taken as sRGB.
 """
 
 from __future__ import annotations
@@ -17,21 +17,23 @@ import numpy as np
 from lookalike.domain.picture import Pixels
 from lookalike.errors import EmptyPicture, NotAPicture, PictureSizeError
 from lookalike.imaging.exif_orientation import upright
-from lookalike.imaging.file_headers import Container, open_container
+from lookalike.imaging.file_headers import open_picture_file
+from lookalike.imaging.headers.png import low_bytes
 from lookalike.imaging.hidden_content import hidden_digest
-from lookalike.imaging.pixel_budget import blank
-from lookalike.imaging.to_rgb import BROKEN, Reading, reading
+from lookalike.imaging.picture_file import PictureFile
+from lookalike.imaging.pixel_budget import allocate
+from lookalike.imaging.to_rgb import DECODE_ERRORS, Rendering, render
 
 #: All formats that are decoded.
 FORMATS = frozenset({"JPEG", "PNG", "BMP", "GIF", "WEBP"})
 
-#: Those that have no alpha, and no more than 8 bits a sample.
-_HIDE_NOTHING = frozenset({"JPEG"})
+#: Formats without alpha and with 8 bits a sample.
+_WITHOUT_ALPHA = frozenset({"JPEG"})
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a picture may be. Sides are pixels; ``formats`` are of JPEG, PNG, BMP, GIF, WEBP."""
+    """Limits of a picture file: bytes, sides and area in pixels, and ``formats`` (of JPEG, PNG, BMP, GIF, WEBP)."""
 
     max_bytes: int
     min_side: int
@@ -40,7 +42,7 @@ class Bounds:
     formats: frozenset[str]
 
     def check(self, width: int, height: int) -> None:
-        """Raise PictureSizeError if a picture may not have this size."""
+        """Raise PictureSizeError if a size in pixels is not allowed."""
         shorter, longer = sorted((width, height))
         if shorter < self.min_side or longer > self.max_side or width * height > self.max_pixels:
             raise PictureSizeError(
@@ -51,11 +53,15 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decoded:
-    """A picture, decoded.
+    """A decoded picture.
 
-    ``pixels`` is read-only uint8 of shape (height, width, 3), RGB, upright. ``digest`` is :func:`digest_of` it,
-    ``file_digest`` the SHA-256 of the file, both 64 lower-case hex digits. ``hidden`` is a digest of all that the file
-    shows, where ``pixels`` do not tell; None where they do, as those of nearly all pictures.
+    Attributes
+    ----------
+    pixels : read-only uint8 of shape (height, width, 3), RGB, upright.
+    digest : :func:`digest_of` the pixels, 64 lower-case hex digits.
+    file_digest : SHA-256 of the file, likewise.
+    hidden : digest of the content that ``pixels`` lack, see :mod:`~lookalike.imaging.hidden_content`. None for nearly
+        all pictures, which hide nothing.
     """
 
     pixels: Pixels
@@ -66,17 +72,17 @@ class Decoded:
 
     @property
     def full_digest(self) -> str:
-        """A digest of all that the file shows: two pictures that differ on any ground have not the same one."""
+        """Digest of visible and hidden content: it differs where two pictures differ on any background."""
         return hashlib.sha256(bytes.fromhex(self.digest + (self.hidden or ""))).hexdigest()
 
 
-def decode(data: bytes, bounds: Bounds, room: Callable[[int, int], Pixels] = blank) -> Decoded:
+def decode(data: bytes, bounds: Bounds, allocate: Callable[[int, int], Pixels] = allocate) -> Decoded:
     """Decode the first frame of a picture file.
 
-    The format is judged by content. Bytes and size are judged before anything is decoded. Turned as EXIF asks,
-    alpha laid on white, CMYK and grey turned to RGB; of 16-bit samples the high byte is kept. Where that leaves one
-    flat sheet of a file that shows something, :func:`~lookalike.imaging.to_rgb.reading` says what is decoded instead.
-    ``room`` makes the array of a height and a width that the pixels are written to; nothing large is in memory before.
+    The format is told by content. Bytes and size are checked before anything is decoded. EXIF orientation is applied,
+    alpha composited on white, CMYK and grey converted to RGB; of 16-bit samples the high byte is kept. Where that
+    leaves a single colour, :func:`~lookalike.imaging.to_rgb.render` chooses another rendering. ``allocate`` returns the
+    array, of a height and a width, that the pixels are written to; it is called before anything large is in memory.
 
     Raises EmptyPicture, NotAPicture (no picture, not an allowed format, truncated, corrupt) or PictureSizeError.
     """
@@ -85,56 +91,59 @@ def decode(data: bytes, bounds: Bounds, room: Callable[[int, int], Pixels] = bla
     if len(data) > bounds.max_bytes:
         raise PictureSizeError(f"{len(data)} bytes, more than {bounds.max_bytes}")
     try:
-        container = open_container(data, bounds.formats)
-        bounds.check(container.width, container.height)
-        container.check()
-        pixels = room(container.height, container.width)
-        read = reading(container, container.image()).upright(container.exif)
-        pixels = _write(read, pixels)
-        hidden = _hidden(container, read)
-    except BROKEN as reason:
+        file = open_picture_file(data, bounds.formats)
+        bounds.check(file.width, file.height)
+        file.check()
+        pixels = allocate(file.height, file.width)
+        read = render(file, file.image()).upright(file.exif)
+        pixels = _write_rgb(read, pixels)
+        hidden = _hidden_digest(file, read)
+    except DECODE_ERRORS as reason:
         raise NotAPicture(f"broken: {reason}") from reason
-    return Decoded(pixels, digest_of(pixels), hashlib.sha256(data).hexdigest(), container.format, hidden)
+    return Decoded(pixels, digest_of(pixels), hashlib.sha256(data).hexdigest(), file.format, hidden)
 
 
-def hidden_of(data: bytes, room: Callable[[int, int], Pixels] = blank) -> str | None:
-    """Return ``hidden`` of what a stored original decodes to; of its pixels no array is made.
+def hidden_digest_of_file(data: bytes, allocate: Callable[[int, int], Pixels] = allocate) -> str | None:
+    """Return ``Decoded.hidden`` of a stored original, without an array of its pixels.
 
-    Raises NotAPicture if it cannot be decoded. ``room`` is asked for the whole picture's size.
+    ``allocate`` is called with the picture's size, to account for memory. Raises NotAPicture.
     """
     try:
-        container = open_container(data, FORMATS)
-        if container.format in _HIDE_NOTHING:
+        file = open_picture_file(data, FORMATS)
+        if file.format in _WITHOUT_ALPHA:
             return None
-        held = room(container.height, container.width)
-        hidden = _hidden(container, reading(container, container.image()).upright(container.exif))
+        held = allocate(file.height, file.width)
+        hidden = _hidden_digest(file, render(file, file.image()).upright(file.exif))
         del held
-    except BROKEN as reason:
+    except DECODE_ERRORS as reason:
         raise NotAPicture(f"broken: {reason}") from reason
     return hidden
 
 
-def _hidden(container: Container, read: Reading) -> str | None:
-    if container.format in _HIDE_NOTHING:
+def _hidden_digest(file: PictureFile, read: Rendering) -> str | None:
+    if file.format in _WITHOUT_ALPHA:
         return None
-    # Nobody sees low bytes, but where nothing else can be seen and they are what is read.
-    low = container.low_bytes() if read.whole is not None and read.ground is None else None
-    return hidden_digest(read, None if low is None else upright(low, container.exif))
+    # Low bytes count only where the rendering is made of them, because the high bytes show nothing.
+    low = low_bytes(file) if read.whole is not None and read.background is None else None
+    return hidden_digest(read, None if low is None else upright(low, file.exif))
 
 
 def digest_of(pixels: Pixels) -> str:
-    """SHA-256, as 64 hex digits, of: width, height (unsigned 32-bit big-endian each), then the pixels, row by
-    row from the top left, R, G, B, one byte each."""
+    """Return the SHA-256, 64 hex digits, of size and pixels.
+
+    Hashed are width and height (unsigned 32-bit, big-endian), then the pixels row by row from the top left: R, G, B,
+    one byte each.
+    """
     height, width, _ = pixels.shape
     digest = hashlib.sha256(struct.pack(">II", width, height))
     digest.update(np.ascontiguousarray(pixels))
     return digest.hexdigest()
 
 
-def _write(read: Reading, pixels: Pixels) -> Pixels:
-    """The picture in RGB, read-only, written to the memory of ``pixels``."""
+def _write_rgb(read: Rendering, pixels: Pixels) -> Pixels:
+    """Write the rendering to the memory of ``pixels``; return a read-only view of its shape."""
     width, height = read.image.size
-    pixels = pixels.reshape(height, width, 3)  # upright, a picture may be as wide as it was high
+    pixels = pixels.reshape(height, width, 3)  # orientation may have swapped the sides
     top = 0
     for band in read.bands():
         pixels[top : top + band.height] = np.asarray(band)

@@ -1,6 +1,6 @@
-"""Which way up a picture is: the one EXIF field that matters here.
+"""Reads and applies the EXIF orientation.
 
-Pillow reads all of EXIF and warns of what is broken in it, through :mod:`warnings`, which threads share.
+Pillow would parse the whole EXIF block and report broken entries through :mod:`warnings`, which is shared by threads.
 One SHORT of one directory needs neither.
 """
 
@@ -10,11 +10,11 @@ import struct
 
 from PIL import Image
 
-_ORIENTATION = 0x0112  # the tag's number, EXIF 2.32 (CIPA DC-008) §4.6.4
-_SHORT = 3  # the only type it may have
+_ORIENTATION = 0x0112  # tag number, EXIF 2.32 (CIPA DC-008) §4.6.4
+_SHORT = 3  # the only type allowed for the tag
 _BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 
-_UPRIGHT = {
+_TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -26,7 +26,7 @@ _UPRIGHT = {
 
 
 def orientation(exif: bytes) -> int:
-    """The orientation (1…8) in an EXIF block, which is a TIFF structure; 1 if there is none or it is corrupt."""
+    """Return the orientation (1…8) of an EXIF block, a TIFF structure; 1 if it is missing or corrupt."""
     order = _BYTE_ORDERS.get(exif[:4])
     if order is None:
         return 1
@@ -36,13 +36,13 @@ def orientation(exif: bytes) -> int:
         for entry in range(entries):
             tag, kind, _, value = struct.unpack_from(f"{order}HHIH", exif, directory + 2 + 12 * entry)
             if tag == _ORIENTATION:
-                return value if kind == _SHORT and value in _UPRIGHT else 1
+                return value if kind == _SHORT and value in _TRANSPOSES else 1
     except struct.error:
         pass
     return 1
 
 
 def upright(image: Image.Image, exif: bytes) -> Image.Image:
-    """The picture turned as its EXIF block asks."""
-    method = _UPRIGHT.get(orientation(exif))
+    """Return the image with its EXIF orientation applied."""
+    method = _TRANSPOSES.get(orientation(exif))
     return image if method is None else image.transpose(method)

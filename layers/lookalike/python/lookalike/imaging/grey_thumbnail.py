@@ -1,4 +1,4 @@
-"""A stored original once more, small and grey: enough to find corners in."""
+"""Decodes stored originals to small grey images, for keypoint detection."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from lookalike.domain.picture import Grey, Pixels
 from lookalike.errors import PictureError
 from lookalike.imaging.decode import FORMATS
 from lookalike.imaging.exif_orientation import upright
-from lookalike.imaging.file_headers import open_container
-from lookalike.imaging.pixel_budget import blank
-from lookalike.imaging.to_rgb import BROKEN, reading
+from lookalike.imaging.file_headers import open_picture_file
+from lookalike.imaging.pixel_budget import allocate
+from lookalike.imaging.to_rgb import DECODE_ERRORS, render
 
 
-def glance(data: bytes, side: int, room: Callable[[int, int], Pixels] = blank) -> Grey | None:
-    """The first frame as grey values of shape (height, width), upright; None if it cannot be decoded.
+def grey_thumbnail(data: bytes, side: int, allocate: Callable[[int, int], Pixels] = allocate) -> Grey | None:
+    """Return the first frame as uint8 of shape (height, width), upright; None if it cannot be decoded.
 
-    Its longer side is below ``2 * side`` pixels. A JPEG is decoded at an eighth to all of its size, as that asks for.
-    ``room`` is asked for the whole picture's size, and what it gives is kept as long as there is more than the result.
+    The longer side is below ``2 * side`` pixels. A JPEG is decoded at the smallest of its scales (1/8 to 1) that
+    suffices. ``allocate`` is called with the picture's full size, and its array is held while decoding takes memory.
     """
     try:
-        container = open_container(data, FORMATS)
-        held = room(container.height, container.width)
-        image = container.image()
+        file = open_picture_file(data, FORMATS)
+        held = allocate(file.height, file.width)
+        image = file.image()
         image.draft("L", (side, side))
-        whole = reading(container, image).rgb().convert("L")
+        whole = render(file, image).rgb().convert("L")
         whole.thumbnail((2 * side - 1, 2 * side - 1))
-        grey = np.asarray(upright(whole, container.exif))
+        grey = np.asarray(upright(whole, file.exif))
         del held
-    except (*BROKEN, PictureError):
+    except (*DECODE_ERRORS, PictureError):
         return None
     return grey

@@ -1,1 +1,1 @@
-"""What this process keeps in memory to share itself fairly: permits, rates and deadlines."""
+"""Limits kept in the memory of this process: fair shares, rates and deadlines."""

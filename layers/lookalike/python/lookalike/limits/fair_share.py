@@ -1,4 +1,4 @@
-"""Fair shares of a limited resource: whoever holds least of it is served next."""
+"""Fair sharing of a limited resource: the key that holds the fewest units is served next."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 
-#: Seconds after which a thread that waits for its turn checks again whether anyone still waits for its work.
-_POLL = 0.5
+#: Seconds between the checks of a waiting thread whether its result is still wanted.
+_POLL_SECONDS = 0.5
 
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """A request for ``units`` on behalf of ``key``: it waits, is granted or refused, and ends."""
+    """A request for ``units`` on behalf of ``key``: it waits, is granted or refused, and ends.
+
+    ``decided`` is called when it is granted or refused.
+    """
 
     key: str
     units: int
@@ -26,48 +29,49 @@ class Ticket:
 
 
 class FairShare:
-    """Units of one resource, shared by keys (tenants, say). Safe to call from threads, coroutines and finalizers.
+    """Units of one resource, shared among keys such as tenants. Safe for threads, coroutines and finalizers.
 
     Of all keys with waiting tickets, the one that holds the fewest units is served next; keys that hold equally many
-    take turns. Tickets of one key are served in order, and nobody overtakes a ticket that does not fit yet, so large
-    ones do not starve.
+    take turns. Tickets of one key are served in order, and none is served before one that does not fit yet, so that
+    large ones do not starve.
 
     Parameters
     ----------
-    units : how many there are.
-    most : how many one key may hold, even if all others are idle: what is left is there at once for whoever comes.
-        Default: all.
-    waiting : how many tickets may wait. One more, and the last ticket of the key with most of them is refused.
-        Default: any number.
+    units : number of units.
+    max_per_key : units that one key may hold even if all others are idle; the rest is free at once for other keys. Default: all.
+    max_waiting : tickets that may wait. With one more, the last ticket of the key with the most waiting tickets is refused.
+        Default: unlimited.
     """
 
-    def __init__(self, units: int, *, most: int | None = None, waiting: int | None = None) -> None:
+    def __init__(self, units: int, *, max_per_key: int | None = None, max_waiting: int | None = None) -> None:
         self._free = units
-        self._most = units if most is None else most
-        self._room = waiting
+        self._max_per_key = units if max_per_key is None else max_per_key
+        self._max_waiting = max_waiting
         self._held: Counter[str] = Counter()
-        self._waiting: dict[str, deque[Ticket]] = {}  # those that were served last are at the end
-        # Finalizers run anywhere, even within a method of this, so nobody ever waits for the lock: changes are queued,
-        # and whoever holds the lock makes them all.
+        self._waiting: dict[str, deque[Ticket]] = {}  # least recently served key first
+        # A finalizer may run anywhere, even within a method of this class, so no thread may wait for the lock: changes are
+        # queued, and the thread that holds the lock applies them all.
         self._changes: deque[tuple[Callable[[Ticket], None], Ticket]] = deque()
         self._lock = threading.Lock()
 
     def ask(self, key: str, units: int, decided: Callable[[], None]) -> Ticket:
-        """Queue a ticket. ``decided`` is called, by any thread, when it is granted or refused. End it in any case.
+        """Queue a ticket, which the caller must end. Any thread may call ``decided``, once it is granted or refused.
 
-        More than a key may hold is cut to that.
+        ``units`` are reduced to what a key may hold.
         """
-        ticket = Ticket(key, min(units, self._most), decided)
+        ticket = Ticket(key, min(units, self._max_per_key), decided)
         self._change(self._enqueue, ticket)
         return ticket
 
     def end(self, ticket: Ticket) -> None:
-        """Give back what was granted, or stop waiting. A second call does nothing."""
+        """Return the units granted, or stop waiting. A second call does nothing."""
         self._change(self._remove, ticket)
 
     def turn(self, key: str, units: int = 1, check: Callable[[], None] = lambda: None) -> Turn:
-        """A context manager that holds ``units``. ``check`` is called before and while it waits; what it raises ends
-        the wait."""
+        """Return a context manager that holds ``units``.
+
+        ``check`` is called before and while it waits; an exception from it ends the wait.
+        """
         return Turn(self, key, units, check)
 
     def _change(self, change: Callable[[Ticket], None], ticket: Ticket) -> None:
@@ -95,7 +99,7 @@ class FairShare:
             if not self._held[ticket.key]:
                 del self._held[ticket.key]
             if ticket.key in self._waiting:
-                self._waiting[ticket.key] = self._waiting.pop(ticket.key)  # behind all others
+                self._waiting[ticket.key] = self._waiting.pop(ticket.key)  # now the most recently served
         elif not ticket.refused:
             self._dequeue(ticket)
 
@@ -106,7 +110,7 @@ class FairShare:
             del self._waiting[ticket.key]
 
     def _grant(self) -> None:
-        """Grant all that can be granted."""
+        """Grant every ticket that can be granted."""
         while (key := self._next()) is not None and self._waiting[key][0].units <= self._free:
             ticket = self._waiting[key][0]
             self._dequeue(ticket)
@@ -116,24 +120,27 @@ class FairShare:
             ticket.decided()
 
     def _refuse(self) -> None:
-        """Refuse the last ticket of whoever has most of them waiting, while more wait than may."""
-        while self._room is not None and sum(map(len, self._waiting.values())) > self._room:
+        """While too many tickets wait, refuse the last one of the key with the most waiting tickets."""
+        while self._max_waiting is not None and sum(map(len, self._waiting.values())) > self._max_waiting:
             last = max(self._waiting.values(), key=len)[-1]
             last.refused = True
             self._dequeue(last)
             last.decided()
 
     def _next(self) -> str | None:
-        """The key that is served next, whether or not there are enough units by now."""
+        """Return the key to be served next, whether or not enough units are free; None if no key may hold more."""
         return min(filter(self._fits, self._waiting), key=self._held.__getitem__, default=None)
 
     def _fits(self, key: str) -> bool:
-        """Whether the key may hold its next ticket as well."""
-        return self._held[key] + self._waiting[key][0].units <= self._most
+        """Whether the key may hold the units of its next ticket, too."""
+        return self._held[key] + self._waiting[key][0].units <= self._max_per_key
 
 
 class Turn:
-    """Units that are held until the block ends, or between :meth:`take` and :meth:`end`; one at a time."""
+    """A context manager that holds units within its block, or between :meth:`take` and :meth:`end`.
+
+    Not reentrant.
+    """
 
     def __init__(self, share: FairShare, key: str, units: int, check: Callable[[], None]) -> None:
         self._share = share
@@ -152,26 +159,26 @@ class Turn:
         self.end()
 
     def take(self) -> None:
-        """Wait for the units. Raises what ``check`` raises."""
+        """Wait for the units. Raises whatever ``check`` raises."""
         self._check()
         granted = threading.Lock()  # unlike an Event, a finalizer may signal it at any moment
         granted.acquire()
         self._ticket = self._share.ask(self._key, self._units, granted.release)
         try:
-            while not granted.acquire(timeout=_POLL):
+            while not granted.acquire(timeout=_POLL_SECONDS):
                 self._check()
         except BaseException:
             self.end()
             raise
 
     def end(self) -> None:
-        """Give them back, if they are held. Finalizers may call this."""
+        """Return the units if they are held. Finalizers may call this."""
         if self._ticket is not None:
             self._share.end(self._ticket)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Hold nothing within the block, for the time of a wait."""
+        """Return the units within the block, which waits for something else, and take them again after it."""
         self.end()
         try:
             yield

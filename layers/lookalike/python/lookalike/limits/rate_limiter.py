@@ -1,49 +1,52 @@
-"""Permits for calls within a second, leased a few at a time."""
+"""A rate limiter per second, which leases permits from a shared count, several at a time."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from lookalike.ports import Counters
+#: Permits leased at a time, so that few calls wait for the shared count. Permits that a process leases and does not use
+#: are lost to the others: fewer calls than allowed may be admitted, never more.
+PERMITS_PER_LEASE = 10
 
-#: Permits of one second are leased so many at a time, so that few calls wait for the count. What a process has leased
-#: and not used is lost to the others: fewer calls than allowed may be admitted, never more.
-LEASE = 10
+_SECOND_MS = 1_000
+
+#: Milliseconds after its second at which a count may be forgotten.
+_KEPT_MS = 60_000
 
 
-_SECOND = 1_000
+class SharedCounts(Protocol):
+    """The part of :class:`lookalike.ports.Counters` that a rate limiter needs."""
 
-#: Counts of a second are of no use soon after it; so much later, in milliseconds, they may be forgotten.
-_KEPT = 60_000
+    def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
+        """Raise the count by ``wanted``, or by less where it would pass ``limit``; return the amount."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Lease:
-    """Permits of one second; ``last`` if the count had no more to give."""
+    """Permits left of one second; ``last``: the shared count has no more."""
 
     second: int
     left: int
     last: bool
 
 
-class Leases:
-    """Permits that this process has leased. Safe to use from several threads."""
+class RateLimiter:
+    """A rate limiter for calls per second, over all processes that share the counters. Safe for several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._leases: dict[str, _Lease] = {}
 
-    def take(self, counters: Counters, who: str, limit: int, now: int) -> bool:
-        """One permit of the second of Unix milliseconds ``now``, if any is left."""
-        second = now // _SECOND
+    def take(self, counters: SharedCounts, who: str, limit: int, now: int) -> bool:
+        """Take a permit of the second of Unix milliseconds ``now``. False if ``who`` has none left of ``limit``."""
+        second = now // _SECOND_MS
         permit = self._permit(who, second)
         if permit is not None:
             return permit
-        wanted = min(LEASE, limit)
-        given = counters.take(f"second/{who}/{second}", wanted, limit, (second + 1) * _SECOND + _KEPT)
+        wanted = min(PERMITS_PER_LEASE, limit)
+        given = counters.take(f"second/{who}/{second}", wanted, limit, (second + 1) * _SECOND_MS + _KEPT_MS)
         with self._lock:
             lease = self._leases.get(who)
             others = lease.left if lease is not None and lease.second == second else 0
@@ -51,20 +54,20 @@ class Leases:
         return given > 0
 
     def used_up(self, who: str, now: int) -> bool:
-        """Whether this process knows that the second of ``now`` has no permit left. No count is asked."""
+        """Whether this process knows, without asking the counters, that the second of ``now`` has no permit left."""
         with self._lock:
             lease = self._leases.get(who)
-            return lease is not None and lease.second == now // _SECOND and lease.last and not lease.left
+            return lease is not None and lease.second == now // _SECOND_MS and lease.last and not lease.left
 
     def give_back(self, who: str, now: int) -> None:
-        """A permit taken at Unix milliseconds ``now`` was not used; once its second is over that is of no use."""
+        """Return an unused permit taken at Unix milliseconds ``now``. No effect once its second is over."""
         with self._lock:
             lease = self._leases.get(who)
-            if lease is not None and lease.second == now // _SECOND:
+            if lease is not None and lease.second == now // _SECOND_MS:
                 self._leases[who] = _Lease(lease.second, lease.left + 1, lease.last)
 
     def _permit(self, who: str, second: int) -> bool | None:
-        """Whether there is one; None if the count has to be asked."""
+        """Take a leased permit. False if the second has none left; None if the counters have to be asked."""
         with self._lock:
             lease = self._leases.get(who)
             if lease is None or lease.second != second:

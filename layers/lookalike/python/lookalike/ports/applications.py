@@ -10,54 +10,54 @@ from lookalike.domain.application import Application
 
 
 class ApplicationLookup(Protocol):
-    """Applications by what a caller says of itself."""
+    """Look-up of applications by the key or id that a caller presents."""
 
     @abstractmethod
     def application(self, access_key: str) -> Application | None:
-        """The application with that access key."""
+        """Return the application with that access key; None if there is none."""
 
     @abstractmethod
     def application_by_id(self, app_id: str) -> Application | None:
-        """The application with that app id."""
+        """Return the application with that app id; None if there is none."""
 
 
 class Applications(ApplicationLookup, Protocol):
-    """Who may call."""
+    """The applications that may call."""
 
     @abstractmethod
     def applications(self) -> Sequence[Application]:
-        """All of them, by creation time."""
+        """Return all applications, by creation time."""
 
     @abstractmethod
     def save_application(self, application: Application) -> None:
-        """Create it, or replace the one with the same access key. Durable on return.
+        """Create the application, or replace the one with the same access key. Durable on return.
 
-        Raises RevisionConflict if another application has that app id or that name, and then nothing has changed.
+        Raises RevisionConflict if another application has that app id or that name; nothing has changed then.
         """
 
     @abstractmethod
     def remove_application(self, access_key: str) -> None:
-        """Take it away; an unknown key does not matter. Durable on return."""
+        """Remove the application; an unknown key is ignored. Durable on return."""
 
 
 class Counters(Protocol):
-    """Counts that never pass a limit, whoever counts at the same time. Durable on return.
+    """Named counts that never pass a limit, however many processes count at the same time. Durable on return.
 
     Every method may raise :class:`~lookalike.errors.Unavailable`.
     """
 
     @abstractmethod
     def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
-        """Raise the count of that name by ``wanted`` or, where it would pass ``limit``, by what is left; by how much.
+        """Raise the count by ``wanted``, or by less where it would pass ``limit``; return the amount.
 
-        An unknown name stands at 0. It may give less than is left, never more. From ``expires`` on, Unix
-        milliseconds, the count may be forgotten; None: never.
+        The amount may be less than the limit leaves, never more. An unknown name counts as 0. From ``expires`` on (Unix
+        milliseconds; None: never) the count may be forgotten.
         """
 
     @abstractmethod
     def counted(self, name: str) -> int:
-        """Where the count of that name stands."""
+        """Return the count; 0 for an unknown name."""
 
     @abstractmethod
     def forget_counts(self, now: int) -> None:
-        """Forget those that have expired at Unix milliseconds ``now``, if the store does not do so by itself."""
+        """Remove the counts expired at Unix milliseconds ``now``, if the store does not do so by itself."""

@@ -1,14 +1,20 @@
-"""The time."""
+"""The clock."""
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """The time."""
+    """A clock."""
 
     @abstractmethod
     def __call__(self) -> int:
-        """Unix milliseconds."""
+        """Return the time in Unix milliseconds."""
+
+
+def unix_milliseconds() -> int:
+    """Return the system's time in Unix milliseconds."""
+    return time.time_ns() // 1_000_000

@@ -7,8 +7,8 @@ from typing import Protocol
 
 
 class Fetcher(Protocol):
-    """Downloads what a caller's URL points at, and never touches an address that is not public."""
+    """Downloads from callers' URLs; never connects to an address that is not public."""
 
     @abstractmethod
     def __call__(self, url: str, max_bytes: int) -> bytes:
-        """The body. Raises a UrlError."""
+        """Return the body, at most ``max_bytes`` long. Raises a UrlError."""

@@ -12,39 +12,39 @@ from lookalike.domain.search import Candidate, Generation, Query
 
 
 class VectorIndex(Protocol):
-    """What finds neighbours. Derived from the catalog; may be lost and filled again.
+    """Nearest-neighbour search. Derived from the catalog; may be lost and filled again.
 
-    Writes are versioned: one that carries an older or the same revision than the index holds changes nothing
-    and is a success, so replays and disorder converge.
+    Writes are versioned: one with the revision that the index holds, or an older one, changes nothing and succeeds, so
+    that repeated and reordered writes converge.
     """
 
     @abstractmethod
     def write(self, pictures: Sequence[Picture], *, wait: bool = True) -> None:
-        """Bring the index to these rows. With ``wait``, later searches see them. A row not live is hidden.
+        """Write these rows; one that is not live is hidden. With ``wait``, later searches see them.
 
-        Raises Unavailable; IndexWriteError, an Unavailable too, if it knows which rows failed: the others are written.
+        Raises Unavailable, or IndexWriteError (an Unavailable too) if only the rows that it names failed.
         """
 
     @abstractmethod
     def remove(self, pictures: Sequence[Picture], *, wait: bool = False) -> None:
-        """Take rows out for good, each if the index holds nothing newer than its revision. Raises Unavailable."""
+        """Remove rows for good, except those of which the index holds a newer revision. Raises Unavailable."""
 
     @abstractmethod
     def search(self, query: Query) -> Sequence[Candidate]:
-        """The k best, by cosine from high to low, equal cosines by library and id. Raises Unavailable."""
+        """Return the k best by descending cosine, equal ones by library and id. Raises Unavailable."""
 
     @abstractmethod
     def count(self, library: str) -> int:
-        """How many live pictures a library (uid) has, as far as the index knows."""
+        """Return the number of live pictures of a library (uid) that the index holds. Raises Unavailable."""
 
 
 class Generations(Protocol):
-    """Which indices of a kind are read and written. Durable on return."""
+    """The indices of each kind that are read and written. Writes are durable on return."""
 
     @abstractmethod
     def generation(self, kind: Kind) -> Generation | None:
-        """What holds for that kind; None if no index was ever made."""
+        """Return the kind's current generation; None if no index was ever made."""
 
     @abstractmethod
     def save_generation(self, kind: Kind, generation: Generation, previous: Generation | None) -> None:
-        """Change it if it is still ``previous``. Raises RevisionConflict otherwise, and then nothing has changed."""
+        """Replace ``previous``. Raises RevisionConflict if another generation is stored; nothing has changed then."""

@@ -8,35 +8,35 @@ from typing import Protocol
 
 
 class PictureStore(Protocol):
-    """Originals: bytes under each picture's ``object_key``. Durable on return.
+    """Original files, stored under each picture's ``object_key``. Writes are durable on return.
 
     A key is ``<library uid>/<picture id>/<revision of the add>-<first 16 hex digits of the file's digest>``.
     """
 
     @abstractmethod
     def put(self, key: str, data: bytes) -> None:
-        """Keep ``data`` under ``key``, replacing what was there."""
+        """Store ``data`` under ``key``, replacing the object that was there."""
 
     @abstractmethod
     def get(self, key: str) -> bytes | None:
-        """What is kept there."""
+        """Return the object; None if there is none."""
 
     @abstractmethod
     def remove(self, keys: Sequence[str]) -> None:
-        """Forget them; unknown keys do not matter."""
+        """Remove them; unknown keys are ignored."""
 
 
 class MapStore(Protocol):
-    """Local maps, under the same keys as the originals. Durable on return."""
+    """Local maps, stored under the same keys as the originals. Writes are durable on return."""
 
     @abstractmethod
     def put_map(self, key: str, data: bytes) -> None:
-        """Keep a map."""
+        """Store a map."""
 
     @abstractmethod
     def maps(self, keys: Sequence[str]) -> Mapping[str, bytes]:
-        """Those of the maps that are there."""
+        """Return the maps that exist, by key."""
 
     @abstractmethod
     def remove_maps(self, keys: Sequence[str]) -> None:
-        """Forget them; unknown keys do not matter."""
+        """Remove them; unknown keys are ignored."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from lookalike.limits.call import Call, Job, processors
 from lookalike.limits.fair_share import FairShare
-from lookalike.limits.rate_limiter import Leases
-from lookalike.limits.stranger_limit import Strangers
+from lookalike.limits.rate_limiter import RateLimiter
+from lookalike.limits.unknown_key_limiter import UnknownKeyLimiter
 from lookalike.ports.applications import Applications, Counters
 from lookalike.ports.catalog import Catalog
 from lookalike.ports.clock import Clock
@@ -23,10 +23,10 @@ from lookalike.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """One of each: all that a use case works with. Made by :func:`lookalike.bootstrap.build`.
+    """One of each port: everything that a use case works with. Made by :func:`lookalike.bootstrap.build`.
 
-    ``leases`` are permits that this process holds, ``strangers`` what it knows of who calls, ``processors`` permits to
-    compute in it. ``call`` is the call that is worked on: each has a copy of the ports of its own.
+    ``rate_limiter``, ``unknown_keys`` and ``processors`` limit what this process does. ``call`` is the current call: each
+    call has a copy of the ports of its own.
     """
 
     settings: Settings
@@ -35,14 +35,14 @@ class Ports:
     verifier: Verifier
     fetch: Fetcher
     clock: Clock
-    leases: Leases = field(default_factory=Leases)
-    strangers: Strangers = field(default_factory=Strangers)
+    rate_limiter: RateLimiter = field(default_factory=RateLimiter)
+    unknown_keys: UnknownKeyLimiter = field(default_factory=UnknownKeyLimiter)
     processors: FairShare = field(default_factory=processors)
     call: Call = field(default_factory=Call)
 
     @property
     def applications(self) -> Applications:
-        """Who may call."""
+        """The applications that may call."""
         return self.stores.applications
 
     @property
@@ -52,12 +52,12 @@ class Ports:
 
     @property
     def index(self) -> VectorIndex:
-        """Finds neighbours."""
+        """The vector index."""
         return self.stores.index
 
     @property
     def originals(self) -> PictureStore:
-        """Pictures as they were given."""
+        """Original files."""
         return self.stores.originals
 
     @property
@@ -67,7 +67,7 @@ class Ports:
 
     @property
     def uploads(self) -> Uploads:
-        """What uploaded objects have become."""
+        """Records of uploaded objects."""
         return self.stores.uploads
 
     @property
@@ -82,17 +82,17 @@ class Ports:
 
     @property
     def dead_letters(self) -> DeadLetters:
-        """Messages that will never succeed."""
+        """Messages that cannot succeed."""
         return self.stores.dead_letters
 
     def problems(self) -> Sequence[str]:
-        """What is wrong with what the stores hold, or keeps them from being written, a line each."""
+        """Return what is wrong with the stores' contents, or prevents writes, a line each."""
         return self.stores.problems()
 
     def close(self) -> None:
-        """Close what was opened for them."""
+        """Close the stores."""
         self.stores.close()
 
     def job(self, tenant: str) -> Job:
-        """The call's work on behalf of a tenant."""
+        """Return the current call's work on behalf of a tenant."""
         return Job(tenant, self.call, self.processors)

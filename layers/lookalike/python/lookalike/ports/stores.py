@@ -14,15 +14,15 @@ from lookalike.ports.uploads import DeadLetters, Uploads, UploadStore
 
 
 class Stores(Protocol):
-    """The ports that keep something: of an AWS account, or of one machine.
+    """The ports that store something: in an AWS account, or on one machine.
 
-    A store may be opened by the first use of its property, which may raise SettingsError.
+    The first use of a property may open its store, and may raise SettingsError.
     """
 
     @property
     @abstractmethod
     def applications(self) -> Applications:
-        """Who may call."""
+        """The applications that may call."""
 
     @property
     @abstractmethod
@@ -32,12 +32,12 @@ class Stores(Protocol):
     @property
     @abstractmethod
     def index(self) -> VectorIndex:
-        """Finds neighbours."""
+        """The vector index."""
 
     @property
     @abstractmethod
     def originals(self) -> PictureStore:
-        """Pictures as they were given."""
+        """Original files."""
 
     @property
     @abstractmethod
@@ -47,7 +47,7 @@ class Stores(Protocol):
     @property
     @abstractmethod
     def uploads(self) -> Uploads:
-        """What uploaded objects have become."""
+        """Records of uploaded objects."""
 
     @property
     @abstractmethod
@@ -62,16 +62,19 @@ class Stores(Protocol):
     @property
     @abstractmethod
     def dead_letters(self) -> DeadLetters:
-        """Messages that will never succeed."""
+        """Messages that cannot succeed."""
 
     @abstractmethod
     def problems(self) -> Sequence[str]:
-        """What is wrong with what they hold, or keeps them from being written, a line each, while all else goes on."""
+        """Return what is wrong with their contents, or prevents writes while reads go on, a line each."""
 
     @abstractmethod
     def unreachable(self) -> Sequence[str]:
-        """What is there although no application is, a line each; nothing where that takes reading a whole table."""
+        """Return a line about each kind of data that exists although there are no applications.
+
+        Empty for stores that would have to read a whole table for it.
+        """
 
     @abstractmethod
     def close(self) -> None:
-        """Close what was opened."""
+        """Close the stores that were opened."""

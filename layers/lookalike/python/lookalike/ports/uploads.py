@@ -1,4 +1,4 @@
-"""Stores of uploaded objects, of what has become of them, and of dead letters."""
+"""Stores of uploaded objects, of the records kept of them, and of dead letters."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ from lookalike.domain.upload import DeadLetter, Upload, UploadedObject
 
 
 class Uploads(Protocol):
-    """What uploaded objects have become. Durable on return."""
+    """Records of uploaded objects. Writes are durable on return."""
 
     @abstractmethod
     def upload(self, source: str) -> Upload | None:
-        """What is known of that object."""
+        """Return the record of that object; None if there is none."""
 
     @abstractmethod
     def save_upload(self, upload: Upload, known: Upload | None) -> None:
-        """Remember it if what is stored of its source is still ``known`` (None: nothing).
+        """Store the record in place of ``known`` (None: of no record).
 
-        Sequencer, state and the holding's ``added`` tell whether it is. Raises RevisionConflict otherwise, and then
-        nothing has changed.
+        Sequencer, state and the holding's ``added`` tell whether ``known`` is still stored. Raises RevisionConflict if it
+        is not; nothing has changed then.
         """
 
     @abstractmethod
     def holders(self, picture: Key) -> Iterator[Upload]:
-        """The uploads that hold this picture, in no order.
+        """Iterate over the uploads that hold this picture, in no order; each is read when the iterator reaches it.
 
-        One saved before the call is among them. They are read as they are asked for, each as it is then.
+        Every record saved before the call is among them, unless it has changed since.
         """
 
 
 class UploadStore(Protocol):
-    """Where uploaded objects lie. Every method may raise Unavailable."""
+    """Uploaded objects. Every method may raise Unavailable."""
 
     @abstractmethod
     def head(self, bucket: str, key: str) -> UploadedObject | None:
-        """The object as it is now, without its bytes. Raises InvalidArgument if what is said of it cannot be read."""
+        """Return the object without its bytes; None if it is gone. Raises InvalidArgument for unreadable metadata."""
 
     @abstractmethod
     def read(self, bucket: str, key: str, etag: str) -> bytes | None:
-        """Its bytes; None if it is gone, or is not that one any more."""
+        """Return the object's bytes; None if it is gone, or has another ETag."""
 
     @abstractmethod
     def remove(self, bucket: str, key: str, etag: str) -> None:
-        """Take it away if it is still that one."""
+        """Remove the object if it still has that ETag."""
 
     @abstractmethod
     def place(self, bucket: str, key: str) -> str:
-        """Where an operator finds the object: a path, or an address."""
+        """Return the path or address under which an operator finds the object."""
 
 
 class DeadLetters(Protocol):
-    """Where messages end that will never succeed. Durable on return."""
+    """Messages that cannot succeed. Durable on return."""
 
     @abstractmethod
     def send(self, letter: DeadLetter) -> None:
-        """Keep it for the operator. Raises Unavailable."""
+        """Store the letter for the operator. Raises Unavailable."""

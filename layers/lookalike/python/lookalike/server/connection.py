@@ -1,4 +1,4 @@
-"""One client's connection: read strictly, kept while idle, and never closed without an answer that is due."""
+"""One client's connection: HTTP read strictly, kept alive while idle, never closed before a due answer is sent."""
 
 from __future__ import annotations
 
@@ -25,42 +25,48 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
-#: Seconds that a connection without a request is kept: proxies keep theirs for 60, programs in Go for 90.
-IDLE = 95
+#: Seconds that an idle connection is kept: proxies keep theirs for 60, programs in Go for 90.
+IDLE_SECONDS = 95
 
-#: What clients are told about that, in seconds: less, so that it is they who close, and no request meets our closing.
-_PROMISED = 90
+#: Seconds that clients are told. Less than ``IDLE_SECONDS``, so that the client closes, and no request meets our close.
+_ADVERTISED_IDLE_SECONDS = 90
 
-#: Sent with every answer. The first is for HTTP/1.0 and Java, which believe the second only beside it.
-KEEP_ALIVE = [("connection", "keep-alive"), ("keep-alive", f"timeout={_PROMISED}")]
+#: Headers of every answer. HTTP/1.0 and Java heed the second only if the first is present.
+KEEP_ALIVE_HEADERS = [("connection", "keep-alive"), ("keep-alive", f"timeout={_ADVERTISED_IDLE_SECONDS}")]
 
-#: Seconds that a client may take from its request's first byte to the end of the headers.
-HEADERS = 20
+#: Seconds from a request's first byte to the end of its headers.
+HEAD_SECONDS = 20
 
-#: Seconds that what is left of a body may take once the server is told to stop.
-_LAST_BODIES = 5
+#: Seconds that the rest of a body may take once the server is told to stop.
+_SHUTDOWN_BODY_SECONDS = 5
 
-#: Seconds for which a client that is refused is still listened to: an answer is lost where unread bytes meet a close.
-_LINGER = 2
+#: Seconds for which bytes of a refused client are still read: a close with unread bytes would destroy the answer.
+_LINGER_SECONDS = 2
 
-#: Seconds after which a client that has closed its half of the connection is probed, and between probes. TCP cannot
-#: tell one that waits from one that left before something is sent: a client that waits passes over an interim response
-#: (RFC 9110 section 15.2), and the system of one that left resets the connection.
-_FIRST_PROBE, _PROBE_INTERVAL = 0.5, 2.0
+#: Seconds after which a half-closed client is probed. Until something is sent, TCP cannot tell a client that waits from
+#: one that left: a client that waits ignores an interim response (RFC 9110 section 15.2), and the operating system of
+#: one that left resets the connection.
+_FIRST_PROBE_SECONDS = 0.5
 
-#: Seconds after a probe at which a reset is looked for.
-_RESET_CHECK = 0.25
+#: Seconds between probes.
+_PROBE_INTERVAL_SECONDS = 2.0
+
+#: Seconds after a probe until a reset is checked for.
+_RESET_CHECK_SECONDS = 0.25
 
 _PROBE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 #: Seconds after which a half-closed client of HTTP/1.0, which has no interim responses, is presumed gone.
-_PRESUMED_GONE = 10.0
+_PRESUMED_GONE_SECONDS = 10.0
 
-#: What a socket shows once the other side has reset the connection.
+#: Poll events of a socket whose peer has reset the connection.
 _RESET = select.POLLERR | select.POLLHUP
 
-#: Connections held at once, at most; of the files that this process may have open, so large a share.
-MAX_CONNECTIONS, _SHARE = 10_000, 0.75
+#: Connections held at once.
+MAX_CONNECTIONS = 10_000
+
+#: Connections as a share of the files that this process may have open.
+_MAX_FILE_SHARE = 0.75
 
 _REFUSALS = {
     400: api_gateway.refusal(400, "Bad Request", "request: it breaks off"),
@@ -68,13 +74,13 @@ _REFUSALS = {
     501: api_gateway.refusal(501, "Not Implemented", "Transfer-Encoding: only chunked is known"),
 }
 
-# What uvicorn warns of is refused here, with its reason; and its advice is none for this server.
+# uvicorn's warnings are about requests that are refused here, with a reason, and its advice does not apply here.
 _LOGGER = logging.getLogger("uvicorn.error.connection")
 _LOGGER.setLevel(logging.ERROR)
 
 
 class Connection(H11Protocol):
-    """uvicorn's, with HTTP read strictly, bounds on a client's time, and an answer for half-closed connections."""
+    """uvicorn's h11 protocol, with strict parsing, time limits for clients, and answers to half-closed connections."""
 
     def __init__(
         self,
@@ -86,49 +92,49 @@ class Connection(H11Protocol):
         super().__init__(config, server_state, app_state, _loop)
         self.logger = _LOGGER
         self.conn = StrictConnection()
-        self._service, self.app = self.app, self._call
+        self._inner_app, self.app = self.app, self._call
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._refused = False
         self._gone = False
-        self.heard = 0.0
+        self.last_heard = 0.0
 
-    # -- What asyncio calls --------------------------------------------------------------------------------------------
+    # -- Called by asyncio ---------------------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """The client has connected."""
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        """Begin to serve a client."""
         super().connection_made(transport)
         # asyncio does so only if the listening socket names its protocol. Without it an answer's second packet waits
         # for the client's delayed acknowledgement of the first, 40 ms.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.client is not None:
-            self.client = (_plain(self.client[0]), self.client[1])
+            self.client = (_unmapped(self.client[0]), self.client[1])
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
-        self.heard = self.loop.time()
-        if len(self.connections) > most_connections():
+        self.last_heard = self.loop.time()
+        if len(self.connections) > max_connections():
             self._make_room()
 
     def data_received(self, data: bytes) -> None:
-        """The client has sent something."""
+        """Receive bytes of the client."""
         if self._refused:
             return
-        self.heard = self.loop.time()
+        self.last_heard = self.loop.time()
         super().data_received(data)
         if self._in_head():
-            self._after("head", HEADERS, self._refuse, api_gateway.TOO_SLOW)
+            self._after("head", HEAD_SECONDS, self._refuse, api_gateway.TOO_SLOW)
         else:
             self._cancel("head")
 
-    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn says nothing, and so asyncio closes
-        """The client has closed its half: it may have gone, or wait for its answer. True: the other half is kept."""
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's returns None, at which asyncio closes
+        """Handle a client that closed its half: it may wait for its answer. Return whether the other half is kept."""
         if self._refused or self.transport.is_closing():
             return False
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete and not cycle.more_body:
             self._close_after_answer()
             if cycle.scope["http_version"] == "1.0":
-                self._after("gone", _PRESUMED_GONE, self._know_gone)
+                self._after("gone", _PRESUMED_GONE_SECONDS, self._mark_gone)
             else:
-                self._after("gone", _FIRST_PROBE, self._probe)
+                self._after("gone", _FIRST_PROBE_SECONDS, self._probe)
             return True
         if self._in_head() or self.conn.their_state is h11.SEND_BODY:
             self._refuse(_REFUSALS[400])  # RFC 9112 section 8
@@ -136,22 +142,22 @@ class Connection(H11Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has gone, or was closed."""
+        """Clean up after the connection is closed."""
         for name in list(self._timers):
             self._cancel(name)
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
-    # -- What uvicorn calls --------------------------------------------------------------------------------------------
+    # -- Called by uvicorn ---------------------------------------------------------------------------------------------
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP, in the gateway's form."""
+        """Refuse a request that is not HTTP, in the gateway's form."""
         wrong = sys.exception()
         refusal = _REFUSALS.get(getattr(wrong, "error_status_hint", 400), _REFUSALS[400])
         self._refuse(replace(refusal, reason=f"request: {wrong}") if refusal.status == 400 else refusal)
 
     def shutdown(self) -> None:
-        """Close now if nothing is being answered, else after the answer."""
+        """Close now, or after the answer that is under way."""
         if self._refused:
             self.transport.close()
             return
@@ -159,14 +165,14 @@ class Connection(H11Protocol):
         if cycle is not None and not cycle.response_complete:
             self._close_after_answer()
             if cycle.more_body:
-                self._after("stop", _LAST_BODIES, self._stop_receiving)
+                self._after("stop", _SHUTDOWN_BODY_SECONDS, self._stop_receiving)
             return
         super().shutdown()
 
     async def _call(self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        """Call the service. Its ``receive`` also answers ``http.disconnect`` once a half-closed client is known to be gone.
+        """Call the application. Its ``receive`` also reports a half-closed client that is known to be gone.
 
-        What is answered before the request is whole is a refusal.
+        An answer given before the whole request is received counts as a refusal.
         """
         whole, status = False, 0
         headers: tuple[tuple[str, str], ...] = ()
@@ -189,73 +195,73 @@ class Connection(H11Protocol):
                 status = message["status"]
                 headers = tuple((name.decode(), value.decode()) for name, value in message["headers"])
             elif message["type"] == "http.response.body":
-                self._refuse(api_gateway.Response(status, headers, message["body"]))
+                self._refuse(api_gateway.HttpResponse(status, headers, message["body"]))
 
-        await self._service(scope, received, sent)
+        await self._inner_app(scope, received, sent)
 
-    # -- How it ends ---------------------------------------------------------------------------------------------------
+    # -- Refusing and closing ------------------------------------------------------------------------------------------
 
-    def _refuse(self, response: api_gateway.Response) -> None:
-        """Answer in the service's stead, and close once the client has read it."""
+    def _refuse(self, response: api_gateway.HttpResponse) -> None:
+        """Send this response in place of the application's, and close once the client has read it."""
         if self._refused or self.transport.is_closing():
             return
         cycle = self.cycle
         if cycle is not None and cycle.response_started and self.conn.our_state is not h11.IDLE:
-            self.transport.close()  # it has its answer, or a part of it
+            self.transport.close()  # its answer is sent already, or a part of it
             return
         self._refused = True
-        if response.reason:  # else it is the service's answer, which has been logged
+        if response.reason:  # a response without a reason is the application's, which is logged already
             api_gateway.log_refusal(response, "" if self.client is None else self.client[0])
         self._unset_keepalive_if_required()
         self._cancel("head")
         if cycle is not None and not cycle.response_complete:
             cycle.disconnected = True
             cycle.message_event.set()
-        self.transport.write(_written(response))
+        self.transport.write(_serialised(response))
         self.transport.write_eof()
         self.flow.resume_reading()
-        self._after("linger", _LINGER, self.transport.close)
+        self._after("linger", _LINGER_SECONDS, self.transport.close)
 
     def _close_after_answer(self) -> None:
-        """Close once the request is answered, and say so in the answer."""
+        """Close after the answer, and announce that in its headers."""
         self.cycle.default_headers = [*self.cycle.default_headers, CLOSE_HEADER]
         self.cycle.keep_alive = False
 
     def _make_room(self) -> None:
-        """Close some of the connections without a whole head, those that were not heard of for longest."""
+        """Close an eighth of the idle connections, those without data for the longest time."""
         idle = [one for one in self.connections if isinstance(one, Connection) and one is not self and one.is_idle]
-        for one in sorted(idle, key=lambda one: one.heard)[: len(idle) // 8 + 1]:
+        for one in sorted(idle, key=lambda one: one.last_heard)[: len(idle) // 8 + 1]:
             one.transport.close()
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request is being received or answered, but perhaps a head."""
+        """Whether no request is being answered, and none received beyond its headers."""
         return self.cycle is None or self.cycle.response_complete
 
     def _probe(self) -> None:
-        """Send a probe, unless an answer is under way, which will show it as well."""
+        """Send a probe, unless an answer is under way, which provokes a reset as well."""
         self._cancel("gone")
         if self._is_reset():
-            self._know_gone()
+            self._mark_gone()
         elif not self.cycle.response_started:
             self.transport.write(_PROBE)
-            self._after("reset", _RESET_CHECK, self._check_for_reset)
-            self._after("gone", _PROBE_INTERVAL, self._probe)
+            self._after("reset", _RESET_CHECK_SECONDS, self._check_for_reset)
+            self._after("gone", _PROBE_INTERVAL_SECONDS, self._probe)
 
     def _check_for_reset(self) -> None:
         self._cancel("reset")
         if self._is_reset():
-            self._know_gone()
+            self._mark_gone()
 
     def _is_reset(self) -> bool:
-        """Whether the client's system has reset the connection."""
+        """Return whether the client's system has reset the connection."""
         if self.transport.is_closing():
             return True
         poll = select.poll()
         poll.register(self.transport.get_extra_info("socket").fileno(), 0)
         return any(event & _RESET for _, event in poll.poll(0))
 
-    def _know_gone(self) -> None:
+    def _mark_gone(self) -> None:
         self._cancel("gone")
         self._gone = True
         self.cycle.message_event.set()
@@ -267,11 +273,11 @@ class Connection(H11Protocol):
     # -- Timers --------------------------------------------------------------------------------------------------------
 
     def _in_head(self) -> bool:
-        """Whether a request has begun whose headers are not complete."""
+        """Return whether a request has begun whose headers are not complete."""
         return self.conn.their_state is h11.IDLE and bool(self.conn.trailing_data[0])
 
     def _after(self, name: str, seconds: float, work: object, *arguments: object) -> None:
-        """Do that after so many seconds, unless it is already going to be done."""
+        """Call ``work`` after a delay, unless the timer ``name`` is already running."""
         if name not in self._timers:
             self._timers[name] = self.loop.call_later(seconds, work, *arguments)  # type: ignore[arg-type]
 
@@ -281,21 +287,21 @@ class Connection(H11Protocol):
             timer.cancel()
 
 
-def most_connections() -> int:
-    """How many connections this process may hold."""
-    return min(MAX_CONNECTIONS, int(resource.getrlimit(resource.RLIMIT_NOFILE)[0] * _SHARE))
+def max_connections() -> int:
+    """Return the number of connections that this process may hold."""
+    return min(MAX_CONNECTIONS, int(resource.getrlimit(resource.RLIMIT_NOFILE)[0] * _MAX_FILE_SHARE))
 
 
-def _written(response: api_gateway.Response) -> bytes:
-    """A last answer as it goes over the wire."""
+def _serialised(response: api_gateway.HttpResponse) -> bytes:
+    """Return the bytes of a response that closes the connection."""
     lines = [f"HTTP/1.1 {response.status} {http.HTTPStatus(response.status).phrase}"]
     headers = dict(response.headers) | {"content-length": str(len(response.body)), "connection": "close"}
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + response.body
 
 
-def _plain(address: str) -> str:
-    """The IPv4 address that an IPv6 socket says of an IPv4 client (``::ffff:192.0.2.1``), so that it has one name."""
+def _unmapped(address: str) -> str:
+    """Return an IPv4-mapped IPv6 address (``::ffff:192.0.2.1``) as IPv4, any other unchanged: one name a client."""
     try:
         mapped = ipaddress.IPv6Address(address).ipv4_mapped
     except ValueError:

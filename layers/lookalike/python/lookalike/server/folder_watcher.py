@@ -1,4 +1,4 @@
-"""Plays S3: what is put into a folder becomes the event that S3 would send, by way of SQS, and goes to ``ingest``."""
+"""Plays S3 event notifications: a file in a folder becomes the event of SQS that S3 would cause, for ``ingest``."""
 
 from __future__ import annotations
 
@@ -14,21 +14,24 @@ from lookalike.domain.upload import DeadLetter
 from lookalike.handlers.http import Handler
 from lookalike.observability import logger
 from lookalike.ports import Ports
-from lookalike.server.scheduler import Allowance
-from lookalike.service.holders import unheard
-from lookalike.service.upload import Ingest, is_done
+from lookalike.server.scheduler import LambdaContext
+from lookalike.service.holders import stale_holders
+from lookalike.service.upload import ObjectCreated, is_processed
 from lookalike.stores.local.watched_folder import BUCKET, WatchedFolder
-from lookalike.triggers.batch import bury
+from lookalike.triggers.batch import send_to_dead_letters
 
-#: Seconds between two looks at the folder; a folder that takes long to look through is looked at less often, so that
-#: looking never takes more than a tenth of the time.
-_PAUSE, _SHARE = 1.0, 10
+#: Seconds between two scans of the folder.
+_MIN_PAUSE_SECONDS = 1.0
+
+#: Pause after a scan, as a multiple of the scan's own time: scanning never takes more than a tenth of the time.
+_PAUSE_PER_SCAN = 10
 
 #: Files of one event, as SQS batches them.
-_BATCH = 10
+_BATCH_FILES = 10
 
-#: Seconds until what failed is tried again: the first time, and at most.
-_FIRST_RETRY, _LAST_RETRY = 1.0, 300.0
+#: Seconds until a failed file is sent again; doubled each time.
+_FIRST_RETRY_SECONDS = 1.0
+_MAX_RETRY_SECONDS = 300.0
 
 
 T = TypeVar("T")
@@ -36,26 +39,29 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Retry:
-    """A file that failed: when it is tried again, and how long the next wait is."""
+    """A failed file: ``at``, when it is sent again (monotonic seconds), and ``wait``, the seconds after that."""
 
     at: float
     wait: float
 
 
-class Watcher:
-    """Looks at a folder again and again, in one thread, and sends each file on once it has stopped changing.
+class FolderWatcher:
+    """Scans a folder repeatedly, in one thread, and sends each file to the handler once it has stopped changing.
 
-    What has been done the catalog knows, so nothing is done twice after a restart. What failed is sent again, each time
-    after a longer wait. A file that is gone is sent on as deleted: another that holds its picture may speak for it then.
+    The catalog knows which files are processed, so none is processed twice after a restart. Failed files are sent
+    again, each time after a longer wait. A deleted file is sent as such: another file with the same picture may take its
+    place.
 
     Parameters
     ----------
-    handler : of the function ``ingest``.
-    ports : what that handler answers with.
-    pause : seconds between two looks, at least.
+    handler : handler of the function ``ingest``.
+    ports : the ports that the handler uses.
+    pause : minimum seconds between two scans.
     """
 
-    def __init__(self, folder: WatchedFolder, handler: Handler, ports: Ports, pause: float = _PAUSE) -> None:
+    def __init__(
+        self, folder: WatchedFolder, handler: Handler, ports: Ports, pause: float = _MIN_PAUSE_SECONDS
+    ) -> None:
         self._folder = folder
         self._handler = handler
         self._ports = ports
@@ -68,11 +74,11 @@ class Watcher:
         self._gone: set[str] = set()
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the event that is being worked on, and end."""
+        """Finish the current event, then end the thread."""
         self._stopped.set()
         self._thread.join()
 
@@ -80,29 +86,29 @@ class Watcher:
         while not self._stopped.is_set():
             began = time.monotonic()
             try:
-                waiting = self._look()
+                waiting = self._scan()
                 took = time.monotonic() - began
-                for files in _batched(waiting, _BATCH):
+                for files in _batched(waiting, _BATCH_FILES):
                     if self._stopped.is_set():
                         return
                     self._send(files)
-                for keys in _batched(sorted(self._gone), _BATCH):
+                for keys in _batched(sorted(self._gone), _BATCH_FILES):
                     if self._stopped.is_set():
                         return
                     self._send_gone(keys)
-            except Exception:  # the next look tries again
+            except Exception:  # the next scan tries again
                 logger.exception("watching failed")
                 took = time.monotonic() - began
-            self._stopped.wait(max(self._pause, _SHARE * took))
+            self._stopped.wait(max(self._pause, _PAUSE_PER_SCAN * took))
 
-    def _look(self) -> Sequence[tuple[str, str]]:
-        """Files that have to be sent: as they were at the look before, not done, and not to be waited for.
+    def _scan(self) -> Sequence[tuple[str, str]]:
+        """Return key and sequencer of the files to send: unchanged since the last scan, not processed, not waiting.
 
-        New names come first: a picture that has been put away is held by its new name before its old one lets it go.
+        New names come first: a moved picture is held under its new name before its old name is released.
         """
         before, self._seen = self._seen, dict(self._folder.keys())
-        if self._ports.settings.keep_uploads:  # otherwise they go because they are done
-            self._gone = (self._gone | {key for key in before if _is_text(key)}) - self._seen.keys()
+        if self._ports.settings.keep_uploads:  # otherwise files disappear because they are processed
+            self._gone = (self._gone | {key for key in before if _is_utf8(key)}) - self._seen.keys()
         self._done = {key: sequencer for key, sequencer in self._done.items() if key in self._seen}
         self._retries = {key: retry for key, retry in self._retries.items() if key in self._seen}
         now = time.monotonic()
@@ -111,65 +117,67 @@ class Watcher:
             for key, sequencer in self._seen.items()
             if before.get(key) == sequencer
             and (key not in self._retries or self._retries[key].at <= now)
-            and not self._is_done(key, sequencer)
+            and not self._is_processed(key, sequencer)
         ]
         return sorted(waiting, key=lambda file: file[0] in self._done)
 
-    def _is_done(self, key: str, sequencer: str) -> bool:
+    def _is_processed(self, key: str, sequencer: str) -> bool:
         if self._done.get(key) == sequencer:
             return True
-        event = Ingest(BUCKET, key, sequencer)
-        if not _is_text(key) or not is_done(self._ports, event):
+        event = ObjectCreated(BUCKET, key, sequencer)
+        if not _is_utf8(key) or not is_processed(self._ports, event):
             return False
-        if key not in self._done:  # since before this start; what has gone meanwhile nobody has told
-            self._gone |= {source.partition("/")[2] for source in unheard(self._ports, event.source)}
+        if key not in self._done:  # processed before this start; files deleted in between were not reported
+            self._gone |= {source.partition("/")[2] for source in stale_holders(self._ports, event.source)}
         self._done[key] = sequencer
         return True
 
     def _send(self, files: Sequence[tuple[str, str]]) -> None:
         for key, sequencer in files:
-            if not _is_text(key):
+            if not _is_utf8(key):
                 self._refuse(key, sequencer)
-        files = [(key, sequencer) for key, sequencer in files if _is_text(key)]
-        failed = self._handle(event_of(files), len(files))
+        files = [(key, sequencer) for key, sequencer in files if _is_utf8(key)]
+        failed = self._call_handler(created_event(files), len(files))
         for number, (key, sequencer) in enumerate(files):
             if number in failed:
-                wait = self._retries[key].wait if key in self._retries else _FIRST_RETRY
-                self._retries[key] = _Retry(time.monotonic() + wait, min(2 * wait, _LAST_RETRY))
+                wait = self._retries[key].wait if key in self._retries else _FIRST_RETRY_SECONDS
+                self._retries[key] = _Retry(time.monotonic() + wait, min(2 * wait, _MAX_RETRY_SECONDS))
             else:
                 self._retries.pop(key, None)
                 self._done[key] = sequencer
 
     def _refuse(self, key: str, sequencer: str) -> None:
-        """The name of a file is no text, and so no key."""
-        (message,) = event_of([(key, sequencer)])["Records"]
+        """Send a file to the dead letters whose name is not UTF-8, and so cannot be a key."""
+        (message,) = created_event([(key, sequencer)])["Records"]
         reason = "InvalidArgument: name: is not UTF-8"
-        bury(self._ports, DeadLetter("ingest", reason, message["body"], self._folder.place(BUCKET, key)))
+        send_to_dead_letters(
+            self._ports, DeadLetter("ingest", reason, message["body"], self._folder.place(BUCKET, key))
+        )
         self._done[key] = sequencer
 
     def _send_gone(self, keys: Sequence[str]) -> None:
-        """What failed comes again with the next look."""
-        failed = self._handle(event_of_gone(keys), len(keys))
+        """Report deleted files; those that fail are reported again after the next scan."""
+        failed = self._call_handler(removed_event(keys), len(keys))
         self._gone -= {key for number, key in enumerate(keys) if number not in failed}
 
-    def _handle(self, event: dict[str, Any], messages: int) -> frozenset[int]:
-        """The messages of the event that failed."""
+    def _call_handler(self, event: dict[str, Any], messages: int) -> frozenset[int]:
+        """Send an event of that many messages; return the numbers of those that failed."""
         try:
-            answer = self._handler(event, Allowance(self._stopped))
+            answer = self._handler(event, LambdaContext(self._stopped))
             return frozenset(int(failure["itemIdentifier"]) for failure in answer["batchItemFailures"])
-        except Exception:  # as a function that raises: all of it comes again
+        except Exception:  # as for a function that raises, every message comes again
             logger.exception("handler failed", extra={"operation": "ingest"})
             return frozenset(range(messages))
 
 
-def event_of(files: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """The event that SQS would send for keys and their sequencers, a message each, numbered from 0."""
+def created_event(files: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Return the event that SQS would send for created keys and their sequencers: a message each, numbered from 0."""
     stored = [{"key": _encoded(key), "sequencer": sequencer} for key, sequencer in files]
     return {"Records": [_message(number, "ObjectCreated:Put", one) for number, one in enumerate(stored)]}
 
 
-def event_of_gone(keys: Sequence[str]) -> dict[str, Any]:
-    """The event that SQS would send for keys whose objects were deleted, likewise."""
+def removed_event(keys: Sequence[str]) -> dict[str, Any]:
+    """Return the event that SQS would send for deleted keys: a message each, numbered from 0."""
     return {
         "Records": [_message(number, "ObjectRemoved:Delete", {"key": _encoded(key)}) for number, key in enumerate(keys)]
     }
@@ -190,13 +198,13 @@ def _message(number: int, name: str, stored: Mapping[str, str]) -> dict[str, Any
 
 
 def _batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """The items, so many at a time."""
+    """Yield the items in batches of at most ``size``."""
     for begin in range(0, len(items), size):
         yield items[begin : begin + size]
 
 
-def _is_text(name: str) -> bool:
-    """Whether a file's name is UTF-8; others can be no key."""
+def _is_utf8(name: str) -> bool:
+    """Return whether a file's name is UTF-8, as a key must be."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -1,7 +1,7 @@
-"""HTTP/1.1 parsed strictly: what two parsers could read differently is refused (RFC 9112, section 11).
+"""Parses HTTP/1.1 strictly: a request that two parsers could read differently is refused (RFC 9112, section 11).
 
-h11 is lenient where a proxy in front may be lenient in another way, and a request hidden between the two readings
-would be smuggled past the proxy.
+h11 is lenient, and a proxy in front may be lenient in another way: a request hidden between the two readings would be
+smuggled past the proxy.
 """
 
 from __future__ import annotations
@@ -24,16 +24,15 @@ _VERSIONS = (b"1.0", b"1.1")
 
 
 class StrictConnection(h11.Connection):
-    """h11's server side. What is ambiguous raises RemoteProtocolError where h11 would accept it."""
+    """h11's server side. Raises RemoteProtocolError for ambiguous requests that h11 would accept."""
 
     def __init__(self) -> None:
         super().__init__(h11.SERVER)
-        self._receive_buffer: _StrictLines = (
-            _StrictLines()
-        )  # h11 offers no other way to see line ends; a test sees that it works
+        # h11 offers no public way to see line ends; a test checks that this one works.
+        self._receive_buffer: _StrictLines = _StrictLines()
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        """The next event; a request only if its framing can be read in one way."""
+        """Return the next event; a request only if its framing is unambiguous."""
         if self.their_state is h11.IDLE:
             self._receive_buffer.skip_empty_line()
         event = super().next_event()
@@ -41,8 +40,8 @@ class StrictConnection(h11.Connection):
             _check(event)
         return event
 
-    def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override]  # h11 has it once for each event
-        """What goes over the wire for an event. An answer that closes the connection does not promise to keep it."""
+    def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override]  # h11 overloads it for each event
+        """Return the bytes of an event. A response that closes the connection does not also offer to keep it alive."""
         if isinstance(event, h11.Response) and _CLOSE in event.headers:
             kept = [(name, value) for name, value in event.headers if name != b"keep-alive" and value != b"keep-alive"]
             event = h11.Response(status_code=event.status_code, headers=kept, reason=event.reason)
@@ -50,24 +49,24 @@ class StrictConnection(h11.Connection):
 
 
 class _StrictLines(ReceiveBuffer):
-    """Heads and trailers, whose every line ends in CRLF."""
+    """A receive buffer in which every line of heads and trailers must end in CRLF."""
 
     def skip_empty_line(self) -> None:
-        """Take away an empty line before a request line (section 2.2)."""
+        """Remove an empty line before a request line (section 2.2)."""
         if self._data.startswith(b"\r\n"):
             self._extract(2)
 
     def maybe_extract_lines(self) -> list[bytearray] | None:
-        """The lines up to the first empty one; None if it is not there yet. Raises LocalProtocolError."""
+        """Return the lines up to the first empty one; None if it is not received yet. Raises LocalProtocolError."""
         end = self._data.find(b"\r\n\r\n")
-        no_trailers = self._data.startswith(b"\r\n")  # what follows is the next request's
+        no_trailers = self._data.startswith(b"\r\n")  # what follows belongs to the next request
         if not no_trailers and _BARE_LINE_FEED.search(self._data, 0, len(self._data) if end < 0 else end):
             raise h11.LocalProtocolError("bare line feed")
         return super().maybe_extract_lines()
 
 
 def _check(request: h11.Request) -> None:
-    """Raise RemoteProtocolError if the request is framed, addressed or versioned in a way that HTTP/1.1 has not."""
+    """Raise RemoteProtocolError unless version, framing, host and target are valid in HTTP/1.1."""
     headers = dict(request.headers)
     if request.http_version not in _VERSIONS:
         raise h11.RemoteProtocolError("no such HTTP version")
@@ -80,7 +79,7 @@ def _check(request: h11.Request) -> None:
 
 
 def _is_target(method: bytes, target: str) -> bool:
-    """Whether a request may be sent to this target: a path, a whole address, or the asterisk (section 3.2)."""
+    """Return whether a target is a path, an absolute URL, or the asterisk of OPTIONS (section 3.2)."""
     if target == "*":
         return method == b"OPTIONS"
     if target.startswith("/"):

@@ -1,4 +1,4 @@
-"""Whether the stores answer, found out beside the calls that use them, and never waited for."""
+"""Probes the stores in the background of requests, without ever blocking one."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from lookalike.errors import LookalikeError
 from lookalike.observability import logger
 from lookalike.ports import Ports
 
-#: Seconds that somebody who asks is kept waiting for a store's answer; and at the start, when connections are opened.
-_PATIENCE, _FIRST_PATIENCE = 1.0, 5.0
+#: Seconds that a caller waits for a store's answer.
+_MAX_WAIT_SECONDS = 1.0
 
-#: Seconds after which a store that has not answered counts as one that does not. A machine may be busy.
-_HUNG = 5.0
+#: Seconds that the start waits, when connections are opened.
+_MAX_FIRST_WAIT_SECONDS = 5.0
 
-#: Seconds for which what was found out is taken to hold.
-_FRESH = 1.0
+#: Seconds after which a store without an answer counts as failing. Long, because a machine may be busy.
+_HUNG_SECONDS = 5.0
 
-#: The least that can be asked of each store, about things that are not there.
+#: Seconds for which an answer is reused.
+_FRESH_SECONDS = 1.0
+
+#: The cheapest query of each store, for something that does not exist.
 PROBES: Mapping[str, Callable[[Ports], object]] = {
     "the catalog": lambda ports: ports.catalog.library("-", "-"),
     "the index": lambda ports: ports.index.count("-"),
@@ -31,29 +34,29 @@ PROBES: Mapping[str, Callable[[Ports], object]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Probe:
-    """A question to a store, the second that it was asked in, and whether the store failed the time before."""
+    """A query of a store, when it was sent (monotonic seconds), and whether the store failed the query before."""
 
-    asked: float
+    asked_at: float
     answer: Future[object]
     failed_before: bool
 
     @property
-    def old(self) -> bool:
-        """Whether the store should be asked again: never while it has not answered."""
-        return self.answer.done() and time.monotonic() - self.asked >= _FRESH
+    def is_stale(self) -> bool:
+        """Whether the store should be queried again: never while a query is pending."""
+        return self.answer.done() and time.monotonic() - self.asked_at >= _FRESH_SECONDS
 
     @property
-    def fails(self) -> bool:
-        """Whether the store does not answer, or answers that something is wrong."""
+    def is_failing(self) -> bool:
+        """Whether the store does not answer, or answers with an error."""
         if not self.answer.done():
-            return self.failed_before or time.monotonic() - self.asked >= _HUNG
+            return self.failed_before or time.monotonic() - self.asked_at >= _HUNG_SECONDS
         return self.answer.exception() is not None
 
 
 class Health:
-    """Asks each store whether it answers, one question at a time, when somebody wants to know.
+    """Queries each store on demand, with one pending query at a time.
 
-    Safe to use from several threads. A store that hangs keeps one thread, and nobody waits longer than a second.
+    Safe to use from several threads. A store that hangs occupies one thread, and no caller waits longer than a second.
     """
 
     def __init__(self, ports: Ports) -> None:
@@ -63,32 +66,32 @@ class Health:
         self._probes: dict[str, _Probe] = {}
 
     def start(self) -> None:
-        """Ask each store for the first time, which takes longer than any other."""
-        self.failing(_FIRST_PATIENCE)
+        """Query each store for the first time, which takes longest."""
+        self.failing(_MAX_FIRST_WAIT_SECONDS)
 
     def close(self) -> None:
-        """Ask no more; what is being asked is not waited for."""
+        """Stop querying; do not wait for pending queries."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def failing(self, patience: float = _PATIENCE) -> Sequence[str]:
-        """The stores that do not answer, or answer that something is wrong; as far as is known in so many seconds."""
+    def failing(self, seconds: float = _MAX_WAIT_SECONDS) -> Sequence[str]:
+        """Return the stores that do not answer, or answer with an error, as far as known after ``seconds``."""
         with self._lock:
-            for name, ask in PROBES.items():
+            for name, query in PROBES.items():
                 last = self._probes.get(name)
-                if last is None or last.old:
-                    failed = last is not None and last.fails
+                if last is None or last.is_stale:
+                    failed = last is not None and last.is_failing
                     self._probes[name] = _Probe(
-                        time.monotonic(), self._pool.submit(_asked, name, ask, self._ports), failed
+                        time.monotonic(), self._pool.submit(_run_probe, name, query, self._ports), failed
                     )
             probes = dict(self._probes)
         for probe in probes.values():
-            wait([probe.answer], max(probe.asked + patience - time.monotonic(), 0))
-        return [name for name, probe in probes.items() if probe.fails]
+            wait([probe.answer], max(probe.asked_at + seconds - time.monotonic(), 0))
+        return [name for name, probe in probes.items() if probe.is_failing]
 
 
-def _asked(name: str, ask: Callable[[Ports], object], ports: Ports) -> object:
+def _run_probe(name: str, query: Callable[[Ports], object], ports: Ports) -> object:
     try:
-        return ask(ports)
+        return query(ports)
     except LookalikeError:
         raise
     except Exception:

@@ -1,7 +1,7 @@
-"""Receiving: a request is taken in until it is whole, within bounds of time and memory, and not a moment longer.
+"""Receives requests completely, within limits of time and memory, before they are queued.
 
-Unfinished requests stand in nobody's way, for only whole ones are counted and worked on. So all they may hold is memory
-and files, and of both one sender, or one network, may hold so much.
+Unfinished requests delay nobody, since only complete ones are queued. They hold memory and open files, and the share of
+one sender (an IPv4 address, or an IPv6 network) is limited.
 """
 
 from __future__ import annotations
@@ -19,22 +19,25 @@ from lookalike.server.sender import sender_of
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
-#: Seconds that a body may take whatever its size, and bytes that earn it a further second: as slow as that it may be.
-PATIENCE, LEAST_RATE = 60, 1000
+#: Seconds that a body of any size may take.
+BODY_SECONDS = 60
 
-#: Unfinished bodies of one address. One more, and the one that was not heard of for longest is refused.
-MAX_EACH = 256
+#: Bytes that earn a body a further second: the slowest rate at which it may go on.
+MIN_BYTES_PER_SECOND = 1000
 
-#: Bytes of all unfinished bodies together. More, and the address that holds most gives one up in the same way.
+#: Unfinished bodies of one sender. One more, and the one without data for the longest time is refused.
+MAX_BODIES_PER_SENDER = 256
+
+#: Bytes of all unfinished bodies together. Beyond it, the sender that holds most gives one up in the same way.
 MAX_BYTES = 512 * 1024 * 1024
 
-#: A body too large is read on to here before it is refused: most clients read no answer before they have sent all.
-_DRAIN = 4 * api_gateway.MAX_BODY
+#: Bytes of a body too large that are read before it is refused: most clients read no answer before all is sent.
+_MAX_DRAINED_BYTES = 4 * api_gateway.MAX_BODY_BYTES
 
 
 @dataclass(eq=False, slots=True)
 class _Unfinished:
-    """A request that is being received."""
+    """A request that is being received: its sender, its timeout, its start (loop time), and the bytes it holds."""
 
     sender: str
     deadline: asyncio.Timeout
@@ -43,22 +46,24 @@ class _Unfinished:
 
 
 @dataclass(slots=True)
-class Receiving:
-    """What is being received now, by address."""
+class RequestReceiver:
+    """Receives requests, and keeps account of the unfinished ones by sender."""
 
-    max_each: int = MAX_EACH
+    max_bodies_per_sender: int = MAX_BODIES_PER_SENDER
     max_bytes: int = MAX_BYTES
-    _bytes: int = 0
-    #: Those of each address in the order they were last heard of.
+    _bytes_held: int = 0
+    #: Unfinished requests of each sender, ordered by when data last arrived.
     _senders: dict[str, dict[_Unfinished, None]] = field(default_factory=dict)
 
-    async def whole(self, scope: Scope, receive: Receive) -> api_gateway.Received | api_gateway.Response | None:
-        """The whole request; or the gateway's refusal of it; None if its client has gone before it was whole."""
+    async def receive_request(
+        self, scope: Scope, receive: Receive
+    ) -> api_gateway.HttpRequest | api_gateway.HttpResponse | None:
+        """Return the complete request, or the gateway's refusal; None if the client disconnected before the end."""
         headers = _headers(scope)
-        too_large = sum(len(name) + len(value) for name, value in headers) > api_gateway.MAX_HEADERS
+        too_large = sum(len(name) + len(value) for name, value in headers) > api_gateway.MAX_HEADER_BYTES
         client = (scope.get("client") or ("127.0.0.1", 0))[0]
         try:
-            async with asyncio.timeout(PATIENCE) as deadline:
+            async with asyncio.timeout(BODY_SECONDS) as deadline:
                 with self._unfinished(client, deadline) as unfinished:
                     body = await self._body(receive, unfinished)
         except TimeoutError:
@@ -67,7 +72,7 @@ class Receiving:
             return body
         if too_large:
             return api_gateway.HEADERS_TOO_LARGE
-        return api_gateway.Received(
+        return api_gateway.HttpRequest(
             method=scope["method"],
             path=_path(scope["raw_path"].decode("latin-1")),
             query=scope["query_string"].decode("latin-1"),
@@ -77,71 +82,71 @@ class Receiving:
             arrived=api_gateway.now(),
         )
 
-    async def _body(self, receive: Receive, unfinished: _Unfinished) -> bytes | api_gateway.Response | None:
-        """The whole body; or what is answered because it is too large; None if the client has gone."""
-        body, passed, more = bytearray(), 0, True
+    async def _body(self, receive: Receive, unfinished: _Unfinished) -> bytes | api_gateway.HttpResponse | None:
+        """Return the complete body, or the refusal of one too large; None if the client disconnected."""
+        body, received, more = bytearray(), 0, True
         while more:
             message = await receive()
             if message["type"] != "http.request":
                 return None
             piece, more = message.get("body", b""), bool(message.get("more_body"))
-            passed += len(piece)
-            if passed > _DRAIN:
+            received += len(piece)
+            if received > _MAX_DRAINED_BYTES:
                 return api_gateway.TOO_LARGE
-            if passed <= api_gateway.MAX_BODY:
+            if received <= api_gateway.MAX_BODY_BYTES:
                 body += piece
             else:
                 body.clear()
-            self._heard_of(unfinished, passed, len(body))
-        return api_gateway.TOO_LARGE if passed > api_gateway.MAX_BODY else bytes(body)
+            self._record_progress(unfinished, received, len(body))
+        return api_gateway.TOO_LARGE if received > api_gateway.MAX_BODY_BYTES else bytes(body)
 
-    # -- Bounds --------------------------------------------------------------------------------------------------------
+    # -- Limits --------------------------------------------------------------------------------------------------------
 
     @contextmanager
     def _unfinished(self, client: str, deadline: asyncio.Timeout) -> Iterator[_Unfinished]:
-        """Count a request as unfinished meanwhile."""
+        """Count a request as unfinished within the block."""
         one = _Unfinished(sender_of(client), deadline, asyncio.get_running_loop().time())
         mine = self._senders.setdefault(one.sender, {})
         mine[one] = None
-        if len(mine) > self.max_each:
-            self._give_up(mine)
+        if len(mine) > self.max_bodies_per_sender:
+            self._give_up_quietest(mine)
         try:
             yield one
         finally:
-            self._forget(one)
+            self._release(one)
 
-    def _heard_of(self, one: _Unfinished, passed: int, held: int) -> None:
-        """Note that more of the body has come: ``passed`` bytes in all, of which ``held`` are in memory."""
-        self._bytes += held - one.held
+    def _record_progress(self, one: _Unfinished, received: int, held: int) -> None:
+        """Note that data arrived: ``received`` bytes of the body in all, of which ``held`` are in memory."""
+        self._bytes_held += held - one.held
         one.held = held
         mine = self._senders.get(one.sender, {})
         if one not in mine:
-            return  # it was given up, and its task is about to learn of it
+            return  # it was given up; its timeout is about to fire
         del mine[one]
-        mine[one] = None  # the last to be heard of
-        one.deadline.reschedule(one.began + PATIENCE + passed / LEAST_RATE)
-        if self._bytes > self.max_bytes:
-            self._give_up(max(self._senders.values(), key=lambda some: sum(each.held for each in some)))
+        mine[one] = None  # moved to the end
+        one.deadline.reschedule(one.began + BODY_SECONDS + received / MIN_BYTES_PER_SECOND)
+        if self._bytes_held > self.max_bytes:
+            self._give_up_quietest(max(self._senders.values(), key=lambda some: sum(each.held for each in some)))
 
-    def _give_up(self, some: dict[_Unfinished, None]) -> None:
-        """Let the one that was not heard of for longest run out of time."""
+    def _give_up_quietest(self, some: dict[_Unfinished, None]) -> None:
+        """Expire the request without data for the longest time."""
         quietest = next(iter(some))
-        self._forget(quietest)
+        self._release(quietest)
         if not quietest.deadline.expired():
             quietest.deadline.reschedule(asyncio.get_running_loop().time())
 
-    def _forget(self, one: _Unfinished) -> None:
+    def _release(self, one: _Unfinished) -> None:
         mine = self._senders.get(one.sender, {})
         if one in mine:
             del mine[one]
-            self._bytes -= one.held
+            self._bytes_held -= one.held
             one.held = 0
             if not mine:
                 del self._senders[one.sender]
 
 
 def _headers(scope: Scope) -> tuple[tuple[str, str], ...]:
-    """The headers; of a request to a whole address, that address is the host (RFC 9112 section 3.2.2)."""
+    """Return the headers; an absolute URL as target replaces the Host header (RFC 9112 section 3.2.2)."""
     headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
     target = scope["raw_path"].decode("latin-1")
     if target.startswith(("/", "*")):
@@ -150,5 +155,5 @@ def _headers(scope: Scope) -> tuple[tuple[str, str], ...]:
 
 
 def _path(target: str) -> str:
-    """The path of a request's target, which proxies may send as a whole address."""
+    """Return the path of a request's target, which proxies may send as an absolute URL."""
     return target if target.startswith("/") else urlsplit(target).path or "/"

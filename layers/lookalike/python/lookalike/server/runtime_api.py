@@ -1,7 +1,7 @@
-"""One function, one event, under Lambda's own runtime client: what ``sam local invoke`` does, without a container.
+"""Runs one function on one event under Lambda's own runtime client, as ``sam local invoke`` does, without a container.
 
 The client, awslambdaric, asks a Runtime API for events
-(https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html); here it is a server of one event.
+(https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html); this module is such an API with a single event.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from uuid import uuid4
 from lookalike.errors import InvalidArgument
 from lookalike.server.sam_template import ROOT
 
-#: Seconds that a function has, as the longest in the template.
-SECONDS = 300
+#: Seconds that a function may take: the longest timeout in the template.
+MAX_SECONDS = 300
 
 _PREFIX = "/2018-06-01/runtime"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a function answered: JSON text, and whether it is an error's."""
+    """A function's answer: JSON text, and whether it is an error."""
 
     text: str
     failed: bool
 
 
-def invoke(function: str, event: bytes, environment: Mapping[str, str], *, seconds: float = SECONDS) -> Outcome:
-    """Run ``functions/<function>/app.py`` on one event, in a process of its own with that environment.
+def invoke(function: str, event: bytes, environment: Mapping[str, str], *, seconds: float = MAX_SECONDS) -> Outcome:
+    """Run ``functions/<function>/app.py`` on one event, in a new process with these further environment variables.
 
-    The function's logs go to this process's stderr. Raises InvalidArgument if there is no such function or the event
-    is no JSON.
+    The function's logs go to this process's stderr. Raises InvalidArgument for an unknown function or an event that is
+    not JSON.
     """
     folder = ROOT / "functions" / function
     if not re.fullmatch(r"[a-z]+", function) or not (folder / "app.py").is_file():
@@ -58,8 +58,8 @@ def invoke(function: str, event: bytes, environment: Mapping[str, str], *, secon
 
 @contextmanager
 def _runtime(folder: Path, address: str, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """The runtime client with the function, until the block ends."""
-    given = {
+    """Run the runtime client with the function until the block ends."""
+    runtime_variables = {
         "AWS_LAMBDA_RUNTIME_API": address,
         "AWS_LAMBDA_FUNCTION_NAME": folder.name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
@@ -69,7 +69,7 @@ def _runtime(folder: Path, address: str, environment: Mapping[str, str]) -> Iter
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "awslambdaric", "app.handler"],
-        env={**os.environ, **environment, **given},
+        env={**os.environ, **environment, **runtime_variables},
         stdout=sys.stderr,
     )
     try:
@@ -80,16 +80,16 @@ def _runtime(folder: Path, address: str, environment: Mapping[str, str]) -> Iter
 
 
 class _RuntimeApi:
-    """Hands out one event and takes its answer, on a free port of this machine."""
+    """Serves one event and receives its answer, on a free port of this machine."""
 
     def __init__(self, event: bytes, seconds: float) -> None:
         self.event = event
         self.deadline = time.time() + seconds
-        self.request = str(uuid4())
+        self.request_id = str(uuid4())
         self._answered = threading.Event()
         self._outcome = Outcome("", failed=True)
-        self._handed_out = False
-        self._server = Server(("127.0.0.1", 0), _handler(self))
+        self._claimed = False
+        self._server = RuntimeHttpServer(("127.0.0.1", 0), _handler(self))
 
     def __enter__(self) -> _RuntimeApi:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -101,22 +101,22 @@ class _RuntimeApi:
 
     @property
     def address(self) -> str:
-        """Host and port."""
+        """Host and port of the API."""
         return f"127.0.0.1:{self._server.server_address[1]}"
 
-    def hand_out(self) -> bool:
-        """Whether the event is to be handed out: the first who asks gets it."""
-        first, self._handed_out = not self._handed_out, True
+    def claim_event(self) -> bool:
+        """Return whether the caller gets the event: only the first one does."""
+        first, self._claimed = not self._claimed, True
         return first
 
     def answer(self, text: str, *, failed: bool) -> None:
-        """Take the function's answer; only the first counts."""
+        """Receive the function's answer; only the first counts."""
         if not self._answered.is_set():
             self._outcome = Outcome(text, failed)
             self._answered.set()
 
     def outcome(self, process: subprocess.Popen[bytes]) -> Outcome:
-        """Wait for the answer, for the process's end, or for the deadline."""
+        """Wait for the answer, the end of the process, or the deadline."""
         while not self._answered.wait(0.05):
             if process.poll() is not None and not self._answered.wait(0.5):
                 self.answer(json.dumps({"errorMessage": f"the runtime exited with {process.returncode}"}), failed=True)
@@ -125,13 +125,13 @@ class _RuntimeApi:
         return self._outcome
 
 
-class Server(ThreadingHTTPServer):
-    """Keeps quiet about a runtime that is gone: it is ended while it asks for an event that will not come."""
+class RuntimeHttpServer(ThreadingHTTPServer):
+    """Ignores lost connections: the runtime is killed while it waits for a second event."""
 
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Tell of what went wrong, unless it is that."""
+        """Report an error, unless the connection is lost."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -142,12 +142,12 @@ def _handler(api: _RuntimeApi) -> type[BaseHTTPRequestHandler]:
         disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
-            """The next event; there is no second one."""
-            if not api.hand_out():
+            """Send the event; let a second request for one wait for ever."""
+            if not api.claim_event():
                 threading.Event().wait()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
-            self.send_header("Lambda-Runtime-Aws-Request-Id", api.request)
+            self.send_header("Lambda-Runtime-Aws-Request-Id", api.request_id)
             self.send_header("Lambda-Runtime-Deadline-Ms", str(int(api.deadline * 1000)))
             self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:local:000000000000:function:here")
             self.send_header("Content-Length", str(len(api.event)))
@@ -155,7 +155,7 @@ def _handler(api: _RuntimeApi) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(api.event)
 
         def do_POST(self) -> None:
-            """The answer, or what went wrong."""
+            """Receive the answer, or an error."""
             body = self._body()
             self.send_response(202)
             self.send_header("Content-Length", "0")
@@ -172,6 +172,6 @@ def _handler(api: _RuntimeApi) -> type[BaseHTTPRequestHandler]:
             return body
 
         def log_message(self, *_: object) -> None:
-            """The function's own log is enough."""
+            """Log nothing: the function writes its own log."""
 
     return Handler

@@ -1,4 +1,4 @@
-"""What ``template.yaml`` says that one machine has to play: the routes, and how often the schedules run."""
+"""Reads from ``template.yaml`` what one machine has to play: routes and schedules."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from lookalike.errors import SettingsError
 from lookalike.handlers.http import Handler
 from lookalike.wire import http
 
-#: The checkout: ``template.yaml``, ``functions/`` and ``layers/`` lie there.
+#: The checkout, which holds ``template.yaml``, ``functions/`` and ``layers/``.
 ROOT = Path(__file__).resolve().parents[5]
 
 #: Route keys of an HTTP API's catch-all.
 _CATCH_ALL = {"$default", "/$default", "/{proxy+}"}
 
-_MILLISECONDS = {"second": 1_000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
+_UNIT_MS = {"second": 1_000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRoute:
-    """Requests of this method (``*``: any) whose path has this shape go to that function."""
+    """A route: requests of this method (``*``: any) whose path matches go to the function."""
 
     method: str
     pattern: re.Pattern[str]
@@ -36,24 +36,24 @@ class HttpRoute:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """That function runs every so many milliseconds."""
+    """A schedule: the function runs every ``interval_ms`` milliseconds."""
 
     function: str
-    every: int
+    interval_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The part of the template that is played here. The catch-all route is the last."""
+    """Routes and schedules of the template. The catch-all route is the last."""
 
     routes: tuple[HttpRoute, ...]
     schedules: tuple[Schedule, ...]
 
     def function_for(self, method: str, path: str) -> str | None:
-        """The function that the gateway would call.
+        """Return the function that the gateway would call; None if no route matches.
 
-        As there, an exact path wins over one with parameters, and that over one that takes the rest. Unlike there,
-        a path that begins with two slashes is that with one: there it goes to the catch-all.
+        As in the gateway, an exact path wins over one with parameters, and that over a greedy one. Unlike the gateway,
+        which sends a path with two leading slashes to the catch-all, one of the two is ignored.
         """
         path = http.with_one_slash(path)
         for route in self.routes:
@@ -63,7 +63,7 @@ class Template:
 
 
 def read(path: Path = ROOT / "template.yaml") -> Template:
-    """Read the template. Raises SettingsError if it is not there: one machine runs from a checkout."""
+    """Read the template. Raises SettingsError if it is missing: one machine runs from a checkout."""
     if not path.is_file():
         raise SettingsError(f"{path} is missing: the service runs from its own checkout")
     document = yaml.load(path.read_text(), _Loader)  # noqa: S506 - the loader below is a safe one
@@ -77,11 +77,11 @@ def read(path: Path = ROOT / "template.yaml") -> Template:
     routes.sort(key=lambda route: (route[0] in _CATCH_ALL, "+}" in route[0], "{" in route[0]))
     return Template(
         routes=tuple(
-            HttpRoute("*" if method.upper() in ("ANY", "*") else method.upper(), _pattern(shape), function)
-            for shape, method, function in routes
+            HttpRoute("*" if method.upper() in ("ANY", "*") else method.upper(), _pattern(path), function)
+            for path, method, function in routes
         ),
         schedules=tuple(
-            Schedule(function, _every(_value(properties["ScheduleExpression"], parameters)))
+            Schedule(function, _interval_ms(_with_default(properties["ScheduleExpression"], parameters)))
             for function, kind, properties in events
             if kind == "ScheduleV2"
         ),
@@ -89,8 +89,8 @@ def read(path: Path = ROOT / "template.yaml") -> Template:
 
 
 def load(function: str) -> Handler:
-    """The handler of ``functions/<function>/app.py``."""
-    # At the end of the path: the checkout's folders must not shadow anybody's modules.
+    """Return the handler of ``functions/<function>/app.py``."""
+    # Last in the path: the checkout's folders must not shadow installed modules.
     if str(ROOT) not in sys.path:
         sys.path.append(str(ROOT))
     handler: Handler = importlib.import_module(f"functions.{function}.app").handler
@@ -98,7 +98,7 @@ def load(function: str) -> Handler:
 
 
 def _events(template: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """(function folder, event type, event properties) of every event of every function."""
+    """Yield (function folder, event type, event properties) for every event of every function."""
     for resource in template["Resources"].values():
         if resource["Type"] != "AWS::Serverless::Function":
             continue
@@ -107,27 +107,27 @@ def _events(template: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str
             yield function, event["Type"], event.get("Properties", {})
 
 
-def _pattern(shape: str) -> re.Pattern[str]:
-    if shape in _CATCH_ALL:
+def _pattern(path: str) -> re.Pattern[str]:
+    if path in _CATCH_ALL:
         return re.compile(".*", re.DOTALL)
-    return http.pattern(shape)
+    return http.pattern(path)
 
 
-def _value(given: Any, parameters: Mapping[str, Any]) -> Any:
-    """What a property is when every parameter has its default."""
+def _with_default(given: Any, parameters: Mapping[str, Any]) -> Any:
+    """Return a property's value, with the default for a parameter."""
     return parameters.get(given.name) if isinstance(given, _Ref) else given
 
 
-def _every(expression: Any) -> int:
+def _interval_ms(expression: Any) -> int:
     found = re.fullmatch(r"rate\((\d+) (second|minute|hour|day)s?\)", str(expression))
     if found is None:
         raise SettingsError(f"template.yaml: cannot play the schedule {expression}")
-    return int(found[1]) * _MILLISECONDS[found[2]]
+    return int(found[1]) * _UNIT_MS[found[2]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Ref:
-    """``!Ref name``."""
+    """A reference to a parameter: ``!Ref name``."""
 
     name: str
 

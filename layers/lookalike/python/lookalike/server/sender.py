@@ -1,4 +1,4 @@
-"""Who counts as one sender where nothing but an address is known."""
+"""Groups client addresses into senders."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 
 def sender_of(address: str) -> str:
-    """The IPv4 address; of IPv6 the network of 64 bits, for whoever has one address there has all of them."""
+    """Return an IPv4 address, or the /64 network of an IPv6 address: a client commonly has all of its addresses."""
     try:
         client = ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""``GET /status`` of one machine: at once, whatever hangs; what is nobody else's business only to who may know it."""
+"""``GET /status`` of one machine: answers in time even if a store hangs; shows private facts to owners only."""
 
 from __future__ import annotations
 
@@ -20,74 +20,74 @@ from lookalike.server.health import Health
 from lookalike.service.admission import check
 from lookalike.wire.status import DEGRADED, READY, said
 
-#: Seconds that counting, and finding out who asks, may take.
-_PATIENCE = 2.0
+#: Seconds that authentication and counting may take.
+_MAX_SECONDS = 2.0
 
-#: Callers whose pictures are counted at once; others wait, for no longer than that either.
-_SIDE_BY_SIDE = 2
+#: Callers whose pictures are counted at once; others wait, within the same limit.
+_MAX_CONCURRENT_COUNTS = 2
 
 _JSON = ("content-type", "application/json")
 _PRIVATE = ("cache-control", "no-store")
-_WHO = ("www-authenticate", 'Basic realm="lookalike", charset="UTF-8"')
+_CHALLENGE = ("www-authenticate", 'Basic realm="lookalike", charset="UTF-8"')
 
-Details = dict[str, Any]
+_Details = dict[str, Any]
 
 
 class Status:
-    """Says whether the service works, and to who may know it how many pictures there are and what is wrong.
+    """Answers whether the service works, and to authorised callers the number of pictures and the problems.
 
-    Everybody is told status, version and model. An application's access key and secret key, as HTTP Basic has them, see
-    the libraries of its tenant; LOOKALIKE_STATUS_DETAILS shows all libraries to everybody, and what is wrong.
+    Everybody sees status, version and model. An application's access key and secret key, sent as HTTP Basic, show the
+    libraries of its tenant; LOOKALIKE_STATUS_DETAILS shows all libraries and all problems to everybody.
     """
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._health = Health(ports)
-        self._pool = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="status")
+        self._pool = ThreadPoolExecutor(_MAX_CONCURRENT_COUNTS, thread_name_prefix="status")
 
     def start(self) -> None:
-        """Get ready, which takes a moment, and a few seconds where a store hangs."""
+        """Probe the stores for the first time, which takes a few seconds if one hangs."""
         self._health.start()
 
     def close(self) -> None:
-        """Answer no more."""
+        """Stop answering."""
         self._health.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def answer(self, received: api_gateway.Received) -> api_gateway.Response:
-        """The answer, within two seconds: 503 where a store does not answer, 401 for keys that are wrong."""
-        deadline = time.monotonic() + _PATIENCE
-        details = self._details(received)
+    def answer(self, request: api_gateway.HttpRequest) -> api_gateway.HttpResponse:
+        """Answer within two seconds: 503 if a store does not answer, 401 for wrong keys."""
+        deadline = time.monotonic() + _MAX_SECONDS
+        details = self._details(request)
         failing, problems = self._health.failing(), self._ports.problems()
         content = said(DEGRADED if failing or problems else READY, self._ports.embedder.model)
         if details is not None:
             try:
                 content |= details.result(max(deadline - time.monotonic(), 0))
             except AccessError as error:
-                return replace(_response(401, {"message": "Unauthorized"}, _WHO), reason=error.explanation)
+                return replace(_response(401, {"message": "Unauthorized"}, _CHALLENGE), reason=error.explanation)
             except (TimeoutError, Unavailable):
                 logger.warning("the details of /status could not be had in time", extra={"operation": "status"})
                 details.cancel()
-        wrong = [f"{name} does not answer" for name in failing]
+        problems_to_show = [f"{name} does not answer" for name in failing]
         if self._ports.settings.status_details:
-            wrong += problems
-        if wrong and details is not None:
-            content["problems"] = wrong
-        # What is read-only, or lacks some rows, still serves, so nobody should be sent elsewhere for that.
+            problems_to_show += problems
+        if problems_to_show and details is not None:
+            content["problems"] = problems_to_show
+        # Read-only stores, or stores that lack some rows, still serve, so a load balancer should keep this machine.
         return _response(503 if failing else 200, content)
 
-    def _details(self, received: api_gateway.Received) -> Future[Details] | None:
-        """What this caller is told beside the rest; None if nothing. It may raise an AccessError or Unavailable."""
+    def _details(self, request: api_gateway.HttpRequest) -> Future[_Details] | None:
+        """Return the details for this caller; None if it gets none. The future may raise AccessError or Unavailable."""
         if self._ports.settings.status_details:
             return self._pool.submit(self._counts, self._tenants)
-        given = next((value for name, value in received.headers if name.lower() == "authorization"), None)
-        if given is None:
+        authorization = next((value for name, value in request.headers if name.lower() == "authorization"), None)
+        if authorization is None:
             return None
-        return self._pool.submit(self._counts, lambda: [self._caller(given, received.client).tenant])
+        return self._pool.submit(self._counts, lambda: [self._caller(authorization, request.client).tenant])
 
-    def _caller(self, given: str, address: str) -> Application:
-        """The application whose keys these are. Raises an AccessError."""
-        access_key, secret_key = _basic(given)
+    def _caller(self, authorization: str, address: str) -> Application:
+        """Return the application with these keys. Raises AccessError."""
+        access_key, secret_key = _basic_credentials(authorization)
         application = self._ports.applications.application(access_key)
         if application is None or not hmac.compare_digest(application.secret_key.encode(), secret_key.encode()):
             raise TokenInvalid("no application has these keys")
@@ -97,7 +97,7 @@ class Status:
     def _tenants(self) -> Sequence[str]:
         return sorted({application.tenant for application in self._ports.applications.applications()})
 
-    def _counts(self, tenants: Callable[[], Sequence[str]]) -> Details:
+    def _counts(self, tenants: Callable[[], Sequence[str]]) -> _Details:
         pictures = {
             f"{library.tenant}/{library.name}": self._ports.index.count(library.uid)
             for tenant in tenants()
@@ -106,9 +106,9 @@ class Status:
         return {"pictures": pictures}
 
 
-def _basic(given: str) -> tuple[str, str]:
-    """User and password of an Authorization header (RFC 7617). Raises TokenInvalid."""
-    scheme, _, token = given.strip().partition(" ")
+def _basic_credentials(authorization: str) -> tuple[str, str]:
+    """Return user and password of an Authorization header (RFC 7617). Raises TokenInvalid."""
+    scheme, _, token = authorization.strip().partition(" ")
     try:
         user, colon, password = base64.b64decode(token.strip(), validate=True).decode().partition(":")
     except ValueError as error:
@@ -118,5 +118,5 @@ def _basic(given: str) -> tuple[str, str]:
     return user, password
 
 
-def _response(status: int, content: Mapping[str, Any], *headers: tuple[str, str]) -> api_gateway.Response:
-    return api_gateway.Response(status, (_JSON, _PRIVATE, *headers), json.dumps(content).encode())
+def _response(status: int, content: Mapping[str, Any], *headers: tuple[str, str]) -> api_gateway.HttpResponse:
+    return api_gateway.HttpResponse(status, (_JSON, _PRIVATE, *headers), json.dumps(content).encode())

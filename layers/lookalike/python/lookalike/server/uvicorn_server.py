@@ -1,4 +1,4 @@
-"""The HTTP server of one machine: uvicorn in front of the service."""
+"""Runs the service of one machine under uvicorn."""
 
 from __future__ import annotations
 
@@ -12,124 +12,139 @@ import threading
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import uvicorn
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 
 from lookalike.errors import LookalikeError
 from lookalike.observability import logger
-from lookalike.server.asgi_app import Service
-from lookalike.server.connection import IDLE, KEEP_ALIVE, Connection
+from lookalike.server.asgi_app import AsgiApp
+from lookalike.server.connection import IDLE_SECONDS, KEEP_ALIVE_HEADERS, Connection
 from lookalike.settings import Settings
 
-#: From malloc.h.
+#: The parameter's number in malloc.h.
 _M_MMAP_THRESHOLD = -3
 
-#: Seconds that requests being answered have left when the server is told to stop: the longest take 25.
-_STOPPING = 30
+#: Seconds that running requests get when the server is told to stop: the longest take 25.
+_SHUTDOWN_SECONDS = 30
 
-#: Connections that wait to be accepted.
+#: Connections that may wait to be accepted.
 _BACKLOG = 1024
 
-#: A name may have addresses that this machine does not: of the IP version that it was set up without.
-_NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+#: Errors of an address that this machine lacks: a name may resolve to an IP version that is not set up.
+_MISSING_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the server listens."""
+    """The address that the server listens on."""
 
     host: str
     port: int
 
     @property
     def url(self) -> str:
-        """The service's root, without a slash at the end."""
+        """The service's root URL, without a trailing slash."""
         return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
 
-def serve(settings: Settings, host: str, port: int, when_ready: Callable[[Service, Address], None]) -> int:
-    """Run until SIGTERM or SIGINT; the process's exit status.
+def serve(settings: Settings, host: str, port: int, when_ready: Callable[[AsgiApp, Address], None]) -> int:
+    """Serve until SIGTERM or SIGINT; return the process's exit status.
 
     Port 0 takes a free one. ``when_ready`` is called once, in a thread of its own, when requests are answered.
     """
-    stop = _Stop()
+    stop = _StopSignals()
     try:
         listening = listen(host, port)
     except OSError as error:
-        return _failed(f"cannot listen on {host}:{port}: {str(error.strerror).partition(' (')[0]}")
-    _allow_many_connections()
-    _give_memory_back()
+        return _report_failure(f"cannot listen on {host}:{port}: {str(error.strerror).partition(' (')[0]}")
+    _raise_open_file_limit()
+    _return_freed_memory()
     copy_config_to_registered_loggers(logger, log_level="WARNING", include={"uvicorn.error"})
-    service = Service(settings)
-    server = uvicorn.Server(configured(service, settings))
-    stop.heed_for(server)
-    address = Address(*listening[0].getsockname()[:2])
-    failures: list[str] = []
-
-    def open_service() -> None:
-        try:
-            service.open()
-            if server.should_exit:  # told to stop meanwhile
-                return
-            when_ready(service, address)
-            service.start_watching()
-        except LookalikeError as error:
-            failures.append(str(error))
-            server.should_exit = True
-        except Exception as error:  # without this the process would stay, and answer 503 for ever
-            logger.exception("start failed")
-            failures.append(f"cannot start: {error!r}")
-            server.should_exit = True
-
-    opening = threading.Thread(target=open_service, name="opening", daemon=True)
+    app = AsgiApp(settings)
+    server = uvicorn.Server(uvicorn_config(app, settings))
+    stop.forward_to(server)
+    opening = _Opening(app, server, partial(when_ready, app, Address(*listening[0].getsockname()[:2])))
     opening.start()
     server.run(sockets=listening)
     opening.join()
-    service.close()
-    return _failed(failures[0]) if failures else 0
+    app.close()
+    return 0 if opening.failure is None else _report_failure(opening.failure)
 
 
-class _Stop:
-    """Heeds SIGTERM and SIGINT where uvicorn does not: before it runs, and after, when it raises them once more."""
+class _Opening(threading.Thread):
+    """Opens the application while the server already listens, and stops the server if that fails.
+
+    ``failure`` is the reason in one line; None while nothing has failed.
+    """
+
+    def __init__(self, app: AsgiApp, server: uvicorn.Server, when_ready: Callable[[], None]) -> None:
+        super().__init__(name="opening", daemon=True)
+        self.failure: str | None = None
+        self._app = app
+        self._server = server
+        self._when_ready = when_ready
+
+    def run(self) -> None:
+        """Open the application, unless the server is told to stop meanwhile."""
+        try:
+            self._app.open()
+            if self._server.should_exit:
+                return
+            self._when_ready()
+            self._app.start_watching()
+        except LookalikeError as error:
+            self._stop_server(str(error))
+        except Exception as error:  # uncaught, the process would stay and answer 503 for ever
+            logger.exception("start failed")
+            self._stop_server(f"cannot start: {error!r}")
+
+    def _stop_server(self, failure: str) -> None:
+        self.failure = failure
+        self._server.should_exit = True
+
+
+class _StopSignals:
+    """Handles SIGTERM and SIGINT while uvicorn does not: before it runs, and after, when it raises them once more."""
 
     def __init__(self) -> None:
-        self._told = False
+        self._received = False
         self._server: uvicorn.Server | None = None
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._tell)
+            signal.signal(number, self._on_signal)
 
-    def heed_for(self, server: uvicorn.Server) -> None:
-        """From now on it is the server that a signal stops."""
+    def forward_to(self, server: uvicorn.Server) -> None:
+        """Stop this server on a signal, or at once if one was received already."""
         self._server = server
-        server.should_exit = self._told
+        server.should_exit = self._received
 
-    def _tell(self, *_: object) -> None:
-        self._told = True
+    def _on_signal(self, *_: object) -> None:
+        self._received = True
         if self._server is not None:
             self._server.should_exit = True
 
 
-def configured(service: Callable[..., Awaitable[None]], settings: Settings) -> uvicorn.Config:
-    """How uvicorn serves."""
+def uvicorn_config(app: Callable[..., Awaitable[None]], settings: Settings) -> uvicorn.Config:
+    """Return uvicorn's configuration."""
     return uvicorn.Config(
-        service,
+        app,
         http=Connection,
         ws="none",
         lifespan="off",
         log_config=None,
         server_header=False,
-        headers=KEEP_ALIVE,
-        timeout_keep_alive=IDLE,
-        timeout_graceful_shutdown=_STOPPING,
+        headers=KEEP_ALIVE_HEADERS,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         forwarded_allow_ips=[str(network) for network in settings.proxies],
     )
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Listen on all addresses that the host has; ``::`` is all of this machine's, IPv4 and IPv6. Raises OSError.
+    """Listen on all addresses of the host; ``::`` means all of this machine's, IPv4 and IPv6. Raises OSError.
 
-    Port 0 takes a free one, the same for all.
+    Port 0 takes a free one, the same for all addresses.
     """
     if host == "::" and socket.has_dualstack_ipv6():
         return [socket.create_server((host, port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True)]
@@ -142,7 +157,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
             try:
                 listening.append(socket.create_server(place, family=family, backlog=_BACKLOG))
             except OSError as error:
-                if error.errno not in _NOT_HERE:
+                if error.errno not in _MISSING_ADDRESS:
                     raise
                 missing = error
             else:
@@ -153,19 +168,20 @@ def listen(host: str, port: int) -> list[socket.socket]:
     return listening
 
 
-def _allow_many_connections() -> None:
-    """As many open files as this process may have: connections are files, and the usual limit is low."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+def _raise_open_file_limit() -> None:
+    """Raise the limit of open files as far as allowed: connections are files, and the usual limit is low."""
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
 
 
-def _give_memory_back() -> None:
-    """Keep glibc from holding on to large blocks: it raises this threshold as they are freed, up to 32 MB."""
+def _return_freed_memory() -> None:
+    """Make glibc return large blocks to the system: by default it raises the threshold up to 32 MB as they go."""
     if sys.platform == "linux":
         with suppress(AttributeError):  # other C libraries have no mallopt
             ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
-def _failed(why: str) -> int:
-    sys.stderr.write(f"lookalike: {why}\n")
+def _report_failure(reason: str) -> int:
+    """Write the reason to stderr; return the exit status."""
+    sys.stderr.write(f"lookalike: {reason}\n")
     return 1

@@ -1,1 +1,1 @@
-"""The use cases, one a module: what the service does, without a word of a dialect, of HTTP or of a store."""
+"""The use cases, one a module. They know no dialect, no HTTP and no store."""

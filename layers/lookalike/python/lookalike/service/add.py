@@ -3,93 +3,135 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lookalike.domain.library import Identity, Kind, Library, Shelf
+from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.picture import NO_METADATA, Embedding, Key, Metadata, Picture, State, next_revision
 from lookalike.errors import ArgumentTooLong, InvalidArgument, PictureExists, RevisionConflict, Unavailable
-from lookalike.imaging.decode import Decoded
 from lookalike.observability import logger, why
 from lookalike.ports import Ports
-from lookalike.service.catalog_writes import ATTEMPTS, show
-from lookalike.service.identity import kept_digest, locate
+from lookalike.service.catalog_writes import MAX_ATTEMPTS, publish_to_index
+from lookalike.service.identity import locate, row_digest
 from lookalike.service.image_source import Loaded, Source, load
-from lookalike.service.libraries import open_library
+from lookalike.service.libraries import get_or_create_library
 
-#: Longest id a caller may give, in bytes of UTF-8.
+#: Bytes of a caller's id in UTF-8.
 MAX_ID_BYTES = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Add:
-    """Keep this picture on that shelf.
+    """Add this picture to that library.
 
-    ``id`` is the caller's own, on a shelf where pictures have those; None: a random one.
+    ``id`` is the caller's, in libraries where pictures have callers' ids; None: a random one.
     """
 
-    shelf: Shelf
+    library_ref: LibraryRef
     source: Source
     metadata: Metadata = NO_METADATA
     id: str | None = None
 
 
-def add(
-    ports: Ports,
-    command: Add,
-    foretell: Callable[[Picture], None] = lambda _: None,
-    library: Library | None = None,
-) -> Picture:
-    """Keep the picture; when this returns it is safe, and searches see it.
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A picture that is about to be added: loaded, and embedded.
 
-    ``foretell`` is told of each row that is about to be tried, before anything of it is kept; what it raises ends the
-    add. ``library`` is that of the shelf, if it has been looked up; otherwise it is made if there is none.
-
-    Raises PictureExists if the library holds it already, or another by that id; InvalidArgument for an id that cannot
-    be; and a UrlError or a PictureError if the picture cannot be had.
+    ``own_key`` is its row's key where pictures have callers' ids; None where a picture is its own id.
     """
+
+    library: Library
+    loaded: Loaded
+    embedding: Embedding
+    metadata: Metadata
+    own_key: Key | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attempt:
+    """The row that is to be written, and the row of a deleted picture that it replaces, if there is one."""
+
+    picture: Picture
+    replaced: Picture | None
+
+
+def add(ports: Ports, command: Add, library: Library | None = None) -> Picture:
+    """Add the picture. On return it is durable, and searches see it.
+
+    ``library`` is the one that the command names, if it has been looked up; otherwise it is created if there is none.
+
+    Raises PictureExists if the library holds the picture already, or another by that id; InvalidArgument for an invalid
+    id; a UrlError or a PictureError if the picture cannot be loaded; and Unavailable if its row changes too fast.
+    """
+    prepared = prepare(ports, command, library)
+    for attempt in attempts(ports, prepared):
+        if write(ports, prepared, attempt):
+            break
+    return attempt.picture
+
+
+def prepare(ports: Ports, command: Add, library: Library | None = None) -> Prepared:
+    """Load and embed the picture, and refuse a duplicate as early as it is seen. Arguments and errors: as of :func:`add`."""
     if library is not None and library.identity is Identity.OWN and command.id is not None:
         _refuse_duplicate(ports.catalog.picture(_own_key(library, command.id)))  # saves the download
-    loaded = load(ports, command.source, command.shelf.tenant)
+    loaded = load(ports, command.source, command.library_ref.tenant)
     if library is None:
-        library = open_library(ports, command.shelf)
-    place = _place(ports, library, command, loaded.picture)
-    _refuse_duplicate(place()[1])
-    with ports.job(command.shelf.tenant).turn():
+        library = get_or_create_library(ports, command.library_ref)
+    own_key = _key_of(library, command.id)
+    _refuse_duplicate(_current(ports, library, loaded, own_key)[1])
+    with ports.job(command.library_ref.tenant).turn():
         embedding = ports.embedder.embed([loaded.picture.pixels])[0]
-    for _ in range(ATTEMPTS):
-        key, current = place()
+    return Prepared(library, loaded, embedding, command.metadata, own_key)
+
+
+def attempts(ports: Ports, prepared: Prepared) -> Iterator[Attempt]:
+    """Iterate over the rows to be written, each made from the catalog's current state, until one has been written.
+
+    Raises PictureExists if another add was faster, and Unavailable after ``MAX_ATTEMPTS``.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        key, current = _current(ports, prepared.library, prepared.loaded, prepared.own_key)
         _refuse_duplicate(current)
-        picture = _row(ports, command, key, library, loaded, embedding, current)
-        foretell(picture)
-        _keep(ports, picture, loaded.data, embedding)
-        try:
-            ports.catalog.put(picture, None if current is None else current.revision)
-        except RevisionConflict:
-            _forget_lost(ports, picture)
-            continue
-        show(ports, [picture])
-        if current is not None:
-            _forget(ports, current)
-        return picture
+        yield Attempt(_row(ports, prepared, key, current), current)
     raise Unavailable(f"catalog: {key.library}/{key.id} changes too fast")
 
 
-def _place(ports: Ports, library: Library, command: Add, picture: Decoded) -> Callable[[], tuple[Key, Picture | None]]:
-    """Says, whenever it is called, where the picture's row belongs, and the row that is there.
+def write(ports: Ports, prepared: Prepared, attempt: Attempt) -> bool:
+    """Store the picture and its row, and publish the row to the index. False if another write of the row was faster."""
+    picture, replaced = attempt.picture, attempt.replaced
+    _store(ports, picture, prepared)
+    try:
+        ports.catalog.put(picture, None if replaced is None else replaced.revision)
+    except RevisionConflict:
+        _remove_lost(ports, picture)
+        return False
+    publish_to_index(ports, [picture])
+    if replaced is not None:
+        _remove(ports, replaced)
+    return True
 
-    Raises InvalidArgument for an id that cannot be.
+
+def _key_of(library: Library, id_: str | None) -> Key | None:
+    """Return the key that the caller's id makes, or a random id if there is none; None where a picture is its own id.
+
+    Raises InvalidArgument for an invalid id.
     """
-    if library.identity is Identity.PICTURE:
-        if command.id is not None:
-            raise InvalidArgument("id", "must be left out: a picture is its own id here")
-        return lambda: locate(ports, library, picture)
-    key = _own_key(library, secrets.token_urlsafe(12) if command.id is None else command.id)
-    return lambda: (key, ports.catalog.picture(key))
+    if library.identity is Identity.OWN:
+        return _own_key(library, secrets.token_urlsafe(12) if id_ is None else id_)
+    if id_ is not None:
+        raise InvalidArgument("id", "must be left out: a picture is its own id here")
+    return None
+
+
+def _current(ports: Ports, library: Library, loaded: Loaded, own_key: Key | None) -> tuple[Key, Picture | None]:
+    """Return the key of the picture's row, and the row that is stored there now."""
+    if own_key is None:
+        return locate(ports, library, loaded.picture)
+    return own_key, ports.catalog.picture(own_key)
 
 
 def _own_key(library: Library, id_: str) -> Key:
-    """The key of a caller's own id. Raises InvalidArgument if it cannot be one."""
+    """Return the key that a caller's id makes. Raises InvalidArgument for an invalid id."""
     try:
         length = len(id_.encode())
     except UnicodeEncodeError as reason:
@@ -103,18 +145,11 @@ def _own_key(library: Library, id_: str) -> Key:
 
 def _refuse_duplicate(current: Picture | None) -> None:
     if current is not None and current.live:
-        raise PictureExists(current.digest)
+        raise PictureExists(current.key, current.digest)
 
 
-def _row(
-    ports: Ports,
-    command: Add,
-    key: Key,
-    library: Library,
-    loaded: Loaded,
-    embedding: Embedding,
-    current: Picture | None,
-) -> Picture:
+def _row(ports: Ports, prepared: Prepared, key: Key, current: Picture | None) -> Picture:
+    library, picture = prepared.library, prepared.loaded.picture
     revision = next_revision(None if current is None else current.revision, ports.clock())
     return Picture(
         key=key,
@@ -122,23 +157,23 @@ def _row(
         revision=revision,
         added=revision,
         state=State.LIVE,
-        digest=kept_digest(library, key, loaded.picture),
-        file_digest=loaded.picture.file_digest,
+        digest=row_digest(library, key, picture),
+        file_digest=picture.file_digest,
         model=ports.embedder.model,
-        vector=embedding.vectors[library.kind],
-        metadata=command.metadata,
+        vector=prepared.embedding.vectors[library.kind],
+        metadata=prepared.metadata,
     )
 
 
-def _keep(ports: Ports, picture: Picture, data: bytes, embedding: Embedding) -> None:
-    """The original, then the map, before the row that points at them."""
-    ports.originals.put(picture.object_key, data)
-    if picture.kind is Kind.SAME and embedding.local_map:
-        ports.maps.put_map(picture.object_key, embedding.local_map)
+def _store(ports: Ports, picture: Picture, prepared: Prepared) -> None:
+    """Store the original, then the local map, before the row that names them."""
+    ports.originals.put(picture.object_key, prepared.loaded.data)
+    if picture.kind is Kind.SAME and prepared.embedding.feature_map:
+        ports.maps.put_map(picture.object_key, prepared.embedding.feature_map)
 
 
-def _forget(ports: Ports, picture: Picture) -> None:
-    """Remove what no row points at any more, best effort: it is never shown, it only takes up space."""
+def _remove(ports: Ports, picture: Picture) -> None:
+    """Remove an original and local map that no row names any more, best effort: they only take up space."""
     try:
         ports.originals.remove([picture.object_key])
         ports.maps.remove_maps([picture.object_key])
@@ -146,8 +181,8 @@ def _forget(ports: Ports, picture: Picture) -> None:
         logger.error("an original could not be removed", extra={"object_key": picture.object_key, **why(error)})
 
 
-def _forget_lost(ports: Ports, picture: Picture) -> None:
-    """Take back what an attempt kept that lost its race, unless the winner kept the very same."""
+def _remove_lost(ports: Ports, picture: Picture) -> None:
+    """Remove what an attempt stored that lost its race, unless the winner stored the very same."""
     winner = ports.catalog.picture(picture.key)
     if winner is None or winner.object_key != picture.object_key:
-        _forget(ports, picture)
+        _remove(ports, picture)

@@ -1,10 +1,10 @@
-"""Adding many pictures in one call: side by side, each with its own outcome, and what is not done in time is not done."""
+"""Adding many pictures in one call, in parallel, each with an outcome of its own, within a time limit."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from lookalike.domain.library import Identity, Library
@@ -13,64 +13,93 @@ from lookalike.errors import LibraryFull, OutOfTime, Unavailable
 from lookalike.limits.fair_share import FairShare
 from lookalike.observability import logger
 from lookalike.ports import Ports
-from lookalike.service.add import Add, add
+from lookalike.service.add import Add, attempts, prepare, write
 
-#: Pictures of one call that are downloaded side by side.
-_SIDE_BY_SIDE = 8
+#: Pictures of one call that are added in parallel.
+_MAX_PARALLEL = 8
 
-#: Pictures of all calls that may be in memory as files: each has up to the 10 MB that a dialect allows.
-_FILES = FairShare(32, most=24)
+#: Files in memory, of all calls: each has up to the 10 MB that a dialect allows.
+_FILES = FairShare(32, max_per_key=24)
 
-#: What has begun to be kept when the time is up gets so many seconds to be done, for it is kept in any case.
-_GRACE = 2.0
+#: Seconds that pictures whose writing has begun have to be done after the deadline: they are written in any case.
+_GRACE_SECONDS = 2.0
 
 Outcome = Picture | Exception
 
 
 def add_all(ports: Ports, library: Library, commands: Sequence[Add], seconds: float) -> list[Outcome]:
-    """Of each command the picture kept, or what kept it from being kept; answers within ``seconds`` and a little.
+    """Add pictures in parallel: a Picture or an exception per command, in order, at most ``seconds`` + 2 s after the call.
 
-    Commands with the same id are done in their order; the first that succeeds has it. Where pictures have callers' ids
-    the library takes no more than the settings allow, as far as the index knows how many there are, and says so: the
-    first that can be added, in their order. What finds no room and has another fault is told of that.
+    Commands with the same id are run in their order; the first that succeeds has it. Where pictures have callers' ids the
+    library takes no more than ``settings.group_pictures``, as far as the index knows their number: the first that can be
+    added, in order. The others get LibraryFull, unless they have another fault.
     """
-    if not commands:
-        return []
-    deadline = time.monotonic() + seconds
-    room = min(len(commands), _room(ports, library))
-    outcomes: list[Outcome] = [OutOfTime("its turn never came")] * len(commands)
+    return _BatchAdd(ports, library, commands, time.monotonic() + seconds).run() if commands else []
 
-    def check_time(_picture: Picture | None = None) -> None:
-        if time.monotonic() >= deadline:
+
+class _BatchAdd:
+    """One call of :func:`add_all`."""
+
+    def __init__(self, ports: Ports, library: Library, commands: Sequence[Add], deadline: float) -> None:
+        self._ports = ports
+        self._library = library
+        self._commands = commands
+        self._deadline = deadline
+        self._outcomes: list[Outcome] = [OutOfTime("its turn never came")] * len(commands)
+
+    def run(self) -> list[Outcome]:
+        """Add as many pictures as there is room for, then as many as those left room for that failed, and so on."""
+        count = len(self._commands)
+        room = min(count, _room(self._ports, self._library))
+        pool = ThreadPoolExecutor(_MAX_PARALLEL, thread_name_prefix="batch")
+        begun = 0
+        while begun < count:
+            some = range(begun, min(begun + room, count) if room else count)
+            if not self._add(pool, some, full=not room):
+                break
+            begun = some.stop
+            room -= sum(isinstance(self._outcomes[index], Picture) for index in some)
+        outcomes = list(self._outcomes)  # commands still running may only find that it is too late
+        pool.shutdown(wait=False, cancel_futures=True)
+        return outcomes
+
+    def _add(self, pool: ThreadPoolExecutor, some: range, *, full: bool) -> bool:
+        """Run the commands at these indices. False if they are not all done in time."""
+        works = [pool.submit(self._add_in_order, same_id, full) for same_id in _by_id(self._commands, some)]
+        return not wait(works, self._deadline - time.monotonic() + _GRACE_SECONDS).not_done
+
+    def _add_in_order(self, indices: Sequence[int], full: bool) -> None:
+        for index in indices:
+            self._outcomes[index] = self._outcome(self._commands[index], full)
+
+    def _outcome(self, command: Add, full: bool) -> Outcome:
+        try:
+            with _FILES.turn(self._library.tenant, check=self._check_time):
+                return self._add_one(command, full)
+        except Exception as error:  # whatever it is, it is not its neighbours' failure
+            return error
+
+    def _add_one(self, command: Add, full: bool) -> Picture:
+        self._check_time()
+        prepared = prepare(self._ports, command, self._library)
+        for attempt in attempts(self._ports, prepared):
+            if full:
+                raise LibraryFull(self._library.name)
+            self._check_time()
+            if write(self._ports, prepared, attempt):
+                break
+        return attempt.picture
+
+    def _check_time(self) -> None:
+        if time.monotonic() >= self._deadline:
             raise OutOfTime("its turn came too late")
-
-    def refuse(_picture: Picture) -> None:
-        raise LibraryFull(library.name)
-
-    def work(turns: Sequence[int], foretell: Callable[[Picture], None]) -> None:
-        for turn in turns:
-            outcomes[turn] = _outcome(ports, library, commands[turn], check_time, foretell)
-
-    pool = ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="batch")
-    begun, late = 0, False
-    while begun < len(commands) and not late:
-        # As many as there is room for; of the room that those leave who fail, the next make use.
-        turns = range(begun, min(begun + room, len(commands)) if room else len(commands))
-        foretell = check_time if room else refuse
-        works = [pool.submit(work, some, foretell) for some in _turns(commands, turns)]
-        late = bool(wait(works, deadline - time.monotonic() + _GRACE).not_done)
-        begun = turns.stop
-        room -= sum(isinstance(outcomes[turn], Picture) for turn in turns)
-    answered = list(outcomes)  # what still runs may only find that it is too late
-    pool.shutdown(wait=False, cancel_futures=True)
-    return answered
 
 
 def _room(ports: Ports, library: Library) -> int:
-    """How many more pictures the library takes.
+    """Return how many more pictures the library takes, as far as the index knows.
 
-    Where the index cannot say how many there are, there is room: what is acknowledged never depends on the index, and
-    the limit holds as far as the index knows anyway.
+    If the index does not answer there is room: the limit only ever holds as far as the index knows, and an
+    acknowledged add never depends on the index.
     """
     if library.identity is not Identity.OWN:
         return sys.maxsize
@@ -81,25 +110,10 @@ def _room(ports: Ports, library: Library) -> int:
         return sys.maxsize
 
 
-def _turns(commands: Sequence[Add], among: Iterable[int]) -> list[list[int]]:
-    """Positions of commands; those that want the same id stand together, in their order."""
+def _by_id(commands: Sequence[Add], among: Iterable[int]) -> list[list[int]]:
+    """Indices of commands, those with the same id together, in order."""
     together: dict[object, list[int]] = {}
-    for turn in among:
-        id_ = commands[turn].id
-        together.setdefault(turn if id_ is None else id_, []).append(turn)
+    for index in among:
+        id_ = commands[index].id
+        together.setdefault(index if id_ is None else id_, []).append(index)
     return list(together.values())
-
-
-def _outcome(
-    ports: Ports,
-    library: Library,
-    command: Add,
-    check_time: Callable[[], None],
-    foretell: Callable[[Picture], None],
-) -> Outcome:
-    try:
-        with _FILES.turn(library.tenant, check=check_time):
-            check_time()
-            return add(ports, command, foretell, library)
-    except Exception as error:  # whatever it is, it is not its neighbours' failure
-        return error

@@ -1,4 +1,4 @@
-"""Who may call now: where from, how often, how much. Without limits nothing is read and nothing written."""
+"""Admission of calls: allowed networks, rates and quotas. Without limits nothing is read and nothing written."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ from lookalike.errors import (
 )
 from lookalike.ports import Ports
 
-_SECOND, _DAY = 1_000, 86_400_000
+_SECOND_MS = 1_000
+_DAY_MS = 86_400_000
 
-#: For so many days the counts of a day can be looked up.
+#: Days for which daily counts are stored.
 DAYS_KEPT = 400
 
-#: Everybody, where an app id stands for one.
-_ALL = "*"
+#: Stands for all applications in place of an app id.
+_EVERYBODY = "*"
 
 
 def check_rate(ports: Ports) -> None:
-    """Refuse a call before anything of it is read, if it is known that the whole service has no call left this second.
+    """Refuse a call before it is read, if this process knows that the service has no call left this second.
 
-    Nothing is counted, so that callers who turn out to be nobody take nothing from those who are somebody; the call
-    is counted when it is admitted. Raises ServiceRateReached.
+    The call is only counted once it is admitted, so that unauthenticated calls take nothing from the others. Raises
+    ServiceRateReached.
     """
-    if ports.settings.per_second is not None and ports.leases.used_up(_ALL, ports.clock()):
+    if ports.settings.per_second is not None and ports.rate_limiter.used_up(_EVERYBODY, ports.clock()):
         raise _service_rate(ports.settings.per_second)
 
 
 @dataclass(frozen=True, slots=True)
 class Callers:
-    """The applications as callers are looked up who have not shown yet who they are.
+    """Look-up of applications for callers that are not authenticated yet.
 
-    If the whole service has a rate, keys that this process has not met of late are looked up as often and no more:
-    strangers have a rate of their own, by which they keep one another out and nobody else. Both methods raise
-    ServiceRateReached.
+    If the service has a rate limit, look-ups of unknown keys have a limit of the same rate of their own, so that callers
+    with unknown keys can only slow one another. Both methods raise ServiceRateReached.
     """
 
     ports: Ports
 
     def application(self, access_key: str) -> Application | None:
-        """The application with that access key."""
+        """Return the application with that access key; None if there is none."""
         return self._found(f"key {access_key}", access_key, self.ports.applications.application)
 
     def application_by_id(self, app_id: str) -> Application | None:
-        """The application with that app id."""
+        """Return the application with that app id; None if there is none."""
         return self._found(f"id {app_id}", app_id, self.ports.applications.application_by_id)
 
     def _found(self, name: str, given: str, look_up: Callable[[str], Application | None]) -> Application | None:
@@ -62,11 +62,11 @@ class Callers:
         if limit is None:
             return look_up(given)
         now = self.ports.clock()
-        if not self.ports.strangers.may_ask(name, limit, now):
+        if not self.ports.unknown_keys.allows(name, limit, now):
             raise _service_rate(limit)
         found = look_up(given)
         if found is not None:
-            self.ports.strangers.meet(name, now)
+            self.ports.unknown_keys.remember(name, now)
         return found
 
 
@@ -75,7 +75,7 @@ def _service_rate(limit: int) -> ServiceRateReached:
 
 
 def admit(ports: Ports, application: Application, address: str) -> None:
-    """Let a call that is proved to be that application's, from that IP address, pass, and count it.
+    """Admit and count an authenticated call of that application from that IP address.
 
     Raises ApplicationDisabled, AddressRefused or a LimitReached, and Unavailable if a limit is set and cannot be
     checked.
@@ -84,24 +84,24 @@ def admit(ports: Ports, application: Application, address: str) -> None:
     check(application, address)
     policy = application.policy
     now = ports.clock()
-    # The application's own limits come first, and what they refuse takes nothing of what all have together.
-    if policy.per_second is not None and not ports.leases.take(
+    # The application's limits come first, so that calls they refuse take nothing from the service's rate.
+    if policy.per_second is not None and not ports.rate_limiter.take(
         ports.counters, application.app_id, policy.per_second, now
     ):
         raise RateReached(f"more than {policy.per_second} calls a second")
-    if ports.settings.per_second is not None and not ports.leases.take(
-        ports.counters, _ALL, ports.settings.per_second, now
+    if ports.settings.per_second is not None and not ports.rate_limiter.take(
+        ports.counters, _EVERYBODY, ports.settings.per_second, now
     ):
         raise _service_rate(ports.settings.per_second)
     try:
         _count(ports, application, now)
     except LimitReached:
-        ports.leases.give_back(_ALL, now)
+        ports.rate_limiter.give_back(_EVERYBODY, now)
         raise
 
 
 def check(application: Application, address: str) -> None:
-    """Raise ApplicationDisabled or AddressRefused if nobody may use that application, or not from that IP address."""
+    """Raise ApplicationDisabled, or AddressRefused if the application may not be used from that IP address."""
     if not application.active:
         raise ApplicationDisabled(application.app_id)
     networks = application.policy.networks
@@ -112,12 +112,12 @@ def check(application: Application, address: str) -> None:
 def _count(ports: Ports, application: Application, now: int) -> None:
     """Count a call in the application's day and total. Raises DailyQuotaReached or TotalQuotaReached."""
     policy, total = application.policy, _total_count(application.app_id)
-    # A day's count cannot be taken back, so a total that is used up is seen before; only calls that race for the very
-    # last of it may count in the day and be refused.
+    # A day's count cannot be taken back, so the total is checked first. Only calls that race for the last of the total
+    # may be counted in the day and refused.
     if policy.in_total is not None and ports.counters.counted(total) >= policy.in_total:
         raise TotalQuotaReached(f"more than {policy.in_total} calls")
     if policy.per_day is not None or ports.settings.count_usage:
-        name, expires = day_count(application.app_id, now), now + DAYS_KEPT * _DAY
+        name, expires = day_count(application.app_id, now), now + DAYS_KEPT * _DAY_MS
         if not ports.counters.take(name, 1, policy.per_day, expires):
             raise DailyQuotaReached(f"more than {policy.per_day} calls a day")
     if policy.in_total is not None and not ports.counters.take(total, 1, policy.in_total):
@@ -125,8 +125,8 @@ def _count(ports: Ports, application: Application, now: int) -> None:
 
 
 def day_count(app_id: str, now: int) -> str:
-    """The name of an application's count for the day (UTC) of Unix milliseconds ``now``."""
-    return f"day/{app_id}/{datetime.fromtimestamp(now / _SECOND, UTC):%Y-%m-%d}"
+    """Return the name of an application's count for the day (UTC) of Unix milliseconds ``now``."""
+    return f"day/{app_id}/{datetime.fromtimestamp(now / _SECOND_MS, UTC):%Y-%m-%d}"
 
 
 def _total_count(app_id: str) -> str:

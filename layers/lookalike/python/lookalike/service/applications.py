@@ -1,4 +1,4 @@
-"""Who may call: making applications, changing their secrets, and taking their keys away."""
+"""Applications: creation, change, new secrets, revocation."""
 
 from __future__ import annotations
 
@@ -14,24 +14,27 @@ from lookalike.ports import Applications, Clock
 
 _LETTERS = string.ascii_letters + string.digits
 
-#: Letters of an access key, and of a secret key.
-_ACCESS, _SECRET = 24, 32
+#: Characters of an access key, as clients expect.
+_ACCESS_KEY_LENGTH = 24
+
+#: Characters of a secret key, as clients expect.
+_SECRET_KEY_LENGTH = 32
 
 
 def create_application(
     applications: Applications, clock: Clock, name: str, tenant: str | None = None, policy: Policy = NO_POLICY
 ) -> Application:
-    """A new application with fresh keys; of a new tenant unless told which.
+    """Create an application with new keys, of a new tenant by default.
 
-    Keys have the shape clients know: access key 24, secret key 32 letters and digits, app id 9 digits.
-    ``name`` is 1 to 64 printable characters, ``tenant`` 1 to 64 letters, digits, ``_`` and ``-``. Raises
-    InvalidArgument if one is not, or if an application of that name is there already.
+    Keys have the form that clients expect: an access key of 24, a secret key of 32 letters and digits, an app id of 9
+    digits. Raises InvalidArgument if ``name`` is not 1 to 64 printable characters or taken, or ``tenant`` not 1 to 64
+    letters, digits, ``_`` and ``-``.
     """
     if tenant is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", tenant):
         raise InvalidArgument("tenant", "must be 1 to 64 letters, digits, _ and -")
     application = Application(
-        access_key=_word(_ACCESS),
-        secret_key=_word(_SECRET),
+        access_key=_random_text(_ACCESS_KEY_LENGTH),
+        secret_key=_random_text(_SECRET_KEY_LENGTH),
         app_id=_free_app_id(applications),
         tenant=tenant or f"t{secrets.token_hex(6)}",
         name=name,
@@ -42,10 +45,10 @@ def create_application(
 
 
 def save_application(applications: Applications, application: Application) -> Application:
-    """Keep a new or changed application, as it is returned: its networks in their usual form.
+    """Store a new or changed application; return it as stored, its networks in canonical form.
 
-    Raises InvalidArgument if its name is not 1 to 64 printable characters or is another application's, if a limit is
-    below 1, or if a network is none.
+    Raises InvalidArgument if its name is not 1 to 64 printable characters or taken by another application, if a limit is
+    below 1, or if a network is invalid.
     """
     name = application.name
     if not (1 <= len(name) <= 64 and name.isprintable() and name == name.strip()):
@@ -65,12 +68,12 @@ def _checked(policy: Policy) -> Policy:
             raise InvalidArgument(name, "must be 1 or more")
     try:
         return replace(policy, networks=tuple(str(ip_network(network)) for network in policy.networks))
-    except ValueError as error:  # it says which and why
+    except ValueError as error:  # whose message names the network and the fault
         raise InvalidArgument("networks", str(error)) from error
 
 
 def find_application(applications: Applications, name: str) -> Application:
-    """The application of that name, or of that access key. Raises InvalidArgument if there is none."""
+    """Return the application of that name or access key. Raises InvalidArgument if there is none."""
     for application in applications.applications():
         if name in (application.name, application.access_key):
             return application
@@ -78,25 +81,27 @@ def find_application(applications: Applications, name: str) -> Application:
 
 
 def new_secret(applications: Applications, name: str) -> Application:
-    """The application with a fresh secret key in the old one's place; all else of it stays.
+    """Replace the application's secret key; return the application.
 
-    Signatures and tokens are made with the secret, so those made with the old one are refused from now on. ``name`` is
-    its name or its access key. Raises InvalidArgument if there is none.
+    Signatures and tokens made with the old secret are refused from now on. ``name`` is the application's name or access
+    key. Raises InvalidArgument if there is none.
     """
-    return save_application(applications, replace(find_application(applications, name), secret_key=_word(_SECRET)))
+    return save_application(
+        applications, replace(find_application(applications, name), secret_key=_random_text(_SECRET_KEY_LENGTH))
+    )
 
 
 def revoke_application(applications: Applications, name: str) -> Application:
-    """Take an application's keys away for good; its tokens die with them, its tenant's libraries stay.
+    """Remove the application for good; its tokens become invalid, its tenant's libraries stay.
 
-    ``name`` is its name or its access key. Raises InvalidArgument if there is none.
+    ``name`` is the application's name or access key. Raises InvalidArgument if there is none.
     """
     application = find_application(applications, name)
     applications.remove_application(application.access_key)
     return application
 
 
-def _word(length: int) -> str:
+def _random_text(length: int) -> str:
     return "".join(secrets.choice(_LETTERS) for _ in range(length))
 
 

@@ -1,4 +1,4 @@
-"""Changing catalog rows: revision-checked, then brought to the index."""
+"""Writes to the catalog: compare-and-set of rows by revision, and their publication to the index."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from lookalike.errors import RevisionConflict, Unavailable
 from lookalike.observability import logger
 from lookalike.ports import Ports
 
-#: How often a write that lost a race is tried again.
-ATTEMPTS = 5
+#: Attempts at a write that loses races.
+MAX_ATTEMPTS = 5
 
 
-def change(ports: Ports, key: Key, step: Callable[[Picture | None], Picture]) -> Picture:
-    """Write what ``step`` makes of the row as it is now, and try again with the newer row if somebody was faster.
+def compare_and_set(ports: Ports, key: Key, step: Callable[[Picture | None], Picture | None]) -> Picture | None:
+    """Write what ``step`` makes of the current row (None: no row), or of a newer one if another write was faster.
 
-    ``step`` raises what forbids the change. Raises Unavailable when the race is lost five times over.
+    Returns the row written; None if ``step`` returned None, which leaves the row alone. Raises Unavailable after
+    ``ATTEMPTS`` lost races, and whatever ``step`` raises.
     """
-    for _ in range(ATTEMPTS):
+    for _ in range(MAX_ATTEMPTS):
         current = ports.catalog.picture(key)
         changed = step(current)
+        if changed is None:
+            return None
         try:
             ports.catalog.put(changed, None if current is None else current.revision)
         except RevisionConflict:
@@ -29,12 +32,12 @@ def change(ports: Ports, key: Key, step: Callable[[Picture | None], Picture]) ->
     raise Unavailable(f"catalog: {key.library}/{key.id} changes too fast")
 
 
-def show(ports: Ports, pictures: Sequence[Picture]) -> None:
-    """Bring the index to these rows, best effort: they are safe in the catalog, from where they can be replayed."""
+def publish_to_index(ports: Ports, pictures: Sequence[Picture]) -> None:
+    """Write these rows to the index, best effort: they are safe in the catalog, from which the index can be filled."""
     try:
         ports.index.write(pictures, wait=ports.settings.wait_for_index)
     except Unavailable as error:
-        facts = {"pictures": len(pictures), "reason": str(error)}
-        logger.error("index write failed; the catalog is ahead of the index", extra=facts)
-    except Exception:  # whatever it is, what the caller asked for is done and cannot be called failed
+        log_fields = {"pictures": len(pictures), "reason": str(error)}
+        logger.error("index write failed; the catalog is ahead of the index", extra=log_fields)
+    except Exception:  # whatever it is: the caller's write is done, and must not be answered as failed
         logger.exception("index write failed; the catalog is ahead of the index", extra={"pictures": len(pictures)})

@@ -1,4 +1,4 @@
-"""Matches as the catalog has them now: the index, which found them, may be behind."""
+"""Refreshing matches from the catalog, which may be ahead of the index that found them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from lookalike.ports import Catalog
 def current(
     catalog: Catalog, ranked: Sequence[Match], start: int, count: int, tags: TagFilter | None = None
 ) -> tuple[list[Match], int]:
-    """The ``count`` matches from position ``start`` that still hold, and the position behind the last of them.
+    """Return the ``count`` matches from position ``start`` that still hold, and the position after the last of them.
 
-    Those that are gone make room for what follows. What was said anew of a picture is shown as it was said, so an
-    update that has returned is seen by every search that begins after it. Only what is shown is read from the catalog.
+    Matches of deleted pictures make room for the next ones, and changed metadata replaces the index's: so a search sees
+    every update that returned before it began. Only the rows of matches shown are read from the catalog.
     """
     kept: list[Match] = []
     position, size = start, count
@@ -26,19 +26,19 @@ def current(
         for match in some:
             position += 1
             key = match.candidate.key
-            now = _renewed(match, changed[key], tags) if key in changed else match
+            now = _with_current_row(match, changed[key], tags) if key in changed else match
             if now is not None:
                 kept.append(now)
             if len(kept) == count:
                 break
-        size *= 2  # where much is gone, few reads find what is left
+        size *= 2  # so that few reads suffice where many pictures are gone
     if start == 0 and kept and kept[0].reason is Reason.EXACT:
-        kept[0] = replace(kept[0], score=1.0)  # it may have become the first that is identical
+        kept[0] = replace(kept[0], score=1.0)  # it may have become the first identical one
     return kept, position
 
 
-def _renewed(match: Match, row: Picture | None, tags: TagFilter | None) -> Match | None:
-    """The match with what is said of its picture now; None if the picture it was found by is gone."""
+def _with_current_row(match: Match, row: Picture | None, tags: TagFilter | None) -> Match | None:
+    """Return the match with the row's metadata; None if the picture that was found is gone."""
     candidate = match.candidate
     if row is None or not row.live or row.added != candidate.added:
         return None

@@ -1,4 +1,4 @@
-"""Taking pictures out of a library: hidden at once, purged days later."""
+"""Deleting pictures: soft deletion at once, purge days later."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from lookalike.domain.library import Shelf
+from lookalike.domain.library import LibraryRef
 from lookalike.domain.picture import Key, Picture, State, next_revision
 from lookalike.errors import PictureNotFound, Unavailable
 from lookalike.ports import Ports
-from lookalike.service.catalog_writes import change, show
+from lookalike.service.catalog_writes import compare_and_set, publish_to_index
 from lookalike.service.image_source import Source
-from lookalike.service.lookup import chosen
+from lookalike.service.lookup import resolve_keys
 
-#: Rows of one call that are written side by side: a store makes one flush serve them all.
-_SIDE_BY_SIDE = 16
+#: Rows of one call that are written in parallel: a store's group commit serves them all by one flush.
+_MAX_PARALLEL = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Take this picture, or the pictures of these signs, out of that shelf."""
+    """Delete this picture, or the pictures of these signs, from that library."""
 
-    shelf: Shelf
+    library_ref: LibraryRef
     which: Source | tuple[str, ...]
 
 
 def delete(ports: Ports, command: Delete) -> int:
-    """Hide the pictures; the number hidden. Those of a list that are not there do not matter.
+    """Hide the pictures; return their number. Signs of a list that name no picture are ignored.
 
-    Raises PictureNotFound if none of them is there, SignAmbiguous before anything has changed, a UrlError or a
-    PictureError if the picture given cannot be had, and Unavailable if some could not be hidden; those that could
-    are, and the call can be made again.
+    Raises PictureNotFound if there is none of them, SignAmbiguous before anything has changed, a UrlError or a
+    PictureError if the picture given cannot be loaded, and Unavailable if some could not be hidden: the others are, and
+    the call can be repeated.
     """
-    library = ports.catalog.library(command.shelf.tenant, command.shelf.name)
-    keys = [] if library is None else chosen(ports, library, command.which)
+    library = ports.catalog.library(command.library_ref.tenant, command.library_ref.name)
+    keys = [] if library is None else resolve_keys(ports, library, command.which)
     outcomes = _hide_all(ports, keys)
     gone = [outcome for outcome in outcomes if isinstance(outcome, Picture)]
-    if gone:  # also when others failed: what is deleted in the catalog must not stay in the index
-        show(ports, gone)
+    if gone:  # even if others failed: no picture deleted in the catalog may stay in the index
+        publish_to_index(ports, gone)
     for outcome in outcomes:
         if isinstance(outcome, Unavailable):
             raise outcome
@@ -48,30 +48,25 @@ def delete(ports: Ports, command: Delete) -> int:
 
 
 def _hide_all(ports: Ports, keys: Sequence[Key]) -> list[Picture | Unavailable | None]:
-    """Of each key its hidden row, what kept it from being hidden, or None if it is not there any more."""
+    """Return of each key its hidden row, the error that prevented that, or None if the picture is gone."""
     if len(keys) <= 1:
         return [_hide(ports, key) for key in keys]
-    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+    with ThreadPoolExecutor(_MAX_PARALLEL) as pool:
         return list(pool.map(lambda key: _hide(ports, key), keys))
 
 
 def hidden(row: Picture, now: int) -> Picture:
-    """The row as it is once its picture is deleted, at Unix milliseconds ``now``."""
+    """Return the row of the picture deleted at Unix milliseconds ``now``."""
     return row.but(revision=next_revision(row.revision, now), state=State.DELETED, deleted_at=now)
 
 
 def hide(ports: Ports, key: Key) -> Picture | None:
-    """The hidden row; None if there was nothing to hide. The index is not told."""
+    """Hide the picture without publishing to the index; return its row, None if there is no picture to hide."""
 
-    def step(current: Picture | None) -> Picture:
-        if current is None or not current.deletable:
-            raise PictureNotFound(key.id)
-        return hidden(current, ports.clock())
+    def step(current: Picture | None) -> Picture | None:
+        return hidden(current, ports.clock()) if current is not None and current.deletable else None
 
-    try:
-        return change(ports, key, step)
-    except PictureNotFound:
-        return None
+    return compare_and_set(ports, key, step)
 
 
 def _hide(ports: Ports, key: Key) -> Picture | Unavailable | None:

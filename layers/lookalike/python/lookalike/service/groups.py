@@ -1,4 +1,4 @@
-"""A tenant's libraries as wholes, and what is in them: names, numbers, pages of pictures, removal."""
+"""A tenant's libraries: names, removal, and the pictures in them, page by page or by name."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from lookalike.domain.picture import Picture, sign_of
 from lookalike.domain.search import Candidate
 from lookalike.errors import LibraryNotFound, PictureNotFound
 from lookalike.ports import Ports
-from lookalike.service.lookup import chosen
+from lookalike.service.lookup import resolve_keys
 
-#: Fewest rows read at a time: beside the live ones there may be many that are deleted.
-_LEAST_ROWS = 100
+#: Rows read at a time: many of them may be deleted.
+_MIN_ROWS_READ = 100
 
-#: Reads of one page. A page that finds too little in them ends early, and the next goes on there.
-_READS = 50
+#: Reads per page. After them a page ends, even if it is short, and the next one continues there.
+_MAX_READS = 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Listing:
-    """A page of a library's live pictures. ``after`` is what the next page begins behind; None: this is the last."""
+    """A page of a library's live pictures. The next page starts after the id ``after``; None: this is the last page."""
 
     pictures: tuple[Picture, ...]
     after: str | None
 
 
 def group_names(ports: Ports, tenant: str) -> Sequence[str]:
-    """The names of all libraries of a tenant, in order."""
+    """Return the names of all libraries of a tenant, in order."""
     return [library.name for library in ports.catalog.libraries(tenant)]
 
 
 def remove_group(ports: Ports, tenant: str, name: str) -> None:
-    """Take the library away at once, whatever it holds; purge sweeps up later. One that is not there does not matter."""
+    """Remove the library at once, whatever its size; a purge sweeps its rows later. An unknown name is ignored."""
     library = ports.catalog.library(tenant, name)
     if library is not None:
-        with suppress(LibraryNotFound):  # somebody else was faster
+        with suppress(LibraryNotFound):  # another call was faster
             ports.catalog.remove_library(library, ports.clock())
 
 
 def list_pictures(ports: Ports, library: Library, after: str | None, limit: int) -> Listing:
-    """Up to ``limit`` live pictures behind the one with the id ``after``, in the catalog's own order."""
+    """Return up to ``limit`` live pictures after the id ``after``, in the catalog's order."""
     live: list[Picture] = []
-    for _ in range(_READS):
-        rows = ports.catalog.pictures(library.uid, after, max(limit + 1, _LEAST_ROWS))
+    for _ in range(_MAX_READS):
+        rows = ports.catalog.pictures(library.uid, after, max(limit + 1, _MIN_ROWS_READ))
         if not rows:
             return Listing(tuple(live), None)
         live += [row for row in rows if row.live]
@@ -56,8 +56,8 @@ def list_pictures(ports: Ports, library: Library, after: str | None, limit: int)
 
 
 def picture_in(ports: Ports, library: Library, name: str) -> Picture:
-    """The live picture of that name. Raises PictureNotFound or SignAmbiguous."""
-    for key in chosen(ports, library, [name]):
+    """Return the live picture of that id or sign. Raises PictureNotFound or SignAmbiguous."""
+    for key in resolve_keys(ports, library, [name]):
         found = ports.catalog.picture(key)
         if found is not None and found.live:
             return found
@@ -65,5 +65,5 @@ def picture_in(ports: Ports, library: Library, name: str) -> Picture:
 
 
 def name_of(library: Library, picture: Picture | Candidate) -> str:
-    """What a caller knows a picture of that library by: the id it was given, or else its sign."""
+    """Return the name by which callers know a picture of that library: its id, or its sign where it is its own id."""
     return picture.key.id if library.identity is Identity.OWN else sign_of(picture.digest)

@@ -1,15 +1,15 @@
-"""Which uploads hold a picture: it stays as long as one of them does.
+"""Uploads that hold pictures: a picture stays in its library as long as one of its uploads holds it.
 
-Each upload's record (:class:`~lookalike.domain.upload.Upload`) says which picture lies in it, and is changed by conditional
-writes alone. Several uploads may hold one picture; its words are those of one that still lies there.
+Each upload's record (:class:`~lookalike.domain.upload.Upload`) names the picture that it holds, and only conditional writes
+change it. Several uploads may hold one picture, which has the metadata of one whose object still exists.
 
-- **Write-ahead intent.** What an upload is about to hold is recorded before anything is done, and with it the picture
-  that it leaves. After a crash at any point the event comes again, and goes on where the record says it was.
-- **Join.** An upload of a picture that the library has records that it holds it, and then writes the picture's row.
-- **Release.** Of a picture that an upload leaves, the row is read first and its holders after it. If none is left the
-  row is hidden, but only at the revision that was read. So of a join and a release at the same time one sees the other:
-  either the holder is found, or its write of the row makes the release look again.
-- **A picture of somebody else's**, added by a client, is held without the revision of its add, and never hidden.
+- **Write-ahead intent.** Before an upload adds or joins a picture, its record names that picture, and the one that it
+  leaves. After a crash at any point the event is delivered again, and continues from the record.
+- **Join.** An upload of a picture that the library has records that it holds the picture, then writes the picture's row.
+- **Release.** When an upload leaves a picture, the picture's row is read first and its holders after it. If there are none,
+  the row is hidden, but only at the revision that was read. So of a join and a release at the same time one sees the
+  other: either the release finds the new holder, or the join's write of the row makes the release read again.
+- **Clients' pictures** are held without the revision of their add, and no release hides them.
 """
 
 from __future__ import annotations
@@ -20,235 +20,243 @@ from itertools import islice
 
 from lookalike.domain.picture import Metadata, Picture, next_revision
 from lookalike.domain.upload import Holding, Upload, UploadState
-from lookalike.errors import InvalidArgument, PictureNotFound, RevisionConflict, Unavailable
+from lookalike.errors import InvalidArgument, RevisionConflict, Unavailable
 from lookalike.ports import Ports
-from lookalike.service.catalog_writes import change, show
+from lookalike.service.catalog_writes import compare_and_set, publish_to_index
 from lookalike.service.delete import hidden
 from lookalike.service.upload_metadata import metadata_digest, metadata_of
 
-#: Of so many holders one is looked for that says whose a picture is. All of them say the same, but for rare races.
-_LOOKS = 200
+#: Holders read to find out whether an upload added a picture. All of them agree, except in rare races.
+_MAX_HOLDERS_READ = 200
 
 
-class _NothingToDo(Exception):  # noqa: N818 - it stands for no error
-    """The row is as it should be."""
+def record_intent(ports: Ports, intent: Upload, holds: Holding, known: Upload | None) -> Upload:
+    """Record the intent to hold a picture in place of the record ``known``; return it, with the picture that it leaves.
 
-
-def intend(ports: Ports, intent: Upload, holds: Holding, known: Upload | None) -> Upload:
-    """Record what an upload is about to hold, in place of what is ``known`` of it; the record, with what it leaves.
-
-    Raises RevisionConflict if another event of the upload has come between.
+    Raises RevisionConflict if another event of the upload was faster.
     """
     leaves = None if known is None else known.leaves
     if known is not None and known.holds is not None and known.holds.picture != holds.picture:
         if leaves is not None and leaves.picture != holds.picture:
-            release(ports, leaves, _bucket(intent))  # which an event that broke off has left undone
+            release(ports, leaves, intent.bucket)  # left undone by an interrupted event
         leaves = known.holds
     recorded = replace(intent, holds=holds, leaves=leaves)
     ports.uploads.save_upload(recorded, known)
     return recorded
 
 
-def withdraw(ports: Ports, intent: Upload) -> Upload:
-    """What was intended was not done, and nothing of it is kept: record that the upload holds, and leaves, none of it."""
-    withdrawn = replace(intent, holds=None)
-    ports.uploads.save_upload(withdrawn, intent)
-    return withdrawn
+def undo_intent(ports: Ports, intent: Upload) -> Upload:
+    """Record that an intent was not carried out: the upload holds no picture. Return the record."""
+    undone = replace(intent, holds=None)
+    ports.uploads.save_upload(undone, intent)
+    return undone
 
 
-def settle(ports: Ports, intent: Upload) -> bool:
-    """What was intended has been done: release what the upload leaves. False if a later event has gone past it."""
+def commit_intent(ports: Ports, intent: Upload) -> bool:
+    """Settle an intent that was carried out, and release the picture that it leaves.
+
+    False if a later event of the upload was faster.
+    """
     try:
-        conclude(ports, intent, intent)
+        record_settled(ports, intent, intent)
     except RevisionConflict:
         if intent.state is UploadState.ADDING:
-            _give_up(ports, intent)
+            _release_overtaken(ports, intent)
         return False
     return True
 
 
-def conclude(ports: Ports, known: Upload, upload: Upload) -> None:
-    """Release what the upload ``known`` still leaves, and record in its place that ``upload`` is settled.
+def record_settled(ports: Ports, known: Upload, upload: Upload) -> None:
+    """Release the picture that ``known`` leaves, and record in its place that ``upload`` is settled.
 
-    Raises RevisionConflict if another event of the upload has come between.
+    Raises RevisionConflict if another event of the upload was faster.
     """
     if known.leaves is not None:
-        release(ports, known.leaves, _bucket(known))
+        release(ports, known.leaves, known.bucket)
     ports.uploads.save_upload(replace(upload, state=UploadState.SETTLED, leaves=None), known)
 
 
-def _give_up(ports: Ports, added: Upload) -> None:
-    """A later event went past an add before its row was there, and so could not release it."""
+def _release_overtaken(ports: Ports, added: Upload) -> None:
+    """Release a picture added by an event that a later event overtook before the row existed."""
     if added.holds is None:
         return
     latest = ports.uploads.upload(added.source)
     if latest is None or latest.holds is None or latest.holds.picture != added.holds.picture:
-        release(ports, added.holds, _bucket(added))
-    elif latest.holds.added != added.holds.added:  # it found the picture there, and could not know whose it is
+        release(ports, added.holds, added.bucket)
+    elif latest.holds.added != added.holds.added:
+        # The later event joined the row, and could not know that an upload had added it.
         ports.uploads.save_upload(replace(latest, holds=replace(latest.holds, added=added.holds.added)), latest)
 
 
 def join(ports: Ports, intent: Upload, known: Upload | None, row: Picture, metadata: Metadata) -> Upload:
-    """Let the upload hold a picture that the library has; its words are said unless another upload speaks for it.
+    """Let the upload hold a picture that the library has; return the recorded intent, which has to be settled.
 
-    What is recorded, which is still to be settled. Raises RevisionConflict if the event has to come again.
+    The row takes the upload's metadata, unless it has that of another upload whose object exists. Raises RevisionConflict
+    if the event has to be delivered again.
     """
     mine = known is not None and _holds(known, row) and known.state is not UploadState.JOINING
-    # What an event that broke off was to leave for another picture: this one takes its place, and it is held again.
-    left = known.leaves if known is not None and _is_of(known.leaves, row) else None
+    # An interrupted event was to leave this very picture for another one: now it is held again.
+    left = known.leaves if known is not None and _is_of_row(known.leaves, row) else None
     before = known.holds if known is not None and mine else left
-    ours = before is not None or any(_holds(one, row) for one in islice(ports.uploads.holders(row.key), _LOOKS))
-    held = Holding(row.key, row.added if ours else None, metadata_digest(metadata))
-    speaks = before is not None and _said(before, row)
-    joining = intend(ports, replace(intent, state=UploadState.JOINING), held, known)
+    ours = before is not None or _is_held(ports, row)
+    holds = Holding(row.key, row.added if ours else None, metadata_digest(metadata))
+    joining = record_intent(ports, replace(intent, state=UploadState.JOINING), holds, known)
     if mine and row.metadata == metadata:
         return joining
-    gone: list[Upload] = []
+    described_before = before is not None and _described_by(before, row)
+    missing: list[Upload] = []
 
-    def step(current: Picture | None) -> Picture:
+    def step(current: Picture | None) -> Picture | None:
         if current is None or not current.live or current.added != row.added:
-            raise PictureNotFound(row.key.id)
+            return None
         if ports.uploads.upload(intent.source) != joining:
             raise RevisionConflict(intent.source)
-        gone[:] = []
-        heir = None if speaks else _heir(ports, current, _bucket(intent), gone, but=intent.source)
-        revision = next_revision(current.revision, ports.clock())
-        if ours and (heir is None or _one_said(gone, current)):
-            return current.but(revision=revision, metadata=metadata)
-        return current.but(revision=revision)
+        missing.clear()
+        other = None if described_before else _successor(ports, current, intent.bucket, missing, but=intent.source)
+        joined = current.but(revision=next_revision(current.revision, ports.clock()))
+        takes = ours and (other is None or _described_by_any(missing, current))
+        return joined.but(metadata=metadata) if takes else joined
 
-    try:
-        show(ports, [change(ports, row.key, step)])
-    except PictureNotFound as deleted:  # just now: the event comes again, and adds it
-        raise RevisionConflict(row.key.id) from deleted
-    _forget(ports, gone)
+    written = compare_and_set(ports, row.key, step)
+    if written is None:  # deleted just now: the repeated event adds the picture
+        raise RevisionConflict(row.key.id)
+    publish_to_index(ports, [written])
+    _forget_missing(ports, missing)
     return joining
 
 
 def release(ports: Ports, left: Holding, bucket: str) -> None:
-    """An upload in this bucket holds the picture no more: hide it, unless another does, whose words it then has."""
-    gone: list[Upload] = []
+    """Hide a picture that an upload in this bucket has left, unless another upload holds it.
 
-    def step(current: Picture | None) -> Picture:
+    In that case the row takes the other upload's metadata, if it had that of the upload that left.
+    """
+    missing: list[Upload] = []
+
+    def step(current: Picture | None) -> Picture | None:
         if current is None or not current.live or current.added != left.added:
-            raise _NothingToDo
-        gone[:] = []
-        heir = _heir(ports, current, bucket, gone)
-        if heir is None:
+            return None
+        missing.clear()
+        successor = _successor(ports, current, bucket, missing)
+        if successor is None:
             return hidden(current, ports.clock())
-        _inherit(ports, heir, current)
-        spoke = _said(left, current) or _one_said(gone, current)
-        metadata = _metadata(ports, heir, current, bucket) if spoke else None
+        _adopt(ports, successor, current)
+        was_described = _described_by(left, current) or _described_by_any(missing, current)
+        metadata = _metadata(ports, successor, current, bucket) if was_described else None
         if metadata is None or metadata == current.metadata:
-            raise _NothingToDo
+            return None
         return current.but(revision=next_revision(current.revision, ports.clock()), metadata=metadata)
 
-    with suppress(_NothingToDo):
-        show(ports, [change(ports, left.picture, step)])
-    _forget(ports, gone)
+    written = compare_and_set(ports, left.picture, step)
+    if written is not None:
+        publish_to_index(ports, [written])
+    _forget_missing(ports, missing)
 
 
-def vanish(ports: Ports, source: str) -> bool:
-    """An object may have been deleted: if another upload holds its picture, that one speaks for it from now on.
+def object_removed(ports: Ports, source: str) -> bool:
+    """Process the removal of an object: if another upload holds its picture, the row takes that one's metadata.
 
-    Otherwise the picture stays as it is. False if the object lies there.
+    Otherwise the picture stays as it is. False if the object exists.
     """
     known = ports.uploads.upload(source)
-    if known is None or known.holds is None or known.state is not UploadState.SETTLED or _cleared(ports, known):
+    if known is None or known.holds is None or known.state is not UploadState.SETTLED or _was_cleared(ports, known):
         return True
-    if _lies(ports, known, _bucket(known)):
+    if _object_exists(ports, known, known.bucket):
         return False
     row = ports.catalog.picture(known.holds.picture)
-    if row is not None and _holds(known, row) and _heir(ports, row, _bucket(known), [], but=source) is not None:
-        release(ports, known.holds, _bucket(known))
+    if row is not None and _holds(known, row) and _successor(ports, row, known.bucket, [], but=source) is not None:
+        release(ports, known.holds, known.bucket)
     return True
 
 
-def unheard(ports: Ports, source: str) -> list[str]:
-    """Other uploads of this one's picture whose objects are gone, if it has the words of another."""
+def stale_holders(ports: Ports, source: str) -> list[str]:
+    """Return the other uploads of this upload's picture whose objects are gone, if the row has another's metadata."""
     known = ports.uploads.upload(source)
-    row = None if known is None or known.holds is None else ports.catalog.picture(known.holds.picture)
-    if known is None or known.holds is None or row is None or not _holds(known, row) or _said(known.holds, row):
+    if known is None or known.holds is None:
+        return []
+    row = ports.catalog.picture(known.holds.picture)
+    if row is None or not _holds(known, row) or _described_by(known.holds, row):
         return []
     others = (one for one in ports.uploads.holders(row.key) if one.source != source)
-    return [one.source for one in others if not _lies(ports, one, _bucket(known)) and not _cleared(ports, one)]
+    return [
+        one.source for one in others if not _object_exists(ports, one, known.bucket) and not _was_cleared(ports, one)
+    ]
 
 
 def _holds(upload: Upload, row: Picture) -> bool:
-    """Whether the upload holds the picture as the add that made this row made it."""
-    return _is_of(upload.holds, row)
+    """Whether the upload holds the picture as added by this row's add."""
+    return _is_of_row(upload.holds, row)
 
 
-def _is_of(holding: Holding | None, row: Picture) -> bool:
+def _is_held(ports: Ports, row: Picture) -> bool:
+    """Whether an upload holds the picture as added by this row's add: so an upload added it, not a client."""
+    return any(_holds(one, row) for one in islice(ports.uploads.holders(row.key), _MAX_HOLDERS_READ))
+
+
+def _is_of_row(holding: Holding | None, row: Picture) -> bool:
     return holding is not None and (holding.picture, holding.added) == (row.key, row.added)
 
 
-def _said(holding: Holding, row: Picture) -> bool:
-    """Whether the row's words are those of this upload, as far as is known."""
-    return holding.words in ("", metadata_digest(row.metadata))
+def _described_by(holding: Holding, row: Picture) -> bool:
+    """Whether the row has the metadata of this upload; True if the upload's is unknown."""
+    return holding.metadata_digest in ("", metadata_digest(row.metadata))
 
 
-def _one_said(uploads: list[Upload], row: Picture) -> bool:
-    return any(one.holds is not None and _said(one.holds, row) for one in uploads)
+def _described_by_any(uploads: list[Upload], row: Picture) -> bool:
+    return any(one.holds is not None and _described_by(one.holds, row) for one in uploads)
 
 
-def _heir(ports: Ports, row: Picture, bucket: str, gone: list[Upload], but: str = "") -> Upload | None:
-    """A holder of the picture that lies there, other than ``but``; ``gone`` gathers those that do not."""
+def _successor(ports: Ports, row: Picture, bucket: str, missing: list[Upload], but: str = "") -> Upload | None:
+    """Return an upload other than ``but`` that holds the picture and whose object exists, or was cleared.
+
+    Holders whose objects are gone are appended to ``missing``.
+    """
     for one in ports.uploads.holders(row.key):
         if one.source == but:
             continue
-        if _lies(ports, one, bucket) or (
-            _cleared(ports, one) and one.holds is not None and one.holds.added in (None, row.added)
+        if _object_exists(ports, one, bucket) or (
+            _was_cleared(ports, one) and one.holds is not None and one.holds.added in (None, row.added)
         ):
             return one
-        gone.append(one)
+        missing.append(one)
     return None
 
 
-def _inherit(ports: Ports, heir: Upload, row: Picture) -> None:
-    """The heir may hold the picture as it was before somebody deleted it, or had added it; now it is its own."""
-    if heir.holds is not None and heir.holds.added != row.added:
+def _adopt(ports: Ports, successor: Upload, row: Picture) -> None:
+    """Record that the successor holds the row's add: it may have recorded an earlier add, or a client's."""
+    if successor.holds is not None and successor.holds.added != row.added:
         try:
-            ports.uploads.save_upload(replace(heir, holds=replace(heir.holds, added=row.added)), heir)
-        except RevisionConflict as conflict:  # which is not one of the upload that is worked on
-            raise Unavailable(f"{heir.source} has changed just now") from conflict
+            ports.uploads.save_upload(replace(successor, holds=replace(successor.holds, added=row.added)), successor)
+        except RevisionConflict as conflict:  # of another upload than the event's
+            raise Unavailable(f"{successor.source} has changed just now") from conflict
 
 
-def _lies(ports: Ports, upload: Upload, bucket: str) -> bool:
-    """Whether the upload's object is there, or in another than this bucket, where nobody can tell."""
-    if _bucket(upload) != bucket:
+def _object_exists(ports: Ports, upload: Upload, bucket: str) -> bool:
+    """Whether the upload's object exists. True for one in another bucket, which this service may not read."""
+    if upload.bucket != bucket:
         return True
     try:
-        return ports.objects.head(bucket, _key(upload)) is not None
-    except InvalidArgument:  # of what is said of it
+        return ports.objects.head(bucket, upload.key) is not None
+    except InvalidArgument:  # its metadata is unreadable
         return True
 
 
-def _cleared(ports: Ports, upload: Upload) -> bool:
-    """Whether the upload's object was removed because its picture had been added."""
+def _was_cleared(ports: Ports, upload: Upload) -> bool:
+    """Whether the service itself removed the upload's object, once its picture was added."""
     return upload.cleared or not ports.settings.keep_uploads
 
 
 def _metadata(ports: Ports, upload: Upload, row: Picture, bucket: str) -> Metadata | None:
-    """The upload's metadata as it is now; None if that cannot be known."""
+    """Return the current metadata of the upload's object; None if it cannot be read."""
     try:
-        found = ports.objects.head(bucket, _key(upload)) if _bucket(upload) == bucket else None
-        return None if found is None else metadata_of(_key(upload), row.kind, found)
+        found = ports.objects.head(bucket, upload.key) if upload.bucket == bucket else None
+        return None if found is None else metadata_of(upload.key, row.kind, found)
     except InvalidArgument:
         return None
 
 
-def _forget(ports: Ports, gone: list[Upload]) -> None:
-    """Objects that are gone hold nothing. Should one come back as it was, it is looked at afresh."""
-    for one in gone:
+def _forget_missing(ports: Ports, missing: list[Upload]) -> None:
+    """Record that uploads whose objects are gone hold nothing. If one comes back, it is processed from the start."""
+    for one in missing:
         if one.state is UploadState.SETTLED:
             with suppress(RevisionConflict):  # it has come back
                 ports.uploads.save_upload(replace(one, holds=None, state=UploadState.GONE), one)
-
-
-def _bucket(upload: Upload) -> str:
-    return upload.source.partition("/")[0]
-
-
-def _key(upload: Upload) -> str:
-    return upload.source.partition("/")[2]

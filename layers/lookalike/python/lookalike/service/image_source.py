@@ -1,4 +1,4 @@
-"""Where a caller's picture comes from, and how it becomes pixels."""
+"""Loading a caller's picture: from its file or a URL, to pixels."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from lookalike.limits.call import Job
 from lookalike.limits.fair_share import FairShare
 from lookalike.ports import Ports
 
-#: Pixels in memory at once, of all requests together: two and a half pictures of the largest size. One takes up to 12 bytes a
-#: pixel while it is decoded (a progressive JPEG's coefficients), 7 until it is embedded.
-#: One tenant has so much; others always find room for half a picture of that size, and for 16 to 50 pictures as web
-#: pages have them, which never wait for large ones.
-_BUDGET = PixelBudget(5 * 2048 * 4096, most=2 * 4096 * 4096, reserve=16 << 20, small=1 << 20)
+#: Pixels in memory at once, of all requests: two and a half pictures of the largest size. A picture takes up to 12 bytes
+#: per pixel while it is decoded (the coefficients of a progressive JPEG), then 7 until it is embedded.
+#: One tenant may hold two such pictures, so that others always find room for half of one. The reserve is for small
+#: pictures, 16 to 50 of the size usual in web pages, which never wait for large ones.
+_BUDGET = PixelBudget(5 * 2048 * 4096, max_per_tenant=2 * 4096 * 4096, reserve=16 << 20, max_small=1 << 20)
 
-#: Downloads at once, of all requests together. Each may take seconds, and hold 10 MB.
-_DOWNLOADS = FairShare(48, most=24)
+#: Concurrent downloads of all requests. Each may take seconds, and 10 MB.
+_DOWNLOADS = FairShare(48, max_per_key=24)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A picture as a caller gives it: its file, or a URL where the file is.
+    """A picture as a caller gives it: the file, or its URL.
 
-    ``bounds`` says what it may be, ``name`` what the caller calls it.
+    ``bounds`` limits what it may be; ``name`` is the caller's name of the argument, for errors.
     """
 
     bounds: Bounds
@@ -36,17 +36,17 @@ class Source:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
-    """The file and what it decodes to."""
+    """A picture's file, and the decoded picture."""
 
     data: bytes
     picture: Decoded
 
 
 def load(ports: Ports, source: Source, tenant: str) -> Loaded:
-    """Download the picture if need be, and decode it, for a tenant. Raises a UrlError or a PictureError.
+    """Download the picture if it has a URL, and decode it. Raises a UrlError or a PictureError.
 
-    Waits while the tenant, or all together, hold too many pixels, so let go of what it returns before you load the
-    next. Raises Busy or Abandoned if nobody waits for the answer any more.
+    Waits while the tenant, or all tenants together, hold too many pixels: drop the result before loading the next
+    picture. Raises Busy or Abandoned if the answer is no longer wanted.
     """
     job = ports.job(tenant)
     try:

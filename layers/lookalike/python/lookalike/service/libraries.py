@@ -1,49 +1,72 @@
-"""Finding a library, making it, and making it when the first picture comes."""
+"""Library names, the reserved ones (with their kinds) and tenants' own; finding and creating libraries."""
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 
-from lookalike.domain.library import Kind, Library, Shelf
-from lookalike.errors import LibraryExists, LibraryNotFound, Unavailable
+from lookalike.domain.application import Application
+from lookalike.domain.library import Identity, Kind, Library, LibraryRef
+from lookalike.errors import InvalidArgument, LibraryExists, LibraryNotFound, Unavailable
 from lookalike.ports import Ports
 
-#: Libraries that every tenant has from the first picture on, by name. All others are made on purpose.
-MADE_BY_ADD: Mapping[str, Kind] = {"same_hq": Kind.SAME, "similar": Kind.SIMILAR, "product": Kind.PRODUCT}
+#: Libraries that the first add of a tenant creates, by name. All others are created explicitly.
+IMPLICIT_LIBRARIES: Mapping[str, Kind] = {"same_hq": Kind.SAME, "similar": Kind.SIMILAR, "product": Kind.PRODUCT}
+
+
+#: Reserved names, with the library's kind (None: the application's default). Pictures in them are their own ids.
+RESERVED_LIBRARIES: Mapping[str, Kind | None] = {**IMPLICIT_LIBRARIES, "jumdata": None}
+
+
+#: Names are case-sensitive, and need no escaping in a path or a query, over which requests are signed.
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+def is_library_name(name: str) -> bool:
+    """Whether a library may have that name; not ``.`` and ``..``, which clients resolve in paths."""
+    return _NAME.fullmatch(name) is not None and name not in (".", "..")
+
+
+def library_ref(application: Application, name: str) -> LibraryRef:
+    """Return the reference to a reserved library, or to a group with callers' ids. Raises InvalidArgument."""
+    if not is_library_name(name):
+        raise InvalidArgument("group", "must be 1 to 128 letters, digits, dots, underscores and hyphens")
+    identity = Identity.PICTURE if name in RESERVED_LIBRARIES else Identity.OWN
+    return LibraryRef(application.tenant, name, RESERVED_LIBRARIES.get(name) or application.policy.kind, identity)
 
 
 def find_library(ports: Ports, tenant: str, name: str) -> Library:
-    """The tenant's library of that name. Raises LibraryNotFound."""
+    """Return the tenant's library of that name. Raises LibraryNotFound."""
     found = ports.catalog.library(tenant, name)
     if found is None:
         raise LibraryNotFound(name)
     return found
 
 
-def create_library(ports: Ports, shelf: Shelf) -> Library:
-    """Make the library of that shelf. Raises LibraryExists."""
+def create_library(ports: Ports, ref: LibraryRef) -> Library:
+    """Create the library. Raises LibraryExists."""
     made = Library(
-        tenant=shelf.tenant,
-        name=shelf.name,
+        tenant=ref.tenant,
+        name=ref.name,
         uid=secrets.token_hex(8),
-        kind=shelf.kind,
-        identity=shelf.identity,
+        kind=ref.kind,
+        identity=ref.identity,
         created=ports.clock(),
     )
     ports.catalog.create_library(made)
     return made
 
 
-def open_library(ports: Ports, shelf: Shelf) -> Library:
-    """The library on that shelf, made now if there is none."""
-    found = ports.catalog.library(shelf.tenant, shelf.name)
+def get_or_create_library(ports: Ports, ref: LibraryRef) -> Library:
+    """Return the library; create it if there is none."""
+    found = ports.catalog.library(ref.tenant, ref.name)
     if found is not None:
         return found
     try:
-        return create_library(ports, shelf)
+        return create_library(ports, ref)
     except LibraryExists:
-        winner = ports.catalog.library(shelf.tenant, shelf.name)
+        winner = ports.catalog.library(ref.tenant, ref.name)
         if winner is None:
-            raise Unavailable(f"catalog: library {shelf.name} was made and removed at once") from None
+            raise Unavailable(f"catalog: library {ref.name} was made and removed at once") from None
         return winner

@@ -1,4 +1,4 @@
-"""Which pictures of a library a caller means: by the picture itself, by signs, or by the ids it gave them."""
+"""Look-up of the pictures that a caller names: by the picture itself, by signs, or by the caller's ids."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from lookalike.ports import Ports
 from lookalike.service.identity import locate
 from lookalike.service.image_source import Source, load
 
-#: Enough rows of one sign to see that two of them are live: a sign has 64 bits, so more is no accident.
-_SAME_SIGN = 10
+#: Rows read per sign, to see whether two are live. A sign has 64 bits, so more than that is no coincidence.
+_MAX_ROWS_PER_SIGN = 10
 
 
-def chosen(ports: Ports, library: Library, which: Source | Sequence[str]) -> list[Key]:
-    """Keys of the live pictures meant, each once, in the order given; what is not there is left out.
+def resolve_keys(ports: Ports, library: Library, which: Source | Sequence[str]) -> list[Key]:
+    """Return the keys of the live pictures named, each once, in the order given; names of no picture are left out.
 
-    ``which`` is a list of signs or the picture itself; a list of ids where pictures have callers' ids, for there the
-    picture itself says nothing. Raises SignAmbiguous if two live pictures share a sign, InvalidArgument for a picture
-    that should have been an id.
+    ``which`` is the picture itself or a list of signs; in libraries with callers' ids, only a list of ids. Raises
+    SignAmbiguous if two live pictures share a sign, and InvalidArgument for a picture in place of ids.
     """
     if isinstance(which, Source):
         if library.identity is Identity.OWN:
@@ -41,7 +40,7 @@ def _by_sign(ports: Ports, library: Library, sign: str) -> Picture | None:
     prefix = digest_prefix(sign)
     if prefix is None:
         return None
-    rows = ports.catalog.pictures_by_prefix(library.uid, prefix, _SAME_SIGN)
+    rows = ports.catalog.pictures_by_prefix(library.uid, prefix, _MAX_ROWS_PER_SIGN)
     there = [row for row in rows if row.deletable]
     if len(there) > 1:
         raise SignAmbiguous(sign)

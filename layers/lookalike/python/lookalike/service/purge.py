@@ -1,4 +1,4 @@
-"""Taking away for good what was deleted long enough ago, what removed libraries have left, and old counts."""
+"""Purge: removes pictures deleted long enough ago, rows of removed libraries, and expired counts, for good."""
 
 from __future__ import annotations
 
@@ -7,33 +7,36 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from lookalike.domain.picture import Key, Picture, State
-from lookalike.errors import IndexWriteError, PictureNotFound, RevisionConflict
+from lookalike.errors import IndexWriteError, RevisionConflict
 from lookalike.observability import logger, why
 from lookalike.ports import Ports
-from lookalike.service.catalog_writes import change
+from lookalike.service.catalog_writes import compare_and_set
 
-#: Rows of one step: S3 deletes up to 1000 objects a call, and a step should stay short beside a time limit.
-_BATCH = 200
-_SIDE_BY_SIDE = 16
-_DAY = 86_400_000
+#: Rows of one batch: S3 deletes up to 1000 objects per call, and a batch should be short compared to the time limit.
+_BATCH_ROWS = 200
 
-#: What was deleted less than this many milliseconds ago is never purged. A claim's revision is the next one, not the
-#: time, so it stays behind the clock, and behind the revision of an add that comes once the row is gone.
-_JUST_NOW = 1_000
+#: Rows claimed or removed in parallel.
+_MAX_PARALLEL = 16
 
-#: What a library has left is swept so many milliseconds after its removal at the earliest: calls that had found the
-#: library before, and replays of what they wrote, are over by then.
-_SWEPT_AFTER = 15 * 60 * 1_000
+_DAY_MS = 86_400_000
 
-#: So many of them are swept in one run.
-_LIBRARIES = 1_000
+#: Milliseconds since a deletion before which it is never purged. A claim's revision is the row's next one, not the time:
+#: so it stays below the clock, and below the revision of an add after the purge.
+_MIN_AGE_MS = 1_000
+
+#: Milliseconds from a library's removal until its rows are swept: calls that had found the library, and repeated writes of
+#: their rows to the index, are over by then.
+_SWEEP_AFTER_MS = 15 * 60 * 1_000
+
+#: Removed libraries swept in one run.
+_MAX_LIBRARIES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """What a purge has done. ``stuck`` rows it could not take out of the index.
+    """Result of a purge. ``stuck`` rows could not be removed from the index.
 
-    ``done`` is false if it stopped for time or left rows behind; the next one goes on, with what was stuck first.
+    ``done`` is false if time was up or rows are stuck; the next purge continues, with the stuck rows first.
     """
 
     pictures: int
@@ -42,16 +45,16 @@ class Purged:
 
 
 def purge(ports: Ports, time_left: Callable[[], bool]) -> Purged:
-    """Purge batch by batch while ``time_left()``; safe to break off and to repeat at any point.
+    """Purge batch by batch while ``time_left()``. May be interrupted and repeated at any point.
 
-    Rows that the index does not let go stay claimed, and those behind them are purged. Raises Unavailable if a store
-    does not answer at all.
+    Rows that the index does not remove stay claimed, and the rows after them are purged. Raises Unavailable if a store
+    does not answer.
     """
-    cutoff = ports.clock() - max(int(ports.settings.purge_after_days * _DAY), _JUST_NOW)
+    cutoff = ports.clock() - max(int(ports.settings.purge_after_days * _DAY_MS), _MIN_AGE_MS)
     pictures = stuck = since = 0
-    passed: set[Key] = set()  # rows deleted at ``since`` that are stuck: they would come again
+    passed: set[Key] = set()  # stuck rows deleted at ``since``, which the next read returns again
     while time_left():
-        waiting = ports.catalog.waiting_for_purge(cutoff, _BATCH + len(passed), since)
+        waiting = ports.catalog.waiting_for_purge(cutoff, _BATCH_ROWS + len(passed), since)
         rows = [row for row in waiting if row.key not in passed]
         if not rows:
             return _sweep(ports, pictures, stuck, time_left)
@@ -65,43 +68,46 @@ def purge(ports: Ports, time_left: Callable[[], bool]) -> Purged:
 
 
 def _sweep(ports: Ports, pictures: int, stuck: int, time_left: Callable[[], bool]) -> Purged:
-    """Sweep up after removed libraries; ``pictures`` have been purged before, and ``stuck`` could not be."""
-    libraries = ports.catalog.removed_libraries(ports.clock() - _SWEPT_AFTER, _LIBRARIES)
+    """Remove the rows of removed libraries and expired counts; ``pictures`` and ``stuck`` are the purge's numbers so far."""
+    libraries = ports.catalog.removed_libraries(ports.clock() - _SWEEP_AFTER_MS, _MAX_LIBRARIES)
     for library in libraries:
         after: str | None = None
-        while rows := ports.catalog.pictures(library.uid, after, _BATCH):
+        while rows := ports.catalog.pictures(library.uid, after, _BATCH_ROWS):
             if not time_left():
                 return Purged(pictures, stuck, done=False)
-            gone, kept = _take_away(ports, rows)  # no claim is needed: nobody adds to a library that is not there
+            gone, kept = _remove_rows(ports, rows)  # without claims: no call adds to a removed library
             pictures += gone
             stuck += len(kept)
             after = rows[-1].key.id
         if not ports.catalog.pictures(library.uid, None, 1):
             ports.catalog.forget_library(library.uid)
     ports.counters.forget_counts(ports.clock())
-    return Purged(pictures, stuck, done=not stuck and len(libraries) < _LIBRARIES)
+    return Purged(pictures, stuck, done=not stuck and len(libraries) < _MAX_LIBRARIES)
 
 
 def _purge_batch(ports: Ports, rows: Sequence[Picture], cutoff: int) -> tuple[int, Sequence[Picture]]:
-    """How many rows are gone, and those that are stuck. A crash in between leaves only claimed rows."""
-    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+    """Claim and remove rows; return the number removed, and the stuck ones. A crash leaves only claimed rows behind."""
+    with ThreadPoolExecutor(_MAX_PARALLEL) as pool:
         claimed = [row for row in pool.map(lambda row: _claim(ports, row, cutoff), rows) if row is not None]
-    return _take_away(ports, claimed)
+    return _remove_rows(ports, claimed)
 
 
-def _take_away(ports: Ports, rows: Sequence[Picture]) -> tuple[int, Sequence[Picture]]:
-    """Out of the index, then objects and maps, then the rows: how many are gone, and those that the index keeps."""
-    held = _held(ports, rows)
+def _remove_rows(ports: Ports, rows: Sequence[Picture]) -> tuple[int, Sequence[Picture]]:
+    """Remove rows from the index, then originals and maps, then the rows themselves.
+
+    Returns the number removed, and the rows that the index did not remove.
+    """
+    held = _remove_from_index(ports, rows)
     free = [row for row in rows if row.key not in held]
     keys = [row.object_key for row in free]
     ports.originals.remove(keys)
     ports.maps.remove_maps(keys)
-    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+    with ThreadPoolExecutor(_MAX_PARALLEL) as pool:
         return sum(pool.map(lambda row: _remove(ports, row), free)), [row for row in rows if row.key in held]
 
 
-def _held(ports: Ports, rows: Sequence[Picture]) -> frozenset[Key]:
-    """Take rows out of the index; those that it did not let go."""
+def _remove_from_index(ports: Ports, rows: Sequence[Picture]) -> frozenset[Key]:
+    """Remove rows from the index; return the keys of those that it did not remove."""
     try:
         ports.index.remove(rows)
     except IndexWriteError as error:
@@ -111,20 +117,19 @@ def _held(ports: Ports, rows: Sequence[Picture]) -> frozenset[Key]:
 
 
 def _claim(ports: Ports, row: Picture, cutoff: int) -> Picture | None:
-    def claimed(current: Picture | None) -> Picture:
+    """Claim the row for this purge; None if it is no longer deleted, or was deleted anew since ``cutoff``."""
+
+    def step(current: Picture | None) -> Picture | None:
         if current is None or current.live or current.deleted_at is None or current.deleted_at >= cutoff:
-            raise PictureNotFound(row.key.id)
+            return None
         return current.but(state=State.PURGING, revision=current.revision + 1)
 
-    try:
-        return change(ports, row.key, claimed)
-    except PictureNotFound:
-        return None
+    return compare_and_set(ports, row.key, step)
 
 
 def _remove(ports: Ports, row: Picture) -> bool:
     try:
         ports.catalog.remove(row.key, row.revision)
     except RevisionConflict:
-        return False  # added again in the meantime: the row lives on with objects of its own
+        return False  # added again meanwhile: the new row has objects of its own
     return True

@@ -1,4 +1,4 @@
-"""Filling the vector index from the catalog, beside whatever is written meanwhile."""
+"""Filling the vector index from the catalog, while other writes go on."""
 
 from __future__ import annotations
 
@@ -10,50 +10,54 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key, Picture
 from lookalike.errors import Unavailable
 from lookalike.ports import Ports
-from lookalike.service.index_sync import index
+from lookalike.service.index_sync import sync_index
 
-#: Rows of one write: of some 2 kB each, well below what one bulk request takes.
-_BATCH = 500
+#: Rows per write: of some 2 kB each, far less than a bulk request takes.
+_BATCH_ROWS = 500
 
-#: Pauses before rows that the index did not take are tried again, in seconds.
-_PAUSES = (0.5, 1, 2, 4, 8, 16, 32)
+#: Seconds before each retry of rows that the index did not take.
+_PAUSE_SECONDS = (0.5, 1, 2, 4, 8, 16, 32)
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
-    """How many rows the index holds now, and those that it never will, each with its reason."""
+class ReindexResult:
+    """Number of rows written, and the rows that the index will never take, with the reason."""
 
     rows: int = 0
-    refused: Mapping[Key, str] = field(default_factory=dict)
+    rejected: Mapping[Key, str] = field(default_factory=dict)
 
 
-def fill(ports: Ports, kind: Kind, tell: Callable[[int], None], pause: Callable[[float], None] = time.sleep) -> Filled:
-    """Write every row of a kind to the index; ``tell`` hears how many have been read so far.
+def reindex(
+    ports: Ports, kind: Kind, tell: Callable[[int], None], pause: Callable[[float], None] = time.sleep
+) -> ReindexResult:
+    """Write every row of a kind to the index; ``tell`` is called with the number of rows read so far.
 
-    Writes are versioned, so it may run at any time, and be broken off and repeated. Raises Unavailable if the index
-    takes some rows not even after a minute.
+    Writes are versioned, so this may run at any time, be interrupted and repeated. Raises Unavailable if the index has
+    not taken some rows after a minute.
     """
     rows = 0
-    refused: dict[Key, str] = {}
+    rejected: dict[Key, str] = {}
     for page in ports.catalog.scan(kind):
-        for begin in range(0, len(page), _BATCH):
-            batch = page[begin : begin + _BATCH]
-            refused |= _written(ports, batch, pause)
+        for begin in range(0, len(page), _BATCH_ROWS):
+            batch = page[begin : begin + _BATCH_ROWS]
+            rejected |= _write(ports, batch, pause)
             rows += len(batch)
             tell(rows)
-    return Filled(rows - len(refused), refused)
+    return ReindexResult(rows - len(rejected), rejected)
 
 
-def _written(ports: Ports, batch: Sequence[Picture], pause: Callable[[float], None]) -> Mapping[Key, str]:
-    """Write rows until each is taken or refused; the refused ones."""
-    done = index(ports, batch)
-    refused = dict(done.refused)
-    for seconds in _PAUSES:
-        if not done.again:
-            return refused
+def _write(ports: Ports, batch: Sequence[Picture], pause: Callable[[float], None]) -> Mapping[Key, str]:
+    """Write rows until each is taken or rejected; return the rejected ones."""
+    done = sync_index(ports, batch)
+    rejected = dict(done.rejected)
+    for seconds in _PAUSE_SECONDS:
+        if not done.retryable:
+            return rejected
         pause(seconds)
-        done = index(ports, [row for row in batch if row.key in done.again])
-        refused |= done.refused
-    if done.again:
-        raise Unavailable(f"the index does not take {len(done.again)} rows; what it has taken stays, so fill it again")
-    return refused
+        done = sync_index(ports, [row for row in batch if row.key in done.retryable])
+        rejected |= done.rejected
+    if done.retryable:
+        raise Unavailable(
+            f"the index does not take {len(done.retryable)} rows; what it has taken stays, so fill it again"
+        )
+    return rejected

@@ -1,7 +1,7 @@
-"""Tags of the libraries that every tenant has: numbers, in the form that rows keep and searches filter by.
+"""Tags of the implicit libraries: numbers, in the form that rows store and searches filter by.
 
-In same and similar libraries a picture carries up to two; in product libraries it has a number in each of two places,
-kept as ``1:5`` and ``2:7`` (Baidu image search: ``tags``, ``class_id1``, ``class_id2``). Other libraries' tags are opaque.
+In same and similar libraries a picture has up to two; in product libraries one for each of two classes, stored as ``1:5``
+and ``2:7`` (Baidu image search: ``tags``, ``class_id1``, ``class_id2``). Tags of other libraries are opaque.
 """
 
 from __future__ import annotations
@@ -11,27 +11,30 @@ import re
 from lookalike.domain.library import Kind
 from lookalike.errors import InvalidArgument
 
-#: The most numbers a picture carries, and the greatest.
-MOST, GREATEST = 2, 65535
+#: Tags per picture (the vendor's documentation).
+MAX_TAGS = 2
 
-_NUMBER = f"must be whole numbers from 1 to {GREATEST}"
+#: Value of a tag (the vendor's documentation).
+MAX_TAG = 65535
+
+_NUMBER = f"must be whole numbers from 1 to {MAX_TAG}"
 
 
 def number(name: str, text: str) -> int | None:
-    """The tag that a field's text says; None if it is blank. Raises InvalidArgument if it is none."""
+    """Parse a field's text as a tag; None if it is blank. Raises InvalidArgument if it is no valid tag."""
     text = text.strip()
     if not text:
         return None
-    if not re.fullmatch(r"-?[0-9]{1,18}", text) or not 1 <= int(text) <= GREATEST:
+    if not re.fullmatch(r"-?[0-9]{1,18}", text) or not 1 <= int(text) <= MAX_TAG:
         raise InvalidArgument(name, _NUMBER)
     return int(text)
 
 
 def tags_of(kind: Kind, parts: tuple[str, ...]) -> tuple[str, ...]:
-    """The tags that these words say, in a library of that kind. Raises InvalidArgument."""
+    """Parse the tags of a picture in an implicit library of that kind. Raises InvalidArgument."""
     said = tuple(dict.fromkeys(_placed(part) if kind is Kind.PRODUCT else _plain(part) for part in parts))
-    if len(said) > MOST:
-        raise InvalidArgument("tags", f"more than {MOST} of them")
+    if len(said) > MAX_TAGS:
+        raise InvalidArgument("tags", f"more than {MAX_TAGS} of them")
     if kind is Kind.PRODUCT and len({tag.partition(":")[0] for tag in said}) < len(said):
         raise InvalidArgument("tags", "two numbers for one place, 1: or 2:")
     return said

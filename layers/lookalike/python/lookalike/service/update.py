@@ -1,16 +1,16 @@
-"""Changing what is said of a picture."""
+"""Changing a picture's metadata."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from lookalike.domain.library import Shelf
+from lookalike.domain.library import LibraryRef
 from lookalike.domain.picture import Metadata, MetadataChange, Picture, next_revision
 from lookalike.errors import PictureNotFound
 from lookalike.ports import Ports
-from lookalike.service.catalog_writes import change, show
+from lookalike.service.catalog_writes import compare_and_set, publish_to_index
 from lookalike.service.image_source import Source
-from lookalike.service.lookup import chosen
+from lookalike.service.lookup import resolve_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,35 +20,38 @@ class Update:
     New tags replace all tags but those that start with one of ``keep``.
     """
 
-    shelf: Shelf
+    library_ref: LibraryRef
     which: Source | str
     change: MetadataChange
     keep: tuple[str, ...] = ()
 
 
 def update(ports: Ports, command: Update) -> None:
-    """Change the picture's metadata; when this returns the change is safe, and searches see it.
+    """Change the picture's metadata. On return the change is durable, and searches see it.
 
-    Raises PictureNotFound if the library holds no such live picture, SignAmbiguous if it holds two,
-    and a UrlError or a PictureError if the picture given cannot be had.
+    Raises PictureNotFound if the library holds no such live picture, SignAmbiguous if it holds two, and a UrlError or a
+    PictureError if the picture given cannot be loaded.
     """
-    library = ports.catalog.library(command.shelf.tenant, command.shelf.name)
+    library = ports.catalog.library(command.library_ref.tenant, command.library_ref.name)
     which = command.which if isinstance(command.which, Source) else [command.which]
-    keys = [] if library is None else chosen(ports, library, which)
+    keys = [] if library is None else resolve_keys(ports, library, which)
     if not keys:
         raise PictureNotFound(command.which if isinstance(command.which, str) else "the picture given")
     if not command.change:
         return
 
-    def say(current: Picture | None) -> Picture:
+    def step(current: Picture | None) -> Picture | None:
         if current is None or not current.live:
-            raise PictureNotFound(keys[0].id)
+            return None
         return current.but(
             revision=next_revision(current.revision, ports.clock()),
             metadata=_changed(current.metadata, command.change, command.keep),
         )
 
-    show(ports, [change(ports, keys[0], say)])
+    written = compare_and_set(ports, keys[0], step)
+    if written is None:
+        raise PictureNotFound(keys[0].id)
+    publish_to_index(ports, [written])
 
 
 def _changed(metadata: Metadata, change: MetadataChange, keep: tuple[str, ...]) -> Metadata:

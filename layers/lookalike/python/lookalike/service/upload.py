@@ -1,8 +1,11 @@
-"""Making pictures of uploaded objects.
+"""Adding pictures from uploaded objects, with a write-ahead log of intents.
 
-What an object has become is remembered (:class:`~lookalike.domain.upload.Upload`), and that memory is changed by conditional
-writes alone. It says which event came last, so a doubled or an older one does nothing, and which picture lies in the
-object: :mod:`lookalike.service.holders` says what becomes of a picture when objects are replaced, renamed and deleted.
+Each object has a record (:class:`~lookalike.domain.upload.Upload`), which only conditional writes change. It has the
+sequencer of the last event, so that repeated and older events have no effect, and the picture that the object holds:
+:mod:`lookalike.service.holders` has the rules for objects that are replaced, renamed and deleted.
+
+An event is processed in these steps, and may be repeated after a crash at any of them: read the record and the object;
+record the intent to add (or to join) a picture; carry it out; record that it is settled.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from lookalike.domain.library import Shelf
+from lookalike.domain.library import LibraryRef
 from lookalike.domain.picture import Key, Metadata, Picture
 from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.errors import (
@@ -20,7 +23,6 @@ from lookalike.errors import (
     LibraryNotFound,
     PictureError,
     PictureExists,
-    PictureNotFound,
     PictureSizeError,
     RevisionConflict,
     Unavailable,
@@ -28,22 +30,25 @@ from lookalike.errors import (
 from lookalike.imaging.decode import Bounds
 from lookalike.observability import logger
 from lookalike.ports import Ports
-from lookalike.service.add import Add, add
-from lookalike.service.holders import conclude, intend, join, settle, vanish, withdraw
+from lookalike.service.add import Add, attempts, prepare, write
+from lookalike.service.holders import commit_intent, join, object_removed, record_intent, record_settled, undo_intent
 from lookalike.service.image_source import Source
-from lookalike.service.libraries import MADE_BY_ADD
+from lookalike.service.libraries import IMPLICIT_LIBRARIES
 from lookalike.service.upload_metadata import metadata_digest, metadata_of, place_of
 
-#: Largest file. Nothing has to fit into a request here, so this is more than a dialect takes: a PNG of the most pixels
-#: that are decoded, unless it is mere noise.
+#: Bytes of a file: more than a dialect takes, because no request has to hold it. A PNG of the maximum size in pixels has
+#: fewer, unless it is noise.
 MAX_BYTES = 32 * 1024 * 1024
+
+#: Pixels of a side.
 _MAX_SIDE = 4096
+
 _FORMATS = frozenset({"JPEG", "PNG", "BMP", "GIF", "WEBP"})
 
 
 @dataclass(frozen=True, slots=True)
-class Ingest:
-    """An object was put. ``sequencer`` orders the events of one key; ``etag`` is the object's, if the event says it."""
+class ObjectCreated:
+    """An object was created. ``sequencer`` orders the events of one key; ``etag`` is None if the event has none."""
 
     bucket: str
     key: str
@@ -52,185 +57,189 @@ class Ingest:
 
     @property
     def source(self) -> str:
-        """The object's name, by which what it becomes is remembered."""
+        """Name of the object, by which its record is found."""
         return f"{self.bucket}/{self.key}"
 
 
 @dataclass(frozen=True, slots=True)
-class Removal:
-    """An object was deleted."""
+class ObjectRemoved:
+    """An object was removed."""
 
     bucket: str
     key: str
 
     @property
     def source(self) -> str:
-        """The object's name."""
+        """Name of the object, by which its record is found."""
         return f"{self.bucket}/{self.key}"
 
 
 class Outcome(StrEnum):
-    """What became of an event."""
+    """Outcome of an event."""
 
     ADDED = "added"
-    SAME = "same"  #: the library holds this picture already
-    DONE_BEFORE = "done before"  #: a doubled event, or an older one than what was done
-    CHANGED_SINCE = "changed since"  #: another object is there now, whose own event will come
-    GONE = "gone"
+    ALREADY_PRESENT = "same"  #: the library holds this picture already
+    DUPLICATE_EVENT = "done before"  #: the event, or a later one, is done already
+    SUPERSEDED = "changed since"  #: the object has changed, and an event of its own will follow
+    GONE = "gone"  #: the object is gone
 
 
-def ingest(ports: Ports, event: Ingest) -> Outcome:
-    """Add the picture that the object is; safe to repeat, to double and to put out of order.
+def ingest(ports: Ports, event: ObjectCreated) -> Outcome:
+    """Add the object's picture. Events may be repeated, and come in any order.
 
-    Raises InvalidArgument or a PictureError if the object never can be a picture, which is remembered;
-    ApplicationNotFound, ApplicationDisabled or LibraryNotFound if there is no place for it, which may change; and
-    Unavailable or RevisionConflict if the event has to come again.
+    Raises InvalidArgument or a PictureError if the object cannot become a picture, which is recorded;
+    ApplicationNotFound, ApplicationDisabled or LibraryNotFound if it has no library, which may change; and Unavailable or
+    RevisionConflict if the event has to be delivered again.
     """
     known = ports.uploads.upload(event.source)
-    if known is not None and (_is_past(known, event) or _has_landed(ports, known, event)):
-        return Outcome.DONE_BEFORE
+    if known is not None and (_is_settled(known, event) or _already_applied(ports, known, event)):
+        return Outcome.DUPLICATE_EVENT
     try:
-        return _take(ports, event, known)
+        return _process(ports, event, known)
     except (InvalidArgument, PictureError):
-        _pass_over(ports, event, known)
+        _record_refusal(ports, event, known)
         raise
 
 
-def remove(ports: Ports, event: Removal) -> Outcome:
-    """An object was deleted: its picture stays, with the words of another upload that holds it, if there is one."""
-    return Outcome.GONE if vanish(ports, event.source) else Outcome.CHANGED_SINCE
+def remove(ports: Ports, event: ObjectRemoved) -> Outcome:
+    """Process an object's removal: its picture stays, with the metadata of another upload that holds it, if any."""
+    return Outcome.GONE if object_removed(ports, event.source) else Outcome.SUPERSEDED
 
 
-def is_done(ports: Ports, event: Ingest) -> bool:
-    """Whether this event, or a later one, is known to be done."""
+def is_processed(ports: Ports, event: ObjectCreated) -> bool:
+    """Whether this event, or a later one, is recorded as done."""
     known = ports.uploads.upload(event.source)
-    return known is not None and _is_past(known, event)
+    return known is not None and _is_settled(known, event)
 
 
-def _is_past(known: Upload, event: Ingest) -> bool:
+def _is_settled(known: Upload, event: ObjectCreated) -> bool:
     order = _order(known.sequencer, event.sequencer)
     return order > 0 or (order == 0 and known.state is UploadState.SETTLED)
 
 
-def _is_begun(known: Upload, event: Ingest) -> bool:
-    """Whether this very event has recorded what it intends, and broke off before that was settled."""
+def _has_intent(known: Upload, event: ObjectCreated) -> bool:
+    """Whether this very event has recorded an intent that is not settled, because it was interrupted."""
     intent = known.state in (UploadState.ADDING, UploadState.JOINING)
     return intent and _order(known.sequencer, event.sequencer) == 0
 
 
-def _has_landed(ports: Ports, known: Upload, event: Ingest) -> bool:
-    """Whether the add that this event intended has happened; if so, it is settled.
+def _already_applied(ports: Ports, known: Upload, event: ObjectCreated) -> bool:
+    """Whether the add that this event intended has been carried out; if so, it is settled.
 
-    If the object is still to be cleared away, the event is done again instead.
+    False if the object still has to be removed: then the event is processed again.
     """
-    if not _is_begun(known, event) or known.state is not UploadState.ADDING or known.holds is None:
+    if not _has_intent(known, event) or known.state is not UploadState.ADDING or known.holds is None:
         return False
     row = ports.catalog.picture(known.holds.picture)
     if row is None or row.added != known.holds.added or (row.live and known.cleared):
         return False
-    settle(ports, known)
+    commit_intent(ports, known)
     return True
 
 
-def _pass_over(ports: Ports, event: Ingest, known: Upload | None) -> None:
-    """What the object is now was refused: what it held before stays, and is known to be its."""
+def _record_refusal(ports: Ports, event: ObjectCreated, known: Upload | None) -> None:
+    """Record that the object was refused: the upload still holds the picture that it held before."""
     if known is None:
         ports.uploads.save_upload(Upload(event.source, event.sequencer), None)
         return
-    conclude(ports, known, replace(known, sequencer=event.sequencer))
+    record_settled(ports, known, replace(known, sequencer=event.sequencer))
 
 
 def _order(one: str, other: str) -> int:
-    """Negative, zero or positive as the one sequencer is before, the same as or after the other."""
+    """Compare sequencers: negative, zero or positive if ``one`` is before, the same as or after ``other``."""
     length = max(len(one), len(other))
     first, second = one.lower().ljust(length, "0"), other.lower().ljust(length, "0")
     return (first > second) - (first < second)
 
 
-def _take(ports: Ports, event: Ingest, known: Upload | None) -> Outcome:
+def _process(ports: Ports, event: ObjectCreated, known: Upload | None) -> Outcome:
     app_id, library, _ = place_of(event.key)
     found = ports.objects.head(event.bucket, event.key)
     if found is None:
-        if known is not None and _is_begun(known, event):  # and perhaps cleared away since
-            settle(ports, known)
+        if known is not None and _has_intent(known, event):  # which may have removed the object itself
+            commit_intent(ports, known)
         return Outcome.GONE
     if event.etag not in (None, found.etag):
-        return Outcome.CHANGED_SINCE
+        return Outcome.SUPERSEDED
     if found.size > MAX_BYTES:
         raise PictureSizeError(f"{found.size} bytes, more than {MAX_BYTES}")
-    shelf = _shelf(ports, app_id, library)
-    metadata = metadata_of(event.key, shelf.kind, found)
+    ref = _library_ref(ports, app_id, library)
+    metadata = metadata_of(event.key, ref.kind, found)
     data = ports.objects.read(event.bucket, event.key, found.etag)
     if data is None:
-        return Outcome.CHANGED_SINCE
+        return Outcome.SUPERSEDED
     bounds = Bounds(MAX_BYTES, ports.settings.min_side, _MAX_SIDE, _MAX_SIDE * _MAX_SIDE, _FORMATS)
-    outcome, recorded = _keep(ports, event, known, shelf, Source(bounds, data=data), metadata)
+    outcome, recorded = _add_or_join(ports, event, known, ref, Source(bounds, data=data), metadata)
     if recorded is None:
         return outcome
     if recorded.cleared:
-        _clear_away(ports, event, found.etag)
-    return outcome if settle(ports, recorded) else Outcome.CHANGED_SINCE
+        _remove_object(ports, event, found.etag)
+    return outcome if commit_intent(ports, recorded) else Outcome.SUPERSEDED
 
 
-def _shelf(ports: Ports, app_id: str, name: str) -> Shelf:
-    """Where the object belongs."""
+def _library_ref(ports: Ports, app_id: str, name: str) -> LibraryRef:
+    """Return the library of an object. Raises an AccessError or LibraryNotFound."""
     application = ports.applications.application_by_id(app_id)
     if application is None:
         raise ApplicationNotFound(f"no application has the app id {app_id}")
     if not application.active:
         raise ApplicationDisabled(f"the application of app id {app_id} is switched off")
-    if name in MADE_BY_ADD:
-        return Shelf(application.tenant, name, MADE_BY_ADD[name])
+    if name in IMPLICIT_LIBRARIES:
+        return LibraryRef(application.tenant, name, IMPLICIT_LIBRARIES[name])
     library = ports.catalog.library(application.tenant, name)
     if library is None:
         raise LibraryNotFound(name)
-    return Shelf(application.tenant, name, library.kind, library.identity)
+    return LibraryRef(application.tenant, name, library.kind, library.identity)
 
 
-def _keep(
-    ports: Ports, event: Ingest, known: Upload | None, shelf: Shelf, source: Source, metadata: Metadata
+def _add_or_join(
+    ports: Ports, event: ObjectCreated, known: Upload | None, ref: LibraryRef, source: Source, metadata: Metadata
 ) -> tuple[Outcome, Upload | None]:
-    """Add the picture, or hold the one that is there: the outcome, and what is recorded and still to be settled."""
+    """Add the picture, or join the row that is there; return the outcome, and the intent that has to be settled."""
     intent = Upload(event.source, event.sequencer, cleared=not ports.settings.keep_uploads)
-    latest = known
-
-    def withdraw_other(picture: Key) -> None:
-        """An add of this event was to make another row, and lost that to another picture."""
-        nonlocal latest
-        if latest is not None and latest is not known and latest.holds is not None and latest.holds.picture != picture:
-            latest = withdraw(ports, latest)
-
-    def foretell(picture: Picture) -> None:
-        nonlocal latest
-        withdraw_other(picture.key)
-        if latest is not None and latest.state is UploadState.UNSURE and _order(latest.sequencer, event.sequencer) == 0:
-            raise PictureNotFound(picture.key.id)
-        holds = Holding(picture.key, picture.added, metadata_digest(metadata))
-        latest = intend(ports, replace(intent, state=UploadState.ADDING), holds, latest)
-
+    recorded: Upload | None = None  # this event's intent
     try:
-        add(ports, Add(shelf, source, metadata), foretell)
+        prepared = prepare(ports, Add(ref, source, metadata))
+        for attempt in attempts(ports, prepared):
+            picture = attempt.picture
+            if known is not None and _was_settled_by(known, event):  # a client has deleted its picture since
+                _record_refusal(ports, event, known)
+                return Outcome.DUPLICATE_EVENT, None
+            recorded = _undo_other(ports, recorded, picture.key)
+            holds = Holding(picture.key, picture.added, metadata_digest(metadata))
+            recorded = record_intent(ports, replace(intent, state=UploadState.ADDING), holds, recorded or known)
+            if write(ports, prepared, attempt):
+                break
     except PictureExists as exists:
-        row = _existing(ports, shelf, str(exists))
-        withdraw_other(row.key)
-        return Outcome.SAME, join(ports, intent, latest, row, metadata)
-    except PictureNotFound:  # it was there once, and somebody has deleted it since
-        _pass_over(ports, event, latest)
-        return Outcome.DONE_BEFORE, None
-    return Outcome.ADDED, latest
+        row = _existing_row(ports, ref, exists.key)
+        recorded = _undo_other(ports, recorded, row.key)
+        return Outcome.ALREADY_PRESENT, join(ports, intent, recorded or known, row, metadata)
+    return Outcome.ADDED, recorded
 
 
-def _existing(ports: Ports, shelf: Shelf, digest: str) -> Picture:
-    """The row that kept the picture from being added."""
-    library = ports.catalog.library(shelf.tenant, shelf.name)
-    row = None if library is None else ports.catalog.picture(Key(library.uid, digest))
+def _was_settled_by(known: Upload, event: ObjectCreated) -> bool:
+    """Whether an earlier version settled this very event, without recording which picture the upload holds."""
+    return known.state is UploadState.UNSURE and _order(known.sequencer, event.sequencer) == 0
+
+
+def _undo_other(ports: Ports, recorded: Upload | None, picture: Key) -> Upload | None:
+    """Undo this event's intent if it is to add another row than ``picture``: that attempt lost a race."""
+    if recorded is None or recorded.holds is None or recorded.holds.picture == picture:
+        return recorded
+    return undo_intent(ports, recorded)
+
+
+def _existing_row(ports: Ports, ref: LibraryRef, key: Key) -> Picture:
+    """Return the row that prevented the add. Raises RevisionConflict if the row, or its library, is gone."""
+    library = ports.catalog.library(ref.tenant, ref.name)
+    row = None if library is None or library.uid != key.library else ports.catalog.picture(key)
     if row is None:
-        raise RevisionConflict(digest)
+        raise RevisionConflict(key.id)
     return row
 
 
-def _clear_away(ports: Ports, event: Ingest, etag: str) -> None:
-    """Remove the upload, best effort: its picture is safe, and it only takes up space."""
+def _remove_object(ports: Ports, event: ObjectCreated, etag: str) -> None:
+    """Remove the object, best effort: its picture is safe, and it only takes up space."""
     try:
         ports.objects.remove(event.bucket, event.key, etag)
     except Unavailable:

@@ -1,4 +1,4 @@
-"""How many calls applications have made."""
+"""Calls of applications by day, as counted."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from lookalike.ports import Applications, Counters
 from lookalike.service.admission import day_count
 
-_DAY = 86_400_000
+_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """An application's counted calls by day, ``YYYY-MM-DD`` in UTC, the oldest first.
+    """An application's counted calls by day, ``YYYY-MM-DD`` in UTC, oldest first.
 
-    ``counted``: whether its calls are counted now, as far as is known here.
+    ``counted``: whether its calls are counted now, as far as these settings tell.
     """
 
     name: str
@@ -25,13 +25,13 @@ class Usage:
 
 
 def usage(applications: Applications, counters: Counters, now: int, days: int, everybody: bool) -> list[Usage]:
-    """The calls of every application on the last ``days`` days up to that of Unix milliseconds ``now``.
+    """Return the calls of every application on the last ``days`` days up to that of Unix milliseconds ``now``.
 
-    ``everybody``: all are counted, not only those with a limit a day.
+    ``everybody``: the calls of all applications are counted, not only of those with a daily limit.
     """
     found = []
     for application in applications.applications():
-        names = [day_count(application.app_id, now - ago * _DAY) for ago in reversed(range(days))]
+        names = [day_count(application.app_id, now - ago * _DAY_MS) for ago in reversed(range(days))]
         calls = {name.rpartition("/")[2]: counters.counted(name) for name in names}
         counted = everybody or application.policy.per_day is not None
         found.append(Usage(application.name, application.app_id, calls, counted))

@@ -1,1 +1,1 @@
-"""Implements the ports that keep something: in an AWS account, or in a folder of one machine."""
+"""Implementations of the storage ports, in an AWS account or in a folder of one machine."""

@@ -1,8 +1,8 @@
-"""Metadata in every store's form, field by field as :class:`~lookalike.domain.picture.Metadata` declares them.
+"""Metadata in the form of every store, driven by the fields of :class:`~lookalike.domain.picture.Metadata`.
 
-A new field is appended to ``Metadata`` and named in :data:`ADDED_FIELDS`: SQLite gets a column by a migration, which
-every row written before passes as it is; DynamoDB and OpenSearch get it where it is not empty, OpenSearch in indices made
-anew (``lookalike setup --rebuild``).
+A new field is appended to ``Metadata`` and named in :data:`ADDED_FIELDS`. SQLite gets a column by a migration, and the
+checksums of older rows stay valid. DynamoDB and OpenSearch get the field where it is not empty, OpenSearch in new indices
+(``lookalike setup --rebuild``).
 """
 
 from __future__ import annotations
@@ -16,49 +16,56 @@ from typing import Any
 
 from lookalike.domain.picture import Metadata
 
-#: Fields that were added to ``Metadata`` after its first four, in the order in which they were released.
+#: Fields added to ``Metadata`` after its first four, in the order of their release.
 ADDED_FIELDS: tuple[str, ...] = ()
 
 #: All fields, in the order of ``Metadata``.
 FIELDS = tuple(field.name for field in fields(Metadata))
 
-#: The fields that hold several texts; the others hold one.
+#: The fields that hold several texts. The others hold one.
 LIST_FIELDS = tuple(field.name for field in fields(Metadata) if field.default == ())
 
 _values = attrgetter(*FIELDS)
 _IS_LIST = tuple(name in LIST_FIELDS for name in FIELDS)
+_LISTS = tuple(index for index, is_list in enumerate(_IS_LIST) if is_list)
 
 # -- SQLite ------------------------------------------------------------------------------------------------------------
 
-#: Columns of the first release, in their order, which a row's checksum relies on.
+#: Columns of the first release. A row's checksum relies on their order.
 COLUMNS = tuple(name for name in FIELDS if name not in ADDED_FIELDS)
 
-#: What rows that are older than an added column have in it: an empty field.
+#: Added columns, and the empty field that older rows have in them.
 ADDED_COLUMNS = {name: "[]" if name in LIST_FIELDS else "" for name in ADDED_FIELDS}
 
-#: Migrations that add those columns, one a field. A table's own later migrations go between them as they are released.
+#: Migrations that add those columns, one per field. Other migrations released later are inserted among them in order.
 SQLITE_MIGRATIONS = tuple(
     (f"ALTER TABLE pictures ADD COLUMN {name} TEXT NOT NULL DEFAULT '{empty}'",)
     for name, empty in ADDED_COLUMNS.items()
 )
 
 
-def columns_of(metadata: Metadata, names: Sequence[str] = COLUMNS) -> tuple[str, ...]:
-    """The values of these columns: text as it is, several texts as a JSON array."""
-    values = (getattr(metadata, name) for name in names)
-    return tuple(json.dumps(value) if isinstance(value, tuple) else value for value in values)
+def columns_of(metadata: Metadata) -> tuple[str, ...]:
+    """Return the values of :data:`COLUMNS`, then of :data:`ADDED_COLUMNS`: text as it is, lists as JSON arrays."""
+    values = [*_values(metadata)]
+    for index in _LISTS:
+        values[index] = json.dumps(values[index])
+    return tuple(values)
 
 
 def metadata_of_columns(columns: Sequence[str], added: Sequence[str] = ()) -> Metadata:
-    """The metadata of the values of :data:`COLUMNS` and :data:`ADDED_COLUMNS`. Raises ValueError for a damaged list."""
-    fields_ = zip(_IS_LIST, (*columns, *added), strict=True)
-    values: list[Any] = [texts_of(value) if is_list else value for is_list, value in fields_]
+    """Return the metadata of the values of :data:`COLUMNS` and :data:`ADDED_COLUMNS`.
+
+    Raises RecursionError, TypeError or ValueError for a damaged list.
+    """
+    values: list[Any] = [*columns, *added]
+    for index in _LISTS:  # few of the fields, and a start decodes hundreds of thousands of rows
+        values[index] = texts_of(values[index])
     return Metadata(*values)
 
 
-@lru_cache(4096)  # few lists are many rows', and then they share one tuple
+@lru_cache(4096)  # many rows have equal lists, and share one tuple
 def texts_of(column: str) -> tuple[str, ...]:
-    """The texts of a list's column. Raises ValueError for one that is damaged."""
+    """Return the texts of a list's column. Raises RecursionError, TypeError or ValueError if it is damaged."""
     texts = json.loads(column)
     if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
         raise ValueError("not a list of texts")
@@ -69,21 +76,20 @@ def texts_of(column: str) -> tuple[str, ...]:
 
 
 def packed(metadata: Metadata) -> tuple[Any, ...]:
-    """Plain values, small to marshal."""
-    return tuple(value if value != () else None for value in _values(metadata))
+    """Return the fields' values, which marshal can pack."""
+    return tuple(_values(metadata))
 
 
 def unpacked(values: Sequence[Any]) -> Metadata:
-    """The metadata that :func:`packed` packed."""
-    whole: list[Any] = [() if value is None else value for value in values]
-    return Metadata(*whole)
+    """Return the metadata of :func:`packed`'s values."""
+    return Metadata(*values)
 
 
 # -- DynamoDB ----------------------------------------------------------------------------------------------------------
 
 
 def attributes_of(metadata: Metadata) -> dict[str, Any]:
-    """Attributes of an item; empty fields are left out."""
+    """Return the attributes of an item, without empty fields."""
     found = zip(FIELDS, _values(metadata), strict=True)
     return {name: _attribute(value) for name, value in found if value}
 
@@ -93,7 +99,7 @@ def _attribute(value: str | tuple[str, ...]) -> dict[str, Any]:
 
 
 def metadata_of_attributes(item: Mapping[str, Mapping[str, Any]]) -> Metadata:
-    """The metadata of an item. Raises KeyError or TypeError for one that cannot be read."""
+    """Return the metadata of an item. Raises KeyError or TypeError if the item is damaged."""
     values: dict[str, Any] = {
         name: _shared(tuple([text["S"] for text in item[name]["L"]])) if is_list else str(item[name]["S"])
         for name, is_list in zip(FIELDS, _IS_LIST, strict=True)
@@ -102,7 +108,7 @@ def metadata_of_attributes(item: Mapping[str, Mapping[str, Any]]) -> Metadata:
     return Metadata(**values)
 
 
-@lru_cache(4096)  # few lists are many rows', and then they share one tuple
+@lru_cache(4096)  # many rows have equal lists, and share one tuple
 def _shared(texts: tuple[str, ...]) -> tuple[str, ...]:
     return texts
 
@@ -112,18 +118,18 @@ def _shared(texts: tuple[str, ...]) -> tuple[str, ...]:
 _SEARCHED = {"type": "keyword"}
 _SHOWN = {"type": "keyword", "index": False, "doc_values": False}
 
-#: Field mappings: lists are filtered by, text is only shown.
+#: Field mappings. Lists are searched by filters; text is only returned.
 MAPPINGS = {name: _SEARCHED if name in LIST_FIELDS else _SHOWN for name in FIELDS}
 
 
 def document_fields_of(metadata: Metadata) -> dict[str, Any]:
-    """Fields of a document; of added ones those that are not empty, which alone need an index that has them."""
+    """Return the fields of a document. Empty added fields are left out, so that an older index takes the document."""
     found = zip(FIELDS, _values(metadata), strict=True)
     return {name: value for name, value in found if value or name not in ADDED_FIELDS}
 
 
 def metadata_of_document(document: Mapping[str, Any]) -> Metadata:
-    """The metadata of a document. Raises KeyError or TypeError for one that cannot be read."""
+    """Return the metadata of a document. Raises KeyError or TypeError if the document is damaged."""
     values: dict[str, Any] = {
         name: tuple(map(_text, document[name])) if is_list else _text(document[name])
         for name, is_list in zip(FIELDS, _IS_LIST, strict=True)

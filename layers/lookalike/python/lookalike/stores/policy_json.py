@@ -1,4 +1,4 @@
-"""An application's policy as text, the same in every store."""
+"""Applications' policies as JSON, the same in every store."""
 
 from __future__ import annotations
 
@@ -11,34 +11,35 @@ from lookalike.domain.application import NO_POLICY, Policy
 from lookalike.domain.library import Kind
 
 
-def policy_text(policy: Policy) -> str:
-    """JSON of what differs from the policy that allows everything."""
+def policy_to_json(policy: Policy) -> str:
+    """Return the JSON of the fields that differ from the policy that allows everything."""
     values = {field.name: getattr(policy, field.name) for field in fields(Policy)}
     return json.dumps({name: value for name, value in values.items() if value != getattr(NO_POLICY, name)})
 
 
 @lru_cache(256)
-def policy_of(text: str) -> Policy:
-    """The policy that :func:`policy_text` wrote; an older version's has fewer fields.
+def policy_from_json(text: str) -> Policy:
+    """Return the policy of :func:`policy_to_json`; fields that an older version did not write have their defaults.
 
-    Raises RecursionError, TypeError or ValueError if it is none: whose limits are lost may not call.
+    Raises RecursionError, TypeError or ValueError for a damaged policy: an application whose limits are lost may not
+    call.
     """
     values = json.loads(text)
     if not isinstance(values, dict):
-        raise TypeError("no policy")
+        raise TypeError("not a policy")
     if "kind" in values:
         values["kind"] = Kind(values["kind"])
     if "networks" in values:
         values["networks"] = tuple(map(_network, values["networks"]))
     policy = Policy(**values)
     if not all(map(_is_limit, (policy.per_second, policy.per_day, policy.in_total))):
-        raise ValueError("a limit that is no number of calls")
+        raise ValueError("a limit that is not a number of calls")
     return policy
 
 
 def _network(text: object) -> str:
     if not isinstance(text, str):
-        raise TypeError("a network that is no text")
+        raise TypeError("a network that is not text")
     ip_network(text, strict=False)
     return text
 

@@ -1,4 +1,4 @@
-"""What people do to a picture before they search for it, so that a head can learn what to look past."""
+"""Augmentations: changes that people make to a picture before they search for it, for heads to become robust to."""
 
 from __future__ import annotations
 
@@ -26,34 +26,34 @@ PHRASES = (
     "do not share",
 )
 
-#: Larger results are scaled down to this many pixels on the longer side.
-LONGEST = 720
+#: Longer side of a result, in pixels; larger ones are scaled down.
+MAX_SIDE = 720
 
 
-def attack(picture: Picture, background: Picture, random: Random) -> Picture:
-    """A changed copy: one change most of the time, up to three. ``background`` may show through behind it."""
-    for change in random.sample(CHANGES, random.choices((1, 2, 3), (6, 2, 1))[0]):
+def augment_copy(picture: Picture, background: Picture, random: Random) -> Picture:
+    """Return a changed copy: one change mostly, up to three. ``background`` may show behind the picture."""
+    for change in random.sample(AUGMENTATIONS, random.choices((1, 2, 3), (6, 2, 1))[0]):
         picture = change(picture, background, random)
-        picture.thumbnail((LONGEST, LONGEST), Image.Resampling.BICUBIC)
+        picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.BICUBIC)
     return picture
 
 
 def recompress(picture: Picture, _: Picture, random: Random) -> Picture:
-    """Saved again as a poor JPEG."""
+    """Return the picture after strong JPEG compression."""
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=random.randint(8, 60))
     return Image.open(file).convert("RGB")
 
 
 def shrink(picture: Picture, _: Picture, random: Random) -> Picture:
-    """A thumbnail."""
+    """Return a thumbnail."""
     scale = random.uniform(0.15, 0.6)
     size = (max(16, round(picture.width * scale)), max(16, round(picture.height * scale)))
     return picture.resize(size, random.choice((Image.Resampling.BILINEAR, Image.Resampling.NEAREST)))
 
 
 def crop(picture: Picture, _: Picture, random: Random) -> Picture:
-    """A part that keeps 40 to 95 % of the area."""
+    """Return a crop of 40 to 95 % of the area."""
     area, stretch = random.uniform(0.4, 0.95), math.exp(random.uniform(-0.2, 0.2))
     width = max(1, round(picture.width * min(1.0, math.sqrt(area) * stretch)))
     height = max(1, round(picture.height * min(1.0, math.sqrt(area) / stretch)))
@@ -62,24 +62,24 @@ def crop(picture: Picture, _: Picture, random: Random) -> Picture:
 
 
 def rotate(picture: Picture, _: Picture, random: Random) -> Picture:
-    """Turned a little, with empty corners."""
+    """Return the picture rotated by 3 to 35 degrees, with empty corners."""
     angle = random.uniform(3, 35) * random.choice((-1, 1))
     return picture.rotate(angle, Image.Resampling.BICUBIC, expand=True, fillcolor=_paper(random))
 
 
 def turn(picture: Picture, _: Picture, random: Random) -> Picture:
-    """Turned by quarters."""
+    """Return the picture rotated by a multiple of 90 degrees."""
     quarters = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
     return picture.transpose(random.choice(quarters))
 
 
 def mirror(picture: Picture, _: Picture, random: Random) -> Picture:
-    """Mirrored, now and then upside down."""
+    """Return the picture mirrored, sometimes upside down."""
     return ImageOps.flip(picture) if random.random() < 0.15 else ImageOps.mirror(picture)
 
 
 def recolour(picture: Picture, _: Picture, random: Random) -> Picture:
-    """A filter: grey, another hue, other light."""
+    """Return the picture in grey, with another hue, or in another light."""
     choice = random.randrange(4)
     if choice == 0:
         return picture.convert("L").convert("RGB")
@@ -93,14 +93,14 @@ def recolour(picture: Picture, _: Picture, random: Random) -> Picture:
 
 
 def soften(picture: Picture, _: Picture, random: Random) -> Picture:
-    """Out of focus and grainy."""
+    """Return the picture blurred and with noise."""
     if random.random() < 0.6:
         picture = picture.filter(ImageFilter.GaussianBlur(random.uniform(0.001, 0.008) * max(picture.size)))
     return _grain(picture, random.uniform(2, 30), random)
 
 
 def caption(picture: Picture, _: Picture, random: Random) -> Picture:
-    """Words and stickers on it."""
+    """Return the picture with text and stickers on it."""
     picture = picture.copy()
     draw = ImageDraw.Draw(picture, "RGBA")
     for _i in range(random.randint(1, 3)):
@@ -118,7 +118,7 @@ def caption(picture: Picture, _: Picture, random: Random) -> Picture:
 
 
 def frame(picture: Picture, _: Picture, random: Random) -> Picture:
-    """A border, or bars that make it square or a story, plain or blurred."""
+    """Return the picture in a border, or with bars to 1:1, 9:16 or 16:9, plain or blurred."""
     if random.random() < 0.35:
         share = random.uniform(0.04, 0.3)
         return ImageOps.expand(picture, (round(picture.width * share), round(picture.height * share)), _paper(random))
@@ -133,7 +133,7 @@ def frame(picture: Picture, _: Picture, random: Random) -> Picture:
 
 
 def screenshot(picture: Picture, _: Picture, random: Random) -> Picture:
-    """Shown by an application: bars, a name, buttons, lines of text."""
+    """Return a screenshot of an application that shows the picture: bars, a name, lines of text."""
     page, ink = random.choice((((250, 250, 252), (60, 60, 66)), ((18, 18, 20), (200, 200, 206))))
     width, height = picture.size
     side = round(width * random.choice((0.0, random.uniform(0.0, 0.5))))
@@ -152,7 +152,7 @@ def screenshot(picture: Picture, _: Picture, random: Random) -> Picture:
 
 
 def photograph(picture: Picture, background: Picture, random: Random) -> Picture:
-    """The printed picture, photographed at an angle, in uneven light."""
+    """Return a photograph of the printed picture, at an angle, in uneven light."""
     scene = ImageOps.fit(background, (640, random.choice((480, 640, 853))))
     scene = ImageEnhance.Brightness(scene.filter(ImageFilter.GaussianBlur(random.uniform(0, 4)))).enhance(0.8)
     scale = random.uniform(0.6, 0.95) * min(scene.width / picture.width, scene.height / picture.height)
@@ -172,7 +172,7 @@ def photograph(picture: Picture, background: Picture, random: Random) -> Picture
 
 
 def inset(picture: Picture, background: Picture, random: Random) -> Picture:
-    """A quarter to two thirds of a larger picture of something else."""
+    """Return a picture of something else in which this one covers a quarter to two thirds."""
     scene = ImageOps.fit(background, (640, random.choice((480, 640, 853))))
     share = math.sqrt(random.uniform(0.25, 0.65) * scene.width * scene.height / (picture.width * picture.height))
     scale = min(share, scene.width / picture.width, scene.height / picture.height)
@@ -182,7 +182,7 @@ def inset(picture: Picture, background: Picture, random: Random) -> Picture:
     return scene
 
 
-CHANGES: tuple[Callable[[Picture, Picture, Random], Picture], ...] = (
+AUGMENTATIONS: tuple[Callable[[Picture, Picture, Random], Picture], ...] = (
     recompress,
     shrink,
     crop,
@@ -213,7 +213,10 @@ def _grain(picture: Picture, deviation: float, random: Random) -> Picture:
 
 
 def _pasted(picture: Picture, corners: np.ndarray[tuple[int, int], np.dtype[np.float64]], scene: Picture) -> Picture:
-    """The scene with the picture on it, its corners (from the upper left, clockwise) at these points."""
+    """Return the scene with the picture warped onto it.
+
+    ``corners`` has shape (4, 2): the picture's corners in the scene, in pixels, clockwise from the upper left.
+    """
     width, height = picture.size
     rows, values = [], []
     for (x, y), (u, v) in zip(corners, ((0, 0), (width, 0), (width, height), (0, height)), strict=True):

@@ -1,8 +1,8 @@
-"""EfficientNet-Lite as an ONNX graph: the trunk, its descriptors, and the heads on top of them.
+"""Builds EfficientNet-Lite as an ONNX graph: the trunk, its descriptors, and the heads on top of them.
 
 Architecture and preprocessing: https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite.
-All folding is element-wise float64, rounded once to float16, so the same weights and heads make the same bytes
-on every machine.
+Batch normalisation is folded element-wise in float64 and rounded once to float16, so the same weights and heads give the
+same bytes on every machine.
 """
 
 from __future__ import annotations
@@ -24,26 +24,35 @@ EPSILON = 1e-3
 #: The exponent of generalised-mean pooling, Radenović et al., https://arxiv.org/abs/1711.02512.
 GEM_POWER = 3.0
 
-#: Cells a side of the local map, whatever the network.
+#: Cells a side of the feature map, for every network.
 MAP_SIDE = 14
 
-#: Standard deviation of the weights around the middle of a picture, in halves of its side.
-CENTRE = 0.5
+#: Standard deviation of the weights around the centre of a picture, in halves of its side.
+CENTRE_SIGMA = 0.5
 
-#: The histogram of colours: a palette of so many levels of red, green and blue; how far a colour spreads over it, of
-#: 255; the side of the squares whose mean colour counts, in pixels; and its length beside other descriptors.
-LEVELS, SPREAD, SQUARE, COLOUR_LENGTH = 4, 0.12, 8, 0.5
+#: Levels of red, green and blue in the palette of the colour histogram.
+COLOUR_LEVELS = 4
 
-#: A unit vector's largest number, as int8.
+#: Standard deviation of a colour's spread over the palette, as a share of 255.
+COLOUR_SPREAD = 0.12
+
+#: Side of the squares whose mean colours are counted, in pixels.
+COLOUR_SQUARE = 8
+
+#: Norm of the colour histogram beside other descriptors, whose norm is 1.
+COLOUR_LENGTH = 0.5
+
+#: Factor from a unit vector's components to int8.
 MAP_SCALE = 127.0
 
-#: What onnxruntime has read since 2022; the graph needs nothing newer.
-OPSET, IR_VERSION = 17, 8
+#: Versions that onnxruntime has read since 2022; the graph needs nothing newer.
+OPSET = 17
+IR_VERSION = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Blocks of one shape. Only the first has the stride."""
+    """A run of blocks of one shape. Only the first has the stride."""
 
     kernel: int
     stride: int
@@ -56,8 +65,8 @@ class Stage:
 class Size:
     """One of the networks.
 
-    ``side``: of the square it sees, in pixels. ``map_block``: whose output is the local map. ``taps``: the blocks whose
-    expansions `same` looks at.
+    ``side`` is that of its square input, in pixels; ``map_block`` the block whose output is the feature map; ``taps``
+    the blocks whose expansions are pooled for `same`.
     """
 
     name: str
@@ -101,7 +110,7 @@ LITE2 = Size(
 
 
 def size_of(weights: Weights) -> Size:
-    """The network that weights are for. Raises WeightsError if it is none of those known here."""
+    """Return the network that weights belong to. Raises WeightsError for an unknown one."""
     for size in (LITE0, LITE2):
         last = weights.get(f"_blocks.{sum(stage.repeats for stage in size.stages) - 1}._project_conv.weight")
         if last is not None and len(last) == size.stages[-1].channels:
@@ -111,7 +120,7 @@ def size_of(weights: Weights) -> Size:
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """A tensor in the graph, shape N × channels × side × side."""
+    """A tensor in the graph, of shape (N, channels, side, side)."""
 
     name: str
     channels: int
@@ -119,20 +128,20 @@ class Activation:
 
 
 class _Graph:
-    """ONNX nodes and constants, in the order they are asked for."""
+    """ONNX nodes and constants, in the order they are added."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node; its output's name."""
+        """Add a node; return its output's name."""
         output = f"{kind.lower()}{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
         return output
 
     def constant(self, array: NDArray[Any]) -> str:
-        """Add a constant as it is."""
+        """Add a constant with the array's type."""
         name = f"constant{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
@@ -142,7 +151,7 @@ class _Graph:
         return self.constant(np.array(value, np.float32))
 
     def half(self, array: NDArray[Any]) -> str:
-        """Add a matrix, kept as float16 and widened to float32 when the model is loaded."""
+        """Add a constant stored as float16 and cast to float32."""
         return self.op("Cast", self.constant(array.astype(np.float16)), to=TensorProto.FLOAT)
 
     def unit(self, x: str) -> str:
@@ -151,33 +160,33 @@ class _Graph:
         return self.op("Div", x, self.op("Max", norm, self.number(1e-12)))
 
     def gem(self, x: str, centre: str | None = None) -> str:
-        """Generalised mean over the picture, of values that are not negative; ``centre`` weighs its places."""
+        """Add the generalised mean over the positions, of non-negative values; ``centre`` weights the positions."""
         power = self.op("Mul", self.op("Mul", x, x), x)
         return self.op("Pow", self.mean(power, centre), self.number(1 / GEM_POWER))
 
     def mean(self, x: str, centre: str | None = None) -> str:
-        """Mean over the picture; ``centre`` weighs its places."""
+        """Add the mean over the positions; ``centre`` weights them."""
         return self.op("GlobalAveragePool", x if centre is None else self.op("Mul", x, centre))
 
     def centre(self, side: int) -> str:
-        """Weights of ``side`` × ``side`` places, with a mean of 1, that fall from the middle as a Gaussian."""
+        """Add Gaussian weights of ``side`` × ``side`` positions around the centre, with a mean of 1."""
         away = np.linspace(-1, 1, side)
-        bell = np.exp(-(away**2) / (2 * CENTRE**2))
+        bell = np.exp(-(away**2) / (2 * CENTRE_SIGMA**2))
         weights = np.outer(bell, bell)
         return self.constant((weights / weights.mean()).astype(np.float32)[None, None])
 
     def project(self, x: str, projection: Projection) -> str:
-        """``unit(matrix · (x − mean))`` in every cell. As a convolution its result does not depend on the batch."""
+        """Add ``unit(matrix · (x − mean))`` in every cell. As a convolution its result does not depend on the batch."""
         mean = self.constant(projection.mean.astype(np.float32).reshape(1, -1, 1, 1))
         kernel = self.half(projection.matrix[:, :, None, None])
         return self.unit(self.op("Conv", self.op("Sub", x, mean), kernel))
 
 
 class Network:
-    """The trunk of an EfficientNet-Lite, built once; then whatever outputs are asked for.
+    """The trunk of an EfficientNet-Lite, to which outputs are added.
 
-    Its input is ``pictures``: uint8 RGB of shape (N, side, side, 3). Raises WeightsError if the weights are of no
-    network known here, KeyError if one is missing.
+    The input is ``pictures``: uint8 RGB of shape (N, side, side, 3). Raises WeightsError for weights of an unknown
+    network, KeyError if a weight is missing.
     """
 
     def __init__(self, weights: Weights) -> None:
@@ -200,13 +209,13 @@ class Network:
         return self
 
     def descriptors(self) -> Network:
-        """Add all that heads look at: float32 (N, channels), L2-normalised; ``colour`` is COLOUR_LENGTH long."""
+        """Add all descriptors of the heads: float32 (N, channels), of norm 1; ``colour`` has norm COLOUR_LENGTH."""
         for name in descriptors(self._size.taps):
             self._output(name, self._graph.op("Flatten", self._descriptor(name), axis=1), TensorProto.FLOAT, None)
         return self
 
     def cells(self) -> Network:
-        """Add ``cells``: float32 (N, channels, 14, 14), what the local map is made of, L2-normalised per cell."""
+        """Add ``cells``: float32 (N, channels, 14, 14), the feature map before projection, L2-normalised per cell."""
         self._output("cells", self._cells(), TensorProto.FLOAT, None, None, None)
         return self
 
@@ -224,7 +233,7 @@ class Network:
         return self
 
     def model(self) -> onnx.ModelProto:
-        """The finished, checked model."""
+        """Return the finished, checked model."""
         pictures = helper.make_tensor_value_info(
             "pictures", TensorProto.UINT8, ["N", self._size.side, self._size.side, 3]
         )
@@ -252,7 +261,7 @@ class Network:
         return self._convolve(x, "_conv_head", "_bn1")
 
     def _block(self, x: Activation, stage: Stage, stride: int) -> Activation:
-        """An inverted bottleneck: expand, filter each channel, project, and add the input where shapes agree."""
+        """Add an inverted bottleneck: expand, filter each channel, project, and add the input where shapes agree."""
         number = len(self._blocks)
         name = f"_blocks.{number}"
         y = x
@@ -269,7 +278,7 @@ class Network:
     def _convolve(
         self, x: Activation, layer: str, norm: str, *, stride: int = 1, groups: int = 1, relu: bool = True
     ) -> Activation:
-        """Convolution with batch normalisation folded in, TensorFlow's SAME padding, and ReLU6."""
+        """Add a convolution with batch normalisation folded in, TensorFlow's SAME padding, and ReLU6."""
         graph = self._graph
         kernel, bias = self._folded(layer, norm)
         side = -(-x.side // stride)
@@ -283,7 +292,7 @@ class Network:
         return Activation(name, len(kernel), side)
 
     def _folded(self, layer: str, norm: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Kernel and bias of a convolution and the batch normalisation after it."""
+        """Return kernel and bias of a convolution with the batch normalisation after it folded in."""
         kernel = self._weights[f"{layer}.weight"].astype(np.float64)
         scale, shift, mean, variance = (
             self._weights[f"{norm}.{name}"].astype(np.float64)
@@ -293,7 +302,7 @@ class Network:
         return kernel * gain[:, None, None, None], shift - mean * gain
 
     def _descriptor(self, name: str) -> str:
-        """A descriptor by its name, N × channels × 1 × 1."""
+        """Return the output of a descriptor, (N, channels, 1, 1); add it if it is new."""
         if name not in self._descriptors:
             self._descriptors[name] = self._colour() if name == "colour" else self._pooled(name)
         return self._descriptors[name]
@@ -306,20 +315,20 @@ class Network:
         return graph.unit(pool(source.name, centre))
 
     def _colour(self) -> str:
-        """How much of each colour of a palette is to be seen, every pixel spread over those near it; square roots."""
+        """Add a soft colour histogram, square-rooted: each square counts for the palette's colours near its mean."""
         graph = self._graph
-        squares = graph.op("AveragePool", self._pixels, kernel_shape=[SQUARE] * 2, strides=[SQUARE] * 2)
-        levels = (np.arange(LEVELS) + 0.5) / LEVELS
+        squares = graph.op("AveragePool", self._pixels, kernel_shape=[COLOUR_SQUARE] * 2, strides=[COLOUR_SQUARE] * 2)
+        levels = (np.arange(COLOUR_LEVELS) + 0.5) / COLOUR_LEVELS
         palette = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
-        # a Gaussian around each colour, without the factor that softmax takes away again
-        toward = graph.constant((palette / (SPREAD**2 * 255)).astype(np.float32)[:, :, None, None])
-        at = graph.constant((-(palette**2).sum(axis=1) / (2 * SPREAD**2)).astype(np.float32))
+        # A Gaussian around each colour; the factor common to all colours cancels in the softmax.
+        toward = graph.constant((palette / (COLOUR_SPREAD**2 * 255)).astype(np.float32)[:, :, None, None])
+        at = graph.constant((-(palette**2).sum(axis=1) / (2 * COLOUR_SPREAD**2)).astype(np.float32))
         shares = graph.op("Softmax", graph.op("Conv", squares, toward, at), axis=1)
-        histogram = graph.mean(shares, graph.centre(self._size.side // SQUARE))
+        histogram = graph.mean(shares, graph.centre(self._size.side // COLOUR_SQUARE))
         return graph.op("Mul", graph.unit(graph.op("Sqrt", histogram)), graph.number(COLOUR_LENGTH))
 
     def _cells(self) -> str:
-        """The local map's block as MAP_SIDE × MAP_SIDE cells, each the mean of the area it covers."""
+        """Add the feature map's block as MAP_SIDE × MAP_SIDE cells, each the mean of the area it covers."""
         block, graph = self._blocks[self._size.map_block], self._graph
         if block.side == MAP_SIDE:
             return graph.unit(block.name)
@@ -329,7 +338,7 @@ class Network:
 
 
 def _shares(cells: int, fewer: int) -> NDArray[np.float64]:
-    """How much each of ``cells`` in a row counts in each of ``fewer`` that cover the same length: (fewer, cells)."""
+    """Return area-averaging weights from ``cells`` to ``fewer`` cells of the same length: shape (fewer, cells)."""
     ends = np.arange(fewer + 1) * cells / fewer
     begin, end = np.arange(cells), np.arange(1, cells + 1)
     overlap = np.minimum(ends[1:, None], end) - np.maximum(ends[:-1, None], begin)

@@ -4,7 +4,7 @@
     python -m lookalike.training.export_onnx --weights build/weights-large --heads layers/model/large \
         --output layers/model/large/model.onnx
 
-The bytes are the same on every machine. They are compared with the SHA-256 in card.json, which lies beside heads.npz.
+The bytes are the same on every machine. They are checked against the SHA-256 in card.json, beside heads.npz.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HEADS, CARD = "heads.npz", "card.json"
 
 
 def find_weights(folder: Path) -> Path:
-    """The only .pth file below a folder. Raises WeightsError if there is none, or more than one."""
+    """Return the only .pth file below a folder. Raises WeightsError if there is none, or more than one."""
     found = sorted(folder.rglob("*.pth"))
     if len(found) != 1:
         raise torch_weights.WeightsError(
@@ -32,7 +32,7 @@ def find_weights(folder: Path) -> Path:
 
 
 def build(weights: Path, folder: Path = FOLDER, *, classes: bool = False) -> bytes:
-    """The model's bytes, its heads from ``folder``; with ``classes``, the network's 1,000 classes instead of heads."""
+    """Return the model's bytes, with the heads in ``folder``, or with the network's 1,000 ``classes`` instead."""
     net = efficientnet_onnx.Network(torch_weights.read(find_weights(weights)))
     net = net.classes() if classes else net.heads(heads.load(folder / HEADS))
     model: bytes = net.model().SerializeToString(deterministic=True)
@@ -40,7 +40,7 @@ def build(weights: Path, folder: Path = FOLDER, *, classes: bool = False) -> byt
 
 
 def main() -> int:
-    """The command line."""
+    """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description="Write model.onnx from the pinned weights and the committed heads.")
     parser.add_argument("--weights", type=Path, required=True, help="folder the weights package was installed in")
     parser.add_argument("--heads", type=Path, default=FOLDER, help="folder of heads.npz and card.json")

@@ -1,4 +1,4 @@
-"""The heads on top of the trunk: what they look at, and the matrices that make 256 numbers of it."""
+"""The heads on top of the trunk: their descriptors, and the projections of these to 256 numbers."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def looks_at(taps: Sequence[int]) -> dict[str, tuple[str, ...]]:
-    """What each kind of search looks at, ``same`` among them at these blocks: names of descriptors.
+def descriptors_by_kind(taps: Sequence[int]) -> dict[str, tuple[str, ...]]:
+    """Return the names of each kind's descriptors; ``same`` pools the expansions of the blocks ``taps``.
 
-    They are average (``gap``) or generalised-mean (``gem``) pooling of the last activation (``head``) or of the
-    expansion in the block of that number; ``centre`` and ``gemcentre`` are the same two with the middle of the picture
-    counting most; ``colour`` is a histogram of colours. What a picture is of lies in its middle: looking there gains
-    more than any other layer, except for copies, whose middle may be elsewhere.
+    A descriptor is the average (``gap``) or generalised mean (``gem``) of the last activation (``head``) or of the
+    expansion in the block of that number; ``centre`` and ``gemcentre`` weight the centre of the picture; ``colour`` is a
+    colour histogram. A picture's subject is mostly central: centre weights gain more than any further layer, except
+    for copies, which may be shifted.
     """
     return {
         "same": ("gem_head", *(f"gem_{tap}" for tap in taps)),
@@ -27,19 +27,19 @@ def looks_at(taps: Sequence[int]) -> dict[str, tuple[str, ...]]:
 
 
 def descriptors(taps: Sequence[int]) -> tuple[str, ...]:
-    """Every descriptor that any kind looks at, once."""
-    return tuple(dict.fromkeys(name for names in looks_at(taps).values() for name in names))
+    """Return the descriptors of all kinds, each once."""
+    return tuple(dict.fromkeys(name for names in descriptors_by_kind(taps).values() for name in names))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Projection:
-    """``unit(matrix · (x − mean))``; ``mean`` is float32 (inputs,), ``matrix`` float16 (outputs, inputs)."""
+    """The map ``unit(matrix · (x − mean))``; ``mean`` is float32 (inputs,), ``matrix`` float16 (outputs, inputs)."""
 
     mean: NDArray[np.float32]
     matrix: NDArray[np.float16]
 
-    def of(self, x: NDArray[Any]) -> NDArray[np.float32]:
-        """The projection of rows: float32 (rows, outputs), L2-normalised."""
+    def apply(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the projection of rows: float32 (rows, outputs), L2-normalised."""
         y = (x - self.mean) @ self.matrix.T.astype(np.float32)
         unit: NDArray[np.float32] = y / np.linalg.norm(y, axis=1, keepdims=True)
         return unit
@@ -47,7 +47,7 @@ class Projection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Head:
-    """A projection of several descriptors put one behind another."""
+    """A projection of several descriptors, concatenated."""
 
     descriptors: tuple[str, ...]
     projection: Projection
@@ -55,13 +55,13 @@ class Head:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Heads:
-    """A head per kind and the projection of the local map's cells."""
+    """A head a kind, and the projection of the feature map's cells."""
 
     kinds: Mapping[str, Head]
     map: Projection
 
     def save(self, path: Path) -> None:
-        """Write ``<kind>_mean`` and ``<kind>_matrix`` for every kind and ``map``, and what each kind ``_looks_at``."""
+        """Write ``<kind>_mean`` and ``<kind>_matrix`` of every kind and ``map``, and ``<kind>_looks_at``: descriptors."""
         projections = {kind: head.projection for kind, head in self.kinds.items()} | {"map": self.map}
         arrays: dict[str, NDArray[Any]] = {f"{name}_mean": projection.mean for name, projection in projections.items()}
         arrays |= {f"{name}_matrix": projection.matrix for name, projection in projections.items()}
@@ -70,25 +70,27 @@ class Heads:
 
 
 def load(path: Path) -> Heads:
-    """The heads that :meth:`Heads.save` wrote. Raises OSError or ValueError if there are none."""
+    """Return the heads that :meth:`Heads.save` wrote. Raises OSError or ValueError if there are none."""
     with np.load(path, allow_pickle=False) as arrays:
-        seen = {kind: tuple(arrays[f"{kind}_looks_at"].tolist()) for kind in looks_at(())}
-        projections = {name: Projection(arrays[f"{name}_mean"], arrays[f"{name}_matrix"]) for name in (*seen, "map")}
-    kinds = {kind: Head(names, projections[kind]) for kind, names in seen.items()}
+        names_by_kind = {kind: tuple(arrays[f"{kind}_looks_at"].tolist()) for kind in descriptors_by_kind(())}
+        projections = {
+            name: Projection(arrays[f"{name}_mean"], arrays[f"{name}_matrix"]) for name in (*names_by_kind, "map")
+        }
+    kinds = {kind: Head(names, projections[kind]) for kind, names in names_by_kind.items()}
     return Heads(kinds, projections["map"])
 
 
 def whitening(library: NDArray[Any], copies: NDArray[Any], originals: NDArray[Any], outputs: int) -> Projection:
-    """Look past what attacks change: shrink the directions in which a copy strays from its original.
+    """Return a projection that shrinks the directions in which augmented copies differ from their originals.
 
-    Rows of ``copies`` and ``originals`` belong together. The covariance of their differences, nine parts, with one
-    part of its mean variance in every direction, is undone; then the ``outputs`` directions in which the library's
-    rows differ most are kept, evened out by half (:func:`principal` with power 0.25). After Mikolajczyk and Matas, "Improving descriptors for fast tree matching
-    by optimal linear projection", ICCV 2007.
+    Rows of ``copies`` and ``originals`` belong together. The covariance of their differences, nine parts mixed with one
+    part of its mean variance in every direction, is whitened; then the ``outputs`` principal components of the library
+    are kept, half whitened (:func:`principal` with power 0.25). After Mikolajczyk and Matas, "Improving descriptors for
+    fast tree matching by optimal linear projection", ICCV 2007.
     """
     mean = library.mean(axis=0, dtype=np.float64)
-    strayed = copies.astype(np.float64) - originals
-    noise = strayed.T @ strayed / len(strayed)
+    differences = copies.astype(np.float64) - originals
+    noise = differences.T @ differences / len(differences)
     noise = 0.9 * noise + 0.1 * np.trace(noise) / len(noise) * np.eye(len(noise))
     values, vectors = np.linalg.eigh(noise)
     undo = (vectors / np.sqrt(values)) @ vectors.T
@@ -97,14 +99,14 @@ def whitening(library: NDArray[Any], copies: NDArray[Any], originals: NDArray[An
 
 
 def principal(library: NDArray[Any], outputs: int, power: float) -> Projection:
-    """Principal components, each divided by its variance to the ``power``: 0.5 whitens, 0.25 does half of that."""
+    """Return principal components, each divided by its variance to the ``power``: 0.5 whitens, 0.25 half whitens."""
     mean = library.mean(axis=0, dtype=np.float64)
     variances, kept = _largest(library - mean, outputs)
     return _projection(mean, (kept * variances**-power).T)
 
 
 def _largest(centred: NDArray[np.float64], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The ``count`` largest variances, and the directions they lie in as columns, each with its sign settled."""
+    """Return the ``count`` largest variances, and their directions as columns, with canonical signs."""
     values, vectors = np.linalg.eigh(centred.T @ centred / len(centred))
     values, vectors = values[: -count - 1 : -1], vectors[:, : -count - 1 : -1]
     signs = np.sign(vectors[np.abs(vectors).argmax(axis=0), np.arange(count)])
@@ -112,5 +114,5 @@ def _largest(centred: NDArray[np.float64], count: int) -> tuple[NDArray[np.float
 
 
 def _projection(mean: NDArray[np.float64], matrix: NDArray[np.float64]) -> Projection:
-    """The scale does not matter, as the result is normalised; this one suits float16."""
+    """Return a projection scaled for float16: the scale does not matter, as results are normalised."""
     return Projection(mean.astype(np.float32), (matrix / np.abs(matrix).max()).astype(np.float16))

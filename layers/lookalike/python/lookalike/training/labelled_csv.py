@@ -1,4 +1,4 @@
-"""What people know of their pictures, as CSV files. Paths in them are relative to the file they stand in."""
+"""Reads labels of pictures from CSV files. Paths in them are relative to the CSV file."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _ANSWERS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "n
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two picture files, and whether they are the same picture, alike, or the same product: what a kind asks.
+    """Two picture files and a judgement: ``right`` if a search of the kind should find one by the other.
 
-    ``line``: of the table they stand in, from 1.
+    ``line`` is the line in the table, from 1.
     """
 
     query: Path
@@ -26,9 +26,9 @@ class Pair:
 
 
 def read_pairs(table: Path) -> list[Pair]:
-    """Rows of a query, a picture, and 0 or 1; a first row that names the columns is passed over.
+    """Return the rows of a table: query, picture, and 0 or 1. A first row of column names is skipped.
 
-    Raises InvalidArgument, with the line, for a row that is none, or a file that is not there.
+    Raises InvalidArgument, with the line, for a malformed row or a missing file.
     """
     pairs = []
     for line, row in _rows(table, "--pairs"):
@@ -44,9 +44,9 @@ def read_pairs(table: Path) -> list[Pair]:
 
 
 def read_labels(table: Path) -> dict[Path, str]:
-    """Rows of a picture and its label; a first row ``path,label`` is passed over, and so is an empty label.
+    """Return the label of each picture in a table; a first row ``path,label`` and empty labels are skipped.
 
-    Raises InvalidArgument as :func:`read_pairs` does, and for a table without any label.
+    Raises InvalidArgument as :func:`read_pairs` does, and for a table without labels.
     """
     labels = {}
     for line, row in _rows(table, "--labels"):
@@ -61,6 +61,7 @@ def read_labels(table: Path) -> dict[Path, str]:
 
 
 def _rows(table: Path, option: str) -> Iterator[tuple[int, Sequence[str]]]:
+    """Yield line number and cells of each row. Raises InvalidArgument for an unreadable table."""
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
             rows = csv.reader(file)
@@ -70,6 +71,7 @@ def _rows(table: Path, option: str) -> Iterator[tuple[int, Sequence[str]]]:
 
 
 def _file(table: Path, line: int, option: str, name: str) -> Path:
+    """Return the resolved path of a file named in a table. Raises InvalidArgument if it is missing."""
     path = (table.parent / name.strip()).resolve()
     if not path.is_file():
         raise InvalidArgument(option, f"{table}, line {line}: there is no file {path}")

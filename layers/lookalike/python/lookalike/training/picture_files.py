@@ -1,4 +1,4 @@
-"""Folders of a user's own pictures: which files they are, and what is in them."""
+"""Finds and decodes the picture files of a folder."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from lookalike.imaging.decode import FORMATS, Bounds, Decoded, decode
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
 
-#: These are the user's own files, not strangers'. What is smaller shows nothing that can be learnt or judged.
+#: Limits of a user's own files, which need no protection. Smaller pictures show nothing to learn or judge.
 BOUNDS = Bounds(max_bytes=100 << 20, min_side=8, max_side=30_000, max_pixels=200_000_000, formats=FORMATS)
 
-#: What is made of them may be of any size.
-MADE = replace(BOUNDS, min_side=1)
+#: Limits of pictures that are made of them, which may be of any size.
+ANY_SIZE = replace(BOUNDS, min_side=1)
 
-#: Of files that cannot be used, so many are named.
-NAMED = 5
+#: Unusable files that are named in a message.
+MAX_NAMED = 5
 
 
 def walk(folder: Path) -> Iterator[Path]:
-    """Everything below a folder that is called like a picture, in order; hidden files and folders are passed over.
+    """Yield the paths below a folder with a picture's suffix, in order, without hidden files and folders.
 
-    What is called so and is no file, a link that leads nowhere for one, is among them: :func:`read` says what it is.
+    Paths that are not files, such as broken links, are included: :func:`read` reports them.
     """
     for path in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
@@ -36,12 +36,12 @@ def walk(folder: Path) -> Iterator[Path]:
 
 
 def read(path: Path) -> Decoded:
-    """A picture, decoded as the service does it.
+    """Decode a picture file as the service does.
 
     Raises PictureError, whose message says in a few words why the file cannot be used.
     """
     try:
-        if not path.is_file():  # a pipe would be waited for
+        if not path.is_file():  # reading a pipe would block
             raise PictureError("no file" if path.exists() else "leads nowhere")
         return decode(path.read_bytes(), BOUNDS)
     except PictureSizeError as error:
@@ -53,19 +53,19 @@ def read(path: Path) -> Decoded:
 
 
 def image(file: bytes) -> Image.Image:
-    """The picture of a file, upright, RGB. Raises PictureError."""
-    return Image.fromarray(np.asarray(decode(file, MADE).pixels))
+    """Return the picture of a file's bytes, upright, RGB. Raises PictureError."""
+    return Image.fromarray(np.asarray(decode(file, ANY_SIZE).pixels))
 
 
 def unusable(refused: Mapping[Path, str], folder: Path) -> str:
-    """One line that says how many files cannot be used, names the first of them, and why."""
-    named = [f"{_below(folder, path)} ({why})" for path, why in sorted(refused.items())[:NAMED]]
-    more = [f"and {len(refused) - NAMED} more"] if len(refused) > NAMED else []
+    """Return one line with the number of unusable files, the first of them, and the reasons."""
+    named = [f"{_below(folder, path)} ({why})" for path, why in sorted(refused.items())[:MAX_NAMED]]
+    more = [f"and {len(refused) - MAX_NAMED} more"] if len(refused) > MAX_NAMED else []
     files = "1 file" if len(refused) == 1 else f"{len(refused)} files"
     return f"{files} left out that cannot be used as pictures: {', '.join([*named, *more])}"
 
 
 def _below(folder: Path, path: Path) -> str:
-    """The file's path in the folder, on one line whatever it is called."""
+    """Return the path relative to the folder, with unprintable characters replaced."""
     name = str(path.relative_to(folder) if path.is_relative_to(folder) else path)
     return "".join(one if one.isprintable() else "�" for one in name)

@@ -1,4 +1,4 @@
-"""How far a long piece of work is: a bar on a terminal, a line a stage where a file or a log is written."""
+"""Shows the progress of long work: a bar on a terminal, a line a stage in a file or log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 
 def track(over: Iterable[T], about: str, total: int) -> Iterator[T]:
-    """The same items; how many of ``total`` have passed is shown on stderr."""
+    """Yield the items of ``over``, and show on stderr how many of ``total`` have passed."""
     if _console.is_terminal:
         yield from progress.track(over, about, total=total, console=_console, transient=True)
         return
@@ -25,8 +25,8 @@ def track(over: Iterable[T], about: str, total: int) -> Iterator[T]:
     yield from over
 
 
-def side_by_side(about: str, work: Callable[[T], R], over: Sequence[T]) -> list[R]:
-    """``work`` on each, on as many threads as there are cores, in order. What is interrupted ends at once."""
+def parallel_map(about: str, work: Callable[[T], R], over: Sequence[T]) -> list[R]:
+    """Return ``work`` of each item, in order, computed by a thread a core. Stops at once on an interrupt."""
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
         return list(track(pool.map(work, over), about, len(over)))

@@ -4,7 +4,7 @@ The format is five pickles in a row (magic number, protocol version, facts about
 dictionary of tensors, the list of storage keys), then for every key in that order an int64 count and the raw
 little-endian numbers. See ``_legacy_save`` in PyTorch's ``torch/serialization.py``.
 
-A pickle is a program. This one may build dictionaries of tensor descriptions and nothing else.
+A pickle is a program. The unpickler here allows dictionaries of tensor descriptions and nothing else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
 
-#: The storages a file may hold, by PyTorch's name. All numbers are little-endian.
+#: Types of storages, by PyTorch's name. All numbers are little-endian.
 DTYPES = {
     "HalfStorage": np.dtype("<f2"),
     "FloatStorage": np.dtype("<f4"),
@@ -35,11 +35,11 @@ DTYPES = {
 }
 
 Weights = dict[str, NDArray[Any]]
-"""Arrays by the name their layer gives them."""
+"""Arrays by the names of layers."""
 
 
 class WeightsError(Exception):
-    """The file cannot be used as weights; one line says why."""
+    """The file cannot be used as weights; the message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +53,15 @@ class _Storage:
 
 @dataclass(frozen=True, slots=True)
 class _Tensor:
-    """A view of a storage; offset and strides are counted in numbers, not bytes."""
+    """A view of a storage; offset and strides count numbers, not bytes."""
 
     storage: _Storage
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
 
-    def of(self, numbers: NDArray[Any]) -> NDArray[Any]:
-        """The array this is, copied out of its storage's numbers."""
+    def view_of(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        """Return the tensor as an array, copied from its storage's numbers. Raises WeightsError."""
         if len(self.shape) != len(self.strides) or min((self.offset, *self.shape, *self.strides)) < 0:
             raise WeightsError(f"storage {self.storage.key}: a tensor's shape or strides make no sense")
         last = self.offset + sum((n - 1) * stride for n, stride in zip(self.shape, self.strides, strict=True))
@@ -74,14 +74,14 @@ class _Tensor:
 def _rebuild_tensor(
     storage: _Storage, offset: int, shape: Sequence[int], strides: Sequence[int], *_: object
 ) -> _Tensor:
-    """Stands in for ``torch._utils._rebuild_tensor_v2``; what follows the strides concerns training."""
+    """Replace ``torch._utils._rebuild_tensor_v2``; arguments after the strides concern training."""
     if not isinstance(storage, _Storage):
         raise pickle.UnpicklingError("a tensor without a storage")
     return _Tensor(storage, int(offset), tuple(map(int, shape)), tuple(map(int, strides)))
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows ordered dictionaries, tensors and storages, and refuses every other name."""
+    """Allows ordered dictionaries, tensors and storages, and refuses every other name."""
 
     def find_class(self, module: str, name: str, /) -> object:
         if (module, name) == ("collections", "OrderedDict"):
@@ -100,12 +100,12 @@ class _Unpickler(pickle.Unpickler):
 
 
 def read(path: Path) -> Weights:
-    """The tensors of a legacy .pth file, by name, each copied into its own array.
+    """Return the tensors of a legacy .pth file by name, each in an array of its own.
 
-    PyTorch puts the first eight hexadecimal digits of the file's SHA-256 at the end of its name
-    (``name-57934424.pth``); they are checked before anything is read.
+    The name ends in the first eight hexadecimal digits of the file's SHA-256 (``name-57934424.pth``), as PyTorch writes
+    it; they are checked before the file is parsed.
 
-    Raises WeightsError if the file is missing, is not what its name says, is broken, or is not of this format.
+    Raises WeightsError if the file is missing, does not match its name, is broken, or is of another format.
     """
     try:
         data = path.read_bytes()
@@ -119,7 +119,7 @@ def read(path: Path) -> Weights:
         return _parse(data)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
-    except Exception as error:  # a garbled pickle can raise nearly anything
+    except Exception as error:  # a corrupt pickle can raise nearly any error
         raise WeightsError(f"{path}: not a legacy .pth file: {error}") from error
 
 
@@ -133,11 +133,11 @@ def _parse(data: bytes) -> Weights:
     tensors: dict[str, _Tensor] = _Unpickler(file).load()
     dtypes = {tensor.storage.key: tensor.storage.dtype for tensor in tensors.values()}
     storages = {key: _numbers(file, key, dtypes[key]) for key in _Unpickler(file).load()}
-    return {name: tensor.of(storages[tensor.storage.key]) for name, tensor in tensors.items()}
+    return {name: tensor.view_of(storages[tensor.storage.key]) for name, tensor in tensors.items()}
 
 
 def _numbers(file: BinaryIO, key: str, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """The next storage of the file."""
+    """Return the numbers of the next storage in the file. Raises WeightsError if it is cut short."""
     count = int.from_bytes(file.read(8), "little", signed=True)
     raw = file.read(max(count, 0) * dtype.itemsize)
     if count < 0 or len(raw) != count * dtype.itemsize:

@@ -1,1 +1,1 @@
-"""Events that are not HTTP: what they hold, what is done with it, and what is answered to who sent them."""
+"""Handling of events other than HTTP requests: batches of uploads from SQS, and of rows from DynamoDB streams."""

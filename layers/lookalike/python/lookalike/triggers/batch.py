@@ -1,7 +1,7 @@
-"""What triggers that come in batches share.
+"""Batches of records: malformed records, failures and dead letters.
 
-Powertools' batch processor handles one record at a time and leaves messages that never succeed to the queue's count of
-receives. Here a stream's batch is one write to the index, and a message says why it is dead, so this is our own.
+Not Powertools' batch processor: that one handles a record at a time, and leaves messages that cannot succeed to the
+queue's receive count. Here a stream's batch is one write to the index, and a dead letter has a reason.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ Answer = dict[str, list[dict[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Garbled:
-    """A record that cannot be read. ``body`` is what came."""
+class Malformed:
+    """A record that cannot be read. ``body`` is the record as received."""
 
     body: str
     reason: str
 
 
 def failures(identifiers: Iterable[str]) -> Answer:
-    """What Lambda wants to hear of a batch: the records that have to come again."""
+    """Build Lambda's partial batch response: the records that have to be delivered again."""
     return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in identifiers]}
 
 
-def bury(ports: Ports, letter: DeadLetter) -> None:
-    """A message that never will succeed: into the log, the metrics and the dead letters. Raises Unavailable."""
-    facts = {"operation": letter.operation, "reason": printable(letter.reason), "body": letter.body}
-    logger.error("dead letter", extra=facts | ({"file": printable(letter.file)} if letter.file else {}))
+def send_to_dead_letters(ports: Ports, letter: DeadLetter) -> None:
+    """Record a message that cannot succeed: in the log, the metrics and the dead letters. Raises Unavailable."""
+    log_fields = {"operation": letter.operation, "reason": printable(letter.reason), "body": letter.body}
+    logger.error("dead letter", extra=log_fields | ({"file": printable(letter.file)} if letter.file else {}))
     count(ports.settings, {"operation": letter.operation}, {"DeadLetters": 1})
     ports.dead_letters.send(letter)

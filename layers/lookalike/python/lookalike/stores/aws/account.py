@@ -1,4 +1,4 @@
-"""The stores of an AWS account, made from the settings that name them."""
+"""The stores of an AWS account, opened as the settings name them."""
 
 from __future__ import annotations
 
@@ -18,31 +18,29 @@ if TYPE_CHECKING:
     from opensearchpy import OpenSearch
 
     from lookalike.stores.aws.dynamodb_applications import DynamoApplications
-    from lookalike.stores.aws.dynamodb_catalog import (
-        DynamoCatalog,
-        DynamoCounters,
-        DynamoGenerations,
-        DynamoMaps,
-        DynamoUploads,
-    )
+    from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
+    from lookalike.stores.aws.dynamodb_counters import DynamoCounters
+    from lookalike.stores.aws.dynamodb_generations import DynamoGenerations
+    from lookalike.stores.aws.dynamodb_maps import DynamoMaps
     from lookalike.stores.aws.dynamodb_table import Table
+    from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
     from lookalike.stores.aws.opensearch_index import OpenSearchIndex
     from lookalike.stores.aws.s3_objects import S3Store
     from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
 
-#: To OpenSearch: as many as requests are worked on at once, by a server; a function opens one.
+#: Connections to OpenSearch: as many as a server processes requests at once. A function opens one.
 _CONNECTIONS = 32
 
 
 class Account(Stores):
-    """Each store is opened, and its libraries are imported, by its first use. Safe to use from several threads.
+    """Opens each store, and imports its libraries, on first use. Safe to use from several threads.
 
-    Where clients connect to is the SDK's matter: its region, credentials and ``AWS_ENDPOINT_URL`` variables. Every
-    property raises SettingsError if they say too little, or the SDK cannot make its client of them.
+    Endpoints, region and credentials are the SDK's: its environment variables, ``AWS_ENDPOINT_URL`` included. Every
+    property raises SettingsError if these do not describe a client.
 
     Parameters
     ----------
-    settings : must be those of stores on AWS.
+    settings : with the stores of AWS named.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -68,26 +66,26 @@ class Account(Stores):
 
     @once
     def maps(self) -> DynamoMaps:
-        from lookalike.stores.aws.dynamodb_catalog import DynamoMaps
+        from lookalike.stores.aws.dynamodb_maps import DynamoMaps
 
         return DynamoMaps(self._table)
 
     @once
     def uploads(self) -> DynamoUploads:
-        from lookalike.stores.aws.dynamodb_catalog import DynamoUploads
+        from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
 
         return DynamoUploads(self._table)
 
     @once
     def counters(self) -> DynamoCounters:
-        from lookalike.stores.aws.dynamodb_catalog import DynamoCounters
+        from lookalike.stores.aws.dynamodb_counters import DynamoCounters
 
         return DynamoCounters(self._table)
 
     @once
     def generations(self) -> DynamoGenerations:
-        """Which indices are read and written."""
-        from lookalike.stores.aws.dynamodb_catalog import DynamoGenerations
+        """Names of the indices that each kind's pictures are read from and written to."""
+        from lookalike.stores.aws.dynamodb_generations import DynamoGenerations
 
         return DynamoGenerations(self._table)
 
@@ -119,23 +117,23 @@ class Account(Stores):
 
     @once
     def opensearch(self) -> OpenSearch:
-        """The client of the domain."""
-        from lookalike.stores.aws.opensearch_index import connect
+        """The client of the OpenSearch domain."""
+        from lookalike.stores.aws.opensearch_client import connect
 
-        # A domain under a name of its own is signed for as well; plain HTTP is never a domain.
+        # Requests to a domain with a custom name are signed too; an endpoint of plain HTTP is never a domain.
         region = self._session.region_name if self._endpoint.startswith("https://") else None
         return connect(self._endpoint, region=region, connections=_CONNECTIONS)
 
     def problems(self) -> list[str]:
-        """None: what is wrong with the services of an account, its alarms tell."""
+        """None: the account's alarms report problems of its services."""
         return []
 
     def unreachable(self) -> list[str]:
-        """None: the whole table would have to be read."""
+        """None: finding them would require reading the whole table."""
         return []
 
     def close(self) -> None:
-        """Nothing to do: clients close their connections when they go."""
+        """Does nothing: clients close their connections when they are collected."""
 
     @once
     def _table(self) -> Table:
@@ -145,7 +143,7 @@ class Account(Stores):
 
     @once
     def original_store(self) -> S3Store:
-        """Originals, opened at once."""
+        """The store of originals, opened at once."""
         from lookalike.stores.aws.s3_objects import S3Store
 
         return S3Store(self._s3, self._bucket)
@@ -167,12 +165,12 @@ class Account(Stores):
         from lookalike.stores.aws.session import open_client
 
         session = self._session
-        with self._lock:  # a session does not make clients for several threads
+        with self._lock:  # a session is not safe to make clients from several threads
             return open_client(session, service, config)
 
 
 class _Originals(PictureStore):
-    """Opens S3 by its first call: a search is given the originals, and seldom reads one."""
+    """Originals; S3 is opened by the first call, since a search is given this store and seldom reads from it."""
 
     def __init__(self, account: Account) -> None:
         self._account = account

@@ -1,7 +1,7 @@
-"""A circuit breaker: while a server does not answer, calls to it fail at once instead of each waiting for it.
+"""A circuit breaker: while a server fails, calls to it fail at once instead of waiting for it.
 
-The pattern is Michael Nygard's ("Release It!"); the states are pybreaker's. What is added here is that of the callers
-that come while the circuit is half-open only one probes the server, and that all failures are Unavailable.
+After Michael Nygard, "Release It!"; the states are pybreaker's. In addition, only one caller probes a half-open
+circuit, and every failure is raised as Unavailable.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import pybreaker
 
 from lookalike.errors import Unavailable
 
-#: Failures in a row that open a circuit: one may be an accident, and each costs its caller the whole wait.
-_FAILURES = 3
+#: Consecutive failures that open a circuit. A single one may be an accident; each costs its caller a whole timeout.
+_MAX_FAILURES = 3
 
-#: Seconds for which an open circuit lets nobody through; then a probe every so often.
+#: Seconds that an open circuit rejects calls before the next probe.
 _RESET_SECONDS = 5.0
 
 
@@ -25,13 +25,15 @@ def _is_unavailable(error: BaseException) -> bool:
     return isinstance(error, Unavailable)
 
 
-class Breaker:
-    """Guards calls to one server. Safe to use from several threads; they do not wait for each other.
+class CircuitBreaker:
+    """Guards calls to one server. Safe to use from several threads; calls run concurrently.
 
     Parameters
     ----------
-    name : the server's, for messages.
-    is_fault : whether an error that a guarded block raises says that the server does not work; default: Unavailable.
+    name : of the server, for messages.
+    is_fault : whether an error raised by a guarded block is a fault of the server; by default, any Unavailable.
+    failures : consecutive faults that open the circuit.
+    reset_seconds : that an open circuit rejects calls before it lets a probe through.
     """
 
     def __init__(
@@ -39,7 +41,7 @@ class Breaker:
         name: str,
         is_fault: Callable[[BaseException], bool] = _is_unavailable,
         *,
-        failures: int = _FAILURES,
+        failures: int = _MAX_FAILURES,
         reset_seconds: float = _RESET_SECONDS,
     ) -> None:
         self._name = name
@@ -58,7 +60,7 @@ class Breaker:
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """Run the block, unless the server has failed too often of late. Raises Unavailable at once in that case."""
+        """Run the block, or raise Unavailable at once while the circuit is open."""
         if self.closed:
             with self._calling():
                 yield
@@ -73,7 +75,8 @@ class Breaker:
 
     @contextmanager
     def _calling(self) -> Iterator[None]:
-        # Not `call`: it holds the circuit's lock for as long as the server takes.
+        """Run the block and count its outcome."""
+        # Not `call`, which holds the circuit's lock until the server responds.
         try:
             with self._circuit.calling():
                 yield

@@ -1,7 +1,7 @@
-"""What the words of this service look like as items of the table.
+"""Domain objects as items of the DynamoDB table, and back.
 
-Binary values are bytes as boto3 has them. A stream's record, as Lambda hands it over, has the same items with base64
-text in place of bytes; :func:`picture_of` reads both.
+Binary values are bytes, as in boto3. In a stream record, as Lambda passes it, they are base64 text instead;
+:func:`picture_of` reads both.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from lookalike.domain.application import Application
 from lookalike.domain.library import Identity, Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, SIGN_VERSION, Key, Picture, State, Vector
 from lookalike.domain.search import Generation
 from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.stores import metadata_codec
-from lookalike.stores.aws.dynamodb_table import (
+from lookalike.stores.aws.dynamodb_attributes import number, text
+from lookalike.stores.aws.dynamodb_keys import (
     Item,
-    application_key,
     generation_key,
     holder_key,
     library_key,
@@ -29,33 +28,22 @@ from lookalike.stores.aws.dynamodb_table import (
     shard_of,
     upload_key,
 )
-from lookalike.stores.holding_text import holding_of, holding_text
-from lookalike.stores.policy_json import policy_of, policy_text
+from lookalike.stores.holding_json import holding_from_json, holding_to_json
 
-#: Partitions of the index of what waits to be purged: one per shard for pictures, one for removed libraries.
-REMOVED_LIBRARIES = "R"
+#: Partition of the purge index for removed libraries. Pictures have one for each shard.
+REMOVED_LIBRARIES_PARTITION = "R"
 
-#: Vectors in an item: IEEE 754 half precision, little-endian, whatever the machine.
+#: Vectors in an item: IEEE 754 half precision, little-endian on every machine.
 _FLOAT16 = np.dtype("<f2")
 
 
-def text(value: str) -> Item:
-    """A string attribute."""
-    return {"S": value}
-
-
-def number(value: int) -> Item:
-    """A number attribute."""
-    return {"N": str(value)}
-
-
-def waiting_partition(shard: str) -> str:
-    """The partition of that index for the pictures of a shard."""
+def purge_partition(shard: str) -> str:
+    """Partition of the purge index for the pictures of a shard."""
     return f"P#{shard}"
 
 
 def picture_item(picture: Picture) -> Item:
-    """A picture's row. Empty fields are left out; only a row that is not live has what the index of waiting reads."""
+    """A picture's row. Empty fields are omitted; only a row that is not live is in the purge index."""
     item = picture_key(picture.key.library, picture.key.id).values | {
         "kind": text(picture.kind),
         "revision": number(picture.revision),
@@ -72,14 +60,14 @@ def picture_item(picture: Picture) -> Item:
     if picture.deleted_at is not None:
         item["deleted_at"] = number(picture.deleted_at)
         if not picture.live:
-            item["purge"] = text(waiting_partition(shard_of(picture.key.id)))
+            item["purge"] = text(purge_partition(shard_of(picture.key.id)))
     return item
 
 
 def picture_of(image: Mapping[str, Mapping[str, object]]) -> Picture | None:
-    """The picture that an item, or a stream record's new or old image, is the row of; None for items of other kinds.
+    """Picture of an item, or of a stream record's new or old image; None for items of other kinds.
 
-    Raises ValueError for one that says it is a picture and cannot be read.
+    Raises ValueError for a picture's item that is damaged.
     """
     try:
         pk = str(image["pk"]["S"])
@@ -106,6 +94,7 @@ def _picture(pk: str, image: Mapping[str, Mapping[str, Any]]) -> Picture:
 
 
 def _vector(value: Mapping[str, Any]) -> Vector:
+    """Vector of an attribute. Raises ValueError if its length is wrong."""
     vector = np.frombuffer(_bytes(value), _FLOAT16)
     if vector.shape != (DIMENSION,):
         raise ValueError(f"a vector of {len(vector)} numbers")
@@ -113,10 +102,12 @@ def _vector(value: Mapping[str, Any]) -> Vector:
 
 
 def _text(image: Mapping[str, Mapping[str, Any]], name: str) -> str:
+    """Text of an attribute; empty if there is no such attribute."""
     return str(image[name]["S"]) if name in image else ""
 
 
 def _bytes(value: Mapping[str, Any]) -> bytes:
+    """Bytes of an attribute, given as bytes or as base64 text."""
     data = value["B"]
     return b64decode(data, validate=True) if isinstance(data, str) else bytes(data)
 
@@ -132,7 +123,7 @@ def library_item(library: Library) -> Item:
 
 
 def library_of(item: Mapping[str, Mapping[str, Any]]) -> Library:
-    """The library of a row."""
+    """Library of a row."""
     return Library(
         tenant=item["pk"]["S"].removeprefix("T#"),
         name=item["sk"]["S"].removeprefix("LIB#"),
@@ -144,34 +135,34 @@ def library_of(item: Mapping[str, Mapping[str, Any]]) -> Library:
 
 
 def removed_item(removed: RemovedLibrary) -> Item:
-    """What a removed library leaves."""
+    """Record of a removed library, which is in the purge index."""
     return removed_key(removed.uid).values | {
         "kind": text(removed.kind),
-        "purge": text(REMOVED_LIBRARIES),
+        "purge": text(REMOVED_LIBRARIES_PARTITION),
         "deleted_at": number(removed.removed),
     }
 
 
 def removed_of(item: Mapping[str, Mapping[str, Any]]) -> RemovedLibrary:
-    """The removed library of an item."""
+    """Removed library of a record."""
     return RemovedLibrary(item["pk"]["S"].removeprefix("R#"), Kind(item["kind"]["S"]), int(item["deleted_at"]["N"]))
 
 
 def upload_item(upload: Upload) -> Item:
-    """What an uploaded object has become."""
+    """Record of an uploaded object."""
     item = upload_key(upload.source).values | upload_stamp(upload)
     if (holds := upload.holds) is not None:
         item |= {"library": text(holds.picture.library), "id": text(holds.picture.id)}
-        item["words"] = text(holds.words)
+        item["words"] = text(holds.metadata_digest)
     if upload.leaves is not None:
-        item["leaves"] = text(holding_text(upload.leaves))
+        item["leaves"] = text(holding_to_json(upload.leaves))
     if upload.cleared:
         item["cleared"] = {"BOOL": True}
     return item
 
 
 def upload_stamp(upload: Upload) -> Item:
-    """What tells whether such an item is still the one that was read."""
+    """Attributes that tell whether a stored record is still the one that was read."""
     stamp = {"sequencer": text(upload.sequencer), "state": text(upload.state)}
     if upload.holds is not None and upload.holds.added is not None:
         stamp["added"] = number(upload.holds.added)
@@ -179,7 +170,7 @@ def upload_stamp(upload: Upload) -> Item:
 
 
 def upload_of(item: Mapping[str, Mapping[str, Any]]) -> Upload:
-    """The upload of an item. One of the version before has no ``state``, and says ``foretold`` of an intent."""
+    """Upload of a record. Records of the previous version have no ``state``; ``foretold`` marks their intents."""
     holds = None
     if "library" in item:
         added = int(item["added"]["N"]) if "added" in item else None
@@ -188,65 +179,34 @@ def upload_of(item: Mapping[str, Mapping[str, Any]]) -> Upload:
         source=item["pk"]["S"].removeprefix("U#"),
         sequencer=item["sequencer"]["S"],
         holds=holds,
-        state=UploadState(item["state"]["S"]) if "state" in item else _former_state(item),
-        leaves=holding_of(item["leaves"]["S"]) if "leaves" in item else None,
+        state=UploadState(item["state"]["S"]) if "state" in item else _legacy_state(item),
+        leaves=holding_from_json(item["leaves"]["S"]) if "leaves" in item else None,
         cleared="cleared" in item,
     )
 
 
-def _former_state(item: Mapping[str, Mapping[str, Any]]) -> UploadState:
+def _legacy_state(item: Mapping[str, Mapping[str, Any]]) -> UploadState:
+    """State of a record of the previous version."""
     if "foretold" in item:
         return UploadState.ADDING
     return UploadState.SETTLED if "library" in item else UploadState.UNSURE
 
 
 def holder_item(picture: Key, source: str) -> Item:
-    """What says that an upload holds a picture."""
+    """Item that records that an upload holds a picture."""
     return holder_key(picture, source).values | {"source": text(source)}
 
 
 def generation_item(kind: Kind, generation: Generation) -> Item:
-    """Which indices of a kind are live."""
+    """Generation of a kind's index."""
     return generation_key(kind).values | generation_attributes(generation)
 
 
 def generation_attributes(generation: Generation) -> Item:
-    """What of such an item is the generation's."""
+    """Attributes of a generation, without its key."""
     return {"read": text(generation.read), "write": {"L": [text(name) for name in generation.write]}}
 
 
 def generation_of(item: Mapping[str, Mapping[str, Any]]) -> Generation:
-    """The generation of an item."""
+    """Generation of an item."""
     return Generation(item["read"]["S"], tuple(name["S"] for name in item["write"]["L"]))
-
-
-def application_item(application: Application, sealed: bytes) -> Item:
-    """An application's row, with its secret sealed."""
-    return application_key(application.access_key).values | {
-        "secret": {"B": sealed},
-        "app_id": text(application.app_id),
-        "tenant": text(application.tenant),
-        "name": text(application.name),
-        "active": {"BOOL": application.active},
-        "created": number(application.created),
-        "policy": text(policy_text(application.policy)),
-    }
-
-
-def application_of(item: Mapping[str, Mapping[str, Any]], secret: str) -> Application:
-    """The application of a row, whose secret has been opened."""
-    return Application(
-        access_key=access_key_of(item),
-        secret_key=secret,
-        app_id=item["app_id"]["S"],
-        tenant=item["tenant"]["S"],
-        name=item["name"]["S"],
-        active=item["active"]["BOOL"],
-        created=int(item["created"]["N"]),
-        policy=policy_of(item["policy"]["S"]),
-    )
-
-
-def access_key_of(item: Mapping[str, Mapping[str, Any]]) -> str:
-    """The access key of an application's row."""
-    return str(item["pk"]["S"].removeprefix("APP#"))

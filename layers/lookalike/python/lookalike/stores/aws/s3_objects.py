@@ -1,4 +1,4 @@
-"""Originals and uploads in S3."""
+"""Originals and uploaded objects in S3."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from lookalike.domain.upload import UploadedObject
 from lookalike.errors import InvalidArgument, Unavailable
 from lookalike.ports import PictureStore, UploadStore
-from lookalike.stores.aws.circuit_breaker import Breaker
+from lookalike.stores.aws.circuit_breaker import CircuitBreaker
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-#: How the client should be made. A picture is a few megabytes inside one region: seconds without a byte are a fault,
-#: and a second try beats waiting; all tries together stay well below the 30 s that API Gateway waits. The SDK checks
-#: what is put and got by its checksum.
+#: Configuration of the client. A picture is a few megabytes within one region: seconds without a byte are a fault, and
+#: a retry is better than waiting. All attempts together stay well below API Gateway's timeout of 30 s. The SDK verifies
+#: checksums both ways.
 CONFIG = Config(
     connect_timeout=1,
     read_timeout=4,
@@ -33,18 +33,21 @@ CONFIG = Config(
     response_checksum_validation="when_supported",
 )
 
-#: Objects that one DeleteObjects call takes (Amazon S3 API reference).
-_MOST_DELETED = 1000
+#: Objects of one DeleteObjects call (Amazon S3 API reference).
+_MAX_DELETED = 1000
 
-_GONE = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
-_CHANGED = frozenset({"412", "PreconditionFailed", "ConditionalRequestConflict"})
+#: Error codes of an object, version or bucket that does not exist.
+_NOT_FOUND_CODES = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
+
+#: Error codes of an object that was replaced since its ETag was read.
+_PRECONDITION_CODES = frozenset({"412", "PreconditionFailed", "ConditionalRequestConflict"})
 
 
 class S3Store(PictureStore):
-    """Originals, an object each.
+    """Originals, an object each. The bucket encrypts them.
 
-    An object's key is the first part of the picture's, its library, and the SHA-256 of the rest: that holds callers'
-    ids, which may be longer than a key may be, or hold what XML cannot say. The bucket encrypts.
+    An object's name is the library's uid and the SHA-256 of the rest of the key. The rest contains callers' ids, which
+    may be longer than an object's name or contain characters that XML cannot express.
 
     Parameters
     ----------
@@ -54,35 +57,35 @@ class S3Store(PictureStore):
     def __init__(self, client: S3Client, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
-        self._reading = Breaker("S3")
+        self._read_breaker = CircuitBreaker("S3")
 
     def put(self, key: str, data: bytes) -> None:
-        """Keep ``data`` under ``key``, replacing what was there. Raises Unavailable."""
-        with _unavailable():
-            self._client.put_object(Bucket=self._bucket, Key=_name(key), Body=data)
+        """Store ``data`` under ``key``, replacing an older object. Raises Unavailable."""
+        with _errors_as_unavailable():
+            self._client.put_object(Bucket=self._bucket, Key=_object_name(key), Body=data)
 
     def get(self, key: str) -> bytes | None:
-        """What is kept there. Raises Unavailable, at once where S3 has not answered again and again of late."""
-        with self._reading.guard(), _unavailable():
+        """Read an object; None if there is none. Raises Unavailable, at once after repeated failures of S3."""
+        with self._read_breaker.guard(), _errors_as_unavailable():
             try:
-                return self._client.get_object(Bucket=self._bucket, Key=_name(key))["Body"].read()
+                return self._client.get_object(Bucket=self._bucket, Key=_object_name(key))["Body"].read()
             except ClientError as error:
-                if _code(error) in _GONE:
+                if _error_code(error) in _NOT_FOUND_CODES:
                     return None
                 raise
 
     def remove(self, keys: Sequence[str]) -> None:
-        """Forget them; unknown keys do not matter. Raises Unavailable once all that could be removed are."""
-        names = list(dict.fromkeys(_name(key) for key in keys))
+        """Delete objects; unknown keys are ignored. Raises Unavailable after all others are deleted."""
+        names = list(dict.fromkeys(_object_name(key) for key in keys))
         refused: list[str] = []
-        for begin in range(0, len(names), _MOST_DELETED):
-            batch = names[begin : begin + _MOST_DELETED]
-            with _unavailable():
-                answer = self._client.delete_objects(
+        for begin in range(0, len(names), _MAX_DELETED):
+            batch = names[begin : begin + _MAX_DELETED]
+            with _errors_as_unavailable():
+                response = self._client.delete_objects(
                     Bucket=self._bucket, Delete={"Objects": [{"Key": name} for name in batch], "Quiet": True}
                 )
-            refused += [error.get("Code", "?") for error in answer.get("Errors", [])]
-        refused = [code for code in refused if code not in _GONE]
+            refused += [error.get("Code", "?") for error in response.get("Errors", [])]
+        refused = [code for code in refused if code not in _NOT_FOUND_CODES]
         if refused:
             raise Unavailable(
                 f"S3 did not remove {len(refused)} of {len(names)} objects: {', '.join(sorted({*refused}))}"
@@ -92,7 +95,8 @@ class S3Store(PictureStore):
 class S3Uploads(UploadStore):
     """Uploaded objects.
 
-    Without the right to list the bucket, S3 answers 403 for an object that is gone, which looks like a fault.
+    Without the permission to list the bucket, S3 answers 403 for an object that does not exist, which is Unavailable
+    here.
 
     Parameters
     ----------
@@ -103,67 +107,70 @@ class S3Uploads(UploadStore):
         self._client = client
 
     def head(self, bucket: str, key: str) -> UploadedObject | None:
-        """The object as it is now, without its bytes. Its words are its metadata (``x-amz-meta-…``).
+        """Read an object's ETag, size and metadata (``x-amz-meta-…``); None if there is no such object.
 
-        Raises Unavailable, also if there is no such bucket; InvalidArgument if a word of its metadata cannot be
-        read.
+        Raises Unavailable, also if there is no such bucket; InvalidArgument if a metadata value cannot be decoded.
         """
-        with _unavailable():
+        with _errors_as_unavailable():
             try:
-                answer = self._client.head_object(Bucket=bucket, Key=key)
+                response = self._client.head_object(Bucket=bucket, Key=key)
             except ClientError as error:
-                if _code(error) not in _GONE:
+                if _error_code(error) not in _NOT_FOUND_CODES:
                     raise
-                self._require(bucket)
+                self._require_bucket(bucket)
                 return None
-        return UploadedObject(answer["ETag"].strip('"'), answer["ContentLength"], words(answer.get("Metadata", {})))
+        return UploadedObject(
+            response["ETag"].strip('"'), response["ContentLength"], decode_metadata(response.get("Metadata", {}))
+        )
 
-    def _require(self, bucket: str) -> None:
-        """Raise Unavailable if there is no such bucket, which the answer to a HEAD for an object does not tell."""
+    def _require_bucket(self, bucket: str) -> None:
+        """Raise Unavailable if there is no such bucket, which S3's response to HeadObject does not tell."""
         try:
             self._client.head_bucket(Bucket=bucket)
         except ClientError as error:
-            if _code(error) in _GONE:
+            if _error_code(error) in _NOT_FOUND_CODES:
                 raise Unavailable(f"S3: there is no bucket {bucket}") from error
             raise
 
     def read(self, bucket: str, key: str, etag: str) -> bytes | None:
-        """Its bytes; None if it is gone, or is not that one any more. Raises Unavailable."""
-        with _unavailable():
+        """Read the object's bytes; None if it was deleted or replaced since. Raises Unavailable."""
+        with _errors_as_unavailable():
             try:
                 return self._client.get_object(Bucket=bucket, Key=key, IfMatch=f'"{etag}"')["Body"].read()
             except ClientError as error:
-                if _code(error) in _GONE | _CHANGED:
+                if _error_code(error) in _NOT_FOUND_CODES | _PRECONDITION_CODES:
                     return None
                 raise
 
     def remove(self, bucket: str, key: str, etag: str) -> None:
-        """Take it away if it is still that one. Raises Unavailable.
+        """Delete the object unless it was replaced since. Raises Unavailable.
 
-        The same bytes put again meanwhile count as that one: then nothing but their newer metadata is lost.
+        An object replaced by the same bytes has the same ETag and is deleted too: only its newer metadata is lost.
         """
-        with _unavailable():
+        with _errors_as_unavailable():
             try:
                 self._client.delete_object(Bucket=bucket, Key=key, IfMatch=f'"{etag}"')
             except ClientError as error:
-                if _code(error) not in _GONE | _CHANGED:
+                if _error_code(error) not in _NOT_FOUND_CODES | _PRECONDITION_CODES:
                     raise
 
     def place(self, bucket: str, key: str) -> str:
-        """Where an operator finds the object: its address."""
+        """Address of the object for an operator."""
         return f"s3://{bucket}/{key}"
 
 
-def words(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Metadata as text. Headers are ASCII: anything else is percent-encoded UTF-8, as this service asks for it, or
-    RFC 2047, as S3 hands out what was put in other ways (Amazon S3 user guide, "User-defined object metadata").
+def decode_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Decode user-defined metadata; names are lower-cased.
+
+    Header values are ASCII. Other text is percent-encoded UTF-8, as this service asks for, or RFC 2047, as S3 returns
+    what was set by other means (Amazon S3 user guide, "User-defined object metadata").
 
     Raises InvalidArgument if a value is neither.
     """
-    return {name.lower(): _word(name, value) for name, value in metadata.items()}
+    return {name.lower(): _decoded_value(name, value) for name, value in metadata.items()}
 
 
-def _word(name: str, value: str) -> str:
+def _decoded_value(name: str, value: str) -> str:
     try:
         if value.startswith("=?") and value.endswith("?="):
             return str(make_header(decode_header(value)))
@@ -172,18 +179,18 @@ def _word(name: str, value: str) -> str:
         raise InvalidArgument(name, "neither percent-encoded UTF-8 nor RFC 2047") from reason
 
 
-def _name(key: str) -> str:
+def _object_name(key: str) -> str:
     library, _, rest = key.partition("/")
     return f"{library}/{hashlib.sha256(rest.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
-def _code(error: ClientError) -> str:
+def _error_code(error: ClientError) -> str:
     return error.response.get("Error", {}).get("Code", "")
 
 
 @contextmanager
-def _unavailable() -> Iterator[None]:
-    """Whatever else S3 or the way there answers is a fault that may pass."""
+def _errors_as_unavailable() -> Iterator[None]:
+    """Raise every other error of S3 or of the connection as Unavailable."""
     try:
         yield
     except (BotoCoreError, ClientError) as error:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def open_session() -> boto3.Session:
-    """The session that the SDK's variables describe, with AWS_REGION as other SDKs and the AWS CLI read it.
+    """Open a session from the SDK's environment variables; AWS_REGION is read too, as other SDKs and the AWS CLI do.
 
-    Raises SettingsError, which says what to set, if they name no region, no credentials, or an unknown profile.
+    Raises SettingsError, with the variable to set, if they name no region, no credentials, or an unknown profile.
     """
     try:
         session = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
@@ -31,8 +31,8 @@ def open_session() -> boto3.Session:
 
 
 def open_client(session: boto3.Session, service: Any, config: Config | None = None) -> Any:
-    """A service's client. Raises SettingsError if the SDK's variables do not describe one."""
+    """Make a service's client. Raises SettingsError if the SDK's environment variables are not valid."""
     try:
         return session.client(service, config=config)
-    except (BotoCoreError, ValueError) as error:  # the latter for addresses
+    except (BotoCoreError, ValueError) as error:  # ValueError for an endpoint that is no URL
         raise SettingsError(f"AWS: {error}") from error

@@ -15,25 +15,25 @@ from lookalike.ports import DeadLetters
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-#: How the client should be made: a message is kept in some tens of milliseconds.
+#: Configuration of the client. SQS accepts a message in some tens of milliseconds.
 CONFIG = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
 
-#: What a message may not hold (Amazon SQS API reference, SendMessage).
-_UNSAYABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+#: Characters that a message may not contain: those that XML cannot express (Amazon SQS API reference, SendMessage).
+_INVALID_CHARACTERS = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
-#: Characters of a reason: enough to read, and far from the size a message may have.
-_LONGEST_REASON = 1000
+#: Characters of a reason: enough to read, and far below the size limit of a message.
+_MAX_REASON = 1000
 
 
 class SqsDeadLetters(DeadLetters):
-    """The message as it came, with the attributes ``operation``, ``reason`` and ``file``.
+    """Sends the message body unchanged, with the attributes ``operation``, ``reason`` and ``file``.
 
-    So a queue's redrive hands it back to where it came from.
+    A redrive of the queue therefore returns the message to its source as it was.
 
     Parameters
     ----------
-    client : safe to use from several threads.
-    url : the queue's.
+    client : made with :data:`CONFIG`; safe to use from several threads.
+    url : of the queue.
     """
 
     def __init__(self, client: SQSClient, url: str) -> None:
@@ -41,21 +41,21 @@ class SqsDeadLetters(DeadLetters):
         self._url = url
 
     def send(self, letter: DeadLetter) -> None:
-        said = {"operation": letter.operation, "reason": letter.reason[:_LONGEST_REASON], "file": letter.file}
+        attributes = {"operation": letter.operation, "reason": letter.reason[:_MAX_REASON], "file": letter.file}
         try:
             self._client.send_message(
                 QueueUrl=self._url,
-                MessageBody=_sayable(letter.body),
+                MessageBody=_valid_text(letter.body),
                 MessageAttributes={
-                    name: {"DataType": "String", "StringValue": _sayable(word)}
-                    for name, word in said.items()
-                    if word or name != "file"
+                    name: {"DataType": "String", "StringValue": _valid_text(value)}
+                    for name, value in attributes.items()
+                    if value or name != "file"
                 },
             )
         except (BotoCoreError, ClientError) as error:
             raise Unavailable(f"SQS: {error}") from error
 
 
-def _sayable(text: str) -> str:
-    """SQS takes neither an empty text nor what XML cannot say."""
-    return _UNSAYABLE.sub("\ufffd", text) or "-"
+def _valid_text(text: str) -> str:
+    """The text with characters that SQS rejects replaced; ``-`` for an empty text, which SQS rejects too."""
+    return _INVALID_CHARACTERS.sub("\ufffd", text) or "-"

@@ -1,4 +1,4 @@
-"""The folder one machine's data lives in."""
+"""The folder that holds all data of one machine."""
 
 from __future__ import annotations
 
@@ -10,23 +10,32 @@ from pathlib import Path
 from typing import Self
 
 from lookalike.errors import SettingsError
-from lookalike.stores.local.disk_errors import NO_WRITES, is_read_only
+from lookalike.stores.local.disk_errors import WRITE_REFUSED, is_read_only
 
-#: One of these is the first thing that a data folder ever holds.
-_CATALOG, _LOCK = "catalog.db", "server.lock"
+#: One of these two is the first entry of a new data folder.
+_CATALOG = "catalog.db"
+_LOCK = "server.lock"
 
-#: Of these there is none before the catalog has been made and flushed to the disk.
-_ORIGINALS, _DEAD_LETTERS, _LOG = "originals", "dead-letters.jsonl", f"{_CATALOG}-wal"
+#: None of these three exists before the catalog has been created and flushed to the disk.
+_ORIGINALS = "originals"
+_DEAD_LETTERS = "dead-letters.jsonl"
+_LOG = f"{_CATALOG}-wal"
 
 
 class DataFolder:
-    """Everything the one-machine service keeps, readable by its owner alone.
+    """The folder that holds all data of one machine, accessible to its owner alone.
 
-    Opening it makes it (mode 0700) where it is missing or empty, and takes away other users' access where it is
-    not. Raises SettingsError where that cannot be done, for a folder of anything else, and for one that has lost its
-    catalog: those are left as they are.
+    Opening creates the folder with mode 0700 if it is missing, and removes other users' access from an existing one.
 
-    ``used``: it has been in use, so its catalog holds something.
+    Attributes
+    ----------
+    path : the folder.
+    used : whether the folder has been in use, so that its catalog must have a schema.
+
+    Raises
+    ------
+    SettingsError : the folder cannot be created or changed, holds other files, or has lost its catalog. The last two
+        are left unchanged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,8 +43,8 @@ class DataFolder:
         self._lock: int | None = None
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.used = self._has_been_used()
-            names = {entry.name for entry in path.iterdir()} - {"lost+found"}  # a disk of its own has that
+            self.used = self._is_used()
+            names = {entry.name for entry in path.iterdir()} - {"lost+found"}  # in the root folder of a disk
             if names and not names & {_CATALOG, _LOCK}:
                 raise SettingsError(
                     f"data folder {path}: holds other files and no {_CATALOG}; name a folder of its own"
@@ -47,18 +56,18 @@ class DataFolder:
 
     @classmethod
     def existing(cls, path: Path) -> Self:
-        """The data folder that is there. Makes nothing: raises SettingsError if none is."""
+        """Open an existing data folder. Raises SettingsError, and creates nothing, if there is none."""
         try:
-            if path.is_dir() and any((_size(path / _CATALOG), _size(path / _LOG), _traces(path))):
+            if path.is_dir() and any((_size_of(path / _CATALOG), _size_of(path / _LOG), _signs_of_use(path))):
                 return cls(path)
         except OSError as error:
             raise SettingsError(f"data folder {path}: {error.strerror}") from error
         raise SettingsError(f"no data folder at {path}")
 
     def mark_as_used(self) -> None:
-        """Note that the catalog has been made: from now on the folder is refused without it.
+        """Record that the catalog has been created: from now on the folder is refused without it.
 
-        The note is the folder of originals. Raises SettingsError.
+        The record is the existence of the folder of originals. Raises SettingsError.
         """
         if self.used:
             return
@@ -74,30 +83,30 @@ class DataFolder:
         self.used = True
 
     def require_originals(self) -> None:
-        """Raise SettingsError if nothing is left of the originals that the catalog's pictures point at."""
+        """Raise SettingsError if the folder of originals is missing or empty."""
         if not self.originals.is_dir() or not any(entry.name != "lost+found" for entry in self.originals.iterdir()):
             raise SettingsError(
                 f"data folder {self.path}: {_CATALOG} holds pictures, and {_ORIGINALS} is missing or empty; restore "
                 f"{_ORIGINALS} from the same backup, or mount its disk. Nothing has been changed"
             )
 
-    def _has_been_used(self) -> bool:
-        """Raise SettingsError if it has been, and its catalog is gone."""
-        traces = _traces(self.path)  # before the size: another process may be making the catalog just now
-        size = _size(self.path / _CATALOG)
-        if not size and _size(self.path / _LOG):  # a log comes after its file's first page
-            traces.append(_LOG)
-        if traces and not size:
+    def _is_used(self) -> bool:
+        """Return whether the folder has been in use. Raises SettingsError if it has been and its catalog is lost."""
+        signs = _signs_of_use(self.path)  # before the size, as another process may be creating the catalog
+        size = _size_of(self.path / _CATALOG)
+        if not size and _size_of(self.path / _LOG):  # SQLite writes a log only after its file's first page
+            signs.append(_LOG)
+        if signs and not size:
             raise SettingsError(
                 f"data folder {self.path}: {_CATALOG} is {'missing' if size is None else 'empty'}, and "
-                f"{' and '.join(traces)} {'is' if len(traces) == 1 else 'are'} there: its applications and pictures are "
+                f"{' and '.join(signs)} {'is' if len(signs) == 1 else 'are'} there: its applications and pictures are "
                 f"lost. Restore {_CATALOG} from a backup, or name another folder to start anew. Nothing has been changed"
             )
-        return bool(traces)
+        return bool(signs)
 
     @staticmethod
-    def is_there(path: Path) -> bool:
-        """Whether a folder that can be looked into has a catalog."""
+    def has_catalog(path: Path) -> bool:
+        """Return whether a folder has a catalog; False if it cannot be read."""
         try:
             return (path / _CATALOG).exists()
         except OSError:
@@ -105,24 +114,24 @@ class DataFolder:
 
     @property
     def catalog(self) -> Path:
-        """The SQLite file of applications, libraries, pictures and local maps."""
+        """The SQLite file of applications, libraries, pictures, local maps, uploads and counts."""
         return self.path / _CATALOG
 
     @property
     def originals(self) -> Path:
-        """The folder of the pictures as they were given."""
+        """The folder of the pictures' original files."""
         return self.path / _ORIGINALS
 
     @property
     def dead_letters(self) -> Path:
-        """The file of messages that never will succeed."""
+        """The file of messages that will never succeed."""
         return self.path / _DEAD_LETTERS
 
     def lock(self) -> None:
-        """Keep every other server off this folder until :meth:`unlock` or this process's end, however it ends.
+        """Exclude every other server from this folder until :meth:`unlock` or the end of this process.
 
-        Raises SettingsError if another server has it, or if the lock's file cannot be used. Commands that only read
-        and write the catalog need no lock.
+        Commands that only read and write the catalog need no lock. Raises SettingsError if another server holds the
+        lock, or if its file cannot be used.
         """
         path = self.path / _LOCK
         try:
@@ -144,14 +153,14 @@ class DataFolder:
         self._lock = lock
 
     def unlock(self) -> None:
-        """Let another server have the folder."""
+        """Release the lock, if held."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
 
 def _open_lock(path: Path) -> int | None:
-    """A lock file's descriptor; None if there is none on a read-only disk, where no server could write."""
+    """Return a lock file's descriptor; None if the file is missing on a read-only disk, where no server can write."""
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -164,20 +173,21 @@ def _open_lock(path: Path) -> int | None:
 
 
 def _write_holder(lock: int) -> None:
-    """Write this process's number, for whoever finds the folder in use; a disk that takes no writes goes without."""
+    """Write this process's id for other servers' error messages, unless the disk refuses writes. Raises OSError."""
     try:
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     except OSError as error:
         read_only = fcntl.fcntl(lock, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
-        if not read_only and error.errno not in NO_WRITES:
+        if not read_only and error.errno not in WRITE_REFUSED:
             raise
 
 
-def _traces(path: Path) -> list[str]:
-    """What says that the folder has had a catalog."""
+def _signs_of_use(path: Path) -> list[str]:
+    """Return the entries that show that the folder has had a catalog."""
     return [name for name in (_ORIGINALS, _DEAD_LETTERS) if (path / name).exists()]
 
 
-def _size(path: Path) -> int | None:
+def _size_of(path: Path) -> int | None:
+    """Return a file's size in bytes; None if there is no file."""
     return path.stat().st_size if path.is_file() else None

@@ -1,4 +1,4 @@
-"""Dead letters in a file."""
+"""Dead letters in a file of JSON lines."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from lookalike.ports import Clock, DeadLetters
 
 
 class FileDeadLetters(DeadLetters):
-    """A line of JSON for each. What the file holds already is not repeated.
+    """Appends dead letters to a file, one line of JSON each, and none twice.
 
-    One about a file names it in ``file``; ``body`` is the message as it came.
-
-    The file is the operator's, who may cut it or take it away at any time.
+    ``body`` is the message as it arrived; ``file`` names the file it is about, if any. The operator may truncate or
+    delete the file at any time.
 
     Parameters
     ----------
-    path : the file, made with mode 0600 by the first letter.
-    clock : for the time each came, in Unix milliseconds.
+    path : the file, created with mode 0600 by the first letter.
+    clock : returns the time of a letter, in Unix milliseconds.
     """
 
     def __init__(self, path: Path, clock: Clock) -> None:
@@ -32,16 +31,16 @@ class FileDeadLetters(DeadLetters):
         self._clock = clock
         self._lock = threading.Lock()
         self._known: set[tuple[str, str, str]] = set()
-        self._size = 0  # of the file that they are in
+        self._size = 0  # of the file when the known letters were read or written
 
     def send(self, letter: DeadLetter) -> None:
-        told = {"time": self._clock(), "operation": letter.operation, "reason": letter.reason}
-        told |= {"file": letter.file} if letter.file else {}
-        line = json.dumps(told | {"body": letter.body}).encode() + b"\n"
+        record = {"time": self._clock(), "operation": letter.operation, "reason": letter.reason}
+        record |= {"file": letter.file} if letter.file else {}
+        line = json.dumps(record | {"body": letter.body}).encode() + b"\n"
         try:
             with self._lock:
-                self._learn()
-                if _essence(letter) in self._known:
+                self._reload()
+                if _identity(letter) in self._known:
                     return
                 file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 try:
@@ -51,28 +50,28 @@ class FileDeadLetters(DeadLetters):
                         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                     os.fsync(file)
                     self._size = size + len(line)
-                    self._known.add(_essence(letter))
+                    self._known.add(_identity(letter))
                 finally:
                     os.close(file)
         except OSError as error:
             raise Unavailable(f"{self._path}: {error.strerror}") from error
 
-    def _learn(self) -> None:
-        """Read what the file holds, unless it is as it was left. Raises OSError."""
+    def _reload(self) -> None:
+        """Read the file's letters if its size has changed. Raises OSError."""
         size = self._path.stat().st_size if self._path.exists() else 0
         if size != self._size:
-            self._size, self._known = size, set(_known(self._path) if size else ())
+            self._size, self._known = size, set(_identities(self._path) if size else ())
 
 
-def _essence(letter: DeadLetter) -> tuple[str, str, str]:
-    """What two letters that say the same have in common."""
+def _identity(letter: DeadLetter) -> tuple[str, str, str]:
+    """Return the fields by which a letter is recognised as a repetition."""
     return letter.operation, letter.reason, letter.body
 
 
-def _known(path: Path) -> Iterator[tuple[str, str, str]]:
+def _identities(path: Path) -> Iterator[tuple[str, str, str]]:
     for line in path.read_bytes().splitlines():
         try:
-            told = json.loads(line)
-            yield str(told["operation"]), str(told["reason"]), str(told["body"])
-        except (KeyError, RecursionError, TypeError, ValueError):  # a line of somebody else's
+            record = json.loads(line)
+            yield str(record["operation"]), str(record["reason"]), str(record["body"])
+        except (KeyError, RecursionError, TypeError, ValueError):  # a line that is not ours
             continue

@@ -1,4 +1,4 @@
-"""Files' failures that mean that a disk takes no writes, though what it holds may well be read."""
+"""Errors of files that mean that a disk refuses writes, though it may still be read."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import errno
 import os
 from pathlib import Path
 
-#: Full, over its quota or the process's own limit, read-only, failing.
-NO_WRITES = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
-READ_ONLY = os.strerror(errno.EROFS)
+#: Error numbers of a disk that is full, over quota, read-only or failing, and of a file over the process's size limit.
+WRITE_REFUSED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
+
+#: The system's words for a read-only disk.
+READ_ONLY_REASON = os.strerror(errno.EROFS)
 
 
 def is_read_only(path: Path) -> bool:
-    """Whether the disk that a file or folder is on is mounted to be read only."""
+    """Return whether the disk of a file or folder is mounted read-only. Raises OSError."""
     return bool(os.statvfs(path).f_flag & os.ST_RDONLY)

@@ -18,16 +18,16 @@ class _Ticket(Generic[W]):
 
 
 class GroupCommit(Generic[W]):
-    """Gathers the work of concurrent callers and commits what waits in one go, one batch at a time.
+    """Collects the work of concurrent callers and commits it in batches, one at a time.
 
-    Whoever arrives while nothing is being committed leads: it takes all that waits, its own work included, and
-    commits it on its own thread. Whoever arrives meanwhile waits, and one of them leads the next batch. A lone
-    caller pays for no hand-over to another thread, and nothing has to be started or stopped.
+    A caller that arrives while no batch is being committed becomes the leader: it takes all waiting work, its own
+    included, and commits it on its own thread. Callers that arrive meanwhile wait, and one of them leads the next batch.
+    A lone caller pays for no hand-over between threads, and there is no thread to start or stop.
 
     Parameters
     ----------
-    commit : makes a batch durable, in order. Returns one outcome per work; an outcome that is an exception is
-        raised to that work's caller alone.
+    commit : makes a batch durable, in order. Returns one outcome per work; an exception among the outcomes is raised to
+        that work's caller alone.
     """
 
     def __init__(self, commit: Callable[[Sequence[W]], Sequence[object]]) -> None:
@@ -37,7 +37,7 @@ class GroupCommit(Generic[W]):
         self._changed = threading.Condition()
 
     def __call__(self, work: W) -> object:
-        """Commit ``work``, with whatever else waits. Returns its outcome when it is durable, or raises it."""
+        """Commit ``work`` together with other waiting work. Return its outcome once durable, or raise it."""
         ticket = _Ticket(work)
         with self._changed:
             self._waiting.append(ticket)
@@ -57,7 +57,7 @@ class GroupCommit(Generic[W]):
         outcomes: Sequence[object] = ()
         try:
             outcomes = self._commit([ticket.work for ticket in batch])
-        except BaseException as error:  # whatever it was, nobody may wait for ever
+        except BaseException as error:  # of any kind: the others must not wait for ever
             outcomes = [error] * len(batch)
         finally:
             with self._changed:

@@ -1,4 +1,4 @@
-"""Which files of a watched folder are nobody's pictures."""
+"""Files of a watched folder that are not uploads: hidden ones, the system's own, and those the ignore file lists."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
 from lookalike.observability import logger
 
-#: The file that says what is ignored in its folder and below, in the syntax of ``.gitignore``.
-NAME = ".lookalikeignore"
+#: The ignore file, in the syntax of ``.gitignore``.
+FILE_NAME = ".lookalikeignore"
 
-#: What storage devices and operating systems put among pictures, in lower case: thumbnails, what was thrown away, old
-#: states, what a disk check found.
-_FOLDERS = frozenset(
+#: Folders that storage devices and operating systems put among pictures, in lower case: thumbnails, recycle bins,
+#: snapshots, fragments found by disk checks.
+_SYSTEM_FOLDERS = frozenset(
     {
         "#recycle",
         "#snapshot",
@@ -30,52 +30,54 @@ _FOLDERS = frozenset(
         "system volume information",
     }
 )
-_FILES = frozenset({"desktop.ini", "ehthumbs.db", "ehthumbs_vista.db", "thumbs.db"})
 
-#: Bytes of the ignore file that are read.
-_LONGEST = 64 * 1024
+#: Files that operating systems put among pictures, in lower case.
+_SYSTEM_FILES = frozenset({"desktop.ini", "ehthumbs.db", "ehthumbs_vista.db", "thumbs.db"})
+
+#: Bytes of the ignore file that are read, at most.
+_MAX_BYTES = 64 * 1024
 
 
-class Ignored:
-    """What a walk through a watched folder passes over.
+class IgnoreRules:
+    """Decides which files and folders a walk through a watched folder passes over.
 
-    The ignore file lies in the folder itself, not in those below, which others may fill. It is read by :meth:`refresh`;
-    a line of it that is no pattern is said in the log.
+    Only the ignore file in the watched folder itself counts, as others may fill the folders below. :meth:`reload` reads
+    it. A line that is not a pattern is logged and skipped.
     """
 
     def __init__(self, root: Path) -> None:
-        self._path = root / NAME
-        self._said = b""
+        self._path = root / FILE_NAME
+        self._content = b""
         self._spec = GitIgnoreSpec([])
 
-    def refresh(self) -> None:
-        """Read the ignore file again, if it has changed."""
+    def reload(self) -> None:
+        """Read the ignore file, and parse it if it has changed."""
         try:
-            said = _read(self._path)
-        except OSError:  # there is none, or it cannot be read
-            said = b""
-        if said != self._said:
-            self._said, self._spec = said, GitIgnoreSpec(_patterns(said))
+            content = _read(self._path)
+        except OSError:  # missing or unreadable
+            content = b""
+        if content != self._content:
+            self._content, self._spec = content, GitIgnoreSpec(_patterns(content))
 
-    def folder(self, path: str) -> bool:
-        """Whether the folder at that path below the root is passed over, with all that is in it."""
+    def ignores_folder(self, path: str) -> bool:
+        """Return whether the folder at this path below the root is passed over, with all its contents."""
         name = path.rpartition("/")[2]
-        return name.startswith(".") or name.lower() in _FOLDERS or self._spec.match_file(f"{path}/")
+        return name.startswith(".") or name.lower() in _SYSTEM_FOLDERS or self._spec.match_file(f"{path}/")
 
-    def file(self, path: str) -> bool:
-        """Whether the file at that path below the root is passed over."""
+    def ignores_file(self, path: str) -> bool:
+        """Return whether the file at this path below the root is passed over."""
         name = path.rpartition("/")[2]
-        return name.startswith(".") or name.lower() in _FILES or self._spec.match_file(path)
+        return name.startswith(".") or name.lower() in _SYSTEM_FILES or self._spec.match_file(path)
 
 
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(_LONGEST)
+        return file.read(_MAX_BYTES)
 
 
-def _patterns(said: bytes) -> Iterator[GitIgnoreSpecPattern]:
-    for number, line in enumerate(said.decode("utf-8", "surrogateescape").splitlines(), 1):
+def _patterns(content: bytes) -> Iterator[GitIgnoreSpecPattern]:
+    for number, line in enumerate(content.decode("utf-8", "surrogateescape").splitlines(), 1):
         try:
             yield GitIgnoreSpecPattern(line)
         except ValueError as reason:
-            logger.warning(f"{NAME}, line {number} is passed over", extra={"reason": str(reason)})
+            logger.warning(f"{FILE_NAME}, line {number} is passed over", extra={"reason": str(reason)})

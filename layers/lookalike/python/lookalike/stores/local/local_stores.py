@@ -7,27 +7,32 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from lookalike.clock import unix_milliseconds
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Picture
 from lookalike.observability import logger
 from lookalike.ports import Embedder, Stores
+from lookalike.ports.clock import unix_milliseconds
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
 from lookalike.stores.local.original_files import FolderStore
+from lookalike.stores.local.sqlite_applications import SqliteApplications
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
+from lookalike.stores.local.sqlite_counters import SqliteCounters
+from lookalike.stores.local.sqlite_maps import SqliteMaps
+from lookalike.stores.local.sqlite_stores import SqliteStores
+from lookalike.stores.local.sqlite_uploads import SqliteUploads
 from lookalike.stores.local.watched_folder import WatchedFolder
 from lookalike.stores.vectors.index import FaissIndex
 
 
 class LocalStores(Stores):
-    """SQLite, FAISS filled from it, and a folder of originals. All of it is opened at once, or none.
+    """Opens SQLite, FAISS filled from it, and the folder of originals: all of them, or none.
 
     Parameters
     ----------
-    data : the folder that holds everything; one process at a time may have it.
-    embedder : pictures of its model are found, compressed by its codebooks.
-    watch : the folder whose files count as uploads.
+    data : the data folder, which one process at a time may open.
+    embedder : its model is the one whose pictures the index finds; its codebooks compress their vectors.
+    watch : the folder whose files are uploads; None: there is none.
 
     Raises
     ------
@@ -39,26 +44,26 @@ class LocalStores(Stores):
             folder = DataFolder(data)
             folder.lock()
             opened.callback(folder.unlock)
-            self._catalog = opened.enter_context(closing(SqliteCatalog(folder.catalog, existing=folder.used)))
-            if self._catalog.holds_pictures():
+            self._sqlite = opened.enter_context(closing(SqliteStores(folder.catalog, existing=folder.used)))
+            if self._sqlite.catalog.holds_pictures():
                 folder.require_originals()
             else:
                 folder.mark_as_used()
             self._originals = FolderStore(folder.originals)
             codebooks = {kind: codebook for kind in Kind if (codebook := embedder.codebook(kind)) is not None}
             self._index = opened.enter_context(closing(FaissIndex(codebooks, embedder.model)))
-            _fill(self._index, self._catalog, embedder.model, data)
+            _fill_index(self._index, self._sqlite, embedder.model, data)
             self._objects = WatchedFolder(watch)
             self._dead_letters = FileDeadLetters(folder.dead_letters, unix_milliseconds)
             self._opened = opened.pop_all()
 
     @property
-    def applications(self) -> SqliteCatalog:
-        return self._catalog
+    def applications(self) -> SqliteApplications:
+        return self._sqlite.applications
 
     @property
     def catalog(self) -> SqliteCatalog:
-        return self._catalog
+        return self._sqlite.catalog
 
     @property
     def index(self) -> FaissIndex:
@@ -69,16 +74,16 @@ class LocalStores(Stores):
         return self._originals
 
     @property
-    def maps(self) -> SqliteCatalog:
-        return self._catalog
+    def maps(self) -> SqliteMaps:
+        return self._sqlite.maps
 
     @property
-    def uploads(self) -> SqliteCatalog:
-        return self._catalog
+    def uploads(self) -> SqliteUploads:
+        return self._sqlite.uploads
 
     @property
-    def counters(self) -> SqliteCatalog:
-        return self._catalog
+    def counters(self) -> SqliteCounters:
+        return self._sqlite.counters
 
     @property
     def objects(self) -> WatchedFolder:
@@ -89,32 +94,32 @@ class LocalStores(Stores):
         return self._dead_letters
 
     def problems(self) -> list[str]:
-        return [*self._catalog.problems(), *self._originals.problems()]
+        return [*self._sqlite.problems(), *self._originals.problems()]
 
     def unreachable(self) -> list[str]:
-        return self._catalog.unreachable()
+        return self._sqlite.unreachable()
 
     def close(self) -> None:
         self._opened.close()
 
 
-def _fill(index: FaissIndex, catalog: SqliteCatalog, model: str, data: Path) -> None:
-    """Fill the index with all pictures, and warn of those that another model than this has embedded."""
-    strange: Counter[str] = Counter()
+def _fill_index(index: FaissIndex, sqlite: SqliteStores, model: str, data: Path) -> None:
+    """Fill the index with all pictures, and log a warning about those that another model has embedded."""
+    rows_of_other_models: Counter[str] = Counter()
     for kind in Kind:
-        index.fill(_counting(catalog.scan(kind), strange))
-    catalog.report_unknown_kinds()
-    catalog.report_lost_libraries()
-    strange.pop(model, None)
-    for other, pictures in sorted(strange.items()):
+        index.fill(_count_models(sqlite.catalog.scan(kind), rows_of_other_models))
+    sqlite.catalog.report_unknown_kinds()
+    sqlite.report_orphaned_pictures()
+    rows_of_other_models.pop(model, None)
+    for other, pictures in sorted(rows_of_other_models.items()):
         logger.warning(
             f"{pictures} pictures in {data} were added with the model {other}: {model} does not find them; give it a "
             "folder of its own, and add them again"
         )
 
 
-def _counting(batches: Iterable[Sequence[Picture]], models: Counter[str]) -> Iterator[Sequence[Picture]]:
-    """The same batches; ``models`` counts the live pictures of each model as they pass."""
+def _count_models(batches: Iterable[Sequence[Picture]], models: Counter[str]) -> Iterator[Sequence[Picture]]:
+    """Yield the batches, counting the live pictures of each model in ``models``."""
     for batch in batches:
         models.update(picture.model for picture in batch if picture.live)
         yield batch

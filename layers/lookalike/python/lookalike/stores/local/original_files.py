@@ -12,57 +12,63 @@ from uuid import uuid4
 
 from lookalike.errors import SettingsError, Unavailable
 from lookalike.ports import PictureStore
-from lookalike.stores.local.disk_errors import NO_WRITES, READ_ONLY, is_read_only
+from lookalike.stores.local.disk_errors import READ_ONLY_REASON, WRITE_REFUSED, is_read_only
 
-#: A disk that took no write is tried again no sooner than so many seconds later, with so many bytes.
-_RETRY_SECONDS, _BLOCK = 1.0, 4096
+#: Seconds between a refused write and the next trial, at least.
+_MIN_RETRY_SECONDS = 1.0
+
+#: Size of a trial write.
+_PROBE_BYTES = 4096
 
 
 class FolderStore(PictureStore):
-    """One file per original.
+    """Keeps each original in a file of its own.
 
-    A key's file is ``<2 hex>/<62 hex>``, the SHA-256 of the key: keys hold callers' ids, so they may hold any
-    character, climb out of a folder or be longer than a file name may be. A file is written under a temporary name,
-    flushed and moved into place, and its folder is flushed: after a crash it is whole or absent. Threads that put at
-    the same time share flushes in the file system's journal; that was measured to be faster than one thread
-    flushing for all, file by file or with syncfs.
+    A key's file is ``<2 hex>/<62 hex>``, the SHA-256 of the key: keys contain callers' ids, which may contain any
+    character, climb out of the folder or exceed the length of a file name. A file is written under a temporary name,
+    flushed and moved into place, and its folder is flushed: after a crash it is whole or absent. Concurrent puts share
+    flushes in the file system's journal, which was measured to be faster than one thread that flushes for all, file by
+    file or with syncfs.
+
+    Only one process at a time may put, as opening the store deletes files that a crash left half written.
 
     Parameters
     ----------
-    root : the folder, made with mode 0700 if missing; files have mode 0600. Clears away what a crash left half
-        written, so only one process at a time may put. Raises SettingsError if the folder cannot be used; one that
-        is there can be read on a disk that takes no writes.
+    root : the folder, created with mode 0700 if missing; files have mode 0600. An existing folder on a disk that
+        refuses writes can be read.
+
+    Raises
+    ------
+    SettingsError : the folder cannot be used.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._incoming = root / "incoming"
         self._prepared = False
-        self._refusal: str | None = None  # why the disk took no write, last
+        self._refusal: str | None = None  # why the disk refused the last write
         self._retry_at = 0.0
         there = root.is_dir()
         try:
             self._prepare()
-            self._refusal = READ_ONLY if is_read_only(root) else None
+            self._refusal = READ_ONLY_REASON if is_read_only(root) else None
         except OSError as error:
-            if not there or error.errno not in NO_WRITES:
+            if not there or error.errno not in WRITE_REFUSED:
                 raise SettingsError(f"{root}: cannot keep pictures here ({error.strerror})") from error
             self._refusal = error.strerror
 
     def problems(self) -> list[str]:
-        """What is wrong with the folder, a line each. A disk that took no write is asked again."""
+        """Return one line per problem with the folder. Tries a write again if the last one was refused."""
         if self._refusal is not None and time.monotonic() >= self._retry_at:
-            self._retry_at = time.monotonic() + _RETRY_SECONDS
+            self._retry_at = time.monotonic() + _MIN_RETRY_SECONDS
             with suppress(Unavailable):
-                self._write(None, bytes(_BLOCK))
+                self._write(None, bytes(_PROBE_BYTES))
         return [] if self._refusal is None else [f"{self._root.name} take no writes ({self._refusal})"]
 
     def put(self, key: str, data: bytes) -> None:
-        """Keep ``data`` under ``key``, replacing what was there. Raises Unavailable."""
         self._write(self._path(key), data)
 
     def get(self, key: str) -> bytes | None:
-        """What is kept there. Raises Unavailable."""
         try:
             return self._path(key).read_bytes()
         except FileNotFoundError:
@@ -71,43 +77,42 @@ class FolderStore(PictureStore):
             raise self._unavailable(error) from error
 
     def remove(self, keys: Sequence[str]) -> None:
-        """Forget them; unknown keys do not matter. Raises Unavailable."""
         paths = [self._path(key) for key in keys]
         try:
             for path in paths:
                 path.unlink(missing_ok=True)
             for folder in {path.parent for path in paths}:
-                _flush(folder)
+                _flush_folder(folder)
         except OSError as error:
             raise self._unavailable(error) from error
 
     def _prepare(self) -> None:
-        """Make what is missing of the folder, and remove what a crash left half written. Raises OSError."""
+        """Create missing folders, and delete files that a crash left half written. Raises OSError."""
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in ("incoming", *(f"{shard:02x}" for shard in range(256))):
             (self._root / name).mkdir(mode=0o700, exist_ok=True)
         for left in self._incoming.iterdir():
-            with suppress(OSError):  # it only takes up space
+            with suppress(OSError):  # a file left behind only takes up space
                 left.unlink()
-        _flush(self._root)
+        _flush_folder(self._root)
         self._prepared = True
 
     def _write(self, path: Path | None, data: bytes) -> None:
-        """Write a file durably and move it to ``path``; None: away with it, it was a trial. Raises Unavailable."""
+        """Write a file durably and move it to ``path``; None: delete it, as it was a trial. Raises Unavailable."""
         temporary = self._incoming / uuid4().hex
         try:
             if not self._prepared:
                 self._prepare()
-            _write(temporary, data)
+            _write_durably(temporary, data)
             if path is None:
                 temporary.unlink()
             else:
                 temporary.replace(path)
-                _flush(path.parent)
+                _flush_folder(path.parent)
         except OSError as error:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
-            if error.errno in NO_WRITES:
+            if error.errno in WRITE_REFUSED:
                 self._refusal = error.strerror
             raise self._unavailable(error) from error
         self._refusal = None
@@ -120,7 +125,7 @@ class FolderStore(PictureStore):
         return Unavailable(f"{self._root}: {error.strerror}")
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write_durably(path: Path, data: bytes) -> None:
     path.touch(0o600, exist_ok=False)
     with path.open("wb") as file:
         file.write(data)
@@ -128,8 +133,8 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _flush(folder: Path) -> None:
-    """Make the names in a folder durable."""
+def _flush_folder(folder: Path) -> None:
+    """Make the entries of a folder durable. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,10 +1,9 @@
-"""A picture as a row of SQLite: its columns, their checksum, and what is made of a row that has been damaged."""
+"""A picture as a row of SQLite: its columns, their checksum, and the placeholder of a damaged row."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -13,11 +12,10 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import DIMENSION, Key, Picture, State, Vector
 from lookalike.observability import printable
 from lookalike.stores import metadata_codec
+from lookalike.stores.local.sqlite_rows import DECODE_ERRORS, Row, is_text
 
-Row = tuple[Any, ...]
-
-#: The vector and the checksum come last, so that the checksum's text is made of one slice; but for columns of added
-#: metadata, which rows that are older do not have in theirs.
+#: Columns in the order of a row. The checksum follows what it covers, so that one slice is formatted for it. Only added
+#: metadata comes behind the checksum: older rows' checksums do not cover it.
 _NAMES = (
     *("library", "id", "kind", "revision", "added", "state", "digest", "file_digest", "model"),
     *metadata_codec.COLUMNS,
@@ -26,45 +24,54 @@ _NAMES = (
 )
 COLUMNS = ", ".join(_NAMES)
 VALUES = ", ".join("?" * len(_NAMES))
-_INDEX = {name: index for index, name in enumerate(_NAMES)}
-_METADATA = slice(_INDEX["model"] + 1, _INDEX["sign_version"])
-_SIGN_VERSION, _DELETED_AT = _INDEX["sign_version"], _INDEX["deleted_at"]
-_VECTOR, _CHECKSUM = _INDEX["vector"], _INDEX["checksum"]
+_POSITION = {name: index for index, name in enumerate(_NAMES)}
+_METADATA = slice(_POSITION["model"] + 1, _POSITION["sign_version"])
+_SIGN_VERSION, _DELETED_AT = _POSITION["sign_version"], _POSITION["deleted_at"]
+_VECTOR, _CHECKSUM = _POSITION["vector"], _POSITION["checksum"]
 _ADDED = slice(_CHECKSUM + 1, len(_NAMES))
+_FIRST_METADATA = len(metadata_codec.COLUMNS)
 _FORMAT = "\0".join(["%s"] * _VECTOR)
 _NOTHING_ADDED = tuple(metadata_codec.ADDED_COLUMNS.values())
 
-#: Makes a picture's row of :func:`row_of`, where there is none.
+#: Inserts a row of :func:`row_of` unless the picture has one.
 INSERT = f"INSERT INTO pictures ({COLUMNS}) VALUES ({VALUES}) ON CONFLICT (library, id) DO NOTHING"  # noqa: S608
 
-#: Vectors in a row: IEEE 754 half precision, little-endian, whatever the machine. All bits of its exponent are set in
-#: what is no finite number.
+#: Vectors in a row: IEEE 754 half precision, little-endian on every machine.
 _FLOAT16 = np.dtype("<f2")
 _VECTOR_BYTES = DIMENSION * _FLOAT16.itemsize
+
+#: Exponent bits of a float16. All are set in infinities and NaN.
 _EXPONENT = 0x7C00
 
-_KINDS = {str(kind): kind for kind in Kind}  # plain look-ups: an enum's own is slower, and scans make many
+_KINDS = {str(kind): kind for kind in Kind}  # faster than the enum's own look-up, which scans would feel
 _STATES = {str(state): state for state in State}
 
 _HEXADECIMAL = re.compile("[0-9a-f]+")
-_DIGEST, _NO_DIGEST = re.compile("[0-9a-f]{64}"), "0" * 64
+_DIGEST = re.compile("[0-9a-f]{64}")
 
-#: Revisions are Unix milliseconds; one above this has been damaged, and could not be followed by another.
+#: Stands for a damaged row's digest that cannot be read.
+_UNKNOWN_DIGEST = "0" * 64
+
+#: Unix milliseconds. A greater revision is damaged, and could not be followed by another.
 _MAX_REVISION = 1 << 62
 
-#: A damaged row's revision is believed below this, which is the year 2248. Any other is read as ``_LOST_REVISION``, so
-#: that the row's next revision is the clock's.
-_MAX_SALVAGED, _LOST_REVISION = 1 << 43, 0
+#: Unix milliseconds, in the year 2248: a damaged row's revision is believed below this.
+_MAX_PLAUSIBLE_REVISION = 1 << 43
 
-#: Whether a row has the revision that it was read with; of :func:`at_revision`.
+#: Stands for a damaged row's revision that is not believed, so that the row's next revision is the clock's.
+_UNKNOWN_REVISION = 0
+
+#: Condition that a row has the revision it was read with; its values are :func:`at_revision`'s.
 AT_REVISION = (
     "library = ? AND id = ? AND "
-    f"(revision = ? OR (? = {_LOST_REVISION} AND revision NOT BETWEEN 0 AND {_MAX_SALVAGED - 1}))"
+    f"(revision = ? OR (? = {_UNKNOWN_REVISION} AND revision NOT BETWEEN 0 AND {_MAX_PLAUSIBLE_REVISION - 1}))"
 )
 
 
 def row_of(picture: Picture) -> tuple[object, ...]:
-    """A picture's columns, in their order."""
+    """Return a picture's columns, in the order of :data:`COLUMNS`."""
+    metadata = metadata_codec.columns_of(picture.metadata)
+    added = metadata[_FIRST_METADATA:]
     row = (
         picture.key.library,
         picture.key.id,
@@ -75,42 +82,43 @@ def row_of(picture: Picture) -> tuple[object, ...]:
         picture.digest,
         picture.file_digest,
         picture.model,
-        *metadata_codec.columns_of(picture.metadata),
+        *metadata[:_FIRST_METADATA],
         picture.sign_version,
         picture.deleted_at,
         picture.vector.astype(_FLOAT16, copy=False).tobytes(),
     )
-    added = metadata_codec.columns_of(picture.metadata, tuple(metadata_codec.ADDED_COLUMNS))
     return (*row, _checksum(row, added), *added)
 
 
 def at_revision(key: Key, revision: int) -> tuple[object, ...]:
-    """The values of :data:`AT_REVISION`."""
+    """Return the values of :data:`AT_REVISION`."""
     return key.library, key.id, revision, revision
 
 
-def pictures_of(rows: Sequence[Row], damaged: Callable[[Row, str], Picture | None]) -> list[Picture]:
-    """The rows' pictures. ``damaged`` is told of each row that is, and why; what it returns stands for it, if anything.
+def pictures_of(rows: Sequence[Row], on_damaged: Callable[[Row, str], Picture | None]) -> list[Picture]:
+    """Return the rows' pictures. The vectors of all rows are checked at once, as a start reads hundreds of thousands.
 
-    A start reads hundreds of thousands of rows, so the vectors of many are checked at once.
+    Parameters
+    ----------
+    on_damaged : called with each damaged row and the reason. Returns the picture that takes its place; None: none does.
     """
     try:
         return _pictures(rows)
-    except (KeyError, RecursionError, TypeError, ValueError):  # at least one is damaged: which
-        found = [_picture_or(row, damaged) for row in rows]
+    except DECODE_ERRORS:  # at least one row is damaged; find out which
+        found = [_picture_or_placeholder(row, on_damaged) for row in rows]
         return [picture for picture in found if picture is not None]
 
 
-def salvaged(row: Row) -> Picture | None:
-    """What stands for a damaged row: its key, revision and whereabouts without contents, in the state DAMAGED.
+def placeholder_of(row: Row) -> Picture | None:
+    """Return a picture in the state DAMAGED with a row's key, revision and digests, but without vector and metadata.
 
-    None if not even its key can be read: then nothing can be written in its place.
+    None if the key cannot be read: nothing could be written in the row's place.
     """
     library, id_ = row[0], row[1]
     if not (is_text(library) and is_text(id_)):
         return None
-    revision = _salvaged_revision(row[3])
-    own = id_ if _is_digest(id_) else _NO_DIGEST
+    revision = _placeholder_revision(row[3])
+    own = id_ if _is_digest(id_) else _UNKNOWN_DIGEST
     return Picture(
         key=Key(library, id_),
         kind=_KINDS.get(row[2], Kind.SIMILAR),
@@ -118,46 +126,47 @@ def salvaged(row: Row) -> Picture | None:
         added=row[4] if _is_revision(row[4]) else revision,
         state=State.DAMAGED,
         digest=row[6] if _is_digest(row[6]) else own,
-        file_digest=row[7] if _is_digest(row[7]) else _NO_DIGEST,
+        file_digest=row[7] if _is_digest(row[7]) else _UNKNOWN_DIGEST,
         model=row[8] if is_text(row[8]) else "",
         vector=np.zeros(DIMENSION, np.float16),
         deleted_at=row[_DELETED_AT] if _is_revision(row[_DELETED_AT]) else None,
     )
 
 
-def _salvaged_revision(revision: int) -> int:
-    """The revision that stands for a damaged row's."""
-    return revision if 0 <= revision < _MAX_SALVAGED else _LOST_REVISION
+def _placeholder_revision(revision: int) -> int:
+    """Return a damaged row's revision if it is plausible."""
+    return revision if 0 <= revision < _MAX_PLAUSIBLE_REVISION else _UNKNOWN_REVISION
 
 
 def name_of(row: Row) -> str:
-    """Library and id of a row, as a terminal can show them."""
-    return printable(f"{_shown(row[0])}/{_shown(row[1])}")
+    """Return a row's library and id, printable on a terminal."""
+    return printable(f"{_as_text(row[0])}/{_as_text(row[1])}")
 
 
-def _picture_or(row: Row, damaged: Callable[[Row, str], Picture | None]) -> Picture | None:
+def _picture_or_placeholder(row: Row, on_damaged: Callable[[Row, str], Picture | None]) -> Picture | None:
     reason = next((reason for reason, is_sound in _CHECKS if not is_sound(row)), None)
-    return _pictures([row])[0] if reason is None else damaged(row, reason)
+    return _pictures([row])[0] if reason is None else on_damaged(row, reason)
 
 
 def _pictures(rows: Sequence[Row]) -> list[Picture]:
-    """Raises KeyError, RecursionError, TypeError or ValueError if one is damaged."""
+    """Return the rows' pictures. Raises one of ``DECODE_ERRORS`` if a row is damaged."""
     vectors = [row[_VECTOR] for row in rows]
     if set(map(len, vectors)) - {_VECTOR_BYTES}:
         raise ValueError("a vector of another length")
-    halves = np.frombuffer(b"".join(vectors), _FLOAT16).reshape(len(rows), DIMENSION)
-    if np.any((halves.view(np.uint16) & _EXPONENT) == _EXPONENT):
+    vectors_of_rows = np.frombuffer(b"".join(vectors), _FLOAT16).reshape(len(rows), DIMENSION)
+    if np.any((vectors_of_rows.view(np.uint16) & _EXPONENT) == _EXPONENT):
         raise ValueError("a vector that is not finite")
     old = [row for row in rows if row[_CHECKSUM] is None]
     if old and not _HEXADECIMAL.fullmatch("".join([row[6] + row[7] for row in old])):
         raise ValueError("no digest")
     if not all(_is_revision(row[3]) and _is_revision(row[4]) for row in old):
         raise ValueError("no revision")
-    return [_picture(row, vector) for row, vector in zip(rows, halves, strict=True)]
+    return [_picture(row, vector) for row, vector in zip(rows, vectors_of_rows, strict=True)]
 
 
 def _picture(row: Row, vector: Vector) -> Picture:
-    if row[_CHECKSUM] not in (_checksum(row, row[_ADDED]), None):  # rows that are older than checksums have none
+    added = row[_ADDED]
+    if row[_CHECKSUM] not in (_checksum(row, added), None):  # rows written before there were checksums have none
         raise ValueError("wrong checksum")
     return Picture(
         Key(row[0], row[1]),
@@ -169,24 +178,16 @@ def _picture(row: Row, vector: Vector) -> Picture:
         row[7],
         row[8],
         vector,
-        metadata_codec.metadata_of_columns(row[_METADATA], row[_ADDED]),
+        metadata_codec.metadata_of_columns(row[_METADATA], added),
         row[_SIGN_VERSION],
         row[_DELETED_AT],
     )
 
 
 def _checksum(row: Row, added: Row) -> int:
-    """CRC-32 of all columns before it, and of added metadata that is not empty."""
+    """Return the CRC-32 of all columns before the checksum, and of added metadata unless all of it is empty."""
     checksum = crc32((_FORMAT % row[:_VECTOR]).encode() + row[_VECTOR])
     return checksum if added == _NOTHING_ADDED else crc32("\0".join(added).encode(), checksum)
-
-
-def is_text(column: object) -> bool:
-    """Whether a column holds text, and all of it was UTF-8 (the rest is read with surrogates in its place)."""
-    try:
-        return isinstance(column, str) and bool(column.encode() or True)
-    except UnicodeEncodeError:
-        return False
 
 
 def _is_digest(column: object) -> bool:
@@ -197,7 +198,7 @@ def _is_revision(column: object) -> bool:
     return isinstance(column, int) and 0 <= column < _MAX_REVISION
 
 
-def _shown(column: object) -> str:
+def _as_text(column: object) -> str:
     return column if isinstance(column, str) else repr(column)
 
 
@@ -212,8 +213,8 @@ def _is_list(column: str) -> bool:
         return False
 
 
-#: What is wrong with a row where one of these does not hold, in a few words without anything of its contents; each
-#: relies on those before it. A row that was written before rows had checksums is judged by what is seen without.
+#: Reasons for which a row is damaged, none of which quotes its contents, and the check that fails then. Each check relies
+#: on those before it. The checks before the last also judge rows written before there were checksums.
 _CHECKS: tuple[tuple[str, Callable[[Row], bool]], ...] = (
     ("text that is not UTF-8", lambda row: all(map(is_text, (*row[:3], *row[5:_SIGN_VERSION], *row[_ADDED])))),
     ("unknown kind", lambda row: row[2] in _KINDS),
@@ -221,7 +222,7 @@ _CHECKS: tuple[tuple[str, Callable[[Row], bool]], ...] = (
     ("a vector of another length", lambda row: _is_vector(row[_VECTOR])),
     ("a vector that is not finite", lambda row: bool(np.isfinite(np.frombuffer(row[_VECTOR], _FLOAT16)).all())),
     *[
-        (f"{name} that are not a list of texts", lambda row, column=_INDEX[name]: _is_list(row[column]))
+        (f"{name} that are not a list of texts", lambda row, column=_POSITION[name]: _is_list(row[column]))
         for name in metadata_codec.LIST_FIELDS
     ],
     ("no digest", lambda row: _is_digest(row[6]) and _is_digest(row[7])),

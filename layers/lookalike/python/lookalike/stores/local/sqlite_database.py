@@ -1,4 +1,4 @@
-"""One SQLite file: durable writes that share their fsync, and reads that never wait for a write."""
+"""One SQLite file: durable writes that share an fsync, and reads that never wait for a write."""
 
 from __future__ import annotations
 
@@ -15,53 +15,48 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from lookalike.errors import SettingsError, Unavailable
-from lookalike.observability import printable
-from lookalike.stores.local.disk_errors import READ_ONLY, is_read_only
+from lookalike.stores.local.disk_errors import READ_ONLY_REASON, is_read_only
 from lookalike.stores.local.group_commit import GroupCommit
+from lookalike.stores.local.sqlite_errors import NEVER_WRITES_AGAIN, WRITE_REFUSED, code_of, is_damage, reason_of
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], object]
 
-#: How long a write waits for another process's transaction, in seconds.
-_BUSY_SECONDS = 10.0
+#: Seconds that a write waits for another process's transaction.
+_MAX_BUSY_SECONDS = 10.0
 
-#: After the disk has refused to be opened for writing, it is tried again no sooner than so many seconds later.
-_RETRY_SECONDS = 1.0
+#: Seconds between a refusal to open the file for writing and the next trial, at least.
+_MIN_RETRY_SECONDS = 1.0
 
-#: SQLite's primary codes of a disk that takes no writes, and of one that has changed what was written.
-_NO_WRITES = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+#: The remedy for a damaged file, shown to the operator.
+_REMEDY = "restore it from a backup"
 
-#: Codes after which a connection can never write again, whatever becomes of the disk: it has the file open to read.
-_READ_ONLY = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
+_CREATE_TABLE = re.compile(r"\s*CREATE TABLE (\w+)")
 
-#: What can be done about a damaged file.
-_RESTORE = "restore it from a backup"
-
-_TABLE = re.compile(r"\s*CREATE TABLE (\w+)")
-
-#: What tells whether somebody has written to a file: modification time in nanoseconds, and size.
+#: A file's modification time in nanoseconds and size in bytes, by which changes are noticed; None: there is no file.
 _Stamp = tuple[int, int] | None
 
 
 class Database:
-    """A SQLite file in WAL mode with synchronous=FULL: a write is on the disk when the call returns.
+    """A SQLite file in WAL mode with synchronous=FULL: a write is on the disk when its call returns.
 
-    Safe to use from several threads and processes. Reads take a connection of their own out of a pool and see the
-    last commit of any process. Writes of several threads that wait at the same time share one transaction, hence
-    one fsync, and each still has its own result or error.
+    Safe to use from several threads and processes. A read takes a connection from a pool and sees the last commit of
+    any process. Writes of several threads that wait at the same time share one transaction, hence one fsync; each still
+    has its own result or error.
 
-    Opening a file that is up to date writes nothing. On a disk that takes no writes the file is read as it is, every
-    write raises Unavailable, and writing begins again by itself once the disk allows it.
+    Opening an up-to-date file writes nothing. On a disk that refuses writes the file is read with SQLite's
+    ``immutable``, every write raises Unavailable, and writes resume once the disk takes them.
 
     Parameters
     ----------
-    path : the file; made with mode 0600, like the files SQLite puts beside it.
-    migrations : the SQL statements of each. The file's ``PRAGMA user_version`` says how many migrations it has been
-        through; the others are applied now. A migration never changes once released; new ones are appended.
-    existing : refuse a file that has been through no migration at all, instead of applying the first.
+    path : the file; created with mode 0600, like the files SQLite puts beside it.
+    migrations : the SQL statements of each migration. The file's ``PRAGMA user_version`` is the number of migrations
+        applied; opening applies the others.
+    existing : refuse a file without any migration, instead of applying the first.
 
-    Raises SettingsError if the file is no database, cannot be opened, or was written by a newer version.
+    Raises
+    ------
+    SettingsError : the file is not a database, cannot be opened, or was written by a newer version.
     """
 
     def __init__(self, path: Path, migrations: Sequence[Sequence[str]], *, existing: bool = False) -> None:
@@ -74,20 +69,20 @@ class Database:
         self._group: GroupCommit[Work] = GroupCommit(self._commit)
         self._writer: sqlite3.Connection | None = None
         self._uri = path.absolute().as_uri()
-        self._as_is: tuple[_Stamp, _Stamp] | None = None  # of the file and its log, when they are read as they are
-        self._refusal: str | None = None  # why the disk took no write, last
+        self._immutable_stamps: tuple[_Stamp, _Stamp] | None = None  # of file and log, while read as immutable
+        self._refusal: str | None = None  # why the disk refused the last write
         self._damage: str | None = None
         self._retry_at = 0.0
         try:
             self._writer = self._open()
-            self._refusal = READ_ONLY if is_read_only(path) else None
+            self._refusal = READ_ONLY_REASON if is_read_only(path) else None
         except (OSError, sqlite3.Error) as error:
-            if not self._open_as_is(error):
-                remedy = f"; {_RESTORE}" if is_damage(error) else ""
-                raise SettingsError(f"{path}: cannot be used ({_reason(error)}){remedy}") from error
+            if not self._open_immutable(error):
+                remedy = f"; {_REMEDY}" if is_damage(error) else ""
+                raise SettingsError(f"{path}: cannot be used ({reason_of(error)}){remedy}") from error
 
     def close(self) -> None:
-        """Finish, behind the write under way. Calls after this raise Unavailable."""
+        """Wait for the write under way and close the file. Calls after this raise Unavailable."""
         with self._transacting:
             self._closed = True
             if self._writer is not None:
@@ -96,11 +91,11 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection to read with, the caller's own until the block ends. Raises Unavailable."""
+        """Lend a connection for reading, the caller's own until the block ends. Raises Unavailable."""
         if self._closed:
             raise Unavailable(f"{self.path}: closed")
-        if self._as_is is not None and self._as_is != self._stamps():
-            self._open_again()
+        if self._immutable_stamps is not None and self._immutable_stamps != self._stamps():
+            self._reopen()
         pool = self._idle
         try:
             connection = pool.pop() if pool else self._connect()
@@ -115,35 +110,35 @@ class Database:
         finally:
             pool.append(connection)
             if self._closed or pool is not self._idle:
-                with suppress(IndexError):  # whoever empties the pool has closed it already
+                with suppress(IndexError):  # emptying the pool has closed it already
                     pool.pop().close()
 
     def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run ``work`` in a transaction; on return it is durable.
+        """Run ``work`` in a transaction and return its result once durable.
 
-        What ``work`` raises undoes what it did, and nothing of its neighbours. It may run a second time, so it
-        changes nothing but the database. Raises Unavailable where SQLite fails: disk full, read-only or failing,
-        locked by another process for too long.
+        An exception from ``work`` undoes its changes, but none of the other work in the transaction. ``work`` may run
+        twice, so it must change nothing but the database. Raises Unavailable if SQLite fails: disk full, read-only or
+        failing, locked by another process for too long.
         """
         return cast("T", self._group(work))
 
     def problems(self) -> list[str]:
-        """What is wrong with the file, a line each. A disk that took no write is asked again, so it may take a flush."""
+        """Return one line per problem with the file. Tries a durable write again if the last one was refused."""
         if self._refusal is not None and time.monotonic() >= self._retry_at:
-            self._retry_at = time.monotonic() + _RETRY_SECONDS
-            version = f"PRAGMA user_version = {len(self._migrations)}"  # says what is so already, and has to be written
+            self._retry_at = time.monotonic() + _MIN_RETRY_SECONDS
+            version = f"PRAGMA user_version = {len(self._migrations)}"  # changes nothing, and is written all the same
             with suppress(Unavailable):
                 self.write(lambda connection: connection.execute(version))
         lines = []
         if self._refusal is not None:
             lines.append(f"{self.path.name} takes no writes ({self._refusal}); what it holds is served")
         if self._damage is not None:
-            lines.append(f"{self.path.name} is damaged ({self._damage}); {_RESTORE}")
+            lines.append(f"{self.path.name} is damaged ({self._damage}); {_REMEDY}")
         return lines
 
     def _open(self) -> sqlite3.Connection:
-        """A connection to write with, to a file that is up to date."""
-        _make(self.path)
+        """Create or open the file, bring it up to date, and return a connection for writing."""
+        _create_file(self.path)
         connection = self._connect()
         try:
             self._migrate(connection)
@@ -152,22 +147,22 @@ class Database:
             raise
         return connection
 
-    def _open_as_is(self, error: Exception) -> bool:
-        """Whether the file can be read although the disk failed with ``error`` when it was opened to be written.
+    def _open_immutable(self, error: Exception) -> bool:
+        """Return whether the file can be read, after opening it for writing has failed with ``error``.
 
-        SQLite's ``immutable`` neither locks nor looks at the log, so it is for a file that nobody can write to and
-        whose log is empty. Each read looks whether the file has changed after all.
+        SQLite's ``immutable`` neither locks the file nor reads its log, so it is for a file that nobody can write and
+        whose log is empty. Each read compares the stamps, in case the file has changed all the same.
         """
-        if isinstance(error, sqlite3.Error) and _code(error) not in _NO_WRITES:
+        if isinstance(error, sqlite3.Error) and code_of(error) not in WRITE_REFUSED:
             return False
         stamps = self._stamps()
         log = stamps[1]
         if stamps[0] is None or (log is not None and log[1]):
             return False
-        self._as_is, self._refusal = stamps, self._why(error)
+        self._immutable_stamps, self._refusal = stamps, self._refusal_reason(error)
         try:
             with self.reading() as connection:
-                version = self._version(connection)
+                version = self._schema_version(connection)
                 if version == len(self._migrations):
                     self._require_tables(connection)
         except Unavailable:
@@ -180,32 +175,32 @@ class Database:
             )
         return True
 
-    def _open_again(self) -> None:
-        """Open the file to write, if the disk allows it now; else as it is now. Keeps what is open if neither works."""
+    def _reopen(self) -> None:
+        """Open the file for writing if the disk now allows it, else as immutable in its present state."""
         with self._transacting:
-            self._try_to_open()
-            if self._as_is is not None:
-                self._as_is = self._stamps()
+            self._ensure_writer()
+            if self._immutable_stamps is not None:
+                self._immutable_stamps = self._stamps()
                 self._empty_pool()
 
-    def _try_to_open(self) -> bool:
-        """Whether there is a connection that may write; makes one if the disk allows it now."""
+    def _ensure_writer(self) -> bool:
+        """Return whether there is a connection for writing, opening one if the disk now allows it."""
         if self._writer is not None:
             return True
         if time.monotonic() < self._retry_at:
             return False
-        self._retry_at = time.monotonic() + _RETRY_SECONDS
-        read_as_is, self._as_is = self._as_is, None
+        self._retry_at = time.monotonic() + _MIN_RETRY_SECONDS
+        immutable_stamps, self._immutable_stamps = self._immutable_stamps, None
         try:
             self._writer = self._open()
         except (OSError, sqlite3.Error, SettingsError) as error:
-            self._as_is, self._refusal = read_as_is, self._why(error)
+            self._immutable_stamps, self._refusal = immutable_stamps, self._refusal_reason(error)
             return False
         self._empty_pool()
         return True
 
     def _empty_pool(self) -> None:
-        """Close the idle connections, and those in use when they come back."""
+        """Close the idle connections, and each one in use when it is returned."""
         pool, self._idle = self._idle, deque()
         with suppress(IndexError):
             while True:
@@ -215,9 +210,9 @@ class Database:
         return _stamp(self.path), _stamp(self.path.with_name(f"{self.path.name}-wal"))
 
     def _connect(self) -> sqlite3.Connection:
-        uri = self._uri if self._as_is is None else f"{self._uri}?mode=ro&immutable=1"
+        uri = self._uri if self._immutable_stamps is None else f"{self._uri}?mode=ro&immutable=1"
         connection = sqlite3.connect(
-            uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            uri, uri=True, timeout=_MAX_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         try:
             connection.execute("PRAGMA synchronous = FULL")
@@ -226,8 +221,8 @@ class Database:
             raise
         return connection
 
-    def _version(self, connection: sqlite3.Connection) -> int:
-        """How many migrations the file has been through. Raises SettingsError if that cannot be."""
+    def _schema_version(self, connection: sqlite3.Connection) -> int:
+        """Return the number of migrations applied. Raises SettingsError if it is impossible."""
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version > len(self._migrations):
             raise SettingsError(
@@ -241,20 +236,21 @@ class Database:
         return version
 
     def _require_tables(self, connection: sqlite3.Connection) -> None:
-        """Raise SettingsError if a table that the migrations have made is not there."""
-        made = {found[1] for statements in self._migrations for one in statements if (found := _TABLE.match(one))}
+        """Raise SettingsError if a table of the migrations is missing."""
+        statements = [one for migration in self._migrations for one in migration]
+        made = {found[1] for one in statements if (found := _CREATE_TABLE.match(one))}
         there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         if missing := sorted(made - there):
-            raise SettingsError(f"{self.path}: has lost its table {' and '.join(missing)}; {_RESTORE}")
+            raise SettingsError(f"{self.path}: has lost its table {' and '.join(missing)}; {_REMEDY}")
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
-        if self._version(connection) == len(self._migrations) and _is_wal(connection):
+        if self._schema_version(connection) == len(self._migrations) and _is_wal(connection):
             self._require_tables(connection)
             return
         _switch_to_wal(connection)
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for statements in self._migrations[self._version(connection) :]:
+            for statements in self._migrations[self._schema_version(connection) :]:
                 for statement in statements:
                     connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {len(self._migrations)}")
@@ -267,35 +263,35 @@ class Database:
         with self._transacting:
             if self._closed:
                 return [Unavailable(f"{self.path}: closed")] * len(batch)
-            if not self._try_to_open() or self._writer is None:
+            if not self._ensure_writer() or self._writer is None:
                 return [Unavailable(f"{self.path}: takes no writes ({self._refusal})")] * len(batch)
             try:
-                outcomes = self._transact_each(self._writer, batch)
+                outcomes = self._commit_together(self._writer, batch)
             except sqlite3.DatabaseError as error:
-                outcomes = [self._refused(error)] * len(batch)
+                outcomes = [self._write_failed(error)] * len(batch)
             return outcomes
 
-    def _transact_each(self, writer: sqlite3.Connection, batch: Sequence[Work]) -> Sequence[object]:
+    def _commit_together(self, writer: sqlite3.Connection, batch: Sequence[Work]) -> Sequence[object]:
         writer.execute("BEGIN IMMEDIATE")
         try:
-            return self._transact(writer, batch)
+            return self._run_and_commit(writer, batch)
         except sqlite3.DatabaseError:
-            # One work's failure is not its neighbours': each has a transaction of its own now.
-            return [self._alone(work) for work in batch]
+            # Each work gets a transaction of its own, so that one's failure does not fail the others.
+            return [self._commit_alone(work) for work in batch]
 
-    def _alone(self, work: Work) -> object:
+    def _commit_alone(self, work: Work) -> object:
         if self._writer is None:
             return Unavailable(f"{self.path}: takes no writes ({self._refusal})")
         try:
             self._writer.execute("BEGIN IMMEDIATE")
-            return self._transact(self._writer, [work])[0]
+            return self._run_and_commit(self._writer, [work])[0]
         except sqlite3.DatabaseError as error:
-            return self._refused(error)
+            return self._write_failed(error)
 
-    def _transact(self, writer: sqlite3.Connection, batch: Sequence[Work]) -> list[object]:
-        """The open transaction's works and its commit; rolled back if SQLite fails."""
+    def _run_and_commit(self, writer: sqlite3.Connection, batch: Sequence[Work]) -> list[object]:
+        """Run the works in the open transaction and commit it; roll back if SQLite fails."""
         try:
-            outcomes = [_attempt(writer, work) for work in batch]
+            outcomes = [_run_in_savepoint(writer, work) for work in batch]
             writer.execute("COMMIT")
         finally:
             if writer.in_transaction:
@@ -303,45 +299,41 @@ class Database:
         self._refusal = None
         return outcomes
 
-    def _refused(self, error: sqlite3.DatabaseError) -> Exception:
-        """What a write that failed raises; remembers what the disk is like."""
-        if _code(error) in _NO_WRITES:
-            self._refusal = self._why(error)
-        if _code(error) in _READ_ONLY and self._writer is not None:
-            self._writer.close()  # a later write opens the file again, and with it what this process shares of it
+    def _write_failed(self, error: sqlite3.DatabaseError) -> Exception:
+        """Return the exception of a failed write, and note whether the disk refuses writes."""
+        if code_of(error) in WRITE_REFUSED:
+            self._refusal = self._refusal_reason(error)
+        if code_of(error) in NEVER_WRITES_AGAIN and self._writer is not None:
+            self._writer.close()  # a later write reopens the file, once no connection of this process holds it open
             self._writer = None
             self._empty_pool()
-            self._retry_at = time.monotonic() + _RETRY_SECONDS
+            self._retry_at = time.monotonic() + _MIN_RETRY_SECONDS
         return self._translate(error)
 
-    def _why(self, error: Exception) -> str:
-        """Why the disk took no write: SQLite says of a read-only one that a file cannot be opened."""
+    def _refusal_reason(self, error: Exception) -> str:
+        """Return why the disk refused a write. Of a read-only disk SQLite only says that a file cannot be opened."""
         with suppress(OSError):
             if is_read_only(self.path):
-                return READ_ONLY
-        return _reason(error)
+                return READ_ONLY_REASON
+        return reason_of(error)
 
     def _translate(self, error: sqlite3.DatabaseError) -> Exception:
-        """Unavailable for what goes wrong on a disk; a mistake in our SQL stays what it is."""
+        """Return Unavailable for a failure of the disk, and ``error`` itself for a mistake in our SQL."""
         remedy = ""
         if is_damage(error):
-            self._damage, remedy = _reason(error), f"; {_RESTORE}"
+            self._damage, remedy = reason_of(error), f"; {_REMEDY}"
         mistakes = (sqlite3.ProgrammingError, sqlite3.IntegrityError, sqlite3.NotSupportedError)
-        return error if isinstance(error, mistakes) else Unavailable(f"{self.path}: {_reason(error)}{remedy}")
+        return error if isinstance(error, mistakes) else Unavailable(f"{self.path}: {reason_of(error)}{remedy}")
 
 
-def is_damage(error: BaseException | None) -> bool:
-    """Whether it says that a page of the file is not as SQLite has written it."""
-    return isinstance(error, sqlite3.DatabaseError) and _code(error) in _DAMAGED
-
-
-def _attempt(writer: sqlite3.Connection, work: Work) -> object:
+def _run_in_savepoint(writer: sqlite3.Connection, work: Work) -> object:
+    """Return the work's result, or the exception it raised, undone. Raises SQLite's own errors."""
     writer.execute("SAVEPOINT work")
     try:
         outcome = work(writer)
     except sqlite3.DatabaseError:
         raise
-    except Exception as error:  # raised again, to the caller whose work it is
+    except Exception as error:  # group commit raises it to the work's caller
         writer.execute("ROLLBACK TO work")
         outcome = error
     writer.execute("RELEASE work")
@@ -353,28 +345,21 @@ def _is_wal(connection: sqlite3.Connection) -> bool:
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """Put a new file into WAL mode. Several may open it at once, and for this one statement SQLite does not wait
-    (two that read and want to write would wait for each other for ever): it says locked, and is asked again."""
-    patience = time.monotonic() + _BUSY_SECONDS
+    """Put a new file into WAL mode.
+
+    Several processes may open it at once. For this statement SQLite does not wait for a lock, as two connections that
+    read and want to write would wait for each other for ever, so it is repeated while it fails as locked.
+    """
+    deadline = time.monotonic() + _MAX_BUSY_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
         else:
             return
-
-
-def _code(error: sqlite3.Error) -> int:
-    """SQLite's primary code; 0 for what Python's own module raises."""
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
-
-
-def _reason(error: Exception) -> str:
-    """What is wrong, in one line that a terminal can show: SQLite and Python quote what a file holds."""
-    return printable((error.strerror or str(error)) if isinstance(error, OSError) else str(error))
 
 
 def _stamp(path: Path) -> _Stamp:
@@ -385,11 +370,11 @@ def _stamp(path: Path) -> _Stamp:
     return found.st_mtime_ns, found.st_size
 
 
-def _make(path: Path) -> None:
-    """Make the file with mode 0600, or give it that mode.
+def _create_file(path: Path) -> None:
+    """Create the file with mode 0600, or change an existing file's mode to that.
 
-    A file that is there is never opened but by SQLite: closing it would take away the locks that other connections
-    of this process hold on it (POSIX has it so), and then nobody knows any more that the file is in use.
+    An existing file must be opened by SQLite alone: by POSIX, closing any descriptor of a file drops all locks that the
+    process holds on it, and with them those of its other connections.
     """
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))

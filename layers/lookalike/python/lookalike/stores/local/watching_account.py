@@ -12,7 +12,7 @@ from lookalike.stores.local.watched_folder import WatchedFolder
 
 
 class WatchingAccount(Account):
-    """An account whose uploaded objects are files of a watched folder; all else is kept in AWS."""
+    """An account whose uploads are the files of a watched folder; everything else is in AWS."""
 
     def __init__(self, settings: Settings, watch: Path) -> None:
         super().__init__(settings)

@@ -1,1 +1,1 @@
-"""A vector index in memory, made of segments."""
+"""A vector index in memory: segments of float16 vectors, scanned by FAISS."""

@@ -1,4 +1,4 @@
-"""The index of one library: sealed segments and a tail per space."""
+"""The index of one library: sealed segments, and one mutable segment per space."""
 
 from __future__ import annotations
 
@@ -10,177 +10,185 @@ from itertools import groupby
 import numpy as np
 
 from lookalike.domain.picture import Picture
-from lookalike.stores.vectors.compaction import seal
-from lookalike.stores.vectors.mutable_segment import Tail
-from lookalike.stores.vectors.sealed_segment import Codebook, Segment
-from lookalike.stores.vectors.segment_protocol import Mask, Part, Space, hide, retire
+from lookalike.stores.vectors.compaction import merge_segments
+from lookalike.stores.vectors.mutable_segment import MutableSegment
+from lookalike.stores.vectors.sealed_segment import Codebook, SealedSegment
+from lookalike.stores.vectors.segment_protocol import Mask, Segment, Space, mark_hidden, mark_superseded
 
-#: Rows of a segment that is not merged any further. A merge needs room for the new beside the old.
-SEGMENT_ROWS = 131_072
+#: Rows of a segment at most, as a merge needs memory for the new segment beside the old ones.
+MAX_SEGMENT_ROWS = 131_072
 
-#: A segment is rewritten when more than this share of its rows is gone.
-_GONE_SHARE = 0.25
+#: Share of tombstones above which a segment is rewritten.
+_MAX_TOMBSTONE_SHARE = 0.25
 
 
-class Collection:
+class LibraryIndex:
     """All rows of one library. Safe to use from several threads.
 
-    A write appends to a tail and retires the row it replaces. A search takes a snapshot, the parts and which of
-    their rows are live, under the lock, and then works on what no thread changes. Full tails are sealed, small
-    segments merged and holes closed by :meth:`tidy`, which holds the lock only to begin and to end.
+    A write appends a row to a mutable segment and turns the row it replaces into a tombstone. A search takes a snapshot
+    under the lock, the segments and copies of their live flags, and then works without the lock on data that no thread
+    changes. :meth:`compact` seals full mutable segments, merges small ones and drops tombstones; it holds the lock only
+    to plan and to publish.
 
     Parameters
     ----------
-    codebook : finds a space's product quantiser.
-    untidy : told, under the lock, when :meth:`tidy` has something to do.
+    codebook : returns a space's product quantiser, or None.
+    on_compaction_due : called under the lock when :meth:`compact` has work, and not again before that has returned.
     """
 
-    def __init__(self, codebook: Callable[[Space], Codebook | None], untidy: Callable[[Collection], None]) -> None:
+    def __init__(
+        self, codebook: Callable[[Space], Codebook | None], on_compaction_due: Callable[[LibraryIndex], None]
+    ) -> None:
         self._lock = threading.Lock()
         self._codebook = codebook
-        self._untidy = untidy
-        self._told = False
-        self._segments: list[Segment] = []
-        self._full: list[Tail] = []
-        self._tails: dict[Space, Tail] = {}
+        self._on_compaction_due = on_compaction_due
+        self._compaction_scheduled = False
+        self._sealed: list[SealedSegment] = []
+        self._full: list[MutableSegment] = []  # waiting to be sealed
+        self._mutable: dict[Space, MutableSegment] = {}
         self._live: Counter[Space] = Counter()
 
-    def write(self, pictures: Sequence[Picture], tail_rows: int) -> None:
-        """Bring the collection to these rows, each if it is newer than what is held.
-
-        A tail of ``tail_rows`` rows is full.
-        """
+    def write(self, pictures: Sequence[Picture], max_mutable_rows: int) -> None:
+        """Write each row that is newer than the current one. A mutable segment of ``max_mutable_rows`` rows is full."""
         with self._lock:
-            held = self._held([picture.key.id for picture in pictures])
-            self._append([picture for picture, known in zip(pictures, held, strict=True) if not known], tail_rows)
+            held = self._maybe_held([picture.key.id for picture in pictures])
+            self._append(
+                [picture for picture, known in zip(pictures, held, strict=True) if not known], max_mutable_rows
+            )
             for picture, known in zip(pictures, held, strict=True):
                 if known:
-                    self._write(picture, tail_rows)
-            self._look_around()
+                    self._write(picture, max_mutable_rows)
+            self._schedule_compaction()
 
     def remove(self, pictures: Sequence[Picture]) -> None:
-        """Forget these rows, each if nothing newer is held."""
+        """Remove each row unless the current one is newer."""
         with self._lock:
             for picture in pictures:
                 place = self._find(picture.key.id)
                 if place is not None and place[0].revisions[place[1]] <= picture.revision:
-                    self._take_away(*place)
-                    retire(*place)
-            self._look_around()
+                    self._uncount(*place)
+                    mark_superseded(*place)
+            self._schedule_compaction()
 
-    def live(self, model: str | None) -> int:
-        """How many live rows there are of a model's vectors; None: of all models'."""
+    def count_live(self, model: str | None) -> int:
+        """Return the number of live rows with vectors of a model; None: of any model."""
         with self._lock:
             return sum(rows for (of, _), rows in self._live.items() if model in (None, of))
 
-    def snapshot(self, space: Space) -> list[tuple[Part, Mask]]:
-        """The parts of a space, and which of their rows are live at this moment."""
+    def snapshot(self, space: Space) -> list[tuple[Segment, Mask]]:
+        """Return the segments of a space, and a copy of each one's live flags, shape (count,)."""
         with self._lock:
-            parts: list[Part] = [*self._segments, *self._full, *self._tails.values()]
-            return [(part, part.live[: part.count].copy()) for part in parts if part.space == space]
+            segments: list[Segment] = [*self._sealed, *self._full, *self._mutable.values()]
+            return [(segment, segment.live[: segment.count].copy()) for segment in segments if segment.space == space]
 
-    def seal(self, at_least: int) -> None:
-        """Let tails of that many rows be sealed now."""
+    def seal(self, min_rows: int) -> None:
+        """Schedule mutable segments of at least ``min_rows`` rows for sealing."""
         with self._lock:
-            for space, tail in list(self._tails.items()):
-                if tail.count >= at_least:
-                    self._full.append(self._tails.pop(space))
-            self._look_around()
+            for space, mutable in list(self._mutable.items()):
+                if mutable.count >= min_rows:
+                    self._full.append(self._mutable.pop(space))
+            self._schedule_compaction()
 
-    def tidy(self) -> None:
-        """Seal, merge and rewrite until nothing needs it. One thread at a time."""
+    def compact(self) -> None:
+        """Seal, merge and rewrite segments until none is due. Call from one thread at a time."""
         try:
-            while parts := self._to_rewrite():
-                sealing = seal(parts, self._codebook(parts[0].space))
+            while segments := self._next_compaction():
+                compaction = merge_segments(segments, self._codebook(segments[0].space))
                 with self._lock:
-                    self._segments = [one for one in self._segments if not _among(one, parts)]
-                    self._full = [one for one in self._full if not _among(one, parts)]
-                    if sealing is not None:
-                        self._segments.append(sealing.finish())
+                    self._sealed = [one for one in self._sealed if not _among(one, segments)]
+                    self._full = [one for one in self._full if not _among(one, segments)]
+                    if compaction is not None:
+                        self._sealed.append(compaction.finish())
         finally:
-            self._told = False
+            self._compaction_scheduled = False
 
-    def _held(self, ids: Sequence[str]) -> list[bool]:
-        """Which of these ids may have a row already, or have one once those before them have."""
+    def _maybe_held(self, ids: Sequence[str]) -> list[bool]:
+        """Return for each id whether it may have a row when its turn comes; all may if an id is given twice."""
         if len(set(ids)) < len(ids):
             return [True] * len(ids)
         held = np.zeros(len(ids), np.bool_)
-        for tail in (*self._tails.values(), *self._full):
-            held |= tail.holding(ids)
+        for mutable in (*self._mutable.values(), *self._full):
+            held |= mutable.contains(ids)
         hashes = np.array([hash(id_) for id_ in ids], np.int64)
-        for segment in self._segments:
-            held |= segment.holding(hashes)
+        for segment in self._sealed:
+            held |= segment.contains(hashes)
         return held.tolist()
 
-    def _write(self, picture: Picture, tail_rows: int) -> None:
+    def _write(self, picture: Picture, max_mutable_rows: int) -> None:
         place = self._find(picture.key.id)
         if place is not None:
-            part, row = place
-            if part.revisions[row] >= picture.revision:
+            segment, row = place
+            if segment.revisions[row] >= picture.revision:
                 return
-            self._take_away(part, row)
+            self._uncount(segment, row)
             if not picture.live:
-                hide(part, row, picture.revision)
+                mark_hidden(segment, row, picture.revision)
                 return
-            retire(part, row)
-        self._append([picture], tail_rows)
+            mark_superseded(segment, row)
+        self._append([picture], max_mutable_rows)
 
-    def _append(self, pictures: Sequence[Picture], tail_rows: int) -> None:
-        """New rows, as many at a time as fill a tail: a start writes hundreds of thousands."""
+    def _append(self, pictures: Sequence[Picture], max_mutable_rows: int) -> None:
+        """Append rows in slices that fill a mutable segment, as filling an index writes hundreds of thousands."""
         for space, group in groupby(pictures, key=lambda picture: (picture.model, picture.kind)):
             waiting = list(group)
             self._live[space] += sum(picture.live for picture in waiting)
             while waiting:
-                tail = self._tails.get(space)
-                if tail is None:
-                    tail = self._tails[space] = Tail(space)
-                room = max(tail_rows - tail.count, 1)
-                tail.extend(waiting[:room])
+                mutable = self._mutable.get(space)
+                if mutable is None:
+                    mutable = self._mutable[space] = MutableSegment(space)
+                room = max(max_mutable_rows - mutable.count, 1)
+                mutable.append(waiting[:room])
                 waiting = waiting[room:]
-                if tail.count >= tail_rows:
-                    self._full.append(self._tails.pop(space))
+                if mutable.count >= max_mutable_rows:
+                    self._full.append(self._mutable.pop(space))
 
-    def _take_away(self, part: Part, row: int) -> None:
-        self._live[part.space] -= bool(part.live[row])
+    def _uncount(self, segment: Segment, row: int) -> None:
+        self._live[segment.space] -= bool(segment.live[row])
 
-    def _find(self, id_: str) -> tuple[Part, int] | None:
-        """Where the row that counts is."""
-        parts: list[Part] = [*self._tails.values(), *self._full, *self._segments]
-        for part in parts:
-            row = part.find(id_)
+    def _find(self, id_: str) -> tuple[Segment, int] | None:
+        """Return the segment and the number of a picture's current row; None if there is none."""
+        segments: list[Segment] = [*self._mutable.values(), *self._full, *self._sealed]
+        for segment in segments:
+            row = segment.find(id_)
             if row is not None:
-                return part, row
+                return segment, row
         return None
 
-    def _look_around(self) -> None:
-        if not self._told and self._plan():
-            self._told = True
-            self._untidy(self)
+    def _schedule_compaction(self) -> None:
+        if not self._compaction_scheduled and self._plan_compaction():
+            self._compaction_scheduled = True
+            self._on_compaction_due(self)
 
-    def _to_rewrite(self) -> list[Part]:
+    def _next_compaction(self) -> list[Segment]:
         with self._lock:
-            parts = self._plan()
-            self._told = bool(parts)
-            return parts
+            segments = self._plan_compaction()
+            self._compaction_scheduled = bool(segments)
+            return segments
 
-    def _plan(self) -> list[Part]:
-        """Full tails and the segments not much longer, so that few segments are left; else a segment with holes."""
+    def _plan_compaction(self) -> list[Segment]:
+        """Return the segments to merge into one; none if no compaction is due.
+
+        Full mutable segments are merged with sealed ones of up to twice their rows, so that few segments remain.
+        Without a full one, a sealed segment with too many tombstones is rewritten.
+        """
         if not self._full:
-            holed: list[Part] = [part for part in self._segments if part.gone > _GONE_SHARE * part.count]
+            holed: list[Segment] = [
+                segment for segment in self._sealed if segment.tombstones > _MAX_TOMBSTONE_SHARE * segment.count
+            ]
             return holed[:1]
         space = self._full[0].space
-        parts: list[Part] = []
+        segments: list[Segment] = []
         rows = 0
-        for tail in self._full:
-            if tail.space == space and (not parts or rows + tail.count <= SEGMENT_ROWS):
-                parts.append(tail)
-                rows += tail.count
-        for segment in sorted(self._segments, key=lambda one: one.count):
-            if segment.space == space and segment.count <= min(2 * rows, SEGMENT_ROWS - rows):
-                parts.append(segment)
+        for mutable in self._full:
+            if mutable.space == space and (not segments or rows + mutable.count <= MAX_SEGMENT_ROWS):
+                segments.append(mutable)
+                rows += mutable.count
+        for segment in sorted(self._sealed, key=lambda one: one.count):
+            if segment.space == space and segment.count <= min(2 * rows, MAX_SEGMENT_ROWS - rows):
+                segments.append(segment)
                 rows += segment.count
-        return parts
+        return segments
 
 
-def _among(part: Part, parts: Sequence[Part]) -> bool:
-    return any(part is one for one in parts)
+def _among(segment: Segment, segments: Sequence[Segment]) -> bool:
+    return any(segment is one for one in segments)

@@ -1,4 +1,4 @@
-"""What an index keeps of a picture beside its vector: everything a candidate shows, packed."""
+"""Everything a candidate shows of a picture, packed into bytes for an index in memory."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from lookalike.stores import metadata_codec
 
 
 def pack(picture: Picture) -> bytes:
-    """A picture's id, revisions, digests and metadata.
+    """Pack a picture's id, revisions, digests and metadata.
 
-    Records live in memory only, so the interpreter's own format may serve: it is the smallest and fastest there is.
+    Records are never stored, so the interpreter's own format may serve: it is the smallest and fastest.
     """
     digest = None if picture.digest == picture.key.id else picture.digest
     file = bytes.fromhex(picture.file_digest[:16])
@@ -21,12 +21,12 @@ def pack(picture: Picture) -> bytes:
 
 
 def id_of(record: bytes) -> str:
-    """The id alone."""
+    """Return a record's picture id."""
     return marshal.loads(record)[0]  # type: ignore[no-any-return]  # noqa: S302  # packed above
 
 
 def unpack(record: bytes, library: str, cosine: float) -> Candidate:
-    """The candidate a packed picture of that library makes."""
+    """Return the candidate of a record, with its library (uid) and its cosine."""
     id_, revision, added, digest, file, *metadata = marshal.loads(record)  # noqa: S302  # packed above
     key = Key(library, id_)
     return Candidate(

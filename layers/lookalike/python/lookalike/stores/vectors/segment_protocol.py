@@ -1,7 +1,8 @@
-"""What the pieces of a library's index have in common, whether they still grow or are sealed."""
+"""The protocol of an index's segments, mutable or sealed, and of their search."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,104 +11,130 @@ from numpy.typing import NDArray
 
 from lookalike.domain.library import Kind
 from lookalike.domain.search import TagFilter
-from lookalike.stores.vectors.inner_products import Halves, Rows
+from lookalike.stores.vectors.inner_products import Float16Vectors, Rows
 
-#: A model's name and a kind. Vectors are compared within one space only.
+#: A model's name and a kind of library: vectors are comparable within one space only.
 Space = tuple[str, Kind]
 
+#: One boolean per row.
 Mask = NDArray[np.bool_]
 
-#: The revision of a row that counts for nothing any more: replaced by a newer row, or removed.
-GONE = -1
+#: The revision of a dead row, replaced by a newer one or removed. Compaction drops dead rows.
+TOMBSTONE = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How many rows are asked for, so that the ``k`` best are among them.
+    """Number of rows to fetch so that the ``k`` best are among them.
 
-    ``exact`` is for scans that know each row's cosine: a few more than k show whether ties were cut off.
-    ``rough`` is for scans that estimate it. 6 k + 2000 was measured to be enough for nearly every query, among
-    15,500 photographs' vectors and among 500,000 blends of them; where it is not, the search sees it and goes deeper.
+    Attributes
+    ----------
+    exact : for scans that compute exact cosines. The 16 rows beyond k reveal whether ties were cut off.
+    estimated : for scans that estimate cosines. 6 k + 2000 suffices for nearly every query, measured among the vectors
+        of 15,500 photographs and among 500,000 blends of them. Where too few rows were fetched, the search detects it
+        and repeats with a greater depth.
     """
 
     exact: int
-    rough: int
+    estimated: int
 
     @classmethod
-    def of(cls, k: int) -> Depth:
-        """For the ``k`` best."""
-        return cls(exact=k + 16, rough=6 * k + 2000)
+    def for_best(cls, k: int) -> Depth:
+        """Return the depth of a first attempt at the ``k`` best."""
+        return cls(exact=k + 16, estimated=6 * k + 2000)
 
     def share(self, rows: int, total: int) -> Depth:
-        """For a part with so many of all rows: half as many again as if the best were spread evenly."""
-        return Depth(self.exact, min(self.rough, 100 + 3 * self.rough * rows // (2 * max(total, 1))))
+        """Return the depth for a segment with ``rows`` of ``total`` rows: 1.5 times its even share, and 100 rows."""
+        return Depth(self.exact, min(self.estimated, 100 + 3 * self.estimated * rows // (2 * max(total, 1))))
 
     def deeper(self) -> Depth:
-        """Three times as deep."""
-        return Depth(3 * self.exact, 3 * self.rough)
+        """Return three times this depth."""
+        return Depth(3 * self.exact, 3 * self.estimated)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Near:
-    """Rows of a part that may be among the nearest.
+class CandidateRows:
+    """Rows of one segment that may be among the nearest.
 
-    ``estimates`` are of their cosines; None: the scan knew them. ``bound`` says that no allowed row left out has
-    a cosine, or where they are estimated an estimate, above it; -inf: none was left out.
+    Attributes
+    ----------
+    rows : their numbers, shape (n,).
+    estimates : their estimated cosines, shape (n,); None if the scan was exact.
+    bound : upper bound on the omitted allowed rows' cosines, or on their estimates if ``estimates`` is given; -inf if
+        no allowed row was omitted.
     """
 
     rows: Rows
     estimates: NDArray[np.float32] | None = None
     bound: float = -np.inf
 
-    def above(self, least: float) -> Near:
-        """Only the rows whose estimate is at least that."""
+    def at_least(self, estimate: float) -> CandidateRows:
+        """Return the rows estimated at ``estimate`` or more; all rows of an exact scan."""
         if self.estimates is None:
             return self
-        kept = self.estimates >= least
-        return Near(self.rows[kept], self.estimates[kept], max(self.bound, least))
+        kept = self.estimates >= estimate
+        return CandidateRows(self.rows[kept], self.estimates[kept], max(self.bound, estimate))
 
 
-class Part(Protocol):
+class Segment(Protocol):
     """Rows of one library and one space.
 
-    A row's vector, record and tags never change. Its revision and whether it is live do, under the collection's
-    lock: a newer picture is a new row, and the old one is GONE.
+    A row's vector, record and tags are immutable. Its revision and live flag change under the library's lock: a new
+    revision of a picture is a new row, and the old row becomes a tombstone.
+
+    Attributes
+    ----------
+    tombstones : number of rows whose revision is ``TOMBSTONE``.
+    vectors : shape (≥ count, DIMENSION).
+    id_hashes, revisions, live : shape (≥ count,).
     """
 
     space: Space
-    gone: int
-    vectors: Halves
-    hashes: NDArray[np.int64]
+    tombstones: int
+    vectors: Float16Vectors
+    id_hashes: NDArray[np.int64]
     revisions: NDArray[np.int64]
     live: Mask
 
     @property
+    @abstractmethod
     def count(self) -> int:
-        """Rows, those that are gone included. Arrays may be longer."""
+        """Number of rows, tombstones included."""
 
+    @abstractmethod
     def find(self, id_: str) -> int | None:
-        """The row that counts for a picture id."""
+        """Return the current row of a picture id; None if the segment has none."""
 
+    @abstractmethod
     def record(self, row: int) -> bytes:
-        """A row's packed picture."""
+        """Return a row's packed candidate."""
 
-    def tagged(self) -> tuple[NDArray[np.int64], Rows]:
-        """Hash and row of every tag of every row, two arrays of one length."""
+    @abstractmethod
+    def tag_pairs(self) -> tuple[NDArray[np.int64], Rows]:
+        """Return the hash and the row of every tag of every row, both of shape (n,)."""
 
-    def passing(self, tags: TagFilter, count: int) -> Mask:
-        """Which of the first ``count`` rows pass a filter."""
+    @abstractmethod
+    def tag_mask(self, tags: TagFilter, count: int) -> Mask:
+        """Return the mask of those among the first ``count`` rows that pass the filter."""
 
-    def near(self, views: NDArray[np.float32], allowed: Mask, depth: Depth) -> Near:
-        """Candidates among the allowed rows (a mask over the first of them)."""
+    @abstractmethod
+    def candidates(self, views: NDArray[np.float32], allowed: Mask, depth: Depth) -> CandidateRows:
+        """Return the rows among ``allowed`` that may be nearest to any of the views.
+
+        Parameters
+        ----------
+        views : shape (V, DIMENSION).
+        allowed : mask of the rows that may be answered, shape (≤ count,); rows behind its end are not searched.
+        """
 
 
-def hide(part: Part, row: int, revision: int) -> None:
-    """Nobody finds the row any more, and it remembers why."""
-    part.live[row] = False
-    part.revisions[row] = revision
+def mark_hidden(segment: Segment, row: int, revision: int) -> None:
+    """Exclude a row from search and note the revision that did so."""
+    segment.live[row] = False
+    segment.revisions[row] = revision
 
 
-def retire(part: Part, row: int) -> None:
-    """The row counts for nothing any more."""
-    hide(part, row, GONE)
-    part.gone += 1
+def mark_superseded(segment: Segment, row: int) -> None:
+    """Turn a row into a tombstone: its picture has a newer row, or was removed."""
+    mark_hidden(segment, row, TOMBSTONE)
+    segment.tombstones += 1

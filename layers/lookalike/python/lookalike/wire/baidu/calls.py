@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lookalike.domain.application import Application
-from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.picture import Metadata, MetadataChange, sign_of
 from lookalike.domain.search import Match
 from lookalike.errors import (
@@ -37,7 +37,7 @@ from lookalike.wire.dialect import Call
 from lookalike.wire.forms import Form, RequestForms
 from lookalike.wire.http import Operation, Route, RouteEntry, routes_of
 
-LibraryCall = Callable[[Ports, Shelf, Form], Said]
+LibraryCall = Callable[[Ports, LibraryRef, Form], Said]
 
 
 def routes(operation: Operation) -> Sequence[Route]:
@@ -48,27 +48,27 @@ def routes(operation: Operation) -> Sequence[Route]:
 # -- Calls on a library ------------------------------------------------------------------------------------------------
 
 
-def _add(ports: Ports, shelf: Shelf, form: Form) -> Said:
+def _add(ports: Ports, ref: LibraryRef, form: Form) -> Said:
     source = source_of(ports, form)
     if source is None:
         raise nothing_given(form)
     brief = brief_of(form)
-    if not brief and shelf.kind is not Kind.PRODUCT and ports.settings.brief_required:
+    if not brief and ref.kind is not Kind.PRODUCT and ports.settings.brief_required:
         raise MissingArgument("brief", remedy="LOOKALIKE_BRIEF_REQUIRED=false makes it optional")
-    picture = add(ports, Add(shelf, source, Metadata(brief, tags=tags_of(shelf, form))))
+    picture = add(ports, Add(ref, source, Metadata(brief, tags=tags_of(ref, form))))
     return {"cont_sign": sign_of(picture.digest)}
 
 
-def _search(ports: Ports, shelf: Shelf, form: Form) -> Said:
+def _search(ports: Ports, ref: LibraryRef, form: Form) -> Said:
     source = source_of(ports, form)
     if source is None:
         raise nothing_given(form)
     command = Search(
-        shelf,
+        ref,
         source,
         start=form.integer("pn", least=0, default=0),
         count=min(form.integer("rn", least=1, default=limits.DEFAULT_RESULTS), limits.MAX_RESULTS),
-        tags=tag_filter_of(shelf, form),
+        tags=tag_filter_of(ref, form),
     )
     page = search(ports, command)
     return {
@@ -78,19 +78,19 @@ def _search(ports: Ports, shelf: Shelf, form: Form) -> Said:
     }
 
 
-def _update(ports: Ports, shelf: Shelf, form: Form) -> Said:
+def _update(ports: Ports, ref: LibraryRef, form: Form) -> Said:
     which = source_of(ports, form) or sign_of_one(form)
     change: MetadataChange = {}
-    if given := tags_of(shelf, form):
+    if given := tags_of(ref, form):
         change["tags"] = given
     if brief := brief_of(form):
         change["brief"] = brief
-    update(ports, Update(shelf, which, change, keep=unmentioned(shelf, given)))
+    update(ports, Update(ref, which, change, keep=unmentioned(ref, given)))
     return {}
 
 
-def _delete(ports: Ports, shelf: Shelf, form: Form) -> Said:
-    delete(ports, Delete(shelf, source_of(ports, form) or signs_of(form)))
+def _delete(ports: Ports, ref: LibraryRef, form: Form) -> Said:
+    delete(ports, Delete(ref, source_of(ports, form) or signs_of(form)))
     return {}
 
 
@@ -112,7 +112,7 @@ def _in_library(call: LibraryCall) -> Call[RequestForms, Said]:
         name = sent.request.arguments["library"]
         if name not in LIBRARIES:
             raise UnknownOperation(sent.request.path)
-        return call(ports, Shelf(application.tenant, name, LIBRARIES[name]), sent.body)
+        return call(ports, LibraryRef(application.tenant, name, LIBRARIES[name]), sent.body)
 
     return in_library
 

@@ -10,7 +10,7 @@ from lookalike.domain.application import Application
 from lookalike.errors import InvalidArgument, TokenInvalid
 from lookalike.ports import Ports
 from lookalike.service.admission import Callers
-from lookalike.service.libraries import MADE_BY_ADD
+from lookalike.service.libraries import IMPLICIT_LIBRARIES
 from lookalike.wire.baidu import access_tokens, limits, signature
 from lookalike.wire.baidu.errors import refuse
 from lookalike.wire.dialect import Dialect
@@ -19,7 +19,7 @@ from lookalike.wire.http import Answer, Request, ascii_json
 from lookalike.wire.log_fields import CallId
 
 #: The libraries by the name they have in paths.
-LIBRARIES = MADE_BY_ADD
+LIBRARIES = IMPLICIT_LIBRARIES
 
 #: The members of an answer, without its log_id.
 Said: TypeAlias = Mapping[str, object]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lookalike.domain.library import Kind, Shelf
+from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.search import TagFilter
 from lookalike.errors import (
     ArgumentTooLong,
@@ -72,26 +72,26 @@ def brief_of(form: Form) -> str:
     return brief
 
 
-def tags_of(shelf: Shelf, form: Form) -> tuple[str, ...]:
+def tags_of(ref: LibraryRef, form: Form) -> tuple[str, ...]:
     """Tags in the form they are kept in: numbers as decimals; a product's class ids with their place before them."""
-    if shelf.kind is Kind.PRODUCT:
+    if ref.kind is Kind.PRODUCT:
         classes = {place: tags.number(f"class_id{place}", form.text(f"class_id{place}")) for place in (1, 2)}
         return tuple(f"{place}:{number}" for place, number in classes.items() if number is not None)
     numbers = [tags.number("tags", part) for part in form.text("tags").split(",")]
     given = [number for number in numbers if number is not None]
-    if len(given) > tags.MOST:
-        raise InvalidArgument("tags", f"more than {tags.MOST} of them")
+    if len(given) > tags.MAX_TAGS:
+        raise InvalidArgument("tags", f"more than {tags.MAX_TAGS} of them")
     return tuple(dict.fromkeys(str(number) for number in given))
 
 
-def unmentioned(shelf: Shelf, given: tuple[str, ...]) -> tuple[str, ...]:
+def unmentioned(ref: LibraryRef, given: tuple[str, ...]) -> tuple[str, ...]:
     """Class ids are two fields, each optional in an update: the one that is not sent stays as it is."""
-    if shelf.kind is not Kind.PRODUCT:
+    if ref.kind is not Kind.PRODUCT:
         return ()
     return tuple(place for place in ("1:", "2:") if not any(tag.startswith(place) for tag in given))
 
 
-def tag_filter_of(shelf: Shelf, form: Form) -> TagFilter | None:
-    wanted = frozenset(tags_of(shelf, form))
+def tag_filter_of(ref: LibraryRef, form: Form) -> TagFilter | None:
+    wanted = frozenset(tags_of(ref, form))
     logic = form.integer("tag_logic", least=0, most=1, default=0)
     return TagFilter(wanted, any_of=logic == 1) if wanted else None

@@ -19,8 +19,8 @@ from lookalike.errors import (
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.delete import Delete, delete
+from lookalike.service.libraries import library_ref
 from lookalike.service.search import Search, search
-from lookalike.service.shelves import shelf_of
 from lookalike.wire.forms import Form
 from lookalike.wire.http import Operation, Route, RouteEntry, routes_of
 from lookalike.wire.jumdata import limits, sign_codec
@@ -37,13 +37,13 @@ def _input(ports: Ports, application: Application, form: Form) -> Said:
     description = form.text("description")
     if len(description.encode()) > limits.METADATA_BYTES["brief"]:
         raise ArgumentTooLong("description", f"more than {limits.METADATA_BYTES['brief']} bytes")
-    picture = add(ports, Add(shelf_of(application, LIBRARY), source_of(ports, form), Metadata(description)))
+    picture = add(ports, Add(library_ref(application, LIBRARY), source_of(ports, form), Metadata(description)))
     return {"contSign": sign_codec.encode(picture.digest)}
 
 
 def _search(ports: Ports, application: Application, form: Form) -> Said:
     command = Search(
-        shelf_of(application, LIBRARY),
+        library_ref(application, LIBRARY),
         source_of(ports, form),
         start=form.integer("start", least=0, default=0),
         count=form.integer("end", least=1, default=limits.DEFAULT_RESULTS),
@@ -65,7 +65,7 @@ def _delete(ports: Ports, application: Application, form: Form) -> Said:
         raise MissingArgument("contSign")
     if len(given) > limits.MAX_SIGNS:
         raise TooManyItems("contSign", f"more than {limits.MAX_SIGNS} of them")
-    delete(ports, Delete(shelf_of(application, LIBRARY), tuple(sign_codec.decode(sign) for sign in given)))
+    delete(ports, Delete(library_ref(application, LIBRARY), tuple(sign_codec.decode(sign) for sign in given)))
     return {}
 
 

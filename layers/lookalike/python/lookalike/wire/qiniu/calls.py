@@ -16,7 +16,7 @@ from typing import Any
 
 from lookalike.domain.application import Application
 from lookalike.domain.exact_json import Value, quoted
-from lookalike.domain.library import Library, Shelf
+from lookalike.domain.library import Library, LibraryRef
 from lookalike.domain.picture import Picture
 from lookalike.errors import (
     InvalidArgument,
@@ -30,9 +30,8 @@ from lookalike.service.add import Add
 from lookalike.service.add_many import Outcome, add_all
 from lookalike.service.delete import Delete, delete
 from lookalike.service.groups import group_names, list_pictures, name_of, picture_in, remove_group
-from lookalike.service.libraries import create_library, find_library
+from lookalike.service.libraries import create_library, find_library, is_library_name, library_ref
 from lookalike.service.search import SearchGroups, search_groups
-from lookalike.service.shelves import is_name, shelf_of
 from lookalike.wire import forms
 from lookalike.wire.http import Operation, Request, Route, RouteEntry, routes_of
 from lookalike.wire.qiniu import limits, list_marker
@@ -64,13 +63,13 @@ def routes(operation: Operation) -> Sequence[Route]:
 
 
 def _new(ports: Ports, application: Application, request: Request) -> str:
-    shelf = shelf_of(application, request.arguments["group"])
+    ref = library_ref(application, request.arguments["group"])
     elements = elements_of(ports, request)
-    return _added(ports, request, create_library(ports, shelf), shelf, elements)
+    return _added(ports, request, create_library(ports, ref), ref, elements)
 
 
 def _remove(ports: Ports, application: Application, request: Request) -> str:
-    if is_name(request.arguments["group"]):
+    if is_library_name(request.arguments["group"]):
         remove_group(ports, application.tenant, request.arguments["group"])
     return "{}"
 
@@ -90,11 +89,11 @@ def _info(ports: Ports, application: Application, request: Request) -> str:
 def _add(ports: Ports, application: Application, request: Request) -> str:
     elements = elements_of(ports, request)
     library = _group(ports, application, request)
-    return _added(ports, request, library, shelf_of(application, library.name), elements)
+    return _added(ports, request, library, library_ref(application, library.name), elements)
 
 
-def _added(ports: Ports, request: Request, library: Library, shelf: Shelf, elements: Sequence[Value]) -> str:
-    commands = [command_of(shelf, element) for element in elements]
+def _added(ports: Ports, request: Request, library: Library, ref: LibraryRef, elements: Sequence[Value]) -> str:
+    commands = [command_of(ref, element) for element in elements]
     outcomes = iter(add_all(ports, library, [one for one in commands if isinstance(one, Add)], limits.ADDING_SECONDS))
     facts = {"library": library.name, "request_id": request.id}
     images, failures = [], []
@@ -141,7 +140,7 @@ def _delete(ports: Ports, application: Application, request: Request) -> str:
     names = tuple(text_of("images", one) for one in named)
     library = _group(ports, application, request)
     with suppress(PictureNotFound):  # this vendor does not mind
-        delete(ports, Delete(shelf_of(application, library.name), names))
+        delete(ports, Delete(library_ref(application, library.name), names))
     return "{}"
 
 
@@ -202,7 +201,7 @@ def _group(ports: Ports, application: Application, request: Request) -> Library:
 
 
 def _library(ports: Ports, application: Application, name: str) -> Library:
-    if not is_name(name):
+    if not is_library_name(name):
         raise LibraryNotFound(name)
     return find_library(ports, application.tenant, name)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lookalike import errors
 from lookalike.errors import InvalidArgument
-from lookalike.service.search import MOST
+from lookalike.service.search import MAX_FOUND
 from lookalike.wire.dialect import Codes, code_of
 from lookalike.wire.qiniu import limits
 
@@ -39,15 +39,15 @@ class UnknownScheme(InvalidArgument):
 #: of seven begins with it. An error that is not here is answered as the class it derives from.
 ERRORS: Codes = {
     errors.LibraryExists: (400, "group already exists"),
-    errors.LibraryNotFound: (400, "group {0} not exists"),
+    errors.LibraryNotFound: (400, "group {0.name} not exists"),
     errors.LibraryFull: (400, "group is full"),
     errors.PictureExists: (400, "id already exists"),
-    errors.PictureNotFound: (400, "image {0} not exists"),
+    errors.PictureNotFound: (400, "image {0.name} not exists"),
     errors.AccessError: (401, "bad token"),
     errors.UnknownOperation: (404, "not found"),
     errors.LimitReached: (429, "too many requests"),
     NothingGiven: (406, "no enough arguments provided"),
-    WrongLimit: (406, f"invalid limit, maximal allowed limit is {MOST}"),
+    WrongLimit: (406, f"invalid limit, maximal allowed limit is {MAX_FOUND}"),
     WrongThreshold: (406, "invalid threshold"),
     NoGroups: (406, "groups is empty"),
     TooManyGroups: (406, f"cannot search in more than {limits.MAX_GROUPS} groups at one time"),

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from lookalike import errors
 from lookalike.domain import exact_json
 from lookalike.domain.exact_json import Number, Value
-from lookalike.domain.library import Shelf
+from lookalike.domain.library import LibraryRef
 from lookalike.domain.picture import Metadata
 from lookalike.errors import ArgumentTooLong, InvalidArgument, TooManyItems, UrlLengthError
 from lookalike.ports import Ports
 from lookalike.service.add import Add
 from lookalike.service.image_source import Source
-from lookalike.service.search import MOST
+from lookalike.service.search import MAX_FOUND
 from lookalike.wire import base64_image as pictures
 from lookalike.wire.http import Request
 from lookalike.wire.qiniu import label_codec, limits
@@ -28,10 +28,10 @@ def limit_of(value: Value) -> int:
     if not isinstance(value, Number) or not re.fullmatch(r"-?[0-9]+", value.text):
         raise InvalidArgument("limit", "must be a whole number")
     if value.text.startswith("-"):
-        return MOST if value.text.strip("-0") else 1
+        return MAX_FOUND if value.text.strip("-0") else 1
     digits = value.text.lstrip("0")
-    if len(digits) > len(str(MOST)) or int(digits or "0") > MOST:
-        raise WrongLimit("limit", f"more than {MOST}")
+    if len(digits) > len(str(MAX_FOUND)) or int(digits or "0") > MAX_FOUND:
+        raise WrongLimit("limit", f"more than {MAX_FOUND}")
     return max(int(digits or "0"), 1)
 
 
@@ -94,7 +94,7 @@ def elements_of(ports: Ports, request: Request) -> list[Value]:
     return data
 
 
-def command_of(shelf: Shelf, element: Value) -> Add | Exception:
+def command_of(ref: LibraryRef, element: Value) -> Add | Exception:
     """What an element of the list asks for, or what is wrong with it, which is no matter of the others."""
     try:
         said = object_of("data", element)
@@ -106,7 +106,7 @@ def command_of(shelf: Shelf, element: Value) -> Add | Exception:
             if size > limits.METADATA_BYTES[name]:
                 raise ArgumentTooLong(name, f"more than {limits.METADATA_BYTES[name]} bytes")
         source = source_of(text_of("uri", said.get("uri"), default=""), InvalidArgument("uri", "missing"))
-        return Add(shelf, source, Metadata(label=label, desc=desc), id_ or None)
+        return Add(ref, source, Metadata(label=label, desc=desc), id_ or None)
     except errors.LookalikeError as error:
         return error
 

@@ -1,0 +1,1 @@
+"""Readers of picture files' headers, one module a format."""

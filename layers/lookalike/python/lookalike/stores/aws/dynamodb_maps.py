@@ -1,0 +1,36 @@
+"""Local maps in the DynamoDB table, an item each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lookalike.ports import MapStore
+from lookalike.stores.aws.dynamodb_keys import key_of, map_key, object_key_of
+from lookalike.stores.aws.dynamodb_table import Table
+
+
+class DynamoMaps(MapStore):
+    """Local maps by object key. A key's map is never replaced by another."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def put_map(self, key: str, data: bytes) -> None:
+        self._table.put({**map_key(key).values, "map": {"B": data}})
+
+    def maps(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        """Those of the maps that exist.
+
+        All are read with eventual consistency, which costs half; those not found are read again with strong
+        consistency.
+        """
+        found = self._read(keys, consistent=False)
+        missing = [key for key in keys if key not in found]
+        return found | self._read(missing, consistent=True)
+
+    def remove_maps(self, keys: Sequence[str]) -> None:
+        self._table.delete_all([map_key(key) for key in keys])
+
+    def _read(self, keys: Sequence[str], *, consistent: bool) -> dict[str, bytes]:
+        items = self._table.get_all([map_key(key) for key in keys], consistent=consistent)
+        return {object_key_of(key_of(item)): bytes(item["map"]["B"]) for item in items}

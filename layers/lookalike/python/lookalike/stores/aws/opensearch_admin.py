@@ -1,0 +1,116 @@
+"""The indices of an OpenSearch domain: mapping, aliases and layout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import RequestError
+
+from lookalike.domain.picture import DIMENSION
+from lookalike.stores import metadata_codec
+from lookalike.stores.aws.opensearch_client import Json, errors_as_unavailable
+
+#: Default time until a write is visible to searches, in OpenSearch's notation.
+REFRESH_INTERVAL = "500ms"
+
+#: Mapping of a field that is only returned, neither searched nor sorted by.
+_STORED_ONLY: Json = {"type": "keyword", "index": False, "doc_values": False}
+
+#: Mapping of an index's documents.
+_MAPPINGS: Json = {
+    "dynamic": "strict",
+    "_routing": {"required": True},
+    "_source": {"excludes": ["vector"]},
+    "properties": {
+        "vector": {
+            "type": "knn_vector",
+            "dimension": DIMENSION,
+            "space_type": "cosinesimil",
+            "method": {"name": "hnsw", "engine": "lucene", "parameters": {"m": 16, "ef_construction": 128}},
+        },
+        "library": {"type": "keyword"},
+        "id": {"type": "keyword", "index": False},
+        "live": {"type": "boolean"},
+        "model": {"type": "keyword"},
+        "revision": {"type": "long", "index": False},
+        "added": {"type": "long", "index": False},
+        "digest": _STORED_ONLY,
+        "object_key": _STORED_ONLY,
+        **metadata_codec.MAPPINGS,
+    },
+}
+
+
+def data_nodes(client: OpenSearch) -> int:
+    """Number of nodes that hold shards. Raises Unavailable."""
+    with errors_as_unavailable():
+        return int(client.cluster.health()["number_of_data_nodes"])
+
+
+def create_index(
+    client: OpenSearch, name: str, *, shards: int = 1, replicas: int = 1, refresh_interval: str = REFRESH_INTERVAL
+) -> bool:
+    """Create an empty index; returns False if it already exists. Raises Unavailable.
+
+    ``refresh_interval``: time until a write is visible to searches, in OpenSearch's notation.
+    """
+    index = {
+        "knn": True,
+        "number_of_shards": shards,
+        "number_of_replicas": replicas,
+        "refresh_interval": refresh_interval,
+        "gc_deletes": "1h",  # time that a removal's version is kept, to reject older writes that arrive later
+    }
+    body = {"settings": {"index": index}, "mappings": _MAPPINGS, "aliases": {write_alias(name): {}}}
+    with errors_as_unavailable():
+        try:
+            client.indices.create(index=name, body=body)
+        except RequestError as error:
+            if error.error != "resource_already_exists_exception":
+                raise
+            return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class IndexLayout:
+    """Number of shards, copies of each, and time until a write is visible to searches."""
+
+    shards: int
+    replicas: int
+    refresh_interval: str
+
+
+def layout_of(client: OpenSearch, name: str) -> IndexLayout | None:
+    """Layout of the index of this name; None if there is none. Raises Unavailable."""
+    with errors_as_unavailable():
+        found = client.indices.get_settings(index=name, params={"ignore_unavailable": "true"})
+        if name not in found:
+            return None
+        index = found[name]["settings"]["index"]
+        return IndexLayout(
+            int(index["number_of_shards"]), int(index["number_of_replicas"]), str(index["refresh_interval"])
+        )
+
+
+def update_layout(client: OpenSearch, name: str, *, replicas: int, refresh_interval: str) -> None:
+    """Change the settings that an index in use may change. Raises Unavailable."""
+    index = {"number_of_replicas": replicas, "refresh_interval": refresh_interval}
+    with errors_as_unavailable():
+        client.indices.put_settings(index=name, body={"index": index})
+
+
+def delete_index(client: OpenSearch, name: str) -> None:
+    """Delete an index and its documents, if it exists. Raises Unavailable."""
+    with errors_as_unavailable():
+        client.indices.delete(index=name, params={"ignore_unavailable": "true"})
+
+
+def write_alias(name: str) -> str:
+    """Alias of an index that writes go to.
+
+    A write to a missing index would create it. No index can be created under a name with upper-case letters, but an
+    alias may have one.
+    """
+    return f"{name}.WRITE"

@@ -1,0 +1,32 @@
+"""Local maps in SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from lookalike.ports import MapStore
+from lookalike.stores.local.sqlite_database import Database
+
+
+class SqliteMaps(MapStore):
+    """Local maps in a table of the catalog's file, so that one flush serves the map of one add and the row of another."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put_map(self, key: str, data: bytes) -> None:
+        self._database.write(
+            lambda connection: connection.execute("INSERT OR REPLACE INTO maps (key, data) VALUES (?, ?)", (key, data))
+        )
+
+    def maps(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        found: dict[str, bytes] = {}
+        with self._database.reading() as connection:
+            for key in keys:
+                found |= connection.execute("SELECT key, data FROM maps WHERE key = ?", (key,)).fetchall()
+        return found
+
+    def remove_maps(self, keys: Sequence[str]) -> None:
+        self._database.write(
+            lambda connection: connection.executemany("DELETE FROM maps WHERE key = ?", [(key,) for key in keys])
+        )

@@ -34,9 +34,11 @@ PYTHON ?= $(shell for python in $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.13.*/bi
 PYTHON313 = $(shell for python in $(PYTHON) $${PYENV_ROOT:-$$HOME/.pyenv}/versions/3.13.*/bin/python3.13 python3.13; do \
 	"$$python" -c 'import ensurepip, sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && { echo "$$python"; break; }; done)
 
-BIN := .venv/bin
-UV  := $(BIN)/uv
-SAM := .venv-sam/bin/sam
+BIN   := .venv/bin
+UV    := $(BIN)/uv
+SAM   := .venv-sam/bin/sam
+# requirements.txt locks what one machine runs; these lock everything else.
+LOCKS := .ci/locks
 
 export UV_PYTHON_DOWNLOADS := never
 export SAM_CLI_TELEMETRY := 0
@@ -128,7 +130,7 @@ check: .venv/.dev .venv-sam/.installed .venv-checkov/.installed ## Run the linte
 	$(BIN)/mypy
 	$(BIN)/cfn-lint template.yaml
 	$(SAM) validate --lint
-	.venv-checkov/bin/checkov --config-file checkov.yaml
+	.venv-checkov/bin/checkov --config-file .checkov.yaml
 
 .PHONY: build
 build: model .venv-sam/.installed ## Build what is deployed (ARCH=arm64 for Graviton, SIZE=large for the large model)
@@ -158,18 +160,18 @@ LOCK_ALL = $(LOCK) --universal --python-version 3.11 --generate-hashes
 
 .PHONY: lock
 lock: $(UV) ## Write the lock files again (UPGRADE=--upgrade for newer versions)
-	$(LOCK_ALL) --group build -o requirements-build.txt
-	$(LOCK_ALL) --group sam -o requirements-sam.txt
-	$(LOCK_ALL) --group checkov -o requirements-checkov.txt
-	$(LOCK) --python-version 3.13 --universal --generate-hashes --group ministack -o requirements-ministack.txt
-	$(LOCK_ALL) --no-deps --group pictures -o requirements-pictures.txt
+	$(LOCK_ALL) --group build -o $(LOCKS)/build.txt
+	$(LOCK_ALL) --group sam -o $(LOCKS)/sam.txt
+	$(LOCK_ALL) --group checkov -o $(LOCKS)/checkov.txt
+	$(LOCK) --python-version 3.13 --universal --generate-hashes --group ministack -o $(LOCKS)/ministack.txt
+	$(LOCK_ALL) --no-deps --group pictures -o $(LOCKS)/pictures.txt
 	$(LOCK_ALL) --extra local pyproject.toml -o requirements.txt
-	$(LOCK_ALL) --extra local --extra aws pyproject.toml -c requirements.txt -o requirements-aws.txt
-	$(LOCK_ALL) --group model -c requirements.txt -o requirements-model.txt
-	$(LOCK_ALL) --extra local --extra aws --extra emulator pyproject.toml -c requirements-aws.txt -o requirements-emulator.txt
-	$(LOCK_ALL) --all-extras pyproject.toml --group model -c requirements-emulator.txt -c requirements-model.txt -o requirements-dev.txt
+	$(LOCK_ALL) --extra local --extra aws pyproject.toml -c requirements.txt -o $(LOCKS)/aws.txt
+	$(LOCK_ALL) --group model -c requirements.txt -o $(LOCKS)/model.txt
+	$(LOCK_ALL) --extra local --extra aws --extra emulator pyproject.toml -c $(LOCKS)/aws.txt -o $(LOCKS)/emulator.txt
+	$(LOCK_ALL) --all-extras pyproject.toml --group model -c $(LOCKS)/emulator.txt -c $(LOCKS)/model.txt -o $(LOCKS)/dev.txt
 	$(LOCK) --python-version 3.13 --python-platform x86_64-manylinux_2_28 --generate-hashes \
-		-c requirements-aws.txt layers/runtime/requirements.in -o layers/runtime/requirements.txt
+		-c $(LOCKS)/aws.txt layers/runtime/requirements.in -o layers/runtime/requirements.txt
 
 .PHONY: clean
 clean: ## Take away everything that was made; your data stays
@@ -183,11 +185,11 @@ clean: ## Take away everything that was made; your data stays
 
 INSTALL = $(UV) pip install -q --python $(BIN)/python
 
-$(UV): requirements-build.txt
+$(UV): $(LOCKS)/build.txt
 	@test -n "$(PYTHON)" || { echo "lookalike needs Python 3.11 or newer, with its venv module (Debian: apt install python3-venv)" >&2; exit 1; }
 	@echo "Making .venv with $(PYTHON)"
 	@$(BIN)/python -c '' 2>/dev/null || "$(PYTHON)" -m venv --clear .venv
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-build.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(LOCKS)/build.txt
 	@touch $@
 
 .venv/.run: requirements.txt pyproject.toml | $(UV)
@@ -198,7 +200,7 @@ $(UV): requirements-build.txt
 
 # What not everybody needs: aws for --stack and stores there, model for `lookalike model fit`, emulator for run-aws, dev
 # for tests and checks, which has all of them.
-.venv/.aws .venv/.model .venv/.emulator .venv/.dev: .venv/.%: requirements-%.txt | .venv/.run
+.venv/.aws .venv/.model .venv/.emulator .venv/.dev: .venv/.%: $(LOCKS)/%.txt | .venv/.run
 	@echo "Installing what $* needs"
 	@$(INSTALL) --require-hashes -r $<
 	@touch $@
@@ -206,19 +208,19 @@ $(UV): requirements-build.txt
 # Tests look at photographs, too.
 .venv/.dev: | .venv/.pictures
 
-.venv/.pictures: requirements-pictures.txt | $(UV)
+.venv/.pictures: $(LOCKS)/pictures.txt | $(UV)
 	@echo "Installing sample pictures"
-	@$(INSTALL) --no-deps --require-hashes --target .venv/pictures -r requirements-pictures.txt
+	@$(INSTALL) --no-deps --require-hashes --target .venv/pictures -r $(LOCKS)/pictures.txt
 	@touch $@
 
-.venv-sam/.installed .venv-checkov/.installed: .venv-%/.installed: requirements-%.txt | $(UV)
+.venv-sam/.installed .venv-checkov/.installed: .venv-%/.installed: $(LOCKS)/%.txt | $(UV)
 	@echo "Installing $*"
 	@$(UV) venv -q --clear --python $(BIN)/python .venv-$*
 	@$(UV) pip install -q --python .venv-$*/bin/python --require-hashes -r $<
 	@touch $@
 
 # It runs functions with its own Python, so it has to be Lambda's.
-.venv-ministack/.installed: requirements-ministack.txt | $(UV)
+.venv-ministack/.installed: $(LOCKS)/ministack.txt | $(UV)
 	@echo "Installing ministack"
 	@$(UV) venv -q --clear --python "$(PYTHON313)" .venv-ministack
 	@$(UV) pip install -q --python .venv-ministack/bin/python --require-hashes -r $<
@@ -265,6 +267,6 @@ layers/model/model.onnx: build/weights/.installed
 layers/model/large/model.onnx: build/weights-large/.installed
 layers/model/model.onnx layers/model/large/model.onnx: %/model.onnx: %/card.json %/heads.npz $(MODEL_SCRIPTS) | .venv/.run
 	@echo "Making $@"
-	@$(INSTALL) --require-hashes --target $(WRITER) -r requirements-model.txt
+	@$(INSTALL) --require-hashes --target $(WRITER) -r $(LOCKS)/model.txt
 	@PYTHONPATH=$(WRITER) $(BIN)/python -m lookalike.training.export_onnx --weights $(patsubst %/.installed,%,$(filter %/.installed,$^)) --heads $* --output $@
 	@rm -rf $(WRITER)

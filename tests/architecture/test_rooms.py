@@ -48,10 +48,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The vendors' dialects, and the events of AWS: they know use cases and no store.
     "lookalike.wire": {
         "lookalike",
+        "lookalike.domain",
         "lookalike.embedding",
         "lookalike.errors",
         "lookalike.observability",
         "lookalike.ports",
+        "lookalike.service",
     },
     "lookalike.wire.baidu": {
         "lookalike.domain",
@@ -75,7 +77,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.domain",
         "lookalike.errors",
         "lookalike.imaging",
-        "lookalike.observability",
         "lookalike.ports",
         "lookalike.service",
         "lookalike.wire",
@@ -90,6 +91,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The use cases: no dialect, no HTTP, no store.
     "lookalike.service": {
         "lookalike.domain",
+        "lookalike.embedding",  # which crops of a query are embedded
         "lookalike.errors",
         "lookalike.imaging",
         "lookalike.limits",
@@ -182,6 +184,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.embedding",
         "lookalike.errors",
         "lookalike.imaging",
+        "lookalike.ports",
         "lookalike.service",
         "lookalike.verification",
     },
@@ -228,6 +231,13 @@ NEVER: dict[str, set[str]] = {
     | _ABOVE,
 }
 
+#: All that verification imports of other rooms, beside the domain: no embedder, no store. Modules.
+VERIFICATION_IMPORTS = {
+    "lookalike.embedding.feature_map",
+    "lookalike.embedding.query_crops",
+    "lookalike.ports.models",
+}
+
 #: Only these may import the composition root.
 ABOVE_BOOTSTRAP = {"lookalike.handlers", "lookalike.cli", "lookalike.server"}
 
@@ -263,7 +273,7 @@ NAMES_VENDORS = {
 }
 
 #: Lines of a function at most, its signature and docstring counted; and those that are longer, which may only shrink.
-LONGEST_FUNCTION = 43
+LONGEST_FUNCTION = 40
 LONGER_FUNCTIONS: dict[str, int] = {}
 
 #: Paths through a function at most, as ruff counts them.
@@ -271,9 +281,7 @@ MOST_COMPLEX = 8
 
 #: Lines of a module at most; and those that are longer, which may only shrink.
 LONGEST_MODULE = 400
-LONGER_MODULES: dict[str, int] = {
-    "lookalike.wire.qiniu.calls": 540,
-}
+LONGER_MODULES: dict[str, int] = {}
 
 
 def left_out() -> set[str]:
@@ -303,6 +311,12 @@ def test_what_must_never_be_imported_is_not(room: str) -> None:
     wrong = {other: lines(imported[other]) for other in NEVER[room] & imported.keys()}
     assert not wrong, f"{room} must never import {wrong}"
     assert not MAY_IMPORT[room] & NEVER[room], "the tables contradict each other"
+
+
+def test_verification_is_a_function_of_data() -> None:
+    rooms = source.between_rooms(MAY_IMPORT)["lookalike.verification"]
+    imported = {one.imported for room, found in rooms.items() if room != "lookalike.domain" for one in found}
+    assert imported == VERIFICATION_IMPORTS
 
 
 def test_every_room_is_there() -> None:

@@ -1,4 +1,4 @@
-"""``make bench``: how fast the service is, beside the least that the same work can take on this machine.
+"""``make bench``: measures the service's speed, beside the floor of the same work on this machine.
 
     python -m tests.bench [--json FILE] [--quick] [--full]
 

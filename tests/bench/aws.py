@@ -276,7 +276,7 @@ def decode(file: bytes) -> NDArray[np.uint8]:
 
 
 def recall(found: set[int], nearest: set[int]) -> float:
-    """Share of the nearest that were found."""
+    """Return the share of the nearest that were found."""
     return len(found & nearest) / len(nearest)
 
 

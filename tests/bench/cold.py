@@ -1,4 +1,4 @@
-"""A cold start: a fresh process, a read-only copy of the built layers, and the first search.
+"""Cold starts: a fresh process, a read-only copy of the built layers, and the first search, or the first token.
 
 In Lambda /opt cannot be written, so what bytecode the layers lack is compiled at every start. It takes ``make build``,
 and Lambda's Python; boto3, which Lambda brings with bytecode, is this environment's, compiled beforehand.
@@ -21,11 +21,11 @@ from tests.template.built import runs_here
 BUILD = Path(__file__).resolve().parents[2] / ".aws-sam/build"
 ARCHITECTURE = "x86_64"
 
-#: What Lambda's Python brings.
+#: Packages that Lambda's Python brings.
 BROUGHT = ("boto3", "botocore", "s3transfer")
 
 #: CPU milliseconds, children of this process included, as Lambda would bill one processor.
-PROGRAM = """
+SEARCH = """
 import json, os, sys, time
 given = json.load(sys.stdin)
 sys.path[:0] = given["path"]
@@ -39,14 +39,35 @@ spent.append(time.process_time())
 _ = ports.embedder.loaded, ports.verifier.loaded
 spent.append(time.process_time())
 import numpy as np
-from lookalike.verification.query_views import views
+from lookalike.embedding.query_crops import query_crops
 from lookalike.domain.library import Kind
 pixels = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
-ports.embedder.embed(views(Kind.SAME, pixels))
+ports.embedder.embed(query_crops(Kind.SAME, pixels))
 spent.append(time.process_time())
 json.dump([1000 * (after - before) for before, after in zip(spent, spent[1:])], sys.stdout)
 """
-STEPS = ("imports of the handler", "stores: boto3, OpenSearch's client", "model and verifier", "first five passes")
+SEARCH_STEPS = (
+    "imports of the handler",
+    "stores: boto3, OpenSearch's client",
+    "model and verifier",
+    "first five passes",
+)
+
+#: The same for a token, whose function reads one store.
+TOKEN = """
+import json, sys, time
+given = json.load(sys.stdin)
+sys.path[:0] = given["path"]
+spent = [time.process_time()]
+import app
+from lookalike.handlers.process_ports import process_ports
+ports = process_ports()
+spent.append(time.process_time())
+_ = ports.applications
+spent.append(time.process_time())
+json.dump([1000 * (after - before) for before, after in zip(spent, spent[1:])], sys.stdout)
+"""
+TOKEN_STEPS = ("imports of the handler", "the store of applications: boto3")
 
 ENVIRONMENT = {
     "LOOKALIKE_TABLE": "table",
@@ -60,7 +81,7 @@ ENVIRONMENT = {
 
 
 def measure(report: Report, *, quick: bool) -> None:
-    """The least of some starts, step by step; nothing where there is no build or another Python."""
+    """Measure some starts; report the minimum of each step, or nothing without a build or Lambda's Python."""
     if not (BUILD / "RuntimeLayer").is_dir() or not runs_here(ARCHITECTURE):
         print(f"No cold start: it takes `make build`, and Python 3.13 on Linux, {ARCHITECTURE}.", file=sys.stderr)
         return
@@ -74,20 +95,24 @@ def measure(report: Report, *, quick: bool) -> None:
         subprocess.run([sys.executable, "-m", "compileall", "-q", brought], check=True)
         subprocess.run(["chmod", "-R", "a-w", folder], check=True)
         try:
-            starts = [_start(opt, brought) for _ in range(1 if quick else 5)]
+            times = range(1 if quick else 5)
+            search = min((_start(opt, brought, "search", SEARCH) for _ in times), key=sum)
+            token = min((_start(opt, brought, "token", TOKEN) for _ in times), key=sum)
         finally:
             subprocess.run(["chmod", "-R", "u+w", folder], check=True)
-    best = min(starts, key=sum)
-    for name, milliseconds in zip(STEPS, best, strict=True):
+    for name, milliseconds in zip(SEARCH_STEPS, search, strict=True):
         report.add("cold start", f"CPU for {name}", milliseconds, "ms")
-    report.add("cold start", "CPU until ready for a search", sum(best[:3]), "ms", aim="< 700 ms")
+    report.add("cold start", "CPU until ready for a search", sum(search[:3]), "ms", aim="< 700 ms")
+    for name, milliseconds in zip(TOKEN_STEPS, token, strict=True):
+        report.add("cold start, token", f"CPU for {name}", milliseconds, "ms")
+    report.add("cold start, token", "CPU until ready for a token", sum(token), "ms")
 
 
-def _start(opt: Path, brought: Path) -> list[float]:
-    functions = BUILD.parents[1] / "functions/search"
+def _start(opt: Path, brought: Path, function: str, program: str) -> list[float]:
+    functions = BUILD.parents[1] / "functions" / function
     given = {"path": [str(functions), str(opt / "python"), str(brought)]}
     done = subprocess.run(
-        [sys.executable, "-ISB", "-c", PROGRAM],
+        [sys.executable, "-ISB", "-c", program],
         input=json.dumps(given),
         env={"PATH": os.environ["PATH"], **ENVIRONMENT, "LOOKALIKE_MODEL": str(opt / "model/model.onnx")},
         capture_output=True,

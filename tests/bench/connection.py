@@ -1,4 +1,4 @@
-"""Calls over HTTP on a connection that is kept: what a client waits, and what of it the service worked."""
+"""Measures calls over a kept connection: the client's wait, and the service's own share of it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def measure(report: Report, *, quick: bool) -> None:
 
 
 def _wait(client: httpx.Client, path: str, file: bytes) -> float:
-    """Milliseconds until a call is answered. Raises RuntimeError if it is refused: refusals are quick, and worth nothing."""
+    """Return the milliseconds of a call. Raises RuntimeError if it is refused: refusals are quick."""
     form = {"image": base64.b64encode(file).decode(), "brief": "b", "rn": "10"}
     began = time.perf_counter()
     answer = client.post(path, data=form).json()
@@ -46,13 +46,13 @@ def _wait(client: httpx.Client, path: str, file: bytes) -> float:
 
 
 def _worked(server: LiveServer, operation: str) -> list[float]:
-    """Milliseconds that the service itself says each call took."""
+    """Return the milliseconds of each call by the service's own log."""
     lines = (json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{"))
     return [line["milliseconds"] for line in lines if line.get("operation") == operation]
 
 
 def _report(report: Report, operation: str, waits: list[float], worked: list[float]) -> None:
-    """The first call of each is left out: it opens the connection, and the library."""
+    """Report without the first calls, which open the connection and the library."""
     group = "HTTP, one client on a kept connection (640×480 JPEG)"
     wait, work = statistics.median(waits[1:]), statistics.median(worked[1:])
     between = statistics.median(one - other for one, other in zip(waits[1:], worked[1:], strict=True))

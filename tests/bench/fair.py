@@ -30,7 +30,7 @@ from tests.support.live import LiveServer
 #: Callers that flood the service, each asking again as soon as it is answered.
 CALLERS = 16
 
-#: The other tenant's median may rise by so much.
+#: Factor by which the other tenant's median may rise.
 AIM = 3.0
 
 SIMILAR = "/rest/2.0/image-classify/v1/realtime_search/similar"
@@ -39,7 +39,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 def large() -> bytes:
-    """A progressive JPEG of the most pixels that are taken, in few bytes: quickly sent, slowly decoded."""
+    """Return a progressive JPEG of the largest size, in few bytes: quickly sent, slowly decoded."""
     ramp = np.add.outer(np.arange(4096), np.arange(4096)) // 32
     image = Image.fromarray((ramp % 256).astype(np.uint8)).convert("RGB")
     file = io.BytesIO()
@@ -48,17 +48,17 @@ def large() -> bytes:
 
 
 def small() -> bytes:
-    """A picture of 64 by 64 pixels."""
+    """Return a picture of 64 by 64 pixels."""
     return photographs.jpeg(photographs.photograph("coffee.png").resize((64, 64)))
 
 
 def usual() -> bytes:
-    """A photograph as web pages have them."""
+    """Return a photograph of a size usual on web pages."""
     return photographs.jpeg(photographs.photograph("china.jpg", 640))
 
 
 class Client:
-    """One tenant's client, with a connection that it keeps."""
+    """One tenant's client, with a kept connection."""
 
     def __init__(self, url: str, access_key: str, secret_key: str) -> None:
         place = urlsplit(url)
@@ -67,7 +67,7 @@ class Client:
         self._token = self._post("/oauth/2.0/token", form)["access_token"]
 
     def search(self, library: str, file: bytes) -> None:
-        """Search for a picture. Raises RuntimeError if that is refused: refusals are quick, and worth nothing."""
+        """Search for a picture. Raises RuntimeError if it is refused: refusals are quick."""
         self._call(f"{library}/search", {"image": base64.b64encode(file).decode(), "rn": 10})
 
     def add(self, library: str, file: bytes) -> None:
@@ -75,7 +75,7 @@ class Client:
         self._call(f"{library}/add", {"image": base64.b64encode(file).decode(), "brief": "b"})
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._connection.close()
 
     def _call(self, path: str, form: Mapping[str, object]) -> None:
@@ -98,7 +98,7 @@ class Client:
 
 @contextmanager
 def flooding(url: str, keys: tuple[str, str], library: str, file: bytes) -> Iterator[None]:
-    """All callers of one tenant search all the time."""
+    """Let all callers of one tenant search continuously within the block."""
     stop = threading.Event()
 
     def ask() -> None:
@@ -118,7 +118,7 @@ def flooding(url: str, keys: tuple[str, str], library: str, file: bytes) -> Iter
 
 
 def median(client: Client, library: str, file: bytes, times: int) -> float:
-    """Median milliseconds of a search; the callers pause between two, as people do."""
+    """Return the median milliseconds of a search; callers pause between two, as people do."""
     taken = []
     for _ in range(times):
         began = time.perf_counter()
@@ -129,7 +129,7 @@ def median(client: Client, library: str, file: bytes, times: int) -> float:
 
 
 def measure(report: Report, *, quick: bool) -> None:
-    """Start a service, and measure with two tenants of it."""
+    """Start a service, and measure with two of its tenants."""
     with tempfile.TemporaryDirectory() as folder:
         server = LiveServer(Path(folder) / "data")
         try:
@@ -146,7 +146,7 @@ def measure(report: Report, *, quick: bool) -> None:
 
 
 def compare(report: Report, url: str, flooder: tuple[str, str], other: tuple[str, str], *, quick: bool) -> None:
-    """The other tenant's searches when all is quiet, and in each kind of flood."""
+    """Measure the other tenant's searches without a flood, and in each kind of flood."""
     times = 3 if quick else 30
     searches = {"similar, 64 px": (SIMILAR, small()), "same, 640 px": (SAME, usual())}
     with closing(Client(url, *other)) as client, closing(Client(url, *flooder)) as first:
@@ -173,7 +173,7 @@ def compare(report: Report, url: str, flooder: tuple[str, str], other: tuple[str
 
 
 def main() -> None:
-    """Run it alone."""
+    """Run this benchmark alone."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="where the figures go")
     parser.add_argument("--quick", action="store_true", help="few searches: shows that it works, not how fair it is")

@@ -1,4 +1,4 @@
-"""The model alone: threads, pictures in a pass, its file, and what keeping its weights as float16 costs and saves."""
+"""Measures the model alone: threads, batch sizes, its file, and cost and gain of weights stored as float16."""
 
 from __future__ import annotations
 
@@ -26,26 +26,27 @@ from tests.support import photographs
 
 MODEL = find_model(None)
 SIDE = model_card.load(MODEL).side
-THREADS, IN_A_PASS = (1, 2), (1, 5, 8)
+THREADS = (1, 2)
+BATCH_SIZES = (1, 5, 8)
 
 MIB = 1 << 20
 
 
 def measure(report: Report, *, quick: bool) -> None:
-    """Passes, then weights."""
+    """Measure passes, then weights."""
     pixels = [np.asarray(photographs.photograph(name)) for name in photographs.NAMES]
     passes(report, pixels, 5 if quick else 40)
     weights(report, pixels, 3 if quick else 15)
 
 
 def passes(report: Report, pixels: Sequence[Pixels], times: int) -> None:
-    """Milliseconds a picture. One picture in a pass of one thread is what the service does."""
+    """Measure milliseconds a picture. The service runs one picture a pass, with one thread."""
     squares = np.stack([square(one, SIDE) for one in pixels])
     sessions = {threads: OnnxEmbedder(MODEL, threads)._session for threads in THREADS}
     runs: dict[tuple[int, int], Callable[[], object]] = {
         (threads, count): partial(session.run, None, {INPUT: squares[:count]})
         for threads, session in sessions.items()
-        for count in IN_A_PASS
+        for count in BATCH_SIZES
     }
     took = {how: ms / how[1] for how, ms in median_ms_each(runs, times).items()}
     for (threads, count), ms in took.items():
@@ -54,7 +55,7 @@ def passes(report: Report, pixels: Sequence[Pixels], times: int) -> None:
 
 
 def weights(report: Report, pixels: Sequence[Pixels], times: int) -> None:
-    """The model as it is, beside one whose weights are kept as float32, as they were published."""
+    """Measure the model beside one with weights stored as float32, as they were published."""
     group = "The model's weights as float16, beside float32"
     with tempfile.TemporaryDirectory() as folder:
         files = {"half": MODEL, "whole": placed(Path(folder), as_float32())}
@@ -71,7 +72,7 @@ def weights(report: Report, pixels: Sequence[Pixels], times: int) -> None:
 
 
 def as_float32() -> bytes:
-    """The model from the same weights and heads, none of them rounded to float16 but those that were fitted so."""
+    """Return the model with weights as float32; heads stay float16, as they were fitted."""
     graph = efficientnet_onnx._Graph
     half = graph.half
 
@@ -86,7 +87,7 @@ def as_float32() -> bytes:
 
 
 def placed(folder: Path, model: bytes) -> Path:
-    """The model in a folder with a card that knows it."""
+    """Write the model to a folder with a matching card; return its path."""
     shutil.copy(MODEL.parent / CODEBOOKS, folder)
     content = json.loads((MODEL.parent / CARD).read_text())
     content["files"]["model.onnx"] = hashlib.sha256(model).hexdigest()
@@ -96,7 +97,7 @@ def placed(folder: Path, model: bytes) -> Path:
 
 
 def agreement(half: OnnxEmbedder, whole: OnnxEmbedder, pixels: Sequence[Pixels], kind: Kind) -> float:
-    """The least cosine of what the two make of a picture."""
+    """Return the minimum cosine between the two models' vectors of a picture."""
     both = [[made.vectors[kind].astype(np.float64) for made in one.embed(pixels)] for one in (half, whole)]
     cosines = [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in zip(*both, strict=True)]
     return float(min(cosines))

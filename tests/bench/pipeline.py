@@ -1,4 +1,4 @@
-"""Adds and searches through the very handlers, beside decode, model and fsync alone."""
+"""Measures adds and searches through the handlers, beside decode, model and fsync alone."""
 
 from __future__ import annotations
 
@@ -25,24 +25,25 @@ from functions.add.app import handler as add
 from functions.search.app import handler as search
 from functions.token.app import handler as token
 from lookalike import bootstrap
-from lookalike.domain.geometry import View
+from lookalike.domain.geometry import QueryView
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Pixels
 from lookalike.domain.search import Candidate, Query
+from lookalike.embedding.query_crops import query_crops
 from lookalike.handlers.http import Handler
 from lookalike.handlers.process_ports import serving
 from lookalike.imaging.decode import Bounds, decode
-from lookalike.ports import Look, Ports
+from lookalike.ports import Ports
 from lookalike.server import api_gateway
 from lookalike.server.api_gateway import HttpRequest
 from lookalike.service.applications import create_application
-from lookalike.service.reranking import looking, prove
+from lookalike.service.reranking import Reranker
 from lookalike.settings import Settings
-from lookalike.verification.query_views import shown, views
+from lookalike.verification.query_views import views_of_crops
 from tests.bench.report import Report, median_ms_each
 from tests.support import photographs
 
-#: As many as the server works on at once.
+#: Concurrent callers: half of the server's request threads.
 THREADS = 16
 
 BOUNDS = Bounds(
@@ -58,7 +59,7 @@ FORM = (("content-type", "application/x-www-form-urlencoded"), ("host", "localho
 
 
 def files(count: int) -> list[bytes]:
-    """Different photographs, 640×480, as a camera or a web page would send them."""
+    """Return different photographs as JPEG, 640×480."""
     chance = random.Random(1)
     sources = [photographs.photograph(name, 1200) for name in ("coffee.png", "china.jpg", "flower.jpg", "rocket.jpg")]
     made = []
@@ -87,11 +88,11 @@ class Caller:
         self._token = json.loads(token(event, None)["body"])["access_token"]
 
     def adding(self, kind: Kind, file: bytes) -> Call:
-        """A call that adds a picture. It raises RuntimeError if it is refused: refusals are quick, and worth nothing."""
+        """Return a call that adds a picture, and raises RuntimeError if that is refused: refusals are quick."""
         return self._call(add, kind, "add", file, brief="b")
 
     def searching(self, kind: Kind, file: bytes) -> Call:
-        """A call that searches for a picture. It raises RuntimeError if it is refused."""
+        """Return a call that searches for a picture, and raises RuntimeError if that is refused."""
         return self._call(search, kind, "search", file, rn=10)
 
     def _call(self, handler: Handler, kind: Kind, operation: str, file: bytes, **form: object) -> Call:
@@ -113,7 +114,7 @@ class Caller:
 
 @contextmanager
 def service(before: Callable[[Path], None] | None = None) -> Iterator[Ports]:
-    """The service on a data folder on the disk that this checkout is on: empty, or with what ``before`` puts there."""
+    """Open the service on a data folder on the checkout's disk; ``before`` may fill the folder."""
     Path("build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir="build", ignore_cleanup_errors=True) as folder:
         data = Path(folder) / "data"
@@ -127,7 +128,7 @@ def service(before: Callable[[Path], None] | None = None) -> Iterator[Ports]:
 
 
 def measure(report: Report, *, quick: bool) -> None:
-    """One picture's way, many adds at once, searches."""
+    """Measure single adds, concurrent adds, and searches."""
     pictures = files(40 if quick else 600)
     times = 10 if quick else 60
     with service() as ports:
@@ -141,7 +142,7 @@ def measure(report: Report, *, quick: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a call is made of."""
+    """The milliseconds of a call's parts."""
 
     decode: Callable[[bytes], object]
     one_pass: Callable[[Pixels], object]
@@ -154,13 +155,13 @@ class Parts:
         return cls(
             decode=lambda file: decode(file, BOUNDS),
             one_pass=lambda pixels: ports.embedder.embed([pixels]),
-            five_views=lambda pixels: ports.embedder.embed(views(Kind.SAME, pixels)),
+            five_views=lambda pixels: ports.embedder.embed(query_crops(Kind.SAME, pixels)),
             fsync=fsync_of(Path("build")),
         )
 
 
 def alone(report: Report, parts: Parts, pictures: list[bytes]) -> None:
-    """Decode, the model and the disk, each alone."""
+    """Measure decode, the model and the disk, each alone."""
     pixels = pixels_of(pictures)
     took = median_ms_each(
         {
@@ -180,7 +181,7 @@ def alone(report: Report, parts: Parts, pictures: list[bytes]) -> None:
 
 
 def one_add(report: Report, caller: Caller, parts: Parts, pictures: list[bytes]) -> None:
-    """One add after the other."""
+    """Measure adds one after the other."""
     took = median_ms_each(
         {
             "add": each([caller.adding(Kind.SIMILAR, file) for file in pictures], run),
@@ -197,7 +198,7 @@ def one_add(report: Report, caller: Caller, parts: Parts, pictures: list[bytes])
 
 
 def many_adds(report: Report, ports: Ports, caller: Caller, pictures: list[bytes]) -> None:
-    """Adds side by side, beside decode and model alone side by side."""
+    """Measure concurrent adds, beside decode and model alone, also concurrent."""
     alone = rate(pictures, lambda file: ports.embedder.embed([decode(file, BOUNDS).pixels]))
     adds = rate([caller.adding(Kind.SIMILAR, file) for file in pictures], run)
     group = f"{THREADS} threads on {os.cpu_count()} cores, handler"
@@ -205,7 +206,7 @@ def many_adds(report: Report, ports: Ports, caller: Caller, pictures: list[bytes
 
 
 def searches(report: Report, ports: Ports, caller: Caller, parts: Parts, pictures: list[bytes]) -> None:
-    """One search after the other, for pictures that are there."""
+    """Measure searches one after the other, for pictures in the library."""
     rate([caller.adding(Kind.SAME, file) for file in pictures], run)
     uid = present(ports.catalog.library(caller.tenant, "same_hq")).uid
     pixels = pixels_of(pictures)
@@ -223,16 +224,15 @@ def searches(report: Report, ports: Ports, caller: Caller, parts: Parts, picture
 
 
 def pixels_of(pictures: Sequence[bytes]) -> list[Pixels]:
-    """The pictures, decoded."""
+    """Return the decoded pictures."""
     return [decode(file, BOUNDS).pixels for file in pictures]
 
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """What a search in kind ``same`` has before it proves: the query's views, how to look again, and candidates."""
+    """What a search in kind ``same`` has before it proves: the query's views and pixels, and candidates."""
 
-    views: Sequence[View]
-    look: Look
+    views: Sequence[QueryView]
     pixels: Pixels
     candidates: Sequence[Candidate]
 
@@ -240,12 +240,11 @@ class Nearest:
 def nearest(ports: Ports, library: str, file: bytes, k: int) -> Nearest:
     """The ``k`` nearest to a picture, without the picture itself."""
     picture = decode(file, BOUNDS)
-    embeddings = ports.embedder.embed(views(Kind.SAME, picture.pixels))
+    embeddings = ports.embedder.embed(query_crops(Kind.SAME, picture.pixels))
     vectors = np.stack([embedding.vectors[Kind.SAME] for embedding in embeddings]).astype(np.float32)
     near = ports.index.search(Query(Kind.SAME, (library,), ports.embedder.model, vectors, k))
     return Nearest(
-        shown(embeddings),
-        looking(ports.embedder, picture.pixels),
+        views_of_crops(embeddings),
         picture.pixels,
         [one for one in near if one.digest != picture.digest],
     )
@@ -256,32 +255,32 @@ def proving(ports: Ports, library: str, file: bytes) -> Call:
     near = nearest(ports, library, file, 302)
 
     def call() -> None:
-        comparison = ports.verifier.compare(near.pixels, near.views, near.look)
-        prove(comparison, ports.maps, ports.originals, near.candidates, ports.job("bench"))
+        query = ports.verifier.query(near.pixels, near.views)
+        Reranker(query, ports.embedder, ports.maps, ports.originals, ports.job("bench")).verify(near.candidates)
 
     return call
 
 
 def present(it: T | None) -> T:
-    """It, which must be there."""
+    """Return a value that must not be None."""
     if it is None:
         raise LookupError("not there")
     return it
 
 
 def run(call: Call) -> None:
-    """Make the call."""
+    """Call the handler; return its answer."""
     call()
 
 
 def each(over: Sequence[T], work: Callable[[T], object]) -> Callable[[], object]:
-    """A call without arguments that works on the next of ``over`` each time, round and round."""
+    """Return a function without arguments that calls ``work`` on the next item of ``over``, cyclically."""
     turns = itertools.cycle(over)
     return lambda: work(next(turns))
 
 
 def rate(over: Sequence[T], work: Callable[[T], object]) -> float:
-    """How many a second, all threads together."""
+    """Return the calls a second of all threads together."""
     with ThreadPoolExecutor(THREADS) as pool:
         began = time.perf_counter()
         list(pool.map(work, over))

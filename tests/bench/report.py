@@ -1,4 +1,4 @@
-"""What a benchmark has found: named figures, each beside its floor if it has one."""
+"""The results of a benchmark: named figures, each beside its floor if it has one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number. ``floor`` is the least the same work can take, in the same unit, in the same run."""
+    """One measured number. ``floor`` is the minimum for the same work, in the same unit, measured in the same run."""
 
     group: str
     name: str
@@ -27,7 +27,7 @@ class Figure:
 
     @property
     def ratio(self) -> float | None:
-        """Value over floor; for rates (units per second), how much of the floor's rate is reached."""
+        """Value over floor; for rates (units per second), the share of the floor's rate."""
         return None if self.floor is None else self.value / self.floor
 
 
@@ -38,15 +38,15 @@ class Report:
     rows: list[Figure] = field(default_factory=list)
 
     def add(self, group: str, name: str, value: float, unit: str, *, floor: float | None = None, aim: str = "") -> None:
-        """Note a figure."""
+        """Add a figure."""
         self.rows.append(Figure(group, name, value, unit, floor, aim))
 
     def figures(self) -> list[dict[str, Any]]:
-        """All of them, for JSON."""
+        """Return all figures, for JSON."""
         return [{**asdict(row), "ratio": row.ratio} for row in self.rows]
 
     def print(self, console: Console) -> None:
-        """A table a group."""
+        """Print a table for each group."""
         for group in dict.fromkeys(row.group for row in self.rows):
             table = Table(title=group, title_justify="left")
             table.add_column("what")
@@ -61,13 +61,13 @@ class Report:
 
 
 def median_ms(work: Callable[[], object], times: int) -> float:
-    """Median milliseconds of ``work``, after one run that does not count."""
+    """Return the median milliseconds of ``work``, after one warm-up run."""
     work()
     return statistics.median(_ms(work) for _ in range(times))
 
 
 def median_ms_each(works: Mapping[K, Callable[[], object]], times: int) -> dict[K, float]:
-    """The same of several, in turns, so that whatever else the machine does meanwhile befalls all of them."""
+    """Return the median of several, run in turns, so that other load on the machine affects all of them."""
     for work in works.values():
         work()
     taken: dict[K, list[float]] = {name: [] for name in works}

@@ -1,4 +1,4 @@
-"""Verified searches of kind ``same`` in a library of 10,000 pictures, and what such a library takes on the disk.
+"""Measures verified searches of kind ``same`` in a library of 10,000 pictures, and the library's size on disk.
 
 python -m tests.bench.same [--json FILE] [--quick] [--full]
 """
@@ -26,17 +26,17 @@ from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.picture import Key, Metadata, Picture, State
 from lookalike.domain.search import Reason
 from lookalike.embedding.embedder import OnnxEmbedder
+from lookalike.embedding.query_crops import query_crops
 from lookalike.imaging.decode import decode
 from lookalike.ports import Ports
 from lookalike.service.image_source import Source
-from lookalike.service.reranking import BATCH
+from lookalike.service.reranking import BATCH_SIZE, run_stages
 from lookalike.service.search import Search, search
 from lookalike.stores.local import picture_row
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.training import augment
-from lookalike.verification.quadrilaterals import frames
-from lookalike.verification.query_views import views
+from lookalike.verification.quadrilaterals import detect_quadrilaterals
 from tests.bench.model import MODEL
 from tests.bench.pipeline import BOUNDS, Call, Nearest, each, nearest, pixels_of, proving, run, service
 from tests.bench.report import Report, median_ms, median_ms_each
@@ -53,12 +53,12 @@ class Stored:
     """What a library keeps of a picture: its vector and its local map."""
 
     vector: np.ndarray[tuple[int], np.dtype[np.float16]]
-    local_map: bytes
+    feature_map: bytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Searches:
-    """Files to search for, by what there is to be found; and what share of all that were tried answered so."""
+    """Query files by expected result, and the share of tried files that gave it."""
 
     there: Sequence[bytes]
     absent: Sequence[bytes]
@@ -67,7 +67,7 @@ class Searches:
 
 
 def measure(report: Report, *, quick: bool, full: bool) -> None:
-    """Make the library, search in it, weigh it."""
+    """Build the library, search in it, and measure its size."""
     size, real = (300, 100) if quick else (10_000, 10_000 if full else 1_000)
     embedder = OnnxEmbedder(MODEL)
     stored = [*library(embedder, size, real)]
@@ -98,24 +98,24 @@ def library(embedder: OnnxEmbedder, size: int, real: int) -> Iterator[Stored]:
         near, far = chance.sample(others, 2)
         share = chance.uniform(0.6, 1)
         vector = share * near.vector.astype(np.float32) + (1 - share) * far.vector.astype(np.float32)
-        yield Stored((vector / np.linalg.norm(vector)).astype(np.float16), near.local_map)
+        yield Stored((vector / np.linalg.norm(vector)).astype(np.float16), near.feature_map)
 
 
 def quarter(name: str, column: int, row: int) -> Image.Image:
-    """A quarter of a photograph."""
+    """Return a quarter of a photograph."""
     picture = photographs.photograph(name, 2000)
     width, height = picture.width // 2, picture.height // 2
     return picture.crop((column * width, row * height, (column + 1) * width, (row + 1) * height)).resize(SIZE)
 
 
 def lower(name: str) -> Image.Image:
-    """The lower half of a photograph."""
+    """Return the lower half of a photograph."""
     picture = photographs.photograph(name, 2000)
     return picture.crop((0, picture.height // 2, picture.width, picture.height))
 
 
 def cut(picture: Image.Image, chance: random.Random) -> Image.Image:
-    """A part of a picture, anywhere in it."""
+    """Return a random part of a picture."""
     width, height = (int(side * chance.uniform(0.4, 1)) for side in picture.size)
     left, top = chance.randint(0, picture.width - width), chance.randint(0, picture.height - height)
     return picture.crop((left, top, left + width, top + height)).resize(SIZE)
@@ -124,7 +124,7 @@ def cut(picture: Image.Image, chance: random.Random) -> Image.Image:
 def embedded(embedder: OnnxEmbedder, picture: Image.Image) -> Stored:
     """What is kept of a picture."""
     (made,) = embedder.embed([np.asarray(picture)])
-    return Stored(made.vectors[Kind.SAME], made.local_map)
+    return Stored(made.vectors[Kind.SAME], made.feature_map)
 
 
 def fill(file: Path, model: str, stored: Sequence[Stored]) -> None:
@@ -136,13 +136,13 @@ def fill(file: Path, model: str, stored: Sequence[Stored]) -> None:
     rows = [row(number, model, one) for number, one in enumerate(stored)]
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.executemany(picture_row.INSERT, [picture_row.row_of(one) for one in rows])
-        maps = [(one.object_key, kept.local_map) for one, kept in zip(rows, stored, strict=True)]
+        maps = [(one.object_key, kept.feature_map) for one, kept in zip(rows, stored, strict=True)]
         connection.executemany("INSERT INTO maps (key, data) VALUES (?, ?)", maps)
     FolderStore(file.parent / "originals")  # a folder with pictures and without that has lost it, and is not opened
 
 
 def row(number: int, model: str, stored: Stored) -> Picture:
-    """A live row with a short brief."""
+    """Return a live row with a short brief."""
     digest = hashlib.sha256(str(number).encode()).hexdigest()
     revision = 1_767_323_045_000 + number
     return Picture(
@@ -160,7 +160,7 @@ def row(number: int, model: str, stored: Stored) -> Picture:
 
 
 def brief(number: int) -> str:
-    """What a picture is called."""
+    """Return the brief of a picture."""
     return f'{{"id": {number}}}'
 
 
@@ -193,11 +193,11 @@ def changed(name: str, column: int, behind: str, chance: random.Random) -> bytes
 def ask(ports: Ports, file: bytes) -> list[str]:
     """The briefs of what the use case finds by proof."""
     found = search(ports, Search(LIBRARY_REF, Source(BOUNDS, data=file))).matches
-    return [match.candidate.metadata.brief for match in found if match.reason is Reason.PROVED]
+    return [match.candidate.metadata.brief for match in found if match.reason is Reason.VERIFIED]
 
 
 def searches(report: Report, ports: Ports, made: Searches, what: str) -> None:
-    """The use case, beside its parts: decode, five views, proof, and frames where that proves nothing."""
+    """Measure the use case beside its parts: decode, five views, verification, and quadrilaterals without a match."""
     group = f"Verified search in same, one thread, use case ({what})"
     for name, files in (("one is proved", made.there), ("there is none", made.absent)):
         pixels = pixels_of(files)
@@ -205,19 +205,19 @@ def searches(report: Report, ports: Ports, made: Searches, what: str) -> None:
             {
                 "search": each(files, lambda file: ask(ports, file)),
                 "decode": each(files, lambda file: decode(file, BOUNDS)),
-                "five views": each(pixels, lambda one: ports.embedder.embed(views(Kind.SAME, one))),
+                "five views": each(pixels, lambda one: ports.embedder.embed(query_crops(Kind.SAME, one))),
                 "proof": each([proving(ports, LIBRARY, file) for file in files], run),
             },
             2 * len(files),
         )
         if files is made.absent:
-            took["frames"] = median_ms(each(pixels, frames), 2 * len(files))
+            took["frames"] = median_ms(each(pixels, detect_quadrilaterals), 2 * len(files))
             report.add(group, f"of it frames, {name}", took["frames"], "ms")
         searching, proof = took.pop("search"), took["proof"]
         least = sum(took.values())
         report.add(group, f"search, {name}", searching, "ms", floor=least, aim="≤ 120 ms, ≤ 1.3 ×")
         report.add(group, f"of it proof, {name}", proof, "ms")
-    framed = [bool(frames(one)) for one in pixels_of(made.absent)]
+    framed = [bool(detect_quadrilaterals(one)) for one in pixels_of(made.absent)]
     report.add(
         group, "pictures not there that have frames, which are searched for", 100 * sum(framed) / len(framed), "%"
     )
@@ -227,10 +227,12 @@ def searches(report: Report, ports: Ports, made: Searches, what: str) -> None:
 
 def parts(report: Report, ports: Ports, made: Searches) -> None:
     """Verification piece by piece."""
-    group = f"Verification, one thread (a batch is {BATCH} candidates)"
-    there, absent = ([nearest(ports, LIBRARY, file, BATCH) for file in files] for files in (made.there, made.absent))
+    group = f"Verification, one thread (a batch is {BATCH_SIZE} candidates)"
+    there, absent = (
+        [nearest(ports, LIBRARY, file, BATCH_SIZE) for file in files] for files in (made.there, made.absent)
+    )
     times = 2 * len(there)
-    ready = median_ms(each(there, lambda near: ports.verifier.compare(near.pixels, near.views, near.look)), times)
+    ready = median_ms(each(there, lambda near: ports.verifier.query(near.pixels, near.views)), times)
     report.add(group, "getting five views ready", ready, "ms")
     keys = [[candidate.object_key for candidate in near.candidates] for near in there]
     report.add(group, "reading a batch's maps", median_ms(each(keys, ports.maps.maps), times), "ms")
@@ -241,18 +243,18 @@ def parts(report: Report, ports: Ports, made: Searches) -> None:
 
 def proving_batch(ports: Ports, near: Nearest) -> Call:
     """A call that proves candidates whose maps have been read."""
-    comparison = ports.verifier.compare(near.pixels, near.views, near.look)
+    query = ports.verifier.query(near.pixels, near.views)
     maps = ports.maps.maps([candidate.object_key for candidate in near.candidates])
     pictures = [(candidate.cosine, maps[candidate.object_key]) for candidate in near.candidates]
 
     def call() -> None:
-        comparison.prove(pictures)
+        run_stages(query, ports.embedder, pictures, None)
 
     return call
 
 
 def weigh(report: Report, stored: Sequence[Stored], model: str) -> None:
-    """Bytes a picture, its original aside."""
+    """Measure the bytes a picture, without its original."""
     group = "Bytes a picture (the index's memory is measured with the stores)"
     with tempfile.TemporaryDirectory(dir="build") as folder:
         file = Path(folder) / "catalog.db"
@@ -261,7 +263,7 @@ def weigh(report: Report, stored: Sequence[Stored], model: str) -> None:
         with closing(sqlite3.connect(file)) as connection, connection:
             connection.execute("DELETE FROM maps")
         rows = size_of(file)
-    vector, local_map = stored[0].vector.nbytes, len(stored[0].local_map)
+    vector, local_map = stored[0].vector.nbytes, len(stored[0].feature_map)
     report.add(group, "vector", vector, "bytes")
     report.add(group, "local map", local_map, "bytes")
     report.add(group, "row on the disk", rows / len(stored), "bytes", floor=vector)
@@ -269,7 +271,7 @@ def weigh(report: Report, stored: Sequence[Stored], model: str) -> None:
 
 
 def size_of(database: Path) -> int:
-    """Bytes of an SQLite file without what is free in it."""
+    """Return the bytes of an SQLite file without its free pages."""
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("VACUUM")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -1,4 +1,4 @@
-"""The one-machine stores: durable puts beside the raw disk, searches beside exact scans, memory, filling.
+"""Measures the one-machine stores: durable puts beside the raw disk, searches beside exact scans, memory, filling.
 
 python -m tests.bench.stores [--json FILE] [--quick]
 """
@@ -48,13 +48,13 @@ MODEL = "bench"
 ORIGINAL, MAP, ROW = 100_000, 6_000, 1_000
 VECTOR, CODE = 512, 64
 
-#: From this size on an index is expected to beat an exact scan, and its memory can be told from the noise.
+#: Size from which an index should beat an exact scan, and its memory exceeds the noise.
 LARGE = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is searched for: by how many views, and among every which row."""
+    """A kind of search: number of views, and the filter (every n-th row)."""
 
     name: str
     views: int = 1
@@ -65,7 +65,7 @@ CASES = (Case("one view"), Case("five views", views=5), Case("tag of 20 %", ever
 
 
 def measure(report: Report, *, quick: bool) -> None:
-    """Disk, then memory."""
+    """Measure the disk, then memory."""
     Path("build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir="build") as folder:
         puts(report, Path(folder), 50 if quick else 500)
@@ -167,7 +167,7 @@ class Seeds:
         self._chance = chance
 
     def blends(self, count: int) -> Float16Vectors:
-        """That many unit vectors, others each time."""
+        """Return that many unit vectors, different ones each time."""
         made = np.empty((count, DIMENSION), np.float16)
         for start in range(0, count, 10_000):
             block = made[start : start + 10_000]
@@ -178,7 +178,7 @@ class Seeds:
         return made
 
     def queries(self, count: int) -> NDArray[np.float32]:
-        """Five views each of that many queries, as near each other as views of one picture are."""
+        """Return five views of each query, as similar as views of one picture are."""
         middle, apart = self.blends(count).astype(np.float32)[:, None], self.blends(5 * count).astype(np.float32)
         views: NDArray[np.float32] = middle + 0.4 * apart.reshape(count, 5, DIMENSION)
         views /= np.linalg.norm(views, axis=2, keepdims=True)
@@ -186,13 +186,13 @@ class Seeds:
 
 
 def batches(vectors: Float16Vectors) -> Iterator[list[Picture]]:
-    """Rows as a catalog's scan gives them; tag n is every n-th picture's."""
+    """Yield rows as a catalog's scan does; every n-th picture has tag n."""
     for start in range(0, len(vectors), 4096):
         yield [picture(number, vectors[number]) for number in range(start, min(start + 4096, len(vectors)))]
 
 
 def picture(number: int, vector: NDArray[np.float16]) -> Picture:
-    """A live row with a short brief."""
+    """Return a live row with a short brief."""
     digest = hashlib.sha256(str(number).encode()).hexdigest()
     return Picture(
         key=Key(LIBRARY, digest),
@@ -211,25 +211,25 @@ def picture(number: int, vector: NDArray[np.float16]) -> Picture:
 
 
 def flat(vectors: Float16Vectors) -> Any:
-    """FAISS's exact scan over float16 vectors."""
+    """Return FAISS's exact scan over float16 vectors."""
     plain = faiss.IndexScalarQuantizer(DIMENSION, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
     plain.add_sa_codes(vectors.view(np.uint8))
     return plain
 
 
 def only(size: int, every: int) -> Any:
-    """Parameters of an exact scan of every n-th row."""
+    """Return the parameters of an exact scan of every n-th row."""
     bitmap = np.packbits(np.arange(size) % every == 0, bitorder="little")
     return faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))  # type: ignore[call-arg, arg-type]
 
 
 def ask(index: FaissIndex, views: NDArray[np.float32], k: int, tags: TagFilter | None = None) -> Sequence[Candidate]:
-    """One search."""
+    """Run one search."""
     return index.search(Query(Kind.SIMILAR, (LIBRARY,), MODEL, views, k, tags))
 
 
 def recall(index: FaissIndex, plain: Any, queries: NDArray[np.float32]) -> float:
-    """Share of the 100 nearest by exact scan, over all views of a query, that the index answers."""
+    """Return the share of the 100 exactly nearest, over all views of a query, that the index answers."""
     shares = []
     for views in queries:
         best: dict[int, float] = {}
@@ -254,7 +254,7 @@ def memory_of_an_index(seeds: Seeds, size: int) -> int:
 
 
 def appending(folder: Path, size: int) -> Callable[[], object]:
-    """Append so many bytes to a file and wait for the disk."""
+    """Return a call that appends bytes to a file and waits for the disk."""
     data = os.urandom(size)
     file = (folder / "probe").open("wb", buffering=0)
 
@@ -266,7 +266,7 @@ def appending(folder: Path, size: int) -> Callable[[], object]:
 
 
 def rate(work: Callable[[], object], count: int, threads: int) -> float:
-    """How many a second, all threads together."""
+    """Return the calls a second of all threads together."""
     with ThreadPoolExecutor(threads) as pool:
         began = time.perf_counter()
         for done in [pool.submit(work) for _ in range(count)]:
@@ -275,13 +275,13 @@ def rate(work: Callable[[], object], count: int, threads: int) -> float:
 
 
 def each(over: NDArray[Any], work: Callable[[Any], object]) -> Callable[[], object]:
-    """A call without arguments that works on the next of ``over`` each time, round and round."""
+    """Return a function without arguments that calls ``work`` on the next item of ``over``, cyclically."""
     turns = itertools.cycle(over)
     return lambda: work(next(turns))
 
 
 def resident() -> int:
-    """Bytes of memory this process has."""
+    """Return the resident bytes of this process."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 

@@ -1,4 +1,4 @@
-"""A busy service over real HTTP: who has gone holds nobody up, and who floods it only himself."""
+"""A busy service over HTTP: clients that left delay nobody, and a flood delays only its own tenant."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def picture(number: int) -> str:
 
 
 def send_and_leave(url: str, target: str, **form: object) -> None:
-    """Send a whole request, and hang up."""
+    """Send a complete request, and disconnect."""
     place, body = urlsplit(url), urlencode(form).encode()
     with socket.create_connection((place.hostname or "", place.port or 0)) as client:
         client.sendall(f"POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)

@@ -21,7 +21,7 @@ UNAVAILABLE = 2
 
 @pytest.fixture
 def data(tmp_path: Path) -> Iterator[Path]:
-    """A data folder that is a small disk of its own."""
+    """Return a data folder on a small disk of its own."""
     path = tmp_path / "data"
     path.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(path)]

@@ -1,4 +1,4 @@
-"""SIGKILL at a random moment, again and again: whatever was acknowledged is there when the server is back."""
+"""After SIGKILL at random moments, every acknowledged write is present when the server is back."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LIBRARY = "/rest/2.0/image-classify/v1/realtime_search/product"
 
 
 def picture(number: int) -> bytes:
-    """A small picture of coloured squares, another for each number."""
+    """Return a small picture of coloured squares, different for each number."""
     squares = np.random.default_rng(number).integers(0, 256, (4, 4, 3), np.uint8)
     return photographs.png(Image.fromarray(squares).resize((32, 32), Image.Resampling.NEAREST))
 
 
 @dataclass
 class Ledger:
-    """What clients were told. ``doubtful`` holds the numbers whose last call got no answer: both outcomes are right."""
+    """Acknowledged outcomes. ``doubtful`` holds the numbers whose last call got no answer: both outcomes are right."""
 
     briefs: dict[int, str] = field(default_factory=dict)
     gone: set[int] = field(default_factory=set)
@@ -44,7 +44,7 @@ class Ledger:
 
 
 def work(server: LiveServer, token: str, ledger: Ledger, seed: int) -> None:
-    """One client: adds pictures, changes some, deletes some, writes down every acknowledged outcome, until cut off."""
+    """Run one client: add, change and delete pictures, and record every acknowledged outcome, until disconnected."""
     chance = random.Random(seed)
     try:
         while True:
@@ -67,7 +67,7 @@ def work(server: LiveServer, token: str, ledger: Ledger, seed: int) -> None:
 
 
 def check(server: LiveServer, token: str, ledger: Ledger, numbers: list[int]) -> None:
-    """Every acknowledged picture is found with its last brief; every deleted one is not."""
+    """Assert that every acknowledged picture is found with its last brief, and no deleted one."""
     for number in numbers:
         image = base64.b64encode(picture(number)).decode()
         found = server.call(token, f"{LIBRARY}/search", image=image, rn=1)["result"]

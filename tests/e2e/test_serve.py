@@ -1,4 +1,4 @@
-"""The command an operator types: start, status, stop, errors; the gateway's own limits."""
+"""``lookalike serve`` as an operator uses it: start, status, stop, errors; the gateway's own limits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 def serve(*options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run ``lookalike serve`` where it is expected to end by itself."""
+    """Run ``lookalike serve``, which is expected to end by itself."""
     return subprocess.run(
         [sys.executable, "-m", "lookalike", "serve", "--port", "0", *options],
         capture_output=True,
@@ -46,19 +46,19 @@ def serve(*options: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 def printed(output: str, label: str) -> str:
-    """What is printed behind that label."""
+    """Return the value printed after a label."""
     (line,) = [line for line in output.splitlines() if label in line]
     return line.partition(label)[2].strip(": ")
 
 
 def works(url: str, access_key: str, secret_key: str) -> bool:
-    """Whether the service hands out a token for these keys."""
+    """Return whether the service issues a token for these keys."""
     query = {"grant_type": "client_credentials", "client_id": access_key, "client_secret": secret_key}
     return "access_token" in httpx.get(f"{url}/oauth/2.0/token", params=query).json()
 
 
 def typed(command: str) -> str:
-    """Run a command that was printed to be pasted; its standard output."""
+    """Run a command line that was printed for pasting; return its standard output."""
     return subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stdout
 
 
@@ -99,7 +99,7 @@ def typed_token(server: LiveServer, name: str) -> str:
 
 
 def on_a_terminal(data: Path) -> str:
-    """What a server prints to a terminal until it says how to get at its keys."""
+    """Return the server's output on a terminal, up to the command that shows its keys."""
     ours, terminal = os.openpty()
     command = [sys.executable, "-m", "lookalike", "serve", "--data", str(data), "--port", "0"]
     running = subprocess.Popen(command, stdout=terminal, stderr=terminal, env={**os.environ, "NO_COLOR": "1"})
@@ -449,7 +449,7 @@ def test_keys_of_a_folder_that_is_not_there_are_not_made_up(tmp_path: Path) -> N
 
 
 def run_keys(*options: str) -> subprocess.CompletedProcess[str]:
-    """Run ``lookalike keys`` where it is expected to fail."""
+    """Run ``lookalike keys``, which is expected to fail."""
     return subprocess.run(
         [sys.executable, "-m", "lookalike", "keys", *options], capture_output=True, text=True, check=False
     )

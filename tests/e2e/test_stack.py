@@ -43,7 +43,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[account.Stack]:
 
 
 def client(stack: account.Stack, keys: Keys) -> Any:
-    """The vendor's SDK; nothing but its addresses is changed."""
+    """Return the vendor's SDK, with only its addresses changed."""
     made = AipImageSearch(keys.app_id, keys.access_key, keys.secret_key)
     for kind in (AipImageSearch, *AipImageSearch.__mro__[1:-1]):
         for name, value in vars(kind).items():
@@ -53,7 +53,7 @@ def client(stack: account.Stack, keys: Keys) -> Any:
 
 
 def soon(found: Callable[[], Any], seconds: float) -> Any:
-    """What ``found`` answers once it answers something."""
+    """Return the first result of ``found`` that is true; wait for it."""
     end = time.monotonic() + seconds
     while not (answer := found()):
         assert time.monotonic() < end, "it did not happen"
@@ -131,7 +131,7 @@ def test_a_picture_of_another_vendors_client_lives_and_groups_see_it(stack: acco
 
 
 def groups(stack: account.Stack, keys: Keys) -> Callable[..., dict[str, Any]]:
-    """A caller of groups, who signs by hand: the account puts a path before the API's, which the API does not see."""
+    """A caller of groups that signs by hand, because the account adds a path prefix that the API does not see."""
     host = urlsplit(stack.url).netloc
 
     def call(method: str, target: str, body: Any = None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A folder that indexes itself, in the server that an operator starts."""
+"""The watched folder of a server started by an operator."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def found(server: LiveServer, keys: Keys, picture: Image.Image) -> list[str]:
-    """The briefs of what is identical to the picture."""
+    """Return the briefs of pictures identical to this one."""
     image = base64.b64encode(png(picture)).decode()
     answer = server.call(server.token(keys), f"{PATH}/search", image=image)
     return [match["brief"] for match in answer["result"] if match["score"] == 1]

@@ -24,7 +24,7 @@ from lookalike.domain.search import Generation
 from lookalike.domain.upload import DeadLetter, Holding, Upload, UploadState
 from lookalike.handlers.process_ports import serving
 from lookalike.settings import Settings
-from lookalike.stores.aws import dynamodb_items
+from lookalike.stores.aws import dynamodb_application_items, dynamodb_items
 from lookalike.stores.aws.dynamodb_counters import DynamoCounters
 from lookalike.stores.aws.dynamodb_keys import app_id_key, app_name_key
 from lookalike.stores.aws.dynamodb_maps import DynamoMaps
@@ -373,7 +373,7 @@ def written_items() -> dict[str, Any]:
         "upload without a picture": dynamodb_items.upload_item(Upload("bucket/key", "0A")),
         "holder": dynamodb_items.holder_item(PICTURE.key, "bucket/key"),
         "generation": dynamodb_items.generation_item(Kind.SAME, GENERATION),
-        "application": dynamodb_items.application_item(APPLICATION, b"sealed"),
+        "application": dynamodb_application_items.application_item(APPLICATION, b"sealed"),
         "app id": app_id_key("10000001").values,
         "app name": app_name_key("name").values,
         "map": table.asked["put_item"]["Item"],

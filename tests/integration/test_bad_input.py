@@ -17,14 +17,14 @@ from lookalike.domain.search import Reason
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.feature_map import unpack
 from lookalike.embedding.model_path import find_model
+from lookalike.embedding.query_crops import query_crops
 from lookalike.imaging.decode import Bounds, decode
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
 from lookalike.stores.vectors.index import FaissIndex
-from lookalike.verification.query_views import views
-from lookalike.verification.verifier import LocalMapVerifier
+from lookalike.verification.verifier import FeatureMapVerifier
 from tests.support import photographs
 from tests.support.fakes import memory_ports
 
@@ -157,7 +157,7 @@ def ref(kind: Kind) -> LibraryRef:
 
 def fill(embedder: OnnxEmbedder, index: FaissIndex, names: Sequence[str]) -> Ports:
     """All pictures in a library of each kind, in that order."""
-    ports = memory_ports(embedder=embedder, verifier=LocalMapVerifier(embedder.proof), index=index)
+    ports = memory_ports(embedder=embedder, verifier=FeatureMapVerifier(embedder.match_scorer), index=index)
     for kind in Kind:
         for name in names:
             add(ports, Add(ref(kind), Source(BOUNDS, data=FILES[name]), metadata=Metadata(brief=name)))
@@ -194,14 +194,14 @@ def test_no_two_pictures_are_the_same() -> None:
 def test_vectors_of_every_view_are_finite_and_of_length_one(embedder: OnnxEmbedder, name: str) -> None:
     pixels = decode(FILES[name], BOUNDS).pixels
     for kind in Kind:
-        made = embedder.embed(views(kind, pixels))
-        assert len(made) == len(views(kind, pixels))
+        made = embedder.embed(query_crops(kind, pixels))
+        assert len(made) == len(query_crops(kind, pixels))
         for embedding in made:
             vector = embedding.vectors[kind].astype(np.float64)
             assert vector.shape == (DIMENSION,)
             assert np.isfinite(vector).all()
             assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-3)
-            assert unpack(embedding.local_map) is not None
+            assert unpack(embedding.feature_map) is not None
 
 
 @pytest.mark.parametrize("kind", Kind)

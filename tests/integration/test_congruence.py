@@ -32,7 +32,7 @@ from lookalike.stores.aws.dynamodb_table import Table
 from lookalike.stores.aws.opensearch_index import MAX_EXACT_SEARCH
 from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.vectors.index import FaissIndex
-from lookalike.verification.verifier import LocalMapVerifier
+from lookalike.verification.verifier import FeatureMapVerifier
 from tests.contract.rows import MODEL, deleted, digest_of, library, row
 from tests.servers.dynamodb import server as dynamodb
 from tests.servers.opensearch.server import fresh_index
@@ -61,7 +61,7 @@ class DirectionEmbedder(TinyEmbedder):
         number = int(pixels[0, 0, 0]) * 256 + int(pixels[0, 0, 1])
         vector = self.vectors[number] + 0.6 * view * self.vectors[(number + 1000 * view) % 4000]
         unit = (vector / np.linalg.norm(vector)).astype(np.float16)
-        return Embedding(dict.fromkeys(Kind, unit), local_map=unit.tobytes())
+        return Embedding(dict.fromkeys(Kind, unit), feature_map=unit.tobytes())
 
     def score(self, kind: Kind, cosine: float) -> float:
         return 1 / (1 + float(np.exp(6 - 12 * cosine)))  # about as steep as any kind's is
@@ -194,7 +194,7 @@ def answer_the_same(stacks: Stacks, size: int, kind: Kind) -> None:
 def test_photographs_are_found_the_same(tmp_path: Path) -> None:
     """Through the model and all use cases: added, searched by parts of them, proved."""
     embedder = OnnxEmbedder(find_model(None))
-    verifier = LocalMapVerifier(embedder.proof)
+    verifier = FeatureMapVerifier(embedder.match_scorer)
     with closing(Stacks(tmp_path, embedder, dynamodb.new_table(), verifier=verifier)) as stacks:
         for kind, ports in itertools.product(Kind, stacks.both):
             ports.catalog.create_library(library("tenant", kind, digest_of(kind)[:32], kind))

@@ -1,4 +1,4 @@
-"""What the README says one call costs on AWS is what it costs: counted by DynamoDB itself, and by the others' calls."""
+"""What docs/cost.md says one call costs on AWS is what it costs: counted by DynamoDB itself, and by the others' calls."""
 
 from __future__ import annotations
 
@@ -30,18 +30,17 @@ from lookalike.stores.aws.opensearch_admin import create_index
 from lookalike.stores.aws.opensearch_client import connect
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
-from lookalike.verification.verifier import LocalMapVerifier
+from lookalike.verification.verifier import FeatureMapVerifier
 from tests.conftest import ALICE
 from tests.servers.dynamodb import server
 from tests.servers.dynamodb.units import counted
 from tests.servers.opensearch import server as opensearch
-from tests.support import photographs
+from tests.support import documents, photographs
 from tests.support.baidu import Caller, picture
 from tests.support.emulated import aws
 from tests.support.fakes import SetClock, memory_ports
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ def bench() -> Iterator[Bench]:
                 originals=S3Store(s3, "originals"),
                 index=OpenSearchIndex(search, DynamoGenerations(table), seconds=opensearch.PATIENCE),
                 embedder=embedder,
-                verifier=LocalMapVerifier(embedder.proof),
+                verifier=FeatureMapVerifier(embedder.match_scorer),
                 clock=clock,
             )
 
@@ -124,25 +123,24 @@ def measured(bench: Bench, library: str) -> dict[str, tuple[float, ...]]:
 
 
 def table(header: str) -> list[list[str]]:
-    """The rows of the README's table whose first line starts like this."""
-    lines = README[README.index(f"| {header}") :].split("\n\n", 1)[0].splitlines()[2:]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    """The rows of the page's table whose first line starts like this."""
+    return documents.table("docs/cost.md", header)
 
 
 def calls() -> dict[str, tuple[float, ...]]:
-    """What the README says a call takes: read units, write units, objects put, requests to the index, keys used."""
+    """What the page says a call takes: read units, write units, objects put, requests to the index, keys used."""
     return {row[0]: tuple(float(cell) for cell in row[1:]) for row in table("call | table read units")}
 
 
 @pytest.mark.skipif(server.missing() is not None, reason=f"units are counted by DynamoDB itself: {server.missing()}")
-def test_calls_take_what_the_readme_says(bench: Bench) -> None:
+def test_calls_take_what_the_page_says(bench: Bench) -> None:
     assert measured(bench, "same_hq") == calls()
     for operation, cost in measured(bench, "similar").items():
         assert all(one <= said for one, said in zip(cost, calls()[operation], strict=True)), operation
 
 
 def month(pictures: int, nodes: int, instance: str, disk: int) -> tuple[float, float, float]:
-    """Dollars for the domain, for storage and for calls, by the README's formula and prices."""
+    """Dollars for the domain, for storage and for calls, by the page's formula and prices."""
     price = {row[0]: float(row[1]) for row in table("unit | price")}
     often = {"add": 1 / 10, "search": 1 / 2, "update": 1 / 100, "delete": 1 / 100, "purge": 1 / 100}
     seconds = {"add": 0.5, "search": 0.4}
@@ -183,6 +181,13 @@ def test_months_cost_what_the_formula_says(row: list[str]) -> None:
     ]
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/aws.md"])
+def test_other_pages_name_these_months(page: str) -> None:
+    small, large, _ = (row[-1] for row in table("pictures | domain"))
+    text = " ".join(documents.pages()[page].split())
+    assert f"about {small} dollars a month for 10,000 pictures, {large} for a million" in text
+
+
 def test_the_fixed_part_is_a_key_the_alarms_and_the_metrics() -> None:
     price = {row[0]: float(row[1]) for row in table("unit | price")}
     template = (ROOT / "template.yaml").read_text()
@@ -191,7 +196,7 @@ def test_the_fixed_part_is_a_key_the_alarms_and_the_metrics() -> None:
     assert price["the key for a month"] + fixed == pytest.approx(9.3)
 
 
-def test_the_alarm_on_spending_counts_by_the_readmes_prices() -> None:
+def test_the_alarm_on_spending_counts_by_the_pages_prices() -> None:
     """Its expression, with a million of each thing and an hour of a whole processor's work."""
     price = {row[0]: float(row[1]) for row in table("unit | price")}
     (expression,) = re.findall(r'Expression: !Sub "(.*)"', (ROOT / "template.yaml").read_text())

@@ -40,7 +40,7 @@ def photographs() -> list[Pixels]:
 
 def numbers(embeddings: Sequence[Embedding]) -> list[bytes]:
     """Everything in embeddings, to the bit."""
-    return [b"".join(made.vectors[kind].tobytes() for kind in Kind) + made.local_map for made in embeddings]
+    return [b"".join(made.vectors[kind].tobytes() for kind in Kind) + made.feature_map for made in embeddings]
 
 
 def cosine(a: Embedding, b: Embedding, kind: Kind) -> float:
@@ -109,7 +109,7 @@ def test_whatever_the_pixels_the_vectors_are_finite_and_of_length_one(embedder: 
         assert vector.dtype == np.float16
         assert np.isfinite(vector).all()
         assert np.linalg.norm(vector.astype(np.float64)) == pytest.approx(1, abs=1e-3)
-    assert unpack(made.local_map) is not None
+    assert unpack(made.feature_map) is not None
 
 
 @pytest.mark.parametrize("kind", Kind)

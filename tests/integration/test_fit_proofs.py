@@ -12,6 +12,7 @@ from PIL import Image
 from lookalike.embedding.model_card import CARD, load
 from lookalike.embedding.model_path import find_model
 from lookalike.training import fit_match_score
+from lookalike.training.match_examples import FEATURES
 from tests.support.photographs import NAMES, SCENES, photograph
 
 MODEL = find_model(None)
@@ -43,11 +44,11 @@ def test_from_pictures_to_a_card(model: Path, tmp_path: Path, capsys: pytest.Cap
     assert fit_match_score.main(arguments) == 0
 
     after = json.loads((model.parent / CARD).read_text())["proof"]
-    assert load(model).proof.least == before["least"]
+    assert load(model).match_scorer.min_probability == before["least"]
     assert after["whole"] != before["whole"]
     assert "15 changed copies" in after["remark"]
     told = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in told] == list(fit_match_score.USES)
+    assert [line.split()[0] for line in told] == list(FEATURES)
     for line in told:
         look = line.split()[0]
         assert ("left as it was" in line) == (after[look] == before[look])

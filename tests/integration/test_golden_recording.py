@@ -27,7 +27,7 @@ def test_the_recording_is_this_model_s(embedder: OnnxEmbedder, name: str) -> Non
     (made,), (recorded,) = embedder.embed([pixels]), RecordedEmbedder().embed([pixels])
     for kind in Kind:
         assert np.allclose(made.vectors[kind], recorded.vectors[kind], atol=2e-3)
-    ours, theirs = unpack(made.local_map), unpack(recorded.local_map)
+    ours, theirs = unpack(made.feature_map), unpack(recorded.feature_map)
     assert ours is not None
     assert theirs is not None
     assert (ours.width, ours.height) == (theirs.width, theirs.height)
@@ -37,7 +37,7 @@ def test_the_recording_is_this_model_s(embedder: OnnxEmbedder, name: str) -> Non
 
 def test_the_recorded_calibrations_are_the_card_s(embedder: OnnxEmbedder) -> None:
     recorded = RecordedEmbedder()
-    assert (recorded.model, recorded.proof) == (embedder.model, embedder.proof)
+    assert (recorded.model, recorded.match_scorer) == (embedder.model, embedder.match_scorer)
     assert json.loads(CARD.read_text()).keys() == {"name", "calibration", "proof"}
     for kind in Kind:
         assert recorded.threshold(kind) == embedder.threshold(kind)

@@ -16,10 +16,10 @@ import pytest
 
 from lookalike.server.runtime_api import RuntimeHttpServer
 from lookalike.stores.local.data_folder import DataFolder
+from tests.support.documents import code_spans, command_lines
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text()
-(TYPED,) = [line.partition("   #")[0] for line in README.splitlines() if line.startswith(".venv/bin/lookalike invoke")]
+(TYPED,) = [line for line in command_lines() if line.startswith(".venv/bin/lookalike invoke")]
 
 
 def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -39,7 +39,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_it_answers_as_the_readme_types_it(data: Path) -> None:
+def test_it_answers_as_it_is_documented(data: Path) -> None:
     words = shlex.split(TYPED)
     words[words.index("--data") + 1] = str(data)
     done = run(*words)
@@ -51,7 +51,7 @@ def test_it_answers_as_the_readme_types_it(data: Path) -> None:
 
 
 def test_an_event_with_a_token_of_ours_is_answered(tmp_path: Path, data: Path) -> None:
-    (command,) = re.findall(r"`(sed .*events/search.json)`", README)
+    (command,) = [span for span in code_spans("docs/aws.md") if re.fullmatch("sed .*events/search.json", span)]
     token = run(sys.executable, "-m", "lookalike", "token", "--name", "one", "--data", str(data)).stdout.strip()
     event = tmp_path / "search.json"
     event.write_text(run("sh", "-c", f"TOKEN={token}; {command}").stdout)

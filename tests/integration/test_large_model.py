@@ -14,7 +14,7 @@ from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
-from lookalike.verification.verifier import LocalMapVerifier
+from lookalike.verification.verifier import FeatureMapVerifier
 from tests.support.fakes import memory_ports
 from tests.support.photographs import ROOT, cropped, jpeg, photograph, png
 
@@ -26,7 +26,7 @@ PRESENT = ("astronaut.png", "chelsea.png", "china.jpg", "coins.png", "rocket.jpg
 @pytest.fixture(scope="module")
 def ports() -> Ports:
     embedder = OnnxEmbedder(find_model(str(ROOT / "layers/model/large/model.onnx")))
-    made = memory_ports(embedder=embedder, verifier=LocalMapVerifier(embedder.proof))
+    made = memory_ports(embedder=embedder, verifier=FeatureMapVerifier(embedder.match_scorer))
     for name in PRESENT:
         add(made, Add(LIBRARY_REF, Source(BOUNDS, data=png(photograph(name))), metadata=Metadata(brief=name)))
     return made
@@ -36,9 +36,9 @@ def ports() -> Ports:
 def test_a_part_is_proved(ports: Ports, name: str) -> None:
     query = jpeg(cropped(photograph(name), 0.8), 60)
     (match,) = search(ports, Search(LIBRARY_REF, Source(BOUNDS, data=query))).matches
-    assert (match.candidate.metadata.brief, match.reason) == (name, Reason.PROVED)
-    assert match.proof is not None
-    a, b, c, d, e, f = match.proof.transform
+    assert (match.candidate.metadata.brief, match.reason) == (name, Reason.VERIFIED)
+    assert match.geometric_match is not None
+    a, b, c, d, e, f = match.geometric_match.transform
     assert (a, b, d, e) == pytest.approx((0.8, 0, 0, 0.8), abs=0.1)
     assert ((a + b) / 2 + c, (d + e) / 2 + f) == pytest.approx((0.5, 0.5), abs=0.05)
 

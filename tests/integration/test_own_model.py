@@ -27,8 +27,8 @@ from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
 from lookalike.training import fit_heads, fitted_model
 from lookalike.training.labelled_csv import Pair
-from lookalike.training.pair_scores import Sight
-from lookalike.verification.verifier import LocalMapVerifier
+from lookalike.training.pair_scores import PairScorer
+from lookalike.verification.verifier import FeatureMapVerifier
 from tests.quality import sets
 from tests.quality.families import draw
 from tests.support.fakes import memory_ports
@@ -113,7 +113,7 @@ def test_calibrating_leaves_the_vectors_and_the_other_kinds_alone(calibrated: On
 
 
 def test_from_the_threshold_on_pairs_are_right(calibrated: OnnxEmbedder, pairs: list[tuple[Path, Path, int]]) -> None:
-    x = Sight(calibrated, Kind.SAME).cosines(judged(pairs))
+    x = PairScorer(calibrated, Kind.SAME).cosines(judged(pairs))
     right = np.array([right for _, _, right in pairs], bool)
     found = x >= calibrated.threshold(Kind.SAME)
     assert right[found].mean() >= 0.99
@@ -121,7 +121,7 @@ def test_from_the_threshold_on_pairs_are_right(calibrated: OnnxEmbedder, pairs: 
 
 
 def test_wrong_pairs_that_nothing_speaks_for_leave_proof_as_it_was(calibrated: OnnxEmbedder) -> None:
-    assert calibrated.proof == OnnxEmbedder(MODEL).proof
+    assert calibrated.match_scorer == OnnxEmbedder(MODEL).match_scorer
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_searches_find_what_the_pairs_call_right_and_no_more_what_they_call_wron
     right = [pair for pair in pairs if pair[2]][::2]
     before = OnnxEmbedder(MODEL)
     shown = [(one, parts[number // 2], 0) for number, one in enumerate(prints)]
-    sure = Sight(before, Kind.SAME).probabilities(judged(shown), before.proof) >= 0.99
+    sure = PairScorer(before, Kind.SAME).probabilities(judged(shown), before.match_scorer) >= 0.99
     wrong = [pair for pair, beyond_doubt in zip(shown, sure, strict=True) if not beyond_doubt]
     twice = [(parts[0], parts[0], 1)]
     table, output = write(tmp_path / "pairs.csv", *right, *wrong, *twice), tmp_path / "mine"
@@ -157,22 +157,22 @@ def test_searches_find_what_the_pairs_call_right_and_no_more_what_they_call_wron
     assert done.exit_code == 0, done.stderr
     assert "1 of identical pictures are left out" in done.stdout
     after = OnnxEmbedder(output / "model.onnx")
-    assert after.proof.least > before.proof.least
+    assert after.match_scorer.min_probability > before.match_scorer.min_probability
 
     sample = [*right[::10], *wrong[::3]]
-    probable = Sight(before, Kind.SAME).probabilities(judged(sample), before.proof)
+    probable = PairScorer(before, Kind.SAME).probabilities(judged(sample), before.match_scorer)
     calls_right = np.array([one[2] for one in sample], bool)
     for embedder in (before, after):
         found = np.array([bool(answers(embedder, query, picture)) for query, picture, _ in sample])
-        assert np.array_equal(found, probable >= embedder.proof.least)
+        assert np.array_equal(found, probable >= embedder.match_scorer.min_probability)
     assert calls_right[found].all()
-    assert (probable >= before.proof.least)[~calls_right].any()
+    assert (probable >= before.match_scorer.min_probability)[~calls_right].any()
     assert len(answers(after, parts[0], parts[0])) == 1
 
 
 def answers(embedder: OnnxEmbedder, query: Path, picture: Path) -> tuple[Match, ...]:
     """What a search finds in a library of one picture."""
-    ports = memory_ports(embedder=embedder, verifier=LocalMapVerifier(embedder.proof))
+    ports = memory_ports(embedder=embedder, verifier=FeatureMapVerifier(embedder.match_scorer))
     ref = LibraryRef("tenant", "same_hq", Kind.SAME)
     add(ports, Add(ref, Source(BOUNDS, data=picture.read_bytes())))
     return search(ports, Search(ref, Source(BOUNDS, data=query.read_bytes()))).matches

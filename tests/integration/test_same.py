@@ -18,9 +18,9 @@ from lookalike.imaging.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
-from lookalike.service.ranking import PROVED
+from lookalike.service.ranking import MIN_VERIFIED_SCORE
 from lookalike.service.search import Search, search
-from lookalike.verification.verifier import LocalMapVerifier
+from lookalike.verification.verifier import FeatureMapVerifier
 from tests.support.fakes import memory_ports
 from tests.support.photographs import NAMES, cropped, jpeg, photograph, png
 
@@ -37,7 +37,7 @@ PRESENT = tuple(name for name in NAMES if name not in ABSENT)
 @pytest.fixture(scope="module")
 def ports() -> Ports:
     embedder = OnnxEmbedder(find_model(None))
-    made = memory_ports(embedder=embedder, verifier=LocalMapVerifier(embedder.proof))
+    made = memory_ports(embedder=embedder, verifier=FeatureMapVerifier(embedder.match_scorer))
     for name in PRESENT:
         add(made, Add(LIBRARY_REF, Source(BOUNDS, data=png(photograph(name))), metadata=Metadata(brief=name)))
     return made
@@ -126,8 +126,8 @@ def test_a_changed_copy_is_proved_to_be_its_original_and_nothing_else(ports: Por
         if matches[0].reason is Reason.EXACT:
             assert (change, name in GREY) == ("grey", True)
             continue
-        assert matches[0].proof is not None
-        assert PROVED < matches[0].score < 1
+        assert matches[0].geometric_match is not None
+        assert MIN_VERIFIED_SCORE < matches[0].score < 1
     assert missed <= TEXTURES | HARD.get(change, set())
 
 
@@ -152,24 +152,24 @@ def test_a_photograph_that_is_not_in_the_library_finds_nothing(ports: Ports, nam
 
 def test_the_identical_picture_comes_first_with_score_one_and_needs_no_proof(ports: Ports) -> None:
     first = found(ports, png(photograph("chelsea.png")))[0]
-    assert (first.score, first.reason, first.proof) == (1.0, Reason.EXACT, None)
+    assert (first.score, first.reason, first.geometric_match) == (1.0, Reason.EXACT, None)
 
 
 def test_the_proof_says_where_the_picture_lies(ports: Ports) -> None:
     picture = photograph("astronaut.png")
     (match,) = found(ports, png(picture.crop((picture.width // 4, 0, picture.width, picture.height * 3 // 4))))
-    assert match.proof is not None
-    assert match.proof.transform == pytest.approx((0.75, 0, 0.25, 0, 0.75, 0), abs=0.06)
-    assert match.proof.region.left >= 0.2
-    assert match.proof.region.bottom <= 0.8
+    assert match.geometric_match is not None
+    assert match.geometric_match.transform == pytest.approx((0.75, 0, 0.25, 0, 0.75, 0), abs=0.06)
+    assert match.geometric_match.region.left >= 0.2
+    assert match.geometric_match.region.bottom <= 0.8
 
 
 @pytest.mark.parametrize("name", PRESENT)
 def test_a_picture_within_a_picture_is_found_by_its_frame(ports: Ports, name: str) -> None:
     (match,) = found(ports, png(on_a_cup(photograph(name))))
     assert match.candidate.metadata.brief == name
-    assert match.proof is not None
-    a, b, c, d, e, f = match.proof.transform
+    assert match.geometric_match is not None
+    a, b, c, d, e, f = match.geometric_match.transform
     assert (a / 2 + b / 2 + c, d / 2 + e / 2 + f) == pytest.approx((0.5, 0.5), abs=0.03)  # both lie in the middle
 
 
@@ -211,7 +211,7 @@ def page(seed: int) -> Image.Image:
 
 def test_where_there_is_little_to_be_seen_nothing_false_is_found() -> None:
     embedder = OnnxEmbedder(find_model(None))
-    ports = memory_ports(embedder=embedder, verifier=LocalMapVerifier(embedder.proof))
+    ports = memory_ports(embedder=embedder, verifier=FeatureMapVerifier(embedder.match_scorer))
     files = hostile()
     for name, file in files.items():
         add(ports, Add(LIBRARY_REF, Source(BOUNDS, data=file), metadata=Metadata(brief=name)))
@@ -222,7 +222,7 @@ def test_where_there_is_little_to_be_seen_nothing_false_is_found() -> None:
 def test_pages_are_cut_from_one_list_whatever_is_asked_for() -> None:
     """Sixty copies of one photograph among others: more than one batch is proved, whichever page is wanted."""
     embedder = OnnxEmbedder(find_model(None))
-    ports = memory_ports(embedder=embedder, verifier=LocalMapVerifier(embedder.proof))
+    ports = memory_ports(embedder=embedder, verifier=FeatureMapVerifier(embedder.match_scorer))
     picture = photograph("chelsea.png", 300)
     for number in range(60):
         copy = picture.crop((number % 10, number // 10, picture.width - 3, picture.height - number % 7))

@@ -1,4 +1,4 @@
-"""``make quality``: what searches find, in figures and pictures, beside simpler methods.
+"""``make quality``: measures what searches find, in figures and pictures, beside simpler methods.
 
     python -m tests.quality [--pictures DIR] [--quick] [--json FILE] [--page FILE] [--anchors DIR]
     python -m tests.quality --kinds [--quick] [--emoji] [--pictures DIR]
@@ -29,15 +29,16 @@ from tests.quality.methods import Remembered, baselines, service
 from tests.quality.sets import PictureSet
 
 #: Changed copies of each family.
-PER_FAMILY, QUICK_PER_FAMILY = 50, 8
+PER_FAMILY = 50
+QUICK_PER_FAMILY = 8
 
-#: Other seeds draw other copies; the stored figures are of this one.
+#: The seed of the copies that the stored figures were measured with.
 SEED = 2026
 
-#: Of the tables where no terminal says how wide it is.
+#: Width of tables, in columns, where no terminal gives one.
 WIDTH = 140
 
-#: The photographs that packages ship go by this name: their files differ with the compressor that wrote them.
+#: Name of the photographs in packages; a digest of their files would differ with the compressor that wrote them.
 PACKAGED = "packaged photographs"
 
 
@@ -52,7 +53,7 @@ def run(pictures: PictureSet, others: Sequence[Remembered], *, per_family: int, 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line: 0, or 1 if --gate finds that figures have fallen, or if there is nothing to measure with."""
+    """Run the command line; return 1 if --gate finds lower figures, or if there is nothing to measure with, else 0."""
     chosen = _parser().parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     model = find_model(Settings.from_environment().model)
@@ -155,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def command() -> int:
-    """As :func:`main`; what is wrong is said in one line, and so is Ctrl-C."""
+    """Run :func:`main`; report errors and Ctrl-C in one line."""
     try:
         return main()
     except LookalikeError as error:

@@ -1,4 +1,4 @@
-"""Changed copies that `same` is judged by, family by family.
+"""Draws the changed copies that `same` is judged by, family by family.
 
 The yardstick draws its own: neither code nor random numbers are those of training/augment.py, which heads are
 fitted on. Every picture drawn depends on its ``Random`` alone.
@@ -37,7 +37,7 @@ INKS = ("white", "black", "yellow", "crimson", "deepskyblue")
 
 
 def draw(family: str, picture: Picture, other: Picture, random: Random) -> Picture:
-    """The picture as that family changes it, its longer side at most LONGEST; ``other`` may show beside it."""
+    """Return a copy of the family, its longer side at most MAX_SIDE pixels; ``other`` may show beside the picture."""
     copy = FAMILIES[family](picture, other, random).convert("RGB")
     copy.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     return copy

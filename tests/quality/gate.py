@@ -1,4 +1,4 @@
-"""Stored figures that a change must not fall below.
+"""Compares figures with stored ones, which a change must not fall below.
 
 expected.json holds, for each picture set that was ever stored, what was measured and how far below it a run may be
 (in percent): random numbers are settled, but processors add up floating-point numbers differently, which now and
@@ -22,7 +22,7 @@ TOLERANCE = 3.5
 
 
 def gated(figures: Figures) -> dict[str, float]:
-    """The figures that are watched, in percent, by name."""
+    """Return the gated figures, in percent, by name."""
     return {name: round(100 * share, 1) for name, share in _watched(figures)}
 
 
@@ -40,7 +40,7 @@ def _watched(figures: Figures) -> Iterator[tuple[str, float]]:
 
 
 def shortfalls(figures: Figures, pictures: str, expected: Path = EXPECTED) -> list[str]:
-    """A line for every figure that has fallen. Raises KeyError if none were stored for these pictures."""
+    """Return a line for every figure that has fallen. Raises KeyError if none are stored for these pictures."""
     stored = json.loads(expected.read_text())[pictures]
     measured = gated(figures)
     return [
@@ -51,7 +51,7 @@ def shortfalls(figures: Figures, pictures: str, expected: Path = EXPECTED) -> li
 
 
 def store(figures: Figures, pictures: str, about: str, expected: Path = EXPECTED) -> None:
-    """Keep these figures as the ones to reach with these pictures."""
+    """Store these figures as the ones to reach with these pictures."""
     content: dict[str, Any] = json.loads(expected.read_text()) if expected.exists() else {}
     content[pictures] = {"about": about, "tolerance": TOLERANCE, "figures": gated(figures)}
     expected.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")

@@ -1,4 +1,4 @@
-"""Runs the tasks of a picture set, and notes what was found, what was missed, and what should not have been found."""
+"""Runs the tasks of a picture set; records matches, misses and false alarms."""
 
 from __future__ import annotations
 
@@ -26,15 +26,18 @@ Figures = dict[str, Any]
 
 SERVICE = "lookalike"
 
-#: Answers asked for where copies are searched.
+#: Answers requested where copies are searched.
 COPIES_PLACES = 50
 
-#: Answers asked for where labels decide, if no class is larger; and the most that any search reaches.
-LABELLED_PLACES, WINDOW = 100, 1000
+#: Answers requested where labels decide, if no class is larger.
+LABELLED_PLACES = 100
 
-#: Fewer first answers say nothing about scores: of 200, the share that is right may be off by 3.5 points (its standard
-#: error at a half), which is as much as the scores of the models that come along are off by.
-LEAST_JUDGED = 200
+#: Answers that a search reaches at most.
+WINDOW = 1000
+
+#: First answers needed to judge scores: with 200, the standard error of a share of one half is 3.5 points, as much as
+#: the scores of the shipped models are off by.
+MIN_JUDGED = 200
 
 #: Searches that are timed one by one.
 TIMED = 15
@@ -45,7 +48,7 @@ WORST = 3
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A changed copy as a file, and which picture of the library it is of; -1: of none."""
+    """A changed copy as a file, and the number of its picture in the library; -1 for none."""
 
     file: bytes
     family: str
@@ -54,7 +57,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Something that went wrong: what was searched for, what was answered, and what would have been right."""
+    """A failed query: the query, the answer, and the right answer."""
 
     task: str
     family: str
@@ -74,7 +77,7 @@ class Findings:
 
 
 def queries(copies: Copies, per_family: int, seed: int) -> list[Query]:
-    """``per_family`` changed copies of each family, of pictures chosen by chance, and a fourth as many without a match."""
+    """Draw ``per_family`` copies of each family, of random pictures, and a fourth as many without a match."""
     plan: list[tuple[str, int, bool]] = []
     for family in FAMILIES:
         chosen = Random(f"yardstick {seed} {family}").sample(range(len(copies.library)), _most(copies, per_family))
@@ -102,7 +105,7 @@ def _most(copies: Copies, per_family: int) -> int:
 def same(
     findings: Findings, service: Service, baselines: Sequence[Remembered], copies: Copies, asked: list[Query]
 ) -> None:
-    """The `same` task: the whole ranking beside the baselines', then what a caller gets to see of it."""
+    """Measure the `same` task: the whole ranking beside the baselines', then the part that a caller sees."""
     ref = LibraryRef("yardstick", "same", Kind.SAME)
     files = OnDisk([photo.path for photo in (*copies.library, *copies.crowd)])
     sought = [query.file for query in asked]
@@ -137,13 +140,13 @@ def _is(ranking: Ranking, match: Whole) -> Truth:
 
 
 def _first(ranking: Ranking, right: Truth) -> tuple[Real, Truth]:
-    """Scores of the first answers that there are, and whether they are right."""
+    """Return the scores of the first answers, and whether these are right."""
     there = ranking.found[:, 0] >= 0
     return ranking.scores[there, 0], right[there, 0]
 
 
 def _by_family(ranking: Ranking, asked: Sequence[Query], match: Whole) -> Figures:
-    """Recall and micro average precision over all queries and of each family, always with all that match nothing."""
+    """Return recall and micro average precision of all queries and of each family, with all queries without a match."""
     right, families = _is(ranking, match), np.array([query.family for query in asked])
     figures: Figures = {}
     for name, of_family in (("all", match >= 0), *((name, (match >= 0) & (families == name)) for name in FAMILIES)):
@@ -158,7 +161,7 @@ def _by_family(ranking: Ranking, asked: Sequence[Query], match: Whole) -> Figure
 
 
 def answers_worth(seen: Sequence[Sequence[Answer]], match: Whole) -> Figures:
-    """What callers get: how much of what there is, how much of what they get is right, how often rightly nothing."""
+    """Return recall and precision of the answers that callers get, and how often an empty answer is right."""
     rights = [[one.index == wanted for one in answers] for answers, wanted in zip(seen, match, strict=True)]
     first = [right[0] for right in rights if right]
     every = [one for right in rights for one in right]
@@ -186,7 +189,7 @@ def _misses(
     whole: Sequence[Sequence[Answer]],
     files: Files,
 ) -> list[Case]:
-    """Queries whose picture did not come first, the lowest scores first."""
+    """Return queries whose picture is not first, the lowest scores first."""
     cases: list[tuple[float, Case]] = []
     for number in numbers:
         query, answers = asked[number], seen[number]
@@ -204,7 +207,7 @@ def _misses(
 def _alarms(
     numbers: Sequence[int], asked: Sequence[Query], seen: Sequence[Sequence[Answer]], files: Files
 ) -> list[Case]:
-    """Queries whose first answer is another picture, the highest scores first."""
+    """Return queries whose first answer is another picture, the highest scores first."""
     cases: list[tuple[float, Case]] = []
     for number in numbers:
         query = asked[number]
@@ -219,7 +222,7 @@ def _alarms(
 
 
 def labelled(findings: Findings, service: Service, baselines: Sequence[Remembered], task: Labelled) -> None:
-    """A task judged by labels. Queries whose label the library does not hold are left out."""
+    """Measure a task judged by labels, without queries whose label the library lacks."""
     names = np.array([photo.label for photo in task.library])
     every = [(photo, -1) for photo in task.queries] or [(photo, own) for own, photo in enumerate(task.library)]
     counts = np.array([(names == photo.label).sum() - (own >= 0) for photo, own in every])
@@ -271,7 +274,7 @@ def _wrong_firsts(
     sought: Files,
     files: Files,
 ) -> list[Case]:
-    """Queries whose first answer has another label: the highest scores, and those whose first right one is last."""
+    """Return queries whose first answer has another label: the highest scores, and the lowest-ranked right answers."""
     wrong = np.flatnonzero((ranking.found[:, 0] >= 0) & ~right[:, 0])
     nearest = np.where(right.any(axis=1), right.argmax(axis=1), right.shape[1])
     cases = []

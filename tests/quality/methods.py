@@ -1,4 +1,4 @@
-"""What is measured: the service, through its use cases, and beside it methods of one vector a picture."""
+"""The measured methods: the service, through its use cases, and methods with one vector a picture."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ from lookalike.service.search import Search, search
 from lookalike.settings import Settings
 from lookalike.training.picture_files import ANY_SIZE, image, read
 from lookalike.training.progress import parallel_map
-from lookalike.verification.verifier import LocalMapVerifier
+from lookalike.verification.verifier import FeatureMapVerifier
 from tests.quality.metrics import Ranking, Real
 
 
 class Files(Protocol):
-    """The bytes of files, by number: a list of them, or files that are read when they are asked for."""
+    """The bytes of files, by number: in memory, or read on access."""
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of files."""
 
     def __getitem__(self, number: int, /) -> bytes:
-        """One of them."""
+        """Return the bytes of one file."""
 
 
 @dataclass(frozen=True, slots=True)
 class OnDisk:
-    """Files that are read when they are asked for, however many gigabytes they are together."""
+    """Files that are read on access."""
 
     paths: Sequence[Path]
 
@@ -59,7 +59,7 @@ class OnDisk:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What decoding some files has shown: pictures' digests, and why the other files cannot be used."""
+    """The digests of decoded files, and why the others cannot be used."""
 
     digests: Mapping[Path, str]
     refused: Mapping[Path, str]
@@ -68,7 +68,7 @@ class Looked:
 class CachingEmbedder(OnnxEmbedder):
     """Embeds every picture once. With ``uncut``, every candidate counts as found, whatever its cosine.
 
-    It changes nothing of what the service answers but, if ``uncut``, where its list ends.
+    The service answers as with the embedder itself, but with ``uncut`` its lists are longer.
     """
 
     def __init__(self, model: Path, memory: dict[bytes, Embedding], *, uncut: bool = False) -> None:
@@ -76,7 +76,7 @@ class CachingEmbedder(OnnxEmbedder):
         self._memory, self._uncut = memory, uncut
 
     def embed(self, pictures: Sequence[Pixels]) -> list[Embedding]:
-        """As the embedder it stands for."""
+        """Embed as the wrapped embedder does."""
         keys = [hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest() for pixels in pictures]
         for key, pixels in zip(keys, pictures, strict=True):
             if key not in self._memory:
@@ -84,13 +84,13 @@ class CachingEmbedder(OnnxEmbedder):
         return [self._memory[key] for key in keys]
 
     def threshold(self, kind: Kind) -> float:
-        """The card's, or one that lets everything through."""
+        """Return the card's threshold, or with ``uncut`` one below every cosine."""
         return -1.0 if self._uncut else super().threshold(kind)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One match of a page: the library's picture, by its number, and why it was answered."""
+    """One match of a page: the picture's number in the library, its score, and the reason."""
 
     index: int
     score: float
@@ -98,20 +98,20 @@ class Answer:
 
     @classmethod
     def of(cls, match: Match) -> Answer:
-        """The picture's number is its brief."""
+        """Return the answer of a match, whose brief is the picture's number."""
         return cls(int(match.candidate.metadata.brief), match.score, match.reason)
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The service on an empty data folder: pictures go in through ``add`` and are found through ``search``."""
+    """The service on an empty data folder, used through ``add`` and ``search``."""
 
     ports: Ports
     uncut: Ports
     model: Path
 
     def fill(self, ref: LibraryRef, files: Files) -> None:
-        """Add the files, their numbers as briefs. One that the ref has already is left out."""
+        """Add the files, with their numbers as briefs; skip pictures that are present."""
 
         def put(number: int) -> None:
             try:
@@ -122,7 +122,7 @@ class Service:
         parallel_map(f"{ref.name}: add", put, range(len(files)))
 
     def ask(self, ref: LibraryRef, files: Files, count: int, *, uncut: bool = False) -> list[list[Answer]]:
-        """The first page of each search, ``count`` matches long; with ``uncut``, as far as its candidates go."""
+        """Return the first page of each search, ``count`` matches long; with ``uncut``, all its candidates."""
         ports = self.uncut if uncut else self.ports
 
         def one(number: int) -> list[Answer]:
@@ -132,7 +132,7 @@ class Service:
         return parallel_map(f"{ref.name}: {'rank' if uncut else 'search'}", one, range(len(files)))
 
     def milliseconds(self, ref: LibraryRef, files: Files, searches: int) -> float:
-        """Median time of a search by itself, with nothing remembered; of about so many, spread over the files."""
+        """Return the median time of about ``count`` searches, one by one and without any cache, spread over the files."""
         ports = replace(self.ports, embedder=OnnxEmbedder(self.model))
         times = []
         for number in range(0, len(files), max(1, len(files) // searches)):
@@ -145,25 +145,25 @@ class Service:
 
 @contextmanager
 def service() -> Iterator[Service]:
-    """The service as its environment configures it (LOOKALIKE_MODEL names another model), in a folder of its own."""
+    """Open the service, configured by the environment (LOOKALIKE_MODEL names another model), in a new folder."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         settings = Settings.from_environment(data=Path(folder) / "data", log_level="ERROR")
         model, memory = find_model(settings.model), dict[bytes, Embedding]()
         embedder = CachingEmbedder(model, memory)
-        ports = bootstrap.build(settings, embedder=embedder, verifier=LocalMapVerifier(embedder.proof))
+        ports = bootstrap.build(settings, embedder=embedder, verifier=FeatureMapVerifier(embedder.match_scorer))
         yield Service(ports, replace(ports, embedder=CachingEmbedder(model, memory, uncut=True)), model)
         ports.close()
 
 
 class Vectors(Protocol):
-    """A method that makes one vector of a picture; the larger the inner product, the more alike."""
+    """A method with one vector a picture; the inner product is the similarity."""
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """The name in tables."""
 
     def vector(self, picture: Image.Image) -> NDArray[np.float32]:
-        """Of length 1."""
+        """Return the vector, of norm 1."""
 
 
 class PerceptualHash:
@@ -178,7 +178,7 @@ class PerceptualHash:
         self._cosines = np.cos(np.pi / 64 * wave)  # the first rows of the discrete cosine transform, type II
 
     def vector(self, picture: Image.Image) -> NDArray[np.float32]:
-        """64 times ±1/8."""
+        """Return 64 numbers, each ±1/8."""
         small = np.asarray(picture.convert("L").resize((32, 32), Image.Resampling.LANCZOS), np.float64)
         lowest = (self._cosines @ small @ self._cosines.T).ravel()
         signs: NDArray[np.float32] = np.where(lowest > np.median(lowest[1:]), 0.125, -0.125).astype(np.float32)
@@ -191,7 +191,7 @@ class ColourHistogram:
     name = "HSV histogram"
 
     def vector(self, picture: Image.Image) -> NDArray[np.float32]:
-        """512 numbers."""
+        """Return 512 numbers."""
         samples = np.asarray(picture.resize((128, 128)).convert("HSV")).reshape(-1, 3).astype(np.int64) // 32
         counts = np.bincount(samples @ np.array([64, 8, 1]), minlength=512)
         histogram: NDArray[np.float32] = np.sqrt(counts / counts.sum()).astype(np.float32)
@@ -199,7 +199,7 @@ class ColourHistogram:
 
 
 class Anchor:
-    """One output of a network from a file: one float32 input N×3×224×224, RGB from 0 to 255, squashed to a square."""
+    """One output of a network in a file; the input is float32 N×3×224×224, RGB from 0 to 255, squashed."""
 
     def __init__(self, path: Path, session: onnxruntime.InferenceSession, output: str) -> None:
         self.name = f"{path.stem} {output}"
@@ -208,14 +208,14 @@ class Anchor:
 
     @classmethod
     def all(cls, path: Path) -> list[Anchor]:
-        """One for each output of a file."""
+        """Return a method for each output of a file."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         return [cls(path, session, output.name) for output in session.get_outputs()]
 
     def vector(self, picture: Image.Image) -> NDArray[np.float32]:
-        """As the network answers, L2-normalised."""
+        """Return the network's output, L2-normalised."""
         pixels = np.asarray(picture.resize((224, 224), Image.Resampling.BILINEAR), np.float32).transpose(2, 0, 1)
         answer: NDArray[Any] = self._session.run([self._output], {self._input: pixels[None]})[0]
         flat = answer.reshape(-1).astype(np.float32)
@@ -223,7 +223,7 @@ class Anchor:
 
 
 class Remembered:
-    """A method's vectors, each file's made once."""
+    """A method's vectors, computed once a file."""
 
     def __init__(self, method: Vectors) -> None:
         self.name = method.name
@@ -231,11 +231,11 @@ class Remembered:
         self._memory: dict[str, NDArray[np.float32]] = {}
 
     def remember(self, digest: str, picture: Image.Image) -> None:
-        """Make the vector of a file with that SHA-256, which has just been decoded."""
+        """Compute the vector of a decoded file with that SHA-256."""
         self._memory[digest] = self._method.vector(picture)
 
     def rank(self, queries: Files, library: Files, places: int, own: Sequence[int]) -> Ranking:
-        """The first places of every query; ``own`` is the number of the query in the library, -1 if it is not there."""
+        """Return the first places of every query; ``own`` is the query's own number in the library, or -1."""
         similarity: Real = (self._vectors(queries) @ self._vectors(library).T).astype(np.float64)
         for row, index in enumerate(own):
             if index >= 0:
@@ -250,7 +250,7 @@ class Remembered:
 
 
 def look(paths: Sequence[Path], others: Sequence[Remembered]) -> Looked:
-    """Decode every file once; the other methods make their vectors of it while it is decoded."""
+    """Decode every file once, and compute the other methods' vectors of it."""
 
     def one(path: Path) -> tuple[str, str]:
         try:
@@ -269,7 +269,7 @@ def look(paths: Sequence[Path], others: Sequence[Remembered]) -> Looked:
 
 
 def baselines(anchors: Path | None) -> list[Remembered]:
-    """pHash, the colour histogram, and every network of a folder."""
+    """Return pHash, the colour histogram, and every network of a folder."""
     methods: list[Vectors] = [PerceptualHash(), ColourHistogram()]
     for path in sorted(anchors.glob("*.onnx")) if anchors else ():
         methods += Anchor.all(path)

@@ -1,4 +1,4 @@
-"""What rankings are worth. Every figure is a share between 0 and 1.
+"""Metrics of rankings. Every figure is a share between 0 and 1.
 
 A ranking is two arrays of shape (queries, places): ``found`` has indices into the library, best first, and -1 where
 nothing was answered; ``scores`` has what each answer was given, -inf beside -1.
@@ -25,14 +25,14 @@ BINS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranking:
-    """What a method answered to all queries."""
+    """The answers of a method to all queries."""
 
     found: Whole
     scores: Real
 
     @classmethod
     def of(cls, answers: Sequence[Sequence[tuple[int, float]]], places: int) -> Ranking:
-        """From (index, score) pairs per query, best first."""
+        """Return the ranking of (index, score) pairs per query, best first."""
         found = np.full((len(answers), places), -1, np.int64)
         scores = np.full((len(answers), places), -np.inf)
         for row, answer in enumerate(answers):
@@ -42,19 +42,19 @@ class Ranking:
 
     @classmethod
     def by_similarity(cls, similarity: Real, places: int) -> Ranking:
-        """From a matrix of shape (queries, library)."""
+        """Return the ranking of similarities, of shape (queries, library)."""
         found = np.argsort(-similarity, axis=1, kind="stable")[:, :places]
         scores = np.take_along_axis(similarity, found, axis=1)
         return cls(np.where(np.isfinite(scores), found, -1), scores)
 
 
 def recall_at(places: int, right: Truth) -> float:
-    """The share of queries with a right answer among the first ``places``."""
+    """Return the share of queries with a right answer among the first ``places``."""
     return float(right[:, :places].any(axis=1).mean())
 
 
 def micro_average_precision(scores: Real, right: Truth, wanted: int) -> float:
-    """Average precision over the answers to all queries together, the first PLACES of each, ordered by score.
+    """Return the average precision of the first PLACES answers to all queries together, ordered by score.
 
     ``wanted``: how many right answers there are to be found. As the copy detection track of Douze et al.,
     "The 2021 Image Similarity Dataset and Challenge", https://arxiv.org/abs/2106.09672, has it.
@@ -67,7 +67,7 @@ def micro_average_precision(scores: Real, right: Truth, wanted: int) -> float:
 
 
 def mean_average_precision(right: Truth, relevant: Whole, places: int | None = None) -> float:
-    """Mean over the queries of the precision at each right answer among the first ``places``.
+    """Return the mean over the queries of the average precision among the first ``places``.
 
     ``relevant``: how many right answers the library holds for each query, at least one. Without ``places`` each
     query is cut at its own number of them (mAP@R of Musgrave et al., https://arxiv.org/abs/2003.08505).
@@ -81,7 +81,7 @@ def mean_average_precision(right: Truth, relevant: Whole, places: int | None = N
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """First answers whose score is from ``low`` up to ``high``: how many, what they claim, what came true."""
+    """First answers with a score from ``low`` up to ``high``: their count, mean score, and share of right ones."""
 
     low: float
     high: float
@@ -91,7 +91,7 @@ class Bin:
 
 
 def reliability(scores: Real, right: Truth, limits: Sequence[float] = BINS) -> list[Bin]:
-    """Claimed beside true, in the bins that hold anything. ``scores`` and ``right`` have shape (answers,)."""
+    """Return the non-empty bins of a reliability diagram. ``scores`` and ``right`` have shape (answers,)."""
     place = np.clip(np.digitize(scores, limits) - 1, 0, len(limits) - 2)
     return [
         Bin(limits[i], limits[i + 1], int(here.sum()), float(scores[here].mean()), float(right[here].mean()))
@@ -101,6 +101,6 @@ def reliability(scores: Real, right: Truth, limits: Sequence[float] = BINS) -> l
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
-    """Mean distance of claimed from true, each bin by its count."""
+    """Return the expected calibration error: the mean of |score − share right|, weighted by the bins' counts."""
     total = sum(one.count for one in bins)
     return sum(one.count * abs(one.claimed - one.true) for one in bins) / total if total else 0.0

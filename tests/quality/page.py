@@ -1,4 +1,4 @@
-"""One page to look at: the figures, and the pictures of the worst misses and false alarms. It needs no other file."""
+"""Renders one self-contained HTML page: figures, and the pictures of the worst misses and false alarms."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ figcaption { font-size: 13px; margin-top: 8px } .bad { color: var(--bad) } .good
 
 
 def render(findings: Findings, about: str) -> str:
-    """The page as HTML. ``about``: what was measured, with which model."""
+    """Return the page as HTML. ``about`` names the pictures and the model."""
     parts = [f"<h1>What lookalike finds</h1><p>{escape(about)}</p>"]
     for name, figures in findings.figures.items():
         cases = [case for case in findings.cases if case.task == name]
@@ -136,7 +136,7 @@ def _reliability(figures: Figures) -> str:
 
 
 def html_table(head: Sequence[str], rows: Sequence[Sequence[str]], ours: int | None = None) -> str:
-    """Cells are HTML already: numbers, names of families and methods, bars."""
+    """Return a table whose cells are HTML: numbers, names of families and methods, bars."""
     lines = [f"<tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr>"]
     for number, row in enumerate(rows):
         mark = " class=ours" if number == ours else ""

@@ -1,4 +1,4 @@
-"""The figures as tables for a terminal."""
+"""Prints the figures as tables for a terminal."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from tests.quality.families import FAMILIES
-from tests.quality.measure import LEAST_JUDGED, SERVICE, Figures
+from tests.quality.measure import MIN_JUDGED, SERVICE, Figures
 
 
 def percent(share: float) -> str:
-    """A share, in percent with one digit behind the point."""
+    """Return a share in percent, with one decimal digit."""
     return f"{100 * share:.1f}"
 
 
@@ -25,15 +25,15 @@ ASSUMED = (
 
 
 def worth_of_scores(task: Figures) -> str:
-    """How far scores are from what came true, if there are enough first answers to say so."""
+    """Return the calibration error in words, or why there are too few first answers for one."""
     count = sum(one["count"] for one in task["reliability"])
-    if count < LEAST_JUDGED:
-        return f"{count} are too few to judge scores by, {LEAST_JUDGED} at the least"
+    if count < MIN_JUDGED:
+        return f"{count} are too few to judge scores by, {MIN_JUDGED} at the least"
     return f"off by {percent(task['calibration_error'])} points on average"
 
 
 def show(console: Console, figures: Figures) -> None:
-    """All tables, and what has to be known to read them."""
+    """Print all tables, with the notes that explain them."""
     for name, task in figures.items():
         for part in _same(task) if name == "same" else _labelled(name, task):
             console.print(part)

@@ -1,4 +1,4 @@
-"""Folders of pictures as tasks: what is in a library, what is searched for, and what would be right.
+"""Reads folders of pictures as tasks: a library, queries, and the right answers.
 
 A folder is read as the first of these that fits:
 
@@ -36,12 +36,15 @@ TABLES = ("MANIFEST.csv", "labels.csv")
 #: Of pictures without a role, one in so many is kept out of `same`'s library.
 OUTSIDE = 6
 
-#: A quick run takes at most so many pictures of a task, and so many of one class.
-QUICK, QUICK_CLASS = 200, 25
+#: Pictures of a task in a quick run.
+MAX_QUICK = 200
+
+#: Pictures of a class in a quick run.
+MAX_QUICK_CLASS = 25
 
 
 class SetError(Exception):
-    """The folder cannot be measured with; one line says why."""
+    """The folder cannot be measured with; the message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """The `same` task: queries are changed copies of the library's pictures and of ``outside``, which is not in it.
+    """The `same` task: queries are changed copies of the library's pictures, and of ``outside``, not in the library.
 
     ``crowd`` is in the library, too, and never searched for.
     """
@@ -67,7 +70,7 @@ class Copies:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A task judged by labels. Without ``queries`` every library picture is searched for, and is no answer itself."""
+    """A task judged by labels. Without ``queries``, every library picture is a query, and not an answer to itself."""
 
     name: str
     kind: Kind
@@ -90,7 +93,7 @@ class PictureSet:
     twice: int = 0
 
     def left_out(self, folder: Path) -> Iterator[str]:
-        """What of the folder is not measured with, and why."""
+        """Yield lines that say which files are left out, and why."""
         if self.learnt:
             yield f"{self.learnt} pictures left out: the model was fitted on them, or on others of their class"
         if self.twice:
@@ -99,12 +102,12 @@ class PictureSet:
             yield unusable(self.refused, folder)
 
     def photos(self) -> list[Photo]:
-        """Those of all tasks."""
+        """Return the photos of all tasks."""
         every = [*self.copies.library, *self.copies.outside, *self.copies.crowd]
         return every + [photo for task in self.labelled for photo in (*task.library, *task.queries)]
 
     def fingerprint(self) -> str:
-        """16 hex digits that stand for the very pictures and labels of all tasks, wherever the folder lies."""
+        """Return 16 hex digits that identify pictures and labels of all tasks, wherever the folder lies."""
         lines = sorted({f"{photo.label} {photo.role} {digest(photo.path)}" for photo in self.photos()})
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
@@ -117,7 +120,7 @@ def read(
     quick: bool = False,
     crowd: Path | None = None,
 ) -> PictureSet:
-    """The tasks of a folder. ``learnt``: digests, as of :func:`digest`, of the pictures a model was fitted on.
+    """Return the tasks of a folder. ``learnt``: digests, by :func:`digest`, of the pictures a model was fitted on.
 
     ``others``: methods that look at every picture, too. ``crowd``: a folder of further pictures for the library of `same`.
 
@@ -132,7 +135,7 @@ def read(
     )
     labelled = [task for name, photos in tasks.items() for task in _labelled(name, photos)]
     if quick:
-        copies = Copies(_some(copies.library, QUICK), _some(copies.outside, QUICK // 5))
+        copies = Copies(_some(copies.library, MAX_QUICK), _some(copies.outside, MAX_QUICK // 5))
         labelled = [_quick(task) for task in labelled]
     if crowd is not None:
         copies = replace(copies, crowd=tuple(_photos(crowd)))
@@ -146,19 +149,19 @@ def read(
 
 
 def learnt_by(model: Path) -> frozenset[str]:
-    """What a model file was fitted on, from the list beside it; nothing if there is none."""
+    """Return the digests of the pictures that a model was fitted on, from the list beside it; empty without a list."""
     path = model.parent / "learnt.txt"
     return frozenset(path.read_text().split()) if path.exists() else frozenset()
 
 
 @cache
 def digest(path: Path) -> str:
-    """The first 16 hex digits of a file's SHA-256."""
+    """Return the first 16 hex digits of a file's SHA-256."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 def packaged(folder: Path) -> Path:
-    """Write the parts of the photographs that packages ship, a sub-folder per photograph; the folder.
+    """Write parts of the photographs in packages, a sub-folder a photograph; return the folder.
 
     Parts do not overlap, so each is a picture of its own; those of one photograph are alike, as pictures of one class.
     Of a texture there is one part.
@@ -177,7 +180,7 @@ def packaged(folder: Path) -> Path:
 
 
 def _tasks(folder: Path) -> dict[str, list[Photo]]:
-    """Pictures by task; the name is empty where none was given."""
+    """Return the pictures by task; the name is empty where none is given."""
     if not folder.is_dir():
         raise SetError(f"{folder}: there is no such folder")
     for table in TABLES:
@@ -187,7 +190,7 @@ def _tasks(folder: Path) -> dict[str, list[Photo]]:
 
 
 def _photos(folder: Path) -> Iterator[Photo]:
-    """Every picture below a folder; its label is the sub-folder's name."""
+    """Return every picture below a folder, labelled by its sub-folder's name."""
     for path in walk(folder):
         yield Photo(path, "" if path.parent == folder else path.relative_to(folder).parts[0])
 
@@ -210,7 +213,7 @@ def _from_table(table: Path) -> dict[str, list[Photo]]:
 
 
 def _photo(table: Path, line: int, row: Mapping[str, str | None]) -> Photo:
-    """A row's."""
+    """Return the photo of a row."""
     path, role = table.parent / (row["path"] or ""), row.get("role") or "both"
     if not path.is_file():
         raise SetError(f"{table}: line {line}: no file {path}")
@@ -233,7 +236,7 @@ def _is_known(path: Path, learnt: frozenset[str]) -> bool:
 
 
 def _usable(chosen: PictureSet, looked: Looked) -> PictureSet:
-    """What is left without the files that cannot be used, and with every picture once in a library."""
+    """Return the set without unusable files and repeated pictures of a library."""
     copies = chosen.copies
     first = _firsts(looked, (*copies.library, *copies.outside))
     more = _firsts(looked, copies.crowd)
@@ -261,13 +264,13 @@ def _usable(chosen: PictureSet, looked: Looked) -> PictureSet:
 
 
 def _firsts(looked: Looked, photos: Iterable[Photo]) -> dict[str, Path]:
-    """The first file of every picture, by the picture's digest."""
+    """Return the first file of every picture, by the picture's digest."""
     paths = sorted((photo.path for photo in photos if photo.path in looked.digests), reverse=True)
     return {looked.digests[path]: path for path in paths}
 
 
 def _among(paths: Iterable[Path], photos: Iterable[Photo]) -> tuple[Photo, ...]:
-    """The photos that are of these files."""
+    """Return the photos of these files."""
     wanted = set(paths)
     return tuple(photo for photo in photos if photo.path in wanted)
 
@@ -287,7 +290,7 @@ def _copies(photos: Sequence[Photo]) -> Copies:
 
 
 def _labelled(name: str, photos: Sequence[Photo]) -> Iterator[Labelled]:
-    """The task under its name; both kinds' where its name does not say which."""
+    """Yield the task under its name; under both kinds' names where it has none."""
     photos = [photo for photo in photos if photo.label]
     library = tuple(photo for photo in photos if photo.role in ("library", "both"))
     queries = tuple(photo for photo in photos if photo.role == "query")
@@ -297,7 +300,7 @@ def _labelled(name: str, photos: Sequence[Photo]) -> Iterator[Labelled]:
 
 
 def _quick(task: Labelled) -> Labelled:
-    """Whole classes, cut to QUICK_CLASS pictures, until there are QUICK pictures."""
+    """Return classes, cut to MAX_QUICK_CLASS pictures, until there are MAX_QUICK pictures."""
     classes: dict[str, list[Photo]] = defaultdict(list)
     for photo in (*task.library, *task.queries):
         classes[photo.label].append(photo)
@@ -305,8 +308,8 @@ def _quick(task: Labelled) -> Labelled:
     Random(task.name).shuffle(order)
     kept: list[Photo] = []
     for label in order:
-        if len(kept) < QUICK:
-            kept += _some(classes[label], QUICK_CLASS)
+        if len(kept) < MAX_QUICK:
+            kept += _some(classes[label], MAX_QUICK_CLASS)
     return _of(task, kept.__contains__)
 
 
@@ -315,7 +318,7 @@ def _of(task: Labelled, keep: Callable[[Photo], bool]) -> Labelled:
 
 
 def _enough(task: Labelled) -> bool:
-    """Whether there are classes to tell apart, and something to be found."""
+    """Return whether there are two classes, and a query with an answer."""
     sizes = Counter(photo.label for photo in task.library)
     there = any(sizes[photo.label] for photo in task.queries) if task.queries else max(sizes.values(), default=0) > 1
     return len(sizes) > 1 and there

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tests.quality import __main__ as yardstick
 from tests.quality import gate, page, report
-from tests.quality.measure import LEAST_JUDGED, Findings
+from tests.quality.measure import MIN_JUDGED, Findings
 from tests.support.photographs import ROOT
 
 
@@ -76,8 +76,8 @@ def test_a_figure_that_falls_below_its_tolerance_is_named(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("answers", "says"),
     [
-        (LEAST_JUDGED - 1, "199 are too few to judge scores by, 200 at the least"),
-        (LEAST_JUDGED, "off by 58.9 points on average"),
+        (MIN_JUDGED - 1, "199 are too few to judge scores by, 200 at the least"),
+        (MIN_JUDGED, "off by 58.9 points on average"),
     ],
 )
 def test_few_answers_do_not_judge_scores(answers: int, says: str) -> None:
@@ -96,5 +96,5 @@ def test_few_answers_do_not_judge_scores(answers: int, says: str) -> None:
     report.show(console, {"product": task})
     for shown in (console.export_text(), page.render(Findings({"product": task}), "a test")):
         assert says in " ".join(shown.split())
-        assert ("58.9" in shown) is (answers == LEAST_JUDGED)
+        assert ("58.9" in shown) is (answers == MIN_JUDGED)
         assert "one in five" in shown

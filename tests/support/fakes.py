@@ -13,27 +13,26 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.domain.application import Application
-from lookalike.domain.geometry import WHOLE, Proof, View
+from lookalike.domain.geometry import WHOLE, GeometricMatch, QueryView
 from lookalike.domain.library import Kind, Library, RemovedLibrary
-from lookalike.domain.picture import DIMENSION, Embedding, Key, Picture, Pixels
+from lookalike.domain.picture import DIMENSION, Embedding, Grey, Key, Picture, Pixels
 from lookalike.domain.search import Candidate, Generation, Query
 from lookalike.domain.upload import DeadLetter, Upload, UploadedObject
 from lookalike.errors import LibraryExists, LibraryNotFound, PictureExists, RevisionConflict, UrlUnreachable
 from lookalike.ports import (
     Applications,
+    BatchVerification,
     Catalog,
     Clock,
-    Comparison,
     Counters,
     DeadLetters,
     Embedder,
     Fetcher,
     Generations,
-    Look,
     MapStore,
-    Originals,
     PictureStore,
     Ports,
+    QueryVerifier,
     Uploads,
     UploadStore,
     VectorIndex,
@@ -82,29 +81,29 @@ class MemoryCatalog(Catalog):
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.shelves: dict[tuple[str, str], Library] = {}
+        self.by_name: dict[tuple[str, str], Library] = {}
         self.rows: dict[Key, Picture] = {}
         self.removed: dict[str, RemovedLibrary] = {}
 
     def library(self, tenant: str, name: str) -> Library | None:
-        return self.shelves.get((tenant, name))
+        return self.by_name.get((tenant, name))
 
     def libraries(self, tenant: str) -> Sequence[Library]:
         with self.lock:
-            return sorted((one for one in self.shelves.values() if one.tenant == tenant), key=lambda one: one.name)
+            return sorted((one for one in self.by_name.values() if one.tenant == tenant), key=lambda one: one.name)
 
     def create_library(self, library: Library) -> None:
         with self.lock:
-            if (library.tenant, library.name) in self.shelves:
+            if (library.tenant, library.name) in self.by_name:
                 raise LibraryExists(library.name)
-            self.shelves[library.tenant, library.name] = library
+            self.by_name[library.tenant, library.name] = library
 
     def remove_library(self, library: Library, now: int) -> None:
         with self.lock:
-            stored = self.shelves.get((library.tenant, library.name))
+            stored = self.by_name.get((library.tenant, library.name))
             if stored is None or stored.uid != library.uid:
                 raise LibraryNotFound(library.name)
-            del self.shelves[library.tenant, library.name]
+            del self.by_name[library.tenant, library.name]
             self.removed[library.uid] = RemovedLibrary(library.uid, library.kind, now)
 
     def removed_libraries(self, before: int, limit: int) -> Sequence[RemovedLibrary]:
@@ -344,7 +343,7 @@ class TinyEmbedder(Embedder):
         features = np.append(thumbnail.ravel() / 127.5 - 1, np.float32(0.1))
         vector = features @ self._projection
         unit = (vector / np.linalg.norm(vector)).astype(np.float16)
-        return Embedding(dict.fromkeys(Kind, unit), local_map=unit.tobytes())
+        return Embedding(dict.fromkeys(Kind, unit), feature_map=unit.tobytes())
 
     def score(self, kind: Kind, cosine: float) -> float:
         return 1 / (1 + float(np.exp(-4 * cosine)))
@@ -356,33 +355,50 @@ class TinyEmbedder(Embedder):
         return None
 
 
-class TinyComparison(Comparison):
-    """Proves pictures whose map, TinyEmbedder's vector, is nearly that of one of the views."""
+class TinyBatch(BatchVerification):
+    """Asks for one original where nothing matches, and learns nothing from it."""
 
-    def __init__(self, views: Sequence[View]) -> None:
-        maps = [view.local_map for view in views if view.local_map]
+    def __init__(self, found: Sequence[GeometricMatch | None]) -> None:
+        self.found = found
+
+    def rectified_views(self) -> Mapping[int, Pixels]:
+        return {}
+
+    def match_rectified(self, feature_maps: Mapping[int, bytes]) -> TinyBatch:
+        return self
+
+    def keypoint_candidates(self) -> Sequence[int]:
+        return [0] if self.found and not any(self.found) else []
+
+    def match_keypoints(self, thumbnails: Mapping[int, Grey]) -> TinyBatch:
+        return self
+
+    def matches(self) -> Sequence[GeometricMatch | None]:
+        return self.found
+
+
+class TinyQueryVerifier(QueryVerifier):
+    """Matches pictures whose map, TinyEmbedder's vector, is nearly that of one of the views."""
+
+    def __init__(self, views: Sequence[QueryView]) -> None:
+        maps = [view.feature_map for view in views if view.feature_map]
         self.views = [np.frombuffer(data, np.float16).astype(np.float32) for data in maps]
 
-    def prove(
-        self, pictures: Sequence[tuple[float, bytes]], originals: Originals | None = None
-    ) -> Sequence[Proof | None]:
-        found = [self._prove(np.frombuffer(data, np.float16).astype(np.float32)) for _, data in pictures]
-        if originals is not None and pictures and not any(found):
-            originals([0])  # which say no more
-        return found
+    def match_feature_maps(self, candidates: Sequence[tuple[float, bytes]]) -> TinyBatch:
+        return TinyBatch([self._match(np.frombuffer(data, np.float16).astype(np.float32)) for _, data in candidates])
 
-    def _prove(self, picture: NDArray[np.float32]) -> Proof | None:
-        agreement = max((float(view @ picture) for view in self.views), default=0.0)
-        if agreement < 0.97:
+    def _match(self, picture: NDArray[np.float32]) -> GeometricMatch | None:
+        cosine = max((float(view @ picture) for view in self.views), default=0.0)
+        if cosine < 0.97:
             return None
-        return Proof(min(agreement, 0.999), 100, agreement, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), WHOLE)
+        return GeometricMatch(min(cosine, 0.999), 100, cosine, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), WHOLE)
 
 
 class TinyVerifier(Verifier):
     """Goes with TinyEmbedder."""
 
-    def compare(self, pixels: Pixels, views: Sequence[View], look: Look) -> TinyComparison:
-        return TinyComparison(views)
+    def query(self, pixels: Pixels, views: Sequence[QueryView]) -> TinyQueryVerifier:
+        return TinyQueryVerifier(views)
 
 
 class MemoryCounters(Counters):

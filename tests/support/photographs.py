@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image
@@ -67,6 +68,11 @@ def path(name: str) -> Path:
 
 def photograph(name: str, side: int = 512) -> Image.Image:
     """A photograph, its longer side at most ``side`` pixels."""
+    return _photograph(name, side).copy()
+
+
+@lru_cache(32)  # tests ask for the same ones over and over, and decoding is most of what they cost
+def _photograph(name: str, side: int) -> Image.Image:
     picture = Image.open(path(name)).convert("RGB")
     picture.thumbnail((side, side))
     return picture

@@ -32,6 +32,7 @@ from lookalike.triggers.stream import changes
 from lookalike.triggers.uploads import ObjectEvent, messages
 from lookalike.wire.http import Request
 from lookalike.wire.qiniu import signature as qiniu_auth
+from tests.support.documents import block
 from tests.support.fakes import MemoryApplications, MemoryDeadLetters
 from tests.template.conftest import ROOT, Template
 
@@ -191,9 +192,8 @@ def test_handlers_take_them(path: Path, memory: Ports) -> None:
     assert memory.dead_letters.letters == []
 
 
-def test_the_permission_in_the_readme_is_for_keys_that_are_read() -> None:
-    (policy,) = re.findall(r"```json\n(.*?UPLOAD-BUCKET.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (statement,) = json.loads(policy)["Statement"]
+def test_the_documented_permission_is_for_keys_that_are_read() -> None:
+    (statement,) = json.loads(block("json", "UPLOAD-BUCKET"))["Statement"]
     assert (statement["Effect"], statement["Action"]) == ("Allow", "s3:PutObject")
     key = statement["Resource"].removeprefix("arn:aws:s3:::UPLOAD-BUCKET/").replace("*", "red.jpg")
     place = LAYOUT.fullmatch(key)

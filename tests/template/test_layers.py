@@ -13,7 +13,8 @@ import pytest
 from tests.template import built
 from tests.template.conftest import ROOT
 
-LOCKS = sorted([*ROOT.glob("requirements*.txt"), *ROOT.glob("layers/**/requirements.txt")])
+LOCKS = ROOT / ".ci/locks"
+ALL_LOCKS = sorted([ROOT / "requirements.txt", *LOCKS.iterdir(), *ROOT.glob("layers/**/requirements.txt")])
 
 
 def make(layer: str, target: str, into: Path, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -78,7 +79,7 @@ def test_the_model_layer_holds_the_large_model_where_that_was_asked_for(tmp_path
     )
 
 
-@pytest.mark.parametrize("lock", LOCKS, ids=[str(lock.relative_to(ROOT)) for lock in LOCKS])
+@pytest.mark.parametrize("lock", ALL_LOCKS, ids=[str(lock.relative_to(ROOT)) for lock in ALL_LOCKS])
 def test_a_lock_pins_everything_by_hash_and_names_no_host(lock: Path) -> None:
     text = lock.read_text()
     lines = "\n".join(line for line in text.replace("\\\n", " ").splitlines() if not line.lstrip().startswith("#"))
@@ -88,37 +89,72 @@ def test_a_lock_pins_everything_by_hash_and_names_no_host(lock: Path) -> None:
     assert not re.search(r"https?://|--(index|extra-index|find-links)", lines)
 
 
-def pins(path: str) -> dict[str, str]:
+RUN = ROOT / "requirements.txt"
+
+
+def pins(lock: Path) -> dict[str, str]:
     """Versions by package, of the packages that are the same on every Python."""
-    found = re.findall(r"^([\w.-]+)==([^\s;]+)( ;)?", (ROOT / path).read_text(), re.MULTILINE)
+    found = re.findall(r"^([\w.-]+)==([^\s;]+)( ;)?", lock.read_text(), re.MULTILINE)
     return {name: version for name, version, marker in found if not marker}
 
 
+def needed_by(lock: Path) -> dict[str, set[str]]:
+    """Packages that need a package, by that package, as uv notes them below each pin."""
+    found: dict[str, set[str]] = {}
+    name = ""
+    for line in lock.read_text().splitlines():
+        if pin := re.match(r"[\w.-]+(?===)", line):
+            name = pin[0]
+        elif name and (note := re.fullmatch(r"    #(?: via)? +([\w.-]+)(?: \(pyproject\.toml\))?", line)):
+            found.setdefault(name, set()).add(note[1])
+    return found
+
+
+def asked_for(*extras: str) -> set[str]:
+    """Packages that pyproject.toml names, for every machine or in one of its extras."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    lines = project["dependencies"] + [line for extra in extras for line in project["optional-dependencies"][extra]]
+    return {re.split(r"[^\w.-]", line)[0] for line in lines}
+
+
+def test_every_lock_is_written_by_make_lock() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    written = set(re.findall(r"LOCK.* -o (?:\$\(LOCKS\)/)?(\S+)", makefile.replace("\\\n", "")))
+    assert written == {"requirements.txt", "layers/runtime/requirements.txt", *(lock.name for lock in LOCKS.iterdir())}
+
+
 def test_lambda_runs_the_versions_that_one_machine_runs() -> None:
-    local, deployed = pins("requirements-aws.txt"), pins("layers/runtime/requirements.txt")
+    local, deployed = pins(LOCKS / "aws.txt"), pins(ROOT / "layers/runtime/requirements.txt")
     common = local.keys() & deployed.keys()
     assert {"onnxruntime", "pillow", "aws-lambda-powertools", "boto3", "opensearch-py"} <= common
     assert {name: deployed[name] for name in common} == {name: local[name] for name in common}
 
 
 def test_one_machine_installs_nothing_that_only_others_need() -> None:
-    local = pins("requirements.txt").keys()
+    local = pins(RUN).keys()
     assert {"onnxruntime", "faiss-cpu", "uvicorn"} <= local
     assert not local & {"boto3", "botocore", "opensearch-py", "onnx", "moto", "pytest"}
 
 
+def test_one_machine_installs_what_it_asks_for_and_what_that_needs() -> None:
+    needed = needed_by(RUN)
+    assert {name for name, by in needed.items() if "lookalike" in by} == asked_for("local")
+    # The command line's own need: it checks the types of options. Nothing of ours imports it.
+    assert needed["pydantic"] == {"typer"}
+
+
 @pytest.mark.parametrize("extra", ["aws", "model", "emulator", "dev"])
 def test_what_is_installed_beside_the_service_changes_none_of_its_versions(extra: str) -> None:
-    local, more = pins("requirements.txt"), pins(f"requirements-{extra}.txt")
+    local, more = pins(RUN), pins(LOCKS / f"{extra}.txt")
     common = local.keys() & more.keys()
     assert "protobuf" in common
     assert {name: more[name] for name in common} == {name: local[name] for name in common}
 
 
 def test_tests_have_what_every_command_needs() -> None:
-    dev = pins("requirements-dev.txt")
+    dev = pins(LOCKS / "dev.txt")
     for extra in ("aws", "model", "emulator"):
-        assert pins(f"requirements-{extra}.txt").items() <= dev.items()
+        assert pins(LOCKS / f"{extra}.txt").items() <= dev.items()
 
 
 def test_the_runtime_layer_asks_for_what_the_project_needs() -> None:

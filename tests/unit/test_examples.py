@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.support.examples import FEW, examples, register
+from tests.support.examples import FEW, examples, register, spread
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -30,6 +30,16 @@ def test_ci_tries_as_many_as_are_asked_for(
     register()
     assert (examples(2000), examples(5), settings().max_examples) == (of_many, of_few, unsaid)
     assert settings().deadline is None
+
+
+@pytest.mark.parametrize(("ci", "tried"), [("true", list(range(1, 30))), ("", [1, 8, 15, 22, 29])])
+def test_ci_tries_every_case_and_others_a_spread_of_them(
+    monkeypatch: pytest.MonkeyPatch, ci: str, tried: list[int]
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    register()
+    assert list(spread(range(1, 30), 5)) == tried
+    assert list(spread("abc", 5)) == ["a", "b", "c"]
 
 
 def test_no_test_asks_for_a_number_that_the_profile_cannot_lower() -> None:

@@ -1,16 +1,13 @@
-"""Settings: from the environment alone, all problems at once, every one of them documented."""
+"""Settings: from the environment alone, all problems at once. tests/unit/docs looks at their page."""
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from lookalike.errors import SettingsError
 from lookalike.settings import Settings
-
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 
 
 def test_without_an_environment_every_setting_has_its_default() -> None:
@@ -110,8 +107,3 @@ def test_two_sets_of_stores_are_refused() -> None:
 def test_an_address_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="LOOKALIKE_OPENSEARCH"):
         Settings.from_environment({**AWS, "LOOKALIKE_OPENSEARCH": text})
-
-
-@pytest.mark.parametrize("setting", fields(Settings), ids=lambda setting: setting.name)
-def test_every_setting_is_in_the_readme(setting: object) -> None:
-    assert f"`{setting.metadata['variable']}`" in README  # type: ignore[attr-defined]

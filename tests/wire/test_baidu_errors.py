@@ -149,7 +149,7 @@ def state(ports: Ports) -> Any:
     """All that a request could have changed."""
     stores: Any = ports
     rows = [{key: row.revision for key, row in store.rows.items()} for store in (stores.catalog, stores.index)]
-    return rows, sorted(stores.originals.files), sorted(stores.maps.files), dict(stores.catalog.shelves)
+    return rows, sorted(stores.originals.files), sorted(stores.maps.files), dict(stores.catalog.by_name)
 
 
 CASES = [

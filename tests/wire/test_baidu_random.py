@@ -116,7 +116,7 @@ def test_any_event(
     before = revisions(stocked)
     sent = event(method, path, query=query, headers=headers) | {"body": body, "isBase64Encoded": encoded}
     answer = handle(function, sent)
-    if path.startswith(("/rest/", "/rpc/")):
+    if path.startswith(("/rest/", "/rpc/")) and function != "token":  # where the gateway sends no such path
         assert said(answer)["error_code"] in {3, 14, 110} | set(range(216000, 283000))
     else:
         assert answer["statusCode"] in (400, 401, 404)

@@ -17,7 +17,8 @@ from lookalike.errors import Unavailable
 from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports
 from lookalike.settings import Settings
-from lookalike.wire.qiniu import calls as qiniu
+from lookalike.wire.qiniu import limits
+from lookalike.wire.qiniu.errors import ERRORS
 from tests.conftest import ALICE
 from tests.support.baidu import FORM, HOST, event, handle, picture
 from tests.support.fakes import MemoryApplications, MemoryCatalog, MemoryIndex, MemoryWeb, memory_ports
@@ -48,7 +49,7 @@ def state(ports: Ports) -> object:
     assert isinstance(catalog, MemoryCatalog)
     assert isinstance(index, MemoryIndex)
     rows = [(key, row.revision) for key, row in sorted(catalog.rows.items(), key=lambda pair: pair[0].id)]
-    return rows, sorted(index.rows, key=lambda key: key.id), sorted(catalog.shelves), list(catalog.removed)
+    return rows, sorted(index.rows, key=lambda key: key.id), sorted(catalog.by_name), list(catalog.removed)
 
 
 # -- Groups ----------------------------------------------------------------------------------------------------------------
@@ -351,7 +352,7 @@ def test_a_call_adds_no_more_than_the_settings_say() -> None:
 
 
 def test_what_is_not_added_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qiniu, "_ADDING_SECONDS", 0.0)
+    monkeypatch.setattr(limits, "ADDING_SECONDS", 0.0)
     with serving(memory_ports(ALICE)):
         answer = GroupCaller(ALICE).post("/g/new", {"data": [one(PICTURE)]})
         assert answer.body == {"images": [""], "errors": [{"code": 4000204, "message": "fetch timeout"}]}
@@ -420,7 +421,7 @@ def test_every_error_of_a_callers_making_has_a_code_of_its_own() -> None:
     ours.add(errors.StateError)  # never raised as such
     for error in vars(errors).values():
         if isinstance(error, type) and issubclass(error, errors.LookalikeError):
-            known = next(kind for kind in error.__mro__ if kind in qiniu.ERRORS)
+            known = next(kind for kind in error.__mro__ if kind in ERRORS)
             assert (known is Exception) == (error in ours or issubclass(error, errors.Unavailable)), error
 
 

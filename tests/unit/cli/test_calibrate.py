@@ -1,4 +1,4 @@
-"""What counts as evidence, and how sure proof must be, from made-up probabilities of pairs whose truth is known."""
+"""Usable pairs, and the minimum probability of a match fitted to synthetic pairs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from lookalike.cli.calibrate import MIN_PROBABILITY, min_probability
 from lookalike.cli.main import app
 from lookalike.errors import InvalidArgument
 from lookalike.training.labelled_csv import Pair, read_labels, read_pairs
-from lookalike.training.pair_scores import look, once
-from lookalike.verification.verifier import DOUBTFUL
+from lookalike.training.pair_scores import digests_of, without_repeats
+from lookalike.verification.verifier import RETRY_PROBABILITY
 
 BEFORE = 0.85
 
@@ -59,7 +59,7 @@ def test_of_what_is_proved_99_in_100_are_right_or_the_pairs_are_refused(right: l
     assert MIN_PROBABILITY <= reached < 1
     true, false = sum(one >= reached for one in right), sum(one >= reached for one in wrong)
     assert true >= 0.99 * (true + false)
-    if sum(one >= DOUBTFUL for one in wrong) < 10:
+    if sum(one >= RETRY_PROBABILITY for one in wrong) < 10:
         assert reached >= BEFORE
 
 
@@ -81,12 +81,12 @@ def pairs(folder: Path, *rows: str) -> Path:
 
 def evidence(table: Path) -> list[Pair]:
     judged = read_pairs(table)
-    return once(judged, look(judged, table), table)
+    return without_repeats(judged, digests_of(judged, table), table)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Five pictures: a.png, b.png, c.png, what a copy made of a.png, and its pixels in another format."""
+    """Return a folder with a.png, b.png, c.png, a changed copy of a.png, and its pixels in another format."""
     for number, name in enumerate("abc"):
         picture(tmp_path / f"{name}.png", 50 * number)
     picture(tmp_path / "a (1).png", 0)

@@ -1,4 +1,4 @@
-"""``lookalike keys`` and ``lookalike token``: what is printed can be copied whole, and where."""
+"""``lookalike keys`` and ``lookalike token`` print values that can be copied whole."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def lookalike(data: Path) -> Keys:
-    """Run a command on the data folder, as on a terminal of so many columns or, without, in a pipe."""
+    """Run a command on the data folder: on a terminal of ``columns``, or in a pipe without."""
 
     def run(*words: str, columns: int | None = None) -> Result:
         terminal = {} if columns is None else {"COLUMNS": str(columns), "FORCE_COLOR": "1"}
@@ -124,7 +124,7 @@ def test_where_there_are_no_applications_it_is_said(lookalike: Keys, command: li
 
 
 def whose(data: Path, token: str) -> Application:
-    """The application that the service would take the token for."""
+    """Return the application that the service accepts the token for."""
     stores = SqliteStores(DataFolder(data).catalog)
     try:
         return verify(stores.applications, token, unix_milliseconds() // 1000)

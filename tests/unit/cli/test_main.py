@@ -1,4 +1,4 @@
-"""What every command has in common: little is imported, and what is wrong is said in one line without a secret."""
+"""Every command imports little, and reports errors in one line without secrets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from lookalike.cli.main import COMMANDS, app, main
 
-#: What takes long to import, and has no part in saying which version it is.
+#: Packages that are slow to import and not needed to print the version.
 HEAVY = ("numpy", "PIL", "onnxruntime", "faiss", "uvicorn", "boto3", "opensearchpy", "aws_lambda_powertools")
 
 

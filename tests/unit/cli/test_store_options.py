@@ -1,4 +1,4 @@
-"""Which stores a command works with."""
+"""The options and variables that select a command's stores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ACCOUNT = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_A
 
 
 class CloudFormation:
-    """Knows one stack."""
+    """A CloudFormation client with one stack."""
 
     def __init__(self, outputs: dict[str, str]) -> None:
         self.outputs = outputs
@@ -34,7 +34,7 @@ class CloudFormation:
 
 @pytest.fixture(autouse=True)
 def outputs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
-    """What the stack says; in the environment, an account and no setting."""
+    """Return the outputs of a stack; the environment has an account and no settings."""
     for setting in ("DATA", "TABLE", "BUCKET", "OPENSEARCH", "KEY"):
         monkeypatch.delenv(f"LOOKALIKE_{setting}", raising=False)
     given = dict(OUTPUTS)

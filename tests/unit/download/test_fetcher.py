@@ -1,4 +1,4 @@
-"""Downloading what a caller's URL points at: from real servers on this machine, and never from where it may not be."""
+"""Downloads from real servers on this machine, and never from addresses that are not allowed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Answer = Callable[[socket.socket], None]
 
 
 class Server:
-    """An HTTP server that sends, byte for byte, what a test wrote for a path."""
+    """An HTTP server that sends a test's bytes for a path unchanged."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.answers: dict[str, bytes | Answer] = {}
@@ -99,7 +99,7 @@ def secure_server() -> Iterator[Server]:
 
 @pytest.fixture
 def no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes any attempt to connect fail the test."""
+    """Fail the test on any attempt to connect."""
 
     def connect(_: socket.socket, address: object) -> None:
         raise AssertionError(f"connected to {address}")
@@ -108,7 +108,7 @@ def no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Names:
-    """A resolver that answers from a table, and counts. Each look-up of a name takes the next of its answers."""
+    """A resolver that answers from a table and records look-ups; each look-up of a name takes its next answer."""
 
     def __init__(self, **answers: Sequence[Sequence[str]]) -> None:
         self._answers = {name.replace("_", "."): list(rows) for name, rows in answers.items()}
@@ -350,7 +350,7 @@ def test_a_body_over_the_limit_is_an_error(server: Server, answer: bytes) -> Non
 
 
 def endless(head: bytes, piece: bytes) -> Answer:
-    """Sends ``head``, then ``piece`` for as long as the other side reads, 64 MiB at most."""
+    """Send ``head``, then ``piece`` repeatedly while the other side reads, 64 MiB at most."""
 
     def answer(connection: socket.socket) -> None:
         connection.sendall(head)
@@ -532,7 +532,7 @@ def test_if_one_address_does_not_answer_the_next_is_tried(server: Server) -> Non
 
 
 def drip(head: bytes, piece: bytes, count: int, closed: threading.Event) -> Answer:
-    """Sends ``head``, then ``piece`` ``count`` times, a fiftieth of a second apart."""
+    """Send ``head``, then ``piece`` ``count`` times, 20 ms apart."""
 
     def answer(connection: socket.socket) -> None:
         connection.sendall(head)

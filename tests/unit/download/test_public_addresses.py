@@ -1,4 +1,4 @@
-"""Which addresses count as public."""
+"""Public and other addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking URLs apart."""
+"""Parsing of URLs."""
 
 from __future__ import annotations
 

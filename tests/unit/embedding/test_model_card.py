@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from lookalike.domain.library import Kind
 from lookalike.embedding import model_card
 from lookalike.embedding.model_card import CARD, CODEBOOK_SHAPE, CODEBOOKS, Calibration
 from lookalike.errors import ModelError
-from lookalike.verification.match_score import Evidence
+from lookalike.verification.match_score import MatchFeatures, card_entry
 
 WEIGHTS = {"cosine": 6, "correlation": 2, "matches": -3, "inliers": 3, "likeness": 4, "corners": 2, "offset": 8}
 PROOF = {
@@ -29,6 +28,9 @@ PROOF = {
     "corners": WEIGHTS,
     "least": 0.9,
 }
+
+#: What the card calls the weights of each stage.
+STAGES = {"whole": "whole", "partial": "part", "rectified": "again", "keypoints": "corners"}
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -76,20 +78,23 @@ def refusal(folder: Path) -> str:
 def test_what_belongs_together_is_loaded(folder: Path) -> None:
     loaded = model_card.load(folder / "model.onnx")
     assert loaded.name == model_card.name_of(folder / "model.onnx")
-    assert (loaded.name, loaded.side, loaded.local_map) == ("made-up-1", 64, True)
+    assert (loaded.name, loaded.side, loaded.has_feature_map) == ("made-up-1", 64, True)
     assert [loaded.calibration[kind].offset for kind in Kind] == [5, 6, 7]
     assert [loaded.codebooks[kind].flat[0] for kind in Kind] == [0, 1, 2]
-    assert asdict(loaded.proof) == PROOF
+    assert {key: card_entry(getattr(loaded.match_scorer, name)) for name, key in STAGES.items()} == {
+        key: PROOF[key] for key in STAGES.values()
+    }
+    assert loaded.match_scorer.min_probability == PROOF["least"]
     assert {(book.shape, book.dtype.name) for book in loaded.codebooks.values()} == {(CODEBOOK_SHAPE, "float32")}
 
 
 def test_a_model_may_do_without_a_map(folder: Path) -> None:
     edit(folder, lambda content: (content["outputs"].clear(), content.pop("proof")))
     loaded = model_card.load(folder / "model.onnx")
-    assert not loaded.local_map
-    everything = Evidence(1.0, 49, 1.0, 196, 196)
-    assert loaded.proof.whole.probability(everything) < loaded.proof.least
-    assert loaded.proof.part.probability(everything) < loaded.proof.least
+    assert not loaded.has_feature_map
+    everything = MatchFeatures(1.0, 49, 1.0, 196, 196)
+    assert loaded.match_scorer.whole.probability(everything) < loaded.match_scorer.min_probability
+    assert loaded.match_scorer.partial.probability(everything) < loaded.match_scorer.min_probability
 
 
 @pytest.mark.parametrize("name", ["model.onnx", CARD, CODEBOOKS])

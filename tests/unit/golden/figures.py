@@ -24,25 +24,36 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.domain.geometry import WHOLE, Proof
+from lookalike.domain.geometry import WHOLE, GeometricMatch
 from lookalike.domain.library import Kind, LibraryRef
-from lookalike.domain.picture import Embedding, Key, Metadata, Pixels
+from lookalike.domain.picture import Embedding, Grey, Key, Metadata, Pixels
 from lookalike.domain.search import Candidate, Match
 from lookalike.embedding.feature_map import unpack
 from lookalike.embedding.model_card import Calibration
+from lookalike.embedding.query_crops import query_crops
 from lookalike.imaging.decode import Bounds
 from lookalike.ports import Embedder, Ports
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
 from lookalike.service.ranking import merged, rank
-from lookalike.service.reranking import looking
+from lookalike.service.reranking import run_stages
 from lookalike.service.search import Search, search
-from lookalike.verification.keypoints import Corners, scaled
-from lookalike.verification.match_score import ProofCalibration
-from lookalike.verification.quadrilaterals import frames
-from lookalike.verification.query_views import shown, views
-from lookalike.verification.ransac import Transform, align, pad
-from lookalike.verification.verifier import Found, LocalMapVerifier
+from lookalike.verification.keypoints import resized_grey
+from lookalike.verification.match_score import MatchScorer
+from lookalike.verification.quadrilaterals import detect_quadrilaterals
+from lookalike.verification.query_views import views_of_crops
+from lookalike.verification.ransac import SimilarityTransform, pad_point_sets, ransac_similarity
+from lookalike.verification.stages import (
+    Candidate as MatchCandidate,
+)
+from lookalike.verification.stages import (
+    MatchAttempt,
+    QueryMatcher,
+    Rectification,
+    keypoints_of,
+    rectification_of,
+)
+from lookalike.verification.verifier import FeatureMapVerifier
 from tests.support.fakes import memory_ports
 
 FOLDER = Path(__file__).parent
@@ -71,13 +82,13 @@ class RecordedEmbedder:
     def __init__(self) -> None:
         card = json.loads(CARD.read_text())
         self.model: str = card["name"]
-        self.proof = ProofCalibration.of(card["proof"])
+        self.match_scorer = MatchScorer.from_card(card["proof"])
         self._calibration = {kind: Calibration(**card["calibration"][kind]) for kind in Kind}
         with np.load(RECORDED) as arrays:
             made = zip(arrays["digests"].tolist(), arrays["vectors"], arrays["maps"], strict=True)
             self._made: Mapping[str, Embedding] = {
-                digest: Embedding(dict(zip(Kind, vectors, strict=True)), local_map.tobytes())
-                for digest, vectors, local_map in made
+                digest: Embedding(dict(zip(Kind, vectors, strict=True)), feature_map.tobytes())
+                for digest, vectors, feature_map in made
             }
         self.known = frozenset(self._made)
         self.asked: set[str] = set()
@@ -107,13 +118,16 @@ def digest_of(pixels: Pixels) -> str:
     return hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()[:32]
 
 
-def figures(embedder: Embedder, proof: ProofCalibration) -> dict[str, Any]:
+def figures(embedder: Embedder, scorer: MatchScorer) -> dict[str, Any]:
     """All golden figures, as JSON has them."""
-    verifier = LocalMapVerifier(proof)
+    verifier = FeatureMapVerifier(scorer)
     made = {
         "searches": {kind.value: _searches(kind, embedder, verifier) for kind in Kind},
-        "stages": {query: dict(_stages(query, embedder, verifier)) for query in QUERIES},
-        "frames": {query: [frame.corners.tolist() for frame in frames(_pixels(query))] for query in QUERIES},
+        "stages": {query: dict(_stages(query, embedder, scorer)) for query in QUERIES},
+        "frames": {
+            query: [quadrilateral.corners.tolist() for quadrilateral in detect_quadrilaterals(_pixels(query))]
+            for query in QUERIES
+        },
         "transforms": _transforms(),
         "scores": {kind.value: [embedder.score(kind, number / 8) for number in range(-8, 9)] for kind in Kind},
         "ranking": _ranking(embedder),
@@ -144,7 +158,7 @@ def _lines(value: Any, depth: int) -> str:
     return json.dumps(value)
 
 
-def _searches(kind: Kind, embedder: Embedder, verifier: LocalMapVerifier) -> dict[str, list[Any]]:
+def _searches(kind: Kind, embedder: Embedder, verifier: FeatureMapVerifier) -> dict[str, list[Any]]:
     """What each query finds through the use cases, and the library's own pictures."""
     ports = memory_ports(embedder=embedder, verifier=verifier)
     ref = LibraryRef("tenant", "library", kind)
@@ -158,45 +172,67 @@ def _found(ports: Ports, ref: LibraryRef, name: str) -> list[Any]:
 
 
 def _match(match: Match) -> list[Any]:
-    candidate, proof = match.candidate, match.proof
+    candidate, found = match.candidate, match.geometric_match
     return [
         candidate.metadata.brief,
         candidate.cosine,
         match.score,
         match.reason,
-        None if proof is None else _plain(proof),
+        None if found is None else _plain(found),
     ]
 
 
-def _plain(found: Proof) -> list[Any]:
+def _plain(found: GeometricMatch) -> list[Any]:
     return [*astuple(found)]
 
 
-def _stages(query: str, embedder: Embedder, verifier: LocalMapVerifier) -> Iterator[tuple[str, dict[str, Any]]]:
+def _stages(query: str, embedder: Embedder, scorer: MatchScorer) -> Iterator[tuple[str, dict[str, Any]]]:
     """Per picture of the library what every stage of the verifier finds, whether or not a search would come to it."""
     pixels = _pixels(query)
-    embeddings = embedder.embed(views(Kind.SAME, pixels))
-    comparison = verifier.compare(pixels, shown(embeddings), looking(embedder, pixels))
+    embeddings = embedder.embed(query_crops(Kind.SAME, pixels))
+    views = views_of_crops(embeddings)
+    matcher = FeatureMapVerifier(scorer).query(pixels, views).matcher
     for name in LIBRARY:
         picture = _pixels(name)
         (embedding,) = embedder.embed([picture])
         cosine = max(_cosine(view, embedding) for view in embeddings)
-        local_map = unpack(embedding.local_map)
-        assert local_map is not None
-        first = comparison.part(cosine, local_map)
+        feature_map = unpack(embedding.feature_map)
+        assert feature_map is not None
+        candidate = MatchCandidate(cosine, feature_map)
+        first = matcher.match_partial(candidate)
+        again = None if first is None else rectification_of(first)
+        by_keypoints = matcher.match_keypoints(candidate, keypoints_of(resized_grey(picture)))
         stages = {
-            "whole": comparison.whole(cosine, local_map),
+            "whole": matcher.match_whole(candidate),
             "part": first,
-            "again": None if first is None else comparison.again(first),
-            "corners": comparison.corners(cosine, local_map, Corners.of(scaled(picture))),
+            "again": _rematched(embedder, pixels, matcher, again),
+            "corners": _rematched(embedder, pixels, matcher, by_keypoints),
         }
-        best = comparison.best(cosine, embedding.local_map, scaled(picture))
+        exhaustive = FeatureMapVerifier(scorer, exhaustive=True).query(pixels, views)
+        thumbnails = {0: resized_grey(picture)}
+        (best,) = run_stages(
+            exhaustive, embedder, [(cosine, embedding.feature_map)], partial(_given, thumbnails)
+        ).matches()
         seen = {stage: _stage(found) for stage, found in stages.items() if found is not None}
         yield name, {"cosine": cosine, **seen, "best": None if best is None else _plain(best)}
 
 
-def _stage(found: Found) -> list[Any]:
-    return [found.proves, _plain(found.proof), [*astuple(found.evidence)]]
+def _given(thumbnails: Mapping[int, Grey], numbers: Sequence[int]) -> Mapping[int, Grey]:
+    """Loads the thumbnails that are there."""
+    return {number: thumbnails[number] for number in numbers}
+
+
+def _rematched(
+    embedder: Embedder, pixels: Pixels, matcher: QueryMatcher, rectification: Rectification | None
+) -> MatchAttempt | None:
+    if rectification is None:
+        return None
+    (embedding,) = embedder.embed([rectification.warp(pixels)])
+    return matcher.match_rectified(rectification, embedding.feature_map)
+
+
+def _stage(found: MatchAttempt) -> list[Any]:
+    return [found.sufficient, _plain(found.match), [*astuple(found.features)]]
 
 
 def _transforms() -> dict[str, list[Any]]:
@@ -214,13 +250,16 @@ def _transforms() -> dict[str, list[Any]]:
     # How near points are to each other's partners, and how far apart those are that guesses are made from.
     bounds = {"cells": (1 / 14, 1.5 / 14), "far apart": (1 / 14, 0.6), "nearer": (1 / 28, 1.5 / 14)}
     return {
-        name: [None if one is None else _transform(one) for one in align(pad(here), pad(there), counts, near, apart)]
+        name: [
+            None if one is None else _transform(one)
+            for one in ransac_similarity(pad_point_sets(here), pad_point_sets(there), counts, near, apart)
+        ]
         for name, (near, apart) in bounds.items()
     }
 
 
-def _transform(found: Transform) -> list[Any]:
-    return [found.scale.real, found.scale.imag, found.shift.real, found.shift.imag, found.mirrored]
+def _transform(found: SimilarityTransform) -> list[Any]:
+    return [found.scale.real, found.scale.imag, found.translation.real, found.translation.imag, found.reflected]
 
 
 def _cosine(one: Embedding, other: Embedding) -> float:
@@ -232,16 +271,16 @@ def _ranking(embedder: Embedder) -> dict[str, list[Any]]:
     """Ranked lists of made-up candidates: ties, one that is identical twice, proofs as sure as each other."""
     cosines = (0.91, 0.5, 0.91, 0.87, 0.1, 0.9999, 0.87, 1.0, -0.2, 0.91)
     candidates = [_candidate(number, cosine) for number, cosine in enumerate(cosines)]
-    sure = {1: 0.9949, 2: 0.9951, 3: 0.9951, 5: 0.12, 6: 0.9951, 9: 1.0}
-    proofs = {
-        candidates[number].key: Proof(probability, 20 + number, 0.9, (1, 0, 0, 0, 1, 0), WHOLE)
-        for number, probability in sure.items()
+    probabilities = {1: 0.9949, 2: 0.9951, 3: 0.9951, 5: 0.12, 6: 0.9951, 9: 1.0}
+    verified = {
+        candidates[number].key: GeometricMatch(probability, 20 + number, 0.9, (1, 0, 0, 0, 1, 0), WHOLE)
+        for number, probability in probabilities.items()
     }
     exact = [candidate.key for candidate in candidates if candidate.digest == "7" * 64]
     lists = {
         kind.value: rank(candidates, exact, partial(embedder.score, kind), embedder.threshold(kind)) for kind in Kind
     }
-    lists["proved"] = rank(candidates, exact, partial(embedder.score, Kind.SAME), 0.0, proofs)
+    lists["proved"] = rank(candidates, exact, partial(embedder.score, Kind.SAME), 0.0, verified)
     lists["window"] = rank(candidates, [], partial(embedder.score, Kind.SIMILAR), -1.0, window=4)
     lists["merged"] = merged([lists["proved"], lists["similar"]], 12)
     return {name: [_place(match) for match in ranked] for name, ranked in lists.items()}
@@ -285,7 +324,7 @@ def differences(found: Any, wanted: Any, place: str = "") -> Iterable[str]:
 def main() -> None:
     """Print the figures, and whether the model was shown just what it was shown when they were recorded."""
     embedder = RecordedEmbedder()
-    made = figures(embedder, embedder.proof)
+    made = figures(embedder, embedder.match_scorer)
     print(json.dumps({"figures": made, "not shown": sorted(embedder.known - embedder.asked)}))
 
 

@@ -44,14 +44,14 @@ def main() -> None:
     model = find_model(None)
     real = OnnxEmbedder(model)
     embedder = RecordingEmbedder(real)
-    made = figures(embedder, real.proof)
+    made = figures(embedder, real.match_scorer)
     digests = sorted(embedder.made)
     embeddings = [embedder.made[digest] for digest in digests]
     np.savez_compressed(
         RECORDED,
         digests=np.array(digests),
         vectors=np.stack([[of.vectors[kind] for kind in Kind] for of in embeddings]),
-        maps=np.stack([np.frombuffer(of.local_map, np.uint8) for of in embeddings]),
+        maps=np.stack([np.frombuffer(of.feature_map, np.uint8) for of in embeddings]),
     )
     card = json.loads(Path(model.parent / "card.json").read_text())
     read = {kind: {name: card["calibration"][kind][name] for name in ("slope", "offset", "threshold")} for kind in Kind}

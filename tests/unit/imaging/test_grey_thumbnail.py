@@ -1,4 +1,4 @@
-"""A glance at an original: small, grey, upright."""
+"""Thumbnails of originals are small, grey and upright."""
 
 from __future__ import annotations
 

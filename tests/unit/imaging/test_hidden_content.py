@@ -1,4 +1,4 @@
-"""What pictures show beside the pixels that their digest is of."""
+"""Digests of content that RGB pixels do not show."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ PICTURE = st.lists(PIXEL, min_size=3, max_size=3).map(lambda pixels: np.array([p
 
 
 def grounds(pixels: NDArray[np.uint8]) -> list[bytes]:
-    """The picture on every ground; a channel depends on its own ground alone, so greys are enough."""
+    """Return the picture on every background; a channel depends on its own background alone, so greys suffice."""
     image = Image.fromarray(pixels)
     laid = [Image.new("RGB", image.size, (grey, grey, grey)) for grey in range(256)]
     for background in laid:

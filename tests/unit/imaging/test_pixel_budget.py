@@ -1,4 +1,4 @@
-"""How many pixels may be in memory at once."""
+"""The budget of pixels in memory."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from tests.unit.imaging.pictures.files import PNG_SIGNATURE, chunk, png, png_hea
 
 BOUNDS = Bounds(max_bytes=4 << 20, min_side=15, max_side=4096, max_pixels=4096 * 4096, formats=frozenset({"PNG"}))
 
-#: Seconds: for what must happen, and for what must not.
+#: Seconds to wait for events that must happen, and for those that must not.
 SOON, A_WHILE = 30, 0.1
 
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Shares come back because nobody refers to the pixels, not because the collector of cycles happened to run."""
+    """Disable the collector: shares must return when the last reference goes, not when cycles are collected."""
     gc.disable()
     try:
         yield
@@ -192,7 +192,7 @@ def test_room_comes_back_after_an_error_while_decoding() -> None:
 
 
 class Crowd:
-    """Sees how many are embedding at once."""
+    """An embedder that records its maximum concurrency."""
 
     def __init__(self, embedder: Embedder) -> None:
         self.embed = embedder.embed

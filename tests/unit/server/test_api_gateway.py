@@ -1,4 +1,4 @@
-"""The events that one machine makes are those that API Gateway sends."""
+"""Events and responses of one machine equal those of API Gateway."""
 
 from __future__ import annotations
 

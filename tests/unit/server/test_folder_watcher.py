@@ -1,4 +1,4 @@
-"""The folder watcher: what is put into a folder is sent once it is whole, once, and again if that failed."""
+"""The folder watcher sends each complete file once, and again after a failure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SOON = 20.0
 
 
 def file(number: int) -> bytes:
-    """A picture for each number."""
+    """Return a picture file, a different one for each number."""
     buffer = io.BytesIO()
     pixels = np.random.default_rng(number).integers(0, 256, (16, 16, 3), np.uint8)
     Image.fromarray(pixels).save(buffer, "PNG")
@@ -41,7 +41,7 @@ def file(number: int) -> bytes:
 
 
 class World:
-    """A folder, and stores in memory that outlive the watcher."""
+    """A watched folder, and in-memory stores that outlive the watcher."""
 
     def __init__(self, root: Path, **overrides: Any) -> None:
         self.root = root
@@ -79,7 +79,7 @@ class World:
             return sorted(row.metadata.brief for row in self.catalog.rows.values() if row.live)
 
     def sent(self) -> list[str]:
-        """Names of the files sent so far, in order."""
+        """Return the names of the files sent so far, in order."""
         items = [item for event in list(self.events) for message in messages(event) for item in message.items]
         return [
             item.command.key.rpartition("/")[2]
@@ -94,7 +94,7 @@ def world(tmp_path: Path) -> World:
 
 
 def wait_for(true: Callable[[], bool]) -> None:
-    """Until it is true."""
+    """Wait until the condition is true."""
     end = time.monotonic() + SOON
     while not true():
         assert time.monotonic() < end, "it never came true"
@@ -215,7 +215,7 @@ def test_a_file_that_still_changes_is_not_sent(tmp_path: Path) -> None:
 
 
 class Failing(MemoryCatalog):
-    """Cannot put for a while."""
+    """A catalog whose writes fail for a while."""
 
     failures = 2
 

@@ -1,4 +1,4 @@
-"""Whose deleted pictures a server purges: its own machine's, and nobody else's unless it is told to."""
+"""A server purges deleted pictures of its own machine, and others only on request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STORES = {"TABLE": "t", "BUCKET": "b", "OPENSEARCH": "https://search.example", "
 
 
 class StandIn:
-    """A service that is ready, and knows whether its schedules play."""
+    """A ready service that records whether its schedules run."""
 
     def __init__(self) -> None:
         self.ports = memory_ports(application("mine"))
@@ -31,7 +31,7 @@ class StandIn:
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., bool]:
-    """Serve with these options; whether the schedules play."""
+    """Return a function that serves with options, and tells whether the schedules run."""
 
     def run(*options: str, aws: bool) -> bool:
         service = StandIn()

@@ -1,4 +1,4 @@
-"""Requests that are being received: whole ones come through, and unfinished ones hold no more than their share."""
+"""Complete requests are received, and unfinished ones hold no more than their share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def scope(client: str = "192.0.2.1", target: str = "/rest/x", **headers: str) ->
 
 
 class Client:
-    """Sends what it is told to, when it is told to."""
+    """A client that sends pieces on command."""
 
     def __init__(self, pieces: Iterable[bytes] = (), *, ends: bool = False) -> None:
         self.messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -108,7 +108,7 @@ def test_of_too_many_from_one_address_the_quietest_goes_and_others_keep_theirs()
         elsewhere = Client([b"x"])
         other = asyncio.create_task(service.receive_request(scope("192.0.2.2"), elsewhere.messages.get))
         await settled()
-        clients[0].send(b"x")  # so the second is the one that was not heard of for longest
+        clients[0].send(b"x")  # so the second has been silent for longest
         await settled()
         assert isinstance(
             await service.receive_request(scope(), Client([b"good"], ends=True).messages.get), HttpRequest

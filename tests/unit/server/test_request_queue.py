@@ -1,4 +1,4 @@
-"""The queue in front of the request threads: whose requests wait for whose, how long, and what is dropped."""
+"""The request queue: which callers wait for which, how long, and which requests are dropped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lookalike.server import api_gateway
 from lookalike.server.api_gateway import HttpRequest
 from lookalike.server.request_queue import QueuedCall, RequestQueue
 
-#: Seconds: for what must not happen, and for what must.
+#: Seconds to wait for events that must not happen, and for those that must.
 A_WHILE, SOON = 0.05, 30
 
 
@@ -28,7 +28,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def enters(queue: RequestQueue, call: QueuedCall) -> bool:
-    """Whether a call gets a thread at once; then it gives it back."""
+    """Return whether a call gets a thread at once; release the thread."""
 
     async def enter() -> None:
         async with queue.turn(call):

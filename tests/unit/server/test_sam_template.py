@@ -1,4 +1,4 @@
-"""What one machine plays of the template."""
+"""Routes and schedules that one machine reads from the template."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One machine's clock: runs at once and then every so often, survives failures, and stops when told."""
+"""The scheduler runs handlers at once and at intervals, survives failures, and stops on request."""
 
 from __future__ import annotations
 

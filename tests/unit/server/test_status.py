@@ -1,4 +1,4 @@
-"""``GET /status``: little for everybody, more for who may know it, and at once whatever hangs."""
+"""``GET /status``: little for everybody, details for authorised callers, in time even if a store hangs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.support.fakes import MemoryCatalog, MemoryIndex, MemoryOriginals, mem
 def get(
     ports: Ports, *headers: tuple[str, str], client: str = "203.0.113.5"
 ) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """Status, body and headers of the answer."""
+    """Return status, body and headers of the answer."""
     received = api_gateway.HttpRequest("GET", "/status", "", headers, b"", client, api_gateway.now())
     with closing(Status(ports)) as answering:
         response = answering.answer(received)
@@ -50,7 +50,7 @@ def keys(application: Application) -> tuple[str, str]:
 
 @pytest.fixture
 def ports() -> Ports:
-    """Alice's tenant and Bob's, each with pictures."""
+    """Return ports with two tenants, Alice's and Bob's, each with pictures."""
     made = memory_ports(ALICE, BOB)
     with serving(made):
         Caller(ALICE).add("similar", picture(1))
@@ -115,7 +115,7 @@ def test_what_is_wrong_with_some_rows_is_no_reason_to_send_anybody_elsewhere(por
 
 
 class Hanging:
-    """Hangs until the test is over."""
+    """A store that hangs until the test ends."""
 
     def __init__(self) -> None:
         self.over = threading.Event()

@@ -27,7 +27,7 @@ from lookalike.service.purge import purge
 from lookalike.service.upload import ObjectCreated, ObjectRemoved, Outcome, ingest, is_processed, remove
 from lookalike.settings import Settings
 from tests.contract.rows import described
-from tests.support.examples import examples
+from tests.support.examples import examples, spread
 from tests.support.fakes import MemoryCatalog, MemoryObjects, MemoryUploads, SetClock, memory_ports, with_stores
 from tests.unit.service.test_upload import file
 
@@ -389,7 +389,7 @@ def test_who_is_left_with_a_picture_that_was_deleted_and_added_again_takes_it_aw
     assert world.shown() == {1: "b", 2: "a"}
 
 
-@pytest.mark.parametrize("calls", range(1, 40))
+@pytest.mark.parametrize("calls", spread(range(1, 40), 8))
 def test_an_heir_that_changes_meanwhile_changes_no_less(world: World, calls: int) -> None:
     world.come(world.put("a", 0))
     world.delete(0)
@@ -502,7 +502,7 @@ def test_what_was_cleared_away_holds_its_picture_when_uploads_are_kept_again() -
 
 
 @pytest.mark.parametrize("behind", [False, True])
-@pytest.mark.parametrize("calls", range(1, 30))
+@pytest.mark.parametrize("calls", spread(range(1, 30), 8))
 @pytest.mark.parametrize("before", [False, True])
 def test_an_upload_that_is_to_be_cleared_away_goes_however_its_event_broke_off(
     calls: int, *, behind: bool, before: bool
@@ -528,7 +528,7 @@ def break_off(world: World, event: ObjectCreated, calls: int, *, behind: bool) -
 
 
 @pytest.mark.parametrize("behind", [False, True])
-@pytest.mark.parametrize("calls", range(1, 30))
+@pytest.mark.parametrize("calls", spread(range(1, 30), 8))
 def test_what_is_uploaded_while_another_leaves_it_is_kept_though_cleared_away(calls: int, *, behind: bool) -> None:
     world = World(keep=False)
     world.come(world.put("a", 0))
@@ -542,7 +542,7 @@ def test_what_is_uploaded_while_another_leaves_it_is_kept_though_cleared_away(ca
 
 
 @pytest.mark.parametrize("behind", [False, True])
-@pytest.mark.parametrize("calls", range(1, 30))
+@pytest.mark.parametrize("calls", spread(range(1, 30), 8))
 @pytest.mark.parametrize("clients", [False, True])
 def test_a_copy_that_comes_while_the_last_holder_leaves_is_in_the_library(
     calls: int, *, behind: bool, clients: bool
@@ -558,7 +558,7 @@ def test_a_copy_that_comes_while_the_last_holder_leaves_is_in_the_library(
 
 
 @pytest.mark.parametrize("behind", [False, True])
-@pytest.mark.parametrize("calls", range(1, 30))
+@pytest.mark.parametrize("calls", spread(range(1, 30), 8))
 def test_the_last_holder_may_leave_while_a_copy_comes(calls: int, *, behind: bool) -> None:
     world = World()
     world.come(world.put("a", 0))
@@ -569,7 +569,7 @@ def test_the_last_holder_may_leave_while_a_copy_comes(calls: int, *, behind: boo
 
 
 @pytest.mark.parametrize("behind", [False, True])
-@pytest.mark.parametrize("calls", range(1, 30))
+@pytest.mark.parametrize("calls", spread(range(1, 30), 8))
 def test_a_copy_that_breaks_off_and_comes_again_while_the_last_holder_leaves(calls: int, *, behind: bool) -> None:
     for breaks in range(1, 16):
         world = World()
@@ -587,7 +587,7 @@ def test_a_copy_that_breaks_off_and_comes_again_while_the_last_holder_leaves(cal
 
 
 @pytest.mark.parametrize("behind", [False, True])
-@pytest.mark.parametrize("calls", range(1, 30))
+@pytest.mark.parametrize("calls", spread(range(1, 30), 8))
 def test_what_an_event_that_broke_off_has_not_released_the_next_one_does(calls: int, *, behind: bool) -> None:
     world = World()
     world.come(world.put("a", 0))
@@ -597,7 +597,7 @@ def test_what_an_event_that_broke_off_has_not_released_the_next_one_does(calls: 
 
 
 @pytest.mark.parametrize("behind", [False, True])
-@pytest.mark.parametrize("calls", range(1, 30))
+@pytest.mark.parametrize("calls", spread(range(1, 30), 8))
 def test_the_newer_words_win_whenever_they_come(calls: int, *, behind: bool) -> None:
     world = World()
     world.come(world.put("a", 0))
@@ -608,7 +608,7 @@ def test_the_newer_words_win_whenever_they_come(calls: int, *, behind: bool) -> 
 
 
 @pytest.mark.parametrize("behind", [False, True])
-@pytest.mark.parametrize("calls", range(1, 30))
+@pytest.mark.parametrize("calls", spread(range(1, 30), 8))
 def test_two_that_leave_at_once_leave_nothing_behind(calls: int, *, behind: bool) -> None:
     world = World()
     world.come(world.put("a", 0), world.put("b", 0))

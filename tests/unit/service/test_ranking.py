@@ -8,10 +8,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.domain.geometry import WHOLE, Proof
+from lookalike.domain.geometry import WHOLE, GeometricMatch
 from lookalike.domain.picture import Key
 from lookalike.domain.search import Candidate, Match, Reason
-from lookalike.service.ranking import PROVED, WINDOW, rank
+from lookalike.service.ranking import MIN_VERIFIED_SCORE, WINDOW, rank
 
 EXACT = "e" * 64
 
@@ -26,14 +26,14 @@ def candidate(number: int, cosine: float, digest: str = "") -> Candidate:
 
 
 def ranked(
-    candidates: Sequence[Candidate], threshold: float = -1.0, proofs: dict[Key, Proof] | None = None
+    candidates: Sequence[Candidate], threshold: float = -1.0, verified: dict[Key, GeometricMatch] | None = None
 ) -> list[Match]:
     exact = {row.key for row in candidates if row.digest == EXACT}
-    return rank(candidates, exact, sigmoid, threshold, proofs)
+    return rank(candidates, exact, sigmoid, threshold, verified)
 
 
-def proof(probability: float) -> Proof:
-    return Proof(probability, 20, 0.9, (1, 0, 0, 0, 1, 0), WHOLE)
+def geometric_match(probability: float) -> GeometricMatch:
+    return GeometricMatch(probability, 20, 0.9, (1, 0, 0, 0, 1, 0), WHOLE)
 
 
 # Few distinct cosines, so that ties are the rule.
@@ -79,39 +79,51 @@ def test_below_the_threshold_only_the_identical_picture_is_found(rows: list[Cand
 
 
 @st.composite
-def proved_candidates(draw: st.DrawFn) -> tuple[list[Candidate], dict[Key, Proof]]:
+def verified_candidates(draw: st.DrawFn) -> tuple[list[Candidate], dict[Key, GeometricMatch]]:
     """Candidates, some of them proved, few distinct probabilities."""
     rows = draw(candidates)
     chances = draw(st.lists(st.sampled_from([None, 0.8, 0.95, 1.0]), min_size=len(rows), max_size=len(rows)))
-    return rows, {row.key: proof(chance) for row, chance in zip(rows, chances, strict=True) if chance is not None}
+    return rows, {
+        row.key: geometric_match(chance) for row, chance in zip(rows, chances, strict=True) if chance is not None
+    }
 
 
-@given(proved_candidates(), st.sampled_from([-1.0, 0.3, 0.999999]))
+@given(verified_candidates(), st.sampled_from([-1.0, 0.3, 0.999999]))
 def test_given_proofs_the_identical_come_first_then_the_proved_and_nothing_else(
-    given_: tuple[list[Candidate], dict[Key, Proof]], threshold: float
+    given_: tuple[list[Candidate], dict[Key, GeometricMatch]], threshold: float
 ) -> None:
-    rows, proofs = given_
-    matches = ranked(rows, threshold, proofs)
+    rows, verified = given_
+    matches = ranked(rows, threshold, verified)
     identical = {row.key for row in rows if row.digest == EXACT}
     assert [match.candidate.key in identical for match in matches] == sorted(
         (match.candidate.key in identical for match in matches), reverse=True
     )
-    assert {match.candidate.key for match in matches} == identical | set(proofs)
-    proved = [match for match in matches if match.reason is Reason.PROVED]
-    assert {match.candidate.key for match in proved} == set(proofs) - identical
-    assert [match.proof for match in proved] == [proofs[match.candidate.key] for match in proved]
-    order = [(-proofs[m.candidate.key].probability, -m.candidate.cosine, m.candidate.key.id) for m in proved]
+    assert {match.candidate.key for match in matches} == identical | set(verified)
+    verified_matches = [match for match in matches if match.reason is Reason.VERIFIED]
+    assert {match.candidate.key for match in verified_matches} == set(verified) - identical
+    assert [match.geometric_match for match in verified_matches] == [
+        verified[match.candidate.key] for match in verified_matches
+    ]
+    order = [
+        (-verified[m.candidate.key].probability, -m.candidate.cosine, m.candidate.key.id) for m in verified_matches
+    ]
     assert order == sorted(order)
-    assert all(match.score > PROVED for match in proved)
+    assert all(match.score > MIN_VERIFIED_SCORE for match in verified_matches)
     scores = [np.float32(match.score) for match in matches]
     assert all(after < before for before, after in pairwise(scores))
-    assert all(match.score < 1 and match.proof is None for match in matches[1:] if match.reason is Reason.EXACT)
+    assert all(
+        match.score < 1 and match.geometric_match is None for match in matches[1:] if match.reason is Reason.EXACT
+    )
 
 
 def test_of_those_proved_about_as_surely_the_nearest_comes_first() -> None:
     surer, nearer, unsure = (candidate(number, cosine) for number, cosine in enumerate((0.6, 0.8, 0.9)))
-    proofs = {surer.key: proof(0.9999), nearer.key: proof(0.9971), unsure.key: proof(0.98)}
-    matches = ranked([surer, nearer, unsure], proofs=proofs)
+    verified = {
+        surer.key: geometric_match(0.9999),
+        nearer.key: geometric_match(0.9971),
+        unsure.key: geometric_match(0.98),
+    }
+    matches = ranked([surer, nearer, unsure], verified=verified)
     assert [match.candidate for match in matches] == [nearer, surer, unsure]
     assert all(after.score < before.score for before, after in pairwise(matches))
 

@@ -1,4 +1,4 @@
-"""Candidates are proved batch by batch, as long as a batch proves one."""
+"""Candidates are verified batch by batch, as long as a batch has a match, by stages in a fixed order."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.domain.geometry import WHOLE, Proof
-from lookalike.domain.picture import Key
+from lookalike.domain.geometry import WHOLE, GeometricMatch
+from lookalike.domain.picture import DIMENSION, Embedding, Grey, Key, Pixels
 from lookalike.domain.search import Candidate
 from lookalike.errors import Unavailable
 from lookalike.limits.call import Call, Job, processors
-from lookalike.ports import Originals
+from lookalike.limits.fair_share import FairShare
+from lookalike.ports import BatchVerification, MapStore, PictureStore, QueryVerifier
 from lookalike.service import originals
-from lookalike.service.reranking import BATCH, MOST, prove
-from lookalike.verification.keypoints import SIDE
-from tests.support.fakes import MemoryMaps, MemoryOriginals
+from lookalike.service.reranking import BATCH_SIZE, MAX_CANDIDATES, Reranker, run_stages
+from lookalike.verification.keypoints import LONGER_SIDE
+from tests.support.fakes import MemoryMaps, MemoryOriginals, TinyEmbedder
 from tests.support.photographs import jpeg, photograph
 
 JOB = Job("tenant", Call(), processors())
-PROOF = Proof(0.99, 30, 0.9, (1, 0, 0, 0, 1, 0), WHOLE)
+MATCH = GeometricMatch(0.99, 30, 0.9, (1, 0, 0, 0, 1, 0), WHOLE)
 
 
 def candidate(number: int) -> Candidate:
@@ -45,64 +46,100 @@ class CountingMaps(MemoryMaps):
         return super().maps(keys)
 
 
-class Knowing:
-    """Proves the pictures of these numbers."""
+class Batch(BatchVerification):
+    """Follows a script: so many rounds of rectified views, then originals of ``wanted``, then one round more."""
 
-    def __init__(self, same: set[int]) -> None:
-        self.same = same
+    def __init__(self, query: ScriptedQuery, numbers: Sequence[int], rounds: int) -> None:
+        self.query, self.numbers, self.rounds = query, numbers, rounds
 
-    def prove(
-        self, pictures: Sequence[tuple[float, bytes]], originals: Originals | None = None
-    ) -> Sequence[Proof | None]:
-        assert all(cosine == 1 - int(data) / 1000 for cosine, data in pictures)
-        return [PROOF if int(data) in self.same else None for _, data in pictures]
+    def rectified_views(self) -> Mapping[int, Pixels]:
+        return dict.fromkeys((3, 1), VIEW) if self.rounds else {}
+
+    def match_rectified(self, feature_maps: Mapping[int, bytes]) -> Batch:
+        self.query.log.append(("rectified", {number: len(data) for number, data in feature_maps.items()}))
+        return Batch(self.query, self.numbers, self.rounds - 1)
+
+    def keypoint_candidates(self) -> Sequence[int]:
+        return self.query.wanted
+
+    def match_keypoints(self, thumbnails: Mapping[int, Grey]) -> Batch:
+        self.query.given.append(thumbnails)
+        self.query.log.append(("keypoints", sorted(thumbnails)))
+        return Batch(self.query, self.numbers, self.query.rounds_by_keypoints)
+
+    def matches(self) -> Sequence[GeometricMatch | None]:
+        return [MATCH if number in self.query.same else None for number in self.numbers]
+
+
+class ScriptedQuery(QueryVerifier):
+    """Matches the pictures of these numbers, and wants originals of others first, from which it learns nothing."""
+
+    def __init__(
+        self, same: set[int], wanted: Sequence[int] = (), rounds: int = 0, rounds_by_keypoints: int = 0
+    ) -> None:
+        self.same, self.wanted, self.rounds, self.rounds_by_keypoints = same, wanted, rounds, rounds_by_keypoints
+        self.given: list[Mapping[int, Grey]] = []
+        self.log: list[tuple[str, object]] = []
+
+    def match_feature_maps(self, candidates: Sequence[tuple[float, bytes]]) -> Batch:
+        assert all(cosine == 1 - int(data) / 1000 for cosine, data in candidates)
+        return Batch(self, [int(data) for _, data in candidates], self.rounds)
+
+
+class CountingEmbedder(TinyEmbedder):
+    """Counts pictures embedded."""
+
+    def __init__(self) -> None:
+        self.embedded = 0
+
+    def embed(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
+        self.embedded += len(pictures)
+        return super().embed(pictures)
+
+
+VIEW = np.zeros((9, 9, 3), np.uint8)
+
+
+def verify(
+    query: ScriptedQuery,
+    maps: MapStore,
+    originals: PictureStore | None,
+    candidates: Sequence[Candidate],
+    job: Job = JOB,
+) -> dict[Key, GeometricMatch]:
+    return Reranker(query, TinyEmbedder(), maps, originals, job).verify(candidates)
 
 
 @given(count=st.integers(0, 260), same=st.sets(st.integers(0, 260)), missing=st.sets(st.integers(0, 260)))
-def test_as_many_batches_are_looked_at_as_prove_one_and_one_more(count: int, same: set[int], missing: set[int]) -> None:
+def test_batches_are_verified_until_one_has_no_match(count: int, same: set[int], missing: set[int]) -> None:
     maps = CountingMaps([number for number in range(count) if number not in missing])
-    proofs = prove(Knowing(same), maps, MemoryOriginals(), [candidate(number) for number in range(count)], JOB)
+    verified = verify(ScriptedQuery(same), maps, MemoryOriginals(), [candidate(number) for number in range(count)])
 
     expected: set[int] = set()
     batches = 0
-    for begin in range(0, min(count, MOST), BATCH):
+    for begin in range(0, min(count, MAX_CANDIDATES), BATCH_SIZE):
         batches += 1
-        proved = {number for number in range(begin, min(begin + BATCH, count)) if number in same - missing}
-        expected |= proved
-        if not proved:
+        matching = {number for number in range(begin, min(begin + BATCH_SIZE, count)) if number in same - missing}
+        expected |= matching
+        if not matching:
             break
-    assert set(proofs) == {candidate(number).key for number in expected}
+    assert set(verified) == {candidate(number).key for number in expected}
     assert len(maps.asked) == batches
-    assert all(0 < len(keys) <= BATCH for keys in maps.asked)
+    assert all(0 < len(keys) <= BATCH_SIZE for keys in maps.asked)
 
 
-class Asking(Knowing):
-    """Asks for the originals of some pictures, and proves nothing by them."""
-
-    def __init__(self, same: set[int], wanted: Sequence[int]) -> None:
-        super().__init__(same)
-        self.wanted, self.given = wanted, list[Sequence[object]]()
-
-    def prove(
-        self, pictures: Sequence[tuple[float, bytes]], originals: Originals | None = None
-    ) -> Sequence[Proof | None]:
-        if originals is not None:
-            self.given.append(originals(self.wanted))
-        return super().prove(pictures)
-
-
-def test_originals_of_the_first_batch_are_seen_small_and_grey() -> None:
+def test_thumbnails_are_loaded_for_the_first_batch() -> None:
     store = MemoryOriginals()
     store.put(candidate(1).object_key, jpeg(photograph("chelsea.png", 1200)))
     store.put(candidate(2).object_key, b"no picture")
-    asking = Asking({0, BATCH}, [2, 1, 3])
-    prove(asking, CountingMaps(range(60)), store, [candidate(number) for number in range(60)], JOB)
-    ((broken, seen, absent),) = asking.given
-    assert broken is None
-    assert absent is None
+    asking = ScriptedQuery({0, BATCH_SIZE}, [2, 1, 3])
+    verify(asking, CountingMaps(range(60)), store, [candidate(number) for number in range(60)])
+    (given,) = asking.given
+    assert given.keys() == {1}
+    seen = given[1]
     assert isinstance(seen, np.ndarray)
     assert seen.ndim == 2
-    assert SIDE <= max(seen.shape) < 2 * SIDE
+    assert LONGER_SIDE <= max(seen.shape) < 2 * LONGER_SIDE
 
 
 class Away(MemoryOriginals):
@@ -118,25 +155,65 @@ class Away(MemoryOriginals):
         raise Unavailable("no answer")
 
 
-def test_originals_that_cannot_be_had_are_done_without() -> None:
-    asking = Asking({0}, [1, 2])
-    assert list(prove(asking, CountingMaps(range(3)), Away(), [candidate(number) for number in range(3)], JOB)) == [
+def test_unavailable_originals_are_left_out() -> None:
+    asking = ScriptedQuery({0}, [1, 2])
+    assert list(verify(asking, CountingMaps(range(3)), Away(), [candidate(number) for number in range(3)])) == [
         candidate(0).key
     ]
-    assert asking.given == [[None, None]]
+    assert asking.given == [{}]
 
 
-def test_originals_that_do_not_come_are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(originals, "_SECONDS", 0.05)
-    over, asking = threading.Event(), Asking({0}, [1, 2])
+def test_late_originals_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(originals, "_MAX_WAIT", 0.05)
+    over, asking = threading.Event(), ScriptedQuery({0}, [1, 2])
     try:
-        prove(asking, CountingMaps(range(3)), Away(over), [candidate(number) for number in range(3)], JOB)
-        assert asking.given == [[None, None]]
+        verify(asking, CountingMaps(range(3)), Away(over), [candidate(number) for number in range(3)])
+        assert asking.given == [{}]
     finally:
         over.set()
 
 
-def test_no_originals_are_asked_for_at_all() -> None:
-    asking = Asking(set(), [])
-    prove(asking, CountingMaps([0]), MemoryOriginals(), [candidate(0)], JOB)
-    assert asking.given == [[]]
+def test_no_originals_are_read_where_none_are_wanted() -> None:
+    asking = ScriptedQuery(set())
+    verify(asking, CountingMaps([0]), Away(), [candidate(0)])
+    assert asking.given == []
+
+
+def test_the_stages_come_in_order_and_each_view_is_embedded_once() -> None:
+    query, embedder = ScriptedQuery(set(), wanted=[1], rounds=2, rounds_by_keypoints=1), CountingEmbedder()
+    maps = [(1 - number / 1000, str(number).encode()) for number in range(4)]
+    grey = np.zeros((400, 400), np.uint8)
+    batch = run_stages(query, embedder, maps, lambda numbers: dict.fromkeys(numbers, grey))
+    views = {3: 2 * DIMENSION, 1: 2 * DIMENSION}
+    assert query.log == [("rectified", views), ("rectified", views), ("keypoints", [1]), ("rectified", views)]
+    assert embedder.embedded == 6
+    assert batch.matches() == [None] * 4
+
+
+def test_without_originals_the_last_stage_is_left_out() -> None:
+    query = ScriptedQuery({2}, wanted=[1], rounds=1, rounds_by_keypoints=1)
+    assert run_stages(query, TinyEmbedder(), [(0.998, b"2")], None).matches() == [MATCH]
+    assert [stage for stage, _ in query.log] == ["rectified"]
+
+
+class WatchingOriginals(MemoryOriginals):
+    """Says how many permits to compute are held while it is read."""
+
+    def __init__(self, share: FairShare) -> None:
+        super().__init__()
+        self.share, self.free = share, list[bool]()
+
+    def get(self, key: str) -> bytes | None:
+        ticket = self.share.ask("another", 1, lambda: None)
+        self.free.append(ticket.granted)
+        self.share.end(ticket)
+        return super().get(key)
+
+
+def test_nobody_computes_while_originals_are_on_their_way() -> None:
+    share = FairShare(1)
+    originals = WatchingOriginals(share)
+    verify(
+        ScriptedQuery(set(), wanted=[1]), CountingMaps(range(3)), originals, [candidate(1)] * 2, Job("t", Call(), share)
+    )
+    assert originals.free == [True]

@@ -22,11 +22,11 @@ from lookalike.service import search as search_module
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
-from lookalike.verification.quadrilaterals import Frame
+from lookalike.verification.quadrilaterals import Quadrilateral
 from tests.support.fakes import TinyEmbedder, memory_ports
 
 BOUNDS = Bounds(max_bytes=1 << 20, min_side=1, max_side=500, max_pixels=500 * 500, formats=frozenset({"PNG"}))
-RIGHT_HALF = Frame(np.array([(0.5, 0), (1, 0), (1, 1), (0.5, 1)]))
+RIGHT_HALF = Quadrilateral(np.array([(0.5, 0), (1, 0), (1, 1), (0.5, 1)]))
 
 
 class CountingEmbedder(TinyEmbedder):
@@ -48,7 +48,7 @@ def embedder() -> CountingEmbedder:
 
 @pytest.fixture
 def ports(embedder: CountingEmbedder, monkeypatch: pytest.MonkeyPatch) -> Ports:
-    monkeypatch.setattr(search_module, "frames", lambda pixels: [RIGHT_HALF])
+    monkeypatch.setattr(search_module, "detect_quadrilaterals", lambda pixels: [RIGHT_HALF])
     return memory_ports(embedder=embedder)
 
 
@@ -86,7 +86,7 @@ def test_what_is_proved_is_searched_for_once(ports: Ports, embedder: CountingEmb
     add(ports, Add(ref(Kind.SAME), png(scene(1))))
     embedder.asked.clear()
     found = search(ports, Search(ref(Kind.SAME), png(scene(1).resize((90, 90)))))
-    assert [match.reason for match in found.matches] == [Reason.PROVED]
+    assert [match.reason for match in found.matches] == [Reason.VERIFIED]
     assert embedder.asked == [5]
 
 
@@ -97,7 +97,7 @@ def test_where_nothing_is_proved_the_pictures_within_the_picture_are_searched_fo
         add(ports, Add(ref(Kind.SAME), png(scene(seed)), metadata=Metadata(brief=str(seed))))
     embedder.asked.clear()
     found = search(ports, Search(ref(Kind.SAME), png(side_by_side(scene(9), scene(3)))))
-    assert [(match.candidate.metadata.brief, match.reason) for match in found.matches] == [("3", Reason.PROVED)]
+    assert [(match.candidate.metadata.brief, match.reason) for match in found.matches] == [("3", Reason.VERIFIED)]
     assert embedder.asked == [5, 1]
 
 

@@ -11,9 +11,9 @@ from lookalike.domain.picture import Metadata
 from lookalike.domain.upload import UploadedObject
 from lookalike.errors import ArgumentTooLong
 from lookalike.service.upload_metadata import MAX_BYTES, metadata_digest, metadata_of
-from lookalike.wire.baidu import calls as baidu
-from lookalike.wire.jumdata import calls as jumdata
-from lookalike.wire.qiniu import calls as qiniu
+from lookalike.wire.baidu import limits as baidu
+from lookalike.wire.jumdata import limits as jumdata
+from lookalike.wire.qiniu import limits as qiniu
 
 KEY = "uploads/10000001/shop/a.png"
 LIMITS = [baidu.METADATA_BYTES, qiniu.METADATA_BYTES, jumdata.METADATA_BYTES]

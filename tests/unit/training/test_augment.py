@@ -1,4 +1,4 @@
-"""The changed copies that heads are fitted on."""
+"""The augmented copies that heads are fitted on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from lookalike.training import augment
+from tests.support.examples import spread
 from tests.support.photographs import photograph
 
 AUGMENTATIONS = {change.__name__: change for change in augment.AUGMENTATIONS}
@@ -18,7 +19,7 @@ AUGMENTATIONS = {change.__name__: change for change in augment.AUGMENTATIONS}
 def test_every_change_gives_another_picture_and_the_same_one_again(name: str) -> None:
     picture, background = photograph("chelsea.png", 200), photograph("china.jpg", 200)
     before = picture.tobytes()
-    for seed in range(8):
+    for seed in spread(range(8), 3):
         first, second = (AUGMENTATIONS[name](picture, background, Random(seed)) for _ in range(2))
         assert first.mode == "RGB"
         assert min(first.size) > 1

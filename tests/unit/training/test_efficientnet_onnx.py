@@ -1,4 +1,4 @@
-"""The network's shapes: which one weights are for, and how a local map is brought to its number of cells."""
+"""Which network weights belong to, and how a feature map is resampled to its number of cells."""
 
 from __future__ import annotations
 

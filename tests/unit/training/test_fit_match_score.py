@@ -9,101 +9,112 @@ import numpy as np
 import pytest
 
 from lookalike.training import fit_match_score
-from lookalike.training.fit_match_score import AGAIN, CORNERS, PART, WHOLE, Compared, Seen
-from lookalike.verification.match_score import NO_PROOF, Evidence, ProofCalibration, Weights
+from lookalike.training.match_examples import (
+    FEATURES,
+    KEYPOINTS,
+    PARTIAL,
+    RECTIFIED,
+    WHOLE,
+    ComparedPair,
+    Example,
+    shows_same_scene,
+)
+from lookalike.verification.match_score import NEVER_MATCHES, LogisticWeights, MatchFeatures, MatchScorer
 
-SURE = Evidence(cosine=0.8, blocks=40, correlation=0.8, matches=90, inliers=85, likeness=0.8)
-STRANGE = Evidence(cosine=0.4, blocks=30, correlation=0.35, matches=50, inliers=12, likeness=0.2)
+SURE = MatchFeatures(cosine=0.8, blocks=40, correlation=0.8, matches=90, inliers=85, mean_cell_cosine=0.8)
+STRANGE = MatchFeatures(cosine=0.4, blocks=30, correlation=0.35, matches=50, inliers=12, mean_cell_cosine=0.2)
 
 
-def scattered(around: Evidence, seed: int) -> Evidence:
+def scattered(around: MatchFeatures, seed: int) -> MatchFeatures:
     chance = np.random.default_rng(seed)
     near = chance.normal(1, 0.1, 3).tolist()
-    return Evidence(
+    return MatchFeatures(
         around.cosine * near[0],
         around.blocks,
         min(around.correlation * near[1], 0.99),
         around.matches,
         round(around.inliers * near[2]),
-        around.likeness * near[0],
+        around.mean_cell_cosine * near[0],
     )
 
 
-@pytest.mark.parametrize("look", [WHOLE, PART, AGAIN])
-def test_what_is_the_same_becomes_probable_and_what_is_not_does_not(look: str) -> None:
-    pieces = [Seen(look, scattered(SURE, seed), True) for seed in range(50)]
-    pieces += [Seen(look, scattered(STRANGE, seed), False) for seed in range(200)]
-    weights = fit_match_score.fit(pieces, look)
-    assert weights == fit_match_score.fit(pieces, look)
+@pytest.mark.parametrize("stage", [WHOLE, PARTIAL, RECTIFIED])
+def test_what_is_the_same_becomes_probable_and_what_is_not_does_not(stage: str) -> None:
+    examples = [Example(stage, scattered(SURE, seed), True) for seed in range(50)]
+    examples += [Example(stage, scattered(STRANGE, seed), False) for seed in range(200)]
+    weights = fit_match_score.fit(examples, stage)
+    assert weights == fit_match_score.fit(examples, stage)
     assert weights.probability(SURE) > 0.9
     assert weights.probability(STRANGE) < 0.1
-    unused = {"matches", "inliers", "likeness"} - set(fit_match_score.USES[look])
+    unused = {"matches", "inliers", "mean_cell_cosine"} - set(FEATURES[stage])
     assert all(getattr(weights, name) == 0 for name in unused)
 
 
 def test_evidence_of_other_looks_does_not_count() -> None:
-    pieces = [Seen(PART, scattered(SURE, seed), True) for seed in range(50)]
-    pieces += [Seen(PART, scattered(STRANGE, seed), False) for seed in range(50)]
-    noise = [Seen(AGAIN, scattered(STRANGE, seed), True) for seed in range(500)]
-    assert fit_match_score.fit(pieces + noise, PART) == fit_match_score.fit(pieces, PART)
+    examples = [Example(PARTIAL, scattered(SURE, seed), True) for seed in range(50)]
+    examples += [Example(PARTIAL, scattered(STRANGE, seed), False) for seed in range(50)]
+    noise = [Example(RECTIFIED, scattered(STRANGE, seed), True) for seed in range(500)]
+    assert fit_match_score.fit(examples + noise, PARTIAL) == fit_match_score.fit(examples, PARTIAL)
 
 
 #: Proves what is SURE, by its cosine, and leaves what is STRANGE open.
-BY_COSINE = Weights(cosine=20, correlation=0, matches=0, inliers=0, likeness=0, corners=0, offset=12)
-PROOF = ProofCalibration(BY_COSINE, BY_COSINE, BY_COSINE, NO_PROOF.corners, least=0.85)
-UNTAUGHT = replace(NO_PROOF, least=0.85)
-LAID = Evidence(cosine=0.4, blocks=1, correlation=0.9, corners=60)
-UNLIKE = Evidence(cosine=0.4, blocks=1, correlation=0.1, corners=10)
+BY_COSINE = LogisticWeights(cosine=20, correlation=0, matches=0, inliers=0, mean_cell_cosine=0, keypoints=0, offset=12)
+SCORER = MatchScorer(BY_COSINE, BY_COSINE, BY_COSINE, NEVER_MATCHES.keypoints, min_probability=0.85)
+UNTAUGHT = replace(NEVER_MATCHES, min_probability=0.85)
+LAID = MatchFeatures(cosine=0.4, blocks=1, correlation=0.9, keypoints=60)
+UNLIKE = MatchFeatures(cosine=0.4, blocks=1, correlation=0.1, keypoints=10)
 
-OPEN = Compared({PART: STRANGE, CORNERS: LAID}, same=True)
-STRANGER = Compared({PART: STRANGE, CORNERS: UNLIKE}, same=False)
+OPEN = ComparedPair({PARTIAL: STRANGE, KEYPOINTS: LAID}, same=True)
+STRANGER = ComparedPair({PARTIAL: STRANGE, KEYPOINTS: UNLIKE}, same=False)
 
 
 @pytest.mark.parametrize(
     ("copy", "left"),
     [
         ([OPEN, STRANGER], [OPEN, STRANGER]),
-        ([Compared({PART: SURE, CORNERS: LAID}, same=True), STRANGER], [STRANGER]),
-        ([Compared({AGAIN: SURE}, same=False), OPEN, STRANGER], []),
+        ([ComparedPair({PARTIAL: SURE, KEYPOINTS: LAID}, same=True), STRANGER], [STRANGER]),
+        ([ComparedPair({RECTIFIED: SURE}, same=False), OPEN, STRANGER], []),
         ([STRANGER], [STRANGER]),
         # A whole picture that correlates less than a search asks for is no proof, however near.
-        ([Compared({WHOLE: SURE}, same=False), STRANGER], [Compared({WHOLE: SURE}, same=False), STRANGER]),
+        ([ComparedPair({WHOLE: SURE}, same=False), STRANGER], [ComparedPair({WHOLE: SURE}, same=False), STRANGER]),
     ],
 )
-def test_corners_are_learnt_from_where_searches_ask_for_them(copy: list[Compared], left: list[Compared]) -> None:
-    assert fit_match_score.left_open(copy, PROOF) == left
+def test_corners_are_learnt_from_where_searches_ask_for_them(
+    copy: list[ComparedPair], left: list[ComparedPair]
+) -> None:
+    assert fit_match_score.undecided(copy, SCORER) == left
 
 
 def test_all_looks_are_learnt_and_corners_by_what_the_others_have_just_learnt() -> None:
     """At first nothing is proof; the copies whose parts are then proved have nothing to say of corners."""
     proved = [
         [
-            Compared({PART: scattered(SURE, seed), CORNERS: UNLIKE}, same=True),
-            Compared({PART: scattered(STRANGE, seed)}, same=False),
+            ComparedPair({PARTIAL: scattered(SURE, seed), KEYPOINTS: UNLIKE}, same=True),
+            ComparedPair({PARTIAL: scattered(STRANGE, seed)}, same=False),
         ]
         for seed in range(60)
     ]
-    pieces, taught = fit_match_score.learn([*proved, *([[OPEN, STRANGER]] * 20)], UNTAUGHT)
-    assert set(taught) == {PART, CORNERS}
-    corners = [piece for piece in pieces if piece.look == CORNERS]
-    assert {(piece.evidence, piece.same) for piece in corners} == {(LAID, True), (UNLIKE, False)}
-    assert taught[CORNERS].probability(LAID) > 0.9
-    assert taught[CORNERS].probability(UNLIKE) < 0.1
+    examples, fitted = fit_match_score.learn([*proved, *([[OPEN, STRANGER]] * 20)], UNTAUGHT)
+    assert set(fitted) == {PARTIAL, KEYPOINTS}
+    corners = [piece for piece in examples if piece.stage == KEYPOINTS]
+    assert {(piece.features, piece.same) for piece in corners} == {(LAID, True), (UNLIKE, False)}
+    assert fitted[KEYPOINTS].probability(LAID) > 0.9
+    assert fitted[KEYPOINTS].probability(UNLIKE) < 0.1
 
 
 @pytest.mark.parametrize(
-    ("cosine", "looks", "one"),
+    ("cosine", "features", "one"),
     [
         (0.7, {}, True),
         (0.3, {}, False),
-        (0.3, {PART: SURE}, True),
-        (0.3, {PART: STRANGE, WHOLE: STRANGE, AGAIN: STRANGE}, False),
+        (0.3, {PARTIAL: SURE}, True),
+        (0.3, {PARTIAL: STRANGE, WHOLE: STRANGE, RECTIFIED: STRANGE}, False),
         (0.3, {WHOLE: SURE}, True),
-        (0.3, {AGAIN: SURE}, True),
+        (0.3, {RECTIFIED: SURE}, True),
     ],
 )
-def test_photographs_of_one_scene_are_left_out(cosine: float, looks: dict[str, Evidence], one: bool) -> None:
-    assert fit_match_score.of_one_scene(cosine, looks) is one
+def test_photographs_of_one_scene_are_left_out(cosine: float, features: dict[str, MatchFeatures], one: bool) -> None:
+    assert shows_same_scene(cosine, features) is one
 
 
 def test_pictures_are_found_in_all_folders_and_no_other_files(tmp_path: Path) -> None:
@@ -111,4 +122,6 @@ def test_pictures_are_found_in_all_folders_and_no_other_files(tmp_path: Path) ->
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert fit_match_score.find([tmp_path / "a", tmp_path / "b"]) == sorted(tmp_path / name for name in names[:3])
+    assert fit_match_score.find_pictures([tmp_path / "a", tmp_path / "b"]) == sorted(
+        tmp_path / name for name in names[:3]
+    )

@@ -1,4 +1,4 @@
-"""The calibration and the codebooks, on made-up cosines and vectors whose answer is known."""
+"""Calibration, codebooks and the card, on synthetic data with known results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The closed-form heads, on made-up descriptors whose answer is known."""
+"""The closed-form heads, on synthetic descriptors with known results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lookalike.training import heads
 
 @pytest.fixture
 def library() -> NDArray[np.float64]:
-    """500 rows of 40 numbers, the first of them varying most."""
+    """Return 500 rows of 40 numbers, whose variance falls from the first to the last."""
     return np.random.default_rng(1).normal(size=(500, 40)) * np.linspace(3, 0.1, 40) + 5
 
 

@@ -1,4 +1,4 @@
-"""Folders of a user's own pictures, and how far work on them is."""
+"""Folders of picture files, and progress of work on them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_hidden_files_and_folders_are_passed_over_and_folders_called_like_pictur
 
 
 def spoiled(folder: Path) -> dict[str, Path]:
-    """Files that are called like pictures and are none."""
+    """Write files with pictures' suffixes that are not pictures."""
     whole = folder / "whole.jpg"
     photograph("coffee.png", 200).save(whole)
     bad = {name: folder / f"{name}.jpg" for name in ("truncated", "text", "empty", "pixel", "loop", "gone", "pipe")}
@@ -102,7 +102,7 @@ def test_one_line_names_the_first_files_that_cannot_be_used(tmp_path: Path) -> N
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stderr is a file, whatever pytest runs in."""
+    """Redirect progress to a file, whatever pytest runs in."""
     monkeypatch.setattr(progress, "_console", Console(stderr=True, force_terminal=False))
 
 

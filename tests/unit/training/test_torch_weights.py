@@ -1,4 +1,4 @@
-"""The reader of legacy .pth files: what PyTorch writes is read, everything else is refused."""
+"""Legacy .pth files as PyTorch writes them are read, all other files refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Writer = Callable[..., Path]
 
 @dataclass
 class Storage:
-    """What PyTorch pickles as a persistent id: its numbers follow the pickles."""
+    """A storage, pickled as a persistent id; its numbers follow the pickles."""
 
     key: str
     numbers: np.ndarray[Any, Any]
@@ -35,14 +35,14 @@ FloatStorage = type("FloatStorage", (), {"__module__": "torch"})
 
 
 def rebuild_tensor() -> None:
-    """Only its name, PyTorch's, is pickled."""
+    """Stand in for PyTorch's function, of which only the name is pickled."""
 
 
 rebuild_tensor.__module__, rebuild_tensor.__qualname__ = "torch._utils", "_rebuild_tensor_v2"
 
 
 class Tensor:
-    """Pickled as PyTorch does it: a call that makes a view of a storage."""
+    """A tensor, pickled as PyTorch does it: a call that makes a view of a storage."""
 
     def __init__(self, storage: Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
         self.view: tuple[Any, ...] = (storage, offset, shape, strides, False, OrderedDict())
@@ -62,7 +62,7 @@ class Pickler(pickle.Pickler):
 
 @pytest.fixture
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Writer:
-    """Writes a file of the format, named as PyTorch names it, and gives its path."""
+    """Write a file of the format under a name as PyTorch's; return its path."""
     modules: dict[str, dict[str, object]] = {
         "torch": {"FloatStorage": FloatStorage},
         "torch._utils": {"_rebuild_tensor_v2": rebuild_tensor},

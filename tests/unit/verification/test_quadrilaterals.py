@@ -1,4 +1,4 @@
-"""Frames: pictures within a picture are found where they were put, and seen as they were."""
+"""Quadrilaterals are detected where pictures were pasted, and rectified to what was pasted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageDraw
 
 from lookalike.domain.picture import Pixels
-from lookalike.verification.quadrilaterals import MOST, Frame, frames
+from lookalike.verification.quadrilaterals import MAX_QUADRILATERALS, Quadrilateral, detect_quadrilaterals
 from tests.support.examples import examples
 from tests.support.photographs import photograph
 
@@ -48,46 +48,48 @@ def correlation(one: Pixels, other: Image.Image) -> float:
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("names", [("chelsea.png", "flower.jpg"), ("astronaut.png", "flower.jpg")])
-def test_a_picture_in_a_scene_is_found_and_seen_from_straight_ahead(place: str, names: tuple[str, str]) -> None:
+def test_a_pasted_picture_is_detected_and_rectified(place: str, names: tuple[str, str]) -> None:
     picture = photograph(names[0]).convert("RGB").resize((400, 300))
     scene = photograph(names[1]).convert("RGB").resize((640, 480))
     pixels = laid(picture, scene, PLACES[place])
     wanted = np.array(PLACES[place]) / (640, 480)
-    found = frames(pixels)
-    best = min(found, key=lambda frame: float(np.abs(frame.corners - wanted).max()))
+    found = detect_quadrilaterals(pixels)
+    best = min(found, key=lambda quadrilateral: float(np.abs(quadrilateral.corners - wanted).max()))
     assert np.abs(best.corners - wanted).max() < 0.02
-    assert correlation(best.cut(pixels), picture) > 0.85
-    assert best.cut(pixels).shape[1] / best.cut(pixels).shape[0] == pytest.approx(4 / 3, rel=0.2)
+    assert correlation(best.rectified(pixels), picture) > 0.85
+    assert best.rectified(pixels).shape[1] / best.rectified(pixels).shape[0] == pytest.approx(4 / 3, rel=0.2)
 
 
-def test_a_frame_tells_where_points_of_the_picture_are_in_it() -> None:
+def test_the_affine_transform_moves_a_parallelogram_to_the_unit_square() -> None:
     corners = np.array([(0.2, 0.1), (0.7, 0.2), (0.6, 0.8), (0.1, 0.7)])
-    a, b, c, d, e, f = Frame(corners).into
+    a, b, c, d, e, f = Quadrilateral(corners).to_unit_square
     for (x, y), inside in zip(corners.tolist(), [(0, 0), (1, 0), (1, 1), (0, 1)], strict=True):
         assert (a * x + b * y + c, d * x + e * y + f) == pytest.approx(inside, abs=1e-9)
 
 
-def test_of_a_perspective_it_tells_about_where() -> None:
+def test_the_affine_transform_approximates_a_homography() -> None:
     corners = np.array([(0.2, 0.1), (0.8, 0.15), (0.75, 0.9), (0.25, 0.8)])
-    a, b, c, d, e, f = Frame(corners).into
+    a, b, c, d, e, f = Quadrilateral(corners).to_unit_square
     for (x, y), inside in zip(corners.tolist(), [(0, 0), (1, 0), (1, 1), (0, 1)], strict=True):
         assert (a * x + b * y + c, d * x + e * y + f) == pytest.approx(inside, abs=0.1)
 
 
 @pytest.mark.parametrize("name", ["chelsea.png", "hubble_deep_field.jpg"])
-def test_a_photograph_without_straight_edges_has_no_frame(name: str) -> None:
-    assert frames(np.asarray(photograph(name).convert("RGB"))) == []
+def test_a_photograph_without_straight_edges_has_no_quadrilateral(name: str) -> None:
+    assert detect_quadrilaterals(np.asarray(photograph(name).convert("RGB"))) == []
 
 
-def test_the_same_picture_has_the_same_frames() -> None:
+def test_detection_is_deterministic() -> None:
     scene, picture = (photograph(name).convert("RGB").resize((640, 480)) for name in ("flower.jpg", "coffee.png"))
     pixels = laid(picture, scene, PLACES["turned"])
-    assert [frame.corners.tolist() for frame in frames(pixels)] == [frame.corners.tolist() for frame in frames(pixels)]
+    assert [quadrilateral.corners.tolist() for quadrilateral in detect_quadrilaterals(pixels)] == [
+        quadrilateral.corners.tolist() for quadrilateral in detect_quadrilaterals(pixels)
+    ]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 4000), (4000, 3), (14, 14), (300, 300)])
 def test_a_flat_picture_has_none(size: tuple[int, int]) -> None:
-    assert frames(np.full((*size, 3), 90, np.uint8)) == []
+    assert detect_quadrilaterals(np.full((*size, 3), 90, np.uint8)) == []
 
 
 @settings(max_examples=examples(60))
@@ -96,15 +98,15 @@ def test_a_flat_picture_has_none(size: tuple[int, int]) -> None:
     height=st.integers(1, 500),
     width=st.integers(1, 500),
 )
-def test_whatever_is_shown_a_frame_is_a_picture(blocks: Pixels, height: int, width: int) -> None:
+def test_whatever_is_detected_can_be_rectified(blocks: Pixels, height: int, width: int) -> None:
     """Blocks of any colours have more straight edges than anything a camera sees."""
     pixels = np.asarray(Image.fromarray(blocks).resize((width, height), Image.Resampling.NEAREST))
-    found = frames(pixels)
-    assert len(found) <= MOST
-    for frame in found:
-        assert np.isfinite(frame.corners).all()
-        assert np.isfinite(frame.into).all()
-        cut = frame.cut(pixels)
+    found = detect_quadrilaterals(pixels)
+    assert len(found) <= MAX_QUADRILATERALS
+    for quadrilateral in found:
+        assert np.isfinite(quadrilateral.corners).all()
+        assert np.isfinite(quadrilateral.to_unit_square).all()
+        cut = quadrilateral.rectified(pixels)
         assert cut.dtype == np.uint8
         assert cut.shape[2] == 3
         assert min(cut.shape[:2]) >= 160

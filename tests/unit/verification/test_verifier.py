@@ -1,10 +1,11 @@
-"""Local maps of one made-up scene, seen in many ways, prove each other; other scenes, and flat ones, prove nothing."""
+"""Feature maps of one made-up scene, seen in many ways, match; those of other scenes, and flat ones, do not."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -13,21 +14,35 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.domain.geometry import IDENTITY, Affine, Box, Proof, View
-from lookalike.embedding.feature_map import CELLS, DEPTH, SIDE, THUMBNAIL, LocalMap
-from lookalike.verification.match_score import NO_PROOF, ProofCalibration, Weights
-from lookalike.verification.rectify import into
-from lookalike.verification.verifier import DOUBTS, LOOKS, LocalMapVerifier
+from lookalike.domain.geometry import IDENTITY, Affine, Box, GeometricMatch, QueryView
+from lookalike.embedding.feature_map import CELL_CHANNELS, CELLS_PER_SIDE, CELLS_SHAPE, THUMBNAIL_SIDE, FeatureMap
+from lookalike.verification.affine import crop_transform
+from lookalike.verification.match_score import NEVER_MATCHES, LogisticWeights, MatchScorer
+from lookalike.verification.verifier import (
+    MAX_RETRIED,
+    MAX_RETRIES,
+    FeatureMapBatch,
+    FeatureMapQueryVerifier,
+    FeatureMapVerifier,
+)
 from tests.support.examples import examples
 
-CALIBRATION = ProofCalibration(
-    whole=Weights(cosine=7.5, correlation=1.3, matches=0, inliers=0, likeness=0, corners=0, offset=8.5),
-    part=Weights(cosine=8.1, correlation=2.0, matches=-3.5, inliers=1.7, likeness=0, corners=0, offset=3.4),
-    again=Weights(cosine=5, correlation=1.0, matches=-3.5, inliers=3, likeness=8, corners=0, offset=6),
-    corners=Weights(cosine=0, correlation=6, matches=0, inliers=0, likeness=0, corners=2, offset=12),
-    least=0.8,
+SCORER = MatchScorer(
+    whole=LogisticWeights(
+        cosine=7.5, correlation=1.3, matches=0, inliers=0, mean_cell_cosine=0, keypoints=0, offset=8.5
+    ),
+    partial=LogisticWeights(
+        cosine=8.1, correlation=2.0, matches=-3.5, inliers=1.7, mean_cell_cosine=0, keypoints=0, offset=3.4
+    ),
+    rectified=LogisticWeights(
+        cosine=5, correlation=1.0, matches=-3.5, inliers=3, mean_cell_cosine=8, keypoints=0, offset=6
+    ),
+    keypoints=LogisticWeights(
+        cosine=0, correlation=6, matches=0, inliers=0, mean_cell_cosine=0, keypoints=2, offset=12
+    ),
+    min_probability=0.8,
 )
-VERIFIER = LocalMapVerifier(CALIBRATION)
+VERIFIER = FeatureMapVerifier(SCORER)
 COSINE = 0.6
 
 
@@ -35,18 +50,23 @@ class Scene:
     """A plane without end: what the network sees, and grey, at every point."""
 
     def __init__(self, seed: int) -> None:
+        self.seed = seed
         chance = np.random.default_rng(seed)
-        self.waves = chance.normal(0, 14, (2, DEPTH))
-        self.phases = chance.uniform(0, 2 * np.pi, DEPTH)
+        self.waves = chance.normal(0, 14, (2, CELL_CHANNELS))
+        self.phases = chance.uniform(0, 2 * np.pi, CELL_CHANNELS)
         self.greys = chance.normal(0, 40, (2, 60))
         self.grey_phases = chance.uniform(0, 2 * np.pi, 60)
 
-    def seen(self, affine: Affine, width: int = 400, height: int = 400) -> LocalMap:
+    def seen(self, affine: Affine, width: int = 400, height: int = 400) -> FeatureMap:
         """The picture whose point (x, y), as fractions of its sides, is where ``affine`` puts it in the scene."""
-        cells = np.cos(self._at(SIDE, affine) @ self.waves + self.phases)
+        return _seen(self.seed, affine, width, height)
+
+    def rendered(self, affine: Affine, width: int, height: int) -> FeatureMap:
+        """The same, computed."""
+        cells = np.cos(self._at(CELLS_PER_SIDE, affine) @ self.waves + self.phases)
         cells /= np.linalg.norm(cells, axis=2, keepdims=True)
-        grey = np.cos(self._at(THUMBNAIL, affine) @ self.greys + self.grey_phases).sum(axis=2)
-        return LocalMap(
+        grey = np.cos(self._at(THUMBNAIL_SIDE, affine) @ self.greys + self.grey_phases).sum(axis=2)
+        return FeatureMap(
             width, height, np.rint(cells * 127).astype(np.int8), (128 + 12 * grey).clip(0, 255).astype(np.uint8)
         )
 
@@ -57,22 +77,52 @@ class Scene:
         return np.stack([a * x + b * y + c, d * x + e * y + f], axis=2)
 
 
-#: A query without a corner.
+@lru_cache(64)  # most tests look at the same few pictures of the same few scenes
+def _seen(seed: int, affine: Affine, width: int, height: int) -> FeatureMap:
+    return Scene(seed).rendered(affine, width, height)
+
+
+#: A query without a keypoint.
 PIXELS = np.zeros((300, 400, 3), np.uint8)
+
+Embed = Callable[[Affine, Box, float], bytes]
+"""Makes the feature map of a rectified query, given the transform, the candidate's region and its aspect ratio."""
 
 
 def blind(*_: object) -> bytes:
-    """Where nothing is to be seen at a second look."""
+    """Where nothing is to be seen once the query is rectified."""
     return b""
 
 
-def whole(local_map: bytes) -> View:
-    return View(IDENTITY, local_map, full=True)
+def run(
+    query: FeatureMapQueryVerifier,
+    candidates: Sequence[tuple[float, bytes]],
+    embed: Embed,
+    originals: Originals | None = None,
+) -> list[GeometricMatch | None]:
+    """All stages in order, with made-up feature maps instead of those of rectified pixels."""
+    batch = rematched(query.match_feature_maps(candidates), embed)
+    if originals is not None and (numbers := batch.keypoint_candidates()):
+        batch = rematched(batch.match_keypoints(originals(numbers)), embed)
+    return list(batch.matches())
 
 
-def proved(query: LocalMap, picture: LocalMap, part: Box | None = None) -> Proof | None:
-    view = whole(query.pack()) if part is None else View(into(part), query.pack(), full=False)
-    return VERIFIER.compare(PIXELS, [view], blind).prove([(COSINE, picture.pack())])[0]
+def rematched(batch: FeatureMapBatch, embed: Embed) -> FeatureMapBatch:
+    while batch.pending:
+        assert batch.rectified_views().keys() == batch.pending.keys()
+        batch = batch.match_rectified(
+            {number: embed(one.transform, one.region, one.aspect_ratio) for number, one in batch.pending.items()}
+        )
+    return batch
+
+
+def whole(feature_map: bytes) -> QueryView:
+    return QueryView(IDENTITY, feature_map, full=True)
+
+
+def verified(query: FeatureMap, picture: FeatureMap, part: Box | None = None) -> GeometricMatch | None:
+    view = whole(query.pack()) if part is None else QueryView(crop_transform(part), query.pack(), full=False)
+    return run(VERIFIER.query(PIXELS, [view]), [(COSINE, picture.pack())], blind)[0]
 
 
 def turned(degrees: float) -> Affine:
@@ -103,119 +153,120 @@ WAYS: dict[str, Affine] = {
 @pytest.mark.parametrize("way", WAYS)
 def test_the_transform_is_recovered(way: str) -> None:
     scene = Scene(1)
-    proof = proved(scene.seen(WAYS[way]), scene.seen(IDENTITY))
-    assert proof is not None
-    assert proof.probability >= CALIBRATION.least
-    assert proof.agreement > 0.6
-    assert proof.transform == pytest.approx(WAYS[way], abs=0.07)
+    match = verified(scene.seen(WAYS[way]), scene.seen(IDENTITY))
+    assert match is not None
+    assert match.probability >= SCORER.min_probability
+    assert match.correlation > 0.6
+    assert match.transform == pytest.approx(WAYS[way], abs=0.07)
 
 
 @pytest.mark.parametrize("sides", [(600, 400), (400, 600), (300, 150)])
-def test_proportions_are_kept_in_mind(sides: tuple[int, int]) -> None:
+def test_aspect_ratios_are_restored(sides: tuple[int, int]) -> None:
     """A square cut out of a picture that is not square: squashed, the two differ by more than a similarity."""
     width, height = sides
     side = 0.8 * min(sides)
     part: Affine = (side / width, 0, 0.1, 0, side / height, 0.1)
     scene = Scene(2)
-    proof = proved(scene.seen(part, 240, 240), scene.seen(IDENTITY, width, height))
-    assert proof is not None
-    assert proof.transform == pytest.approx(part, abs=0.05)
+    match = verified(scene.seen(part, 240, 240), scene.seen(IDENTITY, width, height))
+    assert match is not None
+    assert match.transform == pytest.approx(part, abs=0.05)
 
 
 def test_the_region_is_the_part_that_was_found() -> None:
     scene = Scene(3)
-    proof = proved(scene.seen((0.5, 0, 0.5, 0, 0.5, 0.5)), scene.seen(IDENTITY))
-    assert proof is not None
-    region = proof.region
+    match = verified(scene.seen((0.5, 0, 0.5, 0, 0.5, 0.5)), scene.seen(IDENTITY))
+    assert match is not None
+    region = match.region
     assert (region.left, region.top, region.right, region.bottom) == pytest.approx((0.5, 0.5, 1, 1), abs=0.11)
 
 
 def test_a_view_stands_for_the_part_of_the_query_that_it_shows() -> None:
     scene = Scene(4)
     corner = scene.seen((0.6, 0, 0.4, 0, 0.6, 0.4))
-    proof = proved(corner, scene.seen(IDENTITY), Box(0.4, 0.4, 1, 1))
-    assert proof is not None
-    assert proof.transform == pytest.approx(IDENTITY, abs=0.05)
+    match = verified(corner, scene.seen(IDENTITY), Box(0.4, 0.4, 1, 1))
+    assert match is not None
+    assert match.transform == pytest.approx(IDENTITY, abs=0.05)
 
 
 @settings(max_examples=examples(40))
 @given(st.integers(10, 10_000), st.integers(10, 10_000))
-def test_scenes_that_differ_prove_nothing(one: int, another: int) -> None:
-    proof = proved(Scene(one).seen(IDENTITY), Scene(another).seen(IDENTITY))
-    assert (proof is not None) == (one == another)
+def test_different_scenes_do_not_match(one: int, another: int) -> None:
+    match = verified(Scene(one).seen(IDENTITY), Scene(another).seen(IDENTITY))
+    assert (match is not None) == (one == another)
 
 
-def plain(cell: int, grey: NDArray[np.uint8]) -> LocalMap:
-    return LocalMap(400, 400, np.full(CELLS, cell, np.int8), grey)
+def plain(cell: int, grey: NDArray[np.uint8]) -> FeatureMap:
+    return FeatureMap(400, 400, np.full(CELLS_SHAPE, cell, np.int8), grey)
 
 
 def greys(of: str) -> NDArray[np.uint8]:
-    y, x = np.mgrid[:THUMBNAIL, :THUMBNAIL]
+    y, x = np.mgrid[:THUMBNAIL_SIDE, :THUMBNAIL_SIDE]
     ramps = {"flat": 0 * x + 90, "lines": 255 * (y // 3 % 2), "bars": 255 * (x // 3 % 2), "gradient": 4 * x}
     ramps["dot"] = np.where((abs(x - 28) < 3) & (abs(y - 28) < 3), 0, 255)
     return np.asarray(ramps[of], np.uint8)
 
 
 @pytest.mark.parametrize("of", ["flat", "lines", "bars", "gradient", "dot"])
-def test_where_there_is_little_to_be_seen_not_even_the_same_is_proved(of: str) -> None:
+def test_without_texture_not_even_the_same_picture_matches(of: str) -> None:
     picture = plain(20, greys(of))
-    assert proved(picture, picture) is None
+    assert verified(picture, picture) is None
     scene = Scene(5).seen(IDENTITY)
-    bare = LocalMap(400, 400, scene.cells, greys(of))
-    assert proved(bare, bare) is None
-    assert proved(scene, bare) is None
-    assert proved(bare, scene) is None
+    bare = FeatureMap(400, 400, scene.cells, greys(of))
+    assert verified(bare, bare) is None
+    assert verified(scene, bare) is None
+    assert verified(bare, scene) is None
 
 
-def test_like_cells_alone_prove_nothing_if_the_pictures_differ_there() -> None:
+def test_matching_cells_do_not_suffice_if_thumbnails_differ() -> None:
     scene, other = Scene(6).seen(IDENTITY), Scene(7).seen(IDENTITY)
-    disguised = LocalMap(400, 400, scene.cells, other.thumbnail)
-    assert proved(scene, disguised) is None
+    disguised = FeatureMap(400, 400, scene.cells, other.thumbnail)
+    assert verified(scene, disguised) is None
 
 
 def test_a_strip_of_cells_is_not_enough() -> None:
     scene, other = Scene(8).seen(IDENTITY), Scene(9).seen(IDENTITY)
     cells, grey = other.cells.copy(), other.thumbnail.copy()
     cells[6], grey[24:28] = scene.cells[6], scene.thumbnail[24:28]
-    assert proved(scene, LocalMap(400, 400, cells, grey)) is None
+    assert verified(scene, FeatureMap(400, 400, cells, grey)) is None
 
 
-def test_bytes_that_are_no_map_prove_nothing() -> None:
+def test_bytes_that_are_no_feature_map_never_match() -> None:
     scene = Scene(1).seen(IDENTITY).pack()
     strange = [b"", b"x", scene[:-1], scene + b"x"]
-    assert VERIFIER.compare(PIXELS, [whole(scene)], blind).prove([(COSINE, data) for data in strange]) == [None] * 4
+    assert run(VERIFIER.query(PIXELS, [whole(scene)]), [(COSINE, data) for data in strange], blind) == [None] * 4
     for views in ([], [whole(b"")], [whole(b"x"), whole(scene[1:])]):
-        assert VERIFIER.compare(PIXELS, views, blind).prove([(COSINE, scene)]) == [None]
-    assert VERIFIER.compare(PIXELS, [whole(scene)], blind).prove([]) == []
+        assert run(VERIFIER.query(PIXELS, views), [(COSINE, scene)], blind) == [None]
+    assert run(VERIFIER.query(PIXELS, [whole(scene)]), [], blind) == []
 
 
-def test_without_a_calibration_nothing_is_proved() -> None:
+def test_a_model_without_feature_maps_matches_nothing() -> None:
     scene = Scene(1).seen(IDENTITY).pack()
-    assert LocalMapVerifier(NO_PROOF).compare(PIXELS, [whole(scene)], blind).prove([(1.0, scene)]) == [None]
+    assert run(FeatureMapVerifier(NEVER_MATCHES).query(PIXELS, [whole(scene)]), [(1.0, scene)], blind) == [None]
 
 
-def test_each_picture_is_judged_alone_and_the_same_every_time() -> None:
+def test_each_candidate_is_verified_alone_and_deterministically() -> None:
     scene = Scene(1)
     query = [
         whole(scene.seen(WAYS["crop"]).pack()),
-        View(into(Box(0, 0, 0.6, 0.6)), scene.seen(WAYS["shifted"]).pack(), full=False),
+        QueryView(crop_transform(Box(0, 0, 0.6, 0.6)), scene.seen(WAYS["shifted"]).pack(), full=False),
     ]
     maps = [Scene(seed).seen(affine).pack() for seed in (1, 2) for affine in WAYS.values()]
     pictures = [(COSINE, data) for data in maps]
-    together = VERIFIER.compare(PIXELS, query, blind).prove(pictures)
-    assert together == VERIFIER.compare(PIXELS, query, blind).prove(pictures)
-    assert together == [VERIFIER.compare(PIXELS, query, blind).prove([picture])[0] for picture in pictures]
-    assert sum(proof is not None for proof in together) >= 10
+    together = run(VERIFIER.query(PIXELS, query), pictures, blind)
+    assert together == run(VERIFIER.query(PIXELS, query), pictures, blind)
+    assert together == [run(VERIFIER.query(PIXELS, query), [picture], blind)[0] for picture in pictures]
+    assert sum(match is not None for match in together) >= 10
 
 
-#: Never sure at the first look.
+#: Never accepted by the first stage.
 UNDECIDED = replace(
-    CALIBRATION, part=Weights(cosine=0, correlation=0, matches=0, inliers=0, likeness=0, corners=0, offset=1)
+    SCORER,
+    partial=LogisticWeights(cosine=0, correlation=0, matches=0, inliers=0, mean_cell_cosine=0, keypoints=0, offset=1),
 )
 
 
-class Looking:
-    """Shows what a straightened query would show, and counts how often it is asked to."""
+class SceneEmbedder:
+    """Makes the feature map that a rectified query would have, and counts how often it is asked to."""
 
     def __init__(self, scene: Scene, affine: Affine) -> None:
         self.scene, self.affine, self.asked = scene, affine, 0
@@ -229,107 +280,109 @@ class Looking:
 
 
 @pytest.mark.parametrize("way", ["crop", "half of each side", "surrounded", "shifted", "turned by 25 degrees"])
-def test_what_leaves_doubt_is_looked_at_again_and_lies_where_it_did(way: str) -> None:
+def test_an_undecided_candidate_is_matched_again_after_rectification(way: str) -> None:
     scene = Scene(1)
-    look = Looking(scene, WAYS[way])
+    embed = SceneEmbedder(scene, WAYS[way])
     query, picture = scene.seen(WAYS[way]).pack(), scene.seen(IDENTITY).pack()
-    (proof,) = LocalMapVerifier(UNDECIDED).compare(PIXELS, [whole(query)], look).prove([(COSINE, picture)])
-    assert proof is not None
-    assert look.asked == 1
-    assert proof.transform == pytest.approx(WAYS[way], abs=0.07)
-    assert LocalMapVerifier(UNDECIDED).compare(PIXELS, [whole(query)], blind).prove([(COSINE, picture)]) == [None]
+    (match,) = run(FeatureMapVerifier(UNDECIDED).query(PIXELS, [whole(query)]), [(COSINE, picture)], embed)
+    assert match is not None
+    assert embed.asked == 1
+    assert match.transform == pytest.approx(WAYS[way], abs=0.07)
+    assert run(FeatureMapVerifier(UNDECIDED).query(PIXELS, [whole(query)]), [(COSINE, picture)], blind) == [None]
 
 
-def test_a_second_look_at_something_else_proves_nothing() -> None:
+def test_a_rectified_view_of_something_else_does_not_match() -> None:
     scene = Scene(1)
-    look = Looking(Scene(2), WAYS["crop"])
+    embed = SceneEmbedder(Scene(2), WAYS["crop"])
     query, picture = scene.seen(WAYS["crop"]).pack(), scene.seen(IDENTITY).pack()
-    assert LocalMapVerifier(UNDECIDED).compare(PIXELS, [whole(query)], look).prove([(COSINE, picture)]) == [None]
+    assert run(FeatureMapVerifier(UNDECIDED).query(PIXELS, [whole(query)]), [(COSINE, picture)], embed) == [None]
 
 
-def test_few_are_looked_at_again_and_none_where_one_is_sure() -> None:
+def test_few_candidates_are_retried_and_none_where_one_is_certain() -> None:
     scene = Scene(1)
     query, cropped = scene.seen(IDENTITY).pack(), [scene.seen((0.7, 0, i / 40, 0, 0.7, 0.1)).pack() for i in range(9)]
     pictures = [(COSINE, data) for data in cropped]
-    undecided = replace(UNDECIDED, again=UNDECIDED.part)
-    look = Looking(scene, IDENTITY)
-    assert LocalMapVerifier(undecided).compare(PIXELS, [whole(query)], look).prove(pictures) == [None] * 9
-    assert look.asked == DOUBTS * LOOKS
-    look = Looking(scene, IDENTITY)
-    proofs = LocalMapVerifier(undecided).compare(PIXELS, [whole(query)], look).prove([*pictures, (COSINE, query)])
-    assert [proof is not None for proof in proofs] == [False] * 9 + [True]
-    assert look.asked == 0
+    undecided = replace(UNDECIDED, rectified=UNDECIDED.partial)
+    embed = SceneEmbedder(scene, IDENTITY)
+    assert run(FeatureMapVerifier(undecided).query(PIXELS, [whole(query)]), pictures, embed) == [None] * 9
+    assert embed.asked == MAX_RETRIED * MAX_RETRIES
+    embed = SceneEmbedder(scene, IDENTITY)
+    matches = run(FeatureMapVerifier(undecided).query(PIXELS, [whole(query)]), [*pictures, (COSINE, query)], embed)
+    assert [match is not None for match in matches] == [False] * 9 + [True]
+    assert embed.asked == 0
 
 
-def marked(seed: int) -> NDArray[np.uint8]:
-    """Pixels full of corners, no two like another."""
+def textured(seed: int) -> NDArray[np.uint8]:
+    """Pixels full of keypoints, no two alike."""
     blocks = np.random.default_rng(seed).integers(0, 256, (24, 32), np.uint8)
     return np.asarray(Image.fromarray(blocks).resize((400, 300), Image.Resampling.BICUBIC))
 
 
 class Originals:
-    """Hands out originals, and keeps in mind which were asked for."""
+    """Loads originals, and records which were asked for."""
 
     def __init__(self, *greys: NDArray[np.uint8] | None) -> None:
         self.greys, self.asked = greys, list[list[int]]()
 
-    def __call__(self, numbers: Sequence[int]) -> list[NDArray[np.uint8] | None]:
+    def __call__(self, numbers: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
         self.asked.append([*numbers])
-        return [self.greys[number] for number in numbers]
+        return {number: grey for number in numbers if (grey := self.greys[number]) is not None}
 
 
-def by_corners(pixels: NDArray[np.uint8], originals: Originals, look: Looking) -> list[Proof | None]:
+def by_keypoints(pixels: NDArray[np.uint8], originals: Originals, embed: SceneEmbedder) -> list[GeometricMatch | None]:
     """A query whose cells say nothing, against the same picture twice."""
     picture = (COSINE, Scene(1).seen(IDENTITY).pack())
     coloured = np.repeat(pixels[..., None], 3, axis=2)
-    return VERIFIER.compare(coloured, [whole(b"")], look).prove([picture, (COSINE - 0.1, picture[1])], originals)
+    return run(VERIFIER.query(coloured, [whole(b"")]), [picture, (COSINE - 0.1, picture[1])], embed, originals)
 
 
-def test_corners_of_the_original_prove_what_cells_do_not() -> None:
-    originals = Originals(marked(1), None)
-    proof, other = by_corners(marked(1)[:, ::-1], originals, Looking(Scene(1), (-1, 0, 1, 0, 1, 0)))
+def test_keypoints_verify_what_cells_do_not() -> None:
+    originals = Originals(textured(1), None)
+    match, other = by_keypoints(textured(1)[:, ::-1], originals, SceneEmbedder(Scene(1), (-1, 0, 1, 0, 1, 0)))
     assert originals.asked == [[0]]
     assert other is None
-    assert proof is not None
-    assert proof.inliers >= 50
-    assert proof.transform == pytest.approx((-1, 0, 1, 0, 1, 0), abs=0.02)
+    assert match is not None
+    assert match.inliers >= 50
+    assert match.transform == pytest.approx((-1, 0, 1, 0, 1, 0), abs=0.02)
 
 
-@pytest.mark.parametrize("original", [None, marked(2), np.zeros((300, 400), np.uint8)], ids=["none", "other", "flat"])
-def test_an_original_that_is_missing_or_shows_something_else_proves_nothing(original: NDArray[np.uint8] | None) -> None:
-    look = Looking(Scene(1), IDENTITY)
-    assert by_corners(marked(1), Originals(original), look) == [None, None]
-    assert look.asked == 0
+@pytest.mark.parametrize("original", [None, textured(2), np.zeros((300, 400), np.uint8)], ids=["none", "other", "flat"])
+def test_an_original_that_is_missing_or_shows_something_else_does_not_match(original: NDArray[np.uint8] | None) -> None:
+    embed = SceneEmbedder(Scene(1), IDENTITY)
+    assert by_keypoints(textured(1), Originals(original), embed) == [None, None]
+    assert embed.asked == 0
 
 
-def test_corners_on_each_other_do_not_prove_what_looks_different() -> None:
-    look = Looking(Scene(2), IDENTITY)
-    assert by_corners(marked(1), Originals(marked(1)), look) == [None, None]
-    assert look.asked == 1
+def test_matching_keypoints_do_not_suffice_if_thumbnails_differ() -> None:
+    embed = SceneEmbedder(Scene(2), IDENTITY)
+    assert by_keypoints(textured(1), Originals(textured(1)), embed) == [None, None]
+    assert embed.asked == 1
 
 
-@pytest.mark.parametrize("least", [0.3, 0.8, 0.999])
-def test_the_best_proof_is_the_least_that_a_search_finds_the_picture_with(least: float) -> None:
-    """Whatever look it comes from: part of the query, a second look, or corners."""
-    demanding = LocalMapVerifier(replace(UNDECIDED, least=least))
+@pytest.mark.parametrize("min_probability", [0.3, 0.8, 0.999])
+def test_the_exhaustive_probability_is_the_threshold_up_to_which_a_search_finds_the_picture(
+    min_probability: float,
+) -> None:
+    """Whatever stage it comes from: part of the query, a rectified view, or keypoints."""
+    demanding = FeatureMapVerifier(replace(UNDECIDED, min_probability=min_probability))
+    exhaustive = FeatureMapVerifier(UNDECIDED, exhaustive=True)
     scene = Scene(1)
     picture = (COSINE, scene.seen(IDENTITY).pack())
-    coloured = np.repeat(marked(1)[..., None], 3, axis=2)
+    coloured = np.repeat(textured(1)[..., None], 3, axis=2)
     for way in ("crop", "shifted", "turned by 25 degrees"):
         views = [whole(b"" if way == "shifted" else scene.seen(WAYS[way]).pack())]
-        for look in (Looking(scene, WAYS[way]), blind):
-            for original in (marked(1), None):
-                comparison = demanding.compare(coloured, views, look)
-                best = comparison.best(*picture, original)
-                (proof,) = comparison.prove([picture], Originals(original))
-                assert (proof is not None) == (best is not None and best.probability >= least)
-    assert demanding.compare(PIXELS, [whole(picture[1])], blind).best(COSINE, b"no map", None) is None
+        for embed in (SceneEmbedder(scene, WAYS[way]), blind):
+            for original in (textured(1), None):
+                (best,) = run(exhaustive.query(coloured, views), [picture], embed, Originals(original))
+                (match,) = run(demanding.query(coloured, views), [picture], embed, Originals(original))
+                assert (match is not None) == (best is not None and best.probability >= min_probability)
+    assert run(exhaustive.query(PIXELS, [whole(picture[1])]), [(COSINE, b"no map")], blind) == [None]
 
 
-def test_originals_are_not_asked_for_where_something_is_proved() -> None:
+def test_originals_are_not_asked_for_where_a_match_is_accepted() -> None:
     scene = Scene(1)
     pictures = [(COSINE, Scene(seed).seen(IDENTITY).pack()) for seed in (1, 2)]
     originals = Originals(None, None)
-    proofs = VERIFIER.compare(PIXELS, [whole(scene.seen(IDENTITY).pack())], blind).prove(pictures, originals)
-    assert [proof is not None for proof in proofs] == [True, False]
+    matches = run(VERIFIER.query(PIXELS, [whole(scene.seen(IDENTITY).pack())]), pictures, blind, originals)
+    assert [match is not None for match in matches] == [True, False]
     assert originals.asked == []

@@ -15,6 +15,7 @@ from lookalike.ports import Ports
 from lookalike.settings import Settings
 from lookalike.wire import http
 from lookalike.wire.http import Answer, Request, Route
+from lookalike.wire.log_fields import LogFields
 from tests.support.baidu import event
 from tests.support.fakes import memory_ports
 
@@ -172,7 +173,7 @@ def test_what_is_our_failure_is_counted_as_one(capsys: pytest.CaptureFixture[str
 
 def test_one_log_line_a_request(log_lines: Callable[[], list[dict[str, Any]]]) -> None:
     def endpoint(_ports: Ports, _request: Request) -> Answer:
-        return Answer(b"", outcome="PictureExists", facts={"app_id": "1"})
+        return Answer(b"", outcome="PictureExists", log=LogFields(app_id="1"))
 
     http.answer(memory_ports(), "add", [Route("*", "/{any+}", endpoint)], event("GET", "/x", body=b"12345"))
     (line,) = log_lines()

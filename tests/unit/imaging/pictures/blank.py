@@ -1,4 +1,4 @@
-"""Picture files that ordinary decoding turns into one flat sheet although they show something.
+"""Makes picture files whose ordinary rendering is a single colour although they show something.
 
 Each maker takes a number: other numbers make files that look different, and are blank in the same way.
 
@@ -24,7 +24,7 @@ BLACK = Image.new("RGBA", SIZE, (0, 0, 0, 255))
 
 
 def ink(seed: int, colour: tuple[int, int, int] = (255, 255, 255)) -> Image.Image:
-    """Rings of one colour on nothing."""
+    """Return rings of one colour on transparency."""
     image = Image.new("RGBA", SIZE, (*colour, 0))
     draw, places = ImageDraw.Draw(image), np.random.default_rng(seed)
     for x, y in places.integers(0, 40, (4, 2)).tolist():
@@ -33,12 +33,12 @@ def ink(seed: int, colour: tuple[int, int, int] = (255, 255, 255)) -> Image.Imag
 
 
 def drawn(seed: int) -> Image.Image:
-    """An opaque picture."""
+    """Return an opaque picture."""
     return Image.fromarray(np.roll(np.asarray(scene(*SIZE)), 7 * seed, axis=1))
 
 
 def palette(seed: int) -> Image.Image:
-    """White rings on a white ground; the ground is colour 0."""
+    """Return white rings on a white background, which is palette colour 0."""
     image = Image.new("P", SIZE, 0)
     image.putpalette([255] * 6)
     image.paste(1, mask=ink(seed).getchannel("A"))
@@ -46,28 +46,28 @@ def palette(seed: int) -> Image.Image:
 
 
 def colour_key(seed: int) -> bytes:
-    """One bit a sample, of which the black ones are transparent."""
+    """Return a PNG of one bit a sample, whose black samples are transparent."""
     rows = np.packbits(np.asarray(ink(seed).getchannel("A")) > 0, axis=1)
     return png([row.tobytes() for row in rows], WIDTH, 1, 0, chunk(b"tRNS", b"\0\0"))
 
 
 def wide(samples: NDArray[np.generic], colour: int) -> bytes:
-    """A PNG of 16 bits a sample."""
+    """Return a PNG of 16 bits a sample."""
     return png([row.astype(">u2").tobytes() for row in samples], samples.shape[1], 16, colour)
 
 
 def low(seed: int) -> NDArray[np.uint16]:
-    """Samples of 16 bits that use the lower eight."""
+    """Return 16-bit samples that use only the low byte."""
     return np.asarray(drawn(seed)).astype(np.uint16)
 
 
 def opaque(samples: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """The samples, and alpha of 16 bits that hides nothing."""
+    """Return the samples with opaque alpha of 16 bits."""
     return np.dstack([samples, np.full(samples.shape[:2], 65535, np.uint16)])
 
 
 def interlaced(seed: int) -> bytes:
-    """The lower eight of 16 bits, Adam7."""
+    """Return a PNG of low bytes, interlaced by Adam7."""
     samples = low(seed)
     rows = b""
     for left, top, across, down in (
@@ -79,12 +79,12 @@ def interlaced(seed: int) -> bytes:
 
 
 def hidden(seed: int) -> NDArray[np.uint8]:
-    """A picture whose alpha says that nothing is there."""
+    """Return a picture whose alpha is zero everywhere."""
     return np.dstack([np.asarray(drawn(seed)), np.zeros((HEIGHT, WIDTH), np.uint8)])
 
 
 def bmp(pixels: NDArray[np.uint8]) -> bytes:
-    """A BMP of 32 bits with a mask for alpha."""
+    """Return a BMP of 32 bits with a mask for alpha."""
     rows = pixels[::-1, :, [2, 1, 0, 3]].tobytes()
     masks = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
     info = struct.pack("<IiiHHIIiiIIIIII", 56, WIDTH, HEIGHT, 1, 32, 3, len(rows), 0, 0, 0, 0, *masks)
@@ -92,19 +92,19 @@ def bmp(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def animation(form: str, first: Image.Image, then: Image.Image, sheets: int = 1, **options: object) -> bytes:
-    """An animation of so many sheets, each of its own grey but the first, and then something."""
+    """Return an animation of single-colour frames, each of its own grey but the first, and a last one with ink."""
     greys = [Image.new("RGBA", SIZE, (grey, grey, grey, 255)) for grey in range(1, sheets)]
     return encode(first, form, save_all=True, append_images=[*greys, then], **options)
 
 
 def gif_of_frames(count: int, side: int) -> bytes:
-    """A GIF of empty frames."""
+    """Return a GIF of empty frames."""
     head, frame = gif_split(encode(Image.new("P", (side, side), 0), "GIF", transparency=0))
     return head + frame[:-1] * count + b";"
 
 
 def apng(*frames: tuple[int, int, int, int, bytes], side: int = 64) -> bytes:
-    """An animated PNG with an empty still picture and these frames: width, height, left, top, what is deflated."""
+    """Return an APNG with an empty still picture and these frames: width, height, left, top, deflated rows."""
     empty = zlib.compress(bytes((side * 4 + 1) * side))
     parts = [png_header(side, side, 8, 6), chunk(b"acTL", struct.pack(">II", len(frames), 0)), chunk(b"IDAT", empty)]
     for number, (*place, body) in enumerate(frames):
@@ -113,7 +113,7 @@ def apng(*frames: tuple[int, int, int, int, bytes], side: int = 64) -> bytes:
     return PNG_SIGNATURE + b"".join(parts) + chunk(b"IEND")
 
 
-#: White ink on nothing.
+#: Makers of white ink on transparency.
 INKS: dict[str, Callable[[int], bytes]] = {
     "RGBA.png": lambda seed: encode(ink(seed), "PNG"),
     "LA.png": lambda seed: encode(ink(seed).convert("LA"), "PNG"),
@@ -128,7 +128,7 @@ INKS: dict[str, Callable[[int], bytes]] = {
     "later.webp": lambda seed: animation("WEBP", CLEAR, ink(seed), lossless=True),
 }
 
-#: The picture of that number, in files that lose nothing.
+#: Makers of lossless files of the drawn picture.
 DRAWN: dict[str, Callable[[int], bytes]] = {
     "after nothing.png": lambda seed: animation("PNG", CLEAR, drawn(seed).convert("RGBA")),
     "after nothing.webp": lambda seed: animation("WEBP", CLEAR, drawn(seed).convert("RGBA"), lossless=True),
@@ -143,7 +143,7 @@ DRAWN: dict[str, Callable[[int], bytes]] = {
     "hidden.bmp": lambda seed: bmp(hidden(seed)),
 }
 
-#: Others.
+#: Other makers.
 OTHERS: dict[str, Callable[[int], bytes]] = {
     "after nothing.gif": lambda seed: animation("GIF", CLEAR, drawn(seed).convert("RGBA"), disposal=2),
     "after black.gif": lambda seed: animation("GIF", BLACK, drawn(seed).convert("RGBA")),
@@ -167,7 +167,7 @@ GOLDEN: dict[str, Callable[[], bytes]] = {
 
 
 def main() -> None:
-    """Write the golden ones beside this file."""
+    """Write the golden files beside this module."""
     for name, make in GOLDEN.items():
         (FOLDER / name).write_bytes(make())
 

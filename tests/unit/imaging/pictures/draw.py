@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent
 
 
 def scene(width: int = 83, height: int = 61) -> Image.Image:
-    """Gradients, edges, fine stripes and grain; odd sides, so that chroma blocks do not fit."""
+    """Return a picture of gradients, edges, fine stripes and grain; odd sides, so that chroma blocks do not fit."""
     y, x = np.mgrid[0:height, 0:width]
     red = 255 * x // (width - 1)
     green = 255 * y // (height - 1)
@@ -27,14 +27,14 @@ def scene(width: int = 83, height: int = 61) -> Image.Image:
 
 
 def main() -> None:
-    """Write the files beside this one."""
+    """Write the files beside this module."""
     picture = scene()
     picture.save(FOLDER / "420.jpg", quality=85, subsampling="4:2:0")
     picture.save(FOLDER / "444.jpg", quality=85, subsampling="4:4:4")
     picture.save(FOLDER / "progressive.jpg", quality=85, progressive=True)
     picture.convert("L").save(FOLDER / "grey.jpg", quality=85)
     picture.convert("CMYK").save(FOLDER / "cmyk.jpg", quality=85)
-    # The same file, said to be YCCK: Adobe's segment ends with the colour transform (Adobe TN 5116, §18).
+    # The same file, labelled as YCCK: Adobe's segment ends with the colour transform (Adobe TN 5116, §18).
     cmyk = (FOLDER / "cmyk.jpg").read_bytes()
     transform = cmyk.index(b"Adobe") + 11
     (FOLDER / "ycck.jpg").write_bytes(cmyk[:transform] + b"\x02" + cmyk[transform + 1 :])

@@ -1,4 +1,4 @@
-"""Picture files put together by hand, where no encoder makes what a test needs."""
+"""Builds picture files that no encoder writes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ORIENTATIONS = {
 
 
 def encode(pixels: NDArray[np.generic] | Image.Image, form: str, **options: object) -> bytes:
-    """A picture file, by Pillow's encoder."""
+    """Return a picture file by Pillow's encoder."""
     image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
     file = io.BytesIO()
     image.save(file, form, **options)
@@ -35,7 +35,7 @@ def encode(pixels: NDArray[np.generic] | Image.Image, form: str, **options: obje
 
 
 def exif(orientation: int, *, order: str = "<", kind: int = 3) -> bytes:
-    """An EXIF block with a software and an orientation entry (a TIFF structure, without any head)."""
+    """Return an EXIF block with a software and an orientation entry: a TIFF structure without a header."""
     return (
         {"<": b"II*\0", ">": b"MM\0*"}[order]
         + struct.pack(f"{order}IH", 8, 2)
@@ -46,45 +46,45 @@ def exif(orientation: int, *, order: str = "<", kind: int = 3) -> bytes:
 
 
 def chunk(kind: bytes, content: bytes = b"") -> bytes:
-    """A PNG chunk."""
+    """Return a PNG chunk."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def png_header(width: int, height: int, depth: int = 8, colour: int = 2) -> bytes:
-    """PNG's first chunk."""
+    """Return an IHDR chunk."""
     return chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
 
 
 def png(rows: Sequence[bytes], width: int, depth: int, colour: int, *extra: bytes) -> bytes:
-    """A PNG file of rows that are packed already, with extra chunks before the rows."""
+    """Return a PNG file of packed rows, with extra chunks before the rows."""
     body = zlib.compress(b"".join(b"\0" + row for row in rows))
     header = png_header(width, len(rows), depth, colour)
     return PNG_SIGNATURE + header + b"".join(extra) + chunk(b"IDAT", body) + chunk(b"IEND")
 
 
 def png_with(file: bytes, *extra: bytes) -> bytes:
-    """A PNG file with extra chunks behind its header."""
+    """Return a PNG file with extra chunks after its header."""
     return file[:33] + b"".join(extra) + file[33:]
 
 
 def gif_split(file: bytes) -> tuple[bytes, bytes]:
-    """A GIF file, parted where its colour table ends."""
+    """Return a GIF file in two parts, split after its colour table."""
     end = 13 + (3 << (file[10] & 7) + 1 if file[10] & 0x80 else 0)
     return file[:end], file[end:]
 
 
 def rle_bmp(width: int, height: int, body: bytes) -> bytes:
-    """A run-length coded BMP of 256 colours."""
+    """Return a run-length coded BMP of 256 colours."""
     palette = b"".join(bytes((value, value // 2, 255 - value, 0)) for value in range(256))
     info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(body), 0, 0, 256, 0)
     return b"BM" + struct.pack("<IHHI", 54 + 1024 + len(body), 0, 0, 54 + 1024) + info + palette + body
 
 
 def last_scan(file: bytes) -> bytes:
-    """The last scan of a progressive JPEG, from its marker to the end of the picture."""
+    """Return the last scan of a progressive JPEG, from its marker to the end of the picture."""
     return file[file.rindex(b"\xff\xda") : -2]
 
 
 def cuts(file: bytes) -> list[int]:
-    """Lengths that a file may be cut to: every one within its last 500 bytes, and some of the others."""
+    """Return lengths to cut a file to: all within its last 500 bytes, and some others."""
     return sorted({*range(1, len(file), 1 + len(file) // 150), *range(max(1, len(file) - 800), len(file))})

@@ -1,4 +1,4 @@
-"""Picture files that have the same pixels on a white ground, and differ in what those do not show."""
+"""Makes picture files with the same pixels on white that differ on other backgrounds."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tests.unit.imaging.pictures.files import encode
 
 
 def stamp(seed: int) -> Image.Image:
-    """Black ink on nothing, the same for all numbers, and white ink beside it, which is another for each."""
+    """Return black ink on transparency, equal for all numbers, and white ink beside it, different for each."""
     image = ink(seed)
     ImageDraw.Draw(image).rectangle((60, 5, 75, HEIGHT - 5), fill=(0, 0, 0, 255))
     return image
 
 
 def shadow(alpha: int) -> Image.Image:
-    """Black ink, and a shadow of that alpha, at least 128, which is the same grey on white for all of them."""
+    """Return black ink and a shadow of that alpha (128 or more), whose grey on white is equal for all."""
     grey = 128 - (255 - alpha) if alpha < 255 else 128
     colour = round(grey * 255 / alpha)
     image = Image.new("RGBA", SIZE, (0, 0, 0, 0))
@@ -30,7 +30,7 @@ def shadow(alpha: int) -> Image.Image:
 
 
 def wide_samples(seed: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint16]]:
-    """The same high bytes for all numbers, other low bytes for each."""
+    """Return samples with equal high bytes for all numbers and different low bytes for each."""
     low = np.random.default_rng(seed).integers(0, 256, (*SIZE[::-1], 3))
     return (np.asarray(drawn(1)).astype(np.uint16) * 256 + low).astype(np.uint16)
 

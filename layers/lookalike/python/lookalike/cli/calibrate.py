@@ -22,8 +22,8 @@ from lookalike.errors import InvalidArgument
 from lookalike.settings import Settings
 from lookalike.training import logistic
 from lookalike.training.labelled_csv import Pair, read_pairs
-from lookalike.training.pair_scores import Sight, look, once
-from lookalike.verification.verifier import DOUBTFUL
+from lookalike.training.pair_scores import PairScorer, digests_of, without_repeats
+from lookalike.verification.verifier import RETRY_PROBABILITY
 
 app = typer.Typer()
 
@@ -33,8 +33,8 @@ MIN_PAIRS_OF_EACH = 30
 #: Pairs that tell a precision of 0.99.
 MIN_PAIRS_FOR_SAME = 200
 
-#: Negative pairs with at least the retry probability that are needed before the threshold may be lowered: easy negatives
-#: say nothing about where false positives begin.
+#: Negative pairs with at least the retry probability that are needed to lower the threshold: easy negatives say nothing
+#: about where false positives begin.
 MIN_DOUBTFUL_NEGATIVES = 10
 
 #: The threshold of a match's probability is never lowered below this.
@@ -64,13 +64,13 @@ def calibrate(
         raise InvalidArgument("--output", f"{output} is the folder of the model itself; name another one")
     usable, left_out = _usable_pairs(kind, pairs)
     embedder = OnnxEmbedder(source)
-    sight = Sight(embedder, kind)
+    sight = PairScorer(embedder, kind)
     cosines = sight.cosines(usable)
     right = np.array([pair.right for pair in usable], bool)
     card = json.loads((source.parent / CARD).read_text())
     lines = [f"{kind}: {len(usable)} pairs, {int(right.sum())} of them right", *(f"  {line}" for line in left_out)]
     if kind is Kind.SAME and MAP in card["outputs"]:
-        lines += _fit_min_probability(card, sight.probabilities(usable, embedder.proof), right)
+        lines += _fit_min_probability(card, sight.probabilities(usable, embedder.match_scorer), right)
         with suppress(InvalidArgument):  # vectors alone find nothing, so their cosines need not separate these pairs
             _fit_scores(card, kind, cosines, right)
     else:
@@ -101,7 +101,7 @@ def _fit_min_probability(
 
 
 def min_probability(probabilities: NDArray[np.float64], right: NDArray[np.bool_], before: float) -> float:
-    """Return the lowest threshold at which the share of right pairs among those found is at least PRECISION.
+    """Return the lowest threshold at which the share of right pairs among those found is at least MIN_PRECISION.
 
     ``probabilities`` and ``right`` have one value a pair; ``before`` is the present threshold. Raises InvalidArgument
     if the pairs cannot be separated.
@@ -110,20 +110,20 @@ def min_probability(probabilities: NDArray[np.float64], right: NDArray[np.bool_]
         reason = "the right pairs are no more provable than the wrong ones: are 0 and 1 swapped?"
         raise InvalidArgument("--pairs", reason)
     floor = MIN_PROBABILITY if _count_doubtful_negatives(probabilities, right) >= MIN_DOUBTFUL_NEGATIVES else before
-    proved = probabilities >= floor
-    if not proved.any() or right[proved].mean() >= logistic.PRECISION:
+    accepted = probabilities >= floor
+    if not accepted.any() or right[accepted].mean() >= logistic.MIN_PRECISION:
         return floor
-    reached = logistic.threshold(probabilities[proved], right[proved])
-    least = min(_rounded_down(reached or 1), 1 - 10.0**-_THRESHOLD_DIGITS)
-    if reached is None or right[probabilities >= least].mean() < logistic.PRECISION:
-        reason = f"however sure the proof, fewer than {logistic.PRECISION:.0%} of the pairs are right: look at the wrong ones"
+    reached = logistic.threshold_at_precision(probabilities[accepted], right[accepted])
+    threshold = min(_rounded_down(reached or 1), 1 - 10.0**-_THRESHOLD_DIGITS)
+    if reached is None or right[probabilities >= threshold].mean() < logistic.MIN_PRECISION:
+        reason = f"however sure the proof, fewer than {logistic.MIN_PRECISION:.0%} of the pairs are right: look at the wrong ones"
         raise InvalidArgument("--pairs", reason)
-    return least
+    return threshold
 
 
 def _count_doubtful_negatives(probabilities: NDArray[np.float64], right: NDArray[np.bool_]) -> int:
     """Return how many negative pairs a search would retry."""
-    return int(np.count_nonzero(probabilities[~right] >= DOUBTFUL))
+    return int(np.count_nonzero(probabilities[~right] >= RETRY_PROBABILITY))
 
 
 def _fit_scores(card: dict[str, Any], kind: Kind, x: NDArray[np.float64], right: NDArray[np.bool_]) -> list[str]:
@@ -146,14 +146,16 @@ def fit_calibration(
 
     Raises InvalidArgument if the pairs cannot be separated.
     """
-    slope, offset = logistic.logistic(x, logistic.hedged(right))
+    slope, offset = logistic.fit_logistic(x, logistic.platt_targets(right))
     if slope <= 0:
         raise InvalidArgument("--pairs", "the right pairs are no more alike than the wrong ones: are 0 and 1 swapped?")
     threshold = before["threshold"]
     if kind is Kind.SAME:
-        found = logistic.threshold(x, right)
+        found = logistic.threshold_at_precision(x, right)
         if found is None:
-            reason = f"at no cosine are {logistic.PRECISION:.0%} of the pairs right: the most alike of them is wrong"
+            reason = (
+                f"at no cosine are {logistic.MIN_PRECISION:.0%} of the pairs right: the most alike of them is wrong"
+            )
             raise InvalidArgument("--pairs", reason)
         threshold = _rounded_down(found)
     return {"slope": round(slope, 3), "offset": round(offset, 3), "threshold": threshold}
@@ -173,8 +175,8 @@ def _usable_pairs(kind: Kind, table: Path) -> tuple[list[Pair], list[str]]:
     Raises InvalidArgument for an unusable table, before anything is embedded.
     """
     judged = read_pairs(table)
-    digests = look(judged, table)
-    usable, left_out = once(judged, digests, table), []
+    digests = digests_of(judged, table)
+    usable, left_out = without_repeats(judged, digests, table), []
     if len(usable) < len(judged):
         left_out.append(
             f"{len(judged) - len(usable)} that repeat others are left out: the same two pictures count once"
@@ -197,7 +199,9 @@ def _require_enough(kind: Kind, pairs: Sequence[Pair], left_out: Sequence[str]) 
         reason = f"{positive} right and {negative} wrong ones; {MIN_PAIRS_OF_EACH} of each are the least"
         raise InvalidArgument("--pairs", "; ".join([reason, *left_out]))
     if kind is Kind.SAME and len(pairs) < MIN_PAIRS_FOR_SAME:
-        reason = f"{len(pairs)} pairs; a precision of {logistic.PRECISION:.0%} takes {MIN_PAIRS_FOR_SAME} at the least"
+        reason = (
+            f"{len(pairs)} pairs; a precision of {logistic.MIN_PRECISION:.0%} takes {MIN_PAIRS_FOR_SAME} at the least"
+        )
         raise InvalidArgument("--pairs", "; ".join([reason, *left_out]))
 
 

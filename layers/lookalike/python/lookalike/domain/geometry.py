@@ -1,4 +1,4 @@
-"""Boxes, affine transforms, and what verification says of two pictures."""
+"""Boxes and affine transforms, views of a query, and the geometric match of two pictures."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Box:
     bottom: float
 
 
-#: All of a picture.
+#: The whole picture.
 WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 
 
 Affine = tuple[float, float, float, float, float, float]
-"""(a, b, c, d, e, f): (x, y), as fractions of width and height, is moved to (a·x + b·y + c, d·x + e·y + f)."""
+"""(a, b, c, d, e, f): moves (x, y), fractions of width and height, to (a·x + b·y + c, d·x + e·y + f)."""
 
 
 #: Moves nothing.
@@ -28,27 +28,30 @@ IDENTITY: Affine = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """A look at a query: ``into`` moves the query's points to where the view shows them, and ``local_map`` is the
-    view's. ``full``: it shows a picture from edge to edge, not a piece of one."""
+class QueryView:
+    """A crop or a rectified part of a query that was embedded.
 
-    into: Affine
-    local_map: bytes
+    ``to_view`` moves the query's points to the view's. ``feature_map`` is packed, b"" if the model makes none. ``full``:
+    the view shows a picture from edge to edge, not a piece of one.
+    """
+
+    to_view: Affine
+    feature_map: bytes
     full: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
-    """Where the query lies in a picture, and how sure that is.
+class GeometricMatch:
+    """How the query lies on a picture.
 
-    ``probability`` is that both show the same. ``inliers`` counts the cells of the picture's local map, or
-    its corners, that lie where the transform says; ``agreement`` is the correlation of what both show there, 1 at
-    most. ``transform`` moves the query's points to the picture's. ``region`` is the part of the picture that was
-    found in the query.
+    ``probability``, in 0..1, is that both show the same. ``inliers`` counts the feature-map cells, or the keypoints,
+    that the transform moves onto their partners; 0 where whole pictures were compared. ``correlation``, in −1..1, is the
+    mean correlation of thumbnail blocks. ``transform`` moves the query's points to the picture's. ``region`` is the
+    part of the picture that holds the inliers.
     """
 
     probability: float
     inliers: int
-    agreement: float
+    correlation: float
     transform: Affine
     region: Box

@@ -7,12 +7,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypedDict
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 from lookalike.domain.library import Kind
+
+if TYPE_CHECKING:  # NumPy is slow to import, and some functions see no picture
+    import numpy as np
+    from numpy.typing import NDArray
 
 #: Numbers in every vector, whatever the model.
 DIMENSION = 256
@@ -26,15 +27,15 @@ SIGN_VERSION = 1
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
-Pixels = NDArray[np.uint8]
+Pixels: TypeAlias = "NDArray[np.uint8]"
 """One decoded picture, shape (height, width, 3), RGB, upright."""
 
 
-Grey = NDArray[np.uint8]
+Grey: TypeAlias = "NDArray[np.uint8]"
 """A picture's grey values, shape (height, width), upright."""
 
 
-Vector = NDArray[np.float16]
+Vector: TypeAlias = "NDArray[np.float16]"
 """One picture's vector, shape (DIMENSION,), L2-normalised before it was rounded to half precision."""
 
 
@@ -163,4 +164,4 @@ class Embedding:
     """The model's output for one picture: a vector per kind, and the local map (empty if the model has none)."""
 
     vectors: Mapping[Kind, Vector]
-    local_map: bytes = b""
+    feature_map: bytes = b""

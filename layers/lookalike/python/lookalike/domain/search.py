@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lookalike.domain.geometry import Proof
+from lookalike.domain.geometry import GeometricMatch
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import NO_METADATA, Key, Metadata, Picture
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Reason(StrEnum):
     """Why a picture is in an answer."""
 
     EXACT = "exact"  #: the identical picture
-    PROVED = "proved"  #: geometrically verified
+    VERIFIED = "proved"  #: geometrically verified
     VECTOR = "vector"  #: near by its vector
 
 
@@ -86,4 +87,4 @@ class Match:
     candidate: Candidate
     score: float
     reason: Reason
-    proof: Proof | None = None
+    geometric_match: GeometricMatch | None = None

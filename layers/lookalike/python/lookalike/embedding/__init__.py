@@ -1,1 +1,1 @@
-"""From pixels to vectors and local maps: the model, its card, and the views of a query."""
+"""From pixels to vectors and feature maps: the model, its card, and the crops of a query."""

@@ -1,4 +1,4 @@
-"""Local maps: what is kept of a picture so that it can be proved to show the same as another."""
+"""Feature maps: the stored features of a picture's parts, by which a match is verified."""
 
 from __future__ import annotations
 
@@ -11,27 +11,33 @@ from PIL import Image
 
 from lookalike.domain.picture import Pixels
 
-#: Cells a side, and numbers a cell.
-SIDE, DEPTH = 14, 32
-CELLS = (SIDE, SIDE, DEPTH)
+#: Cells a side of the feature map.
+CELLS_PER_SIDE = 14
 
-#: Pixels a side of the thumbnail: four for each side of a cell.
-THUMBNAIL = 56
+#: Numbers a cell.
+CELL_CHANNELS = 32
 
-_SHAPE = struct.Struct(">HH")
-_NUMBERS = SIDE * SIDE * DEPTH
-_LENGTH = _SHAPE.size + _NUMBERS + THUMBNAIL * THUMBNAIL
+#: Shape of a feature map: rows, columns, channels.
+CELLS_SHAPE = (CELLS_PER_SIDE, CELLS_PER_SIDE, CELL_CHANNELS)
 
-#: Proportions beyond 4:1 count as 4:1, so that no cell is a mere line.
-_MOST_STRETCHED = 4.0
+#: Pixels a side of the grey thumbnail: four for each side of a cell.
+THUMBNAIL_SIDE = 56
+
+_HEADER = struct.Struct(">HH")
+_CELLS_BYTES = CELLS_PER_SIDE * CELLS_PER_SIDE * CELL_CHANNELS
+_BYTES = _HEADER.size + _CELLS_BYTES + THUMBNAIL_SIDE * THUMBNAIL_SIDE
+
+#: Largest ratio of the sides that is undone: beyond it a cell would be a line of pixels.
+_MAX_ASPECT_RATIO = 4.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LocalMap:
-    """What every part of a picture looks like.
+class FeatureMap:
+    """The features of a picture's parts.
 
-    The picture is squashed into a square of ``SIDE`` × ``SIDE`` cells. ``cells`` is int8 (SIDE, SIDE, DEPTH), what the
-    network sees in each; ``thumbnail`` is uint8 (THUMBNAIL, THUMBNAIL), the same square in grey.
+    The picture is squashed into a square of CELLS_PER_SIDE × CELLS_PER_SIDE cells. ``cells``, int8 (CELLS_PER_SIDE,
+    CELLS_PER_SIDE, CELL_CHANNELS), are the network's features of each; ``thumbnail``, uint8 (THUMBNAIL_SIDE,
+    THUMBNAIL_SIDE), is the same square in grey. ``width`` and ``height`` are the picture's, in pixels.
     """
 
     width: int
@@ -40,28 +46,28 @@ class LocalMap:
     thumbnail: NDArray[np.uint8]
 
     @property
-    def stretch(self) -> float:
-        """By how much the square has to be widened, and its height divided, for the proportions to be right again."""
-        proportion = max(self.width, 1) / max(self.height, 1)
-        return float(np.sqrt(np.clip(proportion, 1 / _MOST_STRETCHED, _MOST_STRETCHED)))
+    def sqrt_aspect_ratio(self) -> float:
+        """Factor that widens the square, and divides its height, to restore the aspect ratio; 1/2 to 2."""
+        aspect_ratio = max(self.width, 1) / max(self.height, 1)
+        return float(np.sqrt(np.clip(aspect_ratio, 1 / _MAX_ASPECT_RATIO, _MAX_ASPECT_RATIO)))
 
     def pack(self) -> bytes:
-        """The map as it is stored."""
-        shape = _SHAPE.pack(min(self.width, 0xFFFF), min(self.height, 0xFFFF))
-        return shape + self.cells.tobytes() + self.thumbnail.tobytes()
+        """Return the map as it is stored: width and height, uint16 big-endian, then cells, then thumbnail."""
+        header = _HEADER.pack(min(self.width, 0xFFFF), min(self.height, 0xFFFF))
+        return header + self.cells.tobytes() + self.thumbnail.tobytes()
 
 
-def unpack(data: bytes) -> LocalMap | None:
-    """The map that was stored; None if these bytes are none."""
-    if len(data) != _LENGTH:
+def unpack(data: bytes) -> FeatureMap | None:
+    """Return the stored map; None if the bytes are not one."""
+    if len(data) != _BYTES:
         return None
-    width, height = _SHAPE.unpack_from(data)
-    cells = np.frombuffer(data, np.int8, _NUMBERS, _SHAPE.size).reshape(CELLS)
-    grey = np.frombuffer(data, np.uint8, offset=_SHAPE.size + _NUMBERS).reshape(THUMBNAIL, THUMBNAIL)
-    return LocalMap(width, height, cells, grey)
+    width, height = _HEADER.unpack_from(data)
+    cells = np.frombuffer(data, np.int8, _CELLS_BYTES, _HEADER.size).reshape(CELLS_SHAPE)
+    grey = np.frombuffer(data, np.uint8, offset=_HEADER.size + _CELLS_BYTES).reshape(THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+    return FeatureMap(width, height, cells, grey)
 
 
 def thumbnail(squared: Pixels) -> NDArray[np.uint8]:
-    """The thumbnail of a picture that was squashed into a square."""
+    """Return the grey thumbnail of a picture that was squashed into a square, uint8 RGB."""
     grey = Image.fromarray(squared).convert("L")
-    return np.asarray(grey.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX))
+    return np.asarray(grey.resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX))

@@ -1,32 +1,32 @@
-"""The model and its verifier, loaded by their first use."""
+"""The model and its verifier, loaded on first use."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lookalike.domain.geometry import View
+from lookalike.domain.geometry import QueryView
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Pixels
 from lookalike.embedding.model_path import find_model
 from lookalike.once import once
-from lookalike.ports import Comparison, Embedder, Look, Verifier
+from lookalike.ports import Embedder, QueryVerifier, Verifier
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from lookalike.embedding.embedder import OnnxEmbedder
-    from lookalike.verification.verifier import LocalMapVerifier
+    from lookalike.verification.verifier import FeatureMapVerifier
 
 
 class LazyEmbedder(Embedder):
-    """An OnnxEmbedder that its first use loads, and raises ModelError where that fails.
+    """An OnnxEmbedder that is loaded on first use, which raises ModelError if that fails.
 
     Parameters
     ----------
-    model : the ONNX file that is configured, if one is.
-    threads : how many threads one pass uses.
+    model : the configured ONNX file, if any.
+    threads : threads of one pass.
     """
 
     def __init__(self, model: str | None, threads: int) -> None:
@@ -35,7 +35,7 @@ class LazyEmbedder(Embedder):
 
     @once
     def loaded(self) -> OnnxEmbedder:
-        """The embedder itself."""
+        """The embedder, loaded."""
         from lookalike.embedding.embedder import OnnxEmbedder  # noqa: PLC0415 - onnxruntime is slow to import
 
         return OnnxEmbedder(find_model(self._model), threads=self._threads)
@@ -58,17 +58,17 @@ class LazyEmbedder(Embedder):
 
 
 class LazyVerifier(Verifier):
-    """A LocalMapVerifier calibrated for the model of an embedder, which its first use loads."""
+    """A FeatureMapVerifier with the scorer of an embedder's model, which its first use loads."""
 
     def __init__(self, embedder: LazyEmbedder) -> None:
         self._embedder = embedder
 
     @once
-    def loaded(self) -> LocalMapVerifier:
-        """The verifier itself."""
-        from lookalike.verification.verifier import LocalMapVerifier  # noqa: PLC0415 - few functions need it
+    def loaded(self) -> FeatureMapVerifier:
+        """The verifier, loaded."""
+        from lookalike.verification.verifier import FeatureMapVerifier  # noqa: PLC0415 - few functions need it
 
-        return LocalMapVerifier(self._embedder.loaded.proof)
+        return FeatureMapVerifier(self._embedder.loaded.match_scorer)
 
-    def compare(self, pixels: Pixels, views: Sequence[View], look: Look) -> Comparison:
-        return self.loaded.compare(pixels, views, look)
+    def query(self, pixels: Pixels, views: Sequence[QueryView]) -> QueryVerifier:
+        return self.loaded.query(pixels, views)

@@ -1,4 +1,4 @@
-"""The model's card: what a model file takes, what it answers, how its cosines are to be read.
+"""The model's card: inputs and outputs of a model file, and the calibration of its cosines.
 
 A model is three files in one folder: the ONNX graph, ``card.json`` and ``codebooks.npz``.
 """
@@ -19,49 +19,50 @@ from numpy.typing import NDArray
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import DIMENSION
 from lookalike.errors import ModelError
-from lookalike.verification.match_score import NO_PROOF, ProofCalibration
+from lookalike.verification.match_score import NEVER_MATCHES, MatchScorer
 
 CARD = "card.json"
 CODEBOOKS = "codebooks.npz"
 
-#: A 4-bit product quantiser's centroids: 128 parts of a vector, 16 centroids each, of two numbers.
+#: Shape of a 4-bit product quantiser: 128 parts of a vector, 16 centroids each, of two numbers.
 CODEBOOK_SHAPE = (DIMENSION // 2, 16, 2)
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How a kind's cosines are read: ``1 / (1 + exp(offset − slope · cosine))``, and the cosine that counts as found."""
+    """A kind's scores, ``1 / (1 + exp(offset − slope · cosine))``, and the cosine from which on a picture counts as
+    found."""
 
     slope: float
     offset: float
     threshold: float
 
     def score(self, cosine: float) -> float:
-        """The score of a cosine, in (0, 1)."""
+        """Return the score of a cosine, in (0, 1)."""
         return 1.0 / (1.0 + math.exp(self.offset - self.slope * cosine))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Card:
-    """What is known of a model.
+    """A model's card.
 
-    ``side`` is the side of the square input, in pixels. ``local_map`` says whether the graph makes local maps.
-    ``proof`` says how what a verifier sees of two maps is to be read. ``codebooks`` holds a float32 array of shape CODEBOOK_SHAPE per kind.
+    ``side`` is the side of the square input, in pixels; ``has_feature_map``: the graph returns feature maps.
+    ``match_scorer`` scores geometric matches. ``codebooks`` holds a float32 array of shape CODEBOOK_SHAPE a kind.
     """
 
     name: str
     side: int
-    local_map: bool
+    has_feature_map: bool
     calibration: Mapping[Kind, Calibration]
-    proof: ProofCalibration
+    match_scorer: MatchScorer
     codebooks: Mapping[Kind, NDArray[np.float32]]
 
 
 def load(model: Path) -> Card:
-    """The card beside a model file, after both and the codebooks were found to belong together.
+    """Return the card beside a model file, once the digests of graph and codebooks have been checked.
 
-    Raises ModelError with one line that says which file is missing, broken, not the one the card describes, or
-    of another dimension than this service's.
+    Raises ModelError, in one line, if a file is missing, broken or not the one that the card describes, or if the
+    vectors' dimension is not this service's.
     """
     folder = model.parent
     try:
@@ -75,9 +76,9 @@ def load(model: Path) -> Card:
         return Card(
             name=str(content["name"]),
             side=int(content["input"]["side"]),
-            local_map=has_map,
+            has_feature_map=has_map,
             calibration={kind: _calibration(content["calibration"][kind]) for kind in Kind},
-            proof=ProofCalibration.of(content["proof"]) if has_map else NO_PROOF,
+            match_scorer=MatchScorer.from_card(content["proof"]) if has_map else NEVER_MATCHES,
             codebooks=_codebooks(folder / CODEBOOKS),
         )
     except (ValueError, KeyError, TypeError) as error:
@@ -85,7 +86,7 @@ def load(model: Path) -> Card:
 
 
 def name_of(model: Path) -> str:
-    """What the card beside a model file calls it; neither of the two is looked into any further. Raises ModelError."""
+    """Return the name in the card beside a model file, without checking either. Raises ModelError."""
     try:
         return str(json.loads(_read(model.parent / CARD))["name"])
     except (ValueError, KeyError, TypeError) as error:
@@ -100,7 +101,7 @@ def _read(path: Path) -> bytes:
 
 
 def _check(path: Path, digest: str) -> None:
-    """Refuse a file that is not, to the last byte, the one the card was written for."""
+    """Raise ModelError unless a file has the digest that the card names."""
     found = hashlib.sha256(_read(path)).hexdigest()
     if found != digest:
         raise ModelError(

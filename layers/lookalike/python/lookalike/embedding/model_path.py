@@ -1,4 +1,4 @@
-"""Where the model is."""
+"""Finds the model file."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 from lookalike.errors import ModelError
 
-#: Where the model layer lies in Lambda, and where `make model` puts the model in a checkout.
+#: The model layer's path in Lambda, and the path that `make model` writes to in a checkout.
 PLACES = (Path("/opt/model/model.onnx"), Path(__file__).resolve().parents[4] / "model" / "model.onnx")
 
 
 def find_model(configured: str | None) -> Path:
-    """The model file: the configured one, else the first of PLACES that exists.
+    """Return the model file: the configured one, else the first of PLACES that exists.
 
-    Raises ModelError, with what to do, if there is none.
+    Raises ModelError, with the remedy, if there is none.
     """
     if configured:
         path = Path(configured)

@@ -1,4 +1,4 @@
-"""Pictures as the network takes them."""
+"""Preprocessing: pictures as the network takes them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from lookalike.domain.picture import Pixels
 
 
 def square(pixels: Pixels, side: int) -> Pixels:
-    """The whole picture squashed into a square of ``side`` pixels, its proportions given up.
+    """Return the whole picture squashed into a square, uint8 RGB (side, side, 3); the aspect ratio is not kept.
 
-    Everything in it is seen, and has its place in the local map. Bars that keep the proportions find the same or a point
-    less; the square in the middle alone finds one to three points more, but a part that lies outside is never proved.
+    So every part is seen, and has its place in the feature map. Padding to a square finds as many copies or one percent
+    fewer; the central square alone finds one to three percent more, but parts outside of it can never be verified.
     """
     picture = Image.fromarray(pixels)
-    # Halving large pictures first takes a third of the time; the vectors' cosine to those without it is over 0.999.
+    # Reducing large pictures first takes a third of the time; the vectors' cosine to those without it is over 0.999.
     return np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC, reducing_gap=3.0))

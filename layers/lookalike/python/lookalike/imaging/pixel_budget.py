@@ -74,7 +74,7 @@ class PixelBudget:
 
 
 def _collecting_garbage(check: Callable[[], None]) -> Callable[[], None]:
-    """Return ``check`` with a garbage collection now and then: pixels held by a cycle must not block others for ever."""
+    """Return ``check`` with occasional garbage collection: pixels held by a cycle must not block others for ever."""
     collected = time.monotonic()
 
     def both() -> None:

@@ -11,7 +11,7 @@ from lookalike.ports.catalog import Catalog
 from lookalike.ports.clock import Clock
 from lookalike.ports.fetcher import Fetcher
 from lookalike.ports.index import Generations, VectorIndex
-from lookalike.ports.models import Comparison, Embedder, Look, Originals, Verifier
+from lookalike.ports.models import BatchVerification, Embedder, QueryVerifier, Verifier
 from lookalike.ports.objects import MapStore, PictureStore
 from lookalike.ports.ports import Ports
 from lookalike.ports.stores import Stores
@@ -20,19 +20,18 @@ from lookalike.ports.uploads import DeadLetters, Uploads, UploadStore
 __all__ = [
     "ApplicationLookup",
     "Applications",
+    "BatchVerification",
     "Catalog",
     "Clock",
-    "Comparison",
     "Counters",
     "DeadLetters",
     "Embedder",
     "Fetcher",
     "Generations",
-    "Look",
     "MapStore",
-    "Originals",
     "PictureStore",
     "Ports",
+    "QueryVerifier",
     "Stores",
     "UploadStore",
     "Uploads",

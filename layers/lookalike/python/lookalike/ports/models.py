@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lookalike.domain.geometry import Affine, Box, Proof, View
+from lookalike.domain.geometry import GeometricMatch, QueryView
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Grey, Pixels
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Embedder(Protocol):
@@ -39,37 +40,53 @@ class Embedder(Protocol):
         """A product quantiser trained on vectors of this kind, shape (DIMENSION / 2, 16, 2); None if there is none."""
 
 
-Originals = Callable[[Sequence[int]], Sequence[Grey | None]]
-"""The originals of a few pictures, small and grey, by their places among those that are compared; None for one that
-cannot be had."""
-
-
-class Comparison(Protocol):
-    """A query, ready to be compared with pictures."""
-
-    @abstractmethod
-    def prove(
-        self, pictures: Sequence[tuple[float, bytes]], originals: Originals | None = None
-    ) -> Sequence[Proof | None]:
-        """For each picture, given its cosine and its local map, the proof that it shows the same as the query; None
-        where there is none.
-
-        Where local maps prove nothing, ``originals`` is asked for the few that may be worth it, once at most.
-        Deterministic. Bytes that are no local map prove nothing.
-        """
-
-
-Look = Callable[[Affine, Box, float], bytes]
-"""Looks at the query again, straightened: given the transform that moves its points to a picture's, the part of the
-picture that it covers, and the picture's width by its height, the local map of what it shows of that part."""
-
-
 class Verifier(Protocol):
-    """Proves by local maps of one model that pictures show the same. Safe to call from several threads."""
+    """Verifies by geometry that pictures show the same. Safe to call from several threads."""
 
     @abstractmethod
-    def compare(self, pixels: Pixels, views: Sequence[View], look: Look) -> Comparison:
-        """Get ready to compare a query in its ``views``.
+    def query(self, pixels: Pixels, views: Sequence[QueryView]) -> QueryVerifier:
+        """Prepare a query, uint8 RGB (height, width, 3), in its views."""
 
-        ``look`` is asked where the views leave doubt.
+
+class QueryVerifier(Protocol):
+    """A query, ready to be compared with batches of candidates."""
+
+    @abstractmethod
+    def match_feature_maps(self, candidates: Sequence[tuple[float, bytes]]) -> BatchVerification:
+        """Compare the query with candidates, given each one's cosine and its packed feature map.
+
+        Deterministic. Bytes that are no feature map never match.
         """
+
+
+class BatchVerification(Protocol):
+    """A batch of candidates between two stages of verification. Immutable: every stage returns the next state.
+
+    Candidates are named by their number in the batch. A stage is a function of data: the caller embeds the views, and
+    loads the originals, that a state asks for.
+    """
+
+    @abstractmethod
+    def rectified_views(self) -> Mapping[int, Pixels]:
+        """Return rectified views of the query, uint8 RGB, by the candidate that each is to be matched with; empty if
+        the stage needs none."""
+
+    @abstractmethod
+    def match_rectified(self, feature_maps: Mapping[int, bytes]) -> BatchVerification:
+        """Continue with the feature map of every rectified view."""
+
+    @abstractmethod
+    def keypoint_candidates(self) -> Sequence[int]:
+        """Return the candidates whose originals are worth loading, once no rectified view is left; empty if a match
+        is accepted."""
+
+    @abstractmethod
+    def match_keypoints(self, thumbnails: Mapping[int, Grey]) -> BatchVerification:
+        """Continue with grey thumbnails of these candidates' originals; those that could not be loaded are left out.
+
+        Rectified views may follow once more.
+        """
+
+    @abstractmethod
+    def matches(self) -> Sequence[GeometricMatch | None]:
+        """Return each candidate's accepted match; None if it has none."""

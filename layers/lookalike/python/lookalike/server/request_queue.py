@@ -17,7 +17,7 @@ from lookalike.wire.claims import claimed
 #: Requests that may wait, in memory. One more, and the last one of the caller with the most is refused.
 _MAX_WAITING = 384
 
-#: Claims remembered with the tenant that they were proved to be.
+#: Claims remembered with the tenant that they were authenticated as.
 _MAX_REMEMBERED_TENANTS = 10_000
 
 

@@ -1,4 +1,4 @@
-"""``GET /status`` of one machine: answers in time even if a store hangs, and shows private facts to their owner only."""
+"""``GET /status`` of one machine: answers in time even if a store hangs; shows private facts to owners only."""
 
 from __future__ import annotations
 

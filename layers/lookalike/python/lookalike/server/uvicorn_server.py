@@ -32,7 +32,7 @@ _SHUTDOWN_SECONDS = 30
 #: Connections that may wait to be accepted.
 _BACKLOG = 1024
 
-#: Errors of an address that this machine lacks: a name may resolve to an IP version that the machine was set up without.
+#: Errors of an address that this machine lacks: a name may resolve to an IP version that is not set up.
 _MISSING_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
@@ -175,7 +175,7 @@ def _raise_open_file_limit() -> None:
 
 
 def _return_freed_memory() -> None:
-    """Make glibc return large blocks to the system: by default it raises this threshold up to 32 MB as they are freed."""
+    """Make glibc return large blocks to the system: by default it raises the threshold up to 32 MB as they go."""
     if sys.platform == "linux":
         with suppress(AttributeError):  # other C libraries have no mallopt
             ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)

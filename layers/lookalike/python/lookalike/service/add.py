@@ -168,8 +168,8 @@ def _row(ports: Ports, prepared: Prepared, key: Key, current: Picture | None) ->
 def _store(ports: Ports, picture: Picture, prepared: Prepared) -> None:
     """Store the original, then the local map, before the row that names them."""
     ports.originals.put(picture.object_key, prepared.loaded.data)
-    if picture.kind is Kind.SAME and prepared.embedding.local_map:
-        ports.maps.put_map(picture.object_key, prepared.embedding.local_map)
+    if picture.kind is Kind.SAME and prepared.embedding.feature_map:
+        ports.maps.put_map(picture.object_key, prepared.embedding.feature_map)
 
 
 def _remove(ports: Ports, picture: Picture) -> None:

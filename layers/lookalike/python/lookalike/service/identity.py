@@ -20,7 +20,7 @@ from lookalike.errors import PictureError
 from lookalike.imaging.decode import Decoded, hidden_digest_of_file
 from lookalike.limits.call import Job
 from lookalike.ports import Ports
-from lookalike.service.originals import BUDGET, read
+from lookalike.service.originals import BUDGET, read_originals
 
 #: Originals read per search. Nearly always enough: few different files have the same pixels.
 _MAX_ORIGINALS_READ = 4
@@ -72,7 +72,7 @@ def identical(ports: Ports, job: Job, candidates: Iterable[Candidate], picture: 
     if not doubtful:
         return same
     several = list(doubtful.values())
-    files = read(ports.originals, [candidates[0].object_key for candidates in several[:_MAX_ORIGINALS_READ]])
+    files = read_originals(ports.originals, [candidates[0].object_key for candidates in several[:_MAX_ORIGINALS_READ]])
     shown = [_has_same_hidden_content(job, file, picture) for file in files]
     # Originals not read: rows with this digest have no hidden content, except first rows of such pictures, or rows of an
     # older version.

@@ -1,4 +1,4 @@
-"""Reading stored originals again, while a search holds its own picture."""
+"""Loading stored originals for a search that already holds its own picture."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from lookalike.imaging.pixel_budget import PixelBudget
 from lookalike.observability import logger
 from lookalike.ports import PictureStore
 
-#: Seconds that a search waits for originals, which may tell a little more: what has not come by then is done without.
-_SECONDS = 2.0
+#: Seconds that a search waits for originals: they refine its answer, so it goes on without late ones.
+_MAX_WAIT = 2.0
 
-#: Pixels of originals that may be in memory at once, of all calls together. A budget of its own, for a call that
-#: asks for it already holds its own picture's pixels. One tenant has three quarters of it.
+#: Pixels of originals in memory at once, of all calls together, three quarters of them one tenant's. A budget of its
+#: own, since a call that asks for it already holds pixels of its own picture.
 BUDGET = PixelBudget(4096 * 4096, max_per_tenant=4096 * 4096 * 3 // 4, reserve=4 << 20, max_small=1 << 20)
 
 
-def read(originals: PictureStore, keys: Sequence[str]) -> list[bytes | None]:
-    """The originals' files, all on their way at once; None for what cannot be had, or not in time."""
+def read_originals(originals: PictureStore, keys: Sequence[str]) -> list[bytes | None]:
+    """Return the originals' files, requested all at once; None for those unavailable, or later than _MAX_WAIT."""
 
     def one(key: str) -> bytes | None:
         try:
@@ -30,7 +30,7 @@ def read(originals: PictureStore, keys: Sequence[str]) -> list[bytes | None]:
 
     pool = ThreadPoolExecutor(max(1, len(keys)), thread_name_prefix="originals")
     coming = [pool.submit(one, key) for key in keys]
-    late = wait(coming, _SECONDS).not_done
+    late = wait(coming, _MAX_WAIT).not_done
     pool.shutdown(wait=False)
     if late:
         logger.warning(f"{len(late)} originals have not come in time", extra={"operation": "search"})

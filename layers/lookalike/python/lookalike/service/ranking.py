@@ -1,4 +1,4 @@
-"""From candidates to one ranked, scored list, which pages are cut from."""
+"""From candidates to one ranked, scored list, from which pages are cut."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lookalike.domain.geometry import Proof
+from lookalike.domain.geometry import GeometricMatch
 from lookalike.domain.picture import Key
 from lookalike.domain.search import Candidate, Match, Reason
 
-#: Positions of a ranked list that can be reached by pages.
+#: Positions of a ranked list that pages can reach.
 WINDOW = 1000
 
-#: The best score a picture can have that is not the identical one: the float32 just below 1.
-_BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
+#: Largest score of a picture that is not the identical one: the float32 just below 1.
+_MAX_INEXACT_SCORE = np.nextafter(np.float32(1), np.float32(0))
 
-#: What is proved scores more than this: of a hundred pictures proved, 99 show the same.
-PROVED = 0.9
+#: Verified pictures score above this: of a hundred verified pictures, 99 show the same.
+MIN_VERIFIED_SCORE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A cut of the ranked list. ``more``: results remain after it, within the window."""
+    """A page of the ranked list. ``more``: results remain after it, within the window."""
 
     matches: tuple[Match, ...]
     more: bool
@@ -34,59 +34,70 @@ def rank(
     exact: Collection[Key],
     score: Callable[[float], float],
     threshold: float,
-    proofs: Mapping[Key, Proof] | None = None,
+    verified: Mapping[Key, GeometricMatch] | None = None,
     window: int = WINDOW,
 ) -> list[Match]:
-    """The identical picture, whose keys are ``exact``, first, with score 1; then all others of at least ``threshold``, by cosine, or, given
-    proofs, those that are proved, by probability to two digits and then by cosine: the first ``window`` of them.
+    """Return the first ``window`` matches, best first, with scores in (0, 1].
 
-    No cosine is proof: blank corners of pictures, or pages of different text, are as alike as copies.
+    The identical picture, whose keys are ``exact``, comes first, with score 1. Without ``verified``, all others of at
+    least ``threshold`` follow by cosine, scored by ``score``, which maps a cosine to (0, 1). With it, only the
+    geometric matches in it follow, by probability to two digits and then by cosine: a cosine alone verifies nothing,
+    for blank corners, or pages of different text, are as similar as copies.
 
-    Ties stand by library and picture id. ``score`` maps a cosine to (0, 1). See :func:`_descending` for the scores.
+    Ties are broken by library and picture id. See :func:`_strictly_descending` for the scores.
     """
 
     def found(candidate: Candidate) -> Match | None:
         if candidate.key in exact:
             return Match(candidate, 1.0, Reason.EXACT)
-        if proofs is None:
+        if verified is None:
             near = candidate.cosine >= threshold
             return Match(candidate, score(candidate.cosine), Reason.VECTOR) if near else None
-        proof = proofs.get(candidate.key)
-        return None if proof is None else _proved(candidate, proof)
+        geometric_match = verified.get(candidate.key)
+        return None if geometric_match is None else _verified_match(candidate, geometric_match)
 
-    return _descending(sorted((match for match in map(found, candidates) if match is not None), key=_place)[:window])
+    return _strictly_descending(
+        sorted((match for match in map(found, candidates) if match is not None), key=_sort_key)[:window]
+    )
 
 
 def merged(lists: Iterable[Sequence[Match]], window: int) -> list[Match]:
-    """Ranked lists as one, by score; the first ``window`` of it."""
+    """Return the first ``window`` matches of several ranked lists, by score."""
 
-    def place(match: Match) -> tuple[bool, float, str, str]:
+    def sort_key(match: Match) -> tuple[bool, float, str, str]:
         return match.reason is not Reason.EXACT, -match.score, match.candidate.key.library, match.candidate.key.id
 
-    return _descending(sorted((match for matches in lists for match in matches), key=place)[:window])
+    return _strictly_descending(sorted((match for matches in lists for match in matches), key=sort_key)[:window])
 
 
-def _descending(ranked: Iterable[Match]) -> list[Match]:
-    """The same with every score at least one float32 step below the one before it, because clients key maps by score,
-    some of them in float32; only the identical picture has 1, and only the first of them."""
+def _strictly_descending(ranked: Iterable[Match]) -> list[Match]:
+    """Return the matches with each score at least one float32 step below the one before.
+
+    Clients key maps by score, some of them in float32. Only the first identical picture has 1.
+    """
     matches: list[Match] = []
     last = np.float32(np.inf)
     for match in ranked:
         last = min(np.float32(match.score), np.nextafter(last, np.float32(0)))
         if match.reason is not Reason.EXACT:
-            last = min(last, _BELOW_ONE)
+            last = min(last, _MAX_INEXACT_SCORE)
         settled = float(last)
         matches.append(match if match.score == settled else replace(match, score=settled))
     return matches
 
 
-def _proved(candidate: Candidate, proof: Proof) -> Match:
-    return Match(candidate, PROVED + (1 - PROVED) * proof.probability, Reason.PROVED, proof)
+def _verified_match(candidate: Candidate, geometric_match: GeometricMatch) -> Match:
+    return Match(
+        candidate,
+        MIN_VERIFIED_SCORE + (1 - MIN_VERIFIED_SCORE) * geometric_match.probability,
+        Reason.VERIFIED,
+        geometric_match,
+    )
 
 
-def _place(match: Match) -> tuple[bool, float, float, str, str]:
-    """What the list is sorted by."""
-    candidate, proof = match.candidate, match.proof
-    # Those that are proved about as surely show one scene, and which of them is the copy, the cosine tells better.
-    sure = 0.0 if proof is None else round(proof.probability, 2)
-    return match.reason is not Reason.EXACT, -sure, -candidate.cosine, candidate.key.library, candidate.key.id
+def _sort_key(match: Match) -> tuple[bool, float, float, str, str]:
+    """Return the key that the list is sorted by."""
+    candidate, geometric_match = match.candidate, match.geometric_match
+    # Matches of about the same probability show one scene; the cosine tells better which of them is the copy.
+    probability = 0.0 if geometric_match is None else round(geometric_match.probability, 2)
+    return match.reason is not Reason.EXACT, -probability, -candidate.cosine, candidate.key.library, candidate.key.id

@@ -1,76 +1,113 @@
-"""Proving candidates of kind ``same`` by their local maps."""
+"""Reranking the candidates of a ``same`` search by geometric verification."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 
-from lookalike.domain.geometry import Affine, Box, Proof
-from lookalike.domain.picture import Grey, Key, Pixels
+from lookalike.domain.geometry import GeometricMatch
+from lookalike.domain.picture import Grey, Key
 from lookalike.domain.search import Candidate
 from lookalike.imaging.grey_thumbnail import grey_thumbnail
 from lookalike.limits.call import Job
 from lookalike.limits.fair_share import Turn
-from lookalike.ports import Comparison, Embedder, Look, MapStore, Originals, PictureStore
-from lookalike.service.originals import BUDGET, read
-from lookalike.verification import keypoints
-from lookalike.verification.rectify import straighten
+from lookalike.ports import BatchVerification, Embedder, MapStore, PictureStore, QueryVerifier
+from lookalike.service.originals import BUDGET, read_originals
+from lookalike.verification.keypoints import LONGER_SIDE
 
-#: So many candidates' maps come in one call, and so many candidates are proved at most.
-BATCH, MOST = 25, 200
+#: Candidates whose feature maps are read in one call and verified together.
+BATCH_SIZE = 25
+
+#: Candidates verified at most: eight batches.
+MAX_CANDIDATES = 200
+
+LoadThumbnails = Callable[[Sequence[int]], Mapping[int, Grey]]
+"""Loads grey thumbnails of candidates' originals, given their numbers in a batch; leaves out those unavailable."""
 
 
-def prove(
-    comparison: Comparison, maps: MapStore, originals: PictureStore | None, candidates: Sequence[Candidate], job: Job
-) -> dict[Key, Proof]:
-    """The proofs of candidates, which come by cosine: batch after batch, as long as a batch still proves one.
+@dataclass(frozen=True, slots=True)
+class Reranker:
+    """Verifies candidates of one query.
 
-    Where the first one proves none, the ``originals`` of a few are looked at, if they are given. Raises Busy or
-    Abandoned, between two batches, if nobody waits for the answer any more.
+    ``originals`` are loaded for keypoints where the feature maps decide nothing; None: never.
     """
-    proofs: dict[Key, Proof] = {}
-    for begin in range(0, min(len(candidates), MOST), BATCH):
-        batch = candidates[begin : min(begin + BATCH, MOST)]
-        found = _prove_batch(comparison, maps, originals if begin == 0 else None, batch, job)
-        if not found:
-            break
-        proofs |= found
-    return proofs
+
+    query: QueryVerifier
+    embedder: Embedder
+    maps: MapStore
+    originals: PictureStore | None
+    job: Job
+
+    def verify(self, candidates: Sequence[Candidate]) -> dict[Key, GeometricMatch]:
+        """Return the matches among candidates, which come by cosine: batch after batch, until one has no match.
+
+        Originals are loaded for the first batch only. Raises Busy or Abandoned, between two batches, if nobody waits
+        for the answer any more.
+        """
+        matches: dict[Key, GeometricMatch] = {}
+        for begin in range(0, min(len(candidates), MAX_CANDIDATES), BATCH_SIZE):
+            batch = candidates[begin : min(begin + BATCH_SIZE, MAX_CANDIDATES)]
+            found = self._verify_batch(batch, self.originals if begin == 0 else None)
+            if not found:
+                break
+            matches |= found
+        return matches
+
+    def _verify_batch(self, batch: Sequence[Candidate], originals: PictureStore | None) -> dict[Key, GeometricMatch]:
+        stored = self.maps.maps([candidate.object_key for candidate in batch])
+        mapped = [candidate for candidate in batch if candidate.object_key in stored]
+        feature_maps = [(candidate.cosine, stored[candidate.object_key]) for candidate in mapped]
+        with self.job.turn() as turn:
+            load = None if originals is None else partial(_load_thumbnails, originals, mapped, self.job, turn)
+            matches = run_stages(self.query, self.embedder, feature_maps, load).matches()
+        return {candidate.key: match for candidate, match in zip(mapped, matches, strict=True) if match is not None}
 
 
-def looking(embedder: Embedder, query: Pixels) -> Look:
-    """Looks at the query again, straightened, with that embedder."""
+def run_stages(
+    query: QueryVerifier,
+    embedder: Embedder,
+    candidates: Sequence[tuple[float, bytes]],
+    load_thumbnails: LoadThumbnails | None,
+) -> BatchVerification:
+    """Run the stages of verification, in order, for a batch of candidates: each one's cosine and feature map.
 
-    def look(transform: Affine, part: Box, proportion: float) -> bytes:
-        return embedder.embed([straighten(query, transform, part, proportion)])[0].local_map
-
-    return look
-
-
-def _prove_batch(
-    comparison: Comparison, maps: MapStore, originals: PictureStore | None, batch: Sequence[Candidate], job: Job
-) -> dict[Key, Proof]:
-    stored = maps.maps([candidate.object_key for candidate in batch])
-    mapped = [candidate for candidate in batch if candidate.object_key in stored]
-    pictures = [(candidate.cosine, stored[candidate.object_key]) for candidate in mapped]
-    with job.turn() as turn:
-        proofs = comparison.prove(pictures, None if originals is None else _glancing(originals, mapped, job, turn))
-    return {candidate.key: proof for candidate, proof in zip(mapped, proofs, strict=True) if proof is not None}
+    1. Match feature maps: whole pictures in eight orientations, and parts of them.
+    2. Rectify the query for undecided candidates, embed the result, and match again, twice at most.
+    3. If no match is accepted, load originals, match keypoints, rectify the query once more, and correlate.
+    """
+    batch = _match_rectified(query.match_feature_maps(candidates), embedder)
+    if load_thumbnails is None:
+        return batch
+    numbers = batch.keypoint_candidates()
+    return _match_rectified(batch.match_keypoints(load_thumbnails(numbers)), embedder) if numbers else batch
 
 
-def _glancing(originals: PictureStore, candidates: Sequence[Candidate], job: Job, turn: Turn) -> Originals:
-    """Reads originals for a comparison that has that turn: meanwhile it computes nothing itself."""
+def _match_rectified(batch: BatchVerification, embedder: Embedder) -> BatchVerification:
+    """Embed rectified views and match them, as long as the batch asks for some."""
+    while views := batch.rectified_views():
+        embeddings = embedder.embed(list(views.values()))
+        batch = batch.match_rectified(
+            {number: embedding.feature_map for number, embedding in zip(views, embeddings, strict=True)}
+        )
+    return batch
 
-    def seen(data: bytes | None) -> Grey | None:
-        if data is None:
-            return None
-        with BUDGET.decoding(job) as room:
-            return grey_thumbnail(data, keypoints.SIDE, room)
 
-    def glances(numbers: Sequence[int]) -> Sequence[Grey | None]:
-        with turn.paused():
-            files = read(originals, [candidates[number].object_key for number in numbers])
-            with ThreadPoolExecutor(max(1, len(files))) as pool:
-                return list(pool.map(seen, files))
+def _load_thumbnails(
+    originals: PictureStore, candidates: Sequence[Candidate], job: Job, turn: Turn, numbers: Sequence[int]
+) -> dict[int, Grey]:
+    """Load thumbnails while ``turn`` is given back: waiting for a store computes nothing."""
+    with turn.paused():
+        files = read_originals(originals, [candidates[number].object_key for number in numbers])
+        with ThreadPoolExecutor(max(1, len(files))) as pool:
+            thumbnails = list(pool.map(partial(_thumbnail, job), files))
+    return {number: grey for number, grey in zip(numbers, thumbnails, strict=True) if grey is not None}
 
-    return glances
+
+def _thumbnail(job: Job, file: bytes | None) -> Grey | None:
+    """Return a picture file's grey thumbnail, its longer side at least LONGER_SIDE; None if it cannot be decoded."""
+    if file is None:
+        return None
+    with BUDGET.decoding(job) as room:
+        return grey_thumbnail(file, LONGER_SIDE, room)

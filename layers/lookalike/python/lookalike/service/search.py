@@ -1,4 +1,4 @@
-"""Finding pictures in a library, or in several."""
+"""Searching a library, or several."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lookalike.domain.geometry import Proof, View
+from lookalike.domain.geometry import GeometricMatch, QueryView
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.picture import Embedding, Key, Pixels
 from lookalike.domain.search import Candidate, Match, Query, Reason, TagFilter
+from lookalike.embedding.query_crops import query_crops
 from lookalike.imaging.decode import Decoded
 from lookalike.limits.call import Job
 from lookalike.ports import PictureStore, Ports
@@ -18,23 +19,22 @@ from lookalike.service.current import current
 from lookalike.service.identity import identical, rows_of
 from lookalike.service.image_source import Source, load
 from lookalike.service.ranking import WINDOW, Page, merged, rank
-from lookalike.service.reranking import looking, prove
-from lookalike.verification.quadrilaterals import frames
-from lookalike.verification.query_views import framed_by, shown, views
+from lookalike.service.reranking import Reranker
+from lookalike.verification.quadrilaterals import detect_quadrilaterals
+from lookalike.verification.query_views import views_of_crops, views_of_quadrilaterals
 
-#: How deep the index is asked. Few depths, so that neighbouring pages are cut from the very same list; and never so
-#: shallow that which candidates are proved would depend on the page.
+#: Candidates that the index is asked for. There are few values, so that neighbouring pages are cut from the same list, and
+#: none so small that the page decides which candidates are verified.
 _DEPTHS = (100, 300, WINDOW)
 _DEPTHS_SAME = (300, WINDOW)
 
-#: Most pictures that a search in groups finds. OpenSearch answers no more to one query (its
-#: ``index.max_result_window``).
+#: Pictures that a search in groups finds: a limit of OpenSearch (``index.max_result_window``).
 MAX_FOUND = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Find pictures like this one on that shelf: ``count`` of them from position ``start``."""
+    """Find pictures like this one in that library: ``count`` matches from position ``start``."""
 
     library_ref: LibraryRef
     source: Source
@@ -45,9 +45,9 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class SearchGroups:
-    """Find pictures like this one in all these libraries: the ``count`` best, of a score of ``threshold`` at least.
+    """Find pictures like this one in these libraries: the ``count`` best with a score of at least ``threshold``.
 
-    Of several that are identical only the first can have the score 1, so none of them falls below any threshold.
+    Identical pictures always pass the threshold, because only the first of them can have the score 1.
     """
 
     libraries: tuple[Library, ...]
@@ -57,9 +57,10 @@ class SearchGroups:
 
 
 def search(ports: Ports, command: Search) -> Page:
-    """The page asked for; empty where the library does not exist.
+    """Return a page of matches; an empty one if the library does not exist.
 
-    Raises a UrlError or a PictureError if the picture cannot be had, and Busy or Abandoned if nobody waits any more.
+    Raises a UrlError or a PictureError if the picture cannot be loaded, and Busy or Abandoned if the answer is no longer
+    wanted.
     """
     picture = load(ports, command.source, command.library_ref.tenant).picture
     library = ports.catalog.library(command.library_ref.tenant, command.library_ref.name)
@@ -76,10 +77,11 @@ def search(ports: Ports, command: Search) -> Page:
 
 
 def search_groups(ports: Ports, command: SearchGroups) -> list[Match]:
-    """What is found, best first. Libraries, all of one tenant, may be of different kinds: each kind has its own query,
-    and all scores mean the same.
+    """Return the matches in several libraries of one tenant, best first.
 
-    Raises a UrlError or a PictureError if the picture cannot be had, and Busy or Abandoned if nobody waits any more.
+    The libraries may be of different kinds: each kind has a query of its own, and scores are comparable between kinds.
+    Raises a UrlError or a PictureError if the picture cannot be loaded, and Busy or Abandoned if the answer is no longer
+    wanted.
     """
     if not command.libraries:
         return []
@@ -107,42 +109,44 @@ def _ranked(
     kind = libraries[0].kind
     job = ports.job(libraries[0].tenant)
     with job.turn():
-        embeddings = ports.embedder.embed(views(kind, picture.pixels))
+        embeddings = ports.embedder.embed(query_crops(kind, picture.pixels))
     near = _near(ports, libraries, embeddings, depth, tags)
     found = {candidate.key: candidate for candidate in (*near, *_kept(ports, libraries, picture, tags))}
     exact = identical(ports, job, found.values(), picture)
     others = [candidate for candidate in found.values() if candidate.key not in exact]
-    proofs = None
-    if kind is Kind.SAME and all(embedding.local_map for embedding in embeddings):
-        proofs = _proofs(ports, job, picture.pixels, shown(embeddings), others, ports.originals)
-        if not proofs and not exact:
-            framed, proofs = _framed(ports, job, libraries, picture.pixels, depth, tags)
-            found |= {candidate.key: candidate for candidate in framed}
-            exact = identical(ports, job, framed, picture)
+    verified = None
+    if kind is Kind.SAME and all(embedding.feature_map for embedding in embeddings):
+        verified = _verify(ports, job, picture.pixels, views_of_crops(embeddings), others, ports.originals)
+        if not verified and not exact:
+            nearest_to_quadrilaterals, verified = _search_quadrilaterals(
+                ports, job, libraries, picture.pixels, depth, tags
+            )
+            found |= {candidate.key: candidate for candidate in nearest_to_quadrilaterals}
+            exact = identical(ports, job, nearest_to_quadrilaterals, picture)
     return rank(
         found.values(),
         exact,
         lambda cosine: ports.embedder.score(kind, cosine),
         ports.embedder.threshold(kind),
-        proofs,
+        verified,
         window,
     )
 
 
-def _framed(
+def _search_quadrilaterals(
     ports: Ports, job: Job, libraries: Sequence[Library], pixels: Pixels, depth: int, tags: TagFilter | None
-) -> tuple[Sequence[Candidate], Mapping[Key, Proof]]:
-    """What is near to the pictures within a picture, and the proofs that it is the same.
+) -> tuple[Sequence[Candidate], Mapping[Key, GeometricMatch]]:
+    """Return the nearest neighbours of the quadrilaterals in a picture, and the matches among them.
 
-    Only asked where the whole picture is neither there nor proved: most pictures hold no other.
+    Only run where the whole picture is neither found nor verified: most pictures hold no other.
     """
     with job.turn():
-        within = frames(pixels)
-        if not within:
+        quadrilaterals = detect_quadrilaterals(pixels)
+        if not quadrilaterals:
             return [], {}
-        embeddings = ports.embedder.embed([frame.cut(pixels) for frame in within])
+        embeddings = ports.embedder.embed([quadrilateral.rectified(pixels) for quadrilateral in quadrilaterals])
     near = _near(ports, libraries, embeddings, depth, tags)
-    return near, _proofs(ports, job, pixels, framed_by(within, embeddings), near)
+    return near, _verify(ports, job, pixels, views_of_quadrilaterals(quadrilaterals, embeddings), near)
 
 
 def _near(
@@ -167,17 +171,17 @@ def _near(
     )
 
 
-def _proofs(
+def _verify(
     ports: Ports,
     job: Job,
     pixels: Pixels,
-    looks: Sequence[View],
+    views: Sequence[QueryView],
     candidates: Sequence[Candidate],
     originals: PictureStore | None = None,
-) -> Mapping[Key, Proof]:
-    """Which of the candidates, which come by cosine, are proved in one of these looks at the query."""
-    comparison = ports.verifier.compare(pixels, looks, looking(ports.embedder, pixels))
-    return prove(comparison, ports.maps, originals, candidates, job)
+) -> Mapping[Key, GeometricMatch]:
+    """Return the candidates, which come by cosine, that match one of these views of the query."""
+    query = ports.verifier.query(pixels, views)
+    return Reranker(query, ports.embedder, ports.maps, originals, job).verify(candidates)
 
 
 def _kept(ports: Ports, libraries: Sequence[Library], picture: Decoded, tags: TagFilter | None) -> Iterator[Candidate]:

@@ -315,7 +315,7 @@ class Network:
         return graph.unit(pool(source.name, centre))
 
     def _colour(self) -> str:
-        """Add a soft histogram over a palette of colours, square-rooted: each square counts for the colours near its mean."""
+        """Add a soft colour histogram, square-rooted: each square counts for the palette's colours near its mean."""
         graph = self._graph
         squares = graph.op("AveragePool", self._pixels, kernel_shape=[COLOUR_SQUARE] * 2, strides=[COLOUR_SQUARE] * 2)
         levels = (np.arange(COLOUR_LEVELS) + 0.5) / COLOUR_LEVELS

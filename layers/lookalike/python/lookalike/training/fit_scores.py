@@ -84,7 +84,9 @@ def _by_labels(vectors: NDArray[np.float32], labels: NDArray[np.str_], asked: ND
         best = there.argmax(axis=1)
         x.append(np.take_along_axis(there, best[:, None], axis=1)[:, 0])
         right.append(labels[known][best] == labels[queries])
-    slope, offset = logistic.logistic(np.concatenate(x).astype(np.float64), np.concatenate(right).astype(np.float64))
+    slope, offset = logistic.fit_logistic(
+        np.concatenate(x).astype(np.float64), np.concatenate(right).astype(np.float64)
+    )
     return {"slope": round(slope, 3), "offset": round(offset, 3)}
 
 
@@ -99,15 +101,15 @@ def _by_anchors(library: NDArray[np.float32], light: NDArray[np.float32]) -> dic
 
 
 def _by_first_answers(cosines: NDArray[np.float32], truth: NDArray[np.bool_]) -> dict[str, float]:
-    """Return the curve of how often the first answer is right, and the lowest cosine with PRECISION above it.
+    """Return the curve of how often the first answer is right, and the lowest cosine with MIN_PRECISION above it.
 
     Raises FitError if no cosine has that precision.
     """
     first = cosines.argmax(axis=1)[:, None]
     x = np.take_along_axis(cosines, first, axis=1)[:, 0].astype(np.float64)
     right = np.take_along_axis(truth, first, axis=1)[:, 0]
-    found = logistic.threshold(x, right)
+    found = logistic.threshold_at_precision(x, right)
     if found is None:
-        raise FitError(f"no cosine is high enough for {logistic.PRECISION:.0%} right first answers: add pictures")
-    slope, offset = logistic.logistic(x, right.astype(np.float64))
+        raise FitError(f"no cosine is high enough for {logistic.MIN_PRECISION:.0%} right first answers: add pictures")
+    slope, offset = logistic.fit_logistic(x, right.astype(np.float64))
     return {"slope": round(slope, 3), "offset": round(offset, 3), "threshold": round(found, 3)}

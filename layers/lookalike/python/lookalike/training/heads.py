@@ -61,7 +61,7 @@ class Heads:
     map: Projection
 
     def save(self, path: Path) -> None:
-        """Write ``<kind>_mean`` and ``<kind>_matrix`` of every kind and ``map``, and descriptors as ``<kind>_looks_at``."""
+        """Write ``<kind>_mean`` and ``<kind>_matrix`` of every kind and ``map``, and ``<kind>_looks_at``: descriptors."""
         projections = {kind: head.projection for kind, head in self.kinds.items()} | {"map": self.map}
         arrays: dict[str, NDArray[Any]] = {f"{name}_mean": projection.mean for name, projection in projections.items()}
         arrays |= {f"{name}_matrix": projection.matrix for name, projection in projections.items()}

@@ -12,8 +12,8 @@ from PIL import Image
 
 from lookalike.domain.library import Kind
 from lookalike.embedding.preprocess import square
+from lookalike.embedding.query_crops import query_crops
 from lookalike.training.progress import parallel_map
-from lookalike.verification.query_views import views
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -37,7 +37,7 @@ class OnnxSession:
 
         def one(drawn: Callable[[], Image.Image]) -> list[NDArray[Any]]:
             pixels = np.asarray(drawn())
-            batch = [square(view, self._side) for view in (views(kind, pixels) if kind else [pixels])]
+            batch = [square(view, self._side) for view in (query_crops(kind, pixels) if kind else [pixels])]
             answers: list[NDArray[Any]] = self._session.run(self._outputs, {"pictures": np.stack(batch)})
             return answers if kind else [answer[0] for answer in answers]
 

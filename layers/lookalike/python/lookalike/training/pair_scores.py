@@ -1,32 +1,35 @@
-"""Pairs of picture files as a search sees them that finds the one by the other."""
+"""Scores labelled pairs of picture files exactly as a search would."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.domain.geometry import GeometricMatch
 from lookalike.domain.library import Kind
-from lookalike.domain.picture import Embedding
+from lookalike.domain.picture import Embedding, Grey
 from lookalike.embedding.embedder import OnnxEmbedder
+from lookalike.embedding.query_crops import query_crops
 from lookalike.errors import InvalidArgument, PictureError
 from lookalike.imaging.grey_thumbnail import grey_thumbnail
-from lookalike.service.reranking import looking
+from lookalike.ports import QueryVerifier
+from lookalike.service.reranking import run_stages
 from lookalike.training.labelled_csv import Pair
 from lookalike.training.picture_files import read
 from lookalike.training.progress import parallel_map, track
 from lookalike.verification import keypoints
-from lookalike.verification.match_score import ProofCalibration
-from lookalike.verification.quadrilaterals import frames
-from lookalike.verification.query_views import framed_by, shown, views
-from lookalike.verification.verifier import LocalMapVerifier
+from lookalike.verification.match_score import MatchScorer
+from lookalike.verification.quadrilaterals import detect_quadrilaterals
+from lookalike.verification.query_views import views_of_crops, views_of_quadrilaterals
+from lookalike.verification.verifier import FeatureMapVerifier
 
 
-def look(pairs: Iterable[Pair], table: Path) -> dict[Path, str]:
-    """The digest of every picture of these pairs: by it a search knows that two files have the same pixels.
+def digests_of(pairs: Iterable[Pair], table: Path) -> dict[Path, str]:
+    """Return the digest of every file of these pairs: files with the same pixels have the same digest.
 
     Raises InvalidArgument if files cannot be used as pictures, with the line of the first in ``table``.
     """
@@ -51,22 +54,22 @@ def look(pairs: Iterable[Pair], table: Path) -> dict[Path, str]:
     return digests
 
 
-def once(pairs: Iterable[Pair], digests: Mapping[Path, str], table: Path) -> list[Pair]:
-    """The pairs without those that were judged before: files with the same pixels are the same evidence.
+def without_repeats(pairs: Iterable[Pair], digests: Mapping[Path, str], table: Path) -> list[Pair]:
+    """Return the pairs without repeats: of pairs with the same pixels, only the first counts.
 
     Raises InvalidArgument, with the lines in ``table``, for a pair that is called right here and wrong there.
     """
-    seen: dict[tuple[str, str], Pair] = {}
+    embeddings: dict[tuple[str, str], Pair] = {}
     for pair in pairs:
-        before = seen.setdefault((digests[pair.query], digests[pair.picture]), pair)
+        before = embeddings.setdefault((digests[pair.query], digests[pair.picture]), pair)
         if before.right != pair.right:
             reason = f"{pair.right:d}, and {before.right:d} for the same two pictures in line {before.line}"
             raise InvalidArgument("--pairs", f"{table}, line {pair.line}: {reason}")
-    return list(seen.values())
+    return list(embeddings.values())
 
 
-class Sight:
-    """What searches of one kind see. Every file is embedded once.
+class PairScorer:
+    """Scores pairs of one kind as a search does. Every file is embedded once.
 
     All methods raise PictureError for a file that cannot be used.
     """
@@ -76,37 +79,46 @@ class Sight:
         self._query, self._picture = cache(self._embed_query), cache(self._embed_picture)
 
     def cosines(self, pairs: Sequence[Pair]) -> NDArray[np.float64]:
-        """Of every pair the largest over the views of its query."""
+        """Return each pair's largest cosine over the crops of its query, float64 (pairs,)."""
         return np.array(
             [self._cosine(self._query(pair.query), pair) for pair in track(pairs, "Embedding the pairs", len(pairs))]
         )
 
-    def probabilities(self, pairs: Sequence[Pair], proof: ProofCalibration) -> NDArray[np.float64]:
-        """Of every pair how probable its best proof is, were it alone in a library; 0 where nothing proves it.
+    def probabilities(self, pairs: Sequence[Pair], scorer: MatchScorer) -> NDArray[np.float64]:
+        """Return the probability of each pair's best match, were it alone in a library, float64 (pairs,); 0 for none.
 
-        A search finds the picture if that is ``proof.least`` or more.
+        A search finds the picture if that is ``scorer.min_probability`` or more.
         """
-        return np.array([self._probability(pair, proof) for pair in track(pairs, "Comparing the pairs", len(pairs))])
+        return np.array([self._probability(pair, scorer) for pair in track(pairs, "Comparing the pairs", len(pairs))])
 
-    def _cosine(self, looks: Sequence[Embedding], pair: Pair) -> float:
+    def _cosine(self, embeddings: Sequence[Embedding], pair: Pair) -> float:
         picture = self._picture(pair.picture)
-        vectors = np.stack([one.vectors[self._kind] for one in looks]).astype(np.float32)
+        vectors = np.stack([one.vectors[self._kind] for one in embeddings]).astype(np.float32)
         return float(np.max(vectors @ picture.vectors[self._kind].astype(np.float32)))
 
-    def _probability(self, pair: Pair, proof: ProofCalibration) -> float:
-        pixels, seen = read(pair.query).pixels, self._query(pair.query)
-        compare = partial(LocalMapVerifier(proof).compare, pixels, look=looking(self._embedder, pixels))
-        picture = self._picture(pair.picture)
-        original = grey_thumbnail(pair.picture.read_bytes(), keypoints.SIDE)
-        proofs = [compare(shown(seen)).best(self._cosine(seen, pair), picture.local_map, original)]
-        within = frames(pixels)
-        if within:
-            seen = self._embedder.embed([frame.cut(pixels) for frame in within])
-            proofs.append(compare(framed_by(within, seen)).best(self._cosine(seen, pair), picture.local_map, None))
-        return max((one.probability for one in proofs if one is not None), default=0.0)
+    def _probability(self, pair: Pair, scorer: MatchScorer) -> float:
+        verifier = FeatureMapVerifier(scorer, exhaustive=True)
+        pixels, crops = read(pair.query).pixels, self._query(pair.query)
+        original = grey_thumbnail(pair.picture.read_bytes(), keypoints.LONGER_SIDE)
+        matches = [self._match(verifier.query(pixels, views_of_crops(crops)), crops, pair, original)]
+        quadrilaterals = detect_quadrilaterals(pixels)
+        if quadrilaterals:
+            parts = self._embedder.embed([quadrilateral.rectified(pixels) for quadrilateral in quadrilaterals])
+            query = verifier.query(pixels, views_of_quadrilaterals(quadrilaterals, parts))
+            matches.append(self._match(query, parts, pair, None))
+        return max((match.probability for match in matches if match is not None), default=0.0)
+
+    def _match(
+        self, query: QueryVerifier, embeddings: Sequence[Embedding], pair: Pair, original: Grey | None
+    ) -> GeometricMatch | None:
+        """Return the most probable match of all stages, given the embeddings of the query's views."""
+        candidate = self._cosine(embeddings, pair), self._picture(pair.picture).feature_map
+        load = None if original is None else (lambda numbers: dict.fromkeys(numbers, original))
+        (match,) = run_stages(query, self._embedder, [candidate], load).matches()
+        return match
 
     def _embed_query(self, path: Path) -> Sequence[Embedding]:
-        return self._embedder.embed(views(self._kind, read(path).pixels))
+        return self._embedder.embed(query_crops(self._kind, read(path).pixels))
 
     def _embed_picture(self, path: Path) -> Embedding:
         (picture,) = self._embedder.embed([read(path).pixels])

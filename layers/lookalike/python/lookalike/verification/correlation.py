@@ -1,4 +1,4 @@
-"""Whether two pictures look the same where one is said to lie on the other."""
+"""Block-wise normalised cross-correlation of two thumbnails, one warped onto the other."""
 
 from __future__ import annotations
 
@@ -10,182 +10,215 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from lookalike.embedding.feature_map import THUMBNAIL
-from lookalike.verification.ransac import Points, Transform
+from lookalike.embedding.feature_map import THUMBNAIL_SIDE
+from lookalike.verification.ransac import Points, SimilarityTransform
 
-#: Pixels a side of the blocks that are compared, and how far each may be off, in pixels.
-BLOCK, SLACK = 8, 2
+#: Thumbnail pixels a side of a block.
+BLOCK_SIDE = 8
 
-#: A block is compared if its grey values deviate by more than this, and if so much of it is in the other picture.
-LEAST_DEVIATION, _LEAST_SHARE = 4.0, 0.7
+#: Largest shift of all blocks together, in thumbnail pixels: the transform comes from cells of four pixels a side.
+MAX_SHIFT = 2
 
-#: Added to variances, so that noise in flat places correlates with nothing.
-NOISE = 4.0
-DETAIL_NOISE = 1.0
+#: Smallest standard deviation, in grey levels, of a block that is compared.
+MIN_DEVIATION = 4.0
 
-#: A block whose structure runs in one direction more than this is an outline, and outlines are much the same
-#: everywhere: a disc lies on any other disc.
-_OUTLINE = 0.85
+#: Smallest share of a block's area that the other picture must cover.
+_MIN_OVERLAP = 0.7
 
-#: Takes the mean of every ``BLOCK`` pixels of a column.
-_MEANS = np.kron(np.eye(THUMBNAIL // BLOCK), np.full((1, BLOCK), 1 / BLOCK)).astype(np.float32)
+#: Added to the variance of a block, in squared grey levels, so that noise in flat blocks correlates with nothing.
+NOISE_VARIANCE = 4.0
 
-#: The product of both coordinates in every block, counted from its middle; the mean of its square is 1.
-_ramp = np.arange(BLOCK) - (BLOCK - 1) / 2
-_SADDLES = np.tile(np.outer(_ramp, _ramp) / np.mean(_ramp**2), (len(_MEANS), len(_MEANS))).astype(np.float32)
+#: The same for a block's detail (see :class:`BlockCorrelation`).
+DETAIL_NOISE_VARIANCE = 1.0
 
-#: Where the pixels' centres are, with ``SLACK`` more of them on every side, as a share of a side.
-_CENTRES = (np.arange(-SLACK, THUMBNAIL + SLACK, dtype=np.float32) + 0.5) / THUMBNAIL
+#: Largest coherence (0..1) of a textured block. Above it the block shows one straight edge, and those are alike in all
+#: pictures: the outline of a disc correlates with that of any other disc.
+MAX_COHERENCE = 0.85
+
+#: Averages every ``BLOCK_SIDE`` pixels of a column: float32 (blocks a side, THUMBNAIL_SIDE).
+_BLOCK_AVERAGE = np.kron(np.eye(THUMBNAIL_SIDE // BLOCK_SIDE), np.full((1, BLOCK_SIDE), 1 / BLOCK_SIDE)).astype(
+    np.float32
+)
+
+#: The product of both coordinates, from the centre of each block; the mean of its square is 1.
+_ramp = np.arange(BLOCK_SIDE) - (BLOCK_SIDE - 1) / 2
+_SADDLES = np.tile(np.outer(_ramp, _ramp) / np.mean(_ramp**2), (len(_BLOCK_AVERAGE), len(_BLOCK_AVERAGE))).astype(
+    np.float32
+)
+
+#: Centres of the pixels, and of ``MAX_SHIFT`` more on every side, as shares of a side.
+_PIXEL_CENTRES = (np.arange(-MAX_SHIFT, THUMBNAIL_SIDE + MAX_SHIFT, dtype=np.float32) + 0.5) / THUMBNAIL_SIDE
 
 _Image = NDArray[np.float32]
 
 
-def _shrink(short: int) -> _Image:
-    """The matrix that averages a thumbnail's pixels into ``short``, each by its share."""
-    edges = np.arange(short + 1) * (THUMBNAIL / short)
-    pixel = np.arange(THUMBNAIL)
+def _area_average(short: int) -> _Image:
+    """Return the matrix, float32 (short, THUMBNAIL_SIDE), that averages a thumbnail's pixels by area."""
+    edges = np.arange(short + 1) * (THUMBNAIL_SIDE / short)
+    pixel = np.arange(THUMBNAIL_SIDE)
     shares = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
-    averages: _Image = (np.maximum(shares, 0) * (short / THUMBNAIL)).astype(np.float32)
+    averages: _Image = (np.maximum(shares, 0) * (short / THUMBNAIL_SIDE)).astype(np.float32)
     return averages
 
 
-_SHRINKS = tuple(_shrink(side) for side in (THUMBNAIL * 5 // 7, THUMBNAIL // 2))
+_PYRAMID_FILTERS = tuple(_area_average(side) for side in (THUMBNAIL_SIDE * 5 // 7, THUMBNAIL_SIDE // 2))
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
-    """``blocks`` could be compared; ``correlation`` is their mean correlation, in −1..1 (0 if there are none).
+class BlockCorrelation:
+    """Correlations of the blocks of two thumbnails, each in −1..1; 0 if no block was compared.
 
-    ``detail`` is the correlation of what is left when each block loses the means of its rows and of its columns. Lines
-    of text, edges of frames and gradients are much the same everywhere; they correlate, and leave no detail.
-    ``telling`` blocks are more than an outline in one of the pictures, and ``told`` is their mean correlation: discs
-    lie on each other, and what they show inside does not agree. ``fine`` is the correlation of their details without
-    shading: balls are lit alike, and what is on them differs.
+    ``blocks`` were compared; ``correlation`` is the mean of their correlations. ``detail_correlation`` is that of the
+    blocks without the means of their rows and columns: lines of text, borders and gradients are alike in many pictures,
+    they correlate and leave no detail. ``textured_blocks`` show more than one straight edge in one of the pictures, and
+    ``textured_correlation`` is the mean of their correlations: outlines of two discs agree, what is inside them does
+    not. ``residual_correlation`` is their detail correlation without shading: two balls lit alike differ in what is on
+    them.
     """
 
     blocks: int
     correlation: float
-    detail: float
-    telling: int = 0
-    told: float = 0.0
-    fine: float = 0.0
+    detail_correlation: float
+    textured_blocks: int = 0
+    textured_correlation: float = 0.0
+    residual_correlation: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pyramid:
-    """A thumbnail at its own size, at 5/7 and at half of it. ``stretch`` is its local map's."""
+    """A thumbnail at full size, at 5/7 and at half of it, float32. ``sqrt_aspect_ratio`` is its feature map's."""
 
     levels: tuple[_Image, ...]
-    stretch: float
+    sqrt_aspect_ratio: float
 
     @staticmethod
-    def of(thumbnail: NDArray[np.uint8], stretch: float) -> Pyramid:
-        """The pyramid of a thumbnail."""
+    def of(thumbnail: NDArray[np.uint8], sqrt_aspect_ratio: float) -> Pyramid:
+        """Return the pyramid of a thumbnail, uint8 (THUMBNAIL_SIDE, THUMBNAIL_SIDE)."""
         whole: _Image = thumbnail.astype(np.float32)
-        smaller: list[_Image] = [np.asarray(shrink @ whole @ shrink.T, np.float32) for shrink in _SHRINKS]
-        return Pyramid((whole, *smaller), stretch)
+        smaller: list[_Image] = [np.asarray(average @ whole @ average.T, np.float32) for average in _PYRAMID_FILTERS]
+        return Pyramid((whole, *smaller), sqrt_aspect_ratio)
 
-    def level(self, magnified: float) -> _Image:
-        """The level whose pixels, ``magnified`` so much, are nearest to a thumbnail's."""
-        return min(self.levels, key=lambda level: abs(np.log(len(level) / (THUMBNAIL * magnified))))
+    def level(self, magnification: float) -> _Image:
+        """Return the level whose pixels, scaled by ``magnification``, are closest in size to a thumbnail's."""
+        return min(self.levels, key=lambda level: abs(np.log(len(level) / (THUMBNAIL_SIDE * magnification))))
 
 
-def agreement(query: Pyramid, picture: _Image, stretch: float, transform: Transform) -> Agreement:
-    """How well the query, moved by ``transform``, looks like the picture's thumbnail, float32 of one pixel a cell.
+def correlate_blocks(
+    query: Pyramid, picture: _Image, sqrt_aspect_ratio: float, transform: SimilarityTransform
+) -> BlockCorrelation:
+    """Warp the query by ``transform`` and correlate it, block by block, with the candidate's thumbnail.
 
-    Light and contrast may differ from block to block. All blocks together may be off by ``SLACK`` pixels, as the
-    transform comes from cells much larger.
+    ``picture`` is float32 (THUMBNAIL_SIDE, THUMBNAIL_SIDE), ``sqrt_aspect_ratio`` its feature map's. Brightness and
+    contrast may differ from block to block. All blocks together may be shifted by up to MAX_SHIFT pixels, since the
+    transform comes from much larger cells.
     """
-    moved, shown = _moved(query, stretch, transform)
-    inside = _per_block(shown[SLACK:-SLACK, SLACK:-SLACK].astype(np.float32)) >= _LEAST_SHARE
-    mean, variance = _moments(picture)
-    compared = inside & (variance > LEAST_DEVIATION**2)
+    warped, covered = _warped(query, sqrt_aspect_ratio, transform)
+    inside = _block_means(covered[MAX_SHIFT:-MAX_SHIFT, MAX_SHIFT:-MAX_SHIFT].astype(np.float32)) >= _MIN_OVERLAP
+    mean, variance = _block_moments(picture)
+    compared = inside & (variance > MIN_DEVIATION**2)
     blocks = int(np.count_nonzero(compared))
     if not blocks:
-        return Agreement(0, 0.0, 0.0)
-    shifted: _Image = sliding_window_view(moved, (THUMBNAIL, THUMBNAIL)).reshape(-1, THUMBNAIL, THUMBNAIL)
-    means, variances = _moments(shifted)
-    covariances = _per_block(shifted * picture) - means * mean
-    correlations = covariances / np.sqrt((variances + NOISE) * (variance + NOISE))
-    together = np.sum(correlations * compared, axis=(1, 2))
-    best = int(np.argmax(together))
-    seen = inside & ((variance > LEAST_DEVIATION**2) | (variances[best] > LEAST_DEVIATION**2))
-    return Agreement(
+        return BlockCorrelation(0, 0.0, 0.0)
+    shifted: _Image = sliding_window_view(warped, (THUMBNAIL_SIDE, THUMBNAIL_SIDE)).reshape(
+        -1, THUMBNAIL_SIDE, THUMBNAIL_SIDE
+    )
+    means, variances = _block_moments(shifted)
+    covariances = _block_means(shifted * picture) - means * mean
+    correlations = covariances / np.sqrt((variances + NOISE_VARIANCE) * (variance + NOISE_VARIANCE))
+    totals = np.sum(correlations * compared, axis=(1, 2))
+    best = int(np.argmax(totals))
+    textured_candidates = inside & ((variance > MIN_DEVIATION**2) | (variances[best] > MIN_DEVIATION**2))
+    return BlockCorrelation(
         blocks,
-        float(together[best]) / blocks,
-        *told_by(shifted[best], picture, compared, seen, correlations[best]),
+        float(totals[best]) / blocks,
+        *texture_statistics(shifted[best], picture, compared, textured_candidates, correlations[best]),
     )
 
 
-def _moved(query: Pyramid, stretch: float, transform: Transform) -> tuple[_Image, NDArray[np.bool_]]:
-    """The query as the picture's thumbnail would show it, with ``SLACK`` around it, and where there is any of it."""
-    grid = (_CENTRES * stretch)[None, :] + 1j * (_CENTRES / stretch)[:, None]
-    points: Points = transform.inverse(grid.astype(np.complex64))
+def _warped(
+    query: Pyramid, sqrt_aspect_ratio: float, transform: SimilarityTransform
+) -> tuple[_Image, NDArray[np.bool_]]:
+    """Return the query as the candidate's thumbnail would show it, and where the query covers it.
+
+    Both have MAX_SHIFT more pixels on every side.
+    """
+    grid = (_PIXEL_CENTRES * sqrt_aspect_ratio)[None, :] + 1j * (_PIXEL_CENTRES / sqrt_aspect_ratio)[:, None]
+    points: Points = transform.apply_inverse(grid.astype(np.complex64))
     level = query.level(abs(transform.scale))
     side = len(level)
-    x, y = points.real / query.stretch * side - 0.5, points.imag * query.stretch * side - 0.5
-    shown = (x >= -0.5) & (y >= -0.5) & (x <= side - 0.5) & (y <= side - 0.5)
+    x, y = points.real / query.sqrt_aspect_ratio * side - 0.5, points.imag * query.sqrt_aspect_ratio * side - 0.5
+    covered = (x >= -0.5) & (y >= -0.5) & (x <= side - 0.5) & (y <= side - 0.5)
     left, top = (np.clip(of, 0, side - 2).astype(np.intp) for of in (x, y))
     right, down = np.clip(x - left, 0, 1), np.clip(y - top, 0, 1)
     pixels, at = level.ravel(), top * side + left
     above = pixels[at] * (1 - right) + pixels[at + 1] * right
     below = pixels[at + side] * (1 - right) + pixels[at + side + 1] * right
-    moved: _Image = above * (1 - down) + below * down
-    return moved, shown
+    warped: _Image = above * (1 - down) + below * down
+    return warped, covered
 
 
-def told_by(
-    one: _Image, other: _Image, compared: NDArray[np.bool_], seen: NDArray[np.bool_], correlations: _Image
+def texture_statistics(
+    one: _Image,
+    other: _Image,
+    compared: NDArray[np.bool_],
+    textured_candidates: NDArray[np.bool_],
+    correlations: _Image,
 ) -> tuple[float, int, float, float]:
-    """What an :class:`Agreement` says after its blocks' ``correlations``: detail, telling, told and fine.
+    """Return detail correlation, number and mean correlation of textured blocks, and residual correlation.
 
-    ``detail`` is of the blocks ``compared``; what tells is looked for among those ``seen``.
+    ``one`` and ``other`` are float32 (THUMBNAIL_SIDE, THUMBNAIL_SIDE). Detail is that of the blocks ``compared``;
+    textured blocks are chosen among ``textured_candidates``, both bool of one value a block, as are ``correlations``.
     """
-    ours, theirs = _details(one), _details(other)
-    products = [_per_block(product) for product in (ours * theirs, ours * ours, theirs * theirs)]
-    telling = seen & (np.minimum(_directedness(one), _directedness(other)) < _OUTLINE)
-    count = int(np.count_nonzero(telling))
-    detail = _correlation([product[compared] for product in products])
+    ours, theirs = _detail(one), _detail(other)
+    products = [_block_means(product) for product in (ours * theirs, ours * ours, theirs * theirs)]
+    textured_blocks = textured_candidates & (np.minimum(_coherence(one), _coherence(other)) < MAX_COHERENCE)
+    count = int(np.count_nonzero(textured_blocks))
+    detail_correlation = _normalised([product[compared] for product in products])
     if not count:
-        return detail, 0, 0.0, 0.0
-    # What is left of a smooth curve in a block without its rows' and columns' means is the product of both coordinates.
-    our, their = _per_block(ours * _SADDLES), _per_block(theirs * _SADDLES)
+        return detail_correlation, 0, 0.0, 0.0
+    # Of smooth shading, only the product of both coordinates is left once means of rows and columns are removed.
+    our, their = _block_means(ours * _SADDLES), _block_means(theirs * _SADDLES)
     curved = (our * their, our * our, their * their)
-    fine = [(product - part)[telling] for product, part in zip(products, curved, strict=True)]
-    return detail, count, float(correlations[telling].mean()), _correlation(fine)
+    residual_correlation = [(product - part)[textured_blocks] for product, part in zip(products, curved, strict=True)]
+    return detail_correlation, count, float(correlations[textured_blocks].mean()), _normalised(residual_correlation)
 
 
-def _correlation(products: Sequence[_Image]) -> float:
-    """From the blocks' covariances and both variances."""
+def _normalised(products: Sequence[_Image]) -> float:
+    """Return the correlation of given covariances and both variances, one value a block."""
     covariance, variance, another = (float(product.mean()) for product in products)
-    return covariance / math.sqrt((max(variance, 0) + DETAIL_NOISE) * (max(another, 0) + DETAIL_NOISE))
+    return covariance / math.sqrt(
+        (max(variance, 0) + DETAIL_NOISE_VARIANCE) * (max(another, 0) + DETAIL_NOISE_VARIANCE)
+    )
 
 
-def _directedness(pixels: _Image) -> _Image:
-    """How much each block's structure runs in one direction, 0 to 1: the coherence of its structure tensor.
+def _coherence(pixels: _Image) -> _Image:
+    """Return the coherence of each block's structure tensor, 0 to 1: 1 if all its gradients have one direction.
 
     Bigün and Granlund, "Optimal orientation detection of linear symmetry", 1987.
     """
     down, right = np.gradient(pixels)
-    xx, yy, xy = (_per_block(np.asarray(product, np.float32)) for product in (right * right, down * down, right * down))
-    spread: _Image = np.sqrt((xx - yy) ** 2 + 4 * xy**2) / (xx + yy + DETAIL_NOISE)
+    xx, yy, xy = (
+        _block_means(np.asarray(product, np.float32)) for product in (right * right, down * down, right * down)
+    )
+    spread: _Image = np.sqrt((xx - yy) ** 2 + 4 * xy**2) / (xx + yy + DETAIL_NOISE_VARIANCE)
     return spread
 
 
-def _details(pixels: _Image) -> _Image:
-    """Each block without the means of its rows and of its columns."""
-    blocks = pixels.reshape(len(_MEANS), BLOCK, len(_MEANS), BLOCK)
+def _detail(pixels: _Image) -> _Image:
+    """Return each block without the means of its rows and of its columns."""
+    blocks = pixels.reshape(len(_BLOCK_AVERAGE), BLOCK_SIDE, len(_BLOCK_AVERAGE), BLOCK_SIDE)
     blocks = blocks - blocks.mean(axis=1, keepdims=True)
     blocks -= blocks.mean(axis=3, keepdims=True)
     return blocks.reshape(pixels.shape)
 
 
-def _moments(pixels: _Image) -> tuple[_Image, _Image]:
-    mean = _per_block(pixels)
-    return mean, np.maximum(_per_block(pixels * pixels) - mean * mean, 0)
+def _block_moments(pixels: _Image) -> tuple[_Image, _Image]:
+    """Return mean and variance of each block."""
+    mean = _block_means(pixels)
+    return mean, np.maximum(_block_means(pixels * pixels) - mean * mean, 0)
 
 
-def _per_block(pixels: _Image) -> _Image:
-    """The mean of each block: shape (…, THUMBNAIL, THUMBNAIL) to (…, blocks, blocks)."""
-    means = _MEANS @ pixels @ _MEANS.T
+def _block_means(pixels: _Image) -> _Image:
+    """Return the mean of each block: (…, THUMBNAIL_SIDE, THUMBNAIL_SIDE) to (…, blocks, blocks), float32."""
+    means = _BLOCK_AVERAGE @ pixels @ _BLOCK_AVERAGE.T
     return np.asarray(means, np.float32)

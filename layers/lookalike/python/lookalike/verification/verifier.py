@@ -1,396 +1,211 @@
-"""Proves that pictures show the same: cells of their local maps that are alike lie alike, and look alike.
+"""Geometric verification of a batch of candidates: which stage is run for which of them.
 
-Cells that are each other's nearest, taken together, vote for the similarity transform that moves most of them onto
-each other (RANSAC: Fischler and Bolles, "Random sample consensus", 1981). What the network sees in a cell is much
-the same in two heaps of apples, and there the thumbnails decide: laid on each other as the transform says, they must
-correlate block by block. Where that leaves doubt, the query is straightened as the transform says, and looked at again;
-and where that proves nothing, corners of the originals are asked: they see what cells are too large for.
+Cells of two feature maps that are mutual nearest neighbours vote for a similarity transform (RANSAC: Fischler and
+Bolles, "Random sample consensus", 1981). Cells of two heaps of apples are alike to the network, so the thumbnails
+decide: warped by the transform, they must correlate block by block. Undecided candidates are matched again after the
+query was rectified; where nothing is accepted, keypoints of the originals are matched, which are smaller than cells.
+
+Nothing here embeds pictures or reads stores: a batch hands out the rectified views that it needs embedded and the
+numbers of the originals that it needs loaded, and takes feature maps and thumbnails in return. The order of the stages
+stands in :func:`lookalike.service.reranking.run_stages`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lookalike.domain.geometry import IDENTITY, WHOLE, Affine, Box, Proof, View
+from lookalike.domain.geometry import GeometricMatch, QueryView
 from lookalike.domain.picture import Grey, Pixels
-from lookalike.embedding.feature_map import DEPTH, SIDE, THUMBNAIL, LocalMap, unpack
-from lookalike.ports import Comparison, Look, Originals, Verifier
-from lookalike.verification.correlation import Agreement, Pyramid, agreement
-from lookalike.verification.keypoints import Alignment, Corners, lay, scaled
-from lookalike.verification.match_score import Evidence, ProofCalibration
-from lookalike.verification.ransac import Points, Transform, align, pad
-from lookalike.verification.rectify import covered, follow, into
-from lookalike.verification.whole_image import Congruence, Orientations
+from lookalike.embedding.feature_map import unpack
+from lookalike.ports.models import BatchVerification, QueryVerifier, Verifier
+from lookalike.verification.match_score import MatchScorer
+from lookalike.verification.matching import ViewFeatures
+from lookalike.verification.stages import (
+    EARLY_EXIT_PROBABILITY,
+    Candidate,
+    MatchAttempt,
+    QueryMatcher,
+    Rectification,
+    keypoints_of,
+    rectification_of,
+)
 
-#: What a cell's 32 numbers are multiplied by before they are rounded: the model's card calls it the map's scale.
-MAP_SCALE = 127.0
+#: Smallest probability of an attempt, not accepted, that is matched again after rectification.
+RETRY_PROBABILITY = 0.02
 
-#: Cells whose cosine is not above this are not each other's neighbours.
-_LEAST_COSINE = 0.5
+#: Candidates of a batch that are matched again at most, the most probable ones.
+MAX_RETRIED = 4
 
-#: A cell of the query is flat, and proves nothing, if the greys of its 4 × 4 thumbnail pixels deviate by no more.
-_FLAT = 3.0
+#: Times that one candidate is matched again at most; each costs one pass of the model.
+MAX_RETRIES = 2
 
-#: Cells are on each other if they are no further apart than a cell; guesses are made from cells further apart.
-_NEAR, _APART = 1 / SIDE, 1.5 / SIDE
-
-#: Fewer cells on each other are not looked at any closer; and they must spread over so many cells in each direction.
-LEAST_INLIERS, _LEAST_SPREAD = 10, 0.7
-
-#: Fewer blocks of the thumbnails that can be compared prove nothing: on a blank page one small thing is like another.
-LEAST_BLOCKS = 8
-
-#: Details that correlate less prove nothing: pages of different text reach 0.21, one in a hundred copies is below 0.35.
-LEAST_DETAIL = 0.3
-
-#: Fewer blocks that are more than an outline prove nothing, nor do those that agree less: what lies within two discs
-#: that lie on each other reaches 0.4, one in five hundred copies is below 0.45. Copies have 5 such blocks at least, small
-#: discs 4.
-LEAST_TELLING, LEAST_TOLD = 5, 0.45
-
-#: Fine details of them that correlate less prove nothing: of two balls that are lit alike they reach 0.15; one in a
-#: hundred copies is below 0.4, the worst of 260 was 0.27.
-LEAST_FINE = 0.25
-
-#: Whole pictures that correlate less prove nothing; copies reach 0.87 and more.
-LEAST_CONGRUENCE = 0.85
-
-#: A whole picture on a whole picture that is so likely to be the same needs no further look.
-_SURE = 0.99
-
-#: Of a query's views, so many with the most cells on a picture's are looked at closer.
-_CLOSER = 2
-
-#: What is as probable, and yet no proof, is looked at again, one pass of the model each: of a batch so many pictures,
-#: the most probable ones, and each so many times. Where one is sure, the others need no such effort.
-DOUBTFUL, DOUBTS, LOOKS = 0.02, 4, 2
-
-#: Of a batch so many originals are looked at for corners: the nearest picture's, and the most probable ones'.
-ORIGINALS = 4
-
-#: Fewer corners on each other are chance: it brings up to 12, one picture in thousands.
-LEAST_CORNERS = 9
-
-_CENTRES = (np.arange(SIDE, dtype=np.float32) + 0.5) / SIDE
+#: Originals of a batch that keypoints are detected in at most: the nearest candidate's and the most probable ones'.
+MAX_ORIGINALS = 4
 
 
-class LocalMapVerifier(Verifier):
-    """Compares the local maps of one model.
+class FeatureMapVerifier(Verifier):
+    """Verifies by feature maps of one model.
 
     Parameters
     ----------
-    calibration : how likely evidence makes it that two pictures show the same, and from where on that is proof.
+    scorer : how features become probabilities, and which probability is accepted.
+    exhaustive : run all stages for all candidates, and answer their most probable matches, accepted or not. For
+        calibration: a search with any ``min_probability`` accepts the match if it is at least as probable.
     """
 
-    def __init__(self, calibration: ProofCalibration) -> None:
-        self._calibration = calibration
+    def __init__(self, scorer: MatchScorer, *, exhaustive: bool = False) -> None:
+        self._scorer = scorer
+        self._exhaustive = exhaustive
 
-    def compare(self, pixels: Pixels, views: Sequence[View], look: Look) -> LocalMapComparison:
-        """Get ready to compare a query in its ``views``.
+    def query(self, pixels: Pixels, views: Sequence[QueryView]) -> FeatureMapQueryVerifier:
+        """Prepare a query in its ``views``. Views whose bytes are no feature map are left out."""
+        unpacked = ((view, unpack(view.feature_map)) for view in views)
+        features = [ViewFeatures.of(view.to_view, view.full, made) for view, made in unpacked if made is not None]
+        return FeatureMapQueryVerifier(pixels, QueryMatcher(pixels, features, self._scorer), self._policy)
 
-        Views whose bytes are no local map are left out. ``look`` makes the local map of the query straightened.
-        """
-        unpacked = ((view, unpack(view.local_map)) for view in views)
-        ready = [_View.of(view.into, view.full, local_map) for view, local_map in unpacked if local_map is not None]
-        return LocalMapComparison(pixels, ready, look, self._calibration)
+    @property
+    def _policy(self) -> Policy:
+        return Policy(self._scorer.min_probability, self._exhaustive)
 
 
-class LocalMapComparison(Comparison):
-    """A query in its views, compared by local maps."""
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Decides which attempts are accepted, and which of the others are worth another stage."""
 
-    def __init__(self, pixels: Pixels, views: Sequence[_View], look: Look, calibration: ProofCalibration) -> None:
+    min_probability: float
+    exhaustive: bool
+
+    def accepts(self, attempt: MatchAttempt | None) -> bool:
+        """Whether an attempt is a match, so that no further stage is needed."""
+        if attempt is None or self.exhaustive:
+            return False
+        return attempt.sufficient and attempt.match.probability >= self.min_probability
+
+    def is_certain(self, attempt: MatchAttempt | None) -> bool:
+        """Whether an attempt is so probable that no other candidate of its batch is matched again."""
+        if attempt is None or self.exhaustive:
+            return False
+        return attempt.sufficient and attempt.match.probability >= EARLY_EXIT_PROBABILITY
+
+    def is_undecided(self, attempt: MatchAttempt) -> bool:
+        """Whether an attempt, not accepted, is probable enough to be matched again."""
+        return attempt.match.probability >= RETRY_PROBABILITY and not self.accepts(attempt)
+
+    def result(self, history: Sequence[MatchAttempt | None]) -> GeometricMatch | None:
+        """Return the match that a candidate's attempts end with; if exhaustive, the most probable one."""
+        if not self.exhaustive:
+            latest = history[-1]
+            return latest.match if latest is not None and self.accepts(latest) else None
+        sufficient = [attempt.match for attempt in history if attempt is not None and attempt.sufficient]
+        return max(sufficient, key=lambda match: match.probability, default=None)
+
+
+class FeatureMapQueryVerifier(QueryVerifier):
+    """A query, ready to be compared with batches of candidates. ``matcher`` runs single stages."""
+
+    def __init__(self, pixels: Pixels, matcher: QueryMatcher, policy: Policy) -> None:
+        self.matcher = matcher
         self._pixels = pixels
-        self._views = [view for view in views if len(view.places) >= LEAST_INLIERS]
-        self._full = [view for view in views if view.full]
-        self._look = look
-        self._calibration = calibration
-        if self._views:
-            self._cells = np.concatenate([view.cells for view in self._views])
-            self._begins = np.cumsum([0, *(len(view.cells) for view in self._views)])
+        self._policy = policy
 
-    def prove(self, pictures: Sequence[tuple[float, bytes]], originals: Originals | None = None) -> list[Proof | None]:
-        """For each picture's cosine and local map the proof that it shows the same as the query, or None."""
-        mapped = [(cosine, unpack(data)) for cosine, data in pictures]
-        found = [self._first_look(cosine, picture) for cosine, picture in mapped]
-        if not any(one is not None and one.proves and one.proof.probability >= _SURE for one in found):
-            doubtful = [(number, one) for number, one in enumerate(found) if one is not None and self._doubts(one)]
-            for number, one in sorted(doubtful, key=lambda pair: -pair[1].proof.probability)[:DOUBTS]:
-                found[number] = self._look_closely(one)
-        if originals is not None and not any(one is not None and self._proves(one) for one in found):
-            promising = _promising(mapped, found)
-            for number, original in zip(promising, originals(promising), strict=True):
-                cosine, picture = mapped[number]
-                if picture is not None and original is not None:
-                    found[number] = self.corners(cosine, picture, Corners.of(scaled(original)))
-        return [one.proof if one is not None and self._proves(one) else None for one in found]
-
-    def best(self, cosine: float, local_map: bytes, original: Grey | None) -> Proof | None:
-        """The most probable proof that one picture, were it alone, shows the same, and be it less than ``least``.
-
-        No look is spared, so a search finds the picture wherever ``least`` is no more.
-        """
-        picture = unpack(local_map)
-        if picture is None:
-            return None
-        looks = [self._first_look(cosine, picture)]
-        while len(looks) <= LOOKS and looks[-1] is not None and looks[-1].proof.probability >= DOUBTFUL:
-            looks.append(self.again(looks[-1]))
-        if original is not None:
-            looks.append(self.corners(cosine, picture, Corners.of(scaled(original))))
-        proofs = [one.proof for one in looks if one is not None and one.proves]
-        return max(proofs, key=lambda proof: proof.probability, default=None)
-
-    def _proves(self, found: Found) -> bool:
-        return found.proves and found.proof.probability >= self._calibration.least
-
-    def _doubts(self, found: Found) -> bool:
-        return found.proof.probability >= DOUBTFUL and not self._proves(found)
-
-    def _look_closely(self, found: Found) -> Found | None:
-        """Again and again, each time straightened by what was found the last time."""
-        latest: Found | None = found
-        for _ in range(LOOKS):
-            if latest is not None and self._doubts(latest):
-                latest = self.again(latest)
-        return latest
-
-    def _first_look(self, cosine: float, picture: LocalMap | None) -> Found | None:
-        if picture is None:
-            return None
-        found = self.whole(cosine, picture)
-        if found is None or found.proof.probability < _SURE:
-            part = self.part(cosine, picture)
-            if found is None or (part is not None and part.proof.probability > found.proof.probability):
-                found = part
-        return found
-
-    def whole(self, cosine: float, picture: LocalMap) -> Found | None:
-        """A view that shows a picture from edge to edge, laid on the whole picture, if there is enough to be seen there."""
-        thumbnail = picture.thumbnail.astype(np.float32)
-        laid = ((orientations.on(thumbnail), into_view) for orientations, into_view in self._wholes)
-        found, into_view = max(laid, key=_correlation, default=(None, IDENTITY))
-        if found is None:
-            return None
-        seen = found.agreement
-        if not _enough(seen) or seen.correlation < LEAST_CONGRUENCE:
-            return None
-        evidence = Evidence(cosine, seen.blocks, seen.correlation)
-        probability = self._calibration.whole.probability(evidence)
-        proof = Proof(probability, 0, seen.correlation, follow(into_view, found.transform), WHOLE)
-        return Found(picture, proof, evidence, proves=True)
-
-    @cached_property
-    def _wholes(self) -> list[tuple[Orientations, Affine]]:
-        return [(Orientations(view.thumbnail), view.into) for view in self._full]
-
-    def part(self, cosine: float, picture: LocalMap) -> Found | None:
-        """The best way to lay a view of the query on the picture, if any is worth a closer look."""
-        overlays = sorted(self._overlays(picture), key=lambda one: -len(one.cells))[:_CLOSER]
-        closer = [self._closer(cosine, overlay, picture) for overlay in overlays]
-        return max(closer, key=lambda one: (one.proves, one.proof.probability), default=None)
-
-    def again(self, found: Found) -> Found | None:
-        """The query straightened as was found, and laid on the picture once more."""
-        picture, first = found.picture, found.proof.transform
-        part = covered(first)
-        if part is None:
-            return None
-        straightened = unpack(self._look(first, part, picture.width / max(picture.height, 1)))
-        if straightened is None:
-            return None
-        view = _View.of(IDENTITY, True, straightened)
-        closer = LocalMapComparison(self._pixels, [view], self._look, self._calibration).part(
-            found.evidence.cosine, picture
+    def match_feature_maps(self, candidates: Sequence[tuple[float, bytes]]) -> FeatureMapBatch:
+        """Match every candidate's feature map with those of the views. Bytes that are no feature map never match."""
+        unpacked = [(cosine, unpack(data)) for cosine, data in candidates]
+        known = [None if made is None else Candidate(cosine, made) for cosine, made in unpacked]
+        attempts = [None if one is None else self.matcher.match_feature_maps(one) for one in known]
+        batch = FeatureMapBatch(
+            self._pixels,
+            self.matcher,
+            self._policy,
+            cosines=tuple(cosine for cosine, _ in candidates),
+            candidates=tuple(known),
+            histories=tuple((attempt,) for attempt in attempts),
+            retries_left=MAX_RETRIES,
         )
-        if closer is None:
-            return None
-        evidence = replace(closer.evidence, likeness=_likeness(straightened, picture, part))
-        proof = replace(
-            closer.proof,
-            probability=self._calibration.again.probability(evidence),
-            transform=follow(follow(first, into(part)), closer.proof.transform),
-        )
-        return Found(picture, proof, evidence, closer.proves)
+        if any(map(self._policy.is_certain, attempts)):
+            return batch
+        undecided = [number for number, attempt in batch.attempts if self._policy.is_undecided(attempt)]
+        return batch.retrying(undecided[:MAX_RETRIED])
 
-    def corners(self, cosine: float, picture: LocalMap, corners: Corners) -> Found | None:
-        """The query laid on the picture by their corners, and looked at as it lies there."""
-        laid = lay(self._corners, corners)
-        part = None if laid is None or laid.corners < LEAST_CORNERS else covered(laid.transform)
-        if laid is None or part is None:
-            return None
-        straightened = unpack(self._look(laid.transform, part, picture.width / max(picture.height, 1)))
-        return None if straightened is None else self._by_corners(cosine, picture, laid, part, straightened)
 
-    @cached_property
-    def _corners(self) -> Corners:
-        return Corners.of(scaled(self._pixels))
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureMapBatch(BatchVerification):
+    """A batch of candidates between two stages.
 
-    def _by_corners(
-        self, cosine: float, picture: LocalMap, laid: Alignment, part: Box, straightened: LocalMap
-    ) -> Found:
-        stretch = picture.stretch
-        scale = (part.right - part.left) * stretch / straightened.stretch
-        there = Transform(scale, complex(part.left * stretch, part.top / stretch), mirrored=False)
-        pyramid = Pyramid.of(straightened.thumbnail, straightened.stretch)
-        seen = agreement(pyramid, picture.thumbnail.astype(np.float32), stretch, there)
-        # Corners lay pictures on each other to the pixel: then all blocks agree or none does, and they count as one.
-        evidence = Evidence(cosine, min(seen.blocks, 1), seen.correlation, corners=laid.corners)
-        probability = self._calibration.corners.probability(evidence)
-        proof = Proof(probability, laid.corners, seen.correlation, laid.transform, laid.region)
-        return Found(picture, proof, evidence, proves=_tells(seen))
+    ``histories`` are the attempts at each candidate, the latest last. ``pending`` are the rectified views, by candidate
+    number, that have to be embedded before the next stage.
+    """
 
-    def _closer(self, cosine: float, overlay: Overlay, picture: LocalMap) -> Found:
-        thumbnail, stretch = picture.thumbnail.astype(np.float32), picture.stretch
-        seen = agreement(overlay.view.pyramid, thumbnail, stretch, overlay.transform)
-        evidence = Evidence(cosine, seen.blocks, seen.correlation, overlay.matches, len(overlay.cells))
-        proof = Proof(
-            probability=self._calibration.part.probability(evidence),
-            inliers=len(overlay.cells),
-            agreement=seen.correlation,
-            transform=overlay.view.affine(overlay.transform, stretch),
-            region=_region(overlay.cells),
-        )
-        return Found(picture, proof, evidence, proves=_enough(seen))
+    pixels: Pixels
+    matcher: QueryMatcher
+    policy: Policy
+    cosines: tuple[float, ...]
+    candidates: tuple[Candidate | None, ...]
+    histories: tuple[tuple[MatchAttempt | None, ...], ...]
+    retries_left: int
+    pending: Mapping[int, Rectification] = field(default_factory=dict)
 
-    def _overlays(self, picture: LocalMap) -> list[Overlay]:
-        """Per view the transform that lays most of its cells on the picture's, if they are enough."""
-        if not self._views:
+    @property
+    def attempts(self) -> list[tuple[int, MatchAttempt]]:
+        """The latest attempts with their candidates' numbers, the most probable first."""
+        latest = ((number, history[-1]) for number, history in enumerate(self.histories))
+        found = [(number, attempt) for number, attempt in latest if attempt is not None]
+        return sorted(found, key=lambda one: -one[1].match.probability)
+
+    def rectified_views(self) -> Mapping[int, Pixels]:
+        """Return the query as each candidate to be matched again shows it."""
+        return {number: rectification.warp(self.pixels) for number, rectification in self.pending.items()}
+
+    def match_rectified(self, feature_maps: Mapping[int, bytes]) -> FeatureMapBatch:
+        """Match the rectified views, given their feature maps, each with its candidate."""
+        found = {
+            number: self.matcher.match_rectified(rectification, feature_maps[number])
+            for number, rectification in self.pending.items()
+        }
+        batch = replace(self._with(found), pending={})
+        undecided = [
+            number for number, attempt in found.items() if attempt is not None and self.policy.is_undecided(attempt)
+        ]
+        return batch.retrying(undecided)
+
+    def retrying(self, numbers: Sequence[int]) -> FeatureMapBatch:
+        """Return the batch with these candidates pending, if retries are left. Those that cannot be rectified have failed."""
+        if not self.retries_left:
+            return self
+        latest = dict(self.attempts)
+        rectifications = {number: rectification_of(latest[number]) for number in numbers}
+        failed = self._with({number: None for number, found in rectifications.items() if found is None})
+        pending = {number: found for number, found in rectifications.items() if found is not None}
+        return replace(failed, pending=pending, retries_left=self.retries_left - 1)
+
+    def keypoint_candidates(self) -> Sequence[int]:
+        """Return the nearest candidate's number and the most probable ones'; none if a match is accepted."""
+        if not self.cosines or any(self.policy.accepts(history[-1]) for history in self.histories):
             return []
-        near = [(view, *found) for view, found in zip(self._views, self._neighbours(picture), strict=True)]
-        near = [(view, cells, others) for view, cells, others in near if len(cells) >= LEAST_INLIERS]
-        if not near:
-            return []
-        places = _places(picture.stretch)
-        here = pad([view.places[cells] for view, cells, _ in near])
-        there = pad([places[others] for _, _, others in near])
-        counts = np.array([len(cells) for _, cells, _ in near])
-        overlays = []
-        for row, transform in enumerate(align(here, there, counts, _NEAR, _APART)):
-            if transform is None:
-                continue
-            view, _, others = near[row]
-            fits = np.abs(transform.of(here[row]) - there[row])[: counts[row]] <= _NEAR
-            cells = np.unique(others[fits])
-            if len(cells) >= LEAST_INLIERS and _spread(places[cells]) >= _LEAST_SPREAD / SIDE:
-                overlays.append(Overlay(view, transform, cells, int(counts[row])))
-        return overlays
+        nearest = max(range(len(self.cosines)), key=self.cosines.__getitem__)
+        probable = [number for number, attempt in self.attempts if attempt.match.probability >= RETRY_PROBABILITY]
+        return list(dict.fromkeys([nearest, *probable]))[:MAX_ORIGINALS]
 
-    def _neighbours(self, picture: LocalMap) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-        """Per view its cells, and the picture's, that are each other's nearest."""
-        cosines = self._cells @ _unit_cells(picture).T
-        nearest = cosines.argmax(axis=1)
-        best = cosines[np.arange(len(cosines)), nearest]
-        found = []
-        for begin, end in zip(self._begins[:-1], self._begins[1:], strict=True):
-            mine, other = best[begin:end], nearest[begin:end]
-            theirs = cosines[begin:end].max(axis=0)
-            mutual = np.flatnonzero((mine > _LEAST_COSINE) & (mine >= theirs[other]))
-            found.append((mutual, other[mutual]))
-        return found
+    def match_keypoints(self, thumbnails: Mapping[int, Grey]) -> FeatureMapBatch:
+        """Match keypoints of the query with those of candidates' thumbnails, grey and at least LONGER_SIDE pixels long."""
+        known = {number: candidate for number in thumbnails if (candidate := self.candidates[number]) is not None}
+        found = {
+            number: self.matcher.match_keypoints(candidate, keypoints_of(thumbnails[number]))
+            for number, candidate in known.items()
+        }
+        failed = self._with({number: None for number, one in found.items() if one is None})
+        pending = {number: one for number, one in found.items() if one is not None}
+        return replace(failed, pending=pending, retries_left=0)
 
+    def matches(self) -> Sequence[GeometricMatch | None]:
+        """Return each candidate's match, or None."""
+        return [self.policy.result(history) for history in self.histories]
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """Where a query may lie on a picture, and what speaks for it. Without ``proves`` it is too little to prove it."""
-
-    picture: LocalMap
-    proof: Proof
-    evidence: Evidence
-    proves: bool
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Overlay:
-    """A view laid on a picture. ``cells`` are the picture's that have their partner on them, of ``matches``."""
-
-    view: _View
-    transform: Transform
-    cells: NDArray[np.intp]
-    matches: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _View:
-    """A view of the query: its cells that are not flat, float32 (n, DEPTH), and where they are."""
-
-    into: Affine
-    full: bool
-    stretch: float
-    cells: NDArray[np.float32]
-    places: Points
-    thumbnail: NDArray[np.uint8]
-    pyramid: Pyramid
-
-    @staticmethod
-    def of(into: Affine, full: bool, local_map: LocalMap) -> _View:
-        """A view from its local map; the rest is as :class:`lookalike.domain.geometry.View` has it."""
-        a_cell = THUMBNAIL // SIDE
-        greys = local_map.thumbnail.reshape(SIDE, a_cell, SIDE, a_cell).astype(np.float32)
-        textured = np.flatnonzero(greys.std(axis=(1, 3)).ravel() > _FLAT)
-        stretch = local_map.stretch
-        pyramid = Pyramid.of(local_map.thumbnail, stretch)
-        cells, places = _unit_cells(local_map)[textured], _places(stretch)[textured]
-        return _View(into, full, stretch, cells, places, local_map.thumbnail, pyramid)
-
-    def affine(self, transform: Transform, stretch: float) -> Affine:
-        """The transform from fractions of the whole query to fractions of a picture."""
-        corners = np.array([0, self.stretch, 1j / self.stretch], np.complex64)
-        moved = transform.of(corners)
-        (c, a, b), (f, d, e) = (moved.real / stretch).tolist(), (moved.imag * stretch).tolist()
-        return follow(self.into, (a - c, b - c, c, d - f, e - f, f))
-
-
-def _promising(mapped: Sequence[tuple[float, LocalMap | None]], found: Sequence[Found | None]) -> list[int]:
-    """Which pictures' corners may tell more: the nearest one's, and those that are probable all the same."""
-    doubtful = [(number, one.proof.probability) for number, one in enumerate(found) if one is not None]
-    probable = [number for number, probability in sorted(doubtful, key=lambda of: -of[1]) if probability >= DOUBTFUL]
-    nearest = max(range(len(mapped)), key=lambda number: mapped[number][0], default=None)
-    return list(dict.fromkeys(number for number in (nearest, *probable) if number is not None))[:ORIGINALS]
-
-
-def _likeness(straightened: LocalMap, picture: LocalMap, part: Box) -> float:
-    """The mean cosine of what the network sees in the straightened query and at the same place in the picture."""
-    columns = ((part.left + _CENTRES * (part.right - part.left)) * SIDE).astype(np.intp)
-    rows = ((part.top + _CENTRES * (part.bottom - part.top)) * SIDE).astype(np.intp)
-    there = picture.cells[np.ix_(rows, columns)].astype(np.float32)
-    return float((straightened.cells * there).sum(axis=2).mean()) / MAP_SCALE**2
-
-
-def _enough(seen: Agreement) -> bool:
-    return seen.blocks >= LEAST_BLOCKS and seen.detail >= LEAST_DETAIL and _tells(seen)
-
-
-def _tells(seen: Agreement) -> bool:
-    """Whether more agrees than outlines and shading."""
-    return seen.telling >= LEAST_TELLING and seen.told >= LEAST_TOLD and seen.fine >= LEAST_FINE
-
-
-def _correlation(laid: tuple[Congruence, Affine]) -> float:
-    return laid[0].agreement.correlation
-
-
-def _unit_cells(local_map: LocalMap) -> NDArray[np.float32]:
-    return local_map.cells.reshape(-1, DEPTH) * np.float32(1 / MAP_SCALE)
-
-
-def _places(stretch: float) -> Points:
-    """Where the cells' centres are when the proportions are right again."""
-    return (_CENTRES[None, :] * stretch + 1j * (_CENTRES[:, None] / stretch)).ravel().astype(np.complex64)
-
-
-def _spread(points: Points) -> float:
-    """The standard deviation of points in the direction in which they spread least."""
-    return math.sqrt(max(float(np.linalg.eigvalsh(np.cov(points.real, points.imag))[0]), 0.0))
-
-
-def _region(cells: NDArray[np.intp]) -> Box:
-    """The smallest box around cells."""
-    rows, columns = np.divmod(cells, SIDE)
-    left, top, right, bottom = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
-    return Box(float(left / SIDE), float(top / SIDE), float(right / SIDE), float(bottom / SIDE))
+    def _with(self, attempts: Mapping[int, MatchAttempt | None]) -> FeatureMapBatch:
+        """Return the batch with one more attempt at each of these candidates."""
+        histories = (
+            (*history, attempts[number]) if number in attempts else history
+            for number, history in enumerate(self.histories)
+        )
+        return replace(self, histories=tuple(histories))

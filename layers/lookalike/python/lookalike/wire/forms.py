@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from lookalike.errors import InvalidArgument
@@ -66,6 +67,23 @@ class Form:
             limits = f"{least} or more" if most is None else f"from {least} to {most}"
             raise InvalidArgument(name, f"must be a whole number, {limits}")
         return number
+
+
+class RequestForms:
+    """The fields of a request's query and of its body, each parsed once, when they are first asked for."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+
+    @cached_property
+    def query(self) -> Form:
+        """The fields of the query. Raises InvalidArgument."""
+        return query(self.request)
+
+    @cached_property
+    def body(self) -> Form:
+        """The fields of the body. Raises InvalidArgument."""
+        return body(self.request)
 
 
 def text_of(name: str, data: bytes) -> str:

@@ -14,14 +14,15 @@ import json
 import re
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 from lookalike.errors import InvalidArgument, UnknownOperation
-from lookalike.observability import count, fail, logger, why
+from lookalike.observability import count, fail, logger
 from lookalike.ports import Ports
+from lookalike.wire.log_fields import NO_FIELDS, LogFields
 
 #: Of compression, from 1 (fast) to 9 (small). JSON of millions of bytes takes a tenth of a second with this one.
 _LEVEL = 4
@@ -137,7 +138,7 @@ class Answer:
     """What goes back: text, or, if ``binary``, any bytes.
 
     ``outcome`` is for metrics and logs: ``ok``, or the name of what went wrong; ``failed`` says that it went wrong on
-    our side. ``facts`` stand in the request's log line: who called, what for, and why it was refused; nothing secret.
+    our side. ``log`` stands in the request's log line.
     """
 
     body: bytes
@@ -146,7 +147,7 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
     outcome: str = "ok"
     failed: bool = False
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    log: LogFields = NO_FIELDS
     binary: bool = False
 
     def event(self) -> EventAnswer:
@@ -164,9 +165,9 @@ class Answer:
         return replace(self, body=gzip.compress(self.body, _LEVEL, mtime=0), headers=headers, binary=True)
 
 
-def ascii_json(said: Mapping[str, Any], **more: Any) -> Answer:
+def ascii_json(said: Mapping[str, object], *, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
     """An answer in JSON of ASCII alone, which survives whatever charset its reader assumes."""
-    return Answer(json.dumps(said, separators=(",", ":")).encode("ascii"), **more)
+    return Answer(json.dumps(said, separators=(",", ":")).encode("ascii"), status=status, headers=headers)
 
 
 Endpoint = Callable[[Ports, Request], Answer]
@@ -207,6 +208,28 @@ def pattern(path: str) -> re.Pattern[str]:
     return re.compile(shape, re.DOTALL)
 
 
+#: The functions that answer HTTP requests, by the names of their folders.
+Operation: TypeAlias = Literal["token", "add", "search", "update", "delete", "groups", "unknown"]
+
+
+class RouteEntry(NamedTuple):
+    """One row of a vendor's table of routes.
+
+    ``operation`` is the function that answers it; ``*`` stands for every function, where none of its own routes matches.
+    """
+
+    operation: Operation | Literal["*"]
+    method: str
+    path: str
+    endpoint: Endpoint
+
+
+def routes_of(operation: Operation, table: Iterable[RouteEntry]) -> tuple[Route, ...]:
+    """The function's own routes of the table, and after them those of every function."""
+    rows = sorted((row for row in table if row.operation in (operation, "*")), key=lambda row: row.operation == "*")
+    return tuple(Route(row.method, row.path, row.endpoint) for row in rows)
+
+
 def answer(ports: Ports, operation: str, routes: Sequence[Route], event: Event) -> EventAnswer:
     """Answer one event by the first route that matches; log and count it.
 
@@ -219,7 +242,7 @@ def answer(ports: Ports, operation: str, routes: Sequence[Route], event: Event) 
     (logger.error if reply.failed else logger.info)(
         "answered",
         extra={
-            **reply.facts,
+            **reply.log.extra(),
             "operation": operation,
             "outcome": reply.outcome,
             "status": reply.status,
@@ -246,4 +269,6 @@ def _first_match(ports: Ports, routes: Sequence[Route], request: Request) -> Ans
 
 
 #: For paths that belong to no dialect.
-NOT_FOUND = Answer(b'{"message":"Not Found"}', status=404, outcome="UnknownOperation", facts=why(UnknownOperation("/")))
+NOT_FOUND = Answer(
+    b'{"message":"Not Found"}', status=404, outcome="UnknownOperation", log=NO_FIELDS.refused(UnknownOperation("/"))
+)

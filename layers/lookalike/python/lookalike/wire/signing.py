@@ -1,11 +1,17 @@
-"""What every dialect says of a signature that it refuses, for the operator's log: which check failed, and what helps."""
+"""What signed requests of every vendor have in common: hosts and paths, timestamps, and why a signature is refused."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from itertools import product
 
 from lookalike.errors import SignatureInvalid
 from lookalike.wire.http import Request
+
+#: How far a caller's clock may be off, in seconds. No vendor documents a limit; AWS allows its callers as much.
+MAX_SKEW = 900
 
 UNKNOWN_KEY = "lookalike keys list shows the keys that there are; those of a vendor are unknown here"
 
@@ -13,8 +19,42 @@ CLOCK = "set the caller's clock, or this machine's; both are read as UTC"
 
 _HOSTS = "where clients sign for another host name than they call, LOOKALIKE_PUBLIC_HOSTS names it"
 
-#: Longest host that is repeated, in characters.
+#: Longest host that is repeated in a log line, in characters.
 _MAX_HOST = 100
+
+
+def targets(
+    hosts: Iterable[str], paths: Iterable[str], public: Iterable[str], *, escape: Callable[[str], str] = str
+) -> tuple[tuple[str, str], ...]:
+    """Every host and path that a request may have been signed for, each pair once.
+
+    Those received come first, then each public host with its base path, if it has one, before every path.
+    ``escape`` brings a path to the form in which it is signed.
+    """
+    received = tuple(dict.fromkeys(escape(path) for path in paths))
+    found = list(product(hosts, received))
+    for place in public:
+        name, slash, base = place.partition("/")
+        base = escape((slash + base).rstrip("/"))
+        found += [(name, base + path) for path in received]
+    return tuple(dict.fromkeys(found))
+
+
+def host_of(request: Request) -> tuple[str, str, str]:
+    """The host that the request names as it came, its name alone, and its port; empty if it has none."""
+    host = request.headers.get("host", "").strip()
+    name, colon, port = host.rpartition(":")
+    return (host, name, port) if colon and port.isdigit() else (host, host, "")
+
+
+def unix_seconds(stamp: str, form: re.Pattern[str], *, name: str, example: str) -> int:
+    """The time that a timestamp in ISO 8601 means. Raises SignatureInvalid if it is not in the form, or no time."""
+    if form.fullmatch(stamp) is None:
+        raise SignatureInvalid(f"{name} is not in the form {example}")
+    try:
+        return int(datetime.fromisoformat(stamp).timestamp())
+    except ValueError as reason:
+        raise SignatureInvalid(f"{name} is no time") from reason
 
 
 def clock_error(signed: int, now: int) -> str:

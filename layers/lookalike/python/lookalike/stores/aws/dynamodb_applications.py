@@ -10,8 +10,9 @@ from lookalike.errors import RevisionConflict, Unavailable
 from lookalike.ports import Applications, Clock
 from lookalike.ports.clock import unix_milliseconds
 from lookalike.stores.aws.application_cache import ApplicationCache
+from lookalike.stores.aws.dynamodb_application_items import access_key_of, application_item, application_of
+from lookalike.stores.aws.dynamodb_attributes import text
 from lookalike.stores.aws.dynamodb_conditions import ABSENT, ConditionError, any_of, attributes_equal, with_write_id
-from lookalike.stores.aws.dynamodb_items import access_key_of, application_item, application_of, text
 from lookalike.stores.aws.dynamodb_keys import Item, ItemKey, app_id_key, app_name_key, application_key
 from lookalike.stores.aws.dynamodb_table import Table
 

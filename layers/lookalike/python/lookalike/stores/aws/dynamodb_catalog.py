@@ -11,18 +11,17 @@ from lookalike.domain.library import Kind, Library, RemovedLibrary
 from lookalike.domain.picture import Key, Picture
 from lookalike.errors import LibraryExists, LibraryNotFound, RevisionConflict
 from lookalike.ports import Catalog
+from lookalike.stores.aws.dynamodb_attributes import number, text
 from lookalike.stores.aws.dynamodb_conditions import ABSENT, Condition, ConditionError, attributes_equal
 from lookalike.stores.aws.dynamodb_items import (
     REMOVED_LIBRARIES_PARTITION,
     library_item,
     library_of,
-    number,
     picture_item,
     picture_of,
     purge_partition,
     removed_item,
     removed_of,
-    text,
 )
 from lookalike.stores.aws.dynamodb_keys import (
     SHARDS,

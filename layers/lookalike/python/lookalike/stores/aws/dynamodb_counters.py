@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lookalike.ports import Counters
-from lookalike.stores.aws.dynamodb_items import number
+from lookalike.stores.aws.dynamodb_attributes import number
 from lookalike.stores.aws.dynamodb_keys import count_key
 from lookalike.stores.aws.dynamodb_table import EXPIRY_ATTRIBUTE, Table
 

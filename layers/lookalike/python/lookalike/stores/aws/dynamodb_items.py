@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from lookalike.domain.application import Application
 from lookalike.domain.library import Identity, Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, SIGN_VERSION, Key, Picture, State, Vector
 from lookalike.domain.search import Generation
 from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.stores import metadata_codec
+from lookalike.stores.aws.dynamodb_attributes import number, text
 from lookalike.stores.aws.dynamodb_keys import (
     Item,
-    application_key,
     generation_key,
     holder_key,
     library_key,
@@ -30,23 +29,12 @@ from lookalike.stores.aws.dynamodb_keys import (
     upload_key,
 )
 from lookalike.stores.holding_json import holding_from_json, holding_to_json
-from lookalike.stores.policy_json import policy_from_json, policy_to_json
 
 #: Partition of the purge index for removed libraries. Pictures have one for each shard.
 REMOVED_LIBRARIES_PARTITION = "R"
 
 #: Vectors in an item: IEEE 754 half precision, little-endian on every machine.
 _FLOAT16 = np.dtype("<f2")
-
-
-def text(value: str) -> Item:
-    """A string attribute."""
-    return {"S": value}
-
-
-def number(value: int) -> Item:
-    """A number attribute."""
-    return {"N": str(value)}
 
 
 def purge_partition(shard: str) -> str:
@@ -222,35 +210,3 @@ def generation_attributes(generation: Generation) -> Item:
 def generation_of(item: Mapping[str, Mapping[str, Any]]) -> Generation:
     """Generation of an item."""
     return Generation(item["read"]["S"], tuple(name["S"] for name in item["write"]["L"]))
-
-
-def application_item(application: Application, sealed: bytes) -> Item:
-    """An application's row, with its encrypted secret."""
-    return application_key(application.access_key).values | {
-        "secret": {"B": sealed},
-        "app_id": text(application.app_id),
-        "tenant": text(application.tenant),
-        "name": text(application.name),
-        "active": {"BOOL": application.active},
-        "created": number(application.created),
-        "policy": text(policy_to_json(application.policy)),
-    }
-
-
-def application_of(item: Mapping[str, Mapping[str, Any]], secret: str) -> Application:
-    """Application of a row, with its decrypted secret."""
-    return Application(
-        access_key=access_key_of(item),
-        secret_key=secret,
-        app_id=item["app_id"]["S"],
-        tenant=item["tenant"]["S"],
-        name=item["name"]["S"],
-        active=item["active"]["BOOL"],
-        created=int(item["created"]["N"]),
-        policy=policy_from_json(item["policy"]["S"]),
-    )
-
-
-def access_key_of(item: Mapping[str, Mapping[str, Any]]) -> str:
-    """Access key of an application's row."""
-    return str(item["pk"]["S"].removeprefix("APP#"))

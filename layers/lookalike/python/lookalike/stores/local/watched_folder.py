@@ -65,26 +65,14 @@ class WatchedFolder(UploadStore):
         """
         if self._root is None:
             return
-        if self._ignore_rules is None:
-            from lookalike.stores.local.ignore_file import IgnoreRules  # noqa: PLC0415 - loaded by who watches a folder
-
-            self._ignore_rules = IgnoreRules(self._root)
-        rules = self._ignore_rules
-        rules.reload()
-        for folder, folders, names in os.walk(self._root):
-            relative = Path(folder).relative_to(self._root).as_posix()
-            prefix = "" if relative == "." else f"{relative}/"
-            folders[:] = sorted(name for name in folders if not rules.ignores_folder(prefix + name))
-            for name in folders:
-                if os.path.islink(os.path.join(folder, name)):  # noqa: PTH114, PTH118 - often, and much faster so
-                    self._warn_once(prefix + name, "a link to a folder is not followed; mount that folder here instead")
+        rules = self._current_rules(self._root)
+        for prefix, names in self._walk(self._root, rules):
             present = frozenset(names)
-            pictures = [name for name in names if not name.endswith(_SIDECAR) and not rules.ignores_file(prefix + name)]
-            for name in sorted(pictures):
-                changed = self._changed_ns(prefix + name)
-                if changed is not None:
-                    sidecar = self._changed_ns(prefix + name + _SIDECAR) if name + _SIDECAR in present else None
-                    yield f"{PREFIX}{prefix}{name}", f"{max(changed, sidecar or 0):016x}"
+            for name in sorted(names):
+                if not name.endswith(_SIDECAR) and not rules.ignores_file(prefix + name):
+                    sequencer = self._sequencer(prefix + name, has_sidecar=name + _SIDECAR in present)
+                    if sequencer is not None:
+                        yield f"{PREFIX}{prefix}{name}", sequencer
 
     def head(self, _bucket: str, key: str) -> UploadedObject | None:
         """Return the file's etag, size and the metadata of its sidecar; None if there is no such file.
@@ -129,6 +117,32 @@ class WatchedFolder(UploadStore):
 
     def _unavailable(self, key: str, error: OSError) -> Unavailable:
         return Unavailable(f"{self.place(BUCKET, key)}: {error.strerror}")
+
+    def _current_rules(self, root: Path) -> IgnoreRules:
+        if self._ignore_rules is None:
+            from lookalike.stores.local.ignore_file import IgnoreRules  # noqa: PLC0415 - loaded by who watches a folder
+
+            self._ignore_rules = IgnoreRules(root)
+        self._ignore_rules.reload()
+        return self._ignore_rules
+
+    def _walk(self, root: Path, rules: IgnoreRules) -> Iterator[tuple[str, list[str]]]:
+        """Yield each folder that is not ignored, as the prefix of its files' paths below the root, and their names."""
+        for folder, folders, names in os.walk(root):
+            relative = Path(folder).relative_to(root).as_posix()
+            prefix = "" if relative == "." else f"{relative}/"
+            folders[:] = sorted(name for name in folders if not rules.ignores_folder(prefix + name))
+            for name in folders:
+                if os.path.islink(os.path.join(folder, name)):  # noqa: PTH114, PTH118 - often, and much faster so
+                    self._warn_once(prefix + name, "a link to a folder is not followed; mount that folder here instead")
+            yield prefix, names
+
+    def _sequencer(self, relative: str, *, has_sidecar: bool) -> str | None:
+        changed = self._changed_ns(relative)
+        if changed is None:
+            return None
+        sidecar = self._changed_ns(relative + _SIDECAR) if has_sidecar else None
+        return f"{max(changed, sidecar or 0):016x}"
 
     def _changed_ns(self, relative: str) -> int | None:
         """Return when a plain file, or a link to one, last changed, in nanoseconds; None for one that is not read."""

@@ -14,8 +14,6 @@ import hmac
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import product
 from urllib.parse import quote, unquote
 
 from lookalike.domain.application import Application
@@ -23,9 +21,6 @@ from lookalike.errors import SignatureInvalid
 from lookalike.ports import ApplicationLookup
 from lookalike.wire import signing
 from lookalike.wire.http import Request
-
-#: How far a caller's clock may be off, in seconds.
-_SKEW = 900
 
 #: How long a signature holds at most, in seconds. The SDKs ask for 1800 (Python, PHP, Node, Java, Go) or 1200 (.NET);
 #: what asks for more is good for as long as theirs.
@@ -67,10 +62,10 @@ class Authorization:
             raise SignatureInvalid("the seconds it holds for are no number")
         life = min(int(self.seconds), _MAX_LIFE)
         times = self._times()
-        if not any(now - life - _SKEW <= signed <= now + _SKEW for signed in times):
+        if not any(now - life - signing.MAX_SKEW <= signed <= now + signing.MAX_SKEW for signed in times):
             nearest = min(times, key=lambda signed: abs(signed - now))
             raise SignatureInvalid(
-                f"{signing.clock_error(nearest, now)}; it holds for {life} s, and clocks may differ by {_SKEW} s",
+                f"{signing.clock_error(nearest, now)}; it holds for {life} s, and clocks may differ by {signing.MAX_SKEW} s",
                 remedy=signing.CLOCK,
             )
 
@@ -79,19 +74,11 @@ class Authorization:
 
         That SDK writes 13:00 as 01:00 and 00:00 as 12:00, so its hours are 01 to 12, in either half of the day.
         """
-        written, hour = _unix_seconds(self.timestamp), self.timestamp[11:13]
+        written = signing.unix_seconds(self.timestamp, _TIME, name="its timestamp", example="2006-01-02T15:04:05Z")
+        hour = self.timestamp[11:13]
         if self.headers or not "01" <= hour <= "12":
             return (written,)
         return (written, written - _TWELVE_HOURS if hour == "12" else written + _TWELVE_HOURS)
-
-
-def _unix_seconds(stamp: str) -> int:
-    try:
-        if _TIME.fullmatch(stamp):
-            return int(datetime.fromisoformat(stamp).timestamp())
-    except ValueError as reason:
-        raise SignatureInvalid("its timestamp is no time") from reason
-    raise SignatureInvalid("its timestamp is not in the form 2006-01-02T15:04:05Z")
 
 
 def is_meant(request: Request) -> bool:
@@ -126,7 +113,9 @@ def verify(applications: ApplicationLookup, request: Request, public: Sequence[s
 def canonical_requests(request: Request, claim: Authorization, public: Iterable[str]) -> Iterator[str]:
     """Everything the signature may have been made of."""
     query = _canonical_query(request.raw_query)
-    for host, path in _places(request, public):
+    received, name, _ = signing.host_of(request)
+    paths = (unquote(request.raw_path), request.path, request.raw_path)
+    for host, path in signing.targets((received, name), paths, public, escape=_escape_path):
         for headers in _signed_headers(request, claim, host):
             yield "\n".join((request.method, path, query, headers))
 
@@ -137,24 +126,6 @@ def _signing_key(application: Application, claim: Authorization) -> str:
 
 def _sign(key: str, text: str) -> str:
     return hmac.new(key.encode(), text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
-
-
-def _places(request: Request, public: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Hosts and canonical paths: as received, without port, without stage; then the public ones."""
-    host = request.headers.get("host", "").strip()
-    paths = dict.fromkeys(
-        quote(path, errors="replace") for path in (unquote(request.raw_path), request.path, request.raw_path)
-    )
-    yield from product(dict.fromkeys((host, _without_port(host))), paths)
-    for place in public:
-        name, slash, base = place.partition("/")
-        base = (slash + base).rstrip("/")
-        yield from ((name, quote(base, errors="replace") + path) for path in paths)
-
-
-def _without_port(host: str) -> str:
-    name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() else host
 
 
 def _canonical_query(raw: str) -> str:
@@ -179,6 +150,10 @@ def _signed_headers(request: Request, claim: Authorization, host: str) -> Iterat
 
 def _canonical_headers(given: Mapping[str, str], names: Iterable[str]) -> str:
     return "\n".join(sorted(f"{_escape(name)}:{_escape(given.get(name, '').strip())}" for name in names))
+
+
+def _escape_path(path: str) -> str:
+    return quote(path, errors="replace")
 
 
 def _escape(text: str) -> str:

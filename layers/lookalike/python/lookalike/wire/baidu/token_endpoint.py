@@ -17,12 +17,13 @@ from lookalike.errors import (
     MissingArgument,
     UnknownOperation,
 )
-from lookalike.observability import log_failure, why
+from lookalike.observability import log_failure
 from lookalike.ports import Ports
 from lookalike.service.admission import Callers
 from lookalike.wire import forms, signing
 from lookalike.wire.baidu import access_tokens
-from lookalike.wire.http import Answer, Request, ascii_json
+from lookalike.wire.http import Answer, Request, Route, ascii_json
+from lookalike.wire.log_fields import LogFields
 
 
 class _RefusedError(Exception):
@@ -95,7 +96,8 @@ def _granted(application: Application, now: int) -> Answer:
         "scope": "public brain_all_scope",  # without this word the SDKs turn to signing for good
         "session_secret": secrets.token_hex(16),
     }
-    return ascii_json(said, headers=(("cache-control", "no-store"),), facts={"app_id": application.app_id})
+    answer = ascii_json(said, headers=(("cache-control", "no-store"),))
+    return replace(answer, log=LogFields(app_id=application.app_id))
 
 
 def elsewhere(_ports: Ports, request: Request) -> Answer:
@@ -111,5 +113,9 @@ def _refusal(
     status: int, error: str, description: str, cause: Exception, application: Application | None = None
 ) -> Answer:
     said = {"error": error, "error_description": description}
-    facts = {} if application is None else {"app_id": application.app_id}
-    return ascii_json(said, status=status, outcome=error, facts={**facts, **why(cause)})
+    log = LogFields(app_id=None if application is None else application.app_id)
+    return replace(ascii_json(said, status=status), outcome=error, log=log.refused(cause))
+
+
+#: What the function of tokens answers. It imports this module alone: no call on a library, and so no picture.
+ROUTES = (Route("*", "/oauth/2.0/token", token), Route("*", "/oauth/{rest+}", elsewhere))

@@ -13,7 +13,6 @@ import hmac
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import product
 from urllib.parse import unquote
 
@@ -22,9 +21,6 @@ from lookalike.errors import InvalidArgument, SignatureInvalid
 from lookalike.ports import ApplicationLookup
 from lookalike.wire import signing
 from lookalike.wire.http import Request, with_one_slash
-
-#: How far a caller's clock may be off, in seconds.
-_SKEW = 900
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -87,7 +83,7 @@ def signed_requests(request: Request, public: Iterable[str]) -> Iterator[bytes]:
         for name, value in sorted(request.headers.items())
         if name.startswith(_PREFIX) and name != _PREFIX
     )
-    for (host, path), (line, body) in product(dict.fromkeys(_places(request, public)), _contents(request)):
+    for (host, path), (line, body) in product(_targets(request, public), _contents(request)):
         yield _bytes(f"{request.method} {path}{query}\nHost: {host}{line}{dated}\n\n") + body
 
 
@@ -96,7 +92,7 @@ def qbox_requests(request: Request, public: Iterable[str]) -> Iterator[bytes]:
     query = f"?{request.raw_query}" if request.raw_query else ""
     is_form = request.headers.get("content-type", "").strip() == _FORM
     body = (request.body or b"") if is_form else b""
-    for path in dict.fromkeys(path for _, path in _places(request, public)):
+    for path in dict.fromkeys(path for _, path in _targets(request, public)):
         yield _bytes(f"{path}{query}\n") + body
 
 
@@ -104,37 +100,19 @@ def _check_date(stamp: str | None, now: int) -> None:
     """Raise SignatureInvalid if the request has a date, and it is not about now."""
     if stamp is None:
         return
-    signed = _unix_seconds(stamp)
-    if abs(signed - now) > _SKEW:
-        error = f"X-Qiniu-Date: {signing.clock_error(signed, now)}; clocks may differ by {_SKEW} s"
+    signed = signing.unix_seconds(stamp, _TIME, name="X-Qiniu-Date", example="20060102T150405Z")
+    if abs(signed - now) > signing.MAX_SKEW:
+        error = f"X-Qiniu-Date: {signing.clock_error(signed, now)}; clocks may differ by {signing.MAX_SKEW} s"
         raise SignatureInvalid(error, remedy=signing.CLOCK)
 
 
-def _unix_seconds(stamp: str) -> int:
-    try:
-        if _TIME.fullmatch(stamp):
-            return int(datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp())
-    except ValueError as reason:
-        raise SignatureInvalid("X-Qiniu-Date is no time") from reason
-    raise SignatureInvalid("X-Qiniu-Date is not in the form 20060102T150405Z")
-
-
-def _places(request: Request, public: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Hosts and paths: the host as received, without port, with the port twice; then the public ones.
-
-    Paths as requested and without the stage, each also with its escapes undone.
-    """
-    host = request.headers.get("host", "").strip()
-    name, colon, port = host.rpartition(":")
-    hosts = [host]
-    if colon and port.isdigit():
-        hosts += [name, f"{host}:{port}"]
-    paths = list(dict.fromkeys([request.raw_path, _without_stage(request), unquote(request.raw_path), request.path]))
-    yield from product(hosts, paths)
-    for place in public:
-        name, slash, base = place.partition("/")
-        base = (slash + base).rstrip("/")
-        yield from ((name, base + path) for path in paths)
+def _targets(request: Request, public: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Hosts as received, without their port and with it twice; paths as requested and without the stage, and both
+    with their escapes undone."""
+    host, name, port = signing.host_of(request)
+    hosts = (host, name, f"{host}:{port}") if port else (host,)
+    paths = (request.raw_path, _without_stage(request), unquote(request.raw_path), request.path)
+    return signing.targets(hosts, paths, public)
 
 
 def _without_stage(request: Request) -> str:

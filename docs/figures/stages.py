@@ -1,0 +1,28 @@
+"""Draws ``docs/figures/stages.png``, a query for each stage of verification: ``.venv/bin/python -m docs.figures.stages``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from PIL import Image
+
+from docs.figures.copies import blurred, cropped, printed, turned
+from docs.figures.drawing import save
+from docs.figures.engine import STRANGER, answers, photograph
+
+FIGURE = Path(__file__).with_suffix(".png")
+
+
+def queries() -> Mapping[str, Image.Image]:
+    """The queries, each by the last stage that it takes; a test holds that."""
+    return {
+        "1: feature maps": cropped(photograph("chelsea.png")),
+        "2: rectified": blurred(printed(photograph("coffee.png"), 300, 35, ground=photograph(STRANGER))),
+        "3: keypoints": turned(photograph("astronaut.png"), 70),
+        "4: quadrilaterals": printed(photograph("rocket.jpg"), 200, 40),
+    }
+
+
+if __name__ == "__main__":
+    save(FIGURE, queries(), answers(queries()))

@@ -1,0 +1,36 @@
+"""Affine transforms: composition, inverse, crops."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.domain.geometry import Affine, Box
+
+#: Smallest absolute determinant (exclusive) of a transform that is inverted.
+_MIN_DETERMINANT = 1e-4
+
+
+def compose(first: Affine, second: Affine) -> Affine:
+    """Return the transform that moves as ``first`` does, and then as ``second`` does."""
+    a, b, c, d, e, f = (_matrix(second)[:2] @ _matrix(first)).ravel().tolist()
+    return a, b, c, d, e, f
+
+
+def invert(transform: Affine) -> NDArray[np.float64] | None:
+    """Return the first two rows of the inverse matrix, float64 (2, 3); None if the transform is (nearly) singular."""
+    matrix = _matrix(transform)
+    if not (np.isfinite(matrix).all() and abs(np.linalg.det(matrix)) > _MIN_DETERMINANT):
+        return None
+    return np.asarray(np.linalg.inv(matrix)[:2])
+
+
+def crop_transform(region: Box) -> Affine:
+    """Return the transform from fractions of a picture to fractions of this region of it."""
+    across, down = 1 / (region.right - region.left), 1 / (region.bottom - region.top)
+    return across, 0, -region.left * across, 0, down, -region.top * down
+
+
+def _matrix(transform: Affine) -> NDArray[np.float64]:
+    """Return the homogeneous matrix, float64 (3, 3)."""
+    return np.array([*transform, 0, 0, 1], np.float64).reshape(3, 3)

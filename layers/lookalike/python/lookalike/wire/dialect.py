@@ -1,0 +1,90 @@
+"""The way of every vendor's call: authenticate, admit, work, render; and a refusal in the vendor's own form.
+
+A :class:`Dialect` holds what differs between vendors. Statuses, headers and the form of bodies are matters of its
+``render`` and ``refuse``, which answer with a whole :class:`~lookalike.wire.http.Answer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Generic, TypeAlias, TypeVar
+
+from lookalike.domain.application import Application
+from lookalike.errors import UnknownOperation
+from lookalike.observability import log_failure
+from lookalike.ports import Ports
+from lookalike.service.admission import admit, check_rate
+from lookalike.wire.http import Answer, Endpoint, Request
+from lookalike.wire.log_fields import CallId, LogFields
+
+#: What a call reads of its request: a form, the fields of query and body, or the request itself.
+Content = TypeVar("Content")
+
+#: What a call returns, to be rendered.
+Result = TypeVar("Result")
+
+#: A call of one vendor. What it raises is refused in that vendor's codes.
+Call: TypeAlias = Callable[[Ports, Application, Content], Result]
+
+#: A vendor's codes and messages by the class of error.
+Codes: TypeAlias = Mapping[type[BaseException], tuple[int, str]]
+
+
+def code_of(codes: Codes, error: Exception) -> tuple[int, str]:
+    """Code and message of the error's class, or else of the nearest class it derives from that has them."""
+    return next(codes[kind] for kind in type(error).__mro__ if kind in codes)
+
+
+def _no_library(_request: Request) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect(Generic[Content, Result]):
+    """How a vendor's calls are authenticated and answered.
+
+    Parameters
+    ----------
+    new_call_id : makes the number of a call.
+    authenticate : the application that a request is proved to come from, and what the call reads of the request.
+    render : the answer of a call that succeeded.
+    refuse : the answer of an error; ``failed`` in it says that the error is a failure of ours.
+    library_of : the library that a request names in a place where nothing secret can stand; None if it names none.
+    """
+
+    new_call_id: Callable[[], CallId]
+    authenticate: Callable[[Ports, Request], tuple[Application, Content]]
+    render: Callable[[Result, CallId, Request], Answer]
+    refuse: Callable[[Exception, CallId, Request], Answer]
+    library_of: Callable[[Request], str | None] = _no_library
+
+    def endpoint(self, call: Call[Content, Result]) -> Endpoint:
+        """Answer requests by that call."""
+
+        def answer(ports: Ports, request: Request) -> Answer:
+            call_id = self.new_call_id()
+            log = LogFields(call_id, self.library_of(request))
+            try:
+                ports.call.check()
+                check_rate(ports)
+                application, content = self.authenticate(ports, request)
+                log = replace(log, app_id=application.app_id)
+                admit(ports, application, request.source_ip)
+                result = call(ports, application, content)
+            except Exception as error:  # whatever it is, the caller gets an answer in the vendor's form
+                return self._refused(error, call_id, request, log)
+            return replace(self.render(result, call_id, request), log=log)
+
+        return answer
+
+    def not_found(self, _ports: Ports, request: Request) -> Answer:
+        """Answer a path that is none of the vendor's, whoever asks."""
+        call_id = self.new_call_id()
+        return self._refused(UnknownOperation(request.path), call_id, request, LogFields(call_id))
+
+    def _refused(self, error: Exception, call_id: CallId, request: Request, log: LogFields) -> Answer:
+        answer = self.refuse(error, call_id, request)
+        if answer.failed:
+            log_failure(error, {**log.extra(), "request_id": request.id})
+        return replace(answer, outcome=type(error).__name__, log=log.refused(error))

@@ -1,0 +1,22 @@
+"""Signs as Jumdata's clients see them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from lookalike.domain.picture import sign_of
+
+
+def encode(digest: str) -> str:
+    """A sign in base64 without padding, because a list of signs is parted by the comma a sign has in it."""
+    return base64.b64encode(sign_of(digest).encode()).decode().rstrip("=")
+
+
+def decode(text: str) -> str:
+    """The sign that such a text says; what says none is no picture's sign."""
+    clean = text.rstrip("=")
+    try:
+        return binascii.a2b_base64(clean + "=" * (-len(clean) % 4), strict_mode=True).decode("ascii")
+    except ValueError:  # no base64, or nothing a sign is made of
+        return ""

@@ -1,0 +1,72 @@
+"""Figures that several pages, or a page and a model's card, have are the same everywhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.support import documents
+from tests.support.documents import ROOT, table
+
+
+def quality(card: str) -> Any:
+    return json.loads((ROOT / card).read_text())["quality"]
+
+
+SMALL, LARGE = quality("layers/model/card.json"), quality("layers/model/large/card.json")
+
+
+def numbers(text: str) -> list[float]:
+    return [float(number) for number in re.findall(r"\d+(?:\.\d+)?", text)]
+
+
+def test_what_same_finds_is_what_the_card_says() -> None:
+    few, many = SMALL["same"]["searches"]["among_1000"], SMALL["same"]["searches"]["among_10000"]
+    names = (
+        "right_one_first",
+        "of_copies_changed_in_three_ways",
+        "micro_average_precision",
+        "no_answer_where_nothing_matches",
+    )
+    rows = table("docs/quality.md", "percent | among 1,000 pictures")
+    assert [[float(cell) for cell in row[1:]] for row in rows] == [[few[name], many[name]] for name in names]
+    for one in (few, many):
+        for name in names[2:]:
+            assert str(one["by_the_labels"][name]) in documents.prose("docs/quality.md")
+
+
+def test_what_the_other_kinds_find_is_what_the_cards_say() -> None:
+    rows = {row[0]: row[1:] for row in table("docs/quality.md", "on pictures that no model was fitted on")}
+    similar, product, same, costs = (numbers(cells[0]) + numbers(cells[1]) for cells in rows.values())
+    found = [
+        [card["similar"][f"{name}_mean_average_precision_at_100"] for name in ("caltech", "clothing")]
+        for card in (SMALL, LARGE)
+    ]
+    assert similar == [*found[0], *found[1]]
+    groceries = ("grocery_recall_at_1", "grocery_recall_at_1_one_picture_a_class")
+    assert product == [card["product"][name] for card in (SMALL, LARGE) for name in groceries]
+    views = LARGE["same"]["five_views"]
+    assert same[2:] == [views["recall_at_1"], views["recall_at_25"]]
+    assert re.search(rf"five views {same[0]}, {same[1]}", LARGE["same"]["remark"])
+    assert costs[2:] == [LARGE["cost"]["times_lite0_224"], LARGE["cost"]["mebibytes"]]
+
+
+@pytest.mark.parametrize(
+    ("row", "page", "figures"),
+    [
+        ("changed copies", "docs/quality.md", ("98.3", "97.4")),
+        ("searches with nothing to find", "docs/quality.md", ("100.0", "98.6")),
+        ("add; search in `similar`", "docs/speed.md", ("14.7 ms", "1.17 ×", "14.9 ms", "1.21 ×")),
+        ("search in `same_hq`", "docs/speed.md", ("106", "140 ms of one core")),
+        ("memory a picture takes", "docs/speed.md", ("863 bytes",)),
+    ],
+)
+def test_the_readme_repeats_the_pages(row: str, page: str, figures: tuple[str, ...]) -> None:
+    (cells,) = [cells for cells in table("README.md", "| measured | how") if cells[0].startswith(row)]
+    tables = [line for line in documents.prose(page).splitlines() if line.startswith("|")]
+    for figure in figures:
+        assert figure in cells[1]
+        assert any(figure in line for line in tables), figure

@@ -1,0 +1,28 @@
+"""Affine transforms of fractions of pictures."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lookalike.domain.geometry import Affine, Box
+from lookalike.verification.affine import compose, crop_transform
+
+NUMBERS = st.floats(-2, 2)
+AFFINES = st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
+
+
+@given(AFFINES, AFFINES, NUMBERS, NUMBERS)
+def test_one_transform_follows_the_other(first: Affine, second: Affine, x: float, y: float) -> None:
+    def moved(by: Affine, point: tuple[float, float]) -> tuple[float, float]:
+        a, b, c, d, e, f = by
+        return a * point[0] + b * point[1] + c, d * point[0] + e * point[1] + f
+
+    assert moved(compose(first, second), (x, y)) == pytest.approx(moved(second, moved(first, (x, y))), abs=1e-9)
+
+
+def test_into_a_part() -> None:
+    a, _, c, _, e, f = crop_transform(Box(0.2, 0.4, 0.7, 0.9))
+    assert (0.2 * a + c, 0.4 * e + f) == pytest.approx((0, 0))
+    assert (0.7 * a + c, 0.9 * e + f) == pytest.approx((1, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import sys
 import zipfile
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image
 from rich.console import Console
 
 from lookalike.domain.search import Reason
+from tests.quality import __main__ as yardstick
 from tests.quality import attacks, drawings, emoji, kinds, kinds_report
 from tests.quality.drawings import COPIES, KINDS
 from tests.quality.kinds import ALARM, Asked
@@ -87,7 +89,7 @@ def test_what_is_turned_and_cut_has_no_empty_corners() -> None:
 
 
 def answer(index: int, score: float) -> Answer:
-    return Answer(index, score, Reason.PROVED)
+    return Answer(index, score, Reason.VERIFIED)
 
 
 STRANGER, COPY = Asked(b"", "flag", "", -1), Asked(b"", "flag", "grey", 4)
@@ -156,6 +158,25 @@ def test_tables_show_every_figure(tmp_path: Path) -> None:
     assert "a &lt;test&gt;" in page
     assert "stranger; score 0.9999" in page
     assert page.count("data:image/jpeg;base64,") == 2
+
+
+@pytest.mark.slow
+def test_the_command_asks_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = kinds.Size(members=2, strangers=1, copied=1, attacked=1, emoji=0, timed=1, photographs=3)
+    monkeypatch.setattr(kinds, "QUICK", few)
+    monkeypatch.setattr(drawings, "KINDS", {kind: KINDS[kind] for kind in ("poster", "part recoloured")})
+    monkeypatch.setattr(attacks, "ATTACKS", {name: attacks.ATTACKS[name] for name in ("screenshot", "pixelated")})
+    figures, page = tmp_path / "figures.json", tmp_path / "page.html"
+    assert yardstick.main(["--kinds", "--quick", "--json", str(figures), "--page", str(page)]) == 0
+    tasks = json.loads(figures.read_text())["tasks"]
+    assert list(tasks["drawings"]["kinds"]) == ["poster", "part recoloured"]
+    assert tasks["drawings"]["kinds"]["poster"]["by_change"]["recompressed"] == 1
+    assert tasks["attacks"]["attacks"]["screenshot"]["copies"] == 1
+    assert tasks["cost"]["searches"]["recompressed copy"]["passes"] >= 1
+    assert "seed 2026" in capsys.readouterr().out
+    assert "<h1>Libraries of one kind" in page.read_text()
 
 
 def test_emoji_come_out_of_the_pinned_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,8 @@
 - Drawn kinds (tests/quality/drawings.py) share one library. It is asked with strangers, drawings of a kind that are not
   in it, and with light copies of its pictures.
 - With --emoji, categories of Twemoji from a pinned wheel: each picture is asked among all of its category.
-- Photographs are asked with the attacks of tests/quality/attacks.py.
+- Photographs are asked with the attacks of tests/quality/attacks.py. Without --pictures they are parts of about 170
+  pixels: a tenth of such a part is a thumbnail, and figures are lower than those of photographs of the usual size.
 
 Drawings and attacks depend on the seed alone. Fit and choose thresholds with the seed :data:`CHOOSING`; report figures
 of :data:`REPORTING`, the default.

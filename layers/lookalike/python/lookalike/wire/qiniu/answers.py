@@ -12,23 +12,25 @@ from lookalike.observability import count
 from lookalike.ports import Ports
 from lookalike.service.groups import name_of
 from lookalike.wire.qiniu import label_codec, limits
+from lookalike.wire.qiniu.json_text import json_object
 
 
-def metadata_json(metadata: Metadata) -> str:
-    """What is said of a picture. One that another vendor's client added has a brief instead of a desc."""
-    return f'"label":{label_codec.shown(metadata.label)},"desc":{metadata.desc or quoted(metadata.brief)}'
+def metadata_members(metadata: Metadata) -> dict[str, str]:
+    """A picture's metadata. A picture that another vendor's client added has a brief instead of a desc."""
+    return {"label": label_codec.shown(metadata.label), "desc": metadata.desc or quoted(metadata.brief)}
 
 
-def listed_picture(library: Library, picture: Picture) -> str:
-    return f'{{"id":{quoted(name_of(library, picture))},"value":{{{metadata_json(picture.metadata)}}}}}'
+def listed_json(library: Library, picture: Picture) -> str:
+    """A picture in a page of a list."""
+    return json_object(id=quoted(name_of(library, picture)), value=json_object(**metadata_members(picture.metadata)))
 
 
-def match_json(library: Library, match: Match, several: bool) -> str:
+def match_json(library: Library, match: Match, *, with_group: bool) -> str:
+    """A picture that a search has found."""
     picture = match.candidate
-    where = f',"group":{quoted(library.name)}' if several else ""
-    return (
-        f'{{"id":{quoted(name_of(library, picture))},{metadata_json(picture.metadata)},"score":{match.score!r}{where}}}'
-    )
+    group = {"group": quoted(library.name)} if with_group else {}
+    members = metadata_members(picture.metadata)
+    return json_object(id=quoted(name_of(library, picture)), **members, score=repr(match.score), **group)
 
 
 def fitting(ports: Ports, operation: str, results: Iterable[str]) -> tuple[list[str], bool]:

@@ -25,15 +25,15 @@ from lookalike.ports import Ports
 from lookalike.wire.log_fields import NO_FIELDS, LogFields
 
 #: Of compression, from 1 (fast) to 9 (small). JSON of millions of bytes takes a tenth of a second with this one.
-_LEVEL = 4
+_GZIP_LEVEL = 4
 
 #: Names of the one Content-Encoding that requests may have, how its streams begin, and the most bytes in one.
 _GZIP = {"gzip", "x-gzip"}
 _GZIP_MAGIC = b"\x1f\x8b"
-_MAX_CONTENT = 10 * 1024 * 1024
+_MAX_DECOMPRESSED = 10 * 1024 * 1024
 
 #: Names of those that they may not have.
-_UNREADABLE = {"br", "compress", "deflate", "zstd"}
+_OTHER_CODINGS = {"br", "compress", "deflate", "zstd"}
 
 Event = Mapping[str, Any]
 EventAnswer = dict[str, Any]
@@ -99,7 +99,7 @@ class Request:
         if codings & _GZIP and self.body.startswith(_GZIP_MAGIC):
             return _decompressed(self.body)
         # Some clients write a name there that says nothing of the body, so what is plain text is taken as it is.
-        if codings & _UNREADABLE and not self.body.isascii():
+        if codings & _OTHER_CODINGS and not self.body.isascii():
             raise InvalidArgument("body", "Content-Encoding may only be gzip")
         return self.body
 
@@ -118,11 +118,11 @@ def _decompressed(body: bytes) -> bytes:
     """What a gzip stream holds. Raises InvalidArgument if it is broken or holds more than a request may."""
     stream = zlib.decompressobj(wbits=31)
     try:
-        content = stream.decompress(body, _MAX_CONTENT + 1)
+        content = stream.decompress(body, _MAX_DECOMPRESSED + 1)
     except zlib.error as reason:
         raise InvalidArgument("body", "broken gzip") from reason
-    if len(content) > _MAX_CONTENT:
-        raise InvalidArgument("body", f"more than {_MAX_CONTENT} bytes, decompressed")
+    if len(content) > _MAX_DECOMPRESSED:
+        raise InvalidArgument("body", f"more than {_MAX_DECOMPRESSED} bytes, decompressed")
     if not stream.eof or stream.unused_data:
         raise InvalidArgument("body", "broken gzip")
     return content
@@ -162,7 +162,7 @@ class Answer:
     def gzipped(self) -> Answer:
         """The same in gzip."""
         headers = (*self.headers, ("content-encoding", "gzip"))
-        return replace(self, body=gzip.compress(self.body, _LEVEL, mtime=0), headers=headers, binary=True)
+        return replace(self, body=gzip.compress(self.body, _GZIP_LEVEL, mtime=0), headers=headers, binary=True)
 
 
 def ascii_json(said: Mapping[str, object], *, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Answer:

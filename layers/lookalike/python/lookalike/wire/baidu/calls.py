@@ -141,5 +141,5 @@ ROUTES = (
     *_calls("delete", _delete),
     RouteEntry("*", "*", "/rest/{rest+}", BAIDU.endpoint(_no_such_operation)),
     RouteEntry("*", "*", "/rpc/{rest+}", BAIDU.endpoint(_no_such_operation)),
-    RouteEntry("*", "*", "/oauth/{rest+}", token_endpoint.elsewhere),
+    RouteEntry("*", "*", "/oauth/{rest+}", token_endpoint.not_found),
 )

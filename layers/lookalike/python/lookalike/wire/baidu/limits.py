@@ -29,4 +29,4 @@ DEFAULT_RESULTS = 300
 
 
 #: JavaScript's numbers are exact below this.
-LOG_IDS = 2**53
+MAX_LOG_ID = 2**53

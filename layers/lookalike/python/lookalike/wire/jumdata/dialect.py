@@ -24,7 +24,7 @@ Said: TypeAlias = Mapping[str, object]
 
 
 def _new_call_id() -> CallId:
-    return CallId("task", f"{secrets.randbelow(limits.TASK_NUMBERS):024d}")
+    return CallId("task", f"{secrets.randbelow(limits.MAX_TASK_NUMBER):024d}")
 
 
 def _library_of(_request: Request) -> str:

@@ -17,7 +17,7 @@ from lookalike.wire.qiniu.json_text import json_object
 
 def metadata_members(metadata: Metadata) -> dict[str, str]:
     """A picture's metadata. A picture that another vendor's client added has a brief instead of a desc."""
-    return {"label": label_codec.shown(metadata.label), "desc": metadata.desc or quoted(metadata.brief)}
+    return {"label": label_codec.to_json(metadata.label), "desc": metadata.desc or quoted(metadata.brief)}
 
 
 def listed_json(library: Library, picture: Picture) -> str:
@@ -33,12 +33,12 @@ def match_json(library: Library, match: Match, *, with_group: bool) -> str:
     return json_object(id=quoted(name_of(library, picture)), **members, score=repr(match.score), **group)
 
 
-def fitting(ports: Ports, operation: str, results: Iterable[str]) -> tuple[list[str], bool]:
+def truncated_to_limit(ports: Ports, operation: str, results: Iterable[str]) -> tuple[list[str], bool]:
     """As many of the results as one answer has room for, and whether some were left out, which is counted."""
     shown: list[str] = []
-    room = limits.ROOM
+    room = limits.MAX_RESULT_BYTES
     for result in results:
-        room -= _carried(result) + 1
+        room -= _escaped_size(result) + 1
         if room < 0:
             count(ports.settings, {"operation": operation}, {"AnswersCut": 1})
             return shown, True
@@ -46,7 +46,7 @@ def fitting(ports: Ports, operation: str, results: Iterable[str]) -> tuple[list[
     return shown, False
 
 
-def _carried(text: str) -> int:
+def _escaped_size(text: str) -> int:
     """Bytes that an answer's text takes as a string in an event, where Lambda's runtime writes more than ASCII as it is,
     but for the two separators of lines that JavaScript does not take."""
     escaped = text.count('"') + text.count("\\") + 3 * (text.count("\u2028") + text.count("\u2029"))

@@ -30,7 +30,7 @@ from lookalike.service.search import SearchGroups, search_groups
 from lookalike.wire import forms
 from lookalike.wire.http import Operation, Request, Route, RouteEntry, routes_of
 from lookalike.wire.qiniu import limits, list_marker
-from lookalike.wire.qiniu.answers import fitting, listed_json, match_json, metadata_members
+from lookalike.wire.qiniu.answers import listed_json, match_json, metadata_members, truncated_to_limit
 from lookalike.wire.qiniu.dialect import QINIU
 from lookalike.wire.qiniu.errors import NothingGiven
 from lookalike.wire.qiniu.json_text import json_array, json_object, success
@@ -69,7 +69,7 @@ def _remove(ports: Ports, application: Application, request: Request) -> str:
 
 
 def _list(ports: Ports, application: Application, _request: Request) -> str:
-    names, _ = fitting(ports, "groups", map(quoted, group_names(ports, application.tenant)))
+    names, _ = truncated_to_limit(ports, "groups", map(quoted, group_names(ports, application.tenant)))
     return success(result=json_array(names))
 
 
@@ -89,7 +89,7 @@ def _add(ports: Ports, application: Application, request: Request) -> str:
 def _added(ports: Ports, request: Request, library: Library, ref: LibraryRef, elements: Sequence[Value]) -> str:
     """Add the pictures of these elements; an element that cannot be read is refused like a picture."""
     commands = [command_of(ref, element) for element in elements]
-    added = iter(add_all(ports, library, [one for one in commands if isinstance(one, Add)], limits.ADDING_SECONDS))
+    added = iter(add_all(ports, library, [one for one in commands if isinstance(one, Add)], limits.MAX_ADDING_SECONDS))
     outcomes = (next(added) if isinstance(one, Add) else one for one in commands)
     return outcomes_json(ports, request, library, outcomes)
 
@@ -113,10 +113,10 @@ def _pictures(ports: Ports, application: Application, request: Request) -> str:
     if not re.fullmatch(r"[0-9]{1,4}", limit) or not 1 <= int(limit) <= limits.MAX_LISTED:
         raise InvalidArgument("limit", f"must be a whole number, from 1 to {limits.MAX_LISTED}")
     library = _group(ports, application, request)
-    listing = list_pictures(ports, library, list_marker.read(library, query.text("marker")), int(limit))
-    shown, cut = fitting(ports, "groups", (listed_json(library, picture) for picture in listing.pictures))
+    listing = list_pictures(ports, library, list_marker.decode(library, query.text("marker")), int(limit))
+    shown, cut = truncated_to_limit(ports, "groups", (listed_json(library, picture) for picture in listing.pictures))
     after = listing.pictures[len(shown) - 1].key.id if cut else listing.after
-    marker = "" if after is None else list_marker.written(library, after)
+    marker = "" if after is None else list_marker.encode(library, after)
     return success(marker=quoted(marker), result=json_array(shown))
 
 
@@ -152,7 +152,7 @@ def _found(ports: Ports, application: Application, request: Request, group: str 
         SearchGroups(tuple(libraries.values()), source, limit, max(threshold, ports.settings.group_threshold)),
     )
     results = (match_json(libraries[match.candidate.key.library], match, with_group=group is None) for match in matches)
-    shown, _ = fitting(ports, "search", results)
+    shown, _ = truncated_to_limit(ports, "search", results)
     return success(result=json_array(shown))
 
 

@@ -10,24 +10,24 @@ from lookalike.errors import InvalidArgument
 _MARK = "\0"
 
 
-def kept(value: Value) -> str:
+def encode(value: Value) -> str:
     """What is kept of a label. Raises InvalidArgument if it is too deep."""
     if isinstance(value, str) and is_text(value) and not value.startswith(_MARK):
         return value
     return _MARK + compact(value)
 
 
-def size(text: str) -> int:
+def encoded_size(text: str) -> int:
     """Bytes in UTF-8 of a label that is kept: of text as it is, of anything else as JSON."""
     return len(text.removeprefix(_MARK).encode())
 
 
-def shown(text: str) -> str:
-    """A label that is kept, in JSON. It may have come another way than by :func:`kept`; then it is text."""
+def to_json(text: str) -> str:
+    """A label that is kept, in JSON. It may have come another way than by :func:`encode`; then it is text."""
     if text.startswith(_MARK):
-        said = text.removeprefix(_MARK)
+        text_of_json = text.removeprefix(_MARK)
         try:
-            return compact(exact_json.read(said.encode()))
+            return compact(exact_json.read(text_of_json.encode()))
         except InvalidArgument:
             pass
     return quoted(text)

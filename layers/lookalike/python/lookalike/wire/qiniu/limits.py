@@ -36,8 +36,8 @@ MAX_LISTED = 1000
 
 
 #: Pictures not added after so many seconds are answered as not fetched in time; the gateway waits for 30.
-ADDING_SECONDS = 25.0
+MAX_ADDING_SECONDS = 25.0
 
 
 #: Bytes of results in one answer, as the event carries them: Lambda takes 6 MB of answer, envelope and all.
-ROOM = 5_500_000
+MAX_RESULT_BYTES = 5_500_000

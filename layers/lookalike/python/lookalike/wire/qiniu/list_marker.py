@@ -9,12 +9,12 @@ from lookalike.domain.library import Library
 from lookalike.errors import InvalidArgument
 
 
-def written(library: Library, after: str) -> str:
+def encode(library: Library, after: str) -> str:
     """Where a list goes on, of letters that need no escaping in a signed query. It is of use in that library alone."""
     return base64.urlsafe_b64encode(f"{library.uid}/{after}".encode()).decode().rstrip("=")
 
 
-def read(library: Library, marker: str) -> str | None:
+def decode(library: Library, marker: str) -> str | None:
     """The id that a marker says; None if it is empty. Raises InvalidArgument."""
     if not marker:
         return None

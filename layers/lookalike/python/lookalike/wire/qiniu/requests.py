@@ -100,9 +100,9 @@ def command_of(ref: LibraryRef, element: Value) -> Add | Exception:
         said = object_of("data", element)
         attribute = object_of("attribute", said.get("attribute"))
         id_ = text_of("id", attribute.get("id"), default="")
-        label = label_codec.kept(attribute.get("label", ""))
+        label = label_codec.encode(attribute.get("label", ""))
         desc = exact_json.compact(attribute["desc"]) if "desc" in attribute else ""
-        for name, size in (("label", label_codec.size(label)), ("desc", len(desc.encode()))):
+        for name, size in (("label", label_codec.encoded_size(label)), ("desc", len(desc.encode()))):
             if size > limits.METADATA_BYTES[name]:
                 raise ArgumentTooLong(name, f"more than {limits.METADATA_BYTES[name]} bytes")
         source = source_of(text_of("uri", said.get("uri"), default=""), InvalidArgument("uri", "missing"))

@@ -28,7 +28,7 @@ _FORM = "application/x-www-form-urlencoded"
 _SIGNED_TYPES = ("application/json", _FORM)
 
 #: Stands in a body for what is not UTF-8: of JSON, the gateway hands over text alone.
-_REPLACED = "\ufffd".encode()
+_REPLACEMENT = "\ufffd".encode()
 
 _PREFIX = "x-qiniu-"
 _DATE = "x-qiniu-date"
@@ -69,7 +69,7 @@ def verify(applications: ApplicationLookup, request: Request, public: Sequence[s
     # stops at the one it was made of, for each candidate has the whole body in it.
     claimed = claim.signature.encode("utf-8", "replace")
     if not any(hmac.compare_digest(_sign(application.secret_key, candidate), claimed) for candidate in said):
-        if _REPLACED in (request.body or b""):  # the true signature of what was sent would fail, too
+        if _REPLACEMENT in (request.body or b""):  # the true signature of what was sent would fail, too
             raise InvalidArgument("body", "must be UTF-8")
         raise signing.mismatch(request, public)
     return application

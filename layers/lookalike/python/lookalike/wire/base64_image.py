@@ -7,7 +7,7 @@ import binascii
 from lookalike.errors import BadEncoding, EmptyPicture, PictureSizeError
 from lookalike.wire import percent
 
-#: How long a ``data:`` head may be, in bytes.
+#: Longest ``data:`` head, in bytes.
 _MAX_HEAD = 256
 
 _LINE_BREAKS = b"\r\n\t"

@@ -1,4 +1,4 @@
-"""Who a request claims to come from, read cheaply and before anything is proved. No decision may rest on it alone."""
+"""The caller that a request claims to come from, before authentication. No decision may rest on the claim alone."""
 
 from __future__ import annotations
 

@@ -18,10 +18,10 @@ from lookalike.errors import InvalidArgument
 from lookalike.wire import percent
 from lookalike.wire.http import Request
 
-#: More fields than any client sends.
+#: Most fields of a form; no client sends as many.
 MAX_FIELDS = 100
 
-#: More than any client writes above a part of a multipart body, in bytes.
+#: Longest head of a part of a multipart body, in bytes; no client writes as much.
 _MAX_PART_HEAD = 4096
 
 #: A byte order mark, as .NET writes it before any text.
@@ -43,7 +43,7 @@ class Form:
     values: Mapping[str, bytes]
 
     def __contains__(self, name: str) -> bool:
-        """Whether the field was sent at all, be it empty."""
+        """True if the field was sent, even empty."""
         return name in self.values
 
     def data(self, name: str) -> bytes:

@@ -24,7 +24,7 @@ from lookalike.observability import count, fail, logger
 from lookalike.ports import Ports
 from lookalike.wire.log_fields import NO_FIELDS, LogFields
 
-#: Of compression, from 1 (fast) to 9 (small). JSON of millions of bytes takes a tenth of a second with this one.
+#: Compression level, from 1 (fast) to 9 (small). At this one a few million bytes of JSON take a tenth of a second.
 _GZIP_LEVEL = 4
 
 #: Names of the one Content-Encoding that requests may have, how its streams begin, and the most bytes in one.
@@ -32,7 +32,7 @@ _GZIP = {"gzip", "x-gzip"}
 _GZIP_MAGIC = b"\x1f\x8b"
 _MAX_DECOMPRESSED = 10 * 1024 * 1024
 
-#: Names of those that they may not have.
+#: Names of the Content-Encodings that requests may not have.
 _OTHER_CODINGS = {"br", "compress", "deflate", "zstd"}
 
 Event = Mapping[str, Any]
@@ -83,7 +83,7 @@ class Request:
 
     @property
     def takes_gzip(self) -> bool:
-        """Whether the caller accepts an answer in gzip (RFC 9110 section 12.5.3)."""
+        """True if the caller accepts an answer in gzip (RFC 9110 section 12.5.3)."""
         weights: dict[str, str] = {}
         for part in self.headers.get("accept-encoding", "").lower().split(","):
             coding, _, weight = part.partition(";")
@@ -115,7 +115,7 @@ def _body(event: Event) -> bytes | None:
 
 
 def _decompressed(body: bytes) -> bytes:
-    """What a gzip stream holds. Raises InvalidArgument if it is broken or holds more than a request may."""
+    """Decompress a gzip stream. Raises InvalidArgument if it is broken or holds more than a request may."""
     stream = zlib.decompressobj(wbits=31)
     try:
         content = stream.decompress(body, _MAX_DECOMPRESSED + 1)
@@ -135,7 +135,7 @@ def with_one_slash(path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back: text, or, if ``binary``, any bytes.
+    """One HTTP answer: text, or any bytes if ``binary``.
 
     ``outcome`` is for metrics and logs: ``ok``, or the name of what went wrong; ``failed`` says that it went wrong on
     our side. ``log`` stands in the request's log line.
@@ -160,7 +160,7 @@ class Answer:
         }
 
     def gzipped(self) -> Answer:
-        """The same in gzip."""
+        """Return the answer compressed by gzip."""
         headers = (*self.headers, ("content-encoding", "gzip"))
         return replace(self, body=gzip.compress(self.body, _GZIP_LEVEL, mtime=0), headers=headers, binary=True)
 
@@ -194,7 +194,7 @@ class Route:
 
 
 def pattern(path: str) -> re.Pattern[str]:
-    """What the paths of a route match in full, ``path`` being in the template's own form.
+    """Regular expression that a route's paths match in full; ``path`` is in the template's own form.
 
     ``{name}`` stands for one segment, ``{name+}`` for the rest of the path, slashes and all; each is a group.
     """

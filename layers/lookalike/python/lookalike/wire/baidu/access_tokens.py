@@ -16,10 +16,10 @@ from lookalike.domain.application import Application
 from lookalike.errors import TokenExpired, TokenInvalid
 from lookalike.ports import ApplicationLookup
 
-#: How long a token lives, in seconds: the vendor's 30 days. Clients renew up to one day before.
+#: Lifetime of a token, in seconds: the vendor's 30 days. Clients renew up to one day before its end.
 LIFETIME = 2_592_000
 
-#: For how long past its life a token is still taken, in seconds: callers' clocks differ.
+#: Time after its lifetime in which a token is still accepted, in seconds: callers' clocks differ.
 GRACE = 3600
 
 _PATTERN = re.compile(
@@ -36,10 +36,10 @@ def mint(application: Application, now: int) -> str:
 
 
 def verify(applications: ApplicationLookup, token: str, now: int) -> Application:
-    """Whose token this is, at Unix seconds ``now``.
+    """Application that the token was made for. ``now`` is in Unix seconds.
 
-    Raises TokenInvalid if it is none of ours or its application or secret is gone, TokenExpired past its life and
-    GRACE.
+    Raises TokenInvalid if this service did not make it or its application or secret is gone, TokenExpired past
+    LIFETIME and GRACE.
     """
     shape = _PATTERN.fullmatch(token)
     if shape is None:

@@ -41,7 +41,7 @@ LibraryCall = Callable[[Ports, LibraryRef, Form], Said]
 
 
 def routes(operation: Operation) -> Sequence[Route]:
-    """What the function ``operation`` (add, search, update, delete, unknown) answers."""
+    """Routes of the function ``operation`` (add, search, update, delete, unknown)."""
     return routes_of(operation, ROUTES)
 
 

@@ -1,4 +1,4 @@
-"""Who calls with Baidu's clients, and how an answer looks that is no error."""
+"""The Baidu dialect: call numbers, authentication, and answers of calls that succeed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _authenticate(ports: Ports, request: Request) -> tuple[Application, RequestF
 
 
 def _access_token(sent: RequestForms) -> str:
-    """From the query, or else from the body. Raises TokenInvalid if the body cannot be read.
+    """Access token of the query, or else of the body. Raises TokenInvalid if the body cannot be read.
 
     The Node SDK appends its query twice, so the token ends where the second one begins.
     """

@@ -82,12 +82,12 @@ class Authorization:
 
 
 def is_present(request: Request) -> bool:
-    """Whether the request carries such a signature, good or bad."""
+    """Return True if the request carries such a signature, valid or not."""
     return request.headers.get("authorization", "").strip().startswith("bce-auth-")
 
 
 def verify(applications: ApplicationLookup, request: Request, public: Sequence[str], now: int) -> Application:
-    """Who signed the request, at Unix seconds ``now``.
+    """Application that signed the request. ``now`` is in Unix seconds.
 
     ``public`` are further places requests may be signed for: host names, each with a base path if it has one.
     Raises SignatureInvalid.
@@ -111,7 +111,7 @@ def verify(applications: ApplicationLookup, request: Request, public: Sequence[s
 
 
 def canonical_requests(request: Request, claim: Authorization, public: Iterable[str]) -> Iterator[str]:
-    """Everything the signature may have been made of."""
+    """Every text that the signature may have been made of."""
     query = _canonical_query(request.raw_query)
     received, name, _ = signing.host_of(request)
     paths = (unquote(request.raw_path), request.path, request.raw_path)

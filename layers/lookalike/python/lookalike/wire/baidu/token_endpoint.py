@@ -71,7 +71,7 @@ def _fields(request: Request) -> Mapping[str, str]:
 
 
 def _application(ports: Ports, given: Mapping[str, str]) -> Application:
-    """Whose keys these are. Raises _RefusedError."""
+    """Application of these keys. Raises _RefusedError."""
     found = Callers(ports).application(given["client_id"])
     if found is None:
         unknown = ApplicationNotFound("no application has this API key", field="client_id", remedy=signing.UNKNOWN_KEY)

@@ -1,4 +1,4 @@
-"""Qiniu's answers."""
+"""Pictures in Qiniu's answers, and the limit of an answer's size."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def match_json(library: Library, match: Match, *, with_group: bool) -> str:
 
 
 def truncated_to_limit(ports: Ports, operation: str, results: Iterable[str]) -> tuple[list[str], bool]:
-    """As many of the results as one answer has room for, and whether some were left out, which is counted."""
+    """The results that fit into one answer, and True if some were left out, which a metric counts."""
     shown: list[str] = []
     room = limits.MAX_RESULT_BYTES
     for result in results:
@@ -47,7 +47,9 @@ def truncated_to_limit(ports: Ports, operation: str, results: Iterable[str]) -> 
 
 
 def _escaped_size(text: str) -> int:
-    """Bytes that an answer's text takes as a string in an event, where Lambda's runtime writes more than ASCII as it is,
-    but for the two separators of lines that JavaScript does not take."""
+    """Bytes of the text as a string in an event.
+
+    Lambda's runtime writes non-ASCII text unescaped, except the two line separators that JavaScript does not accept.
+    """
     escaped = text.count('"') + text.count("\\") + 3 * (text.count("\u2028") + text.count("\u2029"))
     return len(text.encode()) + escaped

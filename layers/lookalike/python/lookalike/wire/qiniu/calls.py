@@ -49,7 +49,7 @@ from lookalike.wire.qiniu.requests import (
 
 
 def routes(operation: Operation) -> Sequence[Route]:
-    """What the function ``operation`` (groups, add, delete, search, unknown) answers."""
+    """Routes of the function ``operation`` (groups, add, delete, search, unknown)."""
     return routes_of(operation, ROUTES)
 
 

@@ -31,7 +31,7 @@ class _Refused:
     pictures: int = 0
 
     def log_fields(self) -> Mapping[str, object]:
-        """What the log says of them."""
+        """Fields of the log line."""
         outcome = type(self.error).__name__
         return {"outcome": outcome, **why(self.error), "pictures": self.pictures, "first": self.first}
 

@@ -325,6 +325,19 @@ class TestWrites:
         assert len(ask(index, unit(1))) == 50
 
 
+def run_beside(
+    writers: Sequence[threading.Thread], searchers: Sequence[threading.Thread], done: threading.Event
+) -> None:
+    """Run the searchers until the writers have ended."""
+    for thread in [*searchers, *writers]:
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    for thread in searchers:
+        thread.join()
+
+
 class TestThreads:
     def test_searches_beside_adds_changes_deletions_and_merges(
         self, pictures: Float16Vectors, codebook: Codebook, monkeypatch: pytest.MonkeyPatch
@@ -359,13 +372,7 @@ class TestThreads:
 
         searchers = [threading.Thread(target=search, args=(pictures[:views],)) for views in (1, 1, 5)]
         writers = [threading.Thread(target=add, args=(first,)) for first in (100, 7600)]
-        for thread in [*searchers, *writers]:
-            thread.start()
-        for thread in writers:
-            thread.join()
-        done.set()
-        for thread in searchers:
-            thread.join()
+        run_beside(writers, searchers, done)
         index.wait_for_compactions()
         assert failures == []
         assert index.count(UID) == 30 + 15_000 - len(gone)

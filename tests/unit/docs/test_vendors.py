@@ -9,6 +9,11 @@ from collections.abc import Mapping
 
 import pytest
 
+from lookalike.settings import Settings
+from lookalike.wire.baidu import limits as baidu
+from lookalike.wire.baidu.access_tokens import LIFE
+from lookalike.wire.jumdata import limits as jumdata
+from lookalike.wire.qiniu import limits as qiniu
 from tests.support import documents
 from tests.support.documents import ROOT
 
@@ -56,3 +61,37 @@ def test_every_route_is_documented(vendor: str) -> None:
             assert f"### `{operation}`" in text, path
         else:
             assert f"| `{method} {path.replace('{group}', '<group>')}` |" in text, path
+
+
+def test_documented_limits_are_the_programs() -> None:
+    said = {vendor: " ".join(documents.pages()[page].split()) for vendor, (page, _) in VENDORS.items()}
+    for text in (
+        f"at most 4 MiB ({baidu.MAX_BASE64:,} characters)",
+        f"at most {baidu.MAX_URL_BYTES} bytes;",
+        f"at most {baidu.METADATA_BYTES['brief']} bytes",
+        f"default {baidu.DEFAULT_RESULTS}, more than {baidu.MAX_RESULTS} counts as {baidu.MAX_RESULTS}",
+        f"up to {baidu.MAX_SIGNS} `cont_sign`",
+        f"sides {Settings().min_side} to {baidu.MAX_SIDE} pixels",
+        f"holds for {LIFE // 86_400} days",
+    ):
+        assert text in said["baidu"], text
+    for text in (
+        f"{qiniu.BOUNDS.min_side} to {qiniu.BOUNDS.max_side} px",
+        f"({qiniu.MAX_URI_BYTES} bytes at most",
+        f"a label up to {qiniu.METADATA_BYTES['label']} bytes",
+        f"a desc up to {qiniu.METADATA_BYTES['desc']} bytes",
+        f"up to {qiniu.MAX_DELETED} ids",
+        f"(1 to {qiniu.MAX_LISTED}, default {qiniu.MAX_LISTED})",
+        f"searches in up to {qiniu.MAX_GROUPS} groups",
+        f"not added after {qiniu.ADDING_SECONDS:g} s",
+        f"{qiniu.ROOM / 1e6:g} MB of results",
+    ):
+        assert text in said["qiniu"], text
+    for text in (
+        f"`description` of at most {jumdata.METADATA_BYTES['brief']} bytes",
+        f"sides {Settings().min_side} to {jumdata.MAX_SIDE} pixels",
+        f"A URL may have {jumdata.MAX_URL_BYTES} bytes",
+        f"`end` is {jumdata.DEFAULT_RESULTS}",
+        f"separated by commas, {jumdata.MAX_SIGNS} at most",
+    ):
+        assert text in said["jumdata"], text

@@ -1,8 +1,8 @@
 """The verifier, the ranking and the scores give the figures that they gave, to the bit.
 
 What a model once made of the small pictures in ``golden`` is recorded there, with the calibrations of its card, so the
-model has no part in this. Everything else has: how pictures are decoded, cut, warped and shrunk, how cells, corners and
-frames are found and laid on each other, what proves, and how what is found is ranked and scored. All of that is NumPy
+model has no part in this. Everything else has: how pictures are decoded, cut, warped and shrunk, how cells, keypoints and
+quadrilaterals are found and matched, what is accepted, and how matches are ranked and scored. All of that is NumPy
 and Pillow, both locked. The figures are computed in a process that uses OpenBLAS's kernels for Haswell, because those
 for other processors differ in last bits; so they are the same on every x86-64 processor with AVX2, and are
 not asked elsewhere.

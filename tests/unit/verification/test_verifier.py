@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -49,6 +50,7 @@ class Scene:
     """A plane without end: what the network sees, and grey, at every point."""
 
     def __init__(self, seed: int) -> None:
+        self.seed = seed
         chance = np.random.default_rng(seed)
         self.waves = chance.normal(0, 14, (2, CELL_CHANNELS))
         self.phases = chance.uniform(0, 2 * np.pi, CELL_CHANNELS)
@@ -57,6 +59,10 @@ class Scene:
 
     def seen(self, affine: Affine, width: int = 400, height: int = 400) -> FeatureMap:
         """The picture whose point (x, y), as fractions of its sides, is where ``affine`` puts it in the scene."""
+        return _seen(self.seed, affine, width, height)
+
+    def rendered(self, affine: Affine, width: int, height: int) -> FeatureMap:
+        """The same, computed."""
         cells = np.cos(self._at(CELLS_PER_SIDE, affine) @ self.waves + self.phases)
         cells /= np.linalg.norm(cells, axis=2, keepdims=True)
         grey = np.cos(self._at(THUMBNAIL_SIDE, affine) @ self.greys + self.grey_phases).sum(axis=2)
@@ -69,6 +75,11 @@ class Scene:
         a, b, c, d, e, f = affine
         y, x = (np.mgrid[:side, :side] + 0.5) / side
         return np.stack([a * x + b * y + c, d * x + e * y + f], axis=2)
+
+
+@lru_cache(64)  # most tests look at the same few pictures of the same few scenes
+def _seen(seed: int, affine: Affine, width: int, height: int) -> FeatureMap:
+    return Scene(seed).rendered(affine, width, height)
 
 
 #: A query without a keypoint.

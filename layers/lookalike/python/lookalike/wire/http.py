@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 from lookalike.errors import InvalidArgument, UnknownOperation
-from lookalike.observability import count, fail, logger
+from lookalike.observability import count, count_failures, logger
 from lookalike.ports import Ports
 from lookalike.wire.log_fields import NO_FIELDS, LogFields
 
@@ -256,7 +256,7 @@ def answer(ports: Ports, operation: str, routes: Sequence[Route], event: Event) 
         {"operation": operation, "outcome": reply.outcome},
         {"Requests": 1, "Latency": milliseconds},
     )
-    fail(ports.settings, "request", reply.failed)
+    count_failures(ports.settings, "request", reply.failed)
     return reply.event()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from lookalike.observability import why
+from lookalike.observability import error_fields
 
 
 class CallId(NamedTuple):
@@ -30,7 +30,7 @@ class LogFields:
 
     def refused(self, error: Exception) -> LogFields:
         """Return the fields with the error's reason and remedy."""
-        said = why(error)
+        said = error_fields(error)
         return replace(self, reason=said.get("reason", ""), remedy=said.get("remedy", ""))
 
     def extra(self) -> dict[str, object]:

@@ -10,7 +10,7 @@ from itertools import islice
 from lookalike.domain.exact_json import quoted
 from lookalike.domain.library import Library
 from lookalike.domain.picture import Picture
-from lookalike.observability import fail, log_failure, logger, why
+from lookalike.observability import count_failures, error_fields, log_failure, logger
 from lookalike.ports import Ports
 from lookalike.service.add_many import Outcome
 from lookalike.service.groups import name_of
@@ -33,7 +33,7 @@ class _Refused:
     def log_fields(self) -> Mapping[str, object]:
         """Fields of the log line."""
         outcome = type(self.error).__name__
-        return {"outcome": outcome, **why(self.error), "pictures": self.pictures, "first": self.first}
+        return {"outcome": outcome, **error_fields(self.error), "pictures": self.pictures, "first": self.first}
 
 
 def outcomes_json(ports: Ports, request: Request, library: Library, outcomes: Iterable[Outcome]) -> str:
@@ -46,7 +46,7 @@ def outcomes_json(ports: Ports, request: Request, library: Library, outcomes: It
             images.append(quoted(name_of(library, outcome)))
             failures.append("null")
         else:
-            refused.setdefault(str(why(outcome)), _Refused(outcome, number)).pictures += 1
+            refused.setdefault(str(error_fields(outcome)), _Refused(outcome, number)).pictures += 1
             images.append('""')
             failures.append(_error_json(ports, outcome, log))
     if refused:
@@ -60,5 +60,5 @@ def _error_json(ports: Ports, error: Exception, log: Mapping[str, object]) -> st
     found = VendorError.of(error)
     if found.ours:
         log_failure(error, log)
-        fail(ports.settings, "request")
+        count_failures(ports.settings, "request")
     return json.dumps({"code": found.code, "message": found.message})

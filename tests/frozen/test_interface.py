@@ -302,7 +302,7 @@ def _call_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     qiniu.new("shop", one(picture(3, size=(64, 64))), one(picture(4, size=(64, 64))))
     qiniu.post("/shop/add", {"data": [one(b"no picture"), one(picture(5, size=(64, 64)))]})
     qiniu.get("/none")
-    monkeypatch.setattr("lookalike.wire.qiniu.limits.ROOM", 10)
+    monkeypatch.setattr("lookalike.wire.qiniu.limits.MAX_RESULT_BYTES", 10)
     qiniu.get("/shop")
     qiniu.call(
         "POST",

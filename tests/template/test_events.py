@@ -31,7 +31,7 @@ from lookalike.stores.aws.dynamodb_items import picture_item, picture_of
 from lookalike.triggers.stream import changes
 from lookalike.triggers.uploads import ObjectEvent, messages
 from lookalike.wire.http import Request
-from lookalike.wire.qiniu import signature as qiniu_auth
+from lookalike.wire.qiniu import signature
 from tests.support.documents import block
 from tests.support.fakes import MemoryApplications, MemoryDeadLetters
 from tests.template.conftest import ROOT, Template
@@ -104,7 +104,7 @@ def test_a_call_on_groups_is_signed(path: Path) -> None:
     event = read(path)
     caller = Application("ACCESSKEY", "SECRETKEY", "1", "tenant", "signer")
     now = event["requestContext"]["timeEpoch"] // 1000
-    assert qiniu_auth.verify(MemoryApplications(caller), Request.of(event), (), now) == caller
+    assert signature.verify(MemoryApplications(caller), Request.of(event), (), now) == caller
 
 
 @pytest.mark.parametrize("name", ["add-form", "add-multipart", "search", "update"])

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lookalike.cli.store_options import OUTPUTS
-from lookalike.observability import fail
+from lookalike.observability import count_failures
 from lookalike.settings import AWS_STORES, Settings
 from lookalike.stores.aws.dynamodb_keys import pictures_partition
 from lookalike.stores.aws.dynamodb_table import EXPIRY_ATTRIBUTE, TABLE_DEFINITION
@@ -333,7 +333,7 @@ def test_spending_is_watched_if_an_operator_says_how_much(template: Template) ->
     assert len(alarm["Properties"]["Metrics"]) <= 10, "CloudWatch's own limit"
 
 
-#: The metrics that alarms watch without a resource of AWS behind them: what :func:`lookalike.observability.fail` writes.
+#: The metrics that alarms watch without a resource of AWS behind them: what :func:`lookalike.observability.count_failures` writes.
 FAILURES = {"request": "RequestFailures", "ingest": "IngestRetries", "index": "IndexRetries"}
 
 
@@ -341,7 +341,7 @@ FAILURES = {"request": "RequestFailures", "ingest": "IngestRetries", "index": "I
 def test_failures_that_lambda_does_not_see_have_an_alarm(
     template: Template, trigger: str, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fail(Settings(metrics=True, stack="lookalike-dev"), trigger)
+    count_failures(Settings(metrics=True, stack="lookalike-dev"), trigger)
     written = json.loads(capsys.readouterr().out)
     (described,) = written["_aws"]["CloudWatchMetrics"]
     alarm = template.of_type("AWS::CloudWatch::Alarm")[name]["Properties"]

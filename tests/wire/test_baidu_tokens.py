@@ -186,7 +186,7 @@ class TestTokenOnCalls:
 
     def test_past_its_life(self, alice: Caller, clock: SetClock) -> None:
         token = alice.token
-        clock.now += (access_tokens.LIFE + access_tokens.GRACE) * 1000
+        clock.now += (access_tokens.LIFETIME + access_tokens.GRACE) * 1000
         assert search(f"access_token={token}")["result"] == []
         clock.now += 1000
         assert search(f"access_token={token}") == {"error_code": 111, "error_msg": "Access token expired"}

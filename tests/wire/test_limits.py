@@ -16,7 +16,7 @@ from lookalike.handlers.process_ports import serving
 from lookalike.limits.call import Call
 from lookalike.settings import Settings
 from lookalike.wire import forms
-from lookalike.wire.qiniu import signature as qiniu_auth
+from lookalike.wire.qiniu import signature
 from tests.conftest import ALICE
 from tests.support.baidu import FORM, PATHS, Caller, event, form, handle, picture, said
 from tests.support.fakes import MemoryApplications, memory_ports
@@ -152,7 +152,7 @@ def test_what_the_services_rate_refuses_is_not_even_read(dialect: Code, monkeypa
             raise AssertionError("read for nothing")
 
         monkeypatch.setattr(forms, "read", fail)
-        monkeypatch.setattr(qiniu_auth, "verify", fail)
+        monkeypatch.setattr(signature, "verify", fail)
         monkeypatch.setattr(MemoryApplications, "application", fail)
         monkeypatch.setattr(MemoryApplications, "application_by_id", fail)
         assert dialect(ALICE, 3) == busy

@@ -352,7 +352,7 @@ def test_a_call_adds_no_more_than_the_settings_say() -> None:
 
 
 def test_what_is_not_added_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "ADDING_SECONDS", 0.0)
+    monkeypatch.setattr(limits, "MAX_ADDING_SECONDS", 0.0)
     with serving(memory_ports(ALICE)):
         answer = GroupCaller(ALICE).post("/g/new", {"data": [one(PICTURE)]})
         assert answer.body == {"images": [""], "errors": [{"code": 4000204, "message": "fetch timeout"}]}

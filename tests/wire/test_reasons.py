@@ -14,7 +14,7 @@ from lookalike.domain.application import Policy
 from lookalike.download.fetcher import SafeFetcher
 from lookalike.errors import LookalikeError, Unavailable
 from lookalike.handlers.process_ports import serving
-from lookalike.observability import printable, why
+from lookalike.observability import error_fields, printable
 from lookalike.ports import Ports
 from lookalike.settings import Settings
 from tests.conftest import ALICE
@@ -415,7 +415,7 @@ def test_no_picture_is_logged(log_lines: Lines) -> None:
     for operation in ("update", "delete"):
         Caller(ALICE).call("similar", operation, image=OTHER, brief="b")
     assert "PNG" not in json.dumps(log_lines())
-    assert why(errors.PictureNotFound("a")) == {"reason": "picture: not in the library: a"}
+    assert error_fields(errors.PictureNotFound("a")) == {"reason": "picture: not in the library: a"}
 
 
 def test_a_reason_has_no_room_for_a_forged_line(log_lines: Lines) -> None:

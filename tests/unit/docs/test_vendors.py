@@ -11,7 +11,7 @@ import pytest
 
 from lookalike.settings import Settings
 from lookalike.wire.baidu import limits as baidu
-from lookalike.wire.baidu.access_tokens import LIFE
+from lookalike.wire.baidu.access_tokens import LIFETIME
 from lookalike.wire.jumdata import limits as jumdata
 from lookalike.wire.qiniu import limits as qiniu
 from tests.support import documents
@@ -72,7 +72,7 @@ def test_documented_limits_are_the_programs() -> None:
         f"default {baidu.DEFAULT_RESULTS}, more than {baidu.MAX_RESULTS} counts as {baidu.MAX_RESULTS}",
         f"up to {baidu.MAX_SIGNS} `cont_sign`",
         f"sides {Settings().min_side} to {baidu.MAX_SIDE} pixels",
-        f"holds for {LIFE // 86_400} days",
+        f"holds for {LIFETIME // 86_400} days",
     ):
         assert text in said["baidu"], text
     for text in (
@@ -83,8 +83,8 @@ def test_documented_limits_are_the_programs() -> None:
         f"up to {qiniu.MAX_DELETED} ids",
         f"(1 to {qiniu.MAX_LISTED}, default {qiniu.MAX_LISTED})",
         f"searches in up to {qiniu.MAX_GROUPS} groups",
-        f"not added after {qiniu.ADDING_SECONDS:g} s",
-        f"{qiniu.ROOM / 1e6:g} MB of results",
+        f"not added after {qiniu.MAX_ADDING_SECONDS:g} s",
+        f"{qiniu.MAX_RESULT_BYTES / 1e6:g} MB of results",
     ):
         assert text in said["qiniu"], text
     for text in (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lookalike.domain.application import Application
 from lookalike.errors import TokenExpired, TokenInvalid
-from lookalike.wire.baidu.access_tokens import GRACE, LIFE, mint, verify
+from lookalike.wire.baidu.access_tokens import GRACE, LIFETIME, mint, verify
 from tests.support.fakes import MemoryApplications
 
 NOW = 1_767_323_045
@@ -79,9 +79,9 @@ def test_a_new_secret_or_a_removed_application_revokes_it() -> None:
 
 
 def test_lives_its_life_and_the_grace() -> None:
-    assert verify(APPLICATIONS, TOKEN, NOW + LIFE + GRACE) is APPLICATION
+    assert verify(APPLICATIONS, TOKEN, NOW + LIFETIME + GRACE) is APPLICATION
     with pytest.raises(TokenExpired):
-        verify(APPLICATIONS, TOKEN, NOW + LIFE + GRACE + 1)
+        verify(APPLICATIONS, TOKEN, NOW + LIFETIME + GRACE + 1)
 
 
 def test_two_tokens_of_one_second_differ() -> None:

@@ -276,7 +276,7 @@ def test_a_signature_that_leaves_the_host_out() -> None:
 )
 def test_a_header_out_of_form(header: str) -> None:
     asked = request("", header, {})
-    assert bce.is_meant(asked)
+    assert bce.is_present(asked)
     with pytest.raises(SignatureInvalid):
         signer(asked)
 
@@ -301,5 +301,5 @@ def test_any_character_of_the_signature_changed(at: int, other: str) -> None:
 
 
 def test_other_authorizations_are_not_meant() -> None:
-    assert not bce.is_meant(request("", "Basic eDp5", {}))
-    assert not bce.is_meant(Request.of(event("POST", PATH)))
+    assert not bce.is_present(request("", "Basic eDp5", {}))
+    assert not bce.is_present(Request.of(event("POST", PATH)))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lookalike.domain.application import Application
 from lookalike.errors import SignatureInvalid
 from lookalike.wire.http import Request
-from lookalike.wire.qiniu import signature as qiniu_auth
+from lookalike.wire.qiniu import signature
 from tests.support.baidu import FORM, event
 from tests.support.fakes import MemoryApplications
 from tests.support.qiniu import JSON, sign
@@ -43,7 +43,7 @@ def request(
 
 def accepts(asked: Request, now: int = NOW, public: tuple[str, ...] = ()) -> bool:
     try:
-        return qiniu_auth.verify(APPLICATIONS, asked, public, now) == APPLICATION
+        return signature.verify(APPLICATIONS, asked, public, now) == APPLICATION
     except SignatureInvalid:
         return False
 
@@ -202,7 +202,7 @@ def test_two_slashes_are_no_stage() -> None:
 def test_what_is_no_signature(header: str) -> None:
     asked = Request.of(event("GET", GROUP, headers={"authorization": header}))
     with pytest.raises(SignatureInvalid):
-        qiniu_auth.verify(APPLICATIONS, asked, (), NOW)
+        signature.verify(APPLICATIONS, asked, (), NOW)
 
 
 def test_nobody_has_the_key() -> None:

@@ -45,7 +45,7 @@ def count(settings: Settings, dimensions: Mapping[str, str], figures: Mapping[st
     metrics.flush_metrics()
 
 
-def why(error: BaseException) -> dict[str, str]:
+def error_fields(error: BaseException) -> dict[str, str]:
     """Return the fields ``reason`` and ``remedy`` of a log line about an error, without empty ones.
 
     They are single lines of printable characters, of bounded length, without tokens and signatures. The message of a
@@ -75,7 +75,7 @@ def printable(text: str) -> str:
     return text if len(text) <= _MAX_REASON else f"{text[: _MAX_REASON - 1]}…"
 
 
-def fail(settings: Settings, trigger: str, failures: int = 1) -> None:
+def count_failures(settings: Settings, trigger: str, failures: int = 1) -> None:
     """Count internal failures, if any: ``trigger`` is request, ingest or index.
 
     An alarm watches a metric by its exact dimensions, so this metric has no others.

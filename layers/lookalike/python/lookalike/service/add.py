@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.picture import NO_METADATA, Embedding, Key, Metadata, Picture, State, next_revision
 from lookalike.errors import ArgumentTooLong, InvalidArgument, PictureExists, RevisionConflict, Unavailable
-from lookalike.observability import logger, why
+from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
 from lookalike.service.catalog_writes import MAX_ATTEMPTS, publish_to_index
 from lookalike.service.identity import locate, row_digest
@@ -178,7 +178,9 @@ def _remove(ports: Ports, picture: Picture) -> None:
         ports.originals.remove([picture.object_key])
         ports.maps.remove_maps([picture.object_key])
     except Unavailable as error:
-        logger.error("an original could not be removed", extra={"object_key": picture.object_key, **why(error)})
+        logger.error(
+            "an original could not be removed", extra={"object_key": picture.object_key, **error_fields(error)}
+        )
 
 
 def _remove_lost(ports: Ports, picture: Picture) -> None:

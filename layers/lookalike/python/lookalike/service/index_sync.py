@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from lookalike.domain.picture import Key, Picture
 from lookalike.errors import IndexWriteError, LookalikeError
-from lookalike.observability import logger, why
+from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
 
 
@@ -42,7 +42,7 @@ def _write(ports: Ports, rows: Sequence[Picture]) -> SyncResult:
     except LookalikeError as error:
         if not error.retryable:
             raise
-        log_fields = {"operation": "index", "pictures": len(rows), **why(error)}
+        log_fields = {"operation": "index", "pictures": len(rows), **error_fields(error)}
         logger.warning("index not reached", exc_info=error, extra=log_fields)
         return SyncResult(retryable=frozenset(row.key for row in rows))
     return SyncResult()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lookalike.domain.picture import Key, Picture, State
 from lookalike.errors import IndexWriteError, RevisionConflict
-from lookalike.observability import logger, why
+from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
 from lookalike.service.catalog_writes import compare_and_set
 
@@ -111,7 +111,7 @@ def _remove_from_index(ports: Ports, rows: Sequence[Picture]) -> frozenset[Key]:
     try:
         ports.index.remove(rows)
     except IndexWriteError as error:
-        logger.warning("the index keeps rows", exc_info=error, extra={"operation": "purge", **why(error)})
+        logger.warning("the index keeps rows", exc_info=error, extra={"operation": "purge", **error_fields(error)})
         return error.again | error.refused.keys()
     return frozenset()
 

@@ -10,7 +10,7 @@ from typing import Any
 from lookalike.domain.picture import Picture
 from lookalike.domain.upload import DeadLetter
 from lookalike.errors import Unavailable
-from lookalike.observability import count, fail, logger
+from lookalike.observability import count, count_failures, logger
 from lookalike.ports import Ports
 from lookalike.service.index_sync import SyncResult, sync_index
 from lookalike.triggers.batch import Answer, Event, Malformed, failures, send_to_dead_letters
@@ -85,7 +85,7 @@ def answer(ports: Ports, event: Event, read: Read) -> Answer:
     figures = {"Rows": len(found), "Again": len(done.retryable), "Refused": len(done.rejected)}
     logger.info("indexed", extra={"operation": _OPERATION, **figures})
     count(ports.settings, {"operation": _OPERATION}, figures)
-    fail(ports.settings, _OPERATION, len(again))
+    count_failures(ports.settings, _OPERATION, len(again))
     return failures([found[min(again)].number] if again else [])
 
 

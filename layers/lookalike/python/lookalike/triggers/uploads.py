@@ -17,7 +17,7 @@ from urllib.parse import unquote_plus
 
 from lookalike.domain.upload import DeadLetter
 from lookalike.errors import AccessError, InvalidArgument, LookalikeError, PictureError, StateError, Unavailable
-from lookalike.observability import count, fail, logger, printable, why
+from lookalike.observability import count, count_failures, error_fields, logger, printable
 from lookalike.ports import Ports
 from lookalike.service.upload import ObjectCreated, ObjectRemoved, ingest, remove
 from lookalike.triggers.batch import Answer, Event, Malformed, failures, send_to_dead_letters
@@ -166,7 +166,7 @@ def _process_event(ports: Ports, item: ObjectEvent | Malformed) -> bool:
     log_fields = {"operation": _OPERATION, "outcome": outcome, "source": source, "milliseconds": round(milliseconds, 1)}
     logger.info("ingested" if done else "comes again", extra={**log_fields, **error_fields})
     count(ports.settings, {"operation": _OPERATION, "outcome": outcome}, {"Events": 1, "Latency": milliseconds})
-    fail(ports.settings, _OPERATION, not done)
+    count_failures(ports.settings, _OPERATION, not done)
     return done
 
 
@@ -180,10 +180,10 @@ def _processed(ports: Ports, item: ObjectEvent | Malformed) -> tuple[str, bool, 
     except LookalikeError as error:
         traced = None if isinstance(error, Unavailable) else error  # which the caller's log line explains in full
         logger.warning("not ingested", exc_info=traced, extra={"operation": _OPERATION})
-        return type(error).__name__, False, why(error)
+        return type(error).__name__, False, error_fields(error)
     except Exception as error:  # a fault of ours: the event is retried, until the queue gives up
         logger.exception("failed", extra={"operation": _OPERATION})
-        return type(error).__name__, False, why(error)
+        return type(error).__name__, False, error_fields(error)
 
 
 def _ingested(ports: Ports, put: ObjectEvent) -> tuple[str, bool, Mapping[str, str]]:
@@ -195,5 +195,5 @@ def _ingested(ports: Ports, put: ObjectEvent) -> tuple[str, bool, Mapping[str, s
         send_to_dead_letters(
             ports, DeadLetter(_OPERATION, f"{type(error).__name__}: {error.explanation}", put.body, place)
         )
-        return type(error).__name__, True, why(error)
+        return type(error).__name__, True, error_fields(error)
     return done, True, {}

@@ -7,10 +7,10 @@ import binascii
 from lookalike.errors import BadEncoding, EmptyPicture, PictureSizeError
 from lookalike.wire import percent
 
-#: How long a ``data:`` head may be, in bytes.
+#: Longest ``data:`` head, in bytes.
 _MAX_HEAD = 256
 
-_BREAKS = b"\r\n\t"
+_LINE_BREAKS = b"\r\n\t"
 
 
 def from_base64(name: str, text: bytes, max_length: int) -> bytes:
@@ -21,7 +21,7 @@ def from_base64(name: str, text: bytes, max_length: int) -> bytes:
 
     Raises EmptyPicture if nothing is left, PictureSizeError if too much is, BadEncoding if that is not base64.
     """
-    clean = _mended(name, text)
+    clean = _normalised(name, text)
     if not clean:
         raise EmptyPicture("empty", field=name)
     if len(clean) > max_length:
@@ -32,16 +32,16 @@ def from_base64(name: str, text: bytes, max_length: int) -> bytes:
         raise BadEncoding(f"not base64: {reason}", field=name) from reason
 
 
-def _mended(name: str, text: bytes) -> bytes:
-    text = text.translate(None, _BREAKS)
+def _normalised(name: str, text: bytes) -> bytes:
+    text = text.translate(None, _LINE_BREAKS)
     if b"%" in text:
-        text = percent.decoded(text).translate(None, _BREAKS)
+        text = percent.decoded(text).translate(None, _LINE_BREAKS)
     # Blanks at the ends stay: they may be pluses, too.
-    text = _without_head(name, text).replace(b" ", b"+").rstrip(b"=")
+    text = _without_data_head(name, text).replace(b" ", b"+").rstrip(b"=")
     return text + b"=" * (-len(text) % 4)
 
 
-def _without_head(name: str, text: bytes) -> bytes:
+def _without_data_head(name: str, text: bytes) -> bytes:
     start = text[:_MAX_HEAD].lstrip()
     if start[:5].lower() != b"data:":
         return text

@@ -1,4 +1,4 @@
-"""Who a request claims to come from, read cheaply and before anything is proved. No decision may rest on it alone."""
+"""The caller that a request claims to come from, before authentication. No decision may rest on the claim alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _ACCESS_KEY = re.compile(r"bce-auth-v1/([^/]{1,200})/|(?:Qiniu|QBox) ([^:]{1,200
 _APP_ID = re.compile(r'\bappId(?:=|"[^"]{0,200}?\r\n\r\n)([0-9]{1,20})')
 
 #: Where in a body small fields are looked for: the first and the last so many bytes, the picture being between them.
-_NEAR = 1024
+_MAX_FIELD_DISTANCE = 1024
 
 
 def claimed(query: str, headers: Mapping[str, str], body: bytes) -> str:
@@ -19,7 +19,7 @@ def claimed(query: str, headers: Mapping[str, str], body: bytes) -> str:
 
     ``headers`` have lower-case names.
     """
-    fields = f"{_text(body[:_NEAR])}&{_text(body[-_NEAR:])}"
+    fields = f"{_text(body[:_MAX_FIELD_DISTANCE])}&{_text(body[-_MAX_FIELD_DISTANCE:])}"
     found = (
         _TOKEN.search(query)
         or _ACCESS_KEY.match(headers.get("authorization", "").strip())

@@ -1,4 +1,4 @@
-"""The way of every vendor's call: authenticate, admit, work, render; and a refusal in the vendor's own form.
+"""One endpoint for every vendor: authenticate, admit, work, render, and refuse in the vendor's own form.
 
 A :class:`Dialect` holds what differs between vendors. Statuses, headers and the form of bodies are matters of its
 ``render`` and ``refuse``, which answer with a whole :class:`~lookalike.wire.http.Answer`.
@@ -42,7 +42,7 @@ def _no_library(_request: Request) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Dialect(Generic[Content, Result]):
-    """How a vendor's calls are authenticated and answered.
+    """Authentication and answers of one vendor's calls.
 
     Parameters
     ----------

@@ -18,22 +18,22 @@ from lookalike.errors import InvalidArgument
 from lookalike.wire import percent
 from lookalike.wire.http import Request
 
-#: More fields than any client sends.
+#: Most fields of a form; no client sends as many.
 MAX_FIELDS = 100
 
-#: More than any client writes above a part of a multipart body, in bytes.
+#: Longest head of a part of a multipart body, in bytes; no client writes as much.
 _MAX_PART_HEAD = 4096
 
 #: A byte order mark, as .NET writes it before any text.
-_MARK = b"\xef\xbb\xbf"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 #: A surrogate as CESU-8 has it, which is not UTF-8.
 _SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 
 #: Stands where the gateway handed over text that was not UTF-8.
-_REPLACED = "\ufffd".encode()
+_REPLACEMENT = "\ufffd".encode()
 
-_BLANK = b" \t\r\n" + _MARK
+_BLANK = b" \t\r\n" + _BYTE_ORDER_MARK
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Form:
     values: Mapping[str, bytes]
 
     def __contains__(self, name: str) -> bool:
-        """Whether the field was sent at all, be it empty."""
+        """True if the field was sent, even empty."""
         return name in self.values
 
     def data(self, name: str) -> bytes:
@@ -119,7 +119,7 @@ def query(request: Request) -> Form:
 def body(request: Request) -> Form:
     """The fields of the request's body. Raises InvalidArgument."""
     content = request.content()
-    if request.as_text and _REPLACED in content:
+    if request.as_text and _REPLACEMENT in content:
         raise InvalidArgument("body", "not UTF-8")
     return read(request.headers.get("content-type", ""), content)
 
@@ -136,7 +136,7 @@ def read(content_type: str, body: bytes) -> Form:
     otherwise. A byte order mark before it is passed over. Raises InvalidArgument if the body cannot be read or has more
     than MAX_FIELDS fields.
     """
-    body = body.removeprefix(_MARK)
+    body = body.removeprefix(_BYTE_ORDER_MARK)
     boundary = _boundary(content_type)
     if boundary is not None:
         return _first_of_each(_multipart(boundary, body))

@@ -20,20 +20,20 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 from lookalike.errors import InvalidArgument, UnknownOperation
-from lookalike.observability import count, fail, logger
+from lookalike.observability import count, count_failures, logger
 from lookalike.ports import Ports
 from lookalike.wire.log_fields import NO_FIELDS, LogFields
 
-#: Of compression, from 1 (fast) to 9 (small). JSON of millions of bytes takes a tenth of a second with this one.
-_LEVEL = 4
+#: Compression level, from 1 (fast) to 9 (small). At this one a few million bytes of JSON take a tenth of a second.
+_GZIP_LEVEL = 4
 
 #: Names of the one Content-Encoding that requests may have, how its streams begin, and the most bytes in one.
 _GZIP = {"gzip", "x-gzip"}
 _GZIP_MAGIC = b"\x1f\x8b"
-_MAX_CONTENT = 10 * 1024 * 1024
+_MAX_DECOMPRESSED = 10 * 1024 * 1024
 
-#: Names of those that they may not have.
-_UNREADABLE = {"br", "compress", "deflate", "zstd"}
+#: Names of the Content-Encodings that requests may not have.
+_OTHER_CODINGS = {"br", "compress", "deflate", "zstd"}
 
 Event = Mapping[str, Any]
 EventAnswer = dict[str, Any]
@@ -83,7 +83,7 @@ class Request:
 
     @property
     def takes_gzip(self) -> bool:
-        """Whether the caller accepts an answer in gzip (RFC 9110 section 12.5.3)."""
+        """True if the caller accepts an answer in gzip (RFC 9110 section 12.5.3)."""
         weights: dict[str, str] = {}
         for part in self.headers.get("accept-encoding", "").lower().split(","):
             coding, _, weight = part.partition(";")
@@ -99,7 +99,7 @@ class Request:
         if codings & _GZIP and self.body.startswith(_GZIP_MAGIC):
             return _decompressed(self.body)
         # Some clients write a name there that says nothing of the body, so what is plain text is taken as it is.
-        if codings & _UNREADABLE and not self.body.isascii():
+        if codings & _OTHER_CODINGS and not self.body.isascii():
             raise InvalidArgument("body", "Content-Encoding may only be gzip")
         return self.body
 
@@ -115,14 +115,14 @@ def _body(event: Event) -> bytes | None:
 
 
 def _decompressed(body: bytes) -> bytes:
-    """What a gzip stream holds. Raises InvalidArgument if it is broken or holds more than a request may."""
+    """Decompress a gzip stream. Raises InvalidArgument if it is broken or holds more than a request may."""
     stream = zlib.decompressobj(wbits=31)
     try:
-        content = stream.decompress(body, _MAX_CONTENT + 1)
+        content = stream.decompress(body, _MAX_DECOMPRESSED + 1)
     except zlib.error as reason:
         raise InvalidArgument("body", "broken gzip") from reason
-    if len(content) > _MAX_CONTENT:
-        raise InvalidArgument("body", f"more than {_MAX_CONTENT} bytes, decompressed")
+    if len(content) > _MAX_DECOMPRESSED:
+        raise InvalidArgument("body", f"more than {_MAX_DECOMPRESSED} bytes, decompressed")
     if not stream.eof or stream.unused_data:
         raise InvalidArgument("body", "broken gzip")
     return content
@@ -135,7 +135,7 @@ def with_one_slash(path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back: text, or, if ``binary``, any bytes.
+    """One HTTP answer: text, or any bytes if ``binary``.
 
     ``outcome`` is for metrics and logs: ``ok``, or the name of what went wrong; ``failed`` says that it went wrong on
     our side. ``log`` stands in the request's log line.
@@ -160,9 +160,9 @@ class Answer:
         }
 
     def gzipped(self) -> Answer:
-        """The same in gzip."""
+        """Return the answer compressed by gzip."""
         headers = (*self.headers, ("content-encoding", "gzip"))
-        return replace(self, body=gzip.compress(self.body, _LEVEL, mtime=0), headers=headers, binary=True)
+        return replace(self, body=gzip.compress(self.body, _GZIP_LEVEL, mtime=0), headers=headers, binary=True)
 
 
 def ascii_json(said: Mapping[str, object], *, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
@@ -194,7 +194,7 @@ class Route:
 
 
 def pattern(path: str) -> re.Pattern[str]:
-    """What the paths of a route match in full, ``path`` being in the template's own form.
+    """Regular expression that a route's paths match in full; ``path`` is in the template's own form.
 
     ``{name}`` stands for one segment, ``{name+}`` for the rest of the path, slashes and all; each is a group.
     """
@@ -256,7 +256,7 @@ def answer(ports: Ports, operation: str, routes: Sequence[Route], event: Event) 
         {"operation": operation, "outcome": reply.outcome},
         {"Requests": 1, "Latency": milliseconds},
     )
-    fail(ports.settings, "request", reply.failed)
+    count_failures(ports.settings, "request", reply.failed)
     return reply.event()
 
 

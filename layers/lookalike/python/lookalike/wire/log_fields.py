@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from lookalike.observability import why
+from lookalike.observability import error_fields
 
 
 class CallId(NamedTuple):
@@ -17,9 +17,9 @@ class CallId(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LogFields:
-    """Who called, for which library, and why the call was refused; None or empty while that is not known.
+    """The caller and library of a call, and the reason of its refusal; None or empty while unknown.
 
-    Nothing secret: the fields stand in the log as they are here.
+    Log lines carry the fields unchanged, so no secret may stand in them.
     """
 
     call_id: CallId | None = None
@@ -29,8 +29,8 @@ class LogFields:
     remedy: str = ""
 
     def refused(self, error: Exception) -> LogFields:
-        """The same fields, and the error's reason and remedy."""
-        said = why(error)
+        """Return the fields with the error's reason and remedy."""
+        said = error_fields(error)
         return replace(self, reason=said.get("reason", ""), remedy=said.get("remedy", ""))
 
     def extra(self) -> dict[str, object]:
@@ -42,5 +42,5 @@ class LogFields:
         return said
 
 
-#: Of a call about which nothing is known.
+#: Fields of a call about which nothing is known.
 NO_FIELDS = LogFields()

@@ -23,7 +23,7 @@ def decoded(text: bytes) -> bytes:
 
 
 def decoded_at_once(text: bytes) -> bytes:
-    """The same, for a text of any length, all escapes together."""
+    """Decode a text of any length by arrays, all escapes at once."""
     if b"%" not in text:
         return text
     import numpy as np  # noqa: PLC0415 - slow to import, and few functions are sent pictures

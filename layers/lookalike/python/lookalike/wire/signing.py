@@ -1,4 +1,4 @@
-"""What signed requests of every vendor have in common: hosts and paths, timestamps, and why a signature is refused."""
+"""Parts common to the vendors' signatures: hosts and paths, timestamps, and the reasons of refusals."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def unix_seconds(stamp: str, form: re.Pattern[str], *, name: str, example: str) 
 
 
 def clock_error(signed: int, now: int) -> str:
-    """How far the time that a request was signed at is from now, both in Unix seconds."""
+    """Difference between the time of a signature and now, both in Unix seconds, in words."""
     seconds = abs(signed - now)
     for unit, length in (("days", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:

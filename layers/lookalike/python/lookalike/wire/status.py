@@ -15,7 +15,7 @@ READY, DEGRADED = "ready", "degraded"
 
 
 def said(status: str, model: str) -> dict[str, Any]:
-    """What is said to everybody."""
+    """Body of the answer: nothing that a stranger may not know."""
     return {"status": status, "version": lookalike.__version__, "model": model}
 
 

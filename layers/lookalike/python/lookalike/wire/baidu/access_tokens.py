@@ -16,32 +16,32 @@ from lookalike.domain.application import Application
 from lookalike.errors import TokenExpired, TokenInvalid
 from lookalike.ports import ApplicationLookup
 
-#: How long a token lives, in seconds: the vendor's 30 days. Clients renew up to one day before.
-LIFE = 2_592_000
+#: Lifetime of a token, in seconds: the vendor's 30 days. Clients renew up to one day before its end.
+LIFETIME = 2_592_000
 
-#: For how long past its life a token is still taken, in seconds: callers' clocks differ.
+#: Time after its lifetime in which a token is still accepted, in seconds: callers' clocks differ.
 GRACE = 3600
 
-_SHAPE = re.compile(
-    rf"24\.(?P<mac>[0-9a-f]{{32}})\.{LIFE}\.(?P<expiry>[0-9]{{10}})\.(?P<nonce>[0-9]{{6}})-(?P<app_id>[0-9]{{1,20}})"
+_PATTERN = re.compile(
+    rf"24\.(?P<mac>[0-9a-f]{{32}})\.{LIFETIME}\.(?P<expiry>[0-9]{{10}})\.(?P<nonce>[0-9]{{6}})-(?P<app_id>[0-9]{{1,20}})"
 )
 
 
 def mint(application: Application, now: int) -> str:
     """A new token for the application at Unix seconds ``now``."""
-    expiry = str(now + LIFE)
+    expiry = str(now + LIFETIME)
     nonce = f"{secrets.randbelow(10**6):06d}"
     mac = _mac(application, expiry, nonce)
-    return f"24.{mac}.{LIFE}.{expiry}.{nonce}-{application.app_id}"
+    return f"24.{mac}.{LIFETIME}.{expiry}.{nonce}-{application.app_id}"
 
 
 def verify(applications: ApplicationLookup, token: str, now: int) -> Application:
-    """Whose token this is, at Unix seconds ``now``.
+    """Application that the token was made for. ``now`` is in Unix seconds.
 
-    Raises TokenInvalid if it is none of ours or its application or secret is gone, TokenExpired past its life and
-    GRACE.
+    Raises TokenInvalid if this service did not make it or its application or secret is gone, TokenExpired past
+    LIFETIME and GRACE.
     """
-    shape = _SHAPE.fullmatch(token)
+    shape = _PATTERN.fullmatch(token)
     if shape is None:
         raise TokenInvalid("not in the form of this service's tokens" if token else "missing")
     application = applications.application_by_id(shape["app_id"])

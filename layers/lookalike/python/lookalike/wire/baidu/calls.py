@@ -41,7 +41,7 @@ LibraryCall = Callable[[Ports, LibraryRef, Form], Said]
 
 
 def routes(operation: Operation) -> Sequence[Route]:
-    """What the function ``operation`` (add, search, update, delete, unknown) answers."""
+    """Routes of the function ``operation`` (add, search, update, delete, unknown)."""
     return routes_of(operation, ROUTES)
 
 
@@ -141,5 +141,5 @@ ROUTES = (
     *_calls("delete", _delete),
     RouteEntry("*", "*", "/rest/{rest+}", BAIDU.endpoint(_no_such_operation)),
     RouteEntry("*", "*", "/rpc/{rest+}", BAIDU.endpoint(_no_such_operation)),
-    RouteEntry("*", "*", "/oauth/{rest+}", token_endpoint.elsewhere),
+    RouteEntry("*", "*", "/oauth/{rest+}", token_endpoint.not_found),
 )

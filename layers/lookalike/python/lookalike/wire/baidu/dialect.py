@@ -1,4 +1,4 @@
-"""Who calls with Baidu's clients, and how an answer looks that is no error."""
+"""The Baidu dialect: call numbers, authentication, and answers of calls that succeed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Said: TypeAlias = Mapping[str, object]
 
 
 def _new_call_id() -> CallId:
-    return CallId("log_id", secrets.randbelow(limits.LOG_IDS))
+    return CallId("log_id", secrets.randbelow(limits.MAX_LOG_ID))
 
 
 def _library_of(request: Request) -> str | None:
@@ -39,13 +39,13 @@ def _authenticate(ports: Ports, request: Request) -> tuple[Application, RequestF
     """By the request's signature, or else by its access token. Raises SignatureInvalid, TokenInvalid or TokenExpired."""
     sent = RequestForms(request)
     now = ports.clock() // 1000
-    if signature.is_meant(request):
+    if signature.is_present(request):
         return signature.verify(Callers(ports), request, ports.settings.public_hosts, now), sent
     return access_tokens.verify(Callers(ports), _access_token(sent), now), sent
 
 
 def _access_token(sent: RequestForms) -> str:
-    """From the query, or else from the body. Raises TokenInvalid if the body cannot be read.
+    """Access token of the query, or else of the body. Raises TokenInvalid if the body cannot be read.
 
     The Node SDK appends its query twice, so the token ends where the second one begins.
     """

@@ -1,4 +1,4 @@
-"""What goes wrong, in Baidu's codes and words."""
+"""Baidu's codes and messages of errors, and the answer that carries them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lookalike.wire.dialect import Codes, code_of
 from lookalike.wire.http import Answer, Request, ascii_json
 from lookalike.wire.log_fields import CallId
 
-#: What goes wrong, in the vendor's codes and words. An error that is not here is answered as the class it derives from.
+#: Code and message by class of error. A class that is missing has those of the class it derives from.
 ERRORS: Codes = {
     errors.Unavailable: (2, "Service temporarily unavailable"),
     errors.RevisionConflict: (2, "Service temporarily unavailable"),
@@ -44,8 +44,7 @@ ERRORS: Codes = {
 }
 
 
-#: From this code on an error is about what was asked, and carries a log_id; below it, about who asks and whether
-#: the platform can answer.
+#: Smallest code of an error about what was asked; smaller ones are about who asks, or about the platform.
 _BUSINESS = 216000
 
 
@@ -54,7 +53,7 @@ _OUR_FAILURE = (2, 282000)
 
 
 def refuse(error: Exception, call_id: CallId, _request: Request) -> Answer:
-    """The answer of an error."""
+    """Answer of an error, which carries a log_id if the error is about what was asked."""
     code, message = code_of(ERRORS, error)
     said: dict[str, int | str] = {"error_code": code, "error_msg": message}
     if code >= _BUSINESS:

@@ -1,4 +1,4 @@
-"""The parameters of Baidu's calls."""
+"""Parameters of Baidu's calls."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lookalike.wire.forms import Form
 
 
 def source_of(ports: Ports, form: Form) -> Source | None:
-    """The picture itself, or else its URL; None if neither is given."""
+    """Source of the picture: its bytes, or else its URL; None if the form has neither."""
     bounds = Bounds(
         max_bytes=limits.MAX_BASE64 // 4 * 3,
         min_side=ports.settings.min_side,
@@ -41,7 +41,7 @@ def source_of(ports: Ports, form: Form) -> Source | None:
 
 
 def nothing_given(form: Form) -> Exception:
-    """What is wrong where a picture must be named and is not: a field sent empty, or none sent at all."""
+    """Error of a call that names no picture where it must: its field was sent empty, or no field was sent."""
     if "image" in form:
         return EmptyPicture("empty", field="image")
     if "url" in form:
@@ -50,6 +50,7 @@ def nothing_given(form: Form) -> Exception:
 
 
 def signs_of(form: Form) -> tuple[str, ...]:
+    """The signs of ``cont_sign``. Raises TooManyItems, or what nothing_given says if there is none."""
     signs = tuple(sign for sign in (part.strip() for part in form.text("cont_sign").split(";")) if sign)
     if not signs:
         raise nothing_given(form)
@@ -59,6 +60,7 @@ def signs_of(form: Form) -> tuple[str, ...]:
 
 
 def sign_of_one(form: Form) -> str:
+    """The one sign of ``cont_sign``. Raises InvalidArgument if there are more."""
     signs = signs_of(form)
     if len(signs) > 1:
         raise InvalidArgument("cont_sign", "more than one, where one picture is meant")
@@ -66,6 +68,7 @@ def sign_of_one(form: Form) -> str:
 
 
 def brief_of(form: Form) -> str:
+    """The brief, empty if absent. Raises ArgumentTooLong."""
     brief = form.text("brief")
     if len(brief.encode()) > limits.METADATA_BYTES["brief"]:
         raise ArgumentTooLong("brief", f"more than {limits.METADATA_BYTES['brief']} bytes")
@@ -73,7 +76,7 @@ def brief_of(form: Form) -> str:
 
 
 def tags_of(ref: LibraryRef, form: Form) -> tuple[str, ...]:
-    """Tags in the form they are kept in: numbers as decimals; a product's class ids with their place before them."""
+    """Tags in their stored form: decimal numbers; a product's class ids with their place before them."""
     if ref.kind is Kind.PRODUCT:
         classes = {place: tags.number(f"class_id{place}", form.text(f"class_id{place}")) for place in (1, 2)}
         return tuple(f"{place}:{number}" for place, number in classes.items() if number is not None)
@@ -85,13 +88,14 @@ def tags_of(ref: LibraryRef, form: Form) -> tuple[str, ...]:
 
 
 def unmentioned(ref: LibraryRef, given: tuple[str, ...]) -> tuple[str, ...]:
-    """Class ids are two fields, each optional in an update: the one that is not sent stays as it is."""
+    """Prefixes of the class ids that an update leaves as they are: each is a field of its own, and may be left out."""
     if ref.kind is not Kind.PRODUCT:
         return ()
     return tuple(place for place in ("1:", "2:") if not any(tag.startswith(place) for tag in given))
 
 
 def tag_filter_of(ref: LibraryRef, form: Form) -> TagFilter | None:
+    """Filter of a search by tags; None if the form has no tags."""
     wanted = frozenset(tags_of(ref, form))
     logic = form.integer("tag_logic", least=0, most=1, default=0)
     return TagFilter(wanted, any_of=logic == 1) if wanted else None

@@ -24,7 +24,7 @@ from lookalike.wire.http import Request
 
 #: How long a signature holds at most, in seconds. The SDKs ask for 1800 (Python, PHP, Node, Java, Go) or 1200 (.NET);
 #: what asks for more is good for as long as theirs.
-_MAX_LIFE = 1800
+_MAX_LIFETIME = 1800
 
 #: Half a day, in seconds.
 _TWELVE_HOURS = 43_200
@@ -60,7 +60,7 @@ class Authorization:
         """Raise SignatureInvalid unless the signature holds at Unix seconds ``now``."""
         if not (self.seconds.isascii() and self.seconds.isdigit() and len(self.seconds) <= 9):
             raise SignatureInvalid("the seconds it holds for are no number")
-        life = min(int(self.seconds), _MAX_LIFE)
+        life = min(int(self.seconds), _MAX_LIFETIME)
         times = self._times()
         if not any(now - life - signing.MAX_SKEW <= signed <= now + signing.MAX_SKEW for signed in times):
             nearest = min(times, key=lambda signed: abs(signed - now))
@@ -81,13 +81,13 @@ class Authorization:
         return (written, written - _TWELVE_HOURS if hour == "12" else written + _TWELVE_HOURS)
 
 
-def is_meant(request: Request) -> bool:
-    """Whether the request carries such a signature, good or bad."""
+def is_present(request: Request) -> bool:
+    """Return True if the request carries such a signature, valid or not."""
     return request.headers.get("authorization", "").strip().startswith("bce-auth-")
 
 
 def verify(applications: ApplicationLookup, request: Request, public: Sequence[str], now: int) -> Application:
-    """Who signed the request, at Unix seconds ``now``.
+    """Application that signed the request. ``now`` is in Unix seconds.
 
     ``public`` are further places requests may be signed for: host names, each with a base path if it has one.
     Raises SignatureInvalid.
@@ -111,7 +111,7 @@ def verify(applications: ApplicationLookup, request: Request, public: Sequence[s
 
 
 def canonical_requests(request: Request, claim: Authorization, public: Iterable[str]) -> Iterator[str]:
-    """Everything the signature may have been made of."""
+    """Every text that the signature may have been made of."""
     query = _canonical_query(request.raw_query)
     received, name, _ = signing.host_of(request)
     paths = (unquote(request.raw_path), request.path, request.raw_path)

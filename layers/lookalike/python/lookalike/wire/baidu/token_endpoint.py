@@ -71,7 +71,7 @@ def _fields(request: Request) -> Mapping[str, str]:
 
 
 def _application(ports: Ports, given: Mapping[str, str]) -> Application:
-    """Whose keys these are. Raises _RefusedError."""
+    """Application of these keys. Raises _RefusedError."""
     found = Callers(ports).application(given["client_id"])
     if found is None:
         unknown = ApplicationNotFound("no application has this API key", field="client_id", remedy=signing.UNKNOWN_KEY)
@@ -90,7 +90,7 @@ def _granted(application: Application, now: int) -> Answer:
     """The SDKs read the access token, its life and the scope; the rest is there because the vendor sends it."""
     said = {
         "refresh_token": f"25.{secrets.token_hex(16)}.315360000.{now + 315360000}.000000-{application.app_id}",
-        "expires_in": access_tokens.LIFE,
+        "expires_in": access_tokens.LIFETIME,
         "session_key": secrets.token_urlsafe(48),
         "access_token": access_tokens.mint(application, now),
         "scope": "public brain_all_scope",  # without this word the SDKs turn to signing for good
@@ -100,7 +100,7 @@ def _granted(application: Application, now: int) -> Answer:
     return replace(answer, log=LogFields(app_id=application.app_id))
 
 
-def elsewhere(_ports: Ports, request: Request) -> Answer:
+def not_found(_ports: Ports, request: Request) -> Answer:
     """Answer any other path beside the token endpoint."""
     return _refusal(400, "invalid_request", "No such path or method", UnknownOperation(request.path))
 
@@ -118,4 +118,4 @@ def _refusal(
 
 
 #: What the function of tokens answers. It imports this module alone: no call on a library, and so no picture.
-ROUTES = (Route("*", "/oauth/2.0/token", token), Route("*", "/oauth/{rest+}", elsewhere))
+ROUTES = (Route("*", "/oauth/2.0/token", token), Route("*", "/oauth/{rest+}", not_found))

@@ -29,7 +29,7 @@ from lookalike.wire.jumdata.parameters import source_of
 
 
 def routes(operation: Operation) -> Sequence[Route]:
-    """What the function ``operation`` (add, search, delete, unknown) answers."""
+    """Routes of the function ``operation`` (add, search, delete, unknown)."""
     return routes_of(operation, ROUTES)
 
 

@@ -1,4 +1,4 @@
-"""How an answer of Jumdata's looks that is no error."""
+"""The Jumdata dialect: call numbers, authentication, and answers of calls that succeed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Said: TypeAlias = Mapping[str, object]
 
 
 def _new_call_id() -> CallId:
-    return CallId("task", f"{secrets.randbelow(limits.TASK_NUMBERS):024d}")
+    return CallId("task", f"{secrets.randbelow(limits.MAX_TASK_NUMBER):024d}")
 
 
 def _library_of(_request: Request) -> str:
@@ -32,6 +32,7 @@ def _library_of(_request: Request) -> str:
 
 
 def _authenticate(ports: Ports, request: Request) -> tuple[Application, Form]:
+    """By the signed fields of query and body, which are read first: they name the application."""
     form = forms.query_and_body(request)
     return signature.verify(ports, form), form
 

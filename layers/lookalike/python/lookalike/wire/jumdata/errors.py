@@ -1,4 +1,4 @@
-"""What goes wrong, in Jumdata's codes and words."""
+"""Jumdata's codes and messages of errors, and the answer that carries them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from lookalike.wire.dialect import Codes, code_of
 from lookalike.wire.http import Answer, Request, ascii_json
 from lookalike.wire.log_fields import CallId
 
-#: What goes wrong, in the vendor's codes and words; ``{name}`` is the argument's. An error that is not here is
-#: answered as the class it derives from.
+#: Code and message by class of error; ``{name}`` is the argument's name. A class that is missing has those of the class
+#: it derives from.
 ERRORS: Codes = {
     errors.PictureExists: (202, "图片已存在!"),
     errors.PictureNotFound: (203, "图片不存在!"),
@@ -48,7 +48,7 @@ _OUR_FAILURE = (500, 999)
 
 
 def refuse(error: Exception, call_id: CallId, _request: Request) -> Answer:
-    """The answer of an error."""
+    """Answer of an error, which carries the task's number unless its code is that of a bad request."""
     code, message = code_of(ERRORS, error)
     said: dict[str, object] = {"code": code, "msg": message.format(name=getattr(error, "name", ""))}
     if code != _BARE:

@@ -1,4 +1,4 @@
-"""The parameters of Jumdata's calls."""
+"""Parameters of Jumdata's calls."""
 
 from __future__ import annotations
 

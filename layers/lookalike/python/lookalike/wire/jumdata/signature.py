@@ -15,7 +15,7 @@ from lookalike.wire.forms import Form
 
 
 def verify(ports: Ports, form: Form) -> Application:
-    """Whose call this is. ``sign`` is SHA-256 of app id, secret and timestamp as sent, in hexadecimal.
+    """Application that signed the form. ``sign`` is SHA-256 of app id, secret and timestamp as sent, in hexadecimal.
 
     Raises MissingArgument, InvalidArgument, ApplicationNotFound or SignatureInvalid.
     """

@@ -8,36 +8,33 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import islice
-from typing import Any
 
 from lookalike.domain.application import Application
 from lookalike.domain.exact_json import Value, quoted
 from lookalike.domain.library import Library, LibraryRef
-from lookalike.domain.picture import Picture
 from lookalike.errors import (
     InvalidArgument,
     LibraryNotFound,
     PictureNotFound,
     TooManyItems,
 )
-from lookalike.observability import fail, log_failure, logger, why
 from lookalike.ports import Ports
 from lookalike.service.add import Add
-from lookalike.service.add_many import Outcome, add_all
+from lookalike.service.add_many import add_all
 from lookalike.service.delete import Delete, delete
-from lookalike.service.groups import group_names, list_pictures, name_of, picture_in, remove_group
+from lookalike.service.groups import group_names, list_pictures, picture_in, remove_group
 from lookalike.service.libraries import create_library, find_library, is_library_name, library_ref
 from lookalike.service.search import SearchGroups, search_groups
 from lookalike.wire import forms
 from lookalike.wire.http import Operation, Request, Route, RouteEntry, routes_of
 from lookalike.wire.qiniu import limits, list_marker
-from lookalike.wire.qiniu.answers import fitting, listed_picture, match_json, metadata_json
+from lookalike.wire.qiniu.answers import listed_json, match_json, metadata_members, truncated_to_limit
 from lookalike.wire.qiniu.dialect import QINIU
-from lookalike.wire.qiniu.errors import NothingGiven, VendorError
+from lookalike.wire.qiniu.errors import NothingGiven
+from lookalike.wire.qiniu.json_text import json_array, json_object, success
+from lookalike.wire.qiniu.outcomes import outcomes_json
 from lookalike.wire.qiniu.requests import (
     body_of,
     command_of,
@@ -50,12 +47,9 @@ from lookalike.wire.qiniu.requests import (
     threshold_of,
 )
 
-#: Reasons for which pictures of one call were refused, in one line of the log.
-_MAX_REASONS = 20
-
 
 def routes(operation: Operation) -> Sequence[Route]:
-    """What the function ``operation`` (groups, add, delete, search, unknown) answers."""
+    """Routes of the function ``operation`` (groups, add, delete, search, unknown)."""
     return routes_of(operation, ROUTES)
 
 
@@ -75,8 +69,8 @@ def _remove(ports: Ports, application: Application, request: Request) -> str:
 
 
 def _list(ports: Ports, application: Application, _request: Request) -> str:
-    names, _ = fitting(ports, "groups", map(quoted, group_names(ports, application.tenant)))
-    return f'{{"code":0,"message":"","result":[{",".join(names)}]}}'
+    names, _ = truncated_to_limit(ports, "groups", map(quoted, group_names(ports, application.tenant)))
+    return success(result=json_array(names))
 
 
 def _info(ports: Ports, application: Application, request: Request) -> str:
@@ -93,42 +87,11 @@ def _add(ports: Ports, application: Application, request: Request) -> str:
 
 
 def _added(ports: Ports, request: Request, library: Library, ref: LibraryRef, elements: Sequence[Value]) -> str:
+    """Add the pictures of these elements; an element that cannot be read is refused like a picture."""
     commands = [command_of(ref, element) for element in elements]
-    outcomes = iter(add_all(ports, library, [one for one in commands if isinstance(one, Add)], limits.ADDING_SECONDS))
-    facts = {"library": library.name, "request_id": request.id}
-    images, failures = [], []
-    refused: dict[str, _Refused] = {}
-    for number, command in enumerate(commands):
-        outcome: Outcome = next(outcomes) if isinstance(command, Add) else command
-        if isinstance(outcome, Picture):
-            images.append(quoted(name_of(library, outcome)))
-            failures.append("null")
-        else:
-            found = VendorError.of(outcome)
-            if found.ours:
-                log_failure(outcome, facts)
-            refused.setdefault(str(why(outcome)), _Refused(outcome, number)).pictures += 1
-            fail(ports.settings, "request", int(found.ours))  # the call as a whole does not fail
-            images.append('""')
-            failures.append(json.dumps({"code": found.code, "message": found.message}))
-    if refused:
-        told = [one.facts() for one in islice(refused.values(), _MAX_REASONS)]
-        logger.info("pictures refused", extra={**facts, "refused": told})
-    return f'{{"images":[{",".join(images)}],"errors":[{",".join(failures)}]}}'
-
-
-@dataclass(slots=True)
-class _Refused:
-    """Pictures of one call that were refused for the same reason; ``first`` is the first one's place in the list."""
-
-    error: Exception
-    first: int
-    pictures: int = 0
-
-    def facts(self) -> Mapping[str, Any]:
-        """What the log says of them."""
-        outcome = type(self.error).__name__
-        return {"outcome": outcome, **why(self.error), "pictures": self.pictures, "first": self.first}
+    added = iter(add_all(ports, library, [one for one in commands if isinstance(one, Add)], limits.MAX_ADDING_SECONDS))
+    outcomes = (next(added) if isinstance(one, Add) else one for one in commands)
+    return outcomes_json(ports, request, library, outcomes)
 
 
 def _delete(ports: Ports, application: Application, request: Request) -> str:
@@ -150,16 +113,17 @@ def _pictures(ports: Ports, application: Application, request: Request) -> str:
     if not re.fullmatch(r"[0-9]{1,4}", limit) or not 1 <= int(limit) <= limits.MAX_LISTED:
         raise InvalidArgument("limit", f"must be a whole number, from 1 to {limits.MAX_LISTED}")
     library = _group(ports, application, request)
-    listing = list_pictures(ports, library, list_marker.read(library, query.text("marker")), int(limit))
-    shown, cut = fitting(ports, "groups", (listed_picture(library, picture) for picture in listing.pictures))
+    listing = list_pictures(ports, library, list_marker.decode(library, query.text("marker")), int(limit))
+    shown, cut = truncated_to_limit(ports, "groups", (listed_json(library, picture) for picture in listing.pictures))
     after = listing.pictures[len(shown) - 1].key.id if cut else listing.after
-    marker = "" if after is None else list_marker.written(library, after)
-    return f'{{"code":0,"message":"","marker":"{marker}","result":[{",".join(shown)}]}}'
+    marker = "" if after is None else list_marker.encode(library, after)
+    return success(marker=quoted(marker), result=json_array(shown))
 
 
 def _picture(ports: Ports, application: Application, request: Request) -> str:
     name = text_of("id", body_of(request).get("id"))
-    return f"{{{metadata_json(picture_in(ports, _group(ports, application, request), name).metadata)}}}"
+    picture = picture_in(ports, _group(ports, application, request), name)
+    return json_object(**metadata_members(picture.metadata))
 
 
 # -- Search ------------------------------------------------------------------------------------------------------------
@@ -187,9 +151,9 @@ def _found(ports: Ports, application: Application, request: Request, group: str 
         ports,
         SearchGroups(tuple(libraries.values()), source, limit, max(threshold, ports.settings.group_threshold)),
     )
-    results = (match_json(libraries[match.candidate.key.library], match, group is None) for match in matches)
-    shown, _ = fitting(ports, "search", results)
-    return f'{{"code":0,"message":"","result":[{",".join(shown)}]}}'
+    results = (match_json(libraries[match.candidate.key.library], match, with_group=group is None) for match in matches)
+    shown, _ = truncated_to_limit(ports, "search", results)
+    return success(result=json_array(shown))
 
 
 # -- What requests say -------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Who calls with Qiniu's clients, and what every answer of the dialect has."""
+"""The Qiniu dialect: call ids, authentication, and the headers of every answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong, in Qiniu's codes and words."""
+"""Qiniu's codes and messages of errors, and the errors that only this dialect has."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class VendorError:
 
     @classmethod
     def of(cls, error: Exception) -> VendorError:
-        """The vendor's code and words for what went wrong."""
+        """The vendor's code and message of an error of ours."""
         code, message = code_of(ERRORS, error)
         return cls(code, message.format(error))
 
@@ -92,5 +92,5 @@ class VendorError:
 
     @property
     def ours(self) -> bool:
-        """Whether it is a failure of ours."""
+        """True if it is a failure of ours."""
         return self.code == _OUR_FAILURE

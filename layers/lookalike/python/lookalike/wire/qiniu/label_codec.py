@@ -6,28 +6,28 @@ from lookalike.domain import exact_json
 from lookalike.domain.exact_json import Value, compact, is_text, quoted
 from lookalike.errors import InvalidArgument
 
-#: Stands before JSON. Text that begins with it, or that UTF-8 cannot say, is kept as JSON too.
+#: Prefix of stored JSON. Text that begins with it, or that UTF-8 cannot encode, is stored as JSON too.
 _MARK = "\0"
 
 
-def kept(value: Value) -> str:
-    """What is kept of a label. Raises InvalidArgument if it is too deep."""
+def encode(value: Value) -> str:
+    """The text that is stored of a label. Raises InvalidArgument if it is nested too deep."""
     if isinstance(value, str) and is_text(value) and not value.startswith(_MARK):
         return value
     return _MARK + compact(value)
 
 
-def size(text: str) -> int:
-    """Bytes in UTF-8 of a label that is kept: of text as it is, of anything else as JSON."""
+def encoded_size(text: str) -> int:
+    """Bytes of a stored label in UTF-8: of text as it is, of anything else as JSON."""
     return len(text.removeprefix(_MARK).encode())
 
 
-def shown(text: str) -> str:
-    """A label that is kept, in JSON. It may have come another way than by :func:`kept`; then it is text."""
+def to_json(text: str) -> str:
+    """A stored label as JSON. One that :func:`encode` did not make is text."""
     if text.startswith(_MARK):
-        said = text.removeprefix(_MARK)
+        text_of_json = text.removeprefix(_MARK)
         try:
-            return compact(exact_json.read(said.encode()))
+            return compact(exact_json.read(text_of_json.encode()))
         except InvalidArgument:
             pass
     return quoted(text)

@@ -1,4 +1,4 @@
-"""Where the next page of a list begins."""
+"""Markers of a group's list: where the next page begins, as clients hand it back."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from lookalike.domain.library import Library
 from lookalike.errors import InvalidArgument
 
 
-def written(library: Library, after: str) -> str:
-    """Where a list goes on, of letters that need no escaping in a signed query. It is of use in that library alone."""
+def encode(library: Library, after: str) -> str:
+    """Marker of the page after that id, valid in that library alone. A signed query needs no escaping of it."""
     return base64.urlsafe_b64encode(f"{library.uid}/{after}".encode()).decode().rstrip("=")
 
 
-def read(library: Library, marker: str) -> str | None:
-    """The id that a marker says; None if it is empty. Raises InvalidArgument."""
+def decode(library: Library, marker: str) -> str | None:
+    """The id in a marker; None if the marker is empty. Raises InvalidArgument."""
     if not marker:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What the bodies of Qiniu's calls say."""
+"""Parameters of Qiniu's calls, from the JSON of their bodies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lookalike.wire.qiniu.errors import NoGroups, TooManyGroups, UnknownScheme, 
 
 
 def limit_of(value: Value) -> int:
-    """How many results: one if nothing is said, all that there may be if the number is negative."""
+    """Number of results: 1 if absent or zero, MAX_FOUND if negative. Raises WrongLimit or InvalidArgument."""
     if value is None:
         return 1
     if not isinstance(value, Number) or not re.fullmatch(r"-?[0-9]+", value.text):
@@ -36,6 +36,7 @@ def limit_of(value: Value) -> int:
 
 
 def threshold_of(value: Value) -> float:
+    """Lowest score of a result, 0 if absent. Raises WrongThreshold or InvalidArgument."""
     if value is None:
         return 0.0
     if not isinstance(value, Number):
@@ -47,6 +48,7 @@ def threshold_of(value: Value) -> float:
 
 
 def groups_of(value: Value) -> list[str]:
+    """Names of the groups to search in, each once. Raises NoGroups, TooManyGroups or InvalidArgument."""
     if value is None or value == []:
         raise NoGroups("groups", "empty")
     if not isinstance(value, list):
@@ -81,7 +83,7 @@ def text_of(name: str, value: Value, default: str | None = None) -> str:
 
 
 def elements_of(ports: Ports, request: Request) -> list[Value]:
-    """What stands for pictures to be added. Raises InvalidArgument."""
+    """The elements of ``data``, one a picture to be added. Raises InvalidArgument or TooManyItems."""
     data = body_of(request).get("data")
     if not isinstance(data, list):
         raise InvalidArgument("data", "must be a list of pictures")
@@ -95,14 +97,14 @@ def elements_of(ports: Ports, request: Request) -> list[Value]:
 
 
 def command_of(ref: LibraryRef, element: Value) -> Add | Exception:
-    """What an element of the list asks for, or what is wrong with it, which is no matter of the others."""
+    """Command of one element of the list, or the error of that element, which leaves the others alone."""
     try:
         said = object_of("data", element)
         attribute = object_of("attribute", said.get("attribute"))
         id_ = text_of("id", attribute.get("id"), default="")
-        label = label_codec.kept(attribute.get("label", ""))
+        label = label_codec.encode(attribute.get("label", ""))
         desc = exact_json.compact(attribute["desc"]) if "desc" in attribute else ""
-        for name, size in (("label", label_codec.size(label)), ("desc", len(desc.encode()))):
+        for name, size in (("label", label_codec.encoded_size(label)), ("desc", len(desc.encode()))):
             if size > limits.METADATA_BYTES[name]:
                 raise ArgumentTooLong(name, f"more than {limits.METADATA_BYTES[name]} bytes")
         source = source_of(text_of("uri", said.get("uri"), default=""), InvalidArgument("uri", "missing"))
@@ -112,7 +114,7 @@ def command_of(ref: LibraryRef, element: Value) -> Add | Exception:
 
 
 def source_of(uri: str, missing: Exception) -> Source:
-    """Where a picture comes from. Raises ``missing`` if nothing is said."""
+    """Source of a picture, a data: URI or a URL. Raises ``missing`` if the URI is empty."""
     uri = uri.strip()
     scheme = uri[:8].partition(":")[0].lower()
     if not uri:

@@ -28,7 +28,7 @@ _FORM = "application/x-www-form-urlencoded"
 _SIGNED_TYPES = ("application/json", _FORM)
 
 #: Stands in a body for what is not UTF-8: of JSON, the gateway hands over text alone.
-_REPLACED = "\ufffd".encode()
+_REPLACEMENT = "\ufffd".encode()
 
 _PREFIX = "x-qiniu-"
 _DATE = "x-qiniu-date"
@@ -54,7 +54,7 @@ class Authorization:
 
 
 def verify(applications: ApplicationLookup, request: Request, public: Sequence[str], now: int) -> Application:
-    """Who signed the request, at Unix seconds ``now``.
+    """Application that signed the request. ``now`` is in Unix seconds.
 
     ``public`` are further places requests may be signed for: host names, each with a base path if it has one.
     Raises SignatureInvalid; InvalidArgument if the body did not arrive as it was signed, for it was no text.
@@ -69,14 +69,14 @@ def verify(applications: ApplicationLookup, request: Request, public: Sequence[s
     # stops at the one it was made of, for each candidate has the whole body in it.
     claimed = claim.signature.encode("utf-8", "replace")
     if not any(hmac.compare_digest(_sign(application.secret_key, candidate), claimed) for candidate in said):
-        if _REPLACED in (request.body or b""):  # the true signature of what was sent would fail, too
+        if _REPLACEMENT in (request.body or b""):  # the true signature of what was sent would fail, too
             raise InvalidArgument("body", "must be UTF-8")
         raise signing.mismatch(request, public)
     return application
 
 
 def signed_requests(request: Request, public: Iterable[str]) -> Iterator[bytes]:
-    """Everything a signature ``Qiniu`` may have been made of."""
+    """Every text that a signature ``Qiniu`` may have been made of."""
     query = f"?{request.raw_query}" if request.raw_query else ""
     dated = "".join(
         f"\n{'-'.join(part.capitalize() for part in name.split('-'))}: {value}"
@@ -88,7 +88,7 @@ def signed_requests(request: Request, public: Iterable[str]) -> Iterator[bytes]:
 
 
 def qbox_requests(request: Request, public: Iterable[str]) -> Iterator[bytes]:
-    """Everything a signature ``QBox`` may have been made of: neither method nor host, and no body but a form's."""
+    """Every text that a signature ``QBox`` may have been made of: neither method nor host, and no body but a form's."""
     query = f"?{request.raw_query}" if request.raw_query else ""
     is_form = request.headers.get("content-type", "").strip() == _FORM
     body = (request.body or b"") if is_form else b""
@@ -107,8 +107,11 @@ def _check_date(stamp: str | None, now: int) -> None:
 
 
 def _targets(request: Request, public: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Hosts as received, without their port and with it twice; paths as requested and without the stage, and both
-    with their escapes undone."""
+    """Hosts and paths that the request may have been signed for.
+
+    The host as received, without its port, and with it twice; the path as requested and without the stage, escaped
+    and unescaped.
+    """
     host, name, port = signing.host_of(request)
     hosts = (host, name, f"{host}:{port}") if port else (host,)
     paths = (request.raw_path, _without_stage(request), unquote(request.raw_path), request.path)

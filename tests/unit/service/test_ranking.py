@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lookalike.domain.geometry import WHOLE, GeometricMatch
 from lookalike.domain.picture import Key
 from lookalike.domain.search import Candidate, Match, Reason
-from lookalike.service.ranking import MIN_VERIFIED_SCORE, WINDOW, rank
+from lookalike.service.ranking import VERIFIED_SCORE_BASE, WINDOW, rank
 
 EXACT = "e" * 64
 
@@ -108,7 +108,7 @@ def test_given_proofs_the_identical_come_first_then_the_proved_and_nothing_else(
         (-verified[m.candidate.key].probability, -m.candidate.cosine, m.candidate.key.id) for m in verified_matches
     ]
     assert order == sorted(order)
-    assert all(match.score > MIN_VERIFIED_SCORE for match in verified_matches)
+    assert all(match.score > VERIFIED_SCORE_BASE for match in verified_matches)
     scores = [np.float32(match.score) for match in matches]
     assert all(after < before for before, after in pairwise(scores))
     assert all(

@@ -18,7 +18,7 @@ from lookalike.ports import Ports
 from lookalike.server import api_gateway
 from lookalike.server.health import Health
 from lookalike.service.admission import check
-from lookalike.wire.status import DEGRADED, READY, said
+from lookalike.wire.status import DEGRADED, READY, status_body
 
 #: Seconds that authentication and counting may take.
 _MAX_SECONDS = 2.0
@@ -59,7 +59,7 @@ class Status:
         deadline = time.monotonic() + _MAX_SECONDS
         details = self._details(request)
         failing, problems = self._health.failing(), self._ports.problems()
-        content = said(DEGRADED if failing or problems else READY, self._ports.embedder.model)
+        content = status_body(DEGRADED if failing or problems else READY, self._ports.embedder.model)
         if details is not None:
             try:
                 content |= details.result(max(deadline - time.monotonic(), 0))

@@ -35,7 +35,7 @@ def locate(ports: Ports, library: Library, picture: Decoded) -> tuple[Key, Pictu
     second = Key(library.uid, picture.full_digest)
     if other is not None and other.deletable:
         return second, other
-    if row is not None and row.deletable and not _is_of(ports, library, row, picture):
+    if row is not None and row.deletable and not _row_shows(ports, library, row, picture):
         return second, other
     return Key(library.uid, picture.digest), row
 
@@ -43,7 +43,7 @@ def locate(ports: Ports, library: Library, picture: Decoded) -> tuple[Key, Pictu
 def rows_of(ports: Ports, library: Library, picture: Decoded) -> tuple[Picture | None, Picture | None]:
     """Return the rows that may be the picture's: that of its digest, and that of its full digest."""
     row = ports.catalog.picture(Key(library.uid, picture.digest))
-    if picture.hidden is None and (row is None or _is_file(row.object_key, picture)):
+    if picture.hidden is None and (row is None or _is_from_same_file(row.object_key, picture)):
         return row, None
     return row, ports.catalog.picture(Key(library.uid, picture.full_digest))
 
@@ -64,35 +64,37 @@ def identical(ports: Ports, job: Job, candidates: Iterable[Candidate], picture: 
     doubtful: dict[str, list[Candidate]] = {}
     for candidate in candidates:
         if candidate.digest == picture.full_digest or (
-            candidate.digest == picture.digest and _is_file(candidate.object_key, picture)
+            candidate.digest == picture.digest and _is_from_same_file(candidate.object_key, picture)
         ):
             same.add(candidate.key)
         elif candidate.digest == picture.digest:
-            doubtful.setdefault(_file_of(candidate.object_key), []).append(candidate)
+            doubtful.setdefault(_file_digest_prefix(candidate.object_key), []).append(candidate)
     if not doubtful:
         return same
     several = list(doubtful.values())
     files = read_originals(ports.originals, [candidates[0].object_key for candidates in several[:_MAX_ORIGINALS_READ]])
-    shown = [_has_same_hidden_content(job, file, picture) for file in files]
+    is_same = [_has_same_hidden_content(job, file, picture) for file in files]
     # Originals not read: rows with this digest have no hidden content, except first rows of such pictures, or rows of an
     # older version.
-    shown += [picture.hidden is None] * (len(several) - len(files))
-    return same.union(*({one.key for one in some} for some, is_same in zip(several, shown, strict=True) if is_same))
+    is_same += [picture.hidden is None] * (len(several) - len(files))
+    return same.union(
+        *({one.key for one in some} for some, same_picture in zip(several, is_same, strict=True) if same_picture)
+    )
 
 
-def _is_of(ports: Ports, library: Library, row: Picture, picture: Decoded) -> bool:
+def _row_shows(ports: Ports, library: Library, row: Picture, picture: Decoded) -> bool:
     """Whether a row with the picture's digest is the picture's."""
-    if _is_file(row.object_key, picture):
+    if _is_from_same_file(row.object_key, picture):
         return True
     return _has_same_hidden_content(ports.job(library.tenant), ports.originals.get(row.object_key), picture)
 
 
-def _is_file(object_key: str, picture: Decoded) -> bool:
+def _is_from_same_file(object_key: str, picture: Decoded) -> bool:
     """Whether the original is the very file that the picture was decoded from."""
-    return _file_of(object_key) == picture.file_digest[:16]
+    return _file_digest_prefix(object_key) == picture.file_digest[:16]
 
 
-def _file_of(object_key: str) -> str:
+def _file_digest_prefix(object_key: str) -> str:
     """Return the first 16 digits of the original file's digest."""
     return object_key.rpartition("-")[2]
 

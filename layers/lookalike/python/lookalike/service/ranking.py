@@ -18,7 +18,7 @@ WINDOW = 1000
 _MAX_INEXACT_SCORE = np.nextafter(np.float32(1), np.float32(0))
 
 #: Verified pictures score above this: of a hundred verified pictures, 99 show the same.
-MIN_VERIFIED_SCORE = 0.9
+VERIFIED_SCORE_BASE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def _strictly_descending(ranked: Iterable[Match]) -> list[Match]:
 def _verified_match(candidate: Candidate, geometric_match: GeometricMatch) -> Match:
     return Match(
         candidate,
-        MIN_VERIFIED_SCORE + (1 - MIN_VERIFIED_SCORE) * geometric_match.probability,
+        VERIFIED_SCORE_BASE + (1 - VERIFIED_SCORE_BASE) * geometric_match.probability,
         Reason.VERIFIED,
         geometric_match,
     )

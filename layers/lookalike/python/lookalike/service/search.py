@@ -110,8 +110,8 @@ def _ranked(
     job = ports.job(libraries[0].tenant)
     with job.turn():
         embeddings = ports.embedder.embed(query_crops(kind, picture.pixels))
-    near = _near(ports, libraries, embeddings, depth, tags)
-    found = {candidate.key: candidate for candidate in (*near, *_kept(ports, libraries, picture, tags))}
+    near = _nearest(ports, libraries, embeddings, depth, tags)
+    found = {candidate.key: candidate for candidate in (*near, *_identical_rows(ports, libraries, picture, tags))}
     exact = identical(ports, job, found.values(), picture)
     others = [candidate for candidate in found.values() if candidate.key not in exact]
     verified = None
@@ -145,11 +145,11 @@ def _search_quadrilaterals(
         if not quadrilaterals:
             return [], {}
         embeddings = ports.embedder.embed([quadrilateral.rectified(pixels) for quadrilateral in quadrilaterals])
-    near = _near(ports, libraries, embeddings, depth, tags)
+    near = _nearest(ports, libraries, embeddings, depth, tags)
     return near, _verify(ports, job, pixels, views_of_quadrilaterals(quadrilaterals, embeddings), near)
 
 
-def _near(
+def _nearest(
     ports: Ports,
     libraries: Sequence[Library],
     embeddings: Sequence[Embedding],
@@ -184,7 +184,9 @@ def _verify(
     return Reranker(query, ports.embedder, ports.maps, originals, job).verify(candidates)
 
 
-def _kept(ports: Ports, libraries: Sequence[Library], picture: Decoded, tags: TagFilter | None) -> Iterator[Candidate]:
+def _identical_rows(
+    ports: Ports, libraries: Sequence[Library], picture: Decoded, tags: TagFilter | None
+) -> Iterator[Candidate]:
     """The pictures of the same pixels straight from the catalog, so that no approximation ever misses them."""
     for library in libraries:
         rows = rows_of(ports, library, picture) if library.identity is Identity.PICTURE else ()

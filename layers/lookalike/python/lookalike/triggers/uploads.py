@@ -160,11 +160,11 @@ def _process_message(ports: Ports, message: Message) -> bool:
 def _process_event(ports: Ports, item: ObjectEvent | Malformed) -> bool:
     """Process an event, log and count it; return whether it is done, in whatever way. Otherwise it is retried."""
     began = time.perf_counter()
-    outcome, done, error_fields = _processed(ports, item)
+    outcome, done, fields = _processed(ports, item)
     milliseconds = (time.perf_counter() - began) * 1000
     source = item.command.source if isinstance(item, ObjectEvent) else ""
     log_fields = {"operation": _OPERATION, "outcome": outcome, "source": source, "milliseconds": round(milliseconds, 1)}
-    logger.info("ingested" if done else "comes again", extra={**log_fields, **error_fields})
+    logger.info("ingested" if done else "comes again", extra={**log_fields, **fields})
     count(ports.settings, {"operation": _OPERATION, "outcome": outcome}, {"Events": 1, "Latency": milliseconds})
     count_failures(ports.settings, _OPERATION, not done)
     return done
@@ -186,14 +186,14 @@ def _processed(ports: Ports, item: ObjectEvent | Malformed) -> tuple[str, bool, 
         return type(error).__name__, False, error_fields(error)
 
 
-def _ingested(ports: Ports, put: ObjectEvent) -> tuple[str, bool, Mapping[str, str]]:
-    command = put.command
+def _ingested(ports: Ports, event: ObjectEvent) -> tuple[str, bool, Mapping[str, str]]:
+    command = event.command
     try:
         done = remove(ports, command) if isinstance(command, ObjectRemoved) else ingest(ports, command)
     except _PERMANENT_ERRORS as error:
         place = ports.objects.place(command.bucket, command.key)
         send_to_dead_letters(
-            ports, DeadLetter(_OPERATION, f"{type(error).__name__}: {error.explanation}", put.body, place)
+            ports, DeadLetter(_OPERATION, f"{type(error).__name__}: {error.explanation}", event.body, place)
         )
         return type(error).__name__, True, error_fields(error)
     return done, True, {}

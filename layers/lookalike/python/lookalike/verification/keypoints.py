@@ -59,7 +59,7 @@ COARSE_TOLERANCE = 0.05
 REFINE_TOLERANCES = (0.05, 0.03, 0.02, 0.02)
 
 #: Inliers in one grid cell of this side count as one, as a share of the longer side.
-_MIN_SEPARATION = 1 / 120
+_GRID_CELL = 1 / 120
 
 #: Hypotheses refined at most, those with the most inliers.
 _MAX_HYPOTHESES = 5
@@ -77,6 +77,7 @@ _MAX_SCALE = 6.0
 _MAX_ANISOTROPY = 3.0
 
 _Image = NDArray[np.float32]
+_Floats = NDArray[np.float32]
 _Complex = NDArray[np.complex64]
 
 _rng = np.random.default_rng(256)
@@ -114,8 +115,8 @@ class Keypoints:
     relative_size: NDArray[np.float64]
     xy: NDArray[np.float64]
     orientation_scale: _Complex
-    descriptors: _Image
-    mirrored_descriptors: _Image
+    descriptors: _Floats
+    mirrored_descriptors: _Floats
 
     @staticmethod
     def detect_and_describe(grey: Grey) -> Keypoints:
@@ -150,7 +151,7 @@ def match_keypoints(query: Keypoints, picture: Keypoints) -> KeypointMatch | Non
     return max((one for one in found if one is not None), key=lambda one: one.inliers, default=None)
 
 
-def _match(query: Keypoints, descriptors: _Image, mirrored: bool, picture: Keypoints) -> KeypointMatch | None:
+def _match(query: Keypoints, descriptors: _Floats, mirrored: bool, picture: Keypoints) -> KeypointMatch | None:
     """Match one set of the query's descriptors: hypotheses from single matches, each refined by affine fits."""
     query_rows, candidate_rows = _mutual_ratio_matches(descriptors, picture.descriptors)
     if len(query_rows) < _MIN_MATCHES:
@@ -206,7 +207,7 @@ def _fit_affine(
 
 def _distinct(xy: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the grid cells that hold a point, float64 (cells, 2)."""
-    cells: NDArray[np.float64] = np.unique(np.rint(xy / _MIN_SEPARATION), axis=0)
+    cells: NDArray[np.float64] = np.unique(np.rint(xy / _GRID_CELL), axis=0)
     return cells
 
 
@@ -217,7 +218,7 @@ def _in_longer_sides(keypoints: Keypoints, rows: NDArray[np.intp]) -> _Complex:
     return plane
 
 
-def _mutual_ratio_matches(query: _Image, candidate: _Image) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _mutual_ratio_matches(query: _Floats, candidate: _Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return rows of both that are mutual nearest neighbours by Hamming distance and pass the ratio test."""
     if not len(query) or len(candidate) < 2:
         return np.zeros(0, np.intp), np.zeros(0, np.intp)
@@ -230,7 +231,7 @@ def _mutual_ratio_matches(query: _Image, candidate: _Image) -> tuple[NDArray[np.
     return np.flatnonzero(good), nearest[good]
 
 
-def _detect_on_scale(grey: Grey, scale: float, maximum: int) -> tuple[NDArray[np.float64], _Complex, _Image, _Image]:
+def _detect_on_scale(grey: Grey, scale: float, maximum: int) -> tuple[NDArray[np.float64], _Complex, _Floats, _Floats]:
     """Return xy, orientation and scale, and both descriptors of the strongest keypoints on one scale."""
     height, width = (max(1, round(side * scale)) for side in grey.shape)
     if min(height, width) <= 2 * _MARGIN + 2:
@@ -254,7 +255,7 @@ def _detect_on_scale(grey: Grey, scale: float, maximum: int) -> tuple[NDArray[np
 
 def _steered_brief(
     smooth: _Image, width: int, at: NDArray[np.intp], sample_pairs: _Complex, rotations: _Complex
-) -> _Image:
+) -> _Floats:
     """Return BRIEF descriptors with sample points rotated by each keypoint's orientation, float32 (n, 256)."""
     offsets = sample_pairs[:, None] * rotations[:, None]
     steps = np.rint(offsets.imag).astype(np.intp) * width + np.rint(offsets.real).astype(np.intp)

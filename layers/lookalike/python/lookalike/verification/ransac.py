@@ -78,7 +78,7 @@ def ransac_similarity(
     second += second >= first
     second = np.minimum(second, counts[:, None] - 1)
     rows = np.arange(len(source))
-    z1, z2, w1, w2 = (of[rows[:, None], at] for of in (source, target) for at in (first, second))
+    z1, z2, w1, w2 = (points[rows[:, None], at] for points in (source, target) for at in (first, second))
     hypotheses = [
         _from_sample(z1, z2, w1, w2, min_sample_distance),
         _from_sample(z1.conj(), z2.conj(), w1, w2, min_sample_distance),
@@ -145,7 +145,7 @@ def _local_optimisation(
     inliers = np.abs(scale[:, None] * source + translation[:, None] - target) <= inlier_threshold
     for _ in range(_REFINEMENTS):
         weight = inliers / np.maximum(inliers.sum(axis=1, keepdims=True), 1)
-        source_mean, target_mean = ((weight * of).sum(axis=1, keepdims=True) for of in (source, target))
+        source_mean, target_mean = ((weight * points).sum(axis=1, keepdims=True) for points in (source, target))
         z, w = source - source_mean, target - target_mean
         spread = (weight * np.abs(z) ** 2).sum(axis=1)
         new = (weight * z.conj() * w).sum(axis=1) / np.maximum(spread, 1e-12)

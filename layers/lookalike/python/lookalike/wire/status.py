@@ -14,14 +14,14 @@ from lookalike.wire.http import Answer, Request, Route, ascii_json
 READY, DEGRADED = "ready", "degraded"
 
 
-def said(status: str, model: str) -> dict[str, Any]:
+def status_body(status: str, model: str) -> dict[str, Any]:
     """Body of the answer: nothing that a stranger may not know."""
     return {"status": status, "version": lookalike.__version__, "model": model}
 
 
 def _answer(ports: Ports, _request: Request) -> Answer:
     """Answer from a function: it runs, and its model is there. The model is not loaded for it."""
-    return ascii_json(said(READY, _model(ports.settings.model)), headers=(("cache-control", "no-store"),))
+    return ascii_json(status_body(READY, _model(ports.settings.model)), headers=(("cache-control", "no-store"),))
 
 
 @lru_cache(1)

@@ -19,7 +19,7 @@ _LOCK = "server.lock"
 #: None of these three exists before the catalog has been created and flushed to the disk.
 _ORIGINALS = "originals"
 _DEAD_LETTERS = "dead-letters.jsonl"
-_LOG = f"{_CATALOG}-wal"
+_WAL = f"{_CATALOG}-wal"
 
 
 class DataFolder:
@@ -58,7 +58,7 @@ class DataFolder:
     def existing(cls, path: Path) -> Self:
         """Open an existing data folder. Raises SettingsError, and creates nothing, if there is none."""
         try:
-            if path.is_dir() and any((_size_of(path / _CATALOG), _size_of(path / _LOG), _signs_of_use(path))):
+            if path.is_dir() and any((_size_of(path / _CATALOG), _size_of(path / _WAL), _traces_of_use(path))):
                 return cls(path)
         except OSError as error:
             raise SettingsError(f"data folder {path}: {error.strerror}") from error
@@ -92,17 +92,17 @@ class DataFolder:
 
     def _is_used(self) -> bool:
         """Return whether the folder has been in use. Raises SettingsError if it has been and its catalog is lost."""
-        signs = _signs_of_use(self.path)  # before the size, as another process may be creating the catalog
+        traces = _traces_of_use(self.path)  # before the size, as another process may be creating the catalog
         size = _size_of(self.path / _CATALOG)
-        if not size and _size_of(self.path / _LOG):  # SQLite writes a log only after its file's first page
-            signs.append(_LOG)
-        if signs and not size:
+        if not size and _size_of(self.path / _WAL):  # SQLite writes a log only after its file's first page
+            traces.append(_WAL)
+        if traces and not size:
             raise SettingsError(
                 f"data folder {self.path}: {_CATALOG} is {'missing' if size is None else 'empty'}, and "
-                f"{' and '.join(signs)} {'is' if len(signs) == 1 else 'are'} there: its applications and pictures are "
+                f"{' and '.join(traces)} {'is' if len(traces) == 1 else 'are'} there: its applications and pictures are "
                 f"lost. Restore {_CATALOG} from a backup, or name another folder to start anew. Nothing has been changed"
             )
-        return bool(signs)
+        return bool(traces)
 
     @staticmethod
     def has_catalog(path: Path) -> bool:
@@ -142,7 +142,7 @@ class DataFolder:
             return
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _write_holder(lock)
+            _write_pid(lock)
         except BlockingIOError as error:
             holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(lock)
@@ -172,7 +172,7 @@ def _open_lock(path: Path) -> int | None:
         return None
 
 
-def _write_holder(lock: int) -> None:
+def _write_pid(lock: int) -> None:
     """Write this process's id for other servers' error messages, unless the disk refuses writes. Raises OSError."""
     try:
         os.ftruncate(lock, 0)
@@ -183,7 +183,7 @@ def _write_holder(lock: int) -> None:
             raise
 
 
-def _signs_of_use(path: Path) -> list[str]:
+def _traces_of_use(path: Path) -> list[str]:
     """Return the entries that show that the folder has had a catalog."""
     return [name for name in (_ORIGINALS, _DEAD_LETTERS) if (path / name).exists()]
 

@@ -25,13 +25,13 @@ from lookalike.wire.baidu import limits, token_endpoint
 from lookalike.wire.baidu.dialect import BAIDU, LIBRARIES, Said
 from lookalike.wire.baidu.parameters import (
     brief_of,
-    nothing_given,
+    kept_class_prefixes,
+    no_picture_error,
     sign_of_one,
     signs_of,
     source_of,
     tag_filter_of,
     tags_of,
-    unmentioned,
 )
 from lookalike.wire.dialect import Call
 from lookalike.wire.forms import Form, RequestForms
@@ -51,7 +51,7 @@ def routes(operation: Operation) -> Sequence[Route]:
 def _add(ports: Ports, ref: LibraryRef, form: Form) -> Said:
     source = source_of(ports, form)
     if source is None:
-        raise nothing_given(form)
+        raise no_picture_error(form)
     brief = brief_of(form)
     if not brief and ref.kind is not Kind.PRODUCT and ports.settings.brief_required:
         raise MissingArgument("brief", remedy="LOOKALIKE_BRIEF_REQUIRED=false makes it optional")
@@ -62,7 +62,7 @@ def _add(ports: Ports, ref: LibraryRef, form: Form) -> Said:
 def _search(ports: Ports, ref: LibraryRef, form: Form) -> Said:
     source = source_of(ports, form)
     if source is None:
-        raise nothing_given(form)
+        raise no_picture_error(form)
     command = Search(
         ref,
         source,
@@ -85,7 +85,7 @@ def _update(ports: Ports, ref: LibraryRef, form: Form) -> Said:
         change["tags"] = given
     if brief := brief_of(form):
         change["brief"] = brief
-    update(ports, Update(ref, which, change, keep=unmentioned(ref, given)))
+    update(ports, Update(ref, which, change, keep=kept_class_prefixes(ref, given)))
     return {}
 
 

@@ -40,7 +40,7 @@ def source_of(ports: Ports, form: Form) -> Source | None:
     return Source(bounds, url=url, name="url") if url else None
 
 
-def nothing_given(form: Form) -> Exception:
+def no_picture_error(form: Form) -> Exception:
     """Error of a call that names no picture where it must: its field was sent empty, or no field was sent."""
     if "image" in form:
         return EmptyPicture("empty", field="image")
@@ -50,10 +50,10 @@ def nothing_given(form: Form) -> Exception:
 
 
 def signs_of(form: Form) -> tuple[str, ...]:
-    """The signs of ``cont_sign``. Raises TooManyItems, or what nothing_given says if there is none."""
+    """The signs of ``cont_sign``. Raises TooManyItems, or what no_picture_error says if there is none."""
     signs = tuple(sign for sign in (part.strip() for part in form.text("cont_sign").split(";")) if sign)
     if not signs:
-        raise nothing_given(form)
+        raise no_picture_error(form)
     if len(signs) > limits.MAX_SIGNS:
         raise TooManyItems("cont_sign", f"more than {limits.MAX_SIGNS} of them")
     return signs
@@ -87,7 +87,7 @@ def tags_of(ref: LibraryRef, form: Form) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(number) for number in given))
 
 
-def unmentioned(ref: LibraryRef, given: tuple[str, ...]) -> tuple[str, ...]:
+def kept_class_prefixes(ref: LibraryRef, given: tuple[str, ...]) -> tuple[str, ...]:
     """Prefixes of the class ids that an update leaves as they are: each is a field of its own, and may be left out."""
     if ref.kind is not Kind.PRODUCT:
         return ()

@@ -20,6 +20,9 @@ CELL_CHANNELS = 32
 #: Shape of a feature map: rows, columns, channels.
 CELLS_SHAPE = (CELLS_PER_SIDE, CELLS_PER_SIDE, CELL_CHANNELS)
 
+#: Factor by which the numbers of a cell, a unit vector, are multiplied before they are rounded to int8.
+MAP_SCALE = 127.0
+
 #: Pixels a side of the grey thumbnail: four for each side of a cell.
 THUMBNAIL_SIDE = 56
 

@@ -27,7 +27,7 @@ from lookalike.errors import (
     RevisionConflict,
     Unavailable,
 )
-from lookalike.imaging.decode import Bounds
+from lookalike.imaging.decode import FORMATS, Bounds
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.service.add import Add, attempts, prepare, write
@@ -42,8 +42,6 @@ MAX_BYTES = 32 * 1024 * 1024
 
 #: Pixels of a side.
 _MAX_SIDE = 4096
-
-_FORMATS = frozenset({"JPEG", "PNG", "BMP", "GIF", "WEBP"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +166,7 @@ def _process(ports: Ports, event: ObjectCreated, known: Upload | None) -> Outcom
     data = ports.objects.read(event.bucket, event.key, found.etag)
     if data is None:
         return Outcome.SUPERSEDED
-    bounds = Bounds(MAX_BYTES, ports.settings.min_side, _MAX_SIDE, _MAX_SIDE * _MAX_SIDE, _FORMATS)
+    bounds = Bounds(MAX_BYTES, ports.settings.min_side, _MAX_SIDE, _MAX_SIDE * _MAX_SIDE, FORMATS)
     outcome, recorded = _add_or_join(ports, event, known, ref, Source(bounds, data=data), metadata)
     if recorded is None:
         return outcome

@@ -131,14 +131,15 @@ def document_fields_of(metadata: Metadata) -> dict[str, Any]:
 def metadata_of_document(document: Mapping[str, Any]) -> Metadata:
     """Return the metadata of a document. Raises KeyError or TypeError if the document is damaged."""
     values: dict[str, Any] = {
-        name: tuple(map(_text, document[name])) if is_list else _text(document[name])
+        name: tuple(map(require_text, document[name])) if is_list else require_text(document[name])
         for name, is_list in zip(FIELDS, _IS_LIST, strict=True)
         if name in document or name not in ADDED_FIELDS
     }
     return Metadata(**values)
 
 
-def _text(value: object) -> str:
+def require_text(value: object) -> str:
+    """Return the value, if it is text. Raises TypeError otherwise."""
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is no text")
     return value

@@ -15,6 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from lookalike.embedding.feature_map import MAP_SCALE
 from lookalike.training.heads import Heads, Projection, descriptors
 from lookalike.training.torch_weights import Weights, WeightsError
 
@@ -41,9 +42,6 @@ COLOUR_SQUARE = 8
 
 #: Norm of the colour histogram beside other descriptors, whose norm is 1.
 COLOUR_LENGTH = 0.5
-
-#: Factor from a unit vector's components to int8.
-MAP_SCALE = 127.0
 
 #: Versions that onnxruntime has read since 2022; the graph needs nothing newer.
 OPSET = 17

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.feature_map import FeatureMap, unpack
 from lookalike.embedding.query_crops import query_crops
 from lookalike.training.augment import augment_copy
+from lookalike.training.fitted_card import sha256
 from lookalike.verification.keypoints import Keypoints
 from lookalike.verification.match_score import MatchFeatures
 from lookalike.verification.query_views import views_of_crops
@@ -234,7 +234,7 @@ class TrainingLibrary:
         copies: int = DEFAULT_COPIES,
     ) -> None:
         self._embedder, self._paths, self._seed = embedder, paths, seed
-        fresh = [number for number, path in enumerate(paths) if _digest(path)[:16] not in learnt]
+        fresh = [number for number, path in enumerate(paths) if sha256(path)[:16] not in learnt]
         Random(seed).shuffle(fresh)
         self.copied = fresh[:copies]
         self._outside = self.copied[: len(self.copied) * ABSENT_PERCENT // 100]
@@ -300,7 +300,3 @@ def in_parallel(doing: str, work: Callable[[T], R], over: Sequence[T]) -> list[R
     """Return ``work`` of each element, in order, computed on two threads, with a progress bar."""
     with ThreadPoolExecutor(2) as pool:
         return list(track(pool.map(work, over), doing, len(over), console=_console, transient=True))
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

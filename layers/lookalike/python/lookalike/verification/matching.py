@@ -10,13 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.geometry import Affine, Box
-from lookalike.embedding.feature_map import CELL_CHANNELS, CELLS_PER_SIDE, THUMBNAIL_SIDE, FeatureMap
+from lookalike.embedding.feature_map import CELL_CHANNELS, CELLS_PER_SIDE, MAP_SCALE, THUMBNAIL_SIDE, FeatureMap
 from lookalike.verification.affine import compose
 from lookalike.verification.correlation import Pyramid
 from lookalike.verification.ransac import Points, SimilarityTransform, pad_point_sets, ransac_similarity
-
-#: Factor by which the numbers of a cell, a unit vector, are multiplied before they are rounded to int8.
-MAP_SCALE = 127.0
 
 #: Smallest cosine (exclusive) of two cells that are matched.
 _MIN_CELL_COSINE = 0.5

@@ -93,18 +93,11 @@ def candidate_of(hit: Mapping[str, Any]) -> Candidate:
     """Candidate of a hit. Raises LookupError, TypeError or ValueError for a damaged one."""
     source, score = hit["_source"], hit["sort"][0]
     return Candidate(
-        key=Key(_require_text(source["library"]), _require_text(source["id"])),
+        key=Key(metadata_codec.require_text(source["library"]), metadata_codec.require_text(source["id"])),
         revision=int(source["revision"]),
         added=int(source["added"]),
-        digest=_require_text(source["digest"]),
-        object_key=_require_text(source["object_key"]),
+        digest=metadata_codec.require_text(source["digest"]),
+        object_key=metadata_codec.require_text(source["object_key"]),
         cosine=2 * float(score) - 1,  # k-NN, space "cosinesimil": the score is (1 + cosine) / 2
         metadata=metadata_codec.metadata_of_document(source),
     )
-
-
-def _require_text(value: object) -> str:
-    """The value, if it is text. Raises TypeError otherwise."""
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value

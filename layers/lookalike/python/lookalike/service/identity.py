@@ -83,14 +83,14 @@ def identical(ports: Ports, job: Job, candidates: Iterable[Candidate], picture: 
 
 
 def _row_shows(ports: Ports, library: Library, row: Picture, picture: Decoded) -> bool:
-    """Whether a row with the picture's digest is the picture's."""
+    """Return whether a row with the picture's digest shows this picture, hidden content included."""
     if _is_from_same_file(row.object_key, picture):
         return True
     return _has_same_hidden_content(ports.job(library.tenant), ports.originals.get(row.object_key), picture)
 
 
 def _is_from_same_file(object_key: str, picture: Decoded) -> bool:
-    """Whether the original is the very file that the picture was decoded from."""
+    """Return whether the original is the file that the picture was decoded from."""
     return _file_digest_prefix(object_key) == picture.file_digest[:16]
 
 

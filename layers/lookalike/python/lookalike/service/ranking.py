@@ -17,7 +17,7 @@ WINDOW = 1000
 #: Largest score of a picture that is not the identical one: the float32 just below 1.
 _MAX_INEXACT_SCORE = np.nextafter(np.float32(1), np.float32(0))
 
-#: Verified pictures score above this: of a hundred verified pictures, 99 show the same.
+#: Base of a verified picture's score, which is 0.9 + 0.1 × probability: of a hundred verified pictures, 99 show the same.
 VERIFIED_SCORE_BASE = 0.9
 
 

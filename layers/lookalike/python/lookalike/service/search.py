@@ -156,7 +156,7 @@ def _nearest(
     depth: int,
     tags: TagFilter | None,
 ) -> Sequence[Candidate]:
-    """The ``depth`` pictures that are nearest to any of these, in libraries of one kind."""
+    """Return the ``depth`` pictures nearest to any of the embeddings, in libraries of one kind."""
     ports.call.check()
     kind = libraries[0].kind
     return ports.index.search(
@@ -187,7 +187,7 @@ def _verify(
 def _identical_rows(
     ports: Ports, libraries: Sequence[Library], picture: Decoded, tags: TagFilter | None
 ) -> Iterator[Candidate]:
-    """The pictures of the same pixels straight from the catalog, so that no approximation ever misses them."""
+    """Yield the catalog's rows with the picture's pixels as candidates: an approximate index may miss them."""
     for library in libraries:
         rows = rows_of(ports, library, picture) if library.identity is Identity.PICTURE else ()
         for row in rows:

@@ -58,7 +58,7 @@ COARSE_TOLERANCE = 0.05
 #: Inlier thresholds of the affine fits that refine a hypothesis, one after another, as shares of the longer side.
 REFINE_TOLERANCES = (0.05, 0.03, 0.02, 0.02)
 
-#: Inliers in one grid cell of this side count as one, as a share of the longer side.
+#: Side of a grid cell, as a share of the longer side: inliers in one cell count as one.
 _GRID_CELL = 1 / 120
 
 #: Hypotheses refined at most, those with the most inliers.

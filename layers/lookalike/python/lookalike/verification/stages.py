@@ -46,7 +46,7 @@ MIN_RESIDUAL_CORRELATION = 0.25
 #: Smallest block correlation of two whole pictures; copies reach 0.87 and more.
 MIN_WHOLE_CORRELATION = 0.85
 
-#: Probability from which on no further stage is run.
+#: Probability from which parts are not matched, and no other candidate of the batch is rectified.
 EARLY_EXIT_PROBABILITY = 0.99
 
 #: Views of a query whose hypotheses are scored for one candidate at most: those with the most inliers.

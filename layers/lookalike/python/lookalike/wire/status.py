@@ -15,7 +15,7 @@ READY, DEGRADED = "ready", "degraded"
 
 
 def status_body(status: str, model: str) -> dict[str, Any]:
-    """Body of the answer: nothing that a stranger may not know."""
+    """Return the answer's body, which anybody may read."""
     return {"status": status, "version": lookalike.__version__, "model": model}
 
 

@@ -16,7 +16,8 @@ from lookalike.stores.local.disk_errors import WRITE_REFUSED, is_read_only
 _CATALOG = "catalog.db"
 _LOCK = "server.lock"
 
-#: None of these three exists before the catalog has been created and flushed to the disk.
+#: None of these three exists before the catalog has been created and flushed to the disk. The last is SQLite's
+#: write-ahead log.
 _ORIGINALS = "originals"
 _DEAD_LETTERS = "dead-letters.jsonl"
 _WAL = f"{_CATALOG}-wal"
@@ -94,7 +95,7 @@ class DataFolder:
         """Return whether the folder has been in use. Raises SettingsError if it has been and its catalog is lost."""
         traces = _traces_of_use(self.path)  # before the size, as another process may be creating the catalog
         size = _size_of(self.path / _CATALOG)
-        if not size and _size_of(self.path / _WAL):  # SQLite writes a log only after its file's first page
+        if not size and _size_of(self.path / _WAL):  # SQLite writes the log only after its file's first page
             traces.append(_WAL)
         if traces and not size:
             raise SettingsError(

@@ -41,7 +41,7 @@ def source_of(ports: Ports, form: Form) -> Source | None:
 
 
 def no_picture_error(form: Form) -> Exception:
-    """Error of a call that names no picture where it must: its field was sent empty, or no field was sent."""
+    """Return the error of a call that must name a picture and names none: its field is empty or missing."""
     if "image" in form:
         return EmptyPicture("empty", field="image")
     if "url" in form:
@@ -50,7 +50,7 @@ def no_picture_error(form: Form) -> Exception:
 
 
 def signs_of(form: Form) -> tuple[str, ...]:
-    """The signs of ``cont_sign``. Raises TooManyItems, or what no_picture_error says if there is none."""
+    """Return the signs of ``cont_sign``. Raises TooManyItems, or the error of :func:`no_picture_error` if there is none."""
     signs = tuple(sign for sign in (part.strip() for part in form.text("cont_sign").split(";")) if sign)
     if not signs:
         raise no_picture_error(form)
@@ -88,7 +88,7 @@ def tags_of(ref: LibraryRef, form: Form) -> tuple[str, ...]:
 
 
 def kept_class_prefixes(ref: LibraryRef, given: tuple[str, ...]) -> tuple[str, ...]:
-    """Prefixes of the class ids that an update leaves as they are: each is a field of its own, and may be left out."""
+    """Return the prefixes of the class ids that an update keeps: those of the fields that it leaves out."""
     if ref.kind is not Kind.PRODUCT:
         return ()
     return tuple(place for place in ("1:", "2:") if not any(tag.startswith(place) for tag in given))

@@ -261,7 +261,8 @@ build/weights/.installed build/weights-large/.installed: | $(UV)
 
 # The packages that write a model, which nothing else needs: taken away when it is written.
 WRITER = build/onnx-$(notdir $(@D))
-MODEL_SCRIPTS := $(addprefix layers/lookalike/python/lookalike/training/,export_onnx.py heads.py efficientnet_onnx.py torch_weights.py)
+MODEL_SCRIPTS := $(addprefix layers/lookalike/python/lookalike/training/,export_onnx.py heads.py efficientnet_onnx.py torch_weights.py) \
+	layers/lookalike/python/lookalike/embedding/feature_map.py
 
 layers/model/model.onnx: build/weights/.installed
 layers/model/large/model.onnx: build/weights-large/.installed

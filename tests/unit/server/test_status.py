@@ -161,6 +161,20 @@ def test_a_store_that_does_not_answer_is_said_at_once(
     assert time.monotonic() - began < 1.5
 
 
+@pytest.mark.parametrize("failure", ["hangs", "away"])
+def test_problems_are_shown_to_nobody_whose_keys_cannot_be_checked(
+    monkeypatch: pytest.MonkeyPatch, hanging: Hanging, failure: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise Unavailable("away")
+
+    ports = memory_ports(ALICE)
+    monkeypatch.setattr(MemoryCatalog, "library", fail)
+    monkeypatch.setattr(ports.applications, "application", hanging if failure == "hangs" else fail)
+    for given in (basic("nobody", "wrong"), keys(ALICE)):
+        assert get(ports, given)[:2] == (503, {**READY, "status": "degraded"})
+
+
 def test_a_store_that_hangs_is_asked_by_one_thread(monkeypatch: pytest.MonkeyPatch, hanging: Hanging) -> None:
     monkeypatch.setattr(MemoryIndex, "count", hanging)
     received = api_gateway.HttpRequest("GET", "/status", "", (), b"", "127.0.0.1", api_gateway.now())

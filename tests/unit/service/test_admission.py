@@ -187,6 +187,24 @@ def test_an_application_over_a_limit_of_its_own_takes_nothing_from_the_others(po
     assert admitted(another_process(ports), SHOP, 20) == 0
 
 
+@pytest.mark.parametrize(
+    ("settings", "policy"),
+    [
+        (Settings(per_second=4), {"per_second": 10}),
+        (Settings(), {"per_second": 10, "per_day": 4}),
+        (Settings(), {"per_second": 10, "in_total": 4}),
+    ],
+)
+def test_a_call_that_another_limit_refuses_keeps_the_applications_permit(
+    settings: Settings, policy: dict[str, int]
+) -> None:
+    ports = memory_ports(settings=settings)
+    limited = allowed(**policy)
+    assert admitted(ports, limited, 50) == 4
+    left = sum(ports.rate_limiter.take(ports.counters, limited.app_id, 10, NOW) for _ in range(50))
+    assert left == 6
+
+
 def test_a_permit_of_another_second_is_not_given_back() -> None:
     leases, counters = RateLimiter(), MemoryCounters()
     assert leases.take(counters, "a", 1, NOW)

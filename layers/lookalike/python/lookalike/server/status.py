@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lookalike.domain.application import Application
@@ -30,7 +31,18 @@ _JSON = ("content-type", "application/json")
 _PRIVATE = ("cache-control", "no-store")
 _CHALLENGE = ("www-authenticate", 'Basic realm="lookalike", charset="UTF-8"')
 
-_Details = dict[str, Any]
+_Counts = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Details:
+    """Private facts on their way to a caller: ``counts``, and whether the caller is known to be an owner by now.
+
+    Keys may be right and the counts late all the same, so problems are shown to whoever is ``authorised``.
+    """
+
+    counts: Future[_Counts]
+    authorised: threading.Event
 
 
 class Status:
@@ -62,28 +74,36 @@ class Status:
         content = status_body(DEGRADED if failing or problems else READY, self._ports.embedder.model)
         if details is not None:
             try:
-                content |= details.result(max(deadline - time.monotonic(), 0))
+                content |= details.counts.result(max(deadline - time.monotonic(), 0))
             except AccessError as error:
                 return replace(_response(401, {"message": "Unauthorized"}, _CHALLENGE), reason=error.explanation)
             except (TimeoutError, Unavailable):
                 logger.warning("the details of /status could not be had in time", extra={"operation": "status"})
-                details.cancel()
+                details.counts.cancel()
         problems_to_show = [f"{name} does not answer" for name in failing]
         if self._ports.settings.status_details:
             problems_to_show += problems
-        if problems_to_show and details is not None:
+        if problems_to_show and details is not None and details.authorised.is_set():
             content["problems"] = problems_to_show
         # Read-only stores, or stores that lack some rows, still serve, so a load balancer should keep this machine.
         return _response(503 if failing else 200, content)
 
-    def _details(self, request: api_gateway.HttpRequest) -> Future[_Details] | None:
-        """Return the details for this caller; None if it gets none. The future may raise AccessError or Unavailable."""
+    def _details(self, request: api_gateway.HttpRequest) -> _Details | None:
+        """Return the details for this caller; None for a caller without keys. Counts may raise AccessError or Unavailable."""
+        authorised = threading.Event()
         if self._ports.settings.status_details:
-            return self._pool.submit(self._counts, self._tenants)
+            authorised.set()
+            return _Details(self._pool.submit(self._counts, self._tenants), authorised)
         authorization = next((value for name, value in request.headers if name.lower() == "authorization"), None)
         if authorization is None:
             return None
-        return self._pool.submit(self._counts, lambda: [self._caller(authorization, request.client).tenant])
+
+        def tenants() -> Sequence[str]:
+            tenant = self._caller(authorization, request.client).tenant
+            authorised.set()
+            return [tenant]
+
+        return _Details(self._pool.submit(self._counts, tenants), authorised)
 
     def _caller(self, authorization: str, address: str) -> Application:
         """Return the application with these keys. Raises AccessError."""
@@ -97,7 +117,7 @@ class Status:
     def _tenants(self) -> Sequence[str]:
         return sorted({application.tenant for application in self._ports.applications.applications()})
 
-    def _counts(self, tenants: Callable[[], Sequence[str]]) -> _Details:
+    def _counts(self, tenants: Callable[[], Sequence[str]]) -> _Counts:
         pictures = {
             f"{library.tenant}/{library.name}": self._ports.index.count(library.uid)
             for tenant in tenants()

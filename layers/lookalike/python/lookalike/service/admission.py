@@ -92,10 +92,12 @@ def admit(ports: Ports, application: Application, address: str) -> None:
     if ports.settings.per_second is not None and not ports.rate_limiter.take(
         ports.counters, _EVERYBODY, ports.settings.per_second, now
     ):
+        ports.rate_limiter.give_back(application.app_id, now)
         raise _service_rate(ports.settings.per_second)
     try:
         _count(ports, application, now)
     except LimitReached:
+        ports.rate_limiter.give_back(application.app_id, now)
         ports.rate_limiter.give_back(_EVERYBODY, now)
         raise
 

@@ -45,7 +45,7 @@ def test_make_test_installs_what_those_tests_need_and_no_more(tmp_path: Path) ->
         == set()
     )
     assert needs("tests/unit tests/template/test_layers.py") == {"setup", ".venv-sam/.installed"}
-    assert needs("tests") == needs("-k word") == needs("tests/e2e") == needs("tests/live.py") == everything
+    assert needs("tests") == needs("-k word") == needs("tests/e2e") == needs("tests/support/live.py") == everything
     assert needs("tests --ignore=tests/unit") == everything
 
 

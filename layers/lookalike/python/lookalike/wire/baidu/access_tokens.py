@@ -19,7 +19,8 @@ from lookalike.ports import ApplicationLookup
 #: Lifetime of a token, in seconds: the vendor's 30 days. Clients renew up to one day before its end.
 LIFETIME = 2_592_000
 
-#: Time after its lifetime in which a token is still accepted, in seconds: callers' clocks differ.
+#: Time after its lifetime in which a token is still accepted, in seconds, so that a client that renews late by its own
+#: clock is still served.
 GRACE = 3600
 
 _PATTERN = re.compile(

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from lookalike.stores.aws.account import Account
     from lookalike.stores.aws.opensearch_admin import IndexLayout
 
-#: Seconds until every process has read a new generation, which it caches for 30 s, and has finished the calls it had
-#: begun with the old one.
+#: Seconds until no process uses an old generation: each caches it for 30 s, and then finishes calls that it has begun.
 SETTLE_SECONDS = 60
 
 #: Seconds for one bulk request while indices are filled: some megabytes of rows, beside the service's own load.

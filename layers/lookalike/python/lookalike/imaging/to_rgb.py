@@ -61,7 +61,7 @@ class Rendering:
     ----------
     image : the decoded image, in the mode of its file.
     background : the colour under transparent pixels; None ignores alpha.
-    whole : the image with alpha and high bytes, where ``image`` lacks them.
+    whole : the image before conversion, with alpha or 16-bit samples; None if ``image`` has all of it.
     """
 
     image: Image.Image

@@ -6,7 +6,8 @@ the second its full digest, which includes hidden content. The file's digest tel
 differ, the stored original is read and compared.
 
 A picture without hidden content, as nearly all are, is looked up by its digest alone, unless the row there is of another
-file. So it may be added twice, if its first row has the full digest because of such a twin, and the twin is purged.
+file. So it can be in a library twice: it is added after its twin and gets the full digest as its id, the twin is purged, and
+it is added again.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _MAX_ORIGINALS_READ = 4
 
 
 def locate(ports: Ports, library: Library, picture: Decoded) -> tuple[Key, Picture | None]:
-    """Return the key of the picture's row, whether or not the library holds the picture, and the row stored there.
+    """Return the key of the picture's row, and the row; None for the row if the library does not hold the picture.
 
     Raises Unavailable if an original that has to be compared cannot be read.
     """
@@ -74,8 +75,8 @@ def identical(ports: Ports, job: Job, candidates: Iterable[Candidate], picture: 
     several = list(doubtful.values())
     files = read_originals(ports.originals, [candidates[0].object_key for candidates in several[:_MAX_ORIGINALS_READ]])
     is_same = [_has_same_hidden_content(job, file, picture) for file in files]
-    # Originals not read: rows with this digest have no hidden content, except first rows of such pictures, or rows of an
-    # older version.
+    # Of originals that are not read, hidden content is guessed. A row with this digest has none, unless it is the first
+    # row of a picture that has some, or an older version of lookalike wrote it.
     is_same += [picture.hidden is None] * (len(several) - len(files))
     return same.union(
         *({one.key for one in some} for some, same_picture in zip(several, is_same, strict=True) if same_picture)

@@ -47,7 +47,7 @@ class Search:
 class SearchGroups:
     """Find pictures like this one in these libraries: the ``count`` best with a score of at least ``threshold``.
 
-    Identical pictures always pass the threshold, because only the first of them can have the score 1.
+    Identical pictures pass any threshold: only one answer can have the score 1, so the others score a little less.
     """
 
     libraries: tuple[Library, ...]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-#: A token is nothing anybody else could claim; an access key or an app id is.
+#: Nobody else can claim a token, which is secret. Anybody can claim an access key or an app id.
 _TOKEN = re.compile(r"(?:^|&)access_token=([0-9A-Za-z._~-]{1,200})")
 _ACCESS_KEY = re.compile(r"bce-auth-v1/([^/]{1,200})/|(?:Qiniu|QBox) ([^:]{1,200}):")
 _APP_ID = re.compile(r'\bappId(?:=|"[^"]{0,200}?\r\n\r\n)([0-9]{1,20})')
 
-#: Where in a body small fields are looked for: the first and the last so many bytes, the picture being between them.
+#: Bytes at each end of a body in which small fields are searched for; the picture lies between them.
 _MAX_FIELD_DISTANCE = 1024
 
 

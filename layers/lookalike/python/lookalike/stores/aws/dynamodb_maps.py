@@ -19,7 +19,7 @@ class DynamoMaps(MapStore):
         self._table.put({**map_key(key).values, "map": {"B": data}})
 
     def maps(self, keys: Sequence[str]) -> Mapping[str, bytes]:
-        """Those of the maps that exist.
+        """Return the maps that exist, by key.
 
         All are read with eventual consistency, which costs half; those not found are read again with strong
         consistency.

@@ -41,7 +41,7 @@ def source_of(ports: Ports, form: Form) -> Source | None:
 
 
 def no_picture_error(form: Form) -> Exception:
-    """Return the error of a call that must name a picture and names none: its field is empty or missing."""
+    """Return the error for a missing or empty field of a picture."""
     if "image" in form:
         return EmptyPicture("empty", field="image")
     if "url" in form:
@@ -50,7 +50,7 @@ def no_picture_error(form: Form) -> Exception:
 
 
 def signs_of(form: Form) -> tuple[str, ...]:
-    """Return the signs of ``cont_sign``. Raises TooManyItems, or the error of :func:`no_picture_error` if there is none."""
+    """Return the signs of ``cont_sign``. Raises TooManyItems, or :func:`no_picture_error` if there is none."""
     signs = tuple(sign for sign in (part.strip() for part in form.text("cont_sign").split(";")) if sign)
     if not signs:
         raise no_picture_error(form)
@@ -76,7 +76,7 @@ def brief_of(form: Form) -> str:
 
 
 def tags_of(ref: LibraryRef, form: Form) -> tuple[str, ...]:
-    """Tags in their stored form: decimal numbers; a product's class ids with their place before them."""
+    """Tags in their stored form: decimal numbers; for products `1:N` for class_id1 and `2:N` for class_id2."""
     if ref.kind is Kind.PRODUCT:
         classes = {place: tags.number(f"class_id{place}", form.text(f"class_id{place}")) for place in (1, 2)}
         return tuple(f"{place}:{number}" for place, number in classes.items() if number is not None)
@@ -88,7 +88,7 @@ def tags_of(ref: LibraryRef, form: Form) -> tuple[str, ...]:
 
 
 def kept_class_prefixes(ref: LibraryRef, given: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the prefixes of the class ids that an update keeps: those of the fields that it leaves out."""
+    """Return the prefixes of class ids that an update does not give, and so keeps."""
     if ref.kind is not Kind.PRODUCT:
         return ()
     return tuple(place for place in ("1:", "2:") if not any(tag.startswith(place) for tag in given))

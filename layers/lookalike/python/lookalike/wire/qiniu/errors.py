@@ -35,7 +35,7 @@ class UnknownScheme(InvalidArgument):
     """A picture's address of a kind that is not known."""
 
 
-#: What goes wrong, in the vendor's codes and words; ``{0}`` is the error. A code of three digits is the HTTP status, one
+#: Errors in the vendor's codes and words; ``{0}`` is the error. A code of three digits is the HTTP status, one
 #: of seven begins with it. An error that is not here is answered as the class it derives from.
 ERRORS: Codes = {
     errors.LibraryExists: (400, "group already exists"),

@@ -30,6 +30,9 @@ _COMMAND = re.compile(
     r"(?:\.venv/bin/)?lookalike ([a-z].*)|((?:keys|serve|setup|usage|invoke|calibrate|model fit)(?: .*)?)"
 )
 
+#: Constants, and the module that a page says they are in.
+_CONSTANTS = re.compile(r"((?:`_?[A-Z][A-Z_]+`(?:, | and )?)+) (?:in|of) `([a-z_/]+\.py)`")
+
 
 def spans(page: str) -> list[str]:
     return [*documents.code_spans(page), *documents.command_lines()]
@@ -72,6 +75,18 @@ def test_targets_are_in_the_makefile(page: str) -> None:
 def test_parameters_of_the_stack_are_in_the_template(name: str) -> None:
     if re.fullmatch(r"(?:[A-Z][a-z0-9]+)+(?:=\S+)?", name):
         assert re.search(rf"\b{name.partition('=')[0]}\b", (ROOT / "template.yaml").read_text())
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_constants_are_in_the_module_that_is_named(page: str) -> None:
+    for names, path in _CONSTANTS.findall(documents.pages()[page]):
+        module = (ROOT / "layers/lookalike/python/lookalike" / path).read_text()
+        for name in re.findall(r"\w+", names.replace(" and ", " ")):
+            assert re.search(rf"^{name}\b.* =", module, re.MULTILINE), f"{name} in {path}"
+
+
+def test_some_constants_were_looked_at() -> None:
+    assert sum(len(_CONSTANTS.findall(text)) for text in documents.pages().values()) > 20
 
 
 def test_some_commands_were_looked_at() -> None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from lookalike.stores.aws.account import Account
     from lookalike.stores.aws.opensearch_admin import IndexLayout
 
-#: Seconds until every process has read a new generation, which it caches for 30 s, and has finished the calls it had
-#: begun with the old one.
+#: Seconds until no process uses the old generation: each caches a generation for 30 s, and then finishes the calls that
+#: it began with that generation.
 SETTLE_SECONDS = 60
 
 #: Seconds for one bulk request while indices are filled: some megabytes of rows, beside the service's own load.
@@ -84,7 +84,7 @@ class IndexSetup:
                 )
 
     def fill(self) -> int:
-        """Write all rows of the table to the indices; returns the number of rows that they refused."""
+        """Write all rows of the table to the indices, and return the number of rows that the indices refused."""
         settings = replace(self._settings, index_seconds=max(_FILL_CALL_SECONDS, self._settings.index_seconds))
         with closing(bootstrap.build(settings)) as ports:
             return sum(_fill(ports, kind) for kind in Kind)

@@ -29,7 +29,7 @@ IDENTITY: Affine = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class QueryView:
-    """A crop or a rectified part of a query that was embedded.
+    """Embedded view of a query: a crop or a rectified part.
 
     ``to_view`` moves the query's points to the view's. ``feature_map`` is packed, b"" if the model makes none. ``full``:
     the view shows a picture from edge to edge, not a piece of one.
@@ -44,7 +44,7 @@ class QueryView:
 class GeometricMatch:
     """How the query lies on a picture.
 
-    ``probability``, in 0..1, is that both show the same. ``inliers`` counts the feature-map cells, or the keypoints,
+    ``probability``, in 0..1, is the probability that both show the same. ``inliers`` counts the feature-map cells, or the keypoints,
     that the transform moves onto their partners; 0 where whole pictures were compared. ``correlation``, in −1..1, is the
     mean correlation of thumbnail blocks. ``transform`` moves the query's points to the picture's. ``region`` is the
     part of the picture that holds the inliers.

@@ -1,4 +1,4 @@
-"""Tells public internet addresses, the only ones that callers' URLs may lead to, from all others."""
+"""Public internet addresses: the only addresses that callers' URLs may lead to."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _SPECIAL: tuple[Network, ...] = tuple(
         "2001::/23",  # RFC 2928, protocol assignments: Teredo, ORCHID, benchmarks
         "2001:db8::/32",  # RFC 3849, documentation
         "2002::/16",  # RFC 3056, 6to4, wraps any IPv4 address
-        "3ffe::/16",  # RFC 3701, the 6bone's, returned
+        "3ffe::/16",  # RFC 3701, 6bone test network, returned to IANA
         "3fff::/20",  # RFC 9637, documentation
     )
 )
 
 
 def is_public(address: Address) -> bool:
-    """Return whether an address can be a public host's: unicast, global, and wrapping no other address that is not."""
+    """Return whether a public host can have the address: it is unicast and global, and embeds no non-public IPv4 address."""
     if isinstance(address, IPv6Address):
         if address in _NAT64:
             return is_public(IPv4Address(int(address) & 0xFFFFFFFF))

@@ -23,7 +23,7 @@ def http_handler(operation: str, routes: Sequence[http.Route]) -> Handler:
 
 
 def _call(operation: str, context: Any) -> Call:
-    """The call as one machine's server knows it, or as Lambda's context tells of it: a search has so much time."""
+    """Return the server's own call, or a call made from Lambda's context; on Lambda, only a search has a time limit."""
     if isinstance(context, Call):
         return context
     return Call() if operation != "search" or context is None else TimedCall(context.get_remaining_time_in_millis)

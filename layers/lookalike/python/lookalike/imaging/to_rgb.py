@@ -61,7 +61,7 @@ class Rendering:
     ----------
     image : the decoded image, in the mode of its file.
     background : the colour under transparent pixels; None ignores alpha.
-    whole : the image with alpha and high bytes, where ``image`` lacks them.
+    whole : the image with its alpha channel and the high bytes of its samples; None if ``image`` lacks neither.
     """
 
     image: Image.Image

@@ -77,7 +77,7 @@ class Status:
         return _response(503 if failing else 200, content)
 
     def _details(self, request: api_gateway.HttpRequest) -> Future[_Details] | None:
-        """Return the details for this caller; None if it gets none. The future may raise AccessError or Unavailable."""
+        """Return the details' future, which may raise AccessError or Unavailable; None if keys are needed but not sent."""
         if self._ports.settings.status_details:
             return self._pool.submit(self._counts, self._tenants)
         authorization = next((value for name, value in request.headers if name.lower() == "authorization"), None)

@@ -6,7 +6,8 @@ the second its full digest, which includes hidden content. The file's digest tel
 differ, the stored original is read and compared.
 
 A picture without hidden content, as nearly all are, is looked up by its digest alone, unless the row there is of another
-file. So it may be added twice, if its first row has the full digest because of such a twin, and the twin is purged.
+file. So such a picture A gets two rows in one sequence: A is added after its twin B, which has the digest as its id, so A
+gets its full digest; B is purged; A is added again, and gets the digest.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _MAX_ORIGINALS_READ = 4
 
 
 def locate(ports: Ports, library: Library, picture: Decoded) -> tuple[Key, Picture | None]:
-    """Return the key of the picture's row, whether or not the library holds the picture, and the row stored there.
+    """Return (key, row or None): the picture's key in the library, and the row stored under that key, if any.
 
     Raises Unavailable if an original that has to be compared cannot be read.
     """
@@ -74,8 +75,8 @@ def identical(ports: Ports, job: Job, candidates: Iterable[Candidate], picture: 
     several = list(doubtful.values())
     files = read_originals(ports.originals, [candidates[0].object_key for candidates in several[:_MAX_ORIGINALS_READ]])
     shown = [_has_same_hidden_content(job, file, picture) for file in files]
-    # Originals not read: rows with this digest have no hidden content, except first rows of such pictures, or rows of an
-    # older version.
+    # Originals that were not read count as without hidden content. That is wrong only for a picture with hidden content
+    # that was added before its twin, and for some rows that an older version of lookalike wrote.
     shown += [picture.hidden is None] * (len(several) - len(files))
     return same.union(*({one.key for one in some} for some, is_same in zip(several, shown, strict=True) if is_same))
 

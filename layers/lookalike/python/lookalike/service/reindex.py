@@ -12,7 +12,7 @@ from lookalike.errors import Unavailable
 from lookalike.ports import Ports
 from lookalike.service.index_sync import sync_index
 
-#: Rows per write: of some 2 kB each, far less than a bulk request takes.
+#: Rows per bulk request. A row has about 2 kB, so a request stays far below its size limit.
 _BATCH_ROWS = 500
 
 #: Seconds before each retry of rows that the index did not take.

@@ -47,7 +47,8 @@ class Search:
 class SearchGroups:
     """Find pictures like this one in these libraries: the ``count`` best with a score of at least ``threshold``.
 
-    Identical pictures always pass the threshold, because only the first of them can have the score 1.
+    Identical pictures pass every threshold. Only the first of them has the score 1, so a threshold of 1 would exclude
+    the others.
     """
 
     libraries: tuple[Library, ...]

@@ -218,7 +218,7 @@ def _add_or_join(
 
 
 def _was_settled_by(known: Upload, event: ObjectCreated) -> bool:
-    """Whether an earlier version settled this very event, without recording which picture the upload holds."""
+    """Whether an earlier version of lookalike settled this event without recording the picture that the upload holds."""
     return known.state is UploadState.UNSURE and _order(known.sequencer, event.sequencer) == 0
 
 

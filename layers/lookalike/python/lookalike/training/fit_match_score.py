@@ -165,7 +165,7 @@ def main(given: Sequence[str] | None = None) -> int:
     content["proof"]["remark"] = (
         f"Fitted by proofs.py on {len(library.copied)} changed copies of pictures that no head was fitted on"
         f"{' and that nothing is judged by' if arguments.apart else ''}, {ABSENT_PERCENT} % of them with nothing to find, each "
-        f"with its {CANDIDATES_PER_COPY} nearest; corners where the other looks prove nothing. Pairs that show one scene left out."
+        f"with its {CANDIDATES_PER_COPY} nearest; keypoints where the other attempts prove nothing. Pairs that show one scene left out."
     )
     card.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     for stage in FEATURES:

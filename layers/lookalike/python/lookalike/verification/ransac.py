@@ -69,8 +69,8 @@ def ransac_similarity(
 ) -> list[SimilarityTransform | None]:
     """Return, per row, the transform from ``source`` to ``target`` with the most inliers; None if no sample is valid.
 
-    ``source`` and ``target`` are complex64 (rows, points), padded by :func:`pad_point_sets`; the first ``counts``
-    points of a row count. An inlier is moved to within ``inlier_threshold`` of its partner. The two points of a sample
+    ``source`` and ``target`` are complex64 (rows, points), padded by :func:`pad_point_sets`; ``counts`` are the
+    numbers of points per row without padding. An inlier is moved to within ``inlier_threshold`` of its partner. The two points of a sample
     are at least ``min_sample_distance`` apart. Deterministic: the samples are drawn once.
     """
     first = (_FIRST_SAMPLES * counts[:, None]).astype(np.intp)
@@ -107,7 +107,10 @@ def ransac_similarity(
 
 
 def _from_sample(z1: Points, z2: Points, w1: Points, w2: Points, min_sample_distance: float) -> tuple[Points, Points]:
-    """Return scales and translations that move z1 to w1 and z2 to w2; far away where they are not allowed."""
+    """Return scales and translations that move z1 to w1 and z2 to w2.
+
+    A sample that is not allowed gets a transform without inliers: it moves all points far away.
+    """
     target, source = w2 - w1, z2 - z1
     possible = np.abs(source) >= min_sample_distance
     scale = np.divide(target, source, out=np.zeros_like(target), where=possible)

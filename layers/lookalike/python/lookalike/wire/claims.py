@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-#: A token is nothing anybody else could claim; an access key or an app id is.
+#: A token is secret, so no other caller can claim it. Access keys and app ids are not secret.
 _TOKEN = re.compile(r"(?:^|&)access_token=([0-9A-Za-z._~-]{1,200})")
 _ACCESS_KEY = re.compile(r"bce-auth-v1/([^/]{1,200})/|(?:Qiniu|QBox) ([^:]{1,200}):")
 _APP_ID = re.compile(r'\bappId(?:=|"[^"]{0,200}?\r\n\r\n)([0-9]{1,20})')
 
-#: Where in a body small fields are looked for: the first and the last so many bytes, the picture being between them.
+#: Bytes at the start and at the end of a body that are searched for small fields. The picture lies between.
 _MAX_FIELD_DISTANCE = 1024
 
 

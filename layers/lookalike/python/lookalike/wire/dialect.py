@@ -18,13 +18,13 @@ from lookalike.service.admission import admit, check_rate
 from lookalike.wire.http import Answer, Endpoint, Request
 from lookalike.wire.log_fields import CallId, LogFields
 
-#: What a call reads of its request: a form, the fields of query and body, or the request itself.
+#: The part of a request that a call reads: a form, the fields of query and body, or the request itself.
 Content = TypeVar("Content")
 
-#: What a call returns, to be rendered.
+#: The result of a call, before it is rendered.
 Result = TypeVar("Result")
 
-#: A call of one vendor. What it raises is refused in that vendor's codes.
+#: A call of one vendor. Its errors are answered with that vendor's codes.
 Call: TypeAlias = Callable[[Ports, Application, Content], Result]
 
 #: A vendor's codes and messages by the class of error.

@@ -10,7 +10,7 @@ from itertools import product
 from lookalike.errors import SignatureInvalid
 from lookalike.wire.http import Request
 
-#: How far a caller's clock may be off, in seconds. No vendor documents a limit; AWS allows its callers as much.
+#: Largest accepted error of a caller's clock, in seconds. No vendor documents a limit; AWS has the same.
 MAX_SKEW = 900
 
 UNKNOWN_KEY = "lookalike keys list shows the keys that there are; those of a vendor are unknown here"

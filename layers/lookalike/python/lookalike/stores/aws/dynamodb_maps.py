@@ -19,10 +19,9 @@ class DynamoMaps(MapStore):
         self._table.put({**map_key(key).values, "map": {"B": data}})
 
     def maps(self, keys: Sequence[str]) -> Mapping[str, bytes]:
-        """Those of the maps that exist.
+        """Return the existing maps by object key.
 
-        All are read with eventual consistency, which costs half; those not found are read again with strong
-        consistency.
+        All are read with eventual consistency, which costs half; missing ones are read again with strong consistency.
         """
         found = self._read(keys, consistent=False)
         missing = [key for key in keys if key not in found]

@@ -34,8 +34,8 @@ class DataFolder:
 
     Raises
     ------
-    SettingsError : the folder cannot be created or changed, holds other files, or has lost its catalog. The last two
-        are left unchanged.
+    SettingsError : the folder cannot be created or changed, holds other files, or has lost its catalog. In the last
+        two cases the folder is unchanged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -131,7 +131,7 @@ class DataFolder:
         """Exclude every other server from this folder until :meth:`unlock` or the end of this process.
 
         Commands that only read and write the catalog need no lock. Raises SettingsError if another server holds the
-        lock, or if its file cannot be used.
+        lock, or if the lock file cannot be used.
         """
         path = self.path / _LOCK
         try:

@@ -76,7 +76,7 @@ class MutableSegment(Segment):
         return np.fromiter((tags.keeps(have) for have in self._tags[:count]), np.bool_, count)
 
     def candidates(self, views: NDArray[np.float32], allowed: Mask, depth: Depth) -> CandidateRows:
-        # Few enough to score each.
+        # The segment is small: every allowed row is scored.
         return CandidateRows(np.flatnonzero(allowed))
 
     def _grow(self) -> None:

@@ -106,7 +106,7 @@ def _result(match: Match) -> Said:
 
 
 def _in_library(call: LibraryCall) -> Call[RequestForms, Said]:
-    """That call on the library that the path names. Raises UnknownOperation if there is none of that name."""
+    """Return a call that runs ``call`` on the library in its path. It raises UnknownOperation if no library has the name."""
 
     def in_library(ports: Ports, application: Application, sent: RequestForms) -> Said:
         name = sent.request.arguments["library"]

@@ -41,7 +41,7 @@ def source_of(ports: Ports, form: Form) -> Source | None:
 
 
 def nothing_given(form: Form) -> Exception:
-    """Error of a call that names no picture where it must: its field was sent empty, or no field was sent."""
+    """Return the error of a call without a picture: that of the field sent empty, or MissingArgument if none was sent."""
     if "image" in form:
         return EmptyPicture("empty", field="image")
     if "url" in form:
@@ -50,7 +50,7 @@ def nothing_given(form: Form) -> Exception:
 
 
 def signs_of(form: Form) -> tuple[str, ...]:
-    """The signs of ``cont_sign``. Raises TooManyItems, or what nothing_given says if there is none."""
+    """Return the signs of ``cont_sign``. Raises TooManyItems, or the error of :func:`nothing_given` if there is no sign."""
     signs = tuple(sign for sign in (part.strip() for part in form.text("cont_sign").split(";")) if sign)
     if not signs:
         raise nothing_given(form)
@@ -76,7 +76,7 @@ def brief_of(form: Form) -> str:
 
 
 def tags_of(ref: LibraryRef, form: Form) -> tuple[str, ...]:
-    """Tags in their stored form: decimal numbers; a product's class ids with their place before them."""
+    """Return tags in their stored form: decimal numbers; of a product, ``1:N`` for class_id1, ``2:N`` for class_id2."""
     if ref.kind is Kind.PRODUCT:
         classes = {place: tags.number(f"class_id{place}", form.text(f"class_id{place}")) for place in (1, 2)}
         return tuple(f"{place}:{number}" for place, number in classes.items() if number is not None)
@@ -88,7 +88,7 @@ def tags_of(ref: LibraryRef, form: Form) -> tuple[str, ...]:
 
 
 def unmentioned(ref: LibraryRef, given: tuple[str, ...]) -> tuple[str, ...]:
-    """Prefixes of the class ids that an update leaves as they are: each is a field of its own, and may be left out."""
+    """Return the prefixes (``1:``, ``2:``) of the class ids that an update omits, and so leaves unchanged."""
     if ref.kind is not Kind.PRODUCT:
         return ()
     return tuple(place for place in ("1:", "2:") if not any(tag.startswith(place) for tag in given))

@@ -117,5 +117,5 @@ def _refusal(
     return replace(ascii_json(said, status=status), outcome=error, log=log.refused(cause))
 
 
-#: What the function of tokens answers. It imports this module alone: no call on a library, and so no picture.
+#: Routes of the token function. It imports no other routes, so it loads no code that handles libraries and pictures.
 ROUTES = (Route("*", "/oauth/2.0/token", token), Route("*", "/oauth/{rest+}", not_found))

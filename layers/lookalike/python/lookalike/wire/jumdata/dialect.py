@@ -19,7 +19,7 @@ from lookalike.wire.log_fields import CallId
 #: The library all calls are about: the vendor has one for each account.
 LIBRARY = "jumdata"
 
-#: What an answer has in ``data``.
+#: The ``data`` of an answer.
 Said: TypeAlias = Mapping[str, object]
 
 

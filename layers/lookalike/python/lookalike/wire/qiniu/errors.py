@@ -35,8 +35,8 @@ class UnknownScheme(InvalidArgument):
     """A picture's address of a kind that is not known."""
 
 
-#: What goes wrong, in the vendor's codes and words; ``{0}`` is the error. A code of three digits is the HTTP status, one
-#: of seven begins with it. An error that is not here is answered as the class it derives from.
+#: The vendor's codes and messages by class of error; ``{0}`` is the error. A code of three digits is the HTTP status; a
+#: code of seven digits begins with the HTTP status. A class that is not listed is answered as its base class.
 ERRORS: Codes = {
     errors.LibraryExists: (400, "group already exists"),
     errors.LibraryNotFound: (400, "group {0.name} not exists"),

@@ -162,7 +162,9 @@ class IndexSetup:
         begun = self._layout(name)
         shards = self._requested.shards or (template.shards if template else 1)
         if begun is not None and begun.shards != shards:
-            raise InvalidArgument("--shards", f"{name}, of a rebuild that was broken off, has {begun.shards}: say so")
+            raise InvalidArgument(
+                "--shards", f"{name}, of an interrupted rebuild, has {begun.shards}; pass --shards {begun.shards}"
+            )
 
     def _activate(self, kind: Kind, generation: Generation) -> None:
         """Save a kind's first generation."""

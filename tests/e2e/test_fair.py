@@ -81,7 +81,7 @@ def test_who_floods_the_service_waits_and_another_tenant_does_not(server: LiveSe
     report = Report()
     fair.compare(report, server.url, pair(flooder), pair(other), quick=True)
     assert len(report.rows) == 6
-    # The benchmark says how much; before there were fair shares it was 9 to 300 times as long.
+    # Without fair shares, the ratio is 9 to 300.
     assert all(row.ratio is not None and row.ratio < 3 * fair.AIM for row in report.rows), report.rows
 
 

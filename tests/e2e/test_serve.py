@@ -351,7 +351,7 @@ def test_whatever_goes_wrong_at_the_start_ends_the_process(tmp_path: Path) -> No
     assert done.stderr == lost
 
 
-def test_where_pictures_have_lost_their_application_none_is_made_and_their_tenant_is_named(tmp_path: Path) -> None:
+def test_pictures_without_an_application_prevent_a_new_one_and_the_log_names_their_tenant(tmp_path: Path) -> None:
     first = LiveServer(tmp_path / "data")
     first.stop()
     with closing(sqlite3.connect(tmp_path / "data" / "catalog.db")) as catalog, catalog:
@@ -368,7 +368,7 @@ def test_where_pictures_have_lost_their_application_none_is_made_and_their_tenan
         assert catalog.execute("SELECT count(*) FROM applications").fetchone() == (0,)
 
 
-def test_a_damaged_row_is_named_at_the_start_and_keeps_nobody_from_working(tmp_path: Path) -> None:
+def test_a_damaged_row_is_logged_at_the_start_and_the_server_works(tmp_path: Path) -> None:
     first = LiveServer(tmp_path / "data")
     keys = first.keys("shop")
     first.stop()
@@ -382,7 +382,7 @@ def test_a_damaged_row_is_named_at_the_start_and_keeps_nobody_from_working(tmp_p
     assert again.stop_after("lookalike: damaged pictures are left out (1): l/i (unknown state)") == 0
 
 
-def test_a_folder_without_data_is_made_with_a_word_unless_only_an_existing_one_will_do(tmp_path: Path) -> None:
+def test_a_missing_data_folder_is_created_and_logged_but_refused_with_existing(tmp_path: Path) -> None:
     done = serve("--data", str(tmp_path / "data"), "--existing")
     assert (done.returncode, done.stderr) == (1, f"lookalike: no data folder at {tmp_path / 'data'}\n")
     assert not (tmp_path / "data").exists()
@@ -393,14 +393,14 @@ def test_a_folder_without_data_is_made_with_a_word_unless_only_an_existing_one_w
     assert again.log.read_text().count("made the data folder") == 1
 
 
-def test_a_requests_target_may_be_a_whole_address(server: LiveServer) -> None:
+def test_a_request_target_may_be_an_absolute_url(server: LiveServer) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as proxy:
         proxy.sendall(f"GET {server.url}/status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         assert proxy.recv(100).startswith(b"HTTP/1.1 200")
 
 
-def test_neither_a_host_nor_a_forwarded_address_is_believed_of_just_anybody(
+def test_unknown_hosts_are_refused_and_forwarded_addresses_of_unknown_proxies_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOOKALIKE_HOSTS", "Search.example, 127.0.0.1")

@@ -1,4 +1,4 @@
-"""Pictures of next to nothing, through the embedder and the use cases of every kind, with the real model."""
+"""Degenerate pictures, through the embedder and the use cases of every kind, with the real model."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def answers(ports: Ports) -> Mapping[Kind, dict[str, Answer]]:
 
 
 def test_no_two_pictures_are_the_same() -> None:
-    """Else finding one by another would be right."""
+    """If two files had one digest, a search with one would rightly find the other."""
     assert len({decode(file, BOUNDS).digest for file in FILES.values()}) == len(FILES)
 
 

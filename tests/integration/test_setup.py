@@ -195,4 +195,4 @@ def test_a_rebuild_begun_with_other_shards_says_so(account: Account, monkeypatch
     setup()
     interrupt_setup(monkeypatch, 0, "--rebuild", "--shards", "2")
     other = setup("--rebuild", "--shards", "3")
-    assert "of a rebuild that was broken off, has 2" in str(other.exception)
+    assert "of an interrupted rebuild, has 2; pass --shards 2" in str(other.exception)

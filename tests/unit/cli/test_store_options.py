@@ -64,7 +64,7 @@ def test_a_folder_is_one_machine() -> None:
     assert settings_for(None, None).data == Path("data")
 
 
-def test_the_environment_says_what_is_not_said_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_options_the_stores_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOKALIKE_DATA", "/b")
     assert settings_for(None, None).data == Path("/b")
     monkeypatch.delenv("LOOKALIKE_DATA")
@@ -85,7 +85,7 @@ def test_both_at_once_are_refused() -> None:
         settings_for(Path("/a"), "mine")
 
 
-def test_a_stack_that_is_none_of_ours_is_said(outputs: dict[str, str]) -> None:
+def test_a_stack_that_is_missing_or_not_lookalikes_is_an_error(outputs: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match=r"the stack other cannot be read in eu-west-1: .* does not exist"):
         settings_for(None, "other")
     del outputs["Table"]
@@ -93,7 +93,7 @@ def test_a_stack_that_is_none_of_ours_is_said(outputs: dict[str, str]) -> None:
         settings_for(None, "mine")
 
 
-def test_stores_that_nobody_names_are_asked_for() -> None:
+def test_without_store_names_the_error_lists_the_options_and_variables() -> None:
     with pytest.raises(SettingsError, match=r"--stack, or set LOOKALIKE_TABLE, LOOKALIKE_BUCKET"):
         aws_settings(None)
 

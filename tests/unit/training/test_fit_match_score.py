@@ -1,4 +1,4 @@
-"""How evidence is to be read is learnt from evidence."""
+"""Fitting the match scorer."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def scattered(around: MatchFeatures, seed: int) -> MatchFeatures:
 
 
 @pytest.mark.parametrize("stage", [WHOLE, PARTIAL, RECTIFIED])
-def test_what_is_the_same_becomes_probable_and_what_is_not_does_not(stage: str) -> None:
+def test_same_pictures_become_probable_and_different_ones_improbable(stage: str) -> None:
     examples = [Example(stage, scattered(SURE, seed), True) for seed in range(50)]
     examples += [Example(stage, scattered(STRANGE, seed), False) for seed in range(200)]
     weights = fit_match_score.fit(examples, stage)
@@ -50,14 +50,14 @@ def test_what_is_the_same_becomes_probable_and_what_is_not_does_not(stage: str) 
     assert all(getattr(weights, name) == 0 for name in unused)
 
 
-def test_evidence_of_other_looks_does_not_count() -> None:
+def test_fit_ignores_examples_of_other_stages() -> None:
     examples = [Example(PARTIAL, scattered(SURE, seed), True) for seed in range(50)]
     examples += [Example(PARTIAL, scattered(STRANGE, seed), False) for seed in range(50)]
     noise = [Example(RECTIFIED, scattered(STRANGE, seed), True) for seed in range(500)]
     assert fit_match_score.fit(examples + noise, PARTIAL) == fit_match_score.fit(examples, PARTIAL)
 
 
-#: Proves what is SURE, by its cosine, and leaves what is STRANGE open.
+#: Gives SURE a high probability and STRANGE a low one, by their cosines alone.
 BY_COSINE = LogisticWeights(cosine=20, correlation=0, matches=0, inliers=0, mean_cell_cosine=0, keypoints=0, offset=12)
 SCORER = MatchScorer(BY_COSINE, BY_COSINE, BY_COSINE, NEVER_MATCHES.keypoints, min_probability=0.85)
 UNTAUGHT = replace(NEVER_MATCHES, min_probability=0.85)
@@ -79,14 +79,14 @@ STRANGER = ComparedPair({PARTIAL: STRANGE, KEYPOINTS: UNLIKE}, same=False)
         ([ComparedPair({WHOLE: SURE}, same=False), STRANGER], [ComparedPair({WHOLE: SURE}, same=False), STRANGER]),
     ],
 )
-def test_corners_are_learnt_from_where_searches_ask_for_them(
+def test_undecided_keeps_the_pairs_whose_keypoints_a_search_compares(
     copy: list[ComparedPair], left: list[ComparedPair]
 ) -> None:
     assert fit_match_score.undecided(copy, SCORER) == left
 
 
-def test_all_looks_are_learnt_and_corners_by_what_the_others_have_just_learnt() -> None:
-    """At first nothing is proof; the copies whose parts are then proved have nothing to say of corners."""
+def test_keypoints_are_fitted_on_pairs_that_the_newly_fitted_stages_leave_undecided() -> None:
+    """The scorer proves nothing at first; copies that the fitted PARTIAL stage proves give no keypoint examples."""
     proved = [
         [
             ComparedPair({PARTIAL: scattered(SURE, seed), KEYPOINTS: UNLIKE}, same=True),

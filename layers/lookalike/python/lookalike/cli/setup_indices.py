@@ -83,7 +83,7 @@ class IndexSetup:
                 )
 
     def fill(self) -> int:
-        """Write all rows of the table to the indices; returns the number of rows that they refused."""
+        """Write all rows of the table to the indices, and return the number of rows that the indices refused."""
         settings = replace(self._settings, index_seconds=max(_FILL_CALL_SECONDS, self._settings.index_seconds))
         with closing(bootstrap.build(settings)) as ports:
             return sum(_fill(ports, kind) for kind in Kind)
@@ -161,7 +161,9 @@ class IndexSetup:
         begun = self._layout(name)
         shards = self._requested.shards or (template.shards if template else 1)
         if begun is not None and begun.shards != shards:
-            raise InvalidArgument("--shards", f"{name}, of a rebuild that was broken off, has {begun.shards}: say so")
+            raise InvalidArgument(
+                "--shards", f"{name}, of an interrupted rebuild, has {begun.shards}; pass --shards {begun.shards}"
+            )
 
     def _activate(self, kind: Kind, generation: Generation) -> None:
         """Save a kind's first generation."""

@@ -36,8 +36,8 @@ class PictureFile:
     exif : the EXIF block, a TIFF structure; empty if there is none.
     data : the whole file as it was received, later frames of an animation included.
     fault : why the file should not be decoded; empty if it should.
-    endings : given where ``first_frame`` lacks its end. Alternative endings, all of which decode to the same pixels
-        unless coded data is missing as well.
+    endings : possible endings of a ``first_frame`` that lacks its own; empty if it is complete. All endings decode to
+        the same pixels unless coded data is missing as well.
     """
 
     format: str

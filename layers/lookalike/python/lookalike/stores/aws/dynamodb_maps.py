@@ -21,8 +21,7 @@ class DynamoMaps(MapStore):
     def maps(self, keys: Sequence[str]) -> Mapping[str, bytes]:
         """Return the maps that exist, by key.
 
-        All are read with eventual consistency, which costs half; those not found are read again with strong
-        consistency.
+        All are read with eventual consistency, which costs half; missing ones are read again with strong consistency.
         """
         found = self._read(keys, consistent=False)
         missing = [key for key in keys if key not in found]

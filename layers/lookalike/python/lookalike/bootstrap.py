@@ -97,8 +97,8 @@ def counters(settings: Settings) -> Iterator[Counters]:
 
 @contextmanager
 def _sqlite(data: Path, *, make: bool = False) -> Iterator[SqliteStores]:
-    from lookalike.stores.local.data_folder import DataFolder  # noqa: PLC0415
-    from lookalike.stores.local.sqlite_stores import SqliteStores  # noqa: PLC0415
+    from lookalike.stores.local.data_folder import DataFolder  # noqa: PLC0415 - only one machine has it
+    from lookalike.stores.local.sqlite_stores import SqliteStores  # noqa: PLC0415 - only one machine has it
 
     folder = DataFolder(data) if make else DataFolder.existing(data)
     with closing(SqliteStores(folder.catalog, existing=folder.used)) as stores:

@@ -6,6 +6,9 @@ import time
 from abc import abstractmethod
 from typing import Protocol
 
+SECOND_MS = 1_000
+DAY_MS = 86_400_000
+
 
 class Clock(Protocol):
     """A clock."""

@@ -18,9 +18,7 @@ from lookalike.errors import (
     TotalQuotaReached,
 )
 from lookalike.ports import Ports
-
-_SECOND_MS = 1_000
-_DAY_MS = 86_400_000
+from lookalike.ports.clock import DAY_MS, SECOND_MS
 
 #: Days for which daily counts are stored.
 DAYS_KEPT = 400
@@ -119,7 +117,7 @@ def _count(ports: Ports, application: Application, now: int) -> None:
     if policy.in_total is not None and ports.counters.counted(total) >= policy.in_total:
         raise TotalQuotaReached(f"more than {policy.in_total} calls")
     if policy.per_day is not None or ports.settings.count_usage:
-        name, expires = day_count(application.app_id, now), now + DAYS_KEPT * _DAY_MS
+        name, expires = day_count(application.app_id, now), now + DAYS_KEPT * DAY_MS
         if not ports.counters.take(name, 1, policy.per_day, expires):
             raise DailyQuotaReached(f"more than {policy.per_day} calls a day")
     if policy.in_total is not None and not ports.counters.take(total, 1, policy.in_total):
@@ -128,7 +126,7 @@ def _count(ports: Ports, application: Application, now: int) -> None:
 
 def day_count(app_id: str, now: int) -> str:
     """Return the name of an application's count for the day (UTC) of Unix milliseconds ``now``."""
-    return f"day/{app_id}/{datetime.fromtimestamp(now / _SECOND_MS, UTC):%Y-%m-%d}"
+    return f"day/{app_id}/{datetime.fromtimestamp(now / SECOND_MS, UTC):%Y-%m-%d}"
 
 
 def _total_count(app_id: str) -> str:

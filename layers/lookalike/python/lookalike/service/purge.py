@@ -10,6 +10,7 @@ from lookalike.domain.picture import Key, Picture, State
 from lookalike.errors import IndexWriteError, RevisionConflict
 from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
+from lookalike.ports.clock import DAY_MS
 from lookalike.service.catalog_writes import compare_and_set
 
 #: Rows of one batch: S3 deletes up to 1000 objects per call, and a batch should be short compared to the time limit.
@@ -17,8 +18,6 @@ _BATCH_ROWS = 200
 
 #: Rows claimed or removed in parallel.
 _MAX_PARALLEL = 16
-
-_DAY_MS = 86_400_000
 
 #: Milliseconds since a deletion before which it is never purged. A claim's revision is the row's next one, not the time:
 #: so it stays below the clock, and below the revision of an add after the purge.
@@ -50,7 +49,7 @@ def purge(ports: Ports, time_left: Callable[[], bool]) -> Purged:
     Rows that the index does not remove stay claimed, and the rows after them are purged. Raises Unavailable if a store
     does not answer.
     """
-    cutoff = ports.clock() - max(int(ports.settings.purge_after_days * _DAY_MS), _MIN_AGE_MS)
+    cutoff = ports.clock() - max(int(ports.settings.purge_after_days * DAY_MS), _MIN_AGE_MS)
     pictures = stuck = since = 0
     passed: set[Key] = set()  # stuck rows deleted at ``since``, which the next read returns again
     while time_left():

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lookalike.ports import Applications, Counters
+from lookalike.ports.clock import DAY_MS
 from lookalike.service.admission import day_count
-
-_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ def usage(applications: Applications, counters: Counters, now: int, days: int, e
     """
     found = []
     for application in applications.applications():
-        names = [day_count(application.app_id, now - ago * _DAY_MS) for ago in reversed(range(days))]
+        names = [day_count(application.app_id, now - ago * DAY_MS) for ago in reversed(range(days))]
         calls = {name.rpartition("/")[2]: counters.counted(name) for name in names}
         counted = everybody or application.policy.per_day is not None
         found.append(Usage(application.name, application.app_id, calls, counted))

@@ -15,7 +15,7 @@ from PIL import Image
 from lookalike.domain.application import Application
 from lookalike.domain.geometry import WHOLE, GeometricMatch, QueryView
 from lookalike.domain.library import Kind, Library, RemovedLibrary
-from lookalike.domain.picture import DIMENSION, Embedding, Grey, Key, Picture, Pixels
+from lookalike.domain.picture import DIMENSION, Embedding, Key, Picture, Pixels
 from lookalike.domain.search import Candidate, Generation, Query
 from lookalike.domain.upload import DeadLetter, Upload, UploadedObject
 from lookalike.errors import LibraryExists, LibraryNotFound, PictureExists, RevisionConflict, UrlUnreachable
@@ -370,7 +370,7 @@ class TinyBatch(BatchVerification):
     def keypoint_candidates(self) -> Sequence[int]:
         return [0] if self.found and not any(self.found) else []
 
-    def match_keypoints(self, thumbnails: Mapping[int, Grey]) -> TinyBatch:
+    def match_keypoints(self, renditions: Mapping[int, Pixels]) -> TinyBatch:
         return self
 
     def matches(self) -> Sequence[GeometricMatch | None]:

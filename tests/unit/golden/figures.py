@@ -26,7 +26,7 @@ from PIL import Image
 
 from lookalike.domain.geometry import WHOLE, GeometricMatch
 from lookalike.domain.library import Kind, LibraryRef
-from lookalike.domain.picture import Embedding, Grey, Key, Metadata, Pixels
+from lookalike.domain.picture import Embedding, Key, Metadata, Pixels
 from lookalike.domain.search import Candidate, Match
 from lookalike.embedding.feature_map import unpack
 from lookalike.embedding.model_card import Calibration
@@ -217,7 +217,7 @@ def _stages(query: str, embedder: Embedder, scorer: MatchScorer) -> Iterator[tup
         yield name, {"cosine": cosine, **seen, "best": None if best is None else _plain(best)}
 
 
-def _given(thumbnails: Mapping[int, Grey], numbers: Sequence[int]) -> Mapping[int, Grey]:
+def _given(thumbnails: Mapping[int, Pixels], numbers: Sequence[int]) -> Mapping[int, Pixels]:
     """Loads the thumbnails that are there."""
     return {number: thumbnails[number] for number in numbers}
 

@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookalike.domain.geometry import WHOLE, GeometricMatch
-from lookalike.domain.picture import DIMENSION, Embedding, Grey, Key, Pixels
+from lookalike.domain.picture import DIMENSION, Embedding, Key, Pixels
 from lookalike.domain.search import Candidate
 from lookalike.errors import Unavailable
+from lookalike.imaging.rendition import RENDITION_SIDE
 from lookalike.limits.call import Call, Job, processors
 from lookalike.limits.fair_share import FairShare
 from lookalike.ports import BatchVerification, MapStore, PictureStore, QueryVerifier
 from lookalike.service import originals
 from lookalike.service.reranking import BATCH_SIZE, MAX_CANDIDATES, Reranker, run_stages
-from lookalike.verification.keypoints import LONGER_SIDE
 from tests.support.fakes import MemoryMaps, MemoryOriginals, TinyEmbedder
 from tests.support.photographs import jpeg, photograph
 
@@ -62,9 +62,9 @@ class Batch(BatchVerification):
     def keypoint_candidates(self) -> Sequence[int]:
         return self.query.wanted
 
-    def match_keypoints(self, thumbnails: Mapping[int, Grey]) -> Batch:
-        self.query.given.append(thumbnails)
-        self.query.log.append(("keypoints", sorted(thumbnails)))
+    def match_keypoints(self, renditions: Mapping[int, Pixels]) -> Batch:
+        self.query.given.append(renditions)
+        self.query.log.append(("keypoints", sorted(renditions)))
         return Batch(self.query, self.numbers, self.query.rounds_by_keypoints)
 
     def matches(self) -> Sequence[GeometricMatch | None]:
@@ -78,7 +78,7 @@ class ScriptedQuery(QueryVerifier):
         self, same: set[int], wanted: Sequence[int] = (), rounds: int = 0, rounds_by_keypoints: int = 0
     ) -> None:
         self.same, self.wanted, self.rounds, self.rounds_by_keypoints = same, wanted, rounds, rounds_by_keypoints
-        self.given: list[Mapping[int, Grey]] = []
+        self.given: list[Mapping[int, Pixels]] = []
         self.log: list[tuple[str, object]] = []
 
     def match_feature_maps(self, candidates: Sequence[tuple[float, bytes]]) -> Batch:
@@ -128,9 +128,9 @@ def test_batches_are_verified_until_one_has_no_match(count: int, same: set[int],
     assert all(0 < len(keys) <= BATCH_SIZE for keys in maps.asked)
 
 
-def test_thumbnails_are_loaded_for_the_first_batch() -> None:
+def test_renditions_are_loaded_for_the_first_batch() -> None:
     store = MemoryOriginals()
-    store.put(candidate(1).object_key, jpeg(photograph("chelsea.png", 1200)))
+    store.put(candidate(1).object_key, jpeg(photograph("chelsea.png", 1200).resize((1500, 1000))))
     store.put(candidate(2).object_key, b"no picture")
     asking = ScriptedQuery({0, BATCH_SIZE}, [2, 1, 3])
     verify(asking, CountingMaps(range(60)), store, [candidate(number) for number in range(60)])
@@ -138,8 +138,8 @@ def test_thumbnails_are_loaded_for_the_first_batch() -> None:
     assert given.keys() == {1}
     seen = given[1]
     assert isinstance(seen, np.ndarray)
-    assert seen.ndim == 2
-    assert LONGER_SIDE <= max(seen.shape) < 2 * LONGER_SIDE
+    assert seen.ndim == 3
+    assert RENDITION_SIDE <= max(seen.shape) < 2 * RENDITION_SIDE
 
 
 class Away(MemoryOriginals):
@@ -182,7 +182,7 @@ def test_no_originals_are_read_where_none_are_wanted() -> None:
 def test_the_stages_come_in_order_and_each_view_is_embedded_once() -> None:
     query, embedder = ScriptedQuery(set(), wanted=[1], rounds=2, rounds_by_keypoints=1), CountingEmbedder()
     maps = [(1 - number / 1000, str(number).encode()) for number in range(4)]
-    grey = np.zeros((400, 400), np.uint8)
+    grey = np.zeros((400, 400, 3), np.uint8)
     batch = run_stages(query, embedder, maps, lambda numbers: dict.fromkeys(numbers, grey))
     views = {3: 2 * DIMENSION, 1: 2 * DIMENSION}
     assert query.log == [("rectified", views), ("rectified", views), ("keypoints", [1]), ("rectified", views)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from lookalike.domain.geometry import GeometricMatch, QueryView
 from lookalike.domain.library import Kind
-from lookalike.domain.picture import Embedding, Grey, Pixels
+from lookalike.domain.picture import Embedding, Pixels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,8 +81,8 @@ class BatchVerification(Protocol):
         is accepted."""
 
     @abstractmethod
-    def match_keypoints(self, thumbnails: Mapping[int, Grey]) -> BatchVerification:
-        """Continue with grey thumbnails of these candidates' originals; those that could not be loaded are left out.
+    def match_keypoints(self, renditions: Mapping[int, Pixels]) -> BatchVerification:
+        """Continue with renditions, uint8 RGB (height, width, 3), of these candidates' originals; those that could not be loaded are left out.
 
         Rectified views may follow once more.
         """

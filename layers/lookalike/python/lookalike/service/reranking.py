@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from lookalike.domain.geometry import GeometricMatch
-from lookalike.domain.picture import Grey, Key
+from lookalike.domain.picture import Key, Pixels
 from lookalike.domain.search import Candidate
-from lookalike.imaging.grey_thumbnail import grey_thumbnail
+from lookalike.imaging.rendition import RENDITION_SIDE, rendition
 from lookalike.limits.call import Job
 from lookalike.limits.fair_share import Turn
 from lookalike.ports import BatchVerification, Embedder, MapStore, PictureStore, QueryVerifier
 from lookalike.service.originals import BUDGET, read_originals
-from lookalike.verification.keypoints import LONGER_SIDE
 
 #: Candidates whose feature maps are read in one call and verified together.
 BATCH_SIZE = 25
@@ -23,8 +22,8 @@ BATCH_SIZE = 25
 #: Candidates verified at most: eight batches.
 MAX_CANDIDATES = 200
 
-LoadThumbnails = Callable[[Sequence[int]], Mapping[int, Grey]]
-"""Loads grey thumbnails of candidates' originals, given their numbers in a batch; leaves out those unavailable."""
+LoadRenditions = Callable[[Sequence[int]], Mapping[int, Pixels]]
+"""Loads renditions of candidates' originals, given their numbers in a batch; leaves out those unavailable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class Reranker:
         mapped = [candidate for candidate in batch if candidate.object_key in stored]
         feature_maps = [(candidate.cosine, stored[candidate.object_key]) for candidate in mapped]
         with self.job.turn() as turn:
-            load = None if originals is None else partial(_load_thumbnails, originals, mapped, self.job, turn)
+            load = None if originals is None else partial(_load_renditions, originals, mapped, self.job, turn)
             matches = run_stages(self.query, self.embedder, feature_maps, load).matches()
         return {candidate.key: match for candidate, match in zip(mapped, matches, strict=True) if match is not None}
 
@@ -69,7 +68,7 @@ def run_stages(
     query: QueryVerifier,
     embedder: Embedder,
     candidates: Sequence[tuple[float, bytes]],
-    load_thumbnails: LoadThumbnails | None,
+    load_renditions: LoadRenditions | None,
 ) -> BatchVerification:
     """Run the stages of verification, in order, for a batch of candidates: each one's cosine and feature map.
 
@@ -78,10 +77,10 @@ def run_stages(
     3. If no match is accepted, load originals, match keypoints, rectify the query once more, and correlate.
     """
     batch = _match_rectified(query.match_feature_maps(candidates), embedder)
-    if load_thumbnails is None:
+    if load_renditions is None:
         return batch
     numbers = batch.keypoint_candidates()
-    return _match_rectified(batch.match_keypoints(load_thumbnails(numbers)), embedder) if numbers else batch
+    return _match_rectified(batch.match_keypoints(load_renditions(numbers)), embedder) if numbers else batch
 
 
 def _match_rectified(batch: BatchVerification, embedder: Embedder) -> BatchVerification:
@@ -94,20 +93,20 @@ def _match_rectified(batch: BatchVerification, embedder: Embedder) -> BatchVerif
     return batch
 
 
-def _load_thumbnails(
+def _load_renditions(
     originals: PictureStore, candidates: Sequence[Candidate], job: Job, turn: Turn, numbers: Sequence[int]
-) -> dict[int, Grey]:
-    """Load thumbnails while ``turn`` is given back: waiting for a store computes nothing."""
+) -> dict[int, Pixels]:
+    """Load renditions while ``turn`` is given back: waiting for a store computes nothing."""
     with turn.paused():
         files = read_originals(originals, [candidates[number].object_key for number in numbers])
         with ThreadPoolExecutor(max(1, len(files))) as pool:
-            thumbnails = list(pool.map(partial(_thumbnail, job), files))
-    return {number: grey for number, grey in zip(numbers, thumbnails, strict=True) if grey is not None}
+            renditions = list(pool.map(partial(_rendition, job), files))
+    return {number: pixels for number, pixels in zip(numbers, renditions, strict=True) if pixels is not None}
 
 
-def _thumbnail(job: Job, file: bytes | None) -> Grey | None:
-    """Return a picture file's grey thumbnail, its longer side at least LONGER_SIDE; None if it cannot be decoded."""
+def _rendition(job: Job, file: bytes | None) -> Pixels | None:
+    """Return a picture file's rendition; None if it cannot be decoded."""
     if file is None:
         return None
     with BUDGET.decoding(job) as room:
-        return grey_thumbnail(file, LONGER_SIDE, room)
+        return rendition(file, RENDITION_SIDE, room)

@@ -11,17 +11,16 @@ from numpy.typing import NDArray
 
 from lookalike.domain.geometry import GeometricMatch
 from lookalike.domain.library import Kind
-from lookalike.domain.picture import Embedding, Grey
+from lookalike.domain.picture import Embedding, Pixels
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.query_crops import query_crops
 from lookalike.errors import InvalidArgument, PictureError
-from lookalike.imaging.grey_thumbnail import grey_thumbnail
+from lookalike.imaging.rendition import RENDITION_SIDE, rendition
 from lookalike.ports import QueryVerifier
 from lookalike.service.reranking import run_stages
 from lookalike.training.labelled_csv import Pair
 from lookalike.training.picture_files import read
 from lookalike.training.progress import parallel_map, track
-from lookalike.verification import keypoints
 from lookalike.verification.match_score import MatchScorer
 from lookalike.verification.quadrilaterals import detect_quadrilaterals
 from lookalike.verification.query_views import views_of_crops, views_of_quadrilaterals
@@ -99,7 +98,7 @@ class PairScorer:
     def _probability(self, pair: Pair, scorer: MatchScorer) -> float:
         verifier = FeatureMapVerifier(scorer, exhaustive=True)
         pixels, crops = read(pair.query).pixels, self._query(pair.query)
-        original = grey_thumbnail(pair.picture.read_bytes(), keypoints.LONGER_SIDE)
+        original = rendition(pair.picture.read_bytes(), RENDITION_SIDE)
         matches = [self._match(verifier.query(pixels, views_of_crops(crops)), crops, pair, original)]
         quadrilaterals = detect_quadrilaterals(pixels)
         if quadrilaterals:
@@ -109,7 +108,7 @@ class PairScorer:
         return max((match.probability for match in matches if match is not None), default=0.0)
 
     def _match(
-        self, query: QueryVerifier, embeddings: Sequence[Embedding], pair: Pair, original: Grey | None
+        self, query: QueryVerifier, embeddings: Sequence[Embedding], pair: Pair, original: Pixels | None
     ) -> GeometricMatch | None:
         """Return the most probable match of all stages, given the embeddings of the query's views."""
         candidate = self._cosine(embeddings, pair), self._picture(pair.picture).feature_map

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from lookalike.domain.geometry import IDENTITY, WHOLE, Affine, Box, GeometricMatch
-from lookalike.domain.picture import Grey, Pixels
+from lookalike.domain.picture import Pixels
 from lookalike.embedding.feature_map import FeatureMap, unpack
 from lookalike.verification.affine import compose, crop_transform
 from lookalike.verification.correlation import BlockCorrelation, Pyramid, correlate_blocks
@@ -220,7 +220,7 @@ class QueryMatcher:
         return MatchAttempt(candidate, match, features, sufficient=_texture_agrees(blocks))
 
 
-def keypoints_of(pixels: Pixels | Grey) -> Keypoints:
+def keypoints_of(pixels: Pixels) -> Keypoints:
     """Return the keypoints of a picture of any size, uint8 (height, width[, 3])."""
     return Keypoints.detect_and_describe(resized_grey(pixels))
 

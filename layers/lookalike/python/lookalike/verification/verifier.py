@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lookalike.domain.geometry import GeometricMatch, QueryView
-from lookalike.domain.picture import Grey, Pixels
+from lookalike.domain.picture import Pixels
 from lookalike.embedding.feature_map import unpack
 from lookalike.ports.models import BatchVerification, QueryVerifier, Verifier
 from lookalike.verification.match_score import MatchScorer
@@ -187,11 +187,11 @@ class FeatureMapBatch(BatchVerification):
         probable = [number for number, attempt in self.attempts if attempt.match.probability >= RETRY_PROBABILITY]
         return list(dict.fromkeys([nearest, *probable]))[:MAX_ORIGINALS]
 
-    def match_keypoints(self, thumbnails: Mapping[int, Grey]) -> FeatureMapBatch:
-        """Match keypoints of the query with those of candidates' thumbnails, grey and at least LONGER_SIDE pixels long."""
-        known = {number: candidate for number in thumbnails if (candidate := self.candidates[number]) is not None}
+    def match_keypoints(self, renditions: Mapping[int, Pixels]) -> FeatureMapBatch:
+        """Match keypoints of the query with those of candidates' renditions, uint8 RGB (height, width, 3)."""
+        known = {number: candidate for number in renditions if (candidate := self.candidates[number]) is not None}
         found = {
-            number: self.matcher.match_keypoints(candidate, keypoints_of(thumbnails[number]))
+            number: self.matcher.match_keypoints(candidate, keypoints_of(renditions[number]))
             for number, candidate in known.items()
         }
         failed = self._with({number: None for number, one in found.items() if one is None})

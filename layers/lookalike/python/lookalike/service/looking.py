@@ -17,13 +17,16 @@ from lookalike.imaging.decode import Decoded
 from lookalike.limits.call import Job
 from lookalike.ports import Ports
 from lookalike.service.identity import identical
-from lookalike.service.looks import LOOKS, LOOKS_BY_COSINE, Look, query_views
+from lookalike.service.looks import CORNERS_LOOK, PART_LOOKS, WHOLE_LOOK, Look, query_views
 from lookalike.service.reranking import Reranker
 from lookalike.verification.affine import share_inside
 
 #: Smallest share of the query that lies on a picture if no other look is taken: the rest may show another picture.
 #: Of a copy in a border of a twentieth it is 0.83.
 MIN_SETTLED_SHARE = 0.9
+
+#: Pictures found by the whole look from which on the corners are looked at, too.
+MIN_SEVERAL = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +77,15 @@ class Found:
 def look_for(scope: Scope, picture: Decoded, known: Iterable[Candidate]) -> Found:
     """Take the looks in order until the answer is settled; ``known`` are candidates that the index may miss.
 
-    The first look settles it if the very picture is found, or if nearly all of the query lies on a picture: of a page or a
-    collage only parts do, and other parts may show further pictures. A later look settles it if anything is verified by
-    then. Neither depends on the page of answers that was asked for.
+    The whole look settles it if the very picture is found, or if nearly all of the query lies on a picture: of a page or a
+    collage only parts do, and other parts may show further pictures. Where it has found several pictures, the library
+    holds changed copies, and the corners find those that are cut from the query. A later look settles the answer if
+    anything is verified by then. None of this depends on the page of answers that was asked for.
     """
-    whole, *others = LOOKS
-    found = _take(whole, scope, picture, Found(), known)
-    if found.verified is None:
-        others = list(LOOKS_BY_COSINE[1:])
-    for look in others:
+    found = _take(WHOLE_LOOK, scope, picture, Found(), known)
+    if found.verified is None or (found.settled and len(found.exact) + len(found.verified) >= MIN_SEVERAL):
+        return _take(CORNERS_LOOK, scope, picture, found)
+    for look in PART_LOOKS:
         if not found.settled:
             found = _take(look, scope, picture, found)
     return found
@@ -133,6 +136,6 @@ def _with_matches(
 
 def _settles(look: Look, matches: Collection[GeometricMatch]) -> bool:
     """Whether no look is needed after this one, given all matches so far."""
-    if look is not LOOKS[0]:
+    if look is not WHOLE_LOOK:
         return bool(matches)
     return any(share_inside(match.transform) >= MIN_SETTLED_SHARE for match in matches)

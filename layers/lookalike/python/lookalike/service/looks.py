@@ -1,7 +1,7 @@
 """Looks: the ways in which a search for the same picture looks at its query, in their order.
 
 A look makes views of the query. Each view is embedded and searched for, and what is near to any of them is matched with
-them. Another way of looking is another entry of LOOKS.
+them. Another way of looking is another entry of PART_LOOKS.
 """
 
 from __future__ import annotations
@@ -78,13 +78,16 @@ def query_views(views: Sequence[View], embeddings: Sequence[Embedding]) -> list[
     ]
 
 
-#: The looks of a search, in order. The first settles most searches for copies, and costs one pass of the model.
-LOOKS = (
-    Look("whole", whole_view, keypoints=True),
+#: The first look of every search, which settles most searches for copies.
+WHOLE_LOOK = Look("whole", whole_view, keypoints=True)
+
+#: The looks where the whole picture settles nothing, in order.
+PART_LOOKS = (
     Look("smoothed", smoothed_view),
     Look("windows", window_views),
     Look("quadrilaterals", quadrilateral_views),
 )
 
-#: The looks where the model makes no feature maps: nothing can be verified, and the best cosine of any view counts.
-LOOKS_BY_COSINE = (LOOKS[0], Look("corners", corner_views))
+#: The look where the library holds several copies, and where the model makes no feature maps: there the best cosine of any
+#: view counts. As one of PART_LOOKS it verified one copy in 272 that the others did not.
+CORNERS_LOOK = Look("corners", corner_views)

@@ -17,7 +17,7 @@ from lookalike.embedding.query_crops import query_crops
 from lookalike.errors import InvalidArgument, PictureError
 from lookalike.imaging.rendition import RENDITION_SIDE, rendition
 from lookalike.ports import QueryVerifier
-from lookalike.service.looks import LOOKS, query_views
+from lookalike.service.looks import PART_LOOKS, WHOLE_LOOK, query_views
 from lookalike.service.reranking import run_stages
 from lookalike.training.labelled_csv import Pair
 from lookalike.training.picture_files import read
@@ -98,7 +98,7 @@ class PairScorer:
         verifier = FeatureMapVerifier(scorer, exhaustive=True)
         pixels, original = read(pair.query).pixels, rendition(pair.picture.read_bytes(), RENDITION_SIDE)
         matches = []
-        for look in LOOKS:
+        for look in (WHOLE_LOOK, *PART_LOOKS):
             if views := look.views(pixels):
                 embeddings = self._embedder.embed([view.pixels for view in views])
                 query = verifier.query(pixels, query_views(views, embeddings))

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.geometry import Affine, Agreement
+from lookalike.verification.affine import homogeneous
 from lookalike.verification.block_search import BlockMatches, match_blocks
 from lookalike.verification.colour_map import CELL_SIDE, compare_colours
-from lookalike.verification.overlay import Overlays, Picture
+from lookalike.verification.overlay import Matrix, Overlays, Picture
 from lookalike.verification.regions import Grid, boxes_of
 from lookalike.verification.registration import COARSE, FINE, register
 from lookalike.verification.sharpness import equally_sharp
@@ -63,18 +64,18 @@ def measure_agreement(query: Picture, original: Picture, transform: Affine) -> A
         overlays = Overlays(query, original, transform)
     except ValueError:
         return None
-    transform = register(overlays, transform, COARSE)
-    agreement = _agreement(overlays, transform)
+    matrix = register(overlays, homogeneous(transform), COARSE)
+    agreement = _agreement(overlays, matrix)
     if agreement.agrees:
         return agreement
-    # Only where something disagrees is it worth asking whether it lies a pixel off.
-    refined = _agreement(overlays, register(overlays, transform, FINE))
+    # Only where something disagrees is it worth asking whether it lies a pixel off, or askew.
+    refined = _agreement(overlays, register(overlays, matrix, FINE))
     return max(agreement, refined, key=lambda one: (one.agrees, one.share))
 
 
-def _agreement(overlays: Overlays, transform: Affine) -> Agreement:
-    """Return the agreement under a registered transform."""
-    grey, colour = overlays.grey(transform), overlays.colour(transform)
+def _agreement(overlays: Overlays, matrix: Matrix) -> Agreement:
+    """Return the agreement under a registered map."""
+    grey, colour = overlays.grey(matrix), overlays.colour(matrix)
     blocks = match_blocks(equally_sharp(grey.without_rim(_RIM)), BLOCK_SIDE, REACH)
     weights = _weights(blocks)
     colours = compare_colours(colour)

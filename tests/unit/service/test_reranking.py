@@ -153,6 +153,17 @@ def test_matches_are_examined_until_a_round_has_none_that_agrees(same: int, coun
     assert examined == min(count, rounds * EXAMINED_AT_ONCE)
 
 
+def test_what_agrees_in_less_than_is_asked_for_is_left_out() -> None:
+    store, candidates = MemoryOriginals(), [candidate(number) for number in range(3)]
+    for one, colour in zip(candidates[:2], ("white", "black"), strict=True):
+        store.put(one.object_key, png(Image.new("RGB", (8, 8), colour)))
+    reranker = Reranker(
+        ScriptedQuery({0, 1, 2}), TinyEmbedder(), CountingMaps(range(3)), store, JOB, min_agreement=OTHER.share + 0.01
+    )
+    agreements = {key: match.agreement for key, match in reranker.verify(candidates).items()}
+    assert agreements == {candidates[0].key: SAME, candidates[2].key: None}
+
+
 def test_an_original_is_read_once() -> None:
     read: list[str] = []
 

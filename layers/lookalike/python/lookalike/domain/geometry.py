@@ -40,8 +40,8 @@ class QueryView:
     full: bool
 
 
-#: Smallest share of the structure that agrees in two copies of one picture: 99 in 100 have 0.84, poor JPEGs included.
-MIN_SHARE = 0.8
+#: Smallest share of the structure that agrees in two copies of one picture: poor JPEGs have 0.64.
+MIN_SHARE = 0.6
 
 #: Smallest share that agrees within any region.
 MIN_WEAKEST = 0.5

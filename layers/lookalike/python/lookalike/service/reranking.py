@@ -31,7 +31,11 @@ LoadRenditions = Callable[[Sequence[int]], Mapping[int, Pixels]]
 
 @dataclass(frozen=True, slots=True)
 class Reranker:
-    """Verifies candidates of one query. ``keypoints`` are matched where the feature maps decide nothing, if set."""
+    """Verifies candidates of one query.
+
+    ``keypoints`` are matched where the feature maps decide nothing, if set. Of a match, ``min_agreement`` of the structure
+    must agree.
+    """
 
     query: QueryVerifier
     embedder: Embedder
@@ -39,6 +43,7 @@ class Reranker:
     originals: PictureStore
     job: Job
     keypoints: bool = True
+    min_agreement: float = 0.0
 
     def verify(self, candidates: Sequence[Candidate]) -> dict[Key, GeometricMatch]:
         """Return the matches among candidates, which come by cosine: batch after batch, until one has no match.
@@ -54,7 +59,12 @@ class Reranker:
             if not found:
                 break
             matches |= found
-        return self._examined(matches, {candidate.key: candidate for candidate in candidates}, renditions)
+        examined = self._examined(matches, {candidate.key: candidate for candidate in candidates}, renditions)
+        return {
+            key: match
+            for key, match in examined.items()
+            if match.agreement is None or match.agreement.share >= self.min_agreement
+        }
 
     def _verify_batch(self, batch: Sequence[Candidate], renditions: Renditions | None) -> dict[Key, GeometricMatch]:
         stored = self.maps.maps([candidate.object_key for candidate in batch])

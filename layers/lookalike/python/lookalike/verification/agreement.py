@@ -75,21 +75,21 @@ def measure_agreement(query: Picture, original: Picture, transform: Affine) -> A
 
 def _agreement(overlays: Overlays, matrix: Matrix) -> Agreement:
     """Return the agreement under a registered map."""
-    grey, colour = overlays.grey(matrix), overlays.colour(matrix)
-    blocks = match_blocks(equally_sharp(grey.without_rim(_RIM)), BLOCK_SIDE, REACH)
+    grey = equally_sharp(overlays.grey(matrix).without_rim(_RIM))
+    blocks = match_blocks(grey, BLOCK_SIDE, REACH)
     weights = _weights(blocks)
-    colours = compare_colours(colour)
     total = float(weights.sum())
     share = 1 - float(weights[blocks.correlation < MIN_CORRELATION].sum()) / total if total else 1.0
     disagreeing = np.where(blocks.correlation < MAX_DISAGREEMENT, weights, 0)
+    colour = overlays.colour(matrix)
+    colours = compare_colours(colour)
+    width, height = grey.width + 2 * _RIM, grey.height + 2 * _RIM
     return Agreement(
         share=share,
         weakest=1 - _largest_share(disagreeing, weights),
         recoloured=colours.recoloured,
         hue_turned=colours.hue_turned,
-        regions=boxes_of(
-            disagreeing > 0, Grid(overlays.frame, grey.width, grey.height, BLOCK_SIDE // 2, BLOCK_SIDE, _RIM)
-        ),
+        regions=boxes_of(disagreeing > 0, Grid(overlays.frame, width, height, BLOCK_SIDE // 2, BLOCK_SIDE, _RIM)),
         recoloured_regions=boxes_of(
             colours.cells, Grid(overlays.frame, colour.width, colour.height, CELL_SIDE, CELL_SIDE)
         ),

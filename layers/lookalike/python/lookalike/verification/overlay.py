@@ -238,5 +238,5 @@ def _inside(back: Matrix, size: tuple[int, int], query_size: tuple[int, int]) ->
     across, down, depth = (row[0] * x + row[1] * y + row[2] for row in back)
     inside = depth > 0
     for at, side in zip((across, down), query_size, strict=True):
-        inside &= (at >= _EDGE * depth) & (at <= (side - _EDGE) * depth)
-    return inside
+        inside = inside & (at >= _EDGE * depth) & (at <= (side - _EDGE) * depth)
+    return np.asarray(inside)

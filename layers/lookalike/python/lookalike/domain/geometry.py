@@ -47,7 +47,7 @@ class GeometricMatch:
     ``probability``, in 0..1, is the probability that both show the same. ``inliers`` counts the feature-map cells, or the keypoints,
     that the transform moves onto their partners; 0 where whole pictures were compared. ``correlation``, in −1..1, is the
     mean correlation of thumbnail blocks. ``transform`` moves the query's points to the picture's. ``region`` is the
-    part of the picture that holds the inliers.
+    part of the picture that holds the inliers. ``inverted``: one is the negative of the other.
     """
 
     probability: float
@@ -55,3 +55,4 @@ class GeometricMatch:
     correlation: float
     transform: Affine
     region: Box
+    inverted: bool = False

@@ -28,6 +28,7 @@ from lookalike.verification.correlation import (
     correlate_blocks,
 )
 from lookalike.verification.keypoints import KeypointMatch, Keypoints, match_keypoints, resized_grey
+from lookalike.verification.layout import MIN_LAYOUT_BLOCKS, same_layout
 from lookalike.verification.match_score import MatchFeatures, MatchScorer
 from lookalike.verification.matching import (
     CandidateCells,
@@ -317,14 +318,29 @@ def _correlate_region(rectified: FeatureMap, candidate: FeatureMap, region: Box)
 
 
 def _sufficient_whole(compared: ComparedThumbnails) -> dict[int, BlockCorrelation]:
-    """Return the pairs of whole pictures that correlate enough, texture included, by number."""
+    """Return the pairs of whole pictures that correlate enough, texture included, by number.
+
+    Of nearly flat pictures, which have hardly any texture, the layout is compared.
+    """
     near = [
         number
         for number, blocks in enumerate(compared.block_correlations())
-        if blocks.blocks >= MIN_BLOCKS and blocks.correlation >= MIN_WHOLE_CORRELATION
+        if blocks.blocks and blocks.correlation >= MIN_WHOLE_CORRELATION
     ]
-    measured = zip(near, compared.measured(near), strict=True)
-    return {number: blocks for number, blocks in measured if _has_enough_texture(blocks)}
+    if not near:
+        return {}
+    layouts = same_layout(compared.ours[near], compared.theirs[near]).tolist()
+    return {
+        number: blocks
+        for number, blocks, layout in zip(near, compared.measured(near), layouts, strict=True)
+        if _has_enough_texture(blocks) or (layout and _nearly_flat(blocks))
+    }
+
+
+def _nearly_flat(blocks: BlockCorrelation) -> bool:
+    """Whether there is too little texture to tell by, but more than a dot."""
+    textured = 0 if blocks.texture is None else blocks.texture.textured_blocks
+    return blocks.blocks >= MIN_LAYOUT_BLOCKS and (blocks.blocks < MIN_BLOCKS or textured < MIN_TEXTURED_BLOCKS)
 
 
 def _most_inliers(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:

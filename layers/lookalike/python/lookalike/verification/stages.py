@@ -242,7 +242,7 @@ class QueryMatcher:
     def _whole_attempt(self, candidate: Candidate, blocks: BlockCorrelation, transform: Affine) -> MatchAttempt:
         features = MatchFeatures(candidate.cosine, blocks.blocks, blocks.correlation)
         probability = self._scorer.whole.probability(features)
-        match = GeometricMatch(probability, 0, blocks.correlation, transform, WHOLE, blocks.inverted)
+        match = GeometricMatch(probability, 0, blocks.correlation, transform, WHOLE, inverted=blocks.inverted)
         return MatchAttempt(candidate, match, features, sufficient=True)
 
     def _best_hypotheses(
@@ -298,7 +298,7 @@ class QueryMatcher:
         features = MatchFeatures(candidate.cosine, min(blocks.blocks, 1), blocks.correlation, keypoints=inliers)
         probability = self._scorer.keypoints.probability(features)
         transform, region = keypoint_match.transform, keypoint_match.region
-        match = GeometricMatch(probability, inliers, blocks.correlation, transform, region, blocks.inverted)
+        match = GeometricMatch(probability, inliers, blocks.correlation, transform, region, inverted=blocks.inverted)
         return MatchAttempt(candidate, match, features, sufficient=_texture_agrees(blocks))
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.domain.library import Kind
+from lookalike.domain.library import Identity, Kind
 from lookalike.domain.picture import DIMENSION, Embedding, Pixels
 from lookalike.embedding.library_embedding import embed_for_library, mean_of_looks, mirrored_middle
 from tests.support.fakes import TinyEmbedder
@@ -34,25 +34,29 @@ def numbered(height: int, width: int) -> Pixels:
     return np.stack([rows, columns, rows * 0], axis=2).astype(np.uint8)
 
 
-def test_a_picture_of_same_is_embedded_once_as_it_is() -> None:
+@pytest.mark.parametrize(
+    ("kind", "identity"),
+    [(Kind.SAME, Identity.PICTURE), *((kind, Identity.OWN) for kind in Kind)],
+)
+def test_same_and_libraries_of_callers_ids_embed_a_picture_once_as_it_is(kind: Kind, identity: Identity) -> None:
     embedder, pixels = SeenEmbedder(), numbered(20, 30)
-    stored = embed_for_library(embedder, Kind.SAME, pixels)
+    stored = embed_for_library(embedder, kind, identity, pixels)
     (seen,) = embedder.seen
     assert np.array_equal(seen, pixels)
     (plain,) = TinyEmbedder().embed([pixels])
     assert stored.feature_map == plain.feature_map
-    assert np.array_equal(stored.vectors[Kind.SAME], plain.vectors[Kind.SAME])
+    assert np.array_equal(stored.vectors[kind], plain.vectors[kind])
 
 
 @pytest.mark.parametrize("kind", [Kind.SIMILAR, Kind.PRODUCT])
-def test_the_other_kinds_store_the_mean_of_the_whole_twice_and_its_mirrored_middle(kind: Kind) -> None:
+def test_the_other_kinds_store_the_mean_of_the_whole_four_times_and_its_mirrored_middle(kind: Kind) -> None:
     embedder, pixels = SeenEmbedder(), numbered(40, 80)
-    stored = embed_for_library(embedder, kind, pixels)
+    stored = embed_for_library(embedder, kind, Identity.PICTURE, pixels)
     whole, middle = embedder.seen
     assert np.array_equal(whole, pixels)
     assert np.array_equal(middle, numbered(40, 80)[5:35, 10:70][:, ::-1])
     ours, theirs = (one.vectors[kind].astype(np.float32) for one in TinyEmbedder().embed([whole, middle]))
-    expected = (2 * ours + theirs) / np.linalg.norm(2 * ours + theirs)
+    expected = (4 * ours + theirs) / np.linalg.norm(4 * ours + theirs)
     assert stored.vectors[kind].dtype == np.float16
     assert np.allclose(stored.vectors[kind], expected, atol=1e-3)
 
@@ -77,7 +81,7 @@ def test_the_mean_is_a_unit_vector_near_the_whole_picture_s(seed: int, cosine: f
     middle = cosine * whole + np.sqrt(1 - cosine**2) * other
     mean = mean_of_looks(whole, middle)
     assert np.linalg.norm(mean) == pytest.approx(1, abs=1e-5)
-    assert mean @ whole >= np.sqrt(3) / 2 - 1e-5
+    assert mean @ whole >= np.sqrt(15) / 4 - 1e-5
 
 
 def test_means_are_of_rows() -> None:

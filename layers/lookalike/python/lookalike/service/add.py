@@ -81,7 +81,7 @@ def prepare(ports: Ports, command: Add, library: Library | None = None) -> Prepa
     own_key = _key_of(library, command.id)
     _refuse_duplicate(_current(ports, library, loaded, own_key)[1])
     with ports.job(command.library_ref.tenant).turn():
-        embedding = embed_for_library(ports.embedder, library.kind, loaded.picture.pixels)
+        embedding = embed_for_library(ports.embedder, library.kind, library.identity, loaded.picture.pixels)
     return Prepared(library, loaded, embedding, command.metadata, own_key)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.geometry import GeometricMatch
-from lookalike.domain.library import Kind
+from lookalike.domain.library import Identity, Kind
 from lookalike.domain.picture import Embedding, Pixels
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.library_embedding import embed_for_library
@@ -121,4 +121,4 @@ class PairScorer:
         return self._embedder.embed(query_crops(self._kind, read(path).pixels))
 
     def _embed_picture(self, path: Path) -> Embedding:
-        return embed_for_library(self._embedder, self._kind, read(path).pixels)
+        return embed_for_library(self._embedder, self._kind, Identity.PICTURE, read(path).pixels)

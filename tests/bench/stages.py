@@ -51,6 +51,7 @@ PATTERNS: Mapping[str, str] = {
     "*overlay*": "agreement",
     "*original*": "originals",
     "*rendition*": "originals",
+    "*numbered*": "originals",
     "*keypoint*": "keypoints",
     "*rectified*": "rectified",
     "*query_crops": "looks",

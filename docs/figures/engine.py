@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
@@ -67,10 +67,25 @@ def photograph(name: str) -> Image.Image:
 
 def answers(queries: Mapping[str, Image.Image]) -> list[Answer]:
     """What a new library with the photographs answers."""
-    with tempfile.TemporaryDirectory() as folder, closing(bootstrap.build(Settings(data=Path(folder)))) as ports:
-        for name in LIBRARY:
-            add(ports, Add(_REF, _source(photograph(name), quality=90), Metadata(brief=name)))
+    with _library({name: photograph(name) for name in LIBRARY}) as ports:
         return [_answer(ports, query, picture) for query, picture in queries.items()]
+
+
+def matches(library: Mapping[str, Image.Image], queries: Mapping[str, Image.Image]) -> Mapping[str, Sequence[Match]]:
+    """All that a new library with these pictures answers, by query; a picture's name is its brief."""
+    with _library(library) as ports:
+        return {
+            query: search(ports, Search(_REF, _source(picture, quality=40))).matches
+            for query, picture in queries.items()
+        }
+
+
+@contextmanager
+def _library(pictures: Mapping[str, Image.Image]) -> Iterator[Ports]:
+    with tempfile.TemporaryDirectory() as folder, closing(bootstrap.build(Settings(data=Path(folder)))) as ports:
+        for name, picture in pictures.items():
+            add(ports, Add(_REF, _source(picture, quality=90), Metadata(brief=name)))
+        yield ports
 
 
 def _answer(ports: Ports, query: str, picture: Image.Image) -> Answer:

@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -183,7 +183,9 @@ def _match(match: Match) -> list[Any]:
 
 
 def _plain(found: GeometricMatch) -> list[Any]:
-    return [*astuple(found)]
+    of = found.agreement
+    agreement = None if of is None else [of.share, of.weakest, of.recoloured, of.hue_turned, len(of.regions)]
+    return [*astuple(replace(found, agreement=None))[:-1], agreement]
 
 
 def _stages(query: str, embedder: Embedder, scorer: MatchScorer) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -14,13 +14,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from lookalike.domain.geometry import GeometricMatch, QueryView
+from lookalike.domain.geometry import Agreement, GeometricMatch, QueryView
 from lookalike.domain.picture import Pixels
 from lookalike.embedding.feature_map import unpack
 from lookalike.ports.models import BatchVerification, QueryVerifier, Verifier
+from lookalike.verification.agreement import measure_agreement
 from lookalike.verification.match_score import MatchScorer
 from lookalike.verification.matching import ViewFeatures
+from lookalike.verification.overlay import Picture
 from lookalike.verification.stages import (
     EARLY_EXIT_PROBABILITY,
     Candidate,
@@ -127,6 +130,14 @@ class FeatureMapQueryVerifier(QueryVerifier):
             return batch
         undecided = [number for number, attempt in batch.attempts if self._policy.is_undecided(attempt)]
         return batch.retrying(undecided[:MAX_RETRIED])
+
+    def agreement(self, match: GeometricMatch, rendition: Pixels) -> Agreement | None:
+        """Lay the query on the original by the match's transform, and compare both."""
+        return measure_agreement(self._picture, Picture.of(rendition), match.transform)
+
+    @cached_property
+    def _picture(self) -> Picture:
+        return Picture.of(self._pixels)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -42,6 +42,9 @@ CHOOSING, REPORTING = 13, 2026
 #: The score above which an answer counts as a false alarm: clients take recompressed pictures from about there on.
 ALARM = 0.985
 
+#: The score that a recompressed copy has at least: clients of the vendors count on it.
+RECOMPRESSED = 0.98
+
 #: The score that a picture which differs in colour alone may have at most.
 RECOLOURED = 0.95
 
@@ -131,8 +134,9 @@ def kind_figures(asked: Sequence[Asked], answers: Sequence[Sequence[Answer]]) ->
     """Figures of one kind.
 
     Shares of strangers that are answered, and answered above ALARM and RECOLOURED; of copies whose picture comes first,
-    in all and by change; of copies with another picture above ALARM among their answers (``others``); and, of the
-    ``several`` copies that are answered with their picture and another one, whose picture comes first (``ordered``).
+    in all and by change; of copies with another picture above ALARM among their answers (``others``); of the
+    ``several`` copies that are answered with their picture and another one, whose picture comes first (``ordered``); and
+    of the ``recompressed`` copies whose picture comes first, with a score of at least RECOMPRESSED (``surely``).
     """
     pairs = list(zip(asked, answers, strict=True))
     strangers = [page for query, page in pairs if query.match < 0]
@@ -141,6 +145,7 @@ def kind_figures(asked: Sequence[Asked], answers: Sequence[Sequence[Answer]]) ->
     several = [
         (query, page) for query, page in copies if len(page) > 1 and any(one.index == query.match for one in page)
     ]
+    recompressed = [page for query, page in copies if query.change == "recompressed" and _right(query, page)]
     return {
         "strangers": len(strangers),
         "answered": _share(bool(page) for page in strangers),
@@ -150,6 +155,8 @@ def kind_figures(asked: Sequence[Asked], answers: Sequence[Sequence[Answer]]) ->
         "right_first": _share(_right(query, page) for query, page in copies),
         "several": len(several),
         "ordered": _share(_right(query, page) for query, page in several),
+        "recompressed": len(recompressed),
+        "surely": _share(page[0].score >= RECOMPRESSED for page in recompressed),
         "by_change": {
             change: _share(_right(query, page) for query, page in copies if query.change == change)
             for change in changes
@@ -302,11 +309,15 @@ def _share(truths: Iterable[bool]) -> float:
 
 
 def _reliability(asked: Sequence[Asked], answers: Sequence[Sequence[Answer]]) -> Figures:
-    """Mean scores of first answers beside the share that is right, of strangers and copies together."""
+    """Mean scores of first answers beside the share that is right, of strangers and copies together.
+
+    A score of ``same`` says how much agrees: what is right above ALARM (``sure_right`` of ``sure``) is its promise.
+    """
     firsts = [(page[0].score, _right(query, page)) for query, page in zip(asked, answers, strict=True) if page]
     scores = np.array([score for score, _ in firsts], np.float64)
     bins = metrics.reliability(scores, np.array([right for _, right in firsts], np.bool_), BINS)
-    return {"reliability": [asdict(one) for one in bins], "calibration_error": metrics.calibration_error(bins)}
+    sure = [right for score, right in firsts if score > ALARM]
+    return {"reliability": [asdict(one) for one in bins], "sure": len(sure), "sure_right": _share(sure)}
 
 
 def _cases(task: str, asked: Sequence[Asked], answers: Sequence[Sequence[Answer]], files: Files) -> list[Case]:

@@ -108,7 +108,11 @@ def _drawings(task: Figures) -> Iterator[tuple[str, Gated]]:
     several = [one for one in every.values() if one["several"]]
     yield "copies with several answers, right first", _mean(several, "ordered", "several")
     yield f"copies with another above {kinds.ALARM}", _mean(list(every.values()), "others", "copies", falling=True)
-    yield "drawings: calibration error", _calibration(task)
+    yield (
+        f"copies saved once more, first: score at least {kinds.RECOMPRESSED}",
+        _mean(list(every.values()), "surely", "recompressed"),
+    )
+    yield f"drawings answered above {kinds.ALARM}: right", Gated(task["sure_right"], task["sure"])
 
 
 def _attacks(task: Figures) -> Iterator[tuple[str, Gated]]:
@@ -118,17 +122,12 @@ def _attacks(task: Figures) -> Iterator[tuple[str, Gated]]:
     for name, one in task["attacks"].items():
         yield f"{name}: right first", Gated(one["right_first"], one["copies"])
     yield "photographs that are not there: answered", Gated(task["answered"], task["strangers"], falling=True)
-    yield "attacks: calibration error", _calibration(task)
+    yield f"photographs answered above {kinds.ALARM}: right", Gated(task["sure_right"], task["sure"])
 
 
 def _mean(some: Sequence[Figures], share: str, count: str, *, falling: bool = False) -> Gated:
     queries = sum(one[count] for one in some)
     return Gated(sum(one[share] * one[count] for one in some) / max(1, queries), queries, falling)
-
-
-def _calibration(task: Figures) -> Gated:
-    """The error moves as the share of right answers does, by chance."""
-    return Gated(task["calibration_error"], sum(one["count"] for one in task["reliability"]), falling=True)
 
 
 def _percent(share: float) -> float:

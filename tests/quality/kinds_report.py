@@ -92,8 +92,10 @@ def _reliability(name: str, task: Figures) -> Sheet:
         (f"{one['low']:g} to {one['high']:g}", str(one["count"]), percent(one["claimed"]), percent(one["true"]))
         for one in task["reliability"]
     ]
-    title = f"{name}: scores of first answers, off by {percent(task['calibration_error'])} points on average"
-    return Sheet(title, ("score", "answers", "claimed", "right"), rows)
+    title = (
+        f"{name}: scores of first answers; of {task['sure']} above {ALARM}, {percent(task['sure_right'])} % are right"
+    )
+    return Sheet(title, ("score", "answers", "mean", "right"), rows)
 
 
 def _cost(task: Figures) -> Sheet:

@@ -116,9 +116,18 @@ def test_false_alarms_and_copies_are_counted_apart() -> None:
         "right_first": 0.5,
         "several": 2,
         "ordered": 0.5,
+        "recompressed": 0,
+        "surely": 0.0,
         "by_change": {"grey": 0.5},
         "others": 0.25,
     }
+
+
+def test_recompressed_copies_are_to_score_as_clients_expect() -> None:
+    copy = Asked(b"", "flag", "recompressed", 4)
+    pages = [[answer(4, kinds.RECOMPRESSED)], [answer(4, 0.97)], [answer(1, 0.99)], []]
+    figures = kinds.kind_figures([copy] * 4, pages)
+    assert (figures["recompressed"], figures["surely"]) == (2, 0.5)
 
 
 def test_a_group_holds_every_kind_once() -> None:
@@ -135,7 +144,8 @@ FIGURES: dict[str, Figures] = {
         "library": 20,
         "kinds": {"flag": kinds.kind_figures([STRANGER, COPY], [[answer(1, 1)], [answer(4, 0.95)]])},
         "reliability": [{"low": 0.9, "high": 0.92, "count": 7, "claimed": 0.91, "true": 0.5}],
-        "calibration_error": 0.41,
+        "sure": 7,
+        "sure_right": 0.41,
     },
     "among themselves": {"emoji: <faces>": {"pictures": 92, "answered": 0.8, "alarms": 0.7, "others": 12.5}},
     "attacks": {
@@ -145,7 +155,8 @@ FIGURES: dict[str, Figures] = {
         "answered": 0.0,
         "alarms": 0.0,
         "reliability": [],
-        "calibration_error": 0.0,
+        "sure": 0,
+        "sure_right": 0.0,
     },
     "cost": {
         "pass": 14.0,
@@ -158,7 +169,17 @@ def test_tables_show_every_figure(tmp_path: Path) -> None:
     console = Console(width=160, record=True, file=io.StringIO())
     kinds_report.show(console, FIGURES)
     shown = " ".join(console.export_text().split())
-    for cell in ("flag", "100.0", "0.9 to 0.92", "off by 41.0 points", "12.5", "crop 10", "25.0", "10.0", "5.0"):
+    for cell in (
+        "flag",
+        "100.0",
+        "0.9 to 0.92",
+        "of 7 above 0.985, 41.0 % are right",
+        "12.5",
+        "crop 10",
+        "25.0",
+        "10.0",
+        "5.0",
+    ):
         assert cell in shown
     picture = io.BytesIO()
     photograph("chelsea.png", 64).save(picture, "PNG")
@@ -201,7 +222,9 @@ def test_a_kind_that_falls_beyond_its_limit_is_named(tmp_path: Path) -> None:
         "photographs that are not there: answered: 50.0, stored 0.0, at most 13.3",
     ]
     del fallen["drawings"]
-    assert "drawings: calibration error: not measured, stored 41.0" in kinds_gate.shortfalls(fallen, "these", expected)
+    assert "drawings answered above 0.985: right: not measured, stored 41.0" in kinds_gate.shortfalls(
+        fallen, "these", expected
+    )
     assert not any("flag" in name or "crop" in name for name in kinds_gate.gated(FIGURES))  # one query, and three
     with pytest.raises(KeyError):
         kinds_gate.shortfalls(FIGURES, "those", expected)

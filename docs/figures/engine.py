@@ -28,6 +28,7 @@ from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
 from lookalike.settings import Settings
+from lookalike.verification.verifier import FeatureMapBatch
 
 #: What is in the library of the figures, and a photograph that is not.
 LIBRARY = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "rocket.jpg")
@@ -89,16 +90,16 @@ def _library(pictures: Mapping[str, Image.Image]) -> Iterator[Ports]:
 
 
 def _answer(ports: Ports, query: str, picture: Image.Image) -> Answer:
-    index, originals, embedder = ports.index, ports.originals, ports.embedder
+    index, embedder, keypoints = ports.index, ports.embedder, FeatureMapBatch.match_keypoints
     with (
         patch.object(index, "search", wraps=index.search) as searched,
-        patch.object(originals, "get", wraps=originals.get) as read,
+        patch.object(FeatureMapBatch, "match_keypoints", autospec=True, side_effect=keypoints) as matched,
         patch.object(embedder, "embed", wraps=embedder.embed) as embedded,
     ):
         matches = search(ports, Search(_REF, _source(picture))).matches
     views = sum(len(call.args[0]) for call in embedded.call_args_list)
-    # Quadrilaterals are searched for in the index, keypoints are those of originals, and what is rectified is embedded.
-    stage = 4 if searched.call_count > 1 else 3 if read.called else 2 if views > _VIEWS else 1
+    # Quadrilaterals are searched for in the index, and what is rectified is embedded.
+    stage = 4 if searched.call_count > 1 else 3 if matched.called else 2 if views > _VIEWS else 1
     return _first(query, stage, matches)
 
 

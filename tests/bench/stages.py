@@ -1,7 +1,7 @@
 """The stages of a search, measured from outside: functions and ports are wrapped where a search calls them.
 
-What is wrapped is found, not listed: every function that the two modules of a search define or import from the service,
-and every method of every port. A stage that a later version adds shows under its own name; one that it no longer has
+What is wrapped is found, not listed: every function that the modules of a search define or import from the service, and
+every method of every port. A stage that a later version adds shows under its own name; one that it no longer has
 shows zero. Times are the process's processor time, so that threads of a stage count, and other load does not.
 """
 
@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import inspect
+import re
 import threading
 import time
 from collections import Counter, defaultdict
@@ -25,8 +27,12 @@ from lookalike import ports
 from tests.bench.pipeline import Call
 from tests.bench.report import Report
 
-#: The modules whose functions are a search.
-SEARCHING = ("lookalike.service.search", "lookalike.service.reranking")
+#: The modules whose functions are a search; one that is not there has no functions.
+SEARCHING = tuple(
+    name
+    for name in (f"lookalike.service.{room}" for room in ("search", "looking", "looks", "reranking"))
+    if importlib.util.find_spec(name)
+)
 
 #: The stages that are known, in the order of a search.
 STAGES = (
@@ -40,13 +46,15 @@ STAGES = (
     "originals",
     "keypoints",
     "agreement",
-    "quadrilaterals, and all that follows from them",
 )
+
+#: The first look at a query. What follows from another look is one stage, with the look's name.
+FIRST_LOOK = "whole"
 
 #: Patterns of paths of calls, and the stage that each is of. The first that matches counts.
 PATTERNS: Mapping[str, str] = {
     "load": "decode",
-    "*_search_quadrilaterals*": "quadrilaterals, and all that follows from them",
+    "*_search_quadrilaterals*": "look at quadrilaterals, and all that follows from it",
     "*agree*": "agreement",
     "*overlay*": "agreement",
     "*original*": "originals",
@@ -101,10 +109,12 @@ class Recorder:
         @functools.wraps(function)
         def timed(*arguments: Any, **named: Any) -> Any:
             around = self._open[-1] if self._open else None
+            look = next((one.name for one in arguments if type(one).__name__ == "Look"), None)
             # One class that hands a call on to another (a lazy port to the loaded one) is one call.
             if threading.get_ident() != self._thread or (around and around.name == name):
                 return function(*arguments, **named)
-            frame = _Frame(name, f"{around.path}/{name}" if around else name)
+            step = name if look is None else f"{name}/look:{look}"
+            frame = _Frame(name, f"{around.path}/{step}" if around else step)
             if name == EMBED:
                 self.passes[frame.path] += len(arguments[1])
             self._open.append(frame)
@@ -174,6 +184,9 @@ def _implementations(port: type) -> Iterator[type]:
 
 def stage_of(path: str) -> str | None:
     """Return the stage that a path of calls belongs to; None if it is of no known one."""
+    look = re.search(r"look:([^/]+)", path)
+    if look and look[1] != FIRST_LOOK:
+        return f"look at {look[1]}, and all that follows from it"
     return next((stage for pattern, stage in PATTERNS.items() if fnmatch(path, pattern)), None)
 
 

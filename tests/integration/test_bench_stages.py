@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import pytest
 
@@ -56,6 +57,26 @@ def test_a_call_that_fails_is_counted_and_closed() -> None:
         recorder.wrapping("load", fail)()
     recorder.wrapping("rank", lambda: None)()
     assert set(recorder.seconds) == {"load", "rank"}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Stands for a look of a search."""
+
+    name: str
+
+
+def test_what_follows_from_another_look_is_a_stage_of_its_own() -> None:
+    recorder = Recorder()
+    embed = recorder.wrapping("Embedder.embed", lambda _, pictures: _spend(10))
+    take = recorder.wrapping("_take", lambda look, pictures: embed(None, pictures))
+    take(Look("whole"), [0])
+    take(Look("windows"), [0, 0])
+    assert {stages.stage_of(path) for path in recorder.seconds if "embed" in path} == {
+        "looks",
+        "look at windows, and all that follows from it",
+    }
+    assert list(recorder.passes.values()) == [1, 2]
 
 
 def test_stages_that_come_and_go_are_shown() -> None:

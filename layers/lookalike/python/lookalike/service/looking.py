@@ -127,9 +127,17 @@ def _with_matches(
         return replace(found, verified=None)
     ports = scope.ports
     query = ports.verifier.query(pixels, views)
-    originals = ports.originals if look.keypoints else None
     candidates = [one for one in near if one.key not in found.exact and one.key not in found.verified]
-    matches = Reranker(query, ports.embedder, ports.maps, originals, scope.job).verify(candidates)
+    reranker = Reranker(
+        query,
+        ports.embedder,
+        ports.maps,
+        ports.originals,
+        scope.job,
+        keypoints=look.keypoints,
+        min_agreement=ports.settings.min_agreement,
+    )
+    matches = reranker.verify(candidates)
     verified = {**found.verified, **matches}
     return replace(found, verified=verified, settled=bool(found.exact) or _settles(look, verified.values()))
 

@@ -19,13 +19,13 @@ _MARGIN = 0.05
 
 def compose(first: Affine, second: Affine) -> Affine:
     """Return the transform that moves as ``first`` does, and then as ``second`` does."""
-    a, b, c, d, e, f = (_matrix(second)[:2] @ _matrix(first)).ravel().tolist()
+    a, b, c, d, e, f = (homogeneous(second)[:2] @ homogeneous(first)).ravel().tolist()
     return a, b, c, d, e, f
 
 
 def invert(transform: Affine) -> NDArray[np.float64] | None:
     """Return the first two rows of the inverse matrix, float64 (2, 3); None if the transform is (nearly) singular."""
-    matrix = _matrix(transform)
+    matrix = homogeneous(transform)
     if not (np.isfinite(matrix).all() and abs(np.linalg.det(matrix)) > _MIN_DETERMINANT):
         return None
     return np.asarray(np.linalg.inv(matrix)[:2])
@@ -41,10 +41,10 @@ def share_inside(transform: Affine) -> float:
     """Return the share of a query, 0..1, that ``transform`` moves onto a picture, or at most _MARGIN beside it."""
     places = (np.arange(_GRID_POINTS) + 0.5) / _GRID_POINTS
     x, y = np.meshgrid(places, places)
-    moved = _matrix(transform)[:2] @ np.stack([x.ravel(), y.ravel(), np.ones(x.size)])
+    moved = homogeneous(transform)[:2] @ np.stack([x.ravel(), y.ravel(), np.ones(x.size)])
     return float(((moved >= -_MARGIN) & (moved <= 1 + _MARGIN)).all(axis=0).mean())
 
 
-def _matrix(transform: Affine) -> NDArray[np.float64]:
+def homogeneous(transform: Affine) -> NDArray[np.float64]:
     """Return the homogeneous matrix, float64 (3, 3)."""
     return np.array([*transform, 0, 0, 1], np.float64).reshape(3, 3)

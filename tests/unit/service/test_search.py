@@ -113,8 +113,8 @@ def test_where_nothing_is_proved_the_pictures_within_the_picture_are_searched_fo
     embedder.asked.clear()
     found = search(ports, Search(ref(Kind.SAME), png(side_by_side(scene(9), scene(3)))))
     assert [(match.candidate.metadata.brief, match.reason) for match in found.matches] == [("3", Reason.VERIFIED)]
-    assert embedder.asked == [1, 1]
-    assert taken(found) == [("whole", 1), ("smoothed", 0), ("windows", 0), ("quadrilaterals", 1)]
+    assert embedder.asked == [1, 2]
+    assert taken(found) == [("whole", 1), ("smoothed", 0), ("windows", 0), ("quadrilaterals", 2)]
 
 
 def test_where_there_is_none_of_them_either_nothing_is_found(ports: Ports, embedder: CountingEmbedder) -> None:
@@ -204,7 +204,22 @@ def test_a_page_is_cut_from_one_list_by_the_same_looks(page: tuple[int, int]) ->
     cut = search(made, Search(ref(Kind.SAME), query, start, count))
     assert len(all_of_it.matches) == 4
     assert cut.matches == all_of_it.matches[start : start + count]
-    assert taken(cut) == taken(all_of_it) == [("whole", 1)]
+    assert taken(cut) == taken(all_of_it) == [("whole", 1), ("corners", 4)]
+
+
+def test_where_the_whole_look_finds_several_the_corners_find_pieces_of_the_query(
+    ports: Ports, embedder: CountingEmbedder
+) -> None:
+    whole = scene(1)
+    piece = whole.crop((0, 0, 72, 72))
+    for picture in (whole, piece):
+        add(ports, Add(ref(Kind.SAME), png(picture)))
+    query = Search(ref(Kind.SAME), png(whole.resize((90, 90))))
+    assert len(search(ports, query).matches) == 1
+    add(ports, Add(ref(Kind.SAME), png(whole.resize((100, 100)))))
+    embedder.asked.clear()
+    assert len(search(ports, query).matches) == 3
+    assert embedder.asked == [1, 4]
 
 
 class MaplessEmbedder(CountingEmbedder):

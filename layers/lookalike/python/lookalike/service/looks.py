@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lookalike.domain.geometry import IDENTITY, Affine, QueryView
+from lookalike.domain.geometry import IDENTITY, Affine, Box, QueryView
 from lookalike.domain.picture import Embedding, Pixels
 from lookalike.embedding.query_crops import CORNER_BOXES, crop
 from lookalike.verification.affine import crop_transform
 from lookalike.verification.pixelation import smoothed_if_pixelated
 from lookalike.verification.quadrilaterals import detect_quadrilaterals
 from lookalike.verification.windows import detect_windows
+
+#: The middle of a query: 0.7 of each side.
+MIDDLE = Box(0.15, 0.15, 0.85, 0.85)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,8 +64,13 @@ def window_views(pixels: Pixels) -> Sequence[View]:
 
 
 def quadrilateral_views(pixels: Pixels) -> Sequence[View]:
-    """Return pictures that lie askew within the picture, as seen from straight ahead."""
-    return [View(found.rectified(pixels), found.to_unit_square, full=True) for found in detect_quadrilaterals(pixels)]
+    """Return pictures that lie askew within the picture, as seen from straight ahead, and beside them its middle.
+
+    Edges of a screen or a print are often found a little beside its picture, but then most of the middle is the picture:
+    with it, 3 more of 98 photographs of prints and screens are verified, for a third of a pass where nothing is.
+    """
+    views = [View(found.rectified(pixels), found.to_unit_square, full=True) for found in detect_quadrilaterals(pixels)]
+    return [*views, View(crop(pixels, MIDDLE), crop_transform(MIDDLE), full=False)] if views else []
 
 
 def corner_views(pixels: Pixels) -> Sequence[View]:

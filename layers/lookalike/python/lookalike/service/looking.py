@@ -22,7 +22,7 @@ from lookalike.service.reranking import Reranker
 from lookalike.verification.affine import share_inside
 
 #: Smallest share of the query that lies on a picture if no other look is taken: the rest may show another picture.
-#: Of a copy in a border of a twentieth it is 0.83.
+#: Of a copy in a border of a tenth it is 0.84.
 MIN_SETTLED_SHARE = 0.9
 
 #: Pictures found by the whole look from which on the corners are looked at, too.

@@ -28,7 +28,7 @@ _STRIDE = 4
 
 def smoothed_if_pixelated(pixels: Pixels) -> Pixels | None:
     """Return a pixelated picture, uint8 RGB, without the edges of its squares; None for any other picture."""
-    green = pixels[..., 1].astype(np.int16)
+    green = pixels[..., 1]
     if min(_concentration(green[::_STRIDE]), _concentration(green[:, ::_STRIDE].T)) < _MIN_STEPS:
         return None
     picture = Image.fromarray(pixels)
@@ -38,8 +38,8 @@ def smoothed_if_pixelated(pixels: Pixels) -> Pixels | None:
     return np.asarray(picture)
 
 
-def _concentration(rows: NDArray[np.int16]) -> float:
+def _concentration(rows: NDArray[np.uint8]) -> float:
     """Return the share of the steps along rows that stands in the columns with the most steps; 0 without any step."""
-    steps = np.abs(np.diff(rows, axis=1)).sum(axis=0, dtype=np.int64)
+    steps = np.abs(np.diff(rows.astype(np.int16), axis=1)).sum(axis=0, dtype=np.int64)
     largest = np.sort(steps)[-max(1, round(_STEP_LINES * len(steps))) :]
     return float(largest.sum()) / max(float(steps.sum()), 1.0)

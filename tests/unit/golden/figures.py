@@ -42,7 +42,7 @@ from lookalike.verification.keypoints import resized_grey
 from lookalike.verification.match_score import MatchScorer
 from lookalike.verification.quadrilaterals import detect_quadrilaterals
 from lookalike.verification.query_views import views_of_crops
-from lookalike.verification.ransac import SimilarityTransform, pad_point_sets, ransac_similarity
+from lookalike.verification.ransac import SimilarityTransform, ransac_similarity
 from lookalike.verification.stages import (
     Candidate as MatchCandidate,
 )
@@ -201,11 +201,11 @@ def _stages(query: str, embedder: Embedder, scorer: MatchScorer) -> Iterator[tup
         feature_map = unpack(embedding.feature_map)
         assert feature_map is not None
         candidate = MatchCandidate(cosine, feature_map)
-        first = matcher.match_partial(candidate)
+        (first,), (whole,) = matcher.match_partial([candidate]), matcher.match_whole([candidate])
         again = None if first is None else rectification_of(first)
         by_keypoints = matcher.match_keypoints(candidate, keypoints_of(resized_grey(picture)))
         stages = {
-            "whole": matcher.match_whole(candidate),
+            "whole": whole,
             "part": first,
             "again": _rematched(embedder, pixels, matcher, again),
             "corners": _rematched(embedder, pixels, matcher, by_keypoints),
@@ -230,7 +230,8 @@ def _rematched(
     if rectification is None:
         return None
     (embedding,) = embedder.embed([rectification.warp(pixels)])
-    return matcher.match_rectified(rectification, embedding.feature_map)
+    (attempt,) = matcher.match_rectified([(rectification, embedding.feature_map)])
+    return attempt
 
 
 def _stage(found: MatchAttempt) -> list[Any]:
@@ -248,13 +249,12 @@ def _transforms() -> dict[str, list[Any]]:
         moved[fitting:] = chance.uniform(0, 1, 40 - fitting) + 1j * chance.uniform(0, 1, 40 - fitting)
         here.append((points.conj() if fitting % 2 else points).astype(np.complex64))
         there.append(moved.astype(np.complex64))
-    counts = np.full(len(here), 40)
     # How near points are to each other's partners, and how far apart those are that guesses are made from.
     bounds = {"cells": (1 / 14, 1.5 / 14), "far apart": (1 / 14, 0.6), "nearer": (1 / 28, 1.5 / 14)}
     return {
         name: [
-            None if one is None else _transform(one)
-            for one in ransac_similarity(pad_point_sets(here), pad_point_sets(there), counts, near, apart)
+            None if one is None else _transform(one.transform)
+            for one in ransac_similarity(list(zip(here, there, strict=True)), near, apart)
         ]
         for name, (near, apart) in bounds.items()
     }

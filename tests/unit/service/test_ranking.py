@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -127,7 +128,7 @@ def test_of_those_that_agree_about_as_much_the_nearest_comes_first() -> None:
     verified = {
         surer.key: geometric_match(1.0),
         nearer.key: geometric_match(0.9971),
-        unsure.key: geometric_match(0.8),
+        unsure.key: geometric_match(0.7),
     }
     matches = ranked([surer, nearer, unsure], verified=verified)
     assert [match.candidate for match in matches] == [nearer, surer, unsure]
@@ -151,8 +152,9 @@ def test_a_score_tells_how_much_agrees() -> None:
     assert verified_score(geometric_match(1.0, transform=a_little_turned)) == 1.0
     for turned in (mirrored, upside_down):
         assert verified_score(geometric_match(1.0, transform=turned)) == 0.98
+    assert verified_score(replace(geometric_match(1.0), inverted=True)) == 0.98
     assert verified_score(not_compared) == 0.97
-    assert verified_score(geometric_match(0.6)) == pytest.approx(0.85)
+    assert verified_score(geometric_match(0.5)) == pytest.approx(0.82)
     assert verified_score(geometric_match(0.99, weakest=0.0)) == pytest.approx(0.967)
     assert verified_score(geometric_match(1.0, recoloured=0.03)) == 0.95
     assert verified_score(geometric_match(0.6, recoloured=0.03)) == pytest.approx(0.83)

@@ -40,8 +40,8 @@ class QueryView:
     full: bool
 
 
-#: Smallest share of the structure that agrees in two copies of one picture: 99 in 100 have 0.84, poor JPEGs included.
-MIN_SHARE = 0.8
+#: Smallest share of the structure that agrees in two copies of one picture: poor JPEGs have 0.64.
+MIN_SHARE = 0.6
 
 #: Smallest share that agrees within any region.
 MIN_WEAKEST = 0.5
@@ -93,6 +93,7 @@ class GeometricMatch:
     that the transform moves onto their partners; 0 where whole pictures were compared. ``correlation``, in −1..1, is the
     mean correlation of thumbnail blocks. ``transform`` moves the query's points to the picture's. ``region`` is the
     part of the picture that holds the inliers. ``agreement`` tells what agrees; None if the original was not compared.
+    ``inverted``: one is the negative of the other.
     """
 
     probability: float
@@ -101,6 +102,7 @@ class GeometricMatch:
     transform: Affine
     region: Box
     agreement: Agreement | None = None
+    inverted: bool = False
 
     @property
     def mirrored(self) -> bool:

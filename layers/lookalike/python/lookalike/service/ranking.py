@@ -21,7 +21,7 @@ _MAX_INEXACT_SCORE = np.nextafter(np.float32(1), np.float32(0))
 #: than 0.98, as clients of the vendors expect.
 AGREEING_SCORE = 0.986
 
-#: Largest score of a copy that is mirrored, or turned by 45 degrees or more.
+#: Largest score of a copy that is mirrored, a negative, or turned by 45 degrees or more.
 MAX_TURNED_SCORE = 0.98
 
 #: Largest score of a picture whose structure differs, or that was not compared.
@@ -111,7 +111,7 @@ def verified_score(match: GeometricMatch) -> float:
         return MAX_DIFFERING_SCORE
     if agreement.agrees:
         score = AGREEING_SCORE + (1 - AGREEING_SCORE) * agreement.share
-        return score if match.upright else min(score, MAX_TURNED_SCORE)
+        return score if match.upright and not match.inverted else min(score, MAX_TURNED_SCORE)
     best = MAX_DIFFERING_SCORE if agreement.colours_agree else MAX_RECOLOURED_SCORE
     return best - DISAGREEMENT_COST * (1 - agreement.share)
 

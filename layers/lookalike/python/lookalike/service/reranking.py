@@ -25,13 +25,20 @@ MAX_CANDIDATES = 200
 #: Matches whose originals are compared with the query at once. While one of them agrees, the next are compared too.
 EXAMINED_AT_ONCE = 12
 
+#: Matches whose originals are compared at most: each costs a read, and the processor time of about one pass.
+MAX_EXAMINED = 60
+
 LoadRenditions = Callable[[Sequence[int]], Mapping[int, Pixels]]
 """Loads renditions of candidates' originals, given their numbers in a batch; leaves out those unavailable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reranker:
-    """Verifies candidates of one query. ``keypoints`` are matched where the feature maps decide nothing, if set."""
+    """Verifies candidates of one query.
+
+    ``keypoints`` are matched where the feature maps decide nothing, if set. Of a match, ``min_agreement`` of the structure
+    must agree.
+    """
 
     query: QueryVerifier
     embedder: Embedder
@@ -39,6 +46,7 @@ class Reranker:
     originals: PictureStore
     job: Job
     keypoints: bool = True
+    min_agreement: float = 0.0
 
     def verify(self, candidates: Sequence[Candidate]) -> dict[Key, GeometricMatch]:
         """Return the matches among candidates, which come by cosine: batch after batch, until one has no match.
@@ -54,7 +62,12 @@ class Reranker:
             if not found:
                 break
             matches |= found
-        return self._examined(matches, {candidate.key: candidate for candidate in candidates}, renditions)
+        examined = self._examined(matches, {candidate.key: candidate for candidate in candidates}, renditions)
+        return {
+            key: match
+            for key, match in examined.items()
+            if match.agreement is None or match.agreement.share >= self.min_agreement
+        }
 
     def _verify_batch(self, batch: Sequence[Candidate], renditions: Renditions | None) -> dict[Key, GeometricMatch]:
         stored = self.maps.maps([candidate.object_key for candidate in batch])
@@ -70,7 +83,7 @@ class Reranker:
     ) -> dict[Key, GeometricMatch]:
         """Return the matches, with their agreement: the most probable first, round after round, until none agrees."""
         keys = sorted(matches, key=lambda key: (-round(matches[key].probability, 2), -candidates[key].cosine))
-        for begin in range(0, len(keys), EXAMINED_AT_ONCE):
+        for begin in range(0, min(len(keys), MAX_EXAMINED), EXAMINED_AT_ONCE):
             examined = self._examine(
                 [(candidates[key], matches[key]) for key in keys[begin : begin + EXAMINED_AT_ONCE]], renditions
             )

@@ -182,7 +182,9 @@ def _verify(
 ) -> Mapping[Key, GeometricMatch]:
     """Return the candidates, which come by cosine, that match one of these views of the query."""
     query = ports.verifier.query(pixels, views)
-    return Reranker(query, ports.embedder, ports.maps, ports.originals, job, keypoints).verify(candidates)
+    return Reranker(
+        query, ports.embedder, ports.maps, ports.originals, job, keypoints, ports.settings.min_agreement
+    ).verify(candidates)
 
 
 def _identical_rows(

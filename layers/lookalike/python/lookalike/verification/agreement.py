@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.geometry import Affine, Agreement
+from lookalike.verification.affine import homogeneous
 from lookalike.verification.block_search import BlockMatches, match_blocks
 from lookalike.verification.colour_map import CELL_SIDE, compare_colours
-from lookalike.verification.overlay import Overlays, Picture
+from lookalike.verification.overlay import Matrix, Overlays, Picture
 from lookalike.verification.regions import Grid, boxes_of
 from lookalike.verification.registration import COARSE, FINE, register
 from lookalike.verification.sharpness import equally_sharp
@@ -63,32 +64,32 @@ def measure_agreement(query: Picture, original: Picture, transform: Affine) -> A
         overlays = Overlays(query, original, transform)
     except ValueError:
         return None
-    transform = register(overlays, transform, COARSE)
-    agreement = _agreement(overlays, transform)
+    matrix = register(overlays, homogeneous(transform), COARSE)
+    agreement = _agreement(overlays, matrix)
     if agreement.agrees:
         return agreement
-    # Only where something disagrees is it worth asking whether it lies a pixel off.
-    refined = _agreement(overlays, register(overlays, transform, FINE))
+    # Only where something disagrees is it worth asking whether it lies a pixel off, or askew.
+    refined = _agreement(overlays, register(overlays, matrix, FINE))
     return max(agreement, refined, key=lambda one: (one.agrees, one.share))
 
 
-def _agreement(overlays: Overlays, transform: Affine) -> Agreement:
-    """Return the agreement under a registered transform."""
-    grey, colour = overlays.grey(transform), overlays.colour(transform)
-    blocks = match_blocks(equally_sharp(grey.without_rim(_RIM)), BLOCK_SIDE, REACH)
+def _agreement(overlays: Overlays, matrix: Matrix) -> Agreement:
+    """Return the agreement under a registered map."""
+    grey = equally_sharp(overlays.grey(matrix).without_rim(_RIM))
+    blocks = match_blocks(grey, BLOCK_SIDE, REACH)
     weights = _weights(blocks)
-    colours = compare_colours(colour)
     total = float(weights.sum())
     share = 1 - float(weights[blocks.correlation < MIN_CORRELATION].sum()) / total if total else 1.0
     disagreeing = np.where(blocks.correlation < MAX_DISAGREEMENT, weights, 0)
+    colour = overlays.colour(matrix)
+    colours = compare_colours(colour)
+    width, height = grey.width + 2 * _RIM, grey.height + 2 * _RIM
     return Agreement(
         share=share,
         weakest=1 - _largest_share(disagreeing, weights),
         recoloured=colours.recoloured,
         hue_turned=colours.hue_turned,
-        regions=boxes_of(
-            disagreeing > 0, Grid(overlays.frame, grey.width, grey.height, BLOCK_SIDE // 2, BLOCK_SIDE, _RIM)
-        ),
+        regions=boxes_of(disagreeing > 0, Grid(overlays.frame, width, height, BLOCK_SIDE // 2, BLOCK_SIDE, _RIM)),
         recoloured_regions=boxes_of(
             colours.cells, Grid(overlays.frame, colour.width, colour.height, CELL_SIDE, CELL_SIDE)
         ),

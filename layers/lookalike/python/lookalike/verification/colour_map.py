@@ -38,6 +38,9 @@ _SATURATION = 0.01
 #: Ridge of the fit, as a share of the cells.
 _RIDGE = 1e-4
 
+#: Factor of the ridge for what depends on the place: it explains light, not parts.
+_LIGHT_RIDGE = 100.0
+
 _Floats = NDArray[np.float32]
 
 
@@ -59,7 +62,8 @@ def compare_colours(overlay: Overlay) -> ColourDifference:
     if np.count_nonzero(covered) < _MIN_CELLS:
         return ColourDifference(0.0, 0.0, np.zeros(covered.shape, bool))
     original, query = (_cell_means(pixels / np.float32(255)) for pixels in (overlay.original, overlay.query))
-    mapped = np.clip(_as_inputs(original) @ _colour_map(original[covered], query[covered]), 0, 1)
+    inputs = _as_inputs(original)
+    mapped = np.clip(inputs @ _colour_map(inputs[covered], query[covered]), 0, 1)
     recoloured = _opened(covered & (_smallest_differences(mapped, query) > MAX_DIFFERENCE))
     turned = _hues_differ(original[covered], query[covered])
     return ColourDifference(float(recoloured[covered].mean()), float(turned.mean()), recoloured)
@@ -73,16 +77,21 @@ def _cell_means(pixels: _Floats) -> _Floats:
     return np.asarray(cells / np.float32(CELL_SIDE**2))
 
 
-def _as_inputs(colours: _Floats) -> _Floats:
-    """Return colours with a constant 1 in front, float32 (..., 4)."""
-    return np.concatenate([np.ones_like(colours[..., :1]), colours], axis=-1)
+def _as_inputs(colours: _Floats) -> NDArray[np.float64]:
+    """Return what a colour may depend on, float64 (rows, columns, 8): a constant, the original's colour, and light.
+
+    Light, and what it does to the brightness, may change from one side of a print to the other.
+    """
+    rows, columns, _ = colours.shape
+    y, x = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns), indexing="ij")
+    brightness = colours.mean(axis=2)
+    return np.dstack([np.ones_like(x), colours, x, y, x * brightness, y * brightness]).astype(np.float64)
 
 
-def _colour_map(original: _Floats, query: _Floats) -> NDArray[np.float64]:
-    """Return the affine map, float64 (4, 3), that takes the original's colours to the query's, robustly fitted."""
-    inputs = _as_inputs(original).astype(np.float64)
-    ridge = _RIDGE * len(original) * np.eye(4)
-    weights, target = np.ones(len(original)), query.astype(np.float64)
+def _colour_map(inputs: NDArray[np.float64], query: _Floats) -> NDArray[np.float64]:
+    """Return the map, float64 (8, 3), from inputs, float64 (cells, 8), to the query's colours, robustly fitted."""
+    ridge = _RIDGE * len(inputs) * np.diag([1, 1, 1, 1, *4 * [_LIGHT_RIDGE]])
+    weights, target = np.ones(len(inputs)), query.astype(np.float64)
     for _ in range(_STEPS):
         weighted = inputs * weights[:, None]
         matrix = np.linalg.solve(inputs.T @ weighted + ridge, weighted.T @ target)

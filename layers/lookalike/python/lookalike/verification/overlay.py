@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from lookalike.domain.geometry import Affine, Box
 from lookalike.domain.picture import Pixels
@@ -50,6 +50,10 @@ _FILTER = Image.Resampling.LANCZOS
 _REDUCING_GAP = 2.0
 
 
+Matrix = NDArray[np.float64]
+"""A projective map of the plane in homogeneous coordinates, float64 (3, 3)."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
     """A picture as images: ``colour`` in RGB, and ``grey``."""
@@ -62,6 +66,10 @@ class Picture:
         """Return the images of a picture, uint8 RGB (height, width, 3)."""
         colour = Image.fromarray(pixels)
         return Picture(colour, colour.convert("L"))
+
+    def negative(self) -> Picture:
+        """Return the picture with light and dark exchanged."""
+        return Picture(ImageOps.invert(self.colour), ImageOps.invert(self.grey))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,20 +135,23 @@ class Overlays:
             )
         )
 
-    def grey(self, transform: Affine, reduction: int = 1) -> Overlay:
-        """Return the overlay in grey under a transform, its sides divided by ``reduction``."""
-        return self._lay(self._query.reduce(reduction), self._original.reduce(reduction), transform)
+    def grey(self, matrix: Matrix, reduction: int = 1) -> Overlay:
+        """Return the overlay in grey under a projective map, its sides divided by ``reduction``.
 
-    def colour(self, transform: Affine) -> Overlay:
-        """Return the overlay in RGB under a transform, its sides divided by COARSEST."""
-        return self._lay(self._query_colours, self._colours, transform)
+        ``matrix``, float64 (3, 3), moves fractions of the query to fractions of the original.
+        """
+        return self._lay(self._query.reduce(reduction), self._original.reduce(reduction), matrix)
 
-    def _lay(self, query: Image.Image, original: Image.Image, transform: Affine) -> Overlay:
-        width, height = original.size
+    def colour(self, matrix: Matrix) -> Overlay:
+        """Return the overlay in RGB under a projective map, its sides divided by COARSEST."""
+        return self._lay(self._query_colours, self._colours, matrix)
+
+    def _lay(self, query: Image.Image, original: Image.Image, matrix: Matrix) -> Overlay:
         to_query = np.diag([query.width, query.height, 1.0]) @ self._part.to_part
-        back = to_query @ np.linalg.inv(homogeneous(transform)) @ fractions_of(self.frame, width, height)
+        back = to_query @ np.linalg.inv(matrix) @ fractions_of(self.frame, *original.size)
+        back /= back[2, 2]
         laid = query.transform(
-            original.size, Image.Transform.AFFINE, back[:2].ravel().tolist(), Image.Resampling.BICUBIC
+            original.size, Image.Transform.PERSPECTIVE, back.ravel()[:8].tolist(), Image.Resampling.BICUBIC
         )
         covered = _inside(back, original.size, query.size)
         return Overlay(np.asarray(original, np.float32), np.asarray(laid, np.float32), covered)
@@ -157,10 +168,10 @@ class _Part:
     box: tuple[float, float, float, float]
     size: tuple[int, int]
     density: float
-    to_part: NDArray[np.float64]
+    to_part: Matrix
 
 
-def fractions_of(frame: Box, width: int, height: int) -> NDArray[np.float64]:
+def fractions_of(frame: Box, width: int, height: int) -> Matrix:
     """Return the matrix, float64 (3, 3), from pixels of a frame of that size to fractions of the original."""
     across, down = frame.right - frame.left, frame.bottom - frame.top
     return np.array([[across / width, 0, frame.left], [0, down / height, frame.top], [0, 0, 1]])
@@ -225,11 +236,11 @@ def _softened(image: Image.Image, density: float) -> Image.Image:
     return image.resize(coarse, Image.Resampling.BOX).resize(image.size, Image.Resampling.BICUBIC)
 
 
-def _inside(back: NDArray[np.float64], size: tuple[int, int], query_size: tuple[int, int]) -> NDArray[np.bool_]:
+def _inside(back: Matrix, size: tuple[int, int], query_size: tuple[int, int]) -> NDArray[np.bool_]:
     """Return which pixels of a frame are moved into the query by ``back``, and not to its edge."""
     x, y = np.arange(size[0]) + 0.5, np.arange(size[1])[:, None] + 0.5
-    inside = np.ones((size[1], size[0]), bool)
-    for row, side in zip(back[:2], query_size, strict=True):
-        at = row[0] * x + row[1] * y + row[2]
-        inside &= (at >= _EDGE) & (at <= side - _EDGE)
-    return inside
+    across, down, depth = (row[0] * x + row[1] * y + row[2] for row in back)
+    inside = depth > 0
+    for at, side in zip((across, down), query_size, strict=True):
+        inside = inside & (at >= _EDGE * depth) & (at <= (side - _EDGE) * depth)
+    return np.asarray(inside)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from lookalike.domain.geometry import GeometricMatch
 from lookalike.domain.picture import Key
-from lookalike.domain.search import Candidate, Match, Reason
+from lookalike.domain.search import Candidate, LookTaken, Match, Reason
 
 #: Positions of a ranked list that pages can reach.
 WINDOW = 1000
@@ -39,10 +39,11 @@ MIN_VERIFIED_SCORE = MAX_RECOLOURED_SCORE - DISAGREEMENT_COST
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of the ranked list. ``more``: results remain after it, within the window."""
+    """A page of the ranked list. ``more``: results remain after it, within the window. ``looks`` were taken to find it."""
 
     matches: tuple[Match, ...]
     more: bool
+    looks: tuple[LookTaken, ...] = field(default=(), compare=False)
 
 
 def rank(

@@ -107,4 +107,4 @@ def test_few_answers_do_not_judge_scores(answers: int, says: str) -> None:
     for shown in (console.export_text(), page.render(Findings({"product": task}), "a test")):
         assert says in " ".join(shown.split())
         assert ("58.9" in shown) is (answers == MIN_JUDGED)
-        assert "one in five" in shown
+        assert "one in four" in shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 #: Pixels of what a print lies on, and of the white border around the picture on it.
 _GROUND, _BORDER = (640, 480), 14
@@ -35,19 +35,14 @@ def turned(picture: Image.Image, degrees: float) -> Image.Image:
     return picture.rotate(degrees, Image.Resampling.BICUBIC, expand=True, fillcolor="#5a5046")
 
 
-def printed(picture: Image.Image, width: int, degrees: float, ground: Image.Image | None = None) -> Image.Image:
-    """The picture as a print of that width with a white border, lying askew on a table or on another picture."""
-    below = _table() if ground is None else ground.resize(_GROUND)
+def printed(picture: Image.Image, width: int, degrees: float) -> Image.Image:
+    """The picture as a print of that width with a white border, lying askew on a table."""
+    below = _table()
     paper = ImageOps.expand(picture, _BORDER, "white").convert("RGBA")
     paper = paper.resize((width, width * paper.height // paper.width), Image.Resampling.LANCZOS)
     paper = paper.rotate(degrees, Image.Resampling.BICUBIC, expand=True)
     below.paste(paper, ((below.width - paper.width) // 2, (below.height - paper.height) // 2), paper)
     return below
-
-
-def blurred(picture: Image.Image) -> Image.Image:
-    """The picture a little out of focus."""
-    return picture.filter(ImageFilter.GaussianBlur(1.2))
 
 
 def _table() -> Image.Image:

@@ -18,14 +18,15 @@ from unittest.mock import patch
 from PIL import Image
 
 from lookalike import bootstrap
-from lookalike.domain.geometry import Affine
+from lookalike.domain.geometry import Affine, GeometricMatch
 from lookalike.domain.library import Kind, LibraryRef
-from lookalike.domain.picture import Metadata
-from lookalike.domain.search import Match
+from lookalike.domain.picture import Key, Metadata
+from lookalike.domain.search import Candidate, Match
 from lookalike.imaging.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
+from lookalike.service.reranking import Reranker
 from lookalike.service.search import Search, search
 from lookalike.settings import Settings
 from lookalike.verification.verifier import FeatureMapBatch
@@ -40,9 +41,6 @@ _BOUNDS = Bounds(4 << 20, 15, 4096, 4096 * 4096, frozenset({"JPEG"}))
 
 #: Longest side of a photograph, in pixels.
 _SIDE = 512
-
-#: Views of a query that stage 1 of verification embeds.
-_VIEWS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +88,25 @@ def _library(pictures: Mapping[str, Image.Image]) -> Iterator[Ports]:
 
 
 def _answer(ports: Ports, query: str, picture: Image.Image) -> Answer:
-    index, embedder, keypoints = ports.index, ports.embedder, FeatureMapBatch.match_keypoints
+    embedder, keypoints, verify = ports.embedder, FeatureMapBatch.match_keypoints, Reranker.verify
+    verified: list[bool] = []
+
+    def verifying(reranker: Reranker, candidates: Sequence[Candidate]) -> Mapping[Key, GeometricMatch]:
+        found = verify(reranker, candidates)
+        verified.append(bool(found))
+        return found
+
     with (
-        patch.object(index, "search", wraps=index.search) as searched,
+        patch.object(Reranker, "verify", verifying),
         patch.object(FeatureMapBatch, "match_keypoints", autospec=True, side_effect=keypoints) as matched,
         patch.object(embedder, "embed", wraps=embedder.embed) as embedded,
     ):
-        matches = search(ports, Search(_REF, _source(picture))).matches
-    views = sum(len(call.args[0]) for call in embedded.call_args_list)
-    # Quadrilaterals are searched for in the index, and what is rectified is embedded.
-    stage = 4 if searched.call_count > 1 else 3 if matched.called else 2 if views > _VIEWS else 1
-    return _first(query, stage, matches)
+        page = search(ports, Search(_REF, _source(picture)))
+    passes = sum(len(call.args[0]) for call in embedded.call_args_list)
+    # What is embedded beside the views of the looks is rectified; what the first look verifies takes no fourth stage.
+    rectified = passes > sum(look.views for look in page.looks)
+    stage = 4 if not verified[0] and len(verified) > 1 else 3 if matched.called else 2 if rectified else 1
+    return _first(query, stage, page.matches)
 
 
 def _first(query: str, stage: int, matches: Sequence[Match]) -> Answer:

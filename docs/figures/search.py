@@ -19,7 +19,7 @@ def queries() -> Mapping[str, Image.Image]:
     return {
         "cropped, recompressed": cropped(photograph("coffee.png")),
         "mirrored, captioned": captioned(photograph("chelsea.png")),
-        "a print on a table": printed(photograph("rocket.jpg"), 400, 14),
+        "a print on a table": printed(photograph("rocket.jpg"), 360, 14),
         "not in the library": photograph(STRANGER),
     }
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from docs.figures.copies import blurred, cropped, printed, turned
+from docs.figures.copies import cropped, printed, turned
 from docs.figures.drawing import save
-from docs.figures.engine import STRANGER, answers, photograph
+from docs.figures.engine import answers, photograph
 
 FIGURE = Path(__file__).with_suffix(".png")
 
@@ -18,9 +18,9 @@ def queries() -> Mapping[str, Image.Image]:
     """The queries, each by the last stage that it takes; a test holds that."""
     return {
         "1: feature maps": cropped(photograph("chelsea.png")),
-        "2: rectified": blurred(printed(photograph("coffee.png"), 300, 35, ground=photograph(STRANGER))),
+        "2: rectified": printed(photograph("coffee.png"), 420, 25),
         "3: keypoints": turned(photograph("astronaut.png"), 70),
-        "4: quadrilaterals": printed(photograph("rocket.jpg"), 200, 40),
+        "4: further looks": printed(photograph("rocket.jpg"), 200, 40),
     }
 
 

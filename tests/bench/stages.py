@@ -54,7 +54,6 @@ FIRST_LOOK = "whole"
 #: Patterns of paths of calls, and the stage that each is of. The first that matches counts.
 PATTERNS: Mapping[str, str] = {
     "load": "decode",
-    "*_search_quadrilaterals*": "look at quadrilaterals, and all that follows from it",
     "*agree*": "agreement",
     "*overlay*": "agreement",
     "*original*": "originals",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from lookalike.domain.geometry import GeometricMatch, QueryView
+from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Pixels
 
@@ -26,6 +27,11 @@ class Embedder(Protocol):
     @abstractmethod
     def embed(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
         """One embedding per picture. Deterministic; finite unit vectors for any pixels."""
+
+    def keypoints(self, pixels: Pixels) -> Keypoints:
+        """The keypoints of a picture, uint8 RGB (height, width, 3). Deterministic; none where nothing stands out, and by
+        default."""
+        return Keypoints.none()
 
     @abstractmethod
     def score(self, kind: Kind, cosine: float) -> float:
@@ -81,11 +87,15 @@ class BatchVerification(Protocol):
         is accepted."""
 
     @abstractmethod
-    def match_keypoints(self, renditions: Mapping[int, Pixels]) -> BatchVerification:
-        """Continue with renditions, uint8 RGB (height, width, 3), of these candidates' originals; those that could not be loaded are left out.
+    def keypoint_views(self) -> Iterator[KeypointView]:
+        """Yield the views of the query whose keypoints are to be matched in turn, as long as no match is accepted."""
 
-        Rectified views may follow once more.
-        """
+    @abstractmethod
+    def match_keypoints(
+        self, view: KeypointView, keypoints: Keypoints, originals: Mapping[int, Original]
+    ) -> BatchVerification:
+        """Continue with a view's keypoints and the originals of these candidates; those that could not be loaded are
+        left out."""
 
     @abstractmethod
     def matches(self) -> Sequence[GeometricMatch | None]:

@@ -2,8 +2,8 @@
 
 ``match_whole`` compares two thumbnails in eight orientations; ``match_partial`` matches cells of feature maps and
 scores the transforms by block correlation; ``match_rectified`` repeats that once the estimated transform is undone;
-``match_keypoints`` matches keypoints of the pictures themselves. Every stage is a function of data: feature
-maps of the rectified query, and keypoints of originals, are arguments.
+``match_keypoints`` matches keypoints of the pictures themselves, and correlates these. Every stage is a function of data:
+feature maps of the rectified query, and keypoints, are arguments.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from PIL import Image
 
 from lookalike.domain.geometry import IDENTITY, WHOLE, Affine, Box, GeometricMatch
-from lookalike.domain.picture import Pixels
+from lookalike.domain.keypoints import Keypoints, KeypointView, Original
+from lookalike.domain.picture import Grey, Pixels
 from lookalike.embedding.feature_map import FeatureMap, unpack
 from lookalike.verification.affine import compose, crop_transform
-from lookalike.verification.correlation import BlockCorrelation, Pyramid, correlate_blocks
-from lookalike.verification.keypoints import KeypointMatch, Keypoints, match_keypoints, resized_grey
+from lookalike.verification.aligned import AlignedCorrelation, correlate_aligned
+from lookalike.verification.correlation import BlockCorrelation, correlate_blocks
+from lookalike.verification.keypoints import match_keypoints
 from lookalike.verification.match_score import MatchFeatures, MatchScorer
 from lookalike.verification.matching import CellMatcher, Hypothesis, ViewFeatures, mean_cell_cosine
-from lookalike.verification.ransac import SimilarityTransform
 from lookalike.verification.rectify import covered_region, warp_region
 from lookalike.verification.whole_image import EightOrientations, WholeImageMatch
 
@@ -52,8 +54,15 @@ EARLY_EXIT_PROBABILITY = 0.99
 #: Views of a query whose hypotheses are scored for one candidate at most: those with the most inliers.
 MAX_VIEWS_SCORED = 2
 
-#: Smallest number of keypoint inliers: chance brings up to 12, one picture in thousands.
+#: Smallest number of keypoint inliers that are looked at closer: strangers have 6, one in a hundred 14 or more.
 MIN_KEYPOINTS = 9
+
+#: Smallest number of textured blocks of pictures that keypoints align.
+MIN_ALIGNED_BLOCKS = 8
+
+#: Smallest absolute correlation of these blocks: of 53 strangers and 87 posters of the same letters that so many keypoints
+#: align by chance, the largest is 0.28; copies reach 0.4 and more.
+MIN_ALIGNED_CORRELATION = 0.33
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,15 +85,11 @@ class MatchAttempt:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rectification:
-    """The warp of the query that undoes ``transform``, limited to the ``region`` of the candidate that the query covers.
-
-    ``keypoint_match`` is the match by keypoints that gave the transform; None if cells gave it.
-    """
+    """The warp of the query that undoes ``transform``, limited to the ``region`` of the candidate that the query covers."""
 
     candidate: Candidate
     transform: Affine
     region: Box
-    keypoint_match: KeypointMatch | None = None
 
     @property
     def aspect_ratio(self) -> float:
@@ -147,24 +152,31 @@ class QueryMatcher:
         """Match cells of the views with the candidate's; None if there is no hypothesis."""
         return self._best_hypothesis(self._cells, candidate)
 
-    def match_keypoints(self, candidate: Candidate, keypoints: Keypoints) -> Rectification | None:
-        """Match the query's keypoints with those of the candidate; None if too few are inliers.
-
-        Rectify the query by the result, and pass it to :meth:`match_rectified` for the probability.
-        """
-        found = match_keypoints(self._keypoints, keypoints)
+    def match_keypoints(
+        self, candidate: Candidate, view: KeypointView, keypoints: Keypoints, original: Original
+    ) -> MatchAttempt | None:
+        """Match the keypoints of a view of the query with the candidate's original, and correlate both under the
+        transform found; None if too few are inliers."""
+        found = match_keypoints(keypoints, original.keypoints)
         if found is None or found.inliers < MIN_KEYPOINTS:
             return None
-        region = covered_region(found.transform)
-        return None if region is None else Rectification(candidate, found.transform, region, found)
+        transform = compose(view.from_query, found.transform)
+        region = covered_region(transform)
+        if region is None:
+            return None
+        blocks = correlate_aligned(self._grey, _grey(original.pixels), transform, region)
+        # Keypoints align to the pixel, so all blocks agree or none does: they count as one.
+        correlation = abs(blocks.correlation)
+        features = MatchFeatures(candidate.cosine, min(blocks.blocks, 1), correlation, keypoints=found.inliers)
+        probability = self._scorer.keypoints.probability(features)
+        match = GeometricMatch(probability, found.inliers, correlation, transform, found.region)
+        return MatchAttempt(candidate, match, features, sufficient=_aligned_texture_agrees(blocks))
 
     def match_rectified(self, rectification: Rectification, feature_map: bytes) -> MatchAttempt | None:
         """Match the rectified query, given its feature map, with the candidate; None if there is no hypothesis."""
         rectified = unpack(feature_map)
         if rectified is None:
             return None
-        if rectification.keypoint_match is not None:
-            return self._score_keypoints(rectification, rectification.keypoint_match, rectified)
         candidate, region = rectification.candidate, rectification.region
         found = self._best_hypothesis(CellMatcher([ViewFeatures.of(IDENTITY, True, rectified)]), candidate)
         if found is None:
@@ -183,8 +195,8 @@ class QueryMatcher:
         return [(EightOrientations(view.thumbnail), view.to_view) for view in self._full_views]
 
     @cached_property
-    def _keypoints(self) -> Keypoints:
-        return keypoints_of(self._pixels)
+    def _grey(self) -> Grey:
+        return _grey(self._pixels)
 
     def _best_hypothesis(self, cells: CellMatcher, candidate: Candidate) -> MatchAttempt | None:
         hypotheses = sorted(cells.hypotheses(candidate.feature_map), key=lambda one: -len(one.cells))
@@ -206,34 +218,6 @@ class QueryMatcher:
         )
         return MatchAttempt(candidate, match, features, sufficient=_has_enough_texture(blocks))
 
-    def _score_keypoints(
-        self, rectification: Rectification, keypoint_match: KeypointMatch, rectified: FeatureMap
-    ) -> MatchAttempt:
-        candidate = rectification.candidate
-        blocks = _correlate_region(rectified, candidate.feature_map, rectification.region)
-        # Keypoints align to the pixel, so all blocks agree or none does: they count as one.
-        inliers = keypoint_match.inliers
-        features = MatchFeatures(candidate.cosine, min(blocks.blocks, 1), blocks.correlation, keypoints=inliers)
-        probability = self._scorer.keypoints.probability(features)
-        transform, region = keypoint_match.transform, keypoint_match.region
-        match = GeometricMatch(probability, inliers, blocks.correlation, transform, region)
-        return MatchAttempt(candidate, match, features, sufficient=_texture_agrees(blocks))
-
-
-def keypoints_of(pixels: Pixels) -> Keypoints:
-    """Return the keypoints of a picture of any size, uint8 (height, width[, 3])."""
-    return Keypoints.detect_and_describe(resized_grey(pixels))
-
-
-def _correlate_region(rectified: FeatureMap, candidate: FeatureMap, region: Box) -> BlockCorrelation:
-    """Correlate the rectified query with the region of the candidate that it was warped to."""
-    sqrt_aspect_ratio = candidate.sqrt_aspect_ratio
-    scale = (region.right - region.left) * sqrt_aspect_ratio / rectified.sqrt_aspect_ratio
-    corner = complex(region.left * sqrt_aspect_ratio, region.top / sqrt_aspect_ratio)
-    transform = SimilarityTransform(scale, corner, reflected=False)
-    pyramid = Pyramid.of(rectified.thumbnail, rectified.sqrt_aspect_ratio)
-    return correlate_blocks(pyramid, candidate.thumbnail.astype(np.float32), sqrt_aspect_ratio, transform)
-
 
 def _has_enough_texture(blocks: BlockCorrelation) -> bool:
     return (
@@ -248,6 +232,15 @@ def _texture_agrees(blocks: BlockCorrelation) -> bool:
         and blocks.textured_correlation >= MIN_TEXTURED_CORRELATION
         and blocks.residual_correlation >= MIN_RESIDUAL_CORRELATION
     )
+
+
+def _aligned_texture_agrees(blocks: AlignedCorrelation) -> bool:
+    """The same for pictures that keypoints align; one may be the other's negative."""
+    return blocks.textured_blocks >= MIN_ALIGNED_BLOCKS and abs(blocks.textured_correlation) >= MIN_ALIGNED_CORRELATION
+
+
+def _grey(pixels: Pixels) -> Grey:
+    return np.asarray(Image.fromarray(pixels).convert("L"))
 
 
 def _block_correlation(found: tuple[WholeImageMatch, Affine]) -> float:

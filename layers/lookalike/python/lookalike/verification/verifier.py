@@ -12,13 +12,15 @@ stands in :func:`lookalike.service.reranking.run_stages`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lookalike.domain.geometry import GeometricMatch, QueryView
+from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.picture import Pixels
 from lookalike.embedding.feature_map import unpack
 from lookalike.ports.models import BatchVerification, QueryVerifier, Verifier
+from lookalike.verification.keypoints import keypoint_views
 from lookalike.verification.match_score import MatchScorer
 from lookalike.verification.matching import ViewFeatures
 from lookalike.verification.stages import (
@@ -27,7 +29,6 @@ from lookalike.verification.stages import (
     MatchAttempt,
     QueryMatcher,
     Rectification,
-    keypoints_of,
     rectification_of,
 )
 
@@ -187,16 +188,21 @@ class FeatureMapBatch(BatchVerification):
         probable = [number for number, attempt in self.attempts if attempt.match.probability >= RETRY_PROBABILITY]
         return list(dict.fromkeys([nearest, *probable]))[:MAX_ORIGINALS]
 
-    def match_keypoints(self, renditions: Mapping[int, Pixels]) -> FeatureMapBatch:
-        """Match keypoints of the query with those of candidates' renditions, uint8 RGB (height, width, 3)."""
-        known = {number: candidate for number in renditions if (candidate := self.candidates[number]) is not None}
+    def keypoint_views(self) -> Iterator[KeypointView]:
+        """Yield the query as it is, and then small in the seven other orientations."""
+        return keypoint_views(self.pixels)
+
+    def match_keypoints(
+        self, view: KeypointView, keypoints: Keypoints, originals: Mapping[int, Original]
+    ) -> FeatureMapBatch:
+        """Match a view's keypoints with those of candidates' originals, and correlate both."""
+        known = {number: candidate for number in originals if (candidate := self.candidates[number]) is not None}
         found = {
-            number: self.matcher.match_keypoints(candidate, keypoints_of(renditions[number]))
+            number: self.matcher.match_keypoints(candidate, view, keypoints, originals[number])
             for number, candidate in known.items()
         }
-        failed = self._with({number: None for number, one in found.items() if one is None})
-        pending = {number: one for number, one in found.items() if one is not None}
-        return replace(failed, pending=pending, retries_left=0)
+        matched = self._with({number: attempt for number, attempt in found.items() if attempt is not None})
+        return replace(matched, retries_left=0)
 
     def matches(self) -> Sequence[GeometricMatch | None]:
         """Return each candidate's match, or None."""

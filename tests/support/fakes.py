@@ -371,8 +371,8 @@ class TinyBatch(BatchVerification):
     def keypoint_candidates(self) -> Sequence[int]:
         return [0] if self.found and not any(self.found) else []
 
-    def keypoint_views(self) -> Iterator[KeypointView]:
-        return iter(())
+    def keypoint_view(self) -> KeypointView | None:
+        return None
 
     def match_keypoints(self, view: KeypointView, keypoints: Keypoints, originals: Mapping[int, Original]) -> TinyBatch:
         return self

@@ -39,7 +39,7 @@ from lookalike.service.image_source import Source
 from lookalike.service.ranking import merged, rank
 from lookalike.service.reranking import run_stages
 from lookalike.service.search import Search, search
-from lookalike.verification.keypoints import keypoint_views
+from lookalike.verification.keypoints import keypoint_view
 from lookalike.verification.match_score import MatchScorer
 from lookalike.verification.quadrilaterals import detect_quadrilaterals
 from lookalike.verification.query_views import views_of_crops
@@ -207,7 +207,8 @@ def _stages(query: str, embedder: Embedder, scorer: MatchScorer) -> Iterator[tup
         first = matcher.match_partial(candidate)
         again = None if first is None else rectification_of(first)
         original = Original(picture, of_patches(picture))
-        view = next(keypoint_views(pixels))
+        view = keypoint_view(pixels, 0)
+        assert view is not None
         stages = {
             "whole": matcher.match_whole(candidate),
             "part": first,

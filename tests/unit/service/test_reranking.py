@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -63,9 +63,10 @@ class Batch(BatchVerification):
     def keypoint_candidates(self) -> Sequence[int]:
         return self.query.wanted
 
-    def keypoint_views(self) -> Iterator[KeypointView]:
-        for number in range(self.query.keypoint_views):
-            yield KeypointView(np.full((9, 9, 3), number, np.uint8), IDENTITY)
+    def keypoint_view(self) -> KeypointView | None:
+        if not self.query.wanted or len(self.query.given) == self.query.keypoint_views:
+            return None
+        return KeypointView(np.full((9, 9, 3), len(self.query.given), np.uint8), IDENTITY)
 
     def match_keypoints(self, view: KeypointView, keypoints: Keypoints, originals: Mapping[int, Original]) -> Batch:
         self.query.given.append({number: original.pixels for number, original in originals.items()})

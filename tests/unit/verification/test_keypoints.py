@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lookalike.domain.geometry import Affine
 from lookalike.domain.keypoints import DESCRIPTOR_CHANNELS, DESCRIPTOR_SCALE, Keypoints
-from lookalike.verification.keypoints import TURNED_SIDE, keypoint_views, match_keypoints
+from lookalike.verification.keypoints import TURNED_SIDE, keypoint_view, match_keypoints
 from tests.support.examples import examples
 from tests.support.keypoints import described, made_up
 
@@ -112,13 +112,13 @@ def test_matching_is_deterministic_and_finite(seed: int, count: int, size: tuple
         assert 4 <= match.inliers <= count
 
 
-def test_a_query_is_viewed_in_eight_orientations() -> None:
+def test_a_query_is_viewed_in_six_orientations() -> None:
     corners = np.zeros((300, 400, 3), np.uint8)
     corners[:150, :200], corners[:150, 200:], corners[150:, :200] = 50, 100, 150
-    views = list(keypoint_views(corners))
+    views = [view for number in range(9) if (view := keypoint_view(corners, number)) is not None]
     assert views[0].pixels is corners
     assert {max(view.pixels.shape) for view in views[1:]} == {TURNED_SIDE}
-    assert len({view.pixels.tobytes() for view in views}) == 8
+    assert len({view.pixels.tobytes() for view in views}) == 6
     centres = np.array([[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]])
     for view in views:
         height, width = view.pixels.shape[:2]

@@ -107,10 +107,8 @@ def run(
     batch = rematched(query.match_feature_maps(candidates), embed)
     if originals is not None and (numbers := batch.keypoint_candidates()):
         loaded = {number: Original(pixels, of_patches(pixels)) for number, pixels in originals(numbers).items()}
-        for view in batch.keypoint_views():
+        while (view := batch.keypoint_view()) is not None:
             batch = batch.match_keypoints(view, of_patches(view.pixels), loaded)
-            if not batch.keypoint_candidates():
-                break
     return list(batch.matches())
 
 
@@ -372,11 +370,31 @@ def test_an_original_that_is_missing_or_shows_something_else_does_not_match(orig
     assert by_keypoints(textured(1), Originals(original)) == [None, None]
 
 
+def test_a_likely_query_is_warped_and_matched_once_more_before_it_is_turned() -> None:
+    """Its keypoints say a little wrongly where it lies."""
+    query = VERIFIER.query(textured(1), [whole(b"")])
+    batch = query.match_feature_maps([(COSINE, Scene(1).seen(IDENTITY).pack())])
+    view = batch.keypoint_view()
+    assert view is not None
+    keypoints = of_patches(textured(1))
+    askew = replace(keypoints, xy=keypoints.xy * 1.1 - 0.05)
+    batch = batch.match_keypoints(view, askew, {0: Original(textured(1), keypoints)})
+    refined = batch.keypoint_view()
+    assert refined is not None
+    assert refined.from_query == pytest.approx(IDENTITY, abs=0.1)
+    assert refined.pixels.shape != view.pixels.shape
+    batch = batch.match_keypoints(refined, of_patches(FLAT), {0: Original(textured(1), keypoints)})
+    turned_view = batch.keypoint_view()
+    assert turned_view is not None
+    assert turned_view.from_query == (-1, 0, 1, 0, 1, 0)
+
+
 def test_matching_keypoints_do_not_suffice_if_pixels_differ() -> None:
     """As posters of the same letters: keypoints agree, and what lies around them does not."""
     query = VERIFIER.query(textured(1), [whole(b"")])
     batch = query.match_feature_maps([(COSINE, Scene(1).seen(IDENTITY).pack())])
-    view, other = next(batch.keypoint_views()), Original(textured(2), of_patches(textured(1)))
+    view, other = batch.keypoint_view(), Original(textured(2), of_patches(textured(1)))
+    assert view is not None
     assert batch.match_keypoints(view, of_patches(textured(1)), {0: other}).matches() == [None]
 
 

@@ -14,9 +14,9 @@ from lookalike.domain.picture import Pixels
 from lookalike.embedding.session import open_session
 from lookalike.errors import ModelError
 
-#: Pixels: longer sides that keypoints are detected at, each with how many of its keypoints are kept, the best ones. A
-#: tenth of a picture, or one of nine in a collage, is found at the second. 480 and 240 find as much for half more time.
-SCALES = ((384, 512), (192, 256))
+#: Pixels: longer sides that keypoints are detected at. A tenth of a picture, or one of nine in a collage, is found at the
+#: second. 480 and 240 find as much for half more time.
+LONGER_SIDES = (384, 192)
 
 #: A picture is enlarged to less than this many times its longer side, but for the smallest scale.
 _MAX_ENLARGEMENT = 2
@@ -48,26 +48,21 @@ class OnnxKeypointDetector:
             raise ModelError(f"{model}: it does not answer xy and descriptors of {DESCRIPTOR_CHANNELS} numbers")
 
     def detect(self, pixels: Pixels) -> Keypoints:
-        """Return the keypoints of a picture, uint8 RGB (height, width, 3), on all SCALES."""
+        """Return the keypoints of a picture, uint8 RGB (height, width, 3), on the scales of LONGER_SIDES."""
         height, width = pixels.shape[:2]
-        positions: list[NDArray[np.float64]] = []
-        descriptors: list[NDArray[np.int8]] = []
-        for grey, maximum in _scaled(pixels):
-            xy, described = self._session.run(["xy", "descriptors"], {"grey": grey})
-            positions.append(xy[:maximum].astype(np.float64))
-            descriptors.append(described[:maximum])
+        found = [self._session.run(["xy", "descriptors"], {"grey": grey}) for grey in _scaled(pixels)]
+        xy, descriptors = (np.concatenate(parts) for parts in zip(*found, strict=True))
         relative_size = np.array([width, height]) / max(width, height)
-        return Keypoints(relative_size, np.concatenate(positions), np.concatenate(descriptors))
+        return Keypoints(relative_size, xy.astype(np.float64), descriptors)
 
 
-def _scaled(pixels: Pixels) -> Iterator[tuple[NDArray[np.uint8], int]]:
-    """Yield the picture in grey on each scale, its sides multiples of _STRIDE, and how many keypoints are kept."""
+def _scaled(pixels: Pixels) -> Iterator[NDArray[np.uint8]]:
+    """Yield the picture in grey on each scale, its sides multiples of _STRIDE."""
     image = Image.fromarray(pixels).convert("L")
-    smallest = min(side for side, _ in SCALES)
-    for side, maximum in SCALES:
+    for side in LONGER_SIDES:
         scale = side / max(image.size)
-        if scale >= _MAX_ENLARGEMENT and side != smallest:
+        if scale >= _MAX_ENLARGEMENT and side != min(LONGER_SIDES):
             continue
-        size = [max(_STRIDE, round(length * scale / _STRIDE) * _STRIDE) for length in image.size]
+        width, height = (max(_STRIDE, round(length * scale / _STRIDE) * _STRIDE) for length in image.size)
         method = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
-        yield np.asarray(image.resize((size[0], size[1]), method)), maximum
+        yield np.asarray(image.resize((width, height), method))

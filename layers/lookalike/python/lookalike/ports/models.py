@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from lookalike.domain.geometry import GeometricMatch, QueryView
@@ -87,8 +87,9 @@ class BatchVerification(Protocol):
         is accepted."""
 
     @abstractmethod
-    def keypoint_views(self) -> Iterator[KeypointView]:
-        """Yield the views of the query whose keypoints are to be matched in turn, as long as no match is accepted."""
+    def keypoint_view(self) -> KeypointView | None:
+        """Return the next view of the query whose keypoints are to be matched; None if a match is accepted, or if there is
+        no further view."""
 
     @abstractmethod
     def match_keypoints(

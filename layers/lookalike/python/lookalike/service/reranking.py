@@ -89,10 +89,8 @@ def _match_keypoints(
 ) -> BatchVerification:
     """Detect keypoints of the originals and of one view of the query after another, until a match is accepted."""
     originals = {number: Original(pixels, embedder.keypoints(pixels)) for number, pixels in renditions.items()}
-    for view in batch.keypoint_views() if originals else ():
+    while originals and (view := batch.keypoint_view()) is not None:
         batch = batch.match_keypoints(view, embedder.keypoints(view.pixels), originals)
-        if not batch.keypoint_candidates():
-            break
     return batch
 
 

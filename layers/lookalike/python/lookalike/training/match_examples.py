@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import count, takewhile
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -24,7 +25,7 @@ from lookalike.embedding.feature_map import FeatureMap, unpack
 from lookalike.embedding.query_crops import query_crops
 from lookalike.training.augment import augment_copy
 from lookalike.training.fitted_card import sha256
-from lookalike.verification.keypoints import keypoint_views
+from lookalike.verification.keypoints import keypoint_view
 from lookalike.verification.match_score import MatchFeatures
 from lookalike.verification.query_views import views_of_crops
 from lookalike.verification.stages import (
@@ -34,6 +35,7 @@ from lookalike.verification.stages import (
     QueryMatcher,
     Rectification,
     rectification_of,
+    refined_view,
 )
 from lookalike.verification.verifier import FeatureMapVerifier
 from lookalike.verification.whole_image import EightOrientations
@@ -184,16 +186,22 @@ class SingleStages:
 
     def by_keypoints(self, candidate: Candidate, original: Original) -> dict[Stage, MatchFeatures]:
         """Return the features of the most probable match by keypoints, if there is one, of all views of the query."""
-        found = [
-            self.matcher.match_keypoints(candidate, view, keypoints, original) for view, keypoints in self._keypoints
-        ]
-        probable = [attempt for attempt in found if attempt is not None and attempt.sufficient]
-        best = max(probable, key=lambda attempt: attempt.match.probability, default=None)
+        pixels, found = self._query.pixels, list[MatchAttempt | None]()
+        for view, keypoints in self._keypoints:
+            attempt = self.matcher.match_keypoints(candidate, view, keypoints, original)
+            refined = None if attempt is None else refined_view(pixels, attempt)
+            found.append(attempt)
+            if refined is not None:
+                again = self._embedder.keypoints(refined.pixels)
+                found.append(self.matcher.match_keypoints(candidate, refined, again, original))
+        sufficient = [attempt for attempt in found if attempt is not None and attempt.sufficient]
+        best = max(sufficient, key=lambda attempt: attempt.match.probability, default=None)
         return {} if best is None else {KEYPOINTS: best.features}
 
     @cached_property
     def _keypoints(self) -> list[tuple[KeypointView, Keypoints]]:
-        return [(view, self._embedder.keypoints(view.pixels)) for view in keypoint_views(self._query.pixels)]
+        views = (keypoint_view(self._query.pixels, number) for number in count())
+        return [(view, self._embedder.keypoints(view.pixels)) for view in takewhile(bool, views) if view is not None]
 
     def rematch(self, rectification: Rectification | None) -> MatchAttempt | None:
         """Embed the rectified query and match it again."""

@@ -27,6 +27,9 @@ CELL = 8
 #: Keypoints of a picture at most, those with the highest scores.
 MAX_KEYPOINTS = 512
 
+#: Pixels of a picture for each of its keypoints at least: where they are many, small pictures have fewer.
+MIN_PIXELS = 108
+
 #: Probability from which a pixel is a keypoint (the authors' default).
 MIN_PROBABILITY = 0.05
 
@@ -43,12 +46,12 @@ def model(weights: Weights) -> onnx.ModelProto:
     """
     network = _Network(weights)
     graph = network.graph
-    heat, features = network.heat_and_features()
-    xy, scores = _peaks(graph, heat)
+    heat, reliability, features = network.outputs()
+    xy, scores = _peaks(graph, heat, reliability)
     outputs: dict[str, tuple[str, int, Sequence[str | int]]] = {
         "xy": (xy, TensorProto.FLOAT, ["n", 2]),
         "scores": (scores, TensorProto.FLOAT, ["n"]),
-        "descriptors": (_sampled(graph, features, xy), TensorProto.INT8, ["n", DESCRIPTOR_CHANNELS]),
+        "descriptors": (_described(graph, features, xy), TensorProto.INT8, ["n", DESCRIPTOR_CHANNELS]),
     }
     for name, (value, _, _) in outputs.items():
         graph.nodes.append(helper.make_node("Identity", [value], [name]))
@@ -72,12 +75,12 @@ class _Network:
         self._weights = weights
         self.graph = Graph()
 
-    def heat_and_features(self) -> tuple[str, str]:
-        """Add the network; return ``heat`` and ``features``.
+    def outputs(self) -> tuple[str, str, str]:
+        """Add the network; return ``heat``, ``reliability`` and ``features``.
 
-        ``heat``, (1, 1, height, width), is each pixel's probability of being a keypoint, by its reliability; 0 where
-        another pixel of the window is more probable, or it is too small. ``features``, (1, 64, height / 8, width / 8), are
-        unit vectors.
+        ``heat``, (1, 1, height, width), is each pixel's probability of being a keypoint; 0 where another pixel of the
+        window is more probable, or it is too small. ``reliability``, (1, 1, height / 8, width / 8), is that of the
+        keypoints there. ``features``, (1, 64, height / 8, width / 8), are unit vectors.
         """
         graph = self.graph
         grey = self._normalised()
@@ -85,7 +88,7 @@ class _Network:
         logits = self._last(logits, "keypoint_head.3")
         fused = self._fused(grey)
         reliability = graph.op("Sigmoid", self._last(self._chain(fused, "heatmap_head", 2), "heatmap_head.2"))
-        return self._suppressed(logits, reliability), graph.unit(fused)
+        return self._suppressed(logits), reliability, graph.unit(fused)
 
     def _normalised(self) -> str:
         graph = self.graph
@@ -107,7 +110,7 @@ class _Network:
         summed = graph.op("Sum", eighth, self._enlarged(sixteenth, 2), self._enlarged(thirty_second, 4))
         return self._last(self._chain(summed, "block_fusion", 2), "block_fusion.2")
 
-    def _suppressed(self, logits: str, reliability: str) -> str:
+    def _suppressed(self, logits: str) -> str:
         graph = self.graph
         shares = graph.op("Softmax", logits, axis=1)
         begin, end, axis = (graph.constant(np.array([at], np.int64)) for at in (0, CELL * CELL, 1))
@@ -119,8 +122,7 @@ class _Network:
             graph.op("Equal", probability, largest),
             graph.op("Greater", probability, graph.number(MIN_PROBABILITY)),
         )
-        score = graph.op("Mul", probability, self._enlarged(reliability, CELL))
-        return graph.op("Where", peak, score, graph.number(0))
+        return graph.op("Where", peak, probability, graph.number(0))
 
     def _enlarged(self, x: str, factor: int) -> str:
         scales = self.graph.constant(np.array([1, 1, factor, factor], np.float32))
@@ -153,28 +155,43 @@ class _Network:
         return kernel * gain[:, None, None, None], -mean * gain
 
 
-def _peaks(graph: Graph, heat: str) -> tuple[str, str]:
-    """Add the highest MAX_KEYPOINTS values of ``heat``; return their positions and their scores."""
-    places = graph.op("Transpose", graph.op("NonZero", heat), perm=[1, 0])
-    scores = graph.op("GatherND", heat, places)
-    count = graph.op("Shape", scores)
-    highest = f"{scores}_highest"
-    rows = f"{scores}_rows"
-    most = graph.op("Min", count, graph.constant(np.array([MAX_KEYPOINTS], np.int64)))
-    graph.nodes.append(helper.make_node("TopK", [scores, most], [highest, rows], axis=0))
-    yx = graph.op("Cast", graph.op("Gather", places, rows, axis=0), to=TensorProto.FLOAT)
-    xy = graph.op("Gather", yx, graph.constant(np.array([3, 2], np.int64)), axis=1)
+def _peaks(graph: Graph, heat: str, reliability: str) -> tuple[str, str]:
+    """Add the keypoints with the highest scores, probability times reliability; return their positions and scores."""
     size = graph.op("Gather", graph.op("Shape", heat), graph.constant(np.array([3, 2], np.int64)), axis=0)
-    middle = graph.op("Add", xy, graph.number(0.5))
-    return graph.op("Div", middle, graph.op("Cast", size, to=TensorProto.FLOAT)), highest
+    places = graph.op("Transpose", graph.op("NonZero", heat), perm=[1, 0])
+    xy = _positions(graph, places, size)
+    reliable = _sampled(graph, reliability, xy)
+    probable = graph.op("GatherND", heat, places)
+    scores = graph.op("Mul", probable, graph.op("Squeeze", reliable, graph.constant(np.array([0], np.int64))))
+    pixels = graph.op("ReduceProd", size, keepdims=1)
+    room = graph.op("Div", pixels, graph.constant(np.array([MIN_PIXELS], np.int64)))
+    most = graph.op("Min", graph.op("Shape", scores), room, graph.constant(np.array([MAX_KEYPOINTS], np.int64)))
+    highest, rows = f"{scores}_highest", f"{scores}_rows"
+    graph.nodes.append(helper.make_node("TopK", [scores, most], [highest, rows], axis=0))
+    return graph.op("Gather", xy, rows, axis=0), highest
+
+
+def _positions(graph: Graph, places: str, size: str) -> str:
+    """Add the centres of pixels, given their indices in a map, as fractions of its width and height."""
+    pixels = graph.op("Gather", places, graph.constant(np.array([3, 2], np.int64)), axis=1)
+    centres = graph.op("Add", graph.op("Cast", pixels, to=TensorProto.FLOAT), graph.number(0.5))
+    return graph.op("Div", centres, graph.op("Cast", size, to=TensorProto.FLOAT))
 
 
 def _sampled(graph: Graph, features: str, xy: str) -> str:
-    """Add the features at these positions, interpolated bicubically, as int8 (n, 64)."""
+    """Add a map's values at these positions, of shape (channels, n).
+
+    Interpolated bilinearly: the authors' bicubic finds no more, and takes a tenth of the time.
+    """
     across = graph.op("Sub", graph.op("Mul", xy, graph.number(2)), graph.number(1))
     grid = graph.op("Unsqueeze", across, graph.constant(np.array([0, 1], np.int64)))
-    sampled = graph.op("GridSample", features, grid, mode="bicubic", align_corners=0)
-    rows = graph.op("Transpose", graph.op("Squeeze", sampled, graph.constant(np.array([0, 2], np.int64))), perm=[1, 0])
+    sampled = graph.op("GridSample", features, grid, mode="bilinear", padding_mode="border", align_corners=0)
+    return graph.op("Squeeze", sampled, graph.constant(np.array([0, 2], np.int64)))
+
+
+def _described(graph: Graph, features: str, xy: str) -> str:
+    """Add the descriptors at these positions, as int8 (n, 64)."""
+    rows = graph.op("Transpose", _sampled(graph, features, xy), perm=[1, 0])
     scaled = graph.op("Mul", graph.unit(rows), graph.number(DESCRIPTOR_SCALE))
     limited = graph.op("Clip", graph.op("Round", scaled), graph.number(-127), graph.number(127))
     return graph.op("Cast", limited, to=TensorProto.INT8)

@@ -8,7 +8,6 @@ of a picture has enough of them. Descriptors bear turns of 45 degrees at most, s
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,8 +41,14 @@ REFINE_TOLERANCES = (0.03, 0.02, 0.015, 0.012)
 #: Side of a grid cell, as a share of the longer side: inliers in one cell count as one.
 _GRID_CELL = 1 / 48
 
+#: More cells than there are in a row of the grid.
+_GRID_COLUMNS = 64
+
 #: Hypotheses refined at most, those with the most inliers.
 _MAX_HYPOTHESES = 5
+
+#: Smallest number of inliers of a hypothesis that is refined: it finds more, but not many more.
+_MIN_HYPOTHESIS = 6
 
 #: Smallest number of distinct inliers that an affine transform is fitted to.
 _MIN_MATCHES = 4
@@ -60,8 +65,9 @@ _MAX_ANISOTROPY = 3.0
 #: Pixels: longer side of a query's views that are turned or mirrored.
 TURNED_SIDE = 192
 
-#: Views of a query, the commonest first: mirrored or not, and then turned left by so many quarters.
-_ORIENTATIONS = ((True, 0), (False, 1), (False, 3), (False, 2), (True, 2), (True, 1), (True, 3))
+#: Views of a query, the commonest first: mirrored or not, and then turned left by so many quarters. Copies that are mirrored
+#: and turned by one quarter are left out: whole ones are found by their feature maps, and parts are rare.
+_ORIENTATIONS = ((True, 0), (False, 1), (False, 3), (False, 2), (True, 2))
 
 #: How turning left by 0 to 3 quarters moves fractions of a picture.
 _QUARTERS: tuple[Affine, ...] = (IDENTITY, (0, 1, 0, -1, 0, 1), (-1, 0, 1, 0, -1, 1), (0, -1, 1, 1, 0, 0))
@@ -83,16 +89,19 @@ class KeypointMatch:
     region: Box
 
 
-def keypoint_views(pixels: Pixels) -> Iterator[KeypointView]:
-    """Yield the views of a query: as it is, then small ones in the seven other orientations."""
-    yield KeypointView(pixels, IDENTITY)
+def keypoint_view(pixels: Pixels, number: int) -> KeypointView | None:
+    """Return a view of a query: 0 is as it is, others are small, in five other orientations; None beyond."""
+    if number == 0:
+        return KeypointView(pixels, IDENTITY)
+    if number > len(_ORIENTATIONS):
+        return None
+    mirrored, quarters = _ORIENTATIONS[number - 1]
     small = Image.fromarray(pixels)
     small.thumbnail((TURNED_SIDE, TURNED_SIDE), Image.Resampling.BOX)
     shrunk = np.asarray(small)
-    for mirrored, quarters in _ORIENTATIONS:
-        turned = np.rot90(shrunk[:, ::-1] if mirrored else shrunk, quarters)
-        from_query = compose(_MIRROR if mirrored else IDENTITY, _QUARTERS[quarters])
-        yield KeypointView(np.ascontiguousarray(turned), from_query)
+    turned = np.rot90(shrunk[:, ::-1] if mirrored else shrunk, quarters)
+    from_query = compose(_MIRROR if mirrored else IDENTITY, _QUARTERS[quarters])
+    return KeypointView(np.ascontiguousarray(turned), from_query)
 
 
 def match_keypoints(query: Keypoints, picture: Keypoints) -> KeypointMatch | None:
@@ -104,9 +113,11 @@ def match_keypoints(query: Keypoints, picture: Keypoints) -> KeypointMatch | Non
     if len(query_rows) < _MIN_MATCHES:
         return None
     hypotheses = _hypotheses(_in_longer_sides(query, query_rows), _in_longer_sides(picture, candidate_rows))
+    inliers = np.count_nonzero(hypotheses, axis=1)
+    likely = np.argsort(-inliers, kind="stable")[:_MAX_HYPOTHESES]
     source, target = query.xy[query_rows], picture.xy[candidate_rows]
     best = None
-    for hypothesis in np.argsort(-hypotheses.sum(axis=1), kind="stable")[:_MAX_HYPOTHESES]:
+    for hypothesis in likely[inliers[likely] >= _MIN_HYPOTHESIS]:
         found = _fit_affine(source, target, picture.relative_size, hypotheses[hypothesis])
         if found is not None and (best is None or found.inliers > best.inliers):
             best = found
@@ -154,13 +165,14 @@ def _fit_affine(
     scales or shears too much.
     """
     points = np.column_stack([source, np.ones(len(source))])
+    cells = np.rint(target * relative_size / _GRID_CELL) @ (1, _GRID_COLUMNS)
     for tolerance in REFINE_TOLERANCES:
-        if len(_distinct(target[fitting] * relative_size)) < _MIN_MATCHES:
+        if _distinct(cells[fitting]) < _MIN_MATCHES:
             return None
         ridge = 1e-6 * np.eye(3)
         matrix = np.linalg.solve(points[fitting].T @ points[fitting] + ridge, points[fitting].T @ target[fitting])
         fitting = np.hypot(*((points @ matrix - target) * relative_size).T) <= tolerance
-    inliers = len(_distinct(target[fitting] * relative_size))
+    inliers = _distinct(cells[fitting])
     largest, smallest = np.linalg.svd(matrix[:2] * relative_size, compute_uv=False)
     if inliers < _MIN_MATCHES or smallest < _MIN_SCALE or largest > min(_MAX_SCALE, _MAX_ANISOTROPY * smallest):
         return None
@@ -169,10 +181,9 @@ def _fit_affine(
     return KeypointMatch(inliers, (a, b, c, d, e, f), Box(left, top, right, bottom))
 
 
-def _distinct(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the grid cells that hold a point, float64 (cells, 2)."""
-    cells: NDArray[np.float64] = np.unique(np.rint(xy / _GRID_CELL), axis=0)
-    return cells
+def _distinct(cells: NDArray[np.float64]) -> int:
+    """Return how many of these grid cells differ."""
+    return len(np.unique(cells))
 
 
 def _in_longer_sides(keypoints: Keypoints, rows: _Rows) -> _Complex:

@@ -57,6 +57,10 @@ MAX_VIEWS_SCORED = 2
 #: Smallest number of keypoint inliers that are looked at closer: strangers have 6, one in a hundred 14 or more.
 MIN_KEYPOINTS = 9
 
+#: Smallest correlation of a query with an original that it is warped for, so that its keypoints are matched again: one in
+#: six strangers that are aligned by chance has more, one in a hundred copies less.
+MIN_REFINED_CORRELATION = 0.15
+
 #: Smallest number of textured blocks of pictures that keypoints align.
 MIN_ALIGNED_BLOCKS = 8
 
@@ -105,6 +109,18 @@ def rectification_of(attempt: MatchAttempt) -> Rectification | None:
     """Return the rectification by an attempt's transform; None if the query covers hardly any of the candidate."""
     region = covered_region(attempt.match.transform)
     return None if region is None else Rectification(attempt.candidate, attempt.match.transform, region)
+
+
+def refined_view(pixels: Pixels, attempt: MatchAttempt) -> KeypointView | None:
+    """Return the query as an attempt by keypoints lays it on the original; None if it is not likely enough.
+
+    Turns, scales and shears are undone there, so that a true match has more keypoints, and a more exact transform.
+    """
+    rectification = rectification_of(attempt)
+    if rectification is None or attempt.match.correlation < MIN_REFINED_CORRELATION:
+        return None
+    to_view = compose(rectification.transform, crop_transform(rectification.region))
+    return KeypointView(rectification.warp(pixels), to_view)
 
 
 class QueryMatcher:

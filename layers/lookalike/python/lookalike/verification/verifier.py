@@ -12,7 +12,7 @@ stands in :func:`lookalike.service.reranking.run_stages`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lookalike.domain.geometry import GeometricMatch, QueryView
@@ -20,7 +20,7 @@ from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.picture import Pixels
 from lookalike.embedding.feature_map import unpack
 from lookalike.ports.models import BatchVerification, QueryVerifier, Verifier
-from lookalike.verification.keypoints import keypoint_views
+from lookalike.verification.keypoints import keypoint_view
 from lookalike.verification.match_score import MatchScorer
 from lookalike.verification.matching import ViewFeatures
 from lookalike.verification.stages import (
@@ -30,6 +30,7 @@ from lookalike.verification.stages import (
     QueryMatcher,
     Rectification,
     rectification_of,
+    refined_view,
 )
 
 #: Smallest probability of an attempt, not accepted, that is matched again after rectification.
@@ -135,7 +136,8 @@ class FeatureMapBatch(BatchVerification):
     """A batch of candidates between two stages.
 
     ``histories`` are the attempts at each candidate, the latest last. ``pending`` are the rectified views, by candidate
-    number, that have to be embedded before the next stage.
+    number, that have to be embedded before the next stage. ``orientations_matched`` counts views of the query whose
+    keypoints were matched; ``refined_view`` comes before the next of them.
     """
 
     pixels: Pixels
@@ -145,6 +147,8 @@ class FeatureMapBatch(BatchVerification):
     candidates: tuple[Candidate | None, ...]
     histories: tuple[tuple[MatchAttempt | None, ...], ...]
     retries_left: int
+    orientations_matched: int = 0
+    refined_view: KeypointView | None = None
     pending: Mapping[int, Rectification] = field(default_factory=dict)
 
     @property
@@ -188,9 +192,11 @@ class FeatureMapBatch(BatchVerification):
         probable = [number for number, attempt in self.attempts if attempt.match.probability >= RETRY_PROBABILITY]
         return list(dict.fromkeys([nearest, *probable]))[:MAX_ORIGINALS]
 
-    def keypoint_views(self) -> Iterator[KeypointView]:
-        """Yield the query as it is, and then small in the seven other orientations."""
-        return keypoint_views(self.pixels)
+    def keypoint_view(self) -> KeypointView | None:
+        """Return the query as the likeliest original shows it, if one is likely; else in its next orientation."""
+        if not self.keypoint_candidates():
+            return None
+        return self.refined_view or keypoint_view(self.pixels, self.orientations_matched)
 
     def match_keypoints(
         self, view: KeypointView, keypoints: Keypoints, originals: Mapping[int, Original]
@@ -198,11 +204,18 @@ class FeatureMapBatch(BatchVerification):
         """Match a view's keypoints with those of candidates' originals, and correlate both."""
         known = {number: candidate for number in originals if (candidate := self.candidates[number]) is not None}
         found = {
-            number: self.matcher.match_keypoints(candidate, view, keypoints, originals[number])
+            number: attempt
             for number, candidate in known.items()
+            if (attempt := self.matcher.match_keypoints(candidate, view, keypoints, originals[number])) is not None
         }
-        matched = self._with({number: attempt for number, attempt in found.items() if attempt is not None})
-        return replace(matched, retries_left=0)
+        refined = view is self.refined_view
+        likeliest = max(found.values(), key=lambda attempt: attempt.match.probability, default=None)
+        return replace(
+            self._with(found),
+            retries_left=0,
+            orientations_matched=self.orientations_matched + (not refined),
+            refined_view=None if refined or likeliest is None else refined_view(self.pixels, likeliest),
+        )
 
     def matches(self) -> Sequence[GeometricMatch | None]:
         """Return each candidate's match, or None."""

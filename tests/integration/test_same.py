@@ -18,7 +18,7 @@ from lookalike.imaging.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
-from lookalike.service.ranking import VERIFIED_SCORE_BASE
+from lookalike.service.ranking import MIN_VERIFIED_SCORE
 from lookalike.service.search import Search, search
 from lookalike.verification.verifier import FeatureMapVerifier
 from tests.support.fakes import memory_ports
@@ -127,7 +127,7 @@ def test_a_changed_copy_is_proved_to_be_its_original_and_nothing_else(ports: Por
             assert (change, name in GREY) == ("grey", True)
             continue
         assert matches[0].geometric_match is not None
-        assert VERIFIED_SCORE_BASE < matches[0].score < 1
+        assert MIN_VERIFIED_SCORE < matches[0].score < 1
     assert missed <= TEXTURES | HARD.get(change, set())
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.domain.application import Application
-from lookalike.domain.geometry import WHOLE, GeometricMatch, QueryView
+from lookalike.domain.geometry import WHOLE, Agreement, GeometricMatch, QueryView
 from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.library import Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, Embedding, Key, Picture, Pixels
@@ -390,6 +390,9 @@ class TinyQueryVerifier(QueryVerifier):
 
     def match_feature_maps(self, candidates: Sequence[tuple[float, bytes]]) -> TinyBatch:
         return TinyBatch([self._match(np.frombuffer(data, np.float16).astype(np.float32)) for _, data in candidates])
+
+    def agreement(self, match: GeometricMatch, rendition: Pixels) -> Agreement | None:
+        return Agreement(share=1.0, weakest=1.0, recoloured=0.0, hue_turned=0.0)
 
     def _match(self, picture: NDArray[np.float32]) -> GeometricMatch | None:
         cosine = max((float(view @ picture) for view in self.views), default=0.0)

@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -43,7 +43,7 @@ from lookalike.verification.keypoints import keypoint_view
 from lookalike.verification.match_score import MatchScorer
 from lookalike.verification.quadrilaterals import detect_quadrilaterals
 from lookalike.verification.query_views import views_of_crops
-from lookalike.verification.ransac import SimilarityTransform, pad_point_sets, ransac_similarity
+from lookalike.verification.ransac import SimilarityTransform, ransac_similarity
 from lookalike.verification.stages import (
     Candidate as MatchCandidate,
 )
@@ -188,7 +188,9 @@ def _match(match: Match) -> list[Any]:
 
 
 def _plain(found: GeometricMatch) -> list[Any]:
-    return [*astuple(found)]
+    of = found.agreement
+    agreement = None if of is None else [of.share, of.weakest, of.recoloured, of.hue_turned, len(of.regions)]
+    return [*astuple(replace(found, agreement=None))[:-1], agreement]
 
 
 def _stages(query: str, embedder: Embedder, scorer: MatchScorer) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -204,13 +206,13 @@ def _stages(query: str, embedder: Embedder, scorer: MatchScorer) -> Iterator[tup
         feature_map = unpack(embedding.feature_map)
         assert feature_map is not None
         candidate = MatchCandidate(cosine, feature_map)
-        first = matcher.match_partial(candidate)
+        (first,), (whole,) = matcher.match_partial([candidate]), matcher.match_whole([candidate])
         again = None if first is None else rectification_of(first)
         original = Original(picture, of_patches(picture))
         view = keypoint_view(pixels, 0)
         assert view is not None
         stages = {
-            "whole": matcher.match_whole(candidate),
+            "whole": whole,
             "part": first,
             "again": _rematched(embedder, pixels, matcher, again),
             "corners": matcher.match_keypoints(candidate, view, of_patches(view.pixels), original),
@@ -234,7 +236,8 @@ def _rematched(
     if rectification is None:
         return None
     (embedding,) = embedder.embed([rectification.warp(pixels)])
-    return matcher.match_rectified(rectification, embedding.feature_map)
+    (attempt,) = matcher.match_rectified([(rectification, embedding.feature_map)])
+    return attempt
 
 
 def _stage(found: MatchAttempt) -> list[Any]:
@@ -252,13 +255,12 @@ def _transforms() -> dict[str, list[Any]]:
         moved[fitting:] = chance.uniform(0, 1, 40 - fitting) + 1j * chance.uniform(0, 1, 40 - fitting)
         here.append((points.conj() if fitting % 2 else points).astype(np.complex64))
         there.append(moved.astype(np.complex64))
-    counts = np.full(len(here), 40)
     # How near points are to each other's partners, and how far apart those are that guesses are made from.
     bounds = {"cells": (1 / 14, 1.5 / 14), "far apart": (1 / 14, 0.6), "nearer": (1 / 28, 1.5 / 14)}
     return {
         name: [
-            None if one is None else _transform(one)
-            for one in ransac_similarity(pad_point_sets(here), pad_point_sets(there), counts, near, apart)
+            None if one is None else _transform(one.transform)
+            for one in ransac_similarity(list(zip(here, there, strict=True)), near, apart)
         ]
         for name, (near, apart) in bounds.items()
     }

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.domain.geometry import WHOLE, GeometricMatch
+from lookalike.domain.geometry import WHOLE, Affine, Agreement, GeometricMatch
 from lookalike.domain.picture import Key
 from lookalike.domain.search import Candidate, Match, Reason
-from lookalike.service.ranking import VERIFIED_SCORE_BASE, WINDOW, rank
+from lookalike.service.ranking import MIN_VERIFIED_SCORE, WINDOW, rank, verified_score
 
 EXACT = "e" * 64
 
@@ -32,8 +33,13 @@ def ranked(
     return rank(candidates, exact, sigmoid, threshold, verified)
 
 
-def geometric_match(probability: float) -> GeometricMatch:
-    return GeometricMatch(probability, 20, 0.9, (1, 0, 0, 0, 1, 0), WHOLE)
+UPRIGHT: Affine = (1, 0, 0, 0, 1, 0)
+
+
+def geometric_match(
+    share: float, recoloured: float = 0.0, transform: Affine = UPRIGHT, weakest: float = 1.0
+) -> GeometricMatch:
+    return GeometricMatch(0.99, 20, 0.9, transform, WHOLE, Agreement(share, weakest, recoloured, hue_turned=0.0))
 
 
 # Few distinct cosines, so that ties are the rule.
@@ -105,10 +111,10 @@ def test_given_proofs_the_identical_come_first_then_the_proved_and_nothing_else(
         verified[match.candidate.key] for match in verified_matches
     ]
     order = [
-        (-verified[m.candidate.key].probability, -m.candidate.cosine, m.candidate.key.id) for m in verified_matches
+        (-verified_score(verified[m.candidate.key]), -m.candidate.cosine, m.candidate.key.id) for m in verified_matches
     ]
     assert order == sorted(order)
-    assert all(match.score > VERIFIED_SCORE_BASE for match in verified_matches)
+    assert all(match.score >= MIN_VERIFIED_SCORE - 1e-6 for match in verified_matches)
     scores = [np.float32(match.score) for match in matches]
     assert all(after < before for before, after in pairwise(scores))
     assert all(
@@ -116,12 +122,12 @@ def test_given_proofs_the_identical_come_first_then_the_proved_and_nothing_else(
     )
 
 
-def test_of_those_proved_about_as_surely_the_nearest_comes_first() -> None:
+def test_of_those_that_agree_about_as_much_the_nearest_comes_first() -> None:
     surer, nearer, unsure = (candidate(number, cosine) for number, cosine in enumerate((0.6, 0.8, 0.9)))
     verified = {
-        surer.key: geometric_match(0.9999),
+        surer.key: geometric_match(1.0),
         nearer.key: geometric_match(0.9971),
-        unsure.key: geometric_match(0.98),
+        unsure.key: geometric_match(0.7),
     }
     matches = ranked([surer, nearer, unsure], verified=verified)
     assert [match.candidate for match in matches] == [nearer, surer, unsure]
@@ -133,3 +139,31 @@ def test_scores_stay_positive_and_distinct_over_a_whole_window_of_ties() -> None
     assert len(scores) == WINDOW
     assert min(scores) > 0
     assert len({float(np.float32(score)) for score in scores}) == WINDOW
+
+
+def test_a_score_tells_how_much_agrees() -> None:
+    mirrored: Affine = (-1, 0, 1, 0, 1, 0)
+    upside_down: Affine = (-1, 0, 1, 0, -1, 1)
+    a_little_turned: Affine = (0.9, -0.3, 0.1, 0.3, 0.9, 0)
+    not_compared = GeometricMatch(0.9999, 20, 0.9, UPRIGHT, WHOLE)
+    assert verified_score(geometric_match(1.0)) == 1.0
+    assert verified_score(geometric_match(0.93)) > 0.986
+    assert verified_score(geometric_match(1.0, transform=a_little_turned)) == 1.0
+    for turned in (mirrored, upside_down):
+        assert verified_score(geometric_match(1.0, transform=turned)) == 0.98
+    assert verified_score(not_compared) == 0.97
+    assert verified_score(geometric_match(0.5)) == pytest.approx(0.82)
+    assert verified_score(geometric_match(0.99, weakest=0.0)) == pytest.approx(0.967)
+    assert verified_score(geometric_match(1.0, recoloured=0.03)) == 0.95
+    assert verified_score(geometric_match(0.6, recoloured=0.03)) == pytest.approx(0.83)
+    assert verified_score(geometric_match(0.0, recoloured=1.0)) == pytest.approx(MIN_VERIFIED_SCORE)
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.sampled_from([-1, 1]))
+def test_what_agrees_scores_more_than_what_does_not(
+    share: float, weakest: float, recoloured: float, hue_turned: float, side: float
+) -> None:
+    agreement = Agreement(share, weakest, recoloured, hue_turned)
+    score = verified_score(GeometricMatch(0.99, 20, 0.9, (side, 0, 0, 0, 1, 0), WHOLE, agreement))
+    assert MIN_VERIFIED_SCORE - 1e-9 <= score <= 1
+    assert agreement.agrees == (score > 0.97)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from lookalike.domain.geometry import IDENTITY, WHOLE, GeometricMatch
+from lookalike.domain.geometry import IDENTITY, WHOLE, Agreement, GeometricMatch
 from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.picture import DIMENSION, Embedding, Key, Pixels
 from lookalike.domain.search import Candidate
@@ -20,11 +21,13 @@ from lookalike.limits.call import Call, Job, processors
 from lookalike.limits.fair_share import FairShare
 from lookalike.ports import BatchVerification, MapStore, PictureStore, QueryVerifier
 from lookalike.service import originals
-from lookalike.service.reranking import BATCH_SIZE, MAX_CANDIDATES, Reranker, run_stages
+from lookalike.service.reranking import BATCH_SIZE, EXAMINED_AT_ONCE, MAX_CANDIDATES, Reranker, run_stages
 from tests.support.fakes import MemoryMaps, MemoryOriginals, TinyEmbedder
-from tests.support.photographs import jpeg, photograph
+from tests.support.photographs import jpeg, photograph, png
 
 JOB = Job("tenant", Call(), processors())
+SAME = Agreement(share=1.0, weakest=1.0, recoloured=0.0, hue_turned=0.0)
+OTHER = Agreement(share=0.5, weakest=0.0, recoloured=0.0, hue_turned=0.0)
 MATCH = GeometricMatch(0.99, 30, 0.9, (1, 0, 0, 0, 1, 0), WHOLE)
 
 
@@ -94,6 +97,11 @@ class ScriptedQuery(QueryVerifier):
         self.keypoint_views, self.found_in_view = keypoint_views, found_in_view
         self.given: list[Mapping[int, Pixels]] = []
         self.log: list[tuple[str, object]] = []
+        self.examined = 0
+
+    def agreement(self, match: GeometricMatch, rendition: Pixels) -> Agreement | None:
+        self.examined += 1
+        return SAME if rendition[0, 0, 0] > 127 else OTHER
 
     def match_feature_maps(self, candidates: Sequence[tuple[float, bytes]]) -> Batch:
         assert all(cosine == 1 - int(data) / 1000 for cosine, data in candidates)
@@ -121,7 +129,7 @@ VIEW = np.zeros((9, 9, 3), np.uint8)
 def verify(
     query: ScriptedQuery,
     maps: MapStore,
-    originals: PictureStore | None,
+    originals: PictureStore,
     candidates: Sequence[Candidate],
     job: Job = JOB,
 ) -> dict[Key, GeometricMatch]:
@@ -144,6 +152,49 @@ def test_batches_are_verified_until_one_has_no_match(count: int, same: set[int],
     assert set(verified) == {candidate(number).key for number in expected}
     assert len(maps.asked) == batches
     assert all(0 < len(keys) <= BATCH_SIZE for keys in maps.asked)
+
+
+@given(same=st.integers(0, 3 * EXAMINED_AT_ONCE), count=st.integers(0, 3 * EXAMINED_AT_ONCE))
+def test_matches_are_examined_until_a_round_has_none_that_agrees(same: int, count: int) -> None:
+    store = MemoryOriginals()
+    candidates = [candidate(number) for number in range(count)]
+    for number, one in enumerate(candidates):
+        store.put(one.object_key, png(Image.new("RGB", (8, 8), "white" if number < same else "black")))
+    query = ScriptedQuery(set(range(count)))
+    verified = verify(query, CountingMaps(range(count)), store, candidates)
+
+    agreements = [verified[one.key].agreement for one in candidates]
+    examined = query.examined
+    assert agreements[:examined] == [SAME if number < same else OTHER for number in range(examined)]
+    assert agreements[examined:] == [None] * (count - examined)
+    rounds = -(-min(same, count) // EXAMINED_AT_ONCE) + 1
+    assert examined == min(count, rounds * EXAMINED_AT_ONCE)
+
+
+def test_what_agrees_in_less_than_is_asked_for_is_left_out() -> None:
+    store, candidates = MemoryOriginals(), [candidate(number) for number in range(3)]
+    for one, colour in zip(candidates[:2], ("white", "black"), strict=True):
+        store.put(one.object_key, png(Image.new("RGB", (8, 8), colour)))
+    reranker = Reranker(
+        ScriptedQuery({0, 1, 2}), TinyEmbedder(), CountingMaps(range(3)), store, JOB, min_agreement=OTHER.share + 0.01
+    )
+    agreements = {key: match.agreement for key, match in reranker.verify(candidates).items()}
+    assert agreements == {candidates[0].key: SAME, candidates[2].key: None}
+
+
+def test_an_original_is_read_once() -> None:
+    read: list[str] = []
+
+    class Counting(MemoryOriginals):
+        def get(self, key: str) -> bytes | None:
+            read.append(key)
+            return super().get(key)
+
+    store = Counting()
+    store.put(candidate(0).object_key, png(Image.new("RGB", (8, 8), "white")))
+    verified = verify(ScriptedQuery({0}, wanted=[0]), CountingMaps([0]), store, [candidate(0)])
+    assert verified[candidate(0).key].agreement == SAME
+    assert read == [candidate(0).object_key]
 
 
 def test_renditions_are_loaded_for_the_first_batch() -> None:

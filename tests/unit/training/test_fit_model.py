@@ -33,7 +33,7 @@ def test_light_copies_and_strangers_get_the_scores_they_are_promised() -> None:
     random = np.random.default_rng(1)
     library = unit(random.normal(size=(400, 16)) + 0.3)
     light = unit(library + random.normal(size=library.shape) * 0.05)
-    read = Calibration(**fit_scores._by_anchors(library, light), threshold=fit_scores.NO_THRESHOLD)
+    read = Calibration(**fit_scores._by_anchors(library, library, light), threshold=fit_scores.NO_THRESHOLD)
     copies = [read.score(float(cosine)) for cosine in (library * light).sum(axis=1)]
     strangers = [read.score(float(cosine)) for cosine in (library @ library.T)[np.triu_indices(400, 1)]]
     assert np.mean(np.array(copies) >= fit_scores.LIGHT_COPY_SCORE) == pytest.approx(0.9, abs=0.01)
@@ -48,7 +48,7 @@ def test_scores_are_how_often_the_first_answer_has_the_label_of_its_query() -> N
     spread = np.where(number % 2, 0.08, 0.35)[:, None]
     vectors = unit(centres[number] + random.normal(size=(480, 24)) * spread)
     labels, asked = np.array([f"class {one}" for one in number]), np.arange(480) % 3 == 0
-    read = Calibration(**fit_scores._by_labels(vectors, labels, asked), threshold=fit_scores.NO_THRESHOLD)
+    read = Calibration(**fit_scores._by_labels(vectors, vectors, labels, asked), threshold=fit_scores.NO_THRESHOLD)
     queries = np.flatnonzero(asked)
     cosines = vectors[queries] @ vectors.T
     cosines[np.arange(len(queries)), queries] = -1
@@ -69,9 +69,8 @@ def test_what_has_no_label_says_nothing_about_scores() -> None:
     asked = np.arange(300) < 200
     more = np.concatenate([vectors, unit(np.random.default_rng(8).normal(size=(50, 8)))])
     unlabelled = np.concatenate([labels, np.full(50, "")])
-    assert fit_scores._by_labels(more, unlabelled, np.arange(350) < 200) == fit_scores._by_labels(
-        vectors, labels, asked
-    )
+    of_all = fit_scores._by_labels(more, more, unlabelled, np.arange(350) < 200)
+    assert of_all == fit_scores._by_labels(vectors, vectors, labels, asked)
 
 
 def test_the_threshold_lets_one_wrong_first_answer_in_a_hundred_through() -> None:

@@ -15,7 +15,6 @@ from lookalike.verification.ransac import (
     MIN_SCALE,
     Points,
     SimilarityTransform,
-    pad_point_sets,
     ransac_similarity,
 )
 
@@ -28,13 +27,8 @@ def points(count: int, seed: int) -> Points:
 
 
 def aligned(source: Points, target: Points) -> SimilarityTransform | None:
-    return ransac_similarity(
-        pad_point_sets([source]),
-        pad_point_sets([target]),
-        np.array([len(source)]),
-        INLIER_THRESHOLD,
-        MIN_SAMPLE_DISTANCE,
-    )[0]
+    (fit,) = ransac_similarity([(source, target)], INLIER_THRESHOLD, MIN_SAMPLE_DISTANCE)
+    return None if fit is None else fit.transform
 
 
 def inliers(transform: SimilarityTransform | None, source: Points, target: Points) -> int:
@@ -73,16 +67,28 @@ def test_scales_out_of_bounds_are_not_found(scale: float) -> None:
     assert inliers(aligned(source, scale * source), source, scale * source) < 20
 
 
-def test_rows_do_not_depend_on_each_other() -> None:
-    sets = [(points(count, count), points(count, count + 1)) for count in (2, 3, 40, 90)]
-    source, target = pad_point_sets([a for a, _ in sets]), pad_point_sets([b for _, b in sets])
-    together = ransac_similarity(
-        source, target, np.array([len(a) for a, _ in sets]), INLIER_THRESHOLD, MIN_SAMPLE_DISTANCE
-    )
-    for found, (a, b) in zip(together, sets, strict=True):
-        alone = aligned(a, b)
-        assert (found is None) == (alone is None)
-        assert inliers(found, a, b) == inliers(alone, a, b)
+def test_sets_do_not_depend_on_each_other() -> None:
+    sets = [(points(count, count), points(count, count + 1)) for count in (2, 3, 15, 40, 90, 196)]
+    sets.append((points(60, 1), points(60, 1)))  # the same points: padding that fits on itself would count as well
+    together = ransac_similarity(sets, INLIER_THRESHOLD, MIN_SAMPLE_DISTANCE)
+    alone = [ransac_similarity([one], INLIER_THRESHOLD, MIN_SAMPLE_DISTANCE)[0] for one in sets]
+    for found, single, (source, _) in zip(together, alone, sets, strict=True):
+        assert (found is None) == (single is None)
+        if found is not None and single is not None:
+            assert found.transform == single.transform
+            assert np.array_equal(found.inliers, single.inliers)
+            assert len(found.inliers) == len(source)
+    assert together[-1] is not None
+    assert np.count_nonzero(together[-1].inliers) == 60
+
+
+def test_fewer_inliers_than_wanted_are_no_fit() -> None:
+    source = points(40, 1)
+    target = np.concatenate([source[:12] * 1.5, points(28, 9)])
+    wanted = [ransac_similarity([(source, target)], 0.01, MIN_SAMPLE_DISTANCE, count)[0] for count in (12, 30)]
+    assert wanted[0] is not None
+    assert np.count_nonzero(wanted[0].inliers) >= 12
+    assert wanted[1] is None
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])

@@ -222,6 +222,45 @@ def test_without_texture_not_even_the_same_picture_matches(of: str) -> None:
     assert verified(bare, scene) is None
 
 
+def inverted(picture: FeatureMap) -> FeatureMap:
+    return replace(picture, thumbnail=255 - picture.thumbnail)
+
+
+@pytest.mark.parametrize("way", ["identical", "mirrored", "turned by 90 degrees", "crop"])
+def test_a_negative_matches_and_is_said_to_be_inverted(way: str) -> None:
+    scene = Scene(1)
+    picture, copy = scene.seen(IDENTITY), scene.seen(WAYS[way])
+    positive, negative = verified(copy, picture), verified(inverted(copy), picture)
+    assert positive is not None
+    assert negative is not None
+    assert negative.inverted
+    assert not positive.inverted
+    assert negative.transform == pytest.approx(positive.transform, abs=1e-3)
+    assert negative.correlation == pytest.approx(positive.correlation, abs=0.01)
+    twice = verified(inverted(copy), inverted(picture))
+    assert twice is not None
+    assert not twice.inverted
+
+
+@settings(max_examples=examples(20))
+@given(st.integers(10, 10_000), st.integers(10, 10_000))
+def test_a_negative_of_a_different_scene_does_not_match(one: int, another: int) -> None:
+    match = verified(inverted(Scene(one).seen(IDENTITY)), Scene(another).seen(IDENTITY))
+    assert (match is not None) == (one == another)
+
+
+@pytest.mark.parametrize("negative", [False, True])
+def test_nearly_flat_pictures_match_by_their_layout(negative: bool) -> None:
+    """Flags: whole on whole; their cells say nothing."""
+    field = np.mgrid[:THUMBNAIL_SIDE, :THUMBNAIL_SIDE][1] * 3 // THUMBNAIL_SIDE
+    flags = [np.array(greys, np.uint8)[field] for greys in ((40, 220, 120), (40, 90, 220))]
+    copy, other = plain(20, 255 - flags[0] if negative else flags[0] + np.uint8(3)), plain(20, flags[1])
+    match = verified(copy, plain(20, flags[0]))
+    assert match is not None
+    assert match.inverted == negative
+    assert verified(copy, other) is None
+
+
 def test_matching_cells_do_not_suffice_if_thumbnails_differ() -> None:
     scene, other = Scene(6).seen(IDENTITY), Scene(7).seen(IDENTITY)
     disguised = FeatureMap(400, 400, scene.cells, other.thumbnail)

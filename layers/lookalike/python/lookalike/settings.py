@@ -91,6 +91,12 @@ class Settings:
         "LOOKALIKE_MODEL_THREADS", 1, _number(1, 64, int), "threads one pass through the model may use"
     )
     min_side: int = _setting("LOOKALIKE_MIN_SIDE", 15, _number(1, 1024, int), "shortest side of a picture, in pixels")
+    min_agreement: float = _setting(
+        "LOOKALIKE_MIN_AGREEMENT",
+        0.0,
+        _number(0, 1, float),
+        "share of the structure that must agree for a picture to be answered in same_hq",
+    )
     brief_required: bool = _setting(
         "LOOKALIKE_BRIEF_REQUIRED",
         True,

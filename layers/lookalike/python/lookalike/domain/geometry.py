@@ -40,6 +40,51 @@ class QueryView:
     full: bool
 
 
+#: Smallest share of the structure that agrees in two copies of one picture: poor JPEGs have 0.64.
+MIN_SHARE = 0.6
+
+#: Smallest share that agrees within any region.
+MIN_WEAKEST = 0.5
+
+#: Largest share of a picture whose colours no common map explains.
+MAX_RECOLOURED = 0.015
+
+#: Largest share of a picture whose hues are turned.
+MAX_HUE_TURNED = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How much of two pictures agrees where they lie on each other; all shares are in 0..1.
+
+    ``share`` of the structure agrees, plain ground not counted; ``weakest`` is the share in the region that agrees least.
+    ``recoloured`` is the share of the area whose colours the map of all other colours does not explain, ``hue_turned`` that
+    whose hue differs. ``regions`` of the original do not agree in structure, ``recoloured_regions`` in colour.
+    """
+
+    share: float
+    weakest: float
+    recoloured: float
+    hue_turned: float
+    regions: tuple[Box, ...] = ()
+    recoloured_regions: tuple[Box, ...] = ()
+
+    @property
+    def structure_agrees(self) -> bool:
+        """Whether both show the same shapes."""
+        return self.share >= MIN_SHARE and self.weakest >= MIN_WEAKEST
+
+    @property
+    def colours_agree(self) -> bool:
+        """Whether no part has a colour of its own."""
+        return self.recoloured <= MAX_RECOLOURED and self.hue_turned <= MAX_HUE_TURNED
+
+    @property
+    def agrees(self) -> bool:
+        """Whether nothing speaks against both being the same picture."""
+        return self.structure_agrees and self.colours_agree
+
+
 @dataclass(frozen=True, slots=True)
 class GeometricMatch:
     """How the query lies on a picture.
@@ -47,7 +92,8 @@ class GeometricMatch:
     ``probability``, in 0..1, is the probability that both show the same. ``inliers`` counts the feature-map cells, or the keypoints,
     that the transform moves onto their partners; 0 where whole pictures were compared. ``correlation``, in −1..1, is the
     mean correlation of thumbnail blocks. ``transform`` moves the query's points to the picture's. ``region`` is the
-    part of the picture that holds the inliers.
+    part of the picture that holds the inliers. ``agreement`` tells what agrees; None if the original was not compared.
+    ``inverted``: one is the negative of the other.
     """
 
     probability: float
@@ -55,3 +101,17 @@ class GeometricMatch:
     correlation: float
     transform: Affine
     region: Box
+    agreement: Agreement | None = None
+    inverted: bool = False
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the query shows the mirror image."""
+        a, b, _, d, e, _ = self.transform
+        return a * e < b * d
+
+    @property
+    def upright(self) -> bool:
+        """Whether the query is neither mirrored nor turned by 45 degrees or more."""
+        a, b, _, d, e, _ = self.transform
+        return a > 0 and a * e > abs(b * d)

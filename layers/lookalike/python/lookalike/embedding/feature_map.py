@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ class FeatureMap:
     def sqrt_aspect_ratio(self) -> float:
         """Factor that widens the square, and divides its height, to restore the aspect ratio; 1/2 to 2."""
         aspect_ratio = max(self.width, 1) / max(self.height, 1)
-        return float(np.sqrt(np.clip(aspect_ratio, 1 / _MAX_ASPECT_RATIO, _MAX_ASPECT_RATIO)))
+        return math.sqrt(min(max(aspect_ratio, 1 / _MAX_ASPECT_RATIO), _MAX_ASPECT_RATIO))
 
     def pack(self) -> bytes:
         """Return the map as it is stored: width and height, uint16 big-endian, then cells, then thumbnail."""

@@ -15,7 +15,7 @@ from lookalike.imaging.pixel_budget import allocate
 from lookalike.imaging.to_rgb import DECODE_ERRORS, render
 
 #: Pixels: shortest longer side of a rendition, if the picture has as many.
-RENDITION_SIDE = 640
+RENDITION_SIDE = 480
 
 
 def rendition(data: bytes, side: int, allocate: Callable[[int, int], Pixels] = allocate) -> Pixels | None:

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from lookalike.domain.geometry import GeometricMatch, QueryView
+from lookalike.domain.geometry import Agreement, GeometricMatch, QueryView
 from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Pixels
@@ -62,6 +62,13 @@ class QueryVerifier(Protocol):
         """Compare the query with candidates, given each one's cosine and its packed feature map.
 
         Deterministic. Bytes that are no feature map never match.
+        """
+
+    @abstractmethod
+    def agreement(self, match: GeometricMatch, rendition: Pixels) -> Agreement | None:
+        """Return how much of the query agrees with an original, uint8 RGB (height, width, 3), that it was matched with.
+
+        None if the match leaves nothing to compare.
         """
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.picture import NO_METADATA, Embedding, Key, Metadata, Picture, State, next_revision
+from lookalike.embedding.library_embedding import embed_for_library
 from lookalike.errors import ArgumentTooLong, InvalidArgument, PictureExists, RevisionConflict, Unavailable
 from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
@@ -80,7 +81,7 @@ def prepare(ports: Ports, command: Add, library: Library | None = None) -> Prepa
     own_key = _key_of(library, command.id)
     _refuse_duplicate(_current(ports, library, loaded, own_key)[1])
     with ports.job(command.library_ref.tenant).turn():
-        embedding = ports.embedder.embed([loaded.picture.pixels])[0]
+        embedding = embed_for_library(ports.embedder, library.kind, library.identity, loaded.picture.pixels)
     return Prepared(library, loaded, embedding, command.metadata, own_key)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from lookalike.domain.geometry import GeometricMatch
@@ -23,6 +23,9 @@ BATCH_SIZE = 25
 #: Candidates verified at most: eight batches.
 MAX_CANDIDATES = 200
 
+#: Matches whose originals are compared with the query at once. While one of them agrees, the next are compared too.
+EXAMINED_AT_ONCE = 12
+
 LoadRenditions = Callable[[Sequence[int]], Mapping[int, Pixels]]
 """Loads renditions of candidates' originals, given their numbers in a batch; leaves out those unavailable."""
 
@@ -31,38 +34,102 @@ LoadRenditions = Callable[[Sequence[int]], Mapping[int, Pixels]]
 class Reranker:
     """Verifies candidates of one query.
 
-    ``originals`` are loaded for keypoints where the feature maps decide nothing; None: never.
+    ``keypoints`` are matched where the feature maps decide nothing, if set. Of a match, ``min_agreement`` of the structure
+    must agree.
     """
 
     query: QueryVerifier
     embedder: Embedder
     maps: MapStore
-    originals: PictureStore | None
+    originals: PictureStore
     job: Job
+    keypoints: bool = True
+    min_agreement: float = 0.0
 
     def verify(self, candidates: Sequence[Candidate]) -> dict[Key, GeometricMatch]:
         """Return the matches among candidates, which come by cosine: batch after batch, until one has no match.
 
-        Originals are loaded for the first batch only. Raises Busy or Abandoned, between two batches, if nobody waits
+        Keypoints are matched in the first batch only. Raises Busy or Abandoned, between two batches, if nobody waits
         for the answer any more.
         """
+        renditions = Renditions(self.originals, self.job)
         matches: dict[Key, GeometricMatch] = {}
         for begin in range(0, min(len(candidates), MAX_CANDIDATES), BATCH_SIZE):
             batch = candidates[begin : min(begin + BATCH_SIZE, MAX_CANDIDATES)]
-            found = self._verify_batch(batch, self.originals if begin == 0 else None)
+            found = self._verify_batch(batch, renditions if self.keypoints and begin == 0 else None)
             if not found:
                 break
             matches |= found
-        return matches
+        examined = self._examined(matches, {candidate.key: candidate for candidate in candidates}, renditions)
+        return {
+            key: match
+            for key, match in examined.items()
+            if match.agreement is None or match.agreement.share >= self.min_agreement
+        }
 
-    def _verify_batch(self, batch: Sequence[Candidate], originals: PictureStore | None) -> dict[Key, GeometricMatch]:
+    def _verify_batch(self, batch: Sequence[Candidate], renditions: Renditions | None) -> dict[Key, GeometricMatch]:
         stored = self.maps.maps([candidate.object_key for candidate in batch])
         mapped = [candidate for candidate in batch if candidate.object_key in stored]
         feature_maps = [(candidate.cosine, stored[candidate.object_key]) for candidate in mapped]
         with self.job.turn() as turn:
-            load = None if originals is None else partial(_load_renditions, originals, mapped, self.job, turn)
+            load = None if renditions is None else partial(renditions.numbered, mapped, turn)
             matches = run_stages(self.query, self.embedder, feature_maps, load).matches()
         return {candidate.key: match for candidate, match in zip(mapped, matches, strict=True) if match is not None}
+
+    def _examined(
+        self, matches: dict[Key, GeometricMatch], candidates: Mapping[Key, Candidate], renditions: Renditions
+    ) -> dict[Key, GeometricMatch]:
+        """Return the matches, with their agreement: the most probable first, round after round, until none agrees."""
+        keys = sorted(matches, key=lambda key: (-round(matches[key].probability, 2), -candidates[key].cosine))
+        for begin in range(0, len(keys), EXAMINED_AT_ONCE):
+            examined = self._examine(
+                [(candidates[key], matches[key]) for key in keys[begin : begin + EXAMINED_AT_ONCE]], renditions
+            )
+            matches |= examined
+            if not any(match.agreement is not None and match.agreement.agrees for match in examined.values()):
+                break
+        return matches
+
+    def _examine(
+        self, matches: Sequence[tuple[Candidate, GeometricMatch]], renditions: Renditions
+    ) -> dict[Key, GeometricMatch]:
+        """Compare matched originals with the query, and return the matches with their agreement."""
+        with self.job.turn() as turn:
+            pixels = renditions.numbered([candidate for candidate, _ in matches], turn, range(len(matches)))
+            return {
+                candidate.key: replace(match, agreement=self.query.agreement(match, pixels[number]))
+                for number, (candidate, match) in enumerate(matches)
+                if number in pixels
+            }
+
+
+class Renditions:
+    """Renditions of originals for one search: each is loaded once.
+
+    Parameters
+    ----------
+    originals : where the originals are.
+    job : the search.
+    """
+
+    def __init__(self, originals: PictureStore, job: Job) -> None:
+        self._originals = originals
+        self._job = job
+        self._loaded: dict[str, Pixels | None] = {}
+
+    def numbered(self, candidates: Sequence[Candidate], turn: Turn, numbers: Sequence[int]) -> dict[int, Pixels]:
+        """Return renditions by the candidates' numbers; those unavailable are left out.
+
+        ``turn`` is given back while they are loaded: waiting for a store computes nothing.
+        """
+        keys = {number: candidates[number].object_key for number in numbers}
+        missing = [key for key in dict.fromkeys(keys.values()) if key not in self._loaded]
+        if missing:
+            with turn.paused(), ThreadPoolExecutor(len(missing)) as pool:
+                files = read_originals(self._originals, missing)
+                self._loaded |= zip(missing, pool.map(partial(_rendition, self._job), files), strict=True)
+        found = ((number, self._loaded[key]) for number, key in keys.items())
+        return {number: pixels for number, pixels in found if pixels is not None}
 
 
 def run_stages(
@@ -102,17 +169,6 @@ def _match_rectified(batch: BatchVerification, embedder: Embedder) -> BatchVerif
             {number: embedding.feature_map for number, embedding in zip(views, embeddings, strict=True)}
         )
     return batch
-
-
-def _load_renditions(
-    originals: PictureStore, candidates: Sequence[Candidate], job: Job, turn: Turn, numbers: Sequence[int]
-) -> dict[int, Pixels]:
-    """Load renditions while ``turn`` is given back: waiting for a store computes nothing."""
-    with turn.paused():
-        files = read_originals(originals, [candidates[number].object_key for number in numbers])
-        with ThreadPoolExecutor(max(1, len(files))) as pool:
-            renditions = list(pool.map(partial(_rendition, job), files))
-    return {number: pixels for number, pixels in zip(numbers, renditions, strict=True) if pixels is not None}
 
 
 def _rendition(job: Job, file: bytes | None) -> Pixels | None:

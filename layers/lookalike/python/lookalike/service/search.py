@@ -14,7 +14,7 @@ from lookalike.domain.search import Candidate, Match, Query, Reason, TagFilter
 from lookalike.embedding.query_crops import query_crops
 from lookalike.imaging.decode import Decoded
 from lookalike.limits.call import Job
-from lookalike.ports import PictureStore, Ports
+from lookalike.ports import Ports
 from lookalike.service.current import current
 from lookalike.service.identity import identical, rows_of
 from lookalike.service.image_source import Source, load
@@ -116,7 +116,7 @@ def _ranked(
     others = [candidate for candidate in found.values() if candidate.key not in exact]
     verified = None
     if kind is Kind.SAME and all(embedding.feature_map for embedding in embeddings):
-        verified = _verify(ports, job, picture.pixels, views_of_crops(embeddings), others, ports.originals)
+        verified = _verify(ports, job, picture.pixels, views_of_crops(embeddings), others)
         if not verified and not exact:
             nearest_to_quadrilaterals, verified = _search_quadrilaterals(
                 ports, job, libraries, picture.pixels, depth, tags
@@ -146,7 +146,7 @@ def _search_quadrilaterals(
             return [], {}
         embeddings = ports.embedder.embed([quadrilateral.rectified(pixels) for quadrilateral in quadrilaterals])
     near = _nearest(ports, libraries, embeddings, depth, tags)
-    return near, _verify(ports, job, pixels, views_of_quadrilaterals(quadrilaterals, embeddings), near)
+    return near, _verify(ports, job, pixels, views_of_quadrilaterals(quadrilaterals, embeddings), near, keypoints=False)
 
 
 def _nearest(
@@ -177,11 +177,14 @@ def _verify(
     pixels: Pixels,
     views: Sequence[QueryView],
     candidates: Sequence[Candidate],
-    originals: PictureStore | None = None,
+    *,
+    keypoints: bool = True,
 ) -> Mapping[Key, GeometricMatch]:
     """Return the candidates, which come by cosine, that match one of these views of the query."""
     query = ports.verifier.query(pixels, views)
-    return Reranker(query, ports.embedder, ports.maps, originals, job).verify(candidates)
+    return Reranker(
+        query, ports.embedder, ports.maps, ports.originals, job, keypoints, ports.settings.min_agreement
+    ).verify(candidates)
 
 
 def _identical_rows(

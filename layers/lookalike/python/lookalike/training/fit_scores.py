@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from lookalike.domain.library import Kind
+from lookalike.embedding.library_embedding import mean_of_looks, mirrored_middle
 from lookalike.training import logistic
 from lookalike.training.fit_inputs import FitError, Labels, Pictures
 from lookalike.training.onnx_session import OnnxSession
@@ -45,17 +47,24 @@ def measure_calibration(
     """
     outside = rest[::5]
     originals = session.run("library", [partial(pictures.original, i) for i in (*learn, *rest)])
+    stored = _stored(session, pictures, (*learn, *rest), originals)
     inside = [*learn, *(i for i in rest if i not in outside)]
     rows = np.flatnonzero(~np.isin((*learn, *rest), outside))
-    library = {kind: originals[kind][rows] for kind in Kind}
+    library = {kind: stored[kind][rows] for kind in Kind}
     labels = np.array([(known.judged or known.labels).get(pictures.paths[i], "") for i in (*learn, *rest)])
     asked = np.arange(len(labels)) >= len(learn)
     calibration: dict[str, Any]
     if (labels[asked] != "").sum() >= MIN_JUDGED:
-        calibration = {kind: _by_labels(originals[kind], labels, asked) | {"threshold": NO_THRESHOLD} for kind in Kind}
+        calibration = {
+            kind: _by_labels(originals[kind], stored[kind], labels, asked) | {"threshold": NO_THRESHOLD}
+            for kind in Kind
+        }
     else:
         light = session.run("light copies", [partial(pictures.light_copy, i) for i in inside])
-        calibration = {kind: _by_anchors(library[kind], light[kind]) | {"threshold": NO_THRESHOLD} for kind in Kind}
+        calibration = {
+            kind: _by_anchors(originals[kind][rows], library[kind], light[kind]) | {"threshold": NO_THRESHOLD}
+            for kind in Kind
+        }
     pairs = [(i, which) for i in rest for which in range(pictures.copies)]
     copies = [partial(pictures.copy, *pair, outside) for pair in pairs]
     queries = session.run("queries", copies, Kind.SAME)[Kind.SAME]
@@ -67,15 +76,31 @@ def measure_calibration(
     return calibration
 
 
-def _by_labels(vectors: NDArray[np.float32], labels: NDArray[np.str_], asked: NDArray[np.bool_]) -> dict[str, float]:
+def _stored(
+    session: OnnxSession, pictures: Pictures, numbers: Sequence[int], originals: Mapping[str, NDArray[np.float32]]
+) -> dict[Kind, NDArray[np.float32]]:
+    """Return the vectors that libraries store of these pictures, a row each, given those of the whole pictures."""
+    middles = session.run("their middles", [partial(_middle, pictures, i) for i in numbers])
+    means = {kind: mean_of_looks(originals[kind], middles[kind]) for kind in (Kind.SIMILAR, Kind.PRODUCT)}
+    return {Kind.SAME: originals[Kind.SAME]} | means
+
+
+def _middle(pictures: Pictures, number: int) -> Image.Image:
+    return Image.fromarray(mirrored_middle(np.asarray(pictures.original(number))))
+
+
+def _by_labels(
+    whole: NDArray[np.float32], stored: NDArray[np.float32], labels: NDArray[np.str_], asked: NDArray[np.bool_]
+) -> dict[str, float]:
     """Return the curve of how often a first answer has the label of its query, over its cosine.
 
-    Labelled rows of ``asked`` are searched for among all labelled rows but themselves, ROUNDS times, each time without
-    every ROUNDS-th class: any answer to a query of a missing class is wrong.
+    Rows of ``whole`` are pictures as queries, those of ``stored`` the same pictures as a library has them. Labelled
+    rows of ``asked`` are searched for among all labelled rows but themselves, ROUNDS times, each time without every
+    ROUNDS-th class: any answer to a query of a missing class is wrong.
     """
     known = np.flatnonzero(labels != "")
     queries = np.flatnonzero(asked & (labels != ""))
-    cosines = vectors[queries] @ vectors[known].T
+    cosines = whole[queries] @ stored[known].T
     cosines[queries[:, None] == known[None, :]] = -1
     _, number = np.unique(labels[known], return_inverse=True)
     x, right = [], []
@@ -90,10 +115,12 @@ def _by_labels(vectors: NDArray[np.float32], labels: NDArray[np.str_], asked: ND
     return {"slope": round(slope, 3), "offset": round(offset, 3)}
 
 
-def _by_anchors(library: NDArray[np.float32], light: NDArray[np.float32]) -> dict[str, float]:
+def _by_anchors(
+    whole: NDArray[np.float32], library: NDArray[np.float32], light: NDArray[np.float32]
+) -> dict[str, float]:
     """Return the logistic curve through two points: LIGHT_COPY_SCORE and STRANGER_SCORE at their cosines."""
     high = float(np.quantile((library * light).sum(axis=1), 0.1))
-    strangers = library @ library.T
+    strangers = whole @ library.T
     low = float(np.quantile(strangers[np.triu_indices(len(library), 1)], 0.99))
     top, bottom = (float(np.log(score / (1 - score))) for score in (LIGHT_COPY_SCORE, STRANGER_SCORE))
     slope = (top - bottom) / (high - low)

@@ -169,10 +169,11 @@ class SingleStages:
     def by_feature_maps(self, candidate: Candidate) -> tuple[dict[Stage, MatchFeatures], bool]:
         """Return the features of the feature-map stages, and whether any match is probable at all."""
         features = {}
-        blocks = self._orientations.best_match(candidate.feature_map.thumbnail.astype(np.float32)).correlation
+        thumbnails = candidate.feature_map.thumbnail[None].astype(np.float32)
+        (blocks,) = self._orientations.best_matches(thumbnails).thumbnails.block_correlations()
         if blocks.blocks >= MIN_BLOCKS:
             features[WHOLE] = MatchFeatures(candidate.cosine, blocks.blocks, blocks.correlation)
-        partial_match = self.matcher.match_partial(candidate)
+        (partial_match,) = self.matcher.match_partial([candidate])
         if partial_match is None:
             return features, False
         if partial_match.sufficient:
@@ -208,7 +209,8 @@ class SingleStages:
         if rectification is None:
             return None
         (embedding,) = self._embedder.embed([rectification.warp(self._query.pixels)])
-        return self.matcher.match_rectified(rectification, embedding.feature_map)
+        (attempt,) = self.matcher.match_rectified([(rectification, embedding.feature_map)])
+        return attempt
 
 
 def _is_confusable(features: Mapping[Stage, MatchFeatures]) -> bool:

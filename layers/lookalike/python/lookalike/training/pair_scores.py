@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.geometry import GeometricMatch
-from lookalike.domain.library import Kind
+from lookalike.domain.library import Identity, Kind
 from lookalike.domain.picture import Embedding, Pixels
 from lookalike.embedding.embedder import OnnxEmbedder
+from lookalike.embedding.library_embedding import embed_for_library
 from lookalike.embedding.query_crops import query_crops
 from lookalike.errors import InvalidArgument, PictureError
 from lookalike.imaging.rendition import RENDITION_SIDE, rendition
@@ -120,5 +121,4 @@ class PairScorer:
         return self._embedder.embed(query_crops(self._kind, read(path).pixels))
 
     def _embed_picture(self, path: Path) -> Embedding:
-        (picture,) = self._embedder.embed([read(path).pixels])
-        return picture
+        return embed_for_library(self._embedder, self._kind, Identity.PICTURE, read(path).pixels)

@@ -13,13 +13,13 @@ _MIN_DETERMINANT = 1e-4
 
 def compose(first: Affine, second: Affine) -> Affine:
     """Return the transform that moves as ``first`` does, and then as ``second`` does."""
-    a, b, c, d, e, f = (_matrix(second)[:2] @ _matrix(first)).ravel().tolist()
+    a, b, c, d, e, f = (homogeneous(second)[:2] @ homogeneous(first)).ravel().tolist()
     return a, b, c, d, e, f
 
 
 def invert(transform: Affine) -> NDArray[np.float64] | None:
     """Return the first two rows of the inverse matrix, float64 (2, 3); None if the transform is (nearly) singular."""
-    matrix = _matrix(transform)
+    matrix = homogeneous(transform)
     if not (np.isfinite(matrix).all() and abs(np.linalg.det(matrix)) > _MIN_DETERMINANT):
         return None
     return np.asarray(np.linalg.inv(matrix)[:2])
@@ -31,6 +31,6 @@ def crop_transform(region: Box) -> Affine:
     return across, 0, -region.left * across, 0, down, -region.top * down
 
 
-def _matrix(transform: Affine) -> NDArray[np.float64]:
+def homogeneous(transform: Affine) -> NDArray[np.float64]:
     """Return the homogeneous matrix, float64 (3, 3)."""
     return np.array([*transform, 0, 0, 1], np.float64).reshape(3, 3)

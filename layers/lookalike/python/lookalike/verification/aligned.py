@@ -17,13 +17,8 @@ from PIL import Image
 from lookalike.domain.geometry import Affine, Box
 from lookalike.domain.picture import Grey
 from lookalike.verification.affine import invert
-from lookalike.verification.correlation import (
-    BLOCK_SIDE,
-    DETAIL_NOISE_VARIANCE,
-    MAX_COHERENCE,
-    MIN_DEVIATION,
-    NOISE_VARIANCE,
-)
+from lookalike.verification.blocks import BLOCK_SIDE, MIN_DEVIATION, NOISE_VARIANCE
+from lookalike.verification.texture import DETAIL_NOISE_VARIANCE, MAX_COHERENCE
 
 #: Pixels: side of the square that has as many pixels as the region compared.
 ALIGNED_SIDE = 96

@@ -2,62 +2,57 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from lookalike.embedding.feature_map import THUMBNAIL_SIDE
+from lookalike.embedding.feature_map import THUMBNAIL_SIDE, FeatureMap
+from lookalike.verification.blocks import (
+    BLOCK_AVERAGE,
+    BLOCKS_PER_SIDE,
+    MIN_DEVIATION,
+    NOISE_VARIANCE,
+    Image,
+    block_means,
+    block_moments,
+)
 from lookalike.verification.ransac import Points, SimilarityTransform
+from lookalike.verification.texture import Texture, measure_texture
 
-#: Thumbnail pixels a side of a block.
-BLOCK_SIDE = 8
+_Number = TypeVar("_Number", np.float32, np.intp)
 
 #: Largest shift of all blocks together, in thumbnail pixels: the transform comes from cells of four pixels a side.
 MAX_SHIFT = 2
 
-#: Smallest standard deviation, in grey levels, of a block that is compared.
-MIN_DEVIATION = 4.0
+#: Smallest absolute correlation of a part that is taken for a negative. Without a bound one stranger in ten is matched
+#: again, after rectification, that otherwise is not; negatives correlate at -0.9.
+MIN_INVERTED_CORRELATION = 0.5
 
 #: Smallest share of a block's area that the other picture must cover.
 _MIN_OVERLAP = 0.7
 
-#: Added to the variance of a block, in squared grey levels, so that noise in flat blocks correlates with nothing.
-NOISE_VARIANCE = 4.0
+#: Shifts along one side.
+_SHIFTS = 2 * MAX_SHIFT + 1
 
-#: The same for a block's detail (see :class:`BlockCorrelation`).
-DETAIL_NOISE_VARIANCE = 1.0
-
-#: Largest coherence (0..1) of a textured block. Above it the block shows one straight edge, and those are alike in all
-#: pictures: the outline of a disc correlates with that of any other disc.
-MAX_COHERENCE = 0.85
-
-#: Averages every ``BLOCK_SIDE`` pixels of a column: float32 (blocks a side, THUMBNAIL_SIDE).
-_BLOCK_AVERAGE = np.kron(np.eye(THUMBNAIL_SIDE // BLOCK_SIDE), np.full((1, BLOCK_SIDE), 1 / BLOCK_SIDE)).astype(
-    np.float32
-)
-
-#: The product of both coordinates, from the centre of each block; the mean of its square is 1.
-_ramp = np.arange(BLOCK_SIDE) - (BLOCK_SIDE - 1) / 2
-_SADDLES = np.tile(np.outer(_ramp, _ramp) / np.mean(_ramp**2), (len(_BLOCK_AVERAGE), len(_BLOCK_AVERAGE))).astype(
-    np.float32
+#: Averages blocks at every shift: float32 (_SHIFTS · BLOCKS_PER_SIDE, THUMBNAIL_SIDE + 2 · MAX_SHIFT).
+_SHIFTED_AVERAGE = np.concatenate(
+    [np.pad(BLOCK_AVERAGE, ((0, 0), (shift, 2 * MAX_SHIFT - shift))) for shift in range(_SHIFTS)]
 )
 
 #: Centres of the pixels, and of ``MAX_SHIFT`` more on every side, as shares of a side.
 _PIXEL_CENTRES = (np.arange(-MAX_SHIFT, THUMBNAIL_SIDE + MAX_SHIFT, dtype=np.float32) + 0.5) / THUMBNAIL_SIDE
 
-_Image = NDArray[np.float32]
 
-
-def _area_average(short: int) -> _Image:
+def _area_average(short: int) -> Image:
     """Return the matrix, float32 (short, THUMBNAIL_SIDE), that averages a thumbnail's pixels by area."""
     edges = np.arange(short + 1) * (THUMBNAIL_SIDE / short)
     pixel = np.arange(THUMBNAIL_SIDE)
     shares = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
-    averages: _Image = (np.maximum(shares, 0) * (short / THUMBNAIL_SIDE)).astype(np.float32)
+    averages: Image = (np.maximum(shares, 0) * (short / THUMBNAIL_SIDE)).astype(np.float32)
     return averages
 
 
@@ -66,159 +61,174 @@ _PYRAMID_FILTERS = tuple(_area_average(side) for side in (THUMBNAIL_SIDE * 5 // 
 
 @dataclass(frozen=True, slots=True)
 class BlockCorrelation:
-    """Correlations of the blocks of two thumbnails, each in −1..1; 0 if no block was compared.
+    """Correlations of the blocks of two thumbnails.
 
-    ``blocks`` were compared; ``correlation`` is the mean of their correlations. ``detail_correlation`` is that of the
-    blocks without the means of their rows and columns: lines of text, borders and gradients are alike in many pictures,
-    they correlate and leave no detail. ``textured_blocks`` show more than one straight edge in one of the pictures, and
-    ``textured_correlation`` is the mean of their correlations: outlines of two discs agree, what is inside them does
-    not. ``residual_correlation`` is their detail correlation without shading: two balls lit alike differ in what is on
-    them.
+    ``blocks`` were compared; ``correlation``, in −1..1, is the mean of their correlations; 0 if there are none.
+    ``inverted``: one thumbnail was inverted first. ``texture`` is None if it was not measured.
     """
 
     blocks: int
     correlation: float
-    detail_correlation: float
-    textured_blocks: int = 0
-    textured_correlation: float = 0.0
-    residual_correlation: float = 0.0
+    inverted: bool = False
+    texture: Texture | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pyramid:
     """A thumbnail at full size, at 5/7 and at half of it, float32. ``sqrt_aspect_ratio`` is its feature map's."""
 
-    levels: tuple[_Image, ...]
+    levels: tuple[Image, ...]
     sqrt_aspect_ratio: float
 
     @staticmethod
     def of(thumbnail: NDArray[np.uint8], sqrt_aspect_ratio: float) -> Pyramid:
         """Return the pyramid of a thumbnail, uint8 (THUMBNAIL_SIDE, THUMBNAIL_SIDE)."""
-        whole: _Image = thumbnail.astype(np.float32)
-        smaller: list[_Image] = [np.asarray(average @ whole @ average.T, np.float32) for average in _PYRAMID_FILTERS]
+        whole: Image = thumbnail.astype(np.float32)
+        smaller: list[Image] = [np.asarray(average @ whole @ average.T, np.float32) for average in _PYRAMID_FILTERS]
         return Pyramid((whole, *smaller), sqrt_aspect_ratio)
 
-    def level(self, magnification: float) -> _Image:
+    def level(self, magnification: float) -> Image:
         """Return the level whose pixels, scaled by ``magnification``, are closest in size to a thumbnail's."""
         return min(self.levels, key=lambda level: abs(np.log(len(level) / (THUMBNAIL_SIDE * magnification))))
 
 
-def correlate_blocks(
-    query: Pyramid, picture: _Image, sqrt_aspect_ratio: float, transform: SimilarityTransform
-) -> BlockCorrelation:
-    """Warp the query by ``transform`` and correlate it, block by block, with the candidate's thumbnail.
+@dataclass(frozen=True, slots=True, eq=False)
+class Alignment:
+    """A view of the query that ``transform`` lays on a candidate with this feature map."""
 
-    ``picture`` is float32 (THUMBNAIL_SIDE, THUMBNAIL_SIDE), ``sqrt_aspect_ratio`` its feature map's. Brightness and
-    contrast may differ from block to block. All blocks together may be shifted by up to MAX_SHIFT pixels, since the
-    transform comes from much larger cells.
+    query: Pyramid
+    candidate: FeatureMap
+    transform: SimilarityTransform
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ComparedThumbnails:
+    """n pairs of thumbnails that lie on each other, compared block by block.
+
+    ``ours`` and ``theirs`` are float32 (n, THUMBNAIL_SIDE, THUMBNAIL_SIDE). Of each block, (n, BLOCKS_PER_SIDE,
+    BLOCKS_PER_SIDE), it is known whether it is ``compared``, whether it is ``varied`` in either picture, and the
+    correlation. ``inverted``, bool (n,): ours are negatives of theirs, and have been inverted.
     """
-    warped, covered = _warped(query, sqrt_aspect_ratio, transform)
-    inside = _block_means(covered[MAX_SHIFT:-MAX_SHIFT, MAX_SHIFT:-MAX_SHIFT].astype(np.float32)) >= _MIN_OVERLAP
-    mean, variance = _block_moments(picture)
+
+    ours: Image
+    theirs: Image
+    compared: NDArray[np.bool_]
+    varied: NDArray[np.bool_]
+    correlations: Image
+    inverted: NDArray[np.bool_]
+
+    @staticmethod
+    def of(
+        ours: Image,
+        theirs: Image,
+        compared: NDArray[np.bool_],
+        varied: NDArray[np.bool_],
+        correlations: Image,
+        inverted: NDArray[np.bool_],
+    ) -> ComparedThumbnails:
+        """Return the pairs, given their correlations before ours are inverted: all blocks of a pair, or none."""
+        sign = np.where(inverted, np.float32(-1), np.float32(1))[:, None, None]
+        return ComparedThumbnails(ours * sign, theirs, compared, varied, correlations * sign, inverted)
+
+    def block_correlations(self) -> list[BlockCorrelation]:
+        """Return each pair's correlation; texture is not measured."""
+        blocks = np.count_nonzero(self.compared, axis=(1, 2))
+        means = (self.correlations * self.compared).sum(axis=(1, 2)) / np.maximum(blocks, 1)
+        columns = (blocks.tolist(), means.tolist(), self.inverted.tolist())
+        return [BlockCorrelation(*values) for values in zip(*columns, strict=True)]
+
+    def measured(self, numbers: Sequence[int]) -> list[BlockCorrelation]:
+        """Return these pairs' correlations, texture included."""
+        if not numbers:
+            return []
+        some = list(numbers)
+        textures = measure_texture(
+            self.ours[some], self.theirs[some], self.compared[some], self.varied[some], self.correlations[some]
+        )
+        correlations = self.block_correlations()
+        return [replace(correlations[number], texture=texture) for number, texture in zip(some, textures, strict=True)]
+
+
+def correlate_blocks(alignment: Alignment) -> BlockCorrelation:
+    """Return the correlation of one alignment, texture included (see :func:`compare_aligned`)."""
+    (found,) = compare_aligned([alignment]).measured([0])
+    return found
+
+
+def compare_aligned(alignments: Sequence[Alignment]) -> ComparedThumbnails:
+    """Warp the query by each of n transforms and correlate it, block by block, with the candidate's thumbnail.
+
+    Brightness and contrast may differ from block to block. All blocks together may be shifted by up to MAX_SHIFT
+    pixels, since the transform comes from much larger cells. From MIN_INVERTED_CORRELATION on, a negative counts as a
+    positive does.
+    """
+    pictures: Image = np.stack([one.candidate.thumbnail for one in alignments]).astype(np.float32)
+    warped, covered = _warped(alignments)
+    whole = covered[:, MAX_SHIFT:-MAX_SHIFT, MAX_SHIFT:-MAX_SHIFT].astype(np.float32)
+    inside = block_means(whole) >= _MIN_OVERLAP
+    mean, variance = block_moments(pictures)
     compared = inside & (variance > MIN_DEVIATION**2)
-    blocks = int(np.count_nonzero(compared))
-    if not blocks:
-        return BlockCorrelation(0, 0.0, 0.0)
-    shifted: _Image = sliding_window_view(warped, (THUMBNAIL_SIDE, THUMBNAIL_SIDE)).reshape(
-        -1, THUMBNAIL_SIDE, THUMBNAIL_SIDE
-    )
-    means, variances = _block_moments(shifted)
-    covariances = _block_means(shifted * picture) - means * mean
-    correlations = covariances / np.sqrt((variances + NOISE_VARIANCE) * (variance + NOISE_VARIANCE))
-    totals = np.sum(correlations * compared, axis=(1, 2))
-    best = int(np.argmax(totals))
-    textured_candidates = inside & ((variance > MIN_DEVIATION**2) | (variances[best] > MIN_DEVIATION**2))
-    return BlockCorrelation(
-        blocks,
-        float(totals[best]) / blocks,
-        *texture_statistics(shifted[best], picture, compared, textured_candidates, correlations[best]),
-    )
+    correlations, variances = _shifted_correlations(warped, pictures, mean, variance)
+    totals = (correlations * compared[:, None]).sum(axis=(2, 3))
+    inverted_from = -MIN_INVERTED_CORRELATION * np.maximum(np.count_nonzero(compared, axis=(1, 2)), 1)[:, None]
+    rows, best = np.arange(len(pictures)), np.where(totals <= inverted_from, -totals, totals).argmax(axis=1)
+    windows = sliding_window_view(warped, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), axis=(1, 2))
+    varied = inside & ((variance > MIN_DEVIATION**2) | (variances[rows, best] > MIN_DEVIATION**2))
+    ours = windows[rows, best // _SHIFTS, best % _SHIFTS]
+    inverted = totals[rows, best] <= inverted_from[:, 0]
+    return ComparedThumbnails.of(ours, pictures, compared, varied, correlations[rows, best], inverted)
 
 
-def _warped(
-    query: Pyramid, sqrt_aspect_ratio: float, transform: SimilarityTransform
-) -> tuple[_Image, NDArray[np.bool_]]:
-    """Return the query as the candidate's thumbnail would show it, and where the query covers it.
+def _shifted_correlations(warped: Image, pictures: Image, mean: Image, variance: Image) -> tuple[Image, Image]:
+    """Return the correlation of each block at each shift, and the variance of the query's part of it.
+
+    Both are float32 (n, _SHIFTS², BLOCKS_PER_SIDE, BLOCKS_PER_SIDE).
+    """
+    windows = sliding_window_view(warped, (THUMBNAIL_SIDE, THUMBNAIL_SIDE), axis=(1, 2))
+    products = block_means(windows * pictures[:, None, None]).reshape(-1, _SHIFTS**2, *mean.shape[1:])
+    means = _shifted_means(warped)
+    variances = np.maximum(_shifted_means(warped * warped) - means * means, 0)
+    covariances = products - means * mean[:, None]
+    deviations = np.sqrt((variances + NOISE_VARIANCE) * (variance[:, None] + NOISE_VARIANCE))
+    return np.asarray(covariances / deviations, np.float32), variances
+
+
+def _shifted_means(warped: Image) -> Image:
+    """Return the mean of each block at each shift, float32 (n, _SHIFTS², BLOCKS_PER_SIDE, BLOCKS_PER_SIDE)."""
+    sides = (_SHIFTS, BLOCKS_PER_SIDE)
+    averages: Image = (_SHIFTED_AVERAGE @ warped @ _SHIFTED_AVERAGE.T).reshape(-1, *sides, *sides)
+    means: Image = averages.swapaxes(2, 3).reshape(-1, _SHIFTS**2, BLOCKS_PER_SIDE, BLOCKS_PER_SIDE)
+    return means
+
+
+def _warped(alignments: Sequence[Alignment]) -> tuple[Image, NDArray[np.bool_]]:
+    """Return the query as each candidate's thumbnail would show it, and where the query covers it.
 
     Both have MAX_SHIFT more pixels on every side.
     """
-    grid = (_PIXEL_CENTRES * sqrt_aspect_ratio)[None, :] + 1j * (_PIXEL_CENTRES / sqrt_aspect_ratio)[:, None]
-    points: Points = transform.apply_inverse(grid.astype(np.complex64))
-    level = query.level(abs(transform.scale))
-    side = len(level)
-    x, y = points.real / query.sqrt_aspect_ratio * side - 0.5, points.imag * query.sqrt_aspect_ratio * side - 0.5
-    covered = (x >= -0.5) & (y >= -0.5) & (x <= side - 0.5) & (y <= side - 0.5)
-    left, top = (np.clip(of, 0, side - 2).astype(np.intp) for of in (x, y))
+    levels = [one.query.level(abs(one.transform.scale)) for one in alignments]
+    points = np.stack([_points_in_query(one) for one in alignments])
+    sides = _column(np.array([len(level) for level in levels], np.float32))
+    ratios = _column(np.array([one.query.sqrt_aspect_ratio for one in alignments], np.float32))
+    x, y = points.real / ratios * sides - 0.5, points.imag * ratios * sides - 0.5
+    covered = (x >= -0.5) & (y >= -0.5) & (x <= sides - 0.5) & (y <= sides - 0.5)
+    left, top = (np.floor(np.clip(of, 0, sides - 2)) for of in (x, y))
     right, down = np.clip(x - left, 0, 1), np.clip(y - top, 0, 1)
-    pixels, at = level.ravel(), top * side + left
-    above = pixels[at] * (1 - right) + pixels[at + 1] * right
-    below = pixels[at + side] * (1 - right) + pixels[at + side + 1] * right
-    warped: _Image = above * (1 - down) + below * down
-    return warped, covered
+    begins = _column(np.cumsum([0, *(level.size for level in levels)])[:-1])
+    pixels, at = np.concatenate([level.ravel() for level in levels]), begins + (top * sides + left).astype(np.intp)
+    below = at + sides.astype(np.intp)
+    upper = pixels[at] * (1 - right) + pixels[at + 1] * right
+    lower = pixels[below] * (1 - right) + pixels[below + 1] * right
+    return upper * (1 - down) + lower * down, covered
 
 
-def texture_statistics(
-    one: _Image,
-    other: _Image,
-    compared: NDArray[np.bool_],
-    textured_candidates: NDArray[np.bool_],
-    correlations: _Image,
-) -> tuple[float, int, float, float]:
-    """Return detail correlation, number and mean correlation of textured blocks, and residual correlation.
-
-    ``one`` and ``other`` are float32 (THUMBNAIL_SIDE, THUMBNAIL_SIDE). Detail is that of the blocks ``compared``;
-    textured blocks are chosen among ``textured_candidates``, both bool of one value a block, as are ``correlations``.
-    """
-    ours, theirs = _detail(one), _detail(other)
-    products = [_block_means(product) for product in (ours * theirs, ours * ours, theirs * theirs)]
-    textured_blocks = textured_candidates & (np.minimum(_coherence(one), _coherence(other)) < MAX_COHERENCE)
-    count = int(np.count_nonzero(textured_blocks))
-    detail_correlation = _normalised([product[compared] for product in products])
-    if not count:
-        return detail_correlation, 0, 0.0, 0.0
-    # Of smooth shading, only the product of both coordinates is left once means of rows and columns are removed.
-    our, their = _block_means(ours * _SADDLES), _block_means(theirs * _SADDLES)
-    curved = (our * their, our * our, their * their)
-    residual_correlation = [(product - part)[textured_blocks] for product, part in zip(products, curved, strict=True)]
-    return detail_correlation, count, float(correlations[textured_blocks].mean()), _normalised(residual_correlation)
+def _points_in_query(alignment: Alignment) -> Points:
+    """Return where the query shows each pixel of the candidate's thumbnail, in its plane of area 1."""
+    ratio = alignment.candidate.sqrt_aspect_ratio
+    grid = (_PIXEL_CENTRES * ratio)[None, :] + 1j * (_PIXEL_CENTRES / ratio)[:, None]
+    return alignment.transform.apply_inverse(grid.astype(np.complex64))
 
 
-def _normalised(products: Sequence[_Image]) -> float:
-    """Return the correlation of given covariances and both variances, one value a block."""
-    covariance, variance, another = (float(product.mean()) for product in products)
-    return covariance / math.sqrt(
-        (max(variance, 0) + DETAIL_NOISE_VARIANCE) * (max(another, 0) + DETAIL_NOISE_VARIANCE)
-    )
-
-
-def _coherence(pixels: _Image) -> _Image:
-    """Return the coherence of each block's structure tensor, 0 to 1: 1 if all its gradients have one direction.
-
-    Bigün and Granlund, "Optimal orientation detection of linear symmetry", 1987.
-    """
-    down, right = np.gradient(pixels)
-    xx, yy, xy = (
-        _block_means(np.asarray(product, np.float32)) for product in (right * right, down * down, right * down)
-    )
-    spread: _Image = np.sqrt((xx - yy) ** 2 + 4 * xy**2) / (xx + yy + DETAIL_NOISE_VARIANCE)
-    return spread
-
-
-def _detail(pixels: _Image) -> _Image:
-    """Return each block without the means of its rows and of its columns."""
-    blocks = pixels.reshape(len(_BLOCK_AVERAGE), BLOCK_SIDE, len(_BLOCK_AVERAGE), BLOCK_SIDE)
-    blocks = blocks - blocks.mean(axis=1, keepdims=True)
-    blocks -= blocks.mean(axis=3, keepdims=True)
-    return blocks.reshape(pixels.shape)
-
-
-def _block_moments(pixels: _Image) -> tuple[_Image, _Image]:
-    """Return mean and variance of each block."""
-    mean = _block_means(pixels)
-    return mean, np.maximum(_block_means(pixels * pixels) - mean * mean, 0)
-
-
-def _block_means(pixels: _Image) -> _Image:
-    """Return the mean of each block: (…, THUMBNAIL_SIDE, THUMBNAIL_SIDE) to (…, blocks, blocks), float32."""
-    means = _BLOCK_AVERAGE @ pixels @ _BLOCK_AVERAGE.T
-    return np.asarray(means, np.float32)
+def _column(values: NDArray[_Number]) -> NDArray[_Number]:
+    """Return one value for each of n pairs, (n, 1, 1)."""
+    return values[:, None, None]

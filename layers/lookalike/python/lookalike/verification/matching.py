@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from lookalike.domain.geometry import Affine, Box
 from lookalike.embedding.feature_map import CELL_CHANNELS, CELLS_PER_SIDE, MAP_SCALE, THUMBNAIL_SIDE, FeatureMap
 from lookalike.verification.affine import compose
 from lookalike.verification.correlation import Pyramid
-from lookalike.verification.ransac import Points, SimilarityTransform, pad_point_sets, ransac_similarity
+from lookalike.verification.ransac import Fit, Points, SimilarityTransform, ransac_similarity
 
 #: Smallest cosine (exclusive) of two cells that are matched.
 _MIN_CELL_COSINE = 0.5
@@ -42,7 +43,7 @@ class ViewFeatures:
     """A view of the query, ready to be matched.
 
     ``to_view`` moves the query's points to the view's; ``full``: the view shows a picture from edge to edge. ``cells``,
-    float32 (n, CELL_CHANNELS), are unit vectors of the cells with texture, ``positions``, complex64 (n,), their centres
+    float32 (n, CELL_CHANNELS), are the cells with texture, vectors of length MAP_SCALE, ``positions``, complex64 (n,), their centres
     in a plane in which the view has its own aspect ratio and area 1. ``thumbnail`` is uint8 (THUMBNAIL_SIDE,
     THUMBNAIL_SIDE).
     """
@@ -63,7 +64,7 @@ class ViewFeatures:
         textured = np.flatnonzero(greys.std(axis=(1, 3)).ravel() > _MIN_CELL_DEVIATION)
         sqrt_aspect_ratio = feature_map.sqrt_aspect_ratio
         pyramid = Pyramid.of(feature_map.thumbnail, sqrt_aspect_ratio)
-        cells, positions = _unit_cells(feature_map)[textured], _cell_positions(sqrt_aspect_ratio)[textured]
+        cells, positions = _cells(feature_map)[textured], _cell_positions(sqrt_aspect_ratio)[textured]
         return ViewFeatures(to_view, full, sqrt_aspect_ratio, cells, positions, feature_map.thumbnail, pyramid)
 
     def affine(self, transform: SimilarityTransform, sqrt_aspect_ratio: float) -> Affine:
@@ -76,6 +77,36 @@ class ViewFeatures:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class CandidateCells:
+    """The cells of a batch of n candidates: ``cells``, float32 (n · CELLS_PER_SIDE², CELL_CHANNELS), and ``positions``,
+    complex64 (n, CELLS_PER_SIDE²), their centres in planes in which every candidate has its aspect ratio and area 1."""
+
+    cells: NDArray[np.float32]
+    positions: Points
+
+    @staticmethod
+    def of(candidates: Sequence[FeatureMap]) -> CandidateCells:
+        """Return the cells of these candidates."""
+        cells = np.concatenate([_cells(candidate) for candidate in candidates])
+        return CandidateCells(cells, np.stack([_cell_positions(one.sqrt_aspect_ratio) for one in candidates]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellMatches:
+    """Cells of a view and of a candidate that are each other's nearest neighbours, n pairs.
+
+    ``candidate`` is the candidate's number in its batch, ``cells``, intp (n,), are its cells, row by row. ``source`` and
+    ``target``, complex64 (n,), are the positions of the view's cells and of the candidate's.
+    """
+
+    view: ViewFeatures
+    candidate: int
+    cells: NDArray[np.intp]
+    source: Points
+    target: Points
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Hypothesis:
     """A similarity transform that moves a view of the query onto a candidate.
 
@@ -83,6 +114,7 @@ class Hypothesis:
     """
 
     view: ViewFeatures
+    candidate: int
     transform: SimilarityTransform
     cells: NDArray[np.intp]
     matches: int
@@ -95,59 +127,46 @@ class Hypothesis:
         return Box(*(float(side / CELLS_PER_SIDE) for side in (left, top, right, bottom)))
 
 
-class CellMatcher:
-    """Matches the cells of a query's views with those of candidates.
+def match_cells(view: ViewFeatures, candidates: CandidateCells) -> list[CellMatches]:
+    """Return the matches of a view with each candidate that has at least MIN_INLIERS of them.
 
-    Parameters
-    ----------
-    views : the query's views; those with fewer than MIN_INLIERS textured cells are left out.
+    One matrix product compares all cells. Cells are whole numbers, so the products are exact, and no candidate's matches
+    depend on the others.
     """
+    if len(view.cells) < MIN_INLIERS:
+        return []
+    count, cells = candidates.positions.shape
+    products = (view.cells @ candidates.cells.T).reshape(-1, count, cells)
+    nearest = products.argmax(axis=2)
+    best = np.take_along_axis(products, nearest[..., None], axis=2)[..., 0]
+    best_of_others = np.take_along_axis(products.max(axis=0), nearest.T, axis=1)
+    mutual = (best.T > _MIN_CELL_COSINE * MAP_SCALE**2) & (best_of_others <= best.T)
+    mutual &= (np.count_nonzero(mutual, axis=1) >= MIN_INLIERS)[:, None]
+    numbers, ours = np.nonzero(mutual)
+    theirs = nearest.T[mutual]
+    source, target = view.positions[ours], candidates.positions[numbers, theirs]
+    begins = np.flatnonzero(np.diff(numbers, prepend=-1, append=-1)).tolist()
+    return [
+        CellMatches(view, int(numbers[begin]), theirs[begin:end], source[begin:end], target[begin:end])
+        for begin, end in itertools.pairwise(begins)
+    ]
 
-    def __init__(self, views: Sequence[ViewFeatures]) -> None:
-        self._views = [view for view in views if len(view.positions) >= MIN_INLIERS]
-        if self._views:
-            self._cells = np.concatenate([view.cells for view in self._views])
-            self._begins = np.cumsum([0, *(len(view.cells) for view in self._views)])
 
-    def hypotheses(self, candidate: FeatureMap) -> list[Hypothesis]:
-        """Return the best transform of each view that has enough inliers, spread over the candidate."""
-        matched = [
-            (view, cells, others)
-            for view, (cells, others) in zip(self._views, self._mutual_nearest_cells(candidate), strict=True)
-            if len(cells) >= MIN_INLIERS
-        ]
-        if not matched:
-            return []
-        positions = _cell_positions(candidate.sqrt_aspect_ratio)
-        source = pad_point_sets([view.positions[cells] for view, cells, _ in matched])
-        target = pad_point_sets([positions[others] for _, _, others in matched])
-        counts = np.array([len(cells) for _, cells, _ in matched])
-        transforms = ransac_similarity(source, target, counts, _INLIER_THRESHOLD, _MIN_SAMPLE_DISTANCE)
-        found = []
-        for row, transform in enumerate(transforms):
-            if transform is None:
-                continue
-            view, _, others = matched[row]
-            inliers = np.abs(transform.apply(source[row]) - target[row])[: counts[row]] <= _INLIER_THRESHOLD
-            cells = np.unique(others[inliers])
-            if len(cells) >= MIN_INLIERS and _min_deviation(positions[cells]) >= _MIN_INLIER_SPREAD / CELLS_PER_SIDE:
-                found.append(Hypothesis(view, transform, cells, int(counts[row])))
-        return found
+def fit_transforms(matches: Sequence[CellMatches]) -> list[Hypothesis]:
+    """Return the transforms of those matches that have enough inliers, spread over the candidate, in their order."""
+    pairs = [(one.source, one.target) for one in matches]
+    fits = ransac_similarity(pairs, _INLIER_THRESHOLD, _MIN_SAMPLE_DISTANCE, MIN_INLIERS)
+    hypotheses = (None if fit is None else _hypothesis(one, fit) for one, fit in zip(matches, fits, strict=True))
+    return [one for one in hypotheses if one is not None]
 
-    def _mutual_nearest_cells(self, candidate: FeatureMap) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-        """Return, per view, rows of its cells and of the candidate's that are each other's nearest neighbours."""
-        if not self._views:
-            return []
-        cosines = self._cells @ _unit_cells(candidate).T
-        nearest = cosines.argmax(axis=1)
-        best = cosines[np.arange(len(cosines)), nearest]
-        found = []
-        for begin, end in zip(self._begins[:-1], self._begins[1:], strict=True):
-            cosine, other = best[begin:end], nearest[begin:end]
-            best_of_others = cosines[begin:end].max(axis=0)
-            mutual = np.flatnonzero((cosine > _MIN_CELL_COSINE) & (cosine >= best_of_others[other]))
-            found.append((mutual, other[mutual]))
-        return found
+
+def _hypothesis(matches: CellMatches, fit: Fit) -> Hypothesis | None:
+    """Return the hypothesis; None if its inlier cells, each counted once, are too few or in a strip."""
+    cells, first = np.unique(matches.cells[fit.inliers], return_index=True)
+    positions = matches.target[fit.inliers][first]
+    if len(cells) < MIN_INLIERS or _min_deviation(positions) < _MIN_INLIER_SPREAD / CELLS_PER_SIDE:
+        return None
+    return Hypothesis(matches.view, matches.candidate, fit.transform, cells, len(matches.cells))
 
 
 def mean_cell_cosine(rectified: FeatureMap, candidate: FeatureMap, region: Box) -> float:
@@ -158,9 +177,9 @@ def mean_cell_cosine(rectified: FeatureMap, candidate: FeatureMap, region: Box) 
     return float((rectified.cells * there).sum(axis=2).mean()) / MAP_SCALE**2
 
 
-def _unit_cells(feature_map: FeatureMap) -> NDArray[np.float32]:
-    """Return the cells as unit vectors, float32 (CELLS_PER_SIDE², CELL_CHANNELS)."""
-    return feature_map.cells.reshape(-1, CELL_CHANNELS) * np.float32(1 / MAP_SCALE)
+def _cells(feature_map: FeatureMap) -> NDArray[np.float32]:
+    """Return the cells, whole numbers of length MAP_SCALE, float32 (CELLS_PER_SIDE², CELL_CHANNELS)."""
+    return feature_map.cells.reshape(-1, CELL_CHANNELS).astype(np.float32)
 
 
 def _cell_positions(sqrt_aspect_ratio: float) -> Points:

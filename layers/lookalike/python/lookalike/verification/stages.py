@@ -8,6 +8,7 @@ feature maps of the rectified query, and keypoints, are arguments.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,12 +22,26 @@ from lookalike.domain.picture import Grey, Pixels
 from lookalike.embedding.feature_map import FeatureMap, unpack
 from lookalike.verification.affine import compose, crop_transform
 from lookalike.verification.aligned import AlignedCorrelation, correlate_aligned
-from lookalike.verification.correlation import BlockCorrelation, correlate_blocks
+from lookalike.verification.correlation import (
+    Alignment,
+    BlockCorrelation,
+    ComparedThumbnails,
+    compare_aligned,
+)
 from lookalike.verification.keypoints import match_keypoints
+from lookalike.verification.layout import MIN_LAYOUT_BLOCKS, same_layout
 from lookalike.verification.match_score import MatchFeatures, MatchScorer
-from lookalike.verification.matching import CellMatcher, Hypothesis, ViewFeatures, mean_cell_cosine
+from lookalike.verification.matching import (
+    CandidateCells,
+    CellMatches,
+    Hypothesis,
+    ViewFeatures,
+    fit_transforms,
+    match_cells,
+    mean_cell_cosine,
+)
 from lookalike.verification.rectify import covered_region, warp_region
-from lookalike.verification.whole_image import EightOrientations, WholeImageMatch
+from lookalike.verification.whole_image import EightOrientations
 
 #: Smallest number of thumbnail blocks compared: on a blank page one small thing is like another.
 MIN_BLOCKS = 8
@@ -135,38 +150,51 @@ class QueryMatcher:
 
     def __init__(self, pixels: Pixels, views: Sequence[ViewFeatures], scorer: MatchScorer) -> None:
         self._pixels = pixels
-        self._cells = CellMatcher(views)
-        self._full_views = [view for view in views if view.full]
+        self._views = views
         self._scorer = scorer
 
-    def match_feature_maps(self, candidate: Candidate) -> MatchAttempt | None:
-        """Return the more probable of both matches by feature map: of whole pictures, and of parts of them."""
-        whole = self.match_whole(candidate)
-        if whole is not None and whole.match.probability >= EARLY_EXIT_PROBABILITY:
-            return whole
-        partial = self.match_partial(candidate)
-        if whole is None or (partial is not None and partial.match.probability > whole.match.probability):
-            return partial
-        return whole
+    def match_feature_maps(
+        self, candidates: Sequence[Candidate], min_probability: float = 0.0
+    ) -> list[MatchAttempt | None]:
+        """Return, for each candidate, the more probable of both matches by feature map: of the whole, and of a part.
 
-    def match_whole(self, candidate: Candidate) -> MatchAttempt | None:
-        """Match full views with the whole candidate in eight orientations; None if none correlates enough."""
-        thumbnail = candidate.feature_map.thumbnail.astype(np.float32)
-        found = ((orientations.best_match(thumbnail), to_view) for orientations, to_view in self._orientations)
-        best, to_view = max(found, key=_block_correlation, default=(None, IDENTITY))
-        if best is None:
-            return None
-        blocks = best.correlation
-        if not _has_enough_texture(blocks) or blocks.correlation < MIN_WHOLE_CORRELATION:
-            return None
-        features = MatchFeatures(candidate.cosine, blocks.blocks, blocks.correlation)
-        probability = self._scorer.whole.probability(features)
-        match = GeometricMatch(probability, 0, blocks.correlation, compose(to_view, best.transform), WHOLE)
-        return MatchAttempt(candidate, match, features, sufficient=True)
+        Parts of less than ``min_probability`` count as insufficient: their texture is not measured.
+        """
+        whole = self.match_whole(candidates)
+        uncertain = [number for number, found in enumerate(whole) if _probability(found) < EARLY_EXIT_PROBABILITY]
+        partial = self.match_partial([candidates[number] for number in uncertain], min_probability)
+        attempts = list(whole)
+        for number, found in zip(uncertain, partial, strict=True):
+            if found is not None and found.match.probability > _probability(whole[number]):
+                attempts[number] = found
+        return attempts
 
-    def match_partial(self, candidate: Candidate) -> MatchAttempt | None:
-        """Match cells of the views with the candidate's; None if there is no hypothesis."""
-        return self._best_hypothesis(self._cells, candidate)
+    def match_whole(self, candidates: Sequence[Candidate]) -> list[MatchAttempt | None]:
+        """Match full views with whole candidates in eight orientations; None for those that correlate too little."""
+        if not candidates:
+            return []
+        thumbnails = np.stack([one.feature_map.thumbnail for one in candidates]).astype(np.float32)
+        best: list[MatchAttempt | None] = [None] * len(candidates)
+        for orientations, to_view in self._orientations:
+            found = orientations.best_matches(thumbnails)
+            for number, blocks in _sufficient_whole(found.thumbnails).items():
+                transform = compose(to_view, found.transforms[number])
+                attempt = self._whole_attempt(candidates[number], blocks, transform)
+                best[number] = max(best[number] or attempt, attempt, key=lambda one: one.match.correlation)
+        return best
+
+    def match_partial(self, candidates: Sequence[Candidate], min_probability: float = 0.0) -> list[MatchAttempt | None]:
+        """Match cells of the views with each candidate's; None where there is no hypothesis.
+
+        Hypotheses of candidates that have none of ``min_probability`` count as insufficient: their texture is not
+        measured.
+        """
+        if not candidates:
+            return []
+        cells = CandidateCells.of([one.feature_map for one in candidates])
+        return self._best_hypotheses(
+            candidates, [one for view in self._views for one in match_cells(view, cells)], min_probability
+        )
 
     def match_keypoints(
         self, candidate: Candidate, view: KeypointView, keypoints: Keypoints, original: Original
@@ -185,68 +213,162 @@ class QueryMatcher:
         correlation = abs(blocks.correlation)
         features = MatchFeatures(candidate.cosine, min(blocks.blocks, 1), correlation, keypoints=found.inliers)
         probability = self._scorer.keypoints.probability(features)
-        match = GeometricMatch(probability, found.inliers, correlation, transform, found.region)
+        match = GeometricMatch(
+            probability, found.inliers, correlation, transform, found.region, inverted=blocks.correlation < 0
+        )
         return MatchAttempt(candidate, match, features, sufficient=_aligned_texture_agrees(blocks))
 
-    def match_rectified(self, rectification: Rectification, feature_map: bytes) -> MatchAttempt | None:
-        """Match the rectified query, given its feature map, with the candidate; None if there is no hypothesis."""
-        rectified = unpack(feature_map)
-        if rectified is None:
-            return None
+    def match_rectified(self, rectified: Sequence[tuple[Rectification, bytes]]) -> list[MatchAttempt | None]:
+        """Match rectified queries, given their feature maps, each with its candidate; None where there is no hypothesis."""
+        unpacked = [(rectification, unpack(feature_map)) for rectification, feature_map in rectified]
+        by_cells = [(number, one, made) for number, (one, made) in enumerate(unpacked) if made is not None]
+        found: list[MatchAttempt | None] = [None] * len(unpacked)
+        attempts = self._match_rectified_cells([(one, made) for _, one, made in by_cells])
+        for (number, _, _), attempt in zip(by_cells, attempts, strict=True):
+            found[number] = attempt
+        return found
+
+    def _match_rectified_cells(
+        self, rectified: Sequence[tuple[Rectification, FeatureMap]]
+    ) -> list[MatchAttempt | None]:
+        matches = []
+        for number, (rectification, made) in enumerate(rectified):
+            view = ViewFeatures.of(IDENTITY, True, made)
+            found = match_cells(view, CandidateCells.of([rectification.candidate.feature_map]))
+            matches += [replace(one, candidate=number) for one in found]
+        candidates = [rectification.candidate for rectification, _ in rectified]
+        attempts = self._best_hypotheses(candidates, matches, min_probability=0.0)
+        return [
+            None if attempt is None else self._rectified_attempt(rectification, made, attempt)
+            for (rectification, made), attempt in zip(rectified, attempts, strict=True)
+        ]
+
+    def _rectified_attempt(
+        self, rectification: Rectification, rectified: FeatureMap, attempt: MatchAttempt
+    ) -> MatchAttempt:
         candidate, region = rectification.candidate, rectification.region
-        found = self._best_hypothesis(CellMatcher([ViewFeatures.of(IDENTITY, True, rectified)]), candidate)
-        if found is None:
-            return None
         cosine = mean_cell_cosine(rectified, candidate.feature_map, region)
-        features = replace(found.features, mean_cell_cosine=cosine)
+        features = replace(attempt.features, mean_cell_cosine=cosine)
         match = replace(
-            found.match,
+            attempt.match,
             probability=self._scorer.rectified.probability(features),
-            transform=compose(compose(rectification.transform, crop_transform(region)), found.match.transform),
+            transform=compose(compose(rectification.transform, crop_transform(region)), attempt.match.transform),
         )
-        return MatchAttempt(candidate, match, features, found.sufficient)
+        return replace(attempt, match=match, features=features)
 
     @cached_property
     def _orientations(self) -> list[tuple[EightOrientations, Affine]]:
-        return [(EightOrientations(view.thumbnail), view.to_view) for view in self._full_views]
+        return [(EightOrientations(view.thumbnail), view.to_view) for view in self._views if view.full]
 
     @cached_property
     def _grey(self) -> Grey:
         return _grey(self._pixels)
 
-    def _best_hypothesis(self, cells: CellMatcher, candidate: Candidate) -> MatchAttempt | None:
-        hypotheses = sorted(cells.hypotheses(candidate.feature_map), key=lambda one: -len(one.cells))
-        scored = [self._score(one, candidate) for one in hypotheses[:MAX_VIEWS_SCORED]]
-        return max(scored, key=lambda one: (one.sufficient, one.match.probability), default=None)
+    def _whole_attempt(self, candidate: Candidate, blocks: BlockCorrelation, transform: Affine) -> MatchAttempt:
+        features = MatchFeatures(candidate.cosine, blocks.blocks, blocks.correlation)
+        probability = self._scorer.whole.probability(features)
+        match = GeometricMatch(probability, 0, blocks.correlation, transform, WHOLE, inverted=blocks.inverted)
+        return MatchAttempt(candidate, match, features, sufficient=True)
 
-    def _score(self, hypothesis: Hypothesis, candidate: Candidate) -> MatchAttempt:
-        feature_map = candidate.feature_map
-        thumbnail, sqrt_aspect_ratio = feature_map.thumbnail.astype(np.float32), feature_map.sqrt_aspect_ratio
-        blocks = correlate_blocks(hypothesis.view.pyramid, thumbnail, sqrt_aspect_ratio, hypothesis.transform)
+    def _best_hypotheses(
+        self, candidates: Sequence[Candidate], matches: Sequence[CellMatches], min_probability: float
+    ) -> list[MatchAttempt | None]:
+        """Return each candidate's best attempt by the matches of cells, which name candidates by number."""
+        best: list[MatchAttempt | None] = [None] * len(candidates)
+        hypotheses = _most_inliers(fit_transforms(matches))
+        if not hypotheses:
+            return best
+        for number, attempt in self._score(candidates, hypotheses, min_probability):
+            best[number] = max(best[number] or attempt, attempt, key=_sufficient_and_probable)
+        return best
+
+    def _score(
+        self, candidates: Sequence[Candidate], hypotheses: Sequence[Hypothesis], min_probability: float
+    ) -> list[tuple[int, MatchAttempt]]:
+        """Return the attempt that each hypothesis makes, with the candidate's number."""
+        compared = compare_aligned(
+            [Alignment(one.view.pyramid, candidates[one.candidate].feature_map, one.transform) for one in hypotheses]
+        )
+        attempts = [
+            (one.candidate, self._partial_attempt(one, candidates[one.candidate], blocks))
+            for one, blocks in zip(hypotheses, compared.block_correlations(), strict=True)
+        ]
+        probable = {number for number, attempt in attempts if attempt.match.probability >= min_probability}
+        measured = [row for row, (number, _) in enumerate(attempts) if number in probable]
+        for row, blocks in zip(measured, compared.measured(measured), strict=True):
+            number, attempt = attempts[row]
+            attempts[row] = number, replace(attempt, sufficient=_has_enough_texture(blocks))
+        return attempts
+
+    def _partial_attempt(self, hypothesis: Hypothesis, candidate: Candidate, blocks: BlockCorrelation) -> MatchAttempt:
         inliers = len(hypothesis.cells)
         features = MatchFeatures(candidate.cosine, blocks.blocks, blocks.correlation, hypothesis.matches, inliers)
         match = GeometricMatch(
             probability=self._scorer.partial.probability(features),
             inliers=inliers,
             correlation=blocks.correlation,
-            transform=hypothesis.view.affine(hypothesis.transform, sqrt_aspect_ratio),
+            transform=hypothesis.view.affine(hypothesis.transform, candidate.feature_map.sqrt_aspect_ratio),
             region=hypothesis.region,
+            inverted=blocks.inverted,
         )
-        return MatchAttempt(candidate, match, features, sufficient=_has_enough_texture(blocks))
+        return MatchAttempt(candidate, match, features, sufficient=False)
+
+
+def _sufficient_whole(compared: ComparedThumbnails) -> dict[int, BlockCorrelation]:
+    """Return the pairs of whole pictures that correlate enough, texture included, by number.
+
+    Of nearly flat pictures, which have hardly any texture, the layout is compared.
+    """
+    near = [
+        number
+        for number, blocks in enumerate(compared.block_correlations())
+        if blocks.blocks and blocks.correlation >= MIN_WHOLE_CORRELATION
+    ]
+    if not near:
+        return {}
+    layouts = same_layout(compared.ours[near], compared.theirs[near]).tolist()
+    return {
+        number: blocks
+        for number, blocks, layout in zip(near, compared.measured(near), layouts, strict=True)
+        if _has_enough_texture(blocks) or (layout and _nearly_flat(blocks))
+    }
+
+
+def _nearly_flat(blocks: BlockCorrelation) -> bool:
+    """Whether there is too little texture to tell by, but more than a dot."""
+    textured = 0 if blocks.texture is None else blocks.texture.textured_blocks
+    return blocks.blocks >= MIN_LAYOUT_BLOCKS and (blocks.blocks < MIN_BLOCKS or textured < MIN_TEXTURED_BLOCKS)
+
+
+def _most_inliers(hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """Return the MAX_VIEWS_SCORED hypotheses of each candidate with the most inliers."""
+    kept: list[Hypothesis] = []
+    scored = Counter[int]()
+    for one in sorted(hypotheses, key=lambda one: -len(one.cells)):
+        scored[one.candidate] += 1
+        if scored[one.candidate] <= MAX_VIEWS_SCORED:
+            kept.append(one)
+    return kept
 
 
 def _has_enough_texture(blocks: BlockCorrelation) -> bool:
+    texture = blocks.texture
     return (
-        blocks.blocks >= MIN_BLOCKS and blocks.detail_correlation >= MIN_DETAIL_CORRELATION and _texture_agrees(blocks)
+        blocks.blocks >= MIN_BLOCKS
+        and texture is not None
+        and texture.detail_correlation >= MIN_DETAIL_CORRELATION
+        and _texture_agrees(blocks)
     )
 
 
 def _texture_agrees(blocks: BlockCorrelation) -> bool:
     """Whether more agrees than outlines and shading."""
+    texture = blocks.texture
     return (
-        blocks.textured_blocks >= MIN_TEXTURED_BLOCKS
-        and blocks.textured_correlation >= MIN_TEXTURED_CORRELATION
-        and blocks.residual_correlation >= MIN_RESIDUAL_CORRELATION
+        texture is not None
+        and texture.textured_blocks >= MIN_TEXTURED_BLOCKS
+        and texture.textured_correlation >= MIN_TEXTURED_CORRELATION
+        and texture.residual_correlation >= MIN_RESIDUAL_CORRELATION
     )
 
 
@@ -259,5 +381,9 @@ def _grey(pixels: Pixels) -> Grey:
     return np.asarray(Image.fromarray(pixels).convert("L"))
 
 
-def _block_correlation(found: tuple[WholeImageMatch, Affine]) -> float:
-    return found[0].correlation.correlation
+def _probability(attempt: MatchAttempt | None) -> float:
+    return 0.0 if attempt is None else attempt.match.probability
+
+
+def _sufficient_and_probable(attempt: MatchAttempt) -> tuple[bool, float]:
+    return attempt.sufficient, attempt.match.probability

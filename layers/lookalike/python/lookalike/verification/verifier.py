@@ -14,15 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from lookalike.domain.geometry import GeometricMatch, QueryView
+from lookalike.domain.geometry import Agreement, GeometricMatch, QueryView
 from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.picture import Pixels
 from lookalike.embedding.feature_map import unpack
 from lookalike.ports.models import BatchVerification, QueryVerifier, Verifier
+from lookalike.verification.agreement import measure_agreement
 from lookalike.verification.keypoints import keypoint_view
 from lookalike.verification.match_score import MatchScorer
 from lookalike.verification.matching import ViewFeatures
+from lookalike.verification.overlay import Picture
 from lookalike.verification.stages import (
     EARLY_EXIT_PROBABILITY,
     Candidate,
@@ -78,6 +81,11 @@ class Policy:
     min_probability: float
     exhaustive: bool
 
+    @property
+    def min_measured_probability(self) -> float:
+        """The smallest probability that matters: less is neither accepted nor matched again."""
+        return 0.0 if self.exhaustive else min(self.min_probability, RETRY_PROBABILITY)
+
     def accepts(self, attempt: MatchAttempt | None) -> bool:
         """Whether an attempt is a match, so that no further stage is needed."""
         if attempt is None or self.exhaustive:
@@ -115,7 +123,7 @@ class FeatureMapQueryVerifier(QueryVerifier):
         """Match every candidate's feature map with those of the views. Bytes that are no feature map never match."""
         unpacked = [(cosine, unpack(data)) for cosine, data in candidates]
         known = [None if made is None else Candidate(cosine, made) for cosine, made in unpacked]
-        attempts = [None if one is None else self.matcher.match_feature_maps(one) for one in known]
+        attempts = self._attempts(known)
         batch = FeatureMapBatch(
             self._pixels,
             self.matcher,
@@ -129,6 +137,20 @@ class FeatureMapQueryVerifier(QueryVerifier):
             return batch
         undecided = [number for number, attempt in batch.attempts if self._policy.is_undecided(attempt)]
         return batch.retrying(undecided[:MAX_RETRIED])
+
+    def agreement(self, match: GeometricMatch, rendition: Pixels) -> Agreement | None:
+        """Lay the query on the original by the match's transform, and compare both."""
+        return measure_agreement(self._picture, Picture.of(rendition), match.transform)
+
+    @cached_property
+    def _picture(self) -> Picture:
+        return Picture.of(self._pixels)
+
+    def _attempts(self, candidates: Sequence[Candidate | None]) -> list[MatchAttempt | None]:
+        known = {number: candidate for number, candidate in enumerate(candidates) if candidate is not None}
+        found = self.matcher.match_feature_maps(list(known.values()), self._policy.min_measured_probability)
+        attempts = dict(zip(known, found, strict=True))
+        return [attempts.get(number) for number in range(len(candidates))]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,10 +186,9 @@ class FeatureMapBatch(BatchVerification):
 
     def match_rectified(self, feature_maps: Mapping[int, bytes]) -> FeatureMapBatch:
         """Match the rectified views, given their feature maps, each with its candidate."""
-        found = {
-            number: self.matcher.match_rectified(rectification, feature_maps[number])
-            for number, rectification in self.pending.items()
-        }
+        rectified = [(rectification, feature_maps[number]) for number, rectification in self.pending.items()]
+        attempts = self.matcher.match_rectified(rectified)
+        found = dict(zip(self.pending, attempts, strict=True))
         batch = replace(self._with(found), pending={})
         undecided = [
             number for number, attempt in found.items() if attempt is not None and self.policy.is_undecided(attempt)

@@ -6,24 +6,17 @@ product finds them, even where the features of a rotated picture's cells no long
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.geometry import Affine
-from lookalike.embedding.feature_map import THUMBNAIL_SIDE
-from lookalike.verification.correlation import (
-    BLOCK_SIDE,
-    MIN_DEVIATION,
-    NOISE_VARIANCE,
-    BlockCorrelation,
-    texture_statistics,
-)
+from lookalike.verification.blocks import BLOCK_SIDE, BLOCKS_PER_SIDE, MIN_DEVIATION, NOISE_VARIANCE, Image
+from lookalike.verification.correlation import ComparedThumbnails
 
-_BLOCKS_PER_SIDE = THUMBNAIL_SIDE // BLOCK_SIDE
-_GRID = (_BLOCKS_PER_SIDE, _BLOCKS_PER_SIDE)
+_GRID = (BLOCKS_PER_SIDE, BLOCKS_PER_SIDE)
 
 _Thumbnail = NDArray[np.uint8]
 
@@ -40,12 +33,15 @@ _ORIENTATIONS: tuple[tuple[Callable[[_Thumbnail], _Thumbnail], Affine], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class WholeImageMatch:
-    """The best orientation: ``transform`` moves the query's points to the candidate's."""
+@dataclass(frozen=True, slots=True, eq=False)
+class WholeImageMatches:
+    """A view of the query on each of n candidates, in the orientation that correlates best.
 
-    correlation: BlockCorrelation
-    transform: Affine
+    ``transforms`` move the view's points to the candidates'.
+    """
+
+    thumbnails: ComparedThumbnails
+    transforms: Sequence[Affine]
 
 
 class EightOrientations:
@@ -57,37 +53,35 @@ class EightOrientations:
     """
 
     def __init__(self, thumbnail: _Thumbnail) -> None:
-        oriented = np.stack([turn(thumbnail) for turn, _ in _ORIENTATIONS]).astype(np.float32)
-        blocks = [_normalised_blocks(pixels) for pixels in oriented]
-        self._normalised = np.stack([rows.ravel() for rows, _ in blocks])
-        self._textured = [textured for _, textured in blocks]
-        self._oriented = oriented
+        self._oriented: Image = np.stack([turn(thumbnail) for turn, _ in _ORIENTATIONS]).astype(np.float32)
+        self._normalised, self._varied = _normalised_blocks(self._oriented)
 
-    def best_match(self, thumbnail: NDArray[np.float32]) -> WholeImageMatch:
-        """Return the orientation with the largest correlation over the candidate's textured blocks.
+    def best_matches(self, thumbnails: Image) -> WholeImageMatches:
+        """Return, for each of n candidates, the orientation with the largest absolute correlation over its varied blocks.
 
-        ``thumbnail`` is float32 (THUMBNAIL_SIDE, THUMBNAIL_SIDE).
+        ``thumbnails`` are float32 (n, THUMBNAIL_SIDE, THUMBNAIL_SIDE). One matrix product compares all of them.
         """
-        blocks, compared = _normalised_blocks(thumbnail)
-        count = int(np.count_nonzero(compared))
-        if not count:
-            return WholeImageMatch(BlockCorrelation(0, 0.0, 0.0), _ORIENTATIONS[0][1])
-        correlations = self._normalised @ (blocks * compared[:, None]).ravel()
-        best = int(np.argmax(correlations))
-        oriented = self._oriented[best]
-        by_block = (self._normalised[best].reshape(blocks.shape) * blocks).sum(axis=1).reshape(_GRID)
-        either = compared | self._textured[best]
-        statistics = texture_statistics(oriented, thumbnail, compared.reshape(_GRID), either.reshape(_GRID), by_block)
-        return WholeImageMatch(
-            BlockCorrelation(count, float(correlations[best]) / count, *statistics), _ORIENTATIONS[best][1]
+        blocks, compared = _normalised_blocks(thumbnails)
+        count = len(thumbnails)
+        totals = (blocks * compared[..., None]).reshape(count, -1) @ self._normalised.reshape(len(_ORIENTATIONS), -1).T
+        best = np.abs(totals).argmax(axis=1)
+        correlations = np.einsum("nbp,nbp->nb", self._normalised[best], blocks)
+        found = ComparedThumbnails.of(
+            self._oriented[best],
+            thumbnails,
+            compared.reshape(count, *_GRID),
+            (compared | self._varied[best]).reshape(count, *_GRID),
+            correlations.reshape(count, *_GRID),
+            inverted=totals[np.arange(count), best] < 0,
         )
+        return WholeImageMatches(found, [_ORIENTATIONS[number][1] for number in best.tolist()])
 
 
-def _normalised_blocks(thumbnail: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the blocks as zero-mean rows of norm ≤ 1, float32 (blocks, pixels), and which have enough deviation."""
-    blocks = thumbnail.reshape(_BLOCKS_PER_SIDE, BLOCK_SIDE, _BLOCKS_PER_SIDE, BLOCK_SIDE).swapaxes(1, 2)
-    rows = blocks.reshape(_BLOCKS_PER_SIDE * _BLOCKS_PER_SIDE, BLOCK_SIDE * BLOCK_SIDE)
-    rows = rows - rows.mean(axis=1, keepdims=True)
-    variances = np.mean(rows * rows, axis=1)
-    unit = rows / np.sqrt((variances + NOISE_VARIANCE) * rows.shape[1])[:, None]
-    return np.asarray(unit, np.float32), variances > MIN_DEVIATION**2
+def _normalised_blocks(thumbnails: Image) -> tuple[Image, NDArray[np.bool_]]:
+    """Return n thumbnails' blocks as zero-mean rows of norm ≤ 1, float32 (n, blocks, pixels), and which of them vary."""
+    grid = thumbnails.reshape(-1, BLOCKS_PER_SIDE, BLOCK_SIDE, BLOCKS_PER_SIDE, BLOCK_SIDE).swapaxes(2, 3)
+    rows = grid.reshape(len(thumbnails), BLOCKS_PER_SIDE**2, BLOCK_SIDE**2)
+    rows = rows - rows.mean(axis=2, keepdims=True)
+    variances = np.mean(rows * rows, axis=2)
+    rows /= np.sqrt((variances + NOISE_VARIANCE) * BLOCK_SIDE**2)[..., None]
+    return rows, variances > MIN_DEVIATION**2

@@ -1,0 +1,140 @@
+"""Colours: whether one affine map takes the original's colours to the query's everywhere.
+
+A tint, a filter, more contrast, grey and a negative are such a map. Where a part needs a map of its own, it is recoloured.
+A quadratic map fits any design of few colours, recoloured or not: ten numbers a channel fit six colours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.verification.overlay import Overlay
+
+#: Pixels a side of the cells whose mean colours are compared.
+CELL_SIDE = 2
+
+#: Largest difference in any channel, of 0..1, that counts as the same colour.
+MAX_DIFFERENCE = 0.12
+
+#: Smallest number of covered cells that a map is fitted to.
+_MIN_CELLS = 30
+
+#: Smallest distance from grey, in opponent colours of 0..1, of a colour that has a hue.
+MIN_CHROMA = 0.12
+
+#: Smallest cosine of two hues that count as one: 60 degrees.
+MIN_HUE_COSINE = 0.5
+
+#: Steps of the robust fit, and its scale in colours of 0..1.
+_STEPS = 8
+_SCALE = 0.05
+
+#: Distance from black and from white, of 0..1, at which a channel is saturated.
+_SATURATION = 0.01
+
+#: Ridge of the fit, as a share of the cells.
+_RIDGE = 1e-4
+
+#: Factor of the ridge for what depends on the place: it explains light, not parts.
+_LIGHT_RIDGE = 100.0
+
+_Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ColourDifference:
+    """Shares, in 0..1, of covered cells that are ``recoloured``, and whose hue is turned (``hue_turned``).
+
+    ``cells``, bool (rows, columns), are those that are recoloured.
+    """
+
+    recoloured: float
+    hue_turned: float
+    cells: NDArray[np.bool_]
+
+
+def compare_colours(overlay: Overlay) -> ColourDifference:
+    """Compare mean colours of cells of an overlay in RGB; nothing differs where too few are covered."""
+    covered = _cell_means(overlay.covered[..., None].astype(np.float32))[..., 0] > 0.99
+    if np.count_nonzero(covered) < _MIN_CELLS:
+        return ColourDifference(0.0, 0.0, np.zeros(covered.shape, bool))
+    original, query = (_cell_means(pixels / np.float32(255)) for pixels in (overlay.original, overlay.query))
+    inputs = _as_inputs(original)
+    mapped = np.clip(inputs @ _colour_map(inputs[covered], query[covered]), 0, 1)
+    recoloured = _opened(covered & (_smallest_differences(mapped, query) > MAX_DIFFERENCE))
+    turned = _hues_differ(original[covered], query[covered])
+    return ColourDifference(float(recoloured[covered].mean()), float(turned.mean()), recoloured)
+
+
+def _cell_means(pixels: _Floats) -> _Floats:
+    """Return means over cells of CELL_SIDE pixels a side, float32 (rows, columns, channels)."""
+    rows, columns = pixels.shape[0] // CELL_SIDE, pixels.shape[1] // CELL_SIDE
+    strips = pixels[: rows * CELL_SIDE].reshape(rows, CELL_SIDE, -1).sum(axis=1)
+    cells = strips[:, : columns * CELL_SIDE * pixels.shape[2]].reshape(rows, columns, CELL_SIDE, -1).sum(axis=2)
+    return np.asarray(cells / np.float32(CELL_SIDE**2))
+
+
+def _as_inputs(colours: _Floats) -> NDArray[np.float64]:
+    """Return what a colour may depend on, float64 (rows, columns, 8): a constant, the original's colour, and light.
+
+    Light, and what it does to the brightness, may change from one side of a print to the other.
+    """
+    rows, columns, _ = colours.shape
+    y, x = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns), indexing="ij")
+    brightness = colours.mean(axis=2)
+    return np.dstack([np.ones_like(x), colours, x, y, x * brightness, y * brightness]).astype(np.float64)
+
+
+def _colour_map(inputs: NDArray[np.float64], query: _Floats) -> NDArray[np.float64]:
+    """Return the map, float64 (8, 3), from inputs, float64 (cells, 8), to the query's colours, robustly fitted."""
+    ridge = _RIDGE * len(inputs) * np.diag([1, 1, 1, 1, *4 * [_LIGHT_RIDGE]])
+    weights, target = np.ones(len(inputs)), query.astype(np.float64)
+    for _ in range(_STEPS):
+        weighted = inputs * weights[:, None]
+        matrix = np.linalg.solve(inputs.T @ weighted + ridge, weighted.T @ target)
+        mapped = inputs @ matrix
+        # What was brighter than white before it was cut off may be as bright as it likes.
+        beyond = ((query > 1 - _SATURATION) & (mapped > query)) | ((query < _SATURATION) & (mapped < query))
+        target = np.where(beyond, mapped, query)
+        residuals = np.abs(mapped - target).max(axis=1)
+        weights = 1 / (1 + (residuals / _SCALE) ** 2)
+    return np.asarray(matrix)
+
+
+def _smallest_differences(mapped: NDArray[np.float64], query: _Floats) -> NDArray[np.float64]:
+    """Return each cell's difference to the most alike of the mapped cell and its neighbours: edges may be blurred."""
+    rows, columns, _ = query.shape
+    padded = np.pad(mapped, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    differences = [
+        np.abs(padded[down : down + rows, right : right + columns] - query).max(axis=2)
+        for down in range(3)
+        for right in range(3)
+    ]
+    return np.asarray(np.min(differences, axis=0))
+
+
+def _opened(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the cells that are part of a set square of 2 × 2: single ones are coarse chroma of a compressed picture."""
+    squares = cells[:-1, :-1] & cells[1:, :-1] & cells[:-1, 1:] & cells[1:, 1:]
+    opened = np.zeros_like(cells)
+    for rows in (slice(None, -1), slice(1, None)):
+        for columns in (slice(None, -1), slice(1, None)):
+            opened[rows, columns] |= squares
+    return opened
+
+
+def _hues_differ(original: _Floats, query: _Floats) -> NDArray[np.bool_]:
+    """Return which cells are coloured in both pictures, in hues that differ."""
+    first, second = _opponent_colours(original), _opponent_colours(query)
+    chroma, other_chroma = np.abs(first), np.abs(second)
+    coloured = (chroma > MIN_CHROMA) & (other_chroma > MIN_CHROMA)
+    return coloured & ((first * second.conj()).real < MIN_HUE_COSINE * chroma * other_chroma)
+
+
+def _opponent_colours(colours: _Floats) -> NDArray[np.complex64]:
+    """Return red against green, and yellow against blue, as real and imaginary parts, complex64 (cells,)."""
+    red, green, blue = colours.T
+    return np.asarray((red - green) + 1j * ((red + green) / 2 - blue), np.complex64)

@@ -1,0 +1,194 @@
+"""What of two pictures agrees: copies do, other contents of one layout do not, and what differs is named."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
+
+from lookalike.domain.geometry import IDENTITY, WHOLE, Affine, Agreement, Box
+from lookalike.domain.picture import Pixels
+from lookalike.verification.agreement import measure_agreement
+from lookalike.verification.overlay import Picture
+from lookalike.verification.regions import MAX_REGIONS, Grid, boxes_of
+from tests.support.photographs import jpeg, photograph
+
+SIZE = (480, 360)
+
+
+def measured(query: Image.Image, original: Image.Image, transform: Affine = IDENTITY) -> Agreement:
+    first, second = (Picture.of(np.asarray(image.convert("RGB"))) for image in (query, original))
+    agreement = measure_agreement(first, second, transform)
+    assert agreement is not None
+    return agreement
+
+
+def page(seed: int, lines: int = 12) -> Image.Image:
+    """A letter of one layout: head, frame and button are common, words are not."""
+    chance = np.random.default_rng(seed)
+    image = Image.new("RGB", SIZE, "white")
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((10, 10, 470, 70), fill=(20, 60, 120))
+    draw.rectangle((10, 10, 470, 350), outline="black", width=3)
+    draw.rounded_rectangle((170, 305, 310, 340), 8, fill=(220, 120, 20))
+    for line in range(lines):
+        x = 30.0
+        while x < 430:
+            word = float(chance.uniform(6, 50))
+            draw.rectangle((x, 90 + 17 * line, min(x + word, 450), 99 + 17 * line), fill=(40, 40, 40))
+            x += word + float(chance.uniform(4, 12))
+    return image
+
+
+def poor_jpeg(image: Image.Image) -> Image.Image:
+    return Image.open(io.BytesIO(jpeg(image, 25))).convert("RGB")
+
+
+def noisy(image: Image.Image) -> Image.Image:
+    noise = np.random.default_rng(0).normal(0, 12, (image.height, image.width, 1))
+    return Image.fromarray((np.asarray(image) + noise).clip(0, 255).astype(np.uint8))
+
+
+LIGHT: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "poor JPEG": poor_jpeg,
+    "half the size": lambda image: image.resize((image.width // 2, image.height // 2)),
+    "larger": lambda image: image.resize((image.width * 2, image.height * 2), Image.Resampling.BICUBIC),
+    "grey": lambda image: ImageOps.grayscale(image).convert("RGB"),
+    "contrast": lambda image: ImageEnhance.Contrast(image).enhance(1.3),
+    "tinted": lambda image: Image.fromarray((np.asarray(image) * np.array([1, 0.85, 0.6])).astype(np.uint8)),
+    "blurred": lambda image: image.filter(ImageFilter.GaussianBlur(1.5)),
+    "noisy": noisy,
+}
+
+
+@pytest.mark.parametrize("change", LIGHT)
+@pytest.mark.parametrize("picture", ["chelsea.png", "coffee.png", "rocket.jpg", "page"])
+def test_a_copy_agrees(picture: str, change: str) -> None:
+    original = page(1) if picture == "page" else photograph(picture, 480)
+    agreement = measured(LIGHT[change](original), original)
+    assert agreement.agrees, agreement
+    assert agreement.share > 0.85
+
+
+def test_the_identical_picture_agrees_in_everything() -> None:
+    assert measured(page(1), page(1)) == Agreement(share=1.0, weakest=1.0, recoloured=0.0, hue_turned=0.0)
+
+
+@pytest.mark.parametrize("seed", range(2, 8))
+def test_another_content_of_one_layout_does_not_agree(seed: int) -> None:
+    agreement = measured(page(seed), page(1))
+    assert not agreement.structure_agrees
+    assert agreement.share < 0.7
+    assert agreement.regions
+
+
+def test_one_field_of_a_form_is_found_to_differ() -> None:
+    other = page(1)
+    ImageDraw.Draw(other).rectangle((60, 190, 200, 240), fill="white")
+    agreement = measured(other, page(1))
+    assert not agreement.structure_agrees
+    assert 0.5 < agreement.share < 0.99
+    (region, *_) = agreement.regions
+    assert region.left < 130 / 480 < region.right
+    assert region.top < 215 / 360 < region.bottom
+
+
+def test_a_part_of_another_colour_is_recoloured() -> None:
+    other = page(1)
+    ImageDraw.Draw(other).rounded_rectangle((170, 305, 310, 340), 8, fill=(40, 160, 60))
+    agreement = measured(other, page(1))
+    assert agreement.structure_agrees
+    assert not agreement.colours_agree
+    (region,) = agreement.recoloured_regions
+    assert region.left == pytest.approx(170 / 480, abs=0.03)
+    assert region.bottom == pytest.approx(340 / 360, abs=0.03)
+
+
+def test_turned_hues_are_told_though_one_map_explains_them() -> None:
+    agreement = measured(Image.fromarray(np.asarray(page(1))[..., [2, 0, 1]]), page(1))
+    assert agreement.structure_agrees
+    assert agreement.hue_turned == pytest.approx(0.2, abs=0.08)
+
+
+@pytest.mark.parametrize(
+    "crop", [(48, 36, 432, 324), (0, 0, 300, 300), (100, 60, 220, 150)], ids=["80 %", "corner", "a tenth"]
+)
+@pytest.mark.parametrize("off", [0.0, 0.025])
+def test_a_crop_agrees_though_its_transform_is_only_good_to_a_cell(crop: tuple[int, int, int, int], off: float) -> None:
+    original = photograph("astronaut.png", 480).crop((0, 0, 480, 360))
+    left, top, right, bottom = crop
+    across, down = (right - left) / 480, (bottom - top) / 360
+    proved: Affine = (across * (1 + off), off * down, left / 480 + off, -off * across, down, top / 360 - off / 2)
+    assert measured(original.crop(crop), original, proved).agrees
+
+
+def test_a_turned_and_mirrored_copy_agrees() -> None:
+    original = photograph("coffee.png", 400)
+    turned = ImageOps.mirror(original).rotate(-90, expand=True)
+    assert (
+        measured(turned, original, (0.0, -1.0, 1.0, -1.0, 0.0, 1.0)).agrees
+        or measured(turned, original, (0.0, 1.0, 0.0, 1.0, 0.0, 0.0)).agrees
+    )
+
+
+def test_what_a_sticker_covers_disagrees_and_the_rest_does_not() -> None:
+    original = photograph("chelsea.png", 450)
+    covered = original.copy()
+    covered.paste(photograph("coffee.png", 200).resize((150, 150)), (40, 60))
+    agreement = measured(covered, original)
+    assert not agreement.structure_agrees
+    assert 0.5 < agreement.share < 0.95
+    assert agreement.regions[0].left < 0.2
+
+
+@pytest.mark.parametrize("transform", [(0.0,) * 6, (1, 0, 5, 0, 1, 0), (1e-9, 0, 0, 0, 1e-9, 0), (1, 1, 0, 1, 1, 0)])
+def test_nothing_is_measured_off_the_picture(transform: Affine) -> None:
+    picture = Picture.of(np.asarray(photograph("chelsea.png", 200)))
+    assert measure_agreement(picture, picture, transform) is None
+
+
+@st.composite
+def poor_pictures(draw: st.DrawFn) -> Pixels:
+    """Flat, gradient, two-colour and noise pictures of all sizes and shapes."""
+    height, width = draw(st.sampled_from([(1, 1), (1, 300), (300, 2), (7, 9), (50, 400), (64, 64)]))
+    chance = np.random.default_rng(draw(st.integers(0, 9)))
+    kind = draw(st.sampled_from(["flat", "gradient", "two colours", "noise"]))
+    if kind == "flat":
+        return np.full((height, width, 3), draw(st.integers(0, 255)), np.uint8)
+    if kind == "gradient":
+        return np.broadcast_to(np.linspace(0, 255, width)[None, :, None], (height, width, 3)).astype(np.uint8)
+    levels = 2 if kind == "two colours" else 256
+    return (chance.integers(0, levels, (height, width, 3)) * (255 // (levels - 1))).astype(np.uint8)
+
+
+@given(
+    poor_pictures(), poor_pictures(), st.sampled_from([IDENTITY, (0.5, 0.1, 0.2, -0.1, 0.5, 0.3), (3, 0, -1, 0, 3, -1)])
+)
+def test_poor_pictures_give_finite_shares_and_the_same_again(query: Pixels, original: Pixels, by: Affine) -> None:
+    first = measure_agreement(Picture.of(query), Picture.of(original), by)
+    assert first == measure_agreement(Picture.of(query), Picture.of(original), by)
+    if first is not None:
+        for share in (first.share, first.weakest, first.recoloured, first.hue_turned):
+            assert -1e-6 <= share <= 1 + 1e-6
+
+
+@given(st.sets(st.tuples(st.integers(0, 9), st.integers(0, 13)), max_size=60))
+def test_regions_hold_what_disagrees(set_: set[tuple[int, int]]) -> None:
+    cells = np.zeros((10, 14), bool)
+    for at in set_:
+        cells[at] = True
+    regions = boxes_of(cells, Grid(WHOLE, width=140, height=100, stride=10, side=10))
+    assert len(regions) <= MAX_REGIONS
+    assert bool(regions) == bool(set_)
+    if len(regions) < MAX_REGIONS:
+        assert all(any(holds(region, row, column) for region in regions) for row, column in set_)
+
+
+def holds(region: Box, row: int, column: int) -> bool:
+    x, y = (column + 0.5) / 14, (row + 0.5) / 10
+    return region.left <= x <= region.right and region.top <= y <= region.bottom

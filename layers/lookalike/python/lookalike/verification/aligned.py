@@ -40,12 +40,14 @@ class AlignedCorrelation:
     """Correlations of blocks of two aligned pictures, in −1..1; 0 if no block was compared.
 
     ``blocks`` were compared; ``correlation`` is the mean of their correlations, below 0 if one picture is the other's
-    negative. ``textured_blocks`` of them show more than one straight edge, and ``textured_correlation`` is the mean of
+    negative. ``detail_correlation`` is that of all of them together, without the means of their rows and columns: lines of
+    text correlate on all pages that are set alike, and leave no detail. ``textured_blocks`` of them show more than one straight edge, and ``textured_correlation`` is the mean of
     theirs.
     """
 
     blocks: int
     correlation: float
+    detail_correlation: float
     textured_blocks: int
     textured_correlation: float
 
@@ -61,7 +63,7 @@ def correlate_aligned(query: Grey, original: Grey, transform: Affine, region: Bo
     compared = (_block_means(covered) >= _MIN_COVERAGE) & (variance > MIN_DEVIATION**2)
     blocks = int(np.count_nonzero(compared))
     if not blocks:
-        return AlignedCorrelation(0, 0.0, 0, 0.0)
+        return AlignedCorrelation(0, 0.0, 0.0, 0, 0.0)
     shifted = sliding_window_view(np.pad(ours, MAX_ALIGNED_SHIFT, mode="edge"), theirs.shape).reshape(-1, *theirs.shape)
     means, variances = _moments(shifted)
     covariances = _block_means(shifted * theirs) - means * mean
@@ -71,7 +73,8 @@ def correlate_aligned(query: Grey, original: Grey, transform: Affine, region: Bo
     textured = compared & (_coherence(theirs) < MAX_COHERENCE)
     count = int(np.count_nonzero(textured))
     of_textured = float(correlations[best][textured].mean()) if count else 0.0
-    return AlignedCorrelation(blocks, float(totals[best]) / blocks, count, of_textured)
+    detail = _detail_correlation(shifted[best], theirs, compared)
+    return AlignedCorrelation(blocks, float(totals[best]) / blocks, detail, count, of_textured)
 
 
 def _part(original: Grey, region: Box) -> _Image:
@@ -118,6 +121,24 @@ def _warped(query: Grey, transform: Affine, region: Box, shape: tuple[int, ...])
     u, v = np.tensordot(back[:, :2], np.stack([x, y]), 1) + back[:, 2, None, None]
     covered = (u >= 0) & (v >= 0) & (u <= 1) & (v <= 1)
     return np.asarray(warped, np.float32), covered.astype(np.float32)
+
+
+def _detail_correlation(ours: _Image, theirs: _Image, compared: NDArray[np.bool_]) -> float:
+    """Return the correlation of the blocks ``compared``, without the means of their rows and of their columns."""
+    one, other = _detail(ours), _detail(theirs)
+    covariance, variance, another = (
+        float(_block_means(product)[compared].mean()) for product in (one * other, one * one, other * other)
+    )
+    return covariance / math.sqrt((variance + DETAIL_NOISE_VARIANCE) * (another + DETAIL_NOISE_VARIANCE))
+
+
+def _detail(pixels: _Image) -> _Image:
+    """Return each block without the means of its rows and of its columns."""
+    height, width = pixels.shape
+    blocks = pixels.reshape(height // BLOCK_SIDE, BLOCK_SIDE, width // BLOCK_SIDE, BLOCK_SIDE)
+    blocks = blocks - blocks.mean(axis=1, keepdims=True)
+    blocks -= blocks.mean(axis=3, keepdims=True)
+    return blocks.reshape(pixels.shape)
 
 
 def _coherence(pixels: _Image) -> _Image:

@@ -79,9 +79,13 @@ MIN_REFINED_CORRELATION = 0.15
 #: Smallest number of textured blocks of pictures that keypoints align.
 MIN_ALIGNED_BLOCKS = 8
 
-#: Smallest absolute correlation of these blocks: of 53 strangers and 87 posters of the same letters that so many keypoints
-#: align by chance, the largest is 0.28; copies reach 0.4 and more.
+#: Smallest absolute correlation of these blocks: of 209 pairs of strangers and of posters with the same letters that so many
+#: keypoints align, one reaches 0.35; copies reach 0.4 and more.
 MIN_ALIGNED_CORRELATION = 0.33
+
+#: Smallest absolute correlation of their details: pages of different text reach 0.27, copies 0.35 and more once they are
+#: exactly aligned.
+MIN_ALIGNED_DETAIL = 0.33
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -374,7 +378,11 @@ def _texture_agrees(blocks: BlockCorrelation) -> bool:
 
 def _aligned_texture_agrees(blocks: AlignedCorrelation) -> bool:
     """The same for pictures that keypoints align; one may be the other's negative."""
-    return blocks.textured_blocks >= MIN_ALIGNED_BLOCKS and abs(blocks.textured_correlation) >= MIN_ALIGNED_CORRELATION
+    return (
+        blocks.textured_blocks >= MIN_ALIGNED_BLOCKS
+        and abs(blocks.textured_correlation) >= MIN_ALIGNED_CORRELATION
+        and abs(blocks.detail_correlation) >= MIN_ALIGNED_DETAIL
+    )
 
 
 def _grey(pixels: Pixels) -> Grey:

@@ -77,7 +77,7 @@ def test_a_wrong_place_hardly_correlates() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (40, 40)], ids=str)
 def test_flat_pictures_have_no_blocks(size: tuple[int, int]) -> None:
     flat = np.full(size, 90, np.uint8)
-    assert correlate_aligned(flat, flat, IDENTITY, WHOLE) == AlignedCorrelation(0, 0.0, 0.0, 0, 0.0)
+    assert correlate_aligned(flat, flat, IDENTITY, WHOLE) == AlignedCorrelation(0, 0.0, 0.0, 0, 0.0, 0.0)
     assert correlate_aligned(flat, grey(CAT), IDENTITY, WHOLE).correlation == pytest.approx(0, abs=0.01)
 
 
@@ -104,4 +104,5 @@ def test_correlations_are_finite_and_bounded(
     assert -1 <= found.correlation <= 1
     assert -1 <= found.textured_correlation <= 1
     assert -1 <= found.detail_correlation <= 1
+    assert -1 <= found.residual_correlation <= 1
     assert 0 <= found.textured_blocks <= found.blocks

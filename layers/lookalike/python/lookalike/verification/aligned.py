@@ -32,6 +32,11 @@ _MIN_COVERAGE = 0.7
 #: Largest ratio of the region's sides that is kept.
 _MAX_ASPECT_RATIO = 4.0
 
+_ramp = np.arange(BLOCK_SIDE) - (BLOCK_SIDE - 1) / 2
+
+#: The product of both coordinates, from the centre of a block; the mean of its square is 1.
+_SADDLE = (np.outer(_ramp, _ramp) / np.mean(_ramp**2)).astype(np.float32)
+
 _Image = NDArray[np.float32]
 
 
@@ -42,7 +47,8 @@ class AlignedCorrelation:
     ``blocks`` were compared; ``correlation`` is the mean of their correlations, below 0 if one picture is the other's
     negative. ``detail_correlation`` is that of all of them together, without the means of their rows and columns: lines of
     text correlate on all pages that are set alike, and leave no detail. ``textured_blocks`` of them show more than one straight edge, and ``textured_correlation`` is the mean of
-    theirs.
+    theirs. ``residual_correlation`` is their detail correlation without shading: two balls lit alike differ in what is on
+    them.
     """
 
     blocks: int
@@ -50,6 +56,7 @@ class AlignedCorrelation:
     detail_correlation: float
     textured_blocks: int
     textured_correlation: float
+    residual_correlation: float
 
 
 def correlate_aligned(query: Grey, original: Grey, transform: Affine, region: Box) -> AlignedCorrelation:
@@ -63,7 +70,7 @@ def correlate_aligned(query: Grey, original: Grey, transform: Affine, region: Bo
     compared = (_block_means(covered) >= _MIN_COVERAGE) & (variance > MIN_DEVIATION**2)
     blocks = int(np.count_nonzero(compared))
     if not blocks:
-        return AlignedCorrelation(0, 0.0, 0.0, 0, 0.0)
+        return AlignedCorrelation(0, 0.0, 0.0, 0, 0.0, 0.0)
     shifted = sliding_window_view(np.pad(ours, MAX_ALIGNED_SHIFT, mode="edge"), theirs.shape).reshape(-1, *theirs.shape)
     means, variances = _moments(shifted)
     covariances = _block_means(shifted * theirs) - means * mean
@@ -73,8 +80,15 @@ def correlate_aligned(query: Grey, original: Grey, transform: Affine, region: Bo
     textured = compared & (_coherence(theirs) < MAX_COHERENCE)
     count = int(np.count_nonzero(textured))
     of_textured = float(correlations[best][textured].mean()) if count else 0.0
-    detail = _detail_correlation(shifted[best], theirs, compared)
-    return AlignedCorrelation(blocks, float(totals[best]) / blocks, detail, count, of_textured)
+    detail = _covariances(_detail(shifted[best]), _detail(theirs))
+    return AlignedCorrelation(
+        blocks,
+        float(totals[best]) / blocks,
+        _normalised(detail.all[:, compared]),
+        count,
+        of_textured,
+        _normalised(detail.without_shading[:, textured]),
+    )
 
 
 def _part(original: Grey, region: Box) -> _Image:
@@ -123,13 +137,30 @@ def _warped(query: Grey, transform: Affine, region: Box, shape: tuple[int, ...])
     return np.asarray(warped, np.float32), covered.astype(np.float32)
 
 
-def _detail_correlation(ours: _Image, theirs: _Image, compared: NDArray[np.bool_]) -> float:
-    """Return the correlation of the blocks ``compared``, without the means of their rows and of their columns."""
-    one, other = _detail(ours), _detail(theirs)
-    covariance, variance, another = (
-        float(_block_means(product)[compared].mean()) for product in (one * other, one * one, other * other)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Covariances:
+    """Covariance and both variances of the details of each block, float32 (3, rows, columns): as they are, and without
+    smooth shading, of which only the product of both coordinates is left in details."""
+
+    all: _Image
+    without_shading: _Image
+
+
+def _covariances(ours: _Image, theirs: _Image) -> _Covariances:
+    details = np.stack([_block_means(product) for product in (ours * theirs, ours * ours, theirs * theirs)])
+    saddles = np.tile(_SADDLE, (ours.shape[0] // BLOCK_SIDE, ours.shape[1] // BLOCK_SIDE))
+    our, their = _block_means(ours * saddles), _block_means(theirs * saddles)
+    return _Covariances(details, details - np.stack([our * their, our * our, their * their]))
+
+
+def _normalised(covariances: _Image) -> float:
+    """Return the correlation of blocks, given covariance and both variances of each, float32 (3, n); 0 if there is none."""
+    if not covariances.shape[1]:
+        return 0.0
+    covariance, variance, another = covariances.mean(axis=1, dtype=np.float64).tolist()
+    return float(
+        covariance / math.sqrt((max(variance, 0) + DETAIL_NOISE_VARIANCE) * (max(another, 0) + DETAIL_NOISE_VARIANCE))
     )
-    return covariance / math.sqrt((variance + DETAIL_NOISE_VARIANCE) * (another + DETAIL_NOISE_VARIANCE))
 
 
 def _detail(pixels: _Image) -> _Image:

@@ -382,6 +382,7 @@ def _aligned_texture_agrees(blocks: AlignedCorrelation) -> bool:
         blocks.textured_blocks >= MIN_ALIGNED_BLOCKS
         and abs(blocks.textured_correlation) >= MIN_ALIGNED_CORRELATION
         and abs(blocks.detail_correlation) >= MIN_ALIGNED_DETAIL
+        and abs(blocks.residual_correlation) >= MIN_RESIDUAL_CORRELATION
     )
 
 

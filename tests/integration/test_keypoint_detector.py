@@ -27,7 +27,7 @@ from lookalike.verification.keypoints import KeypointMatch, keypoint_view, match
 from tests.support.photographs import ROOT, photograph
 
 NAMES = ("astronaut.png", "chelsea.png", "china.jpg", "coffee.png", "motorcycle_left.png")
-MODEL = find_keypoint_model()
+MODEL = find_keypoint_model(find_model(None))
 WEIGHTS = ROOT / "build/weights-keypoints"
 
 

@@ -55,13 +55,18 @@ def test_a_garbled_card_is_refused(model: Path, text: str) -> None:
     assert refusal(model).startswith(f"{model.parent / CARD}: not a model's card")
 
 
-def test_the_layer_in_lambda_goes_before_the_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_lies_beside_the_model_goes_before_the_layer_and_that_before_the_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     places = (tmp_path / "layer.onnx", tmp_path / "checkout.onnx")
     monkeypatch.setattr(keypoint_card, "PLACES", places)
-    assert keypoint_card.find_keypoint_model() == places[1]
-    for place in reversed(places):
+    beside = tmp_path / "mine/keypoints/model.onnx"
+    beside.parent.mkdir(parents=True)
+    found = keypoint_card.find_keypoint_model(tmp_path / "mine/model.onnx")
+    assert found == places[1]
+    for place in (places[1], places[0], beside):
         place.touch()
-        assert keypoint_card.find_keypoint_model() == place
+        assert keypoint_card.find_keypoint_model(tmp_path / "mine/model.onnx") == place
 
 
 def test_the_places_do_not_depend_on_the_working_directory() -> None:

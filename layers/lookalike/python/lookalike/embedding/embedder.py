@@ -44,7 +44,7 @@ class OnnxEmbedder(Embedder):
 
     def __init__(self, model: Path, threads: int = 1, keypoints: Path | None = None) -> None:
         self._card = model_card.load(model)
-        self._keypoint_model, self._threads = keypoints or keypoint_card.find_keypoint_model(), threads
+        self._keypoint_model, self._threads = keypoints or keypoint_card.find_keypoint_model(model), threads
         keypoint_card.check(self._keypoint_model)
         self._outputs = [*Kind, *([MAP] if self._card.has_feature_map else [])]
         self._session = open_session(model, threads)

@@ -8,17 +8,17 @@ from pathlib import Path
 from lookalike.embedding.model_card import CARD, check_file, read_file
 from lookalike.errors import ModelError
 
-#: The keypoint model's path in Lambda's layer, and the path that `make model` writes to in a checkout. It is the same for
-#: every model, so it does not lie beside the one that LOOKALIKE_MODEL names.
-PLACES = (
-    Path("/opt/model/keypoints/model.onnx"),
-    Path(__file__).resolve().parents[4] / "model" / "keypoints" / "model.onnx",
-)
+#: Where the keypoint model lies beside a model.
+_BESIDE = Path("keypoints/model.onnx")
+
+#: Its path in Lambda's layer, and the path that `make model` writes to in a checkout. Every model uses the same, so a fitted
+#: one, in a folder of its own, needs none beside it.
+PLACES = (Path("/opt/model") / _BESIDE, Path(__file__).resolve().parents[4] / "model" / _BESIDE)
 
 
-def find_keypoint_model() -> Path:
-    """Return the first of PLACES that exists, else the last."""
-    return next(filter(Path.is_file, PLACES), PLACES[-1])
+def find_keypoint_model(model: Path) -> Path:
+    """Return the keypoint model beside a model, else the first of PLACES that exists, else the last."""
+    return next(filter(Path.is_file, (model.parent / _BESIDE, *PLACES)), PLACES[-1])
 
 
 def check(model: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,12 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from docs.figures.engine import Answer, photograph
-from lookalike.domain.geometry import Affine
+from lookalike.domain.geometry import Affine, Box
 
 #: Width of a column, height of a picture in it, and the space between, in pixels of the figure.
 _COLUMN, _HEIGHT, _GAP = 230, 190, 14
 
-_INK, _PAPER, _MARK, _EMPTY = "#24292f", "#ffffff", "#ff7b00", "#d0d7de"
+_INK, _PAPER, _MARK, _RECOLOURED, _EMPTY = "#24292f", "#ffffff", "#ff7b00", "#0969da", "#d0d7de"
 
 #: Colours of the figure's palette.
 _COLOURS = 160
@@ -34,10 +35,57 @@ def draw(queries: Mapping[str, Image.Image], answered: Sequence[Answer]) -> Imag
 
 
 def save(path: Path, queries: Mapping[str, Image.Image], answered: Sequence[Answer]) -> None:
-    """Write the figure, with its answers as text (``answers``, JSON), so that a test can hold them against the engine's."""
+    """Write the figure, with its answers as text, so that a test can hold them against the engine's."""
+    write(path, draw(queries, answered), [[one.query, one.stage, one.picture, one.score] for one in answered])
+
+
+def write(path: Path, figure: Image.Image, answers: object) -> None:
+    """Write a figure as PNG with a text, ``answers``: JSON."""
     said = PngInfo()
-    said.add_text("answers", json.dumps([[one.query, one.stage, one.picture, one.score] for one in answered]))
-    draw(queries, answered).save(path, optimize=True, pnginfo=said)
+    said.add_text("answers", json.dumps(answers))
+    figure.save(path, optimize=True, pnginfo=said)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture of a grid, and its caption. ``marked`` and ``recoloured`` are regions outlined in it. None: an empty place."""
+
+    picture: Image.Image | None
+    caption: str
+    marked: Sequence[Box] = ()
+    recoloured: Sequence[Box] = ()
+
+
+def grid(columns: Sequence[Sequence[Shown]]) -> Image.Image:
+    """Columns of pictures, each with its caption above it."""
+    rows = max(map(len, columns))
+    figure = Image.new("RGB", (_GAP + len(columns) * (_COLUMN + _GAP), rows * (_HEIGHT + 34) + _GAP), _PAPER)
+    for number, column in enumerate(columns):
+        left = _GAP + number * (_COLUMN + _GAP)
+        for row, shown in enumerate(column):
+            top = 34 + row * (_HEIGHT + 34)
+            _write(figure, (left + _COLUMN // 2, top - 16), shown.caption)
+            if shown.picture is None:
+                ImageDraw.Draw(figure).rectangle((left, top, left + _COLUMN, top + _HEIGHT), outline=_EMPTY, width=2)
+            else:
+                _paste(figure, _marked(shown), (left, top), None)
+    return figure.quantize(_COLOURS, dither=Image.Dither.NONE)
+
+
+def _marked(shown: Shown) -> Image.Image:
+    """The picture at the size that it is shown at, its regions outlined."""
+    picture = ImageOps.contain(shown.picture or Image.new("RGB", (1, 1)), (_COLUMN, _HEIGHT), Image.Resampling.LANCZOS)
+    pen = ImageDraw.Draw(picture)
+    for colour, boxes in ((_MARK, shown.marked), (_RECOLOURED, shown.recoloured)):
+        for box in boxes:
+            corners = (
+                box.left * picture.width,
+                box.top * picture.height,
+                box.right * picture.width,
+                box.bottom * picture.height,
+            )
+            pen.rectangle(corners, outline=colour, width=3)
+    return picture
 
 
 def _column(figure: Image.Image, left: int, query: Image.Image, answer: Answer) -> None:
@@ -50,7 +98,7 @@ def _column(figure: Image.Image, left: int, query: Image.Image, answer: Answer) 
         return
     moved = _matrix(answer.transform)
     _paste(figure, query, (left, 34), _frame(np.linalg.inv(moved)))
-    _write(figure, (middle, _HEIGHT + 58), f"score {_cut(answer.score)}")
+    _write(figure, (middle, _HEIGHT + 58), f"score {cut(answer.score)}")
     _paste(figure, photograph(answer.picture), (left, top), _frame(moved))
     _write(figure, (middle, top + _HEIGHT + 18), answer.picture.partition(".")[0])
 
@@ -94,6 +142,6 @@ def _write(figure: Image.Image, middle: tuple[int, int], text: str) -> None:
     ImageDraw.Draw(figure).text(middle, text, _INK, ImageFont.load_default(16), anchor="mm")
 
 
-def _cut(score: float | None) -> str:
+def cut(score: float | None) -> str:
     """Four digits, cut and not rounded: 1 is the identical picture's alone."""
     return f"{int((score or 0) * 10_000) / 10_000:.4f}"

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
@@ -28,6 +28,7 @@ from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
 from lookalike.settings import Settings
+from lookalike.verification.verifier import FeatureMapBatch
 
 #: What is in the library of the figures, and a photograph that is not.
 LIBRARY = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "rocket.jpg")
@@ -67,23 +68,38 @@ def photograph(name: str) -> Image.Image:
 
 def answers(queries: Mapping[str, Image.Image]) -> list[Answer]:
     """What a new library with the photographs answers."""
-    with tempfile.TemporaryDirectory() as folder, closing(bootstrap.build(Settings(data=Path(folder)))) as ports:
-        for name in LIBRARY:
-            add(ports, Add(_REF, _source(photograph(name), quality=90), Metadata(brief=name)))
+    with _library({name: photograph(name) for name in LIBRARY}) as ports:
         return [_answer(ports, query, picture) for query, picture in queries.items()]
 
 
+def matches(library: Mapping[str, Image.Image], queries: Mapping[str, Image.Image]) -> Mapping[str, Sequence[Match]]:
+    """All that a new library with these pictures answers, by query; a picture's name is its brief."""
+    with _library(library) as ports:
+        return {
+            query: search(ports, Search(_REF, _source(picture, quality=40))).matches
+            for query, picture in queries.items()
+        }
+
+
+@contextmanager
+def _library(pictures: Mapping[str, Image.Image]) -> Iterator[Ports]:
+    with tempfile.TemporaryDirectory() as folder, closing(bootstrap.build(Settings(data=Path(folder)))) as ports:
+        for name, picture in pictures.items():
+            add(ports, Add(_REF, _source(picture, quality=90), Metadata(brief=name)))
+        yield ports
+
+
 def _answer(ports: Ports, query: str, picture: Image.Image) -> Answer:
-    index, originals, embedder = ports.index, ports.originals, ports.embedder
+    index, embedder, keypoints = ports.index, ports.embedder, FeatureMapBatch.match_keypoints
     with (
         patch.object(index, "search", wraps=index.search) as searched,
-        patch.object(originals, "get", wraps=originals.get) as read,
+        patch.object(FeatureMapBatch, "match_keypoints", autospec=True, side_effect=keypoints) as matched,
         patch.object(embedder, "embed", wraps=embedder.embed) as embedded,
     ):
         matches = search(ports, Search(_REF, _source(picture))).matches
     views = sum(len(call.args[0]) for call in embedded.call_args_list)
-    # Quadrilaterals are searched for in the index, keypoints are those of originals, and what is rectified is embedded.
-    stage = 4 if searched.call_count > 1 else 3 if read.called else 2 if views > _VIEWS else 1
+    # Quadrilaterals are searched for in the index, and what is rectified is embedded.
+    stage = 4 if searched.call_count > 1 else 3 if matched.called else 2 if views > _VIEWS else 1
     return _first(query, stage, matches)
 
 

@@ -29,7 +29,7 @@ def measure(report: Report, *, quick: bool) -> None:
                 for operation in ("add", "search"):
                     path = f"{PATHS[Kind.SIMILAR]}/{operation}"
                     waits = [_wait(client, path, file) for file in pictures]
-                    _report(report, operation, waits, _worked(server, operation))
+                    _report(report, operation, waits, worked(server, operation))
         finally:
             server.stop()
 
@@ -45,17 +45,17 @@ def _wait(client: httpx.Client, path: str, file: bytes) -> float:
     return waited
 
 
-def _worked(server: LiveServer, operation: str) -> list[float]:
+def worked(server: LiveServer, operation: str) -> list[float]:
     """Return the milliseconds of each call by the service's own log."""
     lines = (json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{"))
     return [line["milliseconds"] for line in lines if line.get("operation") == operation]
 
 
-def _report(report: Report, operation: str, waits: list[float], worked: list[float]) -> None:
+def _report(report: Report, operation: str, waits: list[float], own: list[float]) -> None:
     """Report without the first calls, which open the connection and the library."""
     group = "HTTP, one client on a kept connection (640×480 JPEG)"
-    wait, work = statistics.median(waits[1:]), statistics.median(worked[1:])
-    between = statistics.median(one - other for one, other in zip(waits[1:], worked[1:], strict=True))
+    wait, work = statistics.median(waits[1:]), statistics.median(own[1:])
+    between = statistics.median(one - other for one, other in zip(waits[1:], own[1:], strict=True))
     report.add(
         group, f"{operation} in similar: the client's wait, beside the service's own time", wait, "ms", floor=work
     )

@@ -85,11 +85,11 @@ class Caller:
         }
         event = self._event("/oauth/2.0/token", "", urlencode(form).encode())
         self.tenant = keys.tenant
-        self._token = json.loads(token(event, None)["body"])["access_token"]
+        self.token: str = json.loads(token(event, None)["body"])["access_token"]
 
-    def adding(self, kind: Kind, file: bytes) -> Call:
+    def adding(self, kind: Kind, file: bytes, brief: str = "b") -> Call:
         """Return a call that adds a picture, and raises RuntimeError if that is refused: refusals are quick."""
-        return self._call(add, kind, "add", file, brief="b")
+        return self._call(add, kind, "add", file, brief=brief)
 
     def searching(self, kind: Kind, file: bytes) -> Call:
         """Return a call that searches for a picture, and raises RuntimeError if that is refused."""
@@ -98,7 +98,7 @@ class Caller:
     def _call(self, handler: Handler, kind: Kind, operation: str, file: bytes, **form: object) -> Call:
         # The event is made beforehand: that is the client's and the gateway's work.
         body = urlencode({"image": base64.b64encode(file).decode(), **form}).encode()
-        event = self._event(f"{PATHS[kind]}/{operation}", urlencode({"access_token": self._token}), body)
+        event = self._event(f"{PATHS[kind]}/{operation}", urlencode({"access_token": self.token}), body)
 
         def call() -> None:
             answer = handler(event, None)["body"]
@@ -121,10 +121,17 @@ def service(before: Callable[[Path], None] | None = None) -> Iterator[Ports]:
         data.mkdir()
         if before is not None:
             before(data)
-        ports = bootstrap.build(Settings(data=data, log_level="ERROR"))
-        with serving(ports):
+        with serving_from(data) as ports:
             yield ports
-        ports.close()
+
+
+@contextmanager
+def serving_from(data: Path) -> Iterator[Ports]:
+    """Open the service on this data folder."""
+    ports = bootstrap.build(Settings(data=data, log_level="ERROR"))
+    with serving(ports):
+        yield ports
+    ports.close()
 
 
 def measure(report: Report, *, quick: bool) -> None:

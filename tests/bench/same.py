@@ -86,19 +86,24 @@ def library(embedder: OnnxEmbedder, size: int, real: int) -> Iterator[Stored]:
     that are, and the local map of the nearer.
     """
     chance = random.Random(2)
-    for name in NAMES:
-        yield embedded(embedder, quarter(name, 0, 0))
-    halves = [lower(name) for name in NAMES]
-    others = []
-    for _ in range(real - len(NAMES)):
-        first, second = (cut(half, chance) for half in chance.sample(halves, 2))
-        others.append(embedded(embedder, Image.blend(first, second, chance.uniform(0, 0.3))))
-    yield from others
+    made = [embedded(embedder, picture) for picture in pictures(real, chance)]
+    yield from made
+    others = made[len(NAMES) :]
     for _ in range(size - real):
         near, far = chance.sample(others, 2)
         share = chance.uniform(0.6, 1)
         vector = share * near.vector.astype(np.float32) + (1 - share) * far.vector.astype(np.float32)
         yield Stored((vector / np.linalg.norm(vector)).astype(np.float16), near.feature_map)
+
+
+def pictures(count: int, chance: random.Random) -> Iterator[Image.Image]:
+    """Yield the upper left quarter of every photograph, and then cuts of the lower halves, ``count`` pictures in all."""
+    for name in NAMES:
+        yield quarter(name, 0, 0)
+    halves = [lower(name) for name in NAMES]
+    for _ in range(count - len(NAMES)):
+        first, second = (cut(half, chance) for half in chance.sample(halves, 2))
+        yield Image.blend(first, second, chance.uniform(0, 0.3))
 
 
 def quarter(name: str, column: int, row: int) -> Image.Image:

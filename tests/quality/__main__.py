@@ -1,7 +1,7 @@
 """``make quality``: measures what searches find, in figures and pictures, beside simpler methods.
 
     python -m tests.quality [--pictures DIR] [--quick] [--json FILE] [--page FILE] [--anchors DIR]
-    python -m tests.quality --kinds [--quick] [--emoji] [--pictures DIR]
+    python -m tests.quality --kinds [--quick | --sample] [--emoji] [--pictures DIR]
 
 With --kinds: false alarms in libraries of one kind, and hard copies, as tests/quality/kinds.py says.
 Without --pictures: parts of the photographs that packages ship. A folder is read as tests/quality/sets.py says.
@@ -14,7 +14,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -23,7 +23,7 @@ import lookalike
 from lookalike.embedding.model_path import find_model
 from lookalike.errors import LookalikeError
 from lookalike.settings import Settings
-from tests.quality import emoji, gate, kinds, kinds_report, measure, page, report, sets
+from tests.quality import emoji, gate, kinds, kinds_gate, kinds_report, measure, page, report, sets
 from tests.quality.measure import Findings
 from tests.quality.methods import Remembered, baselines, service
 from tests.quality.sets import PictureSet
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(places, highlight=False, markup=False, soft_wrap=True)
     if chosen.store:
         gate.store(findings.figures, name, about)
-    return _gate(console, findings, name) if chosen.gate else 0
+    return _gate(console, gate.shortfalls, findings, name) if chosen.gate else 0
 
 
 def _kinds(chosen: argparse.Namespace, console: Console, model: Path) -> int:
@@ -96,7 +96,8 @@ def _kinds(chosen: argparse.Namespace, console: Console, model: Path) -> int:
         except sets.SetError as error:
             print(f"quality: {error}", file=sys.stderr)
             return 1
-        size = kinds.QUICK if chosen.quick else kinds.FULL
+        name = pictures.fingerprint() if chosen.pictures else PACKAGED
+        size = kinds.QUICK if chosen.quick else kinds.SAMPLE if chosen.sample else kinds.FULL
         findings = kinds.run(pictures.copies, drawn, size=size, seed=chosen.seed)
     shown = chosen.pictures.resolve().name if chosen.pictures else PACKAGED
     about = f"drawings; {shown}, model {_name(model)}; seed {chosen.seed}" + (f"; {emoji.CREDIT}" if drawn else "")
@@ -107,12 +108,17 @@ def _kinds(chosen: argparse.Namespace, console: Console, model: Path) -> int:
     chosen.page.write_text(kinds_report.render(findings, about), encoding="utf-8")
     places = f"Figures: {chosen.json}   False alarms and misses: {chosen.page}"
     console.print(places, highlight=False, markup=False, soft_wrap=True)
-    return 0
+    name = ", ".join((name, "kinds", *(flag for flag in ("emoji", "quick", "sample") if getattr(chosen, flag))))
+    if chosen.store:
+        kinds_gate.store(findings.figures, name, about)
+    return _gate(console, kinds_gate.shortfalls, findings, name) if chosen.gate else 0
 
 
-def _gate(console: Console, findings: Findings, name: str) -> int:
+def _gate(
+    console: Console, shortfalls: Callable[[measure.Figures, str], list[str]], findings: Findings, name: str
+) -> int:
     try:
-        fallen = gate.shortfalls(findings.figures, name)
+        fallen = shortfalls(findings.figures, name)
     except KeyError:
         console.print(f"No figures are stored for these pictures ({name}): --store keeps these")
         return 0
@@ -141,7 +147,9 @@ def _count(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.quality", description=__doc__)
     parser.add_argument("--pictures", type=Path, help="folder of pictures; default: those that packages ship")
-    parser.add_argument("--quick", action="store_true", help="a small part of them, in about a minute")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="a small part of them, in about a minute")
+    size.add_argument("--sample", action="store_true", help="with --kinds: fewer searches, in some minutes")
     parser.add_argument("--kinds", action="store_true", help="libraries of one kind, and hard copies, instead")
     parser.add_argument("--emoji", action="store_true", help="with --kinds: emoji, too, which are downloaded")
     parser.add_argument("--json", type=Path, default=Path("build/quality.json"), help="where the figures go")

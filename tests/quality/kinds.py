@@ -1,6 +1,6 @@
 """Measure `same` in libraries of one kind and on hard copies: false alarms, copies found, and the cost of a search.
 
-    python -m tests.quality --kinds [--quick] [--emoji] [--pictures DIR] [--seed N]
+    python -m tests.quality --kinds [--quick | --sample] [--emoji] [--pictures DIR] [--seed N]
 
 - Drawn kinds (tests/quality/drawings.py) share one library. It is asked with strangers, drawings of a kind that are not
   in it, and with light copies of its pictures.
@@ -42,8 +42,14 @@ CHOOSING, REPORTING = 13, 2026
 #: The score above which an answer counts as a false alarm: clients take recompressed pictures from about there on.
 ALARM = 0.985
 
-#: Limits of the bins of the reliability table: proved pictures score from 0.9 up.
-BINS = (0.0, 0.9, 0.92, 0.94, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995, 0.999, 0.9999, 1.0)
+#: The score that a recompressed copy has at least: clients of the vendors count on it.
+RECOMPRESSED = 0.98
+
+#: The score that a picture which differs in colour alone may have at most.
+RECOLOURED = 0.95
+
+#: Limits of the bins of the reliability table.
+BINS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.92, 0.94, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995, 0.999, 0.9999, 1.0)
 
 #: Answers that are asked for.
 PLACES = 20
@@ -71,6 +77,7 @@ class Size:
 
 
 FULL = Size(members=20, strangers=20, copied=10, attacked=30, emoji=200, timed=20, photographs=1000)
+SAMPLE = Size(members=20, strangers=10, copied=4, attacked=12, emoji=60, timed=12, photographs=1000)
 QUICK = Size(members=5, strangers=2, copied=1, attacked=2, emoji=12, timed=3, photographs=40)
 
 
@@ -126,19 +133,30 @@ def _queries(library: drawings.DrawnLibrary, begin: int, size: Size, seed: int) 
 def kind_figures(asked: Sequence[Asked], answers: Sequence[Sequence[Answer]]) -> Figures:
     """Figures of one kind.
 
-    Shares of strangers that are answered, and answered above ALARM; of copies whose picture comes first, in all and by
-    change; and of copies with another picture above ALARM among their answers (``others``).
+    Shares of strangers that are answered, and answered above ALARM and RECOLOURED; of copies whose picture comes first,
+    in all and by change; of copies with another picture above ALARM among their answers (``others``); of the
+    ``several`` copies that are answered with their picture and another one, whose picture comes first (``ordered``); and
+    of the ``recompressed`` copies whose picture comes first, with a score of at least RECOMPRESSED (``surely``).
     """
     pairs = list(zip(asked, answers, strict=True))
     strangers = [page for query, page in pairs if query.match < 0]
     copies = [(query, page) for query, page in pairs if query.match >= 0]
     changes = dict.fromkeys(query.change for query, _ in copies)
+    several = [
+        (query, page) for query, page in copies if len(page) > 1 and any(one.index == query.match for one in page)
+    ]
+    recompressed = [page for query, page in copies if query.change == "recompressed" and _right(query, page)]
     return {
         "strangers": len(strangers),
         "answered": _share(bool(page) for page in strangers),
         "alarms": _share(any(one.score > ALARM for one in page) for page in strangers),
+        "above_recoloured": _share(any(one.score > RECOLOURED for one in page) for page in strangers),
         "copies": len(copies),
         "right_first": _share(_right(query, page) for query, page in copies),
+        "several": len(several),
+        "ordered": _share(_right(query, page) for query, page in several),
+        "recompressed": len(recompressed),
+        "surely": _share(page[0].score >= RECOMPRESSED for page in recompressed),
         "by_change": {
             change: _share(_right(query, page) for query, page in copies if query.change == change)
             for change in changes
@@ -291,11 +309,15 @@ def _share(truths: Iterable[bool]) -> float:
 
 
 def _reliability(asked: Sequence[Asked], answers: Sequence[Sequence[Answer]]) -> Figures:
-    """Mean scores of first answers beside the share that is right, of strangers and copies together."""
+    """Mean scores of first answers beside the share that is right, of strangers and copies together.
+
+    A score of ``same`` says how much agrees: what is right above ALARM (``sure_right`` of ``sure``) is its promise.
+    """
     firsts = [(page[0].score, _right(query, page)) for query, page in zip(asked, answers, strict=True) if page]
     scores = np.array([score for score, _ in firsts], np.float64)
     bins = metrics.reliability(scores, np.array([right for _, right in firsts], np.bool_), BINS)
-    return {"reliability": [asdict(one) for one in bins], "calibration_error": metrics.calibration_error(bins)}
+    sure = [right for score, right in firsts if score > ALARM]
+    return {"reliability": [asdict(one) for one in bins], "sure": len(sure), "sure_right": _share(sure)}
 
 
 def _cases(task: str, asked: Sequence[Asked], answers: Sequence[Sequence[Answer]], files: Files) -> list[Case]:

@@ -9,7 +9,8 @@ from html import escape
 from rich.console import Console
 from rich.table import Table
 
-from tests.quality.kinds import ALARM
+from tests.quality.kinds import ALARM, RECOLOURED
+from tests.quality.kinds_gate import GROUPS
 from tests.quality.measure import Figures, Findings
 from tests.quality.page import document, html_table, pictures_of
 from tests.quality.report import percent
@@ -42,16 +43,23 @@ def _drawings(task: Figures) -> Iterator[Sheet]:
     rows: list[tuple[str, ...]] = [
         (
             kind,
-            *map(percent, (one["answered"], one["alarms"], one["right_first"])),
+            *map(percent, (one["answered"], one["above_recoloured"], one["alarms"], one["right_first"])),
             *(percent(one["by_change"].get(change, 0.0)) for change in changes),
-            percent(one["others"]),
+            *map(percent, (one["others"], one["ordered"] if one["several"] else 1.0)),
         )
         for kind, one in task["kinds"].items()
     ]
-    means = [sum(float(row[i]) for row in rows) / len(rows) for i in range(1, len(rows[0]))]
-    rows.append(("mean", *(f"{mean:.1f}" for mean in means)))
+    means = [
+        (
+            f"mean of {len(some)} {group}",
+            *(f"{sum(map(float, column)) / len(some):.1f}" for column in [*zip(*some, strict=True)][1:]),
+        )
+        for group, names in (*GROUPS.items(), ("kinds", list(task["kinds"])))
+        if (some := [row for row in rows if row[0] in names])
+    ]
+    rows += means
     title = "Drawings, {library} in the library: strangers answered; copies whose picture comes first (percent)"
-    head = ("kind", "answered", above, "copies", *changes, f"another {above}")
+    head = ("kind", "answered", f"> {RECOLOURED}", above, "copies", *changes, f"another {above}", "in order")
     yield Sheet(title.format(**task), head, rows)
     yield _reliability("Drawings", task)
 
@@ -84,8 +92,10 @@ def _reliability(name: str, task: Figures) -> Sheet:
         (f"{one['low']:g} to {one['high']:g}", str(one["count"]), percent(one["claimed"]), percent(one["true"]))
         for one in task["reliability"]
     ]
-    title = f"{name}: scores of first answers, off by {percent(task['calibration_error'])} points on average"
-    return Sheet(title, ("score", "answers", "claimed", "right"), rows)
+    title = (
+        f"{name}: scores of first answers; of {task['sure']} above {ALARM}, {percent(task['sure_right'])} % are right"
+    )
+    return Sheet(title, ("score", "answers", "mean", "right"), rows)
 
 
 def _cost(task: Figures) -> Sheet:

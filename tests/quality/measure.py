@@ -126,7 +126,6 @@ def same(
         "methods": {name: _by_family(one, asked, match) for name, one in rankings.items()},
         "answers": answers_worth(seen, match),
         "reliability": [asdict(one) for one in bins],
-        "calibration_error": metrics.calibration_error(bins),
     }
     for family in FAMILIES:
         numbers = [number for number, query in enumerate(asked) if query.family == family]

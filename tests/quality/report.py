@@ -19,13 +19,15 @@ def percent(share: float) -> str:
 
 #: Beside scores where every search has something to find, which is not what they were fitted to.
 ASSUMED = (
-    "Here every search has something to find. Scores of the models that come along allow for one in five that has "
+    "Here every search has something to find. Scores of the models that come along allow for one in four that has "
     "nothing, so here they tend to claim less than comes true."
 )
 
 
 def worth_of_scores(task: Figures) -> str:
-    """Return the calibration error in words, or why there are too few first answers for one."""
+    """Return the calibration error in words, or why there is none."""
+    if "calibration_error" not in task:
+        return "they tell how much agrees, and are no probabilities"
     count = sum(one["count"] for one in task["reliability"])
     if count < MIN_JUDGED:
         return f"{count} are too few to judge scores by, {MIN_JUDGED} at the least"

@@ -11,14 +11,17 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 
 from lookalike.domain.search import Reason
 from tests.quality import __main__ as yardstick
-from tests.quality import attacks, drawings, emoji, kinds, kinds_report
+from tests.quality import attacks, drawings, emoji, kinds, kinds_gate, kinds_report
 from tests.quality.drawings import COPIES, KINDS
 from tests.quality.kinds import ALARM, Asked
+from tests.quality.kinds_gate import Gated
 from tests.quality.measure import Case, Figures, Findings
 from tests.quality.methods import Answer
 from tests.quality.sets import SetError
@@ -108,11 +111,27 @@ def test_false_alarms_and_copies_are_counted_apart() -> None:
         "strangers": 4,
         "answered": 0.5,
         "alarms": 0.25,
+        "above_recoloured": 0.5,
         "copies": 4,
         "right_first": 0.5,
+        "several": 2,
+        "ordered": 0.5,
+        "recompressed": 0,
+        "surely": 0.0,
         "by_change": {"grey": 0.5},
         "others": 0.25,
     }
+
+
+def test_recompressed_copies_are_to_score_as_clients_expect() -> None:
+    copy = Asked(b"", "flag", "recompressed", 4)
+    pages = [[answer(4, kinds.RECOMPRESSED)], [answer(4, 0.97)], [answer(1, 0.99)], []]
+    figures = kinds.kind_figures([copy] * 4, pages)
+    assert (figures["recompressed"], figures["surely"]) == (2, 0.5)
+
+
+def test_a_group_holds_every_kind_once() -> None:
+    assert sorted(kind for group in kinds_gate.GROUPS.values() for kind in group) == sorted(KINDS)
 
 
 def test_an_attack_is_missed_or_mistaken() -> None:
@@ -125,7 +144,8 @@ FIGURES: dict[str, Figures] = {
         "library": 20,
         "kinds": {"flag": kinds.kind_figures([STRANGER, COPY], [[answer(1, 1)], [answer(4, 0.95)]])},
         "reliability": [{"low": 0.9, "high": 0.92, "count": 7, "claimed": 0.91, "true": 0.5}],
-        "calibration_error": 0.41,
+        "sure": 7,
+        "sure_right": 0.41,
     },
     "among themselves": {"emoji: <faces>": {"pictures": 92, "answered": 0.8, "alarms": 0.7, "others": 12.5}},
     "attacks": {
@@ -135,7 +155,8 @@ FIGURES: dict[str, Figures] = {
         "answered": 0.0,
         "alarms": 0.0,
         "reliability": [],
-        "calibration_error": 0.0,
+        "sure": 0,
+        "sure_right": 0.0,
     },
     "cost": {
         "pass": 14.0,
@@ -148,7 +169,17 @@ def test_tables_show_every_figure(tmp_path: Path) -> None:
     console = Console(width=160, record=True, file=io.StringIO())
     kinds_report.show(console, FIGURES)
     shown = " ".join(console.export_text().split())
-    for cell in ("flag", "100.0", "0.9 to 0.92", "off by 41.0 points", "12.5", "crop 10", "25.0", "10.0", "5.0"):
+    for cell in (
+        "flag",
+        "100.0",
+        "0.9 to 0.92",
+        "of 7 above 0.985, 41.0 % are right",
+        "12.5",
+        "crop 10",
+        "25.0",
+        "10.0",
+        "5.0",
+    ):
         assert cell in shown
     picture = io.BytesIO()
     photograph("chelsea.png", 64).save(picture, "PNG")
@@ -158,6 +189,45 @@ def test_tables_show_every_figure(tmp_path: Path) -> None:
     assert "a &lt;test&gt;" in page
     assert "stranger; score 0.9999" in page
     assert page.count("data:image/jpeg;base64,") == 2
+
+
+def _limits(share: float, count: int, *, falling: bool = False) -> dict[str, float]:
+    return Gated(share, count, falling).stored()
+
+
+def test_limits_are_as_far_as_chance_goes() -> None:
+    assert _limits(0.9, 100) == {"figure": 90.0, "at_least": pytest.approx(85.0, abs=0.2)}
+    assert _limits(0.9, 10_000)["at_least"] == pytest.approx(89.5, abs=0.05)
+    assert _limits(0.1, 100, falling=True) == {"figure": 10.0, "at_most": pytest.approx(15.0, abs=0.2)}
+    assert _limits(1.0, 100)["at_least"] == pytest.approx(98.8, abs=0.1)  # one of a hundred, and not two
+    assert _limits(0.0, 36, falling=True)["at_most"] == pytest.approx(3.2, abs=0.1)  # one of 36, and not two
+    assert _limits(1.0, 4)["at_least"] <= 75.0
+
+
+@given(share=st.floats(0, 1), count=st.integers(1, 10_000), falling=st.booleans())
+def test_a_figure_is_within_its_own_limit(share: float, count: int, falling: bool) -> None:
+    stored = _limits(share, count, falling=falling)
+    assert 0 <= stored.get("at_least", 0) <= stored["figure"] <= stored.get("at_most", 100) <= 100
+
+
+def test_a_kind_that_falls_beyond_its_limit_is_named(tmp_path: Path) -> None:
+    expected = tmp_path / "expected.json"
+    kinds_gate.store(FIGURES, "these", "a test", expected)
+    assert kinds_gate.shortfalls(FIGURES, "these", expected) == []
+    fallen = json.loads(json.dumps(FIGURES))
+    fallen["attacks"]["answered"] = 0.5
+    fallen["among themselves"]["emoji: <faces>"]["alarms"] = 0.8
+    assert kinds_gate.shortfalls(fallen, "these", expected) == [
+        "emoji: <faces>: others above 0.985: 80.0, stored 70.0, at most 77.9",
+        "photographs that are not there: answered: 50.0, stored 0.0, at most 13.3",
+    ]
+    del fallen["drawings"]
+    assert "drawings answered above 0.985: right: not measured, stored 41.0" in kinds_gate.shortfalls(
+        fallen, "these", expected
+    )
+    assert not any("flag" in name or "crop" in name for name in kinds_gate.gated(FIGURES))  # one query, and three
+    with pytest.raises(KeyError):
+        kinds_gate.shortfalls(FIGURES, "those", expected)
 
 
 @pytest.mark.slow

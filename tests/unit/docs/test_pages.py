@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from docs import settings
+from docs import quality, settings
 from tests.support import documents
 from tests.support.documents import ROOT
 
@@ -71,6 +71,10 @@ def test_paths_that_are_named_are_there(page: str) -> None:
         span for span in named if span.partition("/")[0] in _FOLDERS or (PACKAGE / span.partition("/")[0]).is_dir()
     ]
     assert not [span for span in there if not (ROOT / span).exists() and not (PACKAGE / span).exists()]
+
+
+def test_tables_of_the_page_of_quality_are_the_stored_figures() -> None:
+    assert quality.PAGE.read_text() == quality.page(), "run .venv/bin/python docs/quality.py"
 
 
 def test_the_page_of_settings_is_written_from_them() -> None:

@@ -27,5 +27,5 @@ def test_the_least_probability_is_the_cards() -> None:
 
 
 def test_every_stage_that_is_drawn_is_explained() -> None:
-    drawn = set(re.findall(r'"stage (\d):', block("mermaid", "four corner crops")))
+    drawn = set(re.findall(r'"stage (\d):', block("mermaid", "a look at the query")))
     assert drawn == set(re.findall(r"^\*\*(\d)\. ", documents.prose(PAGE), re.MULTILINE)) == set("1234")

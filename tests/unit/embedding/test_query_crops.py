@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lookalike.domain.geometry import Box
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Pixels
-from lookalike.embedding.query_crops import query_crops
+from lookalike.embedding.query_crops import CROP_BOXES, crop, query_crops
 
 SIDES = st.integers(1, 60)
 
@@ -45,3 +46,18 @@ def test_the_corners_together_show_every_pixel(height: int, width: int) -> None:
         for y, x, _ in view.reshape(-1, 3)
     }
     assert len(seen) == height * width
+
+
+@given(SIDES, SIDES)
+def test_corner_boxes_cut_what_the_corner_crops_show(height: int, width: int) -> None:
+    pixels = numbered(height, width)
+    for box, corner in zip(CROP_BOXES, query_crops(Kind.SAME, pixels), strict=True):
+        assert np.array_equal(crop(pixels, box), corner)
+
+
+@given(SIDES, SIDES, st.lists(st.floats(0, 1), min_size=4, max_size=4))
+def test_a_crop_has_a_pixel_at_least(height: int, width: int, sides: list[float]) -> None:
+    left, right, top, bottom = *sorted(sides[:2]), *sorted(sides[2:])
+    part = crop(numbered(height, width), Box(left, top, right, bottom))
+    assert part.shape[0] >= 1
+    assert part.shape[1] >= 1

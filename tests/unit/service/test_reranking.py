@@ -21,7 +21,7 @@ from lookalike.limits.call import Call, Job, processors
 from lookalike.limits.fair_share import FairShare
 from lookalike.ports import BatchVerification, MapStore, PictureStore, QueryVerifier
 from lookalike.service import originals
-from lookalike.service.reranking import BATCH_SIZE, EXAMINED_AT_ONCE, MAX_CANDIDATES, Reranker, run_stages
+from lookalike.service.reranking import BATCH_SIZE, EXAMINED_AT_ONCE, MAX_CANDIDATES, MAX_EXAMINED, Reranker, run_stages
 from tests.support.fakes import MemoryMaps, MemoryOriginals, TinyEmbedder
 from tests.support.photographs import jpeg, photograph, png
 
@@ -154,7 +154,7 @@ def test_batches_are_verified_until_one_has_no_match(count: int, same: set[int],
     assert all(0 < len(keys) <= BATCH_SIZE for keys in maps.asked)
 
 
-@given(same=st.integers(0, 3 * EXAMINED_AT_ONCE), count=st.integers(0, 3 * EXAMINED_AT_ONCE))
+@given(same=st.integers(0, 80), count=st.integers(0, 80))
 def test_matches_are_examined_until_a_round_has_none_that_agrees(same: int, count: int) -> None:
     store = MemoryOriginals()
     candidates = [candidate(number) for number in range(count)]
@@ -168,7 +168,7 @@ def test_matches_are_examined_until_a_round_has_none_that_agrees(same: int, coun
     assert agreements[:examined] == [SAME if number < same else OTHER for number in range(examined)]
     assert agreements[examined:] == [None] * (count - examined)
     rounds = -(-min(same, count) // EXAMINED_AT_ONCE) + 1
-    assert examined == min(count, rounds * EXAMINED_AT_ONCE)
+    assert examined == min(count, rounds * EXAMINED_AT_ONCE, MAX_EXAMINED)
 
 
 def test_what_agrees_in_less_than_is_asked_for_is_left_out() -> None:

@@ -1,4 +1,4 @@
-"""When a search looks for pictures within the picture: only in ``same``, and only where nothing else was found."""
+"""Which looks a search takes: the whole picture first, and the others, only in ``same``, where that settles nothing."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
+from lookalike.domain.geometry import Affine, Box, QueryView
 from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.picture import Embedding, Metadata, Pixels
 from lookalike.domain.search import Reason
@@ -18,12 +21,14 @@ from lookalike.imaging.decode import Bounds
 from lookalike.limits.call import Call
 from lookalike.ports import Ports
 from lookalike.server.request_queue import QueuedCall
-from lookalike.service import search as search_module
+from lookalike.service import looks
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
+from lookalike.service.ranking import Page
 from lookalike.service.search import Search, search
 from lookalike.verification.quadrilaterals import Quadrilateral
-from tests.support.fakes import TinyEmbedder, memory_ports
+from tests.support.fakes import TinyBatch, TinyEmbedder, TinyQueryVerifier, TinyVerifier, memory_ports
+from tests.support.photographs import photograph
 
 BOUNDS = Bounds(max_bytes=1 << 20, min_side=1, max_side=500, max_pixels=500 * 500, formats=frozenset({"PNG"}))
 RIGHT_HALF = Quadrilateral(np.array([(0.5, 0), (1, 0), (1, 1), (0.5, 1)]))
@@ -48,7 +53,9 @@ def embedder() -> CountingEmbedder:
 
 @pytest.fixture
 def ports(embedder: CountingEmbedder, monkeypatch: pytest.MonkeyPatch) -> Ports:
-    monkeypatch.setattr(search_module, "detect_quadrilaterals", lambda pixels: [RIGHT_HALF])
+    monkeypatch.setattr(looks, "smoothed_if_pixelated", lambda pixels: None)
+    monkeypatch.setattr(looks, "detect_windows", lambda pixels: [])
+    monkeypatch.setattr(looks, "detect_quadrilaterals", lambda pixels: [RIGHT_HALF])
     return memory_ports(embedder=embedder)
 
 
@@ -74,12 +81,19 @@ def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:
     return both
 
 
+def taken(page: Page) -> list[tuple[str, int]]:
+    """The looks that a search took, and the views of each. Every stage has taken some time."""
+    times = [(look.prepare_ms, look.embed_ms, look.search_ms, look.verify_ms) for look in page.looks]
+    assert all(milliseconds >= 0 for stages in times for milliseconds in stages)
+    return [(look.name, look.views) for look in page.looks]
+
+
 @pytest.mark.parametrize("kind", Kind)
 def test_the_identical_picture_is_searched_for_once(ports: Ports, embedder: CountingEmbedder, kind: Kind) -> None:
     add(ports, Add(ref(kind), png(scene(1))))
     embedder.asked.clear()
     assert [match.reason for match in search(ports, Search(ref(kind), png(scene(1)))).matches] == [Reason.EXACT]
-    assert embedder.asked == [5 if kind is Kind.SAME else 1]
+    assert embedder.asked == [1]
 
 
 def test_what_is_proved_is_searched_for_once(ports: Ports, embedder: CountingEmbedder) -> None:
@@ -87,7 +101,8 @@ def test_what_is_proved_is_searched_for_once(ports: Ports, embedder: CountingEmb
     embedder.asked.clear()
     found = search(ports, Search(ref(Kind.SAME), png(scene(1).resize((90, 90)))))
     assert [match.reason for match in found.matches] == [Reason.VERIFIED]
-    assert embedder.asked == [5]
+    assert embedder.asked == [1]
+    assert taken(found) == [("whole", 1)]
 
 
 def test_where_nothing_is_proved_the_pictures_within_the_picture_are_searched_for(
@@ -98,7 +113,8 @@ def test_where_nothing_is_proved_the_pictures_within_the_picture_are_searched_fo
     embedder.asked.clear()
     found = search(ports, Search(ref(Kind.SAME), png(side_by_side(scene(9), scene(3)))))
     assert [(match.candidate.metadata.brief, match.reason) for match in found.matches] == [("3", Reason.VERIFIED)]
-    assert embedder.asked == [5, 1]
+    assert embedder.asked == [1, 2]
+    assert taken(found) == [("whole", 1), ("smoothed", 0), ("windows", 0), ("quadrilaterals", 2)]
 
 
 def test_where_there_is_none_of_them_either_nothing_is_found(ports: Ports, embedder: CountingEmbedder) -> None:
@@ -112,6 +128,117 @@ def test_other_kinds_look_at_the_whole_picture(ports: Ports, embedder: CountingE
     embedder.asked.clear()
     search(ports, Search(ref(kind), png(side_by_side(scene(8), scene(9)))))
     assert embedder.asked == [1]
+
+
+class Placing(TinyVerifier):
+    """Says of every match that the query lies so on the picture."""
+
+    def __init__(self, transform: Affine) -> None:
+        self.transform = transform
+
+    def query(self, pixels: Pixels, views: Sequence[QueryView]) -> TinyQueryVerifier:
+        return PlacingQuery(views, self.transform)
+
+
+class PlacingQuery(TinyQueryVerifier):
+    def __init__(self, views: Sequence[QueryView], transform: Affine) -> None:
+        super().__init__(views)
+        self.transform = transform
+
+    def match_feature_maps(self, candidates: Sequence[tuple[float, bytes]]) -> TinyBatch:
+        found = super().match_feature_maps(candidates).found
+        return TinyBatch([None if match is None else replace(match, transform=self.transform) for match in found])
+
+
+@pytest.mark.parametrize(
+    ("transform", "looks_taken"),
+    [
+        ((0.3, 0, 0.2, 0, 0.3, 0.6), ["whole"]),  # the query is a part of the picture
+        ((1.04, 0, -0.02, 0, 1.04, -0.02), ["whole"]),  # a thin margin may be its own
+        ((0, 1, 0, -1, 0, 1), ["whole"]),  # turned
+        ((1.3, 0, -0.15, 0, 1.3, -0.15), ["whole", "smoothed", "windows", "quadrilaterals"]),  # a page around it
+        ((1, 0, 0.5, 0, 1, 0), ["whole", "smoothed", "windows", "quadrilaterals"]),  # half beside it
+    ],
+)
+def test_the_whole_look_settles_a_search_if_nearly_all_of_the_query_lies_on_a_picture(
+    ports: Ports, transform: Affine, looks_taken: list[str]
+) -> None:
+    add(ports, Add(ref(Kind.SAME), png(scene(1))))
+    page = search(replace(ports, verifier=Placing(transform)), Search(ref(Kind.SAME), png(scene(1).resize((90, 90)))))
+    assert [match.reason for match in page.matches] == [Reason.VERIFIED]
+    assert [name for name, _ in taken(page)] == looks_taken
+
+
+def test_windows_are_looked_at_together_and_end_the_search_if_one_is_proved(
+    ports: Ports, embedder: CountingEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looks, "detect_windows", lambda pixels: [Box(0, 0, 0.5, 1), Box(0.5, 0, 1, 1)])
+    for seed in range(1, 6):
+        add(ports, Add(ref(Kind.SAME), png(scene(seed)), metadata=Metadata(brief=str(seed))))
+    embedder.asked.clear()
+    found = search(ports, Search(ref(Kind.SAME), png(side_by_side(scene(4), scene(2)))))
+    assert sorted(match.candidate.metadata.brief for match in found.matches) == ["2", "4"]
+    assert embedder.asked == [1, 2]
+    assert taken(found) == [("whole", 1), ("smoothed", 0), ("windows", 2)]
+
+
+def test_a_pixelated_picture_is_looked_at_without_its_squares() -> None:
+    ports = memory_ports()
+    smooth = photograph("astronaut.png").convert("RGB").resize((400, 400))
+    squares = smooth.resize((40, 40), Image.Resampling.BOX).resize((400, 400), Image.Resampling.NEAREST)
+    add(ports, Add(ref(Kind.SAME), png(smooth.crop((0, 0, 200, 200)))))
+    page = search(ports, Search(ref(Kind.SAME), png(squares)))
+    assert taken(page)[:2] == [("whole", 1), ("smoothed", 1)]
+
+
+@given(page=st.tuples(st.integers(0, 12), st.integers(1, 400)))
+def test_a_page_is_cut_from_one_list_by_the_same_looks(page: tuple[int, int]) -> None:
+    made = memory_ports()
+    for seed in range(1, 4):
+        add(made, Add(ref(Kind.SAME), png(scene(seed).resize((120, 119 + seed)))))
+    for size in (110, 100, 90):
+        add(made, Add(ref(Kind.SAME), png(scene(1).resize((size, size)))))
+    query = png(scene(1).resize((97, 97)))
+    all_of_it = search(made, Search(ref(Kind.SAME), query))
+    start, count = page
+    cut = search(made, Search(ref(Kind.SAME), query, start, count))
+    assert len(all_of_it.matches) == 4
+    assert cut.matches == all_of_it.matches[start : start + count]
+    assert taken(cut) == taken(all_of_it) == [("whole", 1), ("corners", 4)]
+
+
+def test_where_the_whole_look_finds_several_the_corners_find_pieces_of_the_query(
+    ports: Ports, embedder: CountingEmbedder
+) -> None:
+    whole = scene(1)
+    piece = whole.crop((0, 0, 72, 72))
+    for picture in (whole, piece):
+        add(ports, Add(ref(Kind.SAME), png(picture)))
+    query = Search(ref(Kind.SAME), png(whole.resize((90, 90))))
+    assert len(search(ports, query).matches) == 1
+    add(ports, Add(ref(Kind.SAME), png(whole.resize((100, 100)))))
+    embedder.asked.clear()
+    assert len(search(ports, query).matches) == 3
+    assert embedder.asked == [1, 4]
+
+
+class MaplessEmbedder(CountingEmbedder):
+    """Makes no feature maps."""
+
+    def embed(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
+        return [replace(embedding, feature_map=b"") for embedding in super().embed(pictures)]
+
+
+def test_without_feature_maps_the_corners_are_looked_at_and_cosines_count() -> None:
+    embedder = MaplessEmbedder()
+    made = memory_ports(embedder=embedder)
+    for seed in (1, 2):
+        add(made, Add(ref(Kind.SAME), png(scene(seed)), metadata=Metadata(brief=str(seed))))
+    embedder.asked.clear()
+    found = search(made, Search(ref(Kind.SAME), png(scene(2).resize((90, 90)))))
+    assert [(match.candidate.metadata.brief, match.reason) for match in found.matches] == [("2", Reason.VECTOR)]
+    assert embedder.asked == [1, 4]
+    assert taken(found) == [("whole", 1), ("corners", 4)]
 
 
 class Leaving(Call):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookalike.domain.geometry import Affine, Box
-from lookalike.verification.affine import compose, crop_transform
+from lookalike.verification.affine import compose, crop_transform, share_inside
 
 NUMBERS = st.floats(-2, 2)
 AFFINES = st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
@@ -26,3 +26,23 @@ def test_into_a_part() -> None:
     a, _, c, _, e, f = crop_transform(Box(0.2, 0.4, 0.7, 0.9))
     assert (0.2 * a + c, 0.4 * e + f) == pytest.approx((0, 0))
     assert (0.7 * a + c, 0.9 * e + f) == pytest.approx((1, 1))
+
+
+@pytest.mark.parametrize(
+    ("transform", "share"),
+    [
+        ((1, 0, 0, 0, 1, 0), 1),
+        ((0, -1, 1, 1, 0, 0), 1),
+        ((0.2, 0, 0.5, 0, 0.2, 0.5), 1),
+        ((2, 0, -0.5, 0, 2, -0.5), 0.25),
+        ((1, 0, 0.5, 0, 1, 0), 0.5),
+        ((1, 0, 3, 0, 1, 0), 0),
+    ],
+)
+def test_how_much_of_a_query_lies_on_a_picture(transform: Affine, share: float) -> None:
+    assert share_inside(transform) == pytest.approx(share, abs=0.1)
+
+
+@given(AFFINES)
+def test_a_share_is_a_share(transform: Affine) -> None:
+    assert 0 <= share_inside(transform) <= 1

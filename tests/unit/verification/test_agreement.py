@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from lookalike.domain.geometry import IDENTITY, WHOLE, Affine, Agreement, Box
+from lookalike.domain.geometry import IDENTITY, WHOLE, Affine, Agreement, Box, GeometricMatch
 from lookalike.domain.picture import Pixels
 from lookalike.verification.agreement import measure_agreement
+from lookalike.verification.match_score import NEVER_MATCHES
 from lookalike.verification.overlay import Picture
 from lookalike.verification.regions import MAX_REGIONS, Grid, boxes_of
+from lookalike.verification.verifier import FeatureMapVerifier
 from tests.support.photographs import jpeg, photograph
 
 SIZE = (480, 360)
@@ -125,6 +128,16 @@ def test_a_crop_agrees_though_its_transform_is_only_good_to_a_cell(crop: tuple[i
     across, down = (right - left) / 480, (bottom - top) / 360
     proved: Affine = (across * (1 + off), off * down, left / 480 + off, -off * across, down, top / 360 - off / 2)
     assert measured(original.crop(crop), original, proved).agrees
+
+
+def test_a_negative_agrees_once_it_is_turned_back() -> None:
+    original = photograph("chelsea.png", 400)
+    query = FeatureMapVerifier(NEVER_MATCHES).query(np.asarray(ImageOps.invert(original)), [])
+    match = GeometricMatch(0.99, 20, 0.9, IDENTITY, WHOLE)
+    assert query.agreement(replace(match, inverted=True), np.asarray(original)) == Agreement(1.0, 1.0, 0.0, 0.0)
+    found = query.agreement(match, np.asarray(original))
+    assert found is not None
+    assert not found.agrees
 
 
 def test_a_turned_and_mirrored_copy_agrees() -> None:

@@ -88,3 +88,19 @@ class Match:
     score: float
     reason: Reason
     geometric_match: GeometricMatch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LookTaken:
+    """A look at a query: its name, the views that it had embedded, and the milliseconds that its stages took.
+
+    Without views, there was nothing to look at in this way, and nothing after ``embed_ms`` was done. ``embed_ms`` is that
+    of the views; rectified views are embedded while candidates are verified.
+    """
+
+    name: str
+    views: int
+    prepare_ms: float
+    embed_ms: float
+    search_ms: float = 0.0
+    verify_ms: float = 0.0

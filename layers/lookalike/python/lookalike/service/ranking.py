@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from lookalike.domain.geometry import GeometricMatch
 from lookalike.domain.picture import Key
-from lookalike.domain.search import Candidate, Match, Reason
+from lookalike.domain.search import Candidate, LookTaken, Match, Reason
 
 #: Positions of a ranked list that pages can reach.
 WINDOW = 1000
@@ -21,7 +21,7 @@ _MAX_INEXACT_SCORE = np.nextafter(np.float32(1), np.float32(0))
 #: than 0.98, as clients of the vendors expect.
 AGREEING_SCORE = 0.986
 
-#: Largest score of a copy that is mirrored, or turned by 45 degrees or more.
+#: Largest score of a copy that is mirrored, a negative, or turned by 45 degrees or more.
 MAX_TURNED_SCORE = 0.98
 
 #: Largest score of a picture whose structure differs, or that was not compared.
@@ -39,10 +39,11 @@ MIN_VERIFIED_SCORE = MAX_RECOLOURED_SCORE - DISAGREEMENT_COST
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of the ranked list. ``more``: results remain after it, within the window."""
+    """A page of the ranked list. ``more``: results remain after it, within the window. ``looks`` were taken to find it."""
 
     matches: tuple[Match, ...]
     more: bool
+    looks: tuple[LookTaken, ...] = field(default=(), compare=False)
 
 
 def rank(
@@ -111,7 +112,7 @@ def verified_score(match: GeometricMatch) -> float:
         return MAX_DIFFERING_SCORE
     if agreement.agrees:
         score = AGREEING_SCORE + (1 - AGREEING_SCORE) * agreement.share
-        return score if match.upright else min(score, MAX_TURNED_SCORE)
+        return score if match.upright and not match.inverted else min(score, MAX_TURNED_SCORE)
     best = MAX_DIFFERING_SCORE if agreement.colours_agree else MAX_RECOLOURED_SCORE
     return best - DISAGREEMENT_COST * (1 - agreement.share)
 

@@ -26,6 +26,9 @@ MAX_CANDIDATES = 200
 #: Matches whose originals are compared with the query at once. While one of them agrees, the next are compared too.
 EXAMINED_AT_ONCE = 12
 
+#: Matches whose originals are compared at most: each costs a read, and the processor time of about one pass.
+MAX_EXAMINED = 60
+
 LoadRenditions = Callable[[Sequence[int]], Mapping[int, Pixels]]
 """Loads renditions of candidates' originals, given their numbers in a batch; leaves out those unavailable."""
 
@@ -81,7 +84,7 @@ class Reranker:
     ) -> dict[Key, GeometricMatch]:
         """Return the matches, with their agreement: the most probable first, round after round, until none agrees."""
         keys = sorted(matches, key=lambda key: (-round(matches[key].probability, 2), -candidates[key].cosine))
-        for begin in range(0, len(keys), EXAMINED_AT_ONCE):
+        for begin in range(0, min(len(keys), MAX_EXAMINED), EXAMINED_AT_ONCE):
             examined = self._examine(
                 [(candidates[key], matches[key]) for key in keys[begin : begin + EXAMINED_AT_ONCE]], renditions
             )

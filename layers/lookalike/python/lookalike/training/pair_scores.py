@@ -18,13 +18,12 @@ from lookalike.embedding.query_crops import query_crops
 from lookalike.errors import InvalidArgument, PictureError
 from lookalike.imaging.rendition import RENDITION_SIDE, rendition
 from lookalike.ports import QueryVerifier
+from lookalike.service.looks import PART_LOOKS, WHOLE_LOOK, query_views
 from lookalike.service.reranking import run_stages
 from lookalike.training.labelled_csv import Pair
 from lookalike.training.picture_files import read
 from lookalike.training.progress import parallel_map, track
 from lookalike.verification.match_score import MatchScorer
-from lookalike.verification.quadrilaterals import detect_quadrilaterals
-from lookalike.verification.query_views import views_of_crops, views_of_quadrilaterals
 from lookalike.verification.verifier import FeatureMapVerifier
 
 
@@ -98,14 +97,13 @@ class PairScorer:
 
     def _probability(self, pair: Pair, scorer: MatchScorer) -> float:
         verifier = FeatureMapVerifier(scorer, exhaustive=True)
-        pixels, crops = read(pair.query).pixels, self._query(pair.query)
-        original = rendition(pair.picture.read_bytes(), RENDITION_SIDE)
-        matches = [self._match(verifier.query(pixels, views_of_crops(crops)), crops, pair, original)]
-        quadrilaterals = detect_quadrilaterals(pixels)
-        if quadrilaterals:
-            parts = self._embedder.embed([quadrilateral.rectified(pixels) for quadrilateral in quadrilaterals])
-            query = verifier.query(pixels, views_of_quadrilaterals(quadrilaterals, parts))
-            matches.append(self._match(query, parts, pair, None))
+        pixels, original = read(pair.query).pixels, rendition(pair.picture.read_bytes(), RENDITION_SIDE)
+        matches = []
+        for look in (WHOLE_LOOK, *PART_LOOKS):
+            if views := look.views(pixels):
+                embeddings = self._embedder.embed([view.pixels for view in views])
+                query = verifier.query(pixels, query_views(views, embeddings))
+                matches.append(self._match(query, embeddings, pair, original if look.keypoints else None))
         return max((match.probability for match in matches if match is not None), default=0.0)
 
     def _match(

@@ -10,6 +10,12 @@ from lookalike.domain.geometry import Affine, Box
 #: Smallest absolute determinant (exclusive) of a transform that is inverted.
 _MIN_DETERMINANT = 1e-4
 
+#: Points a side at which it is sampled how much of a query lies on a picture.
+_GRID_POINTS = 16
+
+#: Distance beside a picture that still counts as on it, as a share of its sides: transforms are good to a cell of 1/14.
+_MARGIN = 0.05
+
 
 def compose(first: Affine, second: Affine) -> Affine:
     """Return the transform that moves as ``first`` does, and then as ``second`` does."""
@@ -29,6 +35,14 @@ def crop_transform(region: Box) -> Affine:
     """Return the transform from fractions of a picture to fractions of this region of it."""
     across, down = 1 / (region.right - region.left), 1 / (region.bottom - region.top)
     return across, 0, -region.left * across, 0, down, -region.top * down
+
+
+def share_inside(transform: Affine) -> float:
+    """Return the share of a query, 0..1, that ``transform`` moves onto a picture, or at most _MARGIN beside it."""
+    places = (np.arange(_GRID_POINTS) + 0.5) / _GRID_POINTS
+    x, y = np.meshgrid(places, places)
+    moved = homogeneous(transform)[:2] @ np.stack([x.ravel(), y.ravel(), np.ones(x.size)])
+    return float(((moved >= -_MARGIN) & (moved <= 1 + _MARGIN)).all(axis=0).mean())
 
 
 def homogeneous(transform: Affine) -> NDArray[np.float64]:

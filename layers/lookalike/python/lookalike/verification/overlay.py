@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from lookalike.domain.geometry import Affine, Box
 from lookalike.domain.picture import Pixels
@@ -66,6 +66,10 @@ class Picture:
         """Return the images of a picture, uint8 RGB (height, width, 3)."""
         colour = Image.fromarray(pixels)
         return Picture(colour, colour.convert("L"))
+
+    def negative(self) -> Picture:
+        """Return the picture with light and dark exchanged."""
+        return Picture(ImageOps.invert(self.colour), ImageOps.invert(self.grey))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,6 @@ from lookalike.domain.geometry import WHOLE, QueryView
 from lookalike.domain.picture import Embedding
 from lookalike.embedding.query_crops import CROP_BOXES
 from lookalike.verification.affine import crop_transform
-from lookalike.verification.quadrilaterals import Quadrilateral
 
 
 def views_of_crops(embeddings: Sequence[Embedding]) -> list[QueryView]:
@@ -17,14 +16,4 @@ def views_of_crops(embeddings: Sequence[Embedding]) -> list[QueryView]:
     return [
         QueryView(crop_transform(box), embedding.feature_map, full=box == WHOLE)
         for box, embedding in zip(CROP_BOXES, embeddings, strict=True)
-    ]
-
-
-def views_of_quadrilaterals(
-    quadrilaterals: Sequence[Quadrilateral], embeddings: Sequence[Embedding]
-) -> list[QueryView]:
-    """Return the views of rectified quadrilaterals, given their embeddings in the same order."""
-    return [
-        QueryView(quadrilateral.to_unit_square, embedding.feature_map, full=True)
-        for quadrilateral, embedding in zip(quadrilaterals, embeddings, strict=True)
     ]

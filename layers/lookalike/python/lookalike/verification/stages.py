@@ -79,13 +79,14 @@ MIN_REFINED_CORRELATION = 0.15
 #: Smallest number of textured blocks of pictures that keypoints align.
 MIN_ALIGNED_BLOCKS = 8
 
-#: Smallest absolute correlation of these blocks: of 209 pairs of strangers and of posters with the same letters that so many
-#: keypoints align, one reaches 0.35; copies reach 0.4 and more.
+#: Smallest absolute correlation of these blocks: of 209 strangers and posters so aligned one has 0.35; copies have 0.4.
 MIN_ALIGNED_CORRELATION = 0.33
 
-#: Smallest absolute correlation of their details: pages of different text reach 0.27, copies 0.35 and more once they are
-#: exactly aligned.
-MIN_ALIGNED_DETAIL = 0.33
+#: Smallest absolute correlation of their details: pages of different text reach 0.27, nine copies in ten 0.35 and more.
+MIN_ALIGNED_DETAIL = 0.3
+
+#: Smallest absolute correlation of these without shading: strangers reach 0.1, two balls lit alike 0.08; copies 0.4.
+MIN_ALIGNED_RESIDUAL = 0.18
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -382,7 +383,7 @@ def _aligned_texture_agrees(blocks: AlignedCorrelation) -> bool:
         blocks.textured_blocks >= MIN_ALIGNED_BLOCKS
         and abs(blocks.textured_correlation) >= MIN_ALIGNED_CORRELATION
         and abs(blocks.detail_correlation) >= MIN_ALIGNED_DETAIL
-        and abs(blocks.residual_correlation) >= MIN_RESIDUAL_CORRELATION
+        and abs(blocks.residual_correlation) >= MIN_ALIGNED_RESIDUAL
     )
 
 

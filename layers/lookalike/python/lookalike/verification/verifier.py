@@ -140,7 +140,8 @@ class FeatureMapQueryVerifier(QueryVerifier):
 
     def agreement(self, match: GeometricMatch, rendition: Pixels) -> Agreement | None:
         """Lay the query on the original by the match's transform, and compare both."""
-        return measure_agreement(self._picture, Picture.of(rendition), match.transform)
+        query = self._picture.negative() if match.inverted else self._picture
+        return measure_agreement(query, Picture.of(rendition), match.transform)
 
     @cached_property
     def _picture(self) -> Picture:

@@ -76,8 +76,8 @@ MIN_KEYPOINTS = 9
 #: six strangers that are aligned by chance has more, one in a hundred copies less.
 MIN_REFINED_CORRELATION = 0.15
 
-#: Smallest number of textured blocks of pictures that keypoints align.
-MIN_ALIGNED_BLOCKS = 8
+#: Smallest number of textured blocks of aligned pictures: small patches of noise on white have 8, copies 15 and more.
+MIN_ALIGNED_BLOCKS = 12
 
 #: Smallest absolute correlation of these blocks: of 209 strangers and posters so aligned one has 0.35; copies have 0.4.
 MIN_ALIGNED_CORRELATION = 0.33

@@ -338,6 +338,9 @@ class TinyEmbedder(Embedder):
     def embed(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
         return [self._embedding(pixels) for pixels in pictures]
 
+    def keypoints(self, pixels: Pixels) -> Keypoints:
+        return Keypoints.none()
+
     def _embedding(self, pixels: Pixels) -> Embedding:
         thumbnail = np.asarray(Image.fromarray(pixels).resize((16, 16), Image.Resampling.BOX), np.float32)
         # The constant keeps a grey picture from being the zero vector.

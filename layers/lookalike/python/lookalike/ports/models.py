@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from lookalike.domain.geometry import Agreement, GeometricMatch, QueryView
-from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Pixels
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 
 
 class Embedder(Protocol):
@@ -28,10 +29,9 @@ class Embedder(Protocol):
     def embed(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
         """One embedding per picture. Deterministic; finite unit vectors for any pixels."""
 
+    @abstractmethod
     def keypoints(self, pixels: Pixels) -> Keypoints:
-        """The keypoints of a picture, uint8 RGB (height, width, 3). Deterministic; none where nothing stands out, and by
-        default."""
-        return Keypoints.none()
+        """The keypoints of a picture, uint8 RGB (height, width, 3). Deterministic; none where nothing stands out."""
 
     @abstractmethod
     def score(self, kind: Kind, cosine: float) -> float:

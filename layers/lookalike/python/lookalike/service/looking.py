@@ -106,7 +106,8 @@ def _take(look: Look, scope: Scope, picture: Decoded, found: Found, known: Itera
     if views:
         near = {candidate.key: candidate for candidate in (*scope.nearest(embeddings), *known)}
         laps.append(time.perf_counter())
-        found = _with_candidates(found, near, identical(scope.ports, scope.job, near.values(), picture))
+        new = [candidate for key, candidate in near.items() if key not in found.candidates]
+        found = _with_candidates(found, near, identical(scope.ports, scope.job, new, picture))
         found = _with_matches(found, look, scope, picture.pixels, query_views(views, embeddings), list(near.values()))
         laps.append(time.perf_counter())
     milliseconds = [1000 * (end - begin) for begin, end in pairwise(laps)]

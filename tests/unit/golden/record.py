@@ -17,6 +17,7 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Pixels
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
+from tests.support.keypoints import of_patches
 from tests.unit.golden.figures import CARD, EXPECTED, KERNELS, RECORDED, digest_of, figures, run, written
 
 
@@ -26,6 +27,7 @@ class RecordingEmbedder:
     def __init__(self, real: OnnxEmbedder) -> None:
         self.model = real.model
         self.score, self.threshold, self.codebook = real.score, real.threshold, real.codebook
+        self.keypoints = of_patches
         self.made: dict[str, Embedding] = {}
         self._real = real
 

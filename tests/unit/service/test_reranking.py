@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from lookalike.domain.geometry import WHOLE, Agreement, GeometricMatch
+from lookalike.domain.geometry import IDENTITY, WHOLE, Agreement, GeometricMatch
+from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.picture import DIMENSION, Embedding, Key, Pixels
 from lookalike.domain.search import Candidate
 from lookalike.errors import Unavailable
@@ -50,7 +51,7 @@ class CountingMaps(MemoryMaps):
 
 
 class Batch(BatchVerification):
-    """Follows a script: so many rounds of rectified views, then originals of ``wanted``, then one round more."""
+    """Follows a script: so many rounds of rectified views, then originals of ``wanted``, for so many views."""
 
     def __init__(self, query: ScriptedQuery, numbers: Sequence[int], rounds: int) -> None:
         self.query, self.numbers, self.rounds = query, numbers, rounds
@@ -65,10 +66,17 @@ class Batch(BatchVerification):
     def keypoint_candidates(self) -> Sequence[int]:
         return self.query.wanted
 
-    def match_keypoints(self, renditions: Mapping[int, Pixels]) -> Batch:
-        self.query.given.append(renditions)
-        self.query.log.append(("keypoints", sorted(renditions)))
-        return Batch(self.query, self.numbers, self.query.rounds_by_keypoints)
+    def keypoint_view(self) -> KeypointView | None:
+        if not self.query.wanted or len(self.query.given) == self.query.keypoint_views:
+            return None
+        return KeypointView(np.full((9, 9, 3), len(self.query.given), np.uint8), IDENTITY)
+
+    def match_keypoints(self, view: KeypointView, keypoints: Keypoints, originals: Mapping[int, Original]) -> Batch:
+        self.query.given.append({number: original.pixels for number, original in originals.items()})
+        self.query.log.append(("keypoints", sorted(originals)))
+        if len(self.query.given) == self.query.found_in_view:
+            self.query.wanted = ()
+        return self
 
     def matches(self) -> Sequence[GeometricMatch | None]:
         return [MATCH if number in self.query.same else None for number in self.numbers]
@@ -78,9 +86,15 @@ class ScriptedQuery(QueryVerifier):
     """Matches the pictures of these numbers, and wants originals of others first, from which it learns nothing."""
 
     def __init__(
-        self, same: set[int], wanted: Sequence[int] = (), rounds: int = 0, rounds_by_keypoints: int = 0
+        self,
+        same: set[int],
+        wanted: Sequence[int] = (),
+        rounds: int = 0,
+        keypoint_views: int = 1,
+        found_in_view: int = 0,
     ) -> None:
-        self.same, self.wanted, self.rounds, self.rounds_by_keypoints = same, wanted, rounds, rounds_by_keypoints
+        self.same, self.wanted, self.rounds = same, wanted, rounds
+        self.keypoint_views, self.found_in_view = keypoint_views, found_in_view
         self.given: list[Mapping[int, Pixels]] = []
         self.log: list[tuple[str, object]] = []
         self.examined = 0
@@ -95,14 +109,18 @@ class ScriptedQuery(QueryVerifier):
 
 
 class CountingEmbedder(TinyEmbedder):
-    """Counts pictures embedded."""
+    """Counts pictures embedded, and those whose keypoints are detected."""
 
     def __init__(self) -> None:
-        self.embedded = 0
+        self.embedded = self.detected = 0
 
     def embed(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
         self.embedded += len(pictures)
         return super().embed(pictures)
+
+    def keypoints(self, pixels: Pixels) -> Keypoints:
+        self.detected += 1
+        return super().keypoints(pixels)
 
 
 VIEW = np.zeros((9, 9, 3), np.uint8)
@@ -211,7 +229,7 @@ def test_unavailable_originals_are_left_out() -> None:
     assert list(verify(asking, CountingMaps(range(3)), Away(), [candidate(number) for number in range(3)])) == [
         candidate(0).key
     ]
-    assert asking.given == [{}]
+    assert asking.given == []
 
 
 def test_late_originals_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +237,7 @@ def test_late_originals_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     over, asking = threading.Event(), ScriptedQuery({0}, [1, 2])
     try:
         verify(asking, CountingMaps(range(3)), Away(over), [candidate(number) for number in range(3)])
-        assert asking.given == [{}]
+        assert asking.given == []
     finally:
         over.set()
 
@@ -231,18 +249,34 @@ def test_no_originals_are_read_where_none_are_wanted() -> None:
 
 
 def test_the_stages_come_in_order_and_each_view_is_embedded_once() -> None:
-    query, embedder = ScriptedQuery(set(), wanted=[1], rounds=2, rounds_by_keypoints=1), CountingEmbedder()
+    query, embedder = ScriptedQuery(set(), wanted=[1], rounds=2, keypoint_views=2), CountingEmbedder()
     maps = [(1 - number / 1000, str(number).encode()) for number in range(4)]
     grey = np.zeros((400, 400, 3), np.uint8)
     batch = run_stages(query, embedder, maps, lambda numbers: dict.fromkeys(numbers, grey))
     views = {3: 2 * DIMENSION, 1: 2 * DIMENSION}
-    assert query.log == [("rectified", views), ("rectified", views), ("keypoints", [1]), ("rectified", views)]
-    assert embedder.embedded == 6
+    assert query.log == [("rectified", views), ("rectified", views), ("keypoints", [1]), ("keypoints", [1])]
+    assert embedder.embedded == 4
+    assert embedder.detected == 3  # of the original and of both views
     assert batch.matches() == [None] * 4
 
 
+def test_views_are_matched_until_a_match_is_accepted() -> None:
+    query, embedder = ScriptedQuery(set(), wanted=[1, 2], keypoint_views=8, found_in_view=3), CountingEmbedder()
+    grey = np.zeros((400, 400, 3), np.uint8)
+    run_stages(query, embedder, [(1.0, b"0")], lambda numbers: dict.fromkeys(numbers, grey))
+    assert query.log == [("keypoints", [1, 2])] * 3
+    assert embedder.detected == 5
+
+
+def test_no_view_is_matched_if_no_original_can_be_loaded() -> None:
+    query, embedder = ScriptedQuery(set(), wanted=[1]), CountingEmbedder()
+    run_stages(query, embedder, [(1.0, b"0")], lambda _: {})
+    assert query.log == []
+    assert embedder.detected == 0
+
+
 def test_without_originals_the_last_stage_is_left_out() -> None:
-    query = ScriptedQuery({2}, wanted=[1], rounds=1, rounds_by_keypoints=1)
+    query = ScriptedQuery({2}, wanted=[1], rounds=1)
     assert run_stages(query, TinyEmbedder(), [(0.998, b"2")], None).matches() == [MATCH]
     assert [stage for stage, _ in query.log] == ["rectified"]
 

@@ -7,6 +7,7 @@ import io
 import os
 import pickle
 import sys
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -95,6 +96,17 @@ def named(folder: Path, data: bytes) -> Path:
     path = folder / f"weights-{hashlib.sha256(data).hexdigest()[:8]}.pth"
     path.write_bytes(data)
     return path
+
+
+def archived(folder: Path, tensors: object, storages: list[Storage], *, cut: int = 0) -> tuple[Path, str]:
+    """Write an archive of the newer format; return its path and its SHA-256."""
+    pickled, path = io.BytesIO(), folder / "weights.pt"
+    Pickler(pickled, protocol=2).dump(tensors)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", pickled.getvalue())
+        for storage in storages:
+            archive.writestr(f"archive/data/{storage.key}", storage.numbers.tobytes()[: -cut or None])
+    return path, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def numbers(count: int) -> Storage:
@@ -187,3 +199,46 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path: Path) -> Non
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(torch_weights.WeightsError, match="No such file"):
         torch_weights.read(tmp_path / "weights-00000000.pth")
+
+
+@pytest.mark.usefixtures("write")
+def test_an_archive_is_read(tmp_path: Path) -> None:
+    storage = numbers(6)
+    tensors = OrderedDict(first=Tensor(storage, 0, (2,), (1,)), second=Tensor(storage, 2, (2, 2), (2, 1)))
+    read = torch_weights.read_archive(*archived(tmp_path, tensors, [storage]))
+    assert read["first"].tolist() == [0, 1]
+    assert read["second"].tolist() == [[2, 3], [4, 5]]
+
+
+@pytest.mark.usefixtures("write")
+@pytest.mark.parametrize("cut", [4, 24])
+def test_an_archive_that_ends_early_is_refused(tmp_path: Path, cut: int) -> None:
+    storage = numbers(6)
+    tensors = OrderedDict(t=Tensor(storage, 0, (6,), (1,)))
+    with pytest.raises(torch_weights.WeightsError, match=r"not a \.pt file"):
+        torch_weights.read_archive(*archived(tmp_path, tensors, [storage], cut=cut))
+
+
+def test_an_archive_that_runs_a_program_is_refused_and_runs_nothing(tmp_path: Path) -> None:
+    witness = tmp_path / "it ran"
+    with pytest.raises(torch_weights.WeightsError, match="mkdir"):
+        torch_weights.read_archive(*archived(tmp_path, OrderedDict(t=Shell(witness)), []))
+    assert not witness.exists()
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04 a zip", bytes(100)])
+def test_an_archive_that_is_none_is_refused_with_one_line(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "weights.pt"
+    path.write_bytes(data)
+    with pytest.raises(torch_weights.WeightsError, match=r"not a \.pt file") as refused:
+        torch_weights.read_archive(path, hashlib.sha256(data).hexdigest())
+    assert "\n" not in str(refused.value)
+
+
+def test_an_archive_of_another_digest_or_missing_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pt"
+    with pytest.raises(torch_weights.WeightsError, match="No such file"):
+        torch_weights.read_archive(path, "0" * 64)
+    path.write_bytes(b"anything")
+    with pytest.raises(torch_weights.WeightsError, match="SHA-256"):
+        torch_weights.read_archive(path, "0" * 64)

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.domain.geometry import IDENTITY, Affine, Box, GeometricMatch, QueryView
+from lookalike.domain.keypoints import Original
+from lookalike.domain.picture import Pixels
 from lookalike.embedding.feature_map import CELL_CHANNELS, CELLS_PER_SIDE, CELLS_SHAPE, THUMBNAIL_SIDE, FeatureMap
 from lookalike.verification.affine import crop_transform
 from lookalike.verification.match_score import NEVER_MATCHES, LogisticWeights, MatchScorer
@@ -26,6 +28,7 @@ from lookalike.verification.verifier import (
     FeatureMapVerifier,
 )
 from tests.support.examples import examples
+from tests.support.keypoints import of_patches
 
 SCORER = MatchScorer(
     whole=LogisticWeights(
@@ -103,7 +106,9 @@ def run(
     """All stages in order, with made-up feature maps instead of those of rectified pixels."""
     batch = rematched(query.match_feature_maps(candidates), embed)
     if originals is not None and (numbers := batch.keypoint_candidates()):
-        batch = rematched(batch.match_keypoints(originals(numbers)), embed)
+        loaded = {number: Original(pixels, of_patches(pixels)) for number, pixels in originals(numbers).items()}
+        while (view := batch.keypoint_view()) is not None:
+            batch = batch.match_keypoints(view, of_patches(view.pixels), loaded)
     return list(batch.matches())
 
 
@@ -351,51 +356,85 @@ def test_few_candidates_are_retried_and_none_where_one_is_certain() -> None:
     assert embed.asked == 0
 
 
-def textured(seed: int) -> NDArray[np.uint8]:
+def textured(seed: int) -> Pixels:
     """Pixels full of keypoints, no two alike."""
     blocks = np.random.default_rng(seed).integers(0, 256, (24, 32), np.uint8)
-    return np.asarray(Image.fromarray(blocks).resize((400, 300), Image.Resampling.BICUBIC))
+    return np.asarray(Image.fromarray(blocks).resize((400, 300), Image.Resampling.BICUBIC).convert("RGB"))
+
+
+#: A picture without a keypoint, of that size.
+FLAT = np.zeros((300, 400, 3), np.uint8)
 
 
 class Originals:
     """Loads originals, and records which were asked for."""
 
-    def __init__(self, *greys: NDArray[np.uint8] | None) -> None:
-        self.greys, self.asked = greys, list[list[int]]()
+    def __init__(self, *pictures: Pixels | None) -> None:
+        self.pictures, self.asked = pictures, list[list[int]]()
 
-    def __call__(self, numbers: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
+    def __call__(self, numbers: Sequence[int]) -> dict[int, Pixels]:
         self.asked.append([*numbers])
-        return {number: grey for number in numbers if (grey := self.greys[number]) is not None}
+        return {number: pixels for number in numbers if (pixels := self.pictures[number]) is not None}
 
 
-def by_keypoints(pixels: NDArray[np.uint8], originals: Originals, embed: SceneEmbedder) -> list[GeometricMatch | None]:
+def by_keypoints(pixels: Pixels, originals: Originals) -> list[GeometricMatch | None]:
     """A query whose cells say nothing, against the same picture twice."""
     picture = (COSINE, Scene(1).seen(IDENTITY).pack())
-    coloured = np.repeat(pixels[..., None], 3, axis=2)
-    return run(VERIFIER.query(coloured, [whole(b"")]), [picture, (COSINE - 0.1, picture[1])], embed, originals)
+    return run(VERIFIER.query(pixels, [whole(b"")]), [picture, (COSINE - 0.1, picture[1])], blind, originals)
 
 
-def test_keypoints_verify_what_cells_do_not() -> None:
+#: What is done to a query whose keypoints are matched, and how its points move back.
+KEYPOINT_WAYS: dict[str, tuple[Callable[[Pixels], Pixels], Affine]] = {
+    "nothing": (lambda pixels: pixels, IDENTITY),
+    "mirrored": (lambda pixels: pixels[:, ::-1], (-1, 0, 1, 0, 1, 0)),
+    "upside down": (lambda pixels: pixels[::-1], (1, 0, 0, 0, -1, 1)),
+    "turned round": (lambda pixels: pixels[::-1, ::-1], (-1, 0, 1, 0, -1, 1)),
+}
+
+
+@pytest.mark.parametrize("way", KEYPOINT_WAYS)
+def test_keypoints_verify_what_cells_do_not(way: str) -> None:
+    change, back = KEYPOINT_WAYS[way]
     originals = Originals(textured(1), None)
-    match, other = by_keypoints(textured(1)[:, ::-1], originals, SceneEmbedder(Scene(1), (-1, 0, 1, 0, 1, 0)))
+    match, other = by_keypoints(change(textured(1)), originals)
     assert originals.asked == [[0]]
     assert other is None
     assert match is not None
     assert match.inliers >= 50
-    assert match.transform == pytest.approx((-1, 0, 1, 0, 1, 0), abs=0.02)
+    assert match.transform == pytest.approx(back, abs=0.02)
 
 
-@pytest.mark.parametrize("original", [None, textured(2), np.zeros((300, 400), np.uint8)], ids=["none", "other", "flat"])
-def test_an_original_that_is_missing_or_shows_something_else_does_not_match(original: NDArray[np.uint8] | None) -> None:
-    embed = SceneEmbedder(Scene(1), IDENTITY)
-    assert by_keypoints(textured(1), Originals(original), embed) == [None, None]
-    assert embed.asked == 0
+@pytest.mark.parametrize("original", [None, textured(2), FLAT], ids=["none", "other", "flat"])
+def test_an_original_that_is_missing_or_shows_something_else_does_not_match(original: Pixels | None) -> None:
+    assert by_keypoints(textured(1), Originals(original)) == [None, None]
 
 
-def test_matching_keypoints_do_not_suffice_if_thumbnails_differ() -> None:
-    embed = SceneEmbedder(Scene(2), IDENTITY)
-    assert by_keypoints(textured(1), Originals(textured(1)), embed) == [None, None]
-    assert embed.asked == 1
+def test_a_likely_query_is_warped_and_matched_once_more_before_it_is_turned() -> None:
+    """Its keypoints say a little wrongly where it lies."""
+    query = VERIFIER.query(textured(1), [whole(b"")])
+    batch = query.match_feature_maps([(COSINE, Scene(1).seen(IDENTITY).pack())])
+    view = batch.keypoint_view()
+    assert view is not None
+    keypoints = of_patches(textured(1))
+    askew = replace(keypoints, xy=keypoints.xy * 1.1 - 0.05)
+    batch = batch.match_keypoints(view, askew, {0: Original(textured(1), keypoints)})
+    refined = batch.keypoint_view()
+    assert refined is not None
+    assert refined.from_query == pytest.approx(IDENTITY, abs=0.1)
+    assert refined.pixels.shape != view.pixels.shape
+    batch = batch.match_keypoints(refined, of_patches(FLAT), {0: Original(textured(1), keypoints)})
+    turned_view = batch.keypoint_view()
+    assert turned_view is not None
+    assert turned_view.from_query == (-1, 0, 1, 0, 1, 0)
+
+
+def test_matching_keypoints_do_not_suffice_if_pixels_differ() -> None:
+    """As posters of the same letters: keypoints agree, and what lies around them does not."""
+    query = VERIFIER.query(textured(1), [whole(b"")])
+    batch = query.match_feature_maps([(COSINE, Scene(1).seen(IDENTITY).pack())])
+    view, other = batch.keypoint_view(), Original(textured(2), of_patches(textured(1)))
+    assert view is not None
+    assert batch.match_keypoints(view, of_patches(textured(1)), {0: other}).matches() == [None]
 
 
 @pytest.mark.parametrize("min_probability", [0.3, 0.8, 0.999])
@@ -407,13 +446,12 @@ def test_the_exhaustive_probability_is_the_threshold_up_to_which_a_search_finds_
     exhaustive = FeatureMapVerifier(UNDECIDED, exhaustive=True)
     scene = Scene(1)
     picture = (COSINE, scene.seen(IDENTITY).pack())
-    coloured = np.repeat(textured(1)[..., None], 3, axis=2)
     for way in ("crop", "shifted", "turned by 25 degrees"):
         views = [whole(b"" if way == "shifted" else scene.seen(WAYS[way]).pack())]
         for embed in (SceneEmbedder(scene, WAYS[way]), blind):
             for original in (textured(1), None):
-                (best,) = run(exhaustive.query(coloured, views), [picture], embed, Originals(original))
-                (match,) = run(demanding.query(coloured, views), [picture], embed, Originals(original))
+                (best,) = run(exhaustive.query(textured(1), views), [picture], embed, Originals(original))
+                (match,) = run(demanding.query(textured(1), views), [picture], embed, Originals(original))
                 assert (match is not None) == (best is not None and best.probability >= min_probability)
     assert run(exhaustive.query(PIXELS, [whole(picture[1])]), [(COSINE, b"no map")], blind) == [None]
 

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from lookalike.domain.keypoints import Keypoints
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import DIMENSION, Embedding, Pixels
-from lookalike.embedding import model_card
+from lookalike.embedding import keypoint_card, model_card
 from lookalike.embedding.feature_map import CELLS_SHAPE, FeatureMap, thumbnail
+from lookalike.embedding.keypoint_detector import OnnxKeypointDetector
 from lookalike.embedding.preprocess import square
+from lookalike.embedding.session import open_session
 from lookalike.errors import ModelError
+from lookalike.once import once
 from lookalike.ports import Embedder
 from lookalike.verification.match_score import MatchScorer
 
@@ -32,16 +35,19 @@ class OnnxEmbedder(Embedder):
     ----------
     model : the ONNX file.
     threads : threads of one pass. One is best where requests run side by side.
+    keypoints : the ONNX file that detects keypoints. It is checked at once, and loaded when keypoints are first wanted.
 
     Raises
     ------
     ModelError : the file cannot be used; one line gives the reason.
     """
 
-    def __init__(self, model: Path, threads: int = 1) -> None:
+    def __init__(self, model: Path, threads: int = 1, keypoints: Path | None = None) -> None:
         self._card = model_card.load(model)
+        self._keypoint_model, self._threads = keypoints or keypoint_card.find_keypoint_model(model), threads
+        keypoint_card.check(self._keypoint_model)
         self._outputs = [*Kind, *([MAP] if self._card.has_feature_map else [])]
-        self._session = _session(model, threads)
+        self._session = open_session(model, threads)
         answered = {output.name: output.shape for output in self._session.get_outputs()}
         if missing := [name for name in self._outputs if name not in answered]:
             raise ModelError(f"{model}: it does not answer {', '.join(missing)}, as its card says it does")
@@ -62,6 +68,14 @@ class OnnxEmbedder(Embedder):
         Each is a pass of its own: a batch is no faster on a CPU, and takes more memory.
         """
         return [self._embed(pixels) for pixels in pictures]
+
+    def keypoints(self, pixels: Pixels) -> Keypoints:
+        """Return the keypoints of a picture, uint8 RGB (height, width, 3). Raises ModelError if their model cannot be loaded."""
+        return self._detector.detect(pixels)
+
+    @once
+    def _detector(self) -> OnnxKeypointDetector:
+        return OnnxKeypointDetector(self._keypoint_model, self._threads)
 
     def _embed(self, pixels: Pixels) -> Embedding:
         squared = square(pixels, self._card.side)
@@ -89,17 +103,3 @@ class OnnxEmbedder(Embedder):
     def codebook(self, kind: Kind) -> NDArray[np.float32]:
         """Return the product quantiser's centroids for vectors of this kind, float32 (128, 16, 2)."""
         return self._card.codebooks[kind]
-
-
-def _session(model: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads yield the core
-    options.log_severity_level = 4  # errors are raised, so they need not be printed
-    try:
-        return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions have no common base but this
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{model}: onnxruntime cannot load it: {reason}") from error

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lookalike.domain.geometry import QueryView
+from lookalike.domain.keypoints import Keypoints
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Pixels
 from lookalike.embedding.model_path import find_model
@@ -46,6 +47,9 @@ class LazyEmbedder(Embedder):
 
     def embed(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
         return self.loaded.embed(pictures)
+
+    def keypoints(self, pixels: Pixels) -> Keypoints:
+        return self.loaded.keypoints(pixels)
 
     def score(self, kind: Kind, cosine: float) -> float:
         return self.loaded.score(kind, cosine)

@@ -66,9 +66,9 @@ def load(model: Path) -> Card:
     """
     folder = model.parent
     try:
-        content = json.loads(_read(folder / CARD))
-        _check(model, content["files"]["model.onnx"])
-        _check(folder / CODEBOOKS, content["files"][CODEBOOKS])
+        content = json.loads(read_file(folder / CARD))
+        check_file(model, content["files"]["model.onnx"])
+        check_file(folder / CODEBOOKS, content["files"][CODEBOOKS])
         dimension = int(content["dimension"])
         if dimension != DIMENSION:
             raise ModelError(f"{folder / CARD}: its vectors have {dimension} numbers, this service's have {DIMENSION}")
@@ -88,21 +88,22 @@ def load(model: Path) -> Card:
 def name_of(model: Path) -> str:
     """Return the name in the card beside a model file, without checking either. Raises ModelError."""
     try:
-        return str(json.loads(_read(model.parent / CARD))["name"])
+        return str(json.loads(read_file(model.parent / CARD))["name"])
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{model.parent / CARD}: not a model's card: {error!r}") from error
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """Return a file's bytes. Raises ModelError."""
     try:
         return path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; run `make model`") from error
 
 
-def _check(path: Path, digest: str) -> None:
+def check_file(path: Path, digest: str) -> None:
     """Raise ModelError unless a file has the digest that the card names."""
-    found = hashlib.sha256(_read(path)).hexdigest()
+    found = hashlib.sha256(read_file(path)).hexdigest()
     if found != digest:
         raise ModelError(
             f"{path}: its SHA-256 is {found[:16]}…, its card says {digest[:16]}…: truncated, or another model's; "

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from lookalike.domain.geometry import Agreement, GeometricMatch, QueryView
+from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Pixels
 
@@ -26,6 +27,11 @@ class Embedder(Protocol):
     @abstractmethod
     def embed(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
         """One embedding per picture. Deterministic; finite unit vectors for any pixels."""
+
+    def keypoints(self, pixels: Pixels) -> Keypoints:
+        """The keypoints of a picture, uint8 RGB (height, width, 3). Deterministic; none where nothing stands out, and by
+        default."""
+        return Keypoints.none()
 
     @abstractmethod
     def score(self, kind: Kind, cosine: float) -> float:
@@ -88,11 +94,16 @@ class BatchVerification(Protocol):
         is accepted."""
 
     @abstractmethod
-    def match_keypoints(self, renditions: Mapping[int, Pixels]) -> BatchVerification:
-        """Continue with renditions, uint8 RGB (height, width, 3), of these candidates' originals; those that could not be loaded are left out.
+    def keypoint_view(self) -> KeypointView | None:
+        """Return the next view of the query whose keypoints are to be matched; None if a match is accepted, or if there is
+        no further view."""
 
-        Rectified views may follow once more.
-        """
+    @abstractmethod
+    def match_keypoints(
+        self, view: KeypointView, keypoints: Keypoints, originals: Mapping[int, Original]
+    ) -> BatchVerification:
+        """Continue with a view's keypoints and the originals of these candidates; those that could not be loaded are
+        left out."""
 
     @abstractmethod
     def matches(self) -> Sequence[GeometricMatch | None]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from lookalike.domain.geometry import GeometricMatch
+from lookalike.domain.keypoints import Original
 from lookalike.domain.picture import Key, Pixels
 from lookalike.domain.search import Candidate
 from lookalike.imaging.rendition import RENDITION_SIDE, rendition
@@ -144,13 +145,23 @@ def run_stages(
 
     1. Match feature maps: whole pictures in eight orientations, and parts of them.
     2. Rectify the query for undecided candidates, embed the result, and match again, twice at most.
-    3. If no match is accepted, load originals, match keypoints, rectify the query once more, and correlate.
+    3. If no match is accepted, load originals and match keypoints: of the query as it is, then turned and mirrored.
     """
     batch = _match_rectified(query.match_feature_maps(candidates), embedder)
     if load_renditions is None:
         return batch
     numbers = batch.keypoint_candidates()
-    return _match_rectified(batch.match_keypoints(load_renditions(numbers)), embedder) if numbers else batch
+    return _match_keypoints(batch, embedder, load_renditions(numbers)) if numbers else batch
+
+
+def _match_keypoints(
+    batch: BatchVerification, embedder: Embedder, renditions: Mapping[int, Pixels]
+) -> BatchVerification:
+    """Detect keypoints of the originals and of one view of the query after another, until a match is accepted."""
+    originals = {number: Original(pixels, embedder.keypoints(pixels)) for number, pixels in renditions.items()}
+    while originals and (view := batch.keypoint_view()) is not None:
+        batch = batch.match_keypoints(view, embedder.keypoints(view.pixels), originals)
+    return batch
 
 
 def _match_rectified(batch: BatchVerification, embedder: Embedder) -> BatchVerification:

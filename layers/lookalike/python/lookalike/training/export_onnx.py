@@ -3,8 +3,11 @@
     python -m lookalike.training.export_onnx --weights build/weights --output layers/model/model.onnx
     python -m lookalike.training.export_onnx --weights build/weights-large --heads layers/model/large \
         --output layers/model/large/model.onnx
+    python -m lookalike.training.export_onnx --keypoints --weights build/weights-keypoints \
+        --heads layers/model/keypoints --output layers/model/keypoints/model.onnx
 
-The bytes are the same on every machine. They are checked against the SHA-256 in card.json, beside heads.npz.
+The bytes are the same on every machine. They are checked against the SHA-256 in card.json, beside heads.npz. The
+last of the three detects keypoints, and has no heads.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import json
 import sys
 from pathlib import Path
 
-from lookalike.training import efficientnet_onnx, heads, torch_weights
+from lookalike.training import efficientnet_onnx, heads, torch_weights, xfeat_onnx
 
 FOLDER = Path(__file__).resolve().parents[4] / "model"
 HEADS, CARD = "heads.npz", "card.json"
@@ -39,6 +42,14 @@ def build(weights: Path, folder: Path = FOLDER, *, classes: bool = False) -> byt
     return model
 
 
+def build_keypoints(weights: Path, folder: Path) -> bytes:
+    """Return the bytes of the model that detects keypoints, from the file of weights that the card in ``folder`` names."""
+    (source,) = json.loads((folder / CARD).read_text())["sources"]
+    made = xfeat_onnx.model(torch_weights.read_archive(weights / source["file"], source["sha256"]))
+    model: bytes = made.SerializeToString(deterministic=True)
+    return model
+
+
 def main() -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(description="Write model.onnx from the pinned weights and the committed heads.")
@@ -46,9 +57,13 @@ def main() -> int:
     parser.add_argument("--heads", type=Path, default=FOLDER, help="folder of heads.npz and card.json")
     parser.add_argument("--output", type=Path, required=True, help="the ONNX file to write")
     parser.add_argument("--classes", action="store_true", help="answer ImageNet's classes, to check the conversion")
+    parser.add_argument("--keypoints", action="store_true", help="write the model that detects keypoints")
     arguments = parser.parse_args()
     try:
-        model = build(arguments.weights, arguments.heads, classes=arguments.classes)
+        if arguments.keypoints:
+            model = build_keypoints(arguments.weights, arguments.heads)
+        else:
+            model = build(arguments.weights, arguments.heads, classes=arguments.classes)
     except (torch_weights.WeightsError, OSError, KeyError) as error:
         print(f"export: {error}", file=sys.stderr)
         return 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from itertools import count, takewhile
 from pathlib import Path
 from random import Random
 from typing import TypeVar
@@ -16,6 +17,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
+from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Pixels
 from lookalike.embedding.embedder import OnnxEmbedder
@@ -23,7 +25,7 @@ from lookalike.embedding.feature_map import FeatureMap, unpack
 from lookalike.embedding.query_crops import query_crops
 from lookalike.training.augment import augment_copy
 from lookalike.training.fitted_card import sha256
-from lookalike.verification.keypoints import Keypoints
+from lookalike.verification.keypoints import keypoint_view
 from lookalike.verification.match_score import MatchFeatures
 from lookalike.verification.query_views import views_of_crops
 from lookalike.verification.stages import (
@@ -32,8 +34,8 @@ from lookalike.verification.stages import (
     MatchAttempt,
     QueryMatcher,
     Rectification,
-    keypoints_of,
     rectification_of,
+    refined_view,
 )
 from lookalike.verification.verifier import FeatureMapVerifier
 from lookalike.verification.whole_image import EightOrientations
@@ -140,19 +142,18 @@ class ComparedPair:
 
 
 def features_by_stage(
-    query: Query, embedder: OnnxEmbedder, candidates: Sequence[tuple[Candidate, Callable[[], Keypoints] | None]]
+    query: Query, embedder: OnnxEmbedder, candidates: Sequence[tuple[Candidate, Callable[[], Original] | None]]
 ) -> list[dict[Stage, MatchFeatures]]:
     """Return the features of each candidate's stages. The candidates come by cosine.
 
-    Each has a function that detects its keypoints, or None to leave that stage out.
+    Each has a function that loads its original, or None to leave that stage out.
     """
     stages = SingleStages(query, embedder)
     found = []
-    for place, (candidate, keypoints) in enumerate(candidates):
+    for place, (candidate, original) in enumerate(candidates):
         features, probable = stages.by_feature_maps(candidate)
-        if keypoints is not None and (place < KEYPOINT_CANDIDATES or probable):
-            attempt = stages.rematch(stages.matcher.match_keypoints(candidate, keypoints()))
-            features |= {} if attempt is None else {KEYPOINTS: attempt.features}
+        if original is not None and (place < KEYPOINT_CANDIDATES or probable):
+            features |= stages.by_keypoints(candidate, original())
         found.append(features)
     return found
 
@@ -183,6 +184,25 @@ class SingleStages:
             if rectified is not None and rectified.sufficient:
                 features[RECTIFIED] = rectified.features
         return features, probable
+
+    def by_keypoints(self, candidate: Candidate, original: Original) -> dict[Stage, MatchFeatures]:
+        """Return the features of the most probable match by keypoints, if there is one, of all views of the query."""
+        pixels, found = self._query.pixels, list[MatchAttempt | None]()
+        for view, keypoints in self._keypoints:
+            attempt = self.matcher.match_keypoints(candidate, view, keypoints, original)
+            refined = None if attempt is None else refined_view(pixels, attempt)
+            found.append(attempt)
+            if refined is not None:
+                again = self._embedder.keypoints(refined.pixels)
+                found.append(self.matcher.match_keypoints(candidate, refined, again, original))
+        sufficient = [attempt for attempt in found if attempt is not None and attempt.sufficient]
+        best = max(sufficient, key=lambda attempt: attempt.match.probability, default=None)
+        return {} if best is None else {KEYPOINTS: best.features}
+
+    @cached_property
+    def _keypoints(self) -> list[tuple[KeypointView, Keypoints]]:
+        views = (keypoint_view(self._query.pixels, number) for number in count())
+        return [(view, self._embedder.keypoints(view.pixels)) for view in takewhile(bool, views) if view is not None]
 
     def rematch(self, rectification: Rectification | None) -> MatchAttempt | None:
         """Embed the rectified query and match it again."""
@@ -287,15 +307,16 @@ class TrainingLibrary:
     ) -> Iterator[dict[Stage, MatchFeatures]]:
         maps = [(at, unpack(self._maps[at])) for at in numbers]
         candidates = [
-            (Candidate(float(cosines[at]), made), partial(self._keypoints, at) if keypoints else None)
+            (Candidate(float(cosines[at]), made), partial(self._original_of, at) if keypoints else None)
             for at, made in maps
             if made is not None
         ]
         yield from features_by_stage(query, self._embedder, candidates)
 
-    def _keypoints(self, at: int) -> Keypoints:
-        """Return the keypoints of a picture in the library, as a search detects them."""
-        return keypoints_of(np.asarray(self._original(self._inside[at])))
+    def _original_of(self, at: int) -> Original:
+        """Return a picture in the library as a search matches keypoints with it."""
+        pixels = np.asarray(self._original(self._inside[at]))
+        return Original(pixels, self._embedder.keypoints(pixels))
 
 
 def in_parallel(doing: str, work: Callable[[T], R], over: Sequence[T]) -> list[R]:

@@ -1,8 +1,9 @@
-"""Reads PyTorch's legacy .pth files without PyTorch, and without trusting them.
+"""Reads PyTorch's files of weights without PyTorch, and without trusting them.
 
-The format is five pickles in a row (magic number, protocol version, facts about the system that wrote it, the
+The legacy format (.pth) is five pickles in a row (magic number, protocol version, facts about the system that wrote it, the
 dictionary of tensors, the list of storage keys), then for every key in that order an int64 count and the raw
-little-endian numbers. See ``_legacy_save`` in PyTorch's ``torch/serialization.py``.
+little-endian numbers. See ``_legacy_save`` in PyTorch's ``torch/serialization.py``. The newer one (.pt) is a ZIP archive
+of one pickle, the dictionary of tensors, and one file of raw numbers a storage; see ``_save`` there.
 
 A pickle is a program. The unpickler here allows dictionaries of tensor descriptions and nothing else.
 """
@@ -13,6 +14,7 @@ import hashlib
 import io
 import pickle
 import re
+import zipfile
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -121,6 +123,35 @@ def read(path: Path) -> Weights:
         raise WeightsError(f"{path}: {error}") from error
     except Exception as error:  # a corrupt pickle can raise nearly any error
         raise WeightsError(f"{path}: not a legacy .pth file: {error}") from error
+
+
+def read_archive(path: Path, sha256: str) -> Weights:
+    """Return the tensors of a .pt file by name, each in an array of its own.
+
+    Raises WeightsError if the file is missing, has another SHA-256, is broken, or is of another format.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"{path}: {error.strerror}") from error
+    if (digest := hashlib.sha256(data).hexdigest()) != sha256:
+        raise WeightsError(f"{path}: its SHA-256 is {digest[:16]}…, not {sha256[:16]}…")
+    try:
+        return _parse_archive(zipfile.ZipFile(io.BytesIO(data)))
+    except Exception as error:  # a corrupt archive can raise nearly any error
+        raise WeightsError(f"{path}: not a .pt file: {error}") from error
+
+
+def _parse_archive(archive: zipfile.ZipFile) -> Weights:
+    (pickled,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+    tensors: dict[str, _Tensor] = _Unpickler(archive.open(pickled)).load()
+    folder = pickled.removesuffix("data.pkl") + "data/"
+    storages = {tensor.storage.key: tensor.storage for tensor in tensors.values()}
+    numbers = {
+        key: np.frombuffer(archive.read(folder + key), storage.dtype, storage.count)
+        for key, storage in storages.items()
+    }
+    return {name: tensor.view_of(numbers[tensor.storage.key]) for name, tensor in tensors.items()}
 
 
 def _parse(data: bytes) -> Weights:

@@ -13,7 +13,7 @@ from lookalike.domain.picture import Pixels
 _STEP_LINES = 0.15
 
 #: Smallest share of all steps between neighbouring pixels in so many columns, and in so many rows, of a pixelated
-#: picture. Pixelated photographs have 0.52 to 0.68, others 0.18 to 0.45 and one poster in twenty more.
+#: picture. Pixelated photographs have 0.52 to 0.68; of others, one in twenty has more than 0.45, most within borders.
 _MIN_STEPS = 0.5
 
 #: Pixels: longer side that squares are averaged at. 40 and 24 find as many copies.

@@ -2,8 +2,8 @@
 
 ``match_whole`` compares two thumbnails in eight orientations; ``match_partial`` matches cells of feature maps and
 scores the transforms by block correlation; ``match_rectified`` repeats that once the estimated transform is undone;
-``match_keypoints`` matches keypoints of the pictures themselves. Every stage is a function of data: feature
-maps of the rectified query, and keypoints of originals, are arguments.
+``match_keypoints`` matches keypoints of the pictures themselves, and correlates these. Every stage is a function of data:
+feature maps of the rectified query, and keypoints, are arguments.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from PIL import Image
 
 from lookalike.domain.geometry import IDENTITY, WHOLE, Affine, Box, GeometricMatch
-from lookalike.domain.picture import Pixels
+from lookalike.domain.keypoints import Keypoints, KeypointView, Original
+from lookalike.domain.picture import Grey, Pixels
 from lookalike.embedding.feature_map import FeatureMap, unpack
 from lookalike.verification.affine import compose, crop_transform
+from lookalike.verification.aligned import AlignedCorrelation, correlate_aligned
 from lookalike.verification.correlation import (
     Alignment,
     BlockCorrelation,
     ComparedThumbnails,
-    Pyramid,
     compare_aligned,
-    correlate_blocks,
 )
-from lookalike.verification.keypoints import KeypointMatch, Keypoints, match_keypoints, resized_grey
+from lookalike.verification.keypoints import match_keypoints
 from lookalike.verification.layout import MIN_LAYOUT_BLOCKS, same_layout
 from lookalike.verification.match_score import MatchFeatures, MatchScorer
 from lookalike.verification.matching import (
@@ -39,7 +40,6 @@ from lookalike.verification.matching import (
     match_cells,
     mean_cell_cosine,
 )
-from lookalike.verification.ransac import SimilarityTransform
 from lookalike.verification.rectify import covered_region, warp_region
 from lookalike.verification.whole_image import EightOrientations
 
@@ -69,8 +69,24 @@ EARLY_EXIT_PROBABILITY = 0.99
 #: Views of a query whose hypotheses are scored for one candidate at most: those with the most inliers.
 MAX_VIEWS_SCORED = 2
 
-#: Smallest number of keypoint inliers: chance brings up to 12, one picture in thousands.
+#: Smallest number of keypoint inliers that are looked at closer: strangers have 6, one in a hundred 14 or more.
 MIN_KEYPOINTS = 9
+
+#: Smallest correlation of a query with an original that it is warped for, so that its keypoints are matched again: one in
+#: six strangers that are aligned by chance has more, one in a hundred copies less.
+MIN_REFINED_CORRELATION = 0.15
+
+#: Smallest number of textured blocks of aligned pictures: small patches of noise on white have 8, copies 15 and more.
+MIN_ALIGNED_BLOCKS = 12
+
+#: Smallest absolute correlation of these blocks: of 209 strangers and posters so aligned one has 0.35; copies have 0.4.
+MIN_ALIGNED_CORRELATION = 0.33
+
+#: Smallest absolute correlation of their details: pages of different text reach 0.27, nine copies in ten 0.35 and more.
+MIN_ALIGNED_DETAIL = 0.3
+
+#: Smallest absolute correlation of these without shading: strangers reach 0.1, two balls lit alike 0.08; copies 0.4.
+MIN_ALIGNED_RESIDUAL = 0.18
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,15 +109,11 @@ class MatchAttempt:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rectification:
-    """The warp of the query that undoes ``transform``, limited to the ``region`` of the candidate that the query covers.
-
-    ``keypoint_match`` is the match by keypoints that gave the transform; None if cells gave it.
-    """
+    """The warp of the query that undoes ``transform``, limited to the ``region`` of the candidate that the query covers."""
 
     candidate: Candidate
     transform: Affine
     region: Box
-    keypoint_match: KeypointMatch | None = None
 
     @property
     def aspect_ratio(self) -> float:
@@ -117,6 +129,18 @@ def rectification_of(attempt: MatchAttempt) -> Rectification | None:
     """Return the rectification by an attempt's transform; None if the query covers hardly any of the candidate."""
     region = covered_region(attempt.match.transform)
     return None if region is None else Rectification(attempt.candidate, attempt.match.transform, region)
+
+
+def refined_view(pixels: Pixels, attempt: MatchAttempt) -> KeypointView | None:
+    """Return the query as an attempt by keypoints lays it on the original; None if it is not likely enough.
+
+    Turns, scales and shears are undone there, so that a true match has more keypoints, and a more exact transform.
+    """
+    rectification = rectification_of(attempt)
+    if rectification is None or attempt.match.correlation < MIN_REFINED_CORRELATION:
+        return None
+    to_view = compose(rectification.transform, crop_transform(rectification.region))
+    return KeypointView(rectification.warp(pixels), to_view)
 
 
 class QueryMatcher:
@@ -177,27 +201,33 @@ class QueryMatcher:
             candidates, [one for view in self._views for one in match_cells(view, cells)], min_probability
         )
 
-    def match_keypoints(self, candidate: Candidate, keypoints: Keypoints) -> Rectification | None:
-        """Match the query's keypoints with those of the candidate; None if too few are inliers.
-
-        Rectify the query by the result, and pass it to :meth:`match_rectified` for the probability.
-        """
-        found = match_keypoints(self._keypoints, keypoints)
+    def match_keypoints(
+        self, candidate: Candidate, view: KeypointView, keypoints: Keypoints, original: Original
+    ) -> MatchAttempt | None:
+        """Match the keypoints of a view of the query with the candidate's original, and correlate both under the
+        transform found; None if too few are inliers."""
+        found = match_keypoints(keypoints, original.keypoints)
         if found is None or found.inliers < MIN_KEYPOINTS:
             return None
-        region = covered_region(found.transform)
-        return None if region is None else Rectification(candidate, found.transform, region, found)
+        transform = compose(view.from_query, found.transform)
+        region = covered_region(transform)
+        if region is None:
+            return None
+        blocks = correlate_aligned(self._grey, _grey(original.pixels), transform, region)
+        # Keypoints align to the pixel, so all blocks agree or none does: they count as one.
+        correlation = abs(blocks.correlation)
+        features = MatchFeatures(candidate.cosine, min(blocks.blocks, 1), correlation, keypoints=found.inliers)
+        probability = self._scorer.keypoints.probability(features)
+        match = GeometricMatch(
+            probability, found.inliers, correlation, transform, found.region, inverted=blocks.correlation < 0
+        )
+        return MatchAttempt(candidate, match, features, sufficient=_aligned_texture_agrees(blocks))
 
     def match_rectified(self, rectified: Sequence[tuple[Rectification, bytes]]) -> list[MatchAttempt | None]:
         """Match rectified queries, given their feature maps, each with its candidate; None where there is no hypothesis."""
         unpacked = [(rectification, unpack(feature_map)) for rectification, feature_map in rectified]
+        by_cells = [(number, one, made) for number, (one, made) in enumerate(unpacked) if made is not None]
         found: list[MatchAttempt | None] = [None] * len(unpacked)
-        by_cells = []
-        for number, (rectification, made) in enumerate(unpacked):
-            if made is not None and rectification.keypoint_match is not None:
-                found[number] = self._score_keypoints(rectification, rectification.keypoint_match, made)
-            elif made is not None:
-                by_cells.append((number, rectification, made))
         attempts = self._match_rectified_cells([(one, made) for _, one, made in by_cells])
         for (number, _, _), attempt in zip(by_cells, attempts, strict=True):
             found[number] = attempt
@@ -236,8 +266,8 @@ class QueryMatcher:
         return [(EightOrientations(view.thumbnail), view.to_view) for view in self._views if view.full]
 
     @cached_property
-    def _keypoints(self) -> Keypoints:
-        return keypoints_of(self._pixels)
+    def _grey(self) -> Grey:
+        return _grey(self._pixels)
 
     def _whole_attempt(self, candidate: Candidate, blocks: BlockCorrelation, transform: Affine) -> MatchAttempt:
         features = MatchFeatures(candidate.cosine, blocks.blocks, blocks.correlation)
@@ -287,34 +317,6 @@ class QueryMatcher:
             inverted=blocks.inverted,
         )
         return MatchAttempt(candidate, match, features, sufficient=False)
-
-    def _score_keypoints(
-        self, rectification: Rectification, keypoint_match: KeypointMatch, rectified: FeatureMap
-    ) -> MatchAttempt:
-        candidate = rectification.candidate
-        blocks = _correlate_region(rectified, candidate.feature_map, rectification.region)
-        # Keypoints align to the pixel, so all blocks agree or none does: they count as one.
-        inliers = keypoint_match.inliers
-        features = MatchFeatures(candidate.cosine, min(blocks.blocks, 1), blocks.correlation, keypoints=inliers)
-        probability = self._scorer.keypoints.probability(features)
-        transform, region = keypoint_match.transform, keypoint_match.region
-        match = GeometricMatch(probability, inliers, blocks.correlation, transform, region, inverted=blocks.inverted)
-        return MatchAttempt(candidate, match, features, sufficient=_texture_agrees(blocks))
-
-
-def keypoints_of(pixels: Pixels) -> Keypoints:
-    """Return the keypoints of a picture of any size, uint8 (height, width[, 3])."""
-    return Keypoints.detect_and_describe(resized_grey(pixels))
-
-
-def _correlate_region(rectified: FeatureMap, candidate: FeatureMap, region: Box) -> BlockCorrelation:
-    """Correlate the rectified query with the region of the candidate that it was warped to."""
-    sqrt_aspect_ratio = candidate.sqrt_aspect_ratio
-    scale = (region.right - region.left) * sqrt_aspect_ratio / rectified.sqrt_aspect_ratio
-    corner = complex(region.left * sqrt_aspect_ratio, region.top / sqrt_aspect_ratio)
-    transform = SimilarityTransform(scale, corner, reflected=False)
-    pyramid = Pyramid.of(rectified.thumbnail, rectified.sqrt_aspect_ratio)
-    return correlate_blocks(Alignment(pyramid, candidate, transform))
 
 
 def _sufficient_whole(compared: ComparedThumbnails) -> dict[int, BlockCorrelation]:
@@ -373,6 +375,20 @@ def _texture_agrees(blocks: BlockCorrelation) -> bool:
         and texture.textured_correlation >= MIN_TEXTURED_CORRELATION
         and texture.residual_correlation >= MIN_RESIDUAL_CORRELATION
     )
+
+
+def _aligned_texture_agrees(blocks: AlignedCorrelation) -> bool:
+    """The same for pictures that keypoints align; one may be the other's negative."""
+    return (
+        blocks.textured_blocks >= MIN_ALIGNED_BLOCKS
+        and abs(blocks.textured_correlation) >= MIN_ALIGNED_CORRELATION
+        and abs(blocks.detail_correlation) >= MIN_ALIGNED_DETAIL
+        and abs(blocks.residual_correlation) >= MIN_ALIGNED_RESIDUAL
+    )
+
+
+def _grey(pixels: Pixels) -> Grey:
+    return np.asarray(Image.fromarray(pixels).convert("L"))
 
 
 def _probability(attempt: MatchAttempt | None) -> float:

@@ -17,10 +17,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from lookalike.domain.geometry import Agreement, GeometricMatch, QueryView
+from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.picture import Pixels
 from lookalike.embedding.feature_map import unpack
 from lookalike.ports.models import BatchVerification, QueryVerifier, Verifier
 from lookalike.verification.agreement import measure_agreement
+from lookalike.verification.keypoints import keypoint_view
 from lookalike.verification.match_score import MatchScorer
 from lookalike.verification.matching import ViewFeatures
 from lookalike.verification.overlay import Picture
@@ -30,8 +32,8 @@ from lookalike.verification.stages import (
     MatchAttempt,
     QueryMatcher,
     Rectification,
-    keypoints_of,
     rectification_of,
+    refined_view,
 )
 
 #: Smallest probability of an attempt, not accepted, that is matched again after rectification.
@@ -157,7 +159,8 @@ class FeatureMapBatch(BatchVerification):
     """A batch of candidates between two stages.
 
     ``histories`` are the attempts at each candidate, the latest last. ``pending`` are the rectified views, by candidate
-    number, that have to be embedded before the next stage.
+    number, that have to be embedded before the next stage. ``orientations_matched`` counts views of the query whose
+    keypoints were matched; ``refined_view`` comes before the next of them.
     """
 
     pixels: Pixels
@@ -167,6 +170,8 @@ class FeatureMapBatch(BatchVerification):
     candidates: tuple[Candidate | None, ...]
     histories: tuple[tuple[MatchAttempt | None, ...], ...]
     retries_left: int
+    orientations_matched: int = 0
+    refined_view: KeypointView | None = None
     pending: Mapping[int, Rectification] = field(default_factory=dict)
 
     @property
@@ -209,16 +214,30 @@ class FeatureMapBatch(BatchVerification):
         probable = [number for number, attempt in self.attempts if attempt.match.probability >= RETRY_PROBABILITY]
         return list(dict.fromkeys([nearest, *probable]))[:MAX_ORIGINALS]
 
-    def match_keypoints(self, renditions: Mapping[int, Pixels]) -> FeatureMapBatch:
-        """Match keypoints of the query with those of candidates' renditions, uint8 RGB (height, width, 3)."""
-        known = {number: candidate for number in renditions if (candidate := self.candidates[number]) is not None}
+    def keypoint_view(self) -> KeypointView | None:
+        """Return the query as the likeliest original shows it, if one is likely; else in its next orientation."""
+        if not self.keypoint_candidates():
+            return None
+        return self.refined_view or keypoint_view(self.pixels, self.orientations_matched)
+
+    def match_keypoints(
+        self, view: KeypointView, keypoints: Keypoints, originals: Mapping[int, Original]
+    ) -> FeatureMapBatch:
+        """Match a view's keypoints with those of candidates' originals, and correlate both."""
+        known = {number: candidate for number in originals if (candidate := self.candidates[number]) is not None}
         found = {
-            number: self.matcher.match_keypoints(candidate, keypoints_of(renditions[number]))
+            number: attempt
             for number, candidate in known.items()
+            if (attempt := self.matcher.match_keypoints(candidate, view, keypoints, originals[number])) is not None
         }
-        failed = self._with({number: None for number, one in found.items() if one is None})
-        pending = {number: one for number, one in found.items() if one is not None}
-        return replace(failed, pending=pending, retries_left=0)
+        refined = view is self.refined_view
+        likeliest = max(found.values(), key=lambda attempt: attempt.match.probability, default=None)
+        return replace(
+            self._with(found),
+            retries_left=0,
+            orientations_matched=self.orientations_matched + (not refined),
+            refined_view=None if refined or likeliest is None else refined_view(self.pixels, likeliest),
+        )
 
     def matches(self) -> Sequence[GeometricMatch | None]:
         """Return each candidate's match, or None."""

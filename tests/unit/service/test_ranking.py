@@ -153,7 +153,7 @@ def test_a_score_tells_how_much_agrees() -> None:
     for turned in (mirrored, upside_down):
         assert verified_score(geometric_match(1.0, transform=turned)) == 0.98
     assert verified_score(replace(geometric_match(1.0), inverted=True)) == 0.98
-    assert verified_score(not_compared) == 0.97
+    assert verified_score(not_compared) == 0.82
     assert verified_score(geometric_match(0.5)) == pytest.approx(0.82)
     assert verified_score(geometric_match(0.99, weakest=0.0)) == pytest.approx(0.967)
     assert verified_score(geometric_match(1.0, recoloured=0.03)) == 0.95

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lookalike.domain.geometry import QueryView
-from lookalike.domain.keypoints import Keypoints
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Pixels
 from lookalike.embedding.model_path import find_model
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from lookalike.domain.keypoints import Keypoints
     from lookalike.embedding.embedder import OnnxEmbedder
     from lookalike.verification.verifier import FeatureMapVerifier
 

@@ -24,8 +24,11 @@ AGREEING_SCORE = 0.986
 #: Largest score of a copy that is mirrored, a negative, or turned by 45 degrees or more.
 MAX_TURNED_SCORE = 0.98
 
-#: Largest score of a picture whose structure differs, or that was not compared.
+#: Largest score of a picture whose structure differs.
 MAX_DIFFERING_SCORE = 0.97
+
+#: Score of a picture that was not compared: half of the others of one layout score more.
+UNCOMPARED_SCORE = 0.82
 
 #: Largest score of a picture that has other colours.
 MAX_RECOLOURED_SCORE = 0.95
@@ -109,7 +112,7 @@ def verified_score(match: GeometricMatch) -> float:
     """Return the score of a verified picture: how much of it agrees with the query."""
     agreement = match.agreement
     if agreement is None:
-        return MAX_DIFFERING_SCORE
+        return UNCOMPARED_SCORE
     if agreement.agrees:
         score = AGREEING_SCORE + (1 - AGREEING_SCORE) * agreement.share
         return score if match.upright and not match.inverted else min(score, MAX_TURNED_SCORE)

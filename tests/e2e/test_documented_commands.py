@@ -170,4 +170,8 @@ def test_make_bench_prints_its_tables(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "durable adds a second" in done.stdout
-    assert all(row["value"] > 0 for row in json.loads(figures.read_text())["figures"])
+    rows = json.loads(figures.read_text())["figures"]
+    assert all(row["value"] >= 0 for row in rows)
+    # A quiet machine's cores, and a stage that none of a few searches comes to, are nought.
+    nought = [row for row in rows if not row["value"] and not row["group"].startswith("Stages")]
+    assert all(row["name"].endswith("by others") for row in nought), nought

@@ -26,9 +26,10 @@ from functions.search.app import handler as search
 from functions.token.app import handler as token
 from lookalike import bootstrap
 from lookalike.domain.geometry import QueryView
-from lookalike.domain.library import Kind
+from lookalike.domain.library import Identity, Kind
 from lookalike.domain.picture import Pixels
 from lookalike.domain.search import Candidate, Query
+from lookalike.embedding.library_embedding import embed_for_library
 from lookalike.embedding.query_crops import query_crops
 from lookalike.handlers.http import Handler
 from lookalike.handlers.process_ports import serving
@@ -153,6 +154,7 @@ class Parts:
 
     decode: Callable[[bytes], object]
     one_pass: Callable[[Pixels], object]
+    stored: Callable[[Pixels], object]
     five_views: Callable[[Pixels], object]
     fsync: Callable[[], object]
 
@@ -162,6 +164,7 @@ class Parts:
         return cls(
             decode=lambda file: decode(file, BOUNDS),
             one_pass=lambda pixels: ports.embedder.embed([pixels]),
+            stored=lambda pixels: embed_for_library(ports.embedder, Kind.SIMILAR, Identity.PICTURE, pixels),
             five_views=lambda pixels: ports.embedder.embed(query_crops(Kind.SAME, pixels)),
             fsync=fsync_of(Path("build")),
         )
@@ -193,20 +196,23 @@ def one_add(report: Report, caller: Caller, parts: Parts, pictures: list[bytes])
         {
             "add": each([caller.adding(Kind.SIMILAR, file) for file in pictures], run),
             "decode": each(pictures, parts.decode),
-            "one pass": each(pixels_of(pictures), parts.one_pass),
+            "two passes": each(pixels_of(pictures), parts.stored),
             "fsync": parts.fsync,
         },
         len(pictures) - 1,
     )
     group, add = "One thread, handler", took.pop("add")
-    report.add(group, "add to similar, beside decode, model and fsync", add, "ms", floor=sum(took.values()))
-    floor = took["decode"] + took["one pass"]
-    report.add(group, "add to similar, beside decode and model", add, "ms", floor=floor, aim="≤ 1.3 ×")
+    report.add(
+        group, "add to similar, beside decode, two passes of the model and fsync", add, "ms", floor=sum(took.values())
+    )
+    floor = took["decode"] + took["two passes"]
+    report.add(group, "add to similar, beside decode and two passes", add, "ms", floor=floor, aim="≤ 1.3 ×")
 
 
 def many_adds(report: Report, ports: Ports, caller: Caller, pictures: list[bytes]) -> None:
     """Measure concurrent adds, beside decode and model alone, also concurrent."""
-    alone = rate(pictures, lambda file: ports.embedder.embed([decode(file, BOUNDS).pixels]))
+    stored = Parts.of(ports).stored
+    alone = rate(pictures, lambda file: stored(decode(file, BOUNDS).pixels))
     adds = rate([caller.adding(Kind.SIMILAR, file) for file in pictures], run)
     group = f"{THREADS} threads on {os.cpu_count()} cores, handler"
     report.add(group, "durable adds a second", adds, "/s", floor=alone, aim="≥ 100, ≥ 0.7 ×")

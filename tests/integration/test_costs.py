@@ -114,7 +114,7 @@ def measured(bench: Bench, library: str) -> dict[str, tuple[float, ...]]:
     with serving(bench.fresh()):
         (sign,) = {one["cont_sign"] for one in caller.call(library, "search", image=file)["result"][:1]}
     copy = photographs.jpeg(photographs.photograph("coffee.png", 400), quality=60)
-    costs["search"] = bench.cost(lambda _: caller.call(library, "search", image=copy))
+    costs["search"] = bench.cost(lambda _: caller.call(library, "search", image=copy, rn=1))
     costs["update"] = bench.cost(lambda _: caller.call(library, "update", cont_sign=sign, brief="y" * 256))
     costs["delete"] = bench.cost(lambda _: caller.call(library, "delete", cont_sign=sign))
     bench.clock.now += 10_000

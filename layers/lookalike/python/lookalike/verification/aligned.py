@@ -18,7 +18,7 @@ from lookalike.domain.geometry import Affine, Box
 from lookalike.domain.picture import Grey
 from lookalike.verification.affine import invert
 from lookalike.verification.blocks import BLOCK_SIDE, MIN_DEVIATION, NOISE_VARIANCE
-from lookalike.verification.texture import DETAIL_NOISE_VARIANCE, MAX_COHERENCE
+from lookalike.verification.texture import DETAIL_NOISE_VARIANCE, MAX_COHERENCE, detail
 
 #: Pixels: side of the square that has as many pixels as the region compared.
 ALIGNED_SIDE = 96
@@ -46,9 +46,9 @@ class AlignedCorrelation:
 
     ``blocks`` were compared; ``correlation`` is the mean of their correlations, below 0 if one picture is the other's
     negative. ``detail_correlation`` is that of all of them together, without the means of their rows and columns: lines of
-    text correlate on all pages that are set alike, and leave no detail. ``textured_blocks`` of them show more than one straight edge, and ``textured_correlation`` is the mean of
-    theirs. ``residual_correlation`` is their detail correlation without shading: two balls lit alike differ in what is on
-    them.
+    text correlate on all pages that are set alike, and leave no detail. ``textured_blocks`` of them show more than one
+    straight edge, and ``textured_correlation`` is the mean of theirs. ``residual_correlation`` is their detail correlation
+    without shading: two balls lit alike differ in what is on them.
     """
 
     blocks: int
@@ -80,14 +80,14 @@ def correlate_aligned(query: Grey, original: Grey, transform: Affine, region: Bo
     textured = compared & (_coherence(theirs) < MAX_COHERENCE)
     count = int(np.count_nonzero(textured))
     of_textured = float(correlations[best][textured].mean()) if count else 0.0
-    detail = _covariances(_detail(shifted[best]), _detail(theirs))
+    details = _covariances(detail(shifted[best]), detail(theirs))
     return AlignedCorrelation(
         blocks,
         float(totals[best]) / blocks,
-        _normalised(detail.all[:, compared]),
+        _normalised(details.all[:, compared]),
         count,
         of_textured,
-        _normalised(detail.without_shading[:, textured]),
+        _normalised(details.without_shading[:, textured]),
     )
 
 
@@ -161,15 +161,6 @@ def _normalised(covariances: _Image) -> float:
     return float(
         covariance / math.sqrt((max(variance, 0) + DETAIL_NOISE_VARIANCE) * (max(another, 0) + DETAIL_NOISE_VARIANCE))
     )
-
-
-def _detail(pixels: _Image) -> _Image:
-    """Return each block without the means of its rows and of its columns."""
-    height, width = pixels.shape
-    blocks = pixels.reshape(height // BLOCK_SIDE, BLOCK_SIDE, width // BLOCK_SIDE, BLOCK_SIDE)
-    blocks = blocks - blocks.mean(axis=1, keepdims=True)
-    blocks -= blocks.mean(axis=3, keepdims=True)
-    return blocks.reshape(pixels.shape)
 
 
 def _coherence(pixels: _Image) -> _Image:

@@ -52,7 +52,7 @@ def measure_texture(
     textured blocks are chosen among those ``varied``: both are bool (n, BLOCKS_PER_SIDE, BLOCKS_PER_SIDE), as are, in
     float32, the blocks' ``correlations``.
     """
-    our_detail, their_detail = _detail(ours), _detail(theirs)
+    our_detail, their_detail = detail(ours), detail(theirs)
     products = _covariances(our_detail, their_detail)
     textured = varied & (np.minimum(coherence(ours), coherence(theirs)) < MAX_COHERENCE)
     # Of smooth shading, only the product of both coordinates is left once means of rows and columns are removed.
@@ -99,9 +99,11 @@ def _normalised(covariances: Image) -> Image:
     return correlations
 
 
-def _detail(pixels: Image) -> Image:
-    """Return each block without the means of its rows and of its columns."""
-    blocks = pixels.reshape(-1, BLOCKS_PER_SIDE, BLOCK_SIDE, BLOCKS_PER_SIDE, BLOCK_SIDE)
+def detail(pixels: Image) -> Image:
+    """Return each block without the means of its rows and of its columns, float32 (…, height, width); both sides are
+    multiples of BLOCK_SIDE."""
+    height, width = pixels.shape[-2:]
+    blocks = pixels.reshape(-1, height // BLOCK_SIDE, BLOCK_SIDE, width // BLOCK_SIDE, BLOCK_SIDE)
     blocks = blocks - blocks.mean(axis=2, keepdims=True)
     blocks -= blocks.mean(axis=4, keepdims=True)
     return blocks.reshape(pixels.shape)

@@ -45,8 +45,8 @@ _MIN_COVERAGE = 0.98
 #: Smallest correlation of a block that agrees: text of two pages reaches 0.7, a copy's blocks are above 0.9.
 MIN_CORRELATION = 0.8
 
-#: Correlation below which a block disagrees beyond doubt.
-MAX_DISAGREEMENT = 0.6
+#: Correlation (exclusive) up to which a block disagrees beyond doubt.
+MAX_DISAGREEING_CORRELATION = 0.6
 
 #: Blocks a side of the windows of which the weakest is looked for.
 _WINDOW = 5
@@ -80,7 +80,7 @@ def _agreement(overlays: Overlays, matrix: Matrix) -> Agreement:
     weights, noise = _weights(blocks)
     total = float(weights.sum())
     share = 1 - float(weights[blocks.correlation < MIN_CORRELATION].sum()) / total if total else 1.0
-    disagreeing = np.where(blocks.correlation < MAX_DISAGREEMENT, weights, 0)
+    disagreeing = np.where(blocks.correlation < MAX_DISAGREEING_CORRELATION, weights, 0)
     colour = overlays.colour(matrix)
     colours = compare_colours(colour)
     width, height = grey.width + 2 * _RIM, grey.height + 2 * _RIM

@@ -1,4 +1,4 @@
-"""Overlays: the query laid on a candidate's original under a proved transform, both equally sharp."""
+"""Overlays: the query laid on a candidate's original under a proved transform, both at one density."""
 
 from __future__ import annotations
 

@@ -64,11 +64,7 @@ class Reranker:
                 break
             matches |= found
         examined = self._examined(matches, {candidate.key: candidate for candidate in candidates}, renditions)
-        return {
-            key: match
-            for key, match in examined.items()
-            if match.agreement is None or match.agreement.share >= self.min_agreement
-        }
+        return {key: match for key, match in examined.items() if agrees_enough(match, self.min_agreement)}
 
     def _verify_batch(self, batch: Sequence[Candidate], renditions: Renditions | None) -> dict[Key, GeometricMatch]:
         stored = self.maps.maps([candidate.object_key for candidate in batch])
@@ -104,6 +100,11 @@ class Reranker:
                 for number, (candidate, match) in enumerate(matches)
                 if number in pixels
             }
+
+
+def agrees_enough(match: GeometricMatch, min_agreement: float) -> bool:
+    """Whether so much of the structure agrees, or is not known to disagree."""
+    return match.agreement is None or match.agreement.share >= min_agreement
 
 
 class Renditions:

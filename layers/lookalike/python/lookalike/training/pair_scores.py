@@ -20,6 +20,7 @@ from lookalike.imaging.rendition import RENDITION_SIDE, rendition
 from lookalike.ports import QueryVerifier
 from lookalike.service.looks import PART_LOOKS, WHOLE_LOOK, query_views
 from lookalike.service.reranking import run_stages
+from lookalike.service.view_matching import ViewMatcher
 from lookalike.training.labelled_csv import Pair
 from lookalike.training.picture_files import read
 from lookalike.training.progress import parallel_map, track
@@ -102,18 +103,28 @@ class PairScorer:
         for look in (WHOLE_LOOK, *PART_LOOKS):
             if views := look.views(pixels):
                 embeddings = self._embedder.embed([view.pixels for view in views])
-                query = verifier.query(pixels, query_views(views, embeddings))
+                embedded = query_views(views, embeddings)
+                query = verifier.query(pixels, embedded)
                 matches.append(self._match(query, embeddings, pair, original if look.keypoints else None))
+                if look.view_keypoints and original is not None:
+                    candidate = self._candidate(embeddings, pair)
+                    matches.append(
+                        ViewMatcher(verifier, self._embedder).match_nearest(views, embedded, candidate, original)
+                    )
         return max((match.probability for match in matches if match is not None), default=0.0)
 
     def _match(
         self, query: QueryVerifier, embeddings: Sequence[Embedding], pair: Pair, original: Pixels | None
     ) -> GeometricMatch | None:
         """Return the most probable match of all stages, given the embeddings of the query's views."""
-        candidate = self._cosine(embeddings, pair), self._picture(pair.picture).feature_map
+        candidate = self._candidate(embeddings, pair)
         load = None if original is None else (lambda numbers: dict.fromkeys(numbers, original))
         (match,) = run_stages(query, self._embedder, [candidate], load).matches()
         return match
+
+    def _candidate(self, embeddings: Sequence[Embedding], pair: Pair) -> tuple[float, bytes]:
+        """Return the cosine of a pair's picture, given the embeddings of the query's views, and its feature map."""
+        return self._cosine(embeddings, pair), self._picture(pair.picture).feature_map
 
     def _embed_query(self, path: Path) -> Sequence[Embedding]:
         return self._embedder.embed(query_crops(self._kind, read(path).pixels))

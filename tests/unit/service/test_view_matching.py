@@ -17,7 +17,13 @@ from lookalike.embedding.feature_map import CELLS_SHAPE, THUMBNAIL_SIDE, Feature
 from lookalike.limits.call import Call, Job, processors
 from lookalike.ports import Ports
 from lookalike.service.looks import View
-from lookalike.service.view_matching import MIN_VIEW_COSINE, ViewMatcher, match_nearest_view
+from lookalike.service.view_matching import (
+    MIN_VIEW_COSINE,
+    MIN_VIEW_MARGIN,
+    ViewMatcher,
+    match_nearest_view,
+    stands_out,
+)
 from lookalike.verification.affine import crop_transform
 from tests.support.fakes import TinyBatch, TinyEmbedder, TinyQueryVerifier, TinyVerifier, memory_ports
 from tests.support.photographs import png
@@ -119,10 +125,10 @@ def ports() -> Ports:
     return made
 
 
-def nearest(ports: Ports, candidate: Candidate = CANDIDATE) -> GeometricMatch | None:
+def nearest(ports: Ports) -> GeometricMatch | None:
     job = Job("tenant", Call(), processors())
     embedded = [QueryView(RIGHT_HALF, feature_map(level), full=True) for level in (-9, 9, 0)]
-    return match_nearest_view(ports, job, [view(grey) for grey in (10, 20, 30)], embedded, candidate)
+    return match_nearest_view(ports, job, [view(grey) for grey in (10, 20, 30)], embedded, CANDIDATE)
 
 
 def test_the_view_most_like_the_candidate_is_matched(ports: Ports) -> None:
@@ -132,9 +138,18 @@ def test_the_view_most_like_the_candidate_is_matched(ports: Ports) -> None:
     assert found.agreement.share == 0.2
 
 
-def test_a_far_candidate_is_not_matched(ports: Ports) -> None:
-    assert nearest(ports, replace(CANDIDATE, cosine=MIN_VIEW_COSINE)) is not None
-    assert nearest(ports, replace(CANDIDATE, cosine=MIN_VIEW_COSINE - 0.01)) is None
+@pytest.mark.parametrize(
+    ("cosines", "expected"),
+    [
+        ([], False),
+        ([MIN_VIEW_COSINE], True),
+        ([MIN_VIEW_COSINE - 0.01, 0.1], False),
+        ([0.5, 0.5 - MIN_VIEW_MARGIN - 0.01, 0.1], True),
+        ([0.5, 0.5 - MIN_VIEW_MARGIN + 0.01, 0.1], False),
+    ],
+)
+def test_a_near_candidate_stands_out_if_the_next_is_far_behind(cosines: list[float], expected: bool) -> None:
+    assert stands_out([replace(CANDIDATE, cosine=cosine) for cosine in cosines]) is expected
 
 
 def test_without_the_map_or_the_original_nothing_is_matched(ports: Ports) -> None:

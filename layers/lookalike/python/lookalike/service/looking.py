@@ -19,7 +19,7 @@ from lookalike.ports import Ports
 from lookalike.service.identity import identical
 from lookalike.service.looks import CORNERS_LOOK, PART_LOOKS, WHOLE_LOOK, Look, View, query_views
 from lookalike.service.reranking import BATCH_SIZE, Reranker, agrees_enough
-from lookalike.service.view_matching import match_nearest_view
+from lookalike.service.view_matching import match_nearest_view, stands_out
 from lookalike.verification.affine import share_inside
 
 #: Smallest share of the query that lies on a picture if no other look is taken: the rest may show another picture.
@@ -141,8 +141,8 @@ def _with_matches(
     unknown = [one for one in near if one.key not in found.exact and one.key not in found.verified]
     candidates = unknown[:BATCH_SIZE] + [one for one in unknown[BATCH_SIZE:] if one.cosine >= MIN_FURTHER_COSINE]
     matches = _reranker(look, scope, pixels, embedded).verify(candidates)
-    if look.view_keypoints and not matches:
-        matches = _by_view_keypoints(scope, views, embedded, unknown[:1])
+    if look.view_keypoints and not matches and stands_out(unknown):
+        matches = _by_view_keypoints(scope, views, embedded, unknown[0])
     verified = {**found.verified, **matches}
     return replace(found, verified=verified, settled=bool(found.exact) or _settles(look, verified.values()))
 
@@ -161,15 +161,13 @@ def _reranker(look: Look, scope: Scope, pixels: Pixels, views: Sequence[QueryVie
 
 
 def _by_view_keypoints(
-    scope: Scope, views: Sequence[View], embedded: Sequence[QueryView], nearest: Sequence[Candidate]
+    scope: Scope, views: Sequence[View], embedded: Sequence[QueryView], candidate: Candidate
 ) -> dict[Key, GeometricMatch]:
-    """Return those of the nearest candidates that a view matches by keypoints."""
-    found = ((one.key, match_nearest_view(scope.ports, scope.job, views, embedded, one)) for one in nearest)
-    return {
-        key: match
-        for key, match in found
-        if match is not None and agrees_enough(match, scope.ports.settings.min_agreement)
-    }
+    """Return the candidate's match with one of the views by keypoints, if there is one and enough agrees."""
+    match = match_nearest_view(scope.ports, scope.job, views, embedded, candidate)
+    if match is None or not agrees_enough(match, scope.ports.settings.min_agreement):
+        return {}
+    return {candidate.key: match}
 
 
 def _settles(look: Look, matches: Collection[GeometricMatch]) -> bool:

@@ -20,7 +20,7 @@ from lookalike.imaging.rendition import RENDITION_SIDE, rendition
 from lookalike.ports import QueryVerifier
 from lookalike.service.looks import PART_LOOKS, WHOLE_LOOK, query_views
 from lookalike.service.reranking import run_stages
-from lookalike.service.view_matching import ViewMatcher
+from lookalike.service.view_matching import MIN_VIEW_COSINE, ViewMatcher
 from lookalike.training.labelled_csv import Pair
 from lookalike.training.picture_files import read
 from lookalike.training.progress import parallel_map, track
@@ -106,11 +106,10 @@ class PairScorer:
                 embedded = query_views(views, embeddings)
                 query = verifier.query(pixels, embedded)
                 matches.append(self._match(query, embeddings, pair, original if look.keypoints else None))
-                if look.view_keypoints and original is not None:
-                    candidate = self._candidate(embeddings, pair)
-                    matches.append(
-                        ViewMatcher(verifier, self._embedder).match_nearest(views, embedded, candidate, original)
-                    )
+                candidate = self._candidate(embeddings, pair)
+                if look.view_keypoints and original is not None and candidate[0] >= MIN_VIEW_COSINE:
+                    matcher = ViewMatcher(verifier, self._embedder)
+                    matches.append(matcher.match_nearest(views, embedded, candidate, original))
         return max((match.probability for match in matches if match is not None), default=0.0)
 
     def _match(

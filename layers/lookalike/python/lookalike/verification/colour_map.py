@@ -48,11 +48,13 @@ _Floats = NDArray[np.float32]
 class ColourDifference:
     """Shares, in 0..1, of covered cells that are ``recoloured``, and whose hue is turned (``hue_turned``).
 
+    ``difference`` is the mean difference of covered cells before any map, of 0..1, as in :func:`_smallest_differences`.
     ``cells``, bool (rows, columns), are those that are recoloured.
     """
 
     recoloured: float
     hue_turned: float
+    difference: float
     cells: NDArray[np.bool_]
 
 
@@ -60,13 +62,14 @@ def compare_colours(overlay: Overlay) -> ColourDifference:
     """Compare mean colours of cells of an overlay in RGB; nothing differs where too few are covered."""
     covered = _cell_means(overlay.covered[..., None].astype(np.float32))[..., 0] > 0.99
     if np.count_nonzero(covered) < _MIN_CELLS:
-        return ColourDifference(0.0, 0.0, np.zeros(covered.shape, bool))
+        return ColourDifference(0.0, 0.0, 0.0, np.zeros(covered.shape, bool))
     original, query = (_cell_means(pixels / np.float32(255)) for pixels in (overlay.original, overlay.query))
     inputs = _as_inputs(original)
     mapped = np.clip(inputs @ _colour_map(inputs[covered], query[covered]), 0, 1)
     recoloured = _opened(covered & (_smallest_differences(mapped, query) > MAX_DIFFERENCE))
     turned = _hues_differ(original[covered], query[covered])
-    return ColourDifference(float(recoloured[covered].mean()), float(turned.mean()), recoloured)
+    difference = float(_smallest_differences(original, query)[covered].mean())
+    return ColourDifference(float(recoloured[covered].mean()), float(turned.mean()), difference, recoloured)
 
 
 def _cell_means(pixels: _Floats) -> _Floats:
@@ -104,7 +107,7 @@ def _colour_map(inputs: NDArray[np.float64], query: _Floats) -> NDArray[np.float
     return np.asarray(matrix)
 
 
-def _smallest_differences(mapped: NDArray[np.float64], query: _Floats) -> NDArray[np.float64]:
+def _smallest_differences(mapped: NDArray[np.floating], query: _Floats) -> NDArray[np.floating]:
     """Return each cell's difference to the most alike of the mapped cell and its neighbours: edges may be blurred."""
     rows, columns, _ = query.shape
     padded = np.pad(mapped, ((1, 1), (1, 1), (0, 0)), mode="edge")

@@ -155,7 +155,7 @@ class QueryMatcher:
 
     def __init__(self, pixels: Pixels, views: Sequence[ViewFeatures], scorer: MatchScorer) -> None:
         self._pixels = pixels
-        self._views = views
+        self.views = views
         self._scorer = scorer
 
     def match_feature_maps(
@@ -198,7 +198,7 @@ class QueryMatcher:
             return []
         cells = CandidateCells.of([one.feature_map for one in candidates])
         return self._best_hypotheses(
-            candidates, [one for view in self._views for one in match_cells(view, cells)], min_probability
+            candidates, [one for view in self.views for one in match_cells(view, cells)], min_probability
         )
 
     def match_keypoints(
@@ -263,7 +263,7 @@ class QueryMatcher:
 
     @cached_property
     def _orientations(self) -> list[tuple[EightOrientations, Affine]]:
-        return [(EightOrientations(view.thumbnail), view.to_view) for view in self._views if view.full]
+        return [(EightOrientations(view.thumbnail), view.to_view) for view in self.views if view.full]
 
     @cached_property
     def _grey(self) -> Grey:

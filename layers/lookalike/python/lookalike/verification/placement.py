@@ -121,7 +121,7 @@ class _Pictures:
     def __init__(self, thumbnails: NDArray[np.float32]) -> None:
         centred = thumbnails - thumbnails.mean(axis=(1, 2), keepdims=True)
         self._spectra = np.fft.rfft2(centred)
-        self._sums, self._squares = (_running_totals(values) for values in (centred, centred * centred))
+        self._sums, self._squares = (running_totals(values) for values in (centred, centred * centred))
 
     def correlate(self, piece: NDArray[np.float32], numbers: Sequence[int]) -> _Floats:
         """Return the correlations of a piece with some thumbnails, at every place where it lies within: (n, rows, columns)."""
@@ -133,18 +133,18 @@ class _Pictures:
         # Where the piece lies within, nothing wraps around.
         within = np.s_[:, : THUMBNAIL_SIDE - height + 1, : THUMBNAIL_SIDE - width + 1]
         products = np.fft.irfft2(spectra, padded.shape)[within]
-        sums, squares = (_window_sums(totals[numbers], height, width) for totals in (self._sums, self._squares))
+        sums, squares = (window_sums(totals[numbers], height, width) for totals in (self._sums, self._squares))
         variances = np.maximum(squares - sums * sums / piece.size, 0) + _NOISE_VARIANCE * piece.size
         deviations = np.sqrt(variances * (np.square(piece).sum() + _NOISE_VARIANCE * piece.size))
         return np.asarray(products / deviations)
 
 
-def _running_totals(values: NDArray[np.float32]) -> _Floats:
+def running_totals(values: NDArray[np.float32]) -> _Floats:
     """Return the sums of everything above and to the left of each corner of a pixel, float64 (n, rows + 1, columns + 1)."""
     return np.pad(values.astype(np.float64), ((0, 0), (1, 0), (1, 0))).cumsum(axis=1).cumsum(axis=2)
 
 
-def _window_sums(totals: _Floats, height: int, width: int) -> _Floats:
+def window_sums(totals: _Floats, height: int, width: int) -> _Floats:
     """Return the sums over all windows of that size."""
     down = totals[:, height:] - totals[:, :-height]
     return np.asarray(down[:, :, width:] - down[:, :, :-width])

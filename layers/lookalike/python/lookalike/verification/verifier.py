@@ -26,6 +26,7 @@ from lookalike.verification.keypoints import keypoint_view
 from lookalike.verification.match_score import MatchScorer
 from lookalike.verification.matching import ViewFeatures
 from lookalike.verification.overlay import Picture
+from lookalike.verification.pieces import find_piece
 from lookalike.verification.placement import place
 from lookalike.verification.stages import (
     EARLY_EXIT_PROBABILITY,
@@ -144,13 +145,16 @@ class FeatureMapQueryVerifier(QueryVerifier):
         return batch.retrying(undecided[:MAX_RETRIED])
 
     def place(self, candidates: Sequence[tuple[float, bytes]]) -> dict[int, GeometricMatch]:
-        """Return where the query may lie on near candidates, the best first."""
-        unpacked = [
-            (number, unpack(data)) for number, (cosine, data) in enumerate(candidates) if cosine >= MIN_PLACED_COSINE
-        ]
-        near = {number: made for number, made in unpacked if made is not None}
-        numbers = list(near)
-        return {numbers[at]: match for at, match in place(self.matcher.views, list(near.values())).items()}
+        """Return where the query may lie on near candidates, the best first, and which one it is a small piece of."""
+        unpacked = ((number, cosine, unpack(data)) for number, (cosine, data) in enumerate(candidates))
+        known = [(number, cosine, made) for number, cosine, made in unpacked if made is not None]
+        near = [(number, made) for number, cosine, made in known if cosine >= MIN_PLACED_COSINE]
+        placed = place(self.matcher.views, [made for _, made in near])
+        piece = find_piece(self.matcher.views, [made for _, _, made in known])
+        return {
+            **{known[at][0]: match for at, match in piece.items()},
+            **{near[at][0]: match for at, match in placed.items()},
+        }
 
     def agreement(self, match: GeometricMatch, rendition: Pixels) -> Agreement | None:
         """Lay the query on the original by the match's transform, and compare both."""

@@ -22,12 +22,12 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Pixels
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.feature_map import FeatureMap, unpack
-from lookalike.embedding.query_crops import query_crops
+from lookalike.service.looks import query_views
 from lookalike.training.augment import augment_copy
 from lookalike.training.fitted_card import sha256
+from lookalike.training.fitted_views import fitted_crops, fitted_views
 from lookalike.verification.keypoints import keypoint_view
 from lookalike.verification.match_score import MatchFeatures
-from lookalike.verification.query_views import views_of_crops
 from lookalike.verification.stages import (
     MIN_BLOCKS,
     Candidate,
@@ -94,16 +94,16 @@ FEATURES: Mapping[Stage, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
-    """A picture that is searched for: uint8 RGB pixels, and the embeddings of its crops."""
+    """A picture that is searched for: uint8 RGB pixels, and the embeddings of its fitted views."""
 
     pixels: Pixels
     embeddings: Sequence[Embedding]
 
     @classmethod
     def of(cls, embedder: OnnxEmbedder, picture: Image.Image) -> Query:
-        """Return the query, embedded as a search does it."""
+        """Return the query, embedded in its fitted views."""
         pixels = np.asarray(picture.convert("RGB"))
-        return cls(pixels, embedder.embed(query_crops(Kind.SAME, pixels)))
+        return cls(pixels, embedder.embed(fitted_crops(Kind.SAME, pixels)))
 
     def cosines(self, library: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the largest cosine of all crops with each row of the library, float32 (rows,)."""
@@ -121,7 +121,8 @@ class Query:
 
     def matcher(self, embedder: OnnxEmbedder) -> QueryMatcher:
         """Return the query, ready for single stages."""
-        return FeatureMapVerifier(embedder.match_scorer).query(self.pixels, views_of_crops(self.embeddings)).matcher
+        views = query_views(fitted_views(Kind.SAME, self.pixels), self.embeddings)
+        return FeatureMapVerifier(embedder.match_scorer).query(self.pixels, views).matcher
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,13 @@ from lookalike.domain.library import Identity, Kind
 from lookalike.domain.picture import Embedding, Pixels
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.library_embedding import embed_for_library
-from lookalike.embedding.query_crops import query_crops
 from lookalike.errors import InvalidArgument, PictureError
 from lookalike.imaging.rendition import RENDITION_SIDE, rendition
 from lookalike.ports import QueryVerifier
 from lookalike.service.looks import PART_LOOKS, WHOLE_LOOK, query_views
 from lookalike.service.reranking import run_stages
 from lookalike.service.view_matching import MIN_VIEW_COSINE, ViewMatcher
+from lookalike.training.fitted_views import fitted_crops
 from lookalike.training.labelled_csv import Pair
 from lookalike.training.picture_files import read
 from lookalike.training.progress import parallel_map, track
@@ -126,7 +126,7 @@ class PairScorer:
         return self._cosine(embeddings, pair), self._picture(pair.picture).feature_map
 
     def _embed_query(self, path: Path) -> Sequence[Embedding]:
-        return self._embedder.embed(query_crops(self._kind, read(path).pixels))
+        return self._embedder.embed(fitted_crops(self._kind, read(path).pixels))
 
     def _embed_picture(self, path: Path) -> Embedding:
         return embed_for_library(self._embedder, self._kind, Identity.PICTURE, read(path).pixels)

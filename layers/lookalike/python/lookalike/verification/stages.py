@@ -42,6 +42,7 @@ from lookalike.verification.matching import (
 )
 from lookalike.verification.overlay import Picture
 from lookalike.verification.rectify import covered_region, warp_region
+from lookalike.verification.same_pixels import pixel_correlations
 from lookalike.verification.whole_image import EightOrientations
 
 #: Smallest number of thumbnail blocks compared: on a blank page one small thing is like another.
@@ -198,8 +199,8 @@ class QueryMatcher:
         region = covered_region(transform)
         if region is None:
             return None
-        theirs = Image.fromarray(original.pixels).convert("L")
-        blocks = correlate_aligned(self.keypoint_views.picture.grey, theirs, transform, region)
+        grey = self.keypoint_views.picture.grey, Image.fromarray(original.pixels).convert("L")
+        blocks = correlate_aligned(*grey, transform, region)
         # Keypoints align to the pixel, so all blocks agree or none does: they count as one.
         correlation = abs(blocks.correlation)
         features = MatchFeatures(candidate.cosine, min(blocks.blocks, 1), correlation, keypoints=found.inliers)
@@ -325,7 +326,7 @@ class QueryMatcher:
 def _sufficient_whole(compared: ComparedThumbnails) -> dict[int, BlockCorrelation]:
     """Return the pairs of whole pictures that correlate enough, texture included, by number.
 
-    Of nearly flat pictures, which have hardly any texture, the layout is compared.
+    Of nearly flat pictures, which have hardly any texture, the layout is compared, and of others the pixels.
     """
     near = [
         number
@@ -335,10 +336,11 @@ def _sufficient_whole(compared: ComparedThumbnails) -> dict[int, BlockCorrelatio
     if not near:
         return {}
     layouts = same_layout(compared.ours[near], compared.theirs[near]).tolist()
+    alike = pixel_correlations(compared.ours[near], compared.theirs[near]).tolist()
     return {
-        number: blocks
-        for number, blocks, layout in zip(near, compared.measured(near), layouts, strict=True)
-        if _has_enough_texture(blocks) or (layout and _nearly_flat(blocks))
+        number: blocks if textured else replace(blocks, correlation=max(pixels, blocks.correlation))
+        for number, blocks, layout, pixels in zip(near, compared.measured(near), layouts, alike, strict=True)
+        if (textured := _has_enough_texture(blocks)) or (layout and _nearly_flat(blocks)) or pixels
     }
 
 

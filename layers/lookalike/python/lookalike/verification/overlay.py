@@ -67,6 +67,11 @@ class Picture:
         colour = Image.fromarray(pixels)
         return Picture(colour, colour.convert("L"))
 
+    def reduced(self, factor: int) -> Picture:
+        """Return the picture with the mean of every square of ``factor`` pixels a side."""
+        colour = self.colour.reduce(factor)
+        return Picture(colour, colour.convert("L"))
+
     def negative(self) -> Picture:
         """Return the picture with light and dark exchanged."""
         return Picture(ImageOps.invert(self.colour), ImageOps.invert(self.grey))

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from lookalike.verification.blocks import Image
 
-#: Largest mean difference of pixels, in grey levels: recompressed copies have 0.5 at most, and of 690,000 pairs of
-#: different photographs none has as little as 3.
+#: Largest mean difference of pixels, in grey levels: recompressed copies of pictures without texture have 0.5 at most. Of
+#: 690,000 pairs of different photographs none has a root mean square difference below 4.
 MAX_MEAN_DIFFERENCE = 0.75
 
 #: Largest difference of two pixels, in grey levels: a thing that only one of both shows differs by more.

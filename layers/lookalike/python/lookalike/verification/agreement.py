@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.domain.geometry import Affine, Agreement, Box
+from lookalike.domain.geometry import MAX_CLEAN_NOISE, Affine, Agreement, Box
 from lookalike.verification.affine import homogeneous
 from lookalike.verification.block_search import BlockMatches, match_blocks
 from lookalike.verification.colour_map import CELL_SIDE, compare_colours
@@ -47,6 +47,9 @@ _MIN_COVERAGE = 0.98
 
 #: Smallest correlation of a block that agrees: text of two pages reaches 0.7, a copy's blocks are above 0.9.
 MIN_CORRELATION = 0.8
+
+#: The same in clean pictures: of a club and a spade some blocks have 0.8, of copies few have less than 0.9.
+MIN_CORRELATION_IN_CLEAN = 0.9
 
 #: Correlation (exclusive) up to which a block disagrees beyond doubt.
 MAX_DISAGREEING_CORRELATION = 0.6
@@ -110,11 +113,12 @@ class _Comparison:
         blocks = match_blocks(grey, BLOCK_SIDE, REACH)
         weights, noise = _weights(blocks)
         total = float(weights.sum())
+        least = MIN_CORRELATION_IN_CLEAN if noise < MAX_CLEAN_NOISE else MIN_CORRELATION
         disagreeing = np.where(blocks.correlation < MAX_DISAGREEING_CORRELATION, weights, 0)
         colour = overlays.colour(matrix)
         colours = compare_colours(colour)
         agreement = Agreement(
-            share=1 - float(weights[blocks.correlation < MIN_CORRELATION].sum()) / total if total else 1.0,
+            share=1 - float(weights[blocks.correlation < least].sum()) / total if total else 1.0,
             weakest=1 - _largest_share(disagreeing, weights),
             recoloured=colours.recoloured,
             hue_turned=colours.hue_turned,

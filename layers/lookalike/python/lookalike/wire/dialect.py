@@ -80,8 +80,15 @@ class Dialect(Generic[Content, Result]):
 
     def not_found(self, _ports: Ports, request: Request) -> Answer:
         """Answer a path that is none of the vendor's, whoever asks."""
+        return self._refused_at_once(UnknownOperation(request.path), request)
+
+    def refusing(self, error_of: Callable[[Request], Exception]) -> Endpoint:
+        """Return the endpoint that refuses every request with its error, whoever asks."""
+        return lambda _ports, request: self._refused_at_once(error_of(request), request)
+
+    def _refused_at_once(self, error: Exception, request: Request) -> Answer:
         call_id = self.new_call_id()
-        return self._refused(UnknownOperation(request.path), call_id, request, LogFields(call_id))
+        return self._refused(error, call_id, request, LogFields(call_id))
 
     def _refused(self, error: Exception, call_id: CallId, request: Request, log: LogFields) -> Answer:
         answer = self.refuse(error, call_id, request)

@@ -1,0 +1,334 @@
+"""The JSON that the native API answers with, and how it is made of pictures, libraries and matches."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from lookalike.domain.geometry import Agreement, Box, GeometricMatch
+from lookalike.domain.library import Library
+from lookalike.domain.picture import Metadata, Picture, State, sign_of
+from lookalike.domain.search import LookTaken, Match
+from lookalike.ports import Ports
+from lookalike.service.groups import name_of
+from lookalike.service.overlap import overlap
+from lookalike.wire import label_codec
+from lookalike.wire.native import picture_path
+
+BoxSaid: TypeAlias = tuple[float, float, float, float]
+"""Left, top, right and bottom, as fractions of the upright picture."""
+
+AffineSaid: TypeAlias = tuple[float, float, float, float, float, float]
+"""(a, b, c, d, e, f): moves (x, y) of the query to (a·x + b·y + c, d·x + e·y + f) of the picture, both fractions."""
+
+
+class Said(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Base of all: members with nothing to say are left out."""
+
+
+class LibrarySaid(Said, frozen=True, kw_only=True):
+    """A library. ``pictures``: those that searches see."""
+
+    name: str
+    kind: str
+    identity: str
+    pictures: int
+    capacity: int | None = None
+    created: str
+
+
+class LibrariesSaid(Said, frozen=True, kw_only=True):
+    """All libraries of the caller, by name."""
+
+    libraries: tuple[LibrarySaid, ...]
+
+
+class PictureSaid(Said, frozen=True, kw_only=True):
+    """A stored picture. ``self``: its path in this API. ``digest``: SHA-256 of its pixels."""
+
+    library: str
+    id: str
+    path: str = msgspec.field(name="self")
+    cont_sign: str
+    digest: str
+    revision: int
+    added: str
+    state: str
+    deleted: str = ""
+    brief: str = ""
+    label: msgspec.Raw | None = None
+    desc: msgspec.Raw | None = None
+    tags: tuple[str, ...] = ()
+
+
+class AddedSaid(PictureSaid, frozen=True, kw_only=True):
+    """A picture that an add has made, or found: then ``created`` is false."""
+
+    created: bool
+
+
+class PicturesSaid(Said, frozen=True, kw_only=True):
+    """A page of pictures. ``next`` is absent from the last one."""
+
+    pictures: tuple[PictureSaid, ...]
+    next: str = ""
+
+
+class ProofSaid(Said, frozen=True, kw_only=True):
+    """Why two pictures match: how the query lies on the picture, and how much agrees.
+
+    ``region`` is the part of the picture that holds the inliers. Percentages are of areas: of the query that lies on the
+    picture, and of the picture that the query covers. ``agreement`` is the share of the structure that agrees, of what
+    could be compared; absent if nothing could. ``disagreeing`` and ``recoloured`` are regions of the picture.
+    """
+
+    probability: float
+    inliers: int
+    transform: AffineSaid
+    region: BoxSaid
+    mirrored: bool
+    inverted: bool
+    query_percent: float
+    picture_percent: float
+    agreement: float | None = None
+    recoloured_share: float | None = None
+    disagreeing: tuple[BoxSaid, ...] = ()
+    recoloured: tuple[BoxSaid, ...] = ()
+
+
+class MatchSaid(Said, frozen=True, kw_only=True):
+    """A picture found. ``why``: identical, proved, or near. ``cosine`` is the raw one, of −1 to 1."""
+
+    library: str
+    id: str
+    path: str = msgspec.field(name="self")
+    score: float
+    cosine: float
+    why: str
+    revision: int
+    cont_sign: str
+    brief: str = ""
+    label: msgspec.Raw | None = None
+    desc: msgspec.Raw | None = None
+    tags: tuple[str, ...] = ()
+    proof: ProofSaid | None = None
+
+
+class LookSaid(Said, frozen=True, kw_only=True):
+    """A look that a search took at its query, and the milliseconds of its stages."""
+
+    name: str
+    views: int
+    prepare_ms: float
+    embed_ms: float
+    search_ms: float
+    verify_ms: float
+
+
+class QuerySaid(Said, frozen=True, kw_only=True):
+    """The query: its size in pixels, upright."""
+
+    width: int
+    height: int
+
+
+class FoundSaid(Said, frozen=True, kw_only=True):
+    """A page of matches, best first. ``next`` is absent from the last one."""
+
+    query: QuerySaid | None = None
+    matches: tuple[MatchSaid, ...]
+    next: str = ""
+    took_ms: float
+    model: str
+    trace: tuple[LookSaid, ...] = ()
+
+
+class CheckSaid(Said, frozen=True, kw_only=True):
+    """Whether the library holds the very picture; if not, the nearest one."""
+
+    held: bool
+    picture: PictureSaid | None = None
+    nearest: MatchSaid | None = None
+
+
+class SameSaid(Said, frozen=True, kw_only=True):
+    """Whether one picture is a copy of the other. ``proof`` is absent if nothing proves it."""
+
+    score: float
+    proof: ProofSaid | None = None
+
+
+class ComparedSaid(Said, frozen=True, kw_only=True):
+    """What two pictures have in common, as a library of each kind would judge it."""
+
+    identical: bool
+    same: SameSaid
+    similar: float
+    product: float
+
+
+class DaySaid(Said, frozen=True, kw_only=True):
+    """Calls of a day, UTC."""
+
+    day: str
+    calls: int
+
+
+class UsageSaid(Said, frozen=True, kw_only=True):
+    """Calls by day, oldest first, and what the application may make. ``counted``: whether calls are counted now."""
+
+    application: str
+    app_id: str
+    counted: bool
+    days: tuple[DaySaid, ...]
+    per_second: int | None = None
+    per_day: int | None = None
+    in_total: int | None = None
+
+
+class PictureLimitsSaid(Said, frozen=True, kw_only=True):
+    """What a picture may be: bytes, pixels of a side, formats."""
+
+    max_bytes: int
+    min_side: int
+    max_side: int
+    formats: tuple[str, ...]
+
+
+class ServiceSaid(Said, frozen=True, kw_only=True):
+    """What answers here."""
+
+    name: str
+    version: str
+    model: str
+    pictures: PictureLimitsSaid
+    openapi: str
+    problems: str
+
+
+class ProblemSaid(Said, frozen=True, kw_only=True):
+    """A kind of problem."""
+
+    code: str
+    status: int
+    title: str
+
+
+class ProblemsSaid(Said, frozen=True, kw_only=True):
+    """Every kind of problem."""
+
+    problems: tuple[ProblemSaid, ...]
+
+
+def library_said(ports: Ports, library: Library) -> LibrarySaid:
+    """Return a library. Raises Unavailable if the index does not say how many pictures it holds."""
+    return LibrarySaid(
+        name=library.name,
+        kind=library.kind.value,
+        identity=library.identity.value,
+        pictures=ports.index.count(library.uid),
+        capacity=library.capacity,
+        created=time_said(library.created),
+    )
+
+
+def picture_said(library: Library, picture: Picture) -> PictureSaid:
+    """Return a stored picture."""
+    return PictureSaid(**_picture_members(library, picture))
+
+
+def added_said(library: Library, picture: Picture, *, created: bool) -> AddedSaid:
+    """Return a picture that was added, or was there."""
+    return AddedSaid(**_picture_members(library, picture), created=created)
+
+
+def _picture_members(library: Library, picture: Picture) -> dict[str, object]:
+    name = name_of(library, picture)
+    return {
+        "library": library.name,
+        "id": name,
+        "path": picture_path.of(library.name, name),
+        "cont_sign": sign_of(picture.digest),
+        "digest": picture.digest,
+        "revision": picture.revision,
+        "added": time_said(picture.added),
+        "state": "live" if picture.live else "damaged" if picture.state is State.DAMAGED else "deleted",
+        "deleted": "" if picture.deleted_at is None else time_said(picture.deleted_at),
+        **_metadata_members(picture.metadata),
+    }
+
+
+def _metadata_members(metadata: Metadata) -> dict[str, object]:
+    label = msgspec.Raw(label_codec.to_json(metadata.label).encode()) if metadata.label else None
+    desc = msgspec.Raw(metadata.desc.encode()) if metadata.desc else None
+    return {"brief": metadata.brief, "label": label, "desc": desc, "tags": metadata.tags}
+
+
+#: Why a picture is in an answer, by the reason's name in the domain.
+_WHY = {"EXACT": "identical", "VERIFIED": "proved", "VECTOR": "near"}
+
+
+def match_said(library: Library, match: Match, *, explain: bool) -> MatchSaid:
+    """Return a picture found; ``explain`` adds the proof, if there is one."""
+    candidate = match.candidate
+    name = name_of(library, candidate)
+    proof = match.geometric_match if explain else None
+    return MatchSaid(
+        library=library.name,
+        id=name,
+        path=picture_path.of(library.name, name),
+        score=match.score,
+        cosine=candidate.cosine,
+        why=_WHY[match.reason.name],
+        revision=candidate.revision,
+        cont_sign=sign_of(candidate.digest),
+        proof=None if proof is None else proof_said(proof),
+        **_metadata_members(candidate.metadata),
+    )
+
+
+def proof_said(match: GeometricMatch) -> ProofSaid:
+    """Return why two pictures match."""
+    covered = overlap(match)
+    agreement = match.agreement
+    return ProofSaid(
+        probability=match.probability,
+        inliers=match.inliers,
+        transform=match.transform,
+        region=_box_said(match.region),
+        mirrored=match.mirrored,
+        inverted=match.inverted,
+        query_percent=covered.query_percent,
+        picture_percent=covered.picture_percent,
+        **({} if agreement is None else _agreement_members(agreement)),
+    )
+
+
+def _agreement_members(agreement: Agreement) -> dict[str, object]:
+    return {
+        "agreement": agreement.share,
+        "recoloured_share": agreement.recoloured,
+        "disagreeing": tuple(map(_box_said, agreement.regions)),
+        "recoloured": tuple(map(_box_said, agreement.recoloured_regions)),
+    }
+
+
+def look_said(look: LookTaken) -> LookSaid:
+    """Return a look that a search took."""
+    times = (look.prepare_ms, look.embed_ms, look.search_ms, look.verify_ms)
+    prepare, embed, search, verify = (round(time, 1) for time in times)
+    return LookSaid(
+        name=look.name, views=look.views, prepare_ms=prepare, embed_ms=embed, search_ms=search, verify_ms=verify
+    )
+
+
+def time_said(milliseconds: int) -> str:
+    """Return Unix milliseconds as RFC 3339 has them, in UTC."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _box_said(box: Box) -> BoxSaid:
+    return box.left, box.top, box.right, box.bottom

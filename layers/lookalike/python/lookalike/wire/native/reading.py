@@ -1,0 +1,276 @@
+"""What requests say: bodies, query parameters, conditions, and the pictures in them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import TypeVar
+
+import msgspec
+
+from lookalike.domain import exact_json
+from lookalike.domain.application import Application
+from lookalike.domain.exact_json import is_text
+from lookalike.domain.library import Library, LibraryRef
+from lookalike.domain.picture import Metadata, MetadataChange
+from lookalike.domain.search import TagFilter
+from lookalike.errors import (
+    ArgumentTooLong,
+    EmptyPicture,
+    InvalidArgument,
+    LibraryNotFound,
+    MissingArgument,
+    TooManyItems,
+    UrlIllegal,
+    UrlLengthError,
+)
+from lookalike.ports import Ports
+from lookalike.service.image_source import Source
+from lookalike.service.libraries import IMPLICIT_LIBRARIES, find_library, is_library_name
+from lookalike.service.stored import stored_source
+from lookalike.service.tags import tags_of
+from lookalike.wire import base64_image, forms, label_codec
+from lookalike.wire.http import Request
+from lookalike.wire.native import limits, picture_path
+from lookalike.wire.native.requests import FilterGiven, ImageGiven, OnDuplicate, PictureChange, PictureGiven
+
+_T = TypeVar("_T", bound=msgspec.Struct)
+
+#: How msgspec ends a message: the place of the fault in the JSON.
+_PLACE = re.compile(r" - at `(?:key in )?\$(?P<path>.*)`$")
+
+#: Most digits of a revision: those of Unix milliseconds, and more.
+_REVISION = re.compile(r'"([0-9]{1,18})"')
+
+
+def json_of(data: bytes, kind: type[_T], place: str = "") -> _T:
+    """Return the object in JSON. Raises InvalidArgument, whose field is a JSON pointer below ``place``."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.ValidationError as error:
+        said = str(error)
+        found = _PLACE.search(said)
+        pointer = place + ("" if found is None else _pointer(found["path"]))
+        raise InvalidArgument(pointer or "body", said[: found.start()] if found else said) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidArgument(place or "body", f"not JSON: {error}") from error
+
+
+def _pointer(path: str) -> str:
+    """Return a JSON pointer (RFC 6901) of a path as msgspec writes it, ``.a[0].b`` or ``[...]`` for any index."""
+    return "".join(f"/{part}" for part in re.findall(r"\.([^.\[\]]+)|\[([^\]]*)\]", path) for part in part if part)
+
+
+def body_of(request: Request, kind: type[_T]) -> _T:
+    """Return the object in the body. Raises InvalidArgument."""
+    content = request.content()
+    if not content.strip():
+        raise MissingArgument("body")
+    return json_of(content, kind)
+
+
+def picture_of(request: Request) -> tuple[PictureGiven, bytes | None]:
+    """Return what is said of a picture, and its file if the body has it.
+
+    The body is multipart (``image``, and ``picture`` in JSON), the file itself (the rest is in the query), or JSON.
+    """
+    content_type = request.headers.get("content-type", "").lower()
+    if content_type.startswith("multipart/"):
+        form = forms.body(request)
+        said = json_of(form.data("picture") or b"{}", PictureGiven, "/picture")
+        if said.image is not None and "image" in form:
+            raise InvalidArgument("/picture/image", "the form has an image of its own")
+        return said, form.data("image") if "image" in form else None
+    if content_type.startswith(("image/", "application/octet-stream")):
+        return _picture_of_query(request), request.content()
+    return body_of(request, PictureGiven), None
+
+
+def _picture_of_query(request: Request) -> PictureGiven:
+    query = forms.query(request)
+    on_duplicate: OnDuplicate = _on_duplicate(query.text("on_duplicate"))
+    return PictureGiven(
+        id=query.text("id") or None,
+        brief=query.text("brief"),
+        tags=tuple(tag for tag in query.text("tags").split(",") if tag),
+        label=msgspec.Raw(exact_json.quoted(query.text("label")).encode()) if "label" in query else None,
+        desc=msgspec.Raw(exact_json.quoted(query.text("desc")).encode()) if "desc" in query else None,
+        on_duplicate=on_duplicate,
+    )
+
+
+def _on_duplicate(text: str) -> OnDuplicate:
+    try:
+        return msgspec.convert(text or "return", OnDuplicate)
+    except msgspec.ValidationError as error:
+        raise InvalidArgument("on_duplicate", "must be return, refuse or update") from error
+
+
+def picture_id(request: Request) -> str:
+    """Return the id of the path. Raises InvalidArgument."""
+    return checked_id(picture_path.id_of(request.arguments["id"]))
+
+
+def checked_id(id_: str, field: str = "id") -> str:
+    """Return the id. Raises InvalidArgument if it is no text, or holds a NUL."""
+    return _checked_text(id_, field)
+
+
+def _checked_text(text: str, field: str) -> str:
+    if "\0" in text:
+        raise InvalidArgument(field, "must not hold a NUL character")
+    if not is_text(text):
+        raise InvalidArgument(field, "half a surrogate pair")
+    return text
+
+
+def library_of(ports: Ports, application: Application, name: str) -> Library:
+    """Return the caller's library of that name. Raises LibraryNotFound."""
+    if not is_library_name(name):
+        raise LibraryNotFound(name)
+    return find_library(ports, application.tenant, name)
+
+
+def ref_of(library: Library) -> LibraryRef:
+    """Return a reference to the library."""
+    return LibraryRef(library.tenant, library.name, library.kind, library.identity)
+
+
+def source_of(ports: Ports, application: Application, library: Library | None, image: ImageGiven, field: str) -> Source:
+    """Return the picture that is meant. ``library`` holds stored ones that name none; ``field`` is a JSON pointer.
+
+    Raises InvalidArgument, a UrlError or a PictureError.
+    """
+    given = [name for name in ("url", "base64", "picture") if getattr(image, name) is not None]
+    if len(given) != 1:
+        raise InvalidArgument(field, "must have one of url, base64 and picture")
+    if image.library is not None and image.picture is None:
+        raise InvalidArgument(f"{field}/library", "goes with picture")
+    if image.url is not None:
+        return _from_url(ports, image.url, f"{field}/url")
+    if image.base64 is not None:
+        data = base64_image.from_base64(f"{field}/base64", image.base64.encode(), limits.MAX_BASE64)
+        return Source(limits.bounds(ports), data=data, name=f"{field}/base64")
+    return _stored(ports, application, library, image, field)
+
+
+def _stored(ports: Ports, application: Application, library: Library | None, image: ImageGiven, field: str) -> Source:
+    if image.library is not None:
+        library = library_of(ports, application, image.library)
+    if library is None:
+        raise MissingArgument(f"{field}/library")
+    return stored_source(ports, library, checked_id(image.picture or "", f"{field}/picture"), limits.bounds(ports))
+
+
+def _from_url(ports: Ports, url: str, field: str) -> Source:
+    url = _checked_text(url, field).strip()
+    if not url or len(url.encode()) > limits.MAX_URL_BYTES:
+        raise UrlLengthError(f"must have 1 to {limits.MAX_URL_BYTES} bytes", field=field)
+    if not url.lower().startswith(("http://", "https://")):
+        raise UrlIllegal("must begin with http:// or https://", field=field)
+    return Source(limits.bounds(ports), url=url, name=field)
+
+
+def source_of_file(ports: Ports, data: bytes) -> Source:
+    """Return the picture of a file in the body. Raises EmptyPicture."""
+    if not data:
+        raise EmptyPicture("no bytes", field="image")
+    return Source(limits.bounds(ports), data=data, name="image")
+
+
+def metadata_of(library: LibraryRef, said: PictureGiven) -> Metadata:
+    """Return what is said of a picture. Raises InvalidArgument."""
+    change = change_of(library, PictureChange(brief=said.brief, tags=said.tags, label=said.label, desc=said.desc))
+    return Metadata(**change)
+
+
+def change_of(library: LibraryRef, said: PictureChange) -> MetadataChange:
+    """Return the members to change. Raises InvalidArgument."""
+    change: MetadataChange = {}
+    if said.brief is not None:
+        change["brief"] = _bounded("brief", _checked_text(said.brief, "brief"))
+    if said.tags is not None:
+        change["tags"] = _tags_of(library, said.tags)
+    if said.label is not None:
+        label = label_codec.encode(exact_json.read(bytes(said.label)))
+        _check_size("label", label_codec.encoded_size(label))
+        change["label"] = label
+    if said.desc is not None:
+        change["desc"] = _bounded("desc", exact_json.compact(exact_json.read(bytes(said.desc))))
+    return change
+
+
+def _bounded(name: str, text: str) -> str:
+    _check_size(name, len(text.encode()))
+    return text
+
+
+def _check_size(name: str, size: int) -> None:
+    if size > limits.METADATA_BYTES[name]:
+        raise ArgumentTooLong(name, f"{size} bytes, more than {limits.METADATA_BYTES[name]}")
+
+
+def _tags_of(library: LibraryRef, tags: tuple[str, ...]) -> tuple[str, ...]:
+    if library.name in IMPLICIT_LIBRARIES:
+        return tags_of(library.kind, tags)
+    if len(tags) > limits.MAX_TAGS:
+        raise TooManyItems("tags", f"{len(tags)}, more than {limits.MAX_TAGS}")
+    for number, tag in enumerate(tags):
+        if not tag or len(_checked_text(tag, f"tags/{number}").encode()) > limits.MAX_TAG_BYTES:
+            raise InvalidArgument(f"tags/{number}", f"must have 1 to {limits.MAX_TAG_BYTES} bytes")
+    return tuple(dict.fromkeys(tags))
+
+
+def filter_of(said: FilterGiven | None) -> TagFilter | None:
+    """Return the filter of a search; None if it lets everything pass. Raises TooManyItems."""
+    if said is None or said == FilterGiven():
+        return None
+    parts = {name: frozenset(one.tag for one in getattr(said, name)) for name in ("all_of", "any_of", "none_of")}
+    if sum(map(len, parts.values())) > limits.MAX_TAGS:
+        raise TooManyItems("filter", f"more than {limits.MAX_TAGS} tags")
+    return TagFilter(**parts)
+
+
+def if_match(request: Request) -> int | None:
+    """Return the revision that If-Match names; None if any will do. Raises InvalidArgument."""
+    text = request.headers.get("if-match", "").strip()
+    if text in ("", "*"):
+        return None
+    found = _REVISION.fullmatch(text)
+    if found is None:
+        raise InvalidArgument("If-Match", "must be the ETag of one revision")
+    return int(found[1])
+
+
+def is_not_modified(request: Request, revision: int) -> bool:
+    """Whether If-None-Match names this revision."""
+    named = request.headers.get("if-none-match", "")
+    return f'"{revision}"' in [part.strip().removeprefix("W/") for part in named.split(",")]
+
+
+def position_of(after: str | None) -> int:
+    """Return the position that the cursor of a search means; 0 without one. Raises InvalidArgument."""
+    if after is None:
+        return 0
+    text = _decoded(after)
+    if not re.fullmatch(r"[1-9][0-9]{0,5}", text):
+        raise InvalidArgument("after", "is no cursor of this API")
+    return int(text)
+
+
+def cursor_of(position: int | str) -> str:
+    """Return the cursor of a position in a search, or of an id in a list."""
+    return base64.urlsafe_b64encode(str(position).encode()).decode().rstrip("=")
+
+
+def listed_after(text: str) -> str | None:
+    """Return the id that the cursor of a list means; None without one. Raises InvalidArgument."""
+    return _decoded(text) if text else None
+
+
+def _decoded(cursor: str) -> str:
+    try:
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError) as error:
+        raise InvalidArgument("after", "is no cursor of this API") from error

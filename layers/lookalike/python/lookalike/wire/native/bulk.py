@@ -104,9 +104,9 @@ class _Work:
 
     def outcome(self, row: int, line: bytes) -> RowSaid:
         """Do what a row says, and return what became of it."""
+        if time.monotonic() >= self.deadline:
+            return self._refused(row, line, OutOfTime("its turn never came"))
         try:
-            if time.monotonic() >= self.deadline:
-                raise OutOfTime("its turn never came")
             return self._done(row, reading.json_of(line, RowGiven))
         except Exception as error:  # whatever it is, it is not its neighbours' failure
             return self._refused(row, line, error)

@@ -82,12 +82,25 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A picture found. ``score`` is in (0, 1], and 1 only for the identical picture. A proved one has its proof."""
+    """A picture found. ``score`` is in (0, 1], and 1 only for the identical picture. A proved one has its proof.
+
+    ``example`` is the number of the example that the picture is identical to, or that the proof lays on it: 0 is the
+    query, and only searches with several examples have others.
+    """
 
     candidate: Candidate
     score: float
     reason: Reason
     geometric_match: GeometricMatch | None = None
+    example: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPicture:
+    """The picture that a search was given: its width and height in pixels, upright and uncropped."""
+
+    width: int
+    height: int
 
 
 @dataclass(frozen=True, slots=True)

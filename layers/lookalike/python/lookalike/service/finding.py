@@ -1,0 +1,56 @@
+"""What libraries of one kind hold like a picture, and its ranked list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from lookalike.domain.library import Identity, Kind
+from lookalike.domain.picture import Embedding, Key
+from lookalike.domain.search import Candidate, Match
+from lookalike.imaging.decode import Decoded
+from lookalike.service.identity import identical, rows_of
+from lookalike.service.looking import Found, Scope, look_for
+from lookalike.service.ranking import rank
+
+
+def find(scope: Scope, picture: Decoded) -> Found:
+    """Return what is found for a picture: by looks in ``same``, by the vector of the whole picture in other kinds."""
+    if scope.kind is Kind.SAME:
+        return look_for(scope, picture, identical_rows(scope, picture))
+    candidates = nearest(scope, embedded(scope, picture), [picture])
+    exact = identical(scope.ports, scope.job, candidates.values(), picture)
+    return Found(candidates, frozenset(exact), verified=None)
+
+
+def embedded(scope: Scope, picture: Decoded) -> Embedding:
+    """Return the embedding of the whole picture."""
+    with scope.job.turn():
+        return scope.ports.embedder.embed([picture.pixels])[0]
+
+
+def nearest(scope: Scope, embedding: Embedding, pictures: Sequence[Decoded]) -> dict[Key, Candidate]:
+    """Return the candidates nearest to an embedding, and the catalog's rows of these pictures, of which digests count."""
+    known = (candidate for picture in pictures for candidate in identical_rows(scope, picture))
+    return {candidate.key: candidate for candidate in (*scope.nearest([embedding]), *known)}
+
+
+def identical_rows(scope: Scope, picture: Decoded) -> Iterator[Candidate]:
+    """Yield the catalog's rows with the picture's pixels as candidates: an approximate index may miss them."""
+    for library in scope.libraries:
+        rows = rows_of(scope.ports, library, picture) if library.identity is Identity.PICTURE else ()
+        for row in rows:
+            if row is not None and row.live and (scope.tags is None or scope.tags.keeps(row.metadata.tags)):
+                yield Candidate.of(row, cosine=1.0)
+
+
+def ranked(scope: Scope, found: Found, window: int) -> list[Match]:
+    """Return the first ``window`` places of the ranked list of what was found."""
+    embedder = scope.ports.embedder
+    return rank(
+        found.candidates.values(),
+        found.exact,
+        lambda cosine: embedder.score(scope.kind, cosine),
+        embedder.threshold(scope.kind),
+        found.verified,
+        window,
+    )

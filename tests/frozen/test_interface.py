@@ -182,7 +182,7 @@ ERRORS = """
     Abandoned AccessError AddressRefused ApplicationDisabled ApplicationNotFound ArgumentTooLong BadEncoding Busy
     DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument LibraryExists LibraryFull LibraryNotFound
     LimitReached LookalikeError MissingArgument ModelError NoGroups NotAPicture NothingGiven OutOfTime PictureError
-    PictureExists PictureNotFound PictureSizeError RateReached RevisionConflict ServiceRateReached SettingsError
+    PictureExists PictureNotFound PictureSizeError RateReached RevisionConflict RevisionMismatch ServiceRateReached SettingsError
     SignAmbiguous SignatureInvalid StateError TokenExpired TokenInvalid TooManyGroups TooManyItems TotalQuotaReached
     Unavailable UnknownOperation UnknownScheme UrlAnswerError UrlAnswerTooLong UrlError UrlIllegal UrlLengthError
     UrlNotPublic UrlTimeout UrlUnreachable WrongLimit WrongThreshold

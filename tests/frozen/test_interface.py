@@ -221,6 +221,7 @@ MESSAGES = [
     "KMS does not answer; a secret it opened before is used",
     "a row of {} is damaged and left out: {} ({})",
     "an original could not be removed",
+    "an original is lost; its picture cannot be restored",
     "an original was not looked at",
     "an upload could not be removed",
     "answered",

@@ -38,6 +38,7 @@ class Walk(RuleBasedStateMachine):
         self.library = create_library(self.ports, LibraryRef("tenant", name, Kind.SIMILAR))
         self.state, self.tags = state, tags
         self.rows: dict[str, tuple[State, tuple[str, ...]]] = {}
+        self.stayed: set[str] = set()
         self.revision = 0
         self.walking = False
 
@@ -58,7 +59,8 @@ class Walk(RuleBasedStateMachine):
 
     @rule()
     def start(self) -> None:
-        self.walking, self.after = True, None
+        self.walking = True
+        self.after: str | None = None
         self.met: list[str] = []
         self.stayed = {name for name in self.rows if self._is_wanted(name)}
 
@@ -103,7 +105,8 @@ def test_a_page_of_which_the_filter_keeps_nothing_ends_after_some_reads(
     library = create_library(ports, LibraryRef("tenant", "library", Kind.SIMILAR))
     for name in NAMES:
         catalog.put(row(library.uid, name, tags=("x",) if name in ("p10", "p7") else ()), None)
-    pages, after = [], None
+    pages: list[list[str]] = []
+    after = None
     while not pages or after is not None:
         page = list_pictures(ports, library, after, 1, tags=TagFilter(all_of=frozenset("x")))
         after = page.after

@@ -182,7 +182,7 @@ ERRORS = """
     Abandoned AccessError AddressRefused ApplicationDisabled ApplicationNotFound ArgumentTooLong BadEncoding Busy
     DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument LibraryExists LibraryFull LibraryNotFound
     LimitReached LookalikeError MissingArgument ModelError NoGroups NotAPicture NothingGiven OutOfTime PictureError
-    PictureExists PictureNotFound PictureSizeError RateReached RevisionConflict ServiceRateReached SettingsError
+    PictureExists PictureNotFound PictureSizeError RateReached RevisionConflict RevisionMismatch ServiceRateReached SettingsError
     SignAmbiguous SignatureInvalid StateError TokenExpired TokenInvalid TooManyGroups TooManyItems TotalQuotaReached
     Unavailable UnknownOperation UnknownScheme UrlAnswerError UrlAnswerTooLong UrlError UrlIllegal UrlLengthError
     UrlNotPublic UrlTimeout UrlUnreachable WrongLimit WrongThreshold
@@ -221,6 +221,7 @@ MESSAGES = [
     "KMS does not answer; a secret it opened before is used",
     "a row of {} is damaged and left out: {} ({})",
     "an original could not be removed",
+    "an original is lost; its picture cannot be restored",
     "an original was not looked at",
     "an upload could not be removed",
     "answered",

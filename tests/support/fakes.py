@@ -19,7 +19,14 @@ from lookalike.domain.library import Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, Embedding, Key, Picture, Pixels
 from lookalike.domain.search import Candidate, Generation, Query
 from lookalike.domain.upload import DeadLetter, Upload, UploadedObject
-from lookalike.errors import LibraryExists, LibraryNotFound, PictureExists, RevisionConflict, UrlUnreachable
+from lookalike.errors import (
+    LibraryExists,
+    LibraryNotFound,
+    PictureExists,
+    RevisionConflict,
+    RevisionMismatch,
+    UrlUnreachable,
+)
 from lookalike.ports import (
     Applications,
     BatchVerification,
@@ -44,6 +51,8 @@ from lookalike.settings import Settings
 
 def an_error(kind: type[Exception], text: str) -> Exception:
     """An error of that kind, in whose message the text stands."""
+    if kind is RevisionMismatch:
+        return RevisionMismatch(Key("library", text), 1)
     return PictureExists(Key("library", "id"), text) if kind is PictureExists else kind(text)
 
 

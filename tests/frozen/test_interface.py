@@ -220,6 +220,7 @@ ADDED = """
 MESSAGES = [
     "KMS does not answer; a secret it opened before is used",
     "a row of {} is damaged and left out: {} ({})",
+    "a thumbnail could not be kept",
     "an original could not be removed",
     "an original is lost; its picture cannot be restored",
     "an original was not looked at",

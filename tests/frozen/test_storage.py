@@ -19,7 +19,7 @@ import pytest
 
 from lookalike.domain.application import Application, Policy
 from lookalike.domain.library import Identity, Kind, Library, RemovedLibrary
-from lookalike.domain.picture import DIMENSION, Key, Metadata, Picture, State, object_key, sign_of
+from lookalike.domain.picture import DIMENSION, Key, Metadata, Picture, State, object_key, sign_of, thumbnail_key
 from lookalike.domain.search import Generation
 from lookalike.domain.upload import DeadLetter, Holding, Upload, UploadState
 from lookalike.handlers.process_ports import serving
@@ -105,6 +105,7 @@ def test_object_keys() -> None:
     same("an object's key", object_key(PICTURE.key, 5, PICTURE.file_digest), "uid/0123456789abcdef/5-f1f1f1f1f1f1f1f1")
     other = object_key(Key("uid", "a/b"), 5, PICTURE.file_digest)
     same("an object's key of an id that is not plain", other, f"uid/~{_sha('a/b')}/5-f1f1f1f1f1f1f1f1")
+    same("a thumbnail's key", thumbnail_key("uid/a/5-f1"), "uid/a/5-f1.thumb")
     same("a sign", sign_of("00000001ffffffff" + "0" * 48), "1,4294967295")
 
 

@@ -16,6 +16,7 @@ from lookalike.service.catalog_writes import MAX_ATTEMPTS, publish_to_index
 from lookalike.service.identity import locate, row_digest
 from lookalike.service.image_source import Loaded, Source, load
 from lookalike.service.libraries import get_or_create_library
+from lookalike.service.originals import remove_objects
 
 #: Bytes of a caller's id in UTF-8.
 MAX_ID_BYTES = 512
@@ -174,10 +175,9 @@ def _store(ports: Ports, picture: Picture, prepared: Prepared) -> None:
 
 
 def _remove(ports: Ports, picture: Picture) -> None:
-    """Remove an original and local map that no row names any more, best effort: they only take up space."""
+    """Remove the objects of an add that no row names any more, best effort: they only take up space."""
     try:
-        ports.originals.remove([picture.object_key])
-        ports.maps.remove_maps([picture.object_key])
+        remove_objects(ports, [picture.object_key])
     except Unavailable as error:
         logger.error(
             "an original could not be removed", extra={"object_key": picture.object_key, **error_fields(error)}

@@ -86,7 +86,7 @@ class _BatchAdd:
             if full:
                 raise LibraryFull(self._library.name)
             self._check_time()
-            if write(self._ports, prepared, attempt):
+            if write(self._ports, prepared.loaded, attempt):
                 break
         return attempt.picture
 

@@ -22,12 +22,11 @@ from __future__ import annotations
 
 from lookalike.domain.library import Identity, Library
 from lookalike.domain.picture import Key, Picture, State, digest_prefix, next_revision
-from lookalike.embedding.library_embedding import embed_for_library
 from lookalike.errors import PictureError, PictureExists, PictureNotFound, RevisionConflict, SignAmbiguous, Unavailable
 from lookalike.imaging.decode import FORMATS, Bounds
 from lookalike.observability import logger
 from lookalike.ports import Ports
-from lookalike.service.add import Attempt, Prepared, write
+from lookalike.service.add import Attempt, embed, write
 from lookalike.service.catalog_writes import MAX_ATTEMPTS, check_revision, publish_to_index
 from lookalike.service.identity import locate
 from lookalike.service.image_source import Loaded, Source, load
@@ -120,12 +119,10 @@ def _add_anew(ports: Ports, library: Library, row: Picture, loaded: Loaded) -> P
 
     None if another write of the row was faster.
     """
-    with ports.job(library.tenant).turn():
-        embedding = embed_for_library(ports.embedder, library.kind, library.identity, loaded.picture.pixels)
+    embedding = embed(ports, library, loaded)
     live = _live(ports, row)
     restored = live.but(added=live.revision, model=ports.embedder.model, vector=embedding.vectors[library.kind])
-    prepared = Prepared(library, loaded, embedding, row.metadata, row.key)
-    return restored if write(ports, prepared, Attempt(restored, row)) else None
+    return restored if write(ports, loaded, Attempt(restored, row, embedding.feature_map)) else None
 
 
 def _live(ports: Ports, row: Picture) -> Picture:

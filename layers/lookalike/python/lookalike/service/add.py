@@ -24,6 +24,7 @@ from lookalike.errors import (
 )
 from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
+from lookalike.service.capacity import check_room
 from lookalike.service.catalog_writes import MAX_ATTEMPTS, check_revision, publish_to_index
 from lookalike.service.holders import is_held
 from lookalike.service.identity import locate, row_digest
@@ -94,11 +95,14 @@ def add(ports: Ports, command: Add, library: Library | None = None) -> Picture:
     ``library`` is the one that the command names, if it has been looked up; otherwise it is created if there is none.
 
     Raises PictureExists if the library holds the picture already, or another by that id, unless it is to be replaced;
-    RevisionMismatch if the live picture to be replaced has another revision, or there is none; InvalidArgument for an
-    invalid id; a UrlError or a PictureError if the picture cannot be loaded; and Unavailable if its row changes too fast.
+    RevisionMismatch if the live picture to be replaced has another revision, or there is none; LibraryFull if there would
+    be more pictures than the library may hold; InvalidArgument for an invalid id; a UrlError or a PictureError if the
+    picture cannot be loaded; and Unavailable if its row changes too fast.
     """
     prepared = prepare(ports, command, library)
     for attempt in attempts(ports, prepared):
+        if attempt.adds:
+            check_room(ports, prepared.library)
         if write(ports, prepared.loaded, attempt):
             break
     return attempt.picture

@@ -27,6 +27,7 @@ from lookalike.imaging.decode import FORMATS, Bounds
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.service.add import Attempt, embed, write
+from lookalike.service.capacity import check_room
 from lookalike.service.catalog_writes import MAX_ATTEMPTS, check_revision, publish_to_index
 from lookalike.service.identity import locate
 from lookalike.service.image_source import Loaded, Source, load
@@ -41,14 +42,15 @@ def restore(ports: Ports, library: Library, name: str, revision: int | None = No
 
     A live picture is returned unchanged, so the call can be repeated. Raises PictureNotFound if there is no such picture,
     a purge has claimed it, or its original is lost; SignAmbiguous if two have the sign; RevisionMismatch if it has another
-    revision than ``revision``; PictureExists if the library holds the same picture in another row by now; and Unavailable
-    if its row changes too fast.
+    revision than ``revision``; PictureExists if the library holds the same picture in another row by now; LibraryFull if it
+    holds as many as it may; and Unavailable if its row changes too fast.
     """
     for _ in range(MAX_ATTEMPTS):
         row = _named(ports, library, name)
         check_revision(row, revision)
         if row.live:
             return row
+        check_room(ports, library)
         loaded = _original(ports, library, row)
         if loaded is None:  # lost, unless another write has replaced the row and removed its original
             _check_unchanged(ports, row, name)

@@ -356,7 +356,7 @@ def test_pictures_without_an_application_prevent_a_new_one_and_the_log_names_the
     first.stop()
     with closing(sqlite3.connect(tmp_path / "data" / "catalog.db")) as catalog, catalog:
         catalog.execute("DELETE FROM applications")
-        catalog.execute("INSERT INTO libraries VALUES ('shops', 'l', 'l', 'same', 'picture', 1)")
+        catalog.execute("INSERT INTO libraries VALUES ('shops', 'l', 'l', 'same', 'picture', 1, NULL)")
         catalog.execute(
             "INSERT INTO pictures (library, id, kind, revision, added, state, digest, file_digest, model, vector, brief, "
             "label, desc, tags, sign_version) VALUES ('l', 'i', 'same', 1, 1, 'live', '', '', '', x'', '', '', '', '', 1)"

@@ -108,6 +108,13 @@ class MemoryCatalog(Catalog):
                 raise LibraryExists(library.name)
             self.by_name[library.tenant, library.name] = library
 
+    def change_library(self, library: Library) -> None:
+        with self.lock:
+            stored = self.by_name.get((library.tenant, library.name))
+            if stored is None or stored.uid != library.uid:
+                raise LibraryNotFound(library.name)
+            self.by_name[library.tenant, library.name] = replace(stored, capacity=library.capacity)
+
     def remove_library(self, library: Library, now: int) -> None:
         with self.lock:
             stored = self.by_name.get((library.tenant, library.name))

@@ -19,7 +19,9 @@ from lookalike.imaging.decode import Bounds
 from lookalike.service.add import Add, add
 from lookalike.service.delete import Delete, delete
 from lookalike.service.image_source import Source
+from lookalike.service.libraries import find_library
 from lookalike.service.purge import purge
+from lookalike.service.restore import restore
 from lookalike.service.search import Search, search
 from lookalike.service.update import Update, update
 from tests.support.examples import examples
@@ -53,7 +55,7 @@ tag_sets = st.sampled_from([(), ("1",), ("1", "2"), ("3",)])
 
 
 class LibraryLife(RuleBasedStateMachine):
-    """Adds, updates, deletes, searches and purges; time passes."""
+    """Adds, replaces, updates, deletes, restores, searches and purges; time passes."""
 
     signs = Bundle("signs")
 
@@ -65,6 +67,14 @@ class LibraryLife(RuleBasedStateMachine):
             catalog=self.catalog, index=self.index, originals=self.originals, maps=self.maps, clock=self.clock
         )
         self.live: dict[int, Kept] = {}
+        self.deleted: dict[int, tuple[Kept, int]] = {}  # with the time of their deletion
+
+    def forget(self, number: int) -> None:
+        """It is deleted."""
+        self.deleted[number] = self.live.pop(number), self.clock.now
+
+    def may_be_purged(self, number: int) -> bool:
+        return self.deleted[number][1] < self.clock.now - 7 * DAY
 
     @rule(target=signs, number=numbers, form=forms, brief=briefs, tags=tag_sets)
     def add(self, number: int, form: str, brief: str, tags: tuple[str, ...]) -> tuple[int, str]:
@@ -73,10 +83,35 @@ class LibraryLife(RuleBasedStateMachine):
             sign = sign_of(add(self.ports, command).digest)
             assert number not in self.live
             self.live[number] = Kept(brief, tags)
+            self.deleted.pop(number, None)
         except PictureExists as error:
             assert number in self.live
             sign = sign_of(error.name)
         return number, sign
+
+    @rule(target=signs, number=numbers, form=forms, brief=briefs, tags=tag_sets)
+    def replace(self, number: int, form: str, brief: str, tags: tuple[str, ...]) -> tuple[int, str]:
+        source = Source(BOUNDS, data=file(number, form))
+        added = add(self.ports, Add(LIBRARY_REF, source, Metadata(brief=brief, tags=tags), replace=True))
+        self.live[number] = Kept(brief, tags)
+        self.deleted.pop(number, None)
+        assert self.originals.files[added.object_key] == file(number, form)
+        return number, sign_of(added.digest)
+
+    @rule(known=signs)
+    def restore(self, known: tuple[int, str]) -> None:
+        number, sign = known
+        library = find_library(self.ports, "tenant", "same_hq")
+        try:
+            restored = restore(self.ports, library, sign)
+        except PictureNotFound:
+            assert number not in self.live
+            assert number not in self.deleted or self.may_be_purged(number)
+            return
+        if number not in self.live:
+            self.live[number], _ = self.deleted.pop(number)
+        kept = self.live[number]
+        assert (restored.metadata.brief, restored.metadata.tags) == (kept.brief, kept.tags)
 
     @rule(known=signs, brief=st.none() | briefs, tags=st.none() | tag_sets)
     def update(self, known: tuple[int, str], brief: str | None, tags: tuple[str, ...] | None) -> None:
@@ -101,7 +136,7 @@ class LibraryLife(RuleBasedStateMachine):
     def delete_by_picture(self, number: int, form: str) -> None:
         try:
             assert delete(self.ports, Delete(LIBRARY_REF, Source(BOUNDS, data=file(number, form)))) == 1
-            del self.live[number]
+            self.forget(number)
         except PictureNotFound:
             assert number not in self.live
 
@@ -113,7 +148,7 @@ class LibraryLife(RuleBasedStateMachine):
         except PictureNotFound:
             assert not meant
         for number in meant:
-            del self.live[number]
+            self.forget(number)
 
     @rule(number=numbers, form=forms, tags=st.none() | st.sampled_from(["1", "2", "3"]))
     def search(self, number: int, form: str, tags: str | None) -> None:
@@ -132,6 +167,7 @@ class LibraryLife(RuleBasedStateMachine):
     @rule()
     def purge(self) -> None:
         assert purge(self.ports, lambda: True).done
+        self.deleted = {number: one for number, one in self.deleted.items() if not self.may_be_purged(number)}
 
     @rule(steps=st.integers(0, 1))
     def purge_that_is_cut_short(self, steps: int) -> None:

@@ -223,7 +223,7 @@ MEANWHILE: dict[str, Callable[[World], object]] = {
 
 
 def races() -> list[tuple[str, int, bool]]:
-    return list(itertools.product(MEANWHILE, range(1, 9), [False, True]))
+    return list(itertools.product(MEANWHILE, range(1, 11), [False, True]))
 
 
 @pytest.mark.parametrize("changed_model", [False, True])

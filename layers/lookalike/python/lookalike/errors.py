@@ -249,7 +249,7 @@ class LibraryFull(StateError):
 
     field = "group"
     problem = "{0.name} is full"
-    remedy = "LOOKALIKE_GROUP_PICTURES says how many pictures a group may hold"
+    remedy = "raise the library's capacity, or LOOKALIKE_GROUP_PICTURES if it has none of its own"
 
 
 class AccessError(LookalikeError):

@@ -22,12 +22,12 @@ from __future__ import annotations
 
 from lookalike.domain.library import Identity, Library
 from lookalike.domain.picture import Key, Picture, State, digest_prefix, next_revision
-from lookalike.embedding.library_embedding import embed_for_library
 from lookalike.errors import PictureError, PictureExists, PictureNotFound, RevisionConflict, SignAmbiguous, Unavailable
 from lookalike.imaging.decode import FORMATS, Bounds
 from lookalike.observability import logger
 from lookalike.ports import Ports
-from lookalike.service.add import Attempt, Prepared, write
+from lookalike.service.add import Attempt, embed, write
+from lookalike.service.capacity import check_room
 from lookalike.service.catalog_writes import MAX_ATTEMPTS, check_revision, publish_to_index
 from lookalike.service.identity import locate
 from lookalike.service.image_source import Loaded, Source, load
@@ -42,14 +42,15 @@ def restore(ports: Ports, library: Library, name: str, revision: int | None = No
 
     A live picture is returned unchanged, so the call can be repeated. Raises PictureNotFound if there is no such picture,
     a purge has claimed it, or its original is lost; SignAmbiguous if two have the sign; RevisionMismatch if it has another
-    revision than ``revision``; PictureExists if the library holds the same picture in another row by now; and Unavailable
-    if its row changes too fast.
+    revision than ``revision``; PictureExists if the library holds the same picture in another row by now; LibraryFull if it
+    holds as many as it may; and Unavailable if its row changes too fast.
     """
     for _ in range(MAX_ATTEMPTS):
         row = _named(ports, library, name)
         check_revision(row, revision)
         if row.live:
             return row
+        check_room(ports, library)
         loaded = _original(ports, library, row)
         if loaded is None:  # lost, unless another write has replaced the row and removed its original
             _check_unchanged(ports, row, name)
@@ -120,12 +121,10 @@ def _add_anew(ports: Ports, library: Library, row: Picture, loaded: Loaded) -> P
 
     None if another write of the row was faster.
     """
-    with ports.job(library.tenant).turn():
-        embedding = embed_for_library(ports.embedder, library.kind, library.identity, loaded.picture.pixels)
+    embedding = embed(ports, library, loaded)
     live = _live(ports, row)
     restored = live.but(added=live.revision, model=ports.embedder.model, vector=embedding.vectors[library.kind])
-    prepared = Prepared(library, loaded, embedding, row.metadata, row.key)
-    return restored if write(ports, prepared, Attempt(restored, row)) else None
+    return restored if write(ports, loaded, Attempt(restored, row, embedding.feature_map)) else None
 
 
 def _live(ports: Ports, row: Picture) -> Picture:

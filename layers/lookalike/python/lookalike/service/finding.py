@@ -10,7 +10,17 @@ from lookalike.domain.search import Candidate, Match
 from lookalike.imaging.decode import Decoded
 from lookalike.service.identity import identical, rows_of
 from lookalike.service.looking import Found, Scope, look_for
-from lookalike.service.ranking import rank
+from lookalike.service.ranking import WINDOW, rank
+
+#: Candidates that the index is asked for. There are few values, so that neighbouring pages are cut from the same list, and
+#: none so small that the page decides which candidates are verified.
+_DEPTHS = (100, 300, WINDOW)
+_DEPTHS_SAME = (300, WINDOW)
+
+
+def depth_of(kind: Kind, end: int = 1) -> int:
+    """Return how many candidates the index is asked for if the list is read up to position ``end``, WINDOW at most."""
+    return next(depth for depth in (_DEPTHS_SAME if kind is Kind.SAME else _DEPTHS) if depth >= end)
 
 
 def find(scope: Scope, picture: Decoded) -> Found:

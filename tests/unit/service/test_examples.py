@@ -219,6 +219,9 @@ def test_what_is_between_the_examples_is_found_first(kind: Kind) -> None:
     assert briefs(page)[0] == briefs(alone)[0] == "between"
     assert page.matches[0].score > alone.matches[0].score
     assert page.query == QueryPicture(90, 90)
+    assert [(look.name, look.views) for look in page.looks] == [("whole", 2)]
+    assert [(look.name, look.views) for look in alone.looks] == [("whole", 1)]
+    assert all(look.embed_ms > 0 and look.search_ms > 0 and look.verify_ms >= 0 for look in page.looks + alone.looks)
 
 
 @pytest.mark.parametrize("kind", IN)

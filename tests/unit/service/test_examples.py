@@ -260,6 +260,21 @@ def test_each_picture_has_its_best_match_of_all_examples() -> None:
     assert [look.name for look in page.looks] == ["whole"] * 3
 
 
+@given(order=st.permutations(range(1, 4)), times=st.integers(1, 2))
+def test_in_same_the_order_of_examples_and_their_number_do_not_matter(order: list[int], times: int) -> None:
+    ports = memory_ports()
+    stock(ports, Kind.SAME, *((str(seed), scene(seed)) for seed in range(1, 6)))
+    first, *others = (png(scene(seed, 88 + seed)) for seed in order * times)
+    page = search(ports, Search(ref(Kind.SAME), first, also=tuple(others)))
+    assert sorted(briefs(page)) == ["1", "2", "3"]
+    for match in page.matches:
+        assert match.candidate.metadata.brief == str(order[match.example])  # of equal ones the first
+    scores = {match.candidate.metadata.brief: match.score for match in page.matches}
+    for seed in order:
+        (alone,) = search(ports, Search(ref(Kind.SAME), png(scene(seed, 88 + seed)))).matches
+        assert scores[str(seed)] == pytest.approx(alone.score, abs=1e-6)
+
+
 def test_a_box_cuts_the_query_alone() -> None:
     ports = memory_ports()
     stock(ports, Kind.SAME, ("2", scene(2)), ("both", side_by_side(scene(1), scene(2))))

@@ -37,8 +37,9 @@ from lookalike.verification.affine import compose, crop_transform
 MAX_EXAMPLES = 8
 
 #: Weight of the mean of the minus-examples beside 1 of the examples: that of Qdrant's average vector, twice the mean of
-#: positive examples less that of negative ones. Rocchio's formula for text has a fifth (Manning, Raghavan and Schütze,
-#: "Introduction to information retrieval", 2008, section 9.1.1). Below 1, the examples cannot be cancelled out.
+#: positive examples less that of negative ones. Rocchio's formula gives irrelevant texts a fifth of the weight of relevant
+#: ones (Manning, Raghavan and Schütze, "Introduction to information retrieval", 2008, section 9.1.1), but nobody points
+#: at those. Below 1, the examples cannot be cancelled out.
 MINUS_WEIGHT = 0.5
 
 #: Length of a mean of unit vectors, which is 1 where they are one, below which it has no direction.

@@ -219,6 +219,9 @@ def test_what_is_between_the_examples_is_found_first(kind: Kind) -> None:
     assert briefs(page)[0] == briefs(alone)[0] == "between"
     assert page.matches[0].score > alone.matches[0].score
     assert page.query == QueryPicture(90, 90)
+    assert [(look.name, look.views) for look in page.looks] == [("whole", 2)]
+    assert [(look.name, look.views) for look in alone.looks] == [("whole", 1)]
+    assert all(look.embed_ms > 0 and look.search_ms > 0 and look.verify_ms >= 0 for look in page.looks + alone.looks)
 
 
 @pytest.mark.parametrize("kind", IN)
@@ -255,6 +258,21 @@ def test_each_picture_has_its_best_match_of_all_examples() -> None:
     assert found == {"4": (Reason.VERIFIED, 0), "2": (Reason.VERIFIED, 1), "5": (Reason.EXACT, 2)}
     assert briefs(page)[0] == "5"
     assert [look.name for look in page.looks] == ["whole"] * 3
+
+
+@given(order=st.permutations(range(1, 4)), times=st.integers(1, 2))
+def test_in_same_the_order_of_examples_and_their_number_do_not_matter(order: list[int], times: int) -> None:
+    ports = memory_ports()
+    stock(ports, Kind.SAME, *((str(seed), scene(seed)) for seed in range(1, 6)))
+    first, *others = (png(scene(seed, 88 + seed)) for seed in order * times)
+    page = search(ports, Search(ref(Kind.SAME), first, also=tuple(others)))
+    assert sorted(briefs(page)) == ["1", "2", "3"]
+    for match in page.matches:
+        assert match.candidate.metadata.brief == str(order[match.example])  # of equal ones the first
+    scores = {match.candidate.metadata.brief: match.score for match in page.matches}
+    for seed in order:
+        (alone,) = search(ports, Search(ref(Kind.SAME), png(scene(seed, 88 + seed)))).matches
+        assert scores[str(seed)] == pytest.approx(alone.score, abs=1e-6)
 
 
 def test_a_box_cuts_the_query_alone() -> None:

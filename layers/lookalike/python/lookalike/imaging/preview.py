@@ -9,8 +9,12 @@ from enum import StrEnum
 from PIL import Image
 
 from lookalike.domain.picture import Pixels
+from lookalike.errors import PictureError
+from lookalike.imaging.decode import FORMATS
+from lookalike.imaging.exif_orientation import upright
+from lookalike.imaging.file_headers import open_picture_file
 from lookalike.imaging.pixel_budget import allocate
-from lookalike.imaging.rendition import rendition
+from lookalike.imaging.to_rgb import DECODE_ERRORS, render
 
 
 class PreviewFormat(StrEnum):
@@ -36,11 +40,28 @@ def preview(
     Nothing but pixels is in it. Transparency is shown on white. ``allocate`` is called with the picture's full size, and
     its array is held while decoding takes memory.
     """
-    pixels = rendition(data, side, allocate)
-    if pixels is None:
+    try:
+        file = open_picture_file(data, FORMATS)
+        held = allocate(file.height, file.width)
+        image = file.image()
+        image.draft("RGB", _fitted(file.width, file.height, side))
+        whole = render(file, image).rgb()
+        whole.thumbnail((side, side))
+        written = _written(upright(whole, file.exif), form)
+        del held
+    except (*DECODE_ERRORS, PictureError):
         return None
-    image = Image.fromarray(pixels)
-    image.thumbnail((side, side))
+    return written
+
+
+def _fitted(width: int, height: int, side: int) -> tuple[int, int]:
+    """Return a picture's size once its longer side has ``side`` pixels: a JPEG is decoded at a scale that suffices for it."""
+    longer = max(width, height)
+    return max(1, width * side // longer), max(1, height * side // longer)
+
+
+def _written(image: Image.Image, form: PreviewFormat) -> bytes:
+    """Return a file of the pixels alone."""
     file = io.BytesIO()
-    image.save(file, form, **_OPTIONS[form])
+    Image.frombuffer("RGB", image.size, image.tobytes()).save(file, form, **_OPTIONS[form])
     return file.getvalue()

@@ -10,8 +10,10 @@ for, and a picture found by several has its best match.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 from lookalike.domain.geometry import IDENTITY, Affine, Box, GeometricMatch
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Key, Pixels, Vector
-from lookalike.domain.search import Match, QueryPicture
+from lookalike.domain.search import LookTaken, Match, QueryPicture
 from lookalike.errors import InvalidArgument, TooManyItems
 from lookalike.imaging.decode import Decoded, digest_of
 from lookalike.ports import Ports
@@ -27,6 +29,7 @@ from lookalike.service.finding import embedded, find, nearest, ranked
 from lookalike.service.identity import identical
 from lookalike.service.image_source import Source, load
 from lookalike.service.looking import Found, Scope
+from lookalike.service.looks import WHOLE_LOOK
 from lookalike.service.ranking import verified_score
 from lookalike.verification.affine import compose, crop_transform
 
@@ -34,8 +37,9 @@ from lookalike.verification.affine import compose, crop_transform
 MAX_EXAMPLES = 8
 
 #: Weight of the mean of the minus-examples beside 1 of the examples: that of Qdrant's average vector, twice the mean of
-#: positive examples less that of negative ones. Rocchio's formula for text has a fifth (Manning, Raghavan and Schütze,
-#: "Introduction to information retrieval", 2008, section 9.1.1). Below 1, the examples cannot be cancelled out.
+#: positive examples less that of negative ones. Rocchio's formula gives irrelevant texts a fifth of the weight of relevant
+#: ones (Manning, Raghavan and Schütze, "Introduction to information retrieval", 2008, section 9.1.1), but nobody points
+#: at those. Below 1, the examples cannot be cancelled out.
 MINUS_WEIGHT = 0.5
 
 #: Length of a mean of unit vectors, which is 1 where they are one, below which it has no direction.
@@ -120,6 +124,8 @@ def find_by_examples(scope: Scope, examples: Examples) -> FoundByExamples:
     examples no less. In other kinds the query vector turns away from minus-examples, and only identical pictures are left
     out.
     """
+    if not examples.also and not examples.without:
+        return FoundByExamples(*_find(scope, examples.query, examples.box))
     return _for_each(scope, examples) if scope.kind is Kind.SAME else _for_all(scope, examples)
 
 
@@ -145,7 +151,9 @@ def _for_all(scope: Scope, examples: Examples) -> FoundByExamples:
     liked = [_embedded(scope, source, box) for source, box in _boxed(examples)]
     disliked = [_embedded(scope, source, None) for source in examples.without]
     vector = combined([one.vector for one in liked], [one.vector for one in disliked])
+    laps = [time.perf_counter()]
     candidates = nearest(scope, Embedding({scope.kind: vector}), [one.picture for one in liked])
+    laps.append(time.perf_counter())
 
     def identical_to(picture: Decoded) -> set[Key]:
         return identical(scope.ports, scope.job, candidates.values(), picture)
@@ -154,8 +162,13 @@ def _for_all(scope: Scope, examples: Examples) -> FoundByExamples:
     number: dict[Key, int] = {}
     for position, one in enumerate(liked):
         number = dict.fromkeys(identical_to(one.picture) - away, position) | number
+    laps.append(time.perf_counter())
     kept = {key: candidate for key, candidate in candidates.items() if key not in away}
-    return FoundByExamples(Found(kept, frozenset(number), verified=None), liked[0].whole, number)
+    everything = [*liked, *disliked]
+    search_ms, verify_ms = (1000 * (end - begin) for begin, end in pairwise(laps))
+    embed_ms = sum(one.embed_ms for one in everything)
+    look = LookTaken(WHOLE_LOOK.name, len(everything), 0.0, embed_ms, search_ms, verify_ms)
+    return FoundByExamples(Found(kept, frozenset(number), verified=None, looks=(look,)), liked[0].whole, number)
 
 
 def _for_each(scope: Scope, examples: Examples) -> FoundByExamples:
@@ -163,8 +176,6 @@ def _for_each(scope: Scope, examples: Examples) -> FoundByExamples:
     found = [_find(scope, source, box) for source, box in _boxed(examples)]
     likes = [one for one, _ in found]
     dislikes = [_find(scope, source, None)[0] for source in examples.without]
-    if len(likes) == 1 and not dislikes:
-        return FoundByExamples(likes[0], found[0][1])
     threshold = scope.ports.embedder.threshold(scope.kind)
     keys = dict.fromkeys(key for one in likes for key in one.candidates)
     number = {key: _best(likes, key) for key in keys}
@@ -197,17 +208,21 @@ def _find(scope: Scope, source: Source, box: Box | None) -> tuple[Found, QueryPi
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Embedded:
-    """An example's vector, its picture without pixels, and its whole size."""
+    """An example's vector, its picture without pixels, its whole size, and the milliseconds that embedding it took."""
 
     vector: Vector
     picture: Decoded
     whole: QueryPicture
+    embed_ms: float
 
 
 def _embedded(scope: Scope, source: Source, box: Box | None) -> _Embedded:
     example = load_example(scope.ports, source, scope.job.tenant, box)
+    began = time.perf_counter()
     vector = embedded(scope, example.picture).vectors[scope.kind]
-    return _Embedded(vector, replace(example.picture, pixels=np.empty((0, 0, 3), np.uint8)), example.whole)
+    embed_ms = 1000 * (time.perf_counter() - began)
+    no_pixels = np.empty((0, 0, 3), np.uint8)
+    return _Embedded(vector, replace(example.picture, pixels=no_pixels), example.whole, embed_ms)
 
 
 def _best(found: Sequence[Found], key: Key) -> int:

@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from lookalike.domain.library import Identity, Kind
 from lookalike.domain.picture import Embedding, Key
-from lookalike.domain.search import Candidate, Match
+from lookalike.domain.search import Candidate, LookTaken, Match
 from lookalike.imaging.decode import Decoded
 from lookalike.service.identity import identical, rows_of
 from lookalike.service.looking import Found, Scope, look_for
-from lookalike.service.ranking import rank
+from lookalike.service.looks import WHOLE_LOOK
+from lookalike.service.ranking import WINDOW, rank
+
+#: Candidates that the index is asked for. There are few values, so that neighbouring pages are cut from the same list, and
+#: none so small that the page decides which candidates are verified.
+_DEPTHS = (100, 300, WINDOW)
+_DEPTHS_SAME = (300, WINDOW)
+
+
+def depth_of(kind: Kind, end: int = 1) -> int:
+    """Return how many candidates the index is asked for if the list is read up to position ``end``, WINDOW at most."""
+    return next(depth for depth in (_DEPTHS_SAME if kind is Kind.SAME else _DEPTHS) if depth >= end)
 
 
 def find(scope: Scope, picture: Decoded) -> Found:
     """Return what is found for a picture: by looks in ``same``, by the vector of the whole picture in other kinds."""
     if scope.kind is Kind.SAME:
         return look_for(scope, picture, identical_rows(scope, picture))
-    candidates = nearest(scope, embedded(scope, picture), [picture])
+    laps = [time.perf_counter()]
+    embedding = embedded(scope, picture)
+    laps.append(time.perf_counter())
+    candidates = nearest(scope, embedding, [picture])
+    laps.append(time.perf_counter())
     exact = identical(scope.ports, scope.job, candidates.values(), picture)
-    return Found(candidates, frozenset(exact), verified=None)
+    laps.append(time.perf_counter())
+    embed_ms, search_ms, verify_ms = (1000 * (end - begin) for begin, end in pairwise(laps))
+    look = LookTaken(WHOLE_LOOK.name, 1, 0.0, embed_ms, search_ms, verify_ms)
+    return Found(candidates, frozenset(exact), verified=None, looks=(look,))
 
 
 def embedded(scope: Scope, picture: Decoded) -> Embedding:

@@ -12,15 +12,10 @@ from lookalike.errors import InvalidArgument
 from lookalike.ports import Ports
 from lookalike.service.current import current
 from lookalike.service.examples import Examples, find_by_examples, load_example
-from lookalike.service.finding import find, ranked
+from lookalike.service.finding import depth_of, find, ranked
 from lookalike.service.image_source import Source, load
 from lookalike.service.looking import Scope
 from lookalike.service.ranking import WINDOW, Page, merged
-
-#: Candidates that the index is asked for. There are few values, so that neighbouring pages are cut from the same list, and
-#: none so small that the page decides which candidates are verified.
-_DEPTHS = (100, 300, WINDOW)
-_DEPTHS_SAME = (300, WINDOW)
 
 #: Pictures that a search in groups finds: a limit of OpenSearch (``index.max_result_window``).
 MAX_FOUND = 10_000
@@ -104,9 +99,7 @@ def _page(ports: Ports, tenant: str, libraries: Sequence[Library], command: Sear
     # One more than the page's end says whether anything remains; another makes up for the identical picture,
     # which the catalog may add in front.
     end = min(command.start + command.count, WINDOW)
-    depths = _DEPTHS_SAME if libraries[0].kind is Kind.SAME else _DEPTHS
-    depth = next(depth for depth in depths if depth >= end) + 2
-    scope = Scope(ports, ports.job(tenant), libraries, depth, command.tags)
+    scope = Scope(ports, ports.job(tenant), libraries, depth_of(libraries[0].kind, end) + 2, command.tags)
     by_examples = find_by_examples(scope, examples)
     passing = _of_at_least(command.threshold, by_examples.ranked(scope, WINDOW))
     matches, behind = current(ports.catalog, passing, command.start, end - command.start, command.tags)
@@ -125,7 +118,7 @@ def search_groups(ports: Ports, command: SearchGroups) -> list[Match]:
     tenant = command.libraries[0].tenant
     picture = load(ports, command.source, tenant).picture
     count = min(command.count, MAX_FOUND)
-    depth = min(max(count, _DEPTHS_SAME[0]) + 2, MAX_FOUND)
+    depth = min(max(count, depth_of(Kind.SAME)) + 2, MAX_FOUND)
     scopes = [Scope(ports, ports.job(tenant), some, depth, None) for some in _by_kind(command.libraries)]
     lists = [ranked(scope, find(scope, picture), depth) for scope in scopes]
     return current(ports.catalog, _of_at_least(command.threshold, merged(lists, depth)), 0, count)[0]

@@ -16,6 +16,7 @@ from lookalike.domain.picture import Metadata, MetadataChange, sign_of
 from lookalike.domain.search import TagFilter
 from lookalike.errors import PictureExists, PictureNotFound
 from lookalike.imaging.decode import Bounds
+from lookalike.service import picture_image
 from lookalike.service.add import Add, add
 from lookalike.service.delete import Delete, delete
 from lookalike.service.image_source import Source
@@ -174,6 +175,20 @@ class LibraryLife(RuleBasedStateMachine):
         left = iter([True] * steps)
         purge(self.ports, lambda: next(left, False))
 
+    @rule(known=signs, deleted=st.booleans())
+    def look(self, known: tuple[int, str], deleted: bool) -> None:
+        number, sign = known
+        library = self.catalog.library("tenant", "same_hq")
+        assert library is not None
+        try:
+            thumb = picture_image.ImageSize.THUMB
+            seen = picture_image.picture_image(self.ports, library, sign, thumb, deleted=deleted)
+        except PictureNotFound:
+            assert number not in self.live
+            return
+        assert number in self.live or deleted
+        assert Image.open(io.BytesIO(seen.data)).size == (16, 16)
+
     @invariant()
     def what_is_live_is_the_same_everywhere(self) -> None:
         library = self.catalog.library("tenant", "same_hq")
@@ -187,7 +202,8 @@ class LibraryLife(RuleBasedStateMachine):
     @invariant()
     def every_row_has_its_own_original_and_map_and_nothing_else_is_kept(self) -> None:
         keys = {row.object_key for row in self.catalog.rows.values()}
-        assert set(self.originals.files) == keys
+        assert {key.removesuffix(".thumb") for key in self.originals.files} == keys
+        assert keys <= set(self.originals.files)
         assert set(self.maps.files) == keys
 
 

@@ -55,7 +55,7 @@ def test_curl(server: LiveServer, folder: Path) -> None:
 def test_python(server: LiveServer, folder: Path) -> None:
     program = block("python", "/libraries/catalogue/search")
     program = program.replace("{API_KEY}", "API_KEY").replace("{SECRET_KEY}", "SECRET_KEY")
-    assert run([sys.executable, "-c", _with_keys(program, server, "api-python")], folder) == "sku-1 1 identical\n"
+    assert run([sys.executable, "-c", _with_keys(program, server, "api-python")], folder) == "sku-1 1.0 identical\n"
 
 
 def test_the_search_that_is_shown_is_one() -> None:

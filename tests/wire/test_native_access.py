@@ -12,7 +12,7 @@ import pytest
 from lookalike.domain.application import Policy
 from lookalike.ports import Ports
 from lookalike.wire.baidu import access_tokens
-from lookalike.wire.native import openapi, problems
+from lookalike.wire.native import about, openapi, problems
 from tests.conftest import ALICE
 from tests.support.native import NativeCaller, problem
 
@@ -91,5 +91,5 @@ def test_a_failure_is_answered_without_its_reason(memory: Ports, monkeypatch: py
 
 
 def test_the_stored_document_is_the_one_that_is_made() -> None:
-    assert json.loads(openapi.openapi_file().read_text()) == openapi.document()
-    assert openapi.openapi_file().read_text() == openapi.text()
+    assert json.loads(about.openapi_file().read_text()) == openapi.document()
+    assert about.openapi_file().read_text() == openapi.text()

@@ -8,13 +8,13 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from lookalike.domain.geometry import Agreement, Box, GeometricMatch
+from lookalike.domain.geometry import WHOLE, Box, GeometricMatch
 from lookalike.domain.library import Library
+from lookalike.domain.overlap import overlap
 from lookalike.domain.picture import Metadata, Picture, State, sign_of
 from lookalike.domain.search import LookTaken, Match
 from lookalike.ports import Ports
 from lookalike.service.groups import name_of
-from lookalike.service.overlap import overlap
 from lookalike.wire import label_codec
 from lookalike.wire.native import picture_path
 
@@ -47,11 +47,12 @@ class LibrariesSaid(Said, frozen=True, kw_only=True):
 
 
 class PictureSaid(Said, frozen=True, kw_only=True):
-    """A stored picture. ``self``: its path in this API. ``digest``: SHA-256 of its pixels."""
+    """A stored picture. ``self``: its path in this API; ``image``: that of its file. ``digest``: SHA-256 of its pixels."""
 
     library: str
     id: str
     path: str = msgspec.field(name="self")
+    image: str
     cont_sign: str
     digest: str
     revision: int
@@ -100,7 +101,10 @@ class ProofSaid(Said, frozen=True, kw_only=True):
 
 
 class MatchSaid(Said, frozen=True, kw_only=True):
-    """A picture found. ``why``: identical, proved, or near. ``cosine`` is the raw one, of −1 to 1."""
+    """A picture found. ``why``: identical, proved, or near. ``cosine`` is the raw one, of −1 to 1.
+
+    ``example``: of several, the number of the one that the proof lies on; 0 is ``image``.
+    """
 
     library: str
     id: str
@@ -114,6 +118,7 @@ class MatchSaid(Said, frozen=True, kw_only=True):
     label: msgspec.Raw | None = None
     desc: msgspec.Raw | None = None
     tags: tuple[str, ...] = ()
+    example: int = 0
     proof: ProofSaid | None = None
 
 
@@ -237,43 +242,47 @@ def library_said(ports: Ports, library: Library) -> LibrarySaid:
 
 def picture_said(library: Library, picture: Picture) -> PictureSaid:
     """Return a stored picture."""
-    return PictureSaid(**_picture_members(library, picture))
+    name, metadata = name_of(library, picture), picture.metadata
+    path = picture_path.of(library.name, name)
+    return PictureSaid(
+        library=library.name,
+        id=name,
+        path=path,
+        image=f"{path}/image?v={picture.added}",
+        cont_sign=sign_of(picture.digest),
+        digest=picture.digest,
+        revision=picture.revision,
+        added=time_said(picture.added),
+        state="live" if picture.live else "damaged" if picture.state is State.DAMAGED else "deleted",
+        deleted="" if picture.deleted_at is None else time_said(picture.deleted_at),
+        brief=metadata.brief,
+        label=_label_json(metadata),
+        desc=_desc_json(metadata),
+        tags=metadata.tags,
+    )
 
 
 def added_said(library: Library, picture: Picture, *, created: bool) -> AddedSaid:
     """Return a picture that was added, or was there."""
-    return AddedSaid(**_picture_members(library, picture), created=created)
+    said = picture_said(library, picture)
+    return AddedSaid(**{name: getattr(said, name) for name in PictureSaid.__struct_fields__}, created=created)
 
 
-def _picture_members(library: Library, picture: Picture) -> dict[str, object]:
-    name = name_of(library, picture)
-    return {
-        "library": library.name,
-        "id": name,
-        "path": picture_path.of(library.name, name),
-        "cont_sign": sign_of(picture.digest),
-        "digest": picture.digest,
-        "revision": picture.revision,
-        "added": time_said(picture.added),
-        "state": "live" if picture.live else "damaged" if picture.state is State.DAMAGED else "deleted",
-        "deleted": "" if picture.deleted_at is None else time_said(picture.deleted_at),
-        **_metadata_members(picture.metadata),
-    }
+def _label_json(metadata: Metadata) -> msgspec.Raw | None:
+    return msgspec.Raw(label_codec.to_json(metadata.label).encode()) if metadata.label else None
 
 
-def _metadata_members(metadata: Metadata) -> dict[str, object]:
-    label = msgspec.Raw(label_codec.to_json(metadata.label).encode()) if metadata.label else None
-    desc = msgspec.Raw(metadata.desc.encode()) if metadata.desc else None
-    return {"brief": metadata.brief, "label": label, "desc": desc, "tags": metadata.tags}
+def _desc_json(metadata: Metadata) -> msgspec.Raw | None:
+    return msgspec.Raw(metadata.desc.encode()) if metadata.desc else None
 
 
 #: Why a picture is in an answer, by the reason's name in the domain.
 _WHY = {"EXACT": "identical", "VERIFIED": "proved", "VECTOR": "near"}
 
 
-def match_said(library: Library, match: Match, *, explain: bool) -> MatchSaid:
-    """Return a picture found; ``explain`` adds the proof, if there is one."""
-    candidate = match.candidate
+def match_said(library: Library, match: Match, *, explain: bool, box: Box = WHOLE) -> MatchSaid:
+    """Return a picture found by the part of a query in the box; ``explain`` adds the proof, if there is one."""
+    candidate, metadata = match.candidate, match.candidate.metadata
     name = name_of(library, candidate)
     proof = match.geometric_match if explain else None
     return MatchSaid(
@@ -285,14 +294,18 @@ def match_said(library: Library, match: Match, *, explain: bool) -> MatchSaid:
         why=_WHY[match.reason.name],
         revision=candidate.revision,
         cont_sign=sign_of(candidate.digest),
-        proof=None if proof is None else proof_said(proof),
-        **_metadata_members(candidate.metadata),
+        proof=None if proof is None else proof_said(proof, box),
+        example=match.example,
+        brief=metadata.brief,
+        label=_label_json(metadata),
+        desc=_desc_json(metadata),
+        tags=metadata.tags,
     )
 
 
-def proof_said(match: GeometricMatch) -> ProofSaid:
-    """Return why two pictures match."""
-    covered = overlap(match)
+def proof_said(match: GeometricMatch, box: Box = WHOLE) -> ProofSaid:
+    """Return why the query, or the part of it in the box, matches a picture."""
+    covered = overlap(match, box)
     agreement = match.agreement
     return ProofSaid(
         probability=match.probability,
@@ -303,17 +316,11 @@ def proof_said(match: GeometricMatch) -> ProofSaid:
         inverted=match.inverted,
         query_percent=covered.query_percent,
         picture_percent=covered.picture_percent,
-        **({} if agreement is None else _agreement_members(agreement)),
+        agreement=None if agreement is None else agreement.share,
+        recoloured_share=None if agreement is None else agreement.recoloured,
+        disagreeing=() if agreement is None else tuple(map(_box_said, agreement.regions)),
+        recoloured=() if agreement is None else tuple(map(_box_said, agreement.recoloured_regions)),
     )
-
-
-def _agreement_members(agreement: Agreement) -> dict[str, object]:
-    return {
-        "agreement": agreement.share,
-        "recoloured_share": agreement.recoloured,
-        "disagreeing": tuple(map(_box_said, agreement.regions)),
-        "recoloured": tuple(map(_box_said, agreement.recoloured_regions)),
-    }
 
 
 def look_said(look: LookTaken) -> LookSaid:

@@ -158,7 +158,7 @@ def problem_of(error: Exception, request: str) -> Problem:
         title=kind.title,
         status=kind.status,
         code=kind.code,
-        detail="" if said is None else said.explanation,
+        detail="" if said is None else said.problem.format(said),
         request=request,
         field="" if said is None else said.field,
         remedy="" if said is None else said.remedy,

@@ -33,7 +33,7 @@ from lookalike.service.tags import tags_of
 from lookalike.wire import base64_image, forms, label_codec
 from lookalike.wire.http import Request
 from lookalike.wire.native import limits, picture_path
-from lookalike.wire.native.requests import FilterGiven, ImageGiven, OnDuplicate, PictureChange, PictureGiven
+from lookalike.wire.native.requests import ABSENT, FilterGiven, ImageGiven, OnDuplicate, PictureChange, PictureGiven
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 
@@ -94,17 +94,18 @@ def _picture_of_query(request: Request) -> PictureGiven:
         id=query.text("id") or None,
         brief=query.text("brief"),
         tags=tuple(tag for tag in query.text("tags").split(",") if tag),
-        label=msgspec.Raw(exact_json.quoted(query.text("label")).encode()) if "label" in query else None,
-        desc=msgspec.Raw(exact_json.quoted(query.text("desc")).encode()) if "desc" in query else None,
+        label=msgspec.Raw(exact_json.quoted(query.text("label")).encode()) if "label" in query else ABSENT,
+        desc=msgspec.Raw(exact_json.quoted(query.text("desc")).encode()) if "desc" in query else ABSENT,
         on_duplicate=on_duplicate,
     )
 
 
 def _on_duplicate(text: str) -> OnDuplicate:
     try:
-        return msgspec.convert(text or "return", OnDuplicate)
+        chosen: OnDuplicate = msgspec.convert(text or "return", OnDuplicate)
     except msgspec.ValidationError as error:
         raise InvalidArgument("on_duplicate", "must be return, refuse or update") from error
+    return chosen
 
 
 def picture_id(request: Request) -> str:
@@ -189,14 +190,14 @@ def change_of(library: LibraryRef, said: PictureChange) -> MetadataChange:
     """Return the members to change. Raises InvalidArgument."""
     change: MetadataChange = {}
     if said.brief is not None:
-        change["brief"] = _bounded("brief", _checked_text(said.brief, "brief"))
+        change["brief"] = _bounded("brief", _checked_text(said.brief, "/brief"))
     if said.tags is not None:
         change["tags"] = _tags_of(library, said.tags)
-    if said.label is not None:
+    if said.label != ABSENT:
         label = label_codec.encode(exact_json.read(bytes(said.label)))
         _check_size("label", label_codec.encoded_size(label))
         change["label"] = label
-    if said.desc is not None:
+    if said.desc != ABSENT:
         change["desc"] = _bounded("desc", exact_json.compact(exact_json.read(bytes(said.desc))))
     return change
 
@@ -208,17 +209,17 @@ def _bounded(name: str, text: str) -> str:
 
 def _check_size(name: str, size: int) -> None:
     if size > limits.METADATA_BYTES[name]:
-        raise ArgumentTooLong(name, f"{size} bytes, more than {limits.METADATA_BYTES[name]}")
+        raise ArgumentTooLong(f"/{name}", f"{size} bytes, more than {limits.METADATA_BYTES[name]}")
 
 
 def _tags_of(library: LibraryRef, tags: tuple[str, ...]) -> tuple[str, ...]:
     if library.name in IMPLICIT_LIBRARIES:
         return tags_of(library.kind, tags)
     if len(tags) > limits.MAX_TAGS:
-        raise TooManyItems("tags", f"{len(tags)}, more than {limits.MAX_TAGS}")
+        raise TooManyItems("/tags", f"{len(tags)}, more than {limits.MAX_TAGS}")
     for number, tag in enumerate(tags):
-        if not tag or len(_checked_text(tag, f"tags/{number}").encode()) > limits.MAX_TAG_BYTES:
-            raise InvalidArgument(f"tags/{number}", f"must have 1 to {limits.MAX_TAG_BYTES} bytes")
+        if not tag or len(_checked_text(tag, f"/tags/{number}").encode()) > limits.MAX_TAG_BYTES:
+            raise InvalidArgument(f"/tags/{number}", f"must have 1 to {limits.MAX_TAG_BYTES} bytes")
     return tuple(dict.fromkeys(tags))
 
 
@@ -228,7 +229,7 @@ def filter_of(said: FilterGiven | None) -> TagFilter | None:
         return None
     parts = {name: frozenset(one.tag for one in getattr(said, name)) for name in ("all_of", "any_of", "none_of")}
     if sum(map(len, parts.values())) > limits.MAX_TAGS:
-        raise TooManyItems("filter", f"more than {limits.MAX_TAGS} tags")
+        raise TooManyItems("/filter", f"more than {limits.MAX_TAGS} tags")
     return TagFilter(**parts)
 
 

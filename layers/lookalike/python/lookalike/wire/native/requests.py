@@ -15,6 +15,15 @@ BoxGiven: TypeAlias = tuple[Fraction, Fraction, Fraction, Fraction]
 """Left, top, right and bottom, as fractions of the upright picture."""
 
 
+#: Stands for a member that is absent, where any JSON may be given.
+ABSENT = msgspec.Raw(b"")
+
+
+def _absent() -> msgspec.Raw:
+    """Return ABSENT, as a default that schemas do not show."""
+    return ABSENT
+
+
 class Given(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Base of all: an unknown member is an error, so that a typing error is not ignored."""
 
@@ -38,8 +47,8 @@ class PictureGiven(Given, frozen=True, kw_only=True):
     id: Annotated[str, Meta(description="Your id, in libraries with identity own")] | None = None
     brief: str = ""
     tags: tuple[str, ...] = ()
-    label: msgspec.Raw | None = None
-    desc: msgspec.Raw | None = None
+    label: msgspec.Raw = msgspec.field(default_factory=_absent)
+    desc: msgspec.Raw = msgspec.field(default_factory=_absent)
     on_duplicate: OnDuplicate = "return"
 
 
@@ -48,8 +57,8 @@ class PictureChange(Given, frozen=True, kw_only=True):
 
     brief: str | None = None
     tags: tuple[str, ...] | None = None
-    label: msgspec.Raw | None = None
-    desc: msgspec.Raw | None = None
+    label: msgspec.Raw = msgspec.field(default_factory=_absent)
+    desc: msgspec.Raw = msgspec.field(default_factory=_absent)
 
 
 class LibraryGiven(Given, frozen=True, kw_only=True):
@@ -124,6 +133,6 @@ class RowGiven(Given, frozen=True, kw_only=True):
     base64: str | None = None
     brief: str | None = None
     tags: tuple[str, ...] | None = None
-    label: msgspec.Raw | None = None
-    desc: msgspec.Raw | None = None
+    label: msgspec.Raw = msgspec.field(default_factory=_absent)
+    desc: msgspec.Raw = msgspec.field(default_factory=_absent)
     on_duplicate: OnDuplicate = "return"

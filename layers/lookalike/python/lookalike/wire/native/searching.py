@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from lookalike.domain.application import Application
-from lookalike.domain.geometry import Box
+from lookalike.domain.geometry import WHOLE, Box
 from lookalike.domain.library import Library
 from lookalike.errors import InvalidArgument
 from lookalike.ports import Ports
@@ -79,7 +79,13 @@ def _page_said(ports: Ports, libraries: Sequence[Library], said: SearchGiven, pa
     return FoundSaid(
         query=None if page.query is None else QuerySaid(width=page.query.width, height=page.query.height),
         matches=tuple(
-            match_said(by_uid[match.candidate.key.library], match, explain=said.explain) for match in page.matches
+            match_said(
+                by_uid[match.candidate.key.library],
+                match,
+                explain=said.explain,
+                box=WHOLE if said.box is None else _box(said.box),
+            )
+            for match in page.matches
         ),
         next=reading.cursor_of(end) if page.more and page.matches and end < WINDOW else "",
         took_ms=round(1000 * (time.perf_counter() - began), 1),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 import lookalike
 from lookalike.domain.application import Application
@@ -16,7 +17,7 @@ from lookalike.wire.native import limits, problems
 from lookalike.wire.native.answers import (
     DaySaid,
     PictureLimitsSaid,
-    ProblemSaid,
+    ProblemKindSaid,
     ProblemsSaid,
     ServiceSaid,
     UsageSaid,
@@ -62,11 +63,15 @@ def usage(ports: Ports, application: Application, request: Request) -> Reply:
             app_id=application.app_id,
             counted=used.counted,
             days=tuple(DaySaid(day=day, calls=calls) for day, calls in used.calls.items()),
-            per_second=policy.per_second,
-            per_day=policy.per_day,
-            in_total=policy.in_total,
+            per_second=_limit_said(policy.per_second),
+            per_day=_limit_said(policy.per_day),
+            in_total=_limit_said(policy.in_total),
         )
     )
+
+
+def _limit_said(limit: int | None) -> int | UnsetType:
+    return UNSET if limit is None else limit
 
 
 def problem_page(_ports: Ports, _request: Request) -> Answer:
@@ -74,7 +79,7 @@ def problem_page(_ports: Ports, _request: Request) -> Answer:
     kinds = sorted(dict.fromkeys(problems.PROBLEMS.values()))
     return _json(
         ProblemsSaid(
-            problems=tuple(ProblemSaid(code=kind.code, status=kind.status, title=kind.title) for kind in kinds)
+            problems=tuple(ProblemKindSaid(code=kind.code, status=kind.status, title=kind.title) for kind in kinds)
         )
     )
 

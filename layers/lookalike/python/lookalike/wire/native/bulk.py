@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from lookalike.domain.application import Application
 from lookalike.domain.library import Library
@@ -23,7 +24,7 @@ from lookalike.wire.native.answers import Said
 from lookalike.wire.native.dialect import File, Reply
 from lookalike.wire.native.pictures import Given, add_or_find
 from lookalike.wire.native.problems import problem_of
-from lookalike.wire.native.requests import ImageGiven, PictureChange, PictureGiven, RowGiven
+from lookalike.wire.native.requests import ImageGiven, MetadataGiven, PictureChange, RowGiven
 
 CONTENT_TYPE = "application/x-ndjson"
 
@@ -37,8 +38,8 @@ class RowSaid(Said, frozen=True, kw_only=True):
     row: int
     status: int
     id: str = ""
-    created: bool | None = None
-    revision: int | None = None
+    created: bool | UnsetType = UNSET
+    revision: int | UnsetType = UNSET
     code: str = ""
     detail: str = ""
     field: str = ""
@@ -140,9 +141,11 @@ class _Work:
         return RowSaid(row=row, status=200, id=name, revision=picture.revision)
 
     def _added(self, row: int, said: RowGiven) -> RowSaid:
-        image = ImageGiven(url=said.url, base64=said.base64)
+        image = ImageGiven(
+            url=UNSET if said.url is None else said.url, base64=UNSET if said.base64 is None else said.base64
+        )
         source = reading.source_of(self.ports, self.application, self.library, image, "")
-        given = PictureGiven(
+        given = MetadataGiven(
             id=said.id,
             brief=said.brief or "",
             tags=said.tags or (),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from lookalike import errors
 from lookalike.wire.http import Answer
@@ -137,8 +138,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     request: str
     field: str = ""
     remedy: str = ""
-    picture: PictureNamed | None = None
-    revision: int | None = None
+    picture: PictureNamed | UnsetType = UNSET
+    revision: int | UnsetType = UNSET
 
 
 def kind_of(error: Exception) -> Kind:
@@ -162,9 +163,14 @@ def problem_of(error: Exception, request: str) -> Problem:
         request=request,
         field="" if said is None else said.field,
         remedy="" if said is None else said.remedy,
-        picture=error.picture if isinstance(error, PictureIsThere) else None,
-        revision=error.revision if isinstance(error, errors.RevisionMismatch) else None,
+        picture=error.picture if isinstance(error, PictureIsThere) else UNSET,
+        revision=_revision_of(error),
     )
+
+
+def _revision_of(error: BaseException) -> int | UnsetType:
+    revision = error.revision if isinstance(error, errors.RevisionMismatch) else None
+    return UNSET if revision is None else revision
 
 
 def problem_answer(error: Exception, request: str) -> Answer:

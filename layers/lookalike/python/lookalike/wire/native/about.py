@@ -13,7 +13,7 @@ from lookalike.ports import Ports
 from lookalike.service.usage import usage_of
 from lookalike.wire import forms
 from lookalike.wire.http import Answer, Request, RouteEntry
-from lookalike.wire.native import limits, problems
+from lookalike.wire.native import limits, problems, reading
 from lookalike.wire.native.answers import (
     DaySaid,
     PictureLimitsSaid,
@@ -54,7 +54,7 @@ def service(ports: Ports, _request: Request) -> Answer:
 
 def usage(ports: Ports, application: Application, request: Request) -> Reply:
     """Say how many calls the application has made, day by day, and how many it may make."""
-    days = forms.query(request).integer("days", least=1, most=_MAX_DAYS, default=30)
+    days = reading.whole(forms.query(request), "days", most=_MAX_DAYS, default=30)
     used = usage_of(application, ports.counters, ports.clock(), days, ports.settings.count_usage)
     policy = application.policy
     return Reply(

@@ -74,8 +74,8 @@ def _one_of(*values: str) -> Mapping[str, object]:
 
 _IF_MATCH = Parameter(
     "If-Match",
-    "ETag of the revision to change; any by default",
-    {"type": "string", "pattern": r'^(\*|"[0-9]{1,18}")$'},
+    "ETag of the revision to change, with or without its quotes; any by default",
+    {"type": "string", "pattern": r'^(\*|"[0-9]{1,18}"|[0-9]{1,18})$'},
     where="header",
 )
 _IF_NONE_MATCH = Parameter("If-None-Match", "ETags that the caller has", where="header")

@@ -139,7 +139,7 @@ def list_of_pictures(ports: Ports, application: Application, request: Request) -
         ports,
         library,
         reading.listed_after(query.text("after")),
-        query.integer("limit", least=1, most=limits.MAX_LISTED, default=limits.DEFAULT_LISTED),
+        reading.whole(query, "limit", most=limits.MAX_LISTED, default=limits.DEFAULT_LISTED),
         state=state,
         tags=TagFilter(all_of=wanted) if wanted else None,
     )
@@ -150,10 +150,7 @@ def list_of_pictures(ports: Ports, application: Application, request: Request) -
 
 def _state_of(query: forms.Form) -> State:
     """Return the state that pictures shall have. Raises InvalidArgument."""
-    state = query.text("state") or "live"
-    if state not in ("live", "deleted"):
-        raise InvalidArgument("state", "must be live or deleted")
-    return State(state)
+    return State(reading.one_of(query, "state", State.LIVE, State.DELETED))
 
 
 def get_picture(ports: Ports, application: Application, request: Request) -> Reply:
@@ -198,12 +195,8 @@ def get_image(ports: Ports, application: Application, request: Request) -> Reply
     """Return a picture's file: the original, or a smaller view of it."""
     library = reading.library_of(ports, application, request.arguments["library"])
     query = forms.query(request)
-    size = query.text("size") or ImageSize.ORIGINAL.value
-    if size not in list(ImageSize):
-        raise InvalidArgument("size", f"must be one of {', '.join(ImageSize)}")
-    image = picture_image(
-        ports, library, reading.picture_id(request), ImageSize(size), deleted=_state_of(query) is State.DELETED
-    )
+    size = ImageSize(reading.one_of(query, "size", ImageSize.ORIGINAL, ImageSize.VIEW, ImageSize.THUMB))
+    image = picture_image(ports, library, reading.picture_id(request), size, deleted=_state_of(query) is State.DELETED)
     if len(image.data) > limits.MAX_ANSWER_BYTES:
         raise TooLargeToSend(f"{len(image.data)} bytes, more than {limits.MAX_ANSWER_BYTES}")
     named = query.text("v") == str(image.revision)

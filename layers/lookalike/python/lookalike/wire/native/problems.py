@@ -117,6 +117,12 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
     Exception: Kind(500, "failure", "The service has failed"),
 }
 
+#: Fields and remedies where this API has others than the log.
+_FIELDS: Mapping[type[BaseException], str] = {errors.RevisionMismatch: "If-Match"}
+_REMEDIES: Mapping[type[BaseException], str] = {
+    errors.RevisionMismatch: "look at the picture again, then repeat the change with its ETag"
+}
+
 #: Seconds after which a call that was refused for now may be repeated.
 RETRY_SECONDS = 1
 
@@ -161,8 +167,8 @@ def problem_of(error: Exception, request: str) -> Problem:
         code=kind.code,
         detail="" if said is None else said.problem.format(said),
         request=request,
-        field="" if said is None else said.field,
-        remedy="" if said is None else said.remedy,
+        field="" if said is None else _FIELDS.get(type(said), said.field),
+        remedy="" if said is None else _REMEDIES.get(type(said), said.remedy),
         picture=error.picture if isinstance(error, PictureIsThere) else UNSET,
         revision=_revision_of(error),
     )

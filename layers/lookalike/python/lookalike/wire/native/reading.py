@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import TypeVar
+from typing import TypeVar, cast, get_args
 
 import msgspec
 from msgspec import UNSET
@@ -56,7 +56,7 @@ _MEMBER = re.compile(r"Object (?P<fault>missing required|contains unknown) field
 _WHOLE = re.compile(r"`float` that's a multiple of 1\.0")
 
 #: Most digits of a revision: those of Unix milliseconds, and more.
-_REVISION = re.compile(r'"([0-9]{1,18})"')
+_REVISION = re.compile(r'(?P<quote>"?)(?P<revision>[0-9]{1,18})(?P=quote)')
 
 
 def json_of(data: bytes, kind: type[_T], place: str = "") -> _T:
@@ -133,16 +133,24 @@ def _metadata_of_query(request: Request) -> MetadataGiven:
         tags=tuple(tag for tag in query.text("tags").split(",") if tag),
         label=msgspec.Raw(exact_json.quoted(query.text("label")).encode()) if "label" in query else UNSET,
         desc=msgspec.Raw(exact_json.quoted(query.text("desc")).encode()) if "desc" in query else UNSET,
-        on_duplicate=_on_duplicate(query.text("on_duplicate")),
+        on_duplicate=cast("OnDuplicate", one_of(query, "on_duplicate", *get_args(OnDuplicate))),
     )
 
 
-def _on_duplicate(text: str) -> OnDuplicate:
-    try:
-        chosen: OnDuplicate = msgspec.convert(text or "return", OnDuplicate)
-    except msgspec.ValidationError as error:
-        raise InvalidArgument("on_duplicate", "must be return, refuse or update") from error
-    return chosen
+def one_of(query: forms.Form, name: str, *values: str) -> str:
+    """Return the value of a parameter that has one of few; the first one is the default. Raises InvalidArgument."""
+    text = query.text(name) if name in query else values[0]
+    if text not in values:
+        raise InvalidArgument(name, f"must be one of {', '.join(values)}")
+    return text
+
+
+def whole(query: forms.Form, name: str, *, most: int, default: int) -> int:
+    """Return the value of a parameter that is a number from 1. Raises InvalidArgument."""
+    text = query.text(name) if name in query else str(default)
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
+        raise InvalidArgument(name, f"must be a whole number, from 1 to {most}")
+    return int(text)
 
 
 def picture_id(request: Request) -> str:
@@ -277,14 +285,14 @@ def _tags_in(conditions: tuple[TagGiven, ...], field: str) -> frozenset[str]:
 
 
 def if_match(request: Request) -> int | None:
-    """Return the revision that If-Match names; None if any will do. Raises InvalidArgument."""
+    """Return the revision that If-Match names, with or without quotes; None if any will do. Raises InvalidArgument."""
     text = request.headers.get("if-match", "*").strip()
     if text == "*":
         return None
     found = _REVISION.fullmatch(text)
     if found is None:
-        raise InvalidArgument("If-Match", 'must be one ETag as it was answered, in its quotes: "1764300000000"')
-    return int(found[1])
+        raise InvalidArgument("If-Match", 'must be one ETag as it was answered, "1764300000000", or *')
+    return int(found["revision"])
 
 
 def is_not_modified(request: Request, revision: int) -> bool:

@@ -72,14 +72,22 @@ def name(kind: str) -> str:
 
 
 def _renamed(schema: Any) -> Any:
-    """Return the schema, with references and titles by the names of the document, and numbers that are whole as such."""
+    """Return the schema, with references and titles by the names of the document, and what most tools read better."""
     if isinstance(schema, list):
         return [_renamed(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
+    return {key: _renamed_member(key, value) for key, value in _simplified(schema).items()}
+
+
+def _simplified(schema: _Json) -> _Json:
+    """Return the schema with whole numbers as integers, and a tuple whose items are alike as an array of that length."""
     if schema.get("multipleOf") == 1:
         schema = {key: value for key, value in schema.items() if key != "multipleOf"} | {"type": "integer"}
-    return {key: _renamed_member(key, value) for key, value in schema.items()}
+    parts = schema.get("prefixItems", ())
+    if parts and all(part == parts[0] for part in parts):
+        schema = {key: value for key, value in schema.items() if key != "prefixItems"} | {"items": parts[0]}
+    return schema
 
 
 def _renamed_member(key: str, value: Any) -> Any:

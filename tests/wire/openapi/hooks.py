@@ -106,7 +106,9 @@ def filter_failure(
     """Whether it is one: not if a right request breaks a rule that no schema can say, nor if what is wrong is a file."""
     if isinstance(failure, AcceptedNegativeData):
         return not _only_a_file_is_wrong(case)
-    return not (isinstance(failure, RejectedPositiveData) and response.status_code == 400 and _is_beyond_schemas(response))
+    return not (
+        isinstance(failure, RejectedPositiveData) and response.status_code == 400 and _is_beyond_schemas(response)
+    )
 
 
 def _only_a_file_is_wrong(case: schemathesis.Case[Any]) -> bool:

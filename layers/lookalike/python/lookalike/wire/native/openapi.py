@@ -91,6 +91,10 @@ _HEADERS: Mapping[str, _Json] = {
 }
 
 
+#: Headers of every answer, those of limits for an application that has some.
+_EVERYWHERE = ("X-Request", "RateLimit-Policy", "RateLimit")
+
+
 def document() -> _Json:
     """Return the document."""
     made: _Json = json.loads(json.dumps(_document()))
@@ -202,7 +206,7 @@ def _parameter(parameter: Parameter) -> _Json:
 
 def _response(call: NativeCall, status: int) -> _Json:
     kind = call.said[status]
-    names = ["X-Request", "RateLimit-Policy", "RateLimit"]
+    names = list(_EVERYWHERE)
     if status == 304 or (not isinstance(kind, str) and call.path.endswith(("/{id}", "/restore", "/pictures"))):
         names += [] if kind is None and status != 304 else ["ETag"]
     names += ["Location"] if call.name == "add_picture" else []
@@ -279,7 +283,7 @@ def _problem(status: int, about: str) -> _Json:
     names = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}.get(status, [])
     response = {
         "description": f"{about}. Codes: {', '.join(kinds)}",
-        "headers": {name: _header(name) for name in ("X-Request", *names)},
+        "headers": {name: _header(name) for name in (*_EVERYWHERE, *names)},
         "content": content,
     }
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:

@@ -57,9 +57,7 @@ class TotalsSaid(msgspec.Struct, frozen=True, kw_only=True):
 def bulk(ports: Ports, application: Application, request: Request) -> Reply:
     """Add, change and delete pictures, a row each. A row that is refused leaves the others alone."""
     library = reading.library_of(ports, application, request.arguments["library"])
-    lines = [line for line in request.content().split(b"\n") if line.strip()]
-    if not lines:
-        raise MissingArgument("body")
+    lines = [line for line in reading.text_of(request).split(b"\n") if line.strip()]
     if len(lines) > limits.MAX_ROWS:
         raise TooManyItems("body", f"{len(lines)} rows, more than {limits.MAX_ROWS}")
     work = _Work(ports, application, library, request.id, time.monotonic() + limits.MAX_BULK_SECONDS)

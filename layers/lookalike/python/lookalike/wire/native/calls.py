@@ -151,7 +151,14 @@ def _error_elsewhere(request: Request) -> Exception:
     """Return the error of a request that no call answers: another method would do, or nothing would."""
     known = [(call.method, call.path) for call in CALLS] + [(row.method, row.path) for row in about.PUBLIC_ROUTES]
     allowed = sorted({method for method, path in known if pattern(path).fullmatch(request.path)})
-    return MethodNotAllowed(request.path, ", ".join(allowed)) if allowed else UnknownOperation(request.path)
+    if allowed:
+        return MethodNotAllowed(request.path, ", ".join(allowed))
+    remedy = _SLASH if "%2f" in request.raw_path.lower() else None
+    return UnknownOperation(request.path, remedy=remedy)
+
+
+#: What helps where a path has a slash in an id.
+_SLASH = "an id with a slash stands in a path as ~ and its base64url; self says it"
 
 
 _elsewhere = NATIVE.refusing(_error_elsewhere)

@@ -123,6 +123,12 @@ _REMEDIES: Mapping[type[BaseException], str] = {
     errors.RevisionMismatch: "look at the picture again, then repeat the change with its ETag"
 }
 
+#: Members of bodies that use cases know by their names.
+_MEMBERS = {"also", "box", "capacity", "desc", "label", "libraries", "tags"}
+
+#: What helps a caller who is not known, whatever the reason.
+_AUTHENTICATE = "send access key and secret key by HTTP Basic, or a token of /oauth/2.0/token by Bearer"
+
 #: Seconds after which a call that was refused for now may be repeated.
 RETRY_SECONDS = 1
 
@@ -160,6 +166,7 @@ def problem_of(error: Exception, request: str) -> Problem:
     """
     kind = kind_of(error)
     said = error if isinstance(error, errors.LookalikeError) and kind.status not in (401, 500) else None
+    remedy = _AUTHENTICATE if kind.status == 401 else ""
     return Problem(
         type=f"{PAGE}#{kind.code}",
         title=kind.title,
@@ -167,11 +174,16 @@ def problem_of(error: Exception, request: str) -> Problem:
         code=kind.code,
         detail="" if said is None else said.problem.format(said),
         request=request,
-        field="" if said is None else _FIELDS.get(type(said), said.field),
-        remedy="" if said is None else _REMEDIES.get(type(said), said.remedy),
+        field="" if said is None else _field_of(said),
+        remedy=remedy if said is None else _REMEDIES.get(type(said), said.remedy),
         picture=error.picture if isinstance(error, PictureIsThere) else UNSET,
         revision=_revision_of(error),
     )
+
+
+def _field_of(error: errors.LookalikeError) -> str:
+    field = "library" if error.field == "group" else _FIELDS.get(type(error), error.field)
+    return f"/{field}" if field in _MEMBERS else field
 
 
 def _revision_of(error: BaseException) -> int | UnsetType:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import re
 from typing import TypeVar, cast, get_args
 
@@ -27,6 +28,7 @@ from lookalike.errors import (
     UrlLengthError,
 )
 from lookalike.ports import Ports
+from lookalike.service.add import MAX_ID_BYTES
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import IMPLICIT_LIBRARIES, find_library, is_library_name
 from lookalike.service.stored import stored_source
@@ -52,6 +54,12 @@ _PLACE = re.compile(r" - at `(?:key in )?\$(?P<path>.*)`$")
 #: How msgspec says that a member is missing, or unknown.
 _MEMBER = re.compile(r"Object (?P<fault>missing required|contains unknown) field `(?P<name>.*)`", re.DOTALL)
 
+#: An escaped surrogate without its other half, which msgspec takes for the end of the text.
+_HALF_PAIR = re.compile(rb"\\u[dD](?:[89abAB](?!..\\u[dD][c-fC-F])|[c-fC-F](?<!\\u[dD][89abAB]..\\u[dD].))")
+
+#: Stands where the gateway handed over text that was not UTF-8.
+_REPLACEMENT = "\ufffd".encode()
+
 #: How msgspec says that a number is not whole: see :data:`~lookalike.wire.native.requests.Limit`.
 _WHOLE = re.compile(r"`float` that's a multiple of 1\.0")
 
@@ -62,14 +70,15 @@ _REVISION = re.compile(r'(?P<quote>"?)(?P<revision>[0-9]{1,18})(?P=quote)')
 def json_of(data: bytes, kind: type[_T], place: str = "") -> _T:
     """Return the object in JSON. Raises InvalidArgument, whose field is a JSON pointer below ``place``."""
     try:
-        return msgspec.json.decode(data, type=kind)
+        return msgspec.json.decode(data.removeprefix(codecs.BOM_UTF8), type=kind)
     except msgspec.ValidationError as error:
         said = str(error)
         found = _PLACE.search(said)
         pointer = place + ("" if found is None else _pointer(found["path"]))
         raise _malformed(pointer, said[: found.start()] if found else said) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidArgument(place or "body", f"not JSON: {error}") from error
+        reason = "half a surrogate pair" if _HALF_PAIR.search(data) else str(error)
+        raise InvalidArgument(place or "body", f"not JSON: {reason}") from error
     except RecursionError as error:
         raise InvalidArgument(place or "body", "arrays and objects are nested too deep") from error
 
@@ -92,10 +101,17 @@ def _pointer(path: str) -> str:
 
 def body_of(request: Request, kind: type[_T]) -> _T:
     """Return the object in the body. Raises InvalidArgument."""
+    return json_of(text_of(request), kind)
+
+
+def text_of(request: Request) -> bytes:
+    """Return the body, which is not blank. Raises InvalidArgument also if a gateway has spoilt it."""
     content = request.content()
     if not content.strip():
         raise MissingArgument("body")
-    return json_of(content, kind)
+    if request.as_text and _REPLACEMENT in content:
+        raise InvalidArgument("body", "not UTF-8", remedy="send gzip as application/octet-stream, whatever it holds")
+    return content
 
 
 def picture_of(request: Request) -> tuple[MetadataGiven, ImageGiven | bytes]:
@@ -107,6 +123,8 @@ def picture_of(request: Request) -> tuple[MetadataGiven, ImageGiven | bytes]:
     said_by_query = _metadata_of_query(request)
     content_type = request.headers.get("content-type", "").lower()
     if content_type.startswith("multipart/"):
+        if "boundary=" not in content_type:
+            raise InvalidArgument("Content-Type", "names no boundary", remedy="let the HTTP client write this header")
         form = forms.body(request)
         if "image" not in form:
             raise MissingArgument("image")
@@ -114,6 +132,10 @@ def picture_of(request: Request) -> tuple[MetadataGiven, ImageGiven | bytes]:
         return _completed(said, said_by_query), form.data("image")
     if content_type.startswith(("image/", "application/octet-stream")):
         return said_by_query, request.content()
+    if content_type.startswith("application/x-www-form-urlencoded") and not request.content().lstrip().startswith(b"{"):
+        raise InvalidArgument(
+            "Content-Type", "must be application/json, multipart/form-data, or image/* for the file itself"
+        )
     body = body_of(request, PictureGiven)
     return _completed(body, said_by_query), body.image
 
@@ -159,8 +181,12 @@ def picture_id(request: Request) -> str:
 
 
 def checked_id(id_: str, field: str = "id") -> str:
-    """Return the id. Raises InvalidArgument if it is no text, or holds a NUL."""
-    return _checked_text(id_, field)
+    """Return the id. Raises InvalidArgument if it is no text, holds a NUL, is empty, or too long."""
+    if not id_:
+        raise InvalidArgument(field, f"must have 1 to {MAX_ID_BYTES} bytes")
+    if len(_checked_text(id_, field).encode()) > MAX_ID_BYTES:
+        raise ArgumentTooLong(field, f"more than {MAX_ID_BYTES} bytes")
+    return id_
 
 
 def _checked_text(text: str, field: str) -> str:

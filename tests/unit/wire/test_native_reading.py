@@ -16,6 +16,7 @@ from lookalike.domain.geometry import Box
 from lookalike.errors import InvalidArgument, MissingArgument
 from lookalike.wire.http import Request
 from lookalike.wire.native import reading, requests, searching
+from lookalike.wire.native.json_body import json_of
 from tests.support.examples import examples
 
 SEARCH: dict[str, Any] = {
@@ -87,12 +88,12 @@ def outcome(read: Callable[..., T], *arguments: Any) -> T | InvalidArgument:
 
 def refused(said: Any, kind: type[msgspec.Struct] = requests.SearchGiven) -> InvalidArgument:
     with pytest.raises(InvalidArgument) as caught:
-        reading.json_of(json.dumps(said).encode(), kind)
+        json_of(json.dumps(said).encode(), kind)
     return caught.value
 
 
 def test_what_is_planted_in_is_right() -> None:
-    reading.json_of(json.dumps(SEARCH).encode(), requests.SearchGiven)
+    json_of(json.dumps(SEARCH).encode(), requests.SearchGiven)
 
 
 @pytest.mark.parametrize("pointer", pointers(SEARCH))
@@ -131,7 +132,7 @@ def test_a_member_that_is_missing_is_named_by_its_pointer(pointer: str) -> None:
 @given(st.sampled_from(KINDS), json_values | st.fixed_dictionaries({"image": json_values}))
 @example(requests.SearchGiven, {"image": {}, "limit": float("inf")})
 def test_any_json_is_read_or_refused(kind: type[msgspec.Struct], said: Any) -> None:
-    found = outcome(reading.json_of, json.dumps(said).encode(), kind)
+    found = outcome(json_of, json.dumps(said).encode(), kind)
     if isinstance(found, InvalidArgument):
         assert found.field == "body" or found.field.startswith("/")
         assert found.reason
@@ -146,7 +147,7 @@ def test_any_json_is_read_or_refused(kind: type[msgspec.Struct], said: Any) -> N
 @example(requests.SearchGiven, b'{"image":{},"limit":1e400}')
 @example(requests.SearchGiven, b'{"image":{},"limit":' + b"9" * 5000 + b"}")
 def test_any_bytes_are_read_or_refused(kind: type[msgspec.Struct], data: bytes) -> None:
-    found = outcome(reading.json_of, data, kind)
+    found = outcome(json_of, data, kind)
     assert isinstance(found, kind) or (isinstance(found, InvalidArgument) and found.field)
 
 
@@ -157,7 +158,7 @@ def test_a_limit_is_a_whole_number_however_it_is_written(limit: float) -> None:
         if limit % 1:
             assert refused(said).field == "/limit"
         else:
-            assert reading.json_of(json.dumps(said).encode(), requests.SearchGiven).limit == limit
+            assert json_of(json.dumps(said).encode(), requests.SearchGiven).limit == limit
 
 
 @given(st.integers(1, 999_999))
@@ -214,6 +215,27 @@ def test_any_other_if_match_is_refused(said: str) -> None:
         assert found is None or str(found) == said.strip().strip('"').lstrip("0") or found == 0
 
 
+@pytest.mark.parametrize(
+    ("said", "detail"),
+    [
+        ({"image": "https://example.com/a.jpg"}, "must be an object with one of url, base64 and picture"),
+        ({**SEARCH, "also": ["a"]}, "must be an object with one of url, base64 and picture"),
+        ({**SEARCH, "limit": "5"}, "Expected `number`, got `string`"),
+        ({**SEARCH, "limit": 1.5}, "Expected a whole number"),
+        ({**SEARCH, "explain": "yes"}, "Expected `boolean`, got `string`"),
+        ({**SEARCH, "box": [0, 0, 1]}, "Expected `array` of length 4"),
+        ({**SEARCH, "odd": 1}, "there is no member of this name here"),
+    ],
+)
+def test_what_is_wrong_is_said_in_words_of_json(said: Any, detail: str) -> None:
+    assert refused(said).reason == detail
+
+
+def test_values_that_there_are_are_said() -> None:
+    assert refused({"kind": "odd"}, requests.LibraryGiven).reason == "must be one of same, similar, product"
+    assert refused({"op": "odd"}, requests.RowGiven).reason == "must be one of add, update, delete"
+
+
 fractions = st.floats(0, 1) | st.sampled_from([0, 1])
 
 
@@ -232,6 +254,6 @@ def test_a_box_is_within_the_picture_and_not_empty(box: list[float]) -> None:
 
 
 def _box_read(said: bytes) -> Box:
-    read = reading.json_of(said, requests.SearchGiven)
+    read = json_of(said, requests.SearchGiven)
     assert read.box is not None
     return searching._box(read.box)

@@ -22,6 +22,7 @@ from lookalike.wire.http import Request
 from lookalike.wire.native import limits, reading
 from lookalike.wire.native.answers import Said
 from lookalike.wire.native.dialect import File, Reply
+from lookalike.wire.native.json_body import json_of
 from lookalike.wire.native.pictures import Given, add_or_find
 from lookalike.wire.native.problems import problem_of
 from lookalike.wire.native.requests import ImageGiven, MetadataGiven, PictureChange, RowGiven
@@ -79,7 +80,7 @@ def _in_parallel(outcome: Callable[[int, bytes], RowSaid], lines: Sequence[bytes
 
 def _id_of(line: bytes) -> str:
     try:
-        return reading.json_of(line, RowGiven).id or ""
+        return json_of(line, RowGiven).id or ""
     except InvalidArgument:
         return ""
 
@@ -106,7 +107,7 @@ class _Work:
         if time.monotonic() >= self.deadline:
             return self._refused(row, line, OutOfTime("its turn never came"))
         try:
-            return self._done(row, reading.json_of(line, RowGiven))
+            return self._done(row, json_of(line, RowGiven))
         except Exception as error:  # whatever it is, it is not its neighbours' failure
             return self._refused(row, line, error)
 

@@ -120,7 +120,8 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
 #: Fields and remedies where this API has others than the log.
 _FIELDS: Mapping[type[BaseException], str] = {errors.RevisionMismatch: "If-Match"}
 _REMEDIES: Mapping[type[BaseException], str] = {
-    errors.RevisionMismatch: "look at the picture again, then repeat the change with its ETag"
+    errors.RevisionMismatch: "look at the picture again, then repeat the change with its ETag",
+    errors.LibraryNotFound: "make it first: PUT /api/v1/libraries/{library}",
 }
 
 #: Members of bodies that use cases know by their names.

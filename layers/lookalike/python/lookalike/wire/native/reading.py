@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import codecs
 import re
 from typing import TypeVar, cast, get_args
 
@@ -36,6 +35,7 @@ from lookalike.service.tags import tags_of
 from lookalike.wire import base64_image, forms, label_codec
 from lookalike.wire.http import Request
 from lookalike.wire.native import limits, picture_path
+from lookalike.wire.native.json_body import json_of
 from lookalike.wire.native.requests import (
     FilterGiven,
     ImageGiven,
@@ -48,55 +48,11 @@ from lookalike.wire.native.requests import (
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 
-#: How msgspec ends a message: the place of the fault in the JSON.
-_PLACE = re.compile(r" - at `(?:key in )?\$(?P<path>.*)`$")
-
-#: How msgspec says that a member is missing, or unknown.
-_MEMBER = re.compile(r"Object (?P<fault>missing required|contains unknown) field `(?P<name>.*)`", re.DOTALL)
-
-#: An escaped surrogate without its other half, which msgspec takes for the end of the text.
-_HALF_PAIR = re.compile(rb"\\u[dD](?:[89abAB](?!..\\u[dD][c-fC-F])|[c-fC-F](?<!\\u[dD][89abAB]..\\u[dD].))")
-
 #: Stands where the gateway handed over text that was not UTF-8.
 _REPLACEMENT = "\ufffd".encode()
 
-#: How msgspec says that a number is not whole: see :data:`~lookalike.wire.native.requests.Limit`.
-_WHOLE = re.compile(r"`float` that's a multiple of 1\.0")
-
 #: Most digits of a revision: those of Unix milliseconds, and more.
 _REVISION = re.compile(r'(?P<quote>"?)(?P<revision>[0-9]{1,18})(?P=quote)')
-
-
-def json_of(data: bytes, kind: type[_T], place: str = "") -> _T:
-    """Return the object in JSON. Raises InvalidArgument, whose field is a JSON pointer below ``place``."""
-    try:
-        return msgspec.json.decode(data.removeprefix(codecs.BOM_UTF8), type=kind)
-    except msgspec.ValidationError as error:
-        said = str(error)
-        found = _PLACE.search(said)
-        pointer = place + ("" if found is None else _pointer(found["path"]))
-        raise _malformed(pointer, said[: found.start()] if found else said) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        reason = "half a surrogate pair" if _HALF_PAIR.search(data) else str(error)
-        raise InvalidArgument(place or "body", f"not JSON: {reason}") from error
-    except RecursionError as error:
-        raise InvalidArgument(place or "body", "arrays and objects are nested too deep") from error
-
-
-def _malformed(pointer: str, said: str) -> InvalidArgument:
-    """Return the error of a fault that msgspec found, with the member's own name where one is missing or unknown."""
-    named = _MEMBER.fullmatch(said)
-    if named is None:
-        return InvalidArgument(pointer or "body", _WHOLE.sub("a whole number", said))
-    member = f"{pointer}/{named['name'].replace('~', '~0').replace('/', '~1')}"
-    if named["fault"] == "missing required":
-        return MissingArgument(member)
-    return InvalidArgument(member, "there is no member of this name here")
-
-
-def _pointer(path: str) -> str:
-    """Return a JSON pointer (RFC 6901) of a path as msgspec writes it, ``.a[0].b`` or ``[...]`` for any index."""
-    return "".join(f"/{part}" for part in re.findall(r"\.([^.\[\]]+)|\[([^\]]*)\]", path) for part in part if part)
 
 
 def body_of(request: Request, kind: type[_T]) -> _T:

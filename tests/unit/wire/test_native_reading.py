@@ -231,6 +231,13 @@ def test_what_is_wrong_is_said_in_words_of_json(said: Any, detail: str) -> None:
     assert refused(said).reason == detail
 
 
+def test_a_body_that_a_gateway_has_spoilt_is_named() -> None:
+    spoilt = Request("1", "POST", "/", "/", "", {}, '{"brief": "\ufffd"}'.encode(), "", {}, as_text=True)
+    found = outcome(reading.body_of, spoilt, requests.PictureChange)
+    assert isinstance(found, InvalidArgument)
+    assert (found.field, found.reason) == ("body", "not UTF-8")
+
+
 def test_values_that_there_are_are_said() -> None:
     assert refused({"kind": "odd"}, requests.LibraryGiven).reason == "must be one of same, similar, product"
     assert refused({"op": "odd"}, requests.RowGiven).reason == "must be one of add, update, delete"

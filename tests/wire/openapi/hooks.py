@@ -105,7 +105,7 @@ def filter_failure(
 ) -> bool:
     """Whether it is one: not if a right request breaks a rule that no schema can say, nor if what is wrong is a file."""
     if isinstance(failure, AcceptedNegativeData):
-        return not _only_a_file_is_wrong(case)
+        return not (_only_a_file_is_wrong(case) or _is_rightly_absent(case, response))
     return not (
         isinstance(failure, RejectedPositiveData) and response.status_code == 400 and _is_beyond_schemas(response)
     )
@@ -117,6 +117,12 @@ def _only_a_file_is_wrong(case: schemathesis.Case[Any]) -> bool:
     parts = {} if case.meta is None else case.meta.components
     wrong = {place for place, part in parts.items() if part.mode.is_negative}
     return is_file and wrong <= {ParameterLocation.BODY}
+
+
+def _is_rightly_absent(case: schemathesis.Case[Any], response: schemathesis.Response) -> bool:
+    """Whether a wrong body was not sent in the end, where none has to be."""
+    body = case.operation.definition.raw.get("requestBody", {"required": True})
+    return not body["required"] and not response.request.body
 
 
 def _is_beyond_schemas(response: schemathesis.Response) -> bool:

@@ -21,8 +21,11 @@ BASE = "/api/v1"
 _LIBRARY = f"{BASE}/libraries/{{library}}"
 _PICTURE = f"{_LIBRARY}/pictures/{{id}}"
 
-Body: TypeAlias = Literal["json", "picture", "ndjson"]
-"""JSON; a picture as multipart, as the file itself or in JSON; a line of JSON a row."""
+Body: TypeAlias = Literal["json", "file", "ndjson"]
+"""JSON; a picture in a form, as the file itself or in JSON; a line of JSON a row."""
+
+Form: TypeAlias = Mapping[str, type[msgspec.Struct] | type[str]]
+"""Fields of a form beside the file: one in JSON, and others as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class NativeCall:
     """A call: the function that answers it, where, and what it takes and answers with.
 
     ``said`` are schemas of answers by status: None for an answer without a body, a text for a media type of a file.
-    ``refused`` are statuses of problems beyond those that every call may have.
+    ``refused`` are statuses of problems beyond those that every call may have. ``form`` goes with a body that may be a file.
     """
 
     operation: Operation
@@ -52,6 +55,7 @@ class NativeCall:
     given: type[msgspec.Struct] | None = None
     body: Body = "json"
     parameters: Sequence[Parameter] = ()
+    form: Form = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -86,6 +90,10 @@ _FILE_SAID = (
     Parameter("desc", "Likewise: its desc, as text"),
     Parameter("on_duplicate", "Likewise", {**_one_of("return", "refuse", "update"), "default": "return"}),
 )
+_PICTURE_FORM: Form = {
+    "picture": requests.MetadataGiven,
+    **dict.fromkeys(requests.MetadataGiven.__struct_fields__, str),
+}
 _STATE = Parameter("state", "Live pictures, or deleted ones", {**_one_of("live", "deleted"), "default": "live"})
 _AFTER = Parameter("after", "next of the page before", {"type": "string", "pattern": requests.CURSOR_PATTERN})
 
@@ -118,11 +126,11 @@ CALLS: Sequence[NativeCall] = (
                    _IF_NONE_MATCH,
                )),
     NativeCall("add", "POST", f"{_LIBRARY}/pictures", pictures.add_picture,
-               {201: answers.AddedSaid, 200: answers.AddedSaid}, (400, 404, 409, 422), requests.PictureGiven, "picture",
-               (*_FILE_SAID, Parameter("id", "Likewise: your id, in libraries with identity own"))),
+               {201: answers.AddedSaid, 200: answers.AddedSaid}, (400, 404, 409, 422), requests.PictureGiven, "file",
+               (*_FILE_SAID, Parameter("id", "Likewise: your id, in libraries with identity own")), _PICTURE_FORM),
     NativeCall("add", "PUT", _PICTURE, pictures.put_picture,
-               {201: answers.AddedSaid, 200: answers.AddedSaid}, (400, 404, 409, 412, 422), requests.PictureGiven, "picture",
-               (*_FILE_SAID, _IF_MATCH)),
+               {201: answers.AddedSaid, 200: answers.AddedSaid}, (400, 404, 409, 412, 422), requests.PictureGiven, "file",
+               (*_FILE_SAID, _IF_MATCH), _PICTURE_FORM),
     NativeCall("add", "POST", f"{_LIBRARY}/bulk", bulk.bulk, {200: bulk.CONTENT_TYPE}, (400, 404), requests.RowGiven,
                "ndjson"),
     NativeCall("update", "PATCH", _PICTURE, pictures.change_picture, {200: answers.PictureSaid},
@@ -132,9 +140,9 @@ CALLS: Sequence[NativeCall] = (
     NativeCall("delete", "DELETE", _PICTURE, pictures.delete_picture, {204: None}, (400, 404, 409, 412),
                parameters=(_IF_MATCH,)),
     NativeCall("search", "POST", f"{_LIBRARY}/search", searching.search_library, {200: answers.FoundSaid},
-               (400, 404, 409, 422), requests.SearchGiven),
+               (400, 404, 409, 422), requests.SearchGiven, "file", form={"search": requests.SearchOptionsGiven}),
     NativeCall("search", "POST", f"{_LIBRARY}/check", searching.check_picture, {200: answers.CheckSaid},
-               (400, 404, 409, 422), requests.CheckGiven),
+               (400, 404, 409, 422), requests.CheckGiven, "file"),
     NativeCall("search", "POST", f"{BASE}/search", searching.search_several, {200: answers.FoundSaid}, (400, 404, 409, 422),
                requests.SearchManyGiven),
     NativeCall("search", "POST", f"{BASE}/compare", searching.compare_pictures, {200: answers.ComparedSaid}, (400, 404, 409, 422),

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -21,7 +21,7 @@ from lookalike.wire.native.about import OPENAPI, openapi_file
 from lookalike.wire.native.answers import ProblemsSaid, ServiceSaid
 from lookalike.wire.native.bulk import CONTENT_TYPE, RowSaid, TotalsSaid
 from lookalike.wire.native.calls import BASE, CALLS, NativeCall, Parameter
-from lookalike.wire.native.requests import LIBRARY_PATTERN, MetadataGiven
+from lookalike.wire.native.requests import LIBRARY_PATTERN, LibraryGiven
 
 _Json = dict[str, Any]
 
@@ -176,7 +176,7 @@ def _operation(call: NativeCall) -> _Json:
     if rest:
         said["description"] = rest
     if call.given is not None:
-        said["requestBody"] = {"required": True, "content": _content(call, call.given)}
+        said["requestBody"] = {"required": call.given is not LibraryGiven, "content": _content(call, call.given)}
     return said
 
 
@@ -259,20 +259,28 @@ def _content(call: NativeCall, given: type[msgspec.Struct]) -> _Json:
     said = {"schema": schemas.reference(given), "example": _plain(examples.GIVEN[call.name])}
     if call.body == "json":
         return {"application/json": said}
+    fields = {name: _field(call, name) for name in call.form}
     form = {
         "type": "object",
         "required": ["image"],
-        "properties": {
-            "image": _BYTES,
-            "picture": schemas.reference(MetadataGiven),
-        },
+        "properties": {"image": _BYTES, **fields},
+        "additionalProperties": False,
     }
+    encoding = {name: {"contentType": "application/json"} for name, kind in call.form.items() if kind is not str}
     return {
         "application/json": said,
-        "multipart/form-data": {"schema": form, "encoding": {"picture": {"contentType": "application/json"}}},
+        "multipart/form-data": {"schema": form, **({"encoding": encoding} if encoding else {})},
         "application/octet-stream": {"schema": _BYTES},
         "image/*": {"schema": _BYTES},
     }
+
+
+def _field(call: NativeCall, name: str) -> _Json:
+    """Return the schema of a field of a form; what may stand in the query, too, has one there."""
+    kind = call.form[name]
+    if kind is not str:
+        return schemas.reference(cast("type[msgspec.Struct]", kind))
+    return next((dict(one.schema) for one in call.parameters if one.name == name), {"type": "string"})
 
 
 def _problem(status: int, about: str) -> _Json:

@@ -30,14 +30,14 @@ from lookalike.wire.native import limits, reading
 from lookalike.wire.native.answers import PicturesSaid, added_said, picture_said
 from lookalike.wire.native.dialect import File, Reply
 from lookalike.wire.native.problems import PictureIsThere, TooLargeToSend, UnsupportedByLibrary
-from lookalike.wire.native.requests import ImageGiven, MetadataGiven, PictureChange
+from lookalike.wire.native.requests import MetadataGiven, PictureChange
 
 
 def add_picture(ports: Ports, application: Application, request: Request) -> Reply:
     """Add a picture. May be repeated: one that is there is returned, unless ``on_duplicate`` says otherwise."""
     said, image = reading.picture_of(request)
     library, ref = _target(ports, application, request.arguments["library"])
-    source = _source_of(ports, application, library, image)
+    source = reading.source_of(ports, application, library, image, "/image")
     picture, created = add_or_find(ports, library, ref, Given(source, said))
     added = added_said(find_library(ports, ref.tenant, ref.name), picture, created=created)
     return Reply(added, 201 if created else 200, picture.revision, (("location", added.path),))
@@ -57,7 +57,7 @@ def put_picture(ports: Ports, application: Application, request: Request) -> Rep
     before = _found(ports, library, id_)
     command = Add(
         ref,
-        _source_of(ports, application, library, image),
+        reading.source_of(ports, application, library, image, "/image"),
         reading.metadata_of(ref, said),
         id_,
         replace=True,
@@ -121,12 +121,6 @@ def _target(ports: Ports, application: Application, name: str) -> tuple[Library 
             raise
         return None, library_ref(application, name)
     return library, reading.ref_of(library)
-
-
-def _source_of(ports: Ports, application: Application, library: Library | None, image: ImageGiven | bytes) -> Source:
-    if isinstance(image, bytes):
-        return reading.source_of_file(ports, image)
-    return reading.source_of(ports, application, library, image, "/image")
 
 
 def list_of_pictures(ports: Ports, application: Application, request: Request) -> Reply:

@@ -37,14 +37,18 @@ from lookalike.wire.http import Request
 from lookalike.wire.native import limits, picture_path
 from lookalike.wire.native.json_body import json_of
 from lookalike.wire.native.requests import (
+    CheckGiven,
     FilterGiven,
     ImageGiven,
     MetadataGiven,
     OnDuplicate,
     PictureChange,
     PictureGiven,
+    SearchGiven,
+    SearchOptionsGiven,
     TagGiven,
 )
+from lookalike.wire.native.sent_files import sent_file
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 
@@ -56,7 +60,10 @@ _REVISION = re.compile(r'(?P<quote>"?)(?P<revision>[0-9]{1,18})(?P=quote)')
 
 
 def body_of(request: Request, kind: type[_T]) -> _T:
-    """Return the object in the body. Raises InvalidArgument."""
+    """Return the object in the body, which is JSON. Raises InvalidArgument."""
+    content_type = request.headers.get("content-type", "").lower()
+    if content_type.startswith(("multipart/", "image/")):
+        raise InvalidArgument("Content-Type", "must be application/json: this call takes no file")
     return json_of(text_of(request), kind)
 
 
@@ -73,27 +80,34 @@ def text_of(request: Request) -> bytes:
 def picture_of(request: Request) -> tuple[MetadataGiven, ImageGiven | bytes]:
     """Return what is said of a picture, and the picture: its file if the body has it, or where it is.
 
-    The body is multipart (``image``, and ``picture`` in JSON), the file itself, or JSON. What it leaves unsaid may stand in
-    the query. Raises InvalidArgument.
+    The body is a form (``image``, and ``picture`` in JSON), the file itself, or JSON. What it leaves unsaid may stand in other
+    fields of the form, and in the query. Raises InvalidArgument.
     """
-    said_by_query = _metadata_of_query(request)
-    content_type = request.headers.get("content-type", "").lower()
-    if content_type.startswith("multipart/"):
-        if "boundary=" not in content_type:
-            raise InvalidArgument("Content-Type", "names no boundary", remedy="let the HTTP client write this header")
-        form = forms.body(request)
-        if "image" not in form:
-            raise MissingArgument("image")
-        said = json_of(form.data("picture") or b"{}", MetadataGiven, "/picture")
-        return _completed(said, said_by_query), form.data("image")
-    if content_type.startswith(("image/", "application/octet-stream")):
-        return said_by_query, request.content()
-    if content_type.startswith("application/x-www-form-urlencoded") and not request.content().lstrip().startswith(b"{"):
-        raise InvalidArgument(
-            "Content-Type", "must be application/json, multipart/form-data, or image/* for the file itself"
-        )
-    body = body_of(request, PictureGiven)
-    return _completed(body, said_by_query), body.image
+    query = forms.query(request)
+    sent = sent_file(request, "picture", MetadataGiven.__struct_fields__)
+    if sent is None:
+        body = body_of(request, PictureGiven)
+        return _completed(body, _metadata_of(query)), body.image
+    fields = forms.Form({**query.values, **sent.fields.values})
+    return _completed(json_of(sent.json, MetadataGiven, "/picture"), _metadata_of(fields)), sent.data
+
+
+def search_of(request: Request) -> tuple[SearchOptionsGiven, ImageGiven | bytes]:
+    """Return what to search, and how. The body is a form (``image``, and ``search`` in JSON), the file itself, or JSON.
+
+    Raises InvalidArgument.
+    """
+    sent = sent_file(request, "search")
+    if sent is not None:
+        return json_of(sent.json, SearchOptionsGiven, "/search"), sent.data
+    body = body_of(request, SearchGiven)
+    return body, body.image
+
+
+def checked_image(request: Request) -> ImageGiven | bytes:
+    """Return the picture that is asked for: in a form as ``image``, as the file itself, or in JSON. Raises InvalidArgument."""
+    sent = sent_file(request)
+    return body_of(request, CheckGiven).image if sent is None else sent.data
 
 
 def _completed(said: MetadataGiven, by_query: MetadataGiven) -> MetadataGiven:
@@ -103,8 +117,7 @@ def _completed(said: MetadataGiven, by_query: MetadataGiven) -> MetadataGiven:
     return msgspec.structs.replace(said, **{name: getattr(by_query, name) for name in names})
 
 
-def _metadata_of_query(request: Request) -> MetadataGiven:
-    query = forms.query(request)
+def _metadata_of(query: forms.Form) -> MetadataGiven:
     return MetadataGiven(
         id=query.text("id") or None,
         brief=query.text("brief"),
@@ -165,11 +178,15 @@ def ref_of(library: Library) -> LibraryRef:
     return LibraryRef(library.tenant, library.name, library.kind, library.identity)
 
 
-def source_of(ports: Ports, application: Application, library: Library | None, image: ImageGiven, field: str) -> Source:
-    """Return the picture that is meant. ``library`` holds stored ones that name none; ``field`` is a JSON pointer.
+def source_of(
+    ports: Ports, application: Application, library: Library | None, image: ImageGiven | bytes, field: str
+) -> Source:
+    """Return the picture that is meant, or was sent. ``library`` holds stored ones that name none; ``field`` is a pointer.
 
     Raises InvalidArgument, a UrlError or a PictureError.
     """
+    if isinstance(image, bytes):
+        return _source_of_file(ports, image)
     if [image.url, image.base64, image.picture].count(UNSET) != 2:
         raise InvalidArgument(field, "must have one of url, base64 and picture")
     if image.library is not UNSET and image.picture is UNSET:
@@ -199,7 +216,7 @@ def _from_url(ports: Ports, url: str, field: str) -> Source:
     return Source(limits.bounds(ports), url=url, name=field)
 
 
-def source_of_file(ports: Ports, data: bytes) -> Source:
+def _source_of_file(ports: Ports, data: bytes) -> Source:
     """Return the picture of a file in the body. Raises EmptyPicture."""
     if not data:
         raise EmptyPicture("no bytes", field="image")

@@ -69,7 +69,13 @@ class ImageGiven(Given, frozen=True, kw_only=True):
 
     url: Url | UnsetType = UNSET
     base64: Base64 | UnsetType = UNSET
-    picture: Annotated[str, Meta(description="Id of a stored picture")] | UnsetType = UNSET
+    picture: (
+        Annotated[
+            str,
+            Meta(description="Id of a stored picture", extra_json_schema={"minLength": 1, "maxLength": MAX_ID_BYTES}),
+        ]
+        | UnsetType
+    ) = UNSET
     library: (
         Annotated[LibraryName, Meta(description="Its library, if it is another than the one searched")] | UnsetType
     ) = UNSET
@@ -134,10 +140,9 @@ class FilterGiven(Given, frozen=True, kw_only=True, rename={"all_of": "all", "an
     none_of: tuple[TagGiven, ...] = ()
 
 
-class SearchGiven(Given, frozen=True, kw_only=True, rename={"without": "not"}):
-    """A search in one library."""
+class SearchOptionsGiven(Given, frozen=True, kw_only=True, rename={"without": "not"}):
+    """How to search: beside a file, in a form."""
 
-    image: ImageGiven
     also: Annotated[tuple[ImageGiven, ...], Meta(description="Further examples")] = ()
     without: Annotated[tuple[ImageGiven, ...], Meta(description="Examples of what is not meant")] = ()
     box: Annotated[BoxGiven, Meta(description="The part of the image to search for")] | None = None
@@ -146,6 +151,12 @@ class SearchGiven(Given, frozen=True, kw_only=True, rename={"without": "not"}):
     threshold: Annotated[Fraction, Meta(description="Least score; identical pictures pass any")] = 0.0
     filter: FilterGiven | None = None
     explain: Annotated[bool, Meta(description="Say what agrees, what does not, and what the search did")] = False
+
+
+class SearchGiven(SearchOptionsGiven, frozen=True, kw_only=True):
+    """A search in one library."""
+
+    image: ImageGiven
 
 
 class SearchManyGiven(SearchGiven, frozen=True, kw_only=True):

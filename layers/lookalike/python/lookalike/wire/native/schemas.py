@@ -12,7 +12,7 @@ from lookalike.wire.native.answers import ProblemsSaid, ServiceSaid
 from lookalike.wire.native.bulk import RowSaid, TotalsSaid
 from lookalike.wire.native.calls import NativeCall
 from lookalike.wire.native.problems import Problem
-from lookalike.wire.native.requests import ImageGiven, MetadataGiven
+from lookalike.wire.native.requests import ImageGiven
 
 _Json = dict[str, Any]
 
@@ -42,7 +42,8 @@ def components(calls: Iterable[NativeCall]) -> _Json:
     calls = tuple(calls)
     types = {kind: None for call in calls for kind in call.said.values() if isinstance(kind, type)}
     types |= {call.given: None for call in calls if call.given is not None}
-    extra = (Problem, RowSaid, TotalsSaid, ServiceSaid, ProblemsSaid, MetadataGiven)
+    types |= {kind: None for call in calls for kind in call.form.values() if issubclass(kind, msgspec.Struct)}
+    extra = (Problem, RowSaid, TotalsSaid, ServiceSaid, ProblemsSaid)
     _, made = msgspec.json.schema_components([*types, *extra], ref_template=_REF)
     schemas = {name(kind): _renamed(schema) for kind, schema in made.items()}
     image = name(ImageGiven.__name__)

@@ -11,10 +11,11 @@ from typing import Any
 
 from made.api.libraries import put_library
 from made.api.pictures import add_picture, change_picture, delete_picture, get_picture, put_picture, restore_picture
-from made.api.searching import compare_pictures, search_library
+from made.api.searching import check_picture, compare_pictures, search_library
 from made.client import AuthenticatedClient
 from made.models import (
     Added,
+    Check,
     Compared,
     CompareInput,
     Found,
@@ -28,6 +29,8 @@ from made.models import (
     Problem,
     PutPictureFilesBody,
     SearchInput,
+    SearchLibraryFilesBody,
+    SearchOptionsInput,
     StoredImage,
 )
 from made.types import File
@@ -58,6 +61,11 @@ with AuthenticatedClient(url, keys, prefix="Basic") as client:
 
     found = expect(search_library.sync("python", client=client, body=SearchInput(image, explain=True)), Found)
     assert [(match.id, match.score, match.why.value) for match in found.matches] == [("sku-1", 1, "identical")], found
+    form = SearchLibraryFilesBody(File(BytesIO(file), "picture.jpg"), SearchOptionsInput(limit=1))
+    found = expect(search_library.sync("python", client=client, body=form), Found)
+    assert [match.id for match in found.matches] == ["sku-1"], found
+    checked = expect(check_picture.sync("python", client=client, body=File(BytesIO(file))), Check)
+    assert checked.held, checked
     stored = StoredImage("sku-1", library="python")
     compared = expect(compare_pictures.sync(client=client, body=CompareInput(image, stored)), Compared)
     assert compared.identical, compared

@@ -14,6 +14,7 @@ from typing import Any
 import schemathesis
 from schemathesis.core.failures import AcceptedNegativeData, Failure
 from schemathesis.core.parameters import ParameterLocation
+from schemathesis.generation.meta import TestPhase
 from schemathesis.openapi.checks import RejectedPositiveData
 
 from lookalike.wire.native.examples import PICTURE
@@ -112,11 +113,19 @@ def filter_failure(
 
 
 def _only_a_file_is_wrong(case: schemathesis.Case[Any]) -> bool:
-    """Whether a body is wrong that may be any bytes: links between calls put an object of JSON there."""
-    is_file = (case.media_type or "").startswith(("image/", "application/octet-stream"))
-    parts = {} if case.meta is None else case.meta.components
-    wrong = {place for place, part in parts.items() if part.mode.is_negative}
-    return is_file and wrong <= {ParameterLocation.BODY}
+    """Whether a body is wrong that may be any bytes, or a form: links between calls put values of JSON into both.
+
+    A file cannot be wrong, and what is no text in a form is sent as some.
+    """
+    if case.meta is None:
+        return False
+    types = (
+        "image/",
+        "application/octet-stream",
+        *(["multipart/"] if case.meta.phase.name is TestPhase.STATEFUL else []),
+    )
+    wrong = {place for place, part in case.meta.components.items() if part.mode.is_negative}
+    return (case.media_type or "").startswith(types) and wrong <= {ParameterLocation.BODY}
 
 
 def _is_rightly_absent(case: schemathesis.Case[Any], response: schemathesis.Response) -> bool:

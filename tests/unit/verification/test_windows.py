@@ -56,6 +56,54 @@ def test_a_page_shows_its_pictures_and_not_its_text() -> None:
     assert {lies_at(second, 600, 150, 840, 330, page), lies_at(second, 900, 500, 1080, 740, page)} == {True, False}
 
 
+def page_of_text() -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    """A heading and 24 lines of words."""
+    page = Image.new("RGB", (1280, 900), "white")
+    pen = ImageDraw.Draw(page)
+    pen.rectangle((0, 0, 1280, 64), fill=(40, 60, 120))
+    pen.text((30, 14), "Circle canvas", fill="white", font_size=30)
+    pen.text((40, 90), "Marble amber fabric paper garden stone", fill="black", font_size=34)
+    for line in range(24):
+        pen.text((40, 160 + 28 * line), "the quick brown fox jumps over the lazy dog", fill="black", font_size=15)
+    return page, pen
+
+
+def test_text_alone_shows_no_picture() -> None:
+    assert windows(page_of_text()[0]) == []
+
+
+def test_a_wide_picture_at_a_tenth_of_a_page_is_found() -> None:
+    page, _ = page_of_text()
+    page.paste(shown("coffee.png", 128, 68), (700, 400))
+    (box,) = windows(page)
+    assert lies_at(box, 700, 400, 828, 468, page)
+
+
+def test_a_thing_cut_out_on_plain_ground_is_found() -> None:
+    page, _ = page_of_text()
+    ground, mask = Image.new("RGB", (200, 160), "white"), Image.new("L", (200, 160))
+    ImageDraw.Draw(mask).polygon([(100, 10), (190, 150), (160, 150), (100, 50), (40, 150), (10, 150)], fill=255)
+    page.paste(Image.composite(shown("chelsea.png", 200, 160), ground, mask), (700, 400))
+    (box,) = windows(page)
+    assert lies_at(box, 710, 410, 891, 551, page)
+
+
+def test_an_outline_and_a_button_are_no_things_cut_out() -> None:
+    page, pen = page_of_text()
+    pen.ellipse((700, 200, 900, 400), outline="black", width=6)
+    pen.rounded_rectangle((700, 500, 900, 580), 20, fill=(200, 40, 40))
+    assert windows(page) == []
+
+
+def test_an_edge_across_a_small_picture_does_not_divide_it() -> None:
+    page, _ = page_of_text()
+    picture = shown("astronaut.png", 160, 120)
+    picture.paste(shown("coffee.png", 80, 120), (80, 0))
+    page.paste(picture, (700, 400))
+    (box,) = windows(page)
+    assert lies_at(box, 700, 400, 860, 520, page)
+
+
 def test_a_plain_border_is_left_out() -> None:
     picture = ImageOps.expand(shown("chelsea.png", 500, 400), 80, (230, 220, 210))
     (box,) = windows(picture)

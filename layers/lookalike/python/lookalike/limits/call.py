@@ -38,12 +38,17 @@ class TimedCall(Call):
             raise Busy("out of time")
 
 
+def usable_cores() -> int:
+    """Return the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def processors() -> FairShare:
     """Return this process's permits to compute: one per core, and one more.
 
     A single tenant may hold a permit per core and no more, so that another tenant's call can always compute at once.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     return FairShare(cores + 1, max_per_key=cores)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import resource
 import signal
@@ -10,7 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,13 +17,12 @@ import uvicorn
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
 
 from lookalike.errors import LookalikeError
+from lookalike.limits.call import usable_cores
 from lookalike.observability import logger
+from lookalike.server import heap
 from lookalike.server.asgi_app import AsgiApp
 from lookalike.server.connection import IDLE_SECONDS, KEEP_ALIVE_HEADERS, Connection
 from lookalike.settings import Settings
-
-#: The parameter's number in malloc.h.
-_M_MMAP_THRESHOLD = -3
 
 #: Seconds that running requests get when the server is told to stop: the longest take 25.
 _SHUTDOWN_SECONDS = 30
@@ -60,7 +58,7 @@ def serve(settings: Settings, host: str, port: int, when_ready: Callable[[AsgiAp
     except OSError as error:
         return _report_failure(f"cannot listen on {host}:{port}: {str(error.strerror).partition(' (')[0]}")
     _raise_open_file_limit()
-    _return_freed_memory()
+    heap.keep_small_blocks(heaps=usable_cores() + 1)  # as many calls compute at once
     copy_config_to_registered_loggers(logger, log_level="WARNING", include={"uvicorn.error"})
     app = AsgiApp(settings)
     server = uvicorn.Server(uvicorn_config(app, settings))
@@ -172,13 +170,6 @@ def _raise_open_file_limit() -> None:
     """Raise the limit of open files as far as allowed: connections are files, and the usual limit is low."""
     _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
-
-
-def _return_freed_memory() -> None:
-    """Make glibc return large blocks to the system: by default it raises the threshold up to 32 MB as they go."""
-    if sys.platform == "linux":
-        with suppress(AttributeError):  # other C libraries have no mallopt
-            ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 20)
 
 
 def _report_failure(reason: str) -> int:

@@ -2,8 +2,8 @@
 
 A recursive XY-cut (Nagy and Seth, "Hierarchical representation of optically scanned documents", 1984) divides the picture
 along plain rows and columns, and along seams: straight edges from one side of a block to the other, where pictures of a
-collage touch. The blocks that cannot be divided and look like pictures, not like text, are the windows. Most photographs
-are not divided at all.
+collage touch. The blocks that cannot be divided and look like pictures, or like things cut out on plain ground, not like
+text, are the windows. Most photographs are not divided at all.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from lookalike.domain.geometry import Box
 from lookalike.domain.picture import Pixels
@@ -32,11 +32,16 @@ _MIN_STEP = 14
 #: Smallest share of a seam's length that is a step.
 _MIN_SEAM = 0.8
 
+#: Pixels: smallest length of a seam. Shorter edges divide the small pictures of a page; cells of a collage of four by four
+#: have 120.
+_MIN_SEAM_LENGTH = 100
+
 #: Pixels: smallest distance of a seam from the next one, and from a side of its block.
 _MIN_SEAM_DISTANCE = 4
 
-#: Pixels: smallest side of a window. A picture at a tenth of a page's width has 48 and more.
-_MIN_SIDE = 28
+#: Pixels: smallest side of a window. A picture at a tenth of a page's width has 48, and half as much across if it is wide;
+#: a line of text has 6 to 14.
+_MIN_SIDE = 20
 
 #: Largest ratio of a window's sides: beyond it are bars and lines of text.
 _MAX_ASPECT_RATIO = 4.0
@@ -47,8 +52,18 @@ _MAX_AREA = 0.88
 #: Levels of blocks within blocks at most.
 _MAX_DEPTH = 8
 
-#: Largest share of a window's pixels in one of 32 bins of grey: of text, and of buttons, more is background.
+#: Largest share of a window's pixels in one of 32 bins of grey, its background. Text has more, but so does what is cut out
+#: on plain ground.
 _MAX_BACKGROUND = 0.6
+
+#: Grey levels between the background and what is cut out.
+_MIN_CONTRAST = 20
+
+#: Pixels: side of the square that strokes of letters have no room for.
+_STROKE = 5
+
+#: Smallest share of a window in which such squares show no background.
+_MIN_SOLID = 0.08
 
 #: Smallest standard deviation of a window, in grey levels.
 _MIN_DEVIATION = 10.0
@@ -116,7 +131,8 @@ class _Lines:
         plain = block.max(axis=1) - block.min(axis=1) <= _MAX_PLAIN_RANGE
         steps = (self._steps[top:bottom, right] - self._steps[top:bottom, left]) / (right - left)
         seams = np.zeros(len(steps), np.bool_)
-        seams[1:-1] = (steps[1:-1] >= _MIN_SEAM) & (steps[1:-1] >= steps[2:]) & (steps[1:-1] > steps[:-2])
+        if right - left >= _MIN_SEAM_LENGTH:
+            seams[1:-1] = (steps[1:-1] >= _MIN_SEAM) & (steps[1:-1] >= steps[2:]) & (steps[1:-1] > steps[:-2])
         bounds = np.flatnonzero(np.diff(np.r_[True, plain, True]))
         parts = [
             (top + int(begin), top + int(end))
@@ -145,8 +161,18 @@ def _shows_picture(grey: _Grey, block: _Block) -> bool:
     if height * width > _MAX_AREA * grey.size:
         return False
     shown = grey[top:bottom, left:right]
-    background = int(np.max(np.bincount((shown >> 3).ravel())))
-    return background <= _MAX_BACKGROUND * shown.size and float(shown.std()) >= _MIN_DEVIATION
+    if float(shown.std()) < _MIN_DEVIATION:
+        return False
+    bins = np.bincount((shown >> 3).ravel())
+    return int(bins.max()) <= _MAX_BACKGROUND * shown.size or _shows_cutout(shown, 8 * int(bins.argmax()) + 4)
+
+
+def _shows_cutout(shown: _Grey, background: int) -> bool:
+    """Whether something that is not the background has room for more than strokes, and is not of one grey."""
+    foreground = np.abs(shown.astype(np.int16) - background) > _MIN_CONTRAST
+    eroded = Image.fromarray(foreground.astype(np.uint8)).filter(ImageFilter.MinFilter(_STROKE))
+    inside = shown[np.asarray(eroded, np.bool_)]
+    return inside.size >= _MIN_SOLID * shown.size and float(inside.std()) >= _MIN_DEVIATION
 
 
 def _area(block: _Block) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
@@ -33,6 +33,7 @@ from tests.support.baidu import Caller, event, form, handle, picture
 from tests.support.emulated import aws
 from tests.support.fakes import SetClock, memory_ports
 from tests.support.jumdata import Client
+from tests.support.native import NativeCaller, image
 from tests.support.qiniu import GroupCaller, one
 from tests.template.conftest import Template
 
@@ -131,6 +132,42 @@ def _keys(params: Mapping[str, Any]) -> Iterator[str]:
         yield (params.get("Key") or params["Item"])["pk"]["S"]
 
 
+def lives_in_the_native_api(does: Callable[..., None]) -> None:
+    """All that the native API can do, each call by the function that answers it."""
+    native, own, seen = NativeCaller(ALICE), "/libraries/own", {"image": image(picture(1))}
+    calls: Sequence[tuple[str, str, str, Any]] = (
+        ("groups", "PUT", own, {"kind": "same", "capacity": 100}),
+        ("groups", "PATCH", own, {"capacity": 50}),
+        ("groups", "GET", "/libraries", None),
+        ("groups", "GET", "/usage", None),
+        ("add", "PUT", f"{own}/pictures/a", seen),
+        ("add", "PUT", f"{own}/pictures/a", {"image": image(picture(2))}),
+        ("add", "PUT", f"{own}/pictures/a", {"image": image(picture(2)), "brief": "same file"}),
+        ("add", "POST", f"{own}/pictures", {**seen, "id": "b"}),
+        ("add", "POST", f"{own}/pictures", {**seen, "id": "b", "brief": "x", "on_duplicate": "update"}),
+        ("add", "POST", f"{own}/bulk", {"op": "update", "id": "b", "brief": "y"}),
+        ("groups", "GET", f"{own}/pictures", None),
+        ("groups", "GET", f"{own}/pictures/a", None),
+        ("groups", "GET", f"{own}/pictures/a/image", None),
+        ("search", "POST", f"{own}/search", {"image": {"picture": "a"}}),
+        ("search", "POST", f"{own}/check", {"image": image(picture(3))}),
+        ("search", "POST", "/search", {**seen, "libraries": ["own"]}),
+        ("search", "POST", "/compare", {"a": {"picture": "a", "library": "own"}, "b": image(picture(3))}),
+        ("update", "PATCH", f"{own}/pictures/a", {"brief": "z"}),
+        ("delete", "DELETE", f"{own}/pictures/a", None),
+        ("add", "POST", f"{own}/pictures/a/restore", None),
+    )
+    for operation, method, path, said in calls:
+        does(operation, _succeeds, native, method, path, said)
+    does("groups", native.call, "GET", f"{own}/pictures/a/image", size="thumb")
+    does("groups", _succeeds, native, "DELETE", own, None)
+
+
+def _succeeds(native: NativeCaller, method: str, path: str, said: Any) -> None:
+    answer = native.call(method, path, said)
+    assert answer.status < 300, (method, path, answer.body)
+
+
 def lives_of_groups(does: Callable[..., None]) -> None:
     """All that can be done with groups."""
     groups, seen = GroupCaller(ALICE), picture(1, size=(40, 40))
@@ -189,7 +226,12 @@ def done() -> dict[str, set[Did]]:
                 does("delete", caller.call, library, "delete", cont_sign=sign)
                 does("delete", caller.call, library, "delete", image=picture(1))
                 does("add", caller.add, library, picture(2))
+            twin = picture(0, "BMP")  # of the same pixels: the original is looked at
+            does("add", caller.call, "same_hq", "add", image=twin, brief="twin")
+            does("update", caller.call, "same_hq", "update", image=twin, brief="twin")
+            does("delete", caller.call, "same_hq", "delete", image=twin)
             lives_of_groups(does)
+            lives_in_the_native_api(does)
             jumdata = Client(ALICE, clock.now)
             does("add", jumdata.input, picture(1))
             does("search", jumdata.found, picture(1))
@@ -199,7 +241,7 @@ def done() -> dict[str, set[Did]]:
             path, query = "/rest/2.0/realtime_search/same_hq/none", f"access_token={caller.token}"
             does("unknown", handle, "unknown", event("POST", path, query=query))
             context = SimpleNamespace(get_remaining_time_in_millis=lambda: 200_000)
-            for number, body in enumerate((picture(7), picture(8), b"no picture")):
+            for number, body in enumerate((picture(7), picture(8), picture(8, "BMP"), b"no picture")):
                 name = f"uploads/{ALICE.app_id}/same_hq/a picture"
                 etag = s3.put_object(Bucket="uploads", Key=name, Body=body)["ETag"].strip('"')
                 stored = {

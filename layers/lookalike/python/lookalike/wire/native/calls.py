@@ -110,7 +110,7 @@ CALLS: Sequence[NativeCall] = (
     NativeCall("add", "POST", f"{_LIBRARY}/bulk", bulk.bulk, {200: bulk.CONTENT_TYPE}, requests.RowGiven, "ndjson"),
     NativeCall("update", "PATCH", _PICTURE, pictures.change_picture, {200: answers.PictureSaid},
                requests.PictureChange, parameters=(_IF_MATCH,)),
-    NativeCall("update", "POST", f"{_PICTURE}/restore", pictures.restore_picture, {200: answers.PictureSaid},
+    NativeCall("add", "POST", f"{_PICTURE}/restore", pictures.restore_picture, {200: answers.PictureSaid},
                parameters=(_IF_MATCH,)),
     NativeCall("delete", "DELETE", _PICTURE, pictures.delete_picture, {204: None}, parameters=(_IF_MATCH,)),
     NativeCall("search", "POST", f"{_LIBRARY}/search", searching.search_library, {200: answers.FoundSaid},

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager, contextmanager
 from lookalike.errors import Abandoned, Busy
 from lookalike.limits.call import Call
 from lookalike.limits.fair_share import FairShare, Turn
+from lookalike.limits.sender import sender_of
 from lookalike.server.api_gateway import HttpRequest
-from lookalike.server.sender import sender_of
 from lookalike.wire.claims import claimed
 
 #: Requests that may wait, in memory. One more, and the last one of the caller with the most is refused.

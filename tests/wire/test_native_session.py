@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -31,13 +31,13 @@ SAME = {"sec-fetch-site": "same-origin"}
 HTTPS = {"x-forwarded-proto": "https"}
 
 
-def sign_in(said: Any = KEYS, by: NativeCaller = browser, **headers: str) -> Answered:
-    return by.call("POST", "/session", said, headers={name.replace("_", "-"): text for name, text in headers.items()})
+def sign_in(said: Any = KEYS, by: NativeCaller = browser, headers: Mapping[str, str] | None = None) -> Answered:
+    return by.call("POST", "/session", said, headers=headers)
 
 
-def signed_in(**headers: str) -> str:
+def signed_in(headers: Mapping[str, str] | None = None) -> str:
     """The cookie of a session."""
-    answer = sign_in(**headers)
+    answer = sign_in(headers=headers)
     assert (answer.status, answer.body) == (204, b"")
     (cookie,) = answer.cookies
     return cookie.partition(";")[0]
@@ -61,7 +61,7 @@ def test_keys_make_a_session_that_calls_as_its_application() -> None:
 def test_the_cookie_is_kept_from_scripts_and_from_other_sites() -> None:
     (plain,) = sign_in().cookies
     assert re.fullmatch(r"lookalike_session=[\w.-]+; Path=/; Max-Age=28800; HttpOnly; SameSite=Strict", plain)
-    (secure,) = sign_in(**HTTPS).cookies
+    (secure,) = sign_in(headers=HTTPS).cookies
     assert re.fullmatch(r"__Host-lookalike=[\w.-]+; Path=/; Max-Age=28800; HttpOnly; SameSite=Strict; Secure", secure)
 
 
@@ -194,7 +194,7 @@ def test_right_keys_are_no_failures() -> None:
 def test_a_refused_sign_in_says_nothing_of_why_and_opens_no_window_of_the_browser(
     log_lines: Callable[[], list[dict[str, Any]]],
 ) -> None:
-    answer = sign_in(WRONG, user_agent="Mozilla/5.0 (X11; Linux x86_64)")
+    answer = sign_in(WRONG, headers={"user-agent": "Mozilla/5.0 (X11; Linux x86_64)"})
     said = problem(answer, 401, "unauthenticated")
     assert not {"detail", "field", "remedy"} & {name for name, value in said.items() if value}
     assert answer.headers["www-authenticate"] == 'Bearer realm="lookalike"'
@@ -351,7 +351,7 @@ def test_what_a_page_may_do_with_the_cookie(site: str, origin: str, read: int, c
 
 
 def test_over_https_a_page_of_plain_http_is_another_site() -> None:
-    cookie = signed_in(**HTTPS)
+    cookie = signed_in(HTTPS)
     for origin, status in (("https://example.com", 201), ("http://example.com", 403)):
         headers = {**HTTPS, "origin": origin}
         assert browser.call("PUT", "/libraries/shop", {}, cookies=[cookie], headers=headers).status == status

@@ -35,9 +35,6 @@ Each dialect maps them to its vendor's codes in one table of its own (``lookalik
     │   ├── TokenExpired               issued by this service, and expired
     │   ├── SignatureInvalid           the request's signature does not verify
     │   ├── ApplicationNotFound        no application has that app id
-    │   ├── SessionExpired             issued by this service, and expired
-    │   ├── LinkInvalid                a link that signs in was used, is too old, or works elsewhere only
-    │   ├── CrossSite                  a page of another site has sent the request
     │   ├── ApplicationDisabled
     │   └── AddressRefused             the application may not be used from the caller's address
     ├── LimitReached                   more calls than the operator allows, or than can be done; nothing was done
@@ -45,7 +42,6 @@ Each dialect maps them to its vendor's codes in one table of its own (``lookalik
     │   ├── DailyQuotaReached          an application's calls per day
     │   ├── TotalQuotaReached          an application's calls in total
     │   ├── ServiceRateReached         calls of all applications per second
-    │   ├── TooManyFailures            an address's attempts to sign in with wrong keys, per minute
     │   └── Busy                       the call waited too long for its turn
     │       └── Abandoned              the caller has disconnected
     ├── UnknownOperation               no such path
@@ -287,28 +283,6 @@ class ApplicationNotFound(AccessError):
     """No application has that app id."""
 
 
-class SessionExpired(AccessError):
-    """The session was issued by this service, and has expired."""
-
-    field = "session"
-    problem = "past its life of 8 hours; application {0}"
-    remedy = "sign in again"
-
-
-class LinkInvalid(AccessError):
-    """A link that signs in was used before, is too old, was not made here, or works on the service's machine only."""
-
-    field = "once"
-    remedy = "lookalike console prints a new one"
-
-
-class CrossSite(AccessError):
-    """A page of another site has sent the request."""
-
-    field = "origin"
-    remedy = "a proxy has to pass on Host, Origin and Sec-Fetch-Site; other names are in LOOKALIKE_PUBLIC_HOSTS"
-
-
 class ApplicationDisabled(AccessError):
     """The application is disabled."""
 
@@ -356,19 +330,6 @@ class ServiceRateReached(LimitReached):
     field = "LOOKALIKE_PER_SECOND"
     remedy = "raise LOOKALIKE_PER_SECOND"
     retryable = True
-
-
-class TooManyFailures(LimitReached):
-    """Too many attempts to sign in with wrong keys within a minute. ``seconds``: after them another may be made."""
-
-    field = "sign_in"
-    problem = "too many wrong keys within a minute"
-    remedy = "wait a minute; lookalike keys show prints the right ones, and lookalike console a link that needs none"
-    retryable = True
-
-    def __init__(self, seconds: int) -> None:
-        super().__init__(seconds)
-        self.seconds = seconds
 
 
 class Busy(LimitReached):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from lookalike.errors import TooManyFailures
+from lookalike.errors import LimitReached
 from lookalike.limits.sender import sender_of
 from lookalike.ports import Ports
 from lookalike.ports.clock import SECOND_MS
@@ -16,6 +16,19 @@ _MINUTE_MS = 60 * SECOND_MS
 
 #: Milliseconds after which it may be forgotten that a link was used: more than any link lasts, and clocks differ.
 _LINK_KEPT_MS = 3_600_000
+
+
+class TooManyFailures(LimitReached):
+    """Too many attempts to sign in with wrong keys within a minute. ``seconds``: after them another may be made."""
+
+    field = "sign_in"
+    problem = "too many wrong keys within a minute"
+    remedy = "wait a minute; lookalike keys show prints the right ones, and lookalike console a link that needs none"
+    retryable = True
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
 
 
 def check_failures(ports: Ports, access_key: str, address: str) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from lookalike.errors import CrossSite
 from lookalike.wire.http import Request
+from lookalike.wire.native.session_errors import CrossSite
 
 #: Names of the cookie. The prefix makes browsers refuse one that another host, or a connection without TLS, has set.
 NAME = "lookalike_session"

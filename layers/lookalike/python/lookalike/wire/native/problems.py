@@ -8,7 +8,9 @@ from typing import NamedTuple
 import msgspec
 
 from lookalike import errors
+from lookalike.service.sign_in import TooManyFailures
 from lookalike.wire.http import Answer
+from lookalike.wire.native.session_errors import CrossSite, LinkInvalid, SessionExpired
 
 #: Path of the page that lists all problems; a problem's ``type`` is an anchor on it.
 PAGE = "/api/v1/problems"
@@ -80,9 +82,9 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
     UnsupportedByLibrary: Kind(400, "unsupported_by_library", "The library does not allow this"),
     errors.AccessError: Kind(401, "unauthenticated", "The caller is not known"),
     errors.TokenExpired: Kind(401, "token_expired", "The access token has expired"),
-    errors.SessionExpired: Kind(401, "session_expired", "The session has expired"),
-    errors.LinkInvalid: Kind(401, "link_invalid", "The link was used already, is too old, or works elsewhere only"),
-    errors.CrossSite: Kind(403, "cross_site", "A page of another site has sent the request"),
+    SessionExpired: Kind(401, "session_expired", "The session has expired"),
+    LinkInvalid: Kind(401, "link_invalid", "The link was used already, is too old, or works elsewhere only"),
+    CrossSite: Kind(403, "cross_site", "A page of another site has sent the request"),
     errors.ApplicationDisabled: Kind(403, "application_disabled", "The application is disabled"),
     errors.AddressRefused: Kind(403, "address_refused", "The application may not be used from this address"),
     errors.UnknownOperation: Kind(404, "unknown_operation", "There is no such operation"),
@@ -113,7 +115,7 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
     errors.RateReached: Kind(429, "rate_reached", "More calls a second than the application may make"),
     errors.DailyQuotaReached: Kind(429, "daily_quota_reached", "More calls a day than the application may make"),
     errors.TotalQuotaReached: Kind(429, "total_quota_reached", "More calls than the application may make"),
-    errors.TooManyFailures: Kind(429, "too_many_failures", "Too many attempts to sign in with wrong keys"),
+    TooManyFailures: Kind(429, "too_many_failures", "Too many attempts to sign in with wrong keys"),
     errors.Busy: Kind(503, "busy", "The service has more calls than it can do in time"),
     errors.Unavailable: Kind(503, "unavailable", "A store does not answer"),
     errors.OutOfTime: Kind(503, "out_of_time", "The time of the call was up"),
@@ -194,7 +196,7 @@ def _headers(error: Exception, status: int, challenge: tuple[str, str]) -> list[
         headers.append(("allow", error.allowed))
     if isinstance(error, errors.DailyQuotaReached):
         headers.append(("retry-after", str(RETRY_DAY_SECONDS)))
-    elif isinstance(error, errors.TooManyFailures):
+    elif isinstance(error, TooManyFailures):
         headers.append(("retry-after", str(error.seconds)))
     elif status == 503 or isinstance(error, (errors.RateReached, errors.ServiceRateReached)):
         headers.append(("retry-after", str(RETRY_SECONDS)))

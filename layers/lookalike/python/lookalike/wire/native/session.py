@@ -16,13 +16,14 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from lookalike.domain.application import Application
-from lookalike.errors import AccessError, InvalidArgument, LinkInvalid, MissingArgument, TokenInvalid
+from lookalike.errors import AccessError, InvalidArgument, MissingArgument, TokenInvalid
 from lookalike.ports import Ports
 from lookalike.service.admission import Callers, check
 from lookalike.service.sign_in import check_failures, count_failure, use_link
 from lookalike.wire.http import Request, RouteEntry
 from lookalike.wire.native import cookies, session_tokens
 from lookalike.wire.native.dialect import NATIVE, Reply, session_token
+from lookalike.wire.native.session_errors import LinkInvalid
 from lookalike.wire.native.session_tokens import SECONDS, Token, Use
 
 #: Path of the session.

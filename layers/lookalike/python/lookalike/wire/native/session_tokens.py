@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lookalike.domain.application import Application
-from lookalike.errors import SessionExpired, TokenInvalid
+from lookalike.errors import TokenInvalid
 from lookalike.ports import ApplicationLookup
+from lookalike.wire.native.session_errors import SessionExpired
 
 
 class Use(StrEnum):

@@ -39,10 +39,9 @@ spent.append(time.process_time())
 _ = ports.embedder.loaded, ports.verifier.loaded
 spent.append(time.process_time())
 import numpy as np
-from lookalike.embedding.query_crops import query_crops
-from lookalike.domain.library import Kind
+from lookalike.service.looks import corner_views, whole_view
 pixels = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
-ports.embedder.embed(query_crops(Kind.SAME, pixels))
+ports.embedder.embed([view.pixels for view in (*whole_view(pixels), *corner_views(pixels))])
 spent.append(time.process_time())
 json.dump([1000 * (after - before) for before, after in zip(spent, spent[1:])], sys.stdout)
 """

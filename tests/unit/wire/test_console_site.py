@@ -21,7 +21,7 @@ from lookalike.wire.console.site import Site
 from tests.support.baidu import event
 
 ROOT = Path(__file__).resolve().parents[3]
-INDEX = b'<!doctype html><title>lookalike</title><script type="module" src="{{base}}/main.js"></script>'
+INDEX = b'<!doctype html><title>lookalike</title><script type="module" src="{base}main.js"></script>'
 SCRIPT = b"import './vendor/a.js'\n" * 50
 FILES = {
     "index.html": INDEX,
@@ -72,8 +72,15 @@ def base(site: Site) -> str:
 def test_the_start_page_names_its_files_by_what_is_in_them(handler: Handler, site: Site) -> None:
     answer = get(handler, "/console/")
     assert (answer["statusCode"], answer["headers"]["content-type"]) == (200, "text/html; charset=utf-8")
-    assert body(answer) == INDEX.replace(b"{{base}}", base(site).encode())
+    assert body(answer) == INDEX.replace(b"{base}", f"{base(site)}/".encode())
     assert answer["headers"]["cache-control"] == "no-cache"
+
+
+@pytest.mark.parametrize("placeholder", [b"{base}", b"{{base}}", b"{base}/", b"{{base}}/"])
+def test_the_folder_s_placeholder_may_have_its_slash(tmp_path: Path, placeholder: bytes) -> None:
+    site = Site.of(write(tmp_path, {"index.html": placeholder + b"main.js", "main.js": b""}))
+    assert site.index is not None
+    assert [site.index.data.decode()] == [*site.files]
 
 
 @pytest.mark.parametrize(
@@ -234,4 +241,4 @@ def test_the_page_itself_names_files_that_there_are() -> None:
     named = re.findall(r"/console/[0-9a-f]{8}/[^\"']+", page)
     assert named
     assert not set(named) - site.files.keys()
-    assert "{{" not in page
+    assert "base}" not in page

@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.handlers",
         "lookalike.wire",
         "lookalike.wire.baidu",
+        "lookalike.wire.console",
         "lookalike.wire.jumdata",
         "lookalike.wire.native",
         "lookalike.wire.qiniu",
@@ -82,6 +83,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.service",
         "lookalike.wire",
     },
+    # Files alone, so that what serves them starts at once.
+    "lookalike.wire.console": set(),
     "lookalike.wire.native": {
         "lookalike",
         "lookalike.domain",
@@ -176,6 +179,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.training",
         "lookalike.verification",
         "lookalike.wire.baidu",
+        "lookalike.wire.native",
     },
     "lookalike.server": {
         "lookalike.bootstrap",
@@ -217,6 +221,7 @@ _WIRE = {
     "lookalike.wire.baidu",
     "lookalike.wire.qiniu",
     "lookalike.wire.jumdata",
+    "lookalike.wire.console",
     "lookalike.wire.native",
 }
 _ABOVE = {

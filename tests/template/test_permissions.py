@@ -28,6 +28,7 @@ from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
 from lookalike.stores.aws.kms_sealer import KmsSealer
 from lookalike.stores.aws.s3_objects import S3Store, S3Uploads
 from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
+from lookalike.wire.native import session_tokens
 from tests.conftest import ALICE
 from tests.support.baidu import Caller, event, form, handle, picture
 from tests.support.emulated import aws
@@ -181,6 +182,22 @@ def lives_of_groups(does: Callable[..., None]) -> None:
     does("groups", groups.post, "/shop/remove")
 
 
+def lives_without_pictures(does: Callable[..., None], caller: Caller, clock: SetClock) -> None:
+    """A token, a path that there is not, the console's page, a wrong key and a right one, and a link."""
+    form_ = form(grant_type="client_credentials", client_id=ALICE.access_key, client_secret=ALICE.secret_key)
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    does("token", handle, "token", event("POST", "/oauth/2.0/token", headers=headers, body=form_))
+    path, query = "/rest/2.0/realtime_search/same_hq/none", f"access_token={caller.token}"
+    does("unknown", handle, "unknown", event("POST", path, query=query))
+    keys, nobody = {"access_key": ALICE.access_key, "secret_key": ALICE.secret_key}, NativeCaller()
+    does("console", handle, "console", event("GET", "/console/"))
+    does("token", nobody.call, "POST", "/session", {**keys, "secret_key": "wrong"})
+    (cookie,) = nobody.call("POST", "/session", keys).cookies
+    does("token", nobody.call, "GET", "/session", cookies=[cookie.partition(";")[0]])
+    once = session_tokens.mint(ALICE, session_tokens.Use.LINK, clock.now // 1000 + 60)
+    does("token", nobody.call, "POST", "/session", {"once": once})
+
+
 @pytest.fixture(scope="module")
 def done() -> dict[str, set[Did]]:
     """What every function does to the stores, in lives of pictures that come by all roads."""
@@ -235,11 +252,7 @@ def done() -> dict[str, set[Did]]:
             jumdata = Client(ALICE, clock.now)
             does("add", jumdata.input, picture(1))
             does("search", jumdata.found, picture(1))
-            form_ = form(grant_type="client_credentials", client_id=ALICE.access_key, client_secret=ALICE.secret_key)
-            headers = {"content-type": "application/x-www-form-urlencoded"}
-            does("token", handle, "token", event("POST", "/oauth/2.0/token", headers=headers, body=form_))
-            path, query = "/rest/2.0/realtime_search/same_hq/none", f"access_token={caller.token}"
-            does("unknown", handle, "unknown", event("POST", path, query=query))
+            lives_without_pictures(does, caller, clock)
             context = SimpleNamespace(get_remaining_time_in_millis=lambda: 200_000)
             for number, body in enumerate((picture(7), picture(8), picture(8, "BMP"), b"no picture")):
                 name = f"uploads/{ALICE.app_id}/same_hq/a picture"
@@ -268,7 +281,7 @@ def _letter() -> Any:
     return SimpleNamespace(operation="index", reason="reason", body="body", file="")
 
 
-FUNCTIONS = ("token", "add", "search", "update", "delete", "groups", "unknown", "ingest", "index", "purge")
+FUNCTIONS = ("token", "console", "add", "search", "update", "delete", "groups", "unknown", "ingest", "index", "purge")
 
 
 def test_these_are_all_functions(template: Template) -> None:
@@ -298,7 +311,7 @@ def test_secrets_are_read_by_those_alone_that_authenticate(template: Template) -
             for one in given(template, operation)
             if one.target == "Table" and any(fnmatch.fnmatchcase("APP#key", key) for key in one.keys)
         }
-        assert reads == (set() if operation in ("index", "purge") else {"dynamodb:GetItem"})
+        assert reads == (set() if operation in ("console", "index", "purge") else {"dynamodb:GetItem"})
 
 
 def test_nobody_is_allowed_what_nobody_does(template: Template, done: dict[str, set[Did]]) -> None:

@@ -70,7 +70,7 @@ def test_a_removed_library_is_gone_and_its_name_is_free() -> None:
         ({"identity": "odd"}, "/identity"),
         ({"capacity": 0}, "/capacity"),
         ({"capacity": "1"}, "/capacity"),
-        ({"kinds": "same"}, "body"),
+        ({"kinds": "same"}, "/kinds"),
         ([], "body"),
     ],
 )

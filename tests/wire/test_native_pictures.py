@@ -220,7 +220,7 @@ def test_a_segment_says_its_id(id_: str) -> None:
         ({"tags": ["x"] * 33}, 400, "too_many_items", "/tags"),
         ({"tags": "x"}, 400, "invalid_argument", "/tags"),
         ({"label": "x" * 513}, 400, "argument_too_long", "/label"),
-        ({"odd": 1}, 400, "invalid_argument", "body"),
+        ({"odd": 1}, 400, "invalid_argument", "/odd"),
         ({"on_duplicate": "odd"}, 400, "invalid_argument", "/on_duplicate"),
     ],
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from msgspec import UNSET
+
 from lookalike.domain.application import Application
 from lookalike.domain.geometry import WHOLE, Box
 from lookalike.domain.library import Library
@@ -56,7 +58,7 @@ def _found(
         libraries=tuple(libraries),
         source=reading.source_of(ports, application, one, said.image, "/image"),
         start=start,
-        count=said.limit,
+        count=int(said.limit),
         tags=reading.filter_of(said.filter),
         box=None if said.box is None else _box(said.box),
         threshold=said.threshold,
@@ -77,7 +79,7 @@ def _page_said(ports: Ports, libraries: Sequence[Library], said: SearchGiven, pa
     by_uid = {library.uid: library for library in libraries}
     end = reading.position_of(said.after) + len(page.matches)
     return FoundSaid(
-        query=None if page.query is None else QuerySaid(width=page.query.width, height=page.query.height),
+        query=UNSET if page.query is None else QuerySaid(width=page.query.width, height=page.query.height),
         matches=tuple(
             match_said(
                 by_uid[match.candidate.key.library],
@@ -110,8 +112,8 @@ def check_picture(ports: Ports, application: Application, request: Request) -> R
     return Reply(
         CheckSaid(
             held=found.picture is not None,
-            picture=None if found.picture is None else picture_said(library, found.picture),
-            nearest=None if found.nearest is None else match_said(library, found.nearest, explain=True),
+            picture=UNSET if found.picture is None else picture_said(library, found.picture),
+            nearest=UNSET if found.nearest is None else match_said(library, found.nearest, explain=True),
         )
     )
 
@@ -126,7 +128,7 @@ def compare_pictures(ports: Ports, application: Application, request: Request) -
         ComparedSaid(
             identical=compared.identical,
             same=SameSaid(
-                score=compared.same_score, proof=None if compared.same is None else proof_said(compared.same)
+                score=compared.same_score, proof=UNSET if compared.same is None else proof_said(compared.same)
             ),
             similar=compared.similar,
             product=compared.product,

@@ -8,7 +8,7 @@ import msgspec
 
 import lookalike
 from lookalike.domain.picture import sign_of
-from lookalike.wire.native import answers, requests
+from lookalike.wire.native import answers, requests, session
 from lookalike.wire.native.bulk import RowSaid, TotalsSaid
 
 #: A picture small enough to be read here: two grey squares, as WebP.
@@ -96,6 +96,7 @@ _CHANGE = requests.PictureChange(brief="red shoe, left")
 
 #: What a call takes.
 GIVEN: Mapping[str, msgspec.Struct] = {
+    "sign_in": session.SignInGiven(access_key="ACCESS_KEY", secret_key="SECRET_KEY"),  # noqa: S106 - words for both
     "put_library": requests.LibraryGiven(kind="same", capacity=100_000),
     "change_library": requests.LibraryChange(capacity=200_000),
     "add_picture": requests.PictureGiven(image=_IMAGE, id="sku-1", brief="red shoe", tags=("100",)),
@@ -111,6 +112,9 @@ GIVEN: Mapping[str, msgspec.Struct] = {
 
 #: What it answers.
 SAID: Mapping[str, msgspec.Struct] = {
+    "get_session": session.SessionSaid(
+        application="shop", app_id="123456789", access_key="ACCESS_KEY", expires="2026-01-02T11:04:05.000Z"
+    ),
     "get_service": answers.ServiceSaid(
         name="lookalike",
         version=lookalike.__version__,

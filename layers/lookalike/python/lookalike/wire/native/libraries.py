@@ -24,7 +24,7 @@ def list_libraries(ports: Ports, application: Application, _request: Request) ->
 
 def put_library(ports: Ports, application: Application, request: Request) -> Reply:
     """Make a library. One that is there is returned, with the capacity given; it keeps its kind and identity."""
-    said = reading.body_of(request, LibraryGiven) if request.content().strip() else LibraryGiven()
+    said = reading.body_of(request, LibraryGiven) if request.content() else LibraryGiven()
     ref = _ref_of(application, request.arguments["library"], said)
     try:
         library, status = create_library(ports, ref, _whole(said.capacity)), 201

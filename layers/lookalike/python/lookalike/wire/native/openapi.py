@@ -22,6 +22,7 @@ from lookalike.wire.native.answers import ProblemsSaid, ServiceSaid
 from lookalike.wire.native.bulk import CONTENT_TYPE, RowSaid, TotalsSaid
 from lookalike.wire.native.calls import BASE, CALLS, NativeCall, Parameter
 from lookalike.wire.native.requests import LIBRARY_PATTERN, LibraryGiven
+from lookalike.wire.native.session import SignInGiven
 
 _Json = dict[str, Any]
 
@@ -175,6 +176,8 @@ def _operation(call: NativeCall) -> _Json:
     }
     if rest:
         said["description"] = rest
+    if call.given is SignInGiven:
+        said["security"] = []
     if call.given is not None:
         said["requestBody"] = {"required": call.given is not LibraryGiven, "content": _content(call, call.given)}
     return said

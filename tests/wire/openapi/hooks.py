@@ -18,9 +18,7 @@ from schemathesis.generation.meta import TestPhase
 from schemathesis.openapi.checks import RejectedPositiveData
 
 from lookalike.wire.native.examples import PICTURE
-
-#: What the test makes before it begins.
-LIBRARY, IDS = "shop", ("sku-1", "sku-2", "sku-3")
+from tests.wire.openapi.names import IDS, LIBRARY
 
 #: What is refused although the document allows it, by code, field and words: what no schema can say.
 BEYOND_SCHEMAS = (

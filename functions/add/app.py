@@ -3,6 +3,9 @@
 from lookalike.handlers.http import http_handler
 from lookalike.wire.baidu import calls as baidu
 from lookalike.wire.jumdata import calls as jumdata
+from lookalike.wire.native import calls as native
 from lookalike.wire.qiniu import calls as qiniu
 
-handler = http_handler("add", (*baidu.routes("add"), *jumdata.routes("add"), *qiniu.routes("add")))
+handler = http_handler(
+    "add", (*baidu.routes("add"), *jumdata.routes("add"), *qiniu.routes("add"), *native.routes("add"))
+)

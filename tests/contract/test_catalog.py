@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -53,6 +54,40 @@ class TestLibraries:
         assert catalog.library("Tenant", "猫 same_hq") is None
         assert catalog.library("tenant", "猫 Same_hq") is None
         assert catalog.library("other", "猫 same_hq") is None
+
+    @pytest.mark.parametrize("capacity", [None, 1, 10**9])
+    def test_a_capacity_is_stored_and_changed_alone(self, catalog: Catalog, capacity: int | None) -> None:
+        made = replace(library("tenant", "cats", "uid-1"), capacity=capacity)
+        other = library("tenant", "dogs", "uid-2")
+        catalog.create_library(made)
+        catalog.create_library(other)
+        assert catalog.libraries("tenant") == [made, other]
+        for changed in (5, 6, None):
+            catalog.change_library(replace(made, kind=Kind.PRODUCT, created=9, capacity=changed))
+            assert catalog.library("tenant", "cats") == replace(made, capacity=changed)
+        assert catalog.library("tenant", "dogs") == other
+
+    def test_an_unknown_library_is_not_changed(self, catalog: Catalog) -> None:
+        first, again = library("tenant", "cats", "uid-1"), library("tenant", "cats", "uid-2")
+        with pytest.raises(LibraryNotFound):
+            catalog.change_library(first)
+        catalog.create_library(first)
+        catalog.remove_library(first, now=1)
+        with pytest.raises(LibraryNotFound):
+            catalog.change_library(replace(first, capacity=1))
+        assert catalog.library("tenant", "cats") is None
+        catalog.create_library(again)
+        with pytest.raises(LibraryNotFound):
+            catalog.change_library(replace(first, capacity=1))
+        assert catalog.library("tenant", "cats") == again
+
+    def test_a_library_removed_beside_a_change_does_not_come_back(self, catalog: Catalog, together: Together) -> None:
+        one = library("tenant", "cats", "uid-1")
+        catalog.create_library(one)
+        changes = [partial(catalog.change_library, replace(one, capacity=number)) for number in range(1, 8)]
+        outcomes = together([partial(catalog.remove_library, one, 1), *changes])
+        assert {type(outcome).__name__ for outcome in outcomes} <= {"NoneType", "LibraryNotFound"}
+        assert catalog.library("tenant", "cats") is None
 
     def test_second_library_of_a_name_is_refused(self, catalog: Catalog) -> None:
         first = library("tenant", "same_hq", "uid-1")

@@ -6,13 +6,13 @@ What was written is looked for only after a write that waits.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import permutations
+from itertools import combinations, permutations
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from numpy.typing import NDArray
@@ -135,15 +135,36 @@ class TestSearch:
         }
         index.write([row(uid, name, tags=have) for name, have in tags.items()])
 
-        def kept(*wanted: str, any_of: bool) -> set[str]:
-            return set(ids(ask(index, uid, tags=TagFilter(frozenset(wanted), any_of))))
+        def kept(*, all_of: Sequence[str] = (), any_of: Sequence[str] = (), none_of: Sequence[str] = ()) -> set[str]:
+            tags = TagFilter(frozenset(all_of), frozenset(any_of), frozenset(none_of))
+            return set(ids(ask(index, uid, k=100, tags=tags)))
 
-        assert kept("1", any_of=False) == kept("1", any_of=True) == {"1", "12"}
-        assert kept("1", "2", any_of=False) == {"12"}
-        assert kept("1", "3", any_of=True) == {"1", "12", "23"}
-        assert kept("1", "2", "3", any_of=False) == set()
-        assert kept("猫 a", any_of=False) == {"猫"}
-        assert kept("4", any_of=True) == set()
+        assert kept(all_of="1") == kept(any_of="1") == {"1", "12"}
+        assert kept(all_of="12") == {"12"}
+        assert kept(any_of="13") == {"1", "12", "23"}
+        assert kept(all_of="123") == set()
+        assert kept(all_of=["猫 a"]) == {"猫"}
+        assert kept(any_of="4") == set()
+        assert kept(none_of="1") == {"none", "2", "23", "11", "猫"}
+        assert kept(none_of=["1", "2", "11", "猫 a"]) == {"none"}
+        assert kept(all_of="2", any_of="13") == {"12", "23"}
+        assert kept(all_of="2", any_of="13", none_of="3") == {"12"}
+        assert kept(all_of="2", none_of="2") == set()
+        assert kept() == set(tags)
+
+    def test_the_index_keeps_what_the_filter_keeps(self, index: VectorIndex, uid: str) -> None:
+        """Every filter of four tags, the last of which no picture has, on pictures with every set of the others."""
+        some = [tags for size in range(4) for tags in combinations("abc", size)]
+        index.write([row(uid, "".join(tags) or "none", tags=tags) for tags in some])
+        sets = st.frozensets(st.sampled_from("abcd"))
+
+        @settings(max_examples=examples(60), deadline=None)
+        @given(tags=st.builds(TagFilter, sets, sets, sets))
+        def check(tags: TagFilter) -> None:
+            expected = {"".join(have) or "none" for have in some if tags.keeps(have)}
+            assert set(ids(ask(index, uid, k=100, tags=tags))) == expected
+
+        check()
 
     def test_filter_finds_far_pictures(self, index: VectorIndex, uid: str) -> None:
         """A filter narrows before the k best are taken, not after."""
@@ -459,7 +480,7 @@ class IndexMachine(RuleBasedStateMachine):
         libraries=st.sampled_from([(0,), (1,), (0, 1)]),
         views=st.lists(st.sampled_from(range(len(VIEWS_OF_THEM))), min_size=1, max_size=3),
         k=st.integers(1, 20),
-        tags=st.none() | st.builds(TagFilter, TAGS.map(frozenset), st.booleans()),
+        tags=st.none() | st.builds(TagFilter, *[TAGS.map(frozenset)] * 3),
     )
     def search(self, libraries: tuple[int, ...], views: list[int], k: int, tags: TagFilter | None) -> None:
         asked = [self.libraries[library] for library in libraries]

@@ -10,6 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, cast
@@ -19,7 +20,7 @@ import pytest
 
 from lookalike.domain.application import Application, Policy
 from lookalike.domain.library import Identity, Kind, Library, RemovedLibrary
-from lookalike.domain.picture import DIMENSION, Key, Metadata, Picture, State, object_key, sign_of
+from lookalike.domain.picture import DIMENSION, Key, Metadata, Picture, State, object_key, sign_of, thumbnail_key
 from lookalike.domain.search import Generation
 from lookalike.domain.upload import DeadLetter, Holding, Upload, UploadState
 from lookalike.handlers.process_ports import serving
@@ -59,7 +60,7 @@ PICTURE = Picture(
     sign_version=2,
 )
 DELETED = PICTURE.but(state=State.DELETED, deleted_at=9)
-LIBRARY = Library("tenant", "name", "uid", Kind.SAME, Identity.OWN, 3)
+LIBRARY = Library("tenant", "name", "uid", Kind.SAME, Identity.OWN, 3, capacity=8)
 REMOVED = RemovedLibrary("uid", Kind.PRODUCT, 4)
 HOLDING = Holding(PICTURE.key, 5, "w")
 UPLOAD = Upload("bucket/key", "0A", HOLDING, UploadState.ADDING, Holding(Key("uid", "b"), None), cleared=True)
@@ -105,6 +106,7 @@ def test_object_keys() -> None:
     same("an object's key", object_key(PICTURE.key, 5, PICTURE.file_digest), "uid/0123456789abcdef/5-f1f1f1f1f1f1f1f1")
     other = object_key(Key("uid", "a/b"), 5, PICTURE.file_digest)
     same("an object's key of an id that is not plain", other, f"uid/~{_sha('a/b')}/5-f1f1f1f1f1f1f1f1")
+    same("a thumbnail's key", thumbnail_key("uid/a/5-f1"), "uid/a/5-f1.thumb")
     same("a sign", sign_of("00000001ffffffff" + "0" * 48), "1,4294967295")
 
 
@@ -113,7 +115,7 @@ def test_object_keys() -> None:
 TABLES = {
     "applications": "access_key:TEXT secret_key:TEXT app_id:TEXT tenant:TEXT name:TEXT active:INTEGER created:INTEGER "
     "policy:TEXT",
-    "libraries": "tenant:TEXT name:TEXT uid:TEXT kind:TEXT identity:TEXT created:INTEGER",
+    "libraries": "tenant:TEXT name:TEXT uid:TEXT kind:TEXT identity:TEXT created:INTEGER capacity:INTEGER",
     "pictures": "library:TEXT id:TEXT kind:TEXT revision:INTEGER added:INTEGER state:TEXT digest:TEXT file_digest:TEXT "
     "model:TEXT vector:BLOB brief:TEXT label:TEXT desc:TEXT tags:TEXT sign_version:INTEGER deleted_at:INTEGER "
     "checksum:INTEGER",
@@ -126,7 +128,14 @@ TABLES = {
 INDICES = "pictures_of_kind pictures_not_live counts_expiring uploads_holding"
 
 #: The first digits of every released migration's SHA-256, its blanks made one. None ever changes; new ones follow.
-MIGRATIONS = ["b0df6b5635510276", "f0986a18a4e56ac2", "52ba8a0c30e91147", "7c0e5aecc30351dc", "46a84a4cc79380ef"]
+MIGRATIONS = [
+    "b0df6b5635510276",
+    "f0986a18a4e56ac2",
+    "52ba8a0c30e91147",
+    "7c0e5aecc30351dc",
+    "46a84a4cc79380ef",
+    "c3e72568670e9ab5",
+]
 
 #: What a row of each table holds, as SQLite gives it; bytes are told by their SHA-256's first digits.
 ROWS: dict[str, tuple[Any, ...]] = {
@@ -140,7 +149,7 @@ ROWS: dict[str, tuple[Any, ...]] = {
         6,
         '{"kind": "product", "per_second": 1, "per_day": 2, "in_total": 3, "networks": ["10.0.0.0/8"]}',
     ),
-    "libraries": ("tenant", "name", "uid", "same", "own", 3),
+    "libraries": ("tenant", "name", "uid", "same", "own", 3, 8),
     "pictures": (
         "uid",
         "0123456789abcdef",
@@ -300,6 +309,15 @@ ITEMS: dict[str, Any] = {
         "kind": {"S": "same"},
         "identity": {"S": "own"},
         "created": {"N": "3"},
+        "capacity": {"N": "8"},
+    },
+    "library without a capacity": {
+        "pk": {"S": "T#tenant"},
+        "sk": {"S": "LIB#name"},
+        "uid": {"S": "uid"},
+        "kind": {"S": "same"},
+        "identity": {"S": "own"},
+        "created": {"N": "3"},
     },
     "removed library": {
         "pk": {"S": "R#uid"},
@@ -368,6 +386,7 @@ def written_items() -> dict[str, Any]:
         "picture": dynamodb_items.picture_item(PICTURE),
         "deleted picture": dynamodb_items.picture_item(DELETED),
         "library": dynamodb_items.library_item(LIBRARY),
+        "library without a capacity": dynamodb_items.library_item(replace(LIBRARY, capacity=None)),
         "removed library": dynamodb_items.removed_item(REMOVED),
         "upload": dynamodb_items.upload_item(UPLOAD),
         "upload without a picture": dynamodb_items.upload_item(Upload("bucket/key", "0A")),

@@ -144,7 +144,13 @@ def agree(one: Page, other: Page) -> None:
 
 
 PAGES = [(0, 1), (0, 10), (0, 300), (7, 95), (100, 1), (295, 10), (300, 300), (990, 300), (0, 1000), (1000, 1)]
-FILTERS = [None, TagFilter(frozenset("2")), TagFilter(frozenset("35"), any_of=True), TagFilter(frozenset("23"))]
+FILTERS = [
+    None,
+    TagFilter(frozenset("2")),
+    TagFilter(any_of=frozenset("35")),
+    TagFilter(frozenset("23")),
+    TagFilter(frozenset("2"), frozenset("35"), frozenset("7")),
+]
 
 
 @pytest.mark.parametrize("kind", Kind)

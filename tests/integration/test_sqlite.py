@@ -10,12 +10,13 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lookalike.domain.application import Application
-from lookalike.domain.library import Kind
+from lookalike.domain.library import Identity, Kind, Library
 from lookalike.domain.picture import Key
 from lookalike.domain.upload import Holding, Upload, UploadState
 from lookalike.errors import RevisionConflict, SettingsError, Unavailable
@@ -302,6 +303,22 @@ class TestSchema:
         stores.catalog.remove_library(kept, now=2)
         assert [one.uid for one in stores.catalog.removed_libraries(3, 10)] == ["u"]
         stores.close()
+
+    def test_libraries_of_the_version_before_have_no_capacity_until_they_are_given_one(self, tmp_path: Path) -> None:
+        path = tmp_path / "catalog.db"
+        before = Database(path, sqlite_schema.MIGRATIONS[:5])
+        before.write(
+            lambda connection: connection.execute("INSERT INTO libraries VALUES ('t', 'n', 'u', 'same', 'own', 1)")
+        )
+        before.close()
+        stores = SqliteStores(path)
+        kept = Library("t", "n", "u", Kind.SAME, Identity.OWN, 1)
+        assert stores.catalog.libraries("t") == [kept]
+        stores.catalog.change_library(replace(kept, capacity=7))
+        stores.close()
+        again = SqliteStores(path)
+        assert again.catalog.library("t", "n") == replace(kept, capacity=7)
+        again.close()
 
     def test_uploads_of_the_version_before_are_known(self, tmp_path: Path) -> None:
         path = tmp_path / "catalog.db"

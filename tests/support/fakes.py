@@ -19,7 +19,14 @@ from lookalike.domain.library import Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, Embedding, Key, Picture, Pixels
 from lookalike.domain.search import Candidate, Generation, Query
 from lookalike.domain.upload import DeadLetter, Upload, UploadedObject
-from lookalike.errors import LibraryExists, LibraryNotFound, PictureExists, RevisionConflict, UrlUnreachable
+from lookalike.errors import (
+    LibraryExists,
+    LibraryNotFound,
+    PictureExists,
+    RevisionConflict,
+    RevisionMismatch,
+    UrlUnreachable,
+)
 from lookalike.ports import (
     Applications,
     BatchVerification,
@@ -44,6 +51,8 @@ from lookalike.settings import Settings
 
 def an_error(kind: type[Exception], text: str) -> Exception:
     """An error of that kind, in whose message the text stands."""
+    if kind is RevisionMismatch:
+        return RevisionMismatch(Key("library", text), 1)
     return PictureExists(Key("library", "id"), text) if kind is PictureExists else kind(text)
 
 
@@ -98,6 +107,13 @@ class MemoryCatalog(Catalog):
             if (library.tenant, library.name) in self.by_name:
                 raise LibraryExists(library.name)
             self.by_name[library.tenant, library.name] = library
+
+    def change_library(self, library: Library) -> None:
+        with self.lock:
+            stored = self.by_name.get((library.tenant, library.name))
+            if stored is None or stored.uid != library.uid:
+                raise LibraryNotFound(library.name)
+            self.by_name[library.tenant, library.name] = replace(stored, capacity=library.capacity)
 
     def remove_library(self, library: Library, now: int) -> None:
         with self.lock:

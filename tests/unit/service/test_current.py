@@ -129,7 +129,7 @@ class TestSearch:
             (match,) = search(ports, Search(self.library_ref, looked_for)).matches
             assert (match.candidate.metadata.brief, match.candidate.metadata.tags) == ("new", ("2",))
         for tag, count in (("1", 0), ("2", 0)):  # the index still files it under 1, where it is no longer to be found
-            wanted = TagFilter(frozenset({tag}), any_of=True)
+            wanted = TagFilter(any_of=frozenset({tag}))
             assert len(search(ports, Search(self.library_ref, source(2), tags=wanted)).matches) == count
 
     def test_an_id_that_has_another_picture_now_is_not_found_by_the_old_one(self, index: Behind) -> None:

@@ -16,10 +16,13 @@ from lookalike.domain.picture import Metadata, MetadataChange, sign_of
 from lookalike.domain.search import TagFilter
 from lookalike.errors import PictureExists, PictureNotFound
 from lookalike.imaging.decode import Bounds
+from lookalike.service import picture_image
 from lookalike.service.add import Add, add
 from lookalike.service.delete import Delete, delete
 from lookalike.service.image_source import Source
+from lookalike.service.libraries import find_library
 from lookalike.service.purge import purge
+from lookalike.service.restore import restore
 from lookalike.service.search import Search, search
 from lookalike.service.update import Update, update
 from tests.support.examples import examples
@@ -53,7 +56,7 @@ tag_sets = st.sampled_from([(), ("1",), ("1", "2"), ("3",)])
 
 
 class LibraryLife(RuleBasedStateMachine):
-    """Adds, updates, deletes, searches and purges; time passes."""
+    """Adds, replaces, updates, deletes, restores, searches and purges; time passes."""
 
     signs = Bundle("signs")
 
@@ -65,6 +68,14 @@ class LibraryLife(RuleBasedStateMachine):
             catalog=self.catalog, index=self.index, originals=self.originals, maps=self.maps, clock=self.clock
         )
         self.live: dict[int, Kept] = {}
+        self.deleted: dict[int, tuple[Kept, int]] = {}  # with the time of their deletion
+
+    def forget(self, number: int) -> None:
+        """It is deleted."""
+        self.deleted[number] = self.live.pop(number), self.clock.now
+
+    def may_be_purged(self, number: int) -> bool:
+        return self.deleted[number][1] < self.clock.now - 7 * DAY
 
     @rule(target=signs, number=numbers, form=forms, brief=briefs, tags=tag_sets)
     def add(self, number: int, form: str, brief: str, tags: tuple[str, ...]) -> tuple[int, str]:
@@ -73,10 +84,35 @@ class LibraryLife(RuleBasedStateMachine):
             sign = sign_of(add(self.ports, command).digest)
             assert number not in self.live
             self.live[number] = Kept(brief, tags)
+            self.deleted.pop(number, None)
         except PictureExists as error:
             assert number in self.live
             sign = sign_of(error.name)
         return number, sign
+
+    @rule(target=signs, number=numbers, form=forms, brief=briefs, tags=tag_sets)
+    def replace(self, number: int, form: str, brief: str, tags: tuple[str, ...]) -> tuple[int, str]:
+        source = Source(BOUNDS, data=file(number, form))
+        added = add(self.ports, Add(LIBRARY_REF, source, Metadata(brief=brief, tags=tags), replace=True))
+        self.live[number] = Kept(brief, tags)
+        self.deleted.pop(number, None)
+        assert self.originals.files[added.object_key] == file(number, form)
+        return number, sign_of(added.digest)
+
+    @rule(known=signs)
+    def restore(self, known: tuple[int, str]) -> None:
+        number, sign = known
+        library = find_library(self.ports, "tenant", "same_hq")
+        try:
+            restored = restore(self.ports, library, sign)
+        except PictureNotFound:
+            assert number not in self.live
+            assert number not in self.deleted or self.may_be_purged(number)
+            return
+        if number not in self.live:
+            self.live[number], _ = self.deleted.pop(number)
+        kept = self.live[number]
+        assert (restored.metadata.brief, restored.metadata.tags) == (kept.brief, kept.tags)
 
     @rule(known=signs, brief=st.none() | briefs, tags=st.none() | tag_sets)
     def update(self, known: tuple[int, str], brief: str | None, tags: tuple[str, ...] | None) -> None:
@@ -101,7 +137,7 @@ class LibraryLife(RuleBasedStateMachine):
     def delete_by_picture(self, number: int, form: str) -> None:
         try:
             assert delete(self.ports, Delete(LIBRARY_REF, Source(BOUNDS, data=file(number, form)))) == 1
-            del self.live[number]
+            self.forget(number)
         except PictureNotFound:
             assert number not in self.live
 
@@ -113,7 +149,7 @@ class LibraryLife(RuleBasedStateMachine):
         except PictureNotFound:
             assert not meant
         for number in meant:
-            del self.live[number]
+            self.forget(number)
 
     @rule(number=numbers, form=forms, tags=st.none() | st.sampled_from(["1", "2", "3"]))
     def search(self, number: int, form: str, tags: str | None) -> None:
@@ -132,11 +168,26 @@ class LibraryLife(RuleBasedStateMachine):
     @rule()
     def purge(self) -> None:
         assert purge(self.ports, lambda: True).done
+        self.deleted = {number: one for number, one in self.deleted.items() if not self.may_be_purged(number)}
 
     @rule(steps=st.integers(0, 1))
     def purge_that_is_cut_short(self, steps: int) -> None:
         left = iter([True] * steps)
         purge(self.ports, lambda: next(left, False))
+
+    @rule(known=signs, deleted=st.booleans())
+    def look(self, known: tuple[int, str], deleted: bool) -> None:
+        number, sign = known
+        library = self.catalog.library("tenant", "same_hq")
+        assert library is not None
+        try:
+            thumb = picture_image.ImageSize.THUMB
+            seen = picture_image.picture_image(self.ports, library, sign, thumb, deleted=deleted)
+        except PictureNotFound:
+            assert number not in self.live
+            return
+        assert number in self.live or deleted
+        assert Image.open(io.BytesIO(seen.data)).size == (16, 16)
 
     @invariant()
     def what_is_live_is_the_same_everywhere(self) -> None:
@@ -151,7 +202,8 @@ class LibraryLife(RuleBasedStateMachine):
     @invariant()
     def every_row_has_its_own_original_and_map_and_nothing_else_is_kept(self) -> None:
         keys = {row.object_key for row in self.catalog.rows.values()}
-        assert set(self.originals.files) == keys
+        assert {key.removesuffix(".thumb") for key in self.originals.files} == keys
+        assert keys <= set(self.originals.files)
         assert set(self.maps.files) == keys
 
 

@@ -25,6 +25,7 @@ Each dialect maps them to its vendor's codes in one table of its own (``lookalik
     ├── StateError
     │   ├── PictureExists              the library already holds this picture
     │   ├── PictureNotFound            the library holds no such picture
+    │   ├── RevisionMismatch           the picture has another revision than the one named
     │   ├── SignAmbiguous              two live pictures share the sign; the picture itself tells them apart
     │   ├── LibraryExists              the tenant already has a library of that name
     │   ├── LibraryNotFound            the tenant has no library of that name
@@ -207,6 +208,19 @@ class PictureNotFound(StateError):
     problem = "not in the library: {0.name}"
 
 
+class RevisionMismatch(StateError):
+    """The picture ``key`` has another revision than the one named: ``revision``, or None if it is not in the library."""
+
+    field = "revision"
+    problem = "the picture has another revision than the one named: {0.name}"
+    remedy = "read the picture again, then repeat the change with its revision"
+
+    def __init__(self, key: Key, revision: int | None) -> None:
+        super().__init__(key.id)
+        self.key = key
+        self.revision = revision
+
+
 class SignAmbiguous(StateError):
     """Two live pictures share the sign; the picture itself tells them apart."""
 
@@ -235,7 +249,7 @@ class LibraryFull(StateError):
 
     field = "group"
     problem = "{0.name} is full"
-    remedy = "LOOKALIKE_GROUP_PICTURES says how many pictures a group may hold"
+    remedy = "raise the library's capacity, or LOOKALIKE_GROUP_PICTURES if it has none of its own"
 
 
 class AccessError(LookalikeError):

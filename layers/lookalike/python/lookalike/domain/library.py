@@ -23,7 +23,10 @@ class Identity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """A named set of pictures. ``uid`` is new each time a library is created; ``created`` is Unix milliseconds."""
+    """A named set of pictures. ``uid`` is new each time a library is created; ``created`` is Unix milliseconds.
+
+    ``capacity`` is the number of live pictures that it may hold; None: as many as the settings allow.
+    """
 
     tenant: str
     name: str
@@ -31,6 +34,7 @@ class Library:
     kind: Kind
     identity: Identity
     created: int
+    capacity: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

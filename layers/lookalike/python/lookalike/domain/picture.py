@@ -136,6 +136,11 @@ def object_key(key: Key, added: int, file_digest: str) -> str:
     return f"{key.library}/{name}/{added}-{file_digest[:16]}"
 
 
+def thumbnail_key(object_key: str) -> str:
+    """Return the key under which an original's thumbnail is kept beside it."""
+    return f"{object_key}.thumb"
+
+
 def next_revision(previous: int | None, now: int) -> int:
     """Return the revision after ``previous`` (None: no row) at Unix milliseconds ``now``.
 

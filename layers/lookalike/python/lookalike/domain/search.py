@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
@@ -25,14 +26,19 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class TagFilter:
-    """A filter for pictures with all of ``tags`` or, with ``any_of``, at least one of them."""
+    """A filter for pictures with all tags of ``all_of``, at least one of ``any_of``, and none of ``none_of``.
 
-    tags: frozenset[str]
-    any_of: bool = False
+    An empty set sets no condition.
+    """
 
-    def keeps(self, tags: tuple[str, ...]) -> bool:
+    all_of: frozenset[str] = frozenset()
+    any_of: frozenset[str] = frozenset()
+    none_of: frozenset[str] = frozenset()
+
+    def keeps(self, tags: Iterable[str]) -> bool:
         """Whether a picture with these tags passes the filter."""
-        return bool(self.tags & set(tags)) if self.any_of else self.tags <= set(tags)
+        have = frozenset(tags)
+        return self.all_of <= have and (not self.any_of or bool(self.any_of & have)) and not self.none_of & have
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,12 +88,25 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A picture found. ``score`` is in (0, 1], and 1 only for the identical picture. A proved one has its proof."""
+    """A picture found. ``score`` is in (0, 1], and 1 only for the identical picture. A proved one has its proof.
+
+    ``example`` is the number of the example that the picture is identical to, or that the proof lays on it: 0 is the
+    query, and only searches with several examples have others.
+    """
 
     candidate: Candidate
     score: float
     reason: Reason
     geometric_match: GeometricMatch | None = None
+    example: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPicture:
+    """The picture that a search was given: its width and height in pixels, upright and uncropped."""
+
+    width: int
+    height: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,13 @@ class Catalog(Protocol):
         """Create the library. Raises LibraryExists if the tenant has one of that name; of two racing calls one does."""
 
     @abstractmethod
+    def change_library(self, library: Library) -> None:
+        """Store the library's capacity; all else of it stays as it is.
+
+        Raises LibraryNotFound if the tenant has no library of that name and uid.
+        """
+
+    @abstractmethod
     def remove_library(self, library: Library, now: int) -> None:
         """Remove the library at once, whatever its size: the name is free, and the rows wait to be swept.
 

@@ -10,7 +10,8 @@ from typing import Protocol
 class PictureStore(Protocol):
     """Original files, stored under each picture's ``object_key``. Writes are durable on return.
 
-    A key is ``<library uid>/<picture id>/<revision of the add>-<first 16 hex digits of the file's digest>``.
+    A key is ``<library uid>/<picture id>/<revision of the add>-<first 16 hex digits of the file's digest>``; the original's
+    thumbnail, once it has been seen, has the same key with ``.thumb`` behind it.
     """
 
     @abstractmethod

@@ -1,4 +1,9 @@
-"""Adding a picture to a library."""
+"""Adding a picture to a library, or replacing one by another.
+
+What a caller puts in the place of a live picture is the caller's, whoever added the picture before: an upload that held it
+(:mod:`~lookalike.service.holders`) holds it no longer, and so neither hides nor describes it when its object changes. The
+row's ``added`` tells the two apart, so it is new unless no upload holds the row and the file is the same.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +14,23 @@ from dataclasses import dataclass
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.picture import NO_METADATA, Embedding, Key, Metadata, Picture, State, next_revision
 from lookalike.embedding.library_embedding import embed_for_library
-from lookalike.errors import ArgumentTooLong, InvalidArgument, PictureExists, RevisionConflict, Unavailable
+from lookalike.errors import (
+    ArgumentTooLong,
+    InvalidArgument,
+    PictureExists,
+    RevisionConflict,
+    RevisionMismatch,
+    Unavailable,
+)
 from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
-from lookalike.service.catalog_writes import MAX_ATTEMPTS, publish_to_index
+from lookalike.service.capacity import check_room
+from lookalike.service.catalog_writes import MAX_ATTEMPTS, check_revision, publish_to_index
+from lookalike.service.holders import is_held
 from lookalike.service.identity import locate, row_digest
 from lookalike.service.image_source import Loaded, Source, load
 from lookalike.service.libraries import get_or_create_library
+from lookalike.service.originals import remove_objects
 
 #: Bytes of a caller's id in UTF-8.
 MAX_ID_BYTES = 512
@@ -25,48 +40,71 @@ MAX_ID_BYTES = 512
 class Add:
     """Add this picture to that library.
 
-    ``id`` is the caller's, in libraries where pictures have callers' ids; None: a random one.
+    ``id`` is the caller's, in libraries where pictures have callers' ids; None: a random one. With ``replace``, the picture
+    and its metadata take the place of a live one by that id; with ``revision`` too, only of one that has this revision.
     """
 
     library_ref: LibraryRef
     source: Source
     metadata: Metadata = NO_METADATA
     id: str | None = None
+    replace: bool = False
+    revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """A picture that is about to be added: loaded, and embedded.
+    """A picture that is about to be added: loaded, and embedded unless it replaces one of the same file.
 
     ``own_key`` is its row's key where pictures have callers' ids; None where a picture is its own id.
     """
 
+    command: Add
     library: Library
     loaded: Loaded
-    embedding: Embedding
-    metadata: Metadata
     own_key: Key | None
+    embedding: Embedding | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attempt:
-    """The row that is to be written, and the row of a deleted picture that it replaces, if there is one."""
+    """The row that is to be written, and the row that it replaces, if there is one: of a deleted or a live picture.
+
+    ``feature_map`` is stored with the original. If ``picture`` is ``replaced``, nothing is to be written.
+    """
 
     picture: Picture
     replaced: Picture | None
+    feature_map: bytes = b""
+
+    @property
+    def stores_file(self) -> bool:
+        """Whether an original and a local map are stored: not if only metadata changes."""
+        return self.replaced is None or self.picture.added != self.replaced.added
+
+    @property
+    def adds(self) -> bool:
+        """Whether the library has one more live picture afterwards."""
+        return self.replaced is None or not self.replaced.live
 
 
 def add(ports: Ports, command: Add, library: Library | None = None) -> Picture:
-    """Add the picture. On return it is durable, and searches see it.
+    """Add the picture, or replace one by it; return its row. On return it is durable, and searches see it.
+
+    The command may be repeated: with ``replace``, the same file only changes metadata, and the same metadata nothing.
 
     ``library`` is the one that the command names, if it has been looked up; otherwise it is created if there is none.
 
-    Raises PictureExists if the library holds the picture already, or another by that id; InvalidArgument for an invalid
-    id; a UrlError or a PictureError if the picture cannot be loaded; and Unavailable if its row changes too fast.
+    Raises PictureExists if the library holds the picture already, or another by that id, unless it is to be replaced;
+    RevisionMismatch if the live picture to be replaced has another revision, or there is none; LibraryFull if there would
+    be more pictures than the library may hold; InvalidArgument for an invalid id; a UrlError or a PictureError if the
+    picture cannot be loaded; and Unavailable if its row changes too fast.
     """
     prepared = prepare(ports, command, library)
     for attempt in attempts(ports, prepared):
-        if write(ports, prepared, attempt):
+        if attempt.adds:
+            check_room(ports, prepared.library)
+        if write(ports, prepared.loaded, attempt):
             break
     return attempt.picture
 
@@ -74,42 +112,58 @@ def add(ports: Ports, command: Add, library: Library | None = None) -> Picture:
 def prepare(ports: Ports, command: Add, library: Library | None = None) -> Prepared:
     """Load and embed the picture, and refuse a duplicate as early as it is seen. Arguments and errors: as of :func:`add`."""
     if library is not None and library.identity is Identity.OWN and command.id is not None:
-        _refuse_duplicate(ports.catalog.picture(_own_key(library, command.id)))  # saves the download
+        key = _own_key(library, command.id)
+        _check_allowed(command, key, ports.catalog.picture(key))  # saves the download
     loaded = load(ports, command.source, command.library_ref.tenant)
     if library is None:
         library = get_or_create_library(ports, command.library_ref)
     own_key = _key_of(library, command.id)
-    _refuse_duplicate(_current(ports, library, loaded, own_key)[1])
-    with ports.job(command.library_ref.tenant).turn():
-        embedding = embed_for_library(ports.embedder, library.kind, library.identity, loaded.picture.pixels)
-    return Prepared(library, loaded, embedding, command.metadata, own_key)
+    key, current = _current(ports, library, loaded, own_key)
+    _check_allowed(command, key, current)
+    embedding = None if _is_of_file(ports, current, loaded) else embed(ports, library, loaded)
+    return Prepared(command, library, loaded, own_key, embedding)
 
 
 def attempts(ports: Ports, prepared: Prepared) -> Iterator[Attempt]:
     """Iterate over the rows to be written, each made from the catalog's current state, until one has been written.
 
-    Raises PictureExists if another add was faster, and Unavailable after ``MAX_ATTEMPTS``.
+    Raises PictureExists or RevisionMismatch if another write was faster, and Unavailable after ``MAX_ATTEMPTS``.
     """
+    loaded, embedding = prepared.loaded, prepared.embedding
     for _ in range(MAX_ATTEMPTS):
-        key, current = _current(ports, prepared.library, prepared.loaded, prepared.own_key)
-        _refuse_duplicate(current)
-        yield Attempt(_row(ports, prepared, key, current), current)
+        key, current = _current(ports, prepared.library, loaded, prepared.own_key)
+        _check_allowed(prepared.command, key, current)
+        if current is not None and _is_of_file(ports, current, loaded):
+            yield Attempt(_described(ports, current, prepared.command.metadata), current)
+            continue
+        if embedding is None:  # the picture that was there has been replaced or deleted meanwhile
+            embedding = embed(ports, prepared.library, loaded)
+        yield Attempt(_row(ports, prepared, embedding, key, current), current, embedding.feature_map)
     raise Unavailable(f"catalog: {key.library}/{key.id} changes too fast")
 
 
-def write(ports: Ports, prepared: Prepared, attempt: Attempt) -> bool:
+def write(ports: Ports, loaded: Loaded, attempt: Attempt) -> bool:
     """Store the picture and its row, and publish the row to the index. False if another write of the row was faster."""
     picture, replaced = attempt.picture, attempt.replaced
-    _store(ports, picture, prepared)
+    if attempt.stores_file:
+        _store(ports, picture, loaded.data, attempt.feature_map)
     try:
-        ports.catalog.put(picture, None if replaced is None else replaced.revision)
+        if picture is not replaced:
+            ports.catalog.put(picture, None if replaced is None else replaced.revision)
     except RevisionConflict:
-        _remove_lost(ports, picture)
+        if attempt.stores_file:
+            _remove_lost(ports, picture)
         return False
     publish_to_index(ports, [picture])
-    if replaced is not None:
+    if replaced is not None and attempt.stores_file:
         _remove(ports, replaced)
     return True
+
+
+def embed(ports: Ports, library: Library, loaded: Loaded) -> Embedding:
+    """Return what the library stores of the picture."""
+    with ports.job(library.tenant).turn():
+        return embed_for_library(ports.embedder, library.kind, library.identity, loaded.picture.pixels)
 
 
 def _key_of(library: Library, id_: str | None) -> Key | None:
@@ -144,12 +198,36 @@ def _own_key(library: Library, id_: str) -> Key:
     return Key(library.uid, id_)
 
 
-def _refuse_duplicate(current: Picture | None) -> None:
-    if current is not None and current.live:
+def _check_allowed(command: Add, key: Key, current: Picture | None) -> None:
+    """Raise PictureExists or RevisionMismatch if the command does not allow to write in place of the current row."""
+    if current is None or not current.live:
+        if command.revision is not None:
+            raise RevisionMismatch(key, None)
+    elif command.replace:
+        check_revision(current, command.revision)
+    else:
         raise PictureExists(current.key, current.digest)
 
 
-def _row(ports: Ports, prepared: Prepared, key: Key, current: Picture | None) -> Picture:
+def _is_of_file(ports: Ports, current: Picture | None, loaded: Loaded) -> bool:
+    """Whether the live row has all that would be stored of the picture but its metadata, and no upload holds it."""
+    return (
+        current is not None
+        and current.live
+        and current.file_digest == loaded.picture.file_digest
+        and current.model == ports.embedder.model
+        and not is_held(ports, current)
+    )
+
+
+def _described(ports: Ports, current: Picture, metadata: Metadata) -> Picture:
+    """Return the row with that metadata; the row itself if it has it."""
+    if current.metadata == metadata:
+        return current
+    return current.but(revision=next_revision(current.revision, ports.clock()), metadata=metadata)
+
+
+def _row(ports: Ports, prepared: Prepared, embedding: Embedding, key: Key, current: Picture | None) -> Picture:
     library, picture = prepared.library, prepared.loaded.picture
     revision = next_revision(None if current is None else current.revision, ports.clock())
     return Picture(
@@ -161,23 +239,22 @@ def _row(ports: Ports, prepared: Prepared, key: Key, current: Picture | None) ->
         digest=row_digest(library, key, picture),
         file_digest=picture.file_digest,
         model=ports.embedder.model,
-        vector=prepared.embedding.vectors[library.kind],
-        metadata=prepared.metadata,
+        vector=embedding.vectors[library.kind],
+        metadata=prepared.command.metadata,
     )
 
 
-def _store(ports: Ports, picture: Picture, prepared: Prepared) -> None:
+def _store(ports: Ports, picture: Picture, file: bytes, feature_map: bytes) -> None:
     """Store the original, then the local map, before the row that names them."""
-    ports.originals.put(picture.object_key, prepared.loaded.data)
-    if picture.kind is Kind.SAME and prepared.embedding.feature_map:
-        ports.maps.put_map(picture.object_key, prepared.embedding.feature_map)
+    ports.originals.put(picture.object_key, file)
+    if picture.kind is Kind.SAME and feature_map:
+        ports.maps.put_map(picture.object_key, feature_map)
 
 
 def _remove(ports: Ports, picture: Picture) -> None:
-    """Remove an original and local map that no row names any more, best effort: they only take up space."""
+    """Remove the objects of an add that no row names any more, best effort: they only take up space."""
     try:
-        ports.originals.remove([picture.object_key])
-        ports.maps.remove_maps([picture.object_key])
+        remove_objects(ports, [picture.object_key])
     except Unavailable as error:
         logger.error(
             "an original could not be removed", extra={"object_key": picture.object_key, **error_fields(error)}

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from lookalike.domain.library import Identity, Library
+from lookalike.domain.library import Library
 from lookalike.domain.picture import Picture
-from lookalike.errors import LibraryFull, OutOfTime, Unavailable
+from lookalike.errors import LibraryFull, OutOfTime
 from lookalike.limits.fair_share import FairShare
-from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.service.add import Add, attempts, prepare, write
+from lookalike.service.capacity import room
 
 #: Pictures of one call that are added in parallel.
 _MAX_PARALLEL = 8
@@ -30,9 +29,9 @@ Outcome = Picture | Exception
 def add_all(ports: Ports, library: Library, commands: Sequence[Add], seconds: float) -> list[Outcome]:
     """Add pictures in parallel: a Picture or an exception per command, in order, at most ``seconds`` + 2 s after the call.
 
-    Commands with the same id are run in their order; the first that succeeds has it. Where pictures have callers' ids the
-    library takes no more than ``settings.group_pictures``, as far as the index knows their number: the first that can be
-    added, in order. The others get LibraryFull, unless they have another fault.
+    Commands with the same id are run in their order; the first that succeeds has it. The library takes no more pictures
+    than its capacity, as far as the index knows their number: the first that can be added, in order. The others get
+    LibraryFull, unless they have another fault. A picture that replaces a live one needs no room.
     """
     return _BatchAdd(ports, library, commands, time.monotonic() + seconds).run() if commands else []
 
@@ -46,19 +45,20 @@ class _BatchAdd:
         self._commands = commands
         self._deadline = deadline
         self._outcomes: list[Outcome] = [OutOfTime("its turn never came")] * len(commands)
+        self._added: set[int] = set()  # indices of commands after which there is one more picture
 
     def run(self) -> list[Outcome]:
         """Add as many pictures as there is room for, then as many as those left room for that failed, and so on."""
         count = len(self._commands)
-        room = min(count, _room(self._ports, self._library))
+        left = min(count, room(self._ports, self._library))
         pool = ThreadPoolExecutor(_MAX_PARALLEL, thread_name_prefix="batch")
         begun = 0
         while begun < count:
-            some = range(begun, min(begun + room, count) if room else count)
-            if not self._add(pool, some, full=not room):
+            some = range(begun, min(begun + left, count) if left else count)
+            if not self._add(pool, some, full=not left):
                 break
             begun = some.stop
-            room -= sum(isinstance(self._outcomes[index], Picture) for index in some)
+            left -= len(self._added.intersection(some))
         outcomes = list(self._outcomes)  # commands still running may only find that it is too late
         pool.shutdown(wait=False, cancel_futures=True)
         return outcomes
@@ -70,44 +70,31 @@ class _BatchAdd:
 
     def _add_in_order(self, indices: Sequence[int], full: bool) -> None:
         for index in indices:
-            self._outcomes[index] = self._outcome(self._commands[index], full)
+            self._outcomes[index] = self._outcome(index, full)
 
-    def _outcome(self, command: Add, full: bool) -> Outcome:
+    def _outcome(self, index: int, full: bool) -> Outcome:
         try:
             with _FILES.turn(self._library.tenant, check=self._check_time):
-                return self._add_one(command, full)
+                return self._add_one(index, full)
         except Exception as error:  # whatever it is, it is not its neighbours' failure
             return error
 
-    def _add_one(self, command: Add, full: bool) -> Picture:
+    def _add_one(self, index: int, full: bool) -> Picture:
         self._check_time()
-        prepared = prepare(self._ports, command, self._library)
+        prepared = prepare(self._ports, self._commands[index], self._library)
         for attempt in attempts(self._ports, prepared):
-            if full:
+            if full and attempt.adds:
                 raise LibraryFull(self._library.name)
             self._check_time()
-            if write(self._ports, prepared, attempt):
+            if write(self._ports, prepared.loaded, attempt):
                 break
+        if attempt.adds:
+            self._added.add(index)
         return attempt.picture
 
     def _check_time(self) -> None:
         if time.monotonic() >= self._deadline:
             raise OutOfTime("its turn came too late")
-
-
-def _room(ports: Ports, library: Library) -> int:
-    """Return how many more pictures the library takes, as far as the index knows.
-
-    If the index does not answer there is room: the limit only ever holds as far as the index knows, and an
-    acknowledged add never depends on the index.
-    """
-    if library.identity is not Identity.OWN:
-        return sys.maxsize
-    try:
-        return max(ports.settings.group_pictures - ports.index.count(library.uid), 0)
-    except Unavailable:
-        logger.warning("the index does not say how full a group is", exc_info=True, extra={"library": library.uid})
-        return sys.maxsize
 
 
 def _by_id(commands: Sequence[Add], among: Iterable[int]) -> list[list[int]]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from lookalike.domain.picture import Key, Picture
-from lookalike.errors import RevisionConflict, Unavailable
+from lookalike.errors import RevisionConflict, RevisionMismatch, Unavailable
 from lookalike.observability import logger
 from lookalike.ports import Ports
 
@@ -13,7 +14,10 @@ from lookalike.ports import Ports
 MAX_ATTEMPTS = 5
 
 
-def compare_and_set(ports: Ports, key: Key, step: Callable[[Picture | None], Picture | None]) -> Picture | None:
+R = TypeVar("R", Picture, Picture | None)
+
+
+def compare_and_set(ports: Ports, key: Key, step: Callable[[Picture | None], R]) -> R:
     """Write what ``step`` makes of the current row (None: no row), or of a newer one if another write was faster.
 
     Returns the row written; None if ``step`` returned None, which leaves the row alone. Raises Unavailable after
@@ -23,13 +27,19 @@ def compare_and_set(ports: Ports, key: Key, step: Callable[[Picture | None], Pic
         current = ports.catalog.picture(key)
         changed = step(current)
         if changed is None:
-            return None
+            return changed
         try:
             ports.catalog.put(changed, None if current is None else current.revision)
         except RevisionConflict:
             continue
         return changed
     raise Unavailable(f"catalog: {key.library}/{key.id} changes too fast")
+
+
+def check_revision(current: Picture, revision: int | None) -> None:
+    """Raise RevisionMismatch if the row has another revision than the caller named (None: it named none)."""
+    if revision is not None and current.revision != revision:
+        raise RevisionMismatch(current.key, current.revision)
 
 
 def publish_to_index(ports: Ports, pictures: Sequence[Picture]) -> None:

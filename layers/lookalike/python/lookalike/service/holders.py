@@ -98,7 +98,7 @@ def join(ports: Ports, intent: Upload, known: Upload | None, row: Picture, metad
     # An interrupted event was to leave this very picture for another one: now it is held again.
     left = known.leaves if known is not None and _is_of_row(known.leaves, row) else None
     before = known.holds if known is not None and mine else left
-    ours = before is not None or _is_held(ports, row)
+    ours = before is not None or is_held(ports, row)
     holds = Holding(row.key, row.added if ours else None, metadata_digest(metadata))
     joining = record_intent(ports, replace(intent, state=UploadState.JOINING), holds, known)
     if mine and row.metadata == metadata:
@@ -168,6 +168,11 @@ def object_removed(ports: Ports, source: str) -> bool:
     return True
 
 
+def is_held(ports: Ports, row: Picture) -> bool:
+    """Whether an upload holds the picture as added by this row's add: so an upload added it, not a client."""
+    return any(_holds(one, row) for one in islice(ports.uploads.holders(row.key), _MAX_HOLDERS_READ))
+
+
 def stale_holders(ports: Ports, source: str) -> list[str]:
     """Return the other uploads of this upload's picture whose objects are gone, if the row has another's metadata."""
     known = ports.uploads.upload(source)
@@ -185,11 +190,6 @@ def stale_holders(ports: Ports, source: str) -> list[str]:
 def _holds(upload: Upload, row: Picture) -> bool:
     """Whether the upload holds the picture as added by this row's add."""
     return _is_of_row(upload.holds, row)
-
-
-def _is_held(ports: Ports, row: Picture) -> bool:
-    """Whether an upload holds the picture as added by this row's add: so an upload added it, not a client."""
-    return any(_holds(one, row) for one in islice(ports.uploads.holders(row.key), _MAX_HOLDERS_READ))
 
 
 def _is_of_row(holding: Holding | None, row: Picture) -> bool:

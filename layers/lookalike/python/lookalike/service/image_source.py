@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
+from lookalike.domain.picture import Pixels
 from lookalike.errors import PictureError, UrlError
 from lookalike.imaging.decode import Bounds, Decoded, decode
 from lookalike.imaging.pixel_budget import PixelBudget
@@ -51,11 +54,19 @@ def load(ports: Ports, source: Source, tenant: str) -> Loaded:
     job = ports.job(tenant)
     try:
         data = _download(ports, source, job) if source.data is None else source.data
-        with _BUDGET.decoding(job) as room:
+        with decoding(job) as room:
             return Loaded(data, decode(data, source.bounds, room))
     except (PictureError, UrlError) as error:
         error.field = source.name
         raise
+
+
+def decoding(job: Job) -> AbstractContextManager[Callable[[int, int], Pixels]]:
+    """Return the context in which a job that holds no picture decodes one: its value allocates the array.
+
+    See :meth:`~lookalike.imaging.pixel_budget.PixelBudget.decoding`. Raises Busy or Abandoned while it waits.
+    """
+    return _BUDGET.decoding(job)
 
 
 def _download(ports: Ports, source: Source, job: Job) -> bytes:

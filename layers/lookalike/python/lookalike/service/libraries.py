@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 
 from lookalike.domain.application import Application
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
@@ -18,6 +19,9 @@ IMPLICIT_LIBRARIES: Mapping[str, Kind] = {"same_hq": Kind.SAME, "similar": Kind.
 #: Reserved names, with the library's kind (None: the application's default). Pictures in them are their own ids.
 RESERVED_LIBRARIES: Mapping[str, Kind | None] = {**IMPLICIT_LIBRARIES, "jumdata": None}
 
+
+#: Pictures that a library may be allowed to hold, as LOOKALIKE_GROUP_PICTURES.
+MAX_CAPACITY = 10**9
 
 #: Names are case-sensitive, and need no escaping in a path or a query, over which requests are signed.
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -44,8 +48,9 @@ def find_library(ports: Ports, tenant: str, name: str) -> Library:
     return found
 
 
-def create_library(ports: Ports, ref: LibraryRef) -> Library:
-    """Create the library. Raises LibraryExists."""
+def create_library(ports: Ports, ref: LibraryRef, capacity: int | None = None) -> Library:
+    """Create the library. Raises LibraryExists, and InvalidArgument for a capacity out of range."""
+    _check_capacity(capacity)
     made = Library(
         tenant=ref.tenant,
         name=ref.name,
@@ -53,6 +58,7 @@ def create_library(ports: Ports, ref: LibraryRef) -> Library:
         kind=ref.kind,
         identity=ref.identity,
         created=ports.clock(),
+        capacity=capacity,
     )
     ports.catalog.create_library(made)
     return made
@@ -70,3 +76,19 @@ def get_or_create_library(ports: Ports, ref: LibraryRef) -> Library:
         if winner is None:
             raise Unavailable(f"catalog: library {ref.name} was made and removed at once") from None
         return winner
+
+
+def set_capacity(ports: Ports, tenant: str, name: str, capacity: int | None) -> Library:
+    """Set how many live pictures the library may hold (None: as many as the settings allow), and return the library.
+
+    Pictures in excess of it stay. Raises LibraryNotFound, and InvalidArgument for a capacity out of range.
+    """
+    _check_capacity(capacity)
+    changed = replace(find_library(ports, tenant, name), capacity=capacity)
+    ports.catalog.change_library(changed)
+    return changed
+
+
+def _check_capacity(capacity: int | None) -> None:
+    if capacity is not None and not 1 <= capacity <= MAX_CAPACITY:
+        raise InvalidArgument("capacity", f"must be 1 to {MAX_CAPACITY}")

@@ -12,7 +12,7 @@ from lookalike.service.identity import locate
 from lookalike.service.image_source import Source, load
 
 #: Rows read per sign, to see whether two are live. A sign has 64 bits, so more than that is no coincidence.
-_MAX_ROWS_PER_SIGN = 10
+MAX_ROWS_PER_SIGN = 10
 
 
 def resolve_keys(ports: Ports, library: Library, which: Source | Sequence[str]) -> list[Key]:
@@ -40,7 +40,7 @@ def _by_sign(ports: Ports, library: Library, sign: str) -> Picture | None:
     prefix = digest_prefix(sign)
     if prefix is None:
         return None
-    rows = ports.catalog.pictures_by_prefix(library.uid, prefix, _MAX_ROWS_PER_SIGN)
+    rows = ports.catalog.pictures_by_prefix(library.uid, prefix, MAX_ROWS_PER_SIGN)
     there = [row for row in rows if row.deletable]
     if len(there) > 1:
         raise SignAmbiguous(sign)

@@ -1,14 +1,15 @@
-"""Loading stored originals for a search that already holds its own picture."""
+"""Stored originals: loading them for a search that already holds its own picture, and removing them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
+from lookalike.domain.picture import thumbnail_key
 from lookalike.errors import Unavailable
 from lookalike.imaging.pixel_budget import PixelBudget
 from lookalike.observability import logger
-from lookalike.ports import PictureStore
+from lookalike.ports import PictureStore, Ports
 
 #: Seconds that a search waits for originals: they refine its answer, so it goes on without late ones.
 _MAX_WAIT = 2.0
@@ -35,3 +36,9 @@ def read_originals(originals: PictureStore, keys: Sequence[str]) -> list[bytes |
     if late:
         logger.warning(f"{len(late)} originals have not come in time", extra={"operation": "search"})
     return [None if future in late else future.result() for future in coming]
+
+
+def remove_objects(ports: Ports, object_keys: Sequence[str]) -> None:
+    """Remove originals for good, and what is kept beside them: thumbnails and local maps. Raises Unavailable."""
+    ports.originals.remove([key for original in object_keys for key in (original, thumbnail_key(original))])
+    ports.maps.remove_maps(object_keys)

@@ -12,8 +12,10 @@ from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
 from lookalike.ports.clock import DAY_MS
 from lookalike.service.catalog_writes import compare_and_set
+from lookalike.service.originals import remove_objects
 
-#: Rows of one batch: S3 deletes up to 1000 objects per call, and a batch should be short compared to the time limit.
+#: Rows of one batch: S3 deletes up to 1000 objects per call, a row has two, and a batch should be short compared to the
+#: time limit.
 _BATCH_ROWS = 200
 
 #: Rows claimed or removed in parallel.
@@ -92,15 +94,13 @@ def _purge_batch(ports: Ports, rows: Sequence[Picture], cutoff: int) -> tuple[in
 
 
 def _remove_rows(ports: Ports, rows: Sequence[Picture]) -> tuple[int, Sequence[Picture]]:
-    """Remove rows from the index, then originals and maps, then the rows themselves.
+    """Remove rows from the index, then originals and what is kept beside them, then the rows themselves.
 
     Returns the number removed, and the rows that the index did not remove.
     """
     held = _remove_from_index(ports, rows)
     free = [row for row in rows if row.key not in held]
-    keys = [row.object_key for row in free]
-    ports.originals.remove(keys)
-    ports.maps.remove_maps(keys)
+    remove_objects(ports, [row.object_key for row in free])
     with ThreadPoolExecutor(_MAX_PARALLEL) as pool:
         return sum(pool.map(lambda row: _remove(ports, row), free)), [row for row in rows if row.key in held]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from lookalike.domain.geometry import GeometricMatch
 from lookalike.domain.picture import Key
-from lookalike.domain.search import Candidate, LookTaken, Match, Reason
+from lookalike.domain.search import Candidate, LookTaken, Match, QueryPicture, Reason
 
 #: Positions of a ranked list that pages can reach.
 WINDOW = 1000
@@ -42,11 +42,15 @@ MIN_VERIFIED_SCORE = MAX_RECOLOURED_SCORE - DISAGREEMENT_COST
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of the ranked list. ``more``: results remain after it, within the window. ``looks`` were taken to find it."""
+    """A page of the ranked list. ``more``: results remain after it, within the window. ``looks`` were taken to find it.
+
+    ``query`` is the picture that was searched for; None if nothing had to be searched.
+    """
 
     matches: tuple[Match, ...]
     more: bool
     looks: tuple[LookTaken, ...] = field(default=(), compare=False)
+    query: QueryPicture | None = None
 
 
 def rank(

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lookalike.domain.library import Identity, Kind, Library, LibraryRef
-from lookalike.domain.search import Candidate, LookTaken, Match, Reason, TagFilter
-from lookalike.imaging.decode import Decoded
+from lookalike.domain.geometry import Box
+from lookalike.domain.library import Kind, Library, LibraryRef
+from lookalike.domain.search import Match, Reason, TagFilter
+from lookalike.errors import InvalidArgument
 from lookalike.ports import Ports
 from lookalike.service.current import current
-from lookalike.service.identity import identical, rows_of
+from lookalike.service.examples import Examples, find_by_examples, load_example
+from lookalike.service.finding import depth_of, find, ranked
 from lookalike.service.image_source import Source, load
-from lookalike.service.looking import Found, Scope, look_for
-from lookalike.service.ranking import WINDOW, Page, merged, rank
-
-#: Candidates that the index is asked for. There are few values, so that neighbouring pages are cut from the same list, and
-#: none so small that the page decides which candidates are verified.
-_DEPTHS = (100, 300, WINDOW)
-_DEPTHS_SAME = (300, WINDOW)
+from lookalike.service.looking import Scope
+from lookalike.service.ranking import WINDOW, Page, merged
 
 #: Pictures that a search in groups finds: a limit of OpenSearch (``index.max_result_window``).
 MAX_FOUND = 10_000
@@ -26,13 +23,37 @@ MAX_FOUND = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Find pictures like this one in that library: ``count`` matches from position ``start``."""
+    """Find pictures like this one in that library: ``count`` matches from position ``start``.
+
+    With ``box``, only that part of the picture is searched for, while transforms still move points of the whole. Of
+    matches, those with a score of at least ``threshold`` count; identical pictures pass any. ``also`` are more examples of
+    what to find, ``without`` are examples of what not to find (:mod:`~lookalike.service.examples`).
+    """
 
     library_ref: LibraryRef
     source: Source
     start: int = 0
     count: int = 300
     tags: TagFilter | None = None
+    box: Box | None = None
+    threshold: float = 0.0
+    also: tuple[Source, ...] = ()
+    without: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchLibraries:
+    """Find pictures like this one in these libraries, all of one tenant and one kind. Everything else is as in Search."""
+
+    libraries: tuple[Library, ...]
+    source: Source
+    start: int = 0
+    count: int = 300
+    tags: TagFilter | None = None
+    box: Box | None = None
+    threshold: float = 0.0
+    also: tuple[Source, ...] = ()
+    without: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +72,38 @@ class SearchGroups:
 def search(ports: Ports, command: Search) -> Page:
     """Return a page of matches; an empty one if the library does not exist.
 
-    Raises a UrlError or a PictureError if the picture cannot be loaded, and Busy or Abandoned if the answer is no longer
-    wanted.
+    Raises InvalidArgument for a box that is not within the picture, TooManyItems for too many examples, a UrlError or a
+    PictureError if a picture cannot be loaded, and Busy or Abandoned if the answer is no longer wanted.
     """
-    picture = load(ports, command.source, command.library_ref.tenant).picture
     library = ports.catalog.library(command.library_ref.tenant, command.library_ref.name)
-    if library is None or command.start >= WINDOW:
+    return _page(ports, command.library_ref.tenant, () if library is None else (library,), command)
+
+
+def search_libraries(ports: Ports, command: SearchLibraries) -> Page:
+    """Return a page of the matches in several libraries; an empty one if there are none.
+
+    Raises InvalidArgument if they are of different kinds, and whatever :func:`search` does.
+    """
+    if len({library.kind for library in command.libraries}) > 1:
+        raise InvalidArgument("libraries", "must be of one kind")
+    if not command.libraries:
         return Page((), more=False)
+    return _page(ports, command.libraries[0].tenant, command.libraries, command)
+
+
+def _page(ports: Ports, tenant: str, libraries: Sequence[Library], command: Search | SearchLibraries) -> Page:
+    examples = Examples(command.source, command.box, command.also, command.without)
+    examples.check()
+    if not libraries or command.start >= WINDOW:
+        return Page((), more=False, query=load_example(ports, command.source, tenant).whole)
     # One more than the page's end says whether anything remains; another makes up for the identical picture,
     # which the catalog may add in front.
     end = min(command.start + command.count, WINDOW)
-    depths = _DEPTHS_SAME if library.kind is Kind.SAME else _DEPTHS
-    depth = next(depth for depth in depths if depth >= end) + 2
-    ranked, looks = _ranked(ports, [library], picture, depth, WINDOW, command.tags)
-    matches, behind = current(ports.catalog, ranked, command.start, end - command.start, command.tags)
-    return Page(tuple(matches), more=len(ranked) > behind, looks=looks)
+    scope = Scope(ports, ports.job(tenant), libraries, depth_of(libraries[0].kind, end) + 2, command.tags)
+    by_examples = find_by_examples(scope, examples)
+    passing = _of_at_least(command.threshold, by_examples.ranked(scope, WINDOW))
+    matches, behind = current(ports.catalog, passing, command.start, end - command.start, command.tags)
+    return Page(tuple(matches), more=len(passing) > behind, looks=by_examples.found.looks, query=by_examples.query)
 
 
 def search_groups(ports: Ports, command: SearchGroups) -> list[Match]:
@@ -77,14 +115,18 @@ def search_groups(ports: Ports, command: SearchGroups) -> list[Match]:
     """
     if not command.libraries:
         return []
-    picture = load(ports, command.source, command.libraries[0].tenant).picture
+    tenant = command.libraries[0].tenant
+    picture = load(ports, command.source, tenant).picture
     count = min(command.count, MAX_FOUND)
-    depth = min(max(count, _DEPTHS_SAME[0]) + 2, MAX_FOUND)
-    lists = [_ranked(ports, some, picture, depth, depth, None)[0] for some in _by_kind(command.libraries)]
-    ranked = [
-        match for match in merged(lists, depth) if match.reason is Reason.EXACT or match.score >= command.threshold
-    ]
-    return current(ports.catalog, ranked, 0, count)[0]
+    depth = min(max(count, depth_of(Kind.SAME)) + 2, MAX_FOUND)
+    scopes = [Scope(ports, ports.job(tenant), some, depth, None) for some in _by_kind(command.libraries)]
+    lists = [ranked(scope, find(scope, picture), depth) for scope in scopes]
+    return current(ports.catalog, _of_at_least(command.threshold, merged(lists, depth)), 0, count)[0]
+
+
+def _of_at_least(threshold: float, matches: Sequence[Match]) -> list[Match]:
+    """Return the matches with this score or more; identical pictures pass any threshold."""
+    return [match for match in matches if match.reason is Reason.EXACT or match.score >= threshold]
 
 
 def _by_kind(libraries: Sequence[Library]) -> Iterator[Sequence[Library]]:
@@ -92,44 +134,3 @@ def _by_kind(libraries: Sequence[Library]) -> Iterator[Sequence[Library]]:
         some = [library for library in libraries if library.kind is kind]
         if some:
             yield some
-
-
-def _ranked(
-    ports: Ports, libraries: Sequence[Library], picture: Decoded, depth: int, window: int, tags: TagFilter | None
-) -> tuple[list[Match], tuple[LookTaken, ...]]:
-    """Return the first ``window`` places of the list of matches in libraries of one kind, and the looks that found them.
-
-    The index is asked for ``depth`` candidates a look.
-    """
-    scope = Scope(ports, ports.job(libraries[0].tenant), libraries, depth, tags)
-    known = _identical_rows(ports, libraries, picture, tags)
-    found = look_for(scope, picture, known) if scope.kind is Kind.SAME else _nearest(scope, picture, known)
-    matches = rank(
-        found.candidates.values(),
-        found.exact,
-        lambda cosine: ports.embedder.score(scope.kind, cosine),
-        ports.embedder.threshold(scope.kind),
-        found.verified,
-        window,
-    )
-    return matches, found.looks
-
-
-def _nearest(scope: Scope, picture: Decoded, known: Iterable[Candidate]) -> Found:
-    """Return the pictures nearest to the whole picture."""
-    with scope.job.turn():
-        embeddings = scope.ports.embedder.embed([picture.pixels])
-    candidates = {candidate.key: candidate for candidate in (*scope.nearest(embeddings), *known)}
-    exact = identical(scope.ports, scope.job, candidates.values(), picture)
-    return Found(candidates, frozenset(exact), verified=None)
-
-
-def _identical_rows(
-    ports: Ports, libraries: Sequence[Library], picture: Decoded, tags: TagFilter | None
-) -> Iterator[Candidate]:
-    """Yield the catalog's rows with the picture's pixels as candidates: an approximate index may miss them."""
-    for library in libraries:
-        rows = rows_of(ports, library, picture) if library.identity is Identity.PICTURE else ()
-        for row in rows:
-            if row is not None and row.live and (tags is None or tags.keeps(row.metadata.tags)):
-                yield Candidate.of(row, cosine=1.0)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from lookalike.domain.library import LibraryRef
-from lookalike.domain.picture import Metadata, MetadataChange, Picture, next_revision
+from lookalike.domain.picture import Key, Metadata, MetadataChange, Picture, next_revision
 from lookalike.errors import PictureNotFound
 from lookalike.ports import Ports
-from lookalike.service.catalog_writes import compare_and_set, publish_to_index
+from lookalike.service.catalog_writes import check_revision, compare_and_set, publish_to_index
 from lookalike.service.image_source import Source
 from lookalike.service.lookup import resolve_keys
 
@@ -17,20 +17,23 @@ from lookalike.service.lookup import resolve_keys
 class Update:
     """Change the metadata of one picture, named by itself or by its sign. Fields not in ``change`` stay.
 
-    New tags replace all tags but those that start with one of ``keep``.
+    New tags replace all tags but those that start with one of ``keep``. With ``revision``, only a picture of that
+    revision is changed.
     """
 
     library_ref: LibraryRef
     which: Source | str
     change: MetadataChange
     keep: tuple[str, ...] = ()
+    revision: int | None = None
 
 
-def update(ports: Ports, command: Update) -> None:
-    """Change the picture's metadata. On return the change is durable, and searches see it.
+def update(ports: Ports, command: Update) -> Picture:
+    """Change the picture's metadata; return its row. On return the change is durable, and searches see it.
 
-    Raises PictureNotFound if the library holds no such live picture, SignAmbiguous if it holds two, and a UrlError or a
-    PictureError if the picture given cannot be loaded.
+    The row is the unchanged one if the command changes no field. Raises PictureNotFound if the library holds no such live
+    picture, SignAmbiguous if it holds two, RevisionMismatch if the picture has another revision than the command's, and a
+    UrlError or a PictureError if the picture given cannot be loaded.
     """
     library = ports.catalog.library(command.library_ref.tenant, command.library_ref.name)
     which = command.which if isinstance(command.which, Source) else [command.which]
@@ -38,20 +41,26 @@ def update(ports: Ports, command: Update) -> None:
     if not keys:
         raise PictureNotFound(command.which if isinstance(command.which, str) else "the picture given")
     if not command.change:
-        return
+        return _live(ports.catalog.picture(keys[0]), keys[0], command.revision)
 
-    def step(current: Picture | None) -> Picture | None:
-        if current is None or not current.live:
-            return None
+    def step(current: Picture | None) -> Picture:
+        current = _live(current, keys[0], command.revision)
         return current.but(
             revision=next_revision(current.revision, ports.clock()),
             metadata=_changed(current.metadata, command.change, command.keep),
         )
 
     written = compare_and_set(ports, keys[0], step)
-    if written is None:
-        raise PictureNotFound(keys[0].id)
     publish_to_index(ports, [written])
+    return written
+
+
+def _live(current: Picture | None, key: Key, revision: int | None) -> Picture:
+    """Return the row if it is live, and of that revision. Raises PictureNotFound or RevisionMismatch."""
+    if current is None or not current.live:
+        raise PictureNotFound(key.id)
+    check_revision(current, revision)
+    return current
 
 
 def _changed(metadata: Metadata, change: MetadataChange, keep: tuple[str, ...]) -> Metadata:

@@ -129,10 +129,20 @@ def _already_applied(ports: Ports, known: Upload, event: ObjectCreated) -> bool:
     if not _has_intent(known, event) or known.state is not UploadState.ADDING or known.holds is None:
         return False
     row = ports.catalog.picture(known.holds.picture)
-    if row is None or row.added != known.holds.added or (row.live and known.cleared):
+    if row is None or not (row.added == known.holds.added or _was_replaced(row, known.holds)):
+        return False
+    if row.added == known.holds.added and row.live and known.cleared:
         return False
     commit_intent(ports, known)
     return True
+
+
+def _was_replaced(row: Picture, holds: Holding) -> bool:
+    """Whether a client has replaced what the upload added.
+
+    True only where pictures have callers' ids: an upload's is random, so nobody else can have added a picture by it first.
+    """
+    return row.key.id != row.digest and holds.added is not None and row.added > holds.added
 
 
 def _record_refusal(ports: Ports, event: ObjectCreated, known: Upload | None) -> None:
@@ -206,7 +216,7 @@ def _add_or_join(
             recorded = _undo_other(ports, recorded, picture.key)
             holds = Holding(picture.key, picture.added, metadata_digest(metadata))
             recorded = record_intent(ports, replace(intent, state=UploadState.ADDING), holds, recorded or known)
-            if write(ports, prepared, attempt):
+            if write(ports, prepared.loaded, attempt):
                 break
     except PictureExists as exists:
         row = _existing_row(ports, ref, exists.key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lookalike.domain.application import Application
 from lookalike.ports import Applications, Counters
 from lookalike.ports.clock import DAY_MS
 from lookalike.service.admission import day_count
@@ -28,10 +29,11 @@ def usage(applications: Applications, counters: Counters, now: int, days: int, e
 
     ``everybody``: the calls of all applications are counted, not only of those with a daily limit.
     """
-    found = []
-    for application in applications.applications():
-        names = [day_count(application.app_id, now - ago * DAY_MS) for ago in reversed(range(days))]
-        calls = {name.rpartition("/")[2]: counters.counted(name) for name in names}
-        counted = everybody or application.policy.per_day is not None
-        found.append(Usage(application.name, application.app_id, calls, counted))
-    return found
+    return [usage_of(application, counters, now, days, everybody) for application in applications.applications()]
+
+
+def usage_of(application: Application, counters: Counters, now: int, days: int, everybody: bool) -> Usage:
+    """Return the calls of one application; arguments as of :func:`usage`."""
+    names = [day_count(application.app_id, now - ago * DAY_MS) for ago in reversed(range(days))]
+    calls = {name.rpartition("/")[2]: counters.counted(name) for name in names}
+    return Usage(application.name, application.app_id, calls, everybody or application.policy.per_day is not None)

@@ -21,7 +21,12 @@ def status_body(status: str, model: str) -> dict[str, Any]:
 
 def _answer(ports: Ports, _request: Request) -> Answer:
     """Answer from a function: it runs, and its model is there. The model is not loaded for it."""
-    return ascii_json(status_body(READY, _model(ports.settings.model)), headers=(("cache-control", "no-store"),))
+    return ascii_json(status_body(READY, model_name(ports)), headers=(("cache-control", "no-store"),))
+
+
+def model_name(ports: Ports) -> str:
+    """Return the name of the model that is there, without loading it."""
+    return _model(ports.settings.model)
 
 
 @lru_cache(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 
 from lookalike.domain.library import Kind, Library, RemovedLibrary
@@ -65,6 +66,16 @@ class DynamoCatalog(Catalog):
             self._table.put(library_item(library), ABSENT)
         except ConditionError:
             raise LibraryExists(library.name) from None
+
+    def change_library(self, library: Library) -> None:
+        stored = self.library(library.tenant, library.name)
+        if stored is None or stored.uid != library.uid:
+            raise LibraryNotFound(library.name)
+        changed = library_item(replace(stored, capacity=library.capacity))
+        try:
+            self._table.put(changed, attributes_equal({"uid": text(library.uid)}))
+        except ConditionError:
+            raise LibraryNotFound(library.name) from None
 
     def remove_library(self, library: Library, now: int) -> None:
         removed = RemovedLibrary(library.uid, library.kind, now)

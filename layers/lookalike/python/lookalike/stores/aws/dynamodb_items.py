@@ -113,13 +113,16 @@ def _bytes(value: Mapping[str, Any]) -> bytes:
 
 
 def library_item(library: Library) -> Item:
-    """A library's row."""
-    return library_key(library.tenant, library.name).values | {
+    """A library's row. One without a capacity of its own has no such attribute."""
+    item = library_key(library.tenant, library.name).values | {
         "uid": text(library.uid),
         "kind": text(library.kind),
         "identity": text(library.identity),
         "created": number(library.created),
     }
+    if library.capacity is not None:
+        item["capacity"] = number(library.capacity)
+    return item
 
 
 def library_of(item: Mapping[str, Mapping[str, Any]]) -> Library:
@@ -131,6 +134,7 @@ def library_of(item: Mapping[str, Mapping[str, Any]]) -> Library:
         kind=Kind(item["kind"]["S"]),
         identity=Identity(item["identity"]["S"]),
         created=int(item["created"]["N"]),
+        capacity=int(item["capacity"]["N"]) if "capacity" in item else None,
     )
 
 

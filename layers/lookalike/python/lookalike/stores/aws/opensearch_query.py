@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.picture import Key
-from lookalike.domain.search import Candidate, Query
+from lookalike.domain.search import Candidate, Query, TagFilter
 from lookalike.stores import metadata_codec
 from lookalike.stores.aws.opensearch_client import Json
 
@@ -45,8 +45,8 @@ def search_body(query: Query, libraries: tuple[str, ...], k: int) -> Json:
     A picture among the k best by its best view is among the k nearest of that view, so k of each view are enough. One
     search for each view in a single ``_msearch`` finds the same and takes the server twice as long.
     """
-    filters = [*live_filter(libraries), {"term": {"model": query.model}}, *_tag_filters(query)]
-    queries = [_knn_query(view, k, filters) for view in query.vectors.astype(np.float32)]
+    conditions = _conditions(query, libraries)
+    queries = [_knn_query(view, k, conditions) for view in query.vectors.astype(np.float32)]
     return {
         "size": min(query.k, _MAX_K),
         "query": queries[0] if len(queries) == 1 else {"dis_max": {"queries": queries}},
@@ -55,8 +55,8 @@ def search_body(query: Query, libraries: tuple[str, ...], k: int) -> Json:
     }
 
 
-def _knn_query(view: NDArray[np.float32], k: int, filters: Sequence[Json]) -> Json:
-    """The k nearest neighbours of a view among the documents that pass the filters."""
+def _knn_query(view: NDArray[np.float32], k: int, conditions: Json) -> Json:
+    """The k nearest neighbours of a view among the documents that meet the conditions of a ``bool`` query."""
     # A filter inside the k-NN query applies before the k nearest are chosen. If at most k documents of a segment pass,
     # Lucene compares all of them.
     return {
@@ -64,7 +64,7 @@ def _knn_query(view: NDArray[np.float32], k: int, filters: Sequence[Json]) -> Js
             "vector": {
                 "vector": view.tolist(),
                 "k": k,
-                "filter": {"bool": {"filter": list(filters)}},
+                "filter": {"bool": conditions},
                 "method_parameters": {"ef_search": min(max(_EF_SEARCH_PER_K * k, _MIN_EF_SEARCH), _MAX_K)},
             }
         }
@@ -81,12 +81,17 @@ def live_filter(libraries: Sequence[str]) -> list[Json]:
     return [{"terms": {"library": list(libraries)}}, {"term": {"live": True}}]
 
 
-def _tag_filters(query: Query) -> list[Json]:
-    """Filters: pictures with any of the tags, or with all of them."""
-    if query.tags is None:
-        return []
-    tags = sorted(query.tags.tags)
-    return [{"terms": {"tags": tags}}] if query.tags.any_of else [{"term": {"tags": tag}} for tag in tags]
+def _conditions(query: Query, libraries: Sequence[str]) -> Json:
+    """Conditions of a ``bool`` query: live pictures of these libraries and the query's model that its tag filter keeps."""
+    filters = [*live_filter(libraries), {"term": {"model": query.model}}]
+    tags = query.tags or TagFilter()
+    filters += [{"term": {"tags": tag}} for tag in sorted(tags.all_of)]
+    if tags.any_of:
+        filters.append({"terms": {"tags": sorted(tags.any_of)}})
+    conditions: Json = {"filter": filters}
+    if tags.none_of:
+        conditions["must_not"] = [{"terms": {"tags": sorted(tags.none_of)}}]
+    return conditions
 
 
 def candidate_of(hit: Mapping[str, Any]) -> Candidate:

@@ -60,7 +60,7 @@ class SqliteCatalog(Catalog):
 
         def create(connection: sqlite3.Connection) -> None:
             done = connection.execute(
-                f"INSERT INTO libraries ({library_row.COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) "
+                f"INSERT INTO libraries ({library_row.COLUMNS}) VALUES ({library_row.VALUES}) "
                 "ON CONFLICT (tenant, name) DO NOTHING",
                 row,
             )
@@ -68,6 +68,17 @@ class SqliteCatalog(Catalog):
                 raise LibraryExists(library.name)
 
         self._database.write(create)
+
+    def change_library(self, library: Library) -> None:
+        def change(connection: sqlite3.Connection) -> None:
+            done = connection.execute(
+                "UPDATE libraries SET capacity = ? WHERE tenant = ? AND name = ? AND uid = ?",
+                (library.capacity, library.tenant, library.name, library.uid),
+            )
+            if done.rowcount == 0:
+                raise LibraryNotFound(library.name)
+
+        self._database.write(change)
 
     def remove_library(self, library: Library, now: int) -> None:
         def remove(connection: sqlite3.Connection) -> None:

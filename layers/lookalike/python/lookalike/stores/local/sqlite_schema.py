@@ -82,5 +82,6 @@ MIGRATIONS = (
         "ALTER TABLE uploads DROP COLUMN foretold",
         "CREATE INDEX uploads_holding ON uploads (library, id, source) WHERE library IS NOT NULL",
     ),
+    ("ALTER TABLE libraries ADD COLUMN capacity INTEGER",),
     *metadata_codec.SQLITE_MIGRATIONS,
 )

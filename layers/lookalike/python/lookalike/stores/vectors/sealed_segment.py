@@ -85,14 +85,25 @@ class SealedSegment(Segment):
         return self.tag_hashes, self.tag_rows
 
     def tag_mask(self, tags: TagFilter, count: int) -> Mask:
-        hits = np.zeros(self.count, np.int32)
-        for tag in tags.tags:
+        mask = np.ones(count, np.bool_)
+        if tags.all_of:
+            mask &= self._tag_counts(tags.all_of)[:count] == len(tags.all_of)
+        if tags.any_of:
+            mask &= self._tag_counts(tags.any_of)[:count] > 0
+        if tags.none_of:
+            mask &= self._tag_counts(tags.none_of)[:count] == 0
+        return mask
+
+    def _tag_counts(self, tags: frozenset[str]) -> NDArray[np.int32]:
+        """Return of each row how many of these tags it has, shape (count,)."""
+        counts = np.zeros(self.count, np.int32)
+        for tag in tags:
             start, end = (
                 np.searchsorted(self.tag_hashes, hash(tag), "left"),
                 np.searchsorted(self.tag_hashes, hash(tag), "right"),
             )
-            hits[self.tag_rows[start:end]] += 1
-        return hits[:count] >= (1 if tags.any_of else len(tags.tags))
+            counts[self.tag_rows[start:end]] += 1
+        return counts
 
     def candidates(self, views: NDArray[np.float32], allowed: Mask, depth: Depth) -> CandidateRows:
         wanted = int(np.count_nonzero(allowed))

@@ -21,6 +21,7 @@ ERRORS: Codes = {
     errors.DailyQuotaReached: (17, "Open api daily request limit reached"),
     errors.RateReached: (18, "Open api qps request limit reached"),
     errors.Busy: (18, "Open api qps request limit reached"),
+    errors.LibraryFull: (19, "Open api total request limit reached"),
     errors.TotalQuotaReached: (19, "Open api total request limit reached"),
     errors.TokenInvalid: (110, "Access token invalid or no longer valid"),
     errors.TokenExpired: (111, "Access token expired"),

@@ -98,4 +98,6 @@ def tag_filter_of(ref: LibraryRef, form: Form) -> TagFilter | None:
     """Filter of a search by tags; None if the form has no tags."""
     wanted = frozenset(tags_of(ref, form))
     logic = form.integer("tag_logic", least=0, most=1, default=0)
-    return TagFilter(wanted, any_of=logic == 1) if wanted else None
+    if not wanted:
+        return None
+    return TagFilter(any_of=wanted) if logic == 1 else TagFilter(all_of=wanted)

@@ -31,6 +31,7 @@ ERRORS: Codes = {
     errors.ApplicationNotFound: (601, "接口未开通"),
     errors.ApplicationDisabled: (602, "账号停用"),
     errors.LimitReached: (606, "调用超限,请稍候再试"),
+    errors.LibraryFull: (606, "调用超限,请稍候再试"),
     errors.AddressRefused: (607, "ip不在白名单"),
     errors.RateReached: (609, "请求过于频繁,请稍候再试"),
     errors.ServiceRateReached: (609, "请求过于频繁,请稍候再试"),

@@ -11,7 +11,8 @@ from lookalike.domain.search import Match
 from lookalike.observability import count
 from lookalike.ports import Ports
 from lookalike.service.groups import name_of
-from lookalike.wire.qiniu import label_codec, limits
+from lookalike.wire import label_codec
+from lookalike.wire.qiniu import limits
 from lookalike.wire.qiniu.json_text import json_object
 
 

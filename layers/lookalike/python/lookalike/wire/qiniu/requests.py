@@ -16,8 +16,9 @@ from lookalike.service.add import Add
 from lookalike.service.image_source import Source
 from lookalike.service.search import MAX_FOUND
 from lookalike.wire import base64_image as pictures
+from lookalike.wire import label_codec
 from lookalike.wire.http import Request
-from lookalike.wire.qiniu import label_codec, limits
+from lookalike.wire.qiniu import limits
 from lookalike.wire.qiniu.errors import NoGroups, TooManyGroups, UnknownScheme, WrongLimit, WrongThreshold
 
 

@@ -1,0 +1,1 @@
+"""The native API: plain HTTP and JSON below ``/api/v1``."""

@@ -1,0 +1,110 @@
+"""Calls about the service and its caller: what answers here, and how much was used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+import lookalike
+from lookalike.domain.application import Application
+from lookalike.ports import Ports
+from lookalike.service.usage import usage_of
+from lookalike.wire import forms
+from lookalike.wire.http import Answer, Request, RouteEntry
+from lookalike.wire.native import limits, problems, reading
+from lookalike.wire.native.answers import (
+    DaySaid,
+    PictureLimitsSaid,
+    ProblemKindSaid,
+    ProblemsSaid,
+    ServiceSaid,
+    UsageSaid,
+)
+from lookalike.wire.native.dialect import Reply
+from lookalike.wire.status import model_name
+
+#: Path of the API's document.
+OPENAPI = "/api/v1/openapi.json"
+
+#: Most days of one call.
+_MAX_DAYS = 400
+
+
+def service(ports: Ports, _request: Request) -> Answer:
+    """Say what answers here, and what a picture may be. Whoever asks."""
+    bounds = limits.bounds(ports)
+    return _json(
+        ServiceSaid(
+            name="lookalike",
+            version=lookalike.__version__,
+            model=model_name(ports),
+            pictures=PictureLimitsSaid(
+                max_bytes=bounds.max_bytes,
+                min_side=bounds.min_side,
+                max_side=bounds.max_side,
+                formats=tuple(sorted(bounds.formats)),
+            ),
+            openapi=OPENAPI,
+            problems=problems.PAGE,
+        )
+    )
+
+
+def usage(ports: Ports, application: Application, request: Request) -> Reply:
+    """Say how many calls the application has made, day by day, and how many it may make."""
+    days = reading.whole(forms.query(request), "days", most=_MAX_DAYS, default=30)
+    used = usage_of(application, ports.counters, ports.clock(), days, ports.settings.count_usage)
+    policy = application.policy
+    return Reply(
+        UsageSaid(
+            application=application.name,
+            app_id=application.app_id,
+            counted=used.counted,
+            days=tuple(DaySaid(day=day, calls=calls) for day, calls in used.calls.items()),
+            per_second=_limit_said(policy.per_second),
+            per_day=_limit_said(policy.per_day),
+            in_total=_limit_said(policy.in_total),
+        )
+    )
+
+
+def _limit_said(limit: int | None) -> int | UnsetType:
+    return UNSET if limit is None else limit
+
+
+def problem_page(_ports: Ports, _request: Request) -> Answer:
+    """List every problem that answers may have. Whoever asks."""
+    kinds = sorted(dict.fromkeys(problems.PROBLEMS.values()))
+    return _json(
+        ProblemsSaid(
+            problems=tuple(ProblemKindSaid(code=kind.code, status=kind.status, title=kind.title) for kind in kinds)
+        )
+    )
+
+
+def document(_ports: Ports, _request: Request) -> Answer:
+    """Return this API's document. Whoever asks."""
+    return Answer(openapi_file().read_bytes(), headers=_KEPT)
+
+
+def openapi_file() -> Path:
+    """Return the path of the API's document."""
+    return Path(__file__).with_name("openapi.json")
+
+
+#: What does not change while the service runs may be kept for a minute.
+_KEPT = (("cache-control", "public, max-age=60"),)
+
+
+def _json(said: msgspec.Struct) -> Answer:
+    return Answer(msgspec.json.encode(said), headers=_KEPT)
+
+
+#: Calls that anybody may make.
+PUBLIC_ROUTES = (
+    RouteEntry("groups", "GET", "/api/v1", service),
+    RouteEntry("groups", "GET", problems.PAGE, problem_page),
+    RouteEntry("groups", "GET", OPENAPI, document),
+)

@@ -1,0 +1,162 @@
+"""Bulk calls: a line of JSON a picture in, a line of JSON a picture out, in the same order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from lookalike.domain.application import Application
+from lookalike.domain.library import Library
+from lookalike.errors import InvalidArgument, MissingArgument, OutOfTime, TooManyItems
+from lookalike.observability import log_failure
+from lookalike.ports import Ports
+from lookalike.service.delete import Delete, delete
+from lookalike.service.groups import name_of
+from lookalike.service.update import Update, update
+from lookalike.wire.http import Request
+from lookalike.wire.native import limits, reading
+from lookalike.wire.native.answers import Said
+from lookalike.wire.native.dialect import File, Reply
+from lookalike.wire.native.json_body import json_of
+from lookalike.wire.native.pictures import Given, add_or_find
+from lookalike.wire.native.problems import problem_of
+from lookalike.wire.native.requests import ImageGiven, MetadataGiven, PictureChange, RowGiven
+
+CONTENT_TYPE = "application/x-ndjson"
+
+#: Rows of one call that are worked on in parallel.
+_MAX_PARALLEL = 8
+
+
+class RowSaid(Said, frozen=True, kw_only=True):
+    """The outcome of a row: the status and code that the call alone would have had. ``row`` counts from 1."""
+
+    row: int
+    status: int
+    id: str = ""
+    created: bool | UnsetType = UNSET
+    revision: int | UnsetType = UNSET
+    code: str = ""
+    detail: str = ""
+    field: str = ""
+
+
+class TotalsSaid(msgspec.Struct, frozen=True, kw_only=True):
+    """The last line: rows that were done, refused, and not reached in time, which may be sent again."""
+
+    rows: int
+    ok: int
+    refused: int
+    unfinished: int
+
+
+def bulk(ports: Ports, application: Application, request: Request) -> Reply:
+    """Add, change and delete pictures, a row each. A row that is refused leaves the others alone."""
+    library = reading.library_of(ports, application, request.arguments["library"])
+    lines = [line for line in reading.text_of(request).split(b"\n") if line.strip()]
+    if len(lines) > limits.MAX_ROWS:
+        raise TooManyItems("body", f"{len(lines)} rows, more than {limits.MAX_ROWS}")
+    work = _Work(ports, application, library, request.id, time.monotonic() + limits.MAX_BULK_SECONDS)
+    return Reply(_ndjson(_in_parallel(work.outcome, lines)))
+
+
+def _in_parallel(outcome: Callable[[int, bytes], RowSaid], lines: Sequence[bytes]) -> list[RowSaid]:
+    """Return the outcomes, in order; rows of one id are done in their order."""
+    chains: dict[object, list[tuple[int, bytes]]] = {}
+    for row, line in enumerate(lines, 1):
+        chains.setdefault(_id_of(line) or row, []).append((row, line))
+
+    def of_chain(chain: Sequence[tuple[int, bytes]]) -> list[RowSaid]:
+        return [outcome(row, line) for row, line in chain]
+
+    with ThreadPoolExecutor(_MAX_PARALLEL, thread_name_prefix="bulk") as pool:
+        return sorted((said for some in pool.map(of_chain, chains.values()) for said in some), key=lambda one: one.row)
+
+
+def _id_of(line: bytes) -> str:
+    try:
+        return json_of(line, RowGiven).id or ""
+    except InvalidArgument:
+        return ""
+
+
+def _ndjson(rows: Sequence[RowSaid]) -> File:
+    unfinished = sum(row.status == 503 for row in rows)
+    ok = sum(row.status < 400 for row in rows)
+    totals = TotalsSaid(rows=len(rows), ok=ok, refused=len(rows) - ok - unfinished, unfinished=unfinished)
+    return File(b"".join(msgspec.json.encode(line) + b"\n" for line in (*rows, totals)), CONTENT_TYPE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """The rows of one call; ``deadline`` is of the monotonic clock, in seconds."""
+
+    ports: Ports
+    application: Application
+    library: Library
+    request_id: str
+    deadline: float
+
+    def outcome(self, row: int, line: bytes) -> RowSaid:
+        """Do what a row says, and return what became of it."""
+        if time.monotonic() >= self.deadline:
+            return self._refused(row, line, OutOfTime("its turn never came"))
+        try:
+            return self._done(row, json_of(line, RowGiven))
+        except Exception as error:  # whatever it is, it is not its neighbours' failure
+            return self._refused(row, line, error)
+
+    def _refused(self, row: int, line: bytes, error: Exception) -> RowSaid:
+        problem = problem_of(error, self.request_id)
+        if problem.status == 500:
+            log_failure(error, {"request_id": self.request_id, "library": self.library.name})
+        return RowSaid(
+            row=row,
+            status=problem.status,
+            id=_id_of(line),
+            code=problem.code,
+            detail=problem.detail,
+            field=problem.field,
+        )
+
+    def _done(self, row: int, said: RowGiven) -> RowSaid:
+        if said.op == "add":
+            return self._added(row, said)
+        if said.id is None:
+            raise MissingArgument("/id")
+        if said.url is not None or said.base64 is not None:
+            raise InvalidArgument("/url" if said.base64 is None else "/base64", "goes with op add")
+        ref, name = reading.ref_of(self.library), reading.checked_id(said.id, "/id")
+        if said.op == "delete":
+            delete(self.ports, Delete(ref, (name,)))
+            return RowSaid(row=row, status=204, id=name)
+        change = PictureChange(brief=said.brief, tags=said.tags, label=said.label, desc=said.desc)
+        picture = update(self.ports, Update(ref, name, reading.change_of(ref, change)))
+        return RowSaid(row=row, status=200, id=name, revision=picture.revision)
+
+    def _added(self, row: int, said: RowGiven) -> RowSaid:
+        image = ImageGiven(
+            url=UNSET if said.url is None else said.url, base64=UNSET if said.base64 is None else said.base64
+        )
+        source = reading.source_of(self.ports, self.application, self.library, image, "")
+        given = MetadataGiven(
+            id=said.id,
+            brief=said.brief or "",
+            tags=said.tags or (),
+            label=said.label,
+            desc=said.desc,
+            on_duplicate=said.on_duplicate,
+        )
+        picture, created = add_or_find(self.ports, self.library, reading.ref_of(self.library), Given(source, given))
+        return RowSaid(
+            row=row,
+            status=201 if created else 200,
+            id=name_of(self.library, picture),
+            created=created,
+            revision=picture.revision,
+        )

@@ -1,0 +1,192 @@
+"""The JSON that the native API takes. Their schemas are in the API's document."""
+
+# What stands in ``extra_json_schema`` is only said in the document: here it is checked in bytes, or with an error of its own.
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from lookalike.service.add import MAX_ID_BYTES
+from lookalike.wire.native import limits
+
+#: Names of libraries.
+LIBRARY_PATTERN = r"^[A-Za-z0-9._-]{1,128}$"
+
+#: Cursors: base64url.
+CURSOR_PATTERN = r"^[A-Za-z0-9_-]*$"
+
+Fraction: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
+
+BoxGiven: TypeAlias = tuple[Fraction, Fraction, Fraction, Fraction]
+"""Left, top, right and bottom, as fractions of the upright picture."""
+
+Limit: TypeAlias = Annotated[float, Meta(ge=1, le=limits.MAX_RESULTS, multiple_of=1)]
+Capacity: TypeAlias = Annotated[float, Meta(ge=1, le=10**9, multiple_of=1)]
+"""Whole numbers, which some languages write as 20.0: the same number in JSON."""
+
+Brief: TypeAlias = Annotated[
+    str, Meta(description="Text of your own", extra_json_schema={"maxLength": limits.METADATA_BYTES["brief"]})
+]
+Tag: TypeAlias = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": limits.MAX_TAG_BYTES})]
+Tags: TypeAlias = Annotated[tuple[Tag, ...], Meta(extra_json_schema={"maxItems": limits.MAX_TAGS})]
+Id: TypeAlias = Annotated[
+    str,
+    Meta(
+        description="Your id, in libraries with identity own",
+        extra_json_schema={"minLength": 1, "maxLength": MAX_ID_BYTES},
+    ),
+]
+Url: TypeAlias = Annotated[
+    str,
+    Meta(
+        description="Address to download the picture from",
+        extra_json_schema={"minLength": 1, "maxLength": limits.MAX_URL_BYTES, "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://"},
+    ),
+]
+Base64: TypeAlias = Annotated[
+    str,
+    Meta(
+        description="The file in base64",
+        extra_json_schema={"minLength": 1, "maxLength": limits.MAX_BASE64, "contentEncoding": "base64"},
+    ),
+]
+AnyJson: TypeAlias = Annotated[msgspec.Raw, Meta(description="Any JSON, which is returned digit by digit")]
+LibraryName: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": LIBRARY_PATTERN})]
+Cursor: TypeAlias = Annotated[
+    str, Meta(description="next of the page before", extra_json_schema={"pattern": CURSOR_PATTERN})
+]
+
+
+class Given(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Base of all: an unknown member is an error, so that a typing error is not ignored."""
+
+
+class ImageGiven(Given, frozen=True, kw_only=True):
+    """A picture: exactly one of the members, but for ``library``, which goes with ``picture``."""
+
+    url: Url | UnsetType = UNSET
+    base64: Base64 | UnsetType = UNSET
+    picture: (
+        Annotated[
+            str,
+            Meta(description="Id of a stored picture", extra_json_schema={"minLength": 1, "maxLength": MAX_ID_BYTES}),
+        ]
+        | UnsetType
+    ) = UNSET
+    library: (
+        Annotated[LibraryName, Meta(description="Its library, if it is another than the one searched")] | UnsetType
+    ) = UNSET
+
+
+OnDuplicate: TypeAlias = Literal["return", "refuse", "update"]
+
+
+class MetadataGiven(Given, frozen=True, kw_only=True):
+    """What is said of a picture to add: beside its file, or in the query."""
+
+    id: Id | None = None
+    brief: Brief = ""
+    tags: Tags = ()
+    label: AnyJson | UnsetType = UNSET
+    desc: AnyJson | UnsetType = UNSET
+    on_duplicate: OnDuplicate = "return"
+
+
+class PictureGiven(MetadataGiven, frozen=True, kw_only=True):
+    """A picture to add, and what is said of it."""
+
+    image: ImageGiven
+
+
+class PictureChange(Given, frozen=True, kw_only=True):
+    """What to change: members that are absent stay."""
+
+    brief: Brief | None = None
+    tags: Tags | None = None
+    label: AnyJson | UnsetType = UNSET
+    desc: AnyJson | UnsetType = UNSET
+
+
+class LibraryGiven(Given, frozen=True, kw_only=True):
+    """A library to make."""
+
+    kind: Literal["same", "similar", "product"] = "same"
+    identity: Annotated[
+        Literal["own", "picture"], Meta(description="own: pictures have your ids; picture: a picture is its own id")
+    ] = "own"
+    capacity: Capacity | None = None
+
+
+class LibraryChange(Given, frozen=True, kw_only=True):
+    """What to change of a library."""
+
+    capacity: Capacity | None
+
+
+class TagGiven(Given, frozen=True, kw_only=True):
+    """A condition: the picture has this tag."""
+
+    tag: Tag
+
+
+class FilterGiven(Given, frozen=True, kw_only=True, rename={"all_of": "all", "any_of": "any", "none_of": "none"}):
+    """Pictures that meet all of ``all``, one of ``any`` if there are some, and none of ``none``."""
+
+    all_of: tuple[TagGiven, ...] = ()
+    any_of: tuple[TagGiven, ...] = ()
+    none_of: tuple[TagGiven, ...] = ()
+
+
+class SearchOptionsGiven(Given, frozen=True, kw_only=True, rename={"without": "not"}):
+    """How to search: beside a file, in a form."""
+
+    also: Annotated[tuple[ImageGiven, ...], Meta(description="Further examples")] = ()
+    without: Annotated[tuple[ImageGiven, ...], Meta(description="Examples of what is not meant")] = ()
+    box: Annotated[BoxGiven, Meta(description="The part of the image to search for")] | None = None
+    limit: Limit = limits.DEFAULT_RESULTS
+    after: Cursor | None = None
+    threshold: Annotated[Fraction, Meta(description="Least score; identical pictures pass any")] = 0.0
+    filter: FilterGiven | None = None
+    explain: Annotated[bool, Meta(description="Say what agrees, what does not, and what the search did")] = False
+
+
+class SearchGiven(SearchOptionsGiven, frozen=True, kw_only=True):
+    """A search in one library."""
+
+    image: ImageGiven
+
+
+class SearchManyGiven(SearchGiven, frozen=True, kw_only=True):
+    """A search in several libraries of one kind."""
+
+    libraries: Annotated[tuple[LibraryName, ...], Meta(min_length=1, max_length=limits.MAX_LIBRARIES)]
+
+
+class CheckGiven(Given, frozen=True, kw_only=True):
+    """The picture that is asked for."""
+
+    image: ImageGiven
+
+
+class CompareGiven(Given, frozen=True, kw_only=True):
+    """Two pictures; ``b`` is the query."""
+
+    a: ImageGiven
+    b: ImageGiven
+
+
+class RowGiven(Given, frozen=True, kw_only=True):
+    """A line of a bulk call. ``url`` and ``base64`` are of a picture to add."""
+
+    op: Literal["add", "update", "delete"] = "add"
+    id: Id | None = None
+    url: Url | None = None
+    base64: Base64 | None = None
+    brief: Brief | None = None
+    tags: Tags | None = None
+    label: AnyJson | UnsetType = UNSET
+    desc: AnyJson | UnsetType = UNSET
+    on_duplicate: OnDuplicate = "return"

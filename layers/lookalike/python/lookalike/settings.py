@@ -110,7 +110,10 @@ class Settings:
         "days a deleted picture is kept before it is purged",
     )
     group_pictures: int = _setting(
-        "LOOKALIKE_GROUP_PICTURES", 500_000, _number(1, 10**9, int), "pictures a group may hold"
+        "LOOKALIKE_GROUP_PICTURES",
+        500_000,
+        _number(1, 10**9, int),
+        "pictures a group may hold without a capacity of its own",
     )
     group_threshold: float = _setting(
         "LOOKALIKE_GROUP_THRESHOLD",

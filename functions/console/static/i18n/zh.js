@@ -82,6 +82,7 @@ export default {
   'trace.look': '步骤', 'trace.views': '视图', 'trace.prepare': '准备（毫秒）', 'trace.embed': '特征（毫秒）', 'trace.search': '检索（毫秒）', 'trace.verify': '核验（毫秒）',
   'crop': '检索局部：在图片上拖动，或输入百分比', 'crop.left': '左', 'crop.top': '上', 'crop.right': '右', 'crop.bottom': '下', 'crop.whole': '整张图片',
   'why.identical': '完全相同', 'why.proved': '已证实', 'why.near': '相近',
+  'proof.query.pair': '第二张有 {percent} 与第一张重合', 'proof.picture.pair': '第一张有 {percent} 被覆盖',
   'proof.query': '您的图片有 {percent} 与其重合', 'proof.picture': '覆盖其 {percent}', 'proof.agreement': '可比部分 {percent} 一致',
   'proof.recoloured': '{percent} 改色', 'proof.inliers': '{n} 个匹配点', 'proof.mirrored': '镜像', 'proof.inverted': '反色',
   'legend.frame': '另一张的位置', 'legend.differs': '不一致（{n}）', 'legend.recoloured': '颜色不同（{n}）',

@@ -42,15 +42,15 @@ export function Legend({ proof }) {
     ${proof.recoloured?.length > 0 && html`<li><i class="recoloured"></i>${t('legend.recoloured', { n: proof.recoloured.length })}</li>`}</ul>`;
 }
 
-/** What a proof says, in words. */
-export function factsOf(proof) {
-  const percent = (value) => `${Math.round(value)} %`;
+/** What a proof says, in words: of a query and a picture, or of a pair. */
+export function factsOf(proof, pair = '') {
+  const percent = (value) => `${Math.round(value)}\u00a0%`;
   return [
-    t('proof.query', { percent: percent(proof.query_percent) }),
-    t('proof.picture', { percent: percent(proof.picture_percent) }),
+    t(`proof.query${pair}`, { percent: percent(proof.query_percent) }),
+    t(`proof.picture${pair}`, { percent: percent(proof.picture_percent) }),
     proof.agreement !== undefined && t('proof.agreement', { percent: percent(100 * proof.agreement) }),
     proof.recoloured_share > 0.005 && t('proof.recoloured', { percent: percent(100 * proof.recoloured_share) }),
-    t('proof.inliers', { n: proof.inliers }),
+    proof.inliers > 0 && t('proof.inliers', { n: proof.inliers }),
     proof.mirrored && t('proof.mirrored'),
     proof.inverted && t('proof.inverted'),
   ].filter(Boolean);

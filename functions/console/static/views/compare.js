@@ -41,11 +41,12 @@ function useSize() {
 }
 
 /** One picture on the other. `how`: the style of the upper one. */
-function Stack({ a, b, transform, how, proof, marks }) {
+function Stack({ a, b, transform, how, share, proof, marks }) {
   const [element, size] = useSize();
   const style = size && transform ? { transform: cssOf(transform, size.width, size.height) } : {};
   return html`<div class="stack" ref=${element}><${Frame} src=${shownAt(a)} alt=${named(a)} quad=${marks && proof && quadOf(proof.transform)} proof=${marks && proof}>
-    <div class="upper" style=${how}><img src=${shownAt(b)} alt=${named(b)} style=${style} class=${transform ? '' : 'fit'} draggable="false" /></div><//></div>`;
+    <div class="upper" style=${how}><img src=${shownAt(b)} alt=${named(b)} style=${style} class=${transform ? '' : 'fit'} draggable="false" /></div>
+    ${how['clip-path'] && html`<div class="edge" style=${{ left: `${share}%` }}></div>`}<//></div>`;
 }
 
 function Side({ a, b, proof }) {
@@ -82,7 +83,7 @@ function Looks({ a, b, proof }) {
   const how = { blink: { opacity: upper ? 1 : 0 }, wipe: { 'clip-path': `inset(0 0 0 ${share}%)` }, onion: { opacity: share / 100 } }[mode];
   return html`<div class="tabs" role="group" aria-label=${t('compare.how')}>${MODES.map((one) => html`<button type="button" aria-pressed=${mode === one} onClick=${() => setMode(one)}>${t(`compare.${one}`)}</button>`)}
       <span class="push"></span>${mode !== 'side' && proof && html`<label class="check"><input type="checkbox" checked=${marks} onChange=${() => setMarks(!marks)} /> ${t('compare.marks')}</label>`}</div>
-    ${mode === 'side' ? html`<${Side} a=${a} b=${b} proof=${proof} />` : html`<${Stack} a=${a} b=${b} how=${how} transform=${proof?.transform} proof=${proof} marks=${marks} />
+    ${mode === 'side' ? html`<${Side} a=${a} b=${b} proof=${proof} />` : html`<${Stack} a=${a} b=${b} how=${how} share=${share} transform=${proof?.transform} proof=${proof} marks=${marks} />
       <div class="row center">${mode === 'blink' ? html`<button type="button" class="main" onClick=${flip}>${t('compare.flip')} <kbd>b</kbd></button>
         <button type="button" aria-pressed=${auto} onClick=${() => setAuto(!auto)}>${t('compare.auto')}</button><span class="faint" role="status">${named(upper ? b : a)}</span>`
       : html`<${Field} label=${`${t(`compare.${mode}.share`)} ${share} %`}><input type="range" min="0" max="100" value=${share} onInput=${(event) => setShare(Number(event.target.value))} /><//>`}</div>`}
@@ -94,7 +95,7 @@ function Verdict({ said }) {
   const kind = said.identical ? 'identical' : proof ? 'proved' : 'near';
   return html`<section class="panel verdicts"><p class="row"><span class=${`why ${kind}`}>${t(`why.${kind}`)}</span><strong>${t(`compare.is.${kind}`)}</strong></p>
     <dl class="facts across">${[['same', same], ['similar', said.similar], ['product', said.product]].map(([name, value]) => html`<div><dt>${t(`kind.${name}`)}</dt><dd class="score">${score(value)}</dd></div>`)}</dl>
-    ${proof && html`<ul class="reasons">${factsOf(proof).map((fact) => html`<li>${fact}</li>`)}</ul>`}</section>`;
+    ${proof && html`<ul class="reasons">${factsOf(proof, '.pair').map((fact) => html`<li>${fact}</li>`)}</ul>`}</section>`;
 }
 
 export default function Compare() {

@@ -12,8 +12,6 @@ import { Tags } from '../parts/tags.js';
 import { enqueue } from '../parts/uploads.js';
 import { asked, compared, go, notify, useKeys, useLoad, useStore } from '../state.js';
 
-const seen = (text) => text.filter(Boolean).join(' · ');
-
 function Result({ match, box, active, onActive, onOpen, onCompare, onSimilar }) {
   const { proof } = match;
   const name = nameOf(match);
@@ -23,7 +21,7 @@ function Result({ match, box, active, onActive, onOpen, onCompare, onSimilar }) 
     <div class="about">
       <div class="row"><output class="score">${score(match.score)}</output><span class=${`why ${match.why}`}>${t(`why.${match.why}`)}</span></div>
       <h3>${name}</h3>
-      ${proof && html`<p class="faint">${seen(factsOf(proof))}</p>`}
+      ${proof && html`<ul class="reasons">${factsOf(proof).map((fact) => html`<li>${fact}</li>`)}</ul>`}
       ${match.tags?.length > 0 && html`<p>${match.tags.map((tag) => html`<span class="tag">${tag}</span>`)}</p>`}
       <div class="row"><button type="button" onClick=${onCompare}>${t('compare')}</button><button type="button" class="quiet" onClick=${onSimilar}>${t('similar')}</button></div>
     </div></li>`;

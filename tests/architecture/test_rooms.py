@@ -21,7 +21,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.handlers",
         "lookalike.wire",
         "lookalike.wire.baidu",
+        "lookalike.wire.console",
         "lookalike.wire.jumdata",
+        "lookalike.wire.native",
         "lookalike.wire.qiniu",
     },
     "lookalike.handlers": {
@@ -80,6 +82,19 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.ports",
         "lookalike.service",
         "lookalike.wire",
+    },
+    # Files alone, so that what serves them starts at once.
+    "lookalike.wire.console": set(),
+    "lookalike.wire.native": {
+        "lookalike",
+        "lookalike.domain",
+        "lookalike.errors",
+        "lookalike.imaging",
+        "lookalike.observability",
+        "lookalike.ports",
+        "lookalike.service",
+        "lookalike.wire",
+        "lookalike.wire.baidu",  # whose access tokens open this API, too
     },
     "lookalike.triggers": {
         "lookalike.domain",
@@ -200,7 +215,14 @@ NOT_DEPLOYED = {
 }
 
 _STORES = {"lookalike.stores", "lookalike.stores.aws", "lookalike.stores.local", "lookalike.stores.vectors"}
-_WIRE = {"lookalike.wire", "lookalike.wire.baidu", "lookalike.wire.qiniu", "lookalike.wire.jumdata"}
+_WIRE = {
+    "lookalike.wire",
+    "lookalike.wire.baidu",
+    "lookalike.wire.qiniu",
+    "lookalike.wire.jumdata",
+    "lookalike.wire.console",
+    "lookalike.wire.native",
+}
 _ABOVE = {
     "functions",
     "lookalike.handlers",

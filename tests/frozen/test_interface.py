@@ -181,10 +181,10 @@ UPLOADS_BECAME = "added same done_before changed_since gone"
 ERRORS = """
     Abandoned AccessError AddressRefused ApplicationDisabled ApplicationNotFound ArgumentTooLong BadEncoding Busy
     DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument LibraryExists LibraryFull LibraryNotFound
-    LimitReached LookalikeError MissingArgument ModelError NoGroups NotAPicture NothingGiven OutOfTime PictureError
-    PictureExists PictureNotFound PictureSizeError RateReached RevisionConflict RevisionMismatch ServiceRateReached SettingsError
-    SignAmbiguous SignatureInvalid StateError TokenExpired TokenInvalid TooManyGroups TooManyItems TotalQuotaReached
-    Unavailable UnknownOperation UnknownScheme UrlAnswerError UrlAnswerTooLong UrlError UrlIllegal UrlLengthError
+    LimitReached LookalikeError MethodNotAllowed MissingArgument ModelError NoGroups NotAPicture NothingGiven OutOfTime PictureError
+    PictureExists PictureIsThere PictureNotFound PictureSizeError RateReached RequestTooLarge RevisionConflict RevisionMismatch ServiceRateReached SettingsError
+    SignAmbiguous SignatureInvalid StateError TokenExpired TokenInvalid TooLargeToSend TooManyGroups TooManyItems TotalQuotaReached
+    Unavailable UnknownOperation UnknownScheme UnsupportedByLibrary UrlAnswerError UrlAnswerTooLong UrlError UrlIllegal UrlLengthError
     UrlNotPublic UrlTimeout UrlUnreachable WrongLimit WrongThreshold
 """
 

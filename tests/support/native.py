@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -25,11 +25,12 @@ def _template() -> sam_template.Template:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An answer: its status, its headers, and its body."""
+    """An answer: its status, its headers, its body, and the cookies that it sets."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    cookies: tuple[str, ...] = ()
 
     @property
     def json(self) -> Any:
@@ -49,6 +50,7 @@ class NativeCaller:
     """One application's program; without an application, nobody's."""
 
     application: Application | None = None
+    address: str = "203.0.113.9"
 
     def call(
         self,
@@ -58,18 +60,21 @@ class NativeCaller:
         *,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        cookies: Sequence[str] = (),
         **query: Any,
     ) -> Answered:
-        """Call a path below /api/v1; ``said`` goes as JSON, ``body`` as it is."""
+        """Call a path below /api/v1; ``said`` goes as JSON, ``body`` as it is, ``cookies`` are name=value."""
         sent = {"content-type": "application/json", **self._authorization(), **(headers or {})}
         data = body if body is not None else b"" if said is None else json.dumps(said).encode()
         function = _template().function_for(method, BASE + path)
         assert function is not None
         name = function.removesuffix("Function").lower()
-        answer = handle(name, event(method, BASE + path, query=urlencode(query), headers=sent, body=data))
+        sending = {**event(method, BASE + path, query=urlencode(query), headers=sent, body=data), "cookies": [*cookies]}
+        sending["requestContext"]["http"]["sourceIp"] = self.address
+        answer = handle(name, sending)
         text = answer["body"]
         content = base64.b64decode(text) if answer["isBase64Encoded"] else text.encode()
-        return Answered(answer["statusCode"], answer["headers"], content)
+        return Answered(answer["statusCode"], answer["headers"], content, tuple(answer.get("cookies", ())))
 
     def _authorization(self) -> Mapping[str, str]:
         if self.application is None:

@@ -39,10 +39,14 @@ class Template:
         return {name: resource for name, resource in part["Resources"].items() if resource["Type"] == kind}
 
     def functions(self) -> dict[str, Mapping[str, Any]]:
-        """Every function's properties by its operation, the globals folded in."""
+        """Every function's properties by its operation, the globals folded in; its layers are added to theirs."""
         shared = self.source["Globals"]["Function"]
         return {
-            resource["Properties"]["CodeUri"].removeprefix("functions/"): {**shared, **resource["Properties"]}
+            resource["Properties"]["CodeUri"].removeprefix("functions/"): {
+                **shared,
+                **resource["Properties"],
+                "Layers": [*shared["Layers"], *resource["Properties"].get("Layers", [])],
+            }
             for resource in self.of_type("AWS::Serverless::Function").values()
         }
 

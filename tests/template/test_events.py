@@ -86,7 +86,7 @@ def test_a_request_has_the_route_that_the_template_gives_it(path: Path, template
     }
     assert event["routeKey"] in routes
     if event["routeKey"] != "$default":
-        filled = event["routeKey"].format_map(event.get("pathParameters", {}))
+        filled = event["routeKey"].replace("+}", "}").format_map(event.get("pathParameters", {}))
         assert filled == f"{event['requestContext']['http']['method']} {event['rawPath']}"
 
 

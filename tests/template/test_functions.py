@@ -17,6 +17,7 @@ import pytest
 
 from lookalike.handlers import http
 from lookalike.handlers.http import Handler
+from lookalike.wire.console import handler as console
 from lookalike.wire.http import Route
 from tests.template.conftest import ROOT, Template
 
@@ -57,7 +58,8 @@ def test_a_function_imports_the_service_and_nothing_else(app: Path) -> None:
 
 @each_app
 def test_a_function_folder_holds_one_file(app: Path) -> None:
-    assert [path.name for path in app.parent.iterdir() if path.name != "__pycache__"] == ["app.py"]
+    names = {path.name for path in app.parent.iterdir() if path.name != "__pycache__"}
+    assert names - ({"static"} if app.parent.name == "console" else set()) == {"app.py"}
 
 
 def handled(operation: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Route, ...]:
@@ -80,6 +82,7 @@ def test_every_route_of_the_template_is_answered_by_its_function_and_the_other_w
 ) -> None:
     http = {operation: routes for operation, routes in template.routes().items() if routes}
     assert http.pop("unknown") == {("GET", "/status"), ("ANY", "$default")}
+    assert http.pop("console") == set(console.ROUTES)
     assert ("GET", "/status") in {(route.method, route.path) for route in handled("unknown", monkeypatch)}
     for operation, routes in http.items():
         # Routes with a greedy part answer what only a mistaken gateway would send here.

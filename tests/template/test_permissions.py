@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
@@ -28,11 +28,13 @@ from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
 from lookalike.stores.aws.kms_sealer import KmsSealer
 from lookalike.stores.aws.s3_objects import S3Store, S3Uploads
 from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
+from lookalike.wire.native import session_tokens
 from tests.conftest import ALICE
 from tests.support.baidu import Caller, event, form, handle, picture
 from tests.support.emulated import aws
 from tests.support.fakes import SetClock, memory_ports
 from tests.support.jumdata import Client
+from tests.support.native import NativeCaller, image
 from tests.support.qiniu import GroupCaller, one
 from tests.template.conftest import Template
 
@@ -131,6 +133,42 @@ def _keys(params: Mapping[str, Any]) -> Iterator[str]:
         yield (params.get("Key") or params["Item"])["pk"]["S"]
 
 
+def lives_in_the_native_api(does: Callable[..., None]) -> None:
+    """All that the native API can do, each call by the function that answers it."""
+    native, own, seen = NativeCaller(ALICE), "/libraries/own", {"image": image(picture(1))}
+    calls: Sequence[tuple[str, str, str, Any]] = (
+        ("groups", "PUT", own, {"kind": "same", "capacity": 100}),
+        ("groups", "PATCH", own, {"capacity": 50}),
+        ("groups", "GET", "/libraries", None),
+        ("groups", "GET", "/usage", None),
+        ("add", "PUT", f"{own}/pictures/a", seen),
+        ("add", "PUT", f"{own}/pictures/a", {"image": image(picture(2))}),
+        ("add", "PUT", f"{own}/pictures/a", {"image": image(picture(2)), "brief": "same file"}),
+        ("add", "POST", f"{own}/pictures", {**seen, "id": "b"}),
+        ("add", "POST", f"{own}/pictures", {**seen, "id": "b", "brief": "x", "on_duplicate": "update"}),
+        ("add", "POST", f"{own}/bulk", {"op": "update", "id": "b", "brief": "y"}),
+        ("groups", "GET", f"{own}/pictures", None),
+        ("groups", "GET", f"{own}/pictures/a", None),
+        ("groups", "GET", f"{own}/pictures/a/image", None),
+        ("search", "POST", f"{own}/search", {"image": {"picture": "a"}}),
+        ("search", "POST", f"{own}/check", {"image": image(picture(3))}),
+        ("search", "POST", "/search", {**seen, "libraries": ["own"]}),
+        ("search", "POST", "/compare", {"a": {"picture": "a", "library": "own"}, "b": image(picture(3))}),
+        ("update", "PATCH", f"{own}/pictures/a", {"brief": "z"}),
+        ("delete", "DELETE", f"{own}/pictures/a", None),
+        ("add", "POST", f"{own}/pictures/a/restore", None),
+    )
+    for operation, method, path, said in calls:
+        does(operation, _succeeds, native, method, path, said)
+    does("groups", native.call, "GET", f"{own}/pictures/a/image", size="thumb")
+    does("groups", _succeeds, native, "DELETE", own, None)
+
+
+def _succeeds(native: NativeCaller, method: str, path: str, said: Any) -> None:
+    answer = native.call(method, path, said)
+    assert answer.status < 300, (method, path, answer.body)
+
+
 def lives_of_groups(does: Callable[..., None]) -> None:
     """All that can be done with groups."""
     groups, seen = GroupCaller(ALICE), picture(1, size=(40, 40))
@@ -142,6 +180,22 @@ def lives_of_groups(does: Callable[..., None]) -> None:
     does("search", groups.found, ["shop", "same_hq"], seen)
     does("delete", groups.post, "/shop/delete", {"images": ["1"]})
     does("groups", groups.post, "/shop/remove")
+
+
+def lives_without_pictures(does: Callable[..., None], caller: Caller, clock: SetClock) -> None:
+    """A token, a path that there is not, the console's page, a wrong key and a right one, and a link."""
+    form_ = form(grant_type="client_credentials", client_id=ALICE.access_key, client_secret=ALICE.secret_key)
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    does("token", handle, "token", event("POST", "/oauth/2.0/token", headers=headers, body=form_))
+    path, query = "/rest/2.0/realtime_search/same_hq/none", f"access_token={caller.token}"
+    does("unknown", handle, "unknown", event("POST", path, query=query))
+    keys, nobody = {"access_key": ALICE.access_key, "secret_key": ALICE.secret_key}, NativeCaller()
+    does("console", handle, "console", event("GET", "/console/"))
+    does("token", nobody.call, "POST", "/session", {**keys, "secret_key": "wrong"})
+    (cookie,) = nobody.call("POST", "/session", keys).cookies
+    does("token", nobody.call, "GET", "/session", cookies=[cookie.partition(";")[0]])
+    once = session_tokens.mint(ALICE, session_tokens.Use.LINK, clock.now // 1000 + 60)
+    does("token", nobody.call, "POST", "/session", {"once": once})
 
 
 @pytest.fixture(scope="module")
@@ -189,17 +243,18 @@ def done() -> dict[str, set[Did]]:
                 does("delete", caller.call, library, "delete", cont_sign=sign)
                 does("delete", caller.call, library, "delete", image=picture(1))
                 does("add", caller.add, library, picture(2))
+            twin = picture(0, "BMP")  # of the same pixels: the original is looked at
+            does("add", caller.call, "same_hq", "add", image=twin, brief="twin")
+            does("update", caller.call, "same_hq", "update", image=twin, brief="twin")
+            does("delete", caller.call, "same_hq", "delete", image=twin)
             lives_of_groups(does)
+            lives_in_the_native_api(does)
             jumdata = Client(ALICE, clock.now)
             does("add", jumdata.input, picture(1))
             does("search", jumdata.found, picture(1))
-            form_ = form(grant_type="client_credentials", client_id=ALICE.access_key, client_secret=ALICE.secret_key)
-            headers = {"content-type": "application/x-www-form-urlencoded"}
-            does("token", handle, "token", event("POST", "/oauth/2.0/token", headers=headers, body=form_))
-            path, query = "/rest/2.0/realtime_search/same_hq/none", f"access_token={caller.token}"
-            does("unknown", handle, "unknown", event("POST", path, query=query))
+            lives_without_pictures(does, caller, clock)
             context = SimpleNamespace(get_remaining_time_in_millis=lambda: 200_000)
-            for number, body in enumerate((picture(7), picture(8), b"no picture")):
+            for number, body in enumerate((picture(7), picture(8), picture(8, "BMP"), b"no picture")):
                 name = f"uploads/{ALICE.app_id}/same_hq/a picture"
                 etag = s3.put_object(Bucket="uploads", Key=name, Body=body)["ETag"].strip('"')
                 stored = {
@@ -226,7 +281,7 @@ def _letter() -> Any:
     return SimpleNamespace(operation="index", reason="reason", body="body", file="")
 
 
-FUNCTIONS = ("token", "add", "search", "update", "delete", "groups", "unknown", "ingest", "index", "purge")
+FUNCTIONS = ("token", "console", "add", "search", "update", "delete", "groups", "unknown", "ingest", "index", "purge")
 
 
 def test_these_are_all_functions(template: Template) -> None:
@@ -256,7 +311,7 @@ def test_secrets_are_read_by_those_alone_that_authenticate(template: Template) -
             for one in given(template, operation)
             if one.target == "Table" and any(fnmatch.fnmatchcase("APP#key", key) for key in one.keys)
         }
-        assert reads == (set() if operation in ("index", "purge") else {"dynamodb:GetItem"})
+        assert reads == (set() if operation in ("console", "index", "purge") else {"dynamodb:GetItem"})
 
 
 def test_nobody_is_allowed_what_nobody_does(template: Template, done: dict[str, set[Did]]) -> None:

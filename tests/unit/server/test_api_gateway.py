@@ -40,8 +40,15 @@ def test_an_event_is_what_powertools_own_model_of_it_expects() -> None:
 
 def test_header_names_are_lower_case_and_repeats_are_joined() -> None:
     event = to_event(received(headers=(("X-A", "1"), ("x-a", "2"), ("Cookie", "a=1; b=2"))))
-    assert event["headers"] == {"x-a": "1,2"}
+    assert event["headers"] == {"x-a": "1,2", "x-forwarded-proto": "http"}
     assert event["cookies"] == ["a=1", "b=2"]
+
+
+def test_how_a_client_has_connected_is_what_the_server_knows_and_not_what_the_client_says() -> None:
+    for claimed, scheme in (("https", "http"), ("http", "https"), ("https, http", "http")):
+        event = to_event(received(headers=(("X-Forwarded-Proto", claimed),), scheme=scheme))
+        assert event["headers"]["x-forwarded-proto"] == scheme
+        assert Request.of(event).over_https is (scheme == "https")
 
 
 @pytest.mark.parametrize(

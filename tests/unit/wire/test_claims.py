@@ -24,8 +24,24 @@ MULTIPART = b'--x\r\nContent-Disposition: form-data; name="appId"\r\n\r\n1000000
         ("", "", MULTIPART, "10000001"),
         ("appId=10000001", "", b"", "10000001"),
         ("", "", b"image=appIdaccess_token", ""),
-        ("", "Basic xyz", b"\xff\x00", ""),
+        ("", "Basic !", b"\xff\x00", ""),
+        ("", "Basic YTpi", b"\xff\x00", "YTpi"),
+        ("", f"bearer {TOKEN}", b"{}", TOKEN),
+        ("", f"Digest {TOKEN}", b"{}", ""),
     ],
 )
 def test_who_a_request_names(query: str, authorization: str, body: bytes, claim: str) -> None:
     assert claimed(query, {"authorization": authorization} if authorization else {}, body) == claim
+
+
+@pytest.mark.parametrize(
+    ("cookie", "claim"),
+    [
+        ("lookalike_session=s1.0a-1", "s1.0a-1"),
+        ("a=1; __Host-lookalike=s1.0a-1; b=2", "s1.0a-1"),
+        ("xlookalike_session=s1.0a-1", ""),
+        ("a=1", ""),
+    ],
+)
+def test_who_a_browser_names(cookie: str, claim: str) -> None:
+    assert claimed("", {"cookie": cookie}, b"") == claim

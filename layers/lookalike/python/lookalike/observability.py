@@ -21,9 +21,9 @@ NAMESPACE = "lookalike"
 #: Characters of a reason or remedy in a log line.
 _MAX_REASON = 300
 
-#: Access tokens, and credentials after the scheme of an Authorization header, wherever a caller may have put them.
+#: Access tokens, sessions and links, and credentials after the scheme of an Authorization header, wherever a caller may have put them.
 _SECRETS = re.compile(
-    r"\b2[45]\.[0-9A-Za-z]{8,}\.[0-9A-Za-z._-]*|(?<=Qiniu )(?!<)\S+|(?<=QBox )(?!<)\S+|(?<=bce-auth-v1/)(?!<)\S+"
+    r"\b(?:2[45]|[slm]1)\.[0-9A-Za-z]{8,}\.[0-9A-Za-z._-]*|(?<=Qiniu )(?!<)\S+|(?<=QBox )(?!<)\S+|(?<=bce-auth-v1/)(?!<)\S+"
 )
 
 #: Logs to stderr: stdout is for metrics in Lambda, and for the line that reports a ready server on one machine.

@@ -28,12 +28,18 @@ MAX_EVENT_BYTES = 6_291_456
 #: Bytes of all headers together that the gateway accepts.
 MAX_HEADER_BYTES = 10_240
 
+#: Header that says how the client has connected. The gateway replaces what a client claims there.
+_SCHEME = "x-forwarded-proto"
+
 _TEXT_TYPES = ("text/", "application/json", "application/xml", "application/javascript")
 
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """An HTTP request as received. ``path`` is not percent-decoded; headers are in their order."""
+    """An HTTP request as received. ``path`` is not percent-decoded; headers are in their order.
+
+    ``scheme`` is that of the client's own connection: ``https`` if a proxy that is believed says so.
+    """
 
     method: str
     path: str
@@ -42,6 +48,7 @@ class HttpRequest:
     body: bytes
     client: str
     arrived: datetime
+    scheme: str = "http"
 
     @property
     def host(self) -> str:
@@ -95,7 +102,7 @@ def to_event(request: HttpRequest) -> dict[str, Any]:
         "routeKey": "$default",
         "rawPath": request.path,
         "rawQueryString": request.query,
-        "headers": {name: value for name, value in headers.items() if name != "cookie"},
+        "headers": {**{name: value for name, value in headers.items() if name != "cookie"}, _SCHEME: request.scheme},
         "requestContext": {
             "accountId": "anonymous",
             "apiId": "local",

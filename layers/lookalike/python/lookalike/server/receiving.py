@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from lookalike.limits.sender import sender_of
 from lookalike.server import api_gateway
-from lookalike.server.sender import sender_of
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -80,6 +80,7 @@ class RequestReceiver:
             body=body,
             client=client,
             arrived=api_gateway.now(),
+            scheme=scope.get("scheme", "http"),
         )
 
     async def _body(self, receive: Receive, unfinished: _Unfinished) -> bytes | api_gateway.HttpResponse | None:

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager, contextmanager
 from lookalike.errors import Abandoned, Busy
 from lookalike.limits.call import Call
 from lookalike.limits.fair_share import FairShare, Turn
+from lookalike.limits.sender import sender_of
 from lookalike.server.api_gateway import HttpRequest
-from lookalike.server.sender import sender_of
 from lookalike.wire.claims import claimed
 
 #: Requests that may wait, in memory. One more, and the last one of the caller with the most is refused.
@@ -102,7 +102,7 @@ class RequestQueue:
 
     def call(self, request: HttpRequest, *, is_search: bool) -> QueuedCall:
         """Return the call of a request, which names its queue."""
-        headers = {name: value for name, value in request.headers if name == "authorization"}
+        headers = {name: value for name, value in request.headers if name in ("authorization", "cookie")}
         claim = claimed(request.query, headers, request.body), sender_of(request.client)
         call = QueuedCall(claim, is_search=is_search, seconds=self._seconds)
         call.key = self._tenants.get(claim) or f"someone at {claim[1]}"

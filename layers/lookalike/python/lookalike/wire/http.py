@@ -46,7 +46,7 @@ class Request:
     ``path`` is decoded, has no stage and begins with one slash; ``raw_path`` is as requested, stage included, as
     signatures see it. ``headers`` have lower-case names. ``body`` is as it was sent, or None if the event's base64 is
     broken; ``as_text`` says that the gateway handed it over as text. ``arguments`` are what the route's ``{name}`` parts
-    matched.
+    matched. ``cookies`` are ``name=value``, as the gateway parts them.
     """
 
     id: str
@@ -59,6 +59,7 @@ class Request:
     source_ip: str
     arguments: Mapping[str, str]
     as_text: bool = False
+    cookies: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod
     def of(cls, event: Event) -> Request:
@@ -79,7 +80,13 @@ class Request:
             source_ip=str(http.get("sourceIp") or ""),
             arguments={},
             as_text=not event.get("isBase64Encoded"),
+            cookies=tuple(str(cookie) for cookie in event.get("cookies") or ()),
         )
+
+    @property
+    def over_https(self) -> bool:
+        """True if the caller sent it over TLS. The gateway says so, and no caller can: it replaces what callers claim."""
+        return self.headers.get("x-forwarded-proto", "").strip().lower() == "https"
 
     @property
     def takes_gzip(self) -> bool:
@@ -138,7 +145,7 @@ class Answer:
     """One HTTP answer: text, or any bytes if ``binary``.
 
     ``outcome`` is for metrics and logs: ``ok``, or the name of what went wrong; ``failed`` says that it went wrong on
-    our side. ``log`` stands in the request's log line.
+    our side. ``log`` stands in the request's log line. ``cookies`` are values of Set-Cookie.
     """
 
     body: bytes
@@ -149,15 +156,17 @@ class Answer:
     failed: bool = False
     log: LogFields = NO_FIELDS
     binary: bool = False
+    cookies: tuple[str, ...] = ()
 
     def event(self) -> EventAnswer:
         """The answer in payload-2.0 form."""
-        return {
+        event: EventAnswer = {
             "statusCode": self.status,
             "headers": {"content-type": self.content_type, **dict(self.headers)},
             "body": base64.b64encode(self.body).decode("ascii") if self.binary else self.body.decode(),
             "isBase64Encoded": self.binary,
         }
+        return {**event, "cookies": list(self.cookies)} if self.cookies else event
 
     def gzipped(self) -> Answer:
         """Return the answer compressed by gzip."""

@@ -117,5 +117,5 @@ def _refusal(
     return replace(ascii_json(said, status=status), outcome=error, log=log.refused(cause))
 
 
-#: Routes of the token function. It imports this module alone: no call on a library, and so no picture.
+#: Routes of the token function, which imports no call on a library, and so no picture.
 ROUTES = (Route("*", "/oauth/2.0/token", token), Route("*", "/oauth/{rest+}", not_found))

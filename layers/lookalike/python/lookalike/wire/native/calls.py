@@ -11,7 +11,7 @@ import msgspec
 from lookalike.errors import UnknownOperation
 from lookalike.wire.dialect import Call
 from lookalike.wire.http import Operation, Request, Route, RouteEntry, pattern, routes_of
-from lookalike.wire.native import about, answers, bulk, libraries, pictures, requests, searching
+from lookalike.wire.native import about, answers, bulk, libraries, pictures, requests, searching, session
 from lookalike.wire.native.dialect import NATIVE, Reply
 from lookalike.wire.native.problems import MethodNotAllowed
 
@@ -110,7 +110,7 @@ CALLS: Sequence[NativeCall] = (
     NativeCall("add", "POST", f"{_LIBRARY}/bulk", bulk.bulk, {200: bulk.CONTENT_TYPE}, requests.RowGiven, "ndjson"),
     NativeCall("update", "PATCH", _PICTURE, pictures.change_picture, {200: answers.PictureSaid},
                requests.PictureChange, parameters=(_IF_MATCH,)),
-    NativeCall("update", "POST", f"{_PICTURE}/restore", pictures.restore_picture, {200: answers.PictureSaid},
+    NativeCall("add", "POST", f"{_PICTURE}/restore", pictures.restore_picture, {200: answers.PictureSaid},
                parameters=(_IF_MATCH,)),
     NativeCall("delete", "DELETE", _PICTURE, pictures.delete_picture, {204: None}, parameters=(_IF_MATCH,)),
     NativeCall("search", "POST", f"{_LIBRARY}/search", searching.search_library, {200: answers.FoundSaid},
@@ -121,6 +121,9 @@ CALLS: Sequence[NativeCall] = (
                requests.SearchManyGiven),
     NativeCall("search", "POST", f"{BASE}/compare", searching.compare_pictures, {200: answers.ComparedSaid},
                requests.CompareGiven),
+    NativeCall("token", "POST", session.PATH, session.sign_in, {204: None}, session.SignInGiven),
+    NativeCall("token", "GET", session.PATH, session.get_session, {200: session.SessionSaid}),
+    NativeCall("token", "DELETE", session.PATH, session.sign_out, {204: None}),
 )  # fmt: skip
 
 
@@ -138,7 +141,12 @@ def _error_elsewhere(request: Request) -> Exception:
 _elsewhere = NATIVE.refusing(_error_elsewhere)
 
 ROUTES = (
-    *(RouteEntry(call.operation, call.method, call.path, NATIVE.endpoint(call.call)) for call in CALLS),
+    *(
+        RouteEntry(call.operation, call.method, call.path, NATIVE.endpoint(call.call))
+        for call in CALLS
+        if call.path != session.PATH
+    ),
+    *session.ROUTES,
     *about.PUBLIC_ROUTES,
     RouteEntry("unknown", "*", "/api", _elsewhere),
     RouteEntry("*", "*", "/api/{rest+}", _elsewhere),

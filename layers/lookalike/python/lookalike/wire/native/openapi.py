@@ -16,6 +16,7 @@ from lookalike.wire.native.about import OPENAPI, openapi_file
 from lookalike.wire.native.answers import ProblemsSaid, ServiceSaid
 from lookalike.wire.native.bulk import CONTENT_TYPE, RowSaid, TotalsSaid
 from lookalike.wire.native.calls import BASE, CALLS, NativeCall, Parameter
+from lookalike.wire.native.session import SignInGiven
 
 _Json = dict[str, Any]
 
@@ -118,6 +119,8 @@ def _operation(call: NativeCall) -> _Json:
     }
     if rest:
         said["description"] = rest
+    if call.given is SignInGiven:
+        said["security"] = []
     if call.given is not None:
         said["requestBody"] = {"required": True, "content": _content(call, call.given)}
     return said

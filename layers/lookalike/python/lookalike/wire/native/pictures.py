@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lookalike.domain.application import Application
 from lookalike.domain.library import Identity, Library, LibraryRef
@@ -13,7 +13,6 @@ from lookalike.errors import (
     LibraryNotFound,
     MissingArgument,
     PictureExists,
-    PictureNotFound,
     RevisionConflict,
 )
 from lookalike.ports import Ports
@@ -54,25 +53,26 @@ def put_picture(ports: Ports, application: Application, request: Request) -> Rep
     if said.id not in (None, id_):
         raise InvalidArgument("/id", "differs from that of the path")
     ref = reading.ref_of(library)
-    revision = reading.if_match(request)
-    before = _found(ports, library, id_)
     command = Add(
         ref,
         _source_of(ports, application, library, said, data),
         reading.metadata_of(ref, said),
         id_,
         replace=True,
-        revision=revision,
+        revision=reading.if_match(request),
     )
-    picture = add(ports, command, library)
-    return Reply(added_said(library, picture, created=before is None), 201 if before is None else 200, picture.revision)
+    picture, created = _put(ports, command, library)
+    return Reply(added_said(library, picture, created=created), 201 if created else 200, picture.revision)
 
 
-def _found(ports: Ports, library: Library, name: str) -> Picture | None:
-    try:
-        return picture_in(ports, library, name)
-    except PictureNotFound:
-        return None
+def _put(ports: Ports, command: Add, library: Library) -> tuple[Picture, bool]:
+    """Add the picture, or replace the one that has its id; return it, and whether it was added."""
+    if command.revision is None:
+        try:
+            return add(ports, replace(command, replace=False), library), True
+        except PictureExists:
+            pass
+    return add(ports, command, library), False
 
 
 @dataclass(frozen=True, slots=True)

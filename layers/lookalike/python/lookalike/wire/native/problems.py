@@ -8,7 +8,9 @@ from typing import NamedTuple
 import msgspec
 
 from lookalike import errors
+from lookalike.service.sign_in import TooManyFailures
 from lookalike.wire.http import Answer
+from lookalike.wire.native.session_errors import CrossSite, LinkInvalid, SessionExpired
 
 #: Path of the page that lists all problems; a problem's ``type`` is an anchor on it.
 PAGE = "/api/v1/problems"
@@ -80,6 +82,9 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
     UnsupportedByLibrary: Kind(400, "unsupported_by_library", "The library does not allow this"),
     errors.AccessError: Kind(401, "unauthenticated", "The caller is not known"),
     errors.TokenExpired: Kind(401, "token_expired", "The access token has expired"),
+    SessionExpired: Kind(401, "session_expired", "The session has expired"),
+    LinkInvalid: Kind(401, "link_invalid", "The link was used already, is too old, or works elsewhere only"),
+    CrossSite: Kind(403, "cross_site", "A page of another site has sent the request"),
     errors.ApplicationDisabled: Kind(403, "application_disabled", "The application is disabled"),
     errors.AddressRefused: Kind(403, "address_refused", "The application may not be used from this address"),
     errors.UnknownOperation: Kind(404, "unknown_operation", "There is no such operation"),
@@ -110,6 +115,7 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
     errors.RateReached: Kind(429, "rate_reached", "More calls a second than the application may make"),
     errors.DailyQuotaReached: Kind(429, "daily_quota_reached", "More calls a day than the application may make"),
     errors.TotalQuotaReached: Kind(429, "total_quota_reached", "More calls than the application may make"),
+    TooManyFailures: Kind(429, "too_many_failures", "Too many attempts to sign in with wrong keys"),
     errors.Busy: Kind(503, "busy", "The service has more calls than it can do in time"),
     errors.Unavailable: Kind(503, "unavailable", "A store does not answer"),
     errors.OutOfTime: Kind(503, "out_of_time", "The time of the call was up"),
@@ -124,6 +130,9 @@ RETRY_DAY_SECONDS = 3600
 
 #: How to authenticate, in answers to those who have not (RFC 7235 section 4.1).
 CHALLENGE = ("www-authenticate", 'Basic realm="lookalike", charset="UTF-8"')
+
+#: The same for browsers, which would open a window of their own for Basic, over the page that knows how to sign in.
+CHALLENGE_OF_BROWSERS = ("www-authenticate", 'Bearer realm="lookalike"')
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -167,26 +176,28 @@ def problem_of(error: Exception, request: str) -> Problem:
     )
 
 
-def problem_answer(error: Exception, request: str) -> Answer:
-    """Return the answer to a call that failed."""
+def problem_answer(error: Exception, request: str, *, in_browser: bool = False) -> Answer:
+    """Return the answer to a call that failed. A browser is not challenged to ask its user for the keys itself."""
     problem = problem_of(error, request)
     return Answer(
         msgspec.json.encode(problem),
         status=problem.status,
         content_type=CONTENT_TYPE,
-        headers=tuple(_headers(error, problem.status)),
+        headers=tuple(_headers(error, problem.status, CHALLENGE_OF_BROWSERS if in_browser else CHALLENGE)),
         failed=problem.status >= 500 and not isinstance(error, errors.Busy),
     )
 
 
-def _headers(error: Exception, status: int) -> list[tuple[str, str]]:
+def _headers(error: Exception, status: int, challenge: tuple[str, str]) -> list[tuple[str, str]]:
     headers = [("cache-control", "no-store")]
     if status == 401:
-        headers.append(CHALLENGE)
+        headers.append(challenge)
     if isinstance(error, MethodNotAllowed):
         headers.append(("allow", error.allowed))
     if isinstance(error, errors.DailyQuotaReached):
         headers.append(("retry-after", str(RETRY_DAY_SECONDS)))
+    elif isinstance(error, TooManyFailures):
+        headers.append(("retry-after", str(error.seconds)))
     elif status == 503 or isinstance(error, (errors.RateReached, errors.ServiceRateReached)):
         headers.append(("retry-after", str(RETRY_SECONDS)))
     return headers

@@ -91,7 +91,7 @@ export async function signIn(said) {
 
 /** Find out who is signed in, with the one-time code of the address if there is one. */
 export async function begin() {
-  const once = /^#once=([0-9a-f]{32})$/.exec(location.hash)?.[1];
+  const once = /^#once=(.{1,200})$/.exec(location.hash)?.[1];
   if (once) history.replaceState(null, '', location.pathname + location.search);
   try {
     if (once) return await signIn({ once });

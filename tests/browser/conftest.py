@@ -1,0 +1,58 @@
+"""The console in a real Chromium, against a running server."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser.visitor import Visitor
+from tests.support.live import Keys, LiveServer
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A browser; tests that ask for it are skipped where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is missing: make .venv/.browser")
+    if (path := shutil.which("chromium")) is None:
+        pytest.skip("chromium is missing (Debian: apt install chromium)")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    running = LiveServer(tmp_path_factory.mktemp("console") / "data")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def keys(server: LiveServer) -> Keys:
+    return server.keys("operator")
+
+
+@pytest.fixture
+def visit(chromium: Any, server: LiveServer, keys: Keys) -> Iterator[Callable[..., Visitor]]:
+    """Open the console in a context of its own. In the end, nothing of it has gone wrong."""
+    visitors: list[Visitor] = []
+
+    def open_console(**options: Any) -> Visitor:
+        signed = options.pop("signed_in", True)
+        defaults: dict[str, Any] = {"locale": "en", "viewport": {"width": 1280, "height": 860}}
+        context = chromium.new_context(**{**defaults, **options})
+        visitor = Visitor.of(context, options.pop("server", server).url, keys)
+        visitors.append(visitor)
+        if signed:
+            visitor.sign_in_by_link()
+        return visitor
+
+    yield open_console
+    for visitor in visitors:
+        visitor.page.context.close()
+    for visitor in visitors:
+        assert visitor.wrong == []

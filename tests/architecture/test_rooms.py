@@ -179,6 +179,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.training",
         "lookalike.verification",
         "lookalike.wire.baidu",
+        "lookalike.wire.native",
     },
     "lookalike.server": {
         "lookalike.bootstrap",

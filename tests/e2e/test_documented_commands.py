@@ -141,7 +141,12 @@ def test_serve_as_it_is_documented(tmp_path: Path) -> None:
 
 
 def test_keys_as_they_are_documented(tmp_path: Path) -> None:
-    commands = (".venv/bin/lookalike keys", ".venv/bin/lookalike usage", ".venv/bin/lookalike token")
+    commands = (
+        ".venv/bin/lookalike keys",
+        ".venv/bin/lookalike usage",
+        ".venv/bin/lookalike token",
+        ".venv/bin/lookalike console",
+    )
     keys = dict.fromkeys(line for line in command_lines() if line.startswith(commands))
     typed = [line for line in keys if "--stack" not in line]
     assert len(typed) >= 9

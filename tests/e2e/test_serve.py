@@ -69,6 +69,13 @@ def test_the_first_start_writes_no_secret_into_a_log_and_says_which_command_prin
     assert printed(shown, "API key") == printed(log, "API key")
     secret = printed(shown, "Secret key")
     assert secret not in log
+    assert "#once=" not in log
+    link = typed(printed(log, "Console").split("`")[1]).strip()
+    assert link.startswith(f"{server.url}/console/#once=m1.")
+    for status in (204, 401):
+        assert (
+            httpx.post(f"{server.url}/api/v1/session", json={"once": link.partition("#once=")[2]}).status_code == status
+        )
     assert works(server.url, printed(log, "API key"), secret)
 
 
@@ -78,6 +85,8 @@ def test_the_first_start_prints_the_keys_to_a_terminal_once(tmp_path: Path) -> N
     secret = printed(first, "Secret key")
     assert re.fullmatch(r"[A-Za-z0-9]{32}", secret)
     assert secret not in second
+    links = [re.search(r"http://127\.0\.0\.1:\d+/console/#once=m1\.[0-9a-f.-]+\n", said) for said in (first, second)]
+    assert all(links)
     assert secret in typed(printed(second, "Keys").split("`")[1])
 
 

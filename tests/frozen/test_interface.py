@@ -35,12 +35,14 @@ from lookalike.server.status import Status
 from lookalike.service.upload import Outcome
 from lookalike.settings import Settings
 from lookalike.stores.aws.dynamodb_items import picture_item
+from lookalike.wire.native import cookies, session, session_tokens
 from tests.conftest import ALICE
 from tests.contract.rows import described
 from tests.frozen.held import all_held, held
 from tests.support.baidu import Caller, event, handle, picture
 from tests.support.fakes import MemoryIndex, MemoryObjects, memory_ports
 from tests.support.jumdata import Client
+from tests.support.native import NativeCaller
 from tests.support.qiniu import GroupCaller, one, uri
 from tests.unit.triggers.test_uploads import put, s3, sqs
 
@@ -76,6 +78,7 @@ OPTIONS = {
     "keys change": "--name --data --stack --rename --kind --per-second --per-day --in-total --from --enable --disable --json",
     "keys rotate": "--name --data --stack --json",
     "keys revoke": "--name --data --stack --json",
+    "console": "--name --data --stack --url",
     "token": "--name --data --stack",
     "usage": "--data --stack --days --json",
     "invoke": "function event --data --stack",
@@ -163,6 +166,23 @@ def test_status() -> None:
     assert said["pictures"] == {f"{ALICE.tenant}/similar": 1}
 
 
+# -- The console's session ---------------------------------------------------------------------------------------------
+
+
+def test_the_session() -> None:
+    held("cookies", [cookies.NAME, cookies.NAME_OVER_HTTPS], "lookalike_session __Host-lookalike")
+    held("uses of tokens", [*session_tokens.Use], "s1 l1 m1")
+    with serving(memory_ports(ALICE)):
+        said = NativeCaller(ALICE).call("GET", "/session").json
+    held("/api/v1/session without limits", said, "application app_id access_key")
+    held(
+        "/api/v1/session",
+        session.SessionSaid.__struct_fields__,
+        "application app_id access_key expires per_second per_day in_total networks",
+    )
+    held("what signs in", session.SignInGiven.__struct_fields__, "access_key secret_key once")
+
+
 # -- Logs and metrics --------------------------------------------------------------------------------------------------
 
 #: Every metric, by the names of its dimensions.
@@ -179,12 +199,14 @@ VALUES = {
 }
 UPLOADS_BECAME = "added same done_before changed_since gone"
 ERRORS = """
-    Abandoned AccessError AddressRefused ApplicationDisabled ApplicationNotFound ArgumentTooLong BadEncoding Busy
-    DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument LibraryExists LibraryFull LibraryNotFound
-    LimitReached LookalikeError MethodNotAllowed MissingArgument ModelError NoGroups NotAPicture NothingGiven OutOfTime PictureError
-    PictureExists PictureIsThere PictureNotFound PictureSizeError RateReached RequestTooLarge RevisionConflict RevisionMismatch ServiceRateReached SettingsError
-    SignAmbiguous SignatureInvalid StateError TokenExpired TokenInvalid TooLargeToSend TooManyGroups TooManyItems TotalQuotaReached
-    Unavailable UnknownOperation UnknownScheme UnsupportedByLibrary UrlAnswerError UrlAnswerTooLong UrlError UrlIllegal UrlLengthError
+    Abandoned AccessError AddressRefused ApplicationDisabled ApplicationNotFound ArgumentTooLong BadEncoding
+    Busy CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument LibraryExists LibraryFull
+    LibraryNotFound LimitReached LinkInvalid LookalikeError MethodNotAllowed MissingArgument ModelError NoGroups
+    NotAPicture NothingGiven OutOfTime PictureError PictureExists PictureIsThere PictureNotFound
+    PictureSizeError RateReached RequestTooLarge RevisionConflict RevisionMismatch ServiceRateReached
+    SessionExpired SettingsError SignAmbiguous SignatureInvalid StateError TokenExpired TokenInvalid
+    TooLargeToSend TooManyFailures TooManyGroups TooManyItems TotalQuotaReached Unavailable UnknownOperation
+    UnknownScheme UnsupportedByLibrary UrlAnswerError UrlAnswerTooLong UrlError UrlIllegal UrlLengthError
     UrlNotPublic UrlTimeout UrlUnreachable WrongLimit WrongThreshold
 """
 
@@ -486,7 +508,7 @@ KEPT = """
 
 #: What functions are deployed under: alarms and dashboards of operators name them.
 FUNCTIONS = """
-    TokenFunction:functions/token AddFunction:functions/add SearchFunction:functions/search
+    TokenFunction:functions/token ConsoleFunction:functions/console AddFunction:functions/add SearchFunction:functions/search
     UpdateFunction:functions/update DeleteFunction:functions/delete GroupsFunction:functions/groups
     UnknownFunction:functions/unknown IngestFunction:functions/ingest IndexFunction:functions/index
     PurgeFunction:functions/purge

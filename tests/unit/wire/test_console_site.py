@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from lookalike.wire.console.site import Site
 from tests.support.baidu import event
 
 ROOT = Path(__file__).resolve().parents[3]
-INDEX = b'<!doctype html><title>lookalike</title><script type="module" src="{{base}}/main.js"></script>'
+INDEX = b'<!doctype html><title>lookalike</title><script type="module" src="{base}main.js"></script>'
 SCRIPT = b"import './vendor/a.js'\n" * 50
 FILES = {
     "index.html": INDEX,
@@ -71,7 +72,7 @@ def base(site: Site) -> str:
 def test_the_start_page_names_its_files_by_what_is_in_them(handler: Handler, site: Site) -> None:
     answer = get(handler, "/console/")
     assert (answer["statusCode"], answer["headers"]["content-type"]) == (200, "text/html; charset=utf-8")
-    assert body(answer) == INDEX.replace(b"{{base}}", base(site).encode())
+    assert body(answer) == INDEX.replace(b"{base}", f"{base(site)}/".encode())
     assert answer["headers"]["cache-control"] == "no-cache"
 
 
@@ -220,3 +221,17 @@ def test_its_function_loads_neither_packages_nor_the_rest_of_the_service() -> No
         [sys.executable, "-S", "-c", _START], env={"PYTHONPATH": path}, capture_output=True, text=True, check=True
     )
     assert run.stdout.split() == []
+
+
+STATIC = ROOT / "functions/console/static"
+
+
+@pytest.mark.skipif(not STATIC.exists(), reason="the console's page is not here")
+def test_the_page_itself_names_files_that_there_are() -> None:
+    site = Site.of(STATIC)
+    assert site.index is not None
+    page = site.index.data.decode()
+    named = re.findall(r"/console/[0-9a-f]{8}/[^\"']+", page)
+    assert named
+    assert not set(named) - site.files.keys()
+    assert "{base}" not in page

@@ -20,6 +20,7 @@ COMMANDS = {
     "serve": "Serve from this machine.",
     "setup": "Make a deployed stack's indices and first keys.",
     "keys": "Make, show, change, list and revoke the keys that programs call with.",
+    "console": "Print an address that signs a browser in to the console.",
     "token": "Print an access token for curl and invoke.",
     "usage": "Say how many calls each application has made.",
     "invoke": "Run a function as Lambda would, and print its answer.",

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from PIL import Image, UnidentifiedImageError
 from rich.console import Console
@@ -23,6 +23,8 @@ from rich.progress import track
 from rich.table import Table
 
 from lookalike.domain.application import Application
+from lookalike.ports.clock import unix_milliseconds
+from lookalike.wire.native.session_tokens import is_loopback, link
 
 #: The path of each library's calls; the first two require a brief.
 LIBRARIES: Mapping[str, str] = {
@@ -77,23 +79,39 @@ class Client:
 
 
 def print_address_and_keys(application: Application, url: str, command: CommandLine, *, made: bool) -> None:
-    """Print the address and the keys; the secret key only when it was just made, and only to a terminal."""
+    """Print the address, the keys and the console's address.
+
+    The secret key is printed only when it was just made, and only to a terminal, as is the link that signs in.
+    """
     shows = f"`{command('keys', 'show', '--name', application.name)}` prints it"
     secret = application.secret_key if made and sys.stderr.isatty() else shows
     _print(f"\n  Address     {url}")
     _print(f"  App id      {application.app_id}")
     _print(f"  API key     {application.access_key}")
-    _print(f"  Secret key  {secret}\n")
+    _print(f"  Secret key  {secret}")
+    _print(f"  Console     {_console_address(application, url, command)}\n")
 
 
-def print_key_commands(applications: Sequence[Application], command: CommandLine) -> None:
-    """Print the commands that show the keys of existing applications."""
+def print_key_commands(applications: Sequence[Application], url: str, command: CommandLine) -> None:
+    """Print the commands that show the keys of existing applications, and what leads to the console."""
     if len(applications) == 1:
         _print(f"  Keys: `{command('keys', 'show', '--name', applications[0].name)}` prints them")
+        _print(f"  Console: {_console_address(applications[0], url, command)}")
     else:
         _print(
             f"  Keys: `{command('keys', 'list')}` lists applications, `keys show --name NAME` prints the keys of one"
         )
+        _print(f"  Console: `console --name NAME --url {url}` prints an address that signs a browser in")
+
+
+def _console_address(application: Application, url: str, command: CommandLine) -> str:
+    """Return an address that signs a browser of this machine in; where that cannot be, the command that prints one."""
+    parts = urlsplit(url)
+    here = f"{parts.scheme}://127.0.0.1:{parts.port}" if parts.hostname in ("0.0.0.0", "::") else url  # noqa: S104
+    if application.active and is_loopback(urlsplit(here).hostname or "") and sys.stderr.isatty():
+        return link(application, here, unix_milliseconds() // 1000)
+    words = ("console", "--name", application.name, "--url", here)
+    return f"`{command(*words)}` prints an address that signs a browser in"
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ class _Welcome:
         if application is not None:
             sample.print_address_and_keys(application, address.url, self.command, made=made)
         elif known:
-            sample.print_key_commands(known, self.command)
+            sample.print_key_commands(known, address.url, self.command)
         if application is not None and self.pictures is not None:
             empty = not server.ports.catalog.libraries(application.tenant)
             _show_sample(sample.Sample(application, address.url, self.pictures, self.command), empty=empty)

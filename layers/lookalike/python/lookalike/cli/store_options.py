@@ -15,7 +15,7 @@ from lookalike.errors import InvalidArgument, SettingsError
 from lookalike.settings import AWS_STORES, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 DataOption = Annotated[
     Path | None,
@@ -91,8 +91,19 @@ def command_line(*words: str, data: Path | None = None, stack: str | None = None
     return shlex.join([*started, *words, *stores])
 
 
+def stack_address(stack: str) -> str:
+    """Return the address that a stack answers at. Raises SettingsError if the stack cannot be read."""
+    return _outputs_of_stack(stack, ("ApiUrl",))["ApiUrl"]
+
+
 def _stores_of_stack(stack: str) -> dict[str, str]:
     """Return a stack's stores, by setting. Raises SettingsError if the stack cannot be read."""
+    outputs = _outputs_of_stack(stack, OUTPUTS.values())
+    return {setting: outputs[name] for setting, name in OUTPUTS.items()}
+
+
+def _outputs_of_stack(stack: str, wanted: Collection[str]) -> dict[str, str]:
+    """Return a stack's outputs. Raises SettingsError if the stack cannot be read, or lacks one that is wanted."""
     require("aws")
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - most commands do without
 
@@ -104,6 +115,6 @@ def _stores_of_stack(stack: str) -> dict[str, str]:
     except (BotoCoreError, ClientError) as error:
         raise SettingsError(f"the stack {stack} cannot be read in {session.region_name}: {error}") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
-    if missing := [name for name in OUTPUTS.values() if name not in outputs]:
+    if missing := [name for name in wanted if name not in outputs]:
         raise SettingsError(f"the stack {stack} has no output {', '.join(missing)}: is it a lookalike, and deployed?")
-    return {setting: outputs[name] for setting, name in OUTPUTS.items()}
+    return outputs

@@ -12,8 +12,8 @@ from pathlib import Path
 #: Where the console is.
 BASE = "/console"
 
-#: Stands in index.html for the path of all other files, which changes with any of them.
-PLACEHOLDER = b"{{base}}"
+#: Stands in index.html for the folder of all other files, with its slash. Its name changes with any of them.
+PLACEHOLDER = b"{base}"
 
 #: The first segment of such a path, of this version or of one before.
 HASHED = re.compile(r"[0-9a-f]{8}")
@@ -67,11 +67,11 @@ class Site:
             for path in sorted(folder.rglob("*"))
             if path.is_file() and not path.name.startswith(".")
         }
-        base = f"{BASE}/{_hash(read)}"
+        base = f"{BASE}/{_hash(read)}/"
         index = read.pop("index.html", None)
         return cls(
             index=None if index is None else File.of("index.html", index.replace(PLACEHOLDER, base.encode())),
-            files={f"{base}/{name}": File.of(name, data) for name, data in read.items()},
+            files={f"{base}{name}": File.of(name, data) for name, data in read.items()},
         )
 
 

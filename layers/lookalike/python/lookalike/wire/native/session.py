@@ -10,7 +10,6 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from ipaddress import IPv6Address, ip_address
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -142,19 +141,9 @@ def _link(ports: Ports, once: str, request: Request) -> Token:
         raise LinkInvalid(error.explanation) from error
     if token.use is Use.SESSION:
         raise LinkInvalid("a session is no link")
-    if token.use is Use.LOOPBACK_LINK and not is_loopback(request.source_ip):
+    if token.use is Use.LOOPBACK_LINK and not session_tokens.is_loopback(request.source_ip):
         raise LinkInvalid("it works on the service's own machine only")
     return token
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether the name or address is that of the own machine."""
-    try:
-        address = ip_address(host.strip("[]"))
-    except ValueError:
-        return host == "localhost"
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return (mapped or address).is_loopback
 
 
 def _not_counted(ports: Ports, application: Application, _address: str) -> None:

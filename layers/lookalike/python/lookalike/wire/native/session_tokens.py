@@ -13,6 +13,8 @@ import re
 import secrets
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import IPv6Address, ip_address
+from urllib.parse import urlsplit
 
 from lookalike.domain.application import Application
 from lookalike.errors import TokenInvalid
@@ -52,6 +54,26 @@ def mint(application: Application, use: Use, now: int) -> str:
     expiry = str(now + SECONDS[use])
     nonce = secrets.token_hex(8)
     return f"{use}.{_mac(application, use, expiry, nonce)}.{expiry}.{nonce}-{application.app_id}"
+
+
+def link(application: Application, url: str, now: int) -> str:
+    """Return an address below ``url`` that signs a browser in, once.
+
+    Below an address that only the own machine reaches, it works for that machine's browsers alone. What stands behind ``#``
+    is sent to no server, and so stands in no log.
+    """
+    use = Use.LOOPBACK_LINK if is_loopback(urlsplit(url).hostname or "") else Use.LINK
+    return f"{url}/console/#once={mint(application, use, now)}"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether the name or address is that of the own machine."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def verify(applications: ApplicationLookup, token: str, now: int) -> Token:

@@ -1,5 +1,5 @@
 // What views share: stores, the address, loading, keys, notices.
-import { useEffect, useRef, useState } from './vendor/htm-preact.js';
+import { useEffect, useLayoutEffect, useRef, useState } from './vendor/htm-preact.js';
 
 /** A value that views watch. */
 export function store(value) {
@@ -74,7 +74,7 @@ const layers = [];
 export function useKeys(keys, modal = false) {
   const layer = useRef({ modal }).current;
   layer.keys = keys;
-  useEffect(() => {
+  useLayoutEffect(() => {
     layers.push(layer);
     return () => layers.splice(layers.indexOf(layer), 1);
   }, []);

@@ -1,5 +1,5 @@
 // Dialogs, and the states that every view has: loading, a problem, nothing there.
-import { html, useEffect, useRef, useState } from '../vendor/htm-preact.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from '../vendor/htm-preact.js';
 import { t, wordsOr } from '../i18n.js';
 import { useKeys } from '../state.js';
 
@@ -8,10 +8,14 @@ export function Dialog({ title, onClose, keys = {}, kind = '', actions, children
   const dialog = useRef();
   const id = useRef(`d${Math.random().toString(36).slice(2)}`).current;
   useKeys(keys, true);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const opener = document.activeElement;
-    dialog.current.showModal();
-    return () => opener?.isConnected && opener.focus();
+    const element = dialog.current;
+    element.showModal();
+    return () => {
+      element.close(); // what is below can have the focus again
+      opener?.focus();
+    };
   }, []);
   const cancel = (event) => {
     event.preventDefault();

@@ -257,7 +257,6 @@ NEVER: dict[str, set[str]] = {
 #: All that verification imports of other rooms, beside the domain: no embedder, no store. Modules.
 VERIFICATION_IMPORTS = {
     "lookalike.embedding.feature_map",
-    "lookalike.embedding.query_crops",
     "lookalike.ports.models",
 }
 

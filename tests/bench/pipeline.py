@@ -30,7 +30,6 @@ from lookalike.domain.library import Identity, Kind
 from lookalike.domain.picture import Pixels
 from lookalike.domain.search import Candidate, Query
 from lookalike.embedding.library_embedding import embed_for_library
-from lookalike.embedding.query_crops import query_crops
 from lookalike.handlers.http import Handler
 from lookalike.handlers.process_ports import serving
 from lookalike.imaging.decode import Bounds, decode
@@ -38,9 +37,10 @@ from lookalike.ports import Ports
 from lookalike.server import api_gateway
 from lookalike.server.api_gateway import HttpRequest
 from lookalike.service.applications import create_application
+from lookalike.service.looks import query_views
 from lookalike.service.reranking import Reranker
 from lookalike.settings import Settings
-from lookalike.verification.query_views import views_of_crops
+from lookalike.training.fitted_views import fitted_crops, fitted_views
 from tests.bench.report import Report, median_ms_each
 from tests.support import photographs
 
@@ -165,7 +165,7 @@ class Parts:
             decode=lambda file: decode(file, BOUNDS),
             one_pass=lambda pixels: ports.embedder.embed([pixels]),
             stored=lambda pixels: embed_for_library(ports.embedder, Kind.SIMILAR, Identity.PICTURE, pixels),
-            five_views=lambda pixels: ports.embedder.embed(query_crops(Kind.SAME, pixels)),
+            five_views=lambda pixels: ports.embedder.embed(fitted_crops(Kind.SAME, pixels)),
             fsync=fsync_of(Path("build")),
         )
 
@@ -253,11 +253,11 @@ class Nearest:
 def nearest(ports: Ports, library: str, file: bytes, k: int) -> Nearest:
     """The ``k`` nearest to a picture, without the picture itself."""
     picture = decode(file, BOUNDS)
-    embeddings = ports.embedder.embed(query_crops(Kind.SAME, picture.pixels))
+    embeddings = ports.embedder.embed(fitted_crops(Kind.SAME, picture.pixels))
     vectors = np.stack([embedding.vectors[Kind.SAME] for embedding in embeddings]).astype(np.float32)
     near = ports.index.search(Query(Kind.SAME, (library,), ports.embedder.model, vectors, k))
     return Nearest(
-        views_of_crops(embeddings),
+        query_views(fitted_views(Kind.SAME, picture.pixels), embeddings),
         picture.pixels,
         [one for one in near if one.digest != picture.digest],
     )

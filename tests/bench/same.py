@@ -26,7 +26,6 @@ from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.picture import Key, Metadata, Picture, State
 from lookalike.domain.search import Reason
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.query_crops import query_crops
 from lookalike.imaging.decode import decode
 from lookalike.ports import Ports
 from lookalike.service.image_source import Source
@@ -36,6 +35,7 @@ from lookalike.stores.local import picture_row
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.training import augment
+from lookalike.training.fitted_views import fitted_crops
 from lookalike.verification.quadrilaterals import detect_quadrilaterals
 from tests.bench.model import MODEL
 from tests.bench.pipeline import BOUNDS, Call, Nearest, each, nearest, pixels_of, proving, run, service
@@ -210,7 +210,7 @@ def searches(report: Report, ports: Ports, made: Searches, what: str) -> None:
             {
                 "search": each(files, lambda file: ask(ports, file)),
                 "decode": each(files, lambda file: decode(file, BOUNDS)),
-                "five views": each(pixels, lambda one: ports.embedder.embed(query_crops(Kind.SAME, one))),
+                "five views": each(pixels, lambda one: ports.embedder.embed(fitted_crops(Kind.SAME, one))),
                 "proof": each([proving(ports, LIBRARY, file) for file in files], run),
             },
             2 * len(files),

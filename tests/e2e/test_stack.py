@@ -149,6 +149,25 @@ def groups(stack: account.Stack, keys: Keys) -> Callable[..., dict[str, Any]]:
     return call
 
 
+def test_a_browser_signs_in_with_a_link_that_the_command_line_prints(stack: account.Stack) -> None:
+    stack.keys("operator")
+    printed = stack.account.run(".venv/bin/lookalike", "console", "--stack", stack.name, "--name", "operator")
+    assert printed.startswith(f"{stack.outputs['ApiUrl']}/console/#once=")
+    said = {"once": printed.strip().partition("#once=")[2]}
+    same = {"Sec-Fetch-Site": "same-origin"}
+    with httpx.Client(timeout=60) as browser:
+        assert browser.post(f"{stack.url}/api/v1/session", json=said).status_code == 204
+        assert browser.get(f"{stack.url}/api/v1/session").json()["application"] == "operator"
+        assert browser.put(f"{stack.url}/api/v1/libraries/seen", json={}).status_code == 403
+        assert browser.put(f"{stack.url}/api/v1/libraries/seen", json={}, headers=same).status_code == 201
+        assert browser.post(f"{stack.url}/api/v1/session", json=said).status_code == 401
+        assert browser.delete(f"{stack.url}/api/v1/session", headers=same).status_code == 204
+        assert browser.get(f"{stack.url}/api/v1/session").status_code == 401
+        page = browser.get(f"{stack.url}/console")
+    assert (page.status_code, page.headers["location"]) == (308, "/console/")
+    assert "require-trusted-types-for 'script'" in page.headers["content-security-policy"]
+
+
 def test_setting_up_again_changes_nothing(stack: account.Stack) -> None:
     before = stack.account.run(".venv/bin/lookalike", "keys", "list", "--stack", stack.name, "--json")
     assert "There are applications" in stack.deploy()

@@ -17,13 +17,13 @@ from lookalike.domain.search import Reason
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.feature_map import unpack
 from lookalike.embedding.model_path import find_model
-from lookalike.embedding.query_crops import query_crops
 from lookalike.imaging.decode import Bounds, decode
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
 from lookalike.stores.vectors.index import FaissIndex
+from lookalike.training.fitted_views import fitted_crops
 from lookalike.verification.verifier import FeatureMapVerifier
 from tests.support import photographs
 from tests.support.fakes import memory_ports
@@ -194,8 +194,8 @@ def test_no_two_pictures_are_the_same() -> None:
 def test_vectors_of_every_view_are_finite_and_of_length_one(embedder: OnnxEmbedder, name: str) -> None:
     pixels = decode(FILES[name], BOUNDS).pixels
     for kind in Kind:
-        made = embedder.embed(query_crops(kind, pixels))
-        assert len(made) == len(query_crops(kind, pixels))
+        made = embedder.embed(fitted_crops(kind, pixels))
+        assert len(made) == len(fitted_crops(kind, pixels))
         for embedding in made:
             vector = embedding.vectors[kind].astype(np.float64)
             assert vector.shape == (DIMENSION,)

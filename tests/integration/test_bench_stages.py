@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -105,3 +108,10 @@ def test_searches_are_measured_over_http(monkeypatch: pytest.MonkeyPatch) -> Non
     rows = [row for row in report.rows if row.unit == "/s"]
     assert len(rows) == 4 * len(same_http.CALLERS)
     assert all(row.value > 0 for row in rows)
+
+
+def test_the_benchmarks_say_how_many_threads_numpy_starts_before_it_is_loaded() -> None:
+    program = "import os, sys, tests.bench; print(os.environ['OPENBLAS_NUM_THREADS'], 'numpy' in sys.modules)"
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    said = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["1", "False"]

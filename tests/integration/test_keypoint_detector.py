@@ -23,7 +23,8 @@ from lookalike.embedding.model_path import find_model
 from lookalike.errors import ModelError
 from lookalike.training import export_onnx, torch_weights
 from lookalike.training.xfeat_onnx import MAX_KEYPOINTS
-from lookalike.verification.keypoints import KeypointMatch, keypoint_view, match_keypoints
+from lookalike.verification.keypoints import KeypointMatch, KeypointViews, match_keypoints
+from lookalike.verification.overlay import Picture
 from tests.support.photographs import ROOT, photograph
 
 NAMES = ("astronaut.png", "chelsea.png", "china.jpg", "coffee.png", "motorcycle_left.png")
@@ -87,7 +88,7 @@ def test_a_changed_copy_matches_its_original(name: str, change: str) -> None:
     assert match is not None
     assert match.inliers >= 15
     for x, y in ((0.2, 0.2), (0.8, 0.3), (0.5, 0.8)):
-        assert moved(match.transform, x, y) == pytest.approx(moved(back, x, y), abs=0.03)
+        assert moved(match.transform, x, y) == pytest.approx(moved(back, x, y), abs=0.035)
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
@@ -95,8 +96,9 @@ def test_a_changed_copy_matches_its_original(name: str, change: str) -> None:
 def test_one_of_the_views_of_a_turned_copy_matches(name: str, orientation: str) -> None:
     make, back = ORIENTATIONS[orientation]
     best: tuple[KeypointView, KeypointMatch] | None = None
+    views = KeypointViews(Picture.of(np.asarray(make(photograph(name, 640)))))
     for number in range(6):
-        view = keypoint_view(np.asarray(make(photograph(name, 640))), number)
+        view = views.view(number)
         assert view is not None
         match = match_keypoints(detector().detect(view.pixels), detected_in(name))
         if match is not None and (best is None or match.inliers > best[1].inliers):

@@ -410,6 +410,9 @@ class TinyQueryVerifier(QueryVerifier):
     def match_feature_maps(self, candidates: Sequence[tuple[float, bytes]]) -> TinyBatch:
         return TinyBatch([self._match(np.frombuffer(data, np.float16).astype(np.float32)) for _, data in candidates])
 
+    def place(self, candidates: Sequence[tuple[float, bytes]]) -> Mapping[int, GeometricMatch]:
+        return {}
+
     def agreement(self, match: GeometricMatch, rendition: Pixels) -> Agreement | None:
         return Agreement(share=1.0, weakest=1.0, recoloured=0.0, hue_turned=0.0)
 

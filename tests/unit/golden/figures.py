@@ -31,18 +31,17 @@ from lookalike.domain.picture import Embedding, Key, Metadata, Pixels
 from lookalike.domain.search import Candidate, Match
 from lookalike.embedding.feature_map import unpack
 from lookalike.embedding.model_card import Calibration
-from lookalike.embedding.query_crops import query_crops
 from lookalike.imaging.decode import Bounds
 from lookalike.ports import Embedder, Ports
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
+from lookalike.service.looks import query_views
 from lookalike.service.ranking import merged, rank
 from lookalike.service.reranking import run_stages
 from lookalike.service.search import Search, search
-from lookalike.verification.keypoints import keypoint_view
+from lookalike.training.fitted_views import fitted_crops, fitted_views
 from lookalike.verification.match_score import MatchScorer
 from lookalike.verification.quadrilaterals import detect_quadrilaterals
-from lookalike.verification.query_views import views_of_crops
 from lookalike.verification.ransac import SimilarityTransform, ransac_similarity
 from lookalike.verification.stages import (
     Candidate as MatchCandidate,
@@ -196,8 +195,8 @@ def _plain(found: GeometricMatch) -> list[Any]:
 def _stages(query: str, embedder: Embedder, scorer: MatchScorer) -> Iterator[tuple[str, dict[str, Any]]]:
     """Per picture of the library what every stage of the verifier finds, whether or not a search would come to it."""
     pixels = _pixels(query)
-    embeddings = embedder.embed(query_crops(Kind.SAME, pixels))
-    views = views_of_crops(embeddings)
+    embeddings = embedder.embed(fitted_crops(Kind.SAME, pixels))
+    views = query_views(fitted_views(Kind.SAME, pixels), embeddings)
     matcher = FeatureMapVerifier(scorer).query(pixels, views).matcher
     for name in LIBRARY:
         picture = _pixels(name)
@@ -209,12 +208,12 @@ def _stages(query: str, embedder: Embedder, scorer: MatchScorer) -> Iterator[tup
         (first,), (whole,) = matcher.match_partial([candidate]), matcher.match_whole([candidate])
         again = None if first is None else rectification_of(first)
         original = Original(picture, of_patches(picture))
-        view = keypoint_view(pixels, 0)
+        view = matcher.keypoint_views.view(0)
         assert view is not None
         stages = {
             "whole": whole,
             "part": first,
-            "again": _rematched(embedder, pixels, matcher, again),
+            "again": _rematched(embedder, matcher, again),
             "corners": matcher.match_keypoints(candidate, view, of_patches(view.pixels), original),
         }
         exhaustive = FeatureMapVerifier(scorer, exhaustive=True).query(pixels, views)
@@ -230,12 +229,10 @@ def _given(renditions: Mapping[int, Pixels], numbers: Sequence[int]) -> Mapping[
     return {number: renditions[number] for number in numbers}
 
 
-def _rematched(
-    embedder: Embedder, pixels: Pixels, matcher: QueryMatcher, rectification: Rectification | None
-) -> MatchAttempt | None:
+def _rematched(embedder: Embedder, matcher: QueryMatcher, rectification: Rectification | None) -> MatchAttempt | None:
     if rectification is None:
         return None
-    (embedding,) = embedder.embed([rectification.warp(pixels)])
+    (embedding,) = embedder.embed([rectification.warp(matcher.picture.colour)])
     (attempt,) = matcher.match_rectified([(rectification, embedding.feature_map)])
     return attempt
 

@@ -40,7 +40,9 @@ UPRIGHT: Affine = (1, 0, 0, 0, 1, 0)
 def geometric_match(
     share: float, recoloured: float = 0.0, transform: Affine = UPRIGHT, weakest: float = 1.0
 ) -> GeometricMatch:
-    return GeometricMatch(0.99, 20, 0.9, transform, WHOLE, Agreement(share, weakest, recoloured, hue_turned=0.0))
+    return GeometricMatch(
+        0.99, 20, 0.9, transform, WHOLE, Agreement(share, weakest, recoloured, hue_turned=0.0, noise=0.2)
+    )
 
 
 # Few distinct cosines, so that ties are the rule.

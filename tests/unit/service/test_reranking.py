@@ -21,12 +21,20 @@ from lookalike.limits.call import Call, Job, processors
 from lookalike.limits.fair_share import FairShare
 from lookalike.ports import BatchVerification, MapStore, PictureStore, QueryVerifier
 from lookalike.service import originals
-from lookalike.service.reranking import BATCH_SIZE, EXAMINED_AT_ONCE, MAX_CANDIDATES, MAX_EXAMINED, Reranker, run_stages
+from lookalike.service.reranking import (
+    BATCH_SIZE,
+    EXAMINED_AT_ONCE,
+    MAX_CANDIDATES,
+    MAX_EXAMINED,
+    PLACED_PROBABILITY,
+    Reranker,
+    run_stages,
+)
 from tests.support.fakes import MemoryMaps, MemoryOriginals, TinyEmbedder
 from tests.support.photographs import jpeg, photograph, png
 
 JOB = Job("tenant", Call(), processors())
-SAME = Agreement(share=1.0, weakest=1.0, recoloured=0.0, hue_turned=0.0)
+SAME = Agreement(share=1.0, weakest=1.0, recoloured=0.0, hue_turned=0.0, blocks=100)
 OTHER = Agreement(share=0.5, weakest=0.0, recoloured=0.0, hue_turned=0.0)
 MATCH = GeometricMatch(0.99, 30, 0.9, (1, 0, 0, 0, 1, 0), WHOLE)
 
@@ -96,8 +104,13 @@ class ScriptedQuery(QueryVerifier):
         self.same, self.wanted, self.rounds = same, wanted, rounds
         self.keypoint_views, self.found_in_view = keypoint_views, found_in_view
         self.given: list[Mapping[int, Pixels]] = []
+        self.places: dict[int, GeometricMatch] = {}
         self.log: list[tuple[str, object]] = []
         self.examined = 0
+
+    def place(self, candidates: Sequence[tuple[float, bytes]]) -> Mapping[int, GeometricMatch]:
+        self.log.append(("placed", [int(data) for _, data in candidates]))
+        return {number: match for number, match in self.places.items() if number < len(candidates)}
 
     def agreement(self, match: GeometricMatch, rendition: Pixels) -> Agreement | None:
         self.examined += 1
@@ -169,6 +182,38 @@ def test_matches_are_examined_until_a_round_has_none_that_agrees(same: int, coun
     assert agreements[examined:] == [None] * (count - examined)
     rounds = -(-min(same, count) // EXAMINED_AT_ONCE) + 1
     assert examined == min(count, rounds * EXAMINED_AT_ONCE, MAX_EXAMINED)
+
+
+PLACE = GeometricMatch(0.0, 0, 0.8, (0.8, 0, 0.1, 0, 0.8, 0.1), WHOLE)
+
+
+@given(
+    colours=st.lists(st.sampled_from(["white", "black"]), min_size=1, max_size=40),
+    same=st.sets(st.integers(0, 40)),
+    places=st.sets(st.integers(0, 40)),
+)
+def test_where_nothing_agrees_unmatched_candidates_are_matched_if_their_agreement_proves_it(
+    colours: list[str], same: set[int], places: set[int]
+) -> None:
+    store, candidates = MemoryOriginals(), [candidate(number) for number in range(len(colours))]
+    for one, colour in zip(candidates, colours, strict=True):
+        store.put(one.object_key, png(Image.new("RGB", (8, 8), colour)))
+    query = ScriptedQuery(same)
+    query.places = dict.fromkeys(places, PLACE)
+    maps = CountingMaps(range(len(colours)))
+    verified = verify(query, maps, store, candidates)
+
+    placed = [numbers for stage, numbers in query.log if stage == "placed"]
+    if any(match.agreement == SAME for match in verified.values() if match.transform == MATCH.transform):
+        assert placed == []
+    else:
+        unmatched = [number for number in range(min(len(colours), BATCH_SIZE)) if number not in same]
+        assert placed == [unmatched]
+        proved = {unmatched[number] for number in places if number < len(unmatched)}
+        white = {candidate(number).key for number in proved if colours[number] == "white"}
+        assert {key for key, match in verified.items() if match.transform == PLACE.transform} == white
+        assert all(verified[key].probability == PLACED_PROBABILITY for key in white)
+    assert len(maps.asked) <= 2
 
 
 def test_what_agrees_in_less_than_is_asked_for_is_left_out() -> None:

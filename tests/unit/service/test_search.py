@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from lookalike.domain.geometry import Affine, Box, QueryView
+from lookalike.domain.geometry import WHOLE, Affine, Agreement, Box, GeometricMatch, QueryView
 from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.picture import Embedding, Metadata, Pixels
-from lookalike.domain.search import Reason
+from lookalike.domain.search import Candidate, Reason
 from lookalike.errors import Abandoned
 from lookalike.imaging.decode import Bounds
 from lookalike.limits.call import Call
 from lookalike.ports import Ports
 from lookalike.server.request_queue import QueuedCall
-from lookalike.service import looks
+from lookalike.service import looking, looks
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
 from lookalike.service.ranking import Page
@@ -180,6 +180,53 @@ def test_windows_are_looked_at_together_and_end_the_search_if_one_is_proved(
     assert sorted(match.candidate.metadata.brief for match in found.matches) == ["2", "4"]
     assert embedder.asked == [1, 2]
     assert taken(found) == [("whole", 1), ("smoothed", 0), ("windows", 2)]
+
+
+class ViewKeypoints:
+    """Stands for the keypoints of views: says which candidate it was asked for, by its brief, and what it answers."""
+
+    def __init__(self, answer: GeometricMatch | None) -> None:
+        self.answer, self.asked = answer, list[str]()
+
+    def __call__(
+        self, ports: Ports, job: object, views: object, embedded: object, one: Candidate
+    ) -> GeometricMatch | None:
+        self.asked.append(one.metadata.brief)
+        return self.answer
+
+
+def nearly(picture: Image.Image) -> Image.Image:
+    """Half of it another picture: near, but not matched by its map."""
+    picture = picture.copy()
+    picture.paste(scene(8).crop((0, 0, 120, 40)), (0, 0))
+    return picture
+
+
+@pytest.mark.parametrize(
+    ("share", "min_agreement", "reasons"),
+    [(0.9, 0.5, [Reason.VERIFIED]), (0.4, 0.5, []), (0.4, 0.0, [Reason.VERIFIED])],
+)
+def test_where_a_look_proves_nothing_its_nearest_picture_is_matched_by_keypoints(
+    ports: Ports, monkeypatch: pytest.MonkeyPatch, share: float, min_agreement: float, reasons: list[Reason]
+) -> None:
+    agreement = Agreement(share=share, weakest=share, recoloured=0, hue_turned=0)
+    keypoints = ViewKeypoints(GeometricMatch(0.99, 30, 0.9, (2, 0, -1, 0, 1, 0), WHOLE, agreement))
+    monkeypatch.setattr(looking, "match_nearest_view", keypoints)
+    for seed in range(1, 6):
+        add(ports, Add(ref(Kind.SAME), png(scene(seed)), metadata=Metadata(brief=str(seed))))
+    settings = replace(ports.settings, min_agreement=min_agreement)
+    query = png(side_by_side(scene(9), nearly(scene(3))))
+    found = search(replace(ports, settings=settings), Search(ref(Kind.SAME), query))
+    assert keypoints.asked == ["3"]
+    assert [match.reason for match in found.matches] == reasons
+
+
+def test_where_a_view_is_proved_no_keypoints_are_needed(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
+    keypoints = ViewKeypoints(None)
+    monkeypatch.setattr(looking, "match_nearest_view", keypoints)
+    add(ports, Add(ref(Kind.SAME), png(scene(3))))
+    assert search(ports, Search(ref(Kind.SAME), png(side_by_side(scene(9), scene(3))))).matches
+    assert keypoints.asked == []
 
 
 def test_a_pixelated_picture_is_looked_at_without_its_squares() -> None:

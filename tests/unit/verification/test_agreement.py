@@ -12,7 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from lookalike.domain.geometry import IDENTITY, WHOLE, Affine, Agreement, Box, GeometricMatch
+from lookalike.domain.geometry import (
+    IDENTITY,
+    MAX_CLEAN_NOISE,
+    MAX_COLOUR_DIFFERENCE,
+    MIN_NOISE,
+    MIN_PROVING_BLOCKS,
+    MIN_SHARE,
+    MIN_SHARE_IN_CLEAN,
+    MIN_SHARE_IN_NOISE,
+    MIN_WEAKEST,
+    MIN_WEAKEST_IN_CLEAN,
+    WHOLE,
+    Affine,
+    Agreement,
+    Box,
+    GeometricMatch,
+)
 from lookalike.domain.picture import Pixels
 from lookalike.verification.agreement import measure_agreement
 from lookalike.verification.match_score import NEVER_MATCHES
@@ -79,7 +95,9 @@ def test_a_copy_agrees(picture: str, change: str) -> None:
 
 
 def test_the_identical_picture_agrees_in_everything() -> None:
-    assert measured(page(1), page(1)) == Agreement(share=1.0, weakest=1.0, recoloured=0.0, hue_turned=0.0)
+    agreement = measured(page(1), page(1))
+    assert agreement == Agreement(1.0, 1.0, recoloured=0.0, hue_turned=0.0, blocks=agreement.blocks)
+    assert agreement.proves
 
 
 @pytest.mark.parametrize("seed", range(2, 8))
@@ -99,6 +117,84 @@ def test_one_field_of_a_form_is_found_to_differ() -> None:
     (region, *_) = agreement.regions
     assert region.left < 130 / 480 < region.right
     assert region.top < 215 / 360 < region.bottom
+
+
+def card(suit: str) -> Image.Image:
+    """A playing card: frame, rank and figure are common to all suits of one colour."""
+    image = Image.new("RGB", (400, 560), "white")
+    draw = ImageDraw.Draw(image)
+    draw.rounded_rectangle((6, 6, 394, 554), 26, outline=(150, 150, 150), width=3)
+    draw.rectangle((90, 110, 310, 450), outline="black", width=4)
+    draw.polygon([(200, 190), (285, 250), (250, 360), (150, 360), (115, 250)], fill="black")
+    for x, y in ((47, 96), (353, 464)):
+        if suit == "diamond":
+            draw.polygon([(x, y - 18), (x + 14, y), (x, y + 18), (x - 14, y)], fill="black")
+        else:
+            draw.ellipse((x - 15, y - 15, x + 15, y + 15), fill="black")
+    return image
+
+
+def test_of_clean_pictures_a_pip_tells() -> None:
+    agreement = measured(card("disc"), card("diamond"))
+    assert agreement.noise < MAX_CLEAN_NOISE
+    assert MIN_SHARE < agreement.share < MIN_SHARE_IN_CLEAN
+    assert not agreement.structure_agrees
+    assert measured(poor_jpeg(card("disc")), card("disc")).agrees
+
+
+@pytest.mark.parametrize(
+    ("share", "weakest", "noise", "agrees"),
+    [
+        (MIN_SHARE_IN_CLEAN, MIN_WEAKEST_IN_CLEAN, 0.0, True),
+        (MIN_SHARE_IN_CLEAN - 0.01, 1.0, 0.0, False),
+        (1.0, MIN_WEAKEST_IN_CLEAN - 0.01, 0.0, False),
+        (MIN_SHARE, MIN_WEAKEST, MAX_CLEAN_NOISE, True),
+        (MIN_SHARE - 0.01, 1.0, MAX_CLEAN_NOISE, False),
+        (MIN_SHARE_IN_NOISE, MIN_WEAKEST, MIN_NOISE, True),
+        (MIN_SHARE_IN_NOISE - 0.01, 1.0, MIN_NOISE, False),
+    ],
+)
+def test_the_noisier_the_less_must_agree(share: float, weakest: float, noise: float, agrees: bool) -> None:
+    assert Agreement(share, weakest, recoloured=0.0, hue_turned=0.0, noise=noise).structure_agrees == agrees
+
+
+def test_a_place_is_proved_by_enough_blocks_in_the_same_colours_without_noise() -> None:
+    proving = Agreement(
+        1.0, 1.0, 0.0, 0.0, noise=0.2, blocks=MIN_PROVING_BLOCKS, colour_difference=MAX_COLOUR_DIFFERENCE
+    )
+    assert proving.proves
+    assert not replace(proving, blocks=MIN_PROVING_BLOCKS - 1).proves
+    assert not replace(proving, colour_difference=MAX_COLOUR_DIFFERENCE + 0.01).proves
+    assert not replace(proving, noise=MIN_NOISE).proves
+    assert not replace(proving, share=0.5).proves
+
+
+def flag(*colours: tuple[int, int, int]) -> Image.Image:
+    """Three fields beside each other."""
+    return Image.fromarray(np.repeat(np.array(colours, np.uint8)[None], 320, axis=0).repeat(160, axis=1))
+
+
+def test_fields_of_a_flag_need_more_than_any_map_of_colours() -> None:
+    first = flag((200, 20, 40), (255, 255, 255), (30, 60, 150))
+    other = measured(flag((20, 120, 60), (250, 210, 30), (20, 20, 20)), first)
+    assert other.structure_agrees
+    assert not other.colours_agree
+    assert other.colour_difference > MAX_COLOUR_DIFFERENCE
+    for change in LIGHT.values():
+        assert measured(change(first), first).agrees
+    assert measured(poor_jpeg(first), first).colour_difference < MAX_COLOUR_DIFFERENCE
+
+
+def test_long_edges_do_not_shear_a_picture_of_few() -> None:
+    image = Image.new("RGB", SIZE, (110, 110, 110))
+    draw = ImageDraw.Draw(image)
+    draw.polygon([(480, 180), (480, 360), (150, 360)], fill=(60, 60, 60))
+    draw.ellipse((300, 30, 400, 130), fill=(220, 220, 220))
+    draw.rectangle((150, 170, 260, 210), fill="white")
+    crop, off = image.crop((96, 0, 480, 288)), 0.012
+    agreement = measured(crop, image, (0.8 + off, 0.0, 0.2 - off, 0.0, 0.8 + off, 0.0))
+    assert agreement.share > 0.99
+    assert agreement.weakest > 0.95
 
 
 def test_a_part_of_another_colour_is_recoloured() -> None:
@@ -134,7 +230,8 @@ def test_a_negative_agrees_once_it_is_turned_back() -> None:
     original = photograph("chelsea.png", 400)
     query = FeatureMapVerifier(NEVER_MATCHES).query(np.asarray(ImageOps.invert(original)), [])
     match = GeometricMatch(0.99, 20, 0.9, IDENTITY, WHOLE)
-    assert query.agreement(replace(match, inverted=True), np.asarray(original)) == Agreement(1.0, 1.0, 0.0, 0.0)
+    agreement = query.agreement(replace(match, inverted=True), np.asarray(original))
+    assert agreement == Agreement(1.0, 1.0, 0.0, 0.0, blocks=agreement.blocks if agreement else 0)
     found = query.agreement(match, np.asarray(original))
     assert found is not None
     assert not found.agrees

@@ -11,15 +11,14 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from lookalike.domain.geometry import IDENTITY, WHOLE, Affine, Box
-from lookalike.domain.picture import Grey
 from lookalike.verification.aligned import AlignedCorrelation, correlate_aligned
 from lookalike.verification.rectify import covered_region
 from tests.support.examples import examples
 from tests.support.photographs import photograph
 
 
-def grey(picture: Image.Image) -> Grey:
-    return np.asarray(picture.convert("L"))
+def grey(picture: Image.Image) -> Image.Image:
+    return picture.convert("L")
 
 
 CAT = photograph("chelsea.png", 600)
@@ -76,7 +75,7 @@ def test_a_wrong_place_hardly_correlates() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (40, 40)], ids=str)
 def test_flat_pictures_have_no_blocks(size: tuple[int, int]) -> None:
-    flat = np.full(size, 90, np.uint8)
+    flat = Image.fromarray(np.full(size, 90, np.uint8))
     assert correlate_aligned(flat, flat, IDENTITY, WHOLE) == AlignedCorrelation(0, 0.0, 0.0, 0, 0.0, 0.0)
     assert correlate_aligned(flat, grey(CAT), IDENTITY, WHOLE).correlation == pytest.approx(0, abs=0.01)
 
@@ -98,7 +97,7 @@ def test_correlations_are_finite_and_bounded(
     size: tuple[int, int], other: tuple[int, int], scale: float, angle: float, seed: int
 ) -> None:
     chance = np.random.default_rng(seed)
-    query, original = (chance.integers(0, 256, of, np.uint8) for of in (size, other))
+    query, original = (Image.fromarray(chance.integers(0, 256, of, np.uint8)) for of in (size, other))
     c, s = scale * math.cos(angle), scale * math.sin(angle)
     found = correlate_aligned(query, original, (c, -s, 0.3, s, c, 0.2), Box(0.1, 0.0, 0.9, 0.6))
     assert -1 <= found.correlation <= 1

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from lookalike.domain.geometry import Affine
 from lookalike.domain.keypoints import DESCRIPTOR_CHANNELS, DESCRIPTOR_SCALE, Keypoints
-from lookalike.verification.keypoints import TURNED_SIDE, keypoint_view, match_keypoints
+from lookalike.verification.keypoints import QUERY_SIDE, TURNED_SIDE, KeypointViews, match_keypoints
+from lookalike.verification.overlay import Picture
 from tests.support.examples import examples
 from tests.support.keypoints import described, made_up
 
@@ -115,8 +116,9 @@ def test_matching_is_deterministic_and_finite(seed: int, count: int, size: tuple
 def test_a_query_is_viewed_in_six_orientations() -> None:
     corners = np.zeros((300, 400, 3), np.uint8)
     corners[:150, :200], corners[:150, 200:], corners[150:, :200] = 50, 100, 150
-    views = [view for number in range(9) if (view := keypoint_view(corners, number)) is not None]
-    assert views[0].pixels is corners
+    made = KeypointViews(Picture.of(corners))
+    views = [view for number in range(9) if (view := made.view(number)) is not None]
+    assert np.array_equal(views[0].pixels, corners)
     assert {max(view.pixels.shape) for view in views[1:]} == {TURNED_SIDE}
     assert len({view.pixels.tobytes() for view in views}) == 6
     centres = np.array([[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]])
@@ -124,6 +126,21 @@ def test_a_query_is_viewed_in_six_orientations() -> None:
         height, width = view.pixels.shape[:2]
         seen = [view.pixels[int(y * height), int(x * width), 0] for x, y in moved(view.from_query, centres).tolist()]
         assert seen == [50, 100, 150, 0]
+
+
+@pytest.mark.parametrize(
+    ("longer", "expected"),
+    [(300, 300), (2 * QUERY_SIDE - 1, 2 * QUERY_SIDE - 1), (2 * QUERY_SIDE, QUERY_SIDE), (4000, 667)],
+)
+def test_a_large_query_is_reduced_once(longer: int, expected: int) -> None:
+    query = Picture.of(np.full((longer // 2, longer, 3), 50, np.uint8))
+    made = KeypointViews(query)
+    assert made.picture.grey.size == made.picture.colour.size
+    assert made.picture.grey.width == expected
+    assert (made.picture is query) == (expected == longer)
+    view = made.view(0)
+    assert view is not None
+    assert view.pixels.shape[1] == expected
 
 
 def test_descriptors_of_the_tests_are_unit_vectors() -> None:

@@ -416,7 +416,7 @@ def test_a_likely_query_is_warped_and_matched_once_more_before_it_is_turned() ->
     view = batch.keypoint_view()
     assert view is not None
     keypoints = of_patches(textured(1))
-    askew = replace(keypoints, xy=keypoints.xy * 1.1 - 0.05)
+    askew = replace(keypoints, xy=keypoints.xy * 1.08 - 0.04)
     batch = batch.match_keypoints(view, askew, {0: Original(textured(1), keypoints)})
     refined = batch.keypoint_view()
     assert refined is not None

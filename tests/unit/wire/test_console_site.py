@@ -76,6 +76,13 @@ def test_the_start_page_names_its_files_by_what_is_in_them(handler: Handler, sit
     assert answer["headers"]["cache-control"] == "no-cache"
 
 
+@pytest.mark.parametrize("placeholder", [b"{base}", b"{{base}}", b"{base}/", b"{{base}}/"])
+def test_the_folder_s_placeholder_may_have_its_slash(tmp_path: Path, placeholder: bytes) -> None:
+    site = Site.of(write(tmp_path, {"index.html": placeholder + b"main.js", "main.js": b""}))
+    assert site.index is not None
+    assert [site.index.data.decode()] == [*site.files]
+
+
 @pytest.mark.parametrize(
     "path", ["/console/l/shop", "/console/l/shop/search", "/console/x.html", "//console/", "/console/.."]
 )
@@ -234,4 +241,4 @@ def test_the_page_itself_names_files_that_there_are() -> None:
     named = re.findall(r"/console/[0-9a-f]{8}/[^\"']+", page)
     assert named
     assert not set(named) - site.files.keys()
-    assert "{base}" not in page
+    assert "base}" not in page

@@ -32,6 +32,19 @@ def test_reads_an_event() -> None:
     assert request.source_ip == "203.0.113.9"
 
 
+def test_cookies_come_parted_or_as_their_header() -> None:
+    sent = event("GET", "/")
+    assert Request.of(sent).cookies == ("",)
+    assert Request.of({**sent, "cookies": ["a=1", "b=2"]}).cookies == ("a=1", "b=2")
+    assert Request.of({**sent, "cookies": None}).cookies == ()
+    assert Request.of(event("GET", "/", headers={"Cookie": "a=1; b=2"})).cookies == ("a=1", " b=2")
+
+
+def test_an_answer_sets_cookies_beside_its_headers_and_only_where_it_has_some() -> None:
+    assert Answer(b"", cookies=("a=1", "b=2")).event()["cookies"] == ["a=1", "b=2"]
+    assert "cookies" not in Answer(b"").event()
+
+
 def test_the_path_has_no_stage_and_the_raw_path_keeps_it() -> None:
     request = Request.of(event("GET", "/rest/x", stage="prod"))
     assert (request.path, request.raw_path) == ("/rest/x", "/prod/rest/x")

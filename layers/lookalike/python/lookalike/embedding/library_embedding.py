@@ -1,4 +1,4 @@
-"""How a picture is embedded for a library. A query is embedded by :mod:`~lookalike.embedding.query_crops`."""
+"""How a picture is embedded for a library. A query is embedded by :mod:`~lookalike.service.looks`."""
 
 from __future__ import annotations
 

@@ -65,6 +65,13 @@ class QueryVerifier(Protocol):
         """
 
     @abstractmethod
+    def place(self, candidates: Sequence[tuple[float, bytes]]) -> Mapping[int, GeometricMatch]:
+        """Return where the query may lie on candidates, named by number, the likeliest first; few of them.
+
+        Candidates are as in :meth:`match_feature_maps`. Such a place matches only if the agreement there proves it.
+        """
+
+    @abstractmethod
     def agreement(self, match: GeometricMatch, rendition: Pixels) -> Agreement | None:
         """Return how much of the query agrees with an original, uint8 RGB (height, width, 3), that it was matched with.
 

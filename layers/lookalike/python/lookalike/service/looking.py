@@ -17,8 +17,9 @@ from lookalike.imaging.decode import Decoded
 from lookalike.limits.call import Job
 from lookalike.ports import Ports
 from lookalike.service.identity import identical
-from lookalike.service.looks import CORNERS_LOOK, PART_LOOKS, WHOLE_LOOK, Look, query_views
-from lookalike.service.reranking import BATCH_SIZE, Reranker
+from lookalike.service.looks import CORNERS_LOOK, PART_LOOKS, WHOLE_LOOK, Look, View, query_views
+from lookalike.service.reranking import BATCH_SIZE, Reranker, agrees_enough
+from lookalike.service.view_matching import match_nearest_view, stands_out
 from lookalike.verification.affine import share_inside
 
 #: Smallest share of the query that lies on a picture if no other look is taken: the rest may show another picture.
@@ -108,7 +109,7 @@ def _take(look: Look, scope: Scope, picture: Decoded, found: Found, known: Itera
         laps.append(time.perf_counter())
         new = [candidate for key, candidate in near.items() if key not in found.candidates]
         found = _with_candidates(found, near, identical(scope.ports, scope.job, new, picture))
-        found = _with_matches(found, look, scope, picture.pixels, query_views(views, embeddings), list(near.values()))
+        found = _with_matches(found, look, scope, picture.pixels, views, embeddings, list(near.values()))
         laps.append(time.perf_counter())
     milliseconds = [1000 * (end - begin) for begin, end in pairwise(laps)]
     return replace(found, looks=(*found.looks, LookTaken(look.name, len(views), *milliseconds)))
@@ -125,17 +126,31 @@ def _with_candidates(found: Found, near: Mapping[Key, Candidate], exact: Collect
 
 
 def _with_matches(
-    found: Found, look: Look, scope: Scope, pixels: Pixels, views: Sequence[QueryView], near: Sequence[Candidate]
+    found: Found,
+    look: Look,
+    scope: Scope,
+    pixels: Pixels,
+    views: Sequence[View],
+    embeddings: Sequence[Embedding],
+    near: Sequence[Candidate],
 ) -> Found:
     """Return what is found with those of the candidates, which come by cosine, that match one of the views."""
-    if found.verified is None or not all(view.feature_map for view in views):
+    if found.verified is None or not all(embedding.feature_map for embedding in embeddings):
         return replace(found, verified=None)
-    ports = scope.ports
-    query = ports.verifier.query(pixels, views)
+    embedded = query_views(views, embeddings)
     unknown = [one for one in near if one.key not in found.exact and one.key not in found.verified]
     candidates = unknown[:BATCH_SIZE] + [one for one in unknown[BATCH_SIZE:] if one.cosine >= MIN_FURTHER_COSINE]
-    reranker = Reranker(
-        query,
+    matches = _reranker(look, scope, pixels, embedded).verify(candidates)
+    if look.view_keypoints and not matches and stands_out(unknown):
+        matches = _by_view_keypoints(scope, views, embedded, unknown[0])
+    verified = {**found.verified, **matches}
+    return replace(found, verified=verified, settled=bool(found.exact) or _settles(look, verified.values()))
+
+
+def _reranker(look: Look, scope: Scope, pixels: Pixels, views: Sequence[QueryView]) -> Reranker:
+    ports = scope.ports
+    return Reranker(
+        ports.verifier.query(pixels, views),
         ports.embedder,
         ports.maps,
         ports.originals,
@@ -143,9 +158,16 @@ def _with_matches(
         keypoints=look.keypoints,
         min_agreement=ports.settings.min_agreement,
     )
-    matches = reranker.verify(candidates)
-    verified = {**found.verified, **matches}
-    return replace(found, verified=verified, settled=bool(found.exact) or _settles(look, verified.values()))
+
+
+def _by_view_keypoints(
+    scope: Scope, views: Sequence[View], embedded: Sequence[QueryView], candidate: Candidate
+) -> dict[Key, GeometricMatch]:
+    """Return the candidate's match with one of the views by keypoints, if there is one and enough agrees."""
+    match = match_nearest_view(scope.ports, scope.job, views, embedded, candidate)
+    if match is None or not agrees_enough(match, scope.ports.settings.min_agreement):
+        return {}
+    return {candidate.key: match}
 
 
 def _settles(look: Look, matches: Collection[GeometricMatch]) -> bool:

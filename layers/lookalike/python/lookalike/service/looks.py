@@ -39,12 +39,14 @@ class Look:
     """A way of looking.
 
     ``views`` makes the views of a query, given its pixels; none if there is nothing to look at in this way.
-    ``keypoints``: originals are read for what feature maps leave undecided.
+    ``keypoints``: originals are read for what feature maps leave undecided, and matched with the whole query.
+    ``view_keypoints``: where a look verifies nothing, the nearest picture's is read, and matched with the view that shows it.
     """
 
     name: str
     views: Callable[[Pixels], Sequence[View]]
     keypoints: bool = False
+    view_keypoints: bool = False
 
 
 def whole_view(pixels: Pixels) -> Sequence[View]:
@@ -92,8 +94,8 @@ WHOLE_LOOK = Look("whole", whole_view, keypoints=True)
 #: The looks where the whole picture settles nothing, in order.
 PART_LOOKS = (
     Look("smoothed", smoothed_view),
-    Look("windows", window_views),
-    Look("quadrilaterals", quadrilateral_views),
+    Look("windows", window_views, view_keypoints=True),
+    Look("quadrilaterals", quadrilateral_views, view_keypoints=True),
 )
 
 #: The look where the library holds several copies, and where the model makes no feature maps: there the best cosine of any

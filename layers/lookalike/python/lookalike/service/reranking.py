@@ -29,6 +29,10 @@ EXAMINED_AT_ONCE = 12
 #: Matches whose originals are compared at most: each costs a read, and the processor time of about one pass.
 MAX_EXAMINED = 60
 
+#: Probability of a match that its agreement proves: of 600 such places of pictures of one kind that were compared, and 160 of
+#: photographs, none proved a wrong one.
+PLACED_PROBABILITY = 0.99
+
 LoadRenditions = Callable[[Sequence[int]], Mapping[int, Pixels]]
 """Loads renditions of candidates' originals, given their numbers in a batch; leaves out those unavailable."""
 
@@ -57,21 +61,24 @@ class Reranker:
         """
         renditions = Renditions(self.originals, self.job)
         matches: dict[Key, GeometricMatch] = {}
+        nearest: Mapping[str, bytes] = {}
         for begin in range(0, min(len(candidates), MAX_CANDIDATES), BATCH_SIZE):
             batch = candidates[begin : min(begin + BATCH_SIZE, MAX_CANDIDATES)]
-            found = self._verify_batch(batch, renditions if self.keypoints and begin == 0 else None)
+            stored = self.maps.maps([candidate.object_key for candidate in batch])
+            nearest = nearest or stored
+            found = self._verify_batch(batch, stored, renditions if self.keypoints and begin == 0 else None)
             if not found:
                 break
             matches |= found
         examined = self._examined(matches, {candidate.key: candidate for candidate in candidates}, renditions)
-        return {
-            key: match
-            for key, match in examined.items()
-            if match.agreement is None or match.agreement.share >= self.min_agreement
-        }
+        if self.keypoints and not any(map(_agrees, examined.values())):
+            unmatched = [one for one in candidates if one.object_key in nearest and one.key not in examined]
+            examined |= self._placed(unmatched, nearest, renditions)
+        return {key: match for key, match in examined.items() if agrees_enough(match, self.min_agreement)}
 
-    def _verify_batch(self, batch: Sequence[Candidate], renditions: Renditions | None) -> dict[Key, GeometricMatch]:
-        stored = self.maps.maps([candidate.object_key for candidate in batch])
+    def _verify_batch(
+        self, batch: Sequence[Candidate], stored: Mapping[str, bytes], renditions: Renditions | None
+    ) -> dict[Key, GeometricMatch]:
         mapped = [candidate for candidate in batch if candidate.object_key in stored]
         feature_maps = [(candidate.cosine, stored[candidate.object_key]) for candidate in mapped]
         with self.job.turn() as turn:
@@ -89,9 +96,26 @@ class Reranker:
                 [(candidates[key], matches[key]) for key in keys[begin : begin + EXAMINED_AT_ONCE]], renditions
             )
             matches |= examined
-            if not any(match.agreement is not None and match.agreement.agrees for match in examined.values()):
+            if not any(map(_agrees, examined.values())):
                 break
         return matches
+
+    def _placed(
+        self, candidates: Sequence[Candidate], stored: Mapping[str, bytes], renditions: Renditions
+    ) -> dict[Key, GeometricMatch]:
+        """Return the matches of which nothing but the agreement says that they are.
+
+        Others of one layout hide the picture that a query was cut from: their cells match, or none of the cells do. What
+        matched before and does not agree is not tried again.
+        """
+        with self.job.turn():
+            places = self.query.place([(candidate.cosine, stored[candidate.object_key]) for candidate in candidates])
+        examined = self._examine([(candidates[number], match) for number, match in places.items()], renditions)
+        return {
+            key: replace(match, probability=PLACED_PROBABILITY)
+            for key, match in examined.items()
+            if match.agreement is not None and match.agreement.proves
+        }
 
     def _examine(
         self, matches: Sequence[tuple[Candidate, GeometricMatch]], renditions: Renditions
@@ -104,6 +128,11 @@ class Reranker:
                 for number, (candidate, match) in enumerate(matches)
                 if number in pixels
             }
+
+
+def agrees_enough(match: GeometricMatch, min_agreement: float) -> bool:
+    """Whether so much of the structure agrees, or is not known to disagree."""
+    return match.agreement is None or match.agreement.share >= min_agreement
 
 
 class Renditions:
@@ -133,6 +162,10 @@ class Renditions:
                 self._loaded |= zip(missing, pool.map(partial(_rendition, self._job), files), strict=True)
         found = ((number, self._loaded[key]) for number, key in keys.items())
         return {number: pixels for number, pixels in found if pixels is not None}
+
+
+def _agrees(match: GeometricMatch) -> bool:
+    return match.agreement is not None and match.agreement.agrees
 
 
 def run_stages(

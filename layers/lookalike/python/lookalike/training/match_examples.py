@@ -22,12 +22,11 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Pixels
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.feature_map import FeatureMap, unpack
-from lookalike.embedding.query_crops import query_crops
+from lookalike.service.looks import query_views
 from lookalike.training.augment import augment_copy
 from lookalike.training.fitted_card import sha256
-from lookalike.verification.keypoints import keypoint_view
+from lookalike.training.fitted_views import fitted_crops, fitted_views
 from lookalike.verification.match_score import MatchFeatures
-from lookalike.verification.query_views import views_of_crops
 from lookalike.verification.stages import (
     MIN_BLOCKS,
     Candidate,
@@ -35,9 +34,8 @@ from lookalike.verification.stages import (
     QueryMatcher,
     Rectification,
     rectification_of,
-    refined_view,
 )
-from lookalike.verification.verifier import FeatureMapVerifier
+from lookalike.verification.verifier import MIN_REFINED_CORRELATION, FeatureMapVerifier
 from lookalike.verification.whole_image import EightOrientations
 
 #: Copies made unless the command line says otherwise.
@@ -94,16 +92,16 @@ FEATURES: Mapping[Stage, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
-    """A picture that is searched for: uint8 RGB pixels, and the embeddings of its crops."""
+    """A picture that is searched for: uint8 RGB pixels, and the embeddings of its fitted views."""
 
     pixels: Pixels
     embeddings: Sequence[Embedding]
 
     @classmethod
     def of(cls, embedder: OnnxEmbedder, picture: Image.Image) -> Query:
-        """Return the query, embedded as a search does it."""
+        """Return the query, embedded in its fitted views."""
         pixels = np.asarray(picture.convert("RGB"))
-        return cls(pixels, embedder.embed(query_crops(Kind.SAME, pixels)))
+        return cls(pixels, embedder.embed(fitted_crops(Kind.SAME, pixels)))
 
     def cosines(self, library: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the largest cosine of all crops with each row of the library, float32 (rows,)."""
@@ -121,7 +119,8 @@ class Query:
 
     def matcher(self, embedder: OnnxEmbedder) -> QueryMatcher:
         """Return the query, ready for single stages."""
-        return FeatureMapVerifier(embedder.match_scorer).query(self.pixels, views_of_crops(self.embeddings)).matcher
+        views = query_views(fitted_views(Kind.SAME, self.pixels), self.embeddings)
+        return FeatureMapVerifier(embedder.match_scorer).query(self.pixels, views).matcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +186,11 @@ class SingleStages:
 
     def by_keypoints(self, candidate: Candidate, original: Original) -> dict[Stage, MatchFeatures]:
         """Return the features of the most probable match by keypoints, if there is one, of all views of the query."""
-        pixels, found = self._query.pixels, list[MatchAttempt | None]()
+        found = list[MatchAttempt | None]()
         for view, keypoints in self._keypoints:
             attempt = self.matcher.match_keypoints(candidate, view, keypoints, original)
-            refined = None if attempt is None else refined_view(pixels, attempt)
+            likely = attempt is not None and attempt.match.correlation >= MIN_REFINED_CORRELATION
+            refined = self.matcher.refined_view(attempt) if attempt is not None and likely else None
             found.append(attempt)
             if refined is not None:
                 again = self._embedder.keypoints(refined.pixels)
@@ -201,14 +201,14 @@ class SingleStages:
 
     @cached_property
     def _keypoints(self) -> list[tuple[KeypointView, Keypoints]]:
-        views = (keypoint_view(self._query.pixels, number) for number in count())
+        views = (self.matcher.keypoint_views.view(number) for number in count())
         return [(view, self._embedder.keypoints(view.pixels)) for view in takewhile(bool, views) if view is not None]
 
     def rematch(self, rectification: Rectification | None) -> MatchAttempt | None:
         """Embed the rectified query and match it again."""
         if rectification is None:
             return None
-        (embedding,) = self._embedder.embed([rectification.warp(self._query.pixels)])
+        (embedding,) = self._embedder.embed([rectification.warp(self.matcher.picture.colour)])
         (attempt,) = self.matcher.match_rectified([(rectification, embedding.feature_map)])
         return attempt
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from lookalike.domain.library import Kind
 from lookalike.embedding.preprocess import square
-from lookalike.embedding.query_crops import query_crops
+from lookalike.training.fitted_views import fitted_crops
 from lookalike.training.progress import parallel_map
 
 Arrays = dict[str, NDArray[Any]]
@@ -37,7 +37,7 @@ class OnnxSession:
 
         def one(drawn: Callable[[], Image.Image]) -> list[NDArray[Any]]:
             pixels = np.asarray(drawn())
-            batch = [square(view, self._side) for view in (query_crops(kind, pixels) if kind else [pixels])]
+            batch = [square(view, self._side) for view in (fitted_crops(kind, pixels) if kind else [pixels])]
             answers: list[NDArray[Any]] = self._session.run(self._outputs, {"pictures": np.stack(batch)})
             return answers if kind else [answer[0] for answer in answers]
 

@@ -14,12 +14,13 @@ from lookalike.domain.library import Identity, Kind
 from lookalike.domain.picture import Embedding, Pixels
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.library_embedding import embed_for_library
-from lookalike.embedding.query_crops import query_crops
 from lookalike.errors import InvalidArgument, PictureError
 from lookalike.imaging.rendition import RENDITION_SIDE, rendition
 from lookalike.ports import QueryVerifier
 from lookalike.service.looks import PART_LOOKS, WHOLE_LOOK, query_views
 from lookalike.service.reranking import run_stages
+from lookalike.service.view_matching import MIN_VIEW_COSINE, ViewMatcher
+from lookalike.training.fitted_views import fitted_crops
 from lookalike.training.labelled_csv import Pair
 from lookalike.training.picture_files import read
 from lookalike.training.progress import parallel_map, track
@@ -102,21 +103,30 @@ class PairScorer:
         for look in (WHOLE_LOOK, *PART_LOOKS):
             if views := look.views(pixels):
                 embeddings = self._embedder.embed([view.pixels for view in views])
-                query = verifier.query(pixels, query_views(views, embeddings))
+                embedded = query_views(views, embeddings)
+                query = verifier.query(pixels, embedded)
                 matches.append(self._match(query, embeddings, pair, original if look.keypoints else None))
+                candidate = self._candidate(embeddings, pair)
+                if look.view_keypoints and original is not None and candidate[0] >= MIN_VIEW_COSINE:
+                    matcher = ViewMatcher(verifier, self._embedder)
+                    matches.append(matcher.match_nearest(views, embedded, candidate, original))
         return max((match.probability for match in matches if match is not None), default=0.0)
 
     def _match(
         self, query: QueryVerifier, embeddings: Sequence[Embedding], pair: Pair, original: Pixels | None
     ) -> GeometricMatch | None:
         """Return the most probable match of all stages, given the embeddings of the query's views."""
-        candidate = self._cosine(embeddings, pair), self._picture(pair.picture).feature_map
+        candidate = self._candidate(embeddings, pair)
         load = None if original is None else (lambda numbers: dict.fromkeys(numbers, original))
         (match,) = run_stages(query, self._embedder, [candidate], load).matches()
         return match
 
+    def _candidate(self, embeddings: Sequence[Embedding], pair: Pair) -> tuple[float, bytes]:
+        """Return the cosine of a pair's picture, given the embeddings of the query's views, and its feature map."""
+        return self._cosine(embeddings, pair), self._picture(pair.picture).feature_map
+
     def _embed_query(self, path: Path) -> Sequence[Embedding]:
-        return self._embedder.embed(query_crops(self._kind, read(path).pixels))
+        return self._embedder.embed(fitted_crops(self._kind, read(path).pixels))
 
     def _embed_picture(self, path: Path) -> Embedding:
         return embed_for_library(self._embedder, self._kind, Identity.PICTURE, read(path).pixels)

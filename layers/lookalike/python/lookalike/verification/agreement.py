@@ -7,16 +7,19 @@ take the original's to the query's everywhere.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.domain.geometry import Affine, Agreement
+from lookalike.domain.geometry import MAX_CLEAN_NOISE, Affine, Agreement, Box
 from lookalike.verification.affine import homogeneous
 from lookalike.verification.block_search import BlockMatches, match_blocks
 from lookalike.verification.colour_map import CELL_SIDE, compare_colours
 from lookalike.verification.overlay import Matrix, Overlays, Picture
 from lookalike.verification.regions import Grid, boxes_of
-from lookalike.verification.registration import COARSE, FINE, register
+from lookalike.verification.registration import COARSE, FINE, distance, register
 from lookalike.verification.sharpness import equally_sharp
 
 #: Pixels a side of the blocks that are compared.
@@ -45,8 +48,14 @@ _MIN_COVERAGE = 0.98
 #: Smallest correlation of a block that agrees: text of two pages reaches 0.7, a copy's blocks are above 0.9.
 MIN_CORRELATION = 0.8
 
+#: The same in clean pictures: of a club and a spade some blocks have 0.8, of copies few have less than 0.9.
+MIN_CORRELATION_IN_CLEAN = 0.9
+
 #: Correlation (exclusive) up to which a block disagrees beyond doubt.
 MAX_DISAGREEING_CORRELATION = 0.6
+
+#: Share of the original's sides that registration may move a corner of the query before it is begun anew, to the pixel.
+_MAX_WANDERING = 0.01
 
 #: Blocks a side of the windows of which the weakest is looked for.
 _WINDOW = 5
@@ -55,46 +64,79 @@ _WINDOW = 5
 _MIN_WINDOW_WEIGHT = 0.02
 
 
-def measure_agreement(query: Picture, original: Picture, transform: Affine) -> Agreement | None:
+def measure_agreement(query: Picture, original: Picture, transform: Affine, *, exact: bool = False) -> Agreement | None:
     """Return how much of two pictures agrees, given the transform from fractions of the query to the original's.
 
-    None if the transform moves the query off the original.
+    ``exact``: the transform is good to a pixel of a thumbnail, not to a cell. None if it moves the query off the original.
     """
     try:
         overlays = Overlays(query, original, transform)
     except ValueError:
         return None
-    matrix = register(overlays, homogeneous(transform), COARSE)
-    agreement = _agreement(overlays, matrix)
-    if agreement.agrees:
-        return agreement
-    # Only where something disagrees is it worth asking whether it lies a pixel off, or askew.
-    refined = _agreement(overlays, register(overlays, matrix, FINE))
-    return max(agreement, refined, key=lambda one: (one.agrees, one.share))
+    comparisons = _comparisons(overlays, homogeneous(transform), exact=exact)
+    found = max(comparisons, key=lambda one: (one.agreement.agrees, one.agreement.share))
+    return found.with_regions(overlays.frame)
 
 
-def _agreement(overlays: Overlays, matrix: Matrix) -> Agreement:
-    """Return the agreement under a registered map."""
-    grey = equally_sharp(overlays.grey(matrix).without_rim(_RIM))
-    blocks = match_blocks(grey, BLOCK_SIDE, REACH)
-    weights, noise = _weights(blocks)
-    total = float(weights.sum())
-    share = 1 - float(weights[blocks.correlation < MIN_CORRELATION].sum()) / total if total else 1.0
-    disagreeing = np.where(blocks.correlation < MAX_DISAGREEING_CORRELATION, weights, 0)
-    colour = overlays.colour(matrix)
-    colours = compare_colours(colour)
-    width, height = grey.width + 2 * _RIM, grey.height + 2 * _RIM
-    return Agreement(
-        share=share,
-        weakest=1 - _largest_share(disagreeing, weights),
-        recoloured=colours.recoloured,
-        hue_turned=colours.hue_turned,
-        noise=noise,
-        regions=boxes_of(disagreeing > 0, Grid(overlays.frame, width, height, BLOCK_SIDE // 2, BLOCK_SIDE, _RIM)),
-        recoloured_regions=boxes_of(
-            colours.cells, Grid(overlays.frame, colour.width, colour.height, CELL_SIDE, CELL_SIDE)
-        ),
-    )
+def _comparisons(overlays: Overlays, start: Matrix, *, exact: bool) -> Iterator[_Comparison]:
+    """Yield comparisons under maps registered from ``start``, until one agrees.
+
+    Only where something disagrees is it worth asking whether it lies a pixel off, or askew; and whether lines of a form
+    were taken for the next ones, where registration has led far from an exact start.
+    """
+    matrix = register(overlays, start, COARSE)
+    yield (found := _Comparison.of(overlays, matrix))
+    if not found.agreement.agrees:
+        matrix = register(overlays, matrix, FINE)
+        yield (found := _Comparison.of(overlays, matrix))
+    if exact and not found.agreement.agrees and distance(start, matrix) > _MAX_WANDERING:
+        yield _Comparison.of(overlays, register(overlays, start, FINE))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Comparison:
+    """Two pictures compared under one registered map: their ``agreement``, and what does not agree.
+
+    ``disagreeing``, bool (rows, columns), are blocks, ``recoloured`` are cells. ``sizes`` are width and height, in pixels,
+    of the overlays in grey and in colour that these belong to.
+    """
+
+    agreement: Agreement
+    disagreeing: NDArray[np.bool_]
+    recoloured: NDArray[np.bool_]
+    sizes: tuple[tuple[int, int], tuple[int, int]]
+
+    @staticmethod
+    def of(overlays: Overlays, matrix: Matrix) -> _Comparison:
+        """Compare two pictures."""
+        grey = equally_sharp(overlays.grey(matrix).without_rim(_RIM))
+        blocks = match_blocks(grey, BLOCK_SIDE, REACH)
+        weights, noise = _weights(blocks)
+        total = float(weights.sum())
+        least = MIN_CORRELATION_IN_CLEAN if noise < MAX_CLEAN_NOISE else MIN_CORRELATION
+        disagreeing = np.where(blocks.correlation < MAX_DISAGREEING_CORRELATION, weights, 0)
+        colour = overlays.colour(matrix)
+        colours = compare_colours(colour)
+        agreement = Agreement(
+            share=1 - float(weights[blocks.correlation < least].sum()) / total if total else 1.0,
+            weakest=1 - _largest_share(disagreeing, weights),
+            recoloured=colours.recoloured,
+            hue_turned=colours.hue_turned,
+            noise=noise,
+            blocks=int(np.count_nonzero(weights)),
+            colour_difference=colours.difference,
+        )
+        sizes = (grey.width + 2 * _RIM, grey.height + 2 * _RIM), (colour.width, colour.height)
+        return _Comparison(agreement, disagreeing > 0, colours.cells, sizes)
+
+    def with_regions(self, frame: Box) -> Agreement:
+        """Return the agreement with the regions that do not agree, in a frame of the original."""
+        grey, colour = self.sizes
+        return replace(
+            self.agreement,
+            regions=boxes_of(self.disagreeing, Grid(frame, *grey, BLOCK_SIDE // 2, BLOCK_SIDE, _RIM)),
+            recoloured_regions=boxes_of(self.recoloured, Grid(frame, *colour, CELL_SIDE, CELL_SIDE)),
+        )
 
 
 def _weights(blocks: BlockMatches) -> tuple[NDArray[np.float32], float]:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.domain.geometry import Affine, Box
-from lookalike.domain.picture import Grey
 from lookalike.verification.affine import invert
 from lookalike.verification.blocks import BLOCK_SIDE, MIN_DEVIATION, NOISE_VARIANCE
 from lookalike.verification.texture import DETAIL_NOISE_VARIANCE, MAX_COHERENCE, detail
@@ -59,10 +58,10 @@ class AlignedCorrelation:
     residual_correlation: float
 
 
-def correlate_aligned(query: Grey, original: Grey, transform: Affine, region: Box) -> AlignedCorrelation:
+def correlate_aligned(query: Image.Image, original: Image.Image, transform: Affine, region: Box) -> AlignedCorrelation:
     """Correlate a query with the ``region`` of an original that ``transform`` moves it to, block by block.
 
-    Brightness and contrast may differ from block to block. Raises ValueError if the transform is singular.
+    Both are grey images. Brightness and contrast may differ from block to block. Raises ValueError if the transform is singular.
     """
     theirs = _part(original, region)
     ours, covered = _warped(query, transform, region, theirs.shape)
@@ -71,8 +70,9 @@ def correlate_aligned(query: Grey, original: Grey, transform: Affine, region: Bo
     blocks = int(np.count_nonzero(compared))
     if not blocks:
         return AlignedCorrelation(0, 0.0, 0.0, 0, 0.0, 0.0)
-    shifted = sliding_window_view(np.pad(ours, MAX_ALIGNED_SHIFT, mode="edge"), theirs.shape).reshape(-1, *theirs.shape)
-    means, variances = _moments(shifted)
+    padded = np.pad(ours, MAX_ALIGNED_SHIFT, mode="edge")
+    shifted = sliding_window_view(padded, theirs.shape).reshape(-1, *theirs.shape)
+    means, variances = _shifted_moments(padded, theirs.shape)
     covariances = _block_means(shifted * theirs) - means * mean
     correlations = covariances / np.sqrt((variances + NOISE_VARIANCE) * (variance + NOISE_VARIANCE))
     totals = np.sum(correlations * compared, axis=(1, 2))
@@ -91,9 +91,8 @@ def correlate_aligned(query: Grey, original: Grey, transform: Affine, region: Bo
     )
 
 
-def _part(original: Grey, region: Box) -> _Image:
+def _part(image: Image.Image, region: Box) -> _Image:
     """Return a region of a picture at about ALIGNED_SIDE² pixels, its sides multiples of a block's, float32."""
-    image = Image.fromarray(original)
     box = (
         region.left * image.width,
         region.top * image.height,
@@ -110,13 +109,12 @@ def _part(original: Grey, region: Box) -> _Image:
     return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR, box=box), np.float32)
 
 
-def _warped(query: Grey, transform: Affine, region: Box, shape: tuple[int, ...]) -> tuple[_Image, _Image]:
+def _warped(image: Image.Image, transform: Affine, region: Box, shape: tuple[int, ...]) -> tuple[_Image, _Image]:
     """Return the query as the region shows it, and 1 where it covers it, both float32 of that shape."""
     inverse = invert(transform)
     if inverse is None:
         raise ValueError("a transform that cannot be inverted")
     height, width = shape
-    image = Image.fromarray(query)
     to_picture = np.array(
         [
             [(region.right - region.left) / width, 0, region.left],
@@ -131,8 +129,8 @@ def _warped(query: Grey, transform: Affine, region: Box, shape: tuple[int, ...])
         image = image.resize(shrunk, Image.Resampling.BOX)
     coefficients = (np.diag([image.width, image.height]) @ back).ravel().tolist()
     warped = image.transform((width, height), Image.Transform.AFFINE, coefficients, Image.Resampling.BILINEAR)
-    y, x = np.mgrid[:height, :width] + 0.5
-    u, v = np.tensordot(back[:, :2], np.stack([x, y]), 1) + back[:, 2, None, None]
+    x, y = np.arange(width) + 0.5, np.arange(height)[:, None] + 0.5
+    u, v = (row[0] * x + row[1] * y + row[2] for row in back)
     covered = (u >= 0) & (v >= 0) & (u <= 1) & (v <= 1)
     return np.asarray(warped, np.float32), covered.astype(np.float32)
 
@@ -179,9 +177,30 @@ def _moments(pixels: _Image) -> tuple[_Image, _Image]:
     return mean, np.maximum(_block_means(pixels * pixels) - mean * mean, 0)
 
 
+def _shifted_moments(padded: _Image, shape: tuple[int, ...]) -> tuple[_Image, _Image]:
+    """Return mean and variance of each block of the parts of that shape, one after another: float32 (parts, rows, columns).
+
+    Blocks of different parts overlap, so the mean of every square of their size is taken once.
+    """
+    everywhere = [_means_everywhere(padded), _means_everywhere(padded * padded)]
+    corners = shape[0] - BLOCK_SIDE + 1, shape[1] - BLOCK_SIDE + 1
+    mean, square = (sliding_window_view(one, corners)[..., ::BLOCK_SIDE, ::BLOCK_SIDE] for one in everywhere)
+    variance = np.maximum(square - mean * mean, 0)
+    return mean.reshape(-1, *mean.shape[2:]), variance.reshape(-1, *mean.shape[2:])
+
+
+def _means_everywhere(pixels: _Image) -> _Image:
+    """Return the mean of every square of a block's size, float32 (height - BLOCK_SIDE + 1, width - BLOCK_SIDE + 1)."""
+    height, width = (length - BLOCK_SIDE + 1 for length in pixels.shape)
+    rows = np.sum([pixels[at : at + height] for at in range(BLOCK_SIDE)], axis=0)
+    sums: _Image = np.sum([rows[:, at : at + width] for at in range(BLOCK_SIDE)], axis=0)
+    return sums / np.float32(BLOCK_SIDE**2)
+
+
 def _block_means(pixels: _Image) -> _Image:
     """Return the mean of each block: (…, height, width) to (…, height / BLOCK_SIDE, width / BLOCK_SIDE), float32."""
     *rest, height, width = pixels.shape
-    blocks = pixels.reshape(*rest, height // BLOCK_SIDE, BLOCK_SIDE, width // BLOCK_SIDE, BLOCK_SIDE)
-    means: _Image = blocks.mean(axis=(-3, -1), dtype=np.float32)
-    return means
+    # Rows first: sums along them are vectors.
+    rows = pixels.reshape(*rest, height // BLOCK_SIDE, BLOCK_SIDE, width).sum(axis=-2)
+    sums: _Image = rows.reshape(*rest, height // BLOCK_SIDE, width // BLOCK_SIDE, BLOCK_SIDE).sum(axis=-1)
+    return sums / np.float32(BLOCK_SIDE**2)

@@ -52,7 +52,7 @@ def match_blocks(overlay: Overlay, side: int, reach: int) -> BlockMatches:
     # Around their mean, sums of squares keep their digits in float32.
     picture, other = overlay.original - overlay.original.mean(), overlay.query - overlay.query.mean()
     padded = np.pad(other, reach, mode="edge")
-    mean, variance = _moments(_block_sums(picture, side), _block_sums(picture * picture, side), count)
+    mean, variance = _moments(block_sums(picture, side), block_sums(picture * picture, side), count)
     window_mean, window_variance = _moments(_window_sums(padded, side), _window_sums(padded * padded, side), count)
     floor = np.float32(_DEVIATION_FLOOR**2)
     deviations, others = np.sqrt(np.maximum(variance, floor)), np.sqrt(np.maximum(window_variance, floor))
@@ -63,7 +63,7 @@ def match_blocks(overlay: Overlay, side: int, reach: int) -> BlockMatches:
     for down in range(2 * reach + 1):
         for right in range(2 * reach + 1):
             at = np.s_[down : down + (rows - 1) * half + 1 : half, right : right + (columns - 1) * half + 1 : half]
-            products = _block_sums(picture * padded[down : down + height, right : right + width], side)
+            products = block_sums(picture * padded[down : down + height, right : right + width], side)
             found = (products / count - mean * window_mean[at]) / (deviations * others[at])
             judged = found - np.float32(_SHIFT_PENALTY * np.hypot(right - reach, down - reach))
             better = judged > best
@@ -71,7 +71,7 @@ def match_blocks(overlay: Overlay, side: int, reach: int) -> BlockMatches:
             correlation = np.where(better, found, correlation)
             shift[better] = (right - reach, down - reach)
     here = np.s_[reach : reach + (rows - 1) * half + 1 : half, reach : reach + (columns - 1) * half + 1 : half]
-    coverage = _block_sums(overlay.covered.astype(np.float32), side) / count
+    coverage = block_sums(overlay.covered.astype(np.float32), side) / count
     return BlockMatches(side, correlation, shift, np.sqrt(variance), np.sqrt(window_variance[here]), coverage)
 
 
@@ -81,7 +81,7 @@ def _moments(sums: _Image, squares: _Image, count: float) -> tuple[_Image, _Imag
     return mean, np.maximum(squares / np.float32(count) - mean * mean, 0)
 
 
-def _block_sums(image: _Image, side: int) -> _Image:
+def block_sums(image: _Image, side: int) -> _Image:
     """Return sums over blocks that overlap by half, float32 (rows, columns)."""
     half = side // 2
     rows, columns = image.shape[0] // half, image.shape[1] // half

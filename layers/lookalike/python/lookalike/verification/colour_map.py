@@ -1,7 +1,9 @@
 """Colours: whether one affine map takes the original's colours to the query's everywhere.
 
 A tint, a filter, more contrast, grey and a negative are such a map. Where a part needs a map of its own, it is recoloured.
-A quadratic map fits any design of few colours, recoloured or not: ten numbers a channel fit six colours.
+A quadratic map fits any design of few colours, recoloured or not: ten numbers a channel fit six colours. An affine one
+fits any four: the fields of a flag, and those of another. Of so few colours a plainer map is asked for: a change of
+brightness and contrast, which may differ from channel to channel, of the original or of what it is in grey.
 """
 
 from __future__ import annotations
@@ -41,6 +43,20 @@ _RIDGE = 1e-4
 #: Factor of the ridge for what depends on the place: it explains light, not parts.
 _LIGHT_RIDGE = 100.0
 
+#: Largest number of colours of a picture that a plain map must explain.
+MAX_FEW_COLOURS = 5
+
+#: Levels a channel in which colours are counted, and the smallest share of the cells of one that counts.
+_LEVELS = 8
+_MIN_COLOUR_SHARE = 0.02
+
+#: Change of contrast, and of brightness in 0..1, of a plain map.
+_CONTRASTS = (0.4, 1.6)
+_MAX_BRIGHTENING = 0.3
+
+#: Shares of red, green and blue in grey (ITU-R BT.601).
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)
+
 _Floats = NDArray[np.float32]
 
 
@@ -48,11 +64,13 @@ _Floats = NDArray[np.float32]
 class ColourDifference:
     """Shares, in 0..1, of covered cells that are ``recoloured``, and whose hue is turned (``hue_turned``).
 
+    ``difference`` is the mean difference of covered cells before any map, of 0..1, as in :func:`_smallest_differences`.
     ``cells``, bool (rows, columns), are those that are recoloured.
     """
 
     recoloured: float
     hue_turned: float
+    difference: float
     cells: NDArray[np.bool_]
 
 
@@ -60,13 +78,43 @@ def compare_colours(overlay: Overlay) -> ColourDifference:
     """Compare mean colours of cells of an overlay in RGB; nothing differs where too few are covered."""
     covered = _cell_means(overlay.covered[..., None].astype(np.float32))[..., 0] > 0.99
     if np.count_nonzero(covered) < _MIN_CELLS:
-        return ColourDifference(0.0, 0.0, np.zeros(covered.shape, bool))
+        return ColourDifference(0.0, 0.0, 0.0, np.zeros(covered.shape, bool))
     original, query = (_cell_means(pixels / np.float32(255)) for pixels in (overlay.original, overlay.query))
     inputs = _as_inputs(original)
     mapped = np.clip(inputs @ _colour_map(inputs[covered], query[covered]), 0, 1)
     recoloured = _opened(covered & (_smallest_differences(mapped, query) > MAX_DIFFERENCE))
+    if _has_few_colours(original[covered]):
+        recoloured |= _not_plainly_mapped(original, query, covered)
     turned = _hues_differ(original[covered], query[covered])
-    return ColourDifference(float(recoloured[covered].mean()), float(turned.mean()), recoloured)
+    difference = float(_smallest_differences(original, query)[covered].mean())
+    return ColourDifference(float(recoloured[covered].mean()), float(turned.mean()), difference, recoloured)
+
+
+def _has_few_colours(colours: _Floats) -> bool:
+    """Whether cells, float32 (cells, 3), have so few colours that an affine map fits them whatever the others are."""
+    levels = np.clip(colours * _LEVELS, 0, _LEVELS - 1).astype(np.intp)
+    counts = np.bincount(levels @ np.array([_LEVELS**2, _LEVELS, 1]))
+    return bool(np.count_nonzero(counts >= _MIN_COLOUR_SHARE * len(colours)) <= MAX_FEW_COLOURS)
+
+
+def _not_plainly_mapped(original: _Floats, query: _Floats, covered: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the covered cells, bool (rows, columns), whose colours the better of both plain maps does not explain."""
+    grey = np.repeat((original @ _GREY)[..., None], 3, axis=2)
+    cells = (
+        _opened(covered & (_smallest_differences(_plainly_mapped(one, query, covered), query) > MAX_DIFFERENCE))
+        for one in (original, grey)
+    )
+    return min(cells, key=np.count_nonzero)
+
+
+def _plainly_mapped(colours: _Floats, query: _Floats, covered: NDArray[np.bool_]) -> _Floats:
+    """Return colours with the query's brightness and contrast, each channel by itself, within bounds."""
+    inputs, outputs = colours[covered], query[covered]
+    centre, target = inputs.mean(axis=0), outputs.mean(axis=0)
+    inputs, outputs = inputs - centre, outputs - target
+    contrast = np.clip((inputs * outputs).mean(axis=0) / np.maximum((inputs * inputs).mean(axis=0), 1e-4), *_CONTRASTS)
+    brightening = np.clip(target - contrast * centre, -_MAX_BRIGHTENING, _MAX_BRIGHTENING)
+    return np.asarray(np.clip(colours * contrast + brightening, 0, 1))
 
 
 def _cell_means(pixels: _Floats) -> _Floats:
@@ -104,7 +152,7 @@ def _colour_map(inputs: NDArray[np.float64], query: _Floats) -> NDArray[np.float
     return np.asarray(matrix)
 
 
-def _smallest_differences(mapped: NDArray[np.float64], query: _Floats) -> NDArray[np.float64]:
+def _smallest_differences(mapped: NDArray[np.floating], query: _Floats) -> NDArray[np.floating]:
     """Return each cell's difference to the most alike of the mapped cell and its neighbours: edges may be blurred."""
     rows, columns, _ = query.shape
     padded = np.pad(mapped, ((1, 1), (1, 1), (0, 0)), mode="edge")

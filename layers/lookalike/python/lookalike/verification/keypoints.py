@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from lookalike.domain.geometry import IDENTITY, Affine, Box
 from lookalike.domain.keypoints import DESCRIPTOR_SCALE, Keypoints, KeypointView
 from lookalike.domain.picture import Pixels
 from lookalike.verification.affine import compose
+from lookalike.verification.overlay import Picture
 
 #: Smallest cosine (exclusive) of descriptors that match. At 0.85 a tenth of the crops to a tenth is lost, at 0.7 nothing
 #: is gained.
@@ -62,8 +64,11 @@ _MAX_SCALE = 6.0
 #: Largest ratio of its singular values.
 _MAX_ANISOTROPY = 3.0
 
+#: Pixels: shortest longer side that a large query is reduced to, before anything looks for keypoints.
+QUERY_SIDE = 640
+
 #: Pixels: longer side of a query's views that are turned or mirrored.
-TURNED_SIDE = 192
+TURNED_SIDE = 160
 
 #: Views of a query, the commonest first: mirrored or not, and then turned left by so many quarters. Copies that are mirrored
 #: and turned by one quarter are left out: whole ones are found by their feature maps, and parts are rare.
@@ -89,19 +94,36 @@ class KeypointMatch:
     region: Box
 
 
-def keypoint_view(pixels: Pixels, number: int) -> KeypointView | None:
-    """Return a view of a query: 0 is as it is, others are small, in five other orientations; None beyond."""
-    if number == 0:
-        return KeypointView(pixels, IDENTITY)
-    if number > len(_ORIENTATIONS):
-        return None
-    mirrored, quarters = _ORIENTATIONS[number - 1]
-    small = Image.fromarray(pixels)
-    small.thumbnail((TURNED_SIDE, TURNED_SIDE), Image.Resampling.BOX)
-    shrunk = np.asarray(small)
-    turned = np.rot90(shrunk[:, ::-1] if mirrored else shrunk, quarters)
-    from_query = compose(_MIRROR if mirrored else IDENTITY, _QUARTERS[quarters])
-    return KeypointView(np.ascontiguousarray(turned), from_query)
+class KeypointViews:
+    """The views of a query that its keypoints are detected in, made of one picture.
+
+    ``picture`` is the query, reduced if its longer side has ``2 * QUERY_SIDE`` pixels or more.
+
+    Parameters
+    ----------
+    query : the query in any size.
+    """
+
+    def __init__(self, query: Picture) -> None:
+        factor = max(query.colour.size) // QUERY_SIDE
+        self.picture = query if factor < 2 else query.reduced(factor)
+
+    def view(self, number: int) -> KeypointView | None:
+        """Return a view: 0 is as the query is, others are small, in five other orientations; None beyond."""
+        if number == 0:
+            return KeypointView(np.asarray(self.picture.colour), IDENTITY)
+        if number > len(_ORIENTATIONS):
+            return None
+        mirrored, quarters = _ORIENTATIONS[number - 1]
+        turned = np.rot90(self._small[:, ::-1] if mirrored else self._small, quarters)
+        from_query = compose(_MIRROR if mirrored else IDENTITY, _QUARTERS[quarters])
+        return KeypointView(np.ascontiguousarray(turned), from_query)
+
+    @cached_property
+    def _small(self) -> Pixels:
+        small = self.picture.colour.copy()
+        small.thumbnail((TURNED_SIDE, TURNED_SIDE), Image.Resampling.BOX)
+        return np.asarray(small)
 
 
 def match_keypoints(query: Keypoints, picture: Keypoints) -> KeypointMatch | None:
@@ -117,8 +139,10 @@ def match_keypoints(query: Keypoints, picture: Keypoints) -> KeypointMatch | Non
     likely = np.argsort(-inliers, kind="stable")[:_MAX_HYPOTHESES]
     source, target = query.xy[query_rows], picture.xy[candidate_rows]
     best = None
-    for hypothesis in likely[inliers[likely] >= _MIN_HYPOTHESIS]:
-        found = _fit_affine(source, target, picture.relative_size, hypotheses[hypothesis])
+    # Pairs of one hypothesis' inliers give it again.
+    different = {hypotheses[one].tobytes(): hypotheses[one] for one in likely[inliers[likely] >= _MIN_HYPOTHESIS]}
+    for hypothesis in different.values():
+        found = _fit_affine(source, target, picture.relative_size, hypothesis)
         if found is not None and (best is None or found.inliers > best.inliers):
             best = found
     return best
@@ -131,10 +155,9 @@ def _mutual_matches(query: Keypoints, candidate: Keypoints) -> tuple[_Rows, _Row
     # Products of whole numbers below 2²⁴: exact, so that no processor's order of summation shows.
     products = query.descriptors.astype(np.float32) @ candidate.descriptors.astype(np.float32).T
     nearest = products.argmax(axis=1)
-    rows = np.arange(len(products))
-    largest = products[rows, nearest]
-    good = (products.argmax(axis=0)[nearest] == rows) & (largest > MIN_COSINE * DESCRIPTOR_SCALE**2)
-    matched = np.flatnonzero(good)
+    largest = products[np.arange(len(products)), nearest]
+    alike = np.flatnonzero(largest > MIN_COSINE * DESCRIPTOR_SCALE**2)
+    matched = alike[products[:, nearest[alike]].argmax(axis=0) == alike]
     matched = matched[np.argsort(-largest[matched], kind="stable")]
     return matched, nearest[matched]
 
@@ -183,7 +206,7 @@ def _fit_affine(
 
 def _distinct(cells: NDArray[np.float64]) -> int:
     """Return how many of these grid cells differ."""
-    return len(np.unique(cells))
+    return len(set(cells.tolist()))
 
 
 def _in_longer_sides(keypoints: Keypoints, rows: _Rows) -> _Complex:

@@ -29,7 +29,7 @@ _FRAME_MARGIN = 0.04
 _MIN_FRAME = 0.01
 
 #: Corners of a picture in fractions, as homogeneous columns.
-_UNIT_CORNERS = np.array([[0, 1, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1]], np.float64)
+UNIT_CORNERS = np.array([[0, 1, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1]], np.float64)
 
 #: Pixels of the query beyond the frame's edges that are kept, so that a refined transform finds them.
 _MARGIN = 24
@@ -65,6 +65,11 @@ class Picture:
     def of(pixels: Pixels) -> Picture:
         """Return the images of a picture, uint8 RGB (height, width, 3)."""
         colour = Image.fromarray(pixels)
+        return Picture(colour, colour.convert("L"))
+
+    def reduced(self, factor: int) -> Picture:
+        """Return the picture with the mean of every square of ``factor`` pixels a side."""
+        colour = self.colour.reduce(factor)
         return Picture(colour, colour.convert("L"))
 
     def negative(self) -> Picture:
@@ -182,7 +187,7 @@ def _frame(transform: Affine) -> Box:
 
     Raises ValueError if that is nothing.
     """
-    corners = (homogeneous(transform) @ _UNIT_CORNERS)[:2]
+    corners = (homogeneous(transform) @ UNIT_CORNERS)[:2]
     low, high = corners.min(axis=1), corners.max(axis=1)
     margin = _FRAME_MARGIN * (1 + high - low)
     (left, top), (right, bottom) = np.maximum(low - margin, 0).tolist(), np.minimum(high + margin, 1).tolist()
@@ -211,7 +216,7 @@ def _part_shown(query: tuple[int, int], size: tuple[int, int], frame: Box, inver
     """
     back = np.diag(np.array(query, float)) @ inverse @ fractions_of(frame, *size)
     step = math.sqrt(abs(float(np.linalg.det(back[:, :2]))))
-    corners = back @ np.diag([*size, 1.0]) @ _UNIT_CORNERS
+    corners = back @ np.diag([*size, 1.0]) @ UNIT_CORNERS
     low = np.maximum(np.floor(corners.min(axis=1) - _MARGIN * step), 0)
     high = np.minimum(np.ceil(corners.max(axis=1) + _MARGIN * step), query)
     if step <= 0 or (high - low < 1).any():

@@ -47,8 +47,8 @@ def covered_region(transform: Affine) -> Box | None:
     return Box(left, top, right, bottom) if min(right - left, bottom - top) >= _MIN_REGION_SIDE else None
 
 
-def warp_region(pixels: Pixels, transform: Affine, region: Box, aspect_ratio: float) -> Pixels:
-    """Return the part of the query that ``transform`` moves to ``region``, uint8 RGB (height, width, 3); black outside.
+def warp_region(image: Image.Image, transform: Affine, region: Box, aspect_ratio: float) -> Pixels:
+    """Return the part of a query's image that ``transform`` moves to ``region``, uint8 RGB (height, width, 3); black outside.
 
     ``transform`` moves fractions of the query to fractions of the candidate, whose width by height is ``aspect_ratio``.
     The result has about RECTIFIED_SIDE² pixels. Raises ValueError if the transform is singular.
@@ -59,7 +59,6 @@ def warp_region(pixels: Pixels, transform: Affine, region: Box, aspect_ratio: fl
     across, down = region.right - region.left, region.bottom - region.top
     sqrt_aspect_ratio = math.sqrt(min(max(aspect_ratio * across / down, 1 / _MAX_ASPECT_RATIO), _MAX_ASPECT_RATIO))
     width, height = round(RECTIFIED_SIDE * sqrt_aspect_ratio), round(RECTIFIED_SIDE / sqrt_aspect_ratio)
-    image = Image.fromarray(pixels)
     to_picture = np.array([[across / width, 0, region.left], [0, down / height, region.top], [0, 0, 1]])
     back = np.diag([image.width, image.height]) @ inverse @ to_picture
     reduction = max(1, int(math.sqrt(abs(np.linalg.det(back[:, :2])))))

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.geometry import Box
-from lookalike.verification.block_search import BlockMatches, match_blocks
-from lookalike.verification.overlay import COARSEST, Matrix, Overlays, fractions_of
+from lookalike.verification.block_search import BlockMatches, block_sums, match_blocks
+from lookalike.verification.overlay import COARSEST, UNIT_CORNERS, Matrix, Overlay, Overlays, fractions_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +80,17 @@ def register(overlays: Overlays, matrix: Matrix, levels: Sequence[Level]) -> Mat
     for level in levels:
         overlay = overlays.grey(matrix, level.reduction)
         blocks = match_blocks(overlay, level.side, _reach(level, overlays.frame))
-        fitted = _fit(blocks, overlay.width, overlay.height, projective=level.projective)
+        fitted = _fit(blocks, overlay, projective=level.projective)
         if fitted is not None:
             to_fractions = fractions_of(overlays.frame, overlay.width, overlay.height)
             matrix = to_fractions @ np.linalg.inv(fitted) @ np.linalg.inv(to_fractions) @ matrix
     return matrix
+
+
+def distance(first: Matrix, second: Matrix) -> float:
+    """Return how far two maps move a corner of the query apart, in fractions of the original."""
+    corners, others = (matrix @ UNIT_CORNERS for matrix in (first, second))
+    return float(np.abs(corners[:2] / corners[2] - others[:2] / others[2]).max())
 
 
 def _reach(level: Level, frame: Box) -> int:
@@ -92,7 +98,7 @@ def _reach(level: Level, frame: Box) -> int:
     return min(math.ceil(level.reach / max(frame.right - frame.left, frame.bottom - frame.top)), _MAX_REACH)
 
 
-def _fit(blocks: BlockMatches, width: int, height: int, *, projective: bool) -> Matrix | None:
+def _fit(blocks: BlockMatches, overlay: Overlay, *, projective: bool) -> Matrix | None:
     """Return the map, in pixels, to where the query shows what belongs at a point; None if too few blocks count."""
     counts = (
         (blocks.correlation > _MIN_CORRELATION)
@@ -101,30 +107,56 @@ def _fit(blocks: BlockMatches, width: int, height: int, *, projective: bool) -> 
     )
     if np.count_nonzero(counts) < (_MIN_BLOCKS_PROJECTIVE if projective else _MIN_BLOCKS):
         return None
+    tensors = structure_tensors(overlay.original, blocks.side)[counts]
+    width, height = overlay.width, overlay.height
     half = max(width, height) / 2
     normalised = np.array([[1 / half, 0, -width / 2 / half], [0, 1 / half, -height / 2 / half], [0, 0, 1]])
     points = blocks.centres[counts].astype(np.float64) @ normalised[:2, :2].T + normalised[:2, 2]
-    moved = _robust_fit(points, blocks.shift[counts] / half, blocks.correlation[counts], _SCALE / half, projective)
+    first = np.square(blocks.correlation[counts], dtype=np.float64)[:, None, None] * tensors
+    moved = _robust_fit(points, blocks.shift[counts] / half, first, _SCALE / half, projective)
     if not np.linalg.det(moved) > _MIN_DETERMINANT:
         return None
     return np.asarray(np.linalg.inv(normalised) @ moved @ normalised)
 
 
-def _robust_fit(points: _Floats, shifts: _Floats, correlations: _Floats, scale: float, projective: bool) -> Matrix:
-    """Fit a map that moves points, (n, 2), by their shifts: linear in its numbers to first order."""
+def _robust_fit(points: _Floats, shifts: _Floats, first: _Floats, scale: float, projective: bool) -> Matrix:
+    """Fit a map that moves points, (n, 2), by their shifts: linear in its numbers to first order.
+
+    ``first`` are the weights to begin with, (n, 2, 2): along an edge a shift weighs nothing.
+    """
     x, y = points.T
     one, none = np.ones_like(x), np.zeros_like(x)
     rows = np.stack([[x, y, one, none, none, none, -x * x, -x * y], [none, none, none, x, y, one, -x * y, -y * y]])
-    rows = rows.transpose(0, 2, 1)[..., : 8 if projective else 6]
+    rows = rows.transpose(2, 0, 1)[..., : 8 if projective else 6]
     ridge = _RIDGE * len(points) * np.diag([1, 1, 0, 1, 1, 0, 10, 10][: rows.shape[2]]) + 1e-9 * np.eye(rows.shape[2])
-    first = np.square(correlations, dtype=np.float64)
-    distance = np.hypot(*(shifts - np.median(shifts, axis=0)).T)
-    weights = first / (1 + (distance / (_COMMON_SHIFT_SCALE * scale)) ** 2)
+    distances = _lengths(shifts - np.median(shifts, axis=0), first)
+    weights = first / (1 + (distances / (_COMMON_SHIFT_SCALE * scale)) ** 2)[:, None, None]
     for _ in range(_STEPS):
-        weighted = rows * weights[:, None]
-        normal = np.einsum("dni,dnj->ij", weighted, rows)
-        numbers = np.linalg.solve(normal + ridge, np.einsum("dni,nd->i", weighted, shifts))
-        residual = np.hypot(*(np.einsum("dni,i->nd", rows, numbers) - shifts).T)
-        weights = first / (1 + (residual / scale) ** 2) ** 2
+        weighted = rows.transpose(0, 2, 1) @ weights
+        normal = (weighted @ rows).sum(axis=0)
+        numbers = np.linalg.solve(normal + ridge, (weighted @ shifts[..., None]).sum(axis=0)[:, 0])
+        distances = _lengths(rows @ numbers - shifts, first)
+        weights = first / ((1 + (distances / scale) ** 2) ** 2)[:, None, None]
     moved = np.append(numbers, np.zeros(9 - len(numbers))).reshape(3, 3)
     return moved + np.eye(3)
+
+
+def _lengths(vectors: _Floats, tensors: _Floats) -> _Floats:
+    """Return how far n vectors, (n, 2), reach across the edges that tensors, (n, 2, 2), tell of."""
+    traces = np.maximum(np.trace(tensors, axis1=1, axis2=2), 1e-12)
+    return np.asarray(np.sqrt(np.einsum("ni,nij,nj->n", vectors, tensors, vectors) / traces))
+
+
+def structure_tensors(image: NDArray[np.float32], side: int) -> NDArray[np.float64]:
+    """Return the structure tensor of each block, of trace 2, float64 (rows, columns, 2, 2), first across, then down.
+
+    Blocks have ``side`` pixels a side and overlap by half (see :func:`match_blocks`). Bigün and Granlund, "Optimal
+    orientation detection of linear symmetry", 1987.
+    """
+    down, across = np.gradient(image)
+    xx, yy, xy = (
+        block_sums(np.asarray(one, np.float32), side).astype(np.float64)
+        for one in (across * across, down * down, across * down)
+    )
+    traces = np.maximum((xx + yy) / 2, 1e-6)
+    return np.stack([np.stack([xx, xy], axis=-1), np.stack([xy, yy], axis=-1)], axis=-1) / traces[..., None, None]

@@ -18,7 +18,7 @@ from PIL import Image
 
 from lookalike.domain.geometry import IDENTITY, WHOLE, Affine, Box, GeometricMatch
 from lookalike.domain.keypoints import Keypoints, KeypointView, Original
-from lookalike.domain.picture import Grey, Pixels
+from lookalike.domain.picture import Pixels
 from lookalike.embedding.feature_map import FeatureMap, unpack
 from lookalike.verification.affine import compose, crop_transform
 from lookalike.verification.aligned import AlignedCorrelation, correlate_aligned
@@ -28,7 +28,7 @@ from lookalike.verification.correlation import (
     ComparedThumbnails,
     compare_aligned,
 )
-from lookalike.verification.keypoints import match_keypoints
+from lookalike.verification.keypoints import KeypointViews, match_keypoints
 from lookalike.verification.layout import MIN_LAYOUT_BLOCKS, same_layout
 from lookalike.verification.match_score import MatchFeatures, MatchScorer
 from lookalike.verification.matching import (
@@ -40,7 +40,9 @@ from lookalike.verification.matching import (
     match_cells,
     mean_cell_cosine,
 )
+from lookalike.verification.overlay import Picture
 from lookalike.verification.rectify import covered_region, warp_region
+from lookalike.verification.same_pixels import pixel_correlations
 from lookalike.verification.whole_image import EightOrientations
 
 #: Smallest number of thumbnail blocks compared: on a blank page one small thing is like another.
@@ -71,10 +73,6 @@ MAX_VIEWS_SCORED = 2
 
 #: Smallest number of keypoint inliers that are looked at closer: strangers have 6, one in a hundred 14 or more.
 MIN_KEYPOINTS = 9
-
-#: Smallest correlation of a query with an original that it is warped for, so that its keypoints are matched again: one in
-#: six strangers that are aligned by chance has more, one in a hundred copies less.
-MIN_REFINED_CORRELATION = 0.15
 
 #: Smallest number of textured blocks of aligned pictures: small patches of noise on white have 8, copies 15 and more.
 MIN_ALIGNED_BLOCKS = 12
@@ -120,27 +118,15 @@ class Rectification:
         """The candidate's width by its height."""
         return self.candidate.feature_map.width / max(self.candidate.feature_map.height, 1)
 
-    def warp(self, pixels: Pixels) -> Pixels:
+    def warp(self, query: Image.Image) -> Pixels:
         """Return the rectified query, uint8 RGB (height, width, 3)."""
-        return warp_region(pixels, self.transform, self.region, self.aspect_ratio)
+        return warp_region(query, self.transform, self.region, self.aspect_ratio)
 
 
 def rectification_of(attempt: MatchAttempt) -> Rectification | None:
     """Return the rectification by an attempt's transform; None if the query covers hardly any of the candidate."""
     region = covered_region(attempt.match.transform)
     return None if region is None else Rectification(attempt.candidate, attempt.match.transform, region)
-
-
-def refined_view(pixels: Pixels, attempt: MatchAttempt) -> KeypointView | None:
-    """Return the query as an attempt by keypoints lays it on the original; None if it is not likely enough.
-
-    Turns, scales and shears are undone there, so that a true match has more keypoints, and a more exact transform.
-    """
-    rectification = rectification_of(attempt)
-    if rectification is None or attempt.match.correlation < MIN_REFINED_CORRELATION:
-        return None
-    to_view = compose(rectification.transform, crop_transform(rectification.region))
-    return KeypointView(rectification.warp(pixels), to_view)
 
 
 class QueryMatcher:
@@ -155,7 +141,7 @@ class QueryMatcher:
 
     def __init__(self, pixels: Pixels, views: Sequence[ViewFeatures], scorer: MatchScorer) -> None:
         self._pixels = pixels
-        self._views = views
+        self.views = views
         self._scorer = scorer
 
     def match_feature_maps(
@@ -198,7 +184,7 @@ class QueryMatcher:
             return []
         cells = CandidateCells.of([one.feature_map for one in candidates])
         return self._best_hypotheses(
-            candidates, [one for view in self._views for one in match_cells(view, cells)], min_probability
+            candidates, [one for view in self.views for one in match_cells(view, cells)], min_probability
         )
 
     def match_keypoints(
@@ -213,7 +199,8 @@ class QueryMatcher:
         region = covered_region(transform)
         if region is None:
             return None
-        blocks = correlate_aligned(self._grey, _grey(original.pixels), transform, region)
+        grey = self.keypoint_views.picture.grey, Image.fromarray(original.pixels).convert("L")
+        blocks = correlate_aligned(*grey, transform, region)
         # Keypoints align to the pixel, so all blocks agree or none does: they count as one.
         correlation = abs(blocks.correlation)
         features = MatchFeatures(candidate.cosine, min(blocks.blocks, 1), correlation, keypoints=found.inliers)
@@ -261,13 +248,30 @@ class QueryMatcher:
         )
         return replace(attempt, match=match, features=features)
 
-    @cached_property
-    def _orientations(self) -> list[tuple[EightOrientations, Affine]]:
-        return [(EightOrientations(view.thumbnail), view.to_view) for view in self._views if view.full]
+    def refined_view(self, attempt: MatchAttempt) -> KeypointView | None:
+        """Return the query as an attempt by keypoints lays it on the original; None if it covers hardly any of it.
+
+        Turns, scales and shears are undone there, so that a true match has more keypoints, and a more exact transform.
+        """
+        rectification = rectification_of(attempt)
+        if rectification is None:
+            return None
+        to_view = compose(rectification.transform, crop_transform(rectification.region))
+        return KeypointView(rectification.warp(self.keypoint_views.picture.colour), to_view)
 
     @cached_property
-    def _grey(self) -> Grey:
-        return _grey(self._pixels)
+    def picture(self) -> Picture:
+        """The query as images."""
+        return Picture.of(self._pixels)
+
+    @cached_property
+    def keypoint_views(self) -> KeypointViews:
+        """The views of the query that its keypoints are detected in."""
+        return KeypointViews(self.picture)
+
+    @cached_property
+    def _orientations(self) -> list[tuple[EightOrientations, Affine]]:
+        return [(EightOrientations(view.thumbnail), view.to_view) for view in self.views if view.full]
 
     def _whole_attempt(self, candidate: Candidate, blocks: BlockCorrelation, transform: Affine) -> MatchAttempt:
         features = MatchFeatures(candidate.cosine, blocks.blocks, blocks.correlation)
@@ -322,7 +326,7 @@ class QueryMatcher:
 def _sufficient_whole(compared: ComparedThumbnails) -> dict[int, BlockCorrelation]:
     """Return the pairs of whole pictures that correlate enough, texture included, by number.
 
-    Of nearly flat pictures, which have hardly any texture, the layout is compared.
+    Of nearly flat pictures, which have hardly any texture, the layout is compared, and of others the pixels.
     """
     near = [
         number
@@ -332,10 +336,11 @@ def _sufficient_whole(compared: ComparedThumbnails) -> dict[int, BlockCorrelatio
     if not near:
         return {}
     layouts = same_layout(compared.ours[near], compared.theirs[near]).tolist()
+    alike = pixel_correlations(compared.ours[near], compared.theirs[near]).tolist()
     return {
-        number: blocks
-        for number, blocks, layout in zip(near, compared.measured(near), layouts, strict=True)
-        if _has_enough_texture(blocks) or (layout and _nearly_flat(blocks))
+        number: blocks if textured else replace(blocks, correlation=max(pixels, blocks.correlation))
+        for number, blocks, layout, pixels in zip(near, compared.measured(near), layouts, alike, strict=True)
+        if (textured := _has_enough_texture(blocks)) or (layout and _nearly_flat(blocks)) or pixels
     }
 
 
@@ -385,10 +390,6 @@ def _aligned_texture_agrees(blocks: AlignedCorrelation) -> bool:
         and abs(blocks.detail_correlation) >= MIN_ALIGNED_DETAIL
         and abs(blocks.residual_correlation) >= MIN_ALIGNED_RESIDUAL
     )
-
-
-def _grey(pixels: Pixels) -> Grey:
-    return np.asarray(Image.fromarray(pixels).convert("L"))
 
 
 def _probability(attempt: MatchAttempt | None) -> float:

@@ -164,7 +164,8 @@ def _shows_picture(grey: _Grey, block: _Block) -> bool:
     if float(shown.std()) < _MIN_DEVIATION:
         return False
     bins = np.bincount((shown >> 3).ravel())
-    return int(bins.max()) <= _MAX_BACKGROUND * shown.size or _shows_cutout(shown, 8 * int(bins.argmax()) + 4)
+    commonest = int(np.argmax(bins))
+    return int(bins[commonest]) <= _MAX_BACKGROUND * shown.size or _shows_cutout(shown, 8 * commonest + 4)
 
 
 def _shows_cutout(shown: _Grey, background: int) -> bool:

@@ -80,7 +80,7 @@ class Request:
             source_ip=str(http.get("sourceIp") or ""),
             arguments={},
             as_text=not event.get("isBase64Encoded"),
-            cookies=tuple(str(cookie) for cookie in event.get("cookies") or ()),
+            cookies=tuple(_cookies(event)),
         )
 
     @property
@@ -109,6 +109,13 @@ class Request:
         if codings & _OTHER_CODINGS and not self.body.isascii():
             raise InvalidArgument("body", "Content-Encoding may only be gzip")
         return self.body
+
+
+def _cookies(event: Event) -> Iterable[str]:
+    """Yield the cookies, which the gateway parts; a header that it has left in one piece is parted here."""
+    if "cookies" in event:
+        return (str(cookie) for cookie in event["cookies"] or ())
+    return str((event.get("headers") or {}).get("cookie") or "").split(";")
 
 
 def _body(event: Event) -> bytes | None:

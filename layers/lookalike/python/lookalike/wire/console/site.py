@@ -12,8 +12,8 @@ from pathlib import Path
 #: Where the console is.
 BASE = "/console"
 
-#: Stands in index.html for the folder of all other files, with its slash. Its name changes with any of them.
-PLACEHOLDER = b"{base}"
+#: Stands in index.html for the folder of all other files, whose name changes with any of them: ``{base}main.js``.
+PLACEHOLDER = re.compile(rb"\{\{?base\}\}?/?")
 
 #: The first segment of such a path, of this version or of one before.
 HASHED = re.compile(r"[0-9a-f]{8}")
@@ -70,7 +70,7 @@ class Site:
         base = f"{BASE}/{_hash(read)}/"
         index = read.pop("index.html", None)
         return cls(
-            index=None if index is None else File.of("index.html", index.replace(PLACEHOLDER, base.encode())),
+            index=None if index is None else File.of("index.html", PLACEHOLDER.sub(base.encode(), index)),
             files={f"{base}{name}": File.of(name, data) for name, data in read.items()},
         )
 

@@ -43,9 +43,10 @@ def visit(chromium: Any, server: LiveServer, keys: Keys) -> Iterator[Callable[..
 
     def open_console(**options: Any) -> Visitor:
         signed = options.pop("signed_in", True)
+        place, whose = options.pop("at", (server, keys))
         defaults: dict[str, Any] = {"locale": "en", "viewport": {"width": 1280, "height": 860}}
         context = chromium.new_context(**{**defaults, **options})
-        visitor = Visitor.of(context, options.pop("server", server).url, keys)
+        visitor = Visitor.of(context, place.url, whose)
         visitors.append(visitor)
         if signed:
             visitor.sign_in_by_link()

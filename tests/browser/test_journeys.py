@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 
 from tests.browser.visitor import Visitor, png
 from tests.support import photographs
+from tests.support.live import LiveServer
 
 Visit = Callable[..., Visitor]
 
@@ -34,6 +35,13 @@ def cropped(picture: Image.Image) -> Image.Image:
 def stranger() -> Image.Image:
     picture = Image.new("RGB", (300, 220), "white")
     ImageDraw.Draw(picture).ellipse((40, 40, 160, 140), fill="navy")
+    return picture
+
+
+def pattern(i: int) -> Image.Image:
+    """Return a picture that differs from those of other numbers below 90."""
+    picture = Image.new("RGB", (64, 64), (i * 2, 255 - i, 90))
+    ImageDraw.Draw(picture).rectangle((i % 30, i // 3, 50, 60), fill=(255 - i * 2, i, i))
     return picture
 
 
@@ -174,9 +182,7 @@ def test_totals_of_uploads_add_up(visit: Visit, tmp_path: Path) -> None:
     files = []
     for i in range(90):
         path = tmp_path / f"good-{i}.png"
-        picture = Image.new("RGB", (64, 64), (i * 2, 255 - i, 90))
-        ImageDraw.Draw(picture).rectangle((i % 30, i // 3, 50, 60), fill=(255 - i * 2, i, i))
-        picture.save(path)
+        pattern(i).save(path)
         files.append(path)
     for i in range(10):
         (tmp_path / f"bad-{i}.jpg").write_bytes(b"no picture" * i)
@@ -205,7 +211,9 @@ def test_an_upload_that_failed_is_tried_again(visit: Visit) -> None:
     visitor = visit()
     name = visitor.library()
     visitor.open(f"l/{name}")
-    visitor.page.route("**/pictures", lambda route: route.abort() if route.request.method == "POST" else route.continue_())
+    visitor.page.route(
+        "**/pictures", lambda route: route.abort() if route.request.method == "POST" else route.continue_()
+    )
     visitor.drop(png(CAT), png(CUP))
     visitor.says("2 files done")
     assert re.findall(r"\d+", visitor.page.locator(".totals").inner_text()) == ["0", "0", "0", "2"]
@@ -213,6 +221,29 @@ def test_an_upload_that_failed_is_tried_again(visit: Visit) -> None:
     visitor.button("Send all again").click()
     visitor.wait_for_tiles(2)
     assert re.findall(r"\d+", visitor.page.locator(".totals").inner_text()) == ["2", "0", "0", "0"]
+
+
+def test_uploads_go_on_after_the_server_was_killed(visit: Visit, tmp_path: Path) -> None:
+    server = LiveServer(tmp_path / "data")
+    keys = server.keys("operator")
+    visitor = visit(at=(server, keys))
+    name = visitor.library()
+    visitor.open(f"l/{name}")
+    pictures = [png(pattern(i).resize((1200, 1200))) for i in range(20)]
+    visitor.drop(*pictures)
+    visitor.page.wait_for_function("() => document.querySelector('.totals .added dd').textContent > 2")
+    server.kill()
+    visitor.says("20 files done")
+    added, _, refused, failed = map(int, re.findall(r"\d+", visitor.page.locator(".totals").inner_text()))
+    assert (added + failed, refused) == (20, 0)
+    assert failed > 1
+    server = LiveServer(tmp_path / "data", "--port", server.url.rpartition(":")[2])
+    visitor.button("Send all again").click()
+    visitor.page.wait_for_function("() => document.querySelector('.totals .failed dd').textContent === '0'")
+    visitor.page.wait_for_function("() => !document.querySelector('.line.waiting, .line.sending')")
+    visitor.wait_for_tiles(20)
+    assert visitor.api("GET", f"/libraries/{name}").json()["pictures"] == 20
+    server.stop()
 
 
 def test_somebody_else_changed_it_meanwhile(visit: Visit) -> None:
@@ -225,7 +256,7 @@ def test_somebody_else_changed_it_meanwhile(visit: Visit) -> None:
     visitor.button("Save", "dialog").click()
     visitor.says("Somebody else has changed it meanwhile")
     visitor.button("Try again", "dialog").click()
-    visitor.page.wait_for_function("document.querySelector('dialog textarea').value === 'theirs'")
+    visitor.page.wait_for_function("() => document.querySelector('dialog textarea').value === 'theirs'")
     assert visitor.refused == [412]
 
 

@@ -62,7 +62,7 @@ class Visitor:
         page.on("console", visitor._hear)
         page.on("pageerror", lambda error: visitor.wrong.append(str(error)))
         page.on("request", lambda request: visitor.requests.append(request.url))
-        page.on("dialog", lambda dialog: visitor.wrong.append(f"dialog: {dialog.message}") or dialog.dismiss())
+        page.on("dialog", visitor._refuse)
         return visitor
 
     def _hear(self, message: Any) -> None:
@@ -72,6 +72,12 @@ class Visitor:
             self.refused.append(int(message.text.removeprefix(_REFUSED)[:3]))
         elif "net::ERR_" not in message.text:
             self.wrong.append(message.text)
+
+    def _refuse(self, dialog: Any) -> None:
+        """No script of a picture's text opens one; the browser's own asks before a tab is closed amid an upload."""
+        if dialog.type != "beforeunload":
+            self.wrong.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     def link(self) -> str:
         """A link that signs in once."""
@@ -116,9 +122,7 @@ class Visitor:
         self._hand_over("drop", files, f"[data-target='{on}']")
 
     def _hand_over(self, kind: str, files: Sequence[bytes], target: str, shift: bool = False) -> None:
-        given = [
-            {"name": f"file-{i}.png", "data": base64.b64encode(file).decode()} for i, file in enumerate(files)
-        ]
+        given = [{"name": f"file-{i}.png", "data": base64.b64encode(file).decode()} for i, file in enumerate(files)]
         self.page.evaluate(_HAND_OVER, {"kind": kind, "files": given, "target": target, "shift": shift})
 
     def button(self, name: str, within: str = "body") -> Any:

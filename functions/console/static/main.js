@@ -27,8 +27,8 @@ dress();
 
 /** A part that is loaded when it is needed first. */
 function Lazy({ load, name, ...given }) {
-  const { value, error, reload } = useLoad(load, [name]);
-  if (error) return html`<${Trouble} problem=${error} onRetry=${reload} />`;
+  const { value, error } = useLoad(load, [name]);
+  if (error) return html`<${Trouble} problem=${error} onRetry=${() => location.reload()} />`; // another version is served by now
   return value?.name === name ? html`<${value.View} key=${given.id} ...${given} />` : html`<div class="skeleton" aria-busy="true"></div>`;
 }
 

@@ -18,7 +18,11 @@ export function Grid({ pictures, selected, onSelect, onOpen, act = {} }) {
   const list = useRef();
   const [at, setAt] = useState(0);
   const current = Math.min(at, pictures.length - 1);
-  useEffect(() => setAt(0), [pictures[0]?.self]);
+  const had = useRef(false);
+  useEffect(() => {
+    // What had the focus is gone, deleted: the next one has it.
+    if (had.current && document.activeElement === document.body) list.current.children[current]?.focus();
+  }, [pictures]);
 
   const columns = () => getComputedStyle(list.current).gridTemplateColumns.split(' ').length;
   const move = (to, extend) => {
@@ -46,7 +50,8 @@ export function Grid({ pictures, selected, onSelect, onOpen, act = {} }) {
     if (event.target.closest('.tick') || event.shiftKey || event.ctrlKey || event.metaKey) toggle(i);
     else onOpen(i);
   };
-  return html`<ul class="grid" ref=${list} role="listbox" aria-multiselectable="true" aria-label=${t('pictures.all')} onKeyDown=${onKeyDown}>
+  return html`<ul class="grid" ref=${list} role="listbox" aria-multiselectable="true" aria-label=${t('pictures.all')} onKeyDown=${onKeyDown}
+      onfocusin=${() => (had.current = true)} onfocusout=${(event) => event.relatedTarget && (had.current = list.current.contains(event.relatedTarget))}>
     ${pictures.map((picture, i) => html`<li key=${picture.self} role="option" class="tile" tabindex=${i === current ? 0 : -1}
         aria-selected=${selected.has(picture.self) ? 'true' : 'false'} onClick=${(event) => onClick(event, i)} onFocus=${() => setAt(i)}>
       <img src=${fileOf(picture, 'thumb')} alt=${nameOf(picture)} loading="lazy" decoding="async" />

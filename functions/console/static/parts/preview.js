@@ -90,8 +90,9 @@ export function Preview({ picture: first, library, onClose, onChanged, onSearch,
       <button type="button" aria-pressed=${full} onClick=${() => setFull(!full)}>${t('full_size')}</button>
       <a class="button" href=${fileOf(picture, 'original')} target="_blank" rel="noopener noreferrer">${t('original')}</a>
       <span class="push"></span>
-      ${gone ? html`<button type="button" class="main" onClick=${back}><${Icon} name="undo" /> ${t('restore')}</button>`
-      : html`<button type="button" class="danger" onClick=${erase}><${Icon} name="trash" /> ${t('delete')}</button>
+      ${gone ? html`<${CodeButton} action=${{ method: 'POST', path: `${picture.self}/restore` }} /><button type="button" class="main" onClick=${back}><${Icon} name="undo" /> ${t('restore')}</button>`
+      : html`<${CodeButton} action=${{ method: 'DELETE', path: picture.self, library: picture.library, sign: picture.cont_sign, vendor: 'delete' }} />
+        <button type="button" class="danger" onClick=${erase}><${Icon} name="trash" /> ${t('delete')}</button>
         <button type="button" onClick=${onSearch}><${Icon} name="search" /> ${t('similar')}</button>`}`}>
     <div class="split">
       <div class=${full ? 'stage full' : 'stage'} tabindex=${full ? 0 : -1}><img src=${fileOf(picture, 'view')} alt=${nameOf(picture)} /></div>

@@ -117,7 +117,7 @@ function report() {
 /** What has come of the uploads; it stays while one goes from page to page. */
 export function Drawer() {
   const all = useStore(uploads);
-  const [folded, fold] = useState(false);
+  const [folded, fold] = useState(innerWidth < 560);
   const count = totals(all);
   const open = count.waiting + count.sending;
   const tenths = all.length ? Math.floor((10 * (all.length - open)) / all.length) : 0;

@@ -15,7 +15,7 @@ import { asked, compared, go, notify, useKeys, useLoad, useStore } from '../stat
 function Result({ match, box, active, onActive, onOpen, onCompare, onSimilar }) {
   const { proof } = match;
   const name = nameOf(match);
-  return html`<li class=${active ? 'result active' : 'result'} onMouseEnter=${onActive} onFocusIn=${onActive}>
+  return html`<li class=${active ? 'result active' : 'result'} onMouseEnter=${onActive} onfocusin=${onActive}>
     <button type="button" class="bare" onClick=${onOpen} aria-label=${t('open', { name })}>
       <${Frame} src=${shownAt(match, 'thumb')} alt="" quad=${proof && quadOf(proof.transform, box ?? undefined)} proof=${proof} /></button>
     <div class="about">

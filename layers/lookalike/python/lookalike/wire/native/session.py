@@ -77,7 +77,7 @@ def get_session(ports: Ports, application: Application, request: Request) -> Rep
             application=application.name,
             app_id=application.app_id,
             access_key=application.access_key,
-            expires="" if "authorization" in request.headers else _end(session_token(ports, request)),
+            expires="" if request.headers.get("authorization", "").strip() else _end(session_token(ports, request)),
             per_second=policy.per_second,
             per_day=policy.per_day,
             in_total=policy.in_total,

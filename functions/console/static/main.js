@@ -1,9 +1,9 @@
 // The router, the session, and what lies around every view.
-import { html, render, useEffect, useState } from './vendor/htm-preact.js';
+import { html, render, useEffect, useRef, useState } from './vendor/htm-preact.js';
 import { begin, expired, online, session, signOut } from './api.js';
 import { language, loadWords, t } from './i18n.js';
 import { Dialog, Icon, Trouble } from './parts/dialog.js';
-import { drawer, go, keptStore, keysOn, notices, route, useKeys, useLoad, useStore } from './state.js';
+import { drawer, go, keptStore, keysOn, notices, notify, route, useKeys, useLoad, useStore } from './state.js';
 
 const VIEWS = {
   signin: () => import('./views/signin.js'),
@@ -48,6 +48,9 @@ function KeysHelp({ onClose }) {
   <//>`;
 }
 
+// What was seen is forgotten with the page.
+const leave = () => signOut().then(() => location.assign('/console/'), (problem) => notify(problem.message));
+
 const THEMES = { auto: ['light', 'auto'], light: ['dark', 'sun'], dark: ['auto', 'moon'] };
 
 function Header({ onKeys }) {
@@ -62,7 +65,7 @@ function Header({ onKeys }) {
       <button type="button" class="quiet" lang=${code === 'zh' ? 'en' : 'zh-CN'} onClick=${() => language.set(code === 'zh' ? 'en' : 'zh')}>${code === 'zh' ? 'English' : '中文'}</button>
       <button type="button" class="quiet icon" aria-label=${t(`theme.${theme.get()}`)} title=${t(`theme.${theme.get()}`)} onClick=${() => theme.set(next)}><${Icon} name=${icon} /></button>
       <button type="button" class="quiet icon wide-only" aria-label=${t('keys.title')} title=${t('keys.title')} onClick=${onKeys}><${Icon} name="keys" /></button>
-      ${who && html`<button type="button" class="quiet icon" aria-label=${t('signout')} title=${t('signout')} onClick=${signOut}><${Icon} name="out" /></button>`}
+      ${who && html`<button type="button" class="quiet icon" aria-label=${t('signout')} title=${t('signout')} onClick=${leave}><${Icon} name="out" /></button>`}
     </div>
   </header>`;
 }
@@ -80,6 +83,11 @@ function App({ problem }) {
   useEffect(() => {
     document.title = [given.library, t(`title.${who ? name : 'signin'}`), 'lookalike'].filter(Boolean).join(' · ');
   }, [path, code, who]);
+  const first = useRef(path);
+  useEffect(() => {
+    if (first.current !== path) document.getElementById('main').focus({ preventScroll: true });
+    first.current = path;
+  }, [path]);
   useKeys({ '?': () => setHelp(true) });
   return html`<a class="skip" href="#main">${t('skip')}</a>
     <${Header} onKeys=${() => setHelp(true)} />

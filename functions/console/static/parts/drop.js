@@ -33,7 +33,7 @@ export function DropTargets({ targets }) {
   const live = useRef();
   live.current = { targets, over };
   useEffect(() => {
-    const carries = (event) => [...(event.dataTransfer?.types ?? [])].includes('Files');
+    const carries = (event) => event.dataTransfer?.types.includes('Files') && !document.querySelector('dialog[open]');
     const at = (event) => Number(event.target.closest?.('[data-target]')?.dataset.target ?? 0);
     const acts = {
       dragover: (event) => carries(event) && setOver(at(event)),
@@ -51,7 +51,7 @@ export function DropTargets({ targets }) {
       for (const [name, act] of Object.entries(acts)) removeEventListener(name, act);
     };
   }, []);
-  if (over < 0 || document.querySelector('dialog[open]')) return null;
+  if (over < 0) return null;
   return html`<div class="drops">${targets.map((target, i) => html`<div class=${i === over ? 'drop over' : 'drop'} data-target=${i}>
     <${Icon} name=${target.icon} /><strong>${target.label}</strong><span>${target.hint}</span></div>`)}</div>`;
 }

@@ -53,6 +53,7 @@ function NewLibrary({ onClose, onMade }) {
 
 function Usage() {
   const { value, error, reload } = useLoad(() => call('GET', '/usage?days=30'), []);
+  const service = useLoad(() => call('GET', ''), []).value;
   if (error) return html`<${Trouble} problem=${error} onRetry=${reload} />`;
   if (!value) return html`<div class="skeleton low" aria-busy="true"></div>`;
   const calls = value.days.map((day) => day.calls);
@@ -67,6 +68,8 @@ function Usage() {
       ${who.access_key && html`<div><dt>${t('access_key')}</dt><dd><code>${who.access_key}</code>
         <button type="button" class="quiet small" onClick=${() => copy(who.access_key)}>${t('copy')}</button></dd></div>`}
       ${limits.map((name) => html`<div><dt>${t(`limit.${name}`)}</dt><dd>${number(value[name])}</dd></div>`)}
+      ${service && html`<div><dt>${t('service')}</dt><dd>${service.version} · ${service.model}</dd></div>
+        <div><dt>${t('picture.limits')}</dt><dd>${t('picture.limits.are', { size: Math.floor(service.pictures.max_bytes / 2 ** 20), formats: service.pictures.formats.join(', ') })}</dd></div>`}
       ${!limits.length && html`<div><dt>${t('limits')}</dt><dd>${t('limits.none')}</dd></div>`}
     </dl>
     ${value.counted ? html`<figure class="usage"><svg viewBox="0 0 300 60" preserveAspectRatio="none" role="img" aria-label=${t('usage.total', { n: total })}>

@@ -110,7 +110,7 @@ export default {
   'uploads': 'Uploads', 'uploads.open': '{n} to go', 'uploads.done': '{n} file done|{n} files done',
   'uploads.progress': '{done} % of one file|{done} % of {n} files', 'uploads.more': 'and {n} more', 'uploads.report': 'Save a report',
   'uploads.clear': 'Clear what is done',
-  'upload.waiting': 'waiting', 'upload.sending': 'sending', 'upload.added': 'added', 'upload.held': 'already in', 'upload.refused': 'refused',
+  'upload.folder': 'Upload a folder', 'search.options': 'Options', 'upload.waiting': 'waiting', 'upload.sending': 'sending', 'upload.added': 'added', 'upload.held': 'already in', 'upload.refused': 'refused',
   'upload.failed': 'failed', 'upload.see': 'see',
   'drop.add': 'Add to the library', 'drop.add.hint': 'to {library}, folders too', 'drop.search': 'Search with it',
   'drop.search.hint': 'find what is like it', 'drop.check': 'Is it already in?', 'drop.check.hint': 'yes, or the nearest',

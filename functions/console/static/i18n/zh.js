@@ -94,7 +94,7 @@ export default {
   'compare.is.proved': '其中一张是另一张（或其局部）的副本。', 'compare.is.near': '没有证据表明其中一张是另一张的副本。',
   'uploads': '上传', 'uploads.open': '剩余 {n} 个', 'uploads.done': '{n} 个文件已处理', 'uploads.progress': '{n} 个文件已完成 {done} %', 'uploads.more': '另有 {n} 个',
   'uploads.report': '保存报告', 'uploads.clear': '清除已完成',
-  'upload.waiting': '等待中', 'upload.sending': '上传中', 'upload.added': '已入库', 'upload.held': '已在库', 'upload.refused': '被拒绝', 'upload.failed': '失败',
+  'upload.folder': '上传文件夹', 'search.options': '检索选项', 'upload.waiting': '等待中', 'upload.sending': '上传中', 'upload.added': '已入库', 'upload.held': '已在库', 'upload.refused': '被拒绝', 'upload.failed': '失败',
   'upload.see': '查看',
   'drop.add': '加入图库', 'drop.add.hint': '加入 {library}，支持文件夹', 'drop.search': '以图搜图', 'drop.search.hint': '查找相似图片', 'drop.check': '是否在库',
   'drop.check.hint': '在库，或最接近的一张', 'drop.compare': '对比', 'drop.compare.hint': '一张或两张图片',

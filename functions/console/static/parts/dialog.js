@@ -97,6 +97,7 @@ const PATHS = {
   alert: 'M12 4l9 16H3zM12 10v4M12 17v.5',
   camera: 'M4 8h3l2-3h6l2 3h3v11H4zM12 10a3.4 3.4 0 100 6.800 3.400 3.400 0 000-6.800z',
   upload: 'M12 16V5M7 9l5-5 5 5M4 20h16',
+  folder: 'M3 6h6l2 2h10v11H3zM12 16v-5M9.500 13.500l2.500-2.500 2.500 2.500',
   search: 'M11 4a7 7 0 100 14 7 7 0 000-14zM16 16l4 4',
   trash: 'M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13',
   undo: 'M9 6L4 11l5 5M4 11h10a5 5 0 010 10h-3',

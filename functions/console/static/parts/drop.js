@@ -78,16 +78,16 @@ export function usePaste(run) {
   }, []);
 }
 
-/** A button that opens the system's dialog for files. `open`, a ref, is set to what opens it. */
-export function FileButton({ onFiles, label, icon, kind = '', many = false, bare = false, open = {} }) {
+/** A button that opens the system's dialog for files, or for a folder. `open`, a ref, is set to what opens it. */
+export function FileButton({ onFiles, label, icon, kind = '', many = false, folder = false, bare = false, open = {} }) {
   const input = useRef();
   open.current = () => input.current.click();
   const chosen = () => {
-    const files = [...input.current.files];
+    const files = [...input.current.files].filter((file) => !LITTER.test(file.name));
     input.current.value = '';
     if (files.length) onFiles(files);
   };
-  return html`<input ref=${input} type="file" accept="image/*" multiple=${many} hidden onChange=${chosen} />
+  return html`<input ref=${input} type="file" accept="image/*" multiple=${many} webkitdirectory=${folder} hidden onChange=${chosen} />
     <button type="button" class=${bare ? `${kind} icon` : kind} aria-label=${label} title=${bare ? label : undefined} onClick=${open.current}>
       <${Icon} name=${icon} />${bare ? '' : html` <span>${label}</span>`}</button>`;
 }

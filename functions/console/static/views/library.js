@@ -121,6 +121,7 @@ export default function Library({ library: name }) {
       <span class="push"></span>
       <${CodeButton} action=${{ method: 'POST', path: `/libraries/${name}/pictures`, upload: 'picture.jpg', library, vendor: 'add' }} />
       <button type="button" class="quiet" disabled=${!about.value} onClick=${() => setMore(true)}>${t('library.settings')}</button>
+      <${FileButton} bare=${true} icon="folder" kind="quiet" label=${t('upload.folder')} folder=${true} onFiles=${add} />
       <${FileButton} icon="check" label=${t('check')} onFiles=${([file]) => ask({ file })} />
       <${FileButton} icon="upload" kind="main" label=${t('upload')} many=${true} open=${upload.current} onFiles=${add} /></div>
     <${Finder} box=${box} tag=${tag} open=${camera.current} onTag=${(text) => show({ tag: text })} onSearch=${search} />

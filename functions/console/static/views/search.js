@@ -50,10 +50,10 @@ function useImage(library) {
 
 function Options({ said, say, children }) {
   const set = (event) => say({ ...said, [event.target.name]: Number(event.target.value) });
-  return html`<div class="options">
+  return html`<details class="options" open=${innerWidth > 900}><summary>${t('search.options')}</summary>
     <${Field} label=${t('search.limit')}><select name="limit" value=${said.limit} onChange=${set}>${[10, 20, 50, 100].map((n) => html`<option value=${n} selected=${said.limit === n}>${n}</option>`)}</select><//>
     <${Field} label=${`${t('search.threshold')} ${said.threshold.toFixed(2)}`}><input name="threshold" type="range" min="0" max="1" step="0.01" value=${said.threshold} onChange=${set} /><//>
-    <${Tags} label=${t('search.tags')} tags=${said.tags} onChange=${(tags) => say({ ...said, tags })} />${children}</div>`;
+    <${Tags} label=${t('search.tags')} tags=${said.tags} onChange=${(tags) => say({ ...said, tags })} />${children}</details>`;
 }
 
 export default function Search({ library: name }) {

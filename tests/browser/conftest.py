@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from tests.browser.visitor import Visitor
+from tests.support import chromium
 from tests.support.live import Keys, LiveServer
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A browser; tests that ask for it are skipped where there is none."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is missing: make .venv/.browser")
-    if (path := shutil.which("chromium")) is None:
-        pytest.skip("chromium is missing (Debian: apt install chromium)")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium.running() as started:
+        yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     running = LiveServer(tmp_path_factory.mktemp("console") / "data")
     yield running
     running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def keys(server: LiveServer) -> Keys:
     return server.keys("operator")
 
 
 @pytest.fixture
-def visit(chromium: Any, server: LiveServer, keys: Keys) -> Iterator[Callable[..., Visitor]]:
+def visit(browser: Any, server: LiveServer, keys: Keys) -> Iterator[Callable[..., Visitor]]:
     """Open the console in a context of its own. In the end, nothing of it has gone wrong."""
     visitors: list[Visitor] = []
 
@@ -45,7 +39,7 @@ def visit(chromium: Any, server: LiveServer, keys: Keys) -> Iterator[Callable[..
         signed = options.pop("signed_in", True)
         place, whose = options.pop("at", (server, keys))
         defaults: dict[str, Any] = {"locale": "en", "viewport": {"width": 1280, "height": 860}}
-        context = chromium.new_context(**{**defaults, **options})
+        context = browser.new_context(**{**defaults, **options})
         visitor = Visitor.of(context, place.url, whose)
         visitors.append(visitor)
         if signed:

@@ -97,9 +97,9 @@ class Visitor:
         assert answer.is_success, answer.text
         return answer
 
-    def library(self, *pictures: bytes, kind: str = "same", briefs: Sequence[str] = ()) -> str:
+    def library(self, *pictures: bytes, kind: str = "same", briefs: Sequence[str] = (), name: str = "") -> str:
         """Make a library with these pictures, and return its name."""
-        name = f"lib-{uuid.uuid4().hex[:8]}"
+        name = name or f"lib-{uuid.uuid4().hex[:8]}"
         self.api("PUT", f"/libraries/{name}", json={"kind": kind})
         for i, picture in enumerate(pictures):
             brief = briefs[i] if i < len(briefs) else f"picture {i}"
@@ -151,6 +151,9 @@ class Visitor:
         ]
 
     def shot(self, path: Path) -> None:
+        """Take a screenshot as soon as every picture is seen."""
+        self.page.wait_for_function("() => [...document.images].every((one) => one.complete)")
+        self.page.mouse.move(0, 0)
         self.page.screenshot(path=path)
 
 

@@ -41,20 +41,21 @@ _REFUSED = "Failed to load resource: the server responded with a status of "
 
 @dataclass
 class Visitor:
-    """A page of the console. ``wrong`` is what has gone wrong; ``refused`` are statuses of errors that answers had."""
+    """A page of the console. ``url`` is where programs find the service, ``at`` where browsers do. ``wrong`` is what has gone wrong; ``refused`` are statuses of errors that answers had."""
 
     page: Any
     url: str
     keys: Keys
+    at: str
     wrong: list[str] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, context: Any, url: str, keys: Keys) -> Visitor:
+    def of(cls, context: Any, url: str, keys: Keys, at: str = "") -> Visitor:
         """Return a visitor with a page of this context."""
         page = context.new_page()
-        visitor = cls(page, url, keys)
+        visitor = cls(page, url, keys, at or url)
         page.set_default_timeout(PATIENCE)
         page.add_init_script(
             "addEventListener('securitypolicyviolation', (event) => console.error('CSP', event.violatedDirective, event.blockedURI))"
@@ -83,7 +84,7 @@ class Visitor:
         """A link that signs in once."""
         keys = self.keys
         application = Application(keys.access_key, keys.secret_key, keys.app_id, keys.tenant, "operator")
-        return f"{self.url}/console/#once={mint(application, Use.LOOPBACK_LINK, int(time.time()))}"
+        return f"{self.at}/console/#once={mint(application, Use.LOOPBACK_LINK, int(time.time()))}"
 
     def sign_in_by_link(self) -> None:
         self.page.goto(self.link())
@@ -108,7 +109,7 @@ class Visitor:
         return name
 
     def open(self, path: str = "") -> None:
-        self.page.goto(f"{self.url}/console/{path}")
+        self.page.goto(f"{self.at}/console/{path}")
         self.page.get_by_role("heading", level=1).wait_for()
 
     def paste(self, *files: bytes, shift: bool = False) -> None:

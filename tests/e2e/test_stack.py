@@ -165,14 +165,16 @@ def test_a_browser_signs_in_with_a_link_that_the_command_line_prints(stack: acco
         assert browser.delete(f"{stack.url}/api/v1/session", headers=same).status_code == 204
         assert browser.get(f"{stack.url}/api/v1/session").status_code == 401
         page = browser.get(f"{stack.url}/console")
-    assert (page.status_code, page.headers["location"]) == (308, "/console/")
+    assert page.status_code == 200
     assert "require-trusted-types-for 'script'" in page.headers["content-security-policy"]
 
 
 def test_the_console_adds_a_picture_and_finds_a_cropped_copy(stack: account.Stack) -> None:
     keys = stack.keys("browsing")
     with chromium.running() as browser:
-        visitor = Visitor.of(browser.new_context(locale="en"), stack.url, keys)
+        # A page's paths begin at a host of its own, as at AWS; browsers find names below localhost without a DNS.
+        at = f"http://{stack.resources['Api']}.execute-api.localhost:{urlsplit(stack.url).port}"
+        visitor = Visitor.of(browser.new_context(locale="en"), stack.url, keys, at)
         visitor.open()
         visitor.page.get_by_label("API key").fill(keys.access_key)
         visitor.page.get_by_label("Secret key").fill(keys.secret_key)

@@ -225,6 +225,16 @@ def test_an_upload_that_failed_is_tried_again(visit: Visit) -> None:
     assert re.findall(r"\d+", visitor.page.locator(".totals").inner_text()) == ["2", "0", "0", "0"]
 
 
+def test_a_file_that_the_gateway_refuses_is_refused_with_the_reason(visit: Visit, tmp_path: Path) -> None:
+    visitor = visit()
+    name = visitor.library()
+    (tmp_path / "large.png").write_bytes(bytes(13_000_000))
+    visitor.open(f"l/{name}")
+    visitor.page.locator(".head input[multiple]").first.set_input_files(tmp_path / "large.png")
+    visitor.says("The file is larger than allowed")
+    assert visitor.refused == [413]
+
+
 def test_uploads_go_on_after_the_server_was_killed(visit: Visit, tmp_path: Path) -> None:
     server = LiveServer(tmp_path / "data")
     keys = server.keys("operator")

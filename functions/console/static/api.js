@@ -21,11 +21,14 @@ export class Problem extends Error {
   }
 }
 
+/** Problems that a gateway answers with by itself, which knows no codes. */
+const BY_STATUS = { 413: 'request_too_large', 429: 'too_many_requests', 503: 'busy' };
+
 /** The problem of an answer, whatever its body is. */
 export function problemOf(status, text, retryAfter) {
-  let said = { code: `http_${status}` };
+  const said = status ? { code: BY_STATUS[status] ?? `http_${status}` } : {};
   try {
-    said = JSON.parse(text);
+    Object.assign(said, JSON.parse(text));
   } catch {
     // A gateway's own page: its status is what can be said.
   }

@@ -94,6 +94,26 @@ def test_the_first_start(visit: Visit) -> None:
     visitor.wait_for_tiles(3)
 
 
+_COPY = """async () => {
+  const canvas = new OffscreenCanvas(200, 150), context = canvas.getContext('2d');
+  context.fillRect(30, 30, 60, 90);
+  await navigator.clipboard.write([new ClipboardItem({'image/png': await canvas.convertToBlob({type: 'image/png'})})]);
+}"""
+
+
+def test_a_copied_picture_is_added_or_searched_by_the_browsers_own_keys(visit: Visit) -> None:
+    visitor = visit(permissions=["clipboard-read", "clipboard-write"])
+    name = visitor.library(png(CAT))
+    visitor.open(f"l/{name}")
+    visitor.wait_for_tiles(1)
+    visitor.page.evaluate(_COPY)
+    visitor.page.keyboard.press("Control+Shift+V")
+    visitor.wait_for_tiles(2)
+    visitor.page.keyboard.press("Control+V")
+    visitor.says("Search by picture")
+    visitor.page.locator(".score").first.wait_for()
+
+
 def test_deleted_pictures_are_seen_and_restored(visit: Visit) -> None:
     visitor = visit()
     name = visitor.library(png(CAT), png(CUP))

@@ -56,6 +56,14 @@ export function DropTargets({ targets }) {
     <${Icon} name=${target.icon} /><strong>${target.label}</strong><span>${target.hint}</span></div>`)}</div>`;
 }
 
+/** The pictures of the clipboard; none if the reader does not allow it. */
+async function picturesCopied() {
+  const items = await navigator.clipboard.read().catch(() => []);
+  const types = items.map((item) => item.types.find((type) => type.startsWith('image/')));
+  const blobs = await Promise.all(items.map((item, i) => types[i] && item.getType(types[i])));
+  return blobs.filter(Boolean).map((blob) => new File([blob], `clipboard.${blob.type.slice(6)}`, { type: blob.type }));
+}
+
 /** Let pasted pictures do something; `run` is given the files, and whether Shift was down. */
 export function usePaste(run) {
   const live = useRef();
@@ -63,11 +71,13 @@ export function usePaste(run) {
   useEffect(() => {
     let shift = false;
     const key = (event) => (shift = event.shiftKey);
-    const paste = (event) => {
+    const paste = async (event) => {
+      if (document.querySelector('dialog[open]')) return;
       const files = [...event.clipboardData.files];
-      if (!files.length || document.querySelector('dialog[open]')) return;
-      event.preventDefault();
-      live.current(files, shift);
+      if (files.length) event.preventDefault();
+      // With Shift, browsers paste text alone, and a picture only to whoever asks.
+      else if (shift && !event.clipboardData.types.length) files.push(...(await picturesCopied()));
+      if (files.length) live.current(files, shift);
     };
     addEventListener('keydown', key);
     addEventListener('paste', paste);

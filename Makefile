@@ -98,9 +98,9 @@ both-models: layers/model/model.onnx layers/model/large/model.onnx $(KEYPOINT_MO
 
 # Node and Java join where they are; where one is not, its tests are skipped and say so.
 .PHONY: clients
-clients: ## Install the vendor's Node and Java SDKs, which tests run where Node and Java are present
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory tests/wire/node/node_modules/.package-lock.json; \
-		else echo "npm is missing: the Node SDK's tests will be skipped"; fi
+clients: .venv-client/.installed ## Install the vendors' SDKs and what makes clients of our own API, which tests run where Node and Java are present
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(addsuffix /node_modules/.package-lock.json,tests/wire/node tests/wire/openapi); \
+		else echo "npm is missing: the Node SDK's tests, and those of a TypeScript client, will be skipped"; fi
 	@if command -v mvn >/dev/null; then $(MAKE) --no-print-directory tests/wire/java/jars/.installed; \
 		else echo "mvn is missing: the Java SDK's tests will be skipped"; fi
 
@@ -166,6 +166,7 @@ lock: $(UV) ## Write the lock files again (UPGRADE=--upgrade for newer versions)
 	$(LOCK_ALL) --group build -o $(LOCKS)/build.txt
 	$(LOCK_ALL) --group sam -o $(LOCKS)/sam.txt
 	$(LOCK_ALL) --group checkov -o $(LOCKS)/checkov.txt
+	$(LOCK_ALL) --group client -o $(LOCKS)/client.txt
 	$(LOCK) --python-version 3.13 --universal --generate-hashes --group ministack -o $(LOCKS)/ministack.txt
 	$(LOCK_ALL) --no-deps --group pictures -o $(LOCKS)/pictures.txt
 	$(LOCK_ALL) --extra local pyproject.toml -o requirements.txt
@@ -179,9 +180,9 @@ lock: $(UV) ## Write the lock files again (UPGRADE=--upgrade for newer versions)
 
 .PHONY: clean
 clean: ## Take away everything that was made; your data stays
-	rm -rf .venv .venv-sam .venv-checkov .venv-ministack .aws-sam build layers/model/model.onnx layers/model/large/model.onnx $(KEYPOINT_MODEL) \
+	rm -rf .venv .venv-sam .venv-checkov .venv-ministack .venv-client .aws-sam build layers/model/model.onnx layers/model/large/model.onnx $(KEYPOINT_MODEL) \
 		layers/lookalike/python/*.egg-info \
-		tests/wire/node/node_modules tests/wire/java/jars .pytest_cache .mypy_cache .ruff_cache .hypothesis
+		tests/wire/node/node_modules tests/wire/openapi/node_modules tests/wire/java/jars .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find functions layers tests -name __pycache__ -exec rm -rf {} +
 
 # ── How it is made ───────────────────────────────────────────────────────────────────────────────
@@ -218,7 +219,7 @@ $(UV): $(LOCKS)/build.txt
 	@$(INSTALL) --no-deps --require-hashes --target .venv/pictures -r $(LOCKS)/pictures.txt
 	@touch $@
 
-.venv-sam/.installed .venv-checkov/.installed: .venv-%/.installed: $(LOCKS)/%.txt | $(UV)
+.venv-sam/.installed .venv-checkov/.installed .venv-client/.installed: .venv-%/.installed: $(LOCKS)/%.txt | $(UV)
 	@echo "Installing $*"
 	@$(UV) venv -q --clear --python $(BIN)/python .venv-$*
 	@$(UV) pip install -q --python .venv-$*/bin/python --require-hashes -r $<
@@ -231,9 +232,9 @@ $(UV): $(LOCKS)/build.txt
 	@$(UV) pip install -q --python .venv-ministack/bin/python --require-hashes -r $<
 	@touch $@
 
-tests/wire/node/node_modules/.package-lock.json: tests/wire/node/package-lock.json
-	@echo "Installing the vendor's Node SDK"
-	@cd tests/wire/node && npm ci --silent --no-audit --no-fund --ignore-scripts
+tests/wire/node/node_modules/.package-lock.json tests/wire/openapi/node_modules/.package-lock.json: %/node_modules/.package-lock.json: %/package-lock.json
+	@echo "Installing the Node packages of $*"
+	@cd $* && npm ci --silent --no-audit --no-fund --ignore-scripts
 	@touch $@
 
 tests/wire/java/jars/.installed: tests/wire/java/pom.xml

@@ -125,3 +125,12 @@ def problem(answer: Answered, status: int, code: str) -> Any:
     assert said["type"] == f"/api/v1/problems#{code}"
     assert said["request"] == answer.headers["x-request"]
     return said
+
+
+def form(fields: dict[str, bytes]) -> tuple[bytes, dict[str, str]]:
+    """A multipart body, and its headers."""
+    parts = (
+        b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (name.encode(), value)
+        for name, value in fields.items()
+    )
+    return b"".join(parts) + b"--x--\r\n", {"content-type": "multipart/form-data; boundary=x"}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.wire.native import reading
 from lookalike.wire.native.calls import CALLS
+from lookalike.wire.native.json_body import json_of
 from lookalike.wire.native.requests import SearchGiven
 from tests.support import photographs
 from tests.support.documents import block, table
@@ -59,7 +59,7 @@ def test_python(server: LiveServer, folder: Path) -> None:
 
 
 def test_the_search_that_is_shown_is_one() -> None:
-    said = reading.json_of(block("json", "https://example.com/shoe.jpg").encode(), SearchGiven)
+    said = json_of(block("json", "https://example.com/shoe.jpg").encode(), SearchGiven)
     assert said.explain
 
 

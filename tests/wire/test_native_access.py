@@ -32,7 +32,8 @@ def test_an_access_token_opens_as_keys_do(memory: Ports) -> None:
 )
 def test_nobody_else_gets_in_and_none_is_told_why(authorization: str) -> None:
     said = problem(nobody.call("GET", "/libraries", headers={"authorization": authorization}), 401, "unauthenticated")
-    assert not {"detail", "field", "remedy"} & {name for name, value in said.items() if value}
+    assert not {"detail", "field"} & {name for name, value in said.items() if value}
+    assert said["remedy"] == problem(nobody.call("GET", "/libraries"), 401, "unauthenticated")["remedy"]
 
 
 def test_whoever_is_refused_learns_how_to_call(log_lines: Callable[[], list[dict[str, Any]]]) -> None:
@@ -55,9 +56,33 @@ def test_limits_are_said_with_the_time_to_wait(memory: Ports) -> None:
     answer = alice.call("GET", "/libraries")
     problem(answer, 429, "rate_reached")
     assert answer.headers["retry-after"] == "1"
+    assert answer.headers["ratelimit"] == '"second";r=0;t=1'
     memory.applications.save_application(replace(ALICE, policy=Policy(per_day=1)))
     assert alice.call("GET", "/usage").json["per_day"] == 1
-    problem(alice.call("GET", "/libraries"), 429, "daily_quota_reached")
+    answer = alice.call("GET", "/libraries")
+    problem(answer, 429, "daily_quota_reached")
+    until_midnight = 86_400 - (3 * 3600 + 4 * 60 + 5)
+    assert answer.headers["ratelimit"] == f'"day";r=0;t={until_midnight}'
+    assert answer.headers["retry-after"] == str(until_midnight)
+    memory.applications.save_application(replace(ALICE, policy=Policy(in_total=0)))
+    answer = alice.call("GET", "/libraries")
+    problem(answer, 429, "total_quota_reached")
+    assert answer.headers["ratelimit-policy"] == '"total";q=0'
+    assert answer.headers["ratelimit"] == '"total";r=0'
+    assert "retry-after" not in answer.headers
+
+
+def test_what_is_left_is_said_with_every_answer_to_an_application_with_limits(memory: Ports) -> None:
+    assert "ratelimit-policy" not in alice.call("GET", "/libraries").headers
+    memory.applications.save_application(replace(ALICE, policy=Policy(per_second=15, per_day=100, in_total=1000)))
+    answers = [alice.call("GET", "/libraries"), *(alice.call("GET", "/libraries/none") for _ in range(14))]
+    assert {answer.headers["ratelimit-policy"] for answer in answers} == {
+        '"second";q=15;w=1, "day";q=100;w=86400, "total";q=1000'
+    }
+    assert [answer.headers["ratelimit"] for answer in answers] == [
+        f'"second";r={left};t=1' for left in range(14, -1, -1)
+    ]
+    assert "ratelimit-policy" not in nobody.call("GET", "/libraries").headers
 
 
 def test_everybody_may_read_what_answers_and_which_problems_there_are() -> None:

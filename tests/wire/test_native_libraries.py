@@ -70,7 +70,7 @@ def test_a_removed_library_is_gone_and_its_name_is_free() -> None:
         ({"identity": "odd"}, "/identity"),
         ({"capacity": 0}, "/capacity"),
         ({"capacity": "1"}, "/capacity"),
-        ({"kinds": "same"}, "body"),
+        ({"kinds": "same"}, "/kinds"),
         ([], "body"),
     ],
 )
@@ -98,3 +98,9 @@ def test_a_vendors_library_is_made_by_the_first_add_of_either() -> None:
     assert vendor.briefs("same_hq", picture(1), tags="5") == ["one"]
     vendor.add("similar", picture(2))
     assert alice.call("GET", "/libraries/similar").json["pictures"] == 1
+
+
+def test_a_library_is_made_without_a_body(memory: Ports) -> None:
+    made = alice.call("PUT", "/libraries/plain")
+    assert (made.status, made.json["kind"], made.json["identity"]) == (201, "same", "own")
+    assert alice.call("PUT", "/libraries/other", body=b"\x0c").status == 400

@@ -16,7 +16,7 @@ from lookalike.wire.native import picture_path
 from tests.conftest import ALICE, BOB
 from tests.support.baidu import Caller, picture
 from tests.support.fakes import MemoryWeb
-from tests.support.native import Answered, NativeCaller, image, problem
+from tests.support.native import Answered, NativeCaller, form, image, problem
 
 pytestmark = pytest.mark.usefixtures("memory")
 alice, bob = NativeCaller(ALICE), NativeCaller(BOB)
@@ -220,7 +220,7 @@ def test_a_segment_says_its_id(id_: str) -> None:
         ({"tags": ["x"] * 33}, 400, "too_many_items", "/tags"),
         ({"tags": "x"}, 400, "invalid_argument", "/tags"),
         ({"label": "x" * 513}, 400, "argument_too_long", "/label"),
-        ({"odd": 1}, 400, "invalid_argument", "body"),
+        ({"odd": 1}, 400, "invalid_argument", "/odd"),
         ({"on_duplicate": "odd"}, 400, "invalid_argument", "/on_duplicate"),
     ],
 )
@@ -253,3 +253,37 @@ def test_a_vendors_client_sees_what_this_api_did() -> None:
     assert vendor.briefs("same_hq", picture(1)) == []
     assert alice.call("POST", f"{path}/restore").status == 200
     assert vendor.briefs("same_hq", picture(1)) == ["new"]
+
+
+def test_a_form_says_the_rest_in_json_or_in_fields_of_their_own() -> None:
+    fields = {"image": picture(1), "id": b"f", "brief": b"red", "tags": b"1,2", "on_duplicate": b"refuse"}
+    body, headers = form(fields)
+    said = alice.call("POST", "/libraries/shop/pictures", body=body, headers=headers).json
+    assert (said["id"], said["brief"], said["tags"], said["created"]) == ("f", "red", ["1", "2"], True)
+    problem(alice.call("POST", "/libraries/shop/pictures", body=body, headers=headers), 409, "picture_exists")
+    body, headers = form({"image": picture(2), "brief": b"blue", "picture": b'{"id": "g", "brief": "green"}'})
+    said = alice.call("POST", "/libraries/shop/pictures", body=body, headers=headers, tags="3").json
+    assert (said["id"], said["brief"], said["tags"]) == ("g", "green", ["3"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [({"image": b"x", "breif": b"red"}, "breif"), ({"file": b"x"}, "file"), ({"brief": b"x"}, "image")],
+)
+def test_a_field_that_there_is_not_is_named(fields: dict[str, bytes], field: str) -> None:
+    body, headers = form(fields)
+    answer = alice.call("POST", "/libraries/shop/pictures", body=body, headers=headers)
+    assert (answer.status, answer.json["field"]) == (400, field)
+
+
+@pytest.mark.parametrize("content_type", ["", "image/png", "application/octet-stream"])
+def test_the_file_itself_may_be_sent_without_a_type(content_type: str) -> None:
+    headers = {"content-type": content_type}
+    assert alice.call("PUT", "/libraries/shop/pictures/t", body=picture(1), headers=headers, brief="b").status == 201
+    assert alice.call("GET", "/libraries/shop/pictures/t").json["brief"] == "b"
+
+
+@pytest.mark.parametrize("content_type", ["multipart/form-data", "application/x-www-form-urlencoded"])
+def test_a_type_that_clients_get_wrong_is_named(content_type: str) -> None:
+    answer = alice.call("PUT", "/libraries/shop/pictures/t", body=picture(1), headers={"content-type": content_type})
+    assert (answer.status, answer.json["field"]) == (400, "Content-Type")

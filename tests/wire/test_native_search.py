@@ -10,7 +10,7 @@ import pytest
 from lookalike.ports import Ports
 from tests.conftest import ALICE
 from tests.support.baidu import picture
-from tests.support.native import NativeCaller, image, problem
+from tests.support.native import NativeCaller, form, image, problem
 
 pytestmark = pytest.mark.usefixtures("memory")
 alice = NativeCaller(ALICE)
@@ -111,10 +111,13 @@ def test_two_pictures_are_compared() -> None:
         ({"limit": 0}, "/limit"),
         ({"limit": 1001}, "/limit"),
         ({"threshold": 1.5}, "/threshold"),
-        ({"after": "%%"}, "after"),
+        ({"after": "%%"}, "/after"),
         ({"box": [0, 0, 0, 1]}, "/box"),
         ({"box": [0, 0, 2, 1]}, "/box/2"),
-        ({"filter": {"some": []}}, "/filter"),
+        ({"filter": {"some": []}}, "/filter/some"),
+        ({"filter": {"all": [{"tag": ""}]}}, "/filter/all/0/tag"),
+        ({"limit": 1.5}, "/limit"),
+        ({"image": {"url": None}}, "/image/url"),
         ({"also": [{}]}, "/also/0"),
     ],
 )
@@ -150,3 +153,19 @@ def test_rows_of_a_bulk_call_are_answered_in_order_each_for_itself() -> None:
 
 def test_a_bulk_call_of_nothing_is_refused() -> None:
     problem(alice.call("POST", "/libraries/shop/bulk", body=b"\n\n"), 400, "missing_argument")
+
+
+def test_a_file_is_searched_and_checked_as_it_is_or_in_a_form() -> None:
+    for body, headers in (
+        form({"image": picture(1), "search": b'{"limit": 1}'}),
+        (picture(1), {"content-type": "image/png"}),
+    ):
+        found = alice.call("POST", "/libraries/shop/search", body=body, headers=headers).json
+        assert found["matches"][0]["id"] == "p1"
+    body, headers = form({"image": picture(2)})
+    assert alice.call("POST", "/libraries/shop/check", body=body, headers=headers).json["picture"]["id"] == "p2"
+    body, headers = form({"image": picture(2), "limit": b"3"})
+    answer = alice.call("POST", "/libraries/shop/search", body=body, headers=headers)
+    assert (answer.status, answer.json["field"]) == (400, "limit")
+    answer = alice.call("POST", "/compare", body=body, headers=headers)
+    assert (answer.status, answer.json["field"]) == (400, "Content-Type")

@@ -309,7 +309,7 @@ class DifferingQuery(TinyQueryVerifier):
         self.share = share
 
     def agreement(self, match: GeometricMatch, rendition: Pixels) -> Agreement:
-        return Agreement(self.share, self.share, recoloured=0.0, hue_turned=0.0)
+        return Agreement(self.share, self.share, recoloured=0.0, hue_turned=0.0, noise=0.2)
 
 
 @pytest.mark.parametrize(

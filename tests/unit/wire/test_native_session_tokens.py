@@ -95,6 +95,6 @@ def test_any_other_text_is_refused(text: str) -> None:
         verify(APPLICATIONS, text, NOW)
 
 
-@pytest.mark.parametrize("token", TOKENS.values())
+@pytest.mark.parametrize("token", TOKENS.values(), ids=TOKENS)
 def test_no_log_line_holds_one(token: str) -> None:
     assert token[3:] not in printable(f"path: /console/#once={token} is unknown")

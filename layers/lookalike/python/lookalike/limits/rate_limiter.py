@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 #: Permits leased at a time, so that few calls wait for the shared count. Permits that a process leases and does not use
@@ -25,9 +25,10 @@ class SharedCounts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Lease:
-    """Permits left of one second; ``last``: the shared count has no more."""
+    """Permits left of those that were leased of one second; ``last``: the shared count has no more."""
 
     second: int
+    leased: int
     left: int
     last: bool
 
@@ -49,8 +50,9 @@ class RateLimiter:
         given = counters.take(f"second/{who}/{second}", wanted, limit, (second + 1) * _SECOND_MS + _KEPT_MS)
         with self._lock:
             lease = self._leases.get(who)
-            others = lease.left if lease is not None and lease.second == second else 0
-            self._leases[who] = _Lease(second, others + max(given - 1, 0), last=given < wanted)
+            others = lease if lease is not None and lease.second == second else _Lease(second, 0, 0, last=False)
+            left = others.left + max(given - 1, 0)
+            self._leases[who] = _Lease(second, others.leased + given, left, last=given < wanted)
         return given > 0
 
     def used_up(self, who: str, now: int) -> bool:
@@ -59,12 +61,23 @@ class RateLimiter:
             lease = self._leases.get(who)
             return lease is not None and lease.second == now // _SECOND_MS and lease.last and not lease.left
 
+    def left(self, who: str, limit: int, now: int) -> int:
+        """Return the permits left to ``who`` of ``limit`` in the second of ``now``, as far as this process knows.
+
+        The shared count is not asked: what other processes have leased is only known once it has no more.
+        """
+        with self._lock:
+            lease = self._leases.get(who)
+            if lease is None or lease.second != now // _SECOND_MS:
+                return limit
+            return lease.left if lease.last else max(limit - lease.leased, 0) + lease.left
+
     def give_back(self, who: str, now: int) -> None:
         """Return an unused permit taken at Unix milliseconds ``now``. No effect once its second is over."""
         with self._lock:
             lease = self._leases.get(who)
             if lease is not None and lease.second == now // _SECOND_MS:
-                self._leases[who] = _Lease(lease.second, lease.left + 1, lease.last)
+                self._leases[who] = replace(lease, left=lease.left + 1)
 
     def _permit(self, who: str, second: int) -> bool | None:
         """Take a leased permit. False if the second has none left; None if the counters have to be asked."""
@@ -73,6 +86,6 @@ class RateLimiter:
             if lease is None or lease.second != second:
                 return None
             if lease.left:
-                self._leases[who] = _Lease(second, lease.left - 1, lease.last)
+                self._leases[who] = replace(lease, left=lease.left - 1)
                 return True
             return False if lease.last else None

@@ -40,6 +40,14 @@ def _no_library(_request: Request) -> None:
     return None
 
 
+#: Headers of an answer.
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+
+def _no_headers(_ports: Ports, _application: Application, _error: Exception | None) -> Headers:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect(Generic[Content, Result]):
     """Authentication and answers of one vendor's calls.
@@ -52,6 +60,7 @@ class Dialect(Generic[Content, Result]):
     refuse : the answer of an error; ``failed`` in it says that the error is a failure of ours.
     library_of : the library that a request names in a place where nothing secret can stand; None if it names none.
     admit : admits and counts an authenticated call from that IP address.
+    headers_of : headers of every answer to an application, beside those that it is rendered with, or refused.
     """
 
     new_call_id: Callable[[], CallId]
@@ -60,6 +69,7 @@ class Dialect(Generic[Content, Result]):
     refuse: Callable[[Exception, CallId, Request], Answer]
     library_of: Callable[[Request], str | None] = _no_library
     admit: Callable[[Ports, Application, str], None] = admit
+    headers_of: Callable[[Ports, Application, Exception | None], Headers] = _no_headers
 
     def endpoint(self, call: Call[Content, Result]) -> Endpoint:
         """Answer requests by that call."""
@@ -67,6 +77,7 @@ class Dialect(Generic[Content, Result]):
         def answer(ports: Ports, request: Request) -> Answer:
             call_id = self.new_call_id()
             log = LogFields(call_id, self.library_of(request))
+            application = None
             try:
                 ports.call.check()
                 check_rate(ports)
@@ -75,10 +86,15 @@ class Dialect(Generic[Content, Result]):
                 self.admit(ports, application, request.source_ip)
                 result = call(ports, application, content)
             except Exception as error:  # whatever it is, the caller gets an answer in the vendor's form
-                return self._refused(error, call_id, request, log)
-            return replace(self.render(result, call_id, request), log=log)
+                refused = self._refused(error, call_id, request, log)
+                return refused if application is None else self._with_headers(refused, ports, application, error)
+            return self._with_headers(replace(self.render(result, call_id, request), log=log), ports, application, None)
 
         return answer
+
+    def _with_headers(self, answer: Answer, ports: Ports, application: Application, error: Exception | None) -> Answer:
+        headers = self.headers_of(ports, application, error)
+        return replace(answer, headers=(*answer.headers, *headers)) if headers else answer
 
     def not_found(self, _ports: Ports, request: Request) -> Answer:
         """Answer a path that is none of the vendor's, whoever asks."""

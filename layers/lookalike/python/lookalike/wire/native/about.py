@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 import lookalike
 from lookalike.domain.application import Application
@@ -12,11 +13,11 @@ from lookalike.ports import Ports
 from lookalike.service.usage import usage_of
 from lookalike.wire import forms
 from lookalike.wire.http import Answer, Request, RouteEntry
-from lookalike.wire.native import limits, problems
+from lookalike.wire.native import limits, problems, reading
 from lookalike.wire.native.answers import (
     DaySaid,
     PictureLimitsSaid,
-    ProblemSaid,
+    ProblemKindSaid,
     ProblemsSaid,
     ServiceSaid,
     UsageSaid,
@@ -53,7 +54,7 @@ def service(ports: Ports, _request: Request) -> Answer:
 
 def usage(ports: Ports, application: Application, request: Request) -> Reply:
     """Say how many calls the application has made, day by day, and how many it may make."""
-    days = forms.query(request).integer("days", least=1, most=_MAX_DAYS, default=30)
+    days = reading.whole(forms.query(request), "days", most=_MAX_DAYS, default=30)
     used = usage_of(application, ports.counters, ports.clock(), days, ports.settings.count_usage)
     policy = application.policy
     return Reply(
@@ -62,11 +63,15 @@ def usage(ports: Ports, application: Application, request: Request) -> Reply:
             app_id=application.app_id,
             counted=used.counted,
             days=tuple(DaySaid(day=day, calls=calls) for day, calls in used.calls.items()),
-            per_second=policy.per_second,
-            per_day=policy.per_day,
-            in_total=policy.in_total,
+            per_second=_limit_said(policy.per_second),
+            per_day=_limit_said(policy.per_day),
+            in_total=_limit_said(policy.in_total),
         )
     )
+
+
+def _limit_said(limit: int | None) -> int | UnsetType:
+    return UNSET if limit is None else limit
 
 
 def problem_page(_ports: Ports, _request: Request) -> Answer:
@@ -74,7 +79,7 @@ def problem_page(_ports: Ports, _request: Request) -> Answer:
     kinds = sorted(dict.fromkeys(problems.PROBLEMS.values()))
     return _json(
         ProblemsSaid(
-            problems=tuple(ProblemSaid(code=kind.code, status=kind.status, title=kind.title) for kind in kinds)
+            problems=tuple(ProblemKindSaid(code=kind.code, status=kind.status, title=kind.title) for kind in kinds)
         )
     )
 

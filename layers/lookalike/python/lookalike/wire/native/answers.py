@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from lookalike.domain.geometry import WHOLE, Box, GeometricMatch
-from lookalike.domain.library import Library
+from lookalike.domain.library import Identity, Kind, Library
 from lookalike.domain.overlap import overlap
 from lookalike.domain.picture import Metadata, Picture, State, sign_of
 from lookalike.domain.search import LookTaken, Match
@@ -17,6 +17,18 @@ from lookalike.ports import Ports
 from lookalike.service.groups import name_of
 from lookalike.wire import label_codec
 from lookalike.wire.native import picture_path
+
+Time: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+Path: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "uri-reference"})]
+
+Digest: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9a-f]{64}$"})]
+
+
+def _one_of(*values: str) -> Meta:
+    """Return what the document says of a text that is one of few."""
+    return Meta(extra_json_schema={"enum": list(values)})
+
 
 BoxSaid: TypeAlias = tuple[float, float, float, float]
 """Left, top, right and bottom, as fractions of the upright picture."""
@@ -33,11 +45,11 @@ class LibrarySaid(Said, frozen=True, kw_only=True):
     """A library. ``pictures``: those that searches see."""
 
     name: str
-    kind: str
-    identity: str
+    kind: Annotated[str, _one_of(*Kind)]
+    identity: Annotated[str, _one_of(*Identity)]
     pictures: int
-    capacity: int | None = None
-    created: str
+    capacity: int | UnsetType = UNSET
+    created: Time
 
 
 class LibrariesSaid(Said, frozen=True, kw_only=True):
@@ -51,17 +63,17 @@ class PictureSaid(Said, frozen=True, kw_only=True):
 
     library: str
     id: str
-    path: str = msgspec.field(name="self")
-    image: str
+    path: Path = msgspec.field(name="self")
+    image: Path
     cont_sign: str
-    digest: str
+    digest: Digest
     revision: int
-    added: str
-    state: str
-    deleted: str = ""
+    added: Time
+    state: Annotated[str, _one_of("live", "deleted", "damaged")]
+    deleted: Time | UnsetType = UNSET
     brief: str = ""
-    label: msgspec.Raw | None = None
-    desc: msgspec.Raw | None = None
+    label: msgspec.Raw | UnsetType = UNSET
+    desc: msgspec.Raw | UnsetType = UNSET
     tags: tuple[str, ...] = ()
 
 
@@ -94,8 +106,8 @@ class ProofSaid(Said, frozen=True, kw_only=True):
     inverted: bool
     query_percent: float
     picture_percent: float
-    agreement: float | None = None
-    recoloured_share: float | None = None
+    agreement: float | UnsetType = UNSET
+    recoloured_share: float | UnsetType = UNSET
     disagreeing: tuple[BoxSaid, ...] = ()
     recoloured: tuple[BoxSaid, ...] = ()
 
@@ -108,18 +120,18 @@ class MatchSaid(Said, frozen=True, kw_only=True):
 
     library: str
     id: str
-    path: str = msgspec.field(name="self")
+    path: Path = msgspec.field(name="self")
     score: float
     cosine: float
-    why: str
+    why: Annotated[str, _one_of("identical", "proved", "near")]
     revision: int
     cont_sign: str
     brief: str = ""
-    label: msgspec.Raw | None = None
-    desc: msgspec.Raw | None = None
+    label: msgspec.Raw | UnsetType = UNSET
+    desc: msgspec.Raw | UnsetType = UNSET
     tags: tuple[str, ...] = ()
     example: int = 0
-    proof: ProofSaid | None = None
+    proof: ProofSaid | UnsetType = UNSET
 
 
 class LookSaid(Said, frozen=True, kw_only=True):
@@ -143,7 +155,7 @@ class QuerySaid(Said, frozen=True, kw_only=True):
 class FoundSaid(Said, frozen=True, kw_only=True):
     """A page of matches, best first. ``next`` is absent from the last one."""
 
-    query: QuerySaid | None = None
+    query: QuerySaid | UnsetType = UNSET
     matches: tuple[MatchSaid, ...]
     next: str = ""
     took_ms: float
@@ -155,15 +167,15 @@ class CheckSaid(Said, frozen=True, kw_only=True):
     """Whether the library holds the very picture; if not, the nearest one."""
 
     held: bool
-    picture: PictureSaid | None = None
-    nearest: MatchSaid | None = None
+    picture: PictureSaid | UnsetType = UNSET
+    nearest: MatchSaid | UnsetType = UNSET
 
 
 class SameSaid(Said, frozen=True, kw_only=True):
     """Whether one picture is a copy of the other. ``proof`` is absent if nothing proves it."""
 
     score: float
-    proof: ProofSaid | None = None
+    proof: ProofSaid | UnsetType = UNSET
 
 
 class ComparedSaid(Said, frozen=True, kw_only=True):
@@ -189,9 +201,9 @@ class UsageSaid(Said, frozen=True, kw_only=True):
     app_id: str
     counted: bool
     days: tuple[DaySaid, ...]
-    per_second: int | None = None
-    per_day: int | None = None
-    in_total: int | None = None
+    per_second: int | UnsetType = UNSET
+    per_day: int | UnsetType = UNSET
+    in_total: int | UnsetType = UNSET
 
 
 class PictureLimitsSaid(Said, frozen=True, kw_only=True):
@@ -214,7 +226,7 @@ class ServiceSaid(Said, frozen=True, kw_only=True):
     problems: str
 
 
-class ProblemSaid(Said, frozen=True, kw_only=True):
+class ProblemKindSaid(Said, frozen=True, kw_only=True):
     """A kind of problem."""
 
     code: str
@@ -225,7 +237,7 @@ class ProblemSaid(Said, frozen=True, kw_only=True):
 class ProblemsSaid(Said, frozen=True, kw_only=True):
     """Every kind of problem."""
 
-    problems: tuple[ProblemSaid, ...]
+    problems: tuple[ProblemKindSaid, ...]
 
 
 def library_said(ports: Ports, library: Library) -> LibrarySaid:
@@ -235,7 +247,7 @@ def library_said(ports: Ports, library: Library) -> LibrarySaid:
         kind=library.kind.value,
         identity=library.identity.value,
         pictures=ports.index.count(library.uid),
-        capacity=library.capacity,
+        capacity=UNSET if library.capacity is None else library.capacity,
         created=time_said(library.created),
     )
 
@@ -254,7 +266,7 @@ def picture_said(library: Library, picture: Picture) -> PictureSaid:
         revision=picture.revision,
         added=time_said(picture.added),
         state="live" if picture.live else "damaged" if picture.state is State.DAMAGED else "deleted",
-        deleted="" if picture.deleted_at is None else time_said(picture.deleted_at),
+        deleted=UNSET if picture.deleted_at is None else time_said(picture.deleted_at),
         brief=metadata.brief,
         label=_label_json(metadata),
         desc=_desc_json(metadata),
@@ -268,12 +280,12 @@ def added_said(library: Library, picture: Picture, *, created: bool) -> AddedSai
     return AddedSaid(**{name: getattr(said, name) for name in PictureSaid.__struct_fields__}, created=created)
 
 
-def _label_json(metadata: Metadata) -> msgspec.Raw | None:
-    return msgspec.Raw(label_codec.to_json(metadata.label).encode()) if metadata.label else None
+def _label_json(metadata: Metadata) -> msgspec.Raw | UnsetType:
+    return msgspec.Raw(label_codec.to_json(metadata.label).encode()) if metadata.label else UNSET
 
 
-def _desc_json(metadata: Metadata) -> msgspec.Raw | None:
-    return msgspec.Raw(metadata.desc.encode()) if metadata.desc else None
+def _desc_json(metadata: Metadata) -> msgspec.Raw | UnsetType:
+    return msgspec.Raw(metadata.desc.encode()) if metadata.desc else UNSET
 
 
 #: Why a picture is in an answer, by the reason's name in the domain.
@@ -290,11 +302,11 @@ def match_said(library: Library, match: Match, *, explain: bool, box: Box = WHOL
         id=name,
         path=picture_path.of(library.name, name),
         score=match.score,
-        cosine=candidate.cosine,
+        cosine=max(-1.0, min(candidate.cosine, 1.0)),
         why=_WHY[match.reason.name],
         revision=candidate.revision,
         cont_sign=sign_of(candidate.digest),
-        proof=None if proof is None else proof_said(proof, box),
+        proof=UNSET if proof is None else proof_said(proof, box),
         example=match.example,
         brief=metadata.brief,
         label=_label_json(metadata),
@@ -316,8 +328,8 @@ def proof_said(match: GeometricMatch, box: Box = WHOLE) -> ProofSaid:
         inverted=match.inverted,
         query_percent=covered.query_percent,
         picture_percent=covered.picture_percent,
-        agreement=None if agreement is None else agreement.share,
-        recoloured_share=None if agreement is None else agreement.recoloured,
+        agreement=UNSET if agreement is None else agreement.share,
+        recoloured_share=UNSET if agreement is None else agreement.recoloured,
         disagreeing=() if agreement is None else tuple(map(_box_said, agreement.regions)),
         recoloured=() if agreement is None else tuple(map(_box_said, agreement.recoloured_regions)),
     )

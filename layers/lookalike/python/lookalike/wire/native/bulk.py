@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from lookalike.domain.application import Application
 from lookalike.domain.library import Library
@@ -21,9 +22,10 @@ from lookalike.wire.http import Request
 from lookalike.wire.native import limits, reading
 from lookalike.wire.native.answers import Said
 from lookalike.wire.native.dialect import File, Reply
+from lookalike.wire.native.json_body import json_of
 from lookalike.wire.native.pictures import Given, add_or_find
 from lookalike.wire.native.problems import problem_of
-from lookalike.wire.native.requests import ImageGiven, PictureChange, PictureGiven, RowGiven
+from lookalike.wire.native.requests import ImageGiven, MetadataGiven, PictureChange, RowGiven
 
 CONTENT_TYPE = "application/x-ndjson"
 
@@ -37,8 +39,8 @@ class RowSaid(Said, frozen=True, kw_only=True):
     row: int
     status: int
     id: str = ""
-    created: bool | None = None
-    revision: int | None = None
+    created: bool | UnsetType = UNSET
+    revision: int | UnsetType = UNSET
     code: str = ""
     detail: str = ""
     field: str = ""
@@ -56,9 +58,7 @@ class TotalsSaid(msgspec.Struct, frozen=True, kw_only=True):
 def bulk(ports: Ports, application: Application, request: Request) -> Reply:
     """Add, change and delete pictures, a row each. A row that is refused leaves the others alone."""
     library = reading.library_of(ports, application, request.arguments["library"])
-    lines = [line for line in request.content().split(b"\n") if line.strip()]
-    if not lines:
-        raise MissingArgument("body")
+    lines = [line for line in reading.text_of(request).split(b"\n") if line.strip()]
     if len(lines) > limits.MAX_ROWS:
         raise TooManyItems("body", f"{len(lines)} rows, more than {limits.MAX_ROWS}")
     work = _Work(ports, application, library, request.id, time.monotonic() + limits.MAX_BULK_SECONDS)
@@ -80,7 +80,7 @@ def _in_parallel(outcome: Callable[[int, bytes], RowSaid], lines: Sequence[bytes
 
 def _id_of(line: bytes) -> str:
     try:
-        return reading.json_of(line, RowGiven).id or ""
+        return json_of(line, RowGiven).id or ""
     except InvalidArgument:
         return ""
 
@@ -107,7 +107,7 @@ class _Work:
         if time.monotonic() >= self.deadline:
             return self._refused(row, line, OutOfTime("its turn never came"))
         try:
-            return self._done(row, reading.json_of(line, RowGiven))
+            return self._done(row, json_of(line, RowGiven))
         except Exception as error:  # whatever it is, it is not its neighbours' failure
             return self._refused(row, line, error)
 
@@ -140,9 +140,11 @@ class _Work:
         return RowSaid(row=row, status=200, id=name, revision=picture.revision)
 
     def _added(self, row: int, said: RowGiven) -> RowSaid:
-        image = ImageGiven(url=said.url, base64=said.base64)
+        image = ImageGiven(
+            url=UNSET if said.url is None else said.url, base64=UNSET if said.base64 is None else said.base64
+        )
         source = reading.source_of(self.ports, self.application, self.library, image, "")
-        given = PictureGiven(
+        given = MetadataGiven(
             id=said.id,
             brief=said.brief or "",
             tags=said.tags or (),

@@ -21,8 +21,11 @@ BASE = "/api/v1"
 _LIBRARY = f"{BASE}/libraries/{{library}}"
 _PICTURE = f"{_LIBRARY}/pictures/{{id}}"
 
-Body: TypeAlias = Literal["json", "picture", "ndjson"]
-"""JSON; a picture as multipart, as the file itself or in JSON; a line of JSON a row."""
+Body: TypeAlias = Literal["json", "file", "ndjson"]
+"""JSON; a picture in a form, as the file itself or in JSON; a line of JSON a row."""
+
+Form: TypeAlias = Mapping[str, type[msgspec.Struct] | type[str]]
+"""Fields of a form beside the file: one in JSON, and others as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class NativeCall:
     """A call: the function that answers it, where, and what it takes and answers with.
 
     ``said`` are schemas of answers by status: None for an answer without a body, a text for a media type of a file.
-    ``problems`` are codes of problems beyond those that every call may have.
+    ``refused`` are statuses of problems beyond those that every call may have. ``form`` goes with a body that may be a file.
     """
 
     operation: Operation
@@ -48,9 +51,11 @@ class NativeCall:
     path: str
     call: Call[Request, Reply]
     said: Mapping[int, type[msgspec.Struct] | str | None]
+    refused: Sequence[int] = ()
     given: type[msgspec.Struct] | None = None
     body: Body = "json"
     parameters: Sequence[Parameter] = ()
+    form: Form = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -67,63 +72,87 @@ def _whole(least: int, most: int, default: int) -> Mapping[str, object]:
     return {"type": "integer", "minimum": least, "maximum": most, "default": default}
 
 
-_IF_MATCH = Parameter("If-Match", "ETag of the revision to change; any by default", where="header")
+def _one_of(*values: str) -> Mapping[str, object]:
+    return {"type": "string", "enum": list(values)}
+
+
+_IF_MATCH = Parameter(
+    "If-Match",
+    "ETag of the revision to change, with or without its quotes; any by default",
+    {"type": "string", "pattern": r'^(\*|"[0-9]{1,18}"|[0-9]{1,18})$'},
+    where="header",
+)
 _IF_NONE_MATCH = Parameter("If-None-Match", "ETags that the caller has", where="header")
 _FILE_SAID = (
-    Parameter("brief", "With the file itself as body: what is said of the picture"),
-    Parameter("tags", "Likewise; comma separated"),
-    Parameter("on_duplicate", "Likewise", {"type": "string", "enum": ["return", "refuse", "update"]}),
+    Parameter("brief", "What is said of the picture, where the body does not say it: its brief"),
+    Parameter("tags", "Likewise: its tags, comma separated"),
+    Parameter("label", "Likewise: its label, as text"),
+    Parameter("desc", "Likewise: its desc, as text"),
+    Parameter("on_duplicate", "Likewise", {**_one_of("return", "refuse", "update"), "default": "return"}),
 )
+# Said where it is worth most. openapi-python-client 0.29 needs an optional parameter where a body has several types.
+_ACCEPT = Parameter("Accept-Encoding", "gzip: long answers are compressed", where="header")
+_PICTURE_FORM: Form = {
+    "picture": requests.MetadataGiven,
+    **dict.fromkeys(requests.MetadataGiven.__struct_fields__, str),
+}
+_STATE = Parameter("state", "Live pictures, or deleted ones", {**_one_of("live", "deleted"), "default": "live"})
+_AFTER = Parameter("after", "next of the page before", {"type": "string", "pattern": requests.CURSOR_PATTERN})
 
 CALLS: Sequence[NativeCall] = (
-    NativeCall("groups", "GET", f"{BASE}/usage", about.usage, {200: answers.UsageSaid},
+    NativeCall("groups", "GET", f"{BASE}/usage", about.usage, {200: answers.UsageSaid}, (400,),
                parameters=(Parameter("days", "Days, up to today", _whole(1, 400, 30)),)),
     NativeCall("groups", "GET", f"{BASE}/libraries", libraries.list_libraries, {200: answers.LibrariesSaid}),
-    NativeCall("groups", "GET", _LIBRARY, libraries.get_library, {200: answers.LibrarySaid}),
+    NativeCall("groups", "GET", _LIBRARY, libraries.get_library, {200: answers.LibrarySaid}, (404,)),
     NativeCall("groups", "PUT", _LIBRARY, libraries.put_library,
-               {201: answers.LibrarySaid, 200: answers.LibrarySaid}, requests.LibraryGiven),
-    NativeCall("groups", "PATCH", _LIBRARY, libraries.change_library, {200: answers.LibrarySaid}, requests.LibraryChange),
-    NativeCall("groups", "DELETE", _LIBRARY, libraries.remove_library, {204: None}),
-    NativeCall("groups", "GET", f"{_LIBRARY}/pictures", pictures.list_of_pictures, {200: answers.PicturesSaid},
+               {201: answers.LibrarySaid, 200: answers.LibrarySaid}, (400, 409), requests.LibraryGiven),
+    NativeCall("groups", "PATCH", _LIBRARY, libraries.change_library, {200: answers.LibrarySaid}, (400, 404),
+               requests.LibraryChange),
+    NativeCall("groups", "DELETE", _LIBRARY, libraries.remove_library, {204: None}, (404,)),
+    NativeCall("groups", "GET", f"{_LIBRARY}/pictures", pictures.list_of_pictures, {200: answers.PicturesSaid}, (400, 404),
                parameters=(
-                   Parameter("state", "Live pictures, or deleted ones", {"type": "string", "enum": ["live", "deleted"]}),
+                   _STATE,
                    Parameter("tag", "Tags that pictures must have, comma separated"),
-                   Parameter("after", "next of the page before"),
+                   _AFTER,
                    Parameter("limit", "Pictures in the page", _whole(1, 1000, 100)),
                )),
-    NativeCall("groups", "GET", _PICTURE, pictures.get_picture, {200: answers.PictureSaid, 304: None},
+    NativeCall("groups", "GET", _PICTURE, pictures.get_picture, {200: answers.PictureSaid, 304: None}, (400, 404, 409),
                parameters=(_IF_NONE_MATCH,)),
     NativeCall("groups", "GET", f"{_PICTURE}/image", pictures.get_image, {200: "image/*", 304: None},
+               (400, 404, 409, 422),
                parameters=(
                    Parameter("size", "thumb: 320 pixels; view: 1600 pixels; original: as it came",
-                             {"type": "string", "enum": ["thumb", "view", "original"], "default": "original"}),
-                   Parameter("state", "deleted: of a picture that is deleted", {"type": "string", "enum": ["live", "deleted"]}),
+                             {**_one_of("thumb", "view", "original"), "default": "original"}),
+                   _STATE,
                    Parameter("v", "The picture's revision: then the answer may be kept for a year"),
                    _IF_NONE_MATCH,
                )),
     NativeCall("add", "POST", f"{_LIBRARY}/pictures", pictures.add_picture,
-               {201: answers.AddedSaid, 200: answers.AddedSaid}, requests.PictureGiven, "picture",
-               (*_FILE_SAID, Parameter("id", "Likewise: your id, in libraries with identity own"))),
+               {201: answers.AddedSaid, 200: answers.AddedSaid}, (400, 404, 409, 422), requests.PictureGiven, "file",
+               (*_FILE_SAID, Parameter("id", "Likewise: your id, in libraries with identity own")), _PICTURE_FORM),
     NativeCall("add", "PUT", _PICTURE, pictures.put_picture,
-               {201: answers.AddedSaid, 200: answers.AddedSaid}, requests.PictureGiven, "picture",
-               (*_FILE_SAID, _IF_MATCH)),
-    NativeCall("add", "POST", f"{_LIBRARY}/bulk", bulk.bulk, {200: bulk.CONTENT_TYPE}, requests.RowGiven, "ndjson"),
+               {201: answers.AddedSaid, 200: answers.AddedSaid}, (400, 404, 409, 412, 422), requests.PictureGiven, "file",
+               (*_FILE_SAID, _IF_MATCH), _PICTURE_FORM),
+    NativeCall("add", "POST", f"{_LIBRARY}/bulk", bulk.bulk, {200: bulk.CONTENT_TYPE}, (400, 404), requests.RowGiven,
+               "ndjson"),
     NativeCall("update", "PATCH", _PICTURE, pictures.change_picture, {200: answers.PictureSaid},
-               requests.PictureChange, parameters=(_IF_MATCH,)),
+               (400, 404, 409, 412), requests.PictureChange, parameters=(_IF_MATCH,)),
     NativeCall("add", "POST", f"{_PICTURE}/restore", pictures.restore_picture, {200: answers.PictureSaid},
+               (400, 404, 409, 412), parameters=(_IF_MATCH,)),
+    NativeCall("delete", "DELETE", _PICTURE, pictures.delete_picture, {204: None}, (400, 404, 409, 412),
                parameters=(_IF_MATCH,)),
-    NativeCall("delete", "DELETE", _PICTURE, pictures.delete_picture, {204: None}, parameters=(_IF_MATCH,)),
     NativeCall("search", "POST", f"{_LIBRARY}/search", searching.search_library, {200: answers.FoundSaid},
-               requests.SearchGiven),
+               (400, 404, 409, 422), requests.SearchGiven, "file", (_ACCEPT,),
+               {"search": requests.SearchOptionsGiven}),
     NativeCall("search", "POST", f"{_LIBRARY}/check", searching.check_picture, {200: answers.CheckSaid},
-               requests.CheckGiven),
-    NativeCall("search", "POST", f"{BASE}/search", searching.search_several, {200: answers.FoundSaid},
+               (400, 404, 409, 422), requests.CheckGiven, "file", (_ACCEPT,)),
+    NativeCall("search", "POST", f"{BASE}/search", searching.search_several, {200: answers.FoundSaid}, (400, 404, 409, 422),
                requests.SearchManyGiven),
-    NativeCall("search", "POST", f"{BASE}/compare", searching.compare_pictures, {200: answers.ComparedSaid},
+    NativeCall("search", "POST", f"{BASE}/compare", searching.compare_pictures, {200: answers.ComparedSaid}, (400, 404, 409, 422),
                requests.CompareGiven),
-    NativeCall("token", "POST", session.PATH, session.sign_in, {204: None}, session.SignInGiven),
-    NativeCall("token", "GET", session.PATH, session.get_session, {200: session.SessionSaid}),
-    NativeCall("token", "DELETE", session.PATH, session.sign_out, {204: None}),
+    NativeCall("token", "POST", session.PATH, session.sign_in, {204: None}, (400, 403), session.SignInGiven),
+    NativeCall("token", "GET", session.PATH, session.get_session, {200: session.SessionSaid}, ()),
+    NativeCall("token", "DELETE", session.PATH, session.sign_out, {204: None}, (403,)),
 )  # fmt: skip
 
 
@@ -134,8 +163,16 @@ def routes(operation: Operation) -> Sequence[Route]:
 
 def _error_elsewhere(request: Request) -> Exception:
     """Return the error of a request that no call answers: another method would do, or nothing would."""
-    allowed = sorted({call.method for call in CALLS if pattern(call.path).fullmatch(request.path)})
-    return MethodNotAllowed(request.path, ", ".join(allowed)) if allowed else UnknownOperation(request.path)
+    known = [(call.method, call.path) for call in CALLS] + [(row.method, row.path) for row in about.PUBLIC_ROUTES]
+    allowed = sorted({method for method, path in known if pattern(path).fullmatch(request.path)})
+    if allowed:
+        return MethodNotAllowed(request.path, ", ".join(allowed))
+    remedy = _SLASH if "%2f" in request.raw_path.lower() else None
+    return UnknownOperation(request.path, remedy=remedy)
+
+
+#: What helps where a path has a slash in an id.
+_SLASH = "an id with a slash stands in a path as ~ and its base64url; self says it"
 
 
 _elsewhere = NATIVE.refusing(_error_elsewhere)

@@ -16,7 +16,7 @@ from lookalike.wire.baidu import access_tokens
 from lookalike.wire.dialect import Dialect
 from lookalike.wire.http import Answer, Request
 from lookalike.wire.log_fields import CallId
-from lookalike.wire.native import cookies, session_tokens
+from lookalike.wire.native import cookies, rate_headers, session_tokens
 from lookalike.wire.native.problems import problem_answer
 
 #: Header with the number of a call, which the log has too.
@@ -105,4 +105,6 @@ def _library_of(request: Request) -> str | None:
     return request.arguments.get("library")
 
 
-NATIVE: Dialect[Request, Reply] = Dialect(_new_call_id, _authenticate, _render, _refuse, _library_of)
+NATIVE: Dialect[Request, Reply] = Dialect(
+    _new_call_id, _authenticate, _render, _refuse, _library_of, headers_of=rate_headers.of
+)

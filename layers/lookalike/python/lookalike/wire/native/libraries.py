@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lookalike.domain.application import Application
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
-from lookalike.errors import LibraryExists
+from lookalike.errors import LibraryExists, Unavailable
 from lookalike.ports import Ports
 from lookalike.service.groups import remove_group
 from lookalike.service.libraries import RESERVED_LIBRARIES, create_library, library_ref, set_capacity
@@ -24,10 +24,10 @@ def list_libraries(ports: Ports, application: Application, _request: Request) ->
 
 def put_library(ports: Ports, application: Application, request: Request) -> Reply:
     """Make a library. One that is there is returned, with the capacity given; it keeps its kind and identity."""
-    said = reading.body_of(request, LibraryGiven)
+    said = reading.body_of(request, LibraryGiven) if request.content() else LibraryGiven()
     ref = _ref_of(application, request.arguments["library"], said)
     try:
-        library, status = create_library(ports, ref, said.capacity), 201
+        library, status = create_library(ports, ref, _whole(said.capacity)), 201
     except LibraryExists:
         library, status = _existing(ports, application, ref, said), 200
     return Reply(library_said(ports, library), status)
@@ -45,12 +45,14 @@ def _ref_of(application: Application, name: str, said: LibraryGiven) -> LibraryR
 
 
 def _existing(ports: Ports, application: Application, ref: LibraryRef, said: LibraryGiven) -> Library:
-    library = reading.library_of(ports, application, ref.name)
+    library = ports.catalog.library(application.tenant, ref.name)
+    if library is None:
+        raise Unavailable(f"catalog: library {ref.name} was made and removed at once")
     if (library.kind, library.identity) != (ref.kind, ref.identity):
         raise LibraryExists(ref.name)
     if said.capacity is None or said.capacity == library.capacity:
         return library
-    return set_capacity(ports, application.tenant, ref.name, said.capacity)
+    return set_capacity(ports, application.tenant, ref.name, int(said.capacity))
 
 
 def get_library(ports: Ports, application: Application, request: Request) -> Reply:
@@ -62,7 +64,12 @@ def change_library(ports: Ports, application: Application, request: Request) -> 
     """Change how many pictures a library may hold; null removes the limit of its own."""
     said = reading.body_of(request, LibraryChange)
     library = reading.library_of(ports, application, request.arguments["library"])
-    return Reply(library_said(ports, set_capacity(ports, application.tenant, library.name, said.capacity)))
+    changed = set_capacity(ports, application.tenant, library.name, _whole(said.capacity))
+    return Reply(library_said(ports, changed))
+
+
+def _whole(capacity: float | None) -> int | None:
+    return None if capacity is None else int(capacity)
 
 
 def remove_library(ports: Ports, application: Application, request: Request) -> Reply:

@@ -11,7 +11,6 @@ from lookalike.domain.search import TagFilter
 from lookalike.errors import (
     InvalidArgument,
     LibraryNotFound,
-    MissingArgument,
     PictureExists,
     RevisionConflict,
 )
@@ -30,14 +29,14 @@ from lookalike.wire.native import limits, reading
 from lookalike.wire.native.answers import PicturesSaid, added_said, picture_said
 from lookalike.wire.native.dialect import File, Reply
 from lookalike.wire.native.problems import PictureIsThere, TooLargeToSend, UnsupportedByLibrary
-from lookalike.wire.native.requests import PictureChange, PictureGiven
+from lookalike.wire.native.requests import MetadataGiven, PictureChange
 
 
 def add_picture(ports: Ports, application: Application, request: Request) -> Reply:
     """Add a picture. May be repeated: one that is there is returned, unless ``on_duplicate`` says otherwise."""
-    said, data = reading.picture_of(request)
+    said, image = reading.picture_of(request)
     library, ref = _target(ports, application, request.arguments["library"])
-    source = _source_of(ports, application, library, said, data)
+    source = reading.source_of(ports, application, library, image, "/image")
     picture, created = add_or_find(ports, library, ref, Given(source, said))
     added = added_said(find_library(ports, ref.tenant, ref.name), picture, created=created)
     return Reply(added, 201 if created else 200, picture.revision, (("location", added.path),))
@@ -45,7 +44,7 @@ def add_picture(ports: Ports, application: Application, request: Request) -> Rep
 
 def put_picture(ports: Ports, application: Application, request: Request) -> Reply:
     """Put a picture by its id: add it, or replace the one that is there."""
-    said, data = reading.picture_of(request)
+    said, image = reading.picture_of(request)
     library = reading.library_of(ports, application, request.arguments["library"])
     if library.identity is not Identity.OWN:
         raise UnsupportedByLibrary("id", "a picture is its own id in this library: add it by POST")
@@ -55,7 +54,7 @@ def put_picture(ports: Ports, application: Application, request: Request) -> Rep
     ref = reading.ref_of(library)
     command = Add(
         ref,
-        _source_of(ports, application, library, said, data),
+        reading.source_of(ports, application, library, image, "/image"),
         reading.metadata_of(ref, said),
         id_,
         replace=True,
@@ -80,7 +79,7 @@ class Given:
     """A picture to add, and what is said of it."""
 
     source: Source
-    said: PictureGiven
+    said: MetadataGiven
 
 
 def add_or_find(ports: Ports, library: Library | None, ref: LibraryRef, given: Given) -> tuple[Picture, bool]:
@@ -94,7 +93,7 @@ def add_or_find(ports: Ports, library: Library | None, ref: LibraryRef, given: G
         return _existing(ports, ref, said, exists), False
 
 
-def _existing(ports: Ports, ref: LibraryRef, said: PictureGiven, exists: PictureExists) -> Picture:
+def _existing(ports: Ports, ref: LibraryRef, said: MetadataGiven, exists: PictureExists) -> Picture:
     """Return the picture that prevented the add, changed if that is wanted. Raises PictureIsThere if it is refused."""
     library = find_library(ports, ref.tenant, ref.name)
     picture = ports.catalog.picture(exists.key)
@@ -108,7 +107,7 @@ def _existing(ports: Ports, ref: LibraryRef, said: PictureGiven, exists: Picture
     return picture
 
 
-def _change_of(said: PictureGiven) -> PictureChange:
+def _change_of(said: MetadataGiven) -> PictureChange:
     """Return what an add says of a picture that is there; what it does not say stays."""
     return PictureChange(brief=said.brief or None, tags=said.tags or None, label=said.label, desc=said.desc)
 
@@ -124,35 +123,28 @@ def _target(ports: Ports, application: Application, name: str) -> tuple[Library 
     return library, reading.ref_of(library)
 
 
-def _source_of(
-    ports: Ports, application: Application, library: Library | None, said: PictureGiven, data: bytes | None
-) -> Source:
-    if data is not None:
-        return reading.source_of_file(ports, data)
-    if said.image is None:
-        raise MissingArgument("/image")
-    return reading.source_of(ports, application, library, said.image, "/image")
-
-
 def list_of_pictures(ports: Ports, application: Application, request: Request) -> Reply:
     """List pictures, a page at a time: those that are live, or deleted and not purged yet."""
     library = reading.library_of(ports, application, request.arguments["library"])
     query = forms.query(request)
-    state = query.text("state") or "live"
-    if state not in ("live", "deleted"):
-        raise InvalidArgument("state", "must be live or deleted")
+    state = _state_of(query)
     wanted = frozenset(tag for tag in query.text("tag").split(",") if tag)
     listing = list_pictures(
         ports,
         library,
         reading.listed_after(query.text("after")),
-        query.integer("limit", least=1, most=limits.MAX_LISTED, default=limits.DEFAULT_LISTED),
-        state=State(state),
+        reading.whole(query, "limit", most=limits.MAX_LISTED, default=limits.DEFAULT_LISTED),
+        state=state,
         tags=TagFilter(all_of=wanted) if wanted else None,
     )
     pictures = tuple(picture_said(library, picture) for picture in listing.pictures)
     following = "" if listing.after is None else reading.cursor_of(listing.after)
     return Reply(PicturesSaid(pictures=pictures, next=following))
+
+
+def _state_of(query: forms.Form) -> State:
+    """Return the state that pictures shall have. Raises InvalidArgument."""
+    return State(reading.one_of(query, "state", State.LIVE, State.DELETED))
 
 
 def get_picture(ports: Ports, application: Application, request: Request) -> Reply:
@@ -197,12 +189,8 @@ def get_image(ports: Ports, application: Application, request: Request) -> Reply
     """Return a picture's file: the original, or a smaller view of it."""
     library = reading.library_of(ports, application, request.arguments["library"])
     query = forms.query(request)
-    size = query.text("size") or ImageSize.ORIGINAL.value
-    if size not in list(ImageSize):
-        raise InvalidArgument("size", f"must be one of {', '.join(ImageSize)}")
-    image = picture_image(
-        ports, library, reading.picture_id(request), ImageSize(size), deleted=query.text("state") == "deleted"
-    )
+    size = ImageSize(reading.one_of(query, "size", ImageSize.ORIGINAL, ImageSize.VIEW, ImageSize.THUMB))
+    image = picture_image(ports, library, reading.picture_id(request), size, deleted=_state_of(query) is State.DELETED)
     if len(image.data) > limits.MAX_ANSWER_BYTES:
         raise TooLargeToSend(f"{len(image.data)} bytes, more than {limits.MAX_ANSWER_BYTES}")
     named = query.text("v") == str(image.revision)

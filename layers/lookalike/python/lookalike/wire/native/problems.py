@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from lookalike import errors
 from lookalike.service.sign_in import TooManyFailures
@@ -122,6 +123,19 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
     Exception: Kind(500, "failure", "The service has failed"),
 }
 
+#: Fields and remedies where this API has others than the log.
+_FIELDS: Mapping[type[BaseException], str] = {errors.RevisionMismatch: "If-Match"}
+_REMEDIES: Mapping[type[BaseException], str] = {
+    errors.RevisionMismatch: "look at the picture again, then repeat the change with its ETag",
+    errors.LibraryNotFound: "make it first: PUT /api/v1/libraries/{library}",
+}
+
+#: Members of bodies that use cases know by their names.
+_MEMBERS = {"also", "box", "capacity", "desc", "label", "libraries", "tags"}
+
+#: What helps a caller who is not known, whatever the reason.
+_AUTHENTICATE = "send access key and secret key by HTTP Basic, or a token of /oauth/2.0/token by Bearer"
+
 #: Seconds after which a call that was refused for now may be repeated.
 RETRY_SECONDS = 1
 
@@ -146,8 +160,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     request: str
     field: str = ""
     remedy: str = ""
-    picture: PictureNamed | None = None
-    revision: int | None = None
+    picture: PictureNamed | UnsetType = UNSET
+    revision: int | UnsetType = UNSET
 
 
 def kind_of(error: Exception) -> Kind:
@@ -162,6 +176,7 @@ def problem_of(error: Exception, request: str) -> Problem:
     """
     kind = kind_of(error)
     said = error if isinstance(error, errors.LookalikeError) and kind.status not in (401, 500) else None
+    remedy = _AUTHENTICATE if kind.status == 401 else ""
     return Problem(
         type=f"{PAGE}#{kind.code}",
         title=kind.title,
@@ -169,11 +184,21 @@ def problem_of(error: Exception, request: str) -> Problem:
         code=kind.code,
         detail="" if said is None else said.problem.format(said),
         request=request,
-        field="" if said is None else said.field,
-        remedy="" if said is None else said.remedy,
-        picture=error.picture if isinstance(error, PictureIsThere) else None,
-        revision=error.revision if isinstance(error, errors.RevisionMismatch) else None,
+        field="" if said is None else _field_of(said),
+        remedy=remedy if said is None else _REMEDIES.get(type(said), said.remedy),
+        picture=error.picture if isinstance(error, PictureIsThere) else UNSET,
+        revision=_revision_of(error),
     )
+
+
+def _field_of(error: errors.LookalikeError) -> str:
+    field = "library" if error.field == "group" else _FIELDS.get(type(error), error.field)
+    return f"/{field}" if field in _MEMBERS else field
+
+
+def _revision_of(error: BaseException) -> int | UnsetType:
+    revision = error.revision if isinstance(error, errors.RevisionMismatch) else None
+    return UNSET if revision is None else revision
 
 
 def problem_answer(error: Exception, request: str, *, in_browser: bool = False) -> Answer:

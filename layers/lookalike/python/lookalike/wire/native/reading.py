@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import TypeVar
+from typing import TypeVar, cast, get_args
 
 import msgspec
+from msgspec import UNSET
 
 from lookalike.domain import exact_json
 from lookalike.domain.application import Application
@@ -26,6 +27,7 @@ from lookalike.errors import (
     UrlLengthError,
 )
 from lookalike.ports import Ports
+from lookalike.service.add import MAX_ID_BYTES
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import IMPLICIT_LIBRARIES, find_library, is_library_name
 from lookalike.service.stored import stored_source
@@ -33,79 +35,113 @@ from lookalike.service.tags import tags_of
 from lookalike.wire import base64_image, forms, label_codec
 from lookalike.wire.http import Request
 from lookalike.wire.native import limits, picture_path
-from lookalike.wire.native.requests import ABSENT, FilterGiven, ImageGiven, OnDuplicate, PictureChange, PictureGiven
+from lookalike.wire.native.json_body import json_of
+from lookalike.wire.native.requests import (
+    CheckGiven,
+    FilterGiven,
+    ImageGiven,
+    MetadataGiven,
+    OnDuplicate,
+    PictureChange,
+    PictureGiven,
+    SearchGiven,
+    SearchOptionsGiven,
+    TagGiven,
+)
+from lookalike.wire.native.sent_files import sent_file
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 
-#: How msgspec ends a message: the place of the fault in the JSON.
-_PLACE = re.compile(r" - at `(?:key in )?\$(?P<path>.*)`$")
+#: Stands where the gateway handed over text that was not UTF-8.
+_REPLACEMENT = "\ufffd".encode()
 
 #: Most digits of a revision: those of Unix milliseconds, and more.
-_REVISION = re.compile(r'"([0-9]{1,18})"')
-
-
-def json_of(data: bytes, kind: type[_T], place: str = "") -> _T:
-    """Return the object in JSON. Raises InvalidArgument, whose field is a JSON pointer below ``place``."""
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except msgspec.ValidationError as error:
-        said = str(error)
-        found = _PLACE.search(said)
-        pointer = place + ("" if found is None else _pointer(found["path"]))
-        raise InvalidArgument(pointer or "body", said[: found.start()] if found else said) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidArgument(place or "body", f"not JSON: {error}") from error
-
-
-def _pointer(path: str) -> str:
-    """Return a JSON pointer (RFC 6901) of a path as msgspec writes it, ``.a[0].b`` or ``[...]`` for any index."""
-    return "".join(f"/{part}" for part in re.findall(r"\.([^.\[\]]+)|\[([^\]]*)\]", path) for part in part if part)
+_REVISION = re.compile(r'(?P<quote>"?)(?P<revision>[0-9]{1,18})(?P=quote)')
 
 
 def body_of(request: Request, kind: type[_T]) -> _T:
-    """Return the object in the body. Raises InvalidArgument."""
+    """Return the object in the body, which is JSON. Raises InvalidArgument."""
+    content_type = request.headers.get("content-type", "").lower()
+    if content_type.startswith(("multipart/", "image/")):
+        raise InvalidArgument("Content-Type", "must be application/json: this call takes no file")
+    return json_of(text_of(request), kind)
+
+
+def text_of(request: Request) -> bytes:
+    """Return the body, which is not blank. Raises InvalidArgument also if a gateway has spoilt it."""
     content = request.content()
     if not content.strip():
         raise MissingArgument("body")
-    return json_of(content, kind)
+    if request.as_text and _REPLACEMENT in content:
+        raise InvalidArgument("body", "not UTF-8", remedy="send gzip as application/octet-stream, whatever it holds")
+    return content
 
 
-def picture_of(request: Request) -> tuple[PictureGiven, bytes | None]:
-    """Return what is said of a picture, and its file if the body has it.
+def picture_of(request: Request) -> tuple[MetadataGiven, ImageGiven | bytes]:
+    """Return what is said of a picture, and the picture: its file if the body has it, or where it is.
 
-    The body is multipart (``image``, and ``picture`` in JSON), the file itself (the rest is in the query), or JSON.
+    The body is a form (``image``, and ``picture`` in JSON), the file itself, or JSON. What it leaves unsaid may stand in other
+    fields of the form, and in the query. Raises InvalidArgument.
     """
-    content_type = request.headers.get("content-type", "").lower()
-    if content_type.startswith("multipart/"):
-        form = forms.body(request)
-        said = json_of(form.data("picture") or b"{}", PictureGiven, "/picture")
-        if said.image is not None and "image" in form:
-            raise InvalidArgument("/picture/image", "the form has an image of its own")
-        return said, form.data("image") if "image" in form else None
-    if content_type.startswith(("image/", "application/octet-stream")):
-        return _picture_of_query(request), request.content()
-    return body_of(request, PictureGiven), None
-
-
-def _picture_of_query(request: Request) -> PictureGiven:
     query = forms.query(request)
-    on_duplicate: OnDuplicate = _on_duplicate(query.text("on_duplicate"))
-    return PictureGiven(
+    sent = sent_file(request, "picture", MetadataGiven.__struct_fields__)
+    if sent is None:
+        body = body_of(request, PictureGiven)
+        return _completed(body, _metadata_of(query)), body.image
+    fields = forms.Form({**query.values, **sent.fields.values})
+    return _completed(json_of(sent.json, MetadataGiven, "/picture"), _metadata_of(fields)), sent.data
+
+
+def search_of(request: Request) -> tuple[SearchOptionsGiven, ImageGiven | bytes]:
+    """Return what to search, and how. The body is a form (``image``, and ``search`` in JSON), the file itself, or JSON.
+
+    Raises InvalidArgument.
+    """
+    sent = sent_file(request, "search")
+    if sent is not None:
+        return json_of(sent.json, SearchOptionsGiven, "/search"), sent.data
+    body = body_of(request, SearchGiven)
+    return body, body.image
+
+
+def checked_image(request: Request) -> ImageGiven | bytes:
+    """Return the picture that is asked for: in a form as ``image``, as the file itself, or in JSON. Raises InvalidArgument."""
+    sent = sent_file(request)
+    return body_of(request, CheckGiven).image if sent is None else sent.data
+
+
+def _completed(said: MetadataGiven, by_query: MetadataGiven) -> MetadataGiven:
+    """Return what the body says, and where it says nothing, the query."""
+    unsaid = MetadataGiven()
+    names = [name for name in MetadataGiven.__struct_fields__ if getattr(said, name) == getattr(unsaid, name)]
+    return msgspec.structs.replace(said, **{name: getattr(by_query, name) for name in names})
+
+
+def _metadata_of(query: forms.Form) -> MetadataGiven:
+    return MetadataGiven(
         id=query.text("id") or None,
         brief=query.text("brief"),
         tags=tuple(tag for tag in query.text("tags").split(",") if tag),
-        label=msgspec.Raw(exact_json.quoted(query.text("label")).encode()) if "label" in query else ABSENT,
-        desc=msgspec.Raw(exact_json.quoted(query.text("desc")).encode()) if "desc" in query else ABSENT,
-        on_duplicate=on_duplicate,
+        label=msgspec.Raw(exact_json.quoted(query.text("label")).encode()) if "label" in query else UNSET,
+        desc=msgspec.Raw(exact_json.quoted(query.text("desc")).encode()) if "desc" in query else UNSET,
+        on_duplicate=cast("OnDuplicate", one_of(query, "on_duplicate", *get_args(OnDuplicate))),
     )
 
 
-def _on_duplicate(text: str) -> OnDuplicate:
-    try:
-        chosen: OnDuplicate = msgspec.convert(text or "return", OnDuplicate)
-    except msgspec.ValidationError as error:
-        raise InvalidArgument("on_duplicate", "must be return, refuse or update") from error
-    return chosen
+def one_of(query: forms.Form, name: str, *values: str) -> str:
+    """Return the value of a parameter that has one of few; the first one is the default. Raises InvalidArgument."""
+    text = query.text(name) if name in query else values[0]
+    if text not in values:
+        raise InvalidArgument(name, f"must be one of {', '.join(values)}")
+    return text
+
+
+def whole(query: forms.Form, name: str, *, most: int, default: int) -> int:
+    """Return the value of a parameter that is a number from 1. Raises InvalidArgument."""
+    text = query.text(name) if name in query else str(default)
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= most:
+        raise InvalidArgument(name, f"must be a whole number, from 1 to {most}")
+    return int(text)
 
 
 def picture_id(request: Request) -> str:
@@ -114,8 +150,12 @@ def picture_id(request: Request) -> str:
 
 
 def checked_id(id_: str, field: str = "id") -> str:
-    """Return the id. Raises InvalidArgument if it is no text, or holds a NUL."""
-    return _checked_text(id_, field)
+    """Return the id. Raises InvalidArgument if it is no text, holds a NUL, is empty, or too long."""
+    if not id_:
+        raise InvalidArgument(field, f"must have 1 to {MAX_ID_BYTES} bytes")
+    if len(_checked_text(id_, field).encode()) > MAX_ID_BYTES:
+        raise ArgumentTooLong(field, f"more than {MAX_ID_BYTES} bytes")
+    return id_
 
 
 def _checked_text(text: str, field: str) -> str:
@@ -138,30 +178,33 @@ def ref_of(library: Library) -> LibraryRef:
     return LibraryRef(library.tenant, library.name, library.kind, library.identity)
 
 
-def source_of(ports: Ports, application: Application, library: Library | None, image: ImageGiven, field: str) -> Source:
-    """Return the picture that is meant. ``library`` holds stored ones that name none; ``field`` is a JSON pointer.
+def source_of(
+    ports: Ports, application: Application, library: Library | None, image: ImageGiven | bytes, field: str
+) -> Source:
+    """Return the picture that is meant, or was sent. ``library`` holds stored ones that name none; ``field`` is a pointer.
 
     Raises InvalidArgument, a UrlError or a PictureError.
     """
-    given = [name for name in ("url", "base64", "picture") if getattr(image, name) is not None]
-    if len(given) != 1:
+    if isinstance(image, bytes):
+        return _source_of_file(ports, image)
+    if [image.url, image.base64, image.picture].count(UNSET) != 2:
         raise InvalidArgument(field, "must have one of url, base64 and picture")
-    if image.library is not None and image.picture is None:
+    if image.library is not UNSET and image.picture is UNSET:
         raise InvalidArgument(f"{field}/library", "goes with picture")
-    if image.url is not None:
+    if image.url is not UNSET:
         return _from_url(ports, image.url, f"{field}/url")
-    if image.base64 is not None:
+    if image.base64 is not UNSET:
         data = base64_image.from_base64(f"{field}/base64", image.base64.encode(), limits.MAX_BASE64)
         return Source(limits.bounds(ports), data=data, name=f"{field}/base64")
     return _stored(ports, application, library, image, field)
 
 
 def _stored(ports: Ports, application: Application, library: Library | None, image: ImageGiven, field: str) -> Source:
-    if image.library is not None:
+    if image.library is not UNSET:
         library = library_of(ports, application, image.library)
     if library is None:
         raise MissingArgument(f"{field}/library")
-    return stored_source(ports, library, checked_id(image.picture or "", f"{field}/picture"), limits.bounds(ports))
+    return stored_source(ports, library, checked_id(str(image.picture), f"{field}/picture"), limits.bounds(ports))
 
 
 def _from_url(ports: Ports, url: str, field: str) -> Source:
@@ -173,14 +216,14 @@ def _from_url(ports: Ports, url: str, field: str) -> Source:
     return Source(limits.bounds(ports), url=url, name=field)
 
 
-def source_of_file(ports: Ports, data: bytes) -> Source:
+def _source_of_file(ports: Ports, data: bytes) -> Source:
     """Return the picture of a file in the body. Raises EmptyPicture."""
     if not data:
         raise EmptyPicture("no bytes", field="image")
     return Source(limits.bounds(ports), data=data, name="image")
 
 
-def metadata_of(library: LibraryRef, said: PictureGiven) -> Metadata:
+def metadata_of(library: LibraryRef, said: MetadataGiven) -> Metadata:
     """Return what is said of a picture. Raises InvalidArgument."""
     change = change_of(library, PictureChange(brief=said.brief, tags=said.tags, label=said.label, desc=said.desc))
     return Metadata(**change)
@@ -193,11 +236,11 @@ def change_of(library: LibraryRef, said: PictureChange) -> MetadataChange:
         change["brief"] = _bounded("brief", _checked_text(said.brief, "/brief"))
     if said.tags is not None:
         change["tags"] = _tags_of(library, said.tags)
-    if said.label != ABSENT:
+    if said.label is not UNSET:
         label = label_codec.encode(exact_json.read(bytes(said.label)))
         _check_size("label", label_codec.encoded_size(label))
         change["label"] = label
-    if said.desc != ABSENT:
+    if said.desc is not UNSET:
         change["desc"] = _bounded("desc", exact_json.compact(exact_json.read(bytes(said.desc))))
     return change
 
@@ -217,46 +260,54 @@ def _tags_of(library: LibraryRef, tags: tuple[str, ...]) -> tuple[str, ...]:
         return tags_of(library.kind, tags)
     if len(tags) > limits.MAX_TAGS:
         raise TooManyItems("/tags", f"{len(tags)}, more than {limits.MAX_TAGS}")
-    for number, tag in enumerate(tags):
-        if not tag or len(_checked_text(tag, f"/tags/{number}").encode()) > limits.MAX_TAG_BYTES:
-            raise InvalidArgument(f"/tags/{number}", f"must have 1 to {limits.MAX_TAG_BYTES} bytes")
-    return tuple(dict.fromkeys(tags))
+    return tuple(dict.fromkeys(_checked_tag(tag, f"/tags/{number}") for number, tag in enumerate(tags)))
+
+
+def _checked_tag(tag: str, field: str) -> str:
+    if not tag or len(_checked_text(tag, field).encode()) > limits.MAX_TAG_BYTES:
+        raise InvalidArgument(field, f"must have 1 to {limits.MAX_TAG_BYTES} bytes")
+    return tag
 
 
 def filter_of(said: FilterGiven | None) -> TagFilter | None:
-    """Return the filter of a search; None if it lets everything pass. Raises TooManyItems."""
+    """Return the filter of a search; None if it lets everything pass. Raises InvalidArgument or TooManyItems."""
     if said is None or said == FilterGiven():
         return None
-    parts = {name: frozenset(one.tag for one in getattr(said, name)) for name in ("all_of", "any_of", "none_of")}
+    parts = {f"{name}_of": _tags_in(getattr(said, f"{name}_of"), f"/filter/{name}") for name in ("all", "any", "none")}
     if sum(map(len, parts.values())) > limits.MAX_TAGS:
         raise TooManyItems("/filter", f"more than {limits.MAX_TAGS} tags")
     return TagFilter(**parts)
 
 
+def _tags_in(conditions: tuple[TagGiven, ...], field: str) -> frozenset[str]:
+    return frozenset(_checked_tag(one.tag, f"{field}/{number}/tag") for number, one in enumerate(conditions))
+
+
 def if_match(request: Request) -> int | None:
-    """Return the revision that If-Match names; None if any will do. Raises InvalidArgument."""
-    text = request.headers.get("if-match", "").strip()
-    if text in ("", "*"):
+    """Return the revision that If-Match names, with or without quotes; None if any will do. Raises InvalidArgument."""
+    text = request.headers.get("if-match", "*").strip()
+    if text == "*":
         return None
     found = _REVISION.fullmatch(text)
     if found is None:
-        raise InvalidArgument("If-Match", "must be the ETag of one revision")
-    return int(found[1])
+        raise InvalidArgument("If-Match", 'must be one ETag as it was answered, "1764300000000", or *')
+    return int(found["revision"])
 
 
 def is_not_modified(request: Request, revision: int) -> bool:
     """Whether If-None-Match names this revision."""
     named = request.headers.get("if-none-match", "")
-    return f'"{revision}"' in [part.strip().removeprefix("W/") for part in named.split(",")]
+    tags = [part.strip().removeprefix("W/") for part in named.split(",")]
+    return f'"{revision}"' in tags or tags == ["*"]
 
 
 def position_of(after: str | None) -> int:
     """Return the position that the cursor of a search means; 0 without one. Raises InvalidArgument."""
-    if after is None:
+    if not after:
         return 0
-    text = _decoded(after)
+    text = _decoded(after, "/after")
     if not re.fullmatch(r"[1-9][0-9]{0,5}", text):
-        raise InvalidArgument("after", "is no cursor of this API")
+        raise InvalidArgument("/after", "is no cursor of this API")
     return int(text)
 
 
@@ -267,11 +318,11 @@ def cursor_of(position: int | str) -> str:
 
 def listed_after(text: str) -> str | None:
     """Return the id that the cursor of a list means; None without one. Raises InvalidArgument."""
-    return _decoded(text) if text else None
+    return _checked_text(_decoded(text, "after"), "after") if text else None
 
 
-def _decoded(cursor: str) -> str:
+def _decoded(cursor: str, field: str) -> str:
     try:
         return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as error:
-        raise InvalidArgument("after", "is no cursor of this API") from error
+        raise InvalidArgument(field, "is no cursor of this API: send next of the page before") from error

@@ -1,27 +1,63 @@
 """The JSON that the native API takes. Their schemas are in the API's document."""
 
+# What stands in ``extra_json_schema`` is only said in the document: here it is checked in bytes, or with an error of its own.
+
 from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
+from lookalike.service.add import MAX_ID_BYTES
 from lookalike.wire.native import limits
+
+#: Names of libraries.
+LIBRARY_PATTERN = r"^[A-Za-z0-9._-]{1,128}$"
+
+#: Cursors: base64url.
+CURSOR_PATTERN = r"^[A-Za-z0-9_-]*$"
 
 Fraction: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 
 BoxGiven: TypeAlias = tuple[Fraction, Fraction, Fraction, Fraction]
 """Left, top, right and bottom, as fractions of the upright picture."""
 
+Limit: TypeAlias = Annotated[float, Meta(ge=1, le=limits.MAX_RESULTS, multiple_of=1)]
+Capacity: TypeAlias = Annotated[float, Meta(ge=1, le=10**9, multiple_of=1)]
+"""Whole numbers, which some languages write as 20.0: the same number in JSON."""
 
-#: Stands for a member that is absent, where any JSON may be given.
-ABSENT = msgspec.Raw(b"")
-
-
-def _absent() -> msgspec.Raw:
-    """Return ABSENT, as a default that schemas do not show."""
-    return ABSENT
+Brief: TypeAlias = Annotated[
+    str, Meta(description="Text of your own", extra_json_schema={"maxLength": limits.METADATA_BYTES["brief"]})
+]
+Tag: TypeAlias = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": limits.MAX_TAG_BYTES})]
+Tags: TypeAlias = Annotated[tuple[Tag, ...], Meta(extra_json_schema={"maxItems": limits.MAX_TAGS})]
+Id: TypeAlias = Annotated[
+    str,
+    Meta(
+        description="Your id, in libraries with identity own",
+        extra_json_schema={"minLength": 1, "maxLength": MAX_ID_BYTES},
+    ),
+]
+Url: TypeAlias = Annotated[
+    str,
+    Meta(
+        description="Address to download the picture from",
+        extra_json_schema={"minLength": 1, "maxLength": limits.MAX_URL_BYTES, "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://"},
+    ),
+]
+Base64: TypeAlias = Annotated[
+    str,
+    Meta(
+        description="The file in base64",
+        extra_json_schema={"minLength": 1, "maxLength": limits.MAX_BASE64, "contentEncoding": "base64"},
+    ),
+]
+AnyJson: TypeAlias = Annotated[msgspec.Raw, Meta(description="Any JSON, which is returned digit by digit")]
+LibraryName: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": LIBRARY_PATTERN})]
+Cursor: TypeAlias = Annotated[
+    str, Meta(description="next of the page before", extra_json_schema={"pattern": CURSOR_PATTERN})
+]
 
 
 class Given(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -31,34 +67,47 @@ class Given(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
 class ImageGiven(Given, frozen=True, kw_only=True):
     """A picture: exactly one of the members, but for ``library``, which goes with ``picture``."""
 
-    url: Annotated[str, Meta(description="Address to download the picture from")] | None = None
-    base64: Annotated[str, Meta(description="The file in base64")] | None = None
-    picture: Annotated[str, Meta(description="Id of a stored picture")] | None = None
-    library: Annotated[str, Meta(description="Its library, if it is another than the one searched")] | None = None
+    url: Url | UnsetType = UNSET
+    base64: Base64 | UnsetType = UNSET
+    picture: (
+        Annotated[
+            str,
+            Meta(description="Id of a stored picture", extra_json_schema={"minLength": 1, "maxLength": MAX_ID_BYTES}),
+        ]
+        | UnsetType
+    ) = UNSET
+    library: (
+        Annotated[LibraryName, Meta(description="Its library, if it is another than the one searched")] | UnsetType
+    ) = UNSET
 
 
 OnDuplicate: TypeAlias = Literal["return", "refuse", "update"]
 
 
-class PictureGiven(Given, frozen=True, kw_only=True):
+class MetadataGiven(Given, frozen=True, kw_only=True):
+    """What is said of a picture to add: beside its file, or in the query."""
+
+    id: Id | None = None
+    brief: Brief = ""
+    tags: Tags = ()
+    label: AnyJson | UnsetType = UNSET
+    desc: AnyJson | UnsetType = UNSET
+    on_duplicate: OnDuplicate = "return"
+
+
+class PictureGiven(MetadataGiven, frozen=True, kw_only=True):
     """A picture to add, and what is said of it."""
 
-    image: ImageGiven | None = None
-    id: Annotated[str, Meta(description="Your id, in libraries with identity own")] | None = None
-    brief: str = ""
-    tags: tuple[str, ...] = ()
-    label: msgspec.Raw = msgspec.field(default_factory=_absent)
-    desc: msgspec.Raw = msgspec.field(default_factory=_absent)
-    on_duplicate: OnDuplicate = "return"
+    image: ImageGiven
 
 
 class PictureChange(Given, frozen=True, kw_only=True):
     """What to change: members that are absent stay."""
 
-    brief: str | None = None
-    tags: tuple[str, ...] | None = None
-    label: msgspec.Raw = msgspec.field(default_factory=_absent)
-    desc: msgspec.Raw = msgspec.field(default_factory=_absent)
+    brief: Brief | None = None
+    tags: Tags | None = None
+    label: AnyJson | UnsetType = UNSET
+    desc: AnyJson | UnsetType = UNSET
 
 
 class LibraryGiven(Given, frozen=True, kw_only=True):
@@ -68,19 +117,19 @@ class LibraryGiven(Given, frozen=True, kw_only=True):
     identity: Annotated[
         Literal["own", "picture"], Meta(description="own: pictures have your ids; picture: a picture is its own id")
     ] = "own"
-    capacity: Annotated[int, Meta(ge=1, le=10**9)] | None = None
+    capacity: Capacity | None = None
 
 
 class LibraryChange(Given, frozen=True, kw_only=True):
     """What to change of a library."""
 
-    capacity: Annotated[int, Meta(ge=1, le=10**9)] | None
+    capacity: Capacity | None
 
 
 class TagGiven(Given, frozen=True, kw_only=True):
     """A condition: the picture has this tag."""
 
-    tag: str
+    tag: Tag
 
 
 class FilterGiven(Given, frozen=True, kw_only=True, rename={"all_of": "all", "any_of": "any", "none_of": "none"}):
@@ -91,24 +140,29 @@ class FilterGiven(Given, frozen=True, kw_only=True, rename={"all_of": "all", "an
     none_of: tuple[TagGiven, ...] = ()
 
 
-class SearchGiven(Given, frozen=True, kw_only=True, rename={"without": "not"}):
-    """A search in one library."""
+class SearchOptionsGiven(Given, frozen=True, kw_only=True, rename={"without": "not"}):
+    """How to search: beside a file, in a form."""
 
-    image: ImageGiven
     also: Annotated[tuple[ImageGiven, ...], Meta(description="Further examples")] = ()
     without: Annotated[tuple[ImageGiven, ...], Meta(description="Examples of what is not meant")] = ()
     box: Annotated[BoxGiven, Meta(description="The part of the image to search for")] | None = None
-    limit: Annotated[int, Meta(ge=1, le=limits.MAX_RESULTS)] = limits.DEFAULT_RESULTS
-    after: Annotated[str, Meta(description="next of the page before")] | None = None
+    limit: Limit = limits.DEFAULT_RESULTS
+    after: Cursor | None = None
     threshold: Annotated[Fraction, Meta(description="Least score; identical pictures pass any")] = 0.0
     filter: FilterGiven | None = None
     explain: Annotated[bool, Meta(description="Say what agrees, what does not, and what the search did")] = False
 
 
+class SearchGiven(SearchOptionsGiven, frozen=True, kw_only=True):
+    """A search in one library."""
+
+    image: ImageGiven
+
+
 class SearchManyGiven(SearchGiven, frozen=True, kw_only=True):
     """A search in several libraries of one kind."""
 
-    libraries: Annotated[tuple[str, ...], Meta(min_length=1, max_length=limits.MAX_LIBRARIES)]
+    libraries: Annotated[tuple[LibraryName, ...], Meta(min_length=1, max_length=limits.MAX_LIBRARIES)]
 
 
 class CheckGiven(Given, frozen=True, kw_only=True):
@@ -128,11 +182,11 @@ class RowGiven(Given, frozen=True, kw_only=True):
     """A line of a bulk call. ``url`` and ``base64`` are of a picture to add."""
 
     op: Literal["add", "update", "delete"] = "add"
-    id: str | None = None
-    url: str | None = None
-    base64: str | None = None
-    brief: str | None = None
-    tags: tuple[str, ...] | None = None
-    label: msgspec.Raw = msgspec.field(default_factory=_absent)
-    desc: msgspec.Raw = msgspec.field(default_factory=_absent)
+    id: Id | None = None
+    url: Url | None = None
+    base64: Base64 | None = None
+    brief: Brief | None = None
+    tags: Tags | None = None
+    label: AnyJson | UnsetType = UNSET
+    desc: AnyJson | UnsetType = UNSET
     on_duplicate: OnDuplicate = "return"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+
+from msgspec import UNSET
 
 from lookalike.domain.application import Application
 from lookalike.domain.geometry import WHOLE, Box
@@ -28,15 +31,15 @@ from lookalike.wire.native.answers import (
     proof_said,
 )
 from lookalike.wire.native.dialect import Reply
-from lookalike.wire.native.requests import BoxGiven, CheckGiven, CompareGiven, SearchGiven, SearchManyGiven
+from lookalike.wire.native.requests import BoxGiven, CompareGiven, ImageGiven, SearchManyGiven, SearchOptionsGiven
 
 
 def search_library(ports: Ports, application: Application, request: Request) -> Reply:
     """Find pictures like the one given in one library."""
     began = time.perf_counter()
-    said = reading.body_of(request, SearchGiven)
+    said, image = reading.search_of(request)
     library = reading.library_of(ports, application, request.arguments["library"])
-    return _found(ports, application, [library], said, began)
+    return _found(ports, application, [library], _Query(said, image, began))
 
 
 def search_several(ports: Ports, application: Application, request: Request) -> Reply:
@@ -44,19 +47,28 @@ def search_several(ports: Ports, application: Application, request: Request) -> 
     began = time.perf_counter()
     said = reading.body_of(request, SearchManyGiven)
     names = dict.fromkeys(said.libraries)
-    return _found(ports, application, [reading.library_of(ports, application, name) for name in names], said, began)
+    libraries = [reading.library_of(ports, application, name) for name in names]
+    return _found(ports, application, libraries, _Query(said, said.image, began))
 
 
-def _found(
-    ports: Ports, application: Application, libraries: Sequence[Library], said: SearchGiven, began: float
-) -> Reply:
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """What to search, how, and when the call began, in seconds of the performance counter."""
+
+    said: SearchOptionsGiven
+    image: ImageGiven | bytes
+    began: float
+
+
+def _found(ports: Ports, application: Application, libraries: Sequence[Library], query: _Query) -> Reply:
+    said = query.said
     start = reading.position_of(said.after)
     one = libraries[0] if len(libraries) == 1 else None
     command = SearchLibraries(
         libraries=tuple(libraries),
-        source=reading.source_of(ports, application, one, said.image, "/image"),
+        source=reading.source_of(ports, application, one, query.image, "/image"),
         start=start,
-        count=said.limit,
+        count=int(said.limit),
         tags=reading.filter_of(said.filter),
         box=None if said.box is None else _box(said.box),
         threshold=said.threshold,
@@ -70,14 +82,15 @@ def _found(
         ),
     )
     page = search_libraries(ports, command)
-    return Reply(_page_said(ports, libraries, said, page, began))
+    return Reply(_page_said(ports, libraries, query, page))
 
 
-def _page_said(ports: Ports, libraries: Sequence[Library], said: SearchGiven, page: Page, began: float) -> FoundSaid:
+def _page_said(ports: Ports, libraries: Sequence[Library], query: _Query, page: Page) -> FoundSaid:
+    said = query.said
     by_uid = {library.uid: library for library in libraries}
     end = reading.position_of(said.after) + len(page.matches)
     return FoundSaid(
-        query=None if page.query is None else QuerySaid(width=page.query.width, height=page.query.height),
+        query=UNSET if page.query is None else QuerySaid(width=page.query.width, height=page.query.height),
         matches=tuple(
             match_said(
                 by_uid[match.candidate.key.library],
@@ -88,7 +101,7 @@ def _page_said(ports: Ports, libraries: Sequence[Library], said: SearchGiven, pa
             for match in page.matches
         ),
         next=reading.cursor_of(end) if page.more and page.matches and end < WINDOW else "",
-        took_ms=round(1000 * (time.perf_counter() - began), 1),
+        took_ms=round(1000 * (time.perf_counter() - query.began), 1),
         model=ports.embedder.model,
         trace=tuple(look_said(look) for look in page.looks) if said.explain else (),
     )
@@ -104,14 +117,14 @@ def _box(given: BoxGiven) -> Box:
 
 def check_picture(ports: Ports, application: Application, request: Request) -> Reply:
     """Say whether the library holds the very picture, and if not, which is the nearest."""
-    said = reading.body_of(request, CheckGiven)
+    image = reading.checked_image(request)
     library = reading.library_of(ports, application, request.arguments["library"])
-    found = check(ports, library, reading.source_of(ports, application, library, said.image, "/image"))
+    found = check(ports, library, reading.source_of(ports, application, library, image, "/image"))
     return Reply(
         CheckSaid(
             held=found.picture is not None,
-            picture=None if found.picture is None else picture_said(library, found.picture),
-            nearest=None if found.nearest is None else match_said(library, found.nearest, explain=True),
+            picture=UNSET if found.picture is None else picture_said(library, found.picture),
+            nearest=UNSET if found.nearest is None else match_said(library, found.nearest, explain=True),
         )
     )
 
@@ -126,7 +139,7 @@ def compare_pictures(ports: Ports, application: Application, request: Request) -
         ComparedSaid(
             identical=compared.identical,
             same=SameSaid(
-                score=compared.same_score, proof=None if compared.same is None else proof_said(compared.same)
+                score=compared.same_score, proof=UNSET if compared.same is None else proof_said(compared.same)
             ),
             similar=compared.similar,
             product=compared.product,

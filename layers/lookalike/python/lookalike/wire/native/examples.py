@@ -1,0 +1,162 @@
+"""Examples of requests and answers, by the names of calls, for the API's document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+import lookalike
+from lookalike.domain.picture import sign_of
+from lookalike.wire.native import answers, requests, session
+from lookalike.wire.native.bulk import RowSaid, TotalsSaid
+
+#: A picture small enough to be read here: two grey squares, as WebP.
+PICTURE = (
+    "UklGRkoAAABXRUJQVlA4TD4AAAAvH8AHABcgFkxDYoPoTiyYhsQG0Z1YMA2JDaK7+Q+s/KCokSRl3quO90DiOD0QENH/CeCVu+qEAHodyJ88Dw=="
+)
+
+#: Values of parameters, by their names.
+PARAMETERS: Mapping[str, str] = {"library": "shop", "id": "sku-1"}
+
+_IMAGE = requests.ImageGiven(base64=PICTURE)
+
+_LIBRARY = answers.LibrarySaid(
+    name="shop", kind="same", identity="own", pictures=1, capacity=100_000, created="2026-01-02T03:04:05.000Z"
+)
+
+_REVISION = 1_767_323_045_678
+
+_DIGEST = "f8359ee9c6f2d1c0f8359ee9c6f2d1c0f8359ee9c6f2d1c0f8359ee9c6f2d1c0"
+
+_PATH = "/api/v1/libraries/shop/pictures/sku-1"
+
+_ADDED = answers.AddedSaid(
+    library="shop",
+    id="sku-1",
+    path=_PATH,
+    image=f"{_PATH}/image?v={_REVISION}",
+    cont_sign=sign_of(_DIGEST),
+    digest=_DIGEST,
+    revision=_REVISION,
+    added="2026-01-02T03:04:05.678Z",
+    state="live",
+    brief="red shoe",
+    tags=("100",),
+    created=True,
+)
+
+_PICTURE = answers.PictureSaid(
+    **{name: getattr(_ADDED, name) for name in answers.PictureSaid.__struct_fields__},
+)
+
+_PROOF = answers.ProofSaid(
+    probability=0.998,
+    inliers=37,
+    transform=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0),
+    region=(0.0, 0.1, 1.0, 0.97),
+    mirrored=False,
+    inverted=False,
+    query_percent=100.0,
+    picture_percent=100.0,
+    agreement=0.93,
+)
+
+_MATCH = answers.MatchSaid(
+    library="shop",
+    id="sku-1",
+    path=_PATH,
+    score=0.93,
+    cosine=0.97,
+    why="proved",
+    revision=_REVISION,
+    cont_sign=_ADDED.cont_sign,
+    brief="red shoe",
+    tags=("100",),
+    proof=_PROOF,
+)
+
+_FOUND = answers.FoundSaid(
+    query=answers.QuerySaid(width=32, height=32),
+    matches=(_MATCH,),
+    took_ms=41.2,
+    model="lite0",
+    trace=(answers.LookSaid(name="whole", views=5, prepare_ms=2.1, embed_ms=25.0, search_ms=0.4, verify_ms=11.3),),
+)
+
+_SEARCH = requests.SearchGiven(
+    image=_IMAGE,
+    limit=20,
+    threshold=0.5,
+    filter=requests.FilterGiven(all_of=(requests.TagGiven(tag="100"),)),
+    explain=True,
+)
+
+_CHANGE = requests.PictureChange(brief="red shoe, left")
+
+#: What a call takes.
+GIVEN: Mapping[str, msgspec.Struct] = {
+    "sign_in": session.SignInGiven(access_key="ACCESS_KEY", secret_key="SECRET_KEY"),  # noqa: S106 - words for both
+    "put_library": requests.LibraryGiven(kind="same", capacity=100_000),
+    "change_library": requests.LibraryChange(capacity=200_000),
+    "add_picture": requests.PictureGiven(image=_IMAGE, id="sku-1", brief="red shoe", tags=("100",)),
+    "put_picture": requests.PictureGiven(image=_IMAGE, brief="red shoe", tags=("100",)),
+    "change_picture": _CHANGE,
+    "search_library": _SEARCH,
+    "check_picture": requests.CheckGiven(image=requests.ImageGiven(url="https://example.com/shoe.jpg")),
+    "search_several": requests.SearchManyGiven(image=_IMAGE, libraries=("shop",)),
+    "compare_pictures": requests.CompareGiven(
+        a=requests.ImageGiven(picture="sku-1", library="shop"), b=requests.ImageGiven(base64=PICTURE)
+    ),
+}
+
+#: What it answers.
+SAID: Mapping[str, msgspec.Struct] = {
+    "get_session": session.SessionSaid(
+        application="shop", app_id="123456789", access_key="ACCESS_KEY", expires="2026-01-02T11:04:05.000Z"
+    ),
+    "get_service": answers.ServiceSaid(
+        name="lookalike",
+        version=lookalike.__version__,
+        model="lite0",
+        pictures=answers.PictureLimitsSaid(
+            max_bytes=10_485_760, min_side=15, max_side=4999, formats=("BMP", "GIF", "JPEG", "PNG", "WEBP")
+        ),
+        openapi="/api/v1/openapi.json",
+        problems="/api/v1/problems",
+    ),
+    "usage": answers.UsageSaid(
+        application="shop",
+        app_id="10000001",
+        counted=True,
+        days=(answers.DaySaid(day="2026-01-02", calls=1234),),
+        per_day=50_000,
+    ),
+    "list_libraries": answers.LibrariesSaid(libraries=(_LIBRARY,)),
+    "get_library": _LIBRARY,
+    "put_library": _LIBRARY,
+    "change_library": _LIBRARY,
+    "list_of_pictures": answers.PicturesSaid(pictures=(_PICTURE,), next="c2t1LTE"),
+    "get_picture": _PICTURE,
+    "add_picture": _ADDED,
+    "put_picture": _ADDED,
+    "change_picture": msgspec.structs.replace(_PICTURE, brief="red shoe, left", revision=_REVISION + 1),
+    "restore_picture": _PICTURE,
+    "search_library": _FOUND,
+    "check_picture": answers.CheckSaid(held=False, nearest=_MATCH),
+    "search_several": msgspec.structs.replace(_FOUND, trace=()),
+    "compare_pictures": answers.ComparedSaid(
+        identical=False, same=answers.SameSaid(score=0.93, proof=_PROOF), similar=0.83, product=0.44
+    ),
+}
+
+#: Lines that a bulk call takes, and the lines that it answers.
+ROWS_GIVEN = (
+    requests.RowGiven(id="sku-2", url="https://example.com/2.jpg", brief="blue shoe"),
+    requests.RowGiven(op="delete", id="sku-9"),
+)
+ROWS_SAID = (
+    RowSaid(row=1, status=201, id="sku-2", created=True, revision=_REVISION),
+    RowSaid(row=2, status=404, id="sku-9", code="picture_not_found", detail="the library holds no such picture"),
+    TotalsSaid(rows=2, ok=1, refused=1, unfinished=0),
+)

@@ -78,7 +78,8 @@ NEEDS_wire        := setup clients
 NEEDS_contract    := stores
 NEEDS_integration := setup both-models stores
 NEEDS_quality     := setup
-EVERYTHING        := setup both-models .venv-sam/.installed clients servers
+NEEDS_browser     := setup .venv/.browser
+EVERYTHING        := setup both-models .venv/.browser .venv-sam/.installed clients servers
 # The folders of what TESTS names; without a name, all of them.
 TEST_FOLDERS = $(foreach path,$(filter tests tests/% ./tests ./tests/%,$(TESTS)),$(or $(word 2,$(subst /, ,$(path:./%=%))),tests))
 NEEDS = $(sort $(foreach folder,$(or $(TEST_FOLDERS),tests),$(if $(filter undefined,$(origin NEEDS_$(folder))),$(EVERYTHING),$(NEEDS_$(folder)))))
@@ -173,6 +174,7 @@ lock: $(UV) ## Write the lock files again (UPGRADE=--upgrade for newer versions)
 	$(LOCK_ALL) --group model -c requirements.txt -o $(LOCKS)/model.txt
 	$(LOCK_ALL) --extra local --extra aws --extra emulator pyproject.toml -c $(LOCKS)/aws.txt -o $(LOCKS)/emulator.txt
 	$(LOCK_ALL) --all-extras pyproject.toml --group model -c $(LOCKS)/emulator.txt -c $(LOCKS)/model.txt -o $(LOCKS)/dev.txt
+	$(LOCK_ALL) --group browser -c $(LOCKS)/dev.txt -o $(LOCKS)/browser.txt
 	$(LOCK) --python-version 3.13 --python-platform x86_64-manylinux_2_28 --generate-hashes \
 		-c $(LOCKS)/aws.txt layers/runtime/requirements.in -o layers/runtime/requirements.txt
 
@@ -202,13 +204,14 @@ $(UV): $(LOCKS)/build.txt
 	@touch $@
 
 # What not everybody needs: aws for --stack and stores there, model for `lookalike model fit`, emulator for run-aws, dev
-# for tests and checks, which has all of them.
-.venv/.aws .venv/.model .venv/.emulator .venv/.dev: .venv/.%: $(LOCKS)/%.txt | .venv/.run
+# for tests and checks, which has all of them; browser, apart, for those of the console.
+.venv/.aws .venv/.model .venv/.emulator .venv/.dev .venv/.browser: .venv/.%: $(LOCKS)/%.txt | .venv/.run
 	@echo "Installing what $* needs"
 	@$(INSTALL) --require-hashes -r $<
 	@touch $@
 
 # Tests look at photographs, too.
+.venv/.browser: | .venv/.dev
 .venv/.dev: | .venv/.pictures
 
 .venv/.pictures: $(LOCKS)/pictures.txt | $(UV)

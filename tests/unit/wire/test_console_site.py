@@ -84,15 +84,10 @@ def test_the_folder_s_placeholder_may_have_its_slash(tmp_path: Path, placeholder
 
 
 @pytest.mark.parametrize(
-    "path", ["/console/l/shop", "/console/l/shop/search", "/console/x.html", "//console/", "/console/.."]
+    "path", ["/console", "/console/l/shop", "/console/l/shop/search", "/console/x.html", "//console/", "/console/.."]
 )
 def test_every_other_path_is_a_view_of_the_start_page(handler: Handler, path: str) -> None:
     assert body(get(handler, path)) == body(get(handler, "/console/"))
-
-
-def test_the_address_without_its_slash_leads_there(handler: Handler) -> None:
-    answer = get(handler, "/console")
-    assert (answer["statusCode"], answer["headers"]["location"]) == (308, "/console/")
 
 
 def test_the_start_page_is_sent_once_as_long_as_it_is_the_same(handler: Handler) -> None:

@@ -37,7 +37,8 @@ STRICT_TRANSPORT = {"strict-transport-security": "max-age=31536000"}
 _KEPT = "public, max-age=31536000, immutable"
 _ASKED = "no-cache"
 
-#: Method and path of the routes that the function answers.
+#: Method and path of the routes that the function answers. The address without its slash is the start page, too, and is
+#: not redirected: a gateway may take the slash away before the function sees it.
 ROUTES = (("GET", BASE), ("GET", f"{BASE}/{{path+}}"))
 
 
@@ -63,8 +64,6 @@ def handler_of(site: Site) -> Handler:
 def _answer(site: Site, method: str, path: str, headers: Mapping[str, str]) -> dict[str, Any]:
     if method not in ("GET", "HEAD"):
         return _text(405, "Method Not Allowed", allow="GET, HEAD")
-    if path == BASE:
-        return _text(308, "", location=f"{BASE}/")
     if (file := site.files.get(path)) is not None:
         return _file(file, _KEPT, headers)
     # A page that was loaded before an update asks for files that are no more: that is an error, and no page.

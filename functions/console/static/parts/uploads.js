@@ -1,0 +1,141 @@
+// The queue of uploads, and the drawer that shows it. Files are sent whole, as they are: a picture's identity is its pixels.
+import { html, useEffect, useState } from '../vendor/htm-preact.js';
+import { BASE, problemOf, signedInAgain } from '../api.js';
+import { t } from '../i18n.js';
+import { drawer, store, useStore } from '../state.js';
+import { save } from './bar.js';
+import { Icon, titleOf } from './dialog.js';
+
+const AT_ONCE = 3;
+
+/** Times that a file is sent again by itself, after the service has asked to wait. */
+const MAX_WAITS = 5;
+
+/** Lines that the drawer shows; what needs attention comes first. */
+const MAX_LINES = 80;
+
+/** {id, file, library, identity, state, percent, problem, picture}; states are those of ORDER. */
+export const uploads = store([]);
+
+const ORDER = ['failed', 'refused', 'sending', 'waiting', 'held', 'added'];
+
+const change = (id, said) => uploads.set((all) => all.map((one) => (one.id === id ? { ...one, ...said } : one)));
+
+/** How many uploads are in each state. */
+export function totals(all) {
+  const count = Object.fromEntries(ORDER.map((state) => [state, 0]));
+  for (const one of all) count[one.state] += 1;
+  return count;
+}
+
+/** An id by which a file that is sent again is the same picture, in libraries whose pictures have ids of their own. */
+async function idOf(file) {
+  if (!crypto.subtle) return `${file.name.slice(0, 100)}-${file.size}-${file.lastModified}`;
+  const hash = await crypto.subtle.digest('SHA-256', await file.arrayBuffer());
+  return [...new Uint8Array(hash).slice(0, 12)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+function post(upload, form) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open('POST', `${BASE}/libraries/${upload.library}/pictures`);
+    request.upload.onprogress = ({ loaded, total }) => change(upload.id, { percent: Math.floor((100 * loaded) / total) });
+    request.onload = () => (request.status < 300 ? resolve(JSON.parse(request.responseText))
+      : reject(problemOf(request.status, request.responseText, request.getResponseHeader('Retry-After'))));
+    request.onerror = () => reject(problemOf(0, ''));
+    request.send(form);
+  });
+}
+
+async function send(upload, waits = 0) {
+  change(upload.id, { state: 'sending', percent: 0, problem: null });
+  try {
+    const form = new FormData();
+    const own = upload.identity === 'own' ? { id: await idOf(upload.file) } : {};
+    form.append('picture', JSON.stringify({ brief: upload.file.name.slice(0, 80), ...own }));
+    form.append('image', upload.file);
+    const picture = await post(upload, form);
+    change(upload.id, { state: picture.created ? 'added' : 'held', picture });
+  } catch (problem) {
+    const later = problem.status === 429 || problem.status === 503;
+    if (problem.status === 401) await signedInAgain();
+    else if (later && waits < MAX_WAITS) await new Promise((resolve) => setTimeout(resolve, 1000 * (problem.retryAfter || 1)));
+    else {
+      const final = problem.status >= 400 && problem.status < 500 && !later;
+      return change(upload.id, { state: final ? 'refused' : 'failed', problem });
+    }
+    return send(upload, waits + 1);
+  }
+}
+
+let sending = 0;
+
+async function pump() {
+  const next = uploads.get().find((one) => one.state === 'waiting');
+  if (!next || sending >= AT_ONCE) return;
+  sending += 1;
+  const sent = send(next);
+  pump();
+  await sent;
+  sending -= 1;
+  pump();
+}
+
+/** Send files to a library, a few at a time. */
+export function enqueue(files, { name, identity }) {
+  drawer.set({ View: Drawer });
+  const more = files.map((file) => ({ id: Math.random(), file, library: name, identity, state: 'waiting', percent: 0 }));
+  uploads.set((all) => [...all, ...more]);
+  for (let i = 0; i < AT_ONCE; i += 1) pump();
+}
+
+const retry = (one) => {
+  change(one.id, { state: 'waiting' });
+  pump();
+};
+
+addEventListener('beforeunload', (event) => {
+  const { waiting, sending: busy } = totals(uploads.get());
+  if (waiting + busy) event.preventDefault();
+});
+
+function Line({ one }) {
+  const { state, percent, problem, picture } = one;
+  return html`<li class=${`line ${state}`}><span class="name">${one.file.name}</span>
+    <span class="state">${state === 'sending' ? `${percent} %` : t(`upload.${state}`)}
+      ${state === 'held' && html` <a href=${`/console/l/${encodeURIComponent(one.library)}?picture=${encodeURIComponent(picture.id)}`}>${t('upload.see')}</a>`}
+      ${state === 'failed' && html` <button type="button" class="link" onClick=${() => retry(one)}>${t('retry')}</button>`}</span>
+    ${problem && html`<small>${titleOf(problem)}${problem.detail ? ` · ${problem.detail}` : ''}</small>`}</li>`;
+}
+
+function report() {
+  const lines = uploads.get().map(({ file, library, state, picture, problem }) =>
+    JSON.stringify({ file: file.name, bytes: file.size, library, state, id: picture?.id, code: problem?.code, detail: problem?.detail }));
+  save('uploads.ndjson', `${lines.join('\n')}\n`);
+}
+
+/** What has come of the uploads; it stays while one goes from page to page. */
+export function Drawer() {
+  const all = useStore(uploads);
+  const [folded, fold] = useState(innerWidth < 560);
+  const count = totals(all);
+  const open = count.waiting + count.sending;
+  const tenths = all.length ? Math.floor((10 * (all.length - open)) / all.length) : 0;
+  const [said, say] = useState('');
+  useEffect(() => say(t('uploads.progress', { done: tenths * 10, n: all.length })), [tenths, all.length]);
+  if (!all.length) return null;
+  const shown = [...all].sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state)).slice(0, MAX_LINES);
+  const close = () => uploads.set((before) => before.filter((one) => one.state === 'waiting' || one.state === 'sending'));
+  return html`<aside class="drawer" aria-label=${t('uploads')}>
+    <header><button type="button" class="quiet" aria-expanded=${folded ? 'false' : 'true'} onClick=${() => fold(!folded)}><strong>${open ? t('uploads.open', { n: open }) : t('uploads.done', { n: all.length })}</strong></button>
+      <span class="push"></span>
+      <button type="button" class="quiet icon" onClick=${report} aria-label=${t('uploads.report')} title=${t('uploads.report')}><${Icon} name="download" /></button>
+      <button type="button" class="quiet icon" onClick=${close} aria-label=${t('uploads.clear')} title=${t('uploads.clear')}><${Icon} name="x" /></button></header>
+    <progress max=${all.length} value=${all.length - open} aria-label=${t('uploads')}></progress>
+    <dl class="totals">${['added', 'held', 'refused', 'failed'].map((state) => html`<div class=${`${state}${count[state] ? '' : ' none'}`}><dd>${count[state]}</dd><dt>${t(`upload.${state}`)}</dt></div>`)}</dl>
+    <p class="hidden" aria-live="polite">${said}</p>
+    ${!folded && html`<ul class="lines" tabindex="0" aria-label=${t('uploads')}>${shown.map((one) => html`<${Line} key=${one.id} one=${one} />`)}</ul>
+      ${all.length > shown.length && html`<p class="faint">${t('uploads.more', { n: all.length - shown.length })}</p>`}
+      ${count.failed > 1 && html`<button type="button" onClick=${() => all.filter((one) => one.state === 'failed').forEach(retry)}>${t('retry.all')}</button>`}`}
+  </aside>`;
+}

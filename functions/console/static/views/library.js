@@ -1,0 +1,151 @@
+// A library: its pictures, those deleted, and the ways to add to it and to search it.
+import { html, useEffect, useRef, useState } from '../vendor/htm-preact.js';
+import { call, pathOf } from '../api.js';
+import { number, t } from '../i18n.js';
+import { Bar, remove } from '../parts/bar.js';
+import { CodeButton, Confirm, Dialog, Empty, Icon, Trouble } from '../parts/dialog.js';
+import { DropTargets, FileButton, usePaste } from '../parts/drop.js';
+import { Grid } from '../parts/grid.js';
+import { Held, Preview } from '../parts/preview.js';
+import { enqueue, totals, uploads } from '../parts/uploads.js';
+import { asked, compared, go, notify, route, useKeys, useLoad, useStore } from '../state.js';
+
+/** Pictures of a page. */
+const PAGE = 60;
+
+/** Milliseconds after which the grid shows what was just added. */
+const SETTLED = 700;
+
+/** Keep the grid up with what is being added. */
+function useAdded(name, reload) {
+  const added = totals(useStore(uploads).filter((one) => one.library === name)).added;
+  const before = useRef(added);
+  useEffect(() => {
+    if (added === before.current) return undefined;
+    const timer = setTimeout(() => {
+      before.current = added;
+      reload();
+    }, SETTLED);
+    return () => clearTimeout(timer);
+  }, [added]);
+}
+
+function Finder({ box, tag, onTag, onSearch, open }) {
+  const submit = (event) => {
+    event.preventDefault();
+    const text = box.current.value.trim();
+    if (/^https?:\/\//.test(text)) onSearch({ url: text });
+    else onTag(text);
+  };
+  return html`<form class="finder" role="search" onSubmit=${submit}><${Icon} name="search" />
+    <input ref=${box} type="search" defaultValue=${tag} placeholder=${t('find')} aria-label=${t('find')} enterkeyhint="search" />
+    <${FileButton} bare=${true} icon="camera" kind="quiet camera" label=${t('search.camera')} open=${open} onFiles=${([file]) => onSearch({ file })} />
+  </form>`;
+}
+
+function More({ library, onClose, onChanged }) {
+  const [sure, setSure] = useState(false);
+  const [problem, setProblem] = useState(null);
+  const capacity = useRef();
+  const act = (call) => call.then(onChanged, setProblem);
+  const change = () => act(call('PATCH', `/libraries/${library.name}`, { capacity: Number(capacity.current.value) || null }));
+  if (sure) {
+    return html`<${Confirm} title=${t('library.remove.title', { name: library.name })} text=${t('library.remove.text', { n: library.pictures })}
+      label=${t('library.remove')} onClose=${onClose} onYes=${() => call('DELETE', `/libraries/${library.name}`).then(() => go('/console/'), (refused) => notify(refused.message))} />`;
+  }
+  return html`<${Dialog} title=${library.name} kind="small" onClose=${onClose} actions=${html`
+      <button type="button" class="danger" onClick=${() => setSure(true)}>${t('library.remove')}</button><span class="push"></span>
+      <button type="button" class="main" onClick=${change}>${t('save')}</button>`}>
+    <dl class="facts"><div><dt>${t('library.kind')}</dt><dd>${t(`kind.${library.kind}`)}</dd></div>
+      <div><dt>${t('identity')}</dt><dd>${t(`identity.${library.identity}`)}</dd></div></dl>
+    <label class="field"><span>${t('capacity')}</span><input ref=${capacity} type="number" min="1" max="1000000000" defaultValue=${library.capacity ?? ''} /><small>${t('capacity.hint')}</small></label>
+    ${problem && html`<${Trouble} problem=${problem} />`}
+  <//>`;
+}
+
+export default function Library({ library: name }) {
+  const [deleted, setDeleted] = useState(false);
+  const [tag, setTag] = useState('');
+  const [cursors, setCursors] = useState(['']);
+  const [selected, select] = useState(new Set());
+  const [open, setOpen] = useState(null);
+  const [asking, ask] = useState(null);
+  const [more, setMore] = useState(false);
+  const box = useRef();
+  const camera = useRef({});
+  const upload = useRef({});
+  const query = new URLSearchParams({ limit: PAGE, state: deleted ? 'deleted' : 'live' });
+  if (tag) query.set('tag', tag);
+  if (cursors.at(-1)) query.set('after', cursors.at(-1));
+  const path = `/libraries/${name}/pictures?${query}`;
+  const about = useLoad(() => call('GET', `/libraries/${name}`), [name]);
+  const page = useLoad(() => call('GET', path), [path]);
+  const pictures = page.value?.pictures ?? [];
+  const library = about.value ?? { name };
+  const chosen = pictures.filter((one) => selected.has(one.self));
+  const clear = () => select(new Set());
+  const reload = () => [about, page].forEach((one) => one.reload());
+  const turn = (next) => [clear(), setCursors(next)];
+  const show = (given) => [turn(['']), given.tag !== undefined && setTag(given.tag), given.deleted !== undefined && setDeleted(given.deleted)];
+  useAdded(name, reload);
+
+  const search = (image) => {
+    asked.set({ library: name, image });
+    go(`/console/l/${encodeURIComponent(name)}/search${image.id ? `?picture=${encodeURIComponent(image.id)}` : ''}`);
+  };
+  const add = (files) => enqueue(files, library);
+  const openId = (id) => call('GET', pathOf(name, id)).then((picture) => setOpen({ picture }), (problem) => notify(problem.title || problem.message));
+  useEffect(() => {
+    const id = route.get().query.get('picture');
+    if (id) openId(id);
+  }, [useStore(route).query.get('picture')]);
+  usePaste((files, shift) => (shift ? add(files) : search({ file: files[0] })));
+  const compare = () => {
+    if (chosen.length !== 2) return notify(t('compare.two'));
+    compared.set({ a: chosen[0], b: chosen[1] });
+    go('/console/compare');
+  };
+  const removed = (some) => remove(some, () => [clear(), reload()]);
+  useKeys({ '/': () => box.current.focus(), u: () => upload.current.current(), c: compare });
+  const deletes = (i) => !deleted && (chosen.length ? removed(chosen) : removed([pictures[i]]));
+  const targets = [
+    { icon: 'upload', label: t('drop.add'), hint: t('drop.add.hint', { library: name }), run: add },
+    { icon: 'search', label: t('drop.search'), hint: t('drop.search.hint'), run: ([file]) => search({ file }) },
+    { icon: 'check', label: t('drop.check'), hint: t('drop.check.hint'), run: ([file]) => ask({ file }) },
+  ];
+  const at = open && pictures.findIndex((one) => one.self === open.picture.self);
+  const step = (by) => pictures[at + by] && setOpen({ picture: pictures[at + by] });
+  if (about.error) return html`<div class="page"><${Trouble} problem=${about.error} onRetry=${about.reload} /></div>`;
+  return html`<div class="page">
+    <div class="head"><h1>${name}</h1><p class="faint">${about.value ? `${t(`kind.${library.kind}`)} · ${t('pictures', { n: library.pictures })}${library.capacity ? ` / ${number(library.capacity)}` : ''}` : '…'}</p>
+      <span class="push"></span>
+      <${CodeButton} action=${{ method: 'POST', path: `/libraries/${name}/pictures`, upload: 'picture.jpg', library, vendor: 'add' }} />
+      <button type="button" class="quiet" disabled=${!about.value} onClick=${() => setMore(true)}>${t('library.settings')}</button>
+      <${FileButton} bare=${true} icon="folder" kind="quiet" label=${t('upload.folder')} folder=${true} onFiles=${add} />
+      <${FileButton} icon="check" label=${t('check')} onFiles=${([file]) => ask({ file })} />
+      <${FileButton} icon="upload" kind="main" label=${t('upload')} many=${true} open=${upload.current} onFiles=${add} /></div>
+    <${Finder} box=${box} tag=${tag} open=${camera.current} onTag=${(text) => show({ tag: text })} onSearch=${search} />
+    <div class="tabs"><button type="button" aria-pressed=${!deleted} onClick=${() => show({ deleted: false })}>${t('tab.live')}</button>
+      <button type="button" aria-pressed=${deleted} onClick=${() => show({ deleted: true })}>${t('tab.deleted')}</button>
+      ${tag && html`<span class="tag">${tag}<button type="button" aria-label=${t('tag.remove', { tag })} onClick=${() => [show({ tag: '' }), (box.current.value = '')]}><${Icon} name="x" /></button></span>`}</div>
+    ${page.error ? html`<${Trouble} problem=${page.error} onRetry=${page.reload} />`
+    : !page.value ? html`<div class="grid" aria-busy="true">${Array.from({ length: 12 }, () => html`<div class="tile skeleton"></div>`)}</div>`
+    : pictures.length ? html`<${Grid} pictures=${pictures} selected=${selected} onSelect=${select} onOpen=${(i) => setOpen({ picture: pictures[i] })}
+        act=${{ e: (i) => setOpen({ picture: pictures[i], edit: true }), Delete: deletes }} />`
+    : deleted || tag ? html`<${Empty} icon="empty" title=${t(deleted ? 'deleted.none' : 'tag.none', { tag })} text=${t(deleted ? 'deleted.none.text' : 'tag.none.text')}>
+        ${!deleted && html`<button type="button" onClick=${() => openId(tag)}>${t('tag.as_id', { tag })}</button>`}<//>`
+    : html`<${Empty} icon="pictures" title=${t('library.empty')} text=${t('library.empty.text')}>
+        <${FileButton} icon="upload" kind="main" label=${t('upload')} many=${true} onFiles=${add} /><//>`}
+    ${(cursors.length > 1 || page.value?.next) && html`<nav class="pager" aria-label=${t('pages')}>
+      <button type="button" disabled=${cursors.length < 2} onClick=${() => turn(cursors.slice(0, -1))}><${Icon} name="left" /> ${t('page.before')}</button>
+      <span class="faint">${t('page', { page: cursors.length })}</span>
+      <button type="button" disabled=${!page.value?.next} onClick=${() => turn([...cursors, page.value.next])}>${t('page.next')} <${Icon} name="right" /></button></nav>`}
+    ${chosen.length > 0 && html`<${Bar} library=${name} pictures=${chosen} deleted=${deleted} onClear=${clear} onDone=${reload} />`}
+    <${DropTargets} targets=${targets} />
+    ${open && html`<${Preview} key=${open.picture.self} picture=${open.picture} library=${library} edit=${open.edit} onStep=${at >= 0 && step} onClose=${() => setOpen(null)}
+      onChanged=${reload} onSearch=${() => search(open.picture)} />`}
+    ${asking && html`<${Held} library=${library} file=${asking.file} onClose=${() => ask(null)} onSearch=${() => search(asking)} onAdd=${() => [ask(null), add([asking.file])]}
+      onOpen=${(picture) => [ask(null), openId(picture.id)]} />`}
+    ${more && html`<${More} library=${library} onClose=${() => setMore(false)} onChanged=${() => [setMore(false), reload()]} />`}
+  </div>`;
+}

@@ -1,0 +1,97 @@
+"""What the console's files may weigh, and what they may not do. Needs no browser."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+
+STATIC = Path(__file__).resolve().parents[2] / "functions/console/static"
+OURS = sorted(
+    path for path in STATIC.rglob("*") if path.suffix in (".js", ".css", ".html") and "vendor" not in path.parts
+)
+
+#: Lines of all files that are written here, and of one.
+MAX_LINES, MAX_FILE_LINES = 2500, 250
+
+
+def words(language: str) -> dict[str, str]:
+    """Return the words of a language by their keys."""
+    text = (STATIC / f"i18n/{language}.js").read_text()
+    found = re.findall(r"'([a-z0-9_.]+)': '((?:[^'\\]|\\.)*)',", text)
+    assert len(found) == len(dict(found)), "a key stands there twice"
+    return dict(found)
+
+
+def code() -> str:
+    return "".join(path.read_text() for path in OURS if path.suffix == ".js" and path.parent.name != "i18n")
+
+
+def test_no_file_is_long_nor_are_all_together() -> None:
+    lines = {path.name: len(path.read_text().splitlines()) for path in OURS}
+    assert {name: count for name, count in lines.items() if count > MAX_FILE_LINES} == {}
+    assert sum(lines.values()) <= MAX_LINES
+
+
+def test_everything_together_is_less_than_a_first_load_may_be() -> None:
+    # More than any page loads: all views, both languages.
+    weight = sum(
+        len(gzip.compress(path.read_bytes(), 9))
+        for path in STATIC.rglob("*")
+        if path.suffix in (".js", ".css", ".html")
+    )
+    assert weight <= 60_000, weight
+
+
+def test_both_languages_say_the_same_things() -> None:
+    english, chinese = words("en"), words("zh")
+    assert english.keys() == chinese.keys()
+    values = re.compile(r"\{\w+\}")
+    for key, said in english.items():
+        for form in chinese[key].split("|"):
+            assert set(values.findall(form)) <= set(values.findall(said)), key
+    assert all(text.strip() for text in [*english.values(), *chinese.values()])
+
+
+def test_every_word_is_there_and_none_is_left_over() -> None:
+    said, text = words("en"), code()
+    keys = set(re.findall(r"\bt\('([a-z0-9_.]+)'", text)) | set(re.findall(r"\? '([a-z]+\.[a-z]+)' : '[a-z.]+'", text))
+    prefixes = tuple(set(re.findall(r"\b(?:t|wordsOr)\(`([a-z_.]+)\$\{", text)))
+    assert keys - said.keys() == set()
+    left_over = {key for key in said if key not in keys and not key.startswith(prefixes) and f"'{key}'" not in text}
+    assert left_over == set()
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "dangerouslySetInnerHTML",
+        "document.write",
+        "eval(",
+        "new Function",
+    ],
+)
+def test_no_text_becomes_markup(way: str) -> None:
+    assert way not in code()
+
+
+def test_no_text_for_readers_stands_in_the_code() -> None:
+    # Between tags, and in the attributes that people read or hear.
+    views = [path for path in OURS if path.parent.name in ("views", "parts") or path.name == "main.js"]
+    for path in views:
+        markup = "\n".join(re.findall(r"html`((?:[^`\\]|\\.)*)", path.read_text()))
+        shown = re.findall(r">\s*([A-Za-z][a-z]+(?: [a-z]+)+)\s*<", markup)
+        shown += re.findall(r"(?:aria-label|title|placeholder|alt)=\"([A-Za-z][^\"]+)\"", markup)
+        assert [text for text in shown if text not in ("lookalike console", "lookalike keys change")] == [], path.name
+
+
+def test_the_vendored_file_is_the_published_one() -> None:
+    assert (STATIC / "vendor/htm-preact.js").stat().st_size == 13194
+    licences = (STATIC / "vendor/LICENSES").read_text()
+    assert "Apache License" in licences
+    assert "The MIT License" in licences

@@ -1,0 +1,435 @@
+"""An operator's wishes, in a real browser: what the vendors' consoles offer, and what none of them has."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageDraw
+
+from tests.browser.visitor import Visitor, png
+from tests.support import photographs
+from tests.support.live import LiveServer, cli
+
+Visit = Callable[..., Visitor]
+
+
+def photograph(name: str, side: int = 420) -> Image.Image:
+    picture = photographs.photograph(name).convert("RGB")
+    picture.thumbnail((side, side))
+    return picture
+
+
+CAT, CUP, ROCKET, PALACE = (photograph(name) for name in ("chelsea.png", "coffee.png", "rocket.jpg", "china.jpg"))
+
+
+def cropped(picture: Image.Image) -> Image.Image:
+    width, height = picture.size
+    return picture.crop((width // 8, height // 8, width * 7 // 8, height * 7 // 8))
+
+
+def stranger() -> Image.Image:
+    picture = Image.new("RGB", (300, 220), "white")
+    ImageDraw.Draw(picture).ellipse((40, 40, 160, 140), fill="navy")
+    return picture
+
+
+def pattern(i: int) -> Image.Image:
+    """Return a picture that differs from those of other numbers below 90."""
+    picture = Image.new("RGB", (64, 64), (i * 2, 255 - i, 90))
+    ImageDraw.Draw(picture).rectangle((i % 30, i // 3, 50, 60), fill=(255 - i * 2, i, i))
+    return picture
+
+
+def test_the_first_start(visit: Visit) -> None:
+    """Link, new library, drop three pictures, find a cropped copy by paste, edit, compare, delete, undo."""
+    visitor = visit()
+    page = visitor.page
+    assert "once" not in page.url
+    visitor.button("New library").click()
+    name = "first-start"
+    page.get_by_label("Name").fill(name)
+    visitor.button("Make library").click()
+    visitor.says("No pictures yet")
+
+    visitor.drop(png(CAT), png(CUP), png(ROCKET))
+    visitor.says("3 files done")
+    visitor.wait_for_tiles(3)
+    visitor.button("Clear what is done").click()
+
+    visitor.paste(png(cropped(CAT)))
+    visitor.says("proved")
+    assert re.fullmatch(r"[01]\.\d{4}", page.locator(".score").first.inner_text())
+    assert page.locator(".result polygon.quad").count() == 1
+    assert page.locator(".crop polygon.quad").count() == 1
+    assert "100\xa0% of your picture lies on it" in page.locator(".result").inner_text()
+
+    page.locator(".result").get_by_role("button", name="Open").click()
+    page.get_by_label("Brief").fill("a cat")
+    visitor.button("Save", "dialog").click()
+    visitor.says("Saved")
+    page.keyboard.press("Escape")
+
+    visitor.button("Compare", ".result").click()
+    visitor.says("One is a copy of the other")
+    upper = page.locator(".upper img")
+    assert upper.evaluate("(one) => getComputedStyle(one).transform").startswith("matrix(")
+    page.keyboard.press("b")
+    assert page.locator(".upper").evaluate("(one) => one.style.opacity") == "0"
+    for way in ("Wipe", "Onion skin", "Side by side"):
+        visitor.button(way).click()
+
+    visitor.open(f"l/{name}")
+    visitor.wait_for_tiles(3)
+    page.get_by_role("option", name="a cat").click()
+    visitor.button("Delete", "dialog").click()
+    visitor.wait_for_tiles(2)
+    visitor.button("Undo").click()
+    visitor.wait_for_tiles(3)
+
+
+_COPY = """async () => {
+  const canvas = new OffscreenCanvas(200, 150), context = canvas.getContext('2d');
+  context.fillRect(30, 30, 60, 90);
+  await navigator.clipboard.write([new ClipboardItem({'image/png': await canvas.convertToBlob({type: 'image/png'})})]);
+}"""
+
+
+def test_a_copied_picture_is_added_or_searched_by_the_browsers_own_keys(visit: Visit) -> None:
+    visitor = visit(permissions=["clipboard-read", "clipboard-write"])
+    name = visitor.library(png(CAT))
+    visitor.open(f"l/{name}")
+    visitor.wait_for_tiles(1)
+    visitor.page.evaluate(_COPY)
+    visitor.page.keyboard.press("Control+Shift+V")
+    visitor.wait_for_tiles(2)
+    visitor.page.keyboard.press("Control+V")
+    visitor.says("Search by picture")
+    visitor.page.locator(".score").first.wait_for()
+
+
+def test_deleted_pictures_are_seen_and_restored(visit: Visit) -> None:
+    visitor = visit()
+    name = visitor.library(png(CAT), png(CUP))
+    visitor.api("DELETE", f"/libraries/{name}/pictures/p0")
+    visitor.open(f"l/{name}")
+    visitor.wait_for_tiles(1)
+    visitor.button("Deleted").click()
+    visitor.page.get_by_role("option", name="picture 0").click()
+    assert visitor.page.locator("dialog img").evaluate("(one) => one.decode().then(() => one.naturalWidth)") > 0
+    visitor.button("Restore", "dialog").click()
+    visitor.says("Nothing is deleted")
+    visitor.button("In the library").click()
+    visitor.wait_for_tiles(2)
+
+
+def test_is_this_one_already_in(visit: Visit) -> None:
+    visitor = visit()
+    name = visitor.library(png(CAT))
+    visitor.open(f"l/{name}")
+    visitor.wait_for_tiles(1)
+    visitor.drop(png(CAT), on=2)
+    visitor.says(f"Yes. {name} holds this very picture.")
+    visitor.page.keyboard.press("Escape")
+    visitor.drop(png(cropped(CAT)), on=2)
+    visitor.says(f"No. The nearest in {name} has score ")
+    visitor.button("Add to the library", "dialog").click()
+    visitor.wait_for_tiles(2)
+
+
+def test_nothing_found_names_the_nearest(visit: Visit) -> None:
+    visitor = visit()
+    name = visitor.library(png(CAT))
+    visitor.open(f"l/{name}/search")
+    visitor.says("Which picture?")
+    visitor.paste(png(stranger()))
+    visitor.says("Nothing found")
+    visitor.says("The nearest picture has score ")
+    visitor.button("Show it anyway").click()
+    visitor.says("near")
+
+
+def test_a_stored_picture_finds_what_is_like_it_and_a_part_may_be_searched(visit: Visit) -> None:
+    visitor = visit()
+    name = visitor.library(png(CAT), png(cropped(CAT)), png(ROCKET))
+    visitor.open(f"l/{name}")
+    visitor.page.get_by_role("option", name="picture 0").click()
+    visitor.button("Find similar", "dialog").click()
+    visitor.says("identical")
+    visitor.says("proved")
+    area = visitor.page.locator(".area").bounding_box()
+    with visitor.page.expect_request("**/search") as asked:
+        mouse = visitor.page.mouse
+        mouse.move(area["x"] + area["width"] * 0.1, area["y"] + area["height"] * 0.2)
+        mouse.down()
+        mouse.move(area["x"] + area["width"] * 0.7, area["y"] + area["height"] * 0.9)
+        mouse.up()
+    assert json.loads(asked.value.post_data)["box"] == pytest.approx([0.1, 0.2, 0.7, 0.9], abs=0.02)
+    visitor.button("Whole picture").click()
+    visitor.page.reload()
+    visitor.says("identical")
+
+
+def test_tags_are_set_on_many_and_filtered_by(visit: Visit) -> None:
+    visitor = visit()
+    name = visitor.library(png(CAT), png(CUP), png(ROCKET))
+    visitor.open(f"l/{name}")
+    visitor.wait_for_tiles(3)
+    for picture in ("picture 0", "picture 1"):
+        tile = visitor.page.get_by_role("option", name=picture)
+        tile.hover()
+        tile.locator(".tick").click()
+    visitor.button("Tag").click()
+    visitor.page.get_by_label("Tags").fill("red,")
+    visitor.page.keyboard.press("Enter")
+    visitor.button("Save", "dialog").click()
+    visitor.says("Tagged 2 pictures")
+    visitor.page.get_by_role("searchbox").fill("red")
+    visitor.page.keyboard.press("Enter")
+    visitor.wait_for_tiles(2)
+    visitor.button("Remove tag red").click()
+    visitor.wait_for_tiles(3)
+
+
+def test_totals_of_uploads_add_up(visit: Visit, tmp_path: Path) -> None:
+    """Added, already in, refused: a hundred files, ten of which are no pictures, and two that are there."""
+    visitor = visit()
+    name = visitor.library()
+    files = []
+    for i in range(90):
+        path = tmp_path / f"good-{i}.png"
+        pattern(i).save(path)
+        files.append(path)
+    for i in range(10):
+        (tmp_path / f"bad-{i}.jpg").write_bytes(b"no picture" * i)
+        files.append(tmp_path / f"bad-{i}.jpg")
+    visitor.open(f"l/{name}")
+    chooser = visitor.page.locator(".head input[multiple]")
+    chooser.set_input_files(files)
+    visitor.says("100 files done")
+    totals = visitor.page.locator(".drawer .totals")
+    assert re.findall(r"\d+", totals.inner_text()) == ["90", "0", "10", "0"]
+    visitor.wait_for_tiles(60)
+    visitor.button("Next").click()
+    visitor.wait_for_tiles(30)
+    visitor.page.locator(".head input[multiple]").set_input_files(files[:2])
+    visitor.says("102 files done")
+    assert re.findall(r"\d+", totals.inner_text()) == ["90", "2", "10", "0"]
+    with visitor.page.expect_download() as download:
+        visitor.button("Save a report").click()
+    lines = [json.loads(line) for line in Path(download.value.path()).read_text().splitlines()]
+    assert len(lines) == 102
+    assert sum(line["state"] == "refused" and "code" in line for line in lines) == 10
+    assert visitor.page.evaluate("document.querySelectorAll('*').length") < 1500
+
+
+def test_an_upload_that_failed_is_tried_again(visit: Visit) -> None:
+    visitor = visit()
+    name = visitor.library()
+    visitor.open(f"l/{name}")
+    visitor.page.route(
+        "**/pictures", lambda route: route.abort() if route.request.method == "POST" else route.continue_()
+    )
+    visitor.drop(png(CAT), png(CUP))
+    visitor.says("2 files done")
+    assert re.findall(r"\d+", visitor.page.locator(".totals").inner_text()) == ["0", "0", "0", "2"]
+    visitor.page.unroute("**/pictures")
+    visitor.button("Send all again").click()
+    visitor.wait_for_tiles(2)
+    assert re.findall(r"\d+", visitor.page.locator(".totals").inner_text()) == ["2", "0", "0", "0"]
+
+
+def test_a_file_that_the_gateway_refuses_is_refused_with_the_reason(visit: Visit, tmp_path: Path) -> None:
+    visitor = visit()
+    name = visitor.library()
+    (tmp_path / "large.png").write_bytes(bytes(13_000_000))
+    visitor.open(f"l/{name}")
+    visitor.page.locator(".head input[multiple]").first.set_input_files(tmp_path / "large.png")
+    visitor.says("The file is larger than allowed")
+    assert visitor.refused == [413]
+
+
+def test_uploads_go_on_after_the_server_was_killed(visit: Visit, tmp_path: Path) -> None:
+    server = LiveServer(tmp_path / "data")
+    keys = server.keys("operator")
+    visitor = visit(at=(server, keys))
+    name = visitor.library()
+    visitor.open(f"l/{name}")
+    pictures = [png(pattern(i).resize((1200, 1200))) for i in range(20)]
+    visitor.drop(*pictures)
+    visitor.page.wait_for_function("() => document.querySelector('.totals .added dd').textContent > 2")
+    server.kill()
+    visitor.says("20 files done")
+    added, _, refused, failed = map(int, re.findall(r"\d+", visitor.page.locator(".totals").inner_text()))
+    assert (added + failed, refused) == (20, 0)
+    assert failed > 1
+    server = LiveServer(tmp_path / "data", "--port", server.url.rpartition(":")[2])
+    visitor.button("Send all again").click()
+    visitor.page.wait_for_function("() => document.querySelector('.totals .failed dd').textContent === '0'")
+    visitor.page.wait_for_function("() => !document.querySelector('.line.waiting, .line.sending')")
+    visitor.wait_for_tiles(20)
+    assert visitor.api("GET", f"/libraries/{name}").json()["pictures"] == 20
+    server.stop()
+
+
+def test_somebody_else_changed_it_meanwhile(visit: Visit) -> None:
+    visitor = visit()
+    name = visitor.library(png(CAT))
+    visitor.open(f"l/{name}")
+    visitor.page.get_by_role("option").click()
+    visitor.page.get_by_label("Brief").fill("mine")
+    visitor.api("PATCH", f"/libraries/{name}/pictures/p0", json={"brief": "theirs"})
+    visitor.button("Save", "dialog").click()
+    visitor.says("Somebody else has changed it meanwhile")
+    visitor.button("Try again", "dialog").click()
+    visitor.page.wait_for_function("() => document.querySelector('dialog textarea').value === 'theirs'")
+    assert visitor.refused == [412]
+
+
+def shown(visitor: Visitor, language: str) -> str:
+    """Return what the first button for code shows in a language."""
+    visitor.page.get_by_role("button", name="Show as code").first.click()
+    visitor.button(language, "dialog").click()
+    text = str(visitor.page.locator("pre").inner_text())
+    visitor.page.keyboard.press("Escape")
+    return text
+
+
+def run(visitor: Visitor, language: str, text: str, folder: Path) -> str:
+    """Run shown code as somebody would who pastes it, with keys and a picture; return what it prints."""
+    keys = visitor.keys
+    if language == "curl":
+        command = ["bash", "-c", text.replace("API_KEY:SECRET_KEY", f"{keys.access_key}:{keys.secret_key}")]
+    else:
+        command = [sys.executable, "-c", f"API_KEY, SECRET_KEY = {keys.access_key!r}, {keys.secret_key!r}\n{text}"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+@pytest.mark.parametrize("language", ["curl", "Python"])
+def test_shown_code_does_the_same(visit: Visit, tmp_path: Path, language: str) -> None:
+    """It adds and searches, run as it is."""
+    visitor = visit()
+    name = visitor.library(png(CAT))
+    (tmp_path / "picture.jpg").write_bytes(png(CUP))
+    (tmp_path / "file-0.png").write_bytes(png(cropped(CAT)))
+    visitor.open(f"l/{name}")
+    run(visitor, language, shown(visitor, language), tmp_path)
+    assert visitor.api("GET", f"/libraries/{name}").json()["pictures"] == 2
+    visitor.paste(png(cropped(CAT)))
+    visitor.says("proved")
+    assert "proved" in run(visitor, language, shown(visitor, language), tmp_path)
+
+
+def test_code_for_the_vendors_sdk_is_shown_where_it_has_the_call(visit: Visit) -> None:
+    visitor = visit()
+    visitor.api("PUT", "/libraries/similar", json={"kind": "similar", "identity": "picture"})
+    visitor.open("l/similar")
+    visitor.page.locator("h1", has_text="similar").wait_for()
+    text = shown(visitor, "Baidu SDK")
+    compile(text, "shown", "exec")
+    assert 'client.similarAdd(picture, {"brief": "…"})' in text
+
+
+def test_a_folder_is_uploaded_whole_without_litter(visit: Visit, tmp_path: Path) -> None:
+    visitor = visit()
+    name = visitor.library()
+    (tmp_path / "pictures/deep").mkdir(parents=True)
+    pattern(1).save(tmp_path / "pictures/one.png")
+    pattern(2).save(tmp_path / "pictures/deep/two.png")
+    (tmp_path / "pictures/.DS_Store").write_bytes(b"x")
+    visitor.open(f"l/{name}")
+    visitor.page.locator("input[webkitdirectory]").set_input_files(tmp_path / "pictures")
+    visitor.says("2 files done")
+    visitor.wait_for_tiles(2)
+
+
+def test_signing_in_by_keys_and_out(visit: Visit) -> None:
+    visitor = visit(signed_in=False)
+    page = visitor.page
+    visitor.open()
+    assert page.title() == "Sign in · lookalike"
+    page.get_by_label("API key").fill(visitor.keys.access_key)
+    page.get_by_label("Secret key").fill("wrong")
+    visitor.button("Sign in").click()
+    visitor.says("These keys are not known")
+    page.get_by_label("Secret key").fill(visitor.keys.secret_key)
+    visitor.button("Sign in").click()
+    visitor.says("Libraries")
+    (cookie,) = [one for one in page.context.cookies() if "lookalike" in one["name"]]
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    page.reload()
+    visitor.says("Libraries")
+    visitor.button("Sign out").click()
+    visitor.says("With the keys of your application")
+
+
+def test_a_link_signs_in_once(visit: Visit, server: LiveServer) -> None:
+    visitor = visit(signed_in=False)
+    link = cli("console", "--data", str(server.data), "--url", server.url, "--name", "operator").strip()
+    visitor.page.goto(link)
+    visitor.says("Libraries")
+    visitor.page.context.clear_cookies()
+    visitor.page.goto("about:blank")
+    visitor.page.goto(link)
+    visitor.says("The link was used already")
+    assert visitor.refused == [401]
+
+
+def test_a_session_that_is_over_keeps_the_page(visit: Visit) -> None:
+    visitor = visit()
+    name = visitor.library(png(CAT))
+    visitor.open(f"l/{name}")
+    visitor.page.get_by_role("option").click()
+    visitor.page.get_by_label("Brief").fill("typed before")
+    visitor.page.context.clear_cookies()
+    visitor.button("Save", "dialog").click()
+    visitor.says("Sign in again")
+    visitor.page.get_by_label("API key").fill(visitor.keys.access_key)
+    visitor.page.get_by_label("Secret key").fill(visitor.keys.secret_key)
+    visitor.button("Sign in", "dialog").click()
+    visitor.says("Saved")
+    assert visitor.api("GET", f"/libraries/{name}/pictures/p0").json()["brief"] == "typed before"
+    assert visitor.refused == [401]
+
+
+def test_markup_in_briefs_is_text(visit: Visit) -> None:
+    evil = '<img src=x onerror="alert(1)"><script>alert(2)</script>'
+    visitor = visit()
+    name = visitor.library(png(CAT), png(CUP), briefs=[evil, "javascript:alert(3)"])
+    visitor.open(f"l/{name}")
+    visitor.wait_for_tiles(2)
+    visitor.page.get_by_role("option", name=evil).click()
+    assert visitor.page.get_by_role("heading", name=evil).is_visible()
+    assert visitor.page.locator("dialog img").count() == 1
+    visitor.page.keyboard.press("]")
+    visitor.page.keyboard.press("[")
+    assert visitor.page.locator("a[href^=javascript]").count() == 0
+
+
+def test_no_service_is_said_and_gets_over(visit: Visit) -> None:
+    visitor = visit()
+    name = visitor.library(png(CAT))
+    visitor.page.route("**/api/v1/libraries", lambda route: route.abort())
+    visitor.open()
+    visitor.says("The service cannot be reached")
+    visitor.page.unroute("**/api/v1/libraries")
+    visitor.button("Try again").click()
+    visitor.says(name)
+
+
+def test_being_told_to_wait_counts_down(visit: Visit) -> None:
+    visitor = visit()
+    problem = {"code": "rate_reached", "status": 429, "title": "…", "detail": "", "request": "r"}
+    busy: dict[str, Any] = {"status": 429, "json": problem, "headers": {"Retry-After": "2"}}
+    visitor.page.route("**/api/v1/libraries", lambda route: route.fulfill(**busy))
+    visitor.open()
+    visitor.says("Again in 2 s")
+    visitor.page.unroute("**/api/v1/libraries")
+    visitor.button("Try again").click()
+    visitor.page.locator(".cards").wait_for()

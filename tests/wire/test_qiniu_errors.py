@@ -419,6 +419,7 @@ def test_every_error_of_a_callers_making_has_a_code_of_its_own() -> None:
         errors.RevisionConflict,
     }
     ours.add(errors.StateError)  # never raised as such
+    ours.add(errors.RevisionMismatch)  # no call of this vendor names a revision
     for error in vars(errors).values():
         if isinstance(error, type) and issubclass(error, errors.LookalikeError):
             known = next(kind for kind in error.__mro__ if kind in ERRORS)

@@ -228,7 +228,6 @@ def test_its_function_loads_neither_packages_nor_the_rest_of_the_service() -> No
 STATIC = ROOT / "functions/console/static"
 
 
-@pytest.mark.skipif(not STATIC.exists(), reason="the console's page is not here")
 def test_the_page_itself_names_files_that_there_are() -> None:
     site = Site.of(STATIC)
     assert site.index is not None

@@ -30,7 +30,10 @@ from tests.bench.report import Report
 #: The modules whose functions are a search; one that is not there has no functions.
 SEARCHING = tuple(
     name
-    for name in (f"lookalike.service.{room}" for room in ("search", "looking", "looks", "reranking"))
+    for name in (
+        f"lookalike.service.{room}"
+        for room in ("search", "examples", "finding", "looking", "looks", "view_matching", "reranking")
+    )
     if importlib.util.find_spec(name)
 )
 
@@ -53,7 +56,8 @@ FIRST_LOOK = "whole"
 
 #: Patterns of paths of calls, and the stage that each is of. The first that matches counts.
 PATTERNS: Mapping[str, str] = {
-    "load": "decode",
+    "*load": "decode",
+    "*load_example": "decode",
     "*agree*": "agreement",
     "*overlay*": "agreement",
     "*original*": "originals",

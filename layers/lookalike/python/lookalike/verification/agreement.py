@@ -57,6 +57,10 @@ MAX_DISAGREEING_CORRELATION = 0.6
 #: Share of the original's sides that registration may move a corner of the query before it is begun anew, to the pixel.
 _MAX_WANDERING = 0.01
 
+#: Smallest share that agrees at once from an exact start, for finer registration to be worth its time: crops have 0.85,
+#: strangers 0.1 at most.
+MIN_PROMISING_SHARE = 0.5
+
 #: Blocks a side of the windows of which the weakest is looked for.
 _WINDOW = 5
 
@@ -82,10 +86,13 @@ def _comparisons(overlays: Overlays, start: Matrix, *, exact: bool) -> Iterator[
     """Yield comparisons under maps registered from ``start``, until one agrees.
 
     Only where something disagrees is it worth asking whether it lies a pixel off, or askew; and whether lines of a form
-    were taken for the next ones, where registration has led far from an exact start.
+    were taken for the next ones, where registration has led far from an exact start. An exact start that leads to little
+    is another picture's.
     """
     matrix = register(overlays, start, COARSE)
     yield (found := _Comparison.of(overlays, matrix))
+    if exact and found.agreement.share < MIN_PROMISING_SHARE:
+        return
     if not found.agreement.agrees:
         matrix = register(overlays, matrix, FINE)
         yield (found := _Comparison.of(overlays, matrix))

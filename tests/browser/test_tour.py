@@ -11,4 +11,4 @@ def test_every_page_is_taken(tmp_path: Path) -> None:
     tour.take(tmp_path, [("zh-CN", "dark")])
     taken = {path.name for path in tmp_path.iterdir()}
     pages = ("application", "library", "picture", "search", "compare", "uploads")
-    assert taken == {f"{name}-zh-CN-dark.png" for name in pages}
+    assert taken == {f"{name}-zh-CN-dark.webp" for name in pages}

@@ -37,7 +37,7 @@ def test_make_test_installs_what_those_tests_need_and_no_more(tmp_path: Path) ->
         command = ["make", "-s", "-f", str(tmp_path / "Makefile"), "needs", f"TESTS={tests}"]
         return set(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split())
 
-    everything = {"setup", "both-models", ".venv-sam/.installed", "clients", "servers"}
+    everything = {"setup", "both-models", ".venv/.browser", ".venv-sam/.installed", "clients", "servers"}
     assert (
         needs("tests/unit")
         == needs("tests/unit/cli/test_main.py::test_x[a/b]")

@@ -17,6 +17,7 @@ from lookalike.service import groups
 from lookalike.service.groups import list_pictures
 from lookalike.service.libraries import create_library
 from tests.contract.rows import row
+from tests.support.examples import examples
 from tests.support.fakes import memory_ports
 
 NAMES = [f"p{number}" for number in range(12)]
@@ -93,7 +94,7 @@ def test_a_walk_meets_everything_exactly_once(
     class Machine(Walk):
         ports = memory_ports(catalog=catalog)
 
-    run_state_machine_as_test(Machine, settings=settings(max_examples=machine_runs, stateful_step_count=25))
+    run_state_machine_as_test(Machine, settings=settings(max_examples=examples(machine_runs), stateful_step_count=25))
 
 
 def test_a_page_of_which_the_filter_keeps_nothing_ends_after_some_reads(

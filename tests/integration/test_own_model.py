@@ -144,7 +144,7 @@ def test_searches_find_what_the_pairs_call_right_and_no_more_what_they_call_wron
 ) -> None:
     """To these users a photograph of a print is another picture."""
     monkeypatch.setattr(calibrate, "MIN_PAIRS_FOR_SAME", 60)
-    monkeypatch.setattr(calibrate, "MIN_PAIRS_OF_EACH", 15)
+    monkeypatch.setattr(calibrate, "MIN_PAIRS_OF_EACH", 8)
     right = [pair for pair in pairs if pair[2]][::2]
     before = OnnxEmbedder(MODEL)
     shown = [(one, parts[number // 2], 0) for number, one in enumerate(prints)]

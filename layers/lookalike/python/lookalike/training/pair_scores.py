@@ -107,6 +107,8 @@ class PairScorer:
                 query = verifier.query(pixels, embedded)
                 matches.append(self._match(query, embeddings, pair, original if look.keypoints else None))
                 candidate = self._candidate(embeddings, pair)
+                if look is WHOLE_LOOK and original is not None and _is_placed(query, candidate, original):
+                    return 1.0  # whatever the scorer thinks of it
                 if look.view_keypoints and original is not None and candidate[0] >= MIN_VIEW_COSINE:
                     matcher = ViewMatcher(verifier, self._embedder)
                     matches.append(matcher.match_nearest(views, embedded, candidate, original))
@@ -130,3 +132,10 @@ class PairScorer:
 
     def _embed_picture(self, path: Path) -> Embedding:
         return embed_for_library(self._embedder, self._kind, Identity.PICTURE, read(path).pixels)
+
+
+def _is_placed(query: QueryVerifier, candidate: tuple[float, bytes], original: Pixels) -> bool:
+    """Whether the agreement of query and original proves a place that no feature map or keypoint does."""
+    placed = query.place([candidate]).values()
+    agreements = [query.agreement(match, original) for match in placed]
+    return any(agreement is not None and agreement.proves for agreement in agreements)

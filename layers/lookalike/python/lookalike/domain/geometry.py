@@ -74,7 +74,7 @@ MAX_HUE_TURNED = 0.2
 MIN_PROVING_BLOCKS = 20
 
 #: Largest mean difference of colours, of 0..1, of such pictures: any three colours of a flag are a map of any other three.
-#: Crops have 0.04 at most, of flags 0.7 and more.
+#: Crops have 0.04 at most, other flags 0.2 and more.
 MAX_COLOUR_DIFFERENCE = 0.06
 
 

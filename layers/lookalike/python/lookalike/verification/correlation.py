@@ -149,12 +149,6 @@ class ComparedThumbnails:
         return [replace(correlations[number], texture=texture) for number, texture in zip(some, textures, strict=True)]
 
 
-def correlate_blocks(alignment: Alignment) -> BlockCorrelation:
-    """Return the correlation of one alignment, texture included (see :func:`compare_aligned`)."""
-    (found,) = compare_aligned([alignment]).measured([0])
-    return found
-
-
 def compare_aligned(alignments: Sequence[Alignment]) -> ComparedThumbnails:
     """Warp the query by each of n transforms and correlate it, block by block, with the candidate's thumbnail.
 

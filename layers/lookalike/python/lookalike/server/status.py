@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hmac
 import json
 import threading
 import time
@@ -13,12 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lookalike.domain.application import Application
-from lookalike.errors import AccessError, TokenInvalid, Unavailable
+from lookalike.errors import AccessError, Unavailable
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.server import api_gateway
 from lookalike.server.health import Health
 from lookalike.service.admission import check
+from lookalike.wire import basic_auth
 from lookalike.wire.status import DEGRADED, READY, status_body
 
 #: Seconds that authentication and counting may take.
@@ -107,10 +106,7 @@ class Status:
 
     def _caller(self, authorization: str, address: str) -> Application:
         """Return the application with these keys. Raises AccessError."""
-        access_key, secret_key = _basic_credentials(authorization)
-        application = self._ports.applications.application(access_key)
-        if application is None or not hmac.compare_digest(application.secret_key.encode(), secret_key.encode()):
-            raise TokenInvalid("no application has these keys")
+        application = basic_auth.verify(self._ports.applications, authorization)
         check(application, address)
         return application
 
@@ -124,18 +120,6 @@ class Status:
             for library in self._ports.catalog.libraries(tenant)
         }
         return {"pictures": pictures}
-
-
-def _basic_credentials(authorization: str) -> tuple[str, str]:
-    """Return user and password of an Authorization header (RFC 7617). Raises TokenInvalid."""
-    scheme, _, token = authorization.strip().partition(" ")
-    try:
-        user, colon, password = base64.b64decode(token.strip(), validate=True).decode().partition(":")
-    except ValueError as error:
-        raise TokenInvalid("no base64") from error
-    if scheme.lower() != "basic" or not colon:
-        raise TokenInvalid("another scheme than Basic")
-    return user, password
 
 
 def _response(status: int, content: Mapping[str, Any], *headers: tuple[str, str]) -> api_gateway.HttpResponse:

@@ -1,4 +1,4 @@
-"""HTTP Basic authentication (RFC 7617) by an application's access key and secret key."""
+"""Authentication by an application's access key and secret key, in HTTP Basic (RFC 7617) too."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ _NO_SECRET = "no application"  # noqa: S105 - it opens nothing
 
 def verify(applications: ApplicationLookup, authorization: str) -> Application:
     """Return the application whose keys an Authorization header has. Raises TokenInvalid."""
-    access_key, secret_key = credentials(authorization)
-    application = applications.application(access_key)
-    expected = _NO_SECRET if application is None else application.secret_key
-    if not hmac.compare_digest(expected.encode(), secret_key.encode()) or application is None:
+    application = application_with(applications, *credentials(authorization))
+    if application is None:
         raise TokenInvalid("no application has these keys", field="authorization")
     return application
+
+
+def application_with(applications: ApplicationLookup, access_key: str, secret_key: str) -> Application | None:
+    """Return the application that has both keys; None if there is none, in the same time whichever is wrong."""
+    application = applications.application(access_key)
+    expected = _NO_SECRET if application is None else application.secret_key
+    is_right = hmac.compare_digest(expected.encode(), secret_key.encode())
+    return application if is_right else None
 
 
 def credentials(authorization: str) -> tuple[str, str]:

@@ -1,1 +1,4 @@
-"""The native API: plain HTTP and JSON below ``/api/v1``."""
+"""The native API: plain HTTP and JSON below ``BASE``."""
+
+#: Where the API begins.
+BASE = "/api/v1"

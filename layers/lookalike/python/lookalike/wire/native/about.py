@@ -13,7 +13,7 @@ from lookalike.ports import Ports
 from lookalike.service.usage import usage_of
 from lookalike.wire import forms
 from lookalike.wire.http import Answer, Request, RouteEntry
-from lookalike.wire.native import limits, problems, reading
+from lookalike.wire.native import BASE, limits, problems, reading
 from lookalike.wire.native.answers import (
     DaySaid,
     PictureLimitsSaid,
@@ -26,7 +26,7 @@ from lookalike.wire.native.dialect import Reply
 from lookalike.wire.status import model_name
 
 #: Path of the API's document.
-OPENAPI = "/api/v1/openapi.json"
+OPENAPI = f"{BASE}/openapi.json"
 
 #: Most days of one call.
 _MAX_DAYS = 400
@@ -104,7 +104,7 @@ def _json(said: msgspec.Struct) -> Answer:
 
 #: Calls that anybody may make.
 PUBLIC_ROUTES = (
-    RouteEntry("groups", "GET", "/api/v1", service),
+    RouteEntry("groups", "GET", BASE, service),
     RouteEntry("groups", "GET", problems.PAGE, problem_page),
     RouteEntry("groups", "GET", OPENAPI, document),
 )

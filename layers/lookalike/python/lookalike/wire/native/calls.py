@@ -11,12 +11,9 @@ import msgspec
 from lookalike.errors import UnknownOperation
 from lookalike.wire.dialect import Call
 from lookalike.wire.http import Operation, Request, Route, RouteEntry, pattern, routes_of
-from lookalike.wire.native import about, answers, bulk, libraries, pictures, requests, searching, session
+from lookalike.wire.native import BASE, about, answers, bulk, libraries, pictures, requests, searching, session
 from lookalike.wire.native.dialect import NATIVE, Reply
 from lookalike.wire.native.problems import MethodNotAllowed
-
-#: Where the API begins.
-BASE = "/api/v1"
 
 _LIBRARY = f"{BASE}/libraries/{{library}}"
 _PICTURE = f"{_LIBRARY}/pictures/{{id}}"

@@ -16,11 +16,11 @@ from typing import Any, cast
 import msgspec
 
 import lookalike
-from lookalike.wire.native import examples, limits, problems, schemas
+from lookalike.wire.native import BASE, examples, limits, problems, schemas
 from lookalike.wire.native.about import OPENAPI, openapi_file
 from lookalike.wire.native.answers import ProblemsSaid, ServiceSaid
 from lookalike.wire.native.bulk import CONTENT_TYPE, RowSaid, TotalsSaid
-from lookalike.wire.native.calls import BASE, CALLS, NativeCall, Parameter
+from lookalike.wire.native.calls import CALLS, NativeCall, Parameter
 from lookalike.wire.native.requests import LIBRARY_PATTERN, LibraryGiven
 from lookalike.wire.native.session import SignInGiven
 

@@ -12,6 +12,7 @@ import binascii
 import re
 
 from lookalike.errors import InvalidArgument
+from lookalike.wire.native import BASE
 
 #: Ids that are written as they are.
 _PLAIN = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._,-]{1,128}")
@@ -21,7 +22,7 @@ _MARK = "~"
 
 def of(library: str, id_: str) -> str:
     """Return the path of a picture."""
-    return f"/api/v1/libraries/{library}/pictures/{segment(id_)}"
+    return f"{BASE}/libraries/{library}/pictures/{segment(id_)}"
 
 
 def segment(id_: str) -> str:

@@ -11,10 +11,11 @@ from msgspec import UNSET, UnsetType
 from lookalike import errors
 from lookalike.service.sign_in import TooManyFailures
 from lookalike.wire.http import Answer
+from lookalike.wire.native import BASE
 from lookalike.wire.native.session_errors import CrossSite, LinkInvalid, SessionExpired
 
 #: Path of the page that lists all problems; a problem's ``type`` is an anchor on it.
-PAGE = "/api/v1/problems"
+PAGE = f"{BASE}/problems"
 
 CONTENT_TYPE = "application/problem+json"
 

@@ -20,13 +20,13 @@ from lookalike.service.admission import Callers, check
 from lookalike.service.sign_in import check_failures, count_failure, use_link
 from lookalike.wire import basic_auth
 from lookalike.wire.http import Request, RouteEntry
-from lookalike.wire.native import cookies, session_tokens
+from lookalike.wire.native import BASE, cookies, session_tokens
 from lookalike.wire.native.dialect import NATIVE, Reply, session_token
 from lookalike.wire.native.session_errors import LinkInvalid
 from lookalike.wire.native.session_tokens import SECONDS, Token, Use
 
 #: Path of the session.
-PATH = "/api/v1/session"
+PATH = f"{BASE}/session"
 
 _Text: TypeAlias = Annotated[str, msgspec.Meta(max_length=200)]
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -290,50 +288,6 @@ def test_somebody_else_changed_it_meanwhile(visit: Visit) -> None:
     visitor.button("Try again", "dialog").click()
     visitor.page.wait_for_function("() => document.querySelector('dialog textarea').value === 'theirs'")
     assert visitor.refused == [412]
-
-
-def shown(visitor: Visitor, language: str) -> str:
-    """Return what the first button for code shows in a language."""
-    visitor.page.get_by_role("button", name="Show as code").first.click()
-    visitor.button(language, "dialog").click()
-    text = str(visitor.page.locator("pre").inner_text())
-    visitor.page.keyboard.press("Escape")
-    return text
-
-
-def run(visitor: Visitor, language: str, text: str, folder: Path) -> str:
-    """Run shown code as somebody would who pastes it, with keys and a picture; return what it prints."""
-    keys = visitor.keys
-    if language == "curl":
-        command = ["bash", "-c", text.replace("API_KEY:SECRET_KEY", f"{keys.access_key}:{keys.secret_key}")]
-    else:
-        command = [sys.executable, "-c", f"API_KEY, SECRET_KEY = {keys.access_key!r}, {keys.secret_key!r}\n{text}"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=60).stdout
-
-
-@pytest.mark.parametrize("language", ["curl", "Python"])
-def test_shown_code_does_the_same(visit: Visit, tmp_path: Path, language: str) -> None:
-    """It adds and searches, run as it is."""
-    visitor = visit()
-    name = visitor.library(png(CAT))
-    (tmp_path / "picture.jpg").write_bytes(png(CUP))
-    (tmp_path / "file-0.png").write_bytes(png(cropped(CAT)))
-    visitor.open(f"l/{name}")
-    run(visitor, language, shown(visitor, language), tmp_path)
-    assert visitor.api("GET", f"/libraries/{name}").json()["pictures"] == 2
-    visitor.paste(png(cropped(CAT)))
-    visitor.says("proved")
-    assert "proved" in run(visitor, language, shown(visitor, language), tmp_path)
-
-
-def test_code_for_the_vendors_sdk_is_shown_where_it_has_the_call(visit: Visit) -> None:
-    visitor = visit()
-    visitor.api("PUT", "/libraries/similar", json={"kind": "similar", "identity": "picture"})
-    visitor.open("l/similar")
-    visitor.page.locator("h1", has_text="similar").wait_for()
-    text = shown(visitor, "Baidu SDK")
-    compile(text, "shown", "exec")
-    assert 'client.similarAdd(picture, {"brief": "…"})' in text
 
 
 def test_a_folder_is_uploaded_whole_without_litter(visit: Visit, tmp_path: Path) -> None:

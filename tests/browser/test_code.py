@@ -127,7 +127,7 @@ def test_pictures_are_added_searched_and_deleted(
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "tags"), [("similar", "similar", ["1", "20"]), ("product", "product", ["3", "4"])]
+    ("name", "kind", "tags"), [("similar", "similar", ["1", "20"]), ("product", "product", ["1:3", "2:4"])]
 )
 def test_what_is_said_of_a_picture_is_changed(
     visit: Visit, folder: Path, name: str, kind: str, tags: list[str]

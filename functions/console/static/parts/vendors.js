@@ -6,10 +6,12 @@ const reads = ({ file = 'picture.jpg' }) => [`with open(${JSON.stringify(file)},
 
 const PREFIXES = { same_hq: 'sameHq', similar: 'similar', product: 'product' };
 
-/** Tags as Baidu takes them: two numbers. */
-function baiduTags({ kind }, tags) {
-  if (!tags?.length || tags.length > 2 || !tags.every((tag) => /^[1-9]\d{0,4}$/.test(tag))) return {};
-  return kind === 'product' ? Object.fromEntries(tags.map((tag, i) => [`class_id${i + 1}`, Number(tag)])) : { tags: tags.join(',') };
+/** Tags as Baidu takes them: two numbers, in products each in its class. */
+function baiduTags({ kind }, tags = []) {
+  const form = kind === 'product' ? /^([12]):([1-9]\d{0,4})$/ : /^()([1-9]\d{0,4})$/;
+  const parts = tags.map((tag) => form.exec(tag));
+  if (!parts.length || parts.length > 2 || parts.includes(null)) return {};
+  return kind === 'product' ? Object.fromEntries(parts.map(([, place, id]) => [`class_id${place}`, Number(id)])) : { tags: tags.join(',') };
 }
 
 function baiduCall({ op, library, pictures, said = {}, url, ...how }) {

@@ -19,12 +19,12 @@ function Result({ match, box, where, active, onActive, onOpen, onCompare, onSimi
     <button type="button" class="bare" onClick=${onOpen} aria-label=${t('open', { name })}>
       <${Frame} src=${shownAt(match, 'thumb')} alt="" quad=${proof && quadOf(proof.transform, (!match.example && box) || undefined)} proof=${proof} /></button>
     <div class="about">
-      <div class="row"><output class="score">${score(match.score)}</output><span class=${`why ${match.why}`}>${t(`why.${match.why}`)}</span></div>
+      <div class="row"><output class="score">${score(match.score)}</output><span class=${`why ${match.why}`}>${t(`why.${match.why}`)}</span><span class="push"></span>
+        ${[['also', 'plus'], ['not', 'minus']].map(([kind, icon]) => html`<button type="button" class="quiet icon" aria-label=${t(`examples.${kind}.this`, { name })} title=${t(`examples.${kind}.this`, { name })} onClick=${() => onExample(kind)}><${Icon} name=${icon} /></button>`)}</div>
       <h3>${name}</h3>${where && html`<p class="faint">${where}</p>`}
       ${proof && html`<ul class="reasons">${factsOf(proof).map((fact) => html`<li>${fact}</li>`)}</ul>`}
       ${match.tags?.length > 0 && html`<p>${match.tags.map((tag) => html`<span class="tag">${tag}</span>`)}</p>`}
-      <div class="row"><button type="button" onClick=${onCompare}>${t('compare')}</button><button type="button" class="quiet" onClick=${onSimilar}>${t('similar')}</button><span class="push"></span>
-        ${[['also', 'plus'], ['not', 'minus']].map(([kind, icon]) => html`<button type="button" class="quiet icon" aria-label=${t(`examples.${kind}.this`, { name })} title=${t(`examples.${kind}.this`, { name })} onClick=${() => onExample(kind)}><${Icon} name=${icon} /></button>`)}</div>
+      <div class="row"><button type="button" onClick=${onCompare}>${t('compare')}</button><button type="button" class="quiet" onClick=${onSimilar}>${t('similar')}</button></div>
     </div></li>`;
 }
 

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from lookalike.domain.library import Identity, Kind
-from lookalike.domain.picture import Embedding, Key
-from lookalike.domain.search import Candidate, LookTaken, Match
-from lookalike.imaging.decode import Decoded
+from lookalike.domain.picture import Decoded, Embedding, Key
+from lookalike.domain.search import Candidate, Found, LookTaken, Match
 from lookalike.service.identity import identical, rows_of
-from lookalike.service.looking import Found, Scope, look_for
+from lookalike.service.looking import Scope, look_for
 from lookalike.service.looks import WHOLE_LOOK
 from lookalike.service.ranking import WINDOW, rank
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
 from lookalike.domain.geometry import GeometricMatch, QueryView
 from lookalike.domain.library import Kind, Library
-from lookalike.domain.picture import Embedding, Key, Pixels
-from lookalike.domain.search import Candidate, LookTaken, Query, TagFilter
-from lookalike.imaging.decode import Decoded
+from lookalike.domain.picture import Decoded, Embedding, Key, Pixels
+from lookalike.domain.search import Candidate, Found, LookTaken, Query, TagFilter
 from lookalike.limits.call import Job
 from lookalike.ports import Ports
 from lookalike.service.identity import identical
@@ -62,21 +61,6 @@ class Scope:
                 tags=self.tags,
             )
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What was found by the looks taken so far.
-
-    ``candidates`` are near, each with its best cosine; ``exact`` are those that are the query's very picture;
-    ``verified`` is None if the model makes no feature maps. ``settled``: no further look is needed.
-    """
-
-    candidates: Mapping[Key, Candidate] = field(default_factory=dict)
-    exact: frozenset[Key] = frozenset()
-    verified: Mapping[Key, GeometricMatch] | None = field(default_factory=dict)
-    settled: bool = False
-    looks: tuple[LookTaken, ...] = ()
 
 
 def look_for(scope: Scope, picture: Decoded, known: Iterable[Candidate]) -> Found:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lookalike.domain.geometry import GeometricMatch, QueryView
 from lookalike.domain.library import Kind, Library
@@ -50,13 +51,17 @@ class Scope:
 
     def nearest(self, embeddings: Sequence[Embedding]) -> Sequence[Candidate]:
         """Return the pictures nearest to any of the embeddings, by descending cosine."""
+        return self.nearest_to(np.stack([embedding.vectors[self.kind] for embedding in embeddings]))
+
+    def nearest_to(self, vectors: NDArray[np.floating]) -> Sequence[Candidate]:
+        """Return the pictures nearest to any of the vectors, shape (V, DIMENSION), by descending cosine."""
         self.ports.call.check()
         return self.ports.index.search(
             Query(
                 kind=self.kind,
                 libraries=tuple(library.uid for library in self.libraries),
                 model=self.ports.embedder.model,
-                vectors=np.stack([embedding.vectors[self.kind] for embedding in embeddings]).astype(np.float32),
+                vectors=vectors.astype(np.float32),
                 k=self.depth,
                 tags=self.tags,
             )

@@ -112,7 +112,7 @@ class PassingLibrary:
             ports.rate_limiter,
             ports.unknown_keys,
             ports.processors,
-            ports.call,
+            call=ports.call,  # and no finder: no other process knows these pictures
         )
 
     def add(self, id_: str, data: bytes, picture: Decoded, embedding: Embedding) -> None:

@@ -94,7 +94,7 @@ class Answer:
     def of(cls, found: Found, number: Mapping[int, int]) -> Self:
         """Make the answer of what was found, given the numbers of the index's candidates by their ``id()``."""
         others = [one for one in found.candidates.values() if id(one) not in number]
-        numbers = number | {id(one): -1 - place for place, one in enumerate(others)}
+        numbers = {**number} | {id(one): -1 - place for place, one in enumerate(others)}
         place = {key: place for place, key in enumerate(found.candidates)}
         return cls(
             numbers=tuple(numbers[id(one)] for one in found.candidates.values()),

@@ -30,7 +30,9 @@ def to_plain(value: object) -> Any:
 
 def from_plain(kind: type[T], plain: Any) -> T:
     """Return the value of this type that :func:`to_plain` was given. Raises ValueError or TypeError for another's."""
-    return _reader(kind)(plain)  # type: ignore[no-any-return]
+    hashable: Any = kind
+    value: T = _reader(hashable)(plain)
+    return value
 
 
 @cache

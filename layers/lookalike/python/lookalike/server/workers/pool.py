@@ -17,8 +17,6 @@ from lookalike.settings import Settings
 #: Seconds after a worker that did not start in which no other is started: what it lacks is likely to be lacking still.
 _MIN_RETRY_SECONDS = 60.0
 
-_LOGGED = {"operation": "search"}
-
 
 class WorkerPool(Finder):
     """Has one picture looked for in this process, and others at the same time in workers.
@@ -84,7 +82,9 @@ class WorkerPool(Finder):
             self._drop(worker, error)
             return None
         except FailedError as error:
-            logger.warning(f"a search process has found nothing; searched again here: {error}", extra=_LOGGED)
+            logger.warning(
+                f"a search process has found nothing; searched again here: {error}", extra={"operation": "search"}
+            )
             found = None
         except BaseException:
             self._return(worker)
@@ -110,7 +110,7 @@ class WorkerPool(Finder):
 
     def _drop(self, worker: WorkerProcess, error: LostError) -> None:
         worker.kill()
-        logger.warning(f"a search process has ended; searched again here: {error}", extra=_LOGGED)
+        logger.warning(f"a search process has ended; searched again here: {error}", extra={"operation": "search"})
         with self._lock:
             self._started -= 1
 
@@ -119,7 +119,7 @@ class WorkerPool(Finder):
         try:
             worker = self._start()
         except (LostError, OSError) as error:
-            logger.warning(f"a search process could not be started: {error}", extra=_LOGGED)
+            logger.warning(f"a search process could not be started: {error}", extra={"operation": "search"})
             with self._lock:
                 self._started -= 1
                 self._start_at = time.monotonic() + _MIN_RETRY_SECONDS

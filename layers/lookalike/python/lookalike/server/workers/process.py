@@ -106,7 +106,9 @@ class WorkerProcess:
     def _await_ready(self) -> None:
         if not is_readable(self._connection, _MAX_START_SECONDS):
             raise LostError(f"not ready within {_MAX_START_SECONDS:.0f} seconds")
-        receive_frame(self._connection)
+        (word, *said), _ = receive_frame(self._connection)
+        if word != Word.READY:
+            raise LostError(said[0])
 
     def _converse(self, looking: Looking) -> Found:
         """Answer the worker's questions until it has found what there is."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import signal
 import socket
 import sys
-from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from lookalike import bootstrap
+from lookalike.errors import Abandoned, ModelError, SettingsError
 from lookalike.limits.call import Job
-from lookalike.observability import logger
+from lookalike.observability import log_failure
 from lookalike.ports import Ports
 from lookalike.server import heap
 from lookalike.server.workers.asking import AskedCall, AskedIndex
@@ -45,22 +45,25 @@ def main() -> None:
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
     with socket.socket(fileno=int(sys.argv[1])) as connection, suppress(LostError):
         (_, data, given), _ = receive_frame(connection)
-        _work(connection, data, given)
+        try:
+            _work(connection, Settings(data=Path(data), **given), Path(data))
+        except (ModelError, SettingsError) as error:
+            send_frame(connection, [Word.FAILED, str(error)])
 
 
-def _work(connection: socket.socket, data: str, given: Mapping[str, Any]) -> None:
+def _work(connection: socket.socket, settings: Settings, data: Path) -> None:
+    """Open the stores and load the model, then answer questions. Raises ModelError, SettingsError, or LostError."""
     heap.keep_small_blocks(heaps=1)
     index = AskedIndex(connection)
-    with closing(SearchingStores(Path(data), index)) as stores:
-        ports = bootstrap.build(Settings(data=Path(data), **given), stores=stores)
-        ports = replace(ports, call=AskedCall(connection))
+    with closing(SearchingStores(data, index)) as stores:
+        ports = replace(bootstrap.build(settings, stores=stores), call=AskedCall(connection))
         ports.embedder.embed([_DOT])
         send_frame(connection, [Word.READY])
         while True:
-            (word, *said), data = receive_frame(connection)
+            (word, *said), pixels = receive_frame(connection)
             if word == Word.FIND:  # all else was said when it no longer mattered
                 index.begin()
-                send_frame(connection, _reply(ports, index, said[0], data))
+                send_frame(connection, _reply(ports, index, said[0], pixels))
 
 
 def _reply(ports: Ports, index: AskedIndex, plain: Any, data: bytearray) -> list[Any]:
@@ -73,8 +76,10 @@ def _reply(ports: Ports, index: AskedIndex, plain: Any, data: bytearray) -> list
         return [Word.FOUND, to_plain(Answer.of(found, index.number))]
     except LostError:
         raise
+    except Abandoned as error:
+        return [Word.FAILED, str(error)]
     except Exception as error:  # the server looks for the picture itself, and says what is wrong if it fails, too
-        logger.debug("a worker has found nothing", exc_info=True)
+        log_failure(error, {"operation": "search"})
         return [Word.FAILED, repr(error)]
 
 

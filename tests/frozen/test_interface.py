@@ -244,6 +244,7 @@ MESSAGES = [
     "a row of {} is damaged and left out: {} ({})",
     "a search process could not be started: {}",
     "a search process has ended; searched again here: {}",
+    "a search process has started",
     "a search process has found nothing; searched again here: {}",
     "a thumbnail could not be kept",
     "an original could not be removed",

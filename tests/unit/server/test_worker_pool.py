@@ -162,7 +162,8 @@ def test_what_a_lost_worker_was_asked_is_looked_for_here_and_another_is_started(
             assert pool.find(looking()) is HERE  # none is left, so one is started
             started(pool)
             assert pool.find(looking()) is THERE
-    assert [line["message"] for line in log_lines()] == ["a search process has ended; searched again here: gone"]
+    started_line, ended_line = "a search process has started", "a search process has ended; searched again here: gone"
+    assert [line["message"] for line in log_lines()] == [started_line, ended_line, started_line]
 
 
 def test_what_a_worker_cannot_tell_is_looked_for_here_and_it_is_asked_again() -> None:

@@ -124,6 +124,7 @@ class WorkerPool(Finder):
                 self._started -= 1
                 self._start_at = time.monotonic() + _MIN_RETRY_SECONDS
         else:
+            logger.info("a search process has started", extra={"operation": "search"})
             self._return(worker)
         with self._lock:
             self._starting.discard(threading.current_thread())

@@ -87,11 +87,13 @@ class Batch(BatchVerification):
         return self
 
     def matches(self) -> Sequence[GeometricMatch | None]:
-        return [MATCH if number in self.query.same else None for number in self.numbers]
+        undecided = self.query.found_in_view and self.query.wanted
+        return [MATCH if number in self.query.same and not undecided else None for number in self.numbers]
 
 
 class ScriptedQuery(QueryVerifier):
-    """Matches the pictures of these numbers, and wants originals of others first, from which it learns nothing."""
+    """Matches the pictures of these numbers, and wants originals, from which it learns nothing but in one view: there it
+    finds that these match, if it is set."""
 
     def __init__(
         self,
@@ -146,7 +148,9 @@ def verify(
     candidates: Sequence[Candidate],
     job: Job = JOB,
 ) -> dict[Key, GeometricMatch]:
-    return Reranker(query, TinyEmbedder(), maps, originals, job).verify(candidates)
+    """What feature maps verify, and where they verify nothing, what originals decide."""
+    reranked = Reranker(query, TinyEmbedder(), maps, originals, job).verify(candidates)
+    return reranked.matches if reranked.undecided is None else reranked.undecided.decide()
 
 
 @given(count=st.integers(0, 260), same=st.sets(st.integers(0, 260)), missing=st.sets(st.integers(0, 260)))
@@ -223,7 +227,7 @@ def test_what_agrees_in_less_than_is_asked_for_is_left_out() -> None:
     reranker = Reranker(
         ScriptedQuery({0, 1, 2}), TinyEmbedder(), CountingMaps(range(3)), store, JOB, min_agreement=OTHER.share + 0.01
     )
-    agreements = {key: match.agreement for key, match in reranker.verify(candidates).items()}
+    agreements = {key: match.agreement for key, match in reranker.verify(candidates).matches.items()}
     assert agreements == {candidates[0].key: SAME, candidates[2].key: None}
 
 
@@ -237,16 +241,16 @@ def test_an_original_is_read_once() -> None:
 
     store = Counting()
     store.put(candidate(0).object_key, png(Image.new("RGB", (8, 8), "white")))
-    verified = verify(ScriptedQuery({0}, wanted=[0]), CountingMaps([0]), store, [candidate(0)])
+    verified = verify(ScriptedQuery({0}, wanted=[0], found_in_view=1), CountingMaps([0]), store, [candidate(0)])
     assert verified[candidate(0).key].agreement == SAME
     assert read == [candidate(0).object_key]
 
 
-def test_renditions_are_loaded_for_the_first_batch() -> None:
+def test_renditions_are_loaded_for_the_first_batch_if_nothing_matches_there() -> None:
     store = MemoryOriginals()
     store.put(candidate(1).object_key, jpeg(photograph("chelsea.png", 1200).resize((1500, 1000))))
     store.put(candidate(2).object_key, b"no picture")
-    asking = ScriptedQuery({0, BATCH_SIZE}, [2, 1, 3])
+    asking = ScriptedQuery(set(), [2, 1, 3])
     verify(asking, CountingMaps(range(60)), store, [candidate(number) for number in range(60)])
     (given,) = asking.given
     assert given.keys() == {1}
@@ -254,6 +258,36 @@ def test_renditions_are_loaded_for_the_first_batch() -> None:
     assert isinstance(seen, np.ndarray)
     assert seen.ndim == 3
     assert RENDITION_SIDE <= max(seen.shape) < 2 * RENDITION_SIDE
+
+
+def test_what_feature_maps_verify_needs_no_keypoints() -> None:
+    asking = ScriptedQuery({0}, [1])
+    maps, candidates = CountingMaps(range(3)), [candidate(number) for number in range(3)]
+    reranked = Reranker(asking, TinyEmbedder(), maps, MemoryOriginals(), JOB).verify(candidates)
+    assert list(reranked.matches) == [candidate(0).key]
+    assert reranked.undecided is None
+    assert asking.given == []
+
+
+def test_nothing_is_left_undecided_where_keypoints_are_not_asked_for() -> None:
+    maps, candidates = CountingMaps(range(3)), [candidate(number) for number in range(3)]
+    reranker = Reranker(ScriptedQuery(set(), [1]), TinyEmbedder(), maps, MemoryOriginals(), JOB, keypoints=False)
+    assert reranker.verify(candidates).undecided is None
+
+
+@pytest.mark.parametrize("found_in_view", [1, 3])
+def test_where_keypoints_match_further_batches_are_matched(found_in_view: int) -> None:
+    store, candidates = MemoryOriginals(), [candidate(number) for number in range(3 * BATCH_SIZE)]
+    store.put(candidate(0).object_key, png(Image.new("RGB", (8, 8), "white")))
+    query = ScriptedQuery({0, BATCH_SIZE}, wanted=[0], keypoint_views=3, found_in_view=found_in_view)
+    maps = CountingMaps(range(3 * BATCH_SIZE))
+    reranked = Reranker(query, TinyEmbedder(), maps, store, JOB).verify(candidates)
+    assert reranked.matches == {}
+    assert reranked.undecided is not None
+    assert len(maps.asked) == 1
+    assert list(reranked.undecided.decide()) == [candidate(0).key, candidate(BATCH_SIZE).key]
+    assert len(query.given) == found_in_view
+    assert len(maps.asked) == 3
 
 
 class Away(MemoryOriginals):
@@ -270,16 +304,14 @@ class Away(MemoryOriginals):
 
 
 def test_unavailable_originals_are_left_out() -> None:
-    asking = ScriptedQuery({0}, [1, 2])
-    assert list(verify(asking, CountingMaps(range(3)), Away(), [candidate(number) for number in range(3)])) == [
-        candidate(0).key
-    ]
+    asking = ScriptedQuery(set(), [1, 2])
+    assert verify(asking, CountingMaps(range(3)), Away(), [candidate(number) for number in range(3)]) == {}
     assert asking.given == []
 
 
 def test_late_originals_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(originals, "_MAX_WAIT", 0.05)
-    over, asking = threading.Event(), ScriptedQuery({0}, [1, 2])
+    over, asking = threading.Event(), ScriptedQuery(set(), [1, 2])
     try:
         verify(asking, CountingMaps(range(3)), Away(over), [candidate(number) for number in range(3)])
         assert asking.given == []

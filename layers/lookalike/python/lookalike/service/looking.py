@@ -18,7 +18,7 @@ from lookalike.limits.call import Job
 from lookalike.ports import Ports
 from lookalike.service.identity import identical
 from lookalike.service.looks import CORNERS_LOOK, PART_LOOKS, WHOLE_LOOK, Look, View, query_views
-from lookalike.service.reranking import BATCH_SIZE, Reranker, agrees_enough
+from lookalike.service.reranking import BATCH_SIZE, Reranker, Undecided, agrees_enough
 from lookalike.service.view_matching import match_nearest_view, stands_out
 from lookalike.verification.affine import share_inside
 
@@ -69,13 +69,15 @@ class Found:
     """What was found by the looks taken so far.
 
     ``candidates`` are near, each with its best cosine; ``exact`` are those that are the query's very picture;
-    ``verified`` is None if the model makes no feature maps. ``settled``: no further look is needed.
+    ``verified`` is None if the model makes no feature maps. ``settled``: no further look is needed. ``undecided`` is what
+    originals may decide of the whole look.
     """
 
     candidates: Mapping[Key, Candidate] = field(default_factory=dict)
     exact: frozenset[Key] = frozenset()
     verified: Mapping[Key, GeometricMatch] | None = field(default_factory=dict)
     settled: bool = False
+    undecided: Undecided | None = None
     looks: tuple[LookTaken, ...] = ()
 
 
@@ -85,15 +87,31 @@ def look_for(scope: Scope, picture: Decoded, known: Iterable[Candidate]) -> Foun
     The whole look settles it if the very picture is found, or if nearly all of the query lies on a picture: of a page or a
     collage only parts do, and other parts may show further pictures. Where it has found several pictures, the library
     holds changed copies, and the corners find those that are cut from the query. A later look settles the answer if
-    anything is verified by then. None of this depends on the page of answers that was asked for.
+    anything is verified by then. What feature maps leave undecided of the whole is decided by originals, which cost more
+    than looks at windows and are needed by fewer copies, after these. None of this depends on the page of answers that was
+    asked for.
     """
     found = _take(WHOLE_LOOK, scope, picture, Found(), known)
     if found.verified is None or (found.settled and len(found.exact) + len(found.verified) >= MIN_SEVERAL):
         return _take(CORNERS_LOOK, scope, picture, found)
     for look in PART_LOOKS:
+        if look.after_originals and not found.settled:
+            found = _decided(found)
         if not found.settled:
             found = _take(look, scope, picture, found)
-    return found
+    return replace(_decided(found), undecided=None)
+
+
+def _decided(found: Found) -> Found:
+    """Return what is found with what originals decide of the whole look, if nothing is verified by then."""
+    if found.undecided is None or found.verified is None or found.settled:
+        return found
+    began = time.perf_counter()
+    verified = {**found.verified, **found.undecided.decide()}
+    whole, *others = found.looks
+    whole = replace(whole, verify_ms=whole.verify_ms + 1000 * (time.perf_counter() - began))
+    settled = _settles(WHOLE_LOOK, verified.values())
+    return replace(found, verified=verified, settled=settled, undecided=None, looks=(whole, *others))
 
 
 def _take(look: Look, scope: Scope, picture: Decoded, found: Found, known: Iterable[Candidate] = ()) -> Found:
@@ -140,11 +158,13 @@ def _with_matches(
     embedded = query_views(views, embeddings)
     unknown = [one for one in near if one.key not in found.exact and one.key not in found.verified]
     candidates = unknown[:BATCH_SIZE] + [one for one in unknown[BATCH_SIZE:] if one.cosine >= MIN_FURTHER_COSINE]
-    matches = _reranker(look, scope, pixels, embedded).verify(candidates)
+    reranked = _reranker(look, scope, pixels, embedded).verify(candidates)
+    matches = reranked.matches
     if look.view_keypoints and not matches and stands_out(unknown):
         matches = _by_view_keypoints(scope, views, embedded, unknown[0])
     verified = {**found.verified, **matches}
-    return replace(found, verified=verified, settled=bool(found.exact) or _settles(look, verified.values()))
+    settled = bool(found.exact) or _settles(look, verified.values())
+    return replace(found, verified=verified, settled=settled, undecided=found.undecided or reranked.undecided)
 
 
 def _reranker(look: Look, scope: Scope, pixels: Pixels, views: Sequence[QueryView]) -> Reranker:

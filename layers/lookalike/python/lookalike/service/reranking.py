@@ -38,11 +38,19 @@ LoadRenditions = Callable[[Sequence[int]], Mapping[int, Pixels]]
 
 
 @dataclass(frozen=True, slots=True)
+class Reranked:
+    """The ``matches`` among candidates, and what is ``undecided`` where there is none; None if that is not asked for."""
+
+    matches: dict[Key, GeometricMatch]
+    undecided: Undecided | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reranker:
     """Verifies candidates of one query.
 
-    ``keypoints`` are matched where the feature maps decide nothing, if set. Of a match, ``min_agreement`` of the structure
-    must agree.
+    ``keypoints``: what feature maps leave undecided may be decided by originals. Of a match, ``min_agreement`` of the
+    structure must agree.
     """
 
     query: QueryVerifier
@@ -53,38 +61,54 @@ class Reranker:
     keypoints: bool = True
     min_agreement: float = 0.0
 
-    def verify(self, candidates: Sequence[Candidate]) -> dict[Key, GeometricMatch]:
+    def verify(self, candidates: Sequence[Candidate]) -> Reranked:
         """Return the matches among candidates, which come by cosine: batch after batch, until one has no match.
 
-        Keypoints are matched in the first batch only. Raises Busy or Abandoned, between two batches, if nobody waits
-        for the answer any more.
+        Originals are read of what matches. Raises Busy or Abandoned, between two batches, if nobody waits for the answer
+        any more.
         """
         renditions = Renditions(self.originals, self.job)
+        first = self._first_batch(candidates)
+        found = first.matches()
+        if not found:
+            undecided = Undecided(self, first, candidates, renditions) if self.keypoints and first.mapped else None
+            return Reranked({}, undecided)
+        return Reranked(self.compared(found | self.following(candidates), first, candidates, renditions))
+
+    def following(self, candidates: Sequence[Candidate]) -> dict[Key, GeometricMatch]:
+        """Return the matches by feature maps behind the first batch, until a batch has none."""
         matches: dict[Key, GeometricMatch] = {}
-        nearest: Mapping[str, bytes] = {}
-        for begin in range(0, min(len(candidates), MAX_CANDIDATES), BATCH_SIZE):
-            batch = candidates[begin : min(begin + BATCH_SIZE, MAX_CANDIDATES)]
-            stored = self.maps.maps([candidate.object_key for candidate in batch])
-            nearest = nearest or stored
-            found = self._verify_batch(batch, stored, renditions if self.keypoints and begin == 0 else None)
+        for begin in range(BATCH_SIZE, min(len(candidates), MAX_CANDIDATES), BATCH_SIZE):
+            found = self._batch(candidates[begin : min(begin + BATCH_SIZE, MAX_CANDIDATES)]).matches()
             if not found:
                 break
             matches |= found
+        return matches
+
+    def compared(
+        self,
+        matches: dict[Key, GeometricMatch],
+        first: Batch,
+        candidates: Sequence[Candidate],
+        renditions: Renditions,
+    ) -> dict[Key, GeometricMatch]:
+        """Return the matches with their agreement, and where none agrees those that only their agreement proves."""
         examined = self._examined(matches, {candidate.key: candidate for candidate in candidates}, renditions)
         if self.keypoints and not any(map(_agrees, examined.values())):
-            unmatched = [one for one in candidates if one.object_key in nearest and one.key not in examined]
-            examined |= self._placed(unmatched, nearest, renditions)
+            unmatched = [one for one in first.mapped if one.key not in examined]
+            examined |= self._placed(unmatched, first.stored, renditions)
         return {key: match for key, match in examined.items() if agrees_enough(match, self.min_agreement)}
 
-    def _verify_batch(
-        self, batch: Sequence[Candidate], stored: Mapping[str, bytes], renditions: Renditions | None
-    ) -> dict[Key, GeometricMatch]:
-        mapped = [candidate for candidate in batch if candidate.object_key in stored]
-        feature_maps = [(candidate.cosine, stored[candidate.object_key]) for candidate in mapped]
-        with self.job.turn() as turn:
-            load = None if renditions is None else partial(renditions.numbered, mapped, turn)
-            matches = run_stages(self.query, self.embedder, feature_maps, load).matches()
-        return {candidate.key: match for candidate, match in zip(mapped, matches, strict=True) if match is not None}
+    def _first_batch(self, candidates: Sequence[Candidate]) -> Batch:
+        return self._batch(candidates[: min(BATCH_SIZE, MAX_CANDIDATES)])
+
+    def _batch(self, candidates: Sequence[Candidate]) -> Batch:
+        """Match a batch by feature maps. Candidates without one are left out."""
+        stored = self.maps.maps([candidate.object_key for candidate in candidates]) if candidates else {}
+        mapped = [candidate for candidate in candidates if candidate.object_key in stored]
+        with self.job.turn():
+            feature_maps = [(candidate.cosine, stored[candidate.object_key]) for candidate in mapped]
+            return Batch(mapped, stored, run_feature_map_stages(self.query, self.embedder, feature_maps))
 
     def _examined(
         self, matches: dict[Key, GeometricMatch], candidates: Mapping[Key, Candidate], renditions: Renditions
@@ -128,6 +152,44 @@ class Reranker:
                 for number, (candidate, match) in enumerate(matches)
                 if number in pixels
             }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Candidates with a feature map, ``mapped``, the feature maps ``stored`` by object key, and their ``verification``."""
+
+    mapped: Sequence[Candidate]
+    stored: Mapping[str, bytes]
+    verification: BatchVerification
+
+    def matches(self) -> dict[Key, GeometricMatch]:
+        """Return the accepted matches by key."""
+        found = zip(self.mapped, self.verification.matches(), strict=True)
+        return {candidate.key: match for candidate, match in found if match is not None}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Undecided:
+    """What the feature maps of the ``first`` batch leave undecided. ``candidates`` are those of all batches."""
+
+    reranker: Reranker
+    first: Batch
+    candidates: Sequence[Candidate]
+    renditions: Renditions
+
+    def decide(self) -> dict[Key, GeometricMatch]:
+        """Return the matches by keypoints of originals, and where none agrees those that only their agreement proves.
+
+        Where the first batch has a match, the others are matched, too. Raises as :meth:`Reranker.verify`.
+        """
+        with self.reranker.job.turn() as turn:
+            load = partial(self.renditions.numbered, self.first.mapped, turn)
+            verification = run_keypoint_stage(self.first.verification, self.reranker.embedder, load)
+        first = replace(self.first, verification=verification)
+        found = first.matches()
+        if found:
+            found |= self.reranker.following(self.candidates)
+        return self.reranker.compared(found, first, self.candidates, self.renditions)
 
 
 def agrees_enough(match: GeometricMatch, min_agreement: float) -> bool:
@@ -180,9 +242,21 @@ def run_stages(
     2. Rectify the query for undecided candidates, embed the result, and match again, twice at most.
     3. If no match is accepted, load originals and match keypoints: of the query as it is, then turned and mirrored.
     """
-    batch = _match_rectified(query.match_feature_maps(candidates), embedder)
-    if load_renditions is None:
-        return batch
+    batch = run_feature_map_stages(query, embedder, candidates)
+    return batch if load_renditions is None else run_keypoint_stage(batch, embedder, load_renditions)
+
+
+def run_feature_map_stages(
+    query: QueryVerifier, embedder: Embedder, candidates: Sequence[tuple[float, bytes]]
+) -> BatchVerification:
+    """Run the stages that need no originals: the first two of :func:`run_stages`."""
+    return _match_rectified(query.match_feature_maps(candidates), embedder)
+
+
+def run_keypoint_stage(
+    batch: BatchVerification, embedder: Embedder, load_renditions: LoadRenditions
+) -> BatchVerification:
+    """Run the last stage of :func:`run_stages`, unless a match is accepted."""
     numbers = batch.keypoint_candidates()
     return _match_keypoints(batch, embedder, load_renditions(numbers)) if numbers else batch
 

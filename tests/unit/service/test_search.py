@@ -189,7 +189,7 @@ class ViewKeypoints:
         self.answer, self.asked = answer, list[str]()
 
     def __call__(
-        self, ports: Ports, job: object, views: object, embedded: object, one: Candidate
+        self, ports: Ports, job: object, views: object, embedded: object, one: Candidate, renditions: object
     ) -> GeometricMatch | None:
         self.asked.append(one.metadata.brief)
         return self.answer

@@ -11,13 +11,14 @@ import numpy as np
 
 from lookalike.domain.geometry import GeometricMatch, QueryView
 from lookalike.domain.library import Kind, Library
-from lookalike.domain.picture import Embedding, Key, Pixels
+from lookalike.domain.picture import Embedding, Key
 from lookalike.domain.search import Candidate, LookTaken, Query, TagFilter
 from lookalike.imaging.decode import Decoded
 from lookalike.limits.call import Job
 from lookalike.ports import Ports
 from lookalike.service.identity import identical
 from lookalike.service.looks import CORNERS_LOOK, PART_LOOKS, WHOLE_LOOK, Look, View, query_views
+from lookalike.service.renditions import Renditions
 from lookalike.service.reranking import BATCH_SIZE, Reranker, Undecided, agrees_enough
 from lookalike.service.view_matching import match_nearest_view, stands_out
 from lookalike.verification.affine import share_inside
@@ -64,6 +65,15 @@ class Scope:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sought:
+    """What is looked for: a picture, where, and the originals read meanwhile."""
+
+    scope: Scope
+    picture: Decoded
+    renditions: Renditions
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What was found by the looks taken so far.
@@ -91,14 +101,15 @@ def look_for(scope: Scope, picture: Decoded, known: Iterable[Candidate]) -> Foun
     than looks at windows and are needed by fewer copies, after these. None of this depends on the page of answers that was
     asked for.
     """
-    found = _take(WHOLE_LOOK, scope, picture, Found(), known)
+    sought = _Sought(scope, picture, Renditions(scope.ports.originals, scope.ports.embedder, scope.job))
+    found = _take(WHOLE_LOOK, sought, Found(), known)
     if found.verified is None or (found.settled and len(found.exact) + len(found.verified) >= MIN_SEVERAL):
-        return _take(CORNERS_LOOK, scope, picture, found)
+        return _take(CORNERS_LOOK, sought, found)
     for look in PART_LOOKS:
         if look.after_originals and not found.settled:
             found = _decided(found)
         if not found.settled:
-            found = _take(look, scope, picture, found)
+            found = _take(look, sought, found)
     return replace(_decided(found), undecided=None)
 
 
@@ -114,8 +125,9 @@ def _decided(found: Found) -> Found:
     return replace(found, verified=verified, settled=settled, undecided=None, looks=(whole, *others))
 
 
-def _take(look: Look, scope: Scope, picture: Decoded, found: Found, known: Iterable[Candidate] = ()) -> Found:
+def _take(look: Look, sought: _Sought, found: Found, known: Iterable[Candidate] = ()) -> Found:
     """Take one look: make its views, embed them, search for them, and verify what is near."""
+    scope, picture = sought.scope, sought.picture
     laps = [time.perf_counter()]
     with scope.job.turn():
         views = look.views(picture.pixels)
@@ -127,7 +139,7 @@ def _take(look: Look, scope: Scope, picture: Decoded, found: Found, known: Itera
         laps.append(time.perf_counter())
         new = [candidate for key, candidate in near.items() if key not in found.candidates]
         found = _with_candidates(found, near, identical(scope.ports, scope.job, new, picture))
-        found = _with_matches(found, look, scope, picture.pixels, views, embeddings, list(near.values()))
+        found = _with_matches(found, look, sought, views, embeddings, list(near.values()))
         laps.append(time.perf_counter())
     milliseconds = [1000 * (end - begin) for begin, end in pairwise(laps)]
     return replace(found, looks=(*found.looks, LookTaken(look.name, len(views), *milliseconds)))
@@ -146,8 +158,7 @@ def _with_candidates(found: Found, near: Mapping[Key, Candidate], exact: Collect
 def _with_matches(
     found: Found,
     look: Look,
-    scope: Scope,
-    pixels: Pixels,
+    sought: _Sought,
     views: Sequence[View],
     embeddings: Sequence[Embedding],
     near: Sequence[Candidate],
@@ -158,33 +169,34 @@ def _with_matches(
     embedded = query_views(views, embeddings)
     unknown = [one for one in near if one.key not in found.exact and one.key not in found.verified]
     candidates = unknown[:BATCH_SIZE] + [one for one in unknown[BATCH_SIZE:] if one.cosine >= MIN_FURTHER_COSINE]
-    reranked = _reranker(look, scope, pixels, embedded).verify(candidates)
+    reranked = _reranker(look, sought, embedded).verify(candidates)
     matches = reranked.matches
     if look.view_keypoints and not matches and stands_out(unknown):
-        matches = _by_view_keypoints(scope, views, embedded, unknown[0])
+        matches = _by_view_keypoints(sought, views, embedded, unknown[0])
     verified = {**found.verified, **matches}
     settled = bool(found.exact) or _settles(look, verified.values())
     return replace(found, verified=verified, settled=settled, undecided=found.undecided or reranked.undecided)
 
 
-def _reranker(look: Look, scope: Scope, pixels: Pixels, views: Sequence[QueryView]) -> Reranker:
-    ports = scope.ports
+def _reranker(look: Look, sought: _Sought, views: Sequence[QueryView]) -> Reranker:
+    ports = sought.scope.ports
     return Reranker(
-        ports.verifier.query(pixels, views),
+        ports.verifier.query(sought.picture.pixels, views),
         ports.embedder,
         ports.maps,
-        ports.originals,
-        scope.job,
+        sought.renditions,
+        sought.scope.job,
         keypoints=look.keypoints,
         min_agreement=ports.settings.min_agreement,
     )
 
 
 def _by_view_keypoints(
-    scope: Scope, views: Sequence[View], embedded: Sequence[QueryView], candidate: Candidate
+    sought: _Sought, views: Sequence[View], embedded: Sequence[QueryView], candidate: Candidate
 ) -> dict[Key, GeometricMatch]:
     """Return the candidate's match with one of the views by keypoints, if there is one and enough agrees."""
-    match = match_nearest_view(scope.ports, scope.job, views, embedded, candidate)
+    scope = sought.scope
+    match = match_nearest_view(scope.ports, scope.job, views, embedded, candidate, sought.renditions)
     if match is None or not agrees_enough(match, scope.ports.settings.min_agreement):
         return {}
     return {candidate.key: match}

@@ -43,7 +43,6 @@ from lookalike.verification.matching import (
 from lookalike.verification.overlay import Picture
 from lookalike.verification.rectify import covered_region, warp_region
 from lookalike.verification.same_pixels import pixel_correlations
-from lookalike.verification.turned import promising_orientations
 from lookalike.verification.whole_image import EightOrientations
 
 #: Smallest number of thumbnail blocks compared: on a blank page one small thing is like another.
@@ -269,10 +268,6 @@ class QueryMatcher:
     def keypoint_views(self) -> KeypointViews:
         """The views of the query that its keypoints are detected in."""
         return KeypointViews(self.picture)
-
-    def turned_views(self, candidates: Sequence[Candidate]) -> tuple[int, ...]:
-        """Return the numbers of the keypoint views that are turned or mirrored and may show a piece of a candidate."""
-        return tuple(promising_orientations(self.views, [one.feature_map for one in candidates]))
 
     @cached_property
     def _orientations(self) -> list[tuple[EightOrientations, Affine]]:

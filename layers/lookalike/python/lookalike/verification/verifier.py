@@ -15,12 +15,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from PIL import Image
+
 from lookalike.domain.geometry import Agreement, GeometricMatch, QueryView
 from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.picture import Pixels
 from lookalike.embedding.feature_map import unpack
 from lookalike.ports.models import BatchVerification, QueryVerifier, Verifier
 from lookalike.verification.agreement import measure_agreement
+from lookalike.verification.fitting_details import details_fit
 from lookalike.verification.keypoints import AS_IS, TURNED
 from lookalike.verification.match_score import MatchScorer
 from lookalike.verification.matching import ViewFeatures
@@ -35,6 +38,7 @@ from lookalike.verification.stages import (
     Rectification,
     rectification_of,
 )
+from lookalike.verification.turned import promising_orientations
 
 #: Smallest probability of an attempt, not accepted, that is matched again after rectification.
 RETRY_PROBABILITY = 0.02
@@ -159,6 +163,10 @@ class FeatureMapQueryVerifier(QueryVerifier):
             **{near[at][0]: match for at, match in placed.items()},
         }
 
+    def fits(self, place: GeometricMatch, rendition: Pixels) -> bool:
+        """Whether details of query and original fit there."""
+        return details_fit(place, self.matcher.keypoint_views.picture.grey, Image.fromarray(rendition).convert("L"))
+
     def agreement(self, match: GeometricMatch, rendition: Pixels) -> Agreement | None:
         """Lay the query on the original by the match's transform, and compare both."""
         query = self.matcher.picture.negative() if match.inverted else self.matcher.picture
@@ -264,7 +272,9 @@ class FeatureMapBatch(BatchVerification):
         """Return the views left behind the next one: behind the query as it is, those that may show a piece of a candidate."""
         if self.views_left[0] != AS_IS:
             return self.views_left[1:]
-        return TURNED if self.policy.exhaustive else self.matcher.turned_views(candidates)
+        if self.policy.exhaustive:
+            return TURNED
+        return tuple(promising_orientations(self.matcher.views, [one.feature_map for one in candidates]))
 
     def _refined_view(self, found: Sequence[MatchAttempt]) -> KeypointView | None:
         """Return the query as the likeliest original shows it, unless a match is accepted or none is likely."""

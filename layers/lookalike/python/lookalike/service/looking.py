@@ -21,7 +21,7 @@ from lookalike.service.looks import CORNERS_LOOK, PART_LOOKS, WHOLE_LOOK, Look, 
 from lookalike.service.renditions import Renditions
 from lookalike.service.reranking import BATCH_SIZE, Reranker, Undecided, agrees_enough
 from lookalike.service.view_matching import match_nearest_view, stands_out
-from lookalike.verification.affine import share_inside
+from lookalike.verification.affine import share_inside, shared
 
 #: Smallest share of the query that lies on a picture if no other look is taken: the rest may show another picture.
 #: Of a copy in a border of a tenth it is 0.84.
@@ -29,6 +29,9 @@ MIN_SETTLED_SHARE = 0.9
 
 #: Pictures found by the whole look from which on the corners are looked at, too.
 MIN_SEVERAL = 2
+
+#: Share that a view and a verified picture have in common from which on the view shows that picture and nothing new.
+MIN_SEEN_SHARE = 0.7
 
 #: Smallest cosine of a candidate beyond the first batch: the 26th nearest of a copy has 0.2, of 19 in 20 copies below
 #: 0.38, while copies themselves have 0.4 and more.
@@ -130,7 +133,7 @@ def _take(look: Look, sought: _Sought, found: Found, known: Iterable[Candidate] 
     scope, picture = sought.scope, sought.picture
     laps = [time.perf_counter()]
     with scope.job.turn():
-        views = look.views(picture.pixels)
+        views = _unseen(look.views(picture.pixels), found.verified or {})
         laps.append(time.perf_counter())
         embeddings = scope.ports.embedder.embed([view.pixels for view in views]) if views else []
         laps.append(time.perf_counter())
@@ -143,6 +146,16 @@ def _take(look: Look, sought: _Sought, found: Found, known: Iterable[Candidate] 
         laps.append(time.perf_counter())
     milliseconds = [1000 * (end - begin) for begin, end in pairwise(laps)]
     return replace(found, looks=(*found.looks, LookTaken(look.name, len(views), *milliseconds)))
+
+
+def _unseen(views: Sequence[View], verified: Mapping[Key, GeometricMatch]) -> Sequence[View]:
+    """Return the views less those of verified pictures; none if pieces of the query are all that is left of them."""
+    unseen = [
+        view
+        for view in views
+        if not any(shared(view.to_view, match.transform) >= MIN_SEEN_SHARE for match in verified.values())
+    ]
+    return unseen if len(unseen) == len(views) or any(view.full for view in unseen) else []
 
 
 def _with_candidates(found: Found, near: Mapping[Key, Candidate], exact: Collection[Key]) -> Found:

@@ -141,7 +141,7 @@ class _Pictures:
         variances = np.maximum(squares - sums, 0, out=squares)
         variances += noise
         variances *= np.square(padded).sum() + noise
-        correlations = products[:, :rows, :columns] / np.sqrt(variances, out=variances)
+        correlations: _Floats = products[:, :rows, :columns] / np.sqrt(variances, out=variances)
         room = self.sizes - (height, width)
         for picture, (down, across) in zip(correlations, room.tolist(), strict=True):
             picture[max(0, down + 1) :] = -1.0

@@ -413,6 +413,9 @@ class TinyQueryVerifier(QueryVerifier):
     def place(self, candidates: Sequence[tuple[float, bytes]]) -> Mapping[int, GeometricMatch]:
         return {}
 
+    def fits(self, place: GeometricMatch, rendition: Pixels) -> bool:
+        return True
+
     def agreement(self, match: GeometricMatch, rendition: Pixels) -> Agreement | None:
         return Agreement(share=1.0, weakest=1.0, recoloured=0.0, hue_turned=0.0)
 

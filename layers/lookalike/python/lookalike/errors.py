@@ -29,12 +29,7 @@ Each dialect maps them to its vendor's codes in one table of its own (``lookalik
     │   ├── SignAmbiguous              two live pictures share the sign; the picture itself tells them apart
     │   ├── LibraryExists              the tenant already has a library of that name
     │   ├── LibraryNotFound            the tenant has no library of that name
-    │   ├── LibraryFull                no more pictures may be added
-    │   ├── JobNotFound                the tenant has no job of that name
-    │   ├── JobIsOther                 the job of that name does something else
-    │   ├── JobInProgress              another job does this to the library now
-    │   ├── JobFinished                the job has finished, and can neither be paused nor go on
-    │   └── JobFailed                  the job has come to an end, and is not done
+    │   └── LibraryFull                no more pictures may be added
     ├── AccessError
     │   ├── TokenInvalid               missing, malformed, unknown or revoked
     │   ├── TokenExpired               issued by this service, and expired
@@ -255,66 +250,6 @@ class LibraryFull(StateError):
     field = "group"
     problem = "{0.name} is full"
     remedy = "raise the library's capacity, or LOOKALIKE_GROUP_PICTURES if it has none of its own"
-
-
-class JobNotFound(StateError):
-    """The tenant has no job of that name."""
-
-    field = "job"
-    problem = "there is none called {0.name}"
-
-
-class JobIsOther(StateError):
-    """The job of that name does something else."""
-
-    field = "job"
-    problem = "{0.name} is the name of a job that does something else"
-    remedy = "choose another name"
-
-
-class JobInProgress(StateError):
-    """Another job does this to the library now: ``name`` is its name."""
-
-    field = "job"
-    problem = "{0.name} does this now"
-    remedy = "wait for it, or cancel it"
-
-
-class JobFinished(StateError):
-    """The job has finished, and can neither be paused nor go on.
-
-    Parameters
-    ----------
-    name : of the job.
-    state : its state.
-    """
-
-    field = "job"
-    problem = "{0.name} is {0.state}"
-    remedy = "start another one"
-
-    def __init__(self, name: str, state: str) -> None:
-        super().__init__(name)
-        self.state = state
-
-
-class JobFailed(StateError):
-    """The job has come to an end, and is not done.
-
-    Parameters
-    ----------
-    name : of the job.
-    state : its state.
-    detail : why, if it has failed.
-    """
-
-    field = "job"
-    problem = "{0.name} is {0.state}{0.detail}"
-
-    def __init__(self, name: str, state: str, detail: str) -> None:
-        super().__init__(name)
-        self.state = state
-        self.detail = f": {detail}" if detail else ""
 
 
 class AccessError(LookalikeError):

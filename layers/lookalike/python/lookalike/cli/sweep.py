@@ -21,10 +21,11 @@ from lookalike.domain.duplicates import Level
 from lookalike.domain.job import Job, JobKind, JobState
 from lookalike.domain.library import Library
 from lookalike.embedding.lazy import LazyEmbedder
-from lookalike.errors import InvalidArgument, JobFailed, PictureNotFound, SettingsError
+from lookalike.errors import InvalidArgument, PictureNotFound, SettingsError
 from lookalike.ports import Ports
 from lookalike.service.duplicate_clusters import FoundCluster, cluster_page, dismiss
 from lookalike.service.duplicates import settle
+from lookalike.service.job_errors import JobFailed
 from lookalike.service.job_runner import run_jobs
 from lookalike.service.jobs import find_job, list_jobs, save_job, start_job
 from lookalike.service.libraries import find_library

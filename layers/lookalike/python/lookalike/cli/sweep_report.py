@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import html
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -144,7 +144,7 @@ def _summary(brought: Brought, found: Iterable[tuple[Level, Sequence[FoundCluste
     return f"{brought.pictures} pictures. Clusters: {numbers}; each level holds those before it."
 
 
-def _why(pair: Pair, rows: dict[str, Picture]) -> str:
+def _why(pair: Pair, rows: Mapping[str, Picture]) -> str:
     names = [html.escape(_printable(FileFacts.of(rows[id_]).path)) for id_ in pair.ids]
     agreement = pair.proof.agreement if pair.proof is not None else None
     agrees = "" if agreement is None else f", {agreement.share:.0%} of the structure agrees"

@@ -12,6 +12,7 @@ from lookalike.domain.picture import Picture
 from lookalike.errors import InvalidArgument, TooManyItems
 from lookalike.ports import Ports
 from lookalike.service.duplicate_records import (
+    MAX_CLUSTER,
     Marks,
     SweepState,
     cluster_pairs,
@@ -20,12 +21,9 @@ from lookalike.service.duplicate_records import (
     mark_record,
     marks_partition,
 )
-from lookalike.service.duplicates import current_rows, holds, last_sweep
+from lookalike.service.duplicate_state import current_rows, holds, last_sweep
 from lookalike.service.groups import picture_in
 from lookalike.service.jobs import all_records
-
-#: Pictures that can be marked at a time: as many as a cluster shows.
-MAX_MARKED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +79,8 @@ def reconsider(ports: Ports, library: Library, names: Sequence[str]) -> None:
 
 def _ends(ports: Ports, library: Library, names: Sequence[str]) -> list[tuple[str, int]]:
     """Return the pictures' ids and the revisions of their adds."""
-    if len(names) > MAX_MARKED:
-        raise TooManyItems("pictures", f"more than {MAX_MARKED}")
+    if len(names) > MAX_CLUSTER:
+        raise TooManyItems("pictures", f"more than {MAX_CLUSTER}")
     rows = {row.key.id: row for row in (picture_in(ports, library, name) for name in names)}
     if len(rows) < 2:
         raise InvalidArgument("pictures", "must name two different pictures at least")

@@ -10,19 +10,18 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from lookalike.domain.duplicates import Level, Pair, clusters
 from lookalike.domain.job import Job, JobState
 from lookalike.domain.library import Library
-from lookalike.domain.picture import Key, Picture
+from lookalike.domain.picture import Picture
 from lookalike.domain.record import Record
 from lookalike.errors import LibraryNotFound
 from lookalike.ports import Ports
 from lookalike.service.duplicate_pairs import MAX_NEIGHBOURS, Judge
 from lookalike.service.duplicate_records import (
-    STATE_KEY,
     Marks,
     SweepState,
     cluster_record,
@@ -32,9 +31,16 @@ from lookalike.service.duplicate_records import (
     pair_of,
     pair_record,
     pairs_partition,
-    state_of,
     state_record,
-    sweep_partition,
+)
+from lookalike.service.duplicate_state import (
+    BATCH,
+    batches,
+    current_rows,
+    forget_clusters,
+    forget_partition,
+    holds,
+    last_sweep,
 )
 from lookalike.service.jobs import all_records
 
@@ -59,9 +65,6 @@ _RULES = 1
 
 #: Pairs that a run remembers, so that none is judged for either of its pictures: 100 bytes each.
 _MAX_REMEMBERED = 200_000
-
-#: Records written or removed at a time.
-_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +117,6 @@ def _library(ports: Ports, job: Job) -> Library:
     return library
 
 
-def last_sweep(ports: Ports, uid: str) -> tuple[SweepState | None, int | None]:
-    """Return what the last sweep of a library left, and the revision of its record; None for both if there was none."""
-    record = ports.records.record(sweep_partition(uid), STATE_KEY)
-    return (None, None) if record is None else (state_of(record), record.revision)
-
-
 def _first_cursor(ports: Ports, uid: str, began: int) -> _Cursor:
     """Return where a sweep begins: at what the last one has not seen, or anew if others rules hold now."""
     state, _ = last_sweep(ports, uid)
@@ -155,24 +152,11 @@ def _drop_stale(ports: Ports, uid: str) -> None:
 
 def _held_and_stale(ports: Ports, uid: str) -> Iterator[tuple[list[Pair], list[Pair]]]:
     """Yield batches of the library's pairs: those that hold, and those of which a picture is gone or was replaced."""
-    for batch in _batches(all_records(ports, pairs_partition(uid))):
+    for batch in batches(all_records(ports, pairs_partition(uid))):
         pairs = [pair_of(record) for record in batch]
         there = current_rows(ports, uid, pairs)
         held = [pair for pair in pairs if holds(pair, there)]
         yield held, [pair for pair in pairs if not holds(pair, there)]
-
-
-def current_rows(ports: Ports, uid: str, pairs: Iterable[Pair]) -> dict[str, Picture]:
-    """Return the live rows of the pairs' pictures, by id."""
-    keys = {Key(uid, id_): -1 for pair in pairs for id_ in pair.ids}
-    rows = ports.catalog.changed(keys).values() if keys else ()
-    return {row.key.id: row for row in rows if row is not None and row.live}
-
-
-def holds(pair: Pair, rows: dict[str, Picture]) -> bool:
-    """Whether both pictures of a pair are still there, and still show what was compared."""
-    ends = ((end, rows.get(end.id)) for end in (pair.older, pair.newer))
-    return all(row is not None and row.added == end.added for end, row in ends)
 
 
 def _compared(ports: Ports, library: Library, job: Job, cursor: _Cursor) -> Iterator[Job]:
@@ -267,39 +251,7 @@ def settle(ports: Ports, uid: str) -> None:
         )
 
 
-def forget_clusters(ports: Ports, uid: str, generation: str) -> None:
-    """Remove the clusters of a sweep."""
-    for level in Level:
-        forget_partition(ports, clusters_partition(uid, generation, level))
-
-
-def forget_sweeps(ports: Ports, uid: str) -> None:
-    """Remove all that sweeps have kept of a library, after it was removed itself."""
-    state, _ = last_sweep(ports, uid)
-    if state is not None:
-        forget_clusters(ports, uid, state.generation)
-    for partition in (pairs_partition(uid), marks_partition(uid), sweep_partition(uid), f"working/{uid}"):
-        forget_partition(ports, partition)
-
-
-def forget_partition(ports: Ports, partition: str) -> None:
-    """Remove all records of a partition."""
-    for batch in _batches(all_records(ports, partition)):
-        ports.records.remove_records(partition, [record.key for record in batch])
-
-
 def _save(ports: Ports, records: Sequence[Record]) -> None:
     unique = list({record.key: record for record in records}.values())
-    for begin in range(0, len(unique), _BATCH):
-        ports.records.save_records(unique[begin : begin + _BATCH])
-
-
-def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:
-    batch: list[Record] = []
-    for record in records:
-        batch.append(record)
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    for begin in range(0, len(unique), BATCH):
+        ports.records.save_records(unique[begin : begin + BATCH])

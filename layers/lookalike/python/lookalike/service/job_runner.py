@@ -45,7 +45,9 @@ def run_jobs(ports: Ports, time_left: Callable[[], bool]) -> Ran:
     """Do the jobs that wait, one after the other, while ``time_left()``. Raises Unavailable if the queue cannot be read."""
     taken = finished = 0
     idle = True
-    for key, waiting in queued_jobs(ports):
+    # Those that have been taken least come first, so that a long one does not keep the others waiting.
+    queue = sorted(queued_jobs(ports), key=lambda entry: (0 if entry[1] is None else entry[1].fence, entry[0]))
+    for key, waiting in queue:
         if waiting is None or waiting.state.finished:
             _forget(ports, key, waiting)
             continue

@@ -14,12 +14,13 @@ from dataclasses import asdict
 from lookalike.domain.job import Job, JobKind, JobState
 from lookalike.domain.library import Library
 from lookalike.domain.record import Record
-from lookalike.errors import InvalidArgument, JobFinished, JobInProgress, JobIsOther, JobNotFound, RevisionConflict
+from lookalike.errors import InvalidArgument, RevisionConflict
 from lookalike.ports import Ports
 from lookalike.service.catalog_writes import MAX_ATTEMPTS
+from lookalike.service.job_errors import JobFinished, JobInProgress, JobIsOther, JobNotFound
 
 #: Names of jobs.
-JOB_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 #: Jobs of a tenant that are kept; of the finished ones, the oldest go.
 MAX_KEPT = 100
@@ -36,7 +37,7 @@ def start_job(ports: Ports, library: Library, kind: JobKind, id_: str) -> tuple[
     Raises InvalidArgument for the name, JobIsOther if the job of that name does something else, and JobInProgress if
     another job does the same to the library now.
     """
-    if JOB_ID.fullmatch(id_) is None or id_ in (".", ".."):
+    if not is_job_id(id_):
         raise InvalidArgument("id", "must be 1 to 128 letters, digits, dots, underscores and hyphens")
     known = job_of(ports, library.tenant, id_)
     if known is not None:
@@ -55,10 +56,13 @@ def start_job(ports: Ports, library: Library, kind: JobKind, id_: str) -> tuple[
     return job, True
 
 
+def is_job_id(text: str) -> bool:
+    """Whether a job may have that name; not ``.`` and ``..``, which clients resolve in paths."""
+    return _ID.fullmatch(text) is not None and text not in (".", "..")
+
+
 def job_of(ports: Ports, tenant: str, id_: str) -> Job | None:
     """Return the tenant's job of that name; None if there is none."""
-    if JOB_ID.fullmatch(id_) is None:
-        return None
     record = ports.records.record(_partition(tenant), id_)
     return None if record is None else _job_of(record)
 
@@ -146,7 +150,7 @@ def _compare_and_set(ports: Ports, tenant: str, id_: str, change: Callable[[Job]
 
 def _reserve(ports: Ports, library: Library, kind: JobKind, id_: str) -> None:
     """Record the job as the one that works on the library. Raises JobInProgress if another one does."""
-    partition = f"working/{library.uid}"
+    partition = working_partition(library.uid)
     held = ports.records.record(partition, kind)
     if held is not None and held.body != id_:
         other = job_of(ports, library.tenant, held.body)
@@ -170,6 +174,11 @@ def _forget_old(ports: Ports, tenant: str) -> None:
     """Remove the oldest finished jobs beyond MAX_KEPT."""
     old = [job.id for job in list_jobs(ports, tenant)[MAX_KEPT:] if job.state.finished]
     ports.records.remove_records(_partition(tenant), old)
+
+
+def working_partition(uid: str) -> str:
+    """Partition of the records that say which job works on a library."""
+    return f"working/{uid}"
 
 
 def _partition(tenant: str) -> str:

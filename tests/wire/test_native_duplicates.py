@@ -89,7 +89,7 @@ def test_pages_of_clusters(memory: Ports) -> None:
         alice.put("shop", f"{seed} again", picture(seed))
     swept(memory)
     seen: list[str] = []
-    after: dict[str, str] = {}
+    after: dict[str, Any] = {}
     while True:
         page = alice.call("GET", FOUND, limit=2, **after).json
         seen += [one["id"] for cluster in page["clusters"] for one in cluster["pictures"]]

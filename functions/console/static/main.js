@@ -11,13 +11,15 @@ const VIEWS = {
   library: () => import('./views/library.js'),
   search: () => import('./views/search.js'),
   compare: () => import('./views/compare.js'),
+  duplicates: () => import('./views/duplicates.js'),
+  jobs: () => import('./views/jobs.js'),
 };
 
 /** The view of a path, and what it is given. */
 function viewOf(path) {
-  const [, library, search] = /^\/console\/l\/([^/]+)(\/search)?\/?$/.exec(path) ?? [];
-  if (library) return [search ? 'search' : 'library', { library: decodeURIComponent(library) }];
-  return [path === '/console/compare' ? 'compare' : 'application', {}];
+  const [, library, below = 'library'] = /^\/console\/l\/([^/]+)(?:\/(search|duplicates))?\/?$/.exec(path) ?? [];
+  if (library) return [below, { library: decodeURIComponent(library) }];
+  return [/^\/console\/(compare|jobs)$/.exec(path)?.[1] ?? 'application', {}];
 }
 
 const theme = keptStore('theme', 'auto');

@@ -120,6 +120,7 @@ export default function Library({ library: name }) {
     <div class="head"><h1>${name}</h1><p class="faint">${about.value ? `${t(`kind.${library.kind}`)} · ${t('pictures', { n: library.pictures })}${library.capacity ? ` / ${number(library.capacity)}` : ''}` : '…'}</p>
       <span class="push"></span>
       <${CodeButton} action=${{ method: 'POST', path: `/libraries/${name}/pictures`, upload: 'picture.jpg', library, vendor: 'add' }} />
+      <a class="button" href=${`/console/l/${encodeURIComponent(name)}/duplicates`}>${t('title.duplicates')}</a>
       <button type="button" class="quiet" disabled=${!about.value} onClick=${() => setMore(true)}>${t('library.settings')}</button>
       <${FileButton} bare=${true} icon="folder" kind="quiet" label=${t('upload.folder')} folder=${true} onFiles=${add} />
       <${FileButton} icon="check" label=${t('check')} onFiles=${([file]) => ask({ file })} />

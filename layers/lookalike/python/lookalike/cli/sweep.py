@@ -120,7 +120,7 @@ def _sweep_library(settings: Settings, name: str | None, library: str) -> None:
         f"{job.done} pictures, {result.get('compared', 0)} of them compared; clusters: "
         + ", ".join(f"{result.get(level, 0)} {level}" for level in Level)
     )
-    typer.echo(f"look at them in the console: /console/duplicates?library={library}")
+    typer.echo(f"look at them in the console: /console/l/{library}/duplicates")
 
 
 @contextmanager

@@ -86,7 +86,7 @@ export default function Application() {
   const made = (name) => go(`/console/l/${encodeURIComponent(name)}`);
   const button = html`<button type="button" class="main" onClick=${() => setMaking(true)}><${Icon} name="plus" /> ${t('library.new')}</button>`;
   return html`<div class="page">
-    <div class="head"><h1>${t('libraries')}</h1><span class="push"></span><${CodeButton} action=${{ method: 'GET', path: '/libraries' }} />${value?.libraries.length > 0 && button}</div>
+    <div class="head"><h1>${t('libraries')}</h1><span class="push"></span><a class="button" href="/console/jobs">${t('title.jobs')}</a><${CodeButton} action=${{ method: 'GET', path: '/libraries' }} />${value?.libraries.length > 0 && button}</div>
     ${error ? html`<${Trouble} problem=${error} onRetry=${reload} />`
     : !value ? html`<ul class="cards" aria-busy="true">${[1, 2, 3].map(() => html`<li class="card skeleton"></li>`)}</ul>`
     : value.libraries.length ? html`<ul class="cards">${value.libraries.map((library) => html`<${Card} key=${library.name} library=${library} />`)}</ul>`

@@ -35,7 +35,7 @@ function Why({ pairs }) {
     proof?.agreement === undefined ? '' : t('proof.agreement', { percent: percent(proof.agreement) }),
     proof && level === 'similar' ? t('dup.differs') : '',
   ];
-  return html`<details class="why"><summary>${t('dup.why')}</summary><ul>
+  return html`<details class="reasons"><summary>${t('dup.why')}</summary><ul>
     ${pairs.slice(0, 20).map((pair) => html`<li>${pair.a} · ${pair.b}: ${words(pair).filter(Boolean).join(', ')}</li>`)}</ul></details>`;
 }
 

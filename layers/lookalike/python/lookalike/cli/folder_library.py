@@ -111,7 +111,7 @@ def id_of(path: Path) -> str:
         text = raw.decode()
     except UnicodeDecodeError:
         text = ""
-    return text if 0 < len(raw) <= MAX_ID_BYTES and text.isprintable() else f"~{hashlib.sha256(raw).hexdigest()}"
+    return text if text and len(raw) <= MAX_ID_BYTES and text.isprintable() else f"~{hashlib.sha256(raw).hexdigest()}"
 
 
 def _picture_files(folder: Path, leave_out: Path) -> Iterator[Path]:

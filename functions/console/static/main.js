@@ -11,15 +11,17 @@ const VIEWS = {
   library: () => import('./views/library.js'),
   search: () => import('./views/search.js'),
   compare: () => import('./views/compare.js'),
+  duplicates: () => import('./views/duplicates.js'),
+  jobs: () => import('./views/jobs.js'),
 };
 
 /** Views beside those of libraries, each at its own path, in the order of the navigation. */
-const PLACES = ['compare'];
+const PLACES = ['compare', 'jobs'];
 
 /** The view of a path, and what it is given. */
 function viewOf(path) {
-  const [, library, search] = /^\/console\/l\/([^/]+)(\/search)?\/?$/.exec(path) ?? [];
-  if (library) return [search ? 'search' : 'library', { library: decodeURIComponent(library) }];
+  const [, library, below = 'library'] = /^\/console\/l\/([^/]+)(?:\/(search|duplicates))?\/?$/.exec(path) ?? [];
+  if (library) return [below, { library: decodeURIComponent(library) }];
   const place = PLACES.find((one) => path.replace(/\/$/, '') === `/console/${one}`);
   return [place ?? 'application', {}];
 }

@@ -7,7 +7,7 @@ import { CodeButton, Confirm, Dialog, Icon } from './dialog.js';
 import { Tags } from './tags.js';
 
 /** Pictures that are deleted at once without a question: they can be restored. */
-const WITHOUT_QUESTION = 20;
+export const WITHOUT_QUESTION = 20;
 
 /** Restore pictures; how many could not be. */
 export async function restore(pictures) {

@@ -127,6 +127,7 @@ export default function Library({ library: name }) {
     <${Finder} box=${box} tag=${tag} open=${camera.current} onTag=${(text) => show({ tag: text })} onSearch=${search} />
     <div class="tabs"><button type="button" aria-pressed=${!deleted} onClick=${() => show({ deleted: false })}>${t('tab.live')}</button>
       <button type="button" aria-pressed=${deleted} onClick=${() => show({ deleted: true })}>${t('tab.deleted')}</button>
+      <a class="button" href=${`/console/l/${encodeURIComponent(name)}/duplicates`}>${t('title.duplicates')}</a>
       ${tag && html`<span class="tag">${tag}<button type="button" aria-label=${t('tag.remove', { tag })} onClick=${() => [show({ tag: '' }), (box.current.value = '')]}><${Icon} name="x" /></button></span>`}
       <span class="push"></span><${CodeButton} action=${{ method: 'GET', path, vendor: deleted || tag ? null : { op: 'list', library, limit: PAGE } }} /></div>
     ${page.error ? html`<${Trouble} problem=${page.error} onRetry=${page.reload} />`

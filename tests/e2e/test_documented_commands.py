@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.servers.opensearch import server as opensearch
+from tests.support import photographs
 from tests.support.documents import block, command_lines
 from tests.support.live import READY
 
@@ -180,3 +181,25 @@ def test_make_bench_prints_its_tables(tmp_path: Path) -> None:
     # A quiet machine's cores, and a stage that none of a few searches comes to, are nought.
     nought = [row for row in rows if not row["value"] and not row["group"].startswith("Stages")]
     assert all(row["name"].endswith("by others") for row in nought), nought
+
+
+def test_sweeps_as_they_are_documented(tmp_path: Path) -> None:
+    """Of a folder, and of a library in a data folder that nobody serves: it is empty, and has no application yet."""
+    of_folder, of_library = (line for line in command_lines() if line.startswith(".venv/bin/lookalike sweep"))
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        photographs.photograph("coffee.png").convert("RGB").save(folder / name)
+    program = str(ROOT / ".venv/bin/lookalike")
+    done = subprocess.run(
+        [program, *shlex.split(of_folder)[1:]], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 pictures, clusters: 1 identical" in done.stdout
+    assert (tmp_path / "duplicates/index.html").is_file()
+    data = tmp_path / "data"
+    words = [data.as_posix() if word == "/srv/lookalike" else word for word in shlex.split(of_library)[1:]]
+    subprocess.run([program, "keys", "create", "--name", "shop", "--data", data], check=True, capture_output=True)
+    missing = subprocess.run([program, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert missing.returncode == 1
+    assert "none called shop" in missing.stderr

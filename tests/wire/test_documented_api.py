@@ -52,6 +52,19 @@ def test_curl(server: LiveServer, folder: Path) -> None:
     assert (row["status"], deleted["status"], totals["rows"]) == (422, 204, 2)
 
 
+def test_near_duplicates(server: LiveServer, folder: Path) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("needs curl")
+    address, make, put = _with_keys(block("sh", "-X PUT $API/libraries/shop "), server, "api-sweep").splitlines()[:3]
+    example = block("sh", "$API/libraries/shop/duplicates")
+    printed = run(["bash", "-ec", "\n".join((address, make, put, put.replace("sku-1", "sku-2"), example))], folder)
+    lines = [json.loads(line) for line in printed.replace("}{", "}\n{").splitlines()]
+    _, _, _, job, jobs, found = lines
+    assert (job["kind"], job["library"]) == ("duplicates", "shop")
+    assert [one["id"] for one in jobs["jobs"]] == [job["id"]]
+    assert "clusters" in found
+
+
 def test_python(server: LiveServer, folder: Path) -> None:
     program = block("python", "/libraries/catalogue/search")
     program = program.replace("{API_KEY}", "API_KEY").replace("{SECRET_KEY}", "SECRET_KEY")

@@ -30,6 +30,7 @@ RUN_BY: Mapping[str, str] = {
     ".venv/bin/lookalike model fit": "tests/integration/test_own_model.py",
     ".venv/bin/lookalike serve": f"{E2E}::test_serve_as_it_is_documented",
     ".venv/bin/lookalike keys": f"{E2E}::test_keys_as_they_are_documented",
+    ".venv/bin/lookalike sweep": f"{E2E}::test_sweeps_as_they_are_documented",
     ".venv/bin/lookalike usage": f"{E2E}::test_keys_as_they_are_documented",
     ".venv/bin/lookalike console": f"{E2E}::test_keys_as_they_are_documented",
     ".venv/bin/lookalike token": f"{E2E}::test_keys_as_they_are_documented",

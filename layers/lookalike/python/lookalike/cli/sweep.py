@@ -21,7 +21,7 @@ from lookalike.domain.duplicates import Level
 from lookalike.domain.job import Job, JobKind, JobState
 from lookalike.domain.library import Library
 from lookalike.embedding.lazy import LazyEmbedder
-from lookalike.errors import InvalidArgument, PictureNotFound, SettingsError
+from lookalike.errors import InvalidArgument, LibraryNotFound, PictureNotFound, SettingsError
 from lookalike.ports import Ports
 from lookalike.service.duplicate_clusters import FoundCluster, cluster_page, dismiss
 from lookalike.service.duplicates import settle
@@ -113,7 +113,7 @@ def _sweep_library(settings: Settings, name: str | None, library: str) -> None:
     """Sweep a library here, or have the server sweep it that has its data folder open."""
     with _ports(settings) as (ports, here):
         tenant = one_application(ports.applications, name).tenant
-        job = _started(ports, find_library(ports, tenant, library), alone=False)
+        job = _started(ports, _library(ports, tenant, library), alone=False)
         job = _finish(ports, job) if here else _awaited(ports, job)
     result = job.result
     typer.echo(
@@ -121,6 +121,14 @@ def _sweep_library(settings: Settings, name: str | None, library: str) -> None:
         + ", ".join(f"{result.get(level, 0)} {level}" for level in Level)
     )
     typer.echo(f"look at them in the console: /console/l/{library}/duplicates")
+
+
+def _library(ports: Ports, tenant: str, name: str) -> Library:
+    """Return the tenant's library of that name. Raises InvalidArgument."""
+    try:
+        return find_library(ports, tenant, name)
+    except LibraryNotFound:
+        raise InvalidArgument("--library", f"the application has none called {name}") from None
 
 
 @contextmanager

@@ -58,7 +58,7 @@ SETTINGS = """
     LOOKALIKE_WATCH LOOKALIKE_DEAD_LETTERS LOOKALIKE_WAIT_FOR_INDEX LOOKALIKE_INDEX_SECONDS LOOKALIKE_PUBLIC_HOSTS
     LOOKALIKE_HOSTS LOOKALIKE_PROXIES LOOKALIKE_FETCH_SECONDS LOOKALIKE_FETCH_REDIRECTS LOOKALIKE_FETCH_ALLOW
     LOOKALIKE_PER_SECOND LOOKALIKE_COUNT_USAGE LOOKALIKE_WAIT_SECONDS LOOKALIKE_STATUS_DETAILS LOOKALIKE_LOG_LEVEL
-    LOOKALIKE_METRICS LOOKALIKE_STACK
+    LOOKALIKE_METRICS LOOKALIKE_STACK LOOKALIKE_SEARCH_WORKERS
 """
 
 
@@ -242,6 +242,10 @@ ADDED = """
 MESSAGES = [
     "KMS does not answer; a secret it opened before is used",
     "a row of {} is damaged and left out: {} ({})",
+    "a search process could not be started: {}",
+    "a search process has ended; searched again here: {}",
+    "a search process has started",
+    "a search process has found nothing; searched again here: {}",
     "a thumbnail could not be kept",
     "an original could not be removed",
     "an original is lost; its picture cannot be restored",

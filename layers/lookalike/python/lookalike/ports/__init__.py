@@ -10,6 +10,7 @@ from lookalike.ports.applications import ApplicationLookup, Applications, Counte
 from lookalike.ports.catalog import Catalog
 from lookalike.ports.clock import Clock
 from lookalike.ports.fetcher import Fetcher
+from lookalike.ports.finder import Finder, Looking
 from lookalike.ports.index import Generations, VectorIndex
 from lookalike.ports.models import BatchVerification, Embedder, QueryVerifier, Verifier
 from lookalike.ports.objects import MapStore, PictureStore
@@ -27,7 +28,9 @@ __all__ = [
     "DeadLetters",
     "Embedder",
     "Fetcher",
+    "Finder",
     "Generations",
+    "Looking",
     "MapStore",
     "PictureStore",
     "Ports",

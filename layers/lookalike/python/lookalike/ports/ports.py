@@ -13,6 +13,7 @@ from lookalike.ports.applications import Applications, Counters
 from lookalike.ports.catalog import Catalog
 from lookalike.ports.clock import Clock
 from lookalike.ports.fetcher import Fetcher
+from lookalike.ports.finder import Finder
 from lookalike.ports.index import VectorIndex
 from lookalike.ports.models import Embedder, Verifier
 from lookalike.ports.objects import MapStore, PictureStore
@@ -25,8 +26,9 @@ from lookalike.settings import Settings
 class Ports:
     """One of each port: everything that a use case works with. Made by :func:`lookalike.bootstrap.build`.
 
-    ``rate_limiter``, ``unknown_keys`` and ``processors`` limit what this process does. ``call`` is the current call: each
-    call has a copy of the ports of its own.
+    ``rate_limiter``, ``unknown_keys`` and ``processors`` limit what this process does. ``finder`` decides where
+    pictures are looked for; None: in the thread that asks. ``call`` is the current call: each call has a copy of the ports
+    of its own.
     """
 
     settings: Settings
@@ -38,6 +40,7 @@ class Ports:
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     unknown_keys: UnknownKeyLimiter = field(default_factory=UnknownKeyLimiter)
     processors: FairShare = field(default_factory=processors)
+    finder: Finder | None = None
     call: Call = field(default_factory=Call)
 
     @property

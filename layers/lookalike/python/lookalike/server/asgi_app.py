@@ -13,14 +13,17 @@ from urllib.parse import unquote
 from lookalike import bootstrap
 from lookalike.errors import Busy
 from lookalike.handlers.process_ports import serving
+from lookalike.limits.call import usable_cores
 from lookalike.observability import logger
-from lookalike.ports import Ports
+from lookalike.ports import Finder, Ports
 from lookalike.server import api_gateway, sam_template
 from lookalike.server.folder_watcher import FolderWatcher
 from lookalike.server.receiving import Receive, RequestReceiver, Scope
 from lookalike.server.request_queue import QueuedCall, RequestQueue
 from lookalike.server.scheduler import Scheduler
 from lookalike.server.status import Status
+from lookalike.server.workers.count import default_count, usable_memory
+from lookalike.server.workers.pool import WorkerPool
 from lookalike.settings import Settings
 from lookalike.stores.local.watched_folder import WatchedFolder
 from lookalike.wire.http import with_one_slash
@@ -57,10 +60,21 @@ class AsgiApp:
         ports = bootstrap.build(self._settings)
         self._exit_stack.callback(ports.close)
         _ = ports.embedder.model  # a bad model is refused now, and not by the first request
+        ports = replace(ports, finder=self._finder())
         self._exit_stack.enter_context(serving(ports))
         self._status = self._exit_stack.enter_context(closing(Status(ports)))
         self._status.start()
         self._ports = ports
+
+    def _finder(self) -> Finder | None:
+        """Return what has several pictures at once looked for in other processes, if there may be any."""
+        settings = self._settings
+        count = settings.search_workers
+        if count is None:
+            count = default_count(usable_cores(), usable_memory())
+        if settings.data is None or count == 0:
+            return None
+        return self._exit_stack.enter_context(closing(WorkerPool.of(settings, count)))
 
     def start_schedules(self) -> None:
         """Run the template's scheduled functions until :meth:`close`."""

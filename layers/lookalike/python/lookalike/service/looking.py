@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lookalike.domain.geometry import GeometricMatch, QueryView
 from lookalike.domain.library import Kind, Library
-from lookalike.domain.picture import Embedding, Key
-from lookalike.domain.search import Candidate, LookTaken, Query, TagFilter
-from lookalike.imaging.decode import Decoded
+from lookalike.domain.picture import Decoded, Embedding, Key
+from lookalike.domain.search import Candidate, Found, LookTaken, Query, TagFilter
 from lookalike.limits.call import Job
 from lookalike.ports import Ports
 from lookalike.service.identity import identical
@@ -55,43 +55,34 @@ class Scope:
 
     def nearest(self, embeddings: Sequence[Embedding]) -> Sequence[Candidate]:
         """Return the pictures nearest to any of the embeddings, by descending cosine."""
+        return self.nearest_to(np.stack([embedding.vectors[self.kind] for embedding in embeddings]))
+
+    def nearest_to(self, vectors: NDArray[np.floating]) -> Sequence[Candidate]:
+        """Return the pictures nearest to any of the vectors, shape (V, DIMENSION), by descending cosine."""
         self.ports.call.check()
         return self.ports.index.search(
             Query(
                 kind=self.kind,
                 libraries=tuple(library.uid for library in self.libraries),
                 model=self.ports.embedder.model,
-                vectors=np.stack([embedding.vectors[self.kind] for embedding in embeddings]).astype(np.float32),
+                vectors=vectors.astype(np.float32),
                 k=self.depth,
                 tags=self.tags,
             )
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Sought:
-    """What is looked for: a picture, where, and the originals read meanwhile."""
+    """What is looked for: a picture, where, and the originals read meanwhile.
+
+    ``undecided`` is what originals may decide of the whole look, once that is taken.
+    """
 
     scope: Scope
     picture: Decoded
     renditions: Renditions
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What was found by the looks taken so far.
-
-    ``candidates`` are near, each with its best cosine; ``exact`` are those that are the query's very picture;
-    ``verified`` is None if the model makes no feature maps. ``settled``: no further look is needed. ``undecided`` is what
-    originals may decide of the whole look.
-    """
-
-    candidates: Mapping[Key, Candidate] = field(default_factory=dict)
-    exact: frozenset[Key] = frozenset()
-    verified: Mapping[Key, GeometricMatch] | None = field(default_factory=dict)
-    settled: bool = False
     undecided: Undecided | None = None
-    looks: tuple[LookTaken, ...] = ()
 
 
 def look_for(scope: Scope, picture: Decoded, known: Iterable[Candidate]) -> Found:
@@ -110,22 +101,22 @@ def look_for(scope: Scope, picture: Decoded, known: Iterable[Candidate]) -> Foun
         return _take(CORNERS_LOOK, sought, found)
     for look in PART_LOOKS:
         if look.after_originals and not found.settled:
-            found = _decided(found)
+            found = _decided(sought, found)
         if not found.settled:
             found = _take(look, sought, found)
-    return replace(_decided(found), undecided=None)
+    return found
 
 
-def _decided(found: Found) -> Found:
-    """Return what is found with what originals decide of the whole look, if nothing is verified by then."""
-    if found.undecided is None or found.verified is None or found.settled:
+def _decided(sought: _Sought, found: Found) -> Found:
+    """Return what is found with what originals decide of the whole look, where that is undecided."""
+    if sought.undecided is None or found.verified is None:
         return found
     began = time.perf_counter()
-    verified = {**found.verified, **found.undecided.decide()}
+    verified = {**found.verified, **sought.undecided.decide()}
     whole, *others = found.looks
     whole = replace(whole, verify_ms=whole.verify_ms + 1000 * (time.perf_counter() - began))
     settled = _settles(WHOLE_LOOK, verified.values())
-    return replace(found, verified=verified, settled=settled, undecided=None, looks=(whole, *others))
+    return replace(found, verified=verified, settled=settled, looks=(whole, *others))
 
 
 def _take(look: Look, sought: _Sought, found: Found, known: Iterable[Candidate] = ()) -> Found:
@@ -187,8 +178,9 @@ def _with_matches(
     if look.view_keypoints and not matches and stands_out(unknown):
         matches = _by_view_keypoints(sought, views, embedded, unknown[0])
     verified = {**found.verified, **matches}
-    settled = bool(found.exact) or _settles(look, verified.values())
-    return replace(found, verified=verified, settled=settled, undecided=found.undecided or reranked.undecided)
+    if reranked.undecided is not None:
+        sought.undecided = reranked.undecided
+    return replace(found, verified=verified, settled=bool(found.exact) or _settles(look, verified.values()))
 
 
 def _reranker(look: Look, sought: _Sought, views: Sequence[QueryView]) -> Reranker:

@@ -72,17 +72,24 @@ class Scope:
         )
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Sought:
-    """What is looked for: a picture, where, and the originals read meanwhile.
-
-    ``undecided`` is what originals may decide of the whole look, once that is taken.
-    """
+    """What is looked for: a picture, where, and the originals read meanwhile."""
 
     scope: Scope
     picture: Decoded
     renditions: Renditions
+
+
+@dataclass(frozen=True, slots=True)
+class _FoundSoFar(Found):
+    """What was found by the looks taken so far, and what originals may decide of the whole look."""
+
     undecided: Undecided | None = None
+
+    def as_found(self) -> Found:
+        """Return it without what is undecided."""
+        return Found(self.candidates, self.exact, self.verified, self.settled, self.looks)
 
 
 def look_for(scope: Scope, picture: Decoded, known: Iterable[Candidate]) -> Found:
@@ -96,30 +103,30 @@ def look_for(scope: Scope, picture: Decoded, known: Iterable[Candidate]) -> Foun
     asked for.
     """
     sought = _Sought(scope, picture, Renditions(scope.ports.originals, scope.ports.embedder, scope.job))
-    found = _take(WHOLE_LOOK, sought, Found(), known)
+    found = _take(WHOLE_LOOK, sought, _FoundSoFar(), known)
     if found.verified is None or (found.settled and len(found.exact) + len(found.verified) >= MIN_SEVERAL):
-        return _take(CORNERS_LOOK, sought, found)
+        return _take(CORNERS_LOOK, sought, found).as_found()
     for look in PART_LOOKS:
         if look.after_originals and not found.settled:
-            found = _decided(sought, found)
+            found = _decided(found)
         if not found.settled:
             found = _take(look, sought, found)
-    return found
+    return _decided(found).as_found()
 
 
-def _decided(sought: _Sought, found: Found) -> Found:
-    """Return what is found with what originals decide of the whole look, where that is undecided."""
-    if sought.undecided is None or found.verified is None:
+def _decided(found: _FoundSoFar) -> _FoundSoFar:
+    """Return what is found with what originals decide of the whole look, if nothing is verified by then."""
+    if found.undecided is None or found.verified is None or found.settled:
         return found
     began = time.perf_counter()
-    verified = {**found.verified, **sought.undecided.decide()}
+    verified = {**found.verified, **found.undecided.decide()}
     whole, *others = found.looks
     whole = replace(whole, verify_ms=whole.verify_ms + 1000 * (time.perf_counter() - began))
     settled = _settles(WHOLE_LOOK, verified.values())
-    return replace(found, verified=verified, settled=settled, looks=(whole, *others))
+    return replace(found, verified=verified, settled=settled, undecided=None, looks=(whole, *others))
 
 
-def _take(look: Look, sought: _Sought, found: Found, known: Iterable[Candidate] = ()) -> Found:
+def _take(look: Look, sought: _Sought, found: _FoundSoFar, known: Iterable[Candidate] = ()) -> _FoundSoFar:
     """Take one look: make its views, embed them, search for them, and verify what is near."""
     scope, picture = sought.scope, sought.picture
     laps = [time.perf_counter()]
@@ -149,7 +156,7 @@ def _unseen(views: Sequence[View], verified: Mapping[Key, GeometricMatch]) -> Se
     return unseen if len(unseen) == len(views) or any(view.full for view in unseen) else []
 
 
-def _with_candidates(found: Found, near: Mapping[Key, Candidate], exact: Collection[Key]) -> Found:
+def _with_candidates(found: _FoundSoFar, near: Mapping[Key, Candidate], exact: Collection[Key]) -> _FoundSoFar:
     """Return what is found with more candidates: each keeps its best cosine."""
     better = {
         key: candidate
@@ -160,13 +167,13 @@ def _with_candidates(found: Found, near: Mapping[Key, Candidate], exact: Collect
 
 
 def _with_matches(
-    found: Found,
+    found: _FoundSoFar,
     look: Look,
     sought: _Sought,
     views: Sequence[View],
     embeddings: Sequence[Embedding],
     near: Sequence[Candidate],
-) -> Found:
+) -> _FoundSoFar:
     """Return what is found with those of the candidates, which come by cosine, that match one of the views."""
     if found.verified is None or not all(embedding.feature_map for embedding in embeddings):
         return replace(found, verified=None)
@@ -178,9 +185,8 @@ def _with_matches(
     if look.view_keypoints and not matches and stands_out(unknown):
         matches = _by_view_keypoints(sought, views, embedded, unknown[0])
     verified = {**found.verified, **matches}
-    if reranked.undecided is not None:
-        sought.undecided = reranked.undecided
-    return replace(found, verified=verified, settled=bool(found.exact) or _settles(look, verified.values()))
+    settled = bool(found.exact) or _settles(look, verified.values())
+    return replace(found, verified=verified, settled=settled, undecided=found.undecided or reranked.undecided)
 
 
 def _reranker(look: Look, sought: _Sought, views: Sequence[QueryView]) -> Reranker:

@@ -10,7 +10,7 @@ const AGAIN = 15_000;
 
 function State({ lag_seconds: lag, dead_letters: dead }) {
   const behind = lag > 0;
-  return html`<p class=${`state ${behind || dead ? 'warns' : ''}`} role="status"><${Icon} name=${behind || dead ? 'alert' : 'check'} />
+  return html`<p class=${`health ${behind || dead ? 'warns' : ''}`} role="status"><${Icon} name=${behind || dead ? 'alert' : 'check'} />
     <span>${behind ? t('index.behind', { n: Math.round(lag) }) : t('index.level')}${dead > 0 ? ` ${t('index.dead', { n: dead })}` : ''}</span></p>`;
 }
 

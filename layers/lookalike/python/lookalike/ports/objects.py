@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
+
+from lookalike.domain.inventory import StoredFile
 
 
 class PictureStore(Protocol):
@@ -26,6 +28,21 @@ class PictureStore(Protocol):
     def remove(self, keys: Sequence[str]) -> None:
         """Remove them; unknown keys are ignored."""
 
+    @abstractmethod
+    def stored(self) -> Iterator[Sequence[StoredFile]]:
+        """Iterate over all files under keys, in batches and in no order. Raises Unavailable.
+
+        Files that no key can have made are left out. One put meanwhile may be missing.
+        """
+
+    @abstractmethod
+    def name_of(self, key: str) -> str:
+        """Return the name by which :meth:`stored` lists the file of that key."""
+
+    @abstractmethod
+    def remove_stored(self, names: Sequence[str]) -> None:
+        """Remove files by the names of :meth:`stored`; unknown ones are ignored. Raises Unavailable."""
+
 
 class MapStore(Protocol):
     """Local maps, stored under the same keys as the originals. Writes are durable on return."""
@@ -41,3 +58,7 @@ class MapStore(Protocol):
     @abstractmethod
     def remove_maps(self, keys: Sequence[str]) -> None:
         """Remove them; unknown keys are ignored."""
+
+    @abstractmethod
+    def map_keys(self) -> Iterator[Sequence[str]]:
+        """Iterate over the keys of all maps, in batches and in no order. One put meanwhile may be missing."""

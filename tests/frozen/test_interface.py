@@ -81,6 +81,7 @@ OPTIONS = {
     "console": "--name --data --stack --url",
     "token": "--name --data --stack",
     "usage": "--data --stack --days --json",
+    "check": "--data --stack --repair --deep --rate --json",
     "invoke": "function event --data --stack",
     "calibrate": "--pairs --output --kind --model",
     "model fit": "--pictures --output --pairs --labels --name --size --copies --seed",

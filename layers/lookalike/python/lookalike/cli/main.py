@@ -23,6 +23,7 @@ COMMANDS = {
     "console": "Print an address that signs a browser in to the console.",
     "token": "Print an access token for curl and invoke.",
     "usage": "Say how many calls each application has made.",
+    "check": "Prove that what can be found is what is stored, and mend what differs.",
     "invoke": "Run a function as Lambda would, and print its answer.",
     "calibrate": "Fit a kind's scores to pairs that you have judged.",
     "model": "Make models that know your own pictures.",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from lookalike.domain.inventory import IndexEntry
@@ -73,3 +74,17 @@ class Report:
     def left(self) -> int:
         """The differences that are there still."""
         return sum(self.found.values()) - sum(self.mended.values())
+
+    def to_json(self) -> str:
+        """Return the report as JSON of its fields."""
+        return json.dumps(asdict(self) | {"left": self.left})
+
+    @classmethod
+    def of_json(cls, text: str) -> Report:
+        """Return the report of :meth:`to_json`. Raises KeyError, TypeError or ValueError for other text."""
+        values = json.loads(text)
+        del values["left"]
+        for name in ("found", "mended"):
+            values[name] = {Fault(fault): count for fault, count in values[name].items()}
+        values["examples"] = {Fault(fault): tuple(names) for fault, names in values["examples"].items()}
+        return cls(**values | {"totals": Totals(**values["totals"])})

@@ -16,12 +16,14 @@ from lookalike.handlers.process_ports import serving
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.server import api_gateway, sam_template
+from lookalike.server.control import ControlSocket
 from lookalike.server.folder_watcher import FolderWatcher
 from lookalike.server.receiving import Receive, RequestReceiver, Scope
 from lookalike.server.request_queue import QueuedCall, RequestQueue
 from lookalike.server.scheduler import Scheduler
 from lookalike.server.status import Status
 from lookalike.settings import Settings
+from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.watched_folder import WatchedFolder
 from lookalike.wire.http import with_one_slash
 
@@ -61,6 +63,18 @@ class AsgiApp:
         self._status = self._exit_stack.enter_context(closing(Status(ports)))
         self._status.start()
         self._ports = ports
+        self._open_control(ports)
+
+    def _open_control(self, ports: Ports) -> None:
+        """Listen to commands on this machine, where there is a data folder that takes a socket."""
+        if self._settings.data is None:
+            return
+        try:
+            control = ControlSocket(ports, DataFolder(self._settings.data).control)
+        except OSError as error:
+            logger.warning("commands cannot ask this server", extra={"operation": "check", "reason": str(error)})
+        else:
+            self._exit_stack.enter_context(closing(control))
 
     def start_schedules(self) -> None:
         """Run the template's scheduled functions until :meth:`close`."""

@@ -100,7 +100,9 @@ class Mender:
             if current is None or current.state is State.DAMAGED:
                 return None
             held = current.revision if entry is None else max(current.revision, entry.revision)
-            return current.but(revision=held + 1)  # not the clock's: it would be too young for its other faults to count
+            return current.but(
+                revision=held + 1
+            )  # not the clock's: it would be too young for its other faults to count
 
         compare_and_set(self._ports, key, step)
 

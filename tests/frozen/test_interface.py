@@ -72,11 +72,11 @@ def test_settings() -> None:
 OPTIONS = {
     "serve": "--data --backend --stack --host --port --watch --purge --no-purge --existing --sample",
     "setup": "--stack --shards --replicas --refresh --fill --rebuild --keys --no-keys",
-    "keys create": "--name --data --stack --tenant --kind --per-second --per-day --in-total --from --json",
+    "keys create": "--name --data --stack --tenant --kind --per-second --per-day --in-total --from --may --library --json",
     "keys show": "--name --data --stack --json",
     "keys list": "--data --stack --json",
-    "keys change": "--name --data --stack --rename --kind --per-second --per-day --in-total --from --enable --disable --json",
-    "keys rotate": "--name --data --stack --json",
+    "keys change": "--name --data --stack --rename --kind --per-second --per-day --in-total --from --may --library --enable --disable --json",
+    "keys rotate": "--name --data --stack --keep-days --json",
     "keys revoke": "--name --data --stack --json",
     "console": "--name --data --stack --url",
     "token": "--name --data --stack",
@@ -89,14 +89,14 @@ OPTIONS = {
 
 #: What ``--json`` prints.
 PRINTED = {
-    "keys create": "access_key secret_key app_id tenant name active created policy",
-    "keys create, policy": "kind per_second per_day in_total networks",
-    "keys list": "access_key secret_key app_id tenant name active created policy",
-    "keys show": "access_key secret_key app_id tenant name active created policy",
-    "keys change": "access_key secret_key app_id tenant name active created policy",
-    "keys rotate": "access_key secret_key app_id tenant name active created policy",
+    "keys create": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
+    "keys create, policy": "kind per_second per_day in_total networks may libraries",
+    "keys list": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
+    "keys show": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
+    "keys change": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
+    "keys rotate": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
     "usage": "name app_id calls counted",
-    "keys revoke": "access_key secret_key app_id tenant name active created policy",
+    "keys revoke": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
 }
 
 
@@ -179,7 +179,7 @@ def test_the_session() -> None:
     held(
         "/api/v1/session",
         session.SessionSaid.__struct_fields__,
-        "application app_id access_key expires per_second per_day in_total networks",
+        "application app_id access_key expires per_second per_day in_total networks may libraries",
     )
     held("what signs in", session.SignInGiven.__struct_fields__, "access_key secret_key once")
 
@@ -203,7 +203,7 @@ ERRORS = """
     Abandoned AccessError AddressRefused ApplicationDisabled ApplicationNotFound ArgumentTooLong BadEncoding
     Busy CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument LibraryExists LibraryFull
     LibraryNotFound LimitReached LinkInvalid LookalikeError MethodNotAllowed MissingArgument ModelError NoGroups
-    NotAPicture NothingGiven OutOfTime PictureError PictureExists PictureIsThere PictureNotFound
+    NotAPicture NotPermitted NothingGiven OutOfTime PictureError PictureExists PictureIsThere PictureNotFound
     PictureSizeError RateReached RequestTooLarge RevisionConflict RevisionMismatch ServiceRateReached
     SessionExpired SettingsError SignAmbiguous SignatureInvalid StateError TokenExpired TokenInvalid
     TooLargeToSend TooManyFailures TooManyGroups TooManyItems TotalQuotaReached Unavailable UnknownOperation
@@ -234,7 +234,7 @@ FIELDS = {
 
 #: The fields that single calls of the logger add, and operations that only they name.
 ADDED = """
-    address file first library milliseconds object_key operation operation:gateway operation:index operation:ingest operation:purge
+    address file first library milliseconds object_key operation operation:check operation:gateway operation:index operation:ingest operation:purge
     operation:search operation:status operation:watch outcome pictures reason refused request_bytes request_id rows
     source status
 """
@@ -266,6 +266,8 @@ MESSAGES = [
     "refused",
     "scheduled run failed",
     "start failed",
+    "a check failed",
+    "commands cannot ask this server",
     "the details of /status could not be had in time",
     "the index could not be tidied; it works on, more slowly, and tries again at the next write",
     "the index did not take all rows",

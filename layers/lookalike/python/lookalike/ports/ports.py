@@ -26,7 +26,7 @@ class Ports:
     """One of each port: everything that a use case works with. Made by :func:`lookalike.bootstrap.build`.
 
     ``rate_limiter``, ``unknown_keys`` and ``processors`` limit what this process does. ``call`` is the current call: each
-    call has a copy of the ports of its own.
+    call has a copy of the ports of its own. ``narrowed`` is the catalog of a call whose application may not see all of it.
     """
 
     settings: Settings
@@ -39,6 +39,7 @@ class Ports:
     unknown_keys: UnknownKeyLimiter = field(default_factory=UnknownKeyLimiter)
     processors: FairShare = field(default_factory=processors)
     call: Call = field(default_factory=Call)
+    narrowed: Catalog | None = None
 
     @property
     def applications(self) -> Applications:
@@ -48,7 +49,7 @@ class Ports:
     @property
     def catalog(self) -> Catalog:
         """Libraries and picture rows."""
-        return self.stores.catalog
+        return self.stores.catalog if self.narrowed is None else self.narrowed
 
     @property
     def index(self) -> VectorIndex:

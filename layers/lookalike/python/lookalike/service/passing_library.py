@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from lookalike.domain.inventory import IndexEntry, StoredFile
 from lookalike.domain.library import Identity, Kind, Library
 from lookalike.domain.picture import Embedding, Key, Picture, State
 from lookalike.domain.search import Candidate, Query
@@ -38,6 +39,12 @@ class _Index(VectorIndex):
     def count(self, library: str) -> int:
         return len(self._rows)
 
+    def entries(self) -> Iterator[Sequence[IndexEntry]]:
+        yield [IndexEntry(row.key, row.kind, row.revision, row.live, row.model) for row in self._rows.values()]
+
+    def held(self, kind: Kind, keys: Sequence[Key]) -> Sequence[IndexEntry]:
+        return [entry for batch in self.entries() for entry in batch if entry.kind is kind and entry.key in keys]
+
 
 class _Files(PictureStore, MapStore):
     """Originals and local maps."""
@@ -56,6 +63,15 @@ class _Files(PictureStore, MapStore):
         for key in keys:
             self._originals.pop(key, None)
 
+    def stored(self) -> Iterator[Sequence[StoredFile]]:
+        yield [StoredFile(name, written=0) for name in self._originals]
+
+    def name_of(self, key: str) -> str:
+        return key
+
+    def remove_stored(self, names: Sequence[str]) -> None:
+        self.remove(names)
+
     def put_map(self, key: str, data: bytes) -> None:
         self._maps[key] = data
 
@@ -65,6 +81,9 @@ class _Files(PictureStore, MapStore):
     def remove_maps(self, keys: Sequence[str]) -> None:
         for key in keys:
             self._maps.pop(key, None)
+
+    def map_keys(self) -> Iterator[Sequence[str]]:
+        yield list(self._maps)
 
 
 @dataclass(frozen=True, slots=True)

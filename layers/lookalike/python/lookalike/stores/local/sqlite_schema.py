@@ -84,4 +84,8 @@ MIGRATIONS = (
     ),
     ("ALTER TABLE libraries ADD COLUMN capacity INTEGER",),
     *metadata_codec.SQLITE_MIGRATIONS,
+    (
+        "ALTER TABLE applications ADD COLUMN old_secret_key TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE applications ADD COLUMN old_secret_until INTEGER NOT NULL DEFAULT 0",
+    ),
 )

@@ -70,7 +70,7 @@ def qiniu(method: str, target: str, body: Any = None) -> Sends:
 def native(method: str, path: str, said: Any = None) -> Sends:
     def send(caller: Application, library: str) -> Refused:
         filled = json.loads(json.dumps(said).replace("LIBRARY", library))
-        answer = NativeCaller(caller).call(method, path.format(library=library, id="a"), filled)
+        answer = NativeCaller(caller).call(method, path.format(library=library, id="a", job="sweep"), filled)
         return is_refused(answer)
 
     return send
@@ -112,7 +112,8 @@ def case(method: str, path: str, send: Sends, *needs: Permission, in_library: bo
 
 NEW, KNOWN = picture(7, size=(64, 48)), picture(1, size=(64, 48))
 PLACES = [f"{place}/{{library}}" for place in baidu_calls._PLACES]
-G, L, P = "/v1/image/group", "/api/v1/libraries/{library}", "/api/v1/libraries/{library}/pictures/{id}"
+G, L, J = "/v1/image/group", "/api/v1/libraries/{library}", "/api/v1/jobs/{job}"
+P = f"{L}/pictures/{{id}}"
 
 
 def of_native(method: str, path: str, said: Any, *needs: Permission, in_library: bool = True) -> Case:
@@ -166,6 +167,17 @@ CASES = [
     of_native("POST", f"{L}/check", {"image": image(KNOWN)}, SEARCH),
     of_native("POST", "/api/v1/search", {"image": image(KNOWN), "libraries": ["LIBRARY"]}, SEARCH),
     of_native("POST", "/api/v1/compare", {"a": image(KNOWN), "b": {"library": "LIBRARY", "picture": "a"}}, SEARCH),
+    of_native("POST", f"{L}/duplicates", None, GROUPS),
+    of_native("GET", f"{L}/duplicates", None, GROUPS),
+    of_native("POST", f"{L}/duplicates/dismiss", {"pictures": ["a", "b"]}, GROUPS),
+    of_native("POST", f"{L}/duplicates/reconsider", {"pictures": ["a", "b"]}, GROUPS),
+    of_native("GET", "/api/v1/jobs", None, GROUPS, in_library=False),
+    case("PUT", J, native("PUT", "/jobs/sweep", {"kind": "duplicates", "library": "LIBRARY"}), GROUPS),
+    of_native("GET", J, None, GROUPS),
+    of_native("POST", f"{J}/pause", None, GROUPS),
+    of_native("POST", f"{J}/resume", None, GROUPS),
+    of_native("POST", f"{J}/cancel", None, GROUPS),
+    of_native("GET", f"{J}/report", None, GROUPS),
     of_native("GET", "/api/v1/session", None, in_library=False),
 ]  # fmt: skip
 
@@ -188,11 +200,13 @@ def library_of(given: Case) -> str:
 
 @pytest.fixture
 def stores(memory: Ports) -> MemoryCatalog:
-    """Two libraries of a picture each, and those of vendors that have one."""
+    """Two libraries of two pictures each, a job in one of them, and those of vendors that have one."""
     owner = NativeCaller(ALICE)
     for library in ("shop", "other"):
         owner.library(library, identity="own", kind="same")
         assert owner.put(library, "a", KNOWN).status == 201
+        assert owner.put(library, "b", picture(2, size=(64, 48))).status == 201
+    assert owner.call("PUT", "/jobs/sweep", {"kind": "duplicates", "library": "shop"}).status == 201
     Caller(ALICE).add("same_hq", KNOWN)
     sign = Client(ALICE).input(KNOWN)
     SIGNS["{sign}"] = sign

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from lookalike.domain.inventory import IndexEntry, StoredFile
 from lookalike.domain.library import Identity, Kind, Library
-from lookalike.domain.picture import Embedding, Key, Picture, State
+from lookalike.domain.picture import Decoded, Embedding, Key, Picture, State
 from lookalike.domain.search import Candidate, Query
-from lookalike.imaging.decode import Decoded
 from lookalike.ports import MapStore, PictureStore, Ports, VectorIndex
 from lookalike.service.identity import row_digest
 
@@ -39,12 +37,6 @@ class _Index(VectorIndex):
     def count(self, library: str) -> int:
         return len(self._rows)
 
-    def entries(self) -> Iterator[Sequence[IndexEntry]]:
-        yield [IndexEntry(row.key, row.kind, row.revision, row.live, row.model) for row in self._rows.values()]
-
-    def held(self, kind: Kind, keys: Sequence[Key]) -> Sequence[IndexEntry]:
-        return [entry for batch in self.entries() for entry in batch if entry.kind is kind and entry.key in keys]
-
 
 class _Files(PictureStore, MapStore):
     """Originals and local maps."""
@@ -63,15 +55,6 @@ class _Files(PictureStore, MapStore):
         for key in keys:
             self._originals.pop(key, None)
 
-    def stored(self) -> Iterator[Sequence[StoredFile]]:
-        yield [StoredFile(name, written=0) for name in self._originals]
-
-    def name_of(self, key: str) -> str:
-        return key
-
-    def remove_stored(self, names: Sequence[str]) -> None:
-        self.remove(names)
-
     def put_map(self, key: str, data: bytes) -> None:
         self._maps[key] = data
 
@@ -81,9 +64,6 @@ class _Files(PictureStore, MapStore):
     def remove_maps(self, keys: Sequence[str]) -> None:
         for key in keys:
             self._maps.pop(key, None)
-
-    def map_keys(self) -> Iterator[Sequence[str]]:
-        yield list(self._maps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +112,7 @@ class PassingLibrary:
             ports.rate_limiter,
             ports.unknown_keys,
             ports.processors,
-            ports.call,
+            call=ports.call,  # and no finder: no other process knows these pictures
         )
 
     def add(self, id_: str, data: bytes, picture: Decoded, embedding: Embedding) -> None:

@@ -26,7 +26,38 @@ _PROBE_BYTES = 4096
 _NAME = re.compile("[0-9a-f]{64}")
 
 
-class FolderStore(PictureStore):
+class FolderReader(PictureStore):
+    """Reads originals that another process keeps by a :class:`FolderStore`. Every write raises Unavailable."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, key: str, data: bytes) -> None:
+        raise Unavailable(f"{self._root}: only read from here")
+
+    def get(self, key: str) -> bytes | None:
+        try:
+            return self._path(key).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unavailable(error) from error
+
+    def remove(self, keys: Sequence[str]) -> None:
+        raise Unavailable(f"{self._root}: only read from here")
+
+    def name_of(self, key: str) -> str:
+        return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def _path(self, key: str) -> Path:
+        name = self.name_of(key)
+        return self._root / name[:2] / name[2:]
+
+    def _unavailable(self, error: OSError) -> Unavailable:
+        return Unavailable(f"{self._root}: {error.strerror}")
+
+
+class FolderStore(FolderReader):
     """Keeps each original in a file of its own.
 
     A key's file is ``<2 hex>/<62 hex>``, the SHA-256 of the key: keys contain callers' ids, which may contain any
@@ -48,7 +79,7 @@ class FolderStore(PictureStore):
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        super().__init__(root)
         self._incoming = root / "incoming"
         self._prepared = False
         self._refusal: str | None = None  # why the disk refused the last write
@@ -73,14 +104,6 @@ class FolderStore(PictureStore):
     def put(self, key: str, data: bytes) -> None:
         self._write(self._path(key), data)
 
-    def get(self, key: str) -> bytes | None:
-        try:
-            return self._path(key).read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise self._unavailable(error) from error
-
     def remove(self, keys: Sequence[str]) -> None:
         self._remove([self._path(key) for key in keys])
 
@@ -90,9 +113,6 @@ class FolderStore(PictureStore):
                 yield list(_files_of(self._root / f"{shard:02x}"))
             except OSError as error:
                 raise self._unavailable(error) from error
-
-    def name_of(self, key: str) -> str:
-        return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
     def remove_stored(self, names: Sequence[str]) -> None:
         self._remove([self._root / name[:2] / name[2:] for name in names if _NAME.fullmatch(name)])
@@ -136,13 +156,6 @@ class FolderStore(PictureStore):
                 self._refusal = error.strerror
             raise self._unavailable(error) from error
         self._refusal = None
-
-    def _path(self, key: str) -> Path:
-        name = self.name_of(key)
-        return self._root / name[:2] / name[2:]
-
-    def _unavailable(self, error: OSError) -> Unavailable:
-        return Unavailable(f"{self._root}: {error.strerror}")
 
 
 def _files_of(folder: Path) -> Iterator[StoredFile]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -19,6 +20,7 @@ from lookalike.ports import Finder, Ports
 from lookalike.server import api_gateway, sam_template
 from lookalike.server.control import ControlSocket
 from lookalike.server.folder_watcher import FolderWatcher
+from lookalike.server.metrics import Metrics
 from lookalike.server.receiving import Receive, RequestReceiver, Scope
 from lookalike.server.request_queue import QueuedCall, RequestQueue
 from lookalike.server.scheduler import Scheduler
@@ -53,6 +55,7 @@ class AsgiApp:
         self._ports: Ports | None = None
         self._receiver = RequestReceiver()
         self._status: Status | None = None
+        self._metrics: Metrics | None = None
 
     @property
     def ports(self) -> Ports:
@@ -70,6 +73,7 @@ class AsgiApp:
         self._exit_stack.enter_context(serving(ports))
         self._status = self._exit_stack.enter_context(closing(Status(ports)))
         self._status.start()
+        self._metrics = Metrics(ports, self._status.health, lambda: self._queue.waiting)
         self._ports = ports
         self._open_control(ports)
 
@@ -141,6 +145,8 @@ class AsgiApp:
         if self._status is not None and is_status and request.method in ("GET", "HEAD"):
             # Not in the pool of requests, so that monitoring gets an answer however busy the service is.
             return await asyncio.get_running_loop().run_in_executor(None, self._status.answer, request)
+        if self._metrics is not None and request.path == "/metrics" and request.method in ("GET", "HEAD"):
+            return await asyncio.get_running_loop().run_in_executor(None, self._metrics.answer, request)
         if self._settings.hosts and request.host not in self._settings.hosts:
             return api_gateway.FORBIDDEN  # as the gateway answers for names other than its own
         function = self._template.function_for(request.method, request.path)
@@ -152,6 +158,7 @@ class AsgiApp:
         self, ports: Ports, function: str, request: api_gateway.HttpRequest, receive: Receive
     ) -> api_gateway.HttpResponse:
         """Answer a request when its turn comes, unless its client leaves or it waits too long."""
+        began = time.perf_counter()
         call = self._queue.call(request, is_search=function == "search")
         watching = asyncio.create_task(_wait_for_disconnect(receive, call))
         run = asyncio.get_running_loop().run_in_executor
@@ -163,6 +170,8 @@ class AsgiApp:
             return await run(None, self._answer, function, replace(request, body=b""), call)
         finally:
             watching.cancel()
+            if self._metrics is not None:
+                self._metrics.observe(function, request.path, call, time.perf_counter() - began)
 
     def _answer_for_queue(
         self, ports: Ports, function: str, request: api_gateway.HttpRequest, call: QueuedCall

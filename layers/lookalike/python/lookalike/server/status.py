@@ -55,23 +55,24 @@ class Status:
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
-        self._health = Health(ports)
+        #: Whether the stores answer.
+        self.health = Health(ports)
         self._pool = ThreadPoolExecutor(_MAX_CONCURRENT_COUNTS, thread_name_prefix="status")
 
     def start(self) -> None:
         """Probe the stores for the first time, which takes a few seconds if one hangs."""
-        self._health.start()
+        self.health.start()
 
     def close(self) -> None:
         """Stop answering."""
-        self._health.close()
+        self.health.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def answer(self, request: api_gateway.HttpRequest) -> api_gateway.HttpResponse:
         """Answer within two seconds: 503 if a store does not answer, 401 for wrong keys."""
         deadline = time.monotonic() + _MAX_SECONDS
         details = self._details(request)
-        failing, problems = self._health.failing(), self._ports.problems()
+        failing, problems = self.health.failing(), self._ports.problems()
         content = status_body(DEGRADED if failing or problems else READY, self._ports.embedder.model)
         if details is not None:
             try:

@@ -25,7 +25,7 @@ import yaml
 from typer.testing import CliRunner
 
 import lookalike
-from lookalike.cli.main import COMMANDS, app
+from lookalike.cli.main import COMMANDS, app, module_of
 from lookalike.domain.picture import Picture
 from lookalike.errors import IndexWriteError, LookalikeError, Unavailable
 from lookalike.handlers.process_ports import serving
@@ -83,6 +83,8 @@ OPTIONS = {
     "token": "--name --data --stack",
     "usage": "--data --stack --days --json",
     "check": "--data --stack --repair --deep --rate --json",
+    "restore-picture": "picture --library --name --data --stack --json",
+    "canary": "--data --stack --recall --least-recall --json",
     "invoke": "function event --data --stack",
     "calibrate": "--pairs --output --kind --model",
     "model fit": "--pictures --output --pairs --labels --name --size --copies --seed",
@@ -120,7 +122,7 @@ def options_of(command: Any, name: str) -> Iterator[tuple[str, list[str]]]:
 def commands() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in COMMANDS:
-        module = importlib.import_module(f"lookalike.cli.{name}")
+        module = importlib.import_module(module_of(name))
         found.update(options_of(typer.main.get_command(module.app), name))
     return found
 
@@ -205,7 +207,7 @@ ERRORS = """
     Busy CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument JobFailed JobFinished JobInProgress JobIsOther JobNotFound LibraryExists LibraryFull
     LibraryNotFound LimitReached LinkInvalid LookalikeError MethodNotAllowed MissingArgument ModelError NoGroups
     NotAPicture NotPermitted NothingGiven OutOfTime PictureError PictureExists PictureIsThere PictureNotFound
-    PictureSizeError RateReached RequestTooLarge RevisionConflict RevisionMismatch ServiceRateReached
+    PictureSizeError RateReached RefusedError RequestTooLarge RevisionConflict RevisionMismatch ServiceRateReached
     SessionExpired SettingsError SignAmbiguous SignatureInvalid StateError TokenExpired TokenInvalid
     TooLargeToSend TooManyFailures TooManyGroups TooManyItems TotalQuotaReached Unavailable UnknownOperation
     UnknownScheme UnsupportedByLibrary UrlAnswerError UrlAnswerTooLong UrlError UrlIllegal UrlLengthError
@@ -235,7 +237,7 @@ FIELDS = {
 
 #: The fields that single calls of the logger add, and operations that only they name.
 ADDED = """
-    address file first library milliseconds object_key operation operation:check operation:gateway operation:index operation:ingest operation:purge
+    address file first library milliseconds object_key operation operation:check operation:control operation:gateway operation:index operation:ingest operation:purge
     operation:search operation:status operation:watch outcome pictures reason refused request_bytes request_id rows
     source status
 """
@@ -274,7 +276,8 @@ MESSAGES = [
     "refused",
     "scheduled run failed",
     "start failed",
-    "a check failed",
+    "a command failed",
+    "a report could not be kept",
     "commands cannot ask this server",
     "the details of /status could not be had in time",
     "the index could not be tidied; it works on, more slowly, and tries again at the next write",

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lookalike import bootstrap
+from lookalike.cli.asking import ask
 from lookalike.cli.screen import note, print_table
 from lookalike.cli.store_options import DataOption, StackOption, settings_for
 from lookalike.domain.consistency import Fault, Report
 from lookalike.errors import Unavailable
-from lookalike.server.control import CheckRequest, ask_server, run_check
 from lookalike.service.mend import DEFAULT_RATE
-from lookalike.settings import Settings
-from lookalike.stores.local.data_folder import DataFolder
 
 #: Exit status where differences are left, and where the check could not finish.
 DIFFERENCES, UNFINISHED = 3, 4
@@ -62,37 +56,16 @@ def check(
     """
     settings = settings_for(data, stack)
     try:
-        with _telling() as tell:
-            report = _report(settings, CheckRequest(repair, deep, rate), tell)
+        answer = ask(settings, "check", {"repair": repair, "deep": deep, "rate": rate})
     except (Unavailable, OSError) as error:
         typer.echo(f"lookalike: the check could not finish: {error}", err=True)
         raise typer.Exit(UNFINISHED) from None
+    report = Report.of_json(answer)
     if as_json:
-        typer.echo(report.to_json())
+        typer.echo(answer)
     else:
         _print(report)
     raise typer.Exit(DIFFERENCES if report.left else 0)
-
-
-def _report(settings: Settings, request: CheckRequest, tell: Callable[[str], None]) -> Report:
-    """Return the report of the running server, or of a check by this process if none runs."""
-    if settings.data is not None:
-        told = ask_server(DataFolder.existing(settings.data).control, request, tell)
-        if told is not None:
-            return told
-        note("no server runs on this folder: its index is made from the catalog by each start")
-    with closing(bootstrap.build(settings)) as ports:
-        return run_check(ports, request, tell)
-
-
-@contextmanager
-def _telling() -> Iterator[Callable[[str], None]]:
-    """Show what is being done, where a terminal is."""
-    if not sys.stderr.isatty():
-        yield lambda _doing: None
-        return
-    with Console(stderr=True).status("Checking") as status:
-        yield lambda doing: status.update(f"Checking: {doing}")
 
 
 def _print(report: Report) -> None:

@@ -18,6 +18,7 @@ from lookalike.limits.call import usable_cores
 from lookalike.observability import logger
 from lookalike.ports import Finder, Ports
 from lookalike.server import api_gateway, sam_template
+from lookalike.server.commands import COMMANDS
 from lookalike.server.control import ControlSocket
 from lookalike.server.folder_watcher import FolderWatcher
 from lookalike.server.metrics import Metrics
@@ -82,9 +83,9 @@ class AsgiApp:
         if self._settings.data is None:
             return
         try:
-            control = ControlSocket(ports, DataFolder(self._settings.data).control)
+            control = ControlSocket(ports, DataFolder(self._settings.data).control, COMMANDS)
         except OSError as error:
-            logger.warning("commands cannot ask this server", extra={"operation": "check", "reason": str(error)})
+            logger.warning("commands cannot ask this server", extra={"operation": "control", "reason": str(error)})
         else:
             self._exit_stack.enter_context(closing(control))
 

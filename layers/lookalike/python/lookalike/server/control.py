@@ -1,7 +1,8 @@
-"""A socket in the data folder, by which commands on this machine ask the running server to check itself.
+"""A socket in the data folder, by which commands on this machine ask the running server.
 
-The folder is its owner's alone, and so is the socket: whoever may write the data may ask. A request is a line of JSON; the
-answer is lines of JSON, the last of which holds ``report`` or ``error``.
+The server alone has the index in memory, and alone may put originals. The folder is its owner's, and so is the socket:
+whoever may write the data may ask. A request is a line of JSON, ``do`` names what is asked for; the answer is lines of JSON,
+the last of which holds ``done`` or ``error``.
 """
 
 from __future__ import annotations
@@ -11,17 +12,14 @@ import os
 import socket
 import socketserver
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from lookalike.domain.consistency import Report
 from lookalike.errors import LookalikeError, Unavailable
 from lookalike.observability import logger
 from lookalike.ports import Ports
-from lookalike.service.consistency import check
-from lookalike.service.mend import Mender
 
 #: Bytes of a request's line at most.
 _MAX_REQUEST = 65_536
@@ -30,25 +28,17 @@ _MAX_REQUEST = 65_536
 _MAX_PATH = 100
 
 
-@dataclass(frozen=True, slots=True)
-class CheckRequest:
-    """A check that the server is asked for: whether to mend, how many originals to embed again, rows mended a second."""
+Tell = Callable[[str], None]
+"""Is told what is being done."""
 
-    repair: bool
-    deep: int
-    rate: float
+Command = Callable[[Ports, Mapping[str, Any], Tell], str]
+"""Does what is asked for with these arguments, and returns JSON."""
 
 
-def run_check(ports: Ports, request: CheckRequest, tell: Callable[[str], None]) -> Report:
-    """Check this process's stores. Raises Unavailable or OSError."""
-    mend = Mender(ports, request.rate) if request.repair else None
-    return check(ports, mend=mend, deep=request.deep, tell=tell)
+def ask_server(path: Path, command: str, arguments: Mapping[str, Any], tell: Tell) -> str | None:
+    """Ask the server whose socket this is; return its answer in JSON, None if no server listens there.
 
-
-def ask_server(path: Path, request: CheckRequest, tell: Callable[[str], None]) -> Report | None:
-    """Ask the server whose socket this is for a check; None if no server listens there.
-
-    Raises Unavailable if it could not finish.
+    Raises Refused with what the server says, and Unavailable if it could not finish.
     """
     with socket.socket(socket.AF_UNIX) as connection, _reachable(path) as address:
         try:
@@ -56,36 +46,40 @@ def ask_server(path: Path, request: CheckRequest, tell: Callable[[str], None]) -
         except OSError:
             return None
         with connection.makefile("rw", encoding="utf-8") as stream:
-            line = json.dumps({"repair": request.repair, "deep": request.deep, "rate": request.rate})
-            print(line, file=stream, flush=True)
+            print(json.dumps({**arguments, "do": command}), file=stream, flush=True)
             for answer in map(json.loads, stream):
-                if "report" in answer:
-                    return Report.of_json(answer["report"])
+                if "done" in answer:
+                    return str(answer["done"])
                 if "error" in answer:
-                    raise Unavailable(answer["error"])
+                    raise (Unavailable if answer["again"] else RefusedError)(answer["error"])
                 tell(answer["doing"])
-    raise Unavailable("the server ended before its check did")
+    raise Unavailable("the server ended before it was done")
+
+
+class RefusedError(LookalikeError):
+    """The server refuses what it was asked for."""
 
 
 class ControlSocket:
-    """Listens on a socket and runs checks, one at a time, until it is closed.
+    """Listens on a socket and runs commands, one at a time, until it is closed.
 
     Parameters
     ----------
+    commands : what can be asked for, by name.
     path : where the socket is made, in place of one that a server has left which was killed.
     """
 
-    def __init__(self, ports: Ports, path: Path) -> None:
+    def __init__(self, ports: Ports, path: Path, commands: Mapping[str, Command]) -> None:
         self._path = path
         with suppress(FileNotFoundError):
             path.unlink()
         with _reachable(path) as address:
-            self._server = _Server(address, ports)
+            self._server = _Server(address, ports, commands)
         self._thread = threading.Thread(target=self._server.serve_forever, name="control", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening. A check under way goes on in its thread, and ends with the process."""
+        """Stop listening. A command under way goes on in its thread, and ends with the process."""
         self._server.shutdown()
         self._server.server_close()
         self._path.unlink(missing_ok=True)
@@ -95,9 +89,10 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, address: str, ports: Ports) -> None:
+    def __init__(self, address: str, ports: Ports, commands: Mapping[str, Command]) -> None:
         super().__init__(address, _Handler)
         self.ports = ports
+        self.commands = commands
         self.busy = threading.Lock()
 
 
@@ -106,27 +101,29 @@ class _Handler(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         """Answer a connection's one request."""
-        with suppress(OSError):  # who asked is gone, and the check stops
+        with suppress(OSError):  # who asked is gone, and so what was asked for stops
             self._say(**self._answer())
 
-    def _answer(self) -> dict[str, str]:
+    def _answer(self) -> dict[str, object]:
         try:
-            request = CheckRequest(**json.loads(self.rfile.readline(_MAX_REQUEST)))
+            asked = json.loads(self.rfile.readline(_MAX_REQUEST))
+            command = self.server.commands[asked.pop("do")]
             if not self.server.busy.acquire(blocking=False):
-                return {"error": "another check is running"}
+                return {"error": "the server does something else that it was asked for", "again": True}
             try:
-                return {"report": run_check(self.server.ports, request, lambda doing: self._say(doing=doing)).to_json()}
+                return {"done": command(self.server.ports, asked, lambda doing: self._say(doing=doing))}
             finally:
                 self.server.busy.release()
         except (BrokenPipeError, ConnectionResetError):
             raise
         except (LookalikeError, OSError) as error:
-            return {"error": str(error)}
+            again = not isinstance(error, LookalikeError) or error.retryable
+            return {"error": str(error), "again": again}
         except Exception as error:
-            logger.exception("a check failed", extra={"operation": "check"})
-            return {"error": f"internal error: {type(error).__name__}; the server's log says more"}
+            logger.exception("a command failed", extra={"operation": "control"})
+            return {"error": f"internal error: {type(error).__name__}; the server's log says more", "again": True}
 
-    def _say(self, **said: str) -> None:
+    def _say(self, **said: object) -> None:
         self.wfile.write(json.dumps(said).encode() + b"\n")
 
 

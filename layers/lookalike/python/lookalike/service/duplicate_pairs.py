@@ -26,6 +26,7 @@ from lookalike.imaging.to_rgb import DECODE_ERRORS
 from lookalike.ports import MapStore, Ports
 from lookalike.service.originals import BUDGET
 from lookalike.service.ranking import verified_score
+from lookalike.service.renditions import Renditions
 from lookalike.service.reranking import Reranker
 
 #: Pictures that each one is compared with at most: its nearest.
@@ -123,12 +124,12 @@ class Judge:
             ports.verifier.query(query.pixels, [view]),
             ports.embedder,
             _OneMap(candidate.object_key, shown.feature_map),
-            ports.originals,
+            Renditions(ports.originals, ports.embedder, self._job),
             self._job,
             keypoints=False,
             min_agreement=ports.settings.min_agreement,
         )
-        return reranker.verify([candidate]).get(row.key)
+        return reranker.verify([candidate]).matches.get(row.key)
 
     def _end(self, row: Picture) -> End:
         side = self._side(row)

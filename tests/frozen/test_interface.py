@@ -79,6 +79,7 @@ OPTIONS = {
     "keys rotate": "--name --data --stack --json",
     "keys revoke": "--name --data --stack --json",
     "console": "--name --data --stack --url",
+    "sweep": "folder --library --report --not-same --name --data --stack",
     "token": "--name --data --stack",
     "usage": "--data --stack --days --json",
     "invoke": "function event --data --stack",
@@ -200,7 +201,7 @@ VALUES = {
 UPLOADS_BECAME = "added same done_before changed_since gone"
 ERRORS = """
     Abandoned AccessError AddressRefused ApplicationDisabled ApplicationNotFound ArgumentTooLong BadEncoding
-    Busy CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument LibraryExists LibraryFull
+    Busy CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument JobFailed JobFinished JobInProgress JobIsOther JobNotFound LibraryExists LibraryFull
     LibraryNotFound LimitReached LinkInvalid LookalikeError MethodNotAllowed MissingArgument ModelError NoGroups
     NotAPicture NothingGiven OutOfTime PictureError PictureExists PictureIsThere PictureNotFound
     PictureSizeError RateReached RequestTooLarge RevisionConflict RevisionMismatch ServiceRateReached
@@ -241,6 +242,9 @@ ADDED = """
 #: All messages of log lines; what is filled in is {}.
 MESSAGES = [
     "KMS does not answer; a secret it opened before is used",
+    "a job has failed",
+    "a job is done",
+    "a job waits for a store",
     "a row of {} is damaged and left out: {} ({})",
     "a search process could not be started: {}",
     "a search process has ended; searched again here: {}",
@@ -501,7 +505,8 @@ PARAMETERS = """
     UploadDays PublicHosts LogLevel LogRetentionDays AlarmTopic
 """
 OUTPUTS = (
-    "ApiUrl Uploads Table Originals OpenSearch Key UploadDeadLetters IndexDeadLetters PurgeDeadLetters DashboardUrl"
+    "ApiUrl Uploads Table Originals OpenSearch Key UploadDeadLetters IndexDeadLetters PurgeDeadLetters "
+    "JobsDeadLetters DashboardUrl"
 )
 
 #: Resources that stay when the stack goes: under another logical id, a deployment would make an empty one.
@@ -515,7 +520,7 @@ FUNCTIONS = """
     TokenFunction:functions/token ConsoleFunction:functions/console AddFunction:functions/add SearchFunction:functions/search
     UpdateFunction:functions/update DeleteFunction:functions/delete GroupsFunction:functions/groups
     UnknownFunction:functions/unknown IngestFunction:functions/ingest IndexFunction:functions/index
-    PurgeFunction:functions/purge
+    PurgeFunction:functions/purge JobsFunction:functions/jobs
 """
 
 

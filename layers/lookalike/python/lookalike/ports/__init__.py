@@ -15,6 +15,7 @@ from lookalike.ports.index import Generations, VectorIndex
 from lookalike.ports.models import BatchVerification, Embedder, QueryVerifier, Verifier
 from lookalike.ports.objects import MapStore, PictureStore
 from lookalike.ports.ports import Ports
+from lookalike.ports.records import Records
 from lookalike.ports.stores import Stores
 from lookalike.ports.uploads import DeadLetters, Uploads, UploadStore
 
@@ -35,6 +36,7 @@ __all__ = [
     "PictureStore",
     "Ports",
     "QueryVerifier",
+    "Records",
     "Stores",
     "UploadStore",
     "Uploads",

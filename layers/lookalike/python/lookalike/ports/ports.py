@@ -17,6 +17,7 @@ from lookalike.ports.finder import Finder
 from lookalike.ports.index import VectorIndex
 from lookalike.ports.models import Embedder, Verifier
 from lookalike.ports.objects import MapStore, PictureStore
+from lookalike.ports.records import Records
 from lookalike.ports.stores import Stores
 from lookalike.ports.uploads import DeadLetters, Uploads, UploadStore
 from lookalike.settings import Settings
@@ -77,6 +78,11 @@ class Ports:
     def counters(self) -> Counters:
         """Counts of calls."""
         return self.stores.counters
+
+    @property
+    def records(self) -> Records:
+        """What the service keeps for itself."""
+        return self.stores.records
 
     @property
     def objects(self) -> UploadStore:

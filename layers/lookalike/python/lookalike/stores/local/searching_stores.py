@@ -13,6 +13,7 @@ from lookalike.stores.local.sqlite_applications import SqliteApplications
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from lookalike.stores.local.sqlite_counters import SqliteCounters
 from lookalike.stores.local.sqlite_maps import SqliteMaps
+from lookalike.stores.local.sqlite_records import SqliteRecords
 from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.local.sqlite_uploads import SqliteUploads
 from lookalike.stores.local.watched_folder import WatchedFolder
@@ -74,6 +75,10 @@ class SearchingStores(Stores):
     @property
     def dead_letters(self) -> FileDeadLetters:
         return self._dead_letters
+
+    @property
+    def records(self) -> SqliteRecords:
+        return self._sqlite.records
 
     def problems(self) -> list[str]:
         return self._sqlite.problems()

@@ -76,20 +76,11 @@ def walk(visitor: Visitor, shot: Callable[[str], None]) -> None:
     page.wait_for_function("() => document.querySelectorAll('.line.added, .line.refused').length === 3")
     visitor.wait_for_tiles(len(SCENES) + 1)
     shot("uploads")
-    _with_duplicates(visitor)
-    visitor.open("l/archive/duplicates")
+    visitor.open(f"l/{name}/duplicates")
     page.locator(".head button.main").click()
-    page.locator(".cluster").first.wait_for()
+    page.locator(".tabs button").nth(2).click()
+    page.locator(".copies img").nth(1).wait_for()
     shot("duplicates")
-
-
-def _with_duplicates(visitor: Visitor) -> None:
-    """Make a library in which some photographs are more than once."""
-    cat, cup, city = (photographs.photograph(name) for name in ("chelsea.png", "coffee.png", "china.jpg"))
-    smaller = cat.resize((cat.width // 2, cat.height // 2))
-    pictures = [cup, cup, cat, smaller, photographs.cropped(cat, 0.8), city]
-    briefs = ["cup", "cup, again", "cat", "cat, small", "cat, cropped", "palace"]
-    visitor.library(*map(png, pictures), briefs=briefs, name="archive")
 
 
 def _shot(visitor: Visitor, folder: Path, suffix: str, name: str) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, astuple, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, field, fields
 from typing import Any
 
 from lookalike.domain.duplicates import Cluster, End, Level, Pair, connected_first
@@ -138,7 +138,7 @@ class Marks:
 
 
 def _pair_json(pair: Pair) -> list[Any]:
-    proof = None if pair.proof is None else astuple(pair.proof)
+    proof = None if pair.proof is None else asdict(pair.proof)
     return [astuple(pair.older), astuple(pair.newer), pair.level, pair.cosine, pair.score, proof, pair.turned]
 
 
@@ -147,27 +147,22 @@ def _pair_of(said: Sequence[Any]) -> Pair:
     return Pair(End(*older), End(*newer), Level(level), cosine, score, _proof_of(proof), turned)
 
 
-def _proof_of(said: Sequence[Any] | None) -> GeometricMatch | None:
+def _proof_of(said: Mapping[str, Any] | None) -> GeometricMatch | None:
+    """Return a proof; what another version has written beside its fields is left out."""
     if said is None:
         return None
-    probability, inliers, correlation, transform, region, agreement, inverted = said
-    return GeometricMatch(
-        probability, inliers, correlation, tuple(transform), Box(*region), _agreement_of(agreement), inverted
-    )
+    known = {name: value for name, value in said.items() if name in _PROOF_FIELDS}
+    known |= {"transform": tuple(said["transform"]), "region": Box(**said["region"])}
+    return GeometricMatch(**{**known, "agreement": _agreement_of(said["agreement"])})
 
 
-def _agreement_of(said: Sequence[Any] | None) -> Agreement | None:
+def _agreement_of(said: Mapping[str, Any] | None) -> Agreement | None:
     if said is None:
         return None
-    share, weakest, recoloured, hue_turned, noise, regions, recoloured_regions, blocks, difference = said
-    return Agreement(
-        share,
-        weakest,
-        recoloured,
-        hue_turned,
-        noise,
-        tuple(Box(*box) for box in regions),
-        tuple(Box(*box) for box in recoloured_regions),
-        blocks,
-        difference,
-    )
+    known = {name: value for name, value in said.items() if name in _AGREEMENT_FIELDS}
+    boxes = {name: tuple(Box(**box) for box in said[name]) for name in ("regions", "recoloured_regions")}
+    return Agreement(**{**known, **boxes})
+
+
+_PROOF_FIELDS = {one.name for one in fields(GeometricMatch)}
+_AGREEMENT_FIELDS = {one.name for one in fields(Agreement)}

@@ -194,6 +194,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.stores.local",
         "lookalike.triggers",
         "lookalike.wire",
+        "lookalike.wire.native",  # whose problems answer files that are sent ahead
     },
     "lookalike.training": {
         "lookalike.domain",

@@ -58,7 +58,7 @@ SETTINGS = """
     LOOKALIKE_WATCH LOOKALIKE_DEAD_LETTERS LOOKALIKE_WAIT_FOR_INDEX LOOKALIKE_INDEX_SECONDS LOOKALIKE_PUBLIC_HOSTS
     LOOKALIKE_HOSTS LOOKALIKE_PROXIES LOOKALIKE_FETCH_SECONDS LOOKALIKE_FETCH_REDIRECTS LOOKALIKE_FETCH_ALLOW
     LOOKALIKE_PER_SECOND LOOKALIKE_COUNT_USAGE LOOKALIKE_WAIT_SECONDS LOOKALIKE_STATUS_DETAILS LOOKALIKE_LOG_LEVEL
-    LOOKALIKE_METRICS LOOKALIKE_STACK
+    LOOKALIKE_METRICS LOOKALIKE_STACK LOOKALIKE_UPLOADS
 """
 
 
@@ -206,7 +206,8 @@ ERRORS = """
     PictureSizeError RateReached RequestTooLarge RevisionConflict RevisionMismatch ServiceRateReached
     SessionExpired SettingsError SignAmbiguous SignatureInvalid StateError TokenExpired TokenInvalid
     TooLargeToSend TooManyFailures TooManyGroups TooManyItems TotalQuotaReached Unavailable UnknownOperation
-    UnknownScheme UnsupportedByLibrary UrlAnswerError UrlAnswerTooLong UrlError UrlIllegal UrlLengthError
+    UnknownScheme UnsupportedByLibrary UploadError UploadExpired UploadMissing UploadNotFound UploadRefused
+    UploadTooLarge UploadUsed UrlAnswerError UrlAnswerTooLong UrlError UrlIllegal UrlLengthError
     UrlNotPublic UrlTimeout UrlUnreachable WrongLimit WrongThreshold
 """
 

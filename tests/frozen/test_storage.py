@@ -22,6 +22,7 @@ from lookalike.domain.application import Application, Policy
 from lookalike.domain.library import Identity, Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, Key, Metadata, Picture, State, object_key, sign_of, thumbnail_key
 from lookalike.domain.search import Generation
+from lookalike.domain.staged import StagedId
 from lookalike.domain.upload import DeadLetter, Holding, Upload, UploadState
 from lookalike.handlers.process_ports import serving
 from lookalike.settings import Settings
@@ -34,6 +35,7 @@ from lookalike.stores.aws.kms_sealer import KmsSealer
 from lookalike.stores.aws.opensearch_admin import create_index
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from lookalike.stores.aws.s3_objects import S3Store
+from lookalike.stores.aws.s3_staging import PREFIX
 from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
@@ -218,10 +220,10 @@ def test_sqlite_rows(catalog: sqlite3.Connection) -> None:
 def test_folders_and_files(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path / "data")
     folder.lock()
-    names = {path.name for path in (folder.catalog, folder.originals, folder.dead_letters)}
+    names = {path.name for path in (folder.catalog, folder.originals, folder.dead_letters, folder.staged)}
     names |= {path.name for path in folder.path.iterdir()}
     folder.unlock()
-    held("files of a data folder", names, "catalog.db originals dead-letters.jsonl server.lock")
+    held("files of a data folder", names, "catalog.db originals dead-letters.jsonl staged server.lock")
     FolderStore(folder.originals).put("uid/a/1", b"")
     kept = [str(path.relative_to(folder.originals)) for path in folder.originals.rglob("*") if path.is_file()]
     same("where an original is kept", kept, [f"{_sha('uid/a/1')[:2]}/{_sha('uid/a/1')[2:]}"])
@@ -248,6 +250,12 @@ def test_policies_and_holdings() -> None:
         "kind": "product", "per_second": 1, "per_day": 2, "in_total": 3, "networks": ["10.0.0.0/8"],
     })  # fmt: skip
     same("a policy that sets no limit", policy_to_json(Policy()), "{}")
+
+
+def test_files_sent_ahead() -> None:
+    staged, folder = StagedId("t", 1_767_326_645, bytes(16)), "e3b98a4da31a127d4bde6e43033f66ba"
+    same("the id of a file sent ahead", str(staged), "AGlXQ7UAAAAAAAAAAAAAAAAAAAAAW3Tb1gyM")
+    same("where it lies in the bucket", PREFIX + staged.key, f"staged/{folder}/{staged}")
 
 
 def test_names_of_counts() -> None:

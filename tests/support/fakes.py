@@ -18,6 +18,7 @@ from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.library import Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, Embedding, Key, Picture, Pixels
 from lookalike.domain.search import Candidate, Generation, Query
+from lookalike.domain.staged import PostForm
 from lookalike.domain.upload import DeadLetter, Upload, UploadedObject
 from lookalike.errors import (
     LibraryExists,
@@ -41,6 +42,7 @@ from lookalike.ports import (
     PictureStore,
     Ports,
     QueryVerifier,
+    StagedFiles,
     Uploads,
     UploadStore,
     VectorIndex,
@@ -318,6 +320,25 @@ class MemoryObjects(UploadStore):
         return f"memory:{bucket}/{key}"
 
 
+class MemoryStaging(StagedFiles):
+    """Files sent ahead, by key. The service takes them itself; tests put them."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def post_form(self, key: str, max_bytes: int, seconds: int) -> PostForm | None:
+        return None
+
+    def read(self, key: str) -> bytes | None:
+        return self.files.get(key)
+
+    def remove(self, key: str) -> None:
+        self.files.pop(key, None)
+
+    def remove_older(self, before: int) -> None:
+        """Nothing: no file here has a time."""
+
+
 class MemoryDeadLetters(DeadLetters):
     """Letters in a list."""
 
@@ -495,6 +516,7 @@ class MemoryStores:
     uploads: Uploads = field(default_factory=MemoryUploads)
     counters: Counters = field(default_factory=MemoryCounters)
     objects: UploadStore = field(default_factory=MemoryObjects)
+    staged: StagedFiles = field(default_factory=MemoryStaging)
     dead_letters: DeadLetters = field(default_factory=MemoryDeadLetters)
     wrong: Sequence[str] = ()
 

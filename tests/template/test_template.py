@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lookalike.cli.store_options import OUTPUTS
+from lookalike.stores.aws.s3_staging import PREFIX
 from lookalike.observability import count_failures
 from lookalike.settings import AWS_STORES, Settings
 from lookalike.stores.aws.dynamodb_keys import pictures_partition
@@ -158,9 +159,20 @@ def test_uploads_come_back_until_they_are_given_up(template: Template) -> None:
         assert notification["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": "uploads/"}]
 
 
+def test_files_sent_ahead_go_by_themselves_and_no_event_tells_of_them(template: Template) -> None:
+    bucket = template.of_type("AWS::S3::Bucket")["Uploads"]["Properties"]
+    (rule,) = (one for one in bucket["LifecycleConfiguration"]["Rules"] if one.get("Prefix") == PREFIX)
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 1)
+    told = json.dumps(bucket["NotificationConfiguration"])
+    assert f'"Value": "{PREFIX}' not in told
+    assert told.count('"Name": "prefix"') == told.count('"Value": "uploads/"') == 2
+    (cors,) = bucket["CorsConfiguration"]["CorsRules"]
+    assert cors["AllowedMethods"] == ["POST"]
+
+
 def test_uploads_are_kept_unless_days_are_named(template: Template) -> None:
     rules = template.of_type("AWS::S3::Bucket")["Uploads"]["Properties"]["LifecycleConfiguration"]["Rules"]
-    condition, rule, otherwise = rules[1]["Fn::If"]
+    condition, rule, otherwise = rules[2]["Fn::If"]
     assert (template.source["Parameters"]["UploadDays"]["Default"], otherwise) == (0, {"Ref": "AWS::NoValue"})
     assert template.source["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "UploadDays"}, 0]}]}
     assert (rule["Prefix"], rule["ExpirationInDays"]) == ("uploads/", {"Ref": "UploadDays"})
@@ -466,6 +478,7 @@ def test_the_environment_is_what_the_settings_read(template: Template) -> None:
     assert set(DEPLOYED) < set(shared)
     for function in template.functions().values():
         variables = {**shared, **function["Environment"]["Variables"]}
+        assert variables.pop("LOOKALIKE_UPLOADS", None) in (None, {"Ref": "Uploads"})
         queue = variables.pop("LOOKALIKE_DEAD_LETTERS", None)
         assert queue is None or queue["Ref"] in template.of_type("AWS::SQS::Queue")
         environment = {name: str(template.value(given)) for name, given in variables.items() if name not in DEPLOYED}

@@ -78,6 +78,9 @@ class Settings:
     )
     table: str | None = _setting("LOOKALIKE_TABLE", None, str, "DynamoDB table of the catalog, on AWS")
     bucket: str | None = _setting("LOOKALIKE_BUCKET", None, str, "S3 bucket of the originals, on AWS")
+    uploads: str | None = _setting(
+        "LOOKALIKE_UPLOADS", None, str, "S3 bucket that takes files sent ahead of a call, on AWS"
+    )
     opensearch: str | None = _setting(
         "LOOKALIKE_OPENSEARCH", None, _endpoint, "address of the OpenSearch domain, on AWS: https://…"
     )

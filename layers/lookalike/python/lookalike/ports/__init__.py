@@ -14,6 +14,7 @@ from lookalike.ports.index import Generations, VectorIndex
 from lookalike.ports.models import BatchVerification, Embedder, QueryVerifier, Verifier
 from lookalike.ports.objects import MapStore, PictureStore
 from lookalike.ports.ports import Ports
+from lookalike.ports.staging import StagedFiles
 from lookalike.ports.stores import Stores
 from lookalike.ports.uploads import DeadLetters, Uploads, UploadStore
 
@@ -32,6 +33,7 @@ __all__ = [
     "PictureStore",
     "Ports",
     "QueryVerifier",
+    "StagedFiles",
     "Stores",
     "UploadStore",
     "Uploads",

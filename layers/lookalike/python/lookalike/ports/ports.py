@@ -16,6 +16,7 @@ from lookalike.ports.fetcher import Fetcher
 from lookalike.ports.index import VectorIndex
 from lookalike.ports.models import Embedder, Verifier
 from lookalike.ports.objects import MapStore, PictureStore
+from lookalike.ports.staging import StagedFiles
 from lookalike.ports.stores import Stores
 from lookalike.ports.uploads import DeadLetters, Uploads, UploadStore
 from lookalike.settings import Settings
@@ -79,6 +80,11 @@ class Ports:
     def objects(self) -> UploadStore:
         """Uploaded objects."""
         return self.stores.objects
+
+    @property
+    def staged(self) -> StagedFiles:
+        """Files sent ahead."""
+        return self.stores.staged
 
     @property
     def dead_letters(self) -> DeadLetters:

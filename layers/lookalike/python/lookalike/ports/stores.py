@@ -10,6 +10,7 @@ from lookalike.ports.applications import Applications, Counters
 from lookalike.ports.catalog import Catalog
 from lookalike.ports.index import VectorIndex
 from lookalike.ports.objects import MapStore, PictureStore
+from lookalike.ports.staging import StagedFiles
 from lookalike.ports.uploads import DeadLetters, Uploads, UploadStore
 
 
@@ -58,6 +59,11 @@ class Stores(Protocol):
     @abstractmethod
     def objects(self) -> UploadStore:
         """Uploaded objects."""
+
+    @property
+    @abstractmethod
+    def staged(self) -> StagedFiles:
+        """Files sent ahead."""
 
     @property
     @abstractmethod

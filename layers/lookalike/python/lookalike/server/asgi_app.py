@@ -21,7 +21,9 @@ from lookalike.server.receiving import Receive, RequestReceiver, Scope
 from lookalike.server.request_queue import QueuedCall, RequestQueue
 from lookalike.server.scheduler import Scheduler
 from lookalike.server.status import Status
+from lookalike.server.upload_receiver import UploadReceiver
 from lookalike.settings import Settings
+from lookalike.stores.local.staged_files import StagedFolder
 from lookalike.stores.local.watched_folder import WatchedFolder
 from lookalike.wire.http import with_one_slash
 
@@ -44,6 +46,7 @@ class AsgiApp:
         self._ports: Ports | None = None
         self._receiver = RequestReceiver()
         self._status: Status | None = None
+        self._uploads: UploadReceiver | None = None
 
     @property
     def ports(self) -> Ports:
@@ -60,6 +63,8 @@ class AsgiApp:
         self._exit_stack.enter_context(serving(ports))
         self._status = self._exit_stack.enter_context(closing(Status(ports)))
         self._status.start()
+        if isinstance(ports.staged, StagedFolder):
+            self._uploads = UploadReceiver(ports, ports.staged, self._receiver)
         self._ports = ports
 
     def start_schedules(self) -> None:
@@ -85,17 +90,21 @@ class AsgiApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI call. Only HTTP is served: no lifespan, no websocket."""
         try:
-            request = await self._receiver.receive_request(scope, receive)
-            if request is None:
-                return
-            response = (
-                request if isinstance(request, api_gateway.HttpResponse) else await self._respond(request, receive)
-            )
+            response = await self._response(scope, receive)
         except asyncio.CancelledError:  # the server stops, and waits for this client no longer
             response = api_gateway.UNAVAILABLE
+        if response is None:  # the client is gone
+            return
         if response.reason:
             api_gateway.log_refusal(response, (scope.get("client") or ("",))[0])
         await _send_response(send, response)
+
+    async def _response(self, scope: Scope, receive: Receive) -> api_gateway.HttpResponse | None:
+        """Receive a request and answer it. None if its client has gone before it was whole."""
+        if self._uploads is not None and self._uploads.is_for(scope):
+            return await self._uploads.answer(scope, receive)
+        request = await self._receiver.receive_request(scope, receive)
+        return await self._respond(request, receive) if isinstance(request, api_gateway.HttpRequest) else request
 
     async def _respond(self, request: api_gateway.HttpRequest, receive: Receive) -> api_gateway.HttpResponse:
         if self._ports is None:

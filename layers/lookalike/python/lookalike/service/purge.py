@@ -1,4 +1,4 @@
-"""Purge: removes pictures deleted long enough ago, rows of removed libraries, and expired counts, for good."""
+"""Purge: removes pictures deleted long enough ago, rows of removed libraries, expired counts and unused uploads, for good."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lookalike.ports import Ports
 from lookalike.ports.clock import DAY_MS
 from lookalike.service.catalog_writes import compare_and_set
 from lookalike.service.originals import remove_objects
+from lookalike.service.staging import remove_expired
 
 #: Rows of one batch: S3 deletes up to 1000 objects per call, a row has two, and a batch should be short compared to the
 #: time limit.
@@ -83,6 +84,7 @@ def _sweep(ports: Ports, pictures: int, stuck: int, time_left: Callable[[], bool
         if not ports.catalog.pictures(library.uid, None, 1):
             ports.catalog.forget_library(library.uid)
     ports.counters.forget_counts(ports.clock())
+    remove_expired(ports)
     return Purged(pictures, stuck, done=not stuck and len(libraries) < _MAX_LIBRARIES)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lookalike.errors import SettingsError
 from lookalike.once import once
-from lookalike.ports import PictureStore, Stores, UploadStore
+from lookalike.ports import PictureStore, StagedFiles, Stores, UploadStore
 from lookalike.settings import Settings
 
 if TYPE_CHECKING:
@@ -98,6 +98,14 @@ class Account(Stores):
         from lookalike.stores.aws.s3_objects import S3Uploads
 
         return S3Uploads(self._s3)
+
+    @once
+    def staged(self) -> StagedFiles:
+        from lookalike.stores.aws import s3_staging
+
+        if not self._settings.uploads:
+            return s3_staging.NoStaging()
+        return s3_staging.S3Staging(self._client("s3", s3_staging.CONFIG), self._settings.uploads)
 
     @once
     def dead_letters(self) -> SqsDeadLetters:

@@ -37,7 +37,7 @@ CONFIG = Config(
 _MAX_DELETED = 1000
 
 #: Error codes of an object, version or bucket that does not exist.
-_NOT_FOUND_CODES = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
+NOT_FOUND_CODES = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
 
 #: Error codes of an object that was replaced since its ETag was read.
 _PRECONDITION_CODES = frozenset({"412", "PreconditionFailed", "ConditionalRequestConflict"})
@@ -61,16 +61,16 @@ class S3Store(PictureStore):
 
     def put(self, key: str, data: bytes) -> None:
         """Store ``data`` under ``key``, replacing an older object. Raises Unavailable."""
-        with _errors_as_unavailable():
+        with errors_as_unavailable():
             self._client.put_object(Bucket=self._bucket, Key=_object_name(key), Body=data)
 
     def get(self, key: str) -> bytes | None:
         """Read an object; None if there is none. Raises Unavailable, at once after repeated failures of S3."""
-        with self._read_breaker.guard(), _errors_as_unavailable():
+        with self._read_breaker.guard(), errors_as_unavailable():
             try:
                 return self._client.get_object(Bucket=self._bucket, Key=_object_name(key))["Body"].read()
             except ClientError as error:
-                if _error_code(error) in _NOT_FOUND_CODES:
+                if error_code(error) in NOT_FOUND_CODES:
                     return None
                 raise
 
@@ -80,12 +80,12 @@ class S3Store(PictureStore):
         refused: list[str] = []
         for begin in range(0, len(names), _MAX_DELETED):
             batch = names[begin : begin + _MAX_DELETED]
-            with _errors_as_unavailable():
+            with errors_as_unavailable():
                 response = self._client.delete_objects(
                     Bucket=self._bucket, Delete={"Objects": [{"Key": name} for name in batch], "Quiet": True}
                 )
             refused += [error.get("Code", "?") for error in response.get("Errors", [])]
-        refused = [code for code in refused if code not in _NOT_FOUND_CODES]
+        refused = [code for code in refused if code not in NOT_FOUND_CODES]
         if refused:
             raise Unavailable(
                 f"S3 did not remove {len(refused)} of {len(names)} objects: {', '.join(sorted({*refused}))}"
@@ -111,11 +111,11 @@ class S3Uploads(UploadStore):
 
         Raises Unavailable, also if there is no such bucket; InvalidArgument if a metadata value cannot be decoded.
         """
-        with _errors_as_unavailable():
+        with errors_as_unavailable():
             try:
                 response = self._client.head_object(Bucket=bucket, Key=key)
             except ClientError as error:
-                if _error_code(error) not in _NOT_FOUND_CODES:
+                if error_code(error) not in NOT_FOUND_CODES:
                     raise
                 self._require_bucket(bucket)
                 return None
@@ -128,17 +128,17 @@ class S3Uploads(UploadStore):
         try:
             self._client.head_bucket(Bucket=bucket)
         except ClientError as error:
-            if _error_code(error) in _NOT_FOUND_CODES:
+            if error_code(error) in NOT_FOUND_CODES:
                 raise Unavailable(f"S3: there is no bucket {bucket}") from error
             raise
 
     def read(self, bucket: str, key: str, etag: str) -> bytes | None:
         """Read the object's bytes; None if it was deleted or replaced since. Raises Unavailable."""
-        with _errors_as_unavailable():
+        with errors_as_unavailable():
             try:
                 return self._client.get_object(Bucket=bucket, Key=key, IfMatch=f'"{etag}"')["Body"].read()
             except ClientError as error:
-                if _error_code(error) in _NOT_FOUND_CODES | _PRECONDITION_CODES:
+                if error_code(error) in NOT_FOUND_CODES | _PRECONDITION_CODES:
                     return None
                 raise
 
@@ -147,11 +147,11 @@ class S3Uploads(UploadStore):
 
         An object replaced by the same bytes has the same ETag and is deleted too: only its newer metadata is lost.
         """
-        with _errors_as_unavailable():
+        with errors_as_unavailable():
             try:
                 self._client.delete_object(Bucket=bucket, Key=key, IfMatch=f'"{etag}"')
             except ClientError as error:
-                if _error_code(error) not in _NOT_FOUND_CODES | _PRECONDITION_CODES:
+                if error_code(error) not in NOT_FOUND_CODES | _PRECONDITION_CODES:
                     raise
 
     def place(self, bucket: str, key: str) -> str:
@@ -184,12 +184,13 @@ def _object_name(key: str) -> str:
     return f"{library}/{hashlib.sha256(rest.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
-def _error_code(error: ClientError) -> str:
+def error_code(error: ClientError) -> str:
+    """Return S3's code of the error; empty if it has none."""
     return error.response.get("Error", {}).get("Code", "")
 
 
 @contextmanager
-def _errors_as_unavailable() -> Iterator[None]:
+def errors_as_unavailable() -> Iterator[None]:
     """Raise every other error of S3 or of the connection as Unavailable."""
     try:
         yield

@@ -22,6 +22,9 @@ _ORIGINALS = "originals"
 _DEAD_LETTERS = "dead-letters.jsonl"
 _WAL = f"{_CATALOG}-wal"
 
+#: Made by the first file in it.
+_STAGED = "staged"
+
 
 class DataFolder:
     """The folder that holds all data of one machine, accessible to its owner alone.
@@ -122,6 +125,11 @@ class DataFolder:
     def originals(self) -> Path:
         """The folder of the pictures' original files."""
         return self.path / _ORIGINALS
+
+    @property
+    def staged(self) -> Path:
+        """The folder of files sent ahead of the call that uses them."""
+        return self.path / _STAGED
 
     @property
     def dead_letters(self) -> Path:

@@ -21,6 +21,7 @@ from lookalike.stores.local.sqlite_counters import SqliteCounters
 from lookalike.stores.local.sqlite_maps import SqliteMaps
 from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.local.sqlite_uploads import SqliteUploads
+from lookalike.stores.local.staged_files import StagedFolder
 from lookalike.stores.local.watched_folder import WatchedFolder
 from lookalike.stores.vectors.index import FaissIndex
 
@@ -54,6 +55,7 @@ class LocalStores(Stores):
             self._index = opened.enter_context(closing(FaissIndex(codebooks, embedder.model)))
             _fill_index(self._index, self._sqlite, embedder.model, data)
             self._objects = WatchedFolder(watch)
+            self._staged = StagedFolder(folder.staged)
             self._dead_letters = FileDeadLetters(folder.dead_letters, unix_milliseconds)
             self._opened = opened.pop_all()
 
@@ -88,6 +90,10 @@ class LocalStores(Stores):
     @property
     def objects(self) -> WatchedFolder:
         return self._objects
+
+    @property
+    def staged(self) -> StagedFolder:
+        return self._staged
 
     @property
     def dead_letters(self) -> FileDeadLetters:

@@ -129,8 +129,9 @@ class _Work:
             return self._added(row, said)
         if said.id is None:
             raise MissingArgument("/id")
-        if said.url is not None or said.base64 is not None:
-            raise InvalidArgument("/url" if said.base64 is None else "/base64", "goes with op add")
+        for name in ("url", "base64", "upload"):
+            if getattr(said, name) is not None:
+                raise InvalidArgument(f"/{name}", "goes with op add")
         ref, name = reading.ref_of(self.library), reading.checked_id(said.id, "/id")
         if said.op == "delete":
             delete(self.ports, Delete(ref, (name,)))
@@ -140,9 +141,8 @@ class _Work:
         return RowSaid(row=row, status=200, id=name, revision=picture.revision)
 
     def _added(self, row: int, said: RowGiven) -> RowSaid:
-        image = ImageGiven(
-            url=UNSET if said.url is None else said.url, base64=UNSET if said.base64 is None else said.base64
-        )
+        given_as = {name: getattr(said, name) for name in ("url", "base64", "upload")}
+        image = ImageGiven(**{name: given for name, given in given_as.items() if given is not None})
         source = reading.source_of(self.ports, self.application, self.library, image, "")
         given = MetadataGiven(
             id=said.id,

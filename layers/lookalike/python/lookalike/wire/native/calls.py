@@ -11,7 +11,7 @@ import msgspec
 from lookalike.errors import UnknownOperation
 from lookalike.wire.dialect import Call
 from lookalike.wire.http import Operation, Request, Route, RouteEntry, pattern, routes_of
-from lookalike.wire.native import BASE, about, answers, bulk, libraries, pictures, requests, searching, session
+from lookalike.wire.native import BASE, about, answers, bulk, libraries, pictures, requests, searching, session, uploads
 from lookalike.wire.native.dialect import NATIVE, Reply
 from lookalike.wire.native.problems import MethodNotAllowed
 
@@ -125,13 +125,14 @@ CALLS: Sequence[NativeCall] = (
                    _IF_NONE_MATCH,
                )),
     NativeCall("add", "POST", f"{_LIBRARY}/pictures", pictures.add_picture,
-               {201: answers.AddedSaid, 200: answers.AddedSaid}, (400, 404, 409, 422), requests.PictureGiven, "file",
+               {201: answers.AddedSaid, 200: answers.AddedSaid}, (400, 404, 409, 410, 422), requests.PictureGiven, "file",
                (*_FILE_SAID, Parameter("id", "Likewise: your id, in libraries with identity own")), _PICTURE_FORM),
     NativeCall("add", "PUT", _PICTURE, pictures.put_picture,
-               {201: answers.AddedSaid, 200: answers.AddedSaid}, (400, 404, 409, 412, 422), requests.PictureGiven, "file",
+               {201: answers.AddedSaid, 200: answers.AddedSaid}, (400, 404, 409, 410, 412, 422), requests.PictureGiven, "file",
                (*_FILE_SAID, _IF_MATCH), _PICTURE_FORM),
     NativeCall("add", "POST", f"{_LIBRARY}/bulk", bulk.bulk, {200: bulk.CONTENT_TYPE}, (400, 404), requests.RowGiven,
                "ndjson"),
+    NativeCall("add", "POST", uploads.PATH, uploads.offer_upload, {201: uploads.UploadSaid}),
     NativeCall("update", "PATCH", _PICTURE, pictures.change_picture, {200: answers.PictureSaid},
                (400, 404, 409, 412), requests.PictureChange, parameters=(_IF_MATCH,)),
     NativeCall("add", "POST", f"{_PICTURE}/restore", pictures.restore_picture, {200: answers.PictureSaid},
@@ -139,13 +140,15 @@ CALLS: Sequence[NativeCall] = (
     NativeCall("delete", "DELETE", _PICTURE, pictures.delete_picture, {204: None}, (400, 404, 409, 412),
                parameters=(_IF_MATCH,)),
     NativeCall("search", "POST", f"{_LIBRARY}/search", searching.search_library, {200: answers.FoundSaid},
-               (400, 404, 409, 422), requests.SearchGiven, "file", (_ACCEPT,),
+               (400, 404, 409, 410, 422), requests.SearchGiven, "file", (_ACCEPT,),
                {"search": requests.SearchOptionsGiven}),
     NativeCall("search", "POST", f"{_LIBRARY}/check", searching.check_picture, {200: answers.CheckSaid},
-               (400, 404, 409, 422), requests.CheckGiven, "file", (_ACCEPT,)),
-    NativeCall("search", "POST", f"{BASE}/search", searching.search_several, {200: answers.FoundSaid}, (400, 404, 409, 422),
+               (400, 404, 409, 410, 422), requests.CheckGiven, "file", (_ACCEPT,)),
+    NativeCall("search", "POST", f"{BASE}/search", searching.search_several, {200: answers.FoundSaid},
+               (400, 404, 409, 410, 422),
                requests.SearchManyGiven),
-    NativeCall("search", "POST", f"{BASE}/compare", searching.compare_pictures, {200: answers.ComparedSaid}, (400, 404, 409, 422),
+    NativeCall("search", "POST", f"{BASE}/compare", searching.compare_pictures, {200: answers.ComparedSaid},
+               (400, 404, 409, 410, 422),
                requests.CompareGiven),
     NativeCall("token", "POST", session.PATH, session.sign_in, {204: None}, (400, 403), session.SignInGiven),
     NativeCall("token", "GET", session.PATH, session.get_session, {200: session.SessionSaid}, ()),

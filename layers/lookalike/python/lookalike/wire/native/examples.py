@@ -8,7 +8,7 @@ import msgspec
 
 import lookalike
 from lookalike.domain.picture import sign_of
-from lookalike.wire.native import answers, requests, session
+from lookalike.wire.native import answers, requests, session, uploads
 from lookalike.wire.native.bulk import RowSaid, TotalsSaid
 
 #: A picture small enough to be read here: two grey squares, as WebP.
@@ -140,6 +140,14 @@ SAID: Mapping[str, msgspec.Struct] = {
     "get_picture": _PICTURE,
     "add_picture": _ADDED,
     "put_picture": _ADDED,
+    "offer_upload": uploads.UploadSaid(
+        upload="AGlXMeVfKJ8bq5ZkR0d1c2hvZS1yZWQtMTIz",
+        url="http://localhost:8000/api/v1/uploads/AGlXMeVfKJ8bq5ZkR0d1c2hvZS1yZWQtMTIz",
+        fields={"policy": "eyJ1cGxvYWQiOiAi…", "signature": "4f1c…"},
+        max_bytes=33_554_432,
+        send_before="2026-01-02T03:14:05.000Z",
+        use_before="2026-01-02T04:04:05.000Z",
+    ),
     "change_picture": msgspec.structs.replace(_PICTURE, brief="red shoe, left", revision=_REVISION + 1),
     "restore_picture": _PICTURE,
     "search_library": _FOUND,

@@ -14,6 +14,9 @@ MAX_BASE64 = -(-MAX_PICTURE_BYTES // 3) * 4
 #: Longest side of a picture, in pixels.
 MAX_SIDE = 4999
 
+#: Longest id of an upload, in characters.
+MAX_UPLOAD_ID = 64
+
 #: Longest URL of a picture, in bytes. Signed URLs are the longest.
 MAX_URL_BYTES = 4096
 
@@ -51,10 +54,10 @@ MAX_BULK_SECONDS = 25.0
 MAX_ANSWER_BYTES = 4_400_000
 
 
-def bounds(ports: Ports) -> Bounds:
+def bounds(ports: Ports, max_bytes: int = MAX_PICTURE_BYTES) -> Bounds:
     """Return the bounds of a picture."""
     return Bounds(
-        max_bytes=MAX_PICTURE_BYTES,
+        max_bytes=max_bytes,
         min_side=ports.settings.min_side,
         max_side=MAX_SIDE,
         max_pixels=MAX_SIDE * MAX_SIDE,

@@ -64,8 +64,9 @@ _PROBLEMS: Mapping[int, str] = {
     400: "A value is missing, malformed, or out of range: field names it",
     401: "The keys or the token are not known",
     403: "The application is disabled, or may not be used from this address",
-    404: "There is no such library, or no such picture in it",
-    409: "The picture or the library is there already, another write was faster, or the library is full",
+    404: "There is no such library, picture or upload",
+    409: "It is there already, another write was faster, the library is full, or the upload has no file any more, or not yet",
+    410: "The upload's time is up",
     412: "The picture has another revision than If-Match names",
     413: "The request is larger than the gateway takes",
     422: "The picture cannot be read, downloaded or sent",
@@ -189,7 +190,7 @@ def _refusals(statuses: Iterable[int]) -> _Json:
 
 def _tag(call: NativeCall) -> str:
     module = getattr(call.call, "__module__", "").rpartition(".")[2]
-    return {"bulk": "pictures", "about": "service"}.get(module, module)
+    return {"bulk": "pictures", "uploads": "pictures", "about": "service"}.get(module, module)
 
 
 def _path_parameters(path: str) -> Iterator[_Json]:

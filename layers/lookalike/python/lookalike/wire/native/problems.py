@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from lookalike import errors
+from lookalike.service import staging_errors
 from lookalike.service.sign_in import TooManyFailures
 from lookalike.wire.http import Answer
 from lookalike.wire.native import BASE
@@ -93,6 +94,13 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
     MethodNotAllowed: Kind(405, "method_not_allowed", "The path does not take this method"),
     errors.PictureNotFound: Kind(404, "picture_not_found", "The library holds no such picture"),
     errors.LibraryNotFound: Kind(404, "library_not_found", "There is no such library"),
+    staging_errors.UploadError: Kind(422, "upload_failed", "The upload cannot be used"),
+    staging_errors.UploadRefused: Kind(403, "upload_refused", "The form is not signed for this upload"),
+    staging_errors.UploadNotFound: Kind(404, "upload_not_found", "There is no such upload"),
+    staging_errors.UploadMissing: Kind(409, "upload_missing", "No file was sent to the upload yet"),
+    staging_errors.UploadUsed: Kind(409, "upload_used", "The upload was used already"),
+    staging_errors.UploadTooLarge: Kind(413, "upload_too_large", "The file is larger than its form allows"),
+    staging_errors.UploadExpired: Kind(410, "upload_expired", "The upload's time is up"),
     errors.PictureExists: Kind(409, "picture_exists", "The library holds this picture already"),
     errors.LibraryExists: Kind(409, "library_exists", "There is a library of that name"),
     errors.SignAmbiguous: Kind(409, "sign_ambiguous", "Two pictures share the sign"),

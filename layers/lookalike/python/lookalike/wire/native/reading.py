@@ -27,6 +27,7 @@ from lookalike.errors import (
     UrlLengthError,
 )
 from lookalike.ports import Ports
+from lookalike.service import staging
 from lookalike.service.add import MAX_ID_BYTES
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import IMPLICIT_LIBRARIES, find_library, is_library_name
@@ -187,12 +188,15 @@ def source_of(
     """
     if isinstance(image, bytes):
         return _source_of_file(ports, image)
-    if [image.url, image.base64, image.picture].count(UNSET) != 2:
-        raise InvalidArgument(field, "must have one of url, base64 and picture")
+    if [image.url, image.base64, image.upload, image.picture].count(UNSET) != 3:
+        raise InvalidArgument(field, "must have one of url, base64, upload and picture")
     if image.library is not UNSET and image.picture is UNSET:
         raise InvalidArgument(f"{field}/library", "goes with picture")
     if image.url is not UNSET:
         return _from_url(ports, image.url, f"{field}/url")
+    if image.upload is not UNSET:
+        bounds = limits.bounds(ports, staging.MAX_BYTES)
+        return Source(bounds, upload=image.upload, name=f"{field}/upload")
     if image.base64 is not UNSET:
         data = base64_image.from_base64(f"{field}/base64", image.base64.encode(), limits.MAX_BASE64)
         return Source(limits.bounds(ports), data=data, name=f"{field}/base64")

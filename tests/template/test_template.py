@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from lookalike.cli.store_options import OUTPUTS
-from lookalike.stores.aws.s3_staging import PREFIX
 from lookalike.observability import count_failures
 from lookalike.settings import AWS_STORES, Settings
 from lookalike.stores.aws.dynamodb_keys import pictures_partition
 from lookalike.stores.aws.dynamodb_table import EXPIRY_ATTRIBUTE, TABLE_DEFINITION
+from lookalike.stores.aws.s3_staging import PREFIX
 from tests.template.conftest import ROOT, Template
 
 LAYERS = ("layers/lookalike", "layers/runtime/${Architecture}", "layers/model")

@@ -14,7 +14,8 @@ import pytest
 from lookalike.domain.staged import StagedId
 from lookalike.errors import Unavailable
 from lookalike.ports import StagedFiles
-from lookalike.stores.aws.s3_staging import CONFIG, PREFIX, NoStaging, S3Staging
+from lookalike.stores.aws.s3_objects import CONFIG
+from lookalike.stores.aws.s3_staging import PREFIX, NoStaging, S3Staging
 from lookalike.stores.local.staged_files import StagedFolder
 from tests.contract.conftest import Opening
 from tests.support.emulated import aws

@@ -128,6 +128,11 @@ def test_a_picture_larger_than_a_request_is_sent_to_the_bucket(stack: account.St
     added = add(offered["upload"])
     assert (added.status_code, added.json()["created"]) == (201, True), added.text
     assert add(offered["upload"]).json()["code"] == "upload_used"
+    shown = httpx.get(f"{api}/libraries/large/pictures/a/image", auth=auth, timeout=60)
+    assert shown.status_code == 307
+    original = httpx.get(shown.headers["location"], timeout=60)  # without keys, which S3 would refuse beside its own
+    assert (original.content, original.headers["content-type"]) == (out.getvalue(), "image/png")
+    assert original.headers["content-disposition"] == "attachment"
     page = httpx.get(f"{stack.url}/console/", timeout=60)
     assert "connect-src 'self' http" in page.headers["content-security-policy"], "the console may send files there"
 

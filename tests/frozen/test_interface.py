@@ -205,7 +205,7 @@ ERRORS = """
     NotAPicture NothingGiven OutOfTime PictureError PictureExists PictureIsThere PictureNotFound
     PictureSizeError RateReached RequestTooLarge RevisionConflict RevisionMismatch ServiceRateReached
     SessionExpired SettingsError SignAmbiguous SignatureInvalid StateError TokenExpired TokenInvalid
-    TooLargeToSend TooManyFailures TooManyGroups TooManyItems TotalQuotaReached Unavailable UnknownOperation
+    TooManyFailures TooManyGroups TooManyItems TotalQuotaReached Unavailable UnknownOperation
     UnknownScheme UnsupportedByLibrary UploadError UploadExpired UploadMissing UploadNotFound UploadRefused
     UploadTooLarge UploadUsed UrlAnswerError UrlAnswerTooLong UrlError UrlIllegal UrlLengthError
     UrlNotPublic UrlTimeout UrlUnreachable WrongLimit WrongThreshold

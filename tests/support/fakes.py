@@ -234,6 +234,9 @@ class MemoryOriginals(PictureStore):
     def get(self, key: str) -> bytes | None:
         return self.files.get(key)
 
+    def place(self, key: str, content_type: str, seconds: int) -> str:
+        return f"https://memory.example/{key}?type={content_type}&seconds={seconds}"
+
     def remove(self, keys: Sequence[str]) -> None:
         for key in keys:
             self.files.pop(key, None)

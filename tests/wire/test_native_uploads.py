@@ -22,6 +22,7 @@ from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports
 from lookalike.service import staging
 from lookalike.service.staging_errors import UploadExpired, UploadRefused
+from lookalike.wire.native import limits
 from tests.conftest import ALICE
 from tests.support.baidu import picture
 from tests.support.fakes import MemoryStaging, SetClock, memory_ports
@@ -179,6 +180,23 @@ def test_of_callers_at_once_one_uses_it(served: Served) -> None:
     assert sorted(statuses) == [200, 409, 409, 409, 409, 409]
 
 
+def test_an_original_that_no_answer_holds_is_answered_by_its_address(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = picture(1)
+    served.caller.put("shop", "a", file)
+    path = served.caller.path("shop", "a") + "/image"
+    monkeypatch.setattr(limits, "MAX_ANSWER_BYTES", len(file) - 1)
+    answer = served.caller.call("GET", path)
+    assert (answer.status, answer.body) == (307, b"")
+    assert answer.headers["location"].startswith("https://memory.example/")
+    assert answer.headers["location"].endswith("?type=image/png&seconds=300"), "the type that was verified"
+    assert answer.headers["cache-control"] == "no-store", "the address is for a few minutes"
+    monkeypatch.setattr(limits, "MAX_ANSWER_BYTES", len(file))
+    assert served.caller.call("GET", path).body == file
+    assert served.caller.call("GET", path, size="thumb").status == 200
+
+
 # -- A server of one machine takes the file itself ---------------------------------------------------------------------
 
 
@@ -197,9 +215,9 @@ class Program:
     server: LiveServer
     keys: Keys
 
-    def call(self, method: str, path: str, said: Any = None) -> httpx.Response:
+    def call(self, method: str, path: str, said: Any = None, **more: Any) -> httpx.Response:
         auth = (self.keys.access_key, self.keys.secret_key)
-        return httpx.request(method, f"{self.server.url}/api/v1{path}", json=said, auth=auth, timeout=60)
+        return httpx.request(method, f"{self.server.url}/api/v1{path}", json=said, auth=auth, timeout=60, **more)
 
     def offer(self) -> dict[str, Any]:
         return dict(self.call("POST", "/uploads").json())
@@ -230,6 +248,11 @@ def test_a_picture_larger_than_a_request_is_added_found_and_shown(program: Progr
     program.send(again, file)
     found = program.call("POST", "/libraries/large/check", {"image": {"upload": again["upload"]}}).json()
     assert (found["held"], found["picture"]["id"]) == (True, "a")
+    shown = program.call("GET", "/libraries/large/pictures/a/image?size=original")
+    assert (shown.content, shown.headers["content-type"]) == (file, "image/bmp")
+    assert shown.headers["content-security-policy"] == "sandbox; default-src 'none'"
+    headers = {"If-None-Match": shown.headers["etag"]}
+    assert program.call("GET", "/libraries/large/pictures/a/image", headers=headers).status_code == 304
     assert not list((program.server.data / "staged").rglob("*/*")), "nothing is left"
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from lookalike import bootstrap
@@ -31,6 +32,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 #: Requests worked on at once. A few keep every core busy; the others wait for a flush or for a slow download.
 REQUEST_THREADS = 32
+
+#: Bytes of a file that are in memory at once while it is sent.
+_PIECE_BYTES = 256 * 1024
 
 
 class AsgiApp:
@@ -162,6 +166,16 @@ async def _wait_for_disconnect(receive: Receive, call: QueuedCall) -> None:
 
 async def _send_response(send: Send, response: api_gateway.HttpResponse) -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
-    length = (b"content-length", str(len(response.body)).encode())
+    size = len(response.body) if response.file is None else os.fstat(response.file.fileno()).st_size
+    length = (b"content-length", str(size).encode())
     await send({"type": "http.response.start", "status": response.status, "headers": [*headers, length]})
+    if response.file is not None:
+        await _send_file(send, response.file)
     await send({"type": "http.response.body", "body": response.body})
+
+
+async def _send_file(send: Send, file: BinaryIO) -> None:
+    """Send a file piece by piece, at its reader's pace, and close it."""
+    with file:
+        while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})

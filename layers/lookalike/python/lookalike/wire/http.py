@@ -16,6 +16,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
@@ -152,7 +153,8 @@ class Answer:
     """One HTTP answer: text, or any bytes if ``binary``.
 
     ``outcome`` is for metrics and logs: ``ok``, or the name of what went wrong; ``failed`` says that it went wrong on
-    our side. ``log`` stands in the request's log line. ``cookies`` are values of Set-Cookie.
+    our side. ``log`` stands in the request's log line. ``cookies`` are values of Set-Cookie. ``file``, which only one machine
+    has, is sent in place of the body, piece by piece.
     """
 
     body: bytes
@@ -164,6 +166,7 @@ class Answer:
     log: LogFields = NO_FIELDS
     binary: bool = False
     cookies: tuple[str, ...] = ()
+    file: Path | None = None
 
     def event(self) -> EventAnswer:
         """The answer in payload-2.0 form."""
@@ -173,6 +176,8 @@ class Answer:
             "body": base64.b64encode(self.body).decode("ascii") if self.binary else self.body.decode(),
             "isBase64Encoded": self.binary,
         }
+        if self.file is not None:
+            event["file"] = str(self.file)
         return {**event, "cookies": list(self.cookies)} if self.cookies else event
 
     def gzipped(self) -> Answer:

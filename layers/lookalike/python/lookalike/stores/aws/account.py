@@ -105,7 +105,7 @@ class Account(Stores):
 
         if not self._settings.uploads:
             return s3_staging.NoStaging()
-        return s3_staging.S3Staging(self._client("s3", s3_staging.CONFIG), self._settings.uploads)
+        return s3_staging.S3Staging(self._s3, self._settings.uploads)
 
     @once
     def dead_letters(self) -> SqsDeadLetters:
@@ -188,6 +188,9 @@ class _Originals(PictureStore):
 
     def get(self, key: str) -> bytes | None:
         return self._account.original_store.get(key)
+
+    def place(self, key: str, content_type: str, seconds: int) -> str:
+        return self._account.original_store.place(key, content_type, seconds)
 
     def remove(self, keys: Sequence[str]) -> None:
         self._account.original_store.remove(keys)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Configuration of the client. A picture is a few megabytes within one region: seconds without a byte are a fault, and
 #: a retry is better than waiting. All attempts together stay well below API Gateway's timeout of 30 s. The SDK verifies
-#: checksums both ways.
+#: checksums both ways. What it signs for others names the region's own host, which knows a bucket from its first minute.
 CONFIG = Config(
     connect_timeout=1,
     read_timeout=4,
@@ -31,6 +31,8 @@ CONFIG = Config(
     max_pool_connections=32,
     request_checksum_calculation="when_supported",
     response_checksum_validation="when_supported",
+    signature_version="s3v4",
+    s3={"us_east_1_regional_endpoint": "regional"},
 )
 
 #: Objects of one DeleteObjects call (Amazon S3 API reference).
@@ -73,6 +75,14 @@ class S3Store(PictureStore):
                 if error_code(error) in NOT_FOUND_CODES:
                     return None
                 raise
+
+    def place(self, key: str, content_type: str, seconds: int) -> str:
+        """Sign a URL of the object. S3 answers with that type, and for a file to be saved: its answers cannot be sandboxed."""
+        said = {"ResponseContentType": content_type, "ResponseContentDisposition": "attachment"}
+        with errors_as_unavailable():
+            return self._client.generate_presigned_url(
+                "get_object", Params={"Bucket": self._bucket, "Key": _object_name(key), **said}, ExpiresIn=seconds
+            )
 
     def remove(self, keys: Sequence[str]) -> None:
         """Delete objects; unknown keys are ignored. Raises Unavailable after all others are deleted."""

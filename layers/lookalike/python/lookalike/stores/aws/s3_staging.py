@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from lookalike.domain.staged import PostForm
 from lookalike.errors import Unavailable
 from lookalike.ports.staging import StagedFiles
-from lookalike.stores.aws.s3_objects import CONFIG as S3_CONFIG
 from lookalike.stores.aws.s3_objects import NOT_FOUND_CODES, error_code, errors_as_unavailable
 
 if TYPE_CHECKING:
@@ -19,16 +17,13 @@ if TYPE_CHECKING:
 #: Where files lie in the bucket. What is below ``uploads/`` is added by itself; this is not, and a lifecycle rule removes it.
 PREFIX = "staged/"
 
-#: The client signs forms for the region's own host, which answers at once, also in the minutes after the bucket is made.
-CONFIG = S3_CONFIG.merge(Config(signature_version="s3v4", s3={"us_east_1_regional_endpoint": "regional"}))
-
 
 class S3Staging(StagedFiles):
     """Files sent ahead. Whoever sends one needs a form that this store has signed, and no other right.
 
     Parameters
     ----------
-    client : made with :data:`CONFIG`; safe to use from several threads.
+    client : made with :data:`~lookalike.stores.aws.s3_objects.CONFIG`; safe to use from several threads.
     """
 
     def __init__(self, client: S3Client, bucket: str) -> None:

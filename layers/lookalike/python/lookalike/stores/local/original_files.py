@@ -76,6 +76,10 @@ class FolderStore(PictureStore):
         except OSError as error:
             raise self._unavailable(error) from error
 
+    def place(self, key: str, content_type: str, seconds: int) -> Path:
+        """Return the path of the original's file."""
+        return self._path(key)
+
     def remove(self, keys: Sequence[str]) -> None:
         paths = [self._path(key) for key in keys]
         try:

@@ -115,8 +115,8 @@ CALLS: Sequence[NativeCall] = (
                )),
     NativeCall("groups", "GET", _PICTURE, pictures.get_picture, {200: answers.PictureSaid, 304: None}, (400, 404, 409),
                parameters=(_IF_NONE_MATCH,)),
-    NativeCall("groups", "GET", f"{_PICTURE}/image", pictures.get_image, {200: "image/*", 304: None},
-               (400, 404, 409, 422),
+    NativeCall("groups", "GET", f"{_PICTURE}/image", pictures.get_image, {200: "image/*", 304: None, 307: None},
+               (400, 404, 409),
                parameters=(
                    Parameter("size", "thumb: 320 pixels; view: 1600 pixels; original: as it came",
                              {**_one_of("thumb", "view", "original"), "default": "original"}),

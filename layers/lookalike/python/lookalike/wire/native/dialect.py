@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import msgspec
 
@@ -32,10 +33,18 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class FileAt:
+    """A file of this machine to answer with: its path and its type."""
+
+    path: Path
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """The result of a call: an object, a file, or nothing. ``revision`` makes the ETag; ``cookies`` are Set-Cookies."""
 
-    said: msgspec.Struct | File | bytes | None = None
+    said: msgspec.Struct | File | FileAt | bytes | None = None
     status: int = 200
     revision: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
@@ -79,6 +88,8 @@ def _render(reply: Reply, call_id: CallId, request: Request) -> Answer:
     chosen = tuple({**dict(headers), **dict(reply.headers)}.items())
     if isinstance(reply.said, File):
         return Answer(reply.said.data, reply.status, reply.said.content_type, chosen, binary=True)
+    if isinstance(reply.said, FileAt):
+        return Answer(b"", reply.status, reply.said.content_type, chosen, file=reply.said.path)
     if reply.said is None:
         return Answer(b"", reply.status, headers=chosen, cookies=reply.cookies)
     if isinstance(reply.said, bytes):

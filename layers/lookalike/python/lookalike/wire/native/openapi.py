@@ -76,7 +76,10 @@ _PROBLEMS: Mapping[int, str] = {
 
 _HEADERS: Mapping[str, _Json] = {
     "ETag": {"description": "The revision", "schema": {"type": "string", "pattern": '^"[0-9]+"$'}},
-    "Location": {"description": "Path of the picture", "schema": {"type": "string", "format": "uri-reference"}},
+    "Location": {
+        "description": "Path of the picture, or address of its file",
+        "schema": {"type": "string", "format": "uri-reference"},
+    },
     "X-Request": {"description": "Number of the call, which the service's log has too", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer", "minimum": 1}},
     "WWW-Authenticate": {"description": "How to authenticate", "schema": {"type": "string"}},
@@ -213,7 +216,7 @@ def _response(call: NativeCall, status: int) -> _Json:
     names = list(_EVERYWHERE)
     if status == 304 or (not isinstance(kind, str) and call.path.endswith(("/{id}", "/restore", "/pictures"))):
         names += [] if kind is None and status != 304 else ["ETag"]
-    names += ["Location"] if call.name == "add_picture" else []
+    names += ["Location"] if call.name == "add_picture" or status == HTTPStatus.TEMPORARY_REDIRECT else []
     response: _Json = {"description": _done(status, kind), "headers": {name: _header(name) for name in names}}
     if isinstance(kind, str):
         response["content"] = {kind: _file(kind)}
@@ -230,7 +233,7 @@ def _header(name: str) -> _Json:
 
 def _done(status: int, kind: type[msgspec.Struct] | str | None) -> str:
     if kind is None:
-        return "Not changed since" if status == HTTPStatus.NOT_MODIFIED else "Done"
+        return {304: "Not changed since", 307: "The file is at Location, for five minutes"}.get(status, "Done")
     if isinstance(kind, str):
         return "The file" if kind.startswith("image/") else "A Row a line, and Totals in the last one"
     return "Made" if status == HTTPStatus.CREATED else "As asked"

@@ -28,13 +28,6 @@ class PictureNamed(msgspec.Struct, frozen=True, kw_only=True):
     id: str
 
 
-class TooLargeToSend(errors.LookalikeError):
-    """A stored original is larger than one answer may be."""
-
-    field = "size"
-    remedy = "ask for size=view"
-
-
 class MethodNotAllowed(errors.UnknownOperation):
     """The path is one of this API's, but not with this method. ``allowed`` are those that it has."""
 
@@ -108,7 +101,6 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
     errors.RevisionConflict: Kind(409, "revision_conflict", "Others are writing the same picture"),
     errors.RevisionMismatch: Kind(412, "revision_mismatch", "The picture has another revision than the one named"),
     RequestTooLarge: Kind(413, "request_too_large", "The request is larger than allowed"),
-    TooLargeToSend: Kind(422, "too_large_to_send", "The original is larger than an answer may be"),
     errors.EmptyPicture: Kind(422, "empty_picture", "The picture has no bytes"),
     errors.BadEncoding: Kind(422, "bad_encoding", "The picture is not base64"),
     errors.NotAPicture: Kind(422, "not_a_picture", "The file is no picture that can be read"),

@@ -90,7 +90,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.domain",
         "lookalike.errors",
         "lookalike.imaging",
-        "lookalike.observability",
         "lookalike.ports",
         "lookalike.service",
         "lookalike.wire",

@@ -213,11 +213,11 @@ ERRORS = """
 
 #: The fields of log lines that say what has been done, by operation and message.
 FIELDS = {
-    "add: answered": "app_id library log_id milliseconds operation outcome reason reqid request_bytes request_id status task",
-    "search: answered": "app_id library log_id milliseconds operation outcome reason remedy reqid request_bytes request_id status task",
-    "update: answered": "app_id library log_id milliseconds operation outcome request_bytes request_id status",
-    "delete: answered": "app_id library log_id milliseconds operation outcome reason request_bytes request_id status task",
-    "groups: answered": "app_id milliseconds operation outcome reason remedy reqid request_bytes request_id status",
+    "add: answered": "app_id library log_id milliseconds operation outcome reason reqid request request_bytes request_id status task",
+    "search: answered": "app_id library log_id milliseconds operation outcome reason remedy reqid request request_bytes request_id status task",
+    "update: answered": "app_id library log_id milliseconds operation outcome request request_bytes request_id status",
+    "delete: answered": "app_id library log_id milliseconds operation outcome reason request request_bytes request_id status task",
+    "groups: answered": "app_id library milliseconds operation outcome reason remedy reqid request request_bytes request_id status",
     "-: pictures refused": "library refused request_id",
     "token: answered": "app_id milliseconds operation outcome reason request_bytes request_id status",
     "unknown: answered": "milliseconds operation outcome reason request_bytes request_id status",
@@ -334,6 +334,7 @@ def _call_everything(monkeypatch: pytest.MonkeyPatch) -> None:
         "/v1/image/groups/search",
         {"data": {"uri": uri(picture(3, size=(64, 64)))}, "params": {"groups": ["shop"]}},
     )
+    _call_the_native_api(NativeCaller(ALICE))
     jumdata.input(picture(6))
     jumdata.call("delete", contSign="")
     for secret in (ALICE.secret_key, "wrong"):
@@ -345,6 +346,18 @@ def _call_everything(monkeypatch: pytest.MonkeyPatch) -> None:
         baidu.call("similar", "search", image=picture(1))
         qiniu.search(["shop"], picture(3, size=(64, 64)))
         jumdata.call("search", base64=picture(6), start=0, end=1)
+
+
+def _call_the_native_api(native: NativeCaller) -> None:
+    native.call("PUT", "/libraries/own", {})
+    native.call("POST", "/uploads")
+    native.put("own", "a", picture(8))
+    native.put("own", "a", b"no picture")
+    native.call("POST", "/libraries/own/bulk", body=b'{"op": "delete", "id": "b"}')
+    native.search("own", picture(8))
+    native.call("PATCH", native.path("own", "a"), {"brief": "b"})
+    native.call("DELETE", native.path("own", "a"))
+    NativeCaller().call("GET", "/libraries")
 
 
 def _send_everything(objects: MemoryObjects, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,6 +170,11 @@ def kind_of(error: Exception) -> Kind:
     return next(PROBLEMS[one] for one in type(error).__mro__ if one in PROBLEMS)
 
 
+def is_ours(error: Exception) -> bool:
+    """Whether the error is a failure of the service, and not of its caller."""
+    return kind_of(error).status >= 500 and not isinstance(error, errors.Busy)
+
+
 def problem_of(error: Exception, request: str) -> Problem:
     """Return the problem of an error, in the call of that number.
 
@@ -210,7 +215,7 @@ def problem_answer(error: Exception, request: str, *, in_browser: bool = False) 
         status=problem.status,
         content_type=CONTENT_TYPE,
         headers=tuple(_headers(error, problem.status, CHALLENGE_OF_BROWSERS if in_browser else CHALLENGE)),
-        failed=problem.status >= 500 and not isinstance(error, errors.Busy),
+        failed=is_ours(error),
     )
 
 

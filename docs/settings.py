@@ -31,7 +31,17 @@ This page is written by `docs/settings.py` from `layers/lookalike/python/lookali
 
 #: Headings, and the fields below each.
 _GROUPS: Mapping[str, Sequence[str]] = {
-    "Stores": ("data", "table", "bucket", "opensearch", "key", "uploads", "dead_letters"),
+    "Stores": (
+        "data",
+        "table",
+        "bucket",
+        "opensearch",
+        "key",
+        "uploads",
+        "dead_letters",
+        "index_function",
+        "dead_letter_queues",
+    ),
     "Model and pictures": ("model", "model_threads", "min_side", "min_agreement", "brief_required", "purge_after_days"),
     "Groups": ("group_pictures", "group_threshold", "batch_pictures"),
     "Folders and uploads": ("watch", "keep_uploads"),

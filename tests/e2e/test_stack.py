@@ -122,12 +122,21 @@ def test_a_picture_larger_than_a_request_is_sent_to_the_bucket(stack: account.St
         return httpx.post(f"{api}/libraries/large/pictures", json=said, auth=auth, timeout=60)
 
     offered = offer()
-    assert add(offered["upload"]).json()["code"] == "upload_missing"
+    missing = add(offered["upload"])
+    assert missing.json().get("code") == "upload_missing", missing.text
     sent = httpx.post(offered["url"], data=offered["fields"], files={"file": out.getvalue()}, timeout=60)
     assert sent.status_code == 204, sent.text
     added = add(offered["upload"])
     assert (added.status_code, added.json()["created"]) == (201, True), added.text
-    assert add(offered["upload"]).json()["code"] == "upload_used"
+    again = httpx.post(
+        f"{api}/libraries/large/check", json={"image": {"upload": offered["upload"]}}, auth=auth, timeout=60
+    )
+    assert again.json().get("code") == "upload_used", again.text
+    assert add(offered["upload"]).json()["created"] is False, (
+        "an add by an id of one's own may be repeated all the same"
+    )
+    state = httpx.get(f"{api}/index", auth=auth, timeout=60).json()
+    assert (state["pictures"], set(state["generations"])) == (1, {"same", "similar", "product"})
     shown = httpx.get(f"{api}/libraries/large/pictures/a/image", auth=auth, timeout=60)
     assert shown.status_code == 307
     original = httpx.get(shown.headers["location"], timeout=60)  # without keys, which S3 would refuse beside its own

@@ -58,7 +58,7 @@ SETTINGS = """
     LOOKALIKE_WATCH LOOKALIKE_DEAD_LETTERS LOOKALIKE_WAIT_FOR_INDEX LOOKALIKE_INDEX_SECONDS LOOKALIKE_PUBLIC_HOSTS
     LOOKALIKE_HOSTS LOOKALIKE_PROXIES LOOKALIKE_FETCH_SECONDS LOOKALIKE_FETCH_REDIRECTS LOOKALIKE_FETCH_ALLOW
     LOOKALIKE_PER_SECOND LOOKALIKE_COUNT_USAGE LOOKALIKE_WAIT_SECONDS LOOKALIKE_STATUS_DETAILS LOOKALIKE_LOG_LEVEL
-    LOOKALIKE_METRICS LOOKALIKE_STACK LOOKALIKE_UPLOADS
+    LOOKALIKE_METRICS LOOKALIKE_STACK LOOKALIKE_UPLOADS LOOKALIKE_INDEX_FUNCTION LOOKALIKE_DEAD_LETTER_QUEUES
 """
 
 
@@ -234,7 +234,7 @@ FIELDS = {
 
 #: The fields that single calls of the logger add, and operations that only they name.
 ADDED = """
-    address file first library milliseconds object_key operation operation:gateway operation:index operation:ingest operation:purge
+    address file first library milliseconds object_key operation operation:gateway operation:groups operation:index operation:ingest operation:purge
     operation:search operation:status operation:watch outcome pictures reason refused request_bytes request_id rows
     source status
 """
@@ -266,6 +266,7 @@ MESSAGES = [
     "refused",
     "scheduled run failed",
     "start failed",
+    "the backlog could not be read",
     "the details of /status could not be had in time",
     "the index could not be tidied; it works on, more slowly, and tries again at the next write",
     "the index did not take all rows",

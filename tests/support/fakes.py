@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.domain.application import Application
+from lookalike.domain.backlog import Backlog
 from lookalike.domain.geometry import WHOLE, Agreement, GeometricMatch, QueryView
 from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.library import Kind, Library, RemovedLibrary
@@ -30,6 +31,7 @@ from lookalike.errors import (
 )
 from lookalike.ports import (
     Applications,
+    Backlogs,
     BatchVerification,
     Catalog,
     Clock,
@@ -217,9 +219,9 @@ class MemoryIndex(VectorIndex):
             and (query.tags is None or query.tags.keeps(row.metadata.tags))
         )
 
-    def count(self, library: str) -> int:
+    def count(self, *libraries: str) -> int:
         with self.lock:
-            return sum(row.live and row.key.library == library for row in self.rows.values())
+            return sum(row.live and row.key.library in libraries for row in self.rows.values())
 
 
 class MemoryOriginals(PictureStore):
@@ -340,6 +342,16 @@ class MemoryStaging(StagedFiles):
 
     def remove_older(self, before: int) -> None:
         """Nothing: no file here has a time."""
+
+
+@dataclass(slots=True)
+class SetBacklog(Backlogs):
+    """A backlog that is what it is set to."""
+
+    value: Backlog = field(default_factory=Backlog)
+
+    def backlog(self) -> Backlog:
+        return self.value
 
 
 class MemoryDeadLetters(DeadLetters):
@@ -521,6 +533,7 @@ class MemoryStores:
     objects: UploadStore = field(default_factory=MemoryObjects)
     staged: StagedFiles = field(default_factory=MemoryStaging)
     dead_letters: DeadLetters = field(default_factory=MemoryDeadLetters)
+    backlogs: Backlogs = field(default_factory=SetBacklog)
     wrong: Sequence[str] = ()
 
     def problems(self) -> Sequence[str]:

@@ -143,6 +143,7 @@ def lives_in_the_native_api(does: Callable[..., None], send: Callable[[str, byte
         ("groups", "PATCH", own, {"capacity": 50}),
         ("groups", "GET", "/libraries", None),
         ("groups", "GET", "/usage", None),
+        ("groups", "GET", "/index", None),
         ("add", "PUT", f"{own}/pictures/a", seen),
         ("add", "PUT", f"{own}/pictures/a", {"image": image(picture(2))}),
         ("add", "PUT", f"{own}/pictures/a", {"image": image(picture(2)), "brief": "same file"}),

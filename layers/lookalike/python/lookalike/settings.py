@@ -136,6 +136,15 @@ class Settings:
     dead_letters: str | None = _setting(
         "LOOKALIKE_DEAD_LETTERS", None, str, "URL of the SQS queue for messages that never succeed, on AWS"
     )
+    index_function: str | None = _setting(
+        "LOOKALIKE_INDEX_FUNCTION", None, str, "name of the function whose lag /api/v1/index says, on AWS"
+    )
+    dead_letter_queues: tuple[str, ...] = _setting(
+        "LOOKALIKE_DEAD_LETTER_QUEUES",
+        (),
+        _words,
+        "names of the SQS queues whose messages /api/v1/index counts, on AWS, comma separated",
+    )
     wait_for_index: bool = _setting(
         "LOOKALIKE_WAIT_FOR_INDEX", True, _flag, "whether a write answers only when searches already see it"
     )

@@ -7,6 +7,7 @@ stored revision is still ``previous``. Everything else (duplicate refusal, soft 
 from __future__ import annotations
 
 from lookalike.ports.applications import ApplicationLookup, Applications, Counters
+from lookalike.ports.backlog import Backlogs
 from lookalike.ports.catalog import Catalog
 from lookalike.ports.clock import Clock
 from lookalike.ports.fetcher import Fetcher
@@ -21,6 +22,7 @@ from lookalike.ports.uploads import DeadLetters, Uploads, UploadStore
 __all__ = [
     "ApplicationLookup",
     "Applications",
+    "Backlogs",
     "BatchVerification",
     "Catalog",
     "Clock",

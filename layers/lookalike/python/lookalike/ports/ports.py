@@ -10,6 +10,7 @@ from lookalike.limits.fair_share import FairShare
 from lookalike.limits.rate_limiter import RateLimiter
 from lookalike.limits.unknown_key_limiter import UnknownKeyLimiter
 from lookalike.ports.applications import Applications, Counters
+from lookalike.ports.backlog import Backlogs
 from lookalike.ports.catalog import Catalog
 from lookalike.ports.clock import Clock
 from lookalike.ports.fetcher import Fetcher
@@ -90,6 +91,11 @@ class Ports:
     def dead_letters(self) -> DeadLetters:
         """Messages that cannot succeed."""
         return self.stores.dead_letters
+
+    @property
+    def backlogs(self) -> Backlogs:
+        """How far the service is behind."""
+        return self.stores.backlogs
 
     def problems(self) -> Sequence[str]:
         """Return what is wrong with the stores' contents, or prevents writes, a line each."""

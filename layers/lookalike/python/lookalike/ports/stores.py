@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from lookalike.ports.applications import Applications, Counters
+from lookalike.ports.backlog import Backlogs
 from lookalike.ports.catalog import Catalog
 from lookalike.ports.index import VectorIndex
 from lookalike.ports.objects import MapStore, PictureStore
@@ -69,6 +70,11 @@ class Stores(Protocol):
     @abstractmethod
     def dead_letters(self) -> DeadLetters:
         """Messages that cannot succeed."""
+
+    @property
+    @abstractmethod
+    def backlogs(self) -> Backlogs:
+        """How far the service is behind."""
 
     @abstractmethod
     def problems(self) -> Sequence[str]:

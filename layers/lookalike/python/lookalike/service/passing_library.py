@@ -35,7 +35,7 @@ class _Index(VectorIndex):
         ]
         return sorted(found, key=lambda one: (-one.cosine, one.key.id))[: query.k]
 
-    def count(self, library: str) -> int:
+    def count(self, *libraries: str) -> int:
         return len(self._rows)
 
 

@@ -12,6 +12,7 @@ from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
 from lookalike.ports.clock import DAY_MS
 from lookalike.service.catalog_writes import compare_and_set
+from lookalike.service.index_state import note_purge
 from lookalike.service.originals import remove_objects
 from lookalike.service.staging import remove_expired
 
@@ -85,7 +86,10 @@ def _sweep(ports: Ports, pictures: int, stuck: int, time_left: Callable[[], bool
             ports.catalog.forget_library(library.uid)
     ports.counters.forget_counts(ports.clock())
     remove_expired(ports)
-    return Purged(pictures, stuck, done=not stuck and len(libraries) < _MAX_LIBRARIES)
+    done = not stuck and len(libraries) < _MAX_LIBRARIES
+    if done:
+        note_purge(ports)
+    return Purged(pictures, stuck, done=done)
 
 
 def _purge_batch(ports: Ports, rows: Sequence[Picture], cutoff: int) -> tuple[int, Sequence[Picture]]:

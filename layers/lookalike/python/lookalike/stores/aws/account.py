@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from lookalike.errors import SettingsError
 from lookalike.once import once
-from lookalike.ports import PictureStore, StagedFiles, Stores, UploadStore
+from lookalike.ports import Backlogs, PictureStore, StagedFiles, Stores, UploadStore
+from lookalike.ports.clock import unix_milliseconds
 from lookalike.settings import Settings
 
 if TYPE_CHECKING:
@@ -115,6 +116,16 @@ class Account(Stores):
             raise SettingsError("LOOKALIKE_DEAD_LETTERS is not set: name the queue of what cannot be done")
         return sqs_dead_letters.SqsDeadLetters(
             self._client("sqs", sqs_dead_letters.CONFIG), self._settings.dead_letters
+        )
+
+    @once
+    def backlogs(self) -> Backlogs:
+        from lookalike.stores.aws import cloudwatch_backlog
+
+        client = self._client("cloudwatch", cloudwatch_backlog.CONFIG)
+        settings = self._settings
+        return cloudwatch_backlog.CloudWatchBacklog(
+            client, settings.index_function or "", settings.dead_letter_queues, unix_milliseconds
         )
 
     @once

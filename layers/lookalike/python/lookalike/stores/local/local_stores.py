@@ -14,6 +14,7 @@ from lookalike.ports import Embedder, Stores
 from lookalike.ports.clock import unix_milliseconds
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
+from lookalike.stores.local.local_backlog import LocalBacklog
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.sqlite_applications import SqliteApplications
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
@@ -98,6 +99,10 @@ class LocalStores(Stores):
     @property
     def dead_letters(self) -> FileDeadLetters:
         return self._dead_letters
+
+    @property
+    def backlogs(self) -> LocalBacklog:
+        return LocalBacklog(self._dead_letters)
 
     def problems(self) -> list[str]:
         return [*self._sqlite.problems(), *self._originals.problems()]

@@ -206,6 +206,23 @@ class UsageSaid(Said, frozen=True, kw_only=True):
     in_total: int | UnsetType = UNSET
 
 
+class IndexSaid(Said, frozen=True, kw_only=True):
+    """How the index is doing. What is not known is absent.
+
+    ``pictures`` of the caller's are searchable. ``lag_seconds``: the age of the oldest write that the index lacks, and 0 if it
+    lacks none, as of a few minutes ago; ``oldest_unindexed``: when that was made. ``dead_letters``: messages that could not be
+    done, of the whole service. ``generations``: the index that each kind is searched in.
+    """
+
+    model: str
+    pictures: int
+    generations: dict[str, str] = {}
+    lag_seconds: float | UnsetType = UNSET
+    oldest_unindexed: Time | UnsetType = UNSET
+    dead_letters: int | UnsetType = UNSET
+    last_purge: Time | UnsetType = UNSET
+
+
 class PictureLimitsSaid(Said, frozen=True, kw_only=True):
     """What a picture may be: bytes, pixels of a side, formats."""
 

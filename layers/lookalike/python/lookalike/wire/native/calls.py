@@ -99,6 +99,7 @@ _AFTER = Parameter("after", "next of the page before", {"type": "string", "patte
 CALLS: Sequence[NativeCall] = (
     NativeCall("groups", "GET", f"{BASE}/usage", about.usage, {200: answers.UsageSaid}, (400,),
                parameters=(Parameter("days", "Days, up to today", _whole(1, 400, 30)),)),
+    NativeCall("groups", "GET", f"{BASE}/index", about.index, {200: answers.IndexSaid}),
     NativeCall("groups", "GET", f"{BASE}/libraries", libraries.list_libraries, {200: answers.LibrariesSaid}),
     NativeCall("groups", "GET", _LIBRARY, libraries.get_library, {200: answers.LibrarySaid}, (404,)),
     NativeCall("groups", "PUT", _LIBRARY, libraries.put_library,

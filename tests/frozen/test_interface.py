@@ -94,7 +94,7 @@ PRINTED = {
     "keys show": "access_key secret_key app_id tenant name active created policy",
     "keys change": "access_key secret_key app_id tenant name active created policy",
     "keys rotate": "access_key secret_key app_id tenant name active created policy",
-    "usage": "name app_id calls counted",
+    "usage": "name app_id calls counted operations",
     "keys revoke": "access_key secret_key app_id tenant name active created policy",
 }
 

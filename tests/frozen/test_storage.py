@@ -379,7 +379,7 @@ ITEMS: dict[str, Any] = {
     "app id": {"pk": {"S": "APPID#10000001"}, "sk": {"S": "APPID"}},
     "app name": {"pk": {"S": "APPNAME"}, "sk": {"S": "name"}},
     "map": {"pk": {"S": "M#uid#7"}, "sk": {"S": "a/1"}, "map": {"B": "60be9861750facbf"}},
-    "count": {"pk": {"S": "N#day/1/2026-01-02"}, "sk": {"S": "N"}, "count": "", "expires": ""},
+    "count": {"pk": {"S": "N#day/1/2026-01-02"}, "sk": {"S": "N"}, "count": "", "count_add": "", "expires": ""},
 }
 
 
@@ -388,7 +388,7 @@ def written_items() -> dict[str, Any]:
     table = Calls()
     maps, counters = DynamoMaps(_table(table)), DynamoCounters(_table(table))
     maps.put_map("uid/a/1", b"map")
-    counters.take("day/1/2026-01-02", 2, 9, 5000)
+    counters.take("day/1/2026-01-02", 2, 9, 5000, part="add")
     counted = table.asked["update_item"]
     return {
         "picture": dynamodb_items.picture_item(PICTURE),

@@ -50,6 +50,7 @@ from lookalike.ports import (
     VectorIndex,
     Verifier,
 )
+from lookalike.ports.applications import Tally
 from lookalike.settings import Settings
 
 
@@ -472,16 +473,23 @@ class MemoryCounters(Counters):
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.counts: dict[str, tuple[int, int | None]] = {}
+        self.parts: dict[str, dict[str, int]] = {}
         self.calls = 0
 
-    def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
+    def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None, part: str = "") -> int:
         with self.lock:
             self.calls += 1
             count, _ = self.counts.get(name, (0, None))
             given = wanted if limit is None else max(0, min(wanted, limit - count))
             if given:
                 self.counts[name] = (count + given, expires)
+            if given and part:
+                parts = self.parts.setdefault(name, {})
+                parts[part] = parts.get(part, 0) + given
             return given
+
+    def tally(self, name: str) -> Tally:
+        return Tally(self.counted(name), self.parts.get(name, {}))
 
     def counted(self, name: str) -> int:
         self.calls += 1

@@ -47,7 +47,7 @@ class Request:
     ``path`` is decoded, has no stage and begins with one slash; ``raw_path`` is as requested, stage included, as
     signatures see it. ``headers`` have lower-case names. ``body`` is as it was sent, or None if the event's base64 is
     broken; ``as_text`` says that the gateway handed it over as text. ``arguments`` are what the route's ``{name}`` parts
-    matched. ``cookies`` are ``name=value``, as the gateway parts them.
+    matched. ``cookies`` are ``name=value``, as the gateway parts them. ``operation`` is the function's that answers.
     """
 
     id: str
@@ -61,9 +61,10 @@ class Request:
     arguments: Mapping[str, str]
     as_text: bool = False
     cookies: tuple[str, ...] = field(default=(), repr=False)
+    operation: str = ""
 
     @classmethod
-    def of(cls, event: Event) -> Request:
+    def of(cls, event: Event, operation: str = "") -> Request:
         """Read a payload-2.0 event."""
         context = event.get("requestContext") or {}
         http = context.get("http") or {}
@@ -82,6 +83,7 @@ class Request:
             arguments={},
             as_text=not event.get("isBase64Encoded"),
             cookies=tuple(_cookies(event)),
+            operation=operation,
         )
 
     @property
@@ -257,7 +259,7 @@ def answer(ports: Ports, operation: str, routes: Sequence[Route], event: Event) 
     The last route of every handler should match whatever the gateway may send it; otherwise that is a 404.
     """
     began = time.perf_counter()
-    request = Request.of(event)
+    request = Request.of(event, operation)
     reply = _first_match(ports, routes, request)
     milliseconds = (time.perf_counter() - began) * 1000
     (logger.error if reply.failed else logger.info)(

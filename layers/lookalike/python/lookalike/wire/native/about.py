@@ -65,7 +65,10 @@ def usage(ports: Ports, application: Application, request: Request) -> Reply:
             application=application.name,
             app_id=application.app_id,
             counted=used.counted,
-            days=tuple(DaySaid(day=day, calls=calls) for day, calls in used.calls.items()),
+            days=tuple(
+                DaySaid(day=day, calls=calls, operations=dict(used.operations.get(day, {})))
+                for day, calls in used.calls.items()
+            ),
             per_second=_limit_said(policy.per_second),
             per_day=_limit_said(policy.per_day),
             in_total=_limit_said(policy.in_total),

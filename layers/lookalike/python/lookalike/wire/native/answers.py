@@ -188,10 +188,11 @@ class ComparedSaid(Said, frozen=True, kw_only=True):
 
 
 class DaySaid(Said, frozen=True, kw_only=True):
-    """Calls of a day, UTC."""
+    """Calls of a day, UTC. ``operations``: the same by what they do (add, search, update, delete, groups: all else)."""
 
     day: str
     calls: int
+    operations: dict[str, int] = {}
 
 
 class UsageSaid(Said, frozen=True, kw_only=True):

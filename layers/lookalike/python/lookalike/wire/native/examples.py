@@ -129,7 +129,7 @@ SAID: Mapping[str, msgspec.Struct] = {
         application="shop",
         app_id="10000001",
         counted=True,
-        days=(answers.DaySaid(day="2026-01-02", calls=1234),),
+        days=(answers.DaySaid(day="2026-01-02", calls=1234, operations={"add": 34, "search": 1200}),),
         per_day=50_000,
     ),
     "index": answers.IndexSaid(

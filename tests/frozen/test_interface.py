@@ -234,7 +234,7 @@ FIELDS = {
 
 #: The fields that single calls of the logger add, and operations that only they name.
 ADDED = """
-    address file first library milliseconds object_key operation operation:gateway operation:groups operation:index operation:ingest operation:purge
+    address file first library milliseconds object_key operation operation:add operation:gateway operation:groups operation:index operation:ingest operation:purge
     operation:search operation:status operation:watch outcome pictures reason refused request_bytes request_id rows
     source status
 """
@@ -266,6 +266,7 @@ MESSAGES = [
     "refused",
     "scheduled run failed",
     "start failed",
+    "places in a library could not be given back",
     "the backlog could not be read",
     "the details of /status could not be had in time",
     "the index could not be tidied; it works on, more slowly, and tries again at the next write",

@@ -204,6 +204,7 @@ def get_image(ports: Ports, application: Application, request: Request) -> Reply
         ("content-security-policy", "sandbox; default-src 'none'"),
         ("x-content-type-options", "nosniff"),
         ("content-disposition", "inline"),
+        ("vary", "authorization, cookie"),  # what a browser keeps for a year is not for the next one who signs in there
     )
     if reading.is_not_modified(request, image.revision):
         return Reply(status=304, revision=image.revision, headers=headers)

@@ -169,6 +169,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.domain",
         "lookalike.embedding",
         "lookalike.errors",
+        "lookalike.imaging",  # previews for the report of a folder
         "lookalike.ports",
         "lookalike.server",
         "lookalike.service",

@@ -66,7 +66,7 @@ def walk(visitor: Visitor, shot: Callable[[str], None]) -> None:
     visitor.paste(edited_copy())
     page.locator(".result polygon").first.wait_for()
     shot("search")
-    page.locator(".result .row button").first.click()
+    page.locator(".result .row:last-child button").first.click()
     page.locator(".verdicts").wait_for()
     page.locator(".tabs button").nth(1).click()
     shot("compare")

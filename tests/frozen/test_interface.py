@@ -58,7 +58,8 @@ SETTINGS = """
     LOOKALIKE_WATCH LOOKALIKE_DEAD_LETTERS LOOKALIKE_WAIT_FOR_INDEX LOOKALIKE_INDEX_SECONDS LOOKALIKE_PUBLIC_HOSTS
     LOOKALIKE_HOSTS LOOKALIKE_PROXIES LOOKALIKE_FETCH_SECONDS LOOKALIKE_FETCH_REDIRECTS LOOKALIKE_FETCH_ALLOW
     LOOKALIKE_PER_SECOND LOOKALIKE_COUNT_USAGE LOOKALIKE_WAIT_SECONDS LOOKALIKE_STATUS_DETAILS LOOKALIKE_LOG_LEVEL
-    LOOKALIKE_METRICS LOOKALIKE_STACK LOOKALIKE_UPLOADS LOOKALIKE_INDEX_FUNCTION LOOKALIKE_DEAD_LETTER_QUEUES
+    LOOKALIKE_METRICS LOOKALIKE_STACK LOOKALIKE_SEARCH_WORKERS LOOKALIKE_UPLOADS LOOKALIKE_INDEX_FUNCTION
+    LOOKALIKE_DEAD_LETTER_QUEUES
 """
 
 
@@ -79,6 +80,7 @@ OPTIONS = {
     "keys rotate": "--name --data --stack --json",
     "keys revoke": "--name --data --stack --json",
     "console": "--name --data --stack --url",
+    "sweep": "folder --library --report --not-same --name --data --stack",
     "token": "--name --data --stack",
     "usage": "--data --stack --days --json",
     "invoke": "function event --data --stack",
@@ -200,7 +202,7 @@ VALUES = {
 UPLOADS_BECAME = "added same done_before changed_since gone"
 ERRORS = """
     Abandoned AccessError AddressRefused ApplicationDisabled ApplicationNotFound ArgumentTooLong BadEncoding
-    Busy CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument LibraryExists LibraryFull
+    Busy CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument JobFailed JobFinished JobInProgress JobIsOther JobNotFound LibraryExists LibraryFull
     LibraryNotFound LimitReached LinkInvalid LookalikeError MethodNotAllowed MissingArgument ModelError NoGroups
     NotAPicture NothingGiven OutOfTime PictureError PictureExists PictureIsThere PictureNotFound
     PictureSizeError RateReached RequestTooLarge RevisionConflict RevisionMismatch ServiceRateReached
@@ -242,7 +244,14 @@ ADDED = """
 #: All messages of log lines; what is filled in is {}.
 MESSAGES = [
     "KMS does not answer; a secret it opened before is used",
+    "a job has failed",
+    "a job is done",
+    "a job waits for a store",
     "a row of {} is damaged and left out: {} ({})",
+    "a search process could not be started: {}",
+    "a search process has ended; searched again here: {}",
+    "a search process has started",
+    "a search process has found nothing; searched again here: {}",
     "a thumbnail could not be kept",
     "an original could not be removed",
     "an original is lost; its picture cannot be restored",
@@ -513,7 +522,8 @@ PARAMETERS = """
     UploadDays PublicHosts LogLevel LogRetentionDays AlarmTopic
 """
 OUTPUTS = (
-    "ApiUrl Uploads Table Originals OpenSearch Key UploadDeadLetters IndexDeadLetters PurgeDeadLetters DashboardUrl"
+    "ApiUrl Uploads Table Originals OpenSearch Key UploadDeadLetters IndexDeadLetters PurgeDeadLetters "
+    "JobsDeadLetters DashboardUrl"
 )
 
 #: Resources that stay when the stack goes: under another logical id, a deployment would make an empty one.
@@ -527,7 +537,7 @@ FUNCTIONS = """
     TokenFunction:functions/token ConsoleFunction:functions/console AddFunction:functions/add SearchFunction:functions/search
     UpdateFunction:functions/update DeleteFunction:functions/delete GroupsFunction:functions/groups
     UnknownFunction:functions/unknown IngestFunction:functions/ingest IndexFunction:functions/index
-    PurgeFunction:functions/purge
+    PurgeFunction:functions/purge JobsFunction:functions/jobs
 """
 
 

@@ -21,6 +21,7 @@ import pytest
 from lookalike.domain.application import Application, Policy
 from lookalike.domain.library import Identity, Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, Key, Metadata, Picture, State, object_key, sign_of, thumbnail_key
+from lookalike.domain.record import Record
 from lookalike.domain.search import Generation
 from lookalike.domain.staged import StagedId
 from lookalike.domain.upload import DeadLetter, Holding, Upload, UploadState
@@ -126,6 +127,7 @@ TABLES = {
     "uploads": "source:TEXT sequencer:TEXT library:TEXT id:TEXT added:INTEGER state:TEXT words:TEXT leaves:TEXT "
     "cleared:INTEGER",
     "counts": "name:TEXT count:INTEGER expires:INTEGER",
+    "records": "partition:TEXT key:TEXT revision:INTEGER body:TEXT",
 }
 INDICES = "pictures_of_kind pictures_not_live counts_expiring uploads_holding"
 
@@ -137,6 +139,7 @@ MIGRATIONS = [
     "7c0e5aecc30351dc",
     "46a84a4cc79380ef",
     "c3e72568670e9ab5",
+    "d1bf6ba38f8063dc",
 ]
 
 #: What a row of each table holds, as SQLite gives it; bytes are told by their SHA-256's first digits.
@@ -174,6 +177,7 @@ ROWS: dict[str, tuple[Any, ...]] = {
     "maps": ("uid/a/1", "60be9861750facbf"),
     "uploads": ("bucket/key", "0A", "uid", "0123456789abcdef", 5, "adding", "w", '["uid", "b", null, ""]', 1),
     "counts": ("day/1/2026-01-02", 2, 5),
+    "records": ("jobs/tenant", "sweep", 3, '{"kind": "duplicates"}'),
 }
 
 
@@ -188,6 +192,7 @@ def catalog(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         made.maps.put_map("uid/a/1", b"map")
         made.uploads.save_upload(UPLOAD, None)
         made.counters.take("day/1/2026-01-02", 2, None, 5)
+        made.records.save_records([Record("jobs/tenant", "sweep", '{"kind": "duplicates"}', 3)])
     with closing(sqlite3.connect(path)) as connection:
         yield connection
 

@@ -18,6 +18,7 @@ from lookalike.domain.geometry import WHOLE, Agreement, GeometricMatch, QueryVie
 from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.library import Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, Embedding, Key, Picture, Pixels
+from lookalike.domain.record import Record
 from lookalike.domain.search import Candidate, Generation, Query
 from lookalike.domain.staged import PostForm
 from lookalike.domain.upload import DeadLetter, Upload, UploadedObject
@@ -44,6 +45,7 @@ from lookalike.ports import (
     PictureStore,
     Ports,
     QueryVerifier,
+    Records,
     StagedFiles,
     Uploads,
     UploadStore,
@@ -450,6 +452,9 @@ class TinyQueryVerifier(QueryVerifier):
     def place(self, candidates: Sequence[tuple[float, bytes]]) -> Mapping[int, GeometricMatch]:
         return {}
 
+    def fits(self, place: GeometricMatch, rendition: Pixels) -> bool:
+        return True
+
     def agreement(self, match: GeometricMatch, rendition: Pixels) -> Agreement | None:
         return Agreement(share=1.0, weakest=1.0, recoloured=0.0, hue_turned=0.0)
 
@@ -504,6 +509,38 @@ class MemoryCounters(Counters):
             }
 
 
+class MemoryRecords(Records):
+    """Records by partition and key."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.rows: dict[tuple[str, str], Record] = {}
+
+    def record(self, partition: str, key: str) -> Record | None:
+        return self.rows.get((partition, key))
+
+    def records(self, partition: str, after: str, limit: int) -> Sequence[Record]:
+        with self.lock:
+            found = [row for (where, key), row in self.rows.items() if where == partition and key > after]
+        return sorted(found, key=lambda row: row.key)[:limit]
+
+    def put_record(self, record: Record, previous: int | None) -> None:
+        with self.lock:
+            stored = self.rows.get((record.partition, record.key))
+            if (None if stored is None else stored.revision) != previous:
+                raise RevisionConflict(record.key)
+            self.rows[record.partition, record.key] = record
+
+    def save_records(self, records: Sequence[Record]) -> None:
+        with self.lock:
+            self.rows |= {(record.partition, record.key): record for record in records}
+
+    def remove_records(self, partition: str, keys: Sequence[str]) -> None:
+        with self.lock:
+            for key in keys:
+                self.rows.pop((partition, key), None)
+
+
 class MemoryWeb(Fetcher):
     """Pictures by URL; a value that is an exception is raised."""
 
@@ -538,6 +575,7 @@ class MemoryStores:
     maps: MapStore = field(default_factory=MemoryMaps)
     uploads: Uploads = field(default_factory=MemoryUploads)
     counters: Counters = field(default_factory=MemoryCounters)
+    records: Records = field(default_factory=MemoryRecords)
     objects: UploadStore = field(default_factory=MemoryObjects)
     staged: StagedFiles = field(default_factory=MemoryStaging)
     dead_letters: DeadLetters = field(default_factory=MemoryDeadLetters)

@@ -135,6 +135,12 @@ def test_what_is_no_id_names_no_upload(served: Served, id_: str) -> None:
     problem(_uses(served.caller, id_)["add"](), 404, "upload_not_found")
 
 
+def test_what_is_no_id_is_refused_also_where_no_file_would_be_read(served: Served) -> None:
+    served.caller.put("shop", "a", picture(1))
+    said = {"image": {"upload": "×"}, "id": "a"}
+    problem(served.caller.call("POST", "/libraries/shop/pictures", said), 404, "upload_not_found")
+
+
 def test_an_id_whose_expiry_was_changed_is_none(served: Served) -> None:
     data = bytearray(base64.urlsafe_b64decode(served.sent(picture(1))))
     data[4] ^= 1

@@ -20,10 +20,15 @@ function Card({ library }) {
     </div></a></li>`;
 }
 
+/** Libraries that programs of the vendors use by these names, and what they find there. */
+const VENDORS = { same_hq: 'same', similar: 'similar', product: 'product', jumdata: 'similar' };
+
 function NewLibrary({ onClose, onMade }) {
   const [problem, setProblem] = useState(null);
   const [said, say] = useState({ name: '', kind: 'same', capacity: '' });
-  const body = { kind: said.kind, ...(said.capacity ? { capacity: Number(said.capacity) } : {}) };
+  const theirs = VENDORS[said.name];
+  const kind = theirs ?? said.kind;
+  const body = { kind, ...(theirs ? { identity: 'picture' } : {}), ...(said.capacity ? { capacity: Number(said.capacity) } : {}) };
   const path = `/libraries/${encodeURIComponent(said.name)}`;
   const set = (event) => say({ ...said, [event.target.name]: event.target.value });
   const make = async (event) => {
@@ -36,15 +41,15 @@ function NewLibrary({ onClose, onMade }) {
     }
   };
   return html`<${Dialog} title=${t('library.new')} onClose=${onClose} kind="small" actions=${html`
-      <${CodeButton} action=${{ method: 'PUT', path: `/libraries/${said.name || 'shop'}`, json: body }} />
+      <${CodeButton} action=${{ method: 'PUT', path: `/libraries/${said.name || 'shop'}`, json: body, vendor: { op: 'make', library: { name: said.name || 'shop', kind }, said: body } }} />
       <span class="push"></span><button type="button" onClick=${onClose}>${t('cancel')}</button>
       <button class="main" form="new-library">${t('library.make')}</button>`}>
     <form id="new-library" onSubmit=${make}>
-      <${Field} label=${t('library.name')} hint=${t('library.name.hint')}>
+      <${Field} label=${t('library.name')} hint=${theirs ? t('library.name.vendor') : t('library.name.hint')}>
         <input name="name" value=${said.name} onInput=${set} required maxlength="128" pattern="[A-Za-z0-9._\\-]+" spellcheck="false" autofocus /><//>
-      <fieldset><legend>${t('library.kind')}</legend>${['same', 'similar', 'product'].map((kind) => html`
-        <label class="choice"><input type="radio" name="kind" value=${kind} checked=${said.kind === kind} onChange=${set} />
-          <span><strong>${t(`kind.${kind}`)}</strong><small>${t(`kind.${kind}.about`)}</small></span></label>`)}</fieldset>
+      <fieldset><legend>${t('library.kind')}</legend>${['same', 'similar', 'product'].map((one) => html`
+        <label class="choice"><input type="radio" name="kind" value=${one} checked=${kind === one} disabled=${!!theirs} onChange=${set} />
+          <span><strong>${t(`kind.${one}`)}</strong><small>${t(`kind.${one}.about`)}</small></span></label>`)}</fieldset>
       <${Field} label=${t('capacity')} hint=${t('capacity.hint')}><input name="capacity" type="number" min="1" max="1000000000" value=${said.capacity} onInput=${set} /><//>
       ${problem && html`<${Trouble} problem=${problem} />`}
     </form>
@@ -86,7 +91,7 @@ export default function Application() {
   const made = (name) => go(`/console/l/${encodeURIComponent(name)}`);
   const button = html`<button type="button" class="main" onClick=${() => setMaking(true)}><${Icon} name="plus" /> ${t('library.new')}</button>`;
   return html`<div class="page">
-    <div class="head"><h1>${t('libraries')}</h1><span class="push"></span><${CodeButton} action=${{ method: 'GET', path: '/libraries' }} />${value?.libraries.length > 0 && button}</div>
+    <div class="head"><h1>${t('libraries')}</h1><span class="push"></span><${CodeButton} action=${{ method: 'GET', path: '/libraries', vendor: { op: 'libraries' } }} />${value?.libraries.length > 0 && button}</div>
     ${error ? html`<${Trouble} problem=${error} onRetry=${reload} />`
     : !value ? html`<ul class="cards" aria-busy="true">${[1, 2, 3].map(() => html`<li class="card skeleton"></li>`)}</ul>`
     : value.libraries.length ? html`<ul class="cards">${value.libraries.map((library) => html`<${Card} key=${library.name} library=${library} />`)}</ul>`

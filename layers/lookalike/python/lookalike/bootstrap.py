@@ -96,6 +96,17 @@ def counters(settings: Settings) -> Iterator[Counters]:
 
 
 @contextmanager
+def rows(settings: Settings) -> Iterator[Ports]:
+    """The ports of one machine while a server has its data folder open: rows alone, neither index nor originals."""
+    if settings.data is None:
+        raise SettingsError("LOOKALIKE_DATA is not set: rows of AWS are there without a server")
+    from lookalike.stores.local.row_stores import RowStores  # noqa: PLC0415 - only one machine has it
+
+    with _sqlite(settings.data) as stores:
+        yield build(settings, stores=RowStores(stores))
+
+
+@contextmanager
 def _sqlite(data: Path, *, make: bool = False) -> Iterator[SqliteStores]:
     from lookalike.stores.local.data_folder import DataFolder  # noqa: PLC0415 - only one machine has it
     from lookalike.stores.local.sqlite_stores import SqliteStores  # noqa: PLC0415 - only one machine has it

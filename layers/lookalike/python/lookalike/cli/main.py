@@ -22,6 +22,7 @@ COMMANDS = {
     "keys": "Make, show, change, list and revoke the keys that programs call with.",
     "console": "Print an address that signs a browser in to the console.",
     "token": "Print an access token for curl and invoke.",
+    "sweep": "Find near-duplicates in a folder or a library.",
     "usage": "Say how many calls each application has made.",
     "invoke": "Run a function as Lambda would, and print its answer.",
     "calibrate": "Fit a kind's scores to pairs that you have judged.",

@@ -170,3 +170,29 @@ class Embedding:
 
     vectors: Mapping[Kind, Vector]
     feature_map: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """A decoded picture.
+
+    Attributes
+    ----------
+    pixels : read-only uint8 of shape (height, width, 3), RGB, upright.
+    digest : that of the pixels, 64 lower-case hex digits.
+    file_digest : SHA-256 of the file, likewise.
+    format : the file's format, as Pillow names it.
+    hidden : digest of the content that ``pixels`` lack, see :mod:`lookalike.imaging.hidden_content`. None for nearly
+        all pictures, which hide nothing.
+    """
+
+    pixels: Pixels
+    digest: str
+    file_digest: str
+    format: str
+    hidden: str | None = None
+
+    @property
+    def full_digest(self) -> str:
+        """Digest of visible and hidden content: it differs where two pictures differ on any background."""
+        return hashlib.sha256(bytes.fromhex(self.digest + (self.hidden or ""))).hexdigest()

@@ -11,10 +11,12 @@ from lookalike.ports.backlog import Backlogs
 from lookalike.ports.catalog import Catalog
 from lookalike.ports.clock import Clock
 from lookalike.ports.fetcher import Fetcher
+from lookalike.ports.finder import Finder, Looking
 from lookalike.ports.index import Generations, VectorIndex
 from lookalike.ports.models import BatchVerification, Embedder, QueryVerifier, Verifier
 from lookalike.ports.objects import MapStore, PictureStore
 from lookalike.ports.ports import Ports
+from lookalike.ports.records import Records
 from lookalike.ports.staging import StagedFiles
 from lookalike.ports.stores import Stores
 from lookalike.ports.uploads import DeadLetters, Uploads, UploadStore
@@ -30,11 +32,14 @@ __all__ = [
     "DeadLetters",
     "Embedder",
     "Fetcher",
+    "Finder",
     "Generations",
+    "Looking",
     "MapStore",
     "PictureStore",
     "Ports",
     "QueryVerifier",
+    "Records",
     "StagedFiles",
     "Stores",
     "UploadStore",

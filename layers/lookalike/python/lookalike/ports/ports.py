@@ -14,9 +14,11 @@ from lookalike.ports.backlog import Backlogs
 from lookalike.ports.catalog import Catalog
 from lookalike.ports.clock import Clock
 from lookalike.ports.fetcher import Fetcher
+from lookalike.ports.finder import Finder
 from lookalike.ports.index import VectorIndex
 from lookalike.ports.models import Embedder, Verifier
 from lookalike.ports.objects import MapStore, PictureStore
+from lookalike.ports.records import Records
 from lookalike.ports.staging import StagedFiles
 from lookalike.ports.stores import Stores
 from lookalike.ports.uploads import DeadLetters, Uploads, UploadStore
@@ -27,8 +29,9 @@ from lookalike.settings import Settings
 class Ports:
     """One of each port: everything that a use case works with. Made by :func:`lookalike.bootstrap.build`.
 
-    ``rate_limiter``, ``unknown_keys`` and ``processors`` limit what this process does. ``call`` is the current call: each
-    call has a copy of the ports of its own.
+    ``rate_limiter``, ``unknown_keys`` and ``processors`` limit what this process does. ``finder`` decides where
+    pictures are looked for; None: in the thread that asks. ``call`` is the current call: each call has a copy of the ports
+    of its own.
     """
 
     settings: Settings
@@ -40,6 +43,7 @@ class Ports:
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     unknown_keys: UnknownKeyLimiter = field(default_factory=UnknownKeyLimiter)
     processors: FairShare = field(default_factory=processors)
+    finder: Finder | None = None
     call: Call = field(default_factory=Call)
 
     @property
@@ -76,6 +80,11 @@ class Ports:
     def counters(self) -> Counters:
         """Counts of calls."""
         return self.stores.counters
+
+    @property
+    def records(self) -> Records:
+        """What the service keeps for itself."""
+        return self.stores.records
 
     @property
     def objects(self) -> UploadStore:

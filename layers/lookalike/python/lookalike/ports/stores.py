@@ -11,6 +11,7 @@ from lookalike.ports.backlog import Backlogs
 from lookalike.ports.catalog import Catalog
 from lookalike.ports.index import VectorIndex
 from lookalike.ports.objects import MapStore, PictureStore
+from lookalike.ports.records import Records
 from lookalike.ports.staging import StagedFiles
 from lookalike.ports.uploads import DeadLetters, Uploads, UploadStore
 
@@ -55,6 +56,11 @@ class Stores(Protocol):
     @abstractmethod
     def counters(self) -> Counters:
         """Counts of calls."""
+
+    @property
+    @abstractmethod
+    def records(self) -> Records:
+        """What the service keeps for itself: jobs, and what they found."""
 
     @property
     @abstractmethod

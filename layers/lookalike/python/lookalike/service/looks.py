@@ -39,13 +39,15 @@ class Look:
     """A way of looking.
 
     ``views`` makes the views of a query, given its pixels; none if there is nothing to look at in this way.
-    ``keypoints``: originals are read for what feature maps leave undecided, and matched with the whole query.
+    ``keypoints``: originals are read for what feature maps leave undecided, and matched with the whole query: before the
+    first look that is taken ``after_originals``.
     ``view_keypoints``: where a look verifies nothing, the nearest picture's is read, and matched with the view that shows it.
     """
 
     name: str
     views: Callable[[Pixels], Sequence[View]]
     keypoints: bool = False
+    after_originals: bool = False
     view_keypoints: bool = False
 
 
@@ -95,7 +97,7 @@ WHOLE_LOOK = Look("whole", whole_view, keypoints=True)
 PART_LOOKS = (
     Look("smoothed", smoothed_view),
     Look("windows", window_views, view_keypoints=True),
-    Look("quadrilaterals", quadrilateral_views, view_keypoints=True),
+    Look("quadrilaterals", quadrilateral_views, after_originals=True, view_keypoints=True),
 )
 
 #: The look where the library holds several copies, and where the model makes no feature maps: there the best cosine of any

@@ -12,6 +12,7 @@ from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
 from lookalike.ports.clock import DAY_MS
 from lookalike.service.catalog_writes import compare_and_set
+from lookalike.service.duplicate_state import forget_sweeps
 from lookalike.service.index_state import note_purge
 from lookalike.service.originals import remove_objects
 from lookalike.service.staging import remove_expired
@@ -83,6 +84,7 @@ def _sweep(ports: Ports, pictures: int, stuck: int, time_left: Callable[[], bool
             stuck += len(kept)
             after = rows[-1].key.id
         if not ports.catalog.pictures(library.uid, None, 1):
+            forget_sweeps(ports, library.uid)
             ports.catalog.forget_library(library.uid)
     ports.counters.forget_counts(ports.clock())
     remove_expired(ports)

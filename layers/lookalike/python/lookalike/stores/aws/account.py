@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lookalike.stores.aws.dynamodb_counters import DynamoCounters
     from lookalike.stores.aws.dynamodb_generations import DynamoGenerations
     from lookalike.stores.aws.dynamodb_maps import DynamoMaps
+    from lookalike.stores.aws.dynamodb_records import DynamoRecords
     from lookalike.stores.aws.dynamodb_table import Table
     from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
     from lookalike.stores.aws.opensearch_index import OpenSearchIndex
@@ -82,6 +83,12 @@ class Account(Stores):
         from lookalike.stores.aws.dynamodb_counters import DynamoCounters
 
         return DynamoCounters(self._table)
+
+    @once
+    def records(self) -> DynamoRecords:
+        from lookalike.stores.aws.dynamodb_records import DynamoRecords
+
+        return DynamoRecords(self._table)
 
     @once
     def generations(self) -> DynamoGenerations:

@@ -21,7 +21,39 @@ _MIN_RETRY_SECONDS = 1.0
 _PROBE_BYTES = 4096
 
 
-class FolderStore(PictureStore):
+class FolderReader(PictureStore):
+    """Reads originals that another process keeps by a :class:`FolderStore`. Every write raises Unavailable."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, key: str, data: bytes) -> None:
+        raise Unavailable(f"{self._root}: only read from here")
+
+    def get(self, key: str) -> bytes | None:
+        try:
+            return self._path(key).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unavailable(error) from error
+
+    def place(self, key: str, content_type: str, seconds: int) -> Path:
+        """Return the path of the original's file."""
+        return self._path(key)
+
+    def remove(self, keys: Sequence[str]) -> None:
+        raise Unavailable(f"{self._root}: only read from here")
+
+    def _path(self, key: str) -> Path:
+        name = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+        return self._root / name[:2] / name[2:]
+
+    def _unavailable(self, error: OSError) -> Unavailable:
+        return Unavailable(f"{self._root}: {error.strerror}")
+
+
+class FolderStore(FolderReader):
     """Keeps each original in a file of its own.
 
     A key's file is ``<2 hex>/<62 hex>``, the SHA-256 of the key: keys contain callers' ids, which may contain any
@@ -43,7 +75,7 @@ class FolderStore(PictureStore):
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        super().__init__(root)
         self._incoming = root / "incoming"
         self._prepared = False
         self._refusal: str | None = None  # why the disk refused the last write
@@ -67,18 +99,6 @@ class FolderStore(PictureStore):
 
     def put(self, key: str, data: bytes) -> None:
         self._write(self._path(key), data)
-
-    def get(self, key: str) -> bytes | None:
-        try:
-            return self._path(key).read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise self._unavailable(error) from error
-
-    def place(self, key: str, content_type: str, seconds: int) -> Path:
-        """Return the path of the original's file."""
-        return self._path(key)
 
     def remove(self, keys: Sequence[str]) -> None:
         paths = [self._path(key) for key in keys]
@@ -120,13 +140,6 @@ class FolderStore(PictureStore):
                 self._refusal = error.strerror
             raise self._unavailable(error) from error
         self._refusal = None
-
-    def _path(self, key: str) -> Path:
-        name = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-        return self._root / name[:2] / name[2:]
-
-    def _unavailable(self, error: OSError) -> Unavailable:
-        return Unavailable(f"{self._root}: {error.strerror}")
 
 
 def _write_durably(path: Path, data: bytes) -> None:

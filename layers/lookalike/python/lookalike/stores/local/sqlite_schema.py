@@ -84,4 +84,15 @@ MIGRATIONS = (
     ),
     ("ALTER TABLE libraries ADD COLUMN capacity INTEGER",),
     *metadata_codec.SQLITE_MIGRATIONS,
+    (
+        """
+        CREATE TABLE records (
+            partition TEXT NOT NULL,
+            key TEXT NOT NULL,
+            revision INTEGER NOT NULL,
+            body TEXT NOT NULL,
+            PRIMARY KEY (partition, key)
+        ) STRICT
+        """,
+    ),
 )

@@ -11,12 +11,28 @@ import msgspec
 from lookalike.errors import UnknownOperation
 from lookalike.wire.dialect import Call
 from lookalike.wire.http import Operation, Request, Route, RouteEntry, pattern, routes_of
-from lookalike.wire.native import BASE, about, answers, bulk, libraries, pictures, requests, searching, session, uploads
+from lookalike.wire.native import (
+    BASE,
+    about,
+    answers,
+    bulk,
+    duplicates,
+    job_answers,
+    jobs,
+    libraries,
+    limits,
+    pictures,
+    requests,
+    searching,
+    session,
+    uploads,
+)
 from lookalike.wire.native.dialect import NATIVE, Reply
 from lookalike.wire.native.problems import MethodNotAllowed
 
 _LIBRARY = f"{BASE}/libraries/{{library}}"
 _PICTURE = f"{_LIBRARY}/pictures/{{id}}"
+_JOB = f"{BASE}/jobs/{{job}}"
 
 Body: TypeAlias = Literal["json", "file", "ndjson"]
 """JSON; a picture in a form, as the file itself or in JSON; a line of JSON a row."""
@@ -125,6 +141,28 @@ CALLS: Sequence[NativeCall] = (
                    Parameter("v", "The picture's revision: then the answer may be kept for a year"),
                    _IF_NONE_MATCH,
                )),
+    NativeCall("groups", "POST", f"{_LIBRARY}/duplicates", duplicates.find_duplicates,
+               {201: job_answers.JobSaid, 200: job_answers.JobSaid}, (404,)),
+    NativeCall("groups", "GET", f"{_LIBRARY}/duplicates", duplicates.list_duplicates, {200: job_answers.DuplicatesSaid},
+               (400, 404),
+               parameters=(
+                   Parameter("level", "identical: the same pixels; same: proved as well; similar: near as well",
+                             {**_one_of("same", "identical", "similar"), "default": "same"}),
+                   _AFTER,
+                   Parameter("limit", "Clusters in the page", _whole(1, limits.MAX_CLUSTERS, limits.DEFAULT_CLUSTERS)),
+               )),
+    NativeCall("groups", "POST", f"{_LIBRARY}/duplicates/dismiss", duplicates.dismiss_duplicates, {204: None},
+               (400, 404, 409), requests.DismissGiven),
+    NativeCall("groups", "POST", f"{_LIBRARY}/duplicates/reconsider", duplicates.reconsider_duplicates, {204: None},
+               (400, 404, 409), requests.DismissGiven),
+    NativeCall("groups", "GET", f"{BASE}/jobs", jobs.list_of_jobs, {200: job_answers.JobsSaid}),
+    NativeCall("groups", "PUT", _JOB, jobs.put_job, {201: job_answers.JobSaid, 200: job_answers.JobSaid},
+               (400, 404, 409), requests.JobGiven),
+    NativeCall("groups", "GET", _JOB, jobs.get_job, {200: job_answers.JobSaid}, (404,)),
+    NativeCall("groups", "POST", f"{_JOB}/pause", jobs.pause_job, {200: job_answers.JobSaid}, (404, 409)),
+    NativeCall("groups", "POST", f"{_JOB}/resume", jobs.resume_job, {200: job_answers.JobSaid}, (404, 409)),
+    NativeCall("groups", "POST", f"{_JOB}/cancel", jobs.cancel_job, {200: job_answers.JobSaid}, (404, 409)),
+    NativeCall("groups", "GET", f"{_JOB}/report", jobs.get_report, {200: job_answers.ReportSaid}, (404,)),
     NativeCall("add", "POST", f"{_LIBRARY}/pictures", pictures.add_picture,
                {201: answers.AddedSaid, 200: answers.AddedSaid}, (400, 404, 409, 410, 422), requests.PictureGiven, "file",
                (*_FILE_SAID, Parameter("id", "Likewise: your id, in libraries with identity own")), _PICTURE_FORM),

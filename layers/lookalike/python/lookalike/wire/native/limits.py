@@ -14,9 +14,6 @@ MAX_BASE64 = -(-MAX_PICTURE_BYTES // 3) * 4
 #: Longest side of a picture, in pixels.
 MAX_SIDE = 4999
 
-#: Longest id of an upload, in characters.
-MAX_UPLOAD_ID = 64
-
 #: Longest URL of a picture, in bytes. Signed URLs are the longest.
 MAX_URL_BYTES = 4096
 
@@ -40,6 +37,15 @@ MAX_RESULTS = 1000
 
 #: Results in one page of a search that names no limit.
 DEFAULT_RESULTS = 20
+
+#: Clusters of near-duplicates in one page.
+MAX_CLUSTERS = 100
+
+#: Clusters in one page that names no limit.
+DEFAULT_CLUSTERS = 20
+
+#: Characters of a cursor of clusters, decoded.
+MAX_CLUSTER_CURSOR = 32
 
 #: Libraries of one search.
 MAX_LIBRARIES = 20

@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from lookalike import errors
 from lookalike.service import staging_errors
+from lookalike.service.job_errors import JobFinished, JobInProgress, JobIsOther, JobNotFound
 from lookalike.service.sign_in import TooManyFailures
 from lookalike.wire.http import Answer
 from lookalike.wire.native import BASE
@@ -96,6 +97,10 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
     staging_errors.UploadExpired: Kind(410, "upload_expired", "The upload's time is up"),
     errors.PictureExists: Kind(409, "picture_exists", "The library holds this picture already"),
     errors.LibraryExists: Kind(409, "library_exists", "There is a library of that name"),
+    JobNotFound: Kind(404, "job_not_found", "There is no job of that name"),
+    JobIsOther: Kind(409, "job_is_other", "A job of that name does something else"),
+    JobInProgress: Kind(409, "job_in_progress", "Another job does this to the library now"),
+    JobFinished: Kind(409, "job_finished", "The job has finished"),
     errors.SignAmbiguous: Kind(409, "sign_ambiguous", "Two pictures share the sign"),
     errors.LibraryFull: Kind(409, "library_full", "The library takes no more pictures"),
     errors.RevisionConflict: Kind(409, "revision_conflict", "Others are writing the same picture"),
@@ -132,7 +137,7 @@ _REMEDIES: Mapping[type[BaseException], str] = {
 }
 
 #: Members of bodies that use cases know by their names.
-_MEMBERS = {"also", "box", "capacity", "desc", "label", "libraries", "tags"}
+_MEMBERS = {"also", "box", "capacity", "desc", "label", "libraries", "pictures", "tags"}
 
 #: What helps a caller who is not known, whatever the reason.
 _AUTHENTICATE = "send access key and secret key by HTTP Basic, or a token of /oauth/2.0/token by Bearer"

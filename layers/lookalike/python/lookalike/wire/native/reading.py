@@ -31,6 +31,7 @@ from lookalike.service import staging
 from lookalike.service.add import MAX_ID_BYTES
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import IMPLICIT_LIBRARIES, find_library, is_library_name
+from lookalike.service.staging_errors import UploadNotFound
 from lookalike.service.stored import stored_source
 from lookalike.service.tags import tags_of
 from lookalike.wire import base64_image, forms, label_codec
@@ -38,6 +39,7 @@ from lookalike.wire.http import Request
 from lookalike.wire.native import limits, picture_path
 from lookalike.wire.native.json_body import json_of
 from lookalike.wire.native.requests import (
+    UPLOAD_ID_PATTERN,
     CheckGiven,
     FilterGiven,
     ImageGiven,
@@ -195,8 +197,7 @@ def source_of(
     if image.url is not UNSET:
         return _from_url(ports, image.url, f"{field}/url")
     if image.upload is not UNSET:
-        bounds = limits.bounds(ports, staging.MAX_BYTES)
-        return Source(bounds, upload=image.upload, name=f"{field}/upload")
+        return _from_upload(ports, image.upload, f"{field}/upload")
     if image.base64 is not UNSET:
         data = base64_image.from_base64(f"{field}/base64", image.base64.encode(), limits.MAX_BASE64)
         return Source(limits.bounds(ports), data=data, name=f"{field}/base64")
@@ -209,6 +210,13 @@ def _stored(ports: Ports, application: Application, library: Library | None, ima
     if library is None:
         raise MissingArgument(f"{field}/library")
     return stored_source(ports, library, checked_id(str(image.picture), f"{field}/picture"), limits.bounds(ports))
+
+
+def _from_upload(ports: Ports, id_: str, field: str) -> Source:
+    """Return the file that was sent ahead. Raises UploadNotFound for what is no id, also where no file would be read."""
+    if not re.fullmatch(UPLOAD_ID_PATTERN, id_):
+        raise UploadNotFound(id_, field=field)
+    return Source(limits.bounds(ports, staging.MAX_BYTES), upload=id_, name=field)
 
 
 def _from_url(ports: Ports, url: str, field: str) -> Source:

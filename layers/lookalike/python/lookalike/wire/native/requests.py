@@ -10,13 +10,20 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from lookalike.service.add import MAX_ID_BYTES
+from lookalike.service.duplicate_records import MAX_CLUSTER as MAX_MARKED
 from lookalike.wire.native import limits
 
 #: Names of libraries.
 LIBRARY_PATTERN = r"^[A-Za-z0-9._-]{1,128}$"
 
+#: Names of jobs.
+JOB_PATTERN = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}$"
+
 #: Cursors: base64url.
 CURSOR_PATTERN = r"^[A-Za-z0-9_-]*$"
+
+#: Ids of uploads: base64url.
+UPLOAD_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 
 Fraction: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 
@@ -57,7 +64,7 @@ UploadId: TypeAlias = Annotated[
     str,
     Meta(
         description="Id of an upload, which this call uses up",
-        extra_json_schema={"minLength": 1, "maxLength": limits.MAX_UPLOAD_ID, "pattern": "^[A-Za-z0-9_-]+$"},
+        extra_json_schema={"pattern": UPLOAD_ID_PATTERN},
     ),
 ]
 AnyJson: TypeAlias = Annotated[msgspec.Raw, Meta(description="Any JSON, which is returned digit by digit")]
@@ -184,6 +191,22 @@ class CompareGiven(Given, frozen=True, kw_only=True):
 
     a: ImageGiven
     b: ImageGiven
+
+
+class JobGiven(Given, frozen=True, kw_only=True):
+    """A job to start. ``duplicates`` looks for near-duplicates in the library."""
+
+    kind: Literal["duplicates"]
+    library: LibraryName
+
+
+class DismissGiven(Given, frozen=True, kw_only=True):
+    """Pictures that are not the same as each other, by id."""
+
+    pictures: Annotated[
+        tuple[Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_ID_BYTES})], ...],
+        Meta(min_length=2, max_length=MAX_MARKED),
+    ]
 
 
 class RowGiven(Given, frozen=True, kw_only=True):

@@ -182,6 +182,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.wire.native",
     },
     "lookalike.server": {
+        "lookalike",
         "lookalike.bootstrap",
         "lookalike.domain",
         "lookalike.errors",

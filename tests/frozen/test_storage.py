@@ -117,7 +117,7 @@ def test_object_keys() -> None:
 
 TABLES = {
     "applications": "access_key:TEXT secret_key:TEXT app_id:TEXT tenant:TEXT name:TEXT active:INTEGER created:INTEGER "
-    "policy:TEXT",
+    "policy:TEXT old_secret_key:TEXT old_secret_until:INTEGER",
     "libraries": "tenant:TEXT name:TEXT uid:TEXT kind:TEXT identity:TEXT created:INTEGER capacity:INTEGER",
     "pictures": "library:TEXT id:TEXT kind:TEXT revision:INTEGER added:INTEGER state:TEXT digest:TEXT file_digest:TEXT "
     "model:TEXT vector:BLOB brief:TEXT label:TEXT desc:TEXT tags:TEXT sign_version:INTEGER deleted_at:INTEGER "
@@ -140,6 +140,7 @@ MIGRATIONS = [
     "46a84a4cc79380ef",
     "c3e72568670e9ab5",
     "d1bf6ba38f8063dc",
+    "62079da6ca792ef2",
 ]
 
 #: What a row of each table holds, as SQLite gives it; bytes are told by their SHA-256's first digits.
@@ -153,6 +154,8 @@ ROWS: dict[str, tuple[Any, ...]] = {
         1,
         6,
         '{"kind": "product", "per_second": 1, "per_day": 2, "in_total": 3, "networks": ["10.0.0.0/8"]}',
+        "",
+        0,
     ),
     "libraries": ("tenant", "name", "uid", "same", "own", 3, 8),
     "pictures": (

@@ -15,6 +15,7 @@ from PIL import Image
 from lookalike.domain.application import Application
 from lookalike.domain.backlog import Backlog
 from lookalike.domain.geometry import WHOLE, Agreement, GeometricMatch, QueryView
+from lookalike.domain.inventory import IndexEntry, StoredFile
 from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.library import Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, Embedding, Key, Picture, Pixels
@@ -181,6 +182,11 @@ class MemoryCatalog(Catalog):
             rows = [row for row in self.rows.values() if row.kind is kind]
         yield rows
 
+    def every_row(self) -> Iterator[Sequence[Picture]]:
+        with self.lock:
+            rows = list(self.rows.values())
+        yield rows
+
 
 class MemoryIndex(VectorIndex):
     """Compares the query with every row; keeps hidden rows, as versioned writes need, and nothing of removed ones."""
@@ -226,12 +232,34 @@ class MemoryIndex(VectorIndex):
         with self.lock:
             return sum(row.live and row.key.library in libraries for row in self.rows.values())
 
+    def entries(self) -> Iterator[Sequence[IndexEntry]]:
+        with self.lock:
+            rows = list(self.rows.values())
+        yield [_entry(row) for row in rows]
+
+    def held(self, kind: Kind, keys: Sequence[Key]) -> Sequence[IndexEntry]:
+        with self.lock:
+            return [_entry(self.rows[key]) for key in keys if key in self.rows]
+
+
+def _entry(row: Picture) -> IndexEntry:
+    return IndexEntry(row.key, row.kind, row.revision, row.live, row.model)
+
 
 class MemoryOriginals(PictureStore):
-    """Files in a dictionary."""
+    """Files in a dictionary. All were written long ago."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+
+    def stored(self) -> Iterator[Sequence[StoredFile]]:
+        yield [StoredFile(name, 0) for name in list(self.files)]
+
+    def name_of(self, key: str) -> str:
+        return key
+
+    def remove_stored(self, names: Sequence[str]) -> None:
+        self.remove(names)
 
     def put(self, key: str, data: bytes) -> None:
         self.files[key] = data
@@ -262,6 +290,9 @@ class MemoryMaps(MapStore):
     def remove_maps(self, keys: Sequence[str]) -> None:
         for key in keys:
             self.files.pop(key, None)
+
+    def map_keys(self) -> Iterator[Sequence[str]]:
+        yield list(self.files)
 
 
 class MemoryUploads(Uploads):

@@ -141,6 +141,11 @@ def thumbnail_key(object_key: str) -> str:
     return f"{object_key}.thumb"
 
 
+def companion_keys(object_key: str) -> tuple[str, ...]:
+    """Return the keys of the files that may be kept beside an original."""
+    return (thumbnail_key(object_key),)
+
+
 def next_revision(previous: int | None, now: int) -> int:
     """Return the revision after ``previous`` (None: no row) at Unix milliseconds ``now``.
 

@@ -31,7 +31,7 @@ class Ports:
 
     ``rate_limiter``, ``unknown_keys`` and ``processors`` limit what this process does. ``finder`` decides where
     pictures are looked for; None: in the thread that asks. ``call`` is the current call: each call has a copy of the ports
-    of its own.
+    of its own. ``narrowed`` is the catalog of a call whose application may not see all of it.
     """
 
     settings: Settings
@@ -45,6 +45,7 @@ class Ports:
     processors: FairShare = field(default_factory=processors)
     finder: Finder | None = None
     call: Call = field(default_factory=Call)
+    narrowed: Catalog | None = None
 
     @property
     def applications(self) -> Applications:
@@ -54,7 +55,7 @@ class Ports:
     @property
     def catalog(self) -> Catalog:
         """Libraries and picture rows."""
-        return self.stores.catalog
+        return self.stores.catalog if self.narrowed is None else self.narrowed
 
     @property
     def index(self) -> VectorIndex:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -18,7 +19,10 @@ from lookalike.limits.call import usable_cores
 from lookalike.observability import logger
 from lookalike.ports import Finder, Ports
 from lookalike.server import api_gateway, sam_template
+from lookalike.server.commands import COMMANDS
+from lookalike.server.control import ControlSocket
 from lookalike.server.folder_watcher import FolderWatcher
+from lookalike.server.metrics import Metrics
 from lookalike.server.receiving import Receive, RequestReceiver, Scope
 from lookalike.server.request_queue import QueuedCall, RequestQueue
 from lookalike.server.scheduler import Scheduler
@@ -27,6 +31,7 @@ from lookalike.server.upload_receiver import UploadReceiver
 from lookalike.server.workers.count import default_count, usable_memory
 from lookalike.server.workers.pool import WorkerPool
 from lookalike.settings import Settings
+from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.staged_files import StagedFolder
 from lookalike.stores.local.watched_folder import WatchedFolder
 from lookalike.wire.http import with_one_slash
@@ -57,6 +62,7 @@ class AsgiApp:
         self._receiver = RequestReceiver()
         self._status: Status | None = None
         self._uploads: UploadReceiver | None = None
+        self._metrics: Metrics | None = None
 
     @property
     def ports(self) -> Ports:
@@ -76,7 +82,20 @@ class AsgiApp:
         self._status.start()
         if isinstance(ports.staged, StagedFolder):
             self._uploads = UploadReceiver(ports, ports.staged, self._receiver)
+        self._metrics = Metrics(ports, self._status.health, lambda: self._queue.waiting)
         self._ports = ports
+        self._open_control(ports)
+
+    def _open_control(self, ports: Ports) -> None:
+        """Listen to commands on this machine, where there is a data folder that takes a socket."""
+        if self._settings.data is None:
+            return
+        try:
+            control = ControlSocket(ports, DataFolder(self._settings.data).control, COMMANDS)
+        except OSError as error:
+            logger.warning("commands cannot ask this server", extra={"operation": "control", "reason": str(error)})
+        else:
+            self._exit_stack.enter_context(closing(control))
 
     def _finder(self) -> Finder | None:
         """Return what has several pictures at once looked for in other processes, if there may be any."""
@@ -139,6 +158,8 @@ class AsgiApp:
         if self._status is not None and is_status and request.method in ("GET", "HEAD"):
             # Not in the pool of requests, so that monitoring gets an answer however busy the service is.
             return await asyncio.get_running_loop().run_in_executor(None, self._status.answer, request)
+        if self._metrics is not None and request.path == "/metrics" and request.method in ("GET", "HEAD"):
+            return await asyncio.get_running_loop().run_in_executor(None, self._metrics.answer, request)
         if self._settings.hosts and request.host not in self._settings.hosts:
             return api_gateway.FORBIDDEN  # as the gateway answers for names other than its own
         function = self._template.function_for(request.method, request.path)
@@ -150,6 +171,7 @@ class AsgiApp:
         self, ports: Ports, function: str, request: api_gateway.HttpRequest, receive: Receive
     ) -> api_gateway.HttpResponse:
         """Answer a request when its turn comes, unless its client leaves or it waits too long."""
+        began = time.perf_counter()
         call = self._queue.call(request, is_search=function == "search")
         watching = asyncio.create_task(_wait_for_disconnect(receive, call))
         run = asyncio.get_running_loop().run_in_executor
@@ -161,6 +183,8 @@ class AsgiApp:
             return await run(None, self._answer, function, replace(request, body=b""), call)
         finally:
             watching.cancel()
+            if self._metrics is not None:
+                self._metrics.observe(function, request.path, call, time.perf_counter() - began)
 
     def _answer_for_queue(
         self, ports: Ports, function: str, request: api_gateway.HttpRequest, call: QueuedCall

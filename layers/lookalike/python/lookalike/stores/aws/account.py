@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lookalike.domain.inventory import StoredFile
 from lookalike.errors import SettingsError
 from lookalike.once import once
 from lookalike.ports import Backlogs, PictureStore, StagedFiles, Stores, UploadStore
@@ -212,3 +213,12 @@ class _Originals(PictureStore):
 
     def remove(self, keys: Sequence[str]) -> None:
         self._account.original_store.remove(keys)
+
+    def stored(self) -> Iterator[Sequence[StoredFile]]:
+        return self._account.original_store.stored()
+
+    def name_of(self, key: str) -> str:
+        return self._account.original_store.name_of(key)
+
+    def remove_stored(self, names: Sequence[str]) -> None:
+        self._account.original_store.remove_stored(names)

@@ -24,6 +24,8 @@ _WAL = f"{_CATALOG}-wal"
 
 #: Made by the first file in it.
 _STAGED = "staged"
+#: There while a server runs, and after one was killed.
+_CONTROL = "server.sock"
 
 
 class DataFolder:
@@ -130,6 +132,11 @@ class DataFolder:
     def staged(self) -> Path:
         """The folder of files sent ahead of the call that uses them."""
         return self.path / _STAGED
+
+    @property
+    def control(self) -> Path:
+        """The socket by which commands ask the running server."""
+        return self.path / _CONTROL
 
     @property
     def dead_letters(self) -> Path:

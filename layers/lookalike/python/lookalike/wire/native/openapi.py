@@ -66,7 +66,7 @@ _GATEWAY = (413, 429, 503)
 _PROBLEMS: Mapping[int, str] = {
     400: "A value is missing, malformed, or out of range: field names it",
     401: "The keys or the token are not known",
-    403: "The application is disabled, or may not be used from this address",
+    403: "The application is disabled, may not do this, or may not be used from this address",
     404: "There is no such library, job or upload, or no such picture in the library",
     409: "It is there already or other, another write was faster, the library is full, or the upload has no file, or none yet",
     410: "The upload's time is up",

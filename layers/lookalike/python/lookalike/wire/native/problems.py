@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 from lookalike import errors
 from lookalike.service import staging_errors
 from lookalike.service.job_errors import JobFinished, JobInProgress, JobIsOther, JobNotFound
+from lookalike.service.permissions import NotPermitted
 from lookalike.service.sign_in import TooManyFailures
 from lookalike.wire.http import Answer
 from lookalike.wire.native import BASE
@@ -84,6 +85,7 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
     CrossSite: Kind(403, "cross_site", "A page of another site has sent the request"),
     errors.ApplicationDisabled: Kind(403, "application_disabled", "The application is disabled"),
     errors.AddressRefused: Kind(403, "address_refused", "The application may not be used from this address"),
+    NotPermitted: Kind(403, "not_permitted", "The key may not do this"),
     errors.UnknownOperation: Kind(404, "unknown_operation", "There is no such operation"),
     MethodNotAllowed: Kind(405, "method_not_allowed", "The path does not take this method"),
     errors.PictureNotFound: Kind(404, "picture_not_found", "The library holds no such picture"),

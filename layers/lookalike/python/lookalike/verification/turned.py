@@ -1,9 +1,9 @@
 """Turned: in which orientations a query may be a piece of a candidate, by template matching of small thumbnails.
 
-Keypoints are detected anew for every orientation of a query, which costs a search that finds nothing more than all else
-of that stage. Its thumbnail, moved over the candidate's in the same orientations, tells for little where that is
-worthwhile: of 67 turned or mirrored crops to 30 %, whose keypoints match, all correlate as much, of 1,000 orientations of
-200 strangers one in eleven.
+Keypoints are detected anew for every orientation of a query, which costs a search that finds nothing as much as those of
+the query as it is. Where the candidate is far, a thumbnail that is moved over the candidate's in the same orientations
+tells for little where that is worthwhile: of 67 crops to 30 %, mirrored or turned by quarters, whose keypoints match, all
+correlate as much, of 1,000 orientations of 200 strangers one in eleven. Of copies turned by other angles few do.
 """
 
 from __future__ import annotations

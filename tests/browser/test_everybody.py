@@ -81,6 +81,9 @@ def test_every_page_hinders_nobody(visit: Visit, look: dict[str, Any]) -> None:
     visitor.open("jobs")
     page.locator(".empty, .jobs").first.wait_for()
     check("jobs")
+    visitor.open("index")
+    page.locator(".health").wait_for()
+    check("index")
 
 
 def test_signing_in_hinders_nobody(visit: Visit) -> None:

@@ -76,10 +76,6 @@ class SearchingStores(Stores):
     def dead_letters(self) -> FileDeadLetters:
         return self._dead_letters
 
-    @property
-    def records(self) -> SqliteRecords:
-        return self._sqlite.records
-
     def problems(self) -> list[str]:
         return self._sqlite.problems()
 

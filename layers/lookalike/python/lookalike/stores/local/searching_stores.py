@@ -69,6 +69,10 @@ class SearchingStores(Stores):
         return self._sqlite.counters
 
     @property
+    def records(self) -> SqliteRecords:
+        return self._sqlite.records
+
+    @property
     def objects(self) -> WatchedFolder:
         return self._objects
 

@@ -48,7 +48,8 @@ def _wait(client: httpx.Client, path: str, file: bytes) -> float:
 def worked(server: LiveServer, operation: str) -> list[float]:
     """Return the milliseconds of each call by the service's own log."""
     lines = (json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{"))
-    return [line["milliseconds"] for line in lines if line.get("operation") == operation]
+    calls = (line for line in lines if line.get("operation") == operation and "milliseconds" in line)
+    return [line["milliseconds"] for line in calls]
 
 
 def _report(report: Report, operation: str, waits: list[float], own: list[float]) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lookalike.ports import PictureStore
+from lookalike.stores.aws.s3_objects import CONFIG, S3Store
+from lookalike.stores.local.original_files import FolderStore
+from tests.support.emulated import aws
 from tests.support.examples import examples
 
 Together = Callable[[list[Callable[[], object]]], list[object]]
@@ -79,3 +84,30 @@ def test_many_threads_at_once(originals: PictureStore, together: Together) -> No
     assert together([work(thread) for thread in range(8)]) == [None] * 8
     kept = [originals.get(f"library/{thread}-{number}/1") for thread in range(8) for number in range(10)]
     assert [data is not None for data in kept] == [number % 2 == 0 for _ in range(8) for number in range(10)]
+
+
+def test_files_are_listed_by_names_and_removed_by_them(originals: PictureStore) -> None:
+    keys = [f"library/{name}/1" for name in ("a", "../../outside", "猫" * 60)]
+    for key in keys:
+        originals.put(key, b"file")
+    listed = [one for batch in originals.stored() for one in batch]
+    assert sorted(one.name for one in listed) == sorted(map(originals.name_of, keys))
+    assert all(0 <= one.written < 1 << 48 for one in listed)
+    originals.remove_stored([originals.name_of(keys[0]), originals.name_of("library/unknown/1"), "../x", ""])
+    assert [originals.get(key) is not None for key in keys] == [False, True, True]
+
+
+def test_s3_signs_an_address_for_some_minutes_and_one_type() -> None:
+    with aws() as make:
+        store = S3Store(make("s3", config=CONFIG), "originals")
+        address = urlsplit(str(store.place("library/a/1", "image/png", 300)))
+    said = dict(parse_qsl(address.query))
+    assert address.netloc == "originals.s3.us-east-1.amazonaws.com"
+    assert (said["response-content-type"], said["response-content-disposition"]) == ("image/png", "attachment")
+    assert (said["X-Amz-Expires"], said["X-Amz-Algorithm"]) == ("300", "AWS4-HMAC-SHA256")
+
+
+def test_a_folder_names_the_file(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "originals")
+    store.put("library/a/1", b"picture")
+    assert store.place("library/a/1", "image/png", 300).read_bytes() == b"picture"

@@ -11,12 +11,13 @@ const VIEWS = {
   library: () => import('./views/library.js'),
   search: () => import('./views/search.js'),
   compare: () => import('./views/compare.js'),
+  index: () => import('./views/index.js'),
   duplicates: () => import('./views/duplicates.js'),
   jobs: () => import('./views/jobs.js'),
 };
 
 /** Views beside those of libraries, each at its own path, in the order of the navigation. */
-const PLACES = ['compare', 'jobs'];
+const PLACES = ['compare', 'jobs', 'index'];
 
 /** The view of a path, and what it is given. */
 function viewOf(path) {

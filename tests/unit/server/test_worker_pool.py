@@ -203,6 +203,24 @@ def test_after_a_worker_that_does_not_start_there_is_a_pause(
             assert pool.find(looking()) is (HERE if pause else THERE)
 
 
+def test_a_worker_that_is_ready_too_late_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "_MAX_CLOSE_SECONDS", 0.01)
+    workers, go = Workers(), threading.Event()
+
+    def slowly() -> Any:
+        assert go.wait(30)
+        return workers.start()
+
+    pool = WorkerPool(1, slowly)
+    with one_here(pool):
+        assert pool.find(looking()) is HERE
+    pool.close()
+    assert workers.started == []
+    go.set()
+    started(pool)
+    assert workers.started[0].ended
+
+
 def test_an_error_here_is_raised_and_the_place_is_free_again() -> None:
     def fails(_: Job) -> Found:
         raise Busy("waited too long")

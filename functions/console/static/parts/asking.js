@@ -54,7 +54,7 @@ function Thumbs({ name, said, say }) {
 export function Asking({ said, say, others }) {
   const set = (event) => say({ ...said, [event.target.name]: Number(event.target.value) });
   const tick = (name) => say({ ...said, libraries: said.libraries.includes(name) ? said.libraries.filter((one) => one !== name) : [...said.libraries, name] });
-  return html`<${Thumbs} name="also" said=${said} say=${say} /><${Thumbs} name="not" said=${said} say=${say} />
+  return html`<div class="examples">${['also', 'not'].map((name) => html`<${Thumbs} name=${name} said=${said} say=${say} />`)}</div>
     <details class="options" open=${innerWidth > 900}><summary>${t('search.options')}</summary>
     <${Field} label=${t('search.limit')}><select name="limit" value=${said.limit} onChange=${set}>${[10, 20, 50, 100].map((n) => html`<option value=${n} selected=${said.limit === n}>${n}</option>`)}</select><//>
     <${Field} label=${`${t('search.threshold')} ${said.threshold.toFixed(2)}`}><input name="threshold" type="range" min="0" max="1" step="0.01" value=${said.threshold} onChange=${set} /><//>

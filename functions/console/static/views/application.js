@@ -56,6 +56,32 @@ function NewLibrary({ onClose, onMade }) {
   <//>`;
 }
 
+/** What calls do, from the foot of a bar upwards. */
+const OPERATIONS = ['search', 'add', 'update', 'delete', 'groups', 'other'];
+
+/** Calls of a day by what they do; those that are not told apart are others. */
+function splitOf({ calls, operations = {} }) {
+  const told = Object.values(operations).reduce((sum, one) => sum + one, 0);
+  return { ...operations, other: calls - told };
+}
+
+/** The parts of a day's bar: name, upper edge and height, of 58. */
+function barsOf(day, most) {
+  const split = splitOf(day);
+  let y = 58;
+  return OPERATIONS.filter((name) => split[name] > 0).map((name) => {
+    const height = (split[name] / most) * 56;
+    y -= height;
+    return [name, y, height];
+  });
+}
+
+/** Calls of all days by what they do. */
+function totalsOf(days) {
+  const splits = days.map(splitOf);
+  return OPERATIONS.map((name) => [name, splits.reduce((sum, one) => sum + (one[name] ?? 0), 0)]).filter(([, n]) => n > 0);
+}
+
 function Usage() {
   const { value, error, reload } = useLoad(() => call('GET', '/usage?days=30'), []);
   const service = useLoad(() => call('GET', ''), []).value;
@@ -73,12 +99,15 @@ function Usage() {
       ${who.access_key && html`<div><dt>${t('access_key')}</dt><dd><code>${who.access_key}</code>
         <button type="button" class="quiet small" onClick=${() => copy(who.access_key)}>${t('copy')}</button></dd></div>`}
       ${limits.map((name) => html`<div><dt>${t(`limit.${name}`)}</dt><dd>${number(value[name])}</dd></div>`)}
+      ${who.may?.length > 0 && html`<div><dt>${t('key.may')}</dt><dd>${who.may.join(', ')}</dd></div>`}
+      ${who.libraries?.length > 0 && html`<div><dt>${t('key.libraries')}</dt><dd>${who.libraries.join(', ')}</dd></div>`}
       ${service && html`<div><dt>${t('service')}</dt><dd>${service.version} · ${service.model}</dd></div>
         <div><dt>${t('picture.limits')}</dt><dd>${t('picture.limits.are', { size: Math.floor(service.pictures.max_bytes / 2 ** 20), formats: service.pictures.formats.join(', ') })}</dd></div>`}
       ${!limits.length && html`<div><dt>${t('limits')}</dt><dd>${t('limits.none')}</dd></div>`}
     </dl>
     ${value.counted ? html`<figure class="usage"><svg viewBox="0 0 300 60" preserveAspectRatio="none" role="img" aria-label=${t('usage.total', { n: total })}>
-      ${calls.map((n, i) => html`<rect x=${(i * 300) / calls.length + 1} width=${300 / calls.length - 2} y=${58 - (n / most) * 56} height=${(n / most) * 56 + 2} rx="1"><title>${value.days[i].day}: ${number(n)}</title></rect>`)}</svg>
+      ${value.days.map((day, i) => html`<g><title>${day.day}: ${number(day.calls)}</title>${barsOf(day, most).map(([name, y, height]) => html`<rect class=${`op-${name}`} x=${(i * 300) / calls.length + 1} width=${300 / calls.length - 2} y=${y} height=${height} />`)}</g>`)}</svg>
+      <ul class="legend">${totalsOf(value.days).map(([name, n]) => html`<li><i class=${`op-${name}`}></i>${t(`operation.${name}`)} ${number(n)}</li>`)}</ul>
       <figcaption class="faint">${t('usage.today', { n: calls.at(-1) })} · ${t('usage.total', { n: total })}</figcaption></figure>`
     : html`<p class="faint">${t('usage.off')} <code>LOOKALIKE_COUNT_USAGE=1</code></p>`}
     <p class="faint">${t('limits.raise')} <code>lookalike keys change</code></p>`;

@@ -24,10 +24,18 @@ COMMANDS = {
     "token": "Print an access token for curl and invoke.",
     "sweep": "Find near-duplicates in a folder or a library.",
     "usage": "Say how many calls each application has made.",
+    "check": "Prove that what can be found is what is stored, and mend what differs.",
+    "restore-picture": "Make a deleted picture live again.",
+    "canary": "Add a picture, find it, delete it, and say how long each took.",
     "invoke": "Run a function as Lambda would, and print its answer.",
     "calibrate": "Fit a kind's scores to pairs that you have judged.",
     "model": "Make models that know your own pictures.",
 }
+
+
+def module_of(command: str) -> str:
+    """Return the name of a command's module."""
+    return f"lookalike.cli.{command.replace('-', '_')}"
 
 
 class LazyGroup(TyperGroup):
@@ -36,7 +44,7 @@ class LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         """Replace the stand-in by the command itself, then look it up."""
         if args and args[0] in COMMANDS:
-            module = importlib.import_module(f"lookalike.cli.{args[0]}")
+            module = importlib.import_module(module_of(args[0]))
             self.commands[args[0]] = typer.main.get_command(module.app)
         return super().resolve_command(ctx, args)
 

@@ -26,6 +26,12 @@ class Call:
     def belongs_to(self, tenant: str) -> None:
         """Called once the caller has authenticated as an application of this tenant."""
 
+    def looked(self, stage: str, milliseconds: float) -> None:
+        """Called with the time that a stage of a search has taken."""
+
+    def answered(self, outcome: str) -> None:
+        """Called once the call has an answer: ``ok``, or the name of what went wrong."""
+
 
 class TimedCall(Call):
     """A call with a deadline."""

@@ -78,6 +78,11 @@ class FairShare:
         """
         return Turn(self, key, units, check)
 
+    @property
+    def waiting(self) -> int:
+        """The number of tickets that wait, about."""
+        return sum(map(len, list(self._waiting.values())))
+
     def wait_until_idle(self, seconds: float) -> None:
         """Wait until nobody holds or waits for a unit, for ``seconds`` at most: what can wait gives way to all others."""
         until = time.monotonic() + seconds

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from lookalike import bootstrap
@@ -17,14 +19,20 @@ from lookalike.limits.call import usable_cores
 from lookalike.observability import logger
 from lookalike.ports import Finder, Ports
 from lookalike.server import api_gateway, sam_template
+from lookalike.server.commands import COMMANDS
+from lookalike.server.control import ControlSocket
 from lookalike.server.folder_watcher import FolderWatcher
+from lookalike.server.metrics import Metrics
 from lookalike.server.receiving import Receive, RequestReceiver, Scope
 from lookalike.server.request_queue import QueuedCall, RequestQueue
 from lookalike.server.scheduler import Scheduler
 from lookalike.server.status import Status
+from lookalike.server.upload_receiver import UploadReceiver
 from lookalike.server.workers.count import default_count, usable_memory
 from lookalike.server.workers.pool import WorkerPool
 from lookalike.settings import Settings
+from lookalike.stores.local.data_folder import DataFolder
+from lookalike.stores.local.staged_files import StagedFolder
 from lookalike.stores.local.watched_folder import WatchedFolder
 from lookalike.wire.http import with_one_slash
 
@@ -33,6 +41,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 #: Requests worked on at once. A few keep every core busy; the others wait for a flush or for a slow download.
 REQUEST_THREADS = 32
 
+#: Bytes of a file that are in memory at once while it is sent.
+_PIECE_BYTES = 256 * 1024
 #: Milliseconds between the runs of schedules that are played more often than on AWS: to see that no job waits takes 0.1 ms
 #: here, and who has started one looks at it.
 _INTERVALS_MS = {"jobs": 1_000}
@@ -51,6 +61,8 @@ class AsgiApp:
         self._ports: Ports | None = None
         self._receiver = RequestReceiver()
         self._status: Status | None = None
+        self._uploads: UploadReceiver | None = None
+        self._metrics: Metrics | None = None
 
     @property
     def ports(self) -> Ports:
@@ -68,7 +80,22 @@ class AsgiApp:
         self._exit_stack.enter_context(serving(ports))
         self._status = self._exit_stack.enter_context(closing(Status(ports)))
         self._status.start()
+        if isinstance(ports.staged, StagedFolder):
+            self._uploads = UploadReceiver(ports, ports.staged, self._receiver)
+        self._metrics = Metrics(ports, self._status.health, lambda: self._queue.waiting)
         self._ports = ports
+        self._open_control(ports)
+
+    def _open_control(self, ports: Ports) -> None:
+        """Listen to commands on this machine, where there is a data folder that takes a socket."""
+        if self._settings.data is None:
+            return
+        try:
+            control = ControlSocket(ports, DataFolder(self._settings.data).control, COMMANDS)
+        except OSError as error:
+            logger.warning("commands cannot ask this server", extra={"operation": "control", "reason": str(error)})
+        else:
+            self._exit_stack.enter_context(closing(control))
 
     def _finder(self) -> Finder | None:
         """Return what has several pictures at once looked for in other processes, if there may be any."""
@@ -108,17 +135,21 @@ class AsgiApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI call. Only HTTP is served: no lifespan, no websocket."""
         try:
-            request = await self._receiver.receive_request(scope, receive)
-            if request is None:
-                return
-            response = (
-                request if isinstance(request, api_gateway.HttpResponse) else await self._respond(request, receive)
-            )
+            response = await self._response(scope, receive)
         except asyncio.CancelledError:  # the server stops, and waits for this client no longer
             response = api_gateway.UNAVAILABLE
+        if response is None:  # the client is gone
+            return
         if response.reason:
             api_gateway.log_refusal(response, (scope.get("client") or ("",))[0])
         await _send_response(send, response)
+
+    async def _response(self, scope: Scope, receive: Receive) -> api_gateway.HttpResponse | None:
+        """Receive a request and answer it. None if its client has gone before it was whole."""
+        if self._uploads is not None and self._uploads.is_for(scope):
+            return await self._uploads.answer(scope, receive)
+        request = await self._receiver.receive_request(scope, receive)
+        return await self._respond(request, receive) if isinstance(request, api_gateway.HttpRequest) else request
 
     async def _respond(self, request: api_gateway.HttpRequest, receive: Receive) -> api_gateway.HttpResponse:
         if self._ports is None:
@@ -127,6 +158,8 @@ class AsgiApp:
         if self._status is not None and is_status and request.method in ("GET", "HEAD"):
             # Not in the pool of requests, so that monitoring gets an answer however busy the service is.
             return await asyncio.get_running_loop().run_in_executor(None, self._status.answer, request)
+        if self._metrics is not None and request.path == "/metrics" and request.method in ("GET", "HEAD"):
+            return await asyncio.get_running_loop().run_in_executor(None, self._metrics.answer, request)
         if self._settings.hosts and request.host not in self._settings.hosts:
             return api_gateway.FORBIDDEN  # as the gateway answers for names other than its own
         function = self._template.function_for(request.method, request.path)
@@ -138,6 +171,7 @@ class AsgiApp:
         self, ports: Ports, function: str, request: api_gateway.HttpRequest, receive: Receive
     ) -> api_gateway.HttpResponse:
         """Answer a request when its turn comes, unless its client leaves or it waits too long."""
+        began = time.perf_counter()
         call = self._queue.call(request, is_search=function == "search")
         watching = asyncio.create_task(_wait_for_disconnect(receive, call))
         run = asyncio.get_running_loop().run_in_executor
@@ -149,6 +183,8 @@ class AsgiApp:
             return await run(None, self._answer, function, replace(request, body=b""), call)
         finally:
             watching.cancel()
+            if self._metrics is not None:
+                self._metrics.observe(function, request.path, call, time.perf_counter() - began)
 
     def _answer_for_queue(
         self, ports: Ports, function: str, request: api_gateway.HttpRequest, call: QueuedCall
@@ -176,6 +212,16 @@ async def _wait_for_disconnect(receive: Receive, call: QueuedCall) -> None:
 
 async def _send_response(send: Send, response: api_gateway.HttpResponse) -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
-    length = (b"content-length", str(len(response.body)).encode())
+    size = len(response.body) if response.file is None else os.fstat(response.file.fileno()).st_size
+    length = (b"content-length", str(size).encode())
     await send({"type": "http.response.start", "status": response.status, "headers": [*headers, length]})
+    if response.file is not None:
+        await _send_file(send, response.file)
     await send({"type": "http.response.body", "body": response.body})
+
+
+async def _send_file(send: Send, file: BinaryIO) -> None:
+    """Send a file piece by piece, at its reader's pace, and close it."""
+    with file:
+        while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})

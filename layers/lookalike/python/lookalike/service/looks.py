@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from lookalike.domain.geometry import IDENTITY, Affine, Box, QueryView
 from lookalike.domain.picture import Embedding, Pixels
+from lookalike.domain.search import LookTaken
 from lookalike.embedding.query_crops import CORNER_BOXES, crop
+from lookalike.limits.call import Call
 from lookalike.verification.affine import crop_transform
 from lookalike.verification.pixelation import smoothed_if_pixelated
 from lookalike.verification.quadrilaterals import detect_quadrilaterals
@@ -49,6 +51,15 @@ class Look:
     keypoints: bool = False
     after_originals: bool = False
     view_keypoints: bool = False
+
+
+def report_looks(call: Call, looks: Sequence[LookTaken]) -> None:
+    """Tell a call how long the stages of its search have taken, all looks together."""
+    for look in looks:
+        call.looked("prepare", look.prepare_ms)
+        call.looked("embed", look.embed_ms)
+        call.looked("search", look.search_ms)
+        call.looked("verify", look.verify_ms)
 
 
 def whole_view(pixels: Pixels) -> Sequence[View]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from lookalike.domain.application import Permission
 from lookalike.domain.library import LibraryRef
 from lookalike.domain.picture import Key, Metadata, Picture
 from lookalike.domain.upload import Holding, Upload, UploadState
@@ -31,9 +32,11 @@ from lookalike.imaging.decode import FORMATS, Bounds
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.service.add import Add, attempts, prepare, write
+from lookalike.service.capacity import place
 from lookalike.service.holders import commit_intent, join, object_removed, record_intent, record_settled, undo_intent
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import IMPLICIT_LIBRARIES
+from lookalike.service.permissions import require, require_library
 from lookalike.service.upload_metadata import metadata_digest, metadata_of, place_of
 
 #: Bytes of a file: more than a dialect takes, because no request has to hold it. A PNG of the maximum size in pixels has
@@ -86,8 +89,8 @@ def ingest(ports: Ports, event: ObjectCreated) -> Outcome:
     """Add the object's picture. Events may be repeated, and come in any order.
 
     Raises InvalidArgument or a PictureError if the object cannot become a picture, which is recorded;
-    ApplicationNotFound, ApplicationDisabled or LibraryNotFound if it has no library, which may change; and Unavailable or
-    RevisionConflict if the event has to be delivered again.
+    ApplicationNotFound, ApplicationDisabled or LibraryNotFound if it has no library, or LibraryFull if that takes no more,
+    which may change; and Unavailable or RevisionConflict if the event has to be delivered again.
     """
     known = ports.uploads.upload(event.source)
     if known is not None and (_is_settled(known, event) or _already_applied(ports, known, event)):
@@ -192,6 +195,8 @@ def _library_ref(ports: Ports, app_id: str, name: str) -> LibraryRef:
         raise ApplicationNotFound(f"no application has the app id {app_id}")
     if not application.active:
         raise ApplicationDisabled(f"the application of app id {app_id} is switched off")
+    require(application, Permission.ADD)
+    require_library(application, name)
     if name in IMPLICIT_LIBRARIES:
         return LibraryRef(application.tenant, name, IMPLICIT_LIBRARIES[name])
     library = ports.catalog.library(application.tenant, name)
@@ -213,11 +218,12 @@ def _add_or_join(
             if known is not None and _was_settled_by(known, event):  # a client has deleted its picture since
                 _record_refusal(ports, event, known)
                 return Outcome.DUPLICATE_EVENT, None
-            recorded = _undo_other(ports, recorded, picture.key)
-            holds = Holding(picture.key, picture.added, metadata_digest(metadata))
-            recorded = record_intent(ports, replace(intent, state=UploadState.ADDING), holds, recorded or known)
-            if write(ports, prepared.loaded, attempt):
-                break
+            with place(ports, prepared.library, needed=attempt.adds) as held:
+                recorded = _undo_other(ports, recorded, picture.key)
+                holds = Holding(picture.key, picture.added, metadata_digest(metadata))
+                recorded = record_intent(ports, replace(intent, state=UploadState.ADDING), holds, recorded or known)
+                if write(held, prepared.loaded, attempt):
+                    break
     except PictureExists as exists:
         row = _existing_row(ports, ref, exists.key)
         recorded = _undo_other(ports, recorded, row.key)

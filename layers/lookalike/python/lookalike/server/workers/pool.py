@@ -18,6 +18,10 @@ from lookalike.settings import Settings
 _MIN_RETRY_SECONDS = 60.0
 
 
+#: Seconds that a stop waits for workers that are being started; later ones are ended when they are ready.
+_MAX_CLOSE_SECONDS = 5.0
+
+
 class WorkerPool(Finder):
     """Has one picture looked for in this process, and others at the same time in workers.
 
@@ -70,8 +74,8 @@ class WorkerPool(Finder):
             self._closed = True
             starting = list(self._starting)
         for thread in starting:
-            thread.join()
-        for worker in self._idle:
+            thread.join(_MAX_CLOSE_SECONDS)
+        while (worker := self._taken()) is not None:
             worker.end()
 
     def _find_there(self, worker: WorkerProcess, looking: Looking) -> Found | None:
@@ -92,11 +96,16 @@ class WorkerPool(Finder):
         self._return(worker)
         return found
 
+    def _taken(self) -> WorkerProcess | None:
+        """Take an idle worker; None if there is none."""
+        with self._lock:
+            return self._idle.pop() if self._idle else None
+
     def _take(self) -> WorkerProcess | None:
         """Take an idle worker. If there is none, return None, and start one if there may be more."""
+        if (worker := self._taken()) is not None:
+            return worker
         with self._lock:
-            if self._idle:
-                return self._idle.pop()
             if not self._closed and self._started < self._count and time.monotonic() >= self._start_at:
                 self._started += 1
                 thread = threading.Thread(target=self._add, name="starting a worker", daemon=True)
@@ -105,8 +114,13 @@ class WorkerPool(Finder):
         return None
 
     def _return(self, worker: WorkerProcess) -> None:
+        """Let a worker be taken, or end it if nobody is left to take it."""
         with self._lock:
-            self._idle.append(worker)
+            closed = self._closed
+            if not closed:
+                self._idle.append(worker)
+        if closed:
+            worker.end()
 
     def _drop(self, worker: WorkerProcess, error: LostError) -> None:
         worker.kill()

@@ -18,7 +18,7 @@ import numpy as np
 from lookalike import bootstrap
 from lookalike.errors import Abandoned, ModelError, SettingsError
 from lookalike.limits.call import Job
-from lookalike.observability import log_failure
+from lookalike.observability import error_fields, log_failure
 from lookalike.ports import Ports
 from lookalike.server import heap
 from lookalike.server.workers.asking import AskedCall, AskedIndex
@@ -80,7 +80,7 @@ def _reply(ports: Ports, index: AskedIndex, plain: Any, data: bytearray) -> list
         return [Word.FAILED, str(error)]
     except Exception as error:  # the server looks for the picture itself, and says what is wrong if it fails, too
         log_failure(error, {"operation": "search"})
-        return [Word.FAILED, repr(error)]
+        return [Word.FAILED, error_fields(error)["reason"]]
 
 
 if __name__ == "__main__":

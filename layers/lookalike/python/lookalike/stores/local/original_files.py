@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
+from lookalike.domain.inventory import StoredFile
 from lookalike.errors import SettingsError, Unavailable
 from lookalike.ports import PictureStore
 from lookalike.stores.local.disk_errors import READ_ONLY_REASON, WRITE_REFUSED, is_read_only
@@ -19,6 +21,9 @@ _MIN_RETRY_SECONDS = 1.0
 
 #: Size of a trial write.
 _PROBE_BYTES = 4096
+
+#: Name of the file of a key, its folder's before its own.
+_NAME = re.compile("[0-9a-f]{64}")
 
 
 class FolderReader(PictureStore):
@@ -38,11 +43,18 @@ class FolderReader(PictureStore):
         except OSError as error:
             raise self._unavailable(error) from error
 
+    def place(self, key: str, content_type: str, seconds: int) -> Path:
+        """Return the path of the original's file."""
+        return self._path(key)
+
     def remove(self, keys: Sequence[str]) -> None:
         raise Unavailable(f"{self._root}: only read from here")
 
+    def name_of(self, key: str) -> str:
+        return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
     def _path(self, key: str) -> Path:
-        name = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+        name = self.name_of(key)
         return self._root / name[:2] / name[2:]
 
     def _unavailable(self, error: OSError) -> Unavailable:
@@ -97,7 +109,19 @@ class FolderStore(FolderReader):
         self._write(self._path(key), data)
 
     def remove(self, keys: Sequence[str]) -> None:
-        paths = [self._path(key) for key in keys]
+        self._remove([self._path(key) for key in keys])
+
+    def stored(self) -> Iterator[Sequence[StoredFile]]:
+        for shard in range(256):
+            try:
+                yield list(_files_of(self._root / f"{shard:02x}"))
+            except OSError as error:
+                raise self._unavailable(error) from error
+
+    def remove_stored(self, names: Sequence[str]) -> None:
+        self._remove([self._root / name[:2] / name[2:] for name in names if _NAME.fullmatch(name)])
+
+    def _remove(self, paths: Sequence[Path]) -> None:
         try:
             for path in paths:
                 path.unlink(missing_ok=True)
@@ -136,6 +160,18 @@ class FolderStore(FolderReader):
                 self._refusal = error.strerror
             raise self._unavailable(error) from error
         self._refusal = None
+
+
+def _files_of(folder: Path) -> Iterator[StoredFile]:
+    """Yield the files that :meth:`FolderStore.put` has made in a folder of the store. Raises OSError."""
+    if not folder.is_dir():
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = f"{folder.name}{entry.name}"
+            with suppress(FileNotFoundError):  # removed meanwhile
+                if _NAME.fullmatch(name):
+                    yield StoredFile(name, entry.stat().st_mtime_ns // 1_000_000)
 
 
 def _write_durably(path: Path, data: bytes) -> None:

@@ -95,4 +95,8 @@ MIGRATIONS = (
         ) STRICT
         """,
     ),
+    (
+        "ALTER TABLE applications ADD COLUMN old_secret_key TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE applications ADD COLUMN old_secret_until INTEGER NOT NULL DEFAULT 0",
+    ),
 )

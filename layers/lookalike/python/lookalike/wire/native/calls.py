@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from lookalike.domain.application import Permission
 from lookalike.errors import UnknownOperation
 from lookalike.wire.dialect import Call
 from lookalike.wire.http import Operation, Request, Route, RouteEntry, pattern, routes_of
@@ -25,6 +26,7 @@ from lookalike.wire.native import (
     requests,
     searching,
     session,
+    uploads,
 )
 from lookalike.wire.native.dialect import NATIVE, Reply
 from lookalike.wire.native.problems import MethodNotAllowed
@@ -55,7 +57,7 @@ class NativeCall:
     """A call: the function that answers it, where, and what it takes and answers with.
 
     ``said`` are schemas of answers by status: None for an answer without a body, a text for a media type of a file.
-    ``refused`` are statuses of problems beyond those that every call may have. ``form`` goes with a body that may be a file.
+    ``may``: one of these a key must be permitted. ``refused`` are statuses of problems beyond those that every call may have. ``form`` goes with a body that may be a file.
     """
 
     operation: Operation
@@ -68,6 +70,14 @@ class NativeCall:
     body: Body = "json"
     parameters: Sequence[Parameter] = ()
     form: Form = field(default_factory=dict)
+    may: tuple[Permission, ...] | None = None
+
+    @property
+    def permissions(self) -> tuple[Permission, ...]:
+        """What a key must be permitted, one of them: by default what its function is named after."""
+        if self.may is not None:
+            return self.may
+        return (Permission(self.operation),) if self.operation in tuple(Permission) else ()
 
     @property
     def name(self) -> str:
@@ -113,7 +123,8 @@ _AFTER = Parameter("after", "next of the page before", {"type": "string", "patte
 
 CALLS: Sequence[NativeCall] = (
     NativeCall("groups", "GET", f"{BASE}/usage", about.usage, {200: answers.UsageSaid}, (400,),
-               parameters=(Parameter("days", "Days, up to today", _whole(1, 400, 30)),)),
+               parameters=(Parameter("days", "Days, up to today", _whole(1, 400, 30)),), may=()),
+    NativeCall("groups", "GET", f"{BASE}/index", about.index, {200: answers.IndexSaid}, may=()),
     NativeCall("groups", "GET", f"{BASE}/libraries", libraries.list_libraries, {200: answers.LibrariesSaid}),
     NativeCall("groups", "GET", _LIBRARY, libraries.get_library, {200: answers.LibrarySaid}, (404,)),
     NativeCall("groups", "PUT", _LIBRARY, libraries.put_library,
@@ -129,16 +140,16 @@ CALLS: Sequence[NativeCall] = (
                    Parameter("limit", "Pictures in the page", _whole(1, 1000, 100)),
                )),
     NativeCall("groups", "GET", _PICTURE, pictures.get_picture, {200: answers.PictureSaid, 304: None}, (400, 404, 409),
-               parameters=(_IF_NONE_MATCH,)),
-    NativeCall("groups", "GET", f"{_PICTURE}/image", pictures.get_image, {200: "image/*", 304: None},
-               (400, 404, 409, 422),
+               parameters=(_IF_NONE_MATCH,), may=(Permission.SEARCH,)),
+    NativeCall("groups", "GET", f"{_PICTURE}/image", pictures.get_image, {200: "image/*", 304: None, 307: None},
+               (400, 404, 409),
                parameters=(
                    Parameter("size", "thumb: 320 pixels; view: 1600 pixels; original: as it came",
                              {**_one_of("thumb", "view", "original"), "default": "original"}),
                    _STATE,
                    Parameter("v", "The picture's revision: then the answer may be kept for a year"),
                    _IF_NONE_MATCH,
-               )),
+               ), may=(Permission.SEARCH,)),
     NativeCall("groups", "POST", f"{_LIBRARY}/duplicates", duplicates.find_duplicates,
                {201: job_answers.JobSaid, 200: job_answers.JobSaid}, (404,)),
     NativeCall("groups", "GET", f"{_LIBRARY}/duplicates", duplicates.list_duplicates, {200: job_answers.DuplicatesSaid},
@@ -162,13 +173,15 @@ CALLS: Sequence[NativeCall] = (
     NativeCall("groups", "POST", f"{_JOB}/cancel", jobs.cancel_job, {200: job_answers.JobSaid}, (404, 409)),
     NativeCall("groups", "GET", f"{_JOB}/report", jobs.get_report, {200: job_answers.ReportSaid}, (404,)),
     NativeCall("add", "POST", f"{_LIBRARY}/pictures", pictures.add_picture,
-               {201: answers.AddedSaid, 200: answers.AddedSaid}, (400, 404, 409, 422), requests.PictureGiven, "file",
+               {201: answers.AddedSaid, 200: answers.AddedSaid}, (400, 404, 409, 410, 422), requests.PictureGiven, "file",
                (*_FILE_SAID, Parameter("id", "Likewise: your id, in libraries with identity own")), _PICTURE_FORM),
     NativeCall("add", "PUT", _PICTURE, pictures.put_picture,
-               {201: answers.AddedSaid, 200: answers.AddedSaid}, (400, 404, 409, 412, 422), requests.PictureGiven, "file",
+               {201: answers.AddedSaid, 200: answers.AddedSaid}, (400, 404, 409, 410, 412, 422), requests.PictureGiven, "file",
                (*_FILE_SAID, _IF_MATCH), _PICTURE_FORM),
     NativeCall("add", "POST", f"{_LIBRARY}/bulk", bulk.bulk, {200: bulk.CONTENT_TYPE}, (400, 404), requests.RowGiven,
-               "ndjson"),
+               "ndjson", may=(Permission.ADD, Permission.UPDATE, Permission.DELETE)),
+    NativeCall("add", "POST", uploads.PATH, uploads.offer_upload, {201: uploads.UploadSaid},
+               may=(Permission.ADD, Permission.SEARCH)),
     NativeCall("update", "PATCH", _PICTURE, pictures.change_picture, {200: answers.PictureSaid},
                (400, 404, 409, 412), requests.PictureChange, parameters=(_IF_MATCH,)),
     NativeCall("add", "POST", f"{_PICTURE}/restore", pictures.restore_picture, {200: answers.PictureSaid},
@@ -176,13 +189,15 @@ CALLS: Sequence[NativeCall] = (
     NativeCall("delete", "DELETE", _PICTURE, pictures.delete_picture, {204: None}, (400, 404, 409, 412),
                parameters=(_IF_MATCH,)),
     NativeCall("search", "POST", f"{_LIBRARY}/search", searching.search_library, {200: answers.FoundSaid},
-               (400, 404, 409, 422), requests.SearchGiven, "file", (_ACCEPT,),
+               (400, 404, 409, 410, 422), requests.SearchGiven, "file", (_ACCEPT,),
                {"search": requests.SearchOptionsGiven}),
     NativeCall("search", "POST", f"{_LIBRARY}/check", searching.check_picture, {200: answers.CheckSaid},
-               (400, 404, 409, 422), requests.CheckGiven, "file", (_ACCEPT,)),
-    NativeCall("search", "POST", f"{BASE}/search", searching.search_several, {200: answers.FoundSaid}, (400, 404, 409, 422),
+               (400, 404, 409, 410, 422), requests.CheckGiven, "file", (_ACCEPT,)),
+    NativeCall("search", "POST", f"{BASE}/search", searching.search_several, {200: answers.FoundSaid},
+               (400, 404, 409, 410, 422),
                requests.SearchManyGiven),
-    NativeCall("search", "POST", f"{BASE}/compare", searching.compare_pictures, {200: answers.ComparedSaid}, (400, 404, 409, 422),
+    NativeCall("search", "POST", f"{BASE}/compare", searching.compare_pictures, {200: answers.ComparedSaid},
+               (400, 404, 409, 410, 422),
                requests.CompareGiven),
     NativeCall("token", "POST", session.PATH, session.sign_in, {204: None}, (400, 403), session.SignInGiven),
     NativeCall("token", "GET", session.PATH, session.get_session, {200: session.SessionSaid}, ()),
@@ -213,7 +228,7 @@ _elsewhere = NATIVE.refusing(_error_elsewhere)
 
 ROUTES = (
     *(
-        RouteEntry(call.operation, call.method, call.path, NATIVE.endpoint(call.call))
+        RouteEntry(call.operation, call.method, call.path, NATIVE.endpoint(call.call, *call.permissions))
         for call in CALLS
         if call.path != session.PATH
     ),

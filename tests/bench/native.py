@@ -134,7 +134,8 @@ def _adds(report: Report, baidu: Caller, native: _Native, pictures: Sequence[byt
     theirs = [baidu.adding(Kind.SIMILAR, file) for file in pictures[2::2]]
     ours = [native.adding(file) for file in pictures[3::2]]
     spent = [(_spent(one), _spent(other)) for one, other in zip(ours, theirs, strict=True)]
-    one, other = (statistics.median(column) for column in zip(*spent, strict=True))
+    one = statistics.median(here for here, _ in spent)
+    other = statistics.median(there for _, there in spent)
     report.add(GROUP, "add, beside the same through Baidu's dialect", one, "ms", floor=other)
     return one
 

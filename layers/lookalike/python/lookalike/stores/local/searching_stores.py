@@ -8,6 +8,7 @@ from lookalike.ports import Stores, VectorIndex
 from lookalike.ports.clock import unix_milliseconds
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
+from lookalike.stores.local.local_backlog import LocalBacklog
 from lookalike.stores.local.original_files import FolderReader
 from lookalike.stores.local.sqlite_applications import SqliteApplications
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
@@ -16,6 +17,7 @@ from lookalike.stores.local.sqlite_maps import SqliteMaps
 from lookalike.stores.local.sqlite_records import SqliteRecords
 from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.local.sqlite_uploads import SqliteUploads
+from lookalike.stores.local.staged_files import StagedFolder
 from lookalike.stores.local.watched_folder import WatchedFolder
 
 
@@ -38,6 +40,7 @@ class SearchingStores(Stores):
         self._originals = FolderReader(folder.originals)
         self._index = index
         self._objects = WatchedFolder(None)
+        self._staged = StagedFolder(folder.staged)
         self._dead_letters = FileDeadLetters(folder.dead_letters, unix_milliseconds)
 
     @property
@@ -75,6 +78,14 @@ class SearchingStores(Stores):
     @property
     def objects(self) -> WatchedFolder:
         return self._objects
+
+    @property
+    def staged(self) -> StagedFolder:
+        return self._staged
+
+    @property
+    def backlogs(self) -> LocalBacklog:
+        return LocalBacklog(self._dead_letters)
 
     @property
     def dead_letters(self) -> FileDeadLetters:

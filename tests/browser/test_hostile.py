@@ -43,7 +43,7 @@ def test_pages_of_others_change_nothing(visit: Visit, elsewhere: str) -> None:
     name = visitor.library(png(CAT))
     page.route(f"{elsewhere}**", lambda route: route.fulfill(body="<p>others", content_type="text/html"))
     statuses: list[int] = []
-    page.on("response", lambda answer: answer.url.startswith(visitor.url) and statuses.append(answer.status))
+    page.on("response", lambda answer: statuses.extend([answer.status] if answer.url.startswith(visitor.url) else []))
     for call in ("pictures", "bulk", "duplicates"):
         target = f"{visitor.url}/api/v1/libraries/{name}/{call}"
         page.goto(elsewhere)

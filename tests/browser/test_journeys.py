@@ -289,6 +289,20 @@ def test_totals_of_uploads_add_up(visit: Visit, tmp_path: Path) -> None:
     assert visitor.page.evaluate("document.querySelectorAll('*').length") < 1500
 
 
+def test_a_file_larger_than_a_request_is_added_all_the_same(visit: Visit, tmp_path: Path) -> None:
+    """It is sent ahead of the call that adds it."""
+    visitor = visit()
+    name = visitor.library()
+    CUP.resize((1600, 1067)).save(tmp_path / "large.png", compress_level=0)
+    assert (tmp_path / "large.png").stat().st_size > 4_400_000
+    visitor.open(f"l/{name}")
+    visitor.page.locator(".head input[multiple]").set_input_files(tmp_path / "large.png")
+    visitor.says("1 file done")
+    assert re.findall(r"\d+", visitor.page.locator(".drawer .totals").inner_text()) == ["1", "0", "0", "0"]
+    visitor.wait_for_tiles(1)
+    assert visitor.hindrances() == []
+
+
 def test_an_upload_that_failed_is_tried_again(visit: Visit) -> None:
     visitor = visit()
     name = visitor.library()

@@ -45,6 +45,7 @@ export default {
   'page': 'Page {page}', 'page.before': 'Previous', 'page.next': 'Next',
   'capacity': 'Capacity', 'capacity.of': '{used} of {all}', 'capacity.hint': 'Pictures it may hold; empty for no limit',
   'service': 'Version, model', 'picture.limits': 'A picture may be', 'picture.limits.are': '{formats}, up to {size} MiB',
+  'key.may': 'The key may only', 'key.libraries': 'Only in',
   'limits': 'Limits', 'limits.none': 'none',
   'limit.per_second': 'Calls a second', 'limit.per_day': 'Calls a day', 'limit.in_total': 'Calls in all',
   'limits.raise': 'Whoever runs the service raises limits at once, without an application form:',

@@ -40,6 +40,7 @@ export default {
   'page': '第 {page} 页', 'page.before': '上一页', 'page.next': '下一页',
   'capacity': '容量', 'capacity.of': '{used} / {all}', 'capacity.hint': '最多存放的图片数；留空则不限',
   'service': '版本与模型', 'picture.limits': '图片要求', 'picture.limits.are': '{formats}，不超过 {size} MiB',
+  'key.may': '密钥仅可', 'key.libraries': '仅限图库',
   'limits': '调用限制', 'limits.none': '无',
   'limit.per_second': '每秒调用数', 'limit.per_day': '每日调用数', 'limit.in_total': '总调用数',
   'limits.raise': '由服务管理员即时扩容，无需申请：',

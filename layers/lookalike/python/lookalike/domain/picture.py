@@ -141,9 +141,14 @@ def thumbnail_key(object_key: str) -> str:
     return f"{object_key}.thumb"
 
 
+def source_key(object_key: str) -> str:
+    """Return the key under which the file that an original was made of is kept beside it, if it was too large."""
+    return f"{object_key}.source"
+
+
 def companion_keys(object_key: str) -> tuple[str, ...]:
     """Return the keys of the files that may be kept beside an original."""
-    return (thumbnail_key(object_key),)
+    return thumbnail_key(object_key), source_key(object_key)
 
 
 def next_revision(previous: int | None, now: int) -> int:

@@ -142,7 +142,7 @@ def test_a_picture_larger_than_a_request_is_sent_to_the_bucket(stack: account.St
     original = httpx.get(shown.headers["location"], timeout=60)  # without keys, which S3 would refuse beside its own
     assert (original.content, original.headers["content-type"]) == (out.getvalue(), "image/png")
     assert original.headers["content-disposition"] == "attachment"
-    page = httpx.get(f"{stack.url}/console/", timeout=60)
+    page = httpx.get(f"{stack.url}/console", timeout=60)
     assert "connect-src 'self' http" in page.headers["content-security-policy"], "the console may send files there"
 
 

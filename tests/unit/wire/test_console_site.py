@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.wire.console.handler import Handler, handler_of
+from lookalike.wire.console.handler import Handler, handler_of, uploads_host
 from lookalike.wire.console.site import Site
 from tests.support.baidu import event
 
@@ -236,3 +236,23 @@ def test_the_page_itself_names_files_that_there_are() -> None:
     assert named
     assert not set(named) - site.files.keys()
     assert "base}" not in page
+
+
+@pytest.mark.parametrize(
+    ("environment", "origin"),
+    [
+        ({}, ""),
+        ({"LOOKALIKE_UPLOADS": "up", "AWS_REGION": "eu-west-1"}, "https://up.s3.eu-west-1.amazonaws.com"),
+        ({"LOOKALIKE_UPLOADS": "up", "AWS_REGION": "cn-north-1"}, "https://up.s3.cn-north-1.amazonaws.com.cn"),
+        ({"LOOKALIKE_UPLOADS": "up", "AWS_ENDPOINT_URL": "http://127.0.0.1:4566/"}, "http://127.0.0.1:4566"),
+        ({"LOOKALIKE_UPLOADS": "up", "AWS_REGION": "eu-west-1", "LOOKALIKE_DATA": "data"}, ""),
+    ],
+)
+def test_pages_may_send_files_to_the_bucket_of_uploads_alone(
+    site: Site, environment: dict[str, str], origin: str
+) -> None:
+    assert uploads_host(environment) == origin
+    headers = get(handler_of(site, uploads_host(environment)), "/console/")["headers"]
+    sources = re.search(r"connect-src ([^;]*);", headers["content-security-policy"])
+    assert sources is not None
+    assert sources[1].split() == ["'self'", *filter(None, (origin,))]

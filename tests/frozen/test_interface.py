@@ -25,7 +25,7 @@ import yaml
 from typer.testing import CliRunner
 
 import lookalike
-from lookalike.cli.main import COMMANDS, app
+from lookalike.cli.main import COMMANDS, app, module_of
 from lookalike.domain.picture import Picture
 from lookalike.errors import IndexWriteError, LookalikeError, Unavailable
 from lookalike.handlers.process_ports import serving
@@ -81,6 +81,8 @@ OPTIONS = {
     "console": "--name --data --stack --url",
     "token": "--name --data --stack",
     "usage": "--data --stack --days --json",
+    "import": "source --library --map --kind --encoding --on-duplicate --name --data --stack --url --key --workers --journal --report "
+    "--restart --dry-run --json",
     "invoke": "function event --data --stack",
     "calibrate": "--pairs --output --kind --model",
     "model fit": "--pictures --output --pairs --labels --name --size --copies --seed",
@@ -118,8 +120,7 @@ def options_of(command: Any, name: str) -> Iterator[tuple[str, list[str]]]:
 def commands() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in COMMANDS:
-        module = importlib.import_module(f"lookalike.cli.{name}")
-        found.update(options_of(typer.main.get_command(module.app), name))
+        found.update(options_of(typer.main.get_command(module_of(name).app), name))
     return found
 
 
@@ -203,8 +204,8 @@ ERRORS = """
     Busy CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument LibraryExists LibraryFull
     LibraryNotFound LimitReached LinkInvalid LookalikeError MethodNotAllowed MissingArgument ModelError NoGroups
     NotAPicture NothingGiven OutOfTime PictureError PictureExists PictureIsThere PictureNotFound
-    PictureSizeError RateReached RequestTooLarge RevisionConflict RevisionMismatch ServiceRateReached
-    SessionExpired SettingsError SignAmbiguous SignatureInvalid StateError TokenExpired TokenInvalid
+    PictureSizeError RateReached RequestTooLarge RevisionConflict RevisionMismatch RowError ServiceRateReached
+    SessionExpired SettingsError SignAmbiguous SignatureInvalid SourceError StateError TargetError TokenExpired TokenInvalid
     TooLargeToSend TooManyFailures TooManyGroups TooManyItems TotalQuotaReached Unavailable UnknownOperation
     UnknownScheme UnsupportedByLibrary UrlAnswerError UrlAnswerTooLong UrlError UrlIllegal UrlLengthError
     UrlNotPublic UrlTimeout UrlUnreachable WrongLimit WrongThreshold

@@ -9,11 +9,9 @@ import typer
 
 from lookalike import bootstrap
 from lookalike.cli.store_options import DataOption, StackOption, settings_for, stack_address
-from lookalike.domain.application import Application
+from lookalike.cli.which_application import named_or_only
 from lookalike.errors import InvalidArgument, SettingsError
-from lookalike.ports import Applications
 from lookalike.ports.clock import unix_milliseconds
-from lookalike.service.applications import find_application
 from lookalike.settings import Settings
 from lookalike.wire.native.session_tokens import link
 
@@ -44,7 +42,7 @@ def console(
     settings = settings_for(data, stack)
     address = _address(settings, stack, url)
     with bootstrap.applications(settings) as applications:
-        application = _application(applications, name)
+        application = named_or_only(applications, name)
     if not application.active:
         raise InvalidArgument("--name", f"{application.name} is disabled, and signs nobody in; --enable it first")
     typer.echo(link(application, address, unix_milliseconds() // 1000))
@@ -62,15 +60,3 @@ def _address(settings: Settings, stack: str | None, url: str | None) -> str:
     if settings.on_aws:
         raise SettingsError("which address? Name the stack with --stack, or the address with --url")
     return _DEFAULT_ADDRESS
-
-
-def _application(applications: Applications, name: str | None) -> Application:
-    """Return the application of that name, or the only one. Raises InvalidArgument."""
-    if name is not None:
-        return find_application(applications, name)
-    known = applications.applications()
-    if not known:
-        raise InvalidArgument("--name", "there are no applications; `lookalike keys create` makes one")
-    if len(known) > 1:
-        raise InvalidArgument("--name", f"which application? One of {', '.join(one.name for one in known)}")
-    return known[0]

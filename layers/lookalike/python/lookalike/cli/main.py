@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -23,10 +24,19 @@ COMMANDS = {
     "console": "Print an address that signs a browser in to the console.",
     "token": "Print an access token for curl and invoke.",
     "usage": "Say how many calls each application has made.",
+    "import": "Add the pictures of a folder or a table to a library.",
     "invoke": "Run a function as Lambda would, and print its answer.",
     "calibrate": "Fit a kind's scores to pairs that you have judged.",
     "model": "Make models that know your own pictures.",
 }
+
+#: Modules of commands whose names no module may have.
+_MODULES = {"import": "import_pictures"}
+
+
+def module_of(command: str) -> ModuleType:
+    """Import the module of a command."""
+    return importlib.import_module(f"lookalike.cli.{_MODULES.get(command, command)}")
 
 
 class LazyGroup(TyperGroup):
@@ -35,8 +45,7 @@ class LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         """Replace the stand-in by the command itself, then look it up."""
         if args and args[0] in COMMANDS:
-            module = importlib.import_module(f"lookalike.cli.{args[0]}")
-            self.commands[args[0]] = typer.main.get_command(module.app)
+            self.commands[args[0]] = typer.main.get_command(module_of(args[0]).app)
         return super().resolve_command(ctx, args)
 
 

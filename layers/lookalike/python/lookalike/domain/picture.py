@@ -141,6 +141,11 @@ def thumbnail_key(object_key: str) -> str:
     return f"{object_key}.thumb"
 
 
+def source_key(object_key: str) -> str:
+    """Return the key under which the file that an original was made of is kept beside it, if it was too large."""
+    return f"{object_key}.source"
+
+
 def next_revision(previous: int | None, now: int) -> int:
     """Return the revision after ``previous`` (None: no row) at Unix milliseconds ``now``.
 

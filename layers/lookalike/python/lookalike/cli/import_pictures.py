@@ -1,0 +1,146 @@
+"""``lookalike import``: adds the pictures of a folder or a table to a library."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import typer
+
+from lookalike.cli.import_options import (
+    DryRunOption,
+    DuplicateOption,
+    EncodingOption,
+    JournalOption,
+    JsonOption,
+    KeyOption,
+    KindOption,
+    LibraryOption,
+    MapOption,
+    NameOption,
+    ReportOption,
+    RestartOption,
+    SourceArgument,
+    UrlOption,
+    WorkersOption,
+)
+from lookalike.cli.import_progress import counts, shown
+from lookalike.cli.import_target import Where
+from lookalike.cli.screen import note
+from lookalike.cli.store_options import DataOption, StackOption
+from lookalike.errors import InvalidArgument
+from lookalike.transfer import importing, journal, report
+from lookalike.transfer.columns import Columns
+from lookalike.transfer.importing import Plan
+from lookalike.transfer.outcomes import Outcome, Totals
+from lookalike.transfer.sources import open_source
+from lookalike.transfer.target import OnDuplicate, TargetError, Wanted
+
+#: Exit statuses: some rows were refused for good; some have failed, or the import was broken off, and it is to be run
+#: again; it was interrupted.
+REFUSED, AGAIN, INTERRUPTED = 3, 4, 130
+
+app = typer.Typer()
+
+
+@app.command()
+def import_pictures(
+    source: SourceArgument,
+    library: LibraryOption,
+    mapped: MapOption = "",
+    kind: KindOption = None,
+    encoding: EncodingOption = None,
+    on_duplicate: DuplicateOption = OnDuplicate.RETURN,
+    name: NameOption = None,
+    data: DataOption = None,
+    stack: StackOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    workers: WorkersOption = None,
+    journal_file: JournalOption = None,
+    report_file: ReportOption = None,
+    restart: RestartOption = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Add the pictures of a folder or a table to a library.
+
+    Run it again after any interruption: it goes on where it was. Exit status: 0 all are in, 3 some were refused, 4 some
+    have failed and may be tried again, 130 interrupted.
+    """
+    opened = open_source(source, Columns.parse(mapped), encoding)
+    files = _Files(source, journal_file, report_file)
+    if restart and not dry_run:
+        files.forget()
+    where = Where(name, data, stack, url, key)
+    with where.opened(Wanted(library, kind, on_duplicate), make=not dry_run) as target:
+        path = None if dry_run else files.journal
+        with closing(journal.Journal(path, f"{target.name} {on_duplicate}")) as kept:
+            plan = Plan(opened, target, kept, workers or where.workers, dry_run)
+            raise typer.Exit(_run(plan, files, as_json=as_json))
+
+
+class _Files:
+    """The files beside a source."""
+
+    def __init__(self, source: Path, journal_file: Path | None, report_file: Path | None) -> None:
+        beside = source.resolve()
+        self.journal = journal_file or beside.with_name(f"{beside.name}{journal.ENDING}")
+        self.report = report_file or beside.with_name(f"{beside.name}{report.ENDING}")
+        for option, file in (("--journal", self.journal), ("--report", self.report)):
+            if not file.parent.is_dir():
+                raise InvalidArgument(option, f"{file.parent}: there is no such folder")
+
+    def forget(self) -> None:
+        """Remove the journal."""
+        for ending in ("", "-wal", "-shm"):
+            self.journal.with_name(f"{self.journal.name}{ending}").unlink(missing_ok=True)
+
+
+def _run(plan: Plan, files: _Files, *, as_json: bool) -> int:
+    """Import, write the report, and return the exit status."""
+    started = importing.prepare(plan)
+    if started.done:
+        note(f"{started.done:,} of {started.rows:,} rows were done before: {', '.join(started.lines())}")
+    status, stopped, held = 0, "", None
+    try:
+        with shown(started, as_json=as_json) as progress:
+            stopped = importing.run(plan, progress)
+        if not plan.dry and not stopped:
+            held = importing.verify(plan)
+    except TargetError as error:
+        stopped = str(error)
+    except KeyboardInterrupt:
+        status, stopped = INTERRUPTED, "interrupted"
+    finally:
+        report.write_report(files.report, plan.journal.lines())
+    totals = plan.journal.totals()
+    _say(plan, totals, held, stopped, as_json=as_json)
+    note(f"the report is {files.report}")
+    return status or _status_of(totals, stopped)
+
+
+def _status_of(totals: Totals, stopped: str) -> int:
+    if stopped or totals.counts.get(Outcome.FAILED):
+        return AGAIN
+    return REFUSED if totals.counts.get(Outcome.REFUSED) else 0
+
+
+def _say(plan: Plan, totals: Totals, held: tuple[int, int] | None, stopped: str, *, as_json: bool) -> None:
+    """Print what has become of the rows."""
+    notes = plan.source.notes()
+    if as_json:
+        verified = {} if held is None else {"verified": held[0], "of": held[1]}
+        typer.echo(json.dumps({**counts(totals), **verified, "stopped": stopped, "notes": [*notes], "end": True}))
+    else:
+        would = " (a trial: nothing was added)" if plan.dry else ""
+        typer.echo(f"{totals.rows:,} rows: {', '.join(totals.lines()) or 'none done'}{would}")
+        if held is not None:
+            typer.echo(f"The library holds {held[0]:,} of {held[1]:,} pictures.")
+        for one in notes:
+            note(one)
+    if stopped:
+        note(f"broken off: {stopped}; run the same command again, and it goes on where it was")
+    elif totals.counts.get(Outcome.FAILED):
+        note("some rows have failed for a reason that may pass; run the same command again to try them again")

@@ -1,0 +1,20 @@
+"""The application that a command works for."""
+
+from __future__ import annotations
+
+from lookalike.domain.application import Application
+from lookalike.errors import InvalidArgument
+from lookalike.ports import Applications
+from lookalike.service.applications import find_application
+
+
+def named_or_only(applications: Applications, name: str | None) -> Application:
+    """Return the application of that name, or the only one. Raises InvalidArgument."""
+    if name is not None:
+        return find_application(applications, name)
+    known = applications.applications()
+    if not known:
+        raise InvalidArgument("--name", "there are no applications; `lookalike keys create` makes one")
+    if len(known) > 1:
+        raise InvalidArgument("--name", f"which application? One of {', '.join(one.name for one in known)}")
+    return known[0]

@@ -185,6 +185,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     # Many pictures at once: use cases below it, and the API of a running service.
     "lookalike.transfer": {
+        "lookalike",
         "lookalike.domain",
         "lookalike.errors",
         "lookalike.imaging",

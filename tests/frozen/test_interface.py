@@ -81,8 +81,9 @@ OPTIONS = {
     "console": "--name --data --stack --url",
     "token": "--name --data --stack",
     "usage": "--data --stack --days --json",
-    "import": "source --library --map --kind --encoding --on-duplicate --name --data --stack --url --key --workers --journal --report "
-    "--restart --dry-run --json",
+    "import": "source --library --map --kind --encoding --on-duplicate --as --reembed --name --data --stack --url --key "
+    "--workers --journal --report --restart --dry-run --json",
+    "export": "destination --library --name --data --stack --json",
     "invoke": "function event --data --stack",
     "calibrate": "--pairs --output --kind --model",
     "model fit": "--pictures --output --pairs --labels --name --size --copies --seed",

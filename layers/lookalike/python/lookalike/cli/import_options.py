@@ -10,8 +10,14 @@ import typer
 from lookalike.domain.library import Kind
 from lookalike.transfer.target import OnDuplicate
 
-SourceArgument = Annotated[Path, typer.Argument(help="A folder, a .csv or .tsv file, or a .jsonl file.")]
-LibraryOption = Annotated[str, typer.Option(help="The library to add to; made if there is none.")]
+SourceArgument = Annotated[Path, typer.Argument(help="A folder, a .csv or .tsv file, a .jsonl file, or an archive.")]
+LibraryOption = Annotated[
+    str | None, typer.Option(help="The library to add to; made if there is none. Of an archive: one of its libraries.")
+]
+RenameOption = Annotated[str | None, typer.Option("--as", help="What an archive's library is to be called here.")]
+ReembedOption = Annotated[
+    bool, typer.Option("--reembed", help="Of an archive of another model: make vectors again from the originals.")
+]
 MapOption = Annotated[
     str, typer.Option("--map", help="Which column says what: brief=title,tags=category,id=sku. [default: by name]")
 ]

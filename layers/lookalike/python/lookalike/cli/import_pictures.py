@@ -19,6 +19,8 @@ from lookalike.cli.import_options import (
     LibraryOption,
     MapOption,
     NameOption,
+    ReembedOption,
+    RenameOption,
     ReportOption,
     RestartOption,
     SourceArgument,
@@ -29,11 +31,14 @@ from lookalike.cli.import_progress import counts, shown
 from lookalike.cli.import_target import Where
 from lookalike.cli.screen import note
 from lookalike.cli.store_options import DataOption, StackOption
-from lookalike.errors import InvalidArgument
+from lookalike.errors import InvalidArgument, MissingArgument
 from lookalike.transfer import importing, journal, report
+from lookalike.transfer.archive_format import is_archive
+from lookalike.transfer.archive_source import ArchiveSource
 from lookalike.transfer.columns import Columns
 from lookalike.transfer.importing import Plan
 from lookalike.transfer.outcomes import Outcome, Totals
+from lookalike.transfer.rows import Source
 from lookalike.transfer.sources import open_source
 from lookalike.transfer.target import OnDuplicate, TargetError, Wanted
 
@@ -47,11 +52,13 @@ app = typer.Typer()
 @app.command()
 def import_pictures(
     source: SourceArgument,
-    library: LibraryOption,
+    library: LibraryOption = None,
     mapped: MapOption = "",
     kind: KindOption = None,
     encoding: EncodingOption = None,
     on_duplicate: DuplicateOption = OnDuplicate.RETURN,
+    rename: RenameOption = None,
+    reembed: ReembedOption = False,
     name: NameOption = None,
     data: DataOption = None,
     stack: StackOption = None,
@@ -64,21 +71,29 @@ def import_pictures(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Add the pictures of a folder or a table to a library.
+    """Add the pictures of a folder, a table or an archive to a library.
 
     Run it again after any interruption: it goes on where it was. Exit status: 0 all are in, 3 some were refused, 4 some
     have failed and may be tried again, 130 interrupted.
     """
-    opened = open_source(source, Columns.parse(mapped), encoding)
     files = _Files(source, journal_file, report_file)
     if restart and not dry_run:
         files.forget()
     where = Where(name, data, stack, url, key)
-    with where.opened(Wanted(library, kind, on_duplicate), make=not dry_run) as target:
-        path = None if dry_run else files.journal
-        with closing(journal.Journal(path, f"{target.name} {on_duplicate}")) as kept:
-            plan = Plan(opened, target, kept, workers or where.workers, dry_run)
-            raise typer.Exit(_run(plan, files, as_json=as_json))
+    if is_archive(source):
+        opened: Source = (archive := ArchiveSource(source, [library] if library else ()))
+        target = where.archived(archive, rename, reembed=reembed, make=not dry_run)
+    else:
+        opened = open_source(source, Columns.parse(mapped), encoding)
+        target = where.library(Wanted(_given(library), kind, on_duplicate), make=not dry_run)
+    with target as into, closing(files.opened(f"{into.name} {on_duplicate}", dry=dry_run)) as kept:
+        raise typer.Exit(_run(Plan(opened, into, kept, workers or where.workers, dry_run), files, as_json=as_json))
+
+
+def _given(library: str | None) -> str:
+    if library is None:
+        raise MissingArgument("--library", remedy="name the library to add to")
+    return library
 
 
 class _Files:
@@ -91,6 +106,10 @@ class _Files:
         for option, file in (("--journal", self.journal), ("--report", self.report)):
             if not file.parent.is_dir():
                 raise InvalidArgument(option, f"{file.parent}: there is no such folder")
+
+    def opened(self, target: str, *, dry: bool) -> journal.Journal:
+        """Open the journal of an import into ``target``; a dry one is forgotten."""
+        return journal.Journal(None if dry else self.journal, target)
 
     def forget(self) -> None:
         """Remove the journal."""

@@ -15,11 +15,15 @@ from lookalike.cli.which_application import named_or_only
 from lookalike.domain.application import Application
 from lookalike.errors import InvalidArgument
 from lookalike.limits.call import usable_cores
+from lookalike.ports import Ports
 from lookalike.ports.clock import unix_milliseconds
+from lookalike.server.uvicorn_server import prepare_process
 from lookalike.service.applications import create_application
 from lookalike.settings import Settings
 from lookalike.transfer.api_client import ApiClient
 from lookalike.transfer.api_target import ApiTarget
+from lookalike.transfer.archive_source import ArchiveSource
+from lookalike.transfer.archive_target import ArchiveTarget
 from lookalike.transfer.stores_target import StoresTarget
 from lookalike.transfer.target import Target, Wanted
 
@@ -38,23 +42,37 @@ class Where:
     key: str | None
 
     @contextmanager
-    def opened(self, wanted: Wanted, *, make: bool) -> Iterator[Target]:
-        """Open the target. ``make``: make the library if there is none. Raises InvalidArgument or SettingsError."""
+    def library(self, wanted: Wanted, *, make: bool) -> Iterator[Target]:
+        """Open a library. ``make``: make it if there is none. Raises InvalidArgument or SettingsError."""
         if self.url is not None:
             self._check_alone()
             yield ApiTarget(ApiClient(self.url, _key_of(self.key or "")), wanted, make=make)
             return
+        with self._stores() as (ports, application):
+            yield StoresTarget(ports, application, wanted, make=make)
+
+    @contextmanager
+    def archived(self, archive: ArchiveSource, rename: str | None, *, reembed: bool, make: bool) -> Iterator[Target]:
+        """Open the libraries of an archive, likewise."""
+        if self.url is not None:
+            raise InvalidArgument("--url", "an archive goes into a data folder or a stack: --data, --stack")
+        with self._stores() as (ports, application):
+            yield ArchiveTarget(ports, application, archive, rename=rename, reembed=reembed, make=make)
+
+    @contextmanager
+    def _stores(self) -> Iterator[tuple[Ports, Application]]:
         if self.key is not None:
             raise InvalidArgument("--key", "goes with --url, the address of a running server")
+        prepare_process()
         settings = settings_for(self.data, self.stack)
         application = self._application(settings)
         with closing(bootstrap.build(settings)) as ports:
-            yield StoresTarget(ports, application, wanted, make=make)
+            yield ports, application
 
     @property
     def workers(self) -> int:
-        """Threads that keep the target busy: one more than there are cores, or calls at the same time."""
-        return usable_cores() + 1 if self.url is None else _CALLS
+        """Threads that keep the target busy: some compute while others wait for the disk; or calls at the same time."""
+        return 2 * usable_cores() + 2 if self.url is None else _CALLS
 
     def _check_alone(self) -> None:
         for option, given in (("--data", self.data), ("--stack", self.stack), ("--name", self.name)):

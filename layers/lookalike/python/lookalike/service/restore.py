@@ -34,7 +34,7 @@ from lookalike.service.image_source import Loaded, Source, load
 from lookalike.service.lookup import MAX_ROWS_PER_SIGN
 
 #: No limits: the original was within those of its dialect when it was added.
-_BOUNDS = Bounds(max_bytes=1 << 40, min_side=1, max_side=1 << 20, max_pixels=1 << 40, formats=FORMATS)
+ANY_BOUNDS = Bounds(max_bytes=1 << 40, min_side=1, max_side=1 << 20, max_pixels=1 << 40, formats=FORMATS)
 
 
 def restore(ports: Ports, library: Library, name: str, revision: int | None = None) -> Picture:
@@ -83,7 +83,7 @@ def _original(ports: Ports, library: Library, row: Picture) -> Loaded | None:
     """Return the row's original; None if it is lost or damaged."""
     data = ports.originals.get(row.object_key)
     try:
-        return load(ports, Source(_BOUNDS, data=data or b""), library.tenant)
+        return load(ports, Source(ANY_BOUNDS, data=data or b""), library.tenant)
     except PictureError:
         return None
 
@@ -124,7 +124,7 @@ def _add_anew(ports: Ports, library: Library, row: Picture, loaded: Loaded) -> P
     embedding = embed(ports, library, loaded)
     live = _live(ports, row)
     restored = live.but(added=live.revision, model=ports.embedder.model, vector=embedding.vectors[library.kind])
-    return restored if write(ports, loaded, Attempt(restored, row, embedding.feature_map)) else None
+    return restored if write(ports, loaded.data, Attempt(restored, row, embedding.feature_map)) else None
 
 
 def _live(ports: Ports, row: Picture) -> Picture:

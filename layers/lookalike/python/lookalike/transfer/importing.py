@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 from lookalike.domain.library import Identity
@@ -16,6 +17,9 @@ from lookalike.transfer.target import Target, TargetError, Work, missing
 
 #: Rows in a row that fail by the target's fault before the import is broken off.
 MAX_FAILURES = 10
+
+#: Rows whose outcomes are recorded at once.
+_RECORDED = 8
 
 #: Seconds between looks at how far it is.
 _TICK_SECONDS = 0.2
@@ -109,22 +113,22 @@ class _Works:
         self._lock = threading.Lock()
 
     def take(self) -> Sequence[tuple[Row, Entry]]:
-        """Return the next rows; none at the end."""
+        """Return the next rows; none at the end. Rows that were done before are passed over."""
         with self._lock:
-            taken: list[tuple[Row, Entry]] = []
-            while len(taken) < self._plan.target.rows_per_call and (row := next(self._rows, None)) is not None:
-                entry = self._plan.journal.begin(row, row.stamp())
-                if entry is not None:
-                    taken.append((row, entry))
-            return taken
+            while some := [*islice(self._rows, self._plan.target.rows_per_call)]:
+                if taken := self._plan.journal.begin([(row, row.stamp()) for row in some]):
+                    return taken
+            return []
 
 
 def _work(plan: Plan, works: _Works, shared: _Run) -> None:
     try:
         while not shared.stopping.is_set() and (taken := works.take()):
-            for entry, result in _outcomes(plan, taken):
-                plan.journal.record([(entry, result)])
-                _count(result, shared)
+            outcomes = _outcomes(plan, taken)
+            while some := [*islice(outcomes, _RECORDED)]:
+                plan.journal.record(some)
+                for _, result in some:
+                    _count(result, shared)
     except TargetError as error:
         shared.reason = shared.reason or str(error)
         shared.stopping.set()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from lookalike.transfer.outcomes import IN_LIBRARY, Outcome, Result, Totals
@@ -72,6 +74,8 @@ class Journal:
     def __init__(self, path: Path | None, target: str) -> None:
         self._target = target
         self._lock = threading.Lock()
+        self._counts: Counter[Outcome] = Counter()
+        self._count = 0
         try:
             self._database = sqlite3.connect(
                 ":memory:" if path is None else path, check_same_thread=False, isolation_level=None, timeout=0.5
@@ -103,16 +107,13 @@ class Journal:
 
     def register(self, rows: Iterable[tuple[Row, str | None]]) -> int:
         """Record all rows, with the ids that they will have; return their number. To be called once, first."""
-        count = 0
-        batch: list[tuple[Row, str | None]] = []
-        for one in rows:
-            batch.append(one)
-            if len(batch) == _BATCH:
-                count += self._register(batch)
-                batch = []
-        return count + self._register(batch)
+        left = iter(rows)
+        while batch := [*islice(left, _BATCH)]:
+            self._register(batch)
+        self._count = self._counted()
+        return self._count
 
-    def _register(self, rows: Sequence[tuple[Row, str | None]]) -> int:
+    def _register(self, rows: Sequence[tuple[Row, str | None]]) -> None:
         with self._transaction() as database:
             for row, own_id in rows:
                 database.execute(
@@ -120,7 +121,6 @@ class Journal:
                     "UPDATE SET run = excluded.run, number = excluded.number, own_id = excluded.own_id",
                     (self._free_key(database, row), self._run, row.number, own_id, _printable(row.source)),
                 )
-        return len(rows)
 
     def _free_key(self, database: sqlite3.Connection, row: Row) -> str:
         """Return the row's key: the same in every run, and another for a second row that says the same."""
@@ -131,22 +131,29 @@ class Journal:
             key = f"{digest}.{number}"
         return key
 
-    def begin(self, row: Row, stamp: str) -> Entry | None:
-        """Return what is known of a row that is to be done now; None if it was done before, and its file has not changed."""
+    def begin(self, rows: Sequence[tuple[Row, str]]) -> Sequence[tuple[Row, Entry]]:
+        """Return what is known of rows that are to be done now, given with their stamps.
+
+        Rows that were done before, and whose files have not changed since, are left out.
+        """
         with self._transaction() as database:
-            found = database.execute(
-                "SELECT key, own_id, stamp, begun, outcome FROM rows WHERE run = ? AND number = ?",
-                (self._run, row.number),
-            ).fetchone()
-            if found is None:  # the table has grown meanwhile
-                return None
-            key, own_id, before, begun, outcome = found
-            if outcome not in (None, Outcome.FAILED) and before == stamp:
-                return None
-            database.execute(
-                "UPDATE rows SET begun = 1, stamp = ?, outcome = NULL, id = '', reason = '' WHERE key = ?", (stamp, key)
-            )
-            return Entry(key, stamp, bool(begun) and before == stamp, self._twin(database, own_id, row.number))
+            return [(row, entry) for row, stamp in rows if (entry := self._begun(database, row, stamp)) is not None]
+
+    def _begun(self, database: sqlite3.Connection, row: Row, stamp: str) -> Entry | None:
+        found = database.execute(
+            "SELECT key, own_id, stamp, begun, outcome FROM rows WHERE run = ? AND number = ?", (self._run, row.number)
+        ).fetchone()
+        if found is None:  # the table has grown meanwhile
+            return None
+        key, own_id, before, begun, outcome = found
+        if outcome not in (None, Outcome.FAILED) and before == stamp:
+            return None
+        if outcome is not None:
+            self._counts[Outcome(outcome)] -= 1
+        database.execute(
+            "UPDATE rows SET begun = 1, stamp = ?, outcome = NULL, id = '', reason = '' WHERE key = ?", (stamp, key)
+        )
+        return Entry(key, stamp, bool(begun) and before == stamp, self._twin(database, own_id, row.number))
 
     def _twin(self, database: sqlite3.Connection, own_id: str | None, number: int) -> int | None:
         """Return the number of an earlier row with the same id."""
@@ -157,9 +164,10 @@ class Journal:
         ).fetchone()[0]
         return int(found) if found is not None and found < number else None
 
-    def record(self, results: Iterable[tuple[Entry, Result]]) -> None:
+    def record(self, results: Sequence[tuple[Entry, Result]]) -> None:
         """Record what has become of rows."""
         with self._transaction() as database:
+            self._counts.update(one.outcome for _, one in results)
             database.executemany(
                 "UPDATE rows SET outcome = ?, id = ?, reason = ? WHERE key = ?",
                 [(one.outcome, _printable(one.id), _printable(one.reason), entry.key) for entry, one in results],
@@ -172,16 +180,20 @@ class Journal:
                 "UPDATE rows SET outcome = ?, reason = 'the library does not hold it afterwards' WHERE run = ? AND id = ?",
                 [(Outcome.FAILED, self._run, one) for one in ids],
             )
+            self._counted()
 
     def totals(self) -> Totals:
         """Return how many rows have which outcome."""
         with self._lock:
-            found = self._database.execute(
-                "SELECT outcome, count(*) FROM rows WHERE run = ? GROUP BY outcome", (self._run,)
-            ).fetchall()
-        return Totals(
-            sum(count for _, count in found), {Outcome(name): count for name, count in found if name is not None}
-        )
+            return Totals(self._count, dict(+self._counts))
+
+    def _counted(self) -> int:
+        """Count the rows of this run, by outcome; return their number."""
+        found = self._database.execute(
+            "SELECT outcome, count(*) FROM rows WHERE run = ? GROUP BY outcome", (self._run,)
+        ).fetchall()
+        self._counts = Counter({Outcome(name): count for name, count in found if name is not None})
+        return sum(count for _, count in found)
 
     def ids(self) -> Iterator[str]:
         """Iterate over the ids of pictures that the library should hold now."""

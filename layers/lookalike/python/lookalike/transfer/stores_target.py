@@ -50,7 +50,7 @@ class StoresTarget:
     Raises InvalidArgument for a name that no library may have, or a library of another kind.
     """
 
-    rows_per_call = 1
+    rows_per_call = 8
 
     def __init__(self, ports: Ports, application: Application, wanted: Wanted, *, make: bool = True) -> None:
         self._ports = ports

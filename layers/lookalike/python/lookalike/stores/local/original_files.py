@@ -36,18 +36,21 @@ class FolderStore(PictureStore):
     ----------
     root : the folder, created with mode 0700 if missing; files have mode 0600. An existing folder on a disk that
         refuses writes can be read.
+    reads_only : nothing is created or deleted: another process may be writing to the folder.
 
     Raises
     ------
     SettingsError : the folder cannot be used.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, reads_only: bool = False) -> None:
         self._root = root
         self._incoming = root / "incoming"
         self._prepared = False
         self._refusal: str | None = None  # why the disk refused the last write
         self._retry_at = 0.0
+        if reads_only:
+            return
         there = root.is_dir()
         try:
             self._prepare()

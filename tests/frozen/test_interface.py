@@ -83,6 +83,8 @@ OPTIONS = {
     "usage": "--data --stack --days --json",
     "import": "source --library --map --kind --encoding --on-duplicate --as --reembed --name --data --stack --url --key "
     "--workers --journal --report --restart --dry-run --json",
+    "snapshot": "destination --data",
+    "restore": "snapshot --data --replace",
     "export": "destination --library --name --data --stack --json",
     "invoke": "function event --data --stack",
     "calibrate": "--pairs --output --kind --model",

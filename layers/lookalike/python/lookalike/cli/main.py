@@ -26,6 +26,8 @@ COMMANDS = {
     "usage": "Say how many calls each application has made.",
     "import": "Add the pictures of a folder, a table or an archive to a library.",
     "export": "Write libraries with all that is stored of them to an archive.",
+    "snapshot": "Copy a data folder while the server runs.",
+    "restore": "Make a data folder of a snapshot.",
     "invoke": "Run a function as Lambda would, and print its answer.",
     "calibrate": "Fit a kind's scores to pairs that you have judged.",
     "model": "Make models that know your own pictures.",

@@ -121,11 +121,16 @@ class FolderStore(PictureStore):
         self._refusal = None
 
     def _path(self, key: str) -> Path:
-        name = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-        return self._root / name[:2] / name[2:]
+        return file_of(self._root, key)
 
     def _unavailable(self, error: OSError) -> Unavailable:
         return Unavailable(f"{self._root}: {error.strerror}")
+
+
+def file_of(root: Path, key: str) -> Path:
+    """Return the path of a key's file in the folder of originals."""
+    name = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    return root / name[:2] / name[2:]
 
 
 def _write_durably(path: Path, data: bytes) -> None:

@@ -68,6 +68,8 @@ class _Files:
             self._copy(source, target)
 
     def _copy(self, source: Path, target: Path) -> None:
+        if target.exists():
+            return
         part = target.with_name(f"{target.name}{_PART}")
         with suppress(FileNotFoundError):
             shutil.copyfile(source, part)
@@ -157,8 +159,9 @@ def _take_originals(source: Path, target: Path, files: _Files) -> None:
             continue
         into = target / shard.name
         into.mkdir(mode=0o700, exist_ok=True)
-        for file in os.scandir(shard):
-            files.take(Path(file.path), into / file.name)
+        with os.scandir(shard) as entries:
+            for file in entries:
+                files.take(Path(file.path), into / file.name)
 
 
 def _copy_catalog(source: Path, target: Path) -> None:

@@ -13,8 +13,7 @@ import pytest
 from lookalike.domain.application import Application
 from lookalike.domain.library import Identity, Kind, LibraryRef
 from lookalike.domain.picture import Metadata
-from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.model_path import find_model
+from lookalike.embedding.lazy import LazyEmbedder, LazyVerifier
 from lookalike.imaging.decode import FORMATS, Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
@@ -24,7 +23,6 @@ from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
 from lookalike.stores.aws.dynamodb_maps import DynamoMaps
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
 from lookalike.stores.local.local_stores import LocalStores
-from lookalike.verification.verifier import FeatureMapVerifier
 from tests.servers.dynamodb import server as dynamodb
 from tests.servers.opensearch.server import fresh_index
 from tests.support import photographs
@@ -40,18 +38,18 @@ NEARLY = 1e-3
 
 
 @pytest.fixture(scope="module")
-def embedder() -> OnnxEmbedder:
-    return OnnxEmbedder(find_model(None))
+def embedder() -> LazyEmbedder:
+    return LazyEmbedder(None, 1)
 
 
 @contextmanager
-def laptop(folder: Path, embedder: OnnxEmbedder) -> Iterator[Ports]:
+def laptop(folder: Path, embedder: LazyEmbedder) -> Iterator[Ports]:
     with closing(LocalStores(folder, embedder)) as stores:
         given = {name: getattr(stores, name) for name in ("catalog", "index", "originals", "maps")}
-        yield memory_ports(SHOP, **given, embedder=embedder, verifier=FeatureMapVerifier(embedder))
+        yield memory_ports(SHOP, **given, embedder=embedder, verifier=LazyVerifier(embedder))
 
 
-def stack(embedder: OnnxEmbedder) -> Ports:
+def stack(embedder: LazyEmbedder) -> Ports:
     table = dynamodb.new_table()
     keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
     client = boto3.client("s3", endpoint_url=dynamodb.moto(), config=CONFIG, **keys)
@@ -64,7 +62,7 @@ def stack(embedder: OnnxEmbedder) -> Ports:
         originals=S3Store(client, bucket),
         index=fresh_index(f"archive-{uuid4().hex[:8]}"),
         embedder=embedder,
-        verifier=FeatureMapVerifier(embedder),
+        verifier=LazyVerifier(embedder),
     )
 
 
@@ -91,7 +89,7 @@ def scores(ports: Ports) -> Iterator[tuple[str, float]]:
             yield from ((f"{library.name} {match.candidate.key.id}", match.score) for match in found.matches)
 
 
-def test_there_and_back(tmp_path: Path, embedder: OnnxEmbedder) -> None:
+def test_there_and_back(tmp_path: Path, embedder: LazyEmbedder) -> None:
     with laptop(tmp_path / "first", embedder) as first, laptop(tmp_path / "second", embedder) as second:
         filled(first)
         exported(first, SHOP, tmp_path / "to-aws")

@@ -51,8 +51,8 @@ def laptop(folder: Path, embedder: LazyEmbedder) -> Iterator[Ports]:
 
 def stack(embedder: LazyEmbedder) -> Ports:
     table = dynamodb.new_table()
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-    client = boto3.client("s3", endpoint_url=dynamodb.moto(), config=CONFIG, **keys)
+    session = boto3.session.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+    client = session.client("s3", endpoint_url=dynamodb.moto(), config=CONFIG)
     bucket = f"originals-{uuid4().hex}"
     client.create_bucket(Bucket=bucket)
     return memory_ports(

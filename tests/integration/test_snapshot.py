@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import sqlite3
 import threading
@@ -132,9 +134,9 @@ def test_a_disk_without_hard_links(ports: Ports, tmp_path: Path, monkeypatch: py
     put(ports, 1)
 
     def refused(*_: object) -> None:
-        raise OSError(snapshot.errno.EXDEV, "another disk")
+        raise OSError(errno.EXDEV, "another disk")
 
-    monkeypatch.setattr(snapshot.os, "link", refused)
+    monkeypatch.setattr(os, "link", refused)
     done = snapshot.take_snapshot(tmp_path / "data", tmp_path / "kept", "now")
     assert done.linked == 0
     assert done.copied >= 1
@@ -145,9 +147,9 @@ def test_a_full_disk_leaves_nothing_half_done(ports: Ports, tmp_path: Path, monk
     put(ports, 1)
 
     def full(*_: object) -> None:
-        raise OSError(snapshot.errno.ENOSPC, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(snapshot.os, "link", full)
+    monkeypatch.setattr(os, "link", full)
     with pytest.raises(SettingsError, match="No space left on device; nothing was made"):
         snapshot.take_snapshot(tmp_path / "data", tmp_path / "kept", "now")
     assert not (tmp_path / "kept").exists()
@@ -164,9 +166,9 @@ def test_a_damaged_snapshot_is_refused(ports: Ports, tmp_path: Path) -> None:
         snapshot.restore_snapshot(tmp_path / "kept", tmp_path / "back", "now")
     with closing(sqlite3.connect(tmp_path / "broken/catalog.db")) as database:
         size = database.execute("PRAGMA page_size").fetchone()[0]
-    with (tmp_path / "broken/catalog.db").open("r+b") as file:
-        file.seek(3 * size)
-        file.write(b"x" * size)
+    with (tmp_path / "broken/catalog.db").open("r+b") as catalog:
+        catalog.seek(3 * size)
+        catalog.write(b"x" * size)
     with pytest.raises(SettingsError, match=r"catalog.db: (damaged|cannot be copied)"):
         snapshot.restore_snapshot(tmp_path / "broken", tmp_path / "back", "now")
     assert not (tmp_path / "back").exists()

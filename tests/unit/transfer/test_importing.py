@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -147,13 +148,13 @@ def test_pictures_that_are_there(
 
 def test_a_vendor_s_library_whose_pictures_are_their_own_ids(importer: Importer, memory: Ports, tmp_path: Path) -> None:
     source = table(tmp_path / "t", "id,file,brief,tags\n5,1.png,one,7\n6,1.png,two,\n7,2.png,three,x\n")
-    with pytest.raises(InvalidArgument, match="leave them out with --map id="):
-        importer.run(source, "same_hq")
-    lines = importer.run(source, "same_hq", "id=")
+    lines = importer.run(source, "same_hq")
     assert sorted(line[0] for line in lines[:2]) == ["added", "same"]
     assert lines[0][2] == lines[1][2] != ""
     assert lines[2][0] == "refused"
     assert len(library_rows(memory, "same_hq")) == 1
+    with (tmp_path / "t/report.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert [row["given"] for row in csv.DictReader(file)] == ["5", "6", "7"]
 
 
 def test_a_trial_changes_nothing(importer: Importer, memory: Ports, tmp_path: Path) -> None:

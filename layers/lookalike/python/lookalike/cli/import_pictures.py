@@ -29,13 +29,14 @@ from lookalike.cli.import_options import (
 )
 from lookalike.cli.import_progress import counts, shown
 from lookalike.cli.import_target import Where
+from lookalike.cli.import_vendor import GroupOption, Migration, VendorKeyOption, VendorOption, VendorUrlOption
 from lookalike.cli.screen import note
 from lookalike.cli.store_options import DataOption, StackOption
+from lookalike.domain.library import Identity
 from lookalike.errors import InvalidArgument, MissingArgument
-from lookalike.transfer import importing, journal, report
+from lookalike.transfer import importing, journal, qiniu_listing, report
 from lookalike.transfer.archive_format import is_archive
 from lookalike.transfer.archive_source import ArchiveSource
-from lookalike.transfer.columns import Columns
 from lookalike.transfer.importing import Plan
 from lookalike.transfer.outcomes import Outcome, Totals
 from lookalike.transfer.rows import Source
@@ -59,6 +60,10 @@ def import_pictures(
     on_duplicate: DuplicateOption = OnDuplicate.RETURN,
     rename: RenameOption = None,
     reembed: ReembedOption = False,
+    vendor: VendorOption = None,
+    group: GroupOption = None,
+    vendor_key: VendorKeyOption = None,
+    vendor_url: VendorUrlOption = qiniu_listing.ADDRESS,
     name: NameOption = None,
     data: DataOption = None,
     stack: StackOption = None,
@@ -73,18 +78,16 @@ def import_pictures(
 ) -> None:
     """Add the pictures of a folder, a table or an archive to a library.
 
-    Run it again after any interruption: it goes on where it was. Exit status: 0 all are in, 3 some were refused, 4 some
-    have failed and may be tried again, 130 interrupted.
+    Run it again after any interruption: it goes on where it was. Exit status: 0 all in, 3 some refused, 4 run it again.
     """
-    files = _Files(source, journal_file, report_file)
-    if restart and not dry_run:
-        files.forget()
     where = Where(name, data, stack, url, key)
+    migration = Migration(vendor, group, vendor_key, vendor_url)
+    files = _Files(table := migration.table(source), journal_file, report_file, forget=restart and not dry_run)
     if is_archive(source):
         opened: Source = (archive := ArchiveSource(source, [library] if library else ()))
         target = where.archived(archive, rename, reembed=reembed, make=not dry_run)
     else:
-        opened = open_source(source, Columns.parse(mapped), encoding)
+        opened = open_source(table, migration.columns(mapped), encoding)
         target = where.library(Wanted(_given(library), kind, on_duplicate), make=not dry_run)
     with target as into, closing(files.opened(f"{into.name} {on_duplicate}", dry=dry_run)) as kept:
         raise typer.Exit(_run(Plan(opened, into, kept, workers or where.workers, dry_run), files, as_json=as_json))
@@ -99,19 +102,21 @@ def _given(library: str | None) -> str:
 class _Files:
     """The files beside a source."""
 
-    def __init__(self, source: Path, journal_file: Path | None, report_file: Path | None) -> None:
+    def __init__(self, source: Path, journal_file: Path | None, report_file: Path | None, *, forget: bool) -> None:
         beside = source.resolve()
         self.journal = journal_file or beside.with_name(f"{beside.name}{journal.ENDING}")
         self.report = report_file or beside.with_name(f"{beside.name}{report.ENDING}")
         for option, file in (("--journal", self.journal), ("--report", self.report)):
             if not file.parent.is_dir():
                 raise InvalidArgument(option, f"{file.parent}: there is no such folder")
+        if forget:
+            self._forget()
 
     def opened(self, target: str, *, dry: bool) -> journal.Journal:
         """Open the journal of an import into ``target``; a dry one is forgotten."""
         return journal.Journal(None if dry else self.journal, target)
 
-    def forget(self) -> None:
+    def _forget(self) -> None:
         """Remove the journal."""
         for ending in ("", "-wal", "-shm"):
             self.journal.with_name(f"{self.journal.name}{ending}").unlink(missing_ok=True)
@@ -120,6 +125,8 @@ class _Files:
 def _run(plan: Plan, files: _Files, *, as_json: bool) -> int:
     """Import, write the report, and return the exit status."""
     started = importing.prepare(plan)
+    if plan.source.has_ids and plan.target.identity is Identity.PICTURE:
+        note("a picture is its own id in this library; the report says which one each id became")
     if started.done:
         note(f"{started.done:,} of {started.rows:,} rows were done before: {', '.join(started.lines())}")
     status, stopped, held = 0, "", None

@@ -46,7 +46,7 @@ class Where:
         """Open a library. ``make``: make it if there is none. Raises InvalidArgument or SettingsError."""
         if self.url is not None:
             self._check_alone()
-            yield ApiTarget(ApiClient(self.url, _key_of(self.key or "")), wanted, make=make)
+            yield ApiTarget(ApiClient(self.url, key_of(self.key or "")), wanted, make=make)
             return
         with self._stores() as (ports, application):
             yield StoresTarget(ports, application, wanted, make=make)
@@ -90,6 +90,6 @@ class Where:
             return named_or_only(applications, self.name)
 
 
-def _key_of(said: str) -> str:
+def key_of(said: str) -> str:
     """Return the key, which a file holds if ``@`` and its path are said: others see what stands on a command line."""
     return Path(said[1:]).read_text().strip() if said.startswith("@") else said

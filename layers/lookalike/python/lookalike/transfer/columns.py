@@ -11,9 +11,13 @@ from lookalike.transfer.rows import FIELDS, PICTURES
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What the operator has said of columns: the field, and the column's name; an empty name leaves the field out."""
+    """What the operator has said of columns: the field, and the column's name; an empty name leaves the field out.
+
+    ``named`` are names of fields that nothing is said of, where they differ from the fields' own.
+    """
 
     mapped: Mapping[str, str] = field(default_factory=dict)
+    named: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> Columns:
@@ -32,8 +36,9 @@ class Columns:
 
     def names(self) -> Mapping[str, str]:
         """Return each field's name of a column, in lower case, without fields that are left out."""
-        every = {field_: self.mapped.get(field_, field_).casefold() for field_ in FIELDS}
-        return {field_: name for field_, name in every.items() if name}
+        mapped = {field_: name.casefold() for field_, name in self.mapped.items() if name}
+        others = {field_: self.named.get(field_, field_) for field_ in FIELDS if field_ not in self.mapped}
+        return {**{field_: name for field_, name in others.items() if name not in mapped.values()}, **mapped}
 
     def of(self, header: Sequence[str], table: str) -> Mapping[str, str]:
         """Return the field of each column that has one.

@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Protocol
 
 from lookalike.domain.library import Identity
-from lookalike.errors import InvalidArgument
 from lookalike.transfer.journal import Entry, Journal
 from lookalike.transfer.outcomes import Outcome, Result, Totals
 from lookalike.transfer.rows import Row, Source
@@ -56,12 +55,8 @@ class _Run:
 def prepare(plan: Plan) -> Totals:
     """Read all rows, and register them; return how many there are, and how many of them were done before.
 
-    Raises SourceError, and InvalidArgument for ids where pictures have none.
+    Raises SourceError.
     """
-    if plan.source.has_ids and plan.target.identity is Identity.PICTURE:
-        raise InvalidArgument(
-            "--library", "a picture is its own id in this library, and the rows have ids: leave them out with --map id="
-        )
     own = plan.target.identity is Identity.OWN
     plan.journal.register((row, row.own_id() if own and not row.fault else None) for row in plan.source.rows())
     return plan.journal.totals()

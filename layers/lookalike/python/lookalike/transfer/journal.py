@@ -30,6 +30,7 @@ CREATE TABLE rows (
     run INTEGER NOT NULL,
     number INTEGER NOT NULL,
     own_id TEXT,
+    given TEXT NOT NULL,
     source TEXT NOT NULL,
     stamp TEXT NOT NULL DEFAULT '',
     begun INTEGER NOT NULL DEFAULT 0,
@@ -54,13 +55,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the report."""
+    """A line of the report. ``given``: the id that the row came with."""
 
     number: int
     outcome: str
     reason: str
     id: str
     source: str
+    given: str
 
 
 class Journal:
@@ -117,9 +119,16 @@ class Journal:
         with self._transaction() as database:
             for row, own_id in rows:
                 database.execute(
-                    "INSERT INTO rows (key, run, number, own_id, source) VALUES (?, ?, ?, ?, ?) ON CONFLICT (key) DO "
+                    "INSERT INTO rows (key, run, number, own_id, given, source) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO "
                     "UPDATE SET run = excluded.run, number = excluded.number, own_id = excluded.own_id",
-                    (self._free_key(database, row), self._run, row.number, own_id, _printable(row.source)),
+                    (
+                        self._free_key(database, row),
+                        self._run,
+                        row.number,
+                        own_id,
+                        row.id or "",
+                        _printable(row.source),
+                    ),
                 )
 
     def _free_key(self, database: sqlite3.Connection, row: Row) -> str:
@@ -204,9 +213,7 @@ class Journal:
 
     def lines(self) -> Iterator[Line]:
         """Iterate over all rows of this run, in order."""
-        statement = (
-            "SELECT number, coalesce(outcome, ''), reason, id, source FROM rows WHERE run = ? ORDER BY run, number"
-        )
+        statement = "SELECT number, coalesce(outcome, ''), reason, id, source, given FROM rows WHERE run = ? ORDER BY run, number"
         with self._lock:
             yield from (Line(*row) for row in self._database.execute(statement, (self._run,)))
 

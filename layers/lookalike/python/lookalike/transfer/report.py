@@ -11,7 +11,7 @@ from lookalike.transfer.journal import Line
 #: End of the name of a source's report.
 ENDING = ".report.csv"
 
-HEADER = ("row", "outcome", "reason", "id", "source")
+HEADER = ("row", "outcome", "reason", "id", "source", "given")
 
 #: Beginnings of cells that spreadsheets take for formulas.
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
@@ -24,7 +24,7 @@ def write_report(path: Path, lines: Iterable[Line]) -> None:
         writer = csv.writer(file)
         writer.writerow(HEADER)
         for line in lines:
-            cells = (line.outcome or "not done", line.reason, line.id, line.source)
+            cells = (line.outcome or "not done", line.reason, line.id, line.source, line.given)
             writer.writerow([line.number, *(_harmless(cell) for cell in cells)])
     part.replace(path)
 

@@ -38,7 +38,7 @@ _GROUPS: Mapping[str, Sequence[str]] = {
     "Index": ("wait_for_index", "index_seconds"),
     "Clients and proxies": ("public_hosts", "hosts", "proxies"),
     "Downloads by URL": ("fetch_seconds", "fetch_redirects", "fetch_allow"),
-    "Limits": ("per_second", "count_usage", "wait_seconds"),
+    "Limits": ("per_second", "count_usage", "wait_seconds", "search_workers"),
     "Status, log and metrics": ("status_details", "log_level", "metrics", "stack"),
 }
 

@@ -26,10 +26,9 @@ from lookalike.imaging.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
-from lookalike.service.reranking import Reranker
+from lookalike.service.reranking import Reranked, Reranker, Undecided
 from lookalike.service.search import Search, search
 from lookalike.settings import Settings
-from lookalike.verification.verifier import FeatureMapBatch
 
 #: What is in the library of the figures, and a photograph that is not.
 LIBRARY = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "rocket.jpg")
@@ -88,24 +87,30 @@ def _library(pictures: Mapping[str, Image.Image]) -> Iterator[Ports]:
 
 
 def _answer(ports: Ports, query: str, picture: Image.Image) -> Answer:
-    embedder, keypoints, verify = ports.embedder, FeatureMapBatch.match_keypoints, Reranker.verify
+    embedder, verify, decide = ports.embedder, Reranker.verify, Undecided.decide
     verified: list[bool] = []
+    decided: list[bool] = []
 
-    def verifying(reranker: Reranker, candidates: Sequence[Candidate]) -> Mapping[Key, GeometricMatch]:
+    def verifying(reranker: Reranker, candidates: Sequence[Candidate]) -> Reranked:
         found = verify(reranker, candidates)
-        verified.append(bool(found))
+        verified.append(bool(found.matches))
+        return found
+
+    def deciding(undecided: Undecided) -> Mapping[Key, GeometricMatch]:
+        found = decide(undecided)
+        decided.append(bool(found))
         return found
 
     with (
         patch.object(Reranker, "verify", verifying),
-        patch.object(FeatureMapBatch, "match_keypoints", autospec=True, side_effect=keypoints) as matched,
+        patch.object(Undecided, "decide", deciding),
         patch.object(embedder, "embed", wraps=embedder.embed) as embedded,
     ):
         page = search(ports, Search(_REF, _source(picture)))
     passes = sum(len(call.args[0]) for call in embedded.call_args_list)
-    # What is embedded beside the views of the looks is rectified; what the first look verifies takes no fourth stage.
+    # What is embedded beside the views of the looks is rectified; what the first look verifies takes no further stage.
     rectified = passes > sum(look.views for look in page.looks)
-    stage = 4 if not verified[0] and len(verified) > 1 else 3 if matched.called else 2 if rectified else 1
+    stage = 3 if any(decided) else 4 if not verified[0] and len(verified) > 1 else 2 if rectified else 1
     return _first(query, stage, page.matches)
 
 

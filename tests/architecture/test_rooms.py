@@ -170,6 +170,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.domain",
         "lookalike.embedding",
         "lookalike.errors",
+        "lookalike.imaging",  # previews for the report of a folder
         "lookalike.limits",
         "lookalike.ports",
         "lookalike.server",
@@ -195,6 +196,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.wire.native",
     },
     "lookalike.server": {
+        "lookalike",
         "lookalike.bootstrap",
         "lookalike.domain",
         "lookalike.errors",

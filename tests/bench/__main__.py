@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 import lookalike
-from tests.bench import cold, connection, fair, model, pipeline, same, same_http, stores
+from tests.bench import cold, connection, fair, model, native, pipeline, same, same_http, stores
 from tests.bench.report import Report
 
 
@@ -33,6 +33,7 @@ def main() -> None:
     model.measure(report, quick=chosen.quick)
     same.measure(report, quick=chosen.quick, full=chosen.full)
     same_http.measure(report, quick=chosen.quick)
+    native.measure(report, quick=chosen.quick)
     stores.measure(report, quick=chosen.quick)
     fair.measure(report, quick=chosen.quick)
     cold.measure(report, quick=chosen.quick)

@@ -48,7 +48,8 @@ def _wait(client: httpx.Client, path: str, file: bytes) -> float:
 def worked(server: LiveServer, operation: str) -> list[float]:
     """Return the milliseconds of each call by the service's own log."""
     lines = (json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{"))
-    return [line["milliseconds"] for line in lines if line.get("operation") == operation]
+    answered = (line for line in lines if line["message"] == "answered" and line.get("operation") == operation)
+    return [line["milliseconds"] for line in answered]
 
 
 def _report(report: Report, operation: str, waits: list[float], own: list[float]) -> None:

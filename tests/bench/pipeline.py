@@ -38,6 +38,7 @@ from lookalike.server import api_gateway
 from lookalike.server.api_gateway import HttpRequest
 from lookalike.service.applications import create_application
 from lookalike.service.looks import query_views
+from lookalike.service.renditions import Renditions
 from lookalike.service.reranking import Reranker
 from lookalike.settings import Settings
 from lookalike.training.fitted_views import fitted_crops, fitted_views
@@ -269,7 +270,9 @@ def proving(ports: Ports, library: str, file: bytes) -> Call:
 
     def call() -> None:
         query = ports.verifier.query(near.pixels, near.views)
-        Reranker(query, ports.embedder, ports.maps, ports.originals, ports.job("bench")).verify(near.candidates)
+        job = ports.job("bench")
+        renditions = Renditions(ports.originals, ports.embedder, job)
+        Reranker(query, ports.embedder, ports.maps, renditions, job).verify(near.candidates)
 
     return call
 

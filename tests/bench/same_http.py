@@ -195,6 +195,7 @@ def over_http(report: Report, data: Path, token: str, made: Photographs, one_pas
         bodies = {sort: [body(one) for one in asked] for sort, asked in made.sorts.items()}
         for some in bodies.values():
             place.ask(some[:2], 1)
+        start_workers(place, bodies)
         runs: dict[str, dict[int, Run]] = {}
         passed = []
         for sort, some in bodies.items():
@@ -206,10 +207,22 @@ def over_http(report: Report, data: Path, token: str, made: Photographs, one_pas
                 passed.append(processor_ms(one_pass))
             own = worked(server, "search")[before:][: len(some)]
             _report_sort(report, _group(len(made.library), sort), sort, runs[sort], own, statistics.median(passed))
+        group = _group(len(made.library), "all three sorts")
         every = {callers: sum((one[callers] for one in runs.values()), Run()) for callers in CALLERS}
-        _report_rates(report, _group(len(made.library), "all three sorts"), every)
+        _report_rates(report, group, every)
+        report.add(group, "processes that search beside the server", len(children(server.process.pid)), "")
+        report.add(group, "memory of all of them", memory_mb(server.process.pid), "MB")
     finally:
         server.stop()
+
+
+def start_workers(place: Place, bodies: Mapping[str, Sequence[Body]]) -> None:
+    """Search by several callers until the server has started what it searches with then, two seconds at most a core."""
+    until = time.monotonic() + 2 * cores()
+    while len(children(place.pid)) < cores() - 1 and time.monotonic() < until:
+        for some in bodies.values():
+            place.ask(some[:4], max(CALLERS))
+    time.sleep(2)  # until they are ready
 
 
 def body(asked: Asked) -> Body:
@@ -260,9 +273,22 @@ class Place:
 
 
 def processor_seconds(pid: int) -> float:
-    """Return the processor time of a process so far, all its threads together: fields 14 and 15 of its stat file."""
+    """Return the processor time of a process and of its children so far: fields 14 and 15 of their stat files."""
     fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(map(processor_seconds, children(pid)))
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process has started: those of a server search beside it."""
+    return [int(child) for file in PROC.glob(f"{pid}/task/*/children") for child in file.read_text().split()]
+
+
+def memory_mb(pid: int) -> float:
+    """Return the megabytes that a process and its children hold: what several share is counted once."""
+    rollup = (PROC / str(pid) / "smaps_rollup").read_text()
+    (held,) = (line.split()[1] for line in rollup.splitlines() if line.startswith("Pss:"))
+    return int(held) / 1024 + sum(map(memory_mb, children(pid)))
 
 
 def busy_seconds() -> float:

@@ -32,7 +32,7 @@ SEARCHING = tuple(
     name
     for name in (
         f"lookalike.service.{room}"
-        for room in ("search", "examples", "finding", "looking", "looks", "view_matching", "reranking")
+        for room in ("search", "examples", "finding", "looking", "looks", "view_matching", "renditions", "reranking")
     )
     if importlib.util.find_spec(name)
 )

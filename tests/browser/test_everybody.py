@@ -61,7 +61,7 @@ def test_every_page_hinders_nobody(visit: Visit, look: dict[str, Any]) -> None:
     page.locator("dialog footer button").last.click()
     page.locator(".result polygon").first.wait_for()
     check("search")
-    page.locator(".result .row button").nth(2).click()
+    page.locator(".result .row:last-child button").nth(2).click()
     page.locator(".verdicts").wait_for()
     check("compare")
     page.keyboard.press("?")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -176,6 +174,68 @@ def test_a_stored_picture_finds_what_is_like_it_and_a_part_may_be_searched(visit
     visitor.says("identical")
 
 
+def test_examples_for_and_against_steer_a_search(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.page
+    name = visitor.library(png(CAT), png(CUP), png(ROCKET), kind="similar")
+    visitor.open(f"l/{name}/search")
+    visitor.paste(png(cropped(CAT)))
+    first = page.locator(".result h3").first
+    first.wait_for()
+    assert first.inner_text() == "picture 0"
+    with page.expect_response("**/search"):
+        visitor.button("Less like picture 0").click()
+    with page.expect_response("**/search") as answered:
+        visitor.button("More like picture 1").click()
+    said = json.loads(answered.value.request.post_data)
+    assert [len(said[kind]) for kind in ("also", "not")] == [1, 1]
+    page.wait_for_function("() => document.querySelector('.result h3').textContent === 'picture 1'")
+    with page.expect_response("**/search"):
+        visitor.button("Remove the example picture 1").click()
+    with page.expect_response("**/search") as answered:
+        visitor.drop(png(ROCKET), on=2)
+    assert "base64" in json.loads(answered.value.request.post_data)["also"][0]
+
+
+def test_tags_and_further_libraries_bound_a_search(visit: Visit) -> None:
+    """With all, with one, and without some tags; in another library of the same kind, and in none of another kind."""
+    visitor = visit()
+    page = visitor.page
+    name, other = (
+        visitor.library(png(CAT), png(CUP), png(ROCKET), kind="similar"),
+        visitor.library(png(PALACE), kind="similar"),
+    )
+    visitor.library(png(PALACE), kind="product", name="another-kind")
+    for i, tags in enumerate((["red", "small"], ["red"], ["blue"])):
+        visitor.api("PATCH", f"/libraries/{name}/pictures/p{i}", json={"tags": tags})
+    visitor.open(f"l/{name}/search")
+    visitor.paste(png(cropped(CAT)))
+    visitor.says("3 results")
+    for label, tag, found in (
+        ("With one of these tags", "red", "2 results"),
+        ("With none of these tags", "small", "1 result"),
+    ):
+        page.get_by_label(label).fill(f"{tag},")
+        page.keyboard.press("Enter")
+        visitor.says(found)
+    visitor.button("Remove tag red").click()
+    visitor.button("Remove tag small").click()
+    page.get_by_label("With all of these tags").fill("red,small,")
+    page.keyboard.press("Enter")
+    visitor.says("1 result")
+    for tag in ("red", "small"):
+        visitor.button(f"Remove tag {tag}").click()
+    assert page.get_by_label("another-kind").count() == 0
+    page.get_by_label(other).check()
+    visitor.says("4 results")
+    assert page.locator(".result", has_text=other).count() == 1
+    page.locator(".result", has_text=other).get_by_role("button", name="Open").click()
+    page.get_by_label("Brief").fill("of the other library")
+    visitor.button("Save", "dialog").click()
+    visitor.says("Saved")
+    assert visitor.api("GET", f"/libraries/{other}/pictures/p0").json()["brief"] == "of the other library"
+
+
 def test_tags_are_set_on_many_and_filtered_by(visit: Visit) -> None:
     visitor = visit()
     name = visitor.library(png(CAT), png(CUP), png(ROCKET))
@@ -292,50 +352,6 @@ def test_somebody_else_changed_it_meanwhile(visit: Visit) -> None:
     assert visitor.refused == [412]
 
 
-def shown(visitor: Visitor, language: str) -> str:
-    """Return what the first button for code shows in a language."""
-    visitor.page.get_by_role("button", name="Show as code").first.click()
-    visitor.button(language, "dialog").click()
-    text = str(visitor.page.locator("pre").inner_text())
-    visitor.page.keyboard.press("Escape")
-    return text
-
-
-def run(visitor: Visitor, language: str, text: str, folder: Path) -> str:
-    """Run shown code as somebody would who pastes it, with keys and a picture; return what it prints."""
-    keys = visitor.keys
-    if language == "curl":
-        command = ["bash", "-c", text.replace("API_KEY:SECRET_KEY", f"{keys.access_key}:{keys.secret_key}")]
-    else:
-        command = [sys.executable, "-c", f"API_KEY, SECRET_KEY = {keys.access_key!r}, {keys.secret_key!r}\n{text}"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=60).stdout
-
-
-@pytest.mark.parametrize("language", ["curl", "Python"])
-def test_shown_code_does_the_same(visit: Visit, tmp_path: Path, language: str) -> None:
-    """It adds and searches, run as it is."""
-    visitor = visit()
-    name = visitor.library(png(CAT))
-    (tmp_path / "picture.jpg").write_bytes(png(CUP))
-    (tmp_path / "file-0.png").write_bytes(png(cropped(CAT)))
-    visitor.open(f"l/{name}")
-    run(visitor, language, shown(visitor, language), tmp_path)
-    assert visitor.api("GET", f"/libraries/{name}").json()["pictures"] == 2
-    visitor.paste(png(cropped(CAT)))
-    visitor.says("proved")
-    assert "proved" in run(visitor, language, shown(visitor, language), tmp_path)
-
-
-def test_code_for_the_vendors_sdk_is_shown_where_it_has_the_call(visit: Visit) -> None:
-    visitor = visit()
-    visitor.api("PUT", "/libraries/similar", json={"kind": "similar", "identity": "picture"})
-    visitor.open("l/similar")
-    visitor.page.locator("h1", has_text="similar").wait_for()
-    text = shown(visitor, "Baidu SDK")
-    compile(text, "shown", "exec")
-    assert 'client.similarAdd(picture, {"brief": "…"})' in text
-
-
 def test_a_folder_is_uploaded_whole_without_litter(visit: Visit, tmp_path: Path) -> None:
     visitor = visit()
     name = visitor.library()
@@ -379,6 +395,15 @@ def test_a_link_signs_in_once(visit: Visit, server: LiveServer) -> None:
     visitor.page.goto(link)
     visitor.says("The link was used already")
     assert visitor.refused == [401]
+
+
+def test_a_link_signs_in_where_the_console_is_open_already(visit: Visit) -> None:
+    visitor = visit(signed_in=False)
+    visitor.open()
+    visitor.says("With the keys of your application")
+    visitor.page.evaluate("(link) => location.assign(link)", visitor.link())
+    visitor.says("Libraries")
+    assert "once" not in visitor.page.url
 
 
 def test_a_session_that_is_over_keeps_the_page(visit: Visit) -> None:

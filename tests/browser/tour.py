@@ -66,7 +66,7 @@ def walk(visitor: Visitor, shot: Callable[[str], None]) -> None:
     visitor.paste(edited_copy())
     page.locator(".result polygon").first.wait_for()
     shot("search")
-    page.locator(".result .row button").first.click()
+    page.locator(".result .row:last-child button").first.click()
     page.locator(".verdicts").wait_for()
     page.locator(".tabs button").nth(1).click()
     shot("compare")
@@ -76,6 +76,11 @@ def walk(visitor: Visitor, shot: Callable[[str], None]) -> None:
     page.wait_for_function("() => document.querySelectorAll('.line.added, .line.refused').length === 3")
     visitor.wait_for_tiles(len(SCENES) + 1)
     shot("uploads")
+    visitor.open(f"l/{name}/duplicates")
+    page.locator(".head button.main").click()
+    page.locator(".tabs button").nth(2).click()
+    page.locator(".copies img").nth(1).wait_for()
+    shot("duplicates")
 
 
 def _shot(visitor: Visitor, folder: Path, suffix: str, name: str) -> None:

@@ -11,12 +11,23 @@ from uuid import uuid4
 
 import pytest
 
-from lookalike.ports import Applications, Catalog, Counters, Generations, MapStore, PictureStore, Uploads, VectorIndex
+from lookalike.ports import (
+    Applications,
+    Catalog,
+    Counters,
+    Generations,
+    MapStore,
+    PictureStore,
+    Records,
+    Uploads,
+    VectorIndex,
+)
 from lookalike.stores.aws.dynamodb_applications import DynamoApplications
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
 from lookalike.stores.aws.dynamodb_counters import DynamoCounters
 from lookalike.stores.aws.dynamodb_generations import DynamoGenerations
 from lookalike.stores.aws.dynamodb_maps import DynamoMaps
+from lookalike.stores.aws.dynamodb_records import DynamoRecords
 from lookalike.stores.aws.dynamodb_table import Table
 from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex
@@ -35,6 +46,7 @@ from tests.support.fakes import (
     MemoryIndex,
     MemoryMaps,
     MemoryOriginals,
+    MemoryRecords,
     MemoryUploads,
 )
 
@@ -131,6 +143,11 @@ COUNTERS: dict[str, Opening[Counters]] = {
     "memory": memory(MemoryCounters),
     DYNAMODB: dynamodb(DynamoCounters),
 }
+RECORDS: dict[str, Opening[Records]] = {
+    "sqlite": sqlite(lambda stores: stores.records),
+    "memory": memory(MemoryRecords),
+    DYNAMODB: dynamodb(DynamoRecords),
+}
 GENERATIONS: dict[str, Opening[Generations]] = {
     "memory": memory(MemoryGenerations),
     DYNAMODB: dynamodb(DynamoGenerations),
@@ -164,6 +181,7 @@ applications = each(APPLICATIONS)
 maps = each(MAP_STORES)
 uploads = each(UPLOADS)
 counters = each(COUNTERS)
+records = each(RECORDS)
 generations = each(GENERATIONS)
 index = each(VECTOR_INDICES)
 originals = each(PICTURE_STORES)

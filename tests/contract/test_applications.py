@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from lookalike.domain.application import Policy
+from lookalike.domain.application import Permission, Policy
 from lookalike.domain.library import Kind
 from lookalike.errors import RevisionConflict
 from lookalike.ports import Applications
@@ -31,13 +31,28 @@ def test_whatever_is_asked_for_unknown_is_none(applications: Applications, name:
 
 def test_saved_application_is_found_by_both_names(applications: Applications) -> None:
     policy = Policy(
-        Kind.PRODUCT, per_second=7, per_day=10**9, in_total=10**12, networks=("203.0.113.0/28", "2001:db8::/32")
+        Kind.PRODUCT,
+        per_second=7,
+        per_day=10**9,
+        in_total=10**12,
+        networks=("203.0.113.0/28", "2001:db8::/32"),
+        may=(Permission.SEARCH, Permission.ADD),
+        libraries=("shop", "other"),
     )
     saved = application("shop", name="小店 🛍", active=False, created=1_700_000_000_123, policy=policy)
     applications.save_application(saved)
     applications.save_application(application("other"))
     assert applications.application(saved.access_key) == saved
     assert applications.application_by_id(saved.app_id) == saved
+
+
+def test_an_old_secret_is_kept_with_its_end_and_dropped(applications: Applications) -> None:
+    plain = application("shop")
+    rotated = replace(plain, secret_key="new", old_secret_key="old", old_secret_until=1_700_000_000_123)
+    for saved in (plain, rotated, plain):
+        applications.save_application(saved)
+        assert applications.application(saved.access_key) == saved
+        assert list(applications.applications()) == [saved]
 
 
 def test_names_are_told_apart_by_case(applications: Applications) -> None:

@@ -509,3 +509,13 @@ def test_catalog_behaves_like_a_dict(catalog: Catalog, machine_runs: int) -> Non
 
     Machine.catalog = catalog
     run_state_machine_as_test(Machine, settings=settings(max_examples=examples(machine_runs), stateful_step_count=25))
+
+
+def test_every_row_of_every_kind_is_listed(catalog: Catalog, uid: str) -> None:
+    rows = [row(uid, f"{kind}-{number}", kind=kind) for kind in Kind for number in range(5)]
+    rows += [row(uid, f"gone-{kind}", kind=kind, state=State.DELETED, deleted_at=3) for kind in Kind]
+    for one in rows:
+        catalog.put(one, None)
+    found = [one for batch in catalog.every_row() for one in batch if one.key.library == uid]
+    assert {one.key: contents(one) for one in found} == {one.key: contents(one) for one in rows}
+    assert len(found) == len(rows)

@@ -129,3 +129,12 @@ def test_adds_side_by_side_keep_every_map(maps: MapStore, uid: str, together: To
 
     assert together([putting(key) for key in kept]) == [None] * len(kept)
     assert maps.maps(list(kept)) == kept
+
+
+def test_all_keys_are_listed(maps: MapStore, uid: str) -> None:
+    keys = keys_of(uid, 30)
+    for key in keys:
+        maps.put_map(key, b"map")
+    maps.remove_maps(keys[:3])
+    found = [key for batch in maps.map_keys() for key in batch if key.startswith(uid)]
+    assert sorted(found) == sorted(keys[3:])

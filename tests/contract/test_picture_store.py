@@ -79,3 +79,14 @@ def test_many_threads_at_once(originals: PictureStore, together: Together) -> No
     assert together([work(thread) for thread in range(8)]) == [None] * 8
     kept = [originals.get(f"library/{thread}-{number}/1") for thread in range(8) for number in range(10)]
     assert [data is not None for data in kept] == [number % 2 == 0 for _ in range(8) for number in range(10)]
+
+
+def test_files_are_listed_by_names_and_removed_by_them(originals: PictureStore) -> None:
+    keys = [f"library/{name}/1" for name in ("a", "../../outside", "猫" * 60)]
+    for key in keys:
+        originals.put(key, b"file")
+    listed = [one for batch in originals.stored() for one in batch]
+    assert sorted(one.name for one in listed) == sorted(map(originals.name_of, keys))
+    assert all(0 <= one.written < 1 << 48 for one in listed)
+    originals.remove_stored([originals.name_of(keys[0]), originals.name_of("library/unknown/1"), "../x", ""])
+    assert [originals.get(key) is not None for key in keys] == [False, True, True]

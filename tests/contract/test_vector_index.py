@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from numpy.typing import NDArray
 
+from lookalike.domain.inventory import IndexEntry
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key, Metadata, Picture, State
 from lookalike.domain.search import Candidate, Query, TagFilter
@@ -545,3 +546,28 @@ def test_searches_beside_writes_see_every_picture_once(index: VectorIndex, uid: 
     assert together([replace, come_and_go, search, search, search]) == [None] * 5
     assert index.count(uid) == len(fixed)
     assert {one.metadata.brief for one in ask(index, uid, k=1000)} == {"11"}
+
+
+def entries_of(index: VectorIndex, library: str) -> list[IndexEntry]:
+    return sorted(
+        (one for batch in index.entries() for one in batch if one.key.library == library), key=lambda one: one.key.id
+    )
+
+
+def test_what_it_holds_is_listed_hidden_rows_too(index: VectorIndex, uid: str) -> None:
+    rows = [row(uid, f"{number:02}", revision=5) for number in range(12)]
+    index.write(rows)
+    newer = described(rows[1], brief="new").but(revision=7)
+    index.write([newer, deleted(rows[2], 9)])
+    index.remove([rows[3]])
+    index.write([row(uid, "hidden first", revision=3, state=State.DELETED, deleted_at=1)])
+    found = entries_of(index, uid)
+    expected = {one.key.id: (one.revision, True) for one in rows}
+    expected |= {"01": (7, True), "02": (9, False), "hidden first": (3, False)}
+    del expected["03"]
+    assert {one.key.id: (one.revision, one.live) for one in found} == expected
+    assert {(one.kind, one.model) for one in found if one.live} == {(Kind.SIMILAR, MODEL)}
+    held = index.held(Kind.SIMILAR, [one.key for one in [*rows, row(uid, "unknown")]])
+    assert sorted(one.key.id for one in held) == [one.key.id for one in found if one.key.id != "hidden first"]
+    assert {one.key: one for one in held}.items() <= {one.key: one for one in found}.items()
+    assert index.held(Kind.SIMILAR, []) == []

@@ -58,7 +58,7 @@ SETTINGS = """
     LOOKALIKE_WATCH LOOKALIKE_DEAD_LETTERS LOOKALIKE_WAIT_FOR_INDEX LOOKALIKE_INDEX_SECONDS LOOKALIKE_PUBLIC_HOSTS
     LOOKALIKE_HOSTS LOOKALIKE_PROXIES LOOKALIKE_FETCH_SECONDS LOOKALIKE_FETCH_REDIRECTS LOOKALIKE_FETCH_ALLOW
     LOOKALIKE_PER_SECOND LOOKALIKE_COUNT_USAGE LOOKALIKE_WAIT_SECONDS LOOKALIKE_STATUS_DETAILS LOOKALIKE_LOG_LEVEL
-    LOOKALIKE_METRICS LOOKALIKE_STACK
+    LOOKALIKE_METRICS LOOKALIKE_STACK LOOKALIKE_SEARCH_WORKERS
 """
 
 
@@ -72,13 +72,14 @@ def test_settings() -> None:
 OPTIONS = {
     "serve": "--data --backend --stack --host --port --watch --purge --no-purge --existing --sample",
     "setup": "--stack --shards --replicas --refresh --fill --rebuild --keys --no-keys",
-    "keys create": "--name --data --stack --tenant --kind --per-second --per-day --in-total --from --json",
+    "keys create": "--name --data --stack --tenant --kind --per-second --per-day --in-total --from --may --library --json",
     "keys show": "--name --data --stack --json",
     "keys list": "--data --stack --json",
-    "keys change": "--name --data --stack --rename --kind --per-second --per-day --in-total --from --enable --disable --json",
-    "keys rotate": "--name --data --stack --json",
+    "keys change": "--name --data --stack --rename --kind --per-second --per-day --in-total --from --may --library --enable --disable --json",
+    "keys rotate": "--name --data --stack --keep-days --json",
     "keys revoke": "--name --data --stack --json",
     "console": "--name --data --stack --url",
+    "sweep": "folder --library --report --not-same --name --data --stack",
     "token": "--name --data --stack",
     "usage": "--data --stack --days --json",
     "import": "source --library --map --kind --encoding --on-duplicate --as --reembed --from --group --vendor-key --vendor-url --name --data --stack --url --key "
@@ -86,6 +87,9 @@ OPTIONS = {
     "snapshot": "destination --data",
     "restore": "snapshot --data --replace",
     "export": "destination --library --name --data --stack --json",
+    "check": "--data --stack --repair --deep --rate --json",
+    "restore-picture": "picture --library --name --data --stack --json",
+    "canary": "--data --stack --recall --least-recall --json",
     "invoke": "function event --data --stack",
     "calibrate": "--pairs --output --kind --model",
     "model fit": "--pictures --output --pairs --labels --name --size --copies --seed",
@@ -93,14 +97,14 @@ OPTIONS = {
 
 #: What ``--json`` prints.
 PRINTED = {
-    "keys create": "access_key secret_key app_id tenant name active created policy",
-    "keys create, policy": "kind per_second per_day in_total networks",
-    "keys list": "access_key secret_key app_id tenant name active created policy",
-    "keys show": "access_key secret_key app_id tenant name active created policy",
-    "keys change": "access_key secret_key app_id tenant name active created policy",
-    "keys rotate": "access_key secret_key app_id tenant name active created policy",
+    "keys create": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
+    "keys create, policy": "kind per_second per_day in_total networks may libraries",
+    "keys list": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
+    "keys show": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
+    "keys change": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
+    "keys rotate": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
     "usage": "name app_id calls counted",
-    "keys revoke": "access_key secret_key app_id tenant name active created policy",
+    "keys revoke": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
 }
 
 
@@ -123,7 +127,8 @@ def options_of(command: Any, name: str) -> Iterator[tuple[str, list[str]]]:
 def commands() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in COMMANDS:
-        found.update(options_of(typer.main.get_command(module_of(name).app), name))
+        module = importlib.import_module(module_of(name))
+        found.update(options_of(typer.main.get_command(module.app), name))
     return found
 
 
@@ -182,7 +187,7 @@ def test_the_session() -> None:
     held(
         "/api/v1/session",
         session.SessionSaid.__struct_fields__,
-        "application app_id access_key expires per_second per_day in_total networks",
+        "application app_id access_key expires per_second per_day in_total networks may libraries",
     )
     held("what signs in", session.SignInGiven.__struct_fields__, "access_key secret_key once")
 
@@ -204,10 +209,10 @@ VALUES = {
 UPLOADS_BECAME = "added same done_before changed_since gone"
 ERRORS = """
     Abandoned AccessError AddressRefused ApplicationDisabled ApplicationNotFound ArgumentTooLong BadEncoding
-    Busy CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument LibraryExists LibraryFull
+    Busy CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument JobFailed JobFinished JobInProgress JobIsOther JobNotFound LibraryExists LibraryFull
     LibraryNotFound LimitReached LinkInvalid LookalikeError MethodNotAllowed MissingArgument ModelError NoGroups
-    NotAPicture NothingGiven OutOfTime PictureError PictureExists PictureIsThere PictureNotFound
-    PictureSizeError RateReached RequestTooLarge RevisionConflict RevisionMismatch RowError ServiceRateReached
+    NotAPicture NotPermitted NothingGiven OutOfTime PictureError PictureExists PictureIsThere PictureNotFound
+    PictureSizeError RateReached RefusedError RequestTooLarge RevisionConflict RevisionMismatch RowError ServiceRateReached
     SessionExpired SettingsError SignAmbiguous SignatureInvalid SourceError StateError TargetError TokenExpired TokenInvalid
     TooLargeToSend TooManyFailures TooManyGroups TooManyItems TotalQuotaReached Unavailable UnknownOperation
     UnknownScheme UnsupportedByLibrary UrlAnswerError UrlAnswerTooLong UrlError UrlIllegal UrlLengthError
@@ -237,7 +242,7 @@ FIELDS = {
 
 #: The fields that single calls of the logger add, and operations that only they name.
 ADDED = """
-    address file first library milliseconds object_key operation operation:gateway operation:index operation:ingest operation:purge
+    address file first library milliseconds object_key operation operation:check operation:control operation:gateway operation:index operation:ingest operation:purge
     operation:search operation:status operation:watch outcome pictures reason refused request_bytes request_id rows
     source status
 """
@@ -245,7 +250,14 @@ ADDED = """
 #: All messages of log lines; what is filled in is {}.
 MESSAGES = [
     "KMS does not answer; a secret it opened before is used",
+    "a job has failed",
+    "a job is done",
+    "a job waits for a store",
     "a row of {} is damaged and left out: {} ({})",
+    "a search process could not be started: {}",
+    "a search process has ended; searched again here: {}",
+    "a search process has started",
+    "a search process has found nothing; searched again here: {}",
     "a thumbnail could not be kept",
     "an original could not be removed",
     "an original is lost; its picture cannot be restored",
@@ -269,6 +281,9 @@ MESSAGES = [
     "refused",
     "scheduled run failed",
     "start failed",
+    "a command failed",
+    "a report could not be kept",
+    "commands cannot ask this server",
     "the details of /status could not be had in time",
     "the index could not be tidied; it works on, more slowly, and tries again at the next write",
     "the index did not take all rows",
@@ -501,7 +516,8 @@ PARAMETERS = """
     UploadDays PublicHosts LogLevel LogRetentionDays AlarmTopic
 """
 OUTPUTS = (
-    "ApiUrl Uploads Table Originals OpenSearch Key UploadDeadLetters IndexDeadLetters PurgeDeadLetters DashboardUrl"
+    "ApiUrl Uploads Table Originals OpenSearch Key UploadDeadLetters IndexDeadLetters PurgeDeadLetters "
+    "JobsDeadLetters DashboardUrl"
 )
 
 #: Resources that stay when the stack goes: under another logical id, a deployment would make an empty one.
@@ -515,7 +531,7 @@ FUNCTIONS = """
     TokenFunction:functions/token ConsoleFunction:functions/console AddFunction:functions/add SearchFunction:functions/search
     UpdateFunction:functions/update DeleteFunction:functions/delete GroupsFunction:functions/groups
     UnknownFunction:functions/unknown IngestFunction:functions/ingest IndexFunction:functions/index
-    PurgeFunction:functions/purge
+    PurgeFunction:functions/purge JobsFunction:functions/jobs
 """
 
 

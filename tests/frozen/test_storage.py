@@ -21,6 +21,7 @@ import pytest
 from lookalike.domain.application import Application, Policy
 from lookalike.domain.library import Identity, Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, Key, Metadata, Picture, State, object_key, sign_of, thumbnail_key
+from lookalike.domain.record import Record
 from lookalike.domain.search import Generation
 from lookalike.domain.upload import DeadLetter, Holding, Upload, UploadState
 from lookalike.handlers.process_ports import serving
@@ -114,7 +115,7 @@ def test_object_keys() -> None:
 
 TABLES = {
     "applications": "access_key:TEXT secret_key:TEXT app_id:TEXT tenant:TEXT name:TEXT active:INTEGER created:INTEGER "
-    "policy:TEXT",
+    "policy:TEXT old_secret_key:TEXT old_secret_until:INTEGER",
     "libraries": "tenant:TEXT name:TEXT uid:TEXT kind:TEXT identity:TEXT created:INTEGER capacity:INTEGER",
     "pictures": "library:TEXT id:TEXT kind:TEXT revision:INTEGER added:INTEGER state:TEXT digest:TEXT file_digest:TEXT "
     "model:TEXT vector:BLOB brief:TEXT label:TEXT desc:TEXT tags:TEXT sign_version:INTEGER deleted_at:INTEGER "
@@ -124,6 +125,7 @@ TABLES = {
     "uploads": "source:TEXT sequencer:TEXT library:TEXT id:TEXT added:INTEGER state:TEXT words:TEXT leaves:TEXT "
     "cleared:INTEGER",
     "counts": "name:TEXT count:INTEGER expires:INTEGER",
+    "records": "partition:TEXT key:TEXT revision:INTEGER body:TEXT",
 }
 INDICES = "pictures_of_kind pictures_not_live counts_expiring uploads_holding"
 
@@ -135,6 +137,8 @@ MIGRATIONS = [
     "7c0e5aecc30351dc",
     "46a84a4cc79380ef",
     "c3e72568670e9ab5",
+    "d1bf6ba38f8063dc",
+    "62079da6ca792ef2",
 ]
 
 #: What a row of each table holds, as SQLite gives it; bytes are told by their SHA-256's first digits.
@@ -148,6 +152,8 @@ ROWS: dict[str, tuple[Any, ...]] = {
         1,
         6,
         '{"kind": "product", "per_second": 1, "per_day": 2, "in_total": 3, "networks": ["10.0.0.0/8"]}',
+        "",
+        0,
     ),
     "libraries": ("tenant", "name", "uid", "same", "own", 3, 8),
     "pictures": (
@@ -172,6 +178,7 @@ ROWS: dict[str, tuple[Any, ...]] = {
     "maps": ("uid/a/1", "60be9861750facbf"),
     "uploads": ("bucket/key", "0A", "uid", "0123456789abcdef", 5, "adding", "w", '["uid", "b", null, ""]', 1),
     "counts": ("day/1/2026-01-02", 2, 5),
+    "records": ("jobs/tenant", "sweep", 3, '{"kind": "duplicates"}'),
 }
 
 
@@ -186,6 +193,7 @@ def catalog(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         made.maps.put_map("uid/a/1", b"map")
         made.uploads.save_upload(UPLOAD, None)
         made.counters.take("day/1/2026-01-02", 2, None, 5)
+        made.records.save_records([Record("jobs/tenant", "sweep", '{"kind": "duplicates"}', 3)])
     with closing(sqlite3.connect(path)) as connection:
         yield connection
 

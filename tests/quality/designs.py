@@ -101,19 +101,19 @@ def playing_card(layout: Random, content: Random) -> Picture:
     corner = Image.new("RGB", (54, 104), "white")
     brush = ImageDraw.Draw(corner)
     brush.text((27, 26), RANKS[rank], font=font(44), fill=colour, anchor="mm")
-    _suit(brush, (27, 76), 18, suit, colour)
+    draw_suit(brush, (27, 76), 18, suit, colour)
     picture.paste(corner, (20, 20))
     picture.paste(corner.rotate(180), (326, 436))
     if rank > 9:
         pen.rectangle((90, 110, 310, 450), outline=colour, width=4)
         _glyph(pen, (200, 280), 85, Random(f"figure {rank}"), colour)
     else:
-        for x, y in _pips(rank + 1):
-            _suit(pen, (x, y), 30, suit, colour)
+        for x, y in pips(rank + 1):
+            draw_suit(pen, (x, y), 30, suit, colour)
     return picture
 
 
-def _pips(count: int) -> list[tuple[int, int]]:
+def pips(count: int) -> list[tuple[int, int]]:
     """Centres of a card's pips: two columns, and an odd one in the middle."""
     rows = count // 2
     if count <= 3:
@@ -122,7 +122,7 @@ def _pips(count: int) -> list[tuple[int, int]]:
     return pips + ([(200, 205)] if count % 2 else [])
 
 
-def _suit(pen: Pen, centre: tuple[int, int], size: int, suit: int, colour: Colour) -> None:
+def draw_suit(pen: Pen, centre: tuple[int, int], size: int, suit: int, colour: Colour) -> None:
     """Draw ♠, ♥, ♦ or ♣ (0 to 3) from discs and polygons; the bundled font has none of them."""
     x, y = centre
     if suit == 2:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageFilter, ImageOps
 
 from tests.quality import designs, documents
 from tests.quality.canvas import Picture
@@ -113,4 +113,14 @@ COPIES: Mapping[str, Callable[[Picture, Random], Picture]] = {
     "half size": half_size,
     "cropped": cropped,
     "grey": grey,
+}
+
+
+#: How strangers are asked for: what is small or blurred shows less of what differs.
+SIZES: Mapping[str, Callable[[Picture], Picture]] = {
+    "full": lambda picture: picture,
+    "half": lambda picture: half_size(picture, Random(0)),
+    "third": lambda picture: picture.resize((picture.width // 3, picture.height // 3), Image.Resampling.LANCZOS),
+    "third, poor": lambda picture: recompressed(SIZES["third"](picture), Random(0)),
+    "blurred": lambda picture: picture.filter(ImageFilter.GaussianBlur(1.5)),
 }

@@ -3,7 +3,9 @@
     python -m tests.quality --kinds [--quick | --sample] [--emoji] [--pictures DIR] [--seed N]
 
 - Drawn kinds (tests/quality/drawings.py) share one library. It is asked with strangers, drawings of a kind that are not
-  in it, and with light copies of its pictures.
+  in it, of full, half and third size, blurred and saved poorly; and with light copies of its pictures.
+- Close sisters (tests/quality/close_pairs.py), which differ from a picture in one letter, pip or digit, share another
+  library, and are asked for alike.
 - With --emoji, categories of Twemoji from a pinned wheel: each picture is asked among all of its category.
 - Photographs are asked with the attacks of tests/quality/attacks.py. Without --pictures they are parts of about 170
   pixels: a tenth of such a part is a thumbnail, and figures are lower than those of photographs of the usual size.
@@ -32,6 +34,7 @@ from lookalike.service.search import Search, search
 from lookalike.training.picture_files import ANY_SIZE, image
 from lookalike.training.progress import parallel_map
 from tests.quality import attacks, drawings, metrics
+from tests.quality.close_pairs import CLOSE
 from tests.quality.measure import WORST, Case, Figures, Findings
 from tests.quality.methods import Answer, Files, OnDisk, Service, service
 from tests.quality.sets import Copies
@@ -97,6 +100,7 @@ def run(copies: Copies, emoji: Mapping[str, Sequence[bytes]], *, size: Size, see
     copies = replace(copies, library=copies.library[: size.photographs])
     with service() as running:
         drawn(findings, running, size, seed)
+        close(findings, running, size, seed)
         for category, files in emoji.items():
             among_themselves(findings, running, f"emoji: {category}", files[: size.emoji])
         attacked(findings, running, copies, size, seed)
@@ -120,9 +124,40 @@ def drawn(findings: Findings, running: Service, size: Size, seed: int) -> None:
     findings.cases += _cases("drawings", asked, answers, files)
 
 
+def close(findings: Findings, running: Service, size: Size, seed: int) -> None:
+    """False alarms and copies of pictures that differ in one thing, all in one library."""
+    pairs = {
+        kind: [draw(Random(f"{seed} {kind} {number}")) for number in range(size.strangers)]
+        for kind, draw in CLOSE.items()
+    }
+    libraries = [
+        drawings.DrawnLibrary(kind, tuple(one.picture for one in some), tuple(one.other for one in some))
+        for kind, some in pairs.items()
+    ]
+    files = [_png(picture) for one in libraries for picture in one.members]
+    asked = [
+        query for number, one in enumerate(libraries) for query in _queries(one, number * size.strangers, size, seed)
+    ]
+    answers = _ask(running, LibraryRef("yardstick", "close", Kind.SAME), files, asked)
+    findings.figures["close"] = {
+        "library": len(files),
+        "kinds": {kind: kind_figures(*_of(asked, answers, kind)) for kind in CLOSE},
+        **_reliability(asked, answers),
+    }
+    findings.cases += _cases("close", asked, answers, files)
+
+
 def _queries(library: drawings.DrawnLibrary, begin: int, size: Size, seed: int) -> list[Asked]:
-    """Strangers of a kind, and copies of its first pictures, whose numbers in the library start from ``begin``."""
-    queries = [Asked(_jpeg(picture), library.kind, "", -1) for picture in library.strangers]
+    """Strangers of a kind, and copies of its first pictures, whose numbers in the library start from ``begin``.
+
+    Each stranger is asked for as it is, and in one of the other sizes.
+    """
+    full, *others = drawings.SIZES
+    queries = [
+        Asked(_jpeg(drawings.SIZES[change](picture)), library.kind, change, -1)
+        for number, picture in enumerate(library.strangers)
+        for change in (full, others[number % len(others)])
+    ]
     for number, picture in enumerate(library.members[: size.copied]):
         for change, apply in drawings.COPIES.items():
             random = Random(f"{seed} {library.kind} {number} {change}")
@@ -133,7 +168,7 @@ def _queries(library: drawings.DrawnLibrary, begin: int, size: Size, seed: int) 
 def kind_figures(asked: Sequence[Asked], answers: Sequence[Sequence[Answer]]) -> Figures:
     """Figures of one kind.
 
-    Shares of strangers that are answered, and answered above ALARM and RECOLOURED; of copies whose picture comes first,
+    Shares of strangers that are answered, and answered above ALARM and RECOLOURED, in all and above ALARM by size; of copies whose picture comes first,
     in all and by change; of copies with another picture above ALARM among their answers (``others``); of the
     ``several`` copies that are answered with their picture and another one, whose picture comes first (``ordered``); and
     of the ``recompressed`` copies whose picture comes first, with a score of at least RECOMPRESSED (``surely``).
@@ -150,6 +185,12 @@ def kind_figures(asked: Sequence[Asked], answers: Sequence[Sequence[Answer]]) ->
         "strangers": len(strangers),
         "answered": _share(bool(page) for page in strangers),
         "alarms": _share(any(one.score > ALARM for one in page) for page in strangers),
+        "alarms_by_size": {
+            change: _share(
+                any(one.score > ALARM for one in page) for query, page in pairs if _is_stranger(query, change)
+            )
+            for change in drawings.SIZES
+        },
         "above_recoloured": _share(any(one.score > RECOLOURED for one in page) for page in strangers),
         "copies": len(copies),
         "right_first": _share(_right(query, page) for query, page in copies),
@@ -297,6 +338,10 @@ def _of(
 ) -> tuple[list[Asked], list[Sequence[Answer]]]:
     pairs = [(query, page) for query, page in zip(asked, answers, strict=True) if query.kind == kind]
     return [query for query, _ in pairs], [page for _, page in pairs]
+
+
+def _is_stranger(query: Asked, change: str) -> bool:
+    return query.match < 0 and query.change == change
 
 
 def _right(query: Asked, page: Sequence[Answer]) -> bool:

@@ -61,6 +61,10 @@ def gated(figures: Figures) -> dict[str, Gated]:
     found: dict[str, Gated] = {}
     if "drawings" in figures:
         found |= _drawings(figures["drawings"])
+    if "close" in figures:
+        every = list(figures["close"]["kinds"].values())
+        found[f"close sisters above {kinds.ALARM}"] = _mean(every, "alarms", "strangers", falling=True)
+        found["copies of close sisters right first"] = _mean(every, "right_first", "copies")
     for name, one in figures.get("among themselves", {}).items():
         found[f"{name}: others above {kinds.ALARM}"] = Gated(one["alarms"], one["pictures"], falling=True)
     if "attacks" in figures:

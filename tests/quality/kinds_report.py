@@ -28,7 +28,9 @@ class Sheet:
 def sheets(figures: Figures) -> Iterator[Sheet]:
     """All tables of the figures."""
     if "drawings" in figures:
-        yield from _drawings(figures["drawings"])
+        yield from _drawings("Drawings", figures["drawings"])
+    if "close" in figures:
+        yield from _drawings("Close sisters", figures["close"])
     if "among themselves" in figures:
         yield _among(figures["among themselves"])
     if "attacks" in figures:
@@ -37,13 +39,16 @@ def sheets(figures: Figures) -> Iterator[Sheet]:
         yield _cost(figures["cost"])
 
 
-def _drawings(task: Figures) -> Iterator[Sheet]:
+def _drawings(name: str, task: Figures) -> Iterator[Sheet]:
     changes = list(next(iter(task["kinds"].values()))["by_change"])
+    sizes = list(next(iter(task["kinds"].values()))["alarms_by_size"])
     above = f"> {ALARM}"
     rows: list[tuple[str, ...]] = [
         (
             kind,
-            *map(percent, (one["answered"], one["above_recoloured"], one["alarms"], one["right_first"])),
+            *map(percent, (one["answered"], one["above_recoloured"], one["alarms"])),
+            *(percent(one["alarms_by_size"].get(size, 0.0)) for size in sizes),
+            percent(one["right_first"]),
             *(percent(one["by_change"].get(change, 0.0)) for change in changes),
             *map(percent, (one["others"], one["ordered"] if one["several"] else 1.0)),
         )
@@ -58,10 +63,11 @@ def _drawings(task: Figures) -> Iterator[Sheet]:
         if (some := [row for row in rows if row[0] in names])
     ]
     rows += means
-    title = "Drawings, {library} in the library: strangers answered; copies whose picture comes first (percent)"
-    head = ("kind", "answered", f"> {RECOLOURED}", above, "copies", *changes, f"another {above}", "in order")
-    yield Sheet(title.format(**task), head, rows)
-    yield _reliability("Drawings", task)
+    title = f"{name}, {task['library']} in the library: strangers answered; copies whose picture comes first (percent)"
+    by_size = (f"{size} {above}" for size in sizes)
+    head = ("kind", "answered", f"> {RECOLOURED}", above, *by_size, "copies", *changes, f"another {above}", "in order")
+    yield Sheet(title, head, rows)
+    yield _reliability(name, task)
 
 
 def _among(categories: Figures) -> Sheet:

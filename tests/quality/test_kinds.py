@@ -7,6 +7,7 @@ import io
 import json
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -19,6 +20,7 @@ from rich.console import Console
 from lookalike.domain.search import Reason
 from tests.quality import __main__ as yardstick
 from tests.quality import attacks, drawings, emoji, kinds, kinds_gate, kinds_report
+from tests.quality.close_pairs import CLOSE
 from tests.quality.drawings import COPIES, KINDS
 from tests.quality.kinds import ALARM, Asked
 from tests.quality.kinds_gate import Gated
@@ -111,6 +113,7 @@ def test_false_alarms_and_copies_are_counted_apart() -> None:
         "strangers": 4,
         "answered": 0.5,
         "alarms": 0.25,
+        "alarms_by_size": dict.fromkeys(drawings.SIZES, 0.0),
         "above_recoloured": 0.5,
         "copies": 4,
         "right_first": 0.5,
@@ -132,6 +135,25 @@ def test_recompressed_copies_are_to_score_as_clients_expect() -> None:
 
 def test_a_group_holds_every_kind_once() -> None:
     assert sorted(kind for group in kinds_gate.GROUPS.values() for kind in group) == sorted(KINDS)
+
+
+def test_strangers_are_asked_as_they_are_and_smaller_or_blurred() -> None:
+    drawn = drawings.library("poster", 1, members=1, strangers=4)
+    asked = [query.change for query in kinds._queries(drawn, 0, kinds.QUICK, 1) if query.match < 0]
+    assert asked == ["full", "half", "full", "third", "full", "third, poor", "full", "blurred"]
+
+
+def test_alarms_are_told_by_size() -> None:
+    small = replace(STRANGER, change="half")
+    figures = kinds.kind_figures([replace(STRANGER, change="full"), small], [[], [answer(1, 0.99)]])
+    assert (figures["alarms"], figures["alarms_by_size"]["full"], figures["alarms_by_size"]["half"]) == (0.5, 0, 1)
+
+
+@pytest.mark.parametrize("kind", CLOSE)
+def test_close_sisters_differ_and_are_drawn_alike_again(kind: str) -> None:
+    pair, again = (CLOSE[kind](Random(f"5 {kind}")) for _ in range(2))
+    assert pair.picture.size == pair.other.size
+    assert pair.picture.tobytes() == again.picture.tobytes() != pair.other.tobytes() == again.other.tobytes()
 
 
 def test_an_attack_is_missed_or_mistaken() -> None:
@@ -237,12 +259,15 @@ def test_the_command_asks_the_service(
     few = kinds.Size(members=2, strangers=1, copied=1, attacked=1, emoji=0, timed=1, photographs=3)
     monkeypatch.setattr(kinds, "QUICK", few)
     monkeypatch.setattr(drawings, "KINDS", {kind: KINDS[kind] for kind in ("poster", "part recoloured")})
+    monkeypatch.setattr(kinds, "CLOSE", {"plate": CLOSE["plate"]})
     monkeypatch.setattr(attacks, "ATTACKS", {name: attacks.ATTACKS[name] for name in ("screenshot", "pixelated")})
     figures, page = tmp_path / "figures.json", tmp_path / "page.html"
     assert yardstick.main(["--kinds", "--quick", "--json", str(figures), "--page", str(page)]) == 0
     tasks = json.loads(figures.read_text())["tasks"]
     assert list(tasks["drawings"]["kinds"]) == ["poster", "part recoloured"]
     assert tasks["drawings"]["kinds"]["poster"]["by_change"]["recompressed"] == 1
+    assert tasks["close"]["kinds"]["plate"]["strangers"] == 2
+    assert tasks["close"]["kinds"]["plate"]["alarms"] == 0
     assert tasks["attacks"]["attacks"]["screenshot"]["copies"] == 1
     assert tasks["cost"]["searches"]["recompressed copy"]["passes"] >= 1
     assert "seed 2026" in capsys.readouterr().out

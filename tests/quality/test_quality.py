@@ -40,7 +40,7 @@ def test_libraries_of_one_kind_are_told_apart_as_they_were(tmp_path: Path, capsy
     printed = capsys.readouterr().out
     assert status == 0, printed
     assert "No figures are stored" not in printed
-    assert set(json.loads(figures.read_text())["tasks"]) == {"drawings", "attacks", "cost"}
+    assert set(json.loads(figures.read_text())["tasks"]) == {"drawings", "close", "attacks", "cost"}
 
 
 def test_make_quality_takes_pictures_and_options() -> None:

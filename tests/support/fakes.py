@@ -14,9 +14,11 @@ from PIL import Image
 
 from lookalike.domain.application import Application
 from lookalike.domain.geometry import WHOLE, Agreement, GeometricMatch, QueryView
+from lookalike.domain.inventory import IndexEntry, StoredFile
 from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.library import Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, Embedding, Key, Picture, Pixels
+from lookalike.domain.record import Record
 from lookalike.domain.search import Candidate, Generation, Query
 from lookalike.domain.upload import DeadLetter, Upload, UploadedObject
 from lookalike.errors import (
@@ -41,6 +43,7 @@ from lookalike.ports import (
     PictureStore,
     Ports,
     QueryVerifier,
+    Records,
     Uploads,
     UploadStore,
     VectorIndex,
@@ -174,6 +177,11 @@ class MemoryCatalog(Catalog):
             rows = [row for row in self.rows.values() if row.kind is kind]
         yield rows
 
+    def every_row(self) -> Iterator[Sequence[Picture]]:
+        with self.lock:
+            rows = list(self.rows.values())
+        yield rows
+
 
 class MemoryIndex(VectorIndex):
     """Compares the query with every row; keeps hidden rows, as versioned writes need, and nothing of removed ones."""
@@ -219,12 +227,34 @@ class MemoryIndex(VectorIndex):
         with self.lock:
             return sum(row.live and row.key.library == library for row in self.rows.values())
 
+    def entries(self) -> Iterator[Sequence[IndexEntry]]:
+        with self.lock:
+            rows = list(self.rows.values())
+        yield [_entry(row) for row in rows]
+
+    def held(self, kind: Kind, keys: Sequence[Key]) -> Sequence[IndexEntry]:
+        with self.lock:
+            return [_entry(self.rows[key]) for key in keys if key in self.rows]
+
+
+def _entry(row: Picture) -> IndexEntry:
+    return IndexEntry(row.key, row.kind, row.revision, row.live, row.model)
+
 
 class MemoryOriginals(PictureStore):
-    """Files in a dictionary."""
+    """Files in a dictionary. All were written long ago."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+
+    def stored(self) -> Iterator[Sequence[StoredFile]]:
+        yield [StoredFile(name, 0) for name in list(self.files)]
+
+    def name_of(self, key: str) -> str:
+        return key
+
+    def remove_stored(self, names: Sequence[str]) -> None:
+        self.remove(names)
 
     def put(self, key: str, data: bytes) -> None:
         self.files[key] = data
@@ -252,6 +282,9 @@ class MemoryMaps(MapStore):
     def remove_maps(self, keys: Sequence[str]) -> None:
         for key in keys:
             self.files.pop(key, None)
+
+    def map_keys(self) -> Iterator[Sequence[str]]:
+        yield list(self.files)
 
 
 class MemoryUploads(Uploads):
@@ -413,6 +446,9 @@ class TinyQueryVerifier(QueryVerifier):
     def place(self, candidates: Sequence[tuple[float, bytes]]) -> Mapping[int, GeometricMatch]:
         return {}
 
+    def fits(self, place: GeometricMatch, rendition: Pixels) -> bool:
+        return True
+
     def agreement(self, match: GeometricMatch, rendition: Pixels) -> Agreement | None:
         return Agreement(share=1.0, weakest=1.0, recoloured=0.0, hue_turned=0.0)
 
@@ -460,6 +496,38 @@ class MemoryCounters(Counters):
             }
 
 
+class MemoryRecords(Records):
+    """Records by partition and key."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.rows: dict[tuple[str, str], Record] = {}
+
+    def record(self, partition: str, key: str) -> Record | None:
+        return self.rows.get((partition, key))
+
+    def records(self, partition: str, after: str, limit: int) -> Sequence[Record]:
+        with self.lock:
+            found = [row for (where, key), row in self.rows.items() if where == partition and key > after]
+        return sorted(found, key=lambda row: row.key)[:limit]
+
+    def put_record(self, record: Record, previous: int | None) -> None:
+        with self.lock:
+            stored = self.rows.get((record.partition, record.key))
+            if (None if stored is None else stored.revision) != previous:
+                raise RevisionConflict(record.key)
+            self.rows[record.partition, record.key] = record
+
+    def save_records(self, records: Sequence[Record]) -> None:
+        with self.lock:
+            self.rows |= {(record.partition, record.key): record for record in records}
+
+    def remove_records(self, partition: str, keys: Sequence[str]) -> None:
+        with self.lock:
+            for key in keys:
+                self.rows.pop((partition, key), None)
+
+
 class MemoryWeb(Fetcher):
     """Pictures by URL; a value that is an exception is raised."""
 
@@ -494,6 +562,7 @@ class MemoryStores:
     maps: MapStore = field(default_factory=MemoryMaps)
     uploads: Uploads = field(default_factory=MemoryUploads)
     counters: Counters = field(default_factory=MemoryCounters)
+    records: Records = field(default_factory=MemoryRecords)
     objects: UploadStore = field(default_factory=MemoryObjects)
     dead_letters: DeadLetters = field(default_factory=MemoryDeadLetters)
     wrong: Sequence[str] = ()

@@ -122,9 +122,11 @@ def test_the_pictures_in_requests_can_be_seen(name: str) -> None:
 
 
 def test_the_schedule_sends_what_its_event_shows(template: Template) -> None:
-    (schedule,) = template.of_type("AWS::Scheduler::Schedule").values()
-    sent = json.loads(schedule["Properties"]["Target"]["Input"])
-    assert read(ROOT / "events/purge.json").keys() == sent.keys()
+    schedules = template.of_type("AWS::Scheduler::Schedule")
+    for name in ("purge", "jobs"):
+        schedule = schedules[f"{name.capitalize()}FunctionSchedule"]
+        sent = json.loads(schedule["Properties"]["Target"]["Input"])
+        assert read(ROOT / f"events/{name}.json").keys() == sent.keys()
 
 
 UPLOADS = [path for path in EVENTS if operation(path) == "ingest"]

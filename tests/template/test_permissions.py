@@ -13,6 +13,7 @@ from urllib.parse import quote_plus
 import pytest
 
 from functions.ingest.app import handler as ingest
+from functions.jobs.app import handler as jobs
 from functions.purge.app import handler as purge
 from lookalike.domain.application import Policy
 from lookalike.domain.library import Kind
@@ -23,6 +24,7 @@ from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
 from lookalike.stores.aws.dynamodb_counters import DynamoCounters
 from lookalike.stores.aws.dynamodb_generations import DynamoGenerations
 from lookalike.stores.aws.dynamodb_maps import DynamoMaps
+from lookalike.stores.aws.dynamodb_records import DynamoRecords
 from lookalike.stores.aws.dynamodb_table import Table, create_table
 from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
 from lookalike.stores.aws.kms_sealer import KmsSealer
@@ -124,7 +126,14 @@ def _keys(params: Mapping[str, Any]) -> Iterator[str]:
     """The partition keys that a call is about."""
     if "RequestItems" in params:
         for asked in params["RequestItems"].values():
-            keys = asked["Keys"] if isinstance(asked, dict) else [one["DeleteRequest"]["Key"] for one in asked]
+            keys = (
+                asked["Keys"]
+                if isinstance(asked, dict)
+                else [
+                    one["DeleteRequest"]["Key"] if "DeleteRequest" in one else one["PutRequest"]["Item"]
+                    for one in asked
+                ]
+            )
             yield from (key["pk"]["S"] for key in keys)
     elif "ExpressionAttributeValues" in params and "KeyConditionExpression" in params:
         values = params["ExpressionAttributeValues"]
@@ -162,6 +171,28 @@ def lives_in_the_native_api(does: Callable[..., None]) -> None:
         does(operation, _succeeds, native, method, path, said)
     does("groups", native.call, "GET", f"{own}/pictures/a/image", size="thumb")
     does("groups", _succeeds, native, "DELETE", own, None)
+    lives_of_jobs(does)
+
+
+def lives_of_jobs(does: Callable[..., None]) -> None:
+    """All that can be done with jobs and near-duplicates: two copies are found, and a third picture."""
+    native, own = NativeCaller(ALICE), "/libraries/swept"
+    does("groups", _succeeds, native, "PUT", own, {"kind": "same"})
+    for id_, file in (("a", picture(1)), ("b", picture(1, "BMP")), ("c", picture(2))):
+        does("add", _succeeds, native, "PUT", f"{own}/pictures/{id_}", {"image": image(file)})
+    does("groups", _succeeds, native, "PUT", "/jobs/first", {"kind": "duplicates", "library": "swept"})
+    for verb in ("pause", "resume"):
+        does("groups", _succeeds, native, "POST", f"/jobs/first/{verb}", None)
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: 200_000)
+    does("jobs", jobs, {}, context)
+    for path in ("/jobs", "/jobs/first", "/jobs/first/report", f"{own}/duplicates"):
+        does("groups", _succeeds, native, "GET", path, None)
+    for verb in ("dismiss", "reconsider"):
+        does("groups", _succeeds, native, "POST", f"{own}/duplicates/{verb}", {"pictures": ["a", "b"]})
+    does("groups", _succeeds, native, "POST", f"{own}/duplicates", None)
+    does("jobs", jobs, {}, context)
+    assert native.call("GET", "/jobs").json["jobs"][-1]["state"] == "done"
+    assert len(native.call("GET", f"{own}/duplicates").json["clusters"]) == 1
 
 
 def _succeeds(native: NativeCaller, method: str, path: str, said: Any) -> None:
@@ -218,6 +249,7 @@ def done() -> dict[str, set[Did]]:
             maps=DynamoMaps(table),
             uploads=DynamoUploads(table),
             counters=DynamoCounters(table),
+            records=DynamoRecords(table),
             originals=S3Store(s3, "originals"),
             objects=S3Uploads(s3),
             dead_letters=SqsDeadLetters(sqs, queue),
@@ -271,7 +303,7 @@ def done() -> dict[str, set[Did]]:
             clock.now += 3_600_000
             does("purge", purge, {}, context)
         # The index asks which of its generations is live, and OpenSearch is no part of this.
-        for operation in ("add", "search", "update", "delete", "groups", "ingest", "index", "purge"):
+        for operation in ("add", "search", "update", "delete", "groups", "ingest", "index", "purge", "jobs"):
             does(operation, DynamoGenerations(table).generation, Kind.SAME)
         does("index", ports.dead_letters.send, _letter())
     return done
@@ -281,7 +313,20 @@ def _letter() -> Any:
     return SimpleNamespace(operation="index", reason="reason", body="body", file="")
 
 
-FUNCTIONS = ("token", "console", "add", "search", "update", "delete", "groups", "unknown", "ingest", "index", "purge")
+FUNCTIONS = (
+    "token",
+    "console",
+    "add",
+    "search",
+    "update",
+    "delete",
+    "groups",
+    "unknown",
+    "ingest",
+    "index",
+    "purge",
+    "jobs",
+)
 
 
 def test_these_are_all_functions(template: Template) -> None:
@@ -311,7 +356,7 @@ def test_secrets_are_read_by_those_alone_that_authenticate(template: Template) -
             for one in given(template, operation)
             if one.target == "Table" and any(fnmatch.fnmatchcase("APP#key", key) for key in one.keys)
         }
-        assert reads == (set() if operation in ("console", "index", "purge") else {"dynamodb:GetItem"})
+        assert reads == (set() if operation in ("console", "index", "purge", "jobs") else {"dynamodb:GetItem"})
 
 
 def test_nobody_is_allowed_what_nobody_does(template: Template, done: dict[str, set[Did]]) -> None:

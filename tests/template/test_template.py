@@ -100,17 +100,19 @@ def test_functions_that_read_pictures_have_a_whole_processor(template: Template)
         "delete",
         "groups",
         "ingest",
+        "jobs",
     }
     assert {name for name, megabytes in memory.items() if megabytes < 512} == {"console"}
 
 
 def test_what_nobody_waits_for_leaves_dead_letters(template: Template) -> None:
     background = {name for name, routes in template.routes().items() if not routes}
-    assert background == {"purge", "ingest", "index"}
+    assert background == {"purge", "jobs", "ingest", "index"}
     queues = template.of_type("AWS::SQS::Queue")
     mappings = template.of_type("AWS::Lambda::EventSourceMapping")
     dead = [
         template.functions()["purge"]["DeadLetterQueue"]["TargetArn"],
+        template.functions()["jobs"]["DeadLetterQueue"]["TargetArn"],
         queues["UploadQueue"]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"],
         mappings["IndexFunctionStream"]["Properties"]["DestinationConfig"]["OnFailure"]["Destination"],
     ]
@@ -260,7 +262,7 @@ def test_everything_that_can_go_wrong_unseen_has_an_alarm(template: Template) ->
         for name, alarm in alarms.items()
         if name != "Spending"  # which adds up what costs something
     }
-    for function in ("Ingest", "Index", "Purge"):  # what fails for HTTP clients is the gateway's 5xx
+    for function in ("Ingest", "Index", "Purge", "Jobs"):  # what fails for HTTP clients is the gateway's 5xx
         for metric in ("Errors", "Throttles"):
             assert (metric, f'{{"Ref": "{function}Function"}}') in watched
     for queue in template.of_type("AWS::SQS::Queue"):
@@ -377,7 +379,7 @@ def test_two_stacks_fit_into_one_account(template: Template) -> None:
         and not resource["Type"].startswith("AWS::Lambda::")
         and resource["Type"] != "AWS::ApiGatewayV2::Api"
     }
-    assert {"PurgeFunctionSchedule", "Uploads", "Dashboard"} <= set(named)
+    assert {"PurgeFunctionSchedule", "JobsFunctionSchedule", "Uploads", "Dashboard"} <= set(named)
     for name, value in named.items():
         assert "AWS::StackName" in json.dumps(value) or "AWS::StackId" in json.dumps(value), name
 
@@ -471,7 +473,11 @@ def test_the_environment_is_what_the_settings_read(template: Template) -> None:
         environment = {name: str(template.value(given)) for name, given in variables.items() if name not in DEPLOYED}
         read = Settings.from_environment({**environment, **DEPLOYED})
         waits = function["Environment"]["Variables"].get("LOOKALIKE_WAIT_FOR_INDEX", "true") == "true"
-        patient = function["CodeUri"] in ("functions/index", "functions/purge")  # which nobody waits for
+        patient = function["CodeUri"] in (
+            "functions/index",
+            "functions/purge",
+            "functions/jobs",
+        )  # which nobody waits for
         seconds = 10.0 if patient else 2.0
         expected = replace(Settings.from_environment(DEPLOYED), metrics=True, wait_for_index=waits)
         assert read == replace(expected, index_seconds=seconds)

@@ -128,9 +128,17 @@ export function fileOf(picture, size) {
   return address + (address.includes('?') ? '&' : '?') + query;
 }
 
+const unsent = (image) => (image.url ? { url: image.url } : { picture: image.id, library: image.library });
+
+/** Stands before the name of a file where code shows its contents. */
+export const FILE = '\u0001';
+
+/** A picture as code shows it; any file, where there is none. */
+export const sketched = (image) => (!image || image.file ? { base64: FILE + (image?.file.name ?? 'picture.jpg') } : unsent(image));
+
 /** A picture as calls take it: {picture, library}, {url}, or a file in base64. */
 export async function given(image) {
-  if (!image.file) return image.url ? { url: image.url } : { picture: image.id, library: image.library };
+  if (!image.file) return unsent(image);
   const address = await new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result);

@@ -11,13 +11,20 @@ const VIEWS = {
   library: () => import('./views/library.js'),
   search: () => import('./views/search.js'),
   compare: () => import('./views/compare.js'),
+  index: () => import('./views/index.js'),
+  duplicates: () => import('./views/duplicates.js'),
+  jobs: () => import('./views/jobs.js'),
 };
+
+/** Views beside those of libraries, each at its own path, in the order of the navigation. */
+const PLACES = ['compare', 'jobs', 'index'];
 
 /** The view of a path, and what it is given. */
 function viewOf(path) {
-  const [, library, search] = /^\/console\/l\/([^/]+)(\/search)?\/?$/.exec(path) ?? [];
-  if (library) return [search ? 'search' : 'library', { library: decodeURIComponent(library) }];
-  return [path === '/console/compare' ? 'compare' : 'application', {}];
+  const [, library, below = 'library'] = /^\/console\/l\/([^/]+)(?:\/(search|duplicates))?\/?$/.exec(path) ?? [];
+  if (library) return [below, { library: decodeURIComponent(library) }];
+  const place = PLACES.find((one) => path.replace(/\/$/, '') === `/console/${one}`);
+  return [place ?? 'application', {}];
 }
 
 const theme = keptStore('theme', 'auto');
@@ -57,10 +64,13 @@ function Header({ onKeys }) {
   const who = useStore(session);
   const [next, icon] = THEMES[useStore(theme)];
   const code = useStore(language);
-  const [, props] = viewOf(useStore(route).path);
+  const [name, { library }] = viewOf(useStore(route).path);
+  const place = (one, path, words) => html`<a href=${path} aria-current=${one ? 'page' : undefined}>${words}</a>`;
   return html`<header class="top">
     <a class="brand" href="/console/"><svg viewBox="0 0 32 32" aria-hidden="true"><rect x="3" y="3" width="18" height="18" rx="4" /><rect x="11" y="11" width="18" height="18" rx="4" /></svg><span>lookalike</span></a>
-    ${props.library && html`<nav aria-label=${t('where')}><span class="faint">/</span> <a href=${`/console/l/${encodeURIComponent(props.library)}`}>${props.library}</a></nav>`}
+    ${who && html`<nav aria-label=${t('where')}>${place(name === 'application', '/console/', t('libraries'))}
+      ${library && html`<span class="faint" aria-hidden="true">/</span>${place(name === 'library', `/console/l/${encodeURIComponent(library)}`, library)}`}
+      ${PLACES.map((one) => place(name === one, `/console/${one}`, t(`title.${one}`)))}</nav>`}
     <div class="tools">
       <button type="button" class="quiet" lang=${code === 'zh' ? 'en' : 'zh-CN'} onClick=${() => language.set(code === 'zh' ? 'en' : 'zh')}>${code === 'zh' ? 'English' : '中文'}</button>
       <button type="button" class="quiet icon" aria-label=${t(`theme.${theme.get()}`)} title=${t(`theme.${theme.get()}`)} onClick=${() => theme.set(next)}><${Icon} name=${icon} /></button>
@@ -108,6 +118,9 @@ addEventListener('click', (event) => {
   event.preventDefault();
   go(link.getAttribute('href'));
 });
+
+// A link that signs in, pasted where the console is open already, changes the fragment alone: the page is begun with it.
+addEventListener('hashchange', () => location.hash.startsWith('#once=') && location.reload());
 
 // A file that is dropped beside every target does not replace the page.
 for (const name of ['dragover', 'drop']) addEventListener(name, (event) => event.preventDefault());

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from lookalike.cli.main import COMMANDS, app, main
+from lookalike.cli.main import COMMANDS, app, main, module_of
 
 #: Packages that are slow to import and not needed to print the version.
 HEAVY = ("numpy", "PIL", "onnxruntime", "faiss", "uvicorn", "boto3", "opensearchpy", "aws_lambda_powertools")
@@ -24,7 +24,7 @@ def test_no_command_is_imported_to_say_what_there_is(option: str) -> None:
     done = subprocess.run([sys.executable, "-c", program, option], capture_output=True, text=True, check=True)
     loaded = set(done.stderr.split())
     assert "typer" in loaded
-    assert not loaded & {*HEAVY, *(f"lookalike.cli.{name}" for name in COMMANDS)}
+    assert not loaded & {*HEAVY, *(module_of(name) for name in COMMANDS)}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -218,15 +218,15 @@ def _stages(query: str, embedder: Embedder, scorer: MatchScorer) -> Iterator[tup
         }
         exhaustive = FeatureMapVerifier(scorer, exhaustive=True).query(pixels, views)
         (best,) = run_stages(
-            exhaustive, embedder, [(cosine, embedding.feature_map)], partial(_given, {0: picture})
+            exhaustive, embedder, [(cosine, embedding.feature_map)], partial(_given, {0: original})
         ).matches()
         seen = {stage: _stage(found) for stage, found in stages.items() if found is not None}
         yield name, {"cosine": cosine, **seen, "best": None if best is None else _plain(best)}
 
 
-def _given(renditions: Mapping[int, Pixels], numbers: Sequence[int]) -> Mapping[int, Pixels]:
-    """Loads the renditions that are there."""
-    return {number: renditions[number] for number in numbers}
+def _given(originals: Mapping[int, Original], numbers: Sequence[int]) -> Mapping[int, Original]:
+    """Loads the originals that are there."""
+    return {number: originals[number] for number in numbers}
 
 
 def _rematched(embedder: Embedder, matcher: QueryMatcher, rectification: Rectification | None) -> MatchAttempt | None:

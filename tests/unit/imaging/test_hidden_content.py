@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.imaging.decode import FORMATS, Bounds, Decoded, decode, hidden_digest_of_file
+from lookalike.domain.picture import Decoded
+from lookalike.imaging.decode import FORMATS, Bounds, decode, hidden_digest_of_file
 from tests.unit.imaging.pictures.blank import DRAWN, INKS, OTHERS, WIDTH, drawn, hidden, opaque, wide
 from tests.unit.imaging.pictures.draw import FOLDER
 from tests.unit.imaging.pictures.files import ORIENTATIONS, chunk, encode, exif, png_with

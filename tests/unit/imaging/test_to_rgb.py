@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lookalike.domain.picture import Decoded
 from lookalike.errors import EmptyPicture, NotAPicture, PictureSizeError
 from lookalike.imaging.animation import Frame
-from lookalike.imaging.decode import FORMATS, Bounds, Decoded, decode, digest_of
+from lookalike.imaging.decode import FORMATS, Bounds, decode, digest_of
 from lookalike.imaging.picture_file import PictureFile
 from lookalike.imaging.rendition import rendition
 from tests.support.examples import spread

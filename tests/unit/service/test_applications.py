@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from lookalike.domain.application import Policy
+from lookalike.domain.application import Permission, Policy
 from lookalike.domain.library import Kind
 from lookalike.errors import InvalidArgument, TokenInvalid
 from lookalike.service.applications import create_application, new_secret, revoke_application, save_application
@@ -122,3 +122,21 @@ def test_revoked_by_name_or_by_access_key(by: str) -> None:
     assert applications.applications() == []
     with pytest.raises(InvalidArgument):
         revoke_application(applications, getattr(made, by))
+
+
+def test_an_old_secret_opens_until_its_end_and_no_longer() -> None:
+    made = create_application(applications := MemoryApplications(), SetClock(0), "shop")
+    rotated = new_secret(applications, "shop", old_until=1000)
+    assert rotated.secrets == (rotated.secret_key, made.secret_key)
+    assert rotated.at(999) is rotated
+    assert rotated.at(1000).secrets == (rotated.secret_key,)
+    again = new_secret(applications, "shop")
+    assert again.secrets == (again.secret_key,)
+
+
+def test_what_a_key_may_do_is_in_order_and_its_libraries_have_names() -> None:
+    policy = Policy(may=(Permission.UPDATE, Permission.SEARCH, Permission.SEARCH), libraries=("shop",))
+    made = create_application(MemoryApplications(), SetClock(0), "shop", policy=policy)
+    assert made.policy.may == (Permission.SEARCH, Permission.UPDATE)
+    with pytest.raises(InvalidArgument):
+        create_application(MemoryApplications(), SetClock(0), "shop", policy=Policy(libraries=("a/b",)))

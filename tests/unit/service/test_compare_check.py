@@ -12,14 +12,14 @@ from PIL import Image
 from lookalike.domain.geometry import GeometricMatch
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.picture import Embedding, Pixels
-from lookalike.domain.search import Reason
+from lookalike.domain.search import Found, Reason
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
 from lookalike.errors import Abandoned, EmptyPicture, NotAPicture
 from lookalike.imaging.decode import FORMATS, Bounds
 from lookalike.imaging.pixel_budget import PixelBudget
 from lookalike.limits.call import Call
-from lookalike.ports import Embedder, Ports, Verifier
+from lookalike.ports import Embedder, Finder, Looking, Ports, Verifier
 from lookalike.service import image_source
 from lookalike.service.add import Add, add
 from lookalike.service.check import MAX_UNVERIFIED_SCORE, Check, check
@@ -178,6 +178,16 @@ def test_comparing_touches_no_store_and_leaves_nothing(monkeypatch: pytest.Monke
     compared = compare(ports, "tenant", source(scene(1)), source(scene(1, 90)))
     assert isinstance(compared, Comparison)
     assert isinstance(compared.same, GeometricMatch)
+
+
+def test_comparing_is_done_here_wherever_else_pictures_are_looked_for() -> None:
+    class Elsewhere(Finder):
+        def find(self, looking: Looking) -> Found:
+            raise AssertionError(f"no other process knows {looking.libraries}")
+
+    ports, picture = memory_ports(), source(scene(1))
+    elsewhere = replace(ports, finder=Elsewhere())
+    assert compare(elsewhere, "tenant", picture, picture) == compare(ports, "tenant", picture, picture)
 
 
 def test_pictures_are_in_memory_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

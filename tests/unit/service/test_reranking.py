@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from lookalike.limits.call import Call, Job, processors
 from lookalike.limits.fair_share import FairShare
 from lookalike.ports import BatchVerification, MapStore, PictureStore, QueryVerifier
 from lookalike.service import originals
+from lookalike.service.renditions import Renditions
 from lookalike.service.reranking import (
     BATCH_SIZE,
     EXAMINED_AT_ONCE,
@@ -87,11 +89,13 @@ class Batch(BatchVerification):
         return self
 
     def matches(self) -> Sequence[GeometricMatch | None]:
-        return [MATCH if number in self.query.same else None for number in self.numbers]
+        undecided = self.query.found_in_view and self.query.wanted
+        return [MATCH if number in self.query.same and not undecided else None for number in self.numbers]
 
 
 class ScriptedQuery(QueryVerifier):
-    """Matches the pictures of these numbers, and wants originals of others first, from which it learns nothing."""
+    """Matches the pictures of these numbers, and wants originals, from which it learns nothing but in one view: there it
+    finds that these match, if it is set."""
 
     def __init__(
         self,
@@ -111,6 +115,9 @@ class ScriptedQuery(QueryVerifier):
     def place(self, candidates: Sequence[tuple[float, bytes]]) -> Mapping[int, GeometricMatch]:
         self.log.append(("placed", [int(data) for _, data in candidates]))
         return {number: match for number, match in self.places.items() if number < len(candidates)}
+
+    def fits(self, place: GeometricMatch, rendition: Pixels) -> bool:
+        return place.correlation > PLACE.correlation - 0.01
 
     def agreement(self, match: GeometricMatch, rendition: Pixels) -> Agreement | None:
         self.examined += 1
@@ -139,6 +146,10 @@ class CountingEmbedder(TinyEmbedder):
 VIEW = np.zeros((9, 9, 3), np.uint8)
 
 
+def renditions(originals: PictureStore, job: Job = JOB) -> Renditions:
+    return Renditions(originals, TinyEmbedder(), job)
+
+
 def verify(
     query: ScriptedQuery,
     maps: MapStore,
@@ -146,7 +157,9 @@ def verify(
     candidates: Sequence[Candidate],
     job: Job = JOB,
 ) -> dict[Key, GeometricMatch]:
-    return Reranker(query, TinyEmbedder(), maps, originals, job).verify(candidates)
+    """What feature maps verify, and where they verify nothing, what originals decide."""
+    reranked = Reranker(query, TinyEmbedder(), maps, renditions(originals, job), job).verify(candidates)
+    return reranked.matches if reranked.undecided is None else reranked.undecided.decide()
 
 
 @given(count=st.integers(0, 260), same=st.sets(st.integers(0, 260)), missing=st.sets(st.integers(0, 260)))
@@ -191,15 +204,16 @@ PLACE = GeometricMatch(0.0, 0, 0.8, (0.8, 0, 0.1, 0, 0.8, 0.1), WHOLE)
     colours=st.lists(st.sampled_from(["white", "black"]), min_size=1, max_size=40),
     same=st.sets(st.integers(0, 40)),
     places=st.sets(st.integers(0, 40)),
+    unfitting=st.sets(st.integers(0, 40)),
 )
 def test_where_nothing_agrees_unmatched_candidates_are_matched_if_their_agreement_proves_it(
-    colours: list[str], same: set[int], places: set[int]
+    colours: list[str], same: set[int], places: set[int], unfitting: set[int]
 ) -> None:
     store, candidates = MemoryOriginals(), [candidate(number) for number in range(len(colours))]
     for one, colour in zip(candidates, colours, strict=True):
         store.put(one.object_key, png(Image.new("RGB", (8, 8), colour)))
     query = ScriptedQuery(same)
-    query.places = dict.fromkeys(places, PLACE)
+    query.places = dict.fromkeys(places, PLACE) | dict.fromkeys(unfitting, replace(PLACE, correlation=0.7))
     maps = CountingMaps(range(len(colours)))
     verified = verify(query, maps, store, candidates)
 
@@ -209,7 +223,7 @@ def test_where_nothing_agrees_unmatched_candidates_are_matched_if_their_agreemen
     else:
         unmatched = [number for number in range(min(len(colours), BATCH_SIZE)) if number not in same]
         assert placed == [unmatched]
-        proved = {unmatched[number] for number in places if number < len(unmatched)}
+        proved = {unmatched[number] for number in places - unfitting if number < len(unmatched)}
         white = {candidate(number).key for number in proved if colours[number] == "white"}
         assert {key for key, match in verified.items() if match.transform == PLACE.transform} == white
         assert all(verified[key].probability == PLACED_PROBABILITY for key in white)
@@ -221,9 +235,14 @@ def test_what_agrees_in_less_than_is_asked_for_is_left_out() -> None:
     for one, colour in zip(candidates[:2], ("white", "black"), strict=True):
         store.put(one.object_key, png(Image.new("RGB", (8, 8), colour)))
     reranker = Reranker(
-        ScriptedQuery({0, 1, 2}), TinyEmbedder(), CountingMaps(range(3)), store, JOB, min_agreement=OTHER.share + 0.01
+        ScriptedQuery({0, 1, 2}),
+        TinyEmbedder(),
+        CountingMaps(range(3)),
+        renditions(store),
+        JOB,
+        min_agreement=OTHER.share + 0.01,
     )
-    agreements = {key: match.agreement for key, match in reranker.verify(candidates).items()}
+    agreements = {key: match.agreement for key, match in reranker.verify(candidates).matches.items()}
     assert agreements == {candidates[0].key: SAME, candidates[2].key: None}
 
 
@@ -237,16 +256,27 @@ def test_an_original_is_read_once() -> None:
 
     store = Counting()
     store.put(candidate(0).object_key, png(Image.new("RGB", (8, 8), "white")))
-    verified = verify(ScriptedQuery({0}, wanted=[0]), CountingMaps([0]), store, [candidate(0)])
+    verified = verify(ScriptedQuery({0}, wanted=[0], found_in_view=1), CountingMaps([0]), store, [candidate(0)])
     assert verified[candidate(0).key].agreement == SAME
     assert read == [candidate(0).object_key]
 
 
-def test_renditions_are_loaded_for_the_first_batch() -> None:
+def test_keypoints_of_an_original_are_detected_once() -> None:
+    store, embedder = MemoryOriginals(), CountingEmbedder()
+    store.put(candidate(0).object_key, png(Image.new("RGB", (8, 8), "white")))
+    made = Renditions(store, embedder, JOB)
+    with JOB.turn() as turn:
+        first, again = (made.with_keypoints([candidate(1), candidate(0)], turn, [0, 1]) for _ in range(2))
+    assert first.keys() == {1}
+    assert again[1] is first[1]
+    assert embedder.detected == 1
+
+
+def test_renditions_are_loaded_for_the_first_batch_if_nothing_matches_there() -> None:
     store = MemoryOriginals()
     store.put(candidate(1).object_key, jpeg(photograph("chelsea.png", 1200).resize((1500, 1000))))
     store.put(candidate(2).object_key, b"no picture")
-    asking = ScriptedQuery({0, BATCH_SIZE}, [2, 1, 3])
+    asking = ScriptedQuery(set(), [2, 1, 3])
     verify(asking, CountingMaps(range(60)), store, [candidate(number) for number in range(60)])
     (given,) = asking.given
     assert given.keys() == {1}
@@ -254,6 +284,38 @@ def test_renditions_are_loaded_for_the_first_batch() -> None:
     assert isinstance(seen, np.ndarray)
     assert seen.ndim == 3
     assert RENDITION_SIDE <= max(seen.shape) < 2 * RENDITION_SIDE
+
+
+def test_what_feature_maps_verify_needs_no_keypoints() -> None:
+    asking = ScriptedQuery({0}, [1])
+    maps, candidates = CountingMaps(range(3)), [candidate(number) for number in range(3)]
+    reranked = Reranker(asking, TinyEmbedder(), maps, renditions(MemoryOriginals()), JOB).verify(candidates)
+    assert list(reranked.matches) == [candidate(0).key]
+    assert reranked.undecided is None
+    assert asking.given == []
+
+
+def test_nothing_is_left_undecided_where_keypoints_are_not_asked_for() -> None:
+    maps, candidates = CountingMaps(range(3)), [candidate(number) for number in range(3)]
+    reranker = Reranker(
+        ScriptedQuery(set(), [1]), TinyEmbedder(), maps, renditions(MemoryOriginals()), JOB, keypoints=False
+    )
+    assert reranker.verify(candidates).undecided is None
+
+
+@pytest.mark.parametrize("found_in_view", [1, 3])
+def test_where_keypoints_match_further_batches_are_matched(found_in_view: int) -> None:
+    store, candidates = MemoryOriginals(), [candidate(number) for number in range(3 * BATCH_SIZE)]
+    store.put(candidate(0).object_key, png(Image.new("RGB", (8, 8), "white")))
+    query = ScriptedQuery({0, BATCH_SIZE}, wanted=[0], keypoint_views=3, found_in_view=found_in_view)
+    maps = CountingMaps(range(3 * BATCH_SIZE))
+    reranked = Reranker(query, TinyEmbedder(), maps, renditions(store), JOB).verify(candidates)
+    assert reranked.matches == {}
+    assert reranked.undecided is not None
+    assert len(maps.asked) == 1
+    assert list(reranked.undecided.decide()) == [candidate(0).key, candidate(BATCH_SIZE).key]
+    assert len(query.given) == found_in_view
+    assert len(maps.asked) == 3
 
 
 class Away(MemoryOriginals):
@@ -270,16 +332,14 @@ class Away(MemoryOriginals):
 
 
 def test_unavailable_originals_are_left_out() -> None:
-    asking = ScriptedQuery({0}, [1, 2])
-    assert list(verify(asking, CountingMaps(range(3)), Away(), [candidate(number) for number in range(3)])) == [
-        candidate(0).key
-    ]
+    asking = ScriptedQuery(set(), [1, 2])
+    assert verify(asking, CountingMaps(range(3)), Away(), [candidate(number) for number in range(3)]) == {}
     assert asking.given == []
 
 
 def test_late_originals_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(originals, "_MAX_WAIT", 0.05)
-    over, asking = threading.Event(), ScriptedQuery({0}, [1, 2])
+    over, asking = threading.Event(), ScriptedQuery(set(), [1, 2])
     try:
         verify(asking, CountingMaps(range(3)), Away(over), [candidate(number) for number in range(3)])
         assert asking.given == []
@@ -296,21 +356,21 @@ def test_no_originals_are_read_where_none_are_wanted() -> None:
 def test_the_stages_come_in_order_and_each_view_is_embedded_once() -> None:
     query, embedder = ScriptedQuery(set(), wanted=[1], rounds=2, keypoint_views=2), CountingEmbedder()
     maps = [(1 - number / 1000, str(number).encode()) for number in range(4)]
-    grey = np.zeros((400, 400, 3), np.uint8)
+    grey = Original(np.zeros((400, 400, 3), np.uint8), Keypoints.none())
     batch = run_stages(query, embedder, maps, lambda numbers: dict.fromkeys(numbers, grey))
     views = {3: 2 * DIMENSION, 1: 2 * DIMENSION}
     assert query.log == [("rectified", views), ("rectified", views), ("keypoints", [1]), ("keypoints", [1])]
     assert embedder.embedded == 4
-    assert embedder.detected == 3  # of the original and of both views
+    assert embedder.detected == 2  # of both views
     assert batch.matches() == [None] * 4
 
 
 def test_views_are_matched_until_a_match_is_accepted() -> None:
     query, embedder = ScriptedQuery(set(), wanted=[1, 2], keypoint_views=8, found_in_view=3), CountingEmbedder()
-    grey = np.zeros((400, 400, 3), np.uint8)
+    grey = Original(np.zeros((400, 400, 3), np.uint8), Keypoints.none())
     run_stages(query, embedder, [(1.0, b"0")], lambda numbers: dict.fromkeys(numbers, grey))
     assert query.log == [("keypoints", [1, 2])] * 3
-    assert embedder.detected == 5
+    assert embedder.detected == 3
 
 
 def test_no_view_is_matched_if_no_original_can_be_loaded() -> None:

@@ -26,6 +26,7 @@ from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
 from lookalike.service.ranking import Page
 from lookalike.service.search import Search, search
+from lookalike.verification.affine import crop_transform
 from lookalike.verification.quadrilaterals import Quadrilateral
 from tests.support.fakes import TinyBatch, TinyEmbedder, TinyQueryVerifier, TinyVerifier, memory_ports
 from tests.support.photographs import photograph
@@ -169,6 +170,24 @@ def test_the_whole_look_settles_a_search_if_nearly_all_of_the_query_lies_on_a_pi
     assert [name for name, _ in taken(page)] == looks_taken
 
 
+@pytest.mark.parametrize(
+    ("windows", "views"),
+    [
+        ([Box(0.1, 0.1, 0.9, 0.9)], 0),  # where the verified picture lies
+        ([Box(0.1, 0.1, 0.9, 0.9), Box(0, 0, 0.3, 0.3)], 1),
+        ([Box(0, 0, 0.3, 0.3), Box(0.5, 0.5, 0.9, 0.9)], 2),
+    ],
+)
+def test_windows_that_show_a_verified_picture_are_not_looked_at(
+    ports: Ports, monkeypatch: pytest.MonkeyPatch, windows: list[Box], views: int
+) -> None:
+    monkeypatch.setattr(looks, "detect_windows", lambda pixels: windows)
+    add(ports, Add(ref(Kind.SAME), png(scene(1))))
+    placing = Placing(crop_transform(Box(0.12, 0.1, 0.9, 0.88)))
+    page = search(replace(ports, verifier=placing), Search(ref(Kind.SAME), png(scene(1).resize((90, 90)))))
+    assert dict(taken(page))["windows"] == views
+
+
 def test_windows_are_looked_at_together_and_end_the_search_if_one_is_proved(
     ports: Ports, embedder: CountingEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,7 +208,7 @@ class ViewKeypoints:
         self.answer, self.asked = answer, list[str]()
 
     def __call__(
-        self, ports: Ports, job: object, views: object, embedded: object, one: Candidate
+        self, ports: Ports, job: object, views: object, embedded: object, one: Candidate, renditions: object
     ) -> GeometricMatch | None:
         self.asked.append(one.metadata.brief)
         return self.answer

@@ -17,6 +17,7 @@ from lookalike.embedding.feature_map import CELLS_SHAPE, THUMBNAIL_SIDE, Feature
 from lookalike.limits.call import Call, Job, processors
 from lookalike.ports import Ports
 from lookalike.service.looks import View
+from lookalike.service.renditions import Renditions
 from lookalike.service.view_matching import (
     MIN_VIEW_COSINE,
     MIN_VIEW_MARGIN,
@@ -100,10 +101,11 @@ def match(matched_in: int) -> tuple[GeometricMatch | None, list[int]]:
     embedder = DetectingEmbedder()
     matcher = ViewMatcher(KeypointVerifier(matched_in), embedder)
     embedded = [QueryView(RIGHT_HALF, feature_map(9), full=True)]
-    return matcher.match_nearest([view(70)], embedded, (0.5, feature_map(9)), ORIGINAL), embedder.detected
+    original = Original(ORIGINAL, Keypoints.none())
+    return matcher.match_nearest([view(70)], embedded, (0.5, feature_map(9)), original), embedder.detected
 
 
-@pytest.mark.parametrize(("matched_in", "detected"), [(0, []), (1, [200, 1]), (2, [200, 1, 2])])
+@pytest.mark.parametrize(("matched_in", "detected"), [(0, []), (1, [1]), (2, [1, 2])])
 def test_a_match_of_a_view_is_one_of_the_whole_query(matched_in: int, detected: list[int]) -> None:
     found, looked_at = match(matched_in)
     assert found is not None
@@ -114,7 +116,7 @@ def test_a_match_of_a_view_is_one_of_the_whole_query(matched_in: int, detected: 
 
 
 def test_a_view_is_matched_as_it_is_and_once_more() -> None:
-    assert match(3) == (None, [200, 1, 2])
+    assert match(3) == (None, [1, 2])
 
 
 @pytest.fixture
@@ -128,7 +130,8 @@ def ports() -> Ports:
 def nearest(ports: Ports) -> GeometricMatch | None:
     job = Job("tenant", Call(), processors())
     embedded = [QueryView(RIGHT_HALF, feature_map(level), full=True) for level in (-9, 9, 0)]
-    return match_nearest_view(ports, job, [view(grey) for grey in (10, 20, 30)], embedded, CANDIDATE)
+    renditions = Renditions(ports.originals, ports.embedder, job)
+    return match_nearest_view(ports, job, [view(grey) for grey in (10, 20, 30)], embedded, CANDIDATE, renditions)
 
 
 def test_the_view_most_like_the_candidate_is_matched(ports: Ports) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookalike.domain.geometry import Affine, Box
-from lookalike.verification.affine import compose, crop_transform, share_inside
+from lookalike.verification.affine import compose, crop_transform, share_inside, shared
 
 NUMBERS = st.floats(-2, 2)
 AFFINES = st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
@@ -46,3 +46,22 @@ def test_how_much_of_a_query_lies_on_a_picture(transform: Affine, share: float) 
 @given(AFFINES)
 def test_a_share_is_a_share(transform: Affine) -> None:
     assert 0 <= share_inside(transform) <= 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "share"),
+    [
+        (Box(0.2, 0.2, 0.8, 0.8), Box(0.2, 0.2, 0.8, 0.8), 1),
+        (Box(0, 0, 1, 1), Box(0.5, 0, 1, 1), 0.5),  # a part of the other
+        (Box(0.5, 0, 1, 1), Box(0, 0, 1, 1), 0.5),
+        (Box(0, 0, 0.4, 1), Box(0.6, 0, 1, 1), 0),
+    ],
+)
+def test_how_much_two_regions_have_in_common(one: Box, other: Box, share: float) -> None:
+    assert shared(crop_transform(one), crop_transform(other)) == pytest.approx(share, abs=0.06)
+
+
+@given(AFFINES, AFFINES)
+def test_what_is_shared_is_a_share_and_mutual(one: Affine, other: Affine) -> None:
+    assert 0 <= shared(one, other) <= 1
+    assert shared(one, other) == shared(other, one)

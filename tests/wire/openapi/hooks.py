@@ -26,6 +26,8 @@ BEYOND_SCHEMAS = (
     ("invalid_argument", "(id|/id|/tags/.*|/filter/.*|/image/url)", "must have 1 to [0-9]+ bytes.*"),
     ("invalid_argument", ".*", "must not hold a NUL character"),
     ("invalid_argument", ".*", "half a surrogate pair"),
+    ("invalid_argument", "/pictures", "must name two different pictures at least"),
+    ("invalid_argument", "/pictures/[0-9]+", "must have 1 to [0-9]+ bytes.*"),
     ("invalid_argument", "/box", "must be left, top, right, bottom, .*"),
     ("invalid_argument", "/?after", "is no cursor .*"),
     ("invalid_argument", "/id", "differs from that of the path"),
@@ -59,6 +61,7 @@ _REAL: Mapping[str, Callable[[str], str]] = {
     "picture": lambda text: chosen(text, *IDS),
     "library": lambda text: chosen(text, LIBRARY, LIBRARY, LIBRARY),
     "libraries": lambda text: chosen(text, LIBRARY, LIBRARY, LIBRARY),
+    "pictures": lambda text: chosen(text, *IDS),
 }
 
 
@@ -73,6 +76,8 @@ def before_call(_context: schemathesis.HookContext, case: schemathesis.Case[Any]
         names["library"] = chosen(str(names["library"]), LIBRARY, LIBRARY, LIBRARY)
     if names.get("library") == LIBRARY and operation == "remove_library":
         names["library"] = "gone"
+    if "job" in names:
+        names["job"] = chosen(str(names["job"]), "sweep", "sweep")
     if "id" in names:
         names["id"] = chosen(str(names["id"]), *IDS)
     if case.media_type == "application/json":

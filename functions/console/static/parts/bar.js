@@ -3,11 +3,11 @@ import { html, useState } from '../vendor/htm-preact.js';
 import { bulk, call } from '../api.js';
 import { t } from '../i18n.js';
 import { each, notify } from '../state.js';
-import { Confirm, Dialog, Icon } from './dialog.js';
+import { CodeButton, Confirm, Dialog, Icon } from './dialog.js';
 import { Tags } from './tags.js';
 
 /** Pictures that are deleted at once without a question: they can be restored. */
-const WITHOUT_QUESTION = 20;
+export const WITHOUT_QUESTION = 20;
 
 /** Restore pictures; how many could not be. */
 export async function restore(pictures) {
@@ -41,15 +41,16 @@ export function save(name, text, type = 'application/x-ndjson') {
 
 function TagAll({ library, pictures, onClose, onDone }) {
   const [tags, setTags] = useState([]);
+  const rows = pictures.map((one) => ({ op: 'update', id: one.id, tags: [...new Set([...(one.tags ?? []), ...tags])] }));
   const apply = async () => {
     onClose();
-    const rows = pictures.map((one) => ({ op: 'update', id: one.id, tags: [...new Set([...(one.tags ?? []), ...tags])] }));
-    const refused = (await bulk(library, rows)).filter((row) => row.status >= 400);
+    const refused = (await bulk(library.name, rows)).filter((row) => row.status >= 400);
     notify(refused.length ? t('tag.failed', { n: refused.length, why: refused[0].detail ?? refused[0].code }) : t('tagged', { n: rows.length }));
     onDone();
   };
   return html`<${Dialog} title=${t('tag.all', { n: pictures.length })} onClose=${onClose} kind="small" actions=${html`
-    <span class="push"></span><button type="button" class="main" disabled=${!tags.length} onClick=${apply}>${t('save')}</button>`}>
+    <${CodeButton} action=${{ method: 'POST', path: `/libraries/${library.name}/bulk`, rows }} /><span class="push"></span>
+    <button type="button" class="main" disabled=${!tags.length} onClick=${apply}>${t('save')}</button>`}>
     <${Tags} tags=${tags} onChange=${setTags} label=${t('tags')} /><//>`;
 }
 
@@ -65,9 +66,13 @@ export function Bar({ library, pictures, deleted, onClear, onDone }) {
     notify(left ? t('restore.failed', { n: left }) : t('restored', { n: pictures.length }));
     done();
   };
-  const lines = () => save(`${library}.ndjson`, pictures.map((one) => `${JSON.stringify(one)}\n`).join(''));
+  const lines = () => save(`${library.name}.ndjson`, pictures.map((one) => `${JSON.stringify(one)}\n`).join(''));
+  // Restoring is a call a picture: code shows the first.
+  const code = deleted ? { method: 'POST', path: `${pictures[0].self}/restore` }
+    : { method: 'POST', path: `/libraries/${library.name}/bulk`, rows: pictures.map(({ id }) => ({ op: 'delete', id })), vendor: { op: 'delete', library, pictures } };
   return html`<div class="bar" role="toolbar" aria-label=${t('selected', { n: pictures.length })}>
     <strong>${t('selected', { n: pictures.length })}</strong><span class="push"></span>
+    <${CodeButton} action=${code} />
     ${deleted ? html`<button type="button" onClick=${back}><${Icon} name="undo" /> ${t('restore')}</button>`
     : html`<button type="button" onClick=${() => setOpen('tag')}>${t('tag')}</button>
       <button type="button" class="danger" onClick=${act}><${Icon} name="trash" /> ${t('delete')}</button>`}

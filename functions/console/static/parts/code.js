@@ -1,70 +1,59 @@
-// The same action as a program does it: curl, Python, and the vendor's SDK where it has such a call.
+// The same action as a program does it: curl, Python, and the vendor's way where it has such a call.
 import { html, useState } from '../vendor/htm-preact.js';
-import { BASE } from '../api.js';
+import { BASE, FILE } from '../api.js';
 import { t } from '../i18n.js';
 import { Dialog } from './dialog.js';
+import { baidu, jumdata, qiniu } from './vendors.js';
+import { inJson, inPython } from './written.js';
 
 const quoted = (text) => `'${text.replace(/'/g, `'\\''`)}'`;
-const spaced = (value) => JSON.stringify(value, null, 1).replace(/\n\s*/g, ' ').replace(/([[{]) /g, '$1').replace(/ ([\]}])/g, '$1');
 
-/** Stands for a picture's file in base64. */
-const FILE = '"…"';
+const FILES = new RegExp(`"${JSON.stringify(FILE).slice(1, -1).replace('\\', '\\\\')}((?:[^"\\\\]|\\\\.)*)"`, 'g');
 
-function curl({ method, path, json, upload, file = 'picture.jpg' }) {
+/** JSON in quotes of a shell, with the files read where they stand. */
+const inShell = (text) => quoted(text).replace(FILES, (_, name) =>
+  `"'"$(base64 < ${quoted(JSON.parse(`"${name.replace(/'\\''/g, "'")}"`))} | tr -d '\\n')"'"`);
+
+function curl({ method, path, json, rows, upload }) {
   const address = `"$API${path}"`;
   const lines = [`API=${location.origin}${BASE} KEYS=API_KEY:SECRET_KEY`];
-  const json_header = `-H 'Content-Type: application/json'`;
-  if (upload) lines.push(`curl -u $KEYS ${address} -F image=@${upload} -F ${quoted('picture={"brief": "…"}')}`);
-  else if (!json) lines.push(`curl -u $KEYS${method === 'GET' ? '' : ` -X ${method}`} ${address}`);
-  else if (spaced(json).includes(FILE)) {
-    const body = quoted(spaced(json)).replaceAll(FILE, `"'"$(base64 -w0 ${quoted(file)})"'"`);
-    lines.push(`printf %s ${body} |`, `  curl -u $KEYS ${address} ${json_header} --data-binary @-`);
-  } else lines.push(`curl -u $KEYS${method === 'POST' ? '' : ` -X ${method}`} ${address} ${json_header} -d ${quoted(spaced(json))}`);
+  const way = method === 'GET' ? '' : ` -X ${method}`;
+  if (upload) lines.push(`curl -su $KEYS ${address} -F image=@${quoted(upload)} -F ${quoted('picture={"brief": "…"}')}`);
+  else if (rows) lines.push(`printf '%s\\n' ${rows.map((row) => inShell(inJson(row))).join(` \\\n  `)} |`, `  curl -su $KEYS ${address} -H 'Content-Type: application/x-ndjson' --data-binary @-`);
+  else if (json) lines.push(`printf %s ${inShell(inJson(json))} |`, `  curl -su $KEYS${method === 'POST' ? '' : way} ${address} -H 'Content-Type: application/json' --data-binary @-`);
+  else lines.push(`curl -su $KEYS${way} ${address}`);
   return lines.join('\n');
 }
 
-const python_value = (value) => spaced(value).replace(/\btrue\b/g, 'True').replace(/\bfalse\b/g, 'False').replace(/\bnull\b/g, 'None').replaceAll(FILE, 'picture');
-
-function python({ method, path, json, upload, file = upload ?? 'picture.jpg' }) {
-  const body = upload ? { image: { base64: '…' }, brief: '…!' } : json;
-  const reads = body && spaced(body).includes(FILE) ? [`with open(${JSON.stringify(file)}, "rb") as file:`, '    picture = base64.b64encode(file.read()).decode()', ''] : [];
-  return ['import base64, json, urllib.request', '', `API, KEYS = ${JSON.stringify(location.origin + BASE)}, f"{API_KEY}:{SECRET_KEY}"`, '', '',
-    'def call(method, path, said=None):',
-    '    headers = {"Authorization": "Basic " + base64.b64encode(KEYS.encode()).decode(), "Content-Type": "application/json"}',
-    '    data = None if said is None else json.dumps(said).encode()',
+function python({ method, path, json, rows, upload }) {
+  const said = upload ? { image: { base64: FILE + upload }, brief: '…' } : json;
+  const data = rows ? `"\\n".join(map(json.dumps, ${inPython(rows)})).encode()` : said && `json.dumps(${inPython(said)}).encode()`;
+  const reads = data?.includes('file("') ? ['def file(name):', '    with open(name, "rb") as opened:', '        return base64.b64encode(opened.read()).decode()', '', ''] : [];
+  return ['import base64, json, urllib.request', '', `API = ${JSON.stringify(location.origin + BASE)}`, '', '',
+    'def call(method, path, data=None, kind="application/json"):',
+    '    keys = base64.b64encode(f"{API_KEY}:{SECRET_KEY}".encode()).decode()',
+    '    headers = {"Authorization": f"Basic {keys}", "Content-Type": kind}',
     '    with urllib.request.urlopen(urllib.request.Request(API + path, data, headers, method=method)) as answer:',
-    '        return json.loads(answer.read() or "null")', '', '', ...reads,
-    `print(call(${JSON.stringify(method)}, ${JSON.stringify(path)}${body ? `, ${python_value(body).replace('…!', '…')}` : ''}))`].join('\n');
+    '        return answer.read().decode()', '', '', ...reads,
+    `print(call(${[JSON.stringify(method), JSON.stringify(path), data, rows && '"application/x-ndjson"'].filter(Boolean).join(', ')}))`].join('\n');
 }
 
-const PREFIX = { same_hq: 'sameHq', similar: 'similar', product: 'product' };
+const WAYS = { curl, Python: python, 'Baidu SDK': baidu, 'Qiniu SDK': qiniu, Jumdata: jumdata };
 
-/** The line of Baidu's SDK, in the libraries that it knows. */
-function baidu({ vendor, library, json, sign }) {
-  const prefix = PREFIX[library?.name ?? library];
-  if (!vendor || !prefix) return null;
-  const options = json?.brief === undefined ? '{"tags": "1,2"}' : `{"brief": ${JSON.stringify(json.brief)}}`;
-  const call = {
-    add: 'Add(picture, {"brief": "…"})',
-    search: `Search(picture, {"rn": ${json?.limit ?? 20}})`,
-    update: `UpdateContSign(${JSON.stringify(sign)}, ${options})`,
-    delete: `DeleteBySign(${JSON.stringify(sign)})`,
-  }[vendor];
-  const reads = call.includes('picture') ? ['with open("picture.jpg", "rb") as file:', '    picture = file.read()'] : [];
-  return ['from aip import AipImageSearch', '', 'client = AipImageSearch(APP_ID, API_KEY, SECRET_KEY)', ...reads, `print(client.${prefix}${call})`].join('\n');
+/** The ways that there are to do it, each with its text. */
+export function ways(action) {
+  const plain = { ...action, path: action.path.replace(BASE, '') };
+  return Object.entries(WAYS).map(([name, write]) => [name, write(plain)]).filter(([, text]) => text);
 }
-
-const WAYS = { curl, Python: python, 'Baidu SDK': baidu };
 
 export function Code({ action, onClose }) {
-  const plain = { ...action, path: action.path.replace(BASE, '') };
-  const texts = Object.entries(WAYS).map(([name, write]) => [name, write(plain)]).filter(([, text]) => text);
+  const texts = ways(action);
   const [chosen, choose] = useState('curl');
   const [copied, setCopied] = useState(false);
   const text = Object.fromEntries(texts)[chosen];
   const copy = () => navigator.clipboard?.writeText(text).then(() => setCopied(true));
-  return html`<${Dialog} title=${t('code.title')} onClose=${onClose} actions=${html`<a class="button" href=${`${BASE}/openapi.json`} target="_blank" rel="noopener">OpenAPI</a><span class="push"></span>
+  return html`<${Dialog} title=${t('code.title')} onClose=${onClose} kind="code" actions=${html`<a class="button" href=${`${BASE}/openapi.json`} target="_blank" rel="noopener">OpenAPI</a><span class="push"></span>
       <button type="button" class="main" onClick=${copy}>${copied ? t('copied') : t('copy')}</button>`}>
     <div class="tabs" role="group" aria-label=${t('code.title')}>${texts.map(([name]) => html`<button type="button" aria-pressed=${name === chosen} onClick=${() => [choose(name), setCopied(false)]}>${name}</button>`)}</div>
-    <pre tabindex="0"><code>${text}</code></pre><//>`;
+    <pre tabindex="0" aria-label=${chosen}><code>${text}</code></pre><p class="faint">${t('code.keys')}</p><//>`;
 }

@@ -34,13 +34,13 @@ export function Dialog({ title, onClose, keys = {}, kind = '', actions, children
 }
 
 /** Ask before something is done that many would miss. */
-export function Confirm({ title, text, label, onYes, onClose }) {
+export function Confirm({ title, text, label, code, onYes, onClose }) {
   const yes = () => {
     onClose();
     onYes();
   };
   return html`<${Dialog} title=${title} onClose=${onClose} kind="small" actions=${html`
-    <button type="button" onClick=${onClose}>${t('cancel')}</button>
+    ${code && html`<${CodeButton} action=${code} /><span class="push"></span>`}<button type="button" onClick=${onClose}>${t('cancel')}</button>
     <button type="button" class="danger" onClick=${yes}>${label}</button>`}><p>${text}</p><//>`;
 }
 
@@ -82,7 +82,7 @@ export function Empty({ icon, title, text, children }) {
   return html`<div class="empty"><${Icon} name=${icon} /><h2>${title}</h2>${text && html`<p>${text}</p>`}${children}</div>`;
 }
 
-/** A button that shows how a program would do the same: {method, path, json, file, vendor}. */
+/** A button that shows how a program would do the same: {method, path, json, rows, upload, vendor}. */
 export function CodeButton({ action }) {
   const [Code, setCode] = useState(null);
   const show = async () => setCode({ View: (await import('./code.js')).Code });
@@ -114,6 +114,8 @@ const PATHS = {
   out: 'M14 4h6v16h-6M10 8l-4 4 4 4M6 12h9',
   download: 'M12 4v11M7 11l5 5 5-5M4 20h16',
   save: 'M5 12l5 5L19 7',
+  gear: 'M4 7h9M17 7h3M15 5v4M4 17h3M11 17h9M9 15v4',
+  minus: 'M5 12h14',
   empty: 'M4 8l8-4 8 4-8 4zM4 8v8l8 4 8-4V8M12 12v8',
 };
 

@@ -1,6 +1,6 @@
 // A picture in full: look at it, change what is said of it, delete, restore, find similar. And: is this one already in?
 import { html, useState } from '../vendor/htm-preact.js';
-import { call, fileOf, given, shownAt } from '../api.js';
+import { call, fileOf, given, shownAt, sketched } from '../api.js';
 import { date, score, t } from '../i18n.js';
 import { notify, useLoad } from '../state.js';
 import { remove, restore } from './bar.js';
@@ -35,7 +35,7 @@ function Facts({ picture }) {
   </dl>`;
 }
 
-function Edit({ picture, onSaved }) {
+function Edit({ picture, library, onSaved }) {
   const before = { brief: picture.brief ?? '', tags: picture.tags ?? [], label: shown(picture.label), desc: shown(picture.desc) };
   const [said, say] = useState(before);
   const [problem, setProblem] = useState(null);
@@ -63,7 +63,7 @@ function Edit({ picture, onSaved }) {
     <${Field} label=${t('desc')} error=${of('desc')}><textarea rows="2" value=${said.desc} onInput=${set('desc')}></textarea><//>
     ${problem && html`<${Trouble} problem=${problem} onRetry=${problem.code === 'revision_mismatch' ? again : undefined} />`}
     <div class="row"><button class="main" disabled=${!changed.length || left < 0}>${t('save')}</button>
-      <${CodeButton} action=${{ method: 'PATCH', path: picture.self, json: changed.length ? body : { brief: said.brief }, library: picture.library, sign: picture.cont_sign, vendor: 'update' }} /></div>
+      <${CodeButton} action=${{ method: 'PATCH', path: picture.self, json: changed.length ? body : { brief: said.brief }, vendor: { op: 'update', library, pictures: [picture], said } }} /></div>
   </form>`;
 }
 
@@ -91,12 +91,12 @@ export function Preview({ picture: first, library, onClose, onChanged, onSearch,
       <a class="button" href=${fileOf(picture, 'original')} target="_blank" rel="noopener noreferrer">${t('original')}</a>
       <span class="push"></span>
       ${gone ? html`<${CodeButton} action=${{ method: 'POST', path: `${picture.self}/restore` }} /><button type="button" class="main" onClick=${back}><${Icon} name="undo" /> ${t('restore')}</button>`
-      : html`<${CodeButton} action=${{ method: 'DELETE', path: picture.self, library: picture.library, sign: picture.cont_sign, vendor: 'delete' }} />
+      : html`<${CodeButton} action=${{ method: 'DELETE', path: picture.self, vendor: { op: 'delete', library, pictures: [picture] } }} />
         <button type="button" class="danger" onClick=${erase}><${Icon} name="trash" /> ${t('delete')}</button>
         <button type="button" onClick=${onSearch}><${Icon} name="search" /> ${t('similar')}</button>`}`}>
     <div class="split">
       <div class=${full ? 'stage full' : 'stage'} tabindex=${full ? 0 : -1}><img src=${fileOf(picture, 'view')} alt=${nameOf(picture)} /></div>
-      <div>${gone ? html`<p>${picture.brief}</p>` : html`<${Edit} key=${picture.revision} picture=${picture} onSaved=${changed} />`}<${Facts} picture=${picture} /></div>
+      <div>${gone ? html`<p>${picture.brief}</p>` : html`<${Edit} key=${picture.revision} picture=${picture} library=${library} onSaved=${changed} />`}<${Facts} picture=${picture} /></div>
     </div>
   <//>`;
 }
@@ -109,7 +109,7 @@ export function Held({ library, file, onClose, onOpen, onSearch, onAdd }) {
   const found = value?.picture ?? near;
   const about = value?.held ? { self: value.picture.self, image: value.picture.image } : near;
   return html`<${Dialog} title=${t('check.title')} onClose=${onClose} actions=${html`
-      <${CodeButton} action=${{ method: 'POST', path, json: { image: { base64: '…' } }, file: file.name }} /><span class="push"></span>
+      <${CodeButton} action=${{ method: 'POST', path, json: { image: sketched({ file }) } }} /><span class="push"></span>
       ${value && !value.held && html`<button type="button" onClick=${onSearch}><${Icon} name="search" /> ${t('search.all')}</button>
         <button type="button" class="main" onClick=${onAdd}><${Icon} name="upload" /> ${t('check.add')}</button>`}
       ${found && html`<button type="button" onClick=${() => onOpen(found)}>${t('check.open')}</button>`}`}>

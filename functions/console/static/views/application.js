@@ -20,10 +20,15 @@ function Card({ library }) {
     </div></a></li>`;
 }
 
+/** Libraries that programs of the vendors use by these names, and what they find there. */
+const VENDORS = { same_hq: 'same', similar: 'similar', product: 'product', jumdata: 'similar' };
+
 function NewLibrary({ onClose, onMade }) {
   const [problem, setProblem] = useState(null);
   const [said, say] = useState({ name: '', kind: 'same', capacity: '' });
-  const body = { kind: said.kind, ...(said.capacity ? { capacity: Number(said.capacity) } : {}) };
+  const theirs = VENDORS[said.name];
+  const kind = theirs ?? said.kind;
+  const body = { kind, ...(theirs ? { identity: 'picture' } : {}), ...(said.capacity ? { capacity: Number(said.capacity) } : {}) };
   const path = `/libraries/${encodeURIComponent(said.name)}`;
   const set = (event) => say({ ...said, [event.target.name]: event.target.value });
   const make = async (event) => {
@@ -36,19 +41,45 @@ function NewLibrary({ onClose, onMade }) {
     }
   };
   return html`<${Dialog} title=${t('library.new')} onClose=${onClose} kind="small" actions=${html`
-      <${CodeButton} action=${{ method: 'PUT', path: `/libraries/${said.name || 'shop'}`, json: body }} />
+      <${CodeButton} action=${{ method: 'PUT', path: `/libraries/${said.name || 'shop'}`, json: body, vendor: { op: 'make', library: { name: said.name || 'shop', kind }, said: body } }} />
       <span class="push"></span><button type="button" onClick=${onClose}>${t('cancel')}</button>
       <button class="main" form="new-library">${t('library.make')}</button>`}>
     <form id="new-library" onSubmit=${make}>
-      <${Field} label=${t('library.name')} hint=${t('library.name.hint')}>
+      <${Field} label=${t('library.name')} hint=${theirs ? t('library.name.vendor') : t('library.name.hint')}>
         <input name="name" value=${said.name} onInput=${set} required maxlength="128" pattern="[A-Za-z0-9._\\-]+" spellcheck="false" autofocus /><//>
-      <fieldset><legend>${t('library.kind')}</legend>${['same', 'similar', 'product'].map((kind) => html`
-        <label class="choice"><input type="radio" name="kind" value=${kind} checked=${said.kind === kind} onChange=${set} />
-          <span><strong>${t(`kind.${kind}`)}</strong><small>${t(`kind.${kind}.about`)}</small></span></label>`)}</fieldset>
+      <fieldset><legend>${t('library.kind')}</legend>${['same', 'similar', 'product'].map((one) => html`
+        <label class="choice"><input type="radio" name="kind" value=${one} checked=${kind === one} disabled=${!!theirs} onChange=${set} />
+          <span><strong>${t(`kind.${one}`)}</strong><small>${t(`kind.${one}.about`)}</small></span></label>`)}</fieldset>
       <${Field} label=${t('capacity')} hint=${t('capacity.hint')}><input name="capacity" type="number" min="1" max="1000000000" value=${said.capacity} onInput=${set} /><//>
       ${problem && html`<${Trouble} problem=${problem} />`}
     </form>
   <//>`;
+}
+
+/** What calls do, from the foot of a bar upwards. */
+const OPERATIONS = ['search', 'add', 'update', 'delete', 'groups', 'other'];
+
+/** Calls of a day by what they do; those that are not told apart are others. */
+function splitOf({ calls, operations = {} }) {
+  const told = Object.values(operations).reduce((sum, one) => sum + one, 0);
+  return { ...operations, other: calls - told };
+}
+
+/** The parts of a day's bar: name, upper edge and height, of 58. */
+function barsOf(day, most) {
+  const split = splitOf(day);
+  let y = 58;
+  return OPERATIONS.filter((name) => split[name] > 0).map((name) => {
+    const height = (split[name] / most) * 56;
+    y -= height;
+    return [name, y, height];
+  });
+}
+
+/** Calls of all days by what they do. */
+function totalsOf(days) {
+  const splits = days.map(splitOf);
+  return OPERATIONS.map((name) => [name, splits.reduce((sum, one) => sum + (one[name] ?? 0), 0)]).filter(([, n]) => n > 0);
 }
 
 function Usage() {
@@ -73,7 +104,8 @@ function Usage() {
       ${!limits.length && html`<div><dt>${t('limits')}</dt><dd>${t('limits.none')}</dd></div>`}
     </dl>
     ${value.counted ? html`<figure class="usage"><svg viewBox="0 0 300 60" preserveAspectRatio="none" role="img" aria-label=${t('usage.total', { n: total })}>
-      ${calls.map((n, i) => html`<rect x=${(i * 300) / calls.length + 1} width=${300 / calls.length - 2} y=${58 - (n / most) * 56} height=${(n / most) * 56 + 2} rx="1"><title>${value.days[i].day}: ${number(n)}</title></rect>`)}</svg>
+      ${value.days.map((day, i) => html`<g><title>${day.day}: ${number(day.calls)}</title>${barsOf(day, most).map(([name, y, height]) => html`<rect class=${`op-${name}`} x=${(i * 300) / calls.length + 1} width=${300 / calls.length - 2} y=${y} height=${height} />`)}</g>`)}</svg>
+      <ul class="legend">${totalsOf(value.days).map(([name, n]) => html`<li><i class=${`op-${name}`}></i>${t(`operation.${name}`)} ${number(n)}</li>`)}</ul>
       <figcaption class="faint">${t('usage.today', { n: calls.at(-1) })} · ${t('usage.total', { n: total })}</figcaption></figure>`
     : html`<p class="faint">${t('usage.off')} <code>LOOKALIKE_COUNT_USAGE=1</code></p>`}
     <p class="faint">${t('limits.raise')} <code>lookalike keys change</code></p>`;
@@ -86,7 +118,7 @@ export default function Application() {
   const made = (name) => go(`/console/l/${encodeURIComponent(name)}`);
   const button = html`<button type="button" class="main" onClick=${() => setMaking(true)}><${Icon} name="plus" /> ${t('library.new')}</button>`;
   return html`<div class="page">
-    <div class="head"><h1>${t('libraries')}</h1><span class="push"></span><${CodeButton} action=${{ method: 'GET', path: '/libraries' }} />${value?.libraries.length > 0 && button}</div>
+    <div class="head"><h1>${t('libraries')}</h1><span class="push"></span><${CodeButton} action=${{ method: 'GET', path: '/libraries', vendor: { op: 'libraries' } }} />${value?.libraries.length > 0 && button}</div>
     ${error ? html`<${Trouble} problem=${error} onRetry=${reload} />`
     : !value ? html`<ul class="cards" aria-busy="true">${[1, 2, 3].map(() => html`<li class="card skeleton"></li>`)}</ul>`
     : value.libraries.length ? html`<ul class="cards">${value.libraries.map((library) => html`<${Card} key=${library.name} library=${library} />`)}</ul>`

@@ -1,6 +1,6 @@
 // Two pictures, laid on each other as the proof says: blink, wipe, onion skin, or side by side.
 import { html, useEffect, useRef, useState } from '../vendor/htm-preact.js';
-import { BASE, call, given, shownAt } from '../api.js';
+import { BASE, call, given, shownAt, sketched } from '../api.js';
 import { score, t } from '../i18n.js';
 import { CodeButton, Empty, Field, Icon, Trouble } from '../parts/dialog.js';
 import { DropTargets, FileButton, usePaste } from '../parts/drop.js';
@@ -107,12 +107,11 @@ export default function Compare() {
     : compared.set(a && !b ? { a, b: { file: files[0] } } : { a: { file: files[0] }, b }));
   usePaste(put);
   const slot = (name, image) => html`<li>${image ? html`<${Icon} name="check" /> ${named(image)}` : html`<${FileButton} icon="plus" label=${t(`compare.pick.${name}`)} onFiles=${([file]) => compared.set((pair) => ({ ...pair, [name]: { file } }))} />`}</li>`;
-  const example = { a: a?.file || !a ? { base64: '…' } : { library: a.library, picture: a.id }, b: b?.file || !b ? { base64: '…' } : { library: b.library, picture: b.id } };
   return html`<div class="page">
-    <div class="head"><h1>${t('compare.title')}</h1><span class="push"></span>
-      <${CodeButton} action=${{ method: 'POST', path: '/compare', json: example, file: a?.file?.name ?? b?.file?.name ?? 'picture.jpg' }} />
+    <div class="head"><h1>${t('compare.title')}</h1><div class="acts">
+      <${CodeButton} action=${{ method: 'POST', path: '/compare', json: { a: sketched(a), b: sketched(b) } }} />
       ${both && html`<button type="button" onClick=${() => compared.set({ a: b, b: a })}>${t('compare.swap')}</button>`}
-      ${(a || b) && html`<button type="button" class="quiet" onClick=${() => [compared.set({}), go('/console/compare', true)]}>${t('compare.others')}</button>`}</div>
+      ${(a || b) && html`<button type="button" class="quiet" onClick=${() => [compared.set({}), go('/console/compare', true)]}>${t('compare.others')}</button>`}</div></div>
     ${lost && html`<${Trouble} problem=${lost} />`}
     ${!both ? html`<${Empty} icon="compare" title=${t('compare.start')} text=${t('compare.start.text')}><ul class="slots">${slot('a', a)}${slot('b', b)}</ul><//>`
     : error ? html`<${Trouble} problem=${error} onRetry=${reload} />`

@@ -46,19 +46,20 @@ function Finder({ box, tag, onTag, onSearch, open }) {
 function More({ library, onClose, onChanged }) {
   const [sure, setSure] = useState(false);
   const [problem, setProblem] = useState(null);
-  const capacity = useRef();
+  const [typed, type] = useState(library.capacity ?? 0);
   const act = (call) => call.then(onChanged, setProblem);
-  const change = () => act(call('PATCH', `/libraries/${library.name}`, { capacity: Number(capacity.current.value) || null }));
+  const change = () => act(call('PATCH', `/libraries/${library.name}`, { capacity: typed || null }));
   if (sure) {
     return html`<${Confirm} title=${t('library.remove.title', { name: library.name })} text=${t('library.remove.text', { n: library.pictures })}
-      label=${t('library.remove')} onClose=${onClose} onYes=${() => call('DELETE', `/libraries/${library.name}`).then(() => go('/console/'), (refused) => notify(refused.message))} />`;
+      label=${t('library.remove')} code=${{ method: 'DELETE', path: `/libraries/${library.name}`, vendor: { op: 'drop', library } }} onClose=${onClose} onYes=${() => call('DELETE', `/libraries/${library.name}`).then(() => go('/console/'), (refused) => notify(refused.message))} />`;
   }
   return html`<${Dialog} title=${library.name} kind="small" onClose=${onClose} actions=${html`
       <button type="button" class="danger" onClick=${() => setSure(true)}>${t('library.remove')}</button><span class="push"></span>
+      <${CodeButton} action=${{ method: 'PATCH', path: `/libraries/${library.name}`, json: { capacity: typed || null } }} />
       <button type="button" class="main" onClick=${change}>${t('save')}</button>`}>
     <dl class="facts"><div><dt>${t('library.kind')}</dt><dd>${t(`kind.${library.kind}`)}</dd></div>
       <div><dt>${t('identity')}</dt><dd>${t(`identity.${library.identity}`)}</dd></div></dl>
-    <label class="field"><span>${t('capacity')}</span><input ref=${capacity} type="number" min="1" max="1000000000" defaultValue=${library.capacity ?? ''} /><small>${t('capacity.hint')}</small></label>
+    <label class="field"><span>${t('capacity')}</span><input type="number" min="1" max="1000000000" value=${typed || ''} onInput=${(event) => type(Number(event.target.value))} /><small>${t('capacity.hint')}</small></label>
     ${problem && html`<${Trouble} problem=${problem} />`}
   <//>`;
 }
@@ -118,16 +119,17 @@ export default function Library({ library: name }) {
   if (about.error) return html`<div class="page"><${Trouble} problem=${about.error} onRetry=${about.reload} /></div>`;
   return html`<div class="page">
     <div class="head"><h1>${name}</h1><p class="faint">${about.value ? `${t(`kind.${library.kind}`)} · ${t('pictures', { n: library.pictures })}${library.capacity ? ` / ${number(library.capacity)}` : ''}` : '…'}</p>
-      <span class="push"></span>
-      <${CodeButton} action=${{ method: 'POST', path: `/libraries/${name}/pictures`, upload: 'picture.jpg', library, vendor: 'add' }} />
-      <button type="button" class="quiet" disabled=${!about.value} onClick=${() => setMore(true)}>${t('library.settings')}</button>
+      <div class="acts"><${CodeButton} action=${{ method: 'POST', path: `/libraries/${name}/pictures`, upload: 'picture.jpg', vendor: { op: 'add', library } }} />
+      <button type="button" class="quiet icon" disabled=${!about.value} aria-label=${t('library.settings')} title=${t('library.settings')} onClick=${() => setMore(true)}><${Icon} name="gear" /></button>
       <${FileButton} bare=${true} icon="folder" kind="quiet" label=${t('upload.folder')} folder=${true} onFiles=${add} />
       <${FileButton} icon="check" label=${t('check')} onFiles=${([file]) => ask({ file })} />
-      <${FileButton} icon="upload" kind="main" label=${t('upload')} many=${true} open=${upload.current} onFiles=${add} /></div>
+      <${FileButton} icon="upload" kind="main" label=${t('upload')} many=${true} open=${upload.current} onFiles=${add} /></div></div>
     <${Finder} box=${box} tag=${tag} open=${camera.current} onTag=${(text) => show({ tag: text })} onSearch=${search} />
     <div class="tabs"><button type="button" aria-pressed=${!deleted} onClick=${() => show({ deleted: false })}>${t('tab.live')}</button>
       <button type="button" aria-pressed=${deleted} onClick=${() => show({ deleted: true })}>${t('tab.deleted')}</button>
-      ${tag && html`<span class="tag">${tag}<button type="button" aria-label=${t('tag.remove', { tag })} onClick=${() => [show({ tag: '' }), (box.current.value = '')]}><${Icon} name="x" /></button></span>`}</div>
+      <a class="button" href=${`/console/l/${encodeURIComponent(name)}/duplicates`}>${t('title.duplicates')}</a>
+      ${tag && html`<span class="tag">${tag}<button type="button" aria-label=${t('tag.remove', { tag })} onClick=${() => [show({ tag: '' }), (box.current.value = '')]}><${Icon} name="x" /></button></span>`}
+      <span class="push"></span><${CodeButton} action=${{ method: 'GET', path, vendor: deleted || tag ? null : { op: 'list', library, limit: PAGE } }} /></div>
     ${page.error ? html`<${Trouble} problem=${page.error} onRetry=${page.reload} />`
     : !page.value ? html`<div class="grid" aria-busy="true">${Array.from({ length: 12 }, () => html`<div class="tile skeleton"></div>`)}</div>`
     : pictures.length ? html`<${Grid} pictures=${pictures} selected=${selected} onSelect=${select} onOpen=${(i) => setOpen({ picture: pictures[i] })}
@@ -140,7 +142,7 @@ export default function Library({ library: name }) {
       <button type="button" disabled=${cursors.length < 2} onClick=${() => turn(cursors.slice(0, -1))}><${Icon} name="left" /> ${t('page.before')}</button>
       <span class="faint">${t('page', { page: cursors.length })}</span>
       <button type="button" disabled=${!page.value?.next} onClick=${() => turn([...cursors, page.value.next])}>${t('page.next')} <${Icon} name="right" /></button></nav>`}
-    ${chosen.length > 0 && html`<${Bar} library=${name} pictures=${chosen} deleted=${deleted} onClear=${clear} onDone=${reload} />`}
+    ${chosen.length > 0 && html`<${Bar} library=${library} pictures=${chosen} deleted=${deleted} onClear=${clear} onDone=${reload} />`}
     <${DropTargets} targets=${targets} />
     ${open && html`<${Preview} key=${open.picture.self} picture=${open.picture} library=${library} edit=${open.edit} onStep=${at >= 0 && step} onClose=${() => setOpen(null)}
       onChanged=${reload} onSearch=${() => search(open.picture)} />`}

@@ -103,10 +103,10 @@ def stored(settings: Settings) -> Iterator[tuple[Catalog, PictureStore, MapStore
         account = Account(settings)
         yield account.catalog, account.originals, account.maps
         return
-    from lookalike.stores.local.original_files import FolderStore  # noqa: PLC0415 - only one machine has it
+    from lookalike.stores.local.original_files import FolderReader  # noqa: PLC0415 - only one machine has it
 
     with _sqlite(settings.data) as stores:
-        yield stores.catalog, FolderStore(settings.data / "originals", reads_only=True), stores.maps
+        yield stores.catalog, FolderReader(settings.data / "originals"), stores.maps
 
 
 @contextmanager
@@ -117,6 +117,17 @@ def counters(settings: Settings) -> Iterator[Counters]:
         return
     with _sqlite(settings.data) as stores:
         yield stores.counters
+
+
+@contextmanager
+def rows(settings: Settings) -> Iterator[Ports]:
+    """The ports of one machine while a server has its data folder open: rows alone, neither index nor originals."""
+    if settings.data is None:
+        raise SettingsError("LOOKALIKE_DATA is not set: rows of AWS are there without a server")
+    from lookalike.stores.local.row_stores import RowStores  # noqa: PLC0415 - only one machine has it
+
+    with _sqlite(settings.data) as stores:
+        yield build(settings, stores=RowStores(stores))
 
 
 @contextmanager

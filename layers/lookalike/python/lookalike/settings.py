@@ -90,6 +90,13 @@ class Settings:
     model_threads: int = _setting(
         "LOOKALIKE_MODEL_THREADS", 1, _number(1, 64, int), "threads one pass through the model may use"
     )
+    search_workers: int | None = _setting(
+        "LOOKALIKE_SEARCH_WORKERS",
+        None,
+        _number(0, 31, int),
+        "processes that search beside the server of one machine; default: one less than it has cores, and one for each "
+        "GiB of its memory at most",
+    )
     min_side: int = _setting("LOOKALIKE_MIN_SIDE", 15, _number(1, 1024, int), "shortest side of a picture, in pixels")
     min_agreement: float = _setting(
         "LOOKALIKE_MIN_AGREEMENT",

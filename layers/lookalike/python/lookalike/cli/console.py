@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import typer
 
 from lookalike import bootstrap
+from lookalike.cli.one_application import one_application
 from lookalike.cli.store_options import DataOption, StackOption, settings_for, stack_address
-from lookalike.cli.which_application import named_or_only
 from lookalike.errors import InvalidArgument, SettingsError
 from lookalike.ports.clock import unix_milliseconds
 from lookalike.settings import Settings
@@ -42,7 +42,7 @@ def console(
     settings = settings_for(data, stack)
     address = _address(settings, stack, url)
     with bootstrap.applications(settings) as applications:
-        application = named_or_only(applications, name)
+        application = one_application(applications, name)
     if not application.active:
         raise InvalidArgument("--name", f"{application.name} is disabled, and signs nobody in; --enable it first")
     typer.echo(link(application, address, unix_milliseconds() // 1000))

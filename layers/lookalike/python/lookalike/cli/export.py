@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from lookalike import bootstrap
+from lookalike.cli.one_application import one_application
 from lookalike.cli.screen import note
 from lookalike.cli.store_options import DataOption, StackOption, settings_for
-from lookalike.cli.which_application import named_or_only
 from lookalike.transfer.exporting import Export, Exported, Stored, chosen
 
 #: Exit status when pictures are missing from the archive because their originals are lost.
@@ -44,7 +44,7 @@ def export(
     """
     settings = settings_for(data, stack)
     with bootstrap.applications(settings) as applications:
-        application = named_or_only(applications, name)
+        application = one_application(applications, name)
     with bootstrap.stored(settings) as (catalog, originals, maps):
         stored = Stored(catalog, originals, maps)
         started = Export(stored, chosen(catalog, application.tenant, libraries or ()), destination)

@@ -10,8 +10,8 @@ from pathlib import Path
 import typer
 
 from lookalike import bootstrap
+from lookalike.cli.one_application import one_application
 from lookalike.cli.store_options import settings_for
-from lookalike.cli.which_application import named_or_only
 from lookalike.domain.application import Application
 from lookalike.errors import InvalidArgument
 from lookalike.limits.call import usable_cores
@@ -87,7 +87,7 @@ class Where:
             if self.name is None and settings.data is not None and not applications.applications():
                 typer.echo(f"lookalike: made the application default in {settings.data}", err=True)
                 return create_application(applications, unix_milliseconds, "default")
-            return named_or_only(applications, self.name)
+            return one_application(applications, self.name)
 
 
 def key_of(said: str) -> str:

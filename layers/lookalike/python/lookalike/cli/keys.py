@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -14,9 +15,10 @@ from rich.table import Table
 from lookalike import bootstrap
 from lookalike.cli.screen import note, print_keys, print_table
 from lookalike.cli.store_options import DataOption, StackOption, command_line, settings_for
-from lookalike.domain.application import NO_POLICY, Application, Policy
+from lookalike.domain.application import NO_POLICY, Application, Permission, Policy
 from lookalike.domain.library import Kind
-from lookalike.ports.clock import unix_milliseconds
+from lookalike.errors import InvalidArgument
+from lookalike.ports.clock import DAY_MS, SECOND_MS, unix_milliseconds
 from lookalike.service.applications import (
     create_application,
     find_application,
@@ -37,6 +39,14 @@ NetworksOption = Annotated[
     list[str] | None,
     typer.Option("--from", help="A network it may call from, like 203.0.113.0/24; several times, or: any."),
 ]
+MayOption = Annotated[
+    str | None,
+    typer.Option("--may", help="All that it may do, comma separated: search,add,update,delete,groups; or: everything."),
+]
+LibraryOption = Annotated[
+    list[str] | None,
+    typer.Option("--library", help="A library that it may call; several times, or: any."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, secret keys included.")]
 
 
@@ -54,10 +64,12 @@ def create(
     per_day: PerDayOption = None,
     in_total: InTotalOption = None,
     networks: NetworksOption = None,
+    may: MayOption = None,
+    libraries: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make an application and print its keys."""
-    policy = _changed(NO_POLICY, kind, per_second, per_day, in_total, networks)
+    policy = _narrowed(_changed(NO_POLICY, kind, per_second, per_day, in_total, networks), may, libraries)
     settings = settings_for(data, stack)
     missing = settings.data is not None and not settings.data.exists()
     with bootstrap.applications(settings, make=True) as applications:
@@ -110,6 +122,8 @@ def change(
     per_day: PerDayOption = None,
     in_total: InTotalOption = None,
     networks: NetworksOption = None,
+    may: MayOption = None,
+    libraries: LibraryOption = None,
     active: Annotated[bool | None, typer.Option("--enable/--disable", help="Whether it may call at all.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -119,7 +133,7 @@ def change(
         changed = replace(
             found,
             name=found.name if rename is None else rename,
-            policy=_changed(found.policy, kind, per_second, per_day, in_total, networks),
+            policy=_narrowed(_changed(found.policy, kind, per_second, per_day, in_total, networks), may, libraries),
             active=found.active if active is None else active,
         )
         changed = save_application(applications, changed)
@@ -134,21 +148,33 @@ def rotate(
     name: Annotated[str, typer.Option(help="The application's name, or its access key.")],
     data: DataOption = None,
     stack: StackOption = None,
+    keep_days: Annotated[
+        int, typer.Option(min=0, max=365, help="Days for which the old secret key opens beside the new one.")
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Give an application a new secret key and print its keys. App id, API key, tenant and pictures stay.
 
-    The old secret, and every token made with it, stops working at once; on AWS, within 30 seconds.
+    Without --keep-days, the old secret and every token made with it stop working at once; on AWS, within 30 seconds.
     """
     settings = settings_for(data, stack)
+    until = unix_milliseconds() + keep_days * DAY_MS if keep_days else None
     with bootstrap.applications(settings) as applications:
-        rotated = new_secret(applications, name)
+        rotated = new_secret(applications, name, until)
     if as_json:
         typer.echo(json.dumps(asdict(rotated)))
         return
     print_keys(rotated)
+    if until is not None:
+        note(f"the old secret key and its access tokens work beside the new ones until {_day(until)} (UTC)")
+        return
     when = "in 30 seconds at the latest" if settings.on_aws else "from now on"
     note(f"the old secret key and its access tokens are refused {when}")
+
+
+def _day(at: int) -> str:
+    """Return a time, given in Unix milliseconds, to the minute (UTC)."""
+    return f"{datetime.fromtimestamp(at / SECOND_MS, UTC):%Y-%m-%d %H:%M}"
 
 
 @app.command()
@@ -190,6 +216,25 @@ def _changed(
     return replace(policy, **changes)
 
 
+def _narrowed(policy: Policy, may: str | None, libraries: Sequence[str] | None) -> Policy:
+    """Return the policy narrowed to what is given: ``everything`` and ``any`` widen it, None keeps it.
+
+    Raises InvalidArgument for an unknown permission.
+    """
+    if may is not None:
+        policy = replace(policy, may=() if may.strip() == "everything" else tuple(map(_permission, may.split(","))))
+    if libraries:
+        policy = replace(policy, libraries=() if libraries == ["any"] else tuple(dict.fromkeys(libraries)))
+    return policy
+
+
+def _permission(word: str) -> Permission:
+    try:
+        return Permission(word.strip())
+    except ValueError:
+        raise InvalidArgument("--may", f"{word.strip()!r} is none of {', '.join(Permission)}") from None
+
+
 def _table(applications: Sequence[Application]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for column in ("Name", "App id", "API key", "Tenant", "Groups"):
@@ -208,7 +253,7 @@ def _table(applications: Sequence[Application]) -> Table:
 
 
 def _limits(application: Application) -> str:
-    """Return the application's limits in words."""
+    """Return the application's limits, and what its key is narrowed to, in words."""
     policy = application.policy
     limits = [
         (policy.per_second, "a second"),
@@ -218,4 +263,10 @@ def _limits(application: Application) -> str:
     words = ["" if application.active else "disabled", *(f"{limit} {unit}" for limit, unit in limits if limit)]
     if policy.networks:
         words.append(f"from {' '.join(policy.networks)}")
+    if policy.may:
+        words.append(f"may only {' '.join(policy.may)}")
+    if policy.libraries:
+        words.append(f"in {' '.join(policy.libraries)}")
+    if application.at(unix_milliseconds()).old_secret_key:
+        words.append(f"old secret until {_day(application.old_secret_until)}")
     return ", ".join(word for word in words if word)

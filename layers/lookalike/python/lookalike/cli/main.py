@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -23,11 +22,15 @@ COMMANDS = {
     "keys": "Make, show, change, list and revoke the keys that programs call with.",
     "console": "Print an address that signs a browser in to the console.",
     "token": "Print an access token for curl and invoke.",
+    "sweep": "Find near-duplicates in a folder or a library.",
     "usage": "Say how many calls each application has made.",
     "import": "Add the pictures of a folder, a table or an archive to a library.",
     "export": "Write libraries with all that is stored of them to an archive.",
     "snapshot": "Copy a data folder while the server runs.",
     "restore": "Make a data folder of a snapshot.",
+    "check": "Prove that what can be found is what is stored, and mend what differs.",
+    "restore-picture": "Make a deleted picture live again.",
+    "canary": "Add a picture, find it, delete it, and say how long each took.",
     "invoke": "Run a function as Lambda would, and print its answer.",
     "calibrate": "Fit a kind's scores to pairs that you have judged.",
     "model": "Make models that know your own pictures.",
@@ -37,9 +40,9 @@ COMMANDS = {
 _MODULES = {"import": "import_pictures"}
 
 
-def module_of(command: str) -> ModuleType:
-    """Import the module of a command."""
-    return importlib.import_module(f"lookalike.cli.{_MODULES.get(command, command)}")
+def module_of(command: str) -> str:
+    """Return the name of a command's module."""
+    return f"lookalike.cli.{_MODULES.get(command, command.replace('-', '_'))}"
 
 
 class LazyGroup(TyperGroup):
@@ -48,7 +51,8 @@ class LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
         """Replace the stand-in by the command itself, then look it up."""
         if args and args[0] in COMMANDS:
-            self.commands[args[0]] = typer.main.get_command(module_of(args[0]).app)
+            module = importlib.import_module(module_of(args[0]))
+            self.commands[args[0]] = typer.main.get_command(module.app)
         return super().resolve_command(ctx, args)
 
 

@@ -146,6 +146,11 @@ def source_key(object_key: str) -> str:
     return f"{object_key}.source"
 
 
+def companion_keys(object_key: str) -> tuple[str, ...]:
+    """Return the keys of the files that may be kept beside an original."""
+    return thumbnail_key(object_key), source_key(object_key)
+
+
 def next_revision(previous: int | None, now: int) -> int:
     """Return the revision after ``previous`` (None: no row) at Unix milliseconds ``now``.
 
@@ -175,3 +180,29 @@ class Embedding:
 
     vectors: Mapping[Kind, Vector]
     feature_map: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """A decoded picture.
+
+    Attributes
+    ----------
+    pixels : read-only uint8 of shape (height, width, 3), RGB, upright.
+    digest : that of the pixels, 64 lower-case hex digits.
+    file_digest : SHA-256 of the file, likewise.
+    format : the file's format, as Pillow names it.
+    hidden : digest of the content that ``pixels`` lack, see :mod:`lookalike.imaging.hidden_content`. None for nearly
+        all pictures, which hide nothing.
+    """
+
+    pixels: Pixels
+    digest: str
+    file_digest: str
+    format: str
+    hidden: str | None = None
+
+    @property
+    def full_digest(self) -> str:
+        """Digest of visible and hidden content: it differs where two pictures differ on any background."""
+        return hashlib.sha256(bytes.fromhex(self.digest + (self.hidden or ""))).hexdigest()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
@@ -123,3 +123,18 @@ class LookTaken:
     embed_ms: float
     search_ms: float = 0.0
     verify_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found by the looks taken so far.
+
+    ``candidates`` are near, each with its best cosine; ``exact`` are those that are the query's very picture;
+    ``verified`` is None if the model makes no feature maps. ``settled``: no further look is needed.
+    """
+
+    candidates: Mapping[Key, Candidate] = field(default_factory=dict)
+    exact: frozenset[Key] = frozenset()
+    verified: Mapping[Key, GeometricMatch] | None = field(default_factory=dict)
+    settled: bool = False
+    looks: tuple[LookTaken, ...] = ()

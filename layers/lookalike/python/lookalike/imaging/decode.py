@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lookalike.domain.picture import Pixels
+from lookalike.domain.picture import Decoded, Pixels
 from lookalike.errors import EmptyPicture, NotAPicture, PictureSizeError
 from lookalike.imaging.exif_orientation import upright
 from lookalike.imaging.file_headers import open_picture_file
@@ -49,31 +49,6 @@ class Bounds:
                 f"{width}×{height} pixels; sides may have {self.min_side} to {self.max_side}, "
                 f"and all of it {self.max_pixels}"
             )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Decoded:
-    """A decoded picture.
-
-    Attributes
-    ----------
-    pixels : read-only uint8 of shape (height, width, 3), RGB, upright.
-    digest : :func:`digest_of` the pixels, 64 lower-case hex digits.
-    file_digest : SHA-256 of the file, likewise.
-    hidden : digest of the content that ``pixels`` lack, see :mod:`~lookalike.imaging.hidden_content`. None for nearly
-        all pictures, which hide nothing.
-    """
-
-    pixels: Pixels
-    digest: str
-    file_digest: str
-    format: str
-    hidden: str | None = None
-
-    @property
-    def full_digest(self) -> str:
-        """Digest of visible and hidden content: it differs where two pictures differ on any background."""
-        return hashlib.sha256(bytes.fromhex(self.digest + (self.hidden or ""))).hexdigest()
 
 
 def decode(data: bytes, bounds: Bounds, allocate: Callable[[int, int], Pixels] = allocate) -> Decoded:

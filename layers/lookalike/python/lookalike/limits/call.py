@@ -6,8 +6,9 @@ The cost is a few microseconds where calls come one at a time, as in Lambda.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lookalike.errors import Busy
 from lookalike.limits.fair_share import FairShare, Turn
@@ -24,6 +25,12 @@ class Call:
 
     def belongs_to(self, tenant: str) -> None:
         """Called once the caller has authenticated as an application of this tenant."""
+
+    def looked(self, stage: str, milliseconds: float) -> None:
+        """Called with the time that a stage of a search has taken."""
+
+    def answered(self, outcome: str) -> None:
+        """Called once the call has an answer: ``ok``, or the name of what went wrong."""
 
 
 class TimedCall(Call):
@@ -66,3 +73,7 @@ class Job:
         Entering it raises Busy or Abandoned if the answer is no longer wanted.
         """
         return self.processors.turn(self.tenant, check=self.call.check)
+
+    def within_turn(self) -> Job:
+        """Return the same work for a caller that holds a turn all along: no stage of it waits for another."""
+        return replace(self, processors=FairShare(sys.maxsize))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ from types import TracebackType
 
 #: Seconds between the checks of a waiting thread whether its result is still wanted.
 _POLL_SECONDS = 0.5
+
+#: Seconds between the looks of what gives way: a search takes ten times as long.
+_IDLE_POLL_SECONDS = 0.005
 
 
 @dataclass(slots=True, eq=False)
@@ -73,6 +77,17 @@ class FairShare:
         ``check`` is called before and while it waits; an exception from it ends the wait.
         """
         return Turn(self, key, units, check)
+
+    @property
+    def waiting(self) -> int:
+        """The number of tickets that wait, about."""
+        return sum(map(len, list(self._waiting.values())))
+
+    def wait_until_idle(self, seconds: float) -> None:
+        """Wait until nobody holds or waits for a unit, for ``seconds`` at most: what can wait gives way to all others."""
+        until = time.monotonic() + seconds
+        while (self._held or self._waiting) and time.monotonic() < until:
+            time.sleep(_IDLE_POLL_SECONDS)
 
     def _change(self, change: Callable[[Ticket], None], ticket: Ticket) -> None:
         self._changes.append((change, ticket))

@@ -10,10 +10,12 @@ from lookalike.ports.applications import ApplicationLookup, Applications, Counte
 from lookalike.ports.catalog import Catalog
 from lookalike.ports.clock import Clock
 from lookalike.ports.fetcher import Fetcher
+from lookalike.ports.finder import Finder, Looking
 from lookalike.ports.index import Generations, VectorIndex
 from lookalike.ports.models import BatchVerification, Embedder, QueryVerifier, Verifier
 from lookalike.ports.objects import MapStore, PictureStore
 from lookalike.ports.ports import Ports
+from lookalike.ports.records import Records
 from lookalike.ports.stores import Stores
 from lookalike.ports.uploads import DeadLetters, Uploads, UploadStore
 
@@ -27,11 +29,14 @@ __all__ = [
     "DeadLetters",
     "Embedder",
     "Fetcher",
+    "Finder",
     "Generations",
+    "Looking",
     "MapStore",
     "PictureStore",
     "Ports",
     "QueryVerifier",
+    "Records",
     "Stores",
     "UploadStore",
     "Uploads",

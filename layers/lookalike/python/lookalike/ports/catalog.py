@@ -95,3 +95,11 @@ class Catalog(Protocol):
     @abstractmethod
     def scan(self, kind: Kind) -> Iterator[Sequence[Picture]]:
         """Iterate over every row of a kind, in any state, in batches, to fill an index from."""
+
+    @abstractmethod
+    def every_row(self) -> Iterator[Sequence[Picture]]:
+        """Iterate over every row of all kinds, in any state, in batches and in no order.
+
+        A row that cannot be read is answered in the state DAMAGED, as far as its key can be read. A row written meanwhile
+        is answered in its old or its new revision; one created meanwhile may be missing.
+        """

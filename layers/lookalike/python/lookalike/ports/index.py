@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from lookalike.domain.inventory import IndexEntry
 from lookalike.domain.library import Kind
-from lookalike.domain.picture import Picture
+from lookalike.domain.picture import Key, Picture
 from lookalike.domain.search import Candidate, Generation, Query
+from lookalike.ports.listing import not_listed
 
 
 class VectorIndex(Protocol):
@@ -16,6 +18,8 @@ class VectorIndex(Protocol):
 
     Writes are versioned: one with the revision that the index holds, or an older one, changes nothing and succeeds, so
     that repeated and reordered writes converge.
+
+    What stands in for the index of all pictures need not list what it holds.
     """
 
     @abstractmethod
@@ -36,6 +40,17 @@ class VectorIndex(Protocol):
     @abstractmethod
     def count(self, library: str) -> int:
         """Return the number of live pictures of a library (uid) that the index holds. Raises Unavailable."""
+
+    def entries(self) -> Iterator[Sequence[IndexEntry]]:
+        """Iterate over all that searches read, hidden rows too, in batches and in no order. Raises Unavailable.
+
+        What is written meanwhile may be missing, or be listed in its old form.
+        """
+        raise not_listed(self)
+
+    def held(self, kind: Kind, keys: Sequence[Key]) -> Sequence[IndexEntry]:
+        """Return the entries of these pictures that there are, as the last write left them. Raises Unavailable."""
+        raise not_listed(self)
 
 
 class Generations(Protocol):

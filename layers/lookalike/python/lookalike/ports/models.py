@@ -72,6 +72,10 @@ class QueryVerifier(Protocol):
         """
 
     @abstractmethod
+    def fits(self, place: GeometricMatch, rendition: Pixels) -> bool:
+        """Whether the agreement may prove a place, given the original, uint8 RGB (height, width, 3): less than it costs."""
+
+    @abstractmethod
     def agreement(self, match: GeometricMatch, rendition: Pixels) -> Agreement | None:
         """Return how much of the query agrees with an original, uint8 RGB (height, width, 3), that it was matched with.
 

@@ -13,9 +13,11 @@ from lookalike.ports.applications import Applications, Counters
 from lookalike.ports.catalog import Catalog
 from lookalike.ports.clock import Clock
 from lookalike.ports.fetcher import Fetcher
+from lookalike.ports.finder import Finder
 from lookalike.ports.index import VectorIndex
 from lookalike.ports.models import Embedder, Verifier
 from lookalike.ports.objects import MapStore, PictureStore
+from lookalike.ports.records import Records
 from lookalike.ports.stores import Stores
 from lookalike.ports.uploads import DeadLetters, Uploads, UploadStore
 from lookalike.settings import Settings
@@ -25,8 +27,9 @@ from lookalike.settings import Settings
 class Ports:
     """One of each port: everything that a use case works with. Made by :func:`lookalike.bootstrap.build`.
 
-    ``rate_limiter``, ``unknown_keys`` and ``processors`` limit what this process does. ``call`` is the current call: each
-    call has a copy of the ports of its own.
+    ``rate_limiter``, ``unknown_keys`` and ``processors`` limit what this process does. ``finder`` decides where
+    pictures are looked for; None: in the thread that asks. ``call`` is the current call: each call has a copy of the ports
+    of its own. ``narrowed`` is the catalog of a call whose application may not see all of it.
     """
 
     settings: Settings
@@ -38,7 +41,9 @@ class Ports:
     rate_limiter: RateLimiter = field(default_factory=RateLimiter)
     unknown_keys: UnknownKeyLimiter = field(default_factory=UnknownKeyLimiter)
     processors: FairShare = field(default_factory=processors)
+    finder: Finder | None = None
     call: Call = field(default_factory=Call)
+    narrowed: Catalog | None = None
 
     @property
     def applications(self) -> Applications:
@@ -48,7 +53,7 @@ class Ports:
     @property
     def catalog(self) -> Catalog:
         """Libraries and picture rows."""
-        return self.stores.catalog
+        return self.stores.catalog if self.narrowed is None else self.narrowed
 
     @property
     def index(self) -> VectorIndex:
@@ -74,6 +79,11 @@ class Ports:
     def counters(self) -> Counters:
         """Counts of calls."""
         return self.stores.counters
+
+    @property
+    def records(self) -> Records:
+        """What the service keeps for itself."""
+        return self.stores.records
 
     @property
     def objects(self) -> UploadStore:

@@ -10,6 +10,7 @@ from lookalike.ports.applications import Applications, Counters
 from lookalike.ports.catalog import Catalog
 from lookalike.ports.index import VectorIndex
 from lookalike.ports.objects import MapStore, PictureStore
+from lookalike.ports.records import Records
 from lookalike.ports.uploads import DeadLetters, Uploads, UploadStore
 
 
@@ -53,6 +54,11 @@ class Stores(Protocol):
     @abstractmethod
     def counters(self) -> Counters:
         """Counts of calls."""
+
+    @property
+    @abstractmethod
+    def records(self) -> Records:
+        """What the service keeps for itself: jobs, and what they found."""
 
     @property
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -13,15 +14,22 @@ from urllib.parse import unquote
 from lookalike import bootstrap
 from lookalike.errors import Busy
 from lookalike.handlers.process_ports import serving
+from lookalike.limits.call import usable_cores
 from lookalike.observability import logger
-from lookalike.ports import Ports
+from lookalike.ports import Finder, Ports
 from lookalike.server import api_gateway, sam_template
+from lookalike.server.commands import COMMANDS
+from lookalike.server.control import ControlSocket
 from lookalike.server.folder_watcher import FolderWatcher
+from lookalike.server.metrics import Metrics
 from lookalike.server.receiving import Receive, RequestReceiver, Scope
 from lookalike.server.request_queue import QueuedCall, RequestQueue
 from lookalike.server.scheduler import Scheduler
 from lookalike.server.status import Status
+from lookalike.server.workers.count import default_count, usable_memory
+from lookalike.server.workers.pool import WorkerPool
 from lookalike.settings import Settings
+from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.watched_folder import WatchedFolder
 from lookalike.wire.http import with_one_slash
 
@@ -29,6 +37,10 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 #: Requests worked on at once. A few keep every core busy; the others wait for a flush or for a slow download.
 REQUEST_THREADS = 32
+
+#: Milliseconds between the runs of schedules that are played more often than on AWS: to see that no job waits takes 0.1 ms
+#: here, and who has started one looks at it.
+_INTERVALS_MS = {"jobs": 1_000}
 
 
 class AsgiApp:
@@ -44,6 +56,7 @@ class AsgiApp:
         self._ports: Ports | None = None
         self._receiver = RequestReceiver()
         self._status: Status | None = None
+        self._metrics: Metrics | None = None
 
     @property
     def ports(self) -> Ports:
@@ -57,14 +70,43 @@ class AsgiApp:
         ports = bootstrap.build(self._settings)
         self._exit_stack.callback(ports.close)
         _ = ports.embedder.model  # a bad model is refused now, and not by the first request
+        ports = replace(ports, finder=self._finder())
         self._exit_stack.enter_context(serving(ports))
         self._status = self._exit_stack.enter_context(closing(Status(ports)))
         self._status.start()
+        self._metrics = Metrics(ports, self._status.health, lambda: self._queue.waiting)
         self._ports = ports
+        self._open_control(ports)
+
+    def _open_control(self, ports: Ports) -> None:
+        """Listen to commands on this machine, where there is a data folder that takes a socket."""
+        if self._settings.data is None:
+            return
+        try:
+            control = ControlSocket(ports, DataFolder(self._settings.data).control, COMMANDS)
+        except OSError as error:
+            logger.warning("commands cannot ask this server", extra={"operation": "control", "reason": str(error)})
+        else:
+            self._exit_stack.enter_context(closing(control))
+
+    def _finder(self) -> Finder | None:
+        """Return what has several pictures at once looked for in other processes, if there may be any."""
+        settings = self._settings
+        count = settings.search_workers
+        if count is None:
+            count = default_count(usable_cores(), usable_memory())
+        if settings.data is None or count == 0:
+            return None
+        return self._exit_stack.enter_context(closing(WorkerPool.of(settings, count)))
 
     def start_schedules(self) -> None:
         """Run the template's scheduled functions until :meth:`close`."""
-        scheduler = Scheduler({sam_template.load(one.function): one.interval_ms for one in self._template.schedules})
+        scheduler = Scheduler(
+            {
+                sam_template.load(one.function): min(one.interval_ms, _INTERVALS_MS.get(one.function, one.interval_ms))
+                for one in self._template.schedules
+            }
+        )
         self._exit_stack.callback(scheduler.stop)
         scheduler.start()
 
@@ -104,6 +146,8 @@ class AsgiApp:
         if self._status is not None and is_status and request.method in ("GET", "HEAD"):
             # Not in the pool of requests, so that monitoring gets an answer however busy the service is.
             return await asyncio.get_running_loop().run_in_executor(None, self._status.answer, request)
+        if self._metrics is not None and request.path == "/metrics" and request.method in ("GET", "HEAD"):
+            return await asyncio.get_running_loop().run_in_executor(None, self._metrics.answer, request)
         if self._settings.hosts and request.host not in self._settings.hosts:
             return api_gateway.FORBIDDEN  # as the gateway answers for names other than its own
         function = self._template.function_for(request.method, request.path)
@@ -115,6 +159,7 @@ class AsgiApp:
         self, ports: Ports, function: str, request: api_gateway.HttpRequest, receive: Receive
     ) -> api_gateway.HttpResponse:
         """Answer a request when its turn comes, unless its client leaves or it waits too long."""
+        began = time.perf_counter()
         call = self._queue.call(request, is_search=function == "search")
         watching = asyncio.create_task(_wait_for_disconnect(receive, call))
         run = asyncio.get_running_loop().run_in_executor
@@ -126,6 +171,8 @@ class AsgiApp:
             return await run(None, self._answer, function, replace(request, body=b""), call)
         finally:
             watching.cancel()
+            if self._metrics is not None:
+                self._metrics.observe(function, request.path, call, time.perf_counter() - began)
 
     def _answer_for_queue(
         self, ports: Ports, function: str, request: api_gateway.HttpRequest, call: QueuedCall

@@ -41,6 +41,8 @@ class QueuedCall(Call):
         self._client_gone = False
         self._refused = False
         self._unauthenticated_turn: Turn | None = None
+        self.outcome = ""
+        self.stages: dict[str, float] = {}
 
     @property
     def seconds_left(self) -> float:
@@ -51,6 +53,14 @@ class QueuedCall(Call):
     def abandoned(self) -> bool:
         """Whether its client is gone and it may be dropped."""
         return self._is_search and self._client_gone
+
+    def looked(self, stage: str, milliseconds: float) -> None:
+        """Add up the milliseconds of a search's stage."""
+        self.stages[stage] = self.stages.get(stage, 0.0) + milliseconds
+
+    def answered(self, outcome: str) -> None:
+        """Note what became of the request."""
+        self.outcome = outcome
 
     def client_left(self) -> None:
         """Note that the client is gone."""
@@ -107,6 +117,11 @@ class RequestQueue:
         call = QueuedCall(claim, is_search=is_search, seconds=self._seconds)
         call.key = self._tenants.get(claim) or f"someone at {claim[1]}"
         return call
+
+    @property
+    def waiting(self) -> int:
+        """The number of requests that wait for a thread."""
+        return self._share.waiting
 
     @asynccontextmanager
     async def turn(self, call: QueuedCall) -> AsyncIterator[None]:

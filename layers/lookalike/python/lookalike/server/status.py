@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lookalike.domain.application import Application
-from lookalike.errors import AccessError, Unavailable
+from lookalike.domain.library import Library
+from lookalike.errors import AccessError, LimitReached, Unavailable
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.server import api_gateway
 from lookalike.server.health import Health
-from lookalike.service.admission import check
+from lookalike.service.admission import Callers, check
+from lookalike.service.permissions import narrowed
 from lookalike.wire import basic_auth
 from lookalike.wire.status import DEGRADED, READY, status_body
 
@@ -53,30 +55,31 @@ class Status:
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
-        self._health = Health(ports)
+        #: Whether the stores answer.
+        self.health = Health(ports)
         self._pool = ThreadPoolExecutor(_MAX_CONCURRENT_COUNTS, thread_name_prefix="status")
 
     def start(self) -> None:
         """Probe the stores for the first time, which takes a few seconds if one hangs."""
-        self._health.start()
+        self.health.start()
 
     def close(self) -> None:
         """Stop answering."""
-        self._health.close()
+        self.health.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def answer(self, request: api_gateway.HttpRequest) -> api_gateway.HttpResponse:
         """Answer within two seconds: 503 if a store does not answer, 401 for wrong keys."""
         deadline = time.monotonic() + _MAX_SECONDS
         details = self._details(request)
-        failing, problems = self._health.failing(), self._ports.problems()
+        failing, problems = self.health.failing(), self._ports.problems()
         content = status_body(DEGRADED if failing or problems else READY, self._ports.embedder.model)
         if details is not None:
             try:
                 content |= details.counts.result(max(deadline - time.monotonic(), 0))
             except AccessError as error:
                 return replace(_response(401, {"message": "Unauthorized"}, _CHALLENGE), reason=error.explanation)
-            except (TimeoutError, Unavailable):
+            except (LimitReached, TimeoutError, Unavailable):
                 logger.warning("the details of /status could not be had in time", extra={"operation": "status"})
                 details.counts.cancel()
         problems_to_show = [f"{name} does not answer" for name in failing]
@@ -92,33 +95,30 @@ class Status:
         authorised = threading.Event()
         if self._ports.settings.status_details:
             authorised.set()
-            return _Details(self._pool.submit(self._counts, self._tenants), authorised)
+            return _Details(self._pool.submit(self._counts, self._libraries), authorised)
         authorization = next((value for name, value in request.headers if name.lower() == "authorization"), None)
         if authorization is None:
             return None
 
-        def tenants() -> Sequence[str]:
-            tenant = self._caller(authorization, request.client).tenant
+        def libraries() -> Sequence[Library]:
+            application = self._caller(authorization, request.client)
             authorised.set()
-            return [tenant]
+            return narrowed(self._ports, application).catalog.libraries(application.tenant)
 
-        return _Details(self._pool.submit(self._counts, tenants), authorised)
+        return _Details(self._pool.submit(self._counts, libraries), authorised)
 
     def _caller(self, authorization: str, address: str) -> Application:
         """Return the application with these keys. Raises AccessError."""
-        application = basic_auth.verify(self._ports.applications, authorization)
+        application = basic_auth.verify(Callers(self._ports), authorization)
         check(application, address)
         return application
 
-    def _tenants(self) -> Sequence[str]:
-        return sorted({application.tenant for application in self._ports.applications.applications()})
+    def _libraries(self) -> Sequence[Library]:
+        tenants = sorted({application.tenant for application in self._ports.applications.applications()})
+        return [library for tenant in tenants for library in self._ports.catalog.libraries(tenant)]
 
-    def _counts(self, tenants: Callable[[], Sequence[str]]) -> _Counts:
-        pictures = {
-            f"{library.tenant}/{library.name}": self._ports.index.count(library.uid)
-            for tenant in tenants()
-            for library in self._ports.catalog.libraries(tenant)
-        }
+    def _counts(self, libraries: Callable[[], Sequence[Library]]) -> _Counts:
+        pictures = {f"{library.tenant}/{library.name}": self._ports.index.count(library.uid) for library in libraries()}
         return {"pictures": pictures}
 
 

@@ -57,15 +57,16 @@ class Callers:
 
     def _found(self, name: str, given: str, look_up: Callable[[str], Application | None]) -> Application | None:
         limit = self.ports.settings.per_second
-        if limit is None:
-            return look_up(given)
         now = self.ports.clock()
+        if limit is None:
+            application = look_up(given)
+            return None if application is None else application.at(now)
         if not self.ports.unknown_keys.allows(name, limit, now):
             raise _service_rate(limit)
         found = look_up(given)
         if found is not None:
             self.ports.unknown_keys.remember(name, now)
-        return found
+        return None if found is None else found.at(now)
 
 
 def _service_rate(limit: int) -> ServiceRateReached:

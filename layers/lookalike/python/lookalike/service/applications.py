@@ -8,9 +8,10 @@ import string
 from dataclasses import replace
 from ipaddress import ip_network
 
-from lookalike.domain.application import NO_POLICY, Application, Policy
+from lookalike.domain.application import NO_POLICY, Application, Permission, Policy
 from lookalike.errors import InvalidArgument, RevisionConflict
 from lookalike.ports import Applications, Clock
+from lookalike.service.libraries import is_library_name
 
 _LETTERS = string.ascii_letters + string.digits
 
@@ -48,7 +49,7 @@ def save_application(applications: Applications, application: Application) -> Ap
     """Store a new or changed application; return it as stored, its networks in canonical form.
 
     Raises InvalidArgument if its name is not 1 to 64 printable characters or taken by another application, if a limit is
-    below 1, or if a network is invalid.
+    below 1, or if a network or a library's name is invalid.
     """
     name = application.name
     if not (1 <= len(name) <= 64 and name.isprintable() and name == name.strip()):
@@ -66,6 +67,9 @@ def _checked(policy: Policy) -> Policy:
         limit = getattr(policy, name)
         if limit is not None and limit < 1:
             raise InvalidArgument(name, "must be 1 or more")
+    if wrong := next((library for library in policy.libraries if not is_library_name(library)), None):
+        raise InvalidArgument("library", f"{wrong!r} is no library's name")
+    policy = replace(policy, may=tuple(one for one in Permission if one in policy.may))
     try:
         return replace(policy, networks=tuple(str(ip_network(network)) for network in policy.networks))
     except ValueError as error:  # whose message names the network and the fault
@@ -80,14 +84,22 @@ def find_application(applications: Applications, name: str) -> Application:
     raise InvalidArgument("name", f"no application is called {name}")
 
 
-def new_secret(applications: Applications, name: str) -> Application:
-    """Replace the application's secret key; return the application.
+def new_secret(applications: Applications, name: str, old_until: int | None = None) -> Application:
+    """Give the application a new secret key; return the application.
 
-    Signatures and tokens made with the old secret are refused from now on. ``name`` is the application's name or access
+    The secret key that it had opens beside the new one until Unix milliseconds ``old_until``; None: signatures and tokens
+    made with it are refused from now on. Older ones are refused in any case. ``name`` is the application's name or access
     key. Raises InvalidArgument if there is none.
     """
+    found = find_application(applications, name)
     return save_application(
-        applications, replace(find_application(applications, name), secret_key=_random_text(_SECRET_KEY_LENGTH))
+        applications,
+        replace(
+            found,
+            secret_key=_random_text(_SECRET_KEY_LENGTH),
+            old_secret_key="" if old_until is None else found.secret_key,
+            old_secret_until=old_until or 0,
+        ),
     )
 
 

@@ -6,15 +6,14 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from lookalike.domain.library import Identity, Library
-from lookalike.domain.picture import Key, Picture
-from lookalike.domain.search import Match, Reason
-from lookalike.imaging.decode import Decoded
+from lookalike.domain.picture import Decoded, Key, Picture
+from lookalike.domain.search import Found, Match, Reason
 from lookalike.ports import Ports
 from lookalike.service.current import current
 from lookalike.service.finding import depth_of, find, ranked
 from lookalike.service.identity import locate
 from lookalike.service.image_source import Source, load
-from lookalike.service.looking import Found, Scope
+from lookalike.service.looking import Scope
 from lookalike.service.ranking import WINDOW
 
 #: Largest score of a picture that is near by its vector where geometry has verified nothing: it is more likely another one.

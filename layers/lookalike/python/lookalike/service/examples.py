@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 
 from lookalike.domain.geometry import IDENTITY, Affine, Box, GeometricMatch
 from lookalike.domain.library import Kind
-from lookalike.domain.picture import Embedding, Key, Pixels, Vector
-from lookalike.domain.search import LookTaken, Match, QueryPicture
+from lookalike.domain.picture import Decoded, Embedding, Key, Pixels, Vector
+from lookalike.domain.search import Found, LookTaken, Match, QueryPicture
 from lookalike.errors import InvalidArgument, TooManyItems
-from lookalike.imaging.decode import Decoded, digest_of
+from lookalike.imaging.decode import digest_of
 from lookalike.ports import Ports
 from lookalike.service.finding import embedded, find, nearest, ranked
 from lookalike.service.identity import identical
 from lookalike.service.image_source import Source, load
-from lookalike.service.looking import Found, Scope
+from lookalike.service.looking import Scope
 from lookalike.service.looks import WHOLE_LOOK
 from lookalike.service.ranking import verified_score
 from lookalike.verification.affine import compose, crop_transform

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 from lookalike.domain.library import Identity, Kind
-from lookalike.domain.picture import Embedding, Key
-from lookalike.domain.search import Candidate, LookTaken, Match
-from lookalike.imaging.decode import Decoded
+from lookalike.domain.picture import Decoded, Embedding, Key
+from lookalike.domain.search import Candidate, Found, LookTaken, Match
+from lookalike.limits.call import Job
+from lookalike.ports import Looking
 from lookalike.service.identity import identical, rows_of
-from lookalike.service.looking import Found, Scope, look_for
+from lookalike.service.looking import Scope, look_for
 from lookalike.service.looks import WHOLE_LOOK
 from lookalike.service.ranking import WINDOW, rank
 
@@ -27,6 +30,15 @@ def depth_of(kind: Kind, end: int = 1) -> int:
 
 
 def find(scope: Scope, picture: Decoded) -> Found:
+    """Return what is found for a picture: here, or where the ports' finder has pictures of its kind looked for."""
+    finder = scope.ports.finder
+    if finder is None:
+        return find_here(scope, picture)
+    here = partial(_find_for, scope, picture)
+    return finder.find(Looking(scope.job, scope.libraries, scope.depth, scope.tags, picture, scope.nearest_to, here))
+
+
+def find_here(scope: Scope, picture: Decoded) -> Found:
     """Return what is found for a picture: by looks in ``same``, by the vector of the whole picture in other kinds."""
     if scope.kind is Kind.SAME:
         return look_for(scope, picture, identical_rows(scope, picture))
@@ -40,6 +52,10 @@ def find(scope: Scope, picture: Decoded) -> Found:
     embed_ms, search_ms, verify_ms = (1000 * (end - begin) for begin, end in pairwise(laps))
     look = LookTaken(WHOLE_LOOK.name, 1, 0.0, embed_ms, search_ms, verify_ms)
     return Found(candidates, frozenset(exact), verified=None, looks=(look,))
+
+
+def _find_for(scope: Scope, picture: Decoded, job: Job) -> Found:
+    return find_here(replace(scope, job=job), picture)
 
 
 def embedded(scope: Scope, picture: Decoded) -> Embedding:

@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from lookalike.domain.library import Identity, Library
-from lookalike.domain.picture import Key, Picture
+from lookalike.domain.picture import Decoded, Key, Picture
 from lookalike.domain.search import Candidate
 from lookalike.errors import PictureError
-from lookalike.imaging.decode import Decoded, hidden_digest_of_file
+from lookalike.imaging.decode import hidden_digest_of_file
 from lookalike.limits.call import Job
 from lookalike.ports import Ports
 from lookalike.service.originals import BUDGET, read_originals

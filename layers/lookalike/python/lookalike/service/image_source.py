@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from lookalike.domain.picture import Pixels
+from lookalike.domain.picture import Decoded, Pixels
 from lookalike.errors import PictureError, UrlError
-from lookalike.imaging.decode import Bounds, Decoded, decode
+from lookalike.imaging.decode import Bounds, decode
 from lookalike.imaging.pixel_budget import PixelBudget
 from lookalike.limits.call import Job
 from lookalike.limits.fair_share import FairShare

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from lookalike.domain.geometry import IDENTITY, Affine, Box, QueryView
 from lookalike.domain.picture import Embedding, Pixels
+from lookalike.domain.search import LookTaken
 from lookalike.embedding.query_crops import CORNER_BOXES, crop
+from lookalike.limits.call import Call
 from lookalike.verification.affine import crop_transform
 from lookalike.verification.pixelation import smoothed_if_pixelated
 from lookalike.verification.quadrilaterals import detect_quadrilaterals
@@ -39,14 +41,25 @@ class Look:
     """A way of looking.
 
     ``views`` makes the views of a query, given its pixels; none if there is nothing to look at in this way.
-    ``keypoints``: originals are read for what feature maps leave undecided, and matched with the whole query.
+    ``keypoints``: originals are read for what feature maps leave undecided, and matched with the whole query: before the
+    first look that is taken ``after_originals``.
     ``view_keypoints``: where a look verifies nothing, the nearest picture's is read, and matched with the view that shows it.
     """
 
     name: str
     views: Callable[[Pixels], Sequence[View]]
     keypoints: bool = False
+    after_originals: bool = False
     view_keypoints: bool = False
+
+
+def report_looks(call: Call, looks: Sequence[LookTaken]) -> None:
+    """Tell a call how long the stages of its search have taken, all looks together."""
+    for look in looks:
+        call.looked("prepare", look.prepare_ms)
+        call.looked("embed", look.embed_ms)
+        call.looked("search", look.search_ms)
+        call.looked("verify", look.verify_ms)
 
 
 def whole_view(pixels: Pixels) -> Sequence[View]:
@@ -95,7 +108,7 @@ WHOLE_LOOK = Look("whole", whole_view, keypoints=True)
 PART_LOOKS = (
     Look("smoothed", smoothed_view),
     Look("windows", window_views, view_keypoints=True),
-    Look("quadrilaterals", quadrilateral_views, view_keypoints=True),
+    Look("quadrilaterals", quadrilateral_views, after_originals=True, view_keypoints=True),
 )
 
 #: The look where the library holds several copies, and where the model makes no feature maps: there the best cosine of any

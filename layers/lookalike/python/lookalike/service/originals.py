@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from lookalike.domain.picture import source_key, thumbnail_key
+from lookalike.domain.picture import companion_keys
 from lookalike.errors import Unavailable
 from lookalike.imaging.pixel_budget import PixelBudget
 from lookalike.observability import logger
@@ -43,6 +43,5 @@ def remove_objects(ports: Ports, object_keys: Sequence[str]) -> None:
 
     That is the file that an original was made of, its thumbnail, and its local map.
     """
-    beside = (lambda key: key, thumbnail_key, source_key)
-    ports.originals.remove([key(original) for original in object_keys for key in beside])
+    ports.originals.remove([key for original in object_keys for key in (original, *companion_keys(original))])
     ports.maps.remove_maps(object_keys)

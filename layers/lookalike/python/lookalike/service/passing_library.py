@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lookalike.domain.library import Identity, Kind, Library
-from lookalike.domain.picture import Embedding, Key, Picture, State
+from lookalike.domain.picture import Decoded, Embedding, Key, Picture, State
 from lookalike.domain.search import Candidate, Query
-from lookalike.imaging.decode import Decoded
 from lookalike.ports import MapStore, PictureStore, Ports, VectorIndex
 from lookalike.service.identity import row_digest
 
@@ -113,7 +112,7 @@ class PassingLibrary:
             ports.rate_limiter,
             ports.unknown_keys,
             ports.processors,
-            ports.call,
+            call=ports.call,  # and no finder: no other process knows these pictures
         )
 
     def add(self, id_: str, data: bytes, picture: Decoded, embedding: Embedding) -> None:

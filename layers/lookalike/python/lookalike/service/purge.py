@@ -12,6 +12,7 @@ from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
 from lookalike.ports.clock import DAY_MS
 from lookalike.service.catalog_writes import compare_and_set
+from lookalike.service.duplicate_state import forget_sweeps
 from lookalike.service.originals import remove_objects
 
 #: Rows of one batch: S3 deletes up to 1000 objects per call, a row has two, and a batch should be short compared to the
@@ -81,6 +82,7 @@ def _sweep(ports: Ports, pictures: int, stuck: int, time_left: Callable[[], bool
             stuck += len(kept)
             after = rows[-1].key.id
         if not ports.catalog.pictures(library.uid, None, 1):
+            forget_sweeps(ports, library.uid)
             ports.catalog.forget_library(library.uid)
     ports.counters.forget_counts(ports.clock())
     return Purged(pictures, stuck, done=not stuck and len(libraries) < _MAX_LIBRARIES)

@@ -23,18 +23,15 @@ from __future__ import annotations
 from lookalike.domain.library import Identity, Library
 from lookalike.domain.picture import Key, Picture, State, digest_prefix, next_revision
 from lookalike.errors import PictureError, PictureExists, PictureNotFound, RevisionConflict, SignAmbiguous, Unavailable
-from lookalike.imaging.decode import FORMATS, Bounds
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.service.add import Attempt, embed, write
 from lookalike.service.capacity import check_room
 from lookalike.service.catalog_writes import MAX_ATTEMPTS, check_revision, publish_to_index
+from lookalike.service.embedded_again import UNBOUNDED
 from lookalike.service.identity import locate
 from lookalike.service.image_source import Loaded, Source, load
 from lookalike.service.lookup import MAX_ROWS_PER_SIGN
-
-#: No limits: the original was within those of its dialect when it was added.
-ANY_BOUNDS = Bounds(max_bytes=1 << 40, min_side=1, max_side=1 << 20, max_pixels=1 << 40, formats=FORMATS)
 
 
 def restore(ports: Ports, library: Library, name: str, revision: int | None = None) -> Picture:
@@ -83,7 +80,7 @@ def _original(ports: Ports, library: Library, row: Picture) -> Loaded | None:
     """Return the row's original; None if it is lost or damaged."""
     data = ports.originals.get(row.object_key)
     try:
-        return load(ports, Source(ANY_BOUNDS, data=data or b""), library.tenant)
+        return load(ports, Source(UNBOUNDED, data=data or b""), library.tenant)
     except PictureError:
         return None
 

@@ -15,6 +15,7 @@ from lookalike.service.examples import Examples, find_by_examples, load_example
 from lookalike.service.finding import depth_of, find, ranked
 from lookalike.service.image_source import Source, load
 from lookalike.service.looking import Scope
+from lookalike.service.looks import report_looks
 from lookalike.service.ranking import WINDOW, Page, merged
 
 #: Pictures that a search in groups finds: a limit of OpenSearch (``index.max_result_window``).
@@ -101,6 +102,7 @@ def _page(ports: Ports, tenant: str, libraries: Sequence[Library], command: Sear
     end = min(command.start + command.count, WINDOW)
     scope = Scope(ports, ports.job(tenant), libraries, depth_of(libraries[0].kind, end) + 2, command.tags)
     by_examples = find_by_examples(scope, examples)
+    report_looks(ports.call, by_examples.found.looks)
     passing = _of_at_least(command.threshold, by_examples.ranked(scope, WINDOW))
     matches, behind = current(ports.catalog, passing, command.start, end - command.start, command.tags)
     return Page(tuple(matches), more=len(passing) > behind, looks=by_examples.found.looks, query=by_examples.query)
@@ -120,7 +122,10 @@ def search_groups(ports: Ports, command: SearchGroups) -> list[Match]:
     count = min(command.count, MAX_FOUND)
     depth = min(max(count, depth_of(Kind.SAME)) + 2, MAX_FOUND)
     scopes = [Scope(ports, ports.job(tenant), some, depth, None) for some in _by_kind(command.libraries)]
-    lists = [ranked(scope, find(scope, picture), depth) for scope in scopes]
+    found = [find(scope, picture) for scope in scopes]
+    for one in found:
+        report_looks(ports.call, one.looks)
+    lists = [ranked(scope, one, depth) for scope, one in zip(scopes, found, strict=True)]
     return current(ports.catalog, _of_at_least(command.threshold, merged(lists, depth)), 0, count)[0]
 
 

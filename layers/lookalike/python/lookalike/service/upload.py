@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from lookalike.domain.application import Permission
 from lookalike.domain.library import LibraryRef
 from lookalike.domain.picture import Key, Metadata, Picture
 from lookalike.domain.upload import Holding, Upload, UploadState
@@ -34,6 +35,7 @@ from lookalike.service.add import Add, attempts, prepare, write
 from lookalike.service.holders import commit_intent, join, object_removed, record_intent, record_settled, undo_intent
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import IMPLICIT_LIBRARIES
+from lookalike.service.permissions import require, require_library
 from lookalike.service.upload_metadata import metadata_digest, metadata_of, place_of
 
 #: Bytes of a file: more than a dialect takes, because no request has to hold it. A PNG of the maximum size in pixels has
@@ -192,6 +194,8 @@ def _library_ref(ports: Ports, app_id: str, name: str) -> LibraryRef:
         raise ApplicationNotFound(f"no application has the app id {app_id}")
     if not application.active:
         raise ApplicationDisabled(f"the application of app id {app_id} is switched off")
+    require(application, Permission.ADD)
+    require_library(application, name)
     if name in IMPLICIT_LIBRARIES:
         return LibraryRef(application.tenant, name, IMPLICIT_LIBRARIES[name])
     library = ports.catalog.library(application.tenant, name)

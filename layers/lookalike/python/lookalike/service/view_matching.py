@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 
 from lookalike.domain.geometry import IDENTITY, GeometricMatch, QueryView
 from lookalike.domain.keypoints import Original
-from lookalike.domain.picture import Pixels
 from lookalike.domain.search import Candidate
 from lookalike.limits.call import Job
 from lookalike.ports import Embedder, Ports, QueryVerifier, Verifier
 from lookalike.service.looks import View
-from lookalike.service.reranking import Renditions
+from lookalike.service.renditions import Renditions
 from lookalike.verification.affine import compose
 from lookalike.verification.nearest_view import nearest_view
 
@@ -40,12 +39,11 @@ class ViewMatcher:
     embedder: Embedder
 
     def match_nearest(
-        self, views: Sequence[View], embedded: Sequence[QueryView], candidate: tuple[float, bytes], original: Pixels
+        self, views: Sequence[View], embedded: Sequence[QueryView], candidate: tuple[float, bytes], original: Original
     ) -> GeometricMatch | None:
         """Return the match of a candidate, given its cosine and feature map, with the view that is most like it.
 
-        ``embedded`` are the same views with their feature maps; ``original`` is the candidate's rendition, uint8 RGB
-        (height, width, 3). The match is the whole query's, but what agrees is told by the view's own pixels. None if there
+        ``embedded`` are the same views with their feature maps; ``original`` is the candidate's rendition. The match is the whole query's, but what agrees is told by the view's own pixels. None if there
         is none, or if no view is full.
         """
         nearest = nearest_view(embedded, candidate[1])
@@ -56,16 +54,15 @@ class ViewMatcher:
         match = self._match(query, candidate, original)
         if match is None:
             return None
-        agreement = query.agreement(match, original)
+        agreement = query.agreement(match, original.pixels)
         return replace(match, agreement=agreement, transform=compose(view.to_view, match.transform))
 
-    def _match(self, query: QueryVerifier, candidate: tuple[float, bytes], original: Pixels) -> GeometricMatch | None:
+    def _match(self, query: QueryVerifier, candidate: tuple[float, bytes], original: Original) -> GeometricMatch | None:
         batch = query.match_feature_maps([candidate])
         if batch.keypoint_candidates():
-            originals = {0: Original(original, self.embedder.keypoints(original))}
             for _ in range(_MAX_KEYPOINT_VIEWS):
                 if (shown := batch.keypoint_view()) is not None:
-                    batch = batch.match_keypoints(shown, self.embedder.keypoints(shown.pixels), originals)
+                    batch = batch.match_keypoints(shown, self.embedder.keypoints(shown.pixels), {0: original})
         (match,) = batch.matches()
         return match
 
@@ -78,7 +75,12 @@ def stands_out(near: Sequence[Candidate]) -> bool:
 
 
 def match_nearest_view(
-    ports: Ports, job: Job, views: Sequence[View], embedded: Sequence[QueryView], candidate: Candidate
+    ports: Ports,
+    job: Job,
+    views: Sequence[View],
+    embedded: Sequence[QueryView],
+    candidate: Candidate,
+    renditions: Renditions,
 ) -> GeometricMatch | None:
     """Return the match of a candidate, read from the stores, with the view that is most like it.
 
@@ -86,7 +88,7 @@ def match_nearest_view(
     """
     feature_map = ports.maps.maps([candidate.object_key]).get(candidate.object_key, b"")
     with job.turn() as turn:
-        original = Renditions(ports.originals, job).numbered([candidate], turn, [0]).get(0)
+        original = renditions.with_keypoints([candidate], turn, [0]).get(0)
         if original is None:
             return None
         matcher = ViewMatcher(ports.verifier, ports.embedder)

@@ -7,7 +7,7 @@ from dataclasses import fields
 from functools import lru_cache
 from ipaddress import ip_network
 
-from lookalike.domain.application import NO_POLICY, Policy
+from lookalike.domain.application import NO_POLICY, Permission, Policy
 from lookalike.domain.library import Kind
 
 
@@ -31,10 +31,27 @@ def policy_from_json(text: str) -> Policy:
         values["kind"] = Kind(values["kind"])
     if "networks" in values:
         values["networks"] = tuple(map(_network, values["networks"]))
+    if "may" in values:
+        values["may"] = tuple(Permission(_text(one)) for one in _some(values["may"]))
+    if "libraries" in values:
+        values["libraries"] = tuple(_text(one) for one in _some(values["libraries"]))
     policy = Policy(**values)
     if not all(map(_is_limit, (policy.per_second, policy.per_day, policy.in_total))):
         raise ValueError("a limit that is not a number of calls")
     return policy
+
+
+def _some(values: object) -> list[object]:
+    """Return a list that is not empty: one that has lost its members would permit everything."""
+    if not isinstance(values, list) or not values:
+        raise TypeError("no list of what is permitted")
+    return values
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError("a name that is no text")
+    return value
 
 
 def _network(text: object) -> str:

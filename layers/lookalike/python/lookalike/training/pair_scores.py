@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.geometry import GeometricMatch
+from lookalike.domain.keypoints import Original
 from lookalike.domain.library import Identity, Kind
 from lookalike.domain.picture import Embedding, Pixels
 from lookalike.embedding.embedder import OnnxEmbedder
@@ -98,7 +99,7 @@ class PairScorer:
 
     def _probability(self, pair: Pair, scorer: MatchScorer) -> float:
         verifier = FeatureMapVerifier(scorer, exhaustive=True)
-        pixels, original = read(pair.query).pixels, rendition(pair.picture.read_bytes(), RENDITION_SIDE)
+        pixels, original = read(pair.query).pixels, self._original(pair.picture)
         matches = []
         for look in (WHOLE_LOOK, *PART_LOOKS):
             if views := look.views(pixels):
@@ -107,15 +108,19 @@ class PairScorer:
                 query = verifier.query(pixels, embedded)
                 matches.append(self._match(query, embeddings, pair, original if look.keypoints else None))
                 candidate = self._candidate(embeddings, pair)
-                if look is WHOLE_LOOK and original is not None and _is_placed(query, candidate, original):
+                if look is WHOLE_LOOK and original is not None and _is_placed(query, candidate, original.pixels):
                     return 1.0  # whatever the scorer thinks of it
                 if look.view_keypoints and original is not None and candidate[0] >= MIN_VIEW_COSINE:
                     matcher = ViewMatcher(verifier, self._embedder)
                     matches.append(matcher.match_nearest(views, embedded, candidate, original))
         return max((match.probability for match in matches if match is not None), default=0.0)
 
+    def _original(self, path: Path) -> Original | None:
+        pixels = rendition(path.read_bytes(), RENDITION_SIDE)
+        return None if pixels is None else Original(pixels, self._embedder.keypoints(pixels))
+
     def _match(
-        self, query: QueryVerifier, embeddings: Sequence[Embedding], pair: Pair, original: Pixels | None
+        self, query: QueryVerifier, embeddings: Sequence[Embedding], pair: Pair, original: Original | None
     ) -> GeometricMatch | None:
         """Return the most probable match of all stages, given the embeddings of the query's views."""
         candidate = self._candidate(embeddings, pair)
@@ -136,6 +141,6 @@ class PairScorer:
 
 def _is_placed(query: QueryVerifier, candidate: tuple[float, bytes], original: Pixels) -> bool:
     """Whether the agreement of query and original proves a place that no feature map or keypoint does."""
-    placed = query.place([candidate]).values()
-    agreements = [query.agreement(match, original) for match in placed]
+    fitting = (place for place in query.place([candidate]).values() if query.fits(place, original))
+    agreements = [query.agreement(match, original) for match in fitting]
     return any(agreement is not None and agreement.proves for agreement in agreements)

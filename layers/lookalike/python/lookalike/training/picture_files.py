@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from lookalike.domain.picture import Decoded
 from lookalike.errors import NotAPicture, PictureError, PictureSizeError
-from lookalike.imaging.decode import FORMATS, Bounds, Decoded, decode
+from lookalike.imaging.decode import FORMATS, Bounds, decode
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
 

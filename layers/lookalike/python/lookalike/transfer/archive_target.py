@@ -20,9 +20,9 @@ from lookalike.ports import Ports
 from lookalike.service.add import Attempt, embed, write
 from lookalike.service.capacity import check_room
 from lookalike.service.catalog_writes import MAX_ATTEMPTS, publish_to_index
+from lookalike.service.embedded_again import UNBOUNDED
 from lookalike.service.image_source import Source, load
 from lookalike.service.libraries import create_library, get_or_create_library
-from lookalike.service.restore import ANY_BOUNDS
 from lookalike.transfer.archive_format import ArchivedLibrary, Record
 from lookalike.transfer.archive_source import ArchivedRow, ArchiveSource, Contents
 from lookalike.transfer.journal import Entry
@@ -161,7 +161,7 @@ class ArchiveTarget:
         picture = self._picture(library, record, contents, current)
         feature_map = contents.feature_map or b""
         if record.model != self._ports.embedder.model:
-            loaded = load(self._ports, Source(ANY_BOUNDS, data=contents.original), library.tenant)
+            loaded = load(self._ports, Source(UNBOUNDED, data=contents.original), library.tenant)
             embedding = embed(self._ports, library, loaded)
             picture = picture.but(model=self._ports.embedder.model, vector=embedding.vectors[library.kind])
             feature_map = embedding.feature_map

@@ -132,7 +132,7 @@ class StoresTarget:
         library = self._there()
         file = self._arrived(work.row)
         source = Source(self._bounds, data=file.data, name="file")
-        picture, created = add_or_find(self._ports, library, self._ref, Given(source, said))
+        picture, created = add_or_find(self._ports, library, self._ref, Given(self._application, source, said))
         if file.original is not None and picture.file_digest == hashlib.sha256(file.data).hexdigest():
             self._ports.originals.put(source_key(picture.object_key), file.original)
         id_ = name_of(library, picture)

@@ -45,6 +45,21 @@ def share_inside(transform: Affine) -> float:
     return float(((moved >= -_MARGIN) & (moved <= 1 + _MARGIN)).all(axis=0).mean())
 
 
+def shared(first: Affine, second: Affine) -> float:
+    """Return the share, 0..1, that two regions of a query have in common: the smaller of their shares in each other.
+
+    Both transforms move a query's fractions to those of what is shown there. 0 if one is (nearly) singular.
+    """
+    shares = []
+    for one, other in ((first, second), (second, first)):
+        inverse = invert(one)
+        if inverse is None:
+            return 0.0
+        a, b, c, d, e, f = inverse.ravel().tolist()
+        shares.append(share_inside(compose((a, b, c, d, e, f), other)))
+    return min(shares)
+
+
 def homogeneous(transform: Affine) -> NDArray[np.float64]:
     """Return the homogeneous matrix, float64 (3, 3)."""
     return np.array([*transform, 0, 0, 1], np.float64).reshape(3, 3)

@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.domain.geometry import MAX_CLEAN_NOISE, Affine, Agreement, Box
+from lookalike.domain.geometry import MAX_CLEAN_NOISE, MAX_CONCENTRATION, Affine, Agreement, Box
 from lookalike.verification.affine import homogeneous
 from lookalike.verification.block_search import BlockMatches, match_blocks
 from lookalike.verification.colour_map import CELL_SIDE, compare_colours
 from lookalike.verification.overlay import Matrix, Overlays, Picture
-from lookalike.verification.regions import Grid, boxes_of
+from lookalike.verification.regions import MAX_REGIONS, Grid, boxes_of
 from lookalike.verification.registration import COARSE, FINE, distance, register
+from lookalike.verification.residual import RESIDUAL_CELL_SIDE, find_residual, may_concentrate
 from lookalike.verification.sharpness import equally_sharp
 
 #: Pixels a side of the blocks that are compared.
@@ -104,13 +105,14 @@ def _comparisons(overlays: Overlays, start: Matrix, *, exact: bool) -> Iterator[
 class _Comparison:
     """Two pictures compared under one registered map: their ``agreement``, and what does not agree.
 
-    ``disagreeing``, bool (rows, columns), are blocks, ``recoloured`` are cells. ``sizes`` are width and height, in pixels,
+    ``disagreeing``, bool (rows, columns), are blocks, ``recoloured`` and ``unexplained`` are cells of their own sides. ``sizes`` are width and height, in pixels,
     of the overlays in grey and in colour that these belong to.
     """
 
     agreement: Agreement
     disagreeing: NDArray[np.bool_]
     recoloured: NDArray[np.bool_]
+    unexplained: NDArray[np.bool_]
     sizes: tuple[tuple[int, int], tuple[int, int]]
 
     @staticmethod
@@ -133,15 +135,23 @@ class _Comparison:
             blocks=int(np.count_nonzero(weights)),
             colour_difference=colours.difference,
         )
+        unexplained = np.zeros((0, 0), bool)
+        if agreement.agrees and may_concentrate(blocks):
+            residual = find_residual(grey)
+            agreement = replace(agreement, concentration=residual.concentration)
+            unexplained = residual.ratios > MAX_CONCENTRATION
         sizes = (grey.width + 2 * _RIM, grey.height + 2 * _RIM), (colour.width, colour.height)
-        return _Comparison(agreement, disagreeing > 0, colours.cells, sizes)
+        return _Comparison(agreement, disagreeing > 0, colours.cells, unexplained, sizes)
 
     def with_regions(self, frame: Box) -> Agreement:
         """Return the agreement with the regions that do not agree, in a frame of the original."""
         grey, colour = self.sizes
+        cells = Grid(frame, *grey, RESIDUAL_CELL_SIDE // 2, RESIDUAL_CELL_SIDE, _RIM)
+        blocks = Grid(frame, *grey, BLOCK_SIDE // 2, BLOCK_SIDE, _RIM)
+        regions = boxes_of(self.unexplained, cells) + boxes_of(self.disagreeing, blocks)
         return replace(
             self.agreement,
-            regions=boxes_of(self.disagreeing, Grid(frame, *grey, BLOCK_SIDE // 2, BLOCK_SIDE, _RIM)),
+            regions=regions[:MAX_REGIONS],
             recoloured_regions=boxes_of(self.recoloured, Grid(frame, *colour, CELL_SIDE, CELL_SIDE)),
         )
 

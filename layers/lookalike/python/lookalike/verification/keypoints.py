@@ -72,7 +72,10 @@ TURNED_SIDE = 160
 
 #: Views of a query, the commonest first: mirrored or not, and then turned left by so many quarters. Copies that are mirrored
 #: and turned by one quarter are left out: whole ones are found by their feature maps, and parts are rare.
-_ORIENTATIONS = ((True, 0), (False, 1), (False, 3), (False, 2), (True, 2))
+ORIENTATIONS = ((True, 0), (False, 1), (False, 3), (False, 2), (True, 2))
+
+#: Numbers of the views of a query: as it is, and in these orientations.
+AS_IS, TURNED = 0, tuple(range(1, len(ORIENTATIONS) + 1))
 
 #: How turning left by 0 to 3 quarters moves fractions of a picture.
 _QUARTERS: tuple[Affine, ...] = (IDENTITY, (0, 1, 0, -1, 0, 1), (-1, 0, 1, 0, -1, 1), (0, -1, 1, 1, 0, 0))
@@ -110,11 +113,11 @@ class KeypointViews:
 
     def view(self, number: int) -> KeypointView | None:
         """Return a view: 0 is as the query is, others are small, in five other orientations; None beyond."""
-        if number == 0:
+        if number == AS_IS:
             return KeypointView(np.asarray(self.picture.colour), IDENTITY)
-        if number > len(_ORIENTATIONS):
+        if number > len(ORIENTATIONS):
             return None
-        mirrored, quarters = _ORIENTATIONS[number - 1]
+        mirrored, quarters = ORIENTATIONS[number - 1]
         turned = np.rot90(self._small[:, ::-1] if mirrored else self._small, quarters)
         from_query = compose(_MIRROR if mirrored else IDENTITY, _QUARTERS[quarters])
         return KeypointView(np.ascontiguousarray(turned), from_query)

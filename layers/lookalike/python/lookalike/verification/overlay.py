@@ -43,6 +43,9 @@ _MIN_PART = 4
 #: Pixels of the query's edge that count as not covered: what lies beside them is not known.
 _EDGE = 1.5
 
+#: Pixels that rounding may move a pixel beyond the query's edge.
+_ROUNDING = 1e-9
+
 #: Filter of every reduction. Without one, thin lines and text alias, and copies disagree.
 _FILTER = Image.Resampling.LANCZOS
 
@@ -244,8 +247,11 @@ def _softened(image: Image.Image, density: float) -> Image.Image:
 def _inside(back: Matrix, size: tuple[int, int], query_size: tuple[int, int]) -> NDArray[np.bool_]:
     """Return which pixels of a frame are moved into the query by ``back``, and not to its edge."""
     x, y = np.arange(size[0]) + 0.5, np.arange(size[1])[:, None] + 0.5
-    across, down, depth = (row[0] * x + row[1] * y + row[2] for row in back)
-    inside = depth > 0
-    for at, side in zip((across, down), query_size, strict=True):
-        inside = inside & (at >= _EDGE * depth) & (at <= (side - _EDGE) * depth)
-    return np.asarray(inside)
+    # Each bound is a half-plane: at least 0 on one side of a line.
+    bounds = [back[2]]
+    for row, side in zip(back[:2], query_size, strict=True):
+        bounds += [row - _EDGE * back[2], (side - _EDGE) * back[2] - row]
+    inside = np.ones((size[1], size[0]), bool)
+    for across, down, constant in bounds:
+        inside &= across * x + (down * y + constant + _ROUNDING) >= 0
+    return inside

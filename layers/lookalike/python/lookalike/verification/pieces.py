@@ -88,7 +88,8 @@ def _best_places(view: ViewFeatures, pictures: _Pictures) -> _Places:
         piece = Image.fromarray(view.thumbnail).resize((width, height), Image.Resampling.BOX)
         correlations = pictures.correlate(np.asarray(piece, np.float32))
         flat = correlations.reshape(count, -1)
-        largest, at = flat.max(axis=1), flat.argmax(axis=1)
+        at = flat.argmax(axis=1)
+        largest = flat[np.arange(count), at]
         for number in np.flatnonzero(largest > best).tolist():
             top, left = divmod(int(at[number]), correlations.shape[2])
             down, across = pictures.sizes[number].tolist()
@@ -124,7 +125,7 @@ class _Pictures:
         for number, one in enumerate(pictures):
             padded[number, : one.shape[0], : one.shape[1]] = one
         self._spectra = np.fft.rfft2(padded)
-        self._sums, self._squares = (running_totals(values) for values in (padded, padded * padded))
+        self._totals = running_totals(np.concatenate([padded, padded * padded]))
 
     def correlate(self, piece: NDArray[np.float32]) -> _Floats:
         """Return the correlations of a piece with the pictures at every place, (n, rows, columns); -1 where it reaches beyond."""
@@ -133,10 +134,16 @@ class _Pictures:
         padded[:height, :width] = piece - piece.mean()
         products = np.fft.irfft2(self._spectra * np.conj(np.fft.rfft2(padded)), padded.shape)
         rows, columns = _MAX_SIDE - height + 1, _MAX_SIDE - width + 1
-        sums, squares = (window_sums(totals, height, width) for totals in (self._sums, self._squares))
-        noise = _NOISE_VARIANCE * piece.size
-        variances = np.maximum(squares - sums * sums / piece.size, 0) + noise
-        correlations = products[:, :rows, :columns] / np.sqrt(variances * (float(np.square(padded).sum()) + noise))
+        sums, squares = window_sums(self._totals, height, width).astype(np.float32).reshape(2, -1, rows, columns)
+        noise = np.float32(_NOISE_VARIANCE * piece.size)
+        sums *= sums
+        sums /= np.float32(piece.size)
+        variances = np.maximum(squares - sums, 0, out=squares)
+        variances += noise
+        variances *= np.square(padded).sum() + noise
+        correlations: _Floats = products[:, :rows, :columns] / np.sqrt(variances, out=variances)
         room = self.sizes - (height, width)
-        beyond = (np.arange(rows)[:, None] > room[:, 0, None, None]) | (np.arange(columns) > room[:, 1, None, None])
-        return np.where(beyond, -1.0, correlations)
+        for picture, (down, across) in zip(correlations, room.tolist(), strict=True):
+            picture[max(0, down + 1) :] = -1.0
+            picture[:, max(0, across + 1) :] = -1.0
+        return correlations

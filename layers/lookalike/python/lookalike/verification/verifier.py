@@ -15,12 +15,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from PIL import Image
+
 from lookalike.domain.geometry import Agreement, GeometricMatch, QueryView
 from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.picture import Pixels
 from lookalike.embedding.feature_map import unpack
 from lookalike.ports.models import BatchVerification, QueryVerifier, Verifier
 from lookalike.verification.agreement import measure_agreement
+from lookalike.verification.fitting_details import details_fit
+from lookalike.verification.keypoints import AS_IS, TURNED
 from lookalike.verification.match_score import MatchScorer
 from lookalike.verification.matching import ViewFeatures
 from lookalike.verification.overlay import Picture
@@ -34,6 +38,7 @@ from lookalike.verification.stages import (
     Rectification,
     rectification_of,
 )
+from lookalike.verification.turned import promising_orientations
 
 #: Smallest probability of an attempt, not accepted, that is matched again after rectification.
 RETRY_PROBABILITY = 0.02
@@ -54,6 +59,10 @@ MIN_PLACED_COSINE = 0.6
 #: Smallest correlation of a query with an original that it is warped for, so that its keypoints are matched again: one in
 #: eight strangers that are aligned by chance has more, copies that are verified then have 0.26 and more.
 MIN_REFINED_CORRELATION = 0.25
+
+#: Smallest cosine of a candidate that the query is turned and mirrored for in any case. Of 115 copies turned by 45 to 135
+#: degrees, or mirrored and turned, nine in ten have more, and their thumbnails do not tell; of strangers a third has.
+MIN_TURNED_COSINE = 0.25
 
 #: Times that the query is warped for its keypoints at most: textures correlate in every orientation.
 MAX_REFINED = 2
@@ -158,6 +167,10 @@ class FeatureMapQueryVerifier(QueryVerifier):
             **{near[at][0]: match for at, match in placed.items()},
         }
 
+    def fits(self, place: GeometricMatch, rendition: Pixels) -> bool:
+        """Whether details of query and original fit there."""
+        return details_fit(place, self.matcher.keypoint_views.picture.grey, Image.fromarray(rendition).convert("L"))
+
     def agreement(self, match: GeometricMatch, rendition: Pixels) -> Agreement | None:
         """Lay the query on the original by the match's transform, and compare both."""
         query = self.matcher.picture.negative() if match.inverted else self.matcher.picture
@@ -176,8 +189,8 @@ class FeatureMapBatch(BatchVerification):
     """A batch of candidates between two stages.
 
     ``histories`` are the attempts at each candidate, the latest last. ``pending`` are the rectified views, by candidate
-    number, that have to be embedded before the next stage. ``orientations_matched`` counts views of the query whose
-    keypoints were matched; ``refined_view`` comes before the next of them, ``refinements_left`` times at most.
+    number, that have to be embedded before the next stage. ``views_left`` are the numbers of the query's views whose
+    keypoints are to be matched; ``refined_view`` comes before the next of them, ``refinements_left`` times at most.
     """
 
     matcher: QueryMatcher
@@ -186,7 +199,7 @@ class FeatureMapBatch(BatchVerification):
     candidates: tuple[Candidate | None, ...]
     histories: tuple[tuple[MatchAttempt | None, ...], ...]
     retries_left: int
-    orientations_matched: int = 0
+    views_left: tuple[int, ...] = (AS_IS,)
     refinements_left: int = MAX_REFINED
     refined_view: KeypointView | None = None
     pending: Mapping[int, Rectification] = field(default_factory=dict)
@@ -235,7 +248,9 @@ class FeatureMapBatch(BatchVerification):
         """Return the query as the likeliest original shows it, if one is likely; else in its next orientation."""
         if not self.keypoint_candidates():
             return None
-        return self.refined_view or self.matcher.keypoint_views.view(self.orientations_matched)
+        if self.refined_view is not None:
+            return self.refined_view
+        return self.matcher.keypoint_views.view(self.views_left[0]) if self.views_left else None
 
     def match_keypoints(
         self, view: KeypointView, keypoints: Keypoints, originals: Mapping[int, Original]
@@ -252,10 +267,18 @@ class FeatureMapBatch(BatchVerification):
         return replace(
             self._with(found),
             retries_left=0,
-            orientations_matched=self.orientations_matched + (not refined),
+            views_left=self.views_left if refined else self._views_left(list(known.values())),
             refinements_left=left,
             refined_view=self._refined_view(list(found.values())) if left and not refined else None,
         )
+
+    def _views_left(self, candidates: Sequence[Candidate]) -> tuple[int, ...]:
+        """Return the views left behind the next one: behind the query as it is, those that may show a candidate."""
+        if self.views_left[0] != AS_IS:
+            return self.views_left[1:]
+        if self.policy.exhaustive or any(one.cosine >= MIN_TURNED_COSINE for one in candidates):
+            return TURNED
+        return tuple(promising_orientations(self.matcher.views, [one.feature_map for one in candidates]))
 
     def _refined_view(self, found: Sequence[MatchAttempt]) -> KeypointView | None:
         """Return the query as the likeliest original shows it, unless a match is accepted or none is likely."""

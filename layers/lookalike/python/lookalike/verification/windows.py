@@ -120,10 +120,10 @@ class _Lines:
         self._grey = grey
         height, width = grey.shape
         # Running counts of steps, so that those of any block's row are a difference.
-        self._steps = np.zeros((height, width + 1), np.int32)
+        self._steps = np.zeros((height, width + 1), np.int16)
         if height > 2:
             steps = np.maximum(grey[2:], grey[:-2]) - np.minimum(grey[2:], grey[:-2]) > _MIN_STEP
-            np.cumsum(steps, axis=1, out=self._steps[1:-1, 1:])
+            np.cumsum(steps, axis=1, dtype=np.int16, out=self._steps[1:-1, 1:])
 
     def divide(self, top: int, bottom: int, left: int, right: int) -> tuple[list[tuple[int, int]], float]:
         """Return the parts, begin and end, that plain rows and seams leave of a block, and the share of plain rows."""

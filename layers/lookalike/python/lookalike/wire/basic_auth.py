@@ -24,9 +24,9 @@ def verify(applications: ApplicationLookup, authorization: str) -> Application:
 def application_with(applications: ApplicationLookup, access_key: str, secret_key: str) -> Application | None:
     """Return the application that has both keys; None if there is none, in the same time whichever is wrong."""
     application = applications.application(access_key)
-    expected = _NO_SECRET if application is None else application.secret_key
-    is_right = hmac.compare_digest(expected.encode(), secret_key.encode())
-    return application if is_right else None
+    expected = (_NO_SECRET,) if application is None else application.secrets
+    are_right = [hmac.compare_digest(one.encode(), secret_key.encode()) for one in expected]
+    return application if any(are_right) else None
 
 
 def credentials(authorization: str) -> tuple[str, str]:

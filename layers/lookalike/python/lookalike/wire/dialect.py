@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeAlias, TypeVar
 
-from lookalike.domain.application import Application
+from lookalike.domain.application import Application, Permission
 from lookalike.errors import UnknownOperation
 from lookalike.observability import log_failure
 from lookalike.ports import Ports
 from lookalike.service.admission import admit, check_rate
+from lookalike.service.permissions import narrowed, require
 from lookalike.wire.http import Answer, Endpoint, Request
 from lookalike.wire.log_fields import CallId, LogFields
 
@@ -71,8 +72,8 @@ class Dialect(Generic[Content, Result]):
     admit: Callable[[Ports, Application, str], None] = admit
     headers_of: Callable[[Ports, Application, Exception | None], Headers] = _no_headers
 
-    def endpoint(self, call: Call[Content, Result]) -> Endpoint:
-        """Answer requests by that call."""
+    def endpoint(self, call: Call[Content, Result], *may: Permission) -> Endpoint:
+        """Answer requests by that call, of applications that may do one of these; of all, if none is named."""
 
         def answer(ports: Ports, request: Request) -> Answer:
             call_id = self.new_call_id()
@@ -84,7 +85,8 @@ class Dialect(Generic[Content, Result]):
                 application, content = self.authenticate(ports, request)
                 log = replace(log, app_id=application.app_id)
                 self.admit(ports, application, request.source_ip)
-                result = call(ports, application, content)
+                require(application, *may)
+                result = call(narrowed(ports, application), application, content)
             except Exception as error:  # whatever it is, the caller gets an answer in the vendor's form
                 refused = self._refused(error, call_id, request, log)
                 return refused if application is None else self._with_headers(refused, ports, application, error)

@@ -255,6 +255,7 @@ def answer(ports: Ports, operation: str, routes: Sequence[Route], event: Event) 
     request = Request.of(event)
     reply = _first_match(ports, routes, request)
     milliseconds = (time.perf_counter() - began) * 1000
+    ports.call.answered(reply.outcome)
     (logger.error if reply.failed else logger.info)(
         "answered",
         extra={

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lookalike.domain.inventory import StoredFile
 from lookalike.errors import SettingsError
 from lookalike.once import once
 from lookalike.ports import PictureStore, Stores, UploadStore
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lookalike.stores.aws.dynamodb_counters import DynamoCounters
     from lookalike.stores.aws.dynamodb_generations import DynamoGenerations
     from lookalike.stores.aws.dynamodb_maps import DynamoMaps
+    from lookalike.stores.aws.dynamodb_records import DynamoRecords
     from lookalike.stores.aws.dynamodb_table import Table
     from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
     from lookalike.stores.aws.opensearch_index import OpenSearchIndex
@@ -81,6 +83,12 @@ class Account(Stores):
         from lookalike.stores.aws.dynamodb_counters import DynamoCounters
 
         return DynamoCounters(self._table)
+
+    @once
+    def records(self) -> DynamoRecords:
+        from lookalike.stores.aws.dynamodb_records import DynamoRecords
+
+        return DynamoRecords(self._table)
 
     @once
     def generations(self) -> DynamoGenerations:
@@ -183,3 +191,12 @@ class _Originals(PictureStore):
 
     def remove(self, keys: Sequence[str]) -> None:
         self._account.original_store.remove(keys)
+
+    def stored(self) -> Iterator[Sequence[StoredFile]]:
+        return self._account.original_store.stored()
+
+    def name_of(self, key: str) -> str:
+        return self._account.original_store.name_of(key)
+
+    def remove_stored(self, names: Sequence[str]) -> None:
+        self._account.original_store.remove_stored(names)

@@ -60,7 +60,7 @@ class DynamoApplications(Applications):
         return sorted((self._decrypted(row) for row in rows), key=lambda one: (one.created, one.app_id))
 
     def save_application(self, application: Application) -> None:
-        row = application_item(application, self._sealer.encrypt(application.secret_key, application.access_key))
+        row = application_item(application, self._sealed(application), self._sealed_old(application))
         owner = {"access_key": text(application.access_key)}
         kept = [app_id_key(application.app_id), app_name_key(application.name)]
         for _ in range(_MAX_ATTEMPTS):
@@ -115,7 +115,17 @@ class DynamoApplications(Applications):
         return found if found is not None and found.app_id == app_id else None
 
     def _decrypted(self, row: Item) -> Application:
-        return application_of(row, self._sealer.decrypt(row["secret"]["B"], access_key_of(row)))
+        key = access_key_of(row)
+        old = row.get("old_secret")
+        secret = self._sealer.decrypt(row["secret"]["B"], key)
+        return application_of(row, secret, "" if old is None else self._sealer.decrypt(old["B"], key))
+
+    def _sealed(self, application: Application) -> bytes:
+        return self._sealer.encrypt(application.secret_key, application.access_key)
+
+    def _sealed_old(self, application: Application) -> bytes:
+        old = application.old_secret_key
+        return self._sealer.encrypt(old, application.access_key) if old else b""
 
 
 def _pointer_keys(row: Mapping[str, Any] | None) -> list[ItemKey]:

@@ -21,6 +21,7 @@ from lookalike.stores.aws.dynamodb_items import (
     picture_item,
     picture_of,
     purge_partition,
+    readable_picture_of,
     removed_item,
     removed_of,
 )
@@ -189,6 +190,12 @@ class DynamoCatalog(Catalog):
         for items in self._table.scan("P#", {"kind": text(kind)}):
             if items:
                 yield _rows_of(items)
+
+    def every_row(self) -> Iterator[Sequence[Picture]]:
+        """Yield all rows in batches, read with eventual consistency. Reads the whole table."""
+        for items in self._table.scan_all("P#"):
+            if items:
+                yield [row for item in items if (row := readable_picture_of(item)) is not None]
 
 
 def _item_key(key: Key) -> ItemKey:

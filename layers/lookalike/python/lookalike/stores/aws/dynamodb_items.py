@@ -37,6 +37,10 @@ REMOVED_LIBRARIES_PARTITION = "R"
 _FLOAT16 = np.dtype("<f2")
 
 
+#: Stands for the digests of an item that cannot be read.
+_NO_DIGEST = "0" * 64
+
+
 def purge_partition(shard: str) -> str:
     """Partition of the purge index for the pictures of a shard."""
     return f"P#{shard}"
@@ -74,6 +78,33 @@ def picture_of(image: Mapping[str, Mapping[str, object]]) -> Picture | None:
         return _picture(pk, image) if pk.startswith("P#") else None
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"an item that cannot be read: {error!r}") from error
+
+
+def readable_picture_of(image: Mapping[str, Mapping[str, object]]) -> Picture | None:
+    """Picture of an item; for a damaged one, a placeholder in the state DAMAGED. None for items of other kinds."""
+    try:
+        return picture_of(image)
+    except ValueError:
+        return _placeholder(image)
+
+
+def _placeholder(image: Mapping[str, Mapping[str, Any]]) -> Picture:
+    """A picture without contents, of the item's key and, if it can be read, revision."""
+    try:
+        revision = int(image["revision"]["N"])
+    except (KeyError, TypeError, ValueError):
+        revision = 0
+    return Picture(
+        key=Key(image["pk"]["S"][2:-2], image["sk"]["S"]),
+        kind=Kind.SIMILAR,
+        revision=revision,
+        added=revision,
+        state=State.DAMAGED,
+        digest=_NO_DIGEST,
+        file_digest=_NO_DIGEST,
+        model="",
+        vector=np.zeros(DIMENSION, np.float16),
+    )
 
 
 def _picture(pk: str, image: Mapping[str, Mapping[str, Any]]) -> Picture:

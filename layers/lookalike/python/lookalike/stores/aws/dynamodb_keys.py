@@ -132,6 +132,11 @@ def count_key(name: str) -> ItemKey:
     return ItemKey(f"N#{name}", "N")
 
 
+def record_key(partition: str, key: str) -> ItemKey:
+    """Key of a record."""
+    return ItemKey(f"D#{partition}", key)
+
+
 def shard_of(picture: str) -> str:
     """Shard of a picture: the last of its sign's 16 hexadecimal digits if its id begins with a sign, else a hash."""
     return picture[15] if _SIGN_PREFIX.match(picture) else _shard_by_hash(picture)

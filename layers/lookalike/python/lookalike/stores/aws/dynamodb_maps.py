@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from lookalike.ports import MapStore
 from lookalike.stores.aws.dynamodb_keys import key_of, map_key, object_key_of
@@ -29,6 +29,12 @@ class DynamoMaps(MapStore):
 
     def remove_maps(self, keys: Sequence[str]) -> None:
         self._table.delete_all([map_key(key) for key in keys])
+
+    def map_keys(self) -> Iterator[Sequence[str]]:
+        """Yield the keys of all maps, read with eventual consistency. Reads the whole table."""
+        for items in self._table.scan_all("M#", only_keys=True):
+            if items:
+                yield [object_key_of(key_of(item)) for item in items]
 
     def _read(self, keys: Sequence[str], *, consistent: bool) -> dict[str, bytes]:
         items = self._table.get_all([map_key(key) for key in keys], consistent=consistent)

@@ -217,16 +217,25 @@ class Table:
         except self._client.exceptions.ConditionalCheckFailedException:
             raise ConditionError from None
 
+    def put_all(self, items: Sequence[Item]) -> None:
+        """Write items, whatever is there. Some may be written if it fails. No two may have the same key."""
+        for begin in range(0, len(items), _MAX_BATCH_WRITE):
+            puts = [{"PutRequest": {"Item": item}} for item in items[begin : begin + _MAX_BATCH_WRITE]]
+            self._write_batch({self._name: puts}, "writes")
+
     def delete_all(self, keys: Sequence[ItemKey]) -> None:
         """Delete items; keys without an item are ignored."""
         unwanted = [{"DeleteRequest": {"Key": key.values}} for key in dict.fromkeys(keys) if key.is_valid]
         for begin in range(0, len(unwanted), _MAX_BATCH_WRITE):
-            request: Any = {self._name: unwanted[begin : begin + _MAX_BATCH_WRITE]}
-            for _ in _attempts(f"{self._name}: deletions"):
-                with _errors_as_unavailable():
-                    request = self._client.batch_write_item(RequestItems=request).get("UnprocessedItems")
-                if not request:
-                    break
+            self._write_batch({self._name: unwanted[begin : begin + _MAX_BATCH_WRITE]}, "deletions")
+
+    def _write_batch(self, request: Any, what: str) -> None:
+        """Send a batch until DynamoDB has processed all of it."""
+        for _ in _attempts(f"{self._name}: {what}"):
+            with _errors_as_unavailable():
+                request = self._client.batch_write_item(RequestItems=request).get("UnprocessedItems")
+            if not request:
+                break
 
     def transact(self, *actions: Mapping[str, Any]) -> None:
         """Apply all of these actions or none. See :meth:`put_action`, :meth:`delete_action`.
@@ -313,6 +322,17 @@ class Table:
                 "ConsistentRead": True,
             },
         )
+
+    def scan_all(self, prefix: str, *, only_keys: bool = False) -> Iterator[Sequence[Item]]:
+        """Yield pages of all items whose partition key has this prefix, read with eventual consistency, at half the cost.
+
+        ``only_keys``: of each, the primary key alone.
+        """
+        request: dict[str, Any] = {
+            "FilterExpression": "begins_with(pk, :pk)",
+            "ExpressionAttributeValues": {":pk": {"S": prefix}},
+        }
+        return self._pages(self._client.scan, request | ({"ProjectionExpression": "pk, sk"} if only_keys else {}))
 
     def _pages(self, operation: Callable[..., Any], request: Mapping[str, Any]) -> Iterator[Sequence[Item]]:
         """Pages of a query or scan until the last one."""

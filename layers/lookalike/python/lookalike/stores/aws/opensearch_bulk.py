@@ -110,14 +110,14 @@ def _describe(error: Mapping[str, Any]) -> str:
 def _action(picture: Picture, version_type: str) -> Json:
     """Action line of an operation, with the picture's revision as external version."""
     return {
-        "_id": _document_id(picture.key),
+        "_id": document_id(picture.key),
         "routing": picture.key.library,
         "version": picture.revision,
         "version_type": version_type,
     }
 
 
-def _document_id(key: Key) -> str:
+def document_id(key: Key) -> str:
     """Document id: a hash, since callers' ids may be longer than an id of OpenSearch."""
     return hashlib.sha256(f"{key.library}/{key.id}".encode("utf-8", "surrogatepass")).hexdigest()
 

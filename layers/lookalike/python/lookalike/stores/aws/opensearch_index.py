@@ -13,8 +13,9 @@ from contextlib import contextmanager
 
 from opensearchpy import OpenSearch
 
+from lookalike.domain.inventory import IndexEntry
 from lookalike.domain.library import Kind
-from lookalike.domain.picture import Picture
+from lookalike.domain.picture import Key, Picture
 from lookalike.domain.search import Candidate, Generation, Query
 from lookalike.errors import IndexWriteError, Unavailable
 from lookalike.observability import logger
@@ -30,6 +31,7 @@ from lookalike.stores.aws.opensearch_bulk import (
     malformed_reason,
 )
 from lookalike.stores.aws.opensearch_client import Json, errors_as_unavailable, is_fault
+from lookalike.stores.aws.opensearch_listing import held_entries, list_entries
 from lookalike.stores.aws.opensearch_query import candidate_of, live_filter, neighbours, routing_params, search_body
 
 #: Pictures of libraries that are searched exactly, which up to this size is as fast as searching graphs.
@@ -119,6 +121,16 @@ class OpenSearchIndex(VectorIndex):
             raise Unavailable(_NO_INDEX)
         with self._guarded_call(self._count_breaker) as time_left:
             return self._count(",".join(names), (library,), time_left())
+
+    def entries(self) -> Iterator[Sequence[IndexEntry]]:
+        for kind in Kind:
+            if (known := self._find_generation(kind)) is not None:
+                yield from list_entries(self._client, known.read, kind)
+
+    def held(self, kind: Kind, keys: Sequence[Key]) -> Sequence[IndexEntry]:
+        name = self._generation(kind).read
+        with self._guarded_call(self._count_breaker) as time_left:
+            return held_entries(self._client, name, kind, keys, time_left())
 
     @contextmanager
     def _guarded_call(self, breaker: CircuitBreaker) -> Iterator[_TimeLeft]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from email.errors import HeaderParseError
@@ -13,6 +14,7 @@ from urllib.parse import unquote
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lookalike.domain.inventory import StoredFile
 from lookalike.domain.upload import UploadedObject
 from lookalike.errors import InvalidArgument, Unavailable
 from lookalike.ports import PictureStore, UploadStore
@@ -41,6 +43,9 @@ _NOT_FOUND_CODES = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
 
 #: Error codes of an object that was replaced since its ETag was read.
 _PRECONDITION_CODES = frozenset({"412", "PreconditionFailed", "ConditionalRequestConflict"})
+
+#: Names of the objects of keys.
+_OBJECT_NAME = re.compile(r"[^/]*/[0-9a-f]{64}")
 
 
 class S3Store(PictureStore):
@@ -76,7 +81,25 @@ class S3Store(PictureStore):
 
     def remove(self, keys: Sequence[str]) -> None:
         """Delete objects; unknown keys are ignored. Raises Unavailable after all others are deleted."""
-        names = list(dict.fromkeys(_object_name(key) for key in keys))
+        self.remove_stored(list(dict.fromkeys(_object_name(key) for key in keys)))
+
+    def stored(self) -> Iterator[Sequence[StoredFile]]:
+        """Yield the objects under keys, a page at a time. Raises Unavailable."""
+        with _errors_as_unavailable():
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket):
+                yield [
+                    StoredFile(one["Key"], int(one["LastModified"].timestamp() * 1000))
+                    for one in page.get("Contents", [])
+                    if _OBJECT_NAME.fullmatch(one["Key"])
+                ]
+
+    def name_of(self, key: str) -> str:
+        """Return the name of the key's object."""
+        return _object_name(key)
+
+    def remove_stored(self, names: Sequence[str]) -> None:
+        """Delete objects by name; unknown names are ignored. Raises Unavailable after all others are deleted."""
+        names = [name for name in names if _OBJECT_NAME.fullmatch(name)]
         refused: list[str] = []
         for begin in range(0, len(names), _MAX_DELETED):
             batch = names[begin : begin + _MAX_DELETED]

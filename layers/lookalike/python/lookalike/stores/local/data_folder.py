@@ -22,6 +22,9 @@ _ORIGINALS = "originals"
 _DEAD_LETTERS = "dead-letters.jsonl"
 _WAL = f"{_CATALOG}-wal"
 
+#: There while a server runs, and after one was killed.
+_CONTROL = "server.sock"
+
 
 class DataFolder:
     """The folder that holds all data of one machine, accessible to its owner alone.
@@ -122,6 +125,11 @@ class DataFolder:
     def originals(self) -> Path:
         """The folder of the pictures' original files."""
         return self.path / _ORIGINALS
+
+    @property
+    def control(self) -> Path:
+        """The socket by which commands ask the running server."""
+        return self.path / _CONTROL
 
     @property
     def dead_letters(self) -> Path:

@@ -19,6 +19,7 @@ from lookalike.stores.local.sqlite_applications import SqliteApplications
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from lookalike.stores.local.sqlite_counters import SqliteCounters
 from lookalike.stores.local.sqlite_maps import SqliteMaps
+from lookalike.stores.local.sqlite_records import SqliteRecords
 from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.local.sqlite_uploads import SqliteUploads
 from lookalike.stores.local.watched_folder import WatchedFolder
@@ -84,6 +85,10 @@ class LocalStores(Stores):
     @property
     def counters(self) -> SqliteCounters:
         return self._sqlite.counters
+
+    @property
+    def records(self) -> SqliteRecords:
+        return self._sqlite.records
 
     @property
     def objects(self) -> WatchedFolder:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
+from lookalike.domain.inventory import StoredFile
 from lookalike.errors import SettingsError, Unavailable
 from lookalike.ports import PictureStore
 from lookalike.stores.local.disk_errors import READ_ONLY_REASON, WRITE_REFUSED, is_read_only
@@ -20,8 +22,43 @@ _MIN_RETRY_SECONDS = 1.0
 #: Size of a trial write.
 _PROBE_BYTES = 4096
 
+#: Name of the file of a key, its folder's before its own.
+_NAME = re.compile("[0-9a-f]{64}")
 
-class FolderStore(PictureStore):
+
+class FolderReader(PictureStore):
+    """Reads originals that another process keeps by a :class:`FolderStore`. Every write raises Unavailable."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, key: str, data: bytes) -> None:
+        raise Unavailable(f"{self._root}: only read from here")
+
+    def get(self, key: str) -> bytes | None:
+        try:
+            return self.path_of(key).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unavailable(error) from error
+
+    def remove(self, keys: Sequence[str]) -> None:
+        raise Unavailable(f"{self._root}: only read from here")
+
+    def name_of(self, key: str) -> str:
+        return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def path_of(self, key: str) -> Path:
+        """Return the path of a key's file."""
+        name = self.name_of(key)
+        return self._root / name[:2] / name[2:]
+
+    def _unavailable(self, error: OSError) -> Unavailable:
+        return Unavailable(f"{self._root}: {error.strerror}")
+
+
+class FolderStore(FolderReader):
     """Keeps each original in a file of its own.
 
     A key's file is ``<2 hex>/<62 hex>``, the SHA-256 of the key: keys contain callers' ids, which may contain any
@@ -36,21 +73,18 @@ class FolderStore(PictureStore):
     ----------
     root : the folder, created with mode 0700 if missing; files have mode 0600. An existing folder on a disk that
         refuses writes can be read.
-    reads_only : nothing is created or deleted: another process may be writing to the folder.
 
     Raises
     ------
     SettingsError : the folder cannot be used.
     """
 
-    def __init__(self, root: Path, *, reads_only: bool = False) -> None:
-        self._root = root
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
         self._incoming = root / "incoming"
         self._prepared = False
         self._refusal: str | None = None  # why the disk refused the last write
         self._retry_at = 0.0
-        if reads_only:
-            return
         there = root.is_dir()
         try:
             self._prepare()
@@ -69,18 +103,22 @@ class FolderStore(PictureStore):
         return [] if self._refusal is None else [f"{self._root.name} take no writes ({self._refusal})"]
 
     def put(self, key: str, data: bytes) -> None:
-        self._write(self._path(key), data)
-
-    def get(self, key: str) -> bytes | None:
-        try:
-            return self._path(key).read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise self._unavailable(error) from error
+        self._write(self.path_of(key), data)
 
     def remove(self, keys: Sequence[str]) -> None:
-        paths = [self._path(key) for key in keys]
+        self._remove([self.path_of(key) for key in keys])
+
+    def stored(self) -> Iterator[Sequence[StoredFile]]:
+        for shard in range(256):
+            try:
+                yield list(_files_of(self._root / f"{shard:02x}"))
+            except OSError as error:
+                raise self._unavailable(error) from error
+
+    def remove_stored(self, names: Sequence[str]) -> None:
+        self._remove([self._root / name[:2] / name[2:] for name in names if _NAME.fullmatch(name)])
+
+    def _remove(self, paths: Sequence[Path]) -> None:
         try:
             for path in paths:
                 path.unlink(missing_ok=True)
@@ -120,17 +158,17 @@ class FolderStore(PictureStore):
             raise self._unavailable(error) from error
         self._refusal = None
 
-    def _path(self, key: str) -> Path:
-        return file_of(self._root, key)
 
-    def _unavailable(self, error: OSError) -> Unavailable:
-        return Unavailable(f"{self._root}: {error.strerror}")
-
-
-def file_of(root: Path, key: str) -> Path:
-    """Return the path of a key's file in the folder of originals."""
-    name = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-    return root / name[:2] / name[2:]
+def _files_of(folder: Path) -> Iterator[StoredFile]:
+    """Yield the files that :meth:`FolderStore.put` has made in a folder of the store. Raises OSError."""
+    if not folder.is_dir():
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = f"{folder.name}{entry.name}"
+            with suppress(FileNotFoundError):  # removed meanwhile
+                if _NAME.fullmatch(name):
+                    yield StoredFile(name, entry.stat().st_mtime_ns // 1_000_000)
 
 
 def _write_durably(path: Path, data: bytes) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from lookalike.domain.picture import Key, object_key
 from lookalike.errors import SettingsError
 from lookalike.stores.local.data_folder import DataFolder
-from lookalike.stores.local.original_files import file_of
+from lookalike.stores.local.original_files import FolderReader
 from lookalike.stores.local.sqlite_errors import reason_of
 
 #: What a snapshot says of itself, beside its data.
@@ -187,9 +187,10 @@ def _open(catalog: Path) -> sqlite3.Connection:
 def _without_original(catalog: Path, originals: Path) -> Iterator[str]:
     """Iterate over the live pictures that have no original, as ``library/id``."""
     statement = "SELECT library, id, added, file_digest FROM pictures WHERE state = 'live'"
+    files = FolderReader(originals)
     with closing(_open(catalog)) as connection:
         for library, id_, added, file_digest in connection.execute(statement):
-            if not file_of(originals, object_key(Key(library, id_), added, file_digest)).exists():
+            if not files.path_of(object_key(Key(library, id_), added, file_digest)).exists():
                 yield f"{library}/{id_}"
 
 

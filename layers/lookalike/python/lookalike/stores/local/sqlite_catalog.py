@@ -167,6 +167,24 @@ class SqliteCatalog(Catalog):
             last = rows[-1][-1]
             yield pictures_of([row for row in rows if len(row) > 1], self._report_damaged)
 
+    def every_row(self) -> Iterator[Sequence[Picture]]:
+        """Yield all rows in batches, damaged ones as placeholders; rows on unreadable pages are reported and left out."""
+        last = 0
+        while rows := self._batch_of_all(last):
+            last = rows[-1][-1]
+            yield pictures_of([row for row in rows if len(row) > 1], self._placeholder)
+
+    def _batch_of_all(self, last: int) -> list[Row]:
+        try:
+            return self._rows(
+                f"SELECT {COLUMNS}, rowid FROM pictures WHERE rowid > ? ORDER BY rowid LIMIT ?", (last, _SCAN_ROWS)
+            )
+        except Unavailable as error:
+            if not is_damage(error.__cause__):
+                raise
+        numbers = self._rows("SELECT rowid FROM pictures WHERE rowid > ? ORDER BY rowid LIMIT ?", (last, _SCAN_ROWS))
+        return list(self._readable(numbers))
+
     def report_unknown_kinds(self) -> None:
         """Report the rows of unknown kinds, which no scan reads."""
         for row in self._rows(f"SELECT library, id FROM pictures WHERE {_none_of('kind', sorted(map(str, Kind)))}", ()):
@@ -177,6 +195,9 @@ class SqliteCatalog(Catalog):
         numbers = self._rows(
             "SELECT rowid FROM pictures WHERE kind = ? AND rowid > ? ORDER BY rowid LIMIT ?", (kind, last, _SCAN_ROWS)
         )
+        return self._readable(numbers)
+
+    def _readable(self, numbers: Sequence[Row]) -> Iterator[Row]:
         for number in numbers:
             try:
                 yield from self._rows(f"SELECT {COLUMNS}, rowid FROM pictures WHERE rowid = ?", number)
@@ -200,12 +221,11 @@ class SqliteCatalog(Catalog):
 
     def _pictures(self, condition: str, *values: object) -> list[Picture]:
         """Return the pictures of a condition, with placeholders for damaged rows."""
+        return pictures_of(self._rows(f"SELECT {COLUMNS} FROM pictures WHERE {condition}", values), self._placeholder)
 
-        def placeholder(row: Row, reason: str) -> Picture | None:
-            self._damaged.report("pictures", name_of(row), reason)
-            return placeholder_of(row)
-
-        return pictures_of(self._rows(f"SELECT {COLUMNS} FROM pictures WHERE {condition}", values), placeholder)
+    def _placeholder(self, row: Row, reason: str) -> Picture | None:
+        self._damaged.report("pictures", name_of(row), reason)
+        return placeholder_of(row)
 
     def _report_damaged(self, row: Row, reason: str) -> None:
         self._damaged.report("pictures", name_of(row), reason)

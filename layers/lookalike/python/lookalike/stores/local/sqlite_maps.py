@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from lookalike.ports import MapStore
 from lookalike.stores.local.sqlite_database import Database
+
+#: Keys read at a time when all are listed.
+_LISTED = 4096
 
 
 class SqliteMaps(MapStore):
@@ -30,3 +33,16 @@ class SqliteMaps(MapStore):
         self._database.write(
             lambda connection: connection.executemany("DELETE FROM maps WHERE key = ?", [(key,) for key in keys])
         )
+
+    def map_keys(self) -> Iterator[Sequence[str]]:
+        last = ""
+        while keys := self._keys_after(last):
+            yield keys
+            last = keys[-1]
+
+    def _keys_after(self, last: str) -> list[str]:
+        with self._database.reading() as connection:
+            found = connection.execute(
+                "SELECT key FROM maps WHERE key > ? ORDER BY key LIMIT ?", (last, _LISTED)
+            ).fetchall()
+        return [key for (key,) in found]

@@ -24,7 +24,7 @@ _MAX_LOGGED = 100
 _MAX_NAMED = 3
 
 #: Tables in the order in which their problems are shown.
-_TABLES = ("applications", "libraries", "removed_libraries", "uploads", "pictures")
+_TABLES = ("applications", "libraries", "removed_libraries", "uploads", "pictures", "records")
 
 
 def fetch_all(database: Database, statement: str, values: Sequence[object]) -> list[Row]:

@@ -84,4 +84,19 @@ MIGRATIONS = (
     ),
     ("ALTER TABLE libraries ADD COLUMN capacity INTEGER",),
     *metadata_codec.SQLITE_MIGRATIONS,
+    (
+        """
+        CREATE TABLE records (
+            partition TEXT NOT NULL,
+            key TEXT NOT NULL,
+            revision INTEGER NOT NULL,
+            body TEXT NOT NULL,
+            PRIMARY KEY (partition, key)
+        ) STRICT
+        """,
+    ),
+    (
+        "ALTER TABLE applications ADD COLUMN old_secret_key TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE applications ADD COLUMN old_secret_until INTEGER NOT NULL DEFAULT 0",
+    ),
 )

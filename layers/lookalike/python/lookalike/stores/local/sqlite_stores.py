@@ -12,6 +12,7 @@ from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from lookalike.stores.local.sqlite_counters import SqliteCounters
 from lookalike.stores.local.sqlite_database import Database
 from lookalike.stores.local.sqlite_maps import SqliteMaps
+from lookalike.stores.local.sqlite_records import SqliteRecords
 from lookalike.stores.local.sqlite_rows import DamagedRows, fetch_all
 from lookalike.stores.local.sqlite_uploads import SqliteUploads
 
@@ -41,6 +42,7 @@ class SqliteStores:
         self.maps = SqliteMaps(self.database)
         self.uploads = SqliteUploads(self.database, self._damaged)
         self.counters = SqliteCounters(self.database)
+        self.records = SqliteRecords(self.database, self._damaged)
 
     def close(self) -> None:
         """Close the file. Calls after this raise Unavailable."""

@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.domain.inventory import IndexEntry
 from lookalike.domain.library import Kind
-from lookalike.domain.picture import Picture
+from lookalike.domain.picture import Key, Picture
 from lookalike.domain.search import Candidate, Query
 from lookalike.observability import logger
 from lookalike.ports import VectorIndex
@@ -37,6 +38,9 @@ _ERROR_DEVIATIONS = 3.5
 
 #: Rows from which a mutable segment is sealed at the end of a fill, as sealed rows take less memory.
 _MIN_SEALED_ROWS = 32
+
+#: Entries of one batch when all are listed.
+_LISTED = 4096
 
 
 class FaissIndex(VectorIndex):
@@ -103,6 +107,25 @@ class FaissIndex(VectorIndex):
         """Return the number of a library's (uid) pictures that searches find: live, and of the index's model if set."""
         library_index = self._libraries.get(library)
         return 0 if library_index is None else library_index.count_live(self._model)
+
+    def entries(self) -> Iterator[Sequence[IndexEntry]]:
+        for library, library_index in list(self._libraries.items()):
+            listed = library_index.listed()
+            while rows := list(islice(listed, _LISTED)):
+                yield [
+                    IndexEntry(Key(library, id_), kind, revision, live, model)
+                    for id_, (model, kind), revision, live in rows
+                ]
+
+    def held(self, kind: Kind, keys: Sequence[Key]) -> Sequence[IndexEntry]:
+        found = []
+        for key in keys:
+            library_index = self._libraries.get(key.library)
+            current = None if library_index is None else library_index.current(key.id)
+            if current is not None and current[0][1] is kind:
+                (model, _), revision, live = current
+                found.append(IndexEntry(key, kind, revision, live, model))
+        return found
 
     def search(self, query: Query) -> Sequence[Candidate]:
         views = np.ascontiguousarray(query.vectors, np.float32)

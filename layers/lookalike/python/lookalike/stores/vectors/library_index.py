@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -12,8 +12,9 @@ import numpy as np
 from lookalike.domain.picture import Picture
 from lookalike.stores.vectors.compaction import merge_segments
 from lookalike.stores.vectors.mutable_segment import MutableSegment
+from lookalike.stores.vectors.packed_candidate import id_of
 from lookalike.stores.vectors.sealed_segment import Codebook, SealedSegment
-from lookalike.stores.vectors.segment_protocol import Mask, Segment, Space, mark_hidden, mark_superseded
+from lookalike.stores.vectors.segment_protocol import TOMBSTONE, Mask, Segment, Space, mark_hidden, mark_superseded
 
 #: Rows of a segment at most, as a merge needs memory for the new segment beside the old ones.
 MAX_SEGMENT_ROWS = 131_072
@@ -80,6 +81,27 @@ class LibraryIndex:
         with self._lock:
             segments: list[Segment] = [*self._sealed, *self._full, *self._mutable.values()]
             return [(segment, segment.live[: segment.count].copy()) for segment in segments if segment.space == space]
+
+    def listed(self) -> Iterator[tuple[str, Space, int, bool]]:
+        """Yield id, space, revision and live flag of every current row. Rows written meanwhile may be left out."""
+        with self._lock:
+            segments: list[Segment] = [*self._sealed, *self._full, *self._mutable.values()]
+            counted = [
+                (segment, segment.revisions[: segment.count].copy(), segment.live[: segment.count].copy())
+                for segment in segments
+            ]
+        for segment, revisions, live in counted:
+            for row in np.flatnonzero(revisions != TOMBSTONE).tolist():
+                yield id_of(segment.record(row)), segment.space, int(revisions[row]), bool(live[row])
+
+    def current(self, id_: str) -> tuple[Space, int, bool] | None:
+        """Return space, revision and live flag of a picture's current row; None if there is none."""
+        with self._lock:
+            place = self._find(id_)
+            if place is None:
+                return None
+            segment, row = place
+            return segment.space, int(segment.revisions[row]), bool(segment.live[row])
 
     def seal(self, min_rows: int) -> None:
         """Schedule mutable segments of at least ``min_rows`` rows for sealing."""

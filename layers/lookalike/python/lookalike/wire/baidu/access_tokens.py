@@ -32,7 +32,7 @@ def mint(application: Application, now: int) -> str:
     """A new token for the application at Unix seconds ``now``."""
     expiry = str(now + LIFETIME)
     nonce = f"{secrets.randbelow(10**6):06d}"
-    mac = _mac(application, expiry, nonce)
+    mac = _mac(application, application.secret_key, expiry, nonce)
     return f"24.{mac}.{LIFETIME}.{expiry}.{nonce}-{application.app_id}"
 
 
@@ -50,14 +50,14 @@ def verify(applications: ApplicationLookup, token: str, now: int) -> Application
         raise TokenInvalid(
             "no application has its app id; tokens of the vendor, and of applications revoked, are unknown here"
         )
-    expected = _mac(application, shape["expiry"], shape["nonce"])
-    if not hmac.compare_digest(expected, shape["mac"]):
+    expected = [_mac(application, secret, shape["expiry"], shape["nonce"]) for secret in application.secrets]
+    if not any(hmac.compare_digest(one, shape["mac"]) for one in expected):
         raise TokenInvalid("not made with its application's secret key")
     if now > int(shape["expiry"]) + GRACE:
         raise TokenExpired(application.app_id)
     return application
 
 
-def _mac(application: Application, expiry: str, nonce: str) -> str:
+def _mac(application: Application, secret: str, expiry: str, nonce: str) -> str:
     said = f"{application.app_id}|{expiry}|{nonce}".encode()
-    return hmac.new(application.secret_key.encode(), said, hashlib.sha256).hexdigest()[:32]
+    return hmac.new(secret.encode(), said, hashlib.sha256).hexdigest()[:32]

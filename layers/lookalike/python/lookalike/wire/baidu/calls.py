@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from lookalike.domain.application import Application
+from lookalike.domain.application import Application, Permission
 from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.picture import Metadata, MetadataChange, sign_of
 from lookalike.domain.search import Match
@@ -130,7 +130,7 @@ _PLACES = (
 
 
 def _calls(operation: Operation, call: LibraryCall) -> tuple[RouteEntry, ...]:
-    endpoint = BAIDU.endpoint(_in_library(call))
+    endpoint = BAIDU.endpoint(_in_library(call), Permission(operation))
     return tuple(RouteEntry(operation, "POST", f"{place}/{{library}}/{operation}", endpoint) for place in _PLACES)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lookalike import errors
+from lookalike.service.permissions import NotPermitted
 from lookalike.wire.dialect import Codes, code_of
 from lookalike.wire.http import Answer, Request, ascii_json
 from lookalike.wire.log_fields import CallId
@@ -17,6 +18,7 @@ ERRORS: Codes = {
     errors.ServiceRateReached: (4, "Open api request limit reached"),
     errors.ApplicationDisabled: (6, "No permission to access data"),
     errors.AddressRefused: (6, "No permission to access data"),
+    NotPermitted: (6, "No permission to access data"),
     errors.SignatureInvalid: (14, "IAM Certification failed"),
     errors.DailyQuotaReached: (17, "Open api daily request limit reached"),
     errors.RateReached: (18, "Open api qps request limit reached"),

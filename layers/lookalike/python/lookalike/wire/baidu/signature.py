@@ -99,11 +99,12 @@ def verify(applications: ApplicationLookup, request: Request, public: Sequence[s
     application = applications.application(claim.access_key)
     if application is None:
         raise SignatureInvalid("no application has its access key", remedy=signing.UNKNOWN_KEY)
-    key = _signing_key(application, claim)
+    keys = [_signing_key(secret, claim) for secret in application.secrets]
     # Every candidate is compared, whichever matches: the time taken says nothing.
     matches = [
         hmac.compare_digest(_sign(key, canonical).encode(), claim.signature.encode("utf-8", "replace"))
         for canonical in canonical_requests(request, claim, public)
+        for key in keys
     ]
     if not any(matches):
         raise signing.mismatch(request, public)
@@ -120,8 +121,8 @@ def canonical_requests(request: Request, claim: Authorization, public: Iterable[
             yield "\n".join((request.method, path, query, headers))
 
 
-def _signing_key(application: Application, claim: Authorization) -> str:
-    return _sign(application.secret_key, f"bce-auth-v1/{claim.access_key}/{claim.timestamp}/{claim.seconds}")
+def _signing_key(secret: str, claim: Authorization) -> str:
+    return _sign(secret, f"bce-auth-v1/{claim.access_key}/{claim.timestamp}/{claim.seconds}")
 
 
 def _sign(key: str, text: str) -> str:

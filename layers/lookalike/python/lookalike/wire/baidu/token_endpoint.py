@@ -77,7 +77,7 @@ def _application(ports: Ports, given: Mapping[str, str]) -> Application:
         unknown = ApplicationNotFound("no application has this API key", field="client_id", remedy=signing.UNKNOWN_KEY)
         raise _RefusedError(401, "invalid_client", "unknown client id", unknown)
     wrong: AccessError | None = None
-    if not hmac.compare_digest(found.secret_key.encode(), given["client_secret"].encode()):
+    if not any(hmac.compare_digest(one.encode(), given["client_secret"].encode()) for one in found.secrets):
         wrong = AccessError("not the application's secret key", field="client_secret")
     elif not found.active:
         wrong = ApplicationDisabled(found.app_id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lookalike.domain.application import Application
+from lookalike.domain.application import Application, Permission
 from lookalike.domain.picture import Metadata
 from lookalike.domain.search import Match
 from lookalike.errors import (
@@ -78,9 +78,9 @@ def _result(match: Match) -> Said:
 
 
 ROUTES = (
-    RouteEntry("add", "POST", "/image/similarity/v2/input", JUMDATA.endpoint(_input)),
-    RouteEntry("search", "POST", "/image/similarity/v2/search", JUMDATA.endpoint(_search)),
-    RouteEntry("delete", "POST", "/image/similarity/v2/delete", JUMDATA.endpoint(_delete)),
+    RouteEntry("add", "POST", "/image/similarity/v2/input", JUMDATA.endpoint(_input, Permission.ADD)),
+    RouteEntry("search", "POST", "/image/similarity/v2/search", JUMDATA.endpoint(_search, Permission.SEARCH)),
+    RouteEntry("delete", "POST", "/image/similarity/v2/delete", JUMDATA.endpoint(_delete, Permission.DELETE)),
     RouteEntry("unknown", "*", "/image", JUMDATA.not_found),
     RouteEntry("*", "*", "/image/{rest+}", JUMDATA.not_found),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lookalike import errors
+from lookalike.service.permissions import NotPermitted
 from lookalike.wire.dialect import Codes, code_of
 from lookalike.wire.http import Answer, Request, ascii_json
 from lookalike.wire.log_fields import CallId
@@ -29,6 +30,7 @@ ERRORS: Codes = {
     errors.Unavailable: (500, "系统维护,请稍候再试"),
     errors.RevisionConflict: (500, "系统维护,请稍候再试"),
     errors.ApplicationNotFound: (601, "接口未开通"),
+    NotPermitted: (601, "接口未开通"),
     errors.ApplicationDisabled: (602, "账号停用"),
     errors.LimitReached: (606, "调用超限,请稍候再试"),
     errors.LibraryFull: (606, "调用超限,请稍候再试"),

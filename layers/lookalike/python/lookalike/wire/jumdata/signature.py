@@ -28,9 +28,9 @@ def verify(ports: Ports, form: Form) -> Application:
     application = Callers(ports).application_by_id(given["appId"])
     if application is None:
         raise ApplicationNotFound("no application has it", field="appId", remedy=signing.UNKNOWN_KEY)
-    said = f"{given['appId']}{application.secret_key}{given['timestamp']}"
-    expected = hashlib.sha256(said.encode()).hexdigest()
-    if not hmac.compare_digest(expected.encode(), given["sign"].lower().encode()):
+    said = [f"{given['appId']}{secret}{given['timestamp']}" for secret in application.secrets]
+    expected = [hashlib.sha256(one.encode()).hexdigest().encode() for one in said]
+    if not any(hmac.compare_digest(one, given["sign"].lower().encode()) for one in expected):
         raise SignatureInvalid("not made of appId, the application's secret key and timestamp", field="sign")
     if abs(ports.clock() - int(given["timestamp"])) > signing.MAX_SKEW * 1000:
         off = signing.clock_error(int(given["timestamp"]) // 1000, ports.clock() // 1000)

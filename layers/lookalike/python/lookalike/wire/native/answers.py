@@ -25,7 +25,7 @@ Path: TypeAlias = Annotated[str, Meta(extra_json_schema={"format": "uri-referenc
 Digest: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": "^[0-9a-f]{64}$"})]
 
 
-def _one_of(*values: str) -> Meta:
+def one_of(*values: str) -> Meta:
     """Return what the document says of a text that is one of few."""
     return Meta(extra_json_schema={"enum": list(values)})
 
@@ -45,8 +45,8 @@ class LibrarySaid(Said, frozen=True, kw_only=True):
     """A library. ``pictures``: those that searches see."""
 
     name: str
-    kind: Annotated[str, _one_of(*Kind)]
-    identity: Annotated[str, _one_of(*Identity)]
+    kind: Annotated[str, one_of(*Kind)]
+    identity: Annotated[str, one_of(*Identity)]
     pictures: int
     capacity: int | UnsetType = UNSET
     created: Time
@@ -69,7 +69,7 @@ class PictureSaid(Said, frozen=True, kw_only=True):
     digest: Digest
     revision: int
     added: Time
-    state: Annotated[str, _one_of("live", "deleted", "damaged")]
+    state: Annotated[str, one_of("live", "deleted", "damaged")]
     deleted: Time | UnsetType = UNSET
     brief: str = ""
     label: msgspec.Raw | UnsetType = UNSET
@@ -123,7 +123,7 @@ class MatchSaid(Said, frozen=True, kw_only=True):
     path: Path = msgspec.field(name="self")
     score: float
     cosine: float
-    why: Annotated[str, _one_of("identical", "proved", "near")]
+    why: Annotated[str, one_of("identical", "proved", "near")]
     revision: int
     cont_sign: str
     brief: str = ""

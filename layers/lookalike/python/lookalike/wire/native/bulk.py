@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from lookalike.domain.application import Application
+from lookalike.domain.application import Application, Permission
 from lookalike.domain.library import Library
 from lookalike.errors import InvalidArgument, MissingArgument, OutOfTime, TooManyItems
 from lookalike.observability import log_failure
 from lookalike.ports import Ports
 from lookalike.service.delete import Delete, delete
 from lookalike.service.groups import name_of
+from lookalike.service.permissions import require
 from lookalike.service.update import Update, update
 from lookalike.wire.http import Request
 from lookalike.wire.native import limits, reading
@@ -125,6 +126,7 @@ class _Work:
         )
 
     def _done(self, row: int, said: RowGiven) -> RowSaid:
+        require(self.application, Permission(said.op))
         if said.op == "add":
             return self._added(row, said)
         if said.id is None:
@@ -152,7 +154,9 @@ class _Work:
             desc=said.desc,
             on_duplicate=said.on_duplicate,
         )
-        picture, created = add_or_find(self.ports, self.library, reading.ref_of(self.library), Given(source, given))
+        picture, created = add_or_find(
+            self.ports, self.library, reading.ref_of(self.library), Given(self.application, source, given)
+        )
         return RowSaid(
             row=row,
             status=201 if created else 200,

@@ -8,15 +8,31 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from lookalike.domain.application import Permission
 from lookalike.errors import UnknownOperation
 from lookalike.wire.dialect import Call
 from lookalike.wire.http import Operation, Request, Route, RouteEntry, pattern, routes_of
-from lookalike.wire.native import BASE, about, answers, bulk, libraries, pictures, requests, searching, session
+from lookalike.wire.native import (
+    BASE,
+    about,
+    answers,
+    bulk,
+    duplicates,
+    job_answers,
+    jobs,
+    libraries,
+    limits,
+    pictures,
+    requests,
+    searching,
+    session,
+)
 from lookalike.wire.native.dialect import NATIVE, Reply
 from lookalike.wire.native.problems import MethodNotAllowed
 
 _LIBRARY = f"{BASE}/libraries/{{library}}"
 _PICTURE = f"{_LIBRARY}/pictures/{{id}}"
+_JOB = f"{BASE}/jobs/{{job}}"
 
 Body: TypeAlias = Literal["json", "file", "ndjson"]
 """JSON; a picture in a form, as the file itself or in JSON; a line of JSON a row."""
@@ -40,7 +56,7 @@ class NativeCall:
     """A call: the function that answers it, where, and what it takes and answers with.
 
     ``said`` are schemas of answers by status: None for an answer without a body, a text for a media type of a file.
-    ``refused`` are statuses of problems beyond those that every call may have. ``form`` goes with a body that may be a file.
+    ``may``: one of these a key must be permitted. ``refused`` are statuses of problems beyond those that every call may have. ``form`` goes with a body that may be a file.
     """
 
     operation: Operation
@@ -53,6 +69,14 @@ class NativeCall:
     body: Body = "json"
     parameters: Sequence[Parameter] = ()
     form: Form = field(default_factory=dict)
+    may: tuple[Permission, ...] | None = None
+
+    @property
+    def permissions(self) -> tuple[Permission, ...]:
+        """What a key must be permitted, one of them: by default what its function is named after."""
+        if self.may is not None:
+            return self.may
+        return (Permission(self.operation),) if self.operation in tuple(Permission) else ()
 
     @property
     def name(self) -> str:
@@ -98,7 +122,7 @@ _AFTER = Parameter("after", "next of the page before", {"type": "string", "patte
 
 CALLS: Sequence[NativeCall] = (
     NativeCall("groups", "GET", f"{BASE}/usage", about.usage, {200: answers.UsageSaid}, (400,),
-               parameters=(Parameter("days", "Days, up to today", _whole(1, 400, 30)),)),
+               parameters=(Parameter("days", "Days, up to today", _whole(1, 400, 30)),), may=()),
     NativeCall("groups", "GET", f"{BASE}/libraries", libraries.list_libraries, {200: answers.LibrariesSaid}),
     NativeCall("groups", "GET", _LIBRARY, libraries.get_library, {200: answers.LibrarySaid}, (404,)),
     NativeCall("groups", "PUT", _LIBRARY, libraries.put_library,
@@ -114,7 +138,7 @@ CALLS: Sequence[NativeCall] = (
                    Parameter("limit", "Pictures in the page", _whole(1, 1000, 100)),
                )),
     NativeCall("groups", "GET", _PICTURE, pictures.get_picture, {200: answers.PictureSaid, 304: None}, (400, 404, 409),
-               parameters=(_IF_NONE_MATCH,)),
+               parameters=(_IF_NONE_MATCH,), may=(Permission.SEARCH,)),
     NativeCall("groups", "GET", f"{_PICTURE}/image", pictures.get_image, {200: "image/*", 304: None},
                (400, 404, 409, 422),
                parameters=(
@@ -123,7 +147,29 @@ CALLS: Sequence[NativeCall] = (
                    _STATE,
                    Parameter("v", "The picture's revision: then the answer may be kept for a year"),
                    _IF_NONE_MATCH,
+               ), may=(Permission.SEARCH,)),
+    NativeCall("groups", "POST", f"{_LIBRARY}/duplicates", duplicates.find_duplicates,
+               {201: job_answers.JobSaid, 200: job_answers.JobSaid}, (404,)),
+    NativeCall("groups", "GET", f"{_LIBRARY}/duplicates", duplicates.list_duplicates, {200: job_answers.DuplicatesSaid},
+               (400, 404),
+               parameters=(
+                   Parameter("level", "identical: the same pixels; same: proved as well; similar: near as well",
+                             {**_one_of("same", "identical", "similar"), "default": "same"}),
+                   _AFTER,
+                   Parameter("limit", "Clusters in the page", _whole(1, limits.MAX_CLUSTERS, limits.DEFAULT_CLUSTERS)),
                )),
+    NativeCall("groups", "POST", f"{_LIBRARY}/duplicates/dismiss", duplicates.dismiss_duplicates, {204: None},
+               (400, 404, 409), requests.DismissGiven),
+    NativeCall("groups", "POST", f"{_LIBRARY}/duplicates/reconsider", duplicates.reconsider_duplicates, {204: None},
+               (400, 404, 409), requests.DismissGiven),
+    NativeCall("groups", "GET", f"{BASE}/jobs", jobs.list_of_jobs, {200: job_answers.JobsSaid}),
+    NativeCall("groups", "PUT", _JOB, jobs.put_job, {201: job_answers.JobSaid, 200: job_answers.JobSaid},
+               (400, 404, 409), requests.JobGiven),
+    NativeCall("groups", "GET", _JOB, jobs.get_job, {200: job_answers.JobSaid}, (404,)),
+    NativeCall("groups", "POST", f"{_JOB}/pause", jobs.pause_job, {200: job_answers.JobSaid}, (404, 409)),
+    NativeCall("groups", "POST", f"{_JOB}/resume", jobs.resume_job, {200: job_answers.JobSaid}, (404, 409)),
+    NativeCall("groups", "POST", f"{_JOB}/cancel", jobs.cancel_job, {200: job_answers.JobSaid}, (404, 409)),
+    NativeCall("groups", "GET", f"{_JOB}/report", jobs.get_report, {200: job_answers.ReportSaid}, (404,)),
     NativeCall("add", "POST", f"{_LIBRARY}/pictures", pictures.add_picture,
                {201: answers.AddedSaid, 200: answers.AddedSaid}, (400, 404, 409, 422), requests.PictureGiven, "file",
                (*_FILE_SAID, Parameter("id", "Likewise: your id, in libraries with identity own")), _PICTURE_FORM),
@@ -131,7 +177,7 @@ CALLS: Sequence[NativeCall] = (
                {201: answers.AddedSaid, 200: answers.AddedSaid}, (400, 404, 409, 412, 422), requests.PictureGiven, "file",
                (*_FILE_SAID, _IF_MATCH), _PICTURE_FORM),
     NativeCall("add", "POST", f"{_LIBRARY}/bulk", bulk.bulk, {200: bulk.CONTENT_TYPE}, (400, 404), requests.RowGiven,
-               "ndjson"),
+               "ndjson", may=(Permission.ADD, Permission.UPDATE, Permission.DELETE)),
     NativeCall("update", "PATCH", _PICTURE, pictures.change_picture, {200: answers.PictureSaid},
                (400, 404, 409, 412), requests.PictureChange, parameters=(_IF_MATCH,)),
     NativeCall("add", "POST", f"{_PICTURE}/restore", pictures.restore_picture, {200: answers.PictureSaid},
@@ -176,7 +222,7 @@ _elsewhere = NATIVE.refusing(_error_elsewhere)
 
 ROUTES = (
     *(
-        RouteEntry(call.operation, call.method, call.path, NATIVE.endpoint(call.call))
+        RouteEntry(call.operation, call.method, call.path, NATIVE.endpoint(call.call, *call.permissions))
         for call in CALLS
         if call.path != session.PATH
     ),

@@ -8,7 +8,7 @@ import msgspec
 
 import lookalike
 from lookalike.domain.picture import sign_of
-from lookalike.wire.native import answers, requests, session
+from lookalike.wire.native import answers, job_answers, requests, session
 from lookalike.wire.native.bulk import RowSaid, TotalsSaid
 
 #: A picture small enough to be read here: two grey squares, as WebP.
@@ -17,7 +17,7 @@ PICTURE = (
 )
 
 #: Values of parameters, by their names.
-PARAMETERS: Mapping[str, str] = {"library": "shop", "id": "sku-1"}
+PARAMETERS: Mapping[str, str] = {"library": "shop", "id": "sku-1", "job": "sweep-1"}
 
 _IMAGE = requests.ImageGiven(base64=PICTURE)
 
@@ -94,6 +94,35 @@ _SEARCH = requests.SearchGiven(
 
 _CHANGE = requests.PictureChange(brief="red shoe, left")
 
+_JOB = job_answers.JobSaid(
+    id="sweep-1",
+    path="/api/v1/jobs/sweep-1",
+    kind="duplicates",
+    library="shop",
+    state="running",
+    done=1_200,
+    total=2_000,
+    created="2026-01-02T03:04:05.000Z",
+    updated="2026-01-02T03:04:17.000Z",
+)
+
+_LEVELS = job_answers.LevelsSaid(identical=3, same=12, similar=31)
+
+_DUPLICATE = job_answers.DuplicateSaid(
+    **{name: getattr(_PICTURE, name) for name in answers.PictureSaid.__struct_fields__},
+    width=1200,
+    height=800,
+    bytes=251_034,
+)
+
+_CLUSTER = job_answers.ClusterSaid(
+    pictures=(
+        _DUPLICATE,
+        msgspec.structs.replace(_DUPLICATE, id="sku-7", path=_PATH[:-1] + "7", width=600, height=400),
+    ),
+    pairs=(job_answers.PairSaid(a="sku-1", b="sku-7", level="same", score=0.997, cosine=0.95, proof=_PROOF),),
+)
+
 #: What a call takes.
 GIVEN: Mapping[str, msgspec.Struct] = {
     "sign_in": session.SignInGiven(access_key="ACCESS_KEY", secret_key="SECRET_KEY"),  # noqa: S106 - words for both
@@ -102,6 +131,9 @@ GIVEN: Mapping[str, msgspec.Struct] = {
     "add_picture": requests.PictureGiven(image=_IMAGE, id="sku-1", brief="red shoe", tags=("100",)),
     "put_picture": requests.PictureGiven(image=_IMAGE, brief="red shoe", tags=("100",)),
     "change_picture": _CHANGE,
+    "put_job": requests.JobGiven(kind="duplicates", library="shop"),
+    "dismiss_duplicates": requests.DismissGiven(pictures=("sku-1", "sku-7")),
+    "reconsider_duplicates": requests.DismissGiven(pictures=("sku-1", "sku-7")),
     "search_library": _SEARCH,
     "check_picture": requests.CheckGiven(image=requests.ImageGiven(url="https://example.com/shoe.jpg")),
     "search_several": requests.SearchManyGiven(image=_IMAGE, libraries=("shop",)),
@@ -142,6 +174,22 @@ SAID: Mapping[str, msgspec.Struct] = {
     "put_picture": _ADDED,
     "change_picture": msgspec.structs.replace(_PICTURE, brief="red shoe, left", revision=_REVISION + 1),
     "restore_picture": _PICTURE,
+    "list_of_jobs": job_answers.JobsSaid(jobs=(_JOB,)),
+    **dict.fromkeys(("put_job", "get_job", "resume_job", "find_duplicates"), _JOB),
+    "pause_job": msgspec.structs.replace(_JOB, state="paused"),
+    "cancel_job": msgspec.structs.replace(_JOB, state="cancelled"),
+    "get_report": job_answers.ReportSaid(
+        job=msgspec.structs.replace(_JOB, state="done", done=2_000),
+        compared=2_000,
+        judged=5_310,
+        pairs=61,
+        clusters=_LEVELS,
+    ),
+    "list_duplicates": job_answers.DuplicatesSaid(
+        swept=job_answers.SweptSaid(job="sweep-1", finished="2026-01-02T03:04:25.000Z", clusters=_LEVELS),
+        clusters=(_CLUSTER,),
+        next="MDAwMDAwMTk",
+    ),
     "search_library": _FOUND,
     "check_picture": answers.CheckSaid(held=False, nearest=_MATCH),
     "search_several": msgspec.structs.replace(_FOUND, trace=()),

@@ -38,6 +38,15 @@ MAX_RESULTS = 1000
 #: Results in one page of a search that names no limit.
 DEFAULT_RESULTS = 20
 
+#: Clusters of near-duplicates in one page.
+MAX_CLUSTERS = 100
+
+#: Clusters in one page that names no limit.
+DEFAULT_CLUSTERS = 20
+
+#: Characters of a cursor of clusters, decoded.
+MAX_CLUSTER_CURSOR = 32
+
 #: Libraries of one search.
 MAX_LIBRARIES = 20
 

@@ -21,7 +21,7 @@ from lookalike.wire.native.about import OPENAPI, openapi_file
 from lookalike.wire.native.answers import ProblemsSaid, ServiceSaid
 from lookalike.wire.native.bulk import CONTENT_TYPE, RowSaid, TotalsSaid
 from lookalike.wire.native.calls import CALLS, NativeCall, Parameter
-from lookalike.wire.native.requests import LIBRARY_PATTERN, LibraryGiven
+from lookalike.wire.native.requests import JOB_PATTERN, LIBRARY_PATTERN, LibraryGiven
 from lookalike.wire.native.session import SignInGiven
 
 _Json = dict[str, Any]
@@ -43,11 +43,14 @@ _TAGS: Mapping[str, str] = {
     "libraries": "Make, list, look at, change, remove",
     "pictures": "Add, list, look at, change, delete, restore; and their files",
     "searching": "Search, check, compare",
+    "duplicates": "Look for near-duplicates, list them, and say which are none",
+    "jobs": "Work that takes longer than a call: start, look at, pause, resume, cancel",
     "service": "What answers here, and what was used",
 }
 
 _PATH_PARAMETERS: Mapping[str, _Json] = {
     "library": {"description": "Name of the library", "schema": {"type": "string", "pattern": LIBRARY_PATTERN}},
+    "job": {"description": "Name of the job", "schema": {"type": "string", "pattern": JOB_PATTERN}},
     "id": {
         "description": "Id of the picture; or ~ and its base64url",
         "schema": {"type": "string", "minLength": 1, "maxLength": 700, "pattern": "^([^~/][^/]*|~[A-Za-z0-9_-]+)$"},
@@ -63,9 +66,9 @@ _GATEWAY = (413, 429, 503)
 _PROBLEMS: Mapping[int, str] = {
     400: "A value is missing, malformed, or out of range: field names it",
     401: "The keys or the token are not known",
-    403: "The application is disabled, or may not be used from this address",
-    404: "There is no such library, or no such picture in it",
-    409: "The picture or the library is there already, another write was faster, or the library is full",
+    403: "The application is disabled, may not do this, or may not be used from this address",
+    404: "There is no such library or job, or no such picture in the library",
+    409: "The picture or the library is there already, another write was faster, the library is full, or the job is other",
     412: "The picture has another revision than If-Match names",
     413: "The request is larger than the gateway takes",
     422: "The picture cannot be read, downloaded or sent",
@@ -75,7 +78,10 @@ _PROBLEMS: Mapping[int, str] = {
 
 _HEADERS: Mapping[str, _Json] = {
     "ETag": {"description": "The revision", "schema": {"type": "string", "pattern": '^"[0-9]+"$'}},
-    "Location": {"description": "Path of the picture", "schema": {"type": "string", "format": "uri-reference"}},
+    "Location": {
+        "description": "Path of the picture or the job",
+        "schema": {"type": "string", "format": "uri-reference"},
+    },
     "X-Request": {"description": "Number of the call, which the service's log has too", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer", "minimum": 1}},
     "WWW-Authenticate": {"description": "How to authenticate", "schema": {"type": "string"}},
@@ -212,7 +218,7 @@ def _response(call: NativeCall, status: int) -> _Json:
     names = list(_EVERYWHERE)
     if status == 304 or (not isinstance(kind, str) and call.path.endswith(("/{id}", "/restore", "/pictures"))):
         names += [] if kind is None and status != 304 else ["ETag"]
-    names += ["Location"] if call.name == "add_picture" else []
+    names += ["Location"] if call.name in ("add_picture", "find_duplicates", "put_job") else []
     response: _Json = {"description": _done(status, kind), "headers": {name: _header(name) for name in names}}
     if isinstance(kind, str):
         response["content"] = {kind: _file(kind)}
@@ -312,6 +318,7 @@ def _links() -> Iterator[tuple[str, _Json]]:
             yield f"{call.name}_of_it", {"operationId": call.name, "parameters": values}
     following = {"library": "$request.path.library", "after": "$response.body#/next"}
     yield "next_page", {"operationId": "list_of_pictures", "parameters": following}
+    yield "next_clusters", {"operationId": "list_duplicates", "parameters": following}
     again = {"library": "$request.path.library", "id": "$request.path.id"}
     yield "undo", {"operationId": "restore_picture", "parameters": again}
 
@@ -322,6 +329,10 @@ def _links_from(call: NativeCall, status: int) -> Iterator[str]:
         yield "undo"
     if call.name == "list_of_pictures":
         yield "next_page"
+    if call.name == "list_duplicates":
+        yield "next_clusters"
+    if call.name in ("find_duplicates", "put_job"):
+        yield from (f"{other.name}_of_it" for other in CALLS if "{job}" in other.path and other.name != call.name)
     if call.name in ("put_library", "add_picture", "put_picture") and status < HTTPStatus.BAD_REQUEST:
         of_picture = call.name != "put_library"
         for other in CALLS:

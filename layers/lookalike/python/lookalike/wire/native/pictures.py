@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from lookalike.domain.application import Application
+from lookalike.domain.application import Application, Permission
 from lookalike.domain.library import Identity, Library, LibraryRef
 from lookalike.domain.picture import Picture, State
 from lookalike.domain.search import TagFilter
@@ -20,6 +20,7 @@ from lookalike.service.delete import Delete, delete
 from lookalike.service.groups import list_pictures, name_of, picture_in
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import IMPLICIT_LIBRARIES, find_library, library_ref
+from lookalike.service.permissions import require
 from lookalike.service.picture_image import ImageSize, picture_image
 from lookalike.service.restore import restore
 from lookalike.service.update import Update, update
@@ -37,7 +38,7 @@ def add_picture(ports: Ports, application: Application, request: Request) -> Rep
     said, image = reading.picture_of(request)
     library, ref = _target(ports, application, request.arguments["library"])
     source = reading.source_of(ports, application, library, image, "/image")
-    picture, created = add_or_find(ports, library, ref, Given(source, said))
+    picture, created = add_or_find(ports, library, ref, Given(application, source, said))
     added = added_said(find_library(ports, ref.tenant, ref.name), picture, created=created)
     return Reply(added, 201 if created else 200, picture.revision, (("location", added.path),))
 
@@ -60,24 +61,26 @@ def put_picture(ports: Ports, application: Application, request: Request) -> Rep
         replace=True,
         revision=reading.if_match(request),
     )
-    picture, created = _put(ports, command, library)
+    picture, created = _put(ports, application, command, library)
     return Reply(added_said(library, picture, created=created), 201 if created else 200, picture.revision)
 
 
-def _put(ports: Ports, command: Add, library: Library) -> tuple[Picture, bool]:
+def _put(ports: Ports, application: Application, command: Add, library: Library) -> tuple[Picture, bool]:
     """Add the picture, or replace the one that has its id; return it, and whether it was added."""
     if command.revision is None:
         try:
             return add(ports, replace(command, replace=False), library), True
         except PictureExists:
             pass
+    require(application, Permission.UPDATE)
     return add(ports, command, library), False
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A picture to add, and what is said of it."""
+    """A picture to add for an application, and what is said of it."""
 
+    application: Application
     source: Source
     said: MetadataGiven
 
@@ -90,18 +93,19 @@ def add_or_find(ports: Ports, library: Library | None, ref: LibraryRef, given: G
     try:
         return add(ports, command, library), True
     except PictureExists as exists:
-        return _existing(ports, ref, said, exists), False
+        return _existing(ports, ref, given, exists), False
 
 
-def _existing(ports: Ports, ref: LibraryRef, said: MetadataGiven, exists: PictureExists) -> Picture:
+def _existing(ports: Ports, ref: LibraryRef, given: Given, exists: PictureExists) -> Picture:
     """Return the picture that prevented the add, changed if that is wanted. Raises PictureIsThere if it is refused."""
-    library = find_library(ports, ref.tenant, ref.name)
+    said, library = given.said, find_library(ports, ref.tenant, ref.name)
     picture = ports.catalog.picture(exists.key)
     if picture is None or not picture.live:
         raise RevisionConflict(exists.key.id)
     if said.on_duplicate == "refuse":
         raise PictureIsThere(exists, library.name, name_of(library, picture))
     if said.on_duplicate == "update":
+        require(given.application, Permission.UPDATE)
         change = reading.change_of(ref, _change_of(said))
         return update(ports, Update(ref, name_of(library, picture), change))
     return picture

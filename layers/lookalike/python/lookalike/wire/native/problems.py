@@ -9,6 +9,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from lookalike import errors
+from lookalike.service.job_errors import JobFinished, JobInProgress, JobIsOther, JobNotFound
+from lookalike.service.permissions import NotPermitted
 from lookalike.service.sign_in import TooManyFailures
 from lookalike.wire.http import Answer
 from lookalike.wire.native import BASE
@@ -89,12 +91,17 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
     CrossSite: Kind(403, "cross_site", "A page of another site has sent the request"),
     errors.ApplicationDisabled: Kind(403, "application_disabled", "The application is disabled"),
     errors.AddressRefused: Kind(403, "address_refused", "The application may not be used from this address"),
+    NotPermitted: Kind(403, "not_permitted", "The key may not do this"),
     errors.UnknownOperation: Kind(404, "unknown_operation", "There is no such operation"),
     MethodNotAllowed: Kind(405, "method_not_allowed", "The path does not take this method"),
     errors.PictureNotFound: Kind(404, "picture_not_found", "The library holds no such picture"),
     errors.LibraryNotFound: Kind(404, "library_not_found", "There is no such library"),
     errors.PictureExists: Kind(409, "picture_exists", "The library holds this picture already"),
     errors.LibraryExists: Kind(409, "library_exists", "There is a library of that name"),
+    JobNotFound: Kind(404, "job_not_found", "There is no job of that name"),
+    JobIsOther: Kind(409, "job_is_other", "A job of that name does something else"),
+    JobInProgress: Kind(409, "job_in_progress", "Another job does this to the library now"),
+    JobFinished: Kind(409, "job_finished", "The job has finished"),
     errors.SignAmbiguous: Kind(409, "sign_ambiguous", "Two pictures share the sign"),
     errors.LibraryFull: Kind(409, "library_full", "The library takes no more pictures"),
     errors.RevisionConflict: Kind(409, "revision_conflict", "Others are writing the same picture"),
@@ -132,7 +139,7 @@ _REMEDIES: Mapping[type[BaseException], str] = {
 }
 
 #: Members of bodies that use cases know by their names.
-_MEMBERS = {"also", "box", "capacity", "desc", "label", "libraries", "tags"}
+_MEMBERS = {"also", "box", "capacity", "desc", "label", "libraries", "pictures", "tags"}
 
 #: What helps a caller who is not known, whatever the reason.
 _AUTHENTICATE = "send access key and secret key by HTTP Basic, or a token of /oauth/2.0/token by Bearer"

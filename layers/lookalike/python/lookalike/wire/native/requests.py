@@ -10,10 +10,14 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from lookalike.service.add import MAX_ID_BYTES
+from lookalike.service.duplicate_records import MAX_CLUSTER as MAX_MARKED
 from lookalike.wire.native import limits
 
 #: Names of libraries.
 LIBRARY_PATTERN = r"^[A-Za-z0-9._-]{1,128}$"
+
+#: Names of jobs.
+JOB_PATTERN = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}$"
 
 #: Cursors: base64url.
 CURSOR_PATTERN = r"^[A-Za-z0-9_-]*$"
@@ -176,6 +180,22 @@ class CompareGiven(Given, frozen=True, kw_only=True):
 
     a: ImageGiven
     b: ImageGiven
+
+
+class JobGiven(Given, frozen=True, kw_only=True):
+    """A job to start. ``duplicates`` looks for near-duplicates in the library."""
+
+    kind: Literal["duplicates"]
+    library: LibraryName
+
+
+class DismissGiven(Given, frozen=True, kw_only=True):
+    """Pictures that are not the same as each other, by id."""
+
+    pictures: Annotated[
+        tuple[Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_ID_BYTES})], ...],
+        Meta(min_length=2, max_length=MAX_MARKED),
+    ]
 
 
 class RowGiven(Given, frozen=True, kw_only=True):

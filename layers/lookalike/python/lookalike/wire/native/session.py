@@ -40,7 +40,7 @@ class SignInGiven(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class SessionSaid(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who calls, with which limits. ``expires``: when a session ends; a caller with keys or a token has none."""
+    """Who calls, with which limits. ``may`` and ``libraries``: what a narrowed key may do, and where. ``expires``: when a session ends; a caller with keys or a token has none."""
 
     application: str
     app_id: str
@@ -50,6 +50,8 @@ class SessionSaid(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     per_day: int | None = None
     in_total: int | None = None
     networks: tuple[str, ...] = ()
+    may: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
 
 
 def sign_in(ports: Ports, application: Application, request: Request) -> Reply:
@@ -78,6 +80,8 @@ def get_session(ports: Ports, application: Application, request: Request) -> Rep
             per_day=policy.per_day,
             in_total=policy.in_total,
             networks=policy.networks,
+            may=tuple(map(str, policy.may)),
+            libraries=policy.libraries,
         )
     )
 

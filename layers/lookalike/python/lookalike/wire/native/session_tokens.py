@@ -53,7 +53,9 @@ def mint(application: Application, use: Use, now: int) -> str:
     """Return a new token for the application at Unix seconds ``now``."""
     expiry = str(now + SECONDS[use])
     nonce = secrets.token_hex(8)
-    return f"{use}.{_mac(application, use, expiry, nonce)}.{expiry}.{nonce}-{application.app_id}"
+    return (
+        f"{use}.{_mac(application, application.secret_key, use, expiry, nonce)}.{expiry}.{nonce}-{application.app_id}"
+    )
 
 
 def link(application: Application, url: str, now: int) -> str:
@@ -88,14 +90,14 @@ def verify(applications: ApplicationLookup, token: str, now: int) -> Token:
     if application is None:
         raise TokenInvalid("no application has the session's app id", field="session", remedy="")
     use = Use(shape["use"])
-    expected = _mac(application, use, shape["expiry"], shape["nonce"])
-    if not hmac.compare_digest(expected, shape["mac"]):
+    expected = [_mac(application, secret, use, shape["expiry"], shape["nonce"]) for secret in application.secrets]
+    if not any(hmac.compare_digest(one, shape["mac"]) for one in expected):
         raise TokenInvalid("the session was not made with its application's secret key", field="session", remedy="")
     if now > int(shape["expiry"]):
         raise SessionExpired(application.app_id)
     return Token(application, use, int(shape["expiry"]), shape["nonce"])
 
 
-def _mac(application: Application, use: Use, expiry: str, nonce: str) -> str:
+def _mac(application: Application, secret: str, use: Use, expiry: str, nonce: str) -> str:
     said = f"{use}|{application.app_id}|{expiry}|{nonce}".encode()
-    return hmac.new(application.secret_key.encode(), said, hashlib.sha256).hexdigest()[:32]
+    return hmac.new(secret.encode(), said, hashlib.sha256).hexdigest()[:32]

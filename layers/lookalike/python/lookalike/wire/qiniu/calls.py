@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 
-from lookalike.domain.application import Application
+from lookalike.domain.application import Application, Permission
 from lookalike.domain.exact_json import Value, quoted
 from lookalike.domain.library import Library, LibraryRef
 from lookalike.errors import (
@@ -26,6 +26,7 @@ from lookalike.service.add_many import add_all
 from lookalike.service.delete import Delete, delete
 from lookalike.service.groups import group_names, list_pictures, picture_in, remove_group
 from lookalike.service.libraries import create_library, find_library, is_library_name, library_ref
+from lookalike.service.permissions import require
 from lookalike.service.search import SearchGroups, search_groups
 from lookalike.wire import forms
 from lookalike.wire.http import Operation, Request, Route, RouteEntry, routes_of
@@ -57,6 +58,7 @@ def routes(operation: Operation) -> Sequence[Route]:
 
 
 def _new(ports: Ports, application: Application, request: Request) -> str:
+    require(application, Permission.ADD)
     ref = library_ref(application, request.arguments["group"])
     elements = elements_of(ports, request)
     return _added(ports, request, create_library(ports, ref), ref, elements)
@@ -175,16 +177,16 @@ def _library(ports: Ports, application: Application, name: str) -> Library:
 _GROUP = "/v1/image/group/{group}"
 
 ROUTES = (
-    RouteEntry("groups", "GET", "/v1/image/group", QINIU.endpoint(_list)),
-    RouteEntry("groups", "GET", _GROUP, QINIU.endpoint(_pictures)),
-    RouteEntry("groups", "GET", f"{_GROUP}/info", QINIU.endpoint(_info)),
-    RouteEntry("groups", "POST", f"{_GROUP}/new", QINIU.endpoint(_new)),
-    RouteEntry("groups", "POST", f"{_GROUP}/remove", QINIU.endpoint(_remove)),
-    RouteEntry("groups", "POST", f"{_GROUP}/image", QINIU.endpoint(_picture)),
-    RouteEntry("add", "POST", f"{_GROUP}/add", QINIU.endpoint(_add)),
-    RouteEntry("delete", "POST", f"{_GROUP}/delete", QINIU.endpoint(_delete)),
-    RouteEntry("search", "POST", "/v1/image/groups/search", QINIU.endpoint(_search)),
-    RouteEntry("search", "POST", f"{_GROUP}/search", QINIU.endpoint(_search_one)),
+    RouteEntry("groups", "GET", "/v1/image/group", QINIU.endpoint(_list, Permission.GROUPS)),
+    RouteEntry("groups", "GET", _GROUP, QINIU.endpoint(_pictures, Permission.GROUPS)),
+    RouteEntry("groups", "GET", f"{_GROUP}/info", QINIU.endpoint(_info, Permission.GROUPS)),
+    RouteEntry("groups", "POST", f"{_GROUP}/new", QINIU.endpoint(_new, Permission.GROUPS)),
+    RouteEntry("groups", "POST", f"{_GROUP}/remove", QINIU.endpoint(_remove, Permission.GROUPS)),
+    RouteEntry("groups", "POST", f"{_GROUP}/image", QINIU.endpoint(_picture, Permission.SEARCH)),
+    RouteEntry("add", "POST", f"{_GROUP}/add", QINIU.endpoint(_add, Permission.ADD)),
+    RouteEntry("delete", "POST", f"{_GROUP}/delete", QINIU.endpoint(_delete, Permission.DELETE)),
+    RouteEntry("search", "POST", "/v1/image/groups/search", QINIU.endpoint(_search, Permission.SEARCH)),
+    RouteEntry("search", "POST", f"{_GROUP}/search", QINIU.endpoint(_search_one, Permission.SEARCH)),
     RouteEntry("unknown", "*", "/v1", QINIU.not_found),
     RouteEntry("*", "*", "/v1/{rest+}", QINIU.not_found),
 )

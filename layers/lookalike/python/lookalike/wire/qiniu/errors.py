@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lookalike import errors
 from lookalike.errors import InvalidArgument
+from lookalike.service.permissions import NotPermitted
 from lookalike.service.search import MAX_FOUND
 from lookalike.wire.dialect import Codes, code_of
 from lookalike.wire.qiniu import limits
@@ -44,6 +45,7 @@ ERRORS: Codes = {
     errors.PictureExists: (400, "id already exists"),
     errors.PictureNotFound: (400, "image {0.name} not exists"),
     errors.AccessError: (401, "bad token"),
+    NotPermitted: (403, "permission denied"),
     errors.UnknownOperation: (404, "not found"),
     errors.LimitReached: (429, "too many requests"),
     NothingGiven: (406, "no enough arguments provided"),

@@ -68,7 +68,8 @@ def verify(applications: ApplicationLookup, request: Request, public: Sequence[s
     # What is refused has been compared with every candidate, so the time taken tells a forger nothing; what is good
     # stops at the one it was made of, for each candidate has the whole body in it.
     claimed = claim.signature.encode("utf-8", "replace")
-    if not any(hmac.compare_digest(_sign(application.secret_key, candidate), claimed) for candidate in said):
+    secrets = application.secrets
+    if not any(hmac.compare_digest(_sign(secret, candidate), claimed) for candidate in said for secret in secrets):
         if _REPLACEMENT in (request.body or b""):  # the true signature of what was sent would fail, too
             raise InvalidArgument("body", "must be UTF-8")
         raise signing.mismatch(request, public)

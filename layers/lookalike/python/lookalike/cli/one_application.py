@@ -1,4 +1,4 @@
-"""The application that a command works for."""
+"""The application that a command is for."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from lookalike.ports import Applications
 from lookalike.service.applications import find_application
 
 
-def named_or_only(applications: Applications, name: str | None) -> Application:
-    """Return the application of that name, or the only one. Raises InvalidArgument."""
+def one_application(applications: Applications, name: str | None) -> Application:
+    """Return the application of that name or access key, or the only one. Raises InvalidArgument."""
     if name is not None:
         return find_application(applications, name)
     known = applications.applications()

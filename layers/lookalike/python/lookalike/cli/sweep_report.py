@@ -1,0 +1,174 @@
+"""The report of a swept folder: a page of HTML without scripts, and thumbnails beside it.
+
+Names of files are the user's and may be anything: they stand in the page as text, and in addresses percent-encoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+from lookalike.cli.folder_library import Brought, FileFacts
+from lookalike.domain.duplicates import End, Level, Pair
+from lookalike.domain.picture import Picture
+from lookalike.imaging.preview import PreviewFormat, preview
+from lookalike.service.duplicate_clusters import FoundCluster
+
+#: Longer side of a thumbnail, in pixels.
+_SIDE = 480
+
+_TITLES = {
+    Level.IDENTICAL: ("Identical", "The same pixels, whatever the files are called or how they are compressed."),
+    Level.SAME: (
+        "The same picture",
+        "Other sizes, crops, formats or qualities of one picture: proved, and nothing disagrees.",
+    ),
+    Level.SIMILAR: ("Similar", "Near by content, or the same picture with something changed. Look before you delete."),
+}
+
+_STYLE = """
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { margin: 0 auto; max-width: 96rem; padding: 1rem; }
+section.cluster { border: 1px solid #8884; border-radius: .5rem; margin: 1rem 0; padding: 1rem; }
+ul.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(20rem, 100%), 1fr)); gap: 1rem; list-style: none;
+  margin: 0; padding: 0; }
+figure { margin: 0; }
+img { background: #8882; display: block; height: 20rem; object-fit: contain; width: 100%; }
+figcaption { overflow-wrap: anywhere; }
+.facts, .why { color: color-mix(in srgb, currentColor 75%, transparent); font-size: .875rem; }
+"""
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'">
+<title>Near-duplicates in {folder}</title>
+<style>{style}</style>
+<h1>Near-duplicates in {folder}</h1>
+<p>{summary}</p>
+{body}
+</html>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Where the report is written, and the folder that it is about."""
+
+    target: Path
+    folder: Path
+
+    def write(self, brought: Brought, found: Sequence[tuple[Level, Sequence[FoundCluster]]]) -> Path:
+        """Write the page and its thumbnails, remove thumbnails that it no longer shows, and return the page's path."""
+        thumbs = self.target / "thumbnails"
+        thumbs.mkdir(parents=True, exist_ok=True)
+        shown: set[str] = set()
+        body = "\n".join(self._sections(brought, found, shown))
+        folder = html.escape(_printable(self.folder))
+        page = _PAGE.format(folder=folder, style=_STYLE, summary=_summary(brought, found), body=body)
+        path = self.target / "index.html"
+        path.write_text(page, encoding="utf-8")
+        for thumb in thumbs.iterdir():
+            if thumb.name not in shown:
+                thumb.unlink()
+        return path
+
+    def _sections(
+        self, brought: Brought, found: Sequence[tuple[Level, Sequence[FoundCluster]]], shown: set[str]
+    ) -> Iterator[str]:
+        """Yield the sections of the levels; a cluster that is the same as one of the level before is not repeated."""
+        before: set[tuple[str, ...]] = set()
+        for level, clusters in found:
+            title, about = _TITLES[level]
+            new = [one for one in clusters if one.cluster.ids not in before]
+            before.update(one.cluster.ids for one in clusters)
+            yield f'<h2 id="{level}">{title} ({len(new)})</h2><p>{about}</p>'
+            for one in new:
+                yield self._cluster(one, shown)
+        if brought.refused:
+            rows = (
+                f"<li>{html.escape(_text(name))}: {html.escape(_text(why))}</li>"
+                for name, why in brought.refused.items()
+            )
+            yield f"<h2>Files that could not be read ({len(brought.refused)})</h2><ul>{''.join(rows)}</ul>"
+
+    def _cluster(self, found: FoundCluster, shown: set[str]) -> str:
+        ends = {end.id: end for pair in found.cluster.pairs for end in (pair.older, pair.newer)}
+        ids = sorted(found.cluster.ids, key=lambda id_: (-ends[id_].width * ends[id_].height, -ends[id_].bytes, id_))
+        pictures = "".join(self._picture(found.rows[id_], ends[id_], shown) for id_ in ids)
+        why = "".join(f"<li>{_why(pair, found.rows)}</li>" for pair in found.cluster.pairs[:20])
+        return (
+            f'<section class="cluster"><ul class="pictures">{pictures}</ul>'
+            f'<details class="why"><summary>Why</summary><ul>{why}</ul></details></section>'
+        )
+
+    def _picture(self, row: Picture, end: End, shown: set[str]) -> str:
+        facts = FileFacts.of(row)
+        path = self.folder / facts.path
+        link = html.escape(_address(path, self.target))
+        name = html.escape(_printable(facts.path))
+        thumb = self._thumbnail(path, row, shown)
+        picture = f'<img src="{thumb}" alt="{name}" loading="lazy">' if thumb else "<p>(cannot be shown)</p>"
+        when = datetime.fromtimestamp(facts.changed / 1e9, UTC).strftime("%Y-%m-%d %H:%M")
+        return (
+            f'<li><figure><a href="{link}">{picture}</a><figcaption>{name}'
+            f'<div class="facts">{end.width} × {end.height} pixels, {_size(facts.bytes)}, {when} UTC</div>'
+            "</figcaption></figure></li>"
+        )
+
+    def _thumbnail(self, path: Path, row: Picture, shown: set[str]) -> str:
+        """Return the address of the picture's thumbnail, which is made unless it is there; empty if it cannot be made."""
+        name = f"{hashlib.sha256(row.object_key.encode()).hexdigest()[:32]}.webp"
+        target = self.target / "thumbnails" / name
+        if not target.exists():
+            try:
+                made = preview(path.read_bytes(), _SIDE, PreviewFormat.WEBP)
+            except OSError:
+                made = None
+            if made is None:
+                return ""
+            target.write_bytes(made)
+        shown.add(name)
+        return f"thumbnails/{name}"
+
+
+def _summary(brought: Brought, found: Iterable[tuple[Level, Sequence[FoundCluster]]]) -> str:
+    numbers = ", ".join(f'<a href="#{level}">{len(clusters)} {level}</a>' for level, clusters in found)
+    return f"{brought.pictures} pictures. Clusters: {numbers}; each level holds those before it."
+
+
+def _why(pair: Pair, rows: Mapping[str, Picture]) -> str:
+    names = [html.escape(_printable(FileFacts.of(rows[id_]).path)) for id_ in pair.ids]
+    agreement = pair.proof.agreement if pair.proof is not None else None
+    agrees = "" if agreement is None else f", {agreement.share:.0%} of the structure agrees"
+    said = {
+        Level.IDENTICAL: "the same pixels",
+        Level.SAME: f"score {pair.score:.3f}{agrees}",
+        Level.SIMILAR: f"cosine {pair.cosine:.2f}" + (f"; proved, and something differs{agrees}" if pair.proof else ""),
+    }
+    return f"{names[0]} and {names[1]}: {said[pair.level]}"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"
+
+
+def _address(path: Path, base: Path) -> str:
+    """Return the relative address of a file."""
+    return quote(os.fsencode(os.path.relpath(path, base)))
+
+
+def _printable(path: Path) -> str:
+    return _text(str(path))
+
+
+def _text(text: str) -> str:
+    """Return text that can be written: half characters and control characters are escaped."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode() for one in text)

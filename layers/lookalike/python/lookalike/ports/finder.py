@@ -1,0 +1,42 @@
+"""Looking for pictures elsewhere than in the thread that asks."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from lookalike.domain.library import Library
+from lookalike.domain.picture import Decoded
+from lookalike.domain.search import Candidate, Found, TagFilter
+from lookalike.limits.call import Job
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Looking:
+    """A picture to be looked for in libraries of one kind, among the ``depth`` nearest pictures with ``tags``.
+
+    ``nearest`` asks the index, given vectors of shape (V, DIMENSION), a row a view; it raises Busy or Abandoned if the
+    answer is no longer wanted. ``here`` does all of the work in the thread that calls it, on behalf of the job.
+    """
+
+    job: Job
+    libraries: Sequence[Library]
+    depth: int
+    tags: TagFilter | None
+    picture: Decoded
+    nearest: Callable[[NDArray[np.floating]], Sequence[Candidate]]
+    here: Callable[[Job], Found]
+
+
+class Finder(Protocol):
+    """Decides where pictures are looked for. Safe to call from several threads."""
+
+    @abstractmethod
+    def find(self, looking: Looking) -> Found:
+        """Return what is found, as ``looking.here`` would. Raises what that raises."""

@@ -1,0 +1,105 @@
+"""Narrowed keys: what an application may do, and the libraries that it may do it in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from lookalike.domain.application import Application, Permission
+from lookalike.domain.library import Kind, Library, RemovedLibrary
+from lookalike.domain.picture import Key, Picture
+from lookalike.errors import AccessError
+from lookalike.ports import Catalog, Ports
+
+
+class NotPermitted(AccessError):  # noqa: N818 - named as its relatives in lookalike.errors
+    """The application may not do this, or not in this library: its operator has narrowed its key."""
+
+    field = "permission"
+    problem = "the key may not {0}"
+    remedy = "lookalike keys change --may, --library"
+
+
+def require(application: Application, *any_of: Permission) -> None:
+    """Raise NotPermitted if the application may do none of these; with none named, everybody may."""
+    if not application.policy.permits(*any_of):
+        raise NotPermitted(" or ".join(any_of))
+
+
+def require_library(application: Application, name: str) -> None:
+    """Raise NotPermitted if the application may do nothing in the library of that name."""
+    _check(application.policy.libraries, name)
+
+
+def narrowed(ports: Ports, application: Application) -> Ports:
+    """Return ports whose catalog finds, lists, makes and changes no library but those of the application's policy.
+
+    Every call finds libraries by their names there, wherever the names stand in it.
+    """
+    allowed = application.policy.libraries
+    return replace(ports, narrowed=_NarrowedCatalog(ports.catalog, frozenset(allowed))) if allowed else ports
+
+
+def _check(allowed: Sequence[str] | frozenset[str], name: str) -> None:
+    if allowed and name not in allowed:
+        raise NotPermitted(f"call the library {name}")
+
+
+class _NarrowedCatalog(Catalog):
+    """A catalog, with names of these libraries alone. Every other one raises NotPermitted, whether it is there or not."""
+
+    def __init__(self, catalog: Catalog, allowed: frozenset[str]) -> None:
+        self._catalog = catalog
+        self._allowed = allowed
+
+    def library(self, tenant: str, name: str) -> Library | None:
+        _check(self._allowed, name)
+        return self._catalog.library(tenant, name)
+
+    def libraries(self, tenant: str) -> Sequence[Library]:
+        return [library for library in self._catalog.libraries(tenant) if library.name in self._allowed]
+
+    def create_library(self, library: Library) -> None:
+        _check(self._allowed, library.name)
+        self._catalog.create_library(library)
+
+    def change_library(self, library: Library) -> None:
+        _check(self._allowed, library.name)
+        self._catalog.change_library(library)
+
+    def remove_library(self, library: Library, now: int) -> None:
+        _check(self._allowed, library.name)
+        self._catalog.remove_library(library, now)
+
+    def removed_libraries(self, before: int, limit: int) -> Sequence[RemovedLibrary]:
+        return self._catalog.removed_libraries(before, limit)
+
+    def forget_library(self, uid: str) -> None:
+        self._catalog.forget_library(uid)
+
+    def picture(self, key: Key) -> Picture | None:
+        return self._catalog.picture(key)
+
+    def changed(self, revisions: Mapping[Key, int]) -> Mapping[Key, Picture | None]:
+        return self._catalog.changed(revisions)
+
+    def pictures(self, library: str, after: str | None, limit: int) -> Sequence[Picture]:
+        return self._catalog.pictures(library, after, limit)
+
+    def pictures_by_prefix(self, library: str, prefix: str, limit: int) -> Sequence[Picture]:
+        return self._catalog.pictures_by_prefix(library, prefix, limit)
+
+    def put(self, picture: Picture, previous: int | None) -> None:
+        self._catalog.put(picture, previous)
+
+    def remove(self, key: Key, revision: int) -> None:
+        self._catalog.remove(key, revision)
+
+    def waiting_for_purge(self, before: int, limit: int, since: int = 0) -> Sequence[Picture]:
+        return self._catalog.waiting_for_purge(before, limit, since)
+
+    def scan(self, kind: Kind) -> Iterator[Sequence[Picture]]:
+        return self._catalog.scan(kind)
+
+    def every_row(self) -> Iterator[Sequence[Picture]]:
+        return self._catalog.every_row()

@@ -1,0 +1,157 @@
+"""A second look at what differs at first sight: by name, at what the stores hold now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
+
+from lookalike.domain.consistency import Fault, Finding
+from lookalike.domain.inventory import IndexEntry
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Key, Picture, State
+from lookalike.ports import Ports
+from lookalike.service.survey import Hashes, Survey, are_among, key_hash, name_hash
+
+#: Milliseconds since a picture's last change before which no difference of it counts: its write may be under way.
+GRACE_MS = 60_000
+
+#: Milliseconds since a file was written before which it counts as no orphan: its row may be about to be written.
+ORPHAN_GRACE_MS = 3_600_000
+
+#: Tells of each row of a batch whether it is suspected.
+_Test = Callable[[Sequence[Picture]], list[bool]]
+
+
+class SecondLook:
+    """Finds the differences that are still there. ``settling`` counts those of pictures too young to be judged."""
+
+    def __init__(self, ports: Ports, began: int) -> None:
+        self._ports = ports
+        self._before = began - GRACE_MS
+        self._orphan_before = began - ORPHAN_GRACE_MS
+        self.settling = 0
+
+    def entries(self, wanted: Hashes) -> Iterator[Finding]:
+        """Yield what is found of index entries, by :func:`~lookalike.service.survey.key_hash`."""
+        if not len(wanted):
+            return
+        for batch in self._ports.index.entries():
+            chosen = are_among((key_hash(one.kind, one.key) for one in batch), wanted)
+            yield from self._judged([(one.kind, one.key) for one, here in zip(batch, chosen, strict=True) if here])
+
+    def rows(self, wanted: Hashes) -> Iterator[Finding]:
+        """Yield what is found of rows and their entries, likewise."""
+        if not len(wanted):
+            return
+        for batch in self._ports.catalog.every_row():
+            chosen = are_among((key_hash(row.kind, row.key) for row in batch), wanted)
+            yield from self._judged([(row.kind, row.key) for row, here in zip(batch, chosen, strict=True) if here])
+
+    def own_faults(self, seen: Survey) -> Iterator[Finding]:
+        """Yield rows of another model, without original, without map, and unreadable: one fault after the other."""
+        tests: list[tuple[Fault, bool, _Test]] = [
+            (Fault.OTHER_MODEL, seen.other_models > 0, self._are_of_other_models),
+            (Fault.NO_ORIGINAL, len(seen.lost_files) > 0, lambda rows: self._have_lost_files(rows, seen.lost_files)),
+            (Fault.NO_MAP, len(seen.lost_maps) > 0, lambda rows: self._have_lost_maps(rows, seen.lost_maps)),
+            (Fault.UNREADABLE, seen.unreadable > 0, lambda rows: [row.state is State.DAMAGED for row in rows]),
+        ]
+        for fault, due, test in tests:
+            for batch in self._ports.catalog.every_row() if due else ():
+                for row, suspect in zip(batch, test(batch), strict=True):
+                    if suspect and self._is_settled(row) and self._is_still(fault, row):
+                        yield Finding(fault, _name(row.key), row)
+
+    def _are_of_other_models(self, rows: Sequence[Picture]) -> list[bool]:
+        return [row.live and row.model != self._ports.embedder.model for row in rows]
+
+    def _have_lost_files(self, rows: Sequence[Picture], lost: Hashes) -> list[bool]:
+        return are_among((name_hash(self._ports.originals.name_of(row.object_key)) for row in rows), lost)
+
+    def _have_lost_maps(self, rows: Sequence[Picture], lost: Hashes) -> list[bool]:
+        return are_among((name_hash(row.object_key) for row in rows), lost)
+
+    def _is_still(self, fault: Fault, row: Picture) -> bool:
+        """Whether a row's fault is still there."""
+        if fault is Fault.NO_ORIGINAL:
+            return self._ports.originals.get(row.object_key) is None
+        return fault is not Fault.NO_MAP or not self._ports.maps.maps([row.object_key])
+
+    def _is_settled(self, row: Picture) -> bool:
+        """Whether a row may be judged: it is as it was read, and was so a while ago."""
+        if row.state is State.DAMAGED:
+            now = self._ports.catalog.picture(row.key)
+            return now is not None and now.state is State.DAMAGED
+        return self._is_old(row.revision, self._before) and not self._ports.catalog.changed({row.key: row.revision})
+
+    def orphan_files(self, wanted: Hashes) -> Iterator[Finding]:
+        """Yield files that no row points to."""
+        if not len(wanted):
+            return
+        for batch in self._ports.originals.stored():
+            chosen = are_among((name_hash(one.name) for one in batch), wanted)
+            for one, here in zip(batch, chosen, strict=True):
+                if here and self._is_old(one.written, self._orphan_before):
+                    yield Finding(Fault.ORPHAN_FILE, one.name)
+
+    def orphan_maps(self, wanted: Hashes) -> Iterator[Finding]:
+        """Yield maps that no row points to."""
+        if not len(wanted):
+            return
+        for batch in self._ports.maps.map_keys():
+            chosen = are_among(map(name_hash, batch), wanted)
+            for key, here in zip(batch, chosen, strict=True):
+                if here and self._is_old(_added_of(key), self._orphan_before):
+                    yield Finding(Fault.ORPHAN_MAP, key)
+
+    def _judged(self, places: Iterable[tuple[Kind, Key]]) -> Iterator[Finding]:
+        for kind, same in groupby(places, key=lambda one: one[0]):
+            keys = [key for _, key in same]
+            rows, entries = look_now(self._ports, kind, keys)
+            for key in keys:
+                row, entry = rows[key], entries.get(key)
+                fault = fault_of(row, entry)
+                revisions = [one.revision for one in (row, entry) if one is not None]
+                if fault is not None and self._is_old(max(revisions), self._before):
+                    yield Finding(fault, _name(key), row, entry)
+
+    def _is_old(self, at: int, before: int) -> bool:
+        old = at <= before
+        self.settling += not old
+        return old
+
+
+def look_now(ports: Ports, kind: Kind, keys: Sequence[Key]) -> tuple[dict[Key, Picture | None], dict[Key, IndexEntry]]:
+    """Return the rows and the entries of pictures, as they are now.
+
+    Rows are read first: one that is gone had left the index before.
+    """
+    rows = dict(ports.catalog.changed(dict.fromkeys(keys, _NO_REVISION)))
+    return rows, {entry.key: entry for entry in ports.index.held(kind, keys)}
+
+
+def fault_of(row: Picture | None, entry: IndexEntry | None) -> Fault | None:
+    """Return what is wrong with a picture's entry."""
+    if row is not None and row.state is State.DAMAGED:
+        return None
+    live = row is not None and row.live
+    if entry is None or not entry.live:
+        if live:
+            return Fault.MISSING
+        return Fault.ORPHAN_ENTRY if entry is not None and row is None else None
+    if row is None or not live:
+        return Fault.GHOST
+    return Fault.STALE if (entry.revision, entry.model) != (row.revision, row.model) else None
+
+
+#: No row has this revision.
+_NO_REVISION = -2
+
+
+def _name(key: Key) -> str:
+    return f"{key.library}/{key.id}"
+
+
+def _added_of(object_key: str) -> int:
+    """Return the revision of the add that stored a map; 0 if its key does not tell."""
+    added = object_key.rpartition("/")[2].partition("-")[0]
+    return int(added) if added.isascii() and added.isdigit() else 0

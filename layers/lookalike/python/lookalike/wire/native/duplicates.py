@@ -1,0 +1,63 @@
+"""Calls on a library's near-duplicates: look for them, list them, and say which are none."""
+
+from __future__ import annotations
+
+import secrets
+
+from lookalike.domain.application import Application
+from lookalike.domain.duplicates import Level
+from lookalike.domain.job import JobKind
+from lookalike.domain.library import Library
+from lookalike.errors import InvalidArgument
+from lookalike.ports import Ports
+from lookalike.service.duplicate_clusters import cluster_page, dismiss, reconsider
+from lookalike.service.job_errors import JobInProgress
+from lookalike.service.jobs import find_job, start_job
+from lookalike.wire import forms
+from lookalike.wire.http import Request
+from lookalike.wire.native import limits, reading
+from lookalike.wire.native.dialect import Reply
+from lookalike.wire.native.job_answers import duplicates_said, job_path, job_said
+from lookalike.wire.native.requests import DismissGiven
+
+
+def find_duplicates(ports: Ports, application: Application, request: Request) -> Reply:
+    """Look for near-duplicates in a library. This starts a job; one that does so already is returned."""
+    library = reading.library_of(ports, application, request.arguments["library"])
+    try:
+        job, created = start_job(ports, library, JobKind.DUPLICATES, f"duplicates-{secrets.token_hex(8)}")
+    except JobInProgress as other:
+        job, created = find_job(ports, application.tenant, other.name), False
+    return Reply(job_said(job), 201 if created else 200, headers=(("location", job_path(job.id)),))
+
+
+def list_duplicates(ports: Ports, application: Application, request: Request) -> Reply:
+    """List clusters of near-duplicates, as the last sweep found them. What is gone or was dismissed since is left out."""
+    library = reading.library_of(ports, application, request.arguments["library"])
+    query = forms.query(request)
+    level = Level(reading.one_of(query, "level", Level.SAME, Level.IDENTICAL, Level.SIMILAR))
+    after = reading.listed_after(query.text("after")) or ""
+    if not (after.isascii() and len(after) <= limits.MAX_CLUSTER_CURSOR):
+        raise InvalidArgument("after", "is no cursor of this API: send next of the page before")
+    limit = reading.whole(query, "limit", most=limits.MAX_CLUSTERS, default=limits.DEFAULT_CLUSTERS)
+    page = cluster_page(ports, library, level, after, limit)
+    return Reply(duplicates_said(library, page, reading.cursor_of(page.after) if page.after else ""))
+
+
+def dismiss_duplicates(ports: Ports, application: Application, request: Request) -> Reply:
+    """Say that pictures are not the same as each other. No later sweep shows them together because of each other."""
+    dismiss(ports, *_named(ports, application, request))
+    return Reply(status=204)
+
+
+def reconsider_duplicates(ports: Ports, application: Application, request: Request) -> Reply:
+    """Take back that these very pictures are not the same as each other."""
+    reconsider(ports, *_named(ports, application, request))
+    return Reply(status=204)
+
+
+def _named(ports: Ports, application: Application, request: Request) -> tuple[Library, tuple[str, ...]]:
+    """Return the library and the pictures that the body names. Raises InvalidArgument."""
+    said = reading.body_of(request, DismissGiven)
+    library = reading.library_of(ports, application, request.arguments["library"])
+    return library, tuple(reading.checked_id(id_, f"/pictures/{number}") for number, id_ in enumerate(said.pictures))

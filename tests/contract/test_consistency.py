@@ -1,0 +1,270 @@
+"""Checks of whole stacks: whatever is damaged is found and mended, and answers are as before.
+
+Every adapter is damaged beneath the use cases, as crashes, lost events and restored backups do.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lookalike.domain.application import Application
+from lookalike.domain.consistency import Fault, Report
+from lookalike.domain.library import Identity, Kind, LibraryRef
+from lookalike.domain.picture import Metadata, Picture, State, object_key, thumbnail_key
+from lookalike.ports import Ports
+from lookalike.service.add import Add, add
+from lookalike.service.consistency import check
+from lookalike.service.delete import Delete, delete
+from lookalike.service.libraries import create_library
+from lookalike.service.mend import Mender
+from lookalike.service.search import Search, search
+from lookalike.stores.local.sqlite_stores import SqliteStores
+from lookalike.stores.vectors.index import FaissIndex
+from tests.contract import conftest
+from tests.contract.rows import contents, described, unit
+from tests.contract.rows import row as a_row
+from tests.servers.opensearch.server import fresh_index
+from tests.support.examples import examples
+from tests.support.fakes import SetClock, memory_ports
+from tests.unit.service.test_groups import source
+
+DAY = 86_400_000
+
+#: Milliseconds between changes: none of them is too young once a day has passed.
+_STEP = 10
+
+#: Pictures of each library.
+_PICTURES = 4
+
+Damage = Callable[["World", Picture], None]
+
+
+class World:
+    """A stack with a library of kind ``same``, where pictures have maps, in which one picture is deleted."""
+
+    def __init__(self, ports: Ports, clock: SetClock) -> None:
+        self.ports, self.clock = ports, clock
+        self.ref = LibraryRef("tenant", f"library-{uuid4().hex[:8]}", Kind.SAME, Identity.OWN)
+        self.library = create_library(ports, self.ref)
+        self.numbers = itertools.count()
+        self.pictures = [self.add(f"{number}") for number in range(_PICTURES)]
+        self.gone = self.add("gone")
+        delete(ports, Delete(self.ref, ("gone",)))
+
+    def add(self, id_: str) -> Picture:
+        self.clock.now += _STEP
+        return add(self.ports, Add(self.ref, source(next(self.numbers)), Metadata(brief=id_), id_), self.library)
+
+    def now(self, picture: Picture) -> Picture:
+        row = self.ports.catalog.picture(picture.key)
+        assert row is not None
+        return row
+
+    def put(self, picture: Picture, **changes: object) -> Picture:
+        """Write a row with changes beside the use cases."""
+        current = self.now(picture)
+        changed = current.but(revision=current.revision + 1, **changes)
+        self.ports.catalog.put(changed, current.revision)
+        return changed
+
+    def answers(self) -> object:
+        """What callers see: what each picture finds, and the rows but for revisions."""
+        found = [search(self.ports, Search(self.ref, source(number))).matches for number in range(_PICTURES + 1)]
+        rows = {picture.key: contents(self.now(picture).but(revision=0)) for picture in self.pictures}
+        return (
+            [
+                [(one.candidate.key, round(one.score, 6), one.candidate.metadata) for one in matches]
+                for matches in found
+            ],
+            rows,
+            self.ports.index.count(self.library.uid),
+            self.ports.maps.maps([picture.object_key for picture in self.pictures]),
+            [self.ports.originals.get(picture.object_key) for picture in self.pictures],
+        )
+
+    def check(self, *, repair: bool = False, deep: int = 0) -> Report:
+        mend = Mender(self.ports, pause=lambda _: None) if repair else None
+        return check(self.ports, mend=mend, deep=deep)
+
+    def stranger(self, revision: int = 5, **given: object) -> Picture:
+        return a_row(self.library.uid, f"stranger-{uuid4().hex}", revision, kind=Kind.SAME, **given)
+
+
+def ghost_of_nothing(world: World, _picture: Picture) -> None:
+    world.ports.index.write([world.stranger(model="tiny")])
+
+
+def ghost_of_deleted(world: World, _picture: Picture) -> None:
+    revision = world.now(world.gone).revision + 5
+    world.ports.index.write([world.gone.but(revision=revision)])
+
+
+def stale(world: World, picture: Picture) -> None:
+    world.put(picture)
+
+
+def index_ahead(world: World, picture: Picture) -> None:
+    now = world.now(picture)
+    world.ports.index.write([described(now, brief="of the future").but(revision=now.revision + 1000)])
+
+
+def missing(world: World, picture: Picture) -> None:
+    world.ports.index.remove([world.now(picture)], wait=True)
+
+
+def hidden(world: World, picture: Picture) -> None:
+    now = world.now(picture)
+    world.ports.index.write([now.but(revision=now.revision + 3, state=State.DELETED, deleted_at=1)])
+
+
+def other_model(world: World, picture: Picture) -> None:
+    world.ports.index.write([world.put(picture, model="before", vector=unit(1, 2))])
+
+
+def no_map(world: World, picture: Picture) -> None:
+    world.ports.maps.remove_maps([picture.object_key])
+
+
+def orphan_entry(world: World, _picture: Picture) -> None:
+    world.ports.index.write([world.stranger(state=State.DELETED, deleted_at=1)])
+
+
+def orphan_file(world: World, _picture: Picture) -> None:
+    key = object_key(world.stranger().key, 17, "ab" * 32)
+    world.ports.originals.put(key, b"file")
+    world.ports.originals.put(thumbnail_key(key), b"thumbnail")
+
+
+def orphan_map(world: World, _picture: Picture) -> None:
+    world.ports.maps.put_map(object_key(world.stranger().key, 17, "ab" * 32), b"map")
+
+
+#: What is done, and what is found of it. Orphans need no picture.
+DAMAGES: dict[Damage, tuple[Fault, int]] = {
+    ghost_of_nothing: (Fault.GHOST, 1),
+    ghost_of_deleted: (Fault.GHOST, 1),
+    stale: (Fault.STALE, 1),
+    index_ahead: (Fault.STALE, 1),
+    missing: (Fault.MISSING, 1),
+    hidden: (Fault.MISSING, 1),
+    other_model: (Fault.OTHER_MODEL, 1),
+    no_map: (Fault.NO_MAP, 1),
+    orphan_entry: (Fault.ORPHAN_ENTRY, 1),
+    orphan_file: (Fault.ORPHAN_FILE, 2),
+    orphan_map: (Fault.ORPHAN_MAP, 1),
+}
+
+
+@pytest.fixture(params=["memory", "one machine", "AWS"])
+def ports(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ports]:
+    clock = SetClock(time.time_ns() // 1_000_000)
+    owner = Application("access", "secret", "1", "tenant", "owner")
+    with ExitStack() as opened:
+        if request.param == "memory":
+            stores = {}
+        elif request.param == "one machine":
+            sqlite = SqliteStores(tmp_path / "catalog.db")
+            opened.callback(sqlite.close)
+            index = FaissIndex(model="tiny", max_mutable_rows=3)
+            opened.callback(index.close)
+            originals = opened.enter_context(conftest.folder_store(tmp_path))
+            stores = {"catalog": sqlite.catalog, "maps": sqlite.maps, "index": index, "originals": originals}
+        else:
+            stores = {
+                "catalog": opened.enter_context(conftest.CATALOGS[conftest.DYNAMODB](tmp_path)),
+                "maps": opened.enter_context(conftest.MAP_STORES[conftest.DYNAMODB](tmp_path)),
+                "index": fresh_index(f"check-{uuid4().hex}"),
+                "originals": opened.enter_context(conftest.s3_store(tmp_path)),
+            }
+        yield memory_ports(owner, clock=clock, **stores)
+
+
+@pytest.fixture
+def clock(ports: Ports) -> SetClock:
+    assert isinstance(ports.clock, SetClock)
+    return ports.clock
+
+
+def test_nothing_is_found_where_nothing_is_wrong(ports: Ports, clock: SetClock) -> None:
+    world = World(ports, clock)
+    clock.now += DAY
+    report = world.check(deep=3)
+    assert (report.found, report.settling, report.deep) == ({}, 0, 3)
+    assert (report.totals.live, report.totals.rows, report.totals.entries) == (_PICTURES, _PICTURES + 1, _PICTURES + 1)
+    assert (report.totals.files, report.totals.maps) == (_PICTURES + 1, _PICTURES + 1)
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda one: one.__name__)
+def test_each_damage_is_found_and_mended(ports: Ports, clock: SetClock, damage: Damage) -> None:
+    world = World(ports, clock)
+    before = world.answers()
+    damage(world, world.pictures[1])
+    clock.now += DAY
+    fault, count = DAMAGES[damage]
+    assert world.check().found == {fault: count}
+    assert world.check(repair=True).mended == {fault: count}
+    assert world.check().found == {}
+    assert world.answers() == before
+
+
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.tuples(st.sampled_from(list(DAMAGES)), st.integers(0, _PICTURES - 1)), min_size=1, max_size=8))
+def test_any_damages_together_are_mended(ports: Ports, damages: list[tuple[Damage, int]]) -> None:
+    clock = ports.clock
+    assert isinstance(clock, SetClock)
+    world = World(ports, clock)
+    before = world.answers()
+    for damage, number in damages:
+        damage(world, world.pictures[number])
+    clock.now += DAY
+    report = world.check(repair=True)
+    assert report.left == 0, report
+    assert report.found
+    assert world.check().found == {}
+    assert world.answers() == before
+
+
+def test_the_young_are_not_accused(ports: Ports, clock: SetClock) -> None:
+    world = World(ports, clock)
+    stale(world, world.pictures[0])
+    missing(world, world.pictures[1])
+    ports.originals.put(object_key(world.stranger().key, clock.now, "ab" * 32), b"being added")
+    ports.maps.put_map(object_key(world.stranger().key, clock.now, "ab" * 32), b"being added")
+    report = world.check(repair=True)
+    assert report.found.keys() <= {Fault.ORPHAN_FILE}  # in memory, files are old
+    assert report.settling >= 3
+
+
+def test_a_lost_original_is_said_and_left(ports: Ports, clock: SetClock) -> None:
+    world = World(ports, clock)
+    ports.originals.remove([world.pictures[0].object_key])
+    clock.now += DAY
+    report = world.check(repair=True)
+    assert (report.found, report.mended, report.left) == ({Fault.NO_ORIGINAL: 1}, {}, 1)
+    assert report.examples == {Fault.NO_ORIGINAL: (f"{world.library.uid}/0",)}
+
+
+def test_the_deep_check_finds_what_no_key_tells(ports: Ports, clock: SetClock) -> None:
+    world = World(ports, clock)
+    before = world.answers()
+    vector = np.roll(world.now(world.pictures[2]).vector, 7)
+    ports.index.write([world.put(world.pictures[2], vector=vector)])
+    ports.originals.put(world.pictures[3].object_key, b"no picture")
+    clock.now += DAY
+    assert world.check().found == {}
+    report = world.check(repair=True, deep=100)
+    assert report.found == {Fault.UNLIKE: 1, Fault.NO_ORIGINAL: 1}
+    assert report.mended == {Fault.UNLIKE: 1}
+    ports.originals.put(world.pictures[3].object_key, source(3).data or b"")
+    assert world.check(deep=100).found == {}
+    assert world.answers() == before

@@ -1,0 +1,158 @@
+"""``lookalike check``: by itself, and by the server that runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lookalike.cli.main import app
+from lookalike.domain.consistency import Fault, Report, Totals
+from lookalike.domain.library import Identity, Kind, LibraryRef
+from lookalike.errors import Unavailable
+from lookalike.ports import Ports
+from lookalike.server.commands import COMMANDS, SERVICE
+from lookalike.server.control import ControlSocket, ask_server
+from lookalike.service import canary
+from lookalike.service.add import Add, add
+from lookalike.service.delete import Delete, delete
+from lookalike.service.libraries import create_library
+from lookalike.stores.local.data_folder import DataFolder
+from lookalike.stores.local.sqlite_stores import SqliteStores
+from tests.conftest import ALICE
+from tests.contract.rows import row
+from tests.support.fakes import MemoryCatalog, MemoryIndex, memory_ports
+from tests.unit.service.test_groups import source
+
+REQUEST = {"repair": False, "deep": 0, "rate": 200.0}
+
+
+class Dead(MemoryCatalog):
+    """A catalog that does not answer."""
+
+    def every_row(self) -> Iterator[list[object]]:  # type: ignore[override]
+        raise Unavailable("the catalog is away")
+        yield
+
+
+def listening(ports: Ports, path: Path) -> closing[ControlSocket]:
+    return closing(ControlSocket(ports, path, COMMANDS))
+
+
+def ask(folder: Path, ports: Ports) -> Report | None:
+    with listening(ports, folder / "server.sock"):
+        told = ask_server(folder / "server.sock", "check", REQUEST, lambda _: None)
+    return None if told is None else Report.of_json(told)
+
+
+@pytest.fixture
+def damaged() -> Ports:
+    index = MemoryIndex()
+    index.write([row("library", "ghost")])
+    return memory_ports(index=index)
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    done = CliRunner().invoke(app, ["check", *map(str, arguments)])
+    return done.exit_code, done.stdout, done.stderr
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    assert CliRunner().invoke(app, ["keys", "create", "--name", "shop", "--data", str(folder)]).exit_code == 0
+    return folder
+
+
+def test_a_folder_without_a_server_checks_itself(data: Path) -> None:
+    status, out, said = run("--data", data)
+    assert (status, out.splitlines()[-1]) == (0, "Nothing differs.")
+    assert "no server runs on this folder" in said
+
+
+def test_the_running_server_is_asked(data: Path, damaged: Ports) -> None:
+    with listening(damaged, DataFolder(data).control):
+        status, out, said = run("--data", data)
+        assert (status, said) == (3, "")
+        assert "found, although deleted or gone 1     0      library/ghost" in out
+        status, out, _ = run("--data", data, "--repair", "--json")
+        assert (status, json.loads(out)["mended"]) == (0, {"ghost": 1})
+        assert run("--data", data)[0] == 0
+
+
+def test_the_last_report_is_kept(data: Path, damaged: Ports) -> None:
+    with listening(damaged, DataFolder(data).control):
+        _, out, _ = run("--data", data, "--json")
+    kept = damaged.records.record(SERVICE, "check")
+    assert kept is not None
+    assert kept.body == out.strip()
+
+
+def test_what_could_not_finish_says_so(data: Path) -> None:
+    with listening(memory_ports(catalog=Dead()), DataFolder(data).control):
+        status, out, said = run("--data", data)
+    assert (status, out) == (4, "")
+    assert said == "lookalike: the check could not finish: the catalog is away\n"
+
+
+def test_a_socket_of_a_killed_server_is_no_server(tmp_path: Path, damaged: Ports) -> None:
+    (tmp_path / "server.sock").touch()
+    assert ask_server(tmp_path / "server.sock", "check", REQUEST, lambda _: None) is None
+    told = ask(tmp_path, damaged)
+    assert told is not None
+    assert told.found == {Fault.GHOST: 1}
+    assert not (tmp_path / "server.sock").exists()
+
+
+def test_a_deep_folder_has_a_socket_too(tmp_path: Path, damaged: Ports) -> None:
+    folder = tmp_path / ("x" * 120)
+    folder.mkdir()
+    assert ask(folder, damaged) is not None
+
+
+def test_a_deleted_picture_is_restored(data: Path) -> None:
+    ports = memory_ports(ALICE)
+    ref = LibraryRef(ALICE.tenant, "shop", Kind.SAME, Identity.OWN)
+    library = create_library(ports, ref)
+    add(ports, Add(ref, source(1), id="a"))
+    delete(ports, Delete(ref, ("a",)))
+    with closing(SqliteStores(data / "catalog.db")) as stores:
+        stores.applications.save_application(ALICE)
+    with listening(ports, DataFolder(data).control):
+        command = ["restore-picture", "a", "--library", "shop", "--name", ALICE.name, "--data", str(data)]
+        done = CliRunner().invoke(app, command)
+        assert (done.exit_code, done.stdout[:24]) == (0, "a is in shop again, at r")
+        assert ports.index.count(library.uid) == 1
+        command[1] = "unknown"
+        refused = CliRunner().invoke(app, command)
+        assert "not in the library" in str(refused.exception) or "unknown" in str(refused.exception)
+
+
+def test_a_canary_is_found_and_gone(data: Path) -> None:
+    ports = memory_ports(ALICE)
+    ref = LibraryRef(ALICE.tenant, "shop", Kind.SAME, Identity.OWN)
+    create_library(ports, ref)
+    for number in range(12):
+        add(ports, Add(ref, source(number), id=f"{number}"))
+    with listening(ports, DataFolder(data).control):
+        done = CliRunner().invoke(app, ["canary", "--data", str(data), "--recall", "5", "--json"])
+    said = json.loads(done.stdout)
+    assert (done.exit_code, said["well"], said["sample"], said["recall"]) == (0, True, 5, 1.0)
+    assert said["found_seconds"] < 5
+    assert ports.index.count(library_uid(ports)) == 0
+    assert ports.records.record(SERVICE, "canary") is not None
+
+
+def library_uid(ports: Ports) -> str:
+    library = ports.catalog.library(canary.LIBRARY.tenant, canary.LIBRARY.name)
+    assert library is not None
+    return library.uid
+
+
+def test_reports_travel_as_json() -> None:
+    report = Report(1, 2.5, Totals(1, 2, 3, 4, 5), {Fault.STALE: 2}, {}, {Fault.STALE: ("a", "b")}, 7, 8)
+    assert Report.of_json(report.to_json()) == report

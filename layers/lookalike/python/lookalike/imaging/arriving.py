@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 
@@ -106,7 +107,8 @@ def _written(data: bytes, name: str, bounds: Bounds) -> bytes:
     if len(data) > MAX_ARRIVING_BYTES:
         raise PictureSizeError(f"{len(data)} bytes, more than {MAX_ARRIVING_BYTES}")
     try:
-        with _LARGE:
+        with _LARGE, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of broken metadata, which is not read
             image = _opened(data, name)
             return _encoded(_opaque(image), bounds.max_bytes, lossless=name in _LOSSLESS)
     except _ERRORS as reason:
@@ -128,7 +130,7 @@ def _opened(data: bytes, name: str) -> Image.Image:
 def _heic(data: bytes) -> Image.Image:
     """Open a picture of the HEIF family, for which a package of its own is needed. Raises NotAPicture without it."""
     if find_spec("pillow_heif") is None:
-        raise NotAPicture("HEIC is read with `make setup WITH=heic`")
+        raise NotAPicture("HEIC is read where pillow-heif is installed")
     import pillow_heif  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415 - an extra
 
     opened: Image.Image = pillow_heif.open_heif(io.BytesIO(data)).to_pillow()

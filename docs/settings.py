@@ -31,7 +31,17 @@ This page is written by `docs/settings.py` from `layers/lookalike/python/lookali
 
 #: Headings, and the fields below each.
 _GROUPS: Mapping[str, Sequence[str]] = {
-    "Stores": ("data", "table", "bucket", "opensearch", "key", "dead_letters"),
+    "Stores": (
+        "data",
+        "table",
+        "bucket",
+        "opensearch",
+        "key",
+        "uploads",
+        "dead_letters",
+        "index_function",
+        "dead_letter_queues",
+    ),
     "Model and pictures": ("model", "model_threads", "min_side", "min_agreement", "brief_required", "purge_after_days"),
     "Groups": ("group_pictures", "group_threshold", "batch_pictures"),
     "Folders and uploads": ("watch", "keep_uploads"),
@@ -51,7 +61,7 @@ _DEFAULTS: Mapping[str, str] = {
 #: What is to be known beside what the field says.
 _REMARKS: Mapping[str, str] = {
     "data": "`--data` wins",
-    "table": "the stack sets it, as the next three and the queue",
+    "table": "the stack sets it, as the next four and the queue",
     "watch": "`--watch` wins",
     "min_agreement": "another form of one layout has 0.1 to 0.8, a copy with a third of it covered 0.3 to 0.6",
     "index_seconds": "the stack gives its background functions 10",

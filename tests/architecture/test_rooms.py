@@ -90,7 +90,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.domain",
         "lookalike.errors",
         "lookalike.imaging",
-        "lookalike.observability",
         "lookalike.ports",
         "lookalike.service",
         "lookalike.wire",
@@ -209,6 +208,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.stores.local",
         "lookalike.triggers",
         "lookalike.wire",
+        "lookalike.wire.native",  # whose problems answer files that are sent ahead
     },
     "lookalike.training": {
         "lookalike.domain",

@@ -34,6 +34,8 @@ from lookalike.server.api_gateway import HttpRequest
 from lookalike.service.applications import create_application
 from tests.bench.pipeline import Call, Caller, files, service
 from tests.bench.report import Report
+from tests.support.large_library import PAGE as PAGE_LISTED
+from tests.support.large_library import large_library, page_milliseconds
 from tests.support.live import LiveServer
 
 #: Pictures of a page of the console, and connections that browsers open to one server.
@@ -59,6 +61,7 @@ def measure(report: Report, *, quick: bool) -> None:
         _bulk(report, native, made[2 * times :], single)
         _searches(report, baidu, native, made[:times])
         _thumbnails(report, native, single)
+    _pages(report, 10_000 if quick else 100_000)
     _page(report, files(12 if quick else PAGE))
 
 
@@ -107,6 +110,16 @@ def _base64(file: bytes) -> dict[str, str]:
     return {"base64": base64.b64encode(file).decode()}
 
 
+def _pages(report: Report, pictures: int) -> None:
+    """List a page at the end of a large library, beside one at its start."""
+    with tempfile.TemporaryDirectory() as folder, large_library(Path(folder), pictures) as (ports, library):
+        start = page_milliseconds(ports, library, None)
+        end = page_milliseconds(ports, library, f"{pictures - PAGE_LISTED - 1:08d}")
+    report.add(
+        GROUP, f"a page of {PAGE_LISTED} at the end of {pictures:,}, beside one at the start", end, "ms", floor=start
+    )
+
+
 def _spent(call: Call) -> float:
     """Return the milliseconds of processor time that a call takes."""
     began = time.process_time()
@@ -121,7 +134,8 @@ def _adds(report: Report, baidu: Caller, native: _Native, pictures: Sequence[byt
     theirs = [baidu.adding(Kind.SIMILAR, file) for file in pictures[2::2]]
     ours = [native.adding(file) for file in pictures[3::2]]
     spent = [(_spent(one), _spent(other)) for one, other in zip(ours, theirs, strict=True)]
-    one, other = (statistics.median(column) for column in zip(*spent, strict=True))
+    one = statistics.median(here for here, _ in spent)
+    other = statistics.median(there for _, there in spent)
     report.add(GROUP, "add, beside the same through Baidu's dialect", one, "ms", floor=other)
     return one
 

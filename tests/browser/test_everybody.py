@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,12 @@ from tests.browser.test_journeys import CAT, CUP, ROCKET, cropped
 from tests.browser.visitor import Visitor, png
 
 Visit = Callable[..., Visitor]
+
+SHOW_AS_CODE = re.compile("Show as code|查看代码")
+
+#: Milliseconds until the largest thing of a page is seen, over loopback: a second on a machine that does nothing else.
+#: Beside other work it took up to .9 s.
+MAX_LARGEST_PAINT = 2000
 
 #: Bytes, compressed, and files of a first load.
 MAX_LOAD_BYTES, MAX_LOAD_FILES = 60_000, 10
@@ -67,6 +74,16 @@ def test_every_page_hinders_nobody(visit: Visit, look: dict[str, Any]) -> None:
     page.keyboard.press("?")
     page.locator("dialog .keys").wait_for()
     check("keys")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name=SHOW_AS_CODE).first.click()
+    page.locator("dialog.code pre").wait_for()
+    check("code")
+    visitor.open("jobs")
+    page.locator(".empty, .jobs").first.wait_for()
+    check("jobs")
+    visitor.open("index")
+    page.locator(".health").wait_for()
+    check("index")
 
 
 def test_signing_in_hinders_nobody(visit: Visit) -> None:
@@ -200,4 +217,78 @@ def test_the_largest_thing_is_seen_within_a_second(visit: Visit) -> None:
         "new Promise((done) => new PerformanceObserver((list) => done(list.getEntries().at(-1).startTime))"
         ".observe({type: 'largest-contentful-paint', buffered: true}))"
     )
-    assert largest <= 3000  # a second on a machine that does nothing else
+    assert largest <= MAX_LARGEST_PAINT
+
+
+def test_letters_of_twice_the_size_hide_nothing(visit: Visit) -> None:
+    """As readers set them in their browser (WCAG 1.4.4); all of a page follows."""
+    visitor = visit()
+    page = visitor.page
+    name = visitor.library(png(CAT), png(cropped(CAT)))
+    for path, there in (
+        ("", ".cards img"),
+        (f"l/{name}", ".tile img"),
+        (f"l/{name}/search?picture=p0", ".result polygon"),
+    ):
+        visitor.open(path)
+        page.locator(there).first.wait_for()
+        before = page.locator(".head h1").bounding_box()
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+        assert page.locator(".head h1").bounding_box()["height"] > before["height"]
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
+        cut = page.evaluate(
+            "[...document.querySelectorAll('button, h1, h2, label, .button')].filter((one) => one.offsetParent && one.scrollWidth > one.clientWidth + 2)"
+            ".map((one) => one.outerHTML.slice(0, 100))"
+        )
+        assert cut == [], path
+
+
+def test_nothing_moves_for_who_wants_no_motion(visit: Visit) -> None:
+    visitor = visit(reduced_motion="reduce")
+    page = visitor.page
+    page.route("**/api/v1/libraries", lambda route: None)  # never answered: what is drawn meanwhile stays
+    page.goto(f"{visitor.url}/console/")
+    page.locator(".card.skeleton").first.wait_for()
+    assert page.locator(".card.skeleton").first.evaluate("(one) => getComputedStyle(one).animationName") == "none"
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_the_focus_goes_as_the_page_is_read(visit: Visit) -> None:
+    """From top to bottom and within a line from left to right, and each stop has a name and is seen."""
+    visitor = visit()
+    page = visitor.page
+    name = visitor.library(png(CAT), png(CUP))
+    visitor.open(f"l/{name}")
+    visitor.wait_for_tiles(2)
+    stops: list[dict[str, Any]] = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        stop = page.evaluate(_STOP)
+        if stop is None or stop["tag"] == "BODY":
+            break
+        stops.append(stop)
+    names = [stop["name"] for stop in stops]
+    assert all(names), names
+    assert all(stop["seen"] for stop in stops), stops
+    assert names[0] == "Skip to the content"
+    order = [
+        "lookalike",
+        "Libraries",
+        name,
+        "Compare",
+        "中文",
+        "Upload",
+        "Tag, or the address of a picture",
+        "picture 0",
+    ]
+    places = [names.index(one) for one in order]
+    assert places == sorted(places), names
+    lines = [round(stop["middle"] / 40) for stop in stops[1:]]
+    assert lines == sorted(lines), list(zip(names[1:], lines, strict=True))
+
+
+_STOP = """() => {
+  const one = document.activeElement, box = one.getBoundingClientRect();
+  const name = one.getAttribute('aria-label') || one.placeholder || one.querySelector('img')?.alt || one.innerText;
+  return {tag: one.tagName, name: name?.trim(), middle: box.top + box.height / 2, seen: box.width > 1 && box.bottom > 0 && box.top < innerHeight};
+}"""

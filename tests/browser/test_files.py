@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lookalike.wire.native import problems
+
 STATIC = Path(__file__).resolve().parents[2] / "functions/console/static"
 OURS = sorted(
     path for path in STATIC.rglob("*") if path.suffix in (".js", ".css", ".html") and "vendor" not in path.parts
@@ -65,6 +67,11 @@ def test_every_word_is_there_and_none_is_left_over() -> None:
     assert keys - said.keys() == set()
     left_over = {key for key in said if key not in keys and not key.startswith(prefixes) and f"'{key}'" not in text}
     assert left_over == set()
+
+
+def test_every_problem_of_the_api_has_words() -> None:
+    codes = {f"problem.{kind.code}" for kind in problems.PROBLEMS.values()}
+    assert codes - words("zh").keys() == set()
 
 
 @pytest.mark.parametrize(

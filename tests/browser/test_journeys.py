@@ -289,6 +289,20 @@ def test_totals_of_uploads_add_up(visit: Visit, tmp_path: Path) -> None:
     assert visitor.page.evaluate("document.querySelectorAll('*').length") < 1500
 
 
+def test_a_file_larger_than_a_request_is_added_all_the_same(visit: Visit, tmp_path: Path) -> None:
+    """It is sent ahead of the call that adds it."""
+    visitor = visit()
+    name = visitor.library()
+    CUP.resize((1600, 1067)).save(tmp_path / "large.png", compress_level=0)
+    assert (tmp_path / "large.png").stat().st_size > 4_400_000
+    visitor.open(f"l/{name}")
+    visitor.page.locator(".head input[multiple]").set_input_files(tmp_path / "large.png")
+    visitor.says("1 file done")
+    assert re.findall(r"\d+", visitor.page.locator(".drawer .totals").inner_text()) == ["1", "0", "0", "0"]
+    visitor.wait_for_tiles(1)
+    assert visitor.hindrances() == []
+
+
 def test_an_upload_that_failed_is_tried_again(visit: Visit) -> None:
     visitor = visit()
     name = visitor.library()
@@ -308,7 +322,7 @@ def test_an_upload_that_failed_is_tried_again(visit: Visit) -> None:
 def test_a_file_that_the_gateway_refuses_is_refused_with_the_reason(visit: Visit, tmp_path: Path) -> None:
     visitor = visit()
     name = visitor.library()
-    (tmp_path / "large.png").write_bytes(bytes(13_000_000))
+    (tmp_path / "large.png").write_bytes(bytes(34_000_000))
     visitor.open(f"l/{name}")
     visitor.page.locator(".head input[multiple]").first.set_input_files(tmp_path / "large.png")
     visitor.says("The file is larger than allowed")
@@ -458,3 +472,61 @@ def test_being_told_to_wait_counts_down(visit: Visit) -> None:
     visitor.page.unroute("**/api/v1/libraries")
     visitor.button("Try again").click()
     visitor.page.locator(".cards").wait_for()
+
+
+def test_a_library_takes_more_at_once_when_its_capacity_is_raised(visit: Visit) -> None:
+    """Full, it refuses and says why; raised in its settings, the file that was refused comes in."""
+    visitor = visit()
+    page = visitor.page
+    visitor.open()
+    visitor.button("New library").click()
+    page.get_by_label("Name").fill("small")
+    page.get_by_label("Capacity").fill("1")
+    visitor.button("Make library").click()
+    visitor.says("No pictures yet")
+    visitor.drop(png(CAT))
+    visitor.wait_for_tiles(1)
+    visitor.drop(png(CUP))
+    visitor.says("The library takes no more pictures")
+    visitor.button("Settings").click()
+    page.get_by_label("Capacity").fill("2")
+    visitor.button("Save", "dialog").click()
+    visitor.says("1 picture / 2")
+    visitor.drop(png(CUP))
+    visitor.wait_for_tiles(2)
+
+
+def test_the_index_says_what_searches_find(visit: Visit) -> None:
+    visitor = visit()
+    visitor.library(png(CAT), png(CUP))
+    visitor.open("index")
+    visitor.says("Searches find everything that was added")
+    held = visitor.api("GET", "/index").json()["pictures"]
+    assert visitor.page.locator(".facts dd").first.inner_text() == f"{held:,}"
+    lagging = {
+        "model": "m",
+        "pictures": 7,
+        "lag_seconds": 61.2,
+        "dead_letters": 2,
+        "oldest_unindexed": "2026-01-02T03:04:05Z",
+    }
+    visitor.page.route("**/api/v1/index", lambda route: route.fulfill(json=lagging))
+    visitor.page.reload()
+    visitor.says("Searches find what was added 61 seconds ago")
+    visitor.says("2 messages could not be done")
+
+
+def test_calls_are_drawn_by_what_they_do(visit: Visit) -> None:
+    visitor = visit()
+    days = [
+        {"day": "2026-01-01", "calls": 12},
+        {"day": "2026-01-02", "calls": 30, "operations": {"search": 20, "add": 9, "groups": 1}},
+    ]
+    said = {"application": "operator", "app_id": "1", "counted": True, "days": days}
+    visitor.page.route("**/api/v1/usage?days=30", lambda route: route.fulfill(json=said))
+    visitor.open()
+    visitor.says("30 calls today · 42 calls in 30 days")
+    legend = visitor.page.locator(".panel .legend li").all_inner_texts()
+    assert legend == ["search 20", "add 9", "look and list 1", "other 12"]
+    assert visitor.page.locator(".usage rect").count() == 4
+    assert visitor.hindrances() == []

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from lookalike.domain.application import Application
 from lookalike.domain.consistency import Fault, Report
 from lookalike.domain.library import Identity, Kind, LibraryRef
-from lookalike.domain.picture import Metadata, Picture, State, object_key, thumbnail_key
+from lookalike.domain.picture import Metadata, Picture, State, companion_keys, object_key, thumbnail_key
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.consistency import check
@@ -197,11 +197,14 @@ def clock(ports: Ports) -> SetClock:
 
 def test_nothing_is_found_where_nothing_is_wrong(ports: Ports, clock: SetClock) -> None:
     world = World(ports, clock)
+    beside = companion_keys(world.pictures[0].object_key)
+    for key in beside:
+        ports.originals.put(key, b"kept beside the original")
     clock.now += DAY
     report = world.check(deep=3)
     assert (report.found, report.settling, report.deep) == ({}, 0, 3)
     assert (report.totals.live, report.totals.rows, report.totals.entries) == (_PICTURES, _PICTURES + 1, _PICTURES + 1)
-    assert (report.totals.files, report.totals.maps) == (_PICTURES + 1, _PICTURES + 1)
+    assert (report.totals.files, report.totals.maps) == (_PICTURES + 1 + len(beside), _PICTURES + 1)
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda one: one.__name__)

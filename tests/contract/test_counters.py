@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lookalike.ports import Counters
+from lookalike.ports.applications import Tally
 from tests.support.examples import examples
 
 #: Steps of a test that one store serves whole: what a step counts, another does not see.
@@ -71,3 +72,24 @@ def test_what_has_not_expired_is_kept(counters: Counters, uid: str) -> None:
     counters.forget_counts(3_999_999_999_999)
     assert counters.counted(f"{uid}/day") == 4
     assert counters.counted(f"{uid}/total") == 4
+
+
+def test_a_count_has_parts(counters: Counters, uid: str) -> None:
+    for part, wanted in (("add", 2), ("search", 3), ("add", 1), ("", 4)):
+        counters.take(uid, wanted, None, part=part)
+    counters.take(f"{uid}0", 1, None, part="other")
+    assert counters.tally(uid) == Tally(10, {"add": 3, "search": 3})
+    assert counters.tally(f"{uid}/none") == Tally(0, {})
+    assert counters.counted(uid) == 10
+
+
+def test_a_part_counts_what_is_given_and_no_more(counters: Counters, uid: str) -> None:
+    assert [counters.take(uid, 2, 3, part="add"), counters.take(uid, 2, 3, part="search")] == [2, 1]
+    assert counters.take(uid, 1, 3, part="add") == 0
+    assert counters.tally(uid) == Tally(3, {"add": 2, "search": 1})
+
+
+def test_parts_are_forgotten_with_their_count(counters: Counters, uid: str) -> None:
+    counters.take(uid, 1, None, 5000, part="add")
+    counters.forget_counts(1)
+    assert counters.tally(uid).parts == {"add": 1}

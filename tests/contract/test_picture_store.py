@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lookalike.ports import PictureStore
+from lookalike.stores.aws.s3_objects import CONFIG, S3Store
+from lookalike.stores.local.original_files import FolderStore
+from tests.support.emulated import aws
 from tests.support.examples import examples
 
 Together = Callable[[list[Callable[[], object]]], list[object]]
@@ -90,3 +95,19 @@ def test_files_are_listed_by_names_and_removed_by_them(originals: PictureStore) 
     assert all(0 <= one.written < 1 << 48 for one in listed)
     originals.remove_stored([originals.name_of(keys[0]), originals.name_of("library/unknown/1"), "../x", ""])
     assert [originals.get(key) is not None for key in keys] == [False, True, True]
+
+
+def test_s3_signs_an_address_for_some_minutes_and_one_type() -> None:
+    with aws() as make:
+        store = S3Store(make("s3", config=CONFIG), "originals")
+        address = urlsplit(str(store.place("library/a/1", "image/png", 300)))
+    said = dict(parse_qsl(address.query))
+    assert address.netloc == "originals.s3.us-east-1.amazonaws.com"
+    assert (said["response-content-type"], said["response-content-disposition"]) == ("image/png", "attachment")
+    assert (said["X-Amz-Expires"], said["X-Amz-Algorithm"]) == ("300", "AWS4-HMAC-SHA256")
+
+
+def test_a_folder_names_the_file(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "originals")
+    store.put("library/a/1", b"picture")
+    assert store.place("library/a/1", "image/png", 300).read_bytes() == b"picture"

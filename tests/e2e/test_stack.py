@@ -11,6 +11,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -104,6 +105,45 @@ def test_a_group_lives_its_whole_life(stack: account.Stack) -> None:
     assert call("POST", "/v1/image/group/life/remove") == {}
     assert call("POST", "/v1/image/group/life/new", {"data": []}) == {"images": [], "errors": []}
     assert call("GET", "/v1/image/group/life")["result"] == []
+
+
+def test_a_picture_larger_than_a_request_is_sent_to_the_bucket(stack: account.Stack) -> None:
+    keys = stack.keys("large")
+    auth, api = (keys.access_key, keys.secret_key), f"{stack.url}/api/v1"
+    assert httpx.put(f"{api}/libraries/large", json={"kind": "same"}, auth=auth, timeout=60).status_code == 201
+    out = BytesIO()
+    photographs.photograph("coffee.png").resize((1600, 1067)).save(out, "PNG", compress_level=0)
+
+    def offer() -> dict[str, Any]:
+        return dict(httpx.post(f"{api}/uploads", auth=auth, timeout=60).json())
+
+    def add(upload: str) -> httpx.Response:
+        said = {"image": {"upload": upload}, "id": "a"}
+        return httpx.post(f"{api}/libraries/large/pictures", json=said, auth=auth, timeout=60)
+
+    offered = offer()
+    missing = add(offered["upload"])
+    assert missing.json().get("code") == "upload_missing", missing.text
+    sent = httpx.post(offered["url"], data=offered["fields"], files={"file": out.getvalue()}, timeout=60)
+    assert sent.status_code == 204, sent.text
+    added = add(offered["upload"])
+    assert (added.status_code, added.json()["created"]) == (201, True), added.text
+    again = httpx.post(
+        f"{api}/libraries/large/check", json={"image": {"upload": offered["upload"]}}, auth=auth, timeout=60
+    )
+    assert again.json().get("code") == "upload_used", again.text
+    assert add(offered["upload"]).json()["created"] is False, (
+        "an add by an id of one's own may be repeated all the same"
+    )
+    state = httpx.get(f"{api}/index", auth=auth, timeout=60).json()
+    assert (state["pictures"], set(state["generations"])) == (1, {"same", "similar", "product"})
+    shown = httpx.get(f"{api}/libraries/large/pictures/a/image", auth=auth, timeout=60)
+    assert shown.status_code == 307
+    original = httpx.get(shown.headers["location"], timeout=60)  # without keys, which S3 would refuse beside its own
+    assert (original.content, original.headers["content-type"]) == (out.getvalue(), "image/png")
+    assert original.headers["content-disposition"] == "attachment"
+    page = httpx.get(f"{stack.url}/console/", timeout=60)
+    assert "connect-src 'self' http" in page.headers["content-security-policy"], "the console may send files there"
 
 
 def test_a_picture_of_another_vendors_client_lives_and_groups_see_it(stack: account.Stack) -> None:

@@ -58,7 +58,8 @@ SETTINGS = """
     LOOKALIKE_WATCH LOOKALIKE_DEAD_LETTERS LOOKALIKE_WAIT_FOR_INDEX LOOKALIKE_INDEX_SECONDS LOOKALIKE_PUBLIC_HOSTS
     LOOKALIKE_HOSTS LOOKALIKE_PROXIES LOOKALIKE_FETCH_SECONDS LOOKALIKE_FETCH_REDIRECTS LOOKALIKE_FETCH_ALLOW
     LOOKALIKE_PER_SECOND LOOKALIKE_COUNT_USAGE LOOKALIKE_WAIT_SECONDS LOOKALIKE_STATUS_DETAILS LOOKALIKE_LOG_LEVEL
-    LOOKALIKE_METRICS LOOKALIKE_STACK LOOKALIKE_SEARCH_WORKERS
+    LOOKALIKE_METRICS LOOKALIKE_STACK LOOKALIKE_SEARCH_WORKERS LOOKALIKE_UPLOADS LOOKALIKE_INDEX_FUNCTION
+    LOOKALIKE_DEAD_LETTER_QUEUES
 """
 
 
@@ -103,7 +104,7 @@ PRINTED = {
     "keys show": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
     "keys change": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
     "keys rotate": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
-    "usage": "name app_id calls counted",
+    "usage": "name app_id calls counted operations",
     "keys revoke": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
 }
 
@@ -214,18 +215,19 @@ ERRORS = """
     NotAPicture NotPermitted NothingGiven OutOfTime PictureError PictureExists PictureIsThere PictureNotFound
     PictureSizeError RateReached RefusedError RequestTooLarge RevisionConflict RevisionMismatch RowError ServiceRateReached
     SessionExpired SettingsError SignAmbiguous SignatureInvalid SourceError StateError TargetError TokenExpired TokenInvalid
-    TooLargeToSend TooManyFailures TooManyGroups TooManyItems TotalQuotaReached Unavailable UnknownOperation
-    UnknownScheme UnsupportedByLibrary UrlAnswerError UrlAnswerTooLong UrlError UrlIllegal UrlLengthError
+    TooManyFailures TooManyGroups TooManyItems TotalQuotaReached Unavailable UnknownOperation
+    UnknownScheme UnsupportedByLibrary UploadError UploadExpired UploadMissing UploadNotFound UploadRefused
+    UploadTooLarge UploadUsed UrlAnswerError UrlAnswerTooLong UrlError UrlIllegal UrlLengthError
     UrlNotPublic UrlTimeout UrlUnreachable WrongLimit WrongThreshold
 """
 
 #: The fields of log lines that say what has been done, by operation and message.
 FIELDS = {
-    "add: answered": "app_id library log_id milliseconds operation outcome reason reqid request_bytes request_id status task",
-    "search: answered": "app_id library log_id milliseconds operation outcome reason remedy reqid request_bytes request_id status task",
-    "update: answered": "app_id library log_id milliseconds operation outcome request_bytes request_id status",
-    "delete: answered": "app_id library log_id milliseconds operation outcome reason request_bytes request_id status task",
-    "groups: answered": "app_id milliseconds operation outcome reason remedy reqid request_bytes request_id status",
+    "add: answered": "app_id library log_id milliseconds operation outcome reason reqid request request_bytes request_id status task",
+    "search: answered": "app_id library log_id milliseconds operation outcome reason remedy reqid request request_bytes request_id status task",
+    "update: answered": "app_id library log_id milliseconds operation outcome request request_bytes request_id status",
+    "delete: answered": "app_id library log_id milliseconds operation outcome reason request request_bytes request_id status task",
+    "groups: answered": "app_id library milliseconds operation outcome reason remedy reqid request request_bytes request_id status",
     "-: pictures refused": "library refused request_id",
     "token: answered": "app_id milliseconds operation outcome reason request_bytes request_id status",
     "unknown: answered": "milliseconds operation outcome reason request_bytes request_id status",
@@ -242,7 +244,7 @@ FIELDS = {
 
 #: The fields that single calls of the logger add, and operations that only they name.
 ADDED = """
-    address file first library milliseconds object_key operation operation:check operation:control operation:gateway operation:index operation:ingest operation:purge
+    address file first library milliseconds object_key operation operation:add operation:check operation:control operation:gateway operation:groups operation:index operation:ingest operation:purge
     operation:search operation:status operation:watch outcome pictures reason refused request_bytes request_id rows
     source status
 """
@@ -281,6 +283,8 @@ MESSAGES = [
     "refused",
     "scheduled run failed",
     "start failed",
+    "places in a library could not be given back",
+    "the backlog could not be read",
     "a command failed",
     "a report could not be kept",
     "commands cannot ask this server",
@@ -352,6 +356,7 @@ def _call_everything(monkeypatch: pytest.MonkeyPatch) -> None:
         "/v1/image/groups/search",
         {"data": {"uri": uri(picture(3, size=(64, 64)))}, "params": {"groups": ["shop"]}},
     )
+    _call_the_native_api(NativeCaller(ALICE))
     jumdata.input(picture(6))
     jumdata.call("delete", contSign="")
     for secret in (ALICE.secret_key, "wrong"):
@@ -363,6 +368,18 @@ def _call_everything(monkeypatch: pytest.MonkeyPatch) -> None:
         baidu.call("similar", "search", image=picture(1))
         qiniu.search(["shop"], picture(3, size=(64, 64)))
         jumdata.call("search", base64=picture(6), start=0, end=1)
+
+
+def _call_the_native_api(native: NativeCaller) -> None:
+    native.call("PUT", "/libraries/own", {})
+    native.call("POST", "/uploads")
+    native.put("own", "a", picture(8))
+    native.put("own", "a", b"no picture")
+    native.call("POST", "/libraries/own/bulk", body=b'{"op": "delete", "id": "b"}')
+    native.search("own", picture(8))
+    native.call("PATCH", native.path("own", "a"), {"brief": "b"})
+    native.call("DELETE", native.path("own", "a"))
+    NativeCaller().call("GET", "/libraries")
 
 
 def _send_everything(objects: MemoryObjects, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:

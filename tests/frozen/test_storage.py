@@ -23,6 +23,7 @@ from lookalike.domain.library import Identity, Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, Key, Metadata, Picture, State, object_key, sign_of, thumbnail_key
 from lookalike.domain.record import Record
 from lookalike.domain.search import Generation
+from lookalike.domain.staged import StagedId
 from lookalike.domain.upload import DeadLetter, Holding, Upload, UploadState
 from lookalike.handlers.process_ports import serving
 from lookalike.settings import Settings
@@ -35,6 +36,7 @@ from lookalike.stores.aws.kms_sealer import KmsSealer
 from lookalike.stores.aws.opensearch_admin import create_index
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from lookalike.stores.aws.s3_objects import S3Store
+from lookalike.stores.aws.s3_staging import PREFIX
 from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
@@ -226,10 +228,10 @@ def test_sqlite_rows(catalog: sqlite3.Connection) -> None:
 def test_folders_and_files(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path / "data")
     folder.lock()
-    names = {path.name for path in (folder.catalog, folder.originals, folder.dead_letters)}
+    names = {path.name for path in (folder.catalog, folder.originals, folder.dead_letters, folder.staged)}
     names |= {path.name for path in folder.path.iterdir()}
     folder.unlock()
-    held("files of a data folder", names, "catalog.db originals dead-letters.jsonl server.lock")
+    held("files of a data folder", names, "catalog.db originals dead-letters.jsonl staged server.lock")
     FolderStore(folder.originals).put("uid/a/1", b"")
     kept = [str(path.relative_to(folder.originals)) for path in folder.originals.rglob("*") if path.is_file()]
     same("where an original is kept", kept, [f"{_sha('uid/a/1')[:2]}/{_sha('uid/a/1')[2:]}"])
@@ -256,6 +258,12 @@ def test_policies_and_holdings() -> None:
         "kind": "product", "per_second": 1, "per_day": 2, "in_total": 3, "networks": ["10.0.0.0/8"],
     })  # fmt: skip
     same("a policy that sets no limit", policy_to_json(Policy()), "{}")
+
+
+def test_files_sent_ahead() -> None:
+    staged, folder = StagedId("t", 1_767_326_645, bytes(16)), "e3b98a4da31a127d4bde6e43033f66ba"
+    same("the id of a file sent ahead", str(staged), "AGlXQ7UAAAAAAAAAAAAAAAAAAAAAW3Tb1gyM")
+    same("where it lies in the bucket", PREFIX + staged.key, f"staged/{folder}/{staged}")
 
 
 def test_names_of_counts() -> None:
@@ -379,7 +387,7 @@ ITEMS: dict[str, Any] = {
     "app id": {"pk": {"S": "APPID#10000001"}, "sk": {"S": "APPID"}},
     "app name": {"pk": {"S": "APPNAME"}, "sk": {"S": "name"}},
     "map": {"pk": {"S": "M#uid#7"}, "sk": {"S": "a/1"}, "map": {"B": "60be9861750facbf"}},
-    "count": {"pk": {"S": "N#day/1/2026-01-02"}, "sk": {"S": "N"}, "count": "", "expires": ""},
+    "count": {"pk": {"S": "N#day/1/2026-01-02"}, "sk": {"S": "N"}, "count": "", "count_add": "", "expires": ""},
 }
 
 
@@ -388,7 +396,7 @@ def written_items() -> dict[str, Any]:
     table = Calls()
     maps, counters = DynamoMaps(_table(table)), DynamoCounters(_table(table))
     maps.put_map("uid/a/1", b"map")
-    counters.take("day/1/2026-01-02", 2, 9, 5000)
+    counters.take("day/1/2026-01-02", 2, 9, 5000, part="add")
     counted = table.asked["update_item"]
     return {
         "picture": dynamodb_items.picture_item(PICTURE),

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from lookalike.domain.geometry import IDENTITY, Affine
 from tests.quality import canvas, designs
 from tests.quality.canvas import GREY, INK, Picture, font, sheet, vivid, words
+from tests.quality.drawings import DrawnLibrary
 
 LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ"
 
@@ -247,3 +248,20 @@ def _letters(random: Random, count: int) -> str:
 CLOSE: Mapping[str, Callable[[Random], ClosePair]] = {
     draw.__name__: draw for draw in (name, plate, seat, suit, pip, sign, calendar, sudoku, shaded, clock, dice, amount)
 }
+
+
+def libraries(seed: int, count: int) -> list[DrawnLibrary]:
+    """Draw ``count`` pairs of each kind: the library has the pictures, and their sisters are strangers.
+
+    A sister that equals another picture of the library (dice have few faces) is left out.
+    """
+    pairs = {kind: [draw(Random(f"{seed} {kind} {number}")) for number in range(count)] for kind, draw in CLOSE.items()}
+    seen = {one.picture.tobytes() for some in pairs.values() for one in some}
+    return [
+        DrawnLibrary(
+            kind,
+            tuple(one.picture for one in some),
+            tuple(one.other for one in some if one.other.tobytes() not in seen),
+        )
+        for kind, some in pairs.items()
+    ]

@@ -33,8 +33,7 @@ from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
 from lookalike.training.picture_files import ANY_SIZE, image
 from lookalike.training.progress import parallel_map
-from tests.quality import attacks, drawings, metrics
-from tests.quality.close_pairs import CLOSE
+from tests.quality import attacks, close_pairs, drawings, metrics
 from tests.quality.measure import WORST, Case, Figures, Findings
 from tests.quality.methods import Answer, Files, OnDisk, Service, service
 from tests.quality.sets import Copies
@@ -126,14 +125,7 @@ def drawn(findings: Findings, running: Service, size: Size, seed: int) -> None:
 
 def close(findings: Findings, running: Service, size: Size, seed: int) -> None:
     """False alarms and copies of pictures that differ in one thing, all in one library."""
-    pairs = {
-        kind: [draw(Random(f"{seed} {kind} {number}")) for number in range(size.strangers)]
-        for kind, draw in CLOSE.items()
-    }
-    libraries = [
-        drawings.DrawnLibrary(kind, tuple(one.picture for one in some), tuple(one.other for one in some))
-        for kind, some in pairs.items()
-    ]
+    libraries = close_pairs.libraries(seed, size.strangers)
     files = [_png(picture) for one in libraries for picture in one.members]
     asked = [
         query for number, one in enumerate(libraries) for query in _queries(one, number * size.strangers, size, seed)
@@ -141,7 +133,7 @@ def close(findings: Findings, running: Service, size: Size, seed: int) -> None:
     answers = _ask(running, LibraryRef("yardstick", "close", Kind.SAME), files, asked)
     findings.figures["close"] = {
         "library": len(files),
-        "kinds": {kind: kind_figures(*_of(asked, answers, kind)) for kind in CLOSE},
+        "kinds": {kind: kind_figures(*_of(asked, answers, kind)) for kind in close_pairs.CLOSE},
         **_reliability(asked, answers),
     }
     findings.cases += _cases("close", asked, answers, files)

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from lookalike.domain.search import Reason
 from tests.quality import __main__ as yardstick
-from tests.quality import attacks, drawings, emoji, kinds, kinds_gate, kinds_report
+from tests.quality import attacks, close_pairs, drawings, emoji, kinds, kinds_gate, kinds_report
 from tests.quality.close_pairs import CLOSE
 from tests.quality.drawings import COPIES, KINDS
 from tests.quality.kinds import ALARM, Asked
@@ -259,7 +259,7 @@ def test_the_command_asks_the_service(
     few = kinds.Size(members=2, strangers=1, copied=1, attacked=1, emoji=0, timed=1, photographs=3)
     monkeypatch.setattr(kinds, "QUICK", few)
     monkeypatch.setattr(drawings, "KINDS", {kind: KINDS[kind] for kind in ("poster", "part recoloured")})
-    monkeypatch.setattr(kinds, "CLOSE", {"plate": CLOSE["plate"]})
+    monkeypatch.setattr(close_pairs, "CLOSE", {"plate": CLOSE["plate"]})
     monkeypatch.setattr(attacks, "ATTACKS", {name: attacks.ATTACKS[name] for name in ("screenshot", "pixelated")})
     figures, page = tmp_path / "figures.json", tmp_path / "page.html"
     assert yardstick.main(["--kinds", "--quick", "--json", str(figures), "--page", str(page)]) == 0

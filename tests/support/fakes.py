@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.domain.application import Application
+from lookalike.domain.backlog import Backlog
 from lookalike.domain.geometry import WHOLE, Agreement, GeometricMatch, QueryView
 from lookalike.domain.inventory import IndexEntry, StoredFile
 from lookalike.domain.keypoints import Keypoints, KeypointView, Original
@@ -20,6 +21,7 @@ from lookalike.domain.library import Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, Embedding, Key, Picture, Pixels
 from lookalike.domain.record import Record
 from lookalike.domain.search import Candidate, Generation, Query
+from lookalike.domain.staged import PostForm
 from lookalike.domain.upload import DeadLetter, Upload, UploadedObject
 from lookalike.errors import (
     LibraryExists,
@@ -31,6 +33,7 @@ from lookalike.errors import (
 )
 from lookalike.ports import (
     Applications,
+    Backlogs,
     BatchVerification,
     Catalog,
     Clock,
@@ -44,11 +47,13 @@ from lookalike.ports import (
     Ports,
     QueryVerifier,
     Records,
+    StagedFiles,
     Uploads,
     UploadStore,
     VectorIndex,
     Verifier,
 )
+from lookalike.ports.applications import Tally
 from lookalike.settings import Settings
 
 
@@ -223,9 +228,9 @@ class MemoryIndex(VectorIndex):
             and (query.tags is None or query.tags.keeps(row.metadata.tags))
         )
 
-    def count(self, library: str) -> int:
+    def count(self, *libraries: str) -> int:
         with self.lock:
-            return sum(row.live and row.key.library == library for row in self.rows.values())
+            return sum(row.live and row.key.library in libraries for row in self.rows.values())
 
     def entries(self) -> Iterator[Sequence[IndexEntry]]:
         with self.lock:
@@ -261,6 +266,9 @@ class MemoryOriginals(PictureStore):
 
     def get(self, key: str) -> bytes | None:
         return self.files.get(key)
+
+    def place(self, key: str, content_type: str, seconds: int) -> str:
+        return f"https://memory.example/{key}?type={content_type}&seconds={seconds}"
 
     def remove(self, keys: Sequence[str]) -> None:
         for key in keys:
@@ -349,6 +357,35 @@ class MemoryObjects(UploadStore):
 
     def place(self, bucket: str, key: str) -> str:
         return f"memory:{bucket}/{key}"
+
+
+class MemoryStaging(StagedFiles):
+    """Files sent ahead, by key. The service takes them itself; tests put them."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def post_form(self, key: str, max_bytes: int, seconds: int) -> PostForm | None:
+        return None
+
+    def read(self, key: str) -> bytes | None:
+        return self.files.get(key)
+
+    def remove(self, key: str) -> None:
+        self.files.pop(key, None)
+
+    def remove_older(self, before: int) -> None:
+        """Nothing: no file here has a time."""
+
+
+@dataclass(slots=True)
+class SetBacklog(Backlogs):
+    """A backlog that is what it is set to."""
+
+    value: Backlog = field(default_factory=Backlog)
+
+    def backlog(self) -> Backlog:
+        return self.value
 
 
 class MemoryDeadLetters(DeadLetters):
@@ -472,16 +509,23 @@ class MemoryCounters(Counters):
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.counts: dict[str, tuple[int, int | None]] = {}
+        self.parts: dict[str, dict[str, int]] = {}
         self.calls = 0
 
-    def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
+    def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None, part: str = "") -> int:
         with self.lock:
             self.calls += 1
             count, _ = self.counts.get(name, (0, None))
             given = wanted if limit is None else max(0, min(wanted, limit - count))
             if given:
                 self.counts[name] = (count + given, expires)
+            if given and part:
+                parts = self.parts.setdefault(name, {})
+                parts[part] = parts.get(part, 0) + given
             return given
+
+    def tally(self, name: str) -> Tally:
+        return Tally(self.counted(name), self.parts.get(name, {}))
 
     def counted(self, name: str) -> int:
         self.calls += 1
@@ -564,7 +608,9 @@ class MemoryStores:
     counters: Counters = field(default_factory=MemoryCounters)
     records: Records = field(default_factory=MemoryRecords)
     objects: UploadStore = field(default_factory=MemoryObjects)
+    staged: StagedFiles = field(default_factory=MemoryStaging)
     dead_letters: DeadLetters = field(default_factory=MemoryDeadLetters)
+    backlogs: Backlogs = field(default_factory=SetBacklog)
     wrong: Sequence[str] = ()
 
     def problems(self) -> Sequence[str]:

@@ -17,6 +17,7 @@ from functions.jobs.app import handler as jobs
 from functions.purge.app import handler as purge
 from lookalike.domain.application import Policy
 from lookalike.domain.library import Kind
+from lookalike.domain.staged import StagedId
 from lookalike.handlers.process_ports import serving
 from lookalike.settings import Settings
 from lookalike.stores.aws.dynamodb_applications import DynamoApplications
@@ -29,6 +30,7 @@ from lookalike.stores.aws.dynamodb_table import Table, create_table
 from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
 from lookalike.stores.aws.kms_sealer import KmsSealer
 from lookalike.stores.aws.s3_objects import S3Store, S3Uploads
+from lookalike.stores.aws.s3_staging import PREFIX, S3Staging
 from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
 from lookalike.wire.native import session_tokens
 from tests.conftest import ALICE
@@ -142,7 +144,7 @@ def _keys(params: Mapping[str, Any]) -> Iterator[str]:
         yield (params.get("Key") or params["Item"])["pk"]["S"]
 
 
-def lives_in_the_native_api(does: Callable[..., None]) -> None:
+def lives_in_the_native_api(does: Callable[..., None], send: Callable[[str, bytes], object]) -> None:
     """All that the native API can do, each call by the function that answers it."""
     native, own, seen = NativeCaller(ALICE), "/libraries/own", {"image": image(picture(1))}
     calls: Sequence[tuple[str, str, str, Any]] = (
@@ -150,6 +152,7 @@ def lives_in_the_native_api(does: Callable[..., None]) -> None:
         ("groups", "PATCH", own, {"capacity": 50}),
         ("groups", "GET", "/libraries", None),
         ("groups", "GET", "/usage", None),
+        ("groups", "GET", "/index", None),
         ("add", "PUT", f"{own}/pictures/a", seen),
         ("add", "PUT", f"{own}/pictures/a", {"image": image(picture(2))}),
         ("add", "PUT", f"{own}/pictures/a", {"image": image(picture(2)), "brief": "same file"}),
@@ -169,6 +172,12 @@ def lives_in_the_native_api(does: Callable[..., None]) -> None:
     )
     for operation, method, path, said in calls:
         does(operation, _succeeds, native, method, path, said)
+    for operation, method, path in (("add", "PUT", f"{own}/pictures/c"), ("search", "POST", f"{own}/check")):
+        upload = native.call("POST", "/uploads").json["upload"]
+        staged = StagedId.of(ALICE.tenant, upload)
+        assert staged is not None
+        does("add", send, staged.key, picture(4))
+        does(operation, _succeeds, native, method, path, {"image": {"upload": upload}})
     does("groups", native.call, "GET", f"{own}/pictures/a/image", size="thumb")
     does("groups", _succeeds, native, "DELETE", own, None)
     lives_of_jobs(does)
@@ -252,6 +261,7 @@ def done() -> dict[str, set[Did]]:
             records=DynamoRecords(table),
             originals=S3Store(s3, "originals"),
             objects=S3Uploads(s3),
+            staged=S3Staging(s3, "uploads"),
             dead_letters=SqsDeadLetters(sqs, queue),
             clock=clock,
         )
@@ -280,7 +290,11 @@ def done() -> dict[str, set[Did]]:
             does("update", caller.call, "same_hq", "update", image=twin, brief="twin")
             does("delete", caller.call, "same_hq", "delete", image=twin)
             lives_of_groups(does)
-            lives_in_the_native_api(does)
+            lives_in_the_native_api(
+                does,
+                # What S3 does with a form, it does in the name of who has signed it.
+                lambda key, file: s3.put_object(Bucket="uploads", Key=PREFIX + key, Body=file),
+            )
             jumdata = Client(ALICE, clock.now)
             does("add", jumdata.input, picture(1))
             does("search", jumdata.found, picture(1))

@@ -16,6 +16,7 @@ from lookalike.observability import count_failures
 from lookalike.settings import AWS_STORES, Settings
 from lookalike.stores.aws.dynamodb_keys import pictures_partition
 from lookalike.stores.aws.dynamodb_table import EXPIRY_ATTRIBUTE, TABLE_DEFINITION
+from lookalike.stores.aws.s3_staging import PREFIX
 from tests.template.conftest import ROOT, Template
 
 LAYERS = ("layers/lookalike", "layers/runtime/${Architecture}", "layers/model")
@@ -160,9 +161,20 @@ def test_uploads_come_back_until_they_are_given_up(template: Template) -> None:
         assert notification["Filter"]["S3Key"]["Rules"] == [{"Name": "prefix", "Value": "uploads/"}]
 
 
+def test_files_sent_ahead_go_by_themselves_and_no_event_tells_of_them(template: Template) -> None:
+    bucket = template.of_type("AWS::S3::Bucket")["Uploads"]["Properties"]
+    (rule,) = (one for one in bucket["LifecycleConfiguration"]["Rules"] if one.get("Prefix") == PREFIX)
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 1)
+    told = json.dumps(bucket["NotificationConfiguration"])
+    assert f'"Value": "{PREFIX}' not in told
+    assert told.count('"Name": "prefix"') == told.count('"Value": "uploads/"') == 2
+    (cors,) = bucket["CorsConfiguration"]["CorsRules"]
+    assert cors["AllowedMethods"] == ["POST"]
+
+
 def test_uploads_are_kept_unless_days_are_named(template: Template) -> None:
     rules = template.of_type("AWS::S3::Bucket")["Uploads"]["Properties"]["LifecycleConfiguration"]["Rules"]
-    condition, rule, otherwise = rules[1]["Fn::If"]
+    condition, rule, otherwise = rules[2]["Fn::If"]
     assert (template.source["Parameters"]["UploadDays"]["Default"], otherwise) == (0, {"Ref": "AWS::NoValue"})
     assert template.source["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "UploadDays"}, 0]}]}
     assert (rule["Prefix"], rule["ExpirationInDays"]) == ("uploads/", {"Ref": "UploadDays"})
@@ -405,12 +417,18 @@ def test_a_change_in_a_layer_goes_live(template: Template, text: str, folder: st
     assert (before & after == same) == (folder == "layers/lookalike"), "the console's function has that layer alone"
 
 
+#: Actions that IAM knows no resources for, and that change nothing.
+WITHOUT_RESOURCES = {"cloudwatch:GetMetricData"}
+
+
 def test_no_policy_is_about_everything(template: Template) -> None:
     statements = list(_statements(template))
     assert statements
     for role, statement in statements:
         actions = statement["Action"]
         assert "*" not in json.dumps(actions), role
+        if set(actions) <= WITHOUT_RESOURCES:
+            continue
         resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
         for resource in resources:  # a star may stand for objects of a bucket or indices of a domain, which are named
             said = json.dumps(resource)
@@ -468,6 +486,9 @@ def test_the_environment_is_what_the_settings_read(template: Template) -> None:
     assert set(DEPLOYED) < set(shared)
     for function in template.functions().values():
         variables = {**shared, **function["Environment"]["Variables"]}
+        assert variables.pop("LOOKALIKE_UPLOADS", None) in (None, {"Ref": "Uploads"})
+        assert variables.pop("LOOKALIKE_INDEX_FUNCTION", None) in (None, {"Ref": "IndexFunction"})
+        assert len(variables.pop("LOOKALIKE_DEAD_LETTER_QUEUES", {"Fn::Join": ("", "123")})["Fn::Join"][1]) == 3
         queue = variables.pop("LOOKALIKE_DEAD_LETTERS", None)
         assert queue is None or queue["Ref"] in template.of_type("AWS::SQS::Queue")
         environment = {name: str(template.value(given)) for name, given in variables.items() if name not in DEPLOYED}

@@ -58,6 +58,14 @@ def test_python(server: LiveServer, folder: Path) -> None:
     assert run([sys.executable, "-c", _with_keys(program, server, "api-python")], folder) == "sku-1 1.0 identical\n"
 
 
+def test_a_large_picture(server: LiveServer, folder: Path) -> None:
+    photographs.photograph("coffee.png").resize((1600, 1067)).save(folder / "large.png", compress_level=0)
+    assert (folder / "large.png").stat().st_size > 4_400_000
+    program = block("python", "/libraries/catalogue/search") + block("python", "/uploads")
+    program = program.replace("{API_KEY}", "API_KEY").replace("{SECRET_KEY}", "SECRET_KEY")
+    assert run([sys.executable, "-c", _with_keys(program, server, "api-large")], folder).endswith("sku-2\n")
+
+
 def test_the_search_that_is_shown_is_one() -> None:
     said = json_of(block("json", "https://example.com/shoe.jpg").encode(), SearchGiven)
     assert said.explain

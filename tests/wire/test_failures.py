@@ -38,7 +38,7 @@ class AwayIndex(NoIndex):
     def write(self, pictures: Sequence[Picture], *, wait: bool = True) -> None:
         raise Unavailable("down")
 
-    def count(self, library: str) -> int:
+    def count(self, *libraries: str) -> int:
         raise Unavailable("down")
 
 

@@ -14,6 +14,7 @@ from lookalike.ports import Ports
 from lookalike.wire.baidu import access_tokens
 from lookalike.wire.native import about, openapi, problems
 from tests.conftest import ALICE
+from tests.support.baidu import picture
 from tests.support.native import NativeCaller, problem
 
 pytestmark = pytest.mark.usefixtures("memory")
@@ -48,6 +49,23 @@ def test_a_disabled_application_and_a_wrong_address_are_forbidden(memory: Ports)
     problem(alice.call("GET", "/libraries"), 403, "application_disabled")
     memory.applications.save_application(replace(ALICE, policy=Policy(networks=("192.0.2.0/24",))))
     problem(alice.call("GET", "/libraries"), 403, "address_refused")
+
+
+def test_no_answer_is_for_pages_of_other_sites(memory: Ports) -> None:
+    alice.library("shop")
+    alice.put("shop", "a", picture(1))
+    path = f"{alice.path('shop', 'a')}/image"
+    image = alice.call("GET", path, size="thumb")
+    answers = (image, alice.call("GET", "/libraries"), alice.call("GET", "/libraries/none"), nobody.call("GET", path))
+    assert {answer.headers["cross-origin-resource-policy"] for answer in answers} == {"same-origin"}
+    unchanged = alice.call("GET", path, size="thumb", headers={"if-none-match": image.etag})
+    assert unchanged.status == 304
+    for answer in (image, unchanged):
+        assert answer.headers["vary"] == "authorization, cookie", "what is kept is for whoever it was answered to"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    revision = alice.call("GET", alice.path("shop", "a")).json["image"].rpartition("=")[2]
+    assert alice.call("GET", path, v=revision).headers["cache-control"] == "private, max-age=31536000, immutable"
+    assert alice.call("GET", path).headers["cache-control"] == "private, no-cache"
 
 
 def test_limits_are_said_with_the_time_to_wait(memory: Ports) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,6 +22,7 @@ from tests.conftest import ALICE
 from tests.support.baidu import FORM, PATHS, Caller, event, handle, picture
 from tests.support.fakes import MemoryApplications, MemoryCatalog, SetClock, an_error, memory_ports, with_stores
 from tests.support.jumdata import Client
+from tests.support.native import NativeCaller
 from tests.support.qiniu import GROUP, GroupCaller, one, sign, uri
 
 Lines = Callable[[], list[dict[str, Any]]]
@@ -331,6 +333,55 @@ def test_pictures_of_a_batch(log_lines: Lines) -> None:
     assert there["reason"].startswith("picture: the library already holds")
     assert (long["reason"], long["first"]) == ("desc: more than 4096 bytes", 42)
     assert "LOOKALIKE_FETCH_ALLOW" in private["remedy"]
+
+
+def test_rows_of_a_bulk_call(log_lines: Lines) -> None:
+    rows = [{"id": "a", "url": "http://10.0.0.7/"}, {"op": "delete", "id": "none"}, {"op": "delete", "id": "nobody"}]
+    assert _bulk(rows)["refused"] == 3
+    (line,) = [line for line in log_lines() if line["message"] == "pictures refused"]
+    said = [(one["outcome"], one["pictures"], one["first"]) for one in line["refused"]]
+    assert (line["library"], said) == ("shop", [("UrlNotPublic", 1, 1), ("PictureNotFound", 2, 2)])
+    assert "LOOKALIKE_FETCH_ALLOW" in line["refused"][0]["remedy"]
+
+
+def test_a_store_that_is_away_within_a_bulk_call_is_named_and_counted(
+    monkeypatch: pytest.MonkeyPatch, log_lines: Lines, capsys: pytest.CaptureFixture[str], ports: Ports
+) -> None:
+    def away(*_: object) -> None:
+        raise Unavailable("DynamoDB: timed out")
+
+    monkeypatch.setattr(MemoryCatalog, "put", away)
+    measured = replace(ports, settings=replace(ports.settings, metrics=True))
+    with serving(measured):
+        rows = [{"id": f"n{number}", "base64": base64.b64encode(picture(number + 5)).decode()} for number in range(3)]
+        assert _bulk(rows)["unfinished"] == 3
+    (line,) = [line for line in log_lines() if line["message"] == "pictures refused"]
+    (refused,) = line["refused"]
+    assert (refused["outcome"], refused["pictures"], refused["first"]) == ("Unavailable", 3, 1)
+    assert "DynamoDB: timed out" in refused["reason"]
+    failures = [json.loads(said)["Failures"] for said in capsys.readouterr().out.splitlines() if '"Failures"' in said]
+    assert failures == [[1.0]] * 3
+
+
+def test_a_fault_of_ours_in_a_row_leaves_the_others_alone_and_has_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, log_lines: Lines
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("lookalike.wire.native.bulk.delete", broken)
+    totals = _bulk([{"op": "delete", "id": "1"}, {"op": "update", "id": "1", "brief": "x"}])
+    assert (totals["ok"], totals["refused"]) == (1, 1)
+    (failed,) = [line for line in log_lines() if line["message"] == "failed"]
+    assert "ZeroDivisionError" in failed["exception"]
+    (line,) = [line for line in log_lines() if line["message"] == "pictures refused"]
+    assert line["refused"][0]["outcome"] == "ZeroDivisionError"
+
+
+def _bulk(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Send rows; the totals."""
+    body = b"\n".join(json.dumps(row).encode() for row in rows)
+    return dict(NativeCaller(ALICE).call("POST", "/libraries/shop/bulk", body=body).lines[-1])
 
 
 # -- Our own failures ---------------------------------------------------------------------------------------------------

@@ -128,6 +128,32 @@ export function fileOf(picture, size) {
   return address + (address.includes('?') ? '&' : '?') + query;
 }
 
+/** Bytes from which a file is sent ahead of its call: what a gateway takes of one, in base64 and with its envelope. */
+export const MAX_SENT = 4_400_000;
+
+/** Send a form; the text that is answered. `progress` learns how many bytes of how many are sent. Throws Problem. */
+export function sendForm(address, form, progress = () => {}) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open('POST', address);
+    request.upload.onprogress = ({ loaded, total }) => progress(loaded, total);
+    request.onload = () => (request.status < 300 ? resolve(request.responseText)
+      : reject(problemOf(request.status, request.responseText, request.getResponseHeader('Retry-After'))));
+    request.onerror = () => reject(problemOf(0, ''));
+    request.send(form);
+  });
+}
+
+/** Send a file ahead of the one call that then names it: the picture as calls take it. Throws Problem. */
+export async function sendAhead(file, progress) {
+  const { upload, url, fields } = await call('POST', '/uploads');
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  form.append('file', file);
+  await sendForm(url, form, progress);
+  return { upload };
+}
+
 const unsent = (image) => (image.url ? { url: image.url } : { picture: image.id, library: image.library });
 
 /** Stands before the name of a file where code shows its contents. */
@@ -136,9 +162,10 @@ export const FILE = '\u0001';
 /** A picture as code shows it; any file, where there is none. */
 export const sketched = (image) => (!image || image.file ? { base64: FILE + (image?.file.name ?? 'picture.jpg') } : unsent(image));
 
-/** A picture as calls take it: {picture, library}, {url}, or a file in base64. */
+/** A picture as calls take it: {picture, library}, {url}, a file in base64, or one that was sent ahead. */
 export async function given(image) {
   if (!image.file) return unsent(image);
+  if (image.file.size > MAX_SENT) return sendAhead(image.file);
   const address = await new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result);

@@ -15,7 +15,14 @@ from lookalike.cli.store_options import aws_settings, command_line, settings_for
 from lookalike.errors import InvalidArgument, SettingsError
 from lookalike.settings import Settings
 
-OUTPUTS = {"Table": "table", "Originals": "bucket", "OpenSearch": "https://search.example", "Key": "key", "ApiUrl": "x"}
+OUTPUTS = {
+    "Table": "table",
+    "Originals": "bucket",
+    "OpenSearch": "https://search.example",
+    "Key": "key",
+    "Uploads": "uploads",
+    "ApiUrl": "x",
+}
 ACCOUNT = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
@@ -35,7 +42,7 @@ class CloudFormation:
 @pytest.fixture(autouse=True)
 def outputs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
     """Return the outputs of a stack; the environment has an account and no settings."""
-    for setting in ("DATA", "TABLE", "BUCKET", "OPENSEARCH", "KEY"):
+    for setting in ("DATA", "TABLE", "BUCKET", "OPENSEARCH", "KEY", "UPLOADS"):
         monkeypatch.delenv(f"LOOKALIKE_{setting}", raising=False)
     given = dict(OUTPUTS)
     monkeypatch.setattr(
@@ -54,7 +61,8 @@ def outputs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, str]:
 def test_a_stack_names_its_stores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOKALIKE_DATA", "/elsewhere")
     settings = settings_for(None, "mine")
-    assert (settings.table, settings.bucket, settings.opensearch, settings.key) == tuple(OUTPUTS.values())[:4]
+    stores = (settings.table, settings.bucket, settings.opensearch, settings.key, settings.uploads)
+    assert stores == tuple(OUTPUTS.values())[:5]
     assert settings.data is None
     assert aws_settings("mine") == settings
 

@@ -22,6 +22,7 @@ from lookalike.errors import Unavailable
 from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports
 from lookalike.server import api_gateway, health, status
+from lookalike.server.commands import COMMANDS
 from lookalike.server.health import Health
 from lookalike.server.status import Status
 from lookalike.settings import Settings
@@ -229,3 +230,11 @@ def test_a_function_answers_in_the_same_form_and_loads_no_model(method: str, tmp
 def test_other_calls_to_that_path_are_elsewhere() -> None:
     with serving(memory_ports()):
         assert "version" not in handler(event("POST", "/status"), None)["body"]
+
+
+def test_owners_see_the_last_check_and_the_last_canary(memory: Ports) -> None:
+    COMMANDS["check"](memory, {"repair": False, "deep": 0, "rate": 200.0}, lambda _: None)
+    COMMANDS["canary"](memory, {"recall": 0}, lambda _: None)
+    _, said, _ = get(memory, keys(ALICE))
+    assert (said["last_check"]["left"], said["last_check"]["found"]) == (0, {})
+    assert (said["last_canary"]["well"], said["last_canary"]["recall"]) == (True, None)

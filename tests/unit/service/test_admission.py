@@ -167,7 +167,7 @@ def test_purge_forgets_counts_of_long_ago() -> None:
     admitted(ports, allowed(per_second=9, per_day=9, in_total=9), 1)
     clock.now += 3_600_000
     purge(ports, lambda: True)
-    assert {name.partition("/")[0] for name in counters.counts} == {"day", "total"}
+    assert {name.partition("/")[0] for name in counters.counts} == {"day", "total", "purge"}
 
 
 def test_the_whole_service_has_a_rate() -> None:
@@ -329,7 +329,7 @@ def test_without_a_rate_everybody_is_looked_up() -> None:
 
 def test_limits_that_cannot_be_checked_are_not_passed() -> None:
     class Down(MemoryCounters):
-        def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
+        def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None, part: str = "") -> int:
             raise Unavailable("down")
 
     with pytest.raises(Unavailable):

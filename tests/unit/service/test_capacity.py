@@ -112,7 +112,7 @@ def test_many_at_once(ports: Ports, library: Library) -> None:
 
 def test_an_index_that_does_not_answer_keeps_nobody_from_adding() -> None:
     class Away(MemoryIndex):
-        def count(self, library: str) -> int:
+        def count(self, *libraries: str) -> int:
             raise Unavailable("away")
 
     ports = memory_ports(index=Away())

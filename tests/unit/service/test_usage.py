@@ -11,13 +11,17 @@ from typer.testing import CliRunner
 
 from lookalike.cli.main import app
 from lookalike.domain.application import Application, Policy
+from lookalike.handlers.process_ports import serving
 from lookalike.ports import clock as system_clock
 from lookalike.service.admission import admit, day_count
 from lookalike.service.usage import Usage, usage
 from lookalike.settings import Settings
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.sqlite_stores import SqliteStores
+from tests.conftest import ALICE
+from tests.support.baidu import Caller, picture
 from tests.support.fakes import SetClock, memory_ports
+from tests.support.native import NativeCaller
 
 DAY = 86_400_000
 
@@ -35,6 +39,20 @@ def test_calls_are_told_by_application_and_day() -> None:
         Usage("shop", "7", {"2026-01-02": 2, "2026-01-03": 0, "2026-01-04": 3, "2026-01-05": 0}),
         Usage("idle", "8", {"2026-01-02": 0, "2026-01-03": 0, "2026-01-04": 0, "2026-01-05": 0}),
     ]
+
+
+def test_calls_are_told_by_operation_of_whatever_dialect() -> None:
+    ports = memory_ports(ALICE, settings=Settings(count_usage=True))
+    with serving(ports):
+        native = NativeCaller(ALICE)
+        native.library("shop")
+        native.put("shop", "a", picture(1))
+        native.search("shop", picture(1))
+        Caller(ALICE).call("similar", "search", image=picture(1))
+        said = native.call("GET", "/usage", days=1).json
+    (day,) = said["days"]
+    assert day["calls"] == 5
+    assert day["operations"] == {"groups": 2, "add": 1, "search": 2}
 
 
 def test_an_application_without_a_limit_a_day_is_not_counted() -> None:

@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lookalike.domain.application import Application
+from lookalike.domain.library import Identity, Kind, LibraryRef
 from lookalike.domain.picture import Picture
 from lookalike.domain.upload import DeadLetter
 from lookalike.errors import ModelError, SettingsError, Unavailable
 from lookalike.handlers.process_ports import serving
 from lookalike.handlers.uploads import upload_handler
 from lookalike.ports import Ports
+from lookalike.service.libraries import create_library, set_capacity
 from lookalike.service.upload import ObjectCreated, ObjectRemoved
 from lookalike.settings import Settings
 from lookalike.triggers.batch import Malformed
@@ -329,6 +331,20 @@ def test_a_dead_letter_sent_again_once_its_library_is_there_is_added(world: Worl
     (letter,) = world.letters.letters
     assert world.answer(sqs(letter.body)) == NOTHING
     assert len(world.catalog.rows) == 1
+
+
+def test_a_library_that_is_full_takes_no_upload_and_the_letter_says_so(world: World) -> None:
+    ref = LibraryRef(ALICE.tenant, "small", Kind.SAME, Identity.OWN)
+    library = create_library(world.ports, ref, capacity=1)
+    for number in range(2):
+        world.objects.put(BUCKET, f"uploads/{ALICE.app_id}/small/{number}.png", file(number))
+    records = [s3(put(f"uploads/{ALICE.app_id}/small/{number}.png")) for number in range(2)]
+    assert world.answer(sqs(*records)) == NOTHING
+    (letter,) = world.letters.letters
+    assert letter.reason.startswith("LibraryFull: group: small is full")
+    set_capacity(world.ports, ALICE.tenant, "small", 2)
+    assert world.answer(sqs(letter.body)) == NOTHING
+    assert len(world.catalog.pictures(library.uid, None, 9)) == 2
 
 
 def test_200_mb_are_refused_unread(world: World) -> None:

@@ -23,6 +23,7 @@ from lookalike.verification.match_score import NEVER_MATCHES, LogisticWeights, M
 from lookalike.verification.verifier import (
     MAX_RETRIED,
     MAX_RETRIES,
+    MIN_TURNED_COSINE,
     FeatureMapBatch,
     FeatureMapQueryVerifier,
     FeatureMapVerifier,
@@ -426,6 +427,19 @@ def test_a_likely_query_is_warped_and_matched_once_more_before_it_is_turned() ->
     turned_view = batch.keypoint_view()
     assert turned_view is not None
     assert turned_view.from_query == (-1, 0, 1, 0, 1, 0)
+
+
+@pytest.mark.parametrize(("cosine", "turned"), [(MIN_TURNED_COSINE, 5), (MIN_TURNED_COSINE - 0.01, 0)])
+def test_a_query_is_turned_for_a_near_candidate_and_for_a_far_one_if_its_thumbnail_fits(
+    cosine: float, turned: int
+) -> None:
+    query = VERIFIER.query(textured(1), [whole(Scene(1).seen(IDENTITY).pack())])
+    batch = query.match_feature_maps([(cosine, Scene(2).seen(IDENTITY).pack())])
+    originals = {0: Original(textured(2), of_patches(FLAT))}
+    views = 0
+    while (view := batch.keypoint_view()) is not None:
+        batch, views = batch.match_keypoints(view, of_patches(FLAT), originals), views + 1
+    assert views == 1 + turned
 
 
 def test_matching_keypoints_do_not_suffice_if_pixels_differ() -> None:

@@ -218,8 +218,8 @@ def test_any_other_if_match_is_refused(said: str) -> None:
 @pytest.mark.parametrize(
     ("said", "detail"),
     [
-        ({"image": "https://example.com/a.jpg"}, "must be an object with one of url, base64 and picture"),
-        ({**SEARCH, "also": ["a"]}, "must be an object with one of url, base64 and picture"),
+        ({"image": "https://example.com/a.jpg"}, "must be an object with one of url, base64, upload and picture"),
+        ({**SEARCH, "also": ["a"]}, "must be an object with one of url, base64, upload and picture"),
         ({**SEARCH, "limit": "5"}, "Expected `number`, got `string`"),
         ({**SEARCH, "limit": 1.5}, "Expected a whole number"),
         ({**SEARCH, "explain": "yes"}, "Expected `boolean`, got `string`"),

@@ -1,6 +1,6 @@
 // The queue of uploads, and the drawer that shows it. Files are sent whole, as they are: a picture's identity is its pixels.
 import { html, useEffect, useState } from '../vendor/htm-preact.js';
-import { BASE, problemOf, signedInAgain } from '../api.js';
+import { BASE, MAX_SENT, call, sendAhead, sendForm, signedInAgain } from '../api.js';
 import { t } from '../i18n.js';
 import { drawer, store, useStore } from '../state.js';
 import { save } from './bar.js';
@@ -35,26 +35,22 @@ async function idOf(file) {
   return [...new Uint8Array(hash).slice(0, 12)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-function post(upload, form) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open('POST', `${BASE}/libraries/${upload.library}/pictures`);
-    request.upload.onprogress = ({ loaded, total }) => change(upload.id, { percent: Math.floor((100 * loaded) / total) });
-    request.onload = () => (request.status < 300 ? resolve(JSON.parse(request.responseText))
-      : reject(problemOf(request.status, request.responseText, request.getResponseHeader('Retry-After'))));
-    request.onerror = () => reject(problemOf(0, ''));
-    request.send(form);
-  });
+/** Add the file of an upload; the picture that is answered. A file too large for one call is sent ahead of it. */
+async function post({ id, file, library }, said) {
+  const path = `/libraries/${library}/pictures`;
+  const progress = (loaded, total) => change(id, { percent: Math.floor((100 * loaded) / total) });
+  if (file.size > MAX_SENT) return call('POST', path, { ...said, image: await sendAhead(file, progress) });
+  const form = new FormData();
+  form.append('picture', JSON.stringify(said));
+  form.append('image', file);
+  return JSON.parse(await sendForm(BASE + path, form, progress));
 }
 
 async function send(upload, waits = 0) {
   change(upload.id, { state: 'sending', percent: 0, problem: null });
   try {
-    const form = new FormData();
     const own = upload.identity === 'own' ? { id: await idOf(upload.file) } : {};
-    form.append('picture', JSON.stringify({ brief: upload.file.name.slice(0, 80), ...own }));
-    form.append('image', upload.file);
-    const picture = await post(upload, form);
+    const picture = await post(upload, { brief: upload.file.name.slice(0, 80), ...own });
     change(upload.id, { state: picture.created ? 'added' : 'held', picture });
   } catch (problem) {
     const later = problem.status === 429 || problem.status === 503;

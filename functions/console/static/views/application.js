@@ -99,6 +99,8 @@ function Usage() {
       ${who.access_key && html`<div><dt>${t('access_key')}</dt><dd><code>${who.access_key}</code>
         <button type="button" class="quiet small" onClick=${() => copy(who.access_key)}>${t('copy')}</button></dd></div>`}
       ${limits.map((name) => html`<div><dt>${t(`limit.${name}`)}</dt><dd>${number(value[name])}</dd></div>`)}
+      ${who.may?.length > 0 && html`<div><dt>${t('key.may')}</dt><dd>${who.may.join(', ')}</dd></div>`}
+      ${who.libraries?.length > 0 && html`<div><dt>${t('key.libraries')}</dt><dd>${who.libraries.join(', ')}</dd></div>`}
       ${service && html`<div><dt>${t('service')}</dt><dd>${service.version} · ${service.model}</dd></div>
         <div><dt>${t('picture.limits')}</dt><dd>${t('picture.limits.are', { size: Math.floor(service.pictures.max_bytes / 2 ** 20), formats: service.pictures.formats.join(', ') })}</dd></div>`}
       ${!limits.length && html`<div><dt>${t('limits')}</dt><dd>${t('limits.none')}</dd></div>`}

@@ -78,6 +78,9 @@ class Settings:
     )
     table: str | None = _setting("LOOKALIKE_TABLE", None, str, "DynamoDB table of the catalog, on AWS")
     bucket: str | None = _setting("LOOKALIKE_BUCKET", None, str, "S3 bucket of the originals, on AWS")
+    uploads: str | None = _setting(
+        "LOOKALIKE_UPLOADS", None, str, "S3 bucket that takes files sent ahead of a call, on AWS"
+    )
     opensearch: str | None = _setting(
         "LOOKALIKE_OPENSEARCH", None, _endpoint, "address of the OpenSearch domain, on AWS: https://…"
     )
@@ -139,6 +142,15 @@ class Settings:
     )
     dead_letters: str | None = _setting(
         "LOOKALIKE_DEAD_LETTERS", None, str, "URL of the SQS queue for messages that never succeed, on AWS"
+    )
+    index_function: str | None = _setting(
+        "LOOKALIKE_INDEX_FUNCTION", None, str, "name of the function whose lag /api/v1/index says, on AWS"
+    )
+    dead_letter_queues: tuple[str, ...] = _setting(
+        "LOOKALIKE_DEAD_LETTER_QUEUES",
+        (),
+        _words,
+        "names of the SQS queues whose messages /api/v1/index counts, on AWS, comma separated",
     )
     wait_for_index: bool = _setting(
         "LOOKALIKE_WAIT_FOR_INDEX", True, _flag, "whether a write answers only when searches already see it"

@@ -27,7 +27,13 @@ StackOption = Annotated[
 ]
 
 #: The template's outputs that name the stores, by setting.
-OUTPUTS: Mapping[str, str] = {"table": "Table", "bucket": "Originals", "opensearch": "OpenSearch", "key": "Key"}
+OUTPUTS: Mapping[str, str] = {
+    "table": "Table",
+    "bucket": "Originals",
+    "opensearch": "OpenSearch",
+    "key": "Key",
+    "uploads": "Uploads",
+}
 
 _DEFAULT_FOLDER = Path("data")
 
@@ -79,7 +85,7 @@ def store_variables(settings: Settings) -> dict[str, str]:
     return {
         setting.metadata["variable"]: str(getattr(settings, setting.name) or "")
         for setting in fields(Settings)
-        if setting.name in ("data", *AWS_STORES)
+        if setting.name in ("data", "uploads", *AWS_STORES)
     }
 
 

@@ -7,6 +7,7 @@ stored revision is still ``previous``. Everything else (duplicate refusal, soft 
 from __future__ import annotations
 
 from lookalike.ports.applications import ApplicationLookup, Applications, Counters
+from lookalike.ports.backlog import Backlogs
 from lookalike.ports.catalog import Catalog
 from lookalike.ports.clock import Clock
 from lookalike.ports.fetcher import Fetcher
@@ -16,12 +17,14 @@ from lookalike.ports.models import BatchVerification, Embedder, QueryVerifier, V
 from lookalike.ports.objects import MapStore, PictureStore
 from lookalike.ports.ports import Ports
 from lookalike.ports.records import Records
+from lookalike.ports.staging import StagedFiles
 from lookalike.ports.stores import Stores
 from lookalike.ports.uploads import DeadLetters, Uploads, UploadStore
 
 __all__ = [
     "ApplicationLookup",
     "Applications",
+    "Backlogs",
     "BatchVerification",
     "Catalog",
     "Clock",
@@ -37,6 +40,7 @@ __all__ = [
     "Ports",
     "QueryVerifier",
     "Records",
+    "StagedFiles",
     "Stores",
     "UploadStore",
     "Uploads",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from lookalike.domain.application import Application
@@ -40,6 +41,14 @@ class Applications(ApplicationLookup, Protocol):
         """Remove the application; an unknown key is ignored. Durable on return."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """A count, and its parts by name."""
+
+    count: int
+    parts: Mapping[str, int]
+
+
 class Counters(Protocol):
     """Named counts that never pass a limit, however many processes count at the same time. Durable on return.
 
@@ -47,16 +56,21 @@ class Counters(Protocol):
     """
 
     @abstractmethod
-    def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
+    def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None, part: str = "") -> int:
         """Raise the count by ``wanted``, or by less where it would pass ``limit``; return the amount.
 
         The amount may be less than the limit leaves, never more. An unknown name counts as 0. From ``expires`` on (Unix
-        milliseconds; None: never) the count may be forgotten.
+        milliseconds; None: never) the count may be forgotten. ``part`` is a plain word: the amount counts in that part of
+        the count as well, which is no further write.
         """
 
     @abstractmethod
     def counted(self, name: str) -> int:
         """Return the count; 0 for an unknown name."""
+
+    @abstractmethod
+    def tally(self, name: str) -> Tally:
+        """Return the count and its parts; none for an unknown name. What was counted without a part is in none."""
 
     @abstractmethod
     def forget_counts(self, now: int) -> None:

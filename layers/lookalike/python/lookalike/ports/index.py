@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from lookalike.domain.inventory import IndexEntry
@@ -38,8 +38,15 @@ class VectorIndex(Protocol):
         """Return the k best by descending cosine, equal ones by library and id. Raises Unavailable."""
 
     @abstractmethod
-    def count(self, library: str) -> int:
-        """Return the number of live pictures of a library (uid) that the index holds. Raises Unavailable."""
+    def count(self, *libraries: str) -> int:
+        """Return the number of live pictures of libraries (uids) that the index holds. Raises Unavailable."""
+
+    def generations(self) -> Mapping[Kind, str]:
+        """Return the name of the generation that each kind is searched in; none if the index has none.
+
+        Raises Unavailable.
+        """
+        return {}
 
     def entries(self) -> Iterator[Sequence[IndexEntry]]:
         """Iterate over all that searches read, hidden rows too, in batches and in no order. Raises Unavailable.

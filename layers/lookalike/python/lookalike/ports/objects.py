@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from lookalike.domain.inventory import StoredFile
@@ -25,6 +26,13 @@ class PictureStore(Protocol):
     @abstractmethod
     def get(self, key: str) -> bytes | None:
         """Return the object; None if there is none."""
+
+    @abstractmethod
+    def place(self, key: str, content_type: str, seconds: int) -> str | Path:
+        """Return where the object is: its file; or a URL at which anybody gets it, as that type, for so many seconds.
+
+        There may be none by now.
+        """
 
     @abstractmethod
     def remove(self, keys: Sequence[str]) -> None:

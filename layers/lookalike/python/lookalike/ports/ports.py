@@ -10,6 +10,7 @@ from lookalike.limits.fair_share import FairShare
 from lookalike.limits.rate_limiter import RateLimiter
 from lookalike.limits.unknown_key_limiter import UnknownKeyLimiter
 from lookalike.ports.applications import Applications, Counters
+from lookalike.ports.backlog import Backlogs
 from lookalike.ports.catalog import Catalog
 from lookalike.ports.clock import Clock
 from lookalike.ports.fetcher import Fetcher
@@ -18,6 +19,7 @@ from lookalike.ports.index import VectorIndex
 from lookalike.ports.models import Embedder, Verifier
 from lookalike.ports.objects import MapStore, PictureStore
 from lookalike.ports.records import Records
+from lookalike.ports.staging import StagedFiles
 from lookalike.ports.stores import Stores
 from lookalike.ports.uploads import DeadLetters, Uploads, UploadStore
 from lookalike.settings import Settings
@@ -91,9 +93,19 @@ class Ports:
         return self.stores.objects
 
     @property
+    def staged(self) -> StagedFiles:
+        """Files sent ahead."""
+        return self.stores.staged
+
+    @property
     def dead_letters(self) -> DeadLetters:
         """Messages that cannot succeed."""
         return self.stores.dead_letters
+
+    @property
+    def backlogs(self) -> Backlogs:
+        """How far the service is behind."""
+        return self.stores.backlogs
 
     def problems(self) -> Sequence[str]:
         """Return what is wrong with the stores' contents, or prevents writes, a line each."""

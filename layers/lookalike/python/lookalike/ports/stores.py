@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from lookalike.ports.applications import Applications, Counters
+from lookalike.ports.backlog import Backlogs
 from lookalike.ports.catalog import Catalog
 from lookalike.ports.index import VectorIndex
 from lookalike.ports.objects import MapStore, PictureStore
 from lookalike.ports.records import Records
+from lookalike.ports.staging import StagedFiles
 from lookalike.ports.uploads import DeadLetters, Uploads, UploadStore
 
 
@@ -67,8 +69,18 @@ class Stores(Protocol):
 
     @property
     @abstractmethod
+    def staged(self) -> StagedFiles:
+        """Files sent ahead."""
+
+    @property
+    @abstractmethod
     def dead_letters(self) -> DeadLetters:
         """Messages that cannot succeed."""
+
+    @property
+    @abstractmethod
+    def backlogs(self) -> Backlogs:
+        """How far the service is behind."""
 
     @abstractmethod
     def problems(self) -> Sequence[str]:

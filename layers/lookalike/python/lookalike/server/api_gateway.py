@@ -14,7 +14,8 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 from urllib.parse import parse_qsl
 
 from lookalike.observability import logger, printable
@@ -58,12 +59,16 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """An HTTP response. ``reason`` is not sent: it tells the log why a request was refused."""
+    """An HTTP response. ``reason`` is not sent: it tells the log why a request was refused.
+
+    ``file``, if there is one, is sent in place of the body, and then closed.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
     reason: str = ""
+    file: BinaryIO | None = None
 
 
 def refusal(status: int, message: str, reason: str = "") -> HttpResponse:
@@ -141,7 +146,10 @@ def event_size(event: Mapping[str, Any]) -> int:
 
 
 def to_response(answer: Any) -> HttpResponse:
-    """Return the response that the gateway makes of a handler's answer; its own 500 if the answer is invalid."""
+    """Return the response that the gateway makes of a handler's answer; its own 500 if the answer is invalid.
+
+    An answer may name a ``file`` of this machine, which no gateway knows. If it is gone by now, that is a 503.
+    """
     if not isinstance(answer, Mapping) or not isinstance(answer.get("statusCode"), int):
         return FAILED
     text = answer.get("body") or ""
@@ -150,7 +158,11 @@ def to_response(answer: Any) -> HttpResponse:
         return FAILED
     headers = tuple((str(name).lower(), str(value)) for name, value in (answer.get("headers") or {}).items())
     cookies = tuple(("set-cookie", str(cookie)) for cookie in answer.get("cookies") or ())
-    return HttpResponse(answer["statusCode"], headers + cookies, body)
+    try:
+        file = Path(answer["file"]).open("rb") if "file" in answer else None  # noqa: SIM115 - whoever sends it closes it
+    except OSError:
+        return UNAVAILABLE
+    return HttpResponse(answer["statusCode"], headers + cookies, body, file=file)
 
 
 def host_name(host: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from lookalike import bootstrap
@@ -26,10 +27,12 @@ from lookalike.server.receiving import Receive, RequestReceiver, Scope
 from lookalike.server.request_queue import QueuedCall, RequestQueue
 from lookalike.server.scheduler import Scheduler
 from lookalike.server.status import Status
+from lookalike.server.upload_receiver import UploadReceiver
 from lookalike.server.workers.count import default_count, usable_memory
 from lookalike.server.workers.pool import WorkerPool
 from lookalike.settings import Settings
 from lookalike.stores.local.data_folder import DataFolder
+from lookalike.stores.local.staged_files import StagedFolder
 from lookalike.stores.local.watched_folder import WatchedFolder
 from lookalike.wire.http import with_one_slash
 
@@ -38,6 +41,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 #: Requests worked on at once. A few keep every core busy; the others wait for a flush or for a slow download.
 REQUEST_THREADS = 32
 
+#: Bytes of a file that are in memory at once while it is sent.
+_PIECE_BYTES = 256 * 1024
 #: Milliseconds between the runs of schedules that are played more often than on AWS: to see that no job waits takes 0.1 ms
 #: here, and who has started one looks at it.
 _INTERVALS_MS = {"jobs": 1_000}
@@ -56,6 +61,7 @@ class AsgiApp:
         self._ports: Ports | None = None
         self._receiver = RequestReceiver()
         self._status: Status | None = None
+        self._uploads: UploadReceiver | None = None
         self._metrics: Metrics | None = None
 
     @property
@@ -74,6 +80,8 @@ class AsgiApp:
         self._exit_stack.enter_context(serving(ports))
         self._status = self._exit_stack.enter_context(closing(Status(ports)))
         self._status.start()
+        if isinstance(ports.staged, StagedFolder):
+            self._uploads = UploadReceiver(ports, ports.staged, self._receiver)
         self._metrics = Metrics(ports, self._status.health, lambda: self._queue.waiting)
         self._ports = ports
         self._open_control(ports)
@@ -127,17 +135,21 @@ class AsgiApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI call. Only HTTP is served: no lifespan, no websocket."""
         try:
-            request = await self._receiver.receive_request(scope, receive)
-            if request is None:
-                return
-            response = (
-                request if isinstance(request, api_gateway.HttpResponse) else await self._respond(request, receive)
-            )
+            response = await self._response(scope, receive)
         except asyncio.CancelledError:  # the server stops, and waits for this client no longer
             response = api_gateway.UNAVAILABLE
+        if response is None:  # the client is gone
+            return
         if response.reason:
             api_gateway.log_refusal(response, (scope.get("client") or ("",))[0])
         await _send_response(send, response)
+
+    async def _response(self, scope: Scope, receive: Receive) -> api_gateway.HttpResponse | None:
+        """Receive a request and answer it. None if its client has gone before it was whole."""
+        if self._uploads is not None and self._uploads.is_for(scope):
+            return await self._uploads.answer(scope, receive)
+        request = await self._receiver.receive_request(scope, receive)
+        return await self._respond(request, receive) if isinstance(request, api_gateway.HttpRequest) else request
 
     async def _respond(self, request: api_gateway.HttpRequest, receive: Receive) -> api_gateway.HttpResponse:
         if self._ports is None:
@@ -200,6 +212,16 @@ async def _wait_for_disconnect(receive: Receive, call: QueuedCall) -> None:
 
 async def _send_response(send: Send, response: api_gateway.HttpResponse) -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
-    length = (b"content-length", str(len(response.body)).encode())
+    size = len(response.body) if response.file is None else os.fstat(response.file.fileno()).st_size
+    length = (b"content-length", str(size).encode())
     await send({"type": "http.response.start", "status": response.status, "headers": [*headers, length]})
+    if response.file is not None:
+        await _send_file(send, response.file)
     await send({"type": "http.response.body", "body": response.body})
+
+
+async def _send_file(send: Send, file: BinaryIO) -> None:
+    """Send a file piece by piece, at its reader's pace, and close it."""
+    with file:
+        while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})

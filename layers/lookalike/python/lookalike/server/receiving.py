@@ -83,6 +83,27 @@ class RequestReceiver:
             scheme=scope.get("scheme", "http"),
         )
 
+    async def receive_stream(
+        self, scope: Scope, receive: Receive, take: Callable[[bytes, int], Awaitable[bool]]
+    ) -> bool:
+        """Hand a body over piece by piece, each with the bytes received so far, until ``take`` wants no more.
+
+        False if the client disconnected before the end. Raises TimeoutError, and what ``take`` raises.
+        """
+        client = (scope.get("client") or ("127.0.0.1", 0))[0]
+        async with asyncio.timeout(BODY_SECONDS) as deadline:
+            with self._unfinished(client, deadline) as unfinished:
+                received, more = 0, True
+                while more:
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        return False
+                    piece, more = message.get("body", b""), bool(message.get("more_body"))
+                    received += len(piece)
+                    more = await take(piece, received) and more
+                    self._record_progress(unfinished, received, 0)
+        return True
+
     async def _body(self, receive: Receive, unfinished: _Unfinished) -> bytes | api_gateway.HttpResponse | None:
         """Return the complete body, or the refusal of one too large; None if the client disconnected."""
         body, received, more = bytearray(), 0, True

@@ -16,6 +16,7 @@ from lookalike.errors import AccessError, LimitReached, Unavailable
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.server import api_gateway
+from lookalike.server.commands import LAST_CANARY, LAST_CHECK, SERVICE
 from lookalike.server.health import Health
 from lookalike.service.admission import Callers, check
 from lookalike.service.permissions import narrowed
@@ -119,7 +120,22 @@ class Status:
 
     def _counts(self, libraries: Callable[[], Sequence[Library]]) -> _Counts:
         pictures = {f"{library.tenant}/{library.name}": self._ports.index.count(library.uid) for library in libraries()}
-        return {"pictures": pictures}
+        return {"pictures": pictures, **self._reports()}
+
+    def _reports(self) -> _Counts:
+        """Return what the last check and the last canary found, as far as there were any."""
+        said: _Counts = {}
+        if (check := self._report(LAST_CHECK)) is not None:
+            said["last_check"] = {"at": check["began"], "left": check["left"], "found": check["found"]}
+        if (canary := self._report(LAST_CANARY)) is not None:
+            said["last_canary"] = {
+                name: canary[name] for name in ("at", "well", "found_seconds", "gone_seconds", "recall")
+            }
+        return said
+
+    def _report(self, name: str) -> _Counts | None:
+        record = self._ports.records.record(SERVICE, name)
+        return None if record is None else dict(json.loads(record.body))
 
 
 def _response(status: int, content: Mapping[str, Any], *headers: tuple[str, str]) -> api_gateway.HttpResponse:

@@ -24,7 +24,7 @@ from lookalike.errors import (
 )
 from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
-from lookalike.service.capacity import check_room
+from lookalike.service.capacity import place
 from lookalike.service.catalog_writes import MAX_ATTEMPTS, check_revision, publish_to_index
 from lookalike.service.holders import is_held
 from lookalike.service.identity import locate, row_digest
@@ -102,10 +102,9 @@ def add(ports: Ports, command: Add, library: Library | None = None) -> Picture:
     """
     prepared = prepare(ports, command, library)
     for attempt in attempts(ports, prepared):
-        if attempt.adds:
-            check_room(ports, prepared.library)
-        if write(ports, prepared.loaded.data, attempt):
-            break
+        with place(ports, prepared.library, needed=attempt.adds) as held:
+            if write(held, prepared.loaded.data, attempt):
+                break
     return attempt.picture
 
 

@@ -12,7 +12,7 @@ from lookalike.errors import LibraryFull, OutOfTime
 from lookalike.limits.fair_share import FairShare
 from lookalike.ports import Ports
 from lookalike.service.add import Add, attempts, prepare, write
-from lookalike.service.capacity import room
+from lookalike.service.capacity import places
 
 #: Pictures of one call that are added in parallel.
 _MAX_PARALLEL = 8
@@ -49,8 +49,12 @@ class _BatchAdd:
 
     def run(self) -> list[Outcome]:
         """Add as many pictures as there is room for, then as many as those left room for that failed, and so on."""
+        with places(self._ports, self._library, len(self._commands)) as held:
+            self._ports = held.ports
+            return self._run(held.count)
+
+    def _run(self, left: int) -> list[Outcome]:
         count = len(self._commands)
-        left = min(count, room(self._ports, self._library))
         pool = ThreadPoolExecutor(_MAX_PARALLEL, thread_name_prefix="batch")
         begun = 0
         while begun < count:

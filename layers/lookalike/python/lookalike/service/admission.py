@@ -73,8 +73,8 @@ def _service_rate(limit: int) -> ServiceRateReached:
     return ServiceRateReached(f"more than {limit} calls a second")
 
 
-def admit(ports: Ports, application: Application, address: str) -> None:
-    """Admit and count an authenticated call of that application from that IP address.
+def admit(ports: Ports, application: Application, address: str, operation: str = "") -> None:
+    """Admit and count an authenticated call of that application from that IP address, for that operation.
 
     Raises ApplicationDisabled, AddressRefused or a LimitReached, and Unavailable if a limit is set and cannot be
     checked.
@@ -94,7 +94,7 @@ def admit(ports: Ports, application: Application, address: str) -> None:
         ports.rate_limiter.give_back(application.app_id, now)
         raise _service_rate(ports.settings.per_second)
     try:
-        _count(ports, application, now)
+        _count(ports, application, now, operation)
     except LimitReached:
         ports.rate_limiter.give_back(application.app_id, now)
         ports.rate_limiter.give_back(_EVERYBODY, now)
@@ -110,7 +110,7 @@ def check(application: Application, address: str) -> None:
         raise AddressRefused(address)
 
 
-def _count(ports: Ports, application: Application, now: int) -> None:
+def _count(ports: Ports, application: Application, now: int, operation: str) -> None:
     """Count a call in the application's day and total. Raises DailyQuotaReached or TotalQuotaReached."""
     policy, total = application.policy, _total_count(application.app_id)
     # A day's count cannot be taken back, so the total is checked first. Only calls that race for the last of the total
@@ -119,7 +119,7 @@ def _count(ports: Ports, application: Application, now: int) -> None:
         raise TotalQuotaReached(f"more than {policy.in_total} calls")
     if policy.per_day is not None or ports.settings.count_usage:
         name, expires = day_count(application.app_id, now), now + DAYS_KEPT * DAY_MS
-        if not ports.counters.take(name, 1, policy.per_day, expires):
+        if not ports.counters.take(name, 1, policy.per_day, expires, part=operation):
             raise DailyQuotaReached(f"more than {policy.per_day} calls a day")
     if policy.in_total is not None and not ports.counters.take(total, 1, policy.in_total):
         raise TotalQuotaReached(f"more than {policy.in_total} calls")

@@ -1,4 +1,4 @@
-"""Loading a caller's picture: from its file or a URL, to pixels."""
+"""Loading a caller's picture: from its file, a URL or an upload, to pixels."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from lookalike.imaging.pixel_budget import PixelBudget
 from lookalike.limits.call import Job
 from lookalike.limits.fair_share import FairShare
 from lookalike.ports import Ports
+from lookalike.service.staging import take
+from lookalike.service.staging_errors import UploadError
 
 #: Pixels in memory at once, of all requests: two and a half pictures of the largest size. A picture takes up to 12 bytes
 #: per pixel while it is decoded (the coefficients of a progressive JPEG), then 7 until it is embedded.
@@ -26,7 +28,7 @@ _DOWNLOADS = FairShare(48, max_per_key=24)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A picture as a caller gives it: the file, or its URL.
+    """A picture as a caller gives it: the file, its URL, or the id of an upload, which the load uses up.
 
     ``bounds`` limits what it may be; ``name`` is the caller's name of the argument, for errors.
     """
@@ -35,6 +37,7 @@ class Source:
     data: bytes | None = field(default=None, repr=False)
     url: str | None = field(default=None, repr=False)
     name: str = "picture"
+    upload: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,17 +49,17 @@ class Loaded:
 
 
 def load(ports: Ports, source: Source, tenant: str) -> Loaded:
-    """Download the picture if it has a URL, and decode it. Raises a UrlError or a PictureError.
+    """Download the picture if it has a URL, and decode it. Raises a UrlError, an UploadError or a PictureError.
 
     Waits while the tenant, or all tenants together, hold too many pixels: drop the result before loading the next
     picture. Raises Busy or Abandoned if the answer is no longer wanted.
     """
     job = ports.job(tenant)
     try:
-        data = _download(ports, source, job) if source.data is None else source.data
+        data = _file(ports, source, job) if source.data is None else source.data
         with decoding(job) as room:
             return Loaded(data, decode(data, source.bounds, room))
-    except (PictureError, UrlError) as error:
+    except (PictureError, UploadError, UrlError) as error:
         error.field = source.name
         raise
 
@@ -69,6 +72,8 @@ def decoding(job: Job) -> AbstractContextManager[Callable[[int, int], Pixels]]:
     return _BUDGET.decoding(job)
 
 
-def _download(ports: Ports, source: Source, job: Job) -> bytes:
+def _file(ports: Ports, source: Source, job: Job) -> bytes:
+    if source.upload is not None:
+        return take(ports, job.tenant, source.upload)
     with _DOWNLOADS.turn(job.tenant, check=job.call.check):
         return ports.fetch(source.url or "", source.bounds.max_bytes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 from lookalike.domain.library import Library
 from lookalike.domain.picture import Picture, State, thumbnail_key
@@ -23,6 +24,9 @@ THUMBNAIL_SIDE = 320
 
 #: Longer side of a view, in pixels.
 VIEW_SIDE = 1600
+
+#: Seconds for which a URL of an original may be used.
+PLACE_SECONDS = 300
 
 _CONTENT_TYPES: Mapping[str, str] = {
     "JPEG": "image/jpeg",
@@ -43,32 +47,44 @@ class ImageSize(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PictureImage:
-    """A file to be looked at.
+    """A file to be looked at: its bytes, or where it is if it has more of them than were asked for.
 
-    ``content_type`` is told by its contents, whatever the caller said who added it. ``revision`` is that of the add: other
+    ``place`` is a path on this machine, or a URL that anybody may use for :data:`PLACE_SECONDS`. ``content_type`` is told by its contents, whatever the caller said who added it. ``revision`` is that of the add: other
     changes of the picture leave its file alone.
     """
 
     data: bytes = field(repr=False)
     content_type: str
     revision: int
+    place: str | Path | None = field(default=None, repr=False)
 
 
-def picture_image(ports: Ports, library: Library, name: str, size: ImageSize, *, deleted: bool = False) -> PictureImage:
+def picture_image(
+    ports: Ports, library: Library, name: str, size: ImageSize, *, deleted: bool = False, max_bytes: int | None = None
+) -> PictureImage:
     """Return a file of a live picture, named by its id or its sign; with ``deleted``, also of one that waits for purge.
 
-    A thumbnail is made when it is first looked at, and kept beside the original until that is removed. Raises
+    Of an original with more than ``max_bytes`` (None: any number) the place is returned. A thumbnail is made when it is first looked at, and kept beside the original until that is removed. Raises
     PictureNotFound, SignAmbiguous, Unavailable if the original is missing or damaged, and Busy or Abandoned if the answer
     is no longer wanted.
     """
     row = find_picture(ports, library, name, deleted=deleted)
     if size is ImageSize.ORIGINAL:
-        data = original_of(ports, row)
-        return PictureImage(data, _content_type(row, data), row.added)
+        return _original(ports, row, max_bytes)
     if size is ImageSize.VIEW:
         view = _preview(ports, library.tenant, row, VIEW_SIDE, PreviewFormat.JPEG)
         return PictureImage(view, _CONTENT_TYPES["JPEG"], row.added)
     return PictureImage(_thumbnail(ports, library.tenant, row), _CONTENT_TYPES["WEBP"], row.added)
+
+
+def _original(ports: Ports, row: Picture, max_bytes: int | None) -> PictureImage:
+    data = original_of(ports, row)
+    content_type = _content_type(row, data)
+    if max_bytes is None or len(data) <= max_bytes:
+        return PictureImage(data, content_type, row.added)
+    return PictureImage(
+        b"", content_type, row.added, ports.originals.place(row.object_key, content_type, PLACE_SECONDS)
+    )
 
 
 def _thumbnail(ports: Ports, tenant: str, row: Picture) -> bytes:

@@ -1,4 +1,4 @@
-"""Purge: removes pictures deleted long enough ago, rows of removed libraries, and expired counts, for good."""
+"""Purge: removes pictures deleted long enough ago, rows of removed libraries, expired counts and unused uploads, for good."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from lookalike.ports import Ports
 from lookalike.ports.clock import DAY_MS
 from lookalike.service.catalog_writes import compare_and_set
 from lookalike.service.duplicate_state import forget_sweeps
+from lookalike.service.index_state import note_purge
 from lookalike.service.originals import remove_objects
+from lookalike.service.staging import remove_expired
 
 #: Rows of one batch: S3 deletes up to 1000 objects per call, a row has two, and a batch should be short compared to the
 #: time limit.
@@ -85,7 +87,11 @@ def _sweep(ports: Ports, pictures: int, stuck: int, time_left: Callable[[], bool
             forget_sweeps(ports, library.uid)
             ports.catalog.forget_library(library.uid)
     ports.counters.forget_counts(ports.clock())
-    return Purged(pictures, stuck, done=not stuck and len(libraries) < _MAX_LIBRARIES)
+    remove_expired(ports)
+    done = not stuck and len(libraries) < _MAX_LIBRARIES
+    if done:
+        note_purge(ports)
+    return Purged(pictures, stuck, done=done)
 
 
 def _purge_batch(ports: Ports, rows: Sequence[Picture], cutoff: int) -> tuple[int, Sequence[Picture]]:

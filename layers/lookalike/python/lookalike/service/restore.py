@@ -26,7 +26,7 @@ from lookalike.errors import PictureError, PictureExists, PictureNotFound, Revis
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.service.add import Attempt, embed, write
-from lookalike.service.capacity import check_room
+from lookalike.service.capacity import place
 from lookalike.service.catalog_writes import MAX_ATTEMPTS, check_revision, publish_to_index
 from lookalike.service.embedded_again import UNBOUNDED
 from lookalike.service.identity import locate
@@ -47,14 +47,14 @@ def restore(ports: Ports, library: Library, name: str, revision: int | None = No
         check_revision(row, revision)
         if row.live:
             return row
-        check_room(ports, library)
         loaded = _original(ports, library, row)
         if loaded is None:  # lost, unless another write has replaced the row and removed its original
             _check_unchanged(ports, row, name)
             continue
         _refuse_twin(ports, library, row, loaded)
         same_model = row.model == ports.embedder.model
-        restored = _reveal(ports, row) if same_model else _add_anew(ports, library, row, loaded)
+        with place(ports, library, needed=True) as held:
+            restored = _reveal(held, row) if same_model else _add_anew(held, library, row, loaded)
         if restored is not None:
             return restored
     raise Unavailable(f"catalog: {row.key.library}/{row.key.id} changes too fast")

@@ -32,6 +32,7 @@ from lookalike.imaging.decode import FORMATS, Bounds
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.service.add import Add, attempts, prepare, write
+from lookalike.service.capacity import place
 from lookalike.service.holders import commit_intent, join, object_removed, record_intent, record_settled, undo_intent
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import IMPLICIT_LIBRARIES
@@ -88,8 +89,8 @@ def ingest(ports: Ports, event: ObjectCreated) -> Outcome:
     """Add the object's picture. Events may be repeated, and come in any order.
 
     Raises InvalidArgument or a PictureError if the object cannot become a picture, which is recorded;
-    ApplicationNotFound, ApplicationDisabled or LibraryNotFound if it has no library, which may change; and Unavailable or
-    RevisionConflict if the event has to be delivered again.
+    ApplicationNotFound, ApplicationDisabled or LibraryNotFound if it has no library, or LibraryFull if that takes no more,
+    which may change; and Unavailable or RevisionConflict if the event has to be delivered again.
     """
     known = ports.uploads.upload(event.source)
     if known is not None and (_is_settled(known, event) or _already_applied(ports, known, event)):
@@ -217,11 +218,12 @@ def _add_or_join(
             if known is not None and _was_settled_by(known, event):  # a client has deleted its picture since
                 _record_refusal(ports, event, known)
                 return Outcome.DUPLICATE_EVENT, None
-            recorded = _undo_other(ports, recorded, picture.key)
-            holds = Holding(picture.key, picture.added, metadata_digest(metadata))
-            recorded = record_intent(ports, replace(intent, state=UploadState.ADDING), holds, recorded or known)
-            if write(ports, prepared.loaded.data, attempt):
-                break
+            with place(ports, prepared.library, needed=attempt.adds) as held:
+                recorded = _undo_other(ports, recorded, picture.key)
+                holds = Holding(picture.key, picture.added, metadata_digest(metadata))
+                recorded = record_intent(ports, replace(intent, state=UploadState.ADDING), holds, recorded or known)
+                if write(held, prepared.loaded.data, attempt):
+                    break
     except PictureExists as exists:
         row = _existing_row(ports, ref, exists.key)
         recorded = _undo_other(ports, recorded, row.key)

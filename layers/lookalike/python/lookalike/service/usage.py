@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lookalike.domain.application import Application
 from lookalike.ports import Applications, Counters
@@ -15,13 +15,15 @@ from lookalike.service.admission import day_count
 class Usage:
     """An application's counted calls by day, ``YYYY-MM-DD`` in UTC, oldest first.
 
-    ``counted``: whether its calls are counted now, as far as these settings tell.
+    ``counted``: whether its calls are counted now, as far as these settings tell. ``operations`` are the same calls by day
+    and operation; days of earlier versions have none.
     """
 
     name: str
     app_id: str
     calls: Mapping[str, int]
     counted: bool = True
+    operations: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
 def usage(applications: Applications, counters: Counters, now: int, days: int, everybody: bool) -> list[Usage]:
@@ -35,5 +37,11 @@ def usage(applications: Applications, counters: Counters, now: int, days: int, e
 def usage_of(application: Application, counters: Counters, now: int, days: int, everybody: bool) -> Usage:
     """Return the calls of one application; arguments as of :func:`usage`."""
     names = [day_count(application.app_id, now - ago * DAY_MS) for ago in reversed(range(days))]
-    calls = {name.rpartition("/")[2]: counters.counted(name) for name in names}
-    return Usage(application.name, application.app_id, calls, everybody or application.policy.per_day is not None)
+    tallies = {name.rpartition("/")[2]: counters.tally(name) for name in names}
+    return Usage(
+        application.name,
+        application.app_id,
+        {day: tally.count for day, tally in tallies.items()},
+        everybody or application.policy.per_day is not None,
+        {day: tally.parts for day, tally in tallies.items() if tally.parts},
+    )

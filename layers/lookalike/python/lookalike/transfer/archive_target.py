@@ -18,7 +18,7 @@ from lookalike.errors import (
 )
 from lookalike.ports import Ports
 from lookalike.service.add import Attempt, embed, write
-from lookalike.service.capacity import check_room
+from lookalike.service.capacity import place
 from lookalike.service.catalog_writes import MAX_ATTEMPTS, publish_to_index
 from lookalike.service.embedded_again import UNBOUNDED
 from lookalike.service.image_source import Source, load
@@ -152,12 +152,15 @@ class ArchiveTarget:
                 return self._existing(work, current, record, trying=trying)
             if trying:
                 return Result(Outcome.ADDED, name)
-            check_room(self._ports, library)
-            if self._write(library, record, contents, current):
+            with place(self._ports, library, needed=True) as held:
+                written = self._write(held, library, record, contents, current)
+            if written:
                 return Result(Outcome.ADDED, name)
         raise Unavailable(f"catalog: {key.library}/{key.id} changes too fast")
 
-    def _write(self, library: Library, record: Record, contents: Contents, current: Picture | None) -> bool:
+    def _write(
+        self, ports: Ports, library: Library, record: Record, contents: Contents, current: Picture | None
+    ) -> bool:
         picture = self._picture(library, record, contents, current)
         feature_map = contents.feature_map or b""
         if record.model != self._ports.embedder.model:
@@ -167,7 +170,7 @@ class ArchiveTarget:
             feature_map = embedding.feature_map
         if contents.source is not None:
             self._ports.originals.put(source_key(picture.object_key), contents.source)
-        return write(self._ports, contents.original, Attempt(picture, current, feature_map))
+        return write(ports, contents.original, Attempt(picture, current, feature_map))
 
     def _picture(self, library: Library, record: Record, contents: Contents, current: Picture | None) -> Picture:
         """Return the row: with its own revision, or one after that of a deleted row in its place."""

@@ -1,8 +1,8 @@
 """Agreement: how much of two pictures that lie on each other agrees, and which parts do not.
 
 A frame, a banner or an outline proves that two pictures are of one kind. Only what lies inside tells whether they are the
-same picture: block by block, the query must correlate with the original within a pixel, and one affine map of colours must
-take the original's to the query's everywhere.
+same picture: block by block, the query must correlate with the original within a pixel, nothing may stand out in one place
+that the original does not explain, and one affine map of colours must take the original's to the query's everywhere.
 """
 
 from __future__ import annotations

@@ -60,7 +60,7 @@ class Dialect(Generic[Content, Result]):
     render : the answer of a call that succeeded.
     refuse : the answer of an error; ``failed`` in it says that the error is a failure of ours.
     library_of : the library that a request names in a place where nothing secret can stand; None if it names none.
-    admit : admits and counts an authenticated call from that IP address.
+    admit : admits and counts an authenticated call from that IP address, for that operation.
     headers_of : headers of every answer to an application, beside those that it is rendered with, or refused.
     """
 
@@ -69,7 +69,7 @@ class Dialect(Generic[Content, Result]):
     render: Callable[[Result, CallId, Request], Answer]
     refuse: Callable[[Exception, CallId, Request], Answer]
     library_of: Callable[[Request], str | None] = _no_library
-    admit: Callable[[Ports, Application, str], None] = admit
+    admit: Callable[[Ports, Application, str, str], None] = admit
     headers_of: Callable[[Ports, Application, Exception | None], Headers] = _no_headers
 
     def endpoint(self, call: Call[Content, Result], *may: Permission) -> Endpoint:
@@ -84,7 +84,7 @@ class Dialect(Generic[Content, Result]):
                 check_rate(ports)
                 application, content = self.authenticate(ports, request)
                 log = replace(log, app_id=application.app_id)
-                self.admit(ports, application, request.source_ip)
+                self.admit(ports, application, request.source_ip, request.operation)
                 require(application, *may)
                 result = call(narrowed(ports, application), application, content)
             except Exception as error:  # whatever it is, the caller gets an answer in the vendor's form

@@ -137,7 +137,7 @@ def read(content_type: str, body: bytes) -> Form:
     than MAX_FIELDS fields.
     """
     body = body.removeprefix(_BYTE_ORDER_MARK)
-    boundary = _boundary(content_type)
+    boundary = boundary_of(content_type)
     if boundary is not None:
         return _first_of_each(_multipart(boundary, body))
     if "json" in content_type.lower() and body.lstrip(_BLANK).startswith(b"{"):
@@ -169,7 +169,7 @@ def _first_of_each(pairs: Iterable[tuple[str, bytes]]) -> Form:
     return Form(values)
 
 
-def _boundary(content_type: str) -> bytes | None:
+def boundary_of(content_type: str) -> bytes | None:
     """The boundary of a multipart type (RFC 2046 section 5.1.1)."""
     # One vendor's document names a type that does not exist, and clients believe it.
     if not content_type.strip().lower().startswith(("multipart/", "application/form-data")):

@@ -16,6 +16,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 from urllib.parse import unquote
 
@@ -46,7 +47,7 @@ class Request:
     ``path`` is decoded, has no stage and begins with one slash; ``raw_path`` is as requested, stage included, as
     signatures see it. ``headers`` have lower-case names. ``body`` is as it was sent, or None if the event's base64 is
     broken; ``as_text`` says that the gateway handed it over as text. ``arguments`` are what the route's ``{name}`` parts
-    matched. ``cookies`` are ``name=value``, as the gateway parts them.
+    matched. ``cookies`` are ``name=value``, as the gateway parts them. ``operation`` is the function's that answers.
     """
 
     id: str
@@ -60,9 +61,10 @@ class Request:
     arguments: Mapping[str, str]
     as_text: bool = False
     cookies: tuple[str, ...] = field(default=(), repr=False)
+    operation: str = ""
 
     @classmethod
-    def of(cls, event: Event) -> Request:
+    def of(cls, event: Event, operation: str = "") -> Request:
         """Read a payload-2.0 event."""
         context = event.get("requestContext") or {}
         http = context.get("http") or {}
@@ -81,6 +83,7 @@ class Request:
             arguments={},
             as_text=not event.get("isBase64Encoded"),
             cookies=tuple(_cookies(event)),
+            operation=operation,
         )
 
     @property
@@ -152,7 +155,8 @@ class Answer:
     """One HTTP answer: text, or any bytes if ``binary``.
 
     ``outcome`` is for metrics and logs: ``ok``, or the name of what went wrong; ``failed`` says that it went wrong on
-    our side. ``log`` stands in the request's log line. ``cookies`` are values of Set-Cookie.
+    our side. ``log`` stands in the request's log line. ``cookies`` are values of Set-Cookie. ``file``, which only one machine
+    has, is sent in place of the body, piece by piece.
     """
 
     body: bytes
@@ -164,6 +168,7 @@ class Answer:
     log: LogFields = NO_FIELDS
     binary: bool = False
     cookies: tuple[str, ...] = ()
+    file: Path | None = None
 
     def event(self) -> EventAnswer:
         """The answer in payload-2.0 form."""
@@ -173,6 +178,8 @@ class Answer:
             "body": base64.b64encode(self.body).decode("ascii") if self.binary else self.body.decode(),
             "isBase64Encoded": self.binary,
         }
+        if self.file is not None:
+            event["file"] = str(self.file)
         return {**event, "cookies": list(self.cookies)} if self.cookies else event
 
     def gzipped(self) -> Answer:
@@ -252,7 +259,7 @@ def answer(ports: Ports, operation: str, routes: Sequence[Route], event: Event) 
     The last route of every handler should match whatever the gateway may send it; otherwise that is a 404.
     """
     began = time.perf_counter()
-    request = Request.of(event)
+    request = Request.of(event, operation)
     reply = _first_match(ports, routes, request)
     milliseconds = (time.perf_counter() - began) * 1000
     ports.call.answered(reply.outcome)

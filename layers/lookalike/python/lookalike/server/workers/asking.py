@@ -58,5 +58,5 @@ class AskedIndex(VectorIndex):
     def remove(self, pictures: Sequence[Picture], *, wait: bool = False) -> None:
         raise Unavailable("a worker removes nothing")
 
-    def count(self, library: str) -> int:
+    def count(self, *libraries: str) -> int:
         raise Unavailable("a worker counts nothing")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from lookalike.domain.inventory import StoredFile
 from lookalike.errors import SettingsError
 from lookalike.once import once
-from lookalike.ports import PictureStore, Stores, UploadStore
+from lookalike.ports import Backlogs, PictureStore, StagedFiles, Stores, UploadStore
+from lookalike.ports.clock import unix_milliseconds
 from lookalike.settings import Settings
 
 if TYPE_CHECKING:
@@ -108,6 +109,14 @@ class Account(Stores):
         return S3Uploads(self._s3)
 
     @once
+    def staged(self) -> StagedFiles:
+        from lookalike.stores.aws import s3_staging
+
+        if not self._settings.uploads:
+            return s3_staging.NoStaging()
+        return s3_staging.S3Staging(self._s3, self._settings.uploads)
+
+    @once
     def dead_letters(self) -> SqsDeadLetters:
         from lookalike.stores.aws import sqs_dead_letters
 
@@ -115,6 +124,16 @@ class Account(Stores):
             raise SettingsError("LOOKALIKE_DEAD_LETTERS is not set: name the queue of what cannot be done")
         return sqs_dead_letters.SqsDeadLetters(
             self._client("sqs", sqs_dead_letters.CONFIG), self._settings.dead_letters
+        )
+
+    @once
+    def backlogs(self) -> Backlogs:
+        from lookalike.stores.aws import cloudwatch_backlog
+
+        client = self._client("cloudwatch", cloudwatch_backlog.CONFIG)
+        settings = self._settings
+        return cloudwatch_backlog.CloudWatchBacklog(
+            client, settings.index_function or "", settings.dead_letter_queues, unix_milliseconds
         )
 
     @once
@@ -188,6 +207,9 @@ class _Originals(PictureStore):
 
     def get(self, key: str) -> bytes | None:
         return self._account.original_store.get(key)
+
+    def place(self, key: str, content_type: str, seconds: int) -> str:
+        return self._account.original_store.place(key, content_type, seconds)
 
     def remove(self, keys: Sequence[str]) -> None:
         self._account.original_store.remove(keys)

@@ -176,19 +176,22 @@ class Table:
             if stored.get("written") != item["written"]:
                 raise ConditionError from None
 
-    def increment(self, key: ItemKey, name: str, amount: int, limit: int | None, others: Item) -> int | None:
-        """Add ``amount`` to the number ``name`` of an item, created if absent, and set the attributes ``others``.
+    def increment(
+        self, key: ItemKey, numbers: Sequence[str], amount: int, limit: int | None, others: Item
+    ) -> int | None:
+        """Add ``amount`` to the numbers of an item, created if absent, and set the attributes ``others``.
 
-        Returns None on success. If the sum would exceed ``limit``, nothing changes, and the present number is returned.
+        Returns None on success. If the first of them would exceed ``limit``, nothing changes, and it is returned as it is.
         The SDK repeats a call whose response was lost, which then counts twice.
         """
-        names = {"#count": name} | {f"#{other}": other for other in others}
+        names = {f"#count{place}": name for place, name in enumerate(numbers)} | {f"#{one}": one for one in others}
         values = {":amount": {"N": str(amount)}, ":none": {"N": "0"}} | {f":{other}": others[other] for other in others}
-        sets = ["#count = if_not_exists(#count, :none) + :amount", *(f"#{other} = :{other}" for other in others)]
+        added = [f"#count{place} = if_not_exists(#count{place}, :none) + :amount" for place in range(len(numbers))]
+        sets = [*added, *(f"#{other} = :{other}" for other in others)]
         condition: Condition = {}
         if limit is not None:
             values[":room"] = {"N": str(limit - amount)}
-            condition = {"ConditionExpression": "attribute_not_exists(#count) OR #count <= :room"}
+            condition = {"ConditionExpression": "attribute_not_exists(#count0) OR #count0 <= :room"}
         try:
             with _errors_as_unavailable():
                 self._client.update_item(
@@ -202,7 +205,7 @@ class Table:
                 )
         except self._client.exceptions.ConditionalCheckFailedException as refusal:
             stored: Item = refusal.response.get("Item", {})  # type: ignore[assignment]  # the stubs know no such key
-            return int(stored[name]["N"])
+            return int(stored[numbers[0]]["N"])
         return None
 
     def delete(self, key: ItemKey, condition: Condition | None = None) -> None:

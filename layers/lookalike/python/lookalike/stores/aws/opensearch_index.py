@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from opensearchpy import OpenSearch
@@ -115,12 +115,15 @@ class OpenSearchIndex(VectorIndex):
             )
             return [candidate_of(hit) for hit in response.get("hits", {}).get("hits", [])]
 
-    def count(self, library: str) -> int:
-        names = [known.read for kind in Kind if (known := self._find_generation(kind)) is not None]
+    def count(self, *libraries: str) -> int:
+        names = self.generations().values()
         if not names:
             raise Unavailable(_NO_INDEX)
         with self._guarded_call(self._count_breaker) as time_left:
-            return self._count(",".join(names), (library,), time_left())
+            return self._count(",".join(names), libraries, time_left())
+
+    def generations(self) -> Mapping[Kind, str]:
+        return {kind: known.read for kind in Kind if (known := self._find_generation(kind)) is not None}
 
     def entries(self) -> Iterator[Sequence[IndexEntry]]:
         for kind in Kind:

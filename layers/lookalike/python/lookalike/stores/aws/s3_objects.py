@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Configuration of the client. A picture is a few megabytes within one region: seconds without a byte are a fault, and
 #: a retry is better than waiting. All attempts together stay well below API Gateway's timeout of 30 s. The SDK verifies
-#: checksums both ways.
+#: checksums both ways. What it signs for others names the region's own host, which knows a bucket from its first minute.
 CONFIG = Config(
     connect_timeout=1,
     read_timeout=4,
@@ -33,13 +33,15 @@ CONFIG = Config(
     max_pool_connections=32,
     request_checksum_calculation="when_supported",
     response_checksum_validation="when_supported",
+    signature_version="s3v4",
+    s3={"us_east_1_regional_endpoint": "regional"},
 )
 
 #: Objects of one DeleteObjects call (Amazon S3 API reference).
 _MAX_DELETED = 1000
 
 #: Error codes of an object, version or bucket that does not exist.
-_NOT_FOUND_CODES = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
+NOT_FOUND_CODES = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
 
 #: Error codes of an object that was replaced since its ETag was read.
 _PRECONDITION_CODES = frozenset({"412", "PreconditionFailed", "ConditionalRequestConflict"})
@@ -66,18 +68,26 @@ class S3Store(PictureStore):
 
     def put(self, key: str, data: bytes) -> None:
         """Store ``data`` under ``key``, replacing an older object. Raises Unavailable."""
-        with _errors_as_unavailable():
+        with errors_as_unavailable():
             self._client.put_object(Bucket=self._bucket, Key=_object_name(key), Body=data)
 
     def get(self, key: str) -> bytes | None:
         """Read an object; None if there is none. Raises Unavailable, at once after repeated failures of S3."""
-        with self._read_breaker.guard(), _errors_as_unavailable():
+        with self._read_breaker.guard(), errors_as_unavailable():
             try:
                 return self._client.get_object(Bucket=self._bucket, Key=_object_name(key))["Body"].read()
             except ClientError as error:
-                if _error_code(error) in _NOT_FOUND_CODES:
+                if error_code(error) in NOT_FOUND_CODES:
                     return None
                 raise
+
+    def place(self, key: str, content_type: str, seconds: int) -> str:
+        """Sign a URL of the object. S3 answers with that type, and for a file to be saved: its answers cannot be sandboxed."""
+        said = {"ResponseContentType": content_type, "ResponseContentDisposition": "attachment"}
+        with errors_as_unavailable():
+            return self._client.generate_presigned_url(
+                "get_object", Params={"Bucket": self._bucket, "Key": _object_name(key), **said}, ExpiresIn=seconds
+            )
 
     def remove(self, keys: Sequence[str]) -> None:
         """Delete objects; unknown keys are ignored. Raises Unavailable after all others are deleted."""
@@ -85,7 +95,7 @@ class S3Store(PictureStore):
 
     def stored(self) -> Iterator[Sequence[StoredFile]]:
         """Yield the objects under keys, a page at a time. Raises Unavailable."""
-        with _errors_as_unavailable():
+        with errors_as_unavailable():
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket):
                 yield [
                     StoredFile(one["Key"], int(one["LastModified"].timestamp() * 1000))
@@ -103,12 +113,12 @@ class S3Store(PictureStore):
         refused: list[str] = []
         for begin in range(0, len(names), _MAX_DELETED):
             batch = names[begin : begin + _MAX_DELETED]
-            with _errors_as_unavailable():
+            with errors_as_unavailable():
                 response = self._client.delete_objects(
                     Bucket=self._bucket, Delete={"Objects": [{"Key": name} for name in batch], "Quiet": True}
                 )
             refused += [error.get("Code", "?") for error in response.get("Errors", [])]
-        refused = [code for code in refused if code not in _NOT_FOUND_CODES]
+        refused = [code for code in refused if code not in NOT_FOUND_CODES]
         if refused:
             raise Unavailable(
                 f"S3 did not remove {len(refused)} of {len(names)} objects: {', '.join(sorted({*refused}))}"
@@ -134,11 +144,11 @@ class S3Uploads(UploadStore):
 
         Raises Unavailable, also if there is no such bucket; InvalidArgument if a metadata value cannot be decoded.
         """
-        with _errors_as_unavailable():
+        with errors_as_unavailable():
             try:
                 response = self._client.head_object(Bucket=bucket, Key=key)
             except ClientError as error:
-                if _error_code(error) not in _NOT_FOUND_CODES:
+                if error_code(error) not in NOT_FOUND_CODES:
                     raise
                 self._require_bucket(bucket)
                 return None
@@ -151,17 +161,17 @@ class S3Uploads(UploadStore):
         try:
             self._client.head_bucket(Bucket=bucket)
         except ClientError as error:
-            if _error_code(error) in _NOT_FOUND_CODES:
+            if error_code(error) in NOT_FOUND_CODES:
                 raise Unavailable(f"S3: there is no bucket {bucket}") from error
             raise
 
     def read(self, bucket: str, key: str, etag: str) -> bytes | None:
         """Read the object's bytes; None if it was deleted or replaced since. Raises Unavailable."""
-        with _errors_as_unavailable():
+        with errors_as_unavailable():
             try:
                 return self._client.get_object(Bucket=bucket, Key=key, IfMatch=f'"{etag}"')["Body"].read()
             except ClientError as error:
-                if _error_code(error) in _NOT_FOUND_CODES | _PRECONDITION_CODES:
+                if error_code(error) in NOT_FOUND_CODES | _PRECONDITION_CODES:
                     return None
                 raise
 
@@ -170,11 +180,11 @@ class S3Uploads(UploadStore):
 
         An object replaced by the same bytes has the same ETag and is deleted too: only its newer metadata is lost.
         """
-        with _errors_as_unavailable():
+        with errors_as_unavailable():
             try:
                 self._client.delete_object(Bucket=bucket, Key=key, IfMatch=f'"{etag}"')
             except ClientError as error:
-                if _error_code(error) not in _NOT_FOUND_CODES | _PRECONDITION_CODES:
+                if error_code(error) not in NOT_FOUND_CODES | _PRECONDITION_CODES:
                     raise
 
     def place(self, bucket: str, key: str) -> str:
@@ -207,12 +217,13 @@ def _object_name(key: str) -> str:
     return f"{library}/{hashlib.sha256(rest.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
-def _error_code(error: ClientError) -> str:
+def error_code(error: ClientError) -> str:
+    """Return S3's code of the error; empty if it has none."""
     return error.response.get("Error", {}).get("Code", "")
 
 
 @contextmanager
-def _errors_as_unavailable() -> Iterator[None]:
+def errors_as_unavailable() -> Iterator[None]:
     """Raise every other error of S3 or of the connection as Unavailable."""
     try:
         yield

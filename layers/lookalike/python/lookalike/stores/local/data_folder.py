@@ -22,6 +22,8 @@ _ORIGINALS = "originals"
 _DEAD_LETTERS = "dead-letters.jsonl"
 _WAL = f"{_CATALOG}-wal"
 
+#: Made by the first file in it.
+_STAGED = "staged"
 #: There while a server runs, and after one was killed.
 _CONTROL = "server.sock"
 
@@ -125,6 +127,11 @@ class DataFolder:
     def originals(self) -> Path:
         """The folder of the pictures' original files."""
         return self.path / _ORIGINALS
+
+    @property
+    def staged(self) -> Path:
+        """The folder of files sent ahead of the call that uses them."""
+        return self.path / _STAGED
 
     @property
     def control(self) -> Path:

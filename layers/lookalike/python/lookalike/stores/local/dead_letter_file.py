@@ -56,6 +56,15 @@ class FileDeadLetters(DeadLetters):
         except OSError as error:
             raise Unavailable(f"{self._path}: {error.strerror}") from error
 
+    def count(self) -> int:
+        """Return the number of letters in the file. Raises Unavailable."""
+        try:
+            with self._lock:
+                self._reload()
+                return len(self._known)
+        except OSError as error:
+            raise Unavailable(f"{self._path}: {error.strerror}") from error
+
     def _reload(self) -> None:
         """Read the file's letters if its size has changed. Raises OSError."""
         size = self._path.stat().st_size if self._path.exists() else 0

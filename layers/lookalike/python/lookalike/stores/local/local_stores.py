@@ -14,6 +14,7 @@ from lookalike.ports import Embedder, Stores
 from lookalike.ports.clock import unix_milliseconds
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
+from lookalike.stores.local.local_backlog import LocalBacklog
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.sqlite_applications import SqliteApplications
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
@@ -22,6 +23,7 @@ from lookalike.stores.local.sqlite_maps import SqliteMaps
 from lookalike.stores.local.sqlite_records import SqliteRecords
 from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.local.sqlite_uploads import SqliteUploads
+from lookalike.stores.local.staged_files import StagedFolder
 from lookalike.stores.local.watched_folder import WatchedFolder
 from lookalike.stores.vectors.index import FaissIndex
 
@@ -55,6 +57,7 @@ class LocalStores(Stores):
             self._index = opened.enter_context(closing(FaissIndex(codebooks, embedder.model)))
             _fill_index(self._index, self._sqlite, embedder.model, data)
             self._objects = WatchedFolder(watch)
+            self._staged = StagedFolder(folder.staged)
             self._dead_letters = FileDeadLetters(folder.dead_letters, unix_milliseconds)
             self._opened = opened.pop_all()
 
@@ -95,8 +98,16 @@ class LocalStores(Stores):
         return self._objects
 
     @property
+    def staged(self) -> StagedFolder:
+        return self._staged
+
+    @property
     def dead_letters(self) -> FileDeadLetters:
         return self._dead_letters
+
+    @property
+    def backlogs(self) -> LocalBacklog:
+        return LocalBacklog(self._dead_letters)
 
     def problems(self) -> list[str]:
         return [*self._sqlite.problems(), *self._originals.problems()]

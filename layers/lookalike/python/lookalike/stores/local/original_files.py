@@ -43,6 +43,10 @@ class FolderReader(PictureStore):
         except OSError as error:
             raise self._unavailable(error) from error
 
+    def place(self, key: str, content_type: str, seconds: int) -> Path:
+        """Return the path of the original's file."""
+        return self.path_of(key)
+
     def remove(self, keys: Sequence[str]) -> None:
         raise Unavailable(f"{self._root}: only read from here")
 

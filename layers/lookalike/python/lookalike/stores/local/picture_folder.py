@@ -11,6 +11,7 @@ from lookalike.ports import Embedder, PictureStore, Stores
 from lookalike.ports.clock import unix_milliseconds
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
+from lookalike.stores.local.local_backlog import LocalBacklog
 from lookalike.stores.local.sqlite_applications import SqliteApplications
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from lookalike.stores.local.sqlite_counters import SqliteCounters
@@ -18,6 +19,7 @@ from lookalike.stores.local.sqlite_maps import SqliteMaps
 from lookalike.stores.local.sqlite_records import SqliteRecords
 from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.local.sqlite_uploads import SqliteUploads
+from lookalike.stores.local.staged_files import StagedFolder
 from lookalike.stores.local.watched_folder import WatchedFolder
 from lookalike.stores.vectors.index import FaissIndex
 
@@ -37,6 +39,10 @@ class FolderOriginals(PictureStore):
             return None if path is None else path.read_bytes()
         except OSError:
             return None
+
+    def place(self, key: str, content_type: str, seconds: int) -> Path:
+        """Return the path of the file."""
+        return self.paths[key]
 
     def remove(self, keys: Sequence[str]) -> None:
         """Does nothing: the file is the user's."""
@@ -65,6 +71,7 @@ class PictureFolder(Stores):
             self._index.fill(self._sqlite.catalog.scan(Kind.SAME))
             self._originals = FolderOriginals()
             self._objects = WatchedFolder(None)
+            self._staged = StagedFolder(folder.staged)
             self._dead_letters = FileDeadLetters(folder.dead_letters, unix_milliseconds)
             self._opened = opened.pop_all()
 
@@ -103,6 +110,14 @@ class PictureFolder(Stores):
     @property
     def objects(self) -> WatchedFolder:
         return self._objects
+
+    @property
+    def staged(self) -> StagedFolder:
+        return self._staged
+
+    @property
+    def backlogs(self) -> LocalBacklog:
+        return LocalBacklog(self._dead_letters)
 
     @property
     def dead_letters(self) -> FileDeadLetters:

@@ -58,6 +58,14 @@ class RowStores(Stores):
         raise _served()
 
     @property
+    def staged(self) -> NoReturn:
+        raise _served()
+
+    @property
+    def backlogs(self) -> NoReturn:
+        raise _served()
+
+    @property
     def dead_letters(self) -> NoReturn:
         raise _served()
 

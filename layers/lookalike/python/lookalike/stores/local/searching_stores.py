@@ -8,6 +8,7 @@ from lookalike.ports import Stores, VectorIndex
 from lookalike.ports.clock import unix_milliseconds
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
+from lookalike.stores.local.local_backlog import LocalBacklog
 from lookalike.stores.local.original_files import FolderReader
 from lookalike.stores.local.sqlite_applications import SqliteApplications
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
@@ -16,6 +17,7 @@ from lookalike.stores.local.sqlite_maps import SqliteMaps
 from lookalike.stores.local.sqlite_records import SqliteRecords
 from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.local.sqlite_uploads import SqliteUploads
+from lookalike.stores.local.staged_files import StagedFolder
 from lookalike.stores.local.watched_folder import WatchedFolder
 
 
@@ -38,6 +40,7 @@ class SearchingStores(Stores):
         self._originals = FolderReader(folder.originals)
         self._index = index
         self._objects = WatchedFolder(None)
+        self._staged = StagedFolder(folder.staged)
         self._dead_letters = FileDeadLetters(folder.dead_letters, unix_milliseconds)
 
     @property
@@ -51,6 +54,10 @@ class SearchingStores(Stores):
     @property
     def index(self) -> VectorIndex:
         return self._index
+
+    @property
+    def records(self) -> SqliteRecords:
+        return self._sqlite.records
 
     @property
     def originals(self) -> FolderReader:
@@ -73,12 +80,16 @@ class SearchingStores(Stores):
         return self._objects
 
     @property
-    def dead_letters(self) -> FileDeadLetters:
-        return self._dead_letters
+    def staged(self) -> StagedFolder:
+        return self._staged
 
     @property
-    def records(self) -> SqliteRecords:
-        return self._sqlite.records
+    def backlogs(self) -> LocalBacklog:
+        return LocalBacklog(self._dead_letters)
+
+    @property
+    def dead_letters(self) -> FileDeadLetters:
+        return self._dead_letters
 
     def problems(self) -> list[str]:
         return self._sqlite.problems()

@@ -8,6 +8,7 @@ from collections import Counter
 
 from lookalike.errors import Unavailable
 from lookalike.ports import Counters
+from lookalike.ports.applications import Tally
 from lookalike.stores.local.sqlite_database import Database
 from lookalike.stores.local.sqlite_rows import fetch_all
 
@@ -15,11 +16,20 @@ from lookalike.stores.local.sqlite_rows import fetch_all
 _MAX_COUNT = 1 << 53
 
 
+#: A part of a count is a row of its own, whose name begins with the count's.
+_ADD_TO_PART = """
+    INSERT INTO counts (name, count, expires) VALUES (?, ?, ?)
+    ON CONFLICT (name) DO UPDATE SET count = min(max(count, 0), 9007199254740992) + excluded.count, expires = excluded.expires
+"""
+
+_PARTS = "SELECT name, count FROM counts WHERE name > ? AND name < ?"
+
+
 class SqliteCounters(Counters):
     """Counters in one table.
 
     While the disk takes no writes they count in memory, so that a full disk keeps no search from being answered. The
-    next write of a counter adds what was counted.
+    next write of a counter adds what was counted, though not to its parts.
     """
 
     def __init__(self, database: Database) -> None:
@@ -27,7 +37,7 @@ class SqliteCounters(Counters):
         self._unwritten: Counter[str] = Counter()  # counted while the disk took no writes
         self._lock = threading.Lock()
 
-    def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None) -> int:
+    def take(self, name: str, wanted: int, limit: int | None, expires: int | None = None, part: str = "") -> int:
         given, unwritten = 0, self._unwritten.pop(name, 0)
 
         def take(connection: sqlite3.Connection) -> None:
@@ -40,6 +50,8 @@ class SqliteCounters(Counters):
                     "INSERT OR REPLACE INTO counts (name, count, expires) VALUES (?, ?, ?)",
                     (name, count + given, expires),
                 )
+            if given and part:
+                connection.execute(_ADD_TO_PART, (f"{name}/{part}", given, expires))
 
         try:
             self._database.write(take)
@@ -53,6 +65,10 @@ class SqliteCounters(Counters):
     def counted(self, name: str) -> int:
         rows = fetch_all(self._database, "SELECT count FROM counts WHERE name = ?", (name,))
         return self._unwritten[name] + (_plausible(rows[0][0]) if rows else 0)
+
+    def tally(self, name: str) -> Tally:
+        rows = fetch_all(self._database, _PARTS, (f"{name}/", f"{name}0"))  # "0" is the character after "/"
+        return Tally(self.counted(name), {known[len(name) + 1 :]: _plausible(count) for known, count in rows})
 
     def forget_counts(self, now: int) -> None:
         self._database.write(lambda connection: connection.execute("DELETE FROM counts WHERE expires <= ?", (now,)))

@@ -103,10 +103,10 @@ class FaissIndex(VectorIndex):
         for library_index, some in self._by_library(pictures):
             library_index.remove(some)
 
-    def count(self, library: str) -> int:
-        """Return the number of a library's (uid) pictures that searches find: live, and of the index's model if set."""
-        library_index = self._libraries.get(library)
-        return 0 if library_index is None else library_index.count_live(self._model)
+    def count(self, *libraries: str) -> int:
+        """Return the number of libraries' (uids) pictures that searches find: live, and of the index's model if set."""
+        found = (self._libraries.get(library) for library in libraries)
+        return sum(library_index.count_live(self._model) for library_index in found if library_index is not None)
 
     def entries(self) -> Iterator[Sequence[IndexEntry]]:
         for library, library_index in list(self._libraries.items()):

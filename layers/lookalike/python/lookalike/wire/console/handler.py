@@ -6,6 +6,7 @@ Everything is read when the function starts. A request names a file or none, and
 from __future__ import annotations
 
 import base64
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +16,8 @@ from lookalike.wire.console.site import BASE, HASHED, File, Site
 
 Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
 
-#: What the console's pages may do: load their own files, show pictures, ask this service, and nothing else.
+#: What the console's pages may do: load their own files, show pictures, ask this service, and nothing else but what
+#: :func:`uploads_host` says.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
@@ -23,7 +25,6 @@ CONTENT_SECURITY_POLICY = (
 
 #: Headers of every answer.
 SECURITY = {
-    "content-security-policy": CONTENT_SECURITY_POLICY,
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "referrer-policy": "no-referrer",
@@ -44,18 +45,30 @@ ROUTES = (("GET", BASE), ("GET", f"{BASE}/{{path+}}"))
 
 def console_handler(app: str) -> Handler:
     """Return the handler of the function in that file, which serves the folder ``static`` beside it."""
-    return handler_of(Site.of(Path(app).parent / "static"))
+    return handler_of(Site.of(Path(app).parent / "static"), uploads_host(os.environ))
 
 
-def handler_of(site: Site) -> Handler:
-    """Return a handler that serves the site."""
+def uploads_host(environment: Mapping[str, str]) -> str:
+    """Return the origin that takes files sent ahead of a call, on AWS; empty where this service takes them itself."""
+    bucket, region = environment.get("LOOKALIKE_UPLOADS"), environment.get("AWS_REGION", "")
+    if not bucket or environment.get("LOOKALIKE_DATA"):
+        return ""
+    if endpoint := environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL"):
+        return endpoint.rstrip("/")
+    return f"https://{bucket}.s3.{region}.{'amazonaws.com.cn' if region.startswith('cn-') else 'amazonaws.com'}"
+
+
+def handler_of(site: Site, uploads: str = "") -> Handler:
+    """Return a handler that serves the site, whose pages may send files to the origin ``uploads``."""
+    policy = CONTENT_SECURITY_POLICY.replace("connect-src 'self'", f"connect-src 'self' {uploads}".rstrip())
+    security = {"content-security-policy": policy, **SECURITY}
 
     def handle(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
         headers = {str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()}
         method = str(event["requestContext"]["http"]["method"]).upper()
         over_https = headers.get("x-forwarded-proto", "").strip().lower() == "https"
         answer = _answer(site, method, f"/{str(event.get('rawPath', '')).lstrip('/')}", headers)
-        answer["headers"] = {**answer["headers"], **SECURITY, **(STRICT_TRANSPORT if over_https else {})}
+        answer["headers"] = {**answer["headers"], **security, **(STRICT_TRANSPORT if over_https else {})}
         return answer if method != "HEAD" else {**answer, "body": "", "isBase64Encoded": False}
 
     return handle

@@ -10,17 +10,20 @@ from msgspec import UNSET, UnsetType
 import lookalike
 from lookalike.domain.application import Application
 from lookalike.ports import Ports
+from lookalike.service.index_state import index_state
 from lookalike.service.usage import usage_of
 from lookalike.wire import forms
 from lookalike.wire.http import Answer, Request, RouteEntry
 from lookalike.wire.native import BASE, limits, problems, reading
 from lookalike.wire.native.answers import (
     DaySaid,
+    IndexSaid,
     PictureLimitsSaid,
     ProblemKindSaid,
     ProblemsSaid,
     ServiceSaid,
     UsageSaid,
+    time_said,
 )
 from lookalike.wire.native.dialect import Reply
 from lookalike.wire.status import model_name
@@ -62,12 +65,36 @@ def usage(ports: Ports, application: Application, request: Request) -> Reply:
             application=application.name,
             app_id=application.app_id,
             counted=used.counted,
-            days=tuple(DaySaid(day=day, calls=calls) for day, calls in used.calls.items()),
+            days=tuple(
+                DaySaid(day=day, calls=calls, operations=dict(used.operations.get(day, {})))
+                for day, calls in used.calls.items()
+            ),
             per_second=_limit_said(policy.per_second),
             per_day=_limit_said(policy.per_day),
             in_total=_limit_said(policy.in_total),
         )
     )
+
+
+def index(ports: Ports, application: Application, _request: Request) -> Reply:
+    """Say how the index is doing: what it holds of yours, how far it is behind writes, and when a purge last ended."""
+    state = index_state(ports, application.tenant)
+    lag, letters = state.backlog.lag_ms, state.backlog.dead_letters
+    return Reply(
+        IndexSaid(
+            model=state.model,
+            pictures=state.pictures,
+            generations={kind.value: name for kind, name in state.generations.items()},
+            lag_seconds=UNSET if lag is None else lag / 1000,
+            oldest_unindexed=_time_said(state.oldest_unindexed),
+            dead_letters=UNSET if letters is None else letters,
+            last_purge=_time_said(state.last_purge),
+        )
+    )
+
+
+def _time_said(milliseconds: int | None) -> str | UnsetType:
+    return UNSET if milliseconds is None else time_said(milliseconds)
 
 
 def _limit_said(limit: int | None) -> int | UnsetType:

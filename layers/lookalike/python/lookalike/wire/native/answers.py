@@ -188,10 +188,11 @@ class ComparedSaid(Said, frozen=True, kw_only=True):
 
 
 class DaySaid(Said, frozen=True, kw_only=True):
-    """Calls of a day, UTC."""
+    """Calls of a day, UTC. ``operations``: the same by what they do (add, search, update, delete, groups: all else)."""
 
     day: str
     calls: int
+    operations: dict[str, int] = {}
 
 
 class UsageSaid(Said, frozen=True, kw_only=True):
@@ -204,6 +205,23 @@ class UsageSaid(Said, frozen=True, kw_only=True):
     per_second: int | UnsetType = UNSET
     per_day: int | UnsetType = UNSET
     in_total: int | UnsetType = UNSET
+
+
+class IndexSaid(Said, frozen=True, kw_only=True):
+    """How the index is doing. What is not known is absent.
+
+    ``pictures`` of the caller's are searchable. ``lag_seconds``: the age of the oldest write that the index lacks, and 0 if it
+    lacks none, as of a few minutes ago; ``oldest_unindexed``: when that was made. ``dead_letters``: messages that could not be
+    done, of the whole service. ``generations``: the index that each kind is searched in.
+    """
+
+    model: str
+    pictures: int
+    generations: dict[str, str] = {}
+    lag_seconds: float | UnsetType = UNSET
+    oldest_unindexed: Time | UnsetType = UNSET
+    dead_letters: int | UnsetType = UNSET
+    last_purge: Time | UnsetType = UNSET
 
 
 class PictureLimitsSaid(Said, frozen=True, kw_only=True):

@@ -12,8 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from lookalike.domain.application import Application, Permission
 from lookalike.domain.library import Library
-from lookalike.errors import InvalidArgument, MissingArgument, OutOfTime, TooManyItems
-from lookalike.observability import log_failure
+from lookalike.errors import InvalidArgument, LookalikeError, MissingArgument, OutOfTime, TooManyItems
 from lookalike.ports import Ports
 from lookalike.service.delete import Delete, delete
 from lookalike.service.groups import name_of
@@ -25,8 +24,9 @@ from lookalike.wire.native.answers import Said
 from lookalike.wire.native.dialect import File, Reply
 from lookalike.wire.native.json_body import json_of
 from lookalike.wire.native.pictures import Given, add_or_find
-from lookalike.wire.native.problems import problem_of
+from lookalike.wire.native.problems import is_ours, problem_of
 from lookalike.wire.native.requests import ImageGiven, MetadataGiven, PictureChange, RowGiven
+from lookalike.wire.refusals import Refusals
 
 CONTENT_TYPE = "application/x-ndjson"
 
@@ -47,6 +47,14 @@ class RowSaid(Said, frozen=True, kw_only=True):
     field: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What is said of a row, and the error that it met."""
+
+    said: RowSaid
+    error: Exception | None = None
+
+
 class TotalsSaid(msgspec.Struct, frozen=True, kw_only=True):
     """The last line: rows that were done, refused, and not reached in time, which may be sent again."""
 
@@ -63,20 +71,31 @@ def bulk(ports: Ports, application: Application, request: Request) -> Reply:
     if len(lines) > limits.MAX_ROWS:
         raise TooManyItems("body", f"{len(lines)} rows, more than {limits.MAX_ROWS}")
     work = _Work(ports, application, library, request.id, time.monotonic() + limits.MAX_BULK_SECONDS)
-    return Reply(_ndjson(_in_parallel(work.outcome, lines)))
+    outcomes = _in_parallel(work.outcome, lines)
+    _log_refusals(Refusals(ports, library.name, request.id), outcomes)
+    return Reply(_ndjson([outcome.said for outcome in outcomes]))
 
 
-def _in_parallel(outcome: Callable[[int, bytes], RowSaid], lines: Sequence[bytes]) -> list[RowSaid]:
+def _log_refusals(refusals: Refusals, outcomes: Sequence[_Outcome]) -> None:
+    for outcome in outcomes:
+        if outcome.error is not None:
+            ours = is_ours(outcome.error) and not isinstance(outcome.error, OutOfTime)  # the caller sends it again
+            refusals.add(outcome.error, outcome.said.row, ours=ours)
+    refusals.log()
+
+
+def _in_parallel(outcome: Callable[[int, bytes], _Outcome], lines: Sequence[bytes]) -> list[_Outcome]:
     """Return the outcomes, in order; rows of one id are done in their order."""
     chains: dict[object, list[tuple[int, bytes]]] = {}
     for row, line in enumerate(lines, 1):
         chains.setdefault(_id_of(line) or row, []).append((row, line))
 
-    def of_chain(chain: Sequence[tuple[int, bytes]]) -> list[RowSaid]:
+    def of_chain(chain: Sequence[tuple[int, bytes]]) -> list[_Outcome]:
         return [outcome(row, line) for row, line in chain]
 
     with ThreadPoolExecutor(_MAX_PARALLEL, thread_name_prefix="bulk") as pool:
-        return sorted((said for some in pool.map(of_chain, chains.values()) for said in some), key=lambda one: one.row)
+        done = [outcome for some in pool.map(of_chain, chains.values()) for outcome in some]
+    return sorted(done, key=lambda one: one.said.row)
 
 
 def _id_of(line: bytes) -> str:
@@ -103,19 +122,22 @@ class _Work:
     request_id: str
     deadline: float
 
-    def outcome(self, row: int, line: bytes) -> RowSaid:
+    def outcome(self, row: int, line: bytes) -> _Outcome:
         """Do what a row says, and return what became of it."""
-        if time.monotonic() >= self.deadline:
-            return self._refused(row, line, OutOfTime("its turn never came"))
         try:
-            return self._done(row, json_of(line, RowGiven))
-        except Exception as error:  # whatever it is, it is not its neighbours' failure
-            return self._refused(row, line, error)
+            self._check_time()
+            return _Outcome(self._done(row, json_of(line, RowGiven)))
+        except LookalikeError as error:
+            return _Outcome(self._refused(row, line, error), error)
+        except Exception as fault:  # of ours: the rows beside it are done all the same, and their caller must learn it
+            return _Outcome(self._refused(row, line, fault), fault)
+
+    def _check_time(self) -> None:
+        if time.monotonic() >= self.deadline:
+            raise OutOfTime("its turn never came")
 
     def _refused(self, row: int, line: bytes, error: Exception) -> RowSaid:
         problem = problem_of(error, self.request_id)
-        if problem.status == 500:
-            log_failure(error, {"request_id": self.request_id, "library": self.library.name})
         return RowSaid(
             row=row,
             status=problem.status,
@@ -131,8 +153,9 @@ class _Work:
             return self._added(row, said)
         if said.id is None:
             raise MissingArgument("/id")
-        if said.url is not None or said.base64 is not None:
-            raise InvalidArgument("/url" if said.base64 is None else "/base64", "goes with op add")
+        for name in ("url", "base64", "upload"):
+            if getattr(said, name) is not None:
+                raise InvalidArgument(f"/{name}", "goes with op add")
         ref, name = reading.ref_of(self.library), reading.checked_id(said.id, "/id")
         if said.op == "delete":
             delete(self.ports, Delete(ref, (name,)))
@@ -142,9 +165,8 @@ class _Work:
         return RowSaid(row=row, status=200, id=name, revision=picture.revision)
 
     def _added(self, row: int, said: RowGiven) -> RowSaid:
-        image = ImageGiven(
-            url=UNSET if said.url is None else said.url, base64=UNSET if said.base64 is None else said.base64
-        )
+        given_as = {name: getattr(said, name) for name in ("url", "base64", "upload")}
+        image = ImageGiven(**{name: given for name, given in given_as.items() if given is not None})
         source = reading.source_of(self.ports, self.application, self.library, image, "")
         given = MetadataGiven(
             id=said.id,

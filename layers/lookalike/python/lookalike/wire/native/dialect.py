@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import msgspec
 
@@ -23,6 +24,11 @@ from lookalike.wire.native.problems import problem_answer
 CALL_HEADER = "x-request"
 
 
+#: Header by which browsers give an answer to no page of another site, not even as a picture or a script
+#: (https://fetch.spec.whatwg.org/#cross-origin-resource-policy-header).
+SAME_ORIGIN = ("cross-origin-resource-policy", "same-origin")
+
+
 @dataclass(frozen=True, slots=True)
 class File:
     """A file to answer with: its bytes and its type."""
@@ -32,10 +38,18 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class FileAt:
+    """A file of this machine to answer with: its path and its type."""
+
+    path: Path
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """The result of a call: an object, a file, or nothing. ``revision`` makes the ETag; ``cookies`` are Set-Cookies."""
 
-    said: msgspec.Struct | File | bytes | None = None
+    said: msgspec.Struct | File | FileAt | bytes | None = None
     status: int = 200
     revision: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
@@ -73,12 +87,19 @@ def session_token(ports: Ports, request: Request) -> session_tokens.Token:
 
 
 def _render(reply: Reply, call_id: CallId, request: Request) -> Answer:
-    headers = [(CALL_HEADER, str(call_id.value)), ("cache-control", "no-store"), ("vary", "accept-encoding")]
+    headers = [
+        (CALL_HEADER, str(call_id.value)),
+        ("cache-control", "no-store"),
+        ("vary", "accept-encoding"),
+        SAME_ORIGIN,
+    ]
     if reply.revision is not None:
         headers.append(("etag", f'"{reply.revision}"'))
     chosen = tuple({**dict(headers), **dict(reply.headers)}.items())
     if isinstance(reply.said, File):
         return Answer(reply.said.data, reply.status, reply.said.content_type, chosen, binary=True)
+    if isinstance(reply.said, FileAt):
+        return Answer(b"", reply.status, reply.said.content_type, chosen, file=reply.said.path)
     if reply.said is None:
         return Answer(b"", reply.status, headers=chosen, cookies=reply.cookies)
     if isinstance(reply.said, bytes):
@@ -97,7 +118,7 @@ _MIN_GZIPPED = 1024
 def _refuse(error: Exception, call_id: CallId, request: Request) -> Answer:
     in_browser = request.headers.get("user-agent", "").startswith(_BROWSER)
     answer = problem_answer(error, str(call_id.value), in_browser=in_browser)
-    return replace(answer, headers=(*answer.headers, (CALL_HEADER, str(call_id.value))))
+    return replace(answer, headers=(*answer.headers, SAME_ORIGIN, (CALL_HEADER, str(call_id.value))))
 
 
 def _library_of(request: Request) -> str | None:

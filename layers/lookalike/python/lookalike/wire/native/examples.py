@@ -8,7 +8,7 @@ import msgspec
 
 import lookalike
 from lookalike.domain.picture import sign_of
-from lookalike.wire.native import answers, job_answers, requests, session
+from lookalike.wire.native import answers, job_answers, requests, session, uploads
 from lookalike.wire.native.bulk import RowSaid, TotalsSaid
 
 #: A picture small enough to be read here: two grey squares, as WebP.
@@ -161,8 +161,16 @@ SAID: Mapping[str, msgspec.Struct] = {
         application="shop",
         app_id="10000001",
         counted=True,
-        days=(answers.DaySaid(day="2026-01-02", calls=1234),),
+        days=(answers.DaySaid(day="2026-01-02", calls=1234, operations={"add": 34, "search": 1200}),),
         per_day=50_000,
+    ),
+    "index": answers.IndexSaid(
+        model="lite0",
+        pictures=1234,
+        generations={"same": "lookalike-same-2"},
+        lag_seconds=0.0,
+        dead_letters=0,
+        last_purge="2026-01-02T03:00:00.000Z",
     ),
     "list_libraries": answers.LibrariesSaid(libraries=(_LIBRARY,)),
     "get_library": _LIBRARY,
@@ -172,6 +180,14 @@ SAID: Mapping[str, msgspec.Struct] = {
     "get_picture": _PICTURE,
     "add_picture": _ADDED,
     "put_picture": _ADDED,
+    "offer_upload": uploads.UploadSaid(
+        upload="AGlXMeVfKJ8bq5ZkR0d1c2hvZS1yZWQtMTIz",
+        url="http://localhost:8000/api/v1/uploads/AGlXMeVfKJ8bq5ZkR0d1c2hvZS1yZWQtMTIz",
+        fields={"policy": "eyJ1cGxvYWQiOiAi…", "signature": "4f1c…"},
+        max_bytes=33_554_432,
+        send_before="2026-01-02T03:14:05.000Z",
+        use_before="2026-01-02T04:04:05.000Z",
+    ),
     "change_picture": msgspec.structs.replace(_PICTURE, brief="red shoe, left", revision=_REVISION + 1),
     "restore_picture": _PICTURE,
     "list_of_jobs": job_answers.JobsSaid(jobs=(_JOB,)),

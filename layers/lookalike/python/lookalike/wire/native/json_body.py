@@ -75,7 +75,7 @@ def _malformed(pointer: str, said: str) -> InvalidArgument:
 def _reworded(pointer: str, said: str) -> str:
     """Return what msgspec said of the value there, in the words of JSON."""
     if _IMAGE.fullmatch(pointer) and said.startswith("Expected `object"):
-        return "must be an object with one of url, base64 and picture"
+        return "must be an object with one of url, base64, upload and picture"
     values = _VALUES.get(pointer.rpartition("/")[2])
     if values and said.startswith("Invalid enum value"):
         return f"must be one of {', '.join(values)}"

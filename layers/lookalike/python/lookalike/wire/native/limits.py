@@ -60,10 +60,10 @@ MAX_BULK_SECONDS = 25.0
 MAX_ANSWER_BYTES = 4_400_000
 
 
-def bounds(ports: Ports) -> Bounds:
+def bounds(ports: Ports, max_bytes: int = MAX_PICTURE_BYTES) -> Bounds:
     """Return the bounds of a picture."""
     return Bounds(
-        max_bytes=MAX_PICTURE_BYTES,
+        max_bytes=max_bytes,
         min_side=ports.settings.min_side,
         max_side=MAX_SIDE,
         max_pixels=MAX_SIDE * MAX_SIDE,

@@ -67,8 +67,9 @@ _PROBLEMS: Mapping[int, str] = {
     400: "A value is missing, malformed, or out of range: field names it",
     401: "The keys or the token are not known",
     403: "The application is disabled, may not do this, or may not be used from this address",
-    404: "There is no such library or job, or no such picture in the library",
-    409: "The picture or the library is there already, another write was faster, the library is full, or the job is other",
+    404: "There is no such library, job or upload, or no such picture in the library",
+    409: "It is there already or other, another write was faster, the library is full, or the upload has no file, or none yet",
+    410: "The upload's time is up",
     412: "The picture has another revision than If-Match names",
     413: "The request is larger than the gateway takes",
     422: "The picture cannot be read, downloaded or sent",
@@ -79,7 +80,7 @@ _PROBLEMS: Mapping[int, str] = {
 _HEADERS: Mapping[str, _Json] = {
     "ETag": {"description": "The revision", "schema": {"type": "string", "pattern": '^"[0-9]+"$'}},
     "Location": {
-        "description": "Path of the picture or the job",
+        "description": "Path of the picture or the job, or address of the file",
         "schema": {"type": "string", "format": "uri-reference"},
     },
     "X-Request": {"description": "Number of the call, which the service's log has too", "schema": {"type": "string"}},
@@ -195,7 +196,7 @@ def _refusals(statuses: Iterable[int]) -> _Json:
 
 def _tag(call: NativeCall) -> str:
     module = getattr(call.call, "__module__", "").rpartition(".")[2]
-    return {"bulk": "pictures", "about": "service"}.get(module, module)
+    return {"bulk": "pictures", "uploads": "pictures", "about": "service"}.get(module, module)
 
 
 def _path_parameters(path: str) -> Iterator[_Json]:
@@ -218,7 +219,8 @@ def _response(call: NativeCall, status: int) -> _Json:
     names = list(_EVERYWHERE)
     if status == 304 or (not isinstance(kind, str) and call.path.endswith(("/{id}", "/restore", "/pictures"))):
         names += [] if kind is None and status != 304 else ["ETag"]
-    names += ["Location"] if call.name in ("add_picture", "find_duplicates", "put_job") else []
+    located = call.name in ("add_picture", "find_duplicates", "put_job") or status == HTTPStatus.TEMPORARY_REDIRECT
+    names += ["Location"] if located else []
     response: _Json = {"description": _done(status, kind), "headers": {name: _header(name) for name in names}}
     if isinstance(kind, str):
         response["content"] = {kind: _file(kind)}
@@ -235,7 +237,7 @@ def _header(name: str) -> _Json:
 
 def _done(status: int, kind: type[msgspec.Struct] | str | None) -> str:
     if kind is None:
-        return "Not changed since" if status == HTTPStatus.NOT_MODIFIED else "Done"
+        return {304: "Not changed since", 307: "The file is at Location, for five minutes"}.get(status, "Done")
     if isinstance(kind, str):
         return "The file" if kind.startswith("image/") else "A Row a line, and Totals in the last one"
     return "Made" if status == HTTPStatus.CREATED else "As asked"

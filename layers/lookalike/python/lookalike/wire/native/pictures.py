@@ -28,8 +28,8 @@ from lookalike.wire import forms
 from lookalike.wire.http import Request
 from lookalike.wire.native import limits, reading
 from lookalike.wire.native.answers import PicturesSaid, added_said, picture_said
-from lookalike.wire.native.dialect import File, Reply
-from lookalike.wire.native.problems import PictureIsThere, TooLargeToSend, UnsupportedByLibrary
+from lookalike.wire.native.dialect import File, FileAt, Reply
+from lookalike.wire.native.problems import PictureIsThere, UnsupportedByLibrary
 from lookalike.wire.native.requests import MetadataGiven, PictureChange
 
 
@@ -190,20 +190,29 @@ _KEPT_SECONDS = 31_536_000
 
 
 def get_image(ports: Ports, application: Application, request: Request) -> Reply:
-    """Return a picture's file: the original, or a smaller view of it."""
+    """Return a picture's file: the original, or a smaller view of it. On AWS, a large original is answered by its address."""
     library = reading.library_of(ports, application, request.arguments["library"])
     query = forms.query(request)
     size = ImageSize(reading.one_of(query, "size", ImageSize.ORIGINAL, ImageSize.VIEW, ImageSize.THUMB))
-    image = picture_image(ports, library, reading.picture_id(request), size, deleted=_state_of(query) is State.DELETED)
-    if len(image.data) > limits.MAX_ANSWER_BYTES:
-        raise TooLargeToSend(f"{len(image.data)} bytes, more than {limits.MAX_ANSWER_BYTES}")
+    image = picture_image(
+        ports,
+        library,
+        reading.picture_id(request),
+        size,
+        deleted=_state_of(query) is State.DELETED,
+        max_bytes=limits.MAX_ANSWER_BYTES,
+    )
     named = query.text("v") == str(image.revision)
     headers = (
         ("cache-control", f"private, max-age={_KEPT_SECONDS}, immutable" if named else "private, no-cache"),
         ("content-security-policy", "sandbox; default-src 'none'"),
         ("x-content-type-options", "nosniff"),
         ("content-disposition", "inline"),
+        ("vary", "authorization, cookie"),  # what a browser keeps for a year is not for the next one who signs in there
     )
     if reading.is_not_modified(request, image.revision):
         return Reply(status=304, revision=image.revision, headers=headers)
-    return Reply(File(image.data, image.content_type), revision=image.revision, headers=headers)
+    if isinstance(image.place, str):
+        return Reply(status=307, headers=(("location", image.place),))
+    file = File(image.data, image.content_type) if image.place is None else FileAt(image.place, image.content_type)
+    return Reply(file, revision=image.revision, headers=headers)

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from lookalike import errors
+from lookalike.service import staging_errors
 from lookalike.service.job_errors import JobFinished, JobInProgress, JobIsOther, JobNotFound
 from lookalike.service.permissions import NotPermitted
 from lookalike.service.sign_in import TooManyFailures
@@ -27,13 +28,6 @@ class PictureNamed(msgspec.Struct, frozen=True, kw_only=True):
 
     library: str
     id: str
-
-
-class TooLargeToSend(errors.LookalikeError):
-    """A stored original is larger than one answer may be."""
-
-    field = "size"
-    remedy = "ask for size=view"
 
 
 class MethodNotAllowed(errors.UnknownOperation):
@@ -96,6 +90,13 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
     MethodNotAllowed: Kind(405, "method_not_allowed", "The path does not take this method"),
     errors.PictureNotFound: Kind(404, "picture_not_found", "The library holds no such picture"),
     errors.LibraryNotFound: Kind(404, "library_not_found", "There is no such library"),
+    staging_errors.UploadError: Kind(422, "upload_failed", "The upload cannot be used"),
+    staging_errors.UploadRefused: Kind(403, "upload_refused", "The form is not signed for this upload"),
+    staging_errors.UploadNotFound: Kind(404, "upload_not_found", "There is no such upload"),
+    staging_errors.UploadMissing: Kind(409, "upload_missing", "No file was sent to the upload yet"),
+    staging_errors.UploadUsed: Kind(409, "upload_used", "The upload was used already"),
+    staging_errors.UploadTooLarge: Kind(413, "upload_too_large", "The file is larger than its form allows"),
+    staging_errors.UploadExpired: Kind(410, "upload_expired", "The upload's time is up"),
     errors.PictureExists: Kind(409, "picture_exists", "The library holds this picture already"),
     errors.LibraryExists: Kind(409, "library_exists", "There is a library of that name"),
     JobNotFound: Kind(404, "job_not_found", "There is no job of that name"),
@@ -107,7 +108,6 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
     errors.RevisionConflict: Kind(409, "revision_conflict", "Others are writing the same picture"),
     errors.RevisionMismatch: Kind(412, "revision_mismatch", "The picture has another revision than the one named"),
     RequestTooLarge: Kind(413, "request_too_large", "The request is larger than allowed"),
-    TooLargeToSend: Kind(422, "too_large_to_send", "The original is larger than an answer may be"),
     errors.EmptyPicture: Kind(422, "empty_picture", "The picture has no bytes"),
     errors.BadEncoding: Kind(422, "bad_encoding", "The picture is not base64"),
     errors.NotAPicture: Kind(422, "not_a_picture", "The file is no picture that can be read"),
@@ -177,6 +177,11 @@ def kind_of(error: Exception) -> Kind:
     return next(PROBLEMS[one] for one in type(error).__mro__ if one in PROBLEMS)
 
 
+def is_ours(error: Exception) -> bool:
+    """Whether the error is a failure of the service, and not of its caller."""
+    return kind_of(error).status >= 500 and not isinstance(error, errors.Busy)
+
+
 def problem_of(error: Exception, request: str) -> Problem:
     """Return the problem of an error, in the call of that number.
 
@@ -217,7 +222,7 @@ def problem_answer(error: Exception, request: str, *, in_browser: bool = False) 
         status=problem.status,
         content_type=CONTENT_TYPE,
         headers=tuple(_headers(error, problem.status, CHALLENGE_OF_BROWSERS if in_browser else CHALLENGE)),
-        failed=problem.status >= 500 and not isinstance(error, errors.Busy),
+        failed=is_ours(error),
     )
 
 

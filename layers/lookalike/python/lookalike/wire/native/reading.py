@@ -27,9 +27,11 @@ from lookalike.errors import (
     UrlLengthError,
 )
 from lookalike.ports import Ports
+from lookalike.service import staging
 from lookalike.service.add import MAX_ID_BYTES
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import IMPLICIT_LIBRARIES, find_library, is_library_name
+from lookalike.service.staging_errors import UploadNotFound
 from lookalike.service.stored import stored_source
 from lookalike.service.tags import tags_of
 from lookalike.wire import base64_image, forms, label_codec
@@ -37,6 +39,7 @@ from lookalike.wire.http import Request
 from lookalike.wire.native import limits, picture_path
 from lookalike.wire.native.json_body import json_of
 from lookalike.wire.native.requests import (
+    UPLOAD_ID_PATTERN,
     CheckGiven,
     FilterGiven,
     ImageGiven,
@@ -187,12 +190,14 @@ def source_of(
     """
     if isinstance(image, bytes):
         return _source_of_file(ports, image)
-    if [image.url, image.base64, image.picture].count(UNSET) != 2:
-        raise InvalidArgument(field, "must have one of url, base64 and picture")
+    if [image.url, image.base64, image.upload, image.picture].count(UNSET) != 3:
+        raise InvalidArgument(field, "must have one of url, base64, upload and picture")
     if image.library is not UNSET and image.picture is UNSET:
         raise InvalidArgument(f"{field}/library", "goes with picture")
     if image.url is not UNSET:
         return _from_url(ports, image.url, f"{field}/url")
+    if image.upload is not UNSET:
+        return _from_upload(ports, image.upload, f"{field}/upload")
     if image.base64 is not UNSET:
         data = base64_image.from_base64(f"{field}/base64", image.base64.encode(), limits.MAX_BASE64)
         return Source(limits.bounds(ports), data=data, name=f"{field}/base64")
@@ -205,6 +210,13 @@ def _stored(ports: Ports, application: Application, library: Library | None, ima
     if library is None:
         raise MissingArgument(f"{field}/library")
     return stored_source(ports, library, checked_id(str(image.picture), f"{field}/picture"), limits.bounds(ports))
+
+
+def _from_upload(ports: Ports, id_: str, field: str) -> Source:
+    """Return the file that was sent ahead. Raises UploadNotFound for what is no id, also where no file would be read."""
+    if not re.fullmatch(UPLOAD_ID_PATTERN, id_):
+        raise UploadNotFound(id_, field=field)
+    return Source(limits.bounds(ports, staging.MAX_BYTES), upload=id_, name=field)
 
 
 def _from_url(ports: Ports, url: str, field: str) -> Source:

@@ -22,6 +22,9 @@ JOB_PATTERN = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}$"
 #: Cursors: base64url.
 CURSOR_PATTERN = r"^[A-Za-z0-9_-]*$"
 
+#: Ids of uploads: base64url.
+UPLOAD_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+
 Fraction: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 
 BoxGiven: TypeAlias = tuple[Fraction, Fraction, Fraction, Fraction]
@@ -57,6 +60,13 @@ Base64: TypeAlias = Annotated[
         extra_json_schema={"minLength": 1, "maxLength": limits.MAX_BASE64, "contentEncoding": "base64"},
     ),
 ]
+UploadId: TypeAlias = Annotated[
+    str,
+    Meta(
+        description="Id of an upload, which this call uses up",
+        extra_json_schema={"pattern": UPLOAD_ID_PATTERN},
+    ),
+]
 AnyJson: TypeAlias = Annotated[msgspec.Raw, Meta(description="Any JSON, which is returned digit by digit")]
 LibraryName: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": LIBRARY_PATTERN})]
 Cursor: TypeAlias = Annotated[
@@ -73,6 +83,7 @@ class ImageGiven(Given, frozen=True, kw_only=True):
 
     url: Url | UnsetType = UNSET
     base64: Base64 | UnsetType = UNSET
+    upload: UploadId | UnsetType = UNSET
     picture: (
         Annotated[
             str,
@@ -199,12 +210,13 @@ class DismissGiven(Given, frozen=True, kw_only=True):
 
 
 class RowGiven(Given, frozen=True, kw_only=True):
-    """A line of a bulk call. ``url`` and ``base64`` are of a picture to add."""
+    """A line of a bulk call. ``url``, ``base64`` and ``upload`` are of a picture to add."""
 
     op: Literal["add", "update", "delete"] = "add"
     id: Id | None = None
     url: Url | None = None
     base64: Base64 | None = None
+    upload: UploadId | None = None
     brief: Brief | None = None
     tags: Tags | None = None
     label: AnyJson | UnsetType = UNSET

@@ -22,6 +22,7 @@ _REF = "#/components/schemas/{name}"
 _IMAGES: Mapping[str, tuple[str, ...]] = {
     "ImageByUrl": ("url",),
     "ImageInBase64": ("base64",),
+    "ImageByUpload": ("upload",),
     "StoredImage": ("picture", "library"),
 }
 

@@ -145,7 +145,7 @@ def _link(ports: Ports, once: str, request: Request) -> Token:
     return token
 
 
-def _not_counted(ports: Ports, application: Application, _address: str) -> None:
+def _not_counted(ports: Ports, application: Application, _address: str, _operation: str) -> None:
     """Admit without a limit: whoever is over one can sign in, learn it, and sign out."""
     ports.call.belongs_to(application.tenant)
 

@@ -170,6 +170,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.embedding",
         "lookalike.errors",
         "lookalike.imaging",  # previews for the report of a folder
+        "lookalike.limits",
         "lookalike.ports",
         "lookalike.server",
         "lookalike.service",
@@ -177,8 +178,20 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.stores.aws",
         "lookalike.stores.local",
         "lookalike.training",
+        "lookalike.transfer",
         "lookalike.verification",
         "lookalike.wire.baidu",
+        "lookalike.wire.native",
+    },
+    # Many pictures at once: use cases below it, and the API of a running service.
+    "lookalike.transfer": {
+        "lookalike",
+        "lookalike.domain",
+        "lookalike.errors",
+        "lookalike.imaging",
+        "lookalike.ports",
+        "lookalike.service",
+        "lookalike.wire",
         "lookalike.wire.native",
     },
     "lookalike.server": {
@@ -213,6 +226,7 @@ NOT_DEPLOYED = {
     "lookalike.cli",
     "lookalike.server",
     "lookalike.training",
+    "lookalike.transfer",
     "lookalike.stores.local",
     "lookalike.stores.vectors",
 }
@@ -233,6 +247,7 @@ _ABOVE = {
     "lookalike.cli",
     "lookalike.server",
     "lookalike.training",
+    "lookalike.transfer",
 }
 
 #: What no table above may ever allow.

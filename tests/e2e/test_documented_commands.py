@@ -17,8 +17,9 @@ import pytest
 
 from tests.servers.opensearch import server as opensearch
 from tests.support import photographs
+from tests.support.baidu import picture
 from tests.support.documents import block, command_lines
-from tests.support.live import READY
+from tests.support.live import READY, LiveServer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -161,6 +162,35 @@ def test_keys_as_they_are_documented(tmp_path: Path) -> None:
     left = [str(ROOT / ".venv/bin/lookalike"), "keys", "list", "--json", "--data", str(tmp_path / "data")]
     printed = subprocess.run(left, capture_output=True, text=True, check=True).stdout
     assert [application["name"] for application in json.loads(printed)] == ["shop"]
+
+
+def test_moving_as_it_is_documented(tmp_path: Path) -> None:
+    """In the order of the page: lookalike import, lookalike export, lookalike snapshot, lookalike restore."""
+    commands = tuple(f".venv/bin/lookalike {name}" for name in ("import", "export", "snapshot", "restore"))
+    typed = [line for line in dict.fromkeys(command_lines()) if line.startswith(commands)]
+    assert {line.split()[1] for line in typed} == {"import", "export", "snapshot", "restore"}
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "snapshots").mkdir()
+    (tmp_path / "photos/1.png").write_bytes(picture(1))
+    (tmp_path / "catalogue.csv").write_text("sku,title,category,file\n7,Shoe,a;b,photos/1.png\n")
+    (tmp_path / "catalogue.jsonl").write_text('{"id": 8, "file": "photos/1.png", "brief": "Shoe"}\n')
+    server = LiveServer(tmp_path / "served")
+    keys = server.keys("shop")
+    (tmp_path / "key").write_text(f"{keys.access_key}:{keys.secret_key}")
+    try:
+        for line in typed:
+            words = shlex.split(line)
+            words[0] = str(ROOT / words[0])
+            for option, ours in (("--data", tmp_path), ("--url", server.url)):
+                if option in words:
+                    at = words.index(option) + 1
+                    words[at] = str(tmp_path / Path(words[at]).name) if option == "--data" else str(ours)
+            done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, (line, done.stdout, done.stderr)
+    finally:
+        server.stop()
+    assert (tmp_path / "restored/catalog.db").is_file()
+    assert "1 pictures" in done.stdout or "3 pictures" in done.stdout, done.stdout
 
 
 def test_make_bench_prints_its_tables(tmp_path: Path) -> None:

@@ -83,6 +83,11 @@ OPTIONS = {
     "sweep": "folder --library --report --not-same --name --data --stack",
     "token": "--name --data --stack",
     "usage": "--data --stack --days --json",
+    "import": "source --library --map --kind --encoding --on-duplicate --as --reembed --from --group --vendor-key --vendor-url --name --data --stack --url --key "
+    "--workers --journal --report --restart --dry-run --json",
+    "snapshot": "destination --data",
+    "restore": "snapshot --data --replace",
+    "export": "destination --library --name --data --stack --json",
     "check": "--data --stack --repair --deep --rate --json",
     "restore-picture": "picture --library --name --data --stack --json",
     "canary": "--data --stack --recall --least-recall --json",
@@ -208,8 +213,8 @@ ERRORS = """
     Busy CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument JobFailed JobFinished JobInProgress JobIsOther JobNotFound LibraryExists LibraryFull
     LibraryNotFound LimitReached LinkInvalid LookalikeError MethodNotAllowed MissingArgument ModelError NoGroups
     NotAPicture NotPermitted NothingGiven OutOfTime PictureError PictureExists PictureIsThere PictureNotFound
-    PictureSizeError RateReached RefusedError RequestTooLarge RevisionConflict RevisionMismatch ServiceRateReached
-    SessionExpired SettingsError SignAmbiguous SignatureInvalid StateError TokenExpired TokenInvalid
+    PictureSizeError RateReached RefusedError RequestTooLarge RevisionConflict RevisionMismatch RowError ServiceRateReached
+    SessionExpired SettingsError SignAmbiguous SignatureInvalid SourceError StateError TargetError TokenExpired TokenInvalid
     TooManyFailures TooManyGroups TooManyItems TotalQuotaReached Unavailable UnknownOperation
     UnknownScheme UnsupportedByLibrary UploadError UploadExpired UploadMissing UploadNotFound UploadRefused
     UploadTooLarge UploadUsed UrlAnswerError UrlAnswerTooLong UrlError UrlIllegal UrlLengthError

@@ -12,7 +12,18 @@ from lookalike.embedding.lazy import LazyEmbedder, LazyVerifier
 from lookalike.errors import SettingsError
 from lookalike.imaging.signatures import is_picture
 from lookalike.observability import logger
-from lookalike.ports import Applications, Clock, Counters, Embedder, Ports, Stores, Verifier
+from lookalike.ports import (
+    Applications,
+    Catalog,
+    Clock,
+    Counters,
+    Embedder,
+    MapStore,
+    PictureStore,
+    Ports,
+    Stores,
+    Verifier,
+)
 from lookalike.ports.clock import unix_milliseconds
 from lookalike.settings import Settings
 from lookalike.stores.aws.account import Account
@@ -83,6 +94,19 @@ def applications(settings: Settings, *, make: bool = False) -> Iterator[Applicat
         return
     with _sqlite(settings.data, make=make) as stores:
         yield stores.applications
+
+
+@contextmanager
+def stored(settings: Settings) -> Iterator[tuple[Catalog, PictureStore, MapStore]]:
+    """The catalog, the originals and the local maps alone, to read from, likewise."""
+    if settings.data is None:
+        account = Account(settings)
+        yield account.catalog, account.originals, account.maps
+        return
+    from lookalike.stores.local.original_files import FolderReader  # noqa: PLC0415 - only one machine has it
+
+    with _sqlite(settings.data) as stores:
+        yield stores.catalog, FolderReader(settings.data / "originals"), stores.maps
 
 
 @contextmanager

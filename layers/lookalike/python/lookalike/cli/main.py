@@ -24,6 +24,10 @@ COMMANDS = {
     "token": "Print an access token for curl and invoke.",
     "sweep": "Find near-duplicates in a folder or a library.",
     "usage": "Say how many calls each application has made.",
+    "import": "Add the pictures of a folder, a table or an archive to a library.",
+    "export": "Write libraries with all that is stored of them to an archive.",
+    "snapshot": "Copy a data folder while the server runs.",
+    "restore": "Make a data folder of a snapshot.",
     "check": "Prove that what can be found is what is stored, and mend what differs.",
     "restore-picture": "Make a deleted picture live again.",
     "canary": "Add a picture, find it, delete it, and say how long each took.",
@@ -32,10 +36,13 @@ COMMANDS = {
     "model": "Make models that know your own pictures.",
 }
 
+#: Modules of commands whose names no module may have.
+_MODULES = {"import": "import_pictures"}
+
 
 def module_of(command: str) -> str:
     """Return the name of a command's module."""
-    return f"lookalike.cli.{command.replace('-', '_')}"
+    return f"lookalike.cli.{_MODULES.get(command, command.replace('-', '_'))}"
 
 
 class LazyGroup(TyperGroup):

@@ -103,7 +103,7 @@ def add(ports: Ports, command: Add, library: Library | None = None) -> Picture:
     prepared = prepare(ports, command, library)
     for attempt in attempts(ports, prepared):
         with place(ports, prepared.library, needed=attempt.adds) as held:
-            if write(held, prepared.loaded, attempt):
+            if write(held, prepared.loaded.data, attempt):
                 break
     return attempt.picture
 
@@ -141,11 +141,11 @@ def attempts(ports: Ports, prepared: Prepared) -> Iterator[Attempt]:
     raise Unavailable(f"catalog: {key.library}/{key.id} changes too fast")
 
 
-def write(ports: Ports, loaded: Loaded, attempt: Attempt) -> bool:
+def write(ports: Ports, file: bytes, attempt: Attempt) -> bool:
     """Store the picture and its row, and publish the row to the index. False if another write of the row was faster."""
     picture, replaced = attempt.picture, attempt.replaced
     if attempt.stores_file:
-        _store(ports, picture, loaded.data, attempt.feature_map)
+        _store(ports, picture, file, attempt.feature_map)
     try:
         if picture is not replaced:
             ports.catalog.put(picture, None if replaced is None else replaced.revision)

@@ -90,7 +90,7 @@ class _BatchAdd:
             if full and attempt.adds:
                 raise LibraryFull(self._library.name)
             self._check_time()
-            if write(self._ports, prepared.loaded, attempt):
+            if write(self._ports, prepared.loaded.data, attempt):
                 break
         if attempt.adds:
             self._added.add(index)

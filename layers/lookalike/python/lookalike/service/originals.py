@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
-from lookalike.domain.picture import thumbnail_key
+from lookalike.domain.picture import companion_keys
 from lookalike.errors import Unavailable
 from lookalike.imaging.pixel_budget import PixelBudget
 from lookalike.observability import logger
@@ -39,6 +39,9 @@ def read_originals(originals: PictureStore, keys: Sequence[str]) -> list[bytes |
 
 
 def remove_objects(ports: Ports, object_keys: Sequence[str]) -> None:
-    """Remove originals for good, and what is kept beside them: thumbnails and local maps. Raises Unavailable."""
-    ports.originals.remove([key for original in object_keys for key in (original, thumbnail_key(original))])
+    """Remove originals for good, and what is kept beside them. Raises Unavailable.
+
+    That is the file that an original was made of, its thumbnail, and its local map.
+    """
+    ports.originals.remove([key for original in object_keys for key in (original, *companion_keys(original))])
     ports.maps.remove_maps(object_keys)

@@ -121,7 +121,7 @@ def _add_anew(ports: Ports, library: Library, row: Picture, loaded: Loaded) -> P
     embedding = embed(ports, library, loaded)
     live = _live(ports, row)
     restored = live.but(added=live.revision, model=ports.embedder.model, vector=embedding.vectors[library.kind])
-    return restored if write(ports, loaded, Attempt(restored, row, embedding.feature_map)) else None
+    return restored if write(ports, loaded.data, Attempt(restored, row, embedding.feature_map)) else None
 
 
 def _live(ports: Ports, row: Picture) -> Picture:

@@ -222,7 +222,7 @@ def _add_or_join(
                 recorded = _undo_other(ports, recorded, picture.key)
                 holds = Holding(picture.key, picture.added, metadata_digest(metadata))
                 recorded = record_intent(ports, replace(intent, state=UploadState.ADDING), holds, recorded or known)
-                if write(held, prepared.loaded, attempt):
+                if write(held, prepared.loaded.data, attempt):
                     break
     except PictureExists as exists:
         row = _existing_row(ports, ref, exists.key)

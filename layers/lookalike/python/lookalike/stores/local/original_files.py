@@ -37,7 +37,7 @@ class FolderReader(PictureStore):
 
     def get(self, key: str) -> bytes | None:
         try:
-            return self._path(key).read_bytes()
+            return self.path_of(key).read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -45,7 +45,7 @@ class FolderReader(PictureStore):
 
     def place(self, key: str, content_type: str, seconds: int) -> Path:
         """Return the path of the original's file."""
-        return self._path(key)
+        return self.path_of(key)
 
     def remove(self, keys: Sequence[str]) -> None:
         raise Unavailable(f"{self._root}: only read from here")
@@ -53,7 +53,8 @@ class FolderReader(PictureStore):
     def name_of(self, key: str) -> str:
         return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
-    def _path(self, key: str) -> Path:
+    def path_of(self, key: str) -> Path:
+        """Return the path of a key's file."""
         name = self.name_of(key)
         return self._root / name[:2] / name[2:]
 
@@ -106,10 +107,10 @@ class FolderStore(FolderReader):
         return [] if self._refusal is None else [f"{self._root.name} take no writes ({self._refusal})"]
 
     def put(self, key: str, data: bytes) -> None:
-        self._write(self._path(key), data)
+        self._write(self.path_of(key), data)
 
     def remove(self, keys: Sequence[str]) -> None:
-        self._remove([self._path(key) for key in keys])
+        self._remove([self.path_of(key) for key in keys])
 
     def stored(self) -> Iterator[Sequence[StoredFile]]:
         for shard in range(256):

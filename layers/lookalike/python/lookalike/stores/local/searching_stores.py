@@ -56,6 +56,10 @@ class SearchingStores(Stores):
         return self._index
 
     @property
+    def records(self) -> SqliteRecords:
+        return self._sqlite.records
+
+    @property
     def originals(self) -> FolderReader:
         return self._originals
 
@@ -70,10 +74,6 @@ class SearchingStores(Stores):
     @property
     def counters(self) -> SqliteCounters:
         return self._sqlite.counters
-
-    @property
-    def records(self) -> SqliteRecords:
-        return self._sqlite.records
 
     @property
     def objects(self) -> WatchedFolder:

@@ -1,0 +1,172 @@
+"""``lookalike import``: adds the pictures of a folder or a table to a library."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import typer
+
+from lookalike.cli.import_options import (
+    DryRunOption,
+    DuplicateOption,
+    EncodingOption,
+    JournalOption,
+    JsonOption,
+    KeyOption,
+    KindOption,
+    LibraryOption,
+    MapOption,
+    NameOption,
+    ReembedOption,
+    RenameOption,
+    ReportOption,
+    RestartOption,
+    SourceArgument,
+    UrlOption,
+    WorkersOption,
+)
+from lookalike.cli.import_progress import counts, shown
+from lookalike.cli.import_target import Where
+from lookalike.cli.import_vendor import GroupOption, Migration, VendorKeyOption, VendorOption, VendorUrlOption
+from lookalike.cli.screen import note
+from lookalike.cli.store_options import DataOption, StackOption
+from lookalike.domain.library import Identity
+from lookalike.errors import InvalidArgument, MissingArgument
+from lookalike.transfer import importing, journal, qiniu_listing, report
+from lookalike.transfer.archive_format import is_archive
+from lookalike.transfer.archive_source import ArchiveSource
+from lookalike.transfer.importing import Plan
+from lookalike.transfer.outcomes import Outcome, Totals
+from lookalike.transfer.rows import Source
+from lookalike.transfer.sources import open_source
+from lookalike.transfer.target import OnDuplicate, TargetError, Wanted
+
+#: Exit statuses: some rows were refused for good; some have failed, or the import was broken off, and it is to be run
+#: again; it was interrupted.
+REFUSED, AGAIN, INTERRUPTED = 3, 4, 130
+
+app = typer.Typer()
+
+
+@app.command()
+def import_pictures(
+    source: SourceArgument,
+    library: LibraryOption = None,
+    mapped: MapOption = "",
+    kind: KindOption = None,
+    encoding: EncodingOption = None,
+    on_duplicate: DuplicateOption = OnDuplicate.RETURN,
+    rename: RenameOption = None,
+    reembed: ReembedOption = False,
+    vendor: VendorOption = None,
+    group: GroupOption = None,
+    vendor_key: VendorKeyOption = None,
+    vendor_url: VendorUrlOption = qiniu_listing.ADDRESS,
+    name: NameOption = None,
+    data: DataOption = None,
+    stack: StackOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    workers: WorkersOption = None,
+    journal_file: JournalOption = None,
+    report_file: ReportOption = None,
+    restart: RestartOption = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Add the pictures of a folder, a table or an archive to a library.
+
+    Run it again after any interruption: it goes on where it was. Exit status: 0 all in, 3 some refused, 4 run it again.
+    """
+    where = Where(name, data, stack, url, key)
+    migration = Migration(vendor, group, vendor_key, vendor_url)
+    files = _Files(table := migration.table(source), journal_file, report_file, forget=restart and not dry_run)
+    if is_archive(source):
+        opened: Source = (archive := ArchiveSource(source, [library] if library else ()))
+        target = where.archived(archive, rename, reembed=reembed, make=not dry_run)
+    else:
+        opened = open_source(table, migration.columns(mapped), encoding)
+        target = where.library(Wanted(_given(library), kind, on_duplicate), make=not dry_run)
+    with target as into, closing(files.opened(f"{into.name} {on_duplicate}", dry=dry_run)) as kept:
+        raise typer.Exit(_run(Plan(opened, into, kept, workers or where.workers, dry_run), files, as_json=as_json))
+
+
+def _given(library: str | None) -> str:
+    if library is None:
+        raise MissingArgument("--library", remedy="name the library to add to")
+    return library
+
+
+class _Files:
+    """The files beside a source."""
+
+    def __init__(self, source: Path, journal_file: Path | None, report_file: Path | None, *, forget: bool) -> None:
+        beside = source.resolve()
+        self.journal = journal_file or beside.with_name(f"{beside.name}{journal.ENDING}")
+        self.report = report_file or beside.with_name(f"{beside.name}{report.ENDING}")
+        for option, file in (("--journal", self.journal), ("--report", self.report)):
+            if not file.parent.is_dir():
+                raise InvalidArgument(option, f"{file.parent}: there is no such folder")
+        if forget:
+            self._forget()
+
+    def opened(self, target: str, *, dry: bool) -> journal.Journal:
+        """Open the journal of an import into ``target``; a dry one is forgotten."""
+        return journal.Journal(None if dry else self.journal, target)
+
+    def _forget(self) -> None:
+        """Remove the journal."""
+        for ending in ("", "-wal", "-shm"):
+            self.journal.with_name(f"{self.journal.name}{ending}").unlink(missing_ok=True)
+
+
+def _run(plan: Plan, files: _Files, *, as_json: bool) -> int:
+    """Import, write the report, and return the exit status."""
+    started = importing.prepare(plan)
+    if plan.source.has_ids and plan.target.identity is Identity.PICTURE:
+        note("a picture is its own id in this library; the report says which one each id became")
+    if started.done:
+        note(f"{started.done:,} of {started.rows:,} rows were done before: {', '.join(started.lines())}")
+    status, stopped, held = 0, "", None
+    try:
+        with shown(started, as_json=as_json) as progress:
+            stopped = importing.run(plan, progress)
+        if not plan.dry and not stopped:
+            held = importing.verify(plan)
+    except TargetError as error:
+        stopped = str(error)
+    except KeyboardInterrupt:
+        status, stopped = INTERRUPTED, "interrupted"
+    finally:
+        report.write_report(files.report, plan.journal.lines())
+    totals = plan.journal.totals()
+    _say(plan, totals, held, stopped, as_json=as_json)
+    note(f"the report is {files.report}")
+    return status or _status_of(totals, stopped)
+
+
+def _status_of(totals: Totals, stopped: str) -> int:
+    if stopped or totals.counts.get(Outcome.FAILED):
+        return AGAIN
+    return REFUSED if totals.counts.get(Outcome.REFUSED) else 0
+
+
+def _say(plan: Plan, totals: Totals, held: tuple[int, int] | None, stopped: str, *, as_json: bool) -> None:
+    """Print what has become of the rows."""
+    notes = plan.source.notes()
+    if as_json:
+        verified = {} if held is None else {"verified": held[0], "of": held[1]}
+        typer.echo(json.dumps({**counts(totals), **verified, "stopped": stopped, "notes": [*notes], "end": True}))
+    else:
+        would = " (a trial: nothing was added)" if plan.dry else ""
+        typer.echo(f"{totals.rows:,} rows: {', '.join(totals.lines()) or 'none done'}{would}")
+        if held is not None:
+            typer.echo(f"The library holds {held[0]:,} of {held[1]:,} pictures.")
+        for one in notes:
+            note(one)
+    if stopped:
+        note(f"broken off: {stopped}; run the same command again, and it goes on where it was")
+    elif totals.counts.get(Outcome.FAILED):
+        note("some rows have failed for a reason that may pass; run the same command again to try them again")

@@ -1,0 +1,95 @@
+"""Where an import goes: a folder of data, a stack, or a running server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from lookalike import bootstrap
+from lookalike.cli.one_application import one_application
+from lookalike.cli.store_options import settings_for
+from lookalike.domain.application import Application
+from lookalike.errors import InvalidArgument
+from lookalike.limits.call import usable_cores
+from lookalike.ports import Ports
+from lookalike.ports.clock import unix_milliseconds
+from lookalike.server.uvicorn_server import prepare_process
+from lookalike.service.applications import create_application
+from lookalike.settings import Settings
+from lookalike.transfer.api_client import ApiClient
+from lookalike.transfer.api_target import ApiTarget
+from lookalike.transfer.archive_source import ArchiveSource
+from lookalike.transfer.archive_target import ArchiveTarget
+from lookalike.transfer.stores_target import StoresTarget
+from lookalike.transfer.target import Target, Wanted
+
+#: Calls of a server at the same time.
+_CALLS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What the options say of the target."""
+
+    name: str | None
+    data: Path | None
+    stack: str | None
+    url: str | None
+    key: str | None
+
+    @contextmanager
+    def library(self, wanted: Wanted, *, make: bool) -> Iterator[Target]:
+        """Open a library. ``make``: make it if there is none. Raises InvalidArgument or SettingsError."""
+        if self.url is not None:
+            self._check_alone()
+            yield ApiTarget(ApiClient(self.url, key_of(self.key or "")), wanted, make=make)
+            return
+        with self._stores() as (ports, application):
+            yield StoresTarget(ports, application, wanted, make=make)
+
+    @contextmanager
+    def archived(self, archive: ArchiveSource, rename: str | None, *, reembed: bool, make: bool) -> Iterator[Target]:
+        """Open the libraries of an archive, likewise."""
+        if self.url is not None:
+            raise InvalidArgument("--url", "an archive goes into a data folder or a stack: --data, --stack")
+        with self._stores() as (ports, application):
+            yield ArchiveTarget(ports, application, archive, rename=rename, reembed=reembed, make=make)
+
+    @contextmanager
+    def _stores(self) -> Iterator[tuple[Ports, Application]]:
+        if self.key is not None:
+            raise InvalidArgument("--key", "goes with --url, the address of a running server")
+        prepare_process()
+        settings = settings_for(self.data, self.stack)
+        application = self._application(settings)
+        with closing(bootstrap.build(settings)) as ports:
+            yield ports, application
+
+    @property
+    def workers(self) -> int:
+        """Threads that keep the target busy: some compute while others wait for the disk; or calls at the same time."""
+        return 2 * usable_cores() + 2 if self.url is None else _CALLS
+
+    def _check_alone(self) -> None:
+        for option, given in (("--data", self.data), ("--stack", self.stack), ("--name", self.name)):
+            if given is not None:
+                raise InvalidArgument(
+                    option, "goes without --url: the server knows its stores, and the key is of one application"
+                )
+
+    def _application(self, settings: Settings) -> Application:
+        """Return the application whose library it is; in a data folder without any, one is made, as `serve` does."""
+        with bootstrap.applications(settings, make=settings.data is not None) as applications:
+            if self.name is None and settings.data is not None and not applications.applications():
+                typer.echo(f"lookalike: made the application default in {settings.data}", err=True)
+                return create_application(applications, unix_milliseconds, "default")
+            return one_application(applications, self.name)
+
+
+def key_of(said: str) -> str:
+    """Return the key, which a file holds if ``@`` and its path are said: others see what stands on a command line."""
+    return Path(said[1:]).read_text().strip() if said.startswith("@") else said

@@ -1,0 +1,72 @@
+"""The vendor that pictures come from, and its options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lookalike.cli.import_target import key_of
+from lookalike.cli.screen import note
+from lookalike.errors import InvalidArgument, MissingArgument
+from lookalike.transfer import qiniu_listing
+from lookalike.transfer.columns import Columns
+
+
+class Vendor(StrEnum):
+    """A vendor that pictures come from."""
+
+    QINIU = "qiniu"
+    BAIDU = "baidu"
+    JUMDATA = "jumdata"
+
+
+VendorOption = Annotated[
+    Vendor | None, typer.Option("--from", help="The vendor that the pictures come from; qiniu is asked for its list.")
+]
+GroupOption = Annotated[
+    str | None,
+    typer.Option("--group", help="With --from qiniu: the group. SOURCE is a folder, or a URL with {id} in it."),
+]
+VendorKeyOption = Annotated[
+    str | None, typer.Option("--vendor-key", help="With --from qiniu: ACCESS_KEY:SECRET_KEY there, or @FILE.")
+]
+VendorUrlOption = Annotated[str, typer.Option("--vendor-url", help="With --from qiniu: its address.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """What the options say of the vendor."""
+
+    vendor: Vendor | None
+    group: str | None
+    key: str | None
+    url: str
+
+    def table(self, source: Path) -> Path:
+        """Return what is imported: the source, or the table that the vendor's list has been written to.
+
+        Raises InvalidArgument or SourceError.
+        """
+        if self.vendor is not Vendor.QINIU:
+            if self.group is not None or self.key is not None:
+                raise InvalidArgument("--group", "goes with --from qiniu, as --vendor-key does")
+            return source
+        if self.group is None:
+            raise MissingArgument("--group")
+        table = Path(f"qiniu-{self.group.replace('/', '-')}.jsonl")
+        call = qiniu_listing.caller(self.url, key_of(self.key or ""))
+        pictures = str(source).replace(":/", "://", 1) if "{id}" in str(source) else str(source)  # Path joins slashes
+        rows = qiniu_listing.write_listing(call, self.group, pictures, table)
+        note(f"{rows:,} pictures are listed in {table}; remove it to list the group again")
+        return table
+
+    def columns(self, mapped: str) -> Columns:
+        """Return which column says what: with Baidu and Jumdata, ``cont_sign`` is the id that pictures had there."""
+        columns = Columns.parse(mapped)
+        if self.vendor not in (Vendor.BAIDU, Vendor.JUMDATA):
+            return columns
+        return Columns(columns.mapped, {"id": "cont_sign"})

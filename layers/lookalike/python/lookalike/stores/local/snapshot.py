@@ -1,0 +1,216 @@
+"""A snapshot of a data folder: a data folder of its own, made in seconds while the server runs.
+
+Originals never change once they are written, so they are hard links where the disk allows it. The order makes the copy whole:
+originals are linked, then the catalog is copied as it is at one moment (SQLite's backup), then the originals are linked
+that have come meanwhile. An original is written before its row and removed after it. So every row of the copy has its
+original, unless one was added and replaced again within those moments; then the catalog is copied once more.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lookalike.domain.picture import Key, object_key
+from lookalike.errors import SettingsError
+from lookalike.stores.local.data_folder import DataFolder
+from lookalike.stores.local.original_files import FolderReader
+from lookalike.stores.local.sqlite_errors import reason_of
+
+#: What a snapshot says of itself, beside its data.
+ABOUT = "snapshot.json"
+
+#: End of the name of a folder that is being written.
+_PART = ".part"
+
+#: Copies of the catalog until each of its rows has its original.
+_ATTEMPTS = 5
+
+#: Errors of a disk that makes no hard link, or no more of them, or not to another disk.
+_NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was copied: live pictures, and files of originals that were linked or copied."""
+
+    pictures: int
+    linked: int
+    copied: int
+
+
+class _Files:
+    """Links files, or copies them where that cannot be."""
+
+    def __init__(self) -> None:
+        self.linked = 0
+        self.copied = 0
+
+    def take(self, source: Path, target: Path) -> None:
+        """Link or copy a file that is not there yet. One that has gone meanwhile is left out."""
+        try:
+            os.link(source, target)
+            self.linked += 1
+        except FileExistsError:
+            return
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+            self._copy(source, target)
+
+    def _copy(self, source: Path, target: Path) -> None:
+        if target.exists():
+            return
+        part = target.with_name(f"{target.name}{_PART}")
+        with suppress(FileNotFoundError):
+            shutil.copyfile(source, part)
+            part.chmod(0o600)
+            _flush(part)
+            part.replace(target)
+            self.copied += 1
+
+
+def take_snapshot(data: Path, destination: Path, made: str) -> Snapshot:
+    """Copy a data folder, in use or not, to a folder that is not there yet; ``made`` says when. Raises SettingsError.
+
+    An interrupted copy leaves a folder whose name ends in ``.part``, which the next one removes.
+    """
+    folder = DataFolder.existing(data)
+    if destination.exists():
+        raise SettingsError(f"{destination}: is there already; name another folder")
+    part = destination.with_name(f"{destination.name}{_PART}")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(mode=0o700, parents=True)
+        done = _copied(folder, part)
+        about = {"made": made, "pictures": done.pictures}
+        (part / ABOUT).write_text(json.dumps(about) + "\n")
+        _flush_all(part)
+        part.rename(destination)
+        _flush(destination.resolve().parent)
+    except OSError as error:
+        raise SettingsError(f"{error.filename or destination}: {error.strerror}; nothing was made") from error
+    return done
+
+
+def restore_snapshot(snapshot: Path, data: Path, made: str) -> Snapshot:
+    """Make a data folder of a snapshot, at a path where none is. The snapshot stays as it is. Raises SettingsError."""
+    if not (snapshot / ABOUT).is_file():
+        raise SettingsError(f"{snapshot}: no snapshot, or one that was not finished")
+    folder = DataFolder.existing(snapshot)
+    if missing := next(_without_original(folder.catalog, folder.originals), None):
+        raise SettingsError(f"{snapshot}: the original of {missing} is missing; nothing was restored")
+    done = take_snapshot(snapshot, data, made)
+    (data / ABOUT).unlink()
+    return done
+
+
+def set_aside(data: Path, name: str) -> Path:
+    """Rename a data folder that no server uses; return its new path. Raises SettingsError."""
+    folder = DataFolder.existing(data)
+    folder.lock()
+    try:
+        aside = data.with_name(f"{data.name}.{name}")
+        if aside.exists():
+            raise SettingsError(f"{aside}: is there already")
+        data.rename(aside)
+    finally:
+        folder.unlock()
+    return aside
+
+
+def _copied(folder: DataFolder, part: Path) -> Snapshot:
+    files = _Files()
+    copy = part / folder.catalog.name
+    originals = part / folder.originals.name
+    _take_originals(folder.originals, originals, files)
+    for _ in range(_ATTEMPTS):
+        _copy_catalog(folder.catalog, copy)
+        _take_originals(folder.originals, originals, files)
+        if next(_without_original(copy, originals), None) is None:
+            break
+    else:
+        _require_lost_before(folder, copy, originals)
+    if folder.dead_letters.is_file():
+        shutil.copyfile(folder.dead_letters, part / folder.dead_letters.name)
+    return Snapshot(_pictures(copy), files.linked, files.copied)
+
+
+def _require_lost_before(folder: DataFolder, copy: Path, originals: Path) -> None:
+    """Raise SettingsError for rows of the copy whose originals are not lost in the folder itself."""
+    lost = set(_without_original(folder.catalog, folder.originals))
+    if others := set(_without_original(copy, originals)) - lost:
+        raise SettingsError(f"{len(others)} pictures changed too fast, {min(others)} among them; try again")
+
+
+def _take_originals(source: Path, target: Path, files: _Files) -> None:
+    target.mkdir(mode=0o700, exist_ok=True)
+    for shard in sorted(source.iterdir()) if source.is_dir() else ():
+        if len(shard.name) != 2 or not shard.is_dir():
+            continue
+        into = target / shard.name
+        into.mkdir(mode=0o700, exist_ok=True)
+        with os.scandir(shard) as entries:
+            for file in entries:
+                files.take(Path(file.path), into / file.name)
+
+
+def _copy_catalog(source: Path, target: Path) -> None:
+    """Copy the catalog as it is at one moment. Raises SettingsError if it is damaged."""
+    target.unlink(missing_ok=True)
+    os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    try:
+        with closing(_open(source)) as original, closing(sqlite3.connect(target)) as copy:
+            original.backup(copy)
+            fault = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.Error as error:
+        raise SettingsError(f"{source}: cannot be copied ({reason_of(error)})") from error
+    if fault != "ok":
+        raise SettingsError(f"{source}: damaged ({fault}); nothing was made")
+    for left in ("-wal", "-shm"):
+        target.with_name(f"{target.name}{left}").unlink(missing_ok=True)
+
+
+def _open(catalog: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{catalog.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
+
+
+def _without_original(catalog: Path, originals: Path) -> Iterator[str]:
+    """Iterate over the live pictures that have no original, as ``library/id``."""
+    statement = "SELECT library, id, added, file_digest FROM pictures WHERE state = 'live'"
+    files = FolderReader(originals)
+    with closing(_open(catalog)) as connection:
+        for library, id_, added, file_digest in connection.execute(statement):
+            if not files.path_of(object_key(Key(library, id_), added, file_digest)).exists():
+                yield f"{library}/{id_}"
+
+
+def _pictures(catalog: Path) -> int:
+    with closing(_open(catalog)) as connection:
+        return int(connection.execute("SELECT count(*) FROM pictures WHERE state = 'live'").fetchone()[0])
+
+
+def _flush_all(folder: Path) -> None:
+    """Make a folder's files but the originals durable, which are so already, and the entries of all folders."""
+    for path in folder.iterdir():
+        _flush(path)
+    for shard in (folder / "originals").iterdir():
+        _flush(shard)
+    _flush(folder)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,123 @@
+"""Calls of a running service's API, repeated while it is too busy or does not answer."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from lookalike.errors import InvalidArgument
+from lookalike.transfer.target import TargetError
+from lookalike.wire.native import BASE
+
+#: Attempts at one call before the import is broken off.
+_ATTEMPTS = 10
+
+#: Seconds before each further attempt: doubled each time, up to the last.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 20.0
+
+#: Seconds that an answer may take: a bulk call works for 25, and waits for its turn before.
+_TIMEOUT = 90.0
+
+#: Statuses after which a call is repeated.
+_AGAIN = (429, 500, 502, 503, 504)
+
+#: Redirects and what is not HTTP are faults of the address.
+_CONNECTION_ERRORS = (OSError, http.client.HTTPException)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer: its status and its body."""
+
+    status: int
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, object]:
+        """The object in the body; empty if there is none."""
+        try:
+            found = json.loads(self.body)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def problem(self) -> str:
+        """What the service says is wrong, in one line."""
+        said = self.json
+        parts = [str(said[name]) for name in ("field", "detail") if said.get(name)]
+        return f"{': '.join(parts) or said.get('title') or said.get('message') or 'refused'} (HTTP {self.status})"
+
+
+class ApiClient:
+    """Calls paths below ``/api/v1`` of one address. Safe to use from threads: each has a connection of its own.
+
+    Parameters
+    ----------
+    url : the service's address.
+    key : an application's access key and secret key, parted by a colon, or an access token.
+
+    Raises
+    ------
+    InvalidArgument : the address is none of a service, or the key is empty.
+    """
+
+    def __init__(self, url: str, key: str, pause: Callable[[float], None] = time.sleep) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+            raise InvalidArgument("--url", f"{url} is not http:// or https:// and a host")
+        if not key.strip():
+            raise InvalidArgument("--key", "name the application's keys: ACCESS_KEY:SECRET_KEY, or an access token")
+        self._url = url.rstrip("/")
+        self._netloc, self._prefix = parts.netloc.rpartition("@")[2], parts.path.rstrip("/")
+        self._connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        basic = base64.b64encode(key.strip().encode()).decode()
+        self._authorization = f"Basic {basic}" if ":" in key else f"Bearer {key.strip()}"
+        self._pause = pause
+        self._local = threading.local()
+
+    def call(
+        self, method: str, path: str, body: bytes = b"", content_type: str = "application/json", *, once: bool = False
+    ) -> Answered:
+        """Call, and repeat the call while the service does not answer, or asks to. ``once``: answers are final.
+
+        Raises TargetError if it does not answer in a few minutes, or says that it takes no calls for longer.
+        """
+        headers = {"authorization": self._authorization, "content-type": content_type, "user-agent": "lookalike-import"}
+        wait, said = _FIRST_PAUSE, ""
+        for _ in range(_ATTEMPTS):
+            try:
+                answered, after = self._send(method, path, body, headers)
+            except _CONNECTION_ERRORS as error:
+                said, after = f"{type(error).__name__}: {error}", 0.0
+            else:
+                if answered.status not in _AGAIN or once:
+                    return answered
+                said = answered.problem
+                if after > _LONGEST_PAUSE:
+                    break
+            self._pause(max(wait, after))
+            wait = min(2 * wait, _LONGEST_PAUSE)
+        raise TargetError(f"{self._url} takes no calls now: {said}")
+
+    def _send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[Answered, float]:
+        """Return the answer, and the seconds after which the service wants to be asked again."""
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect(self._netloc, timeout=_TIMEOUT)
+        try:
+            connection.request(method, f"{self._prefix}{BASE}{path}", body or None, dict(headers))
+            answer = connection.getresponse()
+            answered = Answered(answer.status, answer.read())
+        except _CONNECTION_ERRORS:
+            connection.close()
+            self._local.connection = None
+            raise
+        after = answer.headers.get("retry-after", "")
+        return answered, float(after) if after.isdigit() else 0.0

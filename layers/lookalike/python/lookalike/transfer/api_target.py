@@ -1,0 +1,265 @@
+"""An import into a running service, over its API's bulk call."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
+from urllib.parse import quote
+
+import msgspec
+from msgspec import UNSET
+
+from lookalike.domain.library import Identity
+from lookalike.errors import InvalidArgument, LookalikeError
+from lookalike.imaging.decode import FORMATS, Bounds, decode
+from lookalike.transfer.api_client import Answered, ApiClient
+from lookalike.transfer.files import Arrived, arrived
+from lookalike.transfer.journal import Entry
+from lookalike.transfer.outcomes import Outcome, Result
+from lookalike.transfer.rows import Row
+from lookalike.transfer.target import TargetError, Wanted, Work, is_same, of_existing, reason_of, said_of
+from lookalike.wire.native import limits, picture_path
+from lookalike.wire.native.bulk import CONTENT_TYPE
+from lookalike.wire.native.requests import RowGiven
+
+#: Bytes of a bulk call's body. One machine takes 10 MB, and Lambda 6 MB of event, in which it stands in base64.
+_MAX_BODY = 4_000_000
+
+#: Bytes of a picture whose row fills such a body; a larger one is made smaller here.
+_MAX_FILE = (_MAX_BODY - 16_384) // 4 * 3
+
+#: Rows of a bulk call: they are done well within its 25 seconds.
+_MAX_ROWS = 64
+
+#: Times that rows which a call did not reach, or could not do just then, are sent again.
+_MAX_REPEATS = 8
+
+#: Codes of refusals that may pass: a rerun tries these rows again.
+_PASSING = frozenset({"revision_conflict", "url_unreachable", "url_timeout", "url_answer", "url_failed"})
+
+_BOUNDS = Bounds(
+    max_bytes=_MAX_FILE,
+    min_side=1,
+    max_side=limits.MAX_SIDE,
+    max_pixels=limits.MAX_SIDE * limits.MAX_SIDE,
+    formats=FORMATS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A row of a bulk call; ``file`` is None for a URL, which the service downloads."""
+
+    work: Work
+    text: bytes = field(repr=False)
+    file: Arrived | None = field(default=None, repr=False)
+
+
+class ApiTarget:
+    """A library of a running service. It is made if there is none, unless ``make`` is false.
+
+    Raises InvalidArgument for keys that the service does not know, a name that no library may have, or a library of
+    another kind, and TargetError if it does not answer.
+    """
+
+    rows_per_call = _MAX_ROWS
+
+    def __init__(self, client: ApiClient, wanted: Wanted, *, make: bool = True) -> None:
+        self._client = client
+        self._wanted = wanted
+        self._path = f"/libraries/{quote(wanted.library, safe='')}"
+        found = client.call("GET", self._path)
+        if found.status == 404 and found.json.get("code") == "library_not_found":
+            said = self._made() if make else {}
+        else:
+            said = _checked(found)
+            wanted.check_kind(str(said["kind"]))
+        self._name = f"{said.get('name', '')} {said.get('created', '')}"
+        self._there = bool(said)
+        self._identity = Identity(str(said.get("identity", Identity.OWN)))
+
+    def _made(self) -> Mapping[str, object]:
+        kind = {} if self._wanted.kind is None else {"kind": self._wanted.kind}
+        made = self._client.call("PUT", self._path, json.dumps(kind).encode())
+        if made.json.get("code") == "unsupported_by_library":  # a vendor's, whose kind and identity are known
+            body = {"kind": self._wanted.kind or self._wanted.library.removesuffix("_hq"), "identity": Identity.PICTURE}
+            made = self._client.call("PUT", self._path, json.dumps(body).encode())
+        return _checked(made)
+
+    @property
+    def name(self) -> str:
+        """The library's name, and when it was made."""
+        return self._name
+
+    @property
+    def identity(self) -> Identity:
+        """What identifies pictures there."""
+        return self._identity
+
+    def put(self, works: Sequence[Work]) -> Iterable[tuple[Entry, Result]]:
+        """Send the rows, in as few calls as they fit."""
+        lines: list[_Line] = []
+        size = 0
+        for work in works:
+            line = self._line(work)
+            if isinstance(line, Result):
+                yield work.entry, line
+                continue
+            if size + len(line.text) > _MAX_BODY and lines:
+                yield from self._sent(lines)
+                lines, size = [], 0
+            lines.append(line)
+            size += len(line.text)
+        yield from self._sent(lines)
+
+    def try_out(self, works: Sequence[Work]) -> Iterable[tuple[Entry, Result]]:
+        """Load and check the rows here, and ask for those with ids."""
+        for work in works:
+            line = self._line(work)
+            yield work.entry, line if isinstance(line, Result) else self._tried(line)
+
+    def holds(self, id_: str) -> bool:
+        """Whether the library holds a picture of that id."""
+        return self._client.call("GET", self._picture_path(id_)).status in (200, 409)
+
+    def ids(self) -> Iterator[str]:
+        """Iterate over the ids of all live pictures."""
+        after = ""
+        while True:
+            following = f"&after={after}" if after else ""
+            said = _checked(self._client.call("GET", f"{self._path}/pictures?limit={limits.MAX_LISTED}{following}"))
+            yield from (str(one["id"]) for one in cast("list[dict[str, object]]", said["pictures"]))
+            after = str(said.get("next", ""))
+            if not after:
+                return
+
+    def close(self) -> None:
+        """Leave connections to the end of their threads."""
+
+    def _picture_path(self, id_: str) -> str:
+        return f"{self._path}/pictures/{picture_path.segment(id_)}"
+
+    def _line(self, work: Work) -> _Line | Result:
+        """Return a row as it is sent, or what becomes of it before that."""
+        try:
+            if work.row.url is not None:
+                return _Line(work, self._text(work.row, url=work.row.url))
+            file = arrived(work.row, _BOUNDS)
+            return _Line(work, self._text(work.row, data=file.data), file)
+        except LookalikeError as error:
+            return Result(Outcome.REFUSED, "", reason_of(error))
+        except OSError as error:
+            return Result(Outcome.FAILED, "", f"{error.strerror or error}")
+
+    def _text(self, row: Row, *, url: str | None = None, data: bytes | None = None, op: str = "add") -> bytes:
+        said = said_of(row, self._identity)
+        given = RowGiven(
+            op=op,  # type: ignore[arg-type]  # one of those that it names
+            id=said.id,
+            url=url,
+            base64=None if data is None else base64.b64encode(data).decode(),
+            brief=said.brief,
+            tags=said.tags,
+            label=said.label,
+            desc=said.desc,
+        )
+        return msgspec.json.encode(given) + b"\n"
+
+    def _sent(self, lines: Sequence[_Line]) -> Iterator[tuple[Entry, Result]]:
+        """Send the rows until each is done, or refused; those that the call does not reach are sent again."""
+        for _ in range(_MAX_REPEATS):
+            if not lines:
+                return
+            again: list[_Line] = []
+            for line, said in zip(lines, self._bulk(lines), strict=True):
+                if said["status"] == 503:
+                    again.append(line)
+                else:
+                    yield line.work.entry, self._result(line, said)
+            lines = again
+        for line in lines:
+            yield line.work.entry, Result(Outcome.FAILED, "", "the service has no time for it", by_target=True)
+
+    def _bulk(self, lines: Sequence[_Line]) -> Sequence[Mapping[str, object]]:
+        body = b"".join(line.text for line in lines)
+        answered = self._client.call("POST", f"{self._path}/bulk", body, CONTENT_TYPE)
+        if answered.status != 200:
+            if len(lines) == 1 and answered.status in (400, 413, 422):
+                return [{"status": answered.status, "code": answered.json.get("code"), "detail": answered.problem}]
+            raise TargetError(answered.problem)
+        said = [json.loads(line) for line in answered.body.splitlines()]
+        if len(said) != len(lines) + 1:
+            raise TargetError(f"{len(said) - 1} rows were answered, of {len(lines)} that were sent")
+        return said[:-1]
+
+    def _result(self, line: _Line, said: Mapping[str, object]) -> Result:
+        id_, code = str(said.get("id", "")), str(said.get("code", ""))
+        if said["status"] == 201:
+            return Result(Outcome.ADDED, id_)
+        if said["status"] == 200:
+            return self._existing(line, id_)
+        if code == "library_full":
+            raise TargetError(f"the library {self._wanted.library} holds as many pictures as it may")
+        parts = [str(said[name]).lstrip("/") for name in ("field", "detail") if said.get(name)]
+        reason = ": ".join(part for part in parts if part not in ("base64", "file", "picture")) or code
+        passing = code in _PASSING or cast("int", said["status"]) >= 500
+        return Result(Outcome.FAILED if passing else Outcome.REFUSED, "", reason, by_target=said["status"] == 500)
+
+    def _tried(self, line: _Line) -> Result:
+        id_ = said_of(line.work.row, self._identity).id or ""
+        try:
+            if line.file is not None:
+                decode(line.file.data, _BOUNDS)
+        except LookalikeError as error:
+            return Result(Outcome.REFUSED, "", reason_of(error))
+        if not id_ or not self._there or not self.holds(id_):
+            return Result(Outcome.ADDED, id_)
+        return self._existing(line, id_, trying=True)
+
+    def _existing(self, line: _Line, id_: str, *, trying: bool = False) -> Result:
+        held = _checked(self._client.call("GET", self._picture_path(id_)))
+
+        def same() -> bool:
+            if self._identity is Identity.PICTURE or line.file is None:
+                return True
+            return is_same(line.file.data, str(held["digest"]), _BOUNDS)
+
+        def update() -> bool:
+            wanted = said_of(line.work.row, self._identity)
+            label, desc = (UNSET if one is UNSET else json.loads(bytes(one)) for one in (wanted.label, wanted.desc))
+            said = (wanted.brief, [*wanted.tags], label, desc)
+            if said == tuple(held.get(name, nothing) for name, nothing in _NOTHING.items()):
+                return False
+            if not trying:
+                row = replace(line.work.row, id=id_)
+                self._changed(row)
+            return True
+
+        return of_existing(line.work, id_, self._wanted.on_duplicate, same, update)
+
+    def _changed(self, row: Row) -> None:
+        members = {"brief": row.brief, "tags": [*row.tags]}
+        parsed = {
+            name: json.loads(text) for name, text in (("label", row.label), ("desc", row.desc)) if text is not None
+        }
+        _checked(
+            self._client.call("PATCH", self._picture_path(row.id or ""), json.dumps({**members, **parsed}).encode())
+        )
+
+
+#: What a picture has where its answer says nothing.
+_NOTHING: Mapping[str, object] = {"brief": "", "tags": [], "label": UNSET, "desc": UNSET}
+
+
+def _checked(answered: Answered) -> Mapping[str, object]:
+    """Return what is said. Raises InvalidArgument for what the caller has wrong, else TargetError."""
+    if answered.status in (401, 403):
+        raise InvalidArgument("--key", answered.problem)
+    if answered.status in (400, 404, 409):
+        raise InvalidArgument("--library", answered.problem)
+    if answered.status >= 300 or not answered.json:
+        raise TargetError(f"this is no answer of lookalike: {answered.problem}")
+    return answered.json

@@ -1,0 +1,92 @@
+"""Rows of a CSV file, whose columns are parted by commas, semicolons, tabs or bars."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from lookalike.transfer.columns import Columns
+from lookalike.transfer.encoding import encoding_of, opened
+from lookalike.transfer.rows import Row, RowError, SourceError, row_of
+
+#: Characters that may part columns; of those that occur equally often in the first line, the first one does.
+_DELIMITERS = ",;\t|"
+
+#: Longest cell, in characters: a picture in base64.
+_MAX_CELL = 1 << 27
+
+
+class CsvTable:
+    """A CSV file with a header. Files are named relative to its folder.
+
+    Raises SourceError, or InvalidArgument for a header that names no picture.
+    """
+
+    def __init__(self, path: Path, columns: Columns, encoding: str | None = None) -> None:
+        csv.field_size_limit(_MAX_CELL)
+        self._path = path
+        self._encoding = encoding or encoding_of(path)
+        with opened(path, self._encoding) as file:
+            self._delimiter = _delimiter_of(_first_line(file))
+            file.seek(0)
+            self._header = next(self._cells(file), [])
+        self._fields = columns.of(self._header, str(path))
+        self._unused = columns.unused(self._header, str(path))
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether a column has ids."""
+        return "id" in self._fields.values()
+
+    def rows(self) -> Iterator[Row]:
+        """Iterate over the lines below the header; empty ones are left out. Raises SourceError."""
+        with opened(self._path, self._encoding) as file:
+            cells = self._cells(file)
+            next(cells, None)
+            lines = (line for line in cells if any(cell.strip() for cell in line))
+            for number, line in enumerate(lines, 1):
+                yield self._row(number, line)
+
+    def notes(self) -> Sequence[str]:
+        """Return which columns are not used."""
+        return [f"columns that say nothing here: {', '.join(self._unused)}"] if self._unused else []
+
+    def _cells(self, file: TextIO) -> Iterator[list[str]]:
+        try:
+            yield from csv.reader(file, delimiter=self._delimiter)
+        except csv.Error as error:
+            raise SourceError(f"{self._path}: not CSV ({error})") from error
+
+    def _row(self, number: int, line: Sequence[str]) -> Row:
+        if len(line) > len(self._header) and any(cell.strip() for cell in line[len(self._header) :]):
+            return Row(number, _shown(line), fault=f"has {len(line)} cells, and the header {len(self._header)}")
+        said: Mapping[str, object] = {
+            self._fields[name]: cell
+            for name, cell in zip(self._header, line, strict=False)
+            if name in self._fields and cell != ""
+        }
+        try:
+            return row_of(number, said, self._path.parent)
+        except RowError as fault:
+            return Row(number, _shown(line), fault=str(fault))
+
+
+def _first_line(file: TextIO) -> str:
+    return next((line for line in file if line.strip()), "")
+
+
+def _delimiter_of(line: str) -> str:
+    """Return what parts the columns of a first line, outside its quotes."""
+    plain = "".join(line.split('"')[0::2])
+    return max(_DELIMITERS, key=plain.count)
+
+
+def _shown(line: Sequence[str]) -> str:
+    return ",".join(line)[:200]

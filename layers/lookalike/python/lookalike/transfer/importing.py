@@ -1,0 +1,149 @@
+"""An import: rows of a source into a target, in parallel, with a journal."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Protocol
+
+from lookalike.domain.library import Identity
+from lookalike.transfer.journal import Entry, Journal
+from lookalike.transfer.outcomes import Outcome, Result, Totals
+from lookalike.transfer.rows import Row, Source
+from lookalike.transfer.target import Target, TargetError, Work, missing
+
+#: Rows in a row that fail by the target's fault before the import is broken off.
+MAX_FAILURES = 10
+
+#: Rows whose outcomes are recorded at once.
+_RECORDED = 8
+
+#: Seconds between looks at how far it is.
+_TICK_SECONDS = 0.2
+
+
+class Progress(Protocol):
+    """Shows how far an import is. Called by one thread."""
+
+    def show(self, totals: Totals) -> None:
+        """Show the number of rows with each outcome, several times a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is imported, and how: ``workers`` threads; ``dry`` changes nothing."""
+
+    source: Source
+    target: Target
+    journal: Journal
+    workers: int
+    dry: bool = False
+
+
+@dataclass(slots=True)
+class _Run:
+    """What the threads of an import share."""
+
+    stopping: threading.Event = field(default_factory=threading.Event)
+    reason: str = ""
+    failures: int = 0
+    error: BaseException | None = None
+
+
+def prepare(plan: Plan) -> Totals:
+    """Read all rows, and register them; return how many there are, and how many of them were done before.
+
+    Raises SourceError.
+    """
+    own = plan.target.identity is Identity.OWN
+    plan.journal.register((row, row.own_id() if own and not row.fault else None) for row in plan.source.rows())
+    return plan.journal.totals()
+
+
+def run(plan: Plan, progress: Progress) -> str:
+    """Do all rows that are not done yet. Returns why it was broken off; empty if it was not.
+
+    KeyboardInterrupt ends it as soon as the rows under way are done, and is raised again.
+    """
+    shared = _Run()
+    works = _Works(plan)
+    threads = [
+        threading.Thread(target=_work, args=(plan, works, shared), name=f"import-{number}", daemon=True)
+        for number in range(plan.workers)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        while any(thread.is_alive() for thread in threads):
+            threads[0].join(_TICK_SECONDS) if threads[0].is_alive() else shared.stopping.wait(_TICK_SECONDS / 4)
+            progress.show(plan.journal.totals())
+    finally:
+        shared.stopping.set()
+        for thread in threads:
+            thread.join()
+    if shared.error is not None:
+        raise shared.error
+    return shared.reason
+
+
+def verify(plan: Plan) -> tuple[int, int]:
+    """Ask the library for every picture that it was said to hold; return how many it holds, and how many it should.
+
+    Rows whose pictures it does not hold have failed. Raises TargetError.
+    """
+    ids = set(plan.journal.ids())
+    lost = missing(plan.target, ids)
+    plan.journal.lost(lost)
+    return len(ids) - len(lost), len(ids)
+
+
+class _Works:
+    """The rows to do, handed out to threads a few at a time."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._rows = plan.source.rows()
+        self._lock = threading.Lock()
+
+    def take(self) -> Sequence[tuple[Row, Entry]]:
+        """Return the next rows; none at the end. Rows that were done before are passed over."""
+        with self._lock:
+            while some := [*islice(self._rows, self._plan.target.rows_per_call)]:
+                if taken := self._plan.journal.begin([(row, row.stamp()) for row in some]):
+                    return taken
+            return []
+
+
+def _work(plan: Plan, works: _Works, shared: _Run) -> None:
+    try:
+        while not shared.stopping.is_set() and (taken := works.take()):
+            outcomes = _outcomes(plan, taken)
+            while some := [*islice(outcomes, _RECORDED)]:
+                plan.journal.record(some)
+                for _, result in some:
+                    _count(result, shared)
+    except TargetError as error:
+        shared.reason = shared.reason or str(error)
+        shared.stopping.set()
+    except BaseException as error:  # whatever it is: the main thread raises it
+        shared.error = error
+        shared.stopping.set()
+
+
+def _outcomes(plan: Plan, taken: Sequence[tuple[Row, Entry]]) -> Iterator[tuple[Entry, Result]]:
+    works = []
+    for row, entry in taken:
+        fault = row.fault or (f"row {entry.twin} has its id, too" if entry.twin is not None else "")
+        if fault:
+            yield entry, Result(Outcome.REFUSED, "", fault)
+        else:
+            works.append(Work(row, entry))
+    yield from plan.target.try_out(works) if plan.dry else plan.target.put(works)
+
+
+def _count(result: Result, shared: _Run) -> None:
+    shared.failures = shared.failures + 1 if result.by_target else 0
+    if shared.failures >= MAX_FAILURES:
+        raise TargetError(f"{MAX_FAILURES} rows in a row have failed, the last one because of: {result.reason}")

@@ -1,0 +1,34 @@
+"""The report of an import: a CSV file with a line a row."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+from lookalike.transfer.journal import Line
+
+#: End of the name of a source's report.
+ENDING = ".report.csv"
+
+HEADER = ("row", "outcome", "reason", "id", "source", "given")
+
+#: Beginnings of cells that spreadsheets take for formulas.
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_report(path: Path, lines: Iterable[Line]) -> None:
+    """Write the report, in UTF-8 with a mark, which spreadsheets ask for. Another report there is replaced at the end."""
+    part = path.with_name(f"{path.name}.part")
+    with part.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(HEADER)
+        for line in lines:
+            cells = (line.outcome or "not done", line.reason, line.id, line.source, line.given)
+            writer.writerow([line.number, *(_harmless(cell) for cell in cells)])
+    part.replace(path)
+
+
+def _harmless(cell: str) -> str:
+    """Return a cell that no spreadsheet runs as a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULAS) else cell

@@ -1,0 +1,163 @@
+"""Rows of an import: a picture, and what is said of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from lookalike.errors import LookalikeError
+
+#: What a row may say, by the names of columns in CSV and of members in JSON Lines.
+FIELDS = ("id", "file", "url", "base64", "brief", "tags", "label", "desc")
+
+#: Fields that name the picture: a row has one of them.
+PICTURES = ("file", "url", "base64")
+
+#: Bytes of an id that is made of a file's path or a URL. A longer one becomes its SHA-256.
+_MAX_MADE_ID_BYTES = 512
+
+_TAG_ENDS = re.compile(r"[,;|]")
+
+
+class SourceError(LookalikeError):
+    """What is to be imported cannot be read."""
+
+
+class RowError(LookalikeError):
+    """A row that cannot be understood."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A picture to add. ``number`` counts from 1; ``source`` names the picture as the table does.
+
+    ``label`` and ``desc`` are JSON text. A row with a ``fault`` names no picture.
+    """
+
+    number: int
+    source: str
+    id: str | None = None
+    file: Path | None = None
+    url: str | None = None
+    base64: str | None = field(default=None, repr=False)
+    brief: str = ""
+    tags: tuple[str, ...] = ()
+    label: str | None = None
+    desc: str | None = None
+    fault: str = ""
+
+    def digest(self, target: str) -> str:
+        """Return what tells the row from all others, whatever its number, in an import into ``target``."""
+        said = (target, self.id, self.source, self.brief, self.tags, self.label, self.desc, self.fault)
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]
+
+    def stamp(self) -> str:
+        """Return what changes with the picture's file: its size and time; empty if there is no such file."""
+        if self.file is None:
+            return "" if self.fault else "given"
+        try:
+            found = self.file.stat()
+        except (OSError, ValueError):  # a name with a NUL
+            return ""
+        return f"{found.st_size}-{found.st_mtime_ns}"
+
+    def own_id(self) -> str:
+        """Return the row's id; without one, the id that its picture's path or URL makes."""
+        if self.id is not None:
+            return self.id
+        named = self.source.encode(errors="surrogatepass")
+        if 1 <= len(named) <= _MAX_MADE_ID_BYTES and "\0" not in self.source and _is_text(self.source):
+            return self.source
+        return hashlib.sha256(named).hexdigest()
+
+
+class Source(Protocol):
+    """What is imported: it can be read more than once, and is never held in memory as a whole."""
+
+    @property
+    def has_ids(self) -> bool:
+        """Whether rows have ids of their own."""
+
+    @property
+    def path(self) -> Path:
+        """The file or the folder."""
+
+    def rows(self) -> Iterator[Row]:
+        """Iterate over the rows, in order. Raises SourceError."""
+
+    def notes(self) -> Sequence[str]:
+        """Return what the operator should know once all rows have been read, a line each."""
+
+
+def row_of(number: int, said: Mapping[str, object], folder: Path) -> Row:
+    """Return the row of a table in ``folder``. Raises RowError."""
+    named = [name for name in PICTURES if said.get(name) not in (None, "")]
+    if len(named) != 1:
+        raise RowError("names no file or URL" if not named else f"has {' and '.join(named)}: one of them is enough")
+    picture = _text(said, named[0])
+    source = hashlib.sha256(picture.encode()).hexdigest() if named[0] == "base64" else picture
+    return Row(
+        number=number,
+        source=source,
+        id=_id_of(said),
+        file=folder / picture if named[0] == "file" else None,
+        url=picture if named[0] == "url" else None,
+        base64=picture if named[0] == "base64" else None,
+        brief=_text(said, "brief"),
+        tags=_tags_of(said.get("tags")),
+        label=_json_of(said.get("label")),
+        desc=_json_of(said.get("desc")),
+    )
+
+
+def _id_of(said: Mapping[str, object]) -> str | None:
+    value = said.get("id")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return _text(said, "id") or None
+
+
+def _text(said: Mapping[str, object], name: str) -> str:
+    value = said.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise RowError(f"{name} is no text")
+    return value.strip() if name in ("id", *PICTURES) else value
+
+
+def _tags_of(value: object) -> tuple[str, ...]:
+    """Return the tags of a list, or of a text that parts them by commas, semicolons or bars."""
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return tuple(tag for part in _TAG_ENDS.split(value) if (tag := part.strip()))
+    if isinstance(value, list) and all(isinstance(one, (str, int)) for one in value):
+        return tuple(str(one) for one in value)
+    raise RowError("tags are no list of texts")
+
+
+def _json_of(value: object) -> str | None:
+    """Return a value as JSON text: a text that is JSON as it is, any other in quotes."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        try:
+            json.loads(value)
+        except (ValueError, RecursionError):
+            return json.dumps(value, ensure_ascii=False)
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,140 @@
+"""Where an import puts pictures: what every target does, and how what the library holds already is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+from msgspec import UNSET
+
+from lookalike.domain.library import Identity, Kind
+from lookalike.errors import InvalidArgument, LookalikeError, PictureError
+from lookalike.imaging.decode import Bounds, decode
+from lookalike.transfer.journal import Entry
+from lookalike.transfer.outcomes import Outcome, Result
+from lookalike.transfer.rows import Row
+from lookalike.wire.native.requests import MetadataGiven
+
+#: Ids up to this number are asked for one by one; with more of them, all ids of the library are listed.
+_FEW_IDS = 200
+
+
+class OnDuplicate(StrEnum):
+    """What is done with a row whose picture the library holds already."""
+
+    RETURN = "return"  #: nothing: it is the same
+    UPDATE = "update"  #: what the row says of it replaces what was said
+    REFUSE = "refuse"
+
+
+class TargetError(LookalikeError):
+    """The target takes no more rows now: the import is broken off, and goes on when it is run again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The library that an import goes into. ``kind`` None: that of the library, or ``same`` of a new one."""
+
+    library: str
+    kind: Kind | None = None
+    on_duplicate: OnDuplicate = OnDuplicate.RETURN
+
+    def check_kind(self, kind: str) -> None:
+        """Raise InvalidArgument if the library that is there is of another kind."""
+        if self.kind is not None and kind != self.kind:
+            raise InvalidArgument("--kind", f"the library {self.library} is there, and its kind is {kind}")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A row that is to be done now."""
+
+    row: Row
+    entry: Entry
+
+
+class Target(Protocol):
+    """A library that takes rows. Safe to use from threads."""
+
+    @property
+    def name(self) -> str:
+        """What tells the library from all others, for the journal."""
+
+    @property
+    def identity(self) -> Identity:
+        """What identifies pictures there."""
+
+    @property
+    def rows_per_call(self) -> int:
+        """Rows that a thread takes at a time."""
+
+    def put(self, works: Sequence[Work]) -> Iterable[tuple[Entry, Result]]:
+        """Do these rows, and yield what has become of each, once that is durable. Raises TargetError."""
+
+    def try_out(self, works: Sequence[Work]) -> Iterable[tuple[Entry, Result]]:
+        """Yield what would become of each row, and change nothing. Raises TargetError."""
+
+    def holds(self, id_: str) -> bool:
+        """Whether the library holds a picture of that id. Raises TargetError."""
+
+    def ids(self) -> Iterator[str]:
+        """Iterate over the ids of all pictures that it holds. Raises TargetError."""
+
+    def close(self) -> None:
+        """Close what has been opened."""
+
+
+def missing(target: Target, ids: set[str]) -> set[str]:
+    """Return those of the ids that the library does not hold. Raises TargetError."""
+    if len(ids) <= _FEW_IDS:
+        return {one for one in ids if not target.holds(one)}
+    left = set(ids)
+    for one in target.ids():
+        left.discard(one)
+    return left
+
+
+def said_of(row: Row, identity: Identity) -> MetadataGiven:
+    """Return what a row says of its picture."""
+    return MetadataGiven(
+        id=row.own_id() if identity is Identity.OWN else None,
+        brief=row.brief,
+        tags=row.tags,
+        label=UNSET if row.label is None else msgspec.Raw(row.label.encode()),
+        desc=UNSET if row.desc is None else msgspec.Raw(row.desc.encode()),
+    )
+
+
+def is_same(data: bytes, digest: str, bounds: Bounds) -> bool:
+    """Whether a file shows the picture of that digest."""
+    try:
+        decoded = decode(data, bounds)
+    except PictureError:
+        return False
+    return digest in (decoded.digest, decoded.full_digest)
+
+
+def of_existing(
+    work: Work, id_: str, on_duplicate: OnDuplicate, same: Callable[[], bool], update: Callable[[], bool]
+) -> Result:
+    """Return what becomes of a row whose id or picture the library holds as ``id_``.
+
+    ``same`` says whether it is the very picture; ``update`` changes what is said of it, and says whether it did.
+    """
+    if not same():
+        return Result(Outcome.REFUSED, id_, f"the library holds another picture as {id_}")
+    if work.entry.begun:  # by an attempt that was killed before it could say so
+        return Result(Outcome.ADDED, id_)
+    if on_duplicate is OnDuplicate.REFUSE:
+        return Result(Outcome.REFUSED, id_, f"the library holds it as {id_}")
+    if on_duplicate is OnDuplicate.UPDATE and update():
+        return Result(Outcome.UPDATED, id_)
+    return Result(Outcome.SAME, id_, f"the library holds it as {id_}")
+
+
+def reason_of(error: LookalikeError) -> str:
+    """Return why a row was not done, as the report has it."""
+    return error.explanation.lstrip("/").removeprefix("file: ").removeprefix("picture: ")

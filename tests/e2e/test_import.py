@@ -1,0 +1,92 @@
+"""An import that is killed at random moments, and whose server is killed, adds nothing twice and misses nothing."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.baidu import picture
+from tests.support.live import LiveServer, cli
+from tests.support.transfers import read_report
+
+PICTURES = 60
+IMPORT = [sys.executable, "-m", "lookalike", "import"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "pictures"
+    made.mkdir()
+    for number in range(PICTURES):
+        (made / f"{number:03}.png").write_bytes(picture(number))
+    return made
+
+
+def killed_after(seconds: float, *words: str) -> int:
+    """Run a command, and kill it unless it has ended by then; its exit status."""
+    with subprocess.Popen([*IMPORT, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        try:
+            return running.wait(seconds)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            return running.wait()
+
+
+def test_killed_again_and_again(folder: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    words = [str(folder), "--library", "shop", "--data", str(data)]
+    cli("keys", "create", "--name", "default", "--data", str(data))
+    chance = random.Random(7)
+    for _ in range(4):
+        if killed_after(chance.uniform(1.5, 4.0), *words) == 0:
+            break
+    done = subprocess.run([*IMPORT, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f"The library holds {PICTURES} of {PICTURES} pictures." in done.stdout
+    lines = read_report(folder.with_name("pictures.report.csv"))
+    assert lines == [("added", "", f"{number:03}.png") for number in range(PICTURES)]
+    said = json.loads(cli("export", str(tmp_path / "archive"), "--data", str(data), "--json"))
+    assert said["libraries"] == {"shop": PICTURES}
+
+
+def test_into_a_server_that_is_killed(folder: Path, tmp_path: Path) -> None:
+    server = LiveServer(tmp_path / "data")
+    keys = server.keys("shop")
+    key = tmp_path / "key"
+    key.write_text(f"{keys.access_key}:{keys.secret_key}\n")
+    port = server.url.rpartition(":")[2]
+    words = [*IMPORT, str(folder), "--library", "shop", "--url", server.url, "--key", f"@{key}", "--json"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        server.said("/bulk")
+        server.kill()
+        time.sleep(1)
+        again = LiveServer(tmp_path / "data", "--port", port)
+        try:
+            out, err = running.communicate(timeout=120)
+        finally:
+            again.stop()
+    assert running.returncode == 0, err
+    said = json.loads(out.splitlines()[-1])
+    assert (said["rows"], said["added"], said["verified"]) == (PICTURES, PICTURES, PICTURES)
+
+
+def test_wrong_use_is_one_line(folder: Path, tmp_path: Path) -> None:
+    for words, said in (
+        ([str(folder), "--data", str(tmp_path / "d")], "--library: missing"),
+        ([str(folder), "--library", "a", "--url", "ftp://x", "--key", "k"], "is not http:// or https:// and a host"),
+        ([str(folder), "--library", "a", "--url", "http://127.0.0.1:9"], "name the application's keys"),
+        ([str(folder), "--library", "a", "--key", "k"], "goes with --url"),
+        ([str(folder), "--library", "a b", "--data", str(tmp_path / "d")], "letters, digits"),
+        ([str(folder), "--library", "a", "--data", str(tmp_path / "d"), "--report", "/none/r.csv"], "no such folder"),
+    ):
+        done = subprocess.run([*IMPORT, *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 1, (words, done.stderr)
+        (line,) = (line for line in done.stderr.splitlines() if "made the" not in line)
+        assert line.startswith("lookalike: ")
+        assert said in line

@@ -1,0 +1,94 @@
+"""Imports in tests: both targets on stores in memory, and what the report says."""
+
+from __future__ import annotations
+
+import csv
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from lookalike.domain.application import Application
+from lookalike.ports import Ports
+from lookalike.transfer import importing, report
+from lookalike.transfer.api_client import Answered, ApiClient
+from lookalike.transfer.api_target import ApiTarget
+from lookalike.transfer.columns import Columns
+from lookalike.transfer.importing import Plan
+from lookalike.transfer.journal import Journal
+from lookalike.transfer.outcomes import Totals
+from lookalike.transfer.sources import open_source
+from lookalike.transfer.stores_target import StoresTarget
+from lookalike.transfer.target import OnDuplicate, Target, Wanted
+from tests.support.native import NativeCaller
+
+
+class HandlersClient(ApiClient):
+    """Calls the handlers of this process, as the gateway would."""
+
+    def __init__(self, application: Application) -> None:
+        super().__init__("http://127.0.0.1", "unused:unused")
+        self._caller = NativeCaller(application)
+
+    def call(
+        self, method: str, path: str, body: bytes = b"", content_type: str = "application/json", *, once: bool = False
+    ) -> Answered:
+        path, _, query = path.partition("?")
+        headers = {"content-type": content_type}
+        answered = self._caller.call(method, path, body=body, headers=headers, **dict(parse_qsl(query)))
+        return Answered(answered.status, answered.body)
+
+
+class Silent:
+    """Shows nothing."""
+
+    def show(self, totals: Totals) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class Importer:
+    """Imports for one application, through the use cases or through the API."""
+
+    ports: Ports
+    application: Application
+    by_api: bool
+
+    def target(self, wanted: Wanted, *, make: bool = True) -> Target:
+        if self.by_api:
+            return ApiTarget(HandlersClient(self.application), wanted, make=make)
+        return StoresTarget(self.ports, self.application, wanted, make=make)
+
+    def run(
+        self,
+        source: Path,
+        library: str,
+        mapped: str = "",
+        *,
+        on_duplicate: OnDuplicate = OnDuplicate.RETURN,
+        dry: bool = False,
+    ) -> list[tuple[str, ...]]:
+        """Import, and return the report's lines: outcome, reason and id."""
+        target = self.target(Wanted(library, on_duplicate=on_duplicate), make=not dry)
+        journal = None if dry else source.with_name(f"{source.name}.journal")
+        with closing(Journal(journal, target.name)) as kept:
+            plan = Plan(open_source(source, Columns.parse(mapped)), target, kept, 3, dry)
+            importing.prepare(plan)
+            stopped = importing.run(plan, Silent())
+            assert not stopped, stopped
+            if not dry:
+                held, wanted = importing.verify(plan)
+                assert held == wanted
+            report.write_report(source.with_name("report.csv"), kept.lines())
+            totals = kept.totals()
+        lines = read_report(source.with_name("report.csv"))
+        assert totals.done == totals.rows == len(lines)
+        return lines
+
+
+def read_report(path: Path) -> list[tuple[str, ...]]:
+    """Outcome, reason and id of each row."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["row"]) for row in rows] == [*range(1, len(rows) + 1)]
+    return [(row["outcome"], row["reason"], row["id"]) for row in rows]

@@ -1,0 +1,239 @@
+"""Imports by both roads: every row has one outcome, nothing is added twice, nothing is missed."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from lookalike.domain.library import Kind
+from lookalike.domain.picture import Key, source_key
+from lookalike.errors import InvalidArgument, Unavailable, UrlUnreachable
+from lookalike.ports import Ports
+from lookalike.service.libraries import set_capacity
+from lookalike.transfer.target import OnDuplicate, Target, Wanted
+from tests.conftest import ALICE
+from tests.support.baidu import picture
+from tests.support.fakes import MemoryWeb
+from tests.support.transfers import Importer
+
+
+@pytest.fixture(params=["stores", "api"])
+def importer(request: pytest.FixtureRequest, memory: Ports) -> Importer:
+    return Importer(memory, ALICE, by_api=request.param == "api")
+
+
+def library_rows(memory: Ports, name: str) -> Mapping[str, str]:
+    """The briefs of what a library holds, by id."""
+    library = memory.catalog.library(ALICE.tenant, name)
+    assert library is not None
+    return {row.key.id: row.metadata.brief for row in memory.catalog.pictures(library.uid, None, 1000) if row.live}
+
+
+def table(folder: Path, text: str, name: str = "t.csv") -> Path:
+    folder.mkdir(exist_ok=True)
+    for number in range(1, 6):
+        (folder / f"{number}.png").write_bytes(picture(number))
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def test_a_folder_goes_in_and_a_second_run_does_nothing(importer: Importer, memory: Ports, tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    table(folder, "no picture", "broken.jpg")
+    lines = importer.run(folder, "shop")
+    assert lines[:5] == [("added", "", f"{number}.png") for number in range(1, 6)]
+    assert lines[5][:2] == ("refused", "not one of BMP, GIF, JPEG, PNG, WEBP")
+    rows = dict(memory.catalog.rows)  # type: ignore[attr-defined]
+    assert importer.run(folder, "shop") == lines
+    assert dict(memory.catalog.rows) == rows  # type: ignore[attr-defined]
+    library = memory.catalog.library(ALICE.tenant, "shop")
+    assert library is not None
+    assert library.kind is Kind.SAME
+
+
+def test_a_table_with_all_that_can_be_wrong(importer: Importer, memory: Ports, web: MemoryWeb, tmp_path: Path) -> None:
+    web.answers["http://pictures/9.png"] = picture(9)
+    encoded = base64.b64encode(picture(10)).decode()
+    said = f"""id,file,url,base64,brief,tags
+a,1.png,,,one,"x,y"
+b,none.png,,,two,
+a,2.png,,,again,
+c,,http://pictures/9.png,,nine,
+d,,http://pictures/none.png,,ten,
+e,,,{encoded},eleven,
+f,,ftp://pictures/x,,twelve,
+g,5.png,,,{"x" * 300},
+,3.png,,,no id,
+h,,,,nothing,
+i,.,,,a folder,
+"""
+    lines = importer.run(table(tmp_path / "t", said), "shop")
+    assert [line[0] for line in lines] == [
+        "added", "refused", "refused", "added", "failed", "added", "refused", "refused", "added", "refused", "refused",
+    ]  # fmt: skip
+    assert [lines[number][1] for number in (1, 2, 9, 10)] == [
+        "there is no such file",
+        "row 1 has its id, too",
+        "names no file or URL",
+        "is a folder",
+    ]
+    assert "300 bytes, more than 256" in lines[7][1]
+    assert library_rows(memory, "shop") == {"a": "one", "c": "nine", "e": "eleven", "3.png": "no id"}
+
+
+def test_only_what_failed_or_changed_is_done_again(
+    importer: Importer, memory: Ports, web: MemoryWeb, tmp_path: Path
+) -> None:
+    source = table(tmp_path / "t", "id,file,url\na,1.png,\nb,none.png,\nc,,http://pictures/9.png\n")
+    web.answers["http://pictures/9.png"] = UrlUnreachable("nobody")
+    assert [line[0] for line in importer.run(source, "shop")] == ["added", "refused", "failed"]
+    web.answers["http://pictures/9.png"] = picture(9)
+    (source.parent / "none.png").write_bytes(picture(8))
+    source.write_text("id,file,url\nnew,2.png,\n" + "\n".join(source.read_text().splitlines()[1:]) + "\n")
+    assert importer.run(source, "shop") == [("added", "", one) for one in ("new", "a", "b", "c")]
+    assert [*library_rows(memory, "shop")] == ["a", "b", "c", "new"]
+    os.utime(source.parent / "1.png", ns=(1, 1))
+    (source.parent / "2.png").write_bytes(picture(7))
+    lines = importer.run(source, "shop")
+    assert lines[0] == ("refused", "the library holds another picture as new", "new")
+    assert lines[1] == ("same", "the library holds it as a", "a")
+
+
+def test_what_a_killed_run_has_added_is_not_added_again(importer: Importer, memory: Ports, tmp_path: Path) -> None:
+    source = table(tmp_path / "t", "id,file\na,1.png\nb,2.png\n")
+    target = importer.target(Wanted("shop"))
+    put = type(target).put
+
+    def killed(self: Target, works: object) -> object:
+        for _ in put(self, works):  # type: ignore[arg-type]
+            raise KeyboardInterrupt
+        return ()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(target), "put", killed)
+        with pytest.raises(KeyboardInterrupt):
+            importer.run(source, "shop")
+    before = library_rows(memory, "shop")
+    assert before
+    assert importer.run(source, "shop") == [("added", "", "a"), ("added", "", "b")]
+    assert library_rows(memory, "shop") == {"a": "", "b": ""}
+
+
+@pytest.mark.parametrize(
+    ("choice", "outcome", "brief"),
+    [
+        (OnDuplicate.RETURN, "same", "old"),
+        (OnDuplicate.UPDATE, "updated", "new"),
+        (OnDuplicate.REFUSE, "refused", "old"),
+    ],
+)
+def test_pictures_that_are_there(
+    importer: Importer, memory: Ports, tmp_path: Path, choice: OnDuplicate, outcome: str, brief: str
+) -> None:
+    importer.run(table(tmp_path / "a", "id,file,brief,label\na,1.png,old,5\n"), "shop")
+    source = table(tmp_path / "b", "id,file,brief,label\na,1.png,new,5\na2,1.png,twin,\n")
+    lines = importer.run(source, "shop", on_duplicate=choice)
+    assert [line[0] for line in lines] == [outcome, "added"]
+    assert library_rows(memory, "shop") == {"a": brief, "a2": "twin"}
+    source.with_name("t.csv.journal").unlink()
+    again = importer.run(source, "shop", on_duplicate=choice)
+    assert again[0][0] == {"updated": "same"}.get(outcome, outcome)
+
+
+def test_a_vendor_s_library_whose_pictures_are_their_own_ids(importer: Importer, memory: Ports, tmp_path: Path) -> None:
+    source = table(tmp_path / "t", "id,file,brief,tags\n5,1.png,one,7\n6,1.png,two,\n7,2.png,three,x\n")
+    lines = importer.run(source, "same_hq")
+    assert sorted(line[0] for line in lines[:2]) == ["added", "same"]
+    assert lines[0][2] == lines[1][2] != ""
+    assert lines[2][0] == "refused"
+    assert len(library_rows(memory, "same_hq")) == 1
+    with (tmp_path / "t/report.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert [row["given"] for row in csv.DictReader(file)] == ["5", "6", "7"]
+
+
+def test_a_trial_changes_nothing(importer: Importer, memory: Ports, tmp_path: Path) -> None:
+    source = table(tmp_path / "t", "id,file\na,1.png\nb,none.png\nc,broken.png\n")
+    (source.parent / "broken.png").write_bytes(picture(1)[:60])
+    expected = ["added", "refused", "refused"]
+    assert [line[0] for line in importer.run(source, "shop", dry=True)] == expected
+    assert memory.catalog.libraries(ALICE.tenant) == []
+    importer.run(source, "shop")
+    assert [line[0] for line in importer.run(source, "shop", dry=True)] == ["same", "refused", "refused"]
+    assert not list(tmp_path.glob("**/*.lookalike-journal"))
+
+
+def test_another_kind_or_name_is_one_clear_error(importer: Importer, tmp_path: Path) -> None:
+    importer.run(table(tmp_path / "t", "file\n1.png\n"), "shop")
+    with pytest.raises(InvalidArgument, match="--kind: the library shop is there, and its kind is same"):
+        importer.target(Wanted("shop", Kind.PRODUCT))
+    with pytest.raises(InvalidArgument, match="letters, digits"):
+        importer.target(Wanted("a b"))
+
+
+def test_a_full_library_ends_the_import_and_more_room_goes_on(
+    importer: Importer, memory: Ports, tmp_path: Path
+) -> None:
+    folder = tmp_path / "p"
+    table(folder, "", "note.txt")
+    importer.target(Wanted("shop"))
+    set_capacity(memory, ALICE.tenant, "shop", 2)
+    with pytest.raises(AssertionError, match="the library shop holds as many pictures as it may"):
+        importer.run(folder, "shop")
+    assert len(library_rows(memory, "shop")) == 2
+    set_capacity(memory, ALICE.tenant, "shop", 9)
+    assert {line[0] for line in importer.run(folder, "shop")} == {"added"}
+
+
+def test_a_store_that_is_away_ends_the_import(
+    importer: Importer, memory: Ports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "p"
+    folder.mkdir()
+    for number in range(40):
+        (folder / f"{number}.png").write_bytes(picture(number))
+    importer.target(Wanted("shop"))
+
+    def away(*_: object) -> None:
+        raise Unavailable("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(memory.catalog, "put", away)
+        with pytest.raises(AssertionError, match="10 rows in a row have failed"):
+            importer.run(folder, "shop")
+    assert {line[0] for line in importer.run(folder, "shop")} == {"added"}
+    assert len(library_rows(memory, "shop")) == 40
+
+
+def test_what_a_folder_held_too_large_is_made_to_fit_and_kept(memory: Ports, tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    folder.mkdir()
+    large = picture(1, size=(5200, 40))
+    (folder / "large.png").write_bytes(large)
+    importer = Importer(memory, ALICE, by_api=False)
+    assert importer.run(folder, "shop") == [("added", "", "large.png")]
+    library = memory.catalog.library(ALICE.tenant, "shop")
+    assert library is not None
+    row = memory.catalog.picture(Key(library.uid, "large.png"))
+    assert row is not None
+    assert memory.originals.get(source_key(row.object_key)) == large
+    assert memory.originals.get(row.object_key) != large
+    folder.joinpath("large.png.json").write_text(json.dumps({"brief": "said"}))
+    assert importer.run(folder, "shop", on_duplicate=OnDuplicate.UPDATE) == [("updated", "", "large.png")]
+
+
+def test_a_picture_that_the_library_loses_is_said(
+    importer: Importer, memory: Ports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = table(tmp_path / "t", "id,file\na,1.png\n")
+    holds: Callable[..., bool] = lambda *_: False  # noqa: E731
+    with monkeypatch.context() as patch:
+        patch.setattr(type(importer.target(Wanted("shop"))), "holds", holds)
+        with pytest.raises(AssertionError):
+            importer.run(source, "shop")
+    assert importer.run(source, "shop") == [("added", "", "a")]

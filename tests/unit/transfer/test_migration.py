@@ -1,0 +1,88 @@
+"""Pictures come over from vendors with their ids, labels and descriptions; the vendor is played by its own dialect."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lookalike.cli.import_vendor import Migration, Vendor
+from lookalike.errors import InvalidArgument
+from lookalike.ports import Ports
+from lookalike.transfer.qiniu_listing import Call, caller, write_listing
+from lookalike.transfer.rows import SourceError
+from tests.conftest import ALICE, BOB
+from tests.support import baidu
+from tests.support.qiniu import GroupCaller, one
+from tests.support.transfers import Importer
+
+
+def picture(number: int) -> bytes:
+    """A picture as large as the vendor asks for."""
+    return baidu.picture(number, size=(64, 48))
+
+
+def played(group: GroupCaller, *, page: int) -> Call:
+    """The vendor, whose pages are short."""
+
+    def call(method: str, path: str) -> tuple[int, bytes]:
+        answer = group.raw(method, path.replace("limit=1000", f"limit={page}"))
+        return answer["statusCode"], answer["body"].encode()
+
+    return call
+
+
+@pytest.mark.parametrize("by_api", [False, True])
+def test_a_qiniu_group_keeps_ids_labels_and_descriptions(memory: Ports, tmp_path: Path, by_api: bool) -> None:
+    vendor, here = GroupCaller(ALICE), GroupCaller(BOB)
+    said = [
+        one(picture(number), id=f"shoes/{number}", label={"n": number}, desc={"price": [number]}) for number in range(5)
+    ]
+    vendor.new("shoes", *said)
+    pictures = tmp_path / "pictures"
+    (pictures / "shoes").mkdir(parents=True)
+    for number in range(5):
+        (pictures / "shoes" / (f"{number}.png" if number else "0")).write_bytes(picture(number))
+    table = tmp_path / "shoes.jsonl"
+    call = played(vendor, page=2)
+    assert write_listing(call, "shoes", str(pictures), table) == 5
+    lines = Importer(memory, BOB, by_api).run(table, "shoes")
+    assert lines == [("added", "", f"shoes/{number}") for number in range(5)]
+    assert here.get("/shoes").body["result"] == vendor.get("/shoes").body["result"]
+    assert here.search(["shoes"], picture(3)).body["result"][0]["id"] == "shoes/3"
+    assert here.post("/shoes/delete", {"images": ["shoes/3"]}).status == 200
+    assert write_listing(call, "shoes", "unused", table) == 5  # it was listed
+
+
+def test_pictures_by_url(memory: Ports, tmp_path: Path) -> None:
+    vendor = GroupCaller(ALICE)
+    vendor.new("shoes", one(picture(1), id="a b"))
+    write_listing(played(vendor, page=9), "shoes", "https://cdn.example/{id}?x", tmp_path / "t.jsonl")
+    assert json.loads((tmp_path / "t.jsonl").read_text()) == {"id": "a b", "url": "https://cdn.example/a%20b?x"}
+
+
+def test_a_vendor_that_does_not_list(memory: Ports, tmp_path: Path) -> None:
+    call = played(GroupCaller(ALICE), page=9)
+    with pytest.raises(SourceError, match="the vendor does not list the group: HTTP 400"):
+        write_listing(call, "none", str(tmp_path), tmp_path / "t.jsonl")
+    assert not (tmp_path / "t.jsonl").exists()
+    with pytest.raises(InvalidArgument, match="neither a folder nor a URL with"):
+        write_listing(call, "none", str(tmp_path / "none"), tmp_path / "t.jsonl")
+    with pytest.raises(InvalidArgument, match="ACCESS_KEY:SECRET_KEY"):
+        caller("http://x", "key")
+    with pytest.raises(InvalidArgument, match="is not http"):
+        caller("x", "a:b")
+
+
+def test_baidu_s_signs_are_told_apart_from_ids(tmp_path: Path) -> None:
+    header = ["cont_sign", "file", "brief"]
+    columns = Migration(Vendor.BAIDU, None, None, "").columns("")
+    assert columns.of(header, "t") == {"cont_sign": "id", "file": "file", "brief": "brief"}
+    mapped = Migration(Vendor.BAIDU, None, None, "").columns("id=file,file=brief")
+    assert mapped.of(header, "t") == {"file": "id", "brief": "file"}
+    assert columns.of(["file"], "t") == {"file": "file"}
+    with pytest.raises(InvalidArgument, match="goes with --from qiniu"):
+        Migration(Vendor.BAIDU, "g", None, "").table(tmp_path)
+    with pytest.raises(InvalidArgument, match="--group: missing"):
+        Migration(Vendor.QINIU, None, None, "").table(tmp_path)

@@ -159,7 +159,10 @@ def _proof_of(said: Sequence[Any] | None) -> GeometricMatch | None:
 def _agreement_of(said: Sequence[Any] | None) -> Agreement | None:
     if said is None:
         return None
-    share, weakest, recoloured, hue_turned, noise, regions, recoloured_regions, blocks, difference = said
+    # Records of the version before end with the difference of colours.
+    share, weakest, recoloured, hue_turned, noise, regions, recoloured_regions, blocks, difference, *concentration = (
+        said
+    )
     return Agreement(
         share,
         weakest,
@@ -170,4 +173,5 @@ def _agreement_of(said: Sequence[Any] | None) -> Agreement | None:
         tuple(Box(*box) for box in recoloured_regions),
         blocks,
         difference,
+        *concentration,
     )

@@ -36,7 +36,7 @@ def test_the_code_layer_leaves_out_what_only_one_machine_needs(tmp_path: Path) -
     assert [path.name for path in python.iterdir() if path.name != "__pycache__"] == ["lookalike"]
     source = ROOT / "layers/lookalike/python"
     expected = {path.relative_to(source) for path in (source / "lookalike").rglob("*.py")}
-    left_out = ("cli", "server", "training", "stores/local", "stores/vectors")
+    left_out = ("cli", "server", "training", "stores/local", "stores/vectors", "transfer")
     expected = {path for path in expected if not str(path).startswith(tuple(f"lookalike/{room}/" for room in left_out))}
     assert {path.relative_to(python) for path in python.rglob("*.py")} == expected
     assert (python / "lookalike/py.typed").exists()

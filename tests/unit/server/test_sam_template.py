@@ -39,9 +39,8 @@ def test_requests_go_to_the_function_that_the_gateway_would_call(
 
 
 def test_the_schedules_are_played(here: sam_template.Template) -> None:
-    (schedule,) = here.schedules
-    assert schedule.function == "purge"
-    assert schedule.interval_ms >= 60_000
+    assert {schedule.function for schedule in here.schedules} == {"purge", "jobs"}
+    assert all(schedule.interval_ms >= 60_000 for schedule in here.schedules)
 
 
 def test_every_function_can_be_loaded(here: sam_template.Template) -> None:

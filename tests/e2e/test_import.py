@@ -63,7 +63,9 @@ def test_into_a_server_that_is_killed(folder: Path, tmp_path: Path) -> None:
     port = server.url.rpartition(":")[2]
     words = [*IMPORT, str(folder), "--library", "shop", "--url", server.url, "--key", f"@{key}", "--json"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        server.said("/bulk")
+        while "/bulk" not in server.log.read_text():
+            assert running.poll() is None, running.communicate()
+            time.sleep(0.05)
         server.kill()
         time.sleep(1)
         again = LiveServer(tmp_path / "data", "--port", port)

@@ -14,7 +14,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,9 +133,11 @@ def _copied(folder: DataFolder, part: Path) -> Snapshot:
     copy = part / folder.catalog.name
     originals = part / folder.originals.name
     _take_originals(folder.originals, originals, files)
-    for _ in range(_ATTEMPTS):
-        _copy_catalog(folder.catalog, copy)
-        _take_originals(folder.originals, originals, files)
+    for attempt in range(_ATTEMPTS):
+        # Originals that are replaced between the two steps are missed; the last attempt lets nobody replace any.
+        with _writes_held(folder.catalog) if attempt == _ATTEMPTS - 1 else nullcontext():
+            _copy_catalog(folder.catalog, copy)
+            _take_missing(copy, folder.originals, originals, files)
         if next(_without_original(copy, originals), None) is None:
             break
     else:
@@ -164,6 +166,15 @@ def _take_originals(source: Path, target: Path, files: _Files) -> None:
                 files.take(Path(file.path), into / file.name)
 
 
+def _take_missing(catalog: Path, source: Path, target: Path, files: _Files) -> None:
+    """Take the originals that rows of the catalog name and the target lacks: few, and soon, before they are replaced."""
+    there, here = FolderReader(source), FolderReader(target)
+    for _, key in list(_missing(catalog, target)):
+        path = here.path_of(key)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        files.take(there.path_of(key), path)
+
+
 def _copy_catalog(source: Path, target: Path) -> None:
     """Copy the catalog as it is at one moment. Raises SettingsError if it is damaged."""
     target.unlink(missing_ok=True)
@@ -180,18 +191,36 @@ def _copy_catalog(source: Path, target: Path) -> None:
         target.with_name(f"{target.name}{left}").unlink(missing_ok=True)
 
 
+@contextmanager
+def _writes_held(catalog: Path) -> Iterator[None]:
+    """Let nobody write to a catalog meanwhile: writers wait. Raises SettingsError."""
+    try:
+        with closing(sqlite3.connect(catalog, timeout=10, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield
+            connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        raise SettingsError(f"{catalog}: cannot be held ({reason_of(error)})") from error
+
+
 def _open(catalog: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{catalog.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
 
 
 def _without_original(catalog: Path, originals: Path) -> Iterator[str]:
     """Iterate over the live pictures that have no original, as ``library/id``."""
+    return (name for name, _ in _missing(catalog, originals))
+
+
+def _missing(catalog: Path, originals: Path) -> Iterator[tuple[str, str]]:
+    """Iterate over the live pictures that have no original: ``library/id``, and the original's key."""
     statement = "SELECT library, id, added, file_digest FROM pictures WHERE state = 'live'"
     files = FolderReader(originals)
     with closing(_open(catalog)) as connection:
         for library, id_, added, file_digest in connection.execute(statement):
-            if not files.path_of(object_key(Key(library, id_), added, file_digest)).exists():
-                yield f"{library}/{id_}"
+            key = object_key(Key(library, id_), added, file_digest)
+            if not files.path_of(key).exists():
+                yield f"{library}/{id_}", key
 
 
 def _pictures(catalog: Path) -> int:

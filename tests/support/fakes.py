@@ -232,6 +232,9 @@ class MemoryIndex(VectorIndex):
         with self.lock:
             return sum(row.live and row.key.library in libraries for row in self.rows.values())
 
+    def generations(self) -> Mapping[Kind, str]:
+        return {}
+
     def entries(self) -> Iterator[Sequence[IndexEntry]]:
         with self.lock:
             rows = list(self.rows.values())

@@ -10,7 +10,6 @@ from lookalike.domain.inventory import IndexEntry
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key, Picture
 from lookalike.domain.search import Candidate, Generation, Query
-from lookalike.ports.listing import not_listed
 
 
 class VectorIndex(Protocol):
@@ -41,23 +40,23 @@ class VectorIndex(Protocol):
     def count(self, *libraries: str) -> int:
         """Return the number of live pictures of libraries (uids) that the index holds. Raises Unavailable."""
 
+    @abstractmethod
     def generations(self) -> Mapping[Kind, str]:
         """Return the name of the generation that each kind is searched in; none if the index has none.
 
         Raises Unavailable.
         """
-        return {}
 
+    @abstractmethod
     def entries(self) -> Iterator[Sequence[IndexEntry]]:
         """Iterate over all that searches read, hidden rows too, in batches and in no order. Raises Unavailable.
 
         What is written meanwhile may be missing, or be listed in its old form.
         """
-        raise not_listed(self)
 
+    @abstractmethod
     def held(self, kind: Kind, keys: Sequence[Key]) -> Sequence[IndexEntry]:
         """Return the entries of these pictures that there are, as the last write left them. Raises Unavailable."""
-        raise not_listed(self)
 
 
 class Generations(Protocol):

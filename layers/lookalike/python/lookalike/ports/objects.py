@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Protocol
 
 from lookalike.domain.inventory import StoredFile
-from lookalike.ports.listing import not_listed
 
 
 class PictureStore(Protocol):
     """Original files, stored under each picture's ``object_key``. Writes are durable on return.
 
     A key is ``<library uid>/<picture id>/<revision of the add>-<first 16 hex digits of the file's digest>``; the original's
-    thumbnail, once it has been seen, has the same key with ``.thumb`` behind it. What stands in for the store of all originals
-    need not list them.
+    thumbnail, once it has been seen, has the same key with ``.thumb`` behind it.
     """
 
     @abstractmethod
@@ -38,20 +36,20 @@ class PictureStore(Protocol):
     def remove(self, keys: Sequence[str]) -> None:
         """Remove them; unknown keys are ignored."""
 
+    @abstractmethod
     def stored(self) -> Iterator[Sequence[StoredFile]]:
         """Iterate over all files under keys, in batches and in no order. Raises Unavailable.
 
         Files that no key can have made are left out. One put meanwhile may be missing.
         """
-        raise not_listed(self)
 
+    @abstractmethod
     def name_of(self, key: str) -> str:
         """Return the name by which :meth:`stored` lists the file of that key."""
-        raise not_listed(self)
 
+    @abstractmethod
     def remove_stored(self, names: Sequence[str]) -> None:
         """Remove files by the names of :meth:`stored`; unknown ones are ignored. Raises Unavailable."""
-        raise not_listed(self)
 
 
 class MapStore(Protocol):
@@ -69,6 +67,6 @@ class MapStore(Protocol):
     def remove_maps(self, keys: Sequence[str]) -> None:
         """Remove them; unknown keys are ignored."""
 
+    @abstractmethod
     def map_keys(self) -> Iterator[Sequence[str]]:
         """Iterate over the keys of all maps, in batches and in no order. One put meanwhile may be missing."""
-        raise not_listed(self)

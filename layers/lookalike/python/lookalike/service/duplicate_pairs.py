@@ -28,7 +28,8 @@ from lookalike.imaging.decode import FORMATS
 from lookalike.imaging.file_headers import open_picture_file
 from lookalike.imaging.rendition import RENDITION_SIDE, rendition
 from lookalike.imaging.to_rgb import DECODE_ERRORS
-from lookalike.ports import Embedder, MapStore, Ports, QueryVerifier
+from lookalike.ports import Embedder, Ports, QueryVerifier
+from lookalike.ports.listing import UnlistedMaps
 from lookalike.service.originals import BUDGET
 from lookalike.service.ranking import verified_score
 from lookalike.service.renditions import Renditions
@@ -198,7 +199,7 @@ class _NoPasses(Embedder):
         return self._embedder.codebook(kind)
 
 
-class _OneMap(MapStore):
+class _OneMap(UnlistedMaps):
     """The feature map of one candidate, which is at hand."""
 
     def __init__(self, key: str, feature_map: bytes) -> None:

@@ -11,10 +11,11 @@ from lookalike.domain.library import Identity, Kind, Library
 from lookalike.domain.picture import Decoded, Embedding, Key, Picture, State
 from lookalike.domain.search import Candidate, Query
 from lookalike.ports import MapStore, PictureStore, Ports, VectorIndex
+from lookalike.ports.listing import UnlistedIndex, UnlistedMaps, UnlistedPictures
 from lookalike.service.identity import row_digest
 
 
-class _Index(VectorIndex):
+class _Index(UnlistedIndex):
     """Compares a query with every row."""
 
     def __init__(self) -> None:
@@ -38,7 +39,7 @@ class _Index(VectorIndex):
         return len(self._rows)
 
 
-class _Files(PictureStore, MapStore):
+class _Files(UnlistedPictures, UnlistedMaps):
     """Originals and local maps."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from lookalike.domain.picture import Picture
 from lookalike.domain.search import Candidate, Query
 from lookalike.errors import Abandoned, Unavailable
 from lookalike.limits.call import Call
-from lookalike.ports import VectorIndex
+from lookalike.ports.listing import UnlistedIndex
 from lookalike.server.workers.frames import is_readable, receive_frame, send_frame
 from lookalike.server.workers.messages import Word, unpack_candidates
 
@@ -26,7 +26,7 @@ class AskedCall(Call):
             raise Abandoned("the server no longer waits")
 
 
-class AskedIndex(VectorIndex):
+class AskedIndex(UnlistedIndex):
     """The server's index, asked on behalf of one question after another.
 
     ``number`` tells which of the question's candidates is the how manieth, by their ``id()``.

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from lookalike.domain.inventory import StoredFile
 from lookalike.errors import SettingsError, Unavailable
-from lookalike.ports import PictureStore
+from lookalike.ports.listing import UnlistedPictures
 from lookalike.stores.local.disk_errors import READ_ONLY_REASON, WRITE_REFUSED, is_read_only
 
 #: Seconds between a refused write and the next trial, at least.
@@ -26,7 +26,7 @@ _PROBE_BYTES = 4096
 _NAME = re.compile("[0-9a-f]{64}")
 
 
-class FolderReader(PictureStore):
+class FolderReader(UnlistedPictures):
     """Reads originals that another process keeps by a :class:`FolderStore`. Every write raises Unavailable."""
 
     def __init__(self, root: Path) -> None:

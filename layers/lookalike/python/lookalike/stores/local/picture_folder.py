@@ -7,8 +7,9 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from lookalike.domain.library import Kind
-from lookalike.ports import Embedder, PictureStore, Stores
+from lookalike.ports import Embedder, Stores
 from lookalike.ports.clock import unix_milliseconds
+from lookalike.ports.listing import UnlistedPictures
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
 from lookalike.stores.local.local_backlog import LocalBacklog
@@ -24,7 +25,7 @@ from lookalike.stores.local.watched_folder import WatchedFolder
 from lookalike.stores.vectors.index import FaissIndex
 
 
-class FolderOriginals(PictureStore):
+class FolderOriginals(UnlistedPictures):
     """The files of the folder as originals. ``paths`` tells where each one is, by its key; nothing is written."""
 
     def __init__(self) -> None:

@@ -108,6 +108,9 @@ class FaissIndex(VectorIndex):
         found = (self._libraries.get(library) for library in libraries)
         return sum(library_index.count_live(self._model) for library_index in found if library_index is not None)
 
+    def generations(self) -> Mapping[Kind, str]:
+        return {}
+
     def entries(self) -> Iterator[Sequence[IndexEntry]]:
         for library, library_index in list(self._libraries.items()):
             listed = library_index.listed()

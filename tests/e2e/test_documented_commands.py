@@ -209,7 +209,9 @@ def test_make_bench_prints_its_tables(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "durable adds a second" in done.stdout
     rows = json.loads(figures.read_text())["figures"]
-    assert all(row["value"] >= 0 for row in rows)
+    assert all(row["value"] >= 0 for row in rows if "more than" not in row["name"]), (
+        "only a difference may be below nought"
+    )
     # A quiet machine's cores, and a stage that none of a few searches comes to, are nought.
     nought = [row for row in rows if not row["value"] and not row["group"].startswith("Stages")]
     assert all(row["name"].endswith("by others") for row in nought), nought

@@ -248,11 +248,12 @@ def test_the_young_are_not_accused(ports: Ports, clock: SetClock) -> None:
     assert report.settling >= 3
 
 
-def test_a_lost_original_is_said_and_left(ports: Ports, clock: SetClock) -> None:
+@pytest.mark.parametrize("deep", [0, 100])
+def test_a_lost_original_is_said_once_and_left(ports: Ports, clock: SetClock, deep: int) -> None:
     world = World(ports, clock)
     ports.originals.remove([world.pictures[0].object_key])
     clock.now += DAY
-    report = world.check(repair=True)
+    report = world.check(repair=True, deep=deep)
     assert (report.found, report.mended, report.left) == ({Fault.NO_ORIGINAL: 1}, {}, 1)
     assert report.examples == {Fault.NO_ORIGINAL: (f"{world.library.uid}/0",)}
 

@@ -217,12 +217,15 @@ def test_rows_that_change_while_they_are_written(
     assert contents(there, ALICE, "shop") == contents(filled, ALICE, "shop")
 
 
-def test_a_lost_original_is_said(filled: Ports, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damaged", [False, True])
+def test_an_original_that_is_lost_or_damaged_is_said(filled: Ports, tmp_path: Path, *, damaged: bool) -> None:
     library = filled.catalog.library(ALICE.tenant, "shop")
     assert library is not None
     row = filled.catalog.picture(Key(library.uid, "id 2/ü"))
     assert row is not None
     filled.originals.remove([row.object_key])
+    if damaged:
+        filled.originals.put(row.object_key, b"half of a file")
     done = exported(filled, ALICE, tmp_path / "a", "shop")
     assert (done.manifest.rows, done.lost) == (7, ["shop/id 2/ü"])
 

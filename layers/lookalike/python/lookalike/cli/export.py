@@ -77,4 +77,4 @@ def _say(done: Exported, destination: Path, *, as_json: bool) -> None:
     listed = ", ".join(f"{name} {rows:,}" for name, rows in counts.items())
     typer.echo(f"{done.manifest.rows:,} pictures are in {destination}: {listed or 'no library'}")
     for lost in done.lost:
-        note(f"{lost} is not in the archive: its original is lost")
+        note(f"{lost} is not in the archive: its original is lost or damaged")

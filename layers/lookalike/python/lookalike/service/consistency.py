@@ -89,7 +89,7 @@ def _findings(ports: Ports, look: SecondLook, seen: Survey) -> Iterator[Finding]
     yield from look.rows(seen.missing)
     if seen.other_models or seen.unreadable or len(seen.lost_files) or len(seen.lost_maps):
         yield from look.own_faults(seen)
-    yield from look_deep(ports, seen.sample)
+    yield from look_deep(ports, look.sample_with_originals(seen))
     yield from look.entries(seen.hidden)
     if not seen.unreadable:  # what no row points to may be what a row pointed to that cannot be read
         yield from look.orphan_files(seen.orphan_files)

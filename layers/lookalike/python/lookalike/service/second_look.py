@@ -61,6 +61,11 @@ class SecondLook:
                     if suspect and self._is_settled(row) and self._is_still(fault, row):
                         yield Finding(fault, _name(row.key), row)
 
+    def sample_with_originals(self, seen: Survey) -> list[Picture]:
+        """Return the sample less the rows that :meth:`own_faults` finds without original."""
+        lost = self._have_lost_files(seen.sample, seen.lost_files)
+        return [row for row, is_lost in zip(seen.sample, lost, strict=True) if not is_lost]
+
     def _are_of_other_models(self, rows: Sequence[Picture]) -> list[bool]:
         return [row.live and row.model != self._ports.embedder.model for row in rows]
 

@@ -1,7 +1,7 @@
 """An export: libraries into an archive, while others write to them.
 
 Each row is as it was at its revision. A row whose original goes while it is written is read again; what has been deleted
-by then is left out.
+by then is left out, and so is a picture whose original is not the file that was added.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -49,7 +50,7 @@ class Stored:
 
 @dataclass(slots=True)
 class Exported:
-    """What an export has written, and the pictures whose originals are lost, as ``library/id``."""
+    """What an export has written, and the pictures whose originals are lost or damaged, as ``library/id``."""
 
     manifest: Manifest
     lost: list[str] = field(default_factory=list)
@@ -125,7 +126,7 @@ class Export:
             original = self._stored.originals.get(current.object_key)
             key = current.object_key
             maps = self._stored.maps.maps([key]) if current.kind is Kind.SAME else {}
-            if original is not None:
+            if original is not None and sha256(original).hexdigest() == current.file_digest:
                 part.add(current, original, maps.get(key), self._stored.originals.get(source_key(key)))
                 return
             newer = self._stored.catalog.picture(current.key)

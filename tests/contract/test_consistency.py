@@ -237,6 +237,18 @@ def test_any_damages_together_are_mended(ports: Ports, damages: list[tuple[Damag
     assert world.answers() == before
 
 
+def test_a_row_with_two_faults_is_mended_at_once(ports: Ports, clock: SetClock) -> None:
+    """Mending the first changes its revision."""
+    world = World(ports, clock)
+    before = world.answers()
+    for damage in (hidden, other_model):
+        damage(world, world.pictures[0])
+    clock.now += DAY
+    assert world.check(repair=True).mended == {Fault.MISSING: 1, Fault.OTHER_MODEL: 1}
+    assert world.check().found == {}
+    assert world.answers() == before
+
+
 def test_the_young_are_not_accused(ports: Ports, clock: SetClock) -> None:
     world = World(ports, clock)
     stale(world, world.pictures[0])

@@ -58,8 +58,9 @@ class SecondLook:
         for fault, due, test in tests:
             for batch in self._ports.catalog.every_row() if due else ():
                 for row, suspect in zip(batch, test(batch), strict=True):
-                    if suspect and self._is_settled(row) and self._is_still(fault, row):
-                        yield Finding(fault, _name(row.key), row)
+                    now = self._settled(row) if suspect else None
+                    if now is not None and test([now]) == [True] and self._is_still(fault, now):
+                        yield Finding(fault, _name(now.key), now)
 
     def sample_with_originals(self, seen: Survey) -> list[Picture]:
         """Return the sample less the rows that :meth:`own_faults` finds without original."""
@@ -81,12 +82,15 @@ class SecondLook:
             return self._ports.originals.get(row.object_key) is None
         return fault is not Fault.NO_MAP or not self._ports.maps.maps([row.object_key])
 
-    def _is_settled(self, row: Picture) -> bool:
-        """Whether a row may be judged: it is as it was read, and was so a while ago."""
-        if row.state is State.DAMAGED:
-            now = self._ports.catalog.picture(row.key)
-            return now is not None and now.state is State.DAMAGED
-        return self._is_old(row.revision, self._before) and not self._ports.catalog.changed({row.key: row.revision})
+    def _settled(self, row: Picture) -> Picture | None:
+        """Return the row as it is now; None if it may not be judged, for it is gone or was written a short while ago.
+
+        What was mended since it was read has changed it, and its other faults are to be mended in the same run.
+        """
+        now = self._ports.catalog.picture(row.key)
+        if now is None or now.state is State.DAMAGED:
+            return now
+        return now if self._is_old(now.revision, self._before) else None
 
     def orphan_files(self, wanted: Hashes) -> Iterator[Finding]:
         """Yield files that no row points to."""

@@ -237,14 +237,15 @@ def test_any_damages_together_are_mended(ports: Ports, damages: list[tuple[Damag
     assert world.answers() == before
 
 
-def test_a_row_with_two_faults_is_mended_at_once(ports: Ports, clock: SetClock) -> None:
-    """Mending the first changes its revision."""
+def test_rows_with_two_faults_are_mended_at_once(ports: Ports, clock: SetClock) -> None:
+    """Mending the first changes their revisions."""
     world = World(ports, clock)
     before = world.answers()
-    for damage in (hidden, other_model):
-        damage(world, world.pictures[0])
+    for picture in world.pictures:
+        hidden(world, picture)
+        other_model(world, picture)
     clock.now += DAY
-    assert world.check(repair=True).mended == {Fault.MISSING: 1, Fault.OTHER_MODEL: 1}
+    assert world.check(repair=True).mended == {Fault.MISSING: _PICTURES, Fault.OTHER_MODEL: _PICTURES}
     assert world.check().found == {}
     assert world.answers() == before
 

@@ -17,7 +17,7 @@ import pytest
 import lookalike
 from functions.unknown.app import handler
 from lookalike.domain.application import Application, Policy
-from lookalike.embedding.model_card import CARD
+from lookalike.embedding.model_path import CARD
 from lookalike.errors import Unavailable
 from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from lookalike.domain.picture import Key, Picture
 from lookalike.errors import IndexWriteError, LookalikeError
 from lookalike.observability import error_fields, logger
-from lookalike.ports import Ports
+from lookalike.ports import Ports, VectorIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,11 @@ class SyncResult:
 
 def sync_index(ports: Ports, rows: Iterable[Picture]) -> SyncResult:
     """Write rows to the index, only the newest of each picture, without waiting until searches see them."""
+    return sync_rows(ports.index, rows)
+
+
+def sync_rows(index: VectorIndex, rows: Iterable[Picture]) -> SyncResult:
+    """Write rows to an index, likewise."""
     newest: dict[Key, Picture] = {}
     for row in rows:
         if row.key not in newest or row.revision > newest[row.key].revision:
@@ -28,15 +33,15 @@ def sync_index(ports: Ports, rows: Iterable[Picture]) -> SyncResult:
     if not newest:
         return SyncResult()
     try:
-        return _write(ports, list(newest.values()))
+        return _write(index, list(newest.values()))
     except Exception:  # a single row may be the cause: each is written alone to find it
         logger.exception("index write failed", extra={"operation": "index", "pictures": len(newest)})
-        return _one_by_one(ports, list(newest.values()))
+        return _one_by_one(index, list(newest.values()))
 
 
-def _write(ports: Ports, rows: Sequence[Picture]) -> SyncResult:
+def _write(index: VectorIndex, rows: Sequence[Picture]) -> SyncResult:
     try:
-        ports.index.write(rows, wait=False)
+        index.write(rows, wait=False)
     except IndexWriteError as error:
         return SyncResult(error.again, error.refused)
     except LookalikeError as error:
@@ -48,14 +53,14 @@ def _write(ports: Ports, rows: Sequence[Picture]) -> SyncResult:
     return SyncResult()
 
 
-def _one_by_one(ports: Ports, rows: Sequence[Picture]) -> SyncResult:
+def _one_by_one(index: VectorIndex, rows: Sequence[Picture]) -> SyncResult:
     """Write each row alone. Rows that fail while others succeed are rejected; if all fail, none is to blame."""
     retryable: set[Key] = set()
     rejected: dict[Key, str] = {}
     broken: dict[Key, str] = {}
     for row in rows:
         try:
-            done = _write(ports, [row])
+            done = _write(index, [row])
         except Exception as error:  # whatever it is: the rows after this one must not wait for it
             broken[row.key] = repr(error)
         else:

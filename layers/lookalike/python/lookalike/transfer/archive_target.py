@@ -17,7 +17,7 @@ from lookalike.errors import (
     Unavailable,
 )
 from lookalike.ports import Ports
-from lookalike.service.add import Attempt, embed, write
+from lookalike.service.add import Attempt, embed, second_embedding, write
 from lookalike.service.capacity import place
 from lookalike.service.catalog_writes import MAX_ATTEMPTS, publish_to_index
 from lookalike.service.embedded_again import UNBOUNDED
@@ -163,14 +163,18 @@ class ArchiveTarget:
     ) -> bool:
         picture = self._picture(library, record, contents, current)
         feature_map = contents.feature_map or b""
+        second = None
         if record.model != self._ports.embedder.model:
             loaded = load(self._ports, Source(UNBOUNDED, data=contents.original), library.tenant)
             embedding = embed(self._ports, library, loaded)
             picture = picture.but(model=self._ports.embedder.model, vector=embedding.vectors[library.kind])
-            feature_map = embedding.feature_map
+            feature_map, second = embedding.feature_map, embedding.second
+        elif self._ports.view is not None and self._ports.view.second is not None:
+            loaded = load(self._ports, Source(UNBOUNDED, data=contents.original), library.tenant)
+            second = second_embedding(self._ports, library, loaded)
         if contents.source is not None:
             self._ports.originals.put(source_key(picture.object_key), contents.source)
-        return write(ports, contents.original, Attempt(picture, current, feature_map))
+        return write(ports, contents.original, Attempt(picture, current, feature_map, second))
 
     def _picture(self, library: Library, record: Record, contents: Contents, current: Picture | None) -> Picture:
         """Return the row: with its own revision, or one after that of a deleted row in its place."""

@@ -24,6 +24,8 @@ _WAL = f"{_CATALOG}-wal"
 
 #: Made by the first file in it.
 _STAGED = "staged"
+#: Made by the first change of models.
+_MODELS = "models"
 #: There while a server runs, and after one was killed.
 _CONTROL = "server.sock"
 
@@ -132,6 +134,11 @@ class DataFolder:
     def staged(self) -> Path:
         """The folder of files sent ahead of the call that uses them."""
         return self.path / _STAGED
+
+    @property
+    def models(self) -> Path:
+        """The folder of models other than the configured one."""
+        return self.path / _MODELS
 
     @property
     def control(self) -> Path:

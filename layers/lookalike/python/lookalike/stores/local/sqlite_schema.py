@@ -99,4 +99,15 @@ MIGRATIONS = (
         "ALTER TABLE applications ADD COLUMN old_secret_key TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE applications ADD COLUMN old_secret_until INTEGER NOT NULL DEFAULT 0",
     ),
+    (
+        """
+        CREATE TABLE embeddings (
+            model TEXT NOT NULL,
+            key TEXT NOT NULL,
+            vector BLOB NOT NULL,
+            map BLOB NOT NULL,
+            UNIQUE (model, key)
+        ) STRICT
+        """,
+    ),
 )

@@ -19,6 +19,7 @@ from lookalike.ports import (
     Clock,
     Counters,
     Embedder,
+    Embeddings,
     MapStore,
     Models,
     PictureStore,
@@ -118,6 +119,16 @@ def stored(settings: Settings) -> Iterator[tuple[Catalog, PictureStore, MapStore
 
     with _sqlite(settings.data) as stores:
         yield stores.catalog, FolderReader(settings.data / "originals"), stores.maps
+
+
+@contextmanager
+def embeddings(settings: Settings) -> Iterator[Embeddings]:
+    """What other models make of pictures, and which models are in use, likewise."""
+    if settings.data is None:
+        yield Account(settings).embeddings
+        return
+    with _sqlite(settings.data) as stores:
+        yield stores.embeddings
 
 
 @contextmanager

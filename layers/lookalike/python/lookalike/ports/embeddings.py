@@ -116,7 +116,8 @@ class Models(Protocol):
 class View:
     """The stores as one model sees them: rows, index and local maps have what it makes of the pictures.
 
-    ``model`` is that model. Pictures that are added are embedded by the ``second``, too, unless it is None.
+    ``model`` is that model. Pictures that are added are embedded by the ``second``, too, unless it is None. ``of_two``: some
+    vectors are beside their rows.
     """
 
     model: ModelRef
@@ -124,3 +125,4 @@ class View:
     index: VectorIndex
     maps: MapStore
     second: Embedder | None = None
+    of_two: bool = False

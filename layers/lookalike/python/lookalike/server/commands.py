@@ -18,7 +18,9 @@ from lookalike.service.consistency import check
 from lookalike.service.groups import name_of
 from lookalike.service.libraries import find_library
 from lookalike.service.mend import Mender
+from lookalike.service.model_view import current
 from lookalike.service.restore import restore
+from lookalike.service.second_model_check import with_second_model
 
 #: Partition and keys of the records of what was last done.
 SERVICE, LAST_CHECK, LAST_CANARY = "service", "check", "canary"
@@ -28,6 +30,7 @@ def run_check(ports: Ports, asked: Mapping[str, Any], tell: Tell) -> str:
     """Check the stores; return the report. ``repair``: mend, ``rate`` rows a second; ``deep``: originals to embed again."""
     mend = Mender(ports, float(asked["rate"])) if asked["repair"] else None
     report = check(ports, mend=mend, deep=int(asked["deep"]), tell=tell)
+    report = with_second_model(ports, report, repair=bool(asked["repair"]))
     return _noted(ports, LAST_CHECK, report.to_json())
 
 
@@ -54,4 +57,13 @@ def _noted(ports: Ports, key: str, body: str) -> str:
     return body
 
 
-COMMANDS: Mapping[str, Command] = {"check": run_check, "restore": run_restore, "canary": run_canary_command}
+def _by_live_model(command: Command) -> Command:
+    """Return the command, done with the model that searches use."""
+    return lambda ports, asked, tell: command(current(ports), asked, tell)
+
+
+COMMANDS: Mapping[str, Command] = {
+    "check": _by_live_model(run_check),
+    "restore": _by_live_model(run_restore),
+    "canary": _by_live_model(run_canary_command),
+}

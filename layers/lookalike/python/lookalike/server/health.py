@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from lookalike.errors import LookalikeError
 from lookalike.observability import logger
 from lookalike.ports import Ports
+from lookalike.service.model_view import current
 
 #: Seconds that a caller waits for a store's answer.
 _MAX_WAIT_SECONDS = 1.0
@@ -27,7 +28,7 @@ _FRESH_SECONDS = 1.0
 #: The cheapest query of each store, for something that does not exist.
 PROBES: Mapping[str, Callable[[Ports], object]] = {
     "the catalog": lambda ports: ports.catalog.library("-", "-"),
-    "the index": lambda ports: ports.index.count("-"),
+    "the index": lambda ports: current(ports).index.count("-"),
     "the store of originals": lambda ports: ports.originals.get("-/-/0-0"),
 }
 

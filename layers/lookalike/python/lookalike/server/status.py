@@ -19,6 +19,7 @@ from lookalike.server import api_gateway
 from lookalike.server.commands import LAST_CANARY, LAST_CHECK, SERVICE
 from lookalike.server.health import Health
 from lookalike.service.admission import Callers, check
+from lookalike.service.model_view import current
 from lookalike.service.permissions import narrowed
 from lookalike.wire import basic_auth
 from lookalike.wire.status import DEGRADED, READY, status_body
@@ -74,7 +75,7 @@ class Status:
         deadline = time.monotonic() + _MAX_SECONDS
         details = self._details(request)
         failing, problems = self.health.failing(), self._ports.problems()
-        content = status_body(DEGRADED if failing or problems else READY, self._ports.embedder.model)
+        content = status_body(DEGRADED if failing or problems else READY, self._model())
         if details is not None:
             try:
                 content |= details.counts.result(max(deadline - time.monotonic(), 0))
@@ -119,8 +120,16 @@ class Status:
         return [library for tenant in tenants for library in self._ports.catalog.libraries(tenant)]
 
     def _counts(self, libraries: Callable[[], Sequence[Library]]) -> _Counts:
-        pictures = {f"{library.tenant}/{library.name}": self._ports.index.count(library.uid) for library in libraries()}
+        index = current(self._ports).index
+        pictures = {f"{library.tenant}/{library.name}": index.count(library.uid) for library in libraries()}
         return {"pictures": pictures, **self._reports()}
+
+    def _model(self) -> str:
+        """Return the name of the model that searches use; the configured one's if that is not known."""
+        try:
+            return current(self._ports).embedder.model
+        except Unavailable:
+            return self._ports.embedder.model
 
     def _reports(self) -> _Counts:
         """Return what the last check and the last canary found, as far as there were any."""

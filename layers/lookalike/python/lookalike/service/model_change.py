@@ -11,7 +11,6 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby
 
 from lookalike.domain.model_change import ModelRef, ModelsInUse, Phase
 from lookalike.domain.picture import Picture
@@ -21,7 +20,7 @@ from lookalike.service.deep_check import look_deep
 from lookalike.service.model_fill import Filler, Watch
 from lookalike.service.model_view import seen_with, shown
 from lookalike.service.reindex import write_until_taken
-from lookalike.service.second_look import fault_of
+from lookalike.service.second_model_check import differing
 
 #: Originals that are embedded again, and searched by themselves, before a model goes live.
 _DEEP = 10
@@ -136,12 +135,7 @@ def _is_judged(row: Picture, seen: Ports) -> bool:
 
 def _differing(seen: Ports, rows: Sequence[Picture]) -> list[Picture]:
     """Return the rows whose entries in the model's index are not as they should be."""
-    wrong: list[Picture] = []
-    for kind, same in groupby(sorted(rows, key=lambda row: row.kind), key=lambda row: row.kind):
-        some = list(same)
-        entries = {entry.key: entry for entry in seen.index.held(kind, [row.key for row in some])}
-        wrong += [row for row in some if fault_of(row, entries.get(row.key)) is not None]
-    return wrong
+    return [row for _, row in differing(seen, rows)]
 
 
 def _draw(sample: list[Picture], row: Picture, count: int) -> None:

@@ -47,8 +47,18 @@ def seen_with(ports: Ports, models: ModelsInUse, model: ModelRef) -> Ports:
             SeenIndex(indices, model.name, stores.embeddings),
             SeenMaps(stores.maps, stores.embeddings, model.name, known),
             second,
+            of_two=True,
         )
     return replace(ports, embedder=embedder, verifier=verifier, view=view)
+
+
+def seen_by_live_model(catalog: Catalog, maps: MapStore, embeddings: Embeddings) -> tuple[Catalog, MapStore]:
+    """Return the catalog and the local maps as the model sees them that searches use. Raises Unavailable."""
+    models = embeddings.models()
+    if models is None or not models.has_two:
+        return catalog, maps
+    name = models.live.name
+    return SeenCatalog(catalog, embeddings, name), SeenMaps(maps, embeddings, name, (name,))
 
 
 def shown(rows: Sequence[Picture], model: str, embeddings: Embeddings) -> list[Picture]:

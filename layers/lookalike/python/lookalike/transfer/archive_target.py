@@ -23,6 +23,7 @@ from lookalike.service.catalog_writes import MAX_ATTEMPTS, publish_to_index
 from lookalike.service.embedded_again import UNBOUNDED
 from lookalike.service.image_source import Source, load
 from lookalike.service.libraries import create_library, get_or_create_library
+from lookalike.service.model_view import current
 from lookalike.transfer.archive_format import ArchivedLibrary, Record
 from lookalike.transfer.archive_source import ArchivedRow, ArchiveSource, Contents
 from lookalike.transfer.journal import Entry
@@ -58,7 +59,7 @@ class ArchiveTarget:
         reembed: bool = False,
         make: bool = True,
     ) -> None:
-        self._ports = ports
+        self._raw = ports
         self._archive = archive
         self._check_model(reembed)
         names = {name: rename or name for name in archive.libraries}
@@ -70,6 +71,11 @@ class ArchiveTarget:
             found = library or (self._made(application, archive.libraries[name], names[name]) if make else None)
             if found is not None:
                 self._libraries[name] = found
+
+    @property
+    def _ports(self) -> Ports:
+        """The ports with the model that searches use now: an import may last for hours."""
+        return current(self._raw)
 
     def _check_model(self, reembed: bool) -> None:
         others = sorted(self._archive.models() - {self._ports.embedder.model})

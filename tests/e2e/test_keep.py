@@ -51,11 +51,14 @@ def run(server: LiveServer, line: str, tenant: str = "") -> str:
 
 
 def test_the_server_is_checked_mended_and_looked_at_deeply(server: LiveServer, stock: Keys) -> None:
-    plain, repair, deep = block("sh", "check --data").splitlines()
+    plain, repair, deep, listing = block("sh", "check --data").splitlines()
     assert "Nothing differs." in run(server, plain)
     assert "Nothing differs." in run(server, repair)
     report = json.loads(run(server, deep))
     assert (report["left"], report["found"], report["deep"]) == (0, {}, 2)
+    listed = server.data.parent / "differs.tsv"
+    run(server, listing.replace("differs.tsv", str(listed)))
+    assert listed.read_text() == ""
 
 
 def test_the_canary_is_well(server: LiveServer, stock: Keys) -> None:

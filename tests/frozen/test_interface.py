@@ -88,7 +88,7 @@ OPTIONS = {
     "snapshot": "destination --data",
     "restore": "snapshot --data --replace",
     "export": "destination --library --name --data --stack --json",
-    "check": "--data --stack --repair --deep --rate --json",
+    "check": "--data --stack --repair --deep --rate --list --json",
     "restore-picture": "picture --library --name --data --stack --json",
     "canary": "--data --stack --recall --least-recall --json",
     "invoke": "function event --data --stack",

@@ -84,6 +84,27 @@ def test_the_running_server_is_asked(data: Path, damaged: Ports) -> None:
         assert run("--data", data)[0] == 0
 
 
+def test_all_that_differs_is_listed_in_a_file(tmp_path: Path, data: Path) -> None:
+    index = MemoryIndex()
+    ids = [*(f"{number:02}" for number in range(30)), "a\tb\x1b[2J", "猫"]
+    index.write([row("library", id_) for id_ in ids])
+    ports = memory_ports(index=index)
+    file = tmp_path / "differs.tsv"
+    with listening(ports, DataFolder(data).control):
+        status, out, said = run("--data", data)
+        assert (status, said) == (3, "lookalike: --list FILE names all of them\n")
+        status, _, said = run("--data", data, "--list", file)
+        assert (status, said) == (3, "")
+        _, out, _ = run("--data", data, "--json")
+    assert len(json.loads(out)["examples"]["ghost"]) == len(ids)
+    lines = file.read_text(encoding="utf-8").splitlines()
+    assert sorted(lines)[:2] == ["ghost\tlibrary/00", "ghost\tlibrary/01"]
+    assert {r"ghost	library/a\tb\x1b[2J", "ghost\tlibrary/猫"} <= set(lines)
+    kept = ports.records.record(SERVICE, "check")
+    assert kept is not None
+    assert len(Report.of_json(kept.body).examples[Fault.GHOST]) == 10
+
+
 def test_the_last_report_is_kept(data: Path, damaged: Ports) -> None:
     with listening(damaged, DataFolder(data).control):
         _, out, _ = run("--data", data, "--json")

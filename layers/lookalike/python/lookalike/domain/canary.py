@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+#: The tenant of the canary's library. No application has it: theirs are of letters, digits, ``_`` and ``-``.
+TENANT = "~canary"
+
 
 @dataclass(frozen=True, slots=True)
 class CanaryReport:

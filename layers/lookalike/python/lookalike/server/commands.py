@@ -14,7 +14,7 @@ from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
 from lookalike.server.control import Command, Tell
 from lookalike.service.canary import run_canary
-from lookalike.service.consistency import check
+from lookalike.service.consistency import DEFAULT_NAMES, check
 from lookalike.service.groups import name_of
 from lookalike.service.libraries import find_library
 from lookalike.service.mend import Mender
@@ -25,10 +25,15 @@ SERVICE, LAST_CHECK, LAST_CANARY = "service", "check", "canary"
 
 
 def run_check(ports: Ports, asked: Mapping[str, Any], tell: Tell) -> str:
-    """Check the stores; return the report. ``repair``: mend, ``rate`` rows a second; ``deep``: originals to embed again."""
+    """Check the stores; return the report.
+
+    ``repair``: mend, ``rate`` rows a second; ``deep``: originals to embed again; ``names``: findings of each fault to name.
+    """
     mend = Mender(ports, float(asked["rate"])) if asked["repair"] else None
-    report = check(ports, mend=mend, deep=int(asked["deep"]), tell=tell)
-    return _noted(ports, LAST_CHECK, report.to_json())
+    names = int(asked.get("names", DEFAULT_NAMES))
+    report = check(ports, mend=mend, deep=int(asked["deep"]), names=names, tell=tell)
+    _noted(ports, LAST_CHECK, report.with_examples(DEFAULT_NAMES).to_json())
+    return report.to_json()
 
 
 def run_restore(ports: Ports, asked: Mapping[str, Any], _tell: Tell) -> str:

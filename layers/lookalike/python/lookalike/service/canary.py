@@ -12,7 +12,7 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.domain.canary import CanaryReport
+from lookalike.domain.canary import TENANT, CanaryReport
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.picture import Picture
 from lookalike.domain.search import Query
@@ -25,8 +25,8 @@ from lookalike.service.delete import Delete, delete
 from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
 
-#: The canary's library. No application has such a tenant: those are of letters, digits, ``_`` and ``-``.
-LIBRARY = LibraryRef("~canary", "canary", Kind.SAME, Identity.OWN)
+#: The canary's library.
+LIBRARY = LibraryRef(TENANT, "canary", Kind.SAME, Identity.OWN)
 
 #: Seconds until a picture that is not found counts as never found, or one that is as never gone.
 MAX_SECONDS = 30.0

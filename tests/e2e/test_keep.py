@@ -68,6 +68,9 @@ def test_the_canary_is_well(server: LiveServer, stock: Keys) -> None:
     assert "Recall of 2 searches against the exact scan: 1.0000." in said
     status = httpx.get(f"{server.url}/status", auth=(stock.access_key, stock.secret_key)).json()
     assert status["last_canary"]["well"]
+    rows = documents.table("docs/keep.md", "field | says")
+    named = {word.strip("`, ") for row in rows for word in row[0].split(" ")}
+    assert status.keys() - named == {"status", "version", "model"}
 
 
 def test_a_picture_is_restored(server: LiveServer, stock: Keys) -> None:

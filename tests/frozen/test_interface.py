@@ -167,12 +167,12 @@ def test_status() -> None:
     ports = memory_ports(ALICE, settings=Settings(status_details=True), wrong=["the disk is full"])
     with serving(ports):
         Caller(ALICE).add("similar", picture(1))
-        answered = json.loads(handle("unknown", event("GET", "/status"))["body"])
+        answered = json.loads(handle("groups", event("GET", "/status"))["body"])
     held("/status of a function", answered, "status version model")
     asked = api_gateway.HttpRequest("GET", "/status", "", (), b"", "203.0.113.5", api_gateway.now())
     with closing(Status(ports)) as status:
         said = json.loads(status.answer(asked).body)
-    held("/status of one machine", said, "status version model pictures problems")
+    held("/status of one machine", said, "status version model pictures problems searchable stores")
     assert said["pictures"] == {f"{ALICE.tenant}/similar": 1}
 
 
@@ -288,6 +288,7 @@ MESSAGES = [
     "a command failed",
     "a report could not be kept",
     "commands cannot ask this server",
+    "a part of /status could not be had",
     "the details of /status could not be had in time",
     "the index could not be tidied; it works on, more slowly, and tries again at the next write",
     "the index did not take all rows",

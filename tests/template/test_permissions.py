@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import fnmatch
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ import pytest
 from functions.ingest.app import handler as ingest
 from functions.jobs.app import handler as jobs
 from functions.purge.app import handler as purge
-from lookalike.domain.application import Policy
+from lookalike.domain.application import Application, Policy
 from lookalike.domain.library import Kind
 from lookalike.domain.staged import StagedId
 from lookalike.handlers.process_ports import serving
@@ -222,6 +223,10 @@ def lives_of_groups(does: Callable[..., None]) -> None:
     does("groups", groups.post, "/shop/remove")
 
 
+def basic(application: Application) -> str:
+    return "Basic " + base64.b64encode(f"{application.access_key}:{application.secret_key}".encode()).decode()
+
+
 def lives_without_pictures(does: Callable[..., None], caller: Caller, clock: SetClock) -> None:
     """A token, a path that there is not, the console's page, a wrong key and a right one, and a link."""
     form_ = form(grant_type="client_credentials", client_id=ALICE.access_key, client_secret=ALICE.secret_key)
@@ -229,6 +234,9 @@ def lives_without_pictures(does: Callable[..., None], caller: Caller, clock: Set
     does("token", handle, "token", event("POST", "/oauth/2.0/token", headers=headers, body=form_))
     path, query = "/rest/2.0/realtime_search/same_hq/none", f"access_token={caller.token}"
     does("unknown", handle, "unknown", event("POST", path, query=query))
+    status = handle("groups", event("GET", "/status", headers={"authorization": basic(ALICE)}))
+    assert json.loads(status["body"])["stores"] == {"catalog": True, "index": True, "originals": True}
+    does("groups", handle, "groups", event("GET", "/status", headers={"authorization": basic(ALICE)}))
     keys, nobody = {"access_key": ALICE.access_key, "secret_key": ALICE.secret_key}, NativeCaller()
     does("console", handle, "console", event("GET", "/console/"))
     does("token", nobody.call, "POST", "/session", {**keys, "secret_key": "wrong"})

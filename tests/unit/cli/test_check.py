@@ -15,7 +15,7 @@ from lookalike.domain.consistency import Fault, Report, Totals
 from lookalike.domain.library import Identity, Kind, LibraryRef
 from lookalike.errors import Unavailable
 from lookalike.ports import Ports
-from lookalike.server.commands import COMMANDS, SERVICE
+from lookalike.server.commands import COMMANDS
 from lookalike.server.control import ControlSocket, ask_server
 from lookalike.service import canary
 from lookalike.service.add import Add, add
@@ -100,7 +100,7 @@ def test_all_that_differs_is_listed_in_a_file(tmp_path: Path, data: Path) -> Non
     lines = file.read_text(encoding="utf-8").splitlines()
     assert sorted(lines)[:2] == ["ghost\tlibrary/00", "ghost\tlibrary/01"]
     assert {r"ghost	library/a\tb\x1b[2J", "ghost\tlibrary/猫"} <= set(lines)
-    kept = ports.records.record(SERVICE, "check")
+    kept = ports.records.record("service", "check")
     assert kept is not None
     assert len(Report.of_json(kept.body).examples[Fault.GHOST]) == 10
 
@@ -108,7 +108,7 @@ def test_all_that_differs_is_listed_in_a_file(tmp_path: Path, data: Path) -> Non
 def test_the_last_report_is_kept(data: Path, damaged: Ports) -> None:
     with listening(damaged, DataFolder(data).control):
         _, out, _ = run("--data", data, "--json")
-    kept = damaged.records.record(SERVICE, "check")
+    kept = damaged.records.record("service", "check")
     assert kept is not None
     assert kept.body == out.strip()
 
@@ -165,7 +165,7 @@ def test_a_canary_is_found_and_gone(data: Path) -> None:
     assert (done.exit_code, said["well"], said["sample"], said["recall"]) == (0, True, 5, 1.0)
     assert said["found_seconds"] < 5
     assert ports.index.count(library_uid(ports)) == 0
-    assert ports.records.record(SERVICE, "canary") is not None
+    assert ports.records.record("service", "canary") is not None
 
 
 def library_uid(ports: Ports) -> str:

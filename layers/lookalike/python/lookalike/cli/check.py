@@ -41,6 +41,20 @@ _WORDS: Mapping[Fault, str] = {
     Fault.ORPHAN_MAP: "local maps of no row",
 }
 
+_ListOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--list",
+        dir_okay=False,
+        writable=True,
+        help=f"Write what differs into this file, a line each: fault, tab, name. Up to {MAX_NAMES:,} of a fault.",
+    ),
+]
+
+_JsonOption = Annotated[
+    bool, typer.Option("--json", help=f"Print JSON, with up to {_NAMES_IN_JSON:,} names of each fault.")
+]
+
 app = typer.Typer()
 
 
@@ -53,18 +67,8 @@ def check(
         int, typer.Option(min=0, max=100_000, help="Embed so many originals again, and search them by themselves.")
     ] = 0,
     rate: Annotated[float, typer.Option(min=1, help="Rows mended a second, at most.")] = DEFAULT_RATE,
-    list_to: Annotated[
-        Path | None,
-        typer.Option(
-            "--list",
-            dir_okay=False,
-            writable=True,
-            help=f"Write what differs into this file, a line each: fault, tab, name. Up to {MAX_NAMES:,} of a fault.",
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help=f"Print JSON, with up to {_NAMES_IN_JSON:,} names of each fault.")
-    ] = False,
+    list_to: _ListOption = None,
+    as_json: _JsonOption = False,
 ) -> None:
     """Compare the catalog with the index, originals and local maps, picture by picture.
 

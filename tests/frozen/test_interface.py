@@ -244,7 +244,7 @@ FIELDS = {
 
 #: The fields that single calls of the logger add, and operations that only they name.
 ADDED = """
-    address file first library milliseconds object_key operation operation:add operation:check operation:control operation:gateway operation:groups operation:index operation:ingest operation:purge
+    address file first library milliseconds object_key operation operation:add operation:canary operation:check operation:control operation:gateway operation:groups operation:index operation:ingest operation:purge
     operation:search operation:status operation:watch outcome pictures reason refused request_bytes request_id rows
     source status
 """
@@ -289,6 +289,7 @@ MESSAGES = [
     "a report could not be kept",
     "commands cannot ask this server",
     "a part of /status could not be had",
+    "canary",
     "the details of /status could not be had in time",
     "the index could not be tidied; it works on, more slowly, and tries again at the next write",
     "the index did not take all rows",
@@ -531,7 +532,7 @@ PARAMETERS = """
     Architecture PictureMemory PlainMemory RequestTimeout OpenSearchEndpoint OpenSearchArn OpenSearchInstance
     OpenSearchInstances OpenSearchStorage IndexSeconds PurgeTimeout PurgeSchedule PurgeAfterDays RequestRate
     RequestBurst IndexConcurrency IngestConcurrency SpendingLimit PerSecond CountUsage BriefRequired KeepUploads
-    UploadDays PublicHosts LogLevel LogRetentionDays AlarmTopic
+    UploadDays PublicHosts LogLevel LogRetentionDays AlarmTopic Canary CanarySchedule
 """
 OUTPUTS = (
     "ApiUrl Uploads Table Originals OpenSearch Key UploadDeadLetters IndexDeadLetters PurgeDeadLetters "
@@ -549,7 +550,7 @@ FUNCTIONS = """
     TokenFunction:functions/token ConsoleFunction:functions/console AddFunction:functions/add SearchFunction:functions/search
     UpdateFunction:functions/update DeleteFunction:functions/delete GroupsFunction:functions/groups
     UnknownFunction:functions/unknown IngestFunction:functions/ingest IndexFunction:functions/index
-    PurgeFunction:functions/purge JobsFunction:functions/jobs
+    PurgeFunction:functions/purge JobsFunction:functions/jobs CanaryFunction:functions/canary
 """
 
 

@@ -13,6 +13,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
+from functions.canary.app import handler as canary
 from functions.ingest.app import handler as ingest
 from functions.jobs.app import handler as jobs
 from functions.purge.app import handler as purge
@@ -205,6 +206,12 @@ def lives_of_jobs(does: Callable[..., None]) -> None:
     assert len(native.call("GET", f"{own}/duplicates").json["clusters"]) == 1
 
 
+def lives_of_schedules(does: Callable[..., None], context: SimpleNamespace) -> None:
+    """A purge, and two canaries, of which the first makes its library."""
+    for operation, run in (("purge", purge), ("canary", canary), ("canary", canary)):
+        does(operation, run, {}, context)
+
+
 def _succeeds(native: NativeCaller, method: str, path: str, said: Any) -> None:
     answer = native.call(method, path, said)
     assert answer.status < 300, (method, path, answer.body)
@@ -323,9 +330,9 @@ def done() -> dict[str, set[Did]]:
             (removed,) = (one for one in ports.catalog.libraries(ALICE.tenant) if one.name == "similar")
             ports.catalog.remove_library(removed, clock.now)
             clock.now += 3_600_000
-            does("purge", purge, {}, context)
+            lives_of_schedules(does, context)
         # The index asks which of its generations is live, and OpenSearch is no part of this.
-        for operation in ("add", "search", "update", "delete", "groups", "ingest", "index", "purge", "jobs"):
+        for operation in ("add", "search", "update", "delete", "groups", "ingest", "index", "purge", "jobs", "canary"):
             does(operation, DynamoGenerations(table).generation, Kind.SAME)
         does("index", ports.dead_letters.send, _letter())
     return done
@@ -348,6 +355,7 @@ FUNCTIONS = (
     "index",
     "purge",
     "jobs",
+    "canary",
 )
 
 
@@ -378,7 +386,9 @@ def test_secrets_are_read_by_those_alone_that_authenticate(template: Template) -
             for one in given(template, operation)
             if one.target == "Table" and any(fnmatch.fnmatchcase("APP#key", key) for key in one.keys)
         }
-        assert reads == (set() if operation in ("console", "index", "purge", "jobs") else {"dynamodb:GetItem"})
+        assert reads == (
+            set() if operation in ("console", "index", "purge", "jobs", "canary") else {"dynamodb:GetItem"}
+        )
 
 
 def test_nobody_is_allowed_what_nobody_does(template: Template, done: dict[str, set[Did]]) -> None:

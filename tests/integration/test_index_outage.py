@@ -92,7 +92,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     with ExitStack() as open_:
         open_.callback(streams.close)
         open_.callback(client.close)
-        open_.callback(lambda: here.server.kill())
+        open_.callback(Stack.stop, here)
         open_.enter_context(serving(ports))
         yield here
 

@@ -14,6 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -26,6 +27,9 @@ Handler = Callable[[Mapping[str, Any], Any], Mapping[str, Any]]
 
 #: Records of one event, as the template has it.
 _BATCH = 100
+
+#: Records of a shard, already taken, that can be delivered again.
+_KEPT = 1_000
 
 #: Seconds between two reads of the stream, and before records that the function did not take are delivered again. Lambda
 #: reads several times a second, and waits up to a minute after failures.
@@ -48,35 +52,52 @@ class TableStream:
         self._handler = handler
         self._iterators: dict[str, str | None] = {}  #: where each shard is read on; None: it has ended
         self._waiting: dict[str, deque[dict[str, Any]]] = {}  #: records that are to be delivered, by shard
+        self._taken: dict[str, deque[dict[str, Any]]] = {}  #: records that the function has taken, by shard
         self.failures = 0  #: deliveries after which some records came again
 
-    def deliver(self) -> bool:
-        """Read on, and deliver each shard's next batch once; return whether nothing waits for delivery."""
+    def deliver(self, limit: int = _BATCH) -> bool:
+        """Read on, and deliver each shard's next ``limit`` records once; return whether nothing waits for delivery."""
+        self._read_all()
+        for shard in self._waiting:
+            self._deliver(shard, limit)
+        return not any(self._waiting.values())
+
+    def rewind(self, count: int) -> None:
+        """Have the last so many records delivered again, as after a function that has ended before it could answer."""
+        for shard, taken in self._taken.items():
+            for _ in range(min(count, len(taken))):
+                self._waiting[shard].appendleft(taken.pop())
+
+    def expire(self) -> None:
+        """Forget all records until now, delivered or not, as the stream does a day later."""
+        self._read_all()
+        for records in (*self._waiting.values(), *self._taken.values()):
+            records.clear()
+
+    def _read_all(self) -> None:
         for shard in self._client.describe_stream(StreamArn=self._arn)["StreamDescription"]["Shards"]:
             self._read(shard["ShardId"])
-        for waiting in self._waiting.values():
-            self._deliver(waiting)
-        return not any(self._waiting.values())
 
     def _read(self, shard: str) -> None:
         if shard not in self._iterators:
             asked: Any = {"StreamArn": self._arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"}
             self._iterators[shard] = self._client.get_shard_iterator(**asked)["ShardIterator"]
         waiting, iterator = self._waiting.setdefault(shard, deque()), self._iterators[shard]
-        if iterator is None or len(waiting) >= _BATCH:
+        if iterator is None:
             return
         found = self._client.get_records(ShardIterator=iterator)
         waiting.extend(json.loads(json.dumps(record, default=_as_lambda)) for record in found["Records"])
         self._iterators[shard] = found.get("NextShardIterator")
 
-    def _deliver(self, waiting: deque[dict[str, Any]]) -> None:
-        batch = [waiting[place] for place in range(min(len(waiting), _BATCH))]
-        done = self._taken(batch)
+    def _deliver(self, shard: str, limit: int) -> None:
+        waiting, taken = self._waiting[shard], self._taken.setdefault(shard, deque(maxlen=_KEPT))
+        batch = list(islice(waiting, limit))
+        done = self._handled(batch)
         self.failures += done < len(batch)
         for _ in range(done):
-            waiting.popleft()
+            taken.append(waiting.popleft())
 
-    def _taken(self, batch: Sequence[dict[str, Any]]) -> int:
+    def _handled(self, batch: Sequence[dict[str, Any]]) -> int:
         """Deliver a batch; return the number of records before the first that comes again."""
         passed = [record for record in batch if _passes(record)]
         if not passed:

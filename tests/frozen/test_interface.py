@@ -83,7 +83,7 @@ OPTIONS = {
     "sweep": "folder --library --report --not-same --name --data --stack",
     "token": "--name --data --stack",
     "usage": "--data --stack --days --json",
-    "import": "source --library --map --kind --encoding --on-duplicate --as --reembed --from --group --vendor-key --vendor-url --name --data --stack --url --key "
+    "import": "source --library --map --kind --encoding --root --on-duplicate --as --reembed --from --group --vendor-key --vendor-url --name --data --stack --url --key "
     "--workers --journal --report --restart --dry-run --json",
     "snapshot": "destination --data",
     "restore": "snapshot --data --replace",

@@ -32,8 +32,10 @@ class Ports:
 
     ``rate_limiter``, ``unknown_keys`` and ``processors`` limit what this process does. ``finder`` decides where
     pictures are looked for; None: in the thread that asks. ``call`` is the current call: each call has a copy of the ports
-    of its own. ``narrowed`` is the catalog of a call whose application may not see all of it. ``models`` opens other models
-    than that of ``embedder``; ``view`` is how the model of the call sees the stores, None if there was only ever one.
+    of its own. ``narrowed`` is the catalog of a call whose application may not see all of it, and
+    ``capacity`` the number of live pictures that all libraries of its tenant may hold together; None: any number.
+    ``models`` opens other models than that of ``embedder``; ``view`` is how the model of the call sees the stores, None if
+    there was only ever one.
     """
 
     settings: Settings
@@ -50,6 +52,7 @@ class Ports:
     narrowed: Catalog | None = None
     models: Models | None = None
     view: View | None = None
+    capacity: int | None = None
 
     @property
     def applications(self) -> Applications:

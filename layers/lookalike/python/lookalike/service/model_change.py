@@ -12,11 +12,13 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
+from lookalike.domain.library import Kind
 from lookalike.domain.model_change import ModelRef, ModelsInUse, Phase
 from lookalike.domain.picture import Picture
 from lookalike.errors import LookalikeError
 from lookalike.ports import Models, Ports
 from lookalike.service.deep_check import look_deep
+from lookalike.service.known_libraries import KnownLibraries
 from lookalike.service.model_fill import Filler, Watch
 from lookalike.service.model_view import seen_with, shown
 from lookalike.service.reindex import write_until_taken
@@ -124,7 +126,7 @@ def _prove(ports: Ports, models: ModelsInUse, watch: Watch) -> None:
         for row in rows:
             compared += row.live
             _draw(sample, row, compared)
-    for finding in look_deep(seen, sample):
+    for finding in look_deep(seen, KnownLibraries(seen), [(row, row.kind is Kind.SAME) for row in sample]):
         raise ChangeRefused(f"{seen.embedder.model} fails at {finding.name}: {finding.fault}; nothing has changed")
 
 

@@ -20,6 +20,7 @@ from lookalike.limits.call import usable_cores
 from lookalike.ports import Ports
 from lookalike.service.add import put_embedding
 from lookalike.service.embedded_again import OriginalsEmbedder
+from lookalike.service.known_libraries import KnownLibraries
 from lookalike.service.model_view import current, seen_with, shown
 from lookalike.service.reindex import write_until_taken
 
@@ -104,7 +105,7 @@ class Filler:
         """
         began, lost, embedded, done = time.monotonic(), list[str](), 0, 0
         total = _live_pictures(self._raw)
-        originals = OriginalsEmbedder(self._ports)
+        originals = OriginalsEmbedder(self._ports, KnownLibraries(self._ports))
         with ThreadPoolExecutor(max(1, usable_cores() - 1), thread_name_prefix="fill") as pool:
             for batch in self._batches():
                 made, missing = self._embed(pool, originals, batch)

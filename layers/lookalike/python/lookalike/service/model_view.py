@@ -7,10 +7,10 @@ stored again with its own. So nothing else has to know of two models, and neithe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
-from lookalike.domain.inventory import IndexEntry
+from lookalike.domain.inventory import IndexEntry, StoredMap
 from lookalike.domain.library import Kind, Library, RemovedLibrary
 from lookalike.domain.model_change import ModelRef, ModelsInUse
 from lookalike.domain.picture import Key, Picture, State, Vector
@@ -102,6 +102,9 @@ class SeenCatalog(Catalog):
     def forget_library(self, uid: str) -> None:
         self._catalog.forget_library(uid)
 
+    def missing_libraries(self, uids: Set[str]) -> Set[str]:
+        return self._catalog.missing_libraries(uids)
+
     def picture(self, key: Key) -> Picture | None:
         row = self._catalog.picture(key)
         return None if row is None else self._seen([row])[0]
@@ -161,9 +164,9 @@ class SeenMaps(MapStore):
         self._maps.remove_maps(keys)
         self._embeddings.remove(self._known, keys)
 
-    def map_keys(self) -> Iterator[Sequence[str]]:
-        yield from self._maps.map_keys()
-        yield from self._embeddings.keys(self._model)
+    def stored_maps(self) -> Iterator[Sequence[StoredMap]]:
+        """Yield the pictures' own maps: whoever misses one there asks for it by its key."""
+        return self._maps.stored_maps()
 
 
 class SeenIndex(VectorIndex):

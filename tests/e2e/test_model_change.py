@@ -150,7 +150,7 @@ def test_a_model_goes_live_under_load_and_after_a_kill(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    shop.server.said("a model is being filled")
+    shop.server.said("the models in use have changed")
     loaded(shop, 3)
     shop.server.kill()
     begun.wait()

@@ -16,13 +16,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from lookalike.domain.consistency import Fault
-from lookalike.domain.library import Kind as LibraryKind
 from lookalike.domain.picture import sign_of
 from lookalike.errors import LookalikeError
 from lookalike.imaging.decode import FORMATS, Bounds, decode
 from lookalike.service.applications import new_secret
 from tests.faults import model
-from tests.faults.faults import STORES, Crash, Kind, Plan
+from tests.faults.faults import Crash, Kind, Plan
 from tests.faults.model import Model, Name, Step
 from tests.faults.world import ALICE, UPLOADED, World
 from tests.support.baidu import picture
@@ -109,9 +108,7 @@ class Machine(RuleBasedStateMachine):
     def restore(self, library: str, number: int, plan: Plan | None) -> None:
         self._change((library, number), plan, "POST", model.restore, path="/restore")
 
-    def _change(
-        self, name: Name, plan: Plan | None, method: str, step: Step, said: Any = None, path: str = ""
-    ) -> None:
+    def _change(self, name: Name, plan: Plan | None, method: str, step: Step, said: Any = None, path: str = "") -> None:
         self.model.done(name, step, self._call(plan, method, _path(name) + path, said))
 
     @rule(number=numbers, plan=plans)

@@ -128,6 +128,7 @@ TABLES = {
     "cleared:INTEGER",
     "counts": "name:TEXT count:INTEGER expires:INTEGER",
     "records": "partition:TEXT key:TEXT revision:INTEGER body:TEXT",
+    "embeddings": "model:TEXT key:TEXT vector:BLOB map:BLOB",
 }
 INDICES = "pictures_of_kind pictures_not_live counts_expiring uploads_holding"
 
@@ -141,6 +142,7 @@ MIGRATIONS = [
     "c3e72568670e9ab5",
     "d1bf6ba38f8063dc",
     "62079da6ca792ef2",
+    "5775e1d9e9ca5138",
 ]
 
 #: What a row of each table holds, as SQLite gives it; bytes are told by their SHA-256's first digits.
@@ -181,6 +183,7 @@ ROWS: dict[str, tuple[Any, ...]] = {
     "uploads": ("bucket/key", "0A", "uid", "0123456789abcdef", 5, "adding", "w", '["uid", "b", null, ""]', 1),
     "counts": ("day/1/2026-01-02", 2, 5),
     "records": ("jobs/tenant", "sweep", 3, '{"kind": "duplicates"}'),
+    "embeddings": ("model-2", "uid/a/1", "bad0079ddd20233a", "60be9861750facbf"),
 }
 
 
@@ -195,6 +198,7 @@ def catalog(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         made.maps.put_map("uid/a/1", b"map")
         made.uploads.save_upload(UPLOAD, None)
         made.counters.take("day/1/2026-01-02", 2, None, 5)
+        made.embeddings.put("model-2", "uid/a/1", VECTOR, b"map")
         made.records.save_records([Record("jobs/tenant", "sweep", '{"kind": "duplicates"}', 3)])
     with closing(sqlite3.connect(path)) as connection:
         yield connection

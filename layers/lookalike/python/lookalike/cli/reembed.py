@@ -17,7 +17,7 @@ from rich.console import Console
 from lookalike import bootstrap
 from lookalike.cli.reembed_report import write_report
 from lookalike.cli.screen import note
-from lookalike.cli.store_options import DataOption, StackOption, command_line, settings_for
+from lookalike.cli.store_options import DataOption, StackOption, settings_for
 from lookalike.domain.model_change import DEFAULT_RATE, Phase
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.kept_models import model_files, ref_of
@@ -48,30 +48,36 @@ UNFINISHED = 4
 #: Does a step, and returns the state.
 _Ask = Callable[[Mapping[str, Any]], dict[str, Any]]
 
+ModelOption = Annotated[
+    Path | None, typer.Option(help="The other model: its ONNX file, with its card beside it.", show_default=False)
+]
+RateOption = Annotated[float, typer.Option(min=0.01, max=10_000, help="Pictures embedded a second, at most.")]
+CompareOption = Annotated[
+    int | None, typer.Option(min=1, max=10_000, help="Compare the first answers of both models to so many pictures.")
+]
+ReportOption = Annotated[
+    Path | None, typer.Option(help="With --compare: a folder for a page that shows them.", show_default=False)
+]
+SwitchOption = Annotated[bool, typer.Option("--switch", help="Let searches use the other model.")]
+LeaveOption = Annotated[
+    bool, typer.Option("--leave-lost", help="With --switch: leave pictures behind whose originals are lost.")
+]
+BackOption = Annotated[bool, typer.Option("--back", help="Let searches use the model before again.")]
+DropOption = Annotated[bool, typer.Option("--drop", help="Remove the model that searches do not use.")]
+
 app = typer.Typer()
 
 
 @app.command()
 def reembed(
-    model: Annotated[
-        Path | None, typer.Option(help="The other model: its ONNX file, with its card beside it.", show_default=False)
-    ] = None,
-    rate: Annotated[
-        float, typer.Option(min=0.01, max=10_000, help="Pictures embedded a second, at most.")
-    ] = DEFAULT_RATE,
-    compare: Annotated[
-        int | None,
-        typer.Option(min=1, max=10_000, help="Compare the first answers of both models to so many pictures."),
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="With --compare: a folder for a page that shows them.", show_default=False)
-    ] = None,
-    switch: Annotated[bool, typer.Option("--switch", help="Let searches use the other model.")] = False,
-    leave_lost: Annotated[
-        bool, typer.Option("--leave-lost", help="With --switch: leave pictures behind whose originals are lost.")
-    ] = False,
-    back: Annotated[bool, typer.Option("--back", help="Let searches use the model before again.")] = False,
-    drop: Annotated[bool, typer.Option("--drop", help="Remove the model that searches do not use.")] = False,
+    model: ModelOption = None,
+    rate: RateOption = DEFAULT_RATE,
+    compare: CompareOption = None,
+    report: ReportOption = None,
+    switch: SwitchOption = False,
+    leave_lost: LeaveOption = False,
+    back: BackOption = False,
+    drop: DropOption = False,
     data: DataOption = None,
     stack: StackOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -82,40 +88,33 @@ def reembed(
     Then --compare, --switch, --back and --drop. Without any of these, a fill goes on that was interrupted, or the state is
     said. Exit status 4: the fill has stopped; it goes on when the command is run again.
     """
-    steps = [name for name, given in _steps(model, compare, switch=switch, back=back, drop=drop).items() if given]
-    if len(steps) > 1:
-        raise InvalidArgument(steps[1], f"goes without {steps[0]}")
-    if leave_lost and not switch:
-        raise InvalidArgument("--leave-lost", "goes with --switch")
-    if report is not None and compare is None:
-        raise InvalidArgument("--report", "goes with --compare")
+    steps = {"--switch": switch, "--back": back, "--drop": drop}
+    _check(
+        {"--model": model is not None, "--compare": compare is not None, **steps},
+        {"--leave-lost": (leave_lost, "--switch"), "--report": (report is not None, "--compare")},
+    )
     settings = settings_for(data, stack)
-    say = typer.echo if not as_json else _nothing
+    say = _nothing if as_json else typer.echo
     with _changes(settings) as ask:
         if compare is not None:
             state = _compare(settings, ask, compare, report, say)
-        elif switch or back or drop:
-            step = "switch" if switch else "back" if back else "drop"
-            state = ask({"step": step, "leave_lost": leave_lost})
+        elif step := next((name for name, given in steps.items() if given), None):
+            state = ask({"step": step.removeprefix("--"), "leave_lost": leave_lost})
             say(_sentence(state))
         else:
             state = _fill(settings, ask, model, rate, say)
-            if state["models"] is not None and state["models"]["phase"] == Phase.FILLED:
-                say(
-                    f"Next: {command_line('reembed', '--compare', '100', '--report', 'comparison', data=data, stack=stack)}"
-                )
     if as_json:
         typer.echo(json.dumps(state))
 
 
-def _steps(model: Path | None, compare: int | None, *, switch: bool, back: bool, drop: bool) -> Mapping[str, bool]:
-    return {
-        "--model": model is not None,
-        "--compare": compare is not None,
-        "--switch": switch,
-        "--back": back,
-        "--drop": drop,
-    }
+def _check(steps: Mapping[str, bool], going_with: Mapping[str, tuple[bool, str]]) -> None:
+    """Raise InvalidArgument for several steps, or for an option without the step that it goes with."""
+    given = [name for name, said in steps.items() if said]
+    if len(given) > 1:
+        raise InvalidArgument(given[1], f"goes without {given[0]}")
+    for option, (said, step) in going_with.items():
+        if said and step not in given:
+            raise InvalidArgument(option, f"goes with {step}")
 
 
 def _nothing(_said: str) -> None:
@@ -263,7 +262,7 @@ def _sentence(state: Mapping[str, Any]) -> str:
     )
     said = {
         Phase.FILLING: "is being filled",
-        Phase.FILLED: "is filled, and may go live: --switch",
+        Phase.FILLED: "is filled: --compare 100 shows what would change, --switch lets searches use it",
         Phase.RETIRED: "was live before, and may be so again: --back",
         Phase.DROPPING: "is being removed; --drop goes on with it",
     }

@@ -76,7 +76,7 @@ class ModelChanges:
             "status": self._state,
             "compare": lambda: self._compare(int(asked["count"]), int(asked["shown"]), tell),
             "switch": lambda: self._switch(tell, leave_lost=bool(asked["leave_lost"])),
-            "back": lambda: self._done("the model before is live again", back(self._ports)),
+            "back": lambda: self._done(back(self._ports)),
             "drop": lambda: self._drop(tell),
         }
         if asked["step"] not in steps:
@@ -87,7 +87,7 @@ class ModelChanges:
         with self._lock:
             self._problem = None
         models = begin(self._ports, model, rate)
-        self._log("a model is being filled", models)
+        self._log(models)
         self._halt()  # so that another rate counts from now on
         self.start()
         return self._state()
@@ -95,12 +95,12 @@ class ModelChanges:
     def _switch(self, tell: Tell, *, leave_lost: bool) -> dict[str, Any]:
         tell("comparing the index with the catalog")
         watch = Watch(pause=self._pause)
-        return self._done("a model is live", switch(self._ports, watch, leave_lost=leave_lost))
+        return self._done(switch(self._ports, watch, leave_lost=leave_lost))
 
     def _drop(self, tell: Tell) -> dict[str, Any]:
         self._halt()
         tell("removing what is not needed any more")
-        return self._done("a model is dropped", drop(self._ports, self._settle, Watch(pause=self._pause)))
+        return self._done(drop(self._ports, self._settle, Watch(pause=self._pause)))
 
     def _compare(self, count: int, shown: int, tell: Tell) -> dict[str, Any]:
         models = self._ports.stores.embeddings.models()
@@ -111,14 +111,18 @@ class ModelChanges:
         )
         return told.to_plain()
 
-    def _done(self, message: str, models: ModelsInUse | None) -> dict[str, Any]:
-        self._log(message, models)
+    def _done(self, models: ModelsInUse | None) -> dict[str, Any]:
+        self._log(models)
         return self._state()
 
-    def _log(self, message: str, models: ModelsInUse | None) -> None:
+    def _log(self, models: ModelsInUse | None) -> None:
         live = self._ports.embedder.model if models is None else models.live.name
         other = None if models is None or models.other is None else models.other.name
-        logger.info(message, extra={"operation": "reembed", "model": live, "other": other})
+        phase = None if models is None else models.phase
+        logger.info(
+            "the models in use have changed",
+            extra={"operation": "reembed", "model": live, "other": other, "phase": phase},
+        )
 
     def _state(self) -> dict[str, Any]:
         models = self._ports.stores.embeddings.models()
@@ -149,7 +153,7 @@ class ModelChanges:
                 self._fail(f"internal error: {error!r}", error)
             else:
                 self._problem = None
-                self._log("a model is filled", models)
+                self._log(models)
                 return
             self._stop.wait(_RETRY_SECONDS)
 

@@ -53,7 +53,7 @@ class Shop:
 
     def add(self, client: httpx.Client, kind: str, id_: str, file: bytes, brief: str) -> None:
         self.doubtful.add((kind, id_))
-        said = {"image": ("file", file), "picture": (None, json.dumps({"brief": brief}))}
+        said = {"image": ("file", file), "picture": (None, json.dumps({"brief": brief}).encode())}
         sent = client.put(f"/libraries/my-{kind}/pictures/{id_}", files=said)
         assert sent.status_code == 201, sent.text
         self.kept[kind, id_] = file, brief

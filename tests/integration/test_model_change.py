@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from uuid import uuid4
 
+import boto3
 import numpy as np
 import pytest
 
@@ -14,8 +17,10 @@ from lookalike import bootstrap
 from lookalike.domain.library import Identity, Kind, LibraryRef
 from lookalike.domain.model_change import Phase
 from lookalike.domain.picture import Embedding, Metadata, Pixels
+from lookalike.domain.search import Generation
 from lookalike.imaging.decode import Bounds
 from lookalike.ports import Ports
+from lookalike.ports.clock import unix_milliseconds
 from lookalike.service.add import Add, add
 from lookalike.service.applications import create_application
 from lookalike.service.consistency import check
@@ -30,7 +35,21 @@ from lookalike.service.restore import restore
 from lookalike.service.search import Search, search
 from lookalike.service.update import Update, update
 from lookalike.settings import Settings
-from tests.support.fakes import GivenModels, TinyEmbedder, TinyVerifier
+from lookalike.stores.aws.dynamodb_applications import DynamoApplications
+from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
+from lookalike.stores.aws.dynamodb_embeddings import DynamoEmbeddings
+from lookalike.stores.aws.dynamodb_generations import DynamoGenerations
+from lookalike.stores.aws.dynamodb_maps import DynamoMaps
+from lookalike.stores.aws.opensearch_admin import create_index
+from lookalike.stores.aws.opensearch_client import connect
+from lookalike.stores.aws.opensearch_index import OpenSearchIndex
+from lookalike.stores.aws.opensearch_models import OpenSearchModels
+from lookalike.stores.aws.s3_models import S3Models
+from lookalike.stores.aws.s3_objects import CONFIG, S3Store
+from tests.servers.dynamodb import server as dynamodb
+from tests.servers.opensearch.server import PATIENCE
+from tests.servers.opensearch.server import shared as opensearch
+from tests.support.fakes import GivenModels, MemoryStores, TinyEmbedder, TinyVerifier, memory_ports
 from tests.support.photographs import NAMES, jpeg, photograph, png
 
 BOUNDS = Bounds(max_bytes=8 << 20, min_side=1, max_side=5000, max_pixels=1 << 24, formats=frozenset({"JPEG", "PNG"}))
@@ -83,25 +102,67 @@ class Service:
     def found(self, name: str, kind: Kind = Kind.SAME) -> list[tuple[str, float, str]]:
         query = Source(BOUNDS, data=jpeg(photograph(name, 50)))
         matches = search(self.ports, Search(self.ref(kind), query)).matches
-        return [(one.candidate.key.id, one.score, one.candidate.metadata.brief) for one in matches]
+        return [(one.candidate.key.id, round(one.score, 3), one.candidate.metadata.brief) for one in matches]
+
+    def settle(self) -> None:
+        """Wait until searches see what does not wait for them."""
+        if self.raw.settings.data is None:
+            time.sleep(0.5)
 
     def answers(self) -> dict[tuple[str, Kind], list[tuple[str, float, str]]]:
+        self.settle()
         return {(name, kind): self.found(name, kind) for name in NAMES for kind in (Kind.SAME, Kind.SIMILAR)}
 
     def count(self) -> int:
         return sum(self.ports.index.count(library.uid) for library in self.ports.catalog.libraries(self.tenant))
 
 
+def stack() -> Ports:
+    """Stores as a stack has them: DynamoDB, S3 and OpenSearch."""
+    table = dynamodb.new_table()
+    session = boto3.session.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+    client = session.client("s3", endpoint_url=dynamodb.moto(), config=CONFIG)
+    bucket = f"originals-{uuid4().hex}"
+    client.create_bucket(Bucket=bucket)
+    domain, generations = connect(opensearch(), connections=20), DynamoGenerations(table)
+    for kind in Kind:
+        name = f"lookalike-{bucket}-{kind}-1"
+        create_index(domain, name, replicas=0, refresh_interval="10ms")
+        generations.save_generation(kind, Generation(name, (name,)), None)
+    stores = MemoryStores(
+        applications=DynamoApplications(table, dynamodb.sealer()),
+        catalog=DynamoCatalog(table),
+        maps=DynamoMaps(table),
+        embeddings=DynamoEmbeddings(table),
+        originals=S3Store(client, bucket),
+        model_files=S3Models(client, bucket),
+        indices=OpenSearchModels(domain, table, PATIENCE),
+        index=OpenSearchIndex(domain, generations, seconds=PATIENCE),
+    )
+    models = GivenModels(lambda: stores, TinyEmbedder(), New())
+    return replace(memory_ports(), stores=stores, models=models, clock=unix_milliseconds)
+
+
+@pytest.fixture(params=["one machine", "stack"])
+def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]:
+    with closing(opened(tmp_path / "data") if request.param == "one machine" else stack()) as ports:
+        yield filled(ports)
+
+
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
+def here(tmp_path: Path) -> Iterator[Service]:
     with closing(opened(tmp_path / "data")) as ports:
-        made = Service(ports)
-        for kind in (Kind.SAME, Kind.SIMILAR):
-            create_library(ports, made.ref(kind))
-        for name in NAMES[:6]:
-            made.add(name)
-            made.add(name, Kind.SIMILAR)
-        yield made
+        yield filled(ports)
+
+
+def filled(ports: Ports) -> Service:
+    made = Service(ports)
+    for kind in (Kind.SAME, Kind.SIMILAR):
+        create_library(ports, made.ref(kind))
+    for name in NAMES[:6]:
+        made.add(name)
+        made.add(name, Kind.SIMILAR)
+    return made
 
 
 def anew(service: Service, folder: Path) -> Service:
@@ -174,7 +235,8 @@ def test_what_is_written_meanwhile_is_in_both(service: Service, tmp_path: Path) 
         assert check(seen_with(service.raw, models, one)).found == {}
 
 
-def test_a_fill_that_is_stopped_goes_on_and_a_kill_loses_nothing(service: Service, tmp_path: Path) -> None:
+def test_a_fill_that_is_stopped_goes_on_and_a_kill_loses_nothing(here: Service, tmp_path: Path) -> None:
+    service = here
     begun(service)
     told: list[int] = []
     with pytest.raises(Stopped):

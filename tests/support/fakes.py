@@ -680,7 +680,7 @@ class GivenModels(Models):
         return self.ref(next(iter(self.embedders)))
 
     def configured_files(self) -> Mapping[str, bytes]:
-        return {"card.json": b"{}"}
+        return {"model.onnx": b"graph", "codebooks.npz": b"books", "card.json": b"{}"}
 
     def opened(self, ref: ModelRef) -> tuple[Embedder, Verifier]:
         return self.embedders[ref.name], self.verifier

@@ -213,12 +213,13 @@ def while_adding(report: Report, bench: Bench, times: int) -> None:
 
     def add() -> int:
         added = 0
-        while not ended.wait(0.5):
+        while True:
             begin = added % BATCH
             rows = [replace(row, revision=row.revision + added) for row in others[begin : begin + half]]
             bench.index.write(rows, wait=True)
             added += half
-        return added
+            if ended.wait(0.5):
+                return added
 
     views = clustered(times * case.views, seed=4).astype(np.float32).reshape(times, case.views, -1)
     with ThreadPoolExecutor(1) as pool:

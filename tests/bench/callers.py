@@ -67,20 +67,30 @@ class Place:
     path: str
     pid: int
 
-    def ask(self, bodies: Sequence[Body], callers: int) -> Run:
-        """Let callers, each on a connection of its own that is kept, ask everything once; each takes the next one."""
+    def start_workers(self, bodies: Sequence[Body], callers: int = 4) -> None:
+        """Ask by several callers until the server has started what it searches with then, two seconds at most a core."""
+        until = time.monotonic() + 2 * cores()
+        while len(children(self.pid)) < cores() - 1 and time.monotonic() < until:
+            self.ask(bodies, callers)
+        time.sleep(2)  # until they are ready
+
+    def ask(self, bodies: Sequence[Body], callers: int, *, kept: bool = True) -> Run:
+        """Let callers ask everything once; each takes the next one.
+
+        ``kept``: each on a connection of its own that is kept; otherwise every call opens one.
+        """
         made, queue, lock = Run(), iter(bodies), threading.Lock()
         server, machine, own = processor_seconds(self.pid), busy_seconds(), time.process_time()
         began = time.perf_counter()
         with ThreadPoolExecutor(callers) as pool:
-            for waiting in [pool.submit(self._ask_all, queue, lock, made) for _ in range(callers)]:
+            for waiting in [pool.submit(self._ask_all, queue, lock, made, kept=kept) for _ in range(callers)]:
                 waiting.result()
         made.wall = time.perf_counter() - began
         made.spent = processor_seconds(self.pid) - server
         made.others = max(0.0, busy_seconds() - machine - made.spent - (time.process_time() - own))
         return made
 
-    def _ask_all(self, queue: Iterator[Body], lock: threading.Lock, made: Run) -> None:
+    def _ask_all(self, queue: Iterator[Body], lock: threading.Lock, made: Run, *, kept: bool) -> None:
         with closing(HTTPConnection(self.netloc, timeout=300)) as connection:
             while True:
                 with lock:
@@ -91,10 +101,12 @@ class Place:
                 began = time.perf_counter()
                 connection.request("POST", self.path, sent, FORM)
                 answer = json.loads(connection.getresponse().read())
+                if not kept:
+                    connection.close()
                 waited = (time.perf_counter() - began) * 1000
                 if "error_code" in answer:
-                    raise RuntimeError(f"a search was refused: {answer}")
-                first = next((found["brief"] for found in answer["result"]), None)
+                    raise RuntimeError(f"a call was refused: {answer}")
+                first = next((found["brief"] for found in answer.get("result", ())), None)
                 with lock:
                     made.waits.append(waited)
                     made.right += first == brief
@@ -130,11 +142,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def report_rates(report: Report, group: str, runs: Mapping[int, Run]) -> None:
-    """Searches a second, beside all cores over the processor time that one caller's searches take."""
+def report_rates(report: Report, group: str, runs: Mapping[int, Run], calls: str = "searches") -> None:
+    """Calls a second, beside all cores over the processor time that one caller's calls take."""
     best = cores() / runs[1].each
     for callers, one in runs.items():
         name, aim = ("one caller", "") if callers == 1 else (f"{callers} callers", "≥ 0.9 ×")
-        report.add(group, f"{name}: searches, beside cores ÷ processor time", one.rate, "/s", floor=best, aim=aim)
+        report.add(group, f"{name}: {calls}, beside cores ÷ processor time", one.rate, "/s", floor=best, aim=aim)
         report.add(group, f"{name}: cores in use by the server", one.spent / one.wall, "")
         report.add(group, f"{name}: cores in use by others", one.others / one.wall, "")

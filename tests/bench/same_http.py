@@ -153,7 +153,7 @@ def over_http(report: Report, data: Path, token: str, made: Photographs, one_pas
         bodies = {sort: [body(one) for one in asked] for sort, asked in made.sorts.items()}
         for some in bodies.values():
             place.ask(some[:2], 1)
-        start_workers(place, bodies)
+        place.start_workers([body for some in bodies.values() for body in some[:4]])
         runs: dict[str, dict[int, Run]] = {}
         passed = []
         for sort, some in bodies.items():
@@ -172,15 +172,6 @@ def over_http(report: Report, data: Path, token: str, made: Photographs, one_pas
         report.add(group, "memory of all of them", memory_mb(server.process.pid), "MB")
     finally:
         server.stop()
-
-
-def start_workers(place: Place, bodies: Mapping[str, Sequence[Body]]) -> None:
-    """Search by several callers until the server has started what it searches with then, two seconds at most a core."""
-    until = time.monotonic() + 2 * cores()
-    while len(children(place.pid)) < cores() - 1 and time.monotonic() < until:
-        for some in bodies.values():
-            place.ask(some[:4], max(CALLERS))
-    time.sleep(2)  # until they are ready
 
 
 def body(asked: Asked) -> Body:

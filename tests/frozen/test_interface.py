@@ -210,7 +210,7 @@ VALUES = {
 UPLOADS_BECAME = "added same done_before changed_since gone"
 ERRORS = """
     Abandoned AccessError AddressRefused ApplicationDisabled ApplicationFull ApplicationNotFound ArgumentTooLong BadEncoding
-    Busy CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument JobFailed JobFinished JobInProgress JobIsOther JobNotFound LibraryExists LibraryFull
+    Busy CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument JobFailed JobFinished JobInProgress JobIsOther JobNotFound JournalError LibraryExists LibraryFull
     LibraryNotFound LimitReached LinkInvalid LookalikeError MethodNotAllowed MissingArgument ModelError NoGroups
     NotAPicture NotPermitted NothingGiven OutOfTime PictureError PictureExists PictureIsThere PictureNotFound
     PictureSizeError RateReached RefusedError RequestTooLarge RevisionConflict RevisionMismatch RowError ServiceRateReached

@@ -39,6 +39,7 @@ from lookalike.transfer import importing, journal, qiniu_listing, report
 from lookalike.transfer.archive_format import is_archive
 from lookalike.transfer.archive_source import ArchiveSource
 from lookalike.transfer.importing import Plan
+from lookalike.transfer.journal import JournalError
 from lookalike.transfer.outcomes import Outcome, Totals
 from lookalike.transfer.rows import Source
 from lookalike.transfer.sources import open_source
@@ -130,23 +131,34 @@ def _run(plan: Plan, files: _Files, *, as_json: bool) -> int:
     if plan.source.has_ids and plan.target.identity is Identity.PICTURE:
         note("a picture is its own id in this library; the report says which one each id became")
     if started.done:
-        note(f"{started.done:,} of {started.rows:,} rows were done before: {', '.join(started.lines())}")
+        note(f"{started.done:,} of {started.rows:,} rows were tried before: {', '.join(started.lines())}")
     status, stopped, held = 0, "", None
     try:
         with shown(started, as_json=as_json) as progress:
             stopped = importing.run(plan, progress)
         if not plan.dry and not stopped:
             held = importing.verify(plan)
-    except TargetError as error:
+    except (TargetError, JournalError) as error:
         stopped = str(error)
     except KeyboardInterrupt:
         status, stopped = INTERRUPTED, "interrupted"
     finally:
-        report.write_report(files.report, plan.journal.lines())
+        unreported = _report(plan, files.report)
     totals = plan.journal.totals()
-    _say(plan, totals, held, stopped, as_json=as_json)
-    note(f"the report is {files.report}")
+    _say(plan, totals, held, stopped or unreported, as_json=as_json)
+    if not unreported:
+        note(f"the report is {files.report}")
+    stopped = stopped or unreported
     return status or _status_of(totals, stopped)
+
+
+def _report(plan: Plan, file: Path) -> str:
+    """Write the report; return why it could not be written, empty if it was."""
+    try:
+        report.write_report(file, plan.journal.lines())
+    except OSError as error:
+        return f"{file}: the report cannot be written ({error.strerror or error})"
+    return ""
 
 
 def _status_of(totals: Totals, stopped: str) -> int:

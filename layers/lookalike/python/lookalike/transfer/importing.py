@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Protocol
 
 from lookalike.domain.library import Identity
-from lookalike.transfer.journal import Entry, Journal
+from lookalike.transfer.journal import Entry, Journal, JournalError
 from lookalike.transfer.outcomes import Outcome, Result, Totals
 from lookalike.transfer.rows import Row, Source
 from lookalike.transfer.target import Target, TargetError, Work, missing
@@ -124,7 +124,7 @@ def _work(plan: Plan, works: _Works, shared: _Run) -> None:
                 plan.journal.record(some)
                 for _, result in some:
                     _count(result, shared)
-    except TargetError as error:
+    except (TargetError, JournalError) as error:
         shared.reason = shared.reason or str(error)
         shared.stopping.set()
     except BaseException as error:  # whatever it is: the main thread raises it

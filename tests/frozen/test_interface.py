@@ -88,7 +88,7 @@ OPTIONS = {
     "snapshot": "destination --data",
     "restore": "snapshot --data --replace",
     "export": "destination --library --name --data --stack --json",
-    "check": "--data --stack --repair --deep --rate --json",
+    "check": "--data --stack --repair --deep --rate --list --json",
     "restore-picture": "picture --library --name --data --stack --json",
     "canary": "--data --stack --recall --least-recall --json",
     "invoke": "function event --data --stack",
@@ -167,12 +167,12 @@ def test_status() -> None:
     ports = memory_ports(ALICE, settings=Settings(status_details=True), wrong=["the disk is full"])
     with serving(ports):
         Caller(ALICE).add("similar", picture(1))
-        answered = json.loads(handle("unknown", event("GET", "/status"))["body"])
+        answered = json.loads(handle("groups", event("GET", "/status"))["body"])
     held("/status of a function", answered, "status version model")
     asked = api_gateway.HttpRequest("GET", "/status", "", (), b"", "203.0.113.5", api_gateway.now())
     with closing(Status(ports)) as status:
         said = json.loads(status.answer(asked).body)
-    held("/status of one machine", said, "status version model pictures problems")
+    held("/status of one machine", said, "status version model pictures problems searchable stores")
     assert said["pictures"] == {f"{ALICE.tenant}/similar": 1}
 
 
@@ -244,7 +244,7 @@ FIELDS = {
 
 #: The fields that single calls of the logger add, and operations that only they name.
 ADDED = """
-    address file first library milliseconds object_key operation operation:add operation:check operation:control operation:gateway operation:groups operation:index operation:ingest operation:purge
+    address file first library milliseconds object_key operation operation:add operation:canary operation:check operation:control operation:gateway operation:groups operation:index operation:ingest operation:purge
     operation:search operation:status operation:watch outcome pictures reason refused request_bytes request_id rows
     source status
 """
@@ -288,6 +288,8 @@ MESSAGES = [
     "a command failed",
     "a report could not be kept",
     "commands cannot ask this server",
+    "a part of /status could not be had",
+    "canary",
     "the details of /status could not be had in time",
     "the index could not be tidied; it works on, more slowly, and tries again at the next write",
     "the index did not take all rows",
@@ -530,7 +532,7 @@ PARAMETERS = """
     Architecture PictureMemory PlainMemory RequestTimeout OpenSearchEndpoint OpenSearchArn OpenSearchInstance
     OpenSearchInstances OpenSearchStorage IndexSeconds PurgeTimeout PurgeSchedule PurgeAfterDays RequestRate
     RequestBurst IndexConcurrency IngestConcurrency SpendingLimit PerSecond CountUsage BriefRequired KeepUploads
-    UploadDays PublicHosts LogLevel LogRetentionDays AlarmTopic
+    UploadDays PublicHosts LogLevel LogRetentionDays AlarmTopic Canary CanarySchedule
 """
 OUTPUTS = (
     "ApiUrl Uploads Table Originals OpenSearch Key UploadDeadLetters IndexDeadLetters PurgeDeadLetters "
@@ -548,7 +550,7 @@ FUNCTIONS = """
     TokenFunction:functions/token ConsoleFunction:functions/console AddFunction:functions/add SearchFunction:functions/search
     UpdateFunction:functions/update DeleteFunction:functions/delete GroupsFunction:functions/groups
     UnknownFunction:functions/unknown IngestFunction:functions/ingest IndexFunction:functions/index
-    PurgeFunction:functions/purge JobsFunction:functions/jobs
+    PurgeFunction:functions/purge JobsFunction:functions/jobs CanaryFunction:functions/canary
 """
 
 

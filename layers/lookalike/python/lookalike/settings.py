@@ -168,7 +168,7 @@ class Settings:
         "LOOKALIKE_WAIT_FOR_INDEX", True, _flag, "whether a write answers only when searches already see it"
     )
     index_seconds: float = _setting(
-        "LOOKALIKE_INDEX_SECONDS", 2.0, _number(0.1, 60, float), "seconds that a call may wait for OpenSearch, on AWS"
+        "LOOKALIKE_INDEX_SECONDS", 1.5, _number(0.1, 60, float), "seconds that a call may wait for OpenSearch, on AWS"
     )
     public_hosts: tuple[str, ...] = _setting(
         "LOOKALIKE_PUBLIC_HOSTS",

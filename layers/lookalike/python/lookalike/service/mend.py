@@ -22,6 +22,7 @@ from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
 from lookalike.service.catalog_writes import compare_and_set
 from lookalike.service.embedded_again import OriginalsEmbedder
+from lookalike.service.known_libraries import KnownLibraries
 from lookalike.service.second_look import fault_of, look_now
 
 #: Rows mended in a second, at most.
@@ -39,13 +40,14 @@ _NO_DIGEST = "0" * 64
 class Mender:
     """Mends findings, ``rate`` rows a second at most, fewer while the stores are slow.
 
-    What cannot be mended is left: a lost original, a row that cannot be read, a picture that is not the first to be found.
+    What cannot be mended is left: a lost original or library, a row that cannot be read, a picture that is not the first to
+    be found.
     """
 
     def __init__(self, ports: Ports, rate: float = DEFAULT_RATE, pause: Callable[[float], None] = time.sleep) -> None:
         self._ports = ports
         self._pace = _Pace(rate, pause)
-        self._originals = OriginalsEmbedder(ports)
+        self._originals = OriginalsEmbedder(ports, KnownLibraries(ports))
 
     def __call__(self, fault: Fault, findings: list[Finding]) -> int:
         """Mend findings of one fault; return how many are mended. Raises Unavailable if a store does not answer."""

@@ -82,16 +82,17 @@ def usage(ports: Ports, application: Application, request: Request) -> Reply:
 def index(ports: Ports, application: Application, _request: Request) -> Reply:
     """Say how the index is doing: what it holds of yours, how far it is behind writes, and when a purge last ended."""
     state = index_state(ports, application.tenant)
-    lag, letters = state.backlog.lag_ms, state.backlog.dead_letters
+    progress = state.progress
+    lag, letters = progress.backlog.lag_ms, progress.backlog.dead_letters
     return Reply(
         IndexSaid(
             model=state.model,
             pictures=state.pictures,
-            generations={kind.value: name for kind, name in state.generations.items()},
+            generations={kind.value: name for kind, name in progress.generations.items()},
             lag_seconds=UNSET if lag is None else lag / 1000,
-            oldest_unindexed=_time_said(state.oldest_unindexed),
+            oldest_unindexed=_time_said(progress.oldest_unindexed),
             dead_letters=UNSET if letters is None else letters,
-            last_purge=_time_said(state.last_purge),
+            last_purge=_time_said(progress.last_purge),
         )
     )
 

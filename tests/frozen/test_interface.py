@@ -84,7 +84,7 @@ OPTIONS = {
     "token": "--name --data --stack",
     "usage": "--data --stack --days --json",
     "import": "source --library --map --kind --encoding --root --on-duplicate --as --reembed --from --group --vendor-key --vendor-url --name --data --stack --url --key "
-    "--workers --journal --report --restart --dry-run --json",
+    "--workers --rate --journal --report --restart --dry-run --json",
     "snapshot": "destination --data",
     "restore": "snapshot --data --replace",
     "export": "destination --library --name --data --stack --json",

@@ -59,7 +59,7 @@ SETTINGS = """
     LOOKALIKE_HOSTS LOOKALIKE_PROXIES LOOKALIKE_FETCH_SECONDS LOOKALIKE_FETCH_REDIRECTS LOOKALIKE_FETCH_ALLOW
     LOOKALIKE_PER_SECOND LOOKALIKE_COUNT_USAGE LOOKALIKE_WAIT_SECONDS LOOKALIKE_STATUS_DETAILS LOOKALIKE_LOG_LEVEL
     LOOKALIKE_METRICS LOOKALIKE_STACK LOOKALIKE_SEARCH_WORKERS LOOKALIKE_UPLOADS LOOKALIKE_INDEX_FUNCTION
-    LOOKALIKE_DEAD_LETTER_QUEUES
+    LOOKALIKE_DEAD_LETTER_QUEUES LOOKALIKE_LIBRARY_PICTURES LOOKALIKE_APPLICATION_PICTURES
 """
 
 
@@ -73,17 +73,17 @@ def test_settings() -> None:
 OPTIONS = {
     "serve": "--data --backend --stack --host --port --watch --purge --no-purge --existing --sample",
     "setup": "--stack --shards --replicas --refresh --fill --rebuild --keys --no-keys",
-    "keys create": "--name --data --stack --tenant --kind --per-second --per-day --in-total --from --may --library --json",
+    "keys create": "--name --data --stack --tenant --kind --per-second --per-day --in-total --capacity --from --may --library --json",
     "keys show": "--name --data --stack --json",
     "keys list": "--data --stack --json",
-    "keys change": "--name --data --stack --rename --kind --per-second --per-day --in-total --from --may --library --enable --disable --json",
+    "keys change": "--name --data --stack --rename --kind --per-second --per-day --in-total --capacity --from --may --library --enable --disable --json",
     "keys rotate": "--name --data --stack --keep-days --json",
     "keys revoke": "--name --data --stack --json",
     "console": "--name --data --stack --url",
     "sweep": "folder --library --report --not-same --name --data --stack",
     "token": "--name --data --stack",
     "usage": "--data --stack --days --json",
-    "import": "source --library --map --kind --encoding --on-duplicate --as --reembed --from --group --vendor-key --vendor-url --name --data --stack --url --key "
+    "import": "source --library --map --kind --encoding --root --on-duplicate --as --reembed --from --group --vendor-key --vendor-url --name --data --stack --url --key "
     "--workers --journal --report --restart --dry-run --json",
     "snapshot": "destination --data",
     "restore": "snapshot --data --replace",
@@ -99,7 +99,7 @@ OPTIONS = {
 #: What ``--json`` prints.
 PRINTED = {
     "keys create": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
-    "keys create, policy": "kind per_second per_day in_total networks may libraries",
+    "keys create, policy": "kind per_second per_day in_total networks may libraries capacity",
     "keys list": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
     "keys show": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
     "keys change": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
@@ -188,7 +188,7 @@ def test_the_session() -> None:
     held(
         "/api/v1/session",
         session.SessionSaid.__struct_fields__,
-        "application app_id access_key expires per_second per_day in_total networks may libraries",
+        "application app_id access_key expires per_second per_day in_total networks may libraries capacity",
     )
     held("what signs in", session.SignInGiven.__struct_fields__, "access_key secret_key once")
 
@@ -209,7 +209,7 @@ VALUES = {
 }
 UPLOADS_BECAME = "added same done_before changed_since gone"
 ERRORS = """
-    Abandoned AccessError AddressRefused ApplicationDisabled ApplicationNotFound ArgumentTooLong BadEncoding
+    Abandoned AccessError AddressRefused ApplicationDisabled ApplicationFull ApplicationNotFound ArgumentTooLong BadEncoding
     Busy CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument JobFailed JobFinished JobInProgress JobIsOther JobNotFound LibraryExists LibraryFull
     LibraryNotFound LimitReached LinkInvalid LookalikeError MethodNotAllowed MissingArgument ModelError NoGroups
     NotAPicture NotPermitted NothingGiven OutOfTime PictureError PictureExists PictureIsThere PictureNotFound

@@ -1,6 +1,7 @@
 """``make run-aws``: the service on the stores of AWS, all emulated on this machine, and empty at each start.
 
-OpenSearch is real; DynamoDB, S3 and KMS are emulated by moto, which is faithful and slow.
+OpenSearch is real; DynamoDB, S3 and KMS are emulated by moto, which is faithful and slow. The table's stream is played as
+Lambda does it, so that the index gets what it missed while it was away.
 """
 
 from __future__ import annotations
@@ -63,7 +64,22 @@ def account(search: str) -> Iterator[dict[str, str]]:
         named = {**services, **stores(services), "LOOKALIKE_OPENSEARCH": search}
         command = [sys.executable, "-m", "lookalike", "setup", "--refresh", "50ms", "--no-keys"]
         subprocess.run(command, env={**os.environ, **named}, stdout=subprocess.DEVNULL, check=True)
-        yield named
+        with stream({**os.environ, **named}):
+            yield named
+
+
+@contextmanager
+def stream(environment: dict[str, str]) -> Iterator[None]:
+    """Play the stream of the environment's table until the block ends."""
+    quiet = {"LOOKALIKE_INDEX_SECONDS": "10", "LOOKALIKE_LOG_LEVEL": "ERROR"}
+    command = [sys.executable, "-m", "tests.servers.table_stream"]
+    with subprocess.Popen(command, env={**environment, **quiet}, stdin=subprocess.PIPE) as playing:
+        try:
+            yield
+        finally:
+            assert playing.stdin is not None
+            playing.stdin.close()
+            playing.wait()
 
 
 def main(options: Sequence[str]) -> int:

@@ -67,12 +67,13 @@ class Importer:
         *,
         on_duplicate: OnDuplicate = OnDuplicate.RETURN,
         dry: bool = False,
+        root: Path | None = None,
     ) -> list[tuple[str, ...]]:
         """Import, and return the report's lines: outcome, reason and id."""
         target = self.target(Wanted(library, on_duplicate=on_duplicate), make=not dry)
         journal = None if dry else source.with_name(f"{source.name}.journal")
         with closing(Journal(journal, target.name)) as kept:
-            plan = Plan(open_source(source, Columns.parse(mapped)), target, kept, 3, dry)
+            plan = Plan(open_source(source, Columns.parse(mapped), root=root), target, kept, 3, dry)
             importing.prepare(plan)
             stopped = importing.run(plan, Silent())
             assert not stopped, stopped

@@ -530,7 +530,7 @@ def test_the_environment_is_what_the_settings_read(template: Template) -> None:
             "functions/purge",
             "functions/jobs",
         )  # which nobody waits for
-        seconds = 10.0 if patient else 2.0
+        seconds = 10.0 if patient else 1.5
         expected = replace(Settings.from_environment(DEPLOYED), metrics=True, wait_for_index=waits)
         assert read == replace(expected, index_seconds=seconds)
 

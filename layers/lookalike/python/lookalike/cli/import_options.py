@@ -24,6 +24,12 @@ MapOption = Annotated[
 KindOption = Annotated[
     Kind | None, typer.Option(help="How likeness is judged in a library that is made. [default: same]")
 ]
+RootOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--root", file_okay=False, exists=True, help="Files may lie anywhere in this folder. [default: SOURCE's]"
+    ),
+]
 EncodingOption = Annotated[str | None, typer.Option(help="The table's encoding. [default: told by its bytes]")]
 DuplicateOption = Annotated[
     OnDuplicate,

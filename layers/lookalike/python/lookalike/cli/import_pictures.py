@@ -23,6 +23,7 @@ from lookalike.cli.import_options import (
     RenameOption,
     ReportOption,
     RestartOption,
+    RootOption,
     SourceArgument,
     UrlOption,
     WorkersOption,
@@ -57,6 +58,7 @@ def import_pictures(
     mapped: MapOption = "",
     kind: KindOption = None,
     encoding: EncodingOption = None,
+    root: RootOption = None,
     on_duplicate: DuplicateOption = OnDuplicate.RETURN,
     rename: RenameOption = None,
     reembed: ReembedOption = False,
@@ -87,7 +89,7 @@ def import_pictures(
         opened: Source = (archive := ArchiveSource(source, [library] if library else ()))
         target = where.archived(archive, rename, reembed=reembed, make=not dry_run)
     else:
-        opened = open_source(table, migration.columns(mapped), encoding)
+        opened = open_source(table, migration.columns(mapped), encoding, root or migration.root(source))
         target = where.library(Wanted(_given(library), kind, on_duplicate), make=not dry_run)
     with target as into, closing(files.opened(f"{into.name} {on_duplicate}", dry=dry_run)) as kept:
         raise typer.Exit(_run(Plan(opened, into, kept, workers or where.workers, dry_run), files, as_json=as_json))

@@ -64,6 +64,10 @@ class Migration:
         note(f"{rows:,} pictures are listed in {table}; remove it to list the group again")
         return table
 
+    def root(self, source: Path) -> Path | None:
+        """Return the folder that the files of the vendor's list are in; None if there is none."""
+        return source if self.vendor is Vendor.QINIU and "{id}" not in str(source) else None
+
     def columns(self, mapped: str) -> Columns:
         """Return which column says what: with Baidu and Jumdata, ``cont_sign`` is the id that pictures had there."""
         columns = Columns.parse(mapped)

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from lookalike.transfer.columns import Columns
 from lookalike.transfer.encoding import encoding_of, opened
-from lookalike.transfer.rows import Row, RowError, SourceError, row_of
+from lookalike.transfer.rows import Place, Row, RowError, SourceError, row_of
 
 #: Characters that may part columns; of those that occur equally often in the first line, the first one does.
 _DELIMITERS = ",;\t|"
@@ -19,14 +19,15 @@ _MAX_CELL = 1 << 27
 
 
 class CsvTable:
-    """A CSV file with a header. Files are named relative to its folder.
+    """A CSV file with a header. Files are named relative to its folder, and lie in it or in ``root``.
 
     Raises SourceError, or InvalidArgument for a header that names no picture.
     """
 
-    def __init__(self, path: Path, columns: Columns, encoding: str | None = None) -> None:
+    def __init__(self, path: Path, columns: Columns, encoding: str | None = None, root: Path | None = None) -> None:
         csv.field_size_limit(_MAX_CELL)
         self._path = path
+        self._place = Place.of(path.parent, root)
         self._encoding = encoding or encoding_of(path)
         with opened(path, self._encoding) as file:
             self._delimiter = _delimiter_of(_first_line(file))
@@ -73,7 +74,7 @@ class CsvTable:
             if name in self._fields and cell != ""
         }
         try:
-            return row_of(number, said, self._path.parent)
+            return row_of(number, said, self._place)
         except RowError as fault:
             return Row(number, _shown(line), fault=str(fault))
 

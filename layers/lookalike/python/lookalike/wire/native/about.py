@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 import lookalike
 from lookalike.domain.application import Application
 from lookalike.ports import Ports
+from lookalike.service.capacity import application_capacity, pictures_of
 from lookalike.service.index_state import index_state
 from lookalike.service.usage import usage_of
 from lookalike.wire import forms
@@ -56,7 +57,7 @@ def service(ports: Ports, _request: Request) -> Answer:
 
 
 def usage(ports: Ports, application: Application, request: Request) -> Reply:
-    """Say how many calls the application has made, day by day, and how many it may make."""
+    """Say how many calls the application has made, day by day, and how many it may make; how many pictures it has, and may have."""
     days = reading.whole(forms.query(request), "days", most=_MAX_DAYS, default=30)
     used = usage_of(application, ports.counters, ports.clock(), days, ports.settings.count_usage)
     policy = application.policy
@@ -72,6 +73,8 @@ def usage(ports: Ports, application: Application, request: Request) -> Reply:
             per_second=_limit_said(policy.per_second),
             per_day=_limit_said(policy.per_day),
             in_total=_limit_said(policy.in_total),
+            pictures=_limit_said(pictures_of(ports, application.tenant)),
+            capacity=_limit_said(application_capacity(ports, application)),
         )
     )
 

@@ -123,7 +123,7 @@ def test_the_pictures_in_requests_can_be_seen(name: str) -> None:
 
 def test_the_schedule_sends_what_its_event_shows(template: Template) -> None:
     schedules = template.of_type("AWS::Scheduler::Schedule")
-    for name in ("purge", "jobs"):
+    for name in ("purge", "jobs", "canary"):
         schedule = schedules[f"{name.capitalize()}FunctionSchedule"]
         sent = json.loads(schedule["Properties"]["Target"]["Input"])
         assert read(ROOT / f"events/{name}.json").keys() == sent.keys()

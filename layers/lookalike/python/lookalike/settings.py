@@ -125,6 +125,18 @@ class Settings:
         _number(1, 10**9, int),
         "pictures a group may hold without a capacity of its own",
     )
+    library_pictures: int | None = _setting(
+        "LOOKALIKE_LIBRARY_PICTURES",
+        None,
+        _number(1, 10**9, int),
+        "pictures that a library where a picture is its own id, like same_hq, may hold without a capacity of its own",
+    )
+    application_pictures: int | None = _setting(
+        "LOOKALIKE_APPLICATION_PICTURES",
+        None,
+        _number(1, 10**9, int),
+        "pictures that all libraries of an application may hold together if its key has no capacity of its own",
+    )
     group_threshold: float = _setting(
         "LOOKALIKE_GROUP_THRESHOLD",
         0.0,

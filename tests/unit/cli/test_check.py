@@ -146,7 +146,7 @@ def test_a_deleted_picture_is_restored(data: Path) -> None:
     with listening(ports, DataFolder(data).control):
         command = ["restore-picture", "a", "--library", "shop", "--name", ALICE.name, "--data", str(data)]
         done = CliRunner().invoke(app, command)
-        assert (done.exit_code, done.stdout[:24]) == (0, "a is in shop again, at r")
+        assert (done.exit_code, done.stdout[:25]) == (0, "a is in shop, at revision")
         assert ports.index.count(library.uid) == 1
         command[1] = "unknown"
         refused = CliRunner().invoke(app, command)

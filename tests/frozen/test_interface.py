@@ -289,6 +289,7 @@ MESSAGES = [
     "a report could not be kept",
     "commands cannot ask this server",
     "a part of /status could not be had",
+    "an original could not be looked at",
     "canary",
     "the details of /status could not be had in time",
     "the index could not be tidied; it works on, more slowly, and tries again at the next write",

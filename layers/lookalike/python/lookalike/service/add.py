@@ -69,12 +69,14 @@ class Prepared:
 class Attempt:
     """The row that is to be written, and the row that it replaces, if there is one: of a deleted or a live picture.
 
-    ``feature_map`` is stored with the original. If ``picture`` is ``replaced``, nothing is to be written.
+    ``feature_map`` is stored with the original. If ``picture`` is ``replaced``, no row is to be written. ``is_same_file``: the
+    original that is stored already is of the very file that is added.
     """
 
     picture: Picture
     replaced: Picture | None
     feature_map: bytes = b""
+    is_same_file: bool = False
 
     @property
     def stores_file(self) -> bool:
@@ -90,7 +92,8 @@ class Attempt:
 def add(ports: Ports, command: Add, library: Library | None = None) -> Picture:
     """Add the picture, or replace one by it; return its row. On return it is durable, and searches see it.
 
-    The command may be repeated: with ``replace``, the same file only changes metadata, and the same metadata nothing.
+    The command may be repeated: with ``replace``, the same file only changes metadata, and the same metadata nothing; but an
+    original that is lost is stored again.
 
     ``library`` is the one that the command names, if it has been looked up; otherwise it is created if there is none.
 
@@ -132,7 +135,7 @@ def attempts(ports: Ports, prepared: Prepared) -> Iterator[Attempt]:
         key, current = _current(ports, prepared.library, loaded, prepared.own_key)
         _check_allowed(prepared.command, key, current)
         if current is not None and _is_of_file(ports, current, loaded):
-            yield Attempt(_described(ports, current, prepared.command.metadata), current)
+            yield Attempt(_described(ports, current, prepared.command.metadata), current, is_same_file=True)
             continue
         if embedding is None:  # the picture that was there has been replaced or deleted meanwhile
             embedding = embed(ports, prepared.library, loaded)
@@ -145,6 +148,8 @@ def write(ports: Ports, file: bytes, attempt: Attempt) -> bool:
     picture, replaced = attempt.picture, attempt.replaced
     if attempt.stores_file:
         _store(ports, picture, file, attempt.feature_map)
+    elif attempt.is_same_file:
+        _store_if_lost(ports, picture, file)
     if picture is not replaced and not write_row(ports, picture, None if replaced is None else replaced.revision):
         if attempt.stores_file:
             _remove_lost(ports, picture)
@@ -244,6 +249,21 @@ def _store(ports: Ports, picture: Picture, file: bytes, feature_map: bytes) -> N
     ports.originals.put(picture.object_key, file)
     if picture.kind is Kind.SAME and feature_map:
         ports.maps.put_map(picture.object_key, feature_map)
+
+
+def _store_if_lost(ports: Ports, picture: Picture, file: bytes) -> None:
+    """Store an original again that is lost or damaged, best effort: to add its file again is what mends it.
+
+    It is lost as well where another add has replaced the picture meanwhile; what was stored is then removed.
+    """
+    try:
+        if ports.originals.get(picture.object_key) != file:
+            ports.originals.put(picture.object_key, file)
+            _remove_lost(ports, picture)
+    except Unavailable as error:
+        logger.warning(
+            "an original could not be looked at", extra={"object_key": picture.object_key, **error_fields(error)}
+        )
 
 
 def _remove(ports: Ports, picture: Picture) -> None:

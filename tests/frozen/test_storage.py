@@ -128,6 +128,7 @@ TABLES = {
     "cleared:INTEGER",
     "counts": "name:TEXT count:INTEGER expires:INTEGER",
     "records": "partition:TEXT key:TEXT revision:INTEGER body:TEXT",
+    "changes": "number:INTEGER library:TEXT id:TEXT token:INTEGER",
 }
 INDICES = "pictures_of_kind pictures_not_live counts_expiring uploads_holding"
 
@@ -141,6 +142,7 @@ MIGRATIONS = [
     "c3e72568670e9ab5",
     "d1bf6ba38f8063dc",
     "62079da6ca792ef2",
+    "916c54db1272d3a2",
 ]
 
 #: What a row of each table holds, as SQLite gives it; bytes are told by their SHA-256's first digits.
@@ -181,6 +183,7 @@ ROWS: dict[str, tuple[Any, ...]] = {
     "uploads": ("bucket/key", "0A", "uid", "0123456789abcdef", 5, "adding", "w", '["uid", "b", null, ""]', 1),
     "counts": ("day/1/2026-01-02", 2, 5),
     "records": ("jobs/tenant", "sweep", 3, '{"kind": "duplicates"}'),
+    "changes": (1, "uid", "0123456789abcdef", None),
 }
 
 
@@ -228,10 +231,12 @@ def test_sqlite_rows(catalog: sqlite3.Connection) -> None:
 def test_folders_and_files(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path / "data")
     folder.lock()
-    names = {path.name for path in (folder.catalog, folder.originals, folder.dead_letters, folder.staged)}
+    names = {
+        path.name for path in (folder.catalog, folder.originals, folder.dead_letters, folder.staged, folder.segments)
+    }
     names |= {path.name for path in folder.path.iterdir()}
     folder.unlock()
-    held("files of a data folder", names, "catalog.db originals dead-letters.jsonl staged server.lock")
+    held("files of a data folder", names, "catalog.db originals dead-letters.jsonl staged segments server.lock")
     FolderStore(folder.originals).put("uid/a/1", b"")
     kept = [str(path.relative_to(folder.originals)) for path in folder.originals.rglob("*") if path.is_file()]
     same("where an original is kept", kept, [f"{_sha('uid/a/1')[:2]}/{_sha('uid/a/1')[2:]}"])

@@ -35,8 +35,8 @@ _KEPT = 1_000
 #: reads several times a second, and waits up to a minute after failures.
 _PAUSE = 0.1
 
-#: Event names and beginning of the partition keys that the template lets through.
-_EVENT_NAMES, _PREFIX = ("INSERT", "MODIFY"), "P#"
+#: Beginning of the partition keys that the template lets through.
+_PREFIX = "P#"
 
 
 class TableStream:
@@ -137,7 +137,7 @@ def stream_of(client: DynamoDBClient, table: str) -> str:
 
 
 def _passes(record: Mapping[str, Any]) -> bool:
-    return record["eventName"] in _EVENT_NAMES and record["dynamodb"]["Keys"]["pk"]["S"].startswith(_PREFIX)
+    return bool(record["dynamodb"]["Keys"]["pk"]["S"].startswith(_PREFIX))
 
 
 def _as_lambda(value: object) -> object:

@@ -29,7 +29,7 @@ from lookalike.cli.import_options import (
     UrlOption,
     WorkersOption,
 )
-from lookalike.cli.import_progress import counts, shown
+from lookalike.cli.import_progress import counts, shown, telling
 from lookalike.cli.import_target import Where
 from lookalike.cli.import_vendor import GroupOption, Migration, VendorKeyOption, VendorOption, VendorUrlOption
 from lookalike.cli.screen import note
@@ -142,7 +142,7 @@ def _run(plan: Plan, files: _Files, *, as_json: bool) -> int:
     status, stopped, held = 0, "", None
     try:
         with shown(started, as_json=as_json) as progress:
-            stopped = importing.run(plan, progress)
+            stopped = importing.run(plan, telling(progress, plan.target))
         if not plan.dry and not stopped:
             held = importing.verify(plan)
     except (TargetError, JournalError) as error:

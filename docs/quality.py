@@ -41,6 +41,8 @@ _ATTACKS = {
     "page 15": "within a web page, 15 % of its width",
     "page 10": "within a web page, a tenth of its width",
     "collage 9": "one of nine in a collage",
+    "turned far": "turned by 45 to 135 degrees, on plain ground",
+    "mirrored and turned": "mirrored, turned by 20 to 45 degrees and cut",
 }
 
 Figures = Mapping[str, Mapping[str, float]]

@@ -131,6 +131,16 @@ class TestRemovedLibraries:
         catalog.remove_library(removed, now=1)
         assert [one.key.id for one in catalog.pictures(uid, None, 10)] == ["a"]
 
+    def test_neither_it_nor_one_that_is_there_is_missing(self, catalog: Catalog) -> None:
+        uids = {uuid4().hex for _ in range(3)}
+        there, removed, missing = sorted(uids)
+        catalog.create_library(library("tenant", "there", there))
+        gone = library("tenant", "gone", removed)
+        catalog.create_library(gone)
+        catalog.remove_library(gone, now=1)
+        assert catalog.missing_libraries(uids) == {missing}
+        assert catalog.missing_libraries(set()) == set()
+
     def test_unknown_library_is_not_removed(self, catalog: Catalog) -> None:
         with pytest.raises(LibraryNotFound):
             catalog.remove_library(library("tenant", "cats", "uid-1"), now=1)

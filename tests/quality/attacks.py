@@ -74,6 +74,17 @@ def turned_inside(picture: Picture, _: Sequence[Picture], random: Random) -> Pic
     return turned.crop((math.ceil(x - across), math.ceil(y - down), int(x + across), int(y + down)))
 
 
+def turned_far(picture: Picture, _: Sequence[Picture], random: Random) -> Picture:
+    """Turned by 45 to 135 degrees, on plain ground."""
+    angle = random.uniform(45, 135) * random.choice((-1, 1))
+    return picture.rotate(angle, Image.Resampling.BICUBIC, expand=True, fillcolor=vivid(random))
+
+
+def mirrored_and_turned(picture: Picture, others: Sequence[Picture], random: Random) -> Picture:
+    """Mirrored, turned by 20 to 45 degrees, and cut so that no corner is left."""
+    return turned_inside(ImageOps.mirror(picture), others, random)
+
+
 def inverted(picture: Picture, _: Sequence[Picture], __: Random) -> Picture:
     """A negative."""
     return ImageOps.invert(picture)
@@ -203,6 +214,6 @@ ATTACKS: Mapping[str, Attack] = {
     attack.__name__.replace("_", " "): attack
     for attack in (
         *(pixelated, overlay, strong, screenshot, sticker_third, crop_20, crop_10, turned_inside, inverted),
-        *(screen_mild, screen_strong, page_20, page_15, page_10, collage_9),
+        *(screen_mild, screen_strong, page_20, page_15, page_10, collage_9, turned_far, mirrored_and_turned),
     )
 }

@@ -47,7 +47,7 @@ def test_a_qiniu_group_keeps_ids_labels_and_descriptions(memory: Ports, tmp_path
     table = tmp_path / "shoes.jsonl"
     call = played(vendor, page=2)
     assert write_listing(call, "shoes", str(pictures), table) == 5
-    lines = Importer(memory, BOB, by_api).run(table, "shoes")
+    lines = Importer(memory, BOB, by_api).run(table, "shoes", root=pictures)
     assert lines == [("added", "", f"shoes/{number}") for number in range(5)]
     assert here.get("/shoes").body["result"] == vendor.get("/shoes").body["result"]
     assert here.search(["shoes"], picture(3)).body["result"][0]["id"] == "shoes/3"
@@ -83,6 +83,16 @@ def test_baidu_s_signs_are_told_apart_from_ids(tmp_path: Path) -> None:
     assert mapped.of(header, "t") == {"file": "id", "brief": "file"}
     assert columns.of(["file"], "t") == {"file": "file"}
     with pytest.raises(InvalidArgument, match="goes with --from qiniu"):
-        Migration(Vendor.BAIDU, "g", None, "").table(tmp_path)
+        Migration(Vendor.BAIDU, "g", None, "").opened(tmp_path, "", None, None)
     with pytest.raises(InvalidArgument, match="--group: missing"):
-        Migration(Vendor.QINIU, None, None, "").table(tmp_path)
+        Migration(Vendor.QINIU, None, None, "").opened(tmp_path, "", None, None)
+
+
+def test_ids_of_a_vendor_s_list_lead_nowhere_else(memory: Ports, tmp_path: Path) -> None:
+    vendor = GroupCaller(ALICE)
+    vendor.new("shoes", one(picture(1), id="../secret.png"))
+    (tmp_path / "secret.png").write_bytes(picture(1))
+    (tmp_path / "pictures").mkdir()
+    write_listing(played(vendor, page=2), "shoes", str(tmp_path / "pictures"), tmp_path / "shoes.jsonl")
+    lines = Importer(memory, BOB, by_api=False).run(tmp_path / "shoes.jsonl", "shoes", root=tmp_path / "pictures")
+    assert [line[0] for line in lines] == ["refused"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Protocol
 
 from lookalike.domain.library import Kind, Library, RemovedLibrary
@@ -49,6 +49,10 @@ class Catalog(Protocol):
     @abstractmethod
     def forget_library(self, uid: str) -> None:
         """Forget a removed library, all rows of which have been swept. An unknown uid is ignored."""
+
+    @abstractmethod
+    def missing_libraries(self, uids: Set[str]) -> Set[str]:
+        """Return those of these uids that neither a library has nor a removed one. May read everything there is."""
 
     @abstractmethod
     def picture(self, key: Key) -> Picture | None:

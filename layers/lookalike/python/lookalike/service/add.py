@@ -18,14 +18,13 @@ from lookalike.errors import (
     ArgumentTooLong,
     InvalidArgument,
     PictureExists,
-    RevisionConflict,
     RevisionMismatch,
     Unavailable,
 )
 from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
 from lookalike.service.capacity import place
-from lookalike.service.catalog_writes import MAX_ATTEMPTS, check_revision, publish_to_index
+from lookalike.service.catalog_writes import MAX_ATTEMPTS, check_revision, publish_to_index, write_row
 from lookalike.service.holders import is_held
 from lookalike.service.identity import locate, row_digest
 from lookalike.service.image_source import Loaded, Source, load
@@ -146,10 +145,7 @@ def write(ports: Ports, file: bytes, attempt: Attempt) -> bool:
     picture, replaced = attempt.picture, attempt.replaced
     if attempt.stores_file:
         _store(ports, picture, file, attempt.feature_map)
-    try:
-        if picture is not replaced:
-            ports.catalog.put(picture, None if replaced is None else replaced.revision)
-    except RevisionConflict:
+    if picture is not replaced and not write_row(ports, picture, None if replaced is None else replaced.revision):
         if attempt.stores_file:
             _remove_lost(ports, picture)
         return False

@@ -23,6 +23,7 @@ from lookalike.errors import (
 from lookalike.imaging.arriving import MAX_ARRIVING_BYTES
 from lookalike.imaging.decode import decode
 from lookalike.ports import Ports
+from lookalike.service.capacity import limited
 from lookalike.service.groups import list_pictures, name_of, picture_in
 from lookalike.service.identity import locate
 from lookalike.service.image_source import Source
@@ -32,7 +33,7 @@ from lookalike.transfer.files import Arrived, arrived, fit
 from lookalike.transfer.journal import Entry
 from lookalike.transfer.outcomes import Outcome, Result
 from lookalike.transfer.rows import Row
-from lookalike.transfer.target import TargetError, Wanted, Work, is_same, of_existing, reason_of, said_of
+from lookalike.transfer.target import TargetError, Wanted, Work, full, is_same, of_existing, reason_of, said_of
 from lookalike.wire.native import limits, reading
 from lookalike.wire.native.pictures import Given, add_or_find
 from lookalike.wire.native.requests import ImageGiven
@@ -53,7 +54,7 @@ class StoresTarget:
     rows_per_call = 8
 
     def __init__(self, ports: Ports, application: Application, wanted: Wanted, *, make: bool = True) -> None:
-        self._ports = ports
+        self._ports = limited(ports, application)
         self._application = application
         self._wanted = wanted
         self._bounds = limits.bounds(ports)
@@ -116,7 +117,7 @@ class StoresTarget:
         try:
             return self._tried(work) if trying else self._added(work)
         except LibraryFull as error:
-            raise TargetError(f"the library {self._wanted.library} holds as many pictures as it may") from error
+            raise full(self._wanted.library, error) from error
         except (Unavailable, Busy) as error:
             return Result(Outcome.FAILED, "", reason_of(error), by_target=True)
         except _PASSING as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
@@ -100,6 +100,19 @@ class DynamoCatalog(Catalog):
 
     def forget_library(self, uid: str) -> None:
         self._table.delete(removed_key(uid))
+
+    def missing_libraries(self, uids: Set[str]) -> Set[str]:
+        """Return those of these uids that no library has, not even a removed one. Reads the whole table if there are any.
+
+        Libraries are read first: one that is removed meanwhile is then a removed one.
+        """
+        if not uids:
+            return set()
+        missing = set(uids)
+        for items in self._table.scan_all("T#"):
+            missing -= {item["uid"]["S"] for item in items}
+        removed = self._table.get_all([removed_key(uid) for uid in missing])
+        return missing - {removed_of(item).uid for item in removed}
 
     def picture(self, key: Key) -> Picture | None:
         item = self._table.get(picture_key(key.library, key.id))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import pairwise
 
 from lookalike.domain.library import Kind, Library, RemovedLibrary
@@ -108,6 +108,10 @@ class SqliteCatalog(Catalog):
         self._database.write(
             lambda connection: connection.execute("DELETE FROM removed_libraries WHERE uid = ?", (uid,))
         )
+
+    def missing_libraries(self, uids: Set[str]) -> Set[str]:
+        there = self._rows("SELECT uid FROM libraries UNION SELECT uid FROM removed_libraries", ())
+        return uids - {uid for (uid,) in there}
 
     def picture(self, key: Key) -> Picture | None:
         return next(iter(self._pictures("library = ? AND id = ?", key.library, key.id)), None)

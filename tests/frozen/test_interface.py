@@ -212,7 +212,7 @@ ERRORS = """
     Abandoned AccessError AddressRefused ApplicationDisabled ApplicationNotFound ArgumentTooLong BadEncoding
     Busy CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument JobFailed JobFinished JobInProgress JobIsOther JobNotFound LibraryExists LibraryFull
     LibraryNotFound LimitReached LinkInvalid LookalikeError MethodNotAllowed MissingArgument ModelError NoGroups
-    NotAPicture NotPermitted NothingGiven OutOfTime PictureError PictureExists PictureIsThere PictureNotFound
+    NotAPicture NotPermitted NothingGiven OutOfTime PictureError PictureExists PictureIsAbsent PictureIsPut PictureIsThere PictureNotFound
     PictureSizeError RateReached RefusedError RequestTooLarge RevisionConflict RevisionMismatch RowError ServiceRateReached
     SessionExpired SettingsError SignAmbiguous SignatureInvalid SourceError StateError TargetError TokenExpired TokenInvalid
     TooManyFailures TooManyGroups TooManyItems TotalQuotaReached Unavailable UnknownOperation

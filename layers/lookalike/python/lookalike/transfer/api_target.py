@@ -199,7 +199,7 @@ class ApiTarget:
         id_, code = str(said.get("id", "")), str(said.get("code", ""))
         if said["status"] == 201:
             return Result(Outcome.ADDED, id_)
-        if said["status"] == 200:
+        if said["status"] == 200 or code == "picture_exists":
             return self._existing(line, id_)
         if code == "library_full":
             raise TargetError(f"the library {self._wanted.library} holds as many pictures as it may")

@@ -35,6 +35,7 @@ from lookalike.transfer.rows import Row
 from lookalike.transfer.target import TargetError, Wanted, Work, is_same, of_existing, reason_of, said_of
 from lookalike.wire.native import limits, reading
 from lookalike.wire.native.pictures import Given, add_or_find
+from lookalike.wire.native.problems import PictureIsThere
 from lookalike.wire.native.requests import ImageGiven
 
 #: Errors that may pass: a rerun tries these rows again.
@@ -121,6 +122,8 @@ class StoresTarget:
             return Result(Outcome.FAILED, "", reason_of(error), by_target=True)
         except _PASSING as error:
             return Result(Outcome.FAILED, "", reason_of(error))
+        except PictureIsThere as error:
+            return Result(Outcome.REFUSED, error.picture.id, reason_of(error))
         except LookalikeError as error:
             return Result(Outcome.REFUSED, "", reason_of(error))
         except OSError as error:

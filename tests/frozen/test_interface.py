@@ -252,6 +252,7 @@ ADDED = """
 #: All messages of log lines; what is filled in is {}.
 MESSAGES = [
     "KMS does not answer; a secret it opened before is used",
+    "a job has ended with its library",
     "a job has failed",
     "a job is done",
     "a job waits for a store",

@@ -23,7 +23,6 @@ from lookalike.ports import Ports
 from lookalike.service.add import put_embedding
 from lookalike.service.catalog_writes import compare_and_set
 from lookalike.service.embedded_again import OriginalsEmbedder
-from lookalike.service.known_libraries import KnownLibraries
 from lookalike.service.second_look import fault_of, look_now
 
 #: Rows mended in a second, at most.
@@ -48,7 +47,7 @@ class Mender:
     def __init__(self, ports: Ports, rate: float = DEFAULT_RATE, pause: Callable[[float], None] = time.sleep) -> None:
         self._ports = ports
         self._pace = _Pace(rate, pause)
-        self._originals = OriginalsEmbedder(ports, KnownLibraries(ports))
+        self._originals = OriginalsEmbedder(ports)
 
     def __call__(self, fault: Fault, findings: list[Finding]) -> int:
         """Mend findings of one fault; return how many are mended. Raises Unavailable if a store does not answer."""

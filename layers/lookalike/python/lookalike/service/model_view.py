@@ -102,6 +102,12 @@ class SeenCatalog(Catalog):
     def forget_library(self, uid: str) -> None:
         self._catalog.forget_library(uid)
 
+    def alias(self, library: str, name: str) -> str | None:
+        return self._catalog.alias(library, name)
+
+    def save_aliases(self, library: str, aliases: Mapping[str, str]) -> None:
+        self._catalog.save_aliases(library, aliases)
+
     def missing_libraries(self, uids: Set[str]) -> Set[str]:
         return self._catalog.missing_libraries(uids)
 

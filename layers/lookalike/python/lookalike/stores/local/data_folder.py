@@ -26,6 +26,8 @@ _WAL = f"{_CATALOG}-wal"
 _STAGED = "staged"
 #: Made by the first change of models.
 _MODELS = "models"
+#: Made by the first segment that is sealed; derived from the catalog.
+_SEGMENTS = "segments"
 #: There while a server runs, and after one was killed.
 _CONTROL = "server.sock"
 
@@ -139,6 +141,11 @@ class DataFolder:
     def models(self) -> Path:
         """The folder of models other than the configured one."""
         return self.path / _MODELS
+
+    @property
+    def segments(self) -> Path:
+        """The folder of the index's files, which are made again from the catalog where they are missing."""
+        return self.path / _SEGMENTS
 
     @property
     def control(self) -> Path:

@@ -23,7 +23,9 @@ from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.local.sqlite_uploads import SqliteUploads
 from lookalike.stores.local.staged_files import StagedFolder
 from lookalike.stores.local.watched_folder import WatchedFolder
+from lookalike.stores.vectors.file_keeper import FileKeeper
 from lookalike.stores.vectors.index import FaissIndex
+from lookalike.stores.vectors.segment_folder import SegmentFolder
 
 
 class LocalStores(Stores):
@@ -52,7 +54,8 @@ class LocalStores(Stores):
                 folder.mark_as_used()
             self._originals = FolderStore(folder.originals)
             self._embedder = embedder
-            self._indices = opened.enter_context(closing(LocalIndices(self._sqlite, data)))
+            keeper = FileKeeper(SegmentFolder(folder.segments), self._sqlite.changes)
+            self._indices = opened.enter_context(closing(LocalIndices(self._sqlite, data, keeper)))
             if self._sqlite.embeddings.models() is None:  # else the live model may be another one
                 self._indices.of(embedder)
             self._sqlite.catalog.report_unknown_kinds()

@@ -124,4 +124,15 @@ MIGRATIONS = (
         ) STRICT, WITHOUT ROWID
         """,
     ),
+    (
+        """
+        CREATE TABLE embeddings (
+            model TEXT NOT NULL,
+            key TEXT NOT NULL,
+            vector BLOB NOT NULL,
+            map BLOB NOT NULL,
+            UNIQUE (model, key)
+        ) STRICT
+        """,
+    ),
 )

@@ -148,6 +148,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "lookalike.stores.vectors": {
         "lookalike.domain",
+        "lookalike.errors",
         "lookalike.observability",
         "lookalike.ports",
         "lookalike.stores",

@@ -395,14 +395,16 @@ class TestMemory:
         """512 bytes of vector and 64 of code; half as much again is allowed for id, revision, texts and tags."""
         (segment,) = segments(filled)
         arrays = (
-            segment.id_hashes,
+            segment.columns.hashes,
+            segment.columns.hash_rows,
             segment.revisions,
             segment.live,
-            segment.record_offsets,
-            segment.tag_hashes,
-            segment.tag_rows,
+            segment.columns.records,
+            segment.columns.record_offsets,
+            segment.columns.tag_hashes,
+            segment.columns.tag_rows,
         )
-        size = segment.vectors.nbytes + segment.pq_index.codes.size() + len(segment.records)
+        size = segment.vectors.nbytes + segment.pq_index.codes.size()
         size += sum(array.nbytes for array in arrays)
         assert size / segment.count < 1.5 * (512 + 64)
 
@@ -415,9 +417,9 @@ class TestMemory:
 
 def test_colliding_hashes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ids are found by hash; where two share one, the ids themselves decide."""
-    monkeypatch.setattr("lookalike.stores.vectors.mutable_segment.hash", lambda _: 1, raising=False)
-    monkeypatch.setattr("lookalike.stores.vectors.sealed_segment.hash", lambda _: 1, raising=False)
-    monkeypatch.setattr("lookalike.stores.vectors.library_index.hash", lambda _: 1, raising=False)
+    monkeypatch.setattr("lookalike.stores.vectors.sealed_segment.hash_of", lambda _: 1)
+    for room in ("mutable_segment", "library_index"):
+        monkeypatch.setattr(f"lookalike.stores.vectors.{room}.hashes_of", lambda ids: np.ones(len(list(ids)), np.int64))
     index = FaissIndex()
     index.fill([[row(UID, f"p{number}", 1) for number in range(40)]])
     index.write([row(UID, "p7", 2, brief="new"), deleted(row(UID, "p8"), 2), row(UID, "p40", 1)])

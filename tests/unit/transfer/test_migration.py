@@ -83,9 +83,9 @@ def test_baidu_s_signs_are_told_apart_from_ids(tmp_path: Path) -> None:
     assert mapped.of(header, "t") == {"file": "id", "brief": "file"}
     assert columns.of(["file"], "t") == {"file": "file"}
     with pytest.raises(InvalidArgument, match="goes with --from qiniu"):
-        Migration(Vendor.BAIDU, "g", None, "").table(tmp_path)
+        Migration(Vendor.BAIDU, "g", None, "").opened(tmp_path, "", None, None)
     with pytest.raises(InvalidArgument, match="--group: missing"):
-        Migration(Vendor.QINIU, None, None, "").table(tmp_path)
+        Migration(Vendor.QINIU, None, None, "").opened(tmp_path, "", None, None)
 
 
 def test_ids_of_a_vendor_s_list_lead_nowhere_else(memory: Ports, tmp_path: Path) -> None:

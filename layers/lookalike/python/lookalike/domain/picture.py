@@ -88,7 +88,8 @@ class Picture:
 
     ``revision`` only grows (:func:`next_revision`). ``added`` is the revision of the add that stored the original and
     the local map. ``deleted_at`` is Unix milliseconds, set while the state is not live. ``model`` names the model that
-    made ``vector``; vectors of different models are never compared.
+    made ``vector``; vectors of different models are never compared. ``file_size`` is the original's in bytes; None in rows
+    of the time before it was kept.
     """
 
     key: Key
@@ -103,6 +104,7 @@ class Picture:
     metadata: Metadata = NO_METADATA
     sign_version: int = SIGN_VERSION
     deleted_at: int | None = None
+    file_size: int | None = None
 
     @property
     def live(self) -> bool:

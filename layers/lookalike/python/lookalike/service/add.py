@@ -18,14 +18,13 @@ from lookalike.errors import (
     ArgumentTooLong,
     InvalidArgument,
     PictureExists,
-    RevisionConflict,
     RevisionMismatch,
     Unavailable,
 )
 from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
 from lookalike.service.capacity import place
-from lookalike.service.catalog_writes import MAX_ATTEMPTS, check_revision, publish_to_index
+from lookalike.service.catalog_writes import MAX_ATTEMPTS, check_revision, publish_to_index, write_row
 from lookalike.service.holders import is_held
 from lookalike.service.identity import locate, row_digest
 from lookalike.service.image_source import Loaded, Source, load
@@ -151,10 +150,7 @@ def write(ports: Ports, file: bytes, attempt: Attempt) -> bool:
         _store(ports, picture, file, attempt.feature_map)
     elif attempt.is_same_file:
         _store_if_lost(ports, picture, file)
-    try:
-        if picture is not replaced:
-            ports.catalog.put(picture, None if replaced is None else replaced.revision)
-    except RevisionConflict:
+    if picture is not replaced and not write_row(ports, picture, None if replaced is None else replaced.revision):
         if attempt.stores_file:
             _remove_lost(ports, picture)
         return False
@@ -242,6 +238,7 @@ def _row(ports: Ports, prepared: Prepared, embedding: Embedding, key: Key, curre
         state=State.LIVE,
         digest=row_digest(library, key, picture),
         file_digest=picture.file_digest,
+        file_size=len(prepared.loaded.data),
         model=ports.embedder.model,
         vector=embedding.vectors[library.kind],
         metadata=prepared.command.metadata,

@@ -125,6 +125,27 @@ class SqliteCatalog(Catalog):
         behind, bounds = ("", ()) if after is None else (" AND id > ?", (after,))
         return self._pictures(f"library = ?{behind} ORDER BY id LIMIT ?", library, *bounds, limit)
 
+    def pictures_at(self, keys: Sequence[Key]) -> Sequence[Picture]:
+        """Return the rows of these keys that there are, in no order; one on an unreadable page is left out."""
+        try:
+            return self._pictures_at(keys)
+        except Unavailable as error:
+            if not is_damage(error.__cause__) or not keys:
+                raise
+            if len(keys) == 1:
+                self._damaged.report("pictures", name_of((keys[0].library, keys[0].id)), "unreadable page")
+                return []
+        middle = len(keys) // 2
+        return [*self.pictures_at(keys[:middle]), *self.pictures_at(keys[middle:])]
+
+    def _pictures_at(self, keys: Sequence[Key]) -> Sequence[Picture]:
+        if not keys:
+            return []
+        wanted = ", ".join(["(?, ?)"] * len(keys))
+        statement = f"WITH wanted (library, id) AS (VALUES {wanted}) SELECT {COLUMNS} FROM wanted CROSS JOIN pictures USING (library, id)"
+        rows = self._rows(statement, [value for key in keys for value in (key.library, key.id)])
+        return pictures_of(rows, self._placeholder)
+
     def pictures_by_prefix(self, library: str, prefix: str, limit: int) -> Sequence[Picture]:
         end = _upper_bound(prefix)
         below, bounds = ("", ()) if end is None else (" AND id < ?", (end,))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lookalike.domain.library import Kind
 from lookalike.domain.search import TagFilter
 from lookalike.stores.vectors.inner_products import Float16Vectors, Rows
+from lookalike.stores.vectors.packed_candidate import Buffer
 
 #: A model's name and a kind of library: vectors are comparable within one space only.
 Space = tuple[str, Kind]
@@ -85,14 +86,15 @@ class Segment(Protocol):
     Attributes
     ----------
     tombstones : number of rows whose revision is ``TOMBSTONE``.
-    vectors : shape (≥ count, DIMENSION).
-    id_hashes, revisions, live : shape (≥ count,).
+    logged : whether each row that is in no file has a change in the catalog's log, so that the next start reads it.
+    vectors : shape (≥ count, DIMENSION). Ask :meth:`require_vectors` before reading any.
+    revisions, live : shape (≥ count,).
     """
 
     space: Space
     tombstones: int
+    logged: bool
     vectors: Float16Vectors
-    id_hashes: NDArray[np.int64]
     revisions: NDArray[np.int64]
     live: Mask
 
@@ -106,11 +108,23 @@ class Segment(Protocol):
         """Return the current row of a picture id; None if the segment has none."""
 
     @abstractmethod
-    def record(self, row: int) -> bytes:
-        """Return a row's packed candidate."""
+    def hashes(self) -> NDArray[np.int64]:
+        """Return the hash of every row's id, shape (count,)."""
 
     @abstractmethod
-    def tag_pairs(self) -> tuple[NDArray[np.int64], Rows]:
+    def record(self, row: int) -> Buffer:
+        """Return a row's packed candidate. Raises DamagedSegmentError."""
+
+    @abstractmethod
+    def require_vectors(self, rows: Rows | None = None) -> None:
+        """Raise DamagedSegmentError unless the vectors of these rows, of all without any, are as they were sealed."""
+
+    @abstractmethod
+    def require_records(self) -> None:
+        """Raise DamagedSegmentError unless all records are as they were sealed."""
+
+    @abstractmethod
+    def tag_pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int32] | Rows]:
         """Return the hash and the row of every tag of every row, both of shape (n,)."""
 
     @abstractmethod
@@ -119,7 +133,7 @@ class Segment(Protocol):
 
     @abstractmethod
     def candidates(self, views: NDArray[np.float32], allowed: Mask, depth: Depth) -> CandidateRows:
-        """Return the rows among ``allowed`` that may be nearest to any of the views.
+        """Return the rows among ``allowed`` that may be nearest to any of the views. Raises DamagedSegmentError.
 
         Parameters
         ----------

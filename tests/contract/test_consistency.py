@@ -285,9 +285,10 @@ def test_an_original_that_is_empty_or_cut_is_seen_by_its_size(
         assert world.check(deep=deep).found == {Fault.NO_ORIGINAL: 1}
 
 
-def test_a_wrong_size_in_a_row_accuses_no_original(ports: Ports, clock: SetClock) -> None:
+@pytest.mark.parametrize("size", [7, 0, -1, -7, (1 << 62)])
+def test_a_wrong_size_in_a_row_accuses_no_original(ports: Ports, clock: SetClock, size: int) -> None:
     world = World(ports, clock)
-    ports.index.write([world.put(world.pictures[0], file_size=7)])
+    ports.index.write([world.put(world.pictures[0], file_size=size)])
     clock.now += DAY
     assert world.check().found == {}
 

@@ -229,7 +229,7 @@ def _expected_size(row: Picture) -> int:
     """Return what stands for the size that a row's original must have."""
     if not row.live:
         return _NO_SIZE
-    return _ANY_SIZE if row.file_size is None else row.file_size + 1
+    return _ANY_SIZE if row.file_size is None or row.file_size < 1 else row.file_size + 1
 
 
 def _file_numbers(file: StoredFile) -> tuple[int, int]:

@@ -130,6 +130,7 @@ TABLES = {
     "counts": "name:TEXT count:INTEGER expires:INTEGER",
     "records": "partition:TEXT key:TEXT revision:INTEGER body:TEXT",
     "changes": "number:INTEGER library:TEXT id:TEXT token:INTEGER",
+    "aliases": "library:TEXT alias:TEXT id:TEXT",
 }
 INDICES = "pictures_of_kind pictures_not_live counts_expiring uploads_holding"
 
@@ -144,6 +145,7 @@ MIGRATIONS = [
     "d1bf6ba38f8063dc",
     "62079da6ca792ef2",
     "916c54db1272d3a2",
+    "71aaf640c4068840",
     "c093671ad11b709f",
 ]
 
@@ -187,6 +189,7 @@ ROWS: dict[str, tuple[Any, ...]] = {
     "counts": ("day/1/2026-01-02", 2, 5),
     "records": ("jobs/tenant", "sweep", 3, '{"kind": "duplicates"}'),
     "changes": (1, "uid", "0123456789abcdef", None),
+    "aliases": ("uid", "fedcba9876543210", "0123456789abcdef"),
 }
 
 
@@ -201,6 +204,7 @@ def catalog(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         made.maps.put_map("uid/a/1", b"map")
         made.uploads.save_upload(UPLOAD, None)
         made.counters.take("day/1/2026-01-02", 2, None, 5)
+        made.catalog.save_aliases("uid", {"fedcba9876543210": "0123456789abcdef"})
         made.records.save_records([Record("jobs/tenant", "sweep", '{"kind": "duplicates"}', 3)])
     with closing(sqlite3.connect(path)) as connection:
         yield connection
@@ -394,6 +398,7 @@ ITEMS: dict[str, Any] = {
             "S": '{"kind": "product", "per_second": 1, "per_day": 2, "in_total": 3, "networks": ["10.0.0.0/8"]}'
         },
     },
+    "alias": {"pk": {"S": "A#uid"}, "sk": {"S": "fedcba9876543210"}, "id": {"S": "0123456789abcdef"}},
     "app id": {"pk": {"S": "APPID#10000001"}, "sk": {"S": "APPID"}},
     "app name": {"pk": {"S": "APPNAME"}, "sk": {"S": "name"}},
     "map": {"pk": {"S": "M#uid#7"}, "sk": {"S": "a/1"}, "map": {"B": "60be9861750facbf"}},
@@ -419,6 +424,7 @@ def written_items() -> dict[str, Any]:
         "holder": dynamodb_items.holder_item(PICTURE.key, "bucket/key"),
         "generation": dynamodb_items.generation_item(Kind.SAME, GENERATION),
         "application": dynamodb_application_items.application_item(APPLICATION, b"sealed"),
+        "alias": dynamodb_items.alias_item("uid", "fedcba9876543210", "0123456789abcdef"),
         "app id": app_id_key("10000001").values,
         "app name": app_name_key("name").values,
         "map": table.asked["put_item"]["Item"],

@@ -40,7 +40,8 @@ class Add:
     """Add this picture to that library.
 
     ``id`` is the caller's, in libraries where pictures have callers' ids; None: a random one. With ``replace``, the picture
-    and its metadata take the place of a live one by that id; with ``revision`` too, only of one that has this revision.
+    and its metadata take the place of a live one by that id; with ``revision`` too, only of one that has this revision; with
+    ``only_live``, nothing is added where there is none.
     """
 
     library_ref: LibraryRef
@@ -49,6 +50,7 @@ class Add:
     id: str | None = None
     replace: bool = False
     revision: int | None = None
+    only_live: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,7 +203,7 @@ def _own_key(library: Library, id_: str) -> Key:
 def _check_allowed(command: Add, key: Key, current: Picture | None) -> None:
     """Raise PictureExists or RevisionMismatch if the command does not allow to write in place of the current row."""
     if current is None or not current.live:
-        if command.revision is not None:
+        if command.revision is not None or command.only_live:
             raise RevisionMismatch(key, None)
     elif command.replace:
         check_revision(current, command.revision)

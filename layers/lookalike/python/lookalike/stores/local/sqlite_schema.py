@@ -114,5 +114,15 @@ MIGRATIONS = (
         BEGIN INSERT INTO changes (library, id) VALUES (OLD.library, OLD.id); END
         """,
     ),
+    (
+        """
+        CREATE TABLE aliases (
+            library TEXT NOT NULL,
+            alias TEXT NOT NULL,
+            id TEXT NOT NULL,
+            PRIMARY KEY (library, alias)
+        ) STRICT, WITHOUT ROWID
+        """,
+    ),
     ("ALTER TABLE pictures ADD COLUMN file_size INTEGER",),
 )

@@ -193,6 +193,7 @@ class ArchiveTarget:
             state=State.LIVE,
             digest=record.digest,
             file_digest=record.file_digest,
+            file_size=len(contents.original),
             model=record.model,
             vector=contents.vector,
             metadata=_metadata_of(record),

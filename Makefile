@@ -16,6 +16,9 @@ TESTS := tests
 ARCH  := x86_64
 ENV   := dev
 WITH  :=
+STEPS := 10000
+SEED  := 1
+ROUNDS := 30
 
 # The small model is EfficientNet-Lite0 at 224 pixels, the large one EfficientNet-Lite2 at 260. Each lies in a folder of
 # its own, so either can be used at any time, and neither has to be made again for it. Neither finds what was added with
@@ -78,6 +81,7 @@ NEEDS_wire        := setup clients
 NEEDS_contract    := stores
 NEEDS_integration := setup both-models stores
 NEEDS_quality     := setup
+NEEDS_faults      := stores
 NEEDS_browser     := setup .venv/.browser
 EVERYTHING        := setup both-models .venv/.browser .venv-sam/.installed clients servers
 # The folders of what TESTS names; without a name, all of them.
@@ -148,6 +152,11 @@ bench: setup .venv/.dev ## Measure speed beside its floor: tables here, JSON in 
 .PHONY: bench-aws
 bench-aws: .venv/.dev stores ## Measure searches in a real OpenSearch (OPTIONS=--million for a million pictures)
 	$(BIN)/python -m tests.bench.aws $(OPTIONS)
+
+.PHONY: soak
+soak: .venv/.dev setup stores ## Drive both stacks through faults for long, and kill their processes (STEPS=10000 SEED=1 ROUNDS=30)
+	$(BIN)/python -m tests.faults.soak --steps $(STEPS) --seed $(SEED)
+	KILL_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/e2e/test_kill.py --timeout=0
 
 .PHONY: quality
 quality: setup .venv/.dev ## Measure what searches find (PICTURES=DIR for your own, OPTIONS=--quick or --kinds, SIZE=large)

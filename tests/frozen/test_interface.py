@@ -212,7 +212,7 @@ ERRORS = """
     Abandoned AccessError AddressRefused ApplicationDisabled ApplicationFull ApplicationNotFound ArgumentTooLong BadEncoding
     Busy CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument JobFailed JobFinished JobInProgress JobIsOther JobNotFound JournalError LibraryExists LibraryFull
     LibraryNotFound LimitReached LinkInvalid LookalikeError MethodNotAllowed MissingArgument ModelError NoGroups
-    NotAPicture NotPermitted NothingGiven OutOfTime PictureError PictureExists PictureIsThere PictureNotFound
+    NotAPicture NotPermitted NothingGiven OutOfTime PictureError PictureExists PictureIsAbsent PictureIsPut PictureIsThere PictureNotFound
     PictureSizeError RateReached RefusedError RequestTooLarge RevisionConflict RevisionMismatch RowError ServiceRateReached
     SessionExpired SettingsError SignAmbiguous SignatureInvalid SourceError StateError TargetError TokenExpired TokenInvalid
     TooManyFailures TooManyGroups TooManyItems TotalQuotaReached Unavailable UnknownOperation
@@ -252,6 +252,7 @@ ADDED = """
 #: All messages of log lines; what is filled in is {}.
 MESSAGES = [
     "KMS does not answer; a secret it opened before is used",
+    "a job has ended with its library",
     "a job has failed",
     "a job is done",
     "a job waits for a store",
@@ -289,6 +290,7 @@ MESSAGES = [
     "a report could not be kept",
     "commands cannot ask this server",
     "a part of /status could not be had",
+    "an original could not be looked at",
     "canary",
     "the details of /status could not be had in time",
     "the index could not be tidied; it works on, more slowly, and tries again at the next write",

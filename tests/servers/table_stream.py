@@ -76,7 +76,11 @@ class TableStream:
 
     def _read_all(self) -> None:
         for shard in self._client.describe_stream(StreamArn=self._arn)["StreamDescription"]["Shards"]:
-            self._read(shard["ShardId"])
+            try:
+                self._read(shard["ShardId"])
+            except ClientError:  # a server that was started anew does not know where this one was
+                self._iterators.pop(shard["ShardId"], None)
+                self._waiting.pop(shard["ShardId"], None)
 
     def _read(self, shard: str) -> None:
         if shard not in self._iterators:

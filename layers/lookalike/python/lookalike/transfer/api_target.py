@@ -229,7 +229,7 @@ class ApiTarget:
         id_, code = str(said.get("id", "")), str(said.get("code", ""))
         if said["status"] == 201:
             return Result(Outcome.ADDED, id_)
-        if said["status"] == 200:
+        if said["status"] == 200 or code == "picture_exists":
             return self._existing(line, id_)
         if code in _FULL:
             raise full(self._wanted.library, _FULL[code](self._wanted.library))

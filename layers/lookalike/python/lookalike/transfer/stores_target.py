@@ -38,6 +38,7 @@ from lookalike.transfer.target import TargetError, Wanted, Work, full, is_same, 
 from lookalike.wire.jumdata import sign_codec
 from lookalike.wire.native import limits, reading
 from lookalike.wire.native.pictures import Given, add_or_find
+from lookalike.wire.native.problems import PictureIsThere
 from lookalike.wire.native.requests import ImageGiven
 
 #: Errors that may pass: a rerun tries these rows again.
@@ -124,6 +125,8 @@ class StoresTarget:
             return Result(Outcome.FAILED, "", reason_of(error), by_target=True)
         except _PASSING as error:
             return Result(Outcome.FAILED, "", reason_of(error))
+        except PictureIsThere as error:
+            return Result(Outcome.REFUSED, error.picture.id, reason_of(error))
         except LookalikeError as error:
             return Result(Outcome.REFUSED, "", reason_of(error))
         except OSError as error:

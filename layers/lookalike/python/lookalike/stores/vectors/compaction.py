@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.stores.vectors import scans
-from lookalike.stores.vectors.inner_products import Float16Vectors, Rows
+from lookalike.stores.vectors import listed_codes, scans
+from lookalike.stores.vectors.inner_products import Float16Vectors, Rows, to_float32
 from lookalike.stores.vectors.scans import Codebook
 from lookalike.stores.vectors.sealed_segment import MAX_UNINDEXED_ROWS, Columns, SealedSegment
 from lookalike.stores.vectors.segment_protocol import TOMBSTONE, Segment
@@ -63,18 +63,64 @@ def merge_segments(segments: Sequence[Segment], codebook: Codebook | None, keep:
     hashes = np.concatenate([segment.hashes()[rows] for segment, rows in zip(segments, kept, strict=True)])
     if not len(hashes):
         return None
-    order = np.argsort(hashes, kind="stable")
+    rows = [_RowsOf(*one) for one in zip(segments, kept, strict=True)]
+    centroids = _centroids(rows, len(hashes)) if codebook is not None else None
+    order = _order(rows, hashes, centroids)
     places = np.empty(len(order), np.int64)
     places[order] = np.arange(len(order))
-    bounds = np.cumsum([len(rows) for rows in kept])[:-1]
-    sources = [SourceRows(*one) for one in zip(segments, kept, np.split(places, bounds), strict=True)]
+    bounds = np.cumsum([len(one.rows) for one in rows])[:-1]
+    sources = [
+        SourceRows(one.segment, one.rows, some) for one, some in zip(rows, np.split(places, bounds), strict=True)
+    ]
     flat_index, vectors = scans.allocate_flat_index(len(order), MAX_UNINDEXED_ROWS + 1)
     _copy_vectors(sources, vectors)
-    pq_index = scans.build_pq_index(vectors, codebook) if flat_index is not None else None
+    codes = scans.build_codes(vectors, codebook, centroids) if flat_index is not None else None
     columns = _columns(sources, order, hashes, vectors)
-    merged = keep(SealedSegment(segments[0].space, columns, flat_index, pq_index))
+    merged = keep(SealedSegment(segments[0].space, columns, flat_index, codes))
     merged.logged = merged.file is not None or all(segment.logged for segment in segments)
     return Compaction(merged, sources)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _RowsOf:
+    """The rows of a source that are merged."""
+
+    segment: Segment
+    rows: Rows
+
+    def vectors(self, some: Rows | slice) -> Float16Vectors:
+        """Return the vectors of some of these rows. Raises DamagedSegmentError."""
+        rows = self.rows[some]
+        self.segment.require_vectors(rows)
+        return self.segment.vectors[rows]
+
+
+def _centroids(sources: Sequence[_RowsOf], count: int) -> NDArray[np.float32] | None:
+    """Return the centroids of the new segment's lists; None if it is too small for any."""
+    lists = listed_codes.lists_of(count)
+    if not lists:
+        return None
+    wanted = listed_codes.trained_rows(count)
+    start, sample = 0, []
+    for source in sources:
+        end = start + len(source.rows)
+        sample.append(to_float32(source.vectors(wanted[(wanted >= start) & (wanted < end)] - start)))
+        start = end
+    return listed_codes.train_centroids(np.concatenate(sample), lists)
+
+
+def _order(
+    sources: Sequence[_RowsOf], hashes: NDArray[np.int64], centroids: NDArray[np.float32] | None
+) -> NDArray[np.int64]:
+    """Return the order of the sources' rows in the new segment: by list, so that near ones lie together, then by hash."""
+    if centroids is None:
+        return np.argsort(hashes, kind="stable")
+    lists = [
+        listed_codes.nearest_lists(source.vectors(slice(start, start + _BLOCK_ROWS)), centroids)
+        for source in sources
+        for start in range(0, len(source.rows), _BLOCK_ROWS)
+    ]
+    return np.lexsort((hashes, np.concatenate(lists)))
 
 
 def _columns(sources: Sequence[SourceRows], order: Rows, hashes: NDArray[np.int64], vectors: Float16Vectors) -> Columns:
@@ -83,10 +129,11 @@ def _columns(sources: Sequence[SourceRows], order: Rows, hashes: NDArray[np.int6
     tag_hashes, tag_rows = _tags(sources)
     revisions = np.concatenate([source.segment.revisions[source.rows] for source in sources])[order]
     live = np.concatenate([source.segment.live[source.rows] for source in sources])[order]
+    by_hash = np.argsort(hashes[order], kind="stable")
     return Columns(
         vectors=vectors,
-        hashes=hashes[order],
-        hash_rows=np.arange(len(order), dtype=np.int32),
+        hashes=hashes[order][by_hash],
+        hash_rows=by_hash.astype(np.int32),
         revisions=revisions,
         live=live,
         records=records,

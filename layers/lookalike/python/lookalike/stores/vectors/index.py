@@ -23,7 +23,7 @@ from lookalike.ports import VectorIndex
 from lookalike.stores.vectors.checked_blocks import DamagedSegmentError
 from lookalike.stores.vectors.library_index import MAX_SEGMENT_ROWS, CapturedSegment, LibraryIndex
 from lookalike.stores.vectors.scans import Codebook
-from lookalike.stores.vectors.scoring import SegmentSnapshot, score
+from lookalike.stores.vectors.scoring import SegmentSnapshot, least_cosine, score
 from lookalike.stores.vectors.sealed_segment import SealedSegment
 from lookalike.stores.vectors.segment_protocol import Depth, Space
 
@@ -187,11 +187,11 @@ class FaissIndex(VectorIndex):
     def _search(self, query: Query) -> Sequence[Candidate]:
         views = np.ascontiguousarray(query.vectors, np.float32)
         snapshots = list(self._snapshots(query))
-        depth = Depth.for_best(query.k)
-        found = score(snapshots, views, depth)
+        depth, least = Depth.for_best(query.k), least_cosine(snapshots, views, query.k)
+        found = score(snapshots, views, query.k, depth, least)
         while not found.is_complete(query.k):
             depth = depth.deeper()
-            found = score(snapshots, views, depth)
+            found = score(snapshots, views, query.k, depth, least)
         return found.best(query.k)
 
     def _snapshots(self, query: Query) -> Iterator[SegmentSnapshot]:

@@ -24,7 +24,7 @@ from lookalike.stores.vectors.segment_protocol import TOMBSTONE, Mask, Segment, 
 from lookalike.stores.vectors.text_hash import hashes_of
 
 #: Rows of a segment at most, as a merge needs memory for the new segment beside the old ones.
-MAX_SEGMENT_ROWS = 131_072
+MAX_SEGMENT_ROWS = 524_288
 
 #: Share of tombstones above which a segment is rewritten.
 _MAX_TOMBSTONE_SHARE = 0.25

@@ -86,7 +86,12 @@ class MutableSegment(Segment):
     def tag_mask(self, tags: TagFilter, count: int) -> Mask:
         return np.fromiter((tags.keeps(have) for have in self._tags[:count]), np.bool_, count)
 
-    def candidates(self, views: NDArray[np.float32], allowed: Mask, depth: Depth) -> CandidateRows:
+    def first_look(self, views: NDArray[np.float32], allowed: Mask, depth: int) -> CandidateRows | None:
+        return None
+
+    def candidates(
+        self, views: NDArray[np.float32], allowed: Mask, depth: Depth, least: float = -np.inf
+    ) -> CandidateRows:
         # A mutable segment is small, so every row is scored.
         return CandidateRows(np.flatnonzero(allowed))
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lookalike.domain.picture import DIMENSION
 from lookalike.stores.vectors import inner_products
 from lookalike.stores.vectors.inner_products import Float16Vectors, to_float32
+from lookalike.stores.vectors.listed_codes import build_listed_index
 
 Codebook = NDArray[np.float32]
 """A 4-bit product quantiser: 16 centroids for each pair of a vector's components, shape (DIMENSION / 2, 16, 2)."""
@@ -54,10 +55,12 @@ def flat_index_over(memory: NDArray[np.uint8], start: int, rows: int) -> Any:
     return faiss.read_index(reader)
 
 
-def build_pq_index(vectors: Float16Vectors, codebook: Codebook | None) -> Any:
-    """Return a FAISS index over the vectors' 4-bit codes; None without a codebook."""
+def build_codes(vectors: Float16Vectors, codebook: Codebook | None, centroids: NDArray[np.float32] | None) -> Any:
+    """Return a FAISS index over the vectors' 4-bit codes, in lists if there are centroids; None without a codebook."""
     if codebook is None:
         return None
+    if centroids is not None:
+        return build_listed_index(vectors, centroids, codebook)
     codes = faiss.IndexPQFastScan(DIMENSION, DIMENSION // 2, 4, faiss.METRIC_INNER_PRODUCT)
     faiss.copy_array_to_vector(np.ascontiguousarray(codebook, np.float32).ravel(), codes.pq.centroids)
     codes.is_trained = True

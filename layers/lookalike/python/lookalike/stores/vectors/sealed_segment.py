@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lookalike.domain.search import TagFilter
 from lookalike.stores.vectors.checked_blocks import CheckedBlocks
 from lookalike.stores.vectors.inner_products import Float16Vectors, Rows
+from lookalike.stores.vectors.listed_codes import ListedCodes
 from lookalike.stores.vectors.packed_candidate import id_of
 from lookalike.stores.vectors.segment_protocol import TOMBSTONE, CandidateRows, Depth, Mask, Segment, Space
 from lookalike.stores.vectors.text_hash import hash_of, tag_hash
@@ -23,6 +24,9 @@ MAX_UNINDEXED_ROWS = 1024
 #: A scan of codes ignores the mask of allowed rows. It fetches this multiple of the number of rows among which the
 #: allowed ones are expected to be enough.
 _OVERFETCH = 1.3
+
+#: Lists of codes are read where more than the rows divided by this are allowed, else the allowed rows themselves.
+_MIN_LISTED_SHARE = 32
 
 #: Bytes of a vector.
 _VECTOR_BYTES = 512
@@ -72,7 +76,8 @@ class SealedSegment(Segment):
     Parameters
     ----------
     flat_index : a FAISS index over the memory of the vectors; None in a small segment.
-    pq_index : a FAISS index over the vectors' 4-bit codes; None in a small segment or without a codebook.
+    pq_index : a FAISS index over the vectors' 4-bit codes, in lists if it is large; None in a small segment or without a
+        codebook.
     checked : for columns of a mapped file, what compares them as they are read.
     file : name of the file that holds the segment; None: it is in memory alone.
     """
@@ -90,6 +95,7 @@ class SealedSegment(Segment):
         self.columns = columns
         self.flat_index = flat_index
         self.pq_index = pq_index
+        self._listed = ListedCodes(pq_index) if isinstance(pq_index, faiss.IndexIVFPQFastScan) else None
         self.file = file
         self.logged = True
         self._checked = dict(checked or {})
@@ -173,34 +179,44 @@ class SealedSegment(Segment):
             counts[self.columns.tag_rows[start:end]] += 1
         return counts
 
-    def candidates(self, views: NDArray[np.float32], allowed: Mask, depth: Depth) -> CandidateRows:
+    def first_look(self, views: NDArray[np.float32], allowed: Mask, depth: int) -> CandidateRows | None:
+        if self._listed is None or self._is_scored_exactly(int(np.count_nonzero(allowed)), depth):
+            return None
+        return _merged(*self._listed.first_look(views, _bitmap(allowed), depth))
+
+    def candidates(
+        self, views: NDArray[np.float32], allowed: Mask, depth: Depth, least: float = -np.inf
+    ) -> CandidateRows:
         wanted = int(np.count_nonzero(allowed))
         if self.flat_index is None or wanted <= max(MAX_UNINDEXED_ROWS, depth.exact):
             return CandidateRows(np.flatnonzero(allowed))
+        if self._listed is not None and not self._is_scored_exactly(wanted, depth.exact):
+            return _merged(*self._listed.search(views, _bitmap(allowed), depth.estimated, least))
         # The scan of codes takes longer the fewer rows are allowed, as more must be fetched; the exact scan takes
         # longer the more are allowed. Measured, both take the same time at about wanted² = 8 · depth · count.
-        if self.pq_index is not None and wanted * wanted > 8 * depth.estimated * self.count:
+        if self._listed is None and self.pq_index is not None and wanted * wanted > 8 * depth.estimated * self.count:
             return self._search_pq(views, allowed, int(depth.estimated * self._overfetch(wanted)))
         return self._search_flat(views, allowed, depth.exact)
+
+    def _is_scored_exactly(self, wanted: int, depth: int) -> bool:
+        """Return whether so few rows are allowed that the exact scan of them takes less time than lists do."""
+        return wanted <= max(MAX_UNINDEXED_ROWS, depth, self.count // _MIN_LISTED_SHARE)
 
     def _overfetch(self, wanted: int) -> float:
         return 1 if wanted == self.count else _OVERFETCH * self.count / wanted
 
     def _search_pq(self, views: NDArray[np.float32], allowed: Mask, depth: int) -> CandidateRows:
         """Return the allowed rows among the ``depth`` best by code."""
-        found, rows = self.pq_index.search(views, min(depth, self.count))
-        best = np.full(self.count, -np.inf, np.float32)
-        for some, estimates in zip(rows, found, strict=True):
-            best[some] = np.maximum(best[some], estimates)
-        kept = np.flatnonzero(best > -np.inf)
-        kept = kept[allowed[kept]]
-        return CandidateRows(kept, best[kept], bound=float(found[:, -1].max()) if depth < self.count else -np.inf)
+        found = _merged(*self.pq_index.search(views, min(depth, self.count)))
+        kept = allowed[found.rows]
+        bound = found.bound if depth < self.count else -np.inf
+        return CandidateRows(found.rows[kept], None if found.estimates is None else found.estimates[kept], bound)
 
     def _search_flat(self, views: NDArray[np.float32], allowed: Mask, depth: int) -> CandidateRows:
         """Return the ``depth`` best of the allowed rows."""
         some = None
         if not allowed.all():
-            bitmap = np.packbits(allowed, bitorder="little")
+            bitmap = _bitmap(allowed)
             some = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))  # type: ignore[call-arg, arg-type]
         self.require_vectors()
         found, rows = self.flat_index.search(views, depth, params=some)
@@ -208,3 +224,22 @@ class SealedSegment(Segment):
 
     def _count_tombstones(self) -> int:
         return int(np.count_nonzero(self.revisions == TOMBSTONE))
+
+
+def _bitmap(allowed: Mask) -> NDArray[np.uint8] | None:
+    """Return the mask as FAISS reads it; None if it allows all rows."""
+    return None if allowed.all() else np.packbits(allowed, bitorder="little")
+
+
+def _merged(estimates: NDArray[np.float32], rows: Rows) -> CandidateRows:
+    """Return the rows that scans found for any view, each with its greatest estimate."""
+    bound = float(np.max(estimates[:, -1], where=rows[:, -1] >= 0, initial=-np.inf))
+    found = rows >= 0
+    if len(rows) == 1:
+        return CandidateRows(rows[found], estimates[found], bound)
+    some, estimated = rows[found], estimates[found]
+    order = np.lexsort((-estimated, some))
+    some, estimated = some[order], estimated[order]
+    first = np.ones(len(some), np.bool_)
+    first[1:] = some[1:] != some[:-1]
+    return CandidateRows(some[first], estimated[first], bound)

@@ -31,9 +31,8 @@ class Depth:
     Attributes
     ----------
     exact : for scans that compute exact cosines. The 16 rows beyond k reveal whether ties were cut off.
-    estimated : for scans that estimate cosines. 6 k + 2000 suffices for nearly every query, measured among the vectors
-        of 15,500 photographs and among 500,000 blends of them. Where too few rows were fetched, the search detects it
-        and repeats with a greater depth.
+    estimated : for scans that estimate cosines. 6 k + 4000 suffices for nearly every query, measured among a million
+        vectors. Where too few rows were fetched, the search detects it and repeats with a greater depth.
     """
 
     exact: int
@@ -42,7 +41,7 @@ class Depth:
     @classmethod
     def for_best(cls, k: int) -> Depth:
         """Return the depth of a first attempt at the ``k`` best."""
-        return cls(exact=k + 16, estimated=6 * k + 2000)
+        return cls(exact=k + 16, estimated=6 * k + 4000)
 
     def share(self, rows: int, total: int) -> Depth:
         """Return the depth for a segment with ``rows`` of ``total`` rows: 1.5 times its even share, and 100 rows."""
@@ -68,13 +67,6 @@ class CandidateRows:
     rows: Rows
     estimates: NDArray[np.float32] | None = None
     bound: float = -np.inf
-
-    def at_least(self, estimate: float) -> CandidateRows:
-        """Return the rows estimated at ``estimate`` or more; all rows of an exact scan."""
-        if self.estimates is None:
-            return self
-        kept = self.estimates >= estimate
-        return CandidateRows(self.rows[kept], self.estimates[kept], max(self.bound, estimate))
 
 
 class Segment(Protocol):
@@ -132,13 +124,20 @@ class Segment(Protocol):
         """Return the mask of those among the first ``count`` rows that pass the filter."""
 
     @abstractmethod
-    def candidates(self, views: NDArray[np.float32], allowed: Mask, depth: Depth) -> CandidateRows:
+    def first_look(self, views: NDArray[np.float32], allowed: Mask, depth: int) -> CandidateRows | None:
+        """Return some rows among ``allowed`` that are near to any of the views; None if there is no quick way."""
+
+    @abstractmethod
+    def candidates(
+        self, views: NDArray[np.float32], allowed: Mask, depth: Depth, least: float = -np.inf
+    ) -> CandidateRows:
         """Return the rows among ``allowed`` that may be nearest to any of the views. Raises DamagedSegmentError.
 
         Parameters
         ----------
         views : shape (V, DIMENSION).
         allowed : mask of the rows that may be answered, shape (≤ count,); rows behind its end are not searched.
+        least : rows of a smaller cosine need not be found.
         """
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from PIL import Image
 from lookalike.domain.application import Application
 from lookalike.domain.backlog import Backlog
 from lookalike.domain.geometry import WHOLE, Agreement, GeometricMatch, QueryView
-from lookalike.domain.inventory import IndexEntry, StoredFile
+from lookalike.domain.inventory import IndexEntry, StoredFile, StoredMap
 from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.library import Kind, Library, RemovedLibrary
 from lookalike.domain.picture import DIMENSION, Embedding, Key, Picture, Pixels
@@ -102,6 +102,7 @@ class MemoryCatalog(Catalog):
         self.by_name: dict[tuple[str, str], Library] = {}
         self.rows: dict[Key, Picture] = {}
         self.removed: dict[str, RemovedLibrary] = {}
+        self.aliases: dict[tuple[str, str], str] = {}
 
     def library(self, tenant: str, name: str) -> Library | None:
         return self.by_name.get((tenant, name))
@@ -139,6 +140,18 @@ class MemoryCatalog(Catalog):
     def forget_library(self, uid: str) -> None:
         with self.lock:
             self.removed.pop(uid, None)
+            self.aliases = {key: id_ for key, id_ in self.aliases.items() if key[0] != uid}
+
+    def alias(self, library: str, name: str) -> str | None:
+        return self.aliases.get((library, name))
+
+    def save_aliases(self, library: str, aliases: Mapping[str, str]) -> None:
+        with self.lock:
+            self.aliases |= {(library, name): id_ for name, id_ in aliases.items()}
+
+    def missing_libraries(self, uids: Set[str]) -> Set[str]:
+        with self.lock:
+            return uids - {one.uid for one in self.by_name.values()} - self.removed.keys()
 
     def picture(self, key: Key) -> Picture | None:
         return self.rows.get(key)
@@ -256,7 +269,7 @@ class MemoryOriginals(PictureStore):
         self.files: dict[str, bytes] = {}
 
     def stored(self) -> Iterator[Sequence[StoredFile]]:
-        yield [StoredFile(name, 0) for name in list(self.files)]
+        yield [StoredFile(name, 0, len(data)) for name, data in list(self.files.items())]
 
     def name_of(self, key: str) -> str:
         return key
@@ -294,8 +307,8 @@ class MemoryMaps(MapStore):
         for key in keys:
             self.files.pop(key, None)
 
-    def map_keys(self) -> Iterator[Sequence[str]]:
-        yield list(self.files)
+    def stored_maps(self) -> Iterator[Sequence[StoredMap]]:
+        yield [StoredMap(key, len(data)) for key, data in list(self.files.items())]
 
 
 class MemoryUploads(Uploads):

@@ -31,7 +31,8 @@ class Ports:
 
     ``rate_limiter``, ``unknown_keys`` and ``processors`` limit what this process does. ``finder`` decides where
     pictures are looked for; None: in the thread that asks. ``call`` is the current call: each call has a copy of the ports
-    of its own. ``narrowed`` is the catalog of a call whose application may not see all of it.
+    of its own. ``narrowed`` is the catalog of a call whose application may not see all of it, and
+    ``capacity`` the number of live pictures that all libraries of its tenant may hold together; None: any number.
     """
 
     settings: Settings
@@ -46,6 +47,7 @@ class Ports:
     finder: Finder | None = None
     call: Call = field(default_factory=Call)
     narrowed: Catalog | None = None
+    capacity: int | None = None
 
     @property
     def applications(self) -> Applications:

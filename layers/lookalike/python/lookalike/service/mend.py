@@ -39,7 +39,8 @@ _NO_DIGEST = "0" * 64
 class Mender:
     """Mends findings, ``rate`` rows a second at most, fewer while the stores are slow.
 
-    What cannot be mended is left: a lost original, a row that cannot be read, a picture that is not the first to be found.
+    What cannot be mended is left: a lost original or library, a row that cannot be read, a picture that is not the first to
+    be found.
     """
 
     def __init__(self, ports: Ports, rate: float = DEFAULT_RATE, pause: Callable[[float], None] = time.sleep) -> None:

@@ -13,14 +13,15 @@ import msgspec
 from msgspec import UNSET
 
 from lookalike.domain.library import Identity
-from lookalike.errors import InvalidArgument, LookalikeError
+from lookalike.errors import InvalidArgument, LibraryFull, LookalikeError
 from lookalike.imaging.decode import FORMATS, Bounds, decode
+from lookalike.service.capacity import ApplicationFull
 from lookalike.transfer.api_client import Answered, ApiClient
 from lookalike.transfer.files import Arrived, arrived
 from lookalike.transfer.journal import Entry
-from lookalike.transfer.outcomes import Outcome, Result
+from lookalike.transfer.outcomes import Outcome, Result, Totals
 from lookalike.transfer.rows import Row
-from lookalike.transfer.target import TargetError, Wanted, Work, is_same, of_existing, reason_of, said_of
+from lookalike.transfer.target import TargetError, Wanted, Work, full, is_same, of_existing, reason_of, said_of
 from lookalike.wire.native import limits, picture_path
 from lookalike.wire.native.bulk import CONTENT_TYPE
 from lookalike.wire.native.requests import RowGiven
@@ -39,6 +40,9 @@ _MAX_REPEATS = 8
 
 #: Codes of refusals that may pass: a rerun tries these rows again.
 _PASSING = frozenset({"revision_conflict", "url_unreachable", "url_timeout", "url_answer", "url_failed"})
+
+#: Codes of answers that say that there is no room for another picture.
+_FULL = {"library_full": LibraryFull, "application_full": ApplicationFull}
 
 _BOUNDS = Bounds(
     max_bytes=_MAX_FILE,
@@ -98,6 +102,10 @@ class ApiTarget:
     def identity(self) -> Identity:
         """What identifies pictures there."""
         return self._identity
+
+    def tell(self, totals: Totals) -> None:
+        """Tell the service how far the import is."""
+        self._client.tell(totals.rows, totals.done)
 
     def put(self, works: Sequence[Work]) -> Iterable[tuple[Entry, Result]]:
         """Send the rows, in as few calls as they fit."""
@@ -199,10 +207,10 @@ class ApiTarget:
         id_, code = str(said.get("id", "")), str(said.get("code", ""))
         if said["status"] == 201:
             return Result(Outcome.ADDED, id_)
-        if said["status"] == 200:
+        if said["status"] == 200 or code == "picture_exists":
             return self._existing(line, id_)
-        if code == "library_full":
-            raise TargetError(f"the library {self._wanted.library} holds as many pictures as it may")
+        if code in _FULL:
+            raise full(self._wanted.library, _FULL[code](self._wanted.library))
         parts = [str(said[name]).lstrip("/") for name in ("field", "detail") if said.get(name)]
         reason = ": ".join(part for part in parts if part not in ("base64", "file", "picture")) or code
         passing = code in _PASSING or cast("int", said["status"]) >= 500

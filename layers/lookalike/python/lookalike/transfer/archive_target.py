@@ -18,7 +18,7 @@ from lookalike.errors import (
 )
 from lookalike.ports import Ports
 from lookalike.service.add import Attempt, embed, write
-from lookalike.service.capacity import place
+from lookalike.service.capacity import limited, place
 from lookalike.service.catalog_writes import MAX_ATTEMPTS, publish_to_index
 from lookalike.service.embedded_again import UNBOUNDED
 from lookalike.service.image_source import Source, load
@@ -28,7 +28,7 @@ from lookalike.transfer.archive_source import ArchivedRow, ArchiveSource, Conten
 from lookalike.transfer.journal import Entry
 from lookalike.transfer.outcomes import Outcome, Result
 from lookalike.transfer.rows import SourceError
-from lookalike.transfer.target import TargetError, Work, reason_of
+from lookalike.transfer.target import TargetError, Work, full, reason_of
 
 
 class ArchiveTarget:
@@ -58,7 +58,7 @@ class ArchiveTarget:
         reembed: bool = False,
         make: bool = True,
     ) -> None:
-        self._ports = ports
+        self._ports = limited(ports, application)
         self._archive = archive
         self._check_model(reembed)
         names = {name: rename or name for name in archive.libraries}
@@ -135,7 +135,7 @@ class ArchiveTarget:
                 return Result(Outcome.ADDED, name)
             return self._put(work, library, row.record, contents, trying=trying)
         except LibraryFull as error:
-            raise TargetError(f"the library {row.part.library} holds as many pictures as it may") from error
+            raise full(row.part.library, error) from error
         except (Unavailable, Busy) as error:
             return Result(Outcome.FAILED, "", reason_of(error), by_target=True)
         except (SourceError, OSError) as error:

@@ -15,6 +15,7 @@ from lookalike.errors import UnknownOperation
 from lookalike.observability import log_failure
 from lookalike.ports import Ports
 from lookalike.service.admission import admit, check_rate
+from lookalike.service.capacity import limited
 from lookalike.service.permissions import narrowed, require
 from lookalike.wire.http import Answer, Endpoint, Request
 from lookalike.wire.log_fields import CallId, LogFields
@@ -86,7 +87,7 @@ class Dialect(Generic[Content, Result]):
                 log = replace(log, app_id=application.app_id)
                 self.admit(ports, application, request.source_ip, request.operation)
                 require(application, *may)
-                result = call(narrowed(ports, application), application, content)
+                result = call(limited(narrowed(ports, application), application), application, content)
             except Exception as error:  # whatever it is, the caller gets an answer in the vendor's form
                 refused = self._refused(error, call_id, request, log)
                 return refused if application is None else self._with_headers(refused, ports, application, error)

@@ -37,8 +37,8 @@ from lookalike.stores.aws.opensearch_query import candidate_of, live_filter, nei
 #: Pictures of libraries that are searched exactly, which up to this size is as fast as searching graphs.
 MAX_EXACT_SEARCH = 5_000
 
-#: Default deadline of a call, in seconds.
-CALL_SECONDS = 2.0
+#: Default deadline of a call, in seconds: with what a search does before it asks, it is refused within two seconds.
+CALL_SECONDS = 1.5
 
 #: Seconds that a generation's names are cached.
 GENERATION_CACHE_SECONDS = 30

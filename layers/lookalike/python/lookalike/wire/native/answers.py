@@ -77,12 +77,6 @@ class PictureSaid(Said, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
 
 
-class AddedSaid(PictureSaid, frozen=True, kw_only=True):
-    """A picture that an add has made, or found: then ``created`` is false."""
-
-    created: bool
-
-
 class PicturesSaid(Said, frozen=True, kw_only=True):
     """A page of pictures. ``next`` is absent from the last one."""
 
@@ -196,7 +190,11 @@ class DaySaid(Said, frozen=True, kw_only=True):
 
 
 class UsageSaid(Said, frozen=True, kw_only=True):
-    """Calls by day, oldest first, and what the application may make. ``counted``: whether calls are counted now."""
+    """Calls by day, oldest first, and what the application may make. ``counted``: whether calls are counted now.
+
+    ``pictures`` that searches find in its libraries, absent if the index does not answer, and ``capacity``: how many these
+    may hold together.
+    """
 
     application: str
     app_id: str
@@ -205,6 +203,8 @@ class UsageSaid(Said, frozen=True, kw_only=True):
     per_second: int | UnsetType = UNSET
     per_day: int | UnsetType = UNSET
     in_total: int | UnsetType = UNSET
+    pictures: int | UnsetType = UNSET
+    capacity: int | UnsetType = UNSET
 
 
 class IndexSaid(Said, frozen=True, kw_only=True):
@@ -290,12 +290,6 @@ def picture_said(library: Library, picture: Picture) -> PictureSaid:
         desc=_desc_json(metadata),
         tags=metadata.tags,
     )
-
-
-def added_said(library: Library, picture: Picture, *, created: bool) -> AddedSaid:
-    """Return a picture that was added, or was there."""
-    said = picture_said(library, picture)
-    return AddedSaid(**{name: getattr(said, name) for name in PictureSaid.__struct_fields__}, created=created)
 
 
 def _label_json(metadata: Metadata) -> msgspec.Raw | UnsetType:

@@ -103,11 +103,13 @@ def compare_colours(overlay: Overlay) -> ColourDifference:
     recoloured = _opened(covered & (_smallest_differences(mapped, query) > MAX_DIFFERENCE))
     if _has_few_colours(original[covered]):
         recoloured |= _not_plainly_mapped(original, query, covered)
+    hues, other_hues = _opponent_colours(original), _opponent_colours(query)
+    vivid = _turned(hues, other_hues, MIN_VIVID_CHROMA, MIN_VIVID_COSINE)
+    if vivid.any():
+        vivid &= _turned(hues, _relit(original, query, covered), MIN_VIVID_CHROMA, MIN_VIVID_COSINE)
+    turned_at_all = _turned(hues, other_hues, MIN_CHROMA, MIN_HUE_COSINE)
     shares = []
-    for turned, most in (
-        (_hues_differ(original, query), MAX_HUE_TURNED),
-        (_vivid_hues_differ(original, query, covered), MAX_VIVIDLY_TURNED),
-    ):
+    for turned, most in ((turned_at_all, MAX_HUE_TURNED), (vivid, MAX_VIVIDLY_TURNED)):
         shares.append(float(turned[covered].mean()))
         if shares[-1] > most:
             recoloured |= turned & covered
@@ -128,11 +130,13 @@ def _not_plainly_mapped(original: _Floats, query: _Floats, covered: NDArray[np.b
     A map of the means meets all colours half way, a robust one most of them exactly.
     """
     grey = np.repeat((original @ _GREY)[..., None], 3, axis=2)
-    cells = (
-        _opened(covered & (_smallest_differences(_plainly_mapped(one, query, covered, steps), query) > MAX_DIFFERENCE))
-        for one, steps in ((original, 1), (grey, 1), (original, _STEPS))
-    )
-    return min(cells, key=np.count_nonzero)
+    fewest = covered
+    for one, steps in ((original, 1), (grey, 1), (original, _STEPS)):
+        differences = _smallest_differences(_plainly_mapped(one, query, covered, steps), query)
+        fewest = min(fewest, _opened(covered & (differences > MAX_DIFFERENCE)), key=np.count_nonzero)
+        if not fewest.any():
+            break
+    return fewest
 
 
 def _plainly_mapped(colours: _Floats, query: _Floats, covered: NDArray[np.bool_], steps: int) -> NDArray[np.floating]:
@@ -218,25 +222,13 @@ def _opened(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return opened
 
 
-def _hues_differ(original: _Floats, query: _Floats) -> NDArray[np.bool_]:
-    """Return which cells are coloured in both pictures, in hues that differ."""
-    return _turned(_opponent_colours(original), _opponent_colours(query), MIN_CHROMA, MIN_HUE_COSINE)
-
-
-def _vivid_hues_differ(original: _Floats, query: _Floats, covered: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which cells are vivid in both pictures, in hues that differ, as they are and in the light of the ground.
-
-    None do where no white or grey tells the light.
-    """
-    first, second = _opponent_colours(original), _opponent_colours(query)
-    neutral = covered & (np.abs(first) < MIN_CHROMA) & (original.min(axis=2) > _MIN_NEUTRAL)
+def _relit(original: _Floats, query: _Floats, covered: NDArray[np.bool_]) -> NDArray[np.complex64]:
+    """Return the opponent colours of the query in the original's light, which white and grey tell; 0 without any."""
+    neutral = covered & (np.abs(_opponent_colours(original)) < MIN_CHROMA) & (original.min(axis=2) > _MIN_NEUTRAL)
     if np.count_nonzero(neutral) < _MIN_NEUTRAL_SHARE * np.count_nonzero(covered):
-        return np.zeros(covered.shape, bool)
+        return np.zeros(covered.shape, np.complex64)
     light = np.clip(query[neutral].mean(axis=0) / original[neutral].mean(axis=0), *_LIGHT)
-    relit = _opponent_colours(query * (light.mean() / light))
-    return _turned(first, second, MIN_VIVID_CHROMA, MIN_VIVID_COSINE) & _turned(
-        first, relit, MIN_VIVID_CHROMA, MIN_VIVID_COSINE
-    )
+    return _opponent_colours(query * (light.mean() / light))
 
 
 def _turned(

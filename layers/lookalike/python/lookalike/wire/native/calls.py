@@ -118,6 +118,8 @@ _PICTURE_FORM: Form = {
     "picture": requests.MetadataGiven,
     **dict.fromkeys(requests.MetadataGiven.__struct_fields__, str),
 }
+_NEAREST = Parameter("nearest", "false: nothing but whether it is held, at the price of an add",
+                     {**_one_of("true", "false"), "default": "true"})  # fmt: skip
 _STATE = Parameter("state", "Live pictures, or deleted ones", {**_one_of("live", "deleted"), "default": "live"})
 _AFTER = Parameter("after", "next of the page before", {"type": "string", "pattern": requests.CURSOR_PATTERN})
 
@@ -192,7 +194,7 @@ CALLS: Sequence[NativeCall] = (
                (400, 404, 409, 410, 422), requests.SearchGiven, "file", (_ACCEPT,),
                {"search": requests.SearchOptionsGiven}),
     NativeCall("search", "POST", f"{_LIBRARY}/check", searching.check_picture, {200: answers.CheckSaid},
-               (400, 404, 409, 410, 422), requests.CheckGiven, "file", (_ACCEPT,)),
+               (400, 404, 409, 410, 422), requests.CheckGiven, "file", (_NEAREST, _ACCEPT)),
     NativeCall("search", "POST", f"{BASE}/search", searching.search_several, {200: answers.FoundSaid},
                (400, 404, 409, 410, 422),
                requests.SearchManyGiven),

@@ -2,7 +2,7 @@
 import { html, useState } from '../vendor/htm-preact.js';
 import { bulk, call } from '../api.js';
 import { t } from '../i18n.js';
-import { each, notify } from '../state.js';
+import { compared, each, go, notify } from '../state.js';
 import { CodeButton, Confirm, Dialog, Icon } from './dialog.js';
 import { Tags } from './tags.js';
 
@@ -54,6 +54,12 @@ function TagAll({ library, pictures, onClose, onDone }) {
     <${Tags} tags=${tags} onChange=${setTags} label=${t('tags')} /><//>`;
 }
 
+/** Lay the second picture on the first. */
+export function compare([a, b]) {
+  compared.set({ a, b });
+  go('/console/compare');
+}
+
 export function Bar({ library, pictures, deleted, onClear, onDone }) {
   const [open, setOpen] = useState('');
   const done = () => {
@@ -74,7 +80,8 @@ export function Bar({ library, pictures, deleted, onClear, onDone }) {
     <strong>${t('selected', { n: pictures.length })}</strong><span class="push"></span>
     <${CodeButton} action=${code} />
     ${deleted ? html`<button type="button" onClick=${back}><${Icon} name="undo" /> ${t('restore')}</button>`
-    : html`<button type="button" onClick=${() => setOpen('tag')}>${t('tag')}</button>
+    : html`${pictures.length === 2 && html`<button type="button" onClick=${() => compare(pictures)}><${Icon} name="compare" /> ${t('compare')}</button>`}
+      <button type="button" onClick=${() => setOpen('tag')}>${t('tag')}</button>
       <button type="button" class="danger" onClick=${act}><${Icon} name="trash" /> ${t('delete')}</button>`}
     <button type="button" onClick=${lines}><${Icon} name="download" /> ${t('export')}</button>
     <button type="button" class="quiet icon" onClick=${onClear} aria-label=${t('select.none')} title=${t('select.none')}><${Icon} name="x" /></button>

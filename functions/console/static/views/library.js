@@ -2,13 +2,13 @@
 import { html, useEffect, useRef, useState } from '../vendor/htm-preact.js';
 import { call, pathOf } from '../api.js';
 import { number, t } from '../i18n.js';
-import { Bar, remove } from '../parts/bar.js';
+import { Bar, compare, remove } from '../parts/bar.js';
 import { CodeButton, Confirm, Dialog, Empty, Icon, Trouble } from '../parts/dialog.js';
 import { DropTargets, FileButton, usePaste } from '../parts/drop.js';
 import { Grid } from '../parts/grid.js';
 import { Held, Preview } from '../parts/preview.js';
 import { enqueue, totals, uploads } from '../parts/uploads.js';
-import { asked, compared, go, notify, route, useKeys, useLoad, useStore } from '../state.js';
+import { asked, go, notify, route, useKeys, useLoad, useStore } from '../state.js';
 
 /** Pictures of a page. */
 const PAGE = 60;
@@ -101,13 +101,9 @@ export default function Library({ library: name }) {
     if (id) openId(id);
   }, [useStore(route).query.get('picture')]);
   usePaste((files, shift) => (shift ? add(files) : search({ file: files[0] })));
-  const compare = () => {
-    if (chosen.length !== 2) return notify(t('compare.two'));
-    compared.set({ a: chosen[0], b: chosen[1] });
-    go('/console/compare');
-  };
+  const compareTwo = () => (chosen.length === 2 ? compare(chosen) : notify(t('compare.two')));
   const removed = (some) => remove(some, () => [clear(), reload()]);
-  useKeys({ '/': () => box.current.focus(), u: () => upload.current.current(), c: compare });
+  useKeys({ '/': () => box.current.focus(), u: () => upload.current.current(), c: compareTwo });
   const deletes = (i) => !deleted && (chosen.length ? removed(chosen) : removed([pictures[i]]));
   const targets = [
     { icon: 'upload', label: t('drop.add'), hint: t('drop.add.hint', { library: name }), run: add },
@@ -146,7 +142,7 @@ export default function Library({ library: name }) {
     <${DropTargets} targets=${targets} />
     ${open && html`<${Preview} key=${open.picture.self} picture=${open.picture} library=${library} edit=${open.edit} onStep=${at >= 0 && step} onClose=${() => setOpen(null)}
       onChanged=${reload} onSearch=${() => search(open.picture)} />`}
-    ${asking && html`<${Held} library=${library} file=${asking.file} onClose=${() => ask(null)} onSearch=${() => search(asking)} onAdd=${() => [ask(null), add([asking.file])]}
+    ${asking && html`<${Held} library=${library} file=${asking.file} onClose=${() => ask(null)} onSearch=${(file) => search({ file })} onAdd=${(file) => [ask(null), add([file])]}
       onOpen=${(picture) => [ask(null), openId(picture.id)]} />`}
     ${more && html`<${More} library=${library} onClose=${() => setMore(false)} onChanged=${() => [setMore(false), reload()]} />`}
   </div>`;

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -163,21 +163,22 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Sizes of libraries, how many times each case is measured, and the graph that vectors are searched by."""
+    """Sizes of libraries, how many times each case is measured, the graph, and the server's process to be weighed."""
 
     sizes: Sequence[int]
     times: int
-    graph: Mapping[str, Any]
+    graph: Mapping[str, Any] = field(default_factory=lambda: GRAPH)
+    pid: int | None = None
 
 
-def measure(report: Report, server: OpenSearchServer, plan: Plan) -> None:
+def measure(report: Report, url: str, plan: Plan) -> None:
     """Fill a library of each size, and measure every case before and after its segments are merged."""
     took: dict[tuple[str, str, int], float] = {}
     sizes, times = plan.sizes, plan.times
     for size in sizes:
-        bench = fill_library(report, server.url, size, plan.graph)
+        bench = fill_library(report, url, size, plan.graph)
         settle(bench)
-        weigh(report, server, bench)
+        weigh(report, bench, plan.pid)
         while_adding(report, bench, times)
         settle(bench)
         states: list[tuple[str, Callable[[], None]]] = [("as written", lambda: None), ("merged", bench.merge)]
@@ -192,11 +193,11 @@ def measure(report: Report, server: OpenSearchServer, plan: Plan) -> None:
         report.add(f"Growth from {small:,} to {large:,} pictures, {state}", name, growth, "×")
 
 
-def weigh(report: Report, server: OpenSearchServer, bench: Bench) -> None:
+def weigh(report: Report, bench: Bench, pid: int | None) -> None:
     """Report the disk that a row takes, and the memory of the server, most of it Java's heap, beside that."""
     count = len(bench.vectors)
     stored = bench.client.indices.stats(index=bench.name, metric="store")["_all"]["total"]["store"]["size_in_bytes"]
-    status = Path(f"/proc/{server.process.pid}/status")
+    status = Path(f"/proc/{pid}/status")
     group = f"{count:,} pictures: room"
     report.add(group, "disk a row, as written", int(stored) / count, "bytes")
     if status.exists():
@@ -212,12 +213,13 @@ def while_adding(report: Report, bench: Bench, times: int) -> None:
 
     def add() -> int:
         added = 0
-        while not ended.wait(0.5):
+        while True:
             begin = added % BATCH
             rows = [replace(row, revision=row.revision + added) for row in others[begin : begin + half]]
             bench.index.write(rows, wait=True)
             added += half
-        return added
+            if ended.wait(0.5):
+                return added
 
     views = clustered(times * case.views, seed=4).astype(np.float32).reshape(times, case.views, -1)
     with ThreadPoolExecutor(1) as pool:
@@ -366,7 +368,8 @@ def main() -> None:
     report = Report()
     Path("build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir="build") as folder, closing(OpenSearchServer(Path(folder))) as server:
-        measure(report, server, Plan(sizes, 5 if chosen.quick else 50, COMPRESSED if chosen.compressed else GRAPH))
+        graph = COMPRESSED if chosen.compressed else GRAPH
+        measure(report, server.url, Plan(sizes, 5 if chosen.quick else 50, graph, server.process.pid))
         measure_adds(report, server.url, 10 if chosen.quick else 100)
     report.print(Console())
     chosen.json.parent.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,9 @@ from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.sqlite_stores import SqliteStores
+from lookalike.stores.vectors.file_keeper import FileKeeper
 from lookalike.stores.vectors.index import FaissIndex
+from lookalike.stores.vectors.segment_folder import SegmentFolder
 from tests.servers.dynamodb import server
 from tests.servers.opensearch.server import shared_index
 from tests.support.emulated import aws
@@ -99,6 +101,17 @@ def faiss_compacting_early(_folder: Path) -> Iterator[FaissIndex]:
 
 
 @contextmanager
+def faiss_in_files(folder: Path) -> Iterator[FaissIndex]:
+    """Keeps each sealed segment in a file, and searches it there."""
+    with closing(SqliteStores(folder / "catalog.db")) as stores:
+        keeper = FileKeeper(SegmentFolder(folder / "segments"), stores.changes)
+        index = FaissIndex(max_mutable_rows=3, keeper=keeper)
+        keeper.start(index)
+        yield index
+        index.close()
+
+
+@contextmanager
 def opensearch(_folder: Path) -> Iterator[OpenSearchIndex]:
     yield shared_index()
 
@@ -155,6 +168,7 @@ GENERATIONS: dict[str, Opening[Generations]] = {
 VECTOR_INDICES: dict[str, Opening[VectorIndex]] = {
     "faiss": faiss,
     "faiss compacting early": faiss_compacting_early,
+    "faiss in files": faiss_in_files,
     "opensearch": opensearch,
     "memory": memory(MemoryIndex),
 }

@@ -279,6 +279,19 @@ def test_an_empty_original_is_seen_by_its_size(ports: Ports, clock: SetClock) ->
         assert world.check(deep=deep).found == {Fault.NO_ORIGINAL: 1}
 
 
+@pytest.mark.parametrize("damage", [None, b"", b"another file"])
+def test_an_original_is_mended_by_adding_its_file_again(ports: Ports, clock: SetClock, damage: bytes | None) -> None:
+    world = World(ports, clock)
+    before = world.answers()
+    key = world.pictures[0].object_key
+    ports.originals.remove([key]) if damage is None else ports.originals.put(key, damage)
+    clock.now += DAY
+    assert world.check(deep=100).found == {Fault.NO_ORIGINAL: 1}
+    add(ports, Add(world.ref, source(0), Metadata(brief="0"), "0", replace=True), world.library)
+    assert world.check(deep=100).found == {}
+    assert world.answers() == before
+
+
 @pytest.mark.parametrize(
     "change", [lambda _: b"", lambda made: made[:-1], lambda made: bytes([made[0] ^ 64]) + made[1:]]
 )

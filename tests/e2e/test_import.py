@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support.baidu import picture
@@ -71,9 +72,12 @@ def test_into_a_server_that_is_killed(folder: Path, tmp_path: Path) -> None:
         again = LiveServer(tmp_path / "data", "--port", port)
         try:
             out, err = running.communicate(timeout=120)
+            metrics = httpx.get(f"{again.url}/metrics").text.splitlines()
         finally:
             again.stop()
     assert running.returncode == 0, err
+    assert f"lookalike_import_rows_done {PICTURES:.1f}" in metrics
+    assert "lookalike_import_rows_left 0.0" in metrics
     said = json.loads(out.splitlines()[-1])
     assert (said["rows"], said["done"], said["verified"]) == (PICTURES, PICTURES, PICTURES)
 

@@ -7,33 +7,39 @@ model and the stores with each other.
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from functools import wraps
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from lookalike.domain.consistency import Fault
-from lookalike.domain.library import Kind as LibraryKind
-from lookalike.domain.picture import sign_of
 from lookalike.errors import LookalikeError
-from lookalike.imaging.decode import FORMATS, Bounds, decode
 from lookalike.service.applications import new_secret
 from tests.faults import model
-from tests.faults.faults import STORES, Crash, Kind, Plan
-from tests.faults.model import Model, Name, Step
+from tests.faults.acts import (
+    FILES,
+    SAME,
+    SHOP,
+    SIGNS,
+    Act,
+    acts,
+    adds,
+    deletes,
+    numbers,
+    puts,
+    restores,
+    updates,
+)
+from tests.faults.faults import Crash, Kind, Plan
+from tests.faults.model import NOTHING, Model
 from tests.faults.world import ALICE, UPLOADED, World
-from tests.support.baidu import picture
 from tests.support.native import NativeCaller, image
-
-#: Files that pictures are made of, and where each is its own id, the pictures.
-FILES = [picture(number, size=(16, 16)) for number in range(5)]
-SIGNS = [sign_of(decode(file, Bounds(1 << 20, 1, 64, 4096, FORMATS)).digest) for file in FILES]
-
-#: A library whose pictures are their own ids, and one of callers' ids.
-SAME, SHOP = "same_hq", "shop"
 
 DAY = 86_400_000
 
@@ -41,29 +47,45 @@ DAY = 86_400_000
 #: files, maps and hidden entries that nobody sees, which a repair removes.
 NEVER = set(Fault) - {Fault.ORPHAN_FILE, Fault.ORPHAN_MAP, Fault.ORPHAN_ENTRY}
 
-#: The rules' steps so far, by name, over all runs of this process.
-STEPS: Counter[str] = Counter()
+#: What all runs of this process have done: rules by name, steps, faults injected, restarts after a process's end.
+DONE: Counter[str] = Counter()
 
-numbers = st.integers(0, len(FILES) - 1)
-files = numbers
-briefs = st.sampled_from(["one", "two", "three"])
 names = st.sampled_from("abc")
+
+#: Calls of all ports until one fails, of which most acts make 3 to 20; and of one port, of which they make fewer.
 plans = st.one_of(
     st.none(),
+    st.builds(Plan, st.sampled_from(Kind), st.integers(0, 10)),
     st.builds(
         Plan,
         st.sampled_from(Kind),
-        st.integers(0, 12),
-        st.one_of(st.none(), st.sampled_from(["catalog", "index", "originals", "maps", "uploads", "objects"])),
-        st.sampled_from([1, 1, 3]),
+        st.integers(0, 3),
+        st.sampled_from(["catalog", "index", "originals", "maps", "uploads", "objects", "embedder"]),
+        st.sampled_from([1, 3]),
     ),
 )
+
+
+def step(**given: Any) -> Callable[[Callable[..., None]], Any]:
+    """A rule whose calls are counted."""
+
+    def counted(do: Callable[..., None]) -> Any:
+        @wraps(do)
+        def act(self: Machine, **drawn: Any) -> None:
+            DONE["steps"] += 1
+            DONE[do.__name__] += 1
+            do(self, **drawn)
+
+        decorate: Any = rule(**given)
+        return decorate(act)
+
+    return counted
 
 
 class Machine(RuleBasedStateMachine):
     """Drives the stack that ``world_of`` makes."""
 
-    world_of: ClassVar[Callable[[int], World]]
+    world_of: ClassVar[type[World]]
 
     @initialize(seed=st.integers(0, 1 << 16))
     def begin(self, seed: int) -> None:
@@ -80,47 +102,86 @@ class Machine(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         try:
-            self.drained()
+            if sys.exception() is None:
+                self.drained()
         finally:
+            DONE["faults"] += self.world.faults.injected
             self.world.close()
 
     # -- callers -------------------------------------------------------------------------------------------------------
 
-    @rule(number=numbers, brief=briefs, plan=plans)
-    def add(self, number: int, brief: str, plan: Plan | None) -> None:
-        said = {"image": image(FILES[number]), "brief": brief, "on_duplicate": "refuse"}
-        status = self._call(plan, "POST", f"/libraries/{SAME}/pictures", said)
-        self.model.done((SAME, number), model.add(number, brief), status)
+    @step(act=adds, plan=plans)
+    def add(self, act: Act, plan: Plan | None) -> None:
+        self._act(act, plan)
 
-    @rule(number=numbers, file=files, brief=briefs, plan=plans)
-    def put(self, number: int, file: int, brief: str, plan: Plan | None) -> None:
-        status = self._call(plan, "PUT", _path((SHOP, number)), {"image": image(FILES[file]), "brief": brief})
-        self.model.done((SHOP, number), model.put(file, brief), status)
+    @step(act=puts, plan=plans)
+    def put(self, act: Act, plan: Plan | None) -> None:
+        self._act(act, plan)
 
-    @rule(library=st.sampled_from([SAME, SHOP]), number=numbers, brief=briefs, plan=plans)
-    def update(self, library: str, number: int, brief: str, plan: Plan | None) -> None:
-        self._change((library, number), plan, "PATCH", model.update(brief), {"brief": brief})
+    @step(act=updates, plan=plans)
+    def update(self, act: Act, plan: Plan | None) -> None:
+        self._act(act, plan)
 
-    @rule(library=st.sampled_from([SAME, SHOP]), number=numbers, plan=plans)
-    def delete(self, library: str, number: int, plan: Plan | None) -> None:
-        self._change((library, number), plan, "DELETE", model.delete)
+    @step(act=deletes, plan=plans)
+    def delete(self, act: Act, plan: Plan | None) -> None:
+        self._act(act, plan)
 
-    @rule(library=st.sampled_from([SAME, SHOP]), number=numbers, plan=plans)
-    def restore(self, library: str, number: int, plan: Plan | None) -> None:
-        self._change((library, number), plan, "POST", model.restore, path="/restore")
+    @step(act=restores, plan=plans)
+    def restore(self, act: Act, plan: Plan | None) -> None:
+        self._act(act, plan)
 
-    def _change(
-        self, name: Name, plan: Plan | None, method: str, step: Step, said: Any = None, path: str = ""
-    ) -> None:
-        self.model.done(name, step, self._call(plan, method, _path(name) + path, said))
+    def _act(self, act: Act, plan: Plan | None) -> None:
+        self.model.done(act.name, act.step, self._call(plan, act.method, act.path, act.said))
 
-    @rule(number=numbers, plan=plans)
+    @step(act=acts, other=acts, same=st.booleans(), after=st.integers(0, 12))
+    def act_within_another(self, act: Act, other: Act, same: bool, after: int) -> None:
+        """Somebody else calls in the middle of a call, often for the same picture."""
+        if same and other.name[0] == act.name[0]:
+            other = other.of(act.name)
+        inner: list[int | None] = []
+        plan = Plan(Kind.MEANWHILE, after, meanwhile=lambda: inner.append(self._within(other)))
+        outer = self._call(plan, act.method, act.path, act.said)
+        if not inner:
+            self.model.done(act.name, act.step, outer)
+        elif act.name == other.name:
+            self.model.both(act.name, (act.step, outer), (other.step, inner[0]))
+        else:
+            self.model.done(act.name, act.step, outer)
+            self.model.done(other.name, other.step, inner[0])
+
+    def _within(self, act: Act) -> int | None:
+        DONE["within"] += 1
+        return self._call(None, act.method, act.path, act.said)
+
+    @step(act=acts, after=st.integers(0, 12))
+    def purge_within_an_act(self, act: Act, after: int) -> None:
+        """A purge, eight days later, comes in the middle of a call."""
+        self.world.drain_index()
+        inner: list[bool] = []
+
+        def purges() -> None:
+            DONE["within"] += 1
+            self.world.pass_time(8 * DAY)
+            with suppress(LookalikeError):
+                self.world.purge()
+            inner.append(True)
+
+        outer = self._call(Plan(Kind.MEANWHILE, after, meanwhile=purges), act.method, act.path, act.said)
+        before = dict(self.model.may_be)
+        self.model.purged(done=False)
+        if inner:
+            self.model.may_be[act.name] = before.get(act.name, frozenset({NOTHING}))
+            self.model.both(act.name, (act.step, outer), (lambda was: (0, model.purge(was)), None))
+        else:
+            self.model.may_be = before
+            self.model.done(act.name, act.step, outer)
+
+    @step(number=numbers, plan=plans)
     def search(self, number: int, plan: Plan | None) -> None:
         """What is shown is as the catalog has it, also while the index is behind; what is identical is found at once."""
         if (found := self._search(SAME, number, plan)) is not None:
             self._compare_same(number, found)
 
-    @rule(plan=plans)
     def remove_group(self, plan: Plan | None) -> None:
         """A group is removed, by a caller that repeats the call until it is answered, and made anew."""
         self._call(plan, "DELETE", f"/libraries/{SHOP}")
@@ -139,7 +200,7 @@ class Machine(RuleBasedStateMachine):
         if done is None or done.status == 503:
             return None
         assert done.status < 500, done.body
-        self.answer = json.loads(done.body) if done.body else None
+        self.answer: Any = json.loads(done.body) if done.body else None
         return int(done.status)
 
     def _do(self, plan: Plan | None, act: Callable[[], Any]) -> Any:
@@ -148,6 +209,7 @@ class Machine(RuleBasedStateMachine):
         try:
             return act()
         except Crash:
+            DONE["restarts"] += 1
             self.world.restart()
             return None
         finally:
@@ -155,13 +217,14 @@ class Machine(RuleBasedStateMachine):
 
     # -- uploads -------------------------------------------------------------------------------------------------------
 
-    @rule(name=names, number=numbers, brief=st.sampled_from(["", "said"]))
+    @step(name=names, number=numbers, brief=st.sampled_from(["", "said"]))
     def put_object(self, name: str, number: int, brief: str) -> None:
         words = {"brief": brief + name} if brief else {}
         self.world.put(name, FILES[number], words)
         self.lies[name] = number, brief + name
 
-    @rule(name=names, to=names)
+    @precondition(lambda self: self.lies)
+    @step(name=names, to=names)
     def rename_object(self, name: str, to: str) -> None:
         if name != to and name in self.lies:
             self._rename(name, to)
@@ -172,13 +235,15 @@ class Machine(RuleBasedStateMachine):
         number, brief = self.lies.pop(name)
         self.lies[to] = number, to if brief == name else brief
 
-    @rule(one=names, other=names)
+    @precondition(lambda self: len(self.lies) > 1)
+    @step(one=names, other=names)
     def swap_objects(self, one: str, other: str) -> None:
         if one != other and {one, other} <= self.lies.keys():
             for name, to in ((one, "t"), (other, one), ("t", other)):
                 self._rename(name, to)
 
-    @rule(name=names)
+    @precondition(lambda self: self.lies)
+    @step(name=names)
     def remove_object(self, name: str) -> None:
         if name in self.lies:
             self.taken_away = True
@@ -186,7 +251,7 @@ class Machine(RuleBasedStateMachine):
             del self.lies[name]
 
     @precondition(lambda self: self.world.events)
-    @rule(which=st.integers(0, 1000), plan=plans)
+    @step(which=st.integers(0, 1000), plan=plans)
     def event_comes(self, which: int, plan: Plan | None) -> None:
         """Any event comes, for the first time or once more."""
         event = self.world.events[which % len(self.world.events)]
@@ -194,26 +259,24 @@ class Machine(RuleBasedStateMachine):
 
     # -- the index -----------------------------------------------------------------------------------------------------
 
-    @rule(limit=st.integers(1, 5), plan=plans)
-    def stream_comes(self, limit: int, plan: Plan | None) -> None:
+    @step(limit=st.integers(1, 5), again=st.sampled_from([0, 0, 1, 10]), plan=plans)
+    def stream_comes(self, limit: int, again: int, plan: Plan | None) -> None:
+        """Some records of the stream come, ``again`` of them for the second time."""
+        self.world.rewind_stream(again)
         self._do(plan, lambda: self.world.deliver_stream(limit))
 
-    @rule(count=st.integers(1, 10))
-    def stream_comes_again(self, count: int) -> None:
-        self.world.rewind_stream(count)
+    def index_goes(self, _plan: Plan | None) -> None:
+        self.world.faults.away["index"] = Kind.REFUSED
 
-    @rule(kind=st.sampled_from([Kind.REFUSED, Kind.LOST]))
-    def index_goes(self, kind: Kind) -> None:
-        """It is away, or so slow that nobody waits for its answers."""
-        self.world.faults.away["index"] = kind
+    def index_is_slow(self, _plan: Plan | None) -> None:
+        """It does what it is asked, and nobody waits for its answers."""
+        self.world.faults.away["index"] = Kind.LOST
 
-    @rule()
-    def index_comes_back(self) -> None:
+    def index_comes_back(self, _plan: Plan | None) -> None:
         self.world.faults.away.clear()
 
     # -- operators -----------------------------------------------------------------------------------------------------
 
-    @rule(plan=plans)
     def purge(self, plan: Plan | None) -> None:
         """A purge, eight days later. The stream has forgotten by then what it could not deliver."""
         if "index" not in self.world.faults.away:
@@ -227,9 +290,22 @@ class Machine(RuleBasedStateMachine):
             done = None
         self.model.purged(done=bool(done))
 
-    @rule(repair=st.booleans(), plan=plans)
-    def check(self, repair: bool, plan: Plan | None) -> None:
+    def sweep(self, plan: Plan | None) -> None:
+        """A purge twenty minutes later, which removes the rows of removed libraries. The stream may be behind."""
+        self.world.pass_time(20 * 60_000)
+        with suppress(LookalikeError):
+            self._do(plan, self.world.purge)
+        self.model.purged(done=False)
+
+    def check(self, plan: Plan | None) -> None:
         """A check in the middle of everything, which may break off."""
+        self._check(plan, repair=False)
+
+    def repair(self, plan: Plan | None) -> None:
+        """A repair, likewise."""
+        self._check(plan, repair=True)
+
+    def _check(self, plan: Plan | None, *, repair: bool) -> None:
         if "index" in self.world.faults.away:
             return
         try:
@@ -237,35 +313,54 @@ class Machine(RuleBasedStateMachine):
         except LookalikeError:
             return
 
-    @rule(minutes=st.sampled_from([0, 10]), plan=plans)
-    def rotate(self, minutes: int, plan: Plan | None) -> None:
-        """A new secret, beside which the one before opens for some minutes."""
-        until = self.world.clock.now + minutes * 60_000 if minutes else None
-        try:
+    def rotate(self, plan: Plan | None) -> None:
+        """A new secret, beside which the one before opens for a minute."""
+        until = self.world.clock.now + 60_000
+        with suppress(LookalikeError):
             self._do(plan, lambda: new_secret(self.world.ports.applications, ALICE.name, until))
-        except LookalikeError:
-            pass
         now = self.world.real.applications.application(ALICE.access_key)
         assert now is not None
         if now.secret_key != self.secret:
-            self.old_secret = (self.secret, until) if until else None
+            self.old_secret = self.secret, until
             self.secret = now.secret_key
 
-    @precondition(lambda self: self.old_secret)
-    @rule()
-    def call_with_the_old_secret(self) -> None:
-        assert self.old_secret is not None
+    def call_with_the_old_secret(self, _plan: Plan | None) -> None:
+        if self.old_secret is None:
+            return
         old, until = self.old_secret
         answered = NativeCaller(replace(ALICE, secret_key=old)).call("GET", "/jobs").status
         assert answered == (200 if self.world.clock.now < until else 401)
+
+    @step(
+        what=st.sampled_from(
+            [
+                "sweep",
+                "purge",
+                "remove_group",
+                "check",
+                "repair",
+                "rotate",
+                "call_with_the_old_secret",
+                "index_goes",
+                "index_is_slow",
+                "index_comes_back",
+                "drained",
+            ]
+        ),
+        plan=plans,
+    )
+    def happens(self, what: str, plan: Plan | None) -> None:
+        """One of what is rarer than calls. As rules of their own they would be most of all steps."""
+        DONE[what] += 1
+        act: Callable[[Plan | None], None] = getattr(self, what)
+        act(plan)
 
     # A library's second generation, its switch and its way back have their rules here:
     # `reembed` fills it in the background, and every answer stays as the model has it.
 
     # -- what must hold ------------------------------------------------------------------------------------------------
 
-    @rule()
-    def drained(self) -> None:
+    def drained(self, _plan: Plan | None = None) -> None:
         """Once all has come, nothing is lost, nothing is back, and the stores agree."""
         world = self.world
         self._back()
@@ -331,15 +426,3 @@ class Machine(RuleBasedStateMachine):
             assert shown[number] in {brief for lies, brief in self.lies.values() if lies == number}
             assert self._finds(UPLOADED, number, SIGNS[number])
         assert self.taken_away or shown.keys() == lying, f"{self.lies} lie there, and {shown} is shown"
-
-    @invariant()
-    def counted(self) -> None:
-        STEPS["steps"] += 1
-
-
-def _path(name: Name) -> str:
-    library, number = name
-    return f"/libraries/{library}/pictures/{f'p{number}' if library == SHOP else SIGNS[number]}"
-
-
-__all__ = ["STEPS", "Machine"]

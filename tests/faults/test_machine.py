@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
 
-from tests.faults.machine import Machine
-from tests.faults.world import Aws, OneMachine
+from tests.faults.soak import STACKS, machine_on
 from tests.support.examples import examples
 
 
-class OneMachineMachine(Machine):
-    """The state machine on one machine's stores."""
-
-    world_of = OneMachine
-
-
-class AwsMachine(Machine):
-    """The state machine on the stores of AWS."""
-
-    world_of = Aws
-
-
-_SHORT = settings(
-    max_examples=examples(12), stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-)
-
-TestOneMachine = OneMachineMachine.TestCase
-TestOneMachine.settings = _SHORT
-TestAws = AwsMachine.TestCase
-TestAws.settings = _SHORT
-
-pytestmark = pytest.mark.slow
+@pytest.mark.slow
+@pytest.mark.parametrize("stack", STACKS)
+def test_nothing_acknowledged_is_lost_and_nothing_deleted_comes_back(stack: str) -> None:
+    short = settings(
+        max_examples=examples(25), stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    run_state_machine_as_test(machine_on(stack), settings=short)

@@ -199,7 +199,8 @@ class OneMachine(World):
         """There is no stream."""
 
     def drain_index(self) -> None:
-        if "index" in self.faults.failed:
+        # The look-up after a lost answer has failed, too: a disk that is broken for longer than a moment.
+        if self.faults.failed["index"] or self.faults.failed["catalog"] > 1:
             self.restart()
 
     def close(self) -> None:

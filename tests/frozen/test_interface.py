@@ -84,7 +84,7 @@ OPTIONS = {
     "token": "--name --data --stack",
     "usage": "--data --stack --days --json",
     "import": "source --library --map --kind --encoding --root --on-duplicate --as --reembed --from --group --vendor-key --vendor-url --name --data --stack --url --key "
-    "--workers --journal --report --restart --dry-run --json",
+    "--workers --rate --journal --report --restart --dry-run --json",
     "snapshot": "destination --data",
     "restore": "snapshot --data --replace",
     "export": "destination --library --name --data --stack --json",
@@ -210,9 +210,9 @@ VALUES = {
 UPLOADS_BECAME = "added same done_before changed_since gone"
 ERRORS = """
     Abandoned AccessError AddressRefused ApplicationDisabled ApplicationFull ApplicationNotFound ArgumentTooLong BadEncoding
-    Busy CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument JobFailed JobFinished JobInProgress JobIsOther JobNotFound LibraryExists LibraryFull
+    Busy CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument JobFailed JobFinished JobInProgress JobIsOther JobNotFound JournalError LibraryExists LibraryFull
     LibraryNotFound LimitReached LinkInvalid LookalikeError MethodNotAllowed MissingArgument ModelError NoGroups
-    NotAPicture NotPermitted NothingGiven OutOfTime PictureError PictureExists PictureIsThere PictureNotFound
+    NotAPicture NotPermitted NothingGiven OutOfTime PictureError PictureExists PictureIsAbsent PictureIsPut PictureIsThere PictureNotFound
     PictureSizeError RateReached RefusedError RequestTooLarge RevisionConflict RevisionMismatch RowError ServiceRateReached
     SessionExpired SettingsError SignAmbiguous SignatureInvalid SourceError StateError TargetError TokenExpired TokenInvalid
     TooManyFailures TooManyGroups TooManyItems TotalQuotaReached Unavailable UnknownOperation
@@ -252,6 +252,7 @@ ADDED = """
 #: All messages of log lines; what is filled in is {}.
 MESSAGES = [
     "KMS does not answer; a secret it opened before is used",
+    "a job has ended with its library",
     "a job has failed",
     "a job is done",
     "a job waits for a store",
@@ -289,9 +290,16 @@ MESSAGES = [
     "a report could not be kept",
     "commands cannot ask this server",
     "a part of /status could not be had",
+    "an original could not be looked at",
     "canary",
     "the details of /status could not be had in time",
     "the index could not be tidied; it works on, more slowly, and tries again at the next write",
+    "a file of the index is damaged, and its library was made again from the catalog: {}",
+    "a file of the index is made again from the catalog: {}, as {}",
+    "the index is made again from the catalog: its files are of another catalog, or older",
+    "the index is made again from the catalog: its list of files is not used, as {}",
+    "the index is made again from the catalog: its log of changes cannot be read ({})",
+    "the index keeps no files at present ({}); it works on, and the next start takes longer",
     "the index did not take all rows",
     "the index does not say how full a group is",
     "the index keeps rows",

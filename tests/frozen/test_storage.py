@@ -128,6 +128,8 @@ TABLES = {
     "cleared:INTEGER",
     "counts": "name:TEXT count:INTEGER expires:INTEGER",
     "records": "partition:TEXT key:TEXT revision:INTEGER body:TEXT",
+    "changes": "number:INTEGER library:TEXT id:TEXT token:INTEGER",
+    "aliases": "library:TEXT alias:TEXT id:TEXT",
 }
 INDICES = "pictures_of_kind pictures_not_live counts_expiring uploads_holding"
 
@@ -141,6 +143,8 @@ MIGRATIONS = [
     "c3e72568670e9ab5",
     "d1bf6ba38f8063dc",
     "62079da6ca792ef2",
+    "916c54db1272d3a2",
+    "71aaf640c4068840",
 ]
 
 #: What a row of each table holds, as SQLite gives it; bytes are told by their SHA-256's first digits.
@@ -181,6 +185,8 @@ ROWS: dict[str, tuple[Any, ...]] = {
     "uploads": ("bucket/key", "0A", "uid", "0123456789abcdef", 5, "adding", "w", '["uid", "b", null, ""]', 1),
     "counts": ("day/1/2026-01-02", 2, 5),
     "records": ("jobs/tenant", "sweep", 3, '{"kind": "duplicates"}'),
+    "changes": (1, "uid", "0123456789abcdef", None),
+    "aliases": ("uid", "fedcba9876543210", "0123456789abcdef"),
 }
 
 
@@ -195,6 +201,7 @@ def catalog(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         made.maps.put_map("uid/a/1", b"map")
         made.uploads.save_upload(UPLOAD, None)
         made.counters.take("day/1/2026-01-02", 2, None, 5)
+        made.catalog.save_aliases("uid", {"fedcba9876543210": "0123456789abcdef"})
         made.records.save_records([Record("jobs/tenant", "sweep", '{"kind": "duplicates"}', 3)])
     with closing(sqlite3.connect(path)) as connection:
         yield connection
@@ -228,10 +235,12 @@ def test_sqlite_rows(catalog: sqlite3.Connection) -> None:
 def test_folders_and_files(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path / "data")
     folder.lock()
-    names = {path.name for path in (folder.catalog, folder.originals, folder.dead_letters, folder.staged)}
+    names = {
+        path.name for path in (folder.catalog, folder.originals, folder.dead_letters, folder.staged, folder.segments)
+    }
     names |= {path.name for path in folder.path.iterdir()}
     folder.unlock()
-    held("files of a data folder", names, "catalog.db originals dead-letters.jsonl staged server.lock")
+    held("files of a data folder", names, "catalog.db originals dead-letters.jsonl staged segments server.lock")
     FolderStore(folder.originals).put("uid/a/1", b"")
     kept = [str(path.relative_to(folder.originals)) for path in folder.originals.rglob("*") if path.is_file()]
     same("where an original is kept", kept, [f"{_sha('uid/a/1')[:2]}/{_sha('uid/a/1')[2:]}"])
@@ -384,6 +393,7 @@ ITEMS: dict[str, Any] = {
             "S": '{"kind": "product", "per_second": 1, "per_day": 2, "in_total": 3, "networks": ["10.0.0.0/8"]}'
         },
     },
+    "alias": {"pk": {"S": "A#uid"}, "sk": {"S": "fedcba9876543210"}, "id": {"S": "0123456789abcdef"}},
     "app id": {"pk": {"S": "APPID#10000001"}, "sk": {"S": "APPID"}},
     "app name": {"pk": {"S": "APPNAME"}, "sk": {"S": "name"}},
     "map": {"pk": {"S": "M#uid#7"}, "sk": {"S": "a/1"}, "map": {"B": "60be9861750facbf"}},
@@ -409,6 +419,7 @@ def written_items() -> dict[str, Any]:
         "holder": dynamodb_items.holder_item(PICTURE.key, "bucket/key"),
         "generation": dynamodb_items.generation_item(Kind.SAME, GENERATION),
         "application": dynamodb_application_items.application_item(APPLICATION, b"sealed"),
+        "alias": dynamodb_items.alias_item("uid", "fedcba9876543210", "0123456789abcdef"),
         "app id": app_id_key("10000001").values,
         "app name": app_name_key("name").values,
         "map": table.asked["put_item"]["Item"],

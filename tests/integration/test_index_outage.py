@@ -123,7 +123,12 @@ def test_nothing_acknowledged_is_lost_and_nobody_waits_while_it_is_away(stack: S
     ledger, going = Ledger(), [True]
     with ThreadPoolExecutor(CLIENTS) as pool, stack.stream.playing():
         clients = [Client(call, ledger, random.Random(seed)) for seed in range(CLIENTS)]
-        working = [pool.submit(client.work, lambda: bool(going[0] and time.sleep(PAUSE) is None)) for client in clients]
+
+        def wanted() -> bool:
+            time.sleep(PAUSE)
+            return going[0]
+
+        working = [pool.submit(client.work, wanted) for client in clients]
 
         def more(writes: int, unanswered: int) -> Callable[[], bool]:
             """Whether so many more writes and unanswered searches are done than now."""

@@ -49,7 +49,7 @@ def stores(services: dict[str, str]) -> dict[str, str]:
 
     session = boto3.Session(services["AWS_ACCESS_KEY_ID"], services["AWS_SECRET_ACCESS_KEY"], region_name="eu-west-1")
     url = services["AWS_ENDPOINT_URL"]
-    create_table(session.client("dynamodb", endpoint_url=url), NAME)
+    create_table(session.client("dynamodb", endpoint_url=services.get("AWS_ENDPOINT_URL_DYNAMODB", url)), NAME)
     session.client("s3", endpoint_url=url).create_bucket(
         Bucket=NAME, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
     )
@@ -58,9 +58,14 @@ def stores(services: dict[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def account(search: str) -> Iterator[dict[str, str]]:
-    """Environment variables for a process that works on empty stores, and on indices at this OpenSearch."""
+def account(search: str, dynamodb: str | None = None) -> Iterator[dict[str, str]]:
+    """Environment variables for a process that works on empty stores, and on indices at this OpenSearch.
+
+    The table is at this DynamoDB; None: in moto, too.
+    """
     with emulated() as services:
+        if dynamodb is not None:
+            services |= {"AWS_ENDPOINT_URL_DYNAMODB": dynamodb, "AWS_ENDPOINT_URL_DYNAMODB_STREAMS": dynamodb}
         named = {**services, **stores(services), "LOOKALIKE_OPENSEARCH": search}
         command = [sys.executable, "-m", "lookalike", "setup", "--refresh", "50ms", "--no-keys"]
         subprocess.run(command, env={**os.environ, **named}, stdout=subprocess.DEVNULL, check=True)

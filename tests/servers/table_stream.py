@@ -35,8 +35,8 @@ _KEPT = 1_000
 #: reads several times a second, and waits up to a minute after failures.
 _PAUSE = 0.1
 
-#: Event names and beginning of the partition keys that the template lets through.
-_EVENT_NAMES, _PREFIX = ("INSERT", "MODIFY"), "P#"
+#: Beginning of the partition keys that the template lets through.
+_PREFIX = "P#"
 
 
 class TableStream:
@@ -76,7 +76,11 @@ class TableStream:
 
     def _read_all(self) -> None:
         for shard in self._client.describe_stream(StreamArn=self._arn)["StreamDescription"]["Shards"]:
-            self._read(shard["ShardId"])
+            try:
+                self._read(shard["ShardId"])
+            except ClientError:  # a server that was started anew does not know where this one was
+                self._iterators.pop(shard["ShardId"], None)
+                self._waiting.pop(shard["ShardId"], None)
 
     def _read(self, shard: str) -> None:
         if shard not in self._iterators:
@@ -137,7 +141,7 @@ def stream_of(client: DynamoDBClient, table: str) -> str:
 
 
 def _passes(record: Mapping[str, Any]) -> bool:
-    return record["eventName"] in _EVENT_NAMES and record["dynamodb"]["Keys"]["pk"]["S"].startswith(_PREFIX)
+    return bool(record["dynamodb"]["Keys"]["pk"]["S"].startswith(_PREFIX))
 
 
 def _as_lambda(value: object) -> object:

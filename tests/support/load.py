@@ -66,11 +66,15 @@ class Ledger:
 
 @dataclass
 class Client:
-    """One client of a library, with pictures that no other one touches."""
+    """One client of a library, with pictures that no other one touches.
+
+    A ``patient`` one goes on after a write that is answered as temporarily unavailable.
+    """
 
     call: Call
     ledger: Ledger
     chance: random.Random
+    patient: bool = False
     mine: list[int] = field(default_factory=list)
     serial: int = 0
 
@@ -85,34 +89,39 @@ class Client:
     def _step(self) -> None:
         dice = self.chance.random()
         if dice < _ADDS or not self.mine:
-            self._add()
+            number = self.ledger.next_number()
+            self._say(number, "add", f"added {number}")
             return
         number = self.chance.choice(self.mine)
         if dice < _ADDS + _UPDATES:
             self.serial += 1
-            brief = f"{number} as of {self.serial}"
-            self._write(number, "update", brief=brief)
-            self.ledger.briefs[number] = brief
+            self._say(number, "update", f"{number} as of {self.serial}")
         elif dice < _ADDS + _UPDATES + _DELETES:
-            self._write(number, "delete")
-            self.mine.remove(number)
-            del self.ledger.briefs[number]
-            self.ledger.gone.add(number)
+            if self._writes(number, "delete"):
+                self.mine.remove(number)
+                del self.ledger.briefs[number]
+                self.ledger.gone.add(number)
         else:
             self._search(number)
 
-    def _add(self) -> None:
-        number = self.ledger.next_number()
-        self._write(number, "add", brief=f"added {number}")
-        self.ledger.briefs[number] = f"added {number}"
-        self.mine.append(number)
+    def _say(self, number: int, operation: str, brief: str) -> None:
+        """Add a picture, or say something else of it."""
+        if self._writes(number, operation, brief=brief):
+            self.ledger.briefs[number] = brief
+            if operation == "add":
+                self.mine.append(number)
 
-    def _write(self, number: int, operation: str, **fields: str) -> None:
+    def _writes(self, number: int, operation: str, **fields: str) -> bool:
+        """Whether the call is acknowledged. If not, nobody calls for this picture again, and what it is stays in doubt."""
         self.ledger.doubtful.add(number)
         answer = self.call(operation, image=image(number), **fields)
+        if self.patient and answer.get("error_code") == _UNAVAILABLE:
+            self.mine = [one for one in self.mine if one != number]
+            return False
         assert "error_code" not in answer, answer
         self.ledger.doubtful.discard(number)
         self.ledger.writes += 1
+        return True
 
     def _search(self, number: int) -> None:
         began = time.monotonic()

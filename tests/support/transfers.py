@@ -17,6 +17,7 @@ from lookalike.transfer.columns import Columns
 from lookalike.transfer.importing import Plan
 from lookalike.transfer.journal import Journal
 from lookalike.transfer.outcomes import Totals
+from lookalike.transfer.pace import Pace
 from lookalike.transfer.sources import open_source
 from lookalike.transfer.stores_target import StoresTarget
 from lookalike.transfer.target import OnDuplicate, Target, Wanted
@@ -68,12 +69,13 @@ class Importer:
         on_duplicate: OnDuplicate = OnDuplicate.RETURN,
         dry: bool = False,
         root: Path | None = None,
+        rate: float | None = None,
     ) -> list[tuple[str, ...]]:
         """Import, and return the report's lines: outcome, reason and id."""
         target = self.target(Wanted(library, on_duplicate=on_duplicate), make=not dry)
         journal = None if dry else source.with_name(f"{source.name}.journal")
         with closing(Journal(journal, target.name)) as kept:
-            plan = Plan(open_source(source, Columns.parse(mapped), root=root), target, kept, 3, dry)
+            plan = Plan(open_source(source, Columns.parse(mapped), root=root), target, kept, 3, dry, Pace(rate))
             importing.prepare(plan)
             stopped = importing.run(plan, Silent())
             assert not stopped, stopped

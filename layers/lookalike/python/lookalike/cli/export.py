@@ -18,6 +18,9 @@ from lookalike.transfer.exporting import Export, Exported, Stored, chosen
 #: Exit status when pictures are missing from the archive because their originals are lost.
 LOST = 3
 
+#: Exit status of an export that was broken off, by a full disk for one: it is to be run again.
+AGAIN = 4
+
 #: Exit status of an interrupted export.
 INTERRUPTED = 130
 
@@ -55,6 +58,10 @@ def export(
         except KeyboardInterrupt:
             note("interrupted; run the same command again, and it goes on where it was")
             raise typer.Exit(INTERRUPTED) from None
+        except OSError as error:
+            reason = error.strerror or error
+            note(f"{destination}: {reason}; run the same command again, and it goes on where it was")
+            raise typer.Exit(AGAIN) from None
     _say(done, destination, as_json=as_json)
     raise typer.Exit(LOST if done.lost else 0)
 

@@ -44,6 +44,9 @@ KeyOption = Annotated[
     ),
 ]
 WorkersOption = Annotated[int | None, typer.Option(min=1, max=64, help="Rows, or calls, at the same time.")]
+RateOption = Annotated[
+    float | None, typer.Option(min=0.01, help="Rows a second at most. [default: as fast as the target takes them]")
+]
 JournalOption = Annotated[
     Path | None, typer.Option("--journal", help="What is done already. [default: SOURCE.lookalike-journal]")
 ]

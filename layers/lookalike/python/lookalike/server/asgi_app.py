@@ -17,7 +17,7 @@ from lookalike.errors import Busy
 from lookalike.handlers.process_ports import serving
 from lookalike.limits.call import usable_cores
 from lookalike.observability import logger
-from lookalike.ports import Finder, Ports
+from lookalike.ports import Ports
 from lookalike.server import api_gateway, sam_template
 from lookalike.server.commands import COMMANDS
 from lookalike.server.control import ControlSocket
@@ -29,7 +29,7 @@ from lookalike.server.scheduler import Scheduler
 from lookalike.server.status import Status
 from lookalike.server.upload_receiver import UploadReceiver
 from lookalike.server.workers.count import default_count, usable_memory
-from lookalike.server.workers.pool import WorkerPool
+from lookalike.server.workers.pool import Census, WorkerPool
 from lookalike.settings import Settings
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.staged_files import StagedFolder
@@ -76,13 +76,19 @@ class AsgiApp:
         ports = bootstrap.build(self._settings)
         self._exit_stack.callback(ports.close)
         _ = ports.embedder.model  # a bad model is refused now, and not by the first request
-        ports = replace(ports, finder=self._finder())
+        workers = self._workers()
+        ports = replace(ports, finder=workers)
         self._exit_stack.enter_context(serving(ports))
         self._status = self._exit_stack.enter_context(closing(Status(ports)))
         self._status.start()
         if isinstance(ports.staged, StagedFolder):
             self._uploads = UploadReceiver(ports, ports.staged, self._receiver)
-        self._metrics = Metrics(ports, self._status.health, lambda: self._queue.waiting)
+        self._metrics = Metrics(
+            ports,
+            self._status.health,
+            lambda: self._queue.waiting,
+            lambda: Census() if workers is None else workers.census,
+        )
         self._ports = ports
         self._open_control(ports)
 
@@ -97,7 +103,7 @@ class AsgiApp:
         else:
             self._exit_stack.enter_context(closing(control))
 
-    def _finder(self) -> Finder | None:
+    def _workers(self) -> WorkerPool | None:
         """Return what has several pictures at once looked for in other processes, if there may be any."""
         settings = self._settings
         count = settings.search_workers
@@ -184,7 +190,7 @@ class AsgiApp:
         finally:
             watching.cancel()
             if self._metrics is not None:
-                self._metrics.observe(function, request.path, call, time.perf_counter() - began)
+                self._metrics.observe(function, request, call, time.perf_counter() - began)
 
     def _answer_for_queue(
         self, ports: Ports, function: str, request: api_gateway.HttpRequest, call: QueuedCall

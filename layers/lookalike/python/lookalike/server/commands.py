@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from lookalike.errors import InvalidArgument, LibraryNotFound, PictureNotFound
 from lookalike.ports import Ports
 from lookalike.server.control import Command, Tell
 from lookalike.service.canary import run_canary
@@ -30,9 +31,18 @@ def run_check(ports: Ports, asked: Mapping[str, Any], tell: Tell) -> str:
 
 
 def run_restore(ports: Ports, asked: Mapping[str, Any], _tell: Tell) -> str:
-    """Restore a deleted picture, by its id or sign in the library of that name of the ``tenant``; return its row's facts."""
-    library = find_library(ports, asked["tenant"], asked["library"])
-    picture = restore(ports, library, asked["picture"])
+    """Restore a deleted picture, by its id or sign in the library of that name of the ``tenant``; return its row's facts.
+
+    Raises InvalidArgument if there is none.
+    """
+    try:
+        library = find_library(ports, asked["tenant"], asked["library"])
+        picture = restore(ports, library, asked["picture"])
+    except LibraryNotFound as error:
+        raise InvalidArgument("--library", f"that application's tenant has none called {asked['library']}") from error
+    except PictureNotFound as error:
+        reason = f"{asked['picture']} is not in {asked['library']}, nor is it kept there until its purge"
+        raise InvalidArgument("picture", reason) from error
     return json.dumps({"library": library.name, "id": name_of(library, picture), "revision": picture.revision})
 
 

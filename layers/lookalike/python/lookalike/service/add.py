@@ -18,14 +18,13 @@ from lookalike.errors import (
     ArgumentTooLong,
     InvalidArgument,
     PictureExists,
-    RevisionConflict,
     RevisionMismatch,
     Unavailable,
 )
 from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
 from lookalike.service.capacity import place
-from lookalike.service.catalog_writes import MAX_ATTEMPTS, check_revision, publish_to_index
+from lookalike.service.catalog_writes import MAX_ATTEMPTS, check_revision, publish_to_index, write_row
 from lookalike.service.holders import is_held
 from lookalike.service.identity import locate, row_digest
 from lookalike.service.image_source import Loaded, Source, load
@@ -41,7 +40,8 @@ class Add:
     """Add this picture to that library.
 
     ``id`` is the caller's, in libraries where pictures have callers' ids; None: a random one. With ``replace``, the picture
-    and its metadata take the place of a live one by that id; with ``revision`` too, only of one that has this revision.
+    and its metadata take the place of a live one by that id; with ``revision`` too, only of one that has this revision; with
+    ``only_live``, nothing is added where there is none.
     """
 
     library_ref: LibraryRef
@@ -50,6 +50,7 @@ class Add:
     id: str | None = None
     replace: bool = False
     revision: int | None = None
+    only_live: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,12 +71,14 @@ class Prepared:
 class Attempt:
     """The row that is to be written, and the row that it replaces, if there is one: of a deleted or a live picture.
 
-    ``feature_map`` is stored with the original. If ``picture`` is ``replaced``, nothing is to be written.
+    ``feature_map`` is stored with the original. If ``picture`` is ``replaced``, no row is to be written. ``is_same_file``: the
+    original that is stored already is of the very file that is added.
     """
 
     picture: Picture
     replaced: Picture | None
     feature_map: bytes = b""
+    is_same_file: bool = False
 
     @property
     def stores_file(self) -> bool:
@@ -91,7 +94,8 @@ class Attempt:
 def add(ports: Ports, command: Add, library: Library | None = None) -> Picture:
     """Add the picture, or replace one by it; return its row. On return it is durable, and searches see it.
 
-    The command may be repeated: with ``replace``, the same file only changes metadata, and the same metadata nothing.
+    The command may be repeated: with ``replace``, the same file only changes metadata, and the same metadata nothing; but an
+    original that is lost is stored again.
 
     ``library`` is the one that the command names, if it has been looked up; otherwise it is created if there is none.
 
@@ -133,7 +137,7 @@ def attempts(ports: Ports, prepared: Prepared) -> Iterator[Attempt]:
         key, current = _current(ports, prepared.library, loaded, prepared.own_key)
         _check_allowed(prepared.command, key, current)
         if current is not None and _is_of_file(ports, current, loaded):
-            yield Attempt(_described(ports, current, prepared.command.metadata), current)
+            yield Attempt(_described(ports, current, prepared.command.metadata), current, is_same_file=True)
             continue
         if embedding is None:  # the picture that was there has been replaced or deleted meanwhile
             embedding = embed(ports, prepared.library, loaded)
@@ -146,10 +150,9 @@ def write(ports: Ports, file: bytes, attempt: Attempt) -> bool:
     picture, replaced = attempt.picture, attempt.replaced
     if attempt.stores_file:
         _store(ports, picture, file, attempt.feature_map)
-    try:
-        if picture is not replaced:
-            ports.catalog.put(picture, None if replaced is None else replaced.revision)
-    except RevisionConflict:
+    elif attempt.is_same_file:
+        _store_if_lost(ports, picture, file)
+    if picture is not replaced and not write_row(ports, picture, None if replaced is None else replaced.revision):
         if attempt.stores_file:
             _remove_lost(ports, picture)
         return False
@@ -200,7 +203,7 @@ def _own_key(library: Library, id_: str) -> Key:
 def _check_allowed(command: Add, key: Key, current: Picture | None) -> None:
     """Raise PictureExists or RevisionMismatch if the command does not allow to write in place of the current row."""
     if current is None or not current.live:
-        if command.revision is not None:
+        if command.revision is not None or command.only_live:
             raise RevisionMismatch(key, None)
     elif command.replace:
         check_revision(current, command.revision)
@@ -248,6 +251,21 @@ def _store(ports: Ports, picture: Picture, file: bytes, feature_map: bytes) -> N
     ports.originals.put(picture.object_key, file)
     if picture.kind is Kind.SAME and feature_map:
         ports.maps.put_map(picture.object_key, feature_map)
+
+
+def _store_if_lost(ports: Ports, picture: Picture, file: bytes) -> None:
+    """Store an original again that is lost or damaged, best effort: to add its file again is what mends it.
+
+    It is lost as well where another add has replaced the picture meanwhile; what was stored is then removed.
+    """
+    try:
+        if ports.originals.get(picture.object_key) != file:
+            ports.originals.put(picture.object_key, file)
+            _remove_lost(ports, picture)
+    except Unavailable as error:
+        logger.warning(
+            "an original could not be looked at", extra={"object_key": picture.object_key, **error_fields(error)}
+        )
 
 
 def _remove(ports: Ports, picture: Picture) -> None:

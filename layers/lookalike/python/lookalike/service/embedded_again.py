@@ -24,11 +24,11 @@ class Again:
 
 
 class OriginalsEmbedder:
-    """Embeds originals of those libraries."""
+    """Embeds originals of those libraries, of all that are known by default."""
 
-    def __init__(self, ports: Ports, libraries: KnownLibraries) -> None:
+    def __init__(self, ports: Ports, libraries: KnownLibraries | None = None) -> None:
         self._ports = ports
-        self._libraries = libraries
+        self._libraries = libraries or KnownLibraries(ports)
 
     def embed_again(self, row: Picture) -> Again | None:
         """Return what the model makes of a row's original; None if its library is not known. Raises Unavailable."""

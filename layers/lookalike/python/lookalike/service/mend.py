@@ -22,7 +22,6 @@ from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
 from lookalike.service.catalog_writes import compare_and_set
 from lookalike.service.embedded_again import OriginalsEmbedder
-from lookalike.service.known_libraries import KnownLibraries
 from lookalike.service.second_look import fault_of, look_now
 
 #: Rows mended in a second, at most.
@@ -47,7 +46,7 @@ class Mender:
     def __init__(self, ports: Ports, rate: float = DEFAULT_RATE, pause: Callable[[float], None] = time.sleep) -> None:
         self._ports = ports
         self._pace = _Pace(rate, pause)
-        self._originals = OriginalsEmbedder(ports, KnownLibraries(ports))
+        self._originals = OriginalsEmbedder(ports)
 
     def __call__(self, fault: Fault, findings: list[Finding]) -> int:
         """Mend findings of one fault; return how many are mended. Raises Unavailable if a store does not answer."""

@@ -22,12 +22,12 @@ from __future__ import annotations
 
 from lookalike.domain.library import Identity, Library
 from lookalike.domain.picture import Key, Picture, State, digest_prefix, next_revision
-from lookalike.errors import PictureError, PictureExists, PictureNotFound, RevisionConflict, SignAmbiguous, Unavailable
+from lookalike.errors import PictureError, PictureExists, PictureNotFound, SignAmbiguous, Unavailable
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.service.add import Attempt, embed, write
 from lookalike.service.capacity import place
-from lookalike.service.catalog_writes import MAX_ATTEMPTS, check_revision, publish_to_index
+from lookalike.service.catalog_writes import MAX_ATTEMPTS, check_revision, publish_to_index, write_row
 from lookalike.service.embedded_again import UNBOUNDED
 from lookalike.service.identity import locate
 from lookalike.service.image_source import Loaded, Source, load
@@ -105,9 +105,7 @@ def _refuse_twin(ports: Ports, library: Library, row: Picture, loaded: Loaded) -
 def _reveal(ports: Ports, row: Picture) -> Picture | None:
     """Write the deleted row as a live one. None if another write of the row was faster."""
     restored = _live(ports, row)
-    try:
-        ports.catalog.put(restored, row.revision)
-    except RevisionConflict:
+    if not write_row(ports, restored, row.revision):
         return None
     publish_to_index(ports, [restored])
     return restored

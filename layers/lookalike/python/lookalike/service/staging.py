@@ -137,6 +137,14 @@ def take(ports: Ports, tenant: str, id_: str) -> bytes:
     return data
 
 
+def peek(ports: Ports, tenant: str, id_: str) -> bytes | None:
+    """Return the file of an upload, which is not used up; None if no call can use it. Raises Unavailable."""
+    staged = StagedId.of(tenant, id_)
+    if staged is None or ports.clock() // SECOND_MS >= staged.expires or ports.counters.counted(_use_of(staged)):
+        return None
+    return ports.staged.read(staged.key)
+
+
 def remove_expired(ports: Ports) -> None:
     """Remove files that were sent and never used. Raises Unavailable."""
     ports.staged.remove_older(ports.clock() - USE_SECONDS * SECOND_MS)

@@ -19,7 +19,7 @@ from lookalike.service.capacity import ApplicationFull
 from lookalike.transfer.api_client import Answered, ApiClient
 from lookalike.transfer.files import Arrived, arrived
 from lookalike.transfer.journal import Entry
-from lookalike.transfer.outcomes import Outcome, Result
+from lookalike.transfer.outcomes import Outcome, Result, Totals
 from lookalike.transfer.rows import Row
 from lookalike.transfer.target import TargetError, Wanted, Work, full, is_same, of_existing, reason_of, said_of
 from lookalike.wire.native import limits, picture_path
@@ -102,6 +102,10 @@ class ApiTarget:
     def identity(self) -> Identity:
         """What identifies pictures there."""
         return self._identity
+
+    def tell(self, totals: Totals) -> None:
+        """Tell the service how far the import is."""
+        self._client.tell(totals.rows, totals.done)
 
     def put(self, works: Sequence[Work]) -> Iterable[tuple[Entry, Result]]:
         """Send the rows, in as few calls as they fit."""
@@ -203,7 +207,7 @@ class ApiTarget:
         id_, code = str(said.get("id", "")), str(said.get("code", ""))
         if said["status"] == 201:
             return Result(Outcome.ADDED, id_)
-        if said["status"] == 200:
+        if said["status"] == 200 or code == "picture_exists":
             return self._existing(line, id_)
         if code in _FULL:
             raise full(self._wanted.library, _FULL[code](self._wanted.library))

@@ -99,15 +99,24 @@ class ArchiveSource:
         if part is None or record is None:
             raise SourceError(f"{row.source}: of no archive")
         names = file_names(part.number)
-        vectors = np.load(self._path / names["vectors"], mmap_mode="r", allow_pickle=False)
-        if vectors.shape != (part.rows, DIMENSION) or vectors.dtype != np.float16:
-            raise SourceError(f"{self._path / names['vectors']}: {vectors.dtype} of {vectors.shape}")
         return Contents(
-            vector=np.array(vectors[record.vector]),
+            vector=np.array(self._vectors(part)[record.vector]),
             original=self._read(names["originals"], record.original),
             feature_map=None if record.map is None else self._read(names["maps"], record.map),
             source=None if record.source is None else self._read(names["originals"], record.source),
         )
+
+    def _vectors(self, part: Part) -> Vector:
+        """Return a part's vectors, which stay on the disk. Raises SourceError if they are none of a model that is known."""
+        path = self._path / file_names(part.number)["vectors"]
+        try:
+            vectors: Vector = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise SourceError(f"{path}: damaged ({error})") from error
+        if vectors.shape != (part.rows, DIMENSION) or vectors.dtype != np.float16:
+            wanted = f"float16 of {(part.rows, DIMENSION)}"
+            raise SourceError(f"{path}: {vectors.dtype} of {vectors.shape}, and this lookalike reads {wanted}")
+        return vectors
 
     def _records(self, part: Part) -> Iterator[Record]:
         with (self._path / file_names(part.number)["rows"]).open("rb") as file:
@@ -138,3 +147,5 @@ class ArchiveSource:
                     raise SourceError(f"{path}: {reason}; nothing was imported")
                 if found != said:
                     raise SourceError(f"{path}: damaged (its SHA-256 is another one); nothing was imported")
+            if part.rows:
+                self._vectors(part)

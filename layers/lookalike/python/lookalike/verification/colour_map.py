@@ -3,7 +3,9 @@
 A tint, a filter, more contrast, grey and a negative are such a map. Where a part needs a map of its own, it is recoloured.
 A quadratic map fits any design of few colours, recoloured or not: ten numbers a channel fit six colours. An affine one
 fits any four: the fields of a flag, and those of another. Of so few colours a plainer map is asked for: a change of
-brightness and contrast, which may differ from channel to channel, of the original or of what it is in grey.
+brightness and contrast, which may differ from channel to channel, of the original or of what it is in grey. White, black
+and one brand's colour fit even that, whatever the colour: there the hue tells. A tint turns hues, too, and the grounds of
+black, grey and white with them, so hues are compared in the light that these show.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.domain.geometry import MAX_HUE_TURNED, MAX_VIVIDLY_TURNED
 from lookalike.verification.overlay import Overlay
 
 #: Pixels a side of the cells whose mean colours are compared.
@@ -29,6 +32,17 @@ MIN_CHROMA = 0.12
 
 #: Smallest cosine of two hues that count as one: 60 degrees.
 MIN_HUE_COSINE = 0.5
+
+#: Smallest distance from grey of a vivid colour, and smallest cosine of two vivid hues that count as one: 45 degrees.
+MIN_VIVID_CHROMA = 0.2
+MIN_VIVID_COSINE = 0.7071
+
+#: Smallest value of each channel, of 0..1, of white and grey that tell the light, and their smallest share of the area.
+_MIN_NEUTRAL = 0.15
+_MIN_NEUTRAL_SHARE = 0.05
+
+#: Brightness of the light that is told, as bounds of a ratio.
+_LIGHT = (0.3, 3.0)
 
 #: Steps of the robust fit, and its scale in colours of 0..1.
 _STEPS = 8
@@ -62,14 +76,15 @@ _Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ColourDifference:
-    """Shares, in 0..1, of covered cells that are ``recoloured``, and whose hue is turned (``hue_turned``).
+    """Shares, in 0..1, of covered cells that are ``recoloured``, and whose hue is turned: ``hue_turned``, ``vividly_turned``.
 
-    ``difference`` is the mean difference of covered cells before any map, of 0..1, as in :func:`_smallest_differences`.
+    Turned ones count as recoloured where they are too many. ``difference`` is the mean difference of covered cells before any map, of 0..1, as in :func:`_smallest_differences`.
     ``cells``, bool (rows, columns), are those that are recoloured.
     """
 
     recoloured: float
     hue_turned: float
+    vividly_turned: float
     difference: float
     cells: NDArray[np.bool_]
 
@@ -78,16 +93,23 @@ def compare_colours(overlay: Overlay) -> ColourDifference:
     """Compare mean colours of cells of an overlay in RGB; nothing differs where too few are covered."""
     covered = _cell_means(overlay.covered[..., None].astype(np.float32))[..., 0] > 0.99
     if np.count_nonzero(covered) < _MIN_CELLS:
-        return ColourDifference(0.0, 0.0, 0.0, np.zeros(covered.shape, bool))
+        return ColourDifference(0.0, 0.0, 0.0, 0.0, np.zeros(covered.shape, bool))
     original, query = (_cell_means(pixels / np.float32(255)) for pixels in (overlay.original, overlay.query))
     inputs = _as_inputs(original)
     mapped = np.clip(inputs @ _colour_map(inputs[covered], query[covered]), 0, 1)
     recoloured = _opened(covered & (_smallest_differences(mapped, query) > MAX_DIFFERENCE))
     if _has_few_colours(original[covered]):
         recoloured |= _not_plainly_mapped(original, query, covered)
-    turned = _hues_differ(original[covered], query[covered])
+    shares = []
+    for turned, most in (
+        (_hues_differ(original, query), MAX_HUE_TURNED),
+        (_vivid_hues_differ(original, query, covered), MAX_VIVIDLY_TURNED),
+    ):
+        shares.append(float(turned[covered].mean()))
+        if shares[-1] > most:
+            recoloured |= turned & covered
     difference = float(_smallest_differences(original, query)[covered].mean())
-    return ColourDifference(float(recoloured[covered].mean()), float(turned.mean()), difference, recoloured)
+    return ColourDifference(float(recoloured[covered].mean()), *shares, difference, recoloured)
 
 
 def _has_few_colours(colours: _Floats) -> bool:
@@ -176,13 +198,35 @@ def _opened(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _hues_differ(original: _Floats, query: _Floats) -> NDArray[np.bool_]:
     """Return which cells are coloured in both pictures, in hues that differ."""
+    return _turned(_opponent_colours(original), _opponent_colours(query), MIN_CHROMA, MIN_HUE_COSINE)
+
+
+def _vivid_hues_differ(original: _Floats, query: _Floats, covered: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which cells are vivid in both pictures, in hues that differ, as they are and in the light of the ground.
+
+    None do where no white or grey tells the light.
+    """
     first, second = _opponent_colours(original), _opponent_colours(query)
-    chroma, other_chroma = np.abs(first), np.abs(second)
-    coloured = (chroma > MIN_CHROMA) & (other_chroma > MIN_CHROMA)
-    return coloured & ((first * second.conj()).real < MIN_HUE_COSINE * chroma * other_chroma)
+    neutral = covered & (np.abs(first) < MIN_CHROMA) & (original.min(axis=2) > _MIN_NEUTRAL)
+    if np.count_nonzero(neutral) < _MIN_NEUTRAL_SHARE * np.count_nonzero(covered):
+        return np.zeros(covered.shape, bool)
+    light = np.clip(query[neutral].mean(axis=0) / original[neutral].mean(axis=0), *_LIGHT)
+    relit = _opponent_colours(query * (light.mean() / light))
+    return _turned(first, second, MIN_VIVID_CHROMA, MIN_VIVID_COSINE) & _turned(
+        first, relit, MIN_VIVID_CHROMA, MIN_VIVID_COSINE
+    )
+
+
+def _turned(
+    first: NDArray[np.complex64], second: NDArray[np.complex64], least_chroma: float, least_cosine: float
+) -> NDArray[np.bool_]:
+    """Return which of two opponent colours are both as far from grey, in hues of a smaller cosine."""
+    chroma, other = np.abs(first), np.abs(second)
+    coloured = (chroma > least_chroma) & (other > least_chroma)
+    return coloured & ((first * second.conj()).real < least_cosine * chroma * other)
 
 
 def _opponent_colours(colours: _Floats) -> NDArray[np.complex64]:
-    """Return red against green, and yellow against blue, as real and imaginary parts, complex64 (cells,)."""
-    red, green, blue = colours.T
+    """Return red against green, and yellow against blue, as real and imaginary parts, complex64 of the same shape."""
+    red, green, blue = np.moveaxis(colours, -1, 0)
     return np.asarray((red - green) + 1j * ((red + green) / 2 - blue), np.complex64)

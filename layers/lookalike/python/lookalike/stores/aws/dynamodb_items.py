@@ -20,6 +20,7 @@ from lookalike.stores import metadata_codec
 from lookalike.stores.aws.dynamodb_attributes import number, text
 from lookalike.stores.aws.dynamodb_keys import (
     Item,
+    alias_key,
     generation_key,
     holder_key,
     library_key,
@@ -154,6 +155,11 @@ def library_item(library: Library) -> Item:
     if library.capacity is not None:
         item["capacity"] = number(library.capacity)
     return item
+
+
+def alias_item(library: str, name: str, picture: str) -> Item:
+    """An item that says the id of the picture that another service knew by that name."""
+    return alias_key(library, name).values | {"id": text(picture)}
 
 
 def library_of(item: Mapping[str, Mapping[str, Any]]) -> Library:

@@ -82,6 +82,11 @@ def removed_key(uid: str) -> ItemKey:
     return ItemKey(f"R#{uid}", "R")
 
 
+def alias_key(library: str, name: str) -> ItemKey:
+    """Key of the item that says which picture of a library another service knew by that name."""
+    return ItemKey(f"A#{library}", name)
+
+
 def picture_key(library: str, picture: str) -> ItemKey:
     """Key of a picture's row."""
     return ItemKey(pictures_partition(library, shard_of(picture)), picture)

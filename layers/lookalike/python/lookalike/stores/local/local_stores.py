@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 from lookalike.domain.library import Kind
-from lookalike.domain.picture import Picture
 from lookalike.observability import logger
 from lookalike.ports import Embedder, Stores
 from lookalike.ports.clock import unix_milliseconds
@@ -25,7 +22,9 @@ from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.local.sqlite_uploads import SqliteUploads
 from lookalike.stores.local.staged_files import StagedFolder
 from lookalike.stores.local.watched_folder import WatchedFolder
+from lookalike.stores.vectors.file_keeper import FileKeeper
 from lookalike.stores.vectors.index import FaissIndex
+from lookalike.stores.vectors.segment_folder import SegmentFolder
 
 
 class LocalStores(Stores):
@@ -54,8 +53,10 @@ class LocalStores(Stores):
                 folder.mark_as_used()
             self._originals = FolderStore(folder.originals)
             codebooks = {kind: codebook for kind in Kind if (codebook := embedder.codebook(kind)) is not None}
-            self._index = opened.enter_context(closing(FaissIndex(codebooks, embedder.model)))
-            _fill_index(self._index, self._sqlite, embedder.model, data)
+            keeper = FileKeeper(SegmentFolder(folder.segments), self._sqlite.changes)
+            self._index = opened.enter_context(closing(FaissIndex(codebooks, embedder.model, keeper=keeper)))
+            keeper.start(self._index)
+            _report(self._index, self._sqlite, embedder.model, data)
             self._objects = WatchedFolder(watch)
             self._staged = StagedFolder(folder.staged)
             self._dead_letters = FileDeadLetters(folder.dead_letters, unix_milliseconds)
@@ -119,23 +120,13 @@ class LocalStores(Stores):
         self._opened.close()
 
 
-def _fill_index(index: FaissIndex, sqlite: SqliteStores, model: str, data: Path) -> None:
-    """Fill the index with all pictures, and log a warning about those that another model has embedded."""
-    rows_of_other_models: Counter[str] = Counter()
-    for kind in Kind:
-        index.fill(_count_models(sqlite.catalog.scan(kind), rows_of_other_models))
+def _report(index: FaissIndex, sqlite: SqliteStores, model: str, data: Path) -> None:
+    """Find what is wrong with the catalog's pictures, and log a warning about those that another model has embedded."""
     sqlite.catalog.report_unknown_kinds()
     sqlite.report_orphaned_pictures()
-    rows_of_other_models.pop(model, None)
-    for other, pictures in sorted(rows_of_other_models.items()):
-        logger.warning(
-            f"{pictures} pictures in {data} were added with the model {other}: {model} does not find them; give it a "
-            "folder of its own, and add them again"
-        )
-
-
-def _count_models(batches: Iterable[Sequence[Picture]], models: Counter[str]) -> Iterator[Sequence[Picture]]:
-    """Yield the batches, counting the live pictures of each model in ``models``."""
-    for batch in batches:
-        models.update(picture.model for picture in batch if picture.live)
-        yield batch
+    for other, pictures in sorted(index.live_by_model().items()):
+        if pictures and other != model:
+            logger.warning(
+                f"{pictures} pictures in {data} were added with the model {other}: {model} does not find them; give it a "
+                "folder of its own, and add them again"
+            )

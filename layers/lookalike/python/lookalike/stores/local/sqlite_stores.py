@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lookalike.errors import Unavailable
 from lookalike.stores.local import orphaned_pictures, sqlite_schema
+from lookalike.stores.local.catalog_changes import CatalogChanges
 from lookalike.stores.local.sqlite_applications import SqliteApplications
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from lookalike.stores.local.sqlite_counters import SqliteCounters
@@ -39,6 +40,7 @@ class SqliteStores:
         self._orphaned: list[str] = []
         self.applications = SqliteApplications(self.database, self._damaged)
         self.catalog = SqliteCatalog(self.database, self._damaged)
+        self.changes = CatalogChanges(self.database, self.catalog)
         self.maps = SqliteMaps(self.database)
         self.uploads = SqliteUploads(self.database, self._damaged)
         self.counters = SqliteCounters(self.database)

@@ -11,8 +11,7 @@ from lookalike.domain.library import Library
 from lookalike.errors import InvalidArgument
 from lookalike.ports import Ports
 from lookalike.service.duplicate_clusters import cluster_page, dismiss, reconsider
-from lookalike.service.job_errors import JobInProgress
-from lookalike.service.jobs import find_job, start_job
+from lookalike.service.jobs import start_or_join
 from lookalike.wire import forms
 from lookalike.wire.http import Request
 from lookalike.wire.native import limits, reading
@@ -24,10 +23,7 @@ from lookalike.wire.native.requests import DismissGiven
 def find_duplicates(ports: Ports, application: Application, request: Request) -> Reply:
     """Look for near-duplicates in a library. This starts a job; one that does so already is returned."""
     library = reading.library_of(ports, application, request.arguments["library"])
-    try:
-        job, created = start_job(ports, library, JobKind.DUPLICATES, f"duplicates-{secrets.token_hex(8)}")
-    except JobInProgress as other:
-        job, created = find_job(ports, application.tenant, other.name), False
+    job, created = start_or_join(ports, library, JobKind.DUPLICATES, f"duplicates-{secrets.token_hex(8)}")
     return Reply(job_said(job), 201 if created else 200, headers=(("location", job_path(job.id)),))
 
 

@@ -10,6 +10,7 @@ from typing import TypeVar, get_args, get_type_hints
 import msgspec
 
 from lookalike.errors import InvalidArgument, MissingArgument
+from lookalike.wire.native.elsewhere import unknown
 from lookalike.wire.native.requests import LibraryGiven, PictureGiven, RowGiven
 
 _T = TypeVar("_T", bound=msgspec.Struct)
@@ -69,7 +70,7 @@ def _malformed(pointer: str, said: str) -> InvalidArgument:
     member = f"{pointer}/{named['name'].replace('~', '~0').replace('/', '~1')}"
     if named["fault"] == "missing required":
         return MissingArgument(member)
-    return InvalidArgument(member, "there is no member of this name here")
+    return unknown(member, "member")
 
 
 def _reworded(pointer: str, said: str) -> str:

@@ -24,11 +24,12 @@ PAGE = f"{BASE}/problems"
 CONTENT_TYPE = "application/problem+json"
 
 
-class PictureNamed(msgspec.Struct, frozen=True, kw_only=True):
-    """The picture that a problem is about."""
+class PictureNamed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The picture that a problem is about. ``differs``: the call has sent another picture by its id."""
 
     library: str
     id: str
+    differs: bool = False
 
 
 class MethodNotAllowed(errors.UnknownOperation):
@@ -53,11 +54,36 @@ class PictureIsThere(errors.PictureExists):
     exists : the error of the add.
     library : the library's name.
     id_ : the id of the picture that is there.
+    differs : whether the add has sent another picture.
     """
 
-    def __init__(self, exists: errors.PictureExists, library: str, id_: str) -> None:
+    problem = "the library holds {0.said}"  # and no digest: the key may be one that may not look at pictures
+    remedy = "PUT replaces a picture by its id, PATCH changes what is said of it"
+
+    def __init__(self, exists: errors.PictureExists, library: str, id_: str, *, differs: bool = False) -> None:
         super().__init__(exists.key, exists.name)
-        self.picture = PictureNamed(library=library, id=id_)
+        self.picture = PictureNamed(library=library, id=id_, differs=differs)
+
+    @property
+    def said(self) -> str:
+        """What the library holds, in words."""
+        return f"another picture as {self.picture.id}" if self.picture.differs else f"it as {self.picture.id}"
+
+
+class PictureIsPut(errors.RevisionMismatch):
+    """A picture is put only where there is none by its id, and there is one."""
+
+    field = "If-None-Match"
+    problem = "the library holds {0.name}"
+    remedy = "leave If-None-Match out, and it is replaced"
+
+
+class PictureIsAbsent(errors.RevisionMismatch):
+    """A picture is put only in the place of one by its id, and there is none."""
+
+    field = "If-Match"
+    problem = "not in the library: {0.name}"
+    remedy = "leave If-Match out, and it is added"
 
 
 class UnsupportedByLibrary(errors.InvalidArgument):
@@ -109,6 +135,8 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
     ApplicationFull: Kind(409, "application_full", "The application's libraries take no more pictures"),
     errors.RevisionConflict: Kind(409, "revision_conflict", "Others are writing the same picture"),
     errors.RevisionMismatch: Kind(412, "revision_mismatch", "The picture has another revision than the one named"),
+    PictureIsPut: Kind(412, "picture_is_there", "The library holds a picture by this id"),
+    PictureIsAbsent: Kind(412, "picture_is_absent", "The library holds no picture by this id"),
     RequestTooLarge: Kind(413, "request_too_large", "The request is larger than allowed"),
     errors.EmptyPicture: Kind(422, "empty_picture", "The picture has no bytes"),
     errors.BadEncoding: Kind(422, "bad_encoding", "The picture is not base64"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from dataclasses import dataclass
 from typing import TypeVar, cast, get_args
 
 import msgspec
 from msgspec import UNSET
 
 from lookalike.domain import exact_json
-from lookalike.domain.application import Application
+from lookalike.domain.application import Application, Permission
 from lookalike.domain.exact_json import is_text
 from lookalike.domain.library import Library, LibraryRef
 from lookalike.domain.picture import Metadata, MetadataChange
@@ -31,6 +32,7 @@ from lookalike.service import staging
 from lookalike.service.add import MAX_ID_BYTES
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import IMPLICIT_LIBRARIES, find_library, is_library_name
+from lookalike.service.permissions import require
 from lookalike.service.staging_errors import UploadNotFound
 from lookalike.service.stored import stored_source
 from lookalike.service.tags import tags_of
@@ -41,12 +43,14 @@ from lookalike.wire.native.json_body import json_of
 from lookalike.wire.native.requests import (
     UPLOAD_ID_PATTERN,
     CheckGiven,
+    DescriptionGiven,
     FilterGiven,
     ImageGiven,
     MetadataGiven,
     OnDuplicate,
     PictureChange,
     PictureGiven,
+    PutGiven,
     SearchGiven,
     SearchOptionsGiven,
     TagGiven,
@@ -86,13 +90,24 @@ def picture_of(request: Request) -> tuple[MetadataGiven, ImageGiven | bytes]:
     The body is a form (``image``, and ``picture`` in JSON), the file itself, or JSON. What it leaves unsaid may stand in other
     fields of the form, and in the query. Raises InvalidArgument.
     """
+    return _picture_of(request, PictureGiven, MetadataGiven)
+
+
+def put_of(request: Request) -> tuple[MetadataGiven, ImageGiven | bytes]:
+    """Return the same of a picture to put, of which it cannot be said what to do if it is there. Raises InvalidArgument."""
+    return _picture_of(request, PutGiven, DescriptionGiven)
+
+
+def _picture_of(
+    request: Request, whole: type[PictureGiven | PutGiven], beside: type[DescriptionGiven]
+) -> tuple[MetadataGiven, ImageGiven | bytes]:
     query = forms.query(request)
-    sent = sent_file(request, "picture", MetadataGiven.__struct_fields__)
+    sent = sent_file(request, "picture", beside.__struct_fields__)
     if sent is None:
-        body = body_of(request, PictureGiven)
+        body = body_of(request, whole)
         return _completed(body, _metadata_of(query)), body.image
     fields = forms.Form({**query.values, **sent.fields.values})
-    return _completed(json_of(sent.json, MetadataGiven, "/picture"), _metadata_of(fields)), sent.data
+    return _completed(json_of(sent.json, beside, "/picture"), _metadata_of(fields)), sent.data
 
 
 def search_of(request: Request) -> tuple[SearchOptionsGiven, ImageGiven | bytes]:
@@ -113,11 +128,12 @@ def checked_image(request: Request) -> ImageGiven | bytes:
     return body_of(request, CheckGiven).image if sent is None else sent.data
 
 
-def _completed(said: MetadataGiven, by_query: MetadataGiven) -> MetadataGiven:
+def _completed(said: DescriptionGiven, by_query: MetadataGiven) -> MetadataGiven:
     """Return what the body says, and where it says nothing, the query."""
     unsaid = MetadataGiven()
-    names = [name for name in MetadataGiven.__struct_fields__ if getattr(said, name) == getattr(unsaid, name)]
-    return msgspec.structs.replace(said, **{name: getattr(by_query, name) for name in names})
+    members = {name: getattr(said, name, None) for name in MetadataGiven.__struct_fields__ if hasattr(said, name)}
+    named = {name: value for name, value in members.items() if value != getattr(unsaid, name)}
+    return msgspec.structs.replace(by_query, **named)
 
 
 def _metadata_of(query: forms.Form) -> MetadataGiven:
@@ -205,6 +221,7 @@ def source_of(
 
 
 def _stored(ports: Ports, application: Application, library: Library | None, image: ImageGiven, field: str) -> Source:
+    require(application, Permission.SEARCH)  # what is made of it would show what is in it
     if image.library is not UNSET:
         library = library_of(ports, application, image.library)
     if library is None:
@@ -304,6 +321,23 @@ def if_match(request: Request) -> int | None:
     if found is None:
         raise InvalidArgument("If-Match", 'must be one ETag as it was answered, "1764300000000", or *')
     return int(found["revision"])
+
+
+@dataclass(frozen=True, slots=True)
+class PutCondition:
+    """Where a picture may be put: only where there is none, or only in the place of one, of that revision if it is named."""
+
+    absent: bool = False
+    there: bool = False
+    revision: int | None = None
+
+
+def put_condition(request: Request) -> PutCondition:
+    """Return what If-Match and If-None-Match say of a picture to put (RFC 9110 section 13.1). Raises InvalidArgument."""
+    unless = request.headers.get("if-none-match")
+    if unless is not None and unless.strip() != "*":
+        raise InvalidArgument("If-None-Match", "must be * here: put it where there is none")
+    return PutCondition(unless is not None, "if-match" in request.headers, if_match(request))
 
 
 def is_not_modified(request: Request, revision: int) -> bool:

@@ -99,19 +99,30 @@ class ImageGiven(Given, frozen=True, kw_only=True):
 OnDuplicate: TypeAlias = Literal["return", "refuse", "update"]
 
 
-class MetadataGiven(Given, frozen=True, kw_only=True):
-    """What is said of a picture to add: beside its file, or in the query."""
+class DescriptionGiven(Given, frozen=True, kw_only=True):
+    """What is said of a picture to put: beside its file, or in the query."""
 
     id: Id | None = None
     brief: Brief = ""
     tags: Tags = ()
     label: AnyJson | UnsetType = UNSET
     desc: AnyJson | UnsetType = UNSET
+
+
+class MetadataGiven(DescriptionGiven, frozen=True, kw_only=True):
+    """What is said of a picture to add: beside its file, or in the query."""
+
     on_duplicate: OnDuplicate = "return"
 
 
 class PictureGiven(MetadataGiven, frozen=True, kw_only=True):
     """A picture to add, and what is said of it."""
+
+    image: ImageGiven
+
+
+class PutGiven(DescriptionGiven, frozen=True, kw_only=True):
+    """A picture to put by its id, and what is said of it."""
 
     image: ImageGiven
 

@@ -298,3 +298,49 @@ def test_two_that_are_selected_are_compared_by_a_button(visit: Visit) -> None:
     page.keyboard.press("Shift+ArrowRight")
     visitor.button("Compare", ".bar").click()
     visitor.says("One is a copy of the other")
+
+
+def test_what_was_just_added_is_seen_first_and_briefs_are_found(visit: Visit) -> None:
+    """Pictures are listed by id: those just added stand before them, and go with their pictures."""
+    visitor = visit()
+    page = visitor.page
+    name = visitor.library(png(CAT), png(CUP), briefs=["A striped cat", "a cup"])
+    visitor.open(f"l/{name}")
+    visitor.wait_for_tiles(2)
+    visitor.drop(png(ROCKET))
+    visitor.wait_for_tiles(3)
+    fresh = page.get_by_role("region", name="Just added").get_by_role("button")
+    fresh.wait_for()
+    assert fresh.locator("img").evaluate("(one) => one.decode().then(() => one.naturalWidth)") > 0
+    assert visitor.hindrances() == []
+    fresh.click()
+    page.get_by_role("heading", name="file-0.png").wait_for()
+    visitor.button("Delete", "dialog").click()
+    visitor.wait_for_tiles(2)
+    assert fresh.count() == 0
+    page.get_by_role("searchbox").fill("STRIPED")
+    page.keyboard.press("Enter")
+    visitor.says("1 picture with this name")
+    visitor.button("Open A striped cat").click()
+    page.get_by_role("heading", name="A striped cat").wait_for()
+    page.keyboard.press("Escape")
+    visitor.button("Deleted").click()
+    visitor.says("Can be restored for 7 days")
+
+
+def test_the_page_says_what_a_picture_may_be(visit: Visit) -> None:
+    visitor = visit()
+    visitor.open()
+    visitor.says("BMP, GIF, JPEG, PNG, WEBP; up to 33.5 MB; each side 15 to 4,999 pixels")
+
+
+def test_the_whole_navigation_is_seen_on_a_small_screen(visit: Visit) -> None:
+    visitor = visit(viewport={"width": 320, "height": 640})
+    name = visitor.library(png(CAT))
+    visitor.open(f"l/{name}")
+    edges = visitor.page.locator(".top nav a").evaluate_all(
+        "(all) => all.map((one) => one.getBoundingClientRect().right)"
+    )
+    assert len(edges) == 5
+    assert max(edges) <= 320
+    assert visitor.page.locator(".top nav").evaluate("(one) => one.scrollWidth - one.clientWidth") <= 0

@@ -122,6 +122,9 @@ export const compared = store({});
 /** The drawer of uploads: {View}, once something was uploaded. */
 export const drawer = store(null);
 
+/** Paths of pictures that were deleted from this page. */
+export const gone = store(new Set());
+
 /** Do something with each of many, some at a time; what each gave, as allSettled says it. */
 export async function each(many, act, atOnce = 4) {
   const given = new Array(many.length);

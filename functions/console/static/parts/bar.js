@@ -2,7 +2,7 @@
 import { html, useState } from '../vendor/htm-preact.js';
 import { bulk, call } from '../api.js';
 import { t } from '../i18n.js';
-import { compared, each, go, notify } from '../state.js';
+import { compared, each, go, gone, notify } from '../state.js';
 import { CodeButton, Confirm, Dialog, Icon } from './dialog.js';
 import { Tags } from './tags.js';
 
@@ -12,22 +12,24 @@ export const WITHOUT_QUESTION = 20;
 /** Restore pictures; how many could not be. */
 export async function restore(pictures) {
   const given = await each(pictures, (one) => call('POST', `${one.self}/restore`));
+  gone.set((all) => new Set([...all].filter((path) => !pictures.some((one) => one.self === path))));
   return given.filter((one) => one.status === 'rejected').length;
 }
 
 /** Delete pictures, and offer for ten seconds to undo it. */
 export async function remove(pictures, onDone) {
   const given = await each(pictures, (one) => call('DELETE', one.self, undefined, one.revision ? { 'If-Match': `"${one.revision}"` } : {}));
-  const gone = pictures.filter((_, i) => given[i].status === 'fulfilled');
+  const done = pictures.filter((_, i) => given[i].status === 'fulfilled');
+  gone.set((all) => new Set([...all, ...done.map((one) => one.self)]));
   const failed = given.find((one) => one.status === 'rejected');
-  if (failed) notify(t('delete.failed', { n: pictures.length - gone.length, why: failed.reason.message }), { seconds: 10 });
-  if (gone.length) {
+  if (failed) notify(t('delete.failed', { n: pictures.length - done.length, why: failed.reason.message }), { seconds: 10 });
+  if (done.length) {
     const undo = async () => {
-      const left = await restore(gone);
-      notify(left ? t('restore.failed', { n: left }) : t('restored', { n: gone.length }));
+      const left = await restore(done);
+      notify(left ? t('restore.failed', { n: left }) : t('restored', { n: done.length }));
       onDone();
     };
-    notify(t('deleted', { n: gone.length }), { label: t('undo'), action: undo, seconds: 10 });
+    notify(t('deleted', { n: done.length }), { label: t('undo'), action: undo, seconds: 10 });
   }
   onDone();
 }

@@ -181,6 +181,7 @@ lock: $(UV) ## Write the lock files again (UPGRADE=--upgrade for newer versions)
 	$(LOCK_ALL) --extra local pyproject.toml -o requirements.txt
 	$(LOCK_ALL) --extra local --extra aws pyproject.toml -c requirements.txt -o $(LOCKS)/aws.txt
 	$(LOCK_ALL) --group model -c requirements.txt -o $(LOCKS)/model.txt
+	$(LOCK_ALL) --extra local --extra heic pyproject.toml -c requirements.txt -o $(LOCKS)/heic.txt
 	$(LOCK_ALL) --extra local --extra aws --extra emulator pyproject.toml -c $(LOCKS)/aws.txt -o $(LOCKS)/emulator.txt
 	$(LOCK_ALL) --all-extras pyproject.toml --group model -c $(LOCKS)/emulator.txt -c $(LOCKS)/model.txt -o $(LOCKS)/dev.txt
 	$(LOCK_ALL) --group browser -c $(LOCKS)/dev.txt -o $(LOCKS)/browser.txt

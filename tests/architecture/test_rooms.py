@@ -193,6 +193,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.ports",
         "lookalike.service",
         "lookalike.wire",
+        "lookalike.wire.jumdata",
         "lookalike.wire.native",
     },
     "lookalike.server": {

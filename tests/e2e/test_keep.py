@@ -75,7 +75,7 @@ def test_the_canary_is_well(server: LiveServer, stock: Keys) -> None:
 
 def test_a_picture_is_restored(server: LiveServer, stock: Keys) -> None:
     (line,) = block("sh", "restore-picture shoe-7").splitlines()
-    assert run(server, line).startswith("shoe-7 is in shop again, at revision ")
+    assert run(server, line).startswith("shoe-7 is in shop, at revision ")
 
 
 def test_keys_are_renewed_and_narrowed(server: LiveServer, stock: Keys) -> None:

@@ -24,6 +24,7 @@ class Kind(Enum):
     REFUSED = "refused"  #: nothing is done: throttled, full, or not reached
     LOST = "answer lost"  #: it is done, and the caller is told that it is not
     REPEATED = "repeated"  #: it is done, the answer is lost, and the store's client does it again
+    MEANWHILE = "something else happens before"  #: and then it is done
     ENDED_BEFORE = "process ends before"
     ENDED_AFTER = "process ends after"
 
@@ -55,12 +56,16 @@ STORES = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A fault: after so many calls of one port (None: of any), the next ``times`` calls fail like this."""
+    """A fault: after so many calls of one port (None: of any), the next ``times`` calls fail like this.
+
+    ``meanwhile`` is what happens, once, where the kind is MEANWHILE.
+    """
 
     kind: Kind
     after: int = 0
     port: str | None = None
     times: int = 1
+    meanwhile: Callable[[], None] = lambda: None
 
 
 @dataclass(slots=True)
@@ -95,7 +100,10 @@ class Faults:
 
     def call(self, port: str, name: str, do: Callable[[], Any]) -> Any:
         """Do what the port's method does, or fail."""
-        kind = self._next(port)
+        plan = self._next(port)
+        kind = None if plan is None else plan.kind
+        if plan is not None and kind is Kind.MEANWHILE:
+            plan.meanwhile()
         if kind in _ENDS:
             self.ended = True
         if kind is Kind.ENDED_BEFORE:
@@ -111,15 +119,15 @@ class Faults:
             raise Unavailable(f"the answer of {port}.{name} is lost")
         return answer
 
-    def _next(self, port: str) -> Kind | None:
+    def _next(self, port: str) -> Plan | None:
         """Count a call; return how it fails."""
         with self._lock:
             self.calls += 1
             if self.ended:
-                return Kind.ENDED_BEFORE
+                return Plan(Kind.ENDED_BEFORE)
             if port in self.away:
                 self.failed[port] += 1
-                return self.away[port]
+                return Plan(self.away[port])
             plan = self.plan
             if plan is None or plan.port not in (None, port) or (port in _COMPUTED and plan.kind not in _ENDS):
                 return None
@@ -127,9 +135,9 @@ class Faults:
                 self.plan = replace(plan, after=plan.after - 1)
                 return None
             self.injected += 1
-            self.failed[port] += 1
+            self.failed[port] += plan.kind is not Kind.MEANWHILE
             self.plan = replace(plan, times=plan.times - 1) if plan.times > 1 else None
-            return plan.kind
+            return plan
 
 
 class Faulty:

@@ -19,23 +19,27 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from lookalike.domain.consistency import Fault
-from lookalike.domain.picture import sign_of
 from lookalike.errors import LookalikeError
-from lookalike.imaging.decode import FORMATS, Bounds, decode
 from lookalike.service.applications import new_secret
 from tests.faults import model
+from tests.faults.acts import (
+    FILES,
+    SAME,
+    SHOP,
+    SIGNS,
+    Act,
+    acts,
+    adds,
+    deletes,
+    numbers,
+    puts,
+    restores,
+    updates,
+)
 from tests.faults.faults import Crash, Kind, Plan
-from tests.faults.model import Model, Name, Step
+from tests.faults.model import NOTHING, Model
 from tests.faults.world import ALICE, UPLOADED, World
-from tests.support.baidu import picture
 from tests.support.native import NativeCaller, image
-
-#: Files that pictures are made of, and where each is its own id, the pictures.
-FILES = [picture(number, size=(16, 16)) for number in range(5)]
-SIGNS = [sign_of(decode(file, Bounds(1 << 20, 1, 64, 4096, FORMATS)).digest) for file in FILES]
-
-#: A library whose pictures are their own ids, and one of callers' ids.
-SAME, SHOP = "same_hq", "shop"
 
 DAY = 86_400_000
 
@@ -46,9 +50,6 @@ NEVER = set(Fault) - {Fault.ORPHAN_FILE, Fault.ORPHAN_MAP, Fault.ORPHAN_ENTRY}
 #: What all runs of this process have done: rules by name, steps, faults injected, restarts after a process's end.
 DONE: Counter[str] = Counter()
 
-numbers = st.integers(0, len(FILES) - 1)
-files = numbers
-briefs = st.sampled_from(["one", "two", "three"])
 names = st.sampled_from("abc")
 
 #: Calls of all ports until one fails, of which most acts make 3 to 20; and of one port, of which they make fewer.
@@ -109,31 +110,71 @@ class Machine(RuleBasedStateMachine):
 
     # -- callers -------------------------------------------------------------------------------------------------------
 
-    @step(number=numbers, brief=briefs, plan=plans)
-    def add(self, number: int, brief: str, plan: Plan | None) -> None:
-        said = {"image": image(FILES[number]), "brief": brief, "on_duplicate": "refuse"}
-        status = self._call(plan, "POST", f"/libraries/{SAME}/pictures", said)
-        self.model.done((SAME, number), model.add(number, brief), status)
+    @step(act=adds, plan=plans)
+    def add(self, act: Act, plan: Plan | None) -> None:
+        self._act(act, plan)
 
-    @step(number=numbers, file=files, brief=briefs, plan=plans)
-    def put(self, number: int, file: int, brief: str, plan: Plan | None) -> None:
-        status = self._call(plan, "PUT", _path((SHOP, number)), {"image": image(FILES[file]), "brief": brief})
-        self.model.done((SHOP, number), model.put(file, brief), status)
+    @step(act=puts, plan=plans)
+    def put(self, act: Act, plan: Plan | None) -> None:
+        self._act(act, plan)
 
-    @step(library=st.sampled_from([SAME, SHOP]), number=numbers, brief=briefs, plan=plans)
-    def update(self, library: str, number: int, brief: str, plan: Plan | None) -> None:
-        self._change((library, number), plan, "PATCH", model.update(brief), {"brief": brief})
+    @step(act=updates, plan=plans)
+    def update(self, act: Act, plan: Plan | None) -> None:
+        self._act(act, plan)
 
-    @step(library=st.sampled_from([SAME, SHOP]), number=numbers, plan=plans)
-    def delete(self, library: str, number: int, plan: Plan | None) -> None:
-        self._change((library, number), plan, "DELETE", model.delete)
+    @step(act=deletes, plan=plans)
+    def delete(self, act: Act, plan: Plan | None) -> None:
+        self._act(act, plan)
 
-    @step(library=st.sampled_from([SAME, SHOP]), number=numbers, plan=plans)
-    def restore(self, library: str, number: int, plan: Plan | None) -> None:
-        self._change((library, number), plan, "POST", model.restore, path="/restore")
+    @step(act=restores, plan=plans)
+    def restore(self, act: Act, plan: Plan | None) -> None:
+        self._act(act, plan)
 
-    def _change(self, name: Name, plan: Plan | None, method: str, step: Step, said: Any = None, path: str = "") -> None:
-        self.model.done(name, step, self._call(plan, method, _path(name) + path, said))
+    def _act(self, act: Act, plan: Plan | None) -> None:
+        self.model.done(act.name, act.step, self._call(plan, act.method, act.path, act.said))
+
+    @step(act=acts, other=acts, same=st.booleans(), after=st.integers(0, 12))
+    def act_within_another(self, act: Act, other: Act, same: bool, after: int) -> None:
+        """Somebody else calls in the middle of a call, often for the same picture."""
+        if same and other.name[0] == act.name[0]:
+            other = other.of(act.name)
+        inner: list[int | None] = []
+        plan = Plan(Kind.MEANWHILE, after, meanwhile=lambda: inner.append(self._within(other)))
+        outer = self._call(plan, act.method, act.path, act.said)
+        if not inner:
+            self.model.done(act.name, act.step, outer)
+        elif act.name == other.name:
+            self.model.both(act.name, (act.step, outer), (other.step, inner[0]))
+        else:
+            self.model.done(act.name, act.step, outer)
+            self.model.done(other.name, other.step, inner[0])
+
+    def _within(self, act: Act) -> int | None:
+        DONE["within"] += 1
+        return self._call(None, act.method, act.path, act.said)
+
+    @step(act=acts, after=st.integers(0, 12))
+    def purge_within_an_act(self, act: Act, after: int) -> None:
+        """A purge, eight days later, comes in the middle of a call."""
+        self._before_days_pass()
+        inner: list[bool] = []
+
+        def purges() -> None:
+            DONE["within"] += 1
+            self.world.pass_time(8 * DAY)
+            with suppress(LookalikeError):
+                self.world.purge()
+            inner.append(True)
+
+        outer = self._call(Plan(Kind.MEANWHILE, after, meanwhile=purges), act.method, act.path, act.said)
+        before = dict(self.model.may_be)
+        self.model.purged(done=False)
+        if inner:
+            self.model.may_be[act.name] = before.get(act.name, frozenset({NOTHING}))
+            self.model.both(act.name, (act.step, outer), (lambda was: (0, model.purge(was)), None))
+        else:
+            self.model.may_be = before
+            self.model.done(act.name, act.step, outer)
 
     @step(number=numbers, plan=plans)
     def search(self, number: int, plan: Plan | None) -> None:
@@ -237,17 +278,21 @@ class Machine(RuleBasedStateMachine):
     # -- operators -----------------------------------------------------------------------------------------------------
 
     def purge(self, plan: Plan | None) -> None:
-        """A purge, eight days later. The stream has forgotten by then what it could not deliver."""
-        if "index" not in self.world.faults.away:
-            self.world.drain_index()
-        else:
-            self.lost = True
+        """A purge, eight days later."""
+        self._before_days_pass()
         self.world.pass_time(8 * DAY)
         try:
             done = self._do(plan, self.world.purge)
         except LookalikeError:
             done = None
         self.model.purged(done=bool(done))
+
+    def _before_days_pass(self) -> None:
+        """Deliver what the stream would forget, unless the index is away: then it is lost, and an operator repairs it."""
+        if "index" in self.world.faults.away:
+            self.lost = True
+        else:
+            self.world.drain_index()
 
     def sweep(self, plan: Plan | None) -> None:
         """A purge twenty minutes later, which removes the rows of removed libraries. The stream may be behind."""
@@ -293,8 +338,8 @@ class Machine(RuleBasedStateMachine):
     @step(
         what=st.sampled_from(
             [
-                "purge",
                 "sweep",
+                "purge",
                 "remove_group",
                 "check",
                 "repair",
@@ -385,8 +430,3 @@ class Machine(RuleBasedStateMachine):
             assert shown[number] in {brief for lies, brief in self.lies.values() if lies == number}
             assert self._finds(UPLOADED, number, SIGNS[number])
         assert self.taken_away or shown.keys() == lying, f"{self.lies} lie there, and {shown} is shown"
-
-
-def _path(name: Name) -> str:
-    library, number = name
-    return f"/libraries/{library}/pictures/{f'p{number}' if library == SHOP else SIGNS[number]}"

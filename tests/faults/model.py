@@ -7,6 +7,7 @@ outlived, a picture may be as before or as the call was to leave it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 ABSENT, LIVE, DELETED = "absent", "live", "deleted"
@@ -78,6 +79,19 @@ class Model:
             return
         after = frozenset(after for answered, after in outcomes if answered == status)
         assert after, f"{name} is {self.states(name)}, and {status} was answered"
+        self.may_be[name] = after
+
+    def both(self, name: Name, one: tuple[Step, int | None], other: tuple[Step, int | None]) -> None:
+        """Take over two calls at the same time: one was after the other, whichever. Raises AssertionError likewise."""
+        before = self.states(name)
+        after: frozenset[State] = frozenset()
+        for calls in ((one, other), (other, one)):
+            self.may_be[name] = before
+            with suppress(AssertionError):
+                for step, status in calls:
+                    self.done(name, step, status)
+                after |= self.may_be[name]
+        assert after, f"{name} was {before}, and {one[1]} and {other[1]} were answered"
         self.may_be[name] = after
 
     def purged(self, *, done: bool) -> None:

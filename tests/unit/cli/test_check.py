@@ -146,11 +146,14 @@ def test_a_deleted_picture_is_restored(data: Path) -> None:
     with listening(ports, DataFolder(data).control):
         command = ["restore-picture", "a", "--library", "shop", "--name", ALICE.name, "--data", str(data)]
         done = CliRunner().invoke(app, command)
-        assert (done.exit_code, done.stdout[:24]) == (0, "a is in shop again, at r")
+        assert (done.exit_code, done.stdout[:25]) == (0, "a is in shop, at revision")
         assert ports.index.count(library.uid) == 1
         command[1] = "unknown"
         refused = CliRunner().invoke(app, command)
-        assert "not in the library" in str(refused.exception) or "unknown" in str(refused.exception)
+        assert str(refused.exception) == "picture: unknown is not in shop, nor is it kept there until its purge"
+        command[1], command[3] = "a", "shopp"
+        refused = CliRunner().invoke(app, command)
+        assert str(refused.exception) == "--library: that application's tenant has none called shopp"
 
 
 def test_a_canary_is_found_and_gone(data: Path) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from lookalike.domain.job import Job, JobKind, JobState
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
-from lookalike.errors import InvalidArgument, LookalikeError, RevisionConflict, Unavailable
+from lookalike.errors import InvalidArgument, LibraryNotFound, LookalikeError, RevisionConflict, Unavailable
 from lookalike.ports import Ports
 from lookalike.service import job_runner
 from lookalike.service.job_errors import JobFinished, JobInProgress, JobIsOther, JobNotFound
-from lookalike.service.job_runner import LEASE_MS, MAX_FAILURES, run_jobs
+from lookalike.service.job_runner import LEASE_MS, MAX_FAILURES, TURN_MS, run_jobs
 from lookalike.service.jobs import (
     MAX_KEPT,
     QUEUE,
@@ -250,3 +251,67 @@ def test_the_oldest_finished_jobs_are_forgotten(memory: Ports, library: Library,
 def test_errors_name_the_job() -> None:
     error: LookalikeError = JobFinished("sweep", "done")
     assert error.explanation == "job: sweep is done"
+
+
+def test_a_long_job_gives_way_to_one_that_comes_while_it_works(
+    memory: Ports, library: Library, clock: SetClock
+) -> None:
+    """Another tenant's, which waits for a turn at most, whether its library is small or not."""
+    start(memory, library)
+    ended: list[int] = []
+
+    def later() -> None:
+        clock.now += TURN_MS // 2
+
+    def another() -> None:
+        later()
+        start(memory, a_library(memory, "other", BOB.tenant), "second")
+
+    happening.extend([another, later, *[lambda: ended.append(clock.now)] * STEPS])
+    assert run(memory)
+    ours, theirs = find_job(memory, ALICE.tenant, "first"), find_job(memory, BOB.tenant, "second")
+    assert (ours.state, theirs.state) == (JobState.DONE, JobState.DONE)
+    assert (ours.fence, theirs.fence) == (2, 1), "ours was taken up again, once theirs was done"
+
+
+def test_a_long_job_that_nobody_waits_for_is_not_interrupted(memory: Ports, library: Library, clock: SetClock) -> None:
+    start(memory, library)
+
+    def later() -> None:
+        clock.now += 2 * TURN_MS
+
+    happening.extend([later] * STEPS)
+    assert run(memory)
+    assert find_job(memory, ALICE.tenant, "first").fence == 1
+
+
+def test_turns_go_from_tenant_to_tenant(memory: Ports, library: Library, clock: SetClock) -> None:
+    """A tenant of many jobs does not keep one of a single job waiting for all of them."""
+    libraries = [library, *(a_library(memory, f"l{number}") for number in range(3))]
+    for number, one in enumerate(libraries):
+        clock.now += 1
+        start(memory, one, f"job-{number}")
+    clock.now += 1
+    start(memory, a_library(memory, "other", BOB.tenant), "last")
+    order: list[str] = []
+
+    def running() -> None:
+        jobs = [*list_jobs(memory, ALICE.tenant), *list_jobs(memory, BOB.tenant)]
+        order.extend(job.id for job in jobs if job.leased_until > clock.now)
+        clock.now += TURN_MS
+
+    happening.extend([running] * 5 * STEPS)
+    run(memory)
+    assert order[:4] == ["job-0", "last", "job-1", "last"]
+
+
+def test_a_job_whose_library_is_removed_has_ended_without_a_fault(
+    memory: Ports, library: Library, log_lines: Callable[[], list[dict[str, Any]]]
+) -> None:
+    start(memory, library)
+    happening.append(LibraryNotFound("shop"))
+    assert run(memory)
+    job = find_job(memory, ALICE.tenant, "first")
+    assert (job.state, job.detail) == (JobState.FAILED, "the library shop was removed")
+    lines = log_lines()
+    assert [(line["level"], line["message"]) for line in lines] == [("INFO", "a job has ended with its library")]

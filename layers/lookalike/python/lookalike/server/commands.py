@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from lookalike.errors import InvalidArgument, LibraryNotFound, PictureNotFound
 from lookalike.ports import Ports
 from lookalike.server.control import Command, Tell
 from lookalike.service.canary import run_canary
@@ -13,8 +14,10 @@ from lookalike.service.consistency import DEFAULT_NAMES, check
 from lookalike.service.groups import name_of
 from lookalike.service.libraries import find_library
 from lookalike.service.mend import Mender
+from lookalike.service.model_view import current
 from lookalike.service.reports import Reported, note_report
 from lookalike.service.restore import restore
+from lookalike.service.second_model_check import with_second_model
 
 
 def run_check(ports: Ports, asked: Mapping[str, Any], tell: Tell) -> str:
@@ -25,14 +28,24 @@ def run_check(ports: Ports, asked: Mapping[str, Any], tell: Tell) -> str:
     mend = Mender(ports, float(asked["rate"])) if asked["repair"] else None
     names = int(asked.get("names", DEFAULT_NAMES))
     report = check(ports, mend=mend, deep=int(asked["deep"]), names=names, tell=tell)
+    report = with_second_model(ports, report, repair=bool(asked["repair"]))
     note_report(ports, Reported.CHECK, report.with_examples(DEFAULT_NAMES).to_json())
     return report.to_json()
 
 
 def run_restore(ports: Ports, asked: Mapping[str, Any], _tell: Tell) -> str:
-    """Restore a deleted picture, by its id or sign in the library of that name of the ``tenant``; return its row's facts."""
-    library = find_library(ports, asked["tenant"], asked["library"])
-    picture = restore(ports, library, asked["picture"])
+    """Restore a deleted picture, by its id or sign in the library of that name of the ``tenant``; return its row's facts.
+
+    Raises InvalidArgument if there is none.
+    """
+    try:
+        library = find_library(ports, asked["tenant"], asked["library"])
+        picture = restore(ports, library, asked["picture"])
+    except LibraryNotFound as error:
+        raise InvalidArgument("--library", f"that application's tenant has none called {asked['library']}") from error
+    except PictureNotFound as error:
+        reason = f"{asked['picture']} is not in {asked['library']}, nor is it kept there until its purge"
+        raise InvalidArgument("picture", reason) from error
     return json.dumps({"library": library.name, "id": name_of(library, picture), "revision": picture.revision})
 
 
@@ -44,4 +57,13 @@ def run_canary_command(ports: Ports, asked: Mapping[str, Any], tell: Tell) -> st
     return report
 
 
-COMMANDS: Mapping[str, Command] = {"check": run_check, "restore": run_restore, "canary": run_canary_command}
+def _by_live_model(command: Command) -> Command:
+    """Return the command, done with the model that searches use."""
+    return lambda ports, asked, tell: command(current(ports), asked, tell)
+
+
+COMMANDS: Mapping[str, Command] = {
+    "check": _by_live_model(run_check),
+    "restore": _by_live_model(run_restore),
+    "canary": _by_live_model(run_canary_command),
+}

@@ -6,8 +6,9 @@ it writes then is refused, as the job's revision has changed. What it did meanwh
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lookalike.domain.job import Job, JobKind, JobState
 from lookalike.errors import Abandoned, Busy, LibraryNotFound, LookalikeError, RevisionConflict, Unavailable
@@ -18,6 +19,9 @@ from lookalike.service.jobs import forget_entry, queued_jobs, save_job
 
 #: Milliseconds that a runner holds a job without saving it. Steps take two seconds or so; one may wait for stores.
 LEASE_MS = 120_000
+
+#: Milliseconds that a job works while others wait. Each turn begins by reading the pairs that are stored, seconds at most.
+TURN_MS = 30_000
 
 #: Milliseconds after which an entry of the queue without a job is of one that was never started.
 _ENTRY_AGE_MS = 3_600_000
@@ -42,17 +46,32 @@ class Ran:
 
 
 def run_jobs(ports: Ports, time_left: Callable[[], bool]) -> Ran:
-    """Do the jobs that wait, one after the other, while ``time_left()``. Raises Unavailable if the queue cannot be read."""
-    taken = finished = 0
-    idle = True
-    # Those that have been taken least come first, so that a long one does not keep the others waiting.
-    queue = sorted(queued_jobs(ports), key=lambda entry: (0 if entry[1] is None else entry[1].fence, entry[0]))
-    for key, waiting in queue:
+    """Do the jobs that wait, in turn, while ``time_left()``. Raises Unavailable if the queue cannot be read."""
+    tally = _Tally()
+    idle: bool | None = None
+    while idle is None:
+        idle = _round(ports, time_left, tally)
+    return Ran(tally.taken, tally.finished, idle)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What a run has done so far: jobs taken and finished, and turns by tenant."""
+
+    taken: int = 0
+    finished: int = 0
+    turns: Counter[str] = field(default_factory=Counter)
+
+
+def _round(ports: Ports, time_left: Callable[[], bool], tally: _Tally) -> bool | None:
+    """Do the jobs of the queue; whether nothing is left to do, and None if others may have come: then the queue is read anew."""
+    idle, began = True, ports.clock()
+    for key, waiting in _in_turn(ports, tally):
         if waiting is None or waiting.state.finished:
             _forget(ports, key, waiting)
             continue
         if not time_left():
-            return Ran(taken, finished, idle=False)
+            return False
         if not waiting.state.runnable:
             continue
         job = _claim(ports, waiting)
@@ -60,10 +79,23 @@ def run_jobs(ports: Ports, time_left: Callable[[], bool]) -> Ran:
             idle = False
             continue
         ended = _run(ports, job, time_left)
-        taken += 1
-        finished += ended is not None and ended.state.finished
+        tally.taken += 1
+        tally.turns[job.tenant] += 1
+        tally.finished += ended is not None and ended.state.finished
         idle = idle and ended is not None and not ended.state.runnable
-    return Ran(taken, finished, idle)
+        if ports.clock() - began >= TURN_MS:
+            return None
+    return idle
+
+
+def _in_turn(ports: Ports, tally: _Tally) -> list[tuple[str, Job | None]]:
+    """Return the queue: those of tenants with the fewest turns first, and of a tenant's those that were taken least."""
+
+    def place(entry: tuple[str, Job | None]) -> tuple[int, int, str]:
+        key, job = entry
+        return (0, 0, key) if job is None else (tally.turns[job.tenant], job.fence, key)
+
+    return sorted(queued_jobs(ports), key=place)
 
 
 def _forget(ports: Ports, key: str, job: Job | None) -> None:
@@ -84,11 +116,17 @@ def _claim(ports: Ports, job: Job) -> Job | None:
 
 
 def _run(ports: Ports, job: Job, time_left: Callable[[], bool]) -> Job | None:
-    """Do steps of the job until it is finished or time is up; return it as it was saved, None if it is another's now."""
+    """Do steps of the job until it is finished, or time is up, or its turn is over and others wait.
+
+    Return the job as it was saved, None if it is another's now.
+    """
+    began = ports.clock()
     try:
         for step in WORK[job.kind](ports, job):
             now = ports.clock()
             stops = step.state.finished or not time_left()
+            if not stops and now - began >= TURN_MS:
+                stops, began = _others_wait(ports, job), now
             ahead = step.but(revision=job.revision, leased_until=0 if stops else now + LEASE_MS, failures=0)
             job = save_job(ports, ahead)
             if stops:
@@ -101,6 +139,13 @@ def _run(ports: Ports, job: Job, time_left: Callable[[], bool]) -> Job | None:
     return job
 
 
+def _others_wait(ports: Ports, job: Job) -> bool:
+    """Whether another job could run now."""
+    now = ports.clock()
+    waiting = (other for _, other in queued_jobs(ports) if other is not None and other.state.runnable)
+    return any((other.tenant, other.id) != (job.tenant, job.id) and other.leased_until <= now for other in waiting)
+
+
 def _after_failure(ports: Ports, job: Job, error: Exception) -> Job | None:
     """Save that the job has failed; one whose stores did not answer is tried again."""
     passing = isinstance(error, (Unavailable, Busy, Abandoned)) and job.failures < MAX_FAILURES
@@ -109,11 +154,18 @@ def _after_failure(ports: Ports, job: Job, error: Exception) -> Job | None:
         logger.warning("a job waits for a store", extra={**_fields(job), **error_fields(error)})
     else:
         failed = job.but(state=JobState.FAILED, detail=_detail(job, error), leased_until=0)
-        logger.error("a job has failed", exc_info=error, extra=_fields(job))
+        _log_failure(job, error)
     try:
         return save_job(ports, failed)
     except (RevisionConflict, Unavailable):
         return None
+
+
+def _log_failure(job: Job, error: Exception) -> None:
+    if isinstance(error, LibraryNotFound):  # its owner has removed it
+        logger.info("a job has ended with its library", extra=_fields(job))
+    else:
+        logger.error("a job has failed", exc_info=error, extra=_fields(job))
 
 
 def _detail(job: Job, error: Exception) -> str:

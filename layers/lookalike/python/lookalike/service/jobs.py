@@ -2,6 +2,10 @@
 
 A job is a record of its tenant's. What waits for a runner is in a queue beside it: one partition for all tenants, which
 runners read. An entry is written before its job, and removed after it has finished, so that no job is ever forgotten.
+
+One job of a kind works on a library at a time. Its claim is a record of the library's, which is written before the job:
+whoever meets the claim of a job that is not there yet writes the job itself. So all who ask at once get the same job,
+whoever was first, and a caller that stops after its claim has started its job all the same.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from dataclasses import asdict
 from lookalike.domain.job import Job, JobKind, JobState
 from lookalike.domain.library import Library
 from lookalike.domain.record import Record
-from lookalike.errors import InvalidArgument, RevisionConflict
+from lookalike.errors import InvalidArgument, RevisionConflict, Unavailable
 from lookalike.ports import Ports
 from lookalike.service.catalog_writes import MAX_ATTEMPTS
 from lookalike.service.job_errors import JobFinished, JobInProgress, JobIsOther, JobNotFound
@@ -24,6 +28,10 @@ _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 #: Jobs of a tenant that are kept; of the finished ones, the oldest go.
 MAX_KEPT = 100
+
+#: Milliseconds for which the claim of a job that is not there is of one that is about to be written; later, the job was
+#: one of those that are not kept any more. A call takes half a minute at most.
+CLAIM_MS = 600_000
 
 #: Records read at a time.
 _PAGE = 200
@@ -38,22 +46,16 @@ def start_job(ports: Ports, library: Library, kind: JobKind, id_: str) -> tuple[
     another job does the same to the library now.
     """
     if not is_job_id(id_):
-        raise InvalidArgument("id", "must be 1 to 128 letters, digits, dots, underscores and hyphens")
-    known = job_of(ports, library.tenant, id_)
-    if known is not None:
-        if (known.kind, known.uid) != (kind, library.uid):
-            raise JobIsOther(id_)
-        return known, False
-    _reserve(ports, library, kind, id_)
-    now = ports.clock()
-    job = Job(library.tenant, id_, kind, library.name, library.uid, created=now, updated=now, revision=1)
-    _enqueue(ports, job)
-    try:
-        ports.records.put_record(_record_of(job), None)
-    except RevisionConflict:
-        return find_job(ports, library.tenant, id_), False
-    _forget_old(ports, library.tenant)
-    return job, True
+        raise InvalidArgument("job", "must be 1 to 128 letters, digits, dots, underscores and hyphens")
+    job, created = _claimed(ports, library, kind, id_)
+    if job.id != id_:
+        raise JobInProgress(job.id)
+    return job, created
+
+
+def start_or_join(ports: Ports, library: Library, kind: JobKind, id_: str) -> tuple[Job, bool]:
+    """Start a job of that name, which is new, on a library, or return the one that does the same; and whether it is new."""
+    return _claimed(ports, library, kind, id_)
 
 
 def is_job_id(text: str) -> bool:
@@ -148,21 +150,69 @@ def _compare_and_set(ports: Ports, tenant: str, id_: str, change: Callable[[Job]
     raise JobNotFound(id_)
 
 
-def _reserve(ports: Ports, library: Library, kind: JobKind, id_: str) -> None:
-    """Record the job as the one that works on the library. Raises JobInProgress if another one does."""
+def _claimed(ports: Ports, library: Library, kind: JobKind, id_: str) -> tuple[Job, bool]:
+    """Return the job that does this to the library: that of the name if it is there, the one that has claimed it, or a new one.
+
+    Raises JobIsOther, and Unavailable if claims change too fast.
+    """
     partition = working_partition(library.uid)
-    held = ports.records.record(partition, kind)
-    if held is not None and held.body != id_:
-        other = job_of(ports, library.tenant, held.body)
-        if other is not None and not other.state.finished:
-            raise JobInProgress(other.id)
-    revision = 1 if held is None else held.revision + 1
+    for _ in range(MAX_ATTEMPTS):
+        known = job_of(ports, library.tenant, id_)
+        if known is not None:
+            return _same(known, library, kind), False
+        held = ports.records.record(partition, kind)
+        holder = None if held is None else _holder(ports, library, kind, held)
+        if holder is not None:
+            return holder, False
+        now = ports.clock()
+        claim = Record(
+            partition, kind, json.dumps({"id": id_, "created": now}), 1 if held is None else held.revision + 1
+        )
+        try:
+            ports.records.put_record(claim, None if held is None else held.revision)
+        except RevisionConflict:  # another caller was faster: its job is the one
+            continue
+        job = _same(_written(ports, library, kind, id_, now), library, kind)
+        _forget_old(ports, library.tenant)
+        return job, True
+    raise Unavailable(f"jobs: {partition} changes too fast")
+
+
+def _same(job: Job, library: Library, kind: JobKind) -> Job:
+    """Return the job. Raises JobIsOther if it does something else."""
+    if (job.kind, job.uid) != (kind, library.uid):
+        raise JobIsOther(job.id)
+    return job
+
+
+def _holder(ports: Ports, library: Library, kind: JobKind, held: Record) -> Job | None:
+    """Return the job of a claim if it has not finished, written now if its caller has not yet; None if it has no claim any more."""
+    id_, created = _claim_of(held)
+    job = job_of(ports, library.tenant, id_)
+    if job is None and created > ports.clock() - CLAIM_MS:
+        job = _written(ports, library, kind, id_, created)
+    if job is None or job.state.finished or (job.kind, job.uid) != (kind, library.uid):
+        return None
+    return job
+
+
+def _claim_of(held: Record) -> tuple[str, int]:
+    """Return the name of the job that a claim is of, and when that was made; 0 of one by a version that did not say so."""
+    if not held.body.startswith("{"):
+        return held.body, 0
+    said = json.loads(held.body)
+    return said["id"], said["created"]
+
+
+def _written(ports: Ports, library: Library, kind: JobKind, id_: str, created: int) -> Job:
+    """Write the job of a claim, unless somebody has; return it."""
+    job = Job(library.tenant, id_, kind, library.name, library.uid, created=created, updated=created, revision=1)
+    _enqueue(ports, job)
     try:
-        ports.records.put_record(Record(partition, kind, id_, revision), None if held is None else held.revision)
+        ports.records.put_record(_record_of(job), None)
     except RevisionConflict:
-        winner = ports.records.record(partition, kind)
-        if winner is None or winner.body != id_:
-            raise JobInProgress("" if winner is None else winner.body) from None
+        return find_job(ports, library.tenant, id_)
+    return job
 
 
 def _enqueue(ports: Ports, job: Job) -> None:

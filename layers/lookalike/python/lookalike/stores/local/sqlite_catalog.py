@@ -105,9 +105,24 @@ class SqliteCatalog(Catalog):
         return self._damaged.decode_all("removed_libraries", library_row.REMOVED_NAME_POSITION, decode, rows)
 
     def forget_library(self, uid: str) -> None:
-        self._database.write(
-            lambda connection: connection.execute("DELETE FROM removed_libraries WHERE uid = ?", (uid,))
-        )
+        def forget(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM aliases WHERE library = ?", (uid,))
+            connection.execute("DELETE FROM removed_libraries WHERE uid = ?", (uid,))
+
+        self._database.write(forget)
+
+    def alias(self, library: str, name: str) -> str | None:
+        rows = self._rows("SELECT id FROM aliases WHERE library = ? AND alias = ?", (library, name))
+        return str(rows[0][0]) if rows else None
+
+    def aliases(self, library: str, after: str, limit: int) -> Sequence[tuple[str, str]]:
+        statement = "SELECT alias, id FROM aliases WHERE library = ? AND alias > ? ORDER BY alias LIMIT ?"
+        return [(str(name), str(id_)) for name, id_ in self._rows(statement, (library, after, limit))]
+
+    def save_aliases(self, library: str, aliases: Mapping[str, str]) -> None:
+        rows = [(library, name, id_) for name, id_ in aliases.items()]
+        statement = "INSERT OR REPLACE INTO aliases (library, alias, id) VALUES (?, ?, ?)"
+        self._database.write(lambda connection: connection.executemany(statement, rows))
 
     def missing_libraries(self, uids: Set[str]) -> Set[str]:
         there = self._rows("SELECT uid FROM libraries UNION SELECT uid FROM removed_libraries", ())

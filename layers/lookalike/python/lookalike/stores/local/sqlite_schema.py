@@ -114,4 +114,26 @@ MIGRATIONS = (
         BEGIN INSERT INTO changes (library, id) VALUES (OLD.library, OLD.id); END
         """,
     ),
+    (
+        """
+        CREATE TABLE aliases (
+            library TEXT NOT NULL,
+            alias TEXT NOT NULL,
+            id TEXT NOT NULL,
+            PRIMARY KEY (library, alias)
+        ) STRICT, WITHOUT ROWID
+        """,
+    ),
+    (
+        """
+        CREATE TABLE embeddings (
+            model TEXT NOT NULL,
+            key TEXT NOT NULL,
+            vector BLOB NOT NULL,
+            map BLOB NOT NULL,
+            UNIQUE (model, key)
+        ) STRICT
+        """,
+    ),
+    ("ALTER TABLE pictures ADD COLUMN file_size INTEGER",),
 )

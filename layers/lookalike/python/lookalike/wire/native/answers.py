@@ -77,12 +77,6 @@ class PictureSaid(Said, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
 
 
-class AddedSaid(PictureSaid, frozen=True, kw_only=True):
-    """A picture that an add has made, or found: then ``created`` is false."""
-
-    created: bool
-
-
 class PicturesSaid(Said, frozen=True, kw_only=True):
     """A page of pictures. ``next`` is absent from the last one."""
 
@@ -231,9 +225,10 @@ class IndexSaid(Said, frozen=True, kw_only=True):
 
 
 class PictureLimitsSaid(Said, frozen=True, kw_only=True):
-    """What a picture may be: bytes, pixels of a side, formats."""
+    """What a picture may be: bytes, pixels of a side, formats. ``max_upload_bytes``: bytes of one that is sent ahead."""
 
     max_bytes: int
+    max_upload_bytes: int
     min_side: int
     max_side: int
     formats: tuple[str, ...]
@@ -296,12 +291,6 @@ def picture_said(library: Library, picture: Picture) -> PictureSaid:
         desc=_desc_json(metadata),
         tags=metadata.tags,
     )
-
-
-def added_said(library: Library, picture: Picture, *, created: bool) -> AddedSaid:
-    """Return a picture that was added, or was there."""
-    said = picture_said(library, picture)
-    return AddedSaid(**{name: getattr(said, name) for name in PictureSaid.__struct_fields__}, created=created)
 
 
 def _label_json(metadata: Metadata) -> msgspec.Raw | UnsetType:

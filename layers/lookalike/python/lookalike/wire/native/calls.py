@@ -8,8 +8,10 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from lookalike.domain.application import Permission
+from lookalike.domain.application import Application, Permission
 from lookalike.errors import UnknownOperation
+from lookalike.ports import Ports
+from lookalike.wire import forms
 from lookalike.wire.dialect import Call
 from lookalike.wire.http import Operation, Request, Route, RouteEntry, pattern, routes_of
 from lookalike.wire.native import (
@@ -27,8 +29,10 @@ from lookalike.wire.native import (
     searching,
     session,
     uploads,
+    written,
 )
 from lookalike.wire.native.dialect import NATIVE, Reply
+from lookalike.wire.native.elsewhere import check_query
 from lookalike.wire.native.problems import MethodNotAllowed
 
 _LIBRARY = f"{BASE}/libraries/{{library}}"
@@ -94,6 +98,11 @@ def _whole(least: int, most: int, default: int) -> Mapping[str, object]:
     return {"type": "integer", "minimum": least, "maximum": most, "default": default}
 
 
+def _form(beside: type[requests.DescriptionGiven]) -> Form:
+    """Return the fields beside the file of a picture: what is said of it, in JSON or each as text."""
+    return {"picture": beside, **dict.fromkeys(beside.__struct_fields__, str)}
+
+
 def _one_of(*values: str) -> Mapping[str, object]:
     return {"type": "string", "enum": list(values)}
 
@@ -105,44 +114,43 @@ _IF_MATCH = Parameter(
     where="header",
 )
 _IF_NONE_MATCH = Parameter("If-None-Match", "ETags that the caller has", where="header")
-_FILE_SAID = (
+_IF_ABSENT = Parameter(
+    "If-None-Match", "*: put it only where there is none", {"type": "string", "pattern": r"^\*$"}, where="header"
+)
+_DESCRIBED = (
     Parameter("brief", "What is said of the picture, where the body does not say it: its brief"),
     Parameter("tags", "Likewise: its tags, comma separated"),
-    Parameter("label", "Likewise: its label, as text"),
-    Parameter("desc", "Likewise: its desc, as text"),
-    Parameter("on_duplicate", "Likewise", {**_one_of("return", "refuse", "update"), "default": "return"}),
+    Parameter("label", f"Likewise: its label, as text of up to {limits.METADATA_BYTES['label']} bytes"),
+    Parameter("desc", f"Likewise: its desc, as text of up to {limits.METADATA_BYTES['desc']} bytes"),
 )
+_ON_DUPLICATE = Parameter("on_duplicate", "Likewise", {**_one_of("return", "refuse", "update"), "default": "return"})
 # Said where it is worth most. openapi-python-client 0.29 needs an optional parameter where a body has several types.
 _ACCEPT = Parameter("Accept-Encoding", "gzip: long answers are compressed", where="header")
-_PICTURE_FORM: Form = {
-    "picture": requests.MetadataGiven,
-    **dict.fromkeys(requests.MetadataGiven.__struct_fields__, str),
-}
 _STATE = Parameter("state", "Live pictures, or deleted ones", {**_one_of("live", "deleted"), "default": "live"})
 _AFTER = Parameter("after", "next of the page before", {"type": "string", "pattern": requests.CURSOR_PATTERN})
 
 CALLS: Sequence[NativeCall] = (
-    NativeCall("groups", "GET", f"{BASE}/usage", about.usage, {200: answers.UsageSaid}, (400,),
+    NativeCall("groups", "GET", f"{BASE}/usage", about.usage, {200: answers.UsageSaid}, (),
                parameters=(Parameter("days", "Days, up to today", _whole(1, 400, 30)),), may=()),
     NativeCall("groups", "GET", f"{BASE}/index", about.index, {200: answers.IndexSaid}, may=()),
     NativeCall("groups", "GET", f"{BASE}/libraries", libraries.list_libraries, {200: answers.LibrariesSaid}),
     NativeCall("groups", "GET", _LIBRARY, libraries.get_library, {200: answers.LibrarySaid}, (404,)),
     NativeCall("groups", "PUT", _LIBRARY, libraries.put_library,
-               {201: answers.LibrarySaid, 200: answers.LibrarySaid}, (400, 409), requests.LibraryGiven),
-    NativeCall("groups", "PATCH", _LIBRARY, libraries.change_library, {200: answers.LibrarySaid}, (400, 404),
+               {201: answers.LibrarySaid, 200: answers.LibrarySaid}, (409,), requests.LibraryGiven),
+    NativeCall("groups", "PATCH", _LIBRARY, libraries.change_library, {200: answers.LibrarySaid}, (404,),
                requests.LibraryChange),
     NativeCall("groups", "DELETE", _LIBRARY, libraries.remove_library, {204: None}, (404,)),
-    NativeCall("groups", "GET", f"{_LIBRARY}/pictures", pictures.list_of_pictures, {200: answers.PicturesSaid}, (400, 404),
+    NativeCall("groups", "GET", f"{_LIBRARY}/pictures", pictures.list_of_pictures, {200: answers.PicturesSaid}, (404,),
                parameters=(
                    _STATE,
                    Parameter("tag", "Tags that pictures must have, comma separated"),
                    _AFTER,
                    Parameter("limit", "Pictures in the page", _whole(1, 1000, 100)),
                )),
-    NativeCall("groups", "GET", _PICTURE, pictures.get_picture, {200: answers.PictureSaid, 304: None}, (400, 404, 409),
+    NativeCall("groups", "GET", _PICTURE, pictures.get_picture, {200: answers.PictureSaid, 304: None}, (404, 409),
                parameters=(_IF_NONE_MATCH,), may=(Permission.SEARCH,)),
     NativeCall("groups", "GET", f"{_PICTURE}/image", pictures.get_image, {200: "image/*", 304: None, 307: None},
-               (400, 404, 409),
+               (404, 409),
                parameters=(
                    Parameter("size", "thumb: 320 pixels; view: 1600 pixels; original: as it came",
                              {**_one_of("thumb", "view", "original"), "default": "original"}),
@@ -153,7 +161,7 @@ CALLS: Sequence[NativeCall] = (
     NativeCall("groups", "POST", f"{_LIBRARY}/duplicates", duplicates.find_duplicates,
                {201: job_answers.JobSaid, 200: job_answers.JobSaid}, (404,)),
     NativeCall("groups", "GET", f"{_LIBRARY}/duplicates", duplicates.list_duplicates, {200: job_answers.DuplicatesSaid},
-               (400, 404),
+               (404,),
                parameters=(
                    Parameter("level", "identical: the same pixels; same: proved as well; similar: near as well",
                              {**_one_of("same", "identical", "similar"), "default": "same"}),
@@ -161,45 +169,46 @@ CALLS: Sequence[NativeCall] = (
                    Parameter("limit", "Clusters in the page", _whole(1, limits.MAX_CLUSTERS, limits.DEFAULT_CLUSTERS)),
                )),
     NativeCall("groups", "POST", f"{_LIBRARY}/duplicates/dismiss", duplicates.dismiss_duplicates, {204: None},
-               (400, 404, 409), requests.DismissGiven),
+               (404, 409), requests.DismissGiven),
     NativeCall("groups", "POST", f"{_LIBRARY}/duplicates/reconsider", duplicates.reconsider_duplicates, {204: None},
-               (400, 404, 409), requests.DismissGiven),
+               (404, 409), requests.DismissGiven),
     NativeCall("groups", "GET", f"{BASE}/jobs", jobs.list_of_jobs, {200: job_answers.JobsSaid}),
     NativeCall("groups", "PUT", _JOB, jobs.put_job, {201: job_answers.JobSaid, 200: job_answers.JobSaid},
-               (400, 404, 409), requests.JobGiven),
+               (404, 409), requests.JobGiven),
     NativeCall("groups", "GET", _JOB, jobs.get_job, {200: job_answers.JobSaid}, (404,)),
     NativeCall("groups", "POST", f"{_JOB}/pause", jobs.pause_job, {200: job_answers.JobSaid}, (404, 409)),
     NativeCall("groups", "POST", f"{_JOB}/resume", jobs.resume_job, {200: job_answers.JobSaid}, (404, 409)),
     NativeCall("groups", "POST", f"{_JOB}/cancel", jobs.cancel_job, {200: job_answers.JobSaid}, (404, 409)),
     NativeCall("groups", "GET", f"{_JOB}/report", jobs.get_report, {200: job_answers.ReportSaid}, (404,)),
     NativeCall("add", "POST", f"{_LIBRARY}/pictures", pictures.add_picture,
-               {201: answers.AddedSaid, 200: answers.AddedSaid}, (400, 404, 409, 410, 422), requests.PictureGiven, "file",
-               (*_FILE_SAID, Parameter("id", "Likewise: your id, in libraries with identity own")), _PICTURE_FORM),
+               {201: written.AddedSaid, 200: written.AddedSaid}, (404, 409, 410, 422), requests.PictureGiven, "file",
+               (*_DESCRIBED, _ON_DUPLICATE, Parameter("id", "Likewise: your id, in libraries with identity own")),
+               _form(requests.MetadataGiven)),
     NativeCall("add", "PUT", _PICTURE, pictures.put_picture,
-               {201: answers.AddedSaid, 200: answers.AddedSaid}, (400, 404, 409, 410, 412, 422), requests.PictureGiven, "file",
-               (*_FILE_SAID, _IF_MATCH), _PICTURE_FORM),
-    NativeCall("add", "POST", f"{_LIBRARY}/bulk", bulk.bulk, {200: bulk.CONTENT_TYPE}, (400, 404), requests.RowGiven,
+               {201: written.AddedSaid, 200: written.AddedSaid}, (404, 409, 410, 412, 422), requests.PutGiven, "file",
+               (*_DESCRIBED, _IF_MATCH, _IF_ABSENT), _form(requests.DescriptionGiven)),
+    NativeCall("add", "POST", f"{_LIBRARY}/bulk", bulk.bulk, {200: bulk.CONTENT_TYPE}, (404,), requests.RowGiven,
                "ndjson", may=(Permission.ADD, Permission.UPDATE, Permission.DELETE)),
     NativeCall("add", "POST", uploads.PATH, uploads.offer_upload, {201: uploads.UploadSaid},
                may=(Permission.ADD, Permission.SEARCH)),
-    NativeCall("update", "PATCH", _PICTURE, pictures.change_picture, {200: answers.PictureSaid},
-               (400, 404, 409, 412), requests.PictureChange, parameters=(_IF_MATCH,)),
-    NativeCall("add", "POST", f"{_PICTURE}/restore", pictures.restore_picture, {200: answers.PictureSaid},
-               (400, 404, 409, 412), parameters=(_IF_MATCH,)),
-    NativeCall("delete", "DELETE", _PICTURE, pictures.delete_picture, {204: None}, (400, 404, 409, 412),
+    NativeCall("update", "PATCH", _PICTURE, pictures.change_picture, {200: written.WrittenSaid},
+               (404, 409, 412), requests.PictureChange, parameters=(_IF_MATCH,)),
+    NativeCall("add", "POST", f"{_PICTURE}/restore", pictures.restore_picture, {200: written.WrittenSaid},
+               (404, 409, 412), parameters=(_IF_MATCH,)),
+    NativeCall("delete", "DELETE", _PICTURE, pictures.delete_picture, {204: None}, (404, 409, 412),
                parameters=(_IF_MATCH,)),
     NativeCall("search", "POST", f"{_LIBRARY}/search", searching.search_library, {200: answers.FoundSaid},
-               (400, 404, 409, 410, 422), requests.SearchGiven, "file", (_ACCEPT,),
+               (404, 409, 410, 422), requests.SearchGiven, "file", (_ACCEPT,),
                {"search": requests.SearchOptionsGiven}),
     NativeCall("search", "POST", f"{_LIBRARY}/check", searching.check_picture, {200: answers.CheckSaid},
-               (400, 404, 409, 410, 422), requests.CheckGiven, "file", (_ACCEPT,)),
+               (404, 409, 410, 422), requests.CheckGiven, "file", (_ACCEPT,)),
     NativeCall("search", "POST", f"{BASE}/search", searching.search_several, {200: answers.FoundSaid},
-               (400, 404, 409, 410, 422),
+               (404, 409, 410, 422),
                requests.SearchManyGiven),
     NativeCall("search", "POST", f"{BASE}/compare", searching.compare_pictures, {200: answers.ComparedSaid},
-               (400, 404, 409, 410, 422),
+               (404, 409, 410, 422),
                requests.CompareGiven),
-    NativeCall("token", "POST", session.PATH, session.sign_in, {204: None}, (400, 403), session.SignInGiven),
+    NativeCall("token", "POST", session.PATH, session.sign_in, {204: None}, (403,), session.SignInGiven),
     NativeCall("token", "GET", session.PATH, session.get_session, {200: session.SessionSaid}, ()),
     NativeCall("token", "DELETE", session.PATH, session.sign_out, {204: None}, (403,)),
 )  # fmt: skip
@@ -224,11 +233,22 @@ def _error_elsewhere(request: Request) -> Exception:
 _SLASH = "an id with a slash stands in a path as ~ and its base64url; self says it"
 
 
+def _strict(call: NativeCall) -> Call[Request, Reply]:
+    """Return the function that answers a call, for queries of parameters that the call takes."""
+    known = tuple(one.name for one in call.parameters if one.where == "query")
+
+    def answer(ports: Ports, application: Application, request: Request) -> Reply:
+        check_query(forms.query(request).values, known, searches=call.operation == "search")
+        return call.call(ports, application, request)
+
+    return answer
+
+
 _elsewhere = NATIVE.refusing(_error_elsewhere)
 
 ROUTES = (
     *(
-        RouteEntry(call.operation, call.method, call.path, NATIVE.endpoint(call.call, *call.permissions))
+        RouteEntry(call.operation, call.method, call.path, NATIVE.endpoint(_strict(call), *call.permissions))
         for call in CALLS
         if call.path != session.PATH
     ),

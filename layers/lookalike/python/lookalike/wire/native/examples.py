@@ -8,7 +8,7 @@ import msgspec
 
 import lookalike
 from lookalike.domain.picture import sign_of
-from lookalike.wire.native import answers, job_answers, requests, session, uploads
+from lookalike.wire.native import answers, job_answers, requests, session, uploads, written
 from lookalike.wire.native.bulk import RowSaid, TotalsSaid
 
 #: A picture small enough to be read here: two grey squares, as WebP.
@@ -31,7 +31,7 @@ _DIGEST = "f8359ee9c6f2d1c0f8359ee9c6f2d1c0f8359ee9c6f2d1c0f8359ee9c6f2d1c0"
 
 _PATH = "/api/v1/libraries/shop/pictures/sku-1"
 
-_ADDED = answers.AddedSaid(
+_ADDED = written.AddedSaid(
     library="shop",
     id="sku-1",
     path=_PATH,
@@ -47,6 +47,10 @@ _ADDED = answers.AddedSaid(
 )
 
 _PICTURE = answers.PictureSaid(
+    **{name: getattr(_ADDED, name) for name in answers.PictureSaid.__struct_fields__},
+)
+
+_WRITTEN = written.WrittenSaid(
     **{name: getattr(_ADDED, name) for name in answers.PictureSaid.__struct_fields__},
 )
 
@@ -70,7 +74,7 @@ _MATCH = answers.MatchSaid(
     cosine=0.97,
     why="proved",
     revision=_REVISION,
-    cont_sign=_ADDED.cont_sign,
+    cont_sign=sign_of(_DIGEST),
     brief="red shoe",
     tags=("100",),
     proof=_PROOF,
@@ -129,7 +133,7 @@ GIVEN: Mapping[str, msgspec.Struct] = {
     "put_library": requests.LibraryGiven(kind="same", capacity=100_000),
     "change_library": requests.LibraryChange(capacity=200_000),
     "add_picture": requests.PictureGiven(image=_IMAGE, id="sku-1", brief="red shoe", tags=("100",)),
-    "put_picture": requests.PictureGiven(image=_IMAGE, brief="red shoe", tags=("100",)),
+    "put_picture": requests.PutGiven(image=_IMAGE, brief="red shoe", tags=("100",)),
     "change_picture": _CHANGE,
     "put_job": requests.JobGiven(kind="duplicates", library="shop"),
     "dismiss_duplicates": requests.DismissGiven(pictures=("sku-1", "sku-7")),
@@ -152,7 +156,11 @@ SAID: Mapping[str, msgspec.Struct] = {
         version=lookalike.__version__,
         model="lite0",
         pictures=answers.PictureLimitsSaid(
-            max_bytes=10_485_760, min_side=15, max_side=4999, formats=("BMP", "GIF", "JPEG", "PNG", "WEBP")
+            max_bytes=10_485_760,
+            max_upload_bytes=33_554_432,
+            min_side=15,
+            max_side=4999,
+            formats=("BMP", "GIF", "JPEG", "PNG", "WEBP"),
         ),
         openapi="/api/v1/openapi.json",
         problems="/api/v1/problems",
@@ -190,8 +198,8 @@ SAID: Mapping[str, msgspec.Struct] = {
         send_before="2026-01-02T03:14:05.000Z",
         use_before="2026-01-02T04:04:05.000Z",
     ),
-    "change_picture": msgspec.structs.replace(_PICTURE, brief="red shoe, left", revision=_REVISION + 1),
-    "restore_picture": _PICTURE,
+    "change_picture": msgspec.structs.replace(_WRITTEN, brief="red shoe, left", revision=_REVISION + 1),
+    "restore_picture": _WRITTEN,
     "list_of_jobs": job_answers.JobsSaid(jobs=(_JOB,)),
     **dict.fromkeys(("put_job", "get_job", "resume_job", "find_duplicates"), _JOB),
     "pause_job": msgspec.structs.replace(_JOB, state="paused"),

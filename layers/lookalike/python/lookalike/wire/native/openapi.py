@@ -29,8 +29,8 @@ _Json = dict[str, Any]
 _SECURITY: Sequence[_Json] = ({"keys": []}, {"token": []})
 
 _ABOUT = (
-    "Reverse image search. Libraries hold pictures; a search finds the same, similar or same-product ones. Every add may "
-    "be repeated. Boxes, regions and transforms are fractions of the upright picture; times are RFC 3339, in UTC. An id "
+    "Reverse image search. Libraries hold pictures; a search finds the same, similar or same-product ones. An add "
+    "may be repeated with an id, or where a picture is its own id. Boxes, regions and transforms are fractions of the upright picture; times are RFC 3339, in UTC. An id "
     "with other characters than letters, digits, dot, underscore, comma and hyphen stands in a path as ~ and its base64url. "
     "Lengths of texts are in bytes of UTF-8. RateLimit and RateLimit-Policy are those of "
     "draft-ietf-httpapi-ratelimit-headers-11, a draft."
@@ -57,8 +57,8 @@ _PATH_PARAMETERS: Mapping[str, _Json] = {
     },
 }
 
-#: Statuses of problems that every call may have: the caller, and the service.
-_ALWAYS = (401, 403, 429, 503)
+#: Statuses of problems that every call may have: its query, the caller, and the service.
+_ALWAYS = (400, 401, 403, 429, 503)
 
 #: Statuses that the gateway may answer by itself: too large, too many calls, and not now.
 _GATEWAY = (413, 429, 503)
@@ -191,7 +191,7 @@ def _operation(call: NativeCall) -> _Json:
 
 
 def _refusals(statuses: Iterable[int]) -> _Json:
-    return {str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in sorted(statuses)}
+    return {str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in sorted(set(statuses))}
 
 
 def _tag(call: NativeCall) -> str:
@@ -217,7 +217,11 @@ def _parameter(parameter: Parameter) -> _Json:
 def _response(call: NativeCall, status: int) -> _Json:
     kind = call.said[status]
     names = list(_EVERYWHERE)
-    if status == 304 or (not isinstance(kind, str) and call.path.endswith(("/{id}", "/restore", "/pictures"))):
+    if status == 304 or (
+        call.name != "list_of_pictures"
+        and not isinstance(kind, str)
+        and call.path.endswith(("/{id}", "/restore", "/pictures"))
+    ):
         names += [] if kind is None and status != 304 else ["ETag"]
     located = call.name in ("add_picture", "find_duplicates", "put_job") or status == HTTPStatus.TEMPORARY_REDIRECT
     names += ["Location"] if located else []

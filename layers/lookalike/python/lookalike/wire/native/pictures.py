@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 
 from lookalike.domain.application import Application, Permission
 from lookalike.domain.library import Identity, Library, LibraryRef
-from lookalike.domain.picture import Picture, State
+from lookalike.domain.picture import Key, Picture, State
 from lookalike.domain.search import TagFilter
 from lookalike.errors import (
     InvalidArgument,
     LibraryNotFound,
     PictureExists,
+    PictureNotFound,
     RevisionConflict,
+    RevisionMismatch,
 )
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
@@ -22,30 +25,46 @@ from lookalike.service.image_source import Source
 from lookalike.service.libraries import IMPLICIT_LIBRARIES, find_library, library_ref
 from lookalike.service.permissions import require
 from lookalike.service.picture_image import ImageSize, picture_image
+from lookalike.service.resent import differs
 from lookalike.service.restore import restore
 from lookalike.service.update import Update, update
 from lookalike.wire import forms
 from lookalike.wire.http import Request
-from lookalike.wire.native import limits, reading
-from lookalike.wire.native.answers import PicturesSaid, added_said, picture_said
+from lookalike.wire.native import conditions, limits, reading
+from lookalike.wire.native.answers import PicturesSaid, picture_said
 from lookalike.wire.native.dialect import File, FileAt, Reply
-from lookalike.wire.native.problems import PictureIsThere, UnsupportedByLibrary
+from lookalike.wire.native.problems import PictureIsAbsent, PictureIsPut, PictureIsThere, UnsupportedByLibrary
 from lookalike.wire.native.requests import MetadataGiven, PictureChange
+from lookalike.wire.native.written import added_said, written_said
 
 
 def add_picture(ports: Ports, application: Application, request: Request) -> Reply:
-    """Add a picture. May be repeated: one that is there is returned, unless ``on_duplicate`` says otherwise."""
+    """Add a picture.
+
+    May be repeated with an id, or where a picture is its own id: one that is there is returned, unless ``on_duplicate`` says
+    otherwise. An id of another picture is refused, where the file is sent with the call or was sent ahead; a URL is not
+    downloaded again.
+    """
     said, image = reading.picture_of(request)
     library, ref = _target(ports, application, request.arguments["library"])
     source = reading.source_of(ports, application, library, image, "/image")
     picture, created = add_or_find(ports, library, ref, Given(application, source, said))
-    added = added_said(find_library(ports, ref.tenant, ref.name), picture, created=created)
-    return Reply(added, 201 if created else 200, picture.revision, (("location", added.path),))
+    found = find_library(ports, ref.tenant, ref.name)
+    added = added_said(application, found, picture, created=created, own=created)
+    return Reply(added, _status(created), picture.revision, (("location", added.path),))
+
+
+def _status(created: bool) -> HTTPStatus:
+    return HTTPStatus.CREATED if created else HTTPStatus.OK
 
 
 def put_picture(ports: Ports, application: Application, request: Request) -> Reply:
-    """Put a picture by its id: add it, or replace the one that is there."""
-    said, image = reading.picture_of(request)
+    """Put a picture by its id: add it, or replace the one that is there.
+
+    With ``If-None-Match: *`` only where there is none, with ``If-Match`` only in the place of that revision, or of any.
+    """
+    said, image = reading.put_of(request)
+    wanted = conditions.put_condition(request)
     library = reading.library_of(ports, application, request.arguments["library"])
     if library.identity is not Identity.OWN:
         raise UnsupportedByLibrary("id", "a picture is its own id in this library: add it by POST")
@@ -58,22 +77,35 @@ def put_picture(ports: Ports, application: Application, request: Request) -> Rep
         reading.source_of(ports, application, library, image, "/image"),
         reading.metadata_of(ref, said),
         id_,
-        replace=True,
-        revision=reading.if_match(request),
     )
-    picture, created = _put(ports, application, command, library)
-    return Reply(added_said(library, picture, created=created), 201 if created else 200, picture.revision)
+    picture, created = _put(ports, application, command, library, wanted)
+    return Reply(added_said(application, library, picture, created=created), _status(created), picture.revision)
 
 
-def _put(ports: Ports, application: Application, command: Add, library: Library) -> tuple[Picture, bool]:
-    """Add the picture, or replace the one that has its id; return it, and whether it was added."""
-    if command.revision is None:
+def _put(
+    ports: Ports, application: Application, command: Add, library: Library, wanted: conditions.PutCondition
+) -> tuple[Picture, bool]:
+    """Add the picture, or replace the one that has its id; return it, and whether it was added.
+
+    Raises PictureIsPut, PictureIsAbsent or RevisionMismatch if there is another picture than the condition wants, or none.
+    """
+    if wanted.absent and wanted.there:  # which no picture is
+        raise PictureIsPut(Key(library.uid, command.id or ""), None)
+    if not wanted.there:
         try:
-            return add(ports, replace(command, replace=False), library), True
-        except PictureExists:
-            pass
+            return add(ports, command, library), True
+        except PictureExists as exists:
+            if wanted.absent:
+                current = ports.catalog.picture(exists.key)
+                raise PictureIsPut(exists.key, None if current is None else current.revision) from exists
     require(application, Permission.UPDATE)
-    return add(ports, command, library), False
+    instead = replace(command, replace=True, revision=wanted.revision, only_live=wanted.there)
+    try:
+        return add(ports, instead, library), False
+    except RevisionMismatch as mismatch:
+        if wanted.revision is None:
+            raise PictureIsAbsent(mismatch.key, None) from mismatch
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +121,8 @@ def add_or_find(ports: Ports, library: Library | None, ref: LibraryRef, given: G
     """Add a picture, or find the one that is there; return it, and whether it was added."""
     said = given.said
     id_ = None if said.id is None else reading.checked_id(said.id, "/id")
+    if id_ is not None and ref.identity is Identity.PICTURE:
+        raise InvalidArgument("/id", "must be left out: a picture is its own id here")
     command = Add(ref, given.source, reading.metadata_of(ref, said), id_)
     try:
         return add(ports, command, library), True
@@ -97,13 +131,17 @@ def add_or_find(ports: Ports, library: Library | None, ref: LibraryRef, given: G
 
 
 def _existing(ports: Ports, ref: LibraryRef, given: Given, exists: PictureExists) -> Picture:
-    """Return the picture that prevented the add, changed if that is wanted. Raises PictureIsThere if it is refused."""
+    """Return the picture that prevented the add, changed if that is wanted.
+
+    Raises PictureIsThere if it is refused, or another one than was sent, and a PictureError if that is no picture.
+    """
     said, library = given.said, find_library(ports, ref.tenant, ref.name)
     picture = ports.catalog.picture(exists.key)
     if picture is None or not picture.live:
         raise RevisionConflict(exists.key.id)
-    if said.on_duplicate == "refuse":
-        raise PictureIsThere(exists, library.name, name_of(library, picture))
+    other = library.identity is Identity.OWN and differs(ports, library, picture, given.source)
+    if other or said.on_duplicate == "refuse":
+        raise PictureIsThere(exists, library.name, name_of(library, picture), differs=other)
     if said.on_duplicate == "update":
         require(given.application, Permission.UPDATE)
         change = reading.change_of(ref, _change_of(said))
@@ -155,7 +193,7 @@ def get_picture(ports: Ports, application: Application, request: Request) -> Rep
     """Look at what is stored of a picture."""
     library = reading.library_of(ports, application, request.arguments["library"])
     picture = picture_in(ports, library, reading.picture_id(request))
-    if reading.is_not_modified(request, picture.revision):
+    if conditions.is_not_modified(request, picture.revision):
         return Reply(status=304, revision=picture.revision)
     return Reply(picture_said(library, picture), revision=picture.revision)
 
@@ -165,24 +203,29 @@ def change_picture(ports: Ports, application: Application, request: Request) -> 
     said = reading.body_of(request, PictureChange)
     library = reading.library_of(ports, application, request.arguments["library"])
     ref = reading.ref_of(library)
-    command = Update(ref, reading.picture_id(request), reading.change_of(ref, said), revision=reading.if_match(request))
+    command = Update(
+        ref, reading.picture_id(request), reading.change_of(ref, said), revision=conditions.if_match(request)
+    )
     picture = update(ports, command)
-    return Reply(picture_said(library, picture), revision=picture.revision)
+    return Reply(written_said(application, library, picture), revision=picture.revision)
 
 
 def delete_picture(ports: Ports, application: Application, request: Request) -> Reply:
     """Delete a picture. It can be restored until it is purged."""
     library = reading.library_of(ports, application, request.arguments["library"])
-    command = Delete(reading.ref_of(library), (reading.picture_id(request),), revision=reading.if_match(request))
-    delete(ports, command)
+    id_ = reading.picture_id(request)
+    try:
+        delete(ports, Delete(reading.ref_of(library), (id_,), revision=conditions.if_match(request)))
+    except PictureNotFound as error:
+        raise PictureNotFound(id_) from error
     return Reply(status=204)
 
 
 def restore_picture(ports: Ports, application: Application, request: Request) -> Reply:
     """Restore a deleted picture; one that is not deleted stays as it is."""
     library = reading.library_of(ports, application, request.arguments["library"])
-    picture = restore(ports, library, reading.picture_id(request), reading.if_match(request))
-    return Reply(picture_said(library, picture), revision=picture.revision)
+    picture = restore(ports, library, reading.picture_id(request), conditions.if_match(request))
+    return Reply(written_said(application, library, picture), revision=picture.revision)
 
 
 #: Seconds that a browser may keep a picture's file, whose address changes with its revision: a year.
@@ -210,7 +253,7 @@ def get_image(ports: Ports, application: Application, request: Request) -> Reply
         ("content-disposition", "inline"),
         ("vary", "authorization, cookie"),  # what a browser keeps for a year is not for the next one who signs in there
     )
-    if reading.is_not_modified(request, image.revision):
+    if conditions.is_not_modified(request, image.revision):
         return Reply(status=304, revision=image.revision, headers=headers)
     if isinstance(image.place, str):
         return Reply(status=307, headers=(("location", image.place),))

@@ -24,11 +24,12 @@ PAGE = f"{BASE}/problems"
 CONTENT_TYPE = "application/problem+json"
 
 
-class PictureNamed(msgspec.Struct, frozen=True, kw_only=True):
-    """The picture that a problem is about."""
+class PictureNamed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The picture that a problem is about. ``differs``: the call has sent another picture by its id."""
 
     library: str
     id: str
+    differs: bool = False
 
 
 class MethodNotAllowed(errors.UnknownOperation):
@@ -53,11 +54,36 @@ class PictureIsThere(errors.PictureExists):
     exists : the error of the add.
     library : the library's name.
     id_ : the id of the picture that is there.
+    differs : whether the add has sent another picture.
     """
 
-    def __init__(self, exists: errors.PictureExists, library: str, id_: str) -> None:
+    problem = "the library holds {0.said}"  # and no digest: the key may be one that may not look at pictures
+    remedy = "PUT replaces a picture by its id, PATCH changes what is said of it"
+
+    def __init__(self, exists: errors.PictureExists, library: str, id_: str, *, differs: bool = False) -> None:
         super().__init__(exists.key, exists.name)
-        self.picture = PictureNamed(library=library, id=id_)
+        self.picture = PictureNamed(library=library, id=id_, differs=differs)
+
+    @property
+    def said(self) -> str:
+        """What the library holds, in words."""
+        return f"another picture as {self.picture.id}" if self.picture.differs else f"it as {self.picture.id}"
+
+
+class PictureIsPut(errors.RevisionMismatch):
+    """A picture is put only where there is none by its id, and there is one."""
+
+    field = "If-None-Match"
+    problem = "the library holds {0.name}"
+    remedy = "leave If-None-Match out, and it is replaced"
+
+
+class PictureIsAbsent(errors.RevisionMismatch):
+    """A picture is put only in the place of one by its id, and there is none."""
+
+    field = "If-Match"
+    problem = "not in the library: {0.name}"
+    remedy = "leave If-Match out, and it is added"
 
 
 class UnsupportedByLibrary(errors.InvalidArgument):
@@ -96,6 +122,7 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
     staging_errors.UploadNotFound: Kind(404, "upload_not_found", "There is no such upload"),
     staging_errors.UploadMissing: Kind(409, "upload_missing", "No file was sent to the upload yet"),
     staging_errors.UploadUsed: Kind(409, "upload_used", "The upload was used already"),
+    staging_errors.UploadSent: Kind(409, "upload_sent", "A file was sent to the upload already"),
     staging_errors.UploadTooLarge: Kind(413, "upload_too_large", "The file is larger than its form allows"),
     staging_errors.UploadExpired: Kind(410, "upload_expired", "The upload's time is up"),
     errors.PictureExists: Kind(409, "picture_exists", "The library holds this picture already"),
@@ -109,6 +136,8 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
     ApplicationFull: Kind(409, "application_full", "The application's libraries take no more pictures"),
     errors.RevisionConflict: Kind(409, "revision_conflict", "Others are writing the same picture"),
     errors.RevisionMismatch: Kind(412, "revision_mismatch", "The picture has another revision than the one named"),
+    PictureIsPut: Kind(412, "picture_is_there", "The library holds a picture by this id"),
+    PictureIsAbsent: Kind(412, "picture_is_absent", "The library holds no picture by this id"),
     RequestTooLarge: Kind(413, "request_too_large", "The request is larger than allowed"),
     errors.EmptyPicture: Kind(422, "empty_picture", "The picture has no bytes"),
     errors.BadEncoding: Kind(422, "bad_encoding", "The picture is not base64"),
@@ -135,13 +164,22 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
 
 #: Fields and remedies where this API has others than the log.
 _FIELDS: Mapping[type[BaseException], str] = {errors.RevisionMismatch: "If-Match"}
+
+#: The same of fields that use cases name by default: a picture is named by the id of its path, if by no other.
+_DEFAULTS: Mapping[tuple[type[BaseException], str], str] = {
+    (errors.PictureNotFound, "picture"): "id",
+    (errors.SignAmbiguous, "picture"): "id",
+}
 _REMEDIES: Mapping[type[BaseException], str] = {
     errors.RevisionMismatch: "look at the picture again, then repeat the change with its ETag",
     errors.LibraryNotFound: "make it first: PUT /api/v1/libraries/{library}",
 }
 
 #: Members of bodies that use cases know by their names.
-_MEMBERS = {"also", "box", "capacity", "desc", "label", "libraries", "pictures", "tags"}
+_MEMBERS: Mapping[str, str] = {
+    **{name: f"/{name}" for name in ("also", "box", "capacity", "desc", "label", "libraries", "pictures", "tags")},
+    "without": "/not",
+}
 
 #: What helps a caller who is not known, whatever the reason.
 _AUTHENTICATE = "send access key and secret key by HTTP Basic, or a token of /oauth/2.0/token by Bearer"
@@ -192,6 +230,8 @@ def problem_of(error: Exception, request: str) -> Problem:
     kind = kind_of(error)
     said = error if isinstance(error, errors.LookalikeError) and kind.status not in (401, 500) else None
     remedy = _AUTHENTICATE if kind.status == 401 else ""
+    if isinstance(error, LinkInvalid):  # whoever has one is told what is to be done: it is signed, so nobody can guess
+        said = error
     return Problem(
         type=f"{PAGE}#{kind.code}",
         title=kind.title,
@@ -208,7 +248,7 @@ def problem_of(error: Exception, request: str) -> Problem:
 
 def _field_of(error: errors.LookalikeError) -> str:
     field = "library" if error.field == "group" else _FIELDS.get(type(error), error.field)
-    return f"/{field}" if field in _MEMBERS else field
+    return _MEMBERS.get(field, _DEFAULTS.get((type(error), field), field))
 
 
 def _revision_of(error: BaseException) -> int | UnsetType:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lookalike.errors import InvalidArgument, MissingArgument
 from lookalike.wire import forms
 from lookalike.wire.http import Request
+from lookalike.wire.native.elsewhere import unknown
 
 #: Field of a form with the file.
 _FILE = "image"
@@ -50,8 +51,7 @@ def _of_form(request: Request, content_type: str, json_field: str, fields: Colle
     form = forms.body(request)
     for name in form.values:
         if name not in (_FILE, json_field, *fields):
-            known = ", ".join((_FILE, *filter(None, (json_field,)), *fields))
-            raise InvalidArgument(name, f"there is no field of this name here; there are {known}")
+            raise unknown(name, "field", (_FILE, *filter(None, (json_field,)), *fields))
     if _FILE not in form:
         raise MissingArgument(_FILE)
     beside = {name: value for name, value in form.values.items() if name in fields}

@@ -129,6 +129,7 @@ TABLES = {
     "cleared:INTEGER",
     "counts": "name:TEXT count:INTEGER expires:INTEGER",
     "records": "partition:TEXT key:TEXT revision:INTEGER body:TEXT",
+    "embeddings": "model:TEXT key:TEXT vector:BLOB map:BLOB",
     "changes": "number:INTEGER library:TEXT id:TEXT token:INTEGER",
     "aliases": "library:TEXT alias:TEXT id:TEXT",
 }
@@ -146,6 +147,7 @@ MIGRATIONS = [
     "62079da6ca792ef2",
     "916c54db1272d3a2",
     "71aaf640c4068840",
+    "5775e1d9e9ca5138",
     "c093671ad11b709f",
 ]
 
@@ -188,6 +190,7 @@ ROWS: dict[str, tuple[Any, ...]] = {
     "uploads": ("bucket/key", "0A", "uid", "0123456789abcdef", 5, "adding", "w", '["uid", "b", null, ""]', 1),
     "counts": ("day/1/2026-01-02", 2, 5),
     "records": ("jobs/tenant", "sweep", 3, '{"kind": "duplicates"}'),
+    "embeddings": ("model-2", "uid/a/1", "bad0079ddd20233a", "60be9861750facbf"),
     "changes": (1, "uid", "0123456789abcdef", None),
     "aliases": ("uid", "fedcba9876543210", "0123456789abcdef"),
 }
@@ -204,6 +207,7 @@ def catalog(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         made.maps.put_map("uid/a/1", b"map")
         made.uploads.save_upload(UPLOAD, None)
         made.counters.take("day/1/2026-01-02", 2, None, 5)
+        made.embeddings.put("model-2", "uid/a/1", VECTOR, b"map")
         made.catalog.save_aliases("uid", {"fedcba9876543210": "0123456789abcdef"})
         made.records.save_records([Record("jobs/tenant", "sweep", '{"kind": "duplicates"}', 3)])
     with closing(sqlite3.connect(path)) as connection:

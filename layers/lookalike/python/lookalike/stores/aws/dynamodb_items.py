@@ -241,8 +241,8 @@ def holder_item(picture: Key, source: str) -> Item:
     return holder_key(picture, source).values | {"source": text(source)}
 
 
-def generation_item(kind: Kind, generation: Generation) -> Item:
-    """Generation of a kind's index."""
+def generation_item(kind: str, generation: Generation) -> Item:
+    """Generation of a kind's index, or of a kind's and a model's."""
     return generation_key(kind).values | generation_attributes(generation)
 
 

@@ -224,6 +224,7 @@ class TestRows:
             ),
             sign_version=3,
             deleted_at=1_700_000_000_000,
+            file_size=(1 << 31) + 7,
         )
         catalog.put(written, None)
         assert contents(catalog.picture(written.key)) == contents(written)

@@ -31,6 +31,7 @@ from lookalike.service.identity import locate
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import RESERVED_LIBRARIES, get_or_create_library, library_ref
 from lookalike.service.lookup import remember_sign
+from lookalike.service.model_view import current
 from lookalike.service.update import Update, update
 from lookalike.transfer import estimate
 from lookalike.transfer.files import Arrived, arrived, fit
@@ -60,7 +61,7 @@ class StoresTarget:
     rows_per_call = 8
 
     def __init__(self, ports: Ports, application: Application, wanted: Wanted, *, make: bool = True) -> None:
-        self._ports = limited(ports, application)
+        self._raw = limited(ports, application)
         self._application = application
         self._wanted = wanted
         self._sampler = estimate.Sampler()
@@ -71,6 +72,11 @@ class StoresTarget:
             wanted.check_kind(found.kind)
             self._ref = reading.ref_of(found)
         self._library = get_or_create_library(ports, self._ref) if found is None and make else found
+
+    @property
+    def _ports(self) -> Ports:
+        """The ports with the model that searches use now: an import may last for hours."""
+        return current(self._raw)
 
     @property
     def name(self) -> str:

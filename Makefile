@@ -16,6 +16,9 @@ TESTS := tests
 ARCH  := x86_64
 ENV   := dev
 WITH  :=
+STEPS := 10000
+SEED  := 1
+ROUNDS := 30
 
 # The small model is EfficientNet-Lite0 at 224 pixels, the large one EfficientNet-Lite2 at 260. Each lies in a folder of
 # its own, so either can be used at any time, and neither has to be made again for it. Neither finds what was added with
@@ -78,6 +81,7 @@ NEEDS_wire        := setup clients
 NEEDS_contract    := stores
 NEEDS_integration := setup both-models stores
 NEEDS_quality     := setup
+NEEDS_faults      := stores
 NEEDS_browser     := setup .venv/.browser
 EVERYTHING        := setup both-models .venv/.browser .venv-sam/.installed clients servers
 # The folders of what TESTS names; without a name, all of them.
@@ -149,6 +153,11 @@ bench: setup .venv/.dev ## Measure speed beside its floor: tables here, JSON in 
 bench-aws: .venv/.dev stores ## Measure searches in a real OpenSearch (OPTIONS=--million for a million pictures)
 	$(BIN)/python -m tests.bench.aws $(OPTIONS)
 
+.PHONY: soak
+soak: .venv/.dev setup stores ## Drive both stacks through faults for long, and kill their processes (STEPS=10000 SEED=1 ROUNDS=30)
+	$(BIN)/python -m tests.faults.soak --steps $(STEPS) --seed $(SEED)
+	KILL_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/e2e/test_kill.py --timeout=0
+
 .PHONY: quality
 quality: setup .venv/.dev ## Measure what searches find (PICTURES=DIR for your own, OPTIONS=--quick or --kinds, SIZE=large)
 	$(WITH_MODEL) $(BIN)/python -m tests.quality $(if $(PICTURES),--pictures "$(PICTURES)") $(OPTIONS)
@@ -172,6 +181,7 @@ lock: $(UV) ## Write the lock files again (UPGRADE=--upgrade for newer versions)
 	$(LOCK_ALL) --extra local pyproject.toml -o requirements.txt
 	$(LOCK_ALL) --extra local --extra aws pyproject.toml -c requirements.txt -o $(LOCKS)/aws.txt
 	$(LOCK_ALL) --group model -c requirements.txt -o $(LOCKS)/model.txt
+	$(LOCK_ALL) --extra local --extra heic pyproject.toml -c requirements.txt -o $(LOCKS)/heic.txt
 	$(LOCK_ALL) --extra local --extra aws --extra emulator pyproject.toml -c $(LOCKS)/aws.txt -o $(LOCKS)/emulator.txt
 	$(LOCK_ALL) --all-extras pyproject.toml --group model -c $(LOCKS)/emulator.txt -c $(LOCKS)/model.txt -o $(LOCKS)/dev.txt
 	$(LOCK_ALL) --group browser -c $(LOCKS)/dev.txt -o $(LOCKS)/browser.txt

@@ -148,6 +148,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "lookalike.stores.vectors": {
         "lookalike.domain",
+        "lookalike.errors",
         "lookalike.observability",
         "lookalike.ports",
         "lookalike.stores",
@@ -192,6 +193,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "lookalike.ports",
         "lookalike.service",
         "lookalike.wire",
+        "lookalike.wire.jumdata",
         "lookalike.wire.native",
     },
     "lookalike.server": {

@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 
 import lookalike
-from tests.bench import cold, connection, fair, model, native, pipeline, same, same_http, stores
+from tests.bench import cold, connection, fair, model, native, pipeline, same, same_http, stores, throughput
 from tests.bench.report import Report
 
 
@@ -30,6 +30,7 @@ def main() -> None:
     report = Report()
     pipeline.measure(report, quick=chosen.quick)
     connection.measure(report, quick=chosen.quick)
+    throughput.measure(report, quick=chosen.quick)
     model.measure(report, quick=chosen.quick)
     same.measure(report, quick=chosen.quick, full=chosen.full)
     same_http.measure(report, quick=chosen.quick)

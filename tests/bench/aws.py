@@ -1,9 +1,9 @@
 """``make bench-aws``: searches in a real OpenSearch compared with its exact scan of the same library, and whole adds.
 
-    python -m tests.bench.aws [--json FILE] [--million | --quick]
+    python -m tests.bench.aws [--json FILE] [--million | --quick] [--compressed]
 
 One server, one library, one connection; both figures of a ratio are measured in the same run. Vectors are clustered by
-:mod:`tests.support.clusters`.
+:mod:`tests.support.clusters`. With ``--compressed`` they are searched by 7 bits a number, as Lucene compresses them.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import json
 import os
 import statistics
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,14 @@ from PIL import Image
 from rich.console import Console
 
 from lookalike.domain.library import Kind
+from lookalike.domain.picture import Key
 from lookalike.domain.search import Generation, Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
 from lookalike.handlers.process_ports import serving
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
 from lookalike.stores.aws.dynamodb_maps import DynamoMaps
-from lookalike.stores.aws.opensearch_admin import create_index
+from lookalike.stores.aws.opensearch_admin import GRAPH, create_index
 from lookalike.stores.aws.opensearch_client import connect
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from lookalike.stores.aws.opensearch_query import search_body
@@ -60,6 +62,12 @@ _FILTER_PATH = "hits.hits._source,hits.hits.sort"
 
 #: Callers that add at once.
 CALLERS = 8
+
+#: The same graph over vectors of 7 bits a number (Lucene's scalar quantiser; rescored by nothing).
+COMPRESSED = {**GRAPH, "parameters": {**GRAPH["parameters"], "encoder": {"name": "sq", "parameters": {"bits": 7}}}}
+
+#: Rows that are added a second while searches are measured, in two writes that wait until they are visible.
+ADDED_A_SECOND = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +161,25 @@ class Bench:
             time.sleep(1)
 
 
-def measure(report: Report, url: str, sizes: Sequence[int], times: int) -> None:
-    """Fill a library of each size, and measure every case ``times`` times before and after its segments are merged."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Sizes of libraries, how many times each case is measured, the graph, and the server's process to be weighed."""
+
+    sizes: Sequence[int]
+    times: int
+    graph: Mapping[str, Any] = field(default_factory=lambda: GRAPH)
+    pid: int | None = None
+
+
+def measure(report: Report, url: str, plan: Plan) -> None:
+    """Fill a library of each size, and measure every case before and after its segments are merged."""
     took: dict[tuple[str, str, int], float] = {}
+    sizes, times = plan.sizes, plan.times
     for size in sizes:
-        bench = fill_library(report, url, size)
+        bench = fill_library(report, url, size, plan.graph)
+        settle(bench)
+        weigh(report, bench, plan.pid)
+        while_adding(report, bench, times)
         settle(bench)
         states: list[tuple[str, Callable[[], None]]] = [("as written", lambda: None), ("merged", bench.merge)]
         for state, prepare in states:
@@ -171,10 +193,54 @@ def measure(report: Report, url: str, sizes: Sequence[int], times: int) -> None:
         report.add(f"Growth from {small:,} to {large:,} pictures, {state}", name, growth, "×")
 
 
-def fill_library(report: Report, url: str, size: int) -> Bench:
+def weigh(report: Report, bench: Bench, pid: int | None) -> None:
+    """Report the disk that a row takes, and the memory of the server, most of it Java's heap, beside that."""
+    count = len(bench.vectors)
+    stored = bench.client.indices.stats(index=bench.name, metric="store")["_all"]["total"]["store"]["size_in_bytes"]
+    status = Path(f"/proc/{pid}/status")
+    group = f"{count:,} pictures: room"
+    report.add(group, "disk a row, as written", int(stored) / count, "bytes")
+    if status.exists():
+        held = next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmRSS:"))
+        report.add(group, "memory of the server, with the files that it maps", int(held) / 1024, "MB")
+
+
+def while_adding(report: Report, bench: Bench, times: int) -> None:
+    """Report a search's recall and time while rows of another library are added and made visible."""
+    case, ended = CASES[0], threading.Event()
+    others = [replace(row, key=Key("a" * 32, row.key.id)) for row in next(bulk_batches(clustered(BATCH, seed=3)))]
+    half = ADDED_A_SECOND // 2
+
+    def add() -> int:
+        added = 0
+        while True:
+            begin = added % BATCH
+            rows = [replace(row, revision=row.revision + added) for row in others[begin : begin + half]]
+            bench.index.write(rows, wait=True)
+            added += half
+            if ended.wait(0.5):
+                return added
+
+    views = clustered(times * case.views, seed=4).astype(np.float32).reshape(times, case.views, -1)
+    with ThreadPoolExecutor(1) as pool:
+        adding, began = pool.submit(add), time.perf_counter()
+        try:
+            shares = [recall(bench.search(case, one), bench.nearest(case, one)) for one in views]
+            took = sorted(milliseconds(partial(bench.search, case, one)) for one in views)
+        finally:
+            ended.set()
+        added, seconds = adding.result(), time.perf_counter() - began
+    group = f"{len(bench.vectors):,} pictures, while others are added"
+    report.add(group, f"{case.name}: recall", statistics.mean(shares), "", aim="≥ 0.98")
+    report.add(group, f"{case.name}: p50", took[len(took) // 2], "ms")
+    report.add(group, f"{case.name}: p95", took[int(len(took) * 0.95)], "ms", aim="< 100 ms")
+    report.add(group, "rows added and visible", added / seconds, "rows/s")
+
+
+def fill_library(report: Report, url: str, size: int, graph: Mapping[str, Any]) -> Bench:
     """Write a library of ``size`` pictures with two threads."""
     client, generations, name = connect(url, seconds=120), MemoryGenerations(), f"bench-{size}"
-    create_index(client, name, replicas=0)
+    create_index(client, name, replicas=0, graph=dict(graph))
     generations.save_generation(Kind.SIMILAR, Generation(name, (name,)), None)
     index, vectors = OpenSearchIndex(client, generations, seconds=120), clustered(size, seed=1)
     began = time.perf_counter()
@@ -294,6 +360,7 @@ def main() -> None:
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--million", action="store_true", help="up to a million pictures, which takes hours")
     size.add_argument("--quick", action="store_true", help="small sizes: shows that it works, not how fast it is")
+    parser.add_argument("--compressed", action="store_true", help="7 bits a number instead of 32")
     chosen = parser.parse_args()
     if (reason := missing()) is not None:
         parser.exit(1, f"{reason}\n")
@@ -301,7 +368,8 @@ def main() -> None:
     report = Report()
     Path("build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir="build") as folder, closing(OpenSearchServer(Path(folder))) as server:
-        measure(report, server.url, sizes, 5 if chosen.quick else 50)
+        graph = COMPRESSED if chosen.compressed else GRAPH
+        measure(report, server.url, Plan(sizes, 5 if chosen.quick else 50, graph, server.process.pid))
         measure_adds(report, server.url, 10 if chosen.quick else 100)
     report.print(Console())
     chosen.json.parent.mkdir(parents=True, exist_ok=True)

@@ -14,19 +14,15 @@ import argparse
 import base64
 import itertools
 import json
-import os
 import random
 import statistics
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -38,6 +34,7 @@ from lookalike.domain.library import Kind
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.training.picture_files import image
 from tests.bench import stages
+from tests.bench.callers import PROC, Body, Place, Run, children, cores, memory_mb, report_rates
 from tests.bench.connection import worked
 from tests.bench.model import MODEL
 from tests.bench.pipeline import PATHS, THREADS, Call, Caller, run, serving_from
@@ -49,12 +46,6 @@ from tests.support.live import LiveServer
 
 CALLERS = (1, 2, 4)
 SEARCH = f"{PATHS[Kind.SAME]}/search"
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-PROC = Path("/proc")
-
-#: The form of a search, and the brief of the right answer.
-Body = tuple[bytes, str | None]
-
 #: Processor time of a search in passes of the model, by sort.
 AIMS = {"recompressed copies": "≤ 4 ×", "hard copies": "≤ 8 ×", "not there": "≤ 9 ×"}
 
@@ -84,39 +75,6 @@ class Photographs:
 
     library: Sequence[bytes]
     sorts: Mapping[str, Sequence[Asked]]
-
-
-@dataclass(slots=True)
-class Run:
-    """What callers and the machine saw: milliseconds of every wait, how many were answered rightly, and seconds.
-
-    ``spent`` is the server's processor time, ``others`` that of all processes but the server and this one.
-    """
-
-    waits: list[float] = field(default_factory=list)
-    right: int = 0
-    wall: float = 0.0
-    spent: float = 0.0
-    others: float = 0.0
-
-    def __add__(self, other: Run) -> Run:
-        return Run(
-            self.waits + other.waits,
-            self.right + other.right,
-            self.wall + other.wall,
-            self.spent + other.spent,
-            self.others + other.others,
-        )
-
-    @property
-    def rate(self) -> float:
-        """Searches a second."""
-        return len(self.waits) / self.wall
-
-    @property
-    def each(self) -> float:
-        """The server's processor seconds a search."""
-        return self.spent / len(self.waits)
 
 
 def measure(report: Report, *, quick: bool, folder: Path | None = None, http: bool = True) -> None:
@@ -195,7 +153,7 @@ def over_http(report: Report, data: Path, token: str, made: Photographs, one_pas
         bodies = {sort: [body(one) for one in asked] for sort, asked in made.sorts.items()}
         for some in bodies.values():
             place.ask(some[:2], 1)
-        start_workers(place, bodies)
+        place.start_workers([body for some in bodies.values() for body in some[:4]])
         runs: dict[str, dict[int, Run]] = {}
         passed = []
         for sort, some in bodies.items():
@@ -209,92 +167,17 @@ def over_http(report: Report, data: Path, token: str, made: Photographs, one_pas
             _report_sort(report, _group(len(made.library), sort), sort, runs[sort], own, statistics.median(passed))
         group = _group(len(made.library), "all three sorts")
         every = {callers: sum((one[callers] for one in runs.values()), Run()) for callers in CALLERS}
-        _report_rates(report, group, every)
+        report_rates(report, group, every)
         report.add(group, "processes that search beside the server", len(children(server.process.pid)), "")
         report.add(group, "memory of all of them", memory_mb(server.process.pid), "MB")
     finally:
         server.stop()
 
 
-def start_workers(place: Place, bodies: Mapping[str, Sequence[Body]]) -> None:
-    """Search by several callers until the server has started what it searches with then, two seconds at most a core."""
-    until = time.monotonic() + 2 * cores()
-    while len(children(place.pid)) < cores() - 1 and time.monotonic() < until:
-        for some in bodies.values():
-            place.ask(some[:4], max(CALLERS))
-    time.sleep(2)  # until they are ready
-
-
 def body(asked: Asked) -> Body:
     """Return the form of a search, and the brief of the right answer."""
     form = {"image": base64.b64encode(asked.file).decode(), "rn": 10}
     return urlencode(form).encode(), asked.brief
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a server is asked: its host and port, the path of a search, and its process."""
-
-    netloc: str
-    path: str
-    pid: int
-
-    def ask(self, bodies: Sequence[Body], callers: int) -> Run:
-        """Let callers, each on a connection of its own that is kept, ask everything once; each takes the next one."""
-        made, queue, lock = Run(), iter(bodies), threading.Lock()
-        server, machine, own = processor_seconds(self.pid), busy_seconds(), time.process_time()
-        began = time.perf_counter()
-        with ThreadPoolExecutor(callers) as pool:
-            for waiting in [pool.submit(self._ask_all, queue, lock, made) for _ in range(callers)]:
-                waiting.result()
-        made.wall = time.perf_counter() - began
-        made.spent = processor_seconds(self.pid) - server
-        made.others = max(0.0, busy_seconds() - machine - made.spent - (time.process_time() - own))
-        return made
-
-    def _ask_all(self, queue: Iterator[Body], lock: threading.Lock, made: Run) -> None:
-        with closing(HTTPConnection(self.netloc, timeout=300)) as connection:
-            while True:
-                with lock:
-                    one = next(queue, None)
-                if one is None:
-                    return
-                sent, brief = one
-                began = time.perf_counter()
-                connection.request("POST", self.path, sent, FORM)
-                answer = json.loads(connection.getresponse().read())
-                waited = (time.perf_counter() - began) * 1000
-                if "error_code" in answer:
-                    raise RuntimeError(f"a search was refused: {answer}")
-                first = next((found["brief"] for found in answer["result"]), None)
-                with lock:
-                    made.waits.append(waited)
-                    made.right += first == brief
-
-
-def processor_seconds(pid: int) -> float:
-    """Return the processor time of a process and of its children so far: fields 14 and 15 of their stat files."""
-    fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return own + sum(map(processor_seconds, children(pid)))
-
-
-def children(pid: int) -> list[int]:
-    """Return the processes that a process has started: those of a server search beside it."""
-    return [int(child) for file in PROC.glob(f"{pid}/task/*/children") for child in file.read_text().split()]
-
-
-def memory_mb(pid: int) -> float:
-    """Return the megabytes that a process and its children hold: what several share is counted once."""
-    rollup = (PROC / str(pid) / "smaps_rollup").read_text()
-    (held,) = (line.split()[1] for line in rollup.splitlines() if line.startswith("Pss:"))
-    return int(held) / 1024 + sum(map(memory_mb, children(pid)))
-
-
-def busy_seconds() -> float:
-    """Return the processor time of the whole machine so far, but for what was idle or waited for disks."""
-    fields = [int(field) for field in (PROC / "stat").read_text().split("\n", 1)[0].split()[1:9]]
-    return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
 
 
 def processor_ms(work: Callable[[], object]) -> float:
@@ -309,11 +192,6 @@ def processor_ms(work: Callable[[], object]) -> float:
 
 def _group(library: int, what: str) -> str:
     return f"same_hq over HTTP, {library:,} photographs, {cores()} cores: {what}"
-
-
-def cores() -> int:
-    """Return the cores that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def _report_sort(
@@ -331,19 +209,9 @@ def _report_sort(
         report.add(group, f"{name}: processor time a search, beside a pass", spent, "ms", floor=one_pass, aim=aim)
         report.add(group, f"{name}: median", statistics.median(one.waits), "ms")
         report.add(group, f"{name}: 95th percentile", float(np.percentile(one.waits, 95)), "ms")
-    _report_rates(report, group, runs)
+    report_rates(report, group, runs)
     right = "answered nothing" if sort == "not there" else "right one first"
     report.add(group, right, 100 * alone.right / len(alone.waits), "%")
-
-
-def _report_rates(report: Report, group: str, runs: Mapping[int, Run]) -> None:
-    """Searches a second, beside all cores over the processor time that one caller's searches take."""
-    best = cores() / runs[1].each
-    for callers, one in runs.items():
-        name, aim = ("one caller", "") if callers == 1 else (f"{callers} callers", "≥ 0.9 ×")
-        report.add(group, f"{name}: searches, beside cores ÷ processor time", one.rate, "/s", floor=best, aim=aim)
-        report.add(group, f"{name}: cores in use by the server", one.spent / one.wall, "")
-        report.add(group, f"{name}: cores in use by others", one.others / one.wall, "")
 
 
 def main() -> None:

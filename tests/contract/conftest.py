@@ -15,8 +15,10 @@ from lookalike.ports import (
     Applications,
     Catalog,
     Counters,
+    Embeddings,
     Generations,
     MapStore,
+    ModelFiles,
     PictureStore,
     Records,
     Uploads,
@@ -25,16 +27,21 @@ from lookalike.ports import (
 from lookalike.stores.aws.dynamodb_applications import DynamoApplications
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
 from lookalike.stores.aws.dynamodb_counters import DynamoCounters
+from lookalike.stores.aws.dynamodb_embeddings import DynamoEmbeddings
 from lookalike.stores.aws.dynamodb_generations import DynamoGenerations
 from lookalike.stores.aws.dynamodb_maps import DynamoMaps
 from lookalike.stores.aws.dynamodb_records import DynamoRecords
 from lookalike.stores.aws.dynamodb_table import Table
 from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex
+from lookalike.stores.aws.s3_models import S3Models
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
+from lookalike.stores.local.model_folder import ModelFolder
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.sqlite_stores import SqliteStores
+from lookalike.stores.vectors.file_keeper import FileKeeper
 from lookalike.stores.vectors.index import FaissIndex
+from lookalike.stores.vectors.segment_folder import SegmentFolder
 from tests.servers.dynamodb import server
 from tests.servers.opensearch.server import shared_index
 from tests.support.emulated import aws
@@ -42,6 +49,7 @@ from tests.support.fakes import (
     MemoryApplications,
     MemoryCatalog,
     MemoryCounters,
+    MemoryEmbeddings,
     MemoryGenerations,
     MemoryIndex,
     MemoryMaps,
@@ -84,6 +92,19 @@ def s3_store(_folder: Path) -> Iterator[S3Store]:
 
 
 @contextmanager
+def model_folder(folder: Path) -> Iterator[ModelFolder]:
+    yield ModelFolder(folder / "models")
+
+
+@contextmanager
+def s3_models(_folder: Path) -> Iterator[S3Models]:
+    with aws() as make:
+        client = make("s3", config=CONFIG)
+        client.create_bucket(Bucket="originals")
+        yield S3Models(client, "originals")
+
+
+@contextmanager
 def faiss(_folder: Path) -> Iterator[FaissIndex]:
     index = FaissIndex()
     yield index
@@ -96,6 +117,17 @@ def faiss_compacting_early(_folder: Path) -> Iterator[FaissIndex]:
     index = FaissIndex(max_mutable_rows=3)
     yield index
     index.close()
+
+
+@contextmanager
+def faiss_in_files(folder: Path) -> Iterator[FaissIndex]:
+    """Keeps each sealed segment in a file, and searches it there."""
+    with closing(SqliteStores(folder / "catalog.db")) as stores:
+        keeper = FileKeeper(SegmentFolder(folder / "segments"), stores.changes)
+        index = FaissIndex(max_mutable_rows=3, keeper=keeper)
+        keeper.start(index)
+        yield index
+        index.close()
 
 
 @contextmanager
@@ -148,6 +180,12 @@ RECORDS: dict[str, Opening[Records]] = {
     "memory": memory(MemoryRecords),
     DYNAMODB: dynamodb(DynamoRecords),
 }
+EMBEDDINGS: dict[str, Opening[Embeddings]] = {
+    "sqlite": sqlite(lambda stores: stores.embeddings),
+    "memory": memory(MemoryEmbeddings),
+    DYNAMODB: dynamodb(DynamoEmbeddings),
+}
+MODEL_FILES: dict[str, Opening[ModelFiles]] = {"folder": model_folder, "s3": s3_models}
 GENERATIONS: dict[str, Opening[Generations]] = {
     "memory": memory(MemoryGenerations),
     DYNAMODB: dynamodb(DynamoGenerations),
@@ -155,6 +193,7 @@ GENERATIONS: dict[str, Opening[Generations]] = {
 VECTOR_INDICES: dict[str, Opening[VectorIndex]] = {
     "faiss": faiss,
     "faiss compacting early": faiss_compacting_early,
+    "faiss in files": faiss_in_files,
     "opensearch": opensearch,
     "memory": memory(MemoryIndex),
 }
@@ -182,6 +221,8 @@ maps = each(MAP_STORES)
 uploads = each(UPLOADS)
 counters = each(COUNTERS)
 records = each(RECORDS)
+embeddings = each(EMBEDDINGS)
+model_files = each(MODEL_FILES)
 generations = each(GENERATIONS)
 index = each(VECTOR_INDICES)
 originals = each(PICTURE_STORES)

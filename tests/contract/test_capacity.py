@@ -11,14 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.domain.application import Application
+from lookalike.domain.application import Application, Policy
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.picture import Picture
 from lookalike.errors import LibraryFull
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.add_many import add_all
+from lookalike.service.capacity import ApplicationFull, limited, places
 from lookalike.service.delete import Delete, delete
+from lookalike.service.groups import name_of
 from lookalike.service.libraries import create_library
 from lookalike.service.restore import restore
 from lookalike.service.upload import ObjectCreated, ingest
@@ -171,3 +173,85 @@ def test_threads_of_adds_and_deletes(ports: Ports, library: Library) -> None:
     stop.set()
     watcher.join()
     assert 0 < most[0] <= CAPACITY
+
+
+# -- Of an application -------------------------------------------------------------------------------------------------
+
+OTHER = LibraryRef("tenant", "other", Kind.SAME)
+
+
+@pytest.fixture
+def limited_ports(ports: Ports) -> Ports:
+    application = replace(SHOP, policy=Policy(capacity=CAPACITY))
+    ports.applications.save_application(application)
+    return limited(ports, application)
+
+
+def all_live(ports: Ports) -> int:
+    return sum(live(ports, library) for library in ports.catalog.libraries("tenant"))
+
+
+def into(ports: Ports, ref: LibraryRef, number: int) -> Picture | LibraryFull:
+    try:
+        return add(ports, Add(ref, source(number), id=str(number) if ref is REF else None))
+    except LibraryFull as full:
+        return full
+
+
+def test_all_libraries_together_hold_no_more_than_their_application_may_have(
+    limited_ports: Ports, library: Library, together: Together
+) -> None:
+    other = create_library(limited_ports, OTHER)
+    uids = {REF: library.uid, OTHER: other.uid}
+    works = [partial(into, limited_ports, ref, number) for number in range(8) for ref in (REF, OTHER)]
+    together([*works])
+    assert all_live(limited_ports) <= CAPACITY
+    for number in range(100, 106):
+        into(limited_ports, OTHER, number)
+    assert all_live(limited_ports) == CAPACITY
+    assert [type(into(limited_ports, ref, 200)) for ref in (REF, OTHER)] in (
+        [ApplicationFull] * 2,
+        [LibraryFull, ApplicationFull],  # where all of them are in the library that holds no more itself
+    )
+    rows = {
+        ref: [row for row in limited_ports.catalog.pictures(uid, None, 10) if row.live] for ref, uid in uids.items()
+    }
+    ref, row = next((ref, some[0]) for ref, some in rows.items() if some)
+    delete(limited_ports, Delete(ref, (name_of(library if ref is REF else other, row),)))
+    assert isinstance(into(limited_ports, OTHER, 300), Picture)
+
+
+def test_an_upload_and_a_batch_keep_to_it_too(limited_ports: Ports, library: Library) -> None:
+    objects = MemoryObjects()
+    ports = replace(limited_ports, stores=replace(limited_ports.stores, objects=objects))  # type: ignore[type-var]
+    key = f"uploads/{SHOP.app_id}/shop/a.png"
+    objects.put("uploads", key, picture(30))
+    for number in range(3):
+        into(ports, OTHER, number)
+    outcomes = add_all(ports, library, [Add(REF, source(number), id=str(number)) for number in range(10, 14)], 60)
+    assert [type(outcome) for outcome in outcomes] == [Picture, Picture, ApplicationFull, ApplicationFull]
+    with pytest.raises(ApplicationFull):
+        ingest(replace(ports, capacity=None), ObjectCreated("uploads", key, "01"))  # it looks up whose object it is
+    delete(ports, Delete(REF, ("10",)))
+    assert ingest(replace(ports, capacity=None), ObjectCreated("uploads", key, "01")) == "added"
+    assert all_live(ports) == CAPACITY
+
+
+def test_another_application_of_the_tenant_keeps_to_its_own(limited_ports: Ports) -> None:
+    for number in range(CAPACITY):
+        into(limited_ports, OTHER, number)
+    assert isinstance(into(limited_ports, OTHER, 10), ApplicationFull)
+    unlimited = limited(limited_ports, replace(SHOP, access_key="other"))
+    assert isinstance(into(unlimited, OTHER, 10), Picture)
+    assert isinstance(into(limited(limited_ports, SHOP), OTHER, 11), Picture)
+
+
+def test_places_that_the_library_has_not_are_not_held_of_the_application(
+    limited_ports: Ports, library: Library
+) -> None:
+    for number in range(CAPACITY - 1):
+        into(limited_ports, OTHER, number)
+    with places(limited_ports, library, 4) as held:
+        assert (held.count, type(held.full)) == (1, ApplicationFull)
+        with places(replace(limited_ports, capacity=None), library, 9) as others:
+            assert (others.count, type(others.full)) == (CAPACITY - 1, LibraryFull)

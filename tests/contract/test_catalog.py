@@ -43,6 +43,7 @@ def test_unknown_things_are_none(catalog: Catalog, uid: str) -> None:
 def test_whatever_is_asked_for_unknown_is_none(catalog: Catalog, uid: str, name: str) -> None:
     assert catalog.library("tenant", name) is None
     assert catalog.picture(Key(uid, name)) is None
+    assert catalog.alias(uid, name) is None
     assert catalog.changed({Key(uid, name): 1}) == {Key(uid, name): None}
 
 
@@ -131,6 +132,16 @@ class TestRemovedLibraries:
         catalog.remove_library(removed, now=1)
         assert [one.key.id for one in catalog.pictures(uid, None, 10)] == ["a"]
 
+    def test_neither_it_nor_one_that_is_there_is_missing(self, catalog: Catalog) -> None:
+        uids = {uuid4().hex for _ in range(3)}
+        there, removed, missing = sorted(uids)
+        catalog.create_library(library("tenant", "there", there))
+        gone = library("tenant", "gone", removed)
+        catalog.create_library(gone)
+        catalog.remove_library(gone, now=1)
+        assert catalog.missing_libraries(uids) == {missing}
+        assert catalog.missing_libraries(set()) == set()
+
     def test_unknown_library_is_not_removed(self, catalog: Catalog) -> None:
         with pytest.raises(LibraryNotFound):
             catalog.remove_library(library("tenant", "cats", "uid-1"), now=1)
@@ -167,6 +178,35 @@ class TestRemovedLibraries:
         assert [one.removed for one in catalog.removed_libraries(41, 10)] == [20, 30, 40]
 
 
+class TestAliases:
+    @given(
+        aliases=st.dictionaries(st.text("0123456789abcdef", min_size=16, max_size=16), TEXTS.filter(bool), max_size=60)
+    )
+    @settings(max_examples=examples(5), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_they_are_found_in_their_library_alone(self, catalog: Catalog, aliases: dict[str, str]) -> None:
+        catalog.save_aliases("uid-a", aliases)
+        assert {name: catalog.alias("uid-a", name) for name in aliases} == aliases
+        listed, after = dict[str, str](), ""
+        while page := catalog.aliases("uid-a", after, 7):
+            assert len(page) <= 7
+            assert [name for name, _ in page] == sorted(name for name, _ in page)
+            listed |= dict(page)
+            after = page[-1][0]
+        assert aliases.items() <= listed.items()
+        assert list(catalog.aliases("uid-b", "", 7)) == []
+        assert {catalog.alias("uid-b", name) for name in aliases} <= {None}
+
+    def test_the_last_one_holds_and_a_forgotten_library_has_none(self, catalog: Catalog) -> None:
+        catalog.save_aliases("uid-a", {f"{number:016x}": "one" for number in range(60)})
+        catalog.save_aliases("uid-b", {"0" * 16: "other"})
+        catalog.save_aliases("uid-a", {"0" * 16: "two"})
+        assert [catalog.alias("uid-a", f"{number:016x}") for number in range(2)] == ["two", "one"]
+        catalog.forget_library("uid-a")
+        assert [catalog.alias("uid-a", f"{number:016x}") for number in range(60)] == [None] * 60
+        assert catalog.alias("uid-b", "0" * 16) == "other"
+        assert catalog.missing_libraries({"uid-a"}) == {"uid-a"}
+
+
 class TestRows:
     def test_every_field_comes_back(self, catalog: Catalog, uid: str) -> None:
         written = Picture(
@@ -184,6 +224,7 @@ class TestRows:
             ),
             sign_version=3,
             deleted_at=1_700_000_000_000,
+            file_size=(1 << 31) + 7,
         )
         catalog.put(written, None)
         assert contents(catalog.picture(written.key)) == contents(written)

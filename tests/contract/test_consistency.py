@@ -268,7 +268,88 @@ def test_a_lost_original_is_said_once_and_left(ports: Ports, clock: SetClock, de
     clock.now += DAY
     report = world.check(repair=True, deep=deep)
     assert (report.found, report.mended, report.left) == ({Fault.NO_ORIGINAL: 1}, {}, 1)
-    assert report.examples == {Fault.NO_ORIGINAL: (f"{world.library.uid}/0",)}
+    assert report.examples == {Fault.NO_ORIGINAL: (f"{world.ref.name}/0",)}
+
+
+@pytest.mark.parametrize(("size", "is_known"), [(0, True), (0, False), (50, True)])
+def test_an_original_that_is_empty_or_cut_is_seen_by_its_size(
+    ports: Ports, clock: SetClock, size: int, is_known: bool
+) -> None:
+    world = World(ports, clock)
+    picture = world.pictures[0]
+    if not is_known:  # as in rows of the version before
+        ports.index.write([world.put(picture, file_size=None)])
+    ports.originals.put(picture.object_key, (source(0).data or b"")[:size])
+    clock.now += DAY
+    for deep in (0, 100):
+        assert world.check(deep=deep).found == {Fault.NO_ORIGINAL: 1}
+
+
+@pytest.mark.parametrize("size", [7, 0, -1, -7, (1 << 62)])
+def test_a_wrong_size_in_a_row_accuses_no_original(ports: Ports, clock: SetClock, size: int) -> None:
+    world = World(ports, clock)
+    ports.index.write([world.put(world.pictures[0], file_size=size)])
+    clock.now += DAY
+    assert world.check().found == {}
+
+
+@pytest.mark.parametrize("damage", [None, b"", b"another file"])
+def test_an_original_is_mended_by_adding_its_file_again(ports: Ports, clock: SetClock, damage: bytes | None) -> None:
+    world = World(ports, clock)
+    before = world.answers()
+    key = world.pictures[0].object_key
+    ports.originals.remove([key]) if damage is None else ports.originals.put(key, damage)
+    clock.now += DAY
+    assert world.check(deep=100).found == {Fault.NO_ORIGINAL: 1}
+    add(ports, Add(world.ref, source(0), Metadata(brief="0"), "0", replace=True), world.library)
+    assert world.check(deep=100).found == {}
+    assert world.answers() == before
+
+
+@pytest.mark.parametrize(
+    "change", [lambda _: b"", lambda made: made[:-1], lambda made: bytes([made[0] ^ 64]) + made[1:]]
+)
+def test_a_damaged_map_is_made_again(ports: Ports, clock: SetClock, change: Callable[[bytes], bytes]) -> None:
+    world = World(ports, clock)
+    before = world.answers()
+    key = world.pictures[1].object_key
+    made = ports.maps.maps([key])[key]
+    damaged = change(made)
+    ports.maps.put_map(key, damaged)
+    clock.now += DAY
+    sizes_are_told = next(one.size for batch in ports.maps.stored_maps() for one in batch) is not None
+    assert world.check().found == ({Fault.NO_MAP: 1} if sizes_are_told and len(damaged) != len(made) else {})
+    report = world.check(repair=True, deep=100)
+    assert (report.found, report.left) == ({Fault.NO_MAP: 1}, 0)
+    assert report.examples == {Fault.NO_MAP: (f"{world.ref.name}/1",)}
+    assert world.check(deep=100).found == {}
+    assert world.answers() == before
+
+
+def test_rows_of_libraries_that_are_not_in_the_catalog_are_said_and_left(ports: Ports, clock: SetClock) -> None:
+    world = World(ports, clock)
+    lost = [a_row("lost", f"{number}", number + 1, model=ports.embedder.model) for number in range(2)]
+    removed = create_library(ports, LibraryRef("tenant", f"removed-{uuid4().hex}", Kind.SIMILAR, Identity.OWN))
+    others = create_library(ports, LibraryRef(f"revoked-{uuid4().hex}", "kept", Kind.SIMILAR, Identity.OWN))
+    fine = [a_row(library.uid, "fine", 5, model=ports.embedder.model) for library in (removed, others)]
+    for row in [*lost, *fine]:
+        ports.catalog.put(row, None)
+        ports.originals.put(row.object_key, b"file")
+    ports.index.write([*lost, *fine])
+    ports.catalog.remove_library(removed, clock.now)
+    clock.now += DAY
+    report = world.check(repair=True)
+    assert (report.found, report.mended, report.left) == ({Fault.NO_LIBRARY: 2}, {}, 2)
+    assert set(report.examples[Fault.NO_LIBRARY]) == {"lost/0", "lost/1"}
+    assert all(ports.catalog.picture(row.key) is not None for row in lost)
+
+
+def test_a_report_names_as_many_as_it_is_asked_for(ports: Ports, clock: SetClock) -> None:
+    world = World(ports, clock)
+    for picture in world.pictures:
+        no_map(world, picture)
+    clock.now += DAY
+    assert [len(check(ports, names=names).examples[Fault.NO_MAP]) for names in (0, 3, 99)] == [0, 3, _PICTURES]
 
 
 def test_the_deep_check_finds_what_no_key_tells(ports: Ports, clock: SetClock) -> None:
@@ -276,7 +357,7 @@ def test_the_deep_check_finds_what_no_key_tells(ports: Ports, clock: SetClock) -
     before = world.answers()
     vector = np.roll(world.now(world.pictures[2]).vector, 7)
     ports.index.write([world.put(world.pictures[2], vector=vector)])
-    ports.originals.put(world.pictures[3].object_key, b"no picture")
+    ports.originals.put(world.pictures[3].object_key, bytes(len(source(3).data or b"")))
     clock.now += DAY
     assert world.check().found == {}
     report = world.check(repair=True, deep=100)

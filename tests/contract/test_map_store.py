@@ -131,10 +131,11 @@ def test_adds_side_by_side_keep_every_map(maps: MapStore, uid: str, together: To
     assert maps.maps(list(kept)) == kept
 
 
-def test_all_keys_are_listed(maps: MapStore, uid: str) -> None:
+def test_all_maps_are_listed(maps: MapStore, uid: str) -> None:
     keys = keys_of(uid, 30)
-    for key in keys:
-        maps.put_map(key, b"map")
+    for number, key in enumerate(keys):
+        maps.put_map(key, bytes(number))
     maps.remove_maps(keys[:3])
-    found = [key for batch in maps.map_keys() for key in batch if key.startswith(uid)]
-    assert sorted(found) == sorted(keys[3:])
+    found = [one for batch in maps.stored_maps() for one in batch if one.key.startswith(uid)]
+    assert sorted(one.key for one in found) == sorted(keys[3:])
+    assert all(one.size in {keys.index(one.key), None} for one in found)

@@ -93,6 +93,7 @@ def test_files_are_listed_by_names_and_removed_by_them(originals: PictureStore) 
     listed = [one for batch in originals.stored() for one in batch]
     assert sorted(one.name for one in listed) == sorted(map(originals.name_of, keys))
     assert all(0 <= one.written < 1 << 48 for one in listed)
+    assert {one.name: one.size for one in listed}[originals.name_of(keys[2])] == len(b"file")
     originals.remove_stored([originals.name_of(keys[0]), originals.name_of("library/unknown/1"), "../x", ""])
     assert [originals.get(key) is not None for key in keys] == [False, True, True]
 

@@ -51,11 +51,14 @@ def run(server: LiveServer, line: str, tenant: str = "") -> str:
 
 
 def test_the_server_is_checked_mended_and_looked_at_deeply(server: LiveServer, stock: Keys) -> None:
-    plain, repair, deep = block("sh", "check --data").splitlines()
+    plain, repair, deep, listing = block("sh", "check --data").splitlines()
     assert "Nothing differs." in run(server, plain)
     assert "Nothing differs." in run(server, repair)
     report = json.loads(run(server, deep))
     assert (report["left"], report["found"], report["deep"]) == (0, {}, 2)
+    listed = server.data.parent / "differs.tsv"
+    run(server, listing.replace("differs.tsv", str(listed)))
+    assert listed.read_text() == ""
 
 
 def test_the_canary_is_well(server: LiveServer, stock: Keys) -> None:
@@ -65,11 +68,14 @@ def test_the_canary_is_well(server: LiveServer, stock: Keys) -> None:
     assert "Recall of 2 searches against the exact scan: 1.0000." in said
     status = httpx.get(f"{server.url}/status", auth=(stock.access_key, stock.secret_key)).json()
     assert status["last_canary"]["well"]
+    rows = documents.table("docs/keep.md", "field | says")
+    named = {word.strip("`, ") for row in rows for word in row[0].split(" ")}
+    assert status.keys() - named == {"status", "version", "model"}
 
 
 def test_a_picture_is_restored(server: LiveServer, stock: Keys) -> None:
     (line,) = block("sh", "restore-picture shoe-7").splitlines()
-    assert run(server, line).startswith("shoe-7 is in shop again, at revision ")
+    assert run(server, line).startswith("shoe-7 is in shop, at revision ")
 
 
 def test_keys_are_renewed_and_narrowed(server: LiveServer, stock: Keys) -> None:

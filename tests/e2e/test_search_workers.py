@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.bench.same_http import children
+from tests.bench.callers import children
 from tests.support import photographs
 from tests.support.live import LiveServer
 

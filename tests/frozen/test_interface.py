@@ -59,7 +59,7 @@ SETTINGS = """
     LOOKALIKE_HOSTS LOOKALIKE_PROXIES LOOKALIKE_FETCH_SECONDS LOOKALIKE_FETCH_REDIRECTS LOOKALIKE_FETCH_ALLOW
     LOOKALIKE_PER_SECOND LOOKALIKE_COUNT_USAGE LOOKALIKE_WAIT_SECONDS LOOKALIKE_STATUS_DETAILS LOOKALIKE_LOG_LEVEL
     LOOKALIKE_METRICS LOOKALIKE_STACK LOOKALIKE_SEARCH_WORKERS LOOKALIKE_UPLOADS LOOKALIKE_INDEX_FUNCTION
-    LOOKALIKE_DEAD_LETTER_QUEUES
+    LOOKALIKE_DEAD_LETTER_QUEUES LOOKALIKE_LIBRARY_PICTURES LOOKALIKE_APPLICATION_PICTURES
 """
 
 
@@ -73,22 +73,23 @@ def test_settings() -> None:
 OPTIONS = {
     "serve": "--data --backend --stack --host --port --watch --purge --no-purge --existing --sample",
     "setup": "--stack --shards --replicas --refresh --fill --rebuild --keys --no-keys",
-    "keys create": "--name --data --stack --tenant --kind --per-second --per-day --in-total --from --may --library --json",
+    "keys create": "--name --data --stack --tenant --kind --per-second --per-day --in-total --capacity --from --may --library --json",
     "keys show": "--name --data --stack --json",
     "keys list": "--data --stack --json",
-    "keys change": "--name --data --stack --rename --kind --per-second --per-day --in-total --from --may --library --enable --disable --json",
+    "keys change": "--name --data --stack --rename --kind --per-second --per-day --in-total --capacity --from --may --library --enable --disable --json",
     "keys rotate": "--name --data --stack --keep-days --json",
     "keys revoke": "--name --data --stack --json",
     "console": "--name --data --stack --url",
     "sweep": "folder --library --report --not-same --name --data --stack",
     "token": "--name --data --stack",
     "usage": "--data --stack --days --json",
-    "import": "source --library --map --kind --encoding --on-duplicate --as --reembed --from --group --vendor-key --vendor-url --name --data --stack --url --key "
-    "--workers --journal --report --restart --dry-run --json",
+    "import": "source --library --map --kind --encoding --root --on-duplicate --as --reembed --from --group --vendor-key --vendor-url --name --data --stack --url --key "
+    "--workers --rate --journal --report --restart --dry-run --json",
     "snapshot": "destination --data",
     "restore": "snapshot --data --replace",
     "export": "destination --library --name --data --stack --json",
-    "check": "--data --stack --repair --deep --rate --json",
+    "check": "--data --stack --repair --deep --rate --list --json",
+    "reembed": "--model --rate --compare --report --switch --leave-lost --back --drop --data --stack --json",
     "restore-picture": "picture --library --name --data --stack --json",
     "canary": "--data --stack --recall --least-recall --json",
     "invoke": "function event --data --stack",
@@ -99,7 +100,7 @@ OPTIONS = {
 #: What ``--json`` prints.
 PRINTED = {
     "keys create": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
-    "keys create, policy": "kind per_second per_day in_total networks may libraries",
+    "keys create, policy": "kind per_second per_day in_total networks may libraries capacity",
     "keys list": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
     "keys show": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
     "keys change": "access_key secret_key app_id tenant name active created policy old_secret_key old_secret_until",
@@ -167,12 +168,12 @@ def test_status() -> None:
     ports = memory_ports(ALICE, settings=Settings(status_details=True), wrong=["the disk is full"])
     with serving(ports):
         Caller(ALICE).add("similar", picture(1))
-        answered = json.loads(handle("unknown", event("GET", "/status"))["body"])
+        answered = json.loads(handle("groups", event("GET", "/status"))["body"])
     held("/status of a function", answered, "status version model")
     asked = api_gateway.HttpRequest("GET", "/status", "", (), b"", "203.0.113.5", api_gateway.now())
     with closing(Status(ports)) as status:
         said = json.loads(status.answer(asked).body)
-    held("/status of one machine", said, "status version model pictures problems")
+    held("/status of one machine", said, "status version model pictures problems searchable stores")
     assert said["pictures"] == {f"{ALICE.tenant}/similar": 1}
 
 
@@ -188,7 +189,7 @@ def test_the_session() -> None:
     held(
         "/api/v1/session",
         session.SessionSaid.__struct_fields__,
-        "application app_id access_key expires per_second per_day in_total networks may libraries",
+        "application app_id access_key expires per_second per_day in_total networks may libraries capacity",
     )
     held("what signs in", session.SignInGiven.__struct_fields__, "access_key secret_key once")
 
@@ -209,8 +210,8 @@ VALUES = {
 }
 UPLOADS_BECAME = "added same done_before changed_since gone"
 ERRORS = """
-    Abandoned AccessError AddressRefused ApplicationDisabled ApplicationNotFound ArgumentTooLong BadEncoding
-    Busy CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument JobFailed JobFinished JobInProgress JobIsOther JobNotFound LibraryExists LibraryFull LibraryIsOther
+    Abandoned AccessError AddressRefused ApplicationDisabled ApplicationFull ApplicationNotFound ArgumentTooLong BadEncoding
+    Busy ChangeRefused CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument JobFailed JobFinished JobInProgress JobIsOther JobNotFound JournalError LibraryExists LibraryFull LibraryIsOther
     LibraryNotFound LimitReached LinkInvalid LookalikeError MethodNotAllowed MissingArgument ModelError NoGroups
     NotAPicture NotPermitted NothingGiven OutOfTime PictureError PictureExists PictureIsAbsent PictureIsPut PictureIsThere PictureNotFound
     PictureSizeError RateReached RefusedError RequestTooLarge RevisionConflict RevisionMismatch RowError ServiceRateReached
@@ -244,33 +245,37 @@ FIELDS = {
 
 #: The fields that single calls of the logger add, and operations that only they name.
 ADDED = """
-    address file first library milliseconds object_key operation operation:add operation:check operation:control operation:gateway operation:groups operation:index operation:ingest operation:purge
-    operation:search operation:status operation:watch outcome pictures reason refused request_bytes request_id rows
-    source status
+    address file first library milliseconds model object_key operation operation:add operation:canary operation:check operation:control operation:gateway operation:groups operation:index operation:ingest operation:purge operation:reembed operation:search operation:status operation:watch other outcome phase pictures reason refused request_bytes request_id rows source status
 """
 
 #: All messages of log lines; what is filled in is {}.
 MESSAGES = [
     "KMS does not answer; a secret it opened before is used",
+    "a fill has stopped, and is tried again",
     "a job has ended with its library",
     "a job has failed",
     "a job is done",
     "a job waits for a store",
+    "a part of /status could not be had",
+    "a report could not be kept",
     "a row of {} is damaged and left out: {} ({})",
     "a search process could not be started: {}",
     "a search process has ended; searched again here: {}",
-    "a search process has started",
     "a search process has found nothing; searched again here: {}",
+    "a search process has started",
     "a thumbnail could not be kept",
     "an original could not be removed",
     "an original is lost; its picture cannot be restored",
     "an original was not looked at",
     "an upload could not be removed",
     "answered",
+    "canary",
     "comes again",
-    "dead letter",
+    "commands cannot ask this server",
     "dead letter not kept",
+    "dead letter",
     "failed",
+    "filling a model",
     "handler failed",
     "index not reached",
     "index write failed",
@@ -280,20 +285,30 @@ MESSAGES = [
     "not ingested",
     "passed over",
     "pictures refused",
+    "places in a library could not be given back",
     "purged",
     "refused",
     "scheduled run failed",
     "start failed",
-    "places in a library could not be given back",
     "the backlog could not be read",
     "a command failed",
     "a report could not be kept",
     "commands cannot ask this server",
+    "a part of /status could not be had",
+    "an original could not be looked at",
+    "canary",
     "the details of /status could not be had in time",
     "the index could not be tidied; it works on, more slowly, and tries again at the next write",
+    "a file of the index is damaged, and its library was made again from the catalog: {}",
+    "a file of the index is made again from the catalog: {}, as {}",
+    "the index is made again from the catalog: its files are of another catalog, or older",
+    "the index is made again from the catalog: its list of files is not used, as {}",
+    "the index is made again from the catalog: its log of changes cannot be read ({})",
+    "the index keeps no files at present ({}); it works on, and the next start takes longer",
     "the index did not take all rows",
     "the index does not say how full a group is",
     "the index keeps rows",
+    "the models in use have changed",
     "watching failed",
     "{} could not be asked",
     "{} originals have not come in time",
@@ -531,7 +546,7 @@ PARAMETERS = """
     Architecture PictureMemory PlainMemory RequestTimeout OpenSearchEndpoint OpenSearchArn OpenSearchInstance
     OpenSearchInstances OpenSearchStorage IndexSeconds PurgeTimeout PurgeSchedule PurgeAfterDays RequestRate
     RequestBurst IndexConcurrency IngestConcurrency SpendingLimit PerSecond CountUsage BriefRequired KeepUploads
-    UploadDays PublicHosts LogLevel LogRetentionDays AlarmTopic
+    UploadDays PublicHosts LogLevel LogRetentionDays AlarmTopic Canary CanarySchedule
 """
 OUTPUTS = (
     "ApiUrl Uploads Table Originals OpenSearch Key UploadDeadLetters IndexDeadLetters PurgeDeadLetters "
@@ -549,7 +564,7 @@ FUNCTIONS = """
     TokenFunction:functions/token ConsoleFunction:functions/console AddFunction:functions/add SearchFunction:functions/search
     UpdateFunction:functions/update DeleteFunction:functions/delete GroupsFunction:functions/groups
     UnknownFunction:functions/unknown IngestFunction:functions/ingest IndexFunction:functions/index
-    PurgeFunction:functions/purge JobsFunction:functions/jobs
+    PurgeFunction:functions/purge JobsFunction:functions/jobs CanaryFunction:functions/canary
 """
 
 

@@ -57,6 +57,7 @@ PICTURE = Picture(
     state=State.LIVE,
     digest="d1" * 32,
     file_digest="f1" * 32,
+    file_size=12,
     model="model-1",
     vector=VECTOR,
     metadata=Metadata(brief="b", label="l", desc='{"x":1}', tags=("100", "11")),
@@ -121,13 +122,16 @@ TABLES = {
     "libraries": "tenant:TEXT name:TEXT uid:TEXT kind:TEXT identity:TEXT created:INTEGER capacity:INTEGER",
     "pictures": "library:TEXT id:TEXT kind:TEXT revision:INTEGER added:INTEGER state:TEXT digest:TEXT file_digest:TEXT "
     "model:TEXT vector:BLOB brief:TEXT label:TEXT desc:TEXT tags:TEXT sign_version:INTEGER deleted_at:INTEGER "
-    "checksum:INTEGER",
+    "checksum:INTEGER file_size:INTEGER",
     "maps": "key:TEXT data:BLOB",
     "removed_libraries": "uid:TEXT kind:TEXT removed:INTEGER",
     "uploads": "source:TEXT sequencer:TEXT library:TEXT id:TEXT added:INTEGER state:TEXT words:TEXT leaves:TEXT "
     "cleared:INTEGER",
     "counts": "name:TEXT count:INTEGER expires:INTEGER",
     "records": "partition:TEXT key:TEXT revision:INTEGER body:TEXT",
+    "embeddings": "model:TEXT key:TEXT vector:BLOB map:BLOB",
+    "changes": "number:INTEGER library:TEXT id:TEXT token:INTEGER",
+    "aliases": "library:TEXT alias:TEXT id:TEXT",
 }
 INDICES = "pictures_of_kind pictures_not_live counts_expiring uploads_holding"
 
@@ -141,6 +145,10 @@ MIGRATIONS = [
     "c3e72568670e9ab5",
     "d1bf6ba38f8063dc",
     "62079da6ca792ef2",
+    "916c54db1272d3a2",
+    "71aaf640c4068840",
+    "5775e1d9e9ca5138",
+    "c093671ad11b709f",
 ]
 
 #: What a row of each table holds, as SQLite gives it; bytes are told by their SHA-256's first digits.
@@ -176,11 +184,15 @@ ROWS: dict[str, tuple[Any, ...]] = {
         2,
         9,
         2214745500,
+        12,
     ),
     "maps": ("uid/a/1", "60be9861750facbf"),
     "uploads": ("bucket/key", "0A", "uid", "0123456789abcdef", 5, "adding", "w", '["uid", "b", null, ""]', 1),
     "counts": ("day/1/2026-01-02", 2, 5),
     "records": ("jobs/tenant", "sweep", 3, '{"kind": "duplicates"}'),
+    "embeddings": ("model-2", "uid/a/1", "bad0079ddd20233a", "60be9861750facbf"),
+    "changes": (1, "uid", "0123456789abcdef", None),
+    "aliases": ("uid", "fedcba9876543210", "0123456789abcdef"),
 }
 
 
@@ -195,6 +207,8 @@ def catalog(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         made.maps.put_map("uid/a/1", b"map")
         made.uploads.save_upload(UPLOAD, None)
         made.counters.take("day/1/2026-01-02", 2, None, 5)
+        made.embeddings.put("model-2", "uid/a/1", VECTOR, b"map")
+        made.catalog.save_aliases("uid", {"fedcba9876543210": "0123456789abcdef"})
         made.records.save_records([Record("jobs/tenant", "sweep", '{"kind": "duplicates"}', 3)])
     with closing(sqlite3.connect(path)) as connection:
         yield connection
@@ -228,10 +242,12 @@ def test_sqlite_rows(catalog: sqlite3.Connection) -> None:
 def test_folders_and_files(tmp_path: Path) -> None:
     folder = DataFolder(tmp_path / "data")
     folder.lock()
-    names = {path.name for path in (folder.catalog, folder.originals, folder.dead_letters, folder.staged)}
+    names = {
+        path.name for path in (folder.catalog, folder.originals, folder.dead_letters, folder.staged, folder.segments)
+    }
     names |= {path.name for path in folder.path.iterdir()}
     folder.unlock()
-    held("files of a data folder", names, "catalog.db originals dead-letters.jsonl staged server.lock")
+    held("files of a data folder", names, "catalog.db originals dead-letters.jsonl staged segments server.lock")
     FolderStore(folder.originals).put("uid/a/1", b"")
     kept = [str(path.relative_to(folder.originals)) for path in folder.originals.rglob("*") if path.is_file()]
     same("where an original is kept", kept, [f"{_sha('uid/a/1')[:2]}/{_sha('uid/a/1')[2:]}"])
@@ -297,6 +313,7 @@ ITEMS: dict[str, Any] = {
         "label": {"S": "l"},
         "desc": {"S": '{"x":1}'},
         "tags": {"L": [{"S": "100"}, {"S": "11"}]},
+        "size": {"N": "12"},
         "sign_version": {"N": "2"},
     },
     "deleted picture": {
@@ -314,6 +331,7 @@ ITEMS: dict[str, Any] = {
         "label": {"S": "l"},
         "desc": {"S": '{"x":1}'},
         "tags": {"L": [{"S": "100"}, {"S": "11"}]},
+        "size": {"N": "12"},
         "sign_version": {"N": "2"},
         "deleted_at": {"N": "9"},
         "purge": {"S": "P#f"},
@@ -384,6 +402,7 @@ ITEMS: dict[str, Any] = {
             "S": '{"kind": "product", "per_second": 1, "per_day": 2, "in_total": 3, "networks": ["10.0.0.0/8"]}'
         },
     },
+    "alias": {"pk": {"S": "A#uid"}, "sk": {"S": "fedcba9876543210"}, "id": {"S": "0123456789abcdef"}},
     "app id": {"pk": {"S": "APPID#10000001"}, "sk": {"S": "APPID"}},
     "app name": {"pk": {"S": "APPNAME"}, "sk": {"S": "name"}},
     "map": {"pk": {"S": "M#uid#7"}, "sk": {"S": "a/1"}, "map": {"B": "60be9861750facbf"}},
@@ -409,6 +428,7 @@ def written_items() -> dict[str, Any]:
         "holder": dynamodb_items.holder_item(PICTURE.key, "bucket/key"),
         "generation": dynamodb_items.generation_item(Kind.SAME, GENERATION),
         "application": dynamodb_application_items.application_item(APPLICATION, b"sealed"),
+        "alias": dynamodb_items.alias_item("uid", "fedcba9876543210", "0123456789abcdef"),
         "app id": app_id_key("10000001").values,
         "app name": app_name_key("name").values,
         "map": table.asked["put_item"]["Item"],

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from lookalike.stores.aws.opensearch_admin import GRAPH
 from lookalike.stores.aws.opensearch_client import connect
-from tests.bench.aws import CASES, measure, measure_adds
+from tests.bench.aws import CASES, COMPRESSED, Plan, measure, measure_adds
 from tests.bench.report import Report
 from tests.servers.opensearch.server import shared
 
 
-def test_every_case_is_measured_in_every_state() -> None:
+@pytest.mark.parametrize(("graph", "least"), [(GRAPH, 1.0), (COMPRESSED, 0.98)])
+def test_every_case_is_measured_in_every_state(graph: Mapping[str, Any], least: float) -> None:
     report, client = Report(), connect(shared())
-    measure(report, shared(), (150,), times=2)
+    measure(report, shared(), Plan((150,), 2, graph, os.getpid()))
     client.indices.delete(index="bench-150")
     client.close()
     recalls = [row.value for row in report.rows if row.name.endswith("recall")]
-    assert recalls == [1.0] * len(CASES) * 2
-    times = [row for row in report.rows if row.name.endswith(("p50", "p95"))]
+    assert len(recalls) == len(CASES) * 2 + 1
+    assert min(recalls) >= least
+    adding = [row for row in report.rows if row.group.endswith("while others are added")]
+    assert all(row.value > 0 for row in adding)
+    assert all(row.value > 0 for row in report.rows if row.group.endswith("room"))
+    times = [row for row in report.rows if row.name.endswith(("p50", "p95")) and row not in adding]
     assert len(times) == len(CASES) * 4
     assert all(row.value > 0 and row.floor for row in times)
     requests = [row for row in report.rows if "_msearch" in row.name]

@@ -194,7 +194,8 @@ def test_other_pages_name_these_months(page: str) -> None:
 def test_the_fixed_part_is_a_key_the_alarms_the_metrics_and_a_run_a_minute() -> None:
     price = {row[0]: float(row[1]) for row in table("unit | price")}
     template = (ROOT / "template.yaml").read_text()
-    alarms = template.count("Type: AWS::CloudWatch::Alarm") - template.count("Condition: SpendingIsWatched")
+    asked_for = re.findall("Type: AWS::CloudWatch::Alarm\n    Condition: (?:SpendingIsWatched|CanaryRuns)", template)
+    alarms = template.count("Type: AWS::CloudWatch::Alarm") - len(asked_for)
     fixed = alarms * price["an alarm for a month"] + 20 * price["a custom metric for a month"]
     run = price["a million function runs"] / 1e6 + 0.1 * price["a function's second at 1769 MB"]
     minutes = template.count("rate(1 minute)") * 730 * 60 * (run + 2e-6 * price["a GB of logs"])
@@ -213,3 +214,4 @@ def test_the_alarm_on_spending_counts_by_the_pages_prices() -> None:
     ]
     assert factors[:3] == pytest.approx([dollars / 1e6 for dollars in a_million])
     assert factors[3] * 1000 * 1769 == pytest.approx(price["a function's second at 1769 MB"], rel=0.01)
+    assert factors[4] * 1000 == pytest.approx(price["a function's second at 1769 MB"], rel=0.01)

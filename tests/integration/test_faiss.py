@@ -17,7 +17,8 @@ from lookalike.domain.picture import Key, Picture
 from lookalike.domain.search import Candidate, Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
-from lookalike.stores.vectors import compaction, inner_products
+from lookalike.stores.vectors import compaction, inner_products, listed_codes
+from lookalike.stores.vectors import index as index_module
 from lookalike.stores.vectors import library_index as library_index_module
 from lookalike.stores.vectors.index import FaissIndex
 from lookalike.stores.vectors.library_index import LibraryIndex
@@ -186,6 +187,73 @@ class TestRecall:
         found = [recall(ask(index, view), nearest(wide, view, 100)) for view in pictures[-200::4]]
         assert np.mean(found) >= 0.999
         index.close()
+
+
+class TestLists:
+    """Large segments have their codes in lists, of which a search reads some."""
+
+    @pytest.fixture
+    def listed(
+        self, pictures: Float16Vectors, codebook: Codebook, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[FaissIndex]:
+        """All pictures but the last 200. Tag n is every n-th picture's."""
+        monkeypatch.setattr(listed_codes, "MIN_LISTED_ROWS", 4000)
+        index = FaissIndex({Kind.SIMILAR: codebook})
+        index.fill([rows(pictures[:-200], lambda number: tuple(str(n) for n in (2, 5, 50) if number % n == 0))])
+        yield index
+        index.close()
+
+    def test_they_are_what_is_tried_here(self, listed: FaissIndex, pictures: Float16Vectors) -> None:
+        (segment,) = segments(listed)
+        assert segment.pq_index.nlist == listed_codes.lists_of(15_800) > 100
+        everywhere = np.ones(segment.count, np.bool_)
+        look = segment.first_look(pictures[-1:].astype(np.float32), everywhere, 100)
+        assert look is not None
+        assert len(look.rows) == 100
+        lists = listed_codes.ListedCodes(segment.pq_index)._centroids
+        read = np.argmax(np.asarray(segment.vectors, np.float32) @ lists, axis=1)
+        assert np.mean(np.diff(read) >= 0) > 0.99, "rows of one list lie together"
+
+    @pytest.mark.parametrize("views", [1, 5])
+    @pytest.mark.parametrize("every", [1, 2, 5, 50])
+    def test_recall(self, listed: FaissIndex, pictures: Float16Vectors, wide: Wide, views: int, every: int) -> None:
+        allowed = np.arange(len(pictures) - 200) % every == 0
+        tags = TagFilter(frozenset([str(every)])) if every > 1 else None
+        queries = pictures[-200:].reshape(-1, views, pictures.shape[1])[::2]
+        found = [recall(ask(listed, one, tags=tags), nearest(wide, one, 100, allowed)) for one in queries]
+        # Four times fewer rows than segments with lists have: their neighbours are farther apart.
+        assert np.mean(found) >= 0.998
+
+    def test_recall_beside_deleted_rows(self, listed: FaissIndex, pictures: Float16Vectors, wide: Wide) -> None:
+        everything = rows(pictures[:-200])
+        listed.remove(everything[::10])
+        listed.write([deleted(one, 2) for one in everything[5::10]])
+        allowed = ~np.isin(np.arange(len(everything)) % 10, (0, 5))
+        found = [recall(ask(listed, one), nearest(wide, one, 100, allowed)) for one in pictures[-200::2]]
+        assert np.mean(found) >= 0.998
+
+    def test_recall_over_segments_and_libraries(
+        self, pictures: Float16Vectors, wide: Wide, codebook: Codebook, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What one library holds is near to the query, and the other two are far, one without lists."""
+        monkeypatch.setattr(listed_codes, "MIN_LISTED_ROWS", 3000)
+        monkeypatch.setattr(library_index_module, "MAX_SEGMENT_ROWS", 5000)
+        monkeypatch.setattr(index_module, "MAX_SEGMENT_ROWS", 5000)
+        order = np.argsort(wide @ wide[0])
+        library = np.empty(len(order), np.int64)
+        library[order] = np.minimum(np.arange(len(order)) * 3 // len(order), 2)
+        index = FaissIndex({Kind.SIMILAR: codebook})
+        index.fill(
+            [[row(f"of {at}", f"p{number:05}", vector=pictures[number])] for number, at in enumerate(library.tolist())]
+        )
+        for view in pictures[-200::4]:
+            query = Query(Kind.SIMILAR, ("of 0", "of 1", "of 2"), MODEL, view[None].astype(np.float32), 100, None)
+            assert recall(index.search(query), nearest(wide, view, 100)) >= 0.98
+        index.close()
+
+    def test_fewer_pictures_than_are_asked_for(self, listed: FaissIndex, pictures: Float16Vectors) -> None:
+        assert len(ask(listed, pictures[-1], k=20_000)) == 15_800
+        assert len(ask(listed, pictures[-1], k=9000, tags=TagFilter(frozenset("2")))) == 7900
 
 
 class TestCosines:
@@ -395,14 +463,16 @@ class TestMemory:
         """512 bytes of vector and 64 of code; half as much again is allowed for id, revision, texts and tags."""
         (segment,) = segments(filled)
         arrays = (
-            segment.id_hashes,
+            segment.columns.hashes,
+            segment.columns.hash_rows,
             segment.revisions,
             segment.live,
-            segment.record_offsets,
-            segment.tag_hashes,
-            segment.tag_rows,
+            segment.columns.records,
+            segment.columns.record_offsets,
+            segment.columns.tag_hashes,
+            segment.columns.tag_rows,
         )
-        size = segment.vectors.nbytes + segment.pq_index.codes.size() + len(segment.records)
+        size = segment.vectors.nbytes + segment.pq_index.codes.size()
         size += sum(array.nbytes for array in arrays)
         assert size / segment.count < 1.5 * (512 + 64)
 
@@ -415,9 +485,9 @@ class TestMemory:
 
 def test_colliding_hashes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ids are found by hash; where two share one, the ids themselves decide."""
-    monkeypatch.setattr("lookalike.stores.vectors.mutable_segment.hash", lambda _: 1, raising=False)
-    monkeypatch.setattr("lookalike.stores.vectors.sealed_segment.hash", lambda _: 1, raising=False)
-    monkeypatch.setattr("lookalike.stores.vectors.library_index.hash", lambda _: 1, raising=False)
+    monkeypatch.setattr("lookalike.stores.vectors.sealed_segment.hash_of", lambda _: 1)
+    for room in ("mutable_segment", "library_index"):
+        monkeypatch.setattr(f"lookalike.stores.vectors.{room}.hashes_of", lambda ids: np.ones(len(list(ids)), np.int64))
     index = FaissIndex()
     index.fill([[row(UID, f"p{number}", 1) for number in range(40)]])
     index.write([row(UID, "p7", 2, brief="new"), deleted(row(UID, "p8"), 2), row(UID, "p40", 1)])

@@ -109,7 +109,7 @@ def test_a_runtime_that_is_gone_is_no_news(
 
 @pytest.mark.parametrize(
     ("function", "event"),
-    [("purge", "purge"), ("ingest", "ingest-test"), ("unknown", "unknown"), ("unknown", "unknown-status")],
+    [("purge", "purge"), ("ingest", "ingest-test"), ("unknown", "unknown"), ("groups", "groups-status")],
 )
 def test_functions_of_every_trigger_run(data: Path, function: str, event: str) -> None:
     done = invoke(function, f"events/{event}.json", "--data", str(data))

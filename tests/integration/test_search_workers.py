@@ -26,7 +26,7 @@ from lookalike.imaging.decode import Bounds
 from lookalike.limits.call import Call
 from lookalike.ports import Finder, Looking, Ports
 from lookalike.server.workers.frames import LostError
-from lookalike.server.workers.pool import WorkerPool
+from lookalike.server.workers.pool import Census, WorkerPool
 from lookalike.server.workers.process import FailedError, WorkerProcess
 from lookalike.service.add import Add, add
 from lookalike.service.delete import Delete, delete
@@ -217,6 +217,23 @@ def test_no_answer_is_lost_with_a_worker(ports: Ports, settings: Settings, after
             assert asked(replace(ports, finder=pool), QUERIES["cropped"]()).matches
             assert gone(pid)
             assert asked(replace(ports, finder=pool), QUERIES["cropped"]()).matches
+
+
+def test_a_census_counts_the_living(settings: Settings, ports: Ports) -> None:
+    with closing(WorkerPool.of(settings, 1)) as pool:
+        assert pool.census == Census(0, {})
+        for started in (1, 2):
+            pool._take()
+            while pool.census.started < started:
+                time.sleep(0.02)
+            (pid,) = pool.pids
+            assert pool.census == Census(started, {1: pid})
+            os.kill(pid, signal.SIGKILL)
+            assert gone(pid)
+            assert pool.census == Census(started, {}), "nobody has missed it yet"
+            with pool._here:
+                assert asked(replace(ports, finder=pool), QUERIES["cropped"]()).matches
+                assert pool.pids == [], "it is missed now"
 
 
 def test_a_worker_that_is_not_there_is_lost(ports: Ports, settings: Settings) -> None:

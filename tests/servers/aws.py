@@ -1,6 +1,7 @@
 """``make run-aws``: the service on the stores of AWS, all emulated on this machine, and empty at each start.
 
-OpenSearch is real; DynamoDB, S3 and KMS are emulated by moto, which is faithful and slow.
+OpenSearch is real; DynamoDB, S3 and KMS are emulated by moto, which is faithful and slow. The table's stream is played as
+Lambda does it, so that the index gets what it missed while it was away.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def stores(services: dict[str, str]) -> dict[str, str]:
 
     session = boto3.Session(services["AWS_ACCESS_KEY_ID"], services["AWS_SECRET_ACCESS_KEY"], region_name="eu-west-1")
     url = services["AWS_ENDPOINT_URL"]
-    create_table(session.client("dynamodb", endpoint_url=url), NAME)
+    create_table(session.client("dynamodb", endpoint_url=services.get("AWS_ENDPOINT_URL_DYNAMODB", url)), NAME)
     session.client("s3", endpoint_url=url).create_bucket(
         Bucket=NAME, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
     )
@@ -57,13 +58,33 @@ def stores(services: dict[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def account(search: str) -> Iterator[dict[str, str]]:
-    """Environment variables for a process that works on empty stores, and on indices at this OpenSearch."""
+def account(search: str, dynamodb: str | None = None) -> Iterator[dict[str, str]]:
+    """Environment variables for a process that works on empty stores, and on indices at this OpenSearch.
+
+    The table is at this DynamoDB; None: in moto, too.
+    """
     with emulated() as services:
+        if dynamodb is not None:
+            services |= {"AWS_ENDPOINT_URL_DYNAMODB": dynamodb, "AWS_ENDPOINT_URL_DYNAMODB_STREAMS": dynamodb}
         named = {**services, **stores(services), "LOOKALIKE_OPENSEARCH": search}
         command = [sys.executable, "-m", "lookalike", "setup", "--refresh", "50ms", "--no-keys"]
         subprocess.run(command, env={**os.environ, **named}, stdout=subprocess.DEVNULL, check=True)
-        yield named
+        with stream({**os.environ, **named}):
+            yield named
+
+
+@contextmanager
+def stream(environment: dict[str, str]) -> Iterator[None]:
+    """Play the stream of the environment's table until the block ends."""
+    quiet = {"LOOKALIKE_INDEX_SECONDS": "10", "LOOKALIKE_LOG_LEVEL": "ERROR"}
+    command = [sys.executable, "-m", "tests.servers.table_stream"]
+    with subprocess.Popen(command, env={**environment, **quiet}, stdin=subprocess.PIPE) as playing:
+        try:
+            yield
+        finally:
+            assert playing.stdin is not None
+            playing.stdin.close()
+            playing.wait()
 
 
 def main(options: Sequence[str]) -> int:

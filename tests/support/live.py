@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,17 +28,23 @@ class Keys:
 
 
 class LiveServer:
-    """A running server. Its log goes to ``server.log`` in the data folder's parent."""
+    """A running server. Its log goes to ``server.log`` in the data folder's parent.
 
-    def __init__(self, data: Path, *options: str) -> None:
+    With ``account``, the environment variables that name them, it works on the stores of AWS, and ``data`` only names its log.
+    """
+
+    def __init__(self, data: Path, *options: str, account: Mapping[str, str] | None = None) -> None:
         self.data = data
         self.log = data.parent / f"{data.name}.log"
+        self.account = account
+        stores = ["--backend", "aws"] if account else ["--data", str(data)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "lookalike", "serve", "--data", str(data), "--port", "0", *options],
+                [sys.executable, "-m", "lookalike", "serve", *stores, "--port", "0", *options],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
+                env={**os.environ, **(account or {})},
             )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
@@ -45,7 +53,9 @@ class LiveServer:
 
     def keys(self, name: str, tenant: str | None = None) -> Keys:
         """Make an application, as an operator would while the server runs."""
-        made = json.loads(cli("keys", "create", "--data", str(self.data), "--name", name, "--json", *_tenant(tenant)))
+        data = [] if self.account else ["--data", str(self.data)]
+        said = cli("keys", "create", *data, "--name", name, "--json", *_tenant(tenant), account=self.account)
+        made = json.loads(said)
         return Keys(made["app_id"], made["access_key"], made["secret_key"], made["tenant"])
 
     def token(self, keys: Keys) -> str:
@@ -84,9 +94,11 @@ class LiveServer:
         return self.process.returncode
 
 
-def cli(*arguments: str) -> str:
+def cli(*arguments: str, account: Mapping[str, str] | None = None) -> str:
     """Run the command; its standard output."""
-    done = subprocess.run([sys.executable, "-m", "lookalike", *arguments], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "lookalike", *arguments]
+    environment = {**os.environ, **(account or {})}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

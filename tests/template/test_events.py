@@ -123,7 +123,7 @@ def test_the_pictures_in_requests_can_be_seen(name: str) -> None:
 
 def test_the_schedule_sends_what_its_event_shows(template: Template) -> None:
     schedules = template.of_type("AWS::Scheduler::Schedule")
-    for name in ("purge", "jobs"):
+    for name in ("purge", "jobs", "canary"):
         schedule = schedules[f"{name.capitalize()}FunctionSchedule"]
         sent = json.loads(schedule["Properties"]["Target"]["Input"])
         assert read(ROOT / f"events/{name}.json").keys() == sent.keys()
@@ -178,11 +178,12 @@ def _without_text(image: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize(("name", "revisions"), [("insert", 1), ("modify", 2), ("remove", 0)])
-def test_changes_are_read_as_they_are_meant(name: str, revisions: int) -> None:
+@pytest.mark.parametrize(("name", "revisions", "removed"), [("insert", 1, 0), ("modify", 2, 0), ("remove", 1, 1)])
+def test_changes_are_read_as_they_are_meant(name: str, revisions: int, removed: int) -> None:
     found = changes(read(ROOT / f"events/index-{name}.json"), picture_of)
-    rows = [change.written for change in found if isinstance(change.written, Picture)]
+    rows = [change.row for change in found if isinstance(change.row, Picture)]
     assert len(found) == len(rows) == revisions
+    assert sum(change.removed for change in found) == removed
     assert [row.revision for row in rows] == sorted(row.revision for row in rows)
 
 

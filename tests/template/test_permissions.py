@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import fnmatch
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,10 +13,11 @@ from urllib.parse import quote_plus
 
 import pytest
 
+from functions.canary.app import handler as canary
 from functions.ingest.app import handler as ingest
 from functions.jobs.app import handler as jobs
 from functions.purge.app import handler as purge
-from lookalike.domain.application import Policy
+from lookalike.domain.application import Application, Policy
 from lookalike.domain.library import Kind
 from lookalike.domain.staged import StagedId
 from lookalike.handlers.process_ports import serving
@@ -204,6 +206,12 @@ def lives_of_jobs(does: Callable[..., None]) -> None:
     assert len(native.call("GET", f"{own}/duplicates").json["clusters"]) == 1
 
 
+def lives_of_schedules(does: Callable[..., None], context: SimpleNamespace) -> None:
+    """A purge, and two canaries, of which the first makes its library."""
+    for operation, run in (("purge", purge), ("canary", canary), ("canary", canary)):
+        does(operation, run, {}, context)
+
+
 def _succeeds(native: NativeCaller, method: str, path: str, said: Any) -> None:
     answer = native.call(method, path, said)
     assert answer.status < 300, (method, path, answer.body)
@@ -222,6 +230,10 @@ def lives_of_groups(does: Callable[..., None]) -> None:
     does("groups", groups.post, "/shop/remove")
 
 
+def basic(application: Application) -> str:
+    return "Basic " + base64.b64encode(f"{application.access_key}:{application.secret_key}".encode()).decode()
+
+
 def lives_without_pictures(does: Callable[..., None], caller: Caller, clock: SetClock) -> None:
     """A token, a path that there is not, the console's page, a wrong key and a right one, and a link."""
     form_ = form(grant_type="client_credentials", client_id=ALICE.access_key, client_secret=ALICE.secret_key)
@@ -229,6 +241,9 @@ def lives_without_pictures(does: Callable[..., None], caller: Caller, clock: Set
     does("token", handle, "token", event("POST", "/oauth/2.0/token", headers=headers, body=form_))
     path, query = "/rest/2.0/realtime_search/same_hq/none", f"access_token={caller.token}"
     does("unknown", handle, "unknown", event("POST", path, query=query))
+    status = handle("groups", event("GET", "/status", headers={"authorization": basic(ALICE)}))
+    assert json.loads(status["body"])["stores"] == {"catalog": True, "index": True, "originals": True}
+    does("groups", handle, "groups", event("GET", "/status", headers={"authorization": basic(ALICE)}))
     keys, nobody = {"access_key": ALICE.access_key, "secret_key": ALICE.secret_key}, NativeCaller()
     does("console", handle, "console", event("GET", "/console/"))
     does("token", nobody.call, "POST", "/session", {**keys, "secret_key": "wrong"})
@@ -315,9 +330,9 @@ def done() -> dict[str, set[Did]]:
             (removed,) = (one for one in ports.catalog.libraries(ALICE.tenant) if one.name == "similar")
             ports.catalog.remove_library(removed, clock.now)
             clock.now += 3_600_000
-            does("purge", purge, {}, context)
+            lives_of_schedules(does, context)
         # The index asks which of its generations is live, and OpenSearch is no part of this.
-        for operation in ("add", "search", "update", "delete", "groups", "ingest", "index", "purge", "jobs"):
+        for operation in ("add", "search", "update", "delete", "groups", "ingest", "index", "purge", "jobs", "canary"):
             does(operation, DynamoGenerations(table).generation, Kind.SAME)
         does("index", ports.dead_letters.send, _letter())
     return done
@@ -340,6 +355,7 @@ FUNCTIONS = (
     "index",
     "purge",
     "jobs",
+    "canary",
 )
 
 
@@ -370,7 +386,9 @@ def test_secrets_are_read_by_those_alone_that_authenticate(template: Template) -
             for one in given(template, operation)
             if one.target == "Table" and any(fnmatch.fnmatchcase("APP#key", key) for key in one.keys)
         }
-        assert reads == (set() if operation in ("console", "index", "purge", "jobs") else {"dynamodb:GetItem"})
+        assert reads == (
+            set() if operation in ("console", "index", "purge", "jobs", "canary") else {"dynamodb:GetItem"}
+        )
 
 
 def test_nobody_is_allowed_what_nobody_does(template: Template, done: dict[str, set[Did]]) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from lookalike.cli.store_options import OUTPUTS
 from lookalike.observability import count_failures
+from lookalike.service.canary import MAX_SECONDS
 from lookalike.settings import AWS_STORES, Settings
 from lookalike.stores.aws.dynamodb_keys import pictures_partition
 from lookalike.stores.aws.dynamodb_table import EXPIRY_ATTRIBUTE, TABLE_DEFINITION
@@ -102,12 +103,13 @@ def test_functions_that_read_pictures_have_a_whole_processor(template: Template)
         "groups",
         "ingest",
         "jobs",
+        "canary",
     }
     assert {name for name, megabytes in memory.items() if megabytes < 512} == {"console"}
 
 
 def test_what_nobody_waits_for_leaves_dead_letters(template: Template) -> None:
-    background = {name for name, routes in template.routes().items() if not routes}
+    background = {name for name, routes in template.routes().items() if not routes} - {"canary"}
     assert background == {"purge", "jobs", "ingest", "index"}
     queues = template.of_type("AWS::SQS::Queue")
     mappings = template.of_type("AWS::Lambda::EventSourceMapping")
@@ -120,7 +122,9 @@ def test_what_nobody_waits_for_leaves_dead_letters(template: Template) -> None:
     for arn in dead:
         assert queues[arn["Fn::GetAtt"][0]]["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 60 * 60
     assert len({arn["Fn::GetAtt"][0] for arn in dead}) == len(background)
-    for schedule in template.of_type("AWS::Scheduler::Schedule").values():
+    for name, schedule in template.of_type("AWS::Scheduler::Schedule").items():
+        if name == "CanaryFunctionSchedule":
+            continue  # which has nothing to do that the next run does not
         assert schedule["Properties"]["Target"]["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0] in queues
         assert schedule["Properties"]["Target"]["RetryPolicy"]["MaximumRetryAttempts"] > 0
         assert schedule["Properties"]["FlexibleTimeWindow"]["Mode"] == "FLEXIBLE"
@@ -205,7 +209,7 @@ def test_the_stream_is_read_until_it_is_done(template: Template) -> None:
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     (pattern,) = (json.loads(one["Pattern"]) for one in mapping["FilterCriteria"]["Filters"])
     assert pattern["dynamodb"]["Keys"]["pk"]["S"] == [{"prefix": pictures_partition("", "")[:2]}]
-    assert set(pattern["eventName"]) == {"INSERT", "MODIFY"}
+    assert pattern.keys() == {"dynamodb"}, "rows that are removed, too"
 
 
 def test_the_table_is_the_one_the_service_was_tested_with(template: Template) -> None:
@@ -343,8 +347,35 @@ def test_spending_is_watched_if_an_operator_says_how_much(template: Template) ->
     assert {(one["MetricStat"]["Stat"], one["MetricStat"]["Period"]) for one in metrics} == {("Sum", 3600)}
     working = {one["Id"] for one in metrics if one["MetricStat"]["Metric"]["Namespace"] == "AWS/Lambda"}
     memory = {name: function["MemorySize"] for name, function in template.functions().items()}
-    assert working == {name for name, size in memory.items() if size == {"Ref": "PictureMemory"}}
-    assert len(alarm["Properties"]["Metrics"]) <= 10, "CloudWatch's own limit"
+    assert working == {name for name, size in memory.items() if size == {"Ref": "PictureMemory"}} | {"jobs"}
+    assert len(metrics) <= 10, "CloudWatch's own limit (API reference, MetricDataQuery)"
+
+
+def test_the_canary_is_made_only_if_it_is_asked_for(template: Template) -> None:
+    assert template.source["Parameters"]["Canary"]["Default"] == "false"
+    assert template.source["Conditions"]["CanaryRuns"] == {"Fn::Equals": [{"Ref": "Canary"}, "true"]}
+    named = {name: resource for name, resource in template.translated["Resources"].items() if "Canary" in name}
+    assert {resource["Type"].rpartition("::")[2] for resource in named.values()} == {
+        "Function",
+        "Version",
+        "Alias",
+        "EventInvokeConfig",
+        "Role",
+        "Schedule",
+        "LogGroup",
+        "Alarm",
+    }
+    assert {resource.get("Condition") for resource in named.values()} == {"CanaryRuns"}
+    others = {name: one for name, one in template.translated["Resources"].items() if name not in named}
+    assert "CanaryFunction" not in json.dumps(others), "what is not there cannot be referred to"
+
+
+def test_a_canary_that_is_not_well_is_one_error_with_an_alarm(template: Template) -> None:
+    config = template.functions()["canary"]["EventInvokeConfig"]
+    assert config["MaximumRetryAttempts"] == 0
+    alarm = template.of_type("AWS::CloudWatch::Alarm")["CanaryErrors"]["Properties"]
+    assert (alarm["MetricName"], alarm["Dimensions"][0]["Value"]) == ("Errors", {"Ref": "CanaryFunction"})
+    assert template.functions()["canary"]["Timeout"] > 2 * MAX_SECONDS + 30
 
 
 #: The metrics that alarms watch without a resource of AWS behind them: what :func:`lookalike.observability.count_failures` writes.
@@ -488,7 +519,7 @@ def test_the_environment_is_what_the_settings_read(template: Template) -> None:
         variables = {**shared, **function["Environment"]["Variables"]}
         assert variables.pop("LOOKALIKE_UPLOADS", None) in (None, {"Ref": "Uploads"})
         assert variables.pop("LOOKALIKE_INDEX_FUNCTION", None) in (None, {"Ref": "IndexFunction"})
-        assert len(variables.pop("LOOKALIKE_DEAD_LETTER_QUEUES", {"Fn::Join": ("", "123")})["Fn::Join"][1]) == 3
+        assert len(variables.pop("LOOKALIKE_DEAD_LETTER_QUEUES", {"Fn::Join": ("", "1234")})["Fn::Join"][1]) == 4
         queue = variables.pop("LOOKALIKE_DEAD_LETTERS", None)
         assert queue is None or queue["Ref"] in template.of_type("AWS::SQS::Queue")
         environment = {name: str(template.value(given)) for name, given in variables.items() if name not in DEPLOYED}
@@ -499,7 +530,7 @@ def test_the_environment_is_what_the_settings_read(template: Template) -> None:
             "functions/purge",
             "functions/jobs",
         )  # which nobody waits for
-        seconds = 10.0 if patient else 2.0
+        seconds = 10.0 if patient else 1.5
         expected = replace(Settings.from_environment(DEPLOYED), metrics=True, wait_for_index=waits)
         assert read == replace(expected, index_seconds=seconds)
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from lookalike.domain.application import Policy
+from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports
+from lookalike.settings import Settings
 from tests.conftest import ALICE, BOB
 from tests.support.baidu import Caller, picture
+from tests.support.fakes import memory_ports
 from tests.support.native import NativeCaller, problem
 
 pytestmark = pytest.mark.usefixtures("memory")
@@ -51,6 +57,38 @@ def test_capacity_is_changed_and_kept_to() -> None:
     assert alice.call("PATCH", "/libraries/shop", {"capacity": 2}).json["capacity"] == 2
     assert alice.put("shop", "two", picture(2)).status == 201
     assert "capacity" not in alice.call("PATCH", "/libraries/shop", {"capacity": None}).json
+
+
+def test_an_application_s_libraries_hold_what_it_may_have_together(memory: Ports) -> None:
+    memory.applications.save_application(replace(ALICE, policy=Policy(capacity=2)))
+    alice.library()
+    alice.library("other")
+    assert alice.put("shop", "one", picture(1)).status == 201
+    assert alice.put("other", "two", picture(2)).status == 201
+    problem(alice.put("other", "three", picture(3)), 409, "application_full")
+    used = alice.call("GET", "/usage").json
+    assert (used["pictures"], used["capacity"], alice.call("GET", "/session").json["capacity"]) == (2, 2, 2)
+    memory.applications.save_application(replace(ALICE, policy=Policy(capacity=3)))
+    assert alice.put("other", "three", picture(3)).status == 201
+
+
+def test_a_narrowed_key_s_capacity_counts_libraries_that_it_may_not_see(memory: Ports) -> None:
+    alice.library()
+    alice.library("other")
+    assert alice.put("other", "one", picture(1)).status == 201
+    memory.applications.save_application(replace(ALICE, policy=Policy(capacity=1, libraries=("shop",))))
+    problem(alice.put("shop", "two", picture(2)), 409, "application_full")
+
+
+def test_the_settings_limit_applications_that_have_no_capacity_of_their_own() -> None:
+    with serving(memory_ports(ALICE, BOB, settings=Settings(application_pictures=1, library_pictures=1))):
+        alice.library()
+        assert alice.put("shop", "one", picture(1)).status == 201
+        problem(alice.put("shop", "two", picture(2)), 409, "application_full")
+        caller = Caller(BOB)
+        assert "cont_sign" in caller.call("similar", "add", image=picture(1), brief="a")
+        refused = caller.call("similar", "add", image=picture(2), brief="b")
+        assert refused["error_code"] == 19
 
 
 def test_a_removed_library_is_gone_and_its_name_is_free() -> None:

@@ -7,8 +7,10 @@ forwards connections from 127.0.0.1. Everything started here ends with this proc
 from __future__ import annotations
 
 import atexit
+import os
 import platform
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -72,41 +74,61 @@ def moto() -> str:
     return f"http://127.0.0.1:{port}"
 
 
+class DynamoServer:
+    """A running DynamoDB Local on a port of 127.0.0.1, its tables in memory, or in files of ``data``. Ends with this process."""
+
+    def __init__(self, port: int = 0, data: Path | None = None) -> None:
+        namespace = _namespace()
+        assert namespace is not None, missing()
+        listening = socket.create_server(("127.0.0.1", port), backlog=128)
+        with (JARS / "server.log").open("ab") as log, listening:
+            self.process = subprocess.Popen(
+                [
+                    *namespace,
+                    sys.executable,
+                    str(_RELAY),
+                    str(listening.fileno()),
+                    _PORT,
+                    "java",
+                    "-Xmx256m",
+                    "-XX:TieredStopAtLevel=1",  # a test run is too short for the optimising compiler to pay
+                    f"-Dsqlite4java.library.path={JARS}",
+                    "-cp",
+                    f"{JARS}/*",
+                    "software.amazon.dynamodb.services.local.main.ServerRunner",
+                    *("-port", _PORT, "-sharedDb", "-disableTelemetry"),
+                    *(["-inMemory"] if data is None else ["-dbPath", str(data)]),
+                ],
+                pass_fds=[listening.fileno()],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+            self.port = int(listening.getsockname()[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+        assert self.process.stdout is not None
+        if self.process.stdout.readline() != b"ready\n":
+            raise RuntimeError((JARS / "server.log").read_text())
+
+    def kill(self) -> None:
+        """SIGKILL, as a power cut would."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate()
+
+    def close(self) -> None:
+        """Stop it: it ends when its standard input is closed."""
+        self.process.communicate()
+
+
 @cache
 def dynamodb() -> str:
     """URL of DynamoDB Local, or of moto where that cannot run."""
-    namespace = _namespace()
-    if missing() is not None or namespace is None:
+    if missing() is not None:
         return moto()
-    listening = socket.create_server(("127.0.0.1", 0), backlog=128)
-    with (JARS / "server.log").open("wb") as log, listening:
-        process = subprocess.Popen(
-            [
-                *namespace,
-                sys.executable,
-                str(_RELAY),
-                str(listening.fileno()),
-                _PORT,
-                "java",
-                "-Xmx256m",
-                "-XX:TieredStopAtLevel=1",  # a test run is too short for the optimising compiler to pay
-                f"-Dsqlite4java.library.path={JARS}",
-                "-cp",
-                f"{JARS}/*",
-                "software.amazon.dynamodb.services.local.main.ServerRunner",
-                *("-port", _PORT, "-inMemory", "-sharedDb", "-disableTelemetry"),
-            ],
-            pass_fds=[listening.fileno()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-        )
-        port = listening.getsockname()[1]
-    atexit.register(process.communicate)  # closes its standard input and waits
-    assert process.stdout is not None
-    if process.stdout.readline() != b"ready\n":
-        raise RuntimeError((JARS / "server.log").read_text())
-    return f"http://127.0.0.1:{port}"
+    server = DynamoServer()
+    atexit.register(server.close)
+    return server.url
 
 
 #: Timeouts for emulations on a busy test machine.

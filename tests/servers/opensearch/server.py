@@ -89,6 +89,11 @@ class OpenSearchServer:
                 raise RuntimeError(f"OpenSearch did not start: {self.log.read_text()}")
             time.sleep(0.1)
 
+    def kill(self) -> None:
+        """SIGKILL, as a power cut would."""
+        self.process.kill()
+        self.process.communicate()
+
     def close(self) -> None:
         """Stop it cleanly."""
         assert self.process.stdin is not None

@@ -15,7 +15,7 @@ from lookalike.domain.consistency import Fault, Report, Totals
 from lookalike.domain.library import Identity, Kind, LibraryRef
 from lookalike.errors import Unavailable
 from lookalike.ports import Ports
-from lookalike.server.commands import COMMANDS, SERVICE
+from lookalike.server.commands import COMMANDS
 from lookalike.server.control import ControlSocket, ask_server
 from lookalike.service import canary
 from lookalike.service.add import Add, add
@@ -84,10 +84,31 @@ def test_the_running_server_is_asked(data: Path, damaged: Ports) -> None:
         assert run("--data", data)[0] == 0
 
 
+def test_all_that_differs_is_listed_in_a_file(tmp_path: Path, data: Path) -> None:
+    index = MemoryIndex()
+    ids = [*(f"{number:02}" for number in range(30)), "a\tb\x1b[2J", "猫"]
+    index.write([row("library", id_) for id_ in ids])
+    ports = memory_ports(index=index)
+    file = tmp_path / "differs.tsv"
+    with listening(ports, DataFolder(data).control):
+        status, out, said = run("--data", data)
+        assert (status, said) == (3, "lookalike: --list FILE names all of them\n")
+        status, _, said = run("--data", data, "--list", file)
+        assert (status, said) == (3, "")
+        _, out, _ = run("--data", data, "--json")
+    assert len(json.loads(out)["examples"]["ghost"]) == len(ids)
+    lines = file.read_text(encoding="utf-8").splitlines()
+    assert sorted(lines)[:2] == ["ghost\tlibrary/00", "ghost\tlibrary/01"]
+    assert {r"ghost	library/a\tb\x1b[2J", "ghost\tlibrary/猫"} <= set(lines)
+    kept = ports.records.record("service", "check")
+    assert kept is not None
+    assert len(Report.of_json(kept.body).examples[Fault.GHOST]) == 10
+
+
 def test_the_last_report_is_kept(data: Path, damaged: Ports) -> None:
     with listening(damaged, DataFolder(data).control):
         _, out, _ = run("--data", data, "--json")
-    kept = damaged.records.record(SERVICE, "check")
+    kept = damaged.records.record("service", "check")
     assert kept is not None
     assert kept.body == out.strip()
 
@@ -125,11 +146,14 @@ def test_a_deleted_picture_is_restored(data: Path) -> None:
     with listening(ports, DataFolder(data).control):
         command = ["restore-picture", "a", "--library", "shop", "--name", ALICE.name, "--data", str(data)]
         done = CliRunner().invoke(app, command)
-        assert (done.exit_code, done.stdout[:24]) == (0, "a is in shop again, at r")
+        assert (done.exit_code, done.stdout[:25]) == (0, "a is in shop, at revision")
         assert ports.index.count(library.uid) == 1
         command[1] = "unknown"
         refused = CliRunner().invoke(app, command)
-        assert "not in the library" in str(refused.exception) or "unknown" in str(refused.exception)
+        assert str(refused.exception) == "picture: unknown is not in shop, nor is it kept there until its purge"
+        command[1], command[3] = "a", "shopp"
+        refused = CliRunner().invoke(app, command)
+        assert str(refused.exception) == "--library: that application's tenant has none called shopp"
 
 
 def test_a_canary_is_found_and_gone(data: Path) -> None:
@@ -144,7 +168,7 @@ def test_a_canary_is_found_and_gone(data: Path) -> None:
     assert (done.exit_code, said["well"], said["sample"], said["recall"]) == (0, True, 5, 1.0)
     assert said["found_seconds"] < 5
     assert ports.index.count(library_uid(ports)) == 0
-    assert ports.records.record(SERVICE, "canary") is not None
+    assert ports.records.record("service", "canary") is not None
 
 
 def library_uid(ports: Ports) -> str:

@@ -107,6 +107,45 @@ def test_heic_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
         fitted(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40), BOUNDS)
 
 
+def heic(size: tuple[int, int], orientation: int = 1) -> bytes:
+    """A picture whose left half is red and whose right half is blue."""
+    pillow_heif = pytest.importorskip("pillow_heif", reason="needs the extra heic")
+    picture = Image.new("RGB", size, (200, 30, 30))
+    picture.paste((30, 30, 200), (size[0] // 2, 0, *size))
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = orientation
+    pillow_heif.from_pillow(picture).save(file, quality=90, exif=exif.tobytes())
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("orientation", "left", "size"), [(1, "red", (96, 64)), (3, "blue", (96, 64)), (6, "red", (64, 96))]
+)
+def test_a_telephone_s_picture_is_read_upright(orientation: int, left: str, size: tuple[int, int]) -> None:
+    data = heic((96, 64), orientation)
+    assert arriving.arriving_format(data) == "HEIC"
+    made = fitted(data, BOUNDS)
+    assert made is not None
+    picture = Image.open(io.BytesIO(made))
+    assert (picture.format, picture.size) == ("JPEG", size)
+    red, _, blue = np.asarray(picture.convert("RGB"))[8, 8].astype(int)
+    assert (red > blue) == (left == "red")
+
+
+def test_a_telephone_s_picture_that_is_too_large_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = heic((96, 64))
+    monkeypatch.setattr(arriving, "MAX_ARRIVING_PIXELS", 5000)
+    monkeypatch.setattr("pillow_heif.HeifFile.to_pillow", None)
+    with pytest.raises(PictureSizeError, match=r"96×64 pixels, more than 5000"):
+        fitted(data, BOUNDS)
+
+
+@pytest.mark.parametrize("left", [30, 200, 400, -1000, -5])
+def test_a_telephone_s_picture_cut_short_is_refused(left: int) -> None:
+    with pytest.raises(NotAPicture):
+        fitted(heic((960, 640))[:left], BOUNDS)
+
+
 @given(st.sampled_from([b"II*\0", b"MM\0*", b"\0\0\0\x1cftypavif\0\0\0\0"]), st.binary(max_size=200))
 def test_broken_files_are_refused_and_nothing_else_happens(beginning: bytes, rest: bytes) -> None:
     with pytest.raises((NotAPicture, PictureSizeError)):

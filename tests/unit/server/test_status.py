@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 
 import lookalike
-from functions.unknown.app import handler
+from functions.groups.app import handler
+from functions.unknown.app import handler as elsewhere
 from lookalike.domain.application import Application, Policy
-from lookalike.embedding.model_card import CARD
+from lookalike.domain.backlog import Backlog
+from lookalike.embedding.model_path import CARD
 from lookalike.errors import Unavailable
 from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports
@@ -25,10 +27,12 @@ from lookalike.server import api_gateway, health, status
 from lookalike.server.commands import COMMANDS
 from lookalike.server.health import Health
 from lookalike.server.status import Status
+from lookalike.service.index_state import note_purge
 from lookalike.settings import Settings
+from lookalike.wire import status as wire_status
 from tests.conftest import ALICE, BOB
 from tests.support.baidu import Caller, event, picture
-from tests.support.fakes import MemoryCatalog, MemoryIndex, MemoryOriginals, memory_ports, with_stores
+from tests.support.fakes import MemoryCatalog, MemoryIndex, MemoryOriginals, SetBacklog, memory_ports, with_stores
 
 
 def get(
@@ -60,6 +64,7 @@ def ports() -> Ports:
     return made
 
 
+ALL_ANSWER = {"catalog": True, "index": True, "originals": True}
 READY = {"status": "ready", "version": lookalike.__version__, "model": "tiny"}
 
 
@@ -69,8 +74,21 @@ def test_wherever_a_caller_is_without_keys_it_sees_no_names(ports: Ports, client
 
 
 def test_an_application_sees_what_its_tenant_has(ports: Ports) -> None:
-    assert get(ports, keys(ALICE))[:2] == (200, READY | {"pictures": {f"{ALICE.tenant}/similar": 2}})
-    assert get(ports, keys(BOB))[:2] == (200, READY | {"pictures": {f"{BOB.tenant}/product": 1}})
+    for owner, pictures in ((ALICE, {f"{ALICE.tenant}/similar": 2}), (BOB, {f"{BOB.tenant}/product": 1})):
+        said = {"pictures": pictures, "searchable": sum(pictures.values()), "stores": ALL_ANSWER}
+        assert get(ports, keys(owner))[:2] == (200, READY | said)
+
+
+def test_an_owner_sees_how_far_the_service_is(ports: Ports) -> None:
+    behind = with_stores(ports, backlogs=SetBacklog(Backlog(lag_ms=4500, dead_letters=3)))
+    note_purge(behind)
+    COMMANDS["check"](behind, {"repair": False, "deep": 0, "rate": 200}, lambda _: None)
+    _, content, _ = get(behind, keys(ALICE))
+    assert (content["lag_seconds"], content["dead_letters"]) == (4.5, 3)
+    assert behind.clock() - content["oldest_unindexed"] == pytest.approx(4500, abs=60_000)
+    assert content["last_purge"] <= behind.clock()
+    assert content["last_check"]["left"] == 0
+    assert get(behind)[1] == READY, "strangers see nothing of it"
 
 
 @pytest.mark.parametrize(
@@ -221,7 +239,7 @@ def test_a_function_answers_in_the_same_form_and_loads_no_model(method: str, tmp
     (tmp_path / "model.onnx").write_bytes(b"what no runtime would load")
     (tmp_path / CARD).write_text('{"name": "made-up-1"}')
     with serving(memory_ports(settings=Settings(model=str(tmp_path / "model.onnx")))):
-        answer = handler(event(method, "/status"), None)
+        answer = (handler if method == "GET" else elsewhere)(event(method, "/status"), None)
     assert answer["statusCode"] == 200
     assert answer["headers"]["content-type"] == "application/json"
     assert json.loads(answer["body"]) == READY | {"model": "made-up-1"}
@@ -230,6 +248,64 @@ def test_a_function_answers_in_the_same_form_and_loads_no_model(method: str, tmp
 def test_other_calls_to_that_path_are_elsewhere() -> None:
     with serving(memory_ports()):
         assert "version" not in handler(event("POST", "/status"), None)["body"]
+
+
+def ask_function(ports: Ports, *headers: tuple[str, str]) -> tuple[int, dict[str, Any]]:
+    given = {name.lower(): value for name, value in headers}
+    with serving(ports):
+        answer = handler(event("GET", "/status", headers=given), None)
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def test_a_function_tells_owners_the_same_as_one_machine(ports: Ports) -> None:
+    behind = with_stores(ports, backlogs=SetBacklog(Backlog(lag_ms=4500, dead_letters=3)))
+    note_purge(behind)
+    COMMANDS["check"](behind, {"repair": False, "deep": 0, "rate": 200}, lambda _: None)
+    COMMANDS["canary"](behind, {"recall": 0}, lambda _: None)
+    code, said = ask_function(behind, keys(ALICE))
+    _, one_machine, _ = get(behind, keys(ALICE))
+    changing = {"model": "", "oldest_unindexed": 0}  # no model is loaded for it; the clock goes on
+    assert (code, said | changing) == (200, one_machine | changing)
+    assert said.keys() >= {"last_check", "last_canary", "last_purge", "dead_letters", "lag_seconds", "pictures"}
+
+
+def test_a_function_tells_strangers_nothing(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ask_function(ports, basic(ALICE.access_key, "wrong")) == (401, {"message": "Unauthorized"})
+    monkeypatch.setattr(MemoryIndex, "count", lambda *_: 1 / 0)
+    code, said = ask_function(ports)
+    assert (code, set(said)) == (200, {"status", "version", "model"}), "no store is asked for a stranger"
+
+
+def test_a_function_says_which_store_does_not_answer(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise Unavailable("away")
+
+    monkeypatch.setattr(MemoryIndex, "count", away)
+    code, said = ask_function(with_stores(ports, backlogs=SetBacklog(Backlog(900_000, 1))), keys(ALICE))
+    assert (code, said["status"], said["stores"]) == (503, "degraded", ALL_ANSWER | {"index": False})
+    assert "pictures" not in said
+    assert (said["lag_seconds"], said["dead_letters"]) == (900, 1), "what is most wanted then is there"
+
+
+def test_a_function_whose_applications_are_away_is_unavailable(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise Unavailable("away")
+
+    monkeypatch.setattr(ports.applications, "application", away)
+    assert ask_function(ports, keys(ALICE)) == (503, {"message": "Service Unavailable"})
+
+
+def test_a_function_counts_many_libraries_together(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire_status, "_MAX_COUNTED", 0)
+    _, said = ask_function(ports, keys(ALICE))
+    assert "pictures" not in said
+    assert said["searchable"] == 2
+
+
+def test_a_narrowed_key_sees_its_libraries_alone(ports: Ports) -> None:
+    ports.applications.save_application(replace(ALICE, policy=Policy(libraries=("other",))))
+    for _, said in (ask_function(ports, keys(ALICE)), get(ports, keys(ALICE))[:2]):
+        assert (said["pictures"], said["searchable"]) == ({}, 0)
 
 
 def test_owners_see_the_last_check_and_the_last_canary(memory: Ports) -> None:

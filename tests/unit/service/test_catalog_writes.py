@@ -6,27 +6,28 @@ import pytest
 
 from lookalike.domain.picture import Key, Picture
 from lookalike.errors import Unavailable
-from lookalike.service.catalog_writes import MAX_ATTEMPTS, compare_and_set
-from tests.contract.rows import described, row
+from lookalike.service.catalog_writes import MAX_ATTEMPTS, compare_and_set, write_row
+from tests.contract.rows import contents, deleted, described, row, unit
+from tests.faults.faults import Faults, Kind, Plan
 from tests.support.fakes import MemoryCatalog, memory_ports
 
 KEY = Key("library", "a")
 
 
 class Contended(MemoryCatalog):
-    """Changes the row behind each of the first ``writes`` reads, as another process might."""
+    """Changes the row before each of the first ``writes`` writes, as another process might."""
 
     def __init__(self, writes: int) -> None:
         super().__init__()
         self.rows[KEY] = row("library", "a")
         self.writes = writes
 
-    def picture(self, key: Key) -> Picture | None:
-        found = super().picture(key)
-        if self.writes and found is not None:
+    def put(self, picture: Picture, previous: int | None) -> None:
+        if self.writes:
             self.writes -= 1
-            self.rows[key] = found.but(revision=found.revision + 1)
-        return found
+            found = self.rows[picture.key]
+            self.rows[picture.key] = found.but(revision=found.revision + 1)
+        super().put(picture, previous)
 
 
 def renamed(current: Picture | None) -> Picture | None:
@@ -45,6 +46,32 @@ def test_a_row_that_changes_too_fast_is_left_alone() -> None:
     with pytest.raises(Unavailable, match="library/a changes too fast"):
         compare_and_set(memory_ports(catalog=catalog), KEY, renamed)
     assert catalog.rows[KEY].metadata.brief == ""
+
+
+@pytest.mark.parametrize("kind", [Kind.LOST, Kind.REPEATED])
+def test_a_write_whose_answer_is_lost_is_done(kind: Kind) -> None:
+    catalog, faults = MemoryCatalog(), Faults()
+    ports = faults.wrap(memory_ports(catalog=catalog))
+    for previous, one in ((None, row("library", "a")), (1, deleted(row("library", "a"), 2))):
+        faults.expect(Plan(kind))
+        assert write_row(ports, one, previous)
+        assert contents(catalog.rows[KEY]) == contents(one)
+
+
+def test_a_write_that_is_refused_or_not_known_to_be_done_is_not_done() -> None:
+    catalog, faults = MemoryCatalog(), Faults()
+    ports = faults.wrap(memory_ports(catalog=catalog))
+    for plan in (Plan(Kind.REFUSED), Plan(Kind.LOST, times=2)):
+        faults.expect(plan)
+        with pytest.raises(Unavailable):
+            write_row(ports, row("library", "a"), None)
+
+
+def test_another_write_of_the_same_revision_is_another_write() -> None:
+    catalog = MemoryCatalog()
+    catalog.put(row("library", "a", brief="other"), None)
+    assert not write_row(memory_ports(catalog=catalog), row("library", "a", brief="mine"), None)
+    assert not write_row(memory_ports(catalog=catalog), row("library", "a", brief="other", vector=unit(0, 1)), None)
 
 
 @pytest.mark.parametrize("rows", [{}, {KEY: row("library", "a")}], ids=["no row", "a row"])

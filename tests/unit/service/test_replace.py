@@ -11,7 +11,7 @@ import pytest
 
 from lookalike.domain.library import Identity, Kind, LibraryRef
 from lookalike.domain.picture import Embedding, Metadata, Picture, Pixels, State
-from lookalike.errors import PictureExists, PictureNotFound, RevisionMismatch
+from lookalike.errors import PictureExists, PictureNotFound, RevisionMismatch, Unavailable
 from lookalike.service.add import Add, add
 from lookalike.service.groups import list_pictures
 from lookalike.service.image_source import Source
@@ -83,19 +83,36 @@ def test_another_file_takes_the_place_of_a_picture(kind: Kind) -> None:
     assert world.index.rows == {written.key: written}
 
 
-def test_the_same_file_only_changes_metadata(world: World) -> None:
+def test_the_same_file_only_changes_metadata(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     embedder = CountingEmbedder()
     world.ports = world._ports(embedder)
-    old, files = world.row, dict(world.originals.files)
-    world.originals.files = dict.fromkeys(files, b"not written again")
+    old = world.row
+    puts: list[str] = []
+    monkeypatch.setattr(type(world.originals), "put", lambda _, key, __: puts.append(key))
     written = world.put(1, brief="new")
     assert (written.metadata.brief, written.added, written.vector is old.vector) == ("new", old.added, True)
     assert written.revision > old.revision
     assert world.index.rows[written.key] is written
-    assert list(world.originals.files.values()) == [b"not written again"]
     assert world.put(1, brief="new") is written
     assert world.row is written
     assert embedder.count == 0
+    assert puts == [], "the file is there"
+
+
+def test_the_same_file_is_stored_again_if_it_is_lost(world: World) -> None:
+    files = dict(world.originals.files)
+    for lost in ({}, dict.fromkeys(files, b"damaged")):
+        world.originals.files = lost
+        assert world.put(1) is world.picture
+        assert world.originals.files == files
+
+
+def test_the_same_file_takes_no_store_that_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise Unavailable("away")
+
+    monkeypatch.setattr(type(world.originals), "get", away)
+    assert world.put(1, brief="new").metadata.brief == "new"
 
 
 def test_the_index_takes_what_it_missed_when_a_call_is_repeated(world: World) -> None:

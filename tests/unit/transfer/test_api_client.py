@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from lookalike.errors import InvalidArgument
-from lookalike.transfer.api_client import ApiClient
+from lookalike.server.import_progress import HEADER, ImportProgress, Imports
+from lookalike.transfer.api_client import Answered, ApiClient
 from lookalike.transfer.target import TargetError
 
 Answer = tuple[int, str, bytes]
@@ -56,6 +57,28 @@ def test_it_is_asked_again_when_it_says_so() -> None:
         client._local.connection.close()
     assert pauses == [0.5, 3.0]
     assert callers == ["Basic YTpi"] * 3
+
+
+def test_calls_say_how_far_the_import_is() -> None:
+    with serving([(200, "", b"{}")] * 3) as (url, _):
+        client = ApiClient(url, "a:b")
+        sent: list[Mapping[str, str]] = []
+        send = client._send
+
+        def watched(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[Answered, float]:
+            sent.append(headers)
+            return send(method, path, body, headers)
+
+        client._send = watched  # type: ignore[method-assign]
+        client.call("GET", "/x")
+        progress = ImportProgress()
+        for done in (3, 5):
+            client.tell(12, done)
+            client.call("GET", "/x")
+            progress.note(sent[-1][HEADER])
+        client._local.connection.close()
+    assert HEADER not in sent[0]
+    assert progress.now() == Imports(1, 5, 7), "what is sent is what a server reads"
 
 
 def test_a_limit_of_the_day_ends_it() -> None:

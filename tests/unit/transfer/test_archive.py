@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -20,7 +21,8 @@ from lookalike.service.delete import Delete, delete
 from lookalike.service.image_source import Source
 from lookalike.service.update import Update, update
 from lookalike.transfer import archive_part
-from lookalike.transfer.archive_format import MANIFEST, Manifest
+from lookalike.transfer.archive_format import MANIFEST, Manifest, read_json
+from lookalike.transfer.archive_part import sum_of
 from lookalike.transfer.archive_source import ArchiveSource
 from lookalike.transfer.exporting import Export, Stored, chosen
 from lookalike.transfer.outcomes import Outcome
@@ -73,6 +75,24 @@ def test_all_of_it_comes_back(filled: Ports, tmp_path: Path) -> None:
     assert contents(again, ALICE, "store") == contents(filled, ALICE, "shop")
 
 
+def test_names_that_other_services_knew_pictures_by_come_along(filled: Ports, tmp_path: Path) -> None:
+    libraries = {one.name: one for one in filled.catalog.libraries(ALICE.tenant)}
+    for number, library in enumerate(libraries.values()):
+        filled.catalog.save_aliases(library.uid, {f"{one:016x}": f"picture {one} of {number}" for one in range(700)})
+    exported(filled, ALICE, tmp_path / "a")
+    there = memory_ports(ALICE)
+    put_back(there, ALICE, tmp_path / "a", "shop")
+    shop = there.catalog.library(ALICE.tenant, "shop")
+    assert shop is not None
+    assert list(there.catalog.aliases(shop.uid, "", 1000)) == list(
+        filled.catalog.aliases(libraries["shop"].uid, "", 1000)
+    )
+    assert there.catalog.library(ALICE.tenant, "same_hq") is None
+    _flip(tmp_path / "a/aliases.ndjson")
+    with pytest.raises(SourceError, match=r"aliases.ndjson: damaged"):
+        ArchiveSource(tmp_path / "a")
+
+
 def test_others_can_read_it(filled: Ports, tmp_path: Path) -> None:
     exported(filled, ALICE, tmp_path / "a", "shop")
     rows = [json.loads(line) for line in (tmp_path / "a/rows-00001.ndjson").read_text().splitlines()]
@@ -114,6 +134,26 @@ def test_a_damaged_archive_is_one_line_and_changes_nothing(
         put_back(there, ALICE, tmp_path / "a")
     assert "\n" not in str(error.value)
     assert str(tmp_path / "a") in str(error.value)
+    assert there.catalog.libraries(ALICE.tenant) == []
+
+
+def test_vectors_of_another_dimension_are_seen_before_anything_is_written(filled: Ports, tmp_path: Path) -> None:
+    exported(filled, ALICE, tmp_path / "a")
+    path, name = tmp_path / "a" / MANIFEST, "vectors-00001.npy"
+    np.save(tmp_path / "a" / name, np.load(tmp_path / "a" / name)[:, :128])
+    manifest = read_json(path, Manifest)
+    parts = [
+        msgspec.structs.replace(part, files={**part.files, name: sum_of(path.with_name(name))})
+        if name in part.files
+        else part
+        for part in manifest.parts
+    ]
+    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(manifest, parts=tuple(parts)).sealed()))
+    there = memory_ports(ALICE)
+    with pytest.raises(
+        SourceError, match=r"float16 of \(\d+, 128\), and this lookalike reads float16 of \(\d+, 256\)$"
+    ):
+        put_back(there, ALICE, tmp_path / "a")
     assert there.catalog.libraries(ALICE.tenant) == []
 
 

@@ -9,18 +9,25 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key, source_key
 from lookalike.errors import InvalidArgument, Unavailable, UrlUnreachable
 from lookalike.ports import Ports
 from lookalike.service.libraries import set_capacity
-from lookalike.transfer.target import OnDuplicate, Target, Wanted
+from lookalike.transfer.api_target import ApiTarget
+from lookalike.transfer.columns import Columns
+from lookalike.transfer.journal import Entry
+from lookalike.transfer.outcomes import Outcome
+from lookalike.transfer.sources import open_source
+from lookalike.transfer.target import OnDuplicate, Target, Wanted, Work
 from tests.conftest import ALICE
 from tests.support.baidu import picture
 from tests.support.fakes import MemoryWeb
-from tests.support.transfers import Importer
+from tests.support.transfers import HandlersClient, Importer
 
 
 @pytest.fixture(params=["stores", "api"])
@@ -237,3 +244,85 @@ def test_a_picture_that_the_library_loses_is_said(
         with pytest.raises(AssertionError):
             importer.run(source, "shop")
     assert importer.run(source, "shop") == [("added", "", "a")]
+
+
+# -- Files that lie elsewhere ------------------------------------------------------------------------------------------
+
+
+def test_a_table_s_files_lie_in_its_folder(importer: Importer, tmp_path: Path) -> None:
+    """Whoever wrote the table has no say in what else of this machine's is read."""
+    (tmp_path / "secret.png").write_bytes(picture(9))
+    source = table(tmp_path / "t", "")
+    (source.parent / "link.png").symlink_to(tmp_path / "secret.png")
+    (source.parent / "inner.png").symlink_to("1.png")
+    (source.parent / "folder").symlink_to(tmp_path)
+    (source.parent / "loop.png").symlink_to("loop.png")
+    os.mkfifo(source.parent / "pipe.png")
+    names = ["../secret.png", f"{tmp_path}/secret.png", "link.png", "folder/secret.png", "../../../../../../etc/passwd"]
+    good = ["./2.png", "folder/t/3.png", f"{source.parent}/4.png", "inner.png", "../t/5.png"]
+    source.write_text("file,id\n" + "".join(f"{name},{n}\n" for n, name in enumerate([*names, *good])) + "pipe.png,p\n")
+    outside = f"lies outside of {source.parent}; --root says where files may lie"
+    tried = importer.run(source, "shop", dry=True)
+    lines = importer.run(source, "shop")
+    assert lines[:5] == tried[:5] == [("refused", outside, "")] * 5
+    assert [line[0] for line in lines[5:10]] == ["added"] * 5
+    assert lines[10][:2] == ("refused", "is no file of a disk")
+    again = importer.run(source, "shop", root=tmp_path)
+    assert [line[0] for line in again[:4]] == ["added"] * 4
+    assert again[4] == ("refused", f"lies outside of {tmp_path}; --root says where files may lie", "")
+    assert again[5:] == lines[5:]
+
+
+def test_a_folder_s_links_lead_to_its_own_files(importer: Importer, tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    folder.mkdir()
+    for name in ("a.png", "a.png.json"):
+        (tmp_path / name).write_bytes(picture(1) if name == "a.png" else b'{"brief": "secret"}')
+        (folder / name).symlink_to(tmp_path / name)
+    (folder / "b.png").write_bytes(picture(2))
+    (folder / "b.png.json").symlink_to(tmp_path / "a.png.json")
+    os.mkfifo(folder / "pipe")
+    lines = importer.run(folder, "shop")
+    assert [line[0] for line in lines] == ["refused", "refused"]
+    assert all("outside of" in line[1] for line in lines)
+    assert [line[0] for line in importer.run(folder, "shop", root=tmp_path)] == ["added", "added"]
+
+
+# -- Files that are too large for a call -------------------------------------------------------------------------------
+
+
+def large(path: Path, side: int) -> bytes:
+    noise = np.random.default_rng(side).integers(0, 256, (side, side, 3), np.uint8)
+    Image.fromarray(noise).save(path, compress_level=0)
+    return path.read_bytes()
+
+
+def test_by_the_api_a_large_file_is_sent_ahead_and_stored_as_it_came(memory: Ports, tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    folder.mkdir()
+    files = {"a.png": picture(1), "b.png": large(folder / "b.png", 1200), "c.png": picture(2)}
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    importer = Importer(memory, ALICE, by_api=True)
+    assert [line[0] for line in importer.run(folder, "shop", dry=True)] == ["added"] * 3
+    assert [line[0] for line in importer.run(folder, "shop")] == ["added"] * 3
+    library = memory.catalog.library(ALICE.tenant, "shop")
+    assert library is not None
+    for name, data in files.items():
+        row = memory.catalog.picture(Key(library.uid, name))
+        assert row is not None
+        assert memory.originals.get(row.object_key) == data, name
+    (folder.with_name("p.journal")).unlink()
+    assert [line[0] for line in importer.run(folder, "shop")] == ["same"] * 3
+
+
+def test_a_large_file_whose_upload_was_used_is_sent_once_more(memory: Ports, tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    folder.mkdir()
+    large(folder / "b.png", 1200)
+    client = HandlersClient(ALICE, memory)
+    client.forgetting = True
+    target = ApiTarget(client, Wanted("shop"))
+    (row,) = open_source(folder, Columns()).rows()
+    ((_, result),) = target.put([Work(row, Entry("key", row.stamp(), begun=False, twin=None))])
+    assert (result.outcome, len(client.sent)) == (Outcome.ADDED, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from lookalike.transfer.qiniu_listing import Call, caller, write_listing
 from lookalike.transfer.rows import SourceError
 from tests.conftest import ALICE, BOB
 from tests.support import baidu
+from tests.support.baidu import Caller
+from tests.support.jumdata import Client
 from tests.support.qiniu import GroupCaller, one
 from tests.support.transfers import Importer
 
@@ -47,7 +50,7 @@ def test_a_qiniu_group_keeps_ids_labels_and_descriptions(memory: Ports, tmp_path
     table = tmp_path / "shoes.jsonl"
     call = played(vendor, page=2)
     assert write_listing(call, "shoes", str(pictures), table) == 5
-    lines = Importer(memory, BOB, by_api).run(table, "shoes")
+    lines = Importer(memory, BOB, by_api).run(table, "shoes", root=pictures)
     assert lines == [("added", "", f"shoes/{number}") for number in range(5)]
     assert here.get("/shoes").body["result"] == vendor.get("/shoes").body["result"]
     assert here.search(["shoes"], picture(3)).body["result"][0]["id"] == "shoes/3"
@@ -83,6 +86,56 @@ def test_baidu_s_signs_are_told_apart_from_ids(tmp_path: Path) -> None:
     assert mapped.of(header, "t") == {"file": "id", "brief": "file"}
     assert columns.of(["file"], "t") == {"file": "file"}
     with pytest.raises(InvalidArgument, match="goes with --from qiniu"):
-        Migration(Vendor.BAIDU, "g", None, "").table(tmp_path)
+        Migration(Vendor.BAIDU, "g", None, "").opened(tmp_path, "", None, None)
     with pytest.raises(InvalidArgument, match="--group: missing"):
-        Migration(Vendor.QINIU, None, None, "").table(tmp_path)
+        Migration(Vendor.QINIU, None, None, "").opened(tmp_path, "", None, None)
+
+
+def test_ids_of_a_vendor_s_list_lead_nowhere_else(memory: Ports, tmp_path: Path) -> None:
+    vendor = GroupCaller(ALICE)
+    vendor.new("shoes", one(picture(1), id="../secret.png"))
+    (tmp_path / "secret.png").write_bytes(picture(1))
+    (tmp_path / "pictures").mkdir()
+    write_listing(played(vendor, page=2), "shoes", str(tmp_path / "pictures"), tmp_path / "shoes.jsonl")
+    lines = Importer(memory, BOB, by_api=False).run(tmp_path / "shoes.jsonl", "shoes", root=tmp_path / "pictures")
+    assert [line[0] for line in lines] == ["refused"]
+
+
+OLD = "123456789,987654321"
+
+
+@pytest.mark.parametrize("library", ["similar", "jumdata"])
+def test_signs_that_callers_have_stored_go_on_working(memory: Ports, tmp_path: Path, library: str) -> None:
+    given = OLD if library == "similar" else base64.b64encode(OLD.encode()).decode().rstrip("=")
+    for number in range(2):
+        (tmp_path / f"{number}.png").write_bytes(picture(number))
+    table = tmp_path / "t.csv"
+    table.write_text(f'file,cont_sign,brief\n0.png,"{given}",first\n1.png,no sign,second\n')
+    lines = Importer(memory, ALICE, by_api=False).run(table, library, "id=cont_sign")
+    assert [line[0] for line in lines] == ["added", "added"]
+    assert lines[0][2] != OLD
+    baidu, jumdata = Caller(ALICE), Client(ALICE)
+    stranger = "1,2" if library == "similar" else base64.b64encode(b"1,2").decode()
+    if library == "similar":
+        assert "error_code" not in baidu.call("similar", "update", cont_sign=OLD, brief="changed")
+        assert baidu.call("similar", "search", image=picture(0))["result"][0]["brief"] == "changed"
+        assert baidu.call("similar", "update", cont_sign=stranger, brief="x")["error_code"] == 216680
+        assert baidu.call("product", "delete", cont_sign=OLD)["error_code"] == 216680, "of another library"
+        assert Caller(BOB).call("similar", "delete", cont_sign=OLD)["error_code"] == 216680
+        assert "error_code" not in baidu.call("similar", "delete", cont_sign=f"{OLD};{stranger}")
+        assert baidu.call("similar", "delete", cont_sign=OLD)["error_code"] == 216680, "it is gone"
+        assert "cont_sign" in baidu.call("similar", "add", image=picture(0), brief="again")
+        assert "error_code" not in baidu.call("similar", "update", cont_sign=OLD, brief="it is the same picture")
+    else:
+        assert jumdata.call("delete", contSign=stranger)["code"] != 200
+        assert jumdata.call("delete", contSign=given)["code"] == 200
+        assert jumdata.found(picture(0)) != ["first"]
+
+
+def test_a_sign_of_its_own_comes_before_another_picture_s_old_one(memory: Ports, tmp_path: Path) -> None:
+    sign = Caller(ALICE).call("similar", "add", image=picture(5), brief="here")["cont_sign"]
+    (tmp_path / "0.png").write_bytes(picture(0))
+    (tmp_path / "t.csv").write_text(f'file,id,brief\n0.png,"{sign}",came\n')
+    Importer(memory, ALICE, by_api=False).run(tmp_path / "t.csv", "similar")
+    Caller(ALICE).call("similar", "update", cont_sign=sign, brief="changed")
+    assert Caller(ALICE).call("similar", "search", image=picture(5))["result"][0]["brief"] == "changed"

@@ -77,7 +77,9 @@ def test_what_spreadsheets_write_is_read_as_it_was(said: list[tuple[str, str]], 
     [
         ("a,b\n1,2\n", "", "no column is called file, url, base64; its first line is 'a', 'b'; say which it is"),
         ("a.jpg,x\nb.jpg,y\n", "", "its first line is 'a.jpg', 'x'"),
-        ("", "", "its first line is empty"),
+        ("file,brief,File\n", "", "t.csv has two columns called 'File'"),
+        (";;\n", "", "its first line is empty, and should name the columns"),
+        ("", "", "its first line is empty, and should name the columns"),
         ("file\n", "brief=title", "has no column 'title'; it has 'file'"),
         ("file\n", "title=brief", "'title' is none of id, file, url"),
         ("file\n", "brief", "'brief' is not field=column"),
@@ -87,7 +89,7 @@ def test_what_spreadsheets_write_is_read_as_it_was(said: list[tuple[str, str]], 
 def test_a_header_that_says_nothing(tmp_path: Path, text: str, mapped: str, said: str) -> None:
     table = tmp_path / "t.csv"
     table.write_text(text)
-    with pytest.raises(InvalidArgument, match=said) as error:
+    with pytest.raises((InvalidArgument, SourceError), match=said) as error:
         rows(table, mapped)
     assert "\n" not in str(error.value)
 
@@ -103,6 +105,33 @@ def test_a_row_that_says_too_much_or_too_little(tmp_path: Path) -> None:
         "has 5 cells, and the header 4",
         "",
     ]
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
+def test_a_quotation_mark_that_nothing_ends_swallows_no_rows(tmp_path: Path, end: str) -> None:
+    table = tmp_path / "t.csv"
+    table.write_bytes(f'file,brief\r\na.jpg,"two\r\nlines"\r\nb.jpg,"no end\r\nc.jpg,x{end}'.encode())
+    with pytest.raises(SourceError, match=r"t.csv: line 4 has a quotation mark that nothing ends$"):
+        rows(table)
+    table.write_bytes(f'file,brief\r\na.jpg,"two\r\nlines"\r\nb.jpg,"an end"{end}'.encode())
+    assert [row.brief for row in rows(table)] == ["two\r\nlines", "an end"]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl"])
+def test_files_that_no_row_names_are_said(tmp_path: Path, name: str) -> None:
+    for file in ("a.jpg", "b.jpg", "notes.txt", "sub/c.jpg", "sub/d.jpg", "other/e.jpg"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    files = ["./a.jpg", "sub/../sub/c.jpg", "none/x.jpg"]
+    lines = ["file", *files] if name == "t.csv" else [json.dumps({"file": file}) for file in files]
+    (tmp_path / name).write_text("\n".join(lines))
+    source = open_source(tmp_path / name, Columns())
+    assert len(list(source.rows())) == 3
+    next(source.rows())  # another reading that has not come to its end
+    assert source.notes() == ["picture files beside those of the rows that no row names: 2"]
+    (tmp_path / "b.jpg").unlink()
+    (tmp_path / "sub/d.jpg").unlink()
+    assert source.notes() == []
 
 
 def test_lines_that_are_no_objects(tmp_path: Path) -> None:

@@ -81,6 +81,9 @@ class Down(MemoryIndex):
     def write(self, pictures: Sequence[Picture], *, wait: bool = True) -> None:
         raise Unavailable("no answer")
 
+    def remove(self, pictures: Sequence[Picture], *, wait: bool = False) -> None:
+        raise Unavailable("no answer")
+
 
 def run(table: Table, index: MemoryIndex, letters: MemoryDeadLetters | None = None) -> dict[str, Any]:
     letters = letters or MemoryDeadLetters()
@@ -102,9 +105,46 @@ def test_of_each_picture_only_its_newest_row_is_written() -> None:
     assert index.rows[Key("l", "a")].revision == 3
 
 
-def test_what_was_removed_and_what_is_no_picture_is_nothing() -> None:
+def removal(number: int) -> dict[str, Any]:
+    """A record of the stream: the row of that number was removed."""
+    made = record(number, "REMOVE")
+    made["dynamodb"]["OldImage"] = made["dynamodb"].pop("NewImage")
+    return made
+
+
+@pytest.mark.parametrize("batches", [[[0, 1, 2]], [[0], [1], [2]], [[0, 1], [2]], [[0, 1, 2], [0, 1, 2]]])
+def test_a_row_that_is_removed_leaves_the_index_however_late_its_records_come(batches: list[list[int]]) -> None:
+    """A group was removed and swept while the stream was behind: what is written late was found by every check, for ever."""
+    first, index = row("l", "a", 1), MemoryIndex()
+    table, other = Table(first, deleted(first, 2), first.but(revision=3), row("l", "b")), row("l", "b")
+    index.write([other])
+    records = [record(0), record(1), removal(1)]
+    for batch in batches:
+        event = {"Records": [records[number] for number in batch]}
+        assert answer(memory_ports(index=index), event, table.read) == NOTHING
+    assert list(index.rows) == [other.key]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_removal_that_comes_late_leaves_a_newer_row(*, together: bool) -> None:
+    old, new, index = row("l", "a", 1), row("l", "a", 5), MemoryIndex()
+    records = [removal(0), record(1)]
+    for event in [records] if together else [[records[1]], records[:1], records[1:]]:
+        assert answer(memory_ports(index=index), {"Records": event}, Table(old, new).read) == NOTHING
+    assert index.rows[old.key].revision == 5
+
+
+def test_a_removal_that_the_index_does_not_take_comes_again() -> None:
+    table, down = Table(row("l", "a"), row("l", "b")), Down()
+    event = {"Records": [removal(0), record(1)]}
+    assert answer(memory_ports(index=down), event, table.read)["batchItemFailures"] == [{"itemIdentifier": sequence(0)}]
+
+
+def test_what_was_removed_unread_and_what_is_no_picture_is_nothing() -> None:
     index = Refusing()
-    event = {"Records": [record(0, "REMOVE"), record(0, "INSERT", other={"S": "APP#x"})]}
+    unread = removal(0)
+    unread["dynamodb"]["OldImage"] = {"row": {"N": "damaged"}}
+    event = {"Records": [record(0, "REMOVE"), unread, record(0, "INSERT", other={"S": "APP#x"})]}
     letters = MemoryDeadLetters()
     assert answer(memory_ports(index=index, dead_letters=letters), event, Table(row("l", "a")).read) == NOTHING
     assert (index.calls, letters.letters) == ([], [])
@@ -231,7 +271,7 @@ def test_an_empty_event_is_nothing() -> None:
 def test_a_dead_letter_holds_no_more_of_a_row_than_where_it_is() -> None:
     event = {"Records": [record(0, secret={"S": "top secret"})]}
     (change,) = changes(event, Table().read)
-    assert isinstance(change.written, Malformed)
+    assert isinstance(change.row, Malformed)
     assert "secret" not in change.body
 
 

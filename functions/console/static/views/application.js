@@ -90,7 +90,7 @@ function Usage() {
   const calls = value.days.map((day) => day.calls);
   const most = Math.max(1, ...calls);
   const total = calls.reduce((sum, one) => sum + one, 0);
-  const limits = ['per_second', 'per_day', 'in_total'].filter((name) => value[name] != null);
+  const limits = ['capacity', 'per_second', 'per_day', 'in_total'].filter((name) => value[name] != null);
   const who = session.get();
   const copy = (text) => navigator.clipboard?.writeText(text).then(() => notify(t('copied')));
   return html`<dl class="facts">
@@ -98,7 +98,7 @@ function Usage() {
       <div><dt>${t('app_id')}</dt><dd><code>${value.app_id}</code></dd></div>
       ${who.access_key && html`<div><dt>${t('access_key')}</dt><dd><code>${who.access_key}</code>
         <button type="button" class="quiet small" onClick=${() => copy(who.access_key)}>${t('copy')}</button></dd></div>`}
-      ${limits.map((name) => html`<div><dt>${t(`limit.${name}`)}</dt><dd>${number(value[name])}</dd></div>`)}
+      ${limits.map((name) => html`<div><dt>${t(`limit.${name}`)}</dt><dd>${name === 'capacity' && value.pictures != null ? t('capacity.of', { used: number(value.pictures), all: number(value.capacity) }) : number(value[name])}</dd></div>`)}
       ${who.may?.length > 0 && html`<div><dt>${t('key.may')}</dt><dd>${who.may.join(', ')}</dd></div>`}
       ${who.libraries?.length > 0 && html`<div><dt>${t('key.libraries')}</dt><dd>${who.libraries.join(', ')}</dd></div>`}
       ${service && html`<div><dt>${t('service')}</dt><dd>${service.version} · ${service.model}</dd></div>

@@ -249,7 +249,7 @@ class LibraryFull(StateError):
 
     field = "group"
     problem = "{0.name} is full"
-    remedy = "raise the library's capacity, or LOOKALIKE_GROUP_PICTURES if it has none of its own"
+    remedy = "raise its capacity; if it has none, LOOKALIKE_GROUP_PICTURES or, if its pictures are ids, LOOKALIKE_LIBRARY_PICTURES"
 
 
 class AccessError(LookalikeError):

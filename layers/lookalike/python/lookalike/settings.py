@@ -125,6 +125,18 @@ class Settings:
         _number(1, 10**9, int),
         "pictures a group may hold without a capacity of its own",
     )
+    library_pictures: int | None = _setting(
+        "LOOKALIKE_LIBRARY_PICTURES",
+        None,
+        _number(1, 10**9, int),
+        "pictures that a library where a picture is its own id, like same_hq, may hold without a capacity of its own",
+    )
+    application_pictures: int | None = _setting(
+        "LOOKALIKE_APPLICATION_PICTURES",
+        None,
+        _number(1, 10**9, int),
+        "pictures that all libraries of an application may hold together if its key has no capacity of its own",
+    )
     group_threshold: float = _setting(
         "LOOKALIKE_GROUP_THRESHOLD",
         0.0,
@@ -156,7 +168,7 @@ class Settings:
         "LOOKALIKE_WAIT_FOR_INDEX", True, _flag, "whether a write answers only when searches already see it"
     )
     index_seconds: float = _setting(
-        "LOOKALIKE_INDEX_SECONDS", 2.0, _number(0.1, 60, float), "seconds that a call may wait for OpenSearch, on AWS"
+        "LOOKALIKE_INDEX_SECONDS", 1.5, _number(0.1, 60, float), "seconds that a call may wait for OpenSearch, on AWS"
     )
     public_hosts: tuple[str, ...] = _setting(
         "LOOKALIKE_PUBLIC_HOSTS",

@@ -24,6 +24,12 @@ MapOption = Annotated[
 KindOption = Annotated[
     Kind | None, typer.Option(help="How likeness is judged in a library that is made. [default: same]")
 ]
+RootOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--root", file_okay=False, exists=True, help="Files may lie anywhere in this folder. [default: SOURCE's]"
+    ),
+]
 EncodingOption = Annotated[str | None, typer.Option(help="The table's encoding. [default: told by its bytes]")]
 DuplicateOption = Annotated[
     OnDuplicate,
@@ -38,6 +44,9 @@ KeyOption = Annotated[
     ),
 ]
 WorkersOption = Annotated[int | None, typer.Option(min=1, max=64, help="Rows, or calls, at the same time.")]
+RateOption = Annotated[
+    float | None, typer.Option(min=0.01, help="Rows a second at most. [default: as fast as the target takes them]")
+]
 JournalOption = Annotated[
     Path | None, typer.Option("--journal", help="What is done already. [default: SOURCE.lookalike-journal]")
 ]

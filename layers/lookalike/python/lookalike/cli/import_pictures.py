@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import typer
@@ -19,15 +19,17 @@ from lookalike.cli.import_options import (
     LibraryOption,
     MapOption,
     NameOption,
+    RateOption,
     ReembedOption,
     RenameOption,
     ReportOption,
     RestartOption,
+    RootOption,
     SourceArgument,
     UrlOption,
     WorkersOption,
 )
-from lookalike.cli.import_progress import counts, shown
+from lookalike.cli.import_progress import counts, shown, telling
 from lookalike.cli.import_target import Where
 from lookalike.cli.import_vendor import GroupOption, Migration, VendorKeyOption, VendorOption, VendorUrlOption
 from lookalike.cli.screen import note
@@ -38,10 +40,11 @@ from lookalike.transfer import importing, journal, qiniu_listing, report
 from lookalike.transfer.archive_format import is_archive
 from lookalike.transfer.archive_source import ArchiveSource
 from lookalike.transfer.importing import Plan
+from lookalike.transfer.journal import JournalError
 from lookalike.transfer.outcomes import Outcome, Totals
+from lookalike.transfer.pace import Pace
 from lookalike.transfer.rows import Source
-from lookalike.transfer.sources import open_source
-from lookalike.transfer.target import OnDuplicate, TargetError, Wanted
+from lookalike.transfer.target import OnDuplicate, Target, TargetError, Wanted
 
 #: Exit statuses: some rows were refused for good; some have failed, or the import was broken off, and it is to be run
 #: again; it was interrupted.
@@ -57,6 +60,7 @@ def import_pictures(
     mapped: MapOption = "",
     kind: KindOption = None,
     encoding: EncodingOption = None,
+    root: RootOption = None,
     on_duplicate: DuplicateOption = OnDuplicate.RETURN,
     rename: RenameOption = None,
     reembed: ReembedOption = False,
@@ -70,10 +74,11 @@ def import_pictures(
     url: UrlOption = None,
     key: KeyOption = None,
     workers: WorkersOption = None,
+    rate: RateOption = None,
     journal_file: JournalOption = None,
     report_file: ReportOption = None,
     restart: RestartOption = False,
-    dry_run: DryRunOption = False,
+    dry: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Add the pictures of a folder, a table or an archive to a library.
@@ -81,16 +86,21 @@ def import_pictures(
     Run it again after any interruption: it goes on where it was. Exit status: 0 all in, 3 some refused, 4 run it again.
     """
     where = Where(name, data, stack, url, key)
-    migration = Migration(vendor, group, vendor_key, vendor_url)
-    files = _Files(table := migration.table(source), journal_file, report_file, forget=restart and not dry_run)
     if is_archive(source):
-        opened: Source = (archive := ArchiveSource(source, [library] if library else ()))
-        target = where.archived(archive, rename, reembed=reembed, make=not dry_run)
+        opened, target = _archived(where, source, library, rename, reembed=reembed, make=not dry)
     else:
-        opened = open_source(table, migration.columns(mapped), encoding)
-        target = where.library(Wanted(_given(library), kind, on_duplicate), make=not dry_run)
-    with target as into, closing(files.opened(f"{into.name} {on_duplicate}", dry=dry_run)) as kept:
-        raise typer.Exit(_run(Plan(opened, into, kept, workers or where.workers, dry_run), files, as_json=as_json))
+        opened = Migration(vendor, group, vendor_key, vendor_url).opened(source, mapped, encoding, root)
+        target = where.library(Wanted(_given(library), kind, on_duplicate), make=not dry)
+    files = _Files(opened.path, journal_file, report_file, forget=restart and not dry)
+    with target as into, closing(files.opened(f"{into.name} {on_duplicate}", dry=dry)) as kept:
+        raise typer.Exit(_run(Plan(opened, into, kept, where.many(workers), dry, Pace(rate)), files, as_json=as_json))
+
+
+def _archived(
+    where: Where, source: Path, library: str | None, rename: str | None, *, reembed: bool, make: bool
+) -> tuple[Source, AbstractContextManager[Target]]:
+    archive = ArchiveSource(source, [library] if library else ())
+    return archive, where.archived(archive, rename, reembed=reembed, make=make)
 
 
 def _given(library: str | None) -> str:
@@ -128,23 +138,34 @@ def _run(plan: Plan, files: _Files, *, as_json: bool) -> int:
     if plan.source.has_ids and plan.target.identity is Identity.PICTURE:
         note("a picture is its own id in this library; the report says which one each id became")
     if started.done:
-        note(f"{started.done:,} of {started.rows:,} rows were done before: {', '.join(started.lines())}")
+        note(f"{started.done:,} of {started.rows:,} rows were tried before: {', '.join(started.lines())}")
     status, stopped, held = 0, "", None
     try:
         with shown(started, as_json=as_json) as progress:
-            stopped = importing.run(plan, progress)
+            stopped = importing.run(plan, telling(progress, plan.target))
         if not plan.dry and not stopped:
             held = importing.verify(plan)
-    except TargetError as error:
+    except (TargetError, JournalError) as error:
         stopped = str(error)
     except KeyboardInterrupt:
         status, stopped = INTERRUPTED, "interrupted"
     finally:
-        report.write_report(files.report, plan.journal.lines())
+        unreported = _report(plan, files.report)
     totals = plan.journal.totals()
-    _say(plan, totals, held, stopped, as_json=as_json)
-    note(f"the report is {files.report}")
+    _say(plan, totals, held, stopped or unreported, as_json=as_json)
+    if not unreported:
+        note(f"the report is {files.report}")
+    stopped = stopped or unreported
     return status or _status_of(totals, stopped)
+
+
+def _report(plan: Plan, file: Path) -> str:
+    """Write the report; return why it could not be written, empty if it was."""
+    try:
+        report.write_report(file, plan.journal.lines())
+    except OSError as error:
+        return f"{file}: the report cannot be written ({error.strerror or error})"
+    return ""
 
 
 def _status_of(totals: Totals, stopped: str) -> int:

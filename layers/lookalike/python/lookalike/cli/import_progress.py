@@ -7,13 +7,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lookalike.transfer import importing
+from lookalike.transfer.api_target import ApiTarget
 from lookalike.transfer.outcomes import Totals
+from lookalike.transfer.target import Target
 
 #: Seconds between lines where no terminal is.
 _LINE_SECONDS = 10.0
@@ -79,6 +82,23 @@ class _Clock:
     def rate(self, totals: Totals) -> float:
         """Return rows a second."""
         return max(totals.done - self._before, 0) / max(time.monotonic() - self._began, 1e-3)
+
+
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """Shows progress, and tells it to the service that is imported into."""
+
+    progress: importing.Progress
+    target: ApiTarget
+
+    def show(self, totals: Totals) -> None:
+        self.progress.show(totals)
+        self.target.tell(totals)
+
+
+def telling(progress: importing.Progress, target: Target) -> importing.Progress:
+    """Return what shows progress, and tells it to the target if that is a running service."""
+    return _Telling(progress, target) if isinstance(target, ApiTarget) else progress
 
 
 def counts(totals: Totals) -> dict[str, int]:

@@ -69,10 +69,12 @@ class Where:
         with closing(bootstrap.build(settings)) as ports:
             yield ports, application
 
-    @property
-    def workers(self) -> int:
-        """Threads that keep the target busy: some compute while others wait for the disk; or calls at the same time."""
-        return 2 * usable_cores() + 2 if self.url is None else _CALLS
+    def many(self, workers: int | None) -> int:
+        """Return how many threads keep the target busy, unless a number is said.
+
+        Some compute while others wait for the disk; or calls at the same time.
+        """
+        return workers or (2 * usable_cores() + 2 if self.url is None else _CALLS)
 
     def _check_alone(self) -> None:
         for option, given in (("--data", self.data), ("--stack", self.stack), ("--name", self.name)):

@@ -14,6 +14,8 @@ from lookalike.cli.screen import note
 from lookalike.errors import InvalidArgument, MissingArgument
 from lookalike.transfer import qiniu_listing
 from lookalike.transfer.columns import Columns
+from lookalike.transfer.rows import Source
+from lookalike.transfer.sources import open_source
 
 
 class Vendor(StrEnum):
@@ -46,11 +48,14 @@ class Migration:
     key: str | None
     url: str
 
-    def table(self, source: Path) -> Path:
+    def opened(self, source: Path, mapped: str, encoding: str | None, root: Path | None) -> Source:
         """Return what is imported: the source, or the table that the vendor's list has been written to.
 
         Raises InvalidArgument or SourceError.
         """
+        return open_source(self._table(source), self.columns(mapped), encoding, root or self._root(source))
+
+    def _table(self, source: Path) -> Path:
         if self.vendor is not Vendor.QINIU:
             if self.group is not None or self.key is not None:
                 raise InvalidArgument("--group", "goes with --from qiniu, as --vendor-key does")
@@ -63,6 +68,10 @@ class Migration:
         rows = qiniu_listing.write_listing(call, self.group, pictures, table)
         note(f"{rows:,} pictures are listed in {table}; remove it to list the group again")
         return table
+
+    def _root(self, source: Path) -> Path | None:
+        """Return the folder that the files of the vendor's list are in; None if there is none."""
+        return source if self.vendor is Vendor.QINIU and "{id}" not in str(source) else None
 
     def columns(self, mapped: str) -> Columns:
         """Return which column says what: with Baidu and Jumdata, ``cont_sign`` is the id that pictures had there."""

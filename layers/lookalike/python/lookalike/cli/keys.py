@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -34,6 +34,12 @@ KindOption = Annotated[
 ]
 PerSecondOption = Annotated[int | None, typer.Option("--per-second", min=0, help="Calls a second; 0: any number.")]
 PerDayOption = Annotated[int | None, typer.Option("--per-day", min=0, help="Calls a day (UTC); 0: any number.")]
+CapacityOption = Annotated[
+    int | None,
+    typer.Option(
+        "--capacity", min=0, help="Pictures that its libraries may hold together; 0: as the settings have it."
+    ),
+]
 InTotalOption = Annotated[int | None, typer.Option("--in-total", min=0, help="Calls in all; 0: any number.")]
 NetworksOption = Annotated[
     list[str] | None,
@@ -63,13 +69,15 @@ def create(
     per_second: PerSecondOption = None,
     per_day: PerDayOption = None,
     in_total: InTotalOption = None,
+    capacity: CapacityOption = None,
     networks: NetworksOption = None,
     may: MayOption = None,
     libraries: LibraryOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make an application and print its keys."""
-    policy = _narrowed(_changed(NO_POLICY, kind, per_second, per_day, in_total, networks), may, libraries)
+    limits = {"per_second": per_second, "per_day": per_day, "in_total": in_total, "capacity": capacity}
+    policy = _narrowed(_changed(NO_POLICY, kind, limits, networks), may, libraries)
     settings = settings_for(data, stack)
     missing = settings.data is not None and not settings.data.exists()
     with bootstrap.applications(settings, make=True) as applications:
@@ -121,6 +129,7 @@ def change(
     per_second: PerSecondOption = None,
     per_day: PerDayOption = None,
     in_total: InTotalOption = None,
+    capacity: CapacityOption = None,
     networks: NetworksOption = None,
     may: MayOption = None,
     libraries: LibraryOption = None,
@@ -128,12 +137,13 @@ def change(
     as_json: JsonOption = False,
 ) -> None:
     """Change what an application may do. What is not named stays as it is. On AWS it takes up to 30 seconds."""
+    limits = {"per_second": per_second, "per_day": per_day, "in_total": in_total, "capacity": capacity}
     with bootstrap.applications(settings_for(data, stack)) as applications:
         found = find_application(applications, name)
         changed = replace(
             found,
             name=found.name if rename is None else rename,
-            policy=_narrowed(_changed(found.policy, kind, per_second, per_day, in_total, networks), may, libraries),
+            policy=_narrowed(_changed(found.policy, kind, limits, networks), may, libraries),
             active=found.active if active is None else active,
         )
         changed = save_application(applications, changed)
@@ -199,15 +209,9 @@ def _print_keys(application: Application, *, as_json: bool) -> None:
 
 
 def _changed(
-    policy: Policy,
-    kind: Kind | None,
-    per_second: int | None,
-    per_day: int | None,
-    in_total: int | None,
-    networks: Sequence[str] | None,
+    policy: Policy, kind: Kind | None, limits: Mapping[str, int | None], networks: Sequence[str] | None
 ) -> Policy:
     """Return the policy with the given changes: 0 and ``any`` remove a limit, None keeps it."""
-    limits = {"per_second": per_second, "per_day": per_day, "in_total": in_total}
     changes: dict[str, Any] = {name: limit or None for name, limit in limits.items() if limit is not None}
     if kind is not None:
         changes["kind"] = kind
@@ -259,6 +263,7 @@ def _limits(application: Application) -> str:
         (policy.per_second, "a second"),
         (policy.per_day, "a day"),
         (policy.in_total, "in all"),
+        (policy.capacity, "pictures"),
     ]
     words = ["" if application.active else "disabled", *(f"{limit} {unit}" for limit, unit in limits if limit)]
     if policy.networks:

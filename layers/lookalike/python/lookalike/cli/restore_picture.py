@@ -32,4 +32,4 @@ def restore_picture(
         tenant = find_application(applications, name).tenant
     answer = ask(settings, "restore", {"tenant": tenant, "library": library, "picture": picture})
     said = json.loads(answer)
-    typer.echo(answer if as_json else f"{said['id']} is in {said['library']} again, at revision {said['revision']}")
+    typer.echo(answer if as_json else f"{said['id']} is in {said['library']}, at revision {said['revision']}")

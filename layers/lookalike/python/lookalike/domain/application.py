@@ -23,7 +23,8 @@ class Policy:
     """An application's limits and defaults, set by the operator. None and an empty tuple set no limit.
 
     ``kind`` is the default kind of libraries that the application creates. ``per_second``, ``per_day`` (UTC) and
-    ``in_total`` are calls. ``networks`` are the networks that it may call from, in CIDR notation.
+    ``in_total`` are calls. ``capacity`` is the number of live pictures that all libraries of its tenant may hold together
+    when it adds one. ``networks`` are the networks that it may call from, in CIDR notation.
     ``may`` is what it may do, and ``libraries`` are the names of those that it may do it in; empty: everything, everywhere.
     """
 
@@ -34,6 +35,7 @@ class Policy:
     networks: tuple[str, ...] = ()
     may: tuple[Permission, ...] = ()
     libraries: tuple[str, ...] = ()
+    capacity: int | None = None
 
     def permits(self, *any_of: Permission) -> bool:
         """Whether the policy permits one of these; every policy permits nothing in particular."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+
+#: The tenant of the canary's library. No application has it: theirs are of letters, digits, ``_`` and ``-``.
+TENANT = "~canary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +30,7 @@ class CanaryReport:
     def well(self) -> bool:
         """Whether the picture was found and then gone."""
         return self.found_seconds is not None and self.gone_seconds is not None
+
+    def to_json(self) -> str:
+        """Return the report as JSON of its fields, and of whether all is well."""
+        return json.dumps({**asdict(self), "well": self.well})

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 
 from lookalike.domain.inventory import IndexEntry
-from lookalike.domain.picture import Picture
+from lookalike.domain.picture import Key, Picture
 
 
 class Fault(StrEnum):
@@ -21,8 +21,11 @@ class Fault(StrEnum):
     UNLIKE = "unlike"  #: its vector is not the one that the model makes of its original
     NOT_FIRST = "not_first"  #: searched by its own original, it is not the first to be found
     NO_ORIGINAL = "no_original"  #: its original is lost, or is another file
-    NO_MAP = "no_map"  #: its local map is lost, so that no search proves it
+    NO_MAP = (
+        "no_map"  #: its local map is lost, or is not the one that the model makes of its original: nothing proves it
+    )
     UNREADABLE = "unreadable"  #: its row cannot be read
+    NO_LIBRARY = "no_library"  #: its library is not in the catalog, so that nobody can search or delete it
     ORPHAN_ENTRY = "orphan_entry"  #: the index keeps an entry, hidden, that no row is of
     ORPHAN_FILE = "orphan_file"  #: a file beside the originals that no row points to
     ORPHAN_MAP = "orphan_map"  #: a local map that no row points to
@@ -30,7 +33,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Finding:
-    """One difference. ``name`` is the picture's library and id, or the file's or map's own name.
+    """One difference. ``name`` is the picture's library (uid) and id, or the file's or map's own name.
 
     ``row`` is the picture's, unless it has none; ``entry`` is the index's, as it was looked at last.
     """
@@ -39,6 +42,12 @@ class Finding:
     name: str
     row: Picture | None = None
     entry: IndexEntry | None = None
+
+    @property
+    def key(self) -> Key | None:
+        """The picture's key; None of files and maps."""
+        found = self.row or self.entry
+        return None if found is None else found.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +65,8 @@ class Totals:
 class Report:
     """The outcome of a check.
 
-    ``began`` is Unix milliseconds. ``found`` and ``mended`` count differences; ``examples`` names some of each.
+    ``began`` is Unix milliseconds. ``found`` and ``mended`` count differences; ``examples`` names those of each, or the first
+    ones: pictures by their library's name and id, with the tenant before them where there are several.
     ``settling`` are differences of pictures changed too short a time ago to be judged. ``deep`` is the number of originals
     that were embedded again.
     """
@@ -74,6 +84,10 @@ class Report:
     def left(self) -> int:
         """The differences that are there still."""
         return sum(self.found.values()) - sum(self.mended.values())
+
+    def with_examples(self, count: int) -> Report:
+        """Return the report with so many examples of each fault at most."""
+        return replace(self, examples={fault: names[:count] for fault, names in self.examples.items()})
 
     def to_json(self) -> str:
         """Return the report as JSON of its fields."""

@@ -21,7 +21,19 @@ class IndexEntry:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file in the store of originals, by the store's own name for its key. ``written`` is Unix milliseconds."""
+    """A file in the store of originals, by the store's own name for its key.
+
+    ``written`` is Unix milliseconds, ``size`` bytes.
+    """
 
     name: str
     written: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMap:
+    """A local map, by its key. ``size`` is bytes; None where a store would have to read the map to tell."""
+
+    key: str
+    size: int | None = None

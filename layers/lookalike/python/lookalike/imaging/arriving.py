@@ -117,9 +117,7 @@ def _written(data: bytes, name: str, bounds: Bounds) -> bytes:
 
 def _opened(data: bytes, name: str) -> Image.Image:
     image = _heic(data) if name == "HEIC" else _DECODERS[name](io.BytesIO(data))
-    width, height = image.size
-    if width * height > MAX_ARRIVING_PIXELS:
-        raise PictureSizeError(f"{width}×{height} pixels, more than {MAX_ARRIVING_PIXELS}")
+    _check_pixels(*image.size)
     if isinstance(image, JpegImageFile):
         image.draft("RGB", (FITTED_SIDE, FITTED_SIDE))
     upright = ImageOps.exif_transpose(image)
@@ -128,13 +126,23 @@ def _opened(data: bytes, name: str) -> Image.Image:
 
 
 def _heic(data: bytes) -> Image.Image:
-    """Open a picture of the HEIF family, for which a package of its own is needed. Raises NotAPicture without it."""
+    """Open a picture of the HEIF family upright, for which a package of its own is needed. Raises NotAPicture without it.
+
+    Raises PictureSizeError before anything is decoded, as all of it is then.
+    """
     if find_spec("pillow_heif") is None:
-        raise NotAPicture("HEIC is read where pillow-heif is installed")
+        raise NotAPicture("HEIC is read where pillow-heif is installed: pip install 'pillow-heif==1.8.1'")
     import pillow_heif  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415 - an extra
 
-    opened: Image.Image = pillow_heif.open_heif(io.BytesIO(data)).to_pillow()
+    file = pillow_heif.open_heif(io.BytesIO(data))
+    _check_pixels(*file.size)
+    opened: Image.Image = file.to_pillow()
     return opened
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > MAX_ARRIVING_PIXELS:
+        raise PictureSizeError(f"{width}×{height} pixels, more than {MAX_ARRIVING_PIXELS}")
 
 
 def _opaque(image: Image.Image) -> Image.Image:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Protocol
 
 from lookalike.domain.library import Kind, Library, RemovedLibrary
@@ -48,7 +48,26 @@ class Catalog(Protocol):
 
     @abstractmethod
     def forget_library(self, uid: str) -> None:
-        """Forget a removed library, all rows of which have been swept. An unknown uid is ignored."""
+        """Forget a removed library, all rows of which have been swept, and its aliases. An unknown uid is ignored."""
+
+    @abstractmethod
+    def alias(self, library: str, name: str) -> str | None:
+        """Return the id of the picture in a library (uid) that another service knew by that name; None if none is known.
+
+        There may be no such picture any more.
+        """
+
+    @abstractmethod
+    def aliases(self, library: str, after: str, limit: int) -> Sequence[tuple[str, str]]:
+        """Return such names in a library (uid) greater than ``after``, with their pictures' ids, by name, ``limit`` at most."""
+
+    @abstractmethod
+    def save_aliases(self, library: str, aliases: Mapping[str, str]) -> None:
+        """Store ids of pictures in a library (uid) by the names that another service knew them by, whatever is there."""
+
+    @abstractmethod
+    def missing_libraries(self, uids: Set[str]) -> Set[str]:
+        """Return those of these uids that neither a library has nor a removed one. May read everything there is."""
 
     @abstractmethod
     def picture(self, key: Key) -> Picture | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NoReturn, Protocol
 
-from lookalike.domain.inventory import IndexEntry, StoredFile
+from lookalike.domain.inventory import IndexEntry, StoredFile, StoredMap
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key
 from lookalike.ports.index import VectorIndex
@@ -41,7 +41,7 @@ class UnlistedPictures(PictureStore, Protocol):
 class UnlistedMaps(MapStore, Protocol):
     """Local maps that nobody lists."""
 
-    def map_keys(self) -> Iterator[Sequence[str]]:
+    def stored_maps(self) -> Iterator[Sequence[StoredMap]]:
         _refuse(self)
 
 

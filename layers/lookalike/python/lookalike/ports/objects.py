@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from lookalike.domain.inventory import StoredFile
+from lookalike.domain.inventory import StoredFile, StoredMap
 
 
 class PictureStore(Protocol):
@@ -68,5 +68,5 @@ class MapStore(Protocol):
         """Remove them; unknown keys are ignored."""
 
     @abstractmethod
-    def map_keys(self) -> Iterator[Sequence[str]]:
-        """Iterate over the keys of all maps, in batches and in no order. One put meanwhile may be missing."""
+    def stored_maps(self) -> Iterator[Sequence[StoredMap]]:
+        """Iterate over all maps without reading them, in batches and in no order. One put meanwhile may be missing."""

@@ -13,23 +13,26 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from lookalike import bootstrap
+from lookalike.domain.library import Kind
 from lookalike.errors import Busy
 from lookalike.handlers.process_ports import serving
 from lookalike.limits.call import usable_cores
 from lookalike.observability import logger
-from lookalike.ports import Finder, Ports
+from lookalike.ports import Ports
 from lookalike.server import api_gateway, sam_template
 from lookalike.server.commands import COMMANDS
 from lookalike.server.control import ControlSocket
 from lookalike.server.folder_watcher import FolderWatcher
 from lookalike.server.metrics import Metrics
+from lookalike.server.model_changes import ModelChanges
 from lookalike.server.receiving import Receive, RequestReceiver, Scope
 from lookalike.server.request_queue import QueuedCall, RequestQueue
 from lookalike.server.scheduler import Scheduler
 from lookalike.server.status import Status
 from lookalike.server.upload_receiver import UploadReceiver
 from lookalike.server.workers.count import default_count, usable_memory
-from lookalike.server.workers.pool import WorkerPool
+from lookalike.server.workers.pool import Census, WorkerPool
+from lookalike.service.model_view import current
 from lookalike.settings import Settings
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.staged_files import StagedFolder
@@ -75,29 +78,38 @@ class AsgiApp:
         """Load the model and the index, then begin to answer requests. Raises SettingsError or ModelError."""
         ports = bootstrap.build(self._settings)
         self._exit_stack.callback(ports.close)
-        _ = ports.embedder.model  # a bad model is refused now, and not by the first request
-        ports = replace(ports, finder=self._finder())
+        _ = current(ports).embedder.threshold(Kind.SAME)  # a bad model is refused now, and not by the first request
+        workers = self._workers()
+        ports = replace(ports, finder=workers)
         self._exit_stack.enter_context(serving(ports))
         self._status = self._exit_stack.enter_context(closing(Status(ports)))
         self._status.start()
         if isinstance(ports.staged, StagedFolder):
             self._uploads = UploadReceiver(ports, ports.staged, self._receiver)
-        self._metrics = Metrics(ports, self._status.health, lambda: self._queue.waiting)
+        self._metrics = Metrics(
+            ports,
+            self._status.health,
+            lambda: self._queue.waiting,
+            lambda: Census() if workers is None else workers.census,
+        )
         self._ports = ports
         self._open_control(ports)
 
     def _open_control(self, ports: Ports) -> None:
-        """Listen to commands on this machine, where there is a data folder that takes a socket."""
+        """Listen to commands on this machine, where there is a data folder that takes a socket, and go on with its fill."""
         if self._settings.data is None:
             return
+        changes = self._exit_stack.enter_context(closing(ModelChanges(ports)))
+        changes.start()
+        commands = {**COMMANDS, "reembed": changes.command}
         try:
-            control = ControlSocket(ports, DataFolder(self._settings.data).control, COMMANDS)
+            control = ControlSocket(ports, DataFolder(self._settings.data).control, commands)
         except OSError as error:
             logger.warning("commands cannot ask this server", extra={"operation": "control", "reason": str(error)})
         else:
             self._exit_stack.enter_context(closing(control))
 
-    def _finder(self) -> Finder | None:
+    def _workers(self) -> WorkerPool | None:
         """Return what has several pictures at once looked for in other processes, if there may be any."""
         settings = self._settings
         count = settings.search_workers
@@ -184,7 +196,7 @@ class AsgiApp:
         finally:
             watching.cancel()
             if self._metrics is not None:
-                self._metrics.observe(function, request.path, call, time.perf_counter() - began)
+                self._metrics.observe(function, request, call, time.perf_counter() - began)
 
     def _answer_for_queue(
         self, ports: Ports, function: str, request: api_gateway.HttpRequest, call: QueuedCall

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from lookalike.errors import LookalikeError
 from lookalike.observability import logger
 from lookalike.ports import Ports
+from lookalike.service.model_view import current
+from lookalike.service.probes import PROBES, Store
 
 #: Seconds that a caller waits for a store's answer.
 _MAX_WAIT_SECONDS = 1.0
@@ -23,13 +25,6 @@ _HUNG_SECONDS = 5.0
 
 #: Seconds for which an answer is reused.
 _FRESH_SECONDS = 1.0
-
-#: The cheapest query of each store, for something that does not exist.
-PROBES: Mapping[str, Callable[[Ports], object]] = {
-    "the catalog": lambda ports: ports.catalog.library("-", "-"),
-    "the index": lambda ports: ports.index.count("-"),
-    "the store of originals": lambda ports: ports.originals.get("-/-/0-0"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +58,7 @@ class Health:
         self._ports = ports
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(len(PROBES), thread_name_prefix="health")
-        self._probes: dict[str, _Probe] = {}
+        self._probes: dict[Store, _Probe] = {}
 
     def start(self) -> None:
         """Query each store for the first time, which takes longest."""
@@ -73,27 +68,27 @@ class Health:
         """Stop querying; do not wait for pending queries."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def failing(self, seconds: float = _MAX_WAIT_SECONDS) -> Sequence[str]:
+    def failing(self, seconds: float = _MAX_WAIT_SECONDS) -> Sequence[Store]:
         """Return the stores that do not answer, or answer with an error, as far as known after ``seconds``."""
         with self._lock:
-            for name, query in PROBES.items():
-                last = self._probes.get(name)
+            for store in PROBES:
+                last = self._probes.get(store)
                 if last is None or last.is_stale:
                     failed = last is not None and last.is_failing
-                    self._probes[name] = _Probe(
-                        time.monotonic(), self._pool.submit(_run_probe, name, query, self._ports), failed
+                    self._probes[store] = _Probe(
+                        time.monotonic(), self._pool.submit(_run_probe, store, self._ports), failed
                     )
             probes = dict(self._probes)
         for probe in probes.values():
             wait([probe.answer], max(probe.asked_at + seconds - time.monotonic(), 0))
-        return [name for name, probe in probes.items() if probe.is_failing]
+        return [store for store, probe in probes.items() if probe.is_failing]
 
 
-def _run_probe(name: str, query: Callable[[Ports], object], ports: Ports) -> object:
+def _run_probe(store: Store, ports: Ports) -> object:
     try:
-        return query(ports)
+        return PROBES[store](current(ports))
     except LookalikeError:
         raise
     except Exception:
-        logger.exception(f"{name} could not be asked", extra={"operation": "status"})
+        logger.exception(f"{store.words} could not be asked", extra={"operation": "status"})
         raise

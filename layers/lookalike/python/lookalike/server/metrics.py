@@ -19,17 +19,22 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 import lookalike
 from lookalike.errors import AccessError, LimitReached, LookalikeError
 from lookalike.ports import Ports
-from lookalike.server import api_gateway
+from lookalike.server import api_gateway, import_progress
 from lookalike.server.health import Health
+from lookalike.server.import_progress import ImportProgress
 from lookalike.server.request_queue import QueuedCall
+from lookalike.server.workers.pool import Census
+from lookalike.server.workers.usage import usage_of
 from lookalike.service.admission import Callers, check
+from lookalike.service.model_view import current
 from lookalike.wire import basic_auth
 
 #: Upper bounds of the histograms, in seconds: from a look-up of a row to a picture that is downloaded slowly.
@@ -60,13 +65,19 @@ class Metrics:
     Parameters
     ----------
     waiting : returns the number of requests that wait for their turn.
+    workers : returns the search processes.
     """
 
-    def __init__(self, ports: Ports, health: Health, waiting: Callable[[], int]) -> None:
+    def __init__(
+        self, ports: Ports, health: Health, waiting: Callable[[], int], workers: Callable[[], Census] = Census
+    ) -> None:
         self._ports = ports
+        self._imports = ImportProgress()
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._registry.register(_State(ports, health, waiting))
+        self._registry.register(_Workers(workers))
+        self._registry.register(_Imports(self._imports))
         self._requests = Counter(
             "lookalike_requests", "Requests answered.", ("operation", "dialect", "outcome"), registry=self._registry
         )
@@ -85,9 +96,11 @@ class Metrics:
             registry=self._registry,
         )
 
-    def observe(self, operation: str, path: str, call: QueuedCall, seconds: float) -> None:
+    def observe(self, operation: str, request: api_gateway.HttpRequest, call: QueuedCall, seconds: float) -> None:
         """Count a request that was answered."""
-        dialect = _DIALECTS.get(path.lstrip("/").partition("/")[0], "none")
+        dialect = _DIALECTS.get(request.path.lstrip("/").partition("/")[0], "none")
+        if call.outcome == "ok" and (said := _header(request, import_progress.HEADER)):
+            self._imports.note(said)
         self._requests.labels(operation, dialect, call.outcome or "none").inc()
         self._seconds.labels(operation, dialect).observe(seconds)
         for stage, milliseconds in call.stages.items():
@@ -109,11 +122,15 @@ class Metrics:
         """Raise AccessError or LimitReached if the caller may not read metrics."""
         if _is_loopback(request.client) and (request.host == "localhost" or _is_loopback(request.host.strip("[]"))):
             return  # a page that has this machine's browser call it under another name is not on this machine
-        authorization = next((value for name, value in request.headers if name == "authorization"), "")
-        application = basic_auth.verify(Callers(self._ports), authorization)
+        application = basic_auth.verify(Callers(self._ports), _header(request, "authorization"))
         check(application, request.client)
         if application.policy.may or application.policy.libraries:
             raise AccessError("a narrowed key reads no metrics")
+
+
+def _header(request: api_gateway.HttpRequest, name: str) -> str:
+    """Return the header's value; empty if there is none."""
+    return next((value for given, value in request.headers if given.lower() == name), "")
 
 
 def _is_loopback(address: str) -> bool:
@@ -138,7 +155,8 @@ class _State(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the gauges."""
         info = GaugeMetricFamily("lookalike_info", "Version and model.", labels=("version", "model"))
-        info.add_metric((lookalike.__version__, self._ports.embedder.model), 1)
+        with suppress(LookalikeError):
+            info.add_metric((lookalike.__version__, current(self._ports).embedder.model), 1)
         yield info
         yield GaugeMetricFamily("lookalike_waiting_requests", "Requests that wait for their turn.", self._waiting())
         yield GaugeMetricFamily("lookalike_failing_stores", "Stores that do not answer.", len(self._health.failing()))
@@ -147,6 +165,10 @@ class _State(Collector):
         )
         with suppress(LookalikeError):
             yield GaugeMetricFamily("lookalike_searchable_pictures", "Pictures that searches find.", self._searchable())
+        with suppress(LookalikeError):
+            letters = self._ports.backlogs.backlog().dead_letters
+            if letters is not None:
+                yield GaugeMetricFamily("lookalike_dead_letters", "Messages that will never succeed.", letters)
         with suppress(OSError):
             if self._ports.settings.data is not None:
                 free = shutil.disk_usage(self._ports.settings.data).free
@@ -155,4 +177,54 @@ class _State(Collector):
     def _searchable(self) -> int:
         tenants = {application.tenant for application in self._ports.applications.applications()}
         libraries = (library for tenant in tenants for library in self._ports.catalog.libraries(tenant))
-        return sum(self._ports.index.count(library.uid) for library in libraries)
+        index = current(self._ports).index
+        return sum(index.count(library.uid) for library in libraries)
+
+
+class _Workers(Collector):
+    """The search processes. One that is started in place of a lost one has its number, and begins at nothing."""
+
+    def __init__(self, workers: Callable[[], Census]) -> None:
+        self._workers = workers
+
+    def describe(self) -> Iterator[Metric]:
+        """Return nothing: there may be none yet."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield their number, and what each has used."""
+        census = self._workers()
+        yield GaugeMetricFamily("lookalike_search_processes", "Search processes that run.", len(census.pids))
+        yield CounterMetricFamily(
+            "lookalike_search_processes_started", "Search processes that were ever started.", census.started
+        )
+        labels = ("process",)
+        seconds = CounterMetricFamily(
+            "lookalike_search_process_cpu_seconds", "Processor time of each search process.", labels=labels
+        )
+        memory = GaugeMetricFamily(
+            "lookalike_search_process_resident_memory_bytes", "Memory of each search process.", labels=labels
+        )
+        for place, pid in sorted(census.pids.items()):
+            if (used := usage_of(pid)) is not None:
+                seconds.add_metric((str(place),), used.cpu_seconds)
+                memory.add_metric((str(place),), used.resident_bytes)
+        yield from (seconds, memory)
+
+
+class _Imports(Collector):
+    """How far imports are that add to this server."""
+
+    def __init__(self, progress: ImportProgress) -> None:
+        self._progress = progress
+
+    def describe(self) -> Iterator[Metric]:
+        """Return nothing, likewise."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the imports under way and their rows."""
+        now = self._progress.now()
+        yield GaugeMetricFamily("lookalike_imports", "Imports under way.", now.running)
+        yield GaugeMetricFamily("lookalike_import_rows_done", "Rows that these imports have done.", now.done)
+        yield GaugeMetricFamily("lookalike_import_rows_left", "Rows that they have left.", now.left)

@@ -98,9 +98,12 @@ def load(function: str) -> Handler:
 
 
 def _events(template: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Yield (function folder, event type, event properties) for every event of every function."""
+    """Yield (function folder, event type, event properties) for every event of every function.
+
+    Functions that are made on a condition are left out: a parameter of the stack switches them on.
+    """
     for resource in template["Resources"].values():
-        if resource["Type"] != "AWS::Serverless::Function":
+        if resource["Type"] != "AWS::Serverless::Function" or "Condition" in resource:
             continue
         function = Path(resource["Properties"]["CodeUri"]).name
         for event in resource["Properties"].get("Events", {}).values():

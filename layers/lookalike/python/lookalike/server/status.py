@@ -10,18 +10,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lookalike.domain.application import Application
 from lookalike.domain.library import Library
 from lookalike.errors import AccessError, LimitReached, Unavailable
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.server import api_gateway
-from lookalike.server.commands import LAST_CANARY, LAST_CHECK, SERVICE
 from lookalike.server.health import Health
-from lookalike.service.admission import Callers, check
+from lookalike.service.model_view import current
 from lookalike.service.permissions import narrowed
-from lookalike.wire import basic_auth
-from lookalike.wire.status import DEGRADED, READY, status_body
+from lookalike.wire.status import CHALLENGE, DEGRADED, READY, caller, details, status_body, stores_said
 
 #: Seconds that authentication and counting may take.
 _MAX_SECONDS = 2.0
@@ -31,7 +28,6 @@ _MAX_CONCURRENT_COUNTS = 2
 
 _JSON = ("content-type", "application/json")
 _PRIVATE = ("cache-control", "no-store")
-_CHALLENGE = ("www-authenticate", 'Basic realm="lookalike", charset="UTF-8"')
 
 _Counts = dict[str, Any]
 
@@ -48,10 +44,11 @@ class _Details:
 
 
 class Status:
-    """Answers whether the service works, and to authorised callers the number of pictures and the problems.
+    """Answers whether the service works, and to authorised callers how it is in detail.
 
     Everybody sees status, version and model. An application's access key and secret key, sent as HTTP Basic, show the
-    libraries of its tenant; LOOKALIKE_STATUS_DETAILS shows all libraries and all problems to everybody.
+    libraries of its tenant, and how far the service is; LOOKALIKE_STATUS_DETAILS shows that, all libraries and all problems to
+    everybody.
     """
 
     def __init__(self, ports: Ports) -> None:
@@ -72,22 +69,22 @@ class Status:
     def answer(self, request: api_gateway.HttpRequest) -> api_gateway.HttpResponse:
         """Answer within two seconds: 503 if a store does not answer, 401 for wrong keys."""
         deadline = time.monotonic() + _MAX_SECONDS
-        details = self._details(request)
+        private = self._details(request)
         failing, problems = self.health.failing(), self._ports.problems()
-        content = status_body(DEGRADED if failing or problems else READY, self._ports.embedder.model)
-        if details is not None:
+        content = status_body(DEGRADED if failing or problems else READY, self._model())
+        if private is not None:
             try:
-                content |= details.counts.result(max(deadline - time.monotonic(), 0))
+                content |= private.counts.result(max(deadline - time.monotonic(), 0))
             except AccessError as error:
-                return replace(_response(401, {"message": "Unauthorized"}, _CHALLENGE), reason=error.explanation)
+                return replace(_response(401, {"message": "Unauthorized"}, CHALLENGE), reason=error.explanation)
             except (LimitReached, TimeoutError, Unavailable):
                 logger.warning("the details of /status could not be had in time", extra={"operation": "status"})
-                details.counts.cancel()
-        problems_to_show = [f"{name} does not answer" for name in failing]
-        if self._ports.settings.status_details:
-            problems_to_show += problems
-        if problems_to_show and details is not None and details.authorised.is_set():
-            content["problems"] = problems_to_show
+                private.counts.cancel()
+        if private is not None and private.authorised.is_set():
+            content |= stores_said(failing)
+            shown = [f"{store.words} does not answer" for store in failing]
+            shown += problems if self._ports.settings.status_details else []
+            content |= {"problems": shown} if shown else {}
         # Read-only stores, or stores that lack some rows, still serve, so a load balancer should keep this machine.
         return _response(503 if failing else 200, content)
 
@@ -102,40 +99,25 @@ class Status:
             return None
 
         def libraries() -> Sequence[Library]:
-            application = self._caller(authorization, request.client)
+            application = caller(self._ports, authorization, request.client)
             authorised.set()
             return narrowed(self._ports, application).catalog.libraries(application.tenant)
 
         return _Details(self._pool.submit(self._counts, libraries), authorised)
-
-    def _caller(self, authorization: str, address: str) -> Application:
-        """Return the application with these keys. Raises AccessError."""
-        application = basic_auth.verify(Callers(self._ports), authorization)
-        check(application, address)
-        return application
 
     def _libraries(self) -> Sequence[Library]:
         tenants = sorted({application.tenant for application in self._ports.applications.applications()})
         return [library for tenant in tenants for library in self._ports.catalog.libraries(tenant)]
 
     def _counts(self, libraries: Callable[[], Sequence[Library]]) -> _Counts:
-        pictures = {f"{library.tenant}/{library.name}": self._ports.index.count(library.uid) for library in libraries()}
-        return {"pictures": pictures, **self._reports()}
+        return details(current(self._ports), libraries())
 
-    def _reports(self) -> _Counts:
-        """Return what the last check and the last canary found, as far as there were any."""
-        said: _Counts = {}
-        if (check := self._report(LAST_CHECK)) is not None:
-            said["last_check"] = {"at": check["began"], "left": check["left"], "found": check["found"]}
-        if (canary := self._report(LAST_CANARY)) is not None:
-            said["last_canary"] = {
-                name: canary[name] for name in ("at", "well", "found_seconds", "gone_seconds", "recall")
-            }
-        return said
-
-    def _report(self, name: str) -> _Counts | None:
-        record = self._ports.records.record(SERVICE, name)
-        return None if record is None else dict(json.loads(record.body))
+    def _model(self) -> str:
+        """Return the name of the model that searches use; the configured one's if that is not known."""
+        try:
+            return current(self._ports).embedder.model
+        except Unavailable:
+            return self._ports.embedder.model
 
 
 def _response(status: int, content: Mapping[str, Any], *headers: tuple[str, str]) -> api_gateway.HttpResponse:

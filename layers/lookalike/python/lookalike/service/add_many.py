@@ -30,7 +30,7 @@ def add_all(ports: Ports, library: Library, commands: Sequence[Add], seconds: fl
     """Add pictures in parallel: a Picture or an exception per command, in order, at most ``seconds`` + 2 s after the call.
 
     Commands with the same id are run in their order; the first that succeeds has it. The library takes no more pictures
-    than its capacity, as far as the index knows their number: the first that can be added, in order. The others get
+    than its capacity and its application's, as far as the index knows their number: the first that can be added, in order. The others get
     LibraryFull, unless they have another fault. A picture that replaces a live one needs no room.
     """
     return _BatchAdd(ports, library, commands, time.monotonic() + seconds).run() if commands else []
@@ -44,13 +44,14 @@ class _BatchAdd:
         self._library = library
         self._commands = commands
         self._deadline = deadline
+        self._full = LibraryFull(library.name)
         self._outcomes: list[Outcome] = [OutOfTime("its turn never came")] * len(commands)
         self._added: set[int] = set()  # indices of commands after which there is one more picture
 
     def run(self) -> list[Outcome]:
         """Add as many pictures as there is room for, then as many as those left room for that failed, and so on."""
         with places(self._ports, self._library, len(self._commands)) as held:
-            self._ports = held.ports
+            self._ports, self._full = held.ports, held.full
             return self._run(held.count)
 
     def _run(self, left: int) -> list[Outcome]:
@@ -88,7 +89,7 @@ class _BatchAdd:
         prepared = prepare(self._ports, self._commands[index], self._library)
         for attempt in attempts(self._ports, prepared):
             if full and attempt.adds:
-                raise LibraryFull(self._library.name)
+                raise self._full
             self._check_time()
             if write(self._ports, prepared.loaded.data, attempt):
                 break

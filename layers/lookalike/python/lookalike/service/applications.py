@@ -63,7 +63,7 @@ def save_application(applications: Applications, application: Application) -> Ap
 
 
 def _checked(policy: Policy) -> Policy:
-    for name in ("per_second", "per_day", "in_total"):
+    for name in ("per_second", "per_day", "in_total", "capacity"):
         limit = getattr(policy, name)
         if limit is not None and limit < 1:
             raise InvalidArgument(name, "must be 1 or more")

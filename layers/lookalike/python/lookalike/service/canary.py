@@ -12,7 +12,7 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.domain.canary import CanaryReport
+from lookalike.domain.canary import TENANT, CanaryReport
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.picture import Picture
 from lookalike.domain.search import Query
@@ -25,13 +25,16 @@ from lookalike.service.delete import Delete, delete
 from lookalike.service.image_source import Source
 from lookalike.service.search import Search, search
 
-#: The canary's library. No application has such a tenant: those are of letters, digits, ``_`` and ``-``.
-LIBRARY = LibraryRef("~canary", "canary", Kind.SAME, Identity.OWN)
+#: The canary's library.
+LIBRARY = LibraryRef(TENANT, "canary", Kind.SAME, Identity.OWN)
 
 #: Seconds until a picture that is not found counts as never found, or one that is as never gone.
 MAX_SECONDS = 30.0
 
 _POLL_SECONDS = 0.25
+
+#: Milliseconds after which a canary's picture is that of a canary that is no more.
+_LEFT_BEHIND_MS = 600_000
 
 #: Nearest pictures by which recall is measured.
 _NEAREST = 10
@@ -58,8 +61,23 @@ def run_canary(ports: Ports, sample: int = 0, pause: Callable[[float], None] = t
         with suppress(PictureNotFound):
             delete(ports, Delete(LIBRARY, (name,)))
     gone, _ = _until(lambda: _score(ports, copy, name), lambda score: score == 0, pause)
+    _delete_left_behind(ports, at)
     searched, recall = _recall(ports, sample) if sample else (0, None)
     return CanaryReport(at, found, gone, score, searched, recall)
+
+
+def _delete_left_behind(ports: Ports, now: int) -> None:
+    """Delete the pictures of canaries that were killed, if there are any. Raises Unavailable."""
+    library = ports.catalog.library(LIBRARY.tenant, LIBRARY.name)
+    if library is None or not ports.index.count(library.uid):
+        return
+    after: str | None = None
+    while page := ports.catalog.pictures(library.uid, after, _PAGE):
+        left = [row.key.id for row in page if row.live and row.added < now - _LEFT_BEHIND_MS]
+        for name in left:
+            with suppress(PictureNotFound):
+                delete(ports, Delete(LIBRARY, (name,)))
+        after = page[-1].key.id
 
 
 def _score(ports: Ports, copy: Source, name: str) -> float:

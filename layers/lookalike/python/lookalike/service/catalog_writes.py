@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import TypeVar
+
+import numpy as np
 
 from lookalike.domain.picture import Key, Picture
 from lookalike.errors import RevisionConflict, RevisionMismatch, Unavailable
@@ -28,12 +31,36 @@ def compare_and_set(ports: Ports, key: Key, step: Callable[[Picture | None], R])
         changed = step(current)
         if changed is None:
             return changed
-        try:
-            ports.catalog.put(changed, None if current is None else current.revision)
-        except RevisionConflict:
-            continue
-        return changed
+        if write_row(ports, changed, None if current is None else current.revision):
+            return changed
     raise Unavailable(f"catalog: {key.library}/{key.id} changes too fast")
+
+
+def write_row(ports: Ports, row: Picture, previous: int | None) -> bool:
+    """Write the row in place of the one with revision ``previous`` (None: of no row); False if another write was faster.
+
+    A write whose answer is lost may have happened, and one that the store's client repeats for that reason conflicts with
+    itself. In both cases the row is looked up. Raises Unavailable if it is not known to be written.
+    """
+    try:
+        ports.catalog.put(row, previous)
+    except RevisionConflict:
+        return _is_written(ports, row)
+    except Unavailable:
+        if not _is_written(ports, row):
+            raise
+    return True
+
+
+def _is_written(ports: Ports, row: Picture) -> bool:
+    """Whether the catalog holds exactly this row."""
+    stored = ports.catalog.picture(row.key)
+    return stored is not None and all(
+        np.array_equal(getattr(stored, one.name), getattr(row, one.name))
+        if one.name == "vector"
+        else getattr(stored, one.name) == getattr(row, one.name)
+        for one in fields(row)
+    )
 
 
 def check_revision(current: Picture, revision: int | None) -> None:

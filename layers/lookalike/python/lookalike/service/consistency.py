@@ -21,14 +21,18 @@ import numpy as np
 from lookalike.domain.consistency import Fault, Finding, Report
 from lookalike.ports import Ports
 from lookalike.service.deep_check import look_deep
+from lookalike.service.known_libraries import KnownLibraries
 from lookalike.service.second_look import SecondLook
 from lookalike.service.survey import Survey, survey
 
 #: Findings of one batch.
 _BATCH = 100
 
-#: Findings of each fault that a report names.
-_MAX_EXAMPLES = 10
+#: Findings of each fault that a report names, unless it is asked for others.
+DEFAULT_NAMES = 10
+
+#: Findings of each fault that a report can name: 10 MB or so.
+MAX_NAMES = 100_000
 
 
 class Mend(Protocol):
@@ -39,21 +43,29 @@ class Mend(Protocol):
 
 
 def check(
-    ports: Ports, *, mend: Mend | None = None, deep: int = 0, tell: Callable[[str], None] = lambda _: None
+    ports: Ports,
+    *,
+    mend: Mend | None = None,
+    deep: int = 0,
+    names: int = DEFAULT_NAMES,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Compare all stores with the catalog; mend what differs, if told how. Return what was found.
 
-    ``deep`` originals, drawn at random, are embedded again and searched by themselves. ``tell`` is told what is being done.
+    ``deep`` originals, drawn at random, are embedded again and searched by themselves. The report names so many findings of
+    each fault, MAX_NAMES at most. ``tell`` is told what is being done.
     Raises Unavailable if a store does not answer, and OSError if there is no room for temporary files.
     """
     began, clock = ports.clock(), time.monotonic()
+    map_size = _map_size(ports)
     with tempfile.TemporaryDirectory(prefix="lookalike-check-") as folder:
         tell("listing")
-        seen = survey(ports, Path(folder), deep, makes_maps=_makes_maps(ports))
-    tally = _Tally()
-    look = SecondLook(ports, began)
+        seen = survey(ports, Path(folder), deep, map_size=map_size)
+    libraries = KnownLibraries(ports)
+    tally = _Tally(libraries, min(names, MAX_NAMES))
+    look = SecondLook(ports, began, map_size)
     tell("looking again")
-    for fault, batch in _batches(_findings(ports, look, seen)):
+    for fault, batch in _batches(_findings(ports, look, seen, libraries)):
         tally.add(fault, batch)
         if mend is not None:
             tell(f"mending {fault}")
@@ -72,24 +84,29 @@ def check(
 
 @dataclass(slots=True)
 class _Tally:
+    libraries: KnownLibraries
+    names: int
     found: Counter[Fault] = field(default_factory=Counter)
     mended: Counter[Fault] = field(default_factory=Counter)
     examples: dict[Fault, list[str]] = field(default_factory=dict)
 
     def add(self, fault: Fault, batch: list[Finding]) -> None:
         self.found[fault] += len(batch)
-        names = self.examples.setdefault(fault, [])
-        names += [one.name for one in batch[: _MAX_EXAMPLES - len(names)]]
+        named = self.examples.setdefault(fault, [])
+        named += [self._name(one) for one in batch[: max(self.names - len(named), 0)]]
+
+    def _name(self, finding: Finding) -> str:
+        return finding.name if finding.key is None else self.libraries.name(finding.key)
 
 
-def _findings(ports: Ports, look: SecondLook, seen: Survey) -> Iterator[Finding]:
+def _findings(ports: Ports, look: SecondLook, seen: Survey, libraries: KnownLibraries) -> Iterator[Finding]:
     """Yield what is found, in the order of harm. Each store is read again only if something in it differs."""
+    lost_libraries = ports.catalog.missing_libraries(seen.libraries - libraries.by_uid.keys())
     yield from look.entries(seen.ghosts)
     yield from look.rows(seen.stale)
     yield from look.rows(seen.missing)
-    if seen.other_models or seen.unreadable or len(seen.lost_files) or len(seen.lost_maps):
-        yield from look.own_faults(seen)
-    yield from look_deep(ports, look.sample_with_originals(seen))
+    yield from look.own_faults(seen, lost_libraries)
+    yield from look_deep(ports, libraries, look.sample(seen))
     yield from look.entries(seen.hidden)
     if not seen.unreadable:  # what no row points to may be what a row pointed to that cannot be read
         yield from look.orphan_files(seen.orphan_files)
@@ -103,6 +120,6 @@ def _batches(findings: Iterator[Finding]) -> Iterator[tuple[Fault, list[Finding]
             yield fault, batch
 
 
-def _makes_maps(ports: Ports) -> bool:
-    """Whether the present model makes local maps."""
-    return bool(ports.embedder.embed([np.zeros((64, 64, 3), np.uint8)])[0].feature_map)
+def _map_size(ports: Ports) -> int:
+    """Return the bytes of every local map that the present model makes; 0 if it makes none."""
+    return len(ports.embedder.embed([np.zeros((64, 64, 3), np.uint8)])[0].feature_map)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lookalike.domain.library import Library
 from lookalike.domain.picture import Embedding, Picture
 from lookalike.errors import PictureError
 from lookalike.imaging.decode import FORMATS, Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import embed
 from lookalike.service.image_source import Source, load
+from lookalike.service.known_libraries import KnownLibraries
 
 #: No limits: an original was within those of its dialect when it was added.
 UNBOUNDED = Bounds(max_bytes=1 << 40, min_side=1, max_side=1 << 20, max_pixels=1 << 40, formats=FORMATS)
@@ -24,15 +24,15 @@ class Again:
 
 
 class OriginalsEmbedder:
-    """Embeds originals of all libraries that an application's tenant has."""
+    """Embeds originals of those libraries, of all that are known by default."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: Ports, libraries: KnownLibraries | None = None) -> None:
         self._ports = ports
-        self._libraries: dict[str, Library] | None = None
+        self._libraries = libraries or KnownLibraries(ports)
 
     def embed_again(self, row: Picture) -> Again | None:
         """Return what the model makes of a row's original; None if its library is not known. Raises Unavailable."""
-        library = self._library(row.key.library)
+        library = self._libraries.get(row.key.library)
         if library is None:
             return None
         data = self._ports.originals.get(row.object_key)
@@ -43,10 +43,3 @@ class OriginalsEmbedder:
         if loaded.picture.file_digest != row.file_digest:
             return Again(None)
         return Again(embed(self._ports, library, loaded))
-
-    def _library(self, uid: str) -> Library | None:
-        if self._libraries is None:
-            tenants = {application.tenant for application in self._ports.applications.applications()}
-            found = (library for tenant in tenants for library in self._ports.catalog.libraries(tenant))
-            self._libraries = {library.uid: library for library in found}
-        return self._libraries.get(uid)

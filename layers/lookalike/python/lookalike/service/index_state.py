@@ -1,4 +1,4 @@
-"""How the index is doing: what it holds, how far it is behind, and when deleted pictures were last purged."""
+"""How the index is doing: what it holds of a tenant's, and how far the whole service is."""
 
 from __future__ import annotations
 
@@ -16,29 +16,39 @@ _LAST_PURGE = "purge/last"
 
 
 @dataclass(frozen=True, slots=True)
-class IndexState:
-    """The state of the index, for one tenant.
+class Progress:
+    """How far the service is, whoever's the pictures are.
 
-    ``pictures`` of the tenant's are searchable. ``generations`` names the index that each kind is searched in, where there
-    are several. ``oldest_unindexed`` is when the oldest write was made that the index lacks, None if it lacks none or that is
-    not known; ``last_purge`` is None if there was none. Both are Unix milliseconds.
+    ``generations`` names the index that each kind is searched in, where there are several. ``oldest_unindexed`` is when the
+    oldest write was made that the index lacks, None if it lacks none or that is not known; ``last_purge`` is None if there was
+    none. Both are Unix milliseconds.
     """
 
-    model: str
-    pictures: int
     generations: Mapping[Kind, str]
     backlog: Backlog
     oldest_unindexed: int | None
     last_purge: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """The state of the index, for one tenant: ``pictures`` of the tenant's are searchable."""
+
+    model: str
+    pictures: int
+    progress: Progress
+
+
 def index_state(ports: Ports, tenant: str) -> IndexState:
     """Return the state of the index. Raises Unavailable if the catalog or the index does not answer."""
     libraries = [library.uid for library in ports.catalog.libraries(tenant)]
+    return IndexState(ports.embedder.model, ports.index.count(*libraries) if libraries else 0, progress(ports))
+
+
+def progress(ports: Ports) -> Progress:
+    """Return how far the service is. Raises Unavailable if the counts or the index do not answer."""
     backlog = _backlog(ports)
-    return IndexState(
-        model=ports.embedder.model,
-        pictures=ports.index.count(*libraries) if libraries else 0,
+    return Progress(
         generations=ports.index.generations(),
         backlog=backlog,
         oldest_unindexed=ports.clock() - backlog.lag_ms if backlog.lag_ms else None,

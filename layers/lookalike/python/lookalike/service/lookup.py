@@ -44,4 +44,17 @@ def _by_sign(ports: Ports, library: Library, sign: str) -> Picture | None:
     there = [row for row in rows if row.deletable]
     if len(there) > 1:
         raise SignAmbiguous(sign)
-    return there[0] if there else None
+    return there[0] if there else _by_alias(ports, library, prefix)
+
+
+def _by_alias(ports: Ports, library: Library, prefix: str) -> Picture | None:
+    """Return the picture that had this sign at the vendor that it came from."""
+    id_ = ports.catalog.alias(library.uid, prefix)
+    return None if id_ is None else _by_id(ports, library, id_)
+
+
+def remember_sign(ports: Ports, library: Library, picture: Picture, sign: str) -> None:
+    """Have the picture found by the sign, too, that it had elsewhere; what is no sign is passed over. Raises Unavailable."""
+    prefix = digest_prefix(sign)
+    if library.identity is Identity.PICTURE and prefix is not None and not picture.digest.startswith(prefix):
+        ports.catalog.save_aliases(library.uid, {prefix: picture.key.id})

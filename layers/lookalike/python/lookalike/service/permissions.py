@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 from lookalike.domain.application import Application, Permission
@@ -76,6 +76,18 @@ class _NarrowedCatalog(Catalog):
 
     def forget_library(self, uid: str) -> None:
         self._catalog.forget_library(uid)
+
+    def missing_libraries(self, uids: Set[str]) -> Set[str]:
+        return self._catalog.missing_libraries(uids)
+
+    def alias(self, library: str, name: str) -> str | None:
+        return self._catalog.alias(library, name)
+
+    def aliases(self, library: str, after: str, limit: int) -> Sequence[tuple[str, str]]:
+        return self._catalog.aliases(library, after, limit)
+
+    def save_aliases(self, library: str, aliases: Mapping[str, str]) -> None:
+        self._catalog.save_aliases(library, aliases)
 
     def picture(self, key: Key) -> Picture | None:
         return self._catalog.picture(key)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from hashlib import sha256
 from itertools import groupby
 
 from lookalike.domain.consistency import Fault, Finding
@@ -25,8 +26,9 @@ _Test = Callable[[Sequence[Picture]], list[bool]]
 class SecondLook:
     """Finds the differences that are still there. ``settling`` counts those of pictures too young to be judged."""
 
-    def __init__(self, ports: Ports, began: int) -> None:
+    def __init__(self, ports: Ports, began: int, map_size: int) -> None:
         self._ports = ports
+        self._map_size = map_size
         self._before = began - GRACE_MS
         self._orphan_before = began - ORPHAN_GRACE_MS
         self.settling = 0
@@ -47,13 +49,18 @@ class SecondLook:
             chosen = are_among((key_hash(row.kind, row.key) for row in batch), wanted)
             yield from self._judged([(row.kind, row.key) for row, here in zip(batch, chosen, strict=True) if here])
 
-    def own_faults(self, seen: Survey) -> Iterator[Finding]:
-        """Yield rows of another model, without original, without map, and unreadable: one fault after the other."""
+    def own_faults(self, seen: Survey, lost_libraries: Set[str]) -> Iterator[Finding]:
+        """Yield rows of another model, without original, map or library, and unreadable: one fault after the other."""
         tests: list[tuple[Fault, bool, _Test]] = [
             (Fault.OTHER_MODEL, seen.other_models > 0, self._are_of_other_models),
             (Fault.NO_ORIGINAL, len(seen.lost_files) > 0, lambda rows: self._have_lost_files(rows, seen.lost_files)),
             (Fault.NO_MAP, len(seen.lost_maps) > 0, lambda rows: self._have_lost_maps(rows, seen.lost_maps)),
             (Fault.UNREADABLE, seen.unreadable > 0, lambda rows: [row.state is State.DAMAGED for row in rows]),
+            (
+                Fault.NO_LIBRARY,
+                len(lost_libraries) > 0,
+                lambda rows: [row.live and row.key.library in lost_libraries for row in rows],
+            ),
         ]
         for fault, due, test in tests:
             for batch in self._ports.catalog.every_row() if due else ():
@@ -62,10 +69,15 @@ class SecondLook:
                     if now is not None and test([now]) == [True] and self._is_still(fault, now):
                         yield Finding(fault, _name(now.key), now)
 
-    def sample_with_originals(self, seen: Survey) -> list[Picture]:
-        """Return the sample less the rows that :meth:`own_faults` finds without original."""
+    def sample(self, seen: Survey) -> list[tuple[Picture, bool]]:
+        """Return the sample less the rows that :meth:`own_faults` finds without original, and whether it finds their maps."""
         lost = self._have_lost_files(seen.sample, seen.lost_files)
-        return [row for row, is_lost in zip(seen.sample, lost, strict=True) if not is_lost]
+        no_map = self._have_lost_maps(seen.sample, seen.lost_maps)
+        return [
+            (row, not has_no_map)
+            for row, is_lost, has_no_map in zip(seen.sample, lost, no_map, strict=True)
+            if not is_lost
+        ]
 
     def _are_of_other_models(self, rows: Sequence[Picture]) -> list[bool]:
         return [row.live and row.model != self._ports.embedder.model for row in rows]
@@ -79,8 +91,11 @@ class SecondLook:
     def _is_still(self, fault: Fault, row: Picture) -> bool:
         """Whether a row's fault is still there."""
         if fault is Fault.NO_ORIGINAL:
-            return self._ports.originals.get(row.object_key) is None
-        return fault is not Fault.NO_MAP or not self._ports.maps.maps([row.object_key])
+            data = self._ports.originals.get(row.object_key)
+            return data is None or sha256(data).hexdigest() != row.file_digest
+        if fault is Fault.NO_MAP:
+            return len(self._ports.maps.maps([row.object_key]).get(row.object_key, b"")) != self._map_size
+        return True
 
     def _settled(self, row: Picture) -> Picture | None:
         """Return the row as it is now; None if it may not be judged, for it is gone or was written a short while ago.
@@ -106,11 +121,11 @@ class SecondLook:
         """Yield maps that no row points to."""
         if not len(wanted):
             return
-        for batch in self._ports.maps.map_keys():
-            chosen = are_among(map(name_hash, batch), wanted)
-            for key, here in zip(batch, chosen, strict=True):
-                if here and self._is_old(_added_of(key), self._orphan_before):
-                    yield Finding(Fault.ORPHAN_MAP, key)
+        for batch in self._ports.maps.stored_maps():
+            chosen = are_among((name_hash(one.key) for one in batch), wanted)
+            for one, here in zip(batch, chosen, strict=True):
+                if here and self._is_old(_added_of(one.key), self._orphan_before):
+                    yield Finding(Fault.ORPHAN_MAP, one.key)
 
     def _judged(self, places: Iterable[tuple[Kind, Key]]) -> Iterator[Finding]:
         for kind, same in groupby(places, key=lambda one: one[0]):

@@ -12,7 +12,7 @@ judged. One that is removed meanwhile has been removed from the index before its
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.consistency import Totals
-from lookalike.domain.inventory import IndexEntry
+from lookalike.domain.inventory import IndexEntry, StoredFile, StoredMap
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key, Picture, State, companion_keys
 from lookalike.ports import Ports
@@ -50,7 +50,8 @@ class Survey:
     """What differs at first sight, as hashes of keys and names, each array sorted; and what was read.
 
     ``ghosts``, ``hidden``, ``stale`` and ``missing`` are hashes of :func:`key_hash`, the others of :func:`name_hash`.
-    ``sample`` are live rows of the present model, drawn at random.
+    Files and maps are lost, too, where their size tells that they are damaged. ``sample`` are live rows of the present model,
+    drawn at random. ``libraries`` are the uids of all live rows' libraries.
     """
 
     totals: Totals
@@ -65,6 +66,7 @@ class Survey:
     other_models: int
     unreadable: int
     sample: Sequence[Picture]
+    libraries: Set[str]
 
 
 def key_hash(kind: Kind, key: Key) -> int:
@@ -87,17 +89,18 @@ def are_among(hashes: Iterable[int], wanted: Hashes) -> list[bool]:
     return found
 
 
-def survey(ports: Ports, folder: Path, deep: int = 0, *, makes_maps: bool) -> Survey:
+def survey(ports: Ports, folder: Path, deep: int = 0, *, map_size: int) -> Survey:
     """List all stores into an empty folder, and compare them. Raises Unavailable, or OSError if the folder's disk is full.
 
-    ``deep`` rows are drawn for the sample. ``makes_maps``: the present model makes local maps.
+    ``deep`` rows are drawn for the sample. ``map_size`` is the bytes of every map that the present model makes, 0 if it makes
+    none.
     """
     with ExitStack() as opened:
         lists = _Lists(*(opened.enter_context(_List(folder / name, columns)) for name, columns in _LISTS))
         entries = _add_all(lists.entries, ports.index.entries(), _entry_numbers)
-        files = _add_all(lists.files, ports.originals.stored(), lambda one: (name_hash(one.name),))
-        maps = _add_all(lists.maps, ports.maps.map_keys(), lambda key: (name_hash(key),))
-        rows = _Rows(ports, lists, deep, makes_maps=makes_maps)
+        files = _add_all(lists.files, ports.originals.stored(), _file_numbers)
+        maps = _add_all(lists.maps, ports.maps.stored_maps(), _map_numbers)
+        rows = _Rows(ports, lists, deep, map_size=map_size)
         for batch in ports.catalog.every_row():
             rows.add(batch)
         indexed = _joined(_compare_entries(*parts) for parts in _parts(lists.rows, lists.entries))
@@ -111,6 +114,7 @@ def survey(ports: Ports, folder: Path, deep: int = 0, *, makes_maps: bool) -> Su
         other_models=rows.other_models,
         unreadable=rows.unreadable,
         sample=rows.sample,
+        libraries=rows.libraries,
     )
 
 
@@ -156,8 +160,12 @@ class _Lists:
     maps: _List
 
 
-#: Names and columns of the lists. Beside a hash stand contents, or 1 for what must be there.
-_LISTS = (("rows", 2), ("entries", 2), ("expected-files", 2), ("files", 1), ("expected-maps", 2), ("maps", 1))
+#: Names and columns of the lists. Beside a hash stand contents or a size.
+_LISTS = (("rows", 2), ("entries", 2), ("expected-files", 2), ("files", 2), ("expected-maps", 2), ("maps", 2))
+
+#: What stands for a size: of what need not be there, or whose size its store does not tell; and of what must be there and
+#: may have any size but none. Any other is one more than the bytes.
+_NO_SIZE, _ANY_SIZE = 0, 1
 
 
 @dataclass(slots=True)
@@ -167,12 +175,13 @@ class _Rows:
     ports: Ports
     lists: _Lists
     deep: int
-    makes_maps: bool = field(kw_only=True)
+    map_size: int = field(kw_only=True)
     read: int = 0
     live: int = 0
     other_models: int = 0
     unreadable: int = 0
     sample: list[Picture] = field(default_factory=list)
+    libraries: set[str] = field(default_factory=set)
 
     def add(self, batch: Sequence[Picture]) -> None:
         """List a batch of rows. One that cannot be read expects nothing."""
@@ -187,10 +196,12 @@ class _Rows:
             self.live += row.live
             self.other_models += row.live and not current
             rows.append((key_hash(row.kind, row.key), contents_of(row.live, row.revision, row.model)))
-            files.append((name_hash(name_of(row.object_key)), int(row.live)))
-            files.extend((name_hash(name_of(key)), 0) for key in companion_keys(row.object_key))
-            must = current and row.kind is Kind.SAME and self.makes_maps
-            maps.append((name_hash(row.object_key), int(must)))
+            files.append((name_hash(name_of(row.object_key)), _expected_size(row)))
+            files.extend((name_hash(name_of(key)), _NO_SIZE) for key in companion_keys(row.object_key))
+            has_map = current and row.kind is Kind.SAME and self.map_size > 0
+            maps.append((name_hash(row.object_key), self.map_size + 1 if has_map else _NO_SIZE))
+            if row.live:
+                self.libraries.add(row.key.library)
             if self.deep and current:
                 self._draw(row)
         self.lists.rows.add(rows)
@@ -212,6 +223,21 @@ def contents_of(live: bool, revision: int, model: str) -> int:
 
 def _entry_numbers(entry: IndexEntry) -> tuple[int, int]:
     return key_hash(entry.kind, entry.key), contents_of(entry.live, entry.revision, entry.model)
+
+
+def _expected_size(row: Picture) -> int:
+    """Return what stands for the size that a row's original must have."""
+    if not row.live:
+        return _NO_SIZE
+    return _ANY_SIZE if row.file_size is None or row.file_size < 1 else row.file_size + 1
+
+
+def _file_numbers(file: StoredFile) -> tuple[int, int]:
+    return name_hash(file.name), file.size + 1
+
+
+def _map_numbers(stored: StoredMap) -> tuple[int, int]:
+    return name_hash(stored.key), _NO_SIZE if stored.size is None else stored.size + 1
 
 
 def _add_all(into: _List, batches: Iterable[Sequence[T]], numbers: Callable[[T], tuple[int, ...]]) -> int:
@@ -249,10 +275,12 @@ def _compare_entries(rows: Hashes, entries: Hashes) -> tuple[Hashes, Hashes, Has
 
 
 def _compare_presence(expected: Hashes, held: Hashes) -> tuple[Hashes, Hashes]:
-    """Return what must be there and is not, and what is there for no row."""
-    _, there = _matched(expected[:, 0], held)
+    """Return what must be there and is not, or not in that size; and what is there for no row."""
+    size, there = _matched(expected[:, 0], held)
     _, known = _matched(held[:, 0], expected)
-    return expected[:, 0][(expected[:, 1] != 0) & ~there], held[:, 0][~known]
+    wanted = expected[:, 1]
+    is_damaged = (size == 1) | (size > 1) & (wanted > _ANY_SIZE) & (size != wanted)
+    return expected[:, 0][(wanted != _NO_SIZE) & (~there | is_damaged)], held[:, 0][~known]
 
 
 def _matched(hashes: Hashes, table: Hashes) -> tuple[Hashes, NDArray[np.bool_]]:

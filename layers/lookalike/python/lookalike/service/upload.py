@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from lookalike.domain.application import Permission
+from lookalike.domain.application import Application, Permission
 from lookalike.domain.library import LibraryRef
 from lookalike.domain.picture import Key, Metadata, Picture
 from lookalike.domain.upload import Holding, Upload, UploadState
@@ -32,7 +32,7 @@ from lookalike.imaging.decode import FORMATS, Bounds
 from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.service.add import Add, attempts, prepare, write
-from lookalike.service.capacity import place
+from lookalike.service.capacity import limited, place
 from lookalike.service.holders import commit_intent, join, object_removed, record_intent, record_settled, undo_intent
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import IMPLICIT_LIBRARIES
@@ -174,7 +174,8 @@ def _process(ports: Ports, event: ObjectCreated, known: Upload | None) -> Outcom
         return Outcome.SUPERSEDED
     if found.size > MAX_BYTES:
         raise PictureSizeError(f"{found.size} bytes, more than {MAX_BYTES}")
-    ref = _library_ref(ports, app_id, library)
+    application = _application(ports, app_id, library)
+    ports, ref = limited(ports, application), _library_ref(ports, application, library)
     metadata = metadata_of(event.key, ref.kind, found)
     data = ports.objects.read(event.bucket, event.key, found.etag)
     if data is None:
@@ -188,15 +189,20 @@ def _process(ports: Ports, event: ObjectCreated, known: Upload | None) -> Outcom
     return outcome if commit_intent(ports, recorded) else Outcome.SUPERSEDED
 
 
-def _library_ref(ports: Ports, app_id: str, name: str) -> LibraryRef:
-    """Return the library of an object. Raises an AccessError or LibraryNotFound."""
+def _application(ports: Ports, app_id: str, library: str) -> Application:
+    """Return the application whose object goes into that library. Raises an AccessError."""
     application = ports.applications.application_by_id(app_id)
     if application is None:
         raise ApplicationNotFound(f"no application has the app id {app_id}")
     if not application.active:
         raise ApplicationDisabled(f"the application of app id {app_id} is switched off")
     require(application, Permission.ADD)
-    require_library(application, name)
+    require_library(application, library)
+    return application
+
+
+def _library_ref(ports: Ports, application: Application, name: str) -> LibraryRef:
+    """Return the library of an object. Raises LibraryNotFound."""
     if name in IMPLICIT_LIBRARIES:
         return LibraryRef(application.tenant, name, IMPLICIT_LIBRARIES[name])
     library = ports.catalog.library(application.tenant, name)

@@ -76,13 +76,16 @@ def texts_of(column: str) -> tuple[str, ...]:
 
 
 def packed(metadata: Metadata) -> tuple[Any, ...]:
-    """Return the fields' values, which marshal can pack."""
+    """Return the fields' values, which MessagePack can hold."""
     return tuple(_values(metadata))
 
 
 def unpacked(values: Sequence[Any]) -> Metadata:
-    """Return the metadata of :func:`packed`'s values."""
-    return Metadata(*values)
+    """Return the metadata of :func:`packed`'s values, in which a list may stand for a tuple."""
+    own: list[Any] = [*values]
+    for index in _LISTS:
+        own[index] = tuple(own[index])
+    return Metadata(*own)
 
 
 # -- DynamoDB ----------------------------------------------------------------------------------------------------------

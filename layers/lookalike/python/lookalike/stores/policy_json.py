@@ -36,8 +36,8 @@ def policy_from_json(text: str) -> Policy:
     if "libraries" in values:
         values["libraries"] = tuple(_text(one) for one in _some(values["libraries"]))
     policy = Policy(**values)
-    if not all(map(_is_limit, (policy.per_second, policy.per_day, policy.in_total))):
-        raise ValueError("a limit that is not a number of calls")
+    if not all(map(_is_limit, (policy.per_second, policy.per_day, policy.in_total, policy.capacity))):
+        raise ValueError("a limit that is not a number")
     return policy
 
 

@@ -13,14 +13,16 @@ import msgspec
 from msgspec import UNSET
 
 from lookalike.domain.library import Identity
-from lookalike.errors import InvalidArgument, LookalikeError
+from lookalike.errors import InvalidArgument, LibraryFull, LookalikeError
 from lookalike.imaging.decode import FORMATS, Bounds, decode
+from lookalike.service.capacity import ApplicationFull
+from lookalike.service.staging import MAX_BYTES
 from lookalike.transfer.api_client import Answered, ApiClient
 from lookalike.transfer.files import Arrived, arrived
 from lookalike.transfer.journal import Entry
-from lookalike.transfer.outcomes import Outcome, Result
+from lookalike.transfer.outcomes import Outcome, Result, Totals
 from lookalike.transfer.rows import Row
-from lookalike.transfer.target import TargetError, Wanted, Work, is_same, of_existing, reason_of, said_of
+from lookalike.transfer.target import TargetError, Wanted, Work, full, is_same, of_existing, reason_of, said_of
 from lookalike.wire.native import limits, picture_path
 from lookalike.wire.native.bulk import CONTENT_TYPE
 from lookalike.wire.native.requests import RowGiven
@@ -28,7 +30,7 @@ from lookalike.wire.native.requests import RowGiven
 #: Bytes of a bulk call's body. One machine takes 10 MB, and Lambda 6 MB of event, in which it stands in base64.
 _MAX_BODY = 4_000_000
 
-#: Bytes of a picture whose row fills such a body; a larger one is made smaller here.
+#: Bytes of a picture whose row fills such a body; a larger one is sent ahead.
 _MAX_FILE = (_MAX_BODY - 16_384) // 4 * 3
 
 #: Rows of a bulk call: they are done well within its 25 seconds.
@@ -40,8 +42,14 @@ _MAX_REPEATS = 8
 #: Codes of refusals that may pass: a rerun tries these rows again.
 _PASSING = frozenset({"revision_conflict", "url_unreachable", "url_timeout", "url_answer", "url_failed"})
 
+#: Codes of answers that say that there is no room for another picture.
+_FULL = {"library_full": LibraryFull, "application_full": ApplicationFull}
+
+#: Codes of rows whose file, sent ahead, was used by a call that nobody has heard the answer of, or came too late.
+_SEND_AGAIN = frozenset({"upload_used", "upload_not_found", "upload_missing", "upload_expired"})
+
 _BOUNDS = Bounds(
-    max_bytes=_MAX_FILE,
+    max_bytes=MAX_BYTES,
     min_side=1,
     max_side=limits.MAX_SIDE,
     max_pixels=limits.MAX_SIDE * limits.MAX_SIDE,
@@ -51,11 +59,19 @@ _BOUNDS = Bounds(
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A row of a bulk call; ``file`` is None for a URL, which the service downloads."""
+    """A row of a bulk call; ``file`` is None for a URL, which the service downloads.
+
+    The text of a row whose file is sent ahead is made when that is done, for each call anew.
+    """
 
     work: Work
     text: bytes = field(repr=False)
     file: Arrived | None = field(default=None, repr=False)
+
+    @property
+    def ahead(self) -> bool:
+        """Whether its file is too large for a call."""
+        return self.file is not None and len(self.file.data) > _MAX_FILE
 
 
 class ApiTarget:
@@ -99,6 +115,10 @@ class ApiTarget:
         """What identifies pictures there."""
         return self._identity
 
+    def tell(self, totals: Totals) -> None:
+        """Tell the service how far the import is."""
+        self._client.tell(totals.rows, totals.done)
+
     def put(self, works: Sequence[Work]) -> Iterable[tuple[Entry, Result]]:
         """Send the rows, in as few calls as they fit."""
         lines: list[_Line] = []
@@ -107,6 +127,9 @@ class ApiTarget:
             line = self._line(work)
             if isinstance(line, Result):
                 yield work.entry, line
+                continue
+            if line.ahead:
+                yield from self._sent([line])
                 continue
             if size + len(line.text) > _MAX_BODY and lines:
                 yield from self._sent(lines)
@@ -148,18 +171,19 @@ class ApiTarget:
             if work.row.url is not None:
                 return _Line(work, self._text(work.row, url=work.row.url))
             file = arrived(work.row, _BOUNDS)
-            return _Line(work, self._text(work.row, data=file.data), file)
+            small = file.data if len(file.data) <= _MAX_FILE else None
+            return _Line(work, self._text(work.row, data=small), file)
         except LookalikeError as error:
             return Result(Outcome.REFUSED, "", reason_of(error))
         except OSError as error:
             return Result(Outcome.FAILED, "", f"{error.strerror or error}")
 
-    def _text(self, row: Row, *, url: str | None = None, data: bytes | None = None, op: str = "add") -> bytes:
+    def _text(self, row: Row, *, url: str | None = None, data: bytes | None = None, upload: str | None = None) -> bytes:
         said = said_of(row, self._identity)
         given = RowGiven(
-            op=op,  # type: ignore[arg-type]  # one of those that it names
             id=said.id,
             url=url,
+            upload=upload,
             base64=None if data is None else base64.b64encode(data).decode(),
             brief=said.brief,
             tags=said.tags,
@@ -175,7 +199,7 @@ class ApiTarget:
                 return
             again: list[_Line] = []
             for line, said in zip(lines, self._bulk(lines), strict=True):
-                if said["status"] == 503:
+                if said["status"] == 503 or said.get("code") in _SEND_AGAIN:
                     again.append(line)
                 else:
                     yield line.work.entry, self._result(line, said)
@@ -184,7 +208,7 @@ class ApiTarget:
             yield line.work.entry, Result(Outcome.FAILED, "", "the service has no time for it", by_target=True)
 
     def _bulk(self, lines: Sequence[_Line]) -> Sequence[Mapping[str, object]]:
-        body = b"".join(line.text for line in lines)
+        body = b"".join(self._whole(line) for line in lines)
         answered = self._client.call("POST", f"{self._path}/bulk", body, CONTENT_TYPE)
         if answered.status != 200:
             if len(lines) == 1 and answered.status in (400, 413, 422):
@@ -195,14 +219,20 @@ class ApiTarget:
             raise TargetError(f"{len(said) - 1} rows were answered, of {len(lines)} that were sent")
         return said[:-1]
 
+    def _whole(self, line: _Line) -> bytes:
+        """Return the text of a row, once its file has been sent if that goes ahead."""
+        if line.file is None or not line.ahead:
+            return line.text
+        return self._text(line.work.row, upload=self._client.send_file(line.file.data))
+
     def _result(self, line: _Line, said: Mapping[str, object]) -> Result:
         id_, code = str(said.get("id", "")), str(said.get("code", ""))
         if said["status"] == 201:
             return Result(Outcome.ADDED, id_)
         if said["status"] == 200 or code == "picture_exists":
             return self._existing(line, id_)
-        if code == "library_full":
-            raise TargetError(f"the library {self._wanted.library} holds as many pictures as it may")
+        if code in _FULL:
+            raise full(self._wanted.library, _FULL[code](self._wanted.library))
         parts = [str(said[name]).lstrip("/") for name in ("field", "detail") if said.get(name)]
         reason = ": ".join(part for part in parts if part not in ("base64", "file", "picture")) or code
         passing = code in _PASSING or cast("int", said["status"]) >= 500

@@ -7,6 +7,7 @@ import io
 import os
 import tarfile
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -50,7 +51,8 @@ class PartWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         for file in (self._rows, self._maps, self._tar):
-            file.close()
+            with suppress(OSError):  # a full disk takes no end either; whoever has written before knows
+                file.close()
         for path in self._paths.values():
             path.unlink(missing_ok=True)
 
@@ -116,11 +118,15 @@ def sum_of(path: Path, *, durable: bool = False) -> FileSum:
 def write_durably(path: Path, data: bytes) -> None:
     """Write a file so that it is whole or absent."""
     part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _ending_of(data: bytes) -> str:

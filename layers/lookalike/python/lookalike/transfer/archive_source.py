@@ -11,8 +11,11 @@ import numpy as np
 
 from lookalike.domain.picture import DIMENSION, Vector
 from lookalike.transfer.archive_format import (
+    ALIASES,
     MANIFEST,
+    Alias,
     ArchivedLibrary,
+    FileSum,
     Manifest,
     Part,
     Record,
@@ -93,21 +96,39 @@ class ArchiveSource:
         """Return nothing."""
         return []
 
+    def aliases(self) -> Iterator[Alias]:
+        """Iterate over the names that other services knew pictures by."""
+        if self.manifest.aliases is None:
+            return
+        with (self._path / ALIASES).open("rb") as file:
+            yield from (
+                one for line in file if (one := msgspec.json.decode(line, type=Alias)).library in self.libraries
+            )
+
     def contents(self, row: ArchivedRow) -> Contents:
         """Return all that is stored of a picture. Raises SourceError."""
         part, record = row.part, row.record
         if part is None or record is None:
             raise SourceError(f"{row.source}: of no archive")
         names = file_names(part.number)
-        vectors = np.load(self._path / names["vectors"], mmap_mode="r", allow_pickle=False)
-        if vectors.shape != (part.rows, DIMENSION) or vectors.dtype != np.float16:
-            raise SourceError(f"{self._path / names['vectors']}: {vectors.dtype} of {vectors.shape}")
         return Contents(
-            vector=np.array(vectors[record.vector]),
+            vector=np.array(self._vectors(part)[record.vector]),
             original=self._read(names["originals"], record.original),
             feature_map=None if record.map is None else self._read(names["maps"], record.map),
             source=None if record.source is None else self._read(names["originals"], record.source),
         )
+
+    def _vectors(self, part: Part) -> Vector:
+        """Return a part's vectors, which stay on the disk. Raises SourceError if they are none of a model that is known."""
+        path = self._path / file_names(part.number)["vectors"]
+        try:
+            vectors: Vector = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise SourceError(f"{path}: damaged ({error})") from error
+        if vectors.shape != (part.rows, DIMENSION) or vectors.dtype != np.float16:
+            wanted = f"float16 of {(part.rows, DIMENSION)}"
+            raise SourceError(f"{path}: {vectors.dtype} of {vectors.shape}, and this lookalike reads {wanted}")
+        return vectors
 
     def _records(self, part: Part) -> Iterator[Record]:
         with (self._path / file_names(part.number)["rows"]).open("rb") as file:
@@ -129,12 +150,19 @@ class ArchiveSource:
         """Compare every file with what the manifest says of it. Raises SourceError."""
         for part in self._parts:
             for name, said in part.files.items():
-                path = self._path / name
-                if not path.is_file():
-                    raise SourceError(f"{path}: missing; the archive is cut short, and nothing was imported")
-                found = sum_of(path)
-                if found.length != said.length:
-                    reason = f"{found.length} bytes long, and was {said.length}: cut short"
-                    raise SourceError(f"{path}: {reason}; nothing was imported")
-                if found != said:
-                    raise SourceError(f"{path}: damaged (its SHA-256 is another one); nothing was imported")
+                self._check_file(name, said)
+            if part.rows:
+                self._vectors(part)
+        if self.manifest.aliases is not None:
+            self._check_file(ALIASES, self.manifest.aliases)
+
+    def _check_file(self, name: str, said: FileSum) -> None:
+        path = self._path / name
+        if not path.is_file():
+            raise SourceError(f"{path}: missing; the archive is cut short, and nothing was imported")
+        found = sum_of(path)
+        if found.length != said.length:
+            reason = f"{found.length} bytes long, and was {said.length}: cut short"
+            raise SourceError(f"{path}: {reason}; nothing was imported")
+        if found != said:
+            raise SourceError(f"{path}: damaged (its SHA-256 is another one); nothing was imported")

@@ -49,6 +49,9 @@ class Columns:
         for column in self.mapped.values():
             if column and column.casefold() not in clean:
                 raise InvalidArgument("--map", f"{table} has no column {column!r}; it has {_listed(header)}")
+        folded = [name.strip().casefold() for name in header]
+        if twice := [clean[name] for name in self.names().values() if folded.count(name) > 1]:
+            raise InvalidArgument("--map", f"{table} has two columns called {twice[0]!r}")
         found = {field_: clean[name] for field_, name in self.names().items() if name in clean}
         if not found.keys() & set(PICTURES):
             reason = f"no column is called {', '.join(PICTURES)}; its first line is {_listed(header)}"

@@ -4,34 +4,43 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TextIO
 
 from lookalike.transfer.columns import Columns
 from lookalike.transfer.encoding import encoding_of, opened
-from lookalike.transfer.rows import Row, RowError, SourceError, row_of
+from lookalike.transfer.rows import Place, Row, RowError, SourceError, row_of
+from lookalike.transfer.unnamed import Named
 
 #: Characters that may part columns; of those that occur equally often in the first line, the first one does.
 _DELIMITERS = ",;\t|"
+
+#: A line behind the last one: it is a row of its own, unless a quotation mark has been left open.
+_END = "\0end of the table"
 
 #: Longest cell, in characters: a picture in base64.
 _MAX_CELL = 1 << 27
 
 
 class CsvTable:
-    """A CSV file with a header. Files are named relative to its folder.
+    """A CSV file with a header. Files are named relative to its folder, and lie in it or in ``root``.
 
     Raises SourceError, or InvalidArgument for a header that names no picture.
     """
 
-    def __init__(self, path: Path, columns: Columns, encoding: str | None = None) -> None:
+    def __init__(self, path: Path, columns: Columns, encoding: str | None = None, root: Path | None = None) -> None:
         csv.field_size_limit(_MAX_CELL)
         self._path = path
+        self._place = Place.of(path.parent, root)
         self._encoding = encoding or encoding_of(path)
+        self._named = Named()
         with opened(path, self._encoding) as file:
             self._delimiter = _delimiter_of(_first_line(file))
             file.seek(0)
             self._header = next(self._cells(file), [])
+        if not any(name.strip() for name in self._header):
+            raise SourceError(f"{path}: its first line is empty, and should name the columns")
         self._fields = columns.of(self._header, str(path))
         self._unused = columns.unused(self._header, str(path))
 
@@ -51,16 +60,29 @@ class CsvTable:
             cells = self._cells(file)
             next(cells, None)
             lines = (line for line in cells if any(cell.strip() for cell in line))
+            named = Named()
             for number, line in enumerate(lines, 1):
-                yield self._row(number, line)
+                row = self._row(number, line)
+                named.see(row.file)
+                yield row
+        self._named = named
 
     def notes(self) -> Sequence[str]:
-        """Return which columns are not used."""
-        return [f"columns that say nothing here: {', '.join(self._unused)}"] if self._unused else []
+        """Return which columns are not used, and how many files."""
+        unused = [f"columns that say nothing here: {', '.join(self._unused)}"] if self._unused else []
+        return [*unused, *self._named.notes()]
 
     def _cells(self, file: TextIO) -> Iterator[list[str]]:
+        reader = csv.reader(chain(file, (_END,)), delimiter=self._delimiter)
+        begun = 0
         try:
-            yield from csv.reader(file, delimiter=self._delimiter)
+            for cells in reader:
+                if cells == [_END]:
+                    return
+                if cells and cells[-1].endswith(_END):  # all lines behind it would be its cell
+                    raise SourceError(f"{self._path}: line {begun + 1} has a quotation mark that nothing ends")
+                begun = reader.line_num
+                yield cells
         except csv.Error as error:
             raise SourceError(f"{self._path}: not CSV ({error})") from error
 
@@ -73,7 +95,7 @@ class CsvTable:
             if name in self._fields and cell != ""
         }
         try:
-            return row_of(number, said, self._path.parent)
+            return row_of(number, said, self._place)
         except RowError as fault:
             return Row(number, _shown(line), fault=str(fault))
 

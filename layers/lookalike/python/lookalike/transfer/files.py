@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass, field
 
 from lookalike.errors import EmptyPicture, NotAPicture, PictureSizeError
@@ -41,13 +42,18 @@ def _read(row: Row) -> bytes:
     if row.file is None:
         return base64_image.from_base64("base64", (row.base64 or "").encode(), _MAX_BASE64)
     try:
-        size = row.file.stat().st_size
-        if size > MAX_ARRIVING_BYTES:
-            raise PictureSizeError(f"{size} bytes, more than {MAX_ARRIVING_BYTES}", field="file")
-        return row.file.read_bytes()
+        file = row.real_file()
+        if file is None:
+            raise NotAPicture(f"lies outside of {row.root}; --root says where files may lie", field="file")
+        found = file.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise NotAPicture("is a folder", field="file")
+        if not stat.S_ISREG(found.st_mode):  # a pipe, of which nobody knows when it ends, or a device
+            raise NotAPicture("is no file of a disk", field="file")
+        if found.st_size > MAX_ARRIVING_BYTES:
+            raise PictureSizeError(f"{found.st_size} bytes, more than {MAX_ARRIVING_BYTES}", field="file")
+        return file.read_bytes()
     except FileNotFoundError:
         raise NotAPicture("there is no such file", field="file") from None
-    except IsADirectoryError:
-        raise NotAPicture("is a folder", field="file") from None
     except ValueError as error:  # a NUL in the name
         raise NotAPicture(f"no name of a file ({error})", field="file") from error

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lookalike.imaging.arriving import is_arriving
 from lookalike.imaging.signatures import is_picture
-from lookalike.transfer.rows import Row, RowError, row_of
+from lookalike.transfer.rows import Place, Row, RowError, row_of
 
 #: Ends of names of picture files. A file that has one is a row, whatever is in it: the report says what is wrong with it.
 _ENDINGS = frozenset(
@@ -24,12 +24,16 @@ _MAX_BRIEF_BYTES = 256
 
 
 class PictureFolder:
-    """All pictures of a folder and those below it, by name. Hidden files and folders are left alone."""
+    """All pictures of a folder and those below it, by name. Hidden files and folders are left alone.
+
+    Links are followed to files in the folder, or in ``root``.
+    """
 
     has_ids = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, root: Path | None = None) -> None:
         self._path = path
+        self._place = Place.of(path, root)
         self._others = 0
 
     @property
@@ -55,9 +59,9 @@ class PictureFolder:
     def _row(self, number: int, file: Path) -> Row:
         name = file.relative_to(self._path).as_posix()
         try:
-            said = _description(file)
+            said = _description(file, self._place)
             brief = {} if "brief" in said else {"brief": _brief_of(name)}
-            row = row_of(number, {**said, **brief, "file": name}, self._path)
+            row = row_of(number, {**said, **brief, "file": name}, self._place)
         except RowError as fault:
             return Row(number, name, fault=str(fault))
         return row
@@ -83,6 +87,8 @@ def _is_row(file: Path) -> bool:
     if has_ending(file.name):
         return True
     try:
+        if not file.is_file():  # a pipe, of which nobody knows when it ends
+            return False
         with file.open("rb") as opened:
             beginning = opened.read(_BEGINNING)
     except OSError:
@@ -94,9 +100,11 @@ def _describes(file: Path) -> bool:
     return file.suffix == ".json" and file.with_suffix("").is_file()
 
 
-def _description(file: Path) -> Mapping[str, object]:
+def _description(file: Path, place: Place) -> Mapping[str, object]:
     """Return what the file of JSON beside a picture says of it: brief, tags, label, desc. Raises RowError."""
     beside = file.with_name(f"{file.name}.json")
+    if not Path(os.path.realpath(beside)).is_relative_to(place.root):
+        raise RowError(f"{beside.name} lies outside of {place.root}; --root says where files may lie")
     try:
         said = json.loads(beside.read_bytes())
     except FileNotFoundError:

@@ -9,8 +9,9 @@ from itertools import islice
 from typing import Protocol
 
 from lookalike.domain.library import Identity
-from lookalike.transfer.journal import Entry, Journal
+from lookalike.transfer.journal import Entry, Journal, JournalError
 from lookalike.transfer.outcomes import Outcome, Result, Totals
+from lookalike.transfer.pace import Pace
 from lookalike.transfer.rows import Row, Source
 from lookalike.transfer.target import Target, TargetError, Work, missing
 
@@ -33,13 +34,19 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is imported, and how: ``workers`` threads; ``dry`` changes nothing."""
+    """What is imported, and how: ``workers`` threads, at that pace; ``dry`` changes nothing."""
 
     source: Source
     target: Target
     journal: Journal
     workers: int
     dry: bool = False
+    pace: Pace = field(default_factory=Pace)
+
+    @property
+    def rows_at_once(self) -> int:
+        """Rows that a thread takes at a time."""
+        return self.pace.at_once(self.target.rows_per_call)
 
 
 @dataclass(slots=True)
@@ -110,7 +117,7 @@ class _Works:
     def take(self) -> Sequence[tuple[Row, Entry]]:
         """Return the next rows; none at the end. Rows that were done before are passed over."""
         with self._lock:
-            while some := [*islice(self._rows, self._plan.target.rows_per_call)]:
+            while some := [*islice(self._rows, self._plan.rows_at_once)]:
                 if taken := self._plan.journal.begin([(row, row.stamp()) for row in some]):
                     return taken
             return []
@@ -118,13 +125,13 @@ class _Works:
 
 def _work(plan: Plan, works: _Works, shared: _Run) -> None:
     try:
-        while not shared.stopping.is_set() and (taken := works.take()):
+        while not shared.stopping.wait(plan.pace.wait(plan.rows_at_once)) and (taken := works.take()):
             outcomes = _outcomes(plan, taken)
             while some := [*islice(outcomes, _RECORDED)]:
                 plan.journal.record(some)
                 for _, result in some:
                     _count(result, shared)
-    except TargetError as error:
+    except (TargetError, JournalError) as error:
         shared.reason = shared.reason or str(error)
         shared.stopping.set()
     except BaseException as error:  # whatever it is: the main thread raises it

@@ -65,15 +65,21 @@ class Line:
     given: str
 
 
+class JournalError(SourceError):
+    """The journal takes no more: the import is broken off, and goes on when it is run again."""
+
+
 class Journal:
     """A SQLite file. A row's outcome is recorded once the library has the picture for good, never before.
 
     Safe to use from threads. Without ``path`` it is in memory, and forgotten at the end.
 
-    Raises SourceError if the file cannot be written, is no journal, or belongs to another import that is running.
+    Raises SourceError if the file cannot be used, is no journal, or belongs to another import that is running; and every
+    method that writes raises JournalError if the disk is full.
     """
 
     def __init__(self, path: Path | None, target: str) -> None:
+        self._path = path
         self._target = target
         self._lock = threading.Lock()
         self._counts: Counter[Outcome] = Counter()
@@ -218,14 +224,15 @@ class Journal:
             yield from (Line(*row) for row in self._database.execute(statement, (self._run,)))
 
     def _transaction(self) -> _Transaction:
-        return _Transaction(self._lock, self._database)
+        return _Transaction(self._lock, self._database, self._path)
 
 
 class _Transaction:
     """A transaction of one thread at a time."""
 
-    def __init__(self, lock: threading.Lock, database: sqlite3.Connection) -> None:
+    def __init__(self, lock: threading.Lock, database: sqlite3.Connection, path: Path | None) -> None:
         self._lock = lock
+        self._path = path
         self._database = database
 
     def __enter__(self) -> sqlite3.Connection:
@@ -233,11 +240,18 @@ class _Transaction:
         self._database.execute("BEGIN")
         return self._database
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         try:
-            self._database.execute("COMMIT" if kind is None else "ROLLBACK")
+            if kind is None:
+                self._database.execute("COMMIT")
+        except sqlite3.Error as refused:
+            error = refused
         finally:
+            with suppress(sqlite3.Error):  # which has no transaction, if it has undone that itself
+                self._database.execute("ROLLBACK")
             self._lock.release()
+        if isinstance(error, sqlite3.Error):
+            raise JournalError(f"{self._path}: the journal cannot be written ({error})") from error
 
 
 def _printable(text: str) -> str:

@@ -8,18 +8,21 @@ from pathlib import Path
 
 from lookalike.transfer.columns import Columns
 from lookalike.transfer.encoding import encoding_of, opened
-from lookalike.transfer.rows import Row, RowError, SourceError, row_of
+from lookalike.transfer.rows import Place, Row, RowError, SourceError, row_of
+from lookalike.transfer.unnamed import Named
 
 
 class JsonLines:
-    """A file with a JSON object a line. Files are named relative to its folder.
+    """A file with a JSON object a line. Files are named relative to its folder, and lie in it or in ``root``.
 
     Raises SourceError, or InvalidArgument if the first line's members name no picture.
     """
 
-    def __init__(self, path: Path, columns: Columns, encoding: str | None = None) -> None:
+    def __init__(self, path: Path, columns: Columns, encoding: str | None = None, root: Path | None = None) -> None:
         self._path = path
+        self._place = Place.of(path.parent, root)
         self._columns = columns
+        self._named = Named()
         self._encoding = encoding or encoding_of(path)
         first = next(self._objects(), None)
         if first is None:
@@ -38,16 +41,20 @@ class JsonLines:
 
     def rows(self) -> Iterator[Row]:
         """Iterate over the lines; empty ones are left out. Raises SourceError."""
+        named = Named()
         for number, line in enumerate(self._lines(), 1):
-            yield self._row(number, line)
+            row = self._row(number, line)
+            named.see(row.file)
+            yield row
+        self._named = named
 
     def notes(self) -> Sequence[str]:
-        """Return nothing: members that say nothing of pictures are common."""
-        return []
+        """Return how many files are not named; members that say nothing of pictures are common."""
+        return self._named.notes()
 
     def _row(self, number: int, line: str) -> Row:
         try:
-            return row_of(number, self._said(line), self._path.parent)
+            return row_of(number, self._said(line), self._place)
         except RowError as fault:
             return Row(number, line.strip()[:200], fault=str(fault))
 

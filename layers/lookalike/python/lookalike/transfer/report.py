@@ -20,13 +20,21 @@ _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 def write_report(path: Path, lines: Iterable[Line]) -> None:
     """Write the report, in UTF-8 with a mark, which spreadsheets ask for. Another report there is replaced at the end."""
     part = path.with_name(f"{path.name}.part")
-    with part.open("w", encoding="utf-8-sig", newline="") as file:
+    try:
+        _write(part, lines)
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def _write(path: Path, lines: Iterable[Line]) -> None:
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(HEADER)
         for line in lines:
             cells = (line.outcome or "not done", line.reason, line.id, line.source, line.given)
             writer.writerow([line.number, *(_harmless(cell) for cell in cells)])
-    part.replace(path)
 
 
 def _harmless(cell: str) -> str:

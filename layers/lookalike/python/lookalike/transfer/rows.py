@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +37,8 @@ class RowError(LookalikeError):
 class Row:
     """A picture to add. ``number`` counts from 1; ``source`` names the picture as the table does.
 
-    ``label`` and ``desc`` are JSON text. A row with a ``fault`` names no picture.
+    ``label`` and ``desc`` are JSON text. A row with a ``fault`` names no picture. ``root``, an absolute path without links,
+    is the folder that the file must lie in; None: anywhere.
     """
 
     number: int
@@ -50,6 +52,7 @@ class Row:
     label: str | None = None
     desc: str | None = None
     fault: str = ""
+    root: Path | None = None
 
     def digest(self, target: str) -> str:
         """Return what tells the row from all others, whatever its number, in an import into ``target``."""
@@ -61,10 +64,16 @@ class Row:
         if self.file is None:
             return "" if self.fault else "given"
         try:
-            found = self.file.stat()
+            file = self.real_file()
+            found = None if file is None else file.stat()
         except (OSError, ValueError):  # a name with a NUL
             return ""
-        return f"{found.st_size}-{found.st_mtime_ns}"
+        return f"outside {self.root}" if found is None else f"{found.st_size}-{found.st_mtime_ns}"
+
+    def real_file(self) -> Path | None:
+        """Return where the file lies once links are followed; None if that is not in ``root``. Raises ValueError."""
+        real = Path(os.path.realpath(self.file or ""))
+        return real if self.root is None or real.is_relative_to(self.root) else None
 
     def own_id(self) -> str:
         """Return the row's id; without one, the id that its picture's path or URL makes."""
@@ -94,8 +103,21 @@ class Source(Protocol):
         """Return what the operator should know once all rows have been read, a line each."""
 
 
-def row_of(number: int, said: Mapping[str, object], folder: Path) -> Row:
-    """Return the row of a table in ``folder``. Raises RowError."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where files of rows are: named relative to ``folder``, and all of them in ``root``, an absolute path without links."""
+
+    folder: Path
+    root: Path
+
+    @classmethod
+    def of(cls, folder: Path, root: Path | None = None) -> Place:
+        """Return the place of files that are named relative to a folder, and lie in it if no root is said."""
+        return cls(folder, Path(os.path.realpath(folder if root is None else root)))
+
+
+def row_of(number: int, said: Mapping[str, object], place: Place) -> Row:
+    """Return the row of a table whose files are in that place. Raises RowError."""
     named = [name for name in PICTURES if said.get(name) not in (None, "")]
     if len(named) != 1:
         raise RowError("names no file or URL" if not named else f"has {' and '.join(named)}: one of them is enough")
@@ -105,13 +127,14 @@ def row_of(number: int, said: Mapping[str, object], folder: Path) -> Row:
         number=number,
         source=source,
         id=_id_of(said),
-        file=folder / picture if named[0] == "file" else None,
+        file=place.folder / picture if named[0] == "file" else None,
         url=picture if named[0] == "url" else None,
         base64=picture if named[0] == "base64" else None,
         brief=_text(said, "brief"),
         tags=_tags_of(said.get("tags")),
         label=_json_of(said.get("label")),
         desc=_json_of(said.get("desc")),
+        root=place.root,
     )
 
 

@@ -23,16 +23,20 @@ from lookalike.errors import (
 from lookalike.imaging.arriving import MAX_ARRIVING_BYTES
 from lookalike.imaging.decode import decode
 from lookalike.ports import Ports
+from lookalike.service.capacity import limited
 from lookalike.service.groups import list_pictures, name_of, picture_in
 from lookalike.service.identity import locate
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import RESERVED_LIBRARIES, get_or_create_library, library_ref
+from lookalike.service.lookup import remember_sign
+from lookalike.service.model_view import current
 from lookalike.service.update import Update, update
 from lookalike.transfer.files import Arrived, arrived, fit
 from lookalike.transfer.journal import Entry
 from lookalike.transfer.outcomes import Outcome, Result
 from lookalike.transfer.rows import Row
-from lookalike.transfer.target import TargetError, Wanted, Work, is_same, of_existing, reason_of, said_of
+from lookalike.transfer.target import TargetError, Wanted, Work, full, is_same, of_existing, reason_of, said_of
+from lookalike.wire.jumdata import sign_codec
 from lookalike.wire.native import limits, reading
 from lookalike.wire.native.pictures import Given, add_or_find
 from lookalike.wire.native.problems import PictureIsThere
@@ -54,7 +58,7 @@ class StoresTarget:
     rows_per_call = 8
 
     def __init__(self, ports: Ports, application: Application, wanted: Wanted, *, make: bool = True) -> None:
-        self._ports = ports
+        self._raw = limited(ports, application)
         self._application = application
         self._wanted = wanted
         self._bounds = limits.bounds(ports)
@@ -64,6 +68,11 @@ class StoresTarget:
             wanted.check_kind(found.kind)
             self._ref = reading.ref_of(found)
         self._library = get_or_create_library(ports, self._ref) if found is None and make else found
+
+    @property
+    def _ports(self) -> Ports:
+        """The ports with the model that searches use now: an import may last for hours."""
+        return current(self._raw)
 
     @property
     def name(self) -> str:
@@ -117,7 +126,7 @@ class StoresTarget:
         try:
             return self._tried(work) if trying else self._added(work)
         except LibraryFull as error:
-            raise TargetError(f"the library {self._wanted.library} holds as many pictures as it may") from error
+            raise full(self._wanted.library, error) from error
         except (Unavailable, Busy) as error:
             return Result(Outcome.FAILED, "", reason_of(error), by_target=True)
         except _PASSING as error:
@@ -139,6 +148,7 @@ class StoresTarget:
         if file.original is not None and picture.file_digest == hashlib.sha256(file.data).hexdigest():
             self._ports.originals.put(source_key(picture.object_key), file.original)
         id_ = name_of(library, picture)
+        remember_sign(self._ports, library, picture, sign_codec.sign_in(work.row.id or ""))
         return Result(Outcome.ADDED, id_) if created else self._existing(work, picture, file)
 
     def _tried(self, work: Work) -> Result:

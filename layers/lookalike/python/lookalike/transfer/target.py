@@ -11,8 +11,9 @@ import msgspec
 from msgspec import UNSET
 
 from lookalike.domain.library import Identity, Kind
-from lookalike.errors import InvalidArgument, LookalikeError, PictureError
+from lookalike.errors import InvalidArgument, LibraryFull, LookalikeError, PictureError
 from lookalike.imaging.decode import Bounds, decode
+from lookalike.service.capacity import ApplicationFull
 from lookalike.transfer.journal import Entry
 from lookalike.transfer.outcomes import Outcome, Result
 from lookalike.transfer.rows import Row
@@ -32,6 +33,13 @@ class OnDuplicate(StrEnum):
 
 class TargetError(LookalikeError):
     """The target takes no more rows now: the import is broken off, and goes on when it is run again."""
+
+
+def full(library: str, error: LibraryFull) -> TargetError:
+    """Return why an import is broken off whose library, or whose application, takes no more pictures."""
+    if isinstance(error, ApplicationFull):
+        return TargetError("the libraries of the application hold as many pictures as it may have")
+    return TargetError(f"the library {library} holds as many pictures as it may")
 
 
 @dataclass(frozen=True, slots=True)

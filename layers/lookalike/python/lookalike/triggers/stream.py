@@ -1,4 +1,8 @@
-"""The catalog's DynamoDB stream: brings the vector index to the rows written, in the order of the writes."""
+"""The catalog's DynamoDB stream: brings the vector index to the rows written and removed, in the order of the writes.
+
+Whoever removes a row has removed it from the index before. Records that come late, or once more, write it there again: of a
+group that was removed, say, while the stream was behind. The record of the removal, which follows them, ends that.
+"""
 
 from __future__ import annotations
 
@@ -26,19 +30,20 @@ _KEPT = ("Keys", "SequenceNumber")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A record of the stream: the row written, or the malformed record.
+    """A record of the stream: the row written, or the one removed for good if ``removed``; or the malformed record.
 
     ``number`` is the sequence number, which identifies the record to Lambda; empty if it has none, which identifies the
     whole batch. ``body`` locates the row.
     """
 
     number: str
-    written: Picture | Malformed
+    row: Picture | Malformed
     body: str
+    removed: bool = False
 
 
 def changes(event: Event, read: Read) -> Sequence[Change]:
-    """Parse a stream event into the picture rows written, however malformed it is. Removals are left out."""
+    """Parse a stream event into the picture rows written and removed, however malformed it is."""
     records = event.get("Records") if isinstance(event, Mapping) else None
     if not isinstance(records, list):
         body = json.dumps(event, default=repr)
@@ -54,11 +59,20 @@ def _change(record: Any, read: Read) -> Change | None:
         body = json.dumps({name: stream.get(name) for name in _KEPT}, default=repr)
         number = _sequence_number(stream["SequenceNumber"])
         if record["eventName"] == "REMOVE":
-            return None
+            return _removal(number, stream, read, body)
         row = read(stream["NewImage"])
     except Exception as reason:  # an image may be wrong in any way
         return Change(number, Malformed(body, f"no record of a stream: {reason!r}"), body)
     return None if row is None else Change(number, row, body)
+
+
+def _removal(number: str, stream: Mapping[str, Any], read: Read, body: str) -> Change | None:
+    """Return the removal of a row; None if it is no picture's, or cannot be read: then no record has written it either."""
+    try:
+        row = read(stream["OldImage"])
+    except (LookupError, ValueError):
+        return None
+    return None if row is None else Change(number, row, body, removed=True)
 
 
 def _sequence_number(given: Any) -> str:
@@ -75,11 +89,11 @@ def answer(ports: Ports, event: Event, read: Read) -> Answer:
     with the index's reason, unless its record is delivered again anyway.
     """
     found = changes(event, read)
-    done = sync_index(ports, [change.written for change in found if isinstance(change.written, Picture)])
+    done = _synced(ports, found)
     again = [
         position
         for position, change in enumerate(found)
-        if isinstance(change.written, Picture) and change.written.key in done.retryable
+        if isinstance(change.row, Picture) and change.row.key in done.retryable
     ]
     again += _send_dead_before(ports, found, done, min(again, default=len(found)))
     figures = {"Rows": len(found), "Again": len(done.retryable), "Refused": len(done.rejected)}
@@ -87,6 +101,14 @@ def answer(ports: Ports, event: Event, read: Read) -> Answer:
     count(ports.settings, {"operation": _OPERATION}, figures)
     count_failures(ports.settings, _OPERATION, len(again))
     return failures([found[min(again)].number] if again else [])
+
+
+def _synced(ports: Ports, found: Sequence[Change]) -> SyncResult:
+    """Bring the index to the last record of each picture."""
+    last = {change.row.key: change.removed for change in found if isinstance(change.row, Picture)}
+    rows = [(change.row, change.removed) for change in found if isinstance(change.row, Picture)]
+    written = [row for row, removed in rows if not removed and not last[row.key]]
+    return sync_index(ports, written, [row for row, removed in rows if removed and last[row.key]])
 
 
 def _send_dead_before(ports: Ports, found: Sequence[Change], done: SyncResult, end: int) -> list[int]:
@@ -106,6 +128,6 @@ def _send_dead_before(ports: Ports, found: Sequence[Change], done: SyncResult, e
 
 def _reason(change: Change, done: SyncResult) -> str | None:
     """Return the reason why the record cannot succeed; None if it can."""
-    if isinstance(change.written, Malformed):
-        return change.written.reason
-    return done.rejected.get(change.written.key)
+    if isinstance(change.row, Malformed):
+        return change.row.reason
+    return done.rejected.get(change.row.key)

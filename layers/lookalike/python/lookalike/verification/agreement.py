@@ -124,16 +124,19 @@ class _Comparison:
         total = float(weights.sum())
         least = MIN_CORRELATION_IN_CLEAN if noise < MAX_CLEAN_NOISE else MIN_CORRELATION
         disagreeing = np.where(blocks.correlation < MAX_DISAGREEING_CORRELATION, weights, 0)
+        unlike = np.where(blocks.correlation < least, weights, 0)
         colour = overlays.colour(matrix)
         colours = compare_colours(colour)
         agreement = Agreement(
-            share=1 - float(weights[blocks.correlation < least].sum()) / total if total else 1.0,
+            share=1 - float(unlike.sum()) / total if total else 1.0,
             weakest=1 - _largest_share(disagreeing, weights),
             recoloured=colours.recoloured,
             hue_turned=colours.hue_turned,
             noise=noise,
             blocks=int(np.count_nonzero(weights)),
             colour_difference=colours.difference,
+            block_difference=float(_differences(blocks)[disagreeing > 0].max(initial=0)),
+            vividly_turned=colours.vividly_turned,
         )
         unexplained = np.zeros((0, 0), bool)
         if agreement.agrees and may_concentrate(blocks):
@@ -141,18 +144,23 @@ class _Comparison:
             agreement = replace(agreement, concentration=residual.concentration)
             unexplained = residual.ratios > MAX_CONCENTRATION
         sizes = (grey.width + 2 * _RIM, grey.height + 2 * _RIM), (colour.width, colour.height)
-        return _Comparison(agreement, disagreeing > 0, colours.cells, unexplained, sizes)
+        shown = disagreeing if disagreeing.any() or unexplained.any() else unlike
+        return _Comparison(agreement, shown > 0, colours.cells, unexplained, sizes)
 
     def with_regions(self, frame: Box) -> Agreement:
-        """Return the agreement with the regions that do not agree, in a frame of the original."""
+        """Return the agreement with the regions that do not agree, in a frame of the original.
+
+        What noise leaves of two pictures that agree is no region.
+        """
         grey, colour = self.sizes
         cells = Grid(frame, *grey, RESIDUAL_CELL_SIDE // 2, RESIDUAL_CELL_SIDE, _RIM)
         blocks = Grid(frame, *grey, BLOCK_SIDE // 2, BLOCK_SIDE, _RIM)
         regions = boxes_of(self.unexplained, cells) + boxes_of(self.disagreeing, blocks)
+        recoloured = boxes_of(self.recoloured, Grid(frame, *colour, CELL_SIDE, CELL_SIDE))
         return replace(
             self.agreement,
-            regions=regions[:MAX_REGIONS],
-            recoloured_regions=boxes_of(self.recoloured, Grid(frame, *colour, CELL_SIDE, CELL_SIDE)),
+            regions=() if self.agreement.structure_agrees else regions[:MAX_REGIONS],
+            recoloured_regions=() if self.agreement.colours_agree else recoloured,
         )
 
 
@@ -164,12 +172,22 @@ def _weights(blocks: BlockMatches) -> tuple[NDArray[np.float32], float]:
     deviation = np.maximum(blocks.deviation, blocks.other_deviation)
     compared = (blocks.coverage > _MIN_COVERAGE) & (deviation > MIN_DEVIATION)
     # What differs in half of the blocks is noise: of compression, of a print, or of a camera.
-    differing = np.sqrt(1 - np.square(np.clip(blocks.correlation, 0, 1)))[compared]
+    differing = _unshared(blocks)[compared]
     noise = float(np.median(differing * deviation[compared])) if len(differing) else 0.0
     relative = float(np.median(differing)) if len(differing) else 0.0
     compared &= deviation > min(_DEVIATION_TO_NOISE * noise, MIN_DEVIATION_IN_NOISE)
     weights: NDArray[np.float32] = np.sqrt(np.where(compared, np.minimum(deviation, _MAX_WEIGHT_DEVIATION), 0))
     return weights, relative
+
+
+def _unshared(blocks: BlockMatches) -> NDArray[np.float32]:
+    """Return what blocks do not share, as shares of their standard deviations."""
+    return np.asarray(np.sqrt(1 - np.square(np.clip(blocks.correlation, 0, 1))))
+
+
+def _differences(blocks: BlockMatches) -> NDArray[np.float32]:
+    """Return what blocks do not share, as standard deviations in grey levels."""
+    return np.asarray(_unshared(blocks) * np.maximum(blocks.deviation, blocks.other_deviation))
 
 
 def _largest_share(part: NDArray[np.float32], whole: NDArray[np.float32]) -> float:

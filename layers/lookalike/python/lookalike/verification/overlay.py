@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,27 +58,39 @@ Matrix = NDArray[np.float64]
 """A projective map of the plane in homogeneous coordinates, float64 (3, 3)."""
 
 
+Axis: TypeAlias = tuple[float, float, float, float]
+"""An axis of colours: weights of red, green and blue, and what is added."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A picture as images: ``colour`` in RGB, and ``grey``."""
+    """A picture as images: ``colour`` in RGB, and ``grey``, taken along ``axis``; by default it is luminance."""
 
     colour: Image.Image
     grey: Image.Image
+    axis: Axis | None = None
 
     @staticmethod
     def of(pixels: Pixels) -> Picture:
         """Return the images of a picture, uint8 RGB (height, width, 3)."""
-        colour = Image.fromarray(pixels)
-        return Picture(colour, colour.convert("L"))
+        return Picture.in_colour(Image.fromarray(pixels))
+
+    @staticmethod
+    def in_colour(colour: Image.Image, axis: Axis | None = None) -> Picture:
+        """Return the images of a picture in RGB."""
+        return Picture(colour, colour.convert("L") if axis is None else colour.convert("L", axis), axis)
+
+    def along(self, axis: Axis | None) -> Picture:
+        """Return the picture with greys along that axis."""
+        return self if axis == self.axis else Picture.in_colour(self.colour, axis)
 
     def reduced(self, factor: int) -> Picture:
         """Return the picture with the mean of every square of ``factor`` pixels a side."""
-        colour = self.colour.reduce(factor)
-        return Picture(colour, colour.convert("L"))
+        return Picture.in_colour(self.colour.reduce(factor), self.axis)
 
     def negative(self) -> Picture:
         """Return the picture with light and dark exchanged."""
-        return Picture(ImageOps.invert(self.colour), ImageOps.invert(self.grey))
+        return Picture(ImageOps.invert(self.colour), ImageOps.invert(self.grey))  # taken in luminance
 
 
 @dataclass(frozen=True, slots=True, eq=False)

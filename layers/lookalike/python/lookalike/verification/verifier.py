@@ -15,14 +15,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from PIL import Image
-
 from lookalike.domain.geometry import Agreement, GeometricMatch, QueryView
 from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.picture import Pixels
 from lookalike.embedding.feature_map import unpack
 from lookalike.ports.models import BatchVerification, QueryVerifier, Verifier
 from lookalike.verification.agreement import measure_agreement
+from lookalike.verification.equal_greys import place_whole, telling_axis
 from lookalike.verification.fitting_details import details_fit
 from lookalike.verification.keypoints import AS_IS, TURNED
 from lookalike.verification.match_score import MatchScorer
@@ -162,20 +161,24 @@ class FeatureMapQueryVerifier(QueryVerifier):
         near = [(number, made) for number, cosine, made in known if cosine >= MIN_PLACED_COSINE]
         placed = place(self.matcher.views, [made for _, made in near])
         piece = find_piece(self.matcher.views, [made for _, _, made in known])
+        whole = place_whole(self.matcher.views, [made for _, made in near])
         return {
             **{known[at][0]: match for at, match in piece.items()},
             **{near[at][0]: match for at, match in placed.items()},
+            **{near[at][0]: match for at, match in whole.items()},
         }
 
     def fits(self, place: GeometricMatch, rendition: Pixels) -> bool:
         """Whether details of query and original fit there."""
-        return details_fit(place, self.matcher.keypoint_views.picture.grey, Image.fromarray(rendition).convert("L"))
+        query, original = _along_telling_axis(self.matcher.picture, rendition)
+        return details_fit(place, query.grey, original.grey)
 
     def agreement(self, match: GeometricMatch, rendition: Pixels) -> Agreement | None:
         """Lay the query on the original by the match's transform, and compare both."""
         query = self.matcher.picture.negative() if match.inverted else self.matcher.picture
+        query, original = _along_telling_axis(query, rendition)
         # Where no cells were matched, pixels of thumbnails were.
-        return measure_agreement(query, Picture.of(rendition), match.transform, exact=match.inliers == 0)
+        return measure_agreement(query, original, match.transform, exact=match.inliers == 0)
 
     def _attempts(self, candidates: Sequence[Candidate | None]) -> list[MatchAttempt | None]:
         known = {number: candidate for number, candidate in enumerate(candidates) if candidate is not None}
@@ -298,3 +301,10 @@ class FeatureMapBatch(BatchVerification):
             for number, history in enumerate(self.histories)
         )
         return replace(self, histories=tuple(histories))
+
+
+def _along_telling_axis(query: Picture, rendition: Pixels) -> tuple[Picture, Picture]:
+    """Return query and original with greys that tell something, if any do."""
+    original = Picture.of(rendition)
+    axis = telling_axis(original)
+    return query.along(axis), original.along(axis)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 
 from lookalike.domain.search import Found
 from lookalike.observability import logger
@@ -22,6 +24,14 @@ _MIN_RETRY_SECONDS = 60.0
 _MAX_CLOSE_SECONDS = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Census:
+    """How many workers have ever been started, and the processes of those that run, by a small number of each."""
+
+    started: int = 0
+    pids: Mapping[int, int] = field(default_factory=dict)
+
+
 class WorkerPool(Finder):
     """Has one picture looked for in this process, and others at the same time in workers.
 
@@ -30,31 +40,40 @@ class WorkerPool(Finder):
 
     Parameters
     ----------
-    count : workers at most.
+    most : workers at most.
     start : starts one. Raises LostError or OSError.
     """
 
-    def __init__(self, count: int, start: Callable[[], WorkerProcess]) -> None:
-        self._count = count
+    def __init__(self, most: int, start: Callable[[], WorkerProcess]) -> None:
+        self._most = most
         self._start = start
         self._lock = threading.Lock()
         self._here = threading.Lock()
         self._idle: list[WorkerProcess] = []
+        self._running: dict[int, WorkerProcess] = {}  # by the least number that none of the others has
+        self._ever_started = 0
         self._started = 0  # workers that are there, or being started
         self._start_at = 0.0  # monotonic seconds
         self._starting: set[threading.Thread] = set()
         self._closed = False
 
     @classmethod
-    def of(cls, settings: Settings, count: int) -> WorkerPool:
+    def of(cls, settings: Settings, most: int) -> WorkerPool:
         """Make a pool of workers with these settings."""
-        return cls(count, partial(WorkerProcess, settings))
+        return cls(most, partial(WorkerProcess, settings))
 
     @property
     def pids(self) -> list[int]:
         """The numbers of the idle workers' processes."""
         with self._lock:
             return [worker.pid for worker in self._idle]
+
+    @property
+    def census(self) -> Census:
+        """The workers that run, idle or not: one that was killed is not among them, although nobody has missed it yet."""
+        with self._lock:
+            running = {place: worker.pid for place, worker in self._running.items() if worker.is_running}
+            return Census(self._ever_started, running)
 
     def find(self, looking: Looking) -> Found:
         """Return what is found, after waiting for a turn. Raises whatever ``looking`` raises."""
@@ -106,7 +125,7 @@ class WorkerPool(Finder):
         if (worker := self._taken()) is not None:
             return worker
         with self._lock:
-            if not self._closed and self._started < self._count and time.monotonic() >= self._start_at:
+            if not self._closed and self._started < self._most and time.monotonic() >= self._start_at:
                 self._started += 1
                 thread = threading.Thread(target=self._add, name="starting a worker", daemon=True)
                 self._starting.add(thread)
@@ -127,6 +146,7 @@ class WorkerPool(Finder):
         logger.warning(f"a search process has ended; searched again here: {error}", extra={"operation": "search"})
         with self._lock:
             self._started -= 1
+            self._running = {place: one for place, one in self._running.items() if one is not worker}
 
     def _add(self) -> None:
         """Start a worker, and let it be taken."""
@@ -139,6 +159,9 @@ class WorkerPool(Finder):
                 self._start_at = time.monotonic() + _MIN_RETRY_SECONDS
         else:
             logger.info("a search process has started", extra={"operation": "search"})
+            with self._lock:
+                self._ever_started += 1
+                self._running[next(place for place in count(1) if place not in self._running)] = worker
             self._return(worker)
         with self._lock:
             self._starting.discard(threading.current_thread())

@@ -73,6 +73,11 @@ class WorkerProcess:
         """The process's number."""
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
+
     def find(self, looking: Looking) -> Found:
         """Return what the worker finds.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
@@ -16,6 +16,7 @@ from lookalike.stores.aws.dynamodb_attributes import number, text
 from lookalike.stores.aws.dynamodb_conditions import ABSENT, Condition, ConditionError, attributes_equal
 from lookalike.stores.aws.dynamodb_items import (
     REMOVED_LIBRARIES_PARTITION,
+    alias_item,
     library_item,
     library_of,
     picture_item,
@@ -29,6 +30,7 @@ from lookalike.stores.aws.dynamodb_keys import (
     SHARDS,
     Item,
     ItemKey,
+    alias_key,
     key_of,
     library_key,
     picture_key,
@@ -98,8 +100,33 @@ class DynamoCatalog(Catalog):
             found += sorted(removed, key=lambda one: one.removed)
         return found
 
+    def alias(self, library: str, name: str) -> str | None:
+        item = self._table.get(alias_key(library, name))
+        return None if item is None else str(item["id"]["S"])
+
+    def aliases(self, library: str, after: str, limit: int) -> Sequence[tuple[str, str]]:
+        found = self._table.query(alias_key(library, "").pk, after=after or None, limit=limit)
+        return [(str(item["sk"]["S"]), str(item["id"]["S"])) for item in islice(found, limit)]
+
+    def save_aliases(self, library: str, aliases: Mapping[str, str]) -> None:
+        self._table.put_all([alias_item(library, name, id_) for name, id_ in aliases.items()])
+
     def forget_library(self, uid: str) -> None:
+        self._table.delete_all([key_of(item) for item in self._table.query(alias_key(uid, "").pk)])
         self._table.delete(removed_key(uid))
+
+    def missing_libraries(self, uids: Set[str]) -> Set[str]:
+        """Return those of these uids that no library has, not even a removed one. Reads the whole table if there are any.
+
+        Libraries are read first: one that is removed meanwhile is then a removed one.
+        """
+        if not uids:
+            return set()
+        missing = set(uids)
+        for items in self._table.scan_all("T#"):
+            missing -= {item["uid"]["S"] for item in items}
+        removed = self._table.get_all([removed_key(uid) for uid in missing])
+        return missing - {removed_of(item).uid for item in removed}
 
     def picture(self, key: Key) -> Picture | None:
         item = self._table.get(picture_key(key.library, key.id))

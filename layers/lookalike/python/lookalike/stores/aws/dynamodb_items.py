@@ -20,6 +20,7 @@ from lookalike.stores import metadata_codec
 from lookalike.stores.aws.dynamodb_attributes import number, text
 from lookalike.stores.aws.dynamodb_keys import (
     Item,
+    alias_key,
     generation_key,
     holder_key,
     library_key,
@@ -59,6 +60,8 @@ def picture_item(picture: Picture) -> Item:
         "vector": {"B": picture.vector.astype(_FLOAT16, copy=False).tobytes()},
     }
     item |= metadata_codec.attributes_of(picture.metadata)
+    if picture.file_size is not None:
+        item["size"] = number(picture.file_size)
     if picture.sign_version != SIGN_VERSION:
         item["sign_version"] = number(picture.sign_version)
     if picture.deleted_at is not None:
@@ -121,6 +124,7 @@ def _picture(pk: str, image: Mapping[str, Mapping[str, Any]]) -> Picture:
         metadata=metadata_codec.metadata_of_attributes(image),
         sign_version=int(image["sign_version"]["N"]) if "sign_version" in image else SIGN_VERSION,
         deleted_at=int(image["deleted_at"]["N"]) if "deleted_at" in image else None,
+        file_size=int(image["size"]["N"]) if "size" in image else None,
     )
 
 
@@ -154,6 +158,11 @@ def library_item(library: Library) -> Item:
     if library.capacity is not None:
         item["capacity"] = number(library.capacity)
     return item
+
+
+def alias_item(library: str, name: str, picture: str) -> Item:
+    """An item that says the id of the picture that another service knew by that name."""
+    return alias_key(library, name).values | {"id": text(picture)}
 
 
 def library_of(item: Mapping[str, Mapping[str, Any]]) -> Library:
@@ -232,8 +241,8 @@ def holder_item(picture: Key, source: str) -> Item:
     return holder_key(picture, source).values | {"source": text(source)}
 
 
-def generation_item(kind: Kind, generation: Generation) -> Item:
-    """Generation of a kind's index."""
+def generation_item(kind: str, generation: Generation) -> Item:
+    """Generation of a kind's index, or of a kind's and a model's."""
     return generation_key(kind).values | generation_attributes(generation)
 
 

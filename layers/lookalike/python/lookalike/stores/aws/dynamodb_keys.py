@@ -82,6 +82,11 @@ def removed_key(uid: str) -> ItemKey:
     return ItemKey(f"R#{uid}", "R")
 
 
+def alias_key(library: str, name: str) -> ItemKey:
+    """Key of the item that says which picture of a library another service knew by that name."""
+    return ItemKey(f"A#{library}", name)
+
+
 def picture_key(library: str, picture: str) -> ItemKey:
     """Key of a picture's row."""
     return ItemKey(pictures_partition(library, shard_of(picture)), picture)
@@ -101,6 +106,18 @@ def map_key(object_key: str) -> ItemKey:
 def object_key_of(key: ItemKey) -> str:
     """Object key of a local map: the inverse of :func:`map_key`."""
     return f"{key.pk[2:-2]}/{key.sk}"
+
+
+def embedding_key(model: str, object_key: str) -> ItemKey:
+    """Key of what another model than the row's makes of an original. A part of an object key has no ``@``."""
+    library, _, rest = object_key.partition("/")
+    return ItemKey(f"V#{library}#{_shard_by_hash(rest)}", f"{rest}@{model}")
+
+
+def embedded_key(key: ItemKey) -> tuple[str, str]:
+    """Model and object key: the inverse of :func:`embedding_key`."""
+    rest, _, model = key.sk.partition("@")
+    return model, f"{key.pk[2:-2]}/{rest}"
 
 
 def upload_key(source: str) -> ItemKey:

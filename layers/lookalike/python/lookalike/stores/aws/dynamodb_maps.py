@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from lookalike.domain.inventory import StoredMap
 from lookalike.ports import MapStore
-from lookalike.stores.aws.dynamodb_keys import key_of, map_key, object_key_of
+from lookalike.stores.aws.dynamodb_keys import Item, key_of, map_key, object_key_of
 from lookalike.stores.aws.dynamodb_table import Table
 
 
@@ -30,12 +31,18 @@ class DynamoMaps(MapStore):
     def remove_maps(self, keys: Sequence[str]) -> None:
         self._table.delete_all([map_key(key) for key in keys])
 
-    def map_keys(self) -> Iterator[Sequence[str]]:
-        """Yield the keys of all maps, read with eventual consistency. Reads the whole table."""
+    def stored_maps(self) -> Iterator[Sequence[StoredMap]]:
+        """Yield the keys of all maps, read with eventual consistency. Reads the whole table, but transfers no map."""
         for items in self._table.scan_all("M#", only_keys=True):
             if items:
-                yield [object_key_of(key_of(item)) for item in items]
+                yield [StoredMap(object_key_of(key_of(item))) for item in items]
 
     def _read(self, keys: Sequence[str], *, consistent: bool) -> dict[str, bytes]:
         items = self._table.get_all([map_key(key) for key in keys], consistent=consistent)
-        return {object_key_of(key_of(item)): bytes(item["map"]["B"]) for item in items}
+        return {object_key_of(key_of(item)): _map_of(item) for item in items}
+
+
+def _map_of(item: Item) -> bytes:
+    """Return the map of an item; an empty one, which is no map, if the item is damaged."""
+    data = item.get("map", {}).get("B", b"")
+    return bytes(data)

@@ -17,18 +17,15 @@ REFRESH_INTERVAL = "500ms"
 #: Mapping of a field that is only returned, neither searched nor sorted by.
 _STORED_ONLY: Json = {"type": "keyword", "index": False, "doc_values": False}
 
-#: Mapping of an index's documents.
+#: The graph that vectors are searched by.
+GRAPH: Json = {"name": "hnsw", "engine": "lucene", "parameters": {"m": 16, "ef_construction": 128}}
+
+#: Mapping of an index's documents, but for its vectors.
 _MAPPINGS: Json = {
     "dynamic": "strict",
     "_routing": {"required": True},
     "_source": {"excludes": ["vector"]},
     "properties": {
-        "vector": {
-            "type": "knn_vector",
-            "dimension": DIMENSION,
-            "space_type": "cosinesimil",
-            "method": {"name": "hnsw", "engine": "lucene", "parameters": {"m": 16, "ef_construction": 128}},
-        },
         "library": {"type": "keyword"},
         "id": {"type": "keyword", "index": False},
         "live": {"type": "boolean"},
@@ -49,11 +46,17 @@ def data_nodes(client: OpenSearch) -> int:
 
 
 def create_index(
-    client: OpenSearch, name: str, *, shards: int = 1, replicas: int = 1, refresh_interval: str = REFRESH_INTERVAL
+    client: OpenSearch,
+    name: str,
+    *,
+    shards: int = 1,
+    replicas: int = 1,
+    refresh_interval: str = REFRESH_INTERVAL,
+    graph: Json = GRAPH,
 ) -> bool:
     """Create an empty index; returns False if it already exists. Raises Unavailable.
 
-    ``refresh_interval``: time until a write is visible to searches, in OpenSearch's notation.
+    ``refresh_interval``: time until a write is visible to searches, in OpenSearch's notation. ``graph``: the k-NN method.
     """
     index = {
         "knn": True,
@@ -62,7 +65,9 @@ def create_index(
         "refresh_interval": refresh_interval,
         "gc_deletes": "1h",  # time that a removal's version is kept, to reject older writes that arrive later
     }
-    body = {"settings": {"index": index}, "mappings": _MAPPINGS, "aliases": {write_alias(name): {}}}
+    vector = {"type": "knn_vector", "dimension": DIMENSION, "space_type": "cosinesimil", "method": graph}
+    mappings = {**_MAPPINGS, "properties": {"vector": vector, **_MAPPINGS["properties"]}}
+    body = {"settings": {"index": index}, "mappings": mappings, "aliases": {write_alias(name): {}}}
     with errors_as_unavailable():
         try:
             client.indices.create(index=name, body=body)

@@ -98,7 +98,7 @@ class S3Store(PictureStore):
         with errors_as_unavailable():
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket):
                 yield [
-                    StoredFile(one["Key"], int(one["LastModified"].timestamp() * 1000))
+                    StoredFile(one["Key"], int(one["LastModified"].timestamp() * 1000), one["Size"])
                     for one in page.get("Contents", [])
                     if _OBJECT_NAME.fullmatch(one["Key"])
                 ]

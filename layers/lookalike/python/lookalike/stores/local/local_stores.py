@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from lookalike.domain.library import Kind
-from lookalike.domain.picture import Picture
-from lookalike.observability import logger
 from lookalike.ports import Embedder, Stores
 from lookalike.ports.clock import unix_milliseconds
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
 from lookalike.stores.local.local_backlog import LocalBacklog
+from lookalike.stores.local.local_indices import LocalIndices
+from lookalike.stores.local.model_folder import ModelFolder
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.sqlite_applications import SqliteApplications
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from lookalike.stores.local.sqlite_counters import SqliteCounters
+from lookalike.stores.local.sqlite_embeddings import SqliteEmbeddings
 from lookalike.stores.local.sqlite_maps import SqliteMaps
 from lookalike.stores.local.sqlite_records import SqliteRecords
 from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.local.sqlite_uploads import SqliteUploads
 from lookalike.stores.local.staged_files import StagedFolder
 from lookalike.stores.local.watched_folder import WatchedFolder
+from lookalike.stores.vectors.file_keeper import FileKeeper
 from lookalike.stores.vectors.index import FaissIndex
+from lookalike.stores.vectors.segment_folder import SegmentFolder
 
 
 class LocalStores(Stores):
@@ -53,9 +53,14 @@ class LocalStores(Stores):
             else:
                 folder.mark_as_used()
             self._originals = FolderStore(folder.originals)
-            codebooks = {kind: codebook for kind in Kind if (codebook := embedder.codebook(kind)) is not None}
-            self._index = opened.enter_context(closing(FaissIndex(codebooks, embedder.model)))
-            _fill_index(self._index, self._sqlite, embedder.model, data)
+            self._embedder = embedder
+            keeper = FileKeeper(SegmentFolder(folder.segments), self._sqlite.changes)
+            self._indices = opened.enter_context(closing(LocalIndices(self._sqlite, data, keeper)))
+            if self._sqlite.embeddings.models() is None:  # else the live model may be another one
+                self._indices.of(embedder)
+            self._sqlite.catalog.report_unknown_kinds()
+            self._sqlite.report_orphaned_pictures()
+            self._model_files = ModelFolder(folder.models)
             self._objects = WatchedFolder(watch)
             self._staged = StagedFolder(folder.staged)
             self._dead_letters = FileDeadLetters(folder.dead_letters, unix_milliseconds)
@@ -71,7 +76,19 @@ class LocalStores(Stores):
 
     @property
     def index(self) -> FaissIndex:
-        return self._index
+        return self._indices.of(self._embedder)
+
+    @property
+    def indices(self) -> LocalIndices:
+        return self._indices
+
+    @property
+    def model_files(self) -> ModelFolder:
+        return self._model_files
+
+    @property
+    def embeddings(self) -> SqliteEmbeddings:
+        return self._sqlite.embeddings
 
     @property
     def originals(self) -> FolderStore:
@@ -117,25 +134,3 @@ class LocalStores(Stores):
 
     def close(self) -> None:
         self._opened.close()
-
-
-def _fill_index(index: FaissIndex, sqlite: SqliteStores, model: str, data: Path) -> None:
-    """Fill the index with all pictures, and log a warning about those that another model has embedded."""
-    rows_of_other_models: Counter[str] = Counter()
-    for kind in Kind:
-        index.fill(_count_models(sqlite.catalog.scan(kind), rows_of_other_models))
-    sqlite.catalog.report_unknown_kinds()
-    sqlite.report_orphaned_pictures()
-    rows_of_other_models.pop(model, None)
-    for other, pictures in sorted(rows_of_other_models.items()):
-        logger.warning(
-            f"{pictures} pictures in {data} were added with the model {other}: {model} does not find them; give it a "
-            "folder of its own, and add them again"
-        )
-
-
-def _count_models(batches: Iterable[Sequence[Picture]], models: Counter[str]) -> Iterator[Sequence[Picture]]:
-    """Yield the batches, counting the live pictures of each model in ``models``."""
-    for batch in batches:
-        models.update(picture.model for picture in batch if picture.live)
-        yield batch

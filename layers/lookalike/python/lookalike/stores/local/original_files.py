@@ -172,7 +172,8 @@ def _files_of(folder: Path) -> Iterator[StoredFile]:
             name = f"{folder.name}{entry.name}"
             with suppress(FileNotFoundError):  # removed meanwhile
                 if _NAME.fullmatch(name):
-                    yield StoredFile(name, entry.stat().st_mtime_ns // 1_000_000)
+                    found = entry.stat()
+                    yield StoredFile(name, found.st_mtime_ns // 1_000_000, found.st_size)
 
 
 def _write_durably(path: Path, data: bytes) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from lookalike.domain.picture import Key, object_key
 from lookalike.errors import SettingsError
 from lookalike.stores.local.data_folder import DataFolder
+from lookalike.stores.local.disk_errors import WRITE_REFUSED
 from lookalike.stores.local.original_files import FolderReader
 from lookalike.stores.local.sqlite_errors import reason_of
 
@@ -82,7 +83,8 @@ class _Files:
 def take_snapshot(data: Path, destination: Path, made: str) -> Snapshot:
     """Copy a data folder, in use or not, to a folder that is not there yet; ``made`` says when. Raises SettingsError.
 
-    An interrupted copy leaves a folder whose name ends in ``.part``, which the next one removes.
+    A copy that is killed leaves a folder whose name ends in ``.part``, which the next one removes. One that fails leaves
+    none, so that a disk that was filled is no fuller than before.
     """
     folder = DataFolder.existing(data)
     if destination.exists():
@@ -97,8 +99,13 @@ def take_snapshot(data: Path, destination: Path, made: str) -> Snapshot:
         _flush_all(part)
         part.rename(destination)
         _flush(destination.resolve().parent)
-    except OSError as error:
-        raise SettingsError(f"{error.filename or destination}: {error.strerror}; nothing was made") from error
+    except (OSError, SettingsError) as error:
+        shutil.rmtree(part, ignore_errors=True)
+        if isinstance(error, SettingsError):
+            raise
+        # A copy's error names the file that is read, also if it is the other one's disk that takes no more.
+        at_fault = destination if error.errno in WRITE_REFUSED else error.filename or destination
+        raise SettingsError(f"{at_fault}: {error.strerror}; nothing was made") from error
     return done
 
 
@@ -144,7 +151,19 @@ def _copied(folder: DataFolder, part: Path) -> Snapshot:
         _require_lost_before(folder, copy, originals)
     if folder.dead_letters.is_file():
         shutil.copyfile(folder.dead_letters, part / folder.dead_letters.name)
+    _take_models(folder.models, part / folder.models.name, files)
     return Snapshot(_pictures(copy), files.linked, files.copied)
+
+
+def _take_models(source: Path, target: Path, files: _Files) -> None:
+    """Take the models that are kept beside the pictures: few, and never changed. One that is half written is left out."""
+    for model in sorted(source.iterdir()) if source.is_dir() else ():
+        if model.is_dir() and not model.name.endswith(_PART):
+            into = target / model.name
+            into.mkdir(mode=0o700, parents=True)
+            for file in sorted(model.iterdir()):
+                files.take(file, into / file.name)
+            _flush(into)
 
 
 def _require_lost_before(folder: DataFolder, copy: Path, originals: Path) -> None:
@@ -184,7 +203,10 @@ def _copy_catalog(source: Path, target: Path) -> None:
             original.backup(copy)
             fault = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.Error as error:
-        raise SettingsError(f"{source}: cannot be copied ({reason_of(error)})") from error
+        full = error.sqlite_errorcode == sqlite3.SQLITE_FULL  # an error of the copy, not of what is copied
+        raise SettingsError(
+            f"{target if full else source}: cannot be {'written' if full else 'copied'} ({reason_of(error)})"
+        ) from error
     if fault != "ok":
         raise SettingsError(f"{source}: damaged ({fault}); nothing was made")
     for left in ("-wal", "-shm"):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import pairwise
 
 from lookalike.domain.library import Kind, Library, RemovedLibrary
@@ -105,9 +105,28 @@ class SqliteCatalog(Catalog):
         return self._damaged.decode_all("removed_libraries", library_row.REMOVED_NAME_POSITION, decode, rows)
 
     def forget_library(self, uid: str) -> None:
-        self._database.write(
-            lambda connection: connection.execute("DELETE FROM removed_libraries WHERE uid = ?", (uid,))
-        )
+        def forget(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM aliases WHERE library = ?", (uid,))
+            connection.execute("DELETE FROM removed_libraries WHERE uid = ?", (uid,))
+
+        self._database.write(forget)
+
+    def alias(self, library: str, name: str) -> str | None:
+        rows = self._rows("SELECT id FROM aliases WHERE library = ? AND alias = ?", (library, name))
+        return str(rows[0][0]) if rows else None
+
+    def aliases(self, library: str, after: str, limit: int) -> Sequence[tuple[str, str]]:
+        statement = "SELECT alias, id FROM aliases WHERE library = ? AND alias > ? ORDER BY alias LIMIT ?"
+        return [(str(name), str(id_)) for name, id_ in self._rows(statement, (library, after, limit))]
+
+    def save_aliases(self, library: str, aliases: Mapping[str, str]) -> None:
+        rows = [(library, name, id_) for name, id_ in aliases.items()]
+        statement = "INSERT OR REPLACE INTO aliases (library, alias, id) VALUES (?, ?, ?)"
+        self._database.write(lambda connection: connection.executemany(statement, rows))
+
+    def missing_libraries(self, uids: Set[str]) -> Set[str]:
+        there = self._rows("SELECT uid FROM libraries UNION SELECT uid FROM removed_libraries", ())
+        return uids - {uid for (uid,) in there}
 
     def picture(self, key: Key) -> Picture | None:
         return next(iter(self._pictures("library = ? AND id = ?", key.library, key.id)), None)
@@ -120,6 +139,27 @@ class SqliteCatalog(Catalog):
     def pictures(self, library: str, after: str | None, limit: int) -> Sequence[Picture]:
         behind, bounds = ("", ()) if after is None else (" AND id > ?", (after,))
         return self._pictures(f"library = ?{behind} ORDER BY id LIMIT ?", library, *bounds, limit)
+
+    def pictures_at(self, keys: Sequence[Key]) -> Sequence[Picture]:
+        """Return the rows of these keys that there are, in no order; one on an unreadable page is left out."""
+        try:
+            return self._pictures_at(keys)
+        except Unavailable as error:
+            if not is_damage(error.__cause__) or not keys:
+                raise
+            if len(keys) == 1:
+                self._damaged.report("pictures", name_of((keys[0].library, keys[0].id)), "unreadable page")
+                return []
+        middle = len(keys) // 2
+        return [*self.pictures_at(keys[:middle]), *self.pictures_at(keys[middle:])]
+
+    def _pictures_at(self, keys: Sequence[Key]) -> Sequence[Picture]:
+        if not keys:
+            return []
+        wanted = ", ".join(["(?, ?)"] * len(keys))
+        statement = f"WITH wanted (library, id) AS (VALUES {wanted}) SELECT {COLUMNS} FROM wanted CROSS JOIN pictures USING (library, id)"
+        rows = self._rows(statement, [value for key in keys for value in (key.library, key.id)])
+        return pictures_of(rows, self._placeholder)
 
     def pictures_by_prefix(self, library: str, prefix: str, limit: int) -> Sequence[Picture]:
         end = _upper_bound(prefix)

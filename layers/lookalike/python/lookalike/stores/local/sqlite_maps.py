@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from lookalike.domain.inventory import StoredMap
 from lookalike.ports import MapStore
 from lookalike.stores.local.sqlite_database import Database
 
@@ -34,15 +35,16 @@ class SqliteMaps(MapStore):
             lambda connection: connection.executemany("DELETE FROM maps WHERE key = ?", [(key,) for key in keys])
         )
 
-    def map_keys(self) -> Iterator[Sequence[str]]:
+    def stored_maps(self) -> Iterator[Sequence[StoredMap]]:
+        """Yield all maps by key, with their sizes: SQLite tells those without reading the maps."""
         last = ""
-        while keys := self._keys_after(last):
-            yield keys
-            last = keys[-1]
+        while found := self._after(last):
+            yield found
+            last = found[-1].key
 
-    def _keys_after(self, last: str) -> list[str]:
+    def _after(self, last: str) -> list[StoredMap]:
         with self._database.reading() as connection:
             found = connection.execute(
-                "SELECT key FROM maps WHERE key > ? ORDER BY key LIMIT ?", (last, _LISTED)
+                "SELECT key, length(data) FROM maps WHERE key > ? ORDER BY key LIMIT ?", (last, _LISTED)
             ).fetchall()
-        return [key for (key,) in found]
+        return [StoredMap(key, size) for key, size in found]

@@ -99,4 +99,41 @@ MIGRATIONS = (
         "ALTER TABLE applications ADD COLUMN old_secret_key TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE applications ADD COLUMN old_secret_until INTEGER NOT NULL DEFAULT 0",
     ),
+    (
+        "CREATE TABLE changes (number INTEGER PRIMARY KEY, library TEXT NOT NULL, id TEXT NOT NULL, token INTEGER) STRICT",
+        """
+        CREATE TRIGGER picture_added AFTER INSERT ON pictures
+        BEGIN INSERT INTO changes (library, id) VALUES (NEW.library, NEW.id); END
+        """,
+        """
+        CREATE TRIGGER picture_changed AFTER UPDATE ON pictures
+        BEGIN INSERT INTO changes (library, id) VALUES (NEW.library, NEW.id); END
+        """,
+        """
+        CREATE TRIGGER picture_removed AFTER DELETE ON pictures
+        BEGIN INSERT INTO changes (library, id) VALUES (OLD.library, OLD.id); END
+        """,
+    ),
+    (
+        """
+        CREATE TABLE aliases (
+            library TEXT NOT NULL,
+            alias TEXT NOT NULL,
+            id TEXT NOT NULL,
+            PRIMARY KEY (library, alias)
+        ) STRICT, WITHOUT ROWID
+        """,
+    ),
+    (
+        """
+        CREATE TABLE embeddings (
+            model TEXT NOT NULL,
+            key TEXT NOT NULL,
+            vector BLOB NOT NULL,
+            map BLOB NOT NULL,
+            UNIQUE (model, key)
+        ) STRICT
+        """,
+    ),
+    ("ALTER TABLE pictures ADD COLUMN file_size INTEGER",),
 )

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from lookalike.errors import Unavailable
 from lookalike.stores.local import orphaned_pictures, sqlite_schema
+from lookalike.stores.local.catalog_changes import CatalogChanges
 from lookalike.stores.local.sqlite_applications import SqliteApplications
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from lookalike.stores.local.sqlite_counters import SqliteCounters
 from lookalike.stores.local.sqlite_database import Database
+from lookalike.stores.local.sqlite_embeddings import SqliteEmbeddings
 from lookalike.stores.local.sqlite_maps import SqliteMaps
 from lookalike.stores.local.sqlite_records import SqliteRecords
 from lookalike.stores.local.sqlite_rows import DamagedRows, fetch_all
@@ -39,10 +41,12 @@ class SqliteStores:
         self._orphaned: list[str] = []
         self.applications = SqliteApplications(self.database, self._damaged)
         self.catalog = SqliteCatalog(self.database, self._damaged)
+        self.changes = CatalogChanges(self.database, self.catalog)
         self.maps = SqliteMaps(self.database)
         self.uploads = SqliteUploads(self.database, self._damaged)
         self.counters = SqliteCounters(self.database)
         self.records = SqliteRecords(self.database, self._damaged)
+        self.embeddings = SqliteEmbeddings(self.database, self.records)
 
     def close(self) -> None:
         """Close the file. Calls after this raise Unavailable."""

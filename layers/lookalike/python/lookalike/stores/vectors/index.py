@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import partial
 from itertools import groupby, islice
+from typing import Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lookalike.domain.inventory import IndexEntry
 from lookalike.domain.library import Kind
@@ -20,27 +20,36 @@ from lookalike.domain.picture import Key, Picture
 from lookalike.domain.search import Candidate, Query
 from lookalike.observability import logger
 from lookalike.ports import VectorIndex
-from lookalike.stores.vectors.inner_products import Rows, max_cosines
-from lookalike.stores.vectors.library_index import MAX_SEGMENT_ROWS, LibraryIndex
-from lookalike.stores.vectors.packed_candidate import unpack
-from lookalike.stores.vectors.sealed_segment import Codebook
-from lookalike.stores.vectors.segment_protocol import CandidateRows, Depth, Mask, Segment, Space
+from lookalike.stores.vectors.checked_blocks import DamagedSegmentError
+from lookalike.stores.vectors.library_index import MAX_SEGMENT_ROWS, CapturedSegment, LibraryIndex
+from lookalike.stores.vectors.scans import Codebook
+from lookalike.stores.vectors.scoring import SegmentSnapshot, least_cosine, score
+from lookalike.stores.vectors.sealed_segment import SealedSegment
+from lookalike.stores.vectors.segment_protocol import Depth, Space
+
+T = TypeVar("T")
 
 #: Rows of a mutable segment at most. Every search scores all of them, which takes 0.1 ms for this number.
 MAX_MUTABLE_ROWS = 512
-
-#: Difference, from rounding, between a cosine computed by FAISS and by :func:`max_cosines`; always less than this.
-_MAX_ROUNDING_ERROR = 1e-6
-
-#: Standard deviations above the mean error that the error of an estimated cosine is assumed not to exceed. Recall at
-#: 100 among 500,000 blends of photographs' vectors: 0.998 with 3, 0.9999 with 3.5.
-_ERROR_DEVIATIONS = 3.5
 
 #: Rows from which a mutable segment is sealed at the end of a fill, as sealed rows take less memory.
 _MIN_SEALED_ROWS = 32
 
 #: Entries of one batch when all are listed.
 _LISTED = 4096
+
+
+class SegmentKeeper(Protocol):
+    """Keeps an index's sealed segments in files."""
+
+    def keep(self, segment: SealedSegment, library: str, codebook: Codebook | None) -> SealedSegment:
+        """Put a library's segment into a file and return the same one mapped; the one given, where that cannot be."""
+
+    def keep_up(self, index: FaissIndex, *, last: bool = False) -> None:
+        """Make the present files those that the next start reads, if enough has changed."""
+
+    def pictures_of(self, library: str) -> Iterator[Sequence[Picture]]:
+        """Iterate over a library's pictures, as the catalog has them."""
 
 
 class FaissIndex(VectorIndex):
@@ -56,6 +65,7 @@ class FaissIndex(VectorIndex):
     model : the model whose vectors the codebooks were trained on. Other models' vectors are scanned exactly and not
         counted. None: the codebooks fit all models, and all vectors are counted.
     max_mutable_rows : rows of a mutable segment before it is sealed.
+    keeper : keeps sealed segments in files. None: they are in memory.
     """
 
     def __init__(
@@ -63,7 +73,9 @@ class FaissIndex(VectorIndex):
         codebooks: Mapping[Kind, Codebook] | None = None,
         model: str | None = None,
         max_mutable_rows: int = MAX_MUTABLE_ROWS,
+        keeper: SegmentKeeper | None = None,
     ) -> None:
+        self._keeper = keeper
         self._codebooks = dict(codebooks or {})
         self._model = model
         self._max_mutable_rows = max_mutable_rows
@@ -78,17 +90,60 @@ class FaissIndex(VectorIndex):
         with self._lock:
             self._closed = True
         self._compactor.shutdown(wait=True, cancel_futures=True)
+        if self._keeper is not None:
+            self._keeper.keep_up(self, last=True)
 
-    def fill(self, batches: Iterable[Sequence[Picture]]) -> None:
-        """Write the batches of a catalog's scan, faster and into fewer segments than :meth:`write` does."""
+    def keep_by(self, keeper: SegmentKeeper) -> None:
+        """Have another keeper from now on; files of the present one stay mapped."""
+        self._keeper = keeper
+
+    def fill(self, batches: Iterable[Sequence[Picture]], *, logged: bool = False) -> None:
+        """Write the batches of a catalog's scan, faster and into fewer segments than :meth:`write` does.
+
+        Parameters
+        ----------
+        logged : whether the catalog's log has a change of each row.
+        """
         for batch in batches:
             for library_index, pictures in self._by_library(batch):
-                library_index.write(pictures, MAX_SEGMENT_ROWS)
+                self._mended(partial(library_index.write, pictures, MAX_SEGMENT_ROWS, logged=logged))
             self.wait_for_compactions(max_pending=1)
         for library_index in list(self._libraries.values()):
             library_index.seal(_MIN_SEALED_ROWS)
         self.wait_for_compactions()
         _trim_heap()
+
+    def adopt(self, library: str, segment: SealedSegment) -> None:
+        """Add a library's segment that was kept in a file."""
+        self._library(library).adopt(segment)
+
+    def forget(self, keys: Iterable[Key]) -> None:
+        """Remove rows of whatever revision."""
+        for library, some in groupby(keys, key=lambda key: key.library):
+            self._mended(partial(self._library(library).forget, [key.id for key in some]))
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._libraries = {}
+
+    def captured(self) -> Mapping[str, tuple[Sequence[CapturedSegment], bool]]:
+        """Return each library's segments that are kept in files, and whether the catalog's log has all its other rows."""
+        return {library: library_index.captured() for library, library_index in list(self._libraries.items())}
+
+    def keep_unkept(self) -> None:
+        """Put sealed segments into files that are in memory alone. Call from the thread that compacts."""
+        for library_index in list(self._libraries.values()):
+            library_index.keep_unkept()
+
+    def live_by_model(self) -> Counter[str]:
+        """Return the number of live pictures of each model."""
+        return sum((one.live_by_model() for one in list(self._libraries.values())), Counter())
+
+    def codebook(self, space: Space) -> Codebook | None:
+        """Return the product quantiser of a model and a kind; None without one."""
+        model, kind = space
+        return self._codebooks.get(kind) if self._model in (None, model) else None
 
     def wait_for_compactions(self, max_pending: int = 0) -> None:
         """Wait until at most ``max_pending`` compactions are left. Raises what a compaction has raised."""
@@ -97,11 +152,11 @@ class FaissIndex(VectorIndex):
 
     def write(self, pictures: Sequence[Picture], *, wait: bool = True) -> None:
         for library_index, some in self._by_library(pictures):
-            library_index.write(some, self._max_mutable_rows)
+            self._mended(partial(library_index.write, some, self._max_mutable_rows))
 
     def remove(self, pictures: Sequence[Picture], *, wait: bool = False) -> None:
         for library_index, some in self._by_library(pictures):
-            library_index.remove(some)
+            self._mended(partial(library_index.remove, some))
 
     def count(self, *libraries: str) -> int:
         """Return the number of libraries' (uids) pictures that searches find: live, and of the index's model if set."""
@@ -113,7 +168,7 @@ class FaissIndex(VectorIndex):
 
     def entries(self) -> Iterator[Sequence[IndexEntry]]:
         for library, library_index in list(self._libraries.items()):
-            listed = library_index.listed()
+            listed = self._mended(library_index.listed)
             while rows := list(islice(listed, _LISTED)):
                 yield [
                     IndexEntry(Key(library, id_), kind, revision, live, model)
@@ -124,28 +179,31 @@ class FaissIndex(VectorIndex):
         found = []
         for key in keys:
             library_index = self._libraries.get(key.library)
-            current = None if library_index is None else library_index.current(key.id)
+            current = None if library_index is None else self._mended(partial(library_index.current, key.id))
             if current is not None and current[0][1] is kind:
                 (model, _), revision, live = current
                 found.append(IndexEntry(key, kind, revision, live, model))
         return found
 
     def search(self, query: Query) -> Sequence[Candidate]:
+        return self._mended(partial(self._search, query))
+
+    def _search(self, query: Query) -> Sequence[Candidate]:
         views = np.ascontiguousarray(query.vectors, np.float32)
         snapshots = list(self._snapshots(query))
-        depth = Depth.for_best(query.k)
-        found = _score(snapshots, views, depth)
+        depth, least = Depth.for_best(query.k), least_cosine(snapshots, views, query.k)
+        found = score(snapshots, views, query.k, depth, least)
         while not found.is_complete(query.k):
             depth = depth.deeper()
-            found = _score(snapshots, views, depth)
+            found = score(snapshots, views, query.k, depth, least)
         return found.best(query.k)
 
-    def _snapshots(self, query: Query) -> Iterator[_SegmentSnapshot]:
+    def _snapshots(self, query: Query) -> Iterator[SegmentSnapshot]:
         for library in dict.fromkeys(query.libraries):
             library_index = self._libraries.get(library)
             for segment, live in library_index.snapshot((query.model, query.kind)) if library_index else ():
                 allowed = live if query.tags is None else live & segment.tag_mask(query.tags, len(live))
-                yield _SegmentSnapshot(library, segment, allowed)
+                yield SegmentSnapshot(library, segment, allowed)
 
     def _by_library(self, pictures: Sequence[Picture]) -> Iterator[tuple[LibraryIndex, Sequence[Picture]]]:
         for library, some in groupby(pictures, key=lambda picture: picture.key.library):
@@ -155,134 +213,54 @@ class FaissIndex(VectorIndex):
         with self._lock:
             library_index = self._libraries.get(library)
             if library_index is None:
-                library_index = self._libraries[library] = LibraryIndex(self._codebook, self._submit_compaction)
+                library_index = self._libraries[library] = LibraryIndex(
+                    self.codebook, self._submit_compaction, partial(self._keep, library)
+                )
             return library_index
-
-    def _codebook(self, space: Space) -> Codebook | None:
-        model, kind = space
-        return self._codebooks.get(kind) if self._model in (None, model) else None
 
     def _submit_compaction(self, library_index: LibraryIndex) -> None:
         with self._lock:
             while self._pending_compactions and self._pending_compactions[0].done():
                 self._pending_compactions.popleft()
             if not self._closed:
-                self._pending_compactions.append(self._compactor.submit(_compact, library_index))
+                self._pending_compactions.append(self._compactor.submit(self._compact, library_index))
+
+    def _compact(self, library_index: LibraryIndex) -> None:
+        try:
+            self._mended(library_index.compact)
+            if self._keeper is not None:
+                self._keeper.keep_up(self)
+        except Exception:
+            logger.exception(
+                "the index could not be tidied; it works on, more slowly, and tries again at the next write"
+            )
+            raise
+
+    def _keep(self, library: str, segment: SealedSegment, codebook: Codebook | None) -> SealedSegment:
+        return segment if self._keeper is None else self._keeper.keep(segment, library, codebook)
+
+    def _mended(self, work: Callable[[], T]) -> T:
+        """Return what ``work`` returns, once the files are sound that it reads. It may be called again."""
+        while True:
+            try:
+                return work()
+            except DamagedSegmentError as damage:
+                self._remake(damage)
+
+    def _remake(self, damage: DamagedSegmentError) -> None:
+        """Make the rows of a library again, one of whose files is damaged, unless another thread has done it."""
+        keeper = self._keeper
+        if keeper is None:
+            raise damage
+        if self._library(damage.library).remake(damage.file, lambda: keeper.pictures_of(damage.library)):
+            logger.warning(f"a file of the index is damaged, and its library was made again from the catalog: {damage}")
 
     def _oldest_compaction_beyond(self, max_pending: int) -> Future[None] | None:
         with self._lock:
             return self._pending_compactions.popleft() if len(self._pending_compactions) > max_pending else None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _SegmentSnapshot:
-    """A segment when the search began, and the mask of its rows that may be answered, shape (≤ segment.count,)."""
-
-    library: str
-    segment: Segment
-    allowed: Mask
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _ScoredRows:
-    """Candidate rows of all segments with their exact cosines.
-
-    Attributes
-    ----------
-    which : for each row the position of its segment in ``snapshots``, shape (n,).
-    rows : row numbers, shape (n,).
-    cosines : shape (n,).
-    bound : upper bound on the cosine of any allowed row not among them.
-    """
-
-    snapshots: Sequence[_SegmentSnapshot]
-    which: Rows
-    rows: Rows
-    cosines: NDArray[np.float32]
-    bound: float
-
-    def is_complete(self, k: int) -> bool:
-        """Return whether no omitted row can be among the k best or tie with the k-th."""
-        if len(self.cosines) < k:
-            return self.bound == -np.inf
-        return self._kth_cosine(k) > self.bound + _MAX_ROUNDING_ERROR
-
-    def best(self, k: int) -> list[Candidate]:
-        """Return the k best candidates, by descending cosine, then by library and id."""
-        order = np.argsort(-self.cosines, kind="stable")
-        ordered = self.cosines[order]
-        end = int(np.searchsorted(-ordered, -self._kth_cosine(k), side="right")) if len(order) > k else len(order)
-        order, ordered = order[:end], ordered[:end]
-        candidates = []
-        places = (self.which[order].tolist(), self.rows[order].tolist(), ordered.tolist())
-        for which, row, cosine in zip(*places, strict=True):
-            snapshot = self.snapshots[which]
-            candidates.append(unpack(snapshot.segment.record(row), snapshot.library, cosine))
-        if np.any(ordered[1:] == ordered[:-1]):
-            candidates.sort(key=lambda one: (-one.cosine, one.key.library, one.key.id))
-        return candidates[:k]
-
-    def _kth_cosine(self, k: int) -> float:
-        return float(np.partition(self.cosines, -k)[-k])
-
-
-def _score(snapshots: Sequence[_SegmentSnapshot], views: NDArray[np.float32], depth: Depth) -> _ScoredRows:
-    """Scan all segments to this depth and compute the exact cosines of their candidates."""
-    counts = [int(np.count_nonzero(snapshot.allowed)) for snapshot in snapshots]
-    unfiltered = [
-        snapshot.segment.candidates(views, snapshot.allowed, depth.share(count, sum(counts)))
-        for snapshot, count in zip(snapshots, counts, strict=True)
-    ]
-    candidates = _keep_best_estimated(unfiltered, depth.estimated)
-    found = [
-        max_cosines(snapshot.segment.vectors, one.rows, views)
-        for snapshot, one in zip(snapshots, candidates, strict=True)
-    ]
-    return _ScoredRows(
-        snapshots=snapshots,
-        which=np.repeat(np.arange(len(candidates)), [len(one.rows) for one in candidates]),
-        rows=np.concatenate([np.empty(0, np.int64), *(one.rows for one in candidates)]),
-        cosines=np.concatenate([np.empty(0, np.float32), *found]),
-        bound=_omitted_bound(candidates, found),
-    )
-
-
-def _keep_best_estimated(candidates: Sequence[CandidateRows], limit: int) -> Sequence[CandidateRows]:
-    """Return the candidates with only the ``limit`` best of all estimated rows."""
-    estimates = [one.estimates for one in candidates if one.estimates is not None]
-    if sum(map(len, estimates)) <= limit:
-        return candidates
-    least = float(np.partition(np.concatenate(estimates), -limit)[-limit])
-    return [one.at_least(least) for one in candidates]
-
-
-def _omitted_bound(candidates: Sequence[CandidateRows], found: Sequence[NDArray[np.float32]]) -> float:
-    """Return an upper bound on the cosine of any allowed row that is not among the candidates.
-
-    Exact scans bound it directly. For estimated rows, the scan's bound is raised by the mean error plus
-    ``_ERROR_DEVIATIONS`` standard deviations, both measured on the rows that were rescored.
-    """
-    known = max((one.bound for one in candidates if one.estimates is None), default=-np.inf)
-    bound = max((one.bound for one in candidates if one.estimates is not None), default=-np.inf)
-    if bound == -np.inf:
-        return known
-    errors = np.concatenate(
-        [exact - one.estimates for one, exact in zip(candidates, found, strict=True) if one.estimates is not None]
-    )
-    if not len(errors):
-        return np.inf
-    return max(known, bound + float(errors.mean()) + _ERROR_DEVIATIONS * float(errors.std()))
-
-
 def _trim_heap() -> None:
     """Return freed memory to the system; after a fill to 500 MB the GNU C library would keep 80 MB."""
     with suppress(AttributeError, OSError):  # other C libraries have no such function
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def _compact(library_index: LibraryIndex) -> None:
-    try:
-        library_index.compact()
-    except Exception:
-        logger.exception("the index could not be tidied; it works on, more slowly, and tries again at the next write")
-        raise

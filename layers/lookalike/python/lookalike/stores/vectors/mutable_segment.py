@@ -14,6 +14,7 @@ from lookalike.stores.vectors import inner_products
 from lookalike.stores.vectors.inner_products import Float16Vectors, Rows
 from lookalike.stores.vectors.packed_candidate import pack
 from lookalike.stores.vectors.segment_protocol import TOMBSTONE, CandidateRows, Depth, Mask, Segment, Space
+from lookalike.stores.vectors.text_hash import hashes_of, tag_hash
 
 G = TypeVar("G", bound=np.generic)
 
@@ -27,11 +28,12 @@ class MutableSegment(Segment):
     Appending never changes an existing row, so searches of the first ``count`` rows may run at the same time.
     """
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, *, logged: bool = True) -> None:
         self.space = space
+        self.logged = logged
         self.tombstones = 0
         self.vectors: Float16Vectors = inner_products.empty_vectors(_INITIAL_CAPACITY)
-        self.id_hashes: NDArray[np.int64] = np.zeros(_INITIAL_CAPACITY, np.int64)
+        self._hashes: NDArray[np.int64] = np.zeros(_INITIAL_CAPACITY, np.int64)
         self.revisions: NDArray[np.int64] = np.zeros(_INITIAL_CAPACITY, np.int64)
         self.live: Mask = np.zeros(_INITIAL_CAPACITY, np.bool_)
         self._records: list[bytes] = []
@@ -49,7 +51,7 @@ class MutableSegment(Segment):
             self._grow()
         ids = [picture.key.id for picture in pictures]
         np.concatenate([picture.vector for picture in pictures], out=self.vectors[first:end].reshape(-1))
-        self.id_hashes[first:end] = [hash(id_) for id_ in ids]
+        self._hashes[first:end] = hashes_of(ids)
         self.revisions[first:end] = [picture.revision for picture in pictures]
         self.live[first:end] = [picture.live for picture in pictures]
         self._rows.update(zip(ids, range(first, end), strict=True))
@@ -64,24 +66,38 @@ class MutableSegment(Segment):
         row = self._rows.get(id_)
         return None if row is None or self.revisions[row] == TOMBSTONE else row
 
+    def hashes(self) -> NDArray[np.int64]:
+        return self._hashes[: self.count]
+
     def record(self, row: int) -> bytes:
         return self._records[row]
 
+    def require_vectors(self, rows: Rows | None = None) -> None:
+        """Nothing to compare: they are in memory."""
+
+    def require_records(self) -> None:
+        """Nothing to compare: they are in memory."""
+
     def tag_pairs(self) -> tuple[NDArray[np.int64], Rows]:
-        pairs = [(hash(tag), row) for row, tags in enumerate(self._tags) for tag in dict.fromkeys(tags)]
+        pairs = [(tag_hash(tag), row) for row, tags in enumerate(self._tags) for tag in dict.fromkeys(tags)]
         columns = np.array(pairs, np.int64).reshape(-1, 2)
         return columns[:, 0], columns[:, 1]
 
     def tag_mask(self, tags: TagFilter, count: int) -> Mask:
         return np.fromiter((tags.keeps(have) for have in self._tags[:count]), np.bool_, count)
 
-    def candidates(self, views: NDArray[np.float32], allowed: Mask, depth: Depth) -> CandidateRows:
+    def first_look(self, views: NDArray[np.float32], allowed: Mask, depth: int) -> CandidateRows | None:
+        return None
+
+    def candidates(
+        self, views: NDArray[np.float32], allowed: Mask, depth: Depth, least: float = -np.inf
+    ) -> CandidateRows:
         # A mutable segment is small, so every row is scored.
         return CandidateRows(np.flatnonzero(allowed))
 
     def _grow(self) -> None:
         self.vectors = _doubled(self.vectors)
-        self.id_hashes = _doubled(self.id_hashes)
+        self._hashes = _doubled(self._hashes)
         self.revisions = _doubled(self.revisions)
         self.live = _doubled(self.live)
 

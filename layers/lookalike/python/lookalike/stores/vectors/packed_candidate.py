@@ -1,33 +1,41 @@
-"""Everything a candidate shows of a picture, packed into bytes for an index in memory."""
+"""Everything a candidate shows of a picture, packed into bytes for an index in memory and its files."""
 
 from __future__ import annotations
 
-import marshal
+from typing import Any
+
+import msgspec
 
 from lookalike.domain.picture import Key, Picture, object_key
 from lookalike.domain.search import Candidate
 from lookalike.stores import metadata_codec
 
+#: The form of records in a file's header: files with records of another form are made again.
+RECORD_FORM = "id,revision,added,digest,file," + ",".join(metadata_codec.FIELDS)
+
+#: Bytes, or a view of some.
+Buffer = bytes | memoryview
+
+_decode = msgspec.msgpack.Decoder(list[Any]).decode
+
 
 def pack(picture: Picture) -> bytes:
-    """Pack a picture's id, revisions, digests and metadata.
-
-    Records are never stored, so the interpreter's own format may serve: it is the smallest and fastest.
-    """
+    """Pack a picture's id, revisions, digests and metadata as MessagePack."""
     digest = None if picture.digest == picture.key.id else picture.digest
     file = bytes.fromhex(picture.file_digest[:16])
     metadata = metadata_codec.packed(picture.metadata)
-    return marshal.dumps((picture.key.id, picture.revision, picture.added, digest, file, *metadata))
+    return msgspec.msgpack.encode((picture.key.id, picture.revision, picture.added, digest, file, *metadata))
 
 
-def id_of(record: bytes) -> str:
+def id_of(record: Buffer) -> str:
     """Return a record's picture id."""
-    return marshal.loads(record)[0]  # type: ignore[no-any-return]  # noqa: S302  # packed above
+    id_: str = _decode(record)[0]
+    return id_
 
 
-def unpack(record: bytes, library: str, cosine: float) -> Candidate:
+def unpack(record: Buffer, library: str, cosine: float) -> Candidate:
     """Return the candidate of a record, with its library (uid) and its cosine."""
-    id_, revision, added, digest, file, *metadata = marshal.loads(record)  # noqa: S302  # packed above
+    id_, revision, added, digest, file, *metadata = _decode(record)
     key = Key(library, id_)
     return Candidate(
         key=key,

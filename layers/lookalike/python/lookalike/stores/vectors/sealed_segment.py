@@ -1,88 +1,164 @@
-"""A segment that takes no more rows, laid out for scanning by FAISS."""
+"""A segment that takes no more rows, laid out for scanning by FAISS, in memory or mapped from a file."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.domain.picture import DIMENSION
 from lookalike.domain.search import TagFilter
-from lookalike.stores.vectors import inner_products
-from lookalike.stores.vectors.inner_products import Float16Vectors, Rows, to_float32
+from lookalike.stores.vectors.checked_blocks import CheckedBlocks
+from lookalike.stores.vectors.inner_products import Float16Vectors, Rows
+from lookalike.stores.vectors.listed_codes import ListedCodes
 from lookalike.stores.vectors.packed_candidate import id_of
 from lookalike.stores.vectors.segment_protocol import TOMBSTONE, CandidateRows, Depth, Mask, Segment, Space
-
-Codebook = NDArray[np.float32]
-"""A 4-bit product quantiser: 16 centroids for each pair of a vector's components, shape (DIMENSION / 2, 16, 2)."""
+from lookalike.stores.vectors.text_hash import hash_of, tag_hash
 
 #: Rows. Up to this number NumPy scores each as fast as FAISS scans them, and without a bitmap of the allowed rows.
-_MAX_UNINDEXED_ROWS = 1024
+MAX_UNINDEXED_ROWS = 1024
 
 #: A scan of codes ignores the mask of allowed rows. It fetches this multiple of the number of rows among which the
 #: allowed ones are expected to be enough.
 _OVERFETCH = 1.3
 
-#: Rows encoded at a time.
-_BLOCK_ROWS = 8192
+#: Lists of codes are read where more than the rows divided by this are allowed, else the allowed rows themselves.
+_MIN_LISTED_SHARE = 32
+
+#: Bytes of a vector.
+_VECTOR_BYTES = 512
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """What never changes of a sealed segment's rows, and the revisions and live flags that they were sealed with.
+
+    Attributes
+    ----------
+    vectors : shape (n, DIMENSION).
+    hashes : hashes of the rows' ids, sorted, shape (n,).
+    hash_rows : the row of each of ``hashes``, shape (n,).
+    revisions : ``TOMBSTONE`` for dead rows, shape (n,).
+    live : shape (n,).
+    records : the packed candidates end to end, bytes; row r's is ``records[record_offsets[r] : record_offsets[r + 1]]``.
+    record_offsets : shape (n + 1,).
+    tag_hashes : hashes of all rows' tags, sorted, shape (m,).
+    tag_rows : the row of each of ``tag_hashes``, shape (m,).
+    """
+
+    vectors: Float16Vectors
+    hashes: NDArray[np.int64]
+    hash_rows: NDArray[np.int32]
+    revisions: NDArray[np.int64]
+    live: Mask
+    records: NDArray[np.uint8]
+    record_offsets: NDArray[np.int64]
+    tag_hashes: NDArray[np.int64]
+    tag_rows: NDArray[np.int32]
+
+    #: The columns that are too large to be compared when a file is opened.
+    LARGE: ClassVar = ("vectors", "records")
+
+    def sections(self) -> dict[str, NDArray[Any]]:
+        """Return all columns by their names."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
 class SealedSegment(Segment):
-    """Rows of one library and space, ordered by the hash of their ids.
+    """Rows of one library and space.
 
     Search takes one of three ways: FAISS's scan of all rows' 4-bit product codes, whose best are then rescored exactly;
     FAISS's exact scan of the allowed rows; or, where few are allowed, none: all of them are candidates.
 
-    Attributes
+    Parameters
     ----------
-    records : the packed candidates end to end; row r's is ``records[record_offsets[r] : record_offsets[r + 1]]``.
-    record_offsets : shape (count + 1,).
-    tag_hashes : hashes of all rows' tags, sorted, shape (n,).
-    tag_rows : the row of each of ``tag_hashes``, shape (n,).
-    flat_index : a FAISS index over the memory of ``vectors``; None in a small segment.
-    pq_index : a FAISS index over the vectors' 4-bit codes; None in a small segment or without a codebook.
+    flat_index : a FAISS index over the memory of the vectors; None in a small segment.
+    pq_index : a FAISS index over the vectors' 4-bit codes, in lists if it is large; None in a small segment or without a
+        codebook.
+    checked : for columns of a mapped file, what compares them as they are read.
+    file : name of the file that holds the segment; None: it is in memory alone.
     """
 
-    space: Space
-    vectors: Float16Vectors
-    id_hashes: NDArray[np.int64]
-    revisions: NDArray[np.int64]
-    live: Mask
-    records: bytes
-    record_offsets: NDArray[np.int64]
-    tag_hashes: NDArray[np.int64]
-    tag_rows: Rows
-    flat_index: Any
-    pq_index: Any
-    tombstones: int = 0
+    def __init__(
+        self,
+        space: Space,
+        columns: Columns,
+        flat_index: Any,
+        pq_index: Any,
+        checked: Mapping[str, CheckedBlocks] | None = None,
+        file: str | None = None,
+    ) -> None:
+        self.space = space
+        self.columns = columns
+        self.flat_index = flat_index
+        self.pq_index = pq_index
+        self._listed = ListedCodes(pq_index) if isinstance(pq_index, faiss.IndexIVFPQFastScan) else None
+        self.file = file
+        self.logged = True
+        self._checked = dict(checked or {})
+        self._records = memoryview(columns.records)
+        self.vectors = columns.vectors
+        self.revisions = columns.revisions.copy()
+        self.live = columns.live.copy()
+        self.tombstones = self._count_tombstones()
 
     @property
     def count(self) -> int:
-        return len(self.id_hashes)
+        return len(self.columns.hashes)
+
+    def set_states(self, rows: Rows, revisions: NDArray[np.int64], live: Mask) -> None:
+        """Replace the revisions and live flags of some rows."""
+        self.revisions[rows] = revisions
+        self.live[rows] = live
+        self.tombstones = self._count_tombstones()
+
+    def changed_rows(self) -> Rows:
+        """Return the rows whose revision or live flag is not what they were sealed with."""
+        return np.flatnonzero((self.revisions != self.columns.revisions) | (self.live != self.columns.live))
+
+    def hashes(self) -> NDArray[np.int64]:
+        hashes = np.empty(self.count, np.int64)
+        hashes[self.columns.hash_rows] = self.columns.hashes
+        return hashes
 
     def contains(self, hashes: NDArray[np.int64]) -> Mask:
         """Return the mask of those id hashes that have a row, tombstones included."""
-        places = np.searchsorted(self.id_hashes, hashes)
-        return np.equal(self.id_hashes[np.minimum(places, self.count - 1)], hashes)
+        places = np.searchsorted(self.columns.hashes, hashes)
+        return np.equal(self.columns.hashes[np.minimum(places, self.count - 1)], hashes)
 
     def find(self, id_: str) -> int | None:
-        wanted = hash(id_)
-        row = int(np.searchsorted(self.id_hashes, wanted))
-        while row < self.count and self.id_hashes[row] == wanted:
+        wanted = hash_of(id_)
+        place = int(np.searchsorted(self.columns.hashes, wanted))
+        while place < self.count and self.columns.hashes[place] == wanted:
+            row = self.columns.hash_rows.item(place)
             if self.revisions[row] != TOMBSTONE and id_of(self.record(row)) == id_:
                 return row
-            row += 1
+            place += 1
         return None
 
-    def record(self, row: int) -> bytes:
-        return self.records[self.record_offsets.item(row) : self.record_offsets.item(row + 1)]
+    def record(self, row: int) -> memoryview:
+        start, end = self.columns.record_offsets.item(row), self.columns.record_offsets.item(row + 1)
+        if self._checked:
+            self._checked["records"].require_range(start, end)
+        return self._records[start:end]
 
-    def tag_pairs(self) -> tuple[NDArray[np.int64], Rows]:
-        return self.tag_hashes, self.tag_rows
+    def require_vectors(self, rows: Rows | None = None) -> None:
+        if not self._checked:
+            return
+        if rows is None:
+            self._checked["vectors"].require_range(0, self.vectors.nbytes)
+        else:
+            self._checked["vectors"].require(rows * _VECTOR_BYTES, _VECTOR_BYTES)
+
+    def require_records(self) -> None:
+        if self._checked:
+            self._checked["records"].require_range(0, len(self._records))
+
+    def tag_pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        return self.columns.tag_hashes, self.columns.tag_rows
 
     def tag_mask(self, tags: TagFilter, count: int) -> Mask:
         mask = np.ones(count, np.bool_)
@@ -97,69 +173,73 @@ class SealedSegment(Segment):
     def _tag_counts(self, tags: frozenset[str]) -> NDArray[np.int32]:
         """Return of each row how many of these tags it has, shape (count,)."""
         counts = np.zeros(self.count, np.int32)
-        for tag in tags:
-            start, end = (
-                np.searchsorted(self.tag_hashes, hash(tag), "left"),
-                np.searchsorted(self.tag_hashes, hash(tag), "right"),
-            )
-            counts[self.tag_rows[start:end]] += 1
+        hashes = self.columns.tag_hashes
+        for wanted in map(tag_hash, tags):
+            start, end = np.searchsorted(hashes, wanted, "left"), np.searchsorted(hashes, wanted, "right")
+            counts[self.columns.tag_rows[start:end]] += 1
         return counts
 
-    def candidates(self, views: NDArray[np.float32], allowed: Mask, depth: Depth) -> CandidateRows:
+    def first_look(self, views: NDArray[np.float32], allowed: Mask, depth: int) -> CandidateRows | None:
+        if self._listed is None or self._is_scored_exactly(int(np.count_nonzero(allowed)), depth):
+            return None
+        return _merged(*self._listed.first_look(views, _bitmap(allowed), depth))
+
+    def candidates(
+        self, views: NDArray[np.float32], allowed: Mask, depth: Depth, least: float = -np.inf
+    ) -> CandidateRows:
         wanted = int(np.count_nonzero(allowed))
-        if self.flat_index is None or wanted <= max(_MAX_UNINDEXED_ROWS, depth.exact):
+        if self.flat_index is None or wanted <= max(MAX_UNINDEXED_ROWS, depth.exact):
             return CandidateRows(np.flatnonzero(allowed))
+        if self._listed is not None and not self._is_scored_exactly(wanted, depth.exact):
+            return _merged(*self._listed.search(views, _bitmap(allowed), depth.estimated, least))
         # The scan of codes takes longer the fewer rows are allowed, as more must be fetched; the exact scan takes
         # longer the more are allowed. Measured, both take the same time at about wanted² = 8 · depth · count.
-        if self.pq_index is not None and wanted * wanted > 8 * depth.estimated * self.count:
+        if self._listed is None and self.pq_index is not None and wanted * wanted > 8 * depth.estimated * self.count:
             return self._search_pq(views, allowed, int(depth.estimated * self._overfetch(wanted)))
         return self._search_flat(views, allowed, depth.exact)
+
+    def _is_scored_exactly(self, wanted: int, depth: int) -> bool:
+        """Return whether so few rows are allowed that the exact scan of them takes less time than lists do."""
+        return wanted <= max(MAX_UNINDEXED_ROWS, depth, self.count // _MIN_LISTED_SHARE)
 
     def _overfetch(self, wanted: int) -> float:
         return 1 if wanted == self.count else _OVERFETCH * self.count / wanted
 
     def _search_pq(self, views: NDArray[np.float32], allowed: Mask, depth: int) -> CandidateRows:
         """Return the allowed rows among the ``depth`` best by code."""
-        found, rows = self.pq_index.search(views, min(depth, self.count))
-        best = np.full(self.count, -np.inf, np.float32)
-        for some, estimates in zip(rows, found, strict=True):
-            best[some] = np.maximum(best[some], estimates)
-        kept = np.flatnonzero(best > -np.inf)
-        kept = kept[allowed[kept]]
-        return CandidateRows(kept, best[kept], bound=float(found[:, -1].max()) if depth < self.count else -np.inf)
+        found = _merged(*self.pq_index.search(views, min(depth, self.count)))
+        kept = allowed[found.rows]
+        bound = found.bound if depth < self.count else -np.inf
+        return CandidateRows(found.rows[kept], None if found.estimates is None else found.estimates[kept], bound)
 
     def _search_flat(self, views: NDArray[np.float32], allowed: Mask, depth: int) -> CandidateRows:
         """Return the ``depth`` best of the allowed rows."""
         some = None
         if not allowed.all():
-            bitmap = np.packbits(allowed, bitorder="little")
+            bitmap = _bitmap(allowed)
             some = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))  # type: ignore[call-arg, arg-type]
+        self.require_vectors()
         found, rows = self.flat_index.search(views, depth, params=some)
         return CandidateRows(np.unique(rows), bound=float(found[:, -1].max()))
 
-
-def allocate_flat_index(rows: int) -> tuple[Any, Float16Vectors]:
-    """Return a FAISS index of ``rows`` float16 vectors and its memory as an array, for the caller to fill.
-
-    The array is valid as long as the index is. The index of a small segment is None.
-    """
-    if rows <= _MAX_UNINDEXED_ROWS:
-        return None, inner_products.empty_vectors(rows)
-    scan = faiss.IndexScalarQuantizer(DIMENSION, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
-    size = rows * DIMENSION * np.dtype(np.float16).itemsize
-    scan.codes.resize(size)
-    scan.ntotal = rows
-    memory = faiss.rev_swig_ptr(scan.codes.data(), size)
-    return scan, memory.view(np.float16).reshape(rows, DIMENSION)
+    def _count_tombstones(self) -> int:
+        return int(np.count_nonzero(self.revisions == TOMBSTONE))
 
 
-def build_pq_index(vectors: Float16Vectors, codebook: Codebook | None) -> Any:
-    """Return a FAISS index over the vectors' 4-bit codes; None without a codebook or for a small segment."""
-    if codebook is None or len(vectors) <= _MAX_UNINDEXED_ROWS:
-        return None
-    codes = faiss.IndexPQFastScan(DIMENSION, DIMENSION // 2, 4, faiss.METRIC_INNER_PRODUCT)
-    faiss.copy_array_to_vector(np.ascontiguousarray(codebook, np.float32).ravel(), codes.pq.centroids)
-    codes.is_trained = True
-    for start in range(0, len(vectors), _BLOCK_ROWS):
-        codes.add(to_float32(vectors[start : start + _BLOCK_ROWS]))
-    return codes
+def _bitmap(allowed: Mask) -> NDArray[np.uint8] | None:
+    """Return the mask as FAISS reads it; None if it allows all rows."""
+    return None if allowed.all() else np.packbits(allowed, bitorder="little")
+
+
+def _merged(estimates: NDArray[np.float32], rows: Rows) -> CandidateRows:
+    """Return the rows that scans found for any view, each with its greatest estimate."""
+    bound = float(np.max(estimates[:, -1], where=rows[:, -1] >= 0, initial=-np.inf))
+    found = rows >= 0
+    if len(rows) == 1:
+        return CandidateRows(rows[found], estimates[found], bound)
+    some, estimated = rows[found], estimates[found]
+    order = np.lexsort((-estimated, some))
+    some, estimated = some[order], estimated[order]
+    first = np.ones(len(some), np.bool_)
+    first[1:] = some[1:] != some[:-1]
+    return CandidateRows(some[first], estimated[first], bound)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lookalike.domain.library import Kind
 from lookalike.domain.search import TagFilter
 from lookalike.stores.vectors.inner_products import Float16Vectors, Rows
+from lookalike.stores.vectors.packed_candidate import Buffer
 
 #: A model's name and a kind of library: vectors are comparable within one space only.
 Space = tuple[str, Kind]
@@ -30,9 +31,8 @@ class Depth:
     Attributes
     ----------
     exact : for scans that compute exact cosines. The 16 rows beyond k reveal whether ties were cut off.
-    estimated : for scans that estimate cosines. 6 k + 2000 suffices for nearly every query, measured among the vectors
-        of 15,500 photographs and among 500,000 blends of them. Where too few rows were fetched, the search detects it
-        and repeats with a greater depth.
+    estimated : for scans that estimate cosines. 6 k + 4000 suffices for nearly every query, measured among a million
+        vectors. Where too few rows were fetched, the search detects it and repeats with a greater depth.
     """
 
     exact: int
@@ -41,7 +41,7 @@ class Depth:
     @classmethod
     def for_best(cls, k: int) -> Depth:
         """Return the depth of a first attempt at the ``k`` best."""
-        return cls(exact=k + 16, estimated=6 * k + 2000)
+        return cls(exact=k + 16, estimated=6 * k + 4000)
 
     def share(self, rows: int, total: int) -> Depth:
         """Return the depth for a segment with ``rows`` of ``total`` rows: 1.5 times its even share, and 100 rows."""
@@ -68,13 +68,6 @@ class CandidateRows:
     estimates: NDArray[np.float32] | None = None
     bound: float = -np.inf
 
-    def at_least(self, estimate: float) -> CandidateRows:
-        """Return the rows estimated at ``estimate`` or more; all rows of an exact scan."""
-        if self.estimates is None:
-            return self
-        kept = self.estimates >= estimate
-        return CandidateRows(self.rows[kept], self.estimates[kept], max(self.bound, estimate))
-
 
 class Segment(Protocol):
     """Rows of one library and one space.
@@ -85,14 +78,15 @@ class Segment(Protocol):
     Attributes
     ----------
     tombstones : number of rows whose revision is ``TOMBSTONE``.
-    vectors : shape (≥ count, DIMENSION).
-    id_hashes, revisions, live : shape (≥ count,).
+    logged : whether each row that is in no file has a change in the catalog's log, so that the next start reads it.
+    vectors : shape (≥ count, DIMENSION). Ask :meth:`require_vectors` before reading any.
+    revisions, live : shape (≥ count,).
     """
 
     space: Space
     tombstones: int
+    logged: bool
     vectors: Float16Vectors
-    id_hashes: NDArray[np.int64]
     revisions: NDArray[np.int64]
     live: Mask
 
@@ -106,11 +100,23 @@ class Segment(Protocol):
         """Return the current row of a picture id; None if the segment has none."""
 
     @abstractmethod
-    def record(self, row: int) -> bytes:
-        """Return a row's packed candidate."""
+    def hashes(self) -> NDArray[np.int64]:
+        """Return the hash of every row's id, shape (count,)."""
 
     @abstractmethod
-    def tag_pairs(self) -> tuple[NDArray[np.int64], Rows]:
+    def record(self, row: int) -> Buffer:
+        """Return a row's packed candidate. Raises DamagedSegmentError."""
+
+    @abstractmethod
+    def require_vectors(self, rows: Rows | None = None) -> None:
+        """Raise DamagedSegmentError unless the vectors of these rows, of all without any, are as they were sealed."""
+
+    @abstractmethod
+    def require_records(self) -> None:
+        """Raise DamagedSegmentError unless all records are as they were sealed."""
+
+    @abstractmethod
+    def tag_pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int32] | Rows]:
         """Return the hash and the row of every tag of every row, both of shape (n,)."""
 
     @abstractmethod
@@ -118,13 +124,20 @@ class Segment(Protocol):
         """Return the mask of those among the first ``count`` rows that pass the filter."""
 
     @abstractmethod
-    def candidates(self, views: NDArray[np.float32], allowed: Mask, depth: Depth) -> CandidateRows:
-        """Return the rows among ``allowed`` that may be nearest to any of the views.
+    def first_look(self, views: NDArray[np.float32], allowed: Mask, depth: int) -> CandidateRows | None:
+        """Return some rows among ``allowed`` that are near to any of the views; None if there is no quick way."""
+
+    @abstractmethod
+    def candidates(
+        self, views: NDArray[np.float32], allowed: Mask, depth: Depth, least: float = -np.inf
+    ) -> CandidateRows:
+        """Return the rows among ``allowed`` that may be nearest to any of the views. Raises DamagedSegmentError.
 
         Parameters
         ----------
         views : shape (V, DIMENSION).
         allowed : mask of the rows that may be answered, shape (≤ count,); rows behind its end are not searched.
+        least : rows of a smaller cosine need not be found.
         """
 
 

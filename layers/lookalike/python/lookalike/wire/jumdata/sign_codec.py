@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 
-from lookalike.domain.picture import sign_of
+from lookalike.domain.picture import digest_prefix, sign_of
 
 
 def encode(digest: str) -> str:
@@ -20,3 +20,9 @@ def decode(text: str) -> str:
         return binascii.a2b_base64(clean + "=" * (-len(clean) % 4), strict_mode=True).decode("ascii")
     except ValueError:  # no base64, or nothing a sign is made of
         return ""
+
+
+def sign_in(text: str) -> str:
+    """Return the sign that a text says in either way: as ``a,b``, or as Jumdata's clients see it; empty if it says none."""
+    decoded = text if digest_prefix(text) is not None else decode(text.strip())
+    return decoded if digest_prefix(decoded) is not None else ""

@@ -11,6 +11,7 @@ import lookalike
 from lookalike.domain.application import Application
 from lookalike.ports import Ports
 from lookalike.service import staging
+from lookalike.service.capacity import application_capacity, pictures_of
 from lookalike.service.index_state import index_state
 from lookalike.service.usage import usage_of
 from lookalike.wire import forms
@@ -58,7 +59,7 @@ def service(ports: Ports, _request: Request) -> Answer:
 
 
 def usage(ports: Ports, application: Application, request: Request) -> Reply:
-    """Say how many calls the application has made, day by day, and how many it may make."""
+    """Say how many calls the application has made, day by day, and how many it may make; how many pictures it has, and may have."""
     days = reading.whole(forms.query(request), "days", most=_MAX_DAYS, default=30)
     used = usage_of(application, ports.counters, ports.clock(), days, ports.settings.count_usage)
     policy = application.policy
@@ -74,6 +75,8 @@ def usage(ports: Ports, application: Application, request: Request) -> Reply:
             per_second=_limit_said(policy.per_second),
             per_day=_limit_said(policy.per_day),
             in_total=_limit_said(policy.in_total),
+            pictures=_limit_said(pictures_of(ports, application.tenant)),
+            capacity=_limit_said(application_capacity(ports, application)),
         )
     )
 
@@ -81,16 +84,17 @@ def usage(ports: Ports, application: Application, request: Request) -> Reply:
 def index(ports: Ports, application: Application, _request: Request) -> Reply:
     """Say how the index is doing: what it holds of yours, how far it is behind writes, and when a purge last ended."""
     state = index_state(ports, application.tenant)
-    lag, letters = state.backlog.lag_ms, state.backlog.dead_letters
+    progress = state.progress
+    lag, letters = progress.backlog.lag_ms, progress.backlog.dead_letters
     return Reply(
         IndexSaid(
             model=state.model,
             pictures=state.pictures,
-            generations={kind.value: name for kind, name in state.generations.items()},
+            generations={kind.value: name for kind, name in progress.generations.items()},
             lag_seconds=UNSET if lag is None else lag / 1000,
-            oldest_unindexed=_time_said(state.oldest_unindexed),
+            oldest_unindexed=_time_said(progress.oldest_unindexed),
             dead_letters=UNSET if letters is None else letters,
-            last_purge=_time_said(state.last_purge),
+            last_purge=_time_said(progress.last_purge),
         )
     )
 

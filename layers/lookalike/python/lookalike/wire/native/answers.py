@@ -190,7 +190,11 @@ class DaySaid(Said, frozen=True, kw_only=True):
 
 
 class UsageSaid(Said, frozen=True, kw_only=True):
-    """Calls by day, oldest first, and what the application may make. ``counted``: whether calls are counted now."""
+    """Calls by day, oldest first, and what the application may make. ``counted``: whether calls are counted now.
+
+    ``pictures`` that searches find in its libraries, absent if the index does not answer, and ``capacity``: how many these
+    may hold together.
+    """
 
     application: str
     app_id: str
@@ -199,6 +203,8 @@ class UsageSaid(Said, frozen=True, kw_only=True):
     per_second: int | UnsetType = UNSET
     per_day: int | UnsetType = UNSET
     in_total: int | UnsetType = UNSET
+    pictures: int | UnsetType = UNSET
+    capacity: int | UnsetType = UNSET
 
 
 class IndexSaid(Said, frozen=True, kw_only=True):

@@ -171,6 +171,8 @@ SAID: Mapping[str, msgspec.Struct] = {
         counted=True,
         days=(answers.DaySaid(day="2026-01-02", calls=1234, operations={"add": 34, "search": 1200}),),
         per_day=50_000,
+        pictures=1234,
+        capacity=500_000,
     ),
     "index": answers.IndexSaid(
         model="lite0",

@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 
 from lookalike import errors
 from lookalike.service import staging_errors
+from lookalike.service.capacity import ApplicationFull
 from lookalike.service.job_errors import JobFinished, JobInProgress, JobIsOther, JobNotFound
 from lookalike.service.permissions import NotPermitted
 from lookalike.service.sign_in import TooManyFailures
@@ -132,6 +133,7 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
     JobFinished: Kind(409, "job_finished", "The job has finished"),
     errors.SignAmbiguous: Kind(409, "sign_ambiguous", "Two pictures share the sign"),
     errors.LibraryFull: Kind(409, "library_full", "The library takes no more pictures"),
+    ApplicationFull: Kind(409, "application_full", "The application's libraries take no more pictures"),
     errors.RevisionConflict: Kind(409, "revision_conflict", "Others are writing the same picture"),
     errors.RevisionMismatch: Kind(412, "revision_mismatch", "The picture has another revision than the one named"),
     PictureIsPut: Kind(412, "picture_is_there", "The library holds a picture by this id"),

@@ -17,6 +17,7 @@ from lookalike.domain.application import Application
 from lookalike.errors import AccessError, InvalidArgument, MissingArgument, TokenInvalid
 from lookalike.ports import Ports
 from lookalike.service.admission import Callers, check
+from lookalike.service.capacity import application_capacity
 from lookalike.service.sign_in import check_failures, count_failure, use_link
 from lookalike.wire import basic_auth
 from lookalike.wire.http import Request, RouteEntry
@@ -53,6 +54,7 @@ class SessionSaid(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     networks: tuple[str, ...] = ()
     may: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
+    capacity: int | None = None
 
 
 def sign_in(ports: Ports, application: Application, request: Request) -> Reply:
@@ -83,6 +85,7 @@ def get_session(ports: Ports, application: Application, request: Request) -> Rep
             networks=policy.networks,
             may=tuple(map(str, policy.may)),
             libraries=policy.libraries,
+            capacity=application_capacity(ports, application),
         )
     )
 

@@ -114,9 +114,7 @@ _IF_MATCH = Parameter(
     where="header",
 )
 _IF_NONE_MATCH = Parameter("If-None-Match", "ETags that the caller has", where="header")
-_IF_ABSENT = Parameter(
-    "If-None-Match", "*: put it only where there is none", {"type": "string", "pattern": r"^\*$"}, where="header"
-)
+_IF_ABSENT = Parameter("If-None-Match", "*: put it only where there is none", _one_of("*"), where="header")
 _DESCRIBED = (
     Parameter("brief", "What is said of the picture, where the body does not say it: its brief"),
     Parameter("tags", "Likewise: its tags, comma separated"),

@@ -57,6 +57,7 @@ PICTURE = Picture(
     state=State.LIVE,
     digest="d1" * 32,
     file_digest="f1" * 32,
+    file_size=12,
     model="model-1",
     vector=VECTOR,
     metadata=Metadata(brief="b", label="l", desc='{"x":1}', tags=("100", "11")),
@@ -121,7 +122,7 @@ TABLES = {
     "libraries": "tenant:TEXT name:TEXT uid:TEXT kind:TEXT identity:TEXT created:INTEGER capacity:INTEGER",
     "pictures": "library:TEXT id:TEXT kind:TEXT revision:INTEGER added:INTEGER state:TEXT digest:TEXT file_digest:TEXT "
     "model:TEXT vector:BLOB brief:TEXT label:TEXT desc:TEXT tags:TEXT sign_version:INTEGER deleted_at:INTEGER "
-    "checksum:INTEGER",
+    "checksum:INTEGER file_size:INTEGER",
     "maps": "key:TEXT data:BLOB",
     "removed_libraries": "uid:TEXT kind:TEXT removed:INTEGER",
     "uploads": "source:TEXT sequencer:TEXT library:TEXT id:TEXT added:INTEGER state:TEXT words:TEXT leaves:TEXT "
@@ -147,6 +148,7 @@ MIGRATIONS = [
     "916c54db1272d3a2",
     "71aaf640c4068840",
     "5775e1d9e9ca5138",
+    "c093671ad11b709f",
 ]
 
 #: What a row of each table holds, as SQLite gives it; bytes are told by their SHA-256's first digits.
@@ -182,6 +184,7 @@ ROWS: dict[str, tuple[Any, ...]] = {
         2,
         9,
         2214745500,
+        12,
     ),
     "maps": ("uid/a/1", "60be9861750facbf"),
     "uploads": ("bucket/key", "0A", "uid", "0123456789abcdef", 5, "adding", "w", '["uid", "b", null, ""]', 1),
@@ -310,6 +313,7 @@ ITEMS: dict[str, Any] = {
         "label": {"S": "l"},
         "desc": {"S": '{"x":1}'},
         "tags": {"L": [{"S": "100"}, {"S": "11"}]},
+        "size": {"N": "12"},
         "sign_version": {"N": "2"},
     },
     "deleted picture": {
@@ -327,6 +331,7 @@ ITEMS: dict[str, Any] = {
         "label": {"S": "l"},
         "desc": {"S": '{"x":1}'},
         "tags": {"L": [{"S": "100"}, {"S": "11"}]},
+        "size": {"N": "12"},
         "sign_version": {"N": "2"},
         "deleted_at": {"N": "9"},
         "purge": {"S": "P#f"},

@@ -110,7 +110,7 @@ class MemoryCatalog(Catalog):
         self.by_name: dict[tuple[str, str], Library] = {}
         self.rows: dict[Key, Picture] = {}
         self.removed: dict[str, RemovedLibrary] = {}
-        self.aliases: dict[tuple[str, str], str] = {}
+        self.named_elsewhere: dict[tuple[str, str], str] = {}
 
     def library(self, tenant: str, name: str) -> Library | None:
         return self.by_name.get((tenant, name))
@@ -148,14 +148,21 @@ class MemoryCatalog(Catalog):
     def forget_library(self, uid: str) -> None:
         with self.lock:
             self.removed.pop(uid, None)
-            self.aliases = {key: id_ for key, id_ in self.aliases.items() if key[0] != uid}
+            self.named_elsewhere = {key: id_ for key, id_ in self.named_elsewhere.items() if key[0] != uid}
 
     def alias(self, library: str, name: str) -> str | None:
-        return self.aliases.get((library, name))
+        return self.named_elsewhere.get((library, name))
+
+    def aliases(self, library: str, after: str, limit: int) -> Sequence[tuple[str, str]]:
+        with self.lock:
+            found = [
+                (name, id_) for (uid, name), id_ in self.named_elsewhere.items() if uid == library and name > after
+            ]
+        return sorted(found)[:limit]
 
     def save_aliases(self, library: str, aliases: Mapping[str, str]) -> None:
         with self.lock:
-            self.aliases |= {(library, name): id_ for name, id_ in aliases.items()}
+            self.named_elsewhere |= {(library, name): id_ for name, id_ in aliases.items()}
 
     def missing_libraries(self, uids: Set[str]) -> Set[str]:
         with self.lock:

@@ -26,6 +26,7 @@ from lookalike.service.jobs import (
 )
 from lookalike.service.libraries import create_library
 from tests.conftest import ALICE
+from tests.support.examples import examples
 from tests.support.fakes import MemoryRecords, SetClock, memory_ports, with_stores
 
 CALLERS = 3
@@ -119,7 +120,7 @@ def shop(ports: Ports) -> Library:
 orders = st.lists(st.integers(0, CALLERS - 1), max_size=30)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(orders, st.booleans())
 def test_all_who_ask_at_once_are_answered_one_job(order: Sequence[int], swept_before: bool) -> None:
     ports = memory_ports(ALICE)
@@ -140,7 +141,7 @@ def test_all_who_ask_at_once_are_answered_one_job(order: Sequence[int], swept_be
     }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(orders)
 def test_a_job_of_another_name_is_refused_with_the_name_of_one_that_is_there(order: Sequence[int]) -> None:
     ports = memory_ports(ALICE)
@@ -155,7 +156,7 @@ def test_a_job_of_another_name_is_refused_with_the_name_of_one_that_is_there(ord
     assert all(isinstance(one, JobInProgress) for one in refused)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(orders)
 def test_a_name_that_is_used_at_once_is_one_job(order: Sequence[int]) -> None:
     ports = memory_ports(ALICE)

@@ -89,7 +89,8 @@ class Picture:
     ``revision`` only grows (:func:`next_revision`). ``added`` is the revision of the add that stored the original and
     the local map. ``deleted_at`` is Unix milliseconds, set while the state is not live. ``model`` names the model that
     made ``vector``; vectors of different models are never compared. ``stored`` is the model and the vector that the row has in
-    its store, where the row is shown with another model's.
+    its store, where the row is shown with another model's. ``file_size`` is the original's in bytes; None in rows of the time
+    before it was kept.
     """
 
     key: Key
@@ -105,6 +106,7 @@ class Picture:
     sign_version: int = SIGN_VERSION
     deleted_at: int | None = None
     stored: tuple[str, Vector] | None = None
+    file_size: int | None = None
 
     @property
     def live(self) -> bool:

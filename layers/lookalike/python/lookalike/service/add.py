@@ -253,6 +253,7 @@ def _row(ports: Ports, prepared: Prepared, embedding: Embedding, key: Key, curre
         state=State.LIVE,
         digest=row_digest(library, key, picture),
         file_digest=picture.file_digest,
+        file_size=len(prepared.loaded.data),
         model=ports.embedder.model,
         vector=embedding.vectors[library.kind],
         metadata=prepared.command.metadata,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from lookalike.domain.application import Application
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
@@ -30,6 +31,9 @@ from lookalike.transfer.journal import Entry
 from lookalike.transfer.outcomes import Outcome, Result
 from lookalike.transfer.rows import SourceError
 from lookalike.transfer.target import TargetError, Work, full, reason_of
+
+#: Aliases that are written at a time.
+_ALIASES = 500
 
 
 class ArchiveTarget:
@@ -71,6 +75,16 @@ class ArchiveTarget:
             found = library or (self._made(application, archive.libraries[name], names[name]) if make else None)
             if found is not None:
                 self._libraries[name] = found
+        if make:
+            self._save_aliases()
+
+    def _save_aliases(self) -> None:
+        """Store the names that other services knew the pictures by, before these: those that have no picture say nothing."""
+        left = self._archive.aliases()
+        while some := [*islice(left, _ALIASES)]:
+            for name, library in self._libraries.items():
+                if own := {one.alias: one.id for one in some if one.library == name}:
+                    self._ports.catalog.save_aliases(library.uid, own)
 
     @property
     def _ports(self) -> Ports:
@@ -106,6 +120,10 @@ class ArchiveTarget:
         """Look whether the rows could be put back."""
         for work in works:
             yield work.entry, self._result(work, trying=True)
+
+    def estimate(self, rows: int, trial_seconds: float) -> Sequence[str]:
+        """Return nothing: nothing is embedded."""
+        return []
 
     def holds(self, id_: str) -> bool:
         """Whether the library that ``id_`` begins with holds a picture of the rest of it."""
@@ -193,6 +211,7 @@ class ArchiveTarget:
             state=State.LIVE,
             digest=record.digest,
             file_digest=record.file_digest,
+            file_size=len(contents.original),
             model=record.model,
             vector=contents.vector,
             metadata=_metadata_of(record),

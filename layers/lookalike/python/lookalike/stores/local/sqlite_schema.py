@@ -135,4 +135,5 @@ MIGRATIONS = (
         ) STRICT
         """,
     ),
+    ("ALTER TABLE pictures ADD COLUMN file_size INTEGER",),
 )

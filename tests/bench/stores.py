@@ -35,6 +35,7 @@ from lookalike.stores.local import picture_row
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.vectors import index as index_module
+from lookalike.stores.vectors import scoring
 from lookalike.stores.vectors.file_keeper import FileKeeper
 from lookalike.stores.vectors.index import FaissIndex
 from lookalike.stores.vectors.segment_folder import SegmentFolder
@@ -174,12 +175,11 @@ def searches(report: Report, size: int, seeds: Seeds, times: int) -> tuple[float
 def rounds(index: FaissIndex, queries: NDArray[np.float32]) -> float:
     """Return how often a search scans, on average: once, and again where too few rows were found at first."""
     scans = 0
-    score = index_module.score
 
     def counted(*given: Any) -> Any:
         nonlocal scans
         scans += 1
-        return score(*given)
+        return scoring.score(*given)
 
     with patch.object(index_module, "score", counted):
         for views in queries:

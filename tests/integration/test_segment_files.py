@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +106,9 @@ def told(index: FaissIndex) -> dict[str, Any]:
     entries = sorted(((one.key.library, one.key.id), one) for batch in index.entries() for one in batch)
     answers = {
         (libraries, tag, views): index.search(
-            Query(Kind.SIMILAR, libraries, MODEL, VIEWS[:views], 20, tag and TagFilter(frozenset([tag])))
+            Query(
+                Kind.SIMILAR, libraries, MODEL, VIEWS[:views], 20, None if tag is None else TagFilter(frozenset([tag]))
+            )
         )
         for libraries in (*((one,) for one in LIBRARIES), LIBRARIES)
         for tag in (None, "2", "3")
@@ -166,7 +168,12 @@ class TestStart:
         machine.index.close()
         read: list[int] = []
         everything = machine.stores.changes.everything
-        monkeypatch.setattr(machine.stores.changes, "everything", lambda: read.append(1) or everything())
+
+        def noted() -> Iterator[Sequence[Picture]]:
+            read.append(1)
+            return everything()
+
+        monkeypatch.setattr(machine.stores.changes, "everything", noted)
         machine.restart(close=False)
         assert not read
         assert_same(machine)

@@ -121,6 +121,10 @@ class ArchiveTarget:
         for work in works:
             yield work.entry, self._result(work, trying=True)
 
+    def estimate(self, rows: int, trial_seconds: float) -> Sequence[str]:
+        """Return nothing: nothing is embedded."""
+        return []
+
     def holds(self, id_: str) -> bool:
         """Whether the library that ``id_`` begins with holds a picture of the rest of it."""
         name, _, inner = id_.partition("/")

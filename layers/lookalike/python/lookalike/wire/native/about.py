@@ -52,6 +52,7 @@ def service(ports: Ports, _request: Request) -> Answer:
                 max_side=bounds.max_side,
                 formats=tuple(sorted(bounds.formats)),
             ),
+            purge_after_days=ports.settings.purge_after_days,
             openapi=OPENAPI,
             problems=problems.PAGE,
         )

@@ -235,12 +235,13 @@ class PictureLimitsSaid(Said, frozen=True, kw_only=True):
 
 
 class ServiceSaid(Said, frozen=True, kw_only=True):
-    """What answers here."""
+    """What answers here. ``purge_after_days``: for how long what is deleted can be restored."""
 
     name: str
     version: str
     model: str
     pictures: PictureLimitsSaid
+    purge_after_days: float
     openapi: str
     problems: str
 

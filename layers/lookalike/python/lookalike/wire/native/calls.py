@@ -124,6 +124,11 @@ _DESCRIBED = (
 _ON_DUPLICATE = Parameter("on_duplicate", "Likewise", {**_one_of("return", "refuse", "update"), "default": "return"})
 # Said where it is worth most. openapi-python-client 0.29 needs an optional parameter where a body has several types.
 _ACCEPT = Parameter("Accept-Encoding", "gzip: long answers are compressed", where="header")
+_NEAREST = Parameter(
+    "nearest",
+    "false: nothing but whether it is held, at the price of an add",
+    {**_one_of("true", "false"), "default": "true"},
+)
 _STATE = Parameter("state", "Live pictures, or deleted ones", {**_one_of("live", "deleted"), "default": "live"})
 _AFTER = Parameter("after", "next of the page before", {"type": "string", "pattern": requests.CURSOR_PATTERN})
 
@@ -199,7 +204,7 @@ CALLS: Sequence[NativeCall] = (
                (404, 409, 410, 422), requests.SearchGiven, "file", (_ACCEPT,),
                {"search": requests.SearchOptionsGiven}),
     NativeCall("search", "POST", f"{_LIBRARY}/check", searching.check_picture, {200: answers.CheckSaid},
-               (404, 409, 410, 422), requests.CheckGiven, "file", (_ACCEPT,)),
+               (404, 409, 410, 422), requests.CheckGiven, "file", (_NEAREST, _ACCEPT)),
     NativeCall("search", "POST", f"{BASE}/search", searching.search_several, {200: answers.FoundSaid},
                (404, 409, 410, 422),
                requests.SearchManyGiven),

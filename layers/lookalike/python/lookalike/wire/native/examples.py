@@ -162,6 +162,7 @@ SAID: Mapping[str, msgspec.Struct] = {
             max_side=4999,
             formats=("BMP", "GIF", "JPEG", "PNG", "WEBP"),
         ),
+        purge_after_days=7,
         openapi="/api/v1/openapi.json",
         problems="/api/v1/problems",
     ),

@@ -108,13 +108,13 @@ def compare_colours(overlay: Overlay) -> ColourDifference:
     if vivid.any():
         vivid &= _turned(hues, _relit(original, query, covered), MIN_VIVID_CHROMA, MIN_VIVID_COSINE)
     turned_at_all = _turned(hues, other_hues, MIN_CHROMA, MIN_HUE_COSINE)
-    shares = []
-    for turned, most in ((turned_at_all, MAX_HUE_TURNED), (vivid, MAX_VIVIDLY_TURNED)):
-        shares.append(float(turned[covered].mean()))
-        if shares[-1] > most:
-            recoloured |= turned & covered
+    hue_turned, vividly_turned = (float(turned[covered].mean()) for turned in (turned_at_all, vivid))
+    if hue_turned > MAX_HUE_TURNED:
+        recoloured |= turned_at_all & covered
+    if vividly_turned > MAX_VIVIDLY_TURNED:
+        recoloured |= vivid & covered
     difference = float(_smallest_differences(original, query)[covered].mean())
-    return ColourDifference(float(recoloured[covered].mean()), *shares, difference, recoloured)
+    return ColourDifference(float(recoloured[covered].mean()), hue_turned, vividly_turned, difference, recoloured)
 
 
 def _has_few_colours(colours: _Floats) -> bool:

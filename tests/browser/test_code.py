@@ -50,8 +50,9 @@ def run(visitor: Visitor, way: str, text: str, folder: Path) -> str:
             text.replace("API_KEY:SECRET_KEY", f"{keys.access_key}:{keys.secret_key}"),
         ]
     else:
-        given = f"APP_ID, API_KEY, SECRET_KEY = {keys.app_id!r}, {keys.access_key!r}, {keys.secret_key!r}\n"
-        command = [sys.executable, "-W", "ignore", "-c", given + text]
+        for name, key in (("APP_ID", keys.app_id), ("API_KEY", keys.access_key), ("SECRET_KEY", keys.secret_key)):
+            text = text.replace(f'"{name}"', repr(key))
+        command = [sys.executable, "-W", "ignore", "-c", text]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, f"{way}: {text}\n{done.stdout}\n{done.stderr}"
     return done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from tests.browser.test_journeys import CAT, CUP, ROCKET, cropped
@@ -35,21 +36,25 @@ def test_copies_are_found_kept_and_dismissed(visit: Visit) -> None:
 
     cats = clusters.filter(has_text="crop")
     assert cats.locator("figure").count() == 3
-    cats.get_by_role("button", name="Keep cat, delete the others").click()
+    cats.get_by_role("button", name=re.compile("^Keep this, delete the other.*: cat$")).click()
     page.wait_for_function("() => document.querySelectorAll('.cluster').length === 1")
     visitor.button("Undo").click()
     page.wait_for_function("() => document.querySelectorAll('.cluster').length === 2")
 
+    assert page.get_by_role("link", name=name).first.is_visible()
     cups = clusters.filter(has_text="cup")
     cups.get_by_role("button", name="Keep all: not the same").click()
     page.wait_for_function("() => document.querySelectorAll('.cluster').length === 1")
     visitor.says("They are not shown together again")
+    visitor.says("Same picture · 1")
     visitor.button("Undo").last.click()
     page.wait_for_function("() => document.querySelectorAll('.cluster').length === 2")
 
     cats.get_by_text("Why").click()
     visitor.says("of what could be compared agrees")
-    cats.get_by_role("button", name="Keep cat, delete the others").click()
+    said = cats.locator(".reasons li").all_inner_texts()
+    assert not [line for line in said if re.search(r"\bp[0-9]\b", line)], said
+    cats.get_by_role("button", name=re.compile("^Keep this, delete the other.*: cat$")).click()
     page.wait_for_function("() => document.querySelectorAll('.cluster').length === 1")
     visitor.button("Identical · 1").click()
     visitor.says("The same pixels")

@@ -278,7 +278,7 @@ def test_the_focus_goes_as_the_page_is_read(visit: Visit) -> None:
         "Compare",
         "中文",
         "Upload",
-        "Tag, or the address of a picture",
+        "Tag, name, or the address of a picture",
         "picture 0",
     ]
     places = [names.index(one) for one in order]

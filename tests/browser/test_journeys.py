@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from tests.browser.visitor import Visitor, png
+from tests.browser.visitor import PATIENCE, Visitor, png
 from tests.support import photographs
 from tests.support.live import LiveServer, cli
 
@@ -136,9 +136,13 @@ def test_is_this_one_already_in(visit: Visit) -> None:
     visitor.says(f"Yes. {name} holds this very picture.")
     visitor.page.keyboard.press("Escape")
     visitor.drop(png(cropped(CAT)), on=2)
-    visitor.says(f"No. The nearest in {name} has score ")
-    visitor.button("Add to the library", "dialog").click()
+    visitor.says("A copy of it is in: picture 0 (score ")
+    assert visitor.page.locator("dialog footer .main").inner_text() == "Open it"
+    visitor.button("Add it all the same", "dialog").click()
     visitor.wait_for_tiles(2)
+    visitor.drop(png(stranger()), on=2)
+    visitor.says(f"No. The nearest in {name} has score ")
+    assert visitor.page.locator("dialog footer .main").inner_text() == "Add to the library"
 
 
 def test_nothing_found_names_the_nearest(visit: Visit) -> None:
@@ -272,7 +276,7 @@ def test_totals_of_uploads_add_up(visit: Visit, tmp_path: Path) -> None:
     visitor.open(f"l/{name}")
     chooser = visitor.page.locator(".head input[multiple]")
     chooser.set_input_files(files)
-    visitor.says("100 files done")
+    visitor.says("100 files done", 4 * PATIENCE)  # each is looked for before it is added
     totals = visitor.page.locator(".drawer .totals")
     assert re.findall(r"\d+", totals.inner_text()) == ["90", "0", "10", "0"]
     visitor.wait_for_tiles(60)
@@ -311,7 +315,7 @@ def test_an_upload_that_failed_is_tried_again(visit: Visit) -> None:
         "**/pictures", lambda route: route.abort() if route.request.method == "POST" else route.continue_()
     )
     visitor.drop(png(CAT), png(CUP))
-    visitor.says("2 files done")
+    visitor.says("2 of 2 files failed")
     assert re.findall(r"\d+", visitor.page.locator(".totals").inner_text()) == ["0", "0", "0", "2"]
     visitor.page.unroute("**/pictures")
     visitor.button("Send all again").click()
@@ -339,31 +343,17 @@ def test_uploads_go_on_after_the_server_was_killed(visit: Visit, tmp_path: Path)
     visitor.drop(*pictures)
     visitor.page.wait_for_function("() => document.querySelector('.totals .added dd').textContent > 2")
     server.kill()
-    visitor.says("20 files done")
+    visitor.says("Waits for the connection")
     added, _, refused, failed = map(int, re.findall(r"\d+", visitor.page.locator(".totals").inner_text()))
-    assert (added + failed, refused) == (20, 0)
-    assert failed > 1
+    assert added < 20
+    assert (refused, failed) == (0, 0)
     server = LiveServer(tmp_path / "data", "--port", server.url.rpartition(":")[2])
-    visitor.button("Send all again").click()
-    visitor.page.wait_for_function("() => document.querySelector('.totals .failed dd').textContent === '0'")
+    visitor.says("20 files done", 2 * PATIENCE)
+    assert re.findall(r"\d+", visitor.page.locator(".totals").inner_text())[2:] == ["0", "0"]
     visitor.page.wait_for_function("() => !document.querySelector('.line.waiting, .line.sending')")
     visitor.wait_for_tiles(20)
     assert visitor.api("GET", f"/libraries/{name}").json()["pictures"] == 20
     server.stop()
-
-
-def test_somebody_else_changed_it_meanwhile(visit: Visit) -> None:
-    visitor = visit()
-    name = visitor.library(png(CAT))
-    visitor.open(f"l/{name}")
-    visitor.page.get_by_role("option").click()
-    visitor.page.get_by_label("Brief").fill("mine")
-    visitor.api("PATCH", f"/libraries/{name}/pictures/p0", json={"brief": "theirs"})
-    visitor.button("Save", "dialog").click()
-    visitor.says("Somebody else has changed it meanwhile")
-    visitor.button("Try again", "dialog").click()
-    visitor.page.wait_for_function("() => document.querySelector('dialog textarea').value === 'theirs'")
-    assert visitor.refused == [412]
 
 
 def test_a_folder_is_uploaded_whole_without_litter(visit: Visit, tmp_path: Path) -> None:
@@ -408,7 +398,7 @@ def test_a_link_signs_in_once(visit: Visit, server: LiveServer) -> None:
     visitor.page.goto("about:blank")
     visitor.page.goto(link)
     visitor.says("The link was used already")
-    assert visitor.refused == [401]
+    assert visitor.refused == [401, 401]  # the link, and the session that there was
 
 
 def test_a_link_signs_in_where_the_console_is_open_already(visit: Visit) -> None:

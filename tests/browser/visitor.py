@@ -135,9 +135,9 @@ class Visitor:
     def wait_for_tiles(self, count: int) -> None:
         self.page.wait_for_function("(n) => document.querySelectorAll('li[role=option]').length === n", arg=count)
 
-    def says(self, text: str) -> None:
+    def says(self, text: str, patience: int = PATIENCE) -> None:
         """Wait until the page says this."""
-        self.page.get_by_text(text).first.wait_for()
+        self.page.get_by_text(text).first.wait_for(timeout=patience)
 
     def hindrances(self) -> list[str]:
         """What hinders people, of impact serious or critical."""

@@ -97,6 +97,22 @@ def test_a_check_says_whether_a_picture_is_in_and_else_what_is_nearest() -> None
     assert other["nearest"]["id"].startswith("p")
 
 
+@pytest.mark.parametrize("kind", ["same", "similar"])
+@pytest.mark.parametrize("identity", ["own", "picture"])
+def test_a_check_may_ask_for_the_very_picture_alone(kind: str, identity: str) -> None:
+    """The same pixels in another file are in, until they are deleted; others are not, and nothing is said of the nearest."""
+    name = f"quick-{kind}-{identity}"
+    alice.library(name, kind=kind, identity=identity)
+    added = [alice.call("POST", f"/libraries/{name}/pictures", {"image": image(picture(n))}).json for n in (1, 2)]
+    path = f"/libraries/{name}/check"
+    again = alice.call("POST", path, {"image": image(picture(1, "BMP"))}, nearest="false").json
+    assert (again["held"], again["picture"]["id"]) == (True, added[0]["id"])
+    assert alice.call("POST", path, {"image": image(picture(99))}, nearest="false").json == {"held": False}
+    alice.call("DELETE", f"/libraries/{name}/pictures/{added[0]['id']}")
+    assert alice.call("POST", path, {"image": image(picture(1))}, nearest="false").json == {"held": False}
+    problem(alice.call("POST", path, {"image": image(picture(1))}, nearest="0"), 400, "invalid_argument")
+
+
 def test_two_pictures_are_compared() -> None:
     same = alice.call("POST", "/compare", {"a": image(picture(1)), "b": image(picture(1, "BMP"))}).json
     assert same["identical"] is True

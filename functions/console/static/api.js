@@ -1,5 +1,5 @@
 // The one way to the service: its public API, with the session's cookie.
-import { store } from './state.js';
+import { online, store } from './state.js';
 
 export const BASE = '/api/v1';
 
@@ -9,9 +9,31 @@ export const session = store(undefined);
 /** Whether a call found the session over: then the sign-in dialog lies over the page. */
 export const expired = store(false);
 
-export const online = store(navigator.onLine);
-addEventListener('online', () => online.set(true));
-addEventListener('offline', () => online.set(false));
+/** Seconds between two tries to reach the service again: they double, up to the most. */
+const [LEAST_WAIT, MOST_WAIT] = [1, 15];
+
+let chain = 0;
+const later = (wait) => setTimeout(tryAgain, wait * 1000, chain, Math.min(2 * wait, MOST_WAIT));
+
+async function tryAgain(mine, wait) {
+  if (mine !== chain || online.get()) return;
+  const answer = await fetch(BASE, { cache: 'no-store' }).catch(() => null);
+  if (mine !== chain || online.get()) return;
+  if (answer?.ok) online.set(true);
+  else later(wait);
+}
+
+/** The service was not reached: try until it is. Then what has waited for it goes on. */
+export function lost() {
+  if (!online.get()) return;
+  online.set(false);
+  later(LEAST_WAIT);
+}
+
+const now = () => !online.get() && !document.hidden && tryAgain((chain += 1), LEAST_WAIT);
+addEventListener('online', now);
+addEventListener('offline', lost);
+document.addEventListener('visibilitychange', now);
 
 /** A problem that a call was answered with (RFC 9457). `retryAfter`: seconds, if the service says so. */
 export class Problem extends Error {
@@ -56,10 +78,10 @@ async function sent(method, path, body, headers) {
   try {
     answer = await fetch(path.startsWith(BASE) ? path : BASE + path, { method, body, headers, credentials: 'same-origin' });
   } catch {
-    online.set(false);
+    lost();
     throw new Problem(0);
   }
-  online.set(true);
+  if (!online.get()) online.set(true);
   const text = await answer.text();
   if (answer.ok) return text;
   if (answer.status === 401 && !path.endsWith('/session')) {
@@ -96,14 +118,17 @@ export async function signIn(said) {
 export async function begin() {
   const once = /^#once=(.{1,200})$/.exec(location.hash)?.[1];
   if (once) history.replaceState(null, '', location.pathname + location.search);
+  const refused = once && (await signIn({ once }).then(() => null, (problem) => problem));
+  if (once && !refused) return;
   try {
-    if (once) return await signIn({ once });
+    // A link that is of no use signs nobody out who is signed in.
     session.set(localStorage.getItem(SIGNED) ? await call('GET', '/session') : null);
   } catch (problem) {
     if (problem.status === 401) localStorage.removeItem(SIGNED);
     session.set(null);
-    if (once || problem.status !== 401) throw problem;
+    if (problem.status !== 401) throw problem;
   }
+  if (refused) throw refused;
 }
 
 export async function signOut() {

@@ -1,9 +1,9 @@
 // The router, the session, and what lies around every view.
 import { html, render, useEffect, useRef, useState } from './vendor/htm-preact.js';
-import { begin, expired, online, session, signOut } from './api.js';
+import { BASE, begin, call, expired, session, signOut } from './api.js';
 import { language, loadWords, t } from './i18n.js';
-import { Dialog, Icon, Trouble } from './parts/dialog.js';
-import { drawer, go, keptStore, keysOn, notices, notify, route, useKeys, useLoad, useStore } from './state.js';
+import { Dialog, Icon, Trouble, titleOf } from './parts/dialog.js';
+import { drawer, go, keptStore, keysOn, notices, notify, online, route, useKeys, useLoad, useStore } from './state.js';
 
 const VIEWS = {
   signin: () => import('./views/signin.js'),
@@ -125,5 +125,17 @@ addEventListener('hashchange', () => location.hash.startsWith('#once=') && locat
 // A file that is dropped beside every target does not replace the page.
 for (const name of ['dragover', 'drop']) addEventListener(name, (event) => event.preventDefault());
 
+// Pictures that did not come, as the session was over or the service away, come when it is back.
+const broken = () => [...document.images].filter((one) => one.complete && !one.naturalWidth && one.src.includes(BASE));
+for (const one of [expired, online]) one.watch(() => !expired.get() && online.get() && broken().forEach((img) => (img.src = img.src)));
+
+// A picture that does not come may be the first thing to tell that the session is over.
+let asking = null;
+addEventListener('error', ({ target }) => {
+  if (!session.get() || expired.get() || asking || target.tagName !== 'IMG' || !target.src.includes(BASE)) return;
+  asking = call('GET', '/session').catch(({ status }) => status === 401 && expired.set(true)).finally(() => (asking = null));
+}, true);
+
 const [, begun] = await Promise.all([loadWords(), begin().then(() => null, (problem) => problem)]);
 render(html`<${App} problem=${begun} />`, document.getElementById('app'));
+if (begun && session.get()) notify(`${titleOf(begun)}. ${t('signin.still')}`, { seconds: 10 });

@@ -27,19 +27,24 @@ export function useStore(one) {
   return one.get();
 }
 
-/** What a promise gives: {value}, {error} or neither yet; and reload. */
+/** Whether the service can be reached, as far as is known. */
+export const online = store(true);
+
+/** What a promise gives: {value}, {error} or neither yet; and reload. What an outage prevents is done when it is over; till then, what is there stays. */
 export function useLoad(load, inputs) {
   const [state, set] = useState({});
   const [turn, again] = useState(0);
   useEffect(() => {
     let wanted = true;
-    set(({ value }) => ({ value, loading: true }));
+    set(({ value, of }) => ({ value, of, loading: true }));
+    const failed = (error) => ({ value, of }) => ({ ...(error.status === 0 && of?.every((one, i) => one === inputs[i]) ? { value, of } : { error }), cut: error.status === 0 });
     load().then(
-      (value) => wanted && set({ value }),
-      (error) => wanted && set({ error }),
+      (value) => wanted && set({ value, of: inputs }),
+      (error) => wanted && set(failed(error)),
     );
     return () => (wanted = false);
   }, [...inputs, turn]);
+  useEffect(() => (state.cut ? online.watch(() => online.get() && again((n) => n + 1)) : undefined), [state.cut]);
   return { ...state, reload: () => again((n) => n + 1) };
 }
 
@@ -116,6 +121,9 @@ export const compared = store({});
 
 /** The drawer of uploads: {View}, once something was uploaded. */
 export const drawer = store(null);
+
+/** Paths of pictures that were deleted from this page. */
+export const gone = store(new Set());
 
 /** Do something with each of many, some at a time; what each gave, as allSettled says it. */
 export async function each(many, act, atOnce = 4) {

@@ -2,7 +2,7 @@
 import { html, useState } from '../vendor/htm-preact.js';
 import { bulk, call } from '../api.js';
 import { t } from '../i18n.js';
-import { each, notify } from '../state.js';
+import { compared, each, go, gone, notify } from '../state.js';
 import { CodeButton, Confirm, Dialog, Icon } from './dialog.js';
 import { Tags } from './tags.js';
 
@@ -12,22 +12,24 @@ export const WITHOUT_QUESTION = 20;
 /** Restore pictures; how many could not be. */
 export async function restore(pictures) {
   const given = await each(pictures, (one) => call('POST', `${one.self}/restore`));
+  gone.set((all) => new Set([...all].filter((path) => !pictures.some((one) => one.self === path))));
   return given.filter((one) => one.status === 'rejected').length;
 }
 
 /** Delete pictures, and offer for ten seconds to undo it. */
 export async function remove(pictures, onDone) {
   const given = await each(pictures, (one) => call('DELETE', one.self, undefined, one.revision ? { 'If-Match': `"${one.revision}"` } : {}));
-  const gone = pictures.filter((_, i) => given[i].status === 'fulfilled');
+  const done = pictures.filter((_, i) => given[i].status === 'fulfilled');
+  gone.set((all) => new Set([...all, ...done.map((one) => one.self)]));
   const failed = given.find((one) => one.status === 'rejected');
-  if (failed) notify(t('delete.failed', { n: pictures.length - gone.length, why: failed.reason.message }), { seconds: 10 });
-  if (gone.length) {
+  if (failed) notify(t('delete.failed', { n: pictures.length - done.length, why: failed.reason.message }), { seconds: 10 });
+  if (done.length) {
     const undo = async () => {
-      const left = await restore(gone);
-      notify(left ? t('restore.failed', { n: left }) : t('restored', { n: gone.length }));
+      const left = await restore(done);
+      notify(left ? t('restore.failed', { n: left }) : t('restored', { n: done.length }));
       onDone();
     };
-    notify(t('deleted', { n: gone.length }), { label: t('undo'), action: undo, seconds: 10 });
+    notify(t('deleted', { n: done.length }), { label: t('undo'), action: undo, seconds: 10 });
   }
   onDone();
 }
@@ -54,6 +56,12 @@ function TagAll({ library, pictures, onClose, onDone }) {
     <${Tags} tags=${tags} onChange=${setTags} label=${t('tags')} /><//>`;
 }
 
+/** Lay the second picture on the first. */
+export function compare([a, b]) {
+  compared.set({ a, b });
+  go('/console/compare');
+}
+
 export function Bar({ library, pictures, deleted, onClear, onDone }) {
   const [open, setOpen] = useState('');
   const done = () => {
@@ -74,7 +82,8 @@ export function Bar({ library, pictures, deleted, onClear, onDone }) {
     <strong>${t('selected', { n: pictures.length })}</strong><span class="push"></span>
     <${CodeButton} action=${code} />
     ${deleted ? html`<button type="button" onClick=${back}><${Icon} name="undo" /> ${t('restore')}</button>`
-    : html`<button type="button" onClick=${() => setOpen('tag')}>${t('tag')}</button>
+    : html`${pictures.length === 2 && html`<button type="button" onClick=${() => compare(pictures)}><${Icon} name="compare" /> ${t('compare')}</button>`}
+      <button type="button" onClick=${() => setOpen('tag')}>${t('tag')}</button>
       <button type="button" class="danger" onClick=${act}><${Icon} name="trash" /> ${t('delete')}</button>`}
     <button type="button" onClick=${lines}><${Icon} name="download" /> ${t('export')}</button>
     <button type="button" class="quiet icon" onClick=${onClear} aria-label=${t('select.none')} title=${t('select.none')}><${Icon} name="x" /></button>

@@ -29,7 +29,7 @@ function python({ method, path, json, rows, upload }) {
   const said = upload ? { image: { base64: FILE + upload }, brief: '…' } : json;
   const data = rows ? `"\\n".join(map(json.dumps, ${inPython(rows)})).encode()` : said && `json.dumps(${inPython(said)}).encode()`;
   const reads = data?.includes('file("') ? ['def file(name):', '    with open(name, "rb") as opened:', '        return base64.b64encode(opened.read()).decode()', '', ''] : [];
-  return ['import base64, json, urllib.request', '', `API = ${JSON.stringify(location.origin + BASE)}`, '', '',
+  return ['import base64, json, urllib.request', '', `API = ${JSON.stringify(location.origin + BASE)}`, 'API_KEY, SECRET_KEY = "API_KEY", "SECRET_KEY"', '', '',
     'def call(method, path, data=None, kind="application/json"):',
     '    keys = base64.b64encode(f"{API_KEY}:{SECRET_KEY}".encode()).decode()',
     '    headers = {"Authorization": f"Basic {keys}", "Content-Type": kind}',

@@ -1,6 +1,6 @@
 // Dialogs, and the states that every view has: loading, a problem, nothing there.
 import { html, useEffect, useLayoutEffect, useRef, useState } from '../vendor/htm-preact.js';
-import { t, wordsOr } from '../i18n.js';
+import { language, t, wordsOr } from '../i18n.js';
 import { useKeys } from '../state.js';
 
 /** A modal dialog. `keys` act while it is the topmost one. */
@@ -21,7 +21,13 @@ export function Dialog({ title, onClose, keys = {}, kind = '', actions, children
     event.preventDefault();
     if (event.target === dialog.current) onClose();
   };
-  return html`<dialog ref=${dialog} class=${kind} aria-labelledby=${id} onCancel=${cancel}
+  // Browsers close it without asking at a second Esc: then it is opened again, and asked.
+  const shut = ({ target }) => {
+    if (target !== dialog.current || !target.isConnected || target.open) return;
+    target.showModal();
+    onClose();
+  };
+  return html`<dialog ref=${dialog} class=${kind} aria-labelledby=${id} onCancel=${cancel} onClose=${shut}
       onMouseDown=${(event) => event.target === dialog.current && onClose()}>
     <div class="sheet">
       <header><h2 id=${id}>${title}</h2>
@@ -50,8 +56,11 @@ export function Field({ label, hint, error, children }) {
     ${hint && html`<small>${hint}</small>`}${error && html`<small class="bad" role="alert">${error}</small>`}</label>`;
 }
 
+/** Statuses of refusals that the same call would only meet again. */
+const FINAL = [400, 403, 404, 405, 410, 413, 422];
+
 /** What a problem means, what to do about it, and by which number the log knows it. */
-export function Trouble({ problem, onRetry }) {
+export function Trouble({ problem, onRetry, children }) {
   const [left, setLeft] = useState(problem.retryAfter);
   useEffect(() => setLeft(problem.retryAfter), [problem]);
   useEffect(() => {
@@ -59,16 +68,19 @@ export function Trouble({ problem, onRetry }) {
     const timer = setTimeout(() => setLeft(left - 1), 1000);
     return () => clearTimeout(timer);
   }, [left]);
+  const field = problem.field && wordsOr(problem.field.replace(/^\//, ''), '');
+  const reason = reasonOf(problem);
+  const remedy = wordsOr(`remedy.${problem.code}`, language.get() === 'en' ? problem.remedy : '');
   const details = [problem.status, problem.code, problem.field, problem.detail, problem.request].filter(Boolean).join(' · ');
   return html`<div class="trouble" role="alert">
     <${Icon} name="alert" />
     <div><strong>${titleOf(problem)}</strong>
-      ${problem.detail && html`<p>${problem.field ? `${problem.field}: ` : ''}${problem.detail}</p>`}
-      ${problem.remedy && html`<p>${problem.remedy}</p>`}
+      ${reason && html`<p>${field ? `${field}: ` : ''}${reason}</p>`}
+      ${remedy && html`<p>${remedy}</p>`}
       ${problem.code === 'unavailable' && html`<p>${t('problem.adds_safe')}</p>`}
       ${problem.request && html`<p class="faint">${t('problem.request')} <code>${problem.request}</code></p>`}
-      <div class="row">
-        ${onRetry && html`<button type="button" disabled=${left > 0} onClick=${onRetry}>${left > 0 ? t('retry_in', { n: left }) : t('retry')}</button>`}
+      <div class="row">${children}
+        ${onRetry && !FINAL.includes(problem.status) && html`<button type="button" disabled=${left > 0} onClick=${onRetry}>${left > 0 ? t('retry_in', { n: left }) : t('retry')}</button>`}
         <button type="button" class="quiet" onClick=${() => navigator.clipboard?.writeText(details)}>${t('copy')}</button>
       </div></div>
   </div>`;
@@ -76,6 +88,31 @@ export function Trouble({ problem, onRetry }) {
 
 /** The title of a problem in the reader's language; the service's own, where there are no words for it. */
 export const titleOf = (problem) => wordsOr(`problem.${problem.code}`, problem.title || t('problem.other'));
+
+const numbersOf = ({ detail }) => (detail.match(/\d+/g) ?? []).map(Number);
+
+/** Codes whose details name bytes: those of the file, if they are known, and the most. */
+const OF_BYTES = ['picture_size', 'request_too_large', 'upload_too_large', 'url_answer_too_long'];
+
+/** Why, in the reader's language, told from the code and the numbers of the detail; the detail itself where there are no words for it. */
+export function reasonOf(problem) {
+  const { code, detail = '' } = problem;
+  const n = numbersOf(problem);
+  const mb = (bytes) => Math.floor(bytes / 1e5) / 10;
+  if (code === 'picture_size' && n.length > 3) return t('reason.sides', { w: n[0], h: n[1], least: n[2], most: n[3] });
+  if (OF_BYTES.includes(code) && n.length) return t(n.length > 1 ? 'reason.bytes' : 'reason.most', { size: mb(n[0]), most: mb(n.at(-1)) });
+  if (code === 'empty_picture') return '';
+  if (code !== 'not_a_picture') return detail;
+  const [, formats] = /^not one of (.*)$/.exec(detail) ?? [];
+  if (formats) return t('reason.formats', { formats });
+  return t(/cut|no more than|truncated/i.test(detail) ? 'reason.cut' : 'reason.broken');
+}
+
+/** Whether the picture would be taken if it was smaller. */
+export function isTooLarge(problem) {
+  const n = numbersOf(problem);
+  return problem.code === 'picture_size' && n.length > 3 ? Math.max(n[0], n[1]) > n[3] : OF_BYTES.includes(problem.code);
+}
 
 /** What one sees where there is nothing, and the one thing to do. */
 export function Empty({ icon, title, text, children }) {

@@ -35,7 +35,7 @@ export function baidu({ vendor }) {
     'for cls in AipImageSearch.__mro__:', '    for name, value in list(vars(cls).items()):',
     '        if isinstance(value, str) and value.startswith("https://aip.baidubce.com"):',
     `            setattr(cls, name, value.replace("https://aip.baidubce.com", ${JSON.stringify(location.origin)}))`, '',
-    'client = AipImageSearch(APP_ID, API_KEY, SECRET_KEY)', ...(call.includes('(picture') ? reads(vendor) : []),
+    'client = AipImageSearch("APP_ID", "API_KEY", "SECRET_KEY")', ...(call.includes('(picture') ? reads(vendor) : []),
     `print(client.${prefix}${call})`].join('\n');
 }
 
@@ -64,7 +64,7 @@ export function qiniu({ vendor }) {
   const uri = !said?.includes('"uri": uri') ? [] : vendor.url ? [`uri = ${JSON.stringify(vendor.url)}`]
     : [...reads(vendor), 'uri = "data:application/octet-stream;base64," + base64.b64encode(picture).decode()'];
   return ['import base64, json', 'from qiniu import QiniuMacAuth, http', '', `HOST = ${JSON.stringify(location.origin)}`,
-    'auth = QiniuMacAuth(API_KEY, SECRET_KEY)', '', '', ...helper, '    return info.text_body if answer is None else answer', '', '',
+    'auth = QiniuMacAuth("API_KEY", "SECRET_KEY")', '', '', ...helper, '    return info.text_body if answer is None else answer', '', '',
     ...uri, `print(${method}(${JSON.stringify(path)}${said ? `, ${said}` : ''}))`].join('\n');
 }
 
@@ -81,7 +81,7 @@ function jumdataCall({ op, pictures, libraries, limit, threshold, url }) {
 export function jumdata({ vendor }) {
   const call = vendor?.library?.identity === 'picture' && vendor.library.name === 'jumdata' && jumdataCall(vendor);
   if (!call) return null;
-  return ['import base64, hashlib, json, time', 'from urllib.parse import urlencode', 'from urllib.request import urlopen', '', '',
+  return ['import base64, hashlib, json, time', 'from urllib.parse import urlencode', 'from urllib.request import urlopen', '', 'APP_ID, SECRET_KEY = "APP_ID", "SECRET_KEY"', '', '',
     'def call(operation, **fields):', '    timestamp = str(int(time.time() * 1000))',
     '    sign = hashlib.sha256((APP_ID + SECRET_KEY + timestamp).encode()).hexdigest()',
     '    form = urlencode({"appId": APP_ID, "timestamp": timestamp, "sign": sign, **fields})',

@@ -102,7 +102,7 @@ function Usage() {
       ${who.may?.length > 0 && html`<div><dt>${t('key.may')}</dt><dd>${who.may.join(', ')}</dd></div>`}
       ${who.libraries?.length > 0 && html`<div><dt>${t('key.libraries')}</dt><dd>${who.libraries.join(', ')}</dd></div>`}
       ${service && html`<div><dt>${t('service')}</dt><dd>${service.version} · ${service.model}</dd></div>
-        <div><dt>${t('picture.limits')}</dt><dd>${t('picture.limits.are', { size: Math.floor(service.pictures.max_bytes / 2 ** 20), formats: service.pictures.formats.join(', ') })}</dd></div>`}
+        <div><dt>${t('picture.limits')}</dt><dd>${t('picture.limits.are', { size: Math.floor(service.pictures.max_upload_bytes / 1e5) / 10, least: service.pictures.min_side, most: service.pictures.max_side, formats: service.pictures.formats.join(', ') })}</dd></div>`}
       ${!limits.length && html`<div><dt>${t('limits')}</dt><dd>${t('limits.none')}</dd></div>`}
     </dl>
     ${value.counted ? html`<figure class="usage"><svg viewBox="0 0 300 60" preserveAspectRatio="none" role="img" aria-label=${t('usage.total', { n: total })}>

@@ -87,7 +87,7 @@ function Looks({ a, b, proof }) {
       <div class="row center">${mode === 'blink' ? html`<button type="button" class="main" onClick=${flip}>${t('compare.flip')} <kbd>b</kbd></button>
         <button type="button" aria-pressed=${auto} onClick=${() => setAuto(!auto)}>${t('compare.auto')}</button><span class="faint" role="status">${named(upper ? b : a)}</span>`
       : html`<${Field} label=${`${t(`compare.${mode}.share`)} ${share} %`}><input type="range" min="0" max="100" value=${share} onInput=${(event) => setShare(Number(event.target.value))} /><//>`}</div>`}
-    <${Legend} proof=${proof} />`;
+    ${(marks || mode === 'side') && html`<${Legend} proof=${proof} />`}`;
 }
 
 function Verdict({ said }) {

@@ -5,6 +5,7 @@ import { date, number, score, t } from '../i18n.js';
 import { remove, WITHOUT_QUESTION } from '../parts/bar.js';
 import { CodeButton, Confirm, Empty, Icon, Trouble } from '../parts/dialog.js';
 import { Job, runs, useWatch } from '../parts/job.js';
+import { nameOf } from '../parts/grid.js';
 import { compared, go, notify, useLoad } from '../state.js';
 
 /** Clusters of a page. */
@@ -20,15 +21,16 @@ function Picture({ picture, cluster, onKeep }) {
   const first = cluster.pictures[0];
   const compare = () => [compared.set({ a: first, b: picture }), go('/console/compare')];
   return html`<li><figure>
-    <a href=${fileOf(picture, 'view')} target="_blank" rel="noopener"><img src=${fileOf(picture, 'thumb')} alt=${picture.brief || picture.id} loading="lazy" /></a>
-    <figcaption><strong>${picture.brief || picture.id}</strong>
+    <a href=${fileOf(picture, 'view')} target="_blank" rel="noopener"><img src=${fileOf(picture, 'thumb')} alt=${nameOf(picture)} loading="lazy" /></a>
+    <figcaption><strong>${nameOf(picture)}</strong>
       <span class="faint">${picture.width ? t('dup.size', { w: picture.width, h: picture.height }) : ''}${picture.bytes ? ` · ${size(picture.bytes)}` : ''} · ${date(picture.added)}</span></figcaption>
-    <div class="row"><button type="button" onClick=${onKeep} aria-label=${t('dup.keep_one.label', { name: picture.brief || picture.id })}><${Icon} name="check" /> ${t('dup.keep_one')}</button>
+    <div class="row"><button type="button" onClick=${onKeep} title=${t('dup.keep_one.label', { name: nameOf(picture) })}><${Icon} name="check" /> ${t('dup.keep_one', { n: cluster.pictures.length - 1 })}<span class="hidden">: ${nameOf(picture)}</span></button>
       ${picture !== first && html`<button type="button" class="quiet" onClick=${compare}><${Icon} name="compare" /> ${t('compare')}</button>`}</div>
   </figure></li>`;
 }
 
-function Why({ pairs }) {
+function Why({ cluster: { pairs, pictures } }) {
+  const name = (id) => nameOf(pictures.find((one) => one.id === id) ?? { id });
   const words = ({ level, score: value, cosine, proof }) => [
     t(`why.${level === 'identical' ? 'identical' : proof ? 'proved' : 'near'}`),
     level === 'identical' ? '' : score(proof ? value : cosine),
@@ -36,7 +38,7 @@ function Why({ pairs }) {
     proof && level === 'similar' ? t('dup.differs') : '',
   ];
   return html`<details class="reasons"><summary>${t('dup.why')}</summary><ul>
-    ${pairs.slice(0, 20).map((pair) => html`<li>${pair.a} · ${pair.b}: ${words(pair).filter(Boolean).join(', ')}</li>`)}</ul></details>`;
+    ${pairs.slice(0, 20).map((pair) => html`<li>${name(pair.a)} · ${name(pair.b)}: ${words(pair).filter(Boolean).join(', ')}</li>`)}</ul></details>`;
 }
 
 function Cluster({ library, cluster, number: position, onDone }) {
@@ -50,7 +52,7 @@ function Cluster({ library, cluster, number: position, onDone }) {
     (problem) => notify(problem.message));
   return html`<section class="panel cluster" aria-label=${t('dup.cluster', { position })}>
     <ul class="copies">${cluster.pictures.map((one) => html`<${Picture} key=${one.self} picture=${one} cluster=${cluster} onKeep=${() => keepOne(one)} />`)}</ul>
-    <div class="row"><${Why} pairs=${cluster.pairs} /><span class="push"></span><button type="button" onClick=${keepAll}>${t('dup.keep_all')}</button></div>
+    <div class="row"><${Why} cluster=${cluster} /><span class="push"></span><button type="button" onClick=${keepAll}>${t('dup.keep_all')}</button></div>
     ${keeping && html`<${Confirm} title=${t('delete.title', { n: cluster.pictures.length - 1 })} text=${t('delete.text')} label=${t('delete')}
       onYes=${() => remove(others(keeping), onDone)} onClose=${() => keep(null)} />`}
   </section>`;
@@ -75,15 +77,18 @@ export default function Duplicates({ library }) {
   const start = () => call('POST', path).then(() => [setProblem(null), jobs.reload()], setProblem);
   const swept = page.value?.swept;
   const found = page.value?.clusters ?? [];
+  // Of a level that is on one page, what is there now is known; of others, what the sweep found.
+  const whole = page.value && !page.loading && cursors.length === 1 && !page.value.next;
+  const countOf = (one) => (one === level && whole ? found.length : swept.clusters[one]);
   const turn = (next) => [setCursors(next), scrollTo(0, 0)];
   return html`<div class="page">
     <div class="head"><h1>${t('title.duplicates')}</h1>
-      <p class="faint">${swept ? t('dup.swept', { when: date(swept.finished) }) : ''}</p><span class="push"></span>
+      <p class="faint"><a href=${`/console/l/${encodeURIComponent(library)}`}>${library}</a></p><p class="faint">${swept ? t('dup.swept', { when: date(swept.finished) }) : ''}</p><span class="push"></span>
       <${CodeButton} action=${{ method: 'POST', path }} />
       <button type="button" class="main" disabled=${!jobs.value || runs(job) || job?.state === 'paused'} onClick=${start}>${t('dup.look')}</button></div>
     ${problem && html`<${Trouble} problem=${problem} onRetry=${start} />`}
     ${open && html`<${Job} job=${job} onChanged=${jobs.reload} />`}
-    ${swept && html`<div class="tabs">${LEVELS.map((one) => html`<button type="button" aria-pressed=${level === one} onClick=${() => [setLevel(one), setCursors([''])]}>${t(`dup.level.${one}`)} · ${number(swept.clusters[one])}</button>`)}</div>
+    ${swept && html`<div class="tabs">${LEVELS.map((one) => html`<button type="button" aria-pressed=${level === one} onClick=${() => [setLevel(one), setCursors([''])]}>${t(`dup.level.${one}`)} · ${number(countOf(one))}</button>`)}</div>
       <p class="faint">${t(`dup.about.${level}`)}</p>`}
     ${page.error ? html`<${Trouble} problem=${page.error} onRetry=${page.reload} />`
     : !page.value ? html`<div class="skeleton" aria-busy="true"></div>`

@@ -9,6 +9,7 @@ import { Crop } from '../parts/crop.js';
 import { nameOf } from '../parts/grid.js';
 import { Frame, Legend, factsOf, inverse, quadOf } from '../parts/overlay.js';
 import { Preview } from '../parts/preview.js';
+import { Smaller } from '../parts/scale.js';
 import { enqueue } from '../parts/uploads.js';
 import { asked, compared, go, notify, useKeys, useLoad, useStore } from '../state.js';
 
@@ -107,7 +108,7 @@ export default function Search({ library: name }) {
         <${Asking} said=${said} say=${say} others=${others} /></section>
       <section class="found" aria-label=${t('results')} aria-busy=${loading ? 'true' : 'false'}>
         <p class="faint" role="status">${loading || !value ? !error && t('search.looking') : `${t('search.found', { n: matches.length })} · ${t('search.took', { n: Math.round(value.took_ms) })}${value.query ? ` · ${number(value.query.width)} × ${number(value.query.height)}` : ''}`}</p>
-        ${error ? html`<${Trouble} problem=${error} onRetry=${reload} />`
+        ${error ? html`<${Trouble} problem=${error} onRetry=${reload}><${Smaller} file=${image.file} problem=${error} onFile=${(smaller) => file([smaller])} /><//>`
         : !value ? html`<ul class="results">${[1, 2, 3].map(() => html`<li class="result skeleton"></li>`)}</ul>`
         : matches.length ? html`<ul class="results">${matches.map((match, i) => html`<${Result} key=${match.self} match=${match} box=${box} active=${i === active} onActive=${() => setActive(i)}
             onOpen=${() => call('GET', match.self).then(setOpen, (problem) => notify(problem.message))} onCompare=${() => compare(match)} onSimilar=${() => ask(match)}

@@ -4,6 +4,13 @@ import { expired, session, signIn } from '../api.js';
 import { t } from '../i18n.js';
 import { Dialog, Field, Trouble } from '../parts/dialog.js';
 
+/** What whoever runs the service types for a link, as far as the address tells where it runs. */
+function command() {
+  const { hostname, origin } = location;
+  if (/\.amazonaws\.com(\.cn)?$/.test(hostname)) return '.venv/bin/lookalike console --stack STACK';
+  return `.venv/bin/lookalike console --data data${origin === 'http://127.0.0.1:8000' ? '' : ` --url ${origin}`}`;
+}
+
 function Form({ problem: before, children }) {
   const [busy, setBusy] = useState(false);
   const [problem, setProblem] = useState(before);
@@ -25,7 +32,7 @@ function Form({ problem: before, children }) {
     <${Field} label=${t('secret_key')}><input name="secret_key" type="password" required autocomplete="current-password" /><//>
     ${problem && html`<${Trouble} problem=${problem} />`}
     <button class="main" disabled=${busy}>${t('signin')}</button>
-    <p class="faint">${t('signin.hint')} <code>lookalike console</code></p>
+    <p class="faint">${t('signin.hint')} <code>${command()}</code></p>
   </form>`;
 }
 

@@ -10,14 +10,17 @@ from lookalike.domain.picture import Decoded, Key, Picture
 from lookalike.domain.search import Found, Match, Reason
 from lookalike.ports import Ports
 from lookalike.service.current import current
-from lookalike.service.finding import depth_of, find, ranked
-from lookalike.service.identity import locate
+from lookalike.service.finding import depth_of, embedded, find, nearest, ranked
+from lookalike.service.identity import identical, locate
 from lookalike.service.image_source import Source, load
 from lookalike.service.looking import Scope
 from lookalike.service.ranking import WINDOW
 
 #: Largest score of a picture that is near by its vector where geometry has verified nothing: it is more likely another one.
 MAX_UNVERIFIED_SCORE = 0.5
+
+#: Nearest pictures among which an identical one is: its vector is the very same.
+_TWINS = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,18 +43,36 @@ def check(ports: Ports, library: Library, source: Source) -> Check:
     store does not answer, and Busy or Abandoned if the answer is no longer wanted.
     """
     picture = load(ports, source, library.tenant).picture
-    held = _held_by_digest(ports, library, picture)
-    if held is not None:
-        return Check(held)
+    known = _held_by_digest(ports, library, picture)
+    if known is not None:
+        return Check(known)
     scope = Scope(ports, ports.job(library.tenant), (library,), depth_of(library.kind) + 2, None)
     found = find(scope, picture)
     matches = ranked(scope, found, WINDOW)
-    held = next(_held(ports, matches), None)
-    if held is not None:
-        return Check(held)
+    known = next(_held(ports, matches), None)
+    if known is not None:
+        return Check(known)
     near = [match for match in matches if match.reason is not Reason.EXACT]
     near += _further(scope, found, {match.candidate.key for match in matches})
     return Check(None, next(iter(current(ports.catalog, near, 0, 1)[0]), None))
+
+
+def held(ports: Ports, library: Library, source: Source) -> Picture | None:
+    """Return the identical picture that the library holds, None if there is none; nothing is verified for it.
+
+    It costs what an add does. Errors: as of :func:`check`.
+    """
+    picture = load(ports, source, library.tenant).picture
+    known = _held_by_digest(ports, library, picture)
+    if known is not None or library.identity is Identity.PICTURE:
+        return known
+    scope = Scope(ports, ports.job(library.tenant), (library,), _TWINS, None)
+    candidates = nearest(scope, embedded(scope, picture), [picture])
+    for key in identical(ports, scope.job, candidates.values(), picture):
+        row = ports.catalog.picture(key)
+        if row is not None and row.live and row.added == candidates[key].added:
+            return row
+    return None
 
 
 def _held_by_digest(ports: Ports, library: Library, picture: Decoded) -> Picture | None:

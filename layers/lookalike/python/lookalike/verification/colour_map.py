@@ -108,13 +108,16 @@ def compare_colours(overlay: Overlay) -> ColourDifference:
     if vivid.any():
         vivid &= _turned(hues, _relit(original, query, covered), MIN_VIVID_CHROMA, MIN_VIVID_COSINE)
     turned_at_all = _turned(hues, other_hues, MIN_CHROMA, MIN_HUE_COSINE)
-    hue_turned, vividly_turned = (float(turned[covered].mean()) for turned in (turned_at_all, vivid))
-    if hue_turned > MAX_HUE_TURNED:
-        recoloured |= turned_at_all & covered
-    if vividly_turned > MAX_VIVIDLY_TURNED:
-        recoloured |= vivid & covered
-    difference = float(_smallest_differences(original, query)[covered].mean())
-    return ColourDifference(float(recoloured[covered].mean()), hue_turned, vividly_turned, difference, recoloured)
+    for turned, most in ((turned_at_all, MAX_HUE_TURNED), (vivid, MAX_VIVIDLY_TURNED)):
+        if turned[covered].mean() > most:
+            recoloured |= turned & covered
+    return ColourDifference(
+        recoloured=float(recoloured[covered].mean()),
+        hue_turned=float(turned_at_all[covered].mean()),
+        vividly_turned=float(vivid[covered].mean()),
+        difference=float(_smallest_differences(original, query)[covered].mean()),
+        cells=recoloured,
+    )
 
 
 def _has_few_colours(colours: _Floats) -> bool:

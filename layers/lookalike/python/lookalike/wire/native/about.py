@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 import lookalike
 from lookalike.domain.application import Application
 from lookalike.ports import Ports
+from lookalike.service import staging
 from lookalike.service.capacity import application_capacity, pictures_of
 from lookalike.service.index_state import index_state
 from lookalike.service.usage import usage_of
@@ -46,10 +47,12 @@ def service(ports: Ports, _request: Request) -> Answer:
             model=model_name(ports),
             pictures=PictureLimitsSaid(
                 max_bytes=bounds.max_bytes,
+                max_upload_bytes=staging.MAX_BYTES,
                 min_side=bounds.min_side,
                 max_side=bounds.max_side,
                 formats=tuple(sorted(bounds.formats)),
             ),
+            purge_after_days=ports.settings.purge_after_days,
             openapi=OPENAPI,
             problems=problems.PAGE,
         )

@@ -225,21 +225,23 @@ class IndexSaid(Said, frozen=True, kw_only=True):
 
 
 class PictureLimitsSaid(Said, frozen=True, kw_only=True):
-    """What a picture may be: bytes, pixels of a side, formats."""
+    """What a picture may be: bytes, pixels of a side, formats. ``max_upload_bytes``: bytes of one that is sent ahead."""
 
     max_bytes: int
+    max_upload_bytes: int
     min_side: int
     max_side: int
     formats: tuple[str, ...]
 
 
 class ServiceSaid(Said, frozen=True, kw_only=True):
-    """What answers here."""
+    """What answers here. ``purge_after_days``: for how long what is deleted can be restored."""
 
     name: str
     version: str
     model: str
     pictures: PictureLimitsSaid
+    purge_after_days: float
     openapi: str
     problems: str
 

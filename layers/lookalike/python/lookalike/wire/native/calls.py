@@ -114,18 +114,21 @@ _IF_MATCH = Parameter(
     where="header",
 )
 _IF_NONE_MATCH = Parameter("If-None-Match", "ETags that the caller has", where="header")
-_IF_ABSENT = Parameter(
-    "If-None-Match", "*: put it only where there is none", {"type": "string", "pattern": r"^\*$"}, where="header"
-)
+_IF_ABSENT = Parameter("If-None-Match", "*: put it only where there is none", _one_of("*"), where="header")
 _DESCRIBED = (
     Parameter("brief", "What is said of the picture, where the body does not say it: its brief"),
     Parameter("tags", "Likewise: its tags, comma separated"),
-    Parameter("label", "Likewise: its label, as text"),
-    Parameter("desc", "Likewise: its desc, as text"),
+    Parameter("label", f"Likewise: its label, as text of up to {limits.METADATA_BYTES['label']} bytes"),
+    Parameter("desc", f"Likewise: its desc, as text of up to {limits.METADATA_BYTES['desc']} bytes"),
 )
 _ON_DUPLICATE = Parameter("on_duplicate", "Likewise", {**_one_of("return", "refuse", "update"), "default": "return"})
 # Said where it is worth most. openapi-python-client 0.29 needs an optional parameter where a body has several types.
 _ACCEPT = Parameter("Accept-Encoding", "gzip: long answers are compressed", where="header")
+_NEAREST = Parameter(
+    "nearest",
+    "false: nothing but whether it is held, at the price of an add",
+    {**_one_of("true", "false"), "default": "true"},
+)
 _STATE = Parameter("state", "Live pictures, or deleted ones", {**_one_of("live", "deleted"), "default": "live"})
 _AFTER = Parameter("after", "next of the page before", {"type": "string", "pattern": requests.CURSOR_PATTERN})
 
@@ -201,7 +204,7 @@ CALLS: Sequence[NativeCall] = (
                (404, 409, 410, 422), requests.SearchGiven, "file", (_ACCEPT,),
                {"search": requests.SearchOptionsGiven}),
     NativeCall("search", "POST", f"{_LIBRARY}/check", searching.check_picture, {200: answers.CheckSaid},
-               (404, 409, 410, 422), requests.CheckGiven, "file", (_ACCEPT,)),
+               (404, 409, 410, 422), requests.CheckGiven, "file", (_NEAREST, _ACCEPT)),
     NativeCall("search", "POST", f"{BASE}/search", searching.search_several, {200: answers.FoundSaid},
                (404, 409, 410, 422),
                requests.SearchManyGiven),

@@ -156,8 +156,13 @@ SAID: Mapping[str, msgspec.Struct] = {
         version=lookalike.__version__,
         model="lite0",
         pictures=answers.PictureLimitsSaid(
-            max_bytes=10_485_760, min_side=15, max_side=4999, formats=("BMP", "GIF", "JPEG", "PNG", "WEBP")
+            max_bytes=10_485_760,
+            max_upload_bytes=33_554_432,
+            min_side=15,
+            max_side=4999,
+            formats=("BMP", "GIF", "JPEG", "PNG", "WEBP"),
         ),
+        purge_after_days=7,
         openapi="/api/v1/openapi.json",
         problems="/api/v1/problems",
     ),

@@ -13,10 +13,11 @@ from lookalike.domain.geometry import WHOLE, Box
 from lookalike.domain.library import Library
 from lookalike.errors import InvalidArgument
 from lookalike.ports import Ports
-from lookalike.service.check import check
+from lookalike.service.check import Check, check, held
 from lookalike.service.compare import compare
 from lookalike.service.ranking import WINDOW, Page
 from lookalike.service.search import SearchLibraries, search_libraries
+from lookalike.wire import forms
 from lookalike.wire.http import Request
 from lookalike.wire.native import reading
 from lookalike.wire.native.answers import (
@@ -46,8 +47,8 @@ def search_several(ports: Ports, application: Application, request: Request) -> 
     """Find pictures like the one given in several libraries of one kind."""
     began = time.perf_counter()
     said = reading.body_of(request, SearchManyGiven)
-    names = dict.fromkeys(said.libraries)
-    libraries = [reading.library_of(ports, application, name) for name in names]
+    places = {name: f"/libraries/{number}" for number, name in reversed(list(enumerate(said.libraries)))}
+    libraries = [reading.library_of(ports, application, name, places[name]) for name in dict.fromkeys(said.libraries)]
     return _found(ports, application, libraries, _Query(said, said.image, began))
 
 
@@ -116,10 +117,12 @@ def _box(given: BoxGiven) -> Box:
 
 
 def check_picture(ports: Ports, application: Application, request: Request) -> Reply:
-    """Say whether the library holds the very picture, and if not, which is the nearest."""
+    """Say whether the library holds the very picture, and if not, unless ``nearest`` is false, which is the nearest."""
+    quick = reading.one_of(forms.query(request), "nearest", "true", "false") == "false"
     image = reading.checked_image(request)
     library = reading.library_of(ports, application, request.arguments["library"])
-    found = check(ports, library, reading.source_of(ports, application, library, image, "/image"))
+    source = reading.source_of(ports, application, library, image, "/image")
+    found = Check(held(ports, library, source)) if quick else check(ports, library, source)
     return Reply(
         CheckSaid(
             held=found.picture is not None,

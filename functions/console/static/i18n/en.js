@@ -43,7 +43,7 @@ export default {
   'identity.own.about': 'Programs may add the same picture by several ids; this page asks before it does.', 'identity.picture.about': 'The same picture is never in twice.',
   'pictures': '{n} picture|{n} pictures', 'pictures.all': 'Pictures',
   'pages': 'Pages',
-  'page': 'Page {page}', 'page.of': 'Page {page} of {all}', 'library.order': 'By id', 'library.restorable': 'Can be restored for {n} day|Can be restored for {n} days', 'fresh': 'Just added', 'named': '{n} picture with this name|{n} pictures with this name', 'named.many': 'The names of the first {n} pictures were looked at.', 'page.before': 'Previous', 'page.next': 'Next',
+  'page': 'Page {page}', 'page.of': 'Page {page} of {all}', 'library.order': 'Sorted by id', 'library.restorable': 'Can be restored for {n} day|Can be restored for {n} days', 'fresh': 'Just added', 'named': '{n} picture with this name|{n} pictures with this name', 'named.many': 'The names of the first {n} pictures were looked at.', 'page.before': 'Previous', 'page.next': 'Next',
   'capacity': 'Capacity', 'capacity.of': '{used} of {all}', 'capacity.hint': 'Pictures it may hold; empty for no limit',
   'service': 'Version, model', 'picture.limits': 'A picture may be', 'picture.limits.are': '{formats}; up to {size} MB; each side {least} to {most} pixels',
   'key.may': 'The key may only', 'key.libraries': 'Only in',

@@ -188,8 +188,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lookalike.transfer": {
         "lookalike",
         "lookalike.domain",
+        "lookalike.embedding",
         "lookalike.errors",
         "lookalike.imaging",
+        "lookalike.limits",
         "lookalike.ports",
         "lookalike.service",
         "lookalike.wire",

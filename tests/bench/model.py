@@ -17,8 +17,7 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Pixels
 from lookalike.embedding import model_card
 from lookalike.embedding.embedder import INPUT, OnnxEmbedder
-from lookalike.embedding.model_card import CARD, CODEBOOKS
-from lookalike.embedding.model_path import find_model
+from lookalike.embedding.model_path import CARD, CODEBOOKS, find_model
 from lookalike.embedding.preprocess import square
 from lookalike.training import export_onnx, onnx_graph
 from tests.bench.report import Report, median_ms_each

@@ -1,6 +1,6 @@
 """Measures the one-machine stores: durable puts beside the raw disk, searches beside exact scans, memory, filling.
 
-python -m tests.bench.stores [--json FILE] [--quick]
+python -m tests.bench.stores [--json FILE] [--quick] [--large]
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,11 @@ from lookalike.embedding.model_path import find_model
 from lookalike.stores.local import picture_row
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.sqlite_stores import SqliteStores
+from lookalike.stores.vectors import index as index_module
+from lookalike.stores.vectors import scoring
+from lookalike.stores.vectors.file_keeper import FileKeeper
 from lookalike.stores.vectors.index import FaissIndex
+from lookalike.stores.vectors.segment_folder import SegmentFolder
 from tests.bench.report import Report, median_ms
 from tests.support import photographs
 
@@ -64,15 +69,15 @@ class Case:
 CASES = (Case("one view"), Case("five views", views=5), Case("tag of 20 %", every=5), Case("tag of 1 %", every=100))
 
 
-def measure(report: Report, *, quick: bool) -> None:
-    """Measure the disk, then memory."""
+def measure(report: Report, *, quick: bool, large: bool = False) -> None:
+    """Measure the disk, then memory. ``large``: with up to two million pictures, for which 6 GB are needed."""
     Path("build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir="build") as folder:
         puts(report, Path(folder), 50 if quick else 500)
     seeds = Seeds(50 if quick else 1500)
-    sizes = (2_000, 20_000) if quick else (10_000, 100_000, 500_000)
-    for size in sizes:
-        searches(report, size, seeds, 5 if quick else 30)
+    sizes = (2_000, 20_000) if quick else (10_000, 100_000, 500_000, *((1_000_000, 2_000_000) if large else ()))
+    took = {size: searches(report, size, seeds, 5 if quick else 30) for size in sizes}
+    growth(report, took)
     with tempfile.TemporaryDirectory(dir="build") as folder:
         start(report, Path(folder) / "catalog.db", sizes[-1], seeds)
 
@@ -105,15 +110,36 @@ def start(report: Report, file: Path, size: int, seeds: Seeds) -> None:
         for _ in connection.execute("SELECT * FROM pictures"):
             pass
         reading = time.perf_counter() - began
+    filled, from_files = started(file, seeds), started(file, seeds)
+    report.add("Start", f"{size:,} pictures, made again from the catalog", filled, "s", floor=reading)
+    report.add("Start", f"{size:,} pictures, from the index's files", from_files, "s", floor=reading, aim="≤ 2 s")
+
+
+def started(file: Path, seeds: Seeds) -> float:
+    """Seconds until an index is there, from its files if there are any."""
     began = time.perf_counter()
-    with closing(SqliteStores(file)) as stores, closing(FaissIndex({Kind.SIMILAR: seeds.codebook})) as index:
-        index.fill(stores.catalog.scan(Kind.SIMILAR))
-        took = time.perf_counter() - began
-    report.add("Start", f"{size:,} pictures, catalog to index", took, "s", floor=reading, aim="< 10 s at 500,000")
+    with closing(SqliteStores(file)) as stores:
+        keeper = FileKeeper(SegmentFolder(file.parent / "segments"), stores.changes)
+        with closing(FaissIndex({Kind.SIMILAR: seeds.codebook}, keeper=keeper)) as index:
+            keeper.start(index)
+            return time.perf_counter() - began
 
 
-def searches(report: Report, size: int, seeds: Seeds, times: int) -> None:
-    """Filling an index of that size, its memory and recall, and searches beside FAISS's exact scan of the same."""
+def growth(report: Report, took: dict[int, tuple[float, float]]) -> None:
+    """How much longer a search takes in the largest library than in a smaller one, beside how much larger it is."""
+    largest = max(took)
+    for size in sorted(took):
+        if LARGE <= size < largest:
+            for name, few, many in zip(("one view", "five views"), took[size], took[largest], strict=True):
+                what = f"{largest:,} pictures beside {size:,}: time of a search, {name}"
+                report.add("Growth", what, many / few, "×", floor=largest / size)
+
+
+def searches(report: Report, size: int, seeds: Seeds, times: int) -> tuple[float, float]:
+    """Filling an index of that size, its memory and recall, and searches beside FAISS's exact scan of the same.
+
+    Returns the milliseconds of a search for the 100 best with one view and with five.
+    """
     vectors, queries = seeds.blends(size), seeds.queries(times)
     index, plain = FaissIndex({Kind.SIMILAR: seeds.codebook}), flat(vectors)
     group = f"{size:,} pictures, one thread"
@@ -127,11 +153,38 @@ def searches(report: Report, size: int, seeds: Seeds, times: int) -> None:
     for views in (1, 5):
         name = "recall, k 100, " + ("one view" if views == 1 else "five views")
         report.add(group, name, recall(index, plain, queries[:, :views]), "", aim="≥ 0.999")
+    for case in CASES[2:]:
+        found = recall(index, plain, queries[:, :1], only(size, case.every), TagFilter(frozenset([str(case.every)])))
+        report.add(group, f"recall, k 100, {case.name}", found, "", aim="≥ 0.999")
+    report.add(group, "scans that a search takes, one view", rounds(index, queries[:, :1]), "", aim="≤ 1.1")
+    report.add(group, "the same, five views", rounds(index, queries), "", aim="≤ 1.1")
     for k in (100, 1000):
         for case in CASES:
             compare(report, group, index, plain, queries, k, case)
+    one, five = (median_ms(each(queries[:, :views], lambda query: ask(index, query, 100)), times) for views in (1, 5))
     report.add(group, "reading that many bytes of codes once", median_ms(np.ones(size * CODE // 8).sum, times), "ms")
+    for start in range(0, size, 10 * 512):
+        index.remove([picture(number, vectors[number]) for number in range(start, min(start + 10 * 512, size), 10)])
+    index.wait_for_compactions()
+    found = recall(index, plain, queries[:, :1], faiss_selection(np.arange(size) % 10 != 0))
+    report.add(group, "recall, k 100, one view, a tenth removed", found, "", aim="≥ 0.999")
     index.close()
+    return one, five
+
+
+def rounds(index: FaissIndex, queries: NDArray[np.float32]) -> float:
+    """Return how often a search scans, on average: once, and again where too few rows were found at first."""
+    scans = 0
+
+    def counted(*given: Any) -> Any:
+        nonlocal scans
+        scans += 1
+        return scoring.score(*given)
+
+    with patch.object(index_module, "score", counted):
+        for views in queries:
+            ask(index, views, 100)
+    return scans / len(queries)
 
 
 def compare(
@@ -219,7 +272,12 @@ def flat(vectors: Float16Vectors) -> Any:
 
 def only(size: int, every: int) -> Any:
     """Return the parameters of an exact scan of every n-th row."""
-    bitmap = np.packbits(np.arange(size) % every == 0, bitorder="little")
+    return faiss_selection(np.arange(size) % every == 0)
+
+
+def faiss_selection(allowed: NDArray[np.bool_]) -> Any:
+    """Return the parameters of an exact scan of some rows."""
+    bitmap = np.packbits(allowed, bitorder="little")
     return faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))  # type: ignore[call-arg, arg-type]
 
 
@@ -228,17 +286,20 @@ def ask(index: FaissIndex, views: NDArray[np.float32], k: int, tags: TagFilter |
     return index.search(Query(Kind.SIMILAR, (LIBRARY,), MODEL, views, k, tags))
 
 
-def recall(index: FaissIndex, plain: Any, queries: NDArray[np.float32]) -> float:
+def recall(
+    index: FaissIndex, plain: Any, queries: NDArray[np.float32], some: Any = None, tags: TagFilter | None = None
+) -> float:
     """Return the share of the 100 exactly nearest, over all views of a query, that the index answers."""
     shares = []
     for views in queries:
         best: dict[int, float] = {}
-        for cosines, rows in zip(*plain.search(views, 100), strict=True):
+        for cosines, rows in zip(*plain.search(views, 100, params=some), strict=True):
             for row, cosine in zip(rows.tolist(), cosines.tolist(), strict=True):
                 best[row] = max(cosine, best.get(row, -1))
+        best.pop(-1, None)  # where fewer than 100 rows are allowed
         nearest = set(sorted(best, key=lambda row: -best[row])[:100])
-        found = {candidate.revision - 1_767_323_045_000 for candidate in ask(index, views, 100)}
-        shares.append(len(found & nearest) / 100)
+        found = {candidate.revision - 1_767_323_045_000 for candidate in ask(index, views, 100, tags)}
+        shares.append(len(found & nearest) / len(nearest))
     return float(np.mean(shares))
 
 
@@ -289,10 +350,11 @@ def main() -> None:
     """Measure the stores alone."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="where the figures go")
+    parser.add_argument("--large", action="store_true", help="with one and two million pictures, too")
     parser.add_argument("--quick", action="store_true", help="small sizes: shows that it works, not how fast it is")
     chosen = parser.parse_args()
     report = Report()
-    measure(report, quick=chosen.quick)
+    measure(report, quick=chosen.quick, large=chosen.large)
     report.print(Console())
     if chosen.json:
         chosen.json.write_text(json.dumps(report.figures(), indent=2) + "\n")

@@ -15,8 +15,10 @@ from lookalike.ports import (
     Applications,
     Catalog,
     Counters,
+    Embeddings,
     Generations,
     MapStore,
+    ModelFiles,
     PictureStore,
     Records,
     Uploads,
@@ -25,13 +27,16 @@ from lookalike.ports import (
 from lookalike.stores.aws.dynamodb_applications import DynamoApplications
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
 from lookalike.stores.aws.dynamodb_counters import DynamoCounters
+from lookalike.stores.aws.dynamodb_embeddings import DynamoEmbeddings
 from lookalike.stores.aws.dynamodb_generations import DynamoGenerations
 from lookalike.stores.aws.dynamodb_maps import DynamoMaps
 from lookalike.stores.aws.dynamodb_records import DynamoRecords
 from lookalike.stores.aws.dynamodb_table import Table
 from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
 from lookalike.stores.aws.opensearch_index import OpenSearchIndex
+from lookalike.stores.aws.s3_models import S3Models
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
+from lookalike.stores.local.model_folder import ModelFolder
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.vectors.file_keeper import FileKeeper
@@ -44,6 +49,7 @@ from tests.support.fakes import (
     MemoryApplications,
     MemoryCatalog,
     MemoryCounters,
+    MemoryEmbeddings,
     MemoryGenerations,
     MemoryIndex,
     MemoryMaps,
@@ -83,6 +89,19 @@ def s3_store(_folder: Path) -> Iterator[S3Store]:
         client = make("s3", config=CONFIG)
         client.create_bucket(Bucket="originals")
         yield S3Store(client, "originals")
+
+
+@contextmanager
+def model_folder(folder: Path) -> Iterator[ModelFolder]:
+    yield ModelFolder(folder / "models")
+
+
+@contextmanager
+def s3_models(_folder: Path) -> Iterator[S3Models]:
+    with aws() as make:
+        client = make("s3", config=CONFIG)
+        client.create_bucket(Bucket="originals")
+        yield S3Models(client, "originals")
 
 
 @contextmanager
@@ -161,6 +180,12 @@ RECORDS: dict[str, Opening[Records]] = {
     "memory": memory(MemoryRecords),
     DYNAMODB: dynamodb(DynamoRecords),
 }
+EMBEDDINGS: dict[str, Opening[Embeddings]] = {
+    "sqlite": sqlite(lambda stores: stores.embeddings),
+    "memory": memory(MemoryEmbeddings),
+    DYNAMODB: dynamodb(DynamoEmbeddings),
+}
+MODEL_FILES: dict[str, Opening[ModelFiles]] = {"folder": model_folder, "s3": s3_models}
 GENERATIONS: dict[str, Opening[Generations]] = {
     "memory": memory(MemoryGenerations),
     DYNAMODB: dynamodb(DynamoGenerations),
@@ -196,6 +221,8 @@ maps = each(MAP_STORES)
 uploads = each(UPLOADS)
 counters = each(COUNTERS)
 records = each(RECORDS)
+embeddings = each(EMBEDDINGS)
+model_files = each(MODEL_FILES)
 generations = each(GENERATIONS)
 index = each(VECTOR_INDICES)
 originals = each(PICTURE_STORES)

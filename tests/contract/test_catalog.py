@@ -186,6 +186,14 @@ class TestAliases:
     def test_they_are_found_in_their_library_alone(self, catalog: Catalog, aliases: dict[str, str]) -> None:
         catalog.save_aliases("uid-a", aliases)
         assert {name: catalog.alias("uid-a", name) for name in aliases} == aliases
+        listed, after = dict[str, str](), ""
+        while page := catalog.aliases("uid-a", after, 7):
+            assert len(page) <= 7
+            assert [name for name, _ in page] == sorted(name for name, _ in page)
+            listed |= dict(page)
+            after = page[-1][0]
+        assert aliases.items() <= listed.items()
+        assert list(catalog.aliases("uid-b", "", 7)) == []
         assert {catalog.alias("uid-b", name) for name in aliases} <= {None}
 
     def test_the_last_one_holds_and_a_forgotten_library_has_none(self, catalog: Catalog) -> None:
@@ -216,6 +224,7 @@ class TestRows:
             ),
             sign_version=3,
             deleted_at=1_700_000_000_000,
+            file_size=(1 << 31) + 7,
         )
         catalog.put(written, None)
         assert contents(catalog.picture(written.key)) == contents(written)

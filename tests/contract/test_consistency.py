@@ -271,12 +271,26 @@ def test_a_lost_original_is_said_once_and_left(ports: Ports, clock: SetClock, de
     assert report.examples == {Fault.NO_ORIGINAL: (f"{world.ref.name}/0",)}
 
 
-def test_an_empty_original_is_seen_by_its_size(ports: Ports, clock: SetClock) -> None:
+@pytest.mark.parametrize(("size", "is_known"), [(0, True), (0, False), (50, True)])
+def test_an_original_that_is_empty_or_cut_is_seen_by_its_size(
+    ports: Ports, clock: SetClock, size: int, is_known: bool
+) -> None:
     world = World(ports, clock)
-    ports.originals.put(world.pictures[0].object_key, b"")
+    picture = world.pictures[0]
+    if not is_known:  # as in rows of the version before
+        ports.index.write([world.put(picture, file_size=None)])
+    ports.originals.put(picture.object_key, (source(0).data or b"")[:size])
     clock.now += DAY
     for deep in (0, 100):
         assert world.check(deep=deep).found == {Fault.NO_ORIGINAL: 1}
+
+
+@pytest.mark.parametrize("size", [7, 0, -1, -7, (1 << 62)])
+def test_a_wrong_size_in_a_row_accuses_no_original(ports: Ports, clock: SetClock, size: int) -> None:
+    world = World(ports, clock)
+    ports.index.write([world.put(world.pictures[0], file_size=size)])
+    clock.now += DAY
+    assert world.check().found == {}
 
 
 @pytest.mark.parametrize("damage", [None, b"", b"another file"])
@@ -343,7 +357,7 @@ def test_the_deep_check_finds_what_no_key_tells(ports: Ports, clock: SetClock) -
     before = world.answers()
     vector = np.roll(world.now(world.pictures[2]).vector, 7)
     ports.index.write([world.put(world.pictures[2], vector=vector)])
-    ports.originals.put(world.pictures[3].object_key, b"no picture")
+    ports.originals.put(world.pictures[3].object_key, bytes(len(source(3).data or b"")))
     clock.now += DAY
     assert world.check().found == {}
     report = world.check(repair=True, deep=100)

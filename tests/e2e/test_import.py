@@ -10,7 +10,9 @@ import time
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.support.baidu import picture
 from tests.support.live import LiveServer, cli
@@ -96,3 +98,19 @@ def test_wrong_use_is_one_line(folder: Path, tmp_path: Path) -> None:
         (line,) = (line for line in done.stderr.splitlines() if "made the" not in line)
         assert line.startswith("lookalike: ")
         assert said in line
+
+
+def test_a_large_file_goes_to_a_server_as_it_came(tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    noise = np.random.default_rng(1).integers(0, 256, (1500, 1500, 3), np.uint8)
+    Image.fromarray(noise).save(folder / "large.png", compress_level=0)
+    server = LiveServer(tmp_path / "data")
+    keys = server.keys("shop")
+    (tmp_path / "key").write_text(f"{keys.access_key}:{keys.secret_key}")
+    words = [str(folder), "--library", "shop", "--url", server.url, "--key", f"@{tmp_path / 'key'}"]
+    done = subprocess.run([*IMPORT, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert server.stop() == 0
+    originals = [file for file in (tmp_path / "data/originals").rglob("*") if file.is_file()]
+    assert (folder / "large.png").read_bytes() in [file.read_bytes() for file in originals]

@@ -20,8 +20,7 @@ import httpx
 import pytest
 
 import lookalike
-from lookalike.embedding.model_card import CARD, CODEBOOKS
-from lookalike.embedding.model_path import find_model
+from lookalike.embedding.model_path import CARD, CODEBOOKS, find_model
 from tests.support import photographs
 from tests.support.live import LiveServer, cli
 

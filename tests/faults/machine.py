@@ -156,7 +156,7 @@ class Machine(RuleBasedStateMachine):
     @step(act=acts, after=st.integers(0, 12))
     def purge_within_an_act(self, act: Act, after: int) -> None:
         """A purge, eight days later, comes in the middle of a call."""
-        self.world.drain_index()
+        self._before_days_pass()
         inner: list[bool] = []
 
         def purges() -> None:
@@ -278,17 +278,21 @@ class Machine(RuleBasedStateMachine):
     # -- operators -----------------------------------------------------------------------------------------------------
 
     def purge(self, plan: Plan | None) -> None:
-        """A purge, eight days later. The stream has forgotten by then what it could not deliver."""
-        if "index" not in self.world.faults.away:
-            self.world.drain_index()
-        else:
-            self.lost = True
+        """A purge, eight days later."""
+        self._before_days_pass()
         self.world.pass_time(8 * DAY)
         try:
             done = self._do(plan, self.world.purge)
         except LookalikeError:
             done = None
         self.model.purged(done=bool(done))
+
+    def _before_days_pass(self) -> None:
+        """Deliver what the stream would forget, unless the index is away: then it is lost, and an operator repairs it."""
+        if "index" in self.world.faults.away:
+            self.lost = True
+        else:
+            self.world.drain_index()
 
     def sweep(self, plan: Plan | None) -> None:
         """A purge twenty minutes later, which removes the rows of removed libraries. The stream may be behind."""

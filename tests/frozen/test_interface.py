@@ -89,6 +89,7 @@ OPTIONS = {
     "restore": "snapshot --data --replace",
     "export": "destination --library --name --data --stack --json",
     "check": "--data --stack --repair --deep --rate --list --json",
+    "reembed": "--model --rate --compare --report --switch --leave-lost --back --drop --data --stack --json",
     "restore-picture": "picture --library --name --data --stack --json",
     "canary": "--data --stack --recall --least-recall --json",
     "invoke": "function event --data --stack",
@@ -210,14 +211,14 @@ VALUES = {
 UPLOADS_BECAME = "added same done_before changed_since gone"
 ERRORS = """
     Abandoned AccessError AddressRefused ApplicationDisabled ApplicationFull ApplicationNotFound ArgumentTooLong BadEncoding
-    Busy CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument JobFailed JobFinished JobInProgress JobIsOther JobNotFound JournalError LibraryExists LibraryFull
+    Busy ChangeRefused CrossSite DailyQuotaReached EmptyPicture IndexWriteError InvalidArgument JobFailed JobFinished JobInProgress JobIsOther JobNotFound JournalError LibraryExists LibraryFull LibraryIsOther
     LibraryNotFound LimitReached LinkInvalid LookalikeError MethodNotAllowed MissingArgument ModelError NoGroups
     NotAPicture NotPermitted NothingGiven OutOfTime PictureError PictureExists PictureIsAbsent PictureIsPut PictureIsThere PictureNotFound
     PictureSizeError RateReached RefusedError RequestTooLarge RevisionConflict RevisionMismatch RowError ServiceRateReached
     SessionExpired SettingsError SignAmbiguous SignatureInvalid SourceError StateError TargetError TokenExpired TokenInvalid
     TooManyFailures TooManyGroups TooManyItems TotalQuotaReached Unavailable UnknownOperation
     UnknownScheme UnsupportedByLibrary UploadError UploadExpired UploadMissing UploadNotFound UploadRefused
-    UploadTooLarge UploadUsed UrlAnswerError UrlAnswerTooLong UrlError UrlIllegal UrlLengthError
+    UploadSent UploadTooLarge UploadUsed UrlAnswerError UrlAnswerTooLong UrlError UrlIllegal UrlLengthError
     UrlNotPublic UrlTimeout UrlUnreachable WrongLimit WrongThreshold
 """
 
@@ -244,33 +245,37 @@ FIELDS = {
 
 #: The fields that single calls of the logger add, and operations that only they name.
 ADDED = """
-    address file first library milliseconds object_key operation operation:add operation:canary operation:check operation:control operation:gateway operation:groups operation:index operation:ingest operation:purge
-    operation:search operation:status operation:watch outcome pictures reason refused request_bytes request_id rows
-    source status
+    address file first library milliseconds model object_key operation operation:add operation:canary operation:check operation:control operation:gateway operation:groups operation:index operation:ingest operation:purge operation:reembed operation:search operation:status operation:watch other outcome phase pictures reason refused request_bytes request_id rows source status
 """
 
 #: All messages of log lines; what is filled in is {}.
 MESSAGES = [
     "KMS does not answer; a secret it opened before is used",
+    "a fill has stopped, and is tried again",
     "a job has ended with its library",
     "a job has failed",
     "a job is done",
     "a job waits for a store",
+    "a part of /status could not be had",
+    "a report could not be kept",
     "a row of {} is damaged and left out: {} ({})",
     "a search process could not be started: {}",
     "a search process has ended; searched again here: {}",
-    "a search process has started",
     "a search process has found nothing; searched again here: {}",
+    "a search process has started",
     "a thumbnail could not be kept",
     "an original could not be removed",
     "an original is lost; its picture cannot be restored",
     "an original was not looked at",
     "an upload could not be removed",
     "answered",
+    "canary",
     "comes again",
-    "dead letter",
+    "commands cannot ask this server",
     "dead letter not kept",
+    "dead letter",
     "failed",
+    "filling a model",
     "handler failed",
     "index not reached",
     "index write failed",
@@ -280,11 +285,11 @@ MESSAGES = [
     "not ingested",
     "passed over",
     "pictures refused",
+    "places in a library could not be given back",
     "purged",
     "refused",
     "scheduled run failed",
     "start failed",
-    "places in a library could not be given back",
     "the backlog could not be read",
     "a command failed",
     "a report could not be kept",
@@ -303,6 +308,7 @@ MESSAGES = [
     "the index did not take all rows",
     "the index does not say how full a group is",
     "the index keeps rows",
+    "the models in use have changed",
     "watching failed",
     "{} could not be asked",
     "{} originals have not come in time",

@@ -57,6 +57,7 @@ PICTURE = Picture(
     state=State.LIVE,
     digest="d1" * 32,
     file_digest="f1" * 32,
+    file_size=12,
     model="model-1",
     vector=VECTOR,
     metadata=Metadata(brief="b", label="l", desc='{"x":1}', tags=("100", "11")),
@@ -121,13 +122,14 @@ TABLES = {
     "libraries": "tenant:TEXT name:TEXT uid:TEXT kind:TEXT identity:TEXT created:INTEGER capacity:INTEGER",
     "pictures": "library:TEXT id:TEXT kind:TEXT revision:INTEGER added:INTEGER state:TEXT digest:TEXT file_digest:TEXT "
     "model:TEXT vector:BLOB brief:TEXT label:TEXT desc:TEXT tags:TEXT sign_version:INTEGER deleted_at:INTEGER "
-    "checksum:INTEGER",
+    "checksum:INTEGER file_size:INTEGER",
     "maps": "key:TEXT data:BLOB",
     "removed_libraries": "uid:TEXT kind:TEXT removed:INTEGER",
     "uploads": "source:TEXT sequencer:TEXT library:TEXT id:TEXT added:INTEGER state:TEXT words:TEXT leaves:TEXT "
     "cleared:INTEGER",
     "counts": "name:TEXT count:INTEGER expires:INTEGER",
     "records": "partition:TEXT key:TEXT revision:INTEGER body:TEXT",
+    "embeddings": "model:TEXT key:TEXT vector:BLOB map:BLOB",
     "changes": "number:INTEGER library:TEXT id:TEXT token:INTEGER",
     "aliases": "library:TEXT alias:TEXT id:TEXT",
 }
@@ -145,6 +147,8 @@ MIGRATIONS = [
     "62079da6ca792ef2",
     "916c54db1272d3a2",
     "71aaf640c4068840",
+    "5775e1d9e9ca5138",
+    "c093671ad11b709f",
 ]
 
 #: What a row of each table holds, as SQLite gives it; bytes are told by their SHA-256's first digits.
@@ -180,11 +184,13 @@ ROWS: dict[str, tuple[Any, ...]] = {
         2,
         9,
         2214745500,
+        12,
     ),
     "maps": ("uid/a/1", "60be9861750facbf"),
     "uploads": ("bucket/key", "0A", "uid", "0123456789abcdef", 5, "adding", "w", '["uid", "b", null, ""]', 1),
     "counts": ("day/1/2026-01-02", 2, 5),
     "records": ("jobs/tenant", "sweep", 3, '{"kind": "duplicates"}'),
+    "embeddings": ("model-2", "uid/a/1", "bad0079ddd20233a", "60be9861750facbf"),
     "changes": (1, "uid", "0123456789abcdef", None),
     "aliases": ("uid", "fedcba9876543210", "0123456789abcdef"),
 }
@@ -201,6 +207,7 @@ def catalog(tmp_path: Path) -> Iterator[sqlite3.Connection]:
         made.maps.put_map("uid/a/1", b"map")
         made.uploads.save_upload(UPLOAD, None)
         made.counters.take("day/1/2026-01-02", 2, None, 5)
+        made.embeddings.put("model-2", "uid/a/1", VECTOR, b"map")
         made.catalog.save_aliases("uid", {"fedcba9876543210": "0123456789abcdef"})
         made.records.save_records([Record("jobs/tenant", "sweep", '{"kind": "duplicates"}', 3)])
     with closing(sqlite3.connect(path)) as connection:
@@ -306,6 +313,7 @@ ITEMS: dict[str, Any] = {
         "label": {"S": "l"},
         "desc": {"S": '{"x":1}'},
         "tags": {"L": [{"S": "100"}, {"S": "11"}]},
+        "size": {"N": "12"},
         "sign_version": {"N": "2"},
     },
     "deleted picture": {
@@ -323,6 +331,7 @@ ITEMS: dict[str, Any] = {
         "label": {"S": "l"},
         "desc": {"S": '{"x":1}'},
         "tags": {"L": [{"S": "100"}, {"S": "11"}]},
+        "size": {"N": "12"},
         "sign_version": {"N": "2"},
         "deleted_at": {"N": "9"},
         "purge": {"S": "P#f"},

@@ -240,7 +240,7 @@ def test_rows_written_before_checksums_are_as_good_as_ever_and_get_one_when_they
 
 def test_every_column_is_under_the_checksum(tmp_path: Path) -> None:
     with closing(SqliteStores(tmp_path / "catalog.db")) as stores:
-        for column in COLUMNS.split(", ")[:-1]:
+        for column in set(COLUMNS.split(", ")) - {"checksum", "file_size"}:
             one = row("library", f"row-{column}", brief="a", label="b", desc="{}", deleted_at=5)
             stores.catalog.put(one, None)
             others = {"kind": "same", "state": "deleted", "tags": '["1"]', "vector": random_vectors(1, 5).tobytes()}

@@ -20,8 +20,8 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import DIMENSION, Embedding, Pixels
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.feature_map import unpack
-from lookalike.embedding.model_card import CARD, CODEBOOK_SHAPE, CODEBOOKS, load, name_of
-from lookalike.embedding.model_path import find_model
+from lookalike.embedding.model_card import CODEBOOK_SHAPE, load, name_of
+from lookalike.embedding.model_path import CARD, CODEBOOKS, find_model
 from lookalike.errors import ModelError
 from tests.support.photographs import NAMES, photograph
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lookalike.embedding.model_card import CARD, load
-from lookalike.embedding.model_path import find_model
+from lookalike.embedding.model_card import load
+from lookalike.embedding.model_path import CARD, find_model
 from lookalike.training import fit_match_score
 from lookalike.training.match_examples import FEATURES
 from tests.support.photographs import NAMES, SCENES, photograph

@@ -18,8 +18,7 @@ from lookalike.domain.picture import Pixels
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.keypoint_card import find_keypoint_model
 from lookalike.embedding.keypoint_detector import LONGER_SIDES, OnnxKeypointDetector
-from lookalike.embedding.model_card import CARD
-from lookalike.embedding.model_path import find_model
+from lookalike.embedding.model_path import CARD, find_model
 from lookalike.errors import ModelError
 from lookalike.training import export_onnx, torch_weights
 from lookalike.training.xfeat_onnx import MAX_KEYPOINTS

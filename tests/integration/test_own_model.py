@@ -19,8 +19,7 @@ from lookalike.cli.main import app
 from lookalike.domain.library import Kind, LibraryRef
 from lookalike.domain.search import Match
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.model_card import CARD, CODEBOOKS
-from lookalike.embedding.model_path import find_model
+from lookalike.embedding.model_path import CARD, CODEBOOKS, find_model
 from lookalike.imaging.decode import Bounds
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source

@@ -9,8 +9,8 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key, Picture
 from lookalike.domain.search import Query, TagFilter
+from lookalike.stores.local import picture_row
 from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.vectors import file_keeper, library_index, segment_file, segment_folder
 from lookalike.stores.vectors.checked_blocks import BLOCK_BYTES, CheckedBlocks, DamagedSegmentError, block_sums
@@ -105,7 +106,9 @@ def told(index: FaissIndex) -> dict[str, Any]:
     entries = sorted(((one.key.library, one.key.id), one) for batch in index.entries() for one in batch)
     answers = {
         (libraries, tag, views): index.search(
-            Query(Kind.SIMILAR, libraries, MODEL, VIEWS[:views], 20, tag and TagFilter(frozenset([tag])))
+            Query(
+                Kind.SIMILAR, libraries, MODEL, VIEWS[:views], 20, None if tag is None else TagFilter(frozenset([tag]))
+            )
         )
         for libraries in (*((one,) for one in LIBRARIES), LIBRARIES)
         for tag in (None, "2", "3")
@@ -165,7 +168,12 @@ class TestStart:
         machine.index.close()
         read: list[int] = []
         everything = machine.stores.changes.everything
-        monkeypatch.setattr(machine.stores.changes, "everything", lambda: read.append(1) or everything())
+
+        def noted() -> Iterator[Sequence[Picture]]:
+            read.append(1)
+            return everything()
+
+        monkeypatch.setattr(machine.stores.changes, "everything", noted)
         machine.restart(close=False)
         assert not read
         assert_same(machine)
@@ -205,8 +213,8 @@ class TestStart:
         self, tmp_path: Path, codebook: Codebook, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with closing(Machine(tmp_path, codebook)) as machine:
-            for number in range(2500):
-                machine.stores.catalog.put(picture(number), None)
+            many = [picture_row.row_of(picture(number)) for number in range(2500)]
+            machine.stores.database.write(lambda connection: connection.executemany(picture_row.INSERT, many))
             machine.restart()
             machine.restart()
             (segments, is_logged) = machine.index.captured()["one"]
@@ -434,7 +442,7 @@ class TestKilled:
         machine.restart()
         assert_same(machine)
 
-    @settings(max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data())
     def test_any_life_with_any_restarts(
         self, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
@@ -507,7 +515,7 @@ class TestFullDisk:
             def full(_: int) -> None:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-            patch.setattr(segment_folder.os, "fsync", full)
+            patch.setattr(os, "fsync", full)
             lived_in(machine)
             assert_same(machine)
             assert not list(machine.files.iterdir())
@@ -529,7 +537,7 @@ class TestFullDisk:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         with monkeypatch.context() as patch:
-            patch.setattr(segment_folder.os, "fsync", full)
+            patch.setattr(os, "fsync", full)
             machine.restart(close=False)
             assert_same(machine)
         machine.restart()
@@ -554,14 +562,7 @@ class TestBlocks:
             if start + 16 > len(data):
                 continue
             touched = flipped and start // BLOCK_BYTES <= place // BLOCK_BYTES <= (start + 15) // BLOCK_BYTES
-            for ask in (
-                lambda start=start: checked.require(np.array([start]), 16),
-                lambda start=start: checked.require_range(start, start + 16),
-            ):
-                with pytest.raises(DamagedSegmentError) if touched else _nothing():
-                    ask()
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
+            with pytest.raises(DamagedSegmentError) if touched else nullcontext():
+                checked.require(np.array([start]), 16)
+            with pytest.raises(DamagedSegmentError) if touched else nullcontext():
+                checked.require_range(start, start + 16)

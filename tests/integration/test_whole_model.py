@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from lookalike.cli.main import app
-from lookalike.embedding.model_card import CARD
+from lookalike.embedding.model_path import CARD
 from lookalike.errors import InvalidArgument, ModelError
 from lookalike.training import fit_model
 from tests.support.photographs import ROOT, path

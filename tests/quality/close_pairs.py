@@ -105,6 +105,63 @@ def _card(rank: int, pips: list[int]) -> Picture:
     return picture
 
 
+def deck(random: Random) -> ClosePair:
+    """Playing cards of two black suits, which have a foot in common, a rank and its suit in two corners."""
+    rank, suits = random.randint(1, 10), random.choice(((0, 3), (3, 0)))
+
+    def card(of: int) -> Picture:
+        picture, pen = sheet(300, 420)
+        pen.rounded_rectangle((3, 3, 296, 416), 18, outline="black", width=2)
+        for _corner in range(2):
+            pen.text((24, 16), str(rank), font=font(30), fill=INK)
+            _filled_suit(pen, (34, 66), 12, of)
+            picture = picture.rotate(180)
+            pen = ImageDraw.Draw(picture)
+        for x, y in designs.pips(rank):
+            _filled_suit(pen, (round(0.75 * x), round(0.75 * y)), 22, of)
+        return picture
+
+    return ClosePair(card(suits[0]), card(suits[1]))
+
+
+def _filled_suit(pen: ImageDraw.ImageDraw, centre: tuple[int, int], size: int, suit: int) -> None:
+    """A spade or a club whose lobes touch: as dense as each other."""
+    x, y = centre
+    if suit == 0:
+        discs = [(-size / 2, 0.3 * size, size / 2), (size / 2, 0.3 * size, size / 2)]
+        pen.polygon([(x - 0.93 * size, y), (x + 0.93 * size, y), (x, y - size)], fill=INK)
+    else:
+        discs = [(across * size, down * size, 0.45 * size) for across, down in ((0, -0.5), (-0.5, 0.2), (0.5, 0.2))]
+    for across, down, radius in discs:
+        pen.ellipse((x + across - radius, y + down - radius, x + across + radius, y + down + radius), fill=INK)
+    pen.polygon([(x, y), (x - 0.3 * size, y + size), (x + 0.3 * size, y + size)], fill=INK)
+
+
+def brand(random: Random) -> ClosePair:
+    """Logos on white beside black words, in two brands' colours: another hue as vivid."""
+    return _branded(random, random.uniform(70, 130))
+
+
+def accent(random: Random) -> ClosePair:
+    """The same with a mark of a fiftieth of the area."""
+    return _branded(random, 34)
+
+
+def _branded(random: Random, radius: float) -> ClosePair:
+    angle, turn, layout = random.random(), random.uniform(0.25, 0.75), str(random.random())
+
+    def drawn(of: float) -> Picture:
+        own = Random(layout)
+        picture, pen = sheet(480, 480)
+        pen.ellipse((150 - radius, 150 - radius, 150 + radius, 150 + radius), fill=canvas.hue(of, 0.8, 0.75))
+        pen.text((150, 150), own.choice(LETTERS), font=font(radius), fill="white", anchor="mm")
+        pen.text((30, 330), words(own, 2), font=font(44), fill="black")
+        pen.text((30, 400), words(own, 4), font=font(24), fill=INK)
+        return picture
+
+    return ClosePair(drawn(angle), drawn(angle + turn))
+
+
 def sign(random: Random) -> ClosePair:
     """Signs of one word and one character, which differs."""
     word, layout = random.choice(("Gate", "Room", "Platform", "Hall", "Level")), str(random.random())
@@ -246,7 +303,11 @@ def _letters(random: Random, count: int) -> str:
 
 
 CLOSE: Mapping[str, Callable[[Random], ClosePair]] = {
-    draw.__name__: draw for draw in (name, plate, seat, suit, pip, sign, calendar, sudoku, shaded, clock, dice, amount)
+    draw.__name__: draw
+    for draw in (
+        *(name, plate, seat, suit, pip, deck, sign, calendar, sudoku),
+        *(shaded, clock, dice, amount, brand, accent),
+    )
 }
 
 

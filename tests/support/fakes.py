@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from lookalike.domain.geometry import WHOLE, Agreement, GeometricMatch, QueryVie
 from lookalike.domain.inventory import IndexEntry, StoredFile, StoredMap
 from lookalike.domain.keypoints import Keypoints, KeypointView, Original
 from lookalike.domain.library import Kind, Library, RemovedLibrary
-from lookalike.domain.picture import DIMENSION, Embedding, Key, Picture, Pixels
+from lookalike.domain.model_change import ModelRef, ModelsInUse
+from lookalike.domain.picture import DIMENSION, Embedding, Key, Picture, Pixels, Vector
 from lookalike.domain.record import Record
 from lookalike.domain.search import Candidate, Generation, Query
 from lookalike.domain.staged import PostForm
@@ -26,6 +28,7 @@ from lookalike.domain.upload import DeadLetter, Upload, UploadedObject
 from lookalike.errors import (
     LibraryExists,
     LibraryNotFound,
+    ModelError,
     PictureExists,
     RevisionConflict,
     RevisionMismatch,
@@ -40,14 +43,19 @@ from lookalike.ports import (
     Counters,
     DeadLetters,
     Embedder,
+    Embeddings,
     Fetcher,
     Generations,
+    Indices,
     MapStore,
+    ModelFiles,
+    Models,
     PictureStore,
     Ports,
     QueryVerifier,
     Records,
     StagedFiles,
+    Stores,
     Uploads,
     UploadStore,
     VectorIndex,
@@ -102,7 +110,7 @@ class MemoryCatalog(Catalog):
         self.by_name: dict[tuple[str, str], Library] = {}
         self.rows: dict[Key, Picture] = {}
         self.removed: dict[str, RemovedLibrary] = {}
-        self.aliases: dict[tuple[str, str], str] = {}
+        self.named_elsewhere: dict[tuple[str, str], str] = {}
 
     def library(self, tenant: str, name: str) -> Library | None:
         return self.by_name.get((tenant, name))
@@ -140,14 +148,21 @@ class MemoryCatalog(Catalog):
     def forget_library(self, uid: str) -> None:
         with self.lock:
             self.removed.pop(uid, None)
-            self.aliases = {key: id_ for key, id_ in self.aliases.items() if key[0] != uid}
+            self.named_elsewhere = {key: id_ for key, id_ in self.named_elsewhere.items() if key[0] != uid}
 
     def alias(self, library: str, name: str) -> str | None:
-        return self.aliases.get((library, name))
+        return self.named_elsewhere.get((library, name))
+
+    def aliases(self, library: str, after: str, limit: int) -> Sequence[tuple[str, str]]:
+        with self.lock:
+            found = [
+                (name, id_) for (uid, name), id_ in self.named_elsewhere.items() if uid == library and name > after
+            ]
+        return sorted(found)[:limit]
 
     def save_aliases(self, library: str, aliases: Mapping[str, str]) -> None:
         with self.lock:
-            self.aliases |= {(library, name): id_ for name, id_ in aliases.items()}
+            self.named_elsewhere |= {(library, name): id_ for name, id_ in aliases.items()}
 
     def missing_libraries(self, uids: Set[str]) -> Set[str]:
         with self.lock:
@@ -588,6 +603,105 @@ class MemoryRecords(Records):
                 self.rows.pop((partition, key), None)
 
 
+class MemoryEmbeddings(Embeddings):
+    """Vectors and maps by model and object key."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.used: ModelsInUse | None = None
+        self.made: dict[str, dict[str, tuple[Vector, bytes]]] = {}
+
+    def models(self) -> ModelsInUse | None:
+        return self.used
+
+    def save_models(self, models: ModelsInUse, previous: ModelsInUse | None) -> ModelsInUse:
+        with self.lock:
+            if (None if self.used is None else self.used.revision) != (None if previous is None else previous.revision):
+                raise RevisionConflict("models")
+            self.used = replace(models, revision=1 if previous is None else previous.revision + 1)
+            return self.used
+
+    def forget_models(self) -> None:
+        self.used = None
+
+    def put(self, model: str, key: str, vector: Vector, feature_map: bytes) -> None:
+        with self.lock:
+            self.made.setdefault(model, {})[key] = vector, feature_map
+
+    def vectors(self, model: str, keys: Sequence[str]) -> Mapping[str, Vector]:
+        made = self.made.get(model, {})
+        return {key: made[key][0] for key in keys if key in made}
+
+    def maps(self, model: str, keys: Sequence[str]) -> Mapping[str, bytes]:
+        made = self.made.get(model, {})
+        return {key: made[key][1] for key in keys if key in made}
+
+    def remove(self, models: Sequence[str], keys: Sequence[str]) -> None:
+        with self.lock:
+            for model in models:
+                for key in keys:
+                    self.made.get(model, {}).pop(key, None)
+
+    def keys(self, model: str) -> Iterator[Sequence[str]]:
+        yield list(self.made.get(model, {}))
+
+
+class MemoryModelFiles(ModelFiles):
+    """Names of files, without folders."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Mapping[str, bytes]] = {}
+
+    def keep(self, card: str, files: Mapping[str, bytes]) -> None:
+        self.kept.setdefault(card, files)
+
+    def folder(self, card: str) -> Path:
+        raise ModelError(f"{card}: in memory alone")
+
+    def remove(self, card: str) -> None:
+        self.kept.pop(card, None)
+
+
+class MemoryIndices(Indices):
+    """An index for each model."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, VectorIndex] = {}
+
+    def of(self, model: Embedder) -> VectorIndex:
+        return self.made.setdefault(model.model, MemoryIndex())
+
+    def make(self, model: Embedder) -> None:
+        self.of(model)
+
+    def drop(self, model: str, live: str) -> None:
+        self.made.pop(model, None)
+
+
+class GivenModels(Models):
+    """Models by name; the first is the configured one."""
+
+    def __init__(self, stores: Callable[[], Stores], *embedders: Embedder, verifier: Verifier | None = None) -> None:
+        self.stores = stores
+        self.embedders = {embedder.model: embedder for embedder in embedders}
+        self.verifier = verifier or TinyVerifier()
+
+    def ref(self, name: str) -> ModelRef:
+        return ModelRef(name, hashlib.sha256(name.encode()).hexdigest()[:16], "graph of " + name)
+
+    def in_use(self) -> ModelsInUse | None:
+        return self.stores().embeddings.models()
+
+    def configured(self) -> ModelRef:
+        return self.ref(next(iter(self.embedders)))
+
+    def configured_files(self) -> Mapping[str, bytes]:
+        return {"model.onnx": b"graph", "codebooks.npz": b"books", "card.json": b"{}"}
+
+    def opened(self, ref: ModelRef) -> tuple[Embedder, Verifier]:
+        return self.embedders[ref.name], self.verifier
+
+
 class MemoryWeb(Fetcher):
     """Pictures by URL; a value that is an exception is raised."""
 
@@ -623,6 +737,9 @@ class MemoryStores:
     uploads: Uploads = field(default_factory=MemoryUploads)
     counters: Counters = field(default_factory=MemoryCounters)
     records: Records = field(default_factory=MemoryRecords)
+    embeddings: Embeddings = field(default_factory=MemoryEmbeddings)
+    model_files: ModelFiles = field(default_factory=MemoryModelFiles)
+    indices: Indices = field(default_factory=MemoryIndices)
     objects: UploadStore = field(default_factory=MemoryObjects)
     staged: StagedFiles = field(default_factory=MemoryStaging)
     dead_letters: DeadLetters = field(default_factory=MemoryDeadLetters)

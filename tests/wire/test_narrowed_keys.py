@@ -300,6 +300,17 @@ def test_lists_have_the_libraries_of_a_key_alone(stores: MemoryCatalog, narrow: 
     assert GroupCaller(key).get().body["result"] == ["other"]
 
 
+def test_the_index_counts_the_libraries_of_a_key_alone(
+    stores: MemoryCatalog, narrow: Callable[..., Application]
+) -> None:
+    def counted(*libraries: str) -> int:
+        return int(NativeCaller(narrow(libraries=libraries)).call("GET", "/index").json["pictures"])
+
+    assert counted("other") == 2
+    assert counted("shop", "other") == 4
+    assert counted() > 4
+
+
 def test_sessions_and_tokens_of_a_narrowed_key_are_as_narrow(
     stores: MemoryCatalog, narrow: Callable[..., Application]
 ) -> None:

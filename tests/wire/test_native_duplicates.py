@@ -122,7 +122,7 @@ def test_what_is_deleted_or_dismissed_is_not_shown(memory: Ports) -> None:
         ("dismiss", {"pictures": ["a/1"]}, 400, "invalid_argument"),
         ("dismiss", {"pictures": ["a/1", "\0"]}, 400, "invalid_argument"),
         ("dismiss", {"pictures": ["a/1", "x" * 513]}, 400, "argument_too_long"),
-        ("reconsider", {"pictures": ["x"] * 201}, 400, "invalid_argument"),
+        ("reconsider", {"pictures": ["x"] * 201}, 400, "too_many_items"),
         ("reconsider", {}, 400, "missing_argument"),
     ],
 )

@@ -213,7 +213,7 @@ def test_a_segment_says_its_id(id_: str) -> None:
         ({"image": {"base64": "%%%"}}, 422, "bad_encoding", "/image/base64"),
         ({"image": {"base64": ""}}, 422, "empty_picture", "/image/base64"),
         ({"image": {"base64": "aGVsbG8="}}, 422, "not_a_picture", "/image/base64"),
-        ({"image": {"picture": "none"}}, 404, "picture_not_found", "picture"),
+        ({"image": {"picture": "none"}}, 404, "picture_not_found", "/image/picture"),
         ({"brief": "x" * 257}, 400, "argument_too_long", "/brief"),
         ({"brief": "x\0"}, 400, "invalid_argument", "/brief"),
         ({"tags": [""]}, 400, "invalid_argument", "/tags/0"),

@@ -269,7 +269,7 @@ def test_an_address_takes_one_file_with_its_own_form_and_no_other(program: Progr
     program.sends({**offer, "fields": other["fields"]}, b"x", 403, "upload_refused")
     program.sends(offer, b"", 422, "empty_picture")
     assert program.send(offer, b"a file").status_code == 204
-    program.sends(offer, b"another", 409, "upload_used")
+    program.sends(offer, b"another", 409, "upload_sent")
     program.sends(other, bytes(33_554_433), 413, "upload_too_large")
     assert program.send(other, bytes(33_554_432)).status_code == 204
 

@@ -60,7 +60,7 @@ def test_what_the_other_kinds_find_is_what_the_cards_say() -> None:
         ("searches with nothing to find", "docs/quality.md", ("99.7",)),
         ("add to `same_hq`; search in `similar`", "docs/speed.md", ("17.3 ms", "1.31 ×", "14.9 ms", "1.21 ×")),
         ("search in `same_hq`", "docs/speed.md", ("55 ms", "118 ms")),
-        ("memory a picture takes", "docs/speed.md", ("863 bytes",)),
+        ("memory a picture takes", "docs/speed.md", ("171 bytes",)),
     ],
 )
 def test_the_readme_repeats_the_pages(row: str, page: str, figures: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lookalike.embedding import keypoint_card
-from lookalike.embedding.model_card import CARD
+from lookalike.embedding.model_path import CARD
 from lookalike.errors import ModelError
 from tests.support.photographs import ROOT
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from lookalike.domain.library import Kind
 from lookalike.embedding import model_card
-from lookalike.embedding.model_card import CARD, CODEBOOK_SHAPE, CODEBOOKS, Calibration
+from lookalike.embedding.model_card import CODEBOOK_SHAPE, Calibration
+from lookalike.embedding.model_path import CARD, CODEBOOKS
 from lookalike.errors import ModelError
 from lookalike.verification.match_score import MatchFeatures, card_entry
 

@@ -75,6 +75,15 @@ def test_what_is_too_large_is_refused_once_it_has_been_sent() -> None:
     assert asyncio.run(whole([b"x"], long="x" * api_gateway.MAX_HEADER_BYTES)) == api_gateway.HEADERS_TOO_LARGE
 
 
+def test_what_says_that_it_is_far_too_large_is_refused_at_once() -> None:
+    async def story() -> None:
+        asked = {**scope(), "headers": [(b"content-length", b"99999999999")]}
+        nothing = Client([])
+        assert await RequestReceiver().receive_request(asked, nothing.messages.get) == api_gateway.TOO_LARGE
+
+    run(story())
+
+
 def test_a_body_that_breaks_off_is_never_worked_on() -> None:
     async def story() -> None:
         client = Client([b"cont_sign=1,2;"])

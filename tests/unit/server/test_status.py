@@ -19,7 +19,7 @@ from functions.groups.app import handler
 from functions.unknown.app import handler as elsewhere
 from lookalike.domain.application import Application, Policy
 from lookalike.domain.backlog import Backlog
-from lookalike.embedding.model_card import CARD
+from lookalike.embedding.model_path import CARD
 from lookalike.errors import Unavailable
 from lookalike.handlers.process_ports import serving
 from lookalike.ports import Ports

@@ -75,6 +75,24 @@ def test_all_of_it_comes_back(filled: Ports, tmp_path: Path) -> None:
     assert contents(again, ALICE, "store") == contents(filled, ALICE, "shop")
 
 
+def test_names_that_other_services_knew_pictures_by_come_along(filled: Ports, tmp_path: Path) -> None:
+    libraries = {one.name: one for one in filled.catalog.libraries(ALICE.tenant)}
+    for number, library in enumerate(libraries.values()):
+        filled.catalog.save_aliases(library.uid, {f"{one:016x}": f"picture {one} of {number}" for one in range(700)})
+    exported(filled, ALICE, tmp_path / "a")
+    there = memory_ports(ALICE)
+    put_back(there, ALICE, tmp_path / "a", "shop")
+    shop = there.catalog.library(ALICE.tenant, "shop")
+    assert shop is not None
+    assert list(there.catalog.aliases(shop.uid, "", 1000)) == list(
+        filled.catalog.aliases(libraries["shop"].uid, "", 1000)
+    )
+    assert there.catalog.library(ALICE.tenant, "same_hq") is None
+    _flip(tmp_path / "a/aliases.ndjson")
+    with pytest.raises(SourceError, match=r"aliases.ndjson: damaged"):
+        ArchiveSource(tmp_path / "a")
+
+
 def test_others_can_read_it(filled: Ports, tmp_path: Path) -> None:
     exported(filled, ALICE, tmp_path / "a", "shop")
     rows = [json.loads(line) for line in (tmp_path / "a/rows-00001.ndjson").read_text().splitlines()]

@@ -9,18 +9,25 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key, source_key
 from lookalike.errors import InvalidArgument, Unavailable, UrlUnreachable
 from lookalike.ports import Ports
 from lookalike.service.libraries import set_capacity
-from lookalike.transfer.target import OnDuplicate, Target, Wanted
+from lookalike.transfer.api_target import ApiTarget
+from lookalike.transfer.columns import Columns
+from lookalike.transfer.journal import Entry
+from lookalike.transfer.outcomes import Outcome
+from lookalike.transfer.sources import open_source
+from lookalike.transfer.target import OnDuplicate, Target, Wanted, Work
 from tests.conftest import ALICE
 from tests.support.baidu import picture
 from tests.support.fakes import MemoryWeb
-from tests.support.transfers import Importer
+from tests.support.transfers import HandlersClient, Importer
 
 
 @pytest.fixture(params=["stores", "api"])
@@ -279,3 +286,43 @@ def test_a_folder_s_links_lead_to_its_own_files(importer: Importer, tmp_path: Pa
     assert [line[0] for line in lines] == ["refused", "refused"]
     assert all("outside of" in line[1] for line in lines)
     assert [line[0] for line in importer.run(folder, "shop", root=tmp_path)] == ["added", "added"]
+
+
+# -- Files that are too large for a call -------------------------------------------------------------------------------
+
+
+def large(path: Path, side: int) -> bytes:
+    noise = np.random.default_rng(side).integers(0, 256, (side, side, 3), np.uint8)
+    Image.fromarray(noise).save(path, compress_level=0)
+    return path.read_bytes()
+
+
+def test_by_the_api_a_large_file_is_sent_ahead_and_stored_as_it_came(memory: Ports, tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    folder.mkdir()
+    files = {"a.png": picture(1), "b.png": large(folder / "b.png", 1200), "c.png": picture(2)}
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    importer = Importer(memory, ALICE, by_api=True)
+    assert [line[0] for line in importer.run(folder, "shop", dry=True)] == ["added"] * 3
+    assert [line[0] for line in importer.run(folder, "shop")] == ["added"] * 3
+    library = memory.catalog.library(ALICE.tenant, "shop")
+    assert library is not None
+    for name, data in files.items():
+        row = memory.catalog.picture(Key(library.uid, name))
+        assert row is not None
+        assert memory.originals.get(row.object_key) == data, name
+    (folder.with_name("p.journal")).unlink()
+    assert [line[0] for line in importer.run(folder, "shop")] == ["same"] * 3
+
+
+def test_a_large_file_whose_upload_was_used_is_sent_once_more(memory: Ports, tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    folder.mkdir()
+    large(folder / "b.png", 1200)
+    client = HandlersClient(ALICE, memory)
+    client.forgetting = True
+    target = ApiTarget(client, Wanted("shop"))
+    (row,) = open_source(folder, Columns()).rows()
+    ((_, result),) = target.put([Work(row, Entry("key", row.stamp(), begun=False, twin=None))])
+    assert (result.outcome, len(client.sent)) == (Outcome.ADDED, 2)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from random import Random
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 
 from lookalike.domain.geometry import (
     IDENTITY,
+    MAX_BLOCK_DIFFERENCE,
     MAX_CLEAN_NOISE,
     MAX_COLOUR_DIFFERENCE,
+    MAX_HUE_TURNED,
     MIN_NOISE,
     MIN_PROVING_BLOCKS,
     MIN_SHARE,
@@ -30,11 +34,13 @@ from lookalike.domain.geometry import (
     GeometricMatch,
 )
 from lookalike.domain.picture import Pixels
+from lookalike.service.ranking import MAX_DIFFERING_SCORE, verified_score
 from lookalike.verification.agreement import measure_agreement
 from lookalike.verification.match_score import NEVER_MATCHES
 from lookalike.verification.overlay import Picture
 from lookalike.verification.regions import MAX_REGIONS, Grid, boxes_of
 from lookalike.verification.verifier import FeatureMapVerifier
+from tests.quality.close_pairs import CLOSE
 from tests.support.photographs import jpeg, photograph
 
 SIZE = (480, 360)
@@ -214,6 +220,92 @@ def test_turned_hues_are_told_though_one_map_explains_them() -> None:
     assert agreement.hue_turned == pytest.approx(0.2, abs=0.08)
 
 
+def branded(colour: str | tuple[int, int, int], side: int = 150) -> Image.Image:
+    """Black words and one mark on white."""
+    image = Image.new("RGB", SIZE, "white")
+    draw = ImageDraw.Draw(image)
+    draw.rounded_rectangle((30, 30, 30 + side, 30 + side), side // 8, fill=colour)
+    for line in range(3):
+        draw.text((30, 230 + 36 * line), "Brand studio and sons", font=ImageFont.load_default(30), fill="black")
+    return image
+
+
+BRANDS = {"red": (200, 30, 40), "green": (30, 150, 60), "blue": (30, 60, 200), "violet": (150, 50, 180)}
+
+
+@pytest.mark.parametrize("side", [58, 150])
+@pytest.mark.parametrize(("first", "second"), list(itertools.permutations(BRANDS, 2)))
+def test_a_brand_in_another_hue_is_recoloured_though_black_and_white_stay(first: str, second: str, side: int) -> None:
+    if {first, second} == {"blue", "violet"}:
+        return  # neighbours, less than 45 degrees from each other
+    agreement = measured(poor_jpeg(branded(BRANDS[second], side)), branded(BRANDS[first], side))
+    assert agreement.structure_agrees
+    assert not agreement.colours_agree
+    assert agreement.recoloured < 4 * (side / 480) * (side / 360)
+    assert agreement.recoloured_regions[0].right < 0.55
+
+
+@pytest.mark.parametrize("change", LIGHT)
+@pytest.mark.parametrize("colour", BRANDS)
+def test_a_filter_recolours_no_brand(colour: str, change: str) -> None:
+    assert measured(LIGHT[change](branded(BRANDS[colour])), branded(BRANDS[colour])).agrees
+
+
+def test_without_white_or_grey_a_vivid_hue_is_not_told() -> None:
+    first = Image.new("RGB", SIZE, (200, 30, 40))
+    ImageDraw.Draw(first).rectangle((50, 50, 90, 90), fill=(250, 210, 30))
+    agreement = measured(Image.fromarray(np.asarray(first)[..., [2, 0, 1]]), first)
+    assert agreement.vividly_turned == 0
+    assert agreement.hue_turned > MAX_HUE_TURNED
+
+
+@pytest.mark.parametrize("size", [1.0, 2.0, 0.75, 0.5])
+def test_pips_of_another_suit_are_no_noise_however_many_they_are(size: float) -> None:
+    pair = CLOSE["deck"](Random("13 deck 2"))
+    sides = round(size * pair.other.width), round(size * pair.other.height)
+    other = measured(pair.other.resize(sides, Image.Resampling.BILINEAR), pair.picture)
+    assert other.noise > MAX_CLEAN_NOISE
+    assert other.block_difference > MAX_BLOCK_DIFFERENCE
+    assert not other.structure_agrees
+    assert measured(pair.picture.resize(sides, Image.Resampling.BILINEAR), pair.picture).agrees
+
+
+def test_what_of_a_clean_copy_falls_short_is_shown() -> None:
+    pair = CLOSE["plate"](Random("41 plate 0"))
+    agreement = measured(pair.other, pair.picture)
+    assert agreement.weakest == 1
+    assert not agreement.structure_agrees
+    assert agreement.regions
+
+
+PAIRS: dict[str, Callable[[], tuple[Image.Image, Image.Image]]] = {
+    "another page": lambda: (page(2), page(1)),
+    "another suit": lambda: (card("disc"), card("diamond")),
+    "another brand": lambda: (branded("green"), branded("red")),
+    "other hues": lambda: (Image.fromarray(np.asarray(page(1))[..., [2, 0, 1]]), page(1)),
+    "another flag": lambda: (flag((20, 120, 60), (250, 210, 30)), flag((200, 20, 40), (30, 60, 150))),
+    "a poor photograph": lambda: (poor_jpeg(photograph("chelsea.png", 300)), photograph("chelsea.png", 300)),
+    "a noisy photograph": lambda: (noisy(photograph("coffee.png", 300)), photograph("coffee.png", 300)),
+    "a small page": lambda: (page(1).resize((160, 120)), page(1)),
+    "less contrast": lambda: (ImageEnhance.Contrast(page(1)).enhance(0.3), page(1)),
+}
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_exactly_what_lowers_the_score_is_shown(pair: str) -> None:
+    assert_consistent(measured(*PAIRS[pair]()))
+
+
+def assert_consistent(agreement: Agreement) -> None:
+    """Whether regions are shown, in structure and in colour, exactly where something lowers the score."""
+    assert agreement.structure_agrees == (not agreement.regions)
+    assert agreement.colours_agree == (not agreement.recoloured_regions)
+    if not agreement.colours_agree:
+        assert agreement.recoloured > 0
+    score = verified_score(GeometricMatch(0.99, 20, 0.9, IDENTITY, WHOLE, agreement))
+    assert (score > MAX_DIFFERING_SCORE) == (not agreement.regions and not agreement.recoloured_regions)
+
+
 @pytest.mark.parametrize(
     "crop", [(48, 36, 432, 324), (0, 0, 300, 300), (100, 60, 220, 150)], ids=["80 %", "corner", "a tenth"]
 )
@@ -281,8 +373,9 @@ def test_poor_pictures_give_finite_shares_and_the_same_again(query: Pixels, orig
     first = measure_agreement(Picture.of(query), Picture.of(original), by)
     assert first == measure_agreement(Picture.of(query), Picture.of(original), by)
     if first is not None:
-        for share in (first.share, first.weakest, first.recoloured, first.hue_turned):
+        for share in (first.share, first.weakest, first.recoloured, first.hue_turned, first.vividly_turned):
             assert -1e-6 <= share <= 1 + 1e-6
+        assert_consistent(first)
 
 
 @given(st.sets(st.tuples(st.integers(0, 9), st.integers(0, 13)), max_size=60))

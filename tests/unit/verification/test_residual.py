@@ -35,7 +35,7 @@ def measured(query: Image.Image, original: Image.Image) -> Agreement:
 
 
 @pytest.mark.parametrize("change", SMALLER)
-@pytest.mark.parametrize("kind", ["name", "plate", "seat", "suit", "pip", "sign"])
+@pytest.mark.parametrize("kind", ["name", "plate", "seat", "suit", "pip", "deck", "sign"])
 def test_a_sister_that_differs_in_one_thing_does_not_agree_though_it_is_asked_smaller(kind: str, change: str) -> None:
     pair = CLOSE[kind](Random(f"13 {kind} 0"))
     other = measured(SMALLER[change](pair.other), pair.picture)

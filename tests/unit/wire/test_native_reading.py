@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lookalike.domain.geometry import Box
 from lookalike.errors import InvalidArgument, MissingArgument
 from lookalike.wire.http import Request
-from lookalike.wire.native import reading, requests, searching
+from lookalike.wire.native import conditions, reading, requests, searching
 from lookalike.wire.native.json_body import json_of
 from tests.support.examples import examples
 
@@ -187,17 +187,17 @@ def test_any_cursor_is_read_or_refused(cursor: str) -> None:
 
 @given(st.integers(0, 10**18 - 1))
 def test_a_revision_is_matched_with_or_without_quotes(revision: int) -> None:
-    assert reading.if_match(request(**{"if-match": f'"{revision}"'})) == revision
-    assert reading.if_match(request(**{"if-match": f" {revision} "})) == revision
-    assert reading.is_not_modified(request(**{"if-none-match": f'"7", W/"{revision}"'}), revision)
-    assert not reading.is_not_modified(request(**{"if-none-match": f'"{revision}0"'}), revision)
+    assert conditions.if_match(request(**{"if-match": f'"{revision}"'})) == revision
+    assert conditions.if_match(request(**{"if-match": f" {revision} "})) == revision
+    assert conditions.is_not_modified(request(**{"if-none-match": f'"7", W/"{revision}"'}), revision)
+    assert not conditions.is_not_modified(request(**{"if-none-match": f'"{revision}0"'}), revision)
 
 
 def test_any_revision_matches_a_star_or_nothing() -> None:
-    assert reading.if_match(request(**{"if-match": "*"})) is None
-    assert reading.if_match(request()) is None
-    assert reading.is_not_modified(request(**{"if-none-match": "*"}), 7)
-    assert not reading.is_not_modified(request(), 7)
+    assert conditions.if_match(request(**{"if-match": "*"})) is None
+    assert conditions.if_match(request()) is None
+    assert conditions.is_not_modified(request(**{"if-none-match": "*"}), 7)
+    assert not conditions.is_not_modified(request(), 7)
 
 
 @given(st.text(max_size=20))
@@ -208,7 +208,7 @@ def test_any_revision_matches_a_star_or_nothing() -> None:
 @example('"' + "9" * 19 + '"')
 @example("١")
 def test_any_other_if_match_is_refused(said: str) -> None:
-    found = outcome(reading.if_match, request(**{"if-match": said}))
+    found = outcome(conditions.if_match, request(**{"if-match": said}))
     if isinstance(found, InvalidArgument):
         assert found.field == "If-Match"
     else:

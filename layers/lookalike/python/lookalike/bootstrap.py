@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookalike.download.fetcher import SafeFetcher
+from lookalike.embedding.kept_models import KeptModels
 from lookalike.embedding.lazy import LazyEmbedder, LazyVerifier
 from lookalike.errors import SettingsError
 from lookalike.imaging.signatures import is_picture
@@ -18,7 +19,9 @@ from lookalike.ports import (
     Clock,
     Counters,
     Embedder,
+    Embeddings,
     MapStore,
+    Models,
     PictureStore,
     Ports,
     Stores,
@@ -31,6 +34,9 @@ from lookalike.stores.aws.account import Account
 if TYPE_CHECKING:
     from lookalike.stores.local.sqlite_stores import SqliteStores
 
+#: Seconds for which a process on AWS remembers which models are in use, as it does the names of indices.
+MODELS_SECONDS = 30.0
+
 
 def build(
     settings: Settings | None = None,
@@ -38,6 +44,7 @@ def build(
     stores: Stores | None = None,
     embedder: Embedder | None = None,
     verifier: Verifier | None = None,
+    models: Models | None = None,
     clock: Clock = unix_milliseconds,
 ) -> Ports:
     """One of each port, by the settings (default: the environment's), but for those that are given.
@@ -50,11 +57,15 @@ def build(
     logger.setLevel(settings.log_level)
     model = LazyEmbedder(settings.model, settings.model_threads)
     embedder = embedder or model
+    verifier = verifier or LazyVerifier(model)
+    stores = stores or _stores(settings, embedder)
+    seconds = MODELS_SECONDS if settings.on_aws else 0.0
+    kept = KeptModels((settings.model, embedder, verifier), settings.model_threads, lambda: stores, seconds)
     return Ports(
         settings=settings,
-        stores=stores or _stores(settings, embedder),
+        stores=stores,
         embedder=embedder,
-        verifier=verifier or LazyVerifier(model),
+        verifier=verifier,
         fetch=SafeFetcher(
             seconds=settings.fetch_seconds,
             redirects=settings.fetch_redirects,
@@ -62,6 +73,7 @@ def build(
             is_uncoded=is_picture,
         ),
         clock=clock,
+        models=models or kept,
     )
 
 
@@ -107,6 +119,16 @@ def stored(settings: Settings) -> Iterator[tuple[Catalog, PictureStore, MapStore
 
     with _sqlite(settings.data) as stores:
         yield stores.catalog, FolderReader(settings.data / "originals"), stores.maps
+
+
+@contextmanager
+def embeddings(settings: Settings) -> Iterator[Embeddings]:
+    """What other models make of pictures, and which models are in use, likewise."""
+    if settings.data is None:
+        yield Account(settings).embeddings
+        return
+    with _sqlite(settings.data) as stores:
+        yield stores.embeddings
 
 
 @contextmanager

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from lookalike.domain.library import Kind
 from lookalike.embedding.embedder import MAP, OnnxEmbedder
-from lookalike.embedding.model_card import CARD, CODEBOOKS
-from lookalike.embedding.model_path import find_model
+from lookalike.embedding.model_path import CARD, CODEBOOKS, find_model
 from lookalike.errors import InvalidArgument
 from lookalike.settings import Settings
 from lookalike.training import logistic

@@ -13,6 +13,7 @@ from lookalike import bootstrap
 from lookalike.cli.one_application import one_application
 from lookalike.cli.screen import note
 from lookalike.cli.store_options import DataOption, StackOption, settings_for
+from lookalike.service.model_view import seen_by_live_model
 from lookalike.transfer.exporting import Export, Exported, Stored, chosen
 
 #: Exit status when pictures are missing from the archive because their originals are lost.
@@ -48,7 +49,8 @@ def export(
     settings = settings_for(data, stack)
     with bootstrap.applications(settings) as applications:
         application = one_application(applications, name)
-    with bootstrap.stored(settings) as (catalog, originals, maps):
+    with bootstrap.stored(settings) as (rows, originals, own_maps), bootstrap.embeddings(settings) as embeddings:
+        catalog, maps = seen_by_live_model(rows, own_maps, embeddings)
         stored = Stored(catalog, originals, maps)
         started = Export(stored, chosen(catalog, application.tenant, libraries or ()), destination)
         if started.done:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
@@ -139,7 +140,7 @@ def _run(plan: Plan, files: _Files, *, as_json: bool) -> int:
         note("a picture is its own id in this library; the report says which one each id became")
     if started.done:
         note(f"{started.done:,} of {started.rows:,} rows were tried before: {', '.join(started.lines())}")
-    status, stopped, held = 0, "", None
+    status, stopped, held, began = 0, "", None, time.monotonic()
     try:
         with shown(started, as_json=as_json) as progress:
             stopped = importing.run(plan, telling(progress, plan.target))
@@ -153,6 +154,8 @@ def _run(plan: Plan, files: _Files, *, as_json: bool) -> int:
         unreported = _report(plan, files.report)
     totals = plan.journal.totals()
     _say(plan, totals, held, stopped or unreported, as_json=as_json)
+    for line in plan.target.estimate(totals.counts.get(Outcome.ADDED, 0), time.monotonic() - began) if plan.dry else ():
+        note(line)
     if not unreported:
         note(f"the report is {files.report}")
     stopped = stopped or unreported

@@ -29,6 +29,7 @@ COMMANDS = {
     "snapshot": "Copy a data folder while the server runs.",
     "restore": "Make a data folder of a snapshot.",
     "check": "Prove that what can be found is what is stored, and mend what differs.",
+    "reembed": "Change the model that pictures are searched with, and back.",
     "restore-picture": "Make a deleted picture live again.",
     "canary": "Add a picture, find it, delete it, and say how long each took.",
     "invoke": "Run a function as Lambda would, and print its answer.",

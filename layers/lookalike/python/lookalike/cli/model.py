@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lookalike.cli.extras import require
-from lookalike.embedding.model_card import CARD
+from lookalike.embedding.model_path import CARD
 from lookalike.errors import InvalidArgument, ModelError
 from lookalike.training.fit_inputs import FitError, Labels
 from lookalike.training.fitted_card import base_card

@@ -16,6 +16,7 @@ from lookalike import bootstrap
 from lookalike.domain.library import Kind
 from lookalike.domain.search import Generation
 from lookalike.errors import InvalidArgument, RevisionConflict
+from lookalike.service.model_view import current
 from lookalike.service.reindex import reindex
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class IndexSetup:
         """Write all rows of the table to the indices, and return the number of rows that the indices refused."""
         settings = replace(self._settings, index_seconds=max(_FILL_CALL_SECONDS, self._settings.index_seconds))
         with closing(bootstrap.build(settings)) as ports:
-            return sum(_fill(ports, kind) for kind in Kind)
+            return sum(_fill(current(ports), kind) for kind in Kind)
 
     def rebuild(self) -> int:
         """Replace all indices by new ones, and return the number of rows that these refused.

@@ -29,6 +29,7 @@ from lookalike.service.job_errors import JobFailed
 from lookalike.service.job_runner import run_jobs
 from lookalike.service.jobs import find_job, list_jobs, save_job, start_job
 from lookalike.service.libraries import find_library
+from lookalike.service.model_view import current
 from lookalike.settings import Settings
 from lookalike.stores.local.picture_folder import PictureFolder
 
@@ -152,7 +153,7 @@ def _ports(settings: Settings) -> Iterator[tuple[Ports, bool]]:
             yield ports, False
         return
     with closing(ports):
-        yield ports, True
+        yield current(ports), True
 
 
 def _started(ports: Ports, library: Library, *, alone: bool) -> Job:

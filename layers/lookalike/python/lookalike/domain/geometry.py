@@ -68,8 +68,9 @@ MIN_WEAKEST_IN_CLEAN = 0.75
 MAX_CONCENTRATION = 4.0
 
 #: Largest difference of a block that disagrees beyond doubt, in grey levels: what is left of it in standard deviations.
-#: Of copies that agree, by 31 changes, 1 in 800 has more; a club and a spade have 34 at least, however large they are.
-MAX_BLOCK_DIFFERENCE = 30.0
+#: Of copies by 31 changes 3 in 1,000 have more, a third as large and poorly saved; of cards of another suit that nothing
+#: else told, all have at their size, and at half of it most.
+MAX_BLOCK_DIFFERENCE = 25.0
 
 #: Largest share of a picture whose colours no common map explains.
 MAX_RECOLOURED = 0.015

@@ -88,7 +88,9 @@ class Picture:
 
     ``revision`` only grows (:func:`next_revision`). ``added`` is the revision of the add that stored the original and
     the local map. ``deleted_at`` is Unix milliseconds, set while the state is not live. ``model`` names the model that
-    made ``vector``; vectors of different models are never compared.
+    made ``vector``; vectors of different models are never compared. ``stored`` is the model and the vector that the row has in
+    its store, where the row is shown with another model's. ``file_size`` is the original's in bytes; None in rows of the time
+    before it was kept.
     """
 
     key: Key
@@ -103,6 +105,8 @@ class Picture:
     metadata: Metadata = NO_METADATA
     sign_version: int = SIGN_VERSION
     deleted_at: int | None = None
+    stored: tuple[str, Vector] | None = None
+    file_size: int | None = None
 
     @property
     def live(self) -> bool:
@@ -121,6 +125,23 @@ class Picture:
         Two adds of one picture may race within one millisecond; the file's digest keeps their objects apart.
         """
         return object_key(self.key, self.added, self.file_digest)
+
+    def vector_of(self, model: str) -> Vector | None:
+        """Return the row's vector of a model; None if it has none of it."""
+        if self.model == model:
+            return self.vector
+        return self.stored[1] if self.stored is not None and self.stored[0] == model else None
+
+    def shown_with(self, model: str, vector: Vector) -> Picture:
+        """Return the row with another model's vector in place of the stored one."""
+        return self.but(model=model, vector=vector, stored=self.stored or (self.model, self.vector))
+
+    def as_stored(self) -> Picture:
+        """Return the row with the vector that it has in its store."""
+        if self.stored is None:
+            return self
+        model, vector = self.stored
+        return self.but(model=model, vector=vector, stored=None)
 
     def but(self, **changes: object) -> Picture:
         """Copy of the row with some fields changed."""
@@ -176,10 +197,14 @@ def digest_prefix(sign: str) -> str | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedding:
-    """The model's output for one picture: a vector per kind, and the local map (empty if the model has none)."""
+    """The model's output for one picture: a vector per kind, and the local map (empty if the model has none).
+
+    ``second`` is that of the model that is to take its place, or that it has taken the place of, if there is one.
+    """
 
     vectors: Mapping[Kind, Vector]
     feature_map: bytes = b""
+    second: Embedding | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

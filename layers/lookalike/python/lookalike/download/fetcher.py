@@ -151,7 +151,7 @@ class SafeFetcher(Fetcher):
                 f"{target.host}: no answer within {self._seconds:g} s", remedy="LOOKALIKE_FETCH_SECONDS allows more"
             ) from reason
         except (OSError, IncompleteRead) as reason:
-            raise UrlUnreachable(f"{target.host}: {reason}") from reason
+            raise UrlUnreachable(f"{target.host}: {_words(reason)}") from reason
         raise UrlAnswerError(f"more than {self._redirects} redirects", remedy="LOOKALIKE_FETCH_REDIRECTS allows more")
 
     def _get(self, url: Url, max_bytes: int, deadline: _Deadline) -> bytes | Url:
@@ -308,3 +308,14 @@ def _inflated(body: bytes, kind: int, max_bytes: int) -> bytes:
     if not stream.eof:
         raise zlib.error("cut short")
     return data
+
+
+def _words(reason: Exception) -> str:
+    """Return why a connection has failed, in words that are neither Python's nor OpenSSL's."""
+    if isinstance(reason, IncompleteRead):
+        return "the answer breaks off"
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return f"its certificate is not valid: {reason.verify_message}"
+    if isinstance(reason, ssl.SSLError):
+        return f"no TLS: {(reason.reason or 'broken off').replace('_', ' ').lower()}"
+    return (reason.strerror if isinstance(reason, OSError) else None) or str(reason) or "broken off"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lookalike.embedding.model_card import CARD, check_file, read_file
+from lookalike.embedding.model_card import check_file
+from lookalike.embedding.model_path import CARD, read_file
 from lookalike.errors import ModelError
 
 #: Where the keypoint model lies beside a model.

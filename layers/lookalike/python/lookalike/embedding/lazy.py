@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lookalike.domain.geometry import QueryView
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Embedding, Pixels
-from lookalike.embedding.model_path import find_model
+from lookalike.embedding.model_path import GRAPH, find_model
+from lookalike.errors import ModelError
 from lookalike.once import once
 from lookalike.ports import Embedder, QueryVerifier, Verifier
 
@@ -59,6 +61,37 @@ class LazyEmbedder(Embedder):
 
     def codebook(self, kind: Kind) -> NDArray[np.float32]:
         return self.loaded.codebook(kind)
+
+
+class KeptEmbedder(LazyEmbedder):
+    """An embedder of a model that is kept beside the pictures, whose name is known before it is loaded.
+
+    Parameters
+    ----------
+    name : in the model's card.
+    folder : returns the folder of its files. May raise ModelError or Unavailable.
+    threads : threads of one pass.
+    """
+
+    def __init__(self, name: str, folder: Callable[[], Path], threads: int) -> None:
+        super().__init__(None, threads)
+        self._name = name
+        self._folder = folder
+
+    @once
+    def loaded(self) -> OnnxEmbedder:
+        """The embedder, loaded. Raises ModelError if it is another model."""
+        from lookalike.embedding.embedder import OnnxEmbedder  # noqa: PLC0415 - onnxruntime is slow to import
+
+        folder = self._folder()
+        loaded = OnnxEmbedder(folder / GRAPH, threads=self._threads)
+        if loaded.model != self._name:
+            raise ModelError(f"{folder}: its model is {loaded.model}, not {self._name}")
+        return loaded
+
+    @property
+    def model(self) -> str:
+        return self._name
 
 
 class LazyVerifier(Verifier):

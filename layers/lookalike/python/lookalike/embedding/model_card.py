@@ -18,11 +18,9 @@ from numpy.typing import NDArray
 
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import DIMENSION
+from lookalike.embedding.model_path import CARD, CODEBOOKS, read_file
 from lookalike.errors import ModelError
 from lookalike.verification.match_score import NEVER_MATCHES, MatchScorer
-
-CARD = "card.json"
-CODEBOOKS = "codebooks.npz"
 
 #: Shape of a 4-bit product quantiser: 128 parts of a vector, 16 centroids each, of two numbers.
 CODEBOOK_SHAPE = (DIMENSION // 2, 16, 2)
@@ -91,14 +89,6 @@ def name_of(model: Path) -> str:
         return str(json.loads(read_file(model.parent / CARD))["name"])
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{model.parent / CARD}: not a model's card: {error!r}") from error
-
-
-def read_file(path: Path) -> bytes:
-    """Return a file's bytes. Raises ModelError."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}; run `make model`") from error
 
 
 def check_file(path: Path, digest: str) -> None:

@@ -27,7 +27,7 @@ from lookalike.errors import NotAPicture, PictureSizeError
 from lookalike.imaging.decode import Bounds
 from lookalike.imaging.file_headers import open_picture_file
 from lookalike.imaging.signatures import format_of
-from lookalike.imaging.to_rgb import DECODE_ERRORS
+from lookalike.imaging.to_rgb import BROKEN, DECODE_ERRORS
 
 #: Bytes of a file as it arrives, and is kept beside the picture that is made of it.
 MAX_ARRIVING_BYTES = 64 * 1024 * 1024
@@ -112,7 +112,7 @@ def _written(data: bytes, name: str, bounds: Bounds) -> bytes:
             image = _opened(data, name)
             return _encoded(_opaque(image), bounds.max_bytes, lossless=name in _LOSSLESS)
     except _ERRORS as reason:
-        raise NotAPicture(f"{name}: broken: {reason}") from reason
+        raise NotAPicture(f"{name}: {BROKEN}") from reason
 
 
 def _opened(data: bytes, name: str) -> Image.Image:

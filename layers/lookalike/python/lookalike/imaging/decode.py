@@ -22,7 +22,7 @@ from lookalike.imaging.headers.png import low_bytes
 from lookalike.imaging.hidden_content import hidden_digest
 from lookalike.imaging.picture_file import PictureFile
 from lookalike.imaging.pixel_budget import allocate
-from lookalike.imaging.to_rgb import DECODE_ERRORS, Rendering, render
+from lookalike.imaging.to_rgb import BROKEN, DECODE_ERRORS, Rendering, render
 
 #: All formats that are decoded.
 FORMATS = frozenset({"JPEG", "PNG", "BMP", "GIF", "WEBP"})
@@ -74,7 +74,7 @@ def decode(data: bytes, bounds: Bounds, allocate: Callable[[int, int], Pixels] =
         pixels = _write_rgb(read, pixels)
         hidden = _hidden_digest(file, read)
     except DECODE_ERRORS as reason:
-        raise NotAPicture(f"broken: {reason}") from reason
+        raise NotAPicture(BROKEN) from reason
     return Decoded(pixels, digest_of(pixels), hashlib.sha256(data).hexdigest(), file.format, hidden)
 
 
@@ -91,7 +91,7 @@ def hidden_digest_of_file(data: bytes, allocate: Callable[[int, int], Pixels] = 
         hidden = _hidden_digest(file, render(file, file.image()).upright(file.exif))
         del held
     except DECODE_ERRORS as reason:
-        raise NotAPicture(f"broken: {reason}") from reason
+        raise NotAPicture(BROKEN) from reason
     return hidden
 
 

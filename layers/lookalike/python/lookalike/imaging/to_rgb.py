@@ -32,6 +32,9 @@ from lookalike.imaging.picture_file import PictureFile
 #: Exceptions that the header readers and Pillow's decoders were seen to raise on millions of broken files.
 DECODE_ERRORS = (IndexError, KeyError, OSError, SyntaxError, ValueError, struct.error)
 
+#: What is said of a file on which they are raised: their own words are of decoders, and help nobody.
+BROKEN = "broken: cut short, or not as its format has it"
+
 Colour = tuple[int, int, int]
 
 _WHITE: Colour = (255, 255, 255)

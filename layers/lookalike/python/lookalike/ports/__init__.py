@@ -10,6 +10,7 @@ from lookalike.ports.applications import ApplicationLookup, Applications, Counte
 from lookalike.ports.backlog import Backlogs
 from lookalike.ports.catalog import Catalog
 from lookalike.ports.clock import Clock
+from lookalike.ports.embeddings import Embeddings, Indices, ModelFiles, Models, View
 from lookalike.ports.fetcher import Fetcher
 from lookalike.ports.finder import Finder, Looking
 from lookalike.ports.index import Generations, VectorIndex
@@ -31,11 +32,15 @@ __all__ = [
     "Counters",
     "DeadLetters",
     "Embedder",
+    "Embeddings",
     "Fetcher",
     "Finder",
     "Generations",
+    "Indices",
     "Looking",
     "MapStore",
+    "ModelFiles",
+    "Models",
     "PictureStore",
     "Ports",
     "QueryVerifier",
@@ -46,4 +51,5 @@ __all__ = [
     "Uploads",
     "VectorIndex",
     "Verifier",
+    "View",
 ]

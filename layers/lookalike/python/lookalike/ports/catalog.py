@@ -58,6 +58,10 @@ class Catalog(Protocol):
         """
 
     @abstractmethod
+    def aliases(self, library: str, after: str, limit: int) -> Sequence[tuple[str, str]]:
+        """Return such names in a library (uid) greater than ``after``, with their pictures' ids, by name, ``limit`` at most."""
+
+    @abstractmethod
     def save_aliases(self, library: str, aliases: Mapping[str, str]) -> None:
         """Store ids of pictures in a library (uid) by the names that another service knew them by, whatever is there."""
 

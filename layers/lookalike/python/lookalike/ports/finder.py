@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from lookalike.domain.library import Library
+from lookalike.domain.model_change import ModelRef
 from lookalike.domain.picture import Decoded
 from lookalike.domain.search import Candidate, Found, TagFilter
 from lookalike.limits.call import Job
@@ -22,7 +23,8 @@ class Looking:
     """A picture to be looked for in libraries of one kind, among the ``depth`` nearest pictures with ``tags``.
 
     ``nearest`` asks the index, given vectors of shape (V, DIMENSION), a row a view; it raises Busy or Abandoned if the
-    answer is no longer wanted. ``here`` does all of the work in the thread that calls it, on behalf of the job.
+    answer is no longer wanted. ``here`` does all of the work in the thread that calls it, on behalf of the job. ``model`` is the
+    one to look with; None: that of the settings, which was never changed.
     """
 
     job: Job
@@ -32,6 +34,7 @@ class Looking:
     picture: Decoded
     nearest: Callable[[NDArray[np.floating]], Sequence[Candidate]]
     here: Callable[[Job], Found]
+    model: ModelRef | None = None
 
 
 class Finder(Protocol):

@@ -13,6 +13,7 @@ from lookalike.ports.applications import Applications, Counters
 from lookalike.ports.backlog import Backlogs
 from lookalike.ports.catalog import Catalog
 from lookalike.ports.clock import Clock
+from lookalike.ports.embeddings import Models, View
 from lookalike.ports.fetcher import Fetcher
 from lookalike.ports.finder import Finder
 from lookalike.ports.index import VectorIndex
@@ -33,6 +34,8 @@ class Ports:
     pictures are looked for; None: in the thread that asks. ``call`` is the current call: each call has a copy of the ports
     of its own. ``narrowed`` is the catalog of a call whose application may not see all of it, and
     ``capacity`` the number of live pictures that all libraries of its tenant may hold together; None: any number.
+    ``models`` opens other models than that of ``embedder``; ``view`` is how the model of the call sees the stores, None if
+    there was only ever one.
     """
 
     settings: Settings
@@ -47,6 +50,8 @@ class Ports:
     finder: Finder | None = None
     call: Call = field(default_factory=Call)
     narrowed: Catalog | None = None
+    models: Models | None = None
+    view: View | None = None
     capacity: int | None = None
 
     @property
@@ -57,12 +62,14 @@ class Ports:
     @property
     def catalog(self) -> Catalog:
         """Libraries and picture rows."""
-        return self.stores.catalog if self.narrowed is None else self.narrowed
+        if self.narrowed is not None:
+            return self.narrowed
+        return self.stores.catalog if self.view is None else self.view.catalog
 
     @property
     def index(self) -> VectorIndex:
         """The vector index."""
-        return self.stores.index
+        return self.stores.index if self.view is None else self.view.index
 
     @property
     def originals(self) -> PictureStore:
@@ -72,7 +79,7 @@ class Ports:
     @property
     def maps(self) -> MapStore:
         """Local maps."""
-        return self.stores.maps
+        return self.stores.maps if self.view is None else self.view.maps
 
     @property
     def uploads(self) -> Uploads:

@@ -9,6 +9,7 @@ from typing import Protocol
 from lookalike.ports.applications import Applications, Counters
 from lookalike.ports.backlog import Backlogs
 from lookalike.ports.catalog import Catalog
+from lookalike.ports.embeddings import Embeddings, Indices, ModelFiles
 from lookalike.ports.index import VectorIndex
 from lookalike.ports.objects import MapStore, PictureStore
 from lookalike.ports.records import Records
@@ -46,6 +47,21 @@ class Stores(Protocol):
     @abstractmethod
     def maps(self) -> MapStore:
         """Local maps."""
+
+    @property
+    @abstractmethod
+    def embeddings(self) -> Embeddings:
+        """Vectors and local maps of other models than those in the rows."""
+
+    @property
+    @abstractmethod
+    def model_files(self) -> ModelFiles:
+        """Models that are kept beside the pictures."""
+
+    @property
+    @abstractmethod
+    def indices(self) -> Indices:
+        """A vector index for each model."""
 
     @property
     @abstractmethod

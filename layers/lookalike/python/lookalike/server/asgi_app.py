@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from lookalike import bootstrap
+from lookalike.domain.library import Kind
 from lookalike.errors import Busy
 from lookalike.handlers.process_ports import serving
 from lookalike.limits.call import usable_cores
@@ -23,6 +24,7 @@ from lookalike.server.commands import COMMANDS
 from lookalike.server.control import ControlSocket
 from lookalike.server.folder_watcher import FolderWatcher
 from lookalike.server.metrics import Metrics
+from lookalike.server.model_changes import ModelChanges
 from lookalike.server.receiving import Receive, RequestReceiver, Scope
 from lookalike.server.request_queue import QueuedCall, RequestQueue
 from lookalike.server.scheduler import Scheduler
@@ -30,6 +32,7 @@ from lookalike.server.status import Status
 from lookalike.server.upload_receiver import UploadReceiver
 from lookalike.server.workers.count import default_count, usable_memory
 from lookalike.server.workers.pool import Census, WorkerPool
+from lookalike.service.model_view import current
 from lookalike.settings import Settings
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.staged_files import StagedFolder
@@ -75,7 +78,7 @@ class AsgiApp:
         """Load the model and the index, then begin to answer requests. Raises SettingsError or ModelError."""
         ports = bootstrap.build(self._settings)
         self._exit_stack.callback(ports.close)
-        _ = ports.embedder.model  # a bad model is refused now, and not by the first request
+        _ = current(ports).embedder.threshold(Kind.SAME)  # a bad model is refused now, and not by the first request
         workers = self._workers()
         ports = replace(ports, finder=workers)
         self._exit_stack.enter_context(serving(ports))
@@ -93,11 +96,14 @@ class AsgiApp:
         self._open_control(ports)
 
     def _open_control(self, ports: Ports) -> None:
-        """Listen to commands on this machine, where there is a data folder that takes a socket."""
+        """Listen to commands on this machine, where there is a data folder that takes a socket, and go on with its fill."""
         if self._settings.data is None:
             return
+        changes = self._exit_stack.enter_context(closing(ModelChanges(ports)))
+        changes.start()
+        commands = {**COMMANDS, "reembed": changes.command}
         try:
-            control = ControlSocket(ports, DataFolder(self._settings.data).control, COMMANDS)
+            control = ControlSocket(ports, DataFolder(self._settings.data).control, commands)
         except OSError as error:
             logger.warning("commands cannot ask this server", extra={"operation": "control", "reason": str(error)})
         else:

@@ -14,8 +14,10 @@ from lookalike.service.consistency import DEFAULT_NAMES, check
 from lookalike.service.groups import name_of
 from lookalike.service.libraries import find_library
 from lookalike.service.mend import Mender
+from lookalike.service.model_view import current
 from lookalike.service.reports import Reported, note_report
 from lookalike.service.restore import restore
+from lookalike.service.second_model_check import with_second_model
 
 
 def run_check(ports: Ports, asked: Mapping[str, Any], tell: Tell) -> str:
@@ -26,6 +28,7 @@ def run_check(ports: Ports, asked: Mapping[str, Any], tell: Tell) -> str:
     mend = Mender(ports, float(asked["rate"])) if asked["repair"] else None
     names = int(asked.get("names", DEFAULT_NAMES))
     report = check(ports, mend=mend, deep=int(asked["deep"]), names=names, tell=tell)
+    report = with_second_model(ports, report, repair=bool(asked["repair"]))
     note_report(ports, Reported.CHECK, report.with_examples(DEFAULT_NAMES).to_json())
     return report.to_json()
 
@@ -54,4 +57,13 @@ def run_canary_command(ports: Ports, asked: Mapping[str, Any], tell: Tell) -> st
     return report
 
 
-COMMANDS: Mapping[str, Command] = {"check": run_check, "restore": run_restore, "canary": run_canary_command}
+def _by_live_model(command: Command) -> Command:
+    """Return the command, done with the model that searches use."""
+    return lambda ports, asked, tell: command(current(ports), asked, tell)
+
+
+COMMANDS: Mapping[str, Command] = {
+    "check": _by_live_model(run_check),
+    "restore": _by_live_model(run_restore),
+    "canary": _by_live_model(run_canary_command),
+}

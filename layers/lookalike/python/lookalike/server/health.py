@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from lookalike.errors import LookalikeError
 from lookalike.observability import logger
 from lookalike.ports import Ports
+from lookalike.service.model_view import current
 from lookalike.service.probes import PROBES, Store
 
 #: Seconds that a caller waits for a store's answer.
@@ -85,7 +86,7 @@ class Health:
 
 def _run_probe(store: Store, ports: Ports) -> object:
     try:
-        return PROBES[store](ports)
+        return PROBES[store](current(ports))
     except LookalikeError:
         raise
     except Exception:

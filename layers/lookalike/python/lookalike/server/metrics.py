@@ -34,6 +34,7 @@ from lookalike.server.request_queue import QueuedCall
 from lookalike.server.workers.pool import Census
 from lookalike.server.workers.usage import usage_of
 from lookalike.service.admission import Callers, check
+from lookalike.service.model_view import current
 from lookalike.wire import basic_auth
 
 #: Upper bounds of the histograms, in seconds: from a look-up of a row to a picture that is downloaded slowly.
@@ -154,7 +155,8 @@ class _State(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the gauges."""
         info = GaugeMetricFamily("lookalike_info", "Version and model.", labels=("version", "model"))
-        info.add_metric((lookalike.__version__, self._ports.embedder.model), 1)
+        with suppress(LookalikeError):
+            info.add_metric((lookalike.__version__, current(self._ports).embedder.model), 1)
         yield info
         yield GaugeMetricFamily("lookalike_waiting_requests", "Requests that wait for their turn.", self._waiting())
         yield GaugeMetricFamily("lookalike_failing_stores", "Stores that do not answer.", len(self._health.failing()))
@@ -175,7 +177,8 @@ class _State(Collector):
     def _searchable(self) -> int:
         tenants = {application.tenant for application in self._ports.applications.applications()}
         libraries = (library for tenant in tenants for library in self._ports.catalog.libraries(tenant))
-        return sum(self._ports.index.count(library.uid) for library in libraries)
+        index = current(self._ports).index
+        return sum(index.count(library.uid) for library in libraries)
 
 
 class _Workers(Collector):

@@ -7,7 +7,7 @@ one sender (an IPv4 address, or an IPv6 network) is limited.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,6 +60,8 @@ class RequestReceiver:
     ) -> api_gateway.HttpRequest | api_gateway.HttpResponse | None:
         """Return the complete request, or the gateway's refusal; None if the client disconnected before the end."""
         headers = _headers(scope)
+        if _declared(headers) > _MAX_DRAINED_BYTES:  # which nobody waits for
+            return api_gateway.TOO_LARGE
         too_large = sum(len(name) + len(value) for name, value in headers) > api_gateway.MAX_HEADER_BYTES
         client = (scope.get("client") or ("127.0.0.1", 0))[0]
         try:
@@ -174,6 +176,12 @@ def _headers(scope: Scope) -> tuple[tuple[str, str], ...]:
     if target.startswith(("/", "*")):
         return headers
     return (("host", urlsplit(target).netloc), *(pair for pair in headers if pair[0] != "host"))
+
+
+def _declared(headers: Iterable[tuple[str, str]]) -> int:
+    """Return the bytes of a body that its request declares; 0 if it does not say."""
+    said = next((value for name, value in headers if name == "content-length"), "")
+    return int(said) if said.isdecimal() else 0
 
 
 def _path(target: str) -> str:

@@ -16,6 +16,7 @@ from lookalike.observability import logger
 from lookalike.ports import Ports
 from lookalike.server import api_gateway
 from lookalike.server.health import Health
+from lookalike.service.model_view import current
 from lookalike.service.permissions import narrowed
 from lookalike.wire.status import CHALLENGE, DEGRADED, READY, caller, details, status_body, stores_said
 
@@ -70,7 +71,7 @@ class Status:
         deadline = time.monotonic() + _MAX_SECONDS
         private = self._details(request)
         failing, problems = self.health.failing(), self._ports.problems()
-        content = status_body(DEGRADED if failing or problems else READY, self._ports.embedder.model)
+        content = status_body(DEGRADED if failing or problems else READY, self._model())
         if private is not None:
             try:
                 content |= private.counts.result(max(deadline - time.monotonic(), 0))
@@ -109,7 +110,14 @@ class Status:
         return [library for tenant in tenants for library in self._ports.catalog.libraries(tenant)]
 
     def _counts(self, libraries: Callable[[], Sequence[Library]]) -> _Counts:
-        return details(self._ports, libraries())
+        return details(current(self._ports), libraries())
+
+    def _model(self) -> str:
+        """Return the name of the model that searches use; the configured one's if that is not known."""
+        try:
+            return current(self._ports).embedder.model
+        except Unavailable:
+            return self._ports.embedder.model
 
 
 def _response(status: int, content: Mapping[str, Any], *headers: tuple[str, str]) -> api_gateway.HttpResponse:

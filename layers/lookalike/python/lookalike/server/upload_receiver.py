@@ -16,7 +16,7 @@ from lookalike.ports import Ports
 from lookalike.server import api_gateway
 from lookalike.server.receiving import Receive, RequestReceiver, Scope
 from lookalike.service import staging
-from lookalike.service.staging_errors import UploadTooLarge, UploadUsed
+from lookalike.service.staging_errors import UploadSent, UploadTooLarge
 from lookalike.stores.local.staged_files import StagedFolder
 from lookalike.wire.form_stream import FormStream
 from lookalike.wire.native.problems import problem_answer
@@ -79,7 +79,7 @@ class UploadReceiver:
         except TimeoutError:
             return api_gateway.TOO_SLOW
         except FileExistsError as reason:
-            error = UploadUsed(_id_of(scope)).with_traceback(reason.__traceback__)
+            error = UploadSent(_id_of(scope)).with_traceback(reason.__traceback__)
         except Exception as failure:  # whatever it is, the caller gets an answer
             error = failure
         response = _response(error, call_id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.picture import NO_METADATA, Embedding, Key, Metadata, Picture, State, next_revision
@@ -71,13 +71,15 @@ class Prepared:
 class Attempt:
     """The row that is to be written, and the row that it replaces, if there is one: of a deleted or a live picture.
 
-    ``feature_map`` is stored with the original. If ``picture`` is ``replaced``, no row is to be written. ``is_same_file``: the
-    original that is stored already is of the very file that is added.
+    ``feature_map`` is stored with the original, and so is what the ``second`` model in use makes of it. If ``picture`` is
+    ``replaced``, no row is to be written. ``is_same_file``: the original that is stored already is of the very file that is
+    added.
     """
 
     picture: Picture
     replaced: Picture | None
     feature_map: bytes = b""
+    second: Embedding | None = None
     is_same_file: bool = False
 
     @property
@@ -141,7 +143,8 @@ def attempts(ports: Ports, prepared: Prepared) -> Iterator[Attempt]:
             continue
         if embedding is None:  # the picture that was there has been replaced or deleted meanwhile
             embedding = embed(ports, prepared.library, loaded)
-        yield Attempt(_row(ports, prepared, embedding, key, current), current, embedding.feature_map)
+        row = _row(ports, prepared, embedding, key, current)
+        yield Attempt(row, current, embedding.feature_map, embedding.second)
     raise Unavailable(f"catalog: {key.library}/{key.id} changes too fast")
 
 
@@ -149,7 +152,7 @@ def write(ports: Ports, file: bytes, attempt: Attempt) -> bool:
     """Store the picture and its row, and publish the row to the index. False if another write of the row was faster."""
     picture, replaced = attempt.picture, attempt.replaced
     if attempt.stores_file:
-        _store(ports, picture, file, attempt.feature_map)
+        _store(ports, file, attempt)
     elif attempt.is_same_file:
         _store_if_lost(ports, picture, file)
     if picture is not replaced and not write_row(ports, picture, None if replaced is None else replaced.revision):
@@ -163,9 +166,19 @@ def write(ports: Ports, file: bytes, attempt: Attempt) -> bool:
 
 
 def embed(ports: Ports, library: Library, loaded: Loaded) -> Embedding:
-    """Return what the library stores of the picture."""
+    """Return what the library stores of the picture, by each of the models in use."""
     with ports.job(library.tenant).turn():
-        return embed_for_library(ports.embedder, library.kind, library.identity, loaded.picture.pixels)
+        embedding = embed_for_library(ports.embedder, library.kind, library.identity, loaded.picture.pixels)
+    second = second_embedding(ports, library, loaded)
+    return embedding if second is None else replace(embedding, second=second)
+
+
+def second_embedding(ports: Ports, library: Library, loaded: Loaded) -> Embedding | None:
+    """Return what the library stores of the picture by the second model in use; None if there is none."""
+    if ports.view is None or ports.view.second is None:
+        return None
+    with ports.job(library.tenant).turn():
+        return embed_for_library(ports.view.second, library.kind, library.identity, loaded.picture.pixels)
 
 
 def _key_of(library: Library, id_: str | None) -> Key | None:
@@ -240,17 +253,33 @@ def _row(ports: Ports, prepared: Prepared, embedding: Embedding, key: Key, curre
         state=State.LIVE,
         digest=row_digest(library, key, picture),
         file_digest=picture.file_digest,
+        file_size=len(prepared.loaded.data),
         model=ports.embedder.model,
         vector=embedding.vectors[library.kind],
         metadata=prepared.command.metadata,
     )
 
 
-def _store(ports: Ports, picture: Picture, file: bytes, feature_map: bytes) -> None:
-    """Store the original, then the local map, before the row that names them."""
+def _store(ports: Ports, file: bytes, attempt: Attempt) -> None:
+    """Store the original, then what the models make of it, before the row that names them."""
+    picture = attempt.picture
     ports.originals.put(picture.object_key, file)
-    if picture.kind is Kind.SAME and feature_map:
-        ports.maps.put_map(picture.object_key, feature_map)
+    if picture.kind is Kind.SAME and attempt.feature_map:
+        ports.maps.put_map(picture.object_key, attempt.feature_map)
+    if attempt.second is not None:
+        put_second(ports, picture, attempt.second)
+
+
+def put_second(ports: Ports, picture: Picture, second: Embedding) -> None:
+    """Store what the second model in use makes of a picture."""
+    if ports.view is not None and ports.view.second is not None:
+        put_embedding(ports, ports.view.second.model, picture, second)
+
+
+def put_embedding(ports: Ports, model: str, picture: Picture, embedding: Embedding) -> None:
+    """Store what another model than that of the row makes of a picture."""
+    feature_map = embedding.feature_map if picture.kind is Kind.SAME else b""
+    ports.stores.embeddings.put(model, picture.object_key, embedding.vectors[picture.kind], feature_map)
 
 
 def _store_if_lost(ports: Ports, picture: Picture, file: bytes) -> None:

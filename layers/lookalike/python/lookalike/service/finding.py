@@ -35,7 +35,11 @@ def find(scope: Scope, picture: Decoded) -> Found:
     if finder is None:
         return find_here(scope, picture)
     here = partial(_find_for, scope, picture)
-    return finder.find(Looking(scope.job, scope.libraries, scope.depth, scope.tags, picture, scope.nearest_to, here))
+    view = scope.ports.view
+    model = None if view is None else view.model
+    return finder.find(
+        Looking(scope.job, scope.libraries, scope.depth, scope.tags, picture, scope.nearest_to, here, model)
+    )
 
 
 def find_here(scope: Scope, picture: Decoded) -> Found:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from lookalike.domain.picture import Key, Picture
 from lookalike.errors import IndexWriteError, LookalikeError
 from lookalike.observability import error_fields, logger
-from lookalike.ports import Ports
+from lookalike.ports import Ports, VectorIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,15 @@ def sync_index(ports: Ports, rows: Iterable[Picture], removed: Iterable[Picture]
     Rows that were ``removed`` for good, of other pictures, are removed there.
     """
     written, gone = _newest(rows), _newest(removed)
-    done = _write_all(ports, written) if written else SyncResult()
+    done = _write_all(ports.index, written) if written else SyncResult()
     left = _try(lambda: ports.index.remove(gone), gone) if gone else SyncResult()
     return SyncResult(done.retryable | left.retryable, {**done.rejected, **left.rejected})
+
+
+def sync_rows(index: VectorIndex, rows: Iterable[Picture]) -> SyncResult:
+    """Write rows to an index, likewise."""
+    written = _newest(rows)
+    return _write_all(index, written) if written else SyncResult()
 
 
 def _newest(rows: Iterable[Picture]) -> list[Picture]:
@@ -39,16 +45,16 @@ def _newest(rows: Iterable[Picture]) -> list[Picture]:
     return list(newest.values())
 
 
-def _write_all(ports: Ports, rows: Sequence[Picture]) -> SyncResult:
+def _write_all(index: VectorIndex, rows: Sequence[Picture]) -> SyncResult:
     try:
-        return _write(ports, rows)
+        return _write(index, rows)
     except Exception:  # a single row may be the cause: each is written alone to find it
         logger.exception("index write failed", extra={"operation": "index", "pictures": len(rows)})
-        return _one_by_one(ports, rows)
+        return _one_by_one(index, rows)
 
 
-def _write(ports: Ports, rows: Sequence[Picture]) -> SyncResult:
-    return _try(lambda: ports.index.write(rows, wait=False), rows)
+def _write(index: VectorIndex, rows: Sequence[Picture]) -> SyncResult:
+    return _try(lambda: index.write(rows, wait=False), rows)
 
 
 def _try(send: Callable[[], None], rows: Sequence[Picture]) -> SyncResult:
@@ -66,14 +72,14 @@ def _try(send: Callable[[], None], rows: Sequence[Picture]) -> SyncResult:
     return SyncResult()
 
 
-def _one_by_one(ports: Ports, rows: Sequence[Picture]) -> SyncResult:
+def _one_by_one(index: VectorIndex, rows: Sequence[Picture]) -> SyncResult:
     """Write each row alone. Rows that fail while others succeed are rejected; if all fail, none is to blame."""
     retryable: set[Key] = set()
     rejected: dict[Key, str] = {}
     broken: dict[Key, str] = {}
     for row in rows:
         try:
-            done = _write(ports, [row])
+            done = _write(index, [row])
         except Exception as error:  # whatever it is: the rows after this one must not wait for it
             broken[row.key] = repr(error)
         else:

@@ -46,7 +46,7 @@ def start_job(ports: Ports, library: Library, kind: JobKind, id_: str) -> tuple[
     another job does the same to the library now.
     """
     if not is_job_id(id_):
-        raise InvalidArgument("id", "must be 1 to 128 letters, digits, dots, underscores and hyphens")
+        raise InvalidArgument("job", "must be 1 to 128 letters, digits, dots, underscores and hyphens")
     job, created = _claimed(ports, library, kind, id_)
     if job.id != id_:
         raise JobInProgress(job.id)

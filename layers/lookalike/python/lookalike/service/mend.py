@@ -20,6 +20,7 @@ from lookalike.domain.picture import DIMENSION, Key, Picture, State, next_revisi
 from lookalike.errors import IndexWriteError
 from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
+from lookalike.service.add import put_embedding
 from lookalike.service.catalog_writes import compare_and_set
 from lookalike.service.embedded_again import OriginalsEmbedder
 from lookalike.service.second_look import fault_of, look_now
@@ -116,6 +117,10 @@ class Mender:
         if again is None or again.embedding is None:
             return False
         vector, model = again.embedding.vectors[row.kind], self._ports.embedder.model
+        view = self._ports.view
+        if view is not None and view.of_two and (row.stored is not None or row.model != model):
+            put_embedding(self._ports, model, row, again.embedding)  # the row has another model's
+            return self._mend_entries(row.kind, [row.key]) == 1
         if row.kind is Kind.SAME and again.embedding.feature_map:
             self._ports.maps.put_map(row.object_key, again.embedding.feature_map)
         if row.model == model and np.array_equal(row.vector, vector):

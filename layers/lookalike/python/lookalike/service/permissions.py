@@ -83,6 +83,9 @@ class _NarrowedCatalog(Catalog):
     def alias(self, library: str, name: str) -> str | None:
         return self._catalog.alias(library, name)
 
+    def aliases(self, library: str, after: str, limit: int) -> Sequence[tuple[str, str]]:
+        return self._catalog.aliases(library, after, limit)
+
     def save_aliases(self, library: str, aliases: Mapping[str, str]) -> None:
         self._catalog.save_aliases(library, aliases)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key, Picture
 from lookalike.errors import Unavailable
-from lookalike.ports import Ports
-from lookalike.service.index_sync import sync_index
+from lookalike.ports import Ports, VectorIndex
+from lookalike.service.index_sync import sync_rows
 
 #: Rows per write. Each is about 2 kB, so a write is far smaller than a bulk request may be.
 _BATCH_ROWS = 500
@@ -40,21 +40,23 @@ def reindex(
     for page in ports.catalog.scan(kind):
         for begin in range(0, len(page), _BATCH_ROWS):
             batch = page[begin : begin + _BATCH_ROWS]
-            rejected |= _write(ports, batch, pause)
+            rejected |= write_until_taken(ports.index, batch, pause)
             rows += len(batch)
             tell(rows)
     return ReindexResult(rows - len(rejected), rejected)
 
 
-def _write(ports: Ports, batch: Sequence[Picture], pause: Callable[[float], None]) -> Mapping[Key, str]:
-    """Write rows until each is taken or rejected; return the rejected ones."""
-    done = sync_index(ports, batch)
+def write_until_taken(
+    index: VectorIndex, batch: Sequence[Picture], pause: Callable[[float], None]
+) -> Mapping[Key, str]:
+    """Write rows until each is taken or rejected; return the rejected ones. Raises Unavailable if some are not taken."""
+    done = sync_rows(index, batch)
     rejected = dict(done.rejected)
     for seconds in _PAUSE_SECONDS:
         if not done.retryable:
             return rejected
         pause(seconds)
-        done = sync_index(ports, [row for row in batch if row.key in done.retryable])
+        done = sync_rows(index, [row for row in batch if row.key in done.retryable])
         rejected |= done.rejected
     if done.retryable:
         raise Unavailable(

@@ -25,7 +25,7 @@ from lookalike.domain.picture import Key, Picture, State, digest_prefix, next_re
 from lookalike.errors import PictureError, PictureExists, PictureNotFound, SignAmbiguous, Unavailable
 from lookalike.observability import logger
 from lookalike.ports import Ports
-from lookalike.service.add import Attempt, embed, write
+from lookalike.service.add import Attempt, embed, put_second, second_embedding, write
 from lookalike.service.capacity import place
 from lookalike.service.catalog_writes import MAX_ATTEMPTS, check_revision, publish_to_index, write_row
 from lookalike.service.embedded_again import UNBOUNDED
@@ -53,6 +53,8 @@ def restore(ports: Ports, library: Library, name: str, revision: int | None = No
             continue
         _refuse_twin(ports, library, row, loaded)
         same_model = row.model == ports.embedder.model
+        if same_model:
+            _embed_second(ports, library, row, loaded)
         with place(ports, library, needed=True) as held:
             restored = _reveal(held, row) if same_model else _add_anew(held, library, row, loaded)
         if restored is not None:
@@ -102,6 +104,17 @@ def _refuse_twin(ports: Ports, library: Library, row: Picture, loaded: Loaded) -
             raise PictureExists(key, found.digest)
 
 
+def _embed_second(ports: Ports, library: Library, row: Picture, loaded: Loaded) -> None:
+    """Store what the second model in use makes of the original, unless that is there: pictures that wait for purge may lack it."""
+    if ports.view is None or ports.view.second is None:
+        return
+    model = ports.view.second.model
+    if row.vector_of(model) is None and not ports.stores.embeddings.vectors(model, [row.object_key]):
+        second = second_embedding(ports, library, loaded)
+        if second is not None:
+            put_second(ports, row, second)
+
+
 def _reveal(ports: Ports, row: Picture) -> Picture | None:
     """Write the deleted row as a live one. None if another write of the row was faster."""
     restored = _live(ports, row)
@@ -119,7 +132,9 @@ def _add_anew(ports: Ports, library: Library, row: Picture, loaded: Loaded) -> P
     embedding = embed(ports, library, loaded)
     live = _live(ports, row)
     restored = live.but(added=live.revision, model=ports.embedder.model, vector=embedding.vectors[library.kind])
-    return restored if write(ports, loaded.data, Attempt(restored, row, embedding.feature_map)) else None
+    return (
+        restored if write(ports, loaded.data, Attempt(restored, row, embedding.feature_map, embedding.second)) else None
+    )
 
 
 def _live(ports: Ports, row: Picture) -> Picture:

@@ -23,6 +23,7 @@ from lookalike.ports import Ports
 from lookalike.ports.clock import SECOND_MS
 from lookalike.service.admission import Callers
 from lookalike.service.staging_errors import (
+    UploadError,
     UploadExpired,
     UploadMissing,
     UploadNotFound,
@@ -127,7 +128,7 @@ def take(ports: Ports, tenant: str, id_: str) -> bytes:
         raise UploadExpired(id_)
     data = ports.staged.read(staged.key)
     if data is None:
-        raise UploadUsed(id_) if ports.counters.counted(_use_of(staged)) else UploadMissing(id_)
+        raise _absent(ports, staged, id_)
     if not ports.counters.take(_use_of(staged), 1, 1, ports.clock() + _USE_KEPT_MS):
         raise UploadUsed(id_)
     try:
@@ -135,6 +136,14 @@ def take(ports: Ports, tenant: str, id_: str) -> bytes:
     except Unavailable as error:  # it goes by itself, later
         logger.warning("an upload could not be removed", extra={"source": staged.key, **error_fields(error)})
     return data
+
+
+def _absent(ports: Ports, staged: StagedId, id_: str) -> UploadError:
+    """Return why an upload has no file."""
+    if ports.counters.counted(_use_of(staged)):
+        return UploadUsed(id_)
+    last = staged.expires - USE_SECONDS + SEND_SECONDS
+    return UploadMissing(id_) if ports.clock() // SECOND_MS < last else UploadExpired(id_)
 
 
 def peek(ports: Ports, tenant: str, id_: str) -> bytes | None:

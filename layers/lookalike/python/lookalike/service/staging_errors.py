@@ -26,10 +26,17 @@ class UploadMissing(UploadError):
 
 
 class UploadUsed(UploadError):
-    """A call has used the file already, or a file was sent to it before."""
+    """A call has used the file already."""
 
     problem = "it was used already, and is there for one file and one call"
     remedy = "ask for another one: POST /api/v1/uploads"
+
+
+class UploadSent(UploadUsed):
+    """A file was sent to it before."""
+
+    problem = "a file was sent to it already, and it takes one"
+    remedy = "use that one; or ask for another upload: POST /api/v1/uploads"
 
 
 class UploadRefused(UploadError):

@@ -196,7 +196,7 @@ class _Rows:
             self.live += row.live
             self.other_models += row.live and not current
             rows.append((key_hash(row.kind, row.key), contents_of(row.live, row.revision, row.model)))
-            files.append((name_hash(name_of(row.object_key)), _ANY_SIZE if row.live else _NO_SIZE))
+            files.append((name_hash(name_of(row.object_key)), _expected_size(row)))
             files.extend((name_hash(name_of(key)), _NO_SIZE) for key in companion_keys(row.object_key))
             has_map = current and row.kind is Kind.SAME and self.map_size > 0
             maps.append((name_hash(row.object_key), self.map_size + 1 if has_map else _NO_SIZE))
@@ -223,6 +223,13 @@ def contents_of(live: bool, revision: int, model: str) -> int:
 
 def _entry_numbers(entry: IndexEntry) -> tuple[int, int]:
     return key_hash(entry.kind, entry.key), contents_of(entry.live, entry.revision, entry.model)
+
+
+def _expected_size(row: Picture) -> int:
+    """Return what stands for the size that a row's original must have."""
+    if not row.live:
+        return _NO_SIZE
+    return _ANY_SIZE if row.file_size is None or row.file_size < 1 else row.file_size + 1
 
 
 def _file_numbers(file: StoredFile) -> tuple[int, int]:

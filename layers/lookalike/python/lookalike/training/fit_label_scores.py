@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from lookalike.domain.library import Kind
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.library_embedding import mean_of_looks, mirrored_middle
-from lookalike.embedding.model_card import CARD
+from lookalike.embedding.model_path import CARD
 from lookalike.errors import LookalikeError
 from lookalike.training import logistic
 from lookalike.training.fit_scores import NO_THRESHOLD

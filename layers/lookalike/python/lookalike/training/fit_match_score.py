@@ -27,7 +27,7 @@ from PIL import Image
 
 from lookalike.domain.library import Kind
 from lookalike.embedding.embedder import OnnxEmbedder
-from lookalike.embedding.model_card import CARD
+from lookalike.embedding.model_path import CARD
 from lookalike.training import export_onnx
 from lookalike.training.match_examples import (
     ABSENT_PERCENT,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lookalike.embedding.model_card import CARD
+from lookalike.embedding.model_path import CARD
 from lookalike.training.fit_inputs import Pictures
 
 #: The card's name for the sources of the pictures that heads and scores were fitted on.

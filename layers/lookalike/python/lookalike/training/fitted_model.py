@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import DIMENSION
-from lookalike.embedding.model_card import CARD, CODEBOOKS
+from lookalike.embedding.model_path import CARD, CODEBOOKS
 from lookalike.training import efficientnet_onnx, export_onnx
 from lookalike.training.fit_heads import CELL_DIMENSION
 from lookalike.training.fitted_card import sha256, write_card

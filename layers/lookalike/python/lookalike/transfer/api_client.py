@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from lookalike.errors import InvalidArgument
+from lookalike.transfer.form_post import post_form
 from lookalike.transfer.target import TargetError
 from lookalike.wire.native import BASE
 
@@ -27,6 +28,9 @@ _TIMEOUT = 90.0
 
 #: Statuses after which a call is repeated.
 _AGAIN = (429, 500, 502, 503, 504)
+
+#: Times that a file is sent until it has arrived.
+_FILE_ATTEMPTS = 4
 
 #: Redirects and what is not HTTP are faults of the address.
 _CONNECTION_ERRORS = (OSError, http.client.HTTPException)
@@ -113,6 +117,35 @@ class ApiClient:
             self._pause(max(wait, after))
             wait = min(2 * wait, _LONGEST_PAUSE)
         raise TargetError(f"{self._url} takes no calls now: {said}")
+
+    def send_file(self, data: bytes) -> str:
+        """Send a file ahead of the call that uses it; return the id of its upload, which is good for one call.
+
+        Raises TargetError if the service takes no files.
+        """
+        said = ""
+        for attempt in range(_FILE_ATTEMPTS):
+            offered = self.call("POST", "/uploads")
+            fields = offered.json.get("fields")
+            if offered.status != 201 or not isinstance(fields, dict):
+                raise TargetError(offered.problem)
+            try:
+                status = self._post(str(offered.json["url"]), fields, data)
+            except _CONNECTION_ERRORS as error:
+                said = f"{type(error).__name__}: {error}"
+            else:
+                if status < http.client.MULTIPLE_CHOICES:
+                    return str(offered.json["upload"])
+                said = f"HTTP {status}"
+            self._pause(_FIRST_PAUSE * 2**attempt)
+        raise TargetError(f"{self._url} takes no files now: {said}")
+
+    def _post(self, url: str, fields: Mapping[str, str], data: bytes) -> int:
+        """Send a file to the address offered: of a store, or of the service itself, which may not know its own prefix."""
+        own = urlsplit(url)
+        if own.netloc == self._netloc and not own.path.startswith(f"{self._prefix}{BASE}"):
+            url = own._replace(path=f"{self._prefix}{own.path}").geturl()
+        return post_form(url, fields, data)
 
     def _send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[Answered, float]:
         """Return the answer, and the seconds after which the service wants to be asked again."""

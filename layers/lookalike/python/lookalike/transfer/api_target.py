@@ -16,6 +16,7 @@ from lookalike.domain.library import Identity
 from lookalike.errors import InvalidArgument, LibraryFull, LookalikeError
 from lookalike.imaging.decode import FORMATS, Bounds, decode
 from lookalike.service.capacity import ApplicationFull
+from lookalike.service.staging import MAX_BYTES
 from lookalike.transfer.api_client import Answered, ApiClient
 from lookalike.transfer.files import Arrived, arrived
 from lookalike.transfer.journal import Entry
@@ -29,7 +30,7 @@ from lookalike.wire.native.requests import RowGiven
 #: Bytes of a bulk call's body. One machine takes 10 MB, and Lambda 6 MB of event, in which it stands in base64.
 _MAX_BODY = 4_000_000
 
-#: Bytes of a picture whose row fills such a body; a larger one is made smaller here.
+#: Bytes of a picture whose row fills such a body; a larger one is sent ahead.
 _MAX_FILE = (_MAX_BODY - 16_384) // 4 * 3
 
 #: Rows of a bulk call: they are done well within its 25 seconds.
@@ -44,8 +45,11 @@ _PASSING = frozenset({"revision_conflict", "url_unreachable", "url_timeout", "ur
 #: Codes of answers that say that there is no room for another picture.
 _FULL = {"library_full": LibraryFull, "application_full": ApplicationFull}
 
+#: Codes of rows whose file, sent ahead, was used by a call that nobody has heard the answer of, or came too late.
+_SEND_AGAIN = frozenset({"upload_used", "upload_not_found", "upload_missing", "upload_expired"})
+
 _BOUNDS = Bounds(
-    max_bytes=_MAX_FILE,
+    max_bytes=MAX_BYTES,
     min_side=1,
     max_side=limits.MAX_SIDE,
     max_pixels=limits.MAX_SIDE * limits.MAX_SIDE,
@@ -55,11 +59,19 @@ _BOUNDS = Bounds(
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A row of a bulk call; ``file`` is None for a URL, which the service downloads."""
+    """A row of a bulk call; ``file`` is None for a URL, which the service downloads.
+
+    The text of a row whose file is sent ahead is made when that is done, for each call anew.
+    """
 
     work: Work
     text: bytes = field(repr=False)
     file: Arrived | None = field(default=None, repr=False)
+
+    @property
+    def ahead(self) -> bool:
+        """Whether its file is too large for a call."""
+        return self.file is not None and len(self.file.data) > _MAX_FILE
 
 
 class ApiTarget:
@@ -116,6 +128,9 @@ class ApiTarget:
             if isinstance(line, Result):
                 yield work.entry, line
                 continue
+            if line.ahead:
+                yield from self._sent([line])
+                continue
             if size + len(line.text) > _MAX_BODY and lines:
                 yield from self._sent(lines)
                 lines, size = [], 0
@@ -128,6 +143,10 @@ class ApiTarget:
         for work in works:
             line = self._line(work)
             yield work.entry, line if isinstance(line, Result) else self._tried(line)
+
+    def estimate(self, rows: int, trial_seconds: float) -> Sequence[str]:
+        """Return nothing: the server alone knows."""
+        return []
 
     def holds(self, id_: str) -> bool:
         """Whether the library holds a picture of that id."""
@@ -156,18 +175,19 @@ class ApiTarget:
             if work.row.url is not None:
                 return _Line(work, self._text(work.row, url=work.row.url))
             file = arrived(work.row, _BOUNDS)
-            return _Line(work, self._text(work.row, data=file.data), file)
+            small = file.data if len(file.data) <= _MAX_FILE else None
+            return _Line(work, self._text(work.row, data=small), file)
         except LookalikeError as error:
             return Result(Outcome.REFUSED, "", reason_of(error))
         except OSError as error:
             return Result(Outcome.FAILED, "", f"{error.strerror or error}")
 
-    def _text(self, row: Row, *, url: str | None = None, data: bytes | None = None, op: str = "add") -> bytes:
+    def _text(self, row: Row, *, url: str | None = None, data: bytes | None = None, upload: str | None = None) -> bytes:
         said = said_of(row, self._identity)
         given = RowGiven(
-            op=op,  # type: ignore[arg-type]  # one of those that it names
             id=said.id,
             url=url,
+            upload=upload,
             base64=None if data is None else base64.b64encode(data).decode(),
             brief=said.brief,
             tags=said.tags,
@@ -183,7 +203,7 @@ class ApiTarget:
                 return
             again: list[_Line] = []
             for line, said in zip(lines, self._bulk(lines), strict=True):
-                if said["status"] == 503:
+                if said["status"] == 503 or said.get("code") in _SEND_AGAIN:
                     again.append(line)
                 else:
                     yield line.work.entry, self._result(line, said)
@@ -192,7 +212,7 @@ class ApiTarget:
             yield line.work.entry, Result(Outcome.FAILED, "", "the service has no time for it", by_target=True)
 
     def _bulk(self, lines: Sequence[_Line]) -> Sequence[Mapping[str, object]]:
-        body = b"".join(line.text for line in lines)
+        body = b"".join(self._whole(line) for line in lines)
         answered = self._client.call("POST", f"{self._path}/bulk", body, CONTENT_TYPE)
         if answered.status != 200:
             if len(lines) == 1 and answered.status in (400, 413, 422):
@@ -202,6 +222,12 @@ class ApiTarget:
         if len(said) != len(lines) + 1:
             raise TargetError(f"{len(said) - 1} rows were answered, of {len(lines)} that were sent")
         return said[:-1]
+
+    def _whole(self, line: _Line) -> bytes:
+        """Return the text of a row, once its file has been sent if that goes ahead."""
+        if line.file is None or not line.ahead:
+            return line.text
+        return self._text(line.work.row, upload=self._client.send_file(line.file.data))
 
     def _result(self, line: _Line, said: Mapping[str, object]) -> Result:
         id_, code = str(said.get("id", "")), str(said.get("code", ""))

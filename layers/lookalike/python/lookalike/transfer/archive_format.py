@@ -28,6 +28,9 @@ from lookalike.transfer.rows import SourceError
 
 FORMAT = "lookalike-archive"
 
+#: The file of aliases, if there are any: the names that another service knew pictures by.
+ALIASES = "aliases.ndjson"
+
 #: Version of the format. A reader refuses a newer one.
 VERSION = 1
 
@@ -102,6 +105,14 @@ class ArchivedLibrary(msgspec.Struct, frozen=True):
         return cls(library.name, library.uid, library.kind, library.identity, library.created, library.capacity)
 
 
+class Alias(msgspec.Struct, frozen=True):
+    """A line of the file of aliases: the name that another service knew a picture by, as the catalog has it."""
+
+    library: str
+    alias: str
+    id: str
+
+
 class Plan(msgspec.Struct, frozen=True):
     """What an export has set out to write."""
 
@@ -111,7 +122,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """All of an archive. ``digest``: SHA-256 of this object's JSON with an empty digest."""
+    """All of an archive. ``aliases``: of the file of them, if there are any. ``digest``: SHA-256 of this object's JSON with an empty digest."""
 
     format: str
     version: int
@@ -121,6 +132,7 @@ class Manifest(msgspec.Struct, frozen=True):
     rows: int
     models: Mapping[str, int]
     parts: tuple[Part, ...]
+    aliases: FileSum | None = None
     digest: str = ""
 
     def sealed(self) -> Manifest:

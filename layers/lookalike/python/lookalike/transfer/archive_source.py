@@ -11,8 +11,11 @@ import numpy as np
 
 from lookalike.domain.picture import DIMENSION, Vector
 from lookalike.transfer.archive_format import (
+    ALIASES,
     MANIFEST,
+    Alias,
     ArchivedLibrary,
+    FileSum,
     Manifest,
     Part,
     Record,
@@ -93,6 +96,15 @@ class ArchiveSource:
         """Return nothing."""
         return []
 
+    def aliases(self) -> Iterator[Alias]:
+        """Iterate over the names that other services knew pictures by."""
+        if self.manifest.aliases is None:
+            return
+        with (self._path / ALIASES).open("rb") as file:
+            yield from (
+                one for line in file if (one := msgspec.json.decode(line, type=Alias)).library in self.libraries
+            )
+
     def contents(self, row: ArchivedRow) -> Contents:
         """Return all that is stored of a picture. Raises SourceError."""
         part, record = row.part, row.record
@@ -138,14 +150,19 @@ class ArchiveSource:
         """Compare every file with what the manifest says of it. Raises SourceError."""
         for part in self._parts:
             for name, said in part.files.items():
-                path = self._path / name
-                if not path.is_file():
-                    raise SourceError(f"{path}: missing; the archive is cut short, and nothing was imported")
-                found = sum_of(path)
-                if found.length != said.length:
-                    reason = f"{found.length} bytes long, and was {said.length}: cut short"
-                    raise SourceError(f"{path}: {reason}; nothing was imported")
-                if found != said:
-                    raise SourceError(f"{path}: damaged (its SHA-256 is another one); nothing was imported")
+                self._check_file(name, said)
             if part.rows:
                 self._vectors(part)
+        if self.manifest.aliases is not None:
+            self._check_file(ALIASES, self.manifest.aliases)
+
+    def _check_file(self, name: str, said: FileSum) -> None:
+        path = self._path / name
+        if not path.is_file():
+            raise SourceError(f"{path}: missing; the archive is cut short, and nothing was imported")
+        found = sum_of(path)
+        if found.length != said.length:
+            reason = f"{found.length} bytes long, and was {said.length}: cut short"
+            raise SourceError(f"{path}: {reason}; nothing was imported")
+        if found != said:
+            raise SourceError(f"{path}: damaged (its SHA-256 is another one); nothing was imported")

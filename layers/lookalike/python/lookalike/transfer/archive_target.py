@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from lookalike.domain.application import Application
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
@@ -17,18 +18,22 @@ from lookalike.errors import (
     Unavailable,
 )
 from lookalike.ports import Ports
-from lookalike.service.add import Attempt, embed, write
+from lookalike.service.add import Attempt, embed, second_embedding, write
 from lookalike.service.capacity import limited, place
 from lookalike.service.catalog_writes import MAX_ATTEMPTS, publish_to_index
 from lookalike.service.embedded_again import UNBOUNDED
 from lookalike.service.image_source import Source, load
 from lookalike.service.libraries import create_library, get_or_create_library
+from lookalike.service.model_view import current
 from lookalike.transfer.archive_format import ArchivedLibrary, Record
 from lookalike.transfer.archive_source import ArchivedRow, ArchiveSource, Contents
 from lookalike.transfer.journal import Entry
 from lookalike.transfer.outcomes import Outcome, Result
 from lookalike.transfer.rows import SourceError
 from lookalike.transfer.target import TargetError, Work, full, reason_of
+
+#: Aliases that are written at a time.
+_ALIASES = 500
 
 
 class ArchiveTarget:
@@ -58,7 +63,7 @@ class ArchiveTarget:
         reembed: bool = False,
         make: bool = True,
     ) -> None:
-        self._ports = limited(ports, application)
+        self._raw = limited(ports, application)
         self._archive = archive
         self._check_model(reembed)
         names = {name: rename or name for name in archive.libraries}
@@ -70,6 +75,21 @@ class ArchiveTarget:
             found = library or (self._made(application, archive.libraries[name], names[name]) if make else None)
             if found is not None:
                 self._libraries[name] = found
+        if make:
+            self._save_aliases()
+
+    def _save_aliases(self) -> None:
+        """Store the names that other services knew the pictures by, before these: those that have no picture say nothing."""
+        left = self._archive.aliases()
+        while some := [*islice(left, _ALIASES)]:
+            for name, library in self._libraries.items():
+                if own := {one.alias: one.id for one in some if one.library == name}:
+                    self._ports.catalog.save_aliases(library.uid, own)
+
+    @property
+    def _ports(self) -> Ports:
+        """The ports with the model that searches use now: an import may last for hours."""
+        return current(self._raw)
 
     def _check_model(self, reembed: bool) -> None:
         others = sorted(self._archive.models() - {self._ports.embedder.model})
@@ -100,6 +120,10 @@ class ArchiveTarget:
         """Look whether the rows could be put back."""
         for work in works:
             yield work.entry, self._result(work, trying=True)
+
+    def estimate(self, rows: int, trial_seconds: float) -> Sequence[str]:
+        """Return nothing: nothing is embedded."""
+        return []
 
     def holds(self, id_: str) -> bool:
         """Whether the library that ``id_`` begins with holds a picture of the rest of it."""
@@ -163,14 +187,18 @@ class ArchiveTarget:
     ) -> bool:
         picture = self._picture(library, record, contents, current)
         feature_map = contents.feature_map or b""
+        second = None
         if record.model != self._ports.embedder.model:
             loaded = load(self._ports, Source(UNBOUNDED, data=contents.original), library.tenant)
             embedding = embed(self._ports, library, loaded)
             picture = picture.but(model=self._ports.embedder.model, vector=embedding.vectors[library.kind])
-            feature_map = embedding.feature_map
+            feature_map, second = embedding.feature_map, embedding.second
+        elif self._ports.view is not None and self._ports.view.second is not None:
+            loaded = load(self._ports, Source(UNBOUNDED, data=contents.original), library.tenant)
+            second = second_embedding(self._ports, library, loaded)
         if contents.source is not None:
             self._ports.originals.put(source_key(picture.object_key), contents.source)
-        return write(ports, contents.original, Attempt(picture, current, feature_map))
+        return write(ports, contents.original, Attempt(picture, current, feature_map, second))
 
     def _picture(self, library: Library, record: Record, contents: Contents, current: Picture | None) -> Picture:
         """Return the row: with its own revision, or one after that of a deleted row in its place."""
@@ -183,6 +211,7 @@ class ArchiveTarget:
             state=State.LIVE,
             digest=record.digest,
             file_digest=record.file_digest,
+            file_size=len(contents.original),
             model=record.model,
             vector=contents.vector,
             metadata=_metadata_of(record),

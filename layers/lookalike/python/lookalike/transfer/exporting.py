@@ -21,18 +21,21 @@ from lookalike.domain.picture import Picture, source_key
 from lookalike.errors import InvalidArgument
 from lookalike.ports import Catalog, MapStore, PictureStore
 from lookalike.transfer.archive_format import (
+    ALIASES,
     FORMAT,
     MANIFEST,
     PLAN,
     VERSION,
+    Alias,
     ArchivedLibrary,
+    FileSum,
     Manifest,
     Part,
     Plan,
     part_name,
     read_json,
 )
-from lookalike.transfer.archive_part import PartWriter, write_durably
+from lookalike.transfer.archive_part import PartWriter, sum_of, write_durably
 from lookalike.transfer.rows import SourceError
 
 #: Rows read at a time.
@@ -78,7 +81,7 @@ class Export:
         """Write what is not written yet; ``tell`` is called with the number of rows written so far."""
         for library in self._libraries:
             self._library(library, tell)
-        manifest = self._manifest().sealed()
+        manifest = self._manifest(self._aliases()).sealed()
         write_durably(self._folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
         return Exported(manifest, self._lost)
 
@@ -135,7 +138,23 @@ class Export:
                 return
             current = newer
 
-    def _manifest(self) -> Manifest:
+    def _aliases(self) -> FileSum | None:
+        """Write the names that other services knew pictures by; return None if there are none."""
+        path = self._folder / f"{ALIASES}.part"
+        with path.open("wb") as file:
+            for library in self._libraries:
+                after = ""
+                while page := self._stored.catalog.aliases(library.uid, after, _PAGE):
+                    after = page[-1][0]
+                    file.writelines(msgspec.json.encode(Alias(library.name, *one)) + b"\n" for one in page)
+        found = sum_of(path, durable=True)
+        if not found.length:
+            path.unlink()
+            return None
+        path.replace(self._folder / ALIASES)
+        return found
+
+    def _manifest(self, aliases: FileSum | None) -> Manifest:
         models: Counter[str] = Counter()
         for part in self._parts:
             models.update(part.models)
@@ -148,6 +167,7 @@ class Export:
             rows=self.done,
             models=dict(models),
             parts=tuple(self._parts),
+            aliases=aliases,
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from lookalike.domain.application import Application
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
 from lookalike.domain.picture import Metadata, MetadataChange, Picture, source_key
+from lookalike.embedding.library_embedding import embed_for_library
 from lookalike.errors import (
     Busy,
     LibraryFull,
@@ -22,6 +23,7 @@ from lookalike.errors import (
 )
 from lookalike.imaging.arriving import MAX_ARRIVING_BYTES
 from lookalike.imaging.decode import decode
+from lookalike.limits.call import usable_cores
 from lookalike.ports import Ports
 from lookalike.service.capacity import limited
 from lookalike.service.groups import list_pictures, name_of, picture_in
@@ -29,7 +31,9 @@ from lookalike.service.identity import locate
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import RESERVED_LIBRARIES, get_or_create_library, library_ref
 from lookalike.service.lookup import remember_sign
+from lookalike.service.model_view import current
 from lookalike.service.update import Update, update
+from lookalike.transfer import estimate
 from lookalike.transfer.files import Arrived, arrived, fit
 from lookalike.transfer.journal import Entry
 from lookalike.transfer.outcomes import Outcome, Result
@@ -57,9 +61,10 @@ class StoresTarget:
     rows_per_call = 8
 
     def __init__(self, ports: Ports, application: Application, wanted: Wanted, *, make: bool = True) -> None:
-        self._ports = limited(ports, application)
+        self._raw = limited(ports, application)
         self._application = application
         self._wanted = wanted
+        self._sampler = estimate.Sampler()
         self._bounds = limits.bounds(ports)
         self._ref = _ref_of(application, wanted)
         found = ports.catalog.library(application.tenant, wanted.library)
@@ -67,6 +72,11 @@ class StoresTarget:
             wanted.check_kind(found.kind)
             self._ref = reading.ref_of(found)
         self._library = get_or_create_library(ports, self._ref) if found is None and make else found
+
+    @property
+    def _ports(self) -> Ports:
+        """The ports with the model that searches use now: an import may last for hours."""
+        return current(self._raw)
 
     @property
     def name(self) -> str:
@@ -87,6 +97,11 @@ class StoresTarget:
         """Load and check the rows, one by one."""
         for work in works:
             yield work.entry, self._result(work, trying=True)
+
+    def estimate(self, rows: int, trial_seconds: float) -> Sequence[str]:
+        """Return how long adding so many pictures takes here, and what it costs in a stack."""
+        on_aws = self._ports.settings.on_aws
+        return estimate.lines(rows, trial_seconds, self._sampler.seconds, usable_cores(), on_aws=on_aws)
 
     def holds(self, id_: str) -> bool:
         """Whether the library holds a picture of that id."""
@@ -150,6 +165,9 @@ class StoresTarget:
         reading.metadata_of(self._ref, said)
         file = self._arrived(work.row)
         decoded = decode(file.data, self._bounds)
+        self._sampler.sample(
+            lambda: embed_for_library(self._ports.embedder, self._ref.kind, self.identity, decoded.pixels)
+        )
         if self._library is None:
             return Result(Outcome.ADDED, said.id or "")
         by_pixels = said.id is None

@@ -85,6 +85,9 @@ class Target(Protocol):
     def try_out(self, works: Sequence[Work]) -> Iterable[tuple[Entry, Result]]:
         """Yield what would become of each row, and change nothing. Raises TargetError."""
 
+    def estimate(self, rows: int, trial_seconds: float) -> Sequence[str]:
+        """Return what adding so many pictures will take, a line each, after a trial of all rows; nothing if it is not known."""
+
     def holds(self, id_: str) -> bool:
         """Whether the library holds a picture of that id. Raises TargetError."""
 

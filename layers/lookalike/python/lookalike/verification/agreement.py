@@ -135,7 +135,7 @@ class _Comparison:
             noise=noise,
             blocks=int(np.count_nonzero(weights)),
             colour_difference=colours.difference,
-            block_difference=float(_differences(blocks)[disagreeing > 0].max(initial=0)),
+            block_difference=max(_differences(blocks)[disagreeing > 0].tolist(), default=0.0),
             vividly_turned=colours.vividly_turned,
         )
         unexplained = np.zeros((0, 0), bool)

@@ -68,6 +68,9 @@ _MIN_COLOUR_SHARE = 0.02
 _CONTRASTS = (0.4, 1.6)
 _MAX_BRIGHTENING = 0.3
 
+#: Variance of a channel, of 0..1, below which its contrast is not told.
+_MIN_VARIANCE = 1e-4
+
 #: Shares of red, green and blue in grey (ITU-R BT.601).
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -100,16 +103,21 @@ def compare_colours(overlay: Overlay) -> ColourDifference:
     recoloured = _opened(covered & (_smallest_differences(mapped, query) > MAX_DIFFERENCE))
     if _has_few_colours(original[covered]):
         recoloured |= _not_plainly_mapped(original, query, covered)
-    shares = []
-    for turned, most in (
-        (_hues_differ(original, query), MAX_HUE_TURNED),
-        (_vivid_hues_differ(original, query, covered), MAX_VIVIDLY_TURNED),
-    ):
-        shares.append(float(turned[covered].mean()))
-        if shares[-1] > most:
+    hues, other_hues = _opponent_colours(original), _opponent_colours(query)
+    vivid = _turned(hues, other_hues, MIN_VIVID_CHROMA, MIN_VIVID_COSINE)
+    if vivid.any():
+        vivid &= _turned(hues, _relit(original, query, covered), MIN_VIVID_CHROMA, MIN_VIVID_COSINE)
+    turned_at_all = _turned(hues, other_hues, MIN_CHROMA, MIN_HUE_COSINE)
+    for turned, most in ((turned_at_all, MAX_HUE_TURNED), (vivid, MAX_VIVIDLY_TURNED)):
+        if turned[covered].mean() > most:
             recoloured |= turned & covered
-    difference = float(_smallest_differences(original, query)[covered].mean())
-    return ColourDifference(float(recoloured[covered].mean()), *shares, difference, recoloured)
+    return ColourDifference(
+        recoloured=float(recoloured[covered].mean()),
+        hue_turned=float(turned_at_all[covered].mean()),
+        vividly_turned=float(vivid[covered].mean()),
+        difference=float(_smallest_differences(original, query)[covered].mean()),
+        cells=recoloured,
+    )
 
 
 def _has_few_colours(colours: _Floats) -> bool:
@@ -120,23 +128,49 @@ def _has_few_colours(colours: _Floats) -> bool:
 
 
 def _not_plainly_mapped(original: _Floats, query: _Floats, covered: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the covered cells, bool (rows, columns), whose colours the better of both plain maps does not explain."""
+    """Return the covered cells, bool (rows, columns), whose colours the best of three plain maps does not explain.
+
+    A map of the means meets all colours half way, a robust one most of them exactly.
+    """
     grey = np.repeat((original @ _GREY)[..., None], 3, axis=2)
-    cells = (
-        _opened(covered & (_smallest_differences(_plainly_mapped(one, query, covered), query) > MAX_DIFFERENCE))
-        for one in (original, grey)
-    )
-    return min(cells, key=np.count_nonzero)
+    fewest = covered
+    for one, steps in ((original, 1), (grey, 1), (original, _STEPS)):
+        differences = _smallest_differences(_plainly_mapped(one, query, covered, steps), query)
+        fewest = min(fewest, _opened(covered & (differences > MAX_DIFFERENCE)), key=np.count_nonzero)
+        if not fewest.any():
+            break
+    return fewest
 
 
-def _plainly_mapped(colours: _Floats, query: _Floats, covered: NDArray[np.bool_]) -> _Floats:
-    """Return colours with the query's brightness and contrast, each channel by itself, within bounds."""
-    inputs, outputs = colours[covered], query[covered]
-    centre, target = inputs.mean(axis=0), outputs.mean(axis=0)
-    inputs, outputs = inputs - centre, outputs - target
-    contrast = np.clip((inputs * outputs).mean(axis=0) / np.maximum((inputs * inputs).mean(axis=0), 1e-4), *_CONTRASTS)
-    brightening = np.clip(target - contrast * centre, -_MAX_BRIGHTENING, _MAX_BRIGHTENING)
+def _plainly_mapped(colours: _Floats, query: _Floats, covered: NDArray[np.bool_], steps: int) -> NDArray[np.floating]:
+    """Return colours with the query's brightness and contrast, each channel by itself, within bounds.
+
+    The first step is a fit of all colours, each further one of those that the one before explains.
+    """
+    inputs, outputs = colours[covered].astype(np.float64), query[covered].astype(np.float64)
+    weights, target = np.ones((len(inputs), 1)), outputs
+    for _ in range(steps):
+        total = weights.sum()
+        centre, mean = (weights * inputs).sum(axis=0) / total, (weights * target).sum(axis=0) / total
+        across, products = inputs - centre, (inputs - centre) * (target - mean)
+        variance = np.maximum((weights * across * across).sum(axis=0) / total, _MIN_VARIANCE)
+        contrast = np.clip((weights * products).sum(axis=0) / total / variance, *_CONTRASTS)
+        brightening = np.clip(mean - contrast * centre, -_MAX_BRIGHTENING, _MAX_BRIGHTENING)
+        target, weights = _next_fit(inputs * contrast + brightening, outputs)
     return np.asarray(np.clip(colours * contrast + brightening, 0, 1))
+
+
+def _next_fit(
+    mapped: NDArray[np.float64], query: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the colours, float64 (cells, 3), and weights, float64 (cells, 1), that a robust fit asks for next.
+
+    What was brighter than white before it was cut off may be as bright as it likes.
+    """
+    beyond = ((query > 1 - _SATURATION) & (mapped > query)) | ((query < _SATURATION) & (mapped < query))
+    target = np.where(beyond, mapped, query)
+    residuals = np.abs(mapped - target).max(axis=1, keepdims=True)
+    return target, 1 / (1 + (residuals / _SCALE) ** 2)
 
 
 def _cell_means(pixels: _Floats) -> _Floats:
@@ -161,16 +195,11 @@ def _as_inputs(colours: _Floats) -> NDArray[np.float64]:
 def _colour_map(inputs: NDArray[np.float64], query: _Floats) -> NDArray[np.float64]:
     """Return the map, float64 (8, 3), from inputs, float64 (cells, 8), to the query's colours, robustly fitted."""
     ridge = _RIDGE * len(inputs) * np.diag([1, 1, 1, 1, *4 * [_LIGHT_RIDGE]])
-    weights, target = np.ones(len(inputs)), query.astype(np.float64)
+    weights, target = np.ones((len(inputs), 1)), query.astype(np.float64)
     for _ in range(_STEPS):
-        weighted = inputs * weights[:, None]
+        weighted = inputs * weights
         matrix = np.linalg.solve(inputs.T @ weighted + ridge, weighted.T @ target)
-        mapped = inputs @ matrix
-        # What was brighter than white before it was cut off may be as bright as it likes.
-        beyond = ((query > 1 - _SATURATION) & (mapped > query)) | ((query < _SATURATION) & (mapped < query))
-        target = np.where(beyond, mapped, query)
-        residuals = np.abs(mapped - target).max(axis=1)
-        weights = 1 / (1 + (residuals / _SCALE) ** 2)
+        target, weights = _next_fit(inputs @ matrix, query)
     return np.asarray(matrix)
 
 
@@ -196,25 +225,13 @@ def _opened(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return opened
 
 
-def _hues_differ(original: _Floats, query: _Floats) -> NDArray[np.bool_]:
-    """Return which cells are coloured in both pictures, in hues that differ."""
-    return _turned(_opponent_colours(original), _opponent_colours(query), MIN_CHROMA, MIN_HUE_COSINE)
-
-
-def _vivid_hues_differ(original: _Floats, query: _Floats, covered: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which cells are vivid in both pictures, in hues that differ, as they are and in the light of the ground.
-
-    None do where no white or grey tells the light.
-    """
-    first, second = _opponent_colours(original), _opponent_colours(query)
-    neutral = covered & (np.abs(first) < MIN_CHROMA) & (original.min(axis=2) > _MIN_NEUTRAL)
+def _relit(original: _Floats, query: _Floats, covered: NDArray[np.bool_]) -> NDArray[np.complex64]:
+    """Return the opponent colours of the query in the original's light, which white and grey tell; 0 without any."""
+    neutral = covered & (np.abs(_opponent_colours(original)) < MIN_CHROMA) & (original.min(axis=2) > _MIN_NEUTRAL)
     if np.count_nonzero(neutral) < _MIN_NEUTRAL_SHARE * np.count_nonzero(covered):
-        return np.zeros(covered.shape, bool)
+        return np.zeros(covered.shape, np.complex64)
     light = np.clip(query[neutral].mean(axis=0) / original[neutral].mean(axis=0), *_LIGHT)
-    relit = _opponent_colours(query * (light.mean() / light))
-    return _turned(first, second, MIN_VIVID_CHROMA, MIN_VIVID_COSINE) & _turned(
-        first, relit, MIN_VIVID_CHROMA, MIN_VIVID_COSINE
-    )
+    return _opponent_colours(query * (light.mean() / light))
 
 
 def _turned(

@@ -16,6 +16,7 @@ from lookalike.observability import log_failure
 from lookalike.ports import Ports
 from lookalike.service.admission import admit, check_rate
 from lookalike.service.capacity import limited
+from lookalike.service.model_view import current
 from lookalike.service.permissions import narrowed, require
 from lookalike.wire.http import Answer, Endpoint, Request
 from lookalike.wire.log_fields import CallId, LogFields
@@ -31,6 +32,9 @@ Call: TypeAlias = Callable[[Ports, Application, Content], Result]
 
 #: A vendor's codes and messages by the class of error.
 Codes: TypeAlias = Mapping[type[BaseException], tuple[int, str]]
+
+#: Functions that work with pictures. The others do not read which model they are searched with, and need not be able to.
+_WITH_PICTURES = frozenset({"add", "search", "update", "delete", "groups"})
 
 
 def code_of(codes: Codes, error: Exception) -> tuple[int, str]:
@@ -87,6 +91,8 @@ class Dialect(Generic[Content, Result]):
                 log = replace(log, app_id=application.app_id)
                 self.admit(ports, application, request.source_ip, request.operation)
                 require(application, *may)
+                if request.operation in _WITH_PICTURES:
+                    ports = current(ports)
                 result = call(limited(narrowed(ports, application), application), application, content)
             except Exception as error:  # whatever it is, the caller gets an answer in the vendor's form
                 refused = self._refused(error, call_id, request, log)

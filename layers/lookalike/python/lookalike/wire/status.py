@@ -17,6 +17,7 @@ from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
 from lookalike.service.admission import Callers, check
 from lookalike.service.index_state import Progress, progress
+from lookalike.service.model_view import current
 from lookalike.service.permissions import narrowed
 from lookalike.service.probes import Store, failing_stores
 from lookalike.service.reports import Reported, last_report
@@ -118,6 +119,10 @@ def _answer(ports: Ports, request: Request) -> Answer:
         return _refused({"message": "Too Many Requests"}, 429, error)
     except Unavailable as error:  # whose keys they are cannot be told
         return _refused({"message": "Service Unavailable"}, 503, error)
+    try:
+        ports = current(ports)
+    except Unavailable as error:  # a probe says which store it is
+        logger.warning("a part of /status could not be had", extra={"operation": "status", **error_fields(error)})
     failing = failing_stores(ports, _MAX_SECONDS)
     said = status_body(DEGRADED if failing else READY, model_name(ports)) | stores_said(failing)
     try:
@@ -138,7 +143,9 @@ def _plain_answer(ports: Ports, _request: Request) -> Answer:
 
 
 def model_name(ports: Ports) -> str:
-    """Return the name of the model that is there, without loading it."""
+    """Return the name of the model that is there, or that searches use if that is known, without loading it."""
+    if ports.view is not None:
+        return ports.view.model.name
     return _model(ports.settings.model)
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from lookalike.domain.geometry import GeometricMatch
 from lookalike.domain.library import Library
+from lookalike.domain.model_change import ModelRef
 from lookalike.domain.picture import Decoded, Key
 from lookalike.domain.search import Candidate, Found, LookTaken, TagFilter
 from lookalike.ports import Looking
@@ -48,6 +49,7 @@ class Question:
     file_digest: str
     format: str
     hidden: str | None
+    model: ModelRef | None
 
     @classmethod
     def of(cls, looking: Looking) -> Self:
@@ -65,6 +67,7 @@ class Question:
             picture.file_digest,
             picture.format,
             picture.hidden,
+            looking.model,
         )
 
     def picture(self, data: bytearray) -> Decoded:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from lookalike import bootstrap
+from lookalike.domain.model_change import ModelRef
 from lookalike.errors import Abandoned, ModelError, SettingsError
 from lookalike.limits.call import Job
 from lookalike.observability import error_fields, log_failure
@@ -27,6 +28,7 @@ from lookalike.server.workers.messages import Answer, Question, Word
 from lookalike.server.workers.plain import from_plain, to_plain
 from lookalike.service.finding import find_here
 from lookalike.service.looking import Scope
+from lookalike.service.model_view import seen_with
 from lookalike.settings import Settings
 from lookalike.stores.local.searching_stores import SearchingStores
 
@@ -70,6 +72,7 @@ def _reply(ports: Ports, index: AskedIndex, plain: Any, data: bytearray) -> list
     """Return the answer to a question, or why there is none. Raises LostError."""
     try:
         question = from_plain(Question, plain)
+        ports = _seen_with(ports, question.model)
         job = Job(question.tenant, ports.call, ports.processors)
         scope = Scope(ports, job, question.libraries, question.depth, question.tags)
         found = find_here(scope, question.picture(data))
@@ -81,6 +84,12 @@ def _reply(ports: Ports, index: AskedIndex, plain: Any, data: bytearray) -> list
     except Exception as error:  # the server looks for the picture itself, and says what is wrong if it fails, too
         log_failure(error, {"operation": "search"})
         return [Word.FAILED, error_fields(error)["reason"]]
+
+
+def _seen_with(ports: Ports, model: ModelRef | None) -> Ports:
+    """Return the ports as a model sees them that the server uses, or used a moment ago."""
+    models = None if model is None or ports.models is None else ports.models.in_use()
+    return ports if model is None or models is None else seen_with(ports, models, model)
 
 
 if __name__ == "__main__":

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from lookalike.stores.aws.dynamodb_applications import DynamoApplications
     from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
     from lookalike.stores.aws.dynamodb_counters import DynamoCounters
+    from lookalike.stores.aws.dynamodb_embeddings import DynamoEmbeddings
     from lookalike.stores.aws.dynamodb_generations import DynamoGenerations
     from lookalike.stores.aws.dynamodb_maps import DynamoMaps
     from lookalike.stores.aws.dynamodb_records import DynamoRecords
     from lookalike.stores.aws.dynamodb_table import Table
     from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
     from lookalike.stores.aws.opensearch_index import OpenSearchIndex
+    from lookalike.stores.aws.opensearch_models import OpenSearchModels
+    from lookalike.stores.aws.s3_models import S3Models
     from lookalike.stores.aws.s3_objects import S3Store
     from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
 
@@ -97,6 +100,24 @@ class Account(Stores):
         from lookalike.stores.aws.dynamodb_generations import DynamoGenerations
 
         return DynamoGenerations(self._table)
+
+    @once
+    def embeddings(self) -> DynamoEmbeddings:
+        from lookalike.stores.aws.dynamodb_embeddings import DynamoEmbeddings
+
+        return DynamoEmbeddings(self._table)
+
+    @once
+    def model_files(self) -> S3Models:
+        from lookalike.stores.aws.s3_models import S3Models
+
+        return S3Models(self._s3, self._bucket)
+
+    @once
+    def indices(self) -> OpenSearchModels:
+        from lookalike.stores.aws.opensearch_models import OpenSearchModels
+
+        return OpenSearchModels(self.opensearch, self._table, self._settings.index_seconds)
 
     @once
     def originals(self) -> PictureStore:

@@ -104,6 +104,10 @@ class DynamoCatalog(Catalog):
         item = self._table.get(alias_key(library, name))
         return None if item is None else str(item["id"]["S"])
 
+    def aliases(self, library: str, after: str, limit: int) -> Sequence[tuple[str, str]]:
+        found = self._table.query(alias_key(library, "").pk, after=after or None, limit=limit)
+        return [(str(item["sk"]["S"]), str(item["id"]["S"])) for item in islice(found, limit)]
+
     def save_aliases(self, library: str, aliases: Mapping[str, str]) -> None:
         self._table.put_all([alias_item(library, name, id_) for name, id_ in aliases.items()])
 

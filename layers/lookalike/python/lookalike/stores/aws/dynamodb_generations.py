@@ -13,14 +13,19 @@ from lookalike.stores.aws.dynamodb_table import Table
 
 
 class DynamoGenerations(Generations):
-    """Names of the indices that each kind's pictures are read from and written to."""
+    """Names of the indices that each kind's pictures are read from and written to.
 
-    def __init__(self, table: Table) -> None:
+    Parameters
+    ----------
+    model : the model whose indices they are, where it has its own; else those that are no model's own.
+    """
+
+    def __init__(self, table: Table, model: str = "") -> None:
         self._table = table
+        self._model = model
 
     def generation(self, kind: Kind) -> Generation | None:
-        item = self._table.get(generation_key(kind))
-        return None if item is None else generation_of(item)
+        return self.own(kind) or self.shared(kind)
 
     def save_generation(self, kind: Kind, generation: Generation, previous: Generation | None) -> None:
         condition = ABSENT if previous is None else attributes_equal(generation_attributes(previous))
@@ -28,3 +33,26 @@ class DynamoGenerations(Generations):
             self._table.put(generation_item(kind, generation), condition)
         except ConditionError:
             raise RevisionConflict(kind) from None
+
+    def shared(self, kind: Kind) -> Generation | None:
+        """Return the generation that is no model's own; None if there is none."""
+        return self._read(kind)
+
+    def own(self, kind: Kind) -> Generation | None:
+        """Return the model's own generation; None if it has none."""
+        return self._read(self._name(kind)) if self._model else None
+
+    def save_own(self, kind: Kind, generation: Generation) -> None:
+        """Write the model's own generation, whatever is there."""
+        self._table.put(generation_item(self._name(kind), generation))
+
+    def remove_own(self, kind: Kind) -> None:
+        """Remove the model's own generation; from then on it has that which is no model's own."""
+        self._table.delete(generation_key(self._name(kind)))
+
+    def _name(self, kind: Kind) -> str:
+        return f"{kind}@{self._model}"
+
+    def _read(self, name: str) -> Generation | None:
+        item = self._table.get(generation_key(name))
+        return None if item is None else generation_of(item)

@@ -60,6 +60,8 @@ def picture_item(picture: Picture) -> Item:
         "vector": {"B": picture.vector.astype(_FLOAT16, copy=False).tobytes()},
     }
     item |= metadata_codec.attributes_of(picture.metadata)
+    if picture.file_size is not None:
+        item["size"] = number(picture.file_size)
     if picture.sign_version != SIGN_VERSION:
         item["sign_version"] = number(picture.sign_version)
     if picture.deleted_at is not None:
@@ -122,6 +124,7 @@ def _picture(pk: str, image: Mapping[str, Mapping[str, Any]]) -> Picture:
         metadata=metadata_codec.metadata_of_attributes(image),
         sign_version=int(image["sign_version"]["N"]) if "sign_version" in image else SIGN_VERSION,
         deleted_at=int(image["deleted_at"]["N"]) if "deleted_at" in image else None,
+        file_size=int(image["size"]["N"]) if "size" in image else None,
     )
 
 
@@ -238,8 +241,8 @@ def holder_item(picture: Key, source: str) -> Item:
     return holder_key(picture, source).values | {"source": text(source)}
 
 
-def generation_item(kind: Kind, generation: Generation) -> Item:
-    """Generation of a kind's index."""
+def generation_item(kind: str, generation: Generation) -> Item:
+    """Generation of a kind's index, or of a kind's and a model's."""
     return generation_key(kind).values | generation_attributes(generation)
 
 

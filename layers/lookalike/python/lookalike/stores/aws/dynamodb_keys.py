@@ -108,6 +108,18 @@ def object_key_of(key: ItemKey) -> str:
     return f"{key.pk[2:-2]}/{key.sk}"
 
 
+def embedding_key(model: str, object_key: str) -> ItemKey:
+    """Key of what another model than the row's makes of an original. A part of an object key has no ``@``."""
+    library, _, rest = object_key.partition("/")
+    return ItemKey(f"V#{library}#{_shard_by_hash(rest)}", f"{rest}@{model}")
+
+
+def embedded_key(key: ItemKey) -> tuple[str, str]:
+    """Model and object key: the inverse of :func:`embedding_key`."""
+    rest, _, model = key.sk.partition("@")
+    return model, f"{key.pk[2:-2]}/{rest}"
+
+
 def upload_key(source: str) -> ItemKey:
     """Key of the record of an uploaded object."""
     return ItemKey(f"U#{source}", "U")

@@ -69,6 +69,7 @@ class OpenSearchIndex(VectorIndex):
     generations : names of the indices to read and write, cached for 30 seconds.
     clock : monotonic, in seconds.
     seconds : deadline of a call.
+    model : the model whose pictures are counted, as searches find no others; None: all are counted.
     """
 
     def __init__(
@@ -77,11 +78,13 @@ class OpenSearchIndex(VectorIndex):
         generations: Generations,
         clock: Callable[[], float] = time.monotonic,
         seconds: float = CALL_SECONDS,
+        model: str | None = None,
     ) -> None:
         self._client = client
         self._generations = generations
         self._clock = clock
         self._seconds = seconds
+        self._model = model
         self._search_breakers = {kind: CircuitBreaker("OpenSearch", is_fault) for kind in Kind}
         self._count_breaker = CircuitBreaker("OpenSearch", is_fault)
         self._write_breaker = CircuitBreaker("OpenSearch", is_fault)
@@ -165,7 +168,10 @@ class OpenSearchIndex(VectorIndex):
 
     def _count(self, names: str, libraries: tuple[str, ...], limits: Json) -> int:
         """Number of live pictures. Raises Unavailable if a shard failed."""
-        body = {"query": {"bool": {"filter": live_filter(libraries)}}}
+        filters = live_filter(libraries)
+        if self._model is not None:
+            filters.append({"term": {"model": self._model}})
+        body = {"query": {"bool": {"filter": filters}}}
         response = self._client.count(index=names, body=body, params={**routing_params(libraries), **limits})
         if response["_shards"]["failed"]:
             raise Unavailable(f"OpenSearch: {response['_shards']['failed']} shards of {names} do not answer")

@@ -24,6 +24,8 @@ _WAL = f"{_CATALOG}-wal"
 
 #: Made by the first file in it.
 _STAGED = "staged"
+#: Made by the first change of models.
+_MODELS = "models"
 #: Made by the first segment that is sealed; derived from the catalog.
 _SEGMENTS = "segments"
 #: There while a server runs, and after one was killed.
@@ -134,6 +136,11 @@ class DataFolder:
     def staged(self) -> Path:
         """The folder of files sent ahead of the call that uses them."""
         return self.path / _STAGED
+
+    @property
+    def models(self) -> Path:
+        """The folder of models other than the configured one."""
+        return self.path / _MODELS
 
     @property
     def segments(self) -> Path:

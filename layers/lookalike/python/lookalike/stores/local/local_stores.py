@@ -5,17 +5,18 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from lookalike.domain.library import Kind
-from lookalike.observability import logger
 from lookalike.ports import Embedder, Stores
 from lookalike.ports.clock import unix_milliseconds
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
 from lookalike.stores.local.local_backlog import LocalBacklog
+from lookalike.stores.local.local_indices import LocalIndices
+from lookalike.stores.local.model_folder import ModelFolder
 from lookalike.stores.local.original_files import FolderStore
 from lookalike.stores.local.sqlite_applications import SqliteApplications
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from lookalike.stores.local.sqlite_counters import SqliteCounters
+from lookalike.stores.local.sqlite_embeddings import SqliteEmbeddings
 from lookalike.stores.local.sqlite_maps import SqliteMaps
 from lookalike.stores.local.sqlite_records import SqliteRecords
 from lookalike.stores.local.sqlite_stores import SqliteStores
@@ -52,11 +53,14 @@ class LocalStores(Stores):
             else:
                 folder.mark_as_used()
             self._originals = FolderStore(folder.originals)
-            codebooks = {kind: codebook for kind in Kind if (codebook := embedder.codebook(kind)) is not None}
+            self._embedder = embedder
             keeper = FileKeeper(SegmentFolder(folder.segments), self._sqlite.changes)
-            self._index = opened.enter_context(closing(FaissIndex(codebooks, embedder.model, keeper=keeper)))
-            keeper.start(self._index)
-            _report(self._index, self._sqlite, embedder.model, data)
+            self._indices = opened.enter_context(closing(LocalIndices(self._sqlite, data, keeper)))
+            if self._sqlite.embeddings.models() is None:  # else the live model may be another one
+                self._indices.of(embedder)
+            self._sqlite.catalog.report_unknown_kinds()
+            self._sqlite.report_orphaned_pictures()
+            self._model_files = ModelFolder(folder.models)
             self._objects = WatchedFolder(watch)
             self._staged = StagedFolder(folder.staged)
             self._dead_letters = FileDeadLetters(folder.dead_letters, unix_milliseconds)
@@ -72,7 +76,19 @@ class LocalStores(Stores):
 
     @property
     def index(self) -> FaissIndex:
-        return self._index
+        return self._indices.of(self._embedder)
+
+    @property
+    def indices(self) -> LocalIndices:
+        return self._indices
+
+    @property
+    def model_files(self) -> ModelFolder:
+        return self._model_files
+
+    @property
+    def embeddings(self) -> SqliteEmbeddings:
+        return self._sqlite.embeddings
 
     @property
     def originals(self) -> FolderStore:
@@ -118,15 +134,3 @@ class LocalStores(Stores):
 
     def close(self) -> None:
         self._opened.close()
-
-
-def _report(index: FaissIndex, sqlite: SqliteStores, model: str, data: Path) -> None:
-    """Find what is wrong with the catalog's pictures, and log a warning about those that another model has embedded."""
-    sqlite.catalog.report_unknown_kinds()
-    sqlite.report_orphaned_pictures()
-    for other, pictures in sorted(index.live_by_model().items()):
-        if pictures and other != model:
-            logger.warning(
-                f"{pictures} pictures in {data} were added with the model {other}: {model} does not find them; give it a "
-                "folder of its own, and add them again"
-            )

@@ -13,9 +13,12 @@ from lookalike.ports.listing import UnlistedPictures
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
 from lookalike.stores.local.local_backlog import LocalBacklog
+from lookalike.stores.local.model_folder import ModelFolder
+from lookalike.stores.local.single_index import SingleIndex
 from lookalike.stores.local.sqlite_applications import SqliteApplications
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from lookalike.stores.local.sqlite_counters import SqliteCounters
+from lookalike.stores.local.sqlite_embeddings import SqliteEmbeddings
 from lookalike.stores.local.sqlite_maps import SqliteMaps
 from lookalike.stores.local.sqlite_records import SqliteRecords
 from lookalike.stores.local.sqlite_stores import SqliteStores
@@ -71,6 +74,7 @@ class PictureFolder(Stores):
             self._index = opened.enter_context(closing(FaissIndex({}, embedder.model)))
             self._index.fill(self._sqlite.catalog.scan(Kind.SAME))
             self._originals = FolderOriginals()
+            self._model_files = ModelFolder(folder.models)
             self._objects = WatchedFolder(None)
             self._staged = StagedFolder(folder.staged)
             self._dead_letters = FileDeadLetters(folder.dead_letters, unix_milliseconds)
@@ -103,6 +107,18 @@ class PictureFolder(Stores):
     @property
     def counters(self) -> SqliteCounters:
         return self._sqlite.counters
+
+    @property
+    def indices(self) -> SingleIndex:
+        return SingleIndex(self._index)
+
+    @property
+    def model_files(self) -> ModelFolder:
+        return self._model_files
+
+    @property
+    def embeddings(self) -> SqliteEmbeddings:
+        return self._sqlite.embeddings
 
     @property
     def records(self) -> SqliteRecords:

@@ -15,12 +15,14 @@ from lookalike.stores import metadata_codec
 from lookalike.stores.local.sqlite_rows import DECODE_ERRORS, Row, is_text
 
 #: Columns in the order of a row. The checksum follows what it covers, so that one slice is formatted for it. Only added
-#: metadata comes behind the checksum: older rows' checksums do not cover it.
+#: metadata comes behind the checksum: older rows' checksums do not cover it. No checksum covers the file's size: one that is
+#: wrong has the file looked at, and nothing else.
 _NAMES = (
     *("library", "id", "kind", "revision", "added", "state", "digest", "file_digest", "model"),
     *metadata_codec.COLUMNS,
     *("sign_version", "deleted_at", "vector", "checksum"),
     *metadata_codec.ADDED_COLUMNS,
+    "file_size",
 )
 COLUMNS = ", ".join(_NAMES)
 VALUES = ", ".join("?" * len(_NAMES))
@@ -28,7 +30,8 @@ _POSITION = {name: index for index, name in enumerate(_NAMES)}
 _METADATA = slice(_POSITION["model"] + 1, _POSITION["sign_version"])
 _SIGN_VERSION, _DELETED_AT = _POSITION["sign_version"], _POSITION["deleted_at"]
 _VECTOR, _CHECKSUM = _POSITION["vector"], _POSITION["checksum"]
-_ADDED = slice(_CHECKSUM + 1, len(_NAMES))
+_FILE_SIZE = _POSITION["file_size"]
+_ADDED = slice(_CHECKSUM + 1, _FILE_SIZE)
 _FIRST_METADATA = len(metadata_codec.COLUMNS)
 _FORMAT = "\0".join(["%s"] * _VECTOR)
 _NOTHING_ADDED = tuple(metadata_codec.ADDED_COLUMNS.values())
@@ -87,7 +90,7 @@ def row_of(picture: Picture) -> tuple[object, ...]:
         picture.deleted_at,
         picture.vector.astype(_FLOAT16, copy=False).tobytes(),
     )
-    return (*row, _checksum(row, added), *added)
+    return (*row, _checksum(row, added), *added, picture.file_size)
 
 
 def at_revision(key: Key, revision: int) -> tuple[object, ...]:
@@ -181,6 +184,7 @@ def _picture(row: Row, vector: Vector) -> Picture:
         metadata_codec.metadata_of_columns(row[_METADATA], added),
         row[_SIGN_VERSION],
         row[_DELETED_AT],
+        file_size=row[_FILE_SIZE],
     )
 
 

@@ -9,6 +9,7 @@ from lookalike.ports import Stores
 from lookalike.stores.local.sqlite_applications import SqliteApplications
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from lookalike.stores.local.sqlite_counters import SqliteCounters
+from lookalike.stores.local.sqlite_embeddings import SqliteEmbeddings
 from lookalike.stores.local.sqlite_maps import SqliteMaps
 from lookalike.stores.local.sqlite_records import SqliteRecords
 from lookalike.stores.local.sqlite_stores import SqliteStores
@@ -44,6 +45,18 @@ class RowStores(Stores):
     @property
     def records(self) -> SqliteRecords:
         return self._stores.records
+
+    @property
+    def embeddings(self) -> SqliteEmbeddings:
+        return self._stores.embeddings
+
+    @property
+    def model_files(self) -> NoReturn:
+        raise _served()
+
+    @property
+    def indices(self) -> NoReturn:
+        raise _served()
 
     @property
     def index(self) -> NoReturn:

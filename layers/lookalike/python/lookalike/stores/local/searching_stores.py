@@ -9,10 +9,13 @@ from lookalike.ports.clock import unix_milliseconds
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.dead_letter_file import FileDeadLetters
 from lookalike.stores.local.local_backlog import LocalBacklog
+from lookalike.stores.local.model_folder import ModelFolder
 from lookalike.stores.local.original_files import FolderReader
+from lookalike.stores.local.single_index import SingleIndex
 from lookalike.stores.local.sqlite_applications import SqliteApplications
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from lookalike.stores.local.sqlite_counters import SqliteCounters
+from lookalike.stores.local.sqlite_embeddings import SqliteEmbeddings
 from lookalike.stores.local.sqlite_maps import SqliteMaps
 from lookalike.stores.local.sqlite_records import SqliteRecords
 from lookalike.stores.local.sqlite_stores import SqliteStores
@@ -39,6 +42,7 @@ class SearchingStores(Stores):
         self._sqlite = SqliteStores(folder.catalog, existing=True)
         self._originals = FolderReader(folder.originals)
         self._index = index
+        self._model_files = ModelFolder(folder.models)
         self._objects = WatchedFolder(None)
         self._staged = StagedFolder(folder.staged)
         self._dead_letters = FileDeadLetters(folder.dead_letters, unix_milliseconds)
@@ -54,6 +58,18 @@ class SearchingStores(Stores):
     @property
     def index(self) -> VectorIndex:
         return self._index
+
+    @property
+    def indices(self) -> SingleIndex:
+        return SingleIndex(self._index)
+
+    @property
+    def model_files(self) -> ModelFolder:
+        return self._model_files
+
+    @property
+    def embeddings(self) -> SqliteEmbeddings:
+        return self._sqlite.embeddings
 
     @property
     def records(self) -> SqliteRecords:

@@ -151,7 +151,19 @@ def _copied(folder: DataFolder, part: Path) -> Snapshot:
         _require_lost_before(folder, copy, originals)
     if folder.dead_letters.is_file():
         shutil.copyfile(folder.dead_letters, part / folder.dead_letters.name)
+    _take_models(folder.models, part / folder.models.name, files)
     return Snapshot(_pictures(copy), files.linked, files.copied)
+
+
+def _take_models(source: Path, target: Path, files: _Files) -> None:
+    """Take the models that are kept beside the pictures: few, and never changed. One that is half written is left out."""
+    for model in sorted(source.iterdir()) if source.is_dir() else ():
+        if model.is_dir() and not model.name.endswith(_PART):
+            into = target / model.name
+            into.mkdir(mode=0o700, parents=True)
+            for file in sorted(model.iterdir()):
+                files.take(file, into / file.name)
+            _flush(into)
 
 
 def _require_lost_before(folder: DataFolder, copy: Path, originals: Path) -> None:

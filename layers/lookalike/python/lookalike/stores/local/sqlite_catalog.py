@@ -115,6 +115,10 @@ class SqliteCatalog(Catalog):
         rows = self._rows("SELECT id FROM aliases WHERE library = ? AND alias = ?", (library, name))
         return str(rows[0][0]) if rows else None
 
+    def aliases(self, library: str, after: str, limit: int) -> Sequence[tuple[str, str]]:
+        statement = "SELECT alias, id FROM aliases WHERE library = ? AND alias > ? ORDER BY alias LIMIT ?"
+        return [(str(name), str(id_)) for name, id_ in self._rows(statement, (library, after, limit))]
+
     def save_aliases(self, library: str, aliases: Mapping[str, str]) -> None:
         rows = [(library, name, id_) for name, id_ in aliases.items()]
         statement = "INSERT OR REPLACE INTO aliases (library, alias, id) VALUES (?, ?, ?)"

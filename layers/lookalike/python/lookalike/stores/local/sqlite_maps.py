@@ -36,15 +36,14 @@ class SqliteMaps(MapStore):
         )
 
     def stored_maps(self) -> Iterator[Sequence[StoredMap]]:
-        """Yield all maps by key, with their sizes: SQLite tells those without reading the maps."""
-        last = ""
-        while found := self._after(last):
-            yield found
-            last = found[-1].key
+        """Yield all maps as they lie in the file, with their sizes: SQLite tells those without reading the maps."""
+        last = -1
+        while rows := self._after(last):
+            yield [StoredMap(key, size) for _, key, size in rows]
+            last = rows[-1][0]
 
-    def _after(self, last: str) -> list[StoredMap]:
+    def _after(self, last: int) -> list[tuple[int, str, int]]:
         with self._database.reading() as connection:
-            found = connection.execute(
-                "SELECT key, length(data) FROM maps WHERE key > ? ORDER BY key LIMIT ?", (last, _LISTED)
+            return connection.execute(
+                "SELECT rowid, key, length(data) FROM maps WHERE rowid > ? ORDER BY rowid LIMIT ?", (last, _LISTED)
             ).fetchall()
-        return [StoredMap(key, size) for key, size in found]

@@ -124,4 +124,16 @@ MIGRATIONS = (
         ) STRICT, WITHOUT ROWID
         """,
     ),
+    (
+        """
+        CREATE TABLE embeddings (
+            model TEXT NOT NULL,
+            key TEXT NOT NULL,
+            vector BLOB NOT NULL,
+            map BLOB NOT NULL,
+            UNIQUE (model, key)
+        ) STRICT
+        """,
+    ),
+    ("ALTER TABLE pictures ADD COLUMN file_size INTEGER",),
 )

@@ -12,6 +12,7 @@ from lookalike.stores.local.sqlite_applications import SqliteApplications
 from lookalike.stores.local.sqlite_catalog import SqliteCatalog
 from lookalike.stores.local.sqlite_counters import SqliteCounters
 from lookalike.stores.local.sqlite_database import Database
+from lookalike.stores.local.sqlite_embeddings import SqliteEmbeddings
 from lookalike.stores.local.sqlite_maps import SqliteMaps
 from lookalike.stores.local.sqlite_records import SqliteRecords
 from lookalike.stores.local.sqlite_rows import DamagedRows, fetch_all
@@ -45,6 +46,7 @@ class SqliteStores:
         self.uploads = SqliteUploads(self.database, self._damaged)
         self.counters = SqliteCounters(self.database)
         self.records = SqliteRecords(self.database, self._damaged)
+        self.embeddings = SqliteEmbeddings(self.database, self.records)
 
     def close(self) -> None:
         """Close the file. Calls after this raise Unavailable."""

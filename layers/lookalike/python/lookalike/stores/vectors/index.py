@@ -93,6 +93,10 @@ class FaissIndex(VectorIndex):
         if self._keeper is not None:
             self._keeper.keep_up(self, last=True)
 
+    def keep_by(self, keeper: SegmentKeeper) -> None:
+        """Have another keeper from now on; files of the present one stay mapped."""
+        self._keeper = keeper
+
     def fill(self, batches: Iterable[Sequence[Picture]], *, logged: bool = False) -> None:
         """Write the batches of a catalog's scan, faster and into fewer segments than :meth:`write` does.
 

@@ -225,7 +225,7 @@ class IndexSaid(Said, frozen=True, kw_only=True):
 
 
 class PictureLimitsSaid(Said, frozen=True, kw_only=True):
-    """What a picture may be: bytes by URL or in base64, bytes of a file sent ahead, pixels of a side, formats."""
+    """What a picture may be: bytes, pixels of a side, formats. ``max_upload_bytes``: bytes of one that is sent ahead."""
 
     max_bytes: int
     max_upload_bytes: int

@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from lookalike.domain.application import Application, Permission
 from lookalike.domain.library import Library
-from lookalike.errors import InvalidArgument, LookalikeError, MissingArgument, OutOfTime, TooManyItems
+from lookalike.errors import InvalidArgument, LookalikeError, MissingArgument, OutOfTime, PictureNotFound, TooManyItems
 from lookalike.ports import Ports
 from lookalike.service.delete import Delete, delete
 from lookalike.service.groups import name_of
@@ -137,14 +137,16 @@ class _Work:
             raise OutOfTime("its turn never came")
 
     def _refused(self, row: int, line: bytes, error: Exception) -> RowSaid:
-        problem = problem_of(error, self.request_id)
+        problem, id_ = problem_of(error, self.request_id), _id_of(line)
+        # The log counts the rows that have one reason; a row is told of itself.
+        absent = isinstance(error, PictureNotFound) and id_
         return RowSaid(
             row=row,
             status=problem.status,
-            id=_id_of(line),
+            id=id_,
             code=problem.code,
-            detail=problem.detail,
-            field=problem.field,
+            detail=f"not in the library: {id_}" if absent else problem.detail,
+            field=f"/{problem.field}" if problem.field in RowGiven.__struct_fields__ else problem.field,
         )
 
     def _done(self, row: int, said: RowGiven) -> RowSaid:
@@ -167,6 +169,8 @@ class _Work:
     def _added(self, row: int, said: RowGiven) -> RowSaid:
         given_as = {name: getattr(said, name) for name in ("url", "base64", "upload")}
         image = ImageGiven(**{name: given for name, given in given_as.items() if given is not None})
+        if len(given_as.values()) - [*given_as.values()].count(None) != 1:
+            raise InvalidArgument("/url", "a row to add must have one of url, base64 and upload")
         source = reading.source_of(self.ports, self.application, self.library, image, "")
         given = MetadataGiven(
             id=said.id,

@@ -114,14 +114,12 @@ _IF_MATCH = Parameter(
     where="header",
 )
 _IF_NONE_MATCH = Parameter("If-None-Match", "ETags that the caller has", where="header")
-_IF_ABSENT = Parameter(
-    "If-None-Match", "*: put it only where there is none", {"type": "string", "pattern": r"^\*$"}, where="header"
-)
+_IF_ABSENT = Parameter("If-None-Match", "*: put it only where there is none", _one_of("*"), where="header")
 _DESCRIBED = (
     Parameter("brief", "What is said of the picture, where the body does not say it: its brief"),
     Parameter("tags", "Likewise: its tags, comma separated"),
-    Parameter("label", "Likewise: its label, as text"),
-    Parameter("desc", "Likewise: its desc, as text"),
+    Parameter("label", f"Likewise: its label, as text of up to {limits.METADATA_BYTES['label']} bytes"),
+    Parameter("desc", f"Likewise: its desc, as text of up to {limits.METADATA_BYTES['desc']} bytes"),
 )
 _ON_DUPLICATE = Parameter("on_duplicate", "Likewise", {**_one_of("return", "refuse", "update"), "default": "return"})
 # Said where it is worth most. openapi-python-client 0.29 needs an optional parameter where a body has several types.

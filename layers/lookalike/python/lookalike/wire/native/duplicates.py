@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 from lookalike.domain.application import Application
 from lookalike.domain.duplicates import Level
 from lookalike.domain.job import JobKind
 from lookalike.domain.library import Library
-from lookalike.errors import InvalidArgument
+from lookalike.errors import InvalidArgument, PictureNotFound, SignAmbiguous
 from lookalike.ports import Ports
 from lookalike.service.duplicate_clusters import cluster_page, dismiss, reconsider
 from lookalike.service.jobs import start_or_join
@@ -42,18 +43,25 @@ def list_duplicates(ports: Ports, application: Application, request: Request) ->
 
 def dismiss_duplicates(ports: Ports, application: Application, request: Request) -> Reply:
     """Say that pictures are not the same as each other. No later sweep shows them together because of each other."""
-    dismiss(ports, *_named(ports, application, request))
+    _mark(dismiss, ports, application, request)
     return Reply(status=204)
 
 
 def reconsider_duplicates(ports: Ports, application: Application, request: Request) -> Reply:
     """Take back that these very pictures are not the same as each other."""
-    reconsider(ports, *_named(ports, application, request))
+    _mark(reconsider, ports, application, request)
     return Reply(status=204)
 
 
-def _named(ports: Ports, application: Application, request: Request) -> tuple[Library, tuple[str, ...]]:
-    """Return the library and the pictures that the body names. Raises InvalidArgument."""
+def _mark(
+    mark: Callable[[Ports, Library, tuple[str, ...]], None], ports: Ports, application: Application, request: Request
+) -> None:
+    """Mark the pictures that the body names. Raises InvalidArgument, PictureNotFound or SignAmbiguous."""
     said = reading.body_of(request, DismissGiven)
     library = reading.library_of(ports, application, request.arguments["library"])
-    return library, tuple(reading.checked_id(id_, f"/pictures/{number}") for number, id_ in enumerate(said.pictures))
+    ids = tuple(reading.checked_id(id_, f"/pictures/{number}") for number, id_ in enumerate(said.pictures))
+    try:
+        mark(ports, library, ids)
+    except (PictureNotFound, SignAmbiguous) as error:
+        error.field = f"/pictures/{ids.index(error.name)}" if error.name in ids else "/pictures"
+        raise

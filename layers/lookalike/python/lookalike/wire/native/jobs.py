@@ -25,7 +25,7 @@ def list_of_jobs(ports: Ports, application: Application, _request: Request) -> R
 def put_job(ports: Ports, application: Application, request: Request) -> Reply:
     """Start a job by a name of your own. May be repeated: one of that name that does the same is returned."""
     said = reading.body_of(request, JobGiven)
-    library = reading.library_of(ports, application, said.library)
+    library = reading.library_of(ports, application, said.library, "/library")
     job, created = jobs.start_job(ports, library, JobKind(said.kind), request.arguments["job"])
     return Reply(job_said(job), 201 if created else 200, headers=(("location", job_path(job.id)),))
 

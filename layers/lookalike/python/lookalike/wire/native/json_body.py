@@ -9,9 +9,8 @@ from typing import TypeVar, get_args, get_type_hints
 
 import msgspec
 
-from lookalike.errors import InvalidArgument, MissingArgument
+from lookalike.errors import InvalidArgument, MissingArgument, TooManyItems
 from lookalike.wire.native.elsewhere import unknown
-from lookalike.wire.native.requests import LibraryGiven, PictureGiven, RowGiven
 
 _T = TypeVar("_T", bound=msgspec.Struct)
 
@@ -31,16 +30,8 @@ _TYPE = re.compile(r"(?<=[`| ])(?:str|float|int|bool)(?=[`| ])")
 #: Where pictures stand in bodies.
 _IMAGE = re.compile(r"/(?:image|a|b|(?:also|not)/[0-9]+)")
 
-#: What members may say that have few values.
-_VALUES: Mapping[str, tuple[str, ...]] = {
-    name: get_args(get_type_hints(kind)[name])
-    for kind, name in (
-        (LibraryGiven, "kind"),
-        (LibraryGiven, "identity"),
-        (PictureGiven, "on_duplicate"),
-        (RowGiven, "op"),
-    )
-}
+#: How msgspec says that an array is too long.
+_TOO_MANY = re.compile(r"Expected `array` of length <= (?P<most>[0-9]+)")
 
 #: An escaped surrogate without its other half, which msgspec takes for the end of the text.
 _HALF_PAIR = re.compile(rb"\\u[dD](?:[89abAB](?!..\\u[dD][c-fC-F])|[c-fC-F](?<!\\u[dD][89abAB]..\\u[dD].))")
@@ -54,33 +45,49 @@ def json_of(data: bytes, kind: type[_T], place: str = "") -> _T:
         said = str(error)
         found = _PLACE.search(said)
         pointer = place + ("" if found is None else _pointer(found["path"]))
-        raise _malformed(pointer, said[: found.start()] if found else said) from error
+        raise _malformed(kind, pointer, said[: found.start()] if found else said) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        reason = "half a surrogate pair" if _HALF_PAIR.search(data) else str(error)
-        raise InvalidArgument(place or "body", f"not JSON: {reason}") from error
+        raise InvalidArgument(place or "body", f"not JSON: {_fault(data, error)}") from error
     except RecursionError as error:
         raise InvalidArgument(place or "body", "arrays and objects are nested too deep") from error
 
 
-def _malformed(pointer: str, said: str) -> InvalidArgument:
+def _fault(data: bytes, error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    return "half a surrogate pair" if _HALF_PAIR.search(data) else str(error)
+
+
+def _malformed(kind: type[msgspec.Struct], pointer: str, said: str) -> InvalidArgument:
     """Return the error of a fault that msgspec found, with the member's own name where one is missing or unknown."""
     named = _MEMBER.fullmatch(said)
     if named is None:
-        return InvalidArgument(pointer or "body", _reworded(pointer, said))
+        too_many = _TOO_MANY.match(said)
+        if too_many is not None:
+            return TooManyItems(pointer, f"more than {too_many['most']}")
+        return InvalidArgument(pointer or "body", _reworded(kind, pointer, said))
     member = f"{pointer}/{named['name'].replace('~', '~0').replace('/', '~1')}"
     if named["fault"] == "missing required":
         return MissingArgument(member)
     return unknown(member, "member")
 
 
-def _reworded(pointer: str, said: str) -> str:
+def _reworded(kind: type[msgspec.Struct], pointer: str, said: str) -> str:
     """Return what msgspec said of the value there, in the words of JSON."""
     if _IMAGE.fullmatch(pointer) and said.startswith("Expected `object"):
         return "must be an object with one of url, base64, upload and picture"
-    values = _VALUES.get(pointer.rpartition("/")[2])
-    if values and said.startswith("Invalid enum value"):
-        return f"must be one of {', '.join(values)}"
+    if said.startswith("Invalid enum value"):
+        return f"must be one of {', '.join(_values_of(kind, pointer.rpartition('/')[2]))}"
     return _TYPE.sub(lambda found: _TYPES[found[0]], _WHOLE.sub("a whole number", said))
+
+
+def _values_of(kind: type[msgspec.Struct], member: str) -> tuple[str, ...]:
+    """Return what a member may say that has few values."""
+    literal = get_type_hints(kind)[member]
+    return next(
+        (values for part in (literal, *get_args(literal)) if (values := get_args(part)) and isinstance(values[0], str)),
+        (),
+    )
 
 
 def _pointer(path: str) -> str:

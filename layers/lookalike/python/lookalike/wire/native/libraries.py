@@ -16,6 +16,17 @@ from lookalike.wire.native.problems import UnsupportedByLibrary
 from lookalike.wire.native.requests import LibraryChange, LibraryGiven
 
 
+class LibraryIsOther(LibraryExists):
+    """A library of that name is there, and is of another kind or identity."""
+
+    problem = "{0.name} is of kind {0.library.kind}, and its identity is {0.library.identity}"
+    remedy = "a library keeps both: choose another name, or leave them out of what you send"
+
+    def __init__(self, library: Library) -> None:
+        super().__init__(library.name)
+        self.library = library
+
+
 def list_libraries(ports: Ports, application: Application, _request: Request) -> Reply:
     """List the caller's libraries."""
     libraries = ports.catalog.libraries(application.tenant)
@@ -49,7 +60,7 @@ def _existing(ports: Ports, application: Application, ref: LibraryRef, said: Lib
     if library is None:
         raise Unavailable(f"catalog: library {ref.name} was made and removed at once")
     if (library.kind, library.identity) != (ref.kind, ref.identity):
-        raise LibraryExists(ref.name)
+        raise LibraryIsOther(library)
     if said.capacity is None or said.capacity == library.capacity:
         return library
     return set_capacity(ports, application.tenant, ref.name, int(said.capacity))

@@ -217,7 +217,11 @@ def _parameter(parameter: Parameter) -> _Json:
 def _response(call: NativeCall, status: int) -> _Json:
     kind = call.said[status]
     names = list(_EVERYWHERE)
-    if status == 304 or (not isinstance(kind, str) and call.path.endswith(("/{id}", "/restore", "/pictures"))):
+    if status == 304 or (
+        call.name != "list_of_pictures"
+        and not isinstance(kind, str)
+        and call.path.endswith(("/{id}", "/restore", "/pictures"))
+    ):
         names += [] if kind is None and status != 304 else ["ETag"]
     located = call.name in ("add_picture", "find_duplicates", "put_job") or status == HTTPStatus.TEMPORARY_REDIRECT
     names += ["Location"] if located else []

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from urllib.parse import unquote
 
 from lookalike.errors import InvalidArgument
 from lookalike.wire.native import BASE
@@ -30,6 +31,18 @@ def segment(id_: str) -> str:
     if _PLAIN.fullmatch(id_):
         return id_
     return _MARK + base64.urlsafe_b64encode(id_.encode()).decode().rstrip("=")
+
+
+def says_replacement(raw_path: str) -> bool:
+    """Whether a path as it was requested is UTF-8, percent-encoded: then U+FFFD in it is what its caller has written.
+
+    A gateway that decodes paths puts that in the place of what is not UTF-8, so where it stands as it is, nobody knows.
+    """
+    try:
+        unquote(raw_path, errors="strict")
+    except UnicodeDecodeError:
+        return False
+    return "\ufffd" not in raw_path
 
 
 def id_of(segment: str) -> str:

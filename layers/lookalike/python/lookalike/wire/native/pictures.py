@@ -13,6 +13,7 @@ from lookalike.errors import (
     InvalidArgument,
     LibraryNotFound,
     PictureExists,
+    PictureNotFound,
     RevisionConflict,
     RevisionMismatch,
 )
@@ -29,7 +30,7 @@ from lookalike.service.restore import restore
 from lookalike.service.update import Update, update
 from lookalike.wire import forms
 from lookalike.wire.http import Request
-from lookalike.wire.native import limits, reading
+from lookalike.wire.native import conditions, limits, reading
 from lookalike.wire.native.answers import PicturesSaid, picture_said
 from lookalike.wire.native.dialect import File, FileAt, Reply
 from lookalike.wire.native.problems import PictureIsAbsent, PictureIsPut, PictureIsThere, UnsupportedByLibrary
@@ -63,7 +64,7 @@ def put_picture(ports: Ports, application: Application, request: Request) -> Rep
     With ``If-None-Match: *`` only where there is none, with ``If-Match`` only in the place of that revision, or of any.
     """
     said, image = reading.put_of(request)
-    wanted = reading.put_condition(request)
+    wanted = conditions.put_condition(request)
     library = reading.library_of(ports, application, request.arguments["library"])
     if library.identity is not Identity.OWN:
         raise UnsupportedByLibrary("id", "a picture is its own id in this library: add it by POST")
@@ -82,7 +83,7 @@ def put_picture(ports: Ports, application: Application, request: Request) -> Rep
 
 
 def _put(
-    ports: Ports, application: Application, command: Add, library: Library, wanted: reading.PutCondition
+    ports: Ports, application: Application, command: Add, library: Library, wanted: conditions.PutCondition
 ) -> tuple[Picture, bool]:
     """Add the picture, or replace the one that has its id; return it, and whether it was added.
 
@@ -120,6 +121,8 @@ def add_or_find(ports: Ports, library: Library | None, ref: LibraryRef, given: G
     """Add a picture, or find the one that is there; return it, and whether it was added."""
     said = given.said
     id_ = None if said.id is None else reading.checked_id(said.id, "/id")
+    if id_ is not None and ref.identity is Identity.PICTURE:
+        raise InvalidArgument("/id", "must be left out: a picture is its own id here")
     command = Add(ref, given.source, reading.metadata_of(ref, said), id_)
     try:
         return add(ports, command, library), True
@@ -190,7 +193,7 @@ def get_picture(ports: Ports, application: Application, request: Request) -> Rep
     """Look at what is stored of a picture."""
     library = reading.library_of(ports, application, request.arguments["library"])
     picture = picture_in(ports, library, reading.picture_id(request))
-    if reading.is_not_modified(request, picture.revision):
+    if conditions.is_not_modified(request, picture.revision):
         return Reply(status=304, revision=picture.revision)
     return Reply(picture_said(library, picture), revision=picture.revision)
 
@@ -200,7 +203,9 @@ def change_picture(ports: Ports, application: Application, request: Request) -> 
     said = reading.body_of(request, PictureChange)
     library = reading.library_of(ports, application, request.arguments["library"])
     ref = reading.ref_of(library)
-    command = Update(ref, reading.picture_id(request), reading.change_of(ref, said), revision=reading.if_match(request))
+    command = Update(
+        ref, reading.picture_id(request), reading.change_of(ref, said), revision=conditions.if_match(request)
+    )
     picture = update(ports, command)
     return Reply(written_said(application, library, picture), revision=picture.revision)
 
@@ -208,15 +213,18 @@ def change_picture(ports: Ports, application: Application, request: Request) -> 
 def delete_picture(ports: Ports, application: Application, request: Request) -> Reply:
     """Delete a picture. It can be restored until it is purged."""
     library = reading.library_of(ports, application, request.arguments["library"])
-    command = Delete(reading.ref_of(library), (reading.picture_id(request),), revision=reading.if_match(request))
-    delete(ports, command)
+    id_ = reading.picture_id(request)
+    try:
+        delete(ports, Delete(reading.ref_of(library), (id_,), revision=conditions.if_match(request)))
+    except PictureNotFound as error:
+        raise PictureNotFound(id_) from error
     return Reply(status=204)
 
 
 def restore_picture(ports: Ports, application: Application, request: Request) -> Reply:
     """Restore a deleted picture; one that is not deleted stays as it is."""
     library = reading.library_of(ports, application, request.arguments["library"])
-    picture = restore(ports, library, reading.picture_id(request), reading.if_match(request))
+    picture = restore(ports, library, reading.picture_id(request), conditions.if_match(request))
     return Reply(written_said(application, library, picture), revision=picture.revision)
 
 
@@ -245,7 +253,7 @@ def get_image(ports: Ports, application: Application, request: Request) -> Reply
         ("content-disposition", "inline"),
         ("vary", "authorization, cookie"),  # what a browser keeps for a year is not for the next one who signs in there
     )
-    if reading.is_not_modified(request, image.revision):
+    if conditions.is_not_modified(request, image.revision):
         return Reply(status=304, revision=image.revision, headers=headers)
     if isinstance(image.place, str):
         return Reply(status=307, headers=(("location", image.place),))

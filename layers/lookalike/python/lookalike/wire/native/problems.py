@@ -122,6 +122,7 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
     staging_errors.UploadNotFound: Kind(404, "upload_not_found", "There is no such upload"),
     staging_errors.UploadMissing: Kind(409, "upload_missing", "No file was sent to the upload yet"),
     staging_errors.UploadUsed: Kind(409, "upload_used", "The upload was used already"),
+    staging_errors.UploadSent: Kind(409, "upload_sent", "A file was sent to the upload already"),
     staging_errors.UploadTooLarge: Kind(413, "upload_too_large", "The file is larger than its form allows"),
     staging_errors.UploadExpired: Kind(410, "upload_expired", "The upload's time is up"),
     errors.PictureExists: Kind(409, "picture_exists", "The library holds this picture already"),
@@ -163,13 +164,22 @@ PROBLEMS: Mapping[type[BaseException], Kind] = {
 
 #: Fields and remedies where this API has others than the log.
 _FIELDS: Mapping[type[BaseException], str] = {errors.RevisionMismatch: "If-Match"}
+
+#: The same of fields that use cases name by default: a picture is named by the id of its path, if by no other.
+_DEFAULTS: Mapping[tuple[type[BaseException], str], str] = {
+    (errors.PictureNotFound, "picture"): "id",
+    (errors.SignAmbiguous, "picture"): "id",
+}
 _REMEDIES: Mapping[type[BaseException], str] = {
     errors.RevisionMismatch: "look at the picture again, then repeat the change with its ETag",
     errors.LibraryNotFound: "make it first: PUT /api/v1/libraries/{library}",
 }
 
 #: Members of bodies that use cases know by their names.
-_MEMBERS = {"also", "box", "capacity", "desc", "label", "libraries", "pictures", "tags"}
+_MEMBERS: Mapping[str, str] = {
+    **{name: f"/{name}" for name in ("also", "box", "capacity", "desc", "label", "libraries", "pictures", "tags")},
+    "without": "/not",
+}
 
 #: What helps a caller who is not known, whatever the reason.
 _AUTHENTICATE = "send access key and secret key by HTTP Basic, or a token of /oauth/2.0/token by Bearer"
@@ -220,6 +230,8 @@ def problem_of(error: Exception, request: str) -> Problem:
     kind = kind_of(error)
     said = error if isinstance(error, errors.LookalikeError) and kind.status not in (401, 500) else None
     remedy = _AUTHENTICATE if kind.status == 401 else ""
+    if isinstance(error, LinkInvalid):  # whoever has one is told what is to be done: it is signed, so nobody can guess
+        said = error
     return Problem(
         type=f"{PAGE}#{kind.code}",
         title=kind.title,
@@ -236,7 +248,7 @@ def problem_of(error: Exception, request: str) -> Problem:
 
 def _field_of(error: errors.LookalikeError) -> str:
     field = "library" if error.field == "group" else _FIELDS.get(type(error), error.field)
-    return f"/{field}" if field in _MEMBERS else field
+    return _MEMBERS.get(field, _DEFAULTS.get((type(error), field), field))
 
 
 def _revision_of(error: BaseException) -> int | UnsetType:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TypeVar, cast, get_args
 
 import msgspec
@@ -23,6 +24,8 @@ from lookalike.errors import (
     InvalidArgument,
     LibraryNotFound,
     MissingArgument,
+    PictureNotFound,
+    SignAmbiguous,
     TooManyItems,
     UrlIllegal,
     UrlLengthError,
@@ -31,7 +34,7 @@ from lookalike.ports import Ports
 from lookalike.service import staging
 from lookalike.service.add import MAX_ID_BYTES
 from lookalike.service.image_source import Source
-from lookalike.service.libraries import IMPLICIT_LIBRARIES, find_library, is_library_name
+from lookalike.service.libraries import IMPLICIT_LIBRARIES, is_library_name
 from lookalike.service.permissions import require
 from lookalike.service.staging_errors import UploadNotFound
 from lookalike.service.stored import stored_source
@@ -62,9 +65,6 @@ _T = TypeVar("_T", bound=msgspec.Struct)
 #: Stands where the gateway handed over text that was not UTF-8.
 _REPLACEMENT = "\ufffd".encode()
 
-#: Most digits of a revision: those of Unix milliseconds, and more.
-_REVISION = re.compile(r'(?P<quote>"?)(?P<revision>[0-9]{1,18})(?P=quote)')
-
 
 def body_of(request: Request, kind: type[_T]) -> _T:
     """Return the object in the body, which is JSON. Raises InvalidArgument."""
@@ -80,7 +80,11 @@ def text_of(request: Request) -> bytes:
     if not content.strip():
         raise MissingArgument("body")
     if request.as_text and _REPLACEMENT in content:
-        raise InvalidArgument("body", "not UTF-8", remedy="send gzip as application/octet-stream, whatever it holds")
+        raise InvalidArgument(
+            "body",
+            "not UTF-8",
+            remedy="send it as it is: this gateway takes what is called JSON for text, and spoils gzip",
+        )
     return content
 
 
@@ -164,8 +168,11 @@ def whole(query: forms.Form, name: str, *, most: int, default: int) -> int:
 
 
 def picture_id(request: Request) -> str:
-    """Return the id of the path. Raises InvalidArgument."""
-    return checked_id(picture_path.id_of(request.arguments["id"]))
+    """Return the id of the path. Raises InvalidArgument, also for what is not UTF-8."""
+    segment = request.arguments["id"]
+    if "\ufffd" in segment and not picture_path.says_replacement(request.raw_path):
+        raise InvalidArgument("id", "not UTF-8", remedy="write it as ~ and the base64url of its UTF-8")
+    return checked_id(picture_path.id_of(segment))
 
 
 def checked_id(id_: str, field: str = "id") -> str:
@@ -185,11 +192,14 @@ def _checked_text(text: str, field: str) -> str:
     return text
 
 
-def library_of(ports: Ports, application: Application, name: str) -> Library:
-    """Return the caller's library of that name. Raises LibraryNotFound."""
-    if not is_library_name(name):
-        raise LibraryNotFound(name)
-    return find_library(ports, application.tenant, name)
+def library_of(ports: Ports, application: Application, name: str, field: str = "library") -> Library:
+    """Return the caller's library of that name. Raises LibraryNotFound, whose field is the one given."""
+    library = ports.catalog.library(application.tenant, name) if is_library_name(name) else None
+    if library is None:
+        missing = LibraryNotFound(name)
+        missing.field = field
+        raise missing
+    return library
 
 
 def ref_of(library: Library) -> LibraryRef:
@@ -223,10 +233,22 @@ def source_of(
 def _stored(ports: Ports, application: Application, library: Library | None, image: ImageGiven, field: str) -> Source:
     require(application, Permission.SEARCH)  # what is made of it would show what is in it
     if image.library is not UNSET:
-        library = library_of(ports, application, image.library)
+        library = library_of(ports, application, image.library, f"{field}/library")
     if library is None:
         raise MissingArgument(f"{field}/library")
-    return stored_source(ports, library, checked_id(str(image.picture), f"{field}/picture"), limits.bounds(ports))
+    id_, place = str(image.picture), f"{field}/picture"
+    with about(place):
+        return stored_source(ports, library, checked_id(id_, place), limits.bounds(ports))
+
+
+@contextmanager
+def about(field: str) -> Iterator[None]:
+    """Name the place of a picture in what is raised of it within the block."""
+    try:
+        yield
+    except (PictureNotFound, SignAmbiguous) as error:
+        error.field = field
+        raise
 
 
 def _from_upload(ports: Ports, id_: str, field: str) -> Source:
@@ -266,12 +288,20 @@ def change_of(library: LibraryRef, said: PictureChange) -> MetadataChange:
     if said.tags is not None:
         change["tags"] = _tags_of(library, said.tags)
     if said.label is not UNSET:
-        label = label_codec.encode(exact_json.read(bytes(said.label)))
+        label = _label_of(bytes(said.label))
         _check_size("label", label_codec.encoded_size(label))
         change["label"] = label
     if said.desc is not UNSET:
         change["desc"] = _bounded("desc", exact_json.compact(exact_json.read(bytes(said.desc))))
     return change
+
+
+def _label_of(data: bytes) -> str:
+    """Return the label as it is stored. Raises InvalidArgument if it is nested too deep."""
+    try:
+        return label_codec.encode(exact_json.read(data))
+    except InvalidArgument as error:
+        raise InvalidArgument("/label", error.reason) from error
 
 
 def _bounded(name: str, text: str) -> str:
@@ -310,41 +340,6 @@ def filter_of(said: FilterGiven | None) -> TagFilter | None:
 
 def _tags_in(conditions: tuple[TagGiven, ...], field: str) -> frozenset[str]:
     return frozenset(_checked_tag(one.tag, f"{field}/{number}/tag") for number, one in enumerate(conditions))
-
-
-def if_match(request: Request) -> int | None:
-    """Return the revision that If-Match names, with or without quotes; None if any will do. Raises InvalidArgument."""
-    text = request.headers.get("if-match", "*").strip()
-    if text == "*":
-        return None
-    found = _REVISION.fullmatch(text)
-    if found is None:
-        raise InvalidArgument("If-Match", 'must be one ETag as it was answered, "1764300000000", or *')
-    return int(found["revision"])
-
-
-@dataclass(frozen=True, slots=True)
-class PutCondition:
-    """Where a picture may be put: only where there is none, or only in the place of one, of that revision if it is named."""
-
-    absent: bool = False
-    there: bool = False
-    revision: int | None = None
-
-
-def put_condition(request: Request) -> PutCondition:
-    """Return what If-Match and If-None-Match say of a picture to put (RFC 9110 section 13.1). Raises InvalidArgument."""
-    unless = request.headers.get("if-none-match")
-    if unless is not None and unless.strip() != "*":
-        raise InvalidArgument("If-None-Match", "must be * here: put it where there is none")
-    return PutCondition(unless is not None, "if-match" in request.headers, if_match(request))
-
-
-def is_not_modified(request: Request, revision: int) -> bool:
-    """Whether If-None-Match names this revision."""
-    named = request.headers.get("if-none-match", "")
-    tags = [part.strip().removeprefix("W/") for part in named.split(",")]
-    return f'"{revision}"' in tags or tags == ["*"]
 
 
 def position_of(after: str | None) -> int:

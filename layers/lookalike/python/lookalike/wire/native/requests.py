@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from lookalike.service.add import MAX_ID_BYTES
 from lookalike.service.duplicate_records import MAX_CLUSTER as MAX_MARKED
+from lookalike.service.examples import MAX_EXAMPLES
 from lookalike.wire.native import limits
 
 #: Names of libraries.
@@ -67,7 +68,14 @@ UploadId: TypeAlias = Annotated[
         extra_json_schema={"pattern": UPLOAD_ID_PATTERN},
     ),
 ]
-AnyJson: TypeAlias = Annotated[msgspec.Raw, Meta(description="Any JSON, which is returned digit by digit")]
+Label: TypeAlias = Annotated[
+    msgspec.Raw,
+    Meta(description=f"Any JSON of up to {limits.METADATA_BYTES['label']} bytes, which is returned digit by digit"),
+]
+Desc: TypeAlias = Annotated[
+    msgspec.Raw,
+    Meta(description=f"Any JSON of up to {limits.METADATA_BYTES['desc']} bytes, which is returned digit by digit"),
+]
 LibraryName: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": LIBRARY_PATTERN})]
 Cursor: TypeAlias = Annotated[
     str, Meta(description="next of the page before", extra_json_schema={"pattern": CURSOR_PATTERN})
@@ -105,8 +113,8 @@ class DescriptionGiven(Given, frozen=True, kw_only=True):
     id: Id | None = None
     brief: Brief = ""
     tags: Tags = ()
-    label: AnyJson | UnsetType = UNSET
-    desc: AnyJson | UnsetType = UNSET
+    label: Label | UnsetType = UNSET
+    desc: Desc | UnsetType = UNSET
 
 
 class MetadataGiven(DescriptionGiven, frozen=True, kw_only=True):
@@ -132,8 +140,8 @@ class PictureChange(Given, frozen=True, kw_only=True):
 
     brief: Brief | None = None
     tags: Tags | None = None
-    label: AnyJson | UnsetType = UNSET
-    desc: AnyJson | UnsetType = UNSET
+    label: Label | UnsetType = UNSET
+    desc: Desc | UnsetType = UNSET
 
 
 class LibraryGiven(Given, frozen=True, kw_only=True):
@@ -158,19 +166,28 @@ class TagGiven(Given, frozen=True, kw_only=True):
     tag: Tag
 
 
-class FilterGiven(Given, frozen=True, kw_only=True, rename={"all_of": "all", "any_of": "any", "none_of": "none"}):
-    """Pictures that meet all of ``all``, one of ``any`` if there are some, and none of ``none``."""
+Conditions: TypeAlias = Annotated[tuple[TagGiven, ...], Meta(extra_json_schema={"maxItems": limits.MAX_TAGS})]
 
-    all_of: tuple[TagGiven, ...] = ()
-    any_of: tuple[TagGiven, ...] = ()
-    none_of: tuple[TagGiven, ...] = ()
+
+class FilterGiven(Given, frozen=True, kw_only=True, rename={"all_of": "all", "any_of": "any", "none_of": "none"}):
+    """Pictures that meet all of ``all``, one of ``any`` if there are some, and none of ``none``; 32 tags in all."""
+
+    all_of: Conditions = ()
+    any_of: Conditions = ()
+    none_of: Conditions = ()
 
 
 class SearchOptionsGiven(Given, frozen=True, kw_only=True, rename={"without": "not"}):
     """How to search: beside a file, in a form."""
 
-    also: Annotated[tuple[ImageGiven, ...], Meta(description="Further examples")] = ()
-    without: Annotated[tuple[ImageGiven, ...], Meta(description="Examples of what is not meant")] = ()
+    also: Annotated[
+        tuple[ImageGiven, ...],
+        Meta(description="Further examples", extra_json_schema={"maxItems": MAX_EXAMPLES - 1}),
+    ] = ()
+    without: Annotated[
+        tuple[ImageGiven, ...],
+        Meta(description="Examples of what is not meant", extra_json_schema={"maxItems": MAX_EXAMPLES}),
+    ] = ()
     box: Annotated[BoxGiven, Meta(description="The part of the image to search for")] | None = None
     limit: Limit = limits.DEFAULT_RESULTS
     after: Cursor | None = None
@@ -230,6 +247,6 @@ class RowGiven(Given, frozen=True, kw_only=True):
     upload: UploadId | None = None
     brief: Brief | None = None
     tags: Tags | None = None
-    label: AnyJson | UnsetType = UNSET
-    desc: AnyJson | UnsetType = UNSET
+    label: Label | UnsetType = UNSET
+    desc: Desc | UnsetType = UNSET
     on_duplicate: OnDuplicate = "return"

@@ -47,8 +47,8 @@ def search_several(ports: Ports, application: Application, request: Request) -> 
     """Find pictures like the one given in several libraries of one kind."""
     began = time.perf_counter()
     said = reading.body_of(request, SearchManyGiven)
-    names = dict.fromkeys(said.libraries)
-    libraries = [reading.library_of(ports, application, name) for name in names]
+    places = {name: f"/libraries/{number}" for number, name in reversed(list(enumerate(said.libraries)))}
+    libraries = [reading.library_of(ports, application, name, places[name]) for name in dict.fromkeys(said.libraries)]
     return _found(ports, application, libraries, _Query(said, said.image, began))
 
 

@@ -23,6 +23,7 @@ from lookalike.wire import basic_auth
 from lookalike.wire.http import Request, RouteEntry
 from lookalike.wire.native import BASE, cookies, session_tokens
 from lookalike.wire.native.dialect import NATIVE, Reply, session_token
+from lookalike.wire.native.json_body import json_of
 from lookalike.wire.native.session_errors import LinkInvalid
 from lookalike.wire.native.session_tokens import SECONDS, Token, Use
 
@@ -116,10 +117,7 @@ def _authenticate(ports: Ports, request: Request) -> tuple[Application, Request]
 
 def _given(request: Request) -> SignInGiven:
     """Return what the body says. Raises InvalidArgument."""
-    try:
-        given = msgspec.json.decode(request.content(), type=SignInGiven)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise InvalidArgument("body", str(error)) from error
+    given = json_of(request.content(), SignInGiven)
     if given.once and (given.access_key or given.secret_key):
         raise InvalidArgument("/once", "goes without keys")
     for name in ("access_key", "secret_key"):
@@ -140,7 +138,7 @@ def _link(ports: Ports, once: str, request: Request) -> Token:
     try:
         token = session_tokens.verify(Callers(ports), once, ports.clock() // 1000)
     except AccessError as error:
-        raise LinkInvalid(error.explanation) from error
+        raise LinkInvalid("too old, or not made by this service") from error
     if token.use is Use.SESSION:
         raise LinkInvalid("a session is no link")
     if token.use is Use.LOOPBACK_LINK and not session_tokens.is_loopback(request.source_ip):

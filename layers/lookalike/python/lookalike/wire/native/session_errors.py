@@ -16,7 +16,7 @@ class SessionExpired(errors.AccessError):
 class LinkInvalid(errors.AccessError):
     """A link that signs in was used before, is too old, was not made here, or works on the service's machine only."""
 
-    field = "once"
+    field = "/once"
     remedy = "lookalike console prints a new one"
 
 

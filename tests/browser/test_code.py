@@ -249,7 +249,7 @@ def test_a_check_and_a_comparison_are_shown(visit: Visit, folder: Path) -> None:
     visitor.open(f"l/{name}")
     visitor.wait_for_tiles(1)
     visitor.drop(png(cropped(CAT)), on=2)
-    visitor.says("No. The nearest in")
+    visitor.says("A copy of it is in")
     run_all(visitor, ways(visitor, "dialog"), folder, "held", "false")
     visitor.page.keyboard.press("Escape")
     visitor.open("compare")

@@ -42,6 +42,7 @@ def folder(tmp_path: Path) -> Path:
     shutil.copy(made / "cup.png", made / "below" / os.fsdecode(b"cup \xff.png"))
     photograph("rocket.jpg").save(made / "rocket.png")
     (made / "broken.png").write_bytes((made / "cat.png").read_bytes()[:2000])
+    (made / "bad.jpg").write_text("called a picture, and none")
     (made / "notes.txt").write_text("no picture")
     (made / ".hidden.png").write_bytes((made / "cat.png").read_bytes())
     return made
@@ -61,8 +62,15 @@ def counts(done: Result) -> tuple[int, ...]:
 def test_a_folder_is_swept_and_its_report_shows_it(folder: Path, tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     report = tmp_path / "report"
-    assert counts(sweep(folder, report)) == (6, 1, 2, 2)
+    done = sweep(folder, report)
+    assert counts(done) == (6, 1, 1, 0)
+    assert "2 files could not be read: bad.jpg, broken.png" in done.output
     page = (report / "index.html").read_text()
+    headings = [int(number) for number in re.findall(r'<h2 id="\w+">[^(]+\((\d+)\)', page)]
+    assert headings == [1, 1, 0]
+    assert [int(number) for number in re.findall(r'<a href="#\w+">(\d+) (?:identical|same|similar)', page)] == headings
+    assert "2 files could not be read" in page
+    assert "bad.jpg" in page
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert "broken.png" in page
@@ -79,18 +87,18 @@ def test_only_what_has_changed_is_looked_at_again(folder: Path, tmp_path: Path) 
     sweep(folder, report)
     (folder / "below" / "small cat.jpg").unlink()
     photograph("rocket.jpg", 200).save(folder / "rocket small.png")
-    assert counts(sweep(folder, report)) == (6, 1, 3, 3)
+    assert counts(sweep(folder, report)) == (6, 1, 2, 0)
     (folder / HOSTILE).unlink()
     (folder / "rocket small.png").unlink()
-    assert counts(sweep(folder, report)) == (4, 1, 1, 1)
+    assert counts(sweep(folder, report)) == (4, 1, 0, 0)
     assert len(list((report / "thumbnails").iterdir())) == 2
 
 
 def test_what_is_not_the_same_is_remembered(folder: Path, tmp_path: Path) -> None:
     report = tmp_path / "report"
     cup = os.fsdecode(b"below/cup \xff.png")
-    assert counts(sweep(folder, report, "--not-same", "cup.png", "--not-same", cup)) == (6, 0, 1, 1)
-    assert counts(sweep(folder, report)) == (6, 0, 1, 1)
+    assert counts(sweep(folder, report, "--not-same", "cup.png", "--not-same", cup)) == (6, 0, 1, 0)
+    assert counts(sweep(folder, report)) == (6, 0, 1, 0)
     refused = sweep(folder, report, "--not-same", "cup.png", "--not-same", "none.png")
     assert refused.exit_code != 0
 

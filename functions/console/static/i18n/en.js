@@ -43,7 +43,7 @@ export default {
   'identity.own.about': 'Programs may add the same picture by several ids; this page asks before it does.', 'identity.picture.about': 'The same picture is never in twice.',
   'pictures': '{n} picture|{n} pictures', 'pictures.all': 'Pictures',
   'pages': 'Pages',
-  'page': 'Page {page}', 'page.of': 'Page {page} of {all}', 'library.order': 'By id', 'library.restorable': 'Can be restored for {n} day|Can be restored for {n} days', 'fresh': 'Just added', 'named': '{n} picture with this name|{n} pictures with this name', 'named.many': 'The names of the first {n} pictures were looked at.', 'page.before': 'Previous', 'page.next': 'Next',
+  'page': 'Page {page}', 'page.of': 'Page {page} of {all}', 'library.order': 'Sorted by id', 'library.restorable': 'Can be restored for {n} day|Can be restored for {n} days', 'fresh': 'Just added', 'named': '{n} picture with this name|{n} pictures with this name', 'named.many': 'The names of the first {n} pictures were looked at.', 'page.before': 'Previous', 'page.next': 'Next',
   'capacity': 'Capacity', 'capacity.of': '{used} of {all}', 'capacity.hint': 'Pictures it may hold; empty for no limit',
   'service': 'Version, model', 'picture.limits': 'A picture may be', 'picture.limits.are': '{formats}; up to {size} MB; each side {least} to {most} pixels',
   'key.may': 'The key may only', 'key.libraries': 'Only in',
@@ -181,7 +181,7 @@ export default {
   'problem.url_answer_too_long': 'The file at that address is larger than allowed',
   'problem.total_quota_reached': 'More calls than the application may make',
   'problem.too_many_failures': 'Too many tries with wrong keys; wait a little', 'problem.out_of_time': 'It took too long; try again',
-  'problem.failure': 'The service has failed', 'problem.picture_is_there': 'There is a picture by that id already', 'problem.picture_is_absent': 'There is no picture by that id',
+  'problem.failure': 'The service has failed', 'problem.upload_sent': 'A file was sent already', 'problem.picture_is_there': 'There is a picture by that id already', 'problem.picture_is_absent': 'There is no picture by that id',
   'remedy.unauthenticated': 'Look whether both keys are of one application, and whole.', 'remedy.session_expired': 'Sign in again.', 'remedy.token_expired': 'Sign in again.',
   'remedy.link_invalid': 'Have a new link printed: each signs in once, within 10 minutes. Or sign in with your keys.', 'remedy.library_full': 'Its settings say how many it may hold.',
 };

@@ -142,7 +142,7 @@ export default {
   'problem.url_length': '网址为空或过长', 'problem.url_illegal': '网址须以 http 或 https 开头', 'problem.url_not_public': '网址不是公网地址',
   'problem.url_unreachable': '无法连接图片所在服务器', 'problem.url_timeout': '图片下载超时', 'problem.url_answer': '图片所在服务器返回错误',
   'problem.url_answer_too_long': '网址的文件超出大小限制', 'problem.total_quota_reached': '总调用数超限', 'problem.too_many_failures': '密钥错误次数过多，请稍候',
-  'problem.out_of_time': '处理超时，请重试', 'problem.failure': '服务出错', 'problem.picture_is_there': '该标识已有图片', 'problem.picture_is_absent': '没有该标识的图片',
+  'problem.out_of_time': '处理超时，请重试', 'problem.failure': '服务出错', 'problem.upload_sent': '文件已上传过', 'problem.picture_is_there': '该标识已有图片', 'problem.picture_is_absent': '没有该标识的图片',
   'remedy.unauthenticated': '请检查两个密钥是否完整，并属于同一应用。', 'remedy.session_expired': '请重新登录。', 'remedy.token_expired': '请重新登录。',
   'remedy.link_invalid': '请重新生成链接：每个链接仅可使用一次，10 分钟内有效；也可使用密钥登录。', 'remedy.library_full': '可在图库设置中调整容量。',
 };

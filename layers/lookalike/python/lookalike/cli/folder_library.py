@@ -27,6 +27,9 @@ TENANT = LIBRARY = "folder"
 #: What a picture may be: more than a caller's, as the files are the user's own. 200 megapixels are 600 MB once decoded.
 BOUNDS = Bounds(max_bytes=1 << 29, min_side=8, max_side=30_000, max_pixels=200_000_000, formats=FORMATS)
 
+#: Endings of files that are meant as pictures, whatever is in them: they are named where they cannot be read.
+SUFFIXES = frozenset({".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".webp"})
+
 #: Bytes of a file that tell its format.
 _HEAD = 64
 
@@ -79,7 +82,7 @@ def bring_up(
 ) -> Brought:
     """Add what is new or changed in the folder and below, and remove what is gone; files elsewhere are left alone.
 
-    Files below ``leave_out``, hidden ones and what does not begin like a picture are not looked at. ``tell`` is called with
+    Files below ``leave_out``, hidden ones and what neither begins like a picture nor is called one are not looked at. ``tell`` is called with
     the number of files done and of all.
     """
     library = folder_library(ports)
@@ -121,7 +124,7 @@ def _picture_files(folder: Path, leave_out: Path) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith(".") and here / name != leave_out)
         for name in sorted(names):
             path = here / name
-            if not name.startswith(".") and _begins_like_a_picture(path):
+            if not name.startswith(".") and (path.suffix.lower() in SUFFIXES or _begins_like_a_picture(path)):
                 yield path.relative_to(folder)
 
 

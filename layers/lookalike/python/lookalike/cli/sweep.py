@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from lookalike import bootstrap
 from lookalike.cli.folder_library import bring_up, folder_library, id_of
 from lookalike.cli.one_application import one_application
 from lookalike.cli.store_options import DataOption, StackOption, settings_for
-from lookalike.cli.sweep_report import Report
+from lookalike.cli.sweep_report import Report, once, printable
 from lookalike.domain.duplicates import Level
 from lookalike.domain.job import Job, JobKind, JobState
 from lookalike.domain.library import Library
@@ -35,6 +35,9 @@ from lookalike.stores.local.picture_folder import PictureFolder
 
 #: Clusters read at a time.
 _PAGE = 100
+
+#: Files that could not be read and are named on the terminal.
+_MAX_NAMED = 10
 
 #: Seconds between two looks at a job that a server does.
 _POLL_SECONDS = 0.5
@@ -92,13 +95,19 @@ def _sweep_folder(folder: Path, target: Path, not_same: list[Path]) -> None:
             _mark(ports, swept, folder, not_same)
         _finish(ports, _started(ports, swept, alone=True))
         settle(ports, swept.uid)
-        found = [(level, _clusters(ports, swept, level)) for level in Level]
+        found = once((level, _clusters(ports, swept, level)) for level in Level)
     page = Report(target, folder).write(brought, found)
     counts = ", ".join(f"{len(clusters)} {level}" for level, clusters in found)
     typer.echo(f"{brought.pictures} pictures, clusters: {counts}")
     if brought.refused:
-        typer.echo(f"{len(brought.refused)} files could not be read; the report names them", err=True)
+        typer.echo(f"{len(brought.refused)} files could not be read: {_named(brought.refused)}", err=True)
     typer.echo(f"report: {page}")
+
+
+def _named(files: Collection[str]) -> str:
+    """Return the first names; the report has them all, with the reasons."""
+    more = len(files) - _MAX_NAMED
+    return ", ".join(printable(name) for name in sorted(files)[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _mark(ports: Ports, library: Library, folder: Path, files: list[Path]) -> None:

@@ -83,21 +83,18 @@ class Report:
     def _sections(
         self, brought: Brought, found: Sequence[tuple[Level, Sequence[FoundCluster]]], shown: set[str]
     ) -> Iterator[str]:
-        """Yield the sections of the levels; a cluster that is the same as one of the level before is not repeated."""
-        before: set[tuple[str, ...]] = set()
-        for level, clusters in found:
+        """Yield the sections of the levels, and one of the files that could not be read."""
+        for level, new in found:
             title, about = _TITLES[level]
-            new = [one for one in clusters if one.cluster.ids not in before]
-            before.update(one.cluster.ids for one in clusters)
             yield f'<h2 id="{level}">{title} ({len(new)})</h2><p>{about}</p>'
             for one in new:
                 yield self._cluster(one, shown)
         if brought.refused:
             rows = (
-                f"<li>{html.escape(_text(name))}: {html.escape(_text(why))}</li>"
+                f"<li>{html.escape(printable(name))}: {html.escape(printable(why))}</li>"
                 for name, why in brought.refused.items()
             )
-            yield f"<h2>Files that could not be read ({len(brought.refused)})</h2><ul>{''.join(rows)}</ul>"
+            yield f"<h2 id='unread'>Files that could not be read ({len(brought.refused)})</h2><ul>{''.join(rows)}</ul>"
 
     def _cluster(self, found: FoundCluster, shown: set[str]) -> str:
         ends = {end.id: end for pair in found.cluster.pairs for end in (pair.older, pair.newer)}
@@ -139,9 +136,20 @@ class Report:
         return f"thumbnails/{name}"
 
 
+def once(found: Iterable[tuple[Level, Sequence[FoundCluster]]]) -> list[tuple[Level, Sequence[FoundCluster]]]:
+    """Return the levels with their clusters, without those that a level before has with the same pictures."""
+    before: set[tuple[str, ...]] = set()
+    kept: list[tuple[Level, Sequence[FoundCluster]]] = []
+    for level, clusters in found:
+        kept.append((level, [one for one in clusters if one.cluster.ids not in before]))
+        before.update(one.cluster.ids for one in clusters)
+    return kept
+
+
 def _summary(brought: Brought, found: Iterable[tuple[Level, Sequence[FoundCluster]]]) -> str:
     numbers = ", ".join(f'<a href="#{level}">{len(clusters)} {level}</a>' for level, clusters in found)
-    return f"{brought.pictures} pictures. Clusters: {numbers}; each level holds those before it."
+    unread = f' <a href="#unread">{len(brought.refused)} files could not be read.</a>' if brought.refused else ""
+    return f"{brought.pictures} pictures. Clusters: {numbers}; one that a further level only repeats is counted once.{unread}"
 
 
 def _why(pair: Pair, rows: Mapping[str, Picture]) -> str:
@@ -166,9 +174,9 @@ def _address(path: Path, base: Path) -> str:
 
 
 def _printable(path: Path) -> str:
-    return _text(str(path))
+    return printable(str(path))
 
 
-def _text(text: str) -> str:
+def printable(text: str) -> str:
     """Return text that can be written: half characters and control characters are escaped."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode() for one in text)

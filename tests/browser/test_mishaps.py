@@ -254,6 +254,7 @@ def test_after_an_outage_everything_goes_on_by_itself(visit: Visit, tmp_path: Pa
     name = visitor.library(png(CAT), png(cropped(CAT)))
     visitor.open(f"l/{name}")
     visitor.wait_for_tiles(2)
+    visitor.says("2 pictures")
     server.kill()
     visitor.drop(png(CUP), png(ROCKET))
     visitor.says("The service cannot be reached")

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from lookalike.domain.application import Application, Permission, Policy
+from lookalike.domain.staged import StagedId
 from lookalike.ports import Ports
 from tests.conftest import ALICE
 from tests.support.baidu import picture
-from tests.support.fakes import MemoryApplications, MemoryWeb
+from tests.support.fakes import MemoryApplications, MemoryStaging, MemoryWeb
 from tests.support.native import NativeCaller, image, problem
 
 pytestmark = pytest.mark.usefixtures("memory")
@@ -166,3 +167,18 @@ def test_a_put_says_nothing_of_duplicates() -> None:
     raw = alice.call("PUT", ONE, body=picture(2), headers={"content-type": "image/png"}, on_duplicate="refuse")
     assert "If-None-Match" in problem(raw, 400, "invalid_argument")["remedy"]
     assert stored() == before
+
+
+def test_an_unused_upload_of_another_picture_is_refused_and_stays_for_a_put(memory: Ports) -> None:
+    alice.put("shop", "one", picture(1))
+    offered = alice.call("POST", "/uploads").json["upload"]
+    staged = StagedId.of(ALICE.tenant, offered)
+    assert staged is not None
+    assert isinstance(memory.staged, MemoryStaging)
+    said = {"image": {"upload": offered}, "id": "one"}
+    assert alice.call("POST", "/libraries/shop/pictures", said).status == 200, "nothing was sent: a repeated add"
+    memory.staged.files[staged.key] = picture(2)
+    refused = problem(alice.call("POST", "/libraries/shop/pictures", said), 409, "picture_exists")
+    assert refused["picture"]["differs"]
+    assert alice.call("PUT", ONE, {"image": {"upload": offered}}).status == 200
+    assert alice.call("POST", "/libraries/shop/pictures", said).status == 200, "used: a repeated add"

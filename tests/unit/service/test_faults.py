@@ -17,8 +17,10 @@ from lookalike.errors import IndexWriteError, LookalikeError, PictureExists, Pic
 from lookalike.imaging.decode import Bounds
 from lookalike.limits.fair_share import FairShare
 from lookalike.ports import Ports
+from lookalike.service import consistency
 from lookalike.service.add import Add, add
 from lookalike.service.delete import Delete, delete
+from lookalike.service.groups import remove_group
 from lookalike.service.image_source import Source
 from lookalike.service.purge import purge
 from lookalike.service.search import Search, search
@@ -251,6 +253,34 @@ def test_what_the_index_clings_to_holds_up_no_row_behind_it(*, at_once: bool) ->
     index.clings = lambda _: False
     done = purge(ports, lambda: True)
     assert (done.pictures, done.stuck, done.done) == (1, 0, True)
+    assert not catalog.rows
+
+
+class Keeping(MemoryCatalog):
+    """Does not let rows go."""
+
+    keeps = True
+
+    def remove(self, key: Key, revision: int) -> None:
+        if self.keeps:
+            raise Unavailable("no answer")
+        super().remove(key, revision)
+
+
+def test_a_sweep_that_breaks_off_leaves_no_live_row_without_its_original() -> None:
+    clock, catalog, originals = SetClock(1_000 * DAY), Keeping(), MemoryOriginals()
+    ports = memory_ports(clock=clock, catalog=catalog, originals=originals)
+    add(ports, Add(LIBRARY_REF, source()))
+    remove_group(ports, "tenant", "same_hq")
+    clock.now += DAY
+    with pytest.raises(Unavailable):
+        purge(ports, lambda: True)
+    assert not originals.files
+    assert [row.state for row in catalog.rows.values()] == [State.PURGING]
+    clock.now += DAY
+    assert consistency.check(ports).found == {}
+    catalog.keeps = False
+    assert purge(ports, lambda: True).pictures == 1
     assert not catalog.rows
 
 

@@ -17,6 +17,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 from lookalike.domain.geometry import (
     IDENTITY,
     MAX_BLOCK_DIFFERENCE,
+    MAX_BLOCK_DIFFERENCE_IN_NOISE,
     MAX_CLEAN_NOISE,
     MAX_COLOUR_DIFFERENCE,
     MAX_HUE_TURNED,
@@ -259,7 +260,20 @@ def test_without_white_or_grey_a_vivid_hue_is_not_told() -> None:
     assert agreement.hue_turned > MAX_HUE_TURNED
 
 
-@pytest.mark.parametrize("size", [1.0, 2.0, 0.75, 0.5])
+@pytest.mark.parametrize(
+    ("difference", "noise", "agrees"),
+    [
+        (MAX_BLOCK_DIFFERENCE, 0.2, True),
+        (MAX_BLOCK_DIFFERENCE + 1, 0.2, False),
+        (MAX_BLOCK_DIFFERENCE_IN_NOISE, MIN_NOISE, True),
+        (MAX_BLOCK_DIFFERENCE_IN_NOISE + 1, 0.6, False),
+    ],
+)
+def test_no_block_differs_by_more_than_noise_does(difference: float, noise: float, agrees: bool) -> None:
+    assert Agreement(1.0, 1.0, 0.0, 0.0, noise=noise, block_difference=difference).structure_agrees == agrees
+
+
+@pytest.mark.parametrize("size", [1.0, 2.0, 0.75])
 def test_pips_of_another_suit_are_no_noise_however_many_they_are(size: float) -> None:
     pair = CLOSE["deck"](Random("13 deck 2"))
     sides = round(size * pair.other.width), round(size * pair.other.height)
@@ -267,6 +281,14 @@ def test_pips_of_another_suit_are_no_noise_however_many_they_are(size: float) ->
     assert other.noise > MAX_CLEAN_NOISE
     assert other.block_difference > MAX_BLOCK_DIFFERENCE
     assert not other.structure_agrees
+    assert measured(pair.picture.resize(sides, Image.Resampling.BILINEAR), pair.picture).agrees
+
+
+@pytest.mark.parametrize("number", range(4, 7))
+def test_nor_are_they_at_half_the_size(number: int) -> None:
+    pair = CLOSE["deck"](Random(f"19 deck {number}"))
+    sides = pair.other.width // 2, pair.other.height // 2
+    assert not measured(pair.other.resize(sides, Image.Resampling.BILINEAR), pair.picture).structure_agrees
     assert measured(pair.picture.resize(sides, Image.Resampling.BILINEAR), pair.picture).agrees
 
 

@@ -79,7 +79,7 @@ def _sweep(ports: Ports, pictures: int, stuck: int, time_left: Callable[[], bool
         while rows := ports.catalog.pictures(library.uid, after, _BATCH_ROWS):
             if not time_left():
                 return Purged(pictures, stuck, done=False)
-            gone, kept = _remove_rows(ports, rows)  # without claims: no call adds to a removed library
+            gone, kept = _remove_rows(ports, _retired(ports, rows))
             pictures += gone
             stuck += len(kept)
             after = rows[-1].key.id
@@ -132,6 +132,22 @@ def _claim(ports: Ports, row: Picture, cutoff: int) -> Picture | None:
         return current.but(state=State.PURGING, revision=current.revision + 1)
 
     return compare_and_set(ports, row.key, step)
+
+
+def _retired(ports: Ports, rows: Sequence[Picture]) -> Sequence[Picture]:
+    """Claim the live rows of a removed library; return all rows as they are now.
+
+    No call adds to the library, but a row without its original, as a purge leaves it that breaks off, must not be live.
+    """
+
+    def step(current: Picture | None) -> Picture | None:
+        if current is None or not current.deletable:
+            return None
+        now = ports.clock()
+        return current.but(state=State.PURGING, revision=current.revision + 1, deleted_at=now)
+
+    with ThreadPoolExecutor(_MAX_PARALLEL) as pool:
+        return list(pool.map(lambda row: (compare_and_set(ports, row.key, step) if row.live else row) or row, rows))
 
 
 def _remove(ports: Ports, row: Picture) -> bool:

@@ -18,12 +18,11 @@ from made.models import (
     Check,
     Compared,
     CompareInput,
+    DescriptionInput,
     Found,
     ImageInBase64,
     Library,
     LibraryInput,
-    MetadataInput,
-    Picture,
     PictureChange,
     PictureInput,
     Problem,
@@ -32,6 +31,7 @@ from made.models import (
     SearchLibraryFilesBody,
     SearchOptionsInput,
     StoredImage,
+    Written,
 )
 from made.types import File
 
@@ -51,7 +51,7 @@ with AuthenticatedClient(url, keys, prefix="Basic") as client:
 
     body = PutPictureFilesBody(
         image=File(BytesIO(file), "picture.jpg", "image/jpeg"),
-        picture=MetadataInput(brief="red shoe", tags=["100"]),
+        picture=DescriptionInput(brief="red shoe", tags=["100"]),
     )
     put = expect(put_picture.sync("python", "sku-1", client=client, body=body), Added)
     assert (put.created, put.brief, put.tags) == (True, "red shoe", ["100"]), put
@@ -74,7 +74,7 @@ with AuthenticatedClient(url, keys, prefix="Basic") as client:
         change_picture.sync(
             "python", "sku-1", client=client, body=PictureChange(brief="left"), if_match=f'"{put.revision}"'
         ),
-        Picture,
+        Written,
     )
     assert (changed.brief, changed.tags) == ("left", ["100"]), changed
     stale = delete_picture.sync("python", "sku-1", client=client, if_match=f'"{put.revision}"')
@@ -83,5 +83,5 @@ with AuthenticatedClient(url, keys, prefix="Basic") as client:
     assert delete_picture.sync_detailed("python", "sku-1", client=client).status_code == 204
     assert expect(get_picture.sync("python", "sku-1", client=client), Problem).code == "picture_not_found"
     assert expect(search_library.sync("python", client=client, body=SearchInput(image)), Found).matches == []
-    assert expect(restore_picture.sync("python", "sku-1", client=client), Picture).state.value == "live"
+    assert expect(restore_picture.sync("python", "sku-1", client=client), Written).state.value == "live"
     print("done")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from lookalike.errors import SettingsError
+from lookalike.stores.durable_files import flush
 from lookalike.stores.local.disk_errors import WRITE_REFUSED, is_read_only
 
 #: One of these two is the first entry of a new data folder.
@@ -83,11 +84,7 @@ class DataFolder:
             return
         try:
             self.originals.mkdir(mode=0o700, exist_ok=True)
-            folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            flush(self.path)
         except OSError as error:
             raise SettingsError(f"{self.originals}: cannot be made ({error.strerror})") from error
         self.used = True

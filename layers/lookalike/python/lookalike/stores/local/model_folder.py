@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from lookalike.errors import ModelError, Unavailable
 from lookalike.ports import ModelFiles
+from lookalike.stores.durable_files import flush, write_new
 
 #: Names of the models' folders.
 _CARD = re.compile("[0-9a-f]{16}")
@@ -32,10 +32,10 @@ class ModelFolder(ModelFiles):
             self._root.mkdir(mode=0o700, exist_ok=True)
             part.mkdir(mode=0o700)
             for name, data in files.items():
-                _write(part / name, data)
-            _flush(part)
+                write_new(part / name, data)
+            flush(part)
             part.rename(place)
-            _flush(self._root)
+            flush(self._root)
         except OSError as error:
             shutil.rmtree(part, ignore_errors=True)
             raise Unavailable(f"{place}: the model cannot be kept ({error.strerror}); nothing has changed") from error
@@ -59,19 +59,3 @@ class ModelFolder(ModelFiles):
         if _CARD.fullmatch(card) is None:
             raise ModelError(f"{card!r}: no card's digest")
         return self._root / card
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file and flush it."""
-    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,6 +14,7 @@ from uuid import uuid4
 from lookalike.domain.inventory import StoredFile
 from lookalike.errors import SettingsError, Unavailable
 from lookalike.ports.listing import UnlistedPictures
+from lookalike.stores.durable_files import flush, write_new
 from lookalike.stores.local.disk_errors import READ_ONLY_REASON, WRITE_REFUSED, is_read_only
 
 #: Seconds between a refused write and the next trial, at least.
@@ -127,7 +128,7 @@ class FolderStore(FolderReader):
             for path in paths:
                 path.unlink(missing_ok=True)
             for folder in {path.parent for path in paths}:
-                _flush_folder(folder)
+                flush(folder)
         except OSError as error:
             raise self._unavailable(error) from error
 
@@ -139,7 +140,7 @@ class FolderStore(FolderReader):
         for left in self._incoming.iterdir():
             with suppress(OSError):  # a file left behind only takes up space
                 left.unlink()
-        _flush_folder(self._root)
+        flush(self._root)
         self._prepared = True
 
     def _write(self, path: Path | None, data: bytes) -> None:
@@ -148,12 +149,12 @@ class FolderStore(FolderReader):
         try:
             if not self._prepared:
                 self._prepare()
-            _write_durably(temporary, data)
+            write_new(temporary, data)
             if path is None:
                 temporary.unlink()
             else:
                 temporary.replace(path)
-                _flush_folder(path.parent)
+                flush(path.parent)
         except OSError as error:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -174,20 +175,3 @@ def _files_of(folder: Path) -> Iterator[StoredFile]:
                 if _NAME.fullmatch(name):
                     found = entry.stat()
                     yield StoredFile(name, found.st_mtime_ns // 1_000_000, found.st_size)
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    path.touch(0o600, exist_ok=False)
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make the entries of a folder durable. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

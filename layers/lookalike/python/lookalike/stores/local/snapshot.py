@@ -20,6 +20,7 @@ from pathlib import Path
 
 from lookalike.domain.picture import Key, object_key
 from lookalike.errors import SettingsError
+from lookalike.stores.durable_files import flush
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.disk_errors import WRITE_REFUSED
 from lookalike.stores.local.original_files import FolderReader
@@ -75,7 +76,7 @@ class _Files:
         with suppress(FileNotFoundError):
             shutil.copyfile(source, part)
             part.chmod(0o600)
-            _flush(part)
+            flush(part)
             part.replace(target)
             self.copied += 1
 
@@ -98,7 +99,7 @@ def take_snapshot(data: Path, destination: Path, made: str) -> Snapshot:
         (part / ABOUT).write_text(json.dumps(about) + "\n")
         _flush_all(part)
         part.rename(destination)
-        _flush(destination.resolve().parent)
+        flush(destination.resolve().parent)
     except (OSError, SettingsError) as error:
         shutil.rmtree(part, ignore_errors=True)
         if isinstance(error, SettingsError):
@@ -163,7 +164,7 @@ def _take_models(source: Path, target: Path, files: _Files) -> None:
             into.mkdir(mode=0o700, parents=True)
             for file in sorted(model.iterdir()):
                 files.take(file, into / file.name)
-            _flush(into)
+            flush(into)
 
 
 def _require_lost_before(folder: DataFolder, copy: Path, originals: Path) -> None:
@@ -253,15 +254,7 @@ def _pictures(catalog: Path) -> int:
 def _flush_all(folder: Path) -> None:
     """Make a folder's files but the originals durable, which are so already, and the entries of all folders."""
     for path in folder.iterdir():
-        _flush(path)
+        flush(path)
     for shard in (folder / "originals").iterdir():
-        _flush(shard)
-    _flush(folder)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        flush(shard)
+    flush(folder)

@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.domain.library import Kind
+from lookalike.stores.durable_files import flush
 from lookalike.stores.vectors import scans
 from lookalike.stores.vectors.packed_candidate import RECORD_FORM
 from lookalike.stores.vectors.scans import Codebook
@@ -131,7 +132,7 @@ class SegmentFolder:
     def publish(self, manifest: Manifest) -> None:
         """Make these the files that count, durably, and remove all others. Raises OSError."""
         text = json.dumps({"version": VERSION, **asdict(manifest)}).encode()
-        self._write(MANIFEST, b"%08x\n%b" % (zlib.crc32(text), text))
+        self._write_bytes(MANIFEST, b"%08x\n%b" % (zlib.crc32(text), text))
         named = {MANIFEST, *(one.file for one in manifest.segments), *(one.states for one in manifest.segments)}
         self._remove_all_but(named)
 
@@ -145,24 +146,14 @@ class SegmentFolder:
         model, kind = segment.space
         header = Header(library, model, kind, segment.count, scans.codes_name(codebook), RECORD_FORM)
         sections: dict[str, NDArray[Any]] = {**segment.columns.sections(), _CODES: scans.to_bytes(segment.pq_index)}
-        part = self._new_part("segment")
-        try:
-            with part.open("wb") as file:
-                name = write_sections(file, header, sections, Columns.LARGE)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.path / name)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        _flush(self.path)
+        name = self._write("segment", lambda file: write_sections(file, header, sections, Columns.LARGE))
         return self._mapped(open_segment(self.path / name, library))
 
     def keep_states(self, changed: ChangedRows) -> str:
         """Write changed rows into a file and return its name. Raises OSError."""
         data = changed.to_bytes()
         name = f"{zlib.crc32(data):08x}{os.urandom(8).hex()}{_STATES}"
-        self._write(name, b"%08x\n%b" % (zlib.crc32(data), data))
+        self._write_bytes(name, b"%08x\n%b" % (zlib.crc32(data), data))
         return name
 
     def open(self, kept: KeptSegment, codebook: Callable[[Space], Codebook | None]) -> SealedSegment:
@@ -206,18 +197,27 @@ class SegmentFolder:
         space = file.header.model, Kind(file.header.kind)
         return SealedSegment(space, columns, flat_index, pq_index, file.checked, file.path.name)
 
-    def _write(self, name: str, data: bytes) -> None:
-        part = self._new_part(name)
+    def _write(self, what: str, write: Callable[[BinaryIO], str]) -> str:
+        """Let ``write`` fill a file and name it; return the name. It is durable there, or not there. Raises OSError."""
+        part = self._new_part(what)
         try:
             with part.open("wb") as file:
-                file.write(data)
+                name = write(file)
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(self.path / name)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-        _flush(self.path)
+        flush(self.path)
+        return name
+
+    def _write_bytes(self, name: str, data: bytes) -> None:
+        def write(file: BinaryIO) -> str:
+            file.write(data)
+            return name
+
+        self._write(name, write)
 
     def _new_part(self, name: str) -> Path:
         self.path.mkdir(mode=0o700, exist_ok=True)
@@ -229,11 +229,3 @@ class SegmentFolder:
         for path in self.path.iterdir() if self.path.is_dir() else ():
             if path.name not in named and path.name.endswith((SUFFIX, _STATES, _PART, MANIFEST)):
                 path.unlink(missing_ok=True)
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

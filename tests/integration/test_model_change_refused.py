@@ -200,7 +200,7 @@ def test_a_model_that_the_disk_has_no_room_for_is_not_kept_in_part(data: Path, m
     def full(_path: Path, _data: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(model_folder, "_write", full)
+    monkeypatch.setattr(model_folder, "write_new", full)
     assert "No space left on device" in refused(data, "--model", LARGE / "model.onnx")
     assert list((data / "models").iterdir()) == []
     monkeypatch.undo()

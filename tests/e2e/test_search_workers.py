@@ -17,6 +17,7 @@ import pytest
 from tests.bench.callers import children
 from tests.support import photographs
 from tests.support.live import LiveServer
+from tests.support.processes import gone
 
 SAME = "/rest/2.0/realtime_search/same_hq"
 STARTED = "a search process has started"
@@ -56,18 +57,6 @@ def worker(server: LiveServer, token: str, started: int = 1) -> int:
         answers(server, token, 4)
     (one,) = children(server.process.pid)
     return one
-
-
-def gone(pid: int) -> bool:
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except OSError:
-            return True
-        time.sleep(0.05)
-    return False
 
 
 @pytest.mark.slow

@@ -35,6 +35,7 @@ from lookalike.service.ranking import Page
 from lookalike.service.search import Search, search
 from lookalike.settings import Settings
 from tests.support.photographs import NAMES, cropped, jpeg, photograph, png
+from tests.support.processes import gone
 
 BOUNDS = Bounds(
     max_bytes=64 << 20, min_side=1, max_side=5000, max_pixels=5000 * 5000, formats=frozenset({"JPEG", "PNG"})
@@ -189,19 +190,6 @@ def test_a_worker_says_that_it_cannot_tell_and_goes_on(ports: Ports, worker: Wor
     with pytest.raises(FailedError):
         asked(replace(ports, finder=Nowhere()), jpeg(photograph(ABSENT), 80))
     assert asked(replace(ports, finder=There(worker)), QUERIES["recompressed"]()).matches
-
-
-def gone(pid: int) -> bool:
-    """Wait until a process has ended; one that nobody waits for stays as a zombie."""
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except OSError:
-            return True
-        time.sleep(0.02)
-    return False
 
 
 @pytest.mark.slow

@@ -7,16 +7,17 @@ stored again with its own. So nothing else has to know of two models, and neithe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from lookalike.domain.inventory import IndexEntry, StoredMap
-from lookalike.domain.library import Kind, Library, RemovedLibrary
+from lookalike.domain.library import Kind
 from lookalike.domain.model_change import ModelRef, ModelsInUse
 from lookalike.domain.picture import Key, Picture, State, Vector
 from lookalike.domain.search import Candidate, Query
 from lookalike.errors import IndexWriteError, Unavailable
 from lookalike.ports import Catalog, Embeddings, MapStore, Ports, VectorIndex, View
+from lookalike.service.delegating_catalog import DelegatingCatalog
 
 #: Does something with the index of a model.
 _Step = Callable[[str, VectorIndex], None]
@@ -73,46 +74,13 @@ def _shown(row: Picture, model: str, vectors: Mapping[str, Vector]) -> Picture:
     return row if vector is None else row.shown_with(model, vector)
 
 
-class SeenCatalog(Catalog):
+class SeenCatalog(DelegatingCatalog):
     """The catalog with a model's vectors in place of the stored ones."""
 
     def __init__(self, catalog: Catalog, embeddings: Embeddings, model: str) -> None:
-        self._catalog = catalog
+        super().__init__(catalog)
         self._embeddings = embeddings
         self._model = model
-
-    def library(self, tenant: str, name: str) -> Library | None:
-        return self._catalog.library(tenant, name)
-
-    def libraries(self, tenant: str) -> Sequence[Library]:
-        return self._catalog.libraries(tenant)
-
-    def create_library(self, library: Library) -> None:
-        self._catalog.create_library(library)
-
-    def change_library(self, library: Library) -> None:
-        self._catalog.change_library(library)
-
-    def remove_library(self, library: Library, now: int) -> None:
-        self._catalog.remove_library(library, now)
-
-    def removed_libraries(self, before: int, limit: int) -> Sequence[RemovedLibrary]:
-        return self._catalog.removed_libraries(before, limit)
-
-    def forget_library(self, uid: str) -> None:
-        self._catalog.forget_library(uid)
-
-    def alias(self, library: str, name: str) -> str | None:
-        return self._catalog.alias(library, name)
-
-    def aliases(self, library: str, after: str, limit: int) -> Sequence[tuple[str, str]]:
-        return self._catalog.aliases(library, after, limit)
-
-    def save_aliases(self, library: str, aliases: Mapping[str, str]) -> None:
-        self._catalog.save_aliases(library, aliases)
-
-    def missing_libraries(self, uids: Set[str]) -> Set[str]:
-        return self._catalog.missing_libraries(uids)
 
     def picture(self, key: Key) -> Picture | None:
         row = self._catalog.picture(key)
@@ -131,9 +99,6 @@ class SeenCatalog(Catalog):
 
     def put(self, picture: Picture, previous: int | None) -> None:
         self._catalog.put(picture.as_stored(), previous)
-
-    def remove(self, key: Key, revision: int) -> None:
-        self._catalog.remove(key, revision)
 
     def waiting_for_purge(self, before: int, limit: int, since: int = 0) -> Sequence[Picture]:
         return self._seen(self._catalog.waiting_for_purge(before, limit, since))

@@ -6,9 +6,8 @@ import errno
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -33,6 +32,7 @@ from lookalike.stores.local.dead_letter_file import FileDeadLetters
 from lookalike.stores.local.sqlite_stores import SqliteStores
 from tests.contract.rows import row
 from tests.support.fakes import TinyEmbedder, TinyVerifier
+from tests.support.mounts import SmallDisk, mount, mounted, small_disk
 from tests.support.photographs import photograph, png
 
 BOUNDS = Bounds(max_bytes=8 << 20, min_side=1, max_side=5000, max_pixels=1 << 24, formats=frozenset({"JPEG", "PNG"}))
@@ -64,35 +64,10 @@ def made(data: Path) -> None:
             add(ports, Add(LIBRARY_REF, source(name), metadata=Metadata(brief=name)))
 
 
-def fill(disk: Path) -> None:
-    """Take all the room there is."""
-    with (disk / "rubbish").open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(1 << 12))
-
-
-def mount(*arguments: str | Path) -> None:
-    done = subprocess.run(["mount", *map(str, arguments)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no disk can be mounted here: {done.stderr.strip()}")
-
-
-@contextmanager
-def mounted(*arguments: str | Path) -> Iterator[None]:
-    mount(*arguments)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(arguments[-1])], check=True)
-
-
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small disk of its own."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    with mounted("-t", "tmpfs", "-o", "size=8m,nr_inodes=2k", "none", path):
-        yield path
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with small_disk(tmp_path / "disk", 8 << 10) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
@@ -128,41 +103,41 @@ def assert_writes_work(ports: Ports) -> None:
 
 
 @pytest.mark.parametrize("fills", ["before the start", "while it runs"])
-def test_a_full_disk_is_served_from_and_written_to_again_when_it_has_room(disk: Path, fills: str) -> None:
-    made(disk / "data")
+def test_a_full_disk_is_served_from_and_written_to_again_when_it_has_room(disk: SmallDisk, fills: str) -> None:
+    made(disk.path / "data")
     if fills == "before the start":
-        fill(disk)
-    with closing(service(disk / "data")) as ports:
-        fill(disk)
+        disk.fill()
+    with closing(service(disk.path / "data")) as ports:
+        disk.fill()
         assert_reads_are_served_and_writes_refused(ports)
         assert any("catalog.db takes no writes" in line for line in ports.problems())
-        (disk / "rubbish").unlink()
+        disk.clear()
         assert_writes_work(ports)
-    with closing(service(disk / "data")) as ports:
+    with closing(service(disk.path / "data")) as ports:
         assert found(ports, "chelsea.png") == {"chelsea.png", "rocket.jpg"}
 
 
-def test_a_full_disk_does_not_keep_calls_with_limits_out(disk: Path) -> None:
-    made(disk / "data")
-    with closing(service(disk / "data")) as ports:
+def test_a_full_disk_does_not_keep_calls_with_limits_out(disk: SmallDisk) -> None:
+    made(disk.path / "data")
+    with closing(service(disk.path / "data")) as ports:
         assert ports.counters.take("day", 3, limit=10) == 3
-    fill(disk)
-    with closing(service(disk / "data")) as ports:
+    disk.fill()
+    with closing(service(disk.path / "data")) as ports:
         assert [ports.counters.take("day", 3, limit=10) for _ in range(4)] == [3, 3, 1, 0]
         assert ports.counters.counted("day") == 10
-        (disk / "rubbish").unlink()
+        disk.clear()
         assert ports.counters.take("day", 1, limit=11) == 1
-    with closing(service(disk / "data")) as ports:
+    with closing(service(disk.path / "data")) as ports:
         assert ports.counters.counted("day") == 11, "what was counted meanwhile is written when the disk has room"
 
 
-def test_a_full_disk_of_which_keys_make_use_once_it_has_room_is_seen_by_the_server(disk: Path) -> None:
-    made(disk / "data")
-    fill(disk)
-    with closing(service(disk / "data")) as ports:
+def test_a_full_disk_of_which_keys_make_use_once_it_has_room_is_seen_by_the_server(disk: SmallDisk) -> None:
+    made(disk.path / "data")
+    disk.fill()
+    with closing(service(disk.path / "data")) as ports:
         assert ports.applications.application("access") is None
-        (disk / "rubbish").unlink()
-        with bootstrap.applications(Settings(data=disk / "data")) as applications:
+        disk.clear()
+        with bootstrap.applications(Settings(data=disk.path / "data")) as applications:
             key = create_application(applications, ports.clock, "late").access_key
         assert ports.applications.application(key) is not None
 
@@ -207,15 +182,15 @@ def test_a_read_only_disk_whose_log_cannot_be_read_is_refused_instead_of_showing
 
 
 def test_a_catalog_that_a_full_disk_cannot_bring_up_to_date_is_left_as_it_is(
-    disk: Path, monkeypatch: pytest.MonkeyPatch
+    disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made(disk / "data")
-    fill(disk)
+    made(disk.path / "data")
+    disk.fill()
     monkeypatch.setattr("lookalike.stores.local.sqlite_schema.MIGRATIONS", (*migrations(), ("CREATE TABLE more (x) ",)))
     with pytest.raises(SettingsError, match="has to be brought up to date, and the disk takes no writes"):
-        service(disk / "data")
+        service(disk.path / "data")
     monkeypatch.undo()
-    with closing(service(disk / "data")) as ports:
+    with closing(service(disk.path / "data")) as ports:
         assert found(ports, "chelsea.png") == {"chelsea.png", "coffee.png"}
 
 
@@ -237,15 +212,15 @@ def test_opening_what_is_up_to_date_writes_nothing(tmp_path: Path) -> None:
     assert (path.stat().st_mtime_ns, path.read_bytes()) == before
 
 
-def test_a_dead_letter_is_kept_whole_or_not_at_all(disk: Path) -> None:
-    letters = FileDeadLetters(disk / "dead-letters.jsonl", lambda: 1)
+def test_a_dead_letter_is_kept_whole_or_not_at_all(disk: SmallDisk) -> None:
+    letters = FileDeadLetters(disk.path / "dead-letters.jsonl", lambda: 1)
     letters.send(DeadLetter("ingest", "reason", "first"))
-    fill(disk)
+    disk.fill()
     with pytest.raises(Unavailable):
         letters.send(DeadLetter("ingest", "reason", "x" * 10_000))
-    (disk / "rubbish").unlink()
+    disk.clear()
     letters.send(DeadLetter("ingest", "reason", "second"))
-    lines = (disk / "dead-letters.jsonl").read_text().splitlines()
+    lines = (disk.path / "dead-letters.jsonl").read_text().splitlines()
     assert [json.loads(line)["body"] for line in lines] == ["first", "second"]
 
 

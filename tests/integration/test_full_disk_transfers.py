@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -35,38 +34,17 @@ from lookalike.transfer.target import Wanted
 from tests.integration.test_disk import BOUNDS, Embedder
 from tests.support.baidu import picture
 from tests.support.fakes import TinyVerifier
+from tests.support.mounts import SmallDisk, small_disk
 from tests.support.transfers import Silent
 
 SHOP = Application("ak", "sk", "10000001", "tenant", "shop")
 PICTURES = 60
 
 
-class Disk:
-    """A small disk of its own."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def resize(self, kilobytes: int) -> None:
-        """Make it as large as that."""
-        subprocess.run(["mount", "-o", f"remount,size={kilobytes}k", str(self.path)], check=True)
-
-    def free(self) -> int:
-        """Return how many bytes are free."""
-        return shutil.disk_usage(self.path).free
-
-
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Disk]:
-    path = tmp_path / "disk"
-    path.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(path)]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("no disk can be mounted here")
-    try:
-        yield Disk(path)
-    finally:
-        subprocess.run(["umount", "-l", str(path)], check=True)
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with small_disk(tmp_path / "disk", 64) as made:
+        yield made
 
 
 def service(data: Path) -> Ports:
@@ -111,7 +89,7 @@ def imported(ports: Ports, folder: Path, journal: Path) -> tuple[str, Totals]:
         return stopped, kept.totals()
 
 
-def test_an_export(filled: Ports, disk: Disk) -> None:
+def test_an_export(filled: Ports, disk: SmallDisk) -> None:
     stored = Stored(filled.catalog, filled.originals, filled.maps)
     libraries = chosen(filled.catalog, "tenant", ())
     before = disk.free()
@@ -124,7 +102,7 @@ def test_an_export(filled: Ports, disk: Disk) -> None:
     assert len(list(ArchiveSource(disk.path / "archive").rows())) == PICTURES
 
 
-def test_a_snapshot(filled: Ports, disk: Disk, tmp_path: Path) -> None:
+def test_a_snapshot(filled: Ports, disk: SmallDisk, tmp_path: Path) -> None:
     originals = sum(file.stat().st_blocks // 2 for file in (tmp_path / "data/originals").rglob("*") if file.is_file())
     for kilobytes in (64, originals + 16):  # the originals do not fit, and the catalog does not
         disk.resize(kilobytes)
@@ -135,7 +113,7 @@ def test_a_snapshot(filled: Ports, disk: Disk, tmp_path: Path) -> None:
     assert snapshot.take_snapshot(tmp_path / "data", disk.path / "kept", "now").pictures == PICTURES
 
 
-def test_the_stores_of_an_import(disk: Disk, folder: Path, tmp_path: Path) -> None:
+def test_the_stores_of_an_import(disk: SmallDisk, folder: Path, tmp_path: Path) -> None:
     disk.resize(400)
     with closing(service(disk.path / "data")) as ports:
         stopped, totals = imported(ports, folder, tmp_path / "journal")
@@ -149,7 +127,7 @@ def test_the_stores_of_an_import(disk: Disk, folder: Path, tmp_path: Path) -> No
         assert (stopped, totals.counts) == ("", {Outcome.ADDED: PICTURES})
 
 
-def test_the_journal_and_the_report_of_an_import(ports: Ports, disk: Disk, folder: Path) -> None:
+def test_the_journal_and_the_report_of_an_import(ports: Ports, disk: SmallDisk, folder: Path) -> None:
     for kilobytes in (44, 80, 120, 160):
         disk.resize(kilobytes)
         for file in disk.path.iterdir():

@@ -11,7 +11,7 @@ in which order, pairs are judged.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,8 +29,8 @@ from lookalike.imaging.file_headers import open_picture_file
 from lookalike.imaging.rendition import RENDITION_SIDE, rendition
 from lookalike.imaging.to_rgb import DECODE_ERRORS
 from lookalike.ports import Embedder, Ports, QueryVerifier
-from lookalike.ports.listing import UnlistedMaps
 from lookalike.service.originals import BUDGET
+from lookalike.service.passing_library import PassingMaps
 from lookalike.service.ranking import verified_score
 from lookalike.service.renditions import Renditions
 from lookalike.service.reranking import Reranker
@@ -129,7 +129,7 @@ class Judge:
         reranker = Reranker(
             query.query,
             self._embedder,
-            _OneMap(candidate.object_key, shown.feature_map),
+            PassingMaps({candidate.object_key: shown.feature_map}),
             Renditions(ports.originals, ports.embedder, self._job),
             self._job,
             keypoints=False,
@@ -197,23 +197,6 @@ class _NoPasses(Embedder):
 
     def codebook(self, kind: Kind) -> NDArray[np.float32] | None:
         return self._embedder.codebook(kind)
-
-
-class _OneMap(UnlistedMaps):
-    """The feature map of one candidate, which is at hand."""
-
-    def __init__(self, key: str, feature_map: bytes) -> None:
-        self._maps = {key: feature_map}
-
-    def put_map(self, key: str, data: bytes) -> None:
-        self._maps[key] = data
-
-    def maps(self, keys: Sequence[str]) -> Mapping[str, bytes]:
-        return {key: self._maps[key] for key in keys if key in self._maps}
-
-    def remove_maps(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            self._maps.pop(key, None)
 
 
 def _size(data: bytes, pixels: Pixels) -> tuple[int, int]:

@@ -39,12 +39,26 @@ class _Index(UnlistedIndex):
         return len(self._rows)
 
 
-class _Files(UnlistedPictures, UnlistedMaps):
-    """Originals and local maps."""
+class PassingMaps(UnlistedMaps):
+    """Local maps, by key."""
 
+    def __init__(self, maps: Mapping[str, bytes] | None = None) -> None:
+        self._maps = dict(maps or {})
+
+    def put_map(self, key: str, data: bytes) -> None:
+        self._maps[key] = data
+
+    def maps(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        return {key: self._maps[key] for key in keys if key in self._maps}
+
+    def remove_maps(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self._maps.pop(key, None)
+
+
+class _Originals(UnlistedPictures):
     def __init__(self) -> None:
         self._originals: dict[str, bytes] = {}
-        self._maps: dict[str, bytes] = {}
 
     def put(self, key: str, data: bytes) -> None:
         self._originals[key] = data
@@ -60,23 +74,14 @@ class _Files(UnlistedPictures, UnlistedMaps):
         for key in keys:
             self._originals.pop(key, None)
 
-    def put_map(self, key: str, data: bytes) -> None:
-        self._maps[key] = data
-
-    def maps(self, keys: Sequence[str]) -> Mapping[str, bytes]:
-        return {key: self._maps[key] for key in keys if key in self._maps}
-
-    def remove_maps(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            self._maps.pop(key, None)
-
 
 @dataclass(frozen=True, slots=True)
 class _PassingPorts(Ports):
     """The ports of a call, but for what holds pictures."""
 
     passing_index: _Index = field(default_factory=_Index)
-    passing_files: _Files = field(default_factory=_Files)
+    passing_originals: _Originals = field(default_factory=_Originals)
+    passing_maps: PassingMaps = field(default_factory=PassingMaps)
 
     @property
     def index(self) -> VectorIndex:
@@ -86,12 +91,12 @@ class _PassingPorts(Ports):
     @property
     def originals(self) -> PictureStore:
         """The originals of the passing library."""
-        return self.passing_files
+        return self.passing_originals
 
     @property
     def maps(self) -> MapStore:
         """The local maps of the passing library."""
-        return self.passing_files
+        return self.passing_maps
 
 
 class PassingLibrary:

@@ -235,7 +235,7 @@ def test_what_a_wrong_key_and_an_old_link_say_is_for_who_signs_in(visit: Visit) 
     page = visitor.page
     visitor.open()
     port = visitor.url.rpartition(":")[2]
-    visitor.says(f".venv/bin/lookalike console --data data --url http://127.0.0.1:{port}")
+    visitor.says(f".venv/bin/lookalike console --data DATA_FOLDER --url http://127.0.0.1:{port}")
     page.get_by_label("API key").fill("nobody")
     page.get_by_label("Secret key").fill("wrong")
     visitor.button("Sign in").click()

@@ -111,6 +111,9 @@ def test_a_deleted_picture_is_listed_as_deleted_and_restored() -> None:
     assert _ids(alice.call("GET", "/libraries/shop/pictures")) == ["two"]
     deleted = alice.call("GET", "/libraries/shop/pictures", state="deleted").json["pictures"]
     assert [(one["id"], one["state"], one["brief"]) for one in deleted] == [("one", "deleted", "kept")]
+    gone = alice.call("GET", "/libraries/shop/pictures/one")
+    assert (gone.status, gone.json["code"], gone.json["detail"]) == (404, "picture_not_found", "deleted: one")
+    assert gone.json["remedy"] == "POST …/restore brings it back"
     restored = alice.call("POST", "/libraries/shop/pictures/one/restore")
     assert (restored.status, restored.json["state"], restored.json["brief"]) == (200, "live", "kept")
     assert alice.call("POST", "/libraries/shop/pictures/one/restore").json == restored.json

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lookalike.domain.geometry import Box
 from lookalike.errors import InvalidArgument, MissingArgument
 from lookalike.wire.http import Request
-from lookalike.wire.native import conditions, reading, requests, searching
+from lookalike.wire.native import conditions, reading, requests, searching, session
 from lookalike.wire.native.json_body import json_of
 from tests.support.examples import examples
 
@@ -215,6 +215,17 @@ def test_any_other_if_match_is_refused(said: str) -> None:
         assert found is None or str(found) == said.strip().strip('"').lstrip("0") or found == 0
 
 
+@pytest.mark.parametrize("said", ['"nope"', 'W/"1764300000000"', '""', '"1764300000000-gzip"'])
+def test_another_entity_tag_matches_no_revision(said: str) -> None:
+    assert conditions.if_match(request(**{"if-match": said})) == 0
+
+
+@pytest.mark.parametrize("said", ["nope", '"1", "2"', '"1', "W/1", '"a b"'])
+def test_what_is_no_entity_tag_is_refused(said: str) -> None:
+    with pytest.raises(InvalidArgument, match="must be one ETag"):
+        conditions.if_match(request(**{"if-match": said}))
+
+
 @pytest.mark.parametrize(
     ("said", "detail"),
     [
@@ -224,11 +235,29 @@ def test_any_other_if_match_is_refused(said: str) -> None:
         ({**SEARCH, "limit": 1.5}, "Expected a whole number"),
         ({**SEARCH, "explain": "yes"}, "Expected `boolean`, got `string`"),
         ({**SEARCH, "box": [0, 0, 1]}, "Expected `array` of length 4"),
-        ({**SEARCH, "odd": 1}, "there is no member of this name here"),
+        (
+            {**SEARCH, "image": {"link": "a"}},
+            "there is no member of this name here; there are url, base64, upload, picture, library",
+        ),
+        (
+            {**SEARCH, "also": [{"link": "a"}]},
+            "there is no member of this name here; there are url, base64, upload, picture, library",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_words_of_json(said: Any, detail: str) -> None:
     assert refused(said).reason == detail
+
+
+def test_members_that_there_are_are_said() -> None:
+    said = refused({"key": 1}, session.SignInGiven)
+    assert (said.field, said.reason) == (
+        "/key",
+        "there is no member of this name here; there are access_key, secret_key, once",
+    )
+    assert refused({**SEARCH, "odd": 1}).reason.endswith(
+        "; there are also, not, box, limit, after, threshold, filter, explain, image"
+    )
 
 
 def test_a_body_that_a_gateway_has_spoilt_is_named() -> None:

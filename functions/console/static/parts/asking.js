@@ -54,8 +54,8 @@ function Thumbs({ name, said, say }) {
 export function Asking({ said, say, others }) {
   const set = (event) => say({ ...said, [event.target.name]: Number(event.target.value) });
   const tick = (name) => say({ ...said, libraries: said.libraries.includes(name) ? said.libraries.filter((one) => one !== name) : [...said.libraries, name] });
-  return html`<div class="examples">${['also', 'not'].map((name) => html`<${Thumbs} name=${name} said=${said} say=${say} />`)}</div>
-    <details class="options" open=${innerWidth > 900}><summary>${t('search.options')}</summary>
+  return html`<details class="options" open=${innerWidth > 900 || said.also.length + said.not.length > 0}><summary>${t('search.options')}</summary>
+    <div class="examples">${['also', 'not'].map((name) => html`<${Thumbs} name=${name} said=${said} say=${say} />`)}</div>
     <${Field} label=${t('search.limit')}><select name="limit" value=${said.limit} onChange=${set}>${[10, 20, 50, 100].map((n) => html`<option value=${n} selected=${said.limit === n}>${n}</option>`)}</select><//>
     <${Field} label=${`${t('search.threshold')} ${said.threshold.toFixed(2)}`}><input name="threshold" type="range" min="0" max="1" step="0.01" value=${said.threshold} onChange=${set} /><//>
     ${FILTERS.map((name) => html`<${Tags} key=${name} label=${t(`filter.${name}`)} tags=${said[name]} onChange=${(tags) => say({ ...said, [name]: tags })} />`)}

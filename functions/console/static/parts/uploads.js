@@ -143,7 +143,7 @@ function Line({ one }) {
       ${isScalable(one) && html` <button type="button" class="link" onClick=${() => scaleAndRetry([one])}>${t('upload.scale')}</button>`}
       ${state === 'failed' && html` <button type="button" class="link" onClick=${() => retry(one)}>${t('retry')}</button>`}</span>
     ${problem && html`<small>${[titleOf(problem), reasonOf(problem), one.hopeless && t('reason.unreadable')].filter(Boolean).join(' · ')}</small>`}
-    ${state === 'held' && picture.brief && html`<small>${t('upload.held.as', { name: nameOf(picture) })}</small>`}
+    ${state === 'held' && html`<small>${t('upload.held.as', { name: nameOf(picture) })}</small>`}
     ${one.scaled && state === 'added' && html`<small>${t('upload.scaled')}</small>`}
     ${twin && html`<small>${t('upload.twin', { name: twin })}</small>`}</li>`;
 }

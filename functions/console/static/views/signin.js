@@ -4,11 +4,11 @@ import { expired, session, signIn } from '../api.js';
 import { t } from '../i18n.js';
 import { Dialog, Field, Trouble } from '../parts/dialog.js';
 
-/** What whoever runs the service types for a link, as far as the address tells where it runs. */
+/** What whoever runs the service types for a link, as far as the address tells where it runs: `make run` has its own folder. */
 function command() {
   const { hostname, origin } = location;
   if (/\.amazonaws\.com(\.cn)?$/.test(hostname)) return '.venv/bin/lookalike console --stack STACK';
-  return `.venv/bin/lookalike console --data data${origin === 'http://127.0.0.1:8000' ? '' : ` --url ${origin}`}`;
+  return origin === 'http://127.0.0.1:8000' ? '.venv/bin/lookalike console --data data' : `.venv/bin/lookalike console --data DATA_FOLDER --url ${origin}`;
 }
 
 function Form({ problem: before, children }) {

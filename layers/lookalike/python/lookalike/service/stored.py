@@ -14,6 +14,12 @@ from lookalike.service.image_source import Source
 _MAX_ROWS_PER_SIGN = 10
 
 
+class PictureDeleted(PictureNotFound):
+    """The picture is deleted, and can be restored until it is purged."""
+
+    problem = "deleted: {0.name}"
+
+
 def stored_source(ports: Ports, library: Library, name: str, bounds: Bounds) -> Source:
     """Return the original of a live picture, named by its id or its sign, as a query.
 
@@ -26,8 +32,8 @@ def stored_source(ports: Ports, library: Library, name: str, bounds: Bounds) -> 
 def find_picture(ports: Ports, library: Library, name: str, *, deleted: bool = False) -> Picture:
     """Return the row of a live picture, named by its id or, where a picture is its own id, by its sign.
 
-    With ``deleted``, one that waits for purge is returned if no live one is so called. Raises PictureNotFound, and
-    SignAmbiguous if two have the sign.
+    With ``deleted``, one that waits for purge is returned if no live one is so called. Raises PictureNotFound, which is
+    PictureDeleted if one waits for purge, and SignAmbiguous if two have the sign.
     """
     rows = _by_id(ports, library, name) or _by_sign(ports, library, name)
     for state in (State.LIVE, State.DELETED) if deleted else (State.LIVE,):
@@ -36,7 +42,7 @@ def find_picture(ports: Ports, library: Library, name: str, *, deleted: bool = F
             raise SignAmbiguous(name)
         if found:
             return found[0]
-    raise PictureNotFound(name)
+    raise (PictureDeleted if any(row.state is State.DELETED for row in rows) else PictureNotFound)(name)
 
 
 def original_of(ports: Ports, row: Picture) -> bytes:

@@ -72,6 +72,7 @@ def usage(ports: Ports, application: Application, request: Request) -> Reply:
             days=tuple(
                 DaySaid(day=day, calls=calls, operations=dict(used.operations.get(day, {})))
                 for day, calls in used.calls.items()
+                if used.counted or calls
             ),
             per_second=_limit_said(policy.per_second),
             per_day=_limit_said(policy.per_day),

@@ -192,6 +192,8 @@ class DaySaid(Said, frozen=True, kw_only=True):
 class UsageSaid(Said, frozen=True, kw_only=True):
     """Calls by day, oldest first, and what the application may make. ``counted``: whether calls are counted now.
 
+    While they are not, days without a count are absent: nobody knows whether there were calls.
+
     ``pictures`` that searches find in its libraries, absent if the index does not answer, and ``capacity``: how many these
     may hold together.
     """

@@ -11,16 +11,27 @@ from lookalike.wire.http import Request
 #: Most digits of a revision: those of Unix milliseconds, and more.
 _REVISION = re.compile(r'(?P<quote>"?)(?P<revision>[0-9]{1,18})(?P=quote)')
 
+#: An entity tag (RFC 9110 section 8.8.3).
+_ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
+
+#: A revision that no picture has: they are times.
+_NO_REVISION = 0
+
 
 def if_match(request: Request) -> int | None:
-    """Return the revision that If-Match names, with or without quotes; None if any will do. Raises InvalidArgument."""
+    """Return the revision that If-Match names, with or without quotes; None if any will do. Raises InvalidArgument.
+
+    An entity tag that is none of ours, or a weak one, names a revision that no picture has.
+    """
     text = request.headers.get("if-match", "*").strip()
     if text == "*":
         return None
     found = _REVISION.fullmatch(text)
-    if found is None:
-        raise InvalidArgument("If-Match", 'must be one ETag as it was answered, "1764300000000", or *')
-    return int(found["revision"])
+    if found is not None:
+        return int(found["revision"])
+    if _ENTITY_TAG.fullmatch(text):
+        return _NO_REVISION
+    raise InvalidArgument("If-Match", 'must be one ETag as it was answered, "1764300000000", or *')
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar, get_args, get_type_hints
 
 import msgspec
+import msgspec.inspect
 
 from lookalike.errors import InvalidArgument, MissingArgument, TooManyItems
 from lookalike.wire.native.elsewhere import unknown
 
 _T = TypeVar("_T", bound=msgspec.Struct)
+_I = TypeVar("_I", bound=msgspec.inspect.Type)
 
 #: How msgspec ends a message: the place of the fault in the JSON.
 _PLACE = re.compile(r" - at `(?:key in )?\$(?P<path>.*)`$")
@@ -44,8 +46,8 @@ def json_of(data: bytes, kind: type[_T], place: str = "") -> _T:
     except msgspec.ValidationError as error:
         said = str(error)
         found = _PLACE.search(said)
-        pointer = place + ("" if found is None else _pointer(found["path"]))
-        raise _malformed(kind, pointer, said[: found.start()] if found else said) from error
+        path = [] if found is None else _parts(found["path"])
+        raise _malformed(kind, path, place, said[: found.start()] if found else said) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidArgument(place or "body", f"not JSON: {_fault(data, error)}") from error
     except RecursionError as error:
@@ -58,8 +60,9 @@ def _fault(data: bytes, error: Exception) -> str:
     return "half a surrogate pair" if _HALF_PAIR.search(data) else str(error)
 
 
-def _malformed(kind: type[msgspec.Struct], pointer: str, said: str) -> InvalidArgument:
+def _malformed(kind: type[msgspec.Struct], path: Sequence[str], place: str, said: str) -> InvalidArgument:
     """Return the error of a fault that msgspec found, with the member's own name where one is missing or unknown."""
+    pointer = place + "".join(f"/{part}" for part in path)
     named = _MEMBER.fullmatch(said)
     if named is None:
         too_many = _TOO_MANY.match(said)
@@ -69,7 +72,7 @@ def _malformed(kind: type[msgspec.Struct], pointer: str, said: str) -> InvalidAr
     member = f"{pointer}/{named['name'].replace('~', '~0').replace('/', '~1')}"
     if named["fault"] == "missing required":
         return MissingArgument(member)
-    return unknown(member, "member")
+    return unknown(member, "member", _members(kind, path))
 
 
 def _reworded(kind: type[msgspec.Struct], pointer: str, said: str) -> str:
@@ -90,6 +93,37 @@ def _values_of(kind: type[msgspec.Struct], member: str) -> tuple[str, ...]:
     )
 
 
-def _pointer(path: str) -> str:
-    """Return a JSON pointer of a path as msgspec writes it, ``.a[0].b`` or ``[...]`` for any index."""
-    return "".join(f"/{part}" for part in re.findall(r"\.([^.\[\]]+)|\[([^\]]*)\]", path) for part in part if part)
+def _members(kind: type[msgspec.Struct], path: Sequence[str]) -> tuple[str, ...]:
+    """Return the members that the object at that path takes."""
+    info: msgspec.inspect.Type | None = msgspec.inspect.type_info(kind)
+    for part in path:
+        info = _within(info, part)
+    struct = _one_of(info, msgspec.inspect.StructType)
+    return tuple(field.encode_name for field in struct.fields) if struct else ()
+
+
+def _within(info: msgspec.inspect.Type | None, part: str) -> msgspec.inspect.Type | None:
+    """Return the type of what stands in an object or array there."""
+    struct = _one_of(info, msgspec.inspect.StructType)
+    for field in struct.fields if struct else ():
+        if field.encode_name == part:
+            return field.type
+    several = _one_of(info, msgspec.inspect.VarTupleType) or _one_of(info, msgspec.inspect.ListType)
+    return several.item_type if several else None
+
+
+def _one_of(info: msgspec.inspect.Type | None, kind: type[_I]) -> _I | None:
+    """Return the type if it is of that kind, or else the one of a union's; what is said of a type beside it does not count."""
+    if isinstance(info, kind):
+        return info
+    inner: tuple[msgspec.inspect.Type, ...] = ()
+    if isinstance(info, msgspec.inspect.Metadata):
+        inner = (info.type,)
+    elif isinstance(info, msgspec.inspect.UnionType):
+        inner = info.types
+    return next(filter(None, (_one_of(one, kind) for one in inner)), None)
+
+
+def _parts(path: str) -> list[str]:
+    """Return the parts of a path as msgspec writes it, ``.a[0].b`` or ``[...]`` for any index."""
+    return [part for found in re.findall(r"\.([^.\[\]]+)|\[([^\]]*)\]", path) for part in found if part]

@@ -20,13 +20,14 @@ from lookalike.errors import (
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
 from lookalike.service.delete import Delete, delete
-from lookalike.service.groups import list_pictures, name_of, picture_in
+from lookalike.service.groups import list_pictures, name_of
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import IMPLICIT_LIBRARIES, find_library, library_ref
 from lookalike.service.permissions import require
 from lookalike.service.picture_image import ImageSize, picture_image
 from lookalike.service.resent import differs
 from lookalike.service.restore import restore
+from lookalike.service.stored import find_picture
 from lookalike.service.update import Update, update
 from lookalike.wire import forms
 from lookalike.wire.http import Request
@@ -192,7 +193,7 @@ def _state_of(query: forms.Form) -> State:
 def get_picture(ports: Ports, application: Application, request: Request) -> Reply:
     """Look at what is stored of a picture."""
     library = reading.library_of(ports, application, request.arguments["library"])
-    picture = picture_in(ports, library, reading.picture_id(request))
+    picture = find_picture(ports, library, reading.picture_id(request))
     if conditions.is_not_modified(request, picture.revision):
         return Reply(status=304, revision=picture.revision)
     return Reply(picture_said(library, picture), revision=picture.revision)

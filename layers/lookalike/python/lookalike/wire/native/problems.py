@@ -14,6 +14,7 @@ from lookalike.service.capacity import ApplicationFull
 from lookalike.service.job_errors import JobFinished, JobInProgress, JobIsOther, JobNotFound
 from lookalike.service.permissions import NotPermitted
 from lookalike.service.sign_in import TooManyFailures
+from lookalike.service.stored import PictureDeleted
 from lookalike.wire.http import Answer
 from lookalike.wire.native import BASE
 from lookalike.wire.native.session_errors import CrossSite, LinkInvalid, SessionExpired
@@ -172,6 +173,7 @@ _DEFAULTS: Mapping[tuple[type[BaseException], str], str] = {
 }
 _REMEDIES: Mapping[type[BaseException], str] = {
     errors.RevisionMismatch: "look at the picture again, then repeat the change with its ETag",
+    PictureDeleted: "POST …/restore brings it back",
     errors.LibraryNotFound: "make it first: PUT /api/v1/libraries/{library}",
 }
 

@@ -1,6 +1,6 @@
 """``make bench``: measures the service's speed, beside the floor of the same work on this machine.
 
-    python -m tests.bench [--json FILE] [--quick] [--full]
+    python -m tests.bench [--json FILE] [--quick] [--full] [--large]
 
 Everything is measured in this one run, so the ratios hold whatever else the machine is doing.
 """
@@ -16,7 +16,20 @@ from pathlib import Path
 from rich.console import Console
 
 import lookalike
-from tests.bench import cold, connection, fair, model, native, pipeline, same, same_http, stores, throughput
+from tests.bench import (
+    bill,
+    cold,
+    connection,
+    fair,
+    model,
+    native,
+    peers,
+    pipeline,
+    same,
+    same_http,
+    stores,
+    throughput,
+)
 from tests.bench.report import Report
 
 
@@ -26,6 +39,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"), help="where the figures go")
     parser.add_argument("--quick", action="store_true", help="small sizes: shows that it works, not how fast it is")
     parser.add_argument("--full", action="store_true", help="embed every picture of the library that is searched in")
+    parser.add_argument(
+        "--large", action="store_true", help="the index with up to five million pictures, which takes 10 GB"
+    )
     chosen = parser.parse_args()
     report = Report()
     pipeline.measure(report, quick=chosen.quick)
@@ -35,9 +51,11 @@ def main() -> None:
     same.measure(report, quick=chosen.quick, full=chosen.full)
     same_http.measure(report, quick=chosen.quick)
     native.measure(report, quick=chosen.quick)
-    stores.measure(report, quick=chosen.quick)
+    stores.measure(report, quick=chosen.quick, large=chosen.large)
+    peers.measure(report, quick=chosen.quick, large=chosen.large)
     fair.measure(report, quick=chosen.quick)
     cold.measure(report, quick=chosen.quick)
+    bill.measure(report)
     report.print(Console())
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
     about = {"version": lookalike.__version__, "python": sys.version.split()[0], "machine": platform.machine()}

@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import sqlite3
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -47,11 +48,23 @@ import faiss  # isort: skip  # after the index, which loads it for one thread
 Float16Vectors = NDArray[np.float16]
 
 LIBRARY = "f" * 32
+
+#: Libraries that are searched at once, and the share of the pictures that each has.
+LIBRARIES = {"a" * 32: 0.6, "b" * 32: 0.3, "c" * 32: 0.1}
+
+#: Revision of the picture with number 0; others follow.
+FIRST_REVISION = 1_767_323_045_000
 MODEL = "bench"
 
 #: Sizes in bytes: a picture of 640×480 as JPEG, its local map, its row; a vector and its 4-bit code.
 ORIGINAL, MAP, ROW = 100_000, 6_000, 1_000
 VECTOR, CODE = 512, 64
+
+#: Every fifth picture has the tag "5", and so on.
+TAGGED = (5, 20, 100)
+
+#: Queries that exact scans are timed with: they take the same time for any.
+EXACT_SCANS = 10
 
 #: Size from which an index should beat an exact scan, and its memory exceeds the noise.
 LARGE = 100_000
@@ -66,20 +79,48 @@ class Case:
     every: int = 1
 
 
-CASES = (Case("one view"), Case("five views", views=5), Case("tag of 20 %", every=5), Case("tag of 1 %", every=100))
+CASES = (
+    Case("one view"),
+    Case("five views", views=5),
+    Case("tag of 20 %", every=5),
+    Case("tag of 5 %", every=20),
+    Case("tag of 1 %", every=100),
+)
+
+#: Sizes that are measured, and further ones of a large benchmark, as far as they fit into memory.
+SIZES = (10_000, 100_000, 500_000)
+LARGE_SIZES = (1_000_000, 2_000_000, 5_000_000)
+
+#: Bytes of memory for each picture: a vector thrice, as given, in the index and in the exact scan, and the index's rest.
+BYTES_EACH = 2_000
+
+#: Size up to which memory a row is measured, in another process that fills an index, too, and several libraries at once.
+MAX_FILLED_TWICE = 1_000_000
 
 
 def measure(report: Report, *, quick: bool, large: bool = False) -> None:
-    """Measure the disk, then memory. ``large``: with up to two million pictures, for which 6 GB are needed."""
+    """Measure the disk, then memory. ``large``: with up to five million pictures, for which 10 GB are needed."""
     Path("build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir="build") as folder:
         puts(report, Path(folder), 50 if quick else 500)
     seeds = Seeds(50 if quick else 1500)
-    sizes = (2_000, 20_000) if quick else (10_000, 100_000, 500_000, *((1_000_000, 2_000_000) if large else ()))
+    sizes = (2_000, 20_000) if quick else (*SIZES, *(_that_fit(LARGE_SIZES) if large else ()))
     took = {size: searches(report, size, seeds, 5 if quick else 30) for size in sizes}
     growth(report, took)
+    several(report, min(sizes[-1], MAX_FILLED_TWICE), seeds, 5 if quick else 30)
     with tempfile.TemporaryDirectory(dir="build") as folder:
         start(report, Path(folder) / "catalog.db", sizes[-1], seeds)
+
+
+def _that_fit(sizes: Sequence[int]) -> list[int]:
+    """Return the sizes that fit into this machine's memory, and say which do not."""
+    free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    fitting = [size for size in sizes if size * BYTES_EACH <= free]
+    for size in sizes[len(fitting) :]:
+        print(
+            f"No rows of {size:,} pictures: {size * BYTES_EACH / 1e9:.0f} GB of memory are not free.", file=sys.stderr
+        )
+    return fitting
 
 
 def puts(report: Report, folder: Path, count: int) -> None:
@@ -142,11 +183,11 @@ def searches(report: Report, size: int, seeds: Seeds, times: int) -> tuple[float
     """
     vectors, queries = seeds.blends(size), seeds.queries(times)
     index, plain = FaissIndex({Kind.SIMILAR: seeds.codebook}), flat(vectors)
-    group = f"{size:,} pictures, one thread"
-    began = time.perf_counter()
+    group = f"{size:,} pictures, one thread, processor time"
+    began = time.process_time()
     index.fill(batches(vectors))
-    report.add(group, "fill, rows given", time.perf_counter() - began, "s")
-    if size >= LARGE:
+    report.add(group, "fill, rows given", time.process_time() - began, "s")
+    if LARGE <= size <= MAX_FILLED_TWICE:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
             growth = fresh.submit(memory_of_an_index, seeds, size).result()
         report.add(group, "memory a row", growth / size, "bytes", floor=VECTOR + CODE, aim="≤ 1.5 ×")
@@ -161,8 +202,11 @@ def searches(report: Report, size: int, seeds: Seeds, times: int) -> tuple[float
     for k in (100, 1000):
         for case in CASES:
             compare(report, group, index, plain, queries, k, case)
-    one, five = (median_ms(each(queries[:, :views], lambda query: ask(index, query, 100)), times) for views in (1, 5))
-    report.add(group, "reading that many bytes of codes once", median_ms(np.ones(size * CODE // 8).sum, times), "ms")
+    one, five = (_took(queries[:, :views], lambda query: ask(index, query, 100)) for views in (1, 5))
+    codes = np.ones(size * CODE // 8)
+    reading = median_ms(codes.sum, times, clock=time.thread_time)
+    report.add(group, "reading that many bytes of codes once", reading, "ms")
+    del codes
     for start in range(0, size, 10 * 512):
         index.remove([picture(number, vectors[number]) for number in range(start, min(start + 10 * 512, size), 10)])
     index.wait_for_compactions()
@@ -193,11 +237,37 @@ def compare(
     """The index, which answers whole candidates, beside FAISS's exact scan, which answers numbers."""
     tags = None if case.every == 1 else TagFilter(frozenset([str(case.every)]))
     some = None if case.every == 1 else only(plain.ntotal, case.every)
-    took = median_ms(each(queries, lambda query: ask(index, query[: case.views], k, tags)), len(queries))
-    exact = median_ms(each(queries, lambda query: plain.search(query[: case.views], k, params=some)), len(queries))
+    took = _took(queries, lambda query: ask(index, query[: case.views], k, tags))
+    exact = _took(queries[:EXACT_SCANS], lambda query: plain.search(query[: case.views], k, params=some))
     aim = "≤ 1 ×" if plain.ntotal >= LARGE and case.every == 1 and k == 100 else ""
     aim += ", ≤ 15 ms" if aim and case.views == 5 else ""
     report.add(group, f"search, k {k}, {case.name}", took, "ms", floor=exact, aim=aim)
+
+
+def _took(queries: NDArray[np.float32], search: Callable[[Any], object]) -> float:
+    """Return the median milliseconds of processor time of a search, which the calling thread does by itself."""
+    return median_ms(each(queries, search), len(queries), clock=time.thread_time)
+
+
+def several(report: Report, size: int, seeds: Seeds, times: int) -> None:
+    """Searches in several libraries at once, of different sizes, beside FAISS's exact scan of all their vectors."""
+    vectors, queries = seeds.blends(size), seeds.queries(times)
+    plain = flat(vectors)
+    group = f"{size:,} pictures in {len(LIBRARIES)} libraries that are searched at once"
+    with closing(FaissIndex({Kind.SIMILAR: seeds.codebook})) as index:
+        start = 0
+        for library, share in LIBRARIES.items():
+            end = size if library == list(LIBRARIES)[-1] else start + int(share * size)
+            index.fill(batches(vectors[start:end], library, start))
+            start = end
+        for views, name in ((1, "one view"), (5, "five views")):
+            asked = queries[:, :views]
+            exact = _took(asked[:EXACT_SCANS], lambda query: plain.search(query, 100))
+            took = _took(asked, lambda query: ask(index, query, 100, libraries=tuple(LIBRARIES)))
+            report.add(group, f"search, k 100, {name}", took, "ms", floor=exact)
+            found = [found_by(ask(index, query, 100, libraries=tuple(LIBRARIES))) for query in asked]
+            shares = [recall_of(some, exact_nearest(plain, query)) for some, query in zip(found, asked, strict=True)]
+            report.add(group, f"recall, k 100, {name}", float(np.mean(shares)), "", aim="≥ 0.999")
 
 
 class Seeds:
@@ -238,27 +308,28 @@ class Seeds:
         return views
 
 
-def batches(vectors: Float16Vectors) -> Iterator[list[Picture]]:
-    """Yield rows as a catalog's scan does; every n-th picture has tag n."""
+def batches(vectors: Float16Vectors, library: str = LIBRARY, first: int = 0) -> Iterator[list[Picture]]:
+    """Yield rows as a catalog's scan does, numbered from ``first``; every n-th picture has tag n."""
     for start in range(0, len(vectors), 4096):
-        yield [picture(number, vectors[number]) for number in range(start, min(start + 4096, len(vectors)))]
+        rows = range(start, min(start + 4096, len(vectors)))
+        yield [picture(first + row, vectors[row], library) for row in rows]
 
 
-def picture(number: int, vector: NDArray[np.float16]) -> Picture:
+def picture(number: int, vector: NDArray[np.float16], library: str = LIBRARY) -> Picture:
     """Return a live row with a short brief."""
     digest = hashlib.sha256(str(number).encode()).hexdigest()
     return Picture(
-        key=Key(LIBRARY, digest),
+        key=Key(library, digest),
         kind=Kind.SIMILAR,
-        revision=1_767_323_045_000 + number,
-        added=1_767_323_045_000 + number,
+        revision=FIRST_REVISION + number,
+        added=FIRST_REVISION + number,
         state=State.LIVE,
         digest=digest,
         file_digest=digest,
         model=MODEL,
         vector=vector,
         metadata=Metadata(
-            brief=f'{{"id": {number}}}', tags=tuple(str(every) for every in (5, 100) if number % every == 0)
+            brief=f'{{"id": {number}}}', tags=tuple(str(every) for every in TAGGED if number % every == 0)
         ),
     )
 
@@ -281,26 +352,47 @@ def faiss_selection(allowed: NDArray[np.bool_]) -> Any:
     return faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))  # type: ignore[call-arg, arg-type]
 
 
-def ask(index: FaissIndex, views: NDArray[np.float32], k: int, tags: TagFilter | None = None) -> Sequence[Candidate]:
+def ask(
+    index: FaissIndex,
+    views: NDArray[np.float32],
+    k: int,
+    tags: TagFilter | None = None,
+    libraries: tuple[str, ...] = (LIBRARY,),
+) -> Sequence[Candidate]:
     """Run one search."""
-    return index.search(Query(Kind.SIMILAR, (LIBRARY,), MODEL, views, k, tags))
+    return index.search(Query(Kind.SIMILAR, libraries, MODEL, views, k, tags))
 
 
 def recall(
     index: FaissIndex, plain: Any, queries: NDArray[np.float32], some: Any = None, tags: TagFilter | None = None
 ) -> float:
     """Return the share of the 100 exactly nearest, over all views of a query, that the index answers."""
-    shares = []
-    for views in queries:
-        best: dict[int, float] = {}
-        for cosines, rows in zip(*plain.search(views, 100, params=some), strict=True):
-            for row, cosine in zip(rows.tolist(), cosines.tolist(), strict=True):
-                best[row] = max(cosine, best.get(row, -1))
-        best.pop(-1, None)  # where fewer than 100 rows are allowed
-        nearest = set(sorted(best, key=lambda row: -best[row])[:100])
-        found = {candidate.revision - 1_767_323_045_000 for candidate in ask(index, views, 100, tags)}
-        shares.append(len(found & nearest) / len(nearest))
-    return float(np.mean(shares))
+    searches = ((ask(index, views, 100, tags), exact_nearest(plain, views, some)) for views in queries)
+    return float(np.mean([recall_of(found_by(answer), nearest) for answer, nearest in searches]))
+
+
+def recall_of(found: set[int], nearest: set[int]) -> float:
+    """Return the share of the nearest rows that were found."""
+    return len(found & nearest) / len(nearest)
+
+
+def found_by(answer: Sequence[Candidate]) -> set[int]:
+    """Return the numbers of the rows of an answer."""
+    return {candidate.revision - FIRST_REVISION for candidate in answer}
+
+
+def exact_nearest(plain: Any, views: NDArray[np.float32], some: Any = None) -> set[int]:
+    """Return the 100 rows nearest to any view, by an exact scan."""
+    return nearest_of(*plain.search(views, 100, params=some))
+
+
+def nearest_of(cosines: NDArray[np.float32], rows: NDArray[np.int64]) -> set[int]:
+    """Return the 100 nearest of the rows that were found for each view, of shape (V, 100); there is no row -1."""
+    best: dict[int, float] = {}
+    for row, cosine in zip(rows.ravel().tolist(), cosines.ravel().tolist(), strict=True):
+        best[row] = max(cosine, best.get(row, -1))
+    best.pop(-1, None)  # where fewer than 100 rows are allowed
+    return set(sorted(best, key=lambda row: -best[row])[:100])
 
 
 def memory_of_an_index(seeds: Seeds, size: int) -> int:
@@ -350,7 +442,7 @@ def main() -> None:
     """Measure the stores alone."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="where the figures go")
-    parser.add_argument("--large", action="store_true", help="with one and two million pictures, too")
+    parser.add_argument("--large", action="store_true", help="with one, two and five million pictures, too")
     parser.add_argument("--quick", action="store_true", help="small sizes: shows that it works, not how fast it is")
     chosen = parser.parse_args()
     report = Report()

@@ -78,12 +78,13 @@ def _report_searches(report: Report, server: LiveServer, searches: Sequence[Body
     group = f"Searches in similar over HTTP, {cores()} cores"
     before = len(worked(server, "search"))
     runs = {callers: place.ask(searches, callers) for callers in CALLERS}
-    own = statistics.median(worked(server, "search")[before:][: len(searches)])
+    kept_ms = worked(server, "search")[before:][: len(searches)]
     report_rates(report, group, runs)
     _report_waits(report, group, runs)
     opened = place.ask(searches, 1, kept=False)
-    for run, what, aim in ((runs[1], "kept", MAX_BETWEEN), (opened, "new", "")):
-        wait = statistics.median(run.waits)
+    opened_ms = worked(server, "search")[-len(searches) :]
+    for run, work, what, aim in ((runs[1], kept_ms, "kept", MAX_BETWEEN), (opened, opened_ms, "new", "")):
+        wait, own = statistics.median(run.waits), statistics.median(work)
         name = f"one caller, {what} connections: the client's wait"
         report.add(group, f"{name}, beside the service's own time", wait, "ms", floor=own)
         report.add(group, f"{name} beyond that", wait - own, "ms", aim=aim)

@@ -57,6 +57,16 @@ def test_several_at_once_are_the_same_as_one_by_one(embedder: OnnxEmbedder, phot
     assert len(set(together)) == len(photographs)
 
 
+def test_what_a_pass_sees_has_the_pictures_vectors_to_the_bit(
+    embedder: OnnxEmbedder, photographs: list[Pixels]
+) -> None:
+    for pixels in (*photographs[:4], *hostile().values()):
+        seen = embedder.seen(pixels)
+        assert seen.shape[0] * seen.shape[1] <= 300 * 300
+        (made,), (of_seen,) = embedder.embed([pixels]), embedder.embed([seen])
+        assert all(np.array_equal(made.vectors[kind], of_seen.vectors[kind]) for kind in Kind)
+
+
 def test_another_session_gives_the_same_bits(embedder: OnnxEmbedder, photographs: list[Pixels]) -> None:
     assert numbers(OnnxEmbedder(MODEL).embed(photographs[:4])) == numbers(embedder.embed(photographs[:4]))
 

@@ -17,7 +17,7 @@ from lookalike.domain.picture import Key, Picture
 from lookalike.domain.search import Candidate, Query, TagFilter
 from lookalike.embedding.embedder import OnnxEmbedder
 from lookalike.embedding.model_path import find_model
-from lookalike.stores.vectors import compaction, inner_products, listed_codes
+from lookalike.stores.vectors import compaction, inner_products, listed_codes, sealed_segment
 from lookalike.stores.vectors import index as index_module
 from lookalike.stores.vectors import library_index as library_index_module
 from lookalike.stores.vectors.index import FaissIndex
@@ -498,3 +498,26 @@ def test_colliding_hashes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> Non
     assert index.count(UID) == 39
     assert Key(UID, "p7") in {one.key for one in ask(index, unit(1))}
     index.close()
+
+
+def test_rows_that_several_views_find_have_their_best_estimate() -> None:
+    chance = np.random.default_rng(3)
+    rows = np.stack([chance.permutation(50)[:20] for _ in range(5)])
+    rows[1, 15:] = -1
+    estimates = -np.sort(-chance.normal(size=rows.shape).astype(np.float32), axis=1)
+    merged = sealed_segment._merged(estimates, rows, 50)
+    best: dict[int, float] = {}
+    for found, estimate in zip(rows.ravel().tolist(), estimates.ravel().tolist(), strict=True):
+        if found >= 0:
+            best[found] = max(estimate, best.get(found, -np.inf))
+    assert merged.estimates is not None
+    assert dict(zip(merged.rows.tolist(), merged.estimates.tolist(), strict=True)) == best
+    assert merged.bound == max(estimates[view, -1] for view in (0, 2, 3, 4))
+
+
+def test_the_depth_grows_with_the_rows_and_threefold_with_each_round() -> None:
+    first = Depth.for_best(100)
+    few, many = first.share(10_000, 10_000).estimated, first.share(500_000, 500_000).estimated
+    assert (few, many) == (4600 + 100, 4600 + 5000)
+    assert first.deeper().share(500_000, 500_000).estimated == 3 * many
+    assert first.share(250_000, 1_000_000).estimated < many / 2

@@ -23,9 +23,12 @@ from hypothesis import strategies as st
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key, Picture
 from lookalike.domain.search import Query, TagFilter
-from lookalike.stores.local import picture_row
+from lookalike.stores.local import picture_row, snapshot
+from lookalike.stores.local.catalog_changes import CatalogChanges
+from lookalike.stores.local.picture_folder import PictureFolder
 from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.vectors import file_keeper, library_index, segment_file, segment_folder
+from lookalike.stores.vectors import index as index_module
 from lookalike.stores.vectors.checked_blocks import BLOCK_BYTES, CheckedBlocks, DamagedSegmentError, block_sums
 from lookalike.stores.vectors.file_keeper import FileKeeper
 from lookalike.stores.vectors.index import FaissIndex
@@ -33,6 +36,7 @@ from lookalike.stores.vectors.scans import Codebook
 from lookalike.stores.vectors.segment_folder import MANIFEST, SegmentFolder
 from tests.contract.rows import MODEL, deleted, described, random_vectors, row
 from tests.support.examples import examples
+from tests.support.fakes import TinyEmbedder
 
 LIBRARIES = ("one", "two")
 VECTORS = random_vectors(3000, seed=21)
@@ -176,6 +180,36 @@ class TestStart:
         monkeypatch.setattr(machine.stores.changes, "everything", noted)
         machine.restart(close=False)
         assert not read
+        assert_same(machine)
+
+    def test_a_snapshot_has_the_files_and_starts_from_them(
+        self,
+        machine: Machine,
+        tmp_path: Path,
+        tmp_path_factory: pytest.TempPathFactory,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        lived_in(machine)
+        machine.put(picture(500))
+        place = tmp_path_factory.mktemp("snapshots")
+        snapshot.take_snapshot(tmp_path, place / "kept", "now")
+        machine.put(picture(501))  # not in the snapshot
+        snapshot.take_snapshot(place / "kept", place / "back", "now")  # as a restore does
+        (inode,) = {path.stat().st_ino for path in segment_paths(machine)[:1]}
+        assert inode in {path.stat().st_ino for path in (place / "back/segments").iterdir()}
+
+        def unread(_: CatalogChanges) -> Iterator[Sequence[Picture]]:
+            raise AssertionError("all rows are read")
+
+        monkeypatch.setattr(CatalogChanges, "everything", unread)
+        with closing(Machine(place / "back")) as back:
+            assert_same(back)
+            assert picture(500).key in {one.key for one in back.pictures()}
+            assert picture(501).key not in {one.key for one in back.pictures()}
+            back.put(picture(502))
+            back.restart()
+            assert_same(back)
+        machine.restart()
         assert_same(machine)
 
     def test_rows_that_are_in_no_file_are_found_however_few(self, machine: Machine) -> None:
@@ -566,3 +600,21 @@ class TestBlocks:
                 checked.require(np.array([start]), 16)
             with pytest.raises(DamagedSegmentError) if touched else nullcontext():
                 checked.require_range(start, start + 16)
+
+
+def test_a_bare_folders_index_starts_from_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_module, "_MIN_SEALED_ROWS", 1)
+    with closing(PictureFolder(tmp_path / "kept", TinyEmbedder())) as stores:
+        for number in range(30):
+            stores.catalog.put(picture(number), None)
+            stores.index.write([picture(number)])
+        there = sorted(one.key.id for batch in stores.index.entries() for one in batch)
+    assert len(there) == 30
+    PictureFolder(tmp_path / "kept", TinyEmbedder()).close()  # fills, and seals what it has filled
+
+    def unread(_: CatalogChanges) -> Iterator[Sequence[Picture]]:
+        raise AssertionError("all rows are read")
+
+    monkeypatch.setattr(CatalogChanges, "everything", unread)
+    with closing(PictureFolder(tmp_path / "kept", TinyEmbedder())) as stores:
+        assert sorted(one.key.id for batch in stores.index.entries() for one in batch) == there

@@ -455,6 +455,9 @@ class TinyEmbedder(Embedder):
     def embed(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
         return [self._embedding(pixels) for pixels in pictures]
 
+    def seen(self, pixels: Pixels) -> Pixels:
+        return pixels
+
     def keypoints(self, pixels: Pixels) -> Keypoints:
         return Keypoints.none()
 

@@ -7,7 +7,9 @@ import re
 from typing import Any
 
 import pytest
+from PIL.PngImagePlugin import PngImageFile
 
+from docs.figures import growth
 from tests.support import documents
 from tests.support.documents import ROOT, table
 
@@ -69,3 +71,15 @@ def test_the_readme_repeats_the_pages(row: str, page: str, figures: tuple[str, .
     for figure in figures:
         assert figure in cells[1]
         assert any(figure in line for line in tables), figure
+
+
+def test_the_curves_of_growth_are_those_of_the_table() -> None:
+    with PngImageFile(growth.FIGURE) as drawn:
+        curves = json.loads(drawn.text["answers"])
+    rows = table("docs/speed.md", "pictures | one view | five views")
+    assert len(rows) > 3
+    for column, name in enumerate(("one view", "five views"), start=1):
+        points = {int(row[0].replace(",", "")): numbers(row[column]) for row in rows}
+        assert points == {pictures: [pytest.approx(ms, rel=0.05)] for pictures, ms in curves[name]}
+        exact = {int(row[0].replace(",", "")): [numbers(row[-1])[column - 1]] for row in rows}
+        assert exact == {pictures: [pytest.approx(ms, rel=0.05)] for pictures, ms in curves[f"{name}{growth.EXACT}"]}

@@ -21,10 +21,10 @@ class SeenEmbedder(TinyEmbedder):
     """Keeps the pictures that it is shown."""
 
     def __init__(self) -> None:
-        self.seen: list[Pixels] = []
+        self.shown: list[Pixels] = []
 
     def embed(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
-        self.seen += pictures
+        self.shown += pictures
         return super().embed(pictures)
 
 
@@ -41,7 +41,7 @@ def numbered(height: int, width: int) -> Pixels:
 def test_same_and_libraries_of_callers_ids_embed_a_picture_once_as_it_is(kind: Kind, identity: Identity) -> None:
     embedder, pixels = SeenEmbedder(), numbered(20, 30)
     stored = embed_for_library(embedder, kind, identity, pixels)
-    (seen,) = embedder.seen
+    (seen,) = embedder.shown
     assert np.array_equal(seen, pixels)
     (plain,) = TinyEmbedder().embed([pixels])
     assert stored.feature_map == plain.feature_map
@@ -52,7 +52,7 @@ def test_same_and_libraries_of_callers_ids_embed_a_picture_once_as_it_is(kind: K
 def test_the_other_kinds_store_the_mean_of_the_whole_four_times_and_its_mirrored_middle(kind: Kind) -> None:
     embedder, pixels = SeenEmbedder(), numbered(40, 80)
     stored = embed_for_library(embedder, kind, Identity.PICTURE, pixels)
-    whole, middle = embedder.seen
+    whole, middle = embedder.shown
     assert np.array_equal(whole, pixels)
     assert np.array_equal(middle, numbered(40, 80)[5:35, 10:70][:, ::-1])
     ours, theirs = (one.vectors[kind].astype(np.float32) for one in TinyEmbedder().embed([whole, middle]))

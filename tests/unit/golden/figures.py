@@ -103,6 +103,10 @@ class RecordedEmbedder:
         )
         return [self._made[digest] for digest in digests]
 
+    def seen(self, pixels: Pixels) -> Pixels:
+        """The pixels themselves, by which the embedding is found."""
+        return pixels
+
     def keypoints(self, pixels: Pixels) -> Keypoints:
         """Those of a detector without a model."""
         return of_patches(pixels)

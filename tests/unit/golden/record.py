@@ -27,6 +27,7 @@ class RecordingEmbedder:
     def __init__(self, real: OnnxEmbedder) -> None:
         self.model = real.model
         self.score, self.threshold, self.codebook = real.score, real.threshold, real.codebook
+        self.seen = real.seen
         self.keypoints = of_patches
         self.made: dict[str, Embedding] = {}
         self._real = real

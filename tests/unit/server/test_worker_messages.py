@@ -179,6 +179,16 @@ def test_a_question_arrives_with_its_picture(
     assert (question.tenant, question.libraries, question.depth, question.tags) == ("t", tuple(libraries), 302, tags)
 
 
+def test_a_picture_is_sent_as_small_as_it_is_looked_at_and_keeps_its_digests() -> None:
+    picture = Decoded(np.zeros((40, 50, 3), np.uint8), "a" * 64, "b" * 64, "JPEG")
+    looking = Looking(Job("t", Call(), processors()), (), 1, None, picture, lambda _: [], lambda _: Found())
+    assert looking.reduced() is looking
+    sent = replace(looking, seen=lambda pixels: pixels[:4, :5]).reduced()
+    assert sent.picture.pixels.shape == (4, 5, 3)
+    assert (sent.picture.digest, sent.picture.file_digest) == ("a" * 64, "b" * 64)
+    assert sent.reduced() is sent
+
+
 def test_numbers_of_numpy_are_plain_and_other_values_are_refused() -> None:
     look = LookTaken("whole", 1, np.float64(0.1), np.float32(0.5))  # type: ignore[arg-type]  # as NumPy's code may have it
     assert from_plain(LookTaken, to_plain(look)) == LookTaken("whole", 1, 0.1, 0.5)

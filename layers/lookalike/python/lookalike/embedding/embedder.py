@@ -69,6 +69,10 @@ class OnnxEmbedder(Embedder):
         """
         return [self._embed(pixels) for pixels in pictures]
 
+    def seen(self, pixels: Pixels) -> Pixels:
+        """Return the square that the model takes, uint8 RGB (side, side, 3)."""
+        return square(pixels, self._card.side)
+
     def keypoints(self, pixels: Pixels) -> Keypoints:
         """Return the keypoints of a picture, uint8 RGB (height, width, 3). Raises ModelError if their model cannot be loaded."""
         return self._detector.detect(pixels)
@@ -78,7 +82,7 @@ class OnnxEmbedder(Embedder):
         return OnnxKeypointDetector(self._keypoint_model, self._threads)
 
     def _embed(self, pixels: Pixels) -> Embedding:
-        squared = square(pixels, self._card.side)
+        squared = self.seen(pixels)
         answers = dict(zip(self._outputs, self._session.run(self._outputs, {INPUT: squared[None]}), strict=True))
         # Rounded once, here, so that every store keeps the same numbers.
         vectors = {kind: answers[kind][0].astype(np.float16) for kind in Kind}

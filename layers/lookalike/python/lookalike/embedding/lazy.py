@@ -50,6 +50,9 @@ class LazyEmbedder(Embedder):
     def embed(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
         return self.loaded.embed(pictures)
 
+    def seen(self, pixels: Pixels) -> Pixels:
+        return self.loaded.seen(pixels)
+
     def keypoints(self, pixels: Pixels) -> Keypoints:
         return self.loaded.keypoints(pixels)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from lookalike.domain.library import Library
 from lookalike.domain.model_change import ModelRef
-from lookalike.domain.picture import Decoded
+from lookalike.domain.picture import Decoded, Pixels
 from lookalike.domain.search import Candidate, Found, TagFilter
 from lookalike.limits.call import Job
 
@@ -24,7 +24,8 @@ class Looking:
 
     ``nearest`` asks the index, given vectors of shape (V, DIMENSION), a row a view; it raises Busy or Abandoned if the
     answer is no longer wanted. ``here`` does all of the work in the thread that calls it, on behalf of the job. ``model`` is the
-    one to look with; None: that of the settings, which was never changed.
+    one to look with; None: that of the settings, which was never changed. ``seen`` returns what is looked at of the
+    picture's pixels; None: all of them.
     """
 
     job: Job
@@ -35,6 +36,13 @@ class Looking:
     nearest: Callable[[NDArray[np.floating]], Sequence[Candidate]]
     here: Callable[[Job], Found]
     model: ModelRef | None = None
+    seen: Callable[[Pixels], Pixels] | None = None
+
+    def reduced(self) -> Looking:
+        """Return the same with the pixels alone that are looked at: what is found elsewhere does not differ."""
+        if self.seen is None:
+            return self
+        return replace(self, picture=replace(self.picture, pixels=self.seen(self.picture.pixels)), seen=None)
 
 
 class Finder(Protocol):

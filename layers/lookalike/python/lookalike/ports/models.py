@@ -30,6 +30,10 @@ class Embedder(Protocol):
         """One embedding per picture. Deterministic; finite unit vectors for any pixels."""
 
     @abstractmethod
+    def seen(self, pixels: Pixels) -> Pixels:
+        """What a pass of the model sees of a picture: few pixels, whose vectors are the picture's to the bit."""
+
+    @abstractmethod
     def keypoints(self, pixels: Pixels) -> Keypoints:
         """The keypoints of a picture, uint8 RGB (height, width, 3). Deterministic; none where nothing stands out."""
 

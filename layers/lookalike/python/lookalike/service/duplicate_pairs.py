@@ -186,6 +186,9 @@ class _NoPasses(Embedder):
     def embed(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
         return [Embedding({})] * len(pictures)
 
+    def seen(self, pixels: Pixels) -> Pixels:
+        return self._embedder.seen(pixels)
+
     def keypoints(self, pixels: Pixels) -> Keypoints:
         return self._embedder.keypoints(pixels)
 

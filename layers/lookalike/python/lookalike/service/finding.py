@@ -37,8 +37,9 @@ def find(scope: Scope, picture: Decoded) -> Found:
     here = partial(_find_for, scope, picture)
     view = scope.ports.view
     model = None if view is None else view.model
+    seen = None if scope.kind is Kind.SAME else scope.ports.embedder.seen
     return finder.find(
-        Looking(scope.job, scope.libraries, scope.depth, scope.tags, picture, scope.nearest_to, here, model)
+        Looking(scope.job, scope.libraries, scope.depth, scope.tags, picture, scope.nearest_to, here, model, seen)
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -96,20 +96,21 @@ def merged(lists: Iterable[Sequence[Match]], window: int) -> list[Match]:
     return _strictly_descending(sorted((match for matches in lists for match in matches), key=sort_key)[:window])
 
 
-def _strictly_descending(ranked: Iterable[Match]) -> list[Match]:
+def _strictly_descending(ranked: Sequence[Match]) -> list[Match]:
     """Return the matches with each score at least one float32 step below the one before.
 
     Clients key maps by score, some of them in float32. Only the first identical picture has 1.
     """
-    matches: list[Match] = []
-    last = np.float32(np.inf)
-    for match in ranked:
-        last = min(np.float32(match.score), np.nextafter(last, np.float32(0)))
-        if match.reason is not Reason.EXACT:
-            last = min(last, _MAX_INEXACT_SCORE)
-        settled = float(last)
-        matches.append(match if match.score == settled else replace(match, score=settled))
-    return matches
+    scores = np.array([match.score for match in ranked], np.float32)
+    inexact = np.array([match.reason is not Reason.EXACT for match in ranked], bool)
+    np.minimum(scores, _MAX_INEXACT_SCORE, out=scores, where=inexact)
+    if np.any(scores[1:] >= scores[:-1]):
+        for place in range(1, len(scores)):
+            scores[place] = min(scores[place], np.nextafter(scores[place - 1], np.float32(0)))
+    return [
+        Match(match.candidate, score, match.reason, match.geometric_match, match.example)
+        for match, score in zip(ranked, scores.tolist(), strict=True)
+    ]
 
 
 def verified_score(match: GeometricMatch) -> float:

@@ -84,8 +84,9 @@ class WorkerProcess:
         Raises LostError if it is gone, FailedError if it cannot tell, and whatever ``looking`` raises when the answer is no longer
         wanted or the index cannot be asked; in all cases but the first the worker can be asked again.
         """
-        pixels = np.ascontiguousarray(looking.picture.pixels).reshape(-1)
-        send_frame(self._connection, [Word.FIND, to_plain(Question.of(looking))], pixels.data)
+        sent = looking.reduced()
+        pixels = np.ascontiguousarray(sent.picture.pixels).reshape(-1)
+        send_frame(self._connection, [Word.FIND, to_plain(Question.of(sent))], pixels.data)
         try:
             return self._converse(looking)
         except (LostError, FailedError):

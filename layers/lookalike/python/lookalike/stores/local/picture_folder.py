@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from lookalike.domain.library import Kind
 from lookalike.ports import Embedder
 from lookalike.ports.listing import UnlistedPictures
 from lookalike.stores.local.data_folder import DataFolder
 from lookalike.stores.local.single_index import SingleIndex
 from lookalike.stores.local.sqlite_backed import FolderBacked
 from lookalike.stores.local.sqlite_stores import SqliteStores
+from lookalike.stores.vectors.file_keeper import FileKeeper
 from lookalike.stores.vectors.index import FaissIndex
+from lookalike.stores.vectors.segment_folder import SegmentFolder
 
 
 class FolderOriginals(UnlistedPictures):
@@ -60,8 +61,9 @@ class PictureFolder(FolderBacked):
             opened.callback(folder.unlock)
             sqlite = opened.enter_context(closing(SqliteStores(folder.catalog, existing=folder.used)))
             super().__init__(sqlite, folder)
-            self._index = opened.enter_context(closing(FaissIndex({}, embedder.model)))
-            self._index.fill(self._sqlite.catalog.scan(Kind.SAME))
+            keeper = FileKeeper(SegmentFolder(folder.segments), self._sqlite.changes)
+            self._index = opened.enter_context(closing(FaissIndex({}, embedder.model, keeper=keeper)))
+            keeper.start(self._index)
             self._originals = FolderOriginals()
             self._opened = opened.pop_all()
 

@@ -3,7 +3,8 @@
 Originals never change once they are written, so they are hard links where the disk allows it. The order makes the copy whole:
 originals are linked, then the catalog is copied as it is at one moment (SQLite's backup), then the originals are linked
 that have come meanwhile. An original is written before its row and removed after it. So every row of the copy has its
-original, unless one was added and replaced again within those moments; then the catalog is copied once more.
+original, unless one was added and replaced again within those moments; then the catalog is copied once more. The index's
+files are linked, too, before the catalog.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ ABOUT = "snapshot.json"
 
 #: End of the name of a folder that is being written.
 _PART = ".part"
+
+#: End of the name of the list of the index's files.
+_LIST = ".json"
 
 #: Copies of the catalog until each of its rows has its original.
 _ATTEMPTS = 5
@@ -144,6 +148,7 @@ def _copied(folder: DataFolder, part: Path) -> Snapshot:
     for attempt in range(_ATTEMPTS):
         # Originals that are replaced between the two steps are missed; the last attempt lets nobody replace any.
         with _writes_held(folder.catalog) if attempt == _ATTEMPTS - 1 else nullcontext():
+            _take_index(folder.segments, part / folder.segments.name)
             _copy_catalog(folder.catalog, copy)
             _take_missing(copy, folder.originals, originals, files)
         if next(_without_original(copy, originals), None) is None:
@@ -154,6 +159,24 @@ def _copied(folder: DataFolder, part: Path) -> Snapshot:
         shutil.copyfile(folder.dead_letters, part / folder.dead_letters.name)
     _take_models(folder.models, part / folder.models.name, files)
     return Snapshot(_pictures(copy), files.linked, files.copied)
+
+
+def _take_index(source: Path, target: Path) -> None:
+    """Take the index's files as far as they are there, before the catalog, whose log then has all changes since.
+
+    If newer files are published before the catalog is copied, its log no longer knows these: the first start makes them
+    again.
+    """
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(mode=0o700)
+    files = _Files()
+    names = sorted(path.name for path in source.iterdir()) if source.is_dir() else []
+    for name in sorted(
+        names, key=lambda name: not name.endswith(_LIST)
+    ):  # what it names is removed once it is replaced
+        if not name.endswith(_PART):
+            files.take(source / name, target / name)
+    flush(target)
 
 
 def _take_models(source: Path, target: Path, files: _Files) -> None:

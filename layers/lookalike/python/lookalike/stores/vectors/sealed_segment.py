@@ -182,7 +182,7 @@ class SealedSegment(Segment):
     def first_look(self, views: NDArray[np.float32], allowed: Mask, depth: int) -> CandidateRows | None:
         if self._listed is None or self._is_scored_exactly(int(np.count_nonzero(allowed)), depth):
             return None
-        return _merged(*self._listed.first_look(views, _bitmap(allowed), depth))
+        return _merged(*self._listed.first_look(views, _bitmap(allowed), depth), self.count)
 
     def candidates(
         self, views: NDArray[np.float32], allowed: Mask, depth: Depth, least: float = -np.inf
@@ -191,7 +191,7 @@ class SealedSegment(Segment):
         if self.flat_index is None or wanted <= max(MAX_UNINDEXED_ROWS, depth.exact):
             return CandidateRows(np.flatnonzero(allowed))
         if self._listed is not None and not self._is_scored_exactly(wanted, depth.exact):
-            return _merged(*self._listed.search(views, _bitmap(allowed), depth.estimated, least))
+            return _merged(*self._listed.search(views, _bitmap(allowed), depth.estimated, least), self.count)
         # The scan of codes takes longer the fewer rows are allowed, as more must be fetched; the exact scan takes
         # longer the more are allowed. Measured, both take the same time at about wanted² = 8 · depth · count.
         if self._listed is None and self.pq_index is not None and wanted * wanted > 8 * depth.estimated * self.count:
@@ -207,7 +207,8 @@ class SealedSegment(Segment):
 
     def _search_pq(self, views: NDArray[np.float32], allowed: Mask, depth: int) -> CandidateRows:
         """Return the allowed rows among the ``depth`` best by code."""
-        found = _merged(*self.pq_index.search(views, min(depth, self.count)))
+        estimates, rows = self.pq_index.search(views, min(depth, self.count))
+        found = _merged(estimates, rows, self.count)
         kept = allowed[found.rows]
         bound = found.bound if depth < self.count else -np.inf
         return CandidateRows(found.rows[kept], None if found.estimates is None else found.estimates[kept], bound)
@@ -231,15 +232,24 @@ def _bitmap(allowed: Mask) -> NDArray[np.uint8] | None:
     return None if allowed.all() else np.packbits(allowed, bitorder="little")
 
 
-def _merged(estimates: NDArray[np.float32], rows: Rows) -> CandidateRows:
-    """Return the rows that scans found for any view, each with its greatest estimate."""
+def _merged(estimates: NDArray[np.float32], rows: Rows, count: int) -> CandidateRows:
+    """Return the rows that scans found for any view, each with its greatest estimate.
+
+    Parameters
+    ----------
+    estimates, rows : of each view, shape (V, n), best first. A view has no row twice; -1 stands for none.
+    count : rows of the segment.
+    """
     bound = float(np.max(estimates[:, -1], where=rows[:, -1] >= 0, initial=-np.inf))
-    found = rows >= 0
     if len(rows) == 1:
+        found = rows >= 0
         return CandidateRows(rows[found], estimates[found], bound)
-    some, estimated = rows[found], estimates[found]
-    order = np.lexsort((-estimated, some))
-    some, estimated = some[order], estimated[order]
-    first = np.ones(len(some), np.bool_)
-    first[1:] = some[1:] != some[:-1]
-    return CandidateRows(some[first], estimated[first], bound)
+    best = np.full(count, -np.inf, np.float32)
+    distinct = []
+    for found, some, estimated in zip(rows >= 0, rows, estimates, strict=True):
+        mine = some[found]
+        known = best[mine]
+        best[mine] = np.maximum(known, estimated[found])
+        distinct.append(mine[known == -np.inf])
+    every = np.concatenate(distinct)
+    return CandidateRows(every, best[every], bound)

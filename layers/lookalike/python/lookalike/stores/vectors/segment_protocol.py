@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +23,10 @@ Mask = NDArray[np.bool_]
 #: The revision of a dead row, replaced by a newer one or removed. Compaction drops dead rows.
 TOMBSTONE = -1
 
+#: Rows of a segment for each that is fetched beyond its share of the best: the more rows there are, the more of them lie
+#: within the error of an estimate.
+_ROWS_FOR_ONE = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Depth:
@@ -31,12 +35,14 @@ class Depth:
     Attributes
     ----------
     exact : for scans that compute exact cosines. The 16 rows beyond k reveal whether ties were cut off.
-    estimated : for scans that estimate cosines. 6 k + 4000 suffices for nearly every query, measured among a million
-        vectors. Where too few rows were fetched, the search detects it and repeats with a greater depth.
+    estimated : for scans that estimate cosines: 6 k + 4000, and for each segment one of ``_ROWS_FOR_ONE`` of its rows.
+        Where too few rows were fetched, the search detects it and repeats with a greater depth.
+    rounds : how many times more is fetched than at first.
     """
 
     exact: int
     estimated: int
+    rounds: int = 1
 
     @classmethod
     def for_best(cls, k: int) -> Depth:
@@ -44,12 +50,13 @@ class Depth:
         return cls(exact=k + 16, estimated=6 * k + 4000)
 
     def share(self, rows: int, total: int) -> Depth:
-        """Return the depth for a segment with ``rows`` of ``total`` rows: 1.5 times its even share, and 100 rows."""
-        return Depth(self.exact, min(self.estimated, 100 + 3 * self.estimated * rows // (2 * max(total, 1))))
+        """Return the depth for a segment with ``rows`` of ``total`` rows: 1.5 times its even share, and a few more."""
+        shared = min(self.estimated, 100 + 3 * self.estimated * rows // (2 * max(total, 1)))
+        return replace(self, estimated=shared + self.rounds * rows // _ROWS_FOR_ONE)
 
     def deeper(self) -> Depth:
         """Return three times this depth."""
-        return Depth(3 * self.exact, 3 * self.estimated)
+        return Depth(3 * self.exact, 3 * self.estimated, 3 * self.rounds)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -198,6 +198,7 @@ def keyboard_signs_in_looks_and_edits(visitor: Visitor) -> None:
     """Come without a session, and leave the mouse alone."""
     page, press = visitor.page, visitor.page.keyboard.press
     visitor.open()
+    page.locator("[name=access_key]:focus").wait_for()
     page.keyboard.type(visitor.keys.access_key)
     press("Tab")
     page.keyboard.type(visitor.keys.secret_key)

@@ -16,9 +16,9 @@ from tests.browser.visitor import Visitor, png
 
 Visit = Callable[..., Visitor]
 
-#: Milliseconds until the largest thing of a page is seen, over loopback: a second on a machine that does nothing else.
-#: Beside other work it took up to .9 s.
-MAX_LARGEST_PAINT = 2000
+#: Milliseconds until the largest thing of a page is seen, over loopback, and loads of which the best counts: what else the
+#: machine does slows one, not the page. Beside ten times as many processes as processors, each took .3 to .8 s.
+MAX_LARGEST_PAINT, LOADS = 1000, 5
 
 #: Bytes, compressed, and files of a first load.
 MAX_LOAD_BYTES, MAX_LOAD_FILES = 60_000, 10
@@ -84,16 +84,41 @@ def test_a_first_load_is_light(visit: Visit) -> None:
     assert outside == []
 
 
+_LARGEST_PAINT = """new Promise((done) => new PerformanceObserver((list) => done(list.getEntries().at(-1).startTime))
+  .observe({type: 'largest-contentful-paint', buffered: true}))"""
+
+
 def test_the_largest_thing_is_seen_within_a_second(visit: Visit) -> None:
     visitor = visit()
     visitor.library(png(CAT))
-    visitor.open()
-    visitor.page.locator(".cards img").first.wait_for()
-    largest = visitor.page.evaluate(
-        "new Promise((done) => new PerformanceObserver((list) => done(list.getEntries().at(-1).startTime))"
-        ".observe({type: 'largest-contentful-paint', buffered: true}))"
-    )
-    assert largest <= MAX_LARGEST_PAINT
+    paints: list[float] = []
+    while len(paints) < LOADS and min(paints, default=MAX_LARGEST_PAINT + 1) > MAX_LARGEST_PAINT:
+        visitor.page.goto("about:blank")
+        visitor.page.context.new_cdp_session(visitor.page).send("Network.clearBrowserCache")
+        visitor.open()
+        visitor.page.locator(".cards img").first.wait_for()
+        visitor.page.wait_for_load_state("networkidle")
+        paints.append(visitor.page.evaluate(_LARGEST_PAINT))
+    assert min(paints) <= MAX_LARGEST_PAINT, paints
+
+
+def test_a_page_does_not_wait_for_one_thing_after_the_other(visit: Visit) -> None:
+    """Code and words that are shown first come while the session is asked for: each round costs more where the service is far."""
+    visitor = visit()
+    page = visitor.page
+    held: list[Any] = []
+    page.route("**/api/v1/session", lambda route: held.append(route))  # noqa: PLW0108 - a list's method cannot be marked
+    with (
+        page.expect_request("**/api/v1/session"),
+        page.expect_response("**/views/application.js"),
+        page.expect_response("**/i18n/en.js"),
+    ):
+        page.goto(f"{visitor.url}/console/")
+    assert page.locator("h1").count() == 0
+    page.unroute("**/api/v1/session")
+    for one in held:
+        one.continue_()
+    page.get_by_role("heading", level=1).wait_for()
 
 
 def test_letters_of_twice_the_size_hide_nothing(visit: Visit) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.test_journeys import CAT, CUP, PALACE, ROCKET, cropped
+from tests.browser.scenes import CAT, CUP, PALACE, ROCKET, cropped
 from tests.browser.visitor import Visitor, png
 
 Visit = Callable[..., Visitor]

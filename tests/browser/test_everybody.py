@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,16 +10,15 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.browser.test_journeys import CAT, CUP, ROCKET, cropped
+from tests.browser import journeys
+from tests.browser.scenes import CAT, CUP, cropped
 from tests.browser.visitor import Visitor, png
 
 Visit = Callable[..., Visitor]
 
-SHOW_AS_CODE = re.compile("Show as code|查看代码")
-
-#: Milliseconds until the largest thing of a page is seen, over loopback: a second on a machine that does nothing else.
-#: Beside other work it took up to .9 s.
-MAX_LARGEST_PAINT = 2000
+#: Milliseconds until the largest thing of a page is seen, over loopback, and loads of which the best counts: what else the
+#: machine does slows one, not the page. Beside ten times as many processes as processors, each took .3 to .8 s.
+MAX_LARGEST_PAINT, LOADS = 1000, 5
 
 #: Bytes, compressed, and files of a first load.
 MAX_LOAD_BYTES, MAX_LOAD_FILES = 60_000, 10
@@ -35,55 +33,7 @@ LOOKS: Sequence[dict[str, Any]] = (
 
 @pytest.mark.parametrize("look", LOOKS, ids=["en-light", "zh-dark", "en-dark-320", "zh-light-4k"])
 def test_every_page_hinders_nobody(visit: Visit, look: dict[str, Any]) -> None:
-    """No serious finding of axe, nothing beyond the edge of the screen, and targets that a finger meets."""
-    visitor = visit(**look)
-    page = visitor.page
-    name = visitor.library(png(CAT), png(cropped(CAT)), png(ROCKET))
-
-    def check(where: str) -> None:
-        assert visitor.hindrances() == [], where
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, where
-        small = page.evaluate(
-            "[...document.querySelectorAll('button, select, summary, .button')].filter((one) => one.offsetParent)"
-            ".filter((one) => one.offsetHeight < 24 || one.offsetWidth < 24).map((one) => one.outerHTML.slice(0, 120))"
-        )
-        assert small == [], where
-
-    visitor.open()
-    page.locator(".cards img").first.wait_for()
-    check("application")
-    page.locator(".head button.main").click()
-    page.locator("dialog input").first.wait_for()
-    check("new library")
-    visitor.open(f"l/{name}")
-    visitor.wait_for_tiles(3)
-    check("library")
-    page.get_by_role("option").first.focus()
-    page.keyboard.press("x")
-    page.locator(".bar").wait_for()
-    check("selected")
-    page.get_by_role("option", name="picture 0").click()
-    page.locator("dialog .edit").wait_for()
-    check("picture")
-    page.locator("dialog footer button").last.click()
-    page.locator(".result polygon").first.wait_for()
-    check("search")
-    page.locator(".result .row:last-child button").nth(2).click()
-    page.locator(".verdicts").wait_for()
-    check("compare")
-    page.keyboard.press("?")
-    page.locator("dialog .keys").wait_for()
-    check("keys")
-    page.keyboard.press("Escape")
-    page.get_by_role("button", name=SHOW_AS_CODE).first.click()
-    page.locator("dialog.code pre").wait_for()
-    check("code")
-    visitor.open("jobs")
-    page.locator(".empty, .jobs").first.wait_for()
-    check("jobs")
-    visitor.open("index")
-    page.locator(".health").wait_for()
-    check("index")
+    journeys.every_page_hinders_nobody(visit(**look))
 
 
 def test_signing_in_hinders_nobody(visit: Visit) -> None:
@@ -92,82 +42,8 @@ def test_signing_in_hinders_nobody(visit: Visit) -> None:
     assert visitor.hindrances() == []
 
 
-def tab_to(page: Any, what: str) -> None:
-    """Press Tab until an element that meets the selector has the focus."""
-    for _ in range(80):
-        page.keyboard.press("Tab")
-        if page.evaluate("(what) => document.activeElement.matches(what)", what):
-            return
-    pytest.fail(f"Tab does not come to {what}")
-
-
-def role_in_focus(page: Any) -> str:
-    """Return the role of what has the focus."""
-    return str(page.evaluate("document.activeElement.getAttribute('role')"))
-
-
 def test_the_keyboard_signs_in_looks_and_edits(visit: Visit) -> None:
-    visitor = visit(signed_in=False)
-    page, press = visitor.page, visitor.page.keyboard.press
-    visitor.open()
-    page.keyboard.type(visitor.keys.access_key)
-    press("Tab")
-    page.keyboard.type(visitor.keys.secret_key)
-    press("Enter")
-    visitor.says("Libraries")
-    name = visitor.library(png(CAT), png(cropped(CAT)), png(CUP))
-    page.reload()
-    page.get_by_role("link", name=name).wait_for()
-    tab_to(page, f"a[href$='/{name}']")
-    press("Enter")
-    visitor.wait_for_tiles(3)
-    tab_to(page, "[role=option]")
-    press("ArrowRight")
-    press("ArrowLeft")
-    press(" ")
-    page.locator("dialog .edit").wait_for()
-    press("]")
-    press("[")
-    press("e")
-    page.keyboard.type(" of a cat")
-    tab_to(page, ".edit button.main")
-    press("Enter")
-    visitor.says("Saved")
-    press("Escape")
-    page.locator("dialog").wait_for(state="detached")
-    assert role_in_focus(page) == "option"
-
-
-def test_the_keyboard_selects_compares_deletes_and_undoes(visit: Visit) -> None:
-    visitor = visit()
-    page, press = visitor.page, visitor.page.keyboard.press
-    name = visitor.library(png(CAT), png(cropped(CAT)), png(CUP))
-    visitor.open(f"l/{name}")
-    visitor.wait_for_tiles(3)
-    page.get_by_role("option", name="picture 1").focus()
-    press("Home")
-    press("x")
-    press("Shift+ArrowRight")
-    page.locator(".bar").wait_for()
-    press("c")
-    page.locator(".verdicts").wait_for()
-    press("b")
-    page.go_back()
-    visitor.wait_for_tiles(3)
-    page.get_by_role("option").first.focus()
-    press("Delete")
-    visitor.wait_for_tiles(2)
-    page.wait_for_function("() => document.activeElement.getAttribute('role') === 'option'")
-    visitor.button("Undo").wait_for()
-    tab_to(page, ".toast .link")
-    press("Enter")
-    visitor.wait_for_tiles(3)
-    press("?")
-    page.locator("dialog .keys").wait_for()
-    press("u")  # acts below the dialog, so not at all
-    press("Escape")
-    press("/")
-    assert page.evaluate("document.activeElement.type") == "search"
+    journeys.keyboard_signs_in_looks_and_edits(visit(signed_in=False))
 
 
 def test_single_keys_can_be_switched_off(visit: Visit) -> None:
@@ -208,16 +84,41 @@ def test_a_first_load_is_light(visit: Visit) -> None:
     assert outside == []
 
 
+_LARGEST_PAINT = """new Promise((done) => new PerformanceObserver((list) => done(list.getEntries().at(-1).startTime))
+  .observe({type: 'largest-contentful-paint', buffered: true}))"""
+
+
 def test_the_largest_thing_is_seen_within_a_second(visit: Visit) -> None:
     visitor = visit()
     visitor.library(png(CAT))
-    visitor.open()
-    visitor.page.locator(".cards img").first.wait_for()
-    largest = visitor.page.evaluate(
-        "new Promise((done) => new PerformanceObserver((list) => done(list.getEntries().at(-1).startTime))"
-        ".observe({type: 'largest-contentful-paint', buffered: true}))"
-    )
-    assert largest <= MAX_LARGEST_PAINT
+    paints: list[float] = []
+    while len(paints) < LOADS and min(paints, default=MAX_LARGEST_PAINT + 1) > MAX_LARGEST_PAINT:
+        visitor.page.goto("about:blank")
+        visitor.page.context.new_cdp_session(visitor.page).send("Network.clearBrowserCache")
+        visitor.open()
+        visitor.page.locator(".cards img").first.wait_for()
+        visitor.page.wait_for_load_state("networkidle")
+        paints.append(visitor.page.evaluate(_LARGEST_PAINT))
+    assert min(paints) <= MAX_LARGEST_PAINT, paints
+
+
+def test_a_page_does_not_wait_for_one_thing_after_the_other(visit: Visit) -> None:
+    """Code and words that are shown first come while the session is asked for: each round costs more where the service is far."""
+    visitor = visit()
+    page = visitor.page
+    held: list[Any] = []
+    page.route("**/api/v1/session", lambda route: held.append(route))  # noqa: PLW0108 - a list's method cannot be marked
+    with (
+        page.expect_request("**/api/v1/session"),
+        page.expect_response("**/views/application.js"),
+        page.expect_response("**/i18n/en.js"),
+    ):
+        page.goto(f"{visitor.url}/console/")
+    assert page.locator("h1").count() == 0
+    page.unroute("**/api/v1/session")
+    for one in held:
+        one.continue_()
+    page.get_by_role("heading", level=1).wait_for()
 
 
 def test_letters_of_twice_the_size_hide_nothing(visit: Visit) -> None:

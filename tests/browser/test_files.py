@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lookalike.wire.native import problems
+from tests.support.console_words import words
 
 STATIC = Path(__file__).resolve().parents[2] / "functions/console/static"
 OURS = sorted(
@@ -20,14 +21,6 @@ MAX_LINES, MAX_FILE_LINES, MAX_STYLE_LINES = 3600, 260, 400
 
 #: Bytes of everything, compressed: what somebody loads who opens every page in both languages.
 MAX_BYTES = 90_000
-
-
-def words(language: str) -> dict[str, str]:
-    """Return the words of a language by their keys."""
-    text = (STATIC / f"i18n/{language}.js").read_text()
-    found = re.findall(r"'([a-z0-9_.]+)': '((?:[^'\\]|\\.)*)',", text)
-    assert len(found) == len(dict(found)), "a key stands there twice"
-    return dict(found)
 
 
 def code() -> str:

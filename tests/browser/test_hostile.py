@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.browser.test_journeys import CAT, CUP
+from tests.browser.scenes import CAT, CUP
 from tests.browser.visitor import Visitor, png
 from tests.support.live import LiveServer
 

@@ -11,31 +11,12 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from tests.browser.visitor import PATIENCE, Visitor, png
-from tests.support import photographs
+from tests.browser import journeys
+from tests.browser.scenes import CAT, CUP, PALACE, ROCKET, cropped
+from tests.browser.visitor import Visitor, png
 from tests.support.live import LiveServer, cli
 
 Visit = Callable[..., Visitor]
-
-
-def photograph(name: str, side: int = 420) -> Image.Image:
-    picture = photographs.photograph(name).convert("RGB")
-    picture.thumbnail((side, side))
-    return picture
-
-
-CAT, CUP, ROCKET, PALACE = (photograph(name) for name in ("chelsea.png", "coffee.png", "rocket.jpg", "china.jpg"))
-
-
-def cropped(picture: Image.Image) -> Image.Image:
-    width, height = picture.size
-    return picture.crop((width // 8, height // 8, width * 7 // 8, height * 7 // 8))
-
-
-def stranger() -> Image.Image:
-    picture = Image.new("RGB", (300, 220), "white")
-    ImageDraw.Draw(picture).ellipse((40, 40, 160, 140), fill="navy")
-    return picture
 
 
 def pattern(i: int) -> Image.Image:
@@ -45,51 +26,11 @@ def pattern(i: int) -> Image.Image:
     return picture
 
 
-def test_the_first_start(visit: Visit) -> None:
-    """Link, new library, drop three pictures, find a cropped copy by paste, edit, compare, delete, undo."""
+@pytest.mark.parametrize("wish", journeys.WISHES, ids=lambda wish: wish.__name__)
+def test_an_operator_wishes(visit: Visit, wish: Callable[[Visitor], None]) -> None:
     visitor = visit()
-    page = visitor.page
-    assert "once" not in page.url
-    visitor.button("New library").click()
-    name = "first-start"
-    page.get_by_label("Name").fill(name)
-    visitor.button("Make library").click()
-    visitor.says("No pictures yet")
-
-    visitor.drop(png(CAT), png(CUP), png(ROCKET))
-    visitor.says("3 files done")
-    visitor.wait_for_tiles(3)
-    visitor.button("Clear what is done").click()
-
-    visitor.paste(png(cropped(CAT)))
-    visitor.says("proved")
-    assert re.fullmatch(r"0\.\d{4}", page.locator(".score").first.inner_text()), "1 is the identical picture's"
-    assert page.locator(".result polygon.quad").count() == 1
-    assert page.locator(".crop polygon.quad").count() == 1
-    assert "100\xa0% of your picture lies on it" in page.locator(".result").inner_text()
-
-    page.locator(".result").get_by_role("button", name="Open").click()
-    page.get_by_label("Brief").fill("a cat")
-    visitor.button("Save", "dialog").click()
-    visitor.says("Saved")
-    page.keyboard.press("Escape")
-
-    visitor.button("Compare", ".result").click()
-    visitor.says("One is a copy of the other")
-    upper = page.locator(".upper img")
-    assert upper.evaluate("(one) => getComputedStyle(one).transform").startswith("matrix(")
-    page.keyboard.press("b")
-    assert page.locator(".upper").evaluate("(one) => one.style.opacity") == "0"
-    for way in ("Wipe", "Onion skin", "Side by side"):
-        visitor.button(way).click()
-
-    visitor.open(f"l/{name}")
-    visitor.wait_for_tiles(3)
-    page.get_by_role("option", name="a cat").click()
-    visitor.button("Delete", "dialog").click()
-    visitor.wait_for_tiles(2)
-    visitor.button("Undo").click()
-    visitor.wait_for_tiles(3)
+    wish(visitor)
+    assert visitor.hindrances() == []
 
 
 _COPY = """async () => {
@@ -110,72 +51,6 @@ def test_a_copied_picture_is_added_or_searched_by_the_browsers_own_keys(visit: V
     visitor.page.keyboard.press("Control+V")
     visitor.says("Search by picture")
     visitor.page.locator(".score").first.wait_for()
-
-
-def test_deleted_pictures_are_seen_and_restored(visit: Visit) -> None:
-    visitor = visit()
-    name = visitor.library(png(CAT), png(CUP))
-    visitor.api("DELETE", f"/libraries/{name}/pictures/p0")
-    visitor.open(f"l/{name}")
-    visitor.wait_for_tiles(1)
-    visitor.button("Deleted").click()
-    visitor.page.get_by_role("option", name="picture 0").click()
-    assert visitor.page.locator("dialog img").evaluate("(one) => one.decode().then(() => one.naturalWidth)") > 0
-    visitor.button("Restore", "dialog").click()
-    visitor.says("Nothing is deleted")
-    visitor.button("In the library").click()
-    visitor.wait_for_tiles(2)
-
-
-def test_is_this_one_already_in(visit: Visit) -> None:
-    visitor = visit()
-    name = visitor.library(png(CAT))
-    visitor.open(f"l/{name}")
-    visitor.wait_for_tiles(1)
-    visitor.drop(png(CAT), on=2)
-    visitor.says(f"Yes. {name} holds this very picture.")
-    visitor.page.keyboard.press("Escape")
-    visitor.drop(png(cropped(CAT)), on=2)
-    visitor.says("A copy of it is in: picture 0 (score ")
-    assert visitor.page.locator("dialog footer .main").inner_text() == "Open it"
-    visitor.button("Add it all the same", "dialog").click()
-    visitor.wait_for_tiles(2)
-    visitor.drop(png(stranger()), on=2)
-    visitor.says(f"No. The nearest in {name} has score ")
-    assert visitor.page.locator("dialog footer .main").inner_text() == "Add to the library"
-
-
-def test_nothing_found_names_the_nearest(visit: Visit) -> None:
-    visitor = visit()
-    name = visitor.library(png(CAT))
-    visitor.open(f"l/{name}/search")
-    visitor.says("Which picture?")
-    visitor.paste(png(stranger()))
-    visitor.says("Nothing found")
-    visitor.says("The nearest picture has score ")
-    visitor.button("Show it anyway").click()
-    visitor.says("near")
-
-
-def test_a_stored_picture_finds_what_is_like_it_and_a_part_may_be_searched(visit: Visit) -> None:
-    visitor = visit()
-    name = visitor.library(png(CAT), png(cropped(CAT)), png(ROCKET))
-    visitor.open(f"l/{name}")
-    visitor.page.get_by_role("option", name="picture 0").click()
-    visitor.button("Find similar", "dialog").click()
-    visitor.says("identical")
-    visitor.says("proved")
-    area = visitor.page.locator(".area").bounding_box()
-    with visitor.page.expect_request("**/search") as asked:
-        mouse = visitor.page.mouse
-        mouse.move(area["x"] + area["width"] * 0.1, area["y"] + area["height"] * 0.2)
-        mouse.down()
-        mouse.move(area["x"] + area["width"] * 0.7, area["y"] + area["height"] * 0.9)
-        mouse.up()
-    assert json.loads(asked.value.post_data)["box"] == pytest.approx([0.1, 0.2, 0.7, 0.9], abs=0.02)
-    visitor.button("Whole picture").click()
-    visitor.page.reload()
-    visitor.says("identical")
 
 
 def test_examples_for_and_against_steer_a_search(visit: Visit) -> None:
@@ -276,7 +151,7 @@ def test_totals_of_uploads_add_up(visit: Visit, tmp_path: Path) -> None:
     visitor.open(f"l/{name}")
     chooser = visitor.page.locator(".head input[multiple]")
     chooser.set_input_files(files)
-    visitor.says("100 files done", 4 * PATIENCE)  # each is looked for before it is added
+    visitor.says("100 files done", times=4)  # each is looked for before it is added
     totals = visitor.page.locator(".drawer .totals")
     assert re.findall(r"\d+", totals.inner_text()) == ["90", "0", "10", "0"]
     visitor.says("90 pictures")  # the page is read again when the last is in: the next begins where this one ends
@@ -350,7 +225,7 @@ def test_uploads_go_on_after_the_server_was_killed(visit: Visit, tmp_path: Path)
     assert added < 20
     assert (refused, failed) == (0, 0)
     server = LiveServer(tmp_path / "data", "--port", server.url.rpartition(":")[2])
-    visitor.says("20 files done", 2 * PATIENCE)
+    visitor.says("20 files done", times=2)
     assert re.findall(r"\d+", visitor.page.locator(".totals").inner_text())[2:] == ["0", "0"]
     visitor.page.wait_for_function("() => !document.querySelector('.line.waiting, .line.sending')")
     visitor.wait_for_tiles(20)

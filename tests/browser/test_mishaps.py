@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.browser.test_journeys import CAT, CUP, ROCKET, cropped
+from tests.browser.scenes import CAT, CUP, ROCKET, cropped
 from tests.browser.visitor import Visitor, png
 from tests.support.live import LiveServer
 

@@ -41,22 +41,23 @@ _REFUSED = "Failed to load resource: the server responded with a status of "
 
 @dataclass
 class Visitor:
-    """A page of the console. ``url`` is where programs find the service, ``at`` where browsers do. ``wrong`` is what has gone wrong; ``refused`` are statuses of errors that answers had."""
+    """A page of the console. ``url`` is where programs find the service, ``at`` where browsers do; ``patience``: milliseconds that anything on a page may take. ``wrong`` is what has gone wrong; ``refused`` are statuses of errors that answers had."""
 
     page: Any
     url: str
     keys: Keys
     at: str
+    patience: int = PATIENCE
     wrong: list[str] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, context: Any, url: str, keys: Keys, at: str = "") -> Visitor:
+    def of(cls, context: Any, url: str, keys: Keys, at: str = "", patience: int = PATIENCE) -> Visitor:
         """Return a visitor with a page of this context."""
         page = context.new_page()
-        visitor = cls(page, url, keys, at or url)
-        page.set_default_timeout(PATIENCE)
+        visitor = cls(page, url, keys, at or url, patience)
+        page.set_default_timeout(patience)
         page.add_init_script(
             "addEventListener('securitypolicyviolation', (event) => console.error('CSP', event.violatedDirective, event.blockedURI))"
         )
@@ -89,6 +90,13 @@ class Visitor:
     def sign_in_by_link(self) -> None:
         self.page.goto(self.link())
         self.page.get_by_role("heading", level=1).wait_for()
+
+    def sign_in_by_keys(self) -> None:
+        self.open()
+        self.page.get_by_label("API key").fill(self.keys.access_key)
+        self.page.get_by_label("Secret key").fill(self.keys.secret_key)
+        self.button("Sign in").click()
+        self.says("Libraries")
 
     def api(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Call the API as a program of the same application."""
@@ -135,9 +143,9 @@ class Visitor:
     def wait_for_tiles(self, count: int) -> None:
         self.page.wait_for_function("(n) => document.querySelectorAll('li[role=option]').length === n", arg=count)
 
-    def says(self, text: str, patience: int = PATIENCE) -> None:
-        """Wait until the page says this."""
-        self.page.get_by_text(text).first.wait_for(timeout=patience)
+    def says(self, text: str, times: int = 1) -> None:
+        """Wait until the page says this, so many times longer than for anything else."""
+        self.page.get_by_text(text).first.wait_for(timeout=times * self.patience)
 
     def hindrances(self) -> list[str]:
         """What hinders people, of impact serious or critical."""

@@ -23,6 +23,7 @@ from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
 from lookalike.stores.aws.dynamodb_table import Table
+from tests.browser import journeys
 from tests.browser.visitor import Visitor
 from tests.contract.rows import described, digest_of
 from tests.servers import account
@@ -33,6 +34,11 @@ from tests.support.qiniu import JSON, uri
 from tests.support.qiniu import sign as signed
 
 pytestmark = pytest.mark.timeout(900)  # a build and a deployment are in the first test's time
+
+
+#: Milliseconds that anything on a page may take where functions start in processes of their own: a job waits for its
+#: schedule for a minute, too.
+STACK_PATIENCE = 150_000
 
 
 @pytest.fixture(scope="module")
@@ -209,25 +215,89 @@ def test_a_browser_signs_in_with_a_link_that_the_command_line_prints(stack: acco
     assert "require-trusted-types-for 'script'" in page.headers["content-security-policy"]
 
 
-def test_the_console_adds_a_picture_and_finds_a_cropped_copy(stack: account.Stack) -> None:
-    keys = stack.keys("browsing")
-    with chromium.running() as browser:
-        # A page's paths begin at a host of its own, as at AWS; browsers find names below localhost without a DNS.
-        at = f"http://{stack.resources['Api']}.execute-api.localhost:{urlsplit(stack.url).port}"
-        visitor = Visitor.of(browser.new_context(locale="en"), stack.url, keys, at)
-        visitor.open()
-        visitor.page.get_by_label("API key").fill(keys.access_key)
-        visitor.page.get_by_label("Secret key").fill(keys.secret_key)
-        visitor.button("Sign in").click()
-        visitor.says("No library yet")
-        name = visitor.library()
-        visitor.open(f"l/{name}")
-        scene = photographs.photograph("chelsea.png")
-        visitor.drop(photographs.png(scene))
-        visitor.wait_for_tiles(1)
-        visitor.paste(photographs.png(photographs.cropped(scene)))
-        visitor.says("proved")
-        assert visitor.wrong == []
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium.running() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def operator(stack: account.Stack) -> Keys:
+    return stack.keys("browsing")
+
+
+@pytest.fixture
+def visitor(stack: account.Stack, browser: Any, operator: Keys) -> Iterator[Visitor]:
+    """Somebody at the console's address, where nothing that they delete is purged. In the end, nothing has gone wrong."""
+    # A page's paths begin at a host of its own, as at AWS; browsers find names below localhost without a DNS.
+    at = f"http://{stack.resources['Api']}.execute-api.localhost:{urlsplit(stack.url).port}"
+    context = browser.new_context(locale="en", viewport={"width": 1280, "height": 860})
+    came = Visitor.of(context, stack.url, operator, at, STACK_PATIENCE)
+    with stack.paused("purge"):
+        yield came
+    context.close()
+    assert came.wrong == []
+
+
+def test_the_keyboard_alone_signs_in_looks_and_edits(visitor: Visitor) -> None:
+    journeys.keyboard_signs_in_looks_and_edits(visitor)
+    assert visitor.hindrances() == []
+
+
+@pytest.mark.parametrize("wish", journeys.WISHES, ids=lambda wish: wish.__name__)
+def test_an_operator_wishes(visitor: Visitor, wish: Callable[[Visitor], None]) -> None:
+    """The sweep among them is done by its schedule."""
+    visitor.sign_in_by_keys()
+    wish(visitor)
+    assert visitor.hindrances() == []
+
+
+def test_a_sweep_is_done_by_the_jobs_function(stack: account.Stack) -> None:
+    """Queued, done and counted; the next finds what came later; what was said not to be the same is no group again."""
+    keys = stack.keys("sweeping")
+    auth = (keys.access_key, keys.secret_key)
+    cat, cup = photographs.photograph("chelsea.png"), photographs.photograph("coffee.png")
+
+    def call(method: str, path: str, **said: Any) -> dict[str, Any]:
+        answer = httpx.request(method, f"{stack.url}/api/v1{path}", auth=auth, timeout=60, **said)
+        assert answer.is_success, answer.text
+        body: dict[str, Any] = answer.json() if answer.content else {}
+        return body
+
+    def add(id_: str, picture: Any) -> None:
+        image = {"base64": base64.b64encode(photographs.jpeg(picture)).decode()}
+        call("POST", "/libraries/swept/pictures", json={"image": image, "id": id_})
+
+    def run() -> None:
+        """Invoke the function as its schedule does that is held."""
+        target = stack.account.client("scheduler").get_schedule(Name=f"{stack.name}-jobs")["Target"]
+        answer = stack.account.client("lambda").invoke(FunctionName=target["Arn"], Payload=target["Input"])
+        assert "FunctionError" not in answer, answer["Payload"].read()
+
+    def swept(id_: str, pictures: int) -> dict[str, Any]:
+        queued = call("PUT", f"/jobs/{id_}", json={"kind": "duplicates", "library": "swept"})
+        assert (queued["state"], queued["done"]) == ("queued", 0)
+        run()
+        done = call("GET", f"/jobs/{id_}")
+        assert (done["state"], done["done"], done["total"]) == ("done", pictures, pictures)
+        return call("GET", f"/jobs/{id_}/report")
+
+    def groups_of(level: str) -> list[set[str]]:
+        found = call("GET", "/libraries/swept/duplicates", params={"level": level})["clusters"]
+        return [{one["id"] for one in cluster["pictures"]} for cluster in found]
+
+    call("PUT", "/libraries/swept", json={"kind": "same"})
+    add("cat", cat)
+    add("crop", photographs.cropped(cat))
+    add("cup", cup)
+    with stack.paused("jobs"):
+        assert swept("first", 3)["compared"] == 3
+        assert (groups_of("identical"), groups_of("same")) == ([], [{"cat", "crop"}])
+        add("small cup", cup.resize((cup.width // 2, cup.height // 2)))
+        assert swept("second", 4)["clusters"]["same"] == 2
+        assert sorted(map(sorted, groups_of("same"))) == [["cat", "crop"], ["cup", "small cup"]]
+        call("POST", "/libraries/swept/duplicates/dismiss", json={"pictures": ["cat", "crop"]})
+        assert groups_of("same") == [{"cup", "small cup"}]
 
 
 def test_setting_up_again_changes_nothing(stack: account.Stack) -> None:
@@ -306,7 +376,7 @@ def test_the_schedule_purges_what_was_deleted(stack: account.Stack) -> None:
 
 def test_nothing_failed_unseen(stack: account.Stack) -> None:
     sqs = stack.account.client("sqs")
-    for queue in ("IndexDeadLetters", "PurgeDeadLetters"):
+    for queue in ("IndexDeadLetters", "PurgeDeadLetters", "JobsDeadLetters"):
         assert not sqs.receive_message(QueueUrl=stack.outputs[queue]).get("Messages"), queue
     logs = stack.account.client("logs")
     for group in (name for kind, name in stack.resources.items() if kind.endswith("Logs") and kind != "ApiLogs"):

@@ -33,8 +33,9 @@ def photograph(name: str, side: int = 320) -> Image.Image:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three photographs, a smaller and a cropped one of the first, one under another name, and what is no picture."""
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
     made = tmp_path / "photos"
     (made / "below").mkdir(parents=True)
     cat = photograph("chelsea.png")
@@ -70,8 +71,8 @@ def test_a_folder_is_swept_and_its_report_shows_it(folder: Path, tmp_path: Path)
     assert "2 files could not be read: bad.jpg, broken.png" in done.output
     page = (report / "index.html").read_text()
     headings = [int(number) for number in re.findall(r'<h2 id="\w+">[^(]+\((\d+)\)', page)]
-    assert headings == [1, 1, 0]
-    assert [int(number) for number in re.findall(r'<a href="#\w+">(\d+) (?:identical|same|similar)', page)] == headings
+    assert headings == [1, 1, 0, 2], "levels, and what could not be read"
+    assert [int(number) for number in re.findall(r'<a href="#\w+">(\d+) (?:identical|same|similar)', page)] == [1, 1, 0]
     assert "2 files could not be read" in page
     assert "bad.jpg" in page
     assert "<script" not in page
@@ -83,6 +84,26 @@ def test_a_folder_is_swept_and_its_report_shows_it(folder: Path, tmp_path: Path)
     assert len(shown) == 5  # what is the same as a group of the level before is not shown again
     assert all((report / one).is_file() for one in shown)
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before, "the folder is only read"
+
+
+def test_the_report_is_in_the_language_that_is_asked_for(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an option, else by the locale; names and their markup stay text."""
+    report = tmp_path / "report"
+    assert counts(sweep(folder, report, "--language", "zh")) == (6, 1, 1, 0)
+    page = (report / "index.html").read_text()
+    assert '<html lang="zh-CN">' in page
+    for words in ("中的近似重复", "完全相同 1 组", "完全相同（1）", "2 个文件无法读取", "可比部分 100% 一致", "依据"):
+        assert words in page, words
+    assert not re.search(r"Near-duplicates|Identical|pixels|agrees|Why", page)
+    assert "<script" not in page
+    assert len(re.findall(r'<img src="([^"]+)"', page)) == 5
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    sweep(folder, report)
+    assert (report / "index.html").read_text() == page
+    sweep(folder, report, "--language", "en")
+    assert '<html lang="en">' in (report / "index.html").read_text()
 
 
 def test_only_what_has_changed_is_looked_at_again(folder: Path, tmp_path: Path) -> None:

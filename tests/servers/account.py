@@ -182,6 +182,16 @@ class Stack:
         configuration: dict[str, Any] = found["Configuration"]
         return configuration
 
+    @contextmanager
+    def paused(self, schedule: str) -> Iterator[None]:
+        """Hold a schedule, by the end of its name, until the block ends."""
+        scheduler, name = self.account.client("scheduler"), f"{self.name}-{schedule}"
+        fields = ("FlexibleTimeWindow", "ScheduleExpression", "Target")
+        kept = {field: value for field, value in scheduler.get_schedule(Name=name).items() if field in fields}
+        scheduler.update_schedule(Name=name, State="DISABLED", **kept)
+        yield
+        scheduler.update_schedule(Name=name, State="ENABLED", **kept)
+
     def keys(self, name: str) -> Keys:
         """Create an application with ``lookalike keys create``."""
         made = json.loads(

@@ -114,6 +114,9 @@ export async function signIn(said) {
   expired.set(false);
 }
 
+/** Whether a session may begin: there was one, or a link brings one. */
+export const mayBeSigned = () => Boolean(localStorage.getItem(SIGNED)) || location.hash.startsWith('#once=');
+
 /** Find out who is signed in, with the one-time code of the address if there is one. */
 export async function begin() {
   const once = /^#once=(.{1,200})$/.exec(location.hash)?.[1];

@@ -1,6 +1,6 @@
 // The router, the session, and what lies around every view.
 import { html, render, useEffect, useRef, useState } from './vendor/htm-preact.js';
-import { BASE, begin, call, expired, session, signOut } from './api.js';
+import { BASE, begin, call, expired, mayBeSigned, session, signOut } from './api.js';
 import { language, loadWords, t } from './i18n.js';
 import { Dialog, Icon, Trouble, titleOf } from './parts/dialog.js';
 import { drawer, go, keptStore, keysOn, notices, notify, online, route, useKeys, useLoad, useStore } from './state.js';
@@ -136,6 +136,8 @@ addEventListener('error', ({ target }) => {
   asking = call('GET', '/session').catch(({ status }) => status === 401 && expired.set(true)).finally(() => (asking = null));
 }, true);
 
+// What is shown first comes while the session is asked for; a view that does not come is told of where it is shown.
+VIEWS[mayBeSigned() ? viewOf(location.pathname)[0] : 'signin']().catch(() => {});
 const [, begun] = await Promise.all([loadWords(), begin().then(() => null, (problem) => problem)]);
 render(html`<${App} problem=${begun} />`, document.getElementById('app'));
 if (begun && session.get()) notify(`${titleOf(begun)}. ${t('signin.still')}`, { seconds: 10 });

@@ -15,6 +15,7 @@ import typer
 from lookalike import bootstrap
 from lookalike.cli.folder_library import bring_up, folder_library, id_of
 from lookalike.cli.one_application import one_application
+from lookalike.cli.report_words import WORDS, Language, Words, preferred_language
 from lookalike.cli.store_options import DataOption, StackOption, settings_for
 from lookalike.cli.sweep_report import Report, once, printable
 from lookalike.domain.duplicates import Level
@@ -60,6 +61,12 @@ def sweep(
             "--not-same", help="For a folder: these files are not the same as each other; name it twice or more."
         ),
     ] = None,
+    language: Annotated[
+        Language | None,
+        typer.Option(
+            help="For a folder: the language of the report. [default: that of the locale]", show_default=False
+        ),
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(help="For a library: the application's name, or its access key. [default: the only one]"),
@@ -74,12 +81,12 @@ def sweep(
     if (folder is None) == (library is None):
         raise InvalidArgument("folder", "name a folder, or a library with --library")
     if folder is not None:
-        _sweep_folder(folder, report, not_same or [])
+        _sweep_folder(folder, report, not_same or [], WORDS[language or preferred_language()])
     elif library is not None:
         _sweep_library(settings_for(data, stack), name, library)
 
 
-def _sweep_folder(folder: Path, target: Path, not_same: list[Path]) -> None:
+def _sweep_folder(folder: Path, target: Path, not_same: list[Path], words: Words) -> None:
     if not folder.is_dir():
         raise InvalidArgument("folder", f"{folder}: there is no such folder")
     folder, target = folder.resolve(), target.resolve()
@@ -96,7 +103,7 @@ def _sweep_folder(folder: Path, target: Path, not_same: list[Path]) -> None:
         _finish(ports, _started(ports, swept, alone=True))
         settle(ports, swept.uid)
         found = once((level, _clusters(ports, swept, level)) for level in Level)
-    page = Report(target, folder).write(brought, found)
+    page = Report(target, folder, words).write(brought, found)
     counts = ", ".join(f"{len(clusters)} {level}" for level, clusters in found)
     typer.echo(f"{brought.pictures} pictures, clusters: {counts}")
     if brought.refused:

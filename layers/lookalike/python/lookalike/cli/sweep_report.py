@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from lookalike.cli.folder_library import Brought, FileFacts
+from lookalike.cli.report_words import Words, counted
 from lookalike.domain.duplicates import End, Level, Pair
 from lookalike.domain.picture import Picture
 from lookalike.imaging.preview import PreviewFormat, preview
@@ -22,15 +23,6 @@ from lookalike.service.duplicate_clusters import FoundCluster
 
 #: Longer side of a thumbnail, in pixels.
 _SIDE = 480
-
-_TITLES = {
-    Level.IDENTICAL: ("Identical", "The same pixels, whatever the files are called or how they are compressed."),
-    Level.SAME: (
-        "The same picture",
-        "Other sizes, crops, formats or qualities of one picture: proved, and nothing disagrees.",
-    ),
-    Level.SIMILAR: ("Similar", "Near by content, or the same picture with something changed. Look before you delete."),
-}
 
 _STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -45,13 +37,13 @@ figcaption { overflow-wrap: anywhere; }
 """
 
 _PAGE = """<!doctype html>
-<html lang="en">
+<html lang="{tag}">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'">
-<title>Near-duplicates in {folder}</title>
+<title>{title}</title>
 <style>{style}</style>
-<h1>Near-duplicates in {folder}</h1>
+<h1>{title}</h1>
 <p>{summary}</p>
 {body}
 </html>
@@ -60,10 +52,11 @@ _PAGE = """<!doctype html>
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Where the report is written, and the folder that it is about."""
+    """Where the report is written, the folder that it is about, and its words."""
 
     target: Path
     folder: Path
+    words: Words
 
     def write(self, brought: Brought, found: Sequence[tuple[Level, Sequence[FoundCluster]]]) -> Path:
         """Write the page and its thumbnails, remove thumbnails that it no longer shows, and return the page's path."""
@@ -71,8 +64,10 @@ class Report:
         thumbs.mkdir(parents=True, exist_ok=True)
         shown: set[str] = set()
         body = "\n".join(self._sections(brought, found, shown))
-        folder = html.escape(_printable(self.folder))
-        page = _PAGE.format(folder=folder, style=_STYLE, summary=_summary(brought, found), body=body)
+        title = html.escape(self.words.title.format(folder=_printable(self.folder)))
+        page = _PAGE.format(
+            tag=self.words.tag, title=title, style=_STYLE, summary=self._summary(brought, found), body=body
+        )
         path = self.target / "index.html"
         path.write_text(page, encoding="utf-8")
         for thumb in thumbs.iterdir():
@@ -84,26 +79,38 @@ class Report:
         self, brought: Brought, found: Sequence[tuple[Level, Sequence[FoundCluster]]], shown: set[str]
     ) -> Iterator[str]:
         """Yield the sections of the levels, and one of the files that could not be read."""
+        words = self.words
         for level, new in found:
-            title, about = _TITLES[level]
-            yield f'<h2 id="{level}">{title} ({len(new)})</h2><p>{about}</p>'
+            title = words.heading.format(title=words.titles[level], n=len(new))
+            yield f'<h2 id="{level}">{title}</h2><p>{words.about[level]}</p>'
             for one in new:
                 yield self._cluster(one, shown)
         if brought.refused:
-            rows = (
-                f"<li>{html.escape(printable(name))}: {html.escape(printable(why))}</li>"
-                for name, why in brought.refused.items()
-            )
-            yield f"<h2 id='unread'>Files that could not be read ({len(brought.refused)})</h2><ul>{''.join(rows)}</ul>"
+            title = words.heading.format(title=words.unread_title, n=len(brought.refused))
+            rows = (self._refused(name, why) for name, why in brought.refused.items())
+            yield f'<h2 id="unread">{title}</h2><ul>{"".join(rows)}</ul>'
+
+    def _refused(self, name: str, why: str) -> str:
+        """Return the line of a file that could not be read; the reasons are in English."""
+        reason = f'<span lang="en">{html.escape(printable(why))}</span>'
+        return f"<li>{self.words.reason.format(name=html.escape(printable(name)), why=reason)}</li>"
+
+    def _summary(self, brought: Brought, found: Iterable[tuple[Level, Sequence[FoundCluster]]]) -> str:
+        words = self.words
+        links = (f'<a href="#{level}">{counted(words.counts[level], len(one))}</a>' for level, one in found)
+        said = [counted(words.pictures, brought.pictures), words.clusters.format(counts=words.between.join(links))]
+        if brought.refused:
+            said.append(f'<a href="#unread">{counted(words.unread, len(brought.refused))}</a>')
+        return " ".join(said)
 
     def _cluster(self, found: FoundCluster, shown: set[str]) -> str:
         ends = {end.id: end for pair in found.cluster.pairs for end in (pair.older, pair.newer)}
         ids = sorted(found.cluster.ids, key=lambda id_: (-ends[id_].width * ends[id_].height, -ends[id_].bytes, id_))
         pictures = "".join(self._picture(found.rows[id_], ends[id_], shown) for id_ in ids)
-        why = "".join(f"<li>{_why(pair, found.rows)}</li>" for pair in found.cluster.pairs[:20])
+        why = "".join(f"<li>{self._why(pair, found.rows)}</li>" for pair in found.cluster.pairs[:20])
         return (
             f'<section class="cluster"><ul class="pictures">{pictures}</ul>'
-            f'<details class="why"><summary>Why</summary><ul>{why}</ul></details></section>'
+            f'<details class="why"><summary>{self.words.why}</summary><ul>{why}</ul></details></section>'
         )
 
     def _picture(self, row: Picture, end: End, shown: set[str]) -> str:
@@ -112,13 +119,31 @@ class Report:
         link = html.escape(_address(path, self.target))
         name = html.escape(_printable(facts.path))
         thumb = self._thumbnail(path, row, shown)
-        picture = f'<img src="{thumb}" alt="{name}" loading="lazy">' if thumb else "<p>(cannot be shown)</p>"
+        picture = f'<img src="{thumb}" alt="{name}" loading="lazy">' if thumb else f"<p>{self.words.not_shown}</p>"
+        size = self.words.size.format(w=end.width, h=end.height)
         when = datetime.fromtimestamp(facts.changed / 1e9, UTC).strftime("%Y-%m-%d %H:%M")
         return (
             f'<li><figure><a href="{link}">{picture}</a><figcaption>{name}'
-            f'<div class="facts">{end.width} × {end.height} pixels, {_size(facts.bytes)}, {when} UTC</div>'
+            f'<div class="facts">{size} · {_size(facts.bytes)} · {when} UTC</div>'
             "</figcaption></figure></li>"
         )
+
+    def _why(self, pair: Pair, rows: Mapping[str, Picture]) -> str:
+        """Return the two files of a pair, and what they have in common."""
+        words = self.words
+        a, b = (html.escape(_printable(FileFacts.of(rows[id_]).path)) for id_ in pair.ids)
+        said = {
+            Level.IDENTICAL: words.identical,
+            Level.SAME: words.score.format(score=f"{pair.score:.3f}"),
+            Level.SIMILAR: words.cosine.format(cosine=f"{pair.cosine:.2f}"),
+        }
+        reasons = [said[pair.level]]
+        agreement = pair.proof.agreement if pair.proof is not None else None
+        if agreement is not None and pair.level is not Level.IDENTICAL:
+            reasons.append(words.agreement.format(percent=f"{agreement.share:.0%}"))
+        if pair.proof is not None and pair.level is Level.SIMILAR:
+            reasons.append(words.differs)
+        return words.pair.format(a=a, b=b, reasons=words.between.join(reasons))
 
     def _thumbnail(self, path: Path, row: Picture, shown: set[str]) -> str:
         """Return the address of the picture's thumbnail, which is made unless it is there; empty if it cannot be made."""
@@ -144,24 +169,6 @@ def once(found: Iterable[tuple[Level, Sequence[FoundCluster]]]) -> list[tuple[Le
         kept.append((level, [one for one in clusters if one.cluster.ids not in before]))
         before.update(one.cluster.ids for one in clusters)
     return kept
-
-
-def _summary(brought: Brought, found: Iterable[tuple[Level, Sequence[FoundCluster]]]) -> str:
-    numbers = ", ".join(f'<a href="#{level}">{len(clusters)} {level}</a>' for level, clusters in found)
-    unread = f' <a href="#unread">{len(brought.refused)} files could not be read.</a>' if brought.refused else ""
-    return f"{brought.pictures} pictures. Clusters: {numbers}; one that a further level only repeats is counted once.{unread}"
-
-
-def _why(pair: Pair, rows: Mapping[str, Picture]) -> str:
-    names = [html.escape(_printable(FileFacts.of(rows[id_]).path)) for id_ in pair.ids]
-    agreement = pair.proof.agreement if pair.proof is not None else None
-    agrees = "" if agreement is None else f", {agreement.share:.0%} of the structure agrees"
-    said = {
-        Level.IDENTICAL: "the same pixels",
-        Level.SAME: f"score {pair.score:.3f}{agrees}",
-        Level.SIMILAR: f"cosine {pair.cosine:.2f}" + (f"; proved, and something differs{agrees}" if pair.proof else ""),
-    }
-    return f"{names[0]} and {names[1]}: {said[pair.level]}"
 
 
 def _size(count: int) -> str:

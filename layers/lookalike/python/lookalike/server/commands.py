@@ -30,7 +30,7 @@ def run_check(ports: Ports, asked: Mapping[str, Any], tell: Tell) -> str:
     mend = Mender(ports, float(asked["rate"])) if asked["repair"] else None
     names = int(asked.get("names", DEFAULT_NAMES))
     report = check(ports, mend=mend, deep=int(asked["deep"]), names=names, tell=tell)
-    report = with_second_model(ports, report, repair=bool(asked["repair"]))
+    report = with_second_model(ports, report, repair=bool(asked["repair"]), names=names)
     note_report(ports, Reported.CHECK, report.with_examples(DEFAULT_NAMES).to_json())
     return report.to_json()
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -269,6 +273,60 @@ def test_a_fill_that_is_stopped_goes_on_and_a_kill_loses_nothing(here: Service, 
         assert again.ports.embedder.model == "new"
         with closing((fresh := anew(again, tmp_path / "anew2")).raw):
             assert again.answers() == fresh.answers()
+
+
+#: Drops the model that is not used, of a data folder, and says when it begins.
+DROP = """
+import sys
+from pathlib import Path
+from tests.integration.test_model_change import Watch, drop, opened
+ports = opened(Path(sys.argv[1]))
+print("begun", flush=True)
+drop(ports, 0, Watch())
+"""
+
+#: Kills of one that drops, each on a folder of its own.
+KILLS = 8
+
+
+def test_a_drop_that_is_killed_at_any_moment_is_ended_by_the_next_one(here: Service, tmp_path: Path) -> None:
+    begun(here)
+    fill(here.raw, 0)
+    switch(here.raw, Watch())
+    for name in NAMES[6:9]:
+        here.add(name)
+    delete(here.ports, Delete(here.ref(Kind.SAME), (NAMES[0],)))
+    expected = here.answers()
+    here.raw.close()
+    seconds, left = 0.0, 0
+    for number in range(KILLS + 1):
+        data = tmp_path / f"data{number}"
+        shutil.copytree(tmp_path / "data", data)
+        process = subprocess.Popen([sys.executable, "-c", DROP, str(data)], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        began = time.monotonic()
+        if number == 0:  # says how long it takes
+            assert process.wait() == 0
+            seconds = time.monotonic() - began
+        else:
+            time.sleep(random.uniform(0, seconds) * (number / KILLS))
+            process.kill()
+            process.wait()
+        process.stdout.close()
+        with closing(opened(data)) as ports:
+            service = Service(ports)
+            assert service.answers() == expected
+            models = ports.stores.embeddings.models()
+            assert models is not None
+            if models.other is not None:
+                left += 1
+                drop(ports, 0, Watch())
+            assert service.answers() == expected
+            assert check(service.ports).found == {}
+            assert {row.model for batch in ports.catalog.every_row() for row in batch if row.live} == {"new"}
+            assert not any(keys for model in ("tiny", "new") for keys in ports.stores.embeddings.keys(model))
+    assert left, "some were killed before they had ended"
 
 
 def put_back(service: Service, row: Picture, data: bytes) -> None:

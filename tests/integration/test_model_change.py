@@ -286,7 +286,7 @@ drop(ports, 0, Watch())
 """
 
 #: Kills of one that drops, each on a folder of its own.
-KILLS = 8
+KILLS = 5
 
 
 def test_a_drop_that_is_killed_at_any_moment_is_ended_by_the_next_one(here: Service, tmp_path: Path) -> None:

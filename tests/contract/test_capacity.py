@@ -13,7 +13,7 @@ import pytest
 
 from lookalike.domain.application import Application, Policy
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
-from lookalike.domain.picture import Picture
+from lookalike.domain.picture import Key, Picture
 from lookalike.errors import LibraryFull
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
@@ -235,6 +235,33 @@ def test_an_upload_and_a_batch_keep_to_it_too(limited_ports: Ports, library: Lib
     delete(ports, Delete(REF, ("10",)))
     assert ingest(replace(ports, capacity=None), ObjectCreated("uploads", key, "01")) == "added"
     assert all_live(ports) == CAPACITY
+
+
+def test_restores_and_adds_at_once_keep_to_it(limited_ports: Ports, library: Library, together: Together) -> None:
+    """All pictures but one are deleted; others are added while they are restored."""
+    create_library(limited_ports, OTHER)
+    for number in range(CAPACITY):
+        into(limited_ports, REF, number)
+    deleted = [str(number) for number in range(1, CAPACITY)]
+    delete(limited_ports, Delete(REF, tuple(deleted)))
+
+    def back(name: str) -> object:
+        try:
+            return restore(limited_ports, library, name)
+        except LibraryFull as full:
+            return full
+
+    restores = [partial(back, name) for name in deleted]
+    together([*restores, *(partial(into, limited_ports, OTHER, number) for number in range(50, 54))])
+    assert all_live(limited_ports) <= CAPACITY
+    for number in range(100, 106):
+        into(limited_ports, OTHER, number)
+    assert all_live(limited_ports) == CAPACITY
+    rows = {name: limited_ports.catalog.picture(Key(library.uid, name)) for name in deleted}
+    gone = [name for name, row in rows.items() if row is not None and not row.live]
+    assert gone, "something was refused"
+    assert {type(back(name)) for name in gone} <= {LibraryFull, ApplicationFull}
+    assert all_live(limited_ports) == CAPACITY
 
 
 def test_another_application_of_the_tenant_keeps_to_its_own(limited_ports: Ports) -> None:

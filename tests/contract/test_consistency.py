@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lookalike.domain.application import Application
+from lookalike.domain.application import Application, Policy
 from lookalike.domain.consistency import Fault, Report
 from lookalike.domain.library import Identity, Kind, LibraryRef
 from lookalike.domain.picture import Metadata, Picture, State, companion_keys, object_key, thumbnail_key
@@ -27,6 +27,7 @@ from lookalike.service.consistency import check
 from lookalike.service.delete import Delete, delete
 from lookalike.service.libraries import create_library
 from lookalike.service.mend import Mender
+from lookalike.service.purge import SWEEP_AFTER_MS, purge
 from lookalike.service.search import Search, search
 from lookalike.stores.local.sqlite_stores import SqliteStores
 from lookalike.stores.vectors.index import FaissIndex
@@ -342,6 +343,46 @@ def test_rows_of_libraries_that_are_not_in_the_catalog_are_said_and_left(ports: 
     assert (report.found, report.mended, report.left) == ({Fault.NO_LIBRARY: 2}, {}, 2)
     assert set(report.examples[Fault.NO_LIBRARY]) == {"lost/0", "lost/1"}
     assert all(ports.catalog.picture(row.key) is not None for row in lost)
+
+
+def test_what_waits_to_be_swept_is_counted_by_itself_and_has_no_fault(ports: Ports, clock: SetClock) -> None:
+    """Nobody can search it: whatever its rows lack, whenever the library was removed, until the sweep and after."""
+    world = World(ports, clock)
+    live = world.check().totals.live
+    removed = create_library(ports, LibraryRef("tenant", f"removed-{uuid4().hex}", Kind.SAME, Identity.OWN))
+    model = ports.embedder.model
+    rows = [a_row(removed.uid, f"{number}", number + 1, kind=Kind.SAME, model=model) for number in range(3)]
+    rows.append(a_row(removed.uid, "other", 5, kind=Kind.SAME, model="another"))
+    ports.index.write([rows[0]])
+    for row in (rows[0].but(revision=9), *rows[1:]):
+        ports.catalog.put(row, None)
+    clock.now += DAY
+    assert set(world.check().found) == {
+        Fault.STALE, Fault.MISSING, Fault.OTHER_MODEL, Fault.NO_ORIGINAL, Fault.NO_MAP
+    }  # fmt: skip
+    ports.catalog.remove_library(removed, clock.now)
+    report = world.check(repair=True, deep=100)
+    assert (report.found, report.mended, report.left) == ({}, {}, 0)
+    assert (report.totals.live, report.totals.removed) == (live, 4)
+    assert report.deep == len(world.pictures)
+    assert report.sweep_due == clock.now + SWEEP_AFTER_MS
+    clock.now += 2 * SWEEP_AFTER_MS
+    purge(ports, lambda: True)
+    report = world.check()
+    assert (report.found, report.totals.removed, report.sweep_due) == ({}, 0, None)
+
+
+def test_of_several_tenants_a_picture_is_named_by_an_application(ports: Ports, clock: SetClock) -> None:
+    world = World(ports, clock)
+    narrow = Application("key 1", "secret", "10000011", "tenant", "camera", policy=Policy(libraries=("gate",)))
+    other = Application("key 2", "secret", "10000012", f"other-{uuid4().hex}", "another")
+    for application in (narrow, other):
+        ports.applications.save_application(application)
+    create_library(ports, LibraryRef(other.tenant, "kept", Kind.SAME, Identity.OWN))
+    no_map(world, world.pictures[1])
+    clock.now += DAY
+    name = next(one.name for one in ports.applications.applications() if one.tenant == "tenant" and one != narrow)
+    assert world.check().examples == {Fault.NO_MAP: (f"{name}/{world.ref.name}/1",)}
 
 
 def test_a_report_names_as_many_as_it_is_asked_for(ports: Ports, clock: SetClock) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import random
+import shutil
+import subprocess
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import boto3
@@ -14,25 +19,32 @@ import numpy as np
 import pytest
 
 from lookalike import bootstrap
+from lookalike.domain.consistency import Fault, Report
 from lookalike.domain.library import Identity, Kind, LibraryRef
 from lookalike.domain.model_change import Phase
-from lookalike.domain.picture import Embedding, Metadata, Pixels
+from lookalike.domain.picture import Embedding, Key, Metadata, Picture, Pixels
 from lookalike.domain.search import Generation
 from lookalike.imaging.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.ports.clock import unix_milliseconds
+from lookalike.server import model_changes
+from lookalike.server.commands import run_check
+from lookalike.server.model_changes import ModelChanges
 from lookalike.service.add import Add, add
 from lookalike.service.applications import create_application
 from lookalike.service.consistency import check
 from lookalike.service.delete import Delete, delete
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import create_library
+from lookalike.service.lost_originals import with_lost_now
 from lookalike.service.model_change import back, begin, switch
 from lookalike.service.model_drop import drop
-from lookalike.service.model_fill import Stopped, Watch, fill
+from lookalike.service.model_fill import Progress, Stopped, Watch, fill
+from lookalike.service.model_progress import note_fill
 from lookalike.service.model_view import current, seen_with
 from lookalike.service.restore import restore
 from lookalike.service.search import Search, search
+from lookalike.service.second_look import GRACE_MS
 from lookalike.service.update import Update, update
 from lookalike.settings import Settings
 from lookalike.stores.aws.dynamodb_applications import DynamoApplications
@@ -46,6 +58,7 @@ from lookalike.stores.aws.opensearch_index import OpenSearchIndex
 from lookalike.stores.aws.opensearch_models import OpenSearchModels
 from lookalike.stores.aws.s3_models import S3Models
 from lookalike.stores.aws.s3_objects import CONFIG, S3Store
+from lookalike.wire.status import details
 from tests.servers.dynamodb import server as dynamodb
 from tests.servers.opensearch.server import PATIENCE
 from tests.servers.opensearch.server import shared as opensearch
@@ -260,3 +273,176 @@ def test_a_fill_that_is_stopped_goes_on_and_a_kill_loses_nothing(here: Service, 
         assert again.ports.embedder.model == "new"
         with closing((fresh := anew(again, tmp_path / "anew2")).raw):
             assert again.answers() == fresh.answers()
+
+
+#: Drops the model that is not used, of a data folder, and says when it begins.
+DROP = """
+import sys
+from pathlib import Path
+from tests.integration.test_model_change import Watch, drop, opened
+ports = opened(Path(sys.argv[1]))
+print("begun", flush=True)
+drop(ports, 0, Watch())
+"""
+
+#: Kills of one that drops, each on a folder of its own.
+KILLS = 5
+
+
+def test_a_drop_that_is_killed_at_any_moment_is_ended_by_the_next_one(here: Service, tmp_path: Path) -> None:
+    begun(here)
+    fill(here.raw, 0)
+    switch(here.raw, Watch())
+    for name in NAMES[6:9]:
+        here.add(name)
+    delete(here.ports, Delete(here.ref(Kind.SAME), (NAMES[0],)))
+    expected = here.answers()
+    here.raw.close()
+    seconds, left = 0.0, 0
+    for number in range(KILLS + 1):
+        data = tmp_path / f"data{number}"
+        shutil.copytree(tmp_path / "data", data)
+        process = subprocess.Popen([sys.executable, "-c", DROP, str(data)], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        began = time.monotonic()
+        if number == 0:  # says how long it takes
+            assert process.wait() == 0
+            seconds = time.monotonic() - began
+        else:
+            time.sleep(random.uniform(0, seconds) * (number / KILLS))
+            process.kill()
+            process.wait()
+        process.stdout.close()
+        with closing(opened(data)) as ports:
+            service = Service(ports)
+            assert service.answers() == expected
+            models = ports.stores.embeddings.models()
+            assert models is not None
+            if models.other is not None:
+                left += 1
+                drop(ports, 0, Watch())
+            assert service.answers() == expected
+            assert check(service.ports).found == {}
+            assert {row.model for batch in ports.catalog.every_row() for row in batch if row.live} == {"new"}
+            assert not any(keys for model in ("tiny", "new") for keys in ports.stores.embeddings.keys(model))
+    assert left, "some were killed before they had ended"
+
+
+def put_back(service: Service, row: Picture, data: bytes) -> None:
+    service.raw.originals.put(row.object_key, data)
+
+
+def added_again(service: Service, row: Picture, _data: bytes) -> None:
+    service.add(row.key.id, replace_=True)
+
+
+def deleted(service: Service, row: Picture, _data: bytes) -> None:
+    delete(service.ports, Delete(service.ref(Kind.SAME), (row.key.id,)))
+
+
+@pytest.mark.parametrize("mend", [put_back, added_again, deleted])
+@pytest.mark.parametrize("is_live", [False, True], ids=["before it is live", "after the switch"])
+def test_a_lost_original_is_told_by_name_until_it_is_there_again(
+    here: Service, mend: Callable[[Service, Picture, bytes], None], is_live: bool
+) -> None:
+    (library,) = [one for one in here.raw.catalog.libraries(here.tenant) if one.kind is Kind.SAME]
+    rows = [here.raw.catalog.picture(Key(library.uid, name)) for name in NAMES[:2]]
+    files = {row: here.raw.originals.get(row.object_key) or b"" for row in rows if row is not None}
+    here.raw.originals.remove([row.object_key for row in files])
+    begun(here)
+    models = fill(here.raw, 0)
+    if is_live:
+        models = switch(here.raw, Watch(), leave_lost=True)
+    told = with_lost_now(here.raw, models)
+    assert (told.lost, set(told.examples)) == (2, {f"own-same/{name}" for name in NAMES[:2]})
+    first, second = files
+    mend(here, first, files[first])
+    told = with_lost_now(here.raw, models)
+    assert (told.lost, told.examples) == (1, (f"own-same/{second.key.id}",))
+    mend(here, second, files[second])
+    assert with_lost_now(here.raw, models).lost == 0
+
+
+def later(service: Service) -> Ports:
+    """The service as it is once nothing of it is too young to be judged."""
+    return current(replace(service.raw, clock=lambda: unix_milliseconds() + 2 * GRACE_MS))
+
+
+def test_pictures_that_the_second_model_lacks_are_all_named(service: Service) -> None:
+    begun(service)
+    fill(service.raw, 0)
+    keys = [key for some in service.raw.stores.embeddings.keys("new") for key in some]
+    service.raw.stores.embeddings.remove(["new"], keys)
+    names: dict[int, tuple[str, ...]] = {}
+    for count in (5, 100):
+        asked = {"repair": False, "deep": 0, "rate": 1000.0, "names": count}
+        report = Report.of_json(run_check(later(service), asked, lambda _: None))
+        assert report.found == {Fault.OTHER_MODEL: 12}
+        names[count] = report.examples[Fault.OTHER_MODEL]
+    assert len(names[5]) == 5
+    assert sorted(names[100]) == sorted(
+        f"own-{kind}/{name} (new)" for kind in (Kind.SAME, Kind.SIMILAR) for name in NAMES[:6]
+    )
+
+
+@pytest.mark.parametrize("when", ["before the fill", "before the switch", "after the switch"])
+def test_a_library_that_is_removed_meanwhile_is_in_nobodys_way(service: Service, when: str) -> None:
+    (library,) = [one for one in service.raw.catalog.libraries(service.tenant) if one.kind is Kind.SIMILAR]
+    told: list[tuple[int, int]] = []
+
+    def remove(now: str) -> None:
+        if now == when:
+            service.raw.catalog.remove_library(library, unix_milliseconds())
+
+    begun(service)
+    remove("before the fill")
+    fill(service.raw, 0, Watch(lambda progress: told.append((progress.done, progress.total))))
+    expected = 6 if when == "before the fill" else 12
+    assert told[-1] == (expected, expected)
+    remove("before the switch")
+    assert switch(service.raw, Watch()).lost == 0
+    remove("after the switch")
+    asked = {"repair": True, "deep": 20, "rate": 1000.0}
+    report = Report.of_json(run_check(later(service), asked, lambda _: None))
+    assert (report.found, report.totals.live, report.totals.removed) == ({}, 6, 6)
+    drop(service.raw, 0, Watch())
+    report = Report.of_json(run_check(later(service), asked, lambda _: None))
+    assert (report.found, report.totals.live, report.totals.removed) == ({}, 6, 6)
+
+
+def test_status_says_how_far_a_fill_is(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_changes, "SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr(model_changes, "SETTLE_SECONDS_AWS", 0.0)
+    monkeypatch.setattr(model_changes, "_NOTED_SECONDS", 0.0)
+    said: list[dict[str, Any]] = []
+
+    def status() -> dict[str, Any]:
+        return details(current(service.raw), service.raw.catalog.libraries(service.tenant))
+
+    def noted(ports: Ports, progress: Progress) -> None:
+        note_fill(ports, progress)
+        said.append(status()["other_model"])
+
+    monkeypatch.setattr(model_changes, "note_fill", noted)
+    assert "other_model" not in status()
+    models = service.raw.models
+    assert isinstance(models, GivenModels)
+    with closing(ModelChanges(service.raw)) as changes:
+        step = {"step": "begin", "model": asdict(models.ref("new")), "rate": 1000}
+        changes.command(service.raw, step, lambda _: None)
+        until(lambda: status()["other_model"]["phase"] == "filled")
+        assert [(one["model"], one["phase"], one["done"], one["total"]) for one in said] == [
+            ("new", "filling", 6, 12),
+            ("new", "filling", 12, 12),
+        ] * 2
+        assert status()["other_model"].keys() == {"model", "phase", "began"}
+        changes.command(service.raw, {"step": "drop"}, lambda _: None)
+        assert "other_model" not in status()
+
+
+def until(done: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.05)

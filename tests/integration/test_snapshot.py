@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from lookalike.cli.main import app
 from lookalike.domain.application import Application
 from lookalike.domain.library import Identity, Kind, LibraryRef
-from lookalike.domain.picture import Metadata
+from lookalike.domain.picture import Key, Metadata
 from lookalike.errors import SettingsError
 from lookalike.imaging.decode import FORMATS, Bounds
 from lookalike.ports import Ports
@@ -69,10 +69,8 @@ def test_it_is_what_was_there_and_comes_back(ports: Ports, tmp_path: Path) -> No
     with pytest.raises(SettingsError, match="kept: is there already"):
         snapshot.take_snapshot(tmp_path / "data", tmp_path / "kept", "now")
     with pytest.raises(SettingsError, match="no snapshot, or one that was not finished"):
-        snapshot.restore_snapshot(tmp_path / "data", tmp_path / "other", "now")
-    with pytest.raises(SettingsError, match="in use by another server"):
-        snapshot.set_aside(tmp_path / "data", "aside")
-    snapshot.restore_snapshot(tmp_path / "kept", tmp_path / "back", "now")
+        snapshot.restore_snapshot(tmp_path / "data", tmp_path / "other")
+    snapshot.restore_snapshot(tmp_path / "kept", tmp_path / "back")
     assert checked(tmp_path / "back") == was
     assert checked(tmp_path / "kept") == was
 
@@ -163,14 +161,14 @@ def test_a_damaged_snapshot_is_refused(ports: Ports, tmp_path: Path) -> None:
         if file.is_file():
             file.unlink()
     with pytest.raises(SettingsError, match=r"the original of .* is missing; nothing was restored"):
-        snapshot.restore_snapshot(tmp_path / "kept", tmp_path / "back", "now")
+        snapshot.restore_snapshot(tmp_path / "kept", tmp_path / "back")
     with closing(sqlite3.connect(tmp_path / "broken/catalog.db")) as database:
         size = database.execute("PRAGMA page_size").fetchone()[0]
     with (tmp_path / "broken/catalog.db").open("r+b") as catalog:
         catalog.seek(3 * size)
         catalog.write(b"x" * size)
     with pytest.raises(SettingsError, match=r"catalog.db: (damaged|cannot be copied)"):
-        snapshot.restore_snapshot(tmp_path / "broken", tmp_path / "back", "now")
+        snapshot.restore_snapshot(tmp_path / "broken", tmp_path / "back")
     assert not (tmp_path / "back").exists()
 
 
@@ -190,3 +188,104 @@ def test_the_commands(tmp_path: Path) -> None:
     assert "later" not in run("keys", "list", "--data", str(data))
     (aside,) = tmp_path.glob("data.before-*")
     assert "later" in run("keys", "list", "--data", str(aside))
+
+
+def replace(folder: Path) -> None:
+    snapshot.restore_snapshot(folder / "kept", folder / "data", aside=folder / "data.before")
+
+
+def test_a_folder_in_use_is_not_replaced_and_nothing_is_left_of_the_try(ports: Ports, tmp_path: Path) -> None:
+    put(ports, 1)
+    snapshot.take_snapshot(tmp_path / "data", tmp_path / "kept", "now")
+    for _ in range(2):
+        with pytest.raises(SettingsError, match="in use by another server"):
+            replace(tmp_path)
+        assert {one.name for one in tmp_path.iterdir()} == {"data", "kept"}
+
+
+@pytest.mark.parametrize("before", ["the copy", "the copy is whole", "the first renaming", "the second renaming"])
+def test_a_restore_that_was_killed_is_done_by_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with closing(LocalStores(tmp_path / "data", TinyEmbedder())) as stores:
+        given = {name: getattr(stores, name) for name in ("catalog", "index", "originals", "maps")}
+        ports = memory_ports(SHOP, **given)
+        put(ports, 1)
+        was = contents(ports, SHOP, "shop")
+        snapshot.take_snapshot(tmp_path / "data", tmp_path / "kept", "now")
+        put(ports, 2)
+    renamed = Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        if (path.name == "data.part") == (before == "the second renaming"):
+            raise KeyboardInterrupt
+        return renamed(path, target)
+
+    with monkeypatch.context() as patch:
+        if before == "the copy":
+            patch.setattr(snapshot, "_copy_catalog", killed)
+        elif before == "the copy is whole":
+            patch.setattr(snapshot, "_flush_all", killed)
+        else:
+            patch.setattr(Path, "rename", rename)
+        with pytest.raises(KeyboardInterrupt):
+            replace(tmp_path)
+    assert (tmp_path / "data.part").exists()
+    assert (tmp_path / "data").exists() == (before != "the second renaming")
+    aside = tmp_path / "data.before"
+    if aside.exists():
+        snapshot.restore_snapshot(tmp_path / "kept", tmp_path / "data", aside=tmp_path / "data.later")
+    else:
+        replace(tmp_path)
+    assert checked(tmp_path / "data") == was
+    assert len(checked(aside)) == 2
+    assert {one.name for one in tmp_path.iterdir()} == {"data", "kept", "data.before"}
+
+
+def test_a_folder_that_cannot_be_put_in_place_leaves_the_one_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(LocalStores(tmp_path / "data", TinyEmbedder())) as stores:
+        given = {name: getattr(stores, name) for name in ("catalog", "index", "originals", "maps")}
+        put(memory_ports(SHOP, **given), 1)
+        snapshot.take_snapshot(tmp_path / "data", tmp_path / "kept", "now")
+    renamed = Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        if path.name == "data.part":
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        return renamed(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename)
+        with pytest.raises(SettingsError, match="nothing was made"):
+            replace(tmp_path)
+    assert len(checked(tmp_path / "data")) == 1
+    assert {one.name for one in tmp_path.iterdir()} == {"data", "kept"}
+
+
+def test_what_lies_of_a_removed_library_is_not_counted_nor_asked_for(ports: Ports, tmp_path: Path) -> None:
+    put(ports, 1)
+    put(ports, 2)
+    other = LibraryRef(SHOP.tenant, "other", Kind.SAME, Identity.OWN)
+    add(ports, Add(other, Source(BOUNDS, data=picture(3)), Metadata(), "kept"))
+    library = ports.catalog.library(SHOP.tenant, "shop")
+    assert library is not None
+    ports.catalog.remove_library(library, 1)
+    row = ports.catalog.picture(Key(library.uid, "id 1"))
+    assert row is not None
+    ports.originals.remove([row.object_key])
+    assert snapshot.take_snapshot(tmp_path / "data", tmp_path / "kept", "now").pictures == 1
+    assert snapshot.restore_snapshot(tmp_path / "kept", tmp_path / "back").pictures == 1
+
+
+def test_a_picture_without_its_original_is_named_as_its_owner_knows_it(ports: Ports, tmp_path: Path) -> None:
+    put(ports, 1)
+    snapshot.take_snapshot(tmp_path / "data", tmp_path / "kept", "now")
+    for file in [one for one in (tmp_path / "kept/originals").rglob("*") if one.is_file()]:
+        file.unlink()
+    with pytest.raises(SettingsError, match="the original of shop/id 1 is missing"):
+        snapshot.restore_snapshot(tmp_path / "kept", tmp_path / "back")

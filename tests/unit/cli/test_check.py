@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from lookalike.cli.main import app
+from lookalike.domain.application import Policy
 from lookalike.domain.consistency import Fault, Report, Totals
 from lookalike.domain.library import Identity, Kind, LibraryRef
+from lookalike.domain.picture import Key
 from lookalike.errors import Unavailable
 from lookalike.ports import Ports
 from lookalike.server.commands import COMMANDS
@@ -154,6 +157,27 @@ def test_a_deleted_picture_is_restored(data: Path) -> None:
         command[1], command[3] = "a", "shopp"
         refused = CliRunner().invoke(app, command)
         assert str(refused.exception) == "--library: that application's tenant has none called shopp"
+
+
+def test_a_picture_is_restored_only_into_what_has_room(data: Path) -> None:
+    shop = replace(ALICE, policy=Policy(capacity=1))
+    ports = memory_ports(shop)
+    ref = LibraryRef(shop.tenant, "shop", Kind.SAME, Identity.OWN)
+    create_library(ports, ref)
+    add(ports, Add(ref, source(1), id="a"))
+    delete(ports, Delete(ref, ("a",)))
+    add(ports, Add(ref, source(2), id="b"))
+    with closing(SqliteStores(data / "catalog.db")) as stores:
+        stores.applications.save_application(shop)
+    with listening(ports, DataFolder(data).control):
+        command = ["restore-picture", "a", "--library", "shop", "--name", shop.name, "--data", str(data)]
+        refused = CliRunner().invoke(app, command)
+        assert "its libraries hold as many pictures as it may have" in str(refused.exception)
+        row = ports.catalog.picture(Key(ports.catalog.libraries(shop.tenant)[0].uid, "a"))
+        assert row is not None
+        assert not row.live
+        delete(ports, Delete(ref, ("b",)))
+        assert CliRunner().invoke(app, command).exit_code == 0
 
 
 def test_a_canary_is_found_and_gone(data: Path) -> None:

@@ -23,6 +23,7 @@ RUN_BY: Mapping[str, str] = {
     "make test-fast": f"{E2E}::test_make_test_fast_leaves_slow_tests_out_and_says_so",
     "make check": ".ci/run",
     "make build": ".ci/run",
+    "make model": "tests/integration/test_large_model.py",
     "make help": "tests/unit/docs/test_commands.py::test_make_help_names_every_documented_target",
     "make bench": f"{E2E}::test_make_bench_prints_its_tables",
     "make quality": "tests/quality/test_quality.py",

@@ -89,6 +89,11 @@ class LookalikeError(Exception):
         problem = self.problem.format(self)
         return f"{self.field}: {problem}" if self.field else problem
 
+    @property
+    def told(self) -> str:
+        """Return one line for who typed a command."""
+        return str(self)
+
 
 class InvalidArgument(LookalikeError):
     """A value out of range, or malformed.
@@ -188,6 +193,11 @@ class StateError(LookalikeError):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.name = name
+
+    @property
+    def told(self) -> str:
+        """Return problem and remedy: the message is a name alone."""
+        return f"{self.explanation}; {self.remedy}" if self.remedy else self.explanation
 
 
 class PictureExists(StateError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -112,6 +113,11 @@ def _print(report: Report) -> None:
         f"Compared {totals.live:,} pictures ({totals.rows:,} rows) with {totals.entries:,} index entries, "
         f"{totals.files:,} files and {totals.maps:,} local maps in {report.seconds:.1f} s."
     )
+    if totals.removed:
+        due = datetime.fromtimestamp((report.sweep_due or 0) / 1000, UTC)
+        typer.echo(
+            f"{totals.removed:,} more are of removed libraries; the purge sweeps them, the last after {due:%Y-%m-%d %H:%M} UTC."
+        )
     if report.deep:
         typer.echo(f"Embedded {report.deep:,} originals again, and searched them by themselves.")
     if report.found:

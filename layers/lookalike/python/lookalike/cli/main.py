@@ -92,7 +92,7 @@ def main() -> None:
     try:
         app()
     except LookalikeError as error:
-        _fail(str(error))
+        _fail(error.told)
     except OSError as error:  # of a file or folder that an option names
         _fail(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
 

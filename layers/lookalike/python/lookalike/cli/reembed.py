@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -256,7 +256,7 @@ def _sentence(state: Mapping[str, Any]) -> str:
     if other is None:
         return f"Searches use {live}, and there is no other model."
     lost = (
-        f" {models['lost']:,} pictures have no readable original, such as {models['examples'][0]}."
+        f" {models['lost']:,} pictures have no readable original{_such_as(models['examples'])}."
         if models["lost"]
         else ""
     )
@@ -267,6 +267,11 @@ def _sentence(state: Mapping[str, Any]) -> str:
         Phase.DROPPING: "is being removed; --drop goes on with it",
     }
     return f"Searches use {live}; {other['name']} {said[Phase(models['phase'])]}.{lost}"
+
+
+def _such_as(names: Sequence[str]) -> str:
+    """Name the first, if any are known by name."""
+    return f", such as {names[0]}" if names else ""
 
 
 def _compare(

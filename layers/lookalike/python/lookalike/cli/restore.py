@@ -11,7 +11,7 @@ import typer
 from lookalike.cli.screen import note
 from lookalike.cli.store_options import DataOption, local_settings
 from lookalike.errors import SettingsError
-from lookalike.stores.local.snapshot import restore_snapshot, set_aside
+from lookalike.stores.local.snapshot import restore_snapshot
 
 app = typer.Typer()
 
@@ -28,14 +28,8 @@ def restore(
     folder = local_settings(data).data
     if folder is None:
         raise SettingsError("a snapshot is restored to a folder: name it with --data")
-    now = datetime.now(UTC)
-    incoming = folder.with_name(f"{folder.name}.restored")
-    if folder.exists() and not replace:
-        raise SettingsError(f"{folder}: is there already; --replace renames it, or name another folder with --data")
-    target = incoming if folder.exists() else folder
-    done = restore_snapshot(snapshot, target, now.isoformat(timespec="seconds"))
-    if target != folder:
-        aside = set_aside(folder, now.strftime("before-%Y%m%dT%H%M%S"))
-        target.rename(folder)
-        note(f"what was in {folder} is in {aside}")
+    before = folder.with_name(f"{folder.name}.{datetime.now(UTC):before-%Y%m%dT%H%M%S}")
+    done = restore_snapshot(snapshot, folder, aside=before if replace else None)
+    if before.exists():
+        note(f"what was in {folder} is in {before}")
     typer.echo(f"{done.pictures:,} pictures are in {folder}")

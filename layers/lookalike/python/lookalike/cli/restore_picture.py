@@ -26,10 +26,10 @@ def restore_picture(
     stack: StackOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Restore a deleted picture, as long as it waits for its purge."""
+    """Restore a deleted picture, as long as it waits for its purge, and its library and the application have room for it."""
     settings = settings_for(data, stack)
     with bootstrap.applications(settings) as applications:
-        tenant = find_application(applications, name).tenant
-    answer = ask(settings, "restore", {"tenant": tenant, "library": library, "picture": picture})
+        application = find_application(applications, name).access_key
+    answer = ask(settings, "restore", {"application": application, "library": library, "picture": picture})
     said = json.loads(answer)
     typer.echo(answer if as_json else f"{said['id']} is in {said['library']}, at revision {said['revision']}")

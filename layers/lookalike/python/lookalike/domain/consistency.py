@@ -52,13 +52,17 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What a check has read: rows in any state, live ones of them, index entries, files and maps."""
+    """What a check has read: rows in any state, live ones of them, index entries, files and maps.
+
+    ``removed`` are live rows of removed libraries, which wait to be swept; they are not among ``live``.
+    """
 
     rows: int = 0
     live: int = 0
     entries: int = 0
     files: int = 0
     maps: int = 0
+    removed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ class Report:
     ``began`` is Unix milliseconds. ``found`` and ``mended`` count differences; ``examples`` names those of each, or the first
     ones: pictures by their library's name and id, with the tenant before them where there are several.
     ``settling`` are differences of pictures changed too short a time ago to be judged. ``deep`` is the number of originals
-    that were embedded again.
+    that were embedded again. ``sweep_due`` is the Unix millisecond from which the last removed library is swept.
     """
 
     began: int
@@ -79,6 +83,7 @@ class Report:
     examples: Mapping[Fault, tuple[str, ...]] = field(default_factory=dict)
     settling: int = 0
     deep: int = 0
+    sweep_due: int | None = None
 
     @property
     def left(self) -> int:

@@ -41,7 +41,7 @@ class ModelsInUse:
     """The model that searches use, and another one that waits to take its place, or has left it.
 
     ``rate`` is the number of pictures that are embedded in a second at most. ``lost`` pictures cannot be embedded, as their
-    originals are lost or damaged; ``examples`` names some. ``began`` is when the phase began, in Unix milliseconds. ``revision``
+    originals are lost or damaged; ``examples`` names some, by library (uid) and id. ``began`` is when the phase began, in Unix milliseconds. ``revision``
     grows with every change.
     """
 

@@ -9,7 +9,9 @@ from typing import Any
 from lookalike.errors import InvalidArgument, LibraryNotFound, PictureNotFound
 from lookalike.ports import Ports
 from lookalike.server.control import Command, Tell
+from lookalike.service.applications import find_application
 from lookalike.service.canary import run_canary
+from lookalike.service.capacity import limited
 from lookalike.service.consistency import DEFAULT_NAMES, check
 from lookalike.service.groups import name_of
 from lookalike.service.libraries import find_library
@@ -28,19 +30,21 @@ def run_check(ports: Ports, asked: Mapping[str, Any], tell: Tell) -> str:
     mend = Mender(ports, float(asked["rate"])) if asked["repair"] else None
     names = int(asked.get("names", DEFAULT_NAMES))
     report = check(ports, mend=mend, deep=int(asked["deep"]), names=names, tell=tell)
-    report = with_second_model(ports, report, repair=bool(asked["repair"]))
+    report = with_second_model(ports, report, repair=bool(asked["repair"]), names=names)
     note_report(ports, Reported.CHECK, report.with_examples(DEFAULT_NAMES).to_json())
     return report.to_json()
 
 
 def run_restore(ports: Ports, asked: Mapping[str, Any], _tell: Tell) -> str:
-    """Restore a deleted picture, by its id or sign in the library of that name of the ``tenant``; return its row's facts.
+    """Restore a deleted picture, by its id or sign in the library of that name of the application's tenant.
 
-    Raises InvalidArgument if there is none.
+    Returns its row's facts. It holds places as an add by the ``application`` (its name or access key) does. Raises
+    InvalidArgument if there is none, and LibraryFull or ApplicationFull if there is no room.
     """
+    application = find_application(ports.applications, asked["application"])
     try:
-        library = find_library(ports, asked["tenant"], asked["library"])
-        picture = restore(ports, library, asked["picture"])
+        library = find_library(ports, application.tenant, asked["library"])
+        picture = restore(limited(ports, application), library, asked["picture"])
     except LibraryNotFound as error:
         raise InvalidArgument("--library", f"that application's tenant has none called {asked['library']}") from error
     except PictureNotFound as error:

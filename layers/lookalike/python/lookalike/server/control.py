@@ -117,8 +117,8 @@ class _Handler(socketserver.StreamRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             raise
         except (LookalikeError, OSError) as error:
-            again = not isinstance(error, LookalikeError) or error.retryable
-            return {"error": str(error), "again": again}
+            told, again = (error.told, error.retryable) if isinstance(error, LookalikeError) else (str(error), True)
+            return {"error": told, "again": again}
         except Exception as error:
             logger.exception("a command failed", extra={"operation": "control"})
             return {"error": f"internal error: {type(error).__name__}; the server's log says more", "again": True}

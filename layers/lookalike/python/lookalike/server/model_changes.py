@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -13,10 +14,12 @@ from lookalike.errors import InvalidArgument, LookalikeError
 from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
 from lookalike.server.control import Tell
+from lookalike.service.lost_originals import with_lost_now
 from lookalike.service.model_change import ChangeRefused, back, begin, switch
 from lookalike.service.model_comparison import compare
 from lookalike.service.model_drop import drop
 from lookalike.service.model_fill import Progress, Stopped, Watch, fill
+from lookalike.service.model_progress import note_fill
 
 #: Seconds until every process knows of a change: here at once, and calls that had begun have ended; on AWS each process
 #: remembers the models for 30 s, and then finishes calls that it has begun.
@@ -24,6 +27,9 @@ SETTLE_SECONDS, SETTLE_SECONDS_AWS = 5.0, 60.0
 
 #: Seconds until a fill that has failed is tried again.
 _RETRY_SECONDS = 30.0
+
+#: Seconds between two notes for /status how far a fill is.
+_NOTED_SECONDS = 2.0
 
 #: Pictures between two log lines about a fill.
 _LOGGED = 1000
@@ -45,6 +51,7 @@ class ModelChanges:
         self._thread: threading.Thread | None = None
         self._progress = Progress()
         self._logged = 0
+        self._note_at = 0.0
         self._problem: str | None = None
 
     def start(self) -> None:
@@ -126,6 +133,8 @@ class ModelChanges:
 
     def _state(self) -> dict[str, Any]:
         models = self._ports.stores.embeddings.models()
+        if models is not None:
+            models = with_lost_now(self._ports, models)
         running = self._thread is not None and self._thread.is_alive()
         said = None if models is None else json.loads(models.to_json())
         return {
@@ -142,6 +151,7 @@ class ModelChanges:
     def _fill(self) -> None:
         """Fill until it is done, or told to stop; what fails is tried again."""
         watch = Watch(self._tell, self._stop.is_set, self._pause)
+        self._note_at = 0.0
         while not self._stop.is_set():
             try:
                 models = fill(self._ports, self._settle, watch)
@@ -168,6 +178,9 @@ class ModelChanges:
     def _tell(self, progress: Progress) -> None:
         self._progress = progress
         self._problem = None
+        if time.monotonic() >= self._note_at:
+            note_fill(self._ports, progress)
+            self._note_at = time.monotonic() + _NOTED_SECONDS
         if progress.done - self._logged >= _LOGGED or progress.done < self._logged:
             self._logged = progress.done
             logger.info("filling a model", extra={"operation": "reembed", **asdict(progress)})

@@ -21,7 +21,8 @@ import numpy as np
 from lookalike.domain.consistency import Fault, Finding, Report
 from lookalike.ports import Ports
 from lookalike.service.deep_check import look_deep
-from lookalike.service.known_libraries import KnownLibraries
+from lookalike.service.known_libraries import KnownLibraries, removed_libraries
+from lookalike.service.purge import SWEEP_AFTER_MS
 from lookalike.service.second_look import SecondLook
 from lookalike.service.survey import Survey, survey
 
@@ -58,12 +59,14 @@ def check(
     """
     began, clock = ports.clock(), time.monotonic()
     map_size = _map_size(ports)
+    removed = removed_libraries(ports)
     with tempfile.TemporaryDirectory(prefix="lookalike-check-") as folder:
         tell("listing")
-        seen = survey(ports, Path(folder), deep, map_size=map_size)
+        seen = survey(ports, Path(folder), deep, map_size=map_size, removed=removed.keys())
+    removed = removed_libraries(ports)  # again: of one that is removed meanwhile nothing is to be said either
     libraries = KnownLibraries(ports)
     tally = _Tally(libraries, min(names, MAX_NAMES))
-    look = SecondLook(ports, began, map_size)
+    look = SecondLook(ports, began, map_size, removed.keys())
     tell("looking again")
     for fault, batch in _batches(_findings(ports, look, seen, libraries)):
         tally.add(fault, batch)
@@ -79,6 +82,7 @@ def check(
         {fault: tuple(names) for fault, names in tally.examples.items()},
         look.settling,
         len(seen.sample),
+        max(removed.values()) + SWEEP_AFTER_MS if removed else None,
     )
 
 

@@ -10,6 +10,21 @@ from lookalike.domain.library import Library
 from lookalike.domain.picture import Key
 from lookalike.ports import Ports
 
+#: Milliseconds that another machine's clock may be ahead of this one's.
+_CLOCKS_MS = 3_600_000
+
+#: Removed libraries that are told from others, at most.
+_MAX_REMOVED = 100_000
+
+
+def removed_libraries(ports: Ports) -> Mapping[str, int]:
+    """Return the libraries (uid) that are removed and not swept yet, and when each was, in Unix milliseconds.
+
+    Nobody can search or name their pictures, so nothing is wrong with these, whatever they lack. Raises Unavailable.
+    """
+    found = ports.stores.catalog.removed_libraries(ports.clock() + _CLOCKS_MS, _MAX_REMOVED)
+    return {library.uid: library.removed for library in found}
+
 
 class KnownLibraries:
     """Libraries by uid, as they are at the first use. Every use may raise Unavailable.
@@ -25,21 +40,33 @@ class KnownLibraries:
         return self.by_uid.get(uid)
 
     def name(self, key: Key) -> str:
-        """Return a picture's name for people: its library's name and its id, the tenant first where there are several.
+        """Return a picture's name for people: its library's name and its id, an application's first where there are several.
 
         A library that is not known is named by its uid.
         """
         library = self.get(key.library)
         if library is None:
             return f"{key.library}/{key.id}"
-        return f"{library.tenant}/{library.name}/{key.id}" if self._are_several else f"{library.name}/{key.id}"
+        if not self._are_several:
+            return f"{library.name}/{key.id}"
+        return f"{self._applications.get(library.tenant, library.tenant)}/{library.name}/{key.id}"
 
     @cached_property
     def by_uid(self) -> Mapping[str, Library]:
         """All of them."""
-        tenants = {application.tenant for application in self._ports.applications.applications()} | {TENANT}
-        found = (library for tenant in sorted(tenants) for library in self._ports.catalog.libraries(tenant))
+        tenants = sorted(self._applications.keys() | {TENANT})
+        found = (library for tenant in tenants for library in self._ports.catalog.libraries(tenant))
         return {library.uid: library for library in found}
+
+    @cached_property
+    def _applications(self) -> Mapping[str, str]:
+        """The name of an application of each tenant: of several the first that sees all libraries, if one does."""
+        known = sorted(
+            self._ports.applications.applications(),
+            key=lambda one: (bool(one.policy.libraries), one.name),
+            reverse=True,
+        )
+        return {one.tenant: one.name for one in known}
 
     @cached_property
     def _are_several(self) -> bool:

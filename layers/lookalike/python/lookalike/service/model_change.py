@@ -86,7 +86,8 @@ def switch(ports: Ports, watch: Watch, *, leave_lost: bool = False) -> ModelsInU
         lost = Filler(ports, models, watch).pass_over(write_all=False)
         if lost and not leave_lost:
             raise ChangeRefused(
-                f"{len(lost)} pictures have no readable original, {lost[0]} among them, and would not be found any more; "
+                f"{len(lost)} pictures have no readable original, {KnownLibraries(ports).name(lost[0])} among them, and would not "
+                "be found any more; "
                 "restore the originals, or say --leave-lost"
             )
         _prove(ports, models, watch)
@@ -105,7 +106,7 @@ def _prove(ports: Ports, models: ModelsInUse, watch: Watch) -> None:
     """Raise ChangeRefused unless the other model's index has every row as it is, and finds a sample of originals first."""
     seen = seen_with(ports, models, _other(models))
     sample: list[Picture] = []
-    compared = 0
+    compared, libraries = 0, KnownLibraries(seen)
     for batch in seen.stores.catalog.every_row():
         rows = [row for row in shown(batch, seen.embedder.model, seen.stores.embeddings) if _is_judged(row, seen)]
         wrong = _differing(seen, rows)
@@ -120,14 +121,15 @@ def _prove(ports: Ports, models: ModelsInUse, watch: Watch) -> None:
             wrong = _differing(seen, again)
         if wrong:
             raise ChangeRefused(
-                f"the index of {seen.embedder.model} differs from the catalog, in {wrong[0].key.library}/{wrong[0].key.id} for "
-                "one; nothing has changed"
+                f"the index of {seen.embedder.model} differs from the catalog, in {libraries.name(wrong[0].key)} for one; "
+                "nothing has changed"
             )
         for row in rows:
             compared += row.live
             _draw(sample, row, compared)
-    for finding in look_deep(seen, KnownLibraries(seen), [(row, row.kind is Kind.SAME) for row in sample]):
-        raise ChangeRefused(f"{seen.embedder.model} fails at {finding.name}: {finding.fault}; nothing has changed")
+    for finding in look_deep(seen, libraries, [(row, row.kind is Kind.SAME) for row in sample]):
+        name = finding.name if finding.key is None else libraries.name(finding.key)
+        raise ChangeRefused(f"{seen.embedder.model} fails at {name}: {finding.fault}; nothing has changed")
 
 
 def _is_judged(row: Picture, seen: Ports) -> bool:

@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 
 from lookalike.domain.library import Kind
 from lookalike.domain.model_change import ModelsInUse, Phase
-from lookalike.domain.picture import Picture
+from lookalike.domain.picture import Key, Picture
 from lookalike.errors import Unavailable
 from lookalike.limits.call import usable_cores
 from lookalike.ports import Ports
 from lookalike.service.add import put_embedding
 from lookalike.service.embedded_again import OriginalsEmbedder
-from lookalike.service.known_libraries import KnownLibraries
+from lookalike.service.known_libraries import KnownLibraries, removed_libraries
 from lookalike.service.model_view import current, seen_with, shown
 from lookalike.service.reindex import write_until_taken
 
@@ -30,8 +30,8 @@ _BATCH = 64
 #: Seconds between two looks whether to stop, while nothing is to be done.
 _MAX_PAUSE = 0.5
 
-#: Lost originals that are named.
-_MAX_EXAMPLES = 10
+#: Lost originals that are remembered, so that the state tells which of them are still lost.
+_MAX_EXAMPLES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,8 @@ def fill(ports: Ports, settle_seconds: float, watch: Watch | None = None) -> Mod
     now = ports.stores.embeddings.models()
     if now is None or now.phase is not Phase.FILLING or now.other != models.other:
         raise Unavailable("the change of models was given up meanwhile")
-    filled = replace(now.begun(Phase.FILLED, ports.clock()), lost=len(lost), examples=tuple(lost[:_MAX_EXAMPLES]))
+    examples = tuple(f"{key.library}/{key.id}" for key in lost[:_MAX_EXAMPLES])
+    filled = replace(now.begun(Phase.FILLED, ports.clock()), lost=len(lost), examples=examples)
     return ports.stores.embeddings.save_models(filled, now)
 
 
@@ -98,12 +99,13 @@ class Filler:
         self._watch = watch
         self._next_at = time.monotonic()
 
-    def pass_over(self, *, write_all: bool) -> list[str]:
-        """Embed every live picture that the model has no vector of; return the names of those that cannot be embedded.
+    def pass_over(self, *, write_all: bool) -> list[Key]:
+        """Embed every live picture that the model has no vector of; return the keys of those that cannot be embedded.
 
         ``write_all``: those that it has one of are written to its index, too. A fill that was killed may have left them out.
+        Pictures of removed libraries are left out.
         """
-        began, lost, embedded, done = time.monotonic(), list[str](), 0, 0
+        began, lost, embedded, done = time.monotonic(), list[Key](), 0, 0
         total = _live_pictures(self._raw)
         originals = OriginalsEmbedder(self._ports, KnownLibraries(self._ports))
         with ThreadPoolExecutor(max(1, usable_cores() - 1), thread_name_prefix="fill") as pool:
@@ -123,21 +125,22 @@ class Filler:
         self._watch.pause(seconds)
 
     def _batches(self) -> Iterator[Sequence[Picture]]:
+        removed = removed_libraries(self._raw)
         for kind in Kind:
             for page in self._raw.stores.catalog.scan(kind):
-                rows = [row for row in page if row.live]
+                rows = [row for row in page if row.live and row.key.library not in removed]
                 for begin in range(0, len(rows), _BATCH):
                     yield rows[begin : begin + _BATCH]
 
     def _embed(
         self, pool: ThreadPoolExecutor, originals: OriginalsEmbedder, batch: Sequence[Picture]
-    ) -> tuple[list[Picture], list[str]]:
-        """Embed those rows of a batch that lack a vector; return them, and the names of those that cannot be embedded."""
+    ) -> tuple[list[Picture], list[Key]]:
+        """Embed those rows of a batch that lack a vector; return them, and the keys of those that cannot be embedded."""
         lacking = [row for row in shown(batch, self._model, self._raw.stores.embeddings) if row.model != self._model]
         waiting = [(row, pool.submit(self._embed_one, originals, row)) for row in self._paced(lacking)]
         outcomes = [(row, one.result()) for row, one in waiting]
         made = [row for row, outcome in outcomes if outcome]
-        return made, [f"{row.key.library}/{row.key.id}" for row, outcome in outcomes if outcome is False]
+        return made, [row.key for row, outcome in outcomes if outcome is False]
 
     def _paced(self, rows: Sequence[Picture]) -> Iterator[Picture]:
         """Yield rows no faster than the rate. Raises Stopped."""

@@ -30,7 +30,7 @@ _MIN_AGE_MS = 1_000
 
 #: Milliseconds from a library's removal until its rows are swept: calls that had found the library, and repeated writes of
 #: their rows to the index, are over by then.
-_SWEEP_AFTER_MS = 15 * 60 * 1_000
+SWEEP_AFTER_MS = 15 * 60 * 1_000
 
 #: Removed libraries swept in one run.
 _MAX_LIBRARIES = 1_000
@@ -73,7 +73,7 @@ def purge(ports: Ports, time_left: Callable[[], bool]) -> Purged:
 
 def _sweep(ports: Ports, pictures: int, stuck: int, time_left: Callable[[], bool]) -> Purged:
     """Remove the rows of removed libraries and expired counts; ``pictures`` and ``stuck`` are the purge's numbers so far."""
-    libraries = ports.catalog.removed_libraries(ports.clock() - _SWEEP_AFTER_MS, _MAX_LIBRARIES)
+    libraries = ports.catalog.removed_libraries(ports.clock() - SWEEP_AFTER_MS, _MAX_LIBRARIES)
     for library in libraries:
         after: str | None = None
         while rows := ports.catalog.pictures(library.uid, after, _BATCH_ROWS):

@@ -1,4 +1,4 @@
-"""What operators' commands found last: kept, so that whoever watches the service sees it."""
+"""What operators' commands found last, and how far a fill is: kept, so that whoever watches the service sees it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ class Reported(StrEnum):
 
     CHECK = "check"
     CANARY = "canary"
+    FILL = "fill"
 
 
 def note_report(ports: Ports, of: Reported, body: str) -> None:

@@ -24,10 +24,14 @@ _Test = Callable[[Sequence[Picture]], list[bool]]
 
 
 class SecondLook:
-    """Finds the differences that are still there. ``settling`` counts those of pictures too young to be judged."""
+    """Finds the differences that are still there. ``settling`` counts those of pictures too young to be judged.
 
-    def __init__(self, ports: Ports, began: int, map_size: int) -> None:
+    Pictures of ``removed`` libraries (uid) are not judged.
+    """
+
+    def __init__(self, ports: Ports, began: int, map_size: int, removed: Set[str] = frozenset()) -> None:
         self._ports = ports
+        self._removed = removed
         self._map_size = map_size
         self._before = began - GRACE_MS
         self._orphan_before = began - ORPHAN_GRACE_MS
@@ -65,7 +69,7 @@ class SecondLook:
         for fault, due, test in tests:
             for batch in self._ports.catalog.every_row() if due else ():
                 for row, suspect in zip(batch, test(batch), strict=True):
-                    now = self._settled(row) if suspect else None
+                    now = self._settled(row) if suspect and row.key.library not in self._removed else None
                     if now is not None and test([now]) == [True] and self._is_still(fault, now):
                         yield Finding(fault, _name(now.key), now)
 
@@ -129,7 +133,7 @@ class SecondLook:
 
     def _judged(self, places: Iterable[tuple[Kind, Key]]) -> Iterator[Finding]:
         for kind, same in groupby(places, key=lambda one: one[0]):
-            keys = [key for _, key in same]
+            keys = [key for _, key in same if key.library not in self._removed]
             rows, entries = look_now(self._ports, kind, keys)
             for key in keys:
                 row, entry = rows[key], entries.get(key)

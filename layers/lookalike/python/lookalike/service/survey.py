@@ -51,7 +51,8 @@ class Survey:
 
     ``ghosts``, ``hidden``, ``stale`` and ``missing`` are hashes of :func:`key_hash`, the others of :func:`name_hash`.
     Files and maps are lost, too, where their size tells that they are damaged. ``sample`` are live rows of the present model,
-    drawn at random. ``libraries`` are the uids of all live rows' libraries.
+    drawn at random. ``libraries`` are the uids of all live rows' libraries. Rows of removed libraries are neither live
+    nor of another model nor drawn.
     """
 
     totals: Totals
@@ -89,25 +90,25 @@ def are_among(hashes: Iterable[int], wanted: Hashes) -> list[bool]:
     return found
 
 
-def survey(ports: Ports, folder: Path, deep: int = 0, *, map_size: int) -> Survey:
+def survey(ports: Ports, folder: Path, deep: int = 0, *, map_size: int, removed: Set[str] = frozenset()) -> Survey:
     """List all stores into an empty folder, and compare them. Raises Unavailable, or OSError if the folder's disk is full.
 
     ``deep`` rows are drawn for the sample. ``map_size`` is the bytes of every map that the present model makes, 0 if it makes
-    none.
+    none. ``removed`` are libraries (uid) that wait to be swept.
     """
     with ExitStack() as opened:
         lists = _Lists(*(opened.enter_context(_List(folder / name, columns)) for name, columns in _LISTS))
         entries = _add_all(lists.entries, ports.index.entries(), _entry_numbers)
         files = _add_all(lists.files, ports.originals.stored(), _file_numbers)
         maps = _add_all(lists.maps, ports.maps.stored_maps(), _map_numbers)
-        rows = _Rows(ports, lists, deep, map_size=map_size)
+        rows = _Rows(ports, lists, deep, map_size=map_size, removed_libraries=removed)
         for batch in ports.catalog.every_row():
             rows.add(batch)
         indexed = _joined(_compare_entries(*parts) for parts in _parts(lists.rows, lists.entries))
         stored = _joined(_compare_presence(*parts) for parts in _parts(lists.expected_files, lists.files))
         mapped = _joined(_compare_presence(*parts) for parts in _parts(lists.expected_maps, lists.maps))
     return Survey(
-        Totals(rows.read, rows.live, entries, files, maps),
+        Totals(rows.read, rows.live, entries, files, maps, rows.removed),
         **dict(zip(("ghosts", "hidden", "stale", "missing"), indexed, strict=True)),
         **dict(zip(("lost_files", "orphan_files"), stored, strict=True)),
         **dict(zip(("lost_maps", "orphan_maps"), mapped, strict=True)),
@@ -176,8 +177,10 @@ class _Rows:
     lists: _Lists
     deep: int
     map_size: int = field(kw_only=True)
+    removed_libraries: Set[str] = field(kw_only=True)
     read: int = 0
     live: int = 0
+    removed: int = 0
     other_models: int = 0
     unreadable: int = 0
     sample: list[Picture] = field(default_factory=list)
@@ -192,15 +195,18 @@ class _Rows:
         name_of = self.ports.originals.name_of
         rows, files, maps = [], [], []
         for row in readable:
-            current = row.live and row.model == model
-            self.live += row.live
-            self.other_models += row.live and not current
+            is_removed = row.key.library in self.removed_libraries
+            counts = row.live and not is_removed
+            current = counts and row.model == model
+            self.live += counts
+            self.removed += row.live and is_removed
+            self.other_models += counts and not current
             rows.append((key_hash(row.kind, row.key), contents_of(row.live, row.revision, row.model)))
             files.append((name_hash(name_of(row.object_key)), _expected_size(row)))
             files.extend((name_hash(name_of(key)), _NO_SIZE) for key in companion_keys(row.object_key))
             has_map = current and row.kind is Kind.SAME and self.map_size > 0
             maps.append((name_hash(row.object_key), self.map_size + 1 if has_map else _NO_SIZE))
-            if row.live:
+            if counts:
                 self.libraries.add(row.key.library)
             if self.deep and current:
                 self._draw(row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +17,7 @@ from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
 from lookalike.service.admission import Callers, check
 from lookalike.service.index_state import Progress, progress
+from lookalike.service.model_progress import other_model
 from lookalike.service.model_view import current
 from lookalike.service.permissions import narrowed
 from lookalike.service.probes import Store, failing_stores
@@ -60,6 +61,7 @@ def details(ports: Ports, libraries: Sequence[Library], *, most_counted: int | N
         lambda: _pictures_said(ports, libraries, most_counted),
         lambda: _progress_said(progress(ports)),
         lambda: _reports_said(ports),
+        lambda: _other_model_said(ports),
     )
     said: dict[str, Any] = {}
     for part in parts:
@@ -104,6 +106,15 @@ def _reports_said(ports: Ports) -> dict[str, Any]:
     if (canary := last_report(ports, Reported.CANARY)) is not None:
         said["last_canary"] = {name: canary[name] for name in ("at", "well", "found_seconds", "gone_seconds", "recall")}
     return said
+
+
+def _other_model_said(ports: Ports) -> dict[str, Any]:
+    """Return the model beside the one that searches use, while there is one, and how far its fill is."""
+    other = other_model(ports)
+    if other is None:
+        return {}
+    said: dict[str, Any] = {"model": other.name, "phase": str(other.phase), "began": other.began}
+    return {"other_model": said | ({} if other.filling is None else asdict(other.filling))}
 
 
 def _answer(ports: Ports, request: Request) -> Answer:

@@ -7,6 +7,8 @@ original, unless one was added and replaced again within those moments; then the
 files are linked, too, before the catalog.
 """
 
+# ruff: noqa: S608  # statements are put together from constants; every value is bound
+
 from __future__ import annotations
 
 import errno
@@ -14,7 +16,7 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +40,9 @@ _LIST = ".json"
 
 #: Copies of the catalog until each of its rows has its original.
 _ATTEMPTS = 5
+
+#: Condition of a picture that somebody can search: those of removed libraries wait to be swept.
+_LIVE = "state = 'live' AND library NOT IN (SELECT uid FROM removed_libraries)"
 
 #: Errors of a disk that makes no hard link, or no more of them, or not to another disk.
 _NO_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES)
@@ -94,15 +99,62 @@ def take_snapshot(data: Path, destination: Path, made: str) -> Snapshot:
     folder = DataFolder.existing(data)
     if destination.exists():
         raise SettingsError(f"{destination}: is there already; name another folder")
+    return _make(folder, destination, lambda part: part.rename(destination), made)
+
+
+def restore_snapshot(snapshot: Path, data: Path, *, aside: Path | None = None) -> Snapshot:
+    """Make a data folder of a snapshot, which stays as it is. Raises SettingsError, and changes nothing then.
+
+    A folder that is there is refused without ``aside``, the path that it is renamed to. It is locked all the while: it must
+    have no server, and gets none before it is renamed. A restore that is killed leaves what :func:`take_snapshot` leaves,
+    and the next one begins anew.
+    """
+    if not (snapshot / ABOUT).is_file():
+        raise SettingsError(f"{snapshot}: no snapshot, or one that was not finished")
+    if data.exists() and aside is None:
+        raise SettingsError(f"{data}: is there already; --replace renames it, or name another folder with --data")
+    if aside is not None and aside.exists():
+        raise SettingsError(f"{aside}: is there already")
+    source = DataFolder.existing(snapshot)
+    replaced = DataFolder.existing(data) if data.exists() else None
+    if replaced is not None:
+        replaced.lock()
+    try:
+        if missing := next(_without_original(source.catalog, source.originals), None):
+            raise SettingsError(f"{snapshot}: the original of {missing} is missing; nothing was restored")
+        return _make(source, data, lambda part: _put(part, data, aside))
+    finally:
+        if replaced is not None:
+            replaced.unlock()
+
+
+def _put(part: Path, data: Path, aside: Path | None) -> None:
+    """Rename a whole copy to the data folder, and the one that is there before it. Raises OSError, all as it was."""
+    if aside is None or not data.exists():
+        part.rename(data)
+        return
+    data.rename(aside)
+    try:
+        part.rename(data)
+    except OSError:
+        aside.rename(data)
+        raise
+
+
+def _make(folder: DataFolder, destination: Path, put: Callable[[Path], object], made: str | None = None) -> Snapshot:
+    """Copy a data folder beside its destination, and let ``put`` rename the copy once it is whole and durable.
+
+    ``made`` marks it as a snapshot of that time. Raises SettingsError, and leaves nothing then.
+    """
     part = destination.with_name(f"{destination.name}{_PART}")
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(mode=0o700, parents=True)
         done = _copied(folder, part)
-        about = {"made": made, "pictures": done.pictures}
-        (part / ABOUT).write_text(json.dumps(about) + "\n")
+        if made is not None:
+            (part / ABOUT).write_text(json.dumps({"made": made, "pictures": done.pictures}) + "\n")
         _flush_all(part)
-        part.rename(destination)
+        put(part)
         flush(destination.resolve().parent)
     except (OSError, SettingsError) as error:
         shutil.rmtree(part, ignore_errors=True)
@@ -112,32 +164,6 @@ def take_snapshot(data: Path, destination: Path, made: str) -> Snapshot:
         at_fault = destination if error.errno in WRITE_REFUSED else error.filename or destination
         raise SettingsError(f"{at_fault}: {error.strerror}; nothing was made") from error
     return done
-
-
-def restore_snapshot(snapshot: Path, data: Path, made: str) -> Snapshot:
-    """Make a data folder of a snapshot, at a path where none is. The snapshot stays as it is. Raises SettingsError."""
-    if not (snapshot / ABOUT).is_file():
-        raise SettingsError(f"{snapshot}: no snapshot, or one that was not finished")
-    folder = DataFolder.existing(snapshot)
-    if missing := next(_without_original(folder.catalog, folder.originals), None):
-        raise SettingsError(f"{snapshot}: the original of {missing} is missing; nothing was restored")
-    done = take_snapshot(snapshot, data, made)
-    (data / ABOUT).unlink()
-    return done
-
-
-def set_aside(data: Path, name: str) -> Path:
-    """Rename a data folder that no server uses; return its new path. Raises SettingsError."""
-    folder = DataFolder.existing(data)
-    folder.lock()
-    try:
-        aside = data.with_name(f"{data.name}.{name}")
-        if aside.exists():
-            raise SettingsError(f"{aside}: is there already")
-        data.rename(aside)
-    finally:
-        folder.unlock()
-    return aside
 
 
 def _copied(folder: DataFolder, part: Path) -> Snapshot:
@@ -254,24 +280,27 @@ def _open(catalog: Path) -> sqlite3.Connection:
 
 
 def _without_original(catalog: Path, originals: Path) -> Iterator[str]:
-    """Iterate over the live pictures that have no original, as ``library/id``."""
+    """Iterate over the live pictures that have no original, by their library's name and their id."""
     return (name for name, _ in _missing(catalog, originals))
 
 
 def _missing(catalog: Path, originals: Path) -> Iterator[tuple[str, str]]:
-    """Iterate over the live pictures that have no original: ``library/id``, and the original's key."""
-    statement = "SELECT library, id, added, file_digest FROM pictures WHERE state = 'live'"
+    """Iterate over the live pictures that have no original: library's name and id, and the original's key."""
+    statement = (
+        "SELECT coalesce(name, library), library, id, added, file_digest FROM pictures "
+        f"LEFT JOIN libraries ON uid = library WHERE {_LIVE}"
+    )
     files = FolderReader(originals)
     with closing(_open(catalog)) as connection:
-        for library, id_, added, file_digest in connection.execute(statement):
+        for name, library, id_, added, file_digest in connection.execute(statement):
             key = object_key(Key(library, id_), added, file_digest)
             if not files.path_of(key).exists():
-                yield f"{library}/{id_}", key
+                yield f"{name}/{id_}", key
 
 
 def _pictures(catalog: Path) -> int:
     with closing(_open(catalog)) as connection:
-        return int(connection.execute("SELECT count(*) FROM pictures WHERE state = 'live'").fetchone()[0])
+        return int(connection.execute(f"SELECT count(*) FROM pictures WHERE {_LIVE}").fetchone()[0])
 
 
 def _flush_all(folder: Path) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from lookalike import bootstrap
 from lookalike.cli.one_application import one_application
+from lookalike.cli.screen import note
 from lookalike.cli.store_options import settings_for
 from lookalike.domain.application import Application
 from lookalike.errors import InvalidArgument
@@ -23,6 +24,7 @@ from lookalike.settings import Settings
 from lookalike.stores.local.data_folder import FolderInUse
 from lookalike.transfer.api_client import ApiClient
 from lookalike.transfer.api_target import ApiTarget
+from lookalike.transfer.archive_api_target import ArchiveApiTarget
 from lookalike.transfer.archive_source import ArchiveSource
 from lookalike.transfer.archive_target import ArchiveTarget
 from lookalike.transfer.stores_target import StoresTarget
@@ -59,7 +61,10 @@ class Where:
     def archived(self, archive: ArchiveSource, rename: str | None, *, reembed: bool, make: bool) -> Iterator[Target]:
         """Open the libraries of an archive, likewise."""
         if self.url is not None:
-            raise InvalidArgument("--url", "an archive goes into a data folder or a stack: --data, --stack")
+            self._check_alone()
+            note("the server makes vectors of the originals: `import` into --data or --stack takes them as they are")
+            yield ArchiveApiTarget(ApiClient(self.url, key_of(self.key or "")), archive, rename=rename, make=make)
+            return
         with self._stores(reading=not make) as (ports, application):
             yield ArchiveTarget(ports, application, archive, rename=rename, reembed=reembed, make=make)
 

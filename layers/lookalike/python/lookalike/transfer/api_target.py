@@ -109,7 +109,7 @@ class ApiTarget:
             said = self._made() if make else {}
         else:
             said = _checked(found)
-            wanted.check_kind(str(said["kind"]))
+            wanted.check_kind(str(said["kind"]), str(said["identity"]))
         self._name = f"{said.get('name', '')} {said.get('created', '')}"
         self._there = bool(said)
         own = Identity.PICTURE if wanted.library in RESERVED_LIBRARIES else Identity.OWN
@@ -121,8 +121,9 @@ class ApiTarget:
         self._unknown = ""  # why the server's time is not
 
     def _made(self) -> Mapping[str, object]:
-        kind = {} if self._wanted.kind is None else {"kind": self._wanted.kind}
-        made = self._client.call("PUT", self._path, json.dumps(kind).encode())
+        said = {"kind": self._wanted.kind, "identity": self._wanted.identity, "capacity": self._wanted.capacity}
+        known = {name: value for name, value in said.items() if value is not None}
+        made = self._client.call("PUT", self._path, json.dumps(known).encode())
         if made.json.get("code") == "unsupported_by_library":  # a vendor's, whose kind and identity are known
             body = {"kind": self._wanted.kind or self._wanted.library.removesuffix("_hq"), "identity": Identity.PICTURE}
             made = self._client.call("PUT", self._path, json.dumps(body).encode())
@@ -144,7 +145,7 @@ class ApiTarget:
         """Tell the service how far the import is."""
         self._client.tell(totals.rows, totals.done)
 
-    def put(self, works: Sequence[Work]) -> Iterable[tuple[Entry, Result]]:
+    def put(self, works: Iterable[Work]) -> Iterable[tuple[Entry, Result]]:
         """Send the rows, in as few calls as they fit."""
         lines: list[_Line] = []
         size = 0
@@ -163,7 +164,7 @@ class ApiTarget:
             size += len(line.text)
         yield from self._sent(lines)
 
-    def try_out(self, works: Sequence[Work]) -> Iterable[tuple[Entry, Result]]:
+    def try_out(self, works: Iterable[Work]) -> Iterable[tuple[Entry, Result]]:
         """Load and check the rows here, and ask for those with ids."""
         for work in works:
             line = self._line(work)
@@ -206,6 +207,8 @@ class ApiTarget:
 
     def _line(self, work: Work) -> _Line | Result:
         """Return a row as it is sent, or what becomes of it before that."""
+        if work.row.fault:
+            return Result(Outcome.REFUSED, "", work.row.fault)
         try:
             if work.row.url is not None:
                 return _Line(work, self._text(work.row, url=work.row.url))

@@ -49,14 +49,23 @@ def full(library: str, error: LibraryFull) -> TargetError:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The library that an import goes into. ``kind`` None: that of the library, or ``same`` of a new one."""
+    """The library that an import goes into.
+
+    ``kind`` and ``identity`` None: those of the library; of a new one ``same``, and ``own`` unless it is a vendor's.
+    ``capacity`` is that of a new one.
+    """
 
     library: str
     kind: Kind | None = None
     on_duplicate: OnDuplicate = OnDuplicate.RETURN
+    identity: Identity | None = None
+    capacity: int | None = None
 
-    def check_kind(self, kind: str) -> None:
-        """Raise InvalidArgument if the library that is there is of another kind."""
+    def check_kind(self, kind: str, identity: str | None = None) -> None:
+        """Raise InvalidArgument if the library that is there is of another kind, or identity if that is said."""
+        if None not in (identity, self.identity) and identity != self.identity:
+            reason = f"{self.library} is there, of kind {kind} and identity {identity}"
+            raise InvalidArgument("--library", f"{reason}; the archive's is of {self.kind} and {self.identity}")
         if self.kind is not None and kind != self.kind:
             raise InvalidArgument("--kind", f"the library {self.library} is there, and its kind is {kind}")
 

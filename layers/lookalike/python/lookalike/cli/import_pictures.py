@@ -168,7 +168,8 @@ def _look_for_earlier(plan: Plan) -> None:
     with suppress(NotShown):  # said at the end
         held, wanted = importing.verify(plan)
         if held < wanted:
-            note(f"{wanted - held:,} pictures of an earlier run are not in the library any more: they are added again")
+            gone = f"{wanted - held:,}"
+            note(f"pictures of an earlier run that were not in the library any more, and are added again: {gone}")
 
 
 def _verified(plan: Plan) -> tuple[int, int] | None:

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -33,6 +33,7 @@ from lookalike.embedding.library_embedding import embed_for_library
 from lookalike.handlers.http import Handler
 from lookalike.handlers.process_ports import serving
 from lookalike.imaging.decode import Bounds, decode
+from lookalike.limits.call import usable_cores
 from lookalike.ports import Ports
 from lookalike.server import api_gateway
 from lookalike.server.api_gateway import HttpRequest
@@ -42,6 +43,14 @@ from lookalike.service.renditions import Renditions
 from lookalike.service.reranking import Reranker
 from lookalike.settings import Settings
 from lookalike.training.fitted_views import fitted_crops, fitted_views
+from lookalike.transfer import importing
+from lookalike.transfer.columns import Columns
+from lookalike.transfer.importing import Plan
+from lookalike.transfer.journal import Journal
+from lookalike.transfer.outcomes import Outcome, Totals
+from lookalike.transfer.sources import open_source
+from lookalike.transfer.stores_target import StoresTarget
+from lookalike.transfer.target import Wanted
 from tests.bench.report import Report, median_ms_each
 from tests.support import photographs
 
@@ -146,6 +155,7 @@ def measure(report: Report, *, quick: bool) -> None:
         alone(report, parts, pictures[:times])
         one_add(report, caller, parts, pictures[:times])
         many_adds(report, ports, caller, pictures[times:])
+        an_import(report, ports, pictures)
         searches(report, ports, caller, parts, pictures[-times:])
 
 
@@ -217,6 +227,38 @@ def many_adds(report: Report, ports: Ports, caller: Caller, pictures: list[bytes
     adds = rate([caller.adding(Kind.SIMILAR, file) for file in pictures], run)
     group = f"{THREADS} threads on {os.cpu_count()} cores, handler"
     report.add(group, "durable adds a second", adds, "/s", floor=alone, aim="≥ 100, ≥ 0.7 ×")
+
+
+def an_import(report: Report, ports: Ports, pictures: Sequence[bytes]) -> None:
+    """Measure an import of a table, beside decode and model alone, also concurrent."""
+    kind, identity = Kind.SAME, Identity.OWN
+    alone = rate(pictures, lambda file: embed_for_library(ports.embedder, kind, identity, decode(file, BOUNDS).pixels))
+    with tempfile.TemporaryDirectory(dir="build") as folder:
+        table = Path(folder) / "table.csv"
+        for number, file in enumerate(pictures):
+            table.with_name(f"{number}.jpg").write_bytes(file)
+        rows = "".join(f"{number},{number}.jpg,the picture {number},a\n" for number in range(len(pictures)))
+        table.write_text(f"id,file,brief,tags\n{rows}")
+        target = StoresTarget(ports, ports.applications.applications()[0], Wanted("imported", kind))
+        with closing(Journal(table.with_name("journal"), target.name)) as journal:
+            plan = Plan(open_source(table, Columns()), target, journal, 2 * usable_cores() + 2)
+            began = time.perf_counter()
+            importing.prepare(plan)
+            importing.run(plan, _Silent())
+            importing.verify(plan)
+            took = time.perf_counter() - began
+            if journal.totals().counts != {Outcome.ADDED: len(pictures)}:
+                raise RuntimeError(f"an import has gone wrong: {journal.totals()}")
+    group = f"{THREADS} threads on {os.cpu_count()} cores, handler"
+    what = f"rows a second of an import of {len(pictures)} with a table"
+    report.add(group, what, len(pictures) / took, "/s", floor=alone, aim="≥ 0.7 ×")
+
+
+class _Silent:
+    """Shows nothing."""
+
+    def show(self, totals: Totals) -> None:
+        pass
 
 
 def searches(report: Report, ports: Ports, caller: Caller, parts: Parts, pictures: list[bytes]) -> None:

@@ -21,12 +21,14 @@ Together = Callable[[list[Callable[[], object]]], list[object]]
 
 def test_unknown_key_is_none(originals: PictureStore) -> None:
     assert originals.get("library/a/1") is None
+    assert originals.size("library/a/1") is None
 
 
 @pytest.mark.parametrize("data", [b"", b"x", bytes(range(256)) * 4096 * 3], ids=["empty", "small", "3 MiB"])
 def test_what_is_put_is_got(originals: PictureStore, data: bytes) -> None:
     originals.put("library/a/1", data)
     assert originals.get("library/a/1") == data
+    assert originals.size("library/a/1") == len(data)
 
 
 def test_putting_again_replaces(originals: PictureStore) -> None:

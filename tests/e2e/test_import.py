@@ -114,3 +114,58 @@ def test_a_large_file_goes_to_a_server_as_it_came(tmp_path: Path) -> None:
     assert server.stop() == 0
     originals = [file for file in (tmp_path / "data/originals").rglob("*") if file.is_file()]
     assert (folder / "large.png").read_bytes() in [file.read_bytes() for file in originals]
+
+
+def imported(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*IMPORT, *words], capture_output=True, text=True, check=False)
+
+
+def test_beside_a_running_server(tmp_path: Path) -> None:
+    """What an operator meets: the folder is in use, the key is narrow, a picture is gone, an original is lost."""
+    folder, data = tmp_path / "pictures", tmp_path / "data"
+    folder.mkdir()
+    for number in range(4):
+        (folder / f"{number}.png").write_bytes(picture(number))
+    server = LiveServer(data)
+    try:
+        keys = server.keys("shop")
+        (tmp_path / "key").write_text(f"{keys.access_key}:{keys.secret_key}")
+        into = [str(folder), "--library", "shop"]
+        there = [*into, "--url", server.url, "--key", f"@{tmp_path / 'key'}"]
+
+        done = imported(*into, "--data", str(data), "--name", "shop")
+        assert done.returncode == 1
+        assert "in use by another server" in done.stderr
+        assert "--url http://127.0.0.1:8000 --key" in done.stderr
+        done = imported(*into, "--data", str(data), "--name", "shop", "--dry-run")
+        assert (done.returncode, done.stdout) == (0, "4 rows: 4 added (a trial: nothing was added)\n"), done.stderr
+
+        assert imported(*there).returncode == 0
+        cli("keys", "change", "--data", str(data), "--name", "shop", "--may", "add")
+        (folder / "4.png").write_bytes(picture(4))
+        done = imported(*there)
+        assert done.returncode == 0
+        assert done.stdout == "5 rows: 5 added\n"
+        assert "what was added is not looked up afterwards: the key may not" in done.stderr
+        cli("keys", "change", "--data", str(data), "--name", "shop", "--may", "everything")
+
+        with httpx.Client(base_url=server.url, auth=(keys.access_key, keys.secret_key)) as client:
+            assert client.delete("/api/v1/libraries/shop/pictures/1.png").status_code == 204
+        done = imported(*there)
+        assert (done.returncode, done.stdout) == (0, "5 rows: 5 added\nThe library holds 5 of 5 pictures.\n")
+        assert "pictures of an earlier run that were not in the library any more, and are added again: 1" in done.stderr
+
+        lost = next(file for file in (data / "originals").glob("??/*") if file.read_bytes() == picture(2))
+        lost.unlink()
+        done = imported(*there, "--restart")
+        assert done.stdout.splitlines()[0] == "5 rows: 4 same, 1 repaired"
+        assert lost.read_bytes() == picture(2)
+
+        cli("export", str(tmp_path / "archive"), "--data", str(data), "--name", "shop")
+        to = ["--url", server.url, "--key", f"@{tmp_path / 'key'}"]
+        done = imported(str(tmp_path / "archive"), *to, "--as", "second")
+        assert (done.returncode, done.stdout) == (0, "5 rows: 5 added\nThe library holds 5 of 5 pictures.\n"), (
+            done.stderr
+        )
+    finally:
+        server.stop()

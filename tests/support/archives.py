@@ -9,13 +9,15 @@ from lookalike.domain.application import Application
 from lookalike.domain.picture import Picture
 from lookalike.ports import Ports
 from lookalike.transfer import importing
+from lookalike.transfer.archive_api_target import ArchiveApiTarget
 from lookalike.transfer.archive_source import ArchiveSource
 from lookalike.transfer.archive_target import ArchiveTarget
 from lookalike.transfer.exporting import Export, Exported, Stored, chosen
 from lookalike.transfer.importing import Plan
 from lookalike.transfer.journal import Journal
 from lookalike.transfer.outcomes import Totals
-from tests.support.transfers import Silent
+from lookalike.transfer.target import Target
+from tests.support.transfers import HandlersClient, Silent
 
 
 def exported(ports: Ports, application: Application, folder: Path, *names: str) -> Exported:
@@ -25,11 +27,21 @@ def exported(ports: Ports, application: Application, folder: Path, *names: str) 
 
 
 def put_back(
-    ports: Ports, application: Application, folder: Path, *names: str, rename: str | None = None, reembed: bool = False
+    ports: Ports,
+    application: Application,
+    folder: Path,
+    *names: str,
+    rename: str | None = None,
+    reembed: bool = False,
+    by_api: bool = False,
 ) -> Totals:
     """Import an archive, and check that all of it is there afterwards."""
     archive = ArchiveSource(folder, names)
-    target = ArchiveTarget(ports, application, archive, rename=rename, reembed=reembed)
+    target: Target
+    if by_api:
+        target = ArchiveApiTarget(HandlersClient(application, ports), archive, rename=rename)
+    else:
+        target = ArchiveTarget(ports, application, archive, rename=rename, reembed=reembed)
     with closing(Journal(folder.with_name(f"{folder.name}.journal"), target.name)) as kept:
         plan = Plan(archive, target, kept, 3)
         importing.prepare(plan)

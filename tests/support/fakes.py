@@ -298,6 +298,10 @@ class MemoryOriginals(PictureStore):
     def get(self, key: str) -> bytes | None:
         return self.files.get(key)
 
+    def size(self, key: str) -> int | None:
+        data = self.get(key)
+        return None if data is None else len(data)
+
     def place(self, key: str, content_type: str, seconds: int) -> str:
         return f"https://memory.example/{key}?type={content_type}&seconds={seconds}"
 

@@ -156,7 +156,7 @@ CASES = [
     of_qiniu("POST", "/{group}/search", {"data": {"uri": uri(KNOWN)}}, SEARCH),
     of_native("GET", "/api/v1/usage", None, in_library=False),
     of_native("GET", "/api/v1/libraries", None, GROUPS, in_library=False),
-    of_native("GET", L, None, GROUPS),
+    replace(of_native("GET", L, None, GROUPS, ADD), either=True),
     of_native("PUT", L, {"identity": "own"}, GROUPS),
     of_native("PATCH", L, {"capacity": 9}, GROUPS),
     of_native("DELETE", L, None, GROUPS),

@@ -63,6 +63,14 @@ def test_a_list_fits_eighty_columns(lookalike: Keys) -> None:
     assert 70 < max(len(line) for line in printed.splitlines()) <= 80
 
 
+def test_a_list_says_what_a_key_is_narrowed_to(lookalike: Keys) -> None:
+    words = ("--may", "add,groups", "--library", "gate", "--library", "shop")
+    lookalike("keys", "create", "--name", "camera", *words)
+    header, line = lookalike("keys", "list", columns=200).stdout.splitlines()
+    assert "only the rights add+groups, only the libraries gate+shop" in line
+    assert header.index("Makes") == line.index("similar")
+
+
 def test_in_a_pipe_an_application_is_a_line(lookalike: Keys) -> None:
     for number in range(3):
         lookalike("keys", "create", "--name", f"shop {number}", "--from", "203.0.113.0/24", "--per-second", "10")

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from lookalike.domain.library import Identity, Kind, LibraryRef
-from lookalike.domain.picture import Embedding, Pixels, Vector
+from lookalike.domain.picture import Embedding, Metadata, Pixels, Vector
 from lookalike.domain.search import Reason
 from lookalike.embedding.library_embedding import embed_for_library
+from lookalike.errors import PictureExists, Unavailable
 from lookalike.imaging.decode import Bounds
 from lookalike.ports import Ports
 from lookalike.service.add import Add, add
@@ -65,3 +66,54 @@ def test_the_identical_picture_scores_1(kind: Kind, identity: Identity) -> None:
         add(ports, Add(ref, png(scene(seed)), id=f"{seed}" if identity is Identity.OWN else None))
     first = search(ports, Search(ref, png(scene(1)))).matches[0]
     assert (first.score, first.reason) == (1, Reason.EXACT)
+
+
+@pytest.mark.parametrize("identity", IMPLICIT)
+def test_a_refused_picture_whose_original_is_lost_is_stored_again(identity: Identity) -> None:
+    ports, ref = memory_ports(), LibraryRef("tenant", "library", Kind.SAME, identity)
+    id_ = "one" if identity is Identity.OWN else None
+    row = add(ports, Add(ref, png(scene(1)), Metadata(brief="kept"), id=id_))
+    library = ports.catalog.library("tenant", "library")
+    files = ports.originals.files  # type: ignore[attr-defined]
+    whole = files[row.object_key]
+
+    def again(*, seed: int = 1, url: str | None = None) -> bool:
+        source = png(scene(seed)) if url is None else Source(BOUNDS, url=url)
+        with pytest.raises(PictureExists) as refused:
+            add(ports, Add(ref, source, Metadata(brief="other"), id=id_), library)
+        return refused.value.repaired
+
+    assert not again()
+    for lost in ({}, {row.object_key: whole[:-1]}, {row.object_key: b""}):
+        files.clear()
+        files.update(lost)
+        if id_:
+            assert not again(seed=2)
+        assert again()
+        assert files == {row.object_key: whole}
+        assert not again()
+    assert ports.catalog.picture(row.key) == row
+    ports.fetch.answers["http://a/"] = whole  # type: ignore[attr-defined]
+    files.clear()
+    assert again(url="http://a/")
+    assert files == {row.object_key: whole}
+    if id_:
+        files.clear()
+        assert not again(url="http://none/")
+
+
+@pytest.mark.parametrize("broken", ["size", "get", "put"])
+def test_a_store_of_originals_that_is_away_refuses_the_picture_all_the_same(
+    broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports, ref = memory_ports(), LibraryRef("tenant", "library", Kind.SAME, Identity.PICTURE)
+    add(ports, Add(ref, png(scene(1))))
+    ports.originals.files.clear()  # type: ignore[attr-defined]
+
+    def away(*_: object) -> None:
+        raise Unavailable("away")
+
+    monkeypatch.setattr(ports.originals, broken, away)
+    with pytest.raises(PictureExists) as refused:
+        add(ports, Add(ref, png(scene(1))))
+    assert not refused.value.repaired

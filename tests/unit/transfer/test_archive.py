@@ -31,6 +31,7 @@ from tests.conftest import ALICE, BOB
 from tests.support.archives import contents, exported, put_back
 from tests.support.baidu import picture
 from tests.support.fakes import TinyEmbedder, memory_ports
+from tests.support.native import NativeCaller
 
 BOUNDS = Bounds(1 << 24, 1, 4999, 1 << 25, frozenset({"PNG"}))
 
@@ -49,7 +50,7 @@ def filled(monkeypatch: pytest.MonkeyPatch) -> Ports:
     ports = memory_ports(ALICE, BOB)
     for number in range(8):
         put(ports, "shop", number, f"id {number}/ü", brief=f"brief {number}", label='\0{"n":1.10}', desc='{"a":[1]}')
-    for number in range(4):
+    for number in range(1, 5):  # no tag of Baidu's is 0
         put(ports, "same_hq", number, brief=str(number))
     gone = put(ports, "shop", 99, "gone")
     delete(ports, Delete(LibraryRef(ALICE.tenant, "shop", Kind.SAME, Identity.OWN), (gone.key.id,)))
@@ -321,3 +322,47 @@ def test_a_manifest_knows_itself() -> None:
     manifest = Manifest("f", 1, "now", "us", (), 0, {}, ())
     assert manifest.sealed().is_whole()
     assert not manifest.is_whole()
+
+
+def test_a_running_service_takes_an_archive_by_its_api(filled: Ports, memory: Ports, tmp_path: Path) -> None:
+    """All that is said of pictures comes along; vectors are those that it makes, revisions and times its own."""
+
+    def said(ports: Ports, name: str) -> dict[str, tuple[object, ...]]:
+        library = ports.catalog.library(ALICE.tenant, name)
+        assert library is not None
+        rows = [row for row in ports.catalog.pictures(library.uid, None, 100) if row.live]
+        return {
+            row.key.id: (library.kind, library.identity, row.digest, row.metadata, ports.originals.get(row.object_key))
+            for row in rows
+        }
+
+    exported(filled, ALICE, tmp_path / "a")
+    assert put_back(memory, ALICE, tmp_path / "a", by_api=True).counts == {Outcome.ADDED: 12}
+    for name, rows in (("shop", 8), ("same_hq", 4)):
+        assert said(memory, name) == said(filled, name)
+        assert len(said(memory, name)) == rows
+    assert put_back(memory, ALICE, tmp_path / "a", by_api=True).counts == {Outcome.ADDED: 12}
+    put_back(memory, ALICE, tmp_path / "a", "shop", rename="store", by_api=True)
+    assert said(memory, "store") == said(filled, "shop")
+    (tmp_path / "a.journal").unlink()
+    assert put_back(memory, ALICE, tmp_path / "a", "shop", by_api=True).counts == {Outcome.SAME: 8}
+
+
+def test_a_library_of_another_kind_is_refused_by_the_api(filled: Ports, memory: Ports, tmp_path: Path) -> None:
+    exported(filled, ALICE, tmp_path / "a", "shop")
+    for given, said in (
+        ({"kind": "product", "identity": "own"}, "its kind is product"),
+        (
+            {"kind": "same", "identity": "picture"},
+            "of kind same and identity picture; the archive's is of same and own",
+        ),
+    ):
+        name = NativeCaller(ALICE).library(f"shop-{given['kind']}", **given)
+        with pytest.raises(InvalidArgument, match=said):
+            put_back(memory, ALICE, tmp_path / "a", "shop", rename=name, by_api=True)
+
+
+def test_a_finished_archive_holds_nothing_that_only_an_unfinished_one_needs(filled: Ports, tmp_path: Path) -> None:
+    exported(filled, ALICE, tmp_path / "a")
+    named = {name for part in ArchiveSource(tmp_path / "a").manifest.parts for name in part.files}
+    assert {file.name for file in (tmp_path / "a").iterdir()} == {*named, MANIFEST}

@@ -7,6 +7,7 @@ import csv
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from lookalike.transfer.columns import Columns
 from lookalike.transfer.journal import Entry
 from lookalike.transfer.outcomes import Outcome
 from lookalike.transfer.sources import open_source
-from lookalike.transfer.target import OnDuplicate, Target, Wanted, Work
+from lookalike.transfer.target import OnDuplicate, Target, TargetError, Wanted, Work
 from tests.conftest import ALICE
 from tests.support.baidu import picture
 from tests.support.fakes import MemoryWeb
@@ -173,6 +174,71 @@ def test_a_trial_changes_nothing(importer: Importer, memory: Ports, tmp_path: Pa
     importer.run(source, "shop")
     assert [line[0] for line in importer.run(source, "shop", dry=True)] == ["same", "refused", "refused"]
     assert not list(tmp_path.glob("**/*.lookalike-journal"))
+
+
+def test_a_trial_refuses_what_the_import_refuses(importer: Importer, memory: Ports, tmp_path: Path) -> None:
+    said = f"""id,file,brief,tags,label,desc
+{"i" * 513},1.png,,,,
+a,1.png,{"b" * 257},,,
+b,1.png,,{"t" * 200},,
+c,1.png,,,{"l" * 70000},
+d,1.png,,,,{"d" * 70000}
+e,1.png,{"b" * 256},t,l,d
+"""
+    source = table(tmp_path / "t", said)
+    tried = importer.run(source, "shop", dry=True)
+    assert [line[0] for line in tried] == ["refused"] * 5 + ["added"]
+    done = importer.run(source, "shop")
+    assert [line[:2] for line in done] == [line[:2] for line in tried]
+
+
+def test_an_original_that_is_lost_is_stored_again(importer: Importer, memory: Ports, tmp_path: Path) -> None:
+    """All that is said of the picture stays, and so does its row."""
+    source = table(tmp_path / "t", "id,file,brief,tags\na,1.png,one,x\nb,2.png,two,\n")
+    importer.run(source, "shop")
+    rows, files = dict(memory.catalog.rows), memory.originals.files  # type: ignore[attr-defined]
+    key = next(row.object_key for row in rows.values() if row.key.id == "a")
+    for lost in (None, picture(1)[:-1]):
+        files.pop(key) if lost is None else files.update({key: lost})
+        source.with_name("t.csv.journal").unlink()
+        lines = importer.run(source, "shop")
+        assert lines == [
+            ("repaired", "its original was lost, and is stored again", "a"),
+            ("same", "the library holds it as b", "b"),
+        ]
+        assert files[key] == picture(1)
+        assert dict(memory.catalog.rows) == rows  # type: ignore[attr-defined]
+    del files[key]
+    source.with_name("t.csv.journal").unlink()
+    source.write_text("id,file,brief\na,1.png,new\n")
+    ((outcome, reason, _),) = importer.run(source, "shop", on_duplicate=OnDuplicate.UPDATE)
+    assert (outcome, reason) == ("updated", "its original was lost, and is stored again")
+
+
+def test_what_could_not_be_said_of_a_picture_is_said_by_the_next_run(
+    importer: Importer, memory: Ports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    importer.run(table(tmp_path / "a", "id,file,brief\na,1.png,old\n"), "shop")
+    source = table(tmp_path / "b", "id,file,brief\na,1.png,new\n")
+
+    def away(*_: object) -> None:
+        raise Unavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(memory.catalog, "put", away)
+        with suppress(AssertionError, TargetError):
+            importer.run(source, "shop", on_duplicate=OnDuplicate.UPDATE)
+    assert library_rows(memory, "shop") == {"a": "old"}
+    assert importer.run(source, "shop", on_duplicate=OnDuplicate.UPDATE) == [("updated", "", "a")]
+    assert library_rows(memory, "shop") == {"a": "new"}
+
+
+def test_a_url_in_the_column_of_files_is_a_url(importer: Importer, web: MemoryWeb, tmp_path: Path) -> None:
+    web.answers["HTTP://pictures/9.png"] = picture(9)
+    assert importer.run(table(tmp_path / "t", "id,file\na,HTTP://pictures/9.png\nb,1.png\n"), "shop") == [
+        ("added", "", "a"),
+        ("added", "", "b"),
+    ]
 
 
 def test_another_kind_or_name_is_one_clear_error(importer: Importer, tmp_path: Path) -> None:

@@ -143,13 +143,14 @@ def counters(settings: Settings) -> Iterator[Counters]:
 
 @contextmanager
 def rows(settings: Settings) -> Iterator[Ports]:
-    """The ports of one machine while a server has its data folder open: rows alone, neither index nor originals."""
+    """The ports of one machine while a server has its data folder open: rows, and originals to be read, but no index."""
     if settings.data is None:
         raise SettingsError("LOOKALIKE_DATA is not set: rows of AWS are there without a server")
+    from lookalike.stores.local.original_files import FolderReader  # noqa: PLC0415 - only one machine has it
     from lookalike.stores.local.row_stores import RowStores  # noqa: PLC0415 - only one machine has it
 
     with _sqlite(settings.data) as stores:
-        yield build(settings, stores=RowStores(stores))
+        yield build(settings, stores=RowStores(stores, FolderReader(settings.data / "originals")))
 
 
 @contextmanager

@@ -201,14 +201,18 @@ class StateError(LookalikeError):
 
 
 class PictureExists(StateError):
-    """The library already holds this picture: ``key`` is its row's, ``name`` its digest."""
+    """The library already holds this picture: ``key`` is its row's, ``name`` its digest.
+
+    ``repaired``: its original was lost, and what was sent is stored in its place.
+    """
 
     field = "picture"
     problem = "the library already holds {0.name}"
 
-    def __init__(self, key: Key, digest: str) -> None:
+    def __init__(self, key: Key, digest: str, *, repaired: bool = False) -> None:
         super().__init__(digest)
         self.key = key
+        self.repaired = repaired
 
 
 class PictureNotFound(StateError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from pathlib import Path
 
 import typer
@@ -45,7 +45,7 @@ from lookalike.transfer.journal import JournalError
 from lookalike.transfer.outcomes import Outcome, Totals
 from lookalike.transfer.pace import Pace
 from lookalike.transfer.rows import Source
-from lookalike.transfer.target import OnDuplicate, Target, TargetError, Wanted
+from lookalike.transfer.target import NotShown, OnDuplicate, Target, TargetError, Wanted
 
 #: Exit statuses: some rows were refused for good; some have failed, or the import was broken off, and it is to be run
 #: again; it was interrupted.
@@ -142,10 +142,11 @@ def _run(plan: Plan, files: _Files, *, as_json: bool) -> int:
         note(f"{started.done:,} of {started.rows:,} rows were tried before: {', '.join(started.lines())}")
     status, stopped, held, began = 0, "", None, time.monotonic()
     try:
-        with shown(started, as_json=as_json) as progress:
+        if started.in_library:
+            _look_for_earlier(plan)
+        with shown(plan.journal.totals(), as_json=as_json) as progress:
             stopped = importing.run(plan, telling(progress, plan.target))
-        if not plan.dry and not stopped:
-            held = importing.verify(plan)
+        held = None if plan.dry or stopped else _verified(plan)
     except (TargetError, JournalError) as error:
         stopped = str(error)
     except KeyboardInterrupt:
@@ -160,6 +161,24 @@ def _run(plan: Plan, files: _Files, *, as_json: bool) -> int:
         note(f"the report is {files.report}")
     stopped = stopped or unreported
     return status or _status_of(totals, stopped)
+
+
+def _look_for_earlier(plan: Plan) -> None:
+    """Have pictures added again that an earlier run added, and that the library does not hold any more."""
+    with suppress(NotShown):  # said at the end
+        held, wanted = importing.verify(plan)
+        if held < wanted:
+            gone = f"{wanted - held:,}"
+            note(f"pictures of an earlier run that were not in the library any more, and are added again: {gone}")
+
+
+def _verified(plan: Plan) -> tuple[int, int] | None:
+    """Return how many pictures the library holds, and how many it should; None if the key may not look."""
+    try:
+        return importing.verify(plan)
+    except NotShown as error:
+        note(f"what was added is not looked up afterwards: {error.explanation}")
+        return None
 
 
 def _report(plan: Plan, file: Path) -> str:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from lookalike.transfer import importing
 from lookalike.transfer.api_target import ApiTarget
+from lookalike.transfer.archive_api_target import ArchiveApiTarget
 from lookalike.transfer.outcomes import Totals
 from lookalike.transfer.target import Target
 
@@ -89,7 +90,7 @@ class _Telling:
     """Shows progress, and tells it to the service that is imported into."""
 
     progress: importing.Progress
-    target: ApiTarget
+    target: ApiTarget | ArchiveApiTarget
 
     def show(self, totals: Totals) -> None:
         self.progress.show(totals)
@@ -98,7 +99,7 @@ class _Telling:
 
 def telling(progress: importing.Progress, target: Target) -> importing.Progress:
     """Return what shows progress, and tells it to the target if that is a running service."""
-    return _Telling(progress, target) if isinstance(target, ApiTarget) else progress
+    return _Telling(progress, target) if isinstance(target, (ApiTarget, ArchiveApiTarget)) else progress
 
 
 def counts(totals: Totals) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import typer
 
 from lookalike import bootstrap
 from lookalike.cli.one_application import one_application
+from lookalike.cli.screen import note
 from lookalike.cli.store_options import settings_for
 from lookalike.domain.application import Application
 from lookalike.errors import InvalidArgument
@@ -20,12 +21,17 @@ from lookalike.ports.clock import unix_milliseconds
 from lookalike.server.uvicorn_server import prepare_process
 from lookalike.service.applications import create_application
 from lookalike.settings import Settings
+from lookalike.stores.local.data_folder import FolderInUse
 from lookalike.transfer.api_client import ApiClient
 from lookalike.transfer.api_target import ApiTarget
+from lookalike.transfer.archive_api_target import ArchiveApiTarget
 from lookalike.transfer.archive_source import ArchiveSource
 from lookalike.transfer.archive_target import ArchiveTarget
 from lookalike.transfer.stores_target import StoresTarget
 from lookalike.transfer.target import Target, Wanted
+
+#: What to do where a server has the data folder open.
+_BY_URL = "let that server add the pictures: --url http://127.0.0.1:8000 --key ACCESS_KEY:SECRET_KEY; or stop it"
 
 #: Calls of a server at the same time.
 _CALLS = 4
@@ -48,25 +54,35 @@ class Where:
             self._check_alone()
             yield ApiTarget(ApiClient(self.url, key_of(self.key or "")), wanted, make=make)
             return
-        with self._stores() as (ports, application):
+        with self._stores(reading=not make) as (ports, application):
             yield StoresTarget(ports, application, wanted, make=make)
 
     @contextmanager
     def archived(self, archive: ArchiveSource, rename: str | None, *, reembed: bool, make: bool) -> Iterator[Target]:
         """Open the libraries of an archive, likewise."""
         if self.url is not None:
-            raise InvalidArgument("--url", "an archive goes into a data folder or a stack: --data, --stack")
-        with self._stores() as (ports, application):
+            self._check_alone()
+            note("the server makes vectors of the originals: `import` into --data or --stack takes them as they are")
+            yield ArchiveApiTarget(ApiClient(self.url, key_of(self.key or "")), archive, rename=rename, make=make)
+            return
+        with self._stores(reading=not make) as (ports, application):
             yield ArchiveTarget(ports, application, archive, rename=rename, reembed=reembed, make=make)
 
     @contextmanager
-    def _stores(self) -> Iterator[tuple[Ports, Application]]:
+    def _stores(self, *, reading: bool) -> Iterator[tuple[Ports, Application]]:
+        """Open the stores, and find the application. ``reading``: a server may have them open meanwhile."""
         if self.key is not None:
             raise InvalidArgument("--key", "goes with --url, the address of a running server")
         prepare_process()
         settings = settings_for(self.data, self.stack)
         application = self._application(settings)
-        with closing(bootstrap.build(settings)) as ports:
+        try:
+            opened: AbstractContextManager[Ports] = closing(bootstrap.build(settings))
+        except FolderInUse as error:
+            if not reading:
+                raise InvalidArgument("--data", f"{error}; {_BY_URL}") from error
+            opened = bootstrap.rows(settings)
+        with opened as ports:
             yield ports, application
 
     def many(self, workers: int | None) -> int:

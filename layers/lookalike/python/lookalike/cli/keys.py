@@ -241,7 +241,7 @@ def _permission(word: str) -> Permission:
 
 def _table(applications: Sequence[Application]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in ("Name", "App id", "API key", "Tenant", "Groups"):
+    for column in ("Name", "App id", "API key", "Tenant", "Makes"):
         table.add_column(column, no_wrap=True)
     table.add_column("Limits", overflow="fold", min_width=12)
     for application in applications:
@@ -269,9 +269,9 @@ def _limits(application: Application) -> str:
     if policy.networks:
         words.append(f"from {' '.join(policy.networks)}")
     if policy.may:
-        words.append(f"may only {' '.join(policy.may)}")
+        words.append(f"only the rights {'+'.join(policy.may)}")
     if policy.libraries:
-        words.append(f"in {' '.join(policy.libraries)}")
+        words.append(f"only the libraries {'+'.join(policy.libraries)}")
     if application.at(unix_milliseconds()).old_secret_key:
         words.append(f"old secret until {_day(application.old_secret_until)}")
     return ", ".join(word for word in words if word)

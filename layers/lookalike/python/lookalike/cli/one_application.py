@@ -16,5 +16,8 @@ def one_application(applications: Applications, name: str | None) -> Application
     if not known:
         raise InvalidArgument("--name", "there are no applications; `lookalike keys create` makes one")
     if len(known) > 1:
-        raise InvalidArgument("--name", f"which application? One of {', '.join(one.name for one in known)}")
+        raise InvalidArgument(
+            "--name",
+            f"there are several applications: say whose libraries are meant, one of {', '.join(one.name for one in known)}",
+        )
     return known[0]

@@ -12,7 +12,7 @@ class Permission(StrEnum):
     """What an application may do, if not everything."""
 
     SEARCH = "search"  #: search, and look at pictures by their ids
-    ADD = "add"  #: add pictures, restore deleted ones, send files ahead
+    ADD = "add"  #: add pictures, restore deleted ones, send files ahead, look at the library that they go to
     UPDATE = "update"  #: change what is said of pictures, and replace them
     DELETE = "delete"  #: delete pictures
     GROUPS = "groups"  #: list, make, change and remove libraries, and list their pictures

@@ -28,6 +28,10 @@ class UnlistedIndex(VectorIndex, Protocol):
 class UnlistedPictures(PictureStore, Protocol):
     """Originals that nobody lists."""
 
+    def size(self, key: str) -> int | None:
+        data = self.get(key)
+        return None if data is None else len(data)
+
     def stored(self) -> Iterator[Sequence[StoredFile]]:
         _refuse(self)
 

@@ -26,6 +26,10 @@ class PictureStore(Protocol):
         """Return the object; None if there is none."""
 
     @abstractmethod
+    def size(self, key: str) -> int | None:
+        """Return the object's length in bytes, without reading it; None if there is none."""
+
+    @abstractmethod
     def place(self, key: str, content_type: str, seconds: int) -> str | Path:
         """Return where the object is: its file; or a URL at which anybody gets it, as that type, for so many seconds.
 

@@ -7,8 +7,10 @@ row's ``added`` tells the two apart, so it is new unless no upload holds the row
 
 from __future__ import annotations
 
+import hashlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from lookalike.domain.library import Identity, Kind, Library, LibraryRef
@@ -17,9 +19,11 @@ from lookalike.embedding.library_embedding import embed_for_library
 from lookalike.errors import (
     ArgumentTooLong,
     InvalidArgument,
+    PictureError,
     PictureExists,
     RevisionMismatch,
     Unavailable,
+    UrlError,
 )
 from lookalike.observability import error_fields, logger
 from lookalike.ports import Ports
@@ -30,6 +34,7 @@ from lookalike.service.identity import locate, row_digest
 from lookalike.service.image_source import Loaded, Source, load
 from lookalike.service.libraries import get_or_create_library
 from lookalike.service.originals import remove_objects
+from lookalike.service.resent import sent
 
 #: Bytes of a caller's id in UTF-8.
 MAX_ID_BYTES = 512
@@ -96,8 +101,8 @@ class Attempt:
 def add(ports: Ports, command: Add, library: Library | None = None) -> Picture:
     """Add the picture, or replace one by it; return its row. On return it is durable, and searches see it.
 
-    The command may be repeated: with ``replace``, the same file only changes metadata, and the same metadata nothing; but an
-    original that is lost is stored again.
+    The command may be repeated: with ``replace``, the same file only changes metadata, and the same metadata nothing. Either
+    way, an original that is lost is stored again, if it is that file: PictureExists says so.
 
     ``library`` is the one that the command names, if it has been looked up; otherwise it is created if there is none.
 
@@ -118,13 +123,16 @@ def prepare(ports: Ports, command: Add, library: Library | None = None) -> Prepa
     """Load and embed the picture, and refuse a duplicate as early as it is seen. Arguments and errors: as of :func:`add`."""
     if library is not None and library.identity is Identity.OWN and command.id is not None:
         key = _own_key(library, command.id)
-        _check_allowed(command, key, ports.catalog.picture(key))  # saves the download
+        tenant = library.tenant
+        with _repairing(ports, lambda: _file_of(ports, command.source, tenant)):
+            _check_allowed(command, key, ports.catalog.picture(key))  # saves the download
     loaded = load(ports, command.source, command.library_ref.tenant)
     if library is None:
         library = get_or_create_library(ports, command.library_ref)
     own_key = _key_of(library, command.id)
     key, current = _current(ports, library, loaded, own_key)
-    _check_allowed(command, key, current)
+    with _repairing(ports, lambda: loaded.data):
+        _check_allowed(command, key, current)
     embedding = None if _is_of_file(ports, current, loaded) else embed(ports, library, loaded)
     return Prepared(command, library, loaded, own_key, embedding)
 
@@ -282,19 +290,58 @@ def put_embedding(ports: Ports, model: str, picture: Picture, embedding: Embeddi
     ports.stores.embeddings.put(model, picture.object_key, embedding.vectors[picture.kind], feature_map)
 
 
-def _store_if_lost(ports: Ports, picture: Picture, file: bytes) -> None:
+@contextmanager
+def _repairing(ports: Ports, file: Callable[[], bytes | None]) -> Iterator[None]:
+    """Where a picture is refused that the library holds already: store its original again if it is lost, and was sent.
+
+    A lost original is told by its size, which costs no more than to ask; so a repeated add stays as cheap as it was.
+    """
+    try:
+        yield
+    except PictureExists as exists:
+        row = ports.catalog.picture(exists.key)
+        if row is not None and row.live and _is_original_lost(ports, row):
+            data = file()
+            if data is not None and hashlib.sha256(data).hexdigest() == row.file_digest:
+                exists.repaired = _store_if_lost(ports, row, data)
+        raise
+
+
+def _file_of(ports: Ports, source: Source, tenant: str) -> bytes | None:
+    """Return the file that a picture is sent as, or that its URL answers with; None if there is none."""
+    if source.url is None:
+        return sent(ports, tenant, source)
+    try:
+        return load(ports, source, tenant).data
+    except (PictureError, UrlError):
+        return None
+
+
+def _is_original_lost(ports: Ports, picture: Picture) -> bool:
+    """Whether an original is missing, empty or cut; False if its store does not say."""
+    try:
+        size = ports.originals.size(picture.object_key)
+    except Unavailable:
+        return False
+    return not size or size != (picture.file_size or size)
+
+
+def _store_if_lost(ports: Ports, picture: Picture, file: bytes) -> bool:
     """Store an original again that is lost or damaged, best effort: to add its file again is what mends it.
 
-    It is lost as well where another add has replaced the picture meanwhile; what was stored is then removed.
+    It is lost as well where another add has replaced the picture meanwhile; what was stored is then removed. Returns
+    whether it was stored.
     """
     try:
         if ports.originals.get(picture.object_key) != file:
             ports.originals.put(picture.object_key, file)
             _remove_lost(ports, picture)
+            return True
     except Unavailable as error:
         logger.warning(
             "an original could not be looked at", extra={"object_key": picture.object_key, **error_fields(error)}
         )
+    return False
 
 
 def _remove(ports: Ports, picture: Picture) -> None:

@@ -56,8 +56,15 @@ class Answered:
     def problem(self) -> str:
         """What the service says is wrong, in one line."""
         said = self.json
-        parts = [str(said[name]) for name in ("field", "detail") if said.get(name)]
-        return f"{': '.join(parts) or said.get('title') or said.get('message') or 'refused'} (HTTP {self.status})"
+        named = [str(said[name]) for name in ("field", "detail") if said.get(name)]
+        parts = [part for part in named if part != "permission"]
+        cure = f"; {said['remedy']}" if self.status == http.client.FORBIDDEN and said.get("remedy") else ""
+        return f"{': '.join(parts) or said.get('title') or said.get('message') or 'refused'}{cure} (HTTP {self.status})"
+
+    @property
+    def is_not_permitted(self) -> bool:
+        """Whether the key is one that may not do this, though it may do other things."""
+        return self.status == http.client.FORBIDDEN and self.json.get("code") == "not_permitted"
 
 
 class ApiClient:

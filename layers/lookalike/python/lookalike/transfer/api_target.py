@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
@@ -12,17 +13,30 @@ from urllib.parse import quote
 import msgspec
 from msgspec import UNSET
 
-from lookalike.domain.library import Identity
+from lookalike.domain.library import Identity, Kind, LibraryRef
 from lookalike.errors import InvalidArgument, LibraryFull, LookalikeError
 from lookalike.imaging.decode import FORMATS, Bounds, decode
 from lookalike.service.capacity import ApplicationFull
+from lookalike.service.libraries import RESERVED_LIBRARIES
 from lookalike.service.staging import MAX_BYTES
+from lookalike.transfer import estimate
 from lookalike.transfer.api_client import Answered, ApiClient
 from lookalike.transfer.files import Arrived, arrived
 from lookalike.transfer.journal import Entry
 from lookalike.transfer.outcomes import Outcome, Result, Totals
 from lookalike.transfer.rows import Row
-from lookalike.transfer.target import TargetError, Wanted, Work, full, is_same, of_existing, reason_of, said_of
+from lookalike.transfer.target import (
+    NotShown,
+    TargetError,
+    Wanted,
+    Work,
+    check_said,
+    full,
+    is_same,
+    of_existing,
+    reason_of,
+    said_of,
+)
 from lookalike.wire.native import limits, picture_path
 from lookalike.wire.native.bulk import CONTENT_TYPE
 from lookalike.wire.native.requests import RowGiven
@@ -77,6 +91,9 @@ class _Line:
 class ApiTarget:
     """A library of a running service. It is made if there is none, unless ``make`` is false.
 
+    The key has to have ``add``, and ``groups`` to make a library. The rest is used where it is there: to look at pictures
+    (``search``) or to list them (``groups``) proves what was added, and ``update`` changes what is said of pictures.
+
     Raises InvalidArgument for keys that the service does not know, a name that no library may have, or a library of
     another kind, and TargetError if it does not answer.
     """
@@ -92,17 +109,26 @@ class ApiTarget:
             said = self._made() if make else {}
         else:
             said = _checked(found)
-            wanted.check_kind(str(said["kind"]))
+            wanted.check_kind(str(said["kind"]), str(said["identity"]))
         self._name = f"{said.get('name', '')} {said.get('created', '')}"
         self._there = bool(said)
-        self._identity = Identity(str(said.get("identity", Identity.OWN)))
+        own = Identity.PICTURE if wanted.library in RESERVED_LIBRARIES else Identity.OWN
+        self._identity = Identity(str(said.get("identity", own)))
+        self._ref = LibraryRef(
+            "", wanted.library, Kind(str(said.get("kind", wanted.kind or Kind.SAME))), self._identity
+        )
+        self._sampler = estimate.Sampler(time.monotonic)
+        self._unknown = ""  # why the server's time is not
 
     def _made(self) -> Mapping[str, object]:
-        kind = {} if self._wanted.kind is None else {"kind": self._wanted.kind}
-        made = self._client.call("PUT", self._path, json.dumps(kind).encode())
+        said = {"kind": self._wanted.kind, "identity": self._wanted.identity, "capacity": self._wanted.capacity}
+        known = {name: value for name, value in said.items() if value is not None}
+        made = self._client.call("PUT", self._path, json.dumps(known).encode())
         if made.json.get("code") == "unsupported_by_library":  # a vendor's, whose kind and identity are known
             body = {"kind": self._wanted.kind or self._wanted.library.removesuffix("_hq"), "identity": Identity.PICTURE}
             made = self._client.call("PUT", self._path, json.dumps(body).encode())
+        if made.is_not_permitted:
+            raise InvalidArgument("--library", f"there is no library {self._wanted.library}, and {made.problem}")
         return _checked(made)
 
     @property
@@ -119,7 +145,7 @@ class ApiTarget:
         """Tell the service how far the import is."""
         self._client.tell(totals.rows, totals.done)
 
-    def put(self, works: Sequence[Work]) -> Iterable[tuple[Entry, Result]]:
+    def put(self, works: Iterable[Work]) -> Iterable[tuple[Entry, Result]]:
         """Send the rows, in as few calls as they fit."""
         lines: list[_Line] = []
         size = 0
@@ -138,26 +164,36 @@ class ApiTarget:
             size += len(line.text)
         yield from self._sent(lines)
 
-    def try_out(self, works: Sequence[Work]) -> Iterable[tuple[Entry, Result]]:
+    def try_out(self, works: Iterable[Work]) -> Iterable[tuple[Entry, Result]]:
         """Load and check the rows here, and ask for those with ids."""
         for work in works:
             line = self._line(work)
             yield work.entry, line if isinstance(line, Result) else self._tried(line)
 
     def estimate(self, rows: int, trial_seconds: float) -> Sequence[str]:
-        """Return nothing: the server alone knows."""
-        return []
+        """Return how long the server takes at most, as a few pictures have shown that it was asked for one by one."""
+        if not rows:
+            return []
+        if not self._sampler.seconds:
+            return [f"how long the server takes is not known: {self._unknown or 'no file was there to try it with'}"]
+        return estimate.lines_of_server(rows, self._sampler.seconds)
 
     def holds(self, id_: str) -> bool:
         """Whether the library holds a picture of that id."""
-        return self._client.call("GET", self._picture_path(id_)).status in (200, 409)
+        found = self._client.call("GET", self._picture_path(id_))
+        if found.status in (200, 404, 409):
+            return found.status != 404
+        raise _hidden(found) if found.is_not_permitted else TargetError(found.problem)
 
     def ids(self) -> Iterator[str]:
         """Iterate over the ids of all live pictures."""
         after = ""
         while True:
             following = f"&after={after}" if after else ""
-            said = _checked(self._client.call("GET", f"{self._path}/pictures?limit={limits.MAX_LISTED}{following}"))
+            found = self._client.call("GET", f"{self._path}/pictures?limit={limits.MAX_LISTED}{following}")
+            if found.is_not_permitted:
+                raise _hidden(found)
+            said = _checked(found)
             yield from (str(one["id"]) for one in cast("list[dict[str, object]]", said["pictures"]))
             after = str(said.get("next", ""))
             if not after:
@@ -171,6 +207,8 @@ class ApiTarget:
 
     def _line(self, work: Work) -> _Line | Result:
         """Return a row as it is sent, or what becomes of it before that."""
+        if work.row.fault:
+            return Result(Outcome.REFUSED, "", work.row.fault)
         try:
             if work.row.url is not None:
                 return _Line(work, self._text(work.row, url=work.row.url))
@@ -234,7 +272,8 @@ class ApiTarget:
         if said["status"] == 201:
             return Result(Outcome.ADDED, id_)
         if said["status"] == 200 or code == "picture_exists":
-            return self._existing(line, id_)
+            repaired = said.get("repaired") is True
+            return self._existing(line, id_, differs=code == "picture_exists", repaired=repaired)
         if code in _FULL:
             raise full(self._wanted.library, _FULL[code](self._wanted.library))
         parts = [str(said[name]).lstrip("/") for name in ("field", "detail") if said.get(name)]
@@ -243,49 +282,86 @@ class ApiTarget:
         return Result(Outcome.FAILED if passing else Outcome.REFUSED, "", reason, by_target=said["status"] == 500)
 
     def _tried(self, line: _Line) -> Result:
-        id_ = said_of(line.work.row, self._identity).id or ""
+        said = said_of(line.work.row, self._identity)
+        id_ = said.id or ""
         try:
+            check_said(self._ref, said)
             if line.file is not None:
                 decode(line.file.data, _BOUNDS)
+                self._sample(line.file.data)
         except LookalikeError as error:
             return Result(Outcome.REFUSED, "", reason_of(error))
-        if not id_ or not self._there or not self.holds(id_):
+        if not id_ or not self._there or not self._may_hold(id_):
             return Result(Outcome.ADDED, id_)
         return self._existing(line, id_, trying=True)
 
-    def _existing(self, line: _Line, id_: str, *, trying: bool = False) -> Result:
-        held = _checked(self._client.call("GET", self._picture_path(id_)))
+    def _may_hold(self, id_: str) -> bool:
+        try:
+            return self.holds(id_)
+        except NotShown:
+            return False
+
+    def _sample(self, data: bytes) -> None:
+        """Have the server decode and embed one of the first pictures, which it does not keep, and measure it."""
+        if not self._there:
+            self._unknown = "the library is not there yet"
+        elif not self._unknown and len(data) <= _MAX_FILE:
+            body = json.dumps({"image": {"base64": base64.b64encode(data).decode()}}).encode()
+            self._sampler.sample(lambda: self._asked(body))
+
+    def _asked(self, body: bytes) -> None:
+        answered = self._client.call("POST", f"{self._path}/check?nearest=false", body)
+        if answered.status != 200:
+            self._unknown = answered.problem
+            raise estimate.NoSample
+
+    def _existing(
+        self, line: _Line, id_: str, *, trying: bool = False, differs: bool = False, repaired: bool = False
+    ) -> Result:
+        """Return what becomes of a row whose picture is there: as the service said it, if the key may not look at it."""
+        found = self._client.call("GET", self._picture_path(id_))
+        held = {} if found.is_not_permitted else _checked(found)
 
         def same() -> bool:
             if self._identity is Identity.PICTURE or line.file is None:
                 return True
-            return is_same(line.file.data, str(held["digest"]), _BOUNDS)
+            return is_same(line.file.data, str(held["digest"]), _BOUNDS) if held else not differs
 
         def update() -> bool:
             wanted = said_of(line.work.row, self._identity)
             label, desc = (UNSET if one is UNSET else json.loads(bytes(one)) for one in (wanted.label, wanted.desc))
             said = (wanted.brief, [*wanted.tags], label, desc)
-            if said == tuple(held.get(name, nothing) for name, nothing in _NOTHING.items()):
+            if held and said == tuple(held.get(name, nothing) for name, nothing in _NOTHING.items()):
                 return False
             if not trying:
                 row = replace(line.work.row, id=id_)
                 self._changed(row)
             return True
 
-        return of_existing(line.work, id_, self._wanted.on_duplicate, same, update)
+        try:
+            return of_existing(line.work, id_, self._wanted.on_duplicate, same, update, repaired=repaired)
+        except NotShown as error:
+            return Result(Outcome.FAILED, id_, reason_of(error))
 
     def _changed(self, row: Row) -> None:
         members = {"brief": row.brief, "tags": [*row.tags]}
         parsed = {
             name: json.loads(text) for name, text in (("label", row.label), ("desc", row.desc)) if text is not None
         }
-        _checked(
-            self._client.call("PATCH", self._picture_path(row.id or ""), json.dumps({**members, **parsed}).encode())
-        )
+        body = json.dumps({**members, **parsed}).encode()
+        changed = self._client.call("PATCH", self._picture_path(row.id or ""), body)
+        if changed.is_not_permitted:
+            raise _hidden(changed)
+        _checked(changed)
 
 
 #: What a picture has where its answer says nothing.
 _NOTHING: Mapping[str, object] = {"brief": "", "tags": [], "label": UNSET, "desc": UNSET}
+
+
+def _hidden(answered: Answered) -> NotShown:
+    """Return the error of a call that the key may not make, and an import can do without."""
+    return NotShown(answered.problem)
 
 
 def _checked(answered: Answered) -> Mapping[str, object]:

@@ -6,6 +6,9 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from lookalike.errors import LookalikeError
 
 #: Pictures that are embedded for an estimate.
 _SAMPLES = 3
@@ -15,10 +18,18 @@ _SAMPLES = 3
 DOLLARS_PER_ADD = (6 * 0.125 + 11 * 0.625 + 1 * 5 + 0.2) / 1e6 + 0.1 * 0.0000288
 
 
-class Sampler:
-    """Measures how long the first pictures of a trial would take to be embedded. Safe to use from threads."""
+class NoSample(LookalikeError):  # noqa: N818 - nothing is wrong with the import
+    """A picture could not be embedded for an estimate."""
 
-    def __init__(self) -> None:
+
+class Sampler:
+    """Measures how long the first pictures of a trial would take to be embedded. Safe to use from threads.
+
+    ``clock`` is that of the work: this thread's processor time, or, of another machine, the time that passes.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._left = _SAMPLES
         self._seconds: list[float] = []
@@ -29,9 +40,10 @@ class Sampler:
             if not self._left:
                 return
             self._left -= 1
-        began = time.thread_time()
-        embed()
-        self._seconds.append(time.thread_time() - began)
+        began = self._clock()
+        with suppress(NoSample):
+            embed()
+            self._seconds.append(self._clock() - began)
 
     @property
     def seconds(self) -> float:
@@ -51,6 +63,15 @@ def lines(rows: int, trial_seconds: float, embed_seconds: float, cores: int, *, 
             f"and costs {dollars:,.2f} dollars at most, beside what is kept each month (docs/cost.md has the units)"
         )
     return said
+
+
+def lines_of_server(rows: int, seconds: float) -> Sequence[str]:
+    """Return the same of a server that has taken so long for a picture, which it was asked for alone."""
+    if not rows:
+        return []
+    return [
+        f"adding {rows:,} pictures takes the server at most about {_duration(rows * seconds)}; it does several at a time"
+    ]
 
 
 def _duration(seconds: float) -> str:

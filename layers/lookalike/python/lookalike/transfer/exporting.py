@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -83,7 +84,14 @@ class Export:
             self._library(library, tell)
         manifest = self._manifest(self._aliases()).sealed()
         write_durably(self._folder / MANIFEST, msgspec.json.format(msgspec.json.encode(manifest)))
+        self._remove_traces()
         return Exported(manifest, self._lost)
+
+    def _remove_traces(self) -> None:
+        """Remove what only an unfinished export needs, best effort: all that it says stands in the manifest."""
+        for name in (PLAN, *(part_name(part.number) for part in self._parts)):
+            with suppress(OSError):
+                (self._folder / name).unlink(missing_ok=True)
 
     def _begun(self) -> list[Part]:
         """Prepare the folder; return the parts that are in it."""

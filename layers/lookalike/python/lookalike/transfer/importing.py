@@ -98,7 +98,8 @@ def run(plan: Plan, progress: Progress) -> str:
 def verify(plan: Plan) -> tuple[int, int]:
     """Ask the library for every picture that it was said to hold; return how many it holds, and how many it should.
 
-    Rows whose pictures it does not hold have failed. Raises TargetError.
+    Rows whose pictures it does not hold have failed, and are done by the next :func:`run`. Raises TargetError, and
+    NotShown if the key may not look.
     """
     ids = set(plan.journal.ids())
     lost = missing(plan.target, ids)

@@ -12,13 +12,14 @@ class Outcome(StrEnum):
 
     ADDED = "added"
     SAME = "same"  #: the library held the very picture already
+    REPAIRED = "repaired"  #: it held the picture, whose original was lost, and has been stored again
     UPDATED = "updated"  #: it held the picture, and what is said of it was changed
     REFUSED = "refused"  #: for a reason that stays until the row or its file changes
     FAILED = "failed"  #: for a reason that may pass: a rerun tries it again
 
 
 #: Outcomes after which the library holds the row's picture.
-IN_LIBRARY = (Outcome.ADDED, Outcome.SAME, Outcome.UPDATED)
+IN_LIBRARY = (Outcome.ADDED, Outcome.SAME, Outcome.REPAIRED, Outcome.UPDATED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ PICTURES = ("file", "url", "base64")
 #: Bytes of an id that is made of a file's path or a URL. A longer one becomes its SHA-256.
 _MAX_MADE_ID_BYTES = 512
 
+_URL = re.compile(r"https?://", re.IGNORECASE)
+
 _TAG_ENDS = re.compile(r"[,;|]")
 
 
@@ -122,6 +124,8 @@ def row_of(number: int, said: Mapping[str, object], place: Place) -> Row:
     if len(named) != 1:
         raise RowError("names no file or URL" if not named else f"has {' and '.join(named)}: one of them is enough")
     picture = _text(said, named[0])
+    if named == ["file"] and _URL.match(picture):  # what many tables call the column of it
+        named = ["url"]
     source = hashlib.sha256(picture.encode()).hexdigest() if named[0] == "base64" else picture
     return Row(
         number=number,

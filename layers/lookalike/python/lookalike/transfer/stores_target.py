@@ -38,7 +38,17 @@ from lookalike.transfer.files import Arrived, arrived, fit
 from lookalike.transfer.journal import Entry
 from lookalike.transfer.outcomes import Outcome, Result
 from lookalike.transfer.rows import Row
-from lookalike.transfer.target import TargetError, Wanted, Work, full, is_same, of_existing, reason_of, said_of
+from lookalike.transfer.target import (
+    TargetError,
+    Wanted,
+    Work,
+    check_said,
+    full,
+    is_same,
+    of_existing,
+    reason_of,
+    said_of,
+)
 from lookalike.wire.jumdata import sign_codec
 from lookalike.wire.native import limits, reading
 from lookalike.wire.native.pictures import Given, add_or_find
@@ -149,20 +159,23 @@ class StoresTarget:
 
     def _added(self, work: Work) -> Result:
         said = said_of(work.row, self._ref.identity)
-        reading.metadata_of(self._ref, said)  # refused before the picture is loaded
+        check_said(self._ref, said)  # refused before the picture is loaded
         library = self._there()
         file = self._arrived(work.row)
         source = Source(self._bounds, data=file.data, name="file")
-        picture, created = add_or_find(self._ports, library, self._ref, Given(self._application, source, said))
+        held = add_or_find(self._ports, library, self._ref, Given(self._application, source, said))
+        picture = held.picture
         if file.original is not None and picture.file_digest == hashlib.sha256(file.data).hexdigest():
             self._ports.originals.put(source_key(picture.object_key), file.original)
         id_ = name_of(library, picture)
         remember_sign(self._ports, library, picture, sign_codec.sign_in(work.row.id or ""))
-        return Result(Outcome.ADDED, id_) if created else self._existing(work, picture, file)
+        return (
+            Result(Outcome.ADDED, id_) if held.created else self._existing(work, picture, file, repaired=held.repaired)
+        )
 
     def _tried(self, work: Work) -> Result:
         said = said_of(work.row, self._ref.identity)
-        reading.metadata_of(self._ref, said)
+        check_said(self._ref, said)
         file = self._arrived(work.row)
         decoded = decode(file.data, self._bounds)
         self._sampler.sample(
@@ -176,7 +189,9 @@ class StoresTarget:
             return Result(Outcome.ADDED, said.id or "")
         return self._existing(work, found, file, trying=True)
 
-    def _existing(self, work: Work, picture: Picture, file: Arrived, *, trying: bool = False) -> Result:
+    def _existing(
+        self, work: Work, picture: Picture, file: Arrived, *, trying: bool = False, repaired: bool = False
+    ) -> Result:
         def same() -> bool:
             return (
                 self.identity is Identity.PICTURE
@@ -192,7 +207,8 @@ class StoresTarget:
                 update(self._ports, Update(self._ref, name_of(self._there(), picture), _all_of(metadata)))
             return True
 
-        return of_existing(work, name_of(self._there(), picture), self._wanted.on_duplicate, same, change)
+        id_ = name_of(self._there(), picture)
+        return of_existing(work, id_, self._wanted.on_duplicate, same, change, repaired=repaired)
 
     def _picture(self, id_: str) -> Picture | None:
         try:

@@ -10,13 +10,14 @@ from typing import Protocol
 import msgspec
 from msgspec import UNSET
 
-from lookalike.domain.library import Identity, Kind
+from lookalike.domain.library import Identity, Kind, LibraryRef
 from lookalike.errors import InvalidArgument, LibraryFull, LookalikeError, PictureError
 from lookalike.imaging.decode import Bounds, decode
 from lookalike.service.capacity import ApplicationFull
 from lookalike.transfer.journal import Entry
 from lookalike.transfer.outcomes import Outcome, Result
 from lookalike.transfer.rows import Row
+from lookalike.wire.native import reading
 from lookalike.wire.native.requests import MetadataGiven
 
 #: Ids up to this number are asked for one by one; with more of them, all ids of the library are listed.
@@ -35,6 +36,10 @@ class TargetError(LookalikeError):
     """The target takes no more rows now: the import is broken off, and goes on when it is run again."""
 
 
+class NotShown(LookalikeError):  # noqa: N818 - a permission that is missing is no fault
+    """The key may add pictures, and may not look at them."""
+
+
 def full(library: str, error: LibraryFull) -> TargetError:
     """Return why an import is broken off whose library, or whose application, takes no more pictures."""
     if isinstance(error, ApplicationFull):
@@ -44,14 +49,23 @@ def full(library: str, error: LibraryFull) -> TargetError:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The library that an import goes into. ``kind`` None: that of the library, or ``same`` of a new one."""
+    """The library that an import goes into.
+
+    ``kind`` and ``identity`` None: those of the library; of a new one ``same``, and ``own`` unless it is a vendor's.
+    ``capacity`` is that of a new one.
+    """
 
     library: str
     kind: Kind | None = None
     on_duplicate: OnDuplicate = OnDuplicate.RETURN
+    identity: Identity | None = None
+    capacity: int | None = None
 
-    def check_kind(self, kind: str) -> None:
-        """Raise InvalidArgument if the library that is there is of another kind."""
+    def check_kind(self, kind: str, identity: str | None = None) -> None:
+        """Raise InvalidArgument if the library that is there is of another kind, or identity if that is said."""
+        if None not in (identity, self.identity) and identity != self.identity:
+            reason = f"{self.library} is there, of kind {kind} and identity {identity}"
+            raise InvalidArgument("--library", f"{reason}; the archive's is of {self.kind} and {self.identity}")
         if self.kind is not None and kind != self.kind:
             raise InvalidArgument("--kind", f"the library {self.library} is there, and its kind is {kind}")
 
@@ -89,19 +103,32 @@ class Target(Protocol):
         """Return what adding so many pictures will take, a line each, after a trial of all rows; nothing if it is not known."""
 
     def holds(self, id_: str) -> bool:
-        """Whether the library holds a picture of that id. Raises TargetError."""
+        """Whether the library holds a picture of that id. Raises TargetError, and NotShown if the key may not look."""
 
     def ids(self) -> Iterator[str]:
-        """Iterate over the ids of all pictures that it holds. Raises TargetError."""
+        """Iterate over the ids of all pictures that it holds. Raises TargetError, and NotShown if the key may not look."""
 
     def close(self) -> None:
         """Close what has been opened."""
 
 
 def missing(target: Target, ids: set[str]) -> set[str]:
-    """Return those of the ids that the library does not hold. Raises TargetError."""
-    if len(ids) <= _FEW_IDS:
-        return {one for one in ids if not target.holds(one)}
+    """Return those of the ids that the library does not hold. Raises TargetError, and NotShown if the key may not look.
+
+    A key that may look at pictures one by one, or list them, need not be allowed both.
+    """
+    ways = (_asked, _not_listed) if len(ids) <= _FEW_IDS else (_not_listed, _asked)
+    try:
+        return ways[0](target, ids)
+    except NotShown:
+        return ways[1](target, ids)
+
+
+def _asked(target: Target, ids: set[str]) -> set[str]:
+    return {one for one in ids if not target.holds(one)}
+
+
+def _not_listed(target: Target, ids: set[str]) -> set[str]:
     left = set(ids)
     for one in target.ids():
         left.discard(one)
@@ -119,6 +146,13 @@ def said_of(row: Row, identity: Identity) -> MetadataGiven:
     )
 
 
+def check_said(ref: LibraryRef, said: MetadataGiven) -> None:
+    """Raise InvalidArgument for an id or a text that the library takes of nobody, before the picture is looked at."""
+    if said.id is not None:
+        reading.checked_id(said.id, "/id")
+    reading.metadata_of(ref, said)
+
+
 def is_same(data: bytes, digest: str, bounds: Bounds) -> bool:
     """Whether a file shows the picture of that digest."""
     try:
@@ -129,20 +163,30 @@ def is_same(data: bytes, digest: str, bounds: Bounds) -> bool:
 
 
 def of_existing(
-    work: Work, id_: str, on_duplicate: OnDuplicate, same: Callable[[], bool], update: Callable[[], bool]
+    work: Work,
+    id_: str,
+    on_duplicate: OnDuplicate,
+    same: Callable[[], bool],
+    update: Callable[[], bool],
+    *,
+    repaired: bool = False,
 ) -> Result:
     """Return what becomes of a row whose id or picture the library holds as ``id_``.
 
-    ``same`` says whether it is the very picture; ``update`` changes what is said of it, and says whether it did.
+    ``same`` says whether it is the very picture; ``update`` changes what is said of it, and says whether it did;
+    ``repaired``: its original was lost, and has been stored again.
     """
     if not same():
         return Result(Outcome.REFUSED, id_, f"the library holds another picture as {id_}")
+    again = "its original was lost, and is stored again" if repaired else ""
+    if on_duplicate is OnDuplicate.UPDATE and update():
+        return Result(Outcome.UPDATED, id_, again)
     if work.entry.begun:  # by an attempt that was killed before it could say so
-        return Result(Outcome.ADDED, id_)
+        return Result(Outcome.ADDED, id_, again)
     if on_duplicate is OnDuplicate.REFUSE:
         return Result(Outcome.REFUSED, id_, f"the library holds it as {id_}")
-    if on_duplicate is OnDuplicate.UPDATE and update():
-        return Result(Outcome.UPDATED, id_)
+    if repaired:
+        return Result(Outcome.REPAIRED, id_, again)
     return Result(Outcome.SAME, id_, f"the library holds it as {id_}")
 
 

@@ -229,6 +229,9 @@ class _Originals(PictureStore):
     def get(self, key: str) -> bytes | None:
         return self._account.original_store.get(key)
 
+    def size(self, key: str) -> int | None:
+        return self._account.original_store.size(key)
+
     def place(self, key: str, content_type: str, seconds: int) -> str:
         return self._account.original_store.place(key, content_type, seconds)
 

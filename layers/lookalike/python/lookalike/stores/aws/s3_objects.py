@@ -81,6 +81,16 @@ class S3Store(PictureStore):
                     return None
                 raise
 
+    def size(self, key: str) -> int | None:
+        """Ask for an object's size; None if there is none. Raises Unavailable, at once after repeated failures of S3."""
+        with self._read_breaker.guard(), errors_as_unavailable():
+            try:
+                return self._client.head_object(Bucket=self._bucket, Key=_object_name(key))["ContentLength"]
+            except ClientError as error:
+                if error_code(error) in NOT_FOUND_CODES:
+                    return None
+                raise
+
     def place(self, key: str, content_type: str, seconds: int) -> str:
         """Sign a URL of the object. S3 answers with that type, and for a file to be saved: its answers cannot be sandboxed."""
         said = {"ResponseContentType": content_type, "ResponseContentDisposition": "attachment"}

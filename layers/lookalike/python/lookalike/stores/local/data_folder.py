@@ -173,7 +173,7 @@ class DataFolder:
         except BlockingIOError as error:
             holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(lock)
-            raise SettingsError(f"data folder {self.path}: in use by another server (process {holder})") from error
+            raise FolderInUse(self.path, holder) from error
         except OSError as error:
             os.close(lock)
             raise SettingsError(f"{path}: cannot be locked ({error.strerror})") from error
@@ -184,6 +184,13 @@ class DataFolder:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+class FolderInUse(SettingsError):  # noqa: N818 - named by what it says
+    """Another server has the data folder open."""
+
+    def __init__(self, path: Path, holder: str) -> None:
+        super().__init__(f"data folder {path}: in use by another server (process {holder})")
 
 
 def _open_lock(path: Path) -> int | None:

@@ -44,6 +44,14 @@ class FolderReader(UnlistedPictures):
         except OSError as error:
             raise self._unavailable(error) from error
 
+    def size(self, key: str) -> int | None:
+        try:
+            return self.path_of(key).stat().st_size
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unavailable(error) from error
+
     def place(self, key: str, content_type: str, seconds: int) -> Path:
         """Return the path of the original's file."""
         return self.path_of(key)

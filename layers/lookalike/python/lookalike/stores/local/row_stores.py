@@ -1,15 +1,24 @@
-"""The rows of one machine, without what a server holds: the index and the originals."""
+"""The rows of one machine, and its originals to be read, without what a server holds: the index."""
 
 from __future__ import annotations
 
 from typing import NoReturn
 
 from lookalike.errors import SettingsError
+from lookalike.stores.local.original_files import FolderReader
 from lookalike.stores.local.sqlite_backed import SqliteBacked
+from lookalike.stores.local.sqlite_stores import SqliteStores
 
 
 class RowStores(SqliteBacked):
-    """What a process may use while another one serves the data folder. Anything else raises SettingsError."""
+    """What a process may use while another one serves the data folder. Anything else raises SettingsError.
+
+    Originals can be read; to write one raises Unavailable.
+    """
+
+    def __init__(self, sqlite: SqliteStores, originals: FolderReader) -> None:
+        super().__init__(sqlite)
+        self._originals = originals
 
     @property
     def model_files(self) -> NoReturn:
@@ -24,8 +33,8 @@ class RowStores(SqliteBacked):
         raise _served()
 
     @property
-    def originals(self) -> NoReturn:
-        raise _served()
+    def originals(self) -> FolderReader:
+        return self._originals
 
     @property
     def objects(self) -> NoReturn:

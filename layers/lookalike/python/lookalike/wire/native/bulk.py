@@ -35,12 +35,16 @@ _MAX_PARALLEL = 8
 
 
 class RowSaid(Said, frozen=True, kw_only=True):
-    """The outcome of a row: the status and code that the call alone would have had. ``row`` counts from 1."""
+    """The outcome of a row: the status and code that the call alone would have had. ``row`` counts from 1.
+
+    ``repaired``: the picture was there, its original was lost, and the file of the row is stored in its place.
+    """
 
     row: int
     status: int
     id: str = ""
     created: bool | UnsetType = UNSET
+    repaired: bool = False
     revision: int | UnsetType = UNSET
     code: str = ""
     detail: str = ""
@@ -180,13 +184,14 @@ class _Work:
             desc=said.desc,
             on_duplicate=said.on_duplicate,
         )
-        picture, created = add_or_find(
+        held = add_or_find(
             self.ports, self.library, reading.ref_of(self.library), Given(self.application, source, given)
         )
         return RowSaid(
             row=row,
-            status=201 if created else 200,
-            id=name_of(self.library, picture),
-            created=created,
-            revision=picture.revision,
+            status=201 if held.created else 200,
+            id=name_of(self.library, held.picture),
+            created=held.created,
+            repaired=held.repaired,
+            revision=held.picture.revision,
         )

@@ -49,10 +49,10 @@ def add_picture(ports: Ports, application: Application, request: Request) -> Rep
     said, image = reading.picture_of(request)
     library, ref = _target(ports, application, request.arguments["library"])
     source = reading.source_of(ports, application, library, image, "/image")
-    picture, created = add_or_find(ports, library, ref, Given(application, source, said))
+    held = add_or_find(ports, library, ref, Given(application, source, said))
     found = find_library(ports, ref.tenant, ref.name)
-    added = added_said(application, found, picture, created=created, own=created)
-    return Reply(added, _status(created), picture.revision, (("location", added.path),))
+    added = added_said(application, found, held.picture, created=held.created, own=held.created, repaired=held.repaired)
+    return Reply(added, _status(held.created), held.picture.revision, (("location", added.path),))
 
 
 def _status(created: bool) -> HTTPStatus:
@@ -118,17 +118,26 @@ class Given:
     said: MetadataGiven
 
 
-def add_or_find(ports: Ports, library: Library | None, ref: LibraryRef, given: Given) -> tuple[Picture, bool]:
-    """Add a picture, or find the one that is there; return it, and whether it was added."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A picture that the library holds now, and whether the add has made it, or stored its lost original again."""
+
+    picture: Picture
+    created: bool
+    repaired: bool = False
+
+
+def add_or_find(ports: Ports, library: Library | None, ref: LibraryRef, given: Given) -> Held:
+    """Add a picture, or find the one that is there."""
     said = given.said
     id_ = None if said.id is None else reading.checked_id(said.id, "/id")
     if id_ is not None and ref.identity is Identity.PICTURE:
         raise InvalidArgument("/id", "must be left out: a picture is its own id here")
     command = Add(ref, given.source, reading.metadata_of(ref, said), id_)
     try:
-        return add(ports, command, library), True
+        return Held(add(ports, command, library), created=True)
     except PictureExists as exists:
-        return _existing(ports, ref, given, exists), False
+        return Held(_existing(ports, ref, given, exists), created=False, repaired=exists.repaired)
 
 
 def _existing(ports: Ports, ref: LibraryRef, given: Given, exists: PictureExists) -> Picture:

@@ -37,9 +37,13 @@ class WrittenSaid(Said, frozen=True, kw_only=True):
 
 
 class AddedSaid(WrittenSaid, frozen=True, kw_only=True):
-    """A picture that an add has made, or found: then ``created`` is false, and a narrow key is told no more than its name."""
+    """A picture that an add has made, or found: then ``created`` is false, and a narrow key is told no more than its name.
+
+    ``repaired``: its original was lost, and the file that was sent is stored in its place.
+    """
 
     created: bool
+    repaired: bool = False
 
 
 #: Members that say which picture it is, and nothing of what is in it.
@@ -53,11 +57,17 @@ def written_said(application: Application, library: Library, picture: Picture) -
 
 
 def added_said(
-    application: Application, library: Library, picture: Picture, *, created: bool, own: bool = True
+    application: Application,
+    library: Library,
+    picture: Picture,
+    *,
+    created: bool,
+    own: bool = True,
+    repaired: bool = False,
 ) -> AddedSaid:
     """Return a picture that was added, or was there. ``own``: all of it is what the call has said."""
     said, names = picture_said(library, picture), _told(whole=own or _may_look(application))
-    return AddedSaid(**{name: getattr(said, name) for name in names}, created=created)
+    return AddedSaid(**{name: getattr(said, name) for name in names}, created=created, repaired=repaired)
 
 
 def _may_look(application: Application) -> bool:

@@ -19,7 +19,9 @@ from lookalike.ports import Ports
 from lookalike.ports.clock import DAY_MS
 from lookalike.service.add import Add, add
 from lookalike.service.applications import create_application
+from lookalike.service.consistency import check
 from lookalike.service.delete import Delete, delete
+from lookalike.service.groups import remove_group
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import create_library
 from lookalike.service.model_change import back, begin, switch
@@ -28,6 +30,7 @@ from lookalike.service.model_fill import Watch, fill
 from lookalike.service.model_view import SeenIndex, current
 from lookalike.service.purge import purge
 from lookalike.service.restore import restore
+from lookalike.service.second_model_check import with_second_model
 from lookalike.service.update import Update, update
 from tests.contract.rows import row
 from tests.support.baidu import picture
@@ -160,6 +163,19 @@ def test_a_drop_gives_every_row_the_live_models_vector(shop: Shop, dropped: str)
     for id_ in ("p0", "by-new"):
         key = shop.stored(id_).object_key
         assert (shop.now.maps.maps([key])[key] == b"new map") is (live == "new")
+
+
+@pytest.mark.parametrize("steps", ["filled", "switched", "dropped"])
+def test_pictures_of_a_library_that_was_removed_meanwhile_lack_nothing(shop: Shop, steps: str) -> None:
+    remove_group(shop.now, shop.tenant, shop.library.name)
+    fill(shop.raw, 0)
+    if steps != "filled":
+        switch(shop.raw, NO_WAIT)
+    if steps == "dropped":
+        drop(shop.raw, 0, NO_WAIT)
+    shop.clock.now += DAY_MS
+    report = with_second_model(shop.now, check(shop.now), repair=False)
+    assert (report.totals.rows, report.found) == (4, {})
 
 
 class Failing(MemoryIndex):

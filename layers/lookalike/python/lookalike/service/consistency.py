@@ -63,7 +63,7 @@ def check(
         seen = survey(ports, Path(folder), deep, map_size=map_size)
     libraries = KnownLibraries(ports)
     tally = _Tally(libraries, min(names, MAX_NAMES))
-    look = SecondLook(ports, began, map_size)
+    look = SecondLook(ports, began, map_size, libraries)
     tell("looking again")
     for fault, batch in _batches(_findings(ports, look, seen, libraries)):
         tally.add(fault, batch)

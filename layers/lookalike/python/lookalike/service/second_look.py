@@ -11,6 +11,7 @@ from lookalike.domain.inventory import IndexEntry
 from lookalike.domain.library import Kind
 from lookalike.domain.picture import Key, Picture, State
 from lookalike.ports import Ports
+from lookalike.service.known_libraries import KnownLibraries
 from lookalike.service.survey import Hashes, Survey, are_among, key_hash, name_hash
 
 #: Milliseconds since a picture's last change before which no difference of it counts: its write may be under way.
@@ -26,8 +27,9 @@ _Test = Callable[[Sequence[Picture]], list[bool]]
 class SecondLook:
     """Finds the differences that are still there. ``settling`` counts those of pictures too young to be judged."""
 
-    def __init__(self, ports: Ports, began: int, map_size: int) -> None:
+    def __init__(self, ports: Ports, began: int, map_size: int, libraries: KnownLibraries) -> None:
         self._ports = ports
+        self._libraries = libraries
         self._map_size = map_size
         self._before = began - GRACE_MS
         self._orphan_before = began - ORPHAN_GRACE_MS
@@ -80,7 +82,10 @@ class SecondLook:
         ]
 
     def _are_of_other_models(self, rows: Sequence[Picture]) -> list[bool]:
-        return [row.live and row.model != self._ports.embedder.model for row in rows]
+        return [row.live and row.model != self._ports.embedder.model and not self._is_left_behind(row) for row in rows]
+
+    def _is_left_behind(self, row: Picture | None) -> bool:
+        return is_left_behind(row, self._ports.embedder.model, self._libraries)
 
     def _have_lost_files(self, rows: Sequence[Picture], lost: Hashes) -> list[bool]:
         return are_among((name_hash(self._ports.originals.name_of(row.object_key)) for row in rows), lost)
@@ -135,6 +140,8 @@ class SecondLook:
                 row, entry = rows[key], entries.get(key)
                 fault = fault_of(row, entry)
                 revisions = [one.revision for one in (row, entry) if one is not None]
+                if fault is Fault.MISSING and self._is_left_behind(row):
+                    continue
                 if fault is not None and self._is_old(max(revisions), self._before):
                     yield Finding(fault, _name(key), row, entry)
 
@@ -151,6 +158,14 @@ def look_now(ports: Ports, kind: Kind, keys: Sequence[Key]) -> tuple[dict[Key, P
     """
     rows = dict(ports.catalog.changed(dict.fromkeys(keys, _NO_REVISION)))
     return rows, {entry.key: entry for entry in ports.index.held(kind, keys)}
+
+
+def is_left_behind(row: Picture | None, model: str, libraries: KnownLibraries) -> bool:
+    """Whether a live row has no vector of the model, and needs none.
+
+    Nobody searches a removed library, whose rows wait for a purge: they are not embedded any more.
+    """
+    return row is not None and row.live and row.model != model and libraries.get(row.key.library) is None
 
 
 def fault_of(row: Picture | None, entry: IndexEntry | None) -> Fault | None:

@@ -11,9 +11,10 @@ from lookalike.domain.consistency import Fault, Report
 from lookalike.domain.model_change import Phase
 from lookalike.domain.picture import Picture, State
 from lookalike.ports import Ports
+from lookalike.service.known_libraries import KnownLibraries
 from lookalike.service.model_fill import Filler, Watch
 from lookalike.service.model_view import seen_with, shown
-from lookalike.service.second_look import GRACE_MS, fault_of
+from lookalike.service.second_look import GRACE_MS, fault_of, is_left_behind
 
 #: Findings of each fault that are named.
 _MAX_EXAMPLES = 10
@@ -49,10 +50,11 @@ def differing_rows(seen: Ports, before: int) -> Iterator[tuple[Fault, Picture]]:
 
     Rows changed after ``before``, in Unix milliseconds, may be written just now, and are passed over.
     """
-    model = seen.embedder.model
+    model, libraries = seen.embedder.model, KnownLibraries(seen)
     for batch in seen.stores.catalog.every_row():
         rows = [row for row in batch if row.revision <= before and row.state is not State.DAMAGED]
-        rows = shown(rows, model, seen.stores.embeddings)
+        seen_rows = shown(rows, model, seen.stores.embeddings)
+        rows = [row for row in seen_rows if not is_left_behind(row, model, libraries)]
         yield from ((Fault.OTHER_MODEL, row) for row in rows if row.live and row.model != model)
         yield from differing(seen, [row for row in rows if not row.live or row.model == model])
 

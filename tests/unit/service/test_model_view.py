@@ -39,6 +39,7 @@ from tests.faults.faults import Kind as FaultKind
 from tests.support.baidu import picture
 from tests.support.fakes import (
     GivenModels,
+    MemoryCatalog,
     MemoryEmbeddings,
     MemoryIndex,
     MemoryIndices,
@@ -169,7 +170,17 @@ def test_a_drop_gives_every_row_the_live_models_vector(shop: Shop, dropped: str)
 
 
 @pytest.mark.parametrize("kind", [FaultKind.LOST, FaultKind.REPEATED])
-def test_a_write_whose_answer_is_lost_is_done_also_while_there_are_two_models(shop: Shop, kind: FaultKind) -> None:
+def test_a_write_whose_answer_is_lost_is_done_also_while_there_are_two_models(
+    shop: Shop, kind: FaultKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = MemoryCatalog.picture
+
+    def picture(catalog: MemoryCatalog, key: Key) -> Picture | None:
+        """Return a row with a vector of its own, as stores read it from bytes."""
+        found = read(catalog, key)
+        return None if found is None else found.but(vector=found.vector.copy())
+
+    monkeypatch.setattr(MemoryCatalog, "picture", picture)
     fill(shop.raw, 0)
     switch(shop.raw, NO_WAIT)
     faults = Faults()

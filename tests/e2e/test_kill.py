@@ -48,9 +48,9 @@ def call(server: LiveServer, token: str, operation: str, **fields: Any) -> dict[
 
 
 def wait_for_writes(ledger: Ledger, more: int) -> None:
-    """Wait until so many more writes are acknowledged."""
+    """Wait until so many more writes are acknowledged, and some of each kind."""
     wanted, end = ledger.writes + more, time.monotonic() + 60
-    while ledger.writes < wanted:
+    while ledger.writes < wanted or not ledger.is_mixed:
         assert time.monotonic() < end, "the load has ended"
         time.sleep(0.01)
 

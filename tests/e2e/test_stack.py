@@ -47,7 +47,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[account.Stack]:
         pytest.skip(f"no deployed stack: {reason}")
     url = opensearch.shared()
     with account.running(tmp_path_factory.mktemp("account")) as here:
-        yield account.Stack(here, url, PurgeAfterDays="0", PurgeSchedule="rate(1 minute)")
+        yield account.Stack(
+            here,
+            url,
+            PurgeAfterDays="0",
+            PurgeSchedule="rate(1 minute)",
+            Canary="true",
+            CanarySchedule="rate(365 days)",
+        )
 
 
 def client(stack: account.Stack, keys: Keys) -> Any:
@@ -351,9 +358,46 @@ def test_what_only_reached_the_table_is_replayed_from_its_stream(stack: account.
     soon(lambda: "found by the index alone" in [one["brief"] for one in sdk.productSearch(copy)["result"]], 30)
 
 
-def test_it_says_what_runs_there(stack: account.Stack) -> None:
-    status = httpx.get(f"{stack.url}/status", timeout=60)
-    assert (status.status_code, status.json().keys()) == (200, {"status", "version", "model"})
+def test_it_says_what_runs_there_and_how_it_is_to_whoever_has_keys(stack: account.Stack) -> None:
+    def status(**given: Any) -> httpx.Response:
+        return httpx.get(f"{stack.url}/status", timeout=60, **given)
+
+    plain = status()
+    assert (plain.status_code, plain.json().keys()) == (200, {"status", "version", "model"})
+    keys = stack.keys("watching")
+    refused = status(auth=(keys.access_key, "another"))
+    assert (refused.status_code, refused.json()) == (401, {"message": "Unauthorized"})
+    auth = (keys.access_key, keys.secret_key)
+    for name in ("cups", "cats"):
+        made = httpx.put(f"{stack.url}/api/v1/libraries/{name}", json={"kind": "same"}, auth=auth, timeout=60)
+        assert made.status_code == 201, made.text
+    seen = status(auth=auth)
+    said = seen.json()
+    assert (seen.status_code, said["status"], set(said["stores"].values())) == (200, "ready", {True})
+    assert said["pictures"] == {f"{keys.tenant}/cups": 0, f"{keys.tenant}/cats": 0}
+    stack.account.run(
+        *(".venv/bin/lookalike", "keys", "change", "watching", "--stack", stack.name),
+        *("--may", "search", "--library", "cats"),
+    )
+    assert soon(lambda: status(auth=auth).json()["pictures"] == {f"{keys.tenant}/cats": 0}, 90)
+
+
+def test_the_canary_of_the_schedule_is_well_and_status_says_so(stack: account.Stack) -> None:
+    schedule = stack.account.client("scheduler").get_schedule(Name=f"{stack.name}-canary")
+    assert (schedule["State"], schedule["ScheduleExpression"]) == ("ENABLED", "rate(365 days)")
+    target = schedule["Target"]
+    began = time.time_ns() // 1_000_000
+    run = stack.account.client("lambda").invoke(FunctionName=target["Arn"], Payload=target["Input"].encode())
+    found = json.load(run["Payload"])
+    assert "FunctionError" not in run, found
+    assert found["found_seconds"] is not None
+    assert found["gone_seconds"] is not None
+    keys = stack.keys("canary-watcher")
+    auth = (keys.access_key, keys.secret_key)
+    said = httpx.get(f"{stack.url}/status", auth=auth, timeout=60).json()["last_canary"]
+    assert said["well"]
+    assert said["at"] == found["at"] >= began
+    assert said["found_seconds"] == found["found_seconds"]
 
 
 def test_the_schedule_purges_what_was_deleted(stack: account.Stack) -> None:

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any
 
 from lookalike.errors import Unavailable
-from lookalike.ports import Ports
+from lookalike.ports import Embedder, Ports, Verifier
 from tests.support.fakes import with_stores
 
 
@@ -36,7 +36,7 @@ _ENDS = (Kind.ENDED_BEFORE, Kind.ENDED_AFTER)
 _COMPUTED = ("embedder", "verifier")
 
 #: Ports whose clients repeat calls. Counts do not stay the same then, and are not meant to.
-_REPEATING = ("catalog", "index", "originals", "maps", "uploads", "objects", "dead_letters")
+_REPEATING = ("catalog", "index", "originals", "maps", "uploads", "embeddings", "objects", "dead_letters")
 
 #: Every port of a store.
 STORES = (
@@ -48,6 +48,8 @@ STORES = (
     "uploads",
     "counters",
     "records",
+    "embeddings",
+    "model_files",
     "objects",
     "staged",
     "dead_letters",
@@ -86,9 +88,13 @@ class Faults:
 
     def wrap(self, ports: Ports) -> Ports:
         """Return the ports, every one of which fails as planned."""
-        stores: Mapping[str, Any] = {name: Faulty(self, name, getattr(ports, name)) for name in STORES}
-        computed: Any = {name: Faulty(self, name, getattr(ports, name)) for name in _COMPUTED}
-        return replace(with_stores(ports, **stores), **computed)
+        stores: Mapping[str, Any] = {name: Faulty(self, name, getattr(ports.stores, name)) for name in STORES}
+        indices = FaultyIndices(self, "index", ports.stores.indices)
+        return replace(with_stores(ports, **stores, indices=indices), **self.wrap_model(ports.embedder, ports.verifier))
+
+    def wrap_model(self, embedder: Embedder, verifier: Verifier) -> dict[str, Any]:
+        """Return a model and its verifier, which end the process as planned."""
+        return {"embedder": Faulty(self, "embedder", embedder), "verifier": Faulty(self, "verifier", verifier)}
 
     def expect(self, plan: Plan | None) -> None:
         """Plan the next fault; None: there is none."""
@@ -153,3 +159,12 @@ class Faulty:
         if not callable(found):
             return found
         return lambda *given, **options: self._faults.call(self._port, name, lambda: found(*given, **options))
+
+
+class FaultyIndices(Faulty):
+    """Indices of models, each of which fails as the index does. Opening one calls no store."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "of":
+            return lambda model: Faulty(self._faults, self._port, self._real.of(model))
+        return super().__getattr__(name)

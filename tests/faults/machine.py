@@ -52,6 +52,9 @@ DONE: Counter[str] = Counter()
 
 names = st.sampled_from("abc")
 
+#: Whether a change of models goes on, or is given up.
+ways = st.sampled_from([True, True, True, True, False])
+
 #: Calls of all ports until one fails, of which most acts make 3 to 20; and of one port, of which they make fewer.
 plans = st.one_of(
     st.none(),
@@ -359,8 +362,32 @@ class Machine(RuleBasedStateMachine):
         act: Callable[[Plan | None], None] = getattr(self, what)
         act(plan)
 
-    # A library's second generation, its switch and its way back have their rules here:
-    # `reembed` fills it in the background, and every answer stays as the model has it.
+    # -- another model -------------------------------------------------------------------------------------------------
+    # Every answer stays as the dictionary has it: it does not say by which model a picture was found.
+
+    @step(forward=ways, plan=plans)
+    def change_models(self, forward: bool, plan: Plan | None) -> None:
+        """The next step of a change of models: begin, fill, switch, back; or the other model is dropped."""
+        self._change_models(plan, forward=forward, may_fail=plan is not None)
+
+    @step(forward=ways, act=acts, after=st.integers(0, 40))
+    def act_within_a_change_of_models(self, forward: bool, act: Act, after: int) -> None:
+        """Somebody calls in the middle of such a step, perhaps in a process that does not know of it."""
+        inner: list[int | None] = []
+        plan = Plan(Kind.MEANWHILE, after, meanwhile=lambda: inner.append(self._within(act)))
+        self._change_models(plan, forward=forward, may_fail=False)
+        if inner:
+            self.model.done(act.name, act.step, inner[0])
+
+    def _change_models(self, plan: Plan | None, *, forward: bool, may_fail: bool) -> None:
+        try:
+            done = self._do(plan, lambda: self.world.change_models(forward=forward))
+        except LookalikeError:
+            if may_fail or self.world.faults.away:
+                return
+            raise
+        if done is not None:
+            DONE[done] += 1
 
     # -- what must hold ------------------------------------------------------------------------------------------------
 

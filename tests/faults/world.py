@@ -7,28 +7,42 @@ import random
 import tempfile
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from unittest import mock
 from urllib.parse import quote
 
 import boto3
 
+from lookalike.bootstrap import MODELS_SECONDS
 from lookalike.domain.application import Application
 from lookalike.domain.consistency import Fault
+from lookalike.domain.model_change import ModelRef, Phase
+from lookalike.embedding.kept_models import KeptModels
+from lookalike.errors import LookalikeError
 from lookalike.handlers.process_ports import process_ports
 from lookalike.handlers.purge import purge_handler
 from lookalike.handlers.stream import stream_handler
 from lookalike.handlers.uploads import upload_handler
-from lookalike.ports import Ports
+from lookalike.ports import Embedder, Ports, Stores, Verifier
 from lookalike.ports.clock import DAY_MS
-from lookalike.service import consistency
+from lookalike.server.model_changes import SETTLE_SECONDS, SETTLE_SECONDS_AWS
+from lookalike.service import consistency, model_fill
 from lookalike.service.mend import Mender
+from lookalike.service.model_change import back, begin, switch
+from lookalike.service.model_drop import drop
+from lookalike.service.model_fill import Watch, fill
+from lookalike.service.model_view import current
+from lookalike.service.second_model_check import with_second_model
 from lookalike.service.upload import ObjectCreated, ObjectRemoved
 from lookalike.settings import Settings
 from lookalike.stores.aws.dynamodb_catalog import DynamoCatalog
 from lookalike.stores.aws.dynamodb_counters import DynamoCounters
+from lookalike.stores.aws.dynamodb_embeddings import DynamoEmbeddings
 from lookalike.stores.aws.dynamodb_maps import DynamoMaps
 from lookalike.stores.aws.dynamodb_records import DynamoRecords
 from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
@@ -39,12 +53,14 @@ from tests.servers.table_stream import TableStream, stream_of
 from tests.support.fakes import (
     MemoryApplications,
     MemoryDeadLetters,
-    MemoryIndex,
+    MemoryIndices,
     MemoryObjects,
     MemoryOriginals,
     MemoryStaging,
+    OtherEmbedder,
     SetClock,
     TinyEmbedder,
+    TinyVerifier,
     memory_ports,
 )
 
@@ -54,10 +70,17 @@ BUCKET = "uploads"
 #: Library of the uploads; pictures are their own ids there.
 UPLOADED = "similar"
 
+#: Models by name, the first of which is configured.
+EMBEDDERS: Mapping[str, Embedder] = {"tiny": TinyEmbedder(), "new": OtherEmbedder()}
+REFS = {name: ModelRef(name, card * 16, f"graph of {name}") for card, name in zip("01", EMBEDDERS, strict=True)}
+
 #: Milliseconds for which a table's stream keeps its records.
 STREAM_MS = DAY_MS
 
 ObjectEvent = ObjectCreated | ObjectRemoved
+
+#: A step of a change of models, and what does it.
+_Step = tuple[str, Callable[[], object]]
 
 
 class AmpleTime:
@@ -75,8 +98,59 @@ class Checked:
     left: int
 
 
+class TinyModels(KeptModels):
+    """Two models without files, the first of which is configured; a process remembers those in use for ``seconds``."""
+
+    def __init__(self, faults: Faults, stores: Callable[[], Stores], seconds: float, clock: SetClock) -> None:
+        verifier = TinyVerifier()
+        opened = [faults.wrap_model(embedder, verifier) for embedder in EMBEDDERS.values()]
+        self._models = {name: (one["embedder"], one["verifier"]) for name, one in zip(EMBEDDERS, opened, strict=True)}
+        super().__init__((None, *self._models["tiny"]), 1, stores, seconds, lambda: clock() / 1000)
+
+    def configured(self) -> ModelRef:
+        return REFS["tiny"]
+
+    def configured_files(self) -> Mapping[str, bytes]:
+        return {"model.onnx": b"graph", "codebooks.npz": b"books", "card.json": b"{}"}
+
+    def opened(self, ref: ModelRef) -> tuple[Embedder, Verifier]:
+        return self._models[ref.name]
+
+
+class FirstIndex:
+    """The index of the configured model, as it is when it is asked: one that was dropped may have been made anew."""
+
+    def __init__(self, indices: Any) -> None:
+        self._indices = indices
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._indices.of(EMBEDDERS["tiny"]), name)
+
+
+class AtOnce:
+    """A pool that does its work where it is asked to, so that the same happens every time."""
+
+    def __init__(self, *_given: Any, **_options: Any) -> None:
+        """Without threads, there is nothing to be made."""
+
+    def __enter__(self) -> AtOnce:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Nothing is left to be done."""
+
+    def submit(self, do: Callable[..., Any], *given: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(do(*given))
+        return done
+
+
 class World(ABC):
     """A stack: its ports, through which faults are injected, its clock, its bucket and its bucket's events."""
+
+    #: Seconds for which a process remembers the models in use, and after which all processes know of a change.
+    remembers: ClassVar[float]
+    settles: ClassVar[float]
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
@@ -88,8 +162,16 @@ class World(ABC):
         self.waiting: list[ObjectEvent] = []  #: those of them that have to come
         self.serial = 0
         self.real = self.open()
-        self.ports = self.faults.wrap(self.real)
-        process_ports.ports = self.ports
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin a process."""
+        self.ports = process_ports.ports = self.process()
+
+    def process(self) -> Ports:
+        """Return the ports of a process that has just begun, on the stores that there are."""
+        ports = self.faults.wrap(self.real)
+        return replace(ports, models=TinyModels(self.faults, lambda: ports.stores, self.remembers, self.clock))
 
     @abstractmethod
     def open(self) -> Ports:
@@ -143,7 +225,10 @@ class World(ABC):
         """Deliver an object's event, first or once more; it waits on if the function says so, or ends."""
         self.clock.now += 1
         message = {"messageId": "1", "body": json.dumps({"Records": [_record(event)]})}
-        answer = upload_handler()({"Records": [message]}, AmpleTime())
+        try:
+            answer = upload_handler()({"Records": [message]}, AmpleTime())
+        except LookalikeError:  # the queue delivers it again
+            return
         if not answer["batchItemFailures"] and event in self.waiting:
             self.waiting.remove(event)
 
@@ -162,17 +247,46 @@ class World(ABC):
         """Purge; whether all was done."""
         return bool(purge_handler()({}, AmpleTime())["done"])
 
+    @abstractmethod
+    def operator(self) -> Ports:
+        """Return the ports of the process that does what an operator asks for."""
+
+    def change_models(self, *, forward: bool) -> str:
+        """Do the next step of a change of models, or give it up; return the step."""
+        ports, watch = self.operator(), Watch(pause=lambda seconds: self.pass_time(round(1000 * seconds)))
+        models = self.real.stores.embeddings.models()
+        phase = None if models is None else models.phase
+        ways: Mapping[Phase, _Step] = {
+            Phase.FILLING: ("fill", lambda: fill(ports, self.settles, watch)),
+            Phase.FILLED: ("switch", lambda: switch(ports, watch)),
+            Phase.RETIRED: ("back", lambda: back(ports)),
+        }
+        if phase is None:
+            live = "tiny" if models is None else models.live.name
+            other = next(ref for name, ref in REFS.items() if name != live)
+            way: _Step = "begin", lambda: begin(ports, other, rate=1e9)
+        elif phase is Phase.DROPPING or not forward:
+            way = "drop", lambda: drop(ports, self.settles, watch)
+        else:
+            way = ways[phase]
+        step, do = way
+        with mock.patch.object(model_fill, "ThreadPoolExecutor", AtOnce):
+            do()
+        return step
+
     def check(self, *, repair: bool) -> Checked:
         """Check, as of a day later, when everything may be judged."""
-        later = replace(self.ports, clock=SetClock(self.clock.now + DAY_MS))
+        later = current(replace(self.operator(), clock=SetClock(self.clock.now + DAY_MS)))
         mend = Mender(later, rate=1e9, pause=lambda _: None) if repair else None
-        report = consistency.check(later, mend=mend)
+        report = with_second_model(later, consistency.check(later, mend=mend), repair=repair)
         assert report.settling == 0
         return Checked(dict(report.found), report.left)
 
 
 class OneMachine(World):
     """SQLite, FAISS and a folder of originals. Its index is filled at each start, and fails only with the process."""
+
+    remembers, settles = 0.0, SETTLE_SECONDS
 
     def __init__(self, seed: int) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="faults-")
@@ -182,6 +296,7 @@ class OneMachine(World):
     def open(self) -> Ports:
         self._stores = LocalStores(Path(self._folder.name), TinyEmbedder())
         given = {name: getattr(self._stores, name) for name in _LOCAL}
+        given["index"] = FirstIndex(self._stores.indices)
         return memory_ports(
             **given, objects=self.objects, dead_letters=self.letters, clock=self.clock, settings=_SETTINGS
         )
@@ -190,7 +305,11 @@ class OneMachine(World):
         self._stores.close()
         self.faults.revive()
         self.real = self.open()
-        self.ports = process_ports.ports = self.faults.wrap(self.real)
+        self._begin()
+
+    def operator(self) -> Ports:
+        """The server does it."""
+        return self.ports
 
     def deliver_stream(self, limit: int) -> None:
         """There is no stream."""
@@ -212,11 +331,15 @@ class OneMachine(World):
 class Aws(World):
     """The functions' handlers on DynamoDB and its stream. Index and files are in memory, and outlive every process."""
 
+    remembers, settles = MODELS_SECONDS, SETTLE_SECONDS_AWS
+
     def __init__(self, seed: int) -> None:
         self._table = dynamodb.new_table()
+        indices = MemoryIndices()
         self._kept = {
             "applications": MemoryApplications(ALICE),
-            "index": MemoryIndex(),
+            "index": FirstIndex(indices),
+            "indices": indices,
             "originals": MemoryOriginals(),
             "staged": MemoryStaging(),
         }
@@ -231,6 +354,7 @@ class Aws(World):
             uploads=DynamoUploads(table),
             counters=DynamoCounters(table),
             records=DynamoRecords(table),
+            embeddings=DynamoEmbeddings(table),
             **self._kept,
             objects=self.objects,
             dead_letters=self.letters,
@@ -240,7 +364,11 @@ class Aws(World):
 
     def restart(self) -> None:
         self.faults.revive()
-        self.ports = process_ports.ports = self.faults.wrap(self.real)
+        self._begin()
+
+    def operator(self) -> Ports:
+        """A command does it, in a process of its own."""
+        return self.process()
 
     def deliver_stream(self, limit: int) -> None:
         self.stream.deliver(limit)
@@ -266,7 +394,19 @@ class Aws(World):
 
 _SETTINGS = Settings(purge_after_days=7, log_level="CRITICAL")
 
-_LOCAL = ("applications", "catalog", "index", "originals", "maps", "uploads", "counters", "records", "staged")
+_LOCAL = (
+    "applications",
+    "catalog",
+    "indices",
+    "originals",
+    "maps",
+    "uploads",
+    "counters",
+    "records",
+    "embeddings",
+    "model_files",
+    "staged",
+)
 
 
 @cache

@@ -156,7 +156,7 @@ def test_nothing_acknowledged_is_lost_and_nobody_waits_while_it_is_away(stack: S
     assert differences(stack.ports) == {}
     load.check(call, ledger, ledger.settled)
     assert len(ledger.settled) == ledger.taken
-    assert ledger.gone
+    assert ledger.is_mixed
 
 
 def test_each_dialect_says_in_its_form_that_it_is_temporarily_unavailable(stack: Stack) -> None:

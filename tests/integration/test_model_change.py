@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -15,14 +15,13 @@ from typing import Any
 from uuid import uuid4
 
 import boto3
-import numpy as np
 import pytest
 
 from lookalike import bootstrap
 from lookalike.domain.consistency import Fault, Report
 from lookalike.domain.library import Identity, Kind, LibraryRef
 from lookalike.domain.model_change import Phase
-from lookalike.domain.picture import Embedding, Key, Metadata, Picture, Pixels
+from lookalike.domain.picture import Key, Metadata, Picture
 from lookalike.domain.search import Generation
 from lookalike.imaging.decode import Bounds
 from lookalike.ports import Ports
@@ -62,28 +61,15 @@ from lookalike.wire.status import details
 from tests.servers.dynamodb import server as dynamodb
 from tests.servers.opensearch.server import PATIENCE
 from tests.servers.opensearch.server import shared as opensearch
-from tests.support.fakes import GivenModels, MemoryStores, TinyEmbedder, TinyVerifier, memory_ports
+from tests.support.fakes import GivenModels, MemoryStores, OtherEmbedder, TinyEmbedder, TinyVerifier, memory_ports
 from tests.support.photographs import NAMES, jpeg, photograph, png
 
 BOUNDS = Bounds(max_bytes=8 << 20, min_side=1, max_side=5000, max_pixels=1 << 24, formats=frozenset({"JPEG", "PNG"}))
 
 
-class New(TinyEmbedder):
-    """Another model: its vectors are the other's, in another order and of the mirrored picture."""
-
-    model = "new"
-
-    def embed(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
-        return [self._other(super()._embedding(pixels[:, ::-1])) for pixels in pictures]
-
-    def _other(self, embedding: Embedding) -> Embedding:
-        vectors = {kind: np.roll(vector, 7) for kind, vector in embedding.vectors.items()}
-        return Embedding(vectors, next(iter(vectors.values())).tobytes())
-
-
 def opened(data: Path, *embedders: TinyEmbedder) -> Ports:
     stores: list[Ports] = []
-    models = GivenModels(lambda: stores[0].stores, *(embedders or (TinyEmbedder(), New())))
+    models = GivenModels(lambda: stores[0].stores, *(embedders or (TinyEmbedder(), OtherEmbedder())))
     first = next(iter(models.embedders.values()))
     ports = bootstrap.build(Settings(data=data), embedder=first, verifier=TinyVerifier(), models=models)
     stores.append(ports)
@@ -152,7 +138,7 @@ def stack() -> Ports:
         indices=OpenSearchModels(domain, table, PATIENCE),
         index=OpenSearchIndex(domain, generations, seconds=PATIENCE),
     )
-    models = GivenModels(lambda: stores, TinyEmbedder(), New())
+    models = GivenModels(lambda: stores, TinyEmbedder(), OtherEmbedder())
     return replace(memory_ports(), stores=stores, models=models, clock=unix_milliseconds)
 
 
@@ -180,7 +166,7 @@ def filled(ports: Ports) -> Service:
 
 def anew(service: Service, folder: Path) -> Service:
     """A service that has had the new model from the start, with the same pictures."""
-    ports = opened(folder, New())
+    ports = opened(folder, OtherEmbedder())
     made = Service(ports)
     for library in service.raw.catalog.libraries(service.tenant):
         create_library(ports, replace(made.ref(library.kind)))

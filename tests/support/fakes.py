@@ -483,6 +483,19 @@ class TinyEmbedder(Embedder):
         return None
 
 
+class OtherEmbedder(TinyEmbedder):
+    """Another model: its vectors are the other's, in another order and of the mirrored picture."""
+
+    model = "new"
+
+    def embed(self, pictures: Sequence[Pixels]) -> Sequence[Embedding]:
+        return [self._other(self._embedding(pixels[:, ::-1])) for pixels in pictures]
+
+    def _other(self, embedding: Embedding) -> Embedding:
+        vectors = {kind: np.roll(vector, 7) for kind, vector in embedding.vectors.items()}
+        return Embedding(vectors, next(iter(vectors.values())).tobytes())
+
+
 class TinyBatch(BatchVerification):
     """Asks for one original where nothing matches, and learns nothing from it."""
 

@@ -22,6 +22,9 @@ Call = Callable[..., dict[str, Any]]
 #: What of all calls are adds, updates, deletes; the others are searches.
 _ADDS, _UPDATES, _DELETES = 0.4, 0.2, 0.15
 
+#: In what an update says of a picture.
+_AS_OF = " as of "
+
 #: The vendor's "Service temporarily unavailable".
 _UNAVAILABLE = 2
 
@@ -63,6 +66,11 @@ class Ledger:
         """Numbers of which it is known whether they are there, and as what."""
         return [number for number in [*self.briefs, *self.gone] if number not in self.doubtful]
 
+    @property
+    def is_mixed(self) -> bool:
+        """Whether a deletion and an update are acknowledged, too."""
+        return bool(self.gone) and any(_AS_OF in brief for brief in list(self.briefs.values()))
+
 
 @dataclass
 class Client:
@@ -95,7 +103,7 @@ class Client:
         number = self.chance.choice(self.mine)
         if dice < _ADDS + _UPDATES:
             self.serial += 1
-            self._say(number, "update", f"{number} as of {self.serial}")
+            self._say(number, "update", f"{number}{_AS_OF}{self.serial}")
         elif dice < _ADDS + _UPDATES + _DELETES:
             if self._writes(number, "delete"):
                 self.mine.remove(number)

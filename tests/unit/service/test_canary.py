@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from functions.canary.app import handler
@@ -12,9 +14,19 @@ from lookalike.ports import Ports
 from lookalike.service import canary
 from lookalike.service.add import Add, add
 from lookalike.service.image_source import Source
+from lookalike.service.model_change import begin, switch
+from lookalike.service.model_fill import Watch, fill
 from lookalike.service.reports import Reported, last_report
 from tests.support.baidu import picture
-from tests.support.fakes import MemoryIndex, SetClock, memory_ports
+from tests.support.fakes import (
+    GivenModels,
+    MemoryIndex,
+    MemoryStores,
+    OtherEmbedder,
+    SetClock,
+    TinyEmbedder,
+    memory_ports,
+)
 
 MINUTE_MS = 60_000
 
@@ -36,6 +48,19 @@ def test_the_schedules_run_keeps_its_report(caplog: pytest.LogCaptureFixture) ->
     assert (said["message"], said["operation"]) == ("canary", "canary")
     assert said["gone_seconds"] >= 0
     assert [row.live for row in rows(ports)] == [False]
+
+
+def test_the_schedules_run_is_by_the_model_that_searches_use() -> None:
+    stores = MemoryStores()
+    models = GivenModels(lambda: stores, TinyEmbedder(), OtherEmbedder())
+    ports = replace(memory_ports(), stores=stores, models=models)
+    begin(ports, models.ref("new"), 1000)
+    fill(ports, 0)
+    switch(ports, Watch())
+    with serving(ports):
+        handler({}, None)
+    (row,) = rows(ports)
+    assert row.model == "new"
 
 
 def test_one_that_is_not_found_is_an_error_and_its_report_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

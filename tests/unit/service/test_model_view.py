@@ -19,7 +19,10 @@ from lookalike.ports import Ports
 from lookalike.ports.clock import DAY_MS
 from lookalike.service.add import Add, add
 from lookalike.service.applications import create_application
+from lookalike.service.catalog_writes import write_row
+from lookalike.service.consistency import check
 from lookalike.service.delete import Delete, delete
+from lookalike.service.groups import remove_group
 from lookalike.service.image_source import Source
 from lookalike.service.libraries import create_library
 from lookalike.service.model_change import back, begin, switch
@@ -28,11 +31,15 @@ from lookalike.service.model_fill import Watch, fill
 from lookalike.service.model_view import SeenIndex, current
 from lookalike.service.purge import purge
 from lookalike.service.restore import restore
+from lookalike.service.second_model_check import with_second_model
 from lookalike.service.update import Update, update
-from tests.contract.rows import row
+from tests.contract.rows import described, row
+from tests.faults.faults import Faults, Plan
+from tests.faults.faults import Kind as FaultKind
 from tests.support.baidu import picture
 from tests.support.fakes import (
     GivenModels,
+    MemoryCatalog,
     MemoryEmbeddings,
     MemoryIndex,
     MemoryIndices,
@@ -160,6 +167,63 @@ def test_a_drop_gives_every_row_the_live_models_vector(shop: Shop, dropped: str)
     for id_ in ("p0", "by-new"):
         key = shop.stored(id_).object_key
         assert (shop.now.maps.maps([key])[key] == b"new map") is (live == "new")
+
+
+@pytest.mark.parametrize("kind", [FaultKind.LOST, FaultKind.REPEATED])
+def test_a_write_whose_answer_is_lost_is_done_also_while_there_are_two_models(
+    shop: Shop, kind: FaultKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = MemoryCatalog.picture
+
+    def picture(catalog: MemoryCatalog, key: Key) -> Picture | None:
+        """Return a row with a vector of its own, as stores read it from bytes."""
+        found = read(catalog, key)
+        return None if found is None else found.but(vector=found.vector.copy())
+
+    monkeypatch.setattr(MemoryCatalog, "picture", picture)
+    fill(shop.raw, 0)
+    switch(shop.raw, NO_WAIT)
+    faults = Faults()
+    shop.raw = replace(faults.wrap(shop.raw), models=shop.models)
+    row = shop.stored("p1")
+    shown = shop.now.catalog.picture(row.key)
+    assert shown is not None
+    faults.expect(Plan(kind))
+    assert write_row(shop.now, shown.but(revision=row.revision + 1), row.revision)
+    assert (shop.stored("p1").revision, shop.stored("p1").model) == (row.revision + 1, "tiny")
+    faults.expect(None)
+    assert not write_row(shop.now, described(shown.but(revision=row.revision + 1), brief="another"), row.revision)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.LOST, FaultKind.REPEATED])
+def test_a_row_whose_new_vector_was_stored_without_an_answer_is_in_the_index(shop: Shop, kind: FaultKind) -> None:
+    fill(shop.raw, 0)
+    switch(shop.raw, NO_WAIT)
+    faults = Faults()
+    raw = replace(faults.wrap(shop.raw), models=shop.models)
+    put = raw.stores.catalog.put
+
+    def lose(picture: Picture, previous: int | None) -> None:
+        faults.expect(Plan(kind))
+        put(picture, previous)
+
+    raw.stores.catalog.put = lose  # type: ignore[method-assign]
+    drop(raw, 0, NO_WAIT)
+    shop.clock.now += DAY_MS
+    assert check(shop.now).found == {}
+
+
+@pytest.mark.parametrize("steps", ["filled", "switched", "dropped"])
+def test_pictures_of_a_library_that_was_removed_meanwhile_lack_nothing(shop: Shop, steps: str) -> None:
+    remove_group(shop.now, shop.tenant, shop.library.name)
+    fill(shop.raw, 0)
+    if steps != "filled":
+        switch(shop.raw, NO_WAIT)
+    if steps == "dropped":
+        drop(shop.raw, 0, NO_WAIT)
+    shop.clock.now += DAY_MS
+    report = with_second_model(shop.now, check(shop.now), repair=False)
+    assert (report.totals.rows, report.found) == (4, {})
 
 
 class Failing(MemoryIndex):

@@ -9,6 +9,7 @@ from lookalike.handlers.http import Handler
 from lookalike.handlers.process_ports import process_ports
 from lookalike.observability import logger
 from lookalike.service.canary import run_canary
+from lookalike.service.model_view import current
 from lookalike.service.reports import Reported, note_report
 from lookalike.wire import http
 
@@ -21,7 +22,7 @@ def canary_handler() -> Handler:
     """Return the handler of the canary's schedule: it fails if the canary is not well, which Lambda counts."""
 
     def handle(_event: http.Event, _context: Any) -> dict[str, Any]:
-        ports = process_ports()
+        ports = current(process_ports())
         report = run_canary(ports)
         note_report(ports, Reported.CANARY, report.to_json())
         logger.info("canary", extra={"operation": "canary", **asdict(report)})

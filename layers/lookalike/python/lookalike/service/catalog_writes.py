@@ -53,13 +53,16 @@ def write_row(ports: Ports, row: Picture, previous: int | None) -> bool:
 
 
 def _is_written(ports: Ports, row: Picture) -> bool:
-    """Whether the catalog holds exactly this row."""
-    stored = ports.catalog.picture(row.key)
-    return stored is not None and all(
-        np.array_equal(getattr(stored, one.name), getattr(row, one.name))
+    """Whether the catalog holds exactly this row, whichever model's vector it is shown with."""
+    found = ports.catalog.picture(row.key)
+    if found is None:
+        return False
+    stored, written = found.as_stored(), row.as_stored()
+    return all(
+        np.array_equal(getattr(stored, one.name), getattr(written, one.name))
         if one.name == "vector"
-        else getattr(stored, one.name) == getattr(row, one.name)
-        for one in fields(row)
+        else getattr(stored, one.name) == getattr(written, one.name)
+        for one in fields(Picture)
     )
 
 

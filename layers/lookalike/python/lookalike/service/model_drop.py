@@ -11,9 +11,9 @@ from dataclasses import replace
 from lookalike.domain.library import Kind
 from lookalike.domain.model_change import ModelRef, ModelsInUse, Phase
 from lookalike.domain.picture import Picture, State, next_revision
-from lookalike.errors import ModelError, RevisionConflict, Unavailable
+from lookalike.errors import ModelError, Unavailable
 from lookalike.ports import Ports
-from lookalike.service.catalog_writes import MAX_ATTEMPTS
+from lookalike.service.catalog_writes import MAX_ATTEMPTS, write_row
 from lookalike.service.model_change import ChangeRefused
 from lookalike.service.model_fill import Watch
 from lookalike.service.reindex import write_until_taken
@@ -100,11 +100,8 @@ class _Folder:
                 return None
             self._put_map(now)
             folded = now.but(revision=next_revision(now.revision, self._ports.clock()), model=self._live, vector=vector)
-            try:
-                catalog.put(folded, now.revision)
-            except RevisionConflict:
-                continue
-            return folded
+            if write_row(self._ports, folded, now.revision):
+                return folded
         raise Unavailable(f"catalog: {row.key.library}/{row.key.id} changes too fast")
 
     def _put_map(self, row: Picture) -> None:

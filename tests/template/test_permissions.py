@@ -7,6 +7,7 @@ import fnmatch
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote_plus
@@ -19,6 +20,7 @@ from functions.jobs.app import handler as jobs
 from functions.purge.app import handler as purge
 from lookalike.domain.application import Application, Policy
 from lookalike.domain.library import Kind
+from lookalike.domain.picture import Picture
 from lookalike.domain.staged import StagedId
 from lookalike.handlers.process_ports import serving
 from lookalike.settings import Settings
@@ -33,12 +35,16 @@ from lookalike.stores.aws.dynamodb_uploads import DynamoUploads
 from lookalike.stores.aws.kms_sealer import KmsSealer
 from lookalike.stores.aws.s3_objects import S3Store, S3Uploads
 from lookalike.stores.aws.s3_staging import PREFIX, S3Staging
+from lookalike.stores.aws.segment_compaction import Limits
+from lookalike.stores.aws.segment_index import SegmentIndex
+from lookalike.stores.aws.segment_objects import SegmentObjects
 from lookalike.stores.aws.sqs_dead_letters import SqsDeadLetters
 from lookalike.wire.native import session_tokens
 from tests.conftest import ALICE
+from tests.contract.rows import row
 from tests.support.baidu import Caller, event, form, handle, picture
 from tests.support.emulated import aws
-from tests.support.fakes import SetClock, memory_ports
+from tests.support.fakes import SetClock, memory_ports, with_stores
 from tests.support.jumdata import Client
 from tests.support.native import NativeCaller, image
 from tests.support.qiniu import GroupCaller, one
@@ -253,9 +259,9 @@ def lives_without_pictures(does: Callable[..., None], caller: Caller, clock: Set
     does("token", nobody.call, "POST", "/session", {"once": once})
 
 
-@pytest.fixture(scope="module")
-def done() -> dict[str, set[Did]]:
-    """What every function does to the stores, in lives of pictures that come by all roads."""
+@pytest.fixture(scope="module", params=["opensearch", "segments"])
+def done(request: pytest.FixtureRequest) -> dict[str, set[Did]]:
+    """What every function does to the stores, in lives of pictures that come by all roads, with each vector store."""
     watch, clock = Watch(), SetClock(1_767_323_045_000)
     done: dict[str, set[Did]] = {}
     with aws() as make:
@@ -280,6 +286,8 @@ def done() -> dict[str, set[Did]]:
             dead_letters=SqsDeadLetters(sqs, queue),
             clock=clock,
         )
+        if request.param == "segments":
+            ports = with_stores(ports, index=_segments(table, s3, ports.catalog))
         limited = replace(ALICE, policy=Policy(per_second=100, per_day=1000, in_total=1000))
         ports.applications.save_application(limited)
         with serving(ports):
@@ -335,7 +343,20 @@ def done() -> dict[str, set[Did]]:
         for operation in ("add", "search", "update", "delete", "groups", "ingest", "index", "purge", "jobs", "canary"):
             does(operation, DynamoGenerations(table).generation, Kind.SAME)
         does("index", ports.dead_letters.send, _letter())
+        written = [row("replayed", str(number), revision=number + 1) for number in range(4)]
+        for batch in (written, [one.but(revision=9) for one in written]):
+            does("index", partial(ports.index.write, wait=False), batch)
     return done
+
+
+def _segments(table: Table, s3: Any, catalog: DynamoCatalog) -> SegmentIndex:
+    """Segments that are made, merged and removed after every few writes."""
+
+    def pictures_of(library: str) -> Iterator[Sequence[Picture]]:
+        yield catalog.pictures(library, None, 1000)
+
+    objects = SegmentObjects(s3, "originals")
+    return SegmentIndex(table, objects, pictures_of, limits=Limits(log_rows=3, kept_ms=0))
 
 
 def _letter() -> Any:

@@ -9,10 +9,12 @@ import typer
 
 from lookalike.cli.screen import print_keys
 from lookalike.cli.setup_indices import IndexSetup, RequestedLayout
+from lookalike.cli.setup_segments import fill_segments
 from lookalike.cli.store_options import StackOption, aws_settings, command_line
 from lookalike.domain.application import Application
 from lookalike.ports.clock import unix_milliseconds
 from lookalike.service.applications import create_application
+from lookalike.settings import SEGMENTS
 
 if TYPE_CHECKING:
     from lookalike.stores.aws.account import Account
@@ -54,10 +56,24 @@ def setup(
     from lookalike.stores.aws.account import Account  # noqa: PLC0415 - not everybody has its packages
 
     account = Account(settings)
-    indices = IndexSetup(settings, account, RequestedLayout(shards, replicas, refresh))
-    refused = _prepare_indices(indices, fill=fill, rebuild=rebuild)
+    store = account.store_in_use
+    fill = fill or store.name() != settings.vector_store  # which lacks what was written since another was in use
+    refused = 0
+    if settings.vector_store == SEGMENTS:
+        _prepare_segments(account, fill=fill or rebuild)
+    else:
+        indices = IndexSetup(settings, account, RequestedLayout(shards, replicas, refresh))
+        refused = _prepare_indices(indices, fill=fill, rebuild=rebuild)
+    store.note(settings.vector_store)
     _ensure_application(account, stack, create=keys)
     raise typer.Exit(1 if refused else 0)
+
+
+def _prepare_segments(account: Account, *, fill: bool) -> None:
+    """Fill the segments. What is missing is made by whoever needs it."""
+    typer.echo(f"{'Index:':<22}segments in the bucket, searched by the functions themselves")
+    if fill:
+        fill_segments(account)
 
 
 def _prepare_indices(indices: IndexSetup, *, fill: bool, rebuild: bool) -> int:

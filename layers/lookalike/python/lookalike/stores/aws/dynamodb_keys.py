@@ -154,9 +154,9 @@ def record_key(partition: str, key: str) -> ItemKey:
     return ItemKey(f"D#{partition}", key)
 
 
-def log_partition(library: str, model: str = "") -> str:
-    """Partition key of a library's log of index writes; of a further model's own, if one is given."""
-    return f"L#{library}@{model}" if model else f"L#{library}"
+def log_partition(library: str, space: str = "") -> str:
+    """Partition key of a library's log of index writes: of the log of a further model, if its name is given."""
+    return f"L#{library}@{space}" if space else f"L#{library}"
 
 
 def shard_of(picture: str) -> str:

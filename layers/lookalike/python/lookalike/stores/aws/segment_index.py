@@ -46,7 +46,8 @@ class SegmentIndex(VectorIndex):
     pictures_of : returns a library's rows in the catalog, from which its index is made where it is missing or damaged.
     clock : Unix milliseconds.
     limits : when segments are made.
-    model : the further model whose index it is; empty: that of the model that was there first.
+    space : name of the logs; empty: those of the model that was there first.
+    model : the model whose pictures are counted, as searches find no others; empty: all are counted.
     max_resident : bytes of segments in memory, above which libraries are forgotten that were not used for longest.
     """
 
@@ -58,6 +59,7 @@ class SegmentIndex(VectorIndex):
         *,
         clock: Clock = unix_milliseconds,
         limits: Limits = LIMITS,
+        space: str = "",
         model: str = "",
         max_resident: int = MAX_RESIDENT,
     ) -> None:
@@ -66,6 +68,7 @@ class SegmentIndex(VectorIndex):
         self._pictures_of = pictures_of
         self._clock = clock
         self._limits = limits
+        self._space = space
         self._model = model
         self._max_resident = max_resident
         self._lock = threading.Lock()
@@ -95,11 +98,10 @@ class SegmentIndex(VectorIndex):
         return {}
 
     def entries(self) -> Iterator[Sequence[IndexEntry]]:
-        for uid, model in logged_libraries(self._table):
-            if model == self._model:
-                held = self._library(uid).use(lambda layers: list(layers.all()))
-                for begin in range(0, len(held), _BATCH_ROWS):
-                    yield [_entry(uid, row) for row in held[begin : begin + _BATCH_ROWS]]
+        for uid in self.libraries():
+            held = self._library(uid).use(lambda layers: list(layers.all()))
+            for begin in range(0, len(held), _BATCH_ROWS):
+                yield [_entry(uid, row) for row in held[begin : begin + _BATCH_ROWS]]
 
     def held(self, kind: Kind, keys: Sequence[Key]) -> Sequence[IndexEntry]:
         found = []
@@ -108,15 +110,18 @@ class SegmentIndex(VectorIndex):
             found += [_entry(uid, row) for row in held if row.kind == kind]
         return found
 
+    def libraries(self) -> Sequence[str]:
+        """Return the uids of the libraries that this index has something of. Raises Unavailable."""
+        return [uid for uid, space in logged_libraries(self._table) if space == self._space]
+
     def make_again(self, library: str) -> int:
         """Make a library's index from the catalog, whatever is there; return the number of its live rows."""
         return self._library(library).make_again().live_rows(self._model or None)
 
     def forget(self) -> None:
         """Delete this index of all libraries."""
-        for uid, model in list(logged_libraries(self._table)):
-            if model == self._model:
-                self._library(uid).forget()
+        for uid in self.libraries():
+            self._library(uid).forget()
         with self._lock:
             self._libraries.clear()
 
@@ -134,7 +139,7 @@ class SegmentIndex(VectorIndex):
         """Return a library as this process knows it, and forget others if memory is short."""
         with self._lock:
             if uid not in self._libraries:
-                log = SegmentLog(self._table, uid, self._model)
+                log = SegmentLog(self._table, uid, self._space)
                 self._libraries[uid] = SegmentLibrary(
                     uid, log, self._objects, self._pictures_of, self._clock, self._limits
                 )

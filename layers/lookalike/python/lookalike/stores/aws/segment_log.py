@@ -50,14 +50,14 @@ class SegmentLog:
 
     Parameters
     ----------
-    model : the further model whose log it is; empty: the model's that was there first.
+    space : a further model's name, whose log it is; empty: the log of the model that was there first.
     """
 
-    def __init__(self, table: Table, library: str, model: str = "") -> None:
+    def __init__(self, table: Table, library: str, space: str = "") -> None:
         self._table = table
         self._library = library
-        self._model = model
-        self._pk = log_partition(library, model)
+        self._space = space
+        self._pk = log_partition(library, space)
 
     def manifest(self) -> Item | None:
         """Return the item of the list of segments; None if there is none."""
@@ -85,7 +85,7 @@ class SegmentLog:
     def publish(self, manifest: Manifest, previous: Item | None) -> bool:
         """Make this the list of segments; return False if another than ``previous`` is there."""
         if previous is None:
-            self._table.put({"pk": {"S": _LIBRARIES}, "sk": {"S": f"{self._library}@{self._model}"}})
+            self._table.put({"pk": {"S": _LIBRARIES}, "sk": {"S": f"{self._library}@{self._space}"}})
         item = ItemKey(self._pk, _MANIFEST).values | manifest_attributes(manifest)
         try:
             self._table.put(item, ABSENT if previous is None else _is_still(previous))
@@ -102,16 +102,16 @@ class SegmentLog:
         self._table.delete_all(
             [
                 *(ItemKey(self._pk, str(item["sk"]["S"])) for item in self._table.query(self._pk)),
-                ItemKey(_LIBRARIES, f"{self._library}@{self._model}"),
+                ItemKey(_LIBRARIES, f"{self._library}@{self._space}"),
             ]
         )
 
 
 def logged_libraries(table: Table) -> Iterator[tuple[str, str]]:
-    """Yield the uids of the libraries that have a log, each with the further model whose log it is, if it is one's."""
+    """Yield the uids of the libraries that have a log, each with the log's space."""
     for item in table.query(_LIBRARIES):
-        library, _, model = str(item["sk"]["S"]).partition("@")
-        yield library, model
+        library, _, space = str(item["sk"]["S"]).partition("@")
+        yield library, space
 
 
 def in_entries(rows: Sequence[IndexRow]) -> Iterator[Sequence[IndexRow]]:

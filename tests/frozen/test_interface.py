@@ -305,6 +305,11 @@ MESSAGES = [
     "the index is made again from the catalog: its list of files is not used, as {}",
     "the index is made again from the catalog: its log of changes cannot be read ({})",
     "the index keeps no files at present ({}); it works on, and the next start takes longer",
+    "an index's log stays as it is",
+    "entries of an index's log are left: {}",
+    "segments of the index are left: {}",
+    "segments of the index could not be written: {}",
+    "the index of a library is made again from the catalog: {}",
     "the index did not take all rows",
     "the index does not say how full a group is",
     "the index keeps rows",
@@ -543,13 +548,13 @@ def test_fields_of_all_log_lines() -> None:
 # -- The template ------------------------------------------------------------------------------------------------------
 
 PARAMETERS = """
-    Architecture PictureMemory PlainMemory RequestTimeout OpenSearchEndpoint OpenSearchArn OpenSearchInstance
+    Architecture PictureMemory PlainMemory RequestTimeout VectorStore OpenSearchEndpoint OpenSearchArn OpenSearchInstance
     OpenSearchInstances OpenSearchStorage IndexSeconds PurgeTimeout PurgeSchedule PurgeAfterDays RequestRate
     RequestBurst IndexConcurrency IngestConcurrency SpendingLimit PerSecond CountUsage BriefRequired KeepUploads
     UploadDays PublicHosts LogLevel LogRetentionDays AlarmTopic Canary CanarySchedule
 """
 OUTPUTS = (
-    "ApiUrl Uploads Table Originals OpenSearch Key UploadDeadLetters IndexDeadLetters PurgeDeadLetters "
+    "ApiUrl Uploads Table Originals VectorStore OpenSearch Key UploadDeadLetters IndexDeadLetters PurgeDeadLetters "
     "JobsDeadLetters DashboardUrl"
 )
 

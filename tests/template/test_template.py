@@ -499,7 +499,7 @@ def _statements(template: Template) -> Iterator[tuple[str, Mapping[str, Any]]]:
                 yield name, statement["Fn::If"][1] if "Fn::If" in statement else statement
     for name, policy in template.of_type("AWS::IAM::ManagedPolicy").items():
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
-            yield name, statement
+            yield name, statement["Fn::If"][1] if "Fn::If" in statement else statement
 
 
 #: What of a function's environment is only known once it is deployed.

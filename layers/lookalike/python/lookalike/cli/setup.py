@@ -17,6 +17,7 @@ from lookalike.service.applications import create_application
 from lookalike.settings import SEGMENTS
 
 if TYPE_CHECKING:
+    from lookalike.settings import Settings
     from lookalike.stores.aws.account import Account
 
 app = typer.Typer()
@@ -56,17 +57,21 @@ def setup(
     from lookalike.stores.aws.account import Account  # noqa: PLC0415 - not everybody has its packages
 
     account = Account(settings)
-    store = account.store_in_use
-    fill = fill or store.name() != settings.vector_store  # which lacks what was written since another was in use
-    refused = 0
+    refused = _prepare_store(account, settings, RequestedLayout(shards, replicas, refresh), fill=fill, rebuild=rebuild)
+    _ensure_application(account, stack, create=keys)
+    raise typer.Exit(1 if refused else 0)
+
+
+def _prepare_store(account: Account, settings: Settings, layout: RequestedLayout, *, fill: bool, rebuild: bool) -> int:
+    """Prepare the vector store that searches; returns the number of rows that it refused."""
+    store, refused = account.store_in_use, 0
+    fill = fill or store.name() != settings.vector_store  # it lacks what was written while another was in use
     if settings.vector_store == SEGMENTS:
         _prepare_segments(account, fill=fill or rebuild)
     else:
-        indices = IndexSetup(settings, account, RequestedLayout(shards, replicas, refresh))
-        refused = _prepare_indices(indices, fill=fill, rebuild=rebuild)
+        refused = _prepare_indices(IndexSetup(settings, account, layout), fill=fill, rebuild=rebuild)
     store.note(settings.vector_store)
-    _ensure_application(account, stack, create=keys)
-    raise typer.Exit(1 if refused else 0)
+    return refused
 
 
 def _prepare_segments(account: Account, *, fill: bool) -> None:
